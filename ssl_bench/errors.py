@@ -1,0 +1,87 @@
+"""The errors that a user can see.
+
+Every error names what is wrong, where (a file, an id) and what to do about it. The command line
+prints it as one sentence and exits with code 2; a user never sees a traceback for bad input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+
+class SslBenchError(Exception):
+    """Base class of all errors that ssl-bench raises on purpose.
+
+    Parameters
+    ----------
+    problem
+        What is wrong, as a sentence without a full stop.
+    where
+        The file, folder or identifier concerned.
+    remedy
+        What the user can do about it, as a sentence without a full stop.
+
+    Examples
+    --------
+    >>> str(SslBenchError("the list is empty", where="ids.txt", remedy="put one id on each line"))
+    'ids.txt: the list is empty. Put one id on each line.'
+    """
+
+    def __init__(
+        self, problem: str, *, where: str | Path | None = None, remedy: str | None = None
+    ) -> None:
+        self.problem = problem
+        self.where = None if where is None else str(where)
+        self.remedy = remedy
+        super().__init__(self._sentence())
+
+    def _sentence(self) -> str:
+        text = self.problem if self.where is None else f"{self.where}: {self.problem}"
+        text = text.rstrip(".") + "."
+        if self.remedy:
+            text += f" {self.remedy[0].upper()}{self.remedy[1:].rstrip('.')}."
+        return text
+
+
+class DataError(SslBenchError):
+    """A test set's folder, annotation, image or sound is missing or unusable."""
+
+
+class ProtocolError(SslBenchError):
+    """A protocol or dialect file is unknown, malformed or inconsistent."""
+
+
+class MeasureError(SslBenchError):
+    """A measure's text form is not known, or asks for a column that the scores lack."""
+
+
+class ModelError(SslBenchError):
+    """A localizer is unknown, misconfigured, or broke its contract."""
+
+
+class WeightsError(SslBenchError):
+    """A weights file is missing, damaged, or belongs to another network."""
+
+
+class PredictionsError(SslBenchError):
+    """A predictions file cannot be scored; lists *all* problems that were found.
+
+    Parameters
+    ----------
+    problems
+        One :class:`SslBenchError` or sentence for each problem.
+    where
+        The file.
+    """
+
+    def __init__(self, problems: Sequence[str], *, where: str | Path) -> None:
+        self.problems = tuple(problems)
+        count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
+        super().__init__(f"{count} found, nothing was scored", where=where)
+        lines = [str(self.args[0]), *(f"  - {problem}" for problem in self.problems)]
+        self.args = ("\n".join(lines),)
+
+
+class ResultError(SslBenchError):
+    """A result or scores file cannot be read or does not follow its schema."""

@@ -1,0 +1,1 @@
+"""Images and sounds: the value types, and reading them from files."""

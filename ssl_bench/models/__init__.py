@@ -1,0 +1,1 @@
+"""Localizers: the contract, the networks, their preprocessing, and the trivial baselines."""

@@ -1,0 +1,132 @@
+"""The contract between the engine and a model.
+
+A model is split into encoding images, encoding sounds, and combining the two, so that the engine
+encodes each distinct image and each distinct sound once, however many trials pair them.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl_bench.errors import ModelError
+from ssl_bench.media.waveform import Waveform
+
+Features = Mapping[str, NDArray[Any]]
+"""Encoded images or sounds: named arrays that share their first axis (one row per input)."""
+
+
+class Localizer(ABC):
+    """A model that looks and listens.
+
+    Attributes
+    ----------
+    name
+        Name of the model, as in results.
+    preset
+        Name of the preprocessing preset in use, as in results.
+    audio_blind
+        True where the maps cannot depend on the sound: the engine then encodes none.
+
+    Examples
+    --------
+    A model that finds bright pixels, whatever it hears:
+
+    >>> class Bright(Localizer):
+    ...     name = "bright"
+    ...     audio_blind = True
+    ...     def encode_image(self, images):
+    ...         return {"mean": np.stack([image.mean(axis=2, dtype=np.float32) for image in images])}
+    ...     def encode_audio(self, sounds):
+    ...         return {"none": np.zeros((len(sounds), 0), np.float32)}
+    ...     def localize(self, image_features, audio_features):
+    ...         return image_features["mean"]
+    >>> model = Bright()
+    >>> features = model.encode_image([np.zeros((4, 6, 3), np.uint8)])
+    >>> model.localize(features, {}).shape
+    (1, 4, 6)
+    """
+
+    name: str
+    preset: str = "original"
+    audio_blind: bool = False
+
+    @abstractmethod
+    def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> Features:
+        """Encode B images.
+
+        Parameters
+        ----------
+        images
+            B arrays ``(height, width, 3)`` uint8 RGB, of any and differing size >= 1x1; the model
+            applies its own preprocessing.
+        """
+
+    @abstractmethod
+    def encode_audio(self, sounds: Sequence[Waveform]) -> Features:
+        """Encode B sounds; the model applies its own preprocessing and never resamples silently."""
+
+    @abstractmethod
+    def localize(
+        self, image_features: Features, audio_features: Features
+    ) -> NDArray[np.float32]:
+        """Maps ``(B, h, w)`` float32 for B pairs (row i of one with row i of the other).
+
+        Higher means more likely to sound; any finite range; any h, w >= 1. No per-image
+        normalisation is needed: the protocol says how maps are normalised.
+        """
+
+    def similarity(
+        self, image_features: Features, audio_features: Features
+    ) -> NDArray[np.float32]:
+        """Similarity ``(B_images, B_sounds)`` of all images with all sounds (optional).
+
+        Raises
+        ------
+        ModelError
+            If the model declares none.
+        """
+        raise ModelError(f"{self.name} declares no image-sound similarity")
+
+    def vision_only(self, image_features: Features) -> NDArray[np.float32]:
+        """The model's own audio-blind maps ``(B, h, w)`` float32 (optional).
+
+        Raises
+        ------
+        ModelError
+            If the model has none.
+        """
+        raise ModelError(f"{self.name} has no audio-blind map of its own")
+
+
+class AnnotationLocalizer(ABC):
+    """A trivial baseline that neither looks nor listens: it runs on annotations alone.
+
+    Attributes
+    ----------
+    name
+        Name of the model, as in results.
+    """
+
+    name: str
+
+    @abstractmethod
+    def map_for(self, image_key: str, truth: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The map of one trial.
+
+        Parameters
+        ----------
+        image_key
+            Identity of the trial's image; the only thing a random baseline may depend on.
+        truth
+            Truth map ``(size, size)`` in [0, 1]; only an oracle may look at its values.
+
+        Returns
+        -------
+        ndarray
+            ``(h, w)`` float32. A baseline whose map is always the same returns the same object.
+        """

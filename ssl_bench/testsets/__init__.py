@@ -1,0 +1,113 @@
+"""Test sets: found by name, one module each."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ssl_bench.errors import DataError
+from ssl_bench.testsets.base import Finding, Sample, TestSet, TestSetDefinition
+
+__all__ = [
+    "Finding",
+    "Sample",
+    "TestSet",
+    "TestSetDefinition",
+    "data_root",
+    "definition",
+    "definitions",
+    "open_test_set",
+]
+
+DATA_VARIABLE = "SSL_BENCH_DATA"
+
+
+@cache
+def definitions() -> Mapping[str, TestSetDefinition]:
+    """Every test set of this package, by name, in alphabetical order."""
+    found: dict[str, TestSetDefinition] = {}
+    for module in pkgutil.iter_modules(__path__):
+        declared = getattr(
+            importlib.import_module(f"{__name__}.{module.name}"), "TEST_SET", None
+        )
+        if declared is not None:
+            found[declared.name] = declared
+    return dict(sorted(found.items()))
+
+
+def definition(name: str) -> TestSetDefinition:
+    """The definition of that name; raises DataError with the known names otherwise."""
+    try:
+        return definitions()[name]
+    except KeyError:
+        known = ", ".join(definitions())
+        raise DataError(f"no test set is called {name!r}", remedy=f"use one of: {known}") from None
+
+
+def data_root(given: Path | None = None) -> Path | None:
+    """The folder that holds one sub-folder per test set: `given`, else ``SSL_BENCH_DATA``."""
+    if given is not None:
+        return given
+    value = os.environ.get(DATA_VARIABLE)
+    return Path(value) if value else None
+
+
+def open_test_set(
+    name: str,
+    split: str | None = None,
+    *,
+    data: Path | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> TestSet:
+    """Open a test set by name.
+
+    Parameters
+    ----------
+    name
+        Name of the definition, such as ``vggss``.
+    split
+        One of its splits; None for the default one.
+    data
+        Folder with one sub-folder per test set; None to take ``SSL_BENCH_DATA``.
+    options
+        Further settings, such as ``{"count": 100}`` for ``synth``.
+
+    Raises
+    ------
+    DataError
+        If the name or split is unknown, or the data is missing or unusable.
+
+    Examples
+    --------
+    >>> len(open_test_set("synth", options={"count": 4}))
+    4
+    """
+    declared = definition(name)
+    chosen = declared.splits[0] if split is None else split
+    if chosen not in declared.splits:
+        raise DataError(
+            f"{declared.title} has no split {chosen!r}",
+            remedy=f"use one of: {', '.join(declared.splits)}",
+        )
+    folder: Path | None = None
+    if not declared.embedded:
+        root = data_root(data)
+        if root is None:
+            raise DataError(
+                f"{declared.title} needs a data folder, and none was given",
+                remedy=f"give --data DIR or set {DATA_VARIABLE}; "
+                f"'ssl-bench data layout {name}' says what must be in it",
+            )
+        folder = root / name
+        if not folder.is_dir():
+            raise DataError(
+                "this folder does not exist",
+                where=folder,
+                remedy=f"'ssl-bench data layout {name}' says what must be in it",
+            )
+    return declared.open(folder, chosen, options or {})

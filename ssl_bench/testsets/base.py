@@ -1,0 +1,186 @@
+"""What a test set is, and how a module of this package declares one.
+
+A test set is an ordered list of samples with an identity. Each module of
+:mod:`ssl_bench.testsets` that declares one holds a module-level ``TEST_SET``
+(a :class:`TestSetDefinition`); it is found by name, so a new test set is one new file.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl_bench.annotations import Annotation
+from ssl_bench.errors import DataError
+from ssl_bench.media.waveform import Waveform
+
+TruthConvention = Literal["union", "consensus", "annotator-mean", "mask"]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One annotated item of a test set.
+
+    Attributes
+    ----------
+    id
+        Unique within the test set.
+    group
+        The source video (scene): samples of one group are not independent.
+    category
+        What sounds.
+    annotation
+        Boxes or mask of what sounds.
+    categories
+        Every category *capable of sounding* that is visible, sounding or not.
+    attributes
+        Further facts that a breakdown or a composition may use (JSON-able values).
+    """
+
+    id: str
+    group: str
+    category: str
+    annotation: Annotation
+    categories: tuple[str, ...] = ()
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+class TestSet(ABC):
+    """An ordered list of samples, with their images and sounds.
+
+    Attributes
+    ----------
+    name
+        Name of the definition, such as ``vggss``.
+    split
+        Which part of it, such as ``heard``.
+    truth_convention
+        The convention that the field uses on this test set.
+    revision
+        Name of the published annotation revision, or None where it is not a known one.
+    """
+
+    __test__ = False  # not a pytest class
+
+    name: str
+    split: str
+    truth_convention: TruthConvention
+    revision: str | None
+
+    @property
+    @abstractmethod
+    def samples(self) -> Sequence[Sample]:
+        """All samples, in the test set's own order."""
+
+    @property
+    @abstractmethod
+    def digest(self) -> str:
+        """SHA-256 over ids and truth: the identity of what is measured."""
+
+    @abstractmethod
+    def image(self, sample_id: str) -> NDArray[np.uint8]:
+        """Image ``(height, width, 3)`` uint8 RGB of one sample.
+
+        Raises
+        ------
+        DataError
+            If the file is missing or unreadable.
+        """
+
+    @abstractmethod
+    def waveform(self, sample_id: str) -> Waveform:
+        """Sound of one sample.
+
+        Raises
+        ------
+        DataError
+            If the file is missing, empty or unreadable.
+        """
+
+    @cached_property
+    def _by_id(self) -> dict[str, Sample]:
+        return {sample.id: sample for sample in self.samples}
+
+    def __getitem__(self, sample_id: str) -> Sample:
+        """The sample of that id; raises DataError where there is none."""
+        try:
+            return self._by_id[sample_id]
+        except KeyError:
+            raise DataError(f"no sample has the id {sample_id!r}", where=self.name) from None
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of a verification report.
+
+    Attributes
+    ----------
+    level
+        ``ok``, ``note`` (unusual but usable), ``missing`` or ``corrupt``.
+    item
+        The file or id concerned.
+    message
+        What was found, as a sentence without a full stop.
+    """
+
+    level: Literal["ok", "note", "missing", "corrupt"]
+    item: str
+    message: str
+
+
+class TestSetDefinition(ABC):
+    """How to open, describe and verify one test set.
+
+    Attributes
+    ----------
+    name
+        Name in protocols and on the command line.
+    title
+        Name in text.
+    splits
+        Names of its parts; the first is the default.
+    embedded
+        True where the data is made by code and needs no folder.
+    truth_convention
+        The convention that the field uses on this test set.
+    """
+
+    __test__ = False  # not a pytest class
+
+    name: str
+    title: str
+    splits: tuple[str, ...]
+    embedded: bool = False
+    truth_convention: TruthConvention
+
+    @abstractmethod
+    def open(self, folder: Path | None, split: str, options: Mapping[str, Any]) -> TestSet:
+        """Open one split.
+
+        Parameters
+        ----------
+        folder
+            The test set's own folder (``DATA/<name>``); None for an embedded test set.
+        split
+            One of `splits`.
+        options
+            Further settings of the protocol's ``[test_set]`` table, such as ``count``.
+        """
+
+    @abstractmethod
+    def layout(self) -> str:
+        """How the folder must look and where the official files come from, as text."""
+
+    @abstractmethod
+    def verify(self, folder: Path | None) -> list[Finding]:
+        """What is there, what is missing, what is corrupt, by name. Never raises for bad data."""
