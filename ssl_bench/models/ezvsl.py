@@ -1,0 +1,69 @@
+"""The network of EZ-VSL (Mo and Morgado, "Localizing Visual Sounds the Easy Way", ECCV 2022)."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ssl_bench.models.resnet import ResidualTrunk, TrunkArchitecture
+
+
+class EZVSLArchitecture(BaseModel):
+    """Shape of an EZ-VSL network; the defaults are those of the authors' code.
+
+    Attributes
+    ----------
+    trunk
+        Shape of both trunks; they differ in their number of input channels only.
+    dimension
+        Dimensions D of the space that images and sounds share.
+    temperature
+        Tau, by which cosines are divided in the maps.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    trunk: TrunkArchitecture = Field(default_factory=TrunkArchitecture)
+    dimension: PositiveInt = 512
+    temperature: PositiveFloat = 0.03
+
+
+class EZVSLNetwork(nn.Module):
+    """Two residual trunks, each followed by a linear projection into a shared space.
+
+    Paper section 3.2, equation 1. At the default architecture the state dict has the 244 entries of
+    the authors' checkpoints.
+
+    Parameters
+    ----------
+    architecture
+        Shape of the network.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ssl_bench.models.resnet import SMALL_TRUNK
+    >>> network = EZVSLNetwork(EZVSLArchitecture(trunk=SMALL_TRUNK, dimension=64))
+    >>> tuple(network.encode_images(torch.zeros(2, 3, 112, 112)).shape)
+    (2, 64, 7, 7)
+    >>> tuple(network.encode_sounds(torch.zeros(2, 1, 64, 173)).shape)
+    (2, 64)
+    """
+
+    def __init__(self, architecture: EZVSLArchitecture) -> None:
+        super().__init__()
+        channels = architecture.trunk.channels
+        self.imgnet = ResidualTrunk(architecture.trunk, input_channels=3)
+        self.img_proj = nn.Conv2d(channels, architecture.dimension, 1)
+        self.audnet = ResidualTrunk(architecture.trunk, input_channels=1)
+        self.aud_proj = nn.Linear(channels, architecture.dimension)
+
+    def encode_images(self, images: Tensor) -> Tensor:
+        """Encode images ``(B, 3, H, W)`` as ``(B, D, h, w)``, of unit length over D."""
+        return functional.normalize(self.img_proj(self.imgnet(images)), dim=1)
+
+    def encode_sounds(self, spectrograms: Tensor) -> Tensor:
+        """Encode spectrograms ``(B, 1, F, T)`` as ``(B, D)``, of unit length."""
+        strongest = functional.adaptive_max_pool2d(self.audnet(spectrograms), 1).flatten(1)
+        return functional.normalize(self.aud_proj(strongest), dim=1)
