@@ -1,0 +1,159 @@
+"""The record of a training run: what was trained, on what, how it went."""
+
+from __future__ import annotations
+
+import json
+import platform
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ssl_bench.errors import ResultError
+from ssl_bench.files import atomic_path, write_text
+from ssl_bench.training.loop import Course
+from ssl_bench.training.recipe import TrainingRecipe
+
+LIBRARIES = ("torch", "numpy", "scipy", "opencv-python-headless", "pillow", "safetensors")
+"""Distributions whose version can change the trained weights."""
+
+
+class EpochRecord(BaseModel):
+    """Figures after one pass over the training data.
+
+    Attributes
+    ----------
+    number
+        From 1.
+    loss
+        Mean objective over the steps of the pass.
+    validation
+        Figures on the validation split.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    number: int
+    loss: float
+    validation: dict[str, float]
+
+
+class TrainingRecord(BaseModel):
+    """Everything needed to judge and repeat a training run.
+
+    Attributes
+    ----------
+    format
+        Version of this document.
+    model, data
+        Names of the baseline and of the test set it was trained on.
+    data_version, data_digest
+        Version of the embedded world, and SHA-256 over all arrays that training read.
+    seed
+        The seed in force: the recipe's, or another that was asked for.
+    recipe
+        The training recipe.
+    image_trunk_sha256
+        Digest of the weights file that the image trunk started from, or None.
+    parameters
+        Number of trained parameters.
+    weights_sha256
+        Digest of the weights file that was written.
+    losses
+        Objective at each step.
+    epochs
+        Figures after each pass.
+    seconds
+        Time spent in training steps.
+    examples_per_second
+        Throughput of the training steps.
+    versions
+        Python, machine type, and the libraries that can change the weights.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: int = 1
+    model: str
+    data: str
+    data_version: str
+    data_digest: str
+    seed: int
+    recipe: TrainingRecipe
+    image_trunk_sha256: str | None
+    parameters: int
+    weights_sha256: str
+    losses: tuple[float, ...]
+    epochs: tuple[EpochRecord, ...]
+    seconds: float
+    examples_per_second: float
+    versions: dict[str, str]
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python, the machine type and :data:`LIBRARIES`, by name."""
+    found = {"python": platform.python_version(), "machine": platform.machine()}
+    return found | {name: metadata.version(name) for name in LIBRARIES}
+
+
+def epoch_records(course: Course) -> tuple[EpochRecord, ...]:
+    """The passes of a run, rounded to six digits as they are stored."""
+    return tuple(
+        EpochRecord(
+            number=epoch.number,
+            loss=round(epoch.loss, 6),
+            validation={name: round(value, 6) for name, value in epoch.validation.items()},
+        )
+        for epoch in course.epochs
+    )
+
+
+def write_record(record: TrainingRecord, path: Path) -> None:
+    """Write a record as JSON, whole or not at all."""
+    content: dict[str, Any] = record.model_dump(mode="json")
+    write_text(path, json.dumps(content, indent=1) + "\n")
+
+
+def read_record(path: Path) -> TrainingRecord:
+    """Read a record.
+
+    Raises
+    ------
+    ResultError
+        If the file is missing or does not follow the schema.
+    """
+    try:
+        return TrainingRecord.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise ResultError("there is no such training record", where=path) from None
+    except ValidationError as error:
+        raise ResultError(
+            f"this is not a training record ({error.error_count()} problems, first: "
+            f"{error.errors()[0]['msg']})",
+            where=path,
+            remedy="write it anew with 'ssl-bench train'",
+        ) from None
+
+
+def draw_losses(record: TrainingRecord, path: Path) -> None:
+    """Draw the objective at each step and its mean over each pass, as a PNG picture."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    steps = range(1, len(record.losses) + 1)
+    axes.plot(steps, record.losses, linewidth=0.8, alpha=0.6, label="training, each step")
+    per_epoch = len(record.losses) // len(record.epochs)
+    ends = [epoch.number * per_epoch for epoch in record.epochs]
+    axes.plot(ends, [epoch.loss for epoch in record.epochs], "o-", label="training, mean of a pass")
+    held_out = [epoch.validation.get("loss") for epoch in record.epochs]
+    axes.plot(ends, held_out, "s--", label="validation")
+    axes.set_xlabel("step")
+    axes.set_ylabel(f"objective ({record.recipe.objective})")
+    axes.set_title(f"{record.model} on {record.data}, seed {record.seed}")
+    axes.legend(frameon=False)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=120, format="png", metadata={"Software": None})

@@ -1,0 +1,121 @@
+"""The objectives: hand-computed values, symmetries, and the public code's own numbers."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ssl_bench.training.objectives import classification_loss, ez_vsl_loss, max_similarity
+
+
+def features(seed: int, batch: int, dimensions: int = 6, side: int = 3):
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.randn(batch, dimensions, side, side, generator=generator)
+    return images, torch.randn(batch, dimensions, generator=generator)
+
+
+def test_similarity_is_the_best_location_of_each_image_for_each_sound():
+    images, sounds = features(0, 4)
+    found = max_similarity(images, sounds)
+    for n in range(4):
+        for m in range(4):
+            cosines = [
+                torch.cosine_similarity(images[n, :, y, x], sounds[m], dim=0).item()
+                for y in range(3)
+                for x in range(3)
+            ]
+            assert found[n, m].item() == pytest.approx(max(cosines), abs=1e-6)
+
+
+def test_similarity_of_more_sounds_than_images():
+    images, _ = features(1, 2)
+    _, sounds = features(2, 5)
+    assert max_similarity(images, sounds).shape == (2, 5)
+
+
+def test_ez_vsl_loss_by_hand():
+    # Two images of one location and two sounds in the plane: cosines 1, 0 / 0, 1.
+    images = torch.eye(2).reshape(2, 2, 1, 1)
+    sounds = torch.eye(2)
+    one_term = math.log(1 + math.exp(-1 / 0.5))
+    assert ez_vsl_loss(images, sounds, 0.5).item() == pytest.approx(2 * one_term, rel=1e-6)
+
+
+def test_ez_vsl_loss_adds_both_directions():
+    # Sound 0 suits both images, sound 1 suits neither: the directions then differ.
+    images = torch.tensor([[1.0, 0.0], [1.0, 0.0]]).reshape(2, 2, 1, 1)
+    sounds = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    image_to_sound = (math.log(1 + math.exp(-1)) + math.log(1 + math.exp(1))) / 2
+    sound_to_image = math.log(2)
+    expected = image_to_sound + sound_to_image
+    assert ez_vsl_loss(images, sounds, 1.0).item() == pytest.approx(expected, rel=1e-6)
+
+
+@given(batch=st.integers(2, 9), tau=st.floats(0.02, 2))
+def test_equal_features_give_the_logarithm_of_the_batch_in_each_direction(batch, tau):
+    loss = ez_vsl_loss(torch.ones(batch, 4, 2, 2), torch.ones(batch, 4), tau)
+    assert loss.item() == pytest.approx(2 * math.log(batch), rel=1e-5)
+
+
+@given(seed=st.integers(0, 1000), batch=st.integers(2, 7), data=st.data())
+def test_order_of_the_pairs_does_not_matter_but_the_pairing_does(seed, batch, data):
+    images, sounds = features(seed, batch)
+    order = torch.tensor(data.draw(st.permutations(range(batch))))
+    loss = ez_vsl_loss(images, sounds, 0.1)
+    assert torch.allclose(ez_vsl_loss(images[order], sounds[order], 0.1), loss, atol=1e-4)
+    rolled = ez_vsl_loss(images, sounds.roll(1, dims=0), 0.1)
+    assert not torch.allclose(rolled, loss, atol=1e-4)
+
+
+@given(seed=st.integers(0, 1000), scale=st.floats(0.1, 10))
+def test_length_of_the_features_does_not_matter(seed, scale):
+    images, sounds = features(seed, 3)
+    loss = ez_vsl_loss(images, sounds, 0.2)
+    assert torch.allclose(ez_vsl_loss(images * scale, sounds / scale, 0.2), loss, atol=1e-4)
+
+
+@given(seed=st.integers(0, 1000))
+def test_images_and_sounds_play_the_same_part_where_there_is_one_location(seed):
+    images, sounds = features(seed, 5, side=1)
+    swapped = ez_vsl_loss(sounds[:, :, None, None], images[:, :, 0, 0], 0.1)
+    assert torch.allclose(swapped, ez_vsl_loss(images, sounds, 0.1), atol=1e-4)
+
+
+def test_only_the_best_locations_receive_a_gradient():
+    images, sounds = features(3, 2)
+    images.requires_grad_()
+    ez_vsl_loss(images, sounds, 0.1).backward()
+    assert images.grad is not None
+    touched = (images.grad.abs().sum(dim=1) > 0).sum(dim=(1, 2))
+    assert ((touched >= 1) & (touched <= 2)).all()  # of nine; one for each of two sounds
+
+
+def test_classification_loss_by_hand():
+    logits = torch.tensor([[0.0, math.log(3)], [math.log(3), 0.0]])
+    expected = (-math.log(3 / 4) - math.log(1 / 4)) / 2
+    found = classification_loss(logits, torch.tensor([1, 1])).item()
+    assert found == pytest.approx(expected, rel=1e-6)
+
+
+def test_loss_is_that_of_the_authors_code(golden: Path):
+    """Features of the public network in, its public loss out."""
+    parity = np.load(golden / "models" / "ezvsl.parity.npz")
+    best = torch.from_numpy(parity["sim_max"])
+    batch = len(best)
+    # Orthogonal sounds, and images whose k-th location points at sound k as strongly as the
+    # public network's best location does, have exactly its matrix of similarities.
+    sounds = torch.eye(batch + 1)[:batch]
+    images = torch.zeros(batch, batch + 1, 1, batch)
+    for n in range(batch):
+        for m in range(batch):
+            images[n, m, 0, m] = best[n, m]
+            images[n, batch, 0, m] = torch.sqrt(1 - best[n, m] ** 2)
+    assert max_similarity(images, sounds) == pytest.approx(best, abs=1e-6)
+    loss = ez_vsl_loss(images, sounds, 0.03).item()
+    assert loss == pytest.approx(float(parity["loss"]), abs=1e-4)
