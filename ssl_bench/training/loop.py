@@ -35,7 +35,7 @@ class Task(Protocol):
         ...
 
     def validate(self) -> Mapping[str, float]:
-        """Figures of the network, in evaluation mode, on the validation split."""
+        """Figures of the network, in evaluation mode, on the validation split; with ``loss``."""
         ...
 
 

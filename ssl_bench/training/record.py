@@ -29,7 +29,7 @@ class EpochRecord(BaseModel):
     loss
         Mean objective over the steps of the pass.
     validation
-        Figures on the validation split.
+        Figures on the validation split; one of them is ``loss``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -149,8 +149,9 @@ def draw_losses(record: TrainingRecord, path: Path) -> None:
     per_epoch = len(record.losses) // len(record.epochs)
     ends = [epoch.number * per_epoch for epoch in record.epochs]
     axes.plot(ends, [epoch.loss for epoch in record.epochs], "o-", label="training, mean of a pass")
-    held_out = [epoch.validation.get("loss") for epoch in record.epochs]
-    axes.plot(ends, held_out, "s--", label="validation")
+    axes.plot(
+        ends, [epoch.validation["loss"] for epoch in record.epochs], "s--", label="validation"
+    )
     axes.set_xlabel("step")
     axes.set_ylabel(f"objective ({record.recipe.objective})")
     axes.set_title(f"{record.model} on {record.data}, seed {record.seed}")

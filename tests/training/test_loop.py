@@ -1,0 +1,116 @@
+"""The loop: order, reproducibility, the stop at a broken objective."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from ssl_bench.errors import ModelError
+from ssl_bench.training.loop import Step, batches, fit, reproducible
+from ssl_bench.training.recipe import TrainingRecipe
+
+RECIPE = TrainingRecipe(
+    objective="classification", scenes=20, epochs=3, batch=8, peak_learning_rate=0.1
+)
+
+
+class Line:
+    """Fit a line through 20 points; a poisoned point makes the objective not a number."""
+
+    def __init__(self, poisoned: int | None = None) -> None:
+        with reproducible(seed=0, threads=1):
+            self.network = nn.Sequential(nn.Linear(1, 1), nn.Dropout(0.1))
+        self.ids = [f"point-{index}" for index in range(20)]
+        self.x = torch.linspace(-1, 1, 20)[:, None]
+        self.y = 3 * self.x + 1
+        if poisoned is not None:
+            self.y[poisoned] = torch.nan
+        self.seen: list[list[int]] = []
+        self.modes: list[bool] = []
+
+    def loss(self, rows, epoch):
+        self.seen.append(rows.tolist())
+        self.modes.append(self.network.training)
+        return ((self.network(self.x[rows]) - self.y[rows]) ** 2).mean()
+
+    def validate(self):
+        self.modes.append(self.network.training)
+        return {"loss": float(((self.network(self.x) - self.y) ** 2).mean())}
+
+
+def run(task: Line, seed: int = 0, **options):
+    with reproducible(seed=seed, threads=1):
+        return fit(task, RECIPE, seed=seed, **options)
+
+
+def test_every_pass_sees_each_example_at_most_once_in_whole_batches():
+    for epoch in range(3):
+        rows = np.concatenate(list(batches(20, 8, seed=5, epoch=epoch)))
+        assert len(rows) == 16
+        assert len(set(rows.tolist())) == 16
+
+
+def test_order_differs_between_passes_and_seeds_only():
+    def order(seed, epoch):
+        return np.concatenate(list(batches(50, 10, seed=seed, epoch=epoch))).tolist()
+
+    assert order(0, 0) == order(0, 0)
+    assert order(0, 0) != order(0, 1)
+    assert order(0, 0) != order(1, 0)
+
+
+def test_course_counts_steps_and_learns():
+    task = Line()
+    course = run(task)
+    assert len(course.losses) == 3 * 2
+    assert [epoch.number for epoch in course.epochs] == [1, 2, 3]
+    assert course.epochs[1].loss == pytest.approx(np.mean(course.losses[2:4]))
+    assert course.epochs[-1].validation["loss"] < course.epochs[0].validation["loss"]
+    assert course.seconds > 0
+
+
+def test_network_trains_with_and_validates_without_its_training_mode():
+    task = Line()
+    run(task)
+    assert task.modes == [True, True, False] * 3
+    assert not task.network.training
+
+
+def test_same_seed_gives_the_same_bits_another_seed_does_not():
+    first, second, third = Line(), Line(), Line()
+    assert run(first).losses == run(second).losses
+    assert torch.equal(first.network[0].weight, second.network[0].weight)
+    run(third, seed=1)
+    assert not torch.equal(first.network[0].weight, third.network[0].weight)
+
+
+def test_progress_is_told_after_each_step():
+    told: list[Step] = []
+    course = run(Line(), progress=told.append)
+    assert [step.done for step in told] == [1, 2, 3, 4, 5, 6]
+    assert {step.total for step in told} == {6}
+    assert [step.epoch for step in told] == [1, 1, 2, 2, 3, 3]
+    assert [step.loss for step in told] == list(course.losses)
+
+
+def test_an_objective_that_is_not_a_number_stops_the_run_and_names_the_batch():
+    task = Line(poisoned=7)
+    with pytest.raises(ModelError, match="became nan") as caught:
+        run(task)
+    assert all(f"point-{row}" in str(caught.value) for row in task.seen[-1])
+    assert "point-7" in str(caught.value)
+    assert torch.isfinite(task.network[0].weight).all()
+
+
+def test_settings_of_torch_are_put_back_even_after_an_error():
+    threads = torch.get_num_threads()
+    state = torch.random.get_rng_state()
+    with pytest.raises(ZeroDivisionError), reproducible(seed=3, threads=1):
+        torch.rand(1).item() / 0
+    with reproducible(seed=3, threads=1):
+        assert torch.are_deterministic_algorithms_enabled()
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert torch.get_num_threads() == threads
+    assert torch.equal(torch.random.get_rng_state(), state)
