@@ -1,0 +1,231 @@
+"""Reading sounds.
+
+The type of the samples says how they were stored, because models differ in how they round:
+
+===========  =====================================================================================
+``int16``    integers of up to 16 bits, untouched
+``float64``  integers of 24 or 32 bits, divided by 2**23 or 2**31, which is exact: the 16-bit value
+             that an arithmetic shift gives is ``floor(32768 * sample)``
+``float32``  anything stored as floating point or compressed with loss
+===========  =====================================================================================
+
+Channels are kept and nothing is resampled: both are decisions of a model's preprocessing.
+"""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl_bench.errors import DataError
+from ssl_bench.media.find import require_content
+from ssl_bench.media.waveform import Waveform
+
+_PLAIN_SUFFIXES = (".wav", ".flac", ".ogg")
+_CONTAINER_SUFFIXES = (".m4a", ".mp3", ".aac", ".opus", ".mp4", ".mkv", ".webm")
+
+AUDIO_SUFFIXES = _PLAIN_SUFFIXES + _CONTAINER_SUFFIXES
+"""File names that are looked for, in this order."""
+
+LARGEST_SOUND = 2**28
+"""Most samples (over all channels) that are decoded: a small file can claim any length."""
+
+_SUBTYPES_INT16 = {"PCM_16", "PCM_S8", "PCM_U8", "ULAW", "ALAW", "IMA_ADPCM", "MS_ADPCM"}
+_SUBTYPES_WIDE = {"PCM_24", "PCM_32"}
+
+_REMEDY = "extract or download this sound again"
+
+
+def read_audio(path: Path) -> Waveform:
+    """Read a sound file whole.
+
+    Parameters
+    ----------
+    path
+        WAV, FLAC or Ogg file; or a compressed file or video with a sound track (MP4, M4A, MP3, WebM
+        and others), whose first sound track is decoded by FFmpeg.
+
+    Returns
+    -------
+    Waveform
+        ``(n, channels)`` samples, n >= 1, with a type as the module says.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, empty, truncated, damaged, of another format, without sound, or
+        holds values that are not finite.
+
+    Examples
+    --------
+    >>> import tempfile, soundfile
+    >>> path = Path(tempfile.mkdtemp()) / "click.wav"
+    >>> soundfile.write(path, np.array([0, 1000], np.int16), 16000)
+    >>> sound = read_audio(path)
+    >>> sound.samples.tolist(), sound.rate
+    ([[0], [1000]], 16000)
+    """
+    require_content(path)
+    if path.suffix.lower() in _CONTAINER_SUFFIXES:
+        samples, rate = _decode_container(path)
+    else:
+        samples, rate = _read_plain(path)
+    if len(samples) == 0:
+        raise DataError("this sound file holds no samples", where=path, remedy=_REMEDY)
+    if samples.dtype != np.int16 and not np.isfinite(samples).all():
+        raise DataError(
+            "this sound file holds values that are not finite", where=path, remedy=_REMEDY
+        )
+    return Waveform(samples, rate)
+
+
+def probe_audio(path: Path) -> float:
+    """Check that a sound file opens and claims samples, without decoding them.
+
+    Parameters
+    ----------
+    path
+        As for :func:`read_audio`.
+
+    Returns
+    -------
+    float
+        Duration in seconds.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, empty, or its header is unusable; a WAV file also where it is
+        shorter than its header says.
+    """
+    require_content(path)
+    if path.suffix.lower() in _CONTAINER_SUFFIXES:
+        return _probe_container(path)
+    import soundfile
+
+    try:
+        info = soundfile.info(str(path))
+    except (soundfile.SoundFileError, TypeError) as error:
+        raise _damaged(path) from error
+    _require_whole_wav(path)
+    if info.frames < 1:
+        raise DataError("this sound file holds no samples", where=path, remedy=_REMEDY)
+    return float(info.frames / info.samplerate)
+
+
+def _damaged(path: Path) -> DataError:
+    return DataError("this sound file is damaged or in no known format", where=path, remedy=_REMEDY)
+
+
+def _truncated(path: Path) -> DataError:
+    return DataError("this sound file is truncated", where=path, remedy=_REMEDY)
+
+
+def _require_bounded(path: Path, samples: int) -> None:
+    if samples > LARGEST_SOUND:
+        raise DataError(
+            f"this sound file claims {samples} samples, more than the {LARGEST_SOUND} allowed",
+            where=path,
+            remedy="cut it to the clip",
+        )
+
+
+def _read_plain(path: Path) -> tuple[NDArray[Any], int]:
+    import soundfile
+
+    try:
+        with soundfile.SoundFile(str(path)) as file:
+            _require_bounded(path, file.frames * file.channels)
+            if file.subtype in _SUBTYPES_INT16:
+                dtype = "int16"
+            else:
+                dtype = "float64" if file.subtype in _SUBTYPES_WIDE else "float32"
+            samples = file.read(dtype=dtype, always_2d=True)
+            frames, rate = file.frames, file.samplerate
+    except (soundfile.SoundFileError, TypeError) as error:
+        raise _damaged(path) from error
+    _require_whole_wav(path)
+    if len(samples) < frames:
+        raise _truncated(path)
+    return samples, int(rate)
+
+
+def _require_whole_wav(path: Path) -> None:
+    """Raise DataError where a WAV file ends before the data that its header announces.
+
+    The sound library reads what there is without a word.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        head = stream.read(12)
+        if head[:4] != b"RIFF" or head[8:] != b"WAVE":
+            return
+        while len(chunk := stream.read(8)) == 8:
+            name, length = struct.unpack("<4sI", chunk)
+            if name == b"data":
+                # programs that write to a pipe leave the length at its largest value
+                if length != 0xFFFFFFFF and stream.tell() + length > size:
+                    raise _truncated(path)
+                return
+            stream.seek(length + length % 2, 1)
+    raise _truncated(path)
+
+
+def _decode_container(path: Path) -> tuple[NDArray[np.float32], int]:
+    import av
+
+    pieces: list[NDArray[np.float32]] = []
+    total = 0
+    try:
+        with av.open(str(path)) as container:
+            track = _sound_track(path, container)
+            rate = int(track.rate)
+            announced = _announced_seconds(container, track)
+            converter = av.AudioResampler(format="fltp", layout=track.layout, rate=rate)
+            for frame in container.decode(track):
+                for piece in converter.resample(frame):
+                    pieces.append(piece.to_ndarray().astype(np.float32, copy=False))
+                    total += pieces[-1].size
+                    _require_bounded(path, total)
+    except (av.error.FFmpegError, ValueError) as error:
+        raise _damaged(path) from error
+    if not pieces:
+        return np.zeros((0, 1), np.float32), rate
+    samples = np.ascontiguousarray(np.concatenate(pieces, axis=1).T)
+    # encoders pad and trim at both ends, by less than a fifth of a second
+    if len(samples) / rate < announced - 0.2:
+        raise _truncated(path)
+    return samples, rate
+
+
+def _probe_container(path: Path) -> float:
+    import av
+
+    try:
+        with av.open(str(path)) as container:
+            return _announced_seconds(container, _sound_track(path, container))
+    except (av.error.FFmpegError, ValueError) as error:
+        raise _damaged(path) from error
+
+
+def _sound_track(path: Path, container: Any) -> Any:
+    if not container.streams.audio:
+        raise DataError("this file has no sound track", where=path, remedy=_REMEDY)
+    return container.streams.audio[0]
+
+
+def _announced_seconds(container: Any, track: Any) -> float:
+    """Duration that a header gives for the sound; 0 where it gives none.
+
+    Matroska and WebM give one for the whole file only, which says nothing about the sound where
+    there are pictures too.
+    """
+    if track.duration:
+        return float(track.duration * track.time_base)
+    if container.duration and not container.streams.video:
+        return float(container.duration) / 1_000_000
+    return 0.0

@@ -1,0 +1,122 @@
+"""Reading images."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ssl_bench.errors import DataError
+from ssl_bench.media.find import require_content
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+"""File names that are looked for, in this order."""
+
+LARGEST_IMAGE = 50_000_000
+"""Most pixels of an image that is decoded: a small file can claim any size."""
+
+# A fixed list keeps Pillow from trying readers that run other programs, such as Ghostscript.
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
+
+# What Pillow's readers raise on damaged files, apart from its own errors.
+_DAMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    OverflowError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+
+_T = TypeVar("_T")
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """Read an image file whole.
+
+    Converted to RGB as Pillow does; an orientation tag is ignored, as in the field's loaders, so
+    that boxes keep their place.
+
+    Parameters
+    ----------
+    path
+        JPEG, PNG, WebP or BMP file.
+
+    Returns
+    -------
+    ndarray
+        ``(height, width, 3)`` uint8 RGB.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, empty, truncated, damaged, of another format, or has more than
+        `LARGEST_IMAGE` pixels.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "grey.png"
+    >>> Image.new("L", (4, 2), 7).save(path)
+    >>> read_image(path)[0, 0]
+    array([7, 7, 7], dtype=uint8)
+    """
+    return _open(path, lambda image: np.array(image.convert("RGB"), dtype=np.uint8))
+
+
+def probe_image(path: Path) -> tuple[int, int]:
+    """Check that an image file is whole, at a fraction of the cost of reading it.
+
+    Parameters
+    ----------
+    path
+        As for :func:`read_image`.
+
+    Returns
+    -------
+    tuple
+        Width and height in pixels.
+
+    Raises
+    ------
+    DataError
+        As :func:`read_image`.
+    """
+
+    def decode_coarsely(image: Image.Image) -> tuple[int, int]:
+        size = image.size
+        image.draft("RGB", (1, 1))  # JPEG: reads all of the file, computes an eighth of the pixels
+        image.load()
+        return size
+
+    return _open(path, decode_coarsely)
+
+
+def _open(path: Path, use: Callable[[Image.Image], _T]) -> _T:
+    require_content(path)
+    try:
+        with Image.open(path, formats=_FORMATS) as image:
+            pixels = image.width * image.height
+            if pixels <= LARGEST_IMAGE:
+                return use(image)
+    except _DAMAGE as error:
+        raise DataError(
+            "this image is damaged or in no known format",
+            where=path,
+            remedy="extract the frame again as JPEG or PNG",
+        ) from error
+    raise DataError(
+        f"this image claims {pixels} pixels, more than the {LARGEST_IMAGE} that are allowed",
+        where=path,
+        remedy="extract the frame again at the size of the video",
+    )

@@ -1,0 +1,231 @@
+"""Reading sounds: what is kept, what is refused."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+
+from ssl_bench.errors import DataError
+from ssl_bench.media.audio import LARGEST_SOUND, probe_audio, read_audio
+
+RATE = 16000
+READERS = pytest.mark.parametrize("reader", [read_audio, probe_audio])
+
+
+def noise(count: int = 800, channels: int = 1) -> NDArray[np.int16]:
+    rng = np.random.default_rng(0)
+    return rng.integers(-32768, 32768, (count, channels)).astype(np.int16)
+
+
+def tone(seconds: float = 2.0) -> NDArray[np.float32]:
+    time = np.arange(int(RATE * seconds)) / RATE
+    return (0.5 * np.sin(2 * np.pi * 440 * time)).astype(np.float32)
+
+
+def encode(path: Path, sound: NDArray[np.float32], **options: str) -> None:
+    """Write a stereo AAC file: the sound on the left, silence on the right."""
+    with av.open(str(path), "w", options=options) as container:
+        stream = container.add_stream("aac", rate=RATE, layout="stereo")
+        frame = av.AudioFrame.from_ndarray(
+            np.stack([sound, np.zeros_like(sound)]), format="fltp", layout="stereo"
+        )
+        frame.sample_rate = RATE
+        queue = av.AudioFifo()
+        queue.write(frame)
+        while (piece := queue.read(1024, partial=True)) is not None:
+            container.mux(stream.encode(piece))
+        container.mux(stream.encode(None))
+
+
+class TestPlainFiles:
+    @pytest.mark.parametrize("channels", [1, 2, 3])
+    @pytest.mark.parametrize("suffix", [".wav", ".flac"])
+    def test_16_bit_samples_are_untouched(self, tmp_path: Path, suffix: str, channels: int) -> None:
+        path = tmp_path / f"a{suffix}"
+        soundfile.write(path, noise(channels=channels), RATE, subtype="PCM_16")
+        sound = read_audio(path)
+        assert sound.samples.dtype == np.int16
+        np.testing.assert_array_equal(sound.samples, noise(channels=channels))
+        assert sound.rate == RATE
+        assert probe_audio(path) == sound.seconds == 0.05
+
+    @pytest.mark.parametrize("suffix", [".wav", ".flac"])
+    def test_24_bit_samples_keep_every_bit(self, tmp_path: Path, suffix: str) -> None:
+        stored = np.array([-(2**23), -257, -256, -1, 0, 1, 255, 256, 2**23 - 1], dtype=np.int32)
+        path = tmp_path / f"a{suffix}"
+        soundfile.write(path, stored * 256, RATE, subtype="PCM_24")
+        samples = read_audio(path).samples[:, 0]
+        assert samples.dtype == np.float64
+        np.testing.assert_array_equal(samples * 2**23, stored)
+        np.testing.assert_array_equal(np.floor(samples * 32768), stored >> 8)
+
+    def test_32_bit_samples_keep_every_bit(self, tmp_path: Path) -> None:
+        stored = np.array([-(2**31), -1, 0, 1, 2**31 - 1], dtype=np.int32)
+        soundfile.write(tmp_path / "a.wav", stored, RATE, subtype="PCM_32")
+        samples = read_audio(tmp_path / "a.wav").samples[:, 0]
+        np.testing.assert_array_equal(samples * 2**31, stored)
+
+    def test_8_bit_samples_are_the_same_sound_in_16_bits(self, tmp_path: Path) -> None:
+        stored = (np.arange(-128, 128) * 256).astype(np.int16)
+        soundfile.write(tmp_path / "a.wav", stored, RATE, subtype="PCM_U8")
+        np.testing.assert_array_equal(read_audio(tmp_path / "a.wav").samples[:, 0], stored)
+
+    def test_float_samples_stay_float32_even_out_of_range(self, tmp_path: Path) -> None:
+        stored = np.array([-1.5, 1e-9, 0.1, 2.0], dtype=np.float32)
+        soundfile.write(tmp_path / "a.wav", stored, RATE, subtype="FLOAT")
+        samples = read_audio(tmp_path / "a.wav").samples[:, 0]
+        assert samples.dtype == np.float32
+        np.testing.assert_array_equal(samples, stored)
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf])
+    def test_values_that_are_not_finite_are_refused(self, tmp_path: Path, value: float) -> None:
+        stored = np.array([0.0, value], dtype=np.float32)
+        soundfile.write(tmp_path / "a.wav", stored, RATE, subtype="FLOAT")
+        with pytest.raises(DataError, match=r"a\.wav.*not finite"):
+            read_audio(tmp_path / "a.wav")
+
+    @READERS
+    @pytest.mark.parametrize("suffix", [".wav", ".flac"])
+    def test_a_file_without_samples_is_refused(
+        self, tmp_path: Path, reader: Callable[[Path], object], suffix: str
+    ) -> None:
+        path = tmp_path / f"a{suffix}"
+        soundfile.write(path, noise(0), RATE, subtype="PCM_16")
+        with pytest.raises(DataError, match=r"no samples|empty"):
+            reader(path)
+
+    @READERS
+    @pytest.mark.parametrize("kept", [0, 10, 30, 44, 45, 1000, 1643])
+    def test_a_truncated_wav_is_refused(
+        self, tmp_path: Path, reader: Callable[[Path], object], kept: int
+    ) -> None:
+        path = tmp_path / "clip.wav"
+        soundfile.write(path, noise(800), RATE, subtype="PCM_16")
+        content = path.read_bytes()
+        assert len(content) == 1644
+        path.write_bytes(content[:kept])
+        with pytest.raises(DataError, match=r"clip\.wav"):
+            reader(path)
+
+    @pytest.mark.parametrize("kept", [0.01, 0.3, 0.9])
+    def test_a_truncated_flac_is_refused(self, tmp_path: Path, kept: float) -> None:
+        path = tmp_path / "clip.flac"
+        soundfile.write(path, noise(20000), RATE)
+        content = path.read_bytes()
+        path.write_bytes(content[: int(len(content) * kept)])
+        with pytest.raises(DataError, match=r"clip\.flac"):
+            read_audio(path)
+
+    @READERS
+    @pytest.mark.parametrize("length", [800, 1598, 1602, 2**31, 2**32 - 2])
+    def test_a_header_with_the_wrong_length_never_invents_samples(
+        self, tmp_path: Path, reader: Callable[[Path], object], length: int
+    ) -> None:
+        path = tmp_path / "clip.wav"
+        soundfile.write(path, noise(800), RATE, subtype="PCM_16")
+        content = bytearray(path.read_bytes())
+        content[40:44] = struct.pack("<I", length)
+        path.write_bytes(content)
+        if length > 1600:
+            with pytest.raises(DataError, match=r"truncated|damaged"):
+                reader(path)
+        else:
+            assert len(read_audio(path).samples) == length // 2
+
+    def test_a_wav_from_a_pipe_has_no_length_and_is_read(self, tmp_path: Path) -> None:
+        path = tmp_path / "clip.wav"
+        soundfile.write(path, noise(800), RATE, subtype="PCM_16")
+        content = bytearray(path.read_bytes())
+        content[4:8] = content[40:44] = b"\xff" * 4
+        path.write_bytes(content)
+        np.testing.assert_array_equal(read_audio(path).samples, noise(800))
+
+    @READERS
+    @pytest.mark.parametrize("content", [b"no sound here", bytes(5000), b"RIFF\x04\0\0\0WAVE"])
+    def test_other_content_is_refused(
+        self, tmp_path: Path, reader: Callable[[Path], object], content: bytes
+    ) -> None:
+        (tmp_path / "clip.wav").write_bytes(content)
+        with pytest.raises(DataError, match=r"clip\.wav"):
+            reader(tmp_path / "clip.wav")
+
+    def test_a_sound_that_claims_a_huge_length_is_not_decoded(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert LARGEST_SOUND >= 3600 * 44100
+        monkeypatch.setattr("ssl_bench.media.audio.LARGEST_SOUND", 1599)
+        soundfile.write(tmp_path / "clip.wav", noise(800, channels=2), RATE)
+        with pytest.raises(DataError, match="1600 samples"):
+            read_audio(tmp_path / "clip.wav")
+
+    @READERS
+    def test_a_missing_sound_is_named(
+        self, tmp_path: Path, reader: Callable[[Path], object]
+    ) -> None:
+        with pytest.raises(DataError, match=r"gone\.wav.*does not exist"):
+            reader(tmp_path / "gone.wav")
+
+
+class TestContainers:
+    @pytest.mark.parametrize("suffix", [".mp4", ".m4a", ".mkv"])
+    def test_the_sound_track_keeps_rate_channels_and_length(
+        self, tmp_path: Path, suffix: str
+    ) -> None:
+        path = tmp_path / f"clip{suffix}"
+        encode(path, tone())
+        sound = read_audio(path)
+        assert sound.rate == RATE
+        assert sound.samples.dtype == np.float32
+        assert sound.samples.shape[1] == 2
+        assert sound.seconds == pytest.approx(2.0, abs=0.15)
+        assert probe_audio(path) == pytest.approx(2.0, abs=0.15)
+        middle = sound.samples[RATE // 2 : RATE]
+        assert middle[:, 0].std() == pytest.approx(0.5 / np.sqrt(2), rel=0.02)
+        assert np.abs(middle[:, 1]).max() < 0.01
+
+    @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+    @pytest.mark.parametrize("kept", [0.0, 0.1, 0.5, 0.85])
+    def test_a_truncated_file_is_refused(self, tmp_path: Path, suffix: str, kept: float) -> None:
+        path = tmp_path / f"clip{suffix}"
+        encode(path, tone(), **({"movflags": "faststart"} if suffix == ".mp4" else {}))
+        content = path.read_bytes()
+        path.write_bytes(content[: int(len(content) * kept)])
+        with pytest.raises(DataError, match="clip"):
+            read_audio(path)
+
+    @READERS
+    def test_other_content_is_refused(
+        self, tmp_path: Path, reader: Callable[[Path], object]
+    ) -> None:
+        (tmp_path / "clip.mp4").write_bytes(b"no video here" * 100)
+        with pytest.raises(DataError, match=r"clip\.mp4.*damaged"):
+            reader(tmp_path / "clip.mp4")
+
+    @READERS
+    def test_a_silent_film_is_refused(
+        self, tmp_path: Path, reader: Callable[[Path], object]
+    ) -> None:
+        path = tmp_path / "clip.mp4"
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("mpeg4", rate=25)
+            stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
+            frame = av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="rgb24")
+            container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+        with pytest.raises(DataError, match="no sound track"):
+            reader(path)
+
+    def test_a_huge_track_is_not_decoded_to_its_end(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        encode(tmp_path / "clip.mp4", tone())
+        monkeypatch.setattr("ssl_bench.media.audio.LARGEST_SOUND", 10_000)
+        with pytest.raises(DataError, match="allowed"):
+            read_audio(tmp_path / "clip.mp4")
