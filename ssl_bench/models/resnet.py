@@ -102,7 +102,7 @@ class BasicBlock(nn.Module):
             )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``(B, input_channels, h, w)`` to ``(B, channels, h2, w2)``, sizes / stride rounded up."""
+        """Map ``(B, input_channels, h, w)`` to ``(B, channels, h2, w2)``, h2 = ceil(h / stride)."""
         y = self.relu(self.bn1(self.conv1(x)))
         y = self.bn2(self.conv2(y))
         total: Tensor = self.relu(y + self.downsample(self.pool(x)))
