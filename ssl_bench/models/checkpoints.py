@@ -1,0 +1,284 @@
+"""Weights files: reading ours and the authors', strictly; writing ours.
+
+Nothing in a file is ever executed: torch containers are read with ``weights_only=True`` and a short
+list of permitted numpy types.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from ssl_bench.errors import WeightsError
+from ssl_bench.files import atomic_path, sha256_of_file
+
+STATE_FIELDS = ("model", "model_state_dict", "state_dict")
+"""Where the authors' containers keep the state dict."""
+
+_SHOWN = 3
+# numpy scalars beside the weights, under the module names of numpy 1 and numpy 2.
+_PERMITTED: list[Any] = [
+    np.dtype,
+    type(np.dtype(np.float32)),
+    type(np.dtype(np.float64)),
+    type(np.dtype(np.int64)),
+    (np.float64(0).__reduce__()[0], "numpy.core.multiarray.scalar"),
+    (np.float64(0).__reduce__()[0], "numpy._core.multiarray.scalar"),
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """Tensors of a weights file.
+
+    Attributes
+    ----------
+    path
+        The file.
+    tensors
+        Tensors by key; ``module.``, which distributed training puts into keys, is removed.
+    metadata
+        Text that travels with the tensors (safetensors only).
+    sha256
+        Digest of the file.
+    """
+
+    path: Path
+    tensors: Mapping[str, Tensor]
+    metadata: Mapping[str, str]
+    sha256: str
+
+
+def read_checkpoint(path: Path, *, expected_sha256: str | None = None) -> Checkpoint:
+    """Read a safetensors file, or a torch file as the authors of the field publish them.
+
+    A torch file holds a state dict, bare or under one of `STATE_FIELDS`; the old format of torch
+    before 1.6 is read too.
+
+    Parameters
+    ----------
+    path
+        The file.
+    expected_sha256
+        The digest that the file must have, if it is known.
+
+    Raises
+    ------
+    WeightsError
+        If the file is missing, damaged, of another kind, holds anything but tensors and plain
+        values, or has another digest.
+    """
+    if not path.is_file():
+        raise WeightsError("this weights file does not exist", where=path, remedy="check the path")
+    digest = sha256_of_file(path)
+    if expected_sha256 is not None and digest != expected_sha256:
+        raise WeightsError(
+            f"the weights have the digest {digest[:12]}..., and the recipe names "
+            f"{expected_sha256[:12]}...",
+            where=path,
+            remedy="restore the file, or train again and put the new digest into the recipe",
+        )
+    if _is_safetensors(path):
+        tensors, metadata = _read_safetensors(path)
+    else:
+        tensors, metadata = _read_torch(path), {}
+    return Checkpoint(path, _without_module(tensors, path), metadata, digest)
+
+
+def load_into(network: nn.Module, checkpoint: Checkpoint, *, ignored: Collection[str] = ()) -> None:
+    """Copy a checkpoint into a network, which needs every one of its keys and no other.
+
+    Counters of batch normalisation (``num_batches_tracked``) may be missing: files older than
+    torch 0.4.1 have none, and evaluation does not read them.
+
+    Parameters
+    ----------
+    network
+        The network; it is left as it was when anything is wrong.
+    checkpoint
+        The weights.
+    ignored
+        Keys that the file may hold and the network does not use.
+
+    Raises
+    ------
+    WeightsError
+        If keys are missing, unknown, of another shape or kind, or hold values that are not finite;
+        one error names all of these.
+    """
+    wanted = network.state_dict()
+    given = {key: value for key, value in checkpoint.tensors.items() if key not in ignored}
+    shared = [key for key in wanted if key in given]
+    findings = {
+        "missing": [
+            key for key in wanted if key not in given and not key.endswith("num_batches_tracked")
+        ],
+        "not known to this network": [key for key in given if key not in wanted],
+        "of another shape": [
+            f"{key} {tuple(given[key].shape)} instead of {tuple(wanted[key].shape)}"
+            for key in shared
+            if given[key].shape != wanted[key].shape
+        ],
+        "of another kind": [
+            f"{key} {given[key].dtype}"
+            for key in shared
+            if given[key].is_floating_point() != wanted[key].is_floating_point()
+        ],
+        "not finite": [
+            key
+            for key in shared
+            if given[key].is_floating_point() and not bool(given[key].isfinite().all())
+        ],
+    }
+    problems = [_summary(name, keys) for name, keys in findings.items() if keys]
+    if problems:
+        raise WeightsError(
+            f"these weights do not fit the network: {'; '.join(problems)}",
+            where=checkpoint.path,
+            remedy="name the model and the variant that the weights belong to, or fetch the file "
+            "again",
+        )
+    network.load_state_dict(
+        {key: given.get(key, value).to(value.dtype) for key, value in wanted.items()}
+    )
+
+
+def save_checkpoint(
+    path: Path,
+    tensors: Mapping[str, Tensor],
+    *,
+    metadata: Mapping[str, str] | None = None,
+    half: bool = False,
+) -> str:
+    """Write tensors as safetensors, whole or not at all.
+
+    Parameters
+    ----------
+    path
+        The file to write.
+    tensors
+        Tensors by key.
+    metadata
+        Text that travels with the tensors.
+    half
+        Whether floating-point tensors are stored as float16 (they are loaded as float32).
+
+    Returns
+    -------
+    str
+        SHA-256 of the file.
+
+    Raises
+    ------
+    WeightsError
+        If a value is not finite, or does not fit into float16.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "weights.safetensors"
+    >>> digest = save_checkpoint(file, {"w": torch.ones(2)}, metadata={"seed": "0"}, half=True)
+    >>> read_checkpoint(file, expected_sha256=digest).tensors["w"]
+    tensor([1., 1.], dtype=torch.float16)
+    """
+    stored: dict[str, Tensor] = {}
+    for key, tensor in tensors.items():
+        value = tensor.detach().cpu().contiguous()
+        if value.is_floating_point():
+            value = value.to(torch.float16) if half else value
+            if not bool(value.isfinite().all()):
+                raise WeightsError(
+                    f"{key} holds values that are not finite as {value.dtype}",
+                    where=path,
+                    remedy="store them as float32" if half else "train again",
+                )
+        stored[key] = value
+    with atomic_path(path) as temporary:
+        safetensors.torch.save_file(stored, temporary, metadata=dict(metadata or {}))
+    return sha256_of_file(path)
+
+
+def _is_safetensors(path: Path) -> bool:
+    if path.suffix == ".safetensors":
+        return True
+    with path.open("rb") as stream:
+        return stream.read(9)[8:] == b"{"
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    try:
+        with safetensors.safe_open(path, framework="pt") as stream:
+            keys = stream.keys()
+            # Copied, so that the file is not kept open for as long as the weights live.
+            tensors = {key: stream.get_tensor(key).clone() for key in keys}
+            return tensors, dict(stream.metadata() or {})
+    except (safetensors.SafetensorError, OSError) as error:
+        raise WeightsError(
+            f"this file is not readable as safetensors ({error})",
+            where=path,
+            remedy="fetch or train it again",
+        ) from None
+
+
+def _read_torch(path: Path) -> dict[str, Tensor]:
+    try:
+        with torch.serialization.safe_globals(_PERMITTED), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    # torch names no set of errors for damaged files, and its parser raises almost every kind.
+    except Exception as error:
+        refused = re.search(r"GLOBAL (\S+)", str(error))
+        if refused:
+            raise WeightsError(
+                f"this file holds {refused[1]}, which is refused because reading it could run code",
+                where=path,
+                remedy="save its state dict alone, if you trust the file",
+            ) from None
+        raise WeightsError(
+            "this file is damaged, or is no weights file", where=path, remedy="fetch it again"
+        ) from None
+    if isinstance(content, dict):
+        for field in STATE_FIELDS:
+            if isinstance(content.get(field), dict):
+                content = content[field]
+                break
+    if not isinstance(content, dict) or not content:
+        raise WeightsError(
+            "this file holds no state dict",
+            where=path,
+            remedy=f"save one, bare or under one of {', '.join(STATE_FIELDS)}",
+        )
+    strangers = [str(key) for key, value in content.items() if not isinstance(value, Tensor)]
+    if strangers:
+        raise WeightsError(
+            f"this file's state dict has {_summary('not tensors', strangers)}",
+            where=path,
+            remedy=f"save the state dict bare or under one of {', '.join(STATE_FIELDS)}",
+        )
+    return {str(key): value for key, value in content.items()}
+
+
+def _without_module(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
+    cleaned = {key.replace("module.", ""): value for key, value in tensors.items()}
+    if len(cleaned) != len(tensors):
+        raise WeightsError(
+            "this file holds the same weights twice, with and without 'module.' in their keys",
+            where=path,
+            remedy="keep one of the two",
+        )
+    return cleaned
+
+
+def _summary(name: str, keys: list[str]) -> str:
+    shown = ", ".join(keys[:_SHOWN]) + (", ..." if len(keys) > _SHOWN else "")
+    return f"{len(keys)} {name} ({shown})"
