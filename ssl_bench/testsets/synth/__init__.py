@@ -1,0 +1,1 @@
+"""The embedded world `synth`: images, sounds and exact truth, made by code."""

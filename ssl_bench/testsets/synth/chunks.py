@@ -1,0 +1,150 @@
+"""Rendering and caching of samples in chunks of fifty.
+
+A chunk has three parts that are rendered and stored apart: ``truth`` (label maps and facts),
+``images`` and ``sounds``. Opening a test set needs the first only.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from ssl_bench.testsets.synth.cache import ArrayCache, Arrays
+from ssl_bench.testsets.synth.layout import SIZE
+from ssl_bench.testsets.synth.sounds import LENGTH
+from ssl_bench.testsets.synth.world import MOST_OBJECTS, Scene, World, object_boxes
+
+CHUNK = 50
+"""Samples in a chunk."""
+
+PARTS = ("truth", "images", "sounds")
+
+Progress = Callable[[int, int], None]
+"""Called with the number of samples done and the total."""
+
+_IN_MEMORY = 24  # chunks of each part: about 60 MB of images and 53 MB of sounds
+
+
+def render_chunk(world: World, split: str, number: int, parts: Sequence[str]) -> dict[str, Arrays]:
+    """Render parts of one chunk: samples ``50 * number`` to ``50 * number + 49``.
+
+    Returns
+    -------
+    dict
+        For ``truth``: ``labels`` (50, 128, 128) uint8, ``category`` (50, 5) int8 (-1: no such
+        object), ``sounding`` (50, 5) bool, ``boxes`` (50, 5, 4) int16. For ``images``: ``images``
+        (50, 128, 128, 3) uint8. For ``sounds``: ``sounds`` (50, 22050) int16.
+    """
+    scenes = [world.scene(split, CHUNK * number + offset) for offset in range(CHUNK)]
+    rendered: dict[str, Arrays] = {}
+    if "truth" in parts:
+        rendered["truth"] = _truth(scenes)
+    if "images" in parts:
+        images = np.empty((CHUNK, SIZE, SIZE, 3), np.uint8)
+        for row, scene in enumerate(scenes):
+            images[row] = world.image(scene)
+        rendered["images"] = {"images": images}
+    if "sounds" in parts:
+        sounds = np.empty((CHUNK, LENGTH), np.int16)
+        for row, scene in enumerate(scenes):
+            sounds[row] = world.sound(scene, scene.sounding)
+        rendered["sounds"] = {"sounds": sounds}
+    return rendered
+
+
+def _truth(scenes: Sequence[Scene]) -> Arrays:
+    category = np.full((CHUNK, MOST_OBJECTS), -1, np.int8)
+    sounding = np.zeros((CHUNK, MOST_OBJECTS), np.bool_)
+    boxes = np.zeros((CHUNK, MOST_OBJECTS, 4), np.int16)
+    for row, scene in enumerate(scenes):
+        count = len(scene.objects)
+        category[row, :count] = [placed.category for placed in scene.objects]
+        sounding[row, :count] = [placed.sounding for placed in scene.objects]
+        boxes[row, :count] = object_boxes(scene.labels, count)
+    labels = np.stack([scene.labels for scene in scenes])
+    return {"labels": labels, "category": category, "sounding": sounding, "boxes": boxes}
+
+
+def load_or_render(
+    world: World, split: str, number: int, parts: Sequence[str], cache: ArrayCache
+) -> dict[str, Arrays]:
+    """Parts of one chunk, from the cache where it has them; the rest is rendered and stored."""
+    found = {part: cache.load(_name(world, split, number, part)) for part in parts}
+    missing = [part for part, arrays in found.items() if arrays is None]
+    rendered = render_chunk(world, split, number, missing) if missing else {}
+    for part, arrays in rendered.items():
+        cache.store(_name(world, split, number, part), arrays, compress=part == "truth")
+    present = {part: arrays for part, arrays in found.items() if arrays is not None}
+    return {**present, **rendered}
+
+
+def _name(world: World, split: str, number: int, part: str) -> str:
+    which = f"set{world.category_set}-seed{world.seed}-{world.object_size}"
+    return f"{which}/{split}/{part}-{number:05d}"
+
+
+def iterate_chunks(
+    world: World,
+    split: str,
+    count: int,
+    parts: Sequence[str],
+    cache: ArrayCache,
+    *,
+    n_jobs: int = 1,
+    progress: Progress | None = None,
+) -> Iterator[dict[str, Arrays]]:
+    """Parts of all chunks of the first `count` samples, in order.
+
+    Parameters
+    ----------
+    world, split, parts, cache
+        What to render, and where it is kept.
+    count
+        Number of samples; the last chunk is cut to it.
+    n_jobs
+        Processes; the arrays do not depend on it.
+    progress
+        Called after each chunk.
+    """
+    numbers = range(-(-count // CHUNK))
+    if n_jobs == 1:
+        chunks = (load_or_render(world, split, number, parts, cache) for number in numbers)
+    else:
+        from joblib import Parallel, delayed
+
+        chunks = Parallel(n_jobs=n_jobs, backend="loky", return_as="generator")(
+            delayed(load_or_render)(world, split, number, parts, cache) for number in numbers
+        )
+    for number, chunk in zip(numbers, chunks, strict=True):
+        rows = min(CHUNK, count - CHUNK * number)
+        yield {
+            part: {key: values[:rows] for key, values in arrays.items()}
+            for part, arrays in chunk.items()
+        }
+        if progress is not None:
+            progress(CHUNK * number + rows, count)
+
+
+class ChunkReader:
+    """Random access to single samples of a split, with the chunks used last in memory."""
+
+    def __init__(self, world: World, split: str, cache: ArrayCache) -> None:
+        self._world = world
+        self._split = split
+        self._cache = cache
+        self._kept: dict[str, OrderedDict[int, Arrays]] = {part: OrderedDict() for part in PARTS}
+
+    def row(self, part: str, index: int) -> Arrays:
+        """Arrays of one sample's part; views that must not be written to."""
+        number, row = divmod(index, CHUNK)
+        kept = self._kept[part]
+        if number not in kept:
+            kept[number] = load_or_render(self._world, self._split, number, (part,), self._cache)[
+                part
+            ]
+            if len(kept) > _IN_MEMORY:
+                kept.popitem(last=False)
+        kept.move_to_end(number)
+        return {key: values[row] for key, values in kept[number].items()}
