@@ -1,0 +1,92 @@
+"""Who a baseline is: its ``card.toml``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ssl_bench.models.recipes import Strict
+
+Text = Annotated[str, Field(min_length=1)]
+
+
+class Pretraining(Strict):
+    """What was learned before, and outside of, audio-visual training.
+
+    Attributes
+    ----------
+    image, audio
+        Source of the weights that each trunk starts from; ``none`` for random ones.
+    labels
+        The labels, by people or machines, that any part of the model has seen.
+    """
+
+    image: Text
+    audio: Text
+    labels: Text
+
+
+class PublishedReference(Strict):
+    """Rows of the table of published figures that belong to this baseline.
+
+    Attributes
+    ----------
+    paper, method, variant
+        As in the columns of that table; every row with these values is meant.
+    """
+
+    paper: Text
+    method: Text
+    variant: str = ""
+
+
+class Card(Strict):
+    """Content of a ``card.toml``.
+
+    Attributes
+    ----------
+    name
+        Name of the baseline: its folder, and its name on the command line.
+    title
+        Name in text.
+    modality
+        What the maps depend on.
+    summary
+        What it does, in a few sentences.
+    paper
+        Reference, or ``none``.
+    code
+        Address of the authors' code, or ``none``.
+    licence
+        Licence of what ships here, and of what the user brings.
+    training_data
+        What it was trained on, by variant.
+    pretraining
+        What it started from.
+    weights
+        Where the weights come from, by variant.
+    preprocessing
+        What happens to images and sounds, by variant.
+    deviations
+        Where this implementation departs from the paper or the authors' code, and what it assumes.
+    published
+        Its published figures.
+    measured
+        Remarks on figures that were measured here.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+    title: Text
+    modality: Literal["audio-visual", "vision-only", "trivial"]
+    summary: Text
+    paper: Text
+    code: Text
+    licence: Text
+    training_data: Text
+    pretraining: Pretraining
+    weights: Text
+    preprocessing: Text
+    deviations: tuple[Text, ...] = ()
+    published: tuple[PublishedReference, ...] = ()
+    measured: tuple[Text, ...] = ()

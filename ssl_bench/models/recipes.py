@@ -1,0 +1,174 @@
+"""How a baseline is assembled: its ``recipe.toml``, and what its class is given to build itself."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ssl_bench.errors import ModelError, WeightsError
+
+Table = TypeVar("Table", bound=BaseModel)
+
+
+class Strict(BaseModel):
+    """A table in which every unknown field is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class NoOptions(Strict):
+    """The options of a localizer that has none."""
+
+
+class ShippedWeights(Strict):
+    """A weights file in the baseline's folder.
+
+    Attributes
+    ----------
+    file
+        Its name.
+    sha256
+        The digest that it must have; None accepts any.
+    """
+
+    file: Annotated[str, Field(pattern=r"^[\w.-]+$")]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+
+
+class Variant(Strict):
+    """One form of a baseline, such as its full size or its small one.
+
+    Attributes
+    ----------
+    about
+        One sentence for people.
+    architecture, preprocessing
+        Tables that the localizer's class checks.
+    weights
+        The weights that ship; none where there are none to ship, or none are needed.
+    training
+        Table that the training package checks; none where this variant is not trained here.
+    """
+
+    about: str
+    architecture: dict[str, Any] = {}
+    preprocessing: dict[str, Any] = {}
+    weights: ShippedWeights | None = None
+    training: dict[str, Any] | None = None
+
+
+class Recipe(Strict):
+    """Content of a ``recipe.toml``.
+
+    Attributes
+    ----------
+    localizer
+        Its class, as ``module:Class``.
+    default_variant
+        The variant that is meant where none is named.
+    object_prior
+        The baseline that object-guided localization mixes in, if the model has one; its variant of
+        the same name is taken.
+    variants
+        Variants by name.
+    """
+
+    localizer: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]
+    default_variant: str
+    object_prior: str | None = None
+    variants: Annotated[dict[str, Variant], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.default_variant not in self.variants:
+            raise ValueError(f"default_variant {self.default_variant!r} is none of the variants")
+        return self
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """What a baseline's class is given to build itself, by its class method ``assemble``.
+
+    Attributes
+    ----------
+    name, variant
+        Of the baseline.
+    recipe
+        Its recipe file, for messages.
+    architecture, preprocessing
+        Tables of the variant, not yet checked.
+    weights
+        The weights file; None where none ships and none was given.
+    weights_sha256
+        The digest that the weights must have, where the recipe says so.
+    seed
+        For a random localizer.
+    options
+        Further settings from the caller, not yet checked.
+    """
+
+    name: str
+    variant: str
+    recipe: Path
+    architecture: Mapping[str, Any]
+    preprocessing: Mapping[str, Any]
+    weights: Path | None
+    weights_sha256: str | None
+    seed: int
+    options: Mapping[str, Any]
+
+    def checked_options(self, model: type[Table]) -> Table:
+        """The options, checked; raises ModelError where one is unknown or out of range."""
+        return checked(model, self.options, f"options of {self.name}")
+
+    def needed_weights(self) -> Path:
+        """The weights file; raises WeightsError where there is none."""
+        if self.weights is None:
+            raise WeightsError(
+                f"the variant {self.variant!r} of {self.name} needs a weights file, and none was "
+                "given",
+                remedy=f"give the authors' file with --weights FILE; 'ssl-bench models {self.name}'"
+                " says where it comes from",
+            )
+        return self.weights
+
+
+def checked(model: type[Table], table: Mapping[str, Any], where: str | Path) -> Table:
+    """Check a table against a pydantic model.
+
+    Raises
+    ------
+    ModelError
+        If a field is unknown, missing or out of range; one error names all of them.
+
+    Examples
+    --------
+    >>> checked(NoOptions, {"speed": 1}, "options of center")
+    Traceback (most recent call last):
+    ...
+    ssl_bench.errors.ModelError: options of center: speed: Extra inputs are not permitted...
+    """
+    try:
+        return model.model_validate(dict(table))
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, problem['loc'])) or 'the whole'}: {problem['msg']}"
+            for problem in error.errors()
+        )
+        raise ModelError(problems, where=where, remedy="correct the named fields") from None
+
+
+def read_toml(model: type[Table], path: Path) -> Table:
+    """Read a TOML file and check it; raises ModelError where it is missing or wrong."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ModelError(
+            f"this file is not readable TOML ({error})", where=path, remedy="restore or correct it"
+        ) from None
+    return checked(model, content, path)
