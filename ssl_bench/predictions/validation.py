@@ -1,0 +1,244 @@
+"""Can these predictions be scored under this protocol? All answers at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ssl_bench.errors import PredictionsError
+from ssl_bench.predictions.format import (
+    LIMITS,
+    Limits,
+    PredictionsMeta,
+    Problem,
+    ProblemKind,
+    about_ids,
+    shown,
+)
+from ssl_bench.predictions.scan import Scan, predictions_files, scan_file
+
+_ROW_MEMBERS = ("score", "image_embedding", "audio_embedding")
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What was found in a predictions file.
+
+    Attributes
+    ----------
+    path
+        The file or folder of shards.
+    problems
+        Everything that is wrong; empty where the file can be scored.
+    missing
+        Expected trials without a prediction, in the order of the protocol.
+    n_expected
+        How many trials the protocol has.
+    meta
+        The file's metadata; None where they are unusable.
+    """
+
+    path: Path
+    problems: tuple[Problem, ...]
+    missing: tuple[str, ...]
+    n_expected: int
+    meta: PredictionsMeta | None
+
+    @property
+    def n_present(self) -> int:
+        """How many of the expected trials have a prediction."""
+        return self.n_expected - len(self.missing)
+
+    @property
+    def is_scorable(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problems
+
+    def raise_for_problems(self) -> None:
+        """Do nothing for a scorable file.
+
+        Raises
+        ------
+        PredictionsError
+            Otherwise, with all problems.
+        """
+        if self.problems:
+            raise PredictionsError([str(problem) for problem in self.problems], where=self.path)
+
+
+def validate(
+    path: Path,
+    expected_ids: Sequence[str],
+    *,
+    protocol: str | None = None,
+    protocol_digest: str | None = None,
+    test_set: str | None = None,
+    test_set_digest: str | None = None,
+    partial: bool = False,
+    limits: Limits = LIMITS,
+) -> Validation:
+    """Check a predictions file against the trials of a protocol.
+
+    Nothing in the file is trusted: no object is unpickled, sizes are checked before anything is
+    allocated, and memory does not grow with the maps.
+
+    A trial without a prediction is allowed where the file says that it is complete (``complete`` in
+    its metadata: the author vouches that there is no more, and the trial counts as a failure), and
+    where `partial` asks for a subset. Otherwise it is a problem.
+
+    Parameters
+    ----------
+    path
+        A file, or a folder of shards.
+    expected_ids
+        The trials of the protocol.
+    protocol, protocol_digest, test_set, test_set_digest
+        What the metadata must say; None for anything.
+    partial
+        Allow missing trials in any file.
+    limits
+        The largest file that is read.
+
+    Examples
+    --------
+    >>> for problem in validate(Path("absent.npz"), ["t0"]).problems:
+    ...     print(problem)
+    absent.npz: there is no such file. Check the name.
+    """
+    files, problems = predictions_files(path, limits)
+    # far more trials than expected cannot be scored, so they are not read either
+    limits = replace(limits, trials=min(limits.trials, 2 * len(expected_ids) + 1000))
+    scans: list[Scan] = []
+    bytes_left, trials_left = limits.total_bytes, limits.trials
+    for file in files:
+        scan = scan_file(
+            file, replace(limits, total_bytes=bytes_left, trials=trials_left), values=True
+        )
+        problems.extend(scan.problems)
+        scans.append(scan)
+        if scan.archive is not None:
+            bytes_left = max(0, bytes_left - scan.archive.total_bytes)
+        trials_left = max(0, trials_left - len(scan.ids))
+    problems += shard_problems(path, scans)
+    meta = next((scan.meta for scan in scans if scan.meta is not None), None)
+    if meta is not None:
+        wanted = {
+            "protocol": protocol,
+            "protocol_digest": protocol_digest,
+            "test_set": test_set,
+            "test_set_digest": test_set_digest,
+        }
+        problems += _identity_problems(path, meta, wanted)
+
+    known = set(expected_ids)
+    found = {name for scan in scans for name in scan.ids}
+    unknown = sorted(found - known)
+    if unknown:
+        problems.append(
+            about_ids(
+                "unknown-ids",
+                "these trials are not in the protocol",
+                "remove them, or score the file under the protocol that it was made for",
+                str(path),
+                unknown,
+            )
+        )
+    missing = tuple(name for name in expected_ids if name not in found)
+    # ids that could not be read at all are a problem of their own, not missing trials
+    if missing and found and not partial and not (meta is not None and meta.complete):
+        problems.append(
+            about_ids(
+                "missing-ids",
+                "these trials of the protocol have no prediction, in a file that does not say "
+                "that it is complete",
+                "add them; or set 'complete' in the metadata, and they count as failures; "
+                "or ask for a partial result",
+                str(path),
+                missing,
+            )
+        )
+    return Validation(path, tuple(problems), missing, len(expected_ids), meta)
+
+
+def shard_problems(path: Path, scans: Sequence[Scan]) -> list[Problem]:
+    """What is wrong with the files as a whole: duplicates, and shards that disagree."""
+    problems = []
+    seen: set[str] = set()
+    repeated: dict[str, None] = {}
+    for scan in scans:
+        for name in scan.ids:
+            if name in seen:
+                repeated[name] = None
+            seen.add(name)
+    if repeated:
+        problems.append(
+            about_ids(
+                "duplicate-ids",
+                "these trials have more than one prediction",
+                "keep one for each trial",
+                str(path),
+                list(repeated),
+            )
+        )
+    metas = [(scan.path, scan.meta) for scan in scans if scan.meta is not None]
+    for shard, meta in metas[1:]:
+        if meta != metas[0][1]:
+            problems.append(
+                Problem(
+                    "shards",
+                    f"its metadata differ from those of {shown(metas[0][0].name)}",
+                    "put only shards of the same predictions into one folder",
+                    str(shard),
+                )
+            )
+    layouts = [
+        (
+            scan.path,
+            {
+                name: scan.archive.arrays[name].shape[1:]
+                for name in _ROW_MEMBERS
+                if name in scan.archive.arrays
+            },
+        )
+        for scan in scans
+        if scan.archive is not None
+    ]
+    problems += [
+        Problem(
+            "shards",
+            f"its scores or embeddings are not like those of {shown(layouts[0][0].name)}",
+            "give them in every shard, of the same width, or in none",
+            str(shard),
+        )
+        for shard, layout in layouts[1:]
+        if layout != layouts[0][1]
+    ]
+    return problems
+
+
+def _identity_problems(
+    path: Path, meta: PredictionsMeta, wanted: dict[str, str | None]
+) -> list[Problem]:
+    """Where the metadata name another protocol or test set, or another version of it."""
+    problems = []
+    kinds: tuple[tuple[ProblemKind, ProblemKind, str, str], ...] = (
+        ("protocol", "protocol-digest", "protocol", "protocol_digest"),
+        ("test-set", "test-set-digest", "test set", "test_set_digest"),
+    )
+    for name_kind, digest_kind, noun, digest_field in kinds:
+        name_field = digest_field.removesuffix("_digest")
+        name, digest = getattr(meta, name_field), getattr(meta, digest_field)
+        expected = str(wanted[name_field])
+        if wanted[name_field] not in (None, name):
+            message = f"it was made for the {noun} {shown(name)}, not for {shown(expected)}"
+            remedy = f"score it under the {noun} that it was made for, or predict again"
+            problems.append(Problem(name_kind, message, remedy, str(path)))
+        elif wanted[digest_field] not in (None, digest):
+            message = (
+                f"it was made for another version of the {noun} {shown(name)} "
+                f"(digest {digest[:12]}, not {str(wanted[digest_field])[:12]})"
+            )
+            remedy = "predict again with this version, or score it with the version it was made for"
+            problems.append(Problem(digest_kind, message, remedy, str(path)))
+    return problems
