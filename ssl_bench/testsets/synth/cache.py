@@ -84,7 +84,8 @@ class ArrayCache:
     def store(self, name: str, arrays: Arrays, *, compress: bool = False) -> None:
         """Store arrays under `name`; a folder that cannot be written only costs time later."""
         buffer = io.BytesIO()
-        (np.savez_compressed if compress else np.savez)(buffer, **arrays)
+        content: dict[str, Any] = dict(arrays)
+        (np.savez_compressed if compress else np.savez)(buffer, **content)
         body = buffer.getbuffer()
         if len(body) + _DIGEST_BYTES > self.limit:
             return

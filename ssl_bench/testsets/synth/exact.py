@@ -9,11 +9,13 @@ mathematics library are quantised before use.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Pixels = NDArray[np.float32]
+Pixels = NDArray[np.floating[Any]]
+"""Values at pixels: float32 (NumPy's static types widen a product with a Python float)."""
 
 _STEPS = float(1 << 20)
 
@@ -42,10 +44,8 @@ def sine(turns: Pixels) -> Pixels:
     >>> sine(np.array([0, 0.25, 0.5, 0.75], np.float32)).round(3).tolist()
     [0.0, 1.0, 0.0, -1.0]
     """
-    half = np.floor(turns)
-    half -= turns
-    half += 0.5
-    first = half * (8.0 - 16.0 * np.abs(half))
+    half: Pixels = np.floor(turns) - turns + 0.5
+    first: Pixels = half * (8.0 - 16.0 * np.abs(half))
     result: Pixels = first + 0.225 * (first * np.abs(first) - first)
     return result
 

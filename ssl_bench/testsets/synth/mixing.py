@@ -40,8 +40,10 @@ def source(rng: np.random.Generator, family: str, size_score: float) -> Signal:
     slow = float(rng.uniform(0.2, 0.6)), float(rng.random())
     signal = FAMILIES[family](rng, quantised(2.0 ** (semitones / 12.0)), rate)
     times = np.arange(LENGTH) / RATE
-    signal = signal * (0.85 + 0.15 * np.sin(2.0 * np.pi * (slow[0] * times + slow[1])))
-    return signal * (10.0 ** (decibels / 20.0) / _effective(signal))
+    swell: Signal = 0.85 + 0.15 * np.sin(2.0 * np.pi * (slow[0] * times + slow[1]))
+    signal = signal * swell
+    gain: float = 10.0 ** (decibels / 20.0) / _effective(signal)
+    return signal * gain
 
 
 def ambience(rng: np.random.Generator) -> tuple[Signal, float]:

@@ -33,7 +33,8 @@ def _square(x: Pixels, y: Pixels) -> Pixels:
 
 
 def _triangle(x: Pixels, y: Pixels) -> Pixels:
-    return np.maximum(y - 0.8, 0.8845 * np.abs(x) - 0.4668 * (y + 1.0))
+    value: Pixels = np.maximum(y - 0.8, 0.8845 * np.abs(x) - 0.4668 * (y + 1.0))
+    return value
 
 
 def _star(x: Pixels, y: Pixels) -> Pixels:
@@ -49,23 +50,27 @@ def _star(x: Pixels, y: Pixels) -> Pixels:
         (across * edge_x + along * edge_y) / (edge_x * edge_x + edge_y * edge_y), 0.0, 1.0
     )
     distance = length(across - edge_x * part, along - edge_y * part)
-    return np.where(along * edge_x - across * edge_y > 0.0, distance, -distance)
+    value: Pixels = np.where(along * edge_x - across * edge_y > 0.0, distance, -distance)
+    return value
 
 
 def _cross(x: Pixels, y: Pixels) -> Pixels:
-    return np.minimum(_box(x, y, 0.95, 0.36, 0.08), _box(x, y, 0.36, 0.95, 0.08))
+    value: Pixels = np.minimum(_box(x, y, 0.95, 0.36, 0.08), _box(x, y, 0.36, 0.95, 0.08))
+    return value
 
 
 def _ring(x: Pixels, y: Pixels) -> Pixels:
-    return np.abs(length(x, y) - 0.68) - 0.28
+    value: Pixels = np.abs(length(x, y) - 0.68) - 0.28
+    return value
 
 
 def _crescent(x: Pixels, y: Pixels) -> Pixels:
-    return np.maximum(length(x, y) - 1.0, 0.74 - length(x - 0.5, y + 0.12))
+    value: Pixels = np.maximum(length(x, y) - 1.0, 0.74 - length(x - 0.5, y + 0.12))
+    return value
 
 
 def _gear(x: Pixels, y: Pixels) -> Pixels:
-    teeth = np.clip(sine(angle(x, y) * 8.0) * 2.2, -1.0, 1.0)
+    teeth: Pixels = np.clip(sine(angle(x, y) * 8.0) * 2.2, -1.0, 1.0)
     return (length(x, y) - 0.83 - 0.14 * teeth) * 0.8
 
 
@@ -81,11 +86,13 @@ def _hexagon(x: Pixels, y: Pixels) -> Pixels:
 
 
 def _hourglass(x: Pixels, y: Pixels) -> Pixels:
-    return np.maximum((np.abs(x) - 0.17 - 0.75 * np.abs(y)) * 0.8, np.abs(y) - 0.92)
+    value: Pixels = np.maximum((np.abs(x) - 0.17 - 0.75 * np.abs(y)) * 0.8, np.abs(y) - 0.92)
+    return value
 
 
 def _half_moon(x: Pixels, y: Pixels) -> Pixels:
-    return np.maximum(length(x, y - 0.5) - 1.0, y - 0.5)
+    value: Pixels = np.maximum(length(x, y - 0.5) - 1.0, y - 0.5)
+    return value
 
 
 SHAPES: Mapping[str, Shape] = {

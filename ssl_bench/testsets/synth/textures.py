@@ -16,12 +16,14 @@ Texture = Callable[[Pixels, Pixels, float, float, float], Pixels]
 
 
 def _soft_step(wave: Pixels) -> Pixels:
-    return np.clip(0.5 + 1.5 * wave, 0.0, 1.0)
+    value: Pixels = np.clip(0.5 + 1.5 * wave, 0.0, 1.0)
+    return value
 
 
 def _gradient(x: Pixels, y: Pixels, frequency: float, first: float, second: float) -> Pixels:
     del frequency, first, second
-    return np.clip(0.5 + 0.3 * x - 0.5 * y, 0.0, 1.0)
+    value: Pixels = np.clip(0.5 + 0.3 * x - 0.5 * y, 0.0, 1.0)
+    return value
 
 
 def _stripes(x: Pixels, y: Pixels, frequency: float, first: float, second: float) -> Pixels:
@@ -44,7 +46,8 @@ def _dots(x: Pixels, y: Pixels, frequency: float, first: float, second: float) -
     along = y * (0.6 * frequency) + second
     across -= np.floor(across) + 0.5
     along -= np.floor(along) + 0.5
-    return np.clip(0.5 + 7.0 * (0.31 - length(across, along)), 0.0, 1.0)
+    value: Pixels = np.clip(0.5 + 7.0 * (0.31 - length(across, along)), 0.0, 1.0)
+    return value
 
 
 def _spokes(x: Pixels, y: Pixels, frequency: float, first: float, second: float) -> Pixels:

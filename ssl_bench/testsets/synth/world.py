@@ -33,7 +33,7 @@ SIZES = {"normal": Sizes(), "small": Sizes(median=0.18, smallest=0.02, fill=(0.5
 """Object sizes: those of the world, and smaller ones as a stress test."""
 
 SMALLEST_VISIBLE = 20
-"""Pixels that a capable object shows at least."""
+"""Pixels that every object shows at least."""
 
 MOST_OBJECTS = 5
 """Objects that a scene can hold: three that can sound and two that never do."""
@@ -106,7 +106,7 @@ class World:
                     where="synth",
                     remedy=f"give a whole number from 0 to {LARGEST_SEED}",
                 )
-        if self.object_size not in SIZES:
+        if self.object_size not in list(SIZES):
             raise DataError(
                 f"object_size is {self.object_size!r}",
                 where="synth",
@@ -134,7 +134,7 @@ class World:
             rng = self._stream(split, number, Purpose.LAYOUT, attempt)
             objects = self._objects(rng, split)
             labels = label_map(objects, self.kinds)
-            if self._all_visible(objects, labels):
+            if _all_visible(objects, labels):
                 if turn is not None:
                     objects = _only_one_sounds(objects, turn)
                 return Scene(split, index, number, objects, labels)
@@ -186,13 +186,6 @@ class World:
         rng = self._stream(scene.split, scene.number, Purpose.OBJECT_SOUND + number)
         return mixing.source(rng, family, placed.size_score)
 
-    def _all_visible(self, objects: tuple[Placed, ...], labels: NDArray[np.uint8]) -> bool:
-        shown = np.bincount(labels.ravel(), minlength=len(objects) + 1)[1:]
-        return all(
-            pixels >= SMALLEST_VISIBLE or not self.kinds[placed.category].capable
-            for pixels, placed in zip(shown, objects, strict=True)
-        )
-
     def _stream(
         self, split: str, index: int, purpose: int, attempt: int = 0
     ) -> np.random.Generator:
@@ -206,6 +199,11 @@ class World:
             return draw_single(rng, self.kinds, int(rng.integers(len(self.kinds))), sizes)
         kind, count = _composition(rng, split)
         return draw_layout(rng, self.kinds, kind, count, sizes)
+
+
+def _all_visible(objects: tuple[Placed, ...], labels: NDArray[np.uint8]) -> bool:
+    shown = np.bincount(labels.ravel(), minlength=len(objects) + 1)[1:]
+    return bool((shown >= SMALLEST_VISIBLE).all())
 
 
 def _only_one_sounds(objects: tuple[Placed, ...], turn: int) -> tuple[Placed, ...]:
