@@ -41,7 +41,7 @@ class EZVSLPreprocessing(Strict):
 
 
 class EZVSL(Localizer):
-    """EZ-VSL: the map is the cosine of each location's features with the sound's, over tau.
+    """EZ-VSL: a map is the cosine of each location with the sound, over tau (equation 6).
 
     Image features are ``visual (B, D, h, w)``, audio features ``audio (B, D)``, both float32 of
     unit length over D. The similarity is the largest cosine over all locations, as in training

@@ -23,7 +23,7 @@ _PRIOR = "prior."
 
 
 class ObjectGuided(Localizer):
-    """Object-guided localization of EZ-VSL (paper section 3.3, equation 6).
+    """Object-guided localization of EZ-VSL (paper section 3.3, equation 9).
 
     The mix is ``alpha * minmax(up(M)) + (1 - alpha) * minmax(up(P))`` of the audio-visual map M and
     the prior's map P, where ``up`` is bilinear with aligned corners to 224x224. The similarity is

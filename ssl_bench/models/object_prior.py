@@ -82,8 +82,8 @@ class PriorPreprocessing(Strict):
 class ObjectPrior(Localizer):
     """Mean absolute activation of a classifier's last map: L1 object-guided localization.
 
-    The paper (EZ-VSL, section 3.3) takes the L1 norm over channels; the authors' code takes the
-    mean, as here. The two differ by a constant factor only.
+    The paper (EZ-VSL, section 3.3, equation 8) takes the L1 norm over channels, the authors' code
+    the mean, as here. The two differ by a constant factor only.
 
     Image features are ``activation (B, h, w)`` float32, >= 0. Sounds are not encoded.
 

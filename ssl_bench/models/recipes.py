@@ -137,6 +137,11 @@ class Assembly:
             )
         return self.weights
 
+    def refuse_weights(self) -> None:
+        """Raise ModelError where a weights file was given to a localizer that has none."""
+        if self.weights is not None:
+            raise ModelError(f"{self.name} has no weights to load", remedy="leave the weights out")
+
 
 def checked(model: type[Table], table: Mapping[str, Any], where: str | Path) -> Table:
     """Check a table against a pydantic model.

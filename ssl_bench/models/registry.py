@@ -187,8 +187,6 @@ def _assemble(
         )
     chosen = recipe.variants[variant]
     folder = _folder(name)
-    if weights is not None and not chosen.architecture:
-        raise ModelError(f"{name} has no weights to load", remedy="leave the weights out")
     assembly = Assembly(
         name=name,
         variant=variant,

@@ -26,6 +26,7 @@ class _Plain(AnnotationLocalizer):
     @classmethod
     def assemble(cls, assembly: Assembly) -> Self:
         """Build it from its recipe."""
+        assembly.refuse_weights()
         assembly.checked_options(NoOptions)
         return cls(Provenance(assembly.name, variant=assembly.variant))
 
@@ -129,6 +130,7 @@ class Random(AnnotationLocalizer):
     @classmethod
     def assemble(cls, assembly: Assembly) -> Self:
         """Build it from its recipe; the option ``resolution`` defaults to 7."""
+        assembly.refuse_weights()
         resolution = assembly.checked_options(RandomOptions).resolution
         provenance = Provenance(
             assembly.name,
