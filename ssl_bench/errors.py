@@ -48,6 +48,29 @@ class DataError(SslBenchError):
     """A test set's folder, annotation, image or sound is missing or unusable."""
 
 
+class AnnotationError(DataError):
+    """An annotation cannot be used; lists *all* problems that were found.
+
+    Parameters
+    ----------
+    problems
+        One sentence for each problem, with the entry or id concerned.
+    where
+        The file or folder.
+    remedy
+        As for :class:`SslBenchError`.
+    """
+
+    def __init__(
+        self, problems: Sequence[str], *, where: str | Path, remedy: str | None = None
+    ) -> None:
+        self.problems = tuple(problems)
+        count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
+        super().__init__(f"{count} found in the annotation", where=where, remedy=remedy)
+        lines = [str(self.args[0]), *(f"  - {problem}" for problem in self.problems)]
+        self.args = ("\n".join(lines),)
+
+
 class ProtocolError(SslBenchError):
     """A protocol or dialect file is unknown, malformed or inconsistent."""
 

@@ -1,0 +1,151 @@
+"""Test sets that lie in a folder of frames and sounds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl_bench.annotations import Boxes
+from ssl_bench.errors import DataError
+from ssl_bench.files import sha256_of_json
+from ssl_bench.media.audio import AUDIO_SUFFIXES, probe_audio, read_audio
+from ssl_bench.media.find import find_media, require_media
+from ssl_bench.media.image import IMAGE_SUFFIXES, probe_image, read_image
+from ssl_bench.media.waveform import Waveform
+from ssl_bench.testsets.base import Finding, Sample, TestSet, TruthConvention
+from ssl_bench.truth import encode_rle
+
+FRAMES = "frames"
+AUDIO = "audio"
+
+
+class FolderTestSet(TestSet):
+    """Annotated samples with one image ``frames/<id>`` and one sound ``audio/<id>`` each.
+
+    Opening one reads annotations alone: images and sounds are read when they are asked for.
+
+    Parameters
+    ----------
+    name, split, truth_convention, revision
+        As for :class:`~ssl_bench.testsets.base.TestSet`.
+    folder
+        The test set's own folder.
+    samples
+        The samples, in order.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        split: str,
+        truth_convention: TruthConvention,
+        revision: str | None,
+        folder: Path,
+        samples: Iterable[Sample],
+    ) -> None:
+        self.name = name
+        self.split = split
+        self.truth_convention = truth_convention
+        self.revision = revision
+        self.folder = folder
+        self._samples = tuple(samples)
+
+    @property
+    def samples(self) -> Sequence[Sample]:
+        """All samples, in the order of the annotation."""
+        return self._samples
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over ids and truth, whatever the spelling of the annotation file."""
+        return truth_digest(self._samples)
+
+    def image(self, sample_id: str) -> NDArray[np.uint8]:
+        """Image ``(height, width, 3)`` uint8 RGB of one sample."""
+        return read_image(require_media(self.folder / FRAMES, self[sample_id].id, IMAGE_SUFFIXES))
+
+    def waveform(self, sample_id: str) -> Waveform:
+        """Sound of one sample."""
+        return read_audio(require_media(self.folder / AUDIO, self[sample_id].id, AUDIO_SUFFIXES))
+
+
+def truth_digest(samples: Iterable[Sample]) -> str:
+    """SHA-256 over ids and truth of samples, in order.
+
+    Examples
+    --------
+    >>> one = Sample("a", "a", "dog", Boxes(np.array([[0.0, 0.0, 1.0, 1.0]])))
+    >>> two = Sample("a", "a", "cat", Boxes(np.array([[-0.0, 0, 1, 1]])))
+    >>> truth_digest([one]) == truth_digest([two])
+    True
+    >>> truth_digest([one]) == truth_digest([one, two])
+    False
+    """
+    return sha256_of_json([[sample.id, *_canonical(sample)] for sample in samples])
+
+
+def _canonical(sample: Sample) -> list[object]:
+    annotation = sample.annotation
+    if not isinstance(annotation, Boxes):
+        boxes = [] if annotation.boxes is None else _canonical_boxes(annotation.boxes)
+        return [encode_rle(annotation.pixels), *boxes]
+    return _canonical_boxes(annotation)
+
+
+def _canonical_boxes(boxes: Boxes) -> list[object]:
+    corners = boxes.corners.astype(np.float64) + 0.0  # -0.0 and 0.0 are one place
+    return [corners.tolist(), [float(side) for side in boxes.frame], boxes.annotators]
+
+
+def verify_media(folder: Path, identifiers: Sequence[str]) -> list[Finding]:
+    """Look at every image and sound of a test set.
+
+    Images are decoded at reduced size and sounds are opened, so this takes milliseconds per file.
+
+    Parameters
+    ----------
+    folder
+        The test set's own folder.
+    identifiers
+        The ids whose files are expected.
+
+    Returns
+    -------
+    list of Finding
+        One for each file that is missing or corrupt, then a summary of the images; likewise for
+        the sounds.
+    """
+    return [
+        *_verify_kind(folder / FRAMES, identifiers, "images", IMAGE_SUFFIXES, probe_image),
+        *_verify_kind(folder / AUDIO, identifiers, "sounds", AUDIO_SUFFIXES, probe_audio),
+    ]
+
+
+def _verify_kind(
+    folder: Path,
+    identifiers: Sequence[str],
+    kind: str,
+    suffixes: Sequence[str],
+    probe: Callable[[Path], object],
+) -> list[Finding]:
+    findings: list[Finding] = []
+    for identifier in identifiers:
+        path = find_media(folder, identifier, suffixes)
+        if path is None:
+            item = f"{folder.name}/{identifier}"
+            message = f"no file with one of the endings {', '.join(suffixes)}"
+            findings.append(Finding("missing", item, message))
+            continue
+        try:
+            probe(path)
+        except DataError as error:
+            findings.append(Finding("corrupt", f"{folder.name}/{path.name}", error.problem))
+    usable = len(identifiers) - len(findings)
+    message = f"{usable:,} of {len(identifiers):,} {kind} are usable"
+    findings.append(Finding("note" if findings else "ok", f"{folder.name}/", message))
+    return findings

@@ -1,0 +1,298 @@
+"""Flickr-SoundNet: XML annotations, the corrected list, what is refused and reported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ssl_bench.annotations import Boxes
+from ssl_bench.errors import AnnotationError, DataError
+from ssl_bench.testsets import open_test_set
+from ssl_bench.testsets.flickr import (
+    KNOWN_LISTS,
+    TEST_SET,
+    ClipList,
+    read_annotation,
+    read_clip_list,
+)
+from ssl_bench.truth import render
+
+BOMB = """<?xml version="1.0"?>
+<!DOCTYPE lolz [
+ <!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;"><!ENTITY c "&b;&b;&b;&b;&b;&b;&b;">
+]>
+<annotation><object><bbox><i>&c;</i></bbox></object></annotation>"""
+
+FETCHING = """<!DOCTYPE a [<!ENTITY secret SYSTEM "file:///etc/passwd">]>
+<annotation><object><bbox>&secret;</bbox></object></annotation>"""
+
+
+def flickr_xml(*boxes: Sequence[object]) -> str:
+    """An annotation of one clip, in the layout of the published files."""
+    drawn = "".join(
+        "<bbox><ignored>7</ignored>"
+        + "".join(
+            f"<{tag}>{value}</{tag}>"
+            for tag, value in zip(("xmin", "ymin", "xmax", "ymax"), box, strict=True)
+        )
+        + "</bbox>"
+        for box in boxes
+    )
+    return f"<annotation><object>{drawn}</object></annotation>"
+
+
+@pytest.fixture
+def flickr(tmp_path: Path, write_media: Callable[[Path, list[str]], None]) -> Path:
+    """A folder of three invented Flickr clips, complete."""
+    folder = tmp_path / "flickr"
+    (folder / "annotations").mkdir(parents=True)
+    annotations = {
+        "9900000001": [(33, 1, 128, 256), (65, 1, 256, 256)],
+        "9900000002": [(10, 20, 30, 40)],
+        "3908875350": [(1, 1, 256, 256)] * 3,
+    }
+    for identifier, boxes in annotations.items():
+        (folder / "annotations" / f"{identifier}.xml").write_text(flickr_xml(*boxes))
+    (folder / "flickr_test.txt").write_text("\n".join(annotations) + "\n")
+    write_media(folder, list(annotations))
+    return folder
+
+
+def write(tmp_path: Path, content: str | bytes) -> Path:
+    path = tmp_path / "clip.xml"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+class TestAnnotation:
+    def test_the_first_child_of_a_box_is_ignored(self, tmp_path: Path) -> None:
+        boxes = read_annotation(write(tmp_path, flickr_xml((1, 2, 3, 4), (5, 6, 256, 8)))).boxes
+        assert boxes.corners.tolist() == [[1, 2, 3, 4], [5, 6, 256, 8]]
+        assert boxes.frame == (256, 256)
+        assert boxes.annotators == 3
+
+    def test_blanks_around_a_number_do_not_count(self, tmp_path: Path) -> None:
+        boxes = read_annotation(write(tmp_path, flickr_xml((" 1\n", 2, 3, "\t4 ")))).boxes
+        assert boxes.corners.tolist() == [[1, 2, 3, 4]]
+
+    def test_other_elements_are_ignored_and_named(self, tmp_path: Path) -> None:
+        text = flickr_xml((1, 2, 3, 4)).replace("<bbox>", "<name>dog</name><bbox>")
+        found = read_annotation(write(tmp_path, text))
+        assert len(found.boxes) == 1
+        assert found.others == ("name",)
+
+    def test_boxes_of_several_objects_are_pooled(self, tmp_path: Path) -> None:
+        one, two = flickr_xml((1, 2, 3, 4)), flickr_xml((5, 6, 7, 8))
+        inner = one.removesuffix("</annotation>") + two.removeprefix("<annotation>")
+        boxes = read_annotation(write(tmp_path, inner)).boxes
+        assert boxes.corners.tolist() == [[1, 2, 3, 4], [5, 6, 7, 8]]
+
+    def test_a_clip_without_boxes_has_an_empty_truth(self, tmp_path: Path) -> None:
+        boxes = read_annotation(write(tmp_path, flickr_xml())).boxes
+        assert not render(boxes, "consensus", 224, 224).any()
+
+    @pytest.mark.parametrize("declaration", [BOMB, FETCHING, "<!DOCTYPE a><annotation/>"])
+    def test_document_types_and_entities_are_refused(
+        self, tmp_path: Path, declaration: str
+    ) -> None:
+        with pytest.raises(DataError, match=r"clip\.xml.*refused"):
+            read_annotation(write(tmp_path, declaration))
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            b"",
+            b"no xml",
+            flickr_xml((1, 2, 3, 4))[:-5].encode(),
+            b"\xff\xfe" + flickr_xml((1, 2, 3, 4)).encode(),
+            b'<?xml version="1.0" encoding="klingon"?><annotation/>',
+            b'<?xml version="1.0" encoding="utf-16"?><annotation/>',
+            b"<annotation>\x00</annotation>",
+            b"<a>" * 100_000,
+        ],
+        ids=["empty", "text", "truncated", "mark", "unknown", "wrong", "null", "deep"],
+    )
+    def test_a_file_that_is_no_xml_is_refused(self, tmp_path: Path, content: bytes) -> None:
+        with pytest.raises(DataError, match=r"clip\.xml.*not valid XML"):
+            read_annotation(write(tmp_path, content))
+
+    @pytest.mark.parametrize(
+        "box",
+        [
+            "<bbox/>",
+            "<bbox><i/><a>1</a><a>2</a><a>3</a></bbox>",
+            "<bbox><i/><a>1</a><a>2</a><a>3</a><a>4</a><a>5</a></bbox>",
+            "<bbox><i/><a>1</a><a>2</a><a>3</a><a>4.5</a></bbox>",
+            "<bbox><i/><a>1</a><a>2</a><a>3</a><a>nan</a></bbox>",
+            "<bbox><i/><a>1</a><a>2</a><a>3</a><a>99999999999999999999</a></bbox>",
+            "<bbox><i/><a>1</a><a>2</a><a>3</a><a/></bbox>",
+        ],
+    )
+    def test_a_malformed_box_is_refused_by_its_number(self, tmp_path: Path, box: str) -> None:
+        text = flickr_xml((1, 2, 3, 4)).replace("</object>", f"{box}</object>")
+        with pytest.raises(DataError, match=r"clip\.xml: box 1 "):
+            read_annotation(write(tmp_path, text))
+
+    def test_a_huge_file_is_not_parsed(self, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match="too large"):
+            read_annotation(write(tmp_path, flickr_xml((1, 2, 3, 4)) + " " * 2**20))
+
+
+class TestClipList:
+    def test_the_wrong_id_is_corrected_in_its_place(self, tmp_path: Path) -> None:
+        path = tmp_path / "flickr_test.txt"
+        path.write_text("11\n3908875357\n22\n")
+        assert read_clip_list(path) == ClipList(("11", "3908875350", "22"), corrected=True)
+
+    def test_the_right_id_is_left_alone(self, tmp_path: Path) -> None:
+        path = tmp_path / "flickr_test.txt"
+        path.write_text("3908875350\n11\n")
+        assert read_clip_list(path) == ClipList(("3908875350", "11"), corrected=False)
+
+    def test_a_list_with_both_holds_the_clip_once(self, tmp_path: Path) -> None:
+        path = tmp_path / "flickr_test.txt"
+        path.write_text("3908875350\n3908875357\n11\n")
+        assert read_clip_list(path).identifiers == ("3908875350", "11")
+
+    def test_blank_lines_and_line_ends_do_not_count(self, tmp_path: Path) -> None:
+        path = tmp_path / "flickr_test.txt"
+        path.write_bytes(b"\xef\xbb\xbf11\r\n\r\n  22  \r\n")
+        assert read_clip_list(path).identifiers == ("11", "22")
+
+    @pytest.mark.parametrize(
+        ("content", "complaint"),
+        [
+            (b"", "no id"),
+            (b"11\n22\n11\n", "11 is listed more than once"),
+            (b"11\n../22\n", "line 2"),
+            (b"11\n\xff\xff\n", "UTF-8"),
+            (b"11\n2\x002\n", "line 2"),
+        ],
+    )
+    def test_a_malformed_list_is_refused(
+        self, tmp_path: Path, content: bytes, complaint: str
+    ) -> None:
+        path = tmp_path / "flickr_test.txt"
+        path.write_bytes(content)
+        with pytest.raises(DataError, match=complaint):
+            read_clip_list(path)
+
+    def test_both_lists_in_use_are_named(self) -> None:
+        assert sorted(KNOWN_LISTS.values()) == ["249 clips", "250 clips, corrected"]
+        assert ClipList(("11", "22"), corrected=False).revision is None
+
+
+class TestOpening:
+    def test_samples_follow_the_list(self, flickr: Path) -> None:
+        test_set = open_test_set("flickr", data=flickr.parent)
+        assert [sample.id for sample in test_set.samples] == [
+            "9900000001",
+            "9900000002",
+            "3908875350",
+        ]
+        assert test_set.truth_convention == "consensus"
+        assert test_set.revision is None
+        annotation = test_set["9900000001"].annotation
+        assert isinstance(annotation, Boxes)
+        truth = render(annotation, "consensus", 224, 224)
+        np.testing.assert_array_equal(np.unique(truth[:, 10:]), [0, 0.5, 1])
+        assert test_set.image("9900000001").shape == (30, 40, 3)
+        assert test_set.waveform("9900000001").rate == 16000
+
+    def test_the_list_with_the_wrong_id_is_the_same_test_set(self, flickr: Path) -> None:
+        right = open_test_set("flickr", data=flickr.parent)
+        path = flickr / "flickr_test.txt"
+        path.write_text(path.read_text().replace("3908875350", "3908875357"))
+        assert open_test_set("flickr", data=flickr.parent).digest == right.digest
+
+    def test_the_digest_ignores_the_spelling_of_the_files(self, flickr: Path) -> None:
+        before = open_test_set("flickr", data=flickr.parent).digest
+        path = flickr / "annotations" / "9900000002.xml"
+        path.write_text(flickr_xml(("010", 20, 30, " 40")).replace("><", ">\n<"))
+        assert open_test_set("flickr", data=flickr.parent).digest == before
+        path.write_text(flickr_xml((10, 20, 30, 41)))
+        assert open_test_set("flickr", data=flickr.parent).digest != before
+
+    def test_every_unusable_annotation_is_reported_at_once(self, flickr: Path) -> None:
+        (flickr / "annotations" / "9900000001.xml").unlink()
+        (flickr / "annotations" / "9900000002.xml").write_text("<a>")
+        with pytest.raises(AnnotationError) as caught:
+            open_test_set("flickr", data=flickr.parent)
+        assert [problem.split(":")[0] for problem in caught.value.problems] == [
+            "9900000001",
+            "9900000002",
+        ]
+
+    def test_an_unknown_option_is_refused(self, flickr: Path) -> None:
+        with pytest.raises(DataError, match="seed"):
+            open_test_set("flickr", data=flickr.parent, options={"seed": 2})
+
+
+class TestVerify:
+    def test_a_complete_folder_has_nothing_missing_or_corrupt(self, flickr: Path) -> None:
+        assert {finding.level for finding in TEST_SET.verify(flickr)} == {"ok", "note"}
+
+    def test_the_corrected_id_is_noted(self, flickr: Path) -> None:
+        (flickr / "flickr_test.txt").write_text("3908875357\n")
+        notes = [item.message for item in TEST_SET.verify(flickr) if item.level == "note"]
+        assert "3908875357 has no annotation and is read as 3908875350" in notes
+
+    def test_its_absence_from_a_list_is_noted(self, flickr: Path) -> None:
+        (flickr / "flickr_test.txt").write_text("9900000001\n")
+        notes = [item.message for item in TEST_SET.verify(flickr) if item.level == "note"]
+        assert "3908875350 is not listed" in notes
+
+    def test_missing_and_corrupt_files_are_named(self, flickr: Path) -> None:
+        (flickr / "annotations" / "9900000001.xml").unlink()
+        (flickr / "annotations" / "9900000002.xml").write_text(BOMB)
+        (flickr / "audio" / "9900000002.wav").unlink()
+        found = {
+            (item.level, item.item)
+            for item in TEST_SET.verify(flickr)
+            if item.level in ("missing", "corrupt")
+        }
+        assert found == {
+            ("missing", "annotations/9900000001.xml"),
+            ("corrupt", "annotations/9900000002.xml"),
+            ("missing", "audio/9900000002"),
+        }
+
+    @pytest.mark.parametrize(
+        ("content", "note"),
+        [
+            (flickr_xml((5, 1, 5, 9), (1, 9, 9, 9)), "no box has an area"),
+            (flickr_xml(), "no box has an area"),
+            (flickr_xml((0, 1, 5, 9)), "outside 1..256"),
+            (flickr_xml((1, 1, 257, 9)), "outside 1..256"),
+            (
+                flickr_xml((1, 1, 5, 9)).replace("<bbox>", "<name/><bbox>"),
+                "no boxes are ignored: name",
+            ),
+        ],
+    )
+    def test_oddities_are_noted_by_clip(self, flickr: Path, content: str, note: str) -> None:
+        (flickr / "annotations" / "9900000002.xml").write_text(content)
+        notes = [item for item in TEST_SET.verify(flickr) if "9900000002" in item.item]
+        assert [item.level for item in notes] == ["note"]
+        assert note in notes[0].message
+        assert len(open_test_set("flickr", data=flickr.parent)) == 3
+
+    def test_a_folder_without_anything_is_reported_not_raised(self, tmp_path: Path) -> None:
+        assert [item.level for item in TEST_SET.verify(tmp_path / "gone")] == ["missing"]
+        assert [item.item for item in TEST_SET.verify(tmp_path)] == ["flickr_test.txt"]
+        (tmp_path / "flickr_test.txt").write_text("a/b\n")
+        assert [item.level for item in TEST_SET.verify(tmp_path)] == ["corrupt"]
+
+
+def test_the_layout_names_the_files_and_their_source() -> None:
+    layout = TEST_SET.layout()
+    for text in (
+        "annotations/<id>.xml",
+        "flickr_test.txt",
+        "ardasnck/learning_to_localize_sound_source",
+        "3908875350",
+    ):
+        assert text in layout
