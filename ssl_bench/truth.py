@@ -28,7 +28,7 @@ from ssl_bench.testsets.base import TruthConvention
 _CONSENSUS = 2
 """Number of agreeing boxes that the consensus convention asks for."""
 
-_LARGEST_RLE = 2**28
+_LARGEST_RLE = 2**26
 """Most pixels of a run-length code that is decoded: a claimed size is not trusted."""
 
 
