@@ -3,6 +3,7 @@
 The writer of this package is not needed to make one. With the maps of a model at hand, numpy does:
 
 >>> import json, tempfile
+>>> from pathlib import Path
 >>> import numpy as np
 >>> path = Path(tempfile.mkdtemp()) / "mine.npz"
 >>> trial_ids = ["t0", "t1", "t2"]
@@ -30,8 +31,6 @@ and it is read like any other:
 :mod:`ssl_bench.predictions.format` describes the file.
 """
 
-from pathlib import Path
-
 from ssl_bench.predictions.format import FORMAT, LIMITS, Limits, PredictionsMeta, Problem
 from ssl_bench.predictions.reader import Predictions, open_predictions
 from ssl_bench.predictions.validation import Validation, validate
@@ -41,7 +40,6 @@ __all__ = [
     "FORMAT",
     "LIMITS",
     "Limits",
-    "Path",
     "Predictions",
     "PredictionsMeta",
     "PredictionsWriter",

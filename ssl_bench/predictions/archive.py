@@ -36,7 +36,7 @@ _LONGEST_DIRECTORY = 2**16
 _LENGTH_FIELD = {1: "<H", 2: "<I", 3: "<I"}
 # a header is matched, not evaluated as Python: that bounds what a hostile one can cost
 _HEADER = re.compile(
-    r"\{\s*'descr':\s*'(?P<type>[<>|=]?[a-zA-Z?][0-9]{0,6})',"
+    r"\{\s*'descr':\s*'(?P<type>[<>|=]?[biufcSUVOmM?][0-9]{0,6})',"
     r"\s*'fortran_order':\s*(?P<fortran>True|False),"
     r"\s*'shape':\s*\((?P<shape>[0-9, ]{0,100})\),?\s*\}\s*"
 )
@@ -59,7 +59,7 @@ class DamagedFileError(PredictionsError):
 
     def __init__(self, problem: Problem) -> None:
         self.found = problem
-        super().__init__([str(problem)], where=problem.where)
+        super().__init__([problem.text], where=problem.where)
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ class Limits:
         Bytes of the metadata.
     """
 
-    total_bytes: int = 16 * 2**30
+    total_bytes: int = 8 * 2**30
     trials: int = 1_000_000
     shards: int = 10_000
     side: int = 1024
@@ -182,7 +182,12 @@ class Problem:
     count: int = 0
 
     def __str__(self) -> str:
-        text = f"{self.where}: {self.message}"
+        return f"{self.where}: {self.text}"
+
+    @property
+    def text(self) -> str:
+        """The problem and its remedy, without the file."""
+        text = self.message
         if self.ids:
             text += ": " + ", ".join(shown(name) for name in self.ids)
             if self.count > len(self.ids):

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from ssl_bench.errors import PredictionsError
 from ssl_bench.predictions.format import LIMITS, Limits, PredictionsMeta
-from ssl_bench.predictions.scan import Scan, predictions_files, scan_file
-from ssl_bench.predictions.validation import shard_problems
+from ssl_bench.predictions.scan import Scan, predictions_files, scan_files
+from ssl_bench.predictions.validation import sentences, shard_problems
 
-_CHUNK_BYTES = 64 * 2**20
+_CHUNK_BYTES = 16 * 2**20
 
 
 class Predictions:
@@ -65,13 +65,13 @@ class Predictions:
         ----------
         chunk
             At most so many trials at a time; fewer where maps are so large that a chunk would
-            take more than 64 MiB.
+            take more than 16 MiB.
 
         Yields
         ------
         positions
-            ``(b,)`` rows in `trial_ids`. Each trial comes exactly once; in file order, unless
-            trials share maps: then trials with the same map come together.
+            ``(b,)`` rows in `trial_ids`. Each trial comes exactly once: in file order, or, where
+            a file has a map index, in the order of its map rows.
         maps
             ``(b, h, w)`` float16 or float32, as stored, read-only. The size may differ between
             shards.
@@ -140,13 +140,13 @@ def open_predictions(path: Path, *, limits: Limits = LIMITS) -> Predictions:
         maps; whether it fits a protocol is for :func:`~ssl_bench.predictions.validate` to say.
     """
     files, problems = predictions_files(path, limits)
-    scans = [scan_file(file, limits, values=False) for file in files]
+    scans = scan_files(files, limits, values=False)
     for scan in scans:
         problems.extend(scan.problems)
     problems += shard_problems(path, scans)
     metas = [scan.meta for scan in scans if scan.meta is not None]
     if problems or not metas:
-        raise PredictionsError([str(problem) for problem in problems], where=path)
+        raise PredictionsError(sentences(problems, path), where=path)
     return Predictions(path, metas[0], scans)
 
 
@@ -160,10 +160,11 @@ def _iter_file(
     step = max(1, min(chunk, _CHUNK_BYTES // array.row_bytes))
     index = np.arange(len(scan.ids)) if scan.map_index is None else scan.map_index
     order = np.argsort(index, kind="stable")
+    ordered = index[order]
     first = 0
     for maps in scan.archive.blocks("map", step):
         last = first + len(maps)
-        begin, end = np.searchsorted(index[order], [first, last])
+        begin, end = np.searchsorted(ordered, [first, last])
         finite = np.isfinite(maps).all(axis=(1, 2))
         for start in range(begin, end, step):
             rows = order[start : min(start + step, end)]
@@ -173,5 +174,5 @@ def _iter_file(
                 raise PredictionsError(
                     [f"the map of {name!r} has NaN or infinite values"], where=scan.path
                 )
-            yield rows, maps if len(local) == len(maps) else maps[local]
+            yield rows, maps if scan.map_index is None else maps[local]
         first = last

@@ -6,9 +6,9 @@ the number of trials.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ from ssl_bench.predictions.format import (
     ProblemKind,
     about_ids,
     is_valid_id,
+    shown,
 )
 
 _LAST_CODE_POINT = 0x10FFFF
@@ -59,16 +60,21 @@ class Scan:
 
 def predictions_files(path: Path, limits: Limits) -> tuple[list[Path], list[Problem]]:
     """The files that `path` stands for: itself, or the shards of a folder in order of name."""
-    if path.is_file():
-        return [path], []
-    if not path.is_dir():
-        problem = Problem("unreadable", "there is no such file", "check the name", str(path))
-        return [], [problem]
-    shards = sorted(
-        item
-        for item in path.iterdir()
-        if item.suffix == ".npz" and not item.name.startswith(".") and item.is_file()
-    )
+    try:
+        if path.is_file():
+            return [path], []
+        # a hidden file is one that is still being written
+        shards = sorted(
+            item
+            for item in path.iterdir()
+            if item.suffix == ".npz" and not item.name.startswith(".") and item.is_file()
+        )
+    except (FileNotFoundError, NotADirectoryError):
+        message = "there is no such file or folder"
+        return [], [Problem("unreadable", message, "check the name", str(path))]
+    except OSError as error:
+        message = f"it cannot be read ({error.strerror})"
+        return [], [Problem("unreadable", message, "check the name and your rights", str(path))]
     if not shards:
         message = "this folder holds no shards (files ending in .npz)"
         return [], [Problem("shards", message, "check the name", str(path))]
@@ -78,18 +84,34 @@ def predictions_files(path: Path, limits: Limits) -> tuple[list[Path], list[Prob
     return shards, []
 
 
-def scan_file(path: Path, limits: Limits, *, values: bool) -> Scan:
-    """Check one file.
+def scan_files(paths: Sequence[Path], limits: Limits, *, values: bool) -> list[Scan]:
+    """Check the files of one set of predictions.
 
     Parameters
     ----------
-    path
-        The file.
+    paths
+        The files.
     limits
-        The largest file that is read.
+        The most that is read, of all files together.
     values
         Whether to read maps, scores and embeddings through, for their checksums and for NaN.
     """
+    scans: list[Scan] = []
+    n_bytes = n_trials = 0
+    for path in paths:
+        left = replace(
+            limits,
+            total_bytes=max(0, limits.total_bytes - n_bytes),
+            trials=max(0, limits.trials - n_trials),
+        )
+        scan = _scan(path, left, values=values)
+        scans.append(scan)
+        n_bytes += 0 if scan.archive is None else scan.archive.total_bytes
+        n_trials += len(scan.ids)
+    return scans
+
+
+def _scan(path: Path, limits: Limits, *, values: bool) -> Scan:
     try:
         archive, problems = open_archive(path)
     except DamagedFileError as error:
@@ -97,8 +119,8 @@ def scan_file(path: Path, limits: Limits, *, values: bool) -> Scan:
     where = str(path)
     if archive.total_bytes > limits.total_bytes:
         message = (
-            f"it has {archive.total_bytes:,} bytes after decompression, at most "
-            f"{limits.total_bytes:,} are read"
+            f"it has {archive.total_bytes:,} bytes after decompression, and no more than "
+            f"{limits.total_bytes:,} can be read here"
         )
         remedy = "store smaller maps, or float16"
         problems.append(Problem("too-large", message, remedy, where))
@@ -174,7 +196,8 @@ def _layout_problem(where: str, name: str, array: Array, limits: Limits) -> Prob
         "meta": (limits.meta_bytes,),
     }.get(name, (limits.trials,))
     if any(size > most for size, most in zip(shape, largest, strict=True)):
-        return problem("too-large", f"{found}, at most {largest} is read", f"give {wanted}")
+        message = f"{found}, and no more than {largest} can be read here"
+        return problem("too-large", message, f"give {wanted}, and only trials of the protocol")
     if dtype.kind == "U" and dtype.itemsize > 4 * limits.id_length:
         message = f"{name!r} has room for {dtype.itemsize // 4:,} characters for each id"
         return problem("bad-ids", message, f"ids have at most {limits.id_length} characters")
@@ -212,11 +235,12 @@ def _read_meta(archive: Archive, problems: list[Problem]) -> PredictionsMeta | N
         return PredictionsMeta.model_validate_json(text)
     except ValidationError as error:
         for fault in error.errors(include_url=False, include_input=False)[:10]:
-            place = ".".join(str(part)[:60] for part in fault["loc"]) or "the whole"
+            place = ".".join(str(part) for part in fault["loc"])
+            field = f"the field {shown(place)} of the metadata" if place else "the metadata"
             problems.append(
                 Problem(
                     "meta",
-                    f"the metadata are not as they must be, at {place!r}: {fault['msg']}",
+                    f"{field} cannot be used: {fault['msg']}",
                     "store the fields of PredictionsMeta as UTF-8 JSON in a uint8 array",
                     str(archive.path),
                 )

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from ssl_bench.predictions.batch import Batch
 from ssl_bench.predictions.format import PredictionsMeta
 
 _COPY_BYTES = 2**20
@@ -33,24 +34,18 @@ class Shard:
         self._n_maps = 0
         self._map_shape: tuple[int, ...] = ()
         self._index: list[NDArray[np.int64]] = []
-        self._rows: dict[str, list[NDArray[Any]]] = {}
+        self._rows: dict[str, list[NDArray[np.float32]]] = {}
         self._spool = rows
 
-    def add(
-        self,
-        ids: list[str],
-        maps: NDArray[Any],
-        index: NDArray[np.int64],
-        rows: dict[str, NDArray[Any]],
-    ) -> None:
-        """Append trials whose arrays were checked; `index` counts rows of `maps`."""
+    def add(self, batch: Batch) -> None:
+        """Append the trials of a batch."""
         with self._spool.open("ab") as stream:
-            stream.write(np.ascontiguousarray(maps).data)
-        self._index.append(index + self._n_maps)
-        self._map_shape = maps.shape[1:]
-        self._n_maps += len(maps)
-        self.ids.extend(ids)
-        for name, values in rows.items():
+            stream.write(np.ascontiguousarray(batch.maps).data)
+        self._index.append(batch.index + self._n_maps)
+        self._map_shape = batch.maps.shape[1:]
+        self._n_maps += len(batch.maps)
+        self.ids.extend(batch.ids)
+        for name, values in batch.rows.items():
             self._rows.setdefault(name, []).append(values)
 
     def write(self, path: Path, meta: PredictionsMeta) -> None:

@@ -14,10 +14,12 @@ from ssl_bench.predictions.format import (
     Problem,
     ProblemKind,
     about_ids,
+    is_valid_id,
     shown,
 )
-from ssl_bench.predictions.scan import Scan, predictions_files, scan_file
+from ssl_bench.predictions.scan import Scan, predictions_files, scan_files
 
+_MOST_UNEXPECTED = 100_000
 _ROW_MEMBERS = ("score", "image_embedding", "audio_embedding")
 
 
@@ -64,7 +66,7 @@ class Validation:
             Otherwise, with all problems.
         """
         if self.problems:
-            raise PredictionsError([str(problem) for problem in self.problems], where=self.path)
+            raise PredictionsError(sentences(self.problems, self.path), where=self.path)
 
 
 def validate(
@@ -104,22 +106,14 @@ def validate(
     --------
     >>> for problem in validate(Path("absent.npz"), ["t0"]).problems:
     ...     print(problem)
-    absent.npz: there is no such file. Check the name.
+    absent.npz: there is no such file or folder. Check the name.
     """
     files, problems = predictions_files(path, limits)
     # far more trials than expected cannot be scored, so they are not read either
-    limits = replace(limits, trials=min(limits.trials, 2 * len(expected_ids) + 1000))
-    scans: list[Scan] = []
-    bytes_left, trials_left = limits.total_bytes, limits.trials
-    for file in files:
-        scan = scan_file(
-            file, replace(limits, total_bytes=bytes_left, trials=trials_left), values=True
-        )
-        problems.extend(scan.problems)
-        scans.append(scan)
-        if scan.archive is not None:
-            bytes_left = max(0, bytes_left - scan.archive.total_bytes)
-        trials_left = max(0, trials_left - len(scan.ids))
+    most = max(_MOST_UNEXPECTED, 2 * len(expected_ids))
+    limits = replace(limits, trials=min(limits.trials, most))
+    scans = scan_files(files, limits, values=True)
+    problems += [problem for scan in scans for problem in scan.problems]
     problems += shard_problems(path, scans)
     meta = next((scan.meta for scan in scans if scan.meta is not None), None)
     if meta is not None:
@@ -133,7 +127,7 @@ def validate(
 
     known = set(expected_ids)
     found = {name for scan in scans for name in scan.ids}
-    unknown = sorted(found - known)
+    unknown = sorted(name for name in found - known if is_valid_id(name, limits))
     if unknown:
         problems.append(
             about_ids(
@@ -145,8 +139,9 @@ def validate(
             )
         )
     missing = tuple(name for name in expected_ids if name not in found)
-    # ids that could not be read at all are a problem of their own, not missing trials
-    if missing and found and not partial and not (meta is not None and meta.complete):
+    # where ids could not be read, that is the problem, and not that they are missing
+    readable = bool(scans) and all(scan.ids for scan in scans)
+    if missing and readable and not partial and not (meta is not None and meta.complete):
         problems.append(
             about_ids(
                 "missing-ids",
@@ -159,6 +154,11 @@ def validate(
             )
         )
     return Validation(path, tuple(problems), missing, len(expected_ids), meta)
+
+
+def sentences(problems: Sequence[Problem], path: Path) -> list[str]:
+    """The problems as text, each with its file where that is not `path` itself."""
+    return [item.text if item.where == str(path) else str(item) for item in problems]
 
 
 def shard_problems(path: Path, scans: Sequence[Scan]) -> list[Problem]:

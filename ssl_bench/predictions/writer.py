@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike
 
 from ssl_bench.errors import ModelError, SslBenchError
 from ssl_bench.files import atomic_path
-from ssl_bench.predictions.format import PredictionsMeta, is_valid_id, shown
+from ssl_bench.predictions.batch import Batch, checked_batch
+from ssl_bench.predictions.format import PredictionsMeta
 from ssl_bench.predictions.shard import Shard
 
 _ROW_MEMBERS = ("score", "image_embedding", "audio_embedding")
@@ -72,17 +73,25 @@ class PredictionsWriter:
         self._shard_size = shard_size
         self._dtype = np.dtype(dtype)
         self._seen: set[str] = set()
-        self._map_shape: tuple[int, ...] | None = None
-        self._row_shapes: dict[str, tuple[int, ...]] | None = None
+        self._shapes: dict[str, tuple[int, ...]] | None = None
         self._shard: Shard | None = None
         self._work: Path | None = None
         self._n_shards = 0
         self._cleanup = ExitStack()
 
     def __enter__(self) -> Self:
-        _refuse_other_kind(self._path, folder=self._shard_size is not None)
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        beside = tempfile.TemporaryDirectory(prefix=f".{self._path.name}.", dir=self._path.parent)
+        try:
+            _refuse_other_kind(self._path, folder=self._shard_size is not None)
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            beside = tempfile.TemporaryDirectory(
+                prefix=f".{self._path.name}.", dir=self._path.parent
+            )
+        except OSError as error:
+            raise SslBenchError(
+                f"predictions cannot be written here ({error.strerror})",
+                where=self._path,
+                remedy="choose a folder that you may write to",
+            ) from error
         self._work = Path(self._cleanup.enter_context(beside))
         (self._work / "shards").mkdir()
         return self
@@ -101,7 +110,7 @@ class PredictionsWriter:
     def add(
         self,
         trial_ids: Sequence[str],
-        maps: NDArray[np.floating[Any]],
+        maps: ArrayLike,
         *,
         map_index: ArrayLike | None = None,
         score: ArrayLike | None = None,
@@ -132,50 +141,57 @@ class PredictionsWriter:
         """
         if self._work is None:
             raise RuntimeError("a PredictionsWriter is used in a 'with' block")
-        ids = list(trial_ids)
-        self._check_ids(ids)
-        index = _checked_index(ids, map_index, len(maps))
-        stored = self._checked_maps(ids, maps, index)
-        rows = self._checked_rows(
-            ids,
+        batch = checked_batch(
+            self._meta.model,
+            trial_ids,
+            maps,
+            map_index,
             {
                 "score": score,
                 "image_embedding": image_embedding,
                 "audio_embedding": audio_embedding,
             },
+            self._dtype,
         )
-        self._seen.update(ids)
-        self._map_shape = stored.shape[1:]
-        self._row_shapes = {name: values.shape[1:] for name, values in rows.items()}
+        if not batch.ids:
+            return
+        self._check_agrees(batch)
+        self._seen.update(batch.ids)
+        self._shapes = _shapes(batch)
         start = 0
-        while start < len(ids):
-            stop = len(ids)
+        while start < len(batch.ids):
+            stop = len(batch.ids)
             if self._shard_size is not None:
                 held = 0 if self._shard is None else len(self._shard.ids)
                 stop = min(stop, start + self._shard_size - held)
-            self._add_to_shard(
-                self._work,
-                ids[start:stop],
-                stored,
-                index[start:stop],
-                {name: values[start:stop] for name, values in rows.items()},
-            )
+            if self._shard is None:
+                self._shard = Shard(self._work / "rows", self._dtype)
+            self._shard.add(batch.part(start, stop))
+            if len(self._shard.ids) == self._shard_size:
+                self._flush_shard(self._work)
             start = stop
 
-    def _add_to_shard(
-        self,
-        work: Path,
-        ids: list[str],
-        maps: NDArray[Any],
-        index: NDArray[np.int64],
-        rows: dict[str, NDArray[Any]],
-    ) -> None:
-        if self._shard is None:
-            self._shard = Shard(work / "rows", self._dtype)
-        used, compact = np.unique(index, return_inverse=True)
-        self._shard.add(ids, maps if len(used) == len(maps) else maps[used], compact, rows)
-        if len(self._shard.ids) == self._shard_size:
-            self._flush_shard(work)
+    def _check_agrees(self, batch: Batch) -> None:
+        """Compare a batch with those before it."""
+        for name in batch.ids:
+            if name in self._seen:
+                raise ModelError(f"the trial {name!r} was predicted twice", where=self._meta.model)
+        shapes = _shapes(batch)
+        if self._shapes is None or shapes == self._shapes:
+            return
+        if shapes["map"] != self._shapes["map"]:
+            raise ModelError(
+                f"the maps change their size from {self._shapes['map']} to {shapes['map']} "
+                f"at {batch.ids[0]!r}",
+                where=self._meta.model,
+                remedy="give all maps of a file the same size",
+            )
+        raise ModelError(
+            f"scores or embeddings come with some batches only, or change their width, "
+            f"at {batch.ids[0]!r}",
+            where=self._meta.model,
+            remedy="give them in every batch, always of the same width, or in none",
+        )
 
     def _flush_shard(self, work: Path) -> None:
         if self._shard is not None:
@@ -197,82 +213,11 @@ class PredictionsWriter:
             with atomic_path(self._path) as temporary:
                 self._shard.write(temporary, self._meta)
 
-    def _check_ids(self, ids: list[str]) -> None:
-        within: set[str] = set()
-        for name in ids:
-            if not is_valid_id(name):
-                raise ModelError(
-                    f"the trial id {shown(name)} is empty, too long or not printable",
-                    where=self._path,
-                )
-            if name in self._seen or name in within:
-                raise ModelError(f"the trial {name!r} was predicted twice", where=self._path)
-            within.add(name)
-
-    def _checked_maps(
-        self, ids: list[str], maps: NDArray[np.floating[Any]], index: NDArray[np.int64]
-    ) -> NDArray[Any]:
-        first = shown(ids[0]) if ids else "no trial"
-        if maps.ndim != 3 or 0 in maps.shape[1:] or not np.issubdtype(maps.dtype, np.floating):
-            raise ModelError(
-                f"the maps of a batch that starts with {first} are {maps.dtype} of shape "
-                f"{maps.shape}, not floating-point numbers of shape (batch, h, w)",
-                where=self._meta.model,
-            )
-        if self._map_shape is not None and maps.shape[1:] != self._map_shape:
-            raise ModelError(
-                f"the maps change their size from {self._map_shape} to {maps.shape[1:]} at {first}",
-                where=self._meta.model,
-                remedy="give all maps of a file the same size",
-            )
-        stored = _cast(maps, self._dtype)
-        finite = np.isfinite(stored).all(axis=(1, 2))
-        if not finite.all():
-            bad = np.flatnonzero(~finite[index])
-            row = index[bad[0]] if len(bad) else int(np.argmin(finite))
-            culprit = shown(ids[bad[0]]) if len(bad) else f"row {row}"
-            reason = (
-                f"values too large for {self._dtype}"
-                if np.isfinite(maps[row]).all()
-                else "NaN or infinite values"
-            )
-            raise ModelError(f"the map of {culprit} has {reason}", where=self._meta.model)
-        return stored
-
-    def _checked_rows(
-        self, ids: list[str], given: dict[str, ArrayLike | None]
-    ) -> dict[str, NDArray[Any]]:
-        rows: dict[str, NDArray[Any]] = {}
-        for name in _ROW_MEMBERS:
-            value = given[name]
-            if value is None:
-                continue
-            array = _cast(np.asarray(value), np.float32)
-            wanted = 1 if name == "score" else 2
-            if array.ndim != wanted or len(array) != len(ids):
-                raise ModelError(
-                    f"the {name} of a batch of {len(ids)} trials has the shape {array.shape}",
-                    where=self._meta.model,
-                )
-            finite = np.isfinite(array).reshape(len(ids), -1).all(axis=1)
-            if not finite.all():
-                culprit = shown(ids[int(np.argmin(finite))])
-                raise ModelError(f"the {name} of {culprit} is not finite", where=self._meta.model)
-            rows[name] = array
-        shapes = {name: values.shape[1:] for name, values in rows.items()}
-        if self._row_shapes is not None and shapes != self._row_shapes:
-            raise ModelError(
-                "scores or embeddings come with some batches only, or change their width",
-                where=self._meta.model,
-                remedy="give them in every batch, always of the same width, or in none",
-            )
-        return rows
-
 
 def save_predictions(
     path: Path,
     trial_ids: Sequence[str],
-    maps: NDArray[np.floating[Any]],
+    maps: ArrayLike,
     meta: PredictionsMeta,
     *,
     dtype: Literal["float16", "float32"] = "float32",
@@ -301,25 +246,10 @@ def save_predictions(
         writer.add(trial_ids, maps)
 
 
-def _cast(values: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
-    """Convert, with values that do not fit becoming infinite rather than a warning."""
-    with np.errstate(over="ignore"):
-        return values.astype(dtype, order="C", copy=False)
-
-
-def _checked_index(ids: list[str], map_index: ArrayLike | None, n_maps: int) -> NDArray[np.int64]:
-    if map_index is None:
-        if n_maps != len(ids):
-            raise ModelError(f"{len(ids)} trials came with {n_maps} maps")
-        return np.arange(n_maps, dtype=np.int64)
-    index = np.asarray(map_index)
-    if index.shape != (len(ids),) or not np.issubdtype(index.dtype, np.integer):
-        raise ModelError(
-            f"the map index of {len(ids)} trials is {index.dtype} of shape {index.shape}"
-        )
-    if len(index) and (index.min() < 0 or index.max() >= n_maps):
-        raise ModelError(f"the map index points outside the {n_maps} maps of its batch")
-    return index.astype(np.int64)
+def _shapes(batch: Batch) -> dict[str, tuple[int, ...]]:
+    """What all batches of a file have in common."""
+    shapes = {name: values.shape[1:] for name, values in batch.rows.items()}
+    return {"map": batch.maps.shape[1:], **shapes}
 
 
 def _refuse_other_kind(path: Path, *, folder: bool) -> None:
