@@ -1,0 +1,59 @@
+"""Compositions: from samples to trials. One module each, found by name.
+
+A composition module holds ``compose(samples, *, seed, parameters) -> list[Trial]``, a pure function.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from pathlib import Path
+
+from ssl_bench.errors import ProtocolError
+from ssl_bench.protocol import Protocol
+from ssl_bench.testsets import open_test_set
+from ssl_bench.testsets.base import TestSet
+from ssl_bench.trials import TrialSet
+
+
+def composition_names() -> list[str]:
+    """Names of the compositions, in alphabetical order."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+
+
+def compose(protocol: Protocol, test_set: TestSet) -> TrialSet:
+    """Compose a test set's samples into the protocol's trials.
+
+    Raises
+    ------
+    ProtocolError
+        If the composition is unknown or cannot use these samples.
+    """
+    kind = protocol.composition.kind
+    if kind not in composition_names():
+        raise ProtocolError(
+            f"no composition is called {kind!r}",
+            where=protocol.label,
+            remedy=f"use one of: {', '.join(composition_names())}",
+        )
+    module = importlib.import_module(f"{__name__}.{kind}")
+    trials = module.compose(
+        test_set.samples,
+        seed=protocol.composition.seed,
+        parameters=protocol.composition.parameters,
+    )
+    return TrialSet(protocol, test_set, trials)
+
+
+def open_trials(protocol: Protocol, data: Path | None = None) -> TrialSet:
+    """Open the protocol's test set and compose its trials.
+
+    Examples
+    --------
+    >>> from ssl_bench.protocol import load_protocol
+    >>> len(open_trials(load_protocol("synth")))
+    500
+    """
+    table = protocol.test_set
+    test_set = open_test_set(table.name, table.split, data=data, options=table.options)
+    return compose(protocol, test_set)

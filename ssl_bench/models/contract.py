@@ -92,6 +92,13 @@ class Localizer(ABC):
         """
         raise ModelError(f"{self.name} declares no image-sound similarity")
 
+    @property
+    def no_vision_only(self) -> str | None:
+        """Why there is no audio-blind map, as a sentence; None where :meth:`vision_only` works."""
+        if type(self).vision_only is Localizer.vision_only:
+            return f"{self.name} has no audio-blind map of its own"
+        return None
+
     def vision_only(self, image_features: Features) -> NDArray[np.float32]:
         """The model's own audio-blind maps ``(B, h, w)`` float32 (optional).
 
@@ -110,9 +117,12 @@ class AnnotationLocalizer(ABC):
     ----------
     name
         Name of the model, as in results.
+    needs_truth
+        True for an oracle; any other baseline is given an empty truth.
     """
 
     name: str
+    needs_truth: bool = False
 
     @abstractmethod
     def map_for(self, image_key: str, truth: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -123,7 +133,7 @@ class AnnotationLocalizer(ABC):
         image_key
             Identity of the trial's image; the only thing a random baseline may depend on.
         truth
-            Truth map ``(size, size)`` in [0, 1]; only an oracle may look at its values.
+            Truth map ``(size, size)`` in [0, 1] for an oracle; ``(0, 0)`` for any other.
 
         Returns
         -------

@@ -176,6 +176,16 @@ class EZVSL(Localizer):
         ]
         return np.stack(rows).astype(np.float32, copy=False)
 
+    @property
+    def no_vision_only(self) -> str | None:
+        """Why there is no audio-blind map; None where the weights carry a sound bank."""
+        if self._sound_bank is not None:
+            return None
+        return (
+            f"the weights of {self.name} carry no bank of training sounds, from which its "
+            "audio-blind map is made"
+        )
+
     def vision_only(self, image_features: Features) -> NDArray[np.float32]:
         """Largest cosine over a bank of training sounds, divided by tau: ``(B, h, w)`` float32.
 
@@ -186,10 +196,10 @@ class EZVSL(Localizer):
         ModelError
             If the weights carry no sound bank.
         """
-        if self._sound_bank is None:
+        reason = self.no_vision_only
+        if reason is not None or self._sound_bank is None:
             raise ModelError(
-                f"the weights of {self.name} carry no bank of training sounds, from which its "
-                "audio-blind map is made",
+                str(reason),
                 remedy="use weights that this project trained, or compare with ogl-l1",
             )
         visual = image_features["visual"]

@@ -173,6 +173,8 @@ class Oracle(_Plain):
            [0.        , 0.        ]], dtype=float32)
     """
 
+    needs_truth = True
+
     def __init__(self, provenance: Provenance | None = None) -> None:
         super().__init__(provenance or Provenance("oracle"))
 

@@ -1,0 +1,1 @@
+"""Scoring: maps and trials become scores, and scores become a result. Needs no model."""

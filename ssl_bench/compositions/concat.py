@@ -1,0 +1,123 @@
+"""Concat-and-localize: two images side by side, the sound of one of them (Oya et al. 2020, sec. 5).
+
+The paper publishes neither its pairs nor their seed. Here each sample is used in at most one pair, both
+sounds of a pair are played in turn (twins), and the two images of a pair come from different
+groups and share no category that can sound, so that exactly one half sounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ssl_bench.errors import ProtocolError
+from ssl_bench.testsets.base import Sample
+from ssl_bench.trials import LEFT, RIGHT, AudioRecipe, ImageRecipe, Trial
+
+
+def pairs(samples: Sequence[Sample], seed: int) -> list[tuple[Sample, Sample]]:
+    """Seeded pairs (left, right) of samples that can share a picture; each sample at most once.
+
+    The samples are shuffled (in the order of their ids, so that their order in the list does not
+    matter) and each is paired with the next one that fits. Samples that find no partner are
+    left out, which the number of trials shows.
+
+    Examples
+    --------
+    >>> from ssl_bench.testsets import open_test_set
+    >>> found = pairs(open_test_set("synth", options={"count": 20}).samples, seed=0)
+    >>> all(left.group != right.group for left, right in found)
+    True
+    """
+    ordered = sorted(samples, key=lambda sample: sample.id)
+    shuffled = np.random.default_rng(np.random.SeedSequence([seed])).permutation(len(ordered))
+    waiting: list[Sample] = []
+    found: list[tuple[Sample, Sample]] = []
+    for number in shuffled:
+        sample = ordered[int(number)]
+        partner = next((other for other in waiting if _fit(other, sample)), None)
+        if partner is None:
+            waiting.append(sample)
+        else:
+            waiting.remove(partner)
+            found.append((partner, sample))
+    return found
+
+
+def _fit(one: Sample, other: Sample) -> bool:
+    return one.group != other.group and not _audible(one) & _audible(other)
+
+
+def _audible(sample: Sample) -> set[str]:
+    return set(sample.categories) or {sample.category}
+
+
+def _joined_groups(found: Iterable[tuple[Sample, Sample]]) -> dict[str, str]:
+    """Name of the connected component of each group: pairs link the groups of their samples."""
+    parent: dict[str, str] = {}
+
+    def root(group: str) -> str:
+        while parent.setdefault(group, group) != group:
+            parent[group] = parent[parent[group]]
+            group = parent[group]
+        return group
+
+    for left, right in found:
+        one, other = sorted((root(left.group), root(right.group)))
+        parent[other] = one
+    return {group: root(group) for group in list(parent)}
+
+
+def compose(
+    samples: Sequence[Sample], *, seed: int = 0, parameters: Mapping[str, Any] | None = None
+) -> list[Trial]:
+    """Two trials (twins) per pair: same picture, the sound of the left or of the right half.
+
+    Trial ids are ``LEFT|RIGHT#left`` and ``LEFT|RIGHT#right``.
+
+    Parameters
+    ----------
+    samples
+        The test set's samples.
+    seed
+        Chooses the pairs and their sides.
+    parameters
+        ``pairs``: at most this many pairs are used; all by default.
+
+    Raises
+    ------
+    ProtocolError
+        If a parameter is unknown or out of range.
+    """
+    settings = dict(parameters or {})
+    limit = settings.pop("pairs", None)
+    if settings:
+        raise ProtocolError(f"the composition 'concat' has no parameter {next(iter(settings))!r}")
+    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
+        raise ProtocolError(f"the composition 'concat' needs pairs >= 1, not {limit!r}")
+    found = pairs(samples, seed)[:limit]
+    components = _joined_groups(found)
+    trials: list[Trial] = []
+    for left, right in found:
+        image = ImageRecipe(((left.id, LEFT), (right.id, RIGHT)))
+        stem = f"{left.id}|{right.id}"
+        for side, sample, placement, twin in (
+            ("left", left, LEFT, "right"),
+            ("right", right, RIGHT, "left"),
+        ):
+            trials.append(
+                Trial(
+                    id=f"{stem}#{side}",
+                    image=image,
+                    audio=AudioRecipe(sample.id),
+                    target=sample.id,
+                    target_placement=placement,
+                    group=components[left.group],
+                    category=sample.category,
+                    twins=(f"{stem}#{twin}",),
+                    attributes={"side": side},
+                )
+            )
+    return trials

@@ -1,0 +1,47 @@
+"""The plain composition: each sample's image with its own sound."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ssl_bench.errors import ProtocolError
+from ssl_bench.testsets.base import Sample
+from ssl_bench.trials import WHOLE, AudioRecipe, ImageRecipe, Trial
+
+
+def compose(
+    samples: Sequence[Sample], *, seed: int = 0, parameters: Mapping[str, Any] | None = None
+) -> list[Trial]:
+    """One trial per sample, under the sample's own id.
+
+    Parameters
+    ----------
+    samples
+        The test set's samples.
+    seed
+        Not used: nothing is random.
+    parameters
+        None are known.
+
+    Raises
+    ------
+    ProtocolError
+        If a parameter is given.
+    """
+    del seed
+    if parameters:
+        raise ProtocolError(f"the composition 'single' has no parameter {next(iter(parameters))!r}")
+    return [
+        Trial(
+            id=sample.id,
+            image=ImageRecipe(((sample.id, WHOLE),)),
+            audio=AudioRecipe(sample.id),
+            target=sample.id,
+            target_placement=WHOLE,
+            group=sample.group,
+            category=sample.category,
+            attributes=dict(sample.attributes),
+        )
+        for sample in samples
+    ]

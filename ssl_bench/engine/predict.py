@@ -1,0 +1,147 @@
+"""Running a localizer over the trials of a protocol and writing its predictions."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ssl_bench.engine.encode import Progress, localize_trials
+from ssl_bench.errors import ModelError
+from ssl_bench.models.contract import AnnotationLocalizer, Localizer
+from ssl_bench.models.provenance import describe
+from ssl_bench.predictions import PredictionsMeta, PredictionsWriter
+from ssl_bench.scoring.floors import trivial_maps
+from ssl_bench.trials import TrialSet
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """Settings of the engine; none of them changes a number beyond rounding.
+
+    Attributes
+    ----------
+    batch_size
+        Images, sounds or trials in one call of the localizer.
+    jobs
+        Threads that read images and sounds.
+    dtype
+        Type in which maps are stored. float16 keeps 11 bits: neighbouring values of a map may
+        become equal, which moves cIoU by the few pixels at the threshold.
+    progress
+        Called with what is being done, how much is done and how much there is.
+    """
+
+    batch_size: int = 32
+    jobs: int = 1
+    dtype: Literal["float16", "float32"] = "float32"
+    progress: Progress = lambda _what, _done, _all: None
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Files that were written.
+
+    Attributes
+    ----------
+    predictions
+        The model's maps.
+    vision_only
+        Its own audio-blind maps; None where it has none.
+    vision_only_note
+        Why there are none.
+    """
+
+    predictions: Path
+    vision_only: Path | None
+    vision_only_note: str | None = None
+
+
+def predictions_meta(localizer: Localizer | AnnotationLocalizer, trials: TrialSet) -> PredictionsMeta:
+    """The metadata of predictions of this localizer on these trials."""
+    facts = describe(localizer)
+    return PredictionsMeta(
+        protocol=trials.protocol.label,
+        protocol_digest=trials.protocol.digest,
+        test_set=trials.test_set.name,
+        test_set_digest=trials.test_set.digest,
+        model=facts["name"],
+        weights_digest=facts["weights_sha256"],
+        complete=True,
+        provenance=facts,
+    )
+
+
+def predict(
+    localizer: Localizer | AnnotationLocalizer,
+    trials: TrialSet,
+    folder: Path,
+    options: EngineOptions | None = None,
+) -> Predicted:
+    """Write ``predictions.npz``, and ``vision_only.npz`` where the model has audio-blind maps.
+
+    Both files appear whole or not at all.
+
+    Raises
+    ------
+    DataError
+        If an image or sound is missing or unreadable.
+    ModelError
+        If the localizer breaks its contract.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from ssl_bench.compositions import open_trials
+    >>> from ssl_bench.models.trivial import Center
+    >>> from ssl_bench.protocol import load_protocol
+    >>> written = predict(Center(), open_trials(load_protocol("synth")), Path(tempfile.mkdtemp()))
+    >>> written.predictions.name
+    'predictions.npz'
+    """
+    settings = options or EngineOptions()
+    meta = predictions_meta(localizer, trials)
+    path = folder / "predictions.npz"
+    if isinstance(localizer, AnnotationLocalizer):
+        # A map that never changes is stored once per batch; an oracle's are all different and large.
+        size = settings.batch_size if localizer.needs_truth else 4096
+        with PredictionsWriter(path, meta, dtype=settings.dtype) as writer:
+            for shared in trivial_maps(localizer, trials, size):
+                ids = [trials.trials[row].id for row in shared.rows]
+                writer.add(ids, shared.maps, map_index=shared.index)
+                settings.progress("trials", int(shared.rows[-1]) + 1, len(trials))
+        return Predicted(path, None, f"{localizer.name} neither looks nor listens")
+    blind, note = _wants_blind(localizer, trials)
+    blind_path = folder / "vision_only.npz" if blind else None
+    with ExitStack() as stack:
+        writer = stack.enter_context(PredictionsWriter(path, meta, dtype=settings.dtype))
+        blind_writer = (
+            stack.enter_context(PredictionsWriter(blind_path, meta, dtype=settings.dtype))
+            if blind_path is not None
+            else None
+        )
+        for batch in localize_trials(
+            localizer,
+            trials,
+            batch_size=settings.batch_size,
+            jobs=settings.jobs,
+            vision_only=blind,
+            progress=settings.progress,
+        ):
+            writer.add(batch.trial_ids, batch.maps)
+            if blind_writer is not None and batch.blind_maps is not None:
+                blind_writer.add(
+                    batch.trial_ids, batch.blind_maps, map_index=batch.blind_index
+                )
+    return Predicted(path, blind_path, note)
+
+
+def _wants_blind(localizer: Localizer, trials: TrialSet) -> tuple[bool, str | None]:
+    """Whether to make audio-blind maps, and the reason if not."""
+    if not trials.protocol.controls.vision_only:
+        return False, "the protocol does not ask for it"
+    if localizer.audio_blind:
+        return False, f"{localizer.name} never listens: its maps are audio-blind already"
+    reason = localizer.no_vision_only
+    return reason is None, reason

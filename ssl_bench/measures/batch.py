@@ -1,0 +1,147 @@
+"""Scoring many maps at once: prepares the fused kernel's arguments and names its outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl_bench.measures.interpolation import normalise, taps, upsample
+from ssl_bench.protocol import Interpolation, Normalisation, Rule, ThresholdTable
+
+_RULES: dict[Rule, int] = {"half": 0, "adaptive": 1, "absolute": 2, "fraction": 3}
+_NORMALISATIONS: dict[Normalisation, int] = {"none": 0, "minmax": 1, "inverted-minmax": 2}
+TAUS: NDArray[np.float32] = np.linspace(0, 1, 101, dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class MapScores:
+    """Per-map numbers; all arrays have one row per map.
+
+    Attributes
+    ----------
+    truth_sum, truth_pixels
+        Sum of the truth map, and number of its pixels above 0.
+    is_flat
+        True where all values of the map as submitted are equal.
+    peak_hit
+        Share of the pixels at the maximum that lie in the truth.
+    side
+        1 where the maximum lies only in the given region, 0 only outside, 0.5 in both; nan where no
+        regions are given.
+    rules
+        For each threshold rule asked for: threshold, n_predicted, n_tied, intersection and
+        false_positives (each ``(n,)``), and their cIoU (nan where 0/0).
+    tau_auc
+        Area under cIoU as a function of the threshold tau in [0, 1]; None unless asked for.
+    """
+
+    truth_sum: NDArray[np.float64]
+    truth_pixels: NDArray[np.int64]
+    is_flat: NDArray[np.bool_]
+    peak_hit: NDArray[np.float64]
+    side: NDArray[np.float64]
+    rules: dict[Rule, dict[str, NDArray[np.float64]]]
+    tau_auc: NDArray[np.float64] | None
+
+
+def evaluate_maps(
+    heats: NDArray[np.floating],
+    truths: NDArray[np.float32],
+    *,
+    interpolation: Interpolation = "bilinear-corners",
+    normalisation: Normalisation = "minmax",
+    threshold: ThresholdTable | None = None,
+    rules: Sequence[Rule] = ("half",),
+    regions: NDArray[np.int64] | None = None,
+    tau_auc: bool = False,
+) -> MapScores:
+    """Score a batch of maps against their truth.
+
+    Parameters
+    ----------
+    heats
+        ``(n, h, w)`` finite, any h, w >= 1; float16 and float32 are scored as they are, in float32.
+    truths
+        ``(n, size, size)`` float32 in [0, 1]; `size` is the grid.
+    interpolation, normalisation
+        How maps are brought to the grid and scaled.
+    threshold
+        Comparison, value and treatment of the maximum; its `rule` is not read (see `rules`).
+    rules
+        The rules to apply; they share one pass over each map.
+    regions
+        ``(n, 4)`` top, left, bottom, right (end-exclusive) of a rectangle on the grid, for `side`.
+    tau_auc
+        Also compute the area under cIoU over 101 thresholds tau = 0, 0.01 .. 1 (strictly above).
+
+    Examples
+    --------
+    >>> truth = np.zeros((1, 4, 4), np.float32)
+    >>> truth[0, :2] = 1
+    >>> heat = np.array([[[1.0], [0.0]]], np.float32)
+    >>> float(evaluate_maps(heat, truth).rules["half"]["cIoU"][0])
+    1.0
+    """
+    from ssl_bench.measures import kernel
+
+    table = threshold or ThresholdTable()
+    count, size = len(heats), truths.shape[-1]
+    if regions is None:
+        regions = np.empty((0, 4), np.int64)
+    of_maps = np.empty((count, len(kernel.MAP_COLUMNS)))
+    of_rules = np.empty((count, len(rules), len(kernel.RULE_COLUMNS)))
+    rows = taps(heats.shape[1], size, interpolation)
+    columns = taps(heats.shape[2], size, interpolation)
+    kernel.score_maps(
+        np.ascontiguousarray(heats, np.float32),
+        np.ascontiguousarray(truths, np.float32),
+        np.ascontiguousarray(regions, np.int64),
+        *rows,
+        *columns,
+        interpolation == "opencv-linear",
+        _NORMALISATIONS[normalisation],
+        np.array([_RULES[rule] for rule in rules], np.int64),
+        np.full(len(rules), table.value),
+        table.comparison == ">",
+        table.keep_maximum,
+        of_maps,
+        of_rules,
+        size,
+    )
+    truth_sum, truth_pixels, is_flat, peak_hit, side = of_maps.T
+    by_rule: dict[Rule, dict[str, NDArray[np.float64]]] = {}
+    for number, rule in enumerate(rules):
+        numbers = dict(zip(kernel.RULE_COLUMNS, of_rules[:, number].T, strict=True))
+        union = truth_sum + numbers["false_positives"]
+        undefined = np.full(count, np.nan)
+        numbers["cIoU"] = np.divide(numbers["intersection"], union, out=undefined, where=union > 0)
+        by_rule[rule] = numbers
+    return MapScores(
+        truth_sum=truth_sum,
+        truth_pixels=truth_pixels.astype(np.int64),
+        is_flat=is_flat > 0,
+        peak_hit=peak_hit,
+        side=side,
+        rules=by_rule,
+        tau_auc=_tau_areas(heats, truths, interpolation, normalisation) if tau_auc else None,
+    )
+
+
+def _tau_areas(
+    heats: NDArray[np.floating],
+    truths: NDArray[np.float32],
+    interpolation: Interpolation,
+    normalisation: Normalisation,
+) -> NDArray[np.float64]:
+    from ssl_bench.measures import kernel
+
+    areas = np.empty(len(heats))
+    curve = np.empty(len(TAUS))
+    for number, (heat, truth) in enumerate(zip(heats, truths, strict=True)):
+        grid = normalise(upsample(heat, truth.shape[-1], interpolation), normalisation)
+        kernel.tau_curve(grid.ravel(), truth.ravel(), TAUS, curve)
+        areas[number] = np.trapezoid(np.nan_to_num(curve), dx=1 / (len(TAUS) - 1))
+    return areas

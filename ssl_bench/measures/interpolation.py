@@ -1,0 +1,151 @@
+"""Up-sampling of maps, as the five calls in use by public evaluators do it.
+
+All of them are separable: a row of the result is a weighted sum of at most four rows of the map. The
+taps (indices and weights) of each call are computed here; the fused kernel and the plain function use
+the same ones.
+
+Sources: torch ``interpolate`` (bilinear, and bicubic with a = -0.75, with and without aligned
+corners) and OpenCV ``resize`` with ``INTER_LINEAR``, which equals half-pixel bilinear.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl_bench.protocol import Interpolation
+
+_CUBIC = -0.75
+
+
+class Taps(NamedTuple):
+    """Which source rows make each target row, and with which weight.
+
+    Attributes
+    ----------
+    index
+        ``(target, n)`` int64, n = 2 or 4.
+    weight
+        ``(target, n)`` float32; each row sums to 1.
+    """
+
+    index: NDArray[np.int64]
+    weight: NDArray[np.float32]
+
+
+def _multiply_add(
+    x: NDArray[np.float32], factor: float | NDArray[np.float32], summand: float | NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """`x * factor + summand` rounded once, as the vector units that the references run on do."""
+    return (x.astype(np.float64) * factor + summand).astype(np.float32)
+
+
+def _positions(source: int, target: int, interpolation: Interpolation) -> NDArray[np.floating]:
+    """Where each target sample lies among the source samples, in the precision of the original."""
+    if interpolation == "opencv-linear":
+        return (np.arange(target) + 0.5) * (1 / (target / source)) - 0.5
+    steps = np.arange(target, dtype=np.float32)
+    if interpolation.endswith("corners"):
+        scale = np.float32(source - 1) / np.float32(target - 1) if target > 1 else np.float32(0)
+        return steps * scale
+    half = np.float32(0.5)
+    return _multiply_add(steps + half, float(np.float32(source) / np.float32(target)), -0.5)
+
+
+@cache
+def taps(source: int, target: int, interpolation: Interpolation) -> Taps:
+    """Taps from `source` to `target` samples.
+
+    Examples
+    --------
+    >>> taps(2, 3, "bilinear-corners").weight[1].tolist()
+    [0.5, 0.5]
+    """
+    position = _positions(source, target, interpolation)
+    if not interpolation.startswith("bicubic"):
+        position = np.clip(position, 0, source - 1)
+    floor = np.floor(position)
+    index = floor.astype(np.int64)[:, None]
+    beyond = (position - floor).astype(np.float32)
+    before = np.float32(1) - beyond
+    if interpolation.startswith("bicubic"):
+        index = index + np.arange(-1, 3)
+        one = np.float32(1)
+        weight = np.stack(
+            [_far(beyond + one), _near(beyond), _near(before), _far(before + one)], axis=1
+        )
+    else:
+        index = index + np.arange(2)
+        weight = np.stack([before, beyond], axis=1)
+    result = Taps(np.clip(index, 0, source - 1), weight)
+    result.index.setflags(write=False)
+    result.weight.setflags(write=False)
+    return result
+
+
+def _near(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    return _multiply_add(_multiply_add(x, _CUBIC + 2, -(_CUBIC + 3)) * x, x, 1)
+
+
+def _far(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    inner = _multiply_add(_multiply_add(x, _CUBIC, -5 * _CUBIC), x, 8 * _CUBIC)
+    return _multiply_add(inner, x, -4 * _CUBIC)
+
+
+def upsample(
+    heat: NDArray[np.floating], size: int, interpolation: Interpolation
+) -> NDArray[np.float32]:
+    """Bring one map ``(h, w)`` to ``(size, size)`` float32.
+
+    A flat map stays exactly flat; interpolating a constant would leave rounding noise, which min-max
+    normalisation then blows up to a full-range random map.
+
+    Examples
+    --------
+    >>> upsample(np.array([[0.0, 1.0]]), 3, "bilinear-corners")[0].tolist()
+    [0.0, 0.5, 1.0]
+    """
+    values = np.asarray(heat, np.float32)
+    if values.min() == values.max():
+        return np.full((size, size), values.flat[0], np.float32)
+    rows = taps(values.shape[0], size, interpolation)
+    columns = taps(values.shape[1], size, interpolation)
+    lerp = interpolation == "opencv-linear"
+    wide = _combine(values.T, columns, lerp).T
+    return _combine(wide, rows, lerp)
+
+
+def _combine(values: NDArray[np.float32], lines: Taps, lerp: bool) -> NDArray[np.float32]:
+    """Weighted sums of rows; `lerp` adds a share of the difference instead, as OpenCV 5 does."""
+    weight = lines.weight[:, :, None]
+    if lerp:
+        first, second = values[lines.index[:, 0]], values[lines.index[:, 1]]
+        return _multiply_add(second - first, weight[:, 1], first)
+    total = values[lines.index[:, 0]] * weight[:, 0]
+    for number in range(1, lines.index.shape[1]):
+        total = total + values[lines.index[:, number]] * weight[:, number]
+    return total
+
+
+def normalise(grid: NDArray[np.float32], how: str) -> NDArray[np.float32]:
+    """Normalise one map on the grid, in float32 as the public evaluators do.
+
+    Parameters
+    ----------
+    grid
+        ``(size, size)`` float32.
+    how
+        ``none``; ``minmax``: (x - min) / (max - min); ``inverted-minmax``: 1 - minmax(-x), which
+        rounds small values to exactly 0. A constant map x stays x, or becomes 1 + x.
+    """
+    if how == "none":
+        return grid
+    sign = np.float32(-1 if how == "inverted-minmax" else 1)
+    values = sign * grid
+    low, high = values.min(), values.max()
+    if high > low:
+        values = (values - low) / (high - low)
+    return np.float32(1) - values if sign < 0 else values

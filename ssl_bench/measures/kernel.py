@@ -1,0 +1,288 @@
+"""The fused scoring kernel: one map is up-sampled, normalised, thresholded and compared in cache.
+
+Everything that an evaluator sorts for is found by counting instead: a histogram of the map gives the
+bucket that holds an order statistic, and only that bucket's values are ordered. Results are exactly
+those of sorting. :mod:`ssl_bench.measures.localization` holds the plain definitions that this
+kernel is tested against.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+HALF, ADAPTIVE, ABSOLUTE, FRACTION = range(4)
+NONE, MINMAX, INVERTED_MINMAX = range(3)
+# Columns of the kernel's two outputs.
+MAP_COLUMNS = ("truth_sum", "truth_pixels", "is_flat", "peak_hit", "side")
+RULE_COLUMNS = ("threshold", "n_predicted", "n_tied", "intersection", "false_positives")
+
+_BUCKETS = 2048
+
+
+@njit(nogil=True, cache=True)
+def _upsample(heat, row_index, row_weight, column_index, column_weight, lerp, wide, grid):
+    taps = column_index.shape[1]
+    size = grid.shape[0]
+    for y in range(heat.shape[0]):
+        for x in range(size):
+            if lerp:
+                start = heat[y, column_index[x, 0]]
+                step = np.float64(heat[y, column_index[x, 1]] - start)
+                wide[y, x] = np.float32(start + step * column_weight[x, 1])
+            else:
+                total = column_weight[x, 0] * heat[y, column_index[x, 0]]
+                for tap in range(1, taps):
+                    total += column_weight[x, tap] * heat[y, column_index[x, tap]]
+                wide[y, x] = total
+    for y in range(size):
+        target = grid[y]
+        weight = row_weight[y]
+        first = wide[row_index[y, 0]]
+        second = wide[row_index[y, 1]]
+        if lerp:
+            for x in range(size):
+                step = np.float64(second[x] - first[x])
+                target[x] = np.float32(first[x] + step * weight[1])
+        elif taps == 2:
+            for x in range(size):
+                target[x] = weight[0] * first[x] + weight[1] * second[x]
+        else:
+            third = wide[row_index[y, 2]]
+            fourth = wide[row_index[y, 3]]
+            for x in range(size):
+                target[x] = (
+                    weight[0] * first[x]
+                    + weight[1] * second[x]
+                    + weight[2] * third[x]
+                    + weight[3] * fourth[x]
+                )
+
+
+@njit(nogil=True, cache=True, fastmath={"nnan", "nsz", "reassoc"})
+def _extrema(values):
+    low = values[0]
+    high = values[0]
+    for i in range(values.size):
+        if values[i] < low:
+            low = values[i]
+        if values[i] > high:
+            high = values[i]
+    return low, high
+
+
+@njit(nogil=True, cache=True)
+def _normalise(values, how):
+    """Normalise in place; return the extrema of the result."""
+    if how == INVERTED_MINMAX:
+        for i in range(values.size):
+            values[i] = -values[i]
+    low, high = _extrema(values)
+    if how == NONE:
+        return low, high
+    if high > low:
+        width = high - low
+        for i in range(values.size):
+            values[i] = (values[i] - low) / width
+        low, high = np.float32(0), np.float32(1)
+    if how == INVERTED_MINMAX:
+        for i in range(values.size):
+            values[i] = np.float32(1) - values[i]
+        low, high = np.float32(1) - high, np.float32(1) - low
+    return low, high
+
+
+@njit(nogil=True, cache=True)
+def _order_statistic(values, rank, low, high, bucket, counts, gathered, filled):
+    """s[rank] of the ascending values; `bucket` and `counts` are reused once `filled`."""
+    scale = np.float32(_BUCKETS) / (high - low)
+    if not np.isfinite(scale) or not high > low:
+        return np.sort(values)[rank]
+    if not filled:
+        counts[:] = 0
+        for i in range(values.size):
+            bucket[i] = np.int32((values[i] - low) * scale)
+        # Four histograms in turn: neighbouring pixels often share a bucket, and adding to the
+        # same counter twice in a row makes the processor wait.
+        whole = values.size - values.size % 4
+        for i in range(0, whole, 4):
+            counts[0, bucket[i]] += 1
+            counts[1, bucket[i + 1]] += 1
+            counts[2, bucket[i + 2]] += 1
+            counts[3, bucket[i + 3]] += 1
+        for i in range(whole, values.size):
+            counts[0, bucket[i]] += 1
+    below = 0
+    wanted = 0
+    for number in range(counts.shape[1]):
+        here = counts[0, number] + counts[1, number] + counts[2, number] + counts[3, number]
+        if below + here > rank:
+            wanted = number
+            break
+        below += here
+    found = 0
+    for i in range(values.size):
+        if bucket[i] == wanted:
+            gathered[found] = values[i]
+            found += 1
+    inside = gathered[:found]
+    lowest, highest = _extrema(inside)
+    if lowest == highest:
+        return lowest
+    return np.partition(inside, rank - below)[rank - below]
+
+
+@njit(nogil=True, cache=True, fastmath={"reassoc"})
+def _compare(values, truth, threshold, strict, keep_maximum):
+    predicted = 0
+    tied = 0
+    false = 0
+    intersection = 0.0
+    one = np.float32(1)
+    if strict:
+        for i in range(values.size):
+            inside = (values[i] > threshold) | (keep_maximum & (values[i] >= one))
+            predicted += inside
+            tied += values[i] == threshold
+            false += inside & (truth[i] == 0)
+            intersection += truth[i] if inside else np.float32(0)
+    else:
+        for i in range(values.size):
+            inside = (values[i] >= threshold) | (keep_maximum & (values[i] >= one))
+            predicted += inside
+            tied += values[i] == threshold
+            false += inside & (truth[i] == 0)
+            intersection += truth[i] if inside else np.float32(0)
+    return predicted, tied, intersection, false
+
+
+@njit(nogil=True, cache=True, fastmath={"reassoc"})
+def _truth_totals(truth):
+    total = 0.0
+    pixels = 0
+    for i in range(truth.size):
+        total += truth[i]
+        pixels += truth[i] > 0
+    return total, pixels
+
+
+@njit(nogil=True, cache=True)
+def _peak(values, truth, high):
+    """Share of the pixels at the maximum that lie in the truth."""
+    at_peak = 0
+    hit = 0
+    for i in range(values.size):
+        at_peak += values[i] == high
+        hit += (values[i] == high) & (truth[i] > 0)
+    return hit / at_peak
+
+
+@njit(nogil=True, cache=True)
+def _side(grid, region, high):
+    """1 where the maximum lies inside the region only, 0 outside only, one half where in both."""
+    inside = False
+    outside = False
+    for y in range(grid.shape[0]):
+        for x in range(grid.shape[1]):
+            if grid[y, x] == high:
+                if region[0] <= y < region[2] and region[1] <= x < region[3]:
+                    inside = True
+                else:
+                    outside = True
+    if inside and outside:
+        return 0.5
+    return 1.0 if inside else 0.0
+
+
+@njit(nogil=True, cache=True)
+def score_maps(
+    heats,
+    truths,
+    regions,
+    row_index,
+    row_weight,
+    column_index,
+    column_weight,
+    lerp,
+    normalisation,
+    rules,
+    rule_values,
+    strict,
+    keep_maximum,
+    of_maps,
+    of_rules,
+    size,
+):
+    """Score a batch of maps; see :func:`ssl_bench.measures.batch.evaluate_maps`."""
+    pixels = size * size
+    grid = np.empty((size, size), np.float32)
+    values = grid.ravel()
+    wide = np.empty((heats.shape[1], size), np.float32)
+    bucket = np.empty(pixels, np.int32)
+    counts = np.empty((4, _BUCKETS + 2), np.int32)
+    gathered = np.empty(pixels, np.float32)
+    for number in range(heats.shape[0]):
+        heat = heats[number]
+        truth = truths[number].ravel()
+        lowest, highest = _extrema(heat.ravel())
+        is_flat = lowest == highest
+        if is_flat:
+            grid[:] = lowest
+        else:
+            _upsample(heat, row_index, row_weight, column_index, column_weight, lerp, wide, grid)
+        low, high = _normalise(values, normalisation)
+        truth_sum, truth_pixels = _truth_totals(truth)
+        of_maps[number, 0] = truth_sum
+        of_maps[number, 1] = truth_pixels
+        of_maps[number, 2] = is_flat
+        of_maps[number, 3] = _peak(values, truth, high)
+        of_maps[number, 4] = _side(grid, regions[number], high) if regions.size else np.nan
+        filled = False
+        for r in range(rules.size):
+            if rules[r] == ABSOLUTE:
+                threshold = np.float32(rule_values[r])
+            elif rules[r] == FRACTION:
+                threshold = np.float32(rule_values[r]) * high
+            elif low == high:
+                threshold = low
+            else:
+                rank = pixels // 2
+                if rules[r] == ADAPTIVE and truth_pixels > 0:
+                    rank = pixels - truth_pixels
+                threshold = _order_statistic(
+                    values, rank, low, high, bucket, counts, gathered, filled
+                )
+                filled = True
+            predicted, tied, intersection, false = _compare(
+                values, truth, threshold, strict, keep_maximum
+            )
+            of_rules[number, r, 0] = threshold
+            of_rules[number, r, 1] = predicted
+            of_rules[number, r, 2] = tied
+            of_rules[number, r, 3] = intersection
+            of_rules[number, r, 4] = false
+
+
+@njit(nogil=True, cache=True)
+def tau_curve(values: NDArray[Any], truth: NDArray[Any], taus: NDArray[Any], out: NDArray[Any]):
+    """Mean-free cIoU of ``values > tau`` for ascending `taus`, into `out` (0/0 gives nan)."""
+    steps = taus.size
+    hits = np.zeros(steps + 1)
+    falses = np.zeros(steps + 1)
+    total = 0.0
+    for i in range(values.size):
+        above = np.searchsorted(taus, values[i])
+        total += truth[i]
+        if truth[i] > 0:
+            hits[above] += truth[i]
+        else:
+            falses[above] += 1
+    hit = 0.0
+    false = 0.0
+    for step in range(steps - 1, -1, -1):
+        hit += hits[step + 1]
+        false += falses[step + 1]
+        out[step] = hit / (total + false) if total + false > 0 else np.nan

@@ -1,0 +1,171 @@
+"""The result document: what was measured, how sure it is, and where it comes from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ssl_bench.errors import ResultError
+from ssl_bench.files import write_text
+from ssl_bench.statistics import Method
+
+FORMAT = "ssl-bench-result/1"
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class MeasuredValue(_Table):
+    """One measure with its interval.
+
+    `value` and the bounds are null where the measure is undefined (a dialect's 0/0).
+    """
+
+    measure: str
+    value: float | None
+    low: float | None
+    high: float | None
+    method: Method
+    n_trials: int
+    n_groups: int
+
+
+class ProtocolIdentity(_Table):
+    """Which protocol, on what, under which dialect."""
+
+    name: str
+    label: str
+    title: str
+    version: int
+    digest: str
+    dialect: str
+    composition_seed: int
+
+
+class TestSetIdentity(_Table):
+    """Which test set; `revision` is null where the annotation is no known published one."""
+
+    __test__ = False  # not a pytest class
+
+    name: str
+    split: str
+    digest: str
+    revision: str | None
+    n_samples: int
+    truth_convention: str
+
+
+class Coverage(_Table):
+    """How many of the protocol's trials were answered, and which could not be scored.
+
+    Missing trials count as failures unless `partial`. Unscorable trials have no truth pixel; they
+    count as failures too, and are named.
+    """
+
+    expected: int
+    present: int
+    partial: bool
+    missing: tuple[str, ...]
+    unscorable: tuple[str, ...]
+    flat_maps: int
+    tied_maps: int
+
+
+class Reference(_Table):
+    """A trivial baseline or a ceiling on the same trials."""
+
+    name: str
+    measures: tuple[MeasuredValue, ...]
+
+
+class VisionOnly(_Table):
+    """The model's own audio-blind maps on the same trials, and the gap to them.
+
+    `gap` holds the paired differences, audio-visual minus audio-blind.
+    """
+
+    measures: tuple[MeasuredValue, ...]
+    gap: tuple[MeasuredValue, ...]
+
+
+class Result(_Table):
+    """One result document.
+
+    Attributes
+    ----------
+    breakdown
+        For each grouping (``n_boxes``, ``size``, ``category``, ...), each level's measures.
+    floors
+        Audio-blind trivial baselines; `floor` names the best of them by the first measure.
+    ceiling
+        The best that the threshold rule allows.
+    vision_only
+        Null where the model has no audio-blind map; `vision_only_note` says why.
+    """
+
+    format: Literal["ssl-bench-result/1"] = FORMAT
+    protocol: ProtocolIdentity
+    test_set: TestSetIdentity
+    coverage: Coverage
+    measures: tuple[MeasuredValue, ...]
+    breakdown: dict[str, dict[str, tuple[MeasuredValue, ...]]]
+    floors: tuple[Reference, ...] = ()
+    floor: str | None = None
+    ceiling: Reference | None = None
+    vision_only: VisionOnly | None = None
+    vision_only_note: str | None = None
+    model: dict[str, Any]
+    card: dict[str, Any] | None = None
+    predictions_sha256: str | None = None
+    statistics: dict[str, Any]
+    environment: dict[str, Any]
+    timings: dict[str, float] = Field(default_factory=dict)
+
+    def __getitem__(self, measure: str) -> MeasuredValue:
+        """The measure of that text form; raises ResultError where it was not measured."""
+        for value in self.measures:
+            if value.measure == measure:
+                return value
+        known = ", ".join(value.measure for value in self.measures)
+        raise ResultError(f"{measure!r} was not measured", remedy=f"use one of: {known}")
+
+
+def write_result(path: Path, result: Result) -> None:
+    """Write a result as JSON, whole or not at all."""
+    write_text(path, result.model_dump_json(indent=1) + "\n")
+
+
+def read_result(path: Path) -> Result:
+    """Read a result.
+
+    Raises
+    ------
+    ResultError
+        If the file is missing, is not JSON, or does not follow the schema.
+    """
+    try:
+        return Result.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise ResultError(f"this file cannot be read ({error.strerror})", where=path) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "document"
+        raise ResultError(
+            f"this is not a result document ({place}: {first['msg'].lower()})",
+            where=path,
+            remedy="write it with 'ssl-bench evaluate' or 'ssl-bench score'",
+        ) from error
+
+
+def result_schema() -> dict[str, Any]:
+    """JSON schema of the result document.
+
+    Examples
+    --------
+    >>> result_schema()["title"]
+    'Result'
+    """
+    return Result.model_json_schema()

@@ -1,0 +1,70 @@
+"""The same maps under every evaluator of the field."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from ssl_bench.predictions import open_predictions
+from ssl_bench.protocol import load_dialect
+from ssl_bench.scoring.aggregate import summarise
+from ssl_bench.scoring.run import (
+    ScoringOptions,
+    check_predictions,
+    measures_of,
+    stored_maps,
+    under_dialect,
+)
+from ssl_bench.scoring.scores import score_maps
+from ssl_bench.trials import TrialSet
+
+
+def dialect_table(
+    path: Path,
+    trials: TrialSet,
+    names: Sequence[str],
+    options: ScoringOptions | None = None,
+) -> pd.DataFrame:
+    """Measures of one predictions file under several dialects.
+
+    Parameters
+    ----------
+    path
+        The predictions.
+    trials
+        The trials of the canonical protocol.
+    names
+        Dialects; the canonical protocol itself is the first row.
+    options
+        Settings of scoring.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``dialect``, ``measure``, ``value``, ``low``, ``high``, ``method``, ``n_trials``,
+        ``n_groups``; one row per dialect and measure.
+
+    Raises
+    ------
+    PredictionsError
+        If the file cannot be scored.
+    """
+    settings = options or ScoringOptions()
+    check_predictions(path, trials, partial=settings.partial).raise_for_problems()
+    predictions = open_predictions(path)
+    rows = []
+    conventions = [trials.protocol, *(trials.protocol.under(load_dialect(name)) for name in names)]
+    for protocol in conventions:
+        settings.notify(f"scoring under {protocol.dialect}")
+        asked = under_dialect(trials, protocol)
+        measures = measures_of(protocol)
+        scores = score_maps(asked, stored_maps(predictions, asked), measures, jobs=settings.jobs)
+        if settings.partial:
+            scores = scores[scores["present"]]
+        rows += [
+            {"dialect": protocol.dialect, **value.model_dump()}
+            for value in summarise(scores, measures, seed=settings.seed)
+        ]
+    return pd.DataFrame(rows)

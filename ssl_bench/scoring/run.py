@@ -1,0 +1,283 @@
+"""Scoring a predictions file under a protocol: the whole way to a result document."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ssl_bench.environment import environment
+from ssl_bench.files import sha256_of_file
+from ssl_bench.measures.values import Measure, parse_measure
+from ssl_bench.predictions import Predictions, Validation, open_predictions, validate
+from ssl_bench.protocol import Protocol
+from ssl_bench.results import (
+    Coverage,
+    ProtocolIdentity,
+    Reference,
+    Result,
+    TestSetIdentity,
+    VisionOnly,
+)
+from ssl_bench.scoring.aggregate import breakdown, gap, summarise
+from ssl_bench.scoring.ceiling import ceiling_table
+from ssl_bench.scoring.floors import floor_scores
+from ssl_bench.scoring.scores import MapBatch, score_maps
+from ssl_bench.statistics import CONFIDENCE, RESAMPLES
+from ssl_bench.trials import TrialSet
+
+Notify = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class ScoringOptions:
+    """Settings of scoring that are no part of the protocol.
+
+    Attributes
+    ----------
+    partial
+        Score only the trials that have a map; the result is marked.
+    jobs
+        Threads.
+    seed
+        Seed of the bootstrap.
+    notify
+        Called with a short text at the start of each stage.
+    """
+
+    partial: bool = False
+    jobs: int = 1
+    seed: int = 0
+    notify: Notify = lambda _stage: None
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A score table and the result that sums it up.
+
+    Attributes
+    ----------
+    scores
+        One row per trial.
+    result
+        The result document.
+    vision_only
+        Score table of the model's own audio-blind maps; None where there are none.
+    """
+
+    scores: pd.DataFrame
+    result: Result
+    vision_only: pd.DataFrame | None = None
+
+
+def measures_of(protocol: Protocol) -> list[Measure]:
+    """The protocol's measures; raises MeasureError where one is unknown."""
+    return [parse_measure(text) for text in protocol.measures]
+
+
+def check_predictions(path: Path, trials: TrialSet, *, partial: bool = False) -> Validation:
+    """Validate a predictions file against the trials of a canonical protocol."""
+    return validate(
+        path,
+        trials.ids,
+        protocol=trials.protocol.label,
+        protocol_digest=trials.protocol.digest,
+        test_set=trials.test_set.name,
+        test_set_digest=trials.test_set.digest,
+        partial=partial,
+    )
+
+
+def stored_maps(predictions: Predictions, trials: TrialSet) -> Iterator[MapBatch]:
+    """Maps of a validated predictions file, by row of the protocol's trials."""
+    rows = np.array([trials.index[name] for name in predictions.trial_ids], np.intp)
+    for positions, maps in predictions.iter_maps():
+        yield MapBatch(rows[positions], maps)
+
+
+def under_dialect(trials: TrialSet, protocol: Protocol) -> TrialSet:
+    """The same trials under another evaluator's conventions."""
+    return TrialSet(protocol, trials.test_set, trials.trials)
+
+
+def score_file(
+    path: Path,
+    trials: TrialSet,
+    *,
+    vision_only: Path | None = None,
+    conventions: Protocol | None = None,
+    options: ScoringOptions | None = None,
+    model: dict[str, Any] | None = None,
+    card: dict[str, Any] | None = None,
+) -> Scored:
+    """Check and score a predictions file.
+
+    Parameters
+    ----------
+    path
+        The predictions.
+    trials
+        The trials of the canonical protocol that the file answers.
+    vision_only
+        Predictions of the model's own audio-blind maps, for the gap.
+    conventions
+        The protocol under a dialect; None for the canonical one.
+    options
+        Settings of scoring.
+    model, card
+        What is known of the model; by default what the file says of itself.
+
+    Raises
+    ------
+    PredictionsError
+        With every problem of the file, if it cannot be scored.
+    """
+    settings = options or ScoringOptions()
+    started = perf_counter()
+    settings.notify("checking predictions")
+    checked = check_predictions(path, trials, partial=settings.partial)
+    checked.raise_for_problems()
+    predictions = open_predictions(path)
+    asked = trials if conventions is None else under_dialect(trials, conventions)
+    measures = measures_of(asked.protocol)
+    settings.notify("scoring")
+    everything = score_maps(asked, stored_maps(predictions, asked), measures, jobs=settings.jobs)
+    blind: pd.DataFrame | None = None
+    if vision_only is not None:
+        check_predictions(vision_only, trials, partial=settings.partial).raise_for_problems()
+        blind = score_maps(
+            asked, stored_maps(open_predictions(vision_only), asked), measures, jobs=settings.jobs
+        )
+    scored_at = perf_counter()
+    counted = everything["present"].to_numpy() | (not settings.partial)
+    scores = everything[counted].reset_index(drop=True)
+    settings.notify("computing floors and ceiling")
+    floors, ceiling = _controls(asked, everything, counted, measures, settings)
+    controlled_at = perf_counter()
+    settings.notify("computing intervals")
+    result = Result(
+        protocol=_protocol_identity(asked.protocol),
+        test_set=_test_set_identity(asked),
+        coverage=_coverage(everything, settings.partial),
+        measures=summarise(scores, measures, seed=settings.seed),
+        breakdown=breakdown(scores, measures, seed=settings.seed),
+        floors=floors,
+        floor=_best(floors),
+        ceiling=ceiling,
+        vision_only=None
+        if blind is None
+        else _vision_only(scores, blind[counted].reset_index(drop=True), measures, settings.seed),
+        model=model or _model_of(predictions),
+        card=card,
+        predictions_sha256=sha256_of_file(path) if path.is_file() else None,
+        statistics={"confidence": CONFIDENCE, "resamples": RESAMPLES, "seed": settings.seed},
+        environment=environment(),
+        timings={
+            "scoring_s": round(scored_at - started, 3),
+            "controls_s": round(controlled_at - scored_at, 3),
+            "intervals_s": round(perf_counter() - controlled_at, 3),
+        },
+    )
+    return Scored(scores, result, blind)
+
+
+def with_timings(scored: Scored, timings: dict[str, float], note: str | None) -> Scored:
+    """The same with further timings and a note on why there is no audio-blind map."""
+    changed = scored.result.model_copy(
+        update={"timings": {**timings, **scored.result.timings}, "vision_only_note": note}
+    )
+    return replace(scored, result=changed)
+
+
+def _controls(
+    trials: TrialSet,
+    scores: pd.DataFrame,
+    counted: np.ndarray[Any, np.dtype[np.bool_]],
+    measures: Sequence[Measure],
+    settings: ScoringOptions,
+) -> tuple[tuple[Reference, ...], Reference | None]:
+    controls = trials.protocol.controls
+    floors = tuple(
+        Reference(
+            name=name,
+            measures=summarise(
+                floor_scores(name, trials, measures, jobs=settings.jobs)[counted],
+                measures,
+                seed=settings.seed,
+            ),
+        )
+        for name in controls.floors
+    )
+    if not controls.ceiling:
+        return floors, None
+    perfect = ceiling_table(trials, scores, measures)[counted]
+    best = Reference(name="ceiling", measures=summarise(perfect, measures, seed=settings.seed))
+    return floors, best
+
+
+def _best(floors: Sequence[Reference]) -> str | None:
+    if not floors:
+        return None
+    return max(floors, key=lambda floor: floor.measures[0].value or 0.0).name
+
+
+def _vision_only(
+    scores: pd.DataFrame, blind: pd.DataFrame, measures: Sequence[Measure], seed: int
+) -> VisionOnly:
+    return VisionOnly(
+        measures=summarise(blind, measures, seed=seed), gap=gap(scores, blind, measures, seed=seed)
+    )
+
+
+def _protocol_identity(protocol: Protocol) -> ProtocolIdentity:
+    return ProtocolIdentity(
+        name=protocol.name,
+        label=protocol.label,
+        title=protocol.title,
+        version=protocol.version,
+        digest=protocol.digest,
+        dialect=protocol.dialect,
+        composition_seed=protocol.composition.seed,
+    )
+
+
+def _test_set_identity(trials: TrialSet) -> TestSetIdentity:
+    test_set = trials.test_set
+    return TestSetIdentity(
+        name=test_set.name,
+        split=test_set.split,
+        digest=test_set.digest,
+        revision=test_set.revision,
+        n_samples=len(test_set),
+        truth_convention=trials.truth_convention,
+    )
+
+
+def _coverage(scores: pd.DataFrame, partial: bool) -> Coverage:
+    present = scores["present"].to_numpy()
+    ids = scores["trial_id"].to_numpy()
+    tied = scores["n_tied"].to_numpy() if "n_tied" in scores else np.zeros(len(scores))
+    flat = scores["flat"].to_numpy() if "flat" in scores else np.zeros(len(scores))
+    return Coverage(
+        expected=len(scores),
+        present=int(present.sum()),
+        partial=partial,
+        missing=tuple(ids[~present]),
+        unscorable=tuple(ids[scores["unscorable"].to_numpy()]),
+        flat_maps=int(flat.sum()),
+        tied_maps=int((tied > 1).sum()),
+    )
+
+
+def _model_of(predictions: Predictions) -> dict[str, Any]:
+    meta = predictions.meta
+    return {
+        "name": meta.model,
+        "weights_sha256": meta.weights_digest,
+        "provenance": meta.provenance,
+    }

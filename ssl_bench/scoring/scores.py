@@ -1,0 +1,197 @@
+"""From maps to scores: a table with one row per trial."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+
+from ssl_bench.annotations import Boxes
+from ssl_bench.measures.batch import evaluate_maps
+from ssl_bench.measures.values import Measure, rule_column
+from ssl_bench.protocol import Rule
+from ssl_bench.testsets.base import Sample
+from ssl_bench.trials import WHOLE, Trial, TrialSet
+
+# Lower bounds of truth area in pixels of the 224 grid (SLAVC utils.py, EvaluatorFull).
+_SIZES = ((0, "small"), (32**2, "medium"), (96**2, "large"), (144**2, "huge"))
+_SIZE_GRID = 224**2
+# Trials scored at once by one worker: their truth maps take 200 kB each.
+_CHUNK = 32
+
+
+@dataclass(frozen=True)
+class MapBatch:
+    """Maps of a few trials.
+
+    Attributes
+    ----------
+    rows
+        ``(b,)`` row of each trial in the protocol's order.
+    maps
+        ``(b, h, w)``.
+    """
+
+    rows: NDArray[np.intp]
+    maps: NDArray[np.floating[Any]]
+
+
+def score_maps(
+    trials: TrialSet, batches: Iterable[MapBatch], measures: Sequence[Measure], *, jobs: int = 1
+) -> pd.DataFrame:
+    """Score maps against the truth of their trials.
+
+    Parameters
+    ----------
+    trials
+        What was asked.
+    batches
+        Maps in any order; each trial at most once.
+    measures
+        Decides which columns are computed.
+    jobs
+        Number of threads; the kernel runs outside of Python's lock.
+
+    Returns
+    -------
+    DataFrame
+        One row per trial in the protocol's order: ``trial_id``, ``group``, ``category``,
+        ``present``, ``unscorable``, ``n_boxes``, ``size``, ``truth_pixels``, then the columns that
+        the measures read. A trial without a map has ``present`` False and counts as a failure: 0.
+    """
+    columns = _Columns(trials, measures)
+    parts = (
+        MapBatch(batch.rows[start : start + _CHUNK], batch.maps[start : start + _CHUNK])
+        for batch in batches
+        for start in range(0, len(batch.rows), _CHUNK)
+    )
+    # The main thread reads maps while workers score; joblib holds back reading when they lag.
+    done: Iterator[None] = Parallel(
+        n_jobs=jobs, backend="threading", return_as="generator_unordered"
+    )(delayed(columns.fill)(part) for part in parts)
+    for _ in done:
+        pass
+    return columns.table()
+
+
+class _Columns:
+    """Arrays of one number per trial; threads fill disjoint rows."""
+
+    def __init__(self, trials: TrialSet, measures: Sequence[Measure]) -> None:
+        self._trials = trials
+        protocol = trials.protocol
+        own = protocol.threshold.rule
+        self._rules: dict[Rule, Rule | None] = {own: None}
+        for measure in measures:
+            if measure.variant is not None and measure.variant != own:
+                self._rules[measure.variant] = measure.variant
+        self._tau_auc = any(measure.name == "tau-AUC" for measure in measures)
+        self._placed = all(trial.target_placement != WHOLE for trial in trials)
+        # A variant that is the protocol's own rule reads a copy of that column.
+        self._aliases = {
+            measure.variant for measure in measures if measure.variant == own and measure.variant
+        }
+        self._numbers: dict[str, NDArray[np.float64]] = {}
+        self._present = np.zeros(len(trials), bool)
+
+    def _set(self, name: str, rows: NDArray[np.intp], values: NDArray[Any]) -> None:
+        # setdefault is atomic, so that threads agree on one array per column.
+        column = self._numbers.get(name)
+        if column is None:
+            column = self._numbers.setdefault(name, np.zeros(len(self._trials)))
+        column[rows] = values
+
+    def fill(self, batch: MapBatch) -> None:
+        """Score one batch."""
+        protocol = self._trials.protocol
+        size = protocol.map.size
+        members = [self._trials.trials[row] for row in batch.rows]
+        scores = evaluate_maps(
+            batch.maps,
+            np.stack([self._trials.truth(trial) for trial in members]),
+            interpolation=protocol.interpolation,
+            normalisation=protocol.map.normalisation,
+            threshold=protocol.threshold,
+            rules=tuple(self._rules),
+            regions=_regions(members, size) if self._placed else None,
+            tau_auc=self._tau_auc,
+        )
+        rows = batch.rows
+        for rule, variant in self._rules.items():
+            numbers = scores.rules[rule]
+            for name in ("cIoU", "threshold", "n_predicted", "n_tied"):
+                self._set(rule_column(name, variant), rows, numbers[name])
+        self._set("truth_pixels", rows, scores.truth_pixels)
+        self._set("flat", rows, scores.is_flat)
+        self._set("peak_hit", rows, scores.peak_hit)
+        if self._placed:
+            self._set("side", rows, scores.side)
+        if scores.tau_auc is not None:
+            self._set("tau_AUC", rows, scores.tau_auc)
+        self._present[rows] = True
+
+    def table(self) -> pd.DataFrame:
+        """All columns, with the facts about each trial."""
+        trials = self._trials
+        numbers = dict(self._numbers)
+        truth_pixels = numbers.pop("truth_pixels", np.zeros(len(trials))).astype(np.int64)
+        for row in np.flatnonzero(~self._present):
+            truth_pixels[row] = np.count_nonzero(trials.truth(trials.trials[row]))
+        for name in list(numbers):
+            if name.startswith("cIoU") and trials.protocol.threshold.undefined == "zero":
+                numbers[name] = np.nan_to_num(numbers[name], nan=0.0)
+        for alias in self._aliases:
+            for name in ("cIoU", "threshold", "n_predicted", "n_tied"):
+                if name in numbers:
+                    numbers[rule_column(name, alias)] = numbers[name]
+        samples = [trials.test_set[trial.target] for trial in trials]
+        facts: dict[str, Any] = {
+            "trial_id": trials.ids,
+            "group": [trial.group for trial in trials],
+            "category": [trial.category for trial in trials],
+            "present": self._present,
+            "unscorable": truth_pixels == 0,
+            "n_boxes": [_box_count(sample) for sample in samples],
+            "size": _size_names(truth_pixels, trials.protocol.map.size),
+            "truth_pixels": truth_pixels,
+        }
+        for name in _shared_attributes(trials):
+            facts.setdefault(name, [trial.attributes[name] for trial in trials])
+        return pd.DataFrame({**facts, **numbers})
+
+
+def _regions(members: Sequence[Trial], size: int) -> NDArray[np.int64]:
+    corners = []
+    for trial in members:
+        rows, columns = trial.target_placement.on_grid(size, size)
+        corners.append((rows.start, columns.start, rows.stop, columns.stop))
+    return np.array(corners, np.int64)
+
+
+def _box_count(sample: Sample) -> int:
+    annotation = sample.annotation
+    boxes = annotation if isinstance(annotation, Boxes) else annotation.boxes
+    return 0 if boxes is None else len(boxes)
+
+
+def _size_names(truth_pixels: NDArray[np.int64], size: int) -> NDArray[np.object_]:
+    area = truth_pixels * (_SIZE_GRID / size**2)
+    bounds = np.array([bound for bound, _ in _SIZES])
+    names = np.array([name for _, name in _SIZES], dtype=object)
+    return names[np.searchsorted(bounds, area, side="right") - 1]
+
+
+def _shared_attributes(trials: TrialSet) -> list[str]:
+    """Attributes that every trial has and that fit into one cell."""
+    first = trials.trials[0].attributes
+    return [
+        name
+        for name, value in first.items()
+        if isinstance(value, str | int | float | bool)
+        and all(isinstance(trial.attributes.get(name), type(value)) for trial in trials)
+    ]

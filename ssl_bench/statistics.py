@@ -1,0 +1,148 @@
+"""Intervals and paired tests that respect dependence: trials of one video are resampled together.
+
+All functions are seeded and give identical results for any order of the rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Method = Literal["cluster-bootstrap", "wilson", "none"]
+
+RESAMPLES = 2000
+CONFIDENCE = 0.95
+# Below this many expected successes (or failures) the bootstrap's interval is too short, and
+# collapses to a point at a rate of 0 or 1.
+_FEW = 10
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A confidence interval and how it was found.
+
+    Attributes
+    ----------
+    low, high
+        Bounds; nan where there is none.
+    method
+        ``cluster-bootstrap``, ``wilson``, or ``none`` (an undefined value).
+    """
+
+    low: float
+    high: float
+    method: Method
+
+
+def wilson(successes: float, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Wilson score interval of a rate (Wilson 1927).
+
+    Parameters
+    ----------
+    successes
+        Number of successes, 0..n; need not be whole.
+    n
+        Number of independent observations, >= 1.
+
+    Examples
+    --------
+    >>> low, high = wilson(0, 20)
+    >>> round(low, 3), round(high, 3)
+    (0.0, 0.161)
+    """
+    from scipy.special import ndtri
+
+    z = float(ndtri(0.5 + confidence / 2))
+    rate = successes / n
+    center = (rate + z * z / (2 * n)) / (1 + z * z / n)
+    spread = z / (1 + z * z / n) * np.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
+    return max(0.0, float(center - spread)), min(1.0, float(center + spread))
+
+
+class ClusterBootstrap:
+    """Percentile bootstrap of means, resampling whole groups.
+
+    Parameters
+    ----------
+    groups
+        ``(n,)`` group name of each row.
+    seed
+        Seed of the resampling.
+    resamples
+        Number of resamples.
+
+    Examples
+    --------
+    >>> bootstrap = ClusterBootstrap(["a", "a", "b", "c"], seed=0)
+    >>> interval = bootstrap.interval([1.0, 1.0, 0.2, 0.4])
+    >>> interval.low < 0.65 < interval.high
+    True
+    """
+
+    def __init__(self, groups: ArrayLike, seed: int = 0, resamples: int = RESAMPLES) -> None:
+        names, self._member = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
+        self.n_groups = len(names)
+        self.seed = seed
+        self.resamples = resamples
+
+    @cached_property
+    def _weights(self) -> NDArray[np.uint16]:
+        """``(resamples, n_groups)``: how often each group was drawn."""
+        generator = np.random.default_rng(np.random.SeedSequence([self.seed, self.n_groups]))
+        weights = np.empty((self.resamples, self.n_groups), np.uint16)
+        rows = max(1, 2_000_000 // self.n_groups)
+        for start in range(0, self.resamples, rows):
+            block = weights[start : start + rows]
+            drawn = generator.integers(0, self.n_groups, block.shape)
+            drawn += np.arange(len(block))[:, None] * self.n_groups
+            counts = np.bincount(drawn.ravel(), minlength=block.size)
+            block[:] = counts.reshape(block.shape)
+        return weights
+
+    def means(self, values: ArrayLike) -> NDArray[np.float64]:
+        """Mean of every resample, ``(resamples,)``.
+
+        Two calls on the same object use the same resamples, so their difference is paired.
+        """
+        numbers = np.asarray(values, np.float64)
+        # Sorting inside each group makes the sums independent of the order of rows.
+        order = np.lexsort((numbers, self._member))
+        starts = np.searchsorted(self._member[order], np.arange(self.n_groups))
+        sums = np.add.reduceat(numbers[order], starts)
+        counts = np.bincount(self._member, minlength=self.n_groups).astype(np.float64)
+        return np.asarray((self._weights @ sums) / (self._weights @ counts))
+
+    def interval(self, values: ArrayLike, confidence: float = CONFIDENCE) -> Interval:
+        """Interval of the mean of `values`.
+
+        A rate (all values 0 or 1) near 0 or 1 gets a Wilson interval with the number of groups as
+        the number of observations, which is on the safe side.
+        """
+        numbers = np.asarray(values, np.float64)
+        if not np.isfinite(numbers).all() or numbers.size == 0:
+            return Interval(float("nan"), float("nan"), "none")
+        if np.isin(numbers, (0.0, 1.0)).all():
+            rate = float(numbers.mean())
+            if min(rate, 1 - rate) * self.n_groups < _FEW:
+                low, high = wilson(rate * self.n_groups, self.n_groups, confidence)
+                return Interval(low, high, "wilson")
+        return self._percentiles(self.means(numbers), confidence)
+
+    def difference(
+        self, first: ArrayLike, second: ArrayLike, confidence: float = CONFIDENCE
+    ) -> Interval:
+        """Interval of the mean paired difference ``first - second``."""
+        change = np.asarray(first, np.float64) - np.asarray(second, np.float64)
+        if not np.isfinite(change).all() or change.size == 0:
+            return Interval(float("nan"), float("nan"), "none")
+        return self._percentiles(self.means(change), confidence)
+
+    @staticmethod
+    def _percentiles(means: NDArray[np.float64], confidence: float) -> Interval:
+        tail = (1 - confidence) / 2
+        low, high = np.quantile(means, [tail, 1 - tail])
+        return Interval(float(low), float(high), "cluster-bootstrap")

@@ -1,0 +1,206 @@
+"""Trials: the questions that a protocol puts to a model.
+
+A trial names its image, its sound and its truth by *recipes*: small hashable values that say which
+samples they are made of. Equal recipes are the same image or the same sound, so each is rendered and
+encoded once however many trials use it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl_bench.errors import ProtocolError
+from ssl_bench.media.waveform import Waveform
+from ssl_bench.protocol import Protocol
+from ssl_bench.testsets.base import TestSet, TruthConvention
+from ssl_bench.truth import render
+
+
+class Placement(NamedTuple):
+    """A rectangle of the picture, in fractions of its height and width (end-exclusive)."""
+
+    top: float
+    left: float
+    bottom: float
+    right: float
+
+    def on_grid(self, height: int, width: int) -> tuple[slice, slice]:
+        """Rows and columns of the rectangle on a grid.
+
+        Examples
+        --------
+        >>> Placement(0, 0.5, 1, 1).on_grid(224, 224)
+        (slice(0, 224, None), slice(112, 224, None))
+        """
+        rows = slice(int(height * self.top), int(height * self.bottom))
+        columns = slice(int(width * self.left), int(width * self.right))
+        return rows, columns
+
+
+WHOLE = Placement(0.0, 0.0, 1.0, 1.0)
+LEFT = Placement(0.0, 0.0, 1.0, 0.5)
+RIGHT = Placement(0.0, 0.5, 1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class ImageRecipe:
+    """A picture made of samples' images, each squeezed into its placement.
+
+    Attributes
+    ----------
+    parts
+        Pairs of sample id and placement.
+    """
+
+    parts: tuple[tuple[str, Placement], ...]
+
+    @property
+    def key(self) -> str:
+        """Identity as text: the sample ids, with placements where there are several."""
+        if len(self.parts) == 1:
+            return self.parts[0][0]
+        return " | ".join(sample for sample, _ in self.parts)
+
+
+@dataclass(frozen=True)
+class AudioRecipe:
+    """A sound: that of one sample."""
+
+    sample: str
+
+    @property
+    def key(self) -> str:
+        """Identity as text."""
+        return self.sample
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One question to a model.
+
+    Attributes
+    ----------
+    id
+        Unique within the protocol.
+    image, audio
+        What is shown and what is played.
+    target
+        Sample whose annotation is the truth, and where it stands in the picture.
+    target_placement
+        That place.
+    group
+        Trials of one group are not independent (the source video).
+    category
+        What sounds.
+    twins
+        Ids of the trials with the same picture and another sound.
+    attributes
+        Further facts for breakdowns (JSON-able).
+    """
+
+    id: str
+    image: ImageRecipe
+    audio: AudioRecipe
+    target: str
+    target_placement: Placement
+    group: str
+    category: str
+    twins: tuple[str, ...] = ()
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+class TrialSet:
+    """All trials of one protocol on one test set, and what they are made of.
+
+    Parameters
+    ----------
+    protocol
+        The protocol that composed them.
+    test_set
+        The opened test set.
+    trials
+        In the protocol's own order; ids are unique.
+
+    Raises
+    ------
+    ProtocolError
+        If two trials share an id, or there is none.
+    """
+
+    def __init__(self, protocol: Protocol, test_set: TestSet, trials: Sequence[Trial]) -> None:
+        self.protocol = protocol
+        self.test_set = test_set
+        self.trials = tuple(trials)
+        if not self.trials:
+            raise ProtocolError("this protocol composes no trial", where=protocol.label)
+        if len(self.index) != len(self.trials):
+            raise ProtocolError("two trials share an id", where=protocol.label)
+
+    def __len__(self) -> int:
+        return len(self.trials)
+
+    def __iter__(self) -> Iterator[Trial]:
+        return iter(self.trials)
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """Row number of each trial id."""
+        return {trial.id: row for row, trial in enumerate(self.trials)}
+
+    @property
+    def ids(self) -> list[str]:
+        """All trial ids, in order."""
+        return [trial.id for trial in self.trials]
+
+    @property
+    def truth_convention(self) -> TruthConvention:
+        """The convention in force: the protocol's, or the test set's own."""
+        named = self.protocol.truth.convention
+        return self.test_set.truth_convention if named == "test-set" else named
+
+    def truth(self, trial: Trial) -> NDArray[np.float32]:
+        """Truth map ``(size, size)`` float32 in [0, 1] of one trial on the protocol's grid."""
+        size = self.protocol.map.size
+        grid = np.zeros((size, size), np.float32)
+        rows, columns = trial.target_placement.on_grid(size, size)
+        annotation = self.test_set[trial.target].annotation
+        grid[rows, columns] = render(
+            annotation, self.truth_convention, rows.stop - rows.start, columns.stop - columns.start
+        )
+        return grid
+
+    def image(self, recipe: ImageRecipe) -> NDArray[np.uint8]:
+        """Picture ``(height, width, 3)`` uint8 RGB of a recipe.
+
+        Several parts are laid on a canvas as large as the largest of them, each resized (Pillow,
+        bicubic) into its placement.
+
+        Raises
+        ------
+        DataError
+            If an image is missing or unreadable.
+        """
+        images = [self.test_set.image(sample) for sample, _ in recipe.parts]
+        if len(images) == 1 and recipe.parts[0][1] == WHOLE:
+            return images[0]
+        from PIL import Image
+
+        height = max(image.shape[0] for image in images)
+        width = max(image.shape[1] for image in images)
+        canvas = np.zeros((height + height % 2, width + width % 2, 3), np.uint8)
+        for image, (_, placement) in zip(images, recipe.parts, strict=True):
+            rows, columns = placement.on_grid(*canvas.shape[:2])
+            shape = (columns.stop - columns.start, rows.stop - rows.start)
+            resized = Image.fromarray(image).resize(shape, Image.Resampling.BICUBIC)
+            canvas[rows, columns] = np.asarray(resized)
+        return canvas
+
+    def waveform(self, recipe: AudioRecipe) -> Waveform:
+        """Sound of a recipe; raises DataError if it is missing or unreadable."""
+        return self.test_set.waveform(recipe.sample)
