@@ -91,7 +91,7 @@ def export_coco(test_set: TestSet, path: Path) -> None:
     Raises
     ------
     DataError
-        If a coordinate is not finite: JSON has no spelling for it.
+        If a coordinate is not finite (JSON has no spelling for it), or the file cannot be written.
     """
     names = sorted({sample.category for sample in test_set.samples})
     category_ids = {name: number for number, name in enumerate(names, 1)}
@@ -140,7 +140,14 @@ def export_coco(test_set: TestSet, path: Path) -> None:
         text = json.dumps(content, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     except ValueError as error:
         raise DataError("a value of this test set is not finite", where=test_set.name) from error
-    write_text(path, text + "\n")
+    try:
+        write_text(path, text + "\n")
+    except OSError as error:
+        raise DataError(
+            f"the truth cannot be written ({error.strerror})",
+            where=path,
+            remedy="choose a file in a folder that can be written to",
+        ) from error
 
 
 def import_coco(path: Path) -> list[Sample]:

@@ -262,3 +262,9 @@ class TestRefusals:
         with pytest.raises(DataError, match=r"not a number|not finite"):
             export_coco(invented(boxes((0, 0, 1, value))), path)
         assert list(tmp_path.iterdir()) == []
+
+    def test_a_place_that_cannot_be_written_is_named(self, tmp_path: Path) -> None:
+        (tmp_path / "truth.json").mkdir()
+        with pytest.raises(DataError, match=r"truth\.json: the truth cannot be written"):
+            export_coco(invented(boxes((0, 0, 1, 1))), tmp_path / "truth.json")
+        assert [path.name for path in tmp_path.iterdir()] == ["truth.json"]
