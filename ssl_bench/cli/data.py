@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import click
+
+from ssl_bench.cli.options import data_option, json_option
 
 if TYPE_CHECKING:
     from ssl_bench.testsets import Finding, TestSetDefinition
@@ -19,16 +22,6 @@ _LEVELS = ("corrupt", "missing", "note", "ok")
 _STYLES = {"corrupt": "bold red", "missing": "red", "note": "yellow", "ok": "green"}
 
 _Command = TypeVar("_Command", bound=Callable[..., None])
-
-
-def _with_data(command: _Command) -> _Command:
-    return click.option(
-        "--data",
-        "root",
-        metavar="DIR",
-        type=click.Path(path_type=Path),
-        help="Folder with one sub-folder per test set; SSL_BENCH_DATA by default.",
-    )(command)
 
 
 def _with_split(command: _Command) -> _Command:
@@ -53,13 +46,10 @@ def layout(name: str) -> None:
 
 @data.command()
 @click.argument("name")
-@_with_data
-@click.option("--json", "as_json", is_flag=True, help="Print every finding as JSON.")
+@data_option
+@json_option
 @click.option("--all", "show_all", is_flag=True, help="Print every finding, not 20 of each kind.")
-@click.pass_context
-def verify(
-    context: click.Context, name: str, root: Path | None, as_json: bool, show_all: bool
-) -> None:
+def verify(name: str, data: Path | None, as_json: bool, show_all: bool) -> None:
     """Say what is there of test set NAME, what is missing and what is corrupt.
 
     Exits with 1 if anything is missing or corrupt.
@@ -67,7 +57,7 @@ def verify(
     from ssl_bench.testsets import definition
 
     declared = definition(name)
-    folder = _folder(declared, root)
+    folder = _folder(declared, data)
     findings = declared.verify(folder)
     if as_json:
         _print_json(declared, folder, findings)
@@ -78,12 +68,12 @@ def verify(
         summary = ", ".join(f"{counts[level]:,} {level}" for level in reversed(_LEVELS))
         click.echo(f"{declared.title}{place}: {summary}")
     if any(finding.level in ("missing", "corrupt") for finding in findings):
-        context.exit(1)
+        sys.exit(1)
 
 
 @data.command()
 @click.argument("name")
-@_with_data
+@data_option
 @_with_split
 @click.option("--count", type=click.IntRange(min=1), default=24, show_default=True)
 @click.option("--seed", type=click.IntRange(min=0), help="Draw samples; the first ones otherwise.")
@@ -102,7 +92,7 @@ def verify(
 )
 def show(
     name: str,
-    root: Path | None,
+    data: Path | None,
     split: str | None,
     count: int,
     seed: int | None,
@@ -114,7 +104,7 @@ def show(
     from ssl_bench.report.contact_sheet import contact_sheet
     from ssl_bench.testsets import open_test_set
 
-    test_set = open_test_set(name, split, data=root)
+    test_set = open_test_set(name, split, data=data)
     target = Path(f"{name}.png") if out is None else out
     shown = contact_sheet(test_set, target, count, seed=seed)
     click.echo(f"{len(shown)} samples drawn in {target}")
@@ -126,7 +116,7 @@ def show(
 
 @data.command()
 @click.argument("name")
-@_with_data
+@data_option
 @_with_split
 @click.option(
     "--out",
@@ -135,24 +125,24 @@ def show(
     required=True,
     help="The file to write.",
 )
-def export(name: str, root: Path | None, split: str | None, out: Path) -> None:
+def export(name: str, data: Path | None, split: str | None, out: Path) -> None:
     """Write the truth of test set NAME as COCO JSON."""
     from ssl_bench.coco import export_coco
     from ssl_bench.testsets import open_test_set
 
-    test_set = open_test_set(name, split, data=root)
+    test_set = open_test_set(name, split, data=data)
     export_coco(test_set, out)
     click.echo(f"truth of {len(test_set):,} samples written to {out}")
 
 
-def _folder(declared: TestSetDefinition, root: Path | None) -> Path | None:
+def _folder(declared: TestSetDefinition, data: Path | None) -> Path | None:
     """The test set's own folder, which may be missing; None for an embedded test set."""
     from ssl_bench.errors import DataError
     from ssl_bench.testsets import DATA_VARIABLE, data_root
 
     if declared.embedded:
         return None
-    found = data_root(root)
+    found = data_root(data)
     remedy = f"'ssl-bench data layout {declared.name}' says what must be in it"
     if found is None:
         raise DataError(
@@ -200,8 +190,6 @@ def _print_findings(findings: Sequence[Finding], show_all: bool) -> None:
 
 def _print_rows(rows: Sequence[tuple[str, str, str]]) -> None:
     """A coloured table on a terminal; one line for each row, separated by tabs, elsewhere."""
-    import sys
-
     if not sys.stdout.isatty():
         for row in rows:
             click.echo("\t".join(row))
