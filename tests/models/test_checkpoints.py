@@ -1,0 +1,210 @@
+import os
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from recipe_weights import seeded_state
+from torch import Tensor
+
+from ssl_bench.errors import WeightsError
+from ssl_bench.models.checkpoints import load_into, read_checkpoint, save_checkpoint
+from ssl_bench.models.resnet import ResidualTrunk, TrunkArchitecture
+
+State = dict[str, Tensor]
+
+
+def _network() -> ResidualTrunk:
+    return ResidualTrunk(TrunkArchitecture(width=2, blocks=(1, 1), strides=(1, 2)), 3)
+
+
+@pytest.fixture
+def state() -> State:
+    return seeded_state(_network())
+
+
+def _equal(network: ResidualTrunk, state: State) -> bool:
+    return all(bool((value == state[key]).all()) for key, value in network.state_dict().items())
+
+
+def _authors(state: State, prefix: str = "") -> dict[str, Any]:
+    return {
+        "model": {prefix + key: value for key, value in state.items()},
+        "optimizer": {"state": {0: {"step": torch.tensor(1.0)}}, "param_groups": [{"lr": 1e-4}]},
+        "epoch": 20,
+        "best_cIoU": np.float64(0.8),
+        "best_Auc": 0.6,
+    }
+
+
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
+@pytest.mark.parametrize(
+    "container",
+    [
+        pytest.param(lambda state: state, id="bare"),
+        pytest.param(_authors, id="authors"),
+        pytest.param(lambda state: _authors(state, "module."), id="authors-distributed"),
+        pytest.param(lambda state: {"model_state_dict": state}, id="model_state_dict"),
+        pytest.param(lambda state: {"state_dict": state}, id="state_dict"),
+    ],
+)
+def test_torch_files_of_the_field_are_read(
+    tmp_path: Path, state: State, container: Callable[[State], Any], zipped: bool
+) -> None:
+    path = tmp_path / "weights.pth"
+    torch.save(container(state), path, _use_new_zipfile_serialization=zipped)
+    network = _network()
+    load_into(network, read_checkpoint(path))
+    assert _equal(network, state)
+
+
+def test_what_was_saved_is_read_again_with_its_metadata(tmp_path: Path, state: State) -> None:
+    path = tmp_path / "weights.safetensors"
+    digest = save_checkpoint(path, state, metadata={"seed": "0"})
+    checkpoint = read_checkpoint(path, expected_sha256=digest)
+    network = _network()
+    load_into(network, checkpoint)
+    assert _equal(network, state)
+    assert dict(checkpoint.metadata) == {"seed": "0"}
+    assert checkpoint.sha256 == digest
+
+
+def test_half_precision_is_loaded_as_single(tmp_path: Path, state: State) -> None:
+    path = tmp_path / "weights.safetensors"
+    save_checkpoint(path, state, half=True)
+    network = _network()
+    load_into(network, read_checkpoint(path))
+    assert network.conv1.weight.dtype == torch.float32
+    torch.testing.assert_close(network.conv1.weight, state["conv1.weight"], atol=1e-3, rtol=1e-3)
+
+
+def test_safetensors_are_known_by_their_content(tmp_path: Path, state: State) -> None:
+    save_checkpoint(tmp_path / "weights.safetensors", state)
+    renamed = (tmp_path / "weights.safetensors").rename(tmp_path / "best.pth")
+    assert set(read_checkpoint(renamed).tensors) == set(state)
+
+
+def test_one_error_names_everything_that_does_not_fit(tmp_path: Path, state: State) -> None:
+    path = tmp_path / "other.safetensors"
+    del state["conv1.weight"]
+    state["bn1.weight"] = torch.ones(3)
+    state["bn1.bias"] = torch.tensor([0.0, float("nan")])
+    state["head.weight"] = torch.ones(1)
+    state["bn1.running_mean"] = torch.zeros(2, dtype=torch.int64)
+    torch.save(state, path.with_suffix(".pth"))
+    network = _network()
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    with pytest.raises(WeightsError) as caught:
+        load_into(network, read_checkpoint(path.with_suffix(".pth")))
+    message = str(caught.value)
+    assert str(path.with_suffix(".pth")) in message
+    assert "1 missing (conv1.weight)" in message
+    assert "1 not known to this network (head.weight)" in message
+    assert "bn1.weight (3,) instead of (2,)" in message
+    assert "1 not finite (bn1.bias)" in message
+    assert "bn1.running_mean torch.int64" in message
+    assert _equal(network, before)
+
+
+def test_long_lists_are_cut_and_counted(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "w.safetensors", {"other": torch.ones(1)})
+    with pytest.raises(WeightsError, match=r"\d\d missing \(.*, \.\.\.\)"):
+        load_into(_network(), read_checkpoint(tmp_path / "w.safetensors"))
+
+
+def test_counters_of_batch_normalisation_may_be_missing(tmp_path: Path, state: State) -> None:
+    older = {k: v for k, v in state.items() if not k.endswith("num_batches_tracked")}
+    save_checkpoint(tmp_path / "w.safetensors", older)
+    network = _network()
+    load_into(network, read_checkpoint(tmp_path / "w.safetensors"))
+    assert _equal(network, state)
+
+
+def test_ignored_entries_may_be_there(tmp_path: Path, state: State) -> None:
+    save_checkpoint(tmp_path / "w.safetensors", {**state, "fc.weight": torch.ones(1)})
+    load_into(_network(), read_checkpoint(tmp_path / "w.safetensors"), ignored=["fc.weight"])
+
+
+class _Harmful:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (os.mkdir, ("harm-was-done",))
+
+
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
+def test_nothing_in_a_torch_file_is_executed(
+    tmp_path: Path, state: State, zipped: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save({"model": state, "x": _Harmful()}, "best.pth", _use_new_zipfile_serialization=zipped)
+    with pytest.raises(WeightsError, match=r"mkdir.*could run code"):
+        read_checkpoint(Path("best.pth"))
+    assert not Path("harm-was-done").exists()
+
+
+def test_nothing_in_a_pickle_is_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("best.pth").write_bytes(pickle.dumps(_Harmful()))
+    with pytest.raises(WeightsError, match="no weights file"):
+        read_checkpoint(Path("best.pth"))
+    assert not Path("harm-was-done").exists()
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"absent\.pth: this weights file does not exist"):
+        read_checkpoint(tmp_path / "absent.pth")
+
+
+def test_another_digest_than_expected_is_refused(tmp_path: Path, state: State) -> None:
+    save_checkpoint(tmp_path / "w.safetensors", state)
+    with pytest.raises(WeightsError, match="digest"):
+        read_checkpoint(tmp_path / "w.safetensors", expected_sha256="0" * 64)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([torch.ones(1)], "no state dict"),
+        ({}, "no state dict"),
+        ({"epoch": 3}, "not tensors"),
+        ({"model": {"a": torch.ones(1), "module.a": torch.ones(1)}}, "twice"),
+    ],
+)
+def test_a_file_without_one_state_dict_is_refused(
+    tmp_path: Path, content: Any, message: str
+) -> None:
+    torch.save(content, tmp_path / "w.pth")
+    with pytest.raises(WeightsError, match=message):
+        read_checkpoint(tmp_path / "w.pth")
+
+
+@pytest.mark.parametrize("kind", ["zip", "legacy", "safetensors"])
+@given(share=st.floats(0, 1, exclude_max=True))
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_a_truncated_file_is_a_clear_error(
+    tmp_path: Path, state: State, kind: str, share: float
+) -> None:
+    whole = tmp_path / ("w.safetensors" if kind == "safetensors" else "w.pth")
+    if kind == "safetensors":
+        save_checkpoint(whole, state)
+    else:
+        torch.save(_authors(state), whole, _use_new_zipfile_serialization=kind == "zip")
+    content = whole.read_bytes()
+    cut = tmp_path / f"cut{whole.suffix}"
+    cut.write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(WeightsError, match="cut"):
+        read_checkpoint(cut)
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_values_that_cannot_be_stored_leave_no_file(tmp_path: Path, half: bool) -> None:
+    value = 1e6 if half else float("inf")
+    with pytest.raises(WeightsError, match="not finite"):
+        save_checkpoint(tmp_path / "w.safetensors", {"w": torch.tensor([value])}, half=half)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,164 @@
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from ssl_bench.errors import ModelError
+from ssl_bench.media.waveform import Waveform
+from ssl_bench.models.contract import Features, Localizer
+from ssl_bench.models.ezvsl_localizer import EZVSL
+from ssl_bench.models.object_guided import ObjectGuided, mix
+from ssl_bench.models.object_prior import ObjectPrior
+from ssl_bench.models.provenance import describe
+
+Maps = NDArray[np.float32]
+Pictures = list[NDArray[np.uint8]]
+
+
+def _grids(side: int) -> st.SearchStrategy[Maps]:
+    values = st.integers(-50, 50).map(lambda step: step / 8)
+    return hnp.arrays(np.float32, (2, side, side), elements=values)
+
+
+def _unit(maps: Maps) -> Maps:
+    """Min-max normalised maps at 224x224; flat ones are zero."""
+    up = functional.interpolate(
+        torch.from_numpy(maps)[:, None], size=(224, 224), mode="bilinear", align_corners=True
+    )[:, 0].numpy()
+    flat = np.ptp(maps, axis=(1, 2)) == 0
+    low, high = up.min(axis=(1, 2), keepdims=True), up.max(axis=(1, 2), keepdims=True)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        unit = (up - low) / (high - low)
+    unit[flat] = 0
+    return unit
+
+
+def _up(maps: Maps) -> Maps:
+    return functional.interpolate(
+        torch.from_numpy(maps)[:, None], size=(224, 224), mode="bilinear", align_corners=True
+    )[:, 0].numpy()
+
+
+@given(_grids(5), _grids(5), st.floats(0, 1))
+def test_on_equal_grids_the_enlarged_mix_is_the_mix_of_the_enlarged(
+    heard: Maps, seen: Maps, alpha: float
+) -> None:
+    mixed = mix(heard, seen, alpha)
+    assert mixed.shape == heard.shape
+    assert mixed.dtype == np.float32
+    expected = alpha * _unit(heard) + (1 - alpha) * _unit(seen)
+    np.testing.assert_allclose(_up(mixed), expected, atol=1e-5)
+
+
+@given(_grids(3), _grids(6), st.floats(0, 1))
+def test_on_different_grids_the_mix_is_given_enlarged(
+    heard: Maps, seen: Maps, alpha: float
+) -> None:
+    mixed = mix(heard, seen, alpha)
+    assert mixed.shape == (2, 224, 224)
+    np.testing.assert_allclose(mixed, alpha * _unit(heard) + (1 - alpha) * _unit(seen), atol=1e-6)
+
+
+def test_extremes_between_the_cells_of_the_grid_count_after_upsampling() -> None:
+    peak = np.zeros((1, 7, 7), np.float32)
+    peak[0, 3, 3] = 1.0  # no pixel of the 224 grid lies exactly on this cell
+    assert mix(peak, np.zeros_like(peak), 1.0).max() > 1.001
+
+
+def test_a_flat_map_contributes_nothing() -> None:
+    prior = np.arange(49, dtype=np.float32).reshape(1, 7, 7)
+    flat = np.full((1, 7, 7), 0.37, np.float32)
+    np.testing.assert_array_equal(mix(flat, prior, 0.4), np.float32(0.6) * mix(prior, prior, 0.0))
+
+
+def test_alpha_one_ranks_as_the_audio_visual_map_and_zero_as_the_prior(
+    small_ezvsl: EZVSL, small_prior: ObjectPrior, pictures: Pictures, clips: list[Waveform]
+) -> None:
+    for alpha, alone in ((1.0, small_ezvsl), (0.0, small_prior)):
+        guided = ObjectGuided(small_ezvsl, small_prior, alpha)
+        maps = guided.localize(guided.encode_image(pictures), guided.encode_audio(clips))
+        expected = alone.localize(alone.encode_image(pictures), alone.encode_audio(clips))
+        # The 1x1 picture is plain: rounding decides its order.
+        for index in (0, 1, 3):
+            assert np.corrcoef(maps[index].ravel(), expected[index].ravel())[0, 1] > 0.99999
+
+
+def test_similarity_is_that_of_the_audio_visual_model(
+    small_ezvsl: EZVSL, small_prior: ObjectPrior, pictures: Pictures, clips: list[Waveform]
+) -> None:
+    guided = ObjectGuided(small_ezvsl, small_prior)
+    np.testing.assert_array_equal(
+        guided.similarity(guided.encode_image(pictures), guided.encode_audio(clips)),
+        small_ezvsl.similarity(small_ezvsl.encode_image(pictures), small_ezvsl.encode_audio(clips)),
+    )
+
+
+def test_the_audio_blind_map_is_the_prior_where_the_model_has_none(
+    small_ezvsl: EZVSL, small_prior: ObjectPrior, pictures: Pictures
+) -> None:
+    guided = ObjectGuided(small_ezvsl, small_prior)
+    np.testing.assert_array_equal(
+        guided.vision_only(guided.encode_image(pictures)),
+        small_prior.vision_only(small_prior.encode_image(pictures)),
+    )
+
+
+def test_the_audio_blind_map_mixes_the_models_own_with_the_prior(
+    make_small_ezvsl: Callable[..., EZVSL],
+    small_prior: ObjectPrior,
+    pictures: Pictures,
+    clips: list[Waveform],
+) -> None:
+    model = make_small_ezvsl(sound_bank=make_small_ezvsl().encode_audio(clips)["audio"])
+    guided = ObjectGuided(model, small_prior, 0.3)
+    expected = mix(
+        model.vision_only(model.encode_image(pictures)),
+        small_prior.vision_only(small_prior.encode_image(pictures)),
+        0.3,
+    )
+    np.testing.assert_array_equal(guided.vision_only(guided.encode_image(pictures)), expected)
+
+
+def test_any_localizers_can_be_mixed(pictures: Pictures, small_prior: ObjectPrior) -> None:
+    class Loudness(Localizer):
+        name = "loudness"
+
+        def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> Features:
+            return {"ramp": np.tile(np.arange(4, dtype=np.float32), (len(images), 4, 1))}
+
+        def encode_audio(self, sounds: Sequence[Waveform]) -> Features:
+            return {"level": np.array([sound.as_float().std() for sound in sounds], np.float32)}
+
+        def localize(self, image_features: Features, audio_features: Features) -> Maps:
+            return image_features["ramp"] * audio_features["level"][:, None, None]
+
+    guided = ObjectGuided(Loudness(), small_prior, 0.5)
+    loud = [Waveform(np.array([[1], [-1]], np.int16), 8000)] * len(pictures)
+    maps = guided.localize(guided.encode_image(pictures), guided.encode_audio(loud))
+    assert maps.shape == (len(pictures), 224, 224)
+    assert guided.name == "loudness+ogl-l1"
+
+
+def test_what_listens_is_no_prior(small_ezvsl: EZVSL) -> None:
+    with pytest.raises(ModelError, match="listens"):
+        ObjectGuided(small_ezvsl, small_ezvsl)
+
+
+@pytest.mark.parametrize("alpha", [-0.1, 1.1, float("nan")])
+def test_alpha_lies_between_zero_and_one(
+    small_ezvsl: EZVSL, small_prior: ObjectPrior, alpha: float
+) -> None:
+    with pytest.raises(ModelError, match="alpha"):
+        ObjectGuided(small_ezvsl, small_prior, alpha)
+
+
+def test_the_description_names_both_parts(small_ezvsl: EZVSL, small_prior: ObjectPrior) -> None:
+    described = describe(ObjectGuided(small_ezvsl, small_prior))
+    assert described["alpha"] == 0.4
+    assert [part["name"] for part in described["parts"]] == ["ezvsl", "ogl-l1"]

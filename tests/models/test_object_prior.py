@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from recipe_weights import seeded_state
+
+from ssl_bench.errors import ModelError
+from ssl_bench.media.waveform import Waveform
+from ssl_bench.models.object_prior import (
+    ClassifierArchitecture,
+    ClassifierNetwork,
+    ObjectPrior,
+)
+from ssl_bench.models.resnet import SMALL_TRUNK, ResidualTrunk
+
+
+def test_the_classifier_has_the_entries_of_torchvisions_resnet18() -> None:
+    trunk = ResidualTrunk(ClassifierArchitecture().trunk, input_channels=3).state_dict()
+    state = ClassifierNetwork(ClassifierArchitecture()).state_dict()
+    assert list(state) == [*trunk, "fc.weight", "fc.bias"]
+    assert state["fc.weight"].shape == (1000, 512)
+
+
+def test_logits_are_a_linear_function_of_the_average_activation() -> None:
+    network = ClassifierNetwork(ClassifierArchitecture(trunk=SMALL_TRUNK, classes=5)).eval()
+    network.load_state_dict(seeded_state(network))
+    images = torch.randn(2, 3, 112, 112)
+    last = ResidualTrunk.forward(network, images)
+    expected = last.mean(dim=(2, 3)) @ network.fc.weight.T + network.fc.bias
+    torch.testing.assert_close(network(images), expected)
+
+
+def test_the_prior_ignores_the_sound(
+    small_prior: ObjectPrior, pictures: list[NDArray[np.uint8]], clips: list[Waveform]
+) -> None:
+    images = small_prior.encode_image(pictures)
+    heard = small_prior.localize(images, small_prior.encode_audio(clips))
+    swapped = small_prior.localize(images, small_prior.encode_audio(clips[::-1]))
+    np.testing.assert_array_equal(heard, swapped)
+    np.testing.assert_array_equal(heard, small_prior.localize(images, {}))
+    np.testing.assert_array_equal(heard, small_prior.vision_only(images))
+    assert small_prior.audio_blind
+
+
+def test_the_prior_does_not_depend_on_the_batch(
+    small_prior: ObjectPrior, pictures: list[NDArray[np.uint8]]
+) -> None:
+    together = small_prior.encode_image(pictures)["activation"]
+    assert together.shape == (len(pictures), 7, 7)
+    assert together.min() >= 0
+    for index, picture in enumerate(pictures):
+        alone = small_prior.encode_image([picture])["activation"]
+        np.testing.assert_allclose(alone[0], together[index], rtol=1e-5, atol=1e-5)
+
+
+def test_the_prior_has_no_similarity(
+    small_prior: ObjectPrior, pictures: list[NDArray[np.uint8]]
+) -> None:
+    with pytest.raises(ModelError, match="no image-sound similarity"):
+        small_prior.similarity(small_prior.encode_image(pictures), {})
