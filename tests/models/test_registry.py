@@ -1,0 +1,278 @@
+import subprocess
+import sys
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+import torch
+from recipe_weights import recipe_tensor
+
+from ssl_bench.content import content_folder
+from ssl_bench.errors import ModelError, WeightsError
+from ssl_bench.files import sha256_of_file
+from ssl_bench.models import registry
+from ssl_bench.models.checkpoints import save_checkpoint
+from ssl_bench.models.contract import AnnotationLocalizer, Localizer
+from ssl_bench.models.object_guided import ObjectGuided
+from ssl_bench.models.object_prior import ClassifierArchitecture, ClassifierNetwork
+from ssl_bench.models.provenance import describe
+from ssl_bench.models.registry import list_baselines, load_card, load_localizer, load_recipe
+
+TRIVIAL = ["center", "full", "oracle", "random"]
+
+PLUG_IN = """
+from dataclasses import dataclass
+
+import numpy as np
+
+from ssl_bench.models.contract import Localizer
+
+
+@dataclass
+class Settings:
+    power: float
+
+
+class Bright(Localizer):
+    name = "bright"
+    audio_blind = True
+
+    def __init__(self, power=1.0, weights=None):
+        self.settings = Settings(float(power))
+        self.weights = weights
+
+    def encode_image(self, images):
+        return {"mean": np.stack([image.mean(axis=2, dtype=np.float32) for image in images])}
+
+    def encode_audio(self, sounds):
+        return {}
+
+    def localize(self, image_features, audio_features):
+        return image_features["mean"] ** self.settings.power
+
+
+class Unfinished(Localizer):
+    name = "unfinished"
+
+
+class Nameless(Bright):
+    name = None
+
+
+def no_class():
+    return None
+"""
+
+
+@pytest.fixture
+def plug_in(tmp_path: Path) -> Path:
+    path = tmp_path / "bright.py"
+    path.write_text(PLUG_IN)
+    return path
+
+
+@pytest.mark.parametrize("name", list_baselines())
+def test_every_baseline_has_a_card_and_a_recipe(name: str) -> None:
+    card, recipe = load_card(name), load_recipe(name)
+    assert card.name == name
+    assert (card.modality == "trivial") == (name in TRIVIAL)
+    assert recipe.object_prior is None or recipe.object_prior in list_baselines()
+
+
+@pytest.mark.parametrize("name", list_baselines())
+def test_weights_that_ship_are_small_and_have_the_digest_that_the_recipe_names(name: str) -> None:
+    for variant in load_recipe(name).variants.values():
+        if variant.weights is not None:
+            path = content_folder("baselines") / name / variant.weights.file
+            assert path.stat().st_size < 2_000_000
+            assert variant.weights.sha256 == sha256_of_file(path)
+
+
+@pytest.mark.parametrize("name", TRIVIAL)
+def test_trivial_baselines_run_on_annotations(name: str) -> None:
+    localizer = load_localizer(name)
+    assert isinstance(localizer, AnnotationLocalizer)
+    assert localizer.name == name
+    assert describe(localizer)["weights_sha256"] is None
+
+
+def test_a_random_baseline_states_its_seed_and_resolution() -> None:
+    described = describe(load_localizer("random", seed=5, options={"resolution": "14"}))
+    assert (described["seed"], described["options"]) == (5, {"resolution": 14})
+
+
+def test_listing_and_reading_cards_does_not_import_torch() -> None:
+    program = (
+        "import sys\n"
+        "from ssl_bench.models.registry import list_baselines, load_card, load_localizer\n"
+        "cards = [load_card(name) for name in list_baselines()]\n"
+        "load_localizer('center')\n"
+        "assert cards and 'torch' not in sys.modules and 'scipy' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_an_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(ModelError, match=r"'ezvls'.*center, ezvsl, full, ogl-l1, oracle, random"):
+        load_localizer("ezvls")
+
+
+def test_a_name_cannot_leave_the_folder_of_baselines() -> None:
+    with pytest.raises(ModelError, match="no localizer is called"):
+        load_localizer("../baselines/ezvsl")
+
+
+def test_an_unknown_variant_lists_the_known_ones() -> None:
+    with pytest.raises(ModelError, match=r"'large'.*synth, full"):
+        load_localizer("ezvsl", variant="large")
+
+
+@pytest.mark.parametrize("name", ["center", "random", "ezvsl"])
+def test_unknown_options_are_errors(name: str, authors_checkpoint: Path) -> None:
+    weights = authors_checkpoint if name == "ezvsl" else None
+    variant = "full" if name == "ezvsl" else None
+    with pytest.raises(ModelError, match="speed"):
+        load_localizer(name, variant=variant, weights=weights, options={"speed": 1})
+
+
+@pytest.mark.parametrize("name", TRIVIAL)
+def test_trivial_baselines_take_no_weights_and_no_alpha(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no weights to load"):
+        load_localizer(name, weights=tmp_path / "any.pth")
+    with pytest.raises(ModelError, match="no object prior"):
+        load_localizer(name, alpha=0.4)
+
+
+def test_the_full_variant_without_weights_says_how_to_give_them() -> None:
+    with pytest.raises(WeightsError, match="--weights FILE"):
+        load_localizer("ezvsl", variant="full")
+
+
+def test_weights_of_another_model_are_refused(imagenet_checkpoint: Path) -> None:
+    with pytest.raises(WeightsError, match=r"resnet18\.pth.*missing"):
+        load_localizer("ezvsl", variant="full", weights=imagenet_checkpoint)
+
+
+def test_a_sound_bank_of_another_dimension_is_refused(
+    authors_checkpoint: Path, tmp_path: Path
+) -> None:
+    content = torch.load(authors_checkpoint, weights_only=False)["model"]
+    torch.save({**content, "sound_bank": torch.zeros(4, 3)}, tmp_path / "w.pth")
+    with pytest.raises(WeightsError, match="sound bank"):
+        load_localizer("ezvsl", variant="full", weights=tmp_path / "w.pth")
+
+
+def test_a_missing_shipped_file_names_it_and_the_remedy(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    source = content_folder("baselines") / "ezvsl"
+    (tmp_path / "ezvsl").mkdir()
+    for name in ("card.toml", "recipe.toml"):
+        (tmp_path / "ezvsl" / name).write_text((source / name).read_text())
+    monkeypatch.setattr(registry, "content_folder", lambda name: tmp_path)
+    with pytest.raises(WeightsError, match=r"synth\.safetensors.*ssl-bench train"):
+        load_localizer("ezvsl")
+
+
+def test_alpha_mixes_the_baselines_object_prior_in(
+    authors_checkpoint: Path, imagenet_checkpoint: Path
+) -> None:
+    localizer = load_localizer(
+        "ezvsl",
+        variant="full",
+        weights=authors_checkpoint,
+        alpha=0.4,
+        options={"prior_weights": str(imagenet_checkpoint)},
+    )
+    assert isinstance(localizer, ObjectGuided)
+    described = describe(localizer)
+    assert described["alpha"] == 0.4
+    assert [part["weights_sha256"] for part in described["parts"]] == [
+        sha256_of_file(authors_checkpoint),
+        sha256_of_file(imagenet_checkpoint),
+    ]
+    assert [part["preset"] for part in described["parts"]] == ["original", "original"]
+
+
+def test_alpha_without_the_priors_weights_says_how_to_give_them(authors_checkpoint: Path) -> None:
+    with pytest.raises(WeightsError, match="prior_weights=FILE"):
+        load_localizer("ezvsl", variant="full", weights=authors_checkpoint, alpha=0.4)
+
+
+def test_a_class_in_a_file_is_a_localizer(plug_in: Path, tmp_path: Path) -> None:
+    localizer = load_localizer(
+        f"{plug_in}:Bright", weights=tmp_path / "w.bin", options={"power": "2"}
+    )
+    assert isinstance(localizer, Localizer)
+    assert vars(localizer)["weights"] == tmp_path / "w.bin"
+    assert describe(localizer)["name"] == "bright"
+
+
+@pytest.mark.parametrize(
+    ("class_name", "options", "message"),
+    [
+        ("Missing", {}, "no class 'Missing'.*Bright"),
+        ("Unfinished", {}, "lacks the methods encode_audio, encode_image, localize"),
+        ("Nameless", {}, "sets no name"),
+        ("no_class", {}, "no Localizer class"),
+        ("Settings", {}, "no Localizer class"),
+        ("Bright", {"speed": 1}, "speed"),
+    ],
+)
+def test_a_class_that_breaks_the_contract_is_refused(
+    plug_in: Path, class_name: str, options: dict[str, int], message: str
+) -> None:
+    with pytest.raises(ModelError, match=message):
+        load_localizer(f"{plug_in}:{class_name}", options=options)
+
+
+def test_a_file_that_is_no_python_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("def (:\n")
+    (tmp_path / "needy.py").write_text("import no_such_package\n")
+    for name, message in [
+        ("broken.py:A", "cannot be loaded"),
+        ("needy.py:A", "no_such_package"),
+        ("absent.py:A", "does not exist"),
+        ("broken.txt:A", "neither a baseline nor a class"),
+    ]:
+        with pytest.raises(ModelError, match=message):
+            load_localizer(f"{tmp_path}/{name}")
+
+
+@pytest.mark.parametrize("given", [{"variant": "full"}, {"alpha": 0.4}])
+def test_what_comes_from_elsewhere_has_no_variants_and_no_prior(
+    plug_in: Path, given: dict[str, object]
+) -> None:
+    with pytest.raises(ModelError, match=next(iter(given))):
+        load_localizer(f"{plug_in}:Bright", **given)
+
+
+def test_installed_plug_ins_are_found_by_name(
+    plug_in: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(plug_in.parent)
+    points = [
+        EntryPoint("sunny", "bright:Bright", registry.PLUG_INS),
+        EntryPoint("gone", "bright:Gone", registry.PLUG_INS),
+        # A plug-in cannot take the name of a baseline.
+        EntryPoint("center", "bright:Bright", registry.PLUG_INS),
+    ]
+    monkeypatch.setattr(registry, "entry_points", lambda group: points)
+    assert registry.list_plug_ins() == ["center", "gone", "sunny"]
+    assert load_localizer("sunny").name == "bright"
+    assert load_localizer("center").name == "center"
+    with pytest.raises(ModelError, match="gone"):
+        load_localizer("gone")
+
+
+def test_a_small_network_loads_from_half_precision(tmp_path: Path) -> None:
+    architecture = load_recipe("ogl-l1").variants["synth"].architecture
+    network = ClassifierNetwork(ClassifierArchitecture.model_validate(architecture))
+    state = {
+        key: recipe_tensor("half", key, tuple(value.shape))
+        for key, value in network.state_dict().items()
+    }
+    digest = save_checkpoint(tmp_path / "w.safetensors", state, half=True)
+    described = describe(load_localizer("ogl-l1", weights=tmp_path / "w.safetensors"))
+    assert (described["variant"], described["preset"]) == ("synth", "synth")
+    assert described["weights_sha256"] == digest
