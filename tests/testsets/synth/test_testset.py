@@ -1,0 +1,239 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ssl_bench.annotations import Mask
+from ssl_bench.errors import DataError
+from ssl_bench.testsets import open_test_set
+from ssl_bench.testsets.base import Sample
+from ssl_bench.testsets.synth import TEST_SET, SynthTestSet, pinned
+from ssl_bench.testsets.synth.cache import CACHE_VARIABLE
+
+
+def opened(split: str, **options: object) -> SynthTestSet:
+    return TEST_SET.open(None, split, options)
+
+
+def mask(sample: Sample) -> Mask:
+    assert isinstance(sample.annotation, Mask)
+    return sample.annotation
+
+
+def test_it_opens_by_name_with_the_standard_split_as_default() -> None:
+    test_set = open_test_set("synth", options={"count": 3})
+    assert [sample.id for sample in test_set.samples] == [
+        "standard-000000",
+        "standard-000001",
+        "standard-000002",
+    ]
+    assert test_set.truth_convention == "union"
+    assert test_set.revision == "world 1"
+
+
+@pytest.mark.parametrize(
+    ("split", "count"),
+    [("standard", 500), ("two-source", 500), ("interactive", 500), ("val", 500), ("train", 4000)],
+)
+def test_default_sizes(split: str, count: int) -> None:
+    assert opened(split).count == count
+
+
+def test_truth_is_the_visible_part_of_what_sounds() -> None:
+    test_set = opened("two-source", count=40)
+    for sample in test_set.samples:
+        scene = test_set.scene(sample.id)
+        expected = np.isin(scene.labels, [number + 1 for number in scene.sounding])
+        np.testing.assert_array_equal(mask(sample).pixels, expected)
+
+
+def test_there_is_one_tight_box_for_each_sounding_object() -> None:
+    test_set = opened("standard", count=60)
+    for sample in test_set.samples:
+        boxes = mask(sample).boxes
+        assert boxes is not None
+        assert boxes.frame == (128, 128)
+        facts = sample.attributes["objects"]
+        sounding = [number for number, fact in enumerate(facts) if fact["sounding"]]
+        assert len(boxes) == len(sounding) == sample.attributes["n_sounding"]
+        masks = test_set.object_masks(sample.id)
+        for corners, number in zip(boxes.corners, sounding, strict=True):
+            rows, columns = np.nonzero(masks[number])
+            assert corners.tolist() == [
+                columns.min(),
+                rows.min(),
+                columns.max() + 1,
+                rows.max() + 1,
+            ]
+            assert corners.tolist() == facts[number]["box"]
+
+
+def test_object_masks_do_not_overlap_and_contain_the_truth() -> None:
+    test_set = opened("standard", count=20)
+    for sample in test_set.samples:
+        masks = test_set.object_masks(sample.id)
+        assert len(masks) == sample.attributes["n_objects"]
+        assert masks.sum(axis=0).max() == 1
+        assert masks.any(axis=(1, 2)).all()
+        assert (mask(sample).pixels <= masks.any(axis=0)).all()
+
+
+def test_types_tell_whether_all_capable_objects_sound() -> None:
+    assert {sample.attributes["type"] for sample in opened("standard", count=50).samples} == {"A"}
+    for split in ("two-source", "interactive"):
+        assert {sample.attributes["type"] for sample in opened(split, count=50).samples} == {"B"}
+    assert {sample.attributes["type"] for sample in opened("train", count=100).samples} == {
+        "A",
+        "B",
+    }
+
+
+def test_categories_name_what_sounds_and_what_could() -> None:
+    for sample in opened("standard", count=100).samples:
+        assert "+".join(sample.categories) == sample.category  # all that could does
+    for sample in opened("two-source", count=50).samples:
+        assert sample.category in sample.categories
+        assert len(sample.categories) == sample.attributes["n_capable"] >= 2
+        silent = sample.attributes["n_objects"] - sample.attributes["n_capable"]
+        assert sample.attributes["n_silent"] == silent
+
+
+def test_attributes_can_be_written_as_json() -> None:
+    for sample in opened("train", count=20).samples:
+        assert json.loads(json.dumps(sample.attributes)) == sample.attributes
+
+
+def test_interactive_samples_share_image_and_group_in_pairs() -> None:
+    test_set = opened("interactive", count=20)
+    for first, second in zip(test_set.samples[::2], test_set.samples[1::2], strict=True):
+        assert first.group == second.group
+        assert first.categories == second.categories
+        assert {first.category, second.category} == set(first.categories)
+        np.testing.assert_array_equal(test_set.image(first.id), test_set.image(second.id))
+        assert not (mask(first).pixels & mask(second).pixels).any()
+        sounds = [test_set.waveform(sample.id).samples for sample in (first, second)]
+        assert not np.array_equal(*sounds)
+    assert len({sample.group for sample in test_set.samples}) == 10
+
+
+def test_images_and_sounds_are_those_of_the_world_and_may_be_changed_by_their_owner() -> None:
+    test_set = opened("standard", count=3)
+    scene = test_set.scene("standard-000002")
+    image, waveform = test_set.image("standard-000002"), test_set.waveform("standard-000002")
+    np.testing.assert_array_equal(image, test_set.world.image(scene))
+    assert waveform.rate == 11025
+    assert waveform.samples.shape == (22050, 1)
+    np.testing.assert_array_equal(
+        waveform.samples[:, 0], test_set.world.sound(scene, scene.sounding)
+    )
+    image[:] = 0
+    waveform.samples[:] = 0
+    assert test_set.image("standard-000002").any()
+    assert test_set.waveform("standard-000002").samples.any()
+
+
+def test_sounds_of_single_objects_silence_and_noise() -> None:
+    test_set = opened("interactive", count=2)
+    first, second = test_set.samples
+    other = next(n for n, fact in enumerate(second.attributes["objects"]) if fact["sounding"])
+    np.testing.assert_array_equal(
+        test_set.waveform_of(first.id, [other]).samples, test_set.waveform(second.id).samples
+    )
+    assert not test_set.silence().samples.any()
+    assert test_set.silence().seconds == 2.0
+    assert test_set.white_noise(0).samples.shape == (22050, 1)
+    with pytest.raises(DataError, match="no object 8"):
+        test_set.waveform_of(first.id, [8])
+
+
+def test_samples_do_not_depend_on_their_number() -> None:
+    few, many = opened("val", count=5), opened("val", count=60)
+    for short, long in zip(few.samples, many.samples, strict=False):
+        assert short.id == long.id
+        assert short.category == long.category
+        np.testing.assert_array_equal(mask(short).pixels, mask(long).pixels)
+
+
+def test_the_digest_names_what_is_measured() -> None:
+    same = [opened("standard", count=5).digest for _ in range(2)]
+    assert same[0] == same[1]
+    others = [
+        opened("standard", count=6).digest,
+        opened("standard", count=5, seed=1).digest,
+        opened("standard", count=5, category_set=1).digest,
+        opened("standard", count=5, object_size="small").digest,
+        opened("val", count=5).digest,
+    ]
+    assert len({same[0], *others}) == 6
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"size": 3}, "size is not an option"),
+        ({"count": 0}, "count is 0"),
+        ({"count": 10**7}, "count is 10000000"),
+        ({"count": 2.5}, "count is 2.5"),
+        ({"count": True}, "count is True"),
+        ({"seed": "zero"}, "seed is 'zero'"),
+        ({"seed": -1}, "seed is -1"),
+        ({"object_size": "tiny"}, "object_size is 'tiny'"),
+        ({"object_size": [1]}, "object_size is"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(options: dict[str, object], problem: str) -> None:
+    with pytest.raises(DataError, match=problem):
+        TEST_SET.open(None, "standard", options)
+
+
+def test_an_odd_number_of_interactive_samples_is_refused() -> None:
+    with pytest.raises(DataError, match="pairs"):
+        opened("interactive", count=3)
+
+
+def test_an_unknown_split_is_refused() -> None:
+    with pytest.raises(DataError, match="no split 'objects'"):
+        opened("objects")
+
+
+@pytest.mark.parametrize(
+    "sample_id",
+    ["standard-000005", "standard-5", "val-000000", "standard-0000000", "", "standard-00000x"],
+)
+def test_unknown_ids_are_refused(sample_id: str) -> None:
+    test_set = opened("standard", count=5)
+    for method in (test_set.image, test_set.waveform, test_set.scene, test_set.object_masks):
+        with pytest.raises(DataError, match="no sample has the id"):
+            method(sample_id)
+
+
+def test_rendering_ahead_fills_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
+    told: list[int] = []
+    opened("val", count=60).prepare(progress=lambda done, _: told.append(done))
+    assert told == [50, 60]
+    assert sum(path.is_file() for path in tmp_path.rglob("*")) == 2 * 3
+
+
+def test_verification_renders_the_pinned_samples() -> None:
+    findings = TEST_SET.verify(None)
+    assert len(findings) == 3 * len(pinned.PINNED)
+    assert {finding.level for finding in findings} == {"ok"}
+
+
+def test_verification_names_what_renders_differently(monkeypatch: pytest.MonkeyPatch) -> None:
+    image, labels, _ = pinned.PINNED["standard", 0]
+    monkeypatch.setattr(pinned, "PINNED", {("standard", 0): (image, labels, "0" * 64)})
+    levels = {finding.item: finding.level for finding in TEST_SET.verify(None)}
+    assert levels == {
+        "standard-000000 image": "ok",
+        "standard-000000 mask": "ok",
+        "standard-000000 sound": "corrupt",
+    }
+
+
+def test_the_layout_says_that_no_folder_is_needed() -> None:
+    assert "needs no data folder" in TEST_SET.layout()
