@@ -18,7 +18,7 @@ from ssl_bench.training.recipe import TrainingRecipe
 
 
 class Task(Protocol):
-    """What the loop trains: a network, an objective and the data, behind three questions."""
+    """What the loop trains: a network, an objective and the data, behind a few questions."""
 
     @property
     def network(self) -> nn.Module:
@@ -38,6 +38,10 @@ class Task(Protocol):
         """Figures of the network, in evaluation mode, on the validation split; with ``loss``."""
         ...
 
+    def companions(self) -> Mapping[str, Tensor]:
+        """Further tensors that travel with the weights of the trained network."""
+        ...
+
 
 @dataclass(frozen=True)
 class Step:
@@ -45,18 +49,18 @@ class Step:
 
     Attributes
     ----------
+    stage
+        What is being done, as words.
     done, total
-        Steps taken, and steps of the whole run.
-    epoch
-        Current pass over the data, from 1.
+        Of this stage, in its own units.
     loss
-        Objective on the last batch.
+        Objective on the last batch, where there is one.
     """
 
+    stage: str
     done: int
     total: int
-    epoch: int
-    loss: float
+    loss: float | None = None
 
 
 @dataclass(frozen=True)
@@ -198,7 +202,7 @@ def fit(
             optimizer.step()
             schedule.step()
             if progress is not None:
-                progress(Step(len(losses), total, epoch + 1, losses[-1]))
+                progress(Step("training", len(losses), total, losses[-1]))
         seconds += time.perf_counter() - started
         network.eval()
         with torch.inference_mode():

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from ssl_bench.errors import ModelError
+from ssl_bench.models.recipes import Recipe, Strict, checked
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 
 
-class TrainingRecipe(BaseModel):
+class TrainingRecipe(Strict):
     """Everything that decides the trained weights, apart from the data and the network.
 
     Attributes
@@ -35,10 +35,9 @@ class TrainingRecipe(BaseModel):
         Share of the steps in which the learning rate rises.
     tau
         Temperature of a contrastive objective; none for classification.
-    crop
-        Side of the training crops, in pixels: the network's own input size.
     crop_area
-        Smallest and largest area of a crop, as a share of the picture.
+        Smallest and largest area of a crop, as a share of the picture; crops are resized to the
+        network's input.
     crop_aspect
         Largest ratio of width to height of a crop, and of height to width.
     flip
@@ -63,8 +62,6 @@ class TrainingRecipe(BaseModel):
     62
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     objective: Literal["ez-vsl", "classification"]
     scenes: Count
     validation_scenes: Count = 500
@@ -76,7 +73,6 @@ class TrainingRecipe(BaseModel):
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     warm_up: Annotated[float, Field(gt=0, lt=1)] = 0.3
     tau: Annotated[float, Field(gt=0)] | None = None
-    crop: Count = 112
     crop_area: tuple[Fraction, Fraction] = (0.4, 1.0)
     crop_aspect: Annotated[float, Field(ge=1)] = 4 / 3
     flip: Fraction = 0.5
@@ -103,58 +99,31 @@ class TrainingRecipe(BaseModel):
         return self.scenes // self.batch
 
 
-def parse_recipe(table: dict[str, Any], where: str | Path) -> TrainingRecipe:
-    """Check a ``training`` table.
+def training_recipe(recipe: Recipe, variant: str, where: Path) -> TrainingRecipe:
+    """How one variant of a baseline is trained.
 
     Parameters
     ----------
-    table
-        The table's content.
+    recipe
+        The baseline's recipe.
+    variant
+        Name of the variant.
     where
-        The file, for the message.
+        The recipe's file, for messages.
 
     Raises
     ------
     ModelError
-        If a field is unknown, missing or out of range; all of them are named.
+        If there is no such variant, it is not trained here, or a field of its training table is
+        unknown, missing or out of range (all of them are named).
     """
-    try:
-        return TrainingRecipe.model_validate(table)
-    except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, problem['loc'])) or 'training'}: {problem['msg']}"
-            for problem in error.errors()
-        )
+    trained = [name for name, chosen in recipe.variants.items() if chosen.training is not None]
+    if variant not in trained:
         raise ModelError(
-            f"the training table is not a recipe ({problems})",
+            f"this baseline is not trained on {variant!r}",
             where=where,
-            remedy="correct the named fields",
-        ) from None
-
-
-def read_recipe(path: Path, variant: str) -> TrainingRecipe:
-    """Read the training recipe of one variant from a baseline's ``recipe.toml``.
-
-    Raises
-    ------
-    ModelError
-        If the file is missing or unreadable, or says nothing or something wrong about training.
-    """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ModelError(
-            "this baseline has no recipe", where=path, remedy="name a baseline that has one"
-        ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ModelError(
-            f"the recipe is not readable TOML ({error})", where=path, remedy="correct the file"
-        ) from None
-    table = content.get("variants", {}).get(variant, {}).get("training")
-    if not isinstance(table, dict):
-        raise ModelError(
-            f"the recipe does not say how to train the variant {variant!r}",
-            where=path,
-            remedy=f"add a table [variants.{variant}.training], or train another baseline",
+            remedy=f"train it on: {', '.join(trained)}"
+            if trained
+            else "train another baseline: this one has nothing to learn here",
         )
-    return parse_recipe(table, path)
+    return checked(TrainingRecipe, recipe.variants[variant].training or {}, where)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import platform
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from ssl_bench.errors import ResultError
 from ssl_bench.files import atomic_path, write_text
+from ssl_bench.models.recipes import Strict
 from ssl_bench.training.loop import Course
 from ssl_bench.training.recipe import TrainingRecipe
 
@@ -19,7 +21,7 @@ LIBRARIES = ("torch", "numpy", "scipy", "opencv-python-headless", "pillow", "saf
 """Distributions whose version can change the trained weights."""
 
 
-class EpochRecord(BaseModel):
+class EpochRecord(Strict):
     """Figures after one pass over the training data.
 
     Attributes
@@ -32,14 +34,12 @@ class EpochRecord(BaseModel):
         Figures on the validation split; one of them is ``loss``.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     number: int
     loss: float
     validation: dict[str, float]
 
 
-class TrainingRecord(BaseModel):
+class TrainingRecord(Strict):
     """Everything needed to judge and repeat a training run.
 
     Attributes
@@ -60,6 +60,8 @@ class TrainingRecord(BaseModel):
         Number of trained parameters.
     weights_sha256
         Digest of the weights file that was written.
+    validation
+        Figures of these weights, as stored, on the validation split.
     losses
         Objective at each step.
     epochs
@@ -72,18 +74,17 @@ class TrainingRecord(BaseModel):
         Python, machine type, and the libraries that can change the weights.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     format: int = 1
     model: str
     data: str
-    data_version: str
+    data_version: int
     data_digest: str
     seed: int
     recipe: TrainingRecipe
     image_trunk_sha256: str | None
     parameters: int
     weights_sha256: str
+    validation: dict[str, float]
     losses: tuple[float, ...]
     epochs: tuple[EpochRecord, ...]
     seconds: float
@@ -97,13 +98,18 @@ def versions() -> dict[str, str]:
     return found | {name: metadata.version(name) for name in LIBRARIES}
 
 
+def rounded(figures: Mapping[str, float]) -> dict[str, float]:
+    """Figures as they are stored, with six digits."""
+    return {name: round(value, 6) for name, value in figures.items()}
+
+
 def epoch_records(course: Course) -> tuple[EpochRecord, ...]:
-    """The passes of a run, rounded to six digits as they are stored."""
+    """The passes of a run, as they are stored."""
     return tuple(
         EpochRecord(
             number=epoch.number,
             loss=round(epoch.loss, 6),
-            validation={name: round(value, 6) for name, value in epoch.validation.items()},
+            validation=rounded(epoch.validation),
         )
         for epoch in course.epochs
     )

@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from ssl_bench.errors import ModelError
-from ssl_bench.training.recipe import TrainingRecipe, parse_recipe, read_recipe
+from ssl_bench.models.recipes import Recipe
+from ssl_bench.training.recipe import TrainingRecipe, training_recipe
+
+WHERE = Path("some/recipe.toml")
 
 CONTRASTIVE = {
     "objective": "ez-vsl",
@@ -19,26 +22,21 @@ CONTRASTIVE = {
 }
 
 
-def write(folder: Path, text: str) -> Path:
-    path = folder / "recipe.toml"
-    path.write_text(text, encoding="utf-8")
-    return path
-
-
-def test_reads_the_table_of_the_variant(tmp_path: Path):
-    path = write(
-        tmp_path,
-        """
-        [variants.synth.training]
-        objective = "ez-vsl"
-        scenes = 100
-        epochs = 2
-        batch = 32
-        peak_learning_rate = 4e-3
-        tau = 0.15
-        """,
+def baseline(**variants) -> Recipe:
+    return Recipe.model_validate(
+        {
+            "localizer": "package.module:Class",
+            "default_variant": next(iter(variants)),
+            "variants": {
+                name: {"about": "One.", "training": table} for name, table in variants.items()
+            },
+        }
     )
-    recipe = read_recipe(path, "synth")
+
+
+def test_reads_the_table_of_the_variant():
+    other = {**CONTRASTIVE, "epochs": 9}
+    recipe = training_recipe(baseline(synth=CONTRASTIVE, other=other), "synth", WHERE)
     assert recipe == TrainingRecipe.model_validate(CONTRASTIVE)
     assert recipe.steps_per_epoch == 3  # the incomplete batch of four is dropped
     assert recipe.seed == 0
@@ -66,25 +64,26 @@ def test_reads_the_table_of_the_variant(tmp_path: Path):
 )
 def test_anything_unknown_or_inconsistent_is_named_with_the_file(change, named):
     with pytest.raises(ModelError, match=named) as caught:
-        parse_recipe({**CONTRASTIVE, **change}, "some/recipe.toml")
-    assert caught.value.where == "some/recipe.toml"
+        training_recipe(baseline(synth={**CONTRASTIVE, **change}), "synth", WHERE)
+    assert caught.value.where == str(WHERE)
 
 
 def test_all_problems_are_named_at_once():
+    table = {**CONTRASTIVE, "epochs": 0, "flavour": "sweet"}
     with pytest.raises(ModelError) as caught:
-        parse_recipe({**CONTRASTIVE, "epochs": 0, "flavour": "sweet"}, "recipe.toml")
+        training_recipe(baseline(synth=table), "synth", WHERE)
     assert "epochs" in str(caught.value)
     assert "flavour" in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["", "[variants.synth]\nx = 1", "[variants.full.training]\nx = 1"])
-def test_a_variant_that_is_not_trained_here_says_so(tmp_path: Path, text: str):
-    with pytest.raises(ModelError, match="does not say how to train the variant 'synth'"):
-        read_recipe(write(tmp_path, text), "synth")
+def test_a_variant_that_is_not_trained_here_is_refused_with_those_that_are():
+    with pytest.raises(ModelError, match="not trained on 'full'") as caught:
+        training_recipe(baseline(synth=CONTRASTIVE, full=None), "full", WHERE)
+    assert caught.value.remedy == "train it on: synth"
+    with pytest.raises(ModelError, match="not trained on 'vggss'"):
+        training_recipe(baseline(synth=CONTRASTIVE), "vggss", WHERE)
 
 
-def test_a_file_that_is_not_toml_or_not_there(tmp_path: Path):
-    with pytest.raises(ModelError, match="not readable TOML"):
-        read_recipe(write(tmp_path, "[[["), "synth")
-    with pytest.raises(ModelError, match="no recipe"):
-        read_recipe(tmp_path / "absent.toml", "synth")
+def test_a_baseline_without_anything_to_learn_says_so():
+    with pytest.raises(ModelError, match="Train another baseline"):
+        training_recipe(baseline(standard=None), "synth", WHERE)
