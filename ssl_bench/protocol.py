@@ -2,8 +2,8 @@
 
 A protocol file (``protocols/NAME.toml``) states test set, composition of samples into trials, truth
 convention, map handling, threshold rule, measures and controls. A dialect file
-(``protocols/dialects/NAME.toml``) restates map handling, threshold rule, truth convention and measures
-as one public evaluator has them, to be laid over any protocol.
+(``protocols/dialects/NAME.toml``) restates map handling, threshold rule, truth convention and
+measures as one public evaluator has them, to be laid over any protocol.
 """
 
 from __future__ import annotations
@@ -86,8 +86,8 @@ class ThresholdTable(_Table):
     keep_maximum
         Pixels at the normalised maximum 1 are predicted even when the threshold is 1 (`lvs`).
     undefined
-        What an undefined cIoU (empty truth and empty prediction) counts as: ``zero``, or ``nan``: it
-        fails every success test and makes a mean undefined, as in the public evaluators.
+        What an undefined cIoU (empty truth and empty prediction) counts as: ``zero``, or ``nan``:
+        it fails every success test and makes a mean undefined, as in the public evaluators.
     """
 
     rule: Rule = "half"

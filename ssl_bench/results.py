@@ -11,8 +11,6 @@ from ssl_bench.errors import ResultError
 from ssl_bench.files import write_text
 from ssl_bench.statistics import Method
 
-FORMAT = "ssl-bench-result/1"
-
 
 class _Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -106,7 +104,7 @@ class Result(_Table):
         Null where the model has no audio-blind map; `vision_only_note` says why.
     """
 
-    format: Literal["ssl-bench-result/1"] = FORMAT
+    format: Literal["ssl-bench-result/1"] = "ssl-bench-result/1"
     protocol: ProtocolIdentity
     test_set: TestSetIdentity
     coverage: Coverage

@@ -6,7 +6,7 @@ All functions are seeded and give identical results for any order of the rows.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -19,6 +19,10 @@ CONFIDENCE = 0.95
 # Below this many expected successes (or failures) the bootstrap's interval is too short, and
 # collapses to a point at a rate of 0 or 1.
 _FEW = 10
+
+
+# Resamples that are weighted at once: keeps the weights in double precision small.
+_BLOCK = 256
 
 
 @dataclass(frozen=True)
@@ -86,51 +90,58 @@ class ClusterBootstrap:
     def __init__(self, groups: ArrayLike, seed: int = 0, resamples: int = RESAMPLES) -> None:
         names, self._member = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
         self.n_groups = len(names)
-        self.seed = seed
-        self.resamples = resamples
-
-    @cached_property
-    def _weights(self) -> NDArray[np.uint16]:
-        """``(resamples, n_groups)``: how often each group was drawn."""
-        generator = np.random.default_rng(np.random.SeedSequence([self.seed, self.n_groups]))
-        weights = np.empty((self.resamples, self.n_groups), np.uint16)
-        rows = max(1, 2_000_000 // self.n_groups)
-        for start in range(0, self.resamples, rows):
-            block = weights[start : start + rows]
-            drawn = generator.integers(0, self.n_groups, block.shape)
-            drawn += np.arange(len(block))[:, None] * self.n_groups
-            counts = np.bincount(drawn.ravel(), minlength=block.size)
-            block[:] = counts.reshape(block.shape)
-        return weights
+        self._draw = (seed, self.n_groups, resamples)
 
     def means(self, values: ArrayLike) -> NDArray[np.float64]:
-        """Mean of every resample, ``(resamples,)``.
+        """Means of every resample.
 
-        Two calls on the same object use the same resamples, so their difference is paired.
+        Parameters
+        ----------
+        values
+            ``(n,)``, or ``(n, m)`` for m columns at once.
+
+        Returns
+        -------
+        ndarray
+            ``(resamples,)`` or ``(resamples, m)``. Equal groups and seeds give equal resamples, so
+            the difference of two calls is paired.
         """
         numbers = np.asarray(values, np.float64)
-        # Sorting inside each group makes the sums independent of the order of rows.
-        order = np.lexsort((numbers, self._member))
-        starts = np.searchsorted(self._member[order], np.arange(self.n_groups))
-        sums = np.add.reduceat(numbers[order], starts)
-        counts = np.bincount(self._member, minlength=self.n_groups).astype(np.float64)
-        return np.asarray((self._weights @ sums) / (self._weights @ counts))
+        columns = numbers.reshape(len(numbers), -1)
+        sums = np.empty((self.n_groups, columns.shape[1] + 1))
+        sums[:, -1] = np.bincount(self._member, minlength=self.n_groups)
+        for number, column in enumerate(columns.T):
+            # Sorting inside each group makes the sums independent of the order of rows.
+            order = np.lexsort((column, self._member))
+            starts = np.searchsorted(self._member[order], np.arange(self.n_groups))
+            sums[:, number] = np.add.reduceat(column[order], starts)
+        weights = _group_weights(*self._draw)
+        totals = np.concatenate(
+            [
+                weights[start : start + _BLOCK].astype(np.float64) @ sums
+                for start in range(0, len(weights), _BLOCK)
+            ]
+        )
+        means = totals[:, :-1] / totals[:, -1:]
+        return np.asarray(means.reshape(-1, *numbers.shape[1:]))
 
-    def interval(self, values: ArrayLike, confidence: float = CONFIDENCE) -> Interval:
-        """Interval of the mean of `values`.
+    def intervals(
+        self, values: NDArray[np.float64], confidence: float = CONFIDENCE
+    ) -> list[Interval]:
+        """Interval of the mean of each column of `values` ``(n, m)``.
 
         A rate (all values 0 or 1) near 0 or 1 gets a Wilson interval with the number of groups as
         the number of observations, which is on the safe side.
         """
-        numbers = np.asarray(values, np.float64)
-        if not np.isfinite(numbers).all() or numbers.size == 0:
-            return Interval(float("nan"), float("nan"), "none")
-        if np.isin(numbers, (0.0, 1.0)).all():
-            rate = float(numbers.mean())
-            if min(rate, 1 - rate) * self.n_groups < _FEW:
-                low, high = wilson(rate * self.n_groups, self.n_groups, confidence)
-                return Interval(low, high, "wilson")
-        return self._percentiles(self.means(numbers), confidence)
+        means = self.means(np.nan_to_num(values)) if len(values) else None
+        return [
+            self._choose(column, None if means is None else means[:, number], confidence)
+            for number, column in enumerate(values.T)
+        ]
+
+    def interval(self, values: ArrayLike, confidence: float = CONFIDENCE) -> Interval:
+        """Interval of the mean of `values` ``(n,)``; see :meth:`intervals`."""
+        return self.intervals(np.asarray(values, np.float64)[:, None], confidence)[0]
 
     def difference(
         self, first: ArrayLike, second: ArrayLike, confidence: float = CONFIDENCE
@@ -141,8 +152,34 @@ class ClusterBootstrap:
             return Interval(float("nan"), float("nan"), "none")
         return self._percentiles(self.means(change), confidence)
 
+    def _choose(
+        self, values: NDArray[np.float64], means: NDArray[np.float64] | None, confidence: float
+    ) -> Interval:
+        if means is None or not np.isfinite(values).all():
+            return Interval(float("nan"), float("nan"), "none")
+        rate = float(values.mean())
+        if min(rate, 1 - rate) * self.n_groups < _FEW and np.isin(values, (0.0, 1.0)).all():
+            low, high = wilson(rate * self.n_groups, self.n_groups, confidence)
+            return Interval(low, high, "wilson")
+        return self._percentiles(means, confidence)
+
     @staticmethod
     def _percentiles(means: NDArray[np.float64], confidence: float) -> Interval:
         tail = (1 - confidence) / 2
         low, high = np.quantile(means, [tail, 1 - tail])
         return Interval(float(low), float(high), "cluster-bootstrap")
+
+
+@lru_cache(maxsize=64)
+def _group_weights(seed: int, n_groups: int, resamples: int) -> NDArray[np.uint16]:
+    """``(resamples, n_groups)``: how often each group was drawn in each resample."""
+    generator = np.random.default_rng(np.random.SeedSequence([seed, n_groups]))
+    weights = np.empty((resamples, n_groups), np.uint16)
+    rows = max(1, 2_000_000 // n_groups)
+    for start in range(0, resamples, rows):
+        block = weights[start : start + rows]
+        drawn = generator.integers(0, n_groups, block.shape)
+        drawn += np.arange(len(block))[:, None] * n_groups
+        block[:] = np.bincount(drawn.ravel(), minlength=block.size).reshape(block.shape)
+    weights.setflags(write=False)
+    return weights

@@ -1,13 +1,13 @@
 """Trials: the questions that a protocol puts to a model.
 
 A trial names its image, its sound and its truth by *recipes*: small hashable values that say which
-samples they are made of. Equal recipes are the same image or the same sound, so each is rendered and
-encoded once however many trials use it.
+samples they are made of. Equal recipes are the same image or the same sound, so each is rendered
+and encoded once however many trials use it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -174,6 +174,10 @@ class TrialSet:
             annotation, self.truth_convention, rows.stop - rows.start, columns.stop - columns.start
         )
         return grid
+
+    def truths(self, rows: Iterable[int]) -> NDArray[np.float32]:
+        """Truth maps ``(b, size, size)`` float32 of a few trials, by row."""
+        return np.stack([self.truth(self.trials[row]) for row in rows])
 
     def image(self, recipe: ImageRecipe) -> NDArray[np.uint8]:
         """Picture ``(height, width, 3)`` uint8 RGB of a recipe.

@@ -1,6 +1,7 @@
 """Compositions: from samples to trials. One module each, found by name.
 
-A composition module holds ``compose(samples, *, seed, parameters) -> list[Trial]``, a pure function.
+A composition module holds ``compose(samples, *, seed, parameters) -> list[Trial]``, a pure
+function.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Concat-and-localize: two images side by side, the sound of one of them (Oya et al. 2020, sec. 5).
 
-The paper publishes neither its pairs nor their seed. Here each sample is used in at most one pair, both
-sounds of a pair are played in turn (twins), and the two images of a pair come from different
+The paper publishes neither its pairs nor their seed. Here each sample is used in at most one pair,
+both sounds of a pair are played in turn (twins), and the two images of a pair come from different
 groups and share no category that can sound, so that exactly one half sounds.
 """
 

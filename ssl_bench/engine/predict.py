@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Literal
 
 from ssl_bench.engine.encode import Progress, localize_trials
-from ssl_bench.errors import ModelError
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
 from ssl_bench.models.provenance import describe
 from ssl_bench.predictions import PredictionsMeta, PredictionsWriter
-from ssl_bench.scoring.floors import trivial_maps
+from ssl_bench.scoring.floors import row_chunks, shared_maps
 from ssl_bench.trials import TrialSet
 
 
@@ -58,7 +57,9 @@ class Predicted:
     vision_only_note: str | None = None
 
 
-def predictions_meta(localizer: Localizer | AnnotationLocalizer, trials: TrialSet) -> PredictionsMeta:
+def predictions_meta(
+    localizer: Localizer | AnnotationLocalizer, trials: TrialSet
+) -> PredictionsMeta:
     """The metadata of predictions of this localizer on these trials."""
     facts = describe(localizer)
     return PredictionsMeta(
@@ -104,13 +105,14 @@ def predict(
     meta = predictions_meta(localizer, trials)
     path = folder / "predictions.npz"
     if isinstance(localizer, AnnotationLocalizer):
-        # A map that never changes is stored once per batch; an oracle's are all different and large.
+        # A map that never changes is stored once per batch; an oracle's are large and all differ.
         size = settings.batch_size if localizer.needs_truth else 4096
         with PredictionsWriter(path, meta, dtype=settings.dtype) as writer:
-            for shared in trivial_maps(localizer, trials, size):
-                ids = [trials.trials[row].id for row in shared.rows]
+            for rows in row_chunks(len(trials), size):
+                shared = shared_maps(localizer, trials, rows)
+                ids = [trials.trials[row].id for row in rows]
                 writer.add(ids, shared.maps, map_index=shared.index)
-                settings.progress("trials", int(shared.rows[-1]) + 1, len(trials))
+                settings.progress("trials", int(rows[-1]) + 1, len(trials))
         return Predicted(path, None, f"{localizer.name} neither looks nor listens")
     blind, note = _wants_blind(localizer, trials)
     blind_path = folder / "vision_only.npz" if blind else None
@@ -131,9 +133,7 @@ def predict(
         ):
             writer.add(batch.trial_ids, batch.maps)
             if blind_writer is not None and batch.blind_maps is not None:
-                blind_writer.add(
-                    batch.trial_ids, batch.blind_maps, map_index=batch.blind_index
-                )
+                blind_writer.add(batch.trial_ids, batch.blind_maps, map_index=batch.blind_index)
     return Predicted(path, blind_path, note)
 
 

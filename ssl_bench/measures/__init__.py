@@ -1,0 +1,1 @@
+"""Measures: pure functions of arrays, the fused kernel, and measures as values."""

@@ -1,8 +1,8 @@
 """Up-sampling of maps, as the five calls in use by public evaluators do it.
 
-All of them are separable: a row of the result is a weighted sum of at most four rows of the map. The
-taps (indices and weights) of each call are computed here; the fused kernel and the plain function use
-the same ones.
+All of them are separable: a row of the result is a weighted sum of at most four rows of the map.
+The taps (indices and weights) of each call are computed here; the fused kernel and the plain
+function use the same ones.
 
 Sources: torch ``interpolate`` (bilinear, and bicubic with a = -0.75, with and without aligned
 corners) and OpenCV ``resize`` with ``INTER_LINEAR``, which equals half-pixel bilinear.
@@ -26,18 +26,20 @@ class Taps(NamedTuple):
 
     Attributes
     ----------
-    index
+    rows
         ``(target, n)`` int64, n = 2 or 4.
     weight
         ``(target, n)`` float32; each row sums to 1.
     """
 
-    index: NDArray[np.int64]
+    rows: NDArray[np.int64]
     weight: NDArray[np.float32]
 
 
 def _multiply_add(
-    x: NDArray[np.float32], factor: float | NDArray[np.float32], summand: float | NDArray[np.float32]
+    x: NDArray[np.float32],
+    factor: float | NDArray[np.float32],
+    summand: float | NDArray[np.float32],
 ) -> NDArray[np.float32]:
     """`x * factor + summand` rounded once, as the vector units that the references run on do."""
     return (x.astype(np.float64) * factor + summand).astype(np.float32)
@@ -81,7 +83,7 @@ def taps(source: int, target: int, interpolation: Interpolation) -> Taps:
         index = index + np.arange(2)
         weight = np.stack([before, beyond], axis=1)
     result = Taps(np.clip(index, 0, source - 1), weight)
-    result.index.setflags(write=False)
+    result.rows.setflags(write=False)
     result.weight.setflags(write=False)
     return result
 
@@ -100,8 +102,8 @@ def upsample(
 ) -> NDArray[np.float32]:
     """Bring one map ``(h, w)`` to ``(size, size)`` float32.
 
-    A flat map stays exactly flat; interpolating a constant would leave rounding noise, which min-max
-    normalisation then blows up to a full-range random map.
+    A flat map stays exactly flat; interpolating a constant would leave rounding noise, which
+    min-max normalisation then blows up to a full-range random map.
 
     Examples
     --------
@@ -111,22 +113,22 @@ def upsample(
     values = np.asarray(heat, np.float32)
     if values.min() == values.max():
         return np.full((size, size), values.flat[0], np.float32)
-    rows = taps(values.shape[0], size, interpolation)
-    columns = taps(values.shape[1], size, interpolation)
+    down = taps(values.shape[0], size, interpolation)
+    across = taps(values.shape[1], size, interpolation)
     lerp = interpolation == "opencv-linear"
-    wide = _combine(values.T, columns, lerp).T
-    return _combine(wide, rows, lerp)
+    wide = _combine(values.T, across, lerp).T
+    return _combine(wide, down, lerp)
 
 
 def _combine(values: NDArray[np.float32], lines: Taps, lerp: bool) -> NDArray[np.float32]:
     """Weighted sums of rows; `lerp` adds a share of the difference instead, as OpenCV 5 does."""
     weight = lines.weight[:, :, None]
     if lerp:
-        first, second = values[lines.index[:, 0]], values[lines.index[:, 1]]
+        first, second = values[lines.rows[:, 0]], values[lines.rows[:, 1]]
         return _multiply_add(second - first, weight[:, 1], first)
-    total = values[lines.index[:, 0]] * weight[:, 0]
-    for number in range(1, lines.index.shape[1]):
-        total = total + values[lines.index[:, number]] * weight[:, number]
+    total = values[lines.rows[:, 0]] * weight[:, 0]
+    for number in range(1, lines.rows.shape[1]):
+        total = total + values[lines.rows[:, number]] * weight[:, number]
     return total
 
 

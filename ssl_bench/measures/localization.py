@@ -1,7 +1,7 @@
 """The plain definitions of localization measures: short, slow, and what the fast path must equal.
 
-Definitions (EZ-VSL utils.py; Mo and Morgado 2022, section 4): P is the binary prediction, G the truth
-map in [0, 1], N the number of pixels.
+Definitions (EZ-VSL utils.py; Mo and Morgado 2022, section 4): P is the binary prediction, G the
+truth map in [0, 1], N the number of pixels.
 
 - cIoU = sum(P G) / (sum(G) + number of pixels with P = 1 and G = 0).
 - success at t = share of samples with cIoU >= t. Papers print it as "cIoU" or "cIoU@0.5".
@@ -73,7 +73,7 @@ def threshold_of(
     if rule == "absolute":
         return np.float32(value)
     if rule == "fraction":
-        return np.float32(value) * grid.max()
+        return np.float32(value) * np.float32(grid.max())
     ascending = np.sort(grid, axis=None)
     covered = int(np.count_nonzero(truth))
     if rule == "adaptive" and covered > 0:

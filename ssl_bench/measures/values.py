@@ -1,7 +1,8 @@
 """Measures as values: the text form of a measure is its identity.
 
 The same text is its spelling on the command line, in protocol files and in results:
-``NAME(VARIANT)@THRESHOLD``, such as ``cIoU@0.5``, ``cIoU(adaptive)@0.5``, ``AUC`` or ``side-accuracy``.
+``NAME(VARIANT)@THRESHOLD``, such as ``cIoU@0.5``, ``cIoU(adaptive)@0.5``, ``AUC`` or
+``side-accuracy``.
 """
 
 from __future__ import annotations
@@ -63,6 +64,20 @@ class Definition:
     missing: float = 0.0
     dialects: str = "The dialects differ in how the map becomes a prediction, not in this formula."
 
+    def facts(self) -> dict[str, str | float]:
+        """What a reader needs to know, by name; ``form`` is how the measure is spelled."""
+        variant = "[(RULE)]" if self.takes_variant else ""
+        return {
+            "form": f"{self.name}{variant}{'@THRESHOLD' if self.takes_threshold else ''}",
+            "title": self.title,
+            "formula": self.formula,
+            "range": self.range,
+            "better": self.better,
+            "missing trial": self.missing,
+            "source": self.source,
+            "dialects": self.dialects,
+        }
+
 
 def _itself(values: NDArray[np.float64], _threshold: float) -> NDArray[np.float64]:
     return values
@@ -108,7 +123,7 @@ DEFINITIONS: Mapping[str, Definition] = {
             name="tau-AUC",
             title="Area under mean cIoU as the map's threshold tau runs from 0 to 1",
             formula="trapezoid over tau = 0.01 i, i = 0..100, of cIoU of {map > tau}",
-            source="Oya et al. 2020, section 4.1, equation 9; the number of steps is this project's",
+            source="Oya et al. 2020, equation 9; the number of steps is this project's",
             column="tau_AUC",
             value=_itself,
         ),
@@ -124,7 +139,7 @@ DEFINITIONS: Mapping[str, Definition] = {
             name="side-accuracy",
             title="Share of trials whose map peaks in the sounding half",
             formula="1 if the maximum lies in the sounding half only, 0.5 if in both, else 0",
-            source="this project, for the concat-and-localize trials of Oya et al. 2020; chance 0.5",
+            source="this project, for the concat trials of Oya et al. 2020; chance is 0.5",
             column="side",
             value=_itself,
             needs_placement=True,

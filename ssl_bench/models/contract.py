@@ -40,7 +40,7 @@ class Localizer(ABC):
     ...     name = "bright"
     ...     audio_blind = True
     ...     def encode_image(self, images):
-    ...         return {"mean": np.stack([image.mean(axis=2, dtype=np.float32) for image in images])}
+    ...         return {"mean": np.stack([image.mean(axis=2, dtype="f4") for image in images])}
     ...     def encode_audio(self, sounds):
     ...         return {"none": np.zeros((len(sounds), 0), np.float32)}
     ...     def localize(self, image_features, audio_features):
@@ -90,6 +90,7 @@ class Localizer(ABC):
         ModelError
             If the model declares none.
         """
+        del image_features, audio_features
         raise ModelError(f"{self.name} declares no image-sound similarity")
 
     @property
@@ -107,7 +108,8 @@ class Localizer(ABC):
         ModelError
             If the model has none.
         """
-        raise ModelError(f"{self.name} has no audio-blind map of its own")
+        del image_features
+        raise ModelError(self.no_vision_only or "")
 
 
 class AnnotationLocalizer(ABC):

@@ -25,7 +25,9 @@ def per_trial(scores: pd.DataFrame, measure: Measure) -> NDArray[np.float64]:
 
     A trial without a map gets the measure's value for a failure, whatever its columns hold.
     """
-    columns = {str(name): scores[name].to_numpy() for name in scores.columns}
+    columns = {
+        str(name): scores[name].to_numpy() for name in scores.columns if name == measure.column
+    }
     values = measure.per_trial(columns)
     present = scores["present"].to_numpy(bool)
     return np.where(present, values, measure.definition.missing)
@@ -44,10 +46,12 @@ def summarise(
         Seed of the bootstrap.
     """
     bootstrap = ClusterBootstrap(scores["group"], seed=seed)
+    values = np.stack([per_trial(scores, measure) for measure in measures], axis=1)
     return tuple(
-        _measured(str(measure), values, bootstrap.interval(values), bootstrap)
-        for measure in measures
-        for values in (per_trial(scores, measure),)
+        _measured(str(measure), column, interval, bootstrap)
+        for measure, column, interval in zip(
+            measures, values.T, bootstrap.intervals(values), strict=True
+        )
     )
 
 

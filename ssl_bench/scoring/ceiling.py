@@ -17,9 +17,9 @@ from ssl_bench.trials import TrialSet
 def best_ciou(truth: NDArray[np.float32], rule: Rule, table: ThresholdTable) -> float:
     """Best cIoU that a map without ties can reach on one truth map.
 
-    ``half`` fixes the number of predicted pixels: the best choice takes the pixels of greatest truth
-    first and fills up outside of it. ``adaptive`` grants as many pixels as the truth has (one less
-    under strict comparison). The other rules leave the number free. A map with ties can exceed
+    ``half`` fixes the number of predicted pixels: the best choice takes the pixels of greatest
+    truth first and fills up outside of it. ``adaptive`` grants as many pixels as the truth has (one
+    less under strict comparison). The other rules leave the number free. A map with ties can exceed
     the ceiling of ``half`` under strict comparison, because then fewer pixels are predicted.
 
     Parameters
@@ -52,33 +52,39 @@ def best_ciou(truth: NDArray[np.float32], rule: Rule, table: ThresholdTable) -> 
     return float(kept.sum() / covered.sum())
 
 
-def ceiling_table(
-    trials: TrialSet, scores: pd.DataFrame, measures: Sequence[Measure]
-) -> pd.DataFrame:
-    """Scores that a perfect map would get on the same trials.
+class Ceiling:
+    """Scores that a perfect map would get; threads fill disjoint rows.
 
     Parameters
     ----------
-    scores
-        A score table of these trials; its facts about trials are kept.
+    trials
+        Trials of the protocol.
+    measures
+        Decides which columns are needed.
     """
-    table = trials.protocol.threshold
-    columns: dict[str, Rule] = {
-        rule_column("cIoU", measure.variant): measure.variant or table.rule for measure in measures
-    }
-    perfect = scores.copy()
-    values = {name: np.zeros(len(trials)) for name in columns}
-    for row, trial in enumerate(trials):
-        truth = trials.truth(trial)
-        for name, rule in columns.items():
-            values[name][row] = best_ciou(truth, rule, table)
-    scorable = (~perfect["unscorable"]).to_numpy(np.float64)
-    # At tau = 1 nothing lies strictly above, so the last step of the trapezoid is lost.
-    last_step = 0.5 / (len(TAUS) - 1)
-    return perfect.assign(
-        **values,
-        present=True,
-        peak_hit=scorable,
-        side=scorable,
-        tau_AUC=scorable * (1 - last_step),
-    )
+
+    def __init__(self, trials: TrialSet, measures: Sequence[Measure]) -> None:
+        self._table = trials.protocol.threshold
+        self._rules: dict[str, Rule] = {
+            rule_column("cIoU", measure.variant): measure.variant or self._table.rule
+            for measure in measures
+        }
+        self._values = {name: np.zeros(len(trials)) for name in self._rules}
+
+    def fill(self, rows: NDArray[np.intp], truths: NDArray[np.float32]) -> None:
+        """Find the best scores of a few trials from their truth maps ``(b, size, size)``."""
+        for name, rule in self._rules.items():
+            self._values[name][rows] = [best_ciou(truth, rule, self._table) for truth in truths]
+
+    def table(self, scores: pd.DataFrame) -> pd.DataFrame:
+        """A score table of the perfect map, with the facts about trials from `scores`."""
+        scorable = (~scores["unscorable"]).to_numpy(np.float64)
+        # At tau = 1 nothing lies strictly above, so the last step of the trapezoid is lost.
+        last_step = 0.5 / (len(TAUS) - 1)
+        return scores.assign(
+            **self._values,
+            present=True,
+            peak_hit=scorable,
+            side=scorable,
+            tau_AUC=scorable * (1 - last_step),
+        )

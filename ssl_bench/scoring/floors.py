@@ -13,11 +13,12 @@ from ssl_bench.errors import ProtocolError
 from ssl_bench.measures.values import Measure
 from ssl_bench.models.contract import AnnotationLocalizer
 from ssl_bench.models.registry import load_localizer
-from ssl_bench.scoring.scores import MapBatch, score_maps
+from ssl_bench.protocol import Protocol
+from ssl_bench.scoring.ceiling import Ceiling
+from ssl_bench.scoring.scores import CHUNK, MapBatch, ScoreColumns, in_threads
 from ssl_bench.trials import TrialSet
 
 _NO_TRUTH = np.zeros((0, 0), np.float32)
-_BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -39,29 +40,37 @@ class SharedMaps:
     index: NDArray[np.intp]
 
 
-def trivial_maps(
-    localizer: AnnotationLocalizer, trials: TrialSet, batch_size: int = _BATCH
-) -> Iterator[SharedMaps]:
-    """Maps of a trivial baseline for all trials, a batch at a time."""
-    for start in range(0, len(trials), batch_size):
-        rows = np.arange(start, min(start + batch_size, len(trials)))
-        distinct: dict[int, NDArray[np.float32]] = {}
-        keys = []
-        for row in rows:
-            trial = trials.trials[row]
-            truth = trials.truth(trial) if localizer.needs_truth else _NO_TRUTH
-            heat = localizer.map_for(trial.image.key, truth)
-            distinct[id(heat)] = heat
-            keys.append(id(heat))
-        number = {key: position for position, key in enumerate(distinct)}
-        index = np.array([number[key] for key in keys], np.intp)
-        yield SharedMaps(rows, np.stack(list(distinct.values())), index)
+def shared_maps(
+    localizer: AnnotationLocalizer, trials: TrialSet, rows: NDArray[np.intp]
+) -> SharedMaps:
+    """Maps of a trivial baseline for a few trials; a map that never changes is kept once."""
+    distinct: dict[int, NDArray[np.float32]] = {}
+    keys = []
+    for row in rows:
+        trial = trials.trials[row]
+        truth = trials.truth(trial) if localizer.needs_truth else _NO_TRUTH
+        heat = localizer.map_for(trial.image.key, truth)
+        distinct[id(heat)] = heat
+        keys.append(id(heat))
+    number = {key: position for position, key in enumerate(distinct)}
+    index = np.array([number[key] for key in keys], np.intp)
+    return SharedMaps(rows, np.stack(list(distinct.values())), index)
 
 
-def floor_scores(
-    name: str, trials: TrialSet, measures: Sequence[Measure], *, jobs: int = 1
-) -> pd.DataFrame:
-    """Score table of one floor of the protocol.
+def row_chunks(count: int, size: int) -> Iterator[NDArray[np.intp]]:
+    """Rows 0 to `count` in chunks of at most `size`.
+
+    Examples
+    --------
+    >>> [rows.tolist() for rows in row_chunks(3, 2)]
+    [[0, 1], [2]]
+    """
+    for start in range(0, count, size):
+        yield np.arange(start, min(start + size, count))
+
+
+def load_floor(name: str, protocol: Protocol) -> AnnotationLocalizer:
+    """The trivial baseline of that name.
 
     Raises
     ------
@@ -72,10 +81,35 @@ def floor_scores(
     if not isinstance(localizer, AnnotationLocalizer):
         raise ProtocolError(
             f"{name!r} looks at images, so it cannot be a floor",
-            where=trials.protocol.label,
+            where=protocol.label,
             remedy="name trivial baselines such as center, full or random under controls.floors",
         )
-    batches = (
-        MapBatch(batch.rows, batch.maps[batch.index]) for batch in trivial_maps(localizer, trials)
-    )
-    return score_maps(trials, batches, measures, jobs=jobs)
+    return localizer
+
+
+def control_scores(
+    trials: TrialSet, measures: Sequence[Measure], *, jobs: int = 1
+) -> tuple[dict[str, pd.DataFrame], Ceiling]:
+    """Score tables of the protocol's floors, and its ceiling, from the annotations alone.
+
+    Each truth map is drawn once for all of them.
+
+    Raises
+    ------
+    ProtocolError
+        If a floor is a model that looks at images.
+    """
+    protocol = trials.protocol
+    floors = {name: load_floor(name, protocol) for name in protocol.controls.floors}
+    columns = {name: ScoreColumns(trials, measures) for name in floors}
+    ceiling = Ceiling(trials, measures)
+
+    def work(rows: NDArray[np.intp]) -> None:
+        truths = trials.truths(rows)
+        ceiling.fill(rows, truths)
+        for name, localizer in floors.items():
+            shared = shared_maps(localizer, trials, rows)
+            columns[name].fill(MapBatch(rows, shared.maps[shared.index]), truths)
+
+    in_threads(work, row_chunks(len(trials), CHUNK), jobs)
+    return {name: filled.table() for name, filled in columns.items()}, ceiling

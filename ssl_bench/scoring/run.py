@@ -25,8 +25,7 @@ from ssl_bench.results import (
     VisionOnly,
 )
 from ssl_bench.scoring.aggregate import breakdown, gap, summarise
-from ssl_bench.scoring.ceiling import ceiling_table
-from ssl_bench.scoring.floors import floor_scores
+from ssl_bench.scoring.floors import control_scores
 from ssl_bench.scoring.scores import MapBatch, score_maps
 from ssl_bench.statistics import CONFIDENCE, RESAMPLES
 from ssl_bench.trials import TrialSet
@@ -201,21 +200,14 @@ def _controls(
     measures: Sequence[Measure],
     settings: ScoringOptions,
 ) -> tuple[tuple[Reference, ...], Reference | None]:
-    controls = trials.protocol.controls
+    tables, ceiling = control_scores(trials, measures, jobs=settings.jobs)
     floors = tuple(
-        Reference(
-            name=name,
-            measures=summarise(
-                floor_scores(name, trials, measures, jobs=settings.jobs)[counted],
-                measures,
-                seed=settings.seed,
-            ),
-        )
-        for name in controls.floors
+        Reference(name=name, measures=summarise(table[counted], measures, seed=settings.seed))
+        for name, table in tables.items()
     )
-    if not controls.ceiling:
+    if not trials.protocol.controls.ceiling:
         return floors, None
-    perfect = ceiling_table(trials, scores, measures)[counted]
+    perfect = ceiling.table(scores)[counted]
     best = Reference(name="ceiling", measures=summarise(perfect, measures, seed=settings.seed))
     return floors, best
 

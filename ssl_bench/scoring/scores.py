@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,9 @@ from ssl_bench.trials import WHOLE, Trial, TrialSet
 _SIZES = ((0, "small"), (32**2, "medium"), (96**2, "large"), (144**2, "huge"))
 _SIZE_GRID = 224**2
 # Trials scored at once by one worker: their truth maps take 200 kB each.
-_CHUNK = 32
+CHUNK = 32
+
+Part = TypeVar("Part")
 
 
 @dataclass(frozen=True)
@@ -64,22 +66,29 @@ def score_maps(
         ``present``, ``unscorable``, ``n_boxes``, ``size``, ``truth_pixels``, then the columns that
         the measures read. A trial without a map has ``present`` False and counts as a failure: 0.
     """
-    columns = _Columns(trials, measures)
+    columns = ScoreColumns(trials, measures)
     parts = (
-        MapBatch(batch.rows[start : start + _CHUNK], batch.maps[start : start + _CHUNK])
+        MapBatch(batch.rows[start : start + CHUNK], batch.maps[start : start + CHUNK])
         for batch in batches
-        for start in range(0, len(batch.rows), _CHUNK)
+        for start in range(0, len(batch.rows), CHUNK)
     )
-    # The main thread reads maps while workers score; joblib holds back reading when they lag.
-    done: Iterator[None] = Parallel(
-        n_jobs=jobs, backend="threading", return_as="generator_unordered"
-    )(delayed(columns.fill)(part) for part in parts)
-    for _ in done:
-        pass
+    in_threads(columns.fill, parts, jobs)
     return columns.table()
 
 
-class _Columns:
+def in_threads(work: Callable[[Part], None], parts: Iterable[Part], jobs: int) -> None:
+    """Do `work` on every part in `jobs` threads.
+
+    The main thread makes the parts while workers score; joblib holds it back when they lag.
+    """
+    done: Iterator[None] = Parallel(
+        n_jobs=jobs, backend="threading", return_as="generator_unordered"
+    )(delayed(work)(part) for part in parts)
+    for _ in done:
+        pass
+
+
+class ScoreColumns:
     """Arrays of one number per trial; threads fill disjoint rows."""
 
     def __init__(self, trials: TrialSet, measures: Sequence[Measure]) -> None:
@@ -106,14 +115,14 @@ class _Columns:
             column = self._numbers.setdefault(name, np.zeros(len(self._trials)))
         column[rows] = values
 
-    def fill(self, batch: MapBatch) -> None:
-        """Score one batch."""
+    def fill(self, batch: MapBatch, truths: NDArray[np.float32] | None = None) -> None:
+        """Score one batch; its truth maps ``(b, size, size)`` are drawn if they are not given."""
         protocol = self._trials.protocol
         size = protocol.map.size
         members = [self._trials.trials[row] for row in batch.rows]
         scores = evaluate_maps(
             batch.maps,
-            np.stack([self._trials.truth(trial) for trial in members]),
+            self._trials.truths(batch.rows) if truths is None else truths,
             interpolation=protocol.interpolation,
             normalisation=protocol.map.normalisation,
             threshold=protocol.threshold,

@@ -1,0 +1,134 @@
+"""``ssl-bench evaluate`` and ``ssl-bench predict``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ssl_bench.cli.options import (
+    data_option,
+    jobs_option,
+    json_option,
+    model_options,
+    parse_settings,
+    protocol_option,
+)
+
+if TYPE_CHECKING:
+    from ssl_bench.evaluation import Evaluation, Request
+
+
+def _engine_options(command: Any) -> Any:
+    for option in (
+        click.option(
+            "--out",
+            type=click.Path(path_type=Path, file_okay=False),
+            help="Run folder.  [default: runs/MODEL-PROTOCOL]",
+        ),
+        click.option(
+            "--batch-size",
+            type=click.IntRange(min=1),
+            default=32,
+            show_default=True,
+            help="Inputs per call of the model.",
+        ),
+        click.option(
+            "--float16", is_flag=True, help="Store maps with half the bytes; may tie values."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command()
+@model_options
+@protocol_option
+@click.option("--dialect", help="Score as this public evaluator does instead of canonically.")
+@data_option
+@_engine_options
+@jobs_option
+@json_option
+@click.option(
+    "--sheet",
+    "pictured",
+    type=click.IntRange(min=0),
+    default=6,
+    show_default=True,
+    help="Trials in the picture sheet; 0 for none.",
+)
+def evaluate(**given: Any) -> None:
+    """Run a model on a protocol and score it.
+
+    Writes predictions.npz, scores.parquet, result.json and a picture sheet into a run folder.
+    """
+    from ssl_bench.cli.terminal import console, progress_bars, result_tables
+
+    with progress_bars() as (progress, notify):
+        from ssl_bench.evaluation import run
+
+        done: Evaluation = run(_request(given), progress=progress, notify=notify)
+    if given["as_json"]:
+        click.echo(done.result.model_dump_json(indent=1))
+        return
+    screen = console()
+    for part in result_tables(done.result):
+        screen.print(part)
+    seconds = sum(done.result.timings.values())
+    files = ", ".join(path.name for path in done.files)
+    screen.print(f"Wrote {files} into {done.folder} in {seconds:.0f} s.")
+
+
+@click.command()
+@model_options
+@protocol_option
+@data_option
+@_engine_options
+@jobs_option
+@json_option
+def predict(**given: Any) -> None:
+    """Run a model on a protocol and write its predictions, without scoring."""
+    import json
+
+    from ssl_bench.cli.terminal import progress_bars
+
+    with progress_bars() as (progress, _):
+        from ssl_bench.evaluation import run_predict
+
+        folder, written, trials = run_predict(_request(given), progress=progress)
+    files = [path for path in (written.predictions, written.vision_only) if path is not None]
+    if given["as_json"]:
+        click.echo(
+            json.dumps(
+                {"folder": str(folder), "files": [str(path) for path in files], "trials": trials}
+            )
+        )
+        return
+    click.echo(f"Wrote maps of {trials:,} trials: {', '.join(str(path) for path in files)}")
+
+
+def _request(given: dict[str, Any]) -> Request:
+    from ssl_bench.evaluation import Request
+
+    alpha = given["alpha"]
+    if alpha is None and given["ogl"]:
+        from ssl_bench.models.object_guided import DEFAULT_ALPHA
+
+        alpha = DEFAULT_ALPHA
+    return Request(
+        model=given["model"],
+        protocol=given["protocol"],
+        variant=given["variant"],
+        weights=given["weights"],
+        alpha=alpha,
+        seed=given["seed"],
+        settings=parse_settings(given["settings"]),
+        data=given["data"],
+        folder=given["out"],
+        dialect=given.get("dialect"),
+        batch_size=given["batch_size"],
+        jobs=given["jobs"],
+        dtype="float16" if given["float16"] else "float32",
+        pictured=given.get("pictured", 0),
+    )

@@ -1,0 +1,138 @@
+"""``ssl-bench protocols``, ``models``, ``measures``, ``schema``: what there is, and its meaning."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ssl_bench.cli.options import json_option
+
+if TYPE_CHECKING:
+    from ssl_bench.models.cards import Card
+    from ssl_bench.models.recipes import Recipe
+
+
+@click.command()
+@click.argument("name", required=False, metavar="[NAME]")
+@json_option
+def protocols(name: str | None, as_json: bool) -> None:
+    """List the protocols, or explain the one called NAME."""
+    from ssl_bench.cli.terminal import console, plain_table
+    from ssl_bench.protocol import load_protocol, protocol_names
+
+    if name is not None:
+        protocol = load_protocol(name)
+        content = {**protocol.model_dump(mode="json"), "digest": protocol.digest}
+        if as_json:
+            click.echo(json.dumps(content, indent=1))
+        else:
+            _print_nested(content)
+        return
+    loaded = [load_protocol(known) for known in protocol_names()]
+    if as_json:
+        click.echo(json.dumps([protocol.model_dump(mode="json") for protocol in loaded], indent=1))
+        return
+    rows = [
+        [protocol.name, protocol.title, protocol.label.partition("@")[2], protocol.composition.kind]
+        for protocol in loaded
+    ]
+    screen = console()
+    screen.print(plain_table(None, ["protocol", "title", "test set", "composition"], rows))
+    screen.print(
+        "'ssl-bench protocols NAME' explains one; NAME@TESTSET moves it to another test set."
+    )
+
+
+@click.command()
+@click.argument("name", required=False, metavar="[NAME]")
+@json_option
+def models(name: str | None, as_json: bool) -> None:
+    """List the models, or print the card of the one called NAME."""
+    from ssl_bench.cli.terminal import console, plain_table
+    from ssl_bench.models.registry import list_baselines, list_plug_ins, load_card, load_recipe
+
+    if name is not None:
+        card, recipe = load_card(name), load_recipe(name)
+        if as_json:
+            whole = {**card.model_dump(mode="json"), "recipe": recipe.model_dump(mode="json")}
+            click.echo(json.dumps(whole, indent=1))
+        else:
+            _print_nested(_card_for_people(card, recipe))
+        return
+    cards = [load_card(known) for known in list_baselines()]
+    if as_json:
+        click.echo(json.dumps([card.model_dump(mode="json") for card in cards], indent=1))
+        return
+    rows = [[card.name, card.title, card.modality] for card in cards]
+    rows += [[plug_in, "installed plug-in", ""] for plug_in in list_plug_ins()]
+    screen = console()
+    screen.print(plain_table(None, ["model", "title", "modality"], rows))
+    screen.print("'ssl-bench models NAME' prints a card; --model also takes path/to/file.py:Class.")
+
+
+@click.command()
+@click.argument("text", required=False, metavar="[MEASURE]")
+@json_option
+def measures(text: str | None, as_json: bool) -> None:
+    """List the measures, or explain one such as cIoU(adaptive)@0.5."""
+    from ssl_bench.cli.terminal import console, plain_table
+    from ssl_bench.measures.values import DEFINITIONS, parse_measure
+
+    if text is not None:
+        definition = DEFINITIONS[text] if text in DEFINITIONS else parse_measure(text).definition
+        content = definition.facts()
+        if as_json:
+            click.echo(json.dumps(content, indent=1))
+        else:
+            _print_nested(content)
+        return
+    found = [definition.facts() for definition in DEFINITIONS.values()]
+    if as_json:
+        click.echo(json.dumps(found, indent=1))
+        return
+    rows = [[str(facts["form"]), str(facts["title"])] for facts in found]
+    console().print(plain_table(None, ["measure", "meaning"], rows))
+
+
+@click.command()
+def schema() -> None:
+    """Print the JSON schema of the result document."""
+    from ssl_bench.results import result_schema
+
+    click.echo(json.dumps(result_schema(), indent=1))
+
+
+def _card_for_people(card: Card, recipe: Recipe) -> dict[str, Any]:
+    content = card.model_dump(mode="json")
+    content["variants"] = {
+        variant: chosen.about + (" (default)" if variant == recipe.default_variant else "")
+        for variant, chosen in recipe.variants.items()
+    }
+    return content
+
+
+def _print_nested(content: Any, indent: int = 0) -> None:
+    """Print nested facts as indented lines, leaving out what is empty."""
+    from ssl_bench.cli.terminal import console
+
+    screen = console()
+    blank = "  " * indent
+    for key, value in content.items():
+        if value in (None, "", [], {}):
+            continue
+        if isinstance(value, dict):
+            screen.print(f"{blank}{key}:", markup=False)
+            _print_nested(value, indent + 1)
+        elif isinstance(value, list):
+            screen.print(f"{blank}{key}:", markup=False)
+            for item in value:
+                shown = (
+                    ", ".join(f"{name} {part}" for name, part in item.items() if part)
+                    if isinstance(item, dict)
+                    else item
+                )
+                screen.print(f"{blank}  - {shown}", markup=False)
+        else:
+            screen.print(f"{blank}{key}: {value}", markup=False)

@@ -1,0 +1,77 @@
+"""The command ``ssl-bench`` and how it reports errors.
+
+Commands are loaded when they are used, so that ``--help`` does not wait for numerical libraries.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping
+
+import click
+
+from ssl_bench.errors import SslBenchError
+
+_COMMANDS: Mapping[str, tuple[str, str]] = {
+    "evaluate": ("ssl_bench.cli.evaluate:evaluate", "Run a model on a protocol and score it."),
+    "predict": ("ssl_bench.cli.evaluate:predict", "Run a model and write its predictions only."),
+    "score": ("ssl_bench.cli.score:score", "Check and score a predictions file."),
+    "protocols": ("ssl_bench.cli.listing:protocols", "List the protocols, or explain one."),
+    "models": ("ssl_bench.cli.listing:models", "List the models, or explain one."),
+    "measures": ("ssl_bench.cli.listing:measures", "List the measures, or explain one."),
+    "data": ("ssl_bench.cli.data:data", "Lay out, verify, show and export test sets."),
+    "train": ("ssl_bench.cli.train:train", "Train a model on the embedded world."),
+    "schema": ("ssl_bench.cli.listing:schema", "Print the JSON schema of the result document."),
+}
+
+
+class _Commands(click.Group):
+    """A group that knows its commands by name and imports them late."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, attribute = _COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, about) for name, (_, about) in _COMMANDS.items()])
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="ssl-bench", prog_name="ssl-bench")
+def commands() -> None:
+    r"""Evaluate visual sound source localization: find the pixels that make the sound.
+
+    \b
+    A first score, on data and weights that ship:
+      ssl-bench evaluate --model ezvsl --protocol concat
+    Maps of your own, on the real VGG-SS annotations:
+      ssl-bench score maps.npz --protocol vggss --data DIR
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; errors of this project are one sentence and exit code 2."""
+    try:
+        commands.main(args=arguments, prog_name="ssl-bench", standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.Abort:
+        click.echo("stopped", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except SslBenchError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(2)

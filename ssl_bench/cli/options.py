@@ -1,0 +1,106 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from ssl_bench.errors import ModelError
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def protocol_option(command: _Command) -> _Command:
+    """``--protocol NAME[@TESTSET[:SPLIT]]``."""
+    return click.option(
+        "--protocol",
+        required=True,
+        metavar="NAME[@TESTSET[:SPLIT]]",
+        help="Protocol to answer, such as concat or concat@vggss; or a path ending in .toml.",
+    )(command)
+
+
+def data_option(command: _Command) -> _Command:
+    """``--data DIR``."""
+    return click.option(
+        "--data",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="Folder with one sub-folder per test set. Default: $SSL_BENCH_DATA.",
+    )(command)
+
+
+def json_option(command: _Command) -> _Command:
+    """``--json``."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")(command)
+
+
+def jobs_option(command: _Command) -> _Command:
+    """``--jobs N``."""
+    return click.option(
+        "--jobs",
+        type=click.IntRange(min=1),
+        default=2,
+        show_default=True,
+        help="Threads that read and score. Does not change results.",
+    )(command)
+
+
+def model_options(command: _Command) -> _Command:
+    """Everything that says which model: name, variant, weights, prior, seed, options."""
+    options = (
+        click.option(
+            "--model", required=True, metavar="NAME", help="Baseline, plug-in, or FILE.py:Class."
+        ),
+        click.option("--variant", help="Variant of the baseline. Default: the one that ships."),
+        click.option(
+            "--weights",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="Weights file, such as the authors' checkpoint.",
+        ),
+        click.option(
+            "--ogl",
+            is_flag=True,
+            help="Object-guided localization: mix with the baseline's object prior.",
+        ),
+        click.option(
+            "--alpha",
+            type=click.FloatRange(0, 1),
+            help="Weight of the audio-visual map in that mix; implies --ogl.  [default: 0.4]",
+        ),
+        click.option("--seed", type=click.IntRange(min=0), default=0, help="For random baselines."),
+        click.option(
+            "--option",
+            "settings",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="Further setting of the model; may be repeated.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def parse_settings(settings: tuple[str, ...]) -> dict[str, Any]:
+    """``KEY=VALUE`` pairs as a dictionary; whole numbers become integers.
+
+    Raises
+    ------
+    ModelError
+        If a pair has no ``=``.
+
+    Examples
+    --------
+    >>> parse_settings(("resolution=14", "name=x"))
+    {'resolution': 14, 'name': 'x'}
+    """
+    found: dict[str, Any] = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals or not key:
+            raise ModelError(f"the option {setting!r} is not KEY=VALUE")
+        found[key] = int(value) if value.lstrip("-").isdigit() else value
+    return found

@@ -1,0 +1,146 @@
+"""What a person sees in the terminal: progress and tables. Quiet where nobody watches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from ssl_bench.engine.encode import Progress
+    from ssl_bench.results import MeasuredValue, Result
+    from ssl_bench.scoring.run import Notify
+
+
+def console(*, to_stderr: bool = False) -> Console:
+    """A console; as wide as needed where the output is not a terminal."""
+    made = Console(stderr=to_stderr, highlight=False, soft_wrap=True)
+    return made if made.is_terminal else Console(stderr=to_stderr, highlight=False, width=160)
+
+
+@contextmanager
+def progress_bars(quiet: bool = False) -> Iterator[tuple[Progress, Notify]]:
+    """Callbacks that draw progress on standard error, if that is a terminal.
+
+    Yields
+    ------
+    progress
+        For counted work.
+    notify
+        For stages without a count.
+    """
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
+
+    screen = console(to_stderr=True)
+    bars = Bars(
+        TextColumn("{task.description:<28}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=screen,
+        transient=True,
+        disable=quiet or not screen.is_terminal,
+    )
+    tasks: dict[str, object] = {}
+
+    def progress(what: str, done: int, of: int) -> None:
+        if what not in tasks:
+            tasks[what] = bars.add_task(what, total=of)
+        bars.update(tasks[what], completed=done, total=of)  # type: ignore[arg-type]
+
+    def notify(stage: str) -> None:
+        bars.add_task(stage, total=None)
+
+    with bars:
+        yield progress, notify
+
+
+def percent(value: float | None) -> str:
+    """A share as a percentage with one decimal.
+
+    Examples
+    --------
+    >>> percent(0.3402), percent(None)
+    ('34.0', 'undefined')
+    """
+    return "undefined" if value is None else f"{100 * value:.1f}"
+
+
+def with_interval(value: MeasuredValue) -> str:
+    """A measure as ``34.0  [32.7, 35.3]``."""
+    if value.value is None:
+        return "undefined"
+    if value.low is None:
+        return percent(value.value)
+    return f"{percent(value.value)}  [{percent(value.low)}, {percent(value.high)}]"
+
+
+def plain_table(title: str | None, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    """A table whose first column is left-aligned and whose others are right-aligned."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="left" if number == 0 else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def result_tables(result: Result) -> list[Table | str]:
+    """A result as tables and sentences for a person."""
+    names = [value.measure for value in result.measures]
+    rows: list[list[str]] = []
+
+    def add(name: str, values: Sequence[MeasuredValue]) -> None:
+        rows.append([name, *(with_interval(value) for value in values)])
+
+    add(str(result.model["name"]), result.measures)
+    if result.vision_only is not None:
+        add("  its audio-blind map", result.vision_only.measures)
+        add("  gap: what the sound adds", result.vision_only.gap)
+    for floor in result.floors:
+        mark = " (the floor)" if floor.name == result.floor else ""
+        add(f"{floor.name}{mark}", floor.measures)
+    if result.ceiling is not None:
+        add("ceiling of the rule", result.ceiling.measures)
+    protocol, test_set = result.protocol, result.test_set
+    title = (
+        f"{protocol.title}, {protocol.label}, version {protocol.version}, "
+        f"dialect {protocol.dialect}"
+    )
+    shown: list[Table | str] = [
+        plain_table(title, ["percent [95 % interval]", *names], rows),
+        coverage_sentence(result),
+    ]
+    if result.vision_only is None and result.vision_only_note:
+        shown.append(f"No audio-blind score: {result.vision_only_note}.")
+    if test_set.revision is None:
+        shown.append(
+            f"The annotation of {test_set.name} is no published revision that is known here "
+            f"(digest {test_set.digest[:12]}); its numbers compare with that file only."
+        )
+    return shown
+
+
+def coverage_sentence(result: Result) -> str:
+    """How many trials were answered, and which could not be scored."""
+    coverage = result.coverage
+    text = f"Coverage: {coverage.present:,} of {coverage.expected:,} trials."
+    if coverage.partial:
+        text += " PARTIAL: only these were scored; this result cannot enter a leaderboard."
+    elif coverage.missing:
+        text += f" The {len(coverage.missing):,} missing ones count as failures."
+    if coverage.unscorable:
+        few = ", ".join(coverage.unscorable[:5])
+        more = ", ..." if len(coverage.unscorable) > 5 else ""
+        text += f" {len(coverage.unscorable)} without a truth pixel count as failures: {few}{more}."
+    if coverage.flat_maps:
+        text += f" {coverage.flat_maps:,} maps are flat."
+    return text

@@ -1,0 +1,102 @@
+"""The picture sheet of a run: a few trials with image, truth, map, prediction and score."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ssl_bench.measures.interpolation import normalise, upsample
+from ssl_bench.measures.localization import binarize
+from ssl_bench.predictions import Predictions
+from ssl_bench.report.sheet import SheetRow, trial_sheet
+from ssl_bench.trials import TrialSet
+
+_HIT = 0.5
+
+
+def choose_rows(trials: TrialSet, count: int, seed: int = 0) -> list[int]:
+    """Rows of a few trials to look at: drawn at random, each followed by its twins."""
+    order = np.random.default_rng(np.random.SeedSequence([seed])).permutation(len(trials))
+    rows: list[int] = []
+    for row in order.tolist():
+        for name in (trials.trials[row].id, *trials.trials[row].twins):
+            if trials.index[name] not in rows:
+                rows.append(trials.index[name])
+        if len(rows) >= count:
+            break
+    return rows[:count]
+
+
+def write_trial_sheet(
+    path: Path,
+    trials: TrialSet,
+    predictions: Predictions,
+    scores: pd.DataFrame,
+    *,
+    count: int = 6,
+    seed: int = 0,
+    with_images: bool = True,
+) -> tuple[str, ...]:
+    """Draw a few trials of a run.
+
+    Parameters
+    ----------
+    path
+        The PNG file to write.
+    trials
+        Trials under the protocol (or dialect) whose threshold rule is shown.
+    predictions
+        Maps of these trials.
+    scores
+        Score table of these trials.
+    count, seed
+        How many trials, and the seed that draws them.
+    with_images
+        False to leave images out, where there may be none.
+
+    Returns
+    -------
+    tuple of str
+        Ids of the trials shown.
+    """
+    reached = dict(zip(scores["trial_id"], scores["cIoU"].astype(float), strict=True))
+    held = set(predictions.trial_ids)
+    rows = [row for row in choose_rows(trials, count, seed) if trials.trials[row].id in held]
+    maps = predictions.maps_of(trials.trials[row].id for row in rows)
+    sheet = []
+    for row in rows:
+        trial = trials.trials[row]
+        truth = trials.truth(trial)
+        heat, predicted = _prediction(maps[trial.id], truth, trials)
+        ciou = reached[trial.id]
+        sheet.append(
+            SheetRow(
+                image=trials.image(trial.image) if with_images else None,
+                truth=truth,
+                heat=heat,
+                predicted=predicted,
+                title=f"{trial.id}\nsound: {trial.category}",
+                score=ciou,
+                hit=ciou >= _HIT,
+            )
+        )
+    protocol = trials.protocol
+    trial_sheet(
+        sheet, path, f"{predictions.meta.model} on {protocol.label}, dialect {protocol.dialect}"
+    )
+    return tuple(trials.trials[row].id for row in rows)
+
+
+def _prediction(
+    heat: NDArray[np.floating], truth: NDArray[np.float32], trials: TrialSet
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """The map in [0, 1] for the eye, and the pixels that the protocol's rule predicts."""
+    protocol = trials.protocol
+    grid = upsample(heat, protocol.map.size, protocol.interpolation)
+    predicted = binarize(normalise(grid, protocol.map.normalisation), truth, protocol.threshold)
+    span = float(grid.max() - grid.min())
+    shown = (grid - grid.min()) / span if span > 0 else np.zeros_like(grid)
+    return shown.astype(np.float32), predicted
