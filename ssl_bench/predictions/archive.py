@@ -149,9 +149,10 @@ def open_archive(path: Path) -> tuple[Archive, list[Problem]]:
             problems = _directory_problems(path, members)
             counts = Counter(member.filename for member in members)
             arrays: dict[str, Array] = {}
+            names = {f"{name}.npy": name for name in MEMBERS}
             for member in members:
-                name = member.filename.removesuffix(".npy")
-                if name in MEMBERS and counts[member.filename] == 1 and _is_plain(member):
+                name = names.get(member.filename)
+                if name is not None and counts[member.filename] == 1 and _is_plain(member):
                     found = _array(path, archive, member)
                     if isinstance(found, Array):
                         arrays[name] = found

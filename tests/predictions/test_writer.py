@@ -134,12 +134,14 @@ def test_output_that_breaks_the_contract_is_refused_and_leaves_nothing(
         "maps": np.zeros((2, 3, 4)),
         "score": [0.0, 1.0],
     } | change
-    with (
-        pytest.raises(ModelError, match=message),
-        PredictionsWriter(tmp_path / "p.npz", meta) as writer,
-    ):
-        writer.add(["t0"], maps_of(1), score=[0.5])
-        writer.add(**arguments)
+
+    def predict() -> None:
+        with PredictionsWriter(tmp_path / "p.npz", meta) as writer:
+            writer.add(["t0"], maps_of(1), score=[0.5])
+            writer.add(**arguments)
+
+    with pytest.raises(ModelError, match=message):
+        predict()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -157,14 +159,16 @@ def test_an_error_of_the_model_leaves_what_stood_there_before(
     tmp_path: Path, meta: PredictionsMeta, shard_size: int | None
 ) -> None:
     target = tmp_path / "p.npz"
-    with PredictionsWriter(target, meta, shard_size=shard_size) as writer:
-        writer.add(names(3), maps_of(3))
-    with (
-        pytest.raises(KeyboardInterrupt),
-        PredictionsWriter(target, meta, shard_size=shard_size) as writer,
-    ):
-        writer.add(["x0", "x1"], maps_of(2))
-        raise KeyboardInterrupt
+
+    def predict(trial_ids: list[str], *, interrupted: bool) -> None:
+        with PredictionsWriter(target, meta, shard_size=shard_size) as writer:
+            writer.add(trial_ids, maps_of(len(trial_ids)))
+            if interrupted:
+                raise KeyboardInterrupt
+
+    predict(names(3), interrupted=False)
+    with pytest.raises(KeyboardInterrupt):
+        predict(["x0", "x1"], interrupted=True)
     assert open_predictions(target).trial_ids == tuple(names(3))
     assert [item.name for item in tmp_path.iterdir()] == ["p.npz"]
 
