@@ -13,6 +13,8 @@ from ssl_bench.protocol import Interpolation, Normalisation, Rule, ThresholdTabl
 
 _RULES: dict[Rule, int] = {"half": 0, "adaptive": 1, "absolute": 2, "fraction": 3}
 _NORMALISATIONS: dict[Normalisation, int] = {"none": 0, "minmax": 1, "inverted-minmax": 2}
+# Beyond this, the difference of two values may leave single precision.
+_LARGEST = 1e30
 TAUS: NDArray[np.float32] = np.linspace(0, 1, 101, dtype=np.float32)
 
 
@@ -96,7 +98,7 @@ def evaluate_maps(
     rows = taps(heats.shape[1], size, interpolation)
     columns = taps(heats.shape[2], size, interpolation)
     kernel.score_maps(
-        np.ascontiguousarray(heats, np.float32),
+        _within_range(heats, normalisation),
         np.ascontiguousarray(truths, np.float32),
         np.ascontiguousarray(regions, np.int64),
         *rows,
@@ -130,6 +132,14 @@ def evaluate_maps(
     )
 
 
+def _within_range(heats: NDArray[np.floating], how: Normalisation) -> NDArray[np.float32]:
+    """The maps in single precision, scaled down (exactly) where normalising would overflow."""
+    single = np.array(heats, np.float32, order="C")
+    if how != "none":
+        single[np.abs(single).max(axis=(1, 2), initial=0) > _LARGEST] *= np.float32(2**-20)
+    return single
+
+
 def _tau_areas(
     heats: NDArray[np.floating],
     truths: NDArray[np.float32],
@@ -140,7 +150,8 @@ def _tau_areas(
 
     areas = np.empty(len(heats))
     curve = np.empty(len(TAUS))
-    for number, (heat, truth) in enumerate(zip(heats, truths, strict=True)):
+    tamed = _within_range(heats, normalisation)
+    for number, (heat, truth) in enumerate(zip(tamed, truths, strict=True)):
         grid = normalise(upsample(heat, truth.shape[-1], interpolation), normalisation)
         kernel.tau_curve(grid.ravel(), truth.ravel(), TAUS, curve)
         areas[number] = np.trapezoid(np.nan_to_num(curve), dx=1 / (len(TAUS) - 1))

@@ -101,8 +101,10 @@ def _normalise(values, how):
 @njit(nogil=True, cache=True)
 def _order_statistic(values, rank, low, high, bucket, counts, gathered, filled):
     """s[rank] of the ascending values; `bucket` and `counts` are reused once `filled`."""
-    scale = np.float32(_BUCKETS) / (high - low)
-    if not np.isfinite(scale) or not high > low:
+    width = high - low
+    scale = np.float32(_BUCKETS) / width
+    # A range beyond single precision, or within its last digits, has no buckets.
+    if not (np.isfinite(width) and np.isfinite(scale)):
         return np.sort(values)[rank]
     if not filled:
         counts[:] = 0

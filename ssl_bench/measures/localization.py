@@ -13,7 +13,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ssl_bench.errors import MeasureError
 from ssl_bench.protocol import Rule, ThresholdTable
 
 # The double products 0.05 * i, as the public evaluators compute them: 0.05 * 3 is
@@ -114,32 +113,3 @@ def area_under_success(values: ArrayLike) -> NDArray[np.float64]:
     """
     reached = np.asarray(values, np.float64)[:, None] >= AUC_THRESHOLDS
     return np.trapezoid(reached.astype(np.float64), AUC_THRESHOLDS, axis=1)
-
-
-def half_ceiling(
-    truth_sum: NDArray[np.float64], sorted_weights: NDArray[np.float64], predicted: int
-) -> NDArray[np.float64]:
-    """Best cIoU that a prediction of exactly `predicted` pixels can reach.
-
-    The best choice takes the pixels of greatest truth first and fills up outside of the truth.
-
-    Parameters
-    ----------
-    truth_sum
-        ``(n,)`` sum of each truth map.
-    sorted_weights
-        ``(n, 2)``: the sum of each map's `predicted` greatest values, and how many of those
-        pixels have no truth.
-    predicted
-        Number of predicted pixels; only used to reject a negative one.
-
-    Raises
-    ------
-    MeasureError
-        If `predicted` is negative.
-    """
-    if predicted < 0:
-        raise MeasureError(f"a prediction cannot have {predicted} pixels")
-    union = truth_sum + sorted_weights[:, 1]
-    best = np.divide(sorted_weights[:, 0], union, out=np.zeros_like(union), where=union > 0)
-    return np.asarray(best)

@@ -1,0 +1,192 @@
+"""The fused kernel equals the plain definitions, bit for bit where they compute the same."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
+
+from ssl_bench.measures.batch import TAUS, evaluate_maps
+from ssl_bench.measures.interpolation import normalise, upsample
+from ssl_bench.measures.localization import binarize, ciou, threshold_of
+from ssl_bench.protocol import Interpolation, Normalisation, Rule, ThresholdTable
+
+SIZE = 32
+VALUES = st.floats(-100, 100, width=16)
+HEATS = st.tuples(st.integers(1, 9), st.integers(1, 9)).flatmap(
+    lambda shape: arrays(np.float32, shape, elements=VALUES)
+)
+TRUTHS = arrays(np.float32, (SIZE, SIZE), elements=st.sampled_from([0.0, 0.0, 0.5, 1.0]))
+TABLES = st.builds(
+    ThresholdTable,
+    rule=st.sampled_from(["half", "adaptive", "absolute", "fraction"]),
+    value=st.sampled_from([0.0, 0.25, 0.5, 1.0]),
+    comparison=st.sampled_from([">=", ">"]),
+    keep_maximum=st.booleans(),
+)
+
+
+def one(
+    heat: NDArray[np.float32],
+    truth: NDArray[np.float32],
+    table: ThresholdTable | None = None,
+    interpolation: Interpolation = "bilinear-corners",
+    normalisation: Normalisation = "minmax",
+) -> dict[str, float]:
+    chosen = table or ThresholdTable()
+    scores = evaluate_maps(
+        heat[None],
+        truth[None],
+        threshold=chosen,
+        rules=(chosen.rule,),
+        interpolation=interpolation,
+        normalisation=normalisation,
+    )
+    return {name: float(values[0]) for name, values in scores.rules[chosen.rule].items()}
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    HEATS,
+    TRUTHS,
+    TABLES,
+    st.sampled_from(
+        [
+            "bilinear-corners",
+            "bilinear-half-pixel",
+            "bicubic-corners",
+            "bicubic-half-pixel",
+            "opencv-linear",
+        ]
+    ),
+    st.sampled_from(["none", "minmax", "inverted-minmax"]),
+)
+def test_it_equals_the_plain_definitions(
+    heat: NDArray[np.float32],
+    truth: NDArray[np.float32],
+    table: ThresholdTable,
+    interpolation: Interpolation,
+    normalisation: Normalisation,
+) -> None:
+    grid = normalise(upsample(heat, SIZE, interpolation), normalisation)
+    predicted = binarize(grid, truth, table)
+    found = one(heat, truth, table, interpolation, normalisation)
+    assert found["threshold"] == threshold_of(grid, truth, table.rule, table.value)
+    assert found["n_predicted"] == predicted.sum()
+    assert found["n_tied"] == (grid == threshold_of(grid, truth, table.rule, table.value)).sum()
+    assert found["cIoU"] == pytest.approx(ciou(predicted, truth), abs=1e-12, nan_ok=True)
+
+
+@settings(max_examples=50, deadline=None)
+@given(HEATS, TRUTHS)
+def test_the_peak_and_the_side_equal_a_search(
+    heat: NDArray[np.float32], truth: NDArray[np.float32]
+) -> None:
+    scores = evaluate_maps(heat[None], truth[None], regions=np.array([[0, 0, SIZE, SIZE // 2]]))
+    grid = normalise(upsample(heat, SIZE, "bilinear-corners"), "minmax")
+    peak = grid == grid.max()
+    assert scores.peak_hit[0] == pytest.approx((truth[peak] > 0).mean())
+    left, right = bool(peak[:, : SIZE // 2].any()), bool(peak[:, SIZE // 2 :].any())
+    assert scores.side[0] == {(True, True): 0.5, (True, False): 1, (False, True): 0}[left, right]
+
+
+@settings(max_examples=30, deadline=None)
+@given(HEATS, TRUTHS)
+def test_the_tau_curve_equals_thresholding_at_every_tau(
+    heat: NDArray[np.float32], truth: NDArray[np.float32]
+) -> None:
+    scores = evaluate_maps(heat[None], truth[None], tau_auc=True)
+    grid = normalise(upsample(heat, SIZE, "bilinear-corners"), "minmax")
+    curve = [np.nan_to_num(ciou(grid > tau, truth)) for tau in TAUS]
+    assert scores.tau_auc is not None
+    assert scores.tau_auc[0] == pytest.approx(np.trapezoid(curve, dx=0.01), abs=1e-12)
+
+
+@settings(max_examples=40, deadline=None)
+@given(arrays(np.float32, (7, 7), elements=st.integers(-50, 50), unique=True), TRUTHS)
+def test_half_predicts_half_and_adaptive_as_many_as_the_truth_has(
+    heat: NDArray[np.float32], truth: NDArray[np.float32]
+) -> None:
+    half = one(heat, truth)
+    assert half["n_predicted"] == SIZE * SIZE // 2 + half["n_tied"] - 1 or half["n_tied"] > 1
+    adaptive = one(heat, truth, ThresholdTable(rule="adaptive"))
+    covered = int((truth > 0).sum()) or SIZE * SIZE // 2
+    assert 0 <= adaptive["n_predicted"] - covered < adaptive["n_tied"]
+
+
+@settings(max_examples=40, deadline=None)
+@given(HEATS, TRUTHS, st.sampled_from(["half", "adaptive"]))
+def test_ranks_survive_powers_of_two(
+    heat: NDArray[np.float32], truth: NDArray[np.float32], rule: Rule
+) -> None:
+    """Doubling is exact in floating point, so the prediction must not move at all."""
+    table = ThresholdTable(rule=rule)
+    assert one(heat, truth, table)["cIoU"] == pytest.approx(
+        one(heat * 4, truth, table)["cIoU"], abs=0, nan_ok=True
+    )
+
+
+def test_values_too_far_apart_for_a_histogram_are_sorted() -> None:
+    heat = np.array([[-3e38, 1e38], [2e38, 3e38]], np.float32)
+    truth = np.zeros((2, 2), np.float32)
+    truth[1] = 1
+    assert one(heat, truth, normalisation="none")["cIoU"] == 1.0
+    assert one(heat, truth, normalisation="minmax")["cIoU"] == 1.0
+    assert one(heat, truth, normalisation="inverted-minmax")["cIoU"] == 1.0
+
+
+def test_a_flat_map_predicts_everything_or_nothing_by_dialect() -> None:
+    heat = np.full((7, 7), 0.37, np.float32)
+    truth = np.zeros((224, 224), np.float32)
+    truth[:112] = 1
+    assert one(heat, truth)["n_predicted"] == 224 * 224
+    assert one(heat, truth, ThresholdTable(comparison=">"))["n_predicted"] == 0
+    kept = ThresholdTable(comparison=">", keep_maximum=True)
+    below = one(-heat, truth, kept, normalisation="inverted-minmax")
+    above = one(heat, truth, kept, normalisation="inverted-minmax")
+    assert (below["n_predicted"], above["n_predicted"]) == (0, 224 * 224)
+
+
+def test_mostly_zero_maps_show_what_ties_do() -> None:
+    heat = np.zeros((7, 7), np.float32)
+    heat[0, 0] = 1
+    truth = np.zeros((224, 224), np.float32)
+    truth[:30, :30] = 1
+    whole = one(heat, truth)
+    positive = one(heat, truth, ThresholdTable(comparison=">"))
+    assert whole["n_predicted"] == 224 * 224
+    assert positive["n_predicted"] < 39**2
+    assert whole["n_tied"] > 224 * 224 / 2
+
+
+def test_float16_maps_are_scored_as_their_float32_values() -> None:
+    generator = np.random.default_rng(0)
+    heats = generator.normal(size=(5, 7, 7)).astype(np.float16)
+    truths = (generator.random((5, 64, 64)) > 0.5).astype(np.float32)
+    half, single = evaluate_maps(heats, truths), evaluate_maps(heats.astype(np.float32), truths)
+    np.testing.assert_array_equal(half.rules["half"]["cIoU"], single.rules["half"]["cIoU"])
+
+
+def test_storing_float16_moves_ciou_by_little() -> None:
+    """The documented bound: neighbouring values may tie, which moves a few pixels."""
+    generator = np.random.default_rng(1)
+    heats = generator.normal(size=(200, 7, 7)).astype(np.float32)
+    truths = np.zeros((200, 224, 224), np.float32)
+    truths[:, 40:160, 60:200] = 1
+    exact = evaluate_maps(heats, truths).rules["half"]["cIoU"]
+    stored = evaluate_maps(heats.astype(np.float16), truths).rules["half"]["cIoU"]
+    assert np.abs(exact - stored).max() < 2e-3
+
+
+@pytest.mark.parametrize("order", [slice(None, None, -1), [2, 0, 1]])
+def test_maps_do_not_see_their_neighbours(order: slice | list[int]) -> None:
+    generator = np.random.default_rng(2)
+    heats = generator.normal(size=(3, 7, 9)).astype(np.float32)
+    truths = (generator.random((3, 50, 50)) > 0.7).astype(np.float32)
+    whole = evaluate_maps(heats, truths, rules=("half", "adaptive"))
+    turned = evaluate_maps(heats[order], truths[order], rules=("half", "adaptive"))
+    for rule in ("half", "adaptive"):
+        np.testing.assert_array_equal(whole.rules[rule]["cIoU"][order], turned.rules[rule]["cIoU"])

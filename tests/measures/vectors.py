@@ -1,0 +1,91 @@
+"""Reading the golden vectors of the evaluation dialects."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl_bench.annotations import Boxes
+from ssl_bench.measures.batch import MapScores, evaluate_maps
+from ssl_bench.protocol import Dialect, Rule
+from ssl_bench.truth import render
+
+Heats = list[NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """The `inputs` set and the sets that need it."""
+
+    folder: Path
+
+    def arrays(self, name: str) -> dict[str, NDArray[Any]]:
+        with np.load(self.folder / f"{name}.npz") as stored:
+            return {key: stored[key] for key in stored.files}
+
+    def facts(self, name: str) -> dict[str, Any]:
+        facts: dict[str, Any] = json.loads((self.folder / f"{name}.json").read_text())
+        return facts
+
+    @cached_property
+    def inputs(self) -> dict[str, NDArray[Any]]:
+        return self.arrays("inputs")
+
+    @cached_property
+    def maps(self) -> Heats:
+        inputs = self.inputs
+        return [
+            inputs[f"maps_{size}"][row]
+            for size, row in zip(inputs["res"], inputs["row"], strict=True)
+        ]
+
+    @cached_property
+    def priors(self) -> Heats:
+        return list(self.inputs["obj_maps"])
+
+    def truths(self, test_set: str, arrays: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
+        """Truth maps drawn by this project from the boxes of a set."""
+        offsets = arrays[f"{test_set}_box_offsets"]
+        corners = np.asarray(arrays[f"{test_set}_boxes"], np.float64)
+        frame = (256.0, 256.0) if test_set == "flickr" else (1.0, 1.0)
+        convention = "consensus" if test_set == "flickr" else "union"
+        return np.stack(
+            [
+                render(Boxes(corners[start:stop], frame, 3), convention, 224, 224)
+                for start, stop in pairwise(offsets)
+            ]
+        )
+
+
+def under(
+    dialect: Dialect,
+    test_set: str,
+    heats: Heats,
+    truths: NDArray[np.float32],
+    rules: tuple[Rule, ...] = ("half",),
+    **changed: Any,
+) -> list[MapScores]:
+    """Scores of maps of any size under a dialect, one by one."""
+    conventions: dict[str, Any] = {
+        "interpolation": dialect.map.interpolation_on.get(test_set, dialect.map.interpolation),
+        "normalisation": dialect.map.normalisation,
+    }
+    conventions.update(changed)
+    return [
+        evaluate_maps(
+            heat[None], truth[None], threshold=dialect.threshold, rules=rules, **conventions
+        )
+        for heat, truth in zip(heats, truths, strict=True)
+    ]
+
+
+def column(scores: list[MapScores], rule: Rule, name: str) -> NDArray[np.float64]:
+    """One number of every map."""
+    return np.array([score.rules[rule][name][0] for score in scores])
