@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +16,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
     """Give a temporary path beside `target`; rename it to `target` on success.
 
     On any error the temporary file is removed and `target` is left as it was. The folder is
-    created. Safe when several processes write the same target: the last rename wins whole.
+    created. Safe when several threads or processes write the same target: the last rename wins whole.
 
     Examples
     --------
@@ -29,16 +28,11 @@ def atomic_path(target: Path) -> Iterator[Path]:
     'whole'
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(
-        prefix=f".{target.name}.", suffix=target.suffix, dir=target.parent
-    )
-    os.close(handle)
-    temporary = Path(name)
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}{target.suffix}")
+    # The system applies the user's umask here; asking for it would change it for other threads.
+    temporary.touch(mode=0o666, exist_ok=False)
     try:
         yield temporary
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
