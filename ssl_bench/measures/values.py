@@ -164,7 +164,10 @@ class Measure:
 
     def __str__(self) -> str:
         variant = f"({self.variant})" if self.variant else ""
-        threshold = "" if self.threshold is None else f"@{self.threshold:g}"
+        threshold = ""
+        if self.threshold is not None:
+            # The shortest digits that give the same number, never in scientific notation.
+            threshold = f"@{np.format_float_positional(self.threshold, trim='-')}"
         return f"{self.name}{variant}{threshold}"
 
     @property
