@@ -45,7 +45,9 @@ def best_ciou(truth: NDArray[np.float32], rule: Rule, table: ThresholdTable) -> 
         return 1.0
     allowed = covered.size if rule == "adaptive" else truth.size - truth.size // 2
     if table.comparison == ">":
-        allowed -= 1
+        allowed = max(allowed - 1, 1 if table.keep_maximum else 0)
+    if allowed == 0:
+        return 0.0
     if allowed >= covered.size:
         return float(covered.sum() / (covered.sum() + allowed - covered.size))
     kept = np.partition(covered, covered.size - allowed)[covered.size - allowed :]
