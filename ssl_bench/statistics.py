@@ -34,7 +34,7 @@ class Interval:
     low, high
         Bounds; nan where there is none.
     method
-        ``cluster-bootstrap``, ``wilson``, or ``none`` (an undefined value).
+        ``cluster-bootstrap``, ``wilson``, or ``none`` (an undefined value, or only one group).
     """
 
     low: float
@@ -163,8 +163,9 @@ class ClusterBootstrap:
             return Interval(low, high, "wilson")
         return self._percentiles(means, confidence)
 
-    @staticmethod
-    def _percentiles(means: NDArray[np.float64], confidence: float) -> Interval:
+    def _percentiles(self, means: NDArray[np.float64], confidence: float) -> Interval:
+        if self.n_groups < 2:  # one group says nothing about how groups differ
+            return Interval(float("nan"), float("nan"), "none")
         tail = (1 - confidence) / 2
         low, high = np.quantile(means, [tail, 1 - tail])
         return Interval(float(low), float(high), "cluster-bootstrap")
