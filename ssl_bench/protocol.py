@@ -31,7 +31,7 @@ Rule = Literal["half", "adaptive", "absolute", "fraction"]
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class TestSetTable(_Table):
@@ -41,7 +41,7 @@ class TestSetTable(_Table):
 
     name: str
     split: str | None = None
-    options: dict[str, int] = Field(default_factory=dict)
+    options: dict[str, int | str] = Field(default_factory=dict)
 
 
 class CompositionTable(_Table):
@@ -115,7 +115,7 @@ class Dialect(_Table):
     map: MapTable
     threshold: ThresholdTable
     truth: TruthTable | None = None
-    measures: tuple[str, ...]
+    measures: tuple[str, ...] = Field(min_length=1)
 
 
 class Protocol(_Table):
@@ -242,7 +242,10 @@ def load_protocol(reference: str) -> Protocol:
     ProtocolError
         If there is none of that name, or its file is malformed.
     """
-    name, _, place = reference.partition("@")
+    name, place = reference, ""
+    if "@" in reference and not reference.endswith(".toml"):
+        # The last one: a path may hold others.
+        name, _, place = reference.rpartition("@")
     if name.endswith(".toml"):
         path = Path(name)
         if not path.is_file():
