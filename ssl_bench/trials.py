@@ -62,7 +62,7 @@ class ImageRecipe:
 
     @property
     def key(self) -> str:
-        """Identity as text: the sample ids, with placements where there are several."""
+        """Identity as text: the sample ids, in the order of their placements."""
         if len(self.parts) == 1:
             return self.parts[0][0]
         return " | ".join(sample for sample, _ in self.parts)

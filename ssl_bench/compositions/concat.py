@@ -117,7 +117,7 @@ def compose(
                     group=components[left.group],
                     category=sample.category,
                     twins=(f"{stem}#{twin}",),
-                    attributes={"side": side},
+                    attributes={"sounding_half": side},
                 )
             )
     return trials
