@@ -10,7 +10,7 @@ import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
-from ssl_bench.errors import ModelError
+from ssl_bench.errors import DataError, ModelError
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.contract import Features, Localizer
 from ssl_bench.trials import ImageRecipe, TrialSet
@@ -82,7 +82,9 @@ def localize_trials(
         progress("images", start, len(pictures))
         chunk = pictures[start : start + batch_size]
         images = _in_parallel(trials.image, chunk, jobs)
-        features = _checked(localizer.encode_image(images), len(chunk), localizer, "encode_image")
+        features = _encode(
+            localizer.encode_image, images, [recipe.key for recipe in chunk], localizer
+        )
         owners = [number for number, recipe in enumerate(chunk) for _ in by_image[recipe]]
         rows = [row for recipe in chunk for row in by_image[recipe]]
         heard = [sound_row[trials.trials[row].audio.key] for row in rows] if sound_row else None
@@ -117,9 +119,8 @@ def _encode_sounds(
         progress("sounds", start, len(recipes))
         chunk = recipes[start : start + batch_size]
         waveforms: list[Waveform] = _in_parallel(trials.waveform, chunk, jobs)
-        parts.append(
-            _checked(localizer.encode_audio(waveforms), len(chunk), localizer, "encode_audio")
-        )
+        keys = [recipe.key for recipe in chunk]
+        parts.append(_encode(localizer.encode_audio, waveforms, keys, localizer))
     progress("sounds", len(recipes), len(recipes))
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     return joined, {recipe.key: row for row, recipe in enumerate(recipes)}
@@ -136,15 +137,37 @@ def _take(features: Features, rows: Sequence[int]) -> Features:
     return {name: values[np.asarray(rows, np.intp)] for name, values in features.items()}
 
 
-def _checked(features: Features, count: int, localizer: Localizer, method: str) -> Features:
+def _encode(
+    encode: Callable[[list[Any]], Features],
+    inputs: list[Any],
+    keys: Sequence[str],
+    localizer: Localizer,
+) -> Features:
+    """Encode a batch, check its shape, and name the input where the model refuses one."""
+    try:
+        features = encode(inputs)
+    except DataError:
+        _name_culprit(encode, inputs, keys)
+        raise
     for name, values in features.items():
-        if len(values) != count:
+        if len(values) != len(inputs):
             raise ModelError(
-                f"{localizer.name}.{method} was given {count} inputs and returned "
+                f"{localizer.name} was given {len(inputs)} inputs to encode and returned "
                 f"{len(values)} rows of {name!r}",
                 remedy="return one row per input, in order",
             )
     return features
+
+
+def _name_culprit(
+    encode: Callable[[list[Any]], Features], inputs: Sequence[Any], keys: Sequence[str]
+) -> None:
+    """Encode the inputs one by one, and raise the error again with the id that causes it."""
+    for key, each in zip(keys, inputs, strict=True):
+        try:
+            encode([each])
+        except DataError as error:
+            raise DataError(error.problem, where=key, remedy=error.remedy) from error
 
 
 def _checked_maps(

@@ -1,0 +1,160 @@
+"""Each distinct image and sound is encoded once, however many trials pair them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from ssl_bench.compositions import open_trials
+from ssl_bench.engine.encode import LocalizedBatch, localize_trials
+from ssl_bench.errors import DataError, ModelError
+from ssl_bench.media.waveform import Waveform
+from ssl_bench.models.contract import Features, Localizer
+from ssl_bench.protocol import TestSetTable, load_protocol
+from ssl_bench.trials import TrialSet
+
+
+class Counting(Localizer):
+    """A localizer of 2x3 maps that tells how often it was asked."""
+
+    name = "counting"
+
+    def __init__(self) -> None:
+        self.images: list[bytes] = []
+        self.sounds: list[bytes] = []
+        self.calls = 0
+
+    def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> Features:
+        self.calls += 1
+        self.images += [image.tobytes() for image in images]
+        return {"level": np.array([image.mean() for image in images], np.float32)}
+
+    def encode_audio(self, sounds: Sequence[Waveform]) -> Features:
+        self.calls += 1
+        self.sounds += [sound.samples.tobytes() for sound in sounds]
+        return {"level": np.array([sound.as_float().std() for sound in sounds], np.float32)}
+
+    def localize(self, image_features: Features, audio_features: Features) -> NDArray[np.float32]:
+        self.calls += 1
+        level = image_features["level"] * audio_features["level"]
+        return level[:, None, None] * np.arange(6, dtype=np.float32).reshape(1, 2, 3)
+
+    def vision_only(self, image_features: Features) -> NDArray[np.float32]:
+        return image_features["level"][:, None, None] * np.ones((1, 2, 3), np.float32)
+
+
+@pytest.fixture(scope="module")
+def trials() -> TrialSet:
+    protocol = load_protocol("concat")
+    table = TestSetTable(name="synth", split="standard", options={"count": 14})
+    return open_trials(protocol.model_copy(update={"test_set": table}))
+
+
+def collect(batches: list[LocalizedBatch]) -> dict[str, NDArray[np.float32]]:
+    return {
+        name: heat
+        for batch in batches
+        for name, heat in zip(batch.trial_ids, batch.maps, strict=True)
+    }
+
+
+def test_one_pass_per_composite_and_per_sound(trials: TrialSet) -> None:
+    model = Counting()
+    list(localize_trials(model, trials, vision_only=True))
+    composites = {trial.image for trial in trials}
+    sounds = {trial.audio for trial in trials}
+    assert len(trials) == 2 * len(composites) == len(sounds)
+    assert len(model.images) == len(set(model.images)) == len(composites)
+    assert len(model.sounds) == len(set(model.sounds)) == len(sounds)
+
+
+def test_every_trial_gets_its_own_map(trials: TrialSet) -> None:
+    found = collect(list(localize_trials(Counting(), trials)))
+    assert set(found) == set(trials.ids)
+    for trial in trials:
+        expected = trials.image(trial.image).mean() * trials.waveform(trial.audio).as_float().std()
+        np.testing.assert_allclose(found[trial.id][1, 2], 5 * expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("batch_size", "jobs"), [(1, 1), (3, 2), (100, 1)])
+def test_batch_size_and_jobs_change_nothing(trials: TrialSet, batch_size: int, jobs: int) -> None:
+    expected = collect(list(localize_trials(Counting(), trials, batch_size=4)))
+    found = collect(list(localize_trials(Counting(), trials, batch_size=batch_size, jobs=jobs)))
+    for name, heat in expected.items():
+        np.testing.assert_array_equal(found[name], heat)
+
+
+def test_audio_blind_maps_belong_to_images(trials: TrialSet) -> None:
+    for batch in localize_trials(Counting(), trials, batch_size=3, vision_only=True):
+        assert batch.blind_maps is not None
+        for name, owner in zip(batch.trial_ids, batch.blind_index, strict=True):
+            image = trials.image(trials.trials[trials.index[name]].image)
+            assert batch.blind_maps[owner][0, 0] == pytest.approx(image.mean(), rel=1e-5)
+
+
+def test_an_audio_blind_model_hears_nothing(trials: TrialSet) -> None:
+    class Blind(Counting):
+        audio_blind = True
+
+        def localize(self, image_features: Features, audio_features: Features):
+            assert audio_features == {}
+            return self.vision_only(image_features)
+
+    model = Blind()
+    assert set(collect(list(localize_trials(model, trials)))) == set(trials.ids)
+    assert model.sounds == []
+
+
+def test_progress_reaches_the_end(trials: TrialSet) -> None:
+    seen: list[tuple[str, int, int]] = []
+    list(
+        localize_trials(Counting(), trials, batch_size=4, progress=lambda *step: seen.append(step))
+    )
+    last = {what: (done, of) for what, done, of in seen}
+    assert last == {
+        "sounds": (len(trials), len(trials)),
+        "images": (len(trials) // 2, len(trials) // 2),
+    }
+
+
+class TestBrokenModels:
+    def test_too_few_rows(self, trials: TrialSet) -> None:
+        class Lazy(Counting):
+            def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> Features:
+                return {"level": np.zeros(max(len(images) - 1, 0), np.float32)}
+
+        with pytest.raises(ModelError, match="one row per input"):
+            list(localize_trials(Lazy(), trials))
+
+    @pytest.mark.parametrize("shape", [(2, 3), (1, 0, 3), (0, 2, 3)])
+    def test_maps_of_a_wrong_shape(self, trials: TrialSet, shape: tuple[int, ...]) -> None:
+        class Odd(Counting):
+            def localize(self, image_features: Features, audio_features: Features):
+                return np.zeros(shape, np.float32)
+
+        with pytest.raises(ModelError, match="one float map"):
+            list(localize_trials(Odd(), trials))
+
+    def test_whole_numbers_are_no_maps(self, trials: TrialSet) -> None:
+        class Whole(Counting):
+            def localize(self, image_features: Features, audio_features: Features):
+                return np.zeros((len(image_features["level"]), 2, 3), np.int64)
+
+        with pytest.raises(ModelError, match="int64"):
+            list(localize_trials(Whole(), trials))
+
+    def test_a_refused_sound_is_named(self, trials: TrialSet) -> None:
+        culprit = trials.trials[3].audio
+
+        class Picky(Counting):
+            def encode_audio(self, sounds: Sequence[Waveform]) -> Features:
+                wanted = trials.waveform(culprit).samples
+                if any(np.array_equal(sound.samples, wanted) for sound in sounds):
+                    raise DataError("its rate is wrong", remedy="resample it")
+                return super().encode_audio(sounds)
+
+        with pytest.raises(DataError, match=f"^{culprit.key}: its rate is wrong"):
+            list(localize_trials(Picky(), trials))
