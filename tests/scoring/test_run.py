@@ -1,0 +1,155 @@
+"""Scoring a file: checked first, whole, with coverage, floors, ceiling and gap."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ssl_bench.compositions import open_trials
+from ssl_bench.errors import PredictionsError
+from ssl_bench.models.trivial import Oracle
+from ssl_bench.predictions import PredictionsMeta, save_predictions
+from ssl_bench.protocol import TestSetTable, dialect_names, load_dialect, load_protocol
+from ssl_bench.scoring.dialects import dialect_table
+from ssl_bench.scoring.run import ScoringOptions, score_file
+from ssl_bench.trials import TrialSet
+
+
+@pytest.fixture(scope="module")
+def trials() -> TrialSet:
+    protocol = load_protocol("synth")
+    table = TestSetTable(name="synth", split="standard", options={"count": 40})
+    return open_trials(protocol.model_copy(update={"test_set": table}))
+
+
+def meta(trials: TrialSet, **changed: object) -> PredictionsMeta:
+    facts = {
+        "protocol": trials.protocol.label,
+        "protocol_digest": trials.protocol.digest,
+        "test_set": trials.test_set.name,
+        "test_set_digest": trials.test_set.digest,
+        "model": "noise",
+        "complete": True,
+        **changed,
+    }
+    return PredictionsMeta.model_validate(facts)
+
+
+def noise(count: int) -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(count, 7, 7)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def stored(trials: TrialSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("stored") / "noise.npz"
+    save_predictions(path, trials.ids, noise(len(trials)), meta(trials))
+    return path
+
+
+def test_the_result_says_what_was_measured(trials: TrialSet, stored: Path) -> None:
+    scored = score_file(stored, trials)
+    result = scored.result
+    assert result.protocol.digest == trials.protocol.digest
+    assert result.test_set.digest == trials.test_set.digest
+    assert result.test_set.truth_convention == "union"
+    assert [value.measure for value in result.measures] == list(trials.protocol.measures)
+    assert result["mean-cIoU"].value == pytest.approx(scored.scores["cIoU"].mean())
+    assert {floor.name for floor in result.floors} == {"center", "full", "random"}
+    assert set(result.breakdown) >= {"n_boxes", "size", "category", "type"} - {"type"}
+    assert result.coverage.present == len(trials)
+
+
+def test_the_best_floor_is_the_floor(trials: TrialSet, stored: Path) -> None:
+    result = score_file(stored, trials).result
+    by_name = {floor.name: floor.measures[0].value for floor in result.floors}
+    assert result.floor is not None
+    assert by_name[result.floor] == max(value or 0 for value in by_name.values())
+
+
+def test_the_oracle_reaches_the_ceiling(trials: TrialSet, tmp_path: Path) -> None:
+    oracle = Oracle()
+    maps = np.stack([oracle.map_for("", trials.truth(trial)) for trial in trials])
+    path = tmp_path / "oracle.npz"
+    save_predictions(path, trials.ids, maps, meta(trials, model="oracle"))
+    result = score_file(path, trials).result
+    assert result.ceiling is not None
+    for value, best in zip(result.measures, result.ceiling.measures, strict=True):
+        assert value.value == pytest.approx(best.value, abs=1e-9)
+
+
+def test_missing_trials_of_a_complete_file_are_failures(trials: TrialSet, tmp_path: Path) -> None:
+    path = tmp_path / "some.npz"
+    save_predictions(path, trials.ids[10:], noise(len(trials) - 10), meta(trials))
+    whole = score_file(path, trials).result
+    part = score_file(path, trials, options=ScoringOptions(partial=True)).result
+    assert (whole.coverage.present, whole.coverage.expected) == (30, 40)
+    assert whole.coverage.missing == tuple(trials.ids[:10])
+    assert whole["mean-cIoU"].n_trials == 40
+    assert part["mean-cIoU"].n_trials == 30
+    assert part.coverage.partial
+    assert whole["mean-cIoU"].value == pytest.approx((part["mean-cIoU"].value or 0) * 30 / 40)
+
+
+def test_missing_trials_of_an_incomplete_file_are_refused(trials: TrialSet, tmp_path: Path) -> None:
+    path = tmp_path / "some.npz"
+    save_predictions(path, trials.ids[1:], noise(len(trials) - 1), meta(trials, complete=False))
+    with pytest.raises(PredictionsError, match=trials.ids[0]):
+        score_file(path, trials)
+
+
+def test_a_file_of_another_protocol_is_refused(trials: TrialSet, tmp_path: Path) -> None:
+    path = tmp_path / "other.npz"
+    wrong = meta(trials, protocol="concat@synth:standard", protocol_digest="0" * 64)
+    save_predictions(path, trials.ids, noise(len(trials)), wrong)
+    with pytest.raises(PredictionsError) as caught:
+        score_file(path, trials)
+    assert "concat@synth:standard" in str(caught.value)
+
+
+def test_the_gap_is_the_paired_difference(trials: TrialSet, stored: Path, tmp_path: Path) -> None:
+    blind = tmp_path / "blind.npz"
+    save_predictions(blind, trials.ids, np.zeros((len(trials), 1, 1)), meta(trials))
+    scored = score_file(stored, trials, vision_only=blind)
+    assert scored.vision_only is not None
+    assert scored.result.vision_only is not None
+    gap = {value.measure: value for value in scored.result.vision_only.gap}["mean-cIoU"]
+    expected = (scored.scores["cIoU"] - scored.vision_only["cIoU"]).mean()
+    assert gap.value == pytest.approx(expected)
+    assert gap.low is not None
+    assert gap.high is not None
+    assert gap.low < expected < gap.high
+
+
+def test_rows_in_another_order_give_the_same_result(
+    trials: TrialSet, stored: Path, tmp_path: Path
+) -> None:
+    order = np.random.default_rng(3).permutation(len(trials))
+    turned = tmp_path / "turned.npz"
+    ids = [trials.ids[row] for row in order]
+    save_predictions(turned, ids, noise(len(trials))[order], meta(trials))
+    first, second = score_file(stored, trials).result, score_file(turned, trials).result
+    assert first.measures == second.measures
+    assert first.breakdown == second.breakdown
+
+
+def test_a_dialect_keeps_the_trials_and_changes_the_conventions(
+    trials: TrialSet, stored: Path
+) -> None:
+    conventions = trials.protocol.under(load_dialect("oya"))
+    result = score_file(stored, trials, conventions=conventions).result
+    assert result.protocol.dialect == "oya"
+    assert result.protocol.digest != trials.protocol.digest
+    assert [value.measure for value in result.measures][:2] == ["mean-cIoU", "tau-AUC"]
+
+
+def test_all_dialects_in_one_table(trials: TrialSet, stored: Path) -> None:
+    table = dialect_table(stored, trials, dialect_names())
+    assert list(dict.fromkeys(table["dialect"])) == ["canonical", *dialect_names()]
+    first = table[table["measure"] == "cIoU@0.5"].set_index("dialect")["value"]
+    single = score_file(
+        stored, trials, conventions=trials.protocol.under(load_dialect("lvs"))
+    ).result
+    assert first["lvs"] == single["cIoU@0.5"].value
+    assert first["canonical"] == first["ezvsl"]

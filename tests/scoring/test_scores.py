@@ -1,0 +1,80 @@
+"""Scores: one row per trial, whatever came in which order."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ssl_bench.compositions import open_trials
+from ssl_bench.measures.interpolation import normalise, upsample
+from ssl_bench.measures.localization import binarize, ciou
+from ssl_bench.measures.values import parse_measure
+from ssl_bench.protocol import TestSetTable, load_protocol
+from ssl_bench.scoring.scores import MapBatch, score_maps
+from ssl_bench.trials import TrialSet
+
+MEASURES = [parse_measure(text) for text in ("cIoU@0.5", "cIoU(adaptive)@0.5", "side-accuracy")]
+
+
+@pytest.fixture(scope="module")
+def trials() -> TrialSet:
+    protocol = load_protocol("concat")
+    table = TestSetTable(name="synth", split="standard", options={"count": 30})
+    return open_trials(protocol.model_copy(update={"test_set": table}))
+
+
+@pytest.fixture(scope="module")
+def maps(trials: TrialSet) -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(len(trials), 7, 7)).astype(np.float32)
+
+
+def batches(maps: np.ndarray, rows: np.ndarray, size: int) -> list[MapBatch]:
+    return [
+        MapBatch(rows[start : start + size], maps[rows[start : start + size]])
+        for start in range(0, len(rows), size)
+    ]
+
+
+def test_each_row_is_the_plain_definition(trials: TrialSet, maps: np.ndarray) -> None:
+    table = score_maps(trials, batches(maps, np.arange(len(trials)), 64), MEASURES)
+    for row, trial in enumerate(trials):
+        truth = trials.truth(trial)
+        grid = normalise(upsample(maps[row], 224, "bilinear-corners"), "minmax")
+        expected = ciou(binarize(grid, truth, trials.protocol.threshold), truth)
+        assert table["trial_id"][row] == trial.id
+        assert table["cIoU"][row] == pytest.approx(expected, abs=1e-12)
+        assert table["truth_pixels"][row] == (truth > 0).sum()
+
+
+@pytest.mark.parametrize(("size", "jobs"), [(1, 1), (7, 2), (1000, 2)])
+def test_order_batches_and_threads_change_nothing(
+    trials: TrialSet, maps: np.ndarray, size: int, jobs: int
+) -> None:
+    plain = score_maps(trials, batches(maps, np.arange(len(trials)), 8), MEASURES)
+    order = np.random.default_rng(1).permutation(len(trials))
+    shuffled = score_maps(trials, batches(maps, order, size), MEASURES, jobs=jobs)
+    pd.testing.assert_frame_equal(plain, shuffled)
+
+
+def test_a_trial_without_a_map_is_there_and_failed(trials: TrialSet, maps: np.ndarray) -> None:
+    table = score_maps(trials, batches(maps, np.arange(1, len(trials)), 8), MEASURES)
+    assert len(table) == len(trials)
+    assert not table["present"][0]
+    assert table["cIoU"][0] == 0
+    assert table["truth_pixels"][0] > 0
+    assert not table["unscorable"][0]
+
+
+def test_sides_are_those_of_the_sounding_half(trials: TrialSet) -> None:
+    left = np.zeros((len(trials), 1, 2), np.float32)
+    left[:, 0, 0] = 1
+    table = score_maps(trials, batches(left, np.arange(len(trials)), 8), MEASURES)
+    assert (table["side"] == (np.array([t.attributes["sounding_half"] for t in trials]) == "left")).all()
+
+
+def test_a_flat_map_says_so(trials: TrialSet) -> None:
+    flat = np.full((len(trials), 3, 3), 0.1, np.float32)
+    table = score_maps(trials, batches(flat, np.arange(len(trials)), 8), MEASURES)
+    assert (table["flat"] == 1).all()
+    assert (table["side"] == 0.5).all()
