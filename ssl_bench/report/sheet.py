@@ -30,6 +30,7 @@ _HEAD_HEIGHT = 0.75
 _FOOT_HEIGHT = 0.5
 _DOTS_PER_INCH = 130
 _LINE_LETTERS = 30
+_WORD_ENDS = " |+/,"
 _TITLE_LETTERS = 110
 
 # Told apart by brightness and by dashes as well as by hue; the map runs from blue to yellow.
@@ -165,11 +166,25 @@ def shortened(line: str, letters: int) -> str:
 
 
 def wrapped(title: str) -> str:
-    """The caption of a row: each line on at most two, a longer one shortened in its middle."""
+    """The caption of a row: each line on at most two, a longer one shortened in its middle.
+
+    Examples
+    --------
+    >>> print(wrapped("standard-000450|standard-000328#right"))
+    standard-000450|
+    standard-000328#right
+    """
     lines: list[str] = []
     for line in title.splitlines():
         short = shortened(line, 2 * _LINE_LETTERS)
-        lines += [short[:_LINE_LETTERS], short[_LINE_LETTERS:]]
+        # where a word ends, if the rest then fits the second line
+        ends = [
+            place
+            for place in range(max(1, len(short) - _LINE_LETTERS), _LINE_LETTERS + 1)
+            if len(short) > _LINE_LETTERS and short[place - 1] in _WORD_ENDS
+        ]
+        end = ends[-1] if ends else _LINE_LETTERS
+        lines += [short[:end], short[end:]]
     return "\n".join(line for line in lines if line)
 
 
@@ -252,9 +267,11 @@ def _outline(
         return
     padded = np.pad(region.astype(np.float32), 1)
     height, width = region.shape
-    # centres of pixels, in the units of the picture; the rim lies just inside the edge
-    across = np.clip((np.arange(-1, width + 1) + 0.5) / width, 0.004, 0.996) * extent[1]
-    down = np.clip((np.arange(-1, height + 1) + 0.5) / height, 0.004, 0.996) * extent[2]
+    # centres of pixels, in the units of the picture; the rim lies as far inside the edge as the
+    # line needs room
+    rim = 0.012 * extent[2]
+    across = np.clip((np.arange(-1, width + 1) + 0.5) / width * extent[1], rim, extent[1] - rim)
+    down = np.clip((np.arange(-1, height + 1) + 0.5) / height * extent[2], rim, extent[2] - rim)
     border = axes.contour(
         across,
         down,
@@ -301,7 +318,8 @@ def _draw_legend(figure: Figure, panel_width: float) -> None:
 
     width, height = figure.get_size_inches()
     middle = _FOOT_HEIGHT - 0.2
-    top = height - middle - 0.08
+    top = height - middle
+    style = {"va": "center_baseline", "color": _NOTE_COLOUR}
 
     def sample(left: float, line: _Line, name: str) -> None:
         drawn = Line2D(
@@ -313,7 +331,7 @@ def _draw_legend(figure: Figure, panel_width: float) -> None:
             path_effects=[withStroke(linewidth=_HALO_WIDTH, foreground="#000000")],
         )
         figure.add_artist(drawn)
-        _write(figure, left + 0.48, top, name, 8, color=_NOTE_COLOUR)
+        _write(figure, left + 0.48, top, name, 8, **style)
 
     centres = [_panel_left(column, panel_width) + panel_width / 2 for column in range(3)]
     sample(centres[0] - 0.4, _TRUTH, "truth")
@@ -323,5 +341,5 @@ def _draw_legend(figure: Figure, panel_width: float) -> None:
     )
     bar.imshow(np.linspace(0, 1, 128)[None], cmap=_MAP_COLOURS, aspect="auto")
     bar.set_axis_off()
-    _write(figure, centres[1] - 0.46, top, "low", 8, color=_NOTE_COLOUR, ha="right")
-    _write(figure, centres[1] + 0.46, top, "high", 8, color=_NOTE_COLOUR)
+    _write(figure, centres[1] - 0.46, top, "low", 8, ha="right", **style)
+    _write(figure, centres[1] + 0.46, top, "high", 8, **style)
