@@ -22,6 +22,7 @@ from ssl_bench.protocol import Protocol, load_dialect, load_protocol
 from ssl_bench.report.trial_sheet import write_trial_sheet
 from ssl_bench.results import Result, write_result
 from ssl_bench.scoring.run import Scored, ScoringOptions, score_file, under_dialect, with_timings
+from ssl_bench.testsets import definition
 from ssl_bench.trials import TrialSet
 
 
@@ -155,7 +156,8 @@ def run(
     files += write_scored(folder, scored)
     if request.pictured > 0:
         notify("drawing the picture sheet")
-        looks = isinstance(localizer, Localizer)
+        # A baseline that needs no image must not fail for want of one.
+        has_images = isinstance(localizer, Localizer) or definition(trials.test_set.name).embedded
         sheet = folder / "trials.png"
         write_trial_sheet(
             sheet,
@@ -163,7 +165,7 @@ def run(
             open_predictions(written.predictions),
             scored.scores,
             count=request.pictured,
-            with_images=looks,
+            with_images=has_images,
         )
         files.append(sheet)
     return Evaluation(scored.scores, scored.result, folder, tuple(files))
