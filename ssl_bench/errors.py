@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 
 class SslBenchError(Exception):
@@ -36,12 +37,21 @@ class SslBenchError(Exception):
         self.remedy = remedy
         super().__init__(self._sentence())
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # An error may come from a worker process, and its keywords cannot be told from its text.
+        return _rebuilt, (type(self), self.args), self.__dict__
+
     def _sentence(self) -> str:
         text = self.problem if self.where is None else f"{self.where}: {self.problem}"
         text = text.rstrip(".") + "."
         if self.remedy:
             text += f" {self.remedy[0].upper()}{self.remedy[1:].rstrip('.')}."
         return text
+
+
+def _rebuilt(kind: type[SslBenchError], arguments: tuple[Any, ...]) -> SslBenchError:
+    """An error of that text; its facts are put back afterwards."""
+    return kind.__new__(kind, *arguments)
 
 
 class DataError(SslBenchError):

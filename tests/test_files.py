@@ -1,0 +1,134 @@
+"""Files appear whole or not at all; digests are of content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ssl_bench.files import atomic_path, sha256_of_file, sha256_of_json, write_text
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+def write_half(target: Path, error: type[BaseException]) -> None:
+    with atomic_path(target) as temporary:
+        temporary.write_text("half")
+        raise error
+
+
+class TestAtomicPath:
+    def test_the_file_appears_at_the_end_and_its_folders_are_made(self, tmp_path: Path) -> None:
+        target = tmp_path / "a" / "b" / "c.txt"
+        with atomic_path(target) as temporary:
+            temporary.write_text("whole")
+            assert not target.exists()
+        assert target.read_text() == "whole"
+        assert list(target.parent.iterdir()) == [target]
+
+    def test_the_temporary_file_lies_beside_the_target_with_its_ending(
+        self, tmp_path: Path
+    ) -> None:
+        target = tmp_path / "c.parquet"
+        with atomic_path(target) as temporary:
+            assert temporary.parent == target.parent
+            assert temporary.suffix == ".parquet"
+            assert temporary.exists()
+
+    @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+    def test_an_error_leaves_nothing_behind(
+        self, tmp_path: Path, error: type[BaseException]
+    ) -> None:
+        with pytest.raises(error):
+            write_half(tmp_path / "c.txt", error)
+        assert list(tmp_path.iterdir()) == []
+
+    def test_an_error_leaves_what_stood_there(self, tmp_path: Path) -> None:
+        target = tmp_path / "c.txt"
+        target.write_text("before")
+        with pytest.raises(ValueError):
+            write_half(target, ValueError)
+        assert target.read_text() == "before"
+        assert list(tmp_path.iterdir()) == [target]
+
+    def test_a_body_that_removes_its_file_fails_and_leaves_the_target(self, tmp_path: Path) -> None:
+        target = tmp_path / "c.txt"
+        target.write_text("before")
+        with pytest.raises(FileNotFoundError), atomic_path(target) as temporary:
+            temporary.unlink()
+        assert target.read_text() == "before"
+
+    def test_concurrent_writers_leave_one_whole_file(self, tmp_path: Path) -> None:
+        target = tmp_path / "c.txt"
+        meeting = threading.Barrier(8)
+
+        def write(letter: str) -> None:
+            meeting.wait()
+            for _ in range(10):
+                with atomic_path(target) as temporary, temporary.open("w") as stream:
+                    for _ in range(20):
+                        stream.write(letter * 500)
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(write, "abcdefgh"))
+        text = target.read_text()
+        assert len(text) == 10_000
+        assert len(set(text)) == 1
+        assert list(tmp_path.iterdir()) == [target]
+
+    @pytest.fixture
+    def umask(self) -> Iterator[int]:
+        before = os.umask(0o027)
+        yield 0o027
+        os.umask(before)
+
+    def test_the_file_has_the_user_s_usual_rights(self, tmp_path: Path, umask: int) -> None:
+        write_text(tmp_path / "c.txt", "text")
+        assert (tmp_path / "c.txt").stat().st_mode & 0o777 == 0o666 & ~umask
+
+    def test_the_user_s_umask_is_never_touched(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def touched(_mask: int) -> int:
+            raise AssertionError("another thread would see this umask")
+
+        monkeypatch.setattr(os, "umask", touched)
+        write_text(tmp_path / "c.txt", "text")
+        assert (tmp_path / "c.txt").read_text() == "text"
+
+
+def test_text_is_written_as_utf8(tmp_path: Path) -> None:
+    write_text(tmp_path / "c.txt", "Größe\n")
+    assert (tmp_path / "c.txt").read_bytes() == "Größe\n".encode()
+
+
+class TestDigests:
+    def test_of_a_file_is_that_of_its_bytes(self, tmp_path: Path) -> None:
+        content = bytes(range(256)) * 5000
+        (tmp_path / "c").write_bytes(content)
+        assert sha256_of_file(tmp_path / "c") == hashlib.sha256(content).hexdigest()
+
+    @given(st.dictionaries(st.text(max_size=3), JSON, max_size=5))
+    def test_the_order_of_keys_does_not_matter(self, content: dict[str, Any]) -> None:
+        turned = dict(reversed(content.items()))
+        assert sha256_of_json(turned) == sha256_of_json(content)
+
+    @given(JSON, JSON)
+    def test_equal_digests_mean_equal_json(self, one: Any, other: Any) -> None:
+        same = json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+        assert (sha256_of_json(one) == sha256_of_json(other)) == same
