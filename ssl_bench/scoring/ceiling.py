@@ -19,8 +19,8 @@ def best_ciou(truth: NDArray[np.float32], rule: Rule, table: ThresholdTable) -> 
 
     ``half`` fixes the number of predicted pixels: the best choice takes the pixels of greatest
     truth first and fills up outside of it. ``adaptive`` grants as many pixels as the truth has (one
-    less under strict comparison). The other rules leave the number free. A map with ties can exceed
-    the ceiling of ``half`` under strict comparison, because then fewer pixels are predicted.
+    less under strict comparison). The other rules leave the number free. A map with ties at the
+    threshold can exceed the ceiling: with ``>=`` it predicts more pixels, with ``>`` fewer.
 
     Parameters
     ----------
