@@ -1,0 +1,116 @@
+"""Small test sets in memory, and protocols for them, for tests that need no files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl_bench.annotations import Annotation, Boxes, Mask
+from ssl_bench.compositions import compose
+from ssl_bench.files import sha256_of_json
+from ssl_bench.media.waveform import Waveform
+from ssl_bench.protocol import CompositionTable, ControlsTable, MapTable, Protocol, TestSetTable
+from ssl_bench.testsets.base import Sample, TestSet, TruthConvention
+from ssl_bench.trials import TrialSet
+
+Picture = Callable[[str], NDArray[np.uint8]]
+
+
+class MemoryTestSet(TestSet):
+    """Samples at hand; by default each has a picture and a sound of noise that its id chooses."""
+
+    name = "memory"
+    split = "all"
+    revision = None
+
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        convention: TruthConvention = "union",
+        picture: Picture | None = None,
+    ) -> None:
+        self._samples = tuple(samples)
+        self.truth_convention = convention
+        self._picture = picture or noise_picture
+
+    @property
+    def samples(self) -> Sequence[Sample]:
+        return self._samples
+
+    @property
+    def digest(self) -> str:
+        return sha256_of_json([sample.id for sample in self._samples])
+
+    def image(self, sample_id: str) -> NDArray[np.uint8]:
+        return self._picture(self[sample_id].id)
+
+    def waveform(self, sample_id: str) -> Waveform:
+        noise = _generator(self[sample_id].id).integers(-3000, 3000, (80, 1))
+        return Waveform(noise.astype(np.int16), 8000)
+
+
+def _generator(identifier: str) -> np.random.Generator:
+    return np.random.default_rng(list(identifier.encode()))
+
+
+def noise_picture(identifier: str, height: int = 12, width: int = 16) -> NDArray[np.uint8]:
+    return _generator(identifier).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def boxes(*corners: Sequence[float], annotators: int = 1) -> Boxes:
+    """Boxes in relative coordinates."""
+    return Boxes(np.array(corners, np.float64).reshape(-1, 4), annotators=annotators)
+
+
+def mask(pixels: Any) -> Mask:
+    return Mask(np.array(pixels, np.bool_))
+
+
+def sample(
+    identifier: str,
+    annotation: Annotation | None = None,
+    *,
+    group: str | None = None,
+    category: str = "dog",
+    categories: Sequence[str] = (),
+    attributes: Mapping[str, Any] | None = None,
+) -> Sample:
+    """A sample in a group of its own, with a box around the left half."""
+    return Sample(
+        id=identifier,
+        group=f"video of {identifier}" if group is None else group,
+        category=category,
+        annotation=boxes((0, 0, 0.5, 1)) if annotation is None else annotation,
+        categories=tuple(categories),
+        attributes=attributes or {},
+    )
+
+
+def protocol(kind: str = "single", *, size: int = 8, **changes: Any) -> Protocol:
+    """A protocol on the test set in memory, with a small grid and no controls."""
+    fields: dict[str, Any] = {
+        "name": "handmade",
+        "title": "Handmade",
+        "version": 1,
+        "source": "these tests",
+        "test_set": TestSetTable(name="memory"),
+        "composition": CompositionTable(kind=kind),
+        "map": MapTable(size=size),
+        "measures": ("cIoU@0.5", "AUC"),
+        "controls": ControlsTable(floors=(), ceiling=False, vision_only=False),
+    }
+    return Protocol(**{**fields, **changes})
+
+
+def trials_of(
+    samples: Sequence[Sample],
+    kind: str = "single",
+    *,
+    convention: TruthConvention = "union",
+    **changes: Any,
+) -> TrialSet:
+    """The trials of a handmade protocol on samples in memory."""
+    return compose(protocol(kind, **changes), MemoryTestSet(samples, convention))

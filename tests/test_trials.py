@@ -1,0 +1,197 @@
+"""Trials: recipes, pictures made of several, and truth that moves with its picture."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from standins import MemoryTestSet, boxes, mask, noise_picture, protocol, sample, trials_of
+
+from ssl_bench.annotations import Annotation
+from ssl_bench.errors import DataError, ProtocolError
+from ssl_bench.protocol import TruthTable
+from ssl_bench.testsets.base import TruthConvention
+from ssl_bench.trials import (
+    LEFT,
+    RIGHT,
+    WHOLE,
+    AudioRecipe,
+    ImageRecipe,
+    Placement,
+    Trial,
+    TrialSet,
+)
+from ssl_bench.truth import render
+
+PAIR = [sample("a", category="dog"), sample("b", category="cat")]
+
+
+def trial(identifier: str, target: str = "a", placement: Placement = WHOLE) -> Trial:
+    return Trial(
+        id=identifier,
+        image=ImageRecipe(((target, placement),)),
+        audio=AudioRecipe(target),
+        target=target,
+        target_placement=placement,
+        group="g",
+        category="dog",
+    )
+
+
+class TestRecipes:
+    def test_equal_recipes_are_one_picture_and_one_sound(self) -> None:
+        parts = (("a", LEFT), ("b", RIGHT))
+        assert len({ImageRecipe(parts), ImageRecipe(tuple(parts))}) == 1
+        assert len({AudioRecipe("a"), AudioRecipe("a"), AudioRecipe("b")}) == 2
+
+    def test_the_same_samples_on_other_sides_are_another_picture(self) -> None:
+        one = ImageRecipe((("a", LEFT), ("b", RIGHT)))
+        other = ImageRecipe((("b", LEFT), ("a", RIGHT)))
+        assert one != other
+        assert one.key != other.key
+
+    def test_a_whole_picture_is_known_by_its_sample(self) -> None:
+        assert ImageRecipe((("a", WHOLE),)).key == AudioRecipe("a").key == "a"
+
+
+class TestPlacement:
+    @given(st.integers(1, 300), st.integers(1, 300))
+    def test_left_and_right_share_out_the_columns(self, height: int, width: int) -> None:
+        covered = np.zeros((height, width), int)
+        for placement in (LEFT, RIGHT):
+            covered[placement.on_grid(height, width)] += 1
+        assert (covered == 1).all()
+
+    def test_the_middle_of_an_odd_width_belongs_to_the_right(self) -> None:
+        assert LEFT.on_grid(2, 5)[1] == slice(0, 2)
+        assert RIGHT.on_grid(2, 5)[1] == slice(2, 5)
+
+
+class TestTrialSet:
+    def test_trials_keep_their_order_and_know_their_rows(self) -> None:
+        trials = trials_of([sample(name) for name in "cab"])
+        assert trials.ids == ["c", "a", "b"]
+        assert trials.index == {"c": 0, "a": 1, "b": 2}
+        assert [member.id for member in trials] == trials.ids
+        assert len(trials) == 3
+
+    def test_two_trials_of_one_id_are_refused(self) -> None:
+        with pytest.raises(ProtocolError, match="share an id"):
+            TrialSet(protocol(), MemoryTestSet(PAIR), [trial("x"), trial("x", "b")])
+
+    def test_no_trial_at_all_is_refused(self) -> None:
+        with pytest.raises(ProtocolError, match="composes no trial"):
+            TrialSet(protocol(), MemoryTestSet(PAIR), [])
+
+    def test_a_trial_on_an_unknown_sample_names_it(self) -> None:
+        trials = TrialSet(protocol(), MemoryTestSet(PAIR), [trial("x", "nobody")])
+        with pytest.raises(DataError, match="nobody"):
+            trials.truth(trials.trials[0])
+        with pytest.raises(DataError, match="nobody"):
+            trials.image(trials.trials[0].image)
+        with pytest.raises(DataError, match="nobody"):
+            trials.waveform(trials.trials[0].audio)
+
+
+class TestPictures:
+    def test_a_whole_picture_is_the_sample_s_own(self) -> None:
+        trials = trials_of(PAIR)
+        np.testing.assert_array_equal(trials.image(trials.trials[1].image), noise_picture("b"))
+
+    def test_two_halves_are_squeezed_by_pillow_s_bicubic(self) -> None:
+        trials = trials_of(PAIR, "concat")
+        recipe = trials.trials[0].image
+        picture = trials.image(recipe)
+        halves = [
+            Image.fromarray(noise_picture(name)).resize((8, 12), Image.Resampling.BICUBIC)
+            for name, _ in recipe.parts
+        ]
+        np.testing.assert_array_equal(picture, np.concatenate(halves, axis=1))
+
+    def test_the_canvas_is_as_large_as_the_largest_and_even(self) -> None:
+        shapes = {"a": (9, 4), "b": (5, 13)}
+        test_set = MemoryTestSet(
+            PAIR, picture=lambda name: np.full((*shapes[name], 3), ord(name), np.uint8)
+        )
+        trials = TrialSet(protocol(), test_set, [trial("x")])
+        picture = trials.image(ImageRecipe((("a", LEFT), ("b", RIGHT))))
+        assert picture.shape == (10, 14, 3)
+        assert (picture[:, :7] == ord("a")).all()
+        assert (picture[:, 7:] == ord("b")).all()
+
+    def test_a_single_part_that_is_no_whole_leaves_the_rest_black(self) -> None:
+        trials = trials_of(PAIR)
+        picture = trials.image(ImageRecipe((("a", RIGHT),)))
+        assert not picture[:, :8].any()
+        assert picture[:, 8:].any()
+
+    def test_a_sound_is_the_sample_s_own(self) -> None:
+        trials = trials_of(PAIR)
+        own = trials.test_set.waveform("b")
+        np.testing.assert_array_equal(trials.waveform(AudioRecipe("b")).samples, own.samples)
+
+
+class TestTruth:
+    @pytest.mark.parametrize(
+        ("annotation", "convention"),
+        [
+            (boxes((0.1, 0.2, 0.72, 0.9), (0.6, 0, 1, 0.33)), "union"),
+            (boxes((0.1, 0.2, 0.72, 0.9), (0.6, 0, 1, 0.33), annotators=3), "consensus"),
+            (boxes((0.1, 0.2, 0.72, 0.9), (0.6, 0, 1, 0.33), annotators=3), "annotator-mean"),
+            (mask(np.random.default_rng(0).random((50, 70)) < 0.3), "mask"),
+        ],
+        ids=["union", "consensus", "annotator-mean", "mask"],
+    )
+    def test_a_squeezed_half_is_drawn_into_112_columns(
+        self, annotation: Annotation, convention: TruthConvention
+    ) -> None:
+        samples = [sample(name, annotation, category=name) for name in "ab"]
+        trials = trials_of(samples, "concat", convention=convention, size=224)
+        drawn = render(annotation, convention, 224, 112)
+        assert drawn.any()
+        blank = np.zeros((224, 112), np.float32)
+        left, right = (trials.truth(member) for member in trials)
+        np.testing.assert_array_equal(left, np.concatenate([drawn, blank], axis=1))
+        np.testing.assert_array_equal(right, np.concatenate([blank, drawn], axis=1))
+
+    def test_the_convention_is_the_test_set_s_unless_the_protocol_names_one(self) -> None:
+        twice = sample("a", boxes((0, 0, 1, 1), (0, 0, 1, 1), annotators=4))
+        own = trials_of([twice], convention="consensus")
+        named = trials_of(
+            [twice], convention="consensus", truth=TruthTable(convention="annotator-mean")
+        )
+        assert (own.truth_convention, named.truth_convention) == ("consensus", "annotator-mean")
+        assert own.truth(own.trials[0]).max() == 1
+        assert named.truth(named.trials[0]).max() == 0.5
+
+    def test_several_truths_come_in_the_order_that_was_asked(self) -> None:
+        trials = trials_of([sample("a", boxes((0, 0, 1, 0.5))), sample("b", boxes((0, 0.5, 1, 1)))])
+        stacked = trials.truths([1, 0])
+        assert stacked.shape == (2, 8, 8)
+        np.testing.assert_array_equal(stacked[0], trials.truth(trials.trials[1]))
+        np.testing.assert_array_equal(stacked[1], trials.truth(trials.trials[0]))
+        assert (stacked[0] != stacked[1]).all()
+
+    def test_the_grid_is_the_protocol_s(self) -> None:
+        trials = trials_of([sample("a")], size=5)
+        np.testing.assert_array_equal(trials.truth(trials.trials[0]), [[1, 1, 0, 0, 0]] * 5)
+
+
+def test_twins_share_the_picture_and_differ_in_sound_and_truth() -> None:
+    trials = trials_of(PAIR, "concat")
+    for member in trials:
+        (name,) = member.twins
+        twin = trials.trials[trials.index[name]]
+        assert twin.twins == (member.id,)
+        assert twin.image == member.image
+        assert twin.audio != member.audio
+        assert not (trials.truth(member) * trials.truth(twin)).any()
+
+
+def test_a_trial_is_a_value() -> None:
+    assert trial("x") == trial("x")
+    assert replace(trial("x"), id="y") != trial("x")
