@@ -16,7 +16,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
     """Give a temporary path beside `target`; rename it to `target` on success.
 
     On any error the temporary file is removed and `target` is left as it was. The folder is
-    created. Safe when several threads or processes write the same target: the last rename wins whole.
+    created. Safe when several threads or processes write the same target: the last one wins whole.
 
     Examples
     --------
