@@ -21,7 +21,14 @@ from ssl_bench.predictions import open_predictions
 from ssl_bench.protocol import Protocol, load_dialect, load_protocol
 from ssl_bench.report.trial_sheet import write_trial_sheet
 from ssl_bench.results import Result, write_result
-from ssl_bench.scoring.run import Scored, ScoringOptions, score_file, under_dialect, with_timings
+from ssl_bench.scoring.run import (
+    Scored,
+    ScoringOptions,
+    measures_of,
+    score_file,
+    under_dialect,
+    with_timings,
+)
 from ssl_bench.testsets import definition
 from ssl_bench.trials import TrialSet
 
@@ -189,7 +196,11 @@ def write_scored(folder: Path, scored: Scored) -> list[Path]:
 
 
 def _prepare(request: Request) -> tuple[TrialSet, Localizer | AnnotationLocalizer, Path]:
-    # The model first: a wrong name should not wait for a test set.
+    # What can be wrong in a name comes first: it should not wait for a network or a test set.
+    protocol = request.protocol
+    if isinstance(protocol, str):
+        protocol = load_protocol(protocol)
+    measures_of(protocol)
     localizer = request.model
     if isinstance(localizer, str):
         localizer = load_localizer(
@@ -200,9 +211,6 @@ def _prepare(request: Request) -> tuple[TrialSet, Localizer | AnnotationLocalize
             seed=request.seed,
             options=request.settings,
         )
-    protocol = request.protocol
-    if isinstance(protocol, str):
-        protocol = load_protocol(protocol)
     folder = request.folder
     if folder is None:
         place = protocol.label.replace("@", "-").replace(":", "-")

@@ -75,3 +75,7 @@ def main(arguments: list[str] | None = None) -> None:
     except SslBenchError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(2)
+    except OSError as error:
+        place = error.filename or "a file"
+        click.echo(f"error: {place}: cannot be read or written ({error.strerror}).", err=True)
+        sys.exit(2)

@@ -1,0 +1,215 @@
+"""The command line: one sentence for bad input, exit code 2, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import jsonschema
+import pytest
+
+from ssl_bench.cli.main import main
+from ssl_bench.measures.values import DEFINITIONS
+from ssl_bench.models.registry import list_baselines
+from ssl_bench.protocol import protocol_names
+
+
+class Called(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Call = Callable[..., Called]
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Call:
+    def run(*arguments: str) -> Called:
+        code = 0
+        try:
+            main([str(argument) for argument in arguments])
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        captured = capsys.readouterr()
+        return Called(code, captured.out, captured.err)
+
+    return run
+
+
+class TestListing:
+    def test_help_names_every_command(self, call: Call) -> None:
+        done = call("--help")
+        assert done.code == 0
+        for command in ("evaluate", "predict", "score", "protocols", "models", "data", "train"):
+            assert command in done.out
+
+    def test_protocols(self, call: Call) -> None:
+        listed = json.loads(call("protocols", "--json").out)
+        assert [protocol["name"] for protocol in listed] == protocol_names()
+        assert all(name in call("protocols").out for name in protocol_names())
+
+    def test_one_protocol(self, call: Call) -> None:
+        facts = json.loads(call("protocols", "concat@vggss", "--json").out)
+        assert facts["test_set"]["name"] == "vggss"
+        assert facts["digest"] != json.loads(call("protocols", "concat", "--json").out)["digest"]
+        assert "digest" in call("protocols", "concat").out
+
+    def test_models(self, call: Call) -> None:
+        assert all(name in call("models").out for name in list_baselines())
+        card = json.loads(call("models", "ezvsl", "--json").out)
+        assert card["modality"] == "audio-visual"
+        assert "Mo" in call("models", "ezvsl").out
+
+    def test_measures(self, call: Call) -> None:
+        assert all(name in call("measures").out for name in DEFINITIONS)
+        facts = json.loads(call("measures", "cIoU(adaptive)@0.5", "--json").out)
+        assert "formula" in facts
+
+    def test_schema(self, call: Call) -> None:
+        schema = json.loads(call("schema").out)
+        jsonschema.Draft202012Validator.check_schema(schema)
+
+
+class TestEvaluate:
+    def test_json_follows_the_schema_and_files_are_there(self, call: Call, tmp_path: Path) -> None:
+        done = call(
+            *("evaluate", "--model", "center", "--protocol", "synth", "--out", tmp_path, "--json")
+        )
+        assert done.code == 0
+        document = json.loads(done.out)
+        jsonschema.validate(document, json.loads(call("schema").out))
+        assert document == json.loads((tmp_path / "result.json").read_text())
+        names = {path.name for path in tmp_path.iterdir()}
+        assert names == {"predictions.npz", "scores.parquet", "result.json", "trials.png"}
+
+    def test_a_table_for_people(self, call: Call, tmp_path: Path) -> None:
+        done = call(
+            *("evaluate", "--model", "center", "--protocol", "concat", "--out", tmp_path),
+            *("--sheet", "0"),
+        )
+        for text in ("side-accuracy", "the floor", "ceiling", "Coverage: 500 of 500", "center"):
+            assert text in done.out
+        assert done.err == ""
+
+    def test_predict_then_score_equals_evaluate(self, call: Call, tmp_path: Path) -> None:
+        whole = call(
+            *("evaluate", "--model", "random", "--seed", "4", "--protocol", "synth"),
+            *("--out", tmp_path / "a", "--sheet", "0", "--json"),
+        )
+        written = call(
+            *("predict", "--model", "random", "--seed", "4", "--protocol", "synth"),
+            *("--out", tmp_path / "b", "--json"),
+        )
+        (file,) = json.loads(written.out)["files"]
+        scored = call("score", file, "--protocol", "synth", "--out", tmp_path / "c", "--json")
+        first, second = json.loads(whole.out), json.loads(scored.out)
+        assert first["measures"] == second["measures"]
+        assert first["predictions_sha256"] == second["predictions_sha256"]
+        assert {path.name for path in (tmp_path / "c").iterdir()} == {
+            "scores.parquet",
+            "result.json",
+        }
+
+    def test_all_dialects(self, call: Call, tmp_path: Path) -> None:
+        call("predict", "--model", "random", "--protocol", "synth", "--out", tmp_path)
+        done = call(
+            *("score", tmp_path / "predictions.npz", "--protocol", "synth", "--dialect", "all")
+        )
+        assert all(name in done.out for name in ("canonical", "ezvsl", "lvs", "oya", "slavc"))
+
+    def test_settings_reach_the_model(self, call: Call, tmp_path: Path) -> None:
+        done = call(
+            *("evaluate", "--model", "random", "--option", "resolution=3", "--protocol", "synth"),
+            *("--out", tmp_path, "--sheet", "0", "--json"),
+        )
+        assert json.loads(done.out)["model"]["options"] == {"resolution": 3}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("evaluate", "--model", "ezvls", "--protocol", "concat"), ("ezvls", "ezvsl")),
+        (("evaluate", "--model", "center", "--protocol", "konkat"), ("konkat", "concat")),
+        (("evaluate", "--model", "center", "--protocol", "synth@mars"), ("mars", "vggss")),
+        (("evaluate", "--model", "center", "--protocol", "vggss"), ("--data", "SSL_BENCH_DATA")),
+        (
+            ("evaluate", "--model", "ezvsl", "--variant", "full", "--protocol", "synth"),
+            ("--weights",),
+        ),
+        (
+            ("evaluate", "--model", "center", "--protocol", "synth", "--option", "x"),
+            ("KEY=VALUE",),
+        ),
+        (
+            ("evaluate", "--model", "center", "--protocol", "synth", "--dialect", "zz"),
+            ("zz", "lvs"),
+        ),
+        (("score", "absent.npz", "--protocol", "synth"), ("absent.npz",)),
+        (("measures", "mAP@50"), ("mAP@50",)),
+        (("protocols", "none"), ("none",)),
+        (("models", "none"), ("none", "ezvsl")),
+        (("data", "layout", "mars"), ("mars",)),
+        (("evaluate", "--protocol", "synth"), ("--model",)),
+        (("nonsense",), ("nonsense",)),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_code_2(
+    call: Call,
+    arguments: tuple[str, ...],
+    words: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SSL_BENCH_DATA", raising=False)
+    done = call(*arguments)
+    assert done.code == 2
+    assert done.out == ""
+    assert "Traceback" not in done.err
+    assert all(word in done.err for word in words)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_data_folder_that_is_not_there(call: Call, tmp_path: Path) -> None:
+    done = call(
+        *("evaluate", "--model", "center", "--protocol", "vggss", "--data", tmp_path / "gone")
+    )
+    assert done.code == 2
+    assert "data layout vggss" in done.err
+
+
+def test_a_protocol_file_with_an_unknown_field(call: Call, tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('name = "mine"\nspeed = 3\n')
+    done = call("evaluate", "--model", "center", "--protocol", path)
+    assert done.code == 2
+    assert "speed" in done.err
+    assert "mine.toml" in done.err
+
+
+def test_a_protocol_file_with_an_unknown_measure(call: Call, tmp_path: Path) -> None:
+    text = "\n".join(
+        [
+            'name = "mine"\ntitle = "Mine"\nversion = 1\nsource = "here"',
+            'measures = ["cIoU@0.5", "beauty"]',
+            '[test_set]\nname = "synth"\noptions = { count = 8 }',
+            '[composition]\nkind = "single"',
+        ]
+    )
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    done = call("evaluate", "--model", "center", "--protocol", path, "--out", tmp_path / "run")
+    assert done.code == 2
+    assert "beauty" in done.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_predictions_of_text_are_refused(call: Call, tmp_path: Path) -> None:
+    path = tmp_path / "text.npz"
+    path.write_text("not a zip")
+    done = call("score", path, "--protocol", "synth", "--json")
+    assert (done.code, done.out) == (2, "")
+    assert "text.npz" in done.err
