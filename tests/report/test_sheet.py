@@ -97,15 +97,16 @@ def test_truth_and_prediction_are_outlined_where_they_are(tmp_path: Path, row: S
 @pytest.mark.filterwarnings("error")
 def test_empty_and_full_regions_are_drawn(tmp_path: Path, row: SheetRow) -> None:
     nothing, everything = np.zeros((SIDE, SIDE), bool), np.ones((SIDE, SIDE), bool)
-    orange = (255, 127, 14)
-    counts = [
-        count_of(
-            drawn(tmp_path, replace(row, truth=region.astype(np.float32), predicted=region)), orange
+    orange, white = (255, 127, 14), (255, 255, 255)
+    empty, predicted, true = (
+        drawn(
+            tmp_path,
+            replace(row, image=None, truth=truth.astype(np.float32), predicted=prediction),
         )
-        for region in (nothing, everything)
-    ]
-    # the legend has a few pixels of that colour in any case
-    assert counts[1] > counts[0] + 200
+        for truth, prediction in ((nothing, nothing), (nothing, everything), (everything, nothing))
+    )
+    assert count_of(predicted, orange) > count_of(empty, orange) + 200
+    assert count_of(true, white) > count_of(empty, white) + 200
 
 
 def test_hit_miss_and_neither_look_different(tmp_path: Path, row: SheetRow) -> None:
