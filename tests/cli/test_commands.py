@@ -207,6 +207,14 @@ def test_a_protocol_file_with_an_unknown_measure(call: Call, tmp_path: Path) -> 
     assert not (tmp_path / "run").exists()
 
 
+def test_a_run_folder_that_is_a_file(call: Call, tmp_path: Path) -> None:
+    path = tmp_path / "taken"
+    path.write_text("")
+    done = call("predict", "--model", "center", "--protocol", "synth", "--out", path / "run")
+    assert done.code == 2
+    assert "taken" in done.err
+
+
 def test_predictions_of_text_are_refused(call: Call, tmp_path: Path) -> None:
     path = tmp_path / "text.npz"
     path.write_text("not a zip")
