@@ -1,0 +1,187 @@
+"""Imports inside the package run one way.
+
+``LAYERS`` lists the package from top to bottom. A module may import from its own layer and from
+the layers below it, never from one above: a command may use an evaluation, a truth map must not
+know of a model. Three places are listed apart from the package that they belong to:
+
+- ``ssl_bench`` itself only names what is public, so nothing inside imports from it.
+- ``testsets.base`` says what a test set is. Truth maps are drawn from its samples, and the test
+  sets read from files draw truth maps, so it lies below both.
+- ``statistics`` lies under ``results``, whose intervals are its values.
+
+An import counts wherever it stands: at the top of a file, inside a function, under
+``TYPE_CHECKING``, or as text for ``importlib`` (``"ssl_bench.models.registry:load_card"``).
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Collection, Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "ssl_bench"
+
+LAYERS: tuple[tuple[str, ...], ...] = (
+    ("ssl_bench",),
+    ("cli",),
+    ("evaluation",),
+    ("report",),
+    ("engine",),
+    ("scoring",),
+    ("training",),
+    ("models",),
+    ("measures",),
+    ("compositions",),
+    ("trials",),
+    ("coco",),
+    ("testsets",),
+    ("truth",),
+    ("testsets.base",),
+    ("results", "predictions", "media", "protocol"),
+    ("statistics", "annotations", "environment"),
+    ("files", "content"),
+    ("errors",),
+)
+
+MOST_LINES = 400
+
+MODULE_AS_TEXT = re.compile(r"(ssl_bench(?:\.\w+)+)(?::\w+)?")
+
+
+class Import(NamedTuple):
+    """One import of a module of this package, and where it stands."""
+
+    importer: str
+    imported: str
+    path: Path
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.path.relative_to(PACKAGE.parent)}:{self.line} imports {self.imported}"
+
+
+def module_name(path: Path, package: Path) -> str:
+    parts = path.relative_to(package.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def sources(package: Path) -> dict[str, Path]:
+    """Every source file of a package, by the name of its module."""
+    return {module_name(path, package): path for path in sorted(package.rglob("*.py"))}
+
+
+def imported_modules(
+    node: ast.AST, importer: str, is_package: bool, known: Collection[str]
+) -> Iterator[str]:
+    """Modules among `known` that one node of a syntax tree imports."""
+    named: list[str] = []
+    if isinstance(node, ast.Import):
+        named = [alias.name for alias in node.names]
+    elif isinstance(node, ast.ImportFrom):
+        origin = node.module or ""
+        if node.level:
+            above = importer.split(".")[: 1 - node.level or None]
+            parts = above if is_package else above[:-1]
+            origin = ".".join([*parts, origin]) if origin else ".".join(parts)
+        # `from a import b`: b is a module, or a name that the module a holds.
+        inner = [f"{origin}.{alias.name}" for alias in node.names]
+        named = [name if name in known else origin for name in inner]
+    elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+        match = MODULE_AS_TEXT.fullmatch(node.value)
+        named = [match[1]] if match else []
+    return (name for name in named if name in known)
+
+
+def imports(package: Path) -> list[Import]:
+    """Every import between modules of a package."""
+    files = sources(package)
+    return [
+        Import(importer, imported, path, getattr(node, "lineno", 0))
+        for importer, path in files.items()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for imported in imported_modules(node, importer, path.name == "__init__.py", files)
+        if imported != importer
+    ]
+
+
+def layer(module: str) -> int:
+    """Number of a module's layer, 0 for the top: the longest entry that covers it decides."""
+    inner = module.removeprefix("ssl_bench").removeprefix(".") or "ssl_bench"
+    covering = [
+        (len(entry), number)
+        for number, entries in enumerate(LAYERS)
+        for entry in entries
+        if inner == entry or inner.startswith(f"{entry}.")
+    ]
+    assert covering, f"{module} is in no layer: name it in LAYERS"
+    return max(covering)[1]
+
+
+def climbing(found: list[Import]) -> list[str]:
+    return [str(each) for each in found if layer(each.imported) < layer(each.importer)]
+
+
+def test_every_import_runs_downwards() -> None:
+    assert climbing(imports(PACKAGE)) == []
+
+
+def test_modules_do_not_import_each_other_in_a_circle() -> None:
+    graph: dict[str, set[str]] = {}
+    for each in imports(PACKAGE):
+        graph.setdefault(each.importer, set()).add(each.imported)
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"circle: {' -> '.join(reversed(error.args[1]))}")
+
+
+def test_every_listed_layer_exists() -> None:
+    modules = sources(PACKAGE)
+    listed = {entry for entries in LAYERS for entry in entries} - {"ssl_bench"}
+    assert {entry for entry in listed if f"ssl_bench.{entry}" not in modules} == set()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import ssl_bench.models.contract",
+        "from ssl_bench.models import contract",
+        "from ssl_bench.models.contract import Localizer",
+        "from .models.contract import Localizer",
+        "from . import models",
+        "def late() -> None:\n    from ssl_bench.models.contract import Localizer",
+        "if TYPE_CHECKING:\n    from ssl_bench.models.contract import Localizer",
+        "importlib.import_module('ssl_bench.models.contract')",
+        "HOME = 'ssl_bench.models.contract:Localizer'",
+    ],
+)
+def test_an_import_that_climbs_is_named_with_its_file(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "ssl_bench"
+    for name, text in (
+        ("__init__.py", ""),
+        ("models/__init__.py", ""),
+        ("models/contract.py", "Localizer = object"),
+        ("truth.py", f"\n{line}\n"),
+    ):
+        path = package / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    monkeypatch.setitem(globals(), "PACKAGE", package)
+    found = climbing(imports(package))
+    assert len(found) == 1
+    assert re.fullmatch(r"ssl_bench/truth\.py:\d+ imports ssl_bench\.models(\.contract)?", found[0])
+
+
+def test_no_source_file_is_long() -> None:
+    lengths = {
+        name: len(path.read_text(encoding="utf-8").splitlines())
+        for name, path in sources(PACKAGE).items()
+    }
+    assert {name: lines for name, lines in lengths.items() if lines > MOST_LINES} == {}

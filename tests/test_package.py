@@ -1,0 +1,174 @@
+"""What people install: the wheel, what it holds, and what its commands load."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tomllib
+import zipfile
+from collections.abc import Mapping
+from functools import partial
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parent.parent
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+RUN_AND_LIST_MODULES = """
+import atexit, sys
+atexit.register(lambda: print("loaded:", *sys.modules, file=sys.stderr))
+from ssl_bench.cli import main
+main(sys.argv[1:])
+"""
+
+
+def run(
+    *command: str | Path, folder: Path, search: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command in a folder, with the package found in `search` where it is given."""
+    settings = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    if search is not None:
+        settings["PYTHONPATH"] = str(search)
+    done = subprocess.run(
+        [str(part) for part in command], cwd=folder, env=settings, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def loaded_modules(*arguments: str | Path, folder: Path) -> set[str]:
+    """Names of the modules that a process has loaded after one command of ssl-bench."""
+    done = run(sys.executable, "-c", RUN_AND_LIST_MODULES, *arguments, folder=folder)
+    listed = [line for line in done.stderr.splitlines() if line.startswith("loaded:")]
+    return set(listed[-1].split()[1:])
+
+
+def pins(name: str) -> Mapping[str, str]:
+    """Version that a file of requirements pins, by package."""
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+    pairs = [line.split("==") for line in lines if line and not line.startswith("#")]
+    return {canonicalize_name(package): version for package, version in pairs}
+
+
+def requirements(*extras: str) -> list[Requirement]:
+    """Requirements of the package and of some of its extras."""
+    optional = PROJECT["optional-dependencies"]
+    texts = [*PROJECT["dependencies"], *(text for extra in extras for text in optional[extra])]
+    found = [Requirement(text) for text in texts]
+    return [each for each in found if each.name != PROJECT["name"]]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built from this checkout."""
+    folder = tmp_path_factory.mktemp("wheel")
+    build = ("-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT)
+    run(sys.executable, *build, folder=folder)
+    return next(folder.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def wheel_names(wheel: Path) -> set[str]:
+    with zipfile.ZipFile(wheel) as archive:
+        return set(archive.namelist())
+
+
+@pytest.mark.parametrize("folder", ["protocols", "baselines", "leaderboard"])
+def test_the_wheel_holds_a_content_folder_whole(folder: str, wheel_names: set[str]) -> None:
+    files = [path for path in (ROOT / folder).rglob("*") if path.is_file()]
+    assert files
+    assert {f"ssl_bench/content/{path.relative_to(ROOT).as_posix()}" for path in files} == {
+        name for name in wheel_names if name.startswith(f"ssl_bench/content/{folder}/")
+    }
+
+
+def test_the_wheel_holds_the_weights_that_its_recipes_name(wheel_names: set[str]) -> None:
+    named = {
+        f"ssl_bench/content/baselines/{recipe.parent.name}/{variant['weights']['file']}"
+        for recipe in (ROOT / "baselines").glob("*/recipe.toml")
+        for variant in tomllib.loads(recipe.read_text(encoding="utf-8"))["variants"].values()
+        if "weights" in variant
+    }
+    assert named
+    assert named - wheel_names == set()
+
+
+def test_the_wheel_holds_every_module_and_the_mark_of_types(wheel_names: set[str]) -> None:
+    modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "ssl_bench").rglob("*.py")}
+    assert modules - wheel_names == set()
+    assert "ssl_bench/py.typed" in wheel_names
+
+
+def test_the_wheel_holds_nothing_but_the_package_and_its_licence(wheel_names: set[str]) -> None:
+    described = f"ssl_bench-{PROJECT['version']}.dist-info"
+    assert {name.partition("/")[0] for name in wheel_names} == {"ssl_bench", described}
+    assert f"{described}/licenses/LICENSE" in wheel_names
+
+
+@pytest.mark.slow
+def test_an_installed_wheel_works_in_an_empty_folder(wheel: Path, tmp_path: Path) -> None:
+    site, empty = tmp_path / "site", tmp_path / "empty"
+    empty.mkdir()
+    install = ("-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", site)
+    run(sys.executable, *install, wheel, folder=empty)
+    start = partial(run, folder=empty, search=site)
+    where = "import ssl_bench; print(ssl_bench.__file__)"
+    assert Path(start(sys.executable, "-c", where).stdout.strip()).is_relative_to(site)
+
+    command = site / "bin" / "ssl-bench"
+    listed = json.loads(start(command, "protocols", "--json").stdout)
+    shipped = {path.stem for path in (ROOT / "protocols").glob("*.toml")}
+    assert {protocol["name"] for protocol in listed} == shipped
+    start(command, "evaluate", "--model", "center", "--protocol", "synth", "--sheet", "0")
+    assert {path.name for path in empty.rglob("*") if path.is_file()} == {
+        "predictions.npz",
+        "result.json",
+        "scores.parquet",
+    }
+
+
+def test_help_loads_no_numerical_library(tmp_path: Path) -> None:
+    numerical = {"torch", "numpy", "pandas", "matplotlib", "scipy", "numba", "cv2"}
+    loaded = loaded_modules("--help", folder=tmp_path)
+    assert "click" in loaded
+    assert loaded & numerical == set()
+
+
+@pytest.mark.parametrize("dialect", [(), ("--dialect", "all")], ids=["canonical", "all dialects"])
+def test_scoring_never_loads_torch(dialect: tuple[str, ...], tmp_path: Path) -> None:
+    protocol = ("--protocol", "synth")
+    predict = ("predict", "--model", "center", *protocol, "--out", tmp_path)
+    loaded_modules(*predict, folder=tmp_path)
+    score = ("score", tmp_path / "predictions.npz", *protocol, *dialect)
+    loaded = loaded_modules(*score, folder=tmp_path)
+    assert "ssl_bench.scoring.run" in loaded
+    assert "torch" not in loaded
+
+
+def test_the_command_is_an_entry_point() -> None:
+    (point,) = entry_points(group="console_scripts", name="ssl-bench")
+    assert point.value == PROJECT["scripts"]["ssl-bench"]
+    assert callable(point.load())
+
+
+def test_every_requirement_is_pinned_within_its_range() -> None:
+    pinned = pins("constraints.txt")
+    for requirement in requirements("test", "dev"):
+        name = canonicalize_name(requirement.name)
+        assert name in pinned, f"{name} has no pin in constraints.txt"
+        assert requirement.specifier.contains(pinned[name]), f"{name} {pinned[name]}"
+
+
+def test_the_minimum_versions_are_the_lower_ends_of_the_ranges() -> None:
+    lower_ends = {
+        canonicalize_name(requirement.name): str(requirement.specifier).removeprefix(">=")
+        for requirement in requirements("test")
+    }
+    assert pins("minimum.txt") == lower_ends
