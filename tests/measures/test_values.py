@@ -1,0 +1,194 @@
+"""Measures as values: what is written is what is meant, and can be read back."""
+
+from __future__ import annotations
+
+import math
+from typing import get_args
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ssl_bench.errors import MeasureError
+from ssl_bench.measures.values import (
+    DEFINITIONS,
+    Definition,
+    Measure,
+    parse_measure,
+    rule_column,
+)
+from ssl_bench.protocol import Rule
+
+RULES: tuple[Rule, ...] = get_args(Rule)
+
+
+@st.composite
+def any_measure(draw: st.DrawFn) -> Measure:
+    definition = draw(st.sampled_from(list(DEFINITIONS.values())))
+    return Measure(
+        definition.name,
+        draw(st.sampled_from([None, *RULES])) if definition.takes_variant else None,
+        draw(st.floats(0, 1)) if definition.takes_threshold else None,
+    )
+
+
+class TestTextForm:
+    @given(any_measure())
+    def test_it_is_read_back_as_the_same_measure(self, measure: Measure) -> None:
+        assert parse_measure(str(measure)) == measure
+        assert str(parse_measure(str(measure))) == str(measure)
+
+    @given(any_measure(), any_measure())
+    def test_equal_texts_mean_equal_measures(self, one: Measure, other: Measure) -> None:
+        assert (str(one) == str(other)) == (one == other)
+        assert len({one, other}) == len({str(one), str(other)})
+
+    @pytest.mark.parametrize(
+        ("written", "canonical"),
+        [
+            ("cIoU@0.5", "cIoU@0.5"),
+            ("cIoU@0.50", "cIoU@0.5"),
+            ("cIoU@.5", "cIoU@0.5"),
+            ("cIoU@1.0", "cIoU@1"),
+            ("cIoU@0", "cIoU@0"),
+            ("cIoU@0.00001", "cIoU@0.00001"),
+            ("cIoU@0.12345678", "cIoU@0.12345678"),
+            ("cIoU(adaptive)@0.3", "cIoU(adaptive)@0.3"),
+            ("AUC(adaptive)", "AUC(adaptive)"),
+            ("side-accuracy", "side-accuracy"),
+        ],
+    )
+    def test_a_measure_has_one_spelling(self, written: str, canonical: str) -> None:
+        assert str(parse_measure(written)) == canonical
+
+    @pytest.mark.parametrize(
+        ("text", "problem"),
+        [
+            ("", "no measure"),
+            ("IoU@0.5", "no measure"),
+            ("ciou@0.5", "no measure"),
+            (" cIoU@0.5", "no measure"),
+            ("cIoU@0.5 ", "no measure"),
+            ("cIoU@-0.1", "no measure"),
+            ("cIoU@1e-1", "no measure"),
+            ("cIoU@nan", "no measure"),
+            ("cIoU@\N{ARABIC-INDIC DIGIT ZERO}", "no measure"),
+            ("cIoU@0.5(adaptive)", "no measure"),
+            ("cIoU()@0.5", "no measure"),
+            ("cIoU(best)@0.5", "variant that cIoU does not have"),
+            ("pointing(adaptive)", "variant that pointing does not have"),
+            ("side-accuracy(half)", "variant that side-accuracy does not have"),
+            ("cIoU", "write cIoU@0.5"),
+            ("cIoU(adaptive)", "write cIoU@0.5"),
+            ("AUC@0.5", "write AUC"),
+            ("mean-cIoU@0.5", "write mean-cIoU"),
+            ("cIoU@1.01", "outside of 0 to 1"),
+            ("cIoU@50", "outside of 0 to 1"),
+        ],
+    )
+    def test_any_other_text_is_refused_with_what_to_write(self, text: str, problem: str) -> None:
+        with pytest.raises(MeasureError) as caught:
+            parse_measure(text)
+        assert problem.casefold() in str(caught.value).casefold()
+
+    def test_an_unknown_name_is_answered_with_the_known_ones(self) -> None:
+        with pytest.raises(MeasureError) as caught:
+            parse_measure("recall@1")
+        assert all(name in str(caught.value.remedy) for name in DEFINITIONS)
+
+
+class TestColumns:
+    @pytest.mark.parametrize(
+        ("text", "column"),
+        [
+            ("cIoU@0.5", "cIoU"),
+            ("cIoU@0.3", "cIoU"),
+            ("AUC", "cIoU"),
+            ("mean-cIoU", "cIoU"),
+            ("cIoU(adaptive)@0.5", "cIoU(adaptive)"),
+            ("AUC(half)", "cIoU(half)"),
+            ("tau-AUC", "tau_AUC"),
+            ("pointing", "peak_hit"),
+            ("side-accuracy", "side"),
+        ],
+    )
+    def test_a_measure_reads_one_column(self, text: str, column: str) -> None:
+        assert parse_measure(text).column == column
+
+    def test_a_rule_has_a_column_of_its_own(self) -> None:
+        names = {rule_column("cIoU", rule) for rule in (None, *RULES)}
+        assert len(names) == 1 + len(RULES)
+
+    @given(any_measure())
+    def test_a_column_that_is_not_there_is_named(self, measure: Measure) -> None:
+        with pytest.raises(MeasureError) as caught:
+            measure.per_trial({"another": np.zeros(3)})
+        assert measure.column in str(caught.value)
+        assert str(measure) in str(caught.value)
+
+
+class TestPerTrial:
+    VALUES = np.array([0.0, 0.15, 0.3, 0.5, 0.51, 1.0])
+
+    def test_success_includes_the_threshold(self) -> None:
+        found = parse_measure("cIoU@0.5").per_trial({"cIoU": self.VALUES})
+        assert found.tolist() == [0, 0, 0, 1, 1, 1]
+        assert parse_measure("cIoU@0").per_trial({"cIoU": self.VALUES}).all()
+        assert parse_measure("cIoU@1").per_trial({"cIoU": self.VALUES}).tolist() == [0] * 5 + [1]
+
+    def test_an_undefined_ciou_is_no_success(self) -> None:
+        undefined = {"cIoU": np.array([math.nan])}
+        assert parse_measure("cIoU@0").per_trial(undefined).tolist() == [0]
+        assert parse_measure("AUC").per_trial(undefined).tolist() == [0]
+        assert math.isnan(parse_measure("mean-cIoU").per_trial(undefined)[0])
+
+    def test_the_area_counts_the_thresholds_that_are_reached(self) -> None:
+        # 20 steps of 0.05 by the trapezoid rule: reaching k steps is worth (k + 1/2) / 20
+        found = parse_measure("AUC").per_trial({"cIoU": np.array([0.0, 0.07, 0.5, 0.999, 1.0])})
+        np.testing.assert_allclose(found, [0.025, 0.075, 0.525, 0.975, 1.0], atol=1e-12)
+
+    def test_the_area_under_nothing_but_failures_is_a_fortieth(self) -> None:
+        assert parse_measure("AUC").per_trial({"cIoU": np.zeros(7)}).mean() == pytest.approx(0.025)
+
+    @pytest.mark.parametrize(
+        ("ciou", "area"),
+        [
+            (3 / 20, 2.5 / 20),
+            (0.15000000000000002, 3.5 / 20),
+            (5 / 20, 5.5 / 20),
+            (6 / 20, 5.5 / 20),
+            (7 / 20, 6.5 / 20),
+            (8 / 20, 8.5 / 20),
+        ],
+    )
+    def test_thresholds_are_double_products_so_3_in_20_does_not_reach_the_third(
+        self, ciou: float, area: float
+    ) -> None:
+        found = parse_measure("AUC").per_trial({"cIoU": np.array([ciou])})
+        assert found[0] == pytest.approx(area, abs=1e-12)
+
+    @pytest.mark.parametrize("text", ["mean-cIoU", "tau-AUC", "pointing", "side-accuracy"])
+    def test_the_other_measures_are_means_of_their_column(self, text: str) -> None:
+        measure = parse_measure(text)
+        np.testing.assert_array_equal(measure.per_trial({measure.column: self.VALUES}), self.VALUES)
+
+
+@pytest.mark.parametrize("definition", DEFINITIONS.values(), ids=lambda entry: entry.name)
+class TestDefinitions:
+    def test_a_missing_trial_is_worth_what_the_worst_map_is(self, definition: Definition) -> None:
+        assert definition.value(np.zeros(1), 0.5)[0] == pytest.approx(definition.missing)
+
+    def test_its_facts_are_complete(self, definition: Definition) -> None:
+        facts = definition.facts()
+        assert facts["missing trial"] == definition.missing
+        assert all(value != "" for value in facts.values())
+        assert facts["better"] in ("higher", "lower")
+
+    def test_its_form_says_how_it_is_spelled(self, definition: Definition) -> None:
+        form = str(definition.facts()["form"])
+        plain = form.replace("[(RULE)]", "").replace("THRESHOLD", "0.5")
+        assert parse_measure(plain).name == definition.name
+        if "RULE" in form:
+            varied = form.replace("[(RULE)]", "(adaptive)").replace("THRESHOLD", "0.5")
+            assert parse_measure(varied).variant == "adaptive"
