@@ -5,6 +5,7 @@ All functions are seeded and give identical results for any order of the rows.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -21,6 +22,8 @@ CONFIDENCE = 0.95
 _FEW = 10
 
 
+# Statistics that are no means are computed anew for every resample, so fewer are drawn.
+_FEWER_RESAMPLES = 400
 # Resamples that are weighted at once: keeps the weights in double precision small.
 _BLOCK = 256
 
@@ -90,6 +93,7 @@ class ClusterBootstrap:
     def __init__(self, groups: ArrayLike, seed: int = 0, resamples: int = RESAMPLES) -> None:
         names, self._member = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
         self.n_groups = len(names)
+        self.n_rows = len(self._member)
         self._draw = (seed, self.n_groups, resamples)
 
     def means(self, values: ArrayLike) -> NDArray[np.float64]:
@@ -151,6 +155,29 @@ class ClusterBootstrap:
         if not np.isfinite(change).all() or change.size == 0:
             return Interval(float("nan"), float("nan"), "none")
         return self._percentiles(self.means(change), confidence)
+
+    def overall(
+        self,
+        statistic: Callable[[NDArray[np.intp]], float],
+        rows: NDArray[np.intp],
+        confidence: float = CONFIDENCE,
+    ) -> Interval:
+        """Interval of any statistic of a set of rows.
+
+        Parameters
+        ----------
+        statistic
+            Its value from row numbers, some of which come several times.
+        rows
+            ``(n,)`` all row numbers, in an order that does not depend on the table's.
+        """
+        if self.n_groups < 2:
+            return Interval(float("nan"), float("nan"), "none")
+        weights = _group_weights(*self._draw)[:_FEWER_RESAMPLES, self._member[rows]]
+        found = np.array([statistic(np.repeat(rows, weight)) for weight in weights])
+        if not np.isfinite(found).all():
+            return Interval(float("nan"), float("nan"), "none")
+        return self._percentiles(found, confidence)
 
     def _choose(
         self, values: NDArray[np.float64], means: NDArray[np.float64] | None, confidence: float

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench.errors import ProtocolError
+from ssl_bench.media.synthesis import mixed, noise_like, silence_like
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.protocol import Protocol
 from ssl_bench.testsets.base import TestSet, TruthConvention
@@ -70,14 +71,47 @@ class ImageRecipe:
 
 @dataclass(frozen=True)
 class AudioRecipe:
-    """A sound: that of one sample."""
+    """A sound: those of samples, mixed; or silence or noise as long as a sample's sound.
 
-    sample: str
+    Attributes
+    ----------
+    samples
+        Whose sounds; for silence and noise, the one whose length and rate are copied.
+    kind
+        What is made of them.
+    seed
+        Of the noise.
+    """
+
+    samples: tuple[str, ...]
+    kind: Literal["sounds", "silence", "noise"] = "sounds"
+    seed: int = 0
+
+    @classmethod
+    def of(cls, sample: str) -> AudioRecipe:
+        """The sound of one sample.
+
+        Examples
+        --------
+        >>> AudioRecipe.of("a").key
+        'a'
+        """
+        return cls((sample,))
 
     @property
     def key(self) -> str:
         """Identity as text."""
-        return self.sample
+        if self.kind == "sounds":
+            return " + ".join(self.samples)
+        number = f" {self.seed}" if self.kind == "noise" else ""
+        return f"{self.kind}{number} like {self.samples[0]}"
+
+
+class Target(NamedTuple):
+    """What sounds in the picture: a sample's annotation, and the place where its image stands."""
+
+    sample: str
+    placement: Placement
 
 
 @dataclass(frozen=True)
@@ -90,14 +124,14 @@ class Trial:
         Unique within the protocol.
     image, audio
         What is shown and what is played.
-    target
-        Sample whose annotation is the truth, and where it stands in the picture.
-    target_placement
-        That place.
+    targets
+        What sounds in the picture; none where nothing in it does.
     group
         Trials of one group are not independent (the source video).
     category
-        What sounds.
+        What is heard.
+    role
+        What the trial is for, where a protocol mixes several kinds (``silence``, ``off-screen``).
     twins
         Ids of the trials with the same picture and another sound.
     attributes
@@ -107,12 +141,17 @@ class Trial:
     id: str
     image: ImageRecipe
     audio: AudioRecipe
-    target: str
-    target_placement: Placement
+    targets: tuple[Target, ...]
     group: str
     category: str
+    role: str = "sounding"
     twins: tuple[str, ...] = ()
     attributes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def sounding(self) -> bool:
+        """Whether anything in the picture makes the sound."""
+        return bool(self.targets)
 
 
 class TrialSet:
@@ -168,11 +207,16 @@ class TrialSet:
         """Truth map ``(size, size)`` float32 in [0, 1] of one trial on the protocol's grid."""
         size = self.protocol.map.size
         grid = np.zeros((size, size), np.float32)
-        rows, columns = trial.target_placement.on_grid(size, size)
-        annotation = self.test_set[trial.target].annotation
-        grid[rows, columns] = render(
-            annotation, self.truth_convention, rows.stop - rows.start, columns.stop - columns.start
-        )
+        for target in trial.targets:
+            rows, columns = target.placement.on_grid(size, size)
+            annotation = self.test_set[target.sample].annotation
+            drawn = render(
+                annotation,
+                self.truth_convention,
+                rows.stop - rows.start,
+                columns.stop - columns.start,
+            )
+            grid[rows, columns] = np.maximum(grid[rows, columns], drawn)
         return grid
 
     def truths(self, rows: Iterable[int]) -> NDArray[np.float32]:
@@ -207,4 +251,9 @@ class TrialSet:
 
     def waveform(self, recipe: AudioRecipe) -> Waveform:
         """Sound of a recipe; raises DataError if it is missing or unreadable."""
-        return self.test_set.waveform(recipe.sample)
+        waveforms = [self.test_set.waveform(sample) for sample in recipe.samples]
+        if recipe.kind == "silence":
+            return silence_like(waveforms[0])
+        if recipe.kind == "noise":
+            return noise_like(waveforms[0], recipe.seed)
+        return waveforms[0] if len(waveforms) == 1 else mixed(waveforms, where=recipe.key)

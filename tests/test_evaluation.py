@@ -56,9 +56,7 @@ def test_what_is_written_can_be_read_and_scored_again(protocol: Protocol, tmp_pa
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "scores.parquet"), done.scores)
 
 
-@pytest.mark.parametrize(
-    "settings", [{"batch_size": 3}, {"jobs": 2}, {"batch_size": 1, "jobs": 2}]
-)
+@pytest.mark.parametrize("settings", [{"batch_size": 3}, {"jobs": 2}, {"batch_size": 1, "jobs": 2}])
 def test_engine_settings_change_no_number(
     protocol: Protocol, tmp_path: Path, settings: dict[str, int]
 ) -> None:
@@ -71,7 +69,9 @@ def test_half_precision_moves_scores_by_less_than_half_a_point(
     protocol: Protocol, tmp_path: Path
 ) -> None:
     single = ssl_bench.evaluate("random", protocol, folder=tmp_path / "a", pictured=0)
-    half = ssl_bench.evaluate("random", protocol, folder=tmp_path / "b", pictured=0, dtype="float16")
+    half = ssl_bench.evaluate(
+        "random", protocol, folder=tmp_path / "b", pictured=0, dtype="float16"
+    )
     change = (single.scores["cIoU"] - half.scores["cIoU"]).abs()
     assert change.max() < 2e-3
 

@@ -22,6 +22,7 @@ from ssl_bench.trials import (
     AudioRecipe,
     ImageRecipe,
     Placement,
+    Target,
     Trial,
     TrialSet,
 )
@@ -34,9 +35,8 @@ def trial(identifier: str, target: str = "a", placement: Placement = WHOLE) -> T
     return Trial(
         id=identifier,
         image=ImageRecipe(((target, placement),)),
-        audio=AudioRecipe(target),
-        target=target,
-        target_placement=placement,
+        audio=AudioRecipe.of(target),
+        targets=(Target(target, placement),),
         group="g",
         category="dog",
     )
@@ -46,7 +46,7 @@ class TestRecipes:
     def test_equal_recipes_are_one_picture_and_one_sound(self) -> None:
         parts = (("a", LEFT), ("b", RIGHT))
         assert len({ImageRecipe(parts), ImageRecipe(tuple(parts))}) == 1
-        assert len({AudioRecipe("a"), AudioRecipe("a"), AudioRecipe("b")}) == 2
+        assert len({AudioRecipe.of("a"), AudioRecipe.of("a"), AudioRecipe.of("b")}) == 2
 
     def test_the_same_samples_on_other_sides_are_another_picture(self) -> None:
         one = ImageRecipe((("a", LEFT), ("b", RIGHT)))
@@ -55,7 +55,7 @@ class TestRecipes:
         assert one.key != other.key
 
     def test_a_whole_picture_is_known_by_its_sample(self) -> None:
-        assert ImageRecipe((("a", WHOLE),)).key == AudioRecipe("a").key == "a"
+        assert ImageRecipe((("a", WHOLE),)).key == AudioRecipe.of("a").key == "a"
 
 
 class TestPlacement:
@@ -132,7 +132,7 @@ class TestPictures:
     def test_a_sound_is_the_sample_s_own(self) -> None:
         trials = trials_of(PAIR)
         own = trials.test_set.waveform("b")
-        np.testing.assert_array_equal(trials.waveform(AudioRecipe("b")).samples, own.samples)
+        np.testing.assert_array_equal(trials.waveform(AudioRecipe.of("b")).samples, own.samples)
 
 
 class TestTruth:

@@ -14,7 +14,7 @@ import numpy as np
 
 from ssl_bench.errors import ProtocolError
 from ssl_bench.testsets.base import Sample
-from ssl_bench.trials import LEFT, RIGHT, AudioRecipe, ImageRecipe, Trial
+from ssl_bench.trials import LEFT, RIGHT, AudioRecipe, ImageRecipe, Target, Trial
 
 
 def pairs(samples: Sequence[Sample], seed: int) -> list[tuple[Sample, Sample]]:
@@ -111,9 +111,8 @@ def compose(
                 Trial(
                     id=f"{stem}#{side}",
                     image=image,
-                    audio=AudioRecipe(sample.id),
-                    target=sample.id,
-                    target_placement=placement,
+                    audio=AudioRecipe.of(sample.id),
+                    targets=(Target(sample.id, placement),),
                     group=components[left.group],
                     category=sample.category,
                     twins=(f"{stem}#{twin}",),

@@ -7,7 +7,7 @@ from typing import Any
 
 from ssl_bench.errors import ProtocolError
 from ssl_bench.testsets.base import Sample
-from ssl_bench.trials import WHOLE, AudioRecipe, ImageRecipe, Trial
+from ssl_bench.trials import WHOLE, AudioRecipe, ImageRecipe, Target, Trial
 
 
 def compose(
@@ -36,9 +36,8 @@ def compose(
         Trial(
             id=sample.id,
             image=ImageRecipe(((sample.id, WHOLE),)),
-            audio=AudioRecipe(sample.id),
-            target=sample.id,
-            target_placement=WHOLE,
+            audio=AudioRecipe.of(sample.id),
+            targets=(Target(sample.id, WHOLE),),
             group=sample.group,
             category=sample.category,
             attributes=dict(sample.attributes),

@@ -13,6 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ssl_bench.measures.definition import RULES, Definition
 from ssl_bench.protocol import Rule, ThresholdTable
 
 # The double products 0.05 * i, as the public evaluators compute them: 0.05 * 3 is
@@ -113,3 +114,64 @@ def area_under_success(values: ArrayLike) -> NDArray[np.float64]:
     """
     reached = np.asarray(values, np.float64)[:, None] >= AUC_THRESHOLDS
     return np.trapezoid(reached.astype(np.float64), AUC_THRESHOLDS, axis=1)
+
+
+DEFINITIONS = (
+    Definition(
+        name="cIoU",
+        title="Success rate: share of trials with cIoU of at least the threshold",
+        formula="1 if sum(P G) / (sum(G) + #{P = 1, G = 0}) >= threshold, else 0",
+        source="Senocak et al. 2018; stoneMo/EZ-VSL utils.py; printed as cIoU, AP50, LocAcc",
+        columns=("cIoU",),
+        per_trial=lambda measure, values: success(values, measure.at),
+        takes="threshold",
+        variants=RULES,
+        dialects="Oya et al. 2020 print the mean cIoU under this name: see mean-cIoU.",
+    ),
+    Definition(
+        name="AUC",
+        title="Area under the success rate as the cIoU threshold runs from 0 to 1",
+        formula="trapezoid over t = 0.05 i, i = 0..20, of 1[cIoU >= t]",
+        source="Senocak et al. 2018; stoneMo/EZ-VSL utils.py",
+        columns=("cIoU",),
+        per_trial=lambda _measure, values: area_under_success(values),
+        variants=RULES,
+        range="0.025 to 1 (every trial succeeds at t = 0)",
+        missing=0.025,
+        dialects="Oya et al. 2020 print the area over the map's threshold: see tau-AUC.",
+    ),
+    Definition(
+        name="mean-cIoU",
+        title="Mean cIoU",
+        formula="sum(P G) / (sum(G) + #{P = 1, G = 0})",
+        source="stoneMo/EZ-VSL utils.py (Avg-cIoU); Oya et al. 2020, equation 8",
+        columns=("cIoU",),
+        per_trial=lambda _measure, values: values,
+        variants=RULES,
+        dialects="Undefined in a dialect where a truth and a prediction are both empty.",
+    ),
+    Definition(
+        name="tau-AUC",
+        title="Area under mean cIoU as the map's threshold tau runs from 0 to 1",
+        formula="trapezoid over tau = 0.01 i, i = 0..100, of cIoU of {map > tau}",
+        source="Oya et al. 2020, equation 9; the number of steps is this project's",
+        columns=("tau_AUC",),
+        per_trial=lambda _measure, values: values,
+    ),
+    Definition(
+        name="pointing",
+        title="Share of trials whose map peaks on the sounding object",
+        formula="share of the pixels at the map's maximum that lie in the truth",
+        source="the pointing game, Zhang et al. 2018; ties are shared here",
+        columns=("peak_hit",),
+        per_trial=lambda _measure, values: values,
+    ),
+    Definition(
+        name="side-accuracy",
+        title="Share of trials whose map peaks in the sounding half",
+        formula="1 if the maximum lies in the sounding half only, 0.5 if in both, else 0",
+        source="this project, for the concat trials of Oya et al. 2020; chance is 0.5",
+        columns=("side",),
+        per_trial=lambda _measure, values: values,
+    ),
+)

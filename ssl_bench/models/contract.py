@@ -71,18 +71,14 @@ class Localizer(ABC):
         """Encode B sounds; the model applies its own preprocessing and never resamples silently."""
 
     @abstractmethod
-    def localize(
-        self, image_features: Features, audio_features: Features
-    ) -> NDArray[np.float32]:
+    def localize(self, image_features: Features, audio_features: Features) -> NDArray[np.float32]:
         """Maps ``(B, h, w)`` float32 for B pairs (row i of one with row i of the other).
 
         Higher means more likely to sound; any finite range; any h, w >= 1. No per-image
         normalisation is needed: the protocol says how maps are normalised.
         """
 
-    def similarity(
-        self, image_features: Features, audio_features: Features
-    ) -> NDArray[np.float32]:
+    def similarity(self, image_features: Features, audio_features: Features) -> NDArray[np.float32]:
         """Similarity ``(B_images, B_sounds)`` of all images with all sounds (optional).
 
         Raises

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ssl_bench.measures.values import Measure
+from ssl_bench.errors import MeasureError
+from ssl_bench.measures.definition import Measure
 from ssl_bench.results import MeasuredValue
 from ssl_bench.statistics import ClusterBootstrap, Interval
 
@@ -17,20 +19,58 @@ from ssl_bench.statistics import ClusterBootstrap, Interval
 _BREAKDOWN_MEASURES = 3
 # A column with more levels than trials per level is an identity, not a grouping.
 _MOST_LEVELS = 400
-_FACTS = ("trial_id", "group", "present", "unscorable", "truth_pixels", "flat")
+_FACTS = (
+    "trial_id",
+    "group",
+    "image",
+    "present",
+    "sounding",
+    "unscorable",
+    "truth_pixels",
+    "flat",
+)
+
+
+def columns_of(scores: pd.DataFrame, measure: Measure) -> list[NDArray[Any]]:
+    """The columns that a measure reads, in its own order.
+
+    Raises
+    ------
+    MeasureError
+        If the scores lack one.
+    """
+    for name in measure.columns:
+        if name not in scores.columns:
+            raise MeasureError(
+                f"{measure} needs the column {name!r}, which these scores lack",
+                remedy="use it with a protocol whose trials have it",
+            )
+    return [scores[name].to_numpy() for name in measure.columns]
+
+
+def counted_rows(scores: pd.DataFrame, measure: Measure) -> NDArray[np.bool_]:
+    """Which rows of a score table count for a measure, ``(n,)``."""
+    sounding = scores["sounding"].to_numpy(bool)
+    return {"sounding": sounding, "silent": ~sounding, "all": np.ones_like(sounding)}[
+        measure.definition.rows
+    ]
 
 
 def per_trial(scores: pd.DataFrame, measure: Measure) -> NDArray[np.float64]:
-    """Per-trial values of one measure, ``(n,)``.
+    """Per-trial values of a measure that is a mean, ``(n,)``.
 
     A trial without a map gets the measure's value for a failure, whatever its columns hold.
+
+    Raises
+    ------
+    MeasureError
+        If the measure is no mean over trials, or the scores lack a column.
     """
-    columns = {
-        str(name): scores[name].to_numpy() for name in scores.columns if name == measure.column
-    }
-    values = measure.per_trial(columns)
+    if measure.definition.per_trial is None:
+        raise MeasureError(f"{measure} is a number of the whole set, not a mean over trials")
+    values = measure.definition.per_trial(measure, *columns_of(scores, measure))
     present = scores["present"].to_numpy(bool)
-    return np.where(present, values, measure.definition.missing)
+    return np.where(present, values.astype(np.float64), measure.definition.missing)
 
 
 def summarise(
@@ -41,31 +81,84 @@ def summarise(
     Parameters
     ----------
     scores
-        Score table; all its rows count.
+        Score table; all rows that a measure concerns count.
     seed
         Seed of the bootstrap.
     """
-    bootstrap = ClusterBootstrap(scores["group"], seed=seed)
-    values = np.stack([per_trial(scores, measure) for measure in measures], axis=1)
-    return tuple(
-        _measured(str(measure), column, interval, bootstrap)
-        for measure, column, interval in zip(
-            measures, values.T, bootstrap.intervals(values), strict=True
-        )
-    )
+    return tuple(_each(scores, None, measures, seed))
 
 
 def gap(
     scores: pd.DataFrame, other: pd.DataFrame, measures: Sequence[Measure], *, seed: int = 0
 ) -> tuple[MeasuredValue, ...]:
     """Paired differences ``scores - other`` on the same trials, with intervals."""
-    bootstrap = ClusterBootstrap(scores["group"], seed=seed)
-    found = []
-    for measure in measures:
-        first, second = per_trial(scores, measure), per_trial(other, measure)
-        interval = bootstrap.difference(first, second)
-        found.append(_measured(str(measure), first - second, interval, bootstrap))
-    return tuple(found)
+    return tuple(_each(scores, other, measures, seed))
+
+
+def _each(
+    scores: pd.DataFrame, other: pd.DataFrame | None, measures: Sequence[Measure], seed: int
+) -> Iterator[MeasuredValue]:
+    """Measures in order; those that are means over the same rows share their resamples."""
+    done: dict[Measure, MeasuredValue] = {}
+    for rows in dict.fromkeys(measure.definition.rows for measure in measures):
+        chosen = [measure for measure in measures if measure.definition.rows == rows]
+        counted = counted_rows(scores, chosen[0])
+        part = scores[counted]
+        twin = None if other is None else other[counted]
+        bootstrap = ClusterBootstrap(part["group"], seed=seed)
+        means = [measure for measure in chosen if measure.definition.per_trial is not None]
+        done.update(_means(part, twin, means, bootstrap))
+        for measure in chosen:
+            if measure.definition.overall is not None:
+                done[measure] = _overall(part, twin, measure, bootstrap)
+    return iter(done[measure] for measure in measures)
+
+
+def _means(
+    part: pd.DataFrame,
+    twin: pd.DataFrame | None,
+    measures: Sequence[Measure],
+    bootstrap: ClusterBootstrap,
+) -> dict[Measure, MeasuredValue]:
+    if not measures:
+        return {}
+    values = np.stack([per_trial(part, measure) for measure in measures], axis=1)
+    if twin is None:
+        intervals = bootstrap.intervals(values)
+    else:
+        values = values - np.stack([per_trial(twin, measure) for measure in measures], axis=1)
+        intervals = [bootstrap.difference(column, np.zeros_like(column)) for column in values.T]
+    return {
+        # fsum is exact, so the mean does not depend on the order of trials.
+        measure: _measured(
+            measure,
+            math.fsum(column) / len(column) if len(column) else math.nan,
+            interval,
+            bootstrap,
+        )
+        for measure, column, interval in zip(measures, values.T, intervals, strict=True)
+    }
+
+
+def _overall(
+    part: pd.DataFrame, twin: pd.DataFrame | None, measure: Measure, bootstrap: ClusterBootstrap
+) -> MeasuredValue:
+    compute = measure.definition.overall
+    if compute is None:
+        raise MeasureError(f"{measure} is a mean over trials, not a number of the whole set")
+    columns = columns_of(part, measure)
+    others = None if twin is None else columns_of(twin, measure)
+
+    def value(rows: NDArray[np.intp]) -> float:
+        first = compute(measure, *(column[rows] for column in columns))
+        if others is None:
+            return first
+        return first - compute(measure, *(column[rows] for column in others))
+
+    # In the order of ids, so that ties are broken alike whatever the order of rows.
+    rows = np.argsort(part["trial_id"].to_numpy(dtype=str), kind="stable")
+    found = value(rows) if len(rows) else math.nan
+    return _measured(measure, found, bootstrap.overall(value, rows), bootstrap)
 
 
 def breakdown(
@@ -76,7 +169,7 @@ def breakdown(
     Grouping columns are ``n_boxes``, ``size``, ``category`` and the trials' own attributes.
     """
     found: dict[str, dict[str, tuple[MeasuredValue, ...]]] = {}
-    used = {measure.column for measure in measures}
+    used = {column for measure in measures for column in measure.columns}
     for name in map(str, scores.columns):
         is_number = scores[name].dtype.kind == "f"
         levels = scores[name].nunique()
@@ -90,17 +183,15 @@ def breakdown(
 
 
 def _measured(
-    name: str, values: NDArray[np.float64], interval: Interval, bootstrap: ClusterBootstrap
+    measure: Measure, value: float, interval: Interval, bootstrap: ClusterBootstrap
 ) -> MeasuredValue:
-    # fsum is exact, so the mean does not depend on the order of trials.
-    mean = math.fsum(values) / len(values) if len(values) else math.nan
     return MeasuredValue(
-        measure=name,
-        value=_or_none(mean),
+        measure=str(measure),
+        value=_or_none(value),
         low=_or_none(interval.low),
         high=_or_none(interval.high),
         method=interval.method,
-        n_trials=len(values),
+        n_trials=bootstrap.n_rows,
         n_groups=bootstrap.n_groups,
     )
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import get_args
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from ssl_bench.measures.batch import TAUS
-from ssl_bench.measures.values import Measure, rule_column
+from ssl_bench.measures.definition import Measure, rule_column
 from ssl_bench.protocol import Rule, ThresholdTable
 from ssl_bench.trials import TrialSet
 
@@ -67,10 +68,10 @@ class Ceiling:
 
     def __init__(self, trials: TrialSet, measures: Sequence[Measure]) -> None:
         self._table = trials.protocol.threshold
-        self._rules: dict[str, Rule] = {
-            rule_column("cIoU", measure.variant): measure.variant or self._table.rule
-            for measure in measures
-        }
+        rules: dict[str, Rule] = {rule_column("cIoU", rule): rule for rule in get_args(Rule)}
+        rules["cIoU"] = self._table.rule
+        read = {column for measure in measures for column in measure.columns}
+        self._rules = {column: rule for column, rule in rules.items() if column in read}
         self._values = {name: np.zeros(len(trials)) for name in self._rules}
 
     def fill(self, rows: NDArray[np.intp], truths: NDArray[np.float32]) -> None:

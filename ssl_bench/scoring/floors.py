@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ssl_bench.errors import ProtocolError
-from ssl_bench.measures.values import Measure
+from ssl_bench.measures.definition import Measure
 from ssl_bench.models.contract import AnnotationLocalizer
 from ssl_bench.models.registry import load_localizer
 from ssl_bench.protocol import Protocol

@@ -13,7 +13,8 @@ import pandas as pd
 
 from ssl_bench.environment import environment
 from ssl_bench.files import sha256_of_file
-from ssl_bench.measures.values import Measure, parse_measure
+from ssl_bench.measures.definition import Measure
+from ssl_bench.measures.values import parse_measure
 from ssl_bench.predictions import Predictions, Validation, open_predictions, validate
 from ssl_bench.protocol import Protocol
 from ssl_bench.results import (

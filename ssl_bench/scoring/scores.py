@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import numpy as np
 import pandas as pd
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from ssl_bench.annotations import Boxes
 from ssl_bench.measures.batch import evaluate_maps
-from ssl_bench.measures.values import Measure, rule_column
+from ssl_bench.measures.definition import Measure, rule_column
 from ssl_bench.protocol import Rule
-from ssl_bench.testsets.base import Sample
+from ssl_bench.testsets.base import TestSet
 from ssl_bench.trials import WHOLE, Trial, TrialSet
 
 # Lower bounds of truth area in pixels of the 224 grid (SLAVC utils.py, EvaluatorFull).
@@ -62,9 +62,10 @@ def score_maps(
     Returns
     -------
     DataFrame
-        One row per trial in the protocol's order: ``trial_id``, ``group``, ``category``,
-        ``present``, ``unscorable``, ``n_boxes``, ``size``, ``truth_pixels``, then the columns that
-        the measures read. A trial without a map has ``present`` False and counts as a failure: 0.
+        One row per trial in the protocol's order: ``trial_id``, ``group``, ``category``, ``role``,
+        ``image``, ``present``, ``sounding``, ``unscorable``, ``n_boxes``, ``size``,
+        ``truth_pixels``, then the columns that the measures read. A trial without a map has
+        ``present`` False and counts as a failure: 0.
     """
     columns = ScoreColumns(trials, measures)
     parts = (
@@ -93,18 +94,21 @@ class ScoreColumns:
 
     def __init__(self, trials: TrialSet, measures: Sequence[Measure]) -> None:
         self._trials = trials
-        protocol = trials.protocol
-        own = protocol.threshold.rule
+        own = trials.protocol.threshold.rule
         self._rules: dict[Rule, Rule | None] = {own: None}
-        for measure in measures:
-            if measure.variant is not None and measure.variant != own:
-                self._rules[measure.variant] = measure.variant
-        self._tau_auc = any(measure.name == "tau-AUC" for measure in measures)
-        self._placed = all(trial.target_placement != WHOLE for trial in trials)
         # A variant that is the protocol's own rule reads a copy of that column.
-        self._aliases = {
-            measure.variant for measure in measures if measure.variant == own and measure.variant
-        }
+        self._aliases: set[str] = set()
+        for measure in measures:
+            named = next((rule for rule in get_args(Rule) if rule == measure.variant), None)
+            if named == own:
+                self._aliases.add(named)
+            elif named is not None:
+                self._rules[named] = named
+        read = {column for measure in measures for column in measure.columns}
+        self._tau_auc = "tau_AUC" in read
+        self._placed = all(
+            len(trial.targets) == 1 and trial.targets[0].placement != WHOLE for trial in trials
+        )
         self._numbers: dict[str, NDArray[np.float64]] = {}
         self._present = np.zeros(len(trials), bool)
 
@@ -158,14 +162,17 @@ class ScoreColumns:
             for name in ("cIoU", "threshold", "n_predicted", "n_tied"):
                 if name in numbers:
                     numbers[rule_column(name, alias)] = numbers[name]
-        samples = [trials.test_set[trial.target] for trial in trials]
+        sounding = np.array([trial.sounding for trial in trials])
         facts: dict[str, Any] = {
             "trial_id": trials.ids,
             "group": [trial.group for trial in trials],
             "category": [trial.category for trial in trials],
+            "role": [trial.role for trial in trials],
+            "image": [trial.image.key for trial in trials],
             "present": self._present,
-            "unscorable": truth_pixels == 0,
-            "n_boxes": [_box_count(sample) for sample in samples],
+            "sounding": sounding,
+            "unscorable": sounding & (truth_pixels == 0),
+            "n_boxes": [_box_count(trial, trials.test_set) for trial in trials],
             "size": _size_names(truth_pixels, trials.protocol.map.size),
             "truth_pixels": truth_pixels,
         }
@@ -177,15 +184,15 @@ class ScoreColumns:
 def _regions(members: Sequence[Trial], size: int) -> NDArray[np.int64]:
     corners = []
     for trial in members:
-        rows, columns = trial.target_placement.on_grid(size, size)
+        rows, columns = trial.targets[0].placement.on_grid(size, size)
         corners.append((rows.start, columns.start, rows.stop, columns.stop))
     return np.array(corners, np.int64)
 
 
-def _box_count(sample: Sample) -> int:
-    annotation = sample.annotation
-    boxes = annotation if isinstance(annotation, Boxes) else annotation.boxes
-    return 0 if boxes is None else len(boxes)
+def _box_count(trial: Trial, test_set: TestSet) -> int:
+    annotations = [test_set[target.sample].annotation for target in trial.targets]
+    boxes = [each if isinstance(each, Boxes) else each.boxes for each in annotations]
+    return sum(len(each) for each in boxes if each is not None)
 
 
 def _size_names(truth_pixels: NDArray[np.int64], size: int) -> NDArray[np.object_]:

@@ -32,9 +32,7 @@ def definitions() -> Mapping[str, TestSetDefinition]:
     """Every test set of this package, by name, in alphabetical order."""
     found: dict[str, TestSetDefinition] = {}
     for module in pkgutil.iter_modules(__path__):
-        declared = getattr(
-            importlib.import_module(f"{__name__}.{module.name}"), "TEST_SET", None
-        )
+        declared = getattr(importlib.import_module(f"{__name__}.{module.name}"), "TEST_SET", None)
         if declared is not None:
             found[declared.name] = declared
     return dict(sorted(found.items()))

@@ -14,7 +14,7 @@ from standins import sample
 from ssl_bench.compositions.concat import compose, pairs
 from ssl_bench.errors import ProtocolError
 from ssl_bench.testsets.base import Sample
-from ssl_bench.trials import LEFT, RIGHT, AudioRecipe, ImageRecipe
+from ssl_bench.trials import LEFT, RIGHT, AudioRecipe, ImageRecipe, Target
 
 CATEGORIES = ["dog", "cat", "bell", "horn"]
 
@@ -107,9 +107,9 @@ class TestTrials:
         for (left, right), one, other in zip(found, trials[::2], trials[1::2], strict=True):
             picture = ImageRecipe(((left.id, LEFT), (right.id, RIGHT)))
             assert one.image == other.image == picture
-            assert (one.audio, other.audio) == (AudioRecipe(left.id), AudioRecipe(right.id))
-            assert (one.target, other.target) == (left.id, right.id)
-            assert (one.target_placement, other.target_placement) == (LEFT, RIGHT)
+            assert (one.audio, other.audio) == (AudioRecipe.of(left.id), AudioRecipe.of(right.id))
+            assert one.targets == (Target(left.id, LEFT),)
+            assert other.targets == (Target(right.id, RIGHT),)
             assert (one.category, other.category) == (left.category, right.category)
             assert (one.twins, other.twins) == ((other.id,), (one.id,))
             assert one.group == other.group
@@ -125,7 +125,7 @@ class TestTrials:
 
     def test_each_sample_sounds_as_often_as_it_is_silent(self) -> None:
         trials = compose(distinct(20))
-        heard = Counter(trial.audio.sample for trial in trials)
+        heard = Counter(trial.audio.samples[0] for trial in trials)
         shown = Counter(name for trial in trials for name, _ in trial.image.parts)
         assert set(heard.values()) == {1}
         assert set(shown.values()) == {2}

@@ -9,7 +9,7 @@ from ssl_bench.compositions import compose, composition_names
 from ssl_bench.compositions.single import compose as compose_single
 from ssl_bench.errors import ProtocolError
 from ssl_bench.protocol import CompositionTable
-from ssl_bench.trials import WHOLE, AudioRecipe, ImageRecipe
+from ssl_bench.trials import WHOLE, AudioRecipe, ImageRecipe, Target
 
 SAMPLES = [
     sample("b", group="one", category="dog", attributes={"type": "A", "objects": [1, 2]}),
@@ -22,8 +22,8 @@ def test_each_sample_is_one_trial_in_the_order_of_the_test_set() -> None:
     assert [trial.id for trial in trials] == ["b", "a"]
     first = trials[0]
     assert first.image == ImageRecipe((("b", WHOLE),))
-    assert first.audio == AudioRecipe("b")
-    assert (first.target, first.target_placement) == ("b", WHOLE)
+    assert first.audio == AudioRecipe.of("b")
+    assert first.targets == (Target("b", WHOLE),)
     assert (first.group, first.category, first.twins) == ("one", "dog", ())
     assert first.attributes == {"type": "A", "objects": [1, 2]}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import get_args
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,25 +11,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ssl_bench.errors import MeasureError
-from ssl_bench.measures.values import (
-    DEFINITIONS,
-    Definition,
-    Measure,
-    parse_measure,
-    rule_column,
-)
-from ssl_bench.protocol import Rule
+from ssl_bench.measures.definition import RULES, Definition, Measure, rule_column
+from ssl_bench.measures.values import DEFINITIONS, parse_measure
 
-RULES: tuple[Rule, ...] = get_args(Rule)
+NUMBERS = {
+    "nothing": st.none(),
+    "threshold": st.floats(0, 1),
+    "count": st.integers(1, 1000).map(float),
+}
+
+
+def variants_of(definition: Definition) -> list[str | None]:
+    return [*([] if definition.needs_variant else [None]), *definition.variants]
 
 
 @st.composite
 def any_measure(draw: st.DrawFn) -> Measure:
     definition = draw(st.sampled_from(list(DEFINITIONS.values())))
     return Measure(
-        definition.name,
-        draw(st.sampled_from([None, *RULES])) if definition.takes_variant else None,
-        draw(st.floats(0, 1)) if definition.takes_threshold else None,
+        definition,
+        draw(st.sampled_from(variants_of(definition))),
+        draw(NUMBERS[definition.takes]),
     )
 
 
@@ -114,42 +116,41 @@ class TestColumns:
         ],
     )
     def test_a_measure_reads_one_column(self, text: str, column: str) -> None:
-        assert parse_measure(text).column == column
+        assert parse_measure(text).columns == (column,)
 
     def test_a_rule_has_a_column_of_its_own(self) -> None:
         names = {rule_column("cIoU", rule) for rule in (None, *RULES)}
         assert len(names) == 1 + len(RULES)
 
-    @given(any_measure())
-    def test_a_column_that_is_not_there_is_named(self, measure: Measure) -> None:
-        with pytest.raises(MeasureError) as caught:
-            measure.per_trial({"another": np.zeros(3)})
-        assert measure.column in str(caught.value)
-        assert str(measure) in str(caught.value)
+
+def per_trial(text: str, values: Any) -> np.ndarray:
+    measure = parse_measure(text)
+    assert measure.definition.per_trial is not None
+    return measure.definition.per_trial(measure, np.asarray(values, np.float64))
 
 
 class TestPerTrial:
     VALUES = np.array([0.0, 0.15, 0.3, 0.5, 0.51, 1.0])
 
     def test_success_includes_the_threshold(self) -> None:
-        found = parse_measure("cIoU@0.5").per_trial({"cIoU": self.VALUES})
+        found = per_trial("cIoU@0.5", self.VALUES)
         assert found.tolist() == [0, 0, 0, 1, 1, 1]
-        assert parse_measure("cIoU@0").per_trial({"cIoU": self.VALUES}).all()
-        assert parse_measure("cIoU@1").per_trial({"cIoU": self.VALUES}).tolist() == [0] * 5 + [1]
+        assert per_trial("cIoU@0", self.VALUES).all()
+        assert per_trial("cIoU@1", self.VALUES).tolist() == [0] * 5 + [1]
 
     def test_an_undefined_ciou_is_no_success(self) -> None:
-        undefined = {"cIoU": np.array([math.nan])}
-        assert parse_measure("cIoU@0").per_trial(undefined).tolist() == [0]
-        assert parse_measure("AUC").per_trial(undefined).tolist() == [0]
-        assert math.isnan(parse_measure("mean-cIoU").per_trial(undefined)[0])
+        undefined = np.array([math.nan])
+        assert per_trial("cIoU@0", undefined).tolist() == [0]
+        assert per_trial("AUC", undefined).tolist() == [0]
+        assert math.isnan(per_trial("mean-cIoU", undefined)[0])
 
     def test_the_area_counts_the_thresholds_that_are_reached(self) -> None:
         # 20 steps of 0.05 by the trapezoid rule: reaching k steps is worth (k + 1/2) / 20
-        found = parse_measure("AUC").per_trial({"cIoU": np.array([0.0, 0.07, 0.5, 0.999, 1.0])})
+        found = per_trial("AUC", np.array([0.0, 0.07, 0.5, 0.999, 1.0]))
         np.testing.assert_allclose(found, [0.025, 0.075, 0.525, 0.975, 1.0], atol=1e-12)
 
     def test_the_area_under_nothing_but_failures_is_a_fortieth(self) -> None:
-        assert parse_measure("AUC").per_trial({"cIoU": np.zeros(7)}).mean() == pytest.approx(0.025)
+        assert per_trial("AUC", np.zeros(7)).mean() == pytest.approx(0.025)
 
     @pytest.mark.parametrize(
         ("ciou", "area"),
@@ -165,19 +166,24 @@ class TestPerTrial:
     def test_thresholds_are_double_products_so_3_in_20_does_not_reach_the_third(
         self, ciou: float, area: float
     ) -> None:
-        found = parse_measure("AUC").per_trial({"cIoU": np.array([ciou])})
+        found = per_trial("AUC", np.array([ciou]))
         assert found[0] == pytest.approx(area, abs=1e-12)
 
     @pytest.mark.parametrize("text", ["mean-cIoU", "tau-AUC", "pointing", "side-accuracy"])
     def test_the_other_measures_are_means_of_their_column(self, text: str) -> None:
-        measure = parse_measure(text)
-        np.testing.assert_array_equal(measure.per_trial({measure.column: self.VALUES}), self.VALUES)
+        np.testing.assert_array_equal(per_trial(text, self.VALUES), self.VALUES)
+
+
+@pytest.mark.parametrize("text", ["cIoU@0.5", "AUC", "mean-cIoU", "tau-AUC", "pointing"])
+def test_a_missing_trial_is_worth_what_the_worst_map_is(text: str) -> None:
+    missing = parse_measure(text).definition.missing
+    assert per_trial(text, np.zeros(1))[0] == pytest.approx(missing)
 
 
 @pytest.mark.parametrize("definition", DEFINITIONS.values(), ids=lambda entry: entry.name)
 class TestDefinitions:
-    def test_a_missing_trial_is_worth_what_the_worst_map_is(self, definition: Definition) -> None:
-        assert definition.value(np.zeros(1), 0.5)[0] == pytest.approx(definition.missing)
+    def test_it_is_either_a_mean_or_a_number_of_the_whole(self, definition: Definition) -> None:
+        assert (definition.per_trial is None) != (definition.overall is None)
 
     def test_its_facts_are_complete(self, definition: Definition) -> None:
         facts = definition.facts()
@@ -187,8 +193,9 @@ class TestDefinitions:
 
     def test_its_form_says_how_it_is_spelled(self, definition: Definition) -> None:
         form = str(definition.facts()["form"])
-        plain = form.replace("[(RULE)]", "").replace("THRESHOLD", "0.5")
-        assert parse_measure(plain).name == definition.name
-        if "RULE" in form:
-            varied = form.replace("[(RULE)]", "(adaptive)").replace("THRESHOLD", "0.5")
-            assert parse_measure(varied).variant == "adaptive"
+        number = {"nothing": "", "threshold": "@0.5", "count": "@5"}[definition.takes]
+        assert form.startswith(definition.name)
+        for variant in variants_of(definition):
+            spelled = f"({variant})" if variant else ""
+            assert parse_measure(f"{definition.name}{spelled}{number}").variant == variant
+            assert variant is None or variant in form

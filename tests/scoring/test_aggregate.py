@@ -26,6 +26,7 @@ def table(ciou: list[float], **columns: Any) -> pd.DataFrame:
         "group": [f"g{number}" for number in range(count)],
         "category": ["dog"] * count,
         "present": [True] * count,
+        "sounding": [True] * count,
         "unscorable": [False] * count,
         "n_boxes": [1] * count,
         "size": ["small"] * count,

@@ -70,7 +70,9 @@ def test_sides_are_those_of_the_sounding_half(trials: TrialSet) -> None:
     left = np.zeros((len(trials), 1, 2), np.float32)
     left[:, 0, 0] = 1
     table = score_maps(trials, batches(left, np.arange(len(trials)), 8), MEASURES)
-    assert (table["side"] == (np.array([t.attributes["sounding_half"] for t in trials]) == "left")).all()
+    assert (
+        table["side"] == (np.array([t.attributes["sounding_half"] for t in trials]) == "left")
+    ).all()
 
 
 def test_a_flat_map_says_so(trials: TrialSet) -> None:

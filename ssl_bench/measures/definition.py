@@ -1,0 +1,145 @@
+"""What a measure is, apart from how it is spelled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl_bench.errors import MeasureError
+
+Columns = Mapping[str, NDArray[Any]]
+"""Columns of a score table: arrays of one entry per trial."""
+
+Rows = Literal["sounding", "silent", "all"]
+
+RULES = ("half", "adaptive", "absolute", "fraction")
+"""Variants that name a threshold rule other than the protocol's own."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One measure; equal text means equal measure.
+
+    Attributes
+    ----------
+    definition
+        What it is.
+    variant
+        One of the definition's variants, or None.
+    threshold
+        In [0, 1], or None where the definition takes none. Recalls take a count instead.
+    """
+
+    definition: Definition
+    variant: str | None = None
+    threshold: float | None = None
+
+    def __str__(self) -> str:
+        variant = f"({self.variant})" if self.variant else ""
+        if self.threshold is None:
+            return f"{self.name}{variant}"
+        number = np.format_float_positional(self.threshold, trim="-")
+        return f"{self.name}{variant}@{number}"
+
+    @property
+    def name(self) -> str:
+        """First part of the text form."""
+        return self.definition.name
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the scores that it reads."""
+        variant = self.variant if self.variant in RULES else None
+        return tuple(
+            rule_column(column, variant) if column == "cIoU" else column
+            for column in self.definition.columns
+        )
+
+    @property
+    def at(self) -> float:
+        """The threshold; raises MeasureError where the text form has none."""
+        if self.threshold is None:
+            raise MeasureError(f"{self} has no threshold")
+        return self.threshold
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A kind of measure: either a mean over trials, or a number of the whole set.
+
+    Attributes
+    ----------
+    name
+        First part of the text form.
+    title
+        One line.
+    formula
+        In words and symbols.
+    source
+        Paper or code where it comes from.
+    columns
+        Columns of the scores that it reads, before a variant is added.
+    per_trial
+        For a mean: one value per trial, from the columns in the order of `columns`.
+    overall
+        For a number of the whole set: that number, from the same columns. Exactly one of the two is
+        given.
+    rows
+        Which trials count: those with a sounding target, those without, or all.
+    takes
+        What follows ``@``: nothing, a ``threshold`` in [0, 1], or a ``count``.
+    variants
+        What may stand in parentheses.
+    needs_variant
+        Whether something must.
+    missing
+        What a trial without a map contributes to a mean.
+    """
+
+    name: str
+    title: str
+    formula: str
+    source: str
+    columns: tuple[str, ...]
+    per_trial: Callable[..., NDArray[np.float64]] | None = None
+    overall: Callable[..., float] | None = None
+    rows: Rows = "sounding"
+    takes: Literal["nothing", "threshold", "count"] = "nothing"
+    variants: tuple[str, ...] = ()
+    needs_variant: bool = False
+    range: str = "0 to 1"
+    better: Literal["higher", "lower"] = "higher"
+    missing: float = 0.0
+    dialects: str = "The dialects differ in how the map becomes a prediction, not in this formula."
+
+    def facts(self) -> dict[str, str | float]:
+        """What a reader needs to know, by name; ``form`` is how the measure is spelled."""
+        named = "|".join(self.variants)
+        variant = (f"({named})" if self.needs_variant else f"[({named})]") if named else ""
+        suffix = {"nothing": "", "threshold": "@THRESHOLD", "count": "@COUNT"}[self.takes]
+        return {
+            "form": f"{self.name}{variant}{suffix}",
+            "title": self.title,
+            "formula": self.formula,
+            "range": self.range,
+            "better": self.better,
+            "trials": self.rows,
+            "missing trial": self.missing,
+            "source": self.source,
+            "dialects": self.dialects,
+        }
+
+
+def rule_column(name: str, rule: str | None) -> str:
+    """Name of a column under a threshold rule other than the protocol's own.
+
+    Examples
+    --------
+    >>> rule_column("cIoU", "adaptive")
+    'cIoU(adaptive)'
+    """
+    return f"{name}({rule})" if rule else name
