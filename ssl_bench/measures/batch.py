@@ -8,14 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench.measures.interpolation import normalise, taps, upsample
+from ssl_bench.measures.interpolation import taps
 from ssl_bench.protocol import Interpolation, Normalisation, Rule, ThresholdTable
 
 _RULES: dict[Rule, int] = {"half": 0, "adaptive": 1, "absolute": 2, "fraction": 3}
 _NORMALISATIONS: dict[Normalisation, int] = {"none": 0, "minmax": 1, "inverted-minmax": 2}
 # Beyond this, the difference of two values may leave single precision.
 _LARGEST = 1e30
-TAUS: NDArray[np.float32] = np.linspace(0, 1, 101, dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -36,8 +35,6 @@ class MapScores:
     rules
         For each threshold rule asked for: threshold, n_predicted, n_tied, intersection and
         false_positives (each ``(n,)``), and their cIoU (nan where 0/0).
-    tau_auc
-        Area under cIoU as a function of the threshold tau in [0, 1]; None unless asked for.
     """
 
     truth_sum: NDArray[np.float64]
@@ -46,7 +43,6 @@ class MapScores:
     peak_hit: NDArray[np.float64]
     side: NDArray[np.float64]
     rules: dict[Rule, dict[str, NDArray[np.float64]]]
-    tau_auc: NDArray[np.float64] | None
 
 
 def evaluate_maps(
@@ -58,7 +54,6 @@ def evaluate_maps(
     threshold: ThresholdTable | None = None,
     rules: Sequence[Rule] = ("half",),
     regions: NDArray[np.int64] | None = None,
-    tau_auc: bool = False,
 ) -> MapScores:
     """Score a batch of maps against their truth.
 
@@ -76,8 +71,6 @@ def evaluate_maps(
         The rules to apply; they share one pass over each map.
     regions
         ``(n, 4)`` top, left, bottom, right (end-exclusive) of a rectangle on the grid, for `side`.
-    tau_auc
-        Also compute the area under cIoU over 101 thresholds tau = 0, 0.01 .. 1 (strictly above).
 
     Examples
     --------
@@ -128,7 +121,6 @@ def evaluate_maps(
         peak_hit=peak_hit,
         side=side,
         rules=by_rule,
-        tau_auc=_tau_areas(heats, truths, interpolation, normalisation) if tau_auc else None,
     )
 
 
@@ -138,21 +130,3 @@ def _within_range(heats: NDArray[np.floating], how: Normalisation) -> NDArray[np
     if how != "none":
         single[np.abs(single).max(axis=(1, 2), initial=0) > _LARGEST] *= np.float32(2**-20)
     return single
-
-
-def _tau_areas(
-    heats: NDArray[np.floating],
-    truths: NDArray[np.float32],
-    interpolation: Interpolation,
-    normalisation: Normalisation,
-) -> NDArray[np.float64]:
-    from ssl_bench.measures import kernel
-
-    areas = np.empty(len(heats))
-    curve = np.empty(len(TAUS))
-    tamed = _within_range(heats, normalisation)
-    for number, (heat, truth) in enumerate(zip(tamed, truths, strict=True)):
-        grid = normalise(upsample(heat, truth.shape[-1], interpolation), normalisation)
-        kernel.tau_curve(grid.ravel(), truth.ravel(), TAUS, curve)
-        areas[number] = np.trapezoid(np.nan_to_num(curve), dx=1 / (len(TAUS) - 1))
-    return areas

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench.errors import MeasureError
+from ssl_bench.measures.interpolation import normalise
+from ssl_bench.protocol import Normalisation, ThresholdTable
 
 Columns = Mapping[str, NDArray[Any]]
 """Columns of a score table: arrays of one entry per trial."""
@@ -18,6 +21,41 @@ Rows = Literal["sounding", "silent", "all"]
 
 RULES = ("half", "adaptive", "absolute", "fraction")
 """Variants that name a threshold rule other than the protocol's own."""
+
+
+@dataclass(frozen=True, eq=False)
+class MapOnGrid:
+    """One map on the protocol's grid, for columns that the fused kernel does not compute.
+
+    Attributes
+    ----------
+    raw
+        ``(size, size)`` float32, up-sampled and not normalised.
+    truth
+        ``(size, size)`` float32 in [0, 1].
+    threshold
+        The protocol's threshold table.
+    normalisation
+        How the protocol normalises.
+    """
+
+    raw: NDArray[np.float32]
+    truth: NDArray[np.float32]
+    threshold: ThresholdTable
+    normalisation: Normalisation
+
+    @cached_property
+    def normalised(self) -> NDArray[np.float32]:
+        """``(size, size)`` float32, normalised as the protocol says."""
+        return normalise(self.raw, self.normalisation)
+
+
+GridColumn = Callable[[MapOnGrid], float | NDArray[np.float64]]
+"""A column of the scores that is computed map by map: a number, or a curve of fixed length.
+
+A module of this package lists its own in ``GRID_COLUMNS``, by name; they are computed where a
+measure reads them.
+"""
 
 
 @dataclass(frozen=True)

@@ -269,25 +269,3 @@ def score_maps(
             of_rules[number, r, 2] = tied
             of_rules[number, r, 3] = intersection
             of_rules[number, r, 4] = false
-
-
-@njit(nogil=True, cache=True)
-def tau_curve(values, truth, taus, out):
-    """Find the cIoU of ``values > tau`` for ascending `taus`, into `out` (0/0 gives nan)."""
-    steps = taus.size
-    hits = np.zeros(steps + 1)
-    falses = np.zeros(steps + 1)
-    total = 0.0
-    for i in range(values.size):
-        above = np.searchsorted(taus, values[i])
-        total += truth[i]
-        if truth[i] > 0:
-            hits[above] += truth[i]
-        else:
-            falses[above] += 1
-    hit = 0.0
-    false = 0.0
-    for step in range(steps - 1, -1, -1):
-        hit += hits[step + 1]
-        false += falses[step + 1]
-        out[step] = hit / (total + false) if total + false > 0 else np.nan

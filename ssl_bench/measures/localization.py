@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ssl_bench.measures.definition import RULES, Definition
+from ssl_bench.measures.definition import RULES, Definition, MapOnGrid
 from ssl_bench.protocol import Rule, ThresholdTable
 
 # The double products 0.05 * i, as the public evaluators compute them: 0.05 * 3 is
@@ -115,6 +115,26 @@ def area_under_success(values: ArrayLike) -> NDArray[np.float64]:
     reached = np.asarray(values, np.float64)[:, None] >= AUC_THRESHOLDS
     return np.trapezoid(reached.astype(np.float64), AUC_THRESHOLDS, axis=1)
 
+
+TAUS: NDArray[np.float32] = np.linspace(0, 1, 101, dtype=np.float32)
+
+
+def tau_area(grid: MapOnGrid) -> float:
+    """Area under cIoU of ``map > tau`` as tau runs over 0, 0.01 .. 1 (Oya et al. 2020, sec. 4.1).
+
+    An empty prediction against an empty truth counts as 0.
+    """
+    weight = grid.truth.ravel().astype(np.float64)
+    above = np.searchsorted(TAUS, grid.normalised.ravel())
+    steps = len(TAUS) + 1
+    hits = np.bincount(above, weight, minlength=steps)[::-1].cumsum()[::-1][1:]
+    falses = np.bincount(above, weight == 0, minlength=steps)[::-1].cumsum()[::-1][1:]
+    union = weight.sum() + falses
+    curve = np.divide(hits, union, out=np.zeros_like(hits), where=union > 0)
+    return float(np.trapezoid(curve, dx=1 / (len(TAUS) - 1)))
+
+
+GRID_COLUMNS = {"tau_AUC": tau_area}
 
 DEFINITIONS = (
     Definition(

@@ -3,7 +3,8 @@
 The same text is its spelling on the command line, in protocol files and in results:
 ``NAME(VARIANT)@NUMBER``, such as ``cIoU@0.5``, ``cIoU(adaptive)@0.5``, ``AUC`` or
 ``recall(a2i)@5``. Definitions are found in the modules of this package that hold a tuple
-``DEFINITIONS``, so a new measure is an addition to one file, or one new file.
+``DEFINITIONS`` (and the columns that they need in ``GRID_COLUMNS``), so a new measure is an
+addition to one file, or one new file.
 """
 
 from __future__ import annotations
@@ -11,29 +12,36 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from ssl_bench.errors import MeasureError
-from ssl_bench.measures.definition import Definition, Measure
+from ssl_bench.measures.definition import Definition, GridColumn, Measure
 
 _TEXT = re.compile(r"([A-Za-z][A-Za-z0-9-]*)(?:\(([a-z0-9-]+)\))?(?:@([0-9]*\.?[0-9]+))?", re.ASCII)
 
 
-def _find_definitions() -> Mapping[str, Definition]:
-    found: dict[str, Definition] = {}
+def _declared(name: str) -> Iterator[Any]:
+    """What the modules of this package hold under one name, in the order of modules."""
     package = __name__.rpartition(".")[0]
     for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
-        # The kernel holds no definition, and importing it starts the compiler.
-        if module.name in ("kernel", "values"):
-            continue
-        declared = importlib.import_module(f"{package}.{module.name}")
-        for definition in getattr(declared, "DEFINITIONS", ()):
-            found[definition.name] = definition
-    return found
+        # The kernel declares nothing, and importing it starts the compiler.
+        if module.name not in ("kernel", "values"):
+            declared = getattr(importlib.import_module(f"{package}.{module.name}"), name, None)
+            if declared is not None:
+                yield declared
 
 
-DEFINITIONS: Mapping[str, Definition] = _find_definitions()
+DEFINITIONS: Mapping[str, Definition] = {
+    definition.name: definition
+    for definitions in _declared("DEFINITIONS")
+    for definition in definitions
+}
+
+GRID_COLUMNS: Mapping[str, GridColumn] = {
+    name: column for columns in _declared("GRID_COLUMNS") for name, column in columns.items()
+}
 
 
 def parse_measure(text: str) -> Measure:

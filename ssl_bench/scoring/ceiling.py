@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ssl_bench.measures.batch import TAUS
 from ssl_bench.measures.definition import Measure, rule_column
+from ssl_bench.measures.localization import TAUS
 from ssl_bench.protocol import Rule, ThresholdTable
 from ssl_bench.trials import TrialSet
 

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from ssl_bench.annotations import Boxes
 from ssl_bench.measures.batch import evaluate_maps
-from ssl_bench.measures.definition import Measure, rule_column
+from ssl_bench.measures.definition import MapOnGrid, Measure, rule_column
+from ssl_bench.measures.interpolation import upsample
+from ssl_bench.measures.values import GRID_COLUMNS
 from ssl_bench.protocol import Rule
 from ssl_bench.testsets.base import TestSet
 from ssl_bench.trials import WHOLE, Trial, TrialSet
@@ -105,7 +107,7 @@ class ScoreColumns:
             elif named is not None:
                 self._rules[named] = named
         read = {column for measure in measures for column in measure.columns}
-        self._tau_auc = "tau_AUC" in read
+        self._extra = {name: GRID_COLUMNS[name] for name in sorted(read) if name in GRID_COLUMNS}
         self._placed = all(
             len(trial.targets) == 1 and trial.targets[0].placement != WHOLE for trial in trials
         )
@@ -116,7 +118,8 @@ class ScoreColumns:
         # setdefault is atomic, so that threads agree on one array per column.
         column = self._numbers.get(name)
         if column is None:
-            column = self._numbers.setdefault(name, np.zeros(len(self._trials)))
+            shape = (len(self._trials), *np.shape(values)[1:])
+            column = self._numbers.setdefault(name, np.zeros(shape))
         column[rows] = values
 
     def fill(self, batch: MapBatch, truths: NDArray[np.float32] | None = None) -> None:
@@ -124,15 +127,16 @@ class ScoreColumns:
         protocol = self._trials.protocol
         size = protocol.map.size
         members = [self._trials.trials[row] for row in batch.rows]
+        if truths is None:
+            truths = self._trials.truths(batch.rows)
         scores = evaluate_maps(
             batch.maps,
-            self._trials.truths(batch.rows) if truths is None else truths,
+            truths,
             interpolation=protocol.interpolation,
             normalisation=protocol.map.normalisation,
             threshold=protocol.threshold,
             rules=tuple(self._rules),
             regions=_regions(members, size) if self._placed else None,
-            tau_auc=self._tau_auc,
         )
         rows = batch.rows
         for rule, variant in self._rules.items():
@@ -144,9 +148,21 @@ class ScoreColumns:
         self._set("peak_hit", rows, scores.peak_hit)
         if self._placed:
             self._set("side", rows, scores.side)
-        if scores.tau_auc is not None:
-            self._set("tau_AUC", rows, scores.tau_auc)
+        if self._extra:
+            self._fill_extra(batch, truths)
         self._present[rows] = True
+
+    def _fill_extra(self, batch: MapBatch, truths: NDArray[np.float32]) -> None:
+        protocol = self._trials.protocol
+        for row, heat, truth in zip(batch.rows, batch.maps, truths, strict=True):
+            grid = MapOnGrid(
+                upsample(heat, protocol.map.size, protocol.interpolation),
+                truth,
+                protocol.threshold,
+                protocol.map.normalisation,
+            )
+            for name, compute in self._extra.items():
+                self._set(name, np.array([row]), np.asarray(compute(grid), np.float64)[None])
 
     def table(self) -> pd.DataFrame:
         """All columns, with the facts about each trial."""
@@ -178,7 +194,11 @@ class ScoreColumns:
         }
         for name in _shared_attributes(trials):
             facts.setdefault(name, [trial.attributes[name] for trial in trials])
-        return pd.DataFrame({**facts, **numbers})
+        # A column of curves becomes a column of arrays.
+        cells = {
+            name: values if values.ndim == 1 else list(values) for name, values in numbers.items()
+        }
+        return pd.DataFrame({**facts, **cells})
 
 
 def _regions(members: Sequence[Trial], size: int) -> NDArray[np.int64]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from ssl_bench.measures.batch import TAUS, evaluate_maps
+from ssl_bench.measures.batch import evaluate_maps
 from ssl_bench.measures.interpolation import normalise, upsample
 from ssl_bench.measures.localization import binarize, ciou, threshold_of
 from ssl_bench.protocol import Interpolation, Normalisation, Rule, ThresholdTable
@@ -91,18 +91,6 @@ def test_the_peak_and_the_side_equal_a_search(
     assert scores.peak_hit[0] == pytest.approx((truth[peak] > 0).mean())
     left, right = bool(peak[:, : SIZE // 2].any()), bool(peak[:, SIZE // 2 :].any())
     assert scores.side[0] == {(True, True): 0.5, (True, False): 1, (False, True): 0}[left, right]
-
-
-@settings(max_examples=30, deadline=None)
-@given(HEATS, TRUTHS)
-def test_the_tau_curve_equals_thresholding_at_every_tau(
-    heat: NDArray[np.float32], truth: NDArray[np.float32]
-) -> None:
-    scores = evaluate_maps(heat[None], truth[None], tau_auc=True)
-    grid = normalise(upsample(heat, SIZE, "bilinear-corners"), "minmax")
-    curve = [np.nan_to_num(ciou(grid > tau, truth)) for tau in TAUS]
-    assert scores.tau_auc is not None
-    assert scores.tau_auc[0] == pytest.approx(np.trapezoid(curve, dx=0.01), abs=1e-12)
 
 
 @settings(max_examples=40, deadline=None)

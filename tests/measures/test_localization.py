@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
 
+from ssl_bench.measures.definition import MapOnGrid
 from ssl_bench.measures.localization import (
     AUC_THRESHOLDS,
+    TAUS,
     area_under_success,
     binarize,
     ciou,
     success,
+    tau_area,
     threshold_of,
 )
 from ssl_bench.protocol import ThresholdTable
@@ -45,6 +52,19 @@ class TestSuccess:
 
     def test_a_failure_still_succeeds_at_zero(self) -> None:
         assert area_under_success([0.0]) == pytest.approx(0.025)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    arrays(np.float32, (6, 6), elements=st.floats(-4, 4, width=16)),
+    arrays(np.float32, (6, 6), elements=st.sampled_from([0.0, 0.5, 1.0])),
+)
+def test_the_tau_area_equals_thresholding_at_every_tau(
+    heat: NDArray[np.float32], truth: NDArray[np.float32]
+) -> None:
+    grid = MapOnGrid(heat, truth, ThresholdTable(), "minmax")
+    curve = [np.nan_to_num(ciou(grid.normalised > tau, truth)) for tau in TAUS]
+    assert tau_area(grid) == pytest.approx(np.trapezoid(curve, dx=0.01), abs=1e-12)
 
 
 class TestBinarize:
