@@ -207,6 +207,44 @@ class TestDifference:
         assert (there.low, there.high) == pytest.approx((-back.high, -back.low), abs=1e-12)
 
 
+class TestOverall:
+    """Numbers of a whole set: computed anew for every resample."""
+
+    VALUES = np.random.default_rng(0).random(120)
+    GROUPS = np.arange(120) // 3
+
+    def mean(self, rows: NDArray[np.intp]) -> float:
+        return float(self.VALUES[rows].mean())
+
+    def test_a_mean_gets_the_interval_of_a_mean(self) -> None:
+        made = ClusterBootstrap(self.GROUPS)
+        found = made.overall(self.mean, np.arange(120))
+        usual = made.interval(self.VALUES)
+        # 400 resamples against 2,000 of which they are part: four standard errors of the former
+        margin = 4 * QUANTILE_ERROR / math.sqrt(400) * width(usual) / (2 * 1.96)
+        assert found.method == "cluster-bootstrap"
+        assert (found.low, found.high) == pytest.approx((usual.low, usual.high), abs=margin)
+        assert found.low < self.VALUES.mean() < found.high
+
+    def test_every_resample_holds_whole_groups(self) -> None:
+        seen = []
+
+        def keep(rows: NDArray[np.intp]) -> float:
+            seen.append(np.bincount(rows, minlength=120).reshape(40, 3))
+            return 0.0
+
+        ClusterBootstrap(self.GROUPS).overall(keep, np.arange(120))
+        times = np.array(seen)
+        assert (times == times[:, :, :1]).all()
+        assert (times[:, :, 0].sum(axis=1) == 40).all()
+        assert times.max() > 1
+
+    def test_one_group_or_an_undefined_resample_leaves_none(self) -> None:
+        assert is_none(ClusterBootstrap(["v"] * 3).overall(self.mean, np.arange(3)))
+        made = ClusterBootstrap(self.GROUPS)
+        assert is_none(made.overall(lambda rows: math.nan, np.arange(120)))
+
+
 class TestCoverage:
     """How often 95 % intervals hold the true mean, over simulated test sets."""
 

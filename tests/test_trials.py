@@ -181,6 +181,70 @@ class TestTruth:
         np.testing.assert_array_equal(trials.truth(trials.trials[0]), [[1, 1, 0, 0, 0]] * 5)
 
 
+class TestTargets:
+    BOTH = ImageRecipe((("a", LEFT), ("b", RIGHT)))
+
+    @staticmethod
+    def of(*targets: Target) -> Trial:
+        return replace(trial("x"), image=TestTargets.BOTH, targets=targets)
+
+    def test_several_sounding_objects_make_one_truth(self) -> None:
+        trials = trials_of(PAIR)
+        truth = trials.truth(self.of(Target("a", LEFT), Target("b", RIGHT)))
+        # each sample's box is the left half of its picture
+        np.testing.assert_array_equal(truth, [[1, 1, 0, 0, 1, 1, 0, 0]] * 8)
+
+    def test_where_objects_overlap_the_greater_value_counts(self) -> None:
+        half_sure = [
+            sample("a", boxes((0, 0, 0.5, 1))),
+            sample("b", boxes((0, 0, 1, 1), (0, 0, 0.25, 1))),
+        ]
+        trials = trials_of(half_sure, convention="consensus", size=4)
+        for order in (("a", "b"), ("b", "a")):
+            truth = trials.truth(self.of(*(Target(name, WHOLE) for name in order)))
+            np.testing.assert_array_equal(truth, [[1, 0.5, 0.5, 0.5]] * 4)
+
+    def test_a_trial_without_a_target_has_an_empty_truth(self) -> None:
+        nothing = self.of()
+        assert not nothing.sounding
+        assert self.of(Target("a", WHOLE)).sounding
+        assert not trials_of(PAIR).truth(nothing).any()
+
+
+class TestSounds:
+    @pytest.mark.parametrize(
+        ("recipe", "key"),
+        [
+            (AudioRecipe(("a", "b")), "a + b"),
+            (AudioRecipe(("a",), "silence"), "silence like a"),
+            (AudioRecipe(("a",), "noise", 3), "noise 3 like a"),
+        ],
+    )
+    def test_a_recipe_says_what_is_made(self, recipe: AudioRecipe, key: str) -> None:
+        assert recipe.key == key
+
+    def test_silence_and_noise_are_as_long_as_the_sample(self) -> None:
+        trials = trials_of(PAIR)
+        own = trials.test_set.waveform("a")
+        silence = trials.waveform(AudioRecipe(("a",), "silence"))
+        noise = trials.waveform(AudioRecipe(("a",), "noise", 1))
+        assert silence.samples.shape == noise.samples.shape == own.samples.shape
+        assert silence.rate == noise.rate == own.rate
+        assert not silence.samples.any()
+        assert noise.samples.std() > 0
+        other = trials.waveform(AudioRecipe(("a",), "noise", 2))
+        assert (other.samples != noise.samples).any()
+
+    def test_a_mixture_holds_all_of_its_sounds_in_any_order(self) -> None:
+        trials = trials_of(PAIR)
+        mixture = trials.waveform(AudioRecipe(("a", "b"))).as_float()[:, 0]
+        turned = trials.waveform(AudioRecipe(("b", "a"))).as_float()[:, 0]
+        np.testing.assert_array_equal(mixture, turned)
+        for name in "ab":
+            own = trials.test_set.waveform(name).as_float()[:, 0]
+            assert np.corrcoef(mixture, own)[0, 1] > 0.5
+
+
 def test_twins_share_the_picture_and_differ_in_sound_and_truth() -> None:
     trials = trials_of(PAIR, "concat")
     for member in trials:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.typing import NDArray
 from standins import sample, trials_of
 
 from ssl_bench.errors import MeasureError
+from ssl_bench.measures.definition import Definition, Measure, Rows
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.scoring.aggregate import breakdown, gap, per_trial, summarise
 from ssl_bench.scoring.scores import MapBatch, score_maps
@@ -185,6 +188,90 @@ class TestBreakdown:
             "left": 1,
             "right": 0,
         }
+
+
+def correlation(
+    _measure: Measure, ciou: NDArray[np.float64], loudness: NDArray[np.float64]
+) -> float:
+    return float(np.corrcoef(ciou, loudness)[0, 1])
+
+
+class TestNumbersOfTheWholeSet:
+    CORRELATION = Measure(
+        Definition(
+            name="correlation",
+            title="Correlation of cIoU and loudness",
+            formula="r",
+            source="these tests",
+            columns=("cIoU", "loudness"),
+            overall=correlation,
+            rows="all",
+        )
+    )
+
+    @staticmethod
+    def scores(noise: float) -> pd.DataFrame:
+        generator = np.random.default_rng(0)
+        ciou = generator.random(80)
+        return table(
+            ciou.tolist(),
+            loudness=ciou + noise * generator.random(80),
+            group=[f"g{number % 40}" for number in range(80)],
+        )
+
+    def test_it_is_computed_from_all_rows_with_an_interval(self) -> None:
+        scores = self.scores(1.0)
+        (found,) = summarise(scores, [self.CORRELATION])
+        expected = np.corrcoef(scores["cIoU"], scores["loudness"])[0, 1]
+        assert found.value == pytest.approx(expected)
+        assert found.low is not None
+        assert found.high is not None
+        assert found.low < expected < found.high
+        assert (found.n_trials, found.n_groups) == (80, 40)
+
+    def test_the_order_of_trials_does_not_change_a_bit(self) -> None:
+        scores = self.scores(1.0)
+        shuffled = scores.sample(frac=1, random_state=1)
+        assert summarise(shuffled, [self.CORRELATION]) == summarise(scores, [self.CORRELATION])
+
+    def test_measures_keep_their_order_beside_means(self) -> None:
+        found = summarise(self.scores(1.0), [AREA, self.CORRELATION, SUCCESS])
+        assert [value.measure for value in found] == ["AUC", "correlation", "cIoU@0.5"]
+
+    def test_a_gap_is_the_difference_of_the_two_numbers(self) -> None:
+        tight, loose = self.scores(0.2), self.scores(2.0)
+        (found,) = gap(tight, loose, [self.CORRELATION])
+        numbers = [summarise(scores, [self.CORRELATION])[0].value or 0 for scores in (tight, loose)]
+        assert found.value == pytest.approx(numbers[0] - numbers[1])
+        assert found.low is not None
+        assert found.low > 0
+
+    def test_it_has_no_value_per_trial(self) -> None:
+        with pytest.raises(MeasureError, match="number of the whole set"):
+            per_trial(self.scores(1.0), self.CORRELATION)
+
+    @pytest.mark.parametrize("column", ["cIoU", "loudness"])
+    def test_each_column_that_is_not_there_is_named(self, column: str) -> None:
+        with pytest.raises(MeasureError, match=column):
+            summarise(self.scores(1.0).drop(columns=column), [self.CORRELATION])
+
+
+class TestSilentTrials:
+    SCORES = table([1.0, 0.0, 1.0, 0.0], sounding=[True, True, True, False])
+
+    @pytest.mark.parametrize(
+        ("rows", "value", "count"), [("sounding", 2 / 3, 3), ("silent", 0, 1), ("all", 0.5, 4)]
+    )
+    def test_a_measure_says_which_trials_count(self, rows: Rows, value: float, count: int) -> None:
+        measure = Measure(replace(SUCCESS.definition, rows=rows), threshold=0.5)
+        (found,) = summarise(self.SCORES, [measure])
+        assert found.value == pytest.approx(value)
+        assert found.n_trials == count
+
+    def test_no_trial_of_that_kind_leaves_it_undefined(self) -> None:
+        measure = Measure(replace(SUCCESS.definition, rows="silent"), threshold=0.5)
+        (found,) = summarise(self.SCORES[:3], [measure])
+        assert (found.value, found.n_trials) == (None, 0)
 
 
 class TestGap:
