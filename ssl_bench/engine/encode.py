@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ssl_bench.errors import DataError, ModelError
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.contract import Features, Localizer
-from ssl_bench.trials import ImageRecipe, TrialSet
+from ssl_bench.trials import AudioRecipe, ImageRecipe, TrialSet
 
 Progress = Callable[[str, int, int], None]
 
@@ -41,6 +41,18 @@ class LocalizedBatch:
     blind_index: NDArray[np.intp]
 
 
+Recipe = TypeVar("Recipe", ImageRecipe, AudioRecipe)
+
+
+@dataclass(frozen=True)
+class _Distinct(Generic[Recipe]):
+    """One image or sound of one test set, however many protocols and trials use it."""
+
+    test_set: str
+    recipe: Recipe
+    trials: TrialSet = field(compare=False, repr=False)
+
+
 def localize_trials(
     localizer: Localizer,
     trials: TrialSet,
@@ -50,10 +62,32 @@ def localize_trials(
     vision_only: bool = False,
     progress: Progress = lambda _what, _done, _all: None,
 ) -> Iterator[LocalizedBatch]:
-    """Localize all trials, a batch of images at a time.
+    """Localize the trials of one protocol; see :func:`localize_suite`."""
+    for _, batch in localize_suite(
+        localizer,
+        [trials],
+        batch_size=batch_size,
+        jobs=jobs,
+        vision_only=[vision_only],
+        progress=progress,
+    ):
+        yield batch
+
+
+def localize_suite(
+    localizer: Localizer,
+    sets: Sequence[TrialSet],
+    *,
+    batch_size: int = 32,
+    jobs: int = 1,
+    vision_only: Sequence[bool],
+    progress: Progress = lambda _what, _done, _all: None,
+) -> Iterator[tuple[int, LocalizedBatch]]:
+    """Localize the trials of several protocols, a batch of images at a time.
 
     Sounds are encoded first (their features are small and stay in memory); images follow in
-    batches, each with all its trials.
+    batches, each with all its trials. An image or sound that several protocols share is encoded
+    once.
 
     Parameters
     ----------
@@ -62,9 +96,16 @@ def localize_trials(
     jobs
         Threads that read images and sounds.
     vision_only
-        Also make the model's own audio-blind map of each image.
+        For each protocol: also make the model's own audio-blind map of each image.
     progress
         Called with what is being done, how much is done and how much there is.
+
+    Yields
+    ------
+    number
+        Which of `sets` the batch belongs to.
+    batch
+        Maps of some of its trials.
 
     Raises
     ------
@@ -73,57 +114,98 @@ def localize_trials(
     ModelError
         If the localizer breaks its contract.
     """
-    by_image: dict[ImageRecipe, list[int]] = {}
-    for row, trial in enumerate(trials):
-        by_image.setdefault(trial.image, []).append(row)
-    sounds, sound_row = _encode_sounds(localizer, trials, batch_size, jobs, progress)
+    by_image: dict[_Distinct[ImageRecipe], list[list[int]]] = {}
+    for number, trials in enumerate(sets):
+        for row, trial in enumerate(trials):
+            image = _Distinct(trials.test_set.digest, trial.image, trials)
+            by_image.setdefault(image, [[] for _ in sets])[number].append(row)
+    sounds, sound_row = _encode_sounds(localizer, sets, batch_size, jobs, progress)
     pictures = list(by_image)
     for start in range(0, len(pictures), batch_size):
         progress("images", start, len(pictures))
         chunk = pictures[start : start + batch_size]
-        images = _in_parallel(trials.image, chunk, jobs)
+        images = _in_parallel(_read_image, chunk, jobs)
         features = _encode(
-            localizer.encode_image, images, [recipe.key for recipe in chunk], localizer
+            localizer.encode_image, images, [image.recipe.key for image in chunk], localizer
         )
-        owners = [number for number, recipe in enumerate(chunk) for _ in by_image[recipe]]
-        rows = [row for recipe in chunk for row in by_image[recipe]]
-        heard = [sound_row[trials.trials[row].audio.key] for row in rows] if sound_row else None
-        maps = [
-            _checked_maps(
-                localizer.localize(
-                    _take(features, owners[begin : begin + batch_size]),
-                    {} if heard is None else _take(sounds, heard[begin : begin + batch_size]),
-                ),
-                len(owners[begin : begin + batch_size]),
-                localizer,
-            )
-            for begin in range(0, len(rows), batch_size)
-        ]
         blind = None
-        if vision_only:
+        if any(vision_only):
             blind = _checked_maps(localizer.vision_only(features), len(chunk), localizer)
-        ids = [trials.trials[row].id for row in rows]
-        yield LocalizedBatch(ids, np.concatenate(maps), blind, np.array(owners, np.intp))
+        for number, trials in enumerate(sets):
+            rows = [row for image in chunk for row in by_image[image][number]]
+            if not rows:
+                continue
+            owners = [
+                position for position, image in enumerate(chunk) for _ in by_image[image][number]
+            ]
+            heard = [
+                sound_row[_Distinct(trials.test_set.digest, trials.trials[row].audio, trials)]
+                for row in (rows if sound_row else [])
+            ]
+            maps = [
+                _localize(localizer, features, sounds, owners[begin:end], heard[begin:end])
+                for begin in range(0, len(rows), batch_size)
+                for end in (begin + batch_size,)
+            ]
+            shown, index = np.unique(owners, return_inverse=True)
+            yield (
+                number,
+                LocalizedBatch(
+                    [trials.trials[row].id for row in rows],
+                    np.concatenate(maps),
+                    blind[shown] if blind is not None and vision_only[number] else None,
+                    index,
+                ),
+            )
     progress("images", len(pictures), len(pictures))
 
 
+def _localize(
+    localizer: Localizer,
+    features: Features,
+    sounds: Features,
+    owners: Sequence[int],
+    heard: Sequence[int],
+) -> NDArray[np.float32]:
+    found = localizer.localize(_take(features, owners), _take(sounds, heard))
+    return _checked_maps(found, len(owners), localizer)
+
+
 def _encode_sounds(
-    localizer: Localizer, trials: TrialSet, batch_size: int, jobs: int, progress: Progress
-) -> tuple[Features, dict[str, int]]:
+    localizer: Localizer,
+    sets: Sequence[TrialSet],
+    batch_size: int,
+    jobs: int,
+    progress: Progress,
+) -> tuple[Features, dict[_Distinct[AudioRecipe], int]]:
     """Features of each distinct sound, and the row of each sound in them."""
     if localizer.audio_blind:
         return {}, {}
-    recipes = list(dict.fromkeys(trial.audio for trial in trials))
+    distinct = list(
+        dict.fromkeys(
+            _Distinct(trials.test_set.digest, trial.audio, trials)
+            for trials in sets
+            for trial in trials
+        )
+    )
     parts: list[Features] = []
-    for start in range(0, len(recipes), batch_size):
-        progress("sounds", start, len(recipes))
-        chunk = recipes[start : start + batch_size]
-        waveforms: list[Waveform] = _in_parallel(trials.waveform, chunk, jobs)
-        keys = [recipe.key for recipe in chunk]
+    for start in range(0, len(distinct), batch_size):
+        progress("sounds", start, len(distinct))
+        chunk = distinct[start : start + batch_size]
+        waveforms: list[Waveform] = _in_parallel(_read_sound, chunk, jobs)
+        keys = [sound.recipe.key for sound in chunk]
         parts.append(_encode(localizer.encode_audio, waveforms, keys, localizer))
-    progress("sounds", len(recipes), len(recipes))
+    progress("sounds", len(distinct), len(distinct))
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    return joined, {recipe.key: row for row, recipe in enumerate(recipes)}
+    return joined, {sound: row for row, sound in enumerate(distinct)}
+
+
+def _read_image(image: _Distinct[ImageRecipe]) -> NDArray[np.uint8]:
+    return image.trials.image(image.recipe)
+
+
+def _read_sound(sound: _Distinct[AudioRecipe]) -> Waveform:
+    return sound.trials.waveform(sound.recipe)
 
 
 def _in_parallel(read: Callable[[Any], Any], recipes: Sequence[Any], jobs: int) -> list[Any]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ssl_bench.engine.encode import Progress, localize_trials
+from ssl_bench.engine.encode import Progress, localize_suite
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
 from ssl_bench.models.provenance import describe
 from ssl_bench.predictions import PredictionsMeta, PredictionsWriter
@@ -101,47 +102,78 @@ def predict(
     >>> written.predictions.name
     'predictions.npz'
     """
+    return predict_suite(localizer, [(trials, folder)], options)[0]
+
+
+def predict_suite(
+    localizer: Localizer | AnnotationLocalizer,
+    runs: Sequence[tuple[TrialSet, Path]],
+    options: EngineOptions | None = None,
+) -> list[Predicted]:
+    """Predict for several protocols at once, each into its own folder.
+
+    An image or sound that several protocols share is encoded once for all of them.
+    """
     settings = options or EngineOptions()
-    meta = predictions_meta(localizer, trials)
-    path = folder / "predictions.npz"
     if isinstance(localizer, AnnotationLocalizer):
-        # A map that never changes is stored once per batch; an oracle's are large and all differ.
-        size = settings.batch_size if localizer.needs_truth else 4096
-        with PredictionsWriter(path, meta, dtype=settings.dtype) as writer:
-            for rows in row_chunks(len(trials), size):
-                shared = shared_maps(localizer, trials, rows)
-                ids = [trials.trials[row].id for row in rows]
-                writer.add(ids, shared.maps, map_index=shared.index)
-                settings.progress("trials", int(rows[-1]) + 1, len(trials))
-        return Predicted(path, None, f"{localizer.name} neither looks nor listens")
-    blind, note = _wants_blind(localizer, trials)
-    blind_path = folder / "vision_only.npz" if blind else None
-    with ExitStack() as stack:
-        writer = stack.enter_context(PredictionsWriter(path, meta, dtype=settings.dtype))
-        blind_writer = (
-            stack.enter_context(PredictionsWriter(blind_path, meta, dtype=settings.dtype))
-            if blind_path is not None
-            else None
+        return [_predict_trivial(localizer, trials, folder, settings) for trials, folder in runs]
+    wanted = [_wants_blind(localizer, trials) for trials, _ in runs]
+    written = [
+        Predicted(
+            folder / "predictions.npz",
+            folder / "vision_only.npz" if reason is None else None,
+            reason,
         )
-        for batch in localize_trials(
+        for (_, folder), reason in zip(runs, wanted, strict=True)
+    ]
+    with ExitStack() as stack:
+
+        def writer(path: Path | None, trials: TrialSet) -> PredictionsWriter | None:
+            if path is None:
+                return None
+            meta = predictions_meta(localizer, trials)
+            return stack.enter_context(PredictionsWriter(path, meta, dtype=settings.dtype))
+
+        writers = [
+            (writer(each.predictions, trials), writer(each.vision_only, trials))
+            for each, (trials, _) in zip(written, runs, strict=True)
+        ]
+        for number, batch in localize_suite(
             localizer,
-            trials,
+            [trials for trials, _ in runs],
             batch_size=settings.batch_size,
             jobs=settings.jobs,
-            vision_only=blind,
+            vision_only=[reason is None for reason in wanted],
             progress=settings.progress,
         ):
-            writer.add(batch.trial_ids, batch.maps)
-            if blind_writer is not None and batch.blind_maps is not None:
-                blind_writer.add(batch.trial_ids, batch.blind_maps, map_index=batch.blind_index)
-    return Predicted(path, blind_path, note)
+            own, blind = writers[number]
+            if own is not None:
+                own.add(batch.trial_ids, batch.maps)
+            if blind is not None and batch.blind_maps is not None:
+                blind.add(batch.trial_ids, batch.blind_maps, map_index=batch.blind_index)
+    return written
 
 
-def _wants_blind(localizer: Localizer, trials: TrialSet) -> tuple[bool, str | None]:
-    """Whether to make audio-blind maps, and the reason if not."""
+def _predict_trivial(
+    localizer: AnnotationLocalizer, trials: TrialSet, folder: Path, settings: EngineOptions
+) -> Predicted:
+    path = folder / "predictions.npz"
+    # A map that never changes is stored once per batch; an oracle's are large and all differ.
+    size = settings.batch_size if localizer.needs_truth else 4096
+    meta = predictions_meta(localizer, trials)
+    with PredictionsWriter(path, meta, dtype=settings.dtype) as writer:
+        for rows in row_chunks(len(trials), size):
+            shared = shared_maps(localizer, trials, rows)
+            ids = [trials.trials[row].id for row in rows]
+            writer.add(ids, shared.maps, map_index=shared.index)
+            settings.progress("trials", int(rows[-1]) + 1, len(trials))
+    return Predicted(path, None, f"{localizer.name} neither looks nor listens")
+
+
+def _wants_blind(localizer: Localizer, trials: TrialSet) -> str | None:
+    """Why not to make audio-blind maps; None to make them."""
     if not trials.protocol.controls.vision_only:
-        return False, "the protocol does not ask for it"
+        return "the protocol does not ask for it"
     if localizer.audio_blind:
-        return False, f"{localizer.name} never listens: its maps are audio-blind already"
-    reason = localizer.no_vision_only
-    return reason is None, reason
+        return f"{localizer.name} never listens: its maps are audio-blind already"
+    return localizer.no_vision_only

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ssl_bench.compositions import open_trials
-from ssl_bench.engine.encode import LocalizedBatch, localize_trials
+from ssl_bench.compositions import compose, open_trials
+from ssl_bench.engine.encode import LocalizedBatch, localize_suite, localize_trials
 from ssl_bench.errors import DataError, ModelError
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.contract import Features, Localizer
@@ -158,3 +158,31 @@ class TestBrokenModels:
 
         with pytest.raises(DataError, match=f"^{culprit.key}: its rate is wrong"):
             list(localize_trials(Picky(), trials))
+
+
+class TestSuite:
+    @pytest.fixture(scope="class")
+    def suite(self, trials: TrialSet) -> list[TrialSet]:
+        single = load_protocol("synth").model_copy(
+            update={"test_set": trials.protocol.test_set, "name": "single"}
+        )
+        return [trials, open_trials(single), compose(single, trials.test_set)]
+
+    def test_an_image_or_sound_is_encoded_once_for_the_whole_suite(
+        self, suite: list[TrialSet]
+    ) -> None:
+        model = Counting()
+        list(localize_suite(model, suite, vision_only=[True, False, True]))
+        assert len(model.sounds) == len(set(model.sounds)) == 14
+        assert len(model.images) == len(set(model.images)) == 7 + 14
+
+    def test_each_protocol_gets_what_it_gets_alone(self, suite: list[TrialSet]) -> None:
+        together: list[list[LocalizedBatch]] = [[] for _ in suite]
+        for number, batch in localize_suite(Counting(), suite, vision_only=[False] * 3):
+            together[number].append(batch)
+        for trials, batches in zip(suite, together, strict=True):
+            alone = collect(list(localize_trials(Counting(), trials)))
+            found = collect(batches)
+            assert set(found) == set(alone)
+            for name, heat in alone.items():
+                np.testing.assert_array_equal(found[name], heat)
