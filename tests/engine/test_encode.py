@@ -160,14 +160,15 @@ class TestBrokenModels:
             list(localize_trials(Picky(), trials))
 
 
-class TestSuite:
-    @pytest.fixture(scope="class")
-    def suite(self, trials: TrialSet) -> list[TrialSet]:
-        single = load_protocol("synth").model_copy(
-            update={"test_set": trials.protocol.test_set, "name": "single"}
-        )
-        return [trials, open_trials(single), compose(single, trials.test_set)]
+@pytest.fixture(scope="module")
+def suite(trials: TrialSet) -> list[TrialSet]:
+    single = load_protocol("synth").model_copy(
+        update={"test_set": trials.protocol.test_set, "name": "single"}
+    )
+    return [trials, open_trials(single), compose(single, trials.test_set)]
 
+
+class TestSuite:
     def test_an_image_or_sound_is_encoded_once_for_the_whole_suite(
         self, suite: list[TrialSet]
     ) -> None:
