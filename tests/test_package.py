@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -16,6 +17,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+import ssl_bench
 
 ROOT = Path(__file__).parent.parent
 
@@ -45,7 +48,8 @@ def run(
 
 def loaded_modules(*arguments: str | Path, folder: Path) -> set[str]:
     """Names of the modules that a process has loaded after one command of ssl-bench."""
-    done = run(sys.executable, "-c", RUN_AND_LIST_MODULES, *arguments, folder=folder)
+    start = (sys.executable, "-c", RUN_AND_LIST_MODULES)
+    done = run(*start, *arguments, folder=folder, search=Path(ssl_bench.__file__).parent.parent)
     listed = [line for line in done.stderr.splitlines() if line.startswith("loaded:")]
     return set(listed[-1].split()[1:])
 
@@ -172,3 +176,11 @@ def test_the_minimum_versions_are_the_lower_ends_of_the_ranges() -> None:
         for requirement in requirements("test")
     }
     assert pins("minimum.txt") == lower_ends
+
+
+def test_the_protocol_of_the_contributing_guide_works_as_a_path(tmp_path: Path) -> None:
+    guide = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```toml\n(.*?)```", guide, re.DOTALL)
+    path = tmp_path / "concat-small.toml"
+    path.write_text(example, encoding="utf-8")
+    assert len(ssl_bench.open_trials(ssl_bench.load_protocol(str(path)))) == 2 * 50
