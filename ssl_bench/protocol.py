@@ -178,10 +178,17 @@ class Protocol(_Table):
         return self.model_copy(update=changed)
 
 
-_Model = TypeVar("_Model", Protocol, Dialect)
+_Model = TypeVar("_Model", bound=BaseModel)
 
 
-def _parse(path: Path, model: type[_Model]) -> _Model:
+def read_toml(path: Path, model: type[_Model]) -> _Model:
+    """Read a file of ``protocols/`` as its schema says.
+
+    Raises
+    ------
+    ProtocolError
+        If it cannot be read, is not TOML, or does not follow the schema; every field is named.
+    """
     try:
         content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -231,7 +238,7 @@ def load_dialect(name: str) -> Dialect:
         raise ProtocolError(
             f"no dialect is called {name!r}", remedy=f"use one of: {', '.join(dialect_names())}"
         )
-    return _parse(path, Dialect)
+    return read_toml(path, Dialect)
 
 
 def load_protocol(reference: str) -> Protocol:
@@ -257,7 +264,7 @@ def load_protocol(reference: str) -> Protocol:
                 f"no protocol is called {name!r}",
                 remedy=f"use one of: {', '.join(protocol_names())}, or a path ending in .toml",
             )
-    protocol = _parse(path, Protocol)
+    protocol = read_toml(path, Protocol)
     if not place:
         return protocol
     test_set, _, split = place.partition(":")
