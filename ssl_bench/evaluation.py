@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
@@ -10,15 +10,16 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from ssl_bench.compositions import open_trials
+from ssl_bench.compositions import compose, open_protocol_test_set
 from ssl_bench.engine.encode import Progress
-from ssl_bench.engine.predict import EngineOptions, Predicted, predict
+from ssl_bench.engine.predict import EngineOptions, Predicted, predict_suite
+from ssl_bench.errors import ProtocolError
 from ssl_bench.files import atomic_path
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
 from ssl_bench.models.provenance import describe
 from ssl_bench.models.registry import list_baselines, load_card, load_localizer
 from ssl_bench.predictions import open_predictions
-from ssl_bench.protocol import Protocol, load_dialect, load_protocol
+from ssl_bench.protocol import Protocol, load_dialect, load_protocol, protocol_names
 from ssl_bench.report.trial_sheet import write_trial_sheet
 from ssl_bench.results import Result, write_result
 from ssl_bench.scoring.run import (
@@ -29,7 +30,8 @@ from ssl_bench.scoring.run import (
     under_dialect,
     with_timings,
 )
-from ssl_bench.testsets import definition
+from ssl_bench.suites import load_suite, suite_names
+from ssl_bench.testsets import TestSet, data_root, definition, definitions
 from ssl_bench.trials import TrialSet
 
 
@@ -132,16 +134,59 @@ def run(
     SslBenchError
         If the model, the protocol, the data or the weights are missing or unusable.
     """
+    return run_suite(request, [request.protocol], progress=progress, notify=notify)[0]
+
+
+def run_suite(
+    request: Request,
+    protocols: Sequence[str | Protocol],
+    *,
+    progress: Progress = lambda _what, _done, _all: None,
+    notify: Callable[[str], None] = lambda _stage: None,
+) -> list[Evaluation]:
+    """Evaluate one model on several protocols; what they share is encoded once.
+
+    Parameters
+    ----------
+    request
+        What to evaluate; its `protocol` is not read.
+    protocols
+        The protocols. With more than one, each gets a sub-folder of the run folder.
+
+    Raises
+    ------
+    SslBenchError
+        If the model, a protocol, the data or the weights are missing or unusable.
+    """
     started = perf_counter()
     notify("opening trials")
-    trials, localizer, folder = _prepare(request)
+    prepared = _prepare(request, protocols)
+    opened_at = perf_counter()
+    notify("localizing")
+    written = predict_suite(prepared.localizer, prepared.runs, _engine_options(request, progress))
+    timings = {
+        "opening_s": round(opened_at - started, 3),
+        "localizing_s": round(perf_counter() - opened_at, 3),
+    }
+    return [
+        _finish(request, prepared.localizer, trials, folder, each, timings, notify)
+        for (trials, folder), each in zip(prepared.runs, written, strict=True)
+    ]
+
+
+def _finish(
+    request: Request,
+    localizer: Localizer | AnnotationLocalizer,
+    trials: TrialSet,
+    folder: Path,
+    written: Predicted,
+    timings: dict[str, float],
+    notify: Callable[[str], None],
+) -> Evaluation:
+    """Score one protocol's predictions, and write and draw what comes out."""
     conventions = (
         None if request.dialect is None else trials.protocol.under(load_dialect(request.dialect))
     )
-    opened_at = perf_counter()
-    notify("localizing")
-    written = _predict(request, trials, localizer, folder, progress)
-    predicted_at = perf_counter()
     facts = describe(localizer)
     scored = score_file(
         written.predictions,
@@ -152,10 +197,6 @@ def run(
         model=facts,
         card=_card(facts),
     )
-    timings = {
-        "opening_s": round(opened_at - started, 3),
-        "localizing_s": round(predicted_at - opened_at, 3),
-    }
     scored = with_timings(scored, timings, written.vision_only_note)
     files = [written.predictions]
     if written.vision_only is not None:
@@ -163,8 +204,6 @@ def run(
     files += write_scored(folder, scored)
     if request.pictured > 0:
         notify("drawing the picture sheet")
-        # A baseline that needs no image must not fail for want of one.
-        has_images = isinstance(localizer, Localizer) or definition(trials.test_set.name).embedded
         sheet = folder / "trials.png"
         write_trial_sheet(
             sheet,
@@ -172,18 +211,23 @@ def run(
             open_predictions(written.predictions),
             scored.scores,
             count=request.pictured,
-            with_images=has_images,
+            # A baseline that needs no image must not fail for want of one.
+            with_images=isinstance(localizer, Localizer) or _is_embedded(trials),
         )
         files.append(sheet)
     return Evaluation(scored.scores, scored.result, folder, tuple(files))
 
 
 def run_predict(
-    request: Request, *, progress: Progress = lambda _what, _done, _all: None
-) -> tuple[Path, Predicted, int]:
-    """Predict only; returns the run folder, the files and the number of trials."""
-    trials, localizer, folder = _prepare(request)
-    return folder, _predict(request, trials, localizer, folder, progress), len(trials)
+    request: Request,
+    protocols: Sequence[str | Protocol],
+    *,
+    progress: Progress = lambda _what, _done, _all: None,
+) -> list[tuple[TrialSet, Predicted]]:
+    """Predict only; returns the trials of each protocol and the files that answer them."""
+    prepared = _prepare(request, protocols)
+    written = predict_suite(prepared.localizer, prepared.runs, _engine_options(request, progress))
+    return [(trials, each) for (trials, _), each in zip(prepared.runs, written, strict=True)]
 
 
 def write_scored(folder: Path, scored: Scored) -> list[Path]:
@@ -195,12 +239,58 @@ def write_scored(folder: Path, scored: Scored) -> list[Path]:
     return [table, document]
 
 
-def _prepare(request: Request) -> tuple[TrialSet, Localizer | AnnotationLocalizer, Path]:
+def resolve_protocols(text: str, data: Path | None = None) -> list[Protocol]:
+    """The protocols that a text names.
+
+    Parameters
+    ----------
+    text
+        One reference, several with commas between, the name of a suite, or ``all``: every protocol
+        whose test set is embedded or lies in the data folder.
+    data
+        Folder with one sub-folder per test set; None for ``SSL_BENCH_DATA``.
+
+    Raises
+    ------
+    ProtocolError
+        If a name is unknown, or the same protocol is named twice.
+
+    Examples
+    --------
+    >>> [protocol.label for protocol in resolve_protocols("synth,concat")]
+    ['synth@synth:standard', 'concat@synth:standard']
+    """
+    if text == "all":
+        root = data_root(data)
+        every = [load_protocol(name) for name in protocol_names()]
+        return [
+            protocol
+            for protocol in every
+            if definition(protocol.test_set.name).embedded
+            or (root is not None and (root / protocol.test_set.name).is_dir())
+        ]
+    is_suite = text in suite_names() and text not in protocol_names()
+    names = load_suite(text).protocols if is_suite else text.split(",")
+    protocols = [load_protocol(name.strip()) for name in names]
+    labels = [protocol.label for protocol in protocols]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise ProtocolError(f"{label} is named twice", remedy="name each protocol once")
+    return protocols
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    localizer: Localizer | AnnotationLocalizer
+    runs: list[tuple[TrialSet, Path]]
+
+
+def _prepare(request: Request, protocols: Sequence[str | Protocol]) -> _Prepared:
     # What can be wrong in a name comes first: it should not wait for a network or a test set.
-    protocol = request.protocol
-    if isinstance(protocol, str):
-        protocol = load_protocol(protocol)
-    measures_of(protocol)
+    loaded = [load_protocol(each) if isinstance(each, str) else each for each in protocols]
+    dialect = None if request.dialect is None else load_dialect(request.dialect)
+    for protocol in loaded:
+        measures_of(protocol if dialect is None else protocol.under(dialect))
     localizer = request.model
     if isinstance(localizer, str):
         localizer = load_localizer(
@@ -211,24 +301,32 @@ def _prepare(request: Request) -> tuple[TrialSet, Localizer | AnnotationLocalize
             seed=request.seed,
             options=request.settings,
         )
-    folder = request.folder
-    if folder is None:
-        place = protocol.label.replace("@", "-").replace(":", "-")
-        folder = Path("runs") / f"{localizer.name}-{place}"
-    return open_trials(protocol, request.data), localizer, folder
+    places = [protocol.label.replace("@", "-").replace(":", "-") for protocol in loaded]
+    if len(loaded) == 1:
+        folders = [request.folder or Path("runs") / f"{localizer.name}-{places[0]}"]
+    else:
+        root = request.folder or Path("runs") / f"{localizer.name}-suite"
+        folders = [root / place for place in places]
+    # Protocols on the same test set share it, and with it what was read of it.
+    opened: dict[str, TestSet] = {}
+    runs = []
+    for protocol, folder in zip(loaded, folders, strict=True):
+        key = protocol.test_set.model_dump_json()
+        if key not in opened:
+            opened[key] = open_protocol_test_set(protocol, request.data)
+        runs.append((compose(protocol, opened[key]), folder))
+    return _Prepared(localizer, runs)
 
 
-def _predict(
-    request: Request,
-    trials: TrialSet,
-    localizer: Localizer | AnnotationLocalizer,
-    folder: Path,
-    progress: Progress,
-) -> Predicted:
-    options = EngineOptions(
+def _engine_options(request: Request, progress: Progress) -> EngineOptions:
+    return EngineOptions(
         batch_size=request.batch_size, jobs=request.jobs, dtype=request.dtype, progress=progress
     )
-    return predict(localizer, trials, folder, options)
+
+
+def _is_embedded(trials: TrialSet) -> bool:
+    known = definitions().get(trials.test_set.name)
+    return known is not None and known.embedded
 
 
 def _card(facts: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import ssl_bench
+from ssl_bench.evaluation import Request, resolve_protocols, run_suite
 from ssl_bench.protocol import Protocol, TestSetTable
 
 
@@ -92,3 +93,35 @@ def test_a_wrong_model_name_is_told_before_any_work(protocol: Protocol, tmp_path
     with pytest.raises(ssl_bench.SslBenchError, match="center"):
         ssl_bench.evaluate("ezvls", protocol, folder=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+class TestSuite:
+    def test_several_protocols_give_what_each_gives_alone(
+        self, protocol: Protocol, tmp_path: Path
+    ) -> None:
+        single = ssl_bench.load_protocol("synth").model_copy(update={"test_set": protocol.test_set})
+        request = Request(model=Bright(), protocol=protocol, folder=tmp_path / "suite", pictured=0)
+        together = run_suite(request, [protocol, single])
+        alone = ssl_bench.evaluate(Bright(), single, folder=tmp_path / "alone", pictured=0)
+        assert together[1].result.measures == alone.result.measures
+        assert [done.folder.name for done in together] == [
+            "concat-synth-standard",
+            "synth-synth-standard",
+        ]
+        assert all((done.folder / "result.json").is_file() for done in together)
+
+    def test_all_means_what_can_be_run(self, tmp_path: Path) -> None:
+        (tmp_path / "vggss").mkdir()
+        embedded = {protocol.name for protocol in resolve_protocols("all", Path("nowhere"))}
+        found = {protocol.name for protocol in resolve_protocols("all", tmp_path)}
+        assert {"synth", "concat"} <= embedded
+        assert found - embedded >= {"vggss", "vggss-heard"}
+        assert "flickr" not in found
+
+    def test_a_suite_is_its_protocols(self) -> None:
+        names = [protocol.name for protocol in resolve_protocols("openset")]
+        assert names == ["vggss-heard", "vggss-unheard"]
+
+    def test_naming_a_protocol_twice_is_an_error(self) -> None:
+        with pytest.raises(ssl_bench.SslBenchError, match="twice"):
+            resolve_protocols("synth,concat,synth")

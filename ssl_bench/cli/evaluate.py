@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from ssl_bench.cli.options import (
 
 if TYPE_CHECKING:
     from ssl_bench.evaluation import Evaluation, Request
+    from ssl_bench.protocol import Protocol
 
 
 def _engine_options(command: Any) -> Any:
@@ -61,23 +63,27 @@ def _engine_options(command: Any) -> Any:
 def evaluate(**given: Any) -> None:
     """Run a model on a protocol and score it.
 
-    Writes predictions.npz, scores.parquet, result.json and a picture sheet into a run folder.
+    Several protocols (with commas between), a suite, or 'all' are run in one go: an image or sound
+    that they share is encoded once. Writes predictions.npz, scores.parquet, result.json and a
+    picture sheet into a run folder.
     """
     from ssl_bench.cli.terminal import console, progress_bars, result_tables
 
     with progress_bars() as (progress, notify):
-        from ssl_bench.evaluation import run
+        from ssl_bench.evaluation import run_suite
 
-        done: Evaluation = run(_request(given), progress=progress, notify=notify)
+        request, protocols = _request(given)
+        done: list[Evaluation] = run_suite(request, protocols, progress=progress, notify=notify)
     if given["as_json"]:
-        click.echo(done.result.model_dump_json(indent=1))
+        documents = [each.result.model_dump(mode="json") for each in done]
+        click.echo(json.dumps(documents[0] if len(documents) == 1 else documents, indent=1))
         return
     screen = console()
-    for part in result_tables(done.result):
-        screen.print(part)
-    seconds = sum(done.result.timings.values())
-    files = ", ".join(path.name for path in done.files)
-    screen.print(f"Wrote {files} into {done.folder} in {seconds:.0f} s.")
+    for each in done:
+        for part in result_tables(each.result):
+            screen.print(part)
+        files = ", ".join(path.name for path in each.files)
+        screen.print(f"Wrote {files} into {each.folder}.")
 
 
 @click.command()
@@ -89,36 +95,41 @@ def evaluate(**given: Any) -> None:
 @json_option
 def predict(**given: Any) -> None:
     """Run a model on a protocol and write its predictions, without scoring."""
-    import json
-
     from ssl_bench.cli.terminal import progress_bars
 
     with progress_bars() as (progress, _):
         from ssl_bench.evaluation import run_predict
 
-        folder, written, trials = run_predict(_request(given), progress=progress)
-    files = [path for path in (written.predictions, written.vision_only) if path is not None]
+        done = run_predict(*_request(given), progress=progress)
+    rows: list[dict[str, Any]] = [
+        {
+            "protocol": trials.protocol.label,
+            "trials": len(trials),
+            "files": [
+                str(path) for path in (written.predictions, written.vision_only) if path is not None
+            ],
+        }
+        for trials, written in done
+    ]
     if given["as_json"]:
-        click.echo(
-            json.dumps(
-                {"folder": str(folder), "files": [str(path) for path in files], "trials": trials}
-            )
-        )
+        click.echo(json.dumps(rows[0] if len(rows) == 1 else rows, indent=1))
         return
-    click.echo(f"Wrote maps of {trials:,} trials: {', '.join(str(path) for path in files)}")
+    for row in rows:
+        click.echo(f"Wrote maps of {row['trials']:,} trials: {', '.join(row['files'])}")
 
 
-def _request(given: dict[str, Any]) -> Request:
-    from ssl_bench.evaluation import Request
+def _request(given: dict[str, Any]) -> tuple[Request, list[Protocol]]:
+    from ssl_bench.evaluation import Request, resolve_protocols
 
+    protocols = resolve_protocols(given["protocol"], given["data"])
     alpha = given["alpha"]
     if alpha is None and given["ogl"]:
         from ssl_bench.models.object_guided import DEFAULT_ALPHA
 
         alpha = DEFAULT_ALPHA
-    return Request(
+    request = Request(
         model=given["model"],
-        protocol=given["protocol"],
+        protocol=protocols[0],
         variant=given["variant"],
         weights=given["weights"],
         alpha=alpha,
@@ -132,3 +143,4 @@ def _request(given: dict[str, Any]) -> Request:
         dtype="float16" if given["float16"] else "float32",
         pictured=given.get("pictured", 0),
     )
+    return request, protocols

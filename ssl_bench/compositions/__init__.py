@@ -46,6 +46,12 @@ def compose(protocol: Protocol, test_set: TestSet) -> TrialSet:
     return TrialSet(protocol, test_set, trials)
 
 
+def open_protocol_test_set(protocol: Protocol, data: Path | None = None) -> TestSet:
+    """Open the test set that a protocol names."""
+    table = protocol.test_set
+    return open_test_set(table.name, table.split, data=data, options=table.options)
+
+
 def open_trials(protocol: Protocol, data: Path | None = None) -> TrialSet:
     """Open the protocol's test set and compose its trials.
 
@@ -55,6 +61,4 @@ def open_trials(protocol: Protocol, data: Path | None = None) -> TrialSet:
     >>> len(open_trials(load_protocol("synth")))
     500
     """
-    table = protocol.test_set
-    test_set = open_test_set(table.name, table.split, data=data, options=table.options)
-    return compose(protocol, test_set)
+    return compose(protocol, open_protocol_test_set(protocol, data))
