@@ -216,7 +216,7 @@ class TrialSet:
                 rows.stop - rows.start,
                 columns.stop - columns.start,
             )
-            grid[rows, columns] = np.maximum(grid[rows, columns], drawn)
+            np.maximum(grid[rows, columns], drawn, out=grid[rows, columns])
         return grid
 
     def truths(self, rows: Iterable[int]) -> NDArray[np.float32]:

@@ -98,9 +98,12 @@ def render(
             f"the truth convention {convention!r} needs boxes, and this test set has masks",
             remedy="use 'mask'",
         )
-    counts = _count_boxes(boxes, height, width)
     if convention == "union":
-        return (counts > 0).astype(np.float32)
+        covered = np.zeros((height, width), dtype=np.float32)
+        for x0, y0, x1, y1 in pixel_corners(boxes, height, width).tolist():
+            covered[y0:y1, x0:x1] = 1
+        return covered
+    counts = _count_boxes(boxes, height, width)
     if convention == "consensus":
         return _share(counts, _CONSENSUS)
     if convention == "annotator-mean":

@@ -54,6 +54,7 @@ def evaluate_maps(
     threshold: ThresholdTable | None = None,
     rules: Sequence[Rule] = ("half",),
     regions: NDArray[np.int64] | None = None,
+    index: NDArray[np.intp] | None = None,
 ) -> MapScores:
     """Score a batch of maps against their truth.
 
@@ -61,6 +62,7 @@ def evaluate_maps(
     ----------
     heats
         ``(n, h, w)`` finite, any h, w >= 1; float16 and float32 are scored as they are, in float32.
+        With `index`, ``(m, h, w)`` for any m >= 1.
     truths
         ``(n, size, size)`` float32 in [0, 1]; `size` is the grid.
     interpolation, normalisation
@@ -71,6 +73,14 @@ def evaluate_maps(
         The rules to apply; they share one pass over each map.
     regions
         ``(n, 4)`` top, left, bottom, right (end-exclusive) of a rectangle on the grid, for `side`.
+    index
+        ``(n,)``: which of the maps goes with each truth; None for one each. A map that comes
+        several times in a row is brought to the grid once.
+
+    Raises
+    ------
+    ValueError
+        If maps, index and truths do not fit together.
 
     Examples
     --------
@@ -83,7 +93,11 @@ def evaluate_maps(
     from ssl_bench.measures import kernel
 
     table = threshold or ThresholdTable()
-    count, size = len(heats), truths.shape[-1]
+    count, size = len(truths), truths.shape[-1]
+    which = np.arange(len(heats)) if index is None else np.ascontiguousarray(index, np.int64)
+    # The kernel reads where it is told to.
+    if which.shape != (count,) or not np.isin(which, np.arange(len(heats))).all():
+        raise ValueError(f"{len(heats)} maps do not go with {count} truths")
     if regions is None:
         regions = np.empty((0, 4), np.int64)
     of_maps = np.empty((count, len(kernel.MAP_COLUMNS)))
@@ -92,6 +106,7 @@ def evaluate_maps(
     columns = taps(heats.shape[2], size, interpolation)
     kernel.score_maps(
         _within_range(heats, normalisation),
+        which,
         np.ascontiguousarray(truths, np.float32),
         np.ascontiguousarray(regions, np.int64),
         *rows,

@@ -205,6 +205,7 @@ def _side(grid, region, high):
 @njit(nogil=True, cache=True)
 def score_maps(
     heats,
+    index,
     truths,
     regions,
     row_index,
@@ -229,23 +230,29 @@ def score_maps(
     bucket = np.empty(pixels, np.int32)
     counts = np.empty((4, _BUCKETS + 2), np.int32)
     gathered = np.empty(pixels, np.float32)
-    for number in range(heats.shape[0]):
-        heat = heats[number]
+    is_flat = False
+    filled = False
+    low = high = np.float32(0)
+    for number in range(index.size):
         truth = truths[number].ravel()
-        lowest, highest = _extrema(heat.ravel())
-        is_flat = lowest == highest
-        if is_flat:
-            grid[:] = lowest
-        else:
-            _upsample(heat, row_index, row_weight, column_index, column_weight, lerp, wide, grid)
-        low, high = _normalise(values, normalisation)
+        if number == 0 or index[number] != index[number - 1]:
+            heat = heats[index[number]]
+            lowest, highest = _extrema(heat.ravel())
+            is_flat = lowest == highest
+            if is_flat:
+                grid[:] = lowest
+            else:
+                _upsample(
+                    heat, row_index, row_weight, column_index, column_weight, lerp, wide, grid
+                )
+            low, high = _normalise(values, normalisation)
+            filled = False
         truth_sum, truth_pixels = _truth_totals(truth)
         of_maps[number, 0] = truth_sum
         of_maps[number, 1] = truth_pixels
         of_maps[number, 2] = is_flat
         of_maps[number, 3] = _peak(values, truth, high)
         of_maps[number, 4] = _side(grid, regions[number], high) if regions.size else np.nan
-        filled = False
         for r in range(rules.size):
             if rules[r] == ABSOLUTE:
                 threshold = np.float32(rule_values[r])

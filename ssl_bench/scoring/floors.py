@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -21,28 +20,9 @@ from ssl_bench.trials import TrialSet
 _NO_TRUTH = np.zeros((0, 0), np.float32)
 
 
-@dataclass(frozen=True)
-class SharedMaps:
-    """Maps of a few trials, some of which may share one.
-
-    Attributes
-    ----------
-    rows
-        ``(b,)`` row of each trial in the protocol's order.
-    maps
-        ``(m, h, w)`` distinct maps.
-    index
-        ``(b,)``: which of them each trial has.
-    """
-
-    rows: NDArray[np.intp]
-    maps: NDArray[np.float32]
-    index: NDArray[np.intp]
-
-
 def shared_maps(
     localizer: AnnotationLocalizer, trials: TrialSet, rows: NDArray[np.intp]
-) -> SharedMaps:
+) -> MapBatch:
     """Maps of a trivial baseline for a few trials; a map that never changes is kept once."""
     distinct: dict[int, NDArray[np.float32]] = {}
     keys = []
@@ -54,7 +34,7 @@ def shared_maps(
         keys.append(id(heat))
     number = {key: position for position, key in enumerate(distinct)}
     index = np.array([number[key] for key in keys], np.intp)
-    return SharedMaps(rows, np.stack(list(distinct.values())), index)
+    return MapBatch(rows, np.stack(list(distinct.values())), index)
 
 
 def row_chunks(count: int, size: int) -> Iterator[NDArray[np.intp]]:
@@ -108,8 +88,7 @@ def control_scores(
         truths = trials.truths(rows)
         ceiling.fill(rows, truths)
         for name, localizer in floors.items():
-            shared = shared_maps(localizer, trials, rows)
-            columns[name].fill(MapBatch(rows, shared.maps[shared.index]), truths)
+            columns[name].fill(shared_maps(localizer, trials, rows), truths)
 
     in_threads(work, row_chunks(len(trials), CHUNK), jobs)
     return {name: filled.table() for name, filled in columns.items()}, ceiling

@@ -38,11 +38,23 @@ class MapBatch:
     rows
         ``(b,)`` row of each trial in the protocol's order.
     maps
-        ``(b, h, w)``.
+        ``(b, h, w)``; with `index`, ``(m, h, w)``.
+    index
+        ``(b,)``: which of the maps each trial has; None for one each.
     """
 
     rows: NDArray[np.intp]
     maps: NDArray[np.floating[Any]]
+    index: NDArray[np.intp] | None = None
+
+    def parts(self, size: int) -> Iterator[MapBatch]:
+        """The same trials, at most `size` at a time."""
+        for start in range(0, len(self.rows), size):
+            part = slice(start, start + size)
+            if self.index is None:
+                yield MapBatch(self.rows[part], self.maps[part])
+            else:
+                yield MapBatch(self.rows[part], self.maps, self.index[part])
 
 
 def score_maps(
@@ -70,11 +82,7 @@ def score_maps(
         ``present`` False and counts as a failure: 0.
     """
     columns = ScoreColumns(trials, measures)
-    parts = (
-        MapBatch(batch.rows[start : start + CHUNK], batch.maps[start : start + CHUNK])
-        for batch in batches
-        for start in range(0, len(batch.rows), CHUNK)
-    )
+    parts = (part for batch in batches for part in batch.parts(CHUNK))
     in_threads(columns.fill, parts, jobs)
     return columns.table()
 
@@ -137,6 +145,7 @@ class ScoreColumns:
             threshold=protocol.threshold,
             rules=tuple(self._rules),
             regions=_regions(members, size) if self._placed else None,
+            index=batch.index,
         )
         rows = batch.rows
         for rule, variant in self._rules.items():
@@ -154,9 +163,10 @@ class ScoreColumns:
 
     def _fill_extra(self, batch: MapBatch, truths: NDArray[np.float32]) -> None:
         protocol = self._trials.protocol
-        for row, heat, truth in zip(batch.rows, batch.maps, truths, strict=True):
+        which = range(len(batch.maps)) if batch.index is None else batch.index
+        for row, number, truth in zip(batch.rows, which, truths, strict=True):
             grid = MapOnGrid(
-                upsample(heat, protocol.map.size, protocol.interpolation),
+                upsample(batch.maps[number], protocol.map.size, protocol.interpolation),
                 truth,
                 protocol.threshold,
                 protocol.map.normalisation,
