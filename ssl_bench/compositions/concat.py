@@ -111,7 +111,7 @@ def compose(
                 Trial(
                     id=f"{stem}#{side}",
                     image=image,
-                    audio=AudioRecipe.of(sample.id),
+                    audio=AudioRecipe.of(sample.sound),
                     targets=(Target(sample.id, placement),),
                     group=components[left.group],
                     category=sample.category,

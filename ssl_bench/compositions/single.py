@@ -36,7 +36,7 @@ def compose(
         Trial(
             id=sample.id,
             image=ImageRecipe(((sample.id, WHOLE),)),
-            audio=AudioRecipe.of(sample.id),
+            audio=AudioRecipe.of(sample.sound),
             targets=(Target(sample.id, WHOLE),),
             group=sample.group,
             category=sample.category,

@@ -74,6 +74,48 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     return _open(path, lambda image: np.array(image.convert("RGB"), dtype=np.uint8))
 
 
+def read_mask(path: Path) -> NDArray[np.bool_]:
+    """Read a black-and-white mask at its own size, as the field's loaders do (Pillow, mode "1").
+
+    Parameters
+    ----------
+    path
+        PNG file: white is inside. Grey pixels become black or white as Pillow dithers them.
+
+    Returns
+    -------
+    ndarray
+        ``(height, width)`` bool.
+
+    Raises
+    ------
+    DataError
+        As :func:`read_image`; or if every pixel that is not black is so dark that nothing is left
+        of the mask, as with label images of values 0 and 1.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "mask.png"
+    >>> Image.fromarray(np.array([[0, 255]], np.uint8)).save(path)
+    >>> read_mask(path)
+    array([[False,  True]])
+    """
+
+    def decode(image: Image.Image) -> tuple[NDArray[np.bool_], bool]:
+        grey = np.asarray(image.convert("L"))
+        return np.array(image.convert("1"), dtype=np.bool_), bool(grey.any())
+
+    pixels, is_marked = _open(path, decode)
+    if is_marked and not pixels.any():
+        raise DataError(
+            "this mask has no white pixel, only darker ones",
+            where=path,
+            remedy="store what is inside as 255 and what is outside as 0",
+        )
+    return pixels
+
+
 def probe_image(path: Path) -> tuple[int, int]:
     """Check that an image file is whole, at a fraction of the cost of reading it.
 

@@ -1,4 +1,4 @@
-"""Test sets: found by name, one module each."""
+"""Test sets: found by name, in the modules of this package."""
 
 from __future__ import annotations
 
@@ -32,8 +32,9 @@ def definitions() -> Mapping[str, TestSetDefinition]:
     """Every test set of this package, by name, in alphabetical order."""
     found: dict[str, TestSetDefinition] = {}
     for module in pkgutil.iter_modules(__path__):
-        declared = getattr(importlib.import_module(f"{__name__}.{module.name}"), "TEST_SET", None)
-        if declared is not None:
+        content = importlib.import_module(f"{__name__}.{module.name}")
+        one = getattr(content, "TEST_SET", None)
+        for declared in getattr(content, "TEST_SETS", () if one is None else (one,)):
             found[declared.name] = declared
     return dict(sorted(found.items()))
 

@@ -2,7 +2,8 @@
 
 A test set is an ordered list of samples with an identity. Each module of
 :mod:`ssl_bench.testsets` that declares one holds a module-level ``TEST_SET``
-(a :class:`TestSetDefinition`); it is found by name, so a new test set is one new file.
+(a :class:`TestSetDefinition`), or several in ``TEST_SETS``; they are found by name, so a new test
+set is one new file.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ from ssl_bench.media.waveform import Waveform
 
 TruthConvention = Literal["union", "consensus", "annotator-mean", "mask"]
 
+UNLABELLED = "unlabelled"
+"""The category of a sample whose data set names none."""
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -40,6 +44,8 @@ class Sample:
         Boxes or mask of what sounds.
     categories
         Every category *capable of sounding* that is visible, sounding or not.
+    sound_of
+        Id of the sample whose sound this one shares (frames of one clip); None for its own.
     attributes
         Further facts that a breakdown or a composition may use (JSON-able values).
     """
@@ -50,6 +56,49 @@ class Sample:
     annotation: Annotation
     categories: tuple[str, ...] = ()
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    sound_of: str | None = None
+
+    @property
+    def sound(self) -> str:
+        """Id under which the sound is known: samples that share a sound have the same.
+
+        Examples
+        --------
+        >>> from ssl_bench.annotations import Boxes
+        >>> second = Sample("clip_2", "clip", "dog", Boxes(np.zeros((0, 4))), sound_of="clip_1")
+        >>> second.sound
+        'clip_1'
+        """
+        return self.id if self.sound_of is None else self.sound_of
+
+    @property
+    def audible(self) -> frozenset[str]:
+        """Categories whose sound the picture may account for; empty where none is named."""
+        return frozenset(self.categories or (self.category,)) - {UNLABELLED}
+
+
+@dataclass(frozen=True)
+class SilentPair:
+    """An image with a sound that nothing in it makes.
+
+    Attributes
+    ----------
+    image, audio
+        Ids of the image and of the sound; they need not be annotated samples.
+    group
+        Source video of the image.
+    category
+        What is heard; :data:`UNLABELLED` where it is not known.
+    same_category
+        Whether the clips of image and sound have one category, so that the image may well show
+        what is heard; None where a category is not known.
+    """
+
+    image: str
+    audio: str
+    group: str
+    category: str = UNLABELLED
+    same_category: bool | None = None
 
 
 class TestSet(ABC):

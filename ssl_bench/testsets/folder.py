@@ -102,7 +102,9 @@ def _canonical_boxes(boxes: Boxes) -> list[object]:
     return [corners.tolist(), [float(side) for side in boxes.frame], boxes.annotators]
 
 
-def verify_media(folder: Path, identifiers: Sequence[str]) -> list[Finding]:
+def verify_media(
+    folder: Path, identifiers: Sequence[str], sounds: Sequence[str] | None = None
+) -> list[Finding]:
     """Look at every image and sound of a test set.
 
     Images are decoded at reduced size and sounds are opened, so this takes milliseconds per file.
@@ -122,7 +124,7 @@ def verify_media(folder: Path, identifiers: Sequence[str]) -> list[Finding]:
     """
     return [
         *_verify_kind(folder / FRAMES, identifiers, "images", IMAGE_SUFFIXES, probe_image),
-        *_verify_kind(folder / AUDIO, identifiers, "sounds", AUDIO_SUFFIXES, probe_audio),
+        *_verify_kind(folder / AUDIO, heard, "sounds", AUDIO_SUFFIXES, probe_audio),
     ]
 
 
@@ -140,6 +142,8 @@ def _verify_kind(
             item = f"{folder.name}/{identifier}"
             message = f"no file with one of the endings {', '.join(suffixes)}"
             findings.append(Finding("missing", item, message))
+    sounds
+        Names of the sounds without their endings, where they are not the ids.
             continue
         try:
             probe(path)
@@ -147,5 +151,6 @@ def _verify_kind(
             findings.append(Finding("corrupt", f"{folder.name}/{path.name}", error.problem))
     usable = len(identifiers) - len(findings)
     message = f"{usable:,} of {len(identifiers):,} {kind} are usable"
+    heard = identifiers if sounds is None else sounds
     findings.append(Finding("note" if findings else "ok", f"{folder.name}/", message))
     return findings

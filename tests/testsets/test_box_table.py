@@ -1,0 +1,268 @@
+"""Tables of boxes on the 224 grid: AVSBench and VPO."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from ssl_bench.annotations import Boxes, Mask
+from ssl_bench.compositions.single import compose
+from ssl_bench.errors import AnnotationError, DataError
+from ssl_bench.testsets import definition, open_test_set
+from ssl_bench.testsets.box_rows import Row, read_box_table
+from ssl_bench.truth import render
+
+HEADER = "frame,audio,xmin,ymin,xmax,ymax"
+S4 = [
+    "test/dog/aaaaaaaaaaa/aaaaaaaaaaa_1.png,test/dog/aaaaaaaaaaa.wav,0,0,112,224",
+    "test/dog/aaaaaaaaaaa/aaaaaaaaaaa_2.png,test/dog/aaaaaaaaaaa.wav,0,0,0,0",
+    "test/cat/-bbbbbbbbbb/-bbbbbbbbbb_1.png,test/cat/-bbbbbbbbbb.wav,10,20,30,40",
+]
+MS3 = [
+    "aaaaaaaaaaa_1/aaaaaaaaaaa_1.mp4_1.png,test/aaaaaaaaaaa_1.wav,0,0,223,223",
+    "aaaaaaaaaaa_2/aaaaaaaaaaa_2.mp4_1.png,test/aaaaaaaaaaa_2.wav,0,0,0,0",
+]
+VPO = ["000000000009_11,000000000009_11,0,0,224,224", "000000000009_12,000000000009_12,5,5,9,9"]
+
+
+def written(root: Path, name: str, rows: Sequence[str], header: str = HEADER) -> Path:
+    folder = root / name
+    folder.mkdir(parents=True, exist_ok=True)
+    table = f"{name.replace('-', '_')}.csv"
+    (folder / table).write_text("\n".join([header, *rows]) + "\n")
+    return folder
+
+
+@pytest.fixture
+def s4(tmp_path: Path) -> Path:
+    return written(tmp_path, "avsbench-s4", S4)
+
+
+def problems_of(root: Path, rows: Sequence[str], header: str = HEADER) -> tuple[str, ...]:
+    folder = written(root, "avsbench-s4", rows, header)
+    with pytest.raises(AnnotationError) as caught:
+        open_test_set("avsbench-s4", data=root)
+    # The report of `data verify` is the same list.
+    found = definition("avsbench-s4").verify(folder)
+    assert [finding.message for finding in found] == list(caught.value.problems)
+    return caught.value.problems
+
+
+def test_boxes_are_whole_pixels_of_the_224_grid_and_end_exclusive(s4: Path) -> None:
+    samples = open_test_set("avsbench-s4", data=s4.parent).samples
+    truth = render(samples[2].annotation, "union", 224, 224)
+    assert truth.sum() == 20 * 20
+    assert truth[20:40, 10:30].all()
+    assert render(samples[0].annotation, "union", 224, 224)[:, :112].all()
+
+
+def test_an_empty_box_stays_in_the_list(s4: Path) -> None:
+    sample = open_test_set("avsbench-s4", data=s4.parent)["aaaaaaaaaaa_2"]
+    assert isinstance(sample.annotation, Boxes)
+    assert len(sample.annotation) == 1
+    assert not render(sample.annotation, "union", 224, 224).any()
+
+
+def test_frames_of_one_clip_share_group_and_sound(s4: Path) -> None:
+    samples = open_test_set("avsbench-s4", data=s4.parent).samples
+    assert [sample.group for sample in samples] == ["aaaaaaaaaaa", "aaaaaaaaaaa", "-bbbbbbbbbb"]
+    assert [sample.sound for sample in samples] == [
+        "aaaaaaaaaaa_1",
+        "aaaaaaaaaaa_1",
+        "-bbbbbbbbbb_1",
+    ]
+    trials = compose(samples)
+    assert trials[0].audio == trials[1].audio
+    assert trials[0].image != trials[1].image
+
+
+def test_categories_are_the_folders_of_s4(s4: Path) -> None:
+    samples = open_test_set("avsbench-s4", data=s4.parent).samples
+    assert [sample.category for sample in samples] == ["dog", "dog", "cat"]
+
+
+def test_clips_of_one_video_share_a_group_but_not_a_sound(tmp_path: Path) -> None:
+    written(tmp_path, "avsbench-ms3", MS3)
+    samples = open_test_set("avsbench-ms3", data=tmp_path).samples
+    assert {sample.group for sample in samples} == {"aaaaaaaaaaa"}
+    assert len({sample.sound for sample in samples}) == 2
+    assert {sample.category for sample in samples} == {"unlabelled"}
+
+
+def test_rows_of_one_photograph_share_a_group(tmp_path: Path) -> None:
+    written(tmp_path, "vpo-ms", VPO, HEADER.replace("frame", "image"))
+    samples = open_test_set("vpo-ms", data=tmp_path).samples
+    assert {sample.group for sample in samples} == {"000000000009"}
+    assert [sample.id for sample in samples] == ["000000000009_11", "000000000009_12"]
+    assert len({sample.sound for sample in samples}) == 2
+
+
+def media(folder: Path, image: str, audio: str, mask: str, pixels: np.ndarray) -> None:
+    for path in (folder / "frames" / image, folder / "audio" / audio, folder / "masks" / mask):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (6, 4), (1, 2, 3)).save(folder / "frames" / image)
+    Image.fromarray(pixels).save(folder / "masks" / mask)
+    soundfile.write(folder / "audio" / audio, np.zeros(80, np.int16), 8000)
+
+
+def half_white() -> np.ndarray:
+    pixels = np.zeros((4, 6), np.uint8)
+    pixels[:, :3] = 255
+    return pixels
+
+
+def test_media_lie_under_the_names_of_the_table_whatever_their_ending(tmp_path: Path) -> None:
+    folder = written(tmp_path, "avsbench-ms3", MS3[:1])
+    media(
+        folder,
+        "aaaaaaaaaaa_1/aaaaaaaaaaa_1.mp4_1.jpg",
+        "test/aaaaaaaaaaa_1.flac",
+        "test/aaaaaaaaaaa_1/aaaaaaaaaaa_1_1.png",
+        half_white(),
+    )
+    test_set = open_test_set("avsbench-ms3", data=tmp_path)
+    identifier = test_set.samples[0].id
+    assert test_set.image(identifier).shape == (4, 6, 3)
+    assert test_set.waveform(identifier).rate == 8000
+    levels = [finding.level for finding in definition("avsbench-ms3").verify(folder)]
+    assert levels == ["note", "ok", "ok", "ok"]  # no known revision; all files are usable
+
+
+def test_masks_are_the_truth_of_their_split_at_their_own_size(tmp_path: Path) -> None:
+    folder = written(tmp_path, "vpo-ss", VPO[:1], HEADER.replace("frame", "image"))
+    name = "000000000009_11"
+    media(folder, f"{name}.png", f"{name}.wav", f"{name}.png", half_white())
+    boxes = open_test_set("vpo-ss", data=tmp_path)
+    masks = open_test_set("vpo-ss", "masks", data=tmp_path)
+    annotation = masks[name].annotation
+    assert isinstance(annotation, Mask)
+    assert annotation.pixels.shape == (4, 6)
+    assert (boxes.truth_convention, masks.truth_convention) == ("union", "mask")
+    assert boxes.digest != masks.digest
+    assert render(annotation, "mask", 224, 224).mean() == 0.5
+    assert render(annotation, "union", 224, 224).mean() == 1
+
+
+def test_every_missing_or_damaged_mask_is_named(s4: Path) -> None:
+    masks = s4 / "masks" / "test" / "dog" / "aaaaaaaaaaa"
+    masks.mkdir(parents=True)
+    Image.fromarray(half_white()).save(masks / "aaaaaaaaaaa_1.png")
+    whole = (masks / "aaaaaaaaaaa_1.png").read_bytes()
+    (masks / "aaaaaaaaaaa_2.png").write_bytes(whole[:40])
+    with pytest.raises(AnnotationError) as caught:
+        open_test_set("avsbench-s4", "masks", data=s4.parent)
+    assert len(caught.value.problems) == 2
+    assert "aaaaaaaaaaa_2.png: this image is damaged" in caught.value.problems[0]
+    assert "-bbbbbbbbbb_1.png: this file does not exist" in caught.value.problems[1]
+    levels = {
+        finding.item.rpartition("/")[2]: finding.level
+        for finding in definition("avsbench-s4").verify(s4)
+        if finding.item.startswith("masks/")
+    }
+    assert levels == {"aaaaaaaaaaa_2.png": "corrupt", "-bbbbbbbbbb_1.png": "missing", "": "note"}
+
+
+def test_a_label_image_is_no_mask(tmp_path: Path) -> None:
+    folder = written(tmp_path, "vpo-ss", VPO[:1], HEADER.replace("frame", "image"))
+    name = "000000000009_11"
+    media(folder, f"{name}.png", f"{name}.wav", f"{name}.png", half_white() // 255)
+    with pytest.raises(AnnotationError, match="no white pixel"):
+        open_test_set("vpo-ss", "masks", data=tmp_path)
+
+
+def test_a_huge_mask_is_refused(tmp_path: Path) -> None:
+    folder = written(tmp_path, "vpo-ss", VPO[:1], HEADER.replace("frame", "image"))
+    name = "000000000009_11"
+    media(folder, f"{name}.png", f"{name}.wav", f"{name}.png", np.zeros((1, 3000), np.uint8))
+    with pytest.raises(AnnotationError, match="larger than 2048"):
+        open_test_set("vpo-ss", "masks", data=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        ("a/b.png,a.wav,0,0,1", "line 2 ('a/b.png'): a row has 6 fields, not 5"),
+        ("a/b.png,a.wav,0,0,225,1", "line 2 ('a/b.png'): xmax is not a whole number from 0 to 224"),
+        ("a/b.png,a.wav,-1,0,5,1", "line 2 ('a/b.png'): xmin is not a whole number from 0 to 224"),
+        ("a/b.png,a.wav,0,0.5,5,1", "line 2 ('a/b.png'): ymin is not a whole number from 0 to 224"),
+        ("a/b.png,a.wav,0,0,²,1", "line 2 ('a/b.png'): xmax is not a whole number from 0 to 224"),
+        ("a/b.png,a.wav,9,0,5,1", "line 2 ('a/b.png'): the box is inside out"),
+        ("../b.png,a.wav,0,0,5,1", "line 2 ('../b.png'): the name of the image: an id may hold"),
+        ("/etc/b.png,a.wav,0,0,5,1", "line 2 ('/etc/b.png'): the name of the image: an id must"),
+        ("a\\b.png,a.wav,0,0,5,1", "line 2 ('a\\\\b.png'): the name of the image: an id may hold"),
+        ("b.png,../../a.wav,0,0,5,1", "line 2 ('b.png'): the name of the audio: an id may hold"),
+        ("b.png,a\x00.wav,0,0,5,1", "line 2 ('b.png'): the name of the audio: an id may hold"),
+        (f"{'b/' * 150}b.png,a.wav,0,0,5,1", f"line 2 ('{'b/' * 30}'): the name of the image: a"),
+        ('b.png,"a.wav,0,0,5,1', "the file is not a CSV table, or truncated"),
+    ],
+)
+def test_a_bad_row_is_reported_with_its_line(tmp_path: Path, row: str, problem: str) -> None:
+    found = problems_of(tmp_path, [row])
+    assert len(found) == 1
+    assert found[0].startswith(problem)
+
+
+def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
+    rows = ["a/b.png,a.wav,0,0,1,1", "c/b.png,a.wav,0,0,1,1", "d.png,a.wav,x,0,1,999"]
+    assert problems_of(tmp_path, rows) == (
+        "line 4 ('d.png'): xmin is not a whole number from 0 to 224",
+        "line 4 ('d.png'): ymax is not a whole number from 0 to 224",
+        "b is annotated more than once",
+    )
+
+
+def test_another_table_is_not_taken_for_this_one(tmp_path: Path) -> None:
+    assert problems_of(tmp_path, VPO, HEADER.replace("frame", "image")) == (
+        f"the first line must be {HEADER}",
+    )
+    assert problems_of(tmp_path, []) == ("there is no row in this table",)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfef\x00r\x00", b"frame,audio\xe9"])
+def test_what_is_no_utf8_table_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "boxes.csv"
+    path.write_bytes(content)
+    with pytest.raises(DataError):
+        read_box_table(path, "frame", remedy="mend it")
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_bring_it_down(content: bytes) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "boxes.csv"
+        path.write_bytes(f"{HEADER}\n".encode() + content)
+        try:
+            rows = read_box_table(path, "frame", remedy="mend it")
+        except DataError:
+            return
+        assert all(isinstance(row, Row) for row in rows)
+
+
+def test_a_missing_table_or_folder_is_a_finding(tmp_path: Path) -> None:
+    declared = definition("vpo-ms")
+    assert [finding.level for finding in declared.verify(tmp_path / "none")] == ["missing"]
+    (tmp_path / "vpo-ms").mkdir()
+    assert declared.verify(tmp_path / "vpo-ms")[0].item == "vpo_ms.csv"
+    with pytest.raises(DataError, match="does not exist"):
+        open_test_set("vpo-ms", data=tmp_path)
+
+
+@pytest.mark.parametrize("name", ["avsbench-s4", "avsbench-ms3", "vpo-ss", "vpo-ms"])
+def test_the_layout_names_the_files(name: str) -> None:
+    text = definition(name).layout()
+    for part in (f"DATA/{name}/", f"{name.replace('-', '_')}.csv", "masks/", "frames/", "audio/"):
+        assert part in text
+
+
+def test_options_are_unknown(s4: Path) -> None:
+    with pytest.raises(DataError, match="no option 'count'"):
+        open_test_set("avsbench-s4", data=s4.parent, options={"count": 3})
