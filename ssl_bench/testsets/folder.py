@@ -115,6 +115,8 @@ def verify_media(
         The test set's own folder.
     identifiers
         The ids whose files are expected.
+    sounds
+        Names of the sounds without their endings, where they are not the ids.
 
     Returns
     -------
@@ -122,6 +124,7 @@ def verify_media(
         One for each file that is missing or corrupt, then a summary of the images; likewise for
         the sounds.
     """
+    heard = identifiers if sounds is None else sounds
     return [
         *_verify_kind(folder / FRAMES, identifiers, "images", IMAGE_SUFFIXES, probe_image),
         *_verify_kind(folder / AUDIO, heard, "sounds", AUDIO_SUFFIXES, probe_audio),
@@ -142,8 +145,6 @@ def _verify_kind(
             item = f"{folder.name}/{identifier}"
             message = f"no file with one of the endings {', '.join(suffixes)}"
             findings.append(Finding("missing", item, message))
-    sounds
-        Names of the sounds without their endings, where they are not the ids.
             continue
         try:
             probe(path)
@@ -151,6 +152,5 @@ def _verify_kind(
             findings.append(Finding("corrupt", f"{folder.name}/{path.name}", error.problem))
     usable = len(identifiers) - len(findings)
     message = f"{usable:,} of {len(identifiers):,} {kind} are usable"
-    heard = identifiers if sounds is None else sounds
     findings.append(Finding("note" if findings else "ok", f"{folder.name}/", message))
     return findings
