@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
@@ -17,7 +17,9 @@ from ssl_bench.protocol import Normalisation, ThresholdTable
 Columns = Mapping[str, NDArray[Any]]
 """Columns of a score table: arrays of one entry per trial."""
 
-Rows = Literal["sounding", "silent", "all"]
+Rows = Literal["sounding", "silent", "all", "pictures", "twins"]
+"""Which trials count: those with a sounding target, those without, or all; one sounding trial of
+each picture; those whose picture is shown in another trial too."""
 
 RULES = ("half", "adaptive", "absolute", "fraction")
 """Variants that name a threshold rule other than the protocol's own."""
@@ -37,12 +39,16 @@ class MapOnGrid:
         The protocol's threshold table.
     normalisation
         How the protocol normalises.
+    silent_tiles
+        ``(size, size)`` bool: the parts of a composed picture that show nothing that sounds; None
+        where the picture is not composed.
     """
 
     raw: NDArray[np.float32]
     truth: NDArray[np.float32]
     threshold: ThresholdTable
     normalisation: Normalisation
+    silent_tiles: NDArray[np.bool_] | None = None
 
     @cached_property
     def normalised(self) -> NDArray[np.float32]:
@@ -56,6 +62,35 @@ GridColumn = Callable[[MapOnGrid], float | NDArray[np.float64]]
 A module of this package lists its own in ``GRID_COLUMNS``, by name; they are computed where a
 measure reads them.
 """
+
+
+PictureColumn = Callable[[Sequence[NDArray[np.float32]]], NDArray[np.float64]]
+"""A column that is computed from all maps of one picture together, one number for each.
+
+The maps ``(size, size)`` are up-sampled and not normalised; a picture that is shown once has 0.
+A module of this package lists its own in ``PICTURE_COLUMNS``, by name.
+"""
+
+RULED_COLUMNS = ("cIoU", "image_cIoU", "scene_cIoU")
+"""Columns that there is one of for each threshold rule."""
+
+
+@dataclass(frozen=True)
+class TableColumn:
+    """A column that is computed from others once every trial is scored.
+
+    A module of this package lists its own in ``TABLE_COLUMNS``, by name.
+
+    Attributes
+    ----------
+    reads
+        Names of the columns it is made of.
+    compute
+        From them, ``(n,)`` each, to ``(n,)`` float64.
+    """
+
+    reads: tuple[str, ...]
+    compute: Callable[..., NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -92,9 +127,10 @@ class Measure:
     def columns(self) -> tuple[str, ...]:
         """Columns of the scores that it reads."""
         variant = self.variant if self.variant in RULES else None
+        further = self.definition.variant_columns.get(self.variant or "", ())
         return tuple(
-            rule_column(column, variant) if column == "cIoU" else column
-            for column in self.definition.columns
+            rule_column(column, variant) if column in RULED_COLUMNS else column
+            for column in (*self.definition.columns, *further)
         )
 
     @property
@@ -127,13 +163,15 @@ class Definition:
         For a number of the whole set: that number, from the same columns. Exactly one of the two is
         given.
     rows
-        Which trials count: those with a sounding target, those without, or all.
+        Which trials count; see :data:`Rows`.
     takes
         What follows ``@``: nothing, a ``threshold`` in [0, 1], or a ``count``.
     variants
         What may stand in parentheses.
     needs_variant
         Whether something must.
+    variant_columns
+        Further columns that a variant reads, after the others.
     missing
         What a trial without a map contributes to a mean.
     """
@@ -149,6 +187,7 @@ class Definition:
     takes: Literal["nothing", "threshold", "count"] = "nothing"
     variants: tuple[str, ...] = ()
     needs_variant: bool = False
+    variant_columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     range: str = "0 to 1"
     better: Literal["higher", "lower"] = "higher"
     missing: float = 0.0

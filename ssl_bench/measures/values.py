@@ -3,8 +3,8 @@
 The same text is its spelling on the command line, in protocol files and in results:
 ``NAME(VARIANT)@NUMBER``, such as ``cIoU@0.5``, ``cIoU(adaptive)@0.5``, ``AUC`` or
 ``recall(a2i)@5``. Definitions are found in the modules of this package that hold a tuple
-``DEFINITIONS`` (and the columns that they need in ``GRID_COLUMNS``), so a new measure is an
-addition to one file, or one new file.
+``DEFINITIONS`` (and the columns that they need in ``GRID_COLUMNS``, ``PICTURE_COLUMNS`` and
+``TABLE_COLUMNS``), so a new measure is an addition to one file, or one new file.
 """
 
 from __future__ import annotations
@@ -17,7 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from ssl_bench.errors import MeasureError
-from ssl_bench.measures.definition import Definition, GridColumn, Measure
+from ssl_bench.measures.definition import (
+    Definition,
+    GridColumn,
+    Measure,
+    PictureColumn,
+    TableColumn,
+)
 
 _TEXT = re.compile(r"([A-Za-z][A-Za-z0-9-]*)(?:\(([a-z0-9-]+)\))?(?:@([0-9]*\.?[0-9]+))?", re.ASCII)
 
@@ -41,6 +47,12 @@ DEFINITIONS: Mapping[str, Definition] = {
 
 GRID_COLUMNS: Mapping[str, GridColumn] = {
     name: column for columns in _declared("GRID_COLUMNS") for name, column in columns.items()
+}
+PICTURE_COLUMNS: Mapping[str, PictureColumn] = {
+    name: column for columns in _declared("PICTURE_COLUMNS") for name, column in columns.items()
+}
+TABLE_COLUMNS: Mapping[str, TableColumn] = {
+    name: column for columns in _declared("TABLE_COLUMNS") for name, column in columns.items()
 }
 
 

@@ -51,9 +51,14 @@ def columns_of(scores: pd.DataFrame, measure: Measure) -> list[NDArray[Any]]:
 def counted_rows(scores: pd.DataFrame, measure: Measure) -> NDArray[np.bool_]:
     """Which rows of a score table count for a measure, ``(n,)``."""
     sounding = scores["sounding"].to_numpy(bool)
-    return {"sounding": sounding, "silent": ~sounding, "all": np.ones_like(sounding)}[
-        measure.definition.rows
-    ]
+    rows = measure.definition.rows
+    if rows == "pictures":
+        found = np.zeros_like(sounding)
+        found[sounding] = ~scores.loc[sounding, "image"].duplicated().to_numpy()
+        return found
+    if rows == "twins":
+        return np.asarray(scores["image"].duplicated(keep=False), bool)
+    return {"sounding": sounding, "silent": ~sounding, "all": np.ones_like(sounding)}[rows]
 
 
 def per_trial(scores: pd.DataFrame, measure: Measure) -> NDArray[np.float64]:
@@ -171,9 +176,12 @@ def breakdown(
     found: dict[str, dict[str, tuple[MeasuredValue, ...]]] = {}
     used = {column for measure in measures for column in measure.columns}
     for name in map(str, scores.columns):
+        # A measure's own columns hold its numbers or curves; a text that it reads groups trials.
         is_number = scores[name].dtype.kind == "f"
-        levels = scores[name].nunique()
-        if name in _FACTS or name in used or is_number or not 2 <= levels <= _MOST_LEVELS:
+        is_curve = name in used and not isinstance(scores[name].iloc[0], str)
+        if name in _FACTS or is_number or is_curve:
+            continue
+        if not 2 <= scores[name].nunique() <= _MOST_LEVELS:
             continue
         found[name] = {
             str(level): summarise(part, measures[:_BREAKDOWN_MEASURES], seed=seed)

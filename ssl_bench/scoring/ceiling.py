@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ssl_bench.measures.definition import Measure, rule_column
 from ssl_bench.measures.localization import TAUS
 from ssl_bench.protocol import Rule, ThresholdTable
+from ssl_bench.scoring.pictures import PictureColumns, columns_read, derived_columns
 from ssl_bench.trials import TrialSet
 
 
@@ -69,25 +70,41 @@ class Ceiling:
     def __init__(self, trials: TrialSet, measures: Sequence[Measure]) -> None:
         self._table = trials.protocol.threshold
         rules: dict[str, Rule] = {rule_column("cIoU", rule): rule for rule in get_args(Rule)}
-        rules["cIoU"] = self._table.rule
-        read = {column for measure in measures for column in measure.columns}
-        self._rules = {column: rule for column, rule in rules.items() if column in read}
+        # A universal threshold leaves the number of pixels free, as an absolute one does.
+        own = self._table.rule
+        rules["cIoU"] = "absolute" if own == "universal" else own
+        self._read = columns_read(measures)
+        self._rules = {column: rule for column, rule in rules.items() if column in self._read}
         self._values = {name: np.zeros(len(trials)) for name in self._rules}
+        self._pictures = PictureColumns(trials, self._read)
 
     def fill(self, rows: NDArray[np.intp], truths: NDArray[np.float32]) -> None:
         """Find the best scores of a few trials from their truth maps ``(b, size, size)``."""
         for name, rule in self._rules.items():
             self._values[name][rows] = [best_ciou(truth, rule, self._table) for truth in truths]
+        # What a map should do when the sound changes: what the truth does.
+        self._pictures.add(rows, truths)
 
     def table(self, scores: pd.DataFrame) -> pd.DataFrame:
         """A score table of the perfect map, with the facts about trials from `scores`."""
         scorable = (~scores["unscorable"]).to_numpy(np.float64)
         # At tau = 1 nothing lies strictly above, so the last step of the trapezoid is lost.
         last_step = 0.5 / (len(TAUS) - 1)
-        return scores.assign(
+        silent = (~scores["sounding"]).to_numpy(np.float64)
+        # Where the rule leaves the number of pixels free, nothing is predicted on silent trials.
+        free = {"n_predicted": 1 - silent, "predicted_share": 1 - silent}
+        table = scores.assign(
             **self._values,
+            **self._pictures.columns(),
+            **({} if self._table.rule in ("half", "adaptive") else free),
             present=True,
+            confidence=1 - silent,
+            peak=1 - silent,
             peak_hit=scorable,
             side=scorable,
             tau_AUC=scorable * (1 - last_step),
+            quiet=silent,
+            quiet_tiles=1.0,
         )
+        facts = {str(name): table[name].to_numpy() for name in table.columns}
+        return table.assign(**derived_columns(self._read, facts))

@@ -17,12 +17,15 @@ from ssl_bench.measures.definition import MapOnGrid, Measure, rule_column
 from ssl_bench.measures.interpolation import upsample
 from ssl_bench.measures.values import GRID_COLUMNS
 from ssl_bench.protocol import Rule
+from ssl_bench.scoring.pictures import PictureColumns, columns_read, derived_columns
 from ssl_bench.testsets.base import TestSet
 from ssl_bench.trials import WHOLE, Trial, TrialSet
 
 # Lower bounds of truth area in pixels of the 224 grid (SLAVC utils.py, EvaluatorFull).
 _SIZES = ((0, "small"), (32**2, "medium"), (96**2, "large"), (144**2, "huge"))
 _SIZE_GRID = 224**2
+# The column that a model may state by itself.
+_CONFIDENCE = "confidence"
 # Trials scored at once by one worker: their truth maps take 200 kB each.
 CHUNK = 32
 
@@ -41,20 +44,28 @@ class MapBatch:
         ``(b, h, w)``; with `index`, ``(m, h, w)``.
     index
         ``(b,)``: which of the maps each trial has; None for one each.
+    confidence
+        ``(b,)``: what the model itself says of whether anything sounds; None where it says nothing.
     """
 
     rows: NDArray[np.intp]
     maps: NDArray[np.floating[Any]]
     index: NDArray[np.intp] | None = None
+    confidence: NDArray[np.floating[Any]] | None = None
+
+    def each(self) -> Iterator[NDArray[np.floating[Any]]]:
+        """The map of each trial."""
+        return iter(self.maps if self.index is None else (self.maps[row] for row in self.index))
 
     def parts(self, size: int) -> Iterator[MapBatch]:
         """The same trials, at most `size` at a time."""
         for start in range(0, len(self.rows), size):
             part = slice(start, start + size)
+            stated = None if self.confidence is None else self.confidence[part]
             if self.index is None:
-                yield MapBatch(self.rows[part], self.maps[part])
+                yield MapBatch(self.rows[part], self.maps[part], None, stated)
             else:
-                yield MapBatch(self.rows[part], self.maps, self.index[part])
+                yield MapBatch(self.rows[part], self.maps, self.index[part], stated)
 
 
 def score_maps(
@@ -104,7 +115,7 @@ class ScoreColumns:
 
     def __init__(self, trials: TrialSet, measures: Sequence[Measure]) -> None:
         self._trials = trials
-        own = trials.protocol.threshold.rule
+        own = trials.protocol.threshold.rule_of_map
         self._rules: dict[Rule, Rule | None] = {own: None}
         # A variant that is the protocol's own rule reads a copy of that column.
         self._aliases: set[str] = set()
@@ -114,7 +125,9 @@ class ScoreColumns:
                 self._aliases.add(named)
             elif named is not None:
                 self._rules[named] = named
-        read = {column for measure in measures for column in measure.columns}
+        read = columns_read(measures)
+        self._read = read
+        self._pictures = PictureColumns(trials, read)
         self._extra = {name: GRID_COLUMNS[name] for name in sorted(read) if name in GRID_COLUMNS}
         self._placed = all(
             len(trial.targets) == 1 and trial.targets[0].placement != WHOLE for trial in trials
@@ -159,25 +172,28 @@ class ScoreColumns:
             self._set("side", rows, scores.side)
         if self._extra:
             self._fill_extra(batch, truths)
+        self._pictures.add(rows, batch.each())
         self._present[rows] = True
 
     def _fill_extra(self, batch: MapBatch, truths: NDArray[np.float32]) -> None:
         protocol = self._trials.protocol
-        which = range(len(batch.maps)) if batch.index is None else batch.index
-        for row, number, truth in zip(batch.rows, which, truths, strict=True):
+        for row, heat, truth in zip(batch.rows, batch.each(), truths, strict=True):
             grid = MapOnGrid(
-                upsample(batch.maps[number], protocol.map.size, protocol.interpolation),
+                upsample(heat, protocol.map.size, protocol.interpolation),
                 truth,
                 protocol.threshold,
                 protocol.map.normalisation,
+                _silent_tiles(self._trials.trials[row], protocol.map.size),
             )
             for name, compute in self._extra.items():
                 self._set(name, np.array([row]), np.asarray(compute(grid), np.float64)[None])
+        if batch.confidence is not None and _CONFIDENCE in self._extra:
+            self._set(_CONFIDENCE, batch.rows, batch.confidence)
 
     def table(self) -> pd.DataFrame:
         """All columns, with the facts about each trial."""
         trials = self._trials
-        numbers = dict(self._numbers)
+        numbers = {**self._numbers, **self._pictures.columns()}
         truth_pixels = numbers.pop("truth_pixels", np.zeros(len(trials))).astype(np.int64)
         for row in np.flatnonzero(~self._present):
             truth_pixels[row] = np.count_nonzero(trials.truth(trials.trials[row]))
@@ -199,11 +215,14 @@ class ScoreColumns:
             "sounding": sounding,
             "unscorable": sounding & (truth_pixels == 0),
             "n_boxes": [_box_count(trial, trials.test_set) for trial in trials],
-            "size": _size_names(truth_pixels, trials.protocol.map.size),
+            "size": np.where(
+                sounding, _size_names(truth_pixels, trials.protocol.map.size), "silent"
+            ),
             "truth_pixels": truth_pixels,
         }
         for name in _shared_attributes(trials):
             facts.setdefault(name, [trial.attributes[name] for trial in trials])
+        numbers.update(derived_columns(self._read, {**facts, **numbers}))
         # A column of curves becomes a column of arrays.
         cells = {
             name: values if values.ndim == 1 else list(values) for name, values in numbers.items()
@@ -217,6 +236,17 @@ def _regions(members: Sequence[Trial], size: int) -> NDArray[np.int64]:
         rows, columns = trial.targets[0].placement.on_grid(size, size)
         corners.append((rows.start, columns.start, rows.stop, columns.stop))
     return np.array(corners, np.int64)
+
+
+def _silent_tiles(trial: Trial, size: int) -> NDArray[np.bool_] | None:
+    if len(trial.image.parts) == 1:
+        return None
+    silent = np.zeros((size, size), np.bool_)
+    sounding = {target.placement for target in trial.targets}
+    for _, placement in trial.image.parts:
+        if placement not in sounding:
+            silent[placement.on_grid(size, size)] = True
+    return silent
 
 
 def _box_count(trial: Trial, test_set: TestSet) -> int:

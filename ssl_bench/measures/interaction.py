@@ -1,0 +1,262 @@
+"""Measures of a picture as a whole: all of its sounds in turn (IIoU, IAUC, swap sensitivity).
+
+Definitions (Senocak et al. 2024, kaistmm/SSLalignment utils.py, Evaluator_iiou), over the trials
+that share a picture:
+
+- IIoU at t = share of pictures in which *every* trial has cIoU >= t;
+- IAUC = area under IIoU at t = 0.05 i, i = 0..20, by the trapezoid rule;
+- swap sensitivity = share of the map's mass that moves when only the sound changes.
+
+The public code groups trials by what is left of their names; here the picture is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import combinations
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ssl_bench.measures.definition import RULES, Definition, TableColumn
+from ssl_bench.measures.interpolation import normalise
+from ssl_bench.measures.localization import area_under_success, success
+
+Undefined = Literal["zero", "nan"]
+
+
+def lowest_of_image(values: ArrayLike, image: ArrayLike) -> NDArray[np.float64]:
+    """Lowest value among the trials of each trial's picture.
+
+    Parameters
+    ----------
+    values
+        ``(n,)``; nan makes its whole picture nan.
+    image
+        ``(n,)`` name of the picture of each trial.
+
+    Examples
+    --------
+    >>> lowest_of_image([0.9, 0.4, 0.7], ["a", "a", "b"]).tolist()
+    [0.4, 0.4, 0.7]
+    """
+    names, member = np.unique(np.asarray(image), return_inverse=True)
+    lowest = np.full(len(names), np.inf)
+    np.minimum.at(lowest, member, np.asarray(values, np.float64))
+    return np.asarray(lowest[member])
+
+
+def mean_of_image(values: ArrayLike, image: ArrayLike) -> NDArray[np.float64]:
+    """Mean value of the trials of each trial's picture; as :func:`lowest_of_image`.
+
+    Examples
+    --------
+    >>> mean_of_image([0.75, 0.25, 0.7], ["a", "a", "b"]).tolist()
+    [0.5, 0.5, 0.7]
+    """
+    _, member, sizes = np.unique(np.asarray(image), return_inverse=True, return_counts=True)
+    sums = np.bincount(member, np.asarray(values, np.float64), minlength=len(sizes))
+    return np.asarray((sums / sizes)[member])
+
+
+def interactive_success(
+    values: ArrayLike, image: ArrayLike, threshold: float, undefined: Undefined = "zero"
+) -> float:
+    """IIoU: share of pictures whose trials all have cIoU >= threshold.
+
+    Parameters
+    ----------
+    values
+        ``(n,)`` cIoU, n >= 1.
+    image
+        ``(n,)`` name of the picture of each trial.
+    threshold
+        In [0, 1].
+    undefined
+        What an undefined cIoU does: ``zero``: it fails; ``nan``: it makes the whole number nan, as
+        in the public evaluator.
+
+    Examples
+    --------
+    >>> interactive_success([0.9, 0.4, 0.7], ["a", "a", "b"], 0.5)
+    0.5
+    """
+    lowest = _per_image(values, image, undefined)
+    return float(_or_nan(lowest, success(lowest, threshold)).mean())
+
+
+def interactive_area(values: ArrayLike, image: ArrayLike, undefined: Undefined = "zero") -> float:
+    """IAUC: area under :func:`interactive_success` as the threshold runs from 0 to 1.
+
+    Examples
+    --------
+    >>> round(interactive_area([1.0, 0.0, 1.0], ["a", "a", "b"]), 4)
+    0.5125
+    """
+    lowest = _per_image(values, image, undefined)
+    return float(_or_nan(lowest, area_under_success(lowest)).mean())
+
+
+def _per_image(values: ArrayLike, image: ArrayLike, undefined: Undefined) -> NDArray[np.float64]:
+    """Lowest value of each picture, once each."""
+    ciou = np.asarray(values, np.float64)
+    if undefined == "zero":
+        ciou = np.nan_to_num(ciou, nan=0.0)
+    _, first = np.unique(np.asarray(image), return_index=True)
+    return lowest_of_image(ciou, image)[first]
+
+
+def _or_nan(values: NDArray[np.float64], scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The scores, but nan where the value is: the public evaluator binarises around nan."""
+    return np.where(np.isnan(values), np.nan, scores)
+
+
+def moved_mass(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
+    """Share of a map's mass that lies elsewhere in another: half of their L1 distance.
+
+    Each map is min-maxed and divided by its sum, so scale and offset do not count; a flat map is
+    the uniform one.
+
+    Parameters
+    ----------
+    one, other
+        ``(h, w)`` finite, of equal shape.
+
+    Returns
+    -------
+    float
+        In [0, 1]: 0 for equal maps, 1 for maps that are nowhere above their minima together.
+
+    Examples
+    --------
+    >>> moved_mass(np.array([[5.0, 1.0]]), np.array([[0.0, 0.5]]))
+    1.0
+    """
+    return float(np.abs(_mass(one) - _mass(other)).sum() / 2)
+
+
+def _mass(grid: NDArray[np.floating]) -> NDArray[np.float64]:
+    if grid.min() == grid.max():
+        return np.full(grid.shape, 1 / grid.size)
+    scaled = normalise(np.asarray(grid, np.float32), "minmax").astype(np.float64)
+    return np.asarray(scaled / scaled.sum())
+
+
+def swap_sensitivity(grids: Sequence[NDArray[np.floating]]) -> NDArray[np.float64]:
+    """How far each map of one picture lies from those for its other sounds.
+
+    Parameters
+    ----------
+    grids
+        k maps ``(h, w)`` of one picture, one for each sound, k >= 2.
+
+    Returns
+    -------
+    ndarray
+        ``(k,)`` in [0, 1]: mean :func:`moved_mass` between a map and the k - 1 others.
+
+    Examples
+    --------
+    >>> left, right = np.array([[1.0, 0.0]]), np.array([[0.0, 1.0]])
+    >>> swap_sensitivity([left, left, right]).tolist()
+    [0.5, 0.5, 1.0]
+    """
+    total = np.zeros(len(grids))
+    for one, other in combinations(range(len(grids)), 2):
+        if grids[one] is not grids[other]:
+            total[[one, other]] += moved_mass(grids[one], grids[other])
+    return total / (len(grids) - 1)
+
+
+def _among_sounding(
+    reduce: Callable[[ArrayLike, ArrayLike], NDArray[np.float64]],
+) -> Callable[..., NDArray[np.float64]]:
+    """The reduction over the trials in which something sounds; 0 for the others."""
+
+    def column(
+        values: NDArray[np.float64], image: NDArray[np.object_], sounding: NDArray[np.bool_]
+    ) -> NDArray[np.float64]:
+        found = np.zeros(len(values))
+        if sounding.any():
+            found[sounding] = reduce(values[sounding], image[sounding].astype(str))
+        return found
+
+    return column
+
+
+TABLE_COLUMNS = {
+    "image_cIoU": TableColumn(("cIoU", "image", "sounding"), _among_sounding(lowest_of_image)),
+    "scene_cIoU": TableColumn(("cIoU", "image", "sounding"), _among_sounding(mean_of_image)),
+}
+PICTURE_COLUMNS = {"swap": swap_sensitivity}
+
+_IIOU = "Senocak et al. 2024; kaistmm/SSLalignment utils.py (Evaluator_iiou)"
+_DSOL = "Hu et al. 2020; DTaoo/Discriminative-Sounding-Objects-Localization music-exp/eval.py"
+_BY_NAME = (
+    "SSLalignment groups trials by their names without the last part, which is the picture on IS3 "
+    "only; there an undefined cIoU makes the whole number undefined."
+)
+
+DEFINITIONS = (
+    Definition(
+        name="IIoU",
+        title="Share of pictures in which every sound is localized",
+        formula="mean over pictures of 1[min over the picture's trials of cIoU >= threshold]",
+        source=_IIOU,
+        columns=("image_cIoU",),
+        per_trial=lambda measure, values: _or_nan(values, success(values, measure.at)),
+        rows="pictures",
+        takes="threshold",
+        variants=RULES,
+        dialects=_BY_NAME,
+    ),
+    Definition(
+        name="IAUC",
+        title="Area under IIoU as the cIoU threshold runs from 0 to 1",
+        formula="trapezoid over t = 0.05 i, i = 0..20, of IIoU at t",
+        source=_IIOU,
+        columns=("image_cIoU",),
+        per_trial=lambda _measure, values: _or_nan(values, area_under_success(values)),
+        rows="pictures",
+        variants=RULES,
+        range="0.025 to 1 (every picture succeeds at t = 0)",
+        missing=0.025,
+        dialects=_BY_NAME,
+    ),
+    Definition(
+        name="swap-sensitivity",
+        title="How far the map moves when only the sound changes",
+        formula="half the L1 distance between two maps of one picture, each min-maxed and divided "
+        "by its sum; mean over a trial's twins, then over trials",
+        source="this project; 0 for a map that cannot hear",
+        columns=("swap",),
+        per_trial=lambda _measure, values: values,
+        rows="twins",
+        dialects="Only the up-sampling differs.",
+    ),
+    Definition(
+        name="scene-cIoU",
+        title="Share of scenes whose mean cIoU over sounding objects reaches the threshold",
+        formula="mean over pictures of 1[mean over the picture's sounding trials of cIoU >= "
+        "threshold]",
+        source=f"{_DSOL} (printed as CIoU, at 0.3)",
+        columns=("scene_cIoU",),
+        per_trial=lambda measure, values: success(values, measure.at),
+        rows="pictures",
+        takes="threshold",
+        variants=RULES,
+    ),
+    Definition(
+        name="scene-AUC",
+        title="Area under scene-cIoU as the threshold runs from 0 to 1",
+        formula="trapezoid over t = 0.05 i, i = 0..20, of scene-cIoU at t",
+        source=_DSOL,
+        columns=("scene_cIoU",),
+        per_trial=lambda _measure, values: area_under_success(values),
+        rows="pictures",
+        variants=RULES,
+        range="0.025 to 1 (every scene succeeds at t = 0)",
+        missing=0.025,
+    ),
+)

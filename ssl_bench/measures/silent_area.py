@@ -1,0 +1,96 @@
+"""Measures of what stays dark: objects that are seen, or could be, and do not sound.
+
+Definitions:
+
+- non-sounding area, NSA (Hu et al. 2020, music-exp/eval.py): share of the pixels of a silent
+  category's map that are <= 0.2, in absolute values;
+- tile-NSA: share of the silent tiles of a composed picture that is not predicted, for methods
+  that make one map whatever sounds.
+
+Both are read beside cIoU: a map that is dark everywhere has all of them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl_bench.measures.definition import Definition, MapOnGrid
+from ssl_bench.measures.localization import binarize
+
+QUIET = 0.2
+"""A pixel is dark up to this value (music-exp/eval.py)."""
+
+
+def quiet_share(grid: NDArray[np.floating], level: float = QUIET) -> float:
+    """Share of the pixels that are at most `level`.
+
+    Parameters
+    ----------
+    grid
+        ``(h, w)``, not normalised.
+    level
+        In the units of the map.
+
+    Examples
+    --------
+    >>> quiet_share(np.array([[0.1, 0.2, 0.3, 0.9]]))
+    0.5
+    """
+    return float(np.mean(np.asarray(grid) <= level))
+
+
+def unpredicted_share(predicted: NDArray[np.bool_], tiles: NDArray[np.bool_]) -> float:
+    """Share of some tiles that is not predicted; 1 where there is no tile.
+
+    Parameters
+    ----------
+    predicted, tiles
+        ``(h, w)`` bool.
+
+    Examples
+    --------
+    >>> unpredicted_share(np.array([[True, True, False]]), np.array([[False, True, True]]))
+    0.5
+    """
+    area = int(np.count_nonzero(tiles))
+    return 1 - int(np.count_nonzero(predicted & tiles)) / area if area else 1.0
+
+
+def _quiet(grid: MapOnGrid) -> float:
+    return quiet_share(grid.raw)
+
+
+def _quiet_tiles(grid: MapOnGrid) -> float:
+    if grid.silent_tiles is None:
+        return 1.0
+    predicted = binarize(grid.normalised, grid.truth, grid.threshold)
+    return unpredicted_share(predicted, grid.silent_tiles)
+
+
+GRID_COLUMNS = {"quiet": _quiet, "quiet_tiles": _quiet_tiles}
+
+DEFINITIONS = (
+    Definition(
+        name="NSA",
+        title="Non-sounding area: how dark the maps of silent categories are",
+        formula="share of the pixels <= 0.2 in the up-sampled map, not normalised; mean over "
+        "silent trials",
+        source="Hu et al. 2020; DTaoo/Discriminative-Sounding-Objects-Localization "
+        "music-exp/eval.py, eval_duet.py",
+        columns=("quiet",),
+        per_trial=lambda _measure, values: values,
+        rows="silent",
+        dialects="DSOL takes the mean over silent clusters, then over scenes, and counts further "
+        "clusters of a sounding class as silent. Means something only for maps on an absolute "
+        "scale from 0 to 1.",
+    ),
+    Definition(
+        name="tile-NSA",
+        title="Share of the silent tiles that is not predicted",
+        formula="1 - #{P = 1 in a tile without a target} / #{pixels of such tiles}",
+        source="this project, after the non-sounding area of Hu et al. 2020",
+        columns=("quiet_tiles",),
+        per_trial=lambda _measure, values: values,
+    ),
+)
