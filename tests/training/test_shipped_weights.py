@@ -1,0 +1,77 @@
+"""The weights that ship: small, on record, and made again by their recipe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from ssl_bench.content import content_folder
+from ssl_bench.files import sha256_of_file
+from ssl_bench.models.checkpoints import read_checkpoint
+from ssl_bench.models.recipes import ShippedWeights
+from ssl_bench.models.registry import list_baselines, load_recipe
+from ssl_bench.testsets.synth.streams import WORLD_VERSION
+from ssl_bench.training.recipe import training_recipe
+from ssl_bench.training.record import TrainingRecord, read_record
+from ssl_bench.training.run import train
+
+LARGEST = 2_000_000
+
+TRAINED = [
+    name
+    for name in list_baselines()
+    if "synth" in (variants := load_recipe(name).variants) and variants["synth"].training
+]
+
+
+def shipped(name: str) -> tuple[Path, ShippedWeights, TrainingRecord]:
+    folder = content_folder("baselines") / name
+    weights = load_recipe(name).variants["synth"].weights
+    assert weights is not None
+    return folder / weights.file, weights, read_record(folder / "synth.training.json")
+
+
+def test_both_baselines_that_learn_ship_weights():
+    assert {"ezvsl", "ogl-l1"} <= set(TRAINED)
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_weights_recipe_and_record_agree(name):
+    path, weights, record = shipped(name)
+    assert path.stat().st_size < LARGEST
+    assert sha256_of_file(path) == weights.sha256 == record.weights_sha256
+    assert record.model == name
+    assert record.seed == record.recipe.seed == 0
+    assert record.recipe == training_recipe(load_recipe(name), "synth", path)
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_weights_were_trained_on_the_world_as_it_is(name):
+    assert shipped(name)[2].data_version == WORLD_VERSION
+
+
+def test_ezvsl_started_from_the_classifier_that_ships():
+    record = shipped("ezvsl")[2]
+    assert record.recipe.image_trunk == "object-classifier"
+    assert record.image_trunk_sha256 == shipped("ogl-l1")[2].weights_sha256
+
+
+def test_ezvsl_carries_four_embedded_sounds_of_each_category():
+    bank = read_checkpoint(shipped("ezvsl")[0]).tensors["sound_bank"].float()
+    assert bank.shape == (64, 64)
+    assert torch.allclose(bank.norm(dim=1), torch.ones(64), atol=2e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TRAINED)
+def test_training_again_reads_the_same_data_and_reaches_the_same_figures(name, tmp_path):
+    record = shipped(name)[2]
+    again = train(name, out=tmp_path)
+    assert again.data_digest == record.data_digest
+    assert again.image_trunk_sha256 == record.image_trunk_sha256
+    # Bits are the same on the same machine only; elsewhere a run is like one of another seed.
+    for figure, value in record.validation.items():
+        margin = 0.1 * value if figure == "loss" else 0.06
+        assert again.validation[figure] == pytest.approx(value, abs=margin), figure
