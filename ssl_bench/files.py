@@ -31,8 +31,11 @@ def atomic_path(target: Path) -> Iterator[Path]:
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}{target.suffix}")
     # The system applies the user's umask here; asking for it would change it for other threads.
     temporary.touch(mode=0o666, exist_ok=False)
+    mode = temporary.stat().st_mode
     try:
         yield temporary
+        # Some libraries put a file of their own, with narrower permissions, in its place.
+        temporary.chmod(mode)
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
