@@ -153,6 +153,20 @@ class TestSet(ABC):
             If the file is missing, empty or unreadable.
         """
 
+    def silent_pairs(self) -> Sequence[SilentPair]:
+        """Images with sounds that nothing in them makes, for the extended protocols.
+
+        Raises
+        ------
+        DataError
+            If the test set has none, or their list is missing or unusable.
+        """
+        raise DataError(
+            "this test set has no pairs of an image and a sound that nothing in it makes",
+            where=self.name,
+            remedy="use synth, vggss or flickr, or the protocol negative-audio",
+        )
+
     @cached_property
     def _by_id(self) -> dict[str, Sample]:
         return {sample.id: sample for sample in self.samples}

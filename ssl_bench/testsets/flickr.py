@@ -11,7 +11,7 @@ clip is 3908875350. Some evaluations drop it and score 249 clips; here it is cor
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,20 +25,20 @@ from ssl_bench.annotations import Boxes
 from ssl_bench.errors import AnnotationError, DataError
 from ssl_bench.files import sha256_of_json
 from ssl_bench.testsets.base import (
+    UNLABELLED,
     Finding,
     Sample,
+    SilentPair,
     TestSet,
     TestSetDefinition,
     TruthConvention,
 )
 from ssl_bench.testsets.folder import FolderTestSet, verify_media
 from ssl_bench.testsets.listing import read_id_list
+from ssl_bench.testsets.silent import read_silent_pairs, verify_silent_pairs
 
 ANNOTATORS = 3
 """Annotators per clip, as the data set's description says; the files do not tell them apart."""
-
-CATEGORY = "unlabelled"
-"""The category of every sample: the data set names none."""
 
 FRAME = (256.0, 256.0)
 """Width and height of the frame in the units of the boxes."""
@@ -53,6 +53,7 @@ _WITHOUT_ANNOTATION = "3908875357"
 _CORRECTED = "3908875350"
 
 _LIST = "flickr_test.txt"
+_SILENT_PAIRS = "flickr_test_plus_silent.csv"
 _ANNOTATIONS = "annotations"
 _LARGEST_FILE = 1024**2
 _INTEGER = re.compile(r"[+-]?\d{1,6}", re.ASCII)
@@ -64,6 +65,8 @@ DATA/flickr/
   annotations/<id>.xml        boxes of three annotators, one file per clip
   frames/<id>.jpg             one image per clip (.jpg, .jpeg, .png, .webp, .bmp)
   audio/<id>.wav              one sound per clip (.wav, .flac, .ogg, or a video such as .mp4)
+  flickr_test_plus_silent.csv only for flickr-extended: pairs of an image and a sound that
+                              nothing in it makes (video,audio,label)
 
 <id> is the number of the Flickr video, such as 10000130166.
 
@@ -71,6 +74,7 @@ Where the files come from
   https://github.com/ardasnck/learning_to_localize_sound_source (Senocak et al. 2018):
   the annotated data set (images, sounds, XML files) is linked from its README; test_list.txt
   is the list. Images and sounds come from Flickr-SoundNet, http://soundnet.csail.mit.edu
+  The 250 silent pairs: https://github.com/stoneMo/SLAVC, folder metadata
 
 Which clips
   The published list of 250 holds 3908875357, which has no annotation; the annotated clip is
@@ -218,7 +222,7 @@ class FlickrSoundNet(TestSetDefinition):
             except DataError as error:
                 problems.append(f"{identifier}: {error.problem}")
             else:
-                samples.append(Sample(identifier, identifier, CATEGORY, found.boxes))
+                samples.append(Sample(identifier, identifier, UNLABELLED, found.boxes))
         if problems:
             raise AnnotationError(problems, where=folder / _ANNOTATIONS, remedy=_REMEDY)
         return FolderTestSet(
@@ -228,6 +232,7 @@ class FlickrSoundNet(TestSetDefinition):
             revision=clips.revision,
             folder=folder,
             samples=samples,
+            silent_pairs=lambda: _silent_pairs(folder, samples),
         )
 
     def layout(self) -> str:
@@ -250,7 +255,14 @@ class FlickrSoundNet(TestSetDefinition):
         findings = _verify_list(clips)
         for identifier in clips.identifiers:
             findings += _verify_clip(folder / _ANNOTATIONS, identifier)
-        return findings + verify_media(folder, clips.identifiers)
+        found, others = verify_silent_pairs(
+            folder / _SILENT_PAIRS, lambda: _silent_pairs(folder, ()), clips.identifiers
+        )
+        return [*findings, *found, *verify_media(folder, [*clips.identifiers, *others])]
+
+
+def _silent_pairs(folder: Path, samples: Sequence[Sample]) -> tuple[SilentPair, ...]:
+    return read_silent_pairs(folder / _SILENT_PAIRS, samples, remedy=_REMEDY)
 
 
 def _verify_list(clips: ClipList) -> list[Finding]:

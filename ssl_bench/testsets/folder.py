@@ -16,7 +16,8 @@ from ssl_bench.media.audio import AUDIO_SUFFIXES, probe_audio, read_audio
 from ssl_bench.media.find import find_media, require_media
 from ssl_bench.media.image import IMAGE_SUFFIXES, probe_image, read_image
 from ssl_bench.media.waveform import Waveform
-from ssl_bench.testsets.base import Finding, Sample, TestSet, TruthConvention
+from ssl_bench.testsets.base import Finding, Sample, SilentPair, TestSet, TruthConvention
+from ssl_bench.testsets.silent import unannotated
 from ssl_bench.truth import encode_rle
 
 FRAMES = "frames"
@@ -36,6 +37,9 @@ class FolderTestSet(TestSet):
         The test set's own folder.
     samples
         The samples, in order.
+    silent_pairs
+        Reads the pairs of an image and a sound that nothing in it makes; None where the test set
+        has none. Their images and sounds are found by id, annotated or not.
     """
 
     def __init__(
@@ -47,6 +51,7 @@ class FolderTestSet(TestSet):
         revision: str | None,
         folder: Path,
         samples: Iterable[Sample],
+        silent_pairs: Callable[[], Sequence[SilentPair]] | None = None,
     ) -> None:
         self.name = name
         self.split = split
@@ -54,6 +59,8 @@ class FolderTestSet(TestSet):
         self.revision = revision
         self.folder = folder
         self._samples = tuple(samples)
+        self._read_silent_pairs = silent_pairs
+        self._unannotated: frozenset[str] = frozenset()
 
     @property
     def samples(self) -> Sequence[Sample]:
@@ -65,13 +72,33 @@ class FolderTestSet(TestSet):
         """SHA-256 over ids and truth, whatever the spelling of the annotation file."""
         return truth_digest(self._samples)
 
+    def silent_pairs(self) -> Sequence[SilentPair]:
+        """Pairs of the released list; from then on their images and sounds can be read.
+
+        Raises
+        ------
+        DataError
+            If the test set has none, or their list is missing or unusable.
+        """
+        if self._read_silent_pairs is None:
+            return super().silent_pairs()
+        pairs = self._read_silent_pairs()
+        self._unannotated = frozenset(unannotated(pairs, self._by_id))
+        return pairs
+
     def image(self, sample_id: str) -> NDArray[np.uint8]:
-        """Image ``(height, width, 3)`` uint8 RGB of one sample."""
-        return read_image(require_media(self.folder / FRAMES, self[sample_id].id, IMAGE_SUFFIXES))
+        """Image ``(height, width, 3)`` uint8 RGB of one sample or silent pair."""
+        name = self._named(sample_id)
+        return read_image(require_media(self.folder / FRAMES, name, IMAGE_SUFFIXES))
 
     def waveform(self, sample_id: str) -> Waveform:
-        """Sound of one sample."""
-        return read_audio(require_media(self.folder / AUDIO, self[sample_id].id, AUDIO_SUFFIXES))
+        """Sound of one sample or silent pair."""
+        name = self._named(sample_id)
+        return read_audio(require_media(self.folder / AUDIO, name, AUDIO_SUFFIXES))
+
+    def _named(self, clip: str) -> str:
+        """The clip's own id: never a path that somebody passed for one."""
+        return clip if clip in self._unannotated else self[clip].id
 
 
 def truth_digest(samples: Iterable[Sample]) -> str:

@@ -23,12 +23,14 @@ from ssl_bench.files import sha256_of_file
 from ssl_bench.testsets.base import (
     Finding,
     Sample,
+    SilentPair,
     TestSet,
     TestSetDefinition,
     TruthConvention,
 )
 from ssl_bench.testsets.folder import FolderTestSet, verify_media
 from ssl_bench.testsets.listing import duplicates, id_problem, read_id_list, read_text
+from ssl_bench.testsets.silent import read_silent_pairs, verify_silent_pairs
 from ssl_bench.truth import render
 
 KNOWN_REVISIONS = {
@@ -37,6 +39,7 @@ KNOWN_REVISIONS = {
 """Published annotation files by SHA-256; named after the MD5 that repositories quote."""
 
 _ANNOTATION = "vggss.json"
+_SILENT_PAIRS = "vggss_test_plus_silent.csv"
 _SPLIT_LISTS = {"heard": "vggss_heard_test.txt", "unheard": "vggss_unheard_test.txt"}
 _REMEDY = "get the official file; 'ssl-bench data layout vggss' says where"
 _ID = re.compile(r"(?P<video>.+)_(?P<second>\d+)", re.ASCII)
@@ -50,6 +53,8 @@ DATA/vggss/
   audio/<id>.wav              one sound per clip (.wav, .flac, .ogg, or a video such as .mp4)
   vggss_heard_test.txt        only for vggss-heard: one id per line
   vggss_unheard_test.txt      only for vggss-unheard: one id per line
+  vggss_test_plus_silent.csv  only for vggss-extended: pairs of an image and a sound that
+                              nothing in it makes (video,audio,label)
 
 <id> is the "file" of the annotation, such as zYf0pcZ5q3M_000030: video and start second.
 
@@ -58,6 +63,8 @@ Where the files come from
                project page: https://www.robots.ox.ac.uk/~vgg/research/lvs/
                5,158 entries; MD5 0f5102ca24c510d49a94990b8090c2e5
   *_test.txt   https://github.com/stoneMo/EZ-VSL, folder metadata (2,564 and 2,575 ids)
+  *_silent.csv https://github.com/stoneMo/SLAVC, folder metadata (5,158 pairs); 379 of their
+               clips are not annotated, and need an image and a sound like the others
   clips        VGG-Sound: 10 seconds of a YouTube video from its start second,
                https://www.robots.ox.ac.uk/~vgg/data/vggsound/
 
@@ -183,9 +190,8 @@ def _is_finite(value: float) -> bool:
 def _sample(entry: Mapping[str, Any]) -> Sample:
     identifier: str = entry["file"]
     corners = np.array(entry["bbox"], dtype=np.float64).reshape(-1, 4)
-    video = identifier.rpartition("_")[0]
     category: str = entry["class"]
-    return Sample(identifier, video, category, Boxes(corners), categories=(category,))
+    return Sample(identifier, _video(identifier), category, Boxes(corners), categories=(category,))
 
 
 class VggSs(TestSetDefinition):
@@ -212,6 +218,7 @@ class VggSs(TestSetDefinition):
             revision=KNOWN_REVISIONS.get(sha256_of_file(folder / _ANNOTATION)),
             folder=folder,
             samples=samples,
+            silent_pairs=lambda: _silent_pairs(folder, samples),
         )
 
     def layout(self) -> str:
@@ -234,7 +241,20 @@ class VggSs(TestSetDefinition):
         findings = [*_verify_annotation(path, samples), *_verify_truth(samples)]
         for split, name in _SPLIT_LISTS.items():
             findings += _verify_split(folder / name, split, samples)
-        return findings + verify_media(folder, [sample.id for sample in samples])
+        annotated = {sample.id: sample for sample in samples}
+        found, further = verify_silent_pairs(
+            folder / _SILENT_PAIRS, lambda: _silent_pairs(folder, samples), annotated
+        )
+        return [*findings, *found, *verify_media(folder, [*annotated, *further])]
+
+
+def _video(identifier: str) -> str:
+    return identifier.rpartition("_")[0]
+
+
+def _silent_pairs(folder: Path, samples: Sequence[Sample]) -> tuple[SilentPair, ...]:
+    path = folder / _SILENT_PAIRS
+    return read_silent_pairs(path, samples, remedy=_REMEDY, group_of=_video)
 
 
 def _select(samples: Sequence[Sample], path: Path) -> tuple[Sample, ...]:

@@ -15,7 +15,8 @@ from ssl_bench.annotations import Boxes, Mask
 from ssl_bench.errors import DataError
 from ssl_bench.files import sha256_of_json
 from ssl_bench.media.waveform import Waveform
-from ssl_bench.testsets.base import Finding, Sample, TestSet, TestSetDefinition
+from ssl_bench.testsets.base import Finding, Sample, SilentPair, TestSet, TestSetDefinition
+from ssl_bench.testsets.silent import off_screen_partners
 from ssl_bench.testsets.synth import mixing
 from ssl_bench.testsets.synth.arrays import sounding_pixels
 from ssl_bench.testsets.synth.cache import ArrayCache, cache_folder
@@ -120,6 +121,18 @@ class SynthTestSet(TestSet):
         """Sound of one sample: what sounds in it, over ambient noise; two seconds, one channel."""
         row: NDArray[np.int16] = self._reader.row("sounds", self._index(sample_id))["sounds"]
         return _waveform(row.copy())
+
+    @cached_property
+    def _silent_pairs(self) -> tuple[SilentPair, ...]:
+        partners = off_screen_partners(self.samples, seed=self.world.seed)
+        return tuple(
+            SilentPair(sample.id, partner.id, sample.group, partner.category, False)
+            for sample, partner in zip(self.samples, partners, strict=True)
+        )
+
+    def silent_pairs(self) -> Sequence[SilentPair]:
+        """Each image with the sound of a scene of which it shows nothing, by the world's seed."""
+        return self._silent_pairs
 
     def scene(self, sample_id: str) -> Scene:
         """All that is known of one sample's scene."""

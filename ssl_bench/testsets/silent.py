@@ -1,0 +1,213 @@
+"""Pairs of an image and a sound that nothing in it makes: released lists, and pairs drawn by seed.
+
+The extended test sets of Mo and Morgado (2022, section 4) add such pairs to VGG-SS and to
+Flickr-SoundNet, as files with the columns ``video`` (the image's clip), ``audio`` (the sound's
+clip) and ``label`` (always ``non-sounding``). Some of their clips are not annotated samples.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ssl_bench.errors import AnnotationError, DataError
+from ssl_bench.testsets.base import UNLABELLED, Finding, Sample, SilentPair
+from ssl_bench.testsets.listing import duplicates, id_problem, read_text
+
+_HEADER = ["video", "audio", "label"]
+_LABEL = "non-sounding"
+
+
+def read_silent_pairs(
+    path: Path,
+    samples: Sequence[Sample],
+    *,
+    remedy: str,
+    group_of: Callable[[str], str] = lambda identifier: identifier,
+) -> tuple[SilentPair, ...]:
+    r"""Read a released list of pairs.
+
+    Parameters
+    ----------
+    path
+        The file: a header ``video,audio,label`` and one pair on each line.
+    samples
+        The annotated samples; they give the categories of the clips that are among them.
+    remedy
+        What to do where the file is unusable.
+    group_of
+        Source video of a clip, from its id.
+
+    Returns
+    -------
+    tuple of SilentPair
+        In the order of the file.
+
+    Raises
+    ------
+    AnnotationError
+        With every line that has another number of fields, a malformed id or an unknown label, and
+        every pair that is listed twice.
+    DataError
+        If the file is missing, unreadable or no such list.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "pairs.csv"
+    >>> _ = path.write_text("video,audio,label\na,b,non-sounding\n")
+    >>> pair, = read_silent_pairs(path, [], remedy="get the file")
+    >>> pair.image, pair.audio, pair.same_category
+    ('a', 'b', None)
+    """
+    text = read_text(path, remedy=remedy)
+    try:
+        rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+    except csv.Error as error:
+        raise DataError(f"this is not a CSV file ({error})", where=path, remedy=remedy) from error
+    if not rows or [name.strip() for name in rows[0]] != _HEADER:
+        raise DataError(
+            f"the first line is not the header {','.join(_HEADER)}", where=path, remedy=remedy
+        )
+    numbered = [(number, row) for number, row in enumerate(rows[1:], 2) if row]
+    problems = [
+        f"row {number}: {problem}" for number, row in numbered for problem in _row_problems(row)
+    ]
+    if not problems:
+        pairs = [(row[0], row[1]) for _, row in numbered]
+        problems = [
+            f"{pair} is listed more than once"
+            for pair in duplicates(f"{image},{audio}" for image, audio in pairs)
+        ]
+        if not pairs:
+            problems.append("there is no pair in this file")
+    if problems:
+        raise AnnotationError(problems, where=path, remedy=remedy)
+    categories = {sample.id: sample.category for sample in samples}
+    return tuple(_pair(image, audio, group_of(image), categories) for image, audio in pairs)
+
+
+def _row_problems(row: Sequence[str]) -> list[str]:
+    if len(row) != len(_HEADER):
+        return [f"it has {len(row)} fields, not {len(_HEADER)}"]
+    problems = [
+        f"{name} {value[:40]!r}: {problem}"
+        for name, value in zip(_HEADER[:2], row[:2], strict=True)
+        if (problem := id_problem(value))
+    ]
+    if row[2] != _LABEL:
+        problems.append(f"the label is {row[2][:40]!r}, not {_LABEL!r}")
+    return problems
+
+
+def _pair(image: str, audio: str, group: str, categories: dict[str, str]) -> SilentPair:
+    shown, heard = (categories.get(clip, UNLABELLED) for clip in (image, audio))
+    known = UNLABELLED not in (shown, heard)
+    return SilentPair(image, audio, group, heard, shown == heard if known else None)
+
+
+def unannotated(pairs: Sequence[SilentPair], annotated: Collection[str]) -> list[str]:
+    """Clips of pairs that are not among the annotated ids, each once, in order."""
+    clips = dict.fromkeys(clip for pair in pairs for clip in (pair.image, pair.audio))
+    return [clip for clip in clips if clip not in annotated]
+
+
+def verify_silent_pairs(
+    path: Path, read: Callable[[], Sequence[SilentPair]], annotated: Collection[str]
+) -> tuple[list[Finding], list[str]]:
+    """What is to be said of a list of pairs, and the clips that it needs beside the annotated.
+
+    Parameters
+    ----------
+    path
+        The file.
+    read
+        Reads it.
+    annotated
+        Ids of the annotated samples.
+    """
+    if not path.exists():
+        note = "not there; needed for the extended protocol only"
+        return [Finding("note", path.name, note)], []
+    try:
+        pairs = read()
+    except AnnotationError as error:
+        return [Finding("corrupt", path.name, problem) for problem in error.problems], []
+    except DataError as error:
+        return [Finding("corrupt", path.name, error.problem)], []
+    further = unannotated(pairs, annotated)
+    message = f"{len(pairs):,} pairs, {len(further):,} of their clips not annotated"
+    known = [pair.same_category for pair in pairs if pair.same_category is not None]
+    if known:
+        message += f"; {sum(known):,} of {len(known):,} pairs of annotated clips share a category"
+    return [Finding("ok", path.name, message)], further
+
+
+def off_screen_partners(
+    samples: Sequence[Sample], *, seed: int, sides: Sequence[object] | None = None
+) -> list[Sample]:
+    """For each sample another one whose sound nothing in its picture can make.
+
+    Partners come from another group and share no category that can sound in the picture; where
+    the data set names no categories, another group is all that is asked. The samples are put in
+    a seeded circle, in which each takes the next one that fits; their order in the list does not
+    matter.
+
+    Parameters
+    ----------
+    samples
+        ``n`` samples with distinct ids.
+    seed
+        Orders the circle.
+    sides
+        ``n`` labels; partners have equal labels.
+
+    Returns
+    -------
+    list of Sample
+        ``n`` partners, in the order of `samples`.
+
+    Raises
+    ------
+    DataError
+        If there is no partner for a sample.
+
+    Examples
+    --------
+    >>> from ssl_bench.testsets import open_test_set
+    >>> samples = open_test_set("synth", options={"count": 20}).samples
+    >>> partners = off_screen_partners(samples, seed=0)
+    >>> any(one.audible & other.audible for one, other in zip(samples, partners))
+    False
+    """
+    labels = [None] * len(samples) if sides is None else list(sides)
+    by_id = sorted(range(len(samples)), key=lambda number: samples[number].id)
+    order = np.random.default_rng(np.random.SeedSequence([seed])).permutation(len(samples))
+    circle = [by_id[int(number)] for number in order]
+    partners: dict[int, Sample] = {}
+    for place, number in enumerate(circle):
+        sample = samples[number]
+        following = (circle[(place + step) % len(circle)] for step in range(1, len(circle)))
+        partner = next(
+            (
+                samples[other]
+                for other in following
+                if labels[other] == labels[number] and _cannot_show(sample, samples[other])
+            ),
+            None,
+        )
+        if partner is None:
+            raise DataError(
+                f"no sound of another group and category can be paired with {sample.id!r}",
+                remedy="use a test set with more samples or more categories",
+            )
+        partners[number] = partner
+    return [partners[number] for number in range(len(samples))]
+
+
+def _cannot_show(sample: Sample, heard: Sample) -> bool:
+    return sample.group != heard.group and not sample.audible & heard.audible
