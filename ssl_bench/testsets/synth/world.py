@@ -23,8 +23,11 @@ from ssl_bench.testsets.synth.layout import (
 from ssl_bench.testsets.synth.rendering import label_map, paint
 from ssl_bench.testsets.synth.streams import LARGEST_SEED, Purpose, stream
 
-SPLITS = ("standard", "two-source", "interactive", "train", "val")
+SPLITS = ("standard", "two-source", "interactive", "type-ab", "train", "val")
 """Splits of the test set."""
+
+PAIRED = ("interactive", "type-ab")
+"""Splits in which two consecutive samples share one drawing and differ in what sounds."""
 
 OBJECTS = "objects"
 """Name of the scenes with one object of any category, on which classifiers are trained."""
@@ -40,7 +43,9 @@ MOST_OBJECTS = 5
 
 _SPLIT_CODES = {
     name: code
-    for code, name in enumerate(("standard", "two-source", "interactive", "train", "val", OBJECTS))
+    for code, name in enumerate(
+        ("standard", "two-source", "interactive", "train", "val", OBJECTS, "type-ab")
+    )
 }
 
 
@@ -53,8 +58,7 @@ class Scene:
     split, index
         Which one.
     number
-        Number of the drawing in its split: the index, except in ``interactive``, where two
-        consecutive indices share one drawing and differ in which object sounds.
+        Number of the drawing in its split: the index, except in the splits :data:`PAIRED`.
     objects
         In the order in which they are painted.
     labels
@@ -128,15 +132,17 @@ class World:
         index
             Any whole number >= 0.
         """
-        number, turn = divmod(index, 2) if split == "interactive" else (index, None)
+        number, turn = divmod(index, 2) if split in PAIRED else (index, 0)
         attempt = 0
         while True:
             rng = self._stream(split, number, Purpose.LAYOUT, attempt)
             objects = self._objects(rng, split)
             labels = label_map(objects, self.kinds)
             if _all_visible(objects, labels):
-                if turn is not None:
+                if split == "interactive":
                     objects = _only_one_sounds(objects, turn)
+                elif split == "type-ab" and turn == 0:
+                    objects = self._all_sound(objects)
                 return Scene(split, index, number, objects, labels)
             attempt += 1
 
@@ -193,6 +199,11 @@ class World:
         key = (sizes, self.category_set, self.seed, _SPLIT_CODES[split], index)
         return stream(*key, int(purpose), attempt)
 
+    def _all_sound(self, objects: tuple[Placed, ...]) -> tuple[Placed, ...]:
+        return tuple(
+            replace(placed, sounding=self.kinds[placed.category].capable) for placed in objects
+        )
+
     def _objects(self, rng: np.random.Generator, split: str) -> tuple[Placed, ...]:
         sizes = SIZES[self.object_size]
         if split == OBJECTS:
@@ -218,7 +229,7 @@ def _composition(rng: np.random.Generator, split: str) -> tuple[SceneKind, int]:
     draw, several = float(rng.random()), 2 if rng.random() < 0.8 else 3
     if split == "standard":
         return ("single", 1) if draw < 0.8 else ("all-sound", several)
-    if split == "two-source":
+    if split in ("two-source", "type-ab"):
         return "one-sounds", several
     if split == "interactive":
         return "all-sound", 2
@@ -251,4 +262,4 @@ def object_boxes(labels: NDArray[np.uint8], count: int) -> NDArray[np.int16]:
     return boxes
 
 
-__all__ = ["OBJECTS", "SIZE", "SIZES", "SPLITS", "Scene", "World", "object_boxes"]
+__all__ = ["OBJECTS", "PAIRED", "SIZE", "SIZES", "SPLITS", "Scene", "World", "object_boxes"]

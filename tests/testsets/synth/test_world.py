@@ -181,3 +181,18 @@ def test_white_noise_has_instances(world: World) -> None:
 def test_a_world_that_cannot_be_is_refused(setting: dict[str, object]) -> None:
     with pytest.raises(DataError, match=next(iter(setting))):
         World(**setting)
+
+
+def test_type_ab_scenes_come_in_pairs_of_which_one_sounds_whole(world: World) -> None:
+    sounding_alone = set()
+    for index in range(0, 40, 2):
+        whole, single = world.scene("type-ab", index), world.scene("type-ab", index + 1)
+        assert whole.number == single.number == index // 2
+        np.testing.assert_array_equal(whole.labels, single.labels)
+        np.testing.assert_array_equal(world.image(whole), world.image(single))
+        able = capable(world, whole)
+        assert list(whole.sounding) == able
+        assert len(able) >= 2
+        assert len(single.sounding) == 1
+        sounding_alone.add(able.index(single.sounding[0]))
+    assert len(sounding_alone) > 1
