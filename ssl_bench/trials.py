@@ -19,7 +19,7 @@ from ssl_bench.errors import ProtocolError
 from ssl_bench.media.synthesis import mixed, noise_like, silence_like
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.protocol import Protocol
-from ssl_bench.testsets.base import TestSet, TruthConvention
+from ssl_bench.testsets.base import Sample, TestSet, TruthConvention
 from ssl_bench.truth import render
 
 
@@ -152,6 +152,26 @@ class Trial:
     def sounding(self) -> bool:
         """Whether anything in the picture makes the sound."""
         return bool(self.targets)
+
+
+def shared_pictures(samples: Iterable[Sample]) -> dict[str, str]:
+    """Which sample's image each sample shows: the first, by id, of those with one ``image``.
+
+    Samples say that they show the same picture by an equal attribute ``image``; a sample without
+    it shows its own.
+
+    Examples
+    --------
+    >>> from ssl_bench.testsets import open_test_set
+    >>> samples = open_test_set("synth", "interactive", options={"count": 4}).samples
+    >>> list(shared_pictures(samples).values())
+    ['interactive-000000', 'interactive-000000', 'interactive-000002', 'interactive-000002']
+    """
+    first: dict[str, str] = {}
+    names = {sample.id: str(sample.attributes.get("image", "")) for sample in samples}
+    for identifier in sorted(names):
+        first.setdefault(names[identifier], identifier)
+    return {identifier: first[name] if name else identifier for identifier, name in names.items()}
 
 
 class TrialSet:

@@ -54,8 +54,27 @@ def _audible(sample: Sample) -> set[str]:
     return set(sample.categories) or {sample.category}
 
 
-def _joined_groups(found: Iterable[tuple[Sample, Sample]]) -> dict[str, str]:
-    """Name of the connected component of each group: pairs link the groups of their samples."""
+def joined_groups(found: Iterable[Sequence[Sample]]) -> dict[str, str]:
+    """Name of the connected component of each group: a picture links the groups of its samples.
+
+    Parameters
+    ----------
+    found
+        The samples of each picture.
+
+    Returns
+    -------
+    dict
+        From each group to the first one (by name) of its component.
+
+    Examples
+    --------
+    >>> from ssl_bench.testsets import open_test_set
+    >>> one, two, three = open_test_set("synth", options={"count": 3}).samples
+    >>> joined = joined_groups([(one, three), (two,)])
+    >>> joined[three.group] == one.group, joined[two.group] == two.group
+    (True, True)
+    """
     parent: dict[str, str] = {}
 
     def root(group: str) -> str:
@@ -64,9 +83,10 @@ def _joined_groups(found: Iterable[tuple[Sample, Sample]]) -> dict[str, str]:
             group = parent[group]
         return group
 
-    for left, right in found:
-        one, other = sorted((root(left.group), root(right.group)))
-        parent[other] = one
+    for members in found:
+        first, *others = sorted({root(member.group) for member in members})
+        for other in others:
+            parent[other] = first
     return {group: root(group) for group in list(parent)}
 
 
@@ -98,7 +118,7 @@ def compose(
     if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
         raise ProtocolError(f"the composition 'concat' needs pairs >= 1, not {limit!r}")
     found = pairs(samples, seed)[:limit]
-    components = _joined_groups(found)
+    components = joined_groups(found)
     trials: list[Trial] = []
     for left, right in found:
         image = ImageRecipe(((left.id, LEFT), (right.id, RIGHT)))
