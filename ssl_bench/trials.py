@@ -227,21 +227,26 @@ class TrialSet:
         """Truth map ``(size, size)`` float32 in [0, 1] of one trial on the protocol's grid."""
         size = self.protocol.map.size
         grid = np.zeros((size, size), np.float32)
-        for target in trial.targets:
-            rows, columns = target.placement.on_grid(size, size)
-            annotation = self.test_set[target.sample].annotation
-            drawn = render(
-                annotation,
-                self.truth_convention,
-                rows.stop - rows.start,
-                columns.stop - columns.start,
-            )
-            np.maximum(grid[rows, columns], drawn, out=grid[rows, columns])
+        self._draw(trial, grid)
         return grid
 
-    def truths(self, rows: Iterable[int]) -> NDArray[np.float32]:
+    def truths(self, rows: Sequence[int] | NDArray[np.intp]) -> NDArray[np.float32]:
         """Truth maps ``(b, size, size)`` float32 of a few trials, by row."""
-        return np.stack([self.truth(self.trials[row]) for row in rows])
+        size = self.protocol.map.size
+        # Drawn in place: a second copy of the maps would cost as much time as drawing them.
+        grids = np.zeros((len(rows), size, size), np.float32)
+        for row, grid in zip(rows, grids, strict=True):
+            self._draw(self.trials[row], grid)
+        return grids
+
+    def _draw(self, trial: Trial, grid: NDArray[np.float32]) -> None:
+        """Draw the targets of a trial onto an empty grid."""
+        for target in trial.targets:
+            rows, columns = target.placement.on_grid(*grid.shape)
+            place = grid[rows, columns]
+            annotation = self.test_set[target.sample].annotation
+            drawn = render(annotation, self.truth_convention, *place.shape)
+            np.maximum(place, drawn, out=place)
 
     def image(self, recipe: ImageRecipe) -> NDArray[np.uint8]:
         """Picture ``(height, width, 3)`` uint8 RGB of a recipe.
