@@ -15,9 +15,22 @@ MediaWriter = Callable[[Path, Sequence[str]], None]
 
 _DATA = os.environ.get("SSL_BENCH_DATA")
 
-# Checks of the published annotation need the user's own copy of it.
-if _DATA is None or not (Path(_DATA) / "vggss" / "vggss.json").is_file():
-    collect_ignore = ["testsets/test_vggss_published.py", "cli/test_vggss_trivial.py"]
+# Checks of a published annotation need the user's own copy of it.
+_NEEDED = {
+    "testsets/test_vggss_published.py": ["vggss/vggss.json"],
+    "cli/test_vggss_trivial.py": ["vggss/vggss.json"],
+    "testsets/test_box_tables_published.py": [
+        "avsbench-s4/avsbench_s4.csv",
+        "avsbench-ms3/avsbench_ms3.csv",
+        "vpo-ss/vpo_ss.csv",
+        "vpo-ms/vpo_ms.csv",
+    ],
+}
+collect_ignore = [
+    test
+    for test, files in _NEEDED.items()
+    if _DATA is None or not all((Path(_DATA) / file).is_file() for file in files)
+]
 
 
 @pytest.fixture(scope="session")

@@ -32,7 +32,7 @@ _FACTS = (
 
 
 def columns_of(scores: pd.DataFrame, measure: Measure) -> list[NDArray[Any]]:
-    """The columns that a measure reads, in its own order.
+    """The columns that a measure reads, in its own order; curves as ``(n, length)``.
 
     Raises
     ------
@@ -45,7 +45,13 @@ def columns_of(scores: pd.DataFrame, measure: Measure) -> list[NDArray[Any]]:
                 f"{measure} needs the column {name!r}, which these scores lack",
                 remedy="use it with a protocol whose trials have it",
             )
-    return [scores[name].to_numpy() for name in measure.columns]
+    return [_plain(scores[name].to_numpy()) for name in measure.columns]
+
+
+def _plain(values: NDArray[Any]) -> NDArray[Any]:
+    """A column as one array, also where its cells are arrays."""
+    curves = values.dtype == object and len(values) > 0 and isinstance(values[0], np.ndarray)
+    return np.stack(list(values)) if curves else values
 
 
 def counted_rows(scores: pd.DataFrame, measure: Measure) -> NDArray[np.bool_]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ssl_bench.measures.definition import Measure, rule_column
 from ssl_bench.measures.localization import TAUS
+from ssl_bench.measures.segmentation import F_THRESHOLDS
 from ssl_bench.protocol import Rule, ThresholdTable
 from ssl_bench.scoring.pictures import PictureColumns, columns_read, derived_columns
 from ssl_bench.trials import TrialSet
@@ -56,6 +57,23 @@ def best_ciou(truth: NDArray[np.float32], rule: Rule, table: ThresholdTable) -> 
     return float(kept.sum() / covered.sum())
 
 
+def best_iou(truth: NDArray[np.float32], rule: Rule, table: ThresholdTable) -> float:
+    """Best IoU with the mask of one truth map, where an empty mask asks for nothing.
+
+    Examples
+    --------
+    >>> best_iou(np.zeros((2, 2), np.float32), "half", ThresholdTable())
+    0.5
+    """
+    mask = (truth > 0).astype(np.float32)
+    if mask.any():
+        return best_ciou(mask, rule, table)
+    if rule in ("absolute", "fraction"):
+        return 1.0
+    fewest = mask.size - mask.size // 2 - (table.comparison == ">")
+    return 1 - fewest / mask.size
+
+
 class Ceiling:
     """Scores that a perfect map would get; threads fill disjoint rows.
 
@@ -72,16 +90,21 @@ class Ceiling:
         rules: dict[str, Rule] = {rule_column("cIoU", rule): rule for rule in get_args(Rule)}
         # A universal threshold leaves the number of pixels free, as an absolute one does.
         own = self._table.rule
-        rules["cIoU"] = "absolute" if own == "universal" else own
+        self._own: Rule = "absolute" if own == "universal" else own
+        rules["cIoU"] = self._own
         self._read = columns_read(measures)
         self._rules = {column: rule for column, rule in rules.items() if column in self._read}
-        self._values = {name: np.zeros(len(trials)) for name in self._rules}
+        values = [*self._rules, *({"IoU"} & self._read)]
+        self._values = {name: np.zeros(len(trials)) for name in values}
         self._pictures = PictureColumns(trials, self._read)
 
     def fill(self, rows: NDArray[np.intp], truths: NDArray[np.float32]) -> None:
         """Find the best scores of a few trials from their truth maps ``(b, size, size)``."""
         for name, rule in self._rules.items():
             self._values[name][rows] = [best_ciou(truth, rule, self._table) for truth in truths]
+        if "IoU" in self._values:
+            found = [best_iou(truth, self._own, self._table) for truth in truths]
+            self._values["IoU"][rows] = found
         # What a map should do when the sound changes: what the truth does.
         self._pictures.add(rows, truths)
 
@@ -93,8 +116,11 @@ class Ceiling:
         silent = (~scores["sounding"]).to_numpy(np.float64)
         # Where the rule leaves the number of pixels free, nothing is predicted on silent trials.
         free = {"n_predicted": 1 - silent, "predicted_share": 1 - silent}
+        # A perfect map separates the mask at every threshold, whatever the protocol's rule.
+        curves = {"F_curve": list(scorable[:, None] * np.ones(len(F_THRESHOLDS)))}
         table = scores.assign(
             **self._values,
+            **(curves if "F_curve" in self._read else {}),
             **self._pictures.columns(),
             **({} if self._table.rule in ("half", "adaptive") else free),
             present=True,

@@ -1,0 +1,154 @@
+"""Measures of segmentation: mean IoU and the largest F-measure, as AVSBench defines them.
+
+With P the binary prediction and G the mask (Zhou et al. 2022, section 5; swimmiing/ACL-SSL,
+AVSBench/eval_utils.py):
+
+- IoU = #(P and G) / #(P or G); for an empty mask, the share of pixels that are rightly left out.
+- F = (1 + b) precision recall / (b precision + recall), b = beta^2 = 0.3, at each of 255
+  thresholds. The curve is averaged over the images whose mask is not empty; then its maximum is
+  taken. So it is one number of the whole set and depends neither on the order nor on batches.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl_bench.measures.definition import Definition, MapOnGrid, Measure
+from ssl_bench.measures.localization import binarize
+
+BETA_SQUARED = 0.3
+# In single precision, in which maps are compared, the last one is 1.
+F_THRESHOLDS: NDArray[np.float32] = np.linspace(0, 1 - 1e-10, 255).astype(np.float32)
+
+
+def iou(prediction: NDArray[np.bool_], mask: NDArray[np.bool_]) -> float:
+    """Intersection over union of one prediction.
+
+    Parameters
+    ----------
+    prediction, mask
+        ``(h, w)`` bool.
+
+    Returns
+    -------
+    float
+        In [0, 1]; for an empty mask, the share of pixels that are not predicted.
+
+    Examples
+    --------
+    >>> predicted = np.array([[True, True, False, False]])
+    >>> iou(predicted, np.array([[True, False, False, False]]))
+    0.5
+    >>> iou(predicted, np.zeros((1, 4), bool))
+    0.5
+    """
+    if not mask.any():
+        return 1 - float(np.count_nonzero(prediction)) / prediction.size
+    both = np.count_nonzero(prediction & mask)
+    return float(both / np.count_nonzero(prediction | mask))
+
+
+def f_curve(values: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """F-measure of ``values >= t`` for each t of `F_THRESHOLDS`.
+
+    Pixels are counted once, by the number of thresholds that they reach.
+
+    Parameters
+    ----------
+    values
+        ``(h, w)`` float32, a map in [0, 1]; values beyond count as the ends.
+    mask
+        ``(h, w)`` bool.
+
+    Returns
+    -------
+    ndarray
+        ``(255,)`` float64 in [0, 1]; 0 where nothing is both predicted and in the mask.
+
+    Examples
+    --------
+    >>> curve = f_curve(np.array([[0.0, 1.0]], np.float32), np.array([[False, True]]))
+    >>> curve[0].round(3), curve[1], curve[-1]
+    (np.float64(0.565), np.float64(1.0), np.float64(1.0))
+    """
+    steps = len(F_THRESHOLDS)
+    flat = values.ravel()
+    # Arithmetic finds the place up to rounding, and comparing with its neighbours settles it.
+    place = np.clip(flat * np.float32(steps - 1), 0, steps - 1).astype(np.intp)
+    place -= (flat < F_THRESHOLDS[place]) & (place > 0)
+    place += (place < steps - 1) & (flat >= F_THRESHOLDS[np.minimum(place + 1, steps - 1)])
+    reached = np.where(flat >= F_THRESHOLDS[0], place + 1, 0)
+    predicted = np.bincount(reached, minlength=steps + 1)[::-1].cumsum()[::-1][1:]
+    inside = np.bincount(reached[mask.ravel()], minlength=steps + 1)[::-1].cumsum()[::-1][1:]
+    # (1 + b) P R / (b P + R) with P = inside / predicted and R = inside / area.
+    weighted = BETA_SQUARED * np.count_nonzero(mask) + predicted
+    curve = np.zeros(steps)
+    np.divide((1 + BETA_SQUARED) * inside, weighted, out=curve, where=weighted > 0)
+    return curve
+
+
+def max_f(curves: NDArray[np.float64], truth_pixels: NDArray[np.int64]) -> float:
+    """Largest value of the mean curve over images whose mask is not empty.
+
+    Parameters
+    ----------
+    curves
+        ``(n, 255)``.
+    truth_pixels
+        ``(n,)`` area of each mask.
+
+    Returns
+    -------
+    float
+        In [0, 1]; nan where every mask is empty.
+
+    Examples
+    --------
+    >>> curves = np.array([[0.2, 0.8], [0.6, 0.4], [1.0, 1.0]])
+    >>> round(max_f(curves, np.array([5, 5, 0])), 6)
+    0.6
+    """
+    counted = truth_pixels > 0
+    return float((counted @ curves).max() / counted.sum()) if counted.any() else float("nan")
+
+
+def _iou_of(grid: MapOnGrid) -> float:
+    return iou(binarize(grid.normalised, grid.truth, grid.threshold), grid.truth > 0)
+
+
+def _curve_of(grid: MapOnGrid) -> NDArray[np.float64]:
+    return f_curve(grid.normalised, grid.truth > 0)
+
+
+def _max_f(
+    _measure: Measure, curves: NDArray[np.float64], truth_pixels: NDArray[np.int64]
+) -> float:
+    return max_f(curves, truth_pixels)
+
+
+GRID_COLUMNS = {"IoU": _iou_of, "F_curve": _curve_of}
+
+DEFINITIONS = (
+    Definition(
+        name="mIoU",
+        title="Mean intersection over union with the mask",
+        formula="#(P and G) / #(P or G); for an empty mask, 1 - #P / #pixels",
+        source="Zhou et al. 2022, section 5; swimmiing/ACL-SSL AVSBench/eval_utils.py",
+        columns=("IoU",),
+        per_trial=lambda _measure, values: values,
+        dialects="ACL adds 1e-7 to the union and averages over batches of five, then over batches; "
+        "here every image counts alike.",
+    ),
+    Definition(
+        name="max-F",
+        title="Largest F-measure over thresholds, of the whole set",
+        formula="max over t of the mean over images with a mask of "
+        "1.3 precision recall / (0.3 precision + recall) of {map >= t}, t = i / 254, i = 0..254",
+        source="Zhou et al. 2022, section 5; swimmiing/ACL-SSL AVSBench/eval_utils.py",
+        columns=("F_curve", "truth_pixels"),
+        overall=_max_f,
+        dialects="AVSBench's own code takes the maximum in each batch, so that its value depends "
+        "on the size of the batch.",
+    ),
+)
