@@ -26,12 +26,13 @@ from ssl_bench.testsets.synth.layout import SIZE
 from ssl_bench.testsets.synth.pinned import check_pinned
 from ssl_bench.testsets.synth.sounds import RATE
 from ssl_bench.testsets.synth.streams import WORLD_VERSION
-from ssl_bench.testsets.synth.world import SPLITS, Scene, World
+from ssl_bench.testsets.synth.world import PAIRED, SPLITS, Scene, World
 
 DEFAULT_COUNTS = {
     "standard": 500,
     "two-source": 500,
     "interactive": 500,
+    "type-ab": 1000,
     "train": 4000,
     "val": 500,
 }
@@ -255,9 +256,9 @@ class SynthDefinition(TestSetDefinition):
                 where=self.name,
                 remedy=f"give a whole number from 1 to {_LARGEST_COUNT}",
             )
-        if split == "interactive" and count % 2:
+        if split in PAIRED and count % 2:
             raise DataError(
-                f"count is {count}, and interactive samples come in pairs",
+                f"count is {count}, and {split} samples come in pairs",
                 where=self.name,
                 remedy="give an even number",
             )
@@ -321,7 +322,8 @@ def _sample(
     sounding = [entry["category"] for entry in objects if entry["sounding"]]
     capable = [entry["category"] for entry in objects if entry["capable"]]
     boxes = facts["boxes"][facts["sounding"]].astype(np.float64)
-    number = index // 2 if split == "interactive" else index
+    number = index // 2 if split in PAIRED else index
+    shared = {"image": f"{split}-scene-{number:06d}"} if split in PAIRED else {}
     return Sample(
         id=_identifier(split, index),
         group=f"{split}-scene-{number:06d}",
@@ -329,6 +331,7 @@ def _sample(
         annotation=Mask(pixels, Boxes(boxes, (float(SIZE), float(SIZE)))),
         categories=tuple(sorted(capable)),
         attributes={
+            **shared,
             "type": "A" if len(sounding) == len(capable) else "B",
             "n_objects": len(objects),
             "n_capable": len(capable),

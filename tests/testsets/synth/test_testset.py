@@ -36,7 +36,14 @@ def test_it_opens_by_name_with_the_standard_split_as_default() -> None:
 
 @pytest.mark.parametrize(
     ("split", "count"),
-    [("standard", 500), ("two-source", 500), ("interactive", 500), ("val", 500), ("train", 4000)],
+    [
+        ("standard", 500),
+        ("two-source", 500),
+        ("interactive", 500),
+        ("type-ab", 1000),
+        ("val", 500),
+        ("train", 4000),
+    ],
 )
 def test_default_sizes(split: str, count: int) -> None:
     assert opened(split).count == count
@@ -117,6 +124,18 @@ def test_interactive_samples_share_image_and_group_in_pairs() -> None:
         sounds = [test_set.waveform(sample.id).samples for sample in (first, second)]
         assert not np.array_equal(*sounds)
     assert len({sample.group for sample in test_set.samples}) == 10
+
+
+def test_type_ab_samples_share_their_image_and_take_turns() -> None:
+    test_set = opened("type-ab", count=20)
+    for whole, single in zip(test_set.samples[::2], test_set.samples[1::2], strict=True):
+        assert (whole.attributes["type"], single.attributes["type"]) == ("A", "B")
+        assert whole.group == single.group
+        assert whole.attributes["image"] == single.attributes["image"]
+        assert (mask(single).pixels <= mask(whole).pixels).all()
+        assert whole.attributes["n_sounding"] == whole.attributes["n_capable"] >= 2
+        assert single.attributes["n_sounding"] == 1
+    assert len({sample.attributes["image"] for sample in test_set.samples}) == 10
 
 
 def test_images_and_sounds_are_those_of_the_world_and_may_be_changed_by_their_owner() -> None:
