@@ -178,3 +178,28 @@ def test_maps_do_not_see_their_neighbours(order: slice | list[int]) -> None:
     turned = evaluate_maps(heats[order], truths[order], rules=("half", "adaptive"))
     for rule in ("half", "adaptive"):
         np.testing.assert_array_equal(whole.rules[rule]["cIoU"][order], turned.rules[rule]["cIoU"])
+
+
+class TestSharedMaps:
+    GENERATOR = np.random.default_rng(0)
+    MAPS = np.stack([np.zeros((3, 5)), *GENERATOR.normal(size=(2, 3, 5))]).astype(np.float32)
+    TRUTHS = (GENERATOR.random((7, SIZE, SIZE)) < 0.4).astype(np.float32)
+
+    @pytest.mark.parametrize("index", [[0] * 7, [1, 1, 1, 0, 0, 2, 2], [2, 0, 1, 2, 2, 0, 1]])
+    def test_a_map_that_several_trials_share_scores_as_copies_of_it_do(
+        self, index: list[int]
+    ) -> None:
+        which = np.array(index)
+        shared = evaluate_maps(self.MAPS, self.TRUTHS, rules=("half", "adaptive"), index=which)
+        copies = evaluate_maps(self.MAPS[which], self.TRUTHS, rules=("half", "adaptive"))
+        np.testing.assert_array_equal(shared.peak_hit, copies.peak_hit)
+        np.testing.assert_array_equal(shared.is_flat, copies.is_flat)
+        for rule, numbers in copies.rules.items():
+            for name, values in numbers.items():
+                np.testing.assert_array_equal(shared.rules[rule][name], values)
+
+    @pytest.mark.parametrize("index", [None, [0] * 6, [0] * 6 + [3], [0] * 6 + [-1]])
+    def test_maps_that_do_not_go_with_the_truths_are_refused(self, index: list[int] | None) -> None:
+        which = None if index is None else np.array(index)
+        with pytest.raises(ValueError, match="3 maps do not go with 7 truths"):
+            evaluate_maps(self.MAPS, self.TRUTHS, index=which)

@@ -17,7 +17,7 @@ from ssl_bench.models.trivial import Center, Oracle, Random
 from ssl_bench.protocol import ControlsTable, MapTable, ThresholdTable
 from ssl_bench.scoring.aggregate import summarise
 from ssl_bench.scoring.floors import control_scores, load_floor, row_chunks, shared_maps
-from ssl_bench.scoring.scores import CHUNK
+from ssl_bench.scoring.scores import CHUNK, MapBatch
 from ssl_bench.testsets.base import Sample
 from ssl_bench.trials import TrialSet
 
@@ -114,6 +114,23 @@ class TestSharedMaps:
         assert shared.maps.shape == (1, 224, 224)
         assert shared.index.tolist() == [0, 0, 0]
         assert shared.rows.tolist() == [2, 0, 3]
+
+    def test_parts_of_a_batch_keep_rows_and_maps_together(self) -> None:
+        whole = MapBatch(
+            np.array([4, 2, 9]), np.arange(2.0)[:, None, None], index=np.array([1, 0, 1])
+        )
+        plain = MapBatch(whole.rows, np.array([1.0, 0.0, 1.0])[:, None, None])
+        for batch in (whole, plain):
+            found = [
+                (row, float(part.maps[number].item()))
+                for part in batch.parts(2)
+                for row, number in zip(
+                    part.rows,
+                    range(len(part.rows)) if part.index is None else part.index,
+                    strict=True,
+                )
+            ]
+            assert found == [(4, 1), (2, 0), (9, 1)]
 
     def test_only_an_oracle_is_shown_the_truth(self) -> None:
         trials = floors_of(SAMPLES)
