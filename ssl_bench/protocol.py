@@ -26,7 +26,7 @@ Interpolation = Literal[
     "bicubic-half-pixel",
     "opencv-linear",
 ]
-Normalisation = Literal["none", "minmax", "inverted-minmax"]
+Normalisation = Literal["none", "minmax", "inverted-minmax", "maximum"]
 Rule = Literal["half", "adaptive", "absolute", "fraction"]
 
 
@@ -55,7 +55,9 @@ class CompositionTable(_Table):
 class TruthTable(_Table):
     """Which truth: a named convention, or ``test-set`` for the one that the test set declares."""
 
-    convention: Literal["test-set", "union", "consensus", "annotator-mean", "mask"] = "test-set"
+    convention: Literal[
+        "test-set", "union", "consensus", "consensus-one-based", "annotator-mean", "mask"
+    ] = "test-set"
 
 
 class MapTable(_Table):
@@ -79,8 +81,10 @@ class ThresholdTable(_Table):
         ``half``: the order statistic s[N // 2] of the N ascending values. ``adaptive``: s[N - k], k
         the number of truth pixels (it sees the truth). ``absolute``: `value` itself. ``fraction``:
         `value` times the maximum.
+        ``universal``: one threshold for all maps of a model, the quantile `value` of the maxima
+        of its maps where nothing sounds, over the trials that are set apart for it.
     value
-        For ``absolute`` and ``fraction``.
+        For ``absolute``, ``fraction`` and ``universal``.
     comparison
         A pixel is predicted if its value is ``>=`` or ``>`` the threshold.
     keep_maximum
@@ -90,11 +94,24 @@ class ThresholdTable(_Table):
         it fails every success test and makes a mean undefined, as in the public evaluators.
     """
 
-    rule: Rule = "half"
+    rule: Rule | Literal["universal"] = "half"
     value: float = 0.5
     comparison: Literal[">=", ">"] = ">="
     keep_maximum: bool = False
     undefined: Literal["zero", "nan"] = "zero"
+
+    @property
+    def rule_of_map(self) -> Rule:
+        """The rule, which needs no more than the map and its truth.
+
+        Raises
+        ------
+        ProtocolError
+            If it is ``universal``: the threshold has to be found first, from other maps.
+        """
+        if self.rule == "universal":
+            raise ProtocolError("the universal threshold depends on maps that were not given")
+        return self.rule
 
 
 class ControlsTable(_Table):

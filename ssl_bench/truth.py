@@ -7,6 +7,9 @@ The conventions differ between test sets and change every number, so a protocol 
 ``consensus``
     Half the number of boxes over a pixel, at most 1: two opinions make certainty
     (Flickr-SoundNet; Senocak et al. 2018, section 4.1). Boxes are counted, not annotators.
+``consensus-one-based``
+    The same with corners that count pixels from 1, where several people drew boxes in pixels
+    (shvdiwnkozbw/Multi-Source-Sound-Localization); the union where one did.
 ``annotator-mean``
     The share of annotators whose boxes cover a pixel, at most 1 (Oya et al. 2020, eq. 7).
 ``mask``
@@ -98,6 +101,10 @@ def render(
             f"the truth convention {convention!r} needs boxes, and this test set has masks",
             remedy="use 'mask'",
         )
+    if convention == "consensus-one-based":
+        if boxes.annotators == 1:
+            return render(boxes, "union", height, width)
+        return render(_counted_from_zero(boxes), "consensus", height, width)
     if convention == "union":
         covered = np.zeros((height, width), dtype=np.float32)
         for x0, y0, x1, y1 in pixel_corners(boxes, height, width).tolist():
@@ -110,7 +117,7 @@ def render(
         return _share(counts, boxes.annotators)
     raise ProtocolError(
         f"no truth convention is called {convention!r}",
-        remedy="use 'union', 'consensus', 'annotator-mean' or 'mask'",
+        remedy="use 'union', 'consensus', 'consensus-one-based', 'annotator-mean' or 'mask'",
     )
 
 
@@ -152,6 +159,12 @@ def pixel_corners(boxes: Boxes, height: int, width: int) -> NDArray[np.int64]:
     corners = np.asarray(boxes.corners, dtype=np.float64).reshape(-1, 4)
     scaled = size * np.clip(corners, 0.0, frame) / frame
     return scaled.astype(np.int64)
+
+
+def _counted_from_zero(boxes: Boxes) -> Boxes:
+    if boxes.frame == (1.0, 1.0):
+        return boxes
+    return Boxes(boxes.corners - 1, boxes.frame, boxes.annotators)
 
 
 def _count_boxes(boxes: Boxes, height: int, width: int) -> NDArray[np.float32]:

@@ -12,7 +12,12 @@ from ssl_bench.measures.interpolation import taps
 from ssl_bench.protocol import Interpolation, Normalisation, Rule, ThresholdTable
 
 _RULES: dict[Rule, int] = {"half": 0, "adaptive": 1, "absolute": 2, "fraction": 3}
-_NORMALISATIONS: dict[Normalisation, int] = {"none": 0, "minmax": 1, "inverted-minmax": 2}
+_NORMALISATIONS: dict[Normalisation, int] = {
+    "none": 0,
+    "minmax": 1,
+    "inverted-minmax": 2,
+    "maximum": 3,
+}
 # Beyond this, the difference of two values may leave single precision.
 _LARGEST = 1e30
 

@@ -141,10 +141,13 @@ def normalise(grid: NDArray[np.float32], how: str) -> NDArray[np.float32]:
         ``(size, size)`` float32.
     how
         ``none``; ``minmax``: (x - min) / (max - min); ``inverted-minmax``: 1 - minmax(-x), which
-        rounds small values to exactly 0. A constant map x stays x, or becomes 1 + x.
+        rounds small values to exactly 0; ``maximum``: x / max where the maximum is positive. A
+        constant map x stays x, or becomes 1 + x, or 1.
     """
     if how == "none":
         return grid
+    if how == "maximum":
+        return grid / grid.max() if grid.max() > 0 else grid
     sign = np.float32(-1 if how == "inverted-minmax" else 1)
     values = sign * grid
     low, high = values.min(), values.max()

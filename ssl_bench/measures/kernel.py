@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 HALF, ADAPTIVE, ABSOLUTE, FRACTION = range(4)
-NONE, MINMAX, INVERTED_MINMAX = range(3)
+NONE, MINMAX, INVERTED_MINMAX, MAXIMUM = range(4)
 # Columns of the kernel's two outputs.
 MAP_COLUMNS = ("truth_sum", "truth_pixels", "is_flat", "peak_hit", "side")
 RULE_COLUMNS = ("threshold", "n_predicted", "n_tied", "intersection", "false_positives")
@@ -86,6 +86,12 @@ def _normalise(values, how):
     low, high = _extrema(values)
     if how == NONE:
         return low, high
+    if how == MAXIMUM:
+        if high <= 0:
+            return low, high
+        for i in range(values.size):
+            values[i] = values[i] / high
+        return low / high, np.float32(1)
     if high > low:
         width = high - low
         for i in range(values.size):

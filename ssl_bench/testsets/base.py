@@ -22,7 +22,7 @@ from ssl_bench.annotations import Annotation
 from ssl_bench.errors import DataError
 from ssl_bench.media.waveform import Waveform
 
-TruthConvention = Literal["union", "consensus", "annotator-mean", "mask"]
+TruthConvention = Literal["union", "consensus", "consensus-one-based", "annotator-mean", "mask"]
 
 UNLABELLED = "unlabelled"
 """The category of a sample whose data set names none."""

@@ -192,3 +192,53 @@ class TestDsol:
         expected = facts["aggregate"]["solo"]
         slack = facts["near"]["solo"]["any_auc_threshold"] / len(found) + 1e-12
         assert area_under_success(found).mean() == pytest.approx(expected["auc"], abs=0.05 * slack)
+
+
+class TestMssl:
+    @pytest.fixture
+    def truths(self, vectors: Vectors) -> NDArray[np.float32]:
+        offsets = vectors.inputs["flickr_box_offsets"]
+        corners = vectors.inputs["flickr_boxes"].astype(np.float64)
+        count = vectors.facts("mssl256")["n"]
+        return np.stack(
+            [
+                render(
+                    Boxes(corners[start:stop], (256.0, 256.0), 3), "consensus-one-based", 256, 256
+                )
+                for start, stop in list(pairwise(offsets))[:count]
+            ]
+        )
+
+    def test_truth_counts_pixels_from_one(
+        self, vectors: Vectors, truths: NDArray[np.float32]
+    ) -> None:
+        np.testing.assert_array_equal(2 * truths, vectors.arrays("mssl256")["gt_times2"])
+
+    def test_maps_are_divided_by_their_maximum(
+        self, vectors: Vectors, truths: NDArray[np.float32]
+    ) -> None:
+        stored = vectors.arrays("mssl256")
+        dialect = load_dialect("mssl")
+        strict = dialect.model_copy(
+            update={
+                "threshold": dialect.threshold.model_copy(update={"value": 0.5, "comparison": ">"})
+            }
+        )
+        maps = vectors.maps[: len(truths)]
+        stable = np.array([heat.min() < heat.max() or heat.max() == 0 for heat in maps])
+        for convention, key in ((dialect, "ciou_abs_0_1"), (strict, "ciou_strict_0_5")):
+            found = column(
+                under(convention, "flickr", maps, truths, ("absolute",)), "absolute", "cIoU"
+            )
+            np.testing.assert_allclose(
+                found[stable], stored[key][stable], rtol=0, atol=CIOU, equal_nan=True
+            )
+        ciou = column(under(dialect, "flickr", maps, truths, ("absolute",)), "absolute", "cIoU")
+        expected = vectors.facts("mssl256")["aggregate"]
+        unstable = (~stable).mean()
+        assert success(ciou, 0.5).mean() == pytest.approx(
+            expected["success_at_half"], abs=unstable + 1e-12
+        )
+        assert area_under_success(ciou).mean() == pytest.approx(
+            expected["auc"], abs=unstable + 1e-12
+        )
