@@ -28,6 +28,7 @@ and it is read like any other:
 >>> [maps.shape for positions, maps in predictions.iter_maps(chunk=2)]
 [(2, 14, 14), (1, 14, 14)]
 
+For retrieval, ``similarity`` or both embeddings take the place of maps.
 :mod:`ssl_bench.predictions.format` describes the file.
 """
 

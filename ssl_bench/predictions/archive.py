@@ -24,7 +24,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench.errors import PredictionsError
-from ssl_bench.predictions.format import MEMBERS, REQUIRED_MEMBERS, Problem, shown
+from ssl_bench.predictions.format import (
+    MEMBERS,
+    REQUIRED_MEMBERS,
+    Problem,
+    can_localize,
+    can_retrieve,
+    shown,
+)
 
 REWRITE = "write the file again, with numpy.savez_compressed or PredictionsWriter"
 
@@ -192,6 +199,10 @@ def _directory_problems(path: Path, members: list[zipfile.ZipInfo]) -> list[Prob
         for name in REQUIRED_MEMBERS
         if f"{name}.npy" not in counts
     ]
+    present = {name.removesuffix(".npy") for name in counts}
+    if not (can_localize(present) or can_retrieve(present)):
+        remedy = "add it; a file for retrieval holds 'similarity' or both embeddings instead"
+        found.append(("the array 'map' is missing", remedy))
     unknown = [name for name in counts if name not in known]
     if unknown:
         names = ", ".join(shown(name) for name in unknown[:5])

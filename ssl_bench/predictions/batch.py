@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ssl_bench.errors import ModelError
-from ssl_bench.predictions.format import is_valid_id, shown
+from ssl_bench.predictions.format import can_retrieve, is_valid_id, shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,22 +22,25 @@ class Batch:
     ids
         B distinct ids.
     maps
-        ``(m, h, w)`` finite, in the type in which they are stored.
+        ``(m, h, w)`` finite, in the type in which they are stored; None for retrieval.
     index
         ``(B,)`` row of `maps` of each trial.
     rows
-        Scores and embeddings by member name: ``(B,)`` or ``(B, d)`` float32, finite.
+        Scores, embeddings and similarities by member name: ``(B,)`` or ``(B, d)``, finite, float32;
+        similarities in the type of maps.
     """
 
     ids: list[str]
-    maps: NDArray[np.floating[Any]]
+    maps: NDArray[np.floating[Any]] | None
     index: NDArray[np.int64]
-    rows: Mapping[str, NDArray[np.float32]]
+    rows: Mapping[str, NDArray[np.floating[Any]]]
 
     def part(self, start: int, stop: int) -> Batch:
         """The trials from `start` to `stop`, with only the maps that they use."""
         used, index = np.unique(self.index[start:stop], return_inverse=True)
-        maps = self.maps if len(used) == len(self.maps) else self.maps[used]
+        maps = self.maps
+        if maps is not None and len(used) < len(maps):
+            maps = maps[used]
         rows = {name: values[start:stop] for name, values in self.rows.items()}
         return Batch(self.ids[start:stop], maps, index, rows)
 
@@ -45,7 +48,7 @@ class Batch:
 def checked_batch(
     model: str,
     trial_ids: Sequence[str],
-    maps: ArrayLike,
+    maps: ArrayLike | None,
     map_index: ArrayLike | None,
     rows: Mapping[str, ArrayLike | None],
     dtype: np.dtype[Any],
@@ -65,6 +68,15 @@ def checked_batch(
     if len(set(ids)) < len(ids):
         twice = next(name for place, name in enumerate(ids) if name in ids[:place])
         raise ModelError(f"the trial {twice!r} was predicted twice", where=model)
+    checked = _rows(model, ids, rows, dtype)
+    if maps is None:
+        if not can_retrieve(checked):
+            raise ModelError(
+                "a batch has neither maps nor what retrieval needs",
+                where=model,
+                remedy="give maps, or similarity, or both embeddings",
+            )
+        return Batch(ids, None, np.arange(len(ids)), checked)
     given = np.asarray(maps)
     first = repr(ids[0]) if ids else "no trial"
     if given.ndim != 3 or 0 in given.shape[1:] or not np.issubdtype(given.dtype, np.floating):
@@ -81,7 +93,7 @@ def checked_batch(
         was_finite = np.isfinite(given[index[trial]]).all()
         fault = f"values too large for {dtype}" if was_finite else "NaN or infinite values"
         raise ModelError(f"the map of {ids[trial]!r} has {fault}", where=model)
-    return Batch(ids, stored, index, _rows(model, ids, rows))
+    return Batch(ids, stored, index, checked)
 
 
 def _index(
@@ -110,13 +122,16 @@ def _index(
 
 
 def _rows(
-    model: str, ids: list[str], given: Mapping[str, ArrayLike | None]
-) -> dict[str, NDArray[np.float32]]:
-    rows: dict[str, NDArray[np.float32]] = {}
+    model: str,
+    ids: list[str],
+    given: Mapping[str, ArrayLike | None],
+    dtype: np.dtype[Any],
+) -> dict[str, NDArray[np.floating[Any]]]:
+    rows: dict[str, NDArray[np.floating[Any]]] = {}
     for name, value in given.items():
         if value is None:
             continue
-        array = _cast(np.asarray(value), np.dtype(np.float32))
+        array = _cast(np.asarray(value), dtype if name == "similarity" else np.dtype(np.float32))
         n_axes = 1 if name == "score" else 2
         if array.ndim != n_axes or len(array) != len(ids) or 0 in array.shape[1:]:
             raise ModelError(

@@ -9,13 +9,18 @@ trial_id
     ``(N,)`` unicode: the trials, in any order, each once.
 map
     ``(M, h, w)`` float16 or float32, any h, w >= 1: heat maps, higher = more likely to sound.
+    Needed by every protocol but retrieval.
 map_index
     ``(N,)`` integer, optional: trial i has the map row ``map_index[i]``, so trials can share a
     map. Without it M = N and trial i has row i.
 score
     ``(N,)`` float, optional: confidence that anything sounds.
 image_embedding, audio_embedding
-    ``(N, d)`` float, optional: for retrieval.
+    ``(N, d)`` float, optional: for retrieval, where their cosine ranks.
+similarity
+    ``(N, N)`` float16 or float32, optional: for retrieval, in place of embeddings. Row i is the
+    image of trial i, column j the sound of trial j, both in the order of ``trial_id`` (of all
+    shards, in the order of their names).
 meta
     ``(bytes,)`` uint8: a UTF-8 JSON object, see :class:`PredictionsMeta`.
 """
@@ -23,7 +28,7 @@ meta
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -31,9 +36,27 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 FORMAT: Literal["ssl-bench-predictions/1"] = "ssl-bench-predictions/1"
 
-REQUIRED_MEMBERS = ("trial_id", "map", "meta")
-OPTIONAL_MEMBERS = ("map_index", "score", "image_embedding", "audio_embedding")
-MEMBERS = (*REQUIRED_MEMBERS, *OPTIONAL_MEMBERS)
+REQUIRED_MEMBERS = ("trial_id", "meta")
+ROW_MEMBERS = ("score", "image_embedding", "audio_embedding", "similarity")
+"""Members with one row of floating-point numbers for each trial."""
+MEMBERS = ("trial_id", "map", "meta", "map_index", *ROW_MEMBERS)
+
+
+def can_localize(members: Collection[str]) -> bool:
+    """Whether a file with these members answers protocols that ask for maps."""
+    return "map" in members
+
+
+def can_retrieve(members: Collection[str]) -> bool:
+    """Whether a file with these members answers protocols that ask for a ranking.
+
+    Examples
+    --------
+    >>> can_retrieve({"similarity"}), can_retrieve({"map", "image_embedding"})
+    (True, False)
+    """
+    return "similarity" in members or {"image_embedding", "audio_embedding"} <= set(members)
+
 
 _Name = Annotated[
     str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")

@@ -56,6 +56,50 @@ class Predictions:
         """``(N, d)`` float32; None where the file has none."""
         return self._whole("audio_embedding")
 
+    @property
+    def members(self) -> frozenset[str]:
+        """Names of the arrays that every file of these predictions holds."""
+        held = [frozenset(scan.archive.arrays) for scan in self._scans if scan.archive is not None]
+        return frozenset.intersection(*held)
+
+    def iter_similarity(
+        self, chunk: int = 256
+    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
+        """Similarities of images with all sounds, some images at a time.
+
+        Parameters
+        ----------
+        chunk
+            At most so many images at a time; fewer where a chunk would take more than 16 MiB.
+
+        Yields
+        ------
+        positions
+            ``(b,)`` rows in `trial_ids`, in file order.
+        similarity
+            ``(b, N)`` float32: row by row the images of `positions`, column by column the sounds of
+            `trial_ids`.
+
+        Raises
+        ------
+        PredictionsError
+            If there is none, the file turns out to be damaged, or a value is not finite.
+        """
+        if "similarity" not in self.members:
+            raise PredictionsError(["it has no array 'similarity'"], where=self.path)
+        first = 0
+        for scan in self._scans:
+            if scan.archive is None:
+                continue
+            step = max(1, min(chunk, _CHUNK_BYTES // scan.archive.arrays["similarity"].row_bytes))
+            for block in scan.archive.blocks("similarity", step):
+                if not np.isfinite(block).all():
+                    raise PredictionsError(
+                        ["'similarity' has NaN or infinite values"], where=scan.path
+                    )
+                yield np.arange(first, first + len(block)), block.astype(np.float32, copy=False)
+                first += len(block)
+
     def iter_maps(
         self, chunk: int = 256
     ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.floating[Any]]]]:
@@ -81,6 +125,8 @@ class Predictions:
         PredictionsError
             If the file turns out to be damaged, or a map is not finite.
         """
+        if "map" not in self.members:
+            raise PredictionsError(["it has no maps"], where=self.path)
         start = 0
         for scan in self._scans:
             for rows, maps in _iter_file(scan, chunk):

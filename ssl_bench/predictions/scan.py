@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from ssl_bench.predictions.archive import Archive, Array, DamagedFileError, open_archive
 from ssl_bench.predictions.format import (
+    ROW_MEMBERS,
     Limits,
     PredictionsMeta,
     Problem,
@@ -27,7 +28,7 @@ from ssl_bench.predictions.format import (
 )
 
 _LAST_CODE_POINT = 0x10FFFF
-_FLOATING = ("score", "image_embedding", "audio_embedding")
+_EMBEDDINGS = ("image_embedding", "audio_embedding")
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +149,7 @@ def _scan(path: Path, limits: Limits, *, values: bool) -> Scan:
         with _damage_noted(problems):
             index = _read_map_index(archive, problems, ids)
     if values:
-        for name in (*_FLOATING, "map"):
+        for name in (*ROW_MEMBERS, "map"):
             if name in usable:
                 with _damage_noted(problems):
                     rows = _not_finite_rows(archive, name)
@@ -176,9 +177,10 @@ def _layout_problem(where: str, name: str, array: Array, limits: Limits) -> Prob
         "score": ("f", 1, "floating-point numbers of shape (N,)"),
         "image_embedding": ("f", 2, "floating-point numbers of shape (N, d)"),
         "audio_embedding": ("f", 2, "floating-point numbers of shape (N, d)"),
+        "similarity": ("f", 2, "float16 or float32 of shape (N, N)"),
         "meta": ("u", 1, "uint8 of shape (bytes,)"),
     }[name]
-    widest = {"map": 4, "meta": 1}.get(name, 8)
+    widest = {"map": 4, "similarity": 4, "meta": 1}.get(name, 8)
     found = f"{name!r} is {dtype} of shape {shape}"
 
     def problem(kind: ProblemKind, message: str, remedy: str) -> Problem:
@@ -193,6 +195,7 @@ def _layout_problem(where: str, name: str, array: Array, limits: Limits) -> Prob
         "map": (limits.trials, limits.side, limits.side),
         "image_embedding": (limits.trials, limits.embedding_width),
         "audio_embedding": (limits.trials, limits.embedding_width),
+        "similarity": (limits.trials, limits.trials),
         "meta": (limits.meta_bytes,),
     }.get(name, (limits.trials,))
     if any(size > most for size, most in zip(shape, largest, strict=True)):
@@ -211,7 +214,7 @@ def _length_problems(where: str, usable: Mapping[str, Array]) -> list[Problem]:
     n_trials = usable["trial_id"].shape[0]
     found = [
         f"{name!r} has {usable[name].shape[0]:,} rows for {n_trials:,} trials"
-        for name in ("map_index", *_FLOATING)
+        for name in ("map_index", *ROW_MEMBERS)
         if name in usable and usable[name].shape[0] != n_trials
     ]
     if "map" in usable:
@@ -220,7 +223,7 @@ def _length_problems(where: str, usable: Mapping[str, Array]) -> list[Problem]:
             found.append(f"'map' has {n_maps:,} rows, more than the {n_trials:,} trials can use")
         if "map_index" not in usable and n_maps != n_trials:
             found.append(f"'map' has {n_maps:,} rows for {n_trials:,} trials")
-    widths = {usable[name].shape[1] for name in _FLOATING[1:] if name in usable}
+    widths = {usable[name].shape[1] for name in _EMBEDDINGS if name in usable}
     if len(widths) > 1:
         found.append("the image and audio embeddings have different widths")
     return [

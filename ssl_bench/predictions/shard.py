@@ -23,47 +23,71 @@ class Shard:
     Parameters
     ----------
     rows
-        A file for the map rows meanwhile; it must not exist yet.
+        A path for the rows of maps and similarities meanwhile; nothing may exist under it yet.
     dtype
-        Type in which the maps are stored.
+        Type in which maps and similarities are stored.
     """
 
     def __init__(self, rows: Path, dtype: np.dtype[Any]) -> None:
         self.ids: list[str] = []
-        self._dtype = dtype
-        self._n_maps = 0
-        self._map_shape: tuple[int, ...] = ()
         self._index: list[NDArray[np.int64]] = []
-        self._rows: dict[str, list[NDArray[np.float32]]] = {}
-        self._spool = rows
+        self._rows: dict[str, list[NDArray[np.floating[Any]]]] = {}
+        self._spools = {
+            name: _Spool(rows.with_name(f"{rows.name}-{name}"), dtype)
+            for name in ("map", "similarity")
+        }
 
     def add(self, batch: Batch) -> None:
         """Append the trials of a batch."""
-        with self._spool.open("ab") as stream:
-            stream.write(np.ascontiguousarray(batch.maps).data)
-        self._index.append(batch.index + self._n_maps)
-        self._map_shape = batch.maps.shape[1:]
-        self._n_maps += len(batch.maps)
+        maps = self._spools["map"]
+        self._index.append(batch.index + maps.n_rows)
+        if batch.maps is not None:
+            maps.add(batch.maps)
         self.ids.extend(batch.ids)
         for name, values in batch.rows.items():
-            self._rows.setdefault(name, []).append(values)
+            if name in self._spools:
+                self._spools[name].add(values)
+            else:
+                self._rows.setdefault(name, []).append(values)
 
     def write(self, path: Path, meta: PredictionsMeta) -> None:
-        """Write the file, the same bytes for the same trials, and remove the map rows."""
+        """Write the file, the same bytes for the same trials, and remove the spooled rows."""
         index = np.concatenate(self._index)
-        shape = (self._n_maps, *self._map_shape)
+        n_maps = self._spools["map"].n_rows
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
             _write_array(archive, "meta", np.frombuffer(meta.to_bytes(), np.uint8))
             _write_array(archive, "trial_id", np.array(self.ids, dtype=np.str_))
-            if self._n_maps != len(self.ids) or (index != np.arange(len(index))).any():
+            if n_maps and (n_maps != len(index) or (index != np.arange(len(index))).any()):
                 _write_array(archive, "map_index", index)
             for name, parts in self._rows.items():
                 _write_array(archive, name, np.concatenate(parts))
-            size = int(np.prod(shape, dtype=np.int64)) * self._dtype.itemsize
-            with _open_member(archive, "map", size) as member, self._spool.open("rb") as stream:
-                _write_header(member, self._dtype, shape)
-                shutil.copyfileobj(stream, member, _COPY_BYTES)
-        self._spool.unlink()
+            for name, spool in self._spools.items():
+                if spool.n_rows:
+                    spool.move_to(archive, name)
+
+
+class _Spool:
+    """Rows of one member, kept in a file until their number is known."""
+
+    def __init__(self, path: Path, dtype: np.dtype[Any]) -> None:
+        self.n_rows = 0
+        self._path = path
+        self._dtype = dtype
+        self._row_shape: tuple[int, ...] = ()
+
+    def add(self, rows: NDArray[np.floating[Any]]) -> None:
+        with self._path.open("ab") as stream:
+            stream.write(np.ascontiguousarray(rows).data)
+        self._row_shape = rows.shape[1:]
+        self.n_rows += len(rows)
+
+    def move_to(self, archive: zipfile.ZipFile, name: str) -> None:
+        shape = (self.n_rows, *self._row_shape)
+        size = int(np.prod(shape, dtype=np.int64)) * self._dtype.itemsize
+        with _open_member(archive, name, size) as member, self._path.open("rb") as stream:
+            _write_header(member, self._dtype, shape)
+            shutil.copyfileobj(stream, member, _COPY_BYTES)
+        self._path.unlink()
 
 
 def _open_member(archive: zipfile.ZipFile, name: str, size: int) -> IO[bytes]:

@@ -5,22 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from ssl_bench.errors import PredictionsError
 from ssl_bench.predictions.format import (
     LIMITS,
+    ROW_MEMBERS,
     Limits,
     PredictionsMeta,
     Problem,
     ProblemKind,
     about_ids,
+    can_localize,
+    can_retrieve,
     is_valid_id,
     shown,
 )
 from ssl_bench.predictions.scan import Scan, predictions_files, scan_files
 
 _MOST_UNEXPECTED = 100_000
-_ROW_MEMBERS = ("score", "image_embedding", "audio_embedding")
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,7 @@ def validate(
     protocol_digest: str | None = None,
     test_set: str | None = None,
     test_set_digest: str | None = None,
+    answers: Literal["maps", "retrieval", "anything"] = "anything",
     partial: bool = False,
     limits: Limits = LIMITS,
 ) -> Validation:
@@ -97,6 +101,8 @@ def validate(
         The trials of the protocol.
     protocol, protocol_digest, test_set, test_set_digest
         What the metadata must say; None for anything.
+    answers
+        What the protocol asks for: maps, or a ranking of sounds by images and of images by sounds.
     partial
         Allow missing trials in any file.
     limits
@@ -115,6 +121,7 @@ def validate(
     scans = scan_files(files, limits, values=True)
     problems += [problem for scan in scans for problem in scan.problems]
     problems += shard_problems(path, scans)
+    problems += [problem for scan in scans for problem in _purpose_problems(scan, answers)]
     meta = next((scan.meta for scan in scans if scan.meta is not None), None)
     if meta is not None:
         wanted = {
@@ -196,8 +203,8 @@ def shard_problems(path: Path, scans: Sequence[Scan]) -> list[Problem]:
         (
             scan.path,
             {
-                name: scan.archive.arrays[name].shape[1:]
-                for name in _ROW_MEMBERS
+                name: () if name == "map" else scan.archive.arrays[name].shape[1:]
+                for name in ("map", *ROW_MEMBERS)
                 if name in scan.archive.arrays
             },
         )
@@ -207,14 +214,45 @@ def shard_problems(path: Path, scans: Sequence[Scan]) -> list[Problem]:
     problems += [
         Problem(
             "shards",
-            f"its scores or embeddings are not like those of {shown(layouts[0][0].name)}",
+            f"its maps, scores or embeddings are not like those of {shown(layouts[0][0].name)}",
             "give them in every shard, of the same width, or in none",
             str(shard),
         )
         for shard, layout in layouts[1:]
         if layout != layouts[0][1]
     ]
+    n_trials = sum(len(scan.ids) for scan in scans)
+    for shard, layout in layouts:
+        width = layout.get("similarity", (n_trials,))[0]
+        if width != n_trials and all(scan.ids for scan in scans):
+            problems.append(
+                Problem(
+                    "shape",
+                    f"'similarity' has {width:,} columns for {n_trials:,} trials",
+                    "give one column for the sound of each trial, in the order of trial_id",
+                    str(shard),
+                )
+            )
     return problems
+
+
+def _purpose_problems(scan: Scan, answers: str) -> list[Problem]:
+    """Where a file that can be read answers another question than the protocol's."""
+    if scan.archive is None:
+        return []
+    members = set(scan.archive.arrays)
+    predict_again = "predict again under this protocol"
+    found: list[tuple[str, str]] = []
+    if answers == "maps" and can_retrieve(members) and not can_localize(members):
+        found.append(("it is for retrieval, and this protocol asks for maps", predict_again))
+    elif answers == "maps" and "similarity" in members:
+        found.append(
+            ("'similarity' is for retrieval, and this protocol asks for maps", "remove it")
+        )
+    if answers == "retrieval" and can_localize(members) and not can_retrieve(members):
+        message = "it holds maps, and this protocol asks for 'similarity' or both embeddings"
+        found.append((message, predict_again))
+    return [Problem("member", message, remedy, str(scan.path)) for message, remedy in found]
 
 
 def _identity_problems(

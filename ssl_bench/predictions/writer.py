@@ -18,15 +18,13 @@ from ssl_bench.predictions.batch import Batch, checked_batch
 from ssl_bench.predictions.format import PredictionsMeta
 from ssl_bench.predictions.shard import Shard
 
-_ROW_MEMBERS = ("score", "image_embedding", "audio_embedding")
-
 
 class PredictionsWriter:
     """Write a predictions file, batch by batch.
 
-    Map rows go to a temporary file as they come, so memory does not grow with them. The file
-    appears under its name only when the ``with`` block ends without an error. The same calls give
-    the same bytes.
+    Rows of maps and similarities go to a temporary file as they come, so memory does not grow with
+    them. The file appears under its name only when the ``with`` block ends without an error. The
+    same calls give the same bytes.
 
     Parameters
     ----------
@@ -110,12 +108,13 @@ class PredictionsWriter:
     def add(
         self,
         trial_ids: Sequence[str],
-        maps: ArrayLike,
+        maps: ArrayLike | None = None,
         *,
         map_index: ArrayLike | None = None,
         score: ArrayLike | None = None,
         image_embedding: ArrayLike | None = None,
         audio_embedding: ArrayLike | None = None,
+        similarity: ArrayLike | None = None,
     ) -> None:
         """Add B trials.
 
@@ -125,13 +124,16 @@ class PredictionsWriter:
             B ids, none of which was added before.
         maps
             ``(B, h, w)`` finite; with `map_index`, ``(m, h, w)`` for any m >= 1. All calls share
-            h and w.
+            h and w. None for retrieval, in all calls.
         map_index
             ``(B,)`` integers below m: which row of `maps` each trial has. Lets trials share a map.
         score
             ``(B,)`` confidence that anything sounds. Given in all calls or in none.
         image_embedding, audio_embedding
             ``(B, d)``. Given in all calls or in none.
+        similarity
+            ``(B, N)``: of the images of these trials with the sounds of all N trials of the file,
+            in the order in which they are added. Given in all calls or in none.
 
         Raises
         ------
@@ -150,6 +152,7 @@ class PredictionsWriter:
                 "score": score,
                 "image_embedding": image_embedding,
                 "audio_embedding": audio_embedding,
+                "similarity": similarity,
             },
             self._dtype,
         )
@@ -179,15 +182,15 @@ class PredictionsWriter:
         shapes = _shapes(batch)
         if self._shapes is None or shapes == self._shapes:
             return
-        if shapes["map"] != self._shapes["map"]:
+        before, now = self._shapes.get("map"), shapes.get("map")
+        if before and now and before != now:
             raise ModelError(
-                f"the maps change their size from {self._shapes['map']} to {shapes['map']} "
-                f"at {batch.ids[0]!r}",
+                f"the maps change their size from {before} to {now} at {batch.ids[0]!r}",
                 where=self._meta.model,
                 remedy="give all maps of a file the same size",
             )
         raise ModelError(
-            f"scores or embeddings come with some batches only, or change their width, "
+            f"maps, scores or embeddings come with some batches only, or change their width, "
             f"at {batch.ids[0]!r}",
             where=self._meta.model,
             remedy="give them in every batch, always of the same width, or in none",
@@ -205,6 +208,13 @@ class PredictionsWriter:
                 "the model gave no predictions, so there is nothing to write",
                 where=self._path,
                 remedy="predict at least one trial",
+            )
+        width = (self._shapes or {}).get("similarity", (len(self._seen),))[0]
+        if width != len(self._seen):
+            raise ModelError(
+                f"the similarities have {width} columns for {len(self._seen)} trials",
+                where=self._meta.model,
+                remedy="give one column for the sound of each trial of the file",
             )
         if self._shard_size is not None:
             self._flush_shard(work)
@@ -249,7 +259,7 @@ def save_predictions(
 def _shapes(batch: Batch) -> dict[str, tuple[int, ...]]:
     """What all batches of a file have in common."""
     shapes = {name: values.shape[1:] for name, values in batch.rows.items()}
-    return {"map": batch.maps.shape[1:], **shapes}
+    return shapes if batch.maps is None else {"map": batch.maps.shape[1:], **shapes}
 
 
 def _refuse_other_kind(path: Path, *, folder: bool) -> None:
