@@ -187,7 +187,7 @@ class Definition:
     takes: Literal["nothing", "threshold", "count"] = "nothing"
     variants: tuple[str, ...] = ()
     needs_variant: bool = False
-    variant_columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    variant_columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     range: str = "0 to 1"
     better: Literal["higher", "lower"] = "higher"
     missing: float = 0.0

@@ -85,7 +85,7 @@ def binarize(
     grid: NDArray[np.float32], truth: NDArray[np.floating], table: ThresholdTable
 ) -> NDArray[np.bool_]:
     """The binary prediction ``(size, size)`` of one normalised map under a threshold rule."""
-    threshold = threshold_of(grid, truth, table.rule, table.value)
+    threshold = threshold_of(grid, truth, table.rule_of_map, table.value)
     predicted = grid > threshold if table.comparison == ">" else grid >= threshold
     return predicted | (grid >= 1) if table.keep_maximum else predicted
 

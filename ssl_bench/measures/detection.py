@@ -1,0 +1,342 @@
+"""Detecting whether anything sounds, and finding what does: AP, maximum F1, LocAcc.
+
+A trial is *detected* at a confidence c if its own is >= c, and *localised* at t if something sounds
+in it and its cIoU is >= t. With TP the trials that are both, D all detected ones and S all in
+which something sounds:
+
+- precision = TP / D and recall = TP / S, so that an object found in the wrong place is a false
+  positive *and* a miss;
+- AP = sum over the distinct confidences, from the highest, of precision times the step in recall;
+- maximum F1 = the largest 2 TP / (D + S) over the same confidences.
+
+The public evaluator (Mo and Morgado 2022; stoneMo/SLAVC utils.py, EvaluatorFull) counts it as a
+false positive alone, so that recall reaches 1 however bad the localisation, and walks a grid of
+confidences: the functions and variants named ``slavc``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ssl_bench.measures.definition import Definition, MapOnGrid, Measure
+from ssl_bench.measures.localization import success
+
+Flags = NDArray[np.bool_]
+Numbers = NDArray[np.float64]
+
+
+def top_quarter_mean(grid: NDArray[np.floating]) -> float:
+    """Mean of the largest quarter of a map's values: its confidence (Mo and Morgado 2022).
+
+    Parameters
+    ----------
+    grid
+        ``(size, size)``, not normalised: min-max would make all maps equally confident.
+
+    Examples
+    --------
+    >>> top_quarter_mean(np.arange(16.0).reshape(4, 4))
+    13.5
+    """
+    kept = max(1, grid.size // 4)
+    values = np.partition(grid, grid.size - kept, axis=None)[grid.size - kept :]
+    return float(values.mean(dtype=np.float64))
+
+
+def _steps(hits: Flags, confidence: Numbers) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Hits and detections at each distinct confidence, from the highest."""
+    order = np.argsort(-confidence, kind="stable")
+    ranked = confidence[order]
+    last = np.append(ranked[1:] != ranked[:-1], True)
+    return np.cumsum(hits[order])[last], np.flatnonzero(last) + 1
+
+
+def average_precision(localised: ArrayLike, confidence: ArrayLike, sounding: ArrayLike) -> float:
+    """AP over all confidences; equal ones are one step.
+
+    Parameters
+    ----------
+    localised
+        ``(n,)`` bool: something sounds and was found.
+    confidence
+        ``(n,)`` that anything sounds; higher is more confident.
+    sounding
+        ``(n,)`` bool: something sounds.
+
+    Returns
+    -------
+    float
+        In [0, 1]; nan where nothing sounds.
+
+    Examples
+    --------
+    The second is found in the wrong place, so that recall ends at 1/2.
+
+    >>> average_precision([True, False, False], [0.9, 0.8, 0.1], [True, True, False])
+    0.5
+    """
+    wanted = np.count_nonzero(sounding)
+    if wanted == 0:
+        return float("nan")
+    hits, detected = _steps(np.asarray(localised, bool), np.asarray(confidence, np.float64))
+    gained = np.diff(hits, prepend=0)
+    return float(np.sum(hits / detected * gained) / wanted)
+
+
+def max_f1(localised: ArrayLike, confidence: ArrayLike, sounding: ArrayLike) -> float:
+    """Largest F1 over all confidences; arguments as for :func:`average_precision`.
+
+    Examples
+    --------
+    >>> max_f1([True, False, False], [0.9, 0.8, 0.1], [True, True, False])
+    0.6666666666666666
+    """
+    wanted = np.count_nonzero(sounding)
+    if wanted == 0:
+        return float("nan")
+    hits, detected = _steps(np.asarray(localised, bool), np.asarray(confidence, np.float64))
+    return float(np.max(2 * hits / (detected + wanted)))
+
+
+def slavc_precision_recall(
+    localised: ArrayLike, confidence: ArrayLike, sounding: ArrayLike, thresholds: ArrayLike
+) -> tuple[Numbers, Numbers]:
+    """Precision and recall of the public evaluator at each of some confidences.
+
+    An object in the wrong place is a false positive and no miss; 0/0 is 1. Arguments as for
+    :func:`average_precision`.
+
+    Examples
+    --------
+    >>> slavc_precision_recall([True, False], [0.9, 0.8], [True, True], [0.8])
+    (array([0.5]), array([1.]))
+    """
+    found, heard = np.asarray(localised, bool), np.asarray(sounding, bool)
+    level = np.asarray(confidence, np.float64)
+    at = np.asarray(thresholds, np.float64)
+
+    def detected(chosen: Flags) -> NDArray[np.intp]:
+        kept = np.sort(level[chosen])
+        return len(kept) - np.searchsorted(kept, at, side="left")
+
+    hits = detected(found)
+    everything = detected(np.ones(len(level), bool))
+    missed = np.count_nonzero(heard) - detected(heard)
+    with np.errstate(invalid="ignore"):
+        precision = np.where(everything > 0, hits / everything, 1.0)
+        recall = np.where(hits + missed > 0, hits / (hits + missed), 1.0)
+    return precision, recall
+
+
+def _f1(precision: Numbers, recall: Numbers) -> Numbers:
+    total = precision + recall
+    return np.divide(2 * precision * recall, total, out=np.zeros_like(total), where=total > 0)
+
+
+def slavc_average_precision(
+    localised: ArrayLike, confidence: ArrayLike, sounding: ArrayLike
+) -> float:
+    """AP of the public evaluator, which depends on the number of trials.
+
+    The largest confidence is left out, the others are walked from the highest with a stride of
+    max(1, n // 200), precision is made non-increasing, and the area left of the first recall is
+    not counted. Arguments as for :func:`average_precision`.
+
+    Returns
+    -------
+    float
+        In [0, 1]; 0 for fewer than 3 trials, nan for none.
+
+    Examples
+    --------
+    >>> slavc_average_precision([True, False, False], [0.9, 0.8, 0.1], [True, True, False])
+    0.0
+    """
+    level = np.sort(np.asarray(confidence, np.float64))
+    if len(level) == 0:
+        return float("nan")
+    walked = level[:-1][:: -max(1, len(level) // 200)]
+    if len(walked) < 2:
+        return 0.0
+    precision, recall = slavc_precision_recall(localised, confidence, sounding, walked)
+    envelope = np.maximum.accumulate(precision[::-1])[::-1]
+    return float(np.sum(envelope[:-1] * np.diff(recall)))
+
+
+def slavc_f1_list(localised: ArrayLike, confidence: ArrayLike, sounding: ArrayLike) -> list[float]:
+    """F1 in percent with one decimal, as the public evaluator prints it.
+
+    One number for every max(1, n // 10)-th confidence, from the smallest. Arguments as for
+    :func:`average_precision`.
+
+    Examples
+    --------
+    >>> slavc_f1_list([True, False, False], [0.9, 0.8, 0.1], [True, True, False])
+    [50.0, 66.7, 66.7]
+    """
+    level = np.sort(np.asarray(confidence, np.float64))
+    walked = level[:: max(1, len(level) // 10)]
+    scores = _f1(*slavc_precision_recall(localised, confidence, sounding, walked))
+    return [float(f"{100 * score:.1f}") for score in scores]
+
+
+def slavc_f1(
+    localised: ArrayLike, confidence: ArrayLike, sounding: ArrayLike, at: float = 0.5
+) -> float:
+    """F1 of the public evaluator at one confidence; arguments as for :func:`average_precision`."""
+    return float(_f1(*slavc_precision_recall(localised, confidence, sounding, [at]))[0])
+
+
+def _localised(measure: Measure, ciou: Numbers, sounding: Flags, present: Flags) -> Flags:
+    return np.asarray((ciou >= measure.at) & sounding.astype(bool) & present.astype(bool))
+
+
+def _confidence(confidence: Numbers, sounding: Flags, present: Flags) -> Numbers:
+    """A trial without a map fails: never detected where something sounds, elsewhere always."""
+    failed = np.where(sounding.astype(bool), -np.inf, np.inf)
+    return np.where(present.astype(bool), confidence, failed)
+
+
+def _overall_ap(
+    measure: Measure,
+    ciou: Numbers,
+    confidence: Numbers,
+    sounding: Flags,
+    present: Flags,
+    same_category: Flags | None = None,
+) -> float:
+    localised = _localised(measure, ciou, sounding, present)
+    level = _confidence(confidence, sounding, present)
+    if measure.variant == "slavc":
+        return slavc_average_precision(localised, level, sounding)
+    kept = _kept(sounding, same_category)
+    return average_precision(localised[kept], level[kept], sounding[kept])
+
+
+def _overall_max_f1(
+    measure: Measure,
+    ciou: Numbers,
+    confidence: Numbers,
+    sounding: Flags,
+    present: Flags,
+    same_category: Flags | None = None,
+) -> float:
+    localised = _localised(measure, ciou, sounding, present)
+    level = _confidence(confidence, sounding, present)
+    if measure.variant == "slavc":
+        return max(slavc_f1_list(localised, level, sounding), default=float("nan")) / 100
+    kept = _kept(sounding, same_category)
+    return max_f1(localised[kept], level[kept], sounding[kept])
+
+
+def _kept(sounding: Flags, same_category: Flags | None) -> Flags:
+    """All trials, or those without the silent ones whose picture may show what is heard."""
+    if same_category is None:
+        return np.ones(len(sounding), bool)
+    return np.asarray(sounding.astype(bool) | ~same_category.astype(bool))
+
+
+def _overall_f1(
+    measure: Measure,
+    ciou: Numbers,
+    n_predicted: Numbers,
+    sounding: Flags,
+    present: Flags,
+    confidence: Numbers | None = None,
+) -> float:
+    localised = _localised(measure, ciou, sounding, present)
+    if confidence is not None:
+        level = _confidence(confidence, sounding, present)
+        return slavc_f1(localised, level, sounding)
+    detected = _confidence(np.where(n_predicted > 0, 1.0, 0.0), sounding, present) > 0
+    total = np.count_nonzero(detected) + np.count_nonzero(sounding)
+    return 2 * np.count_nonzero(localised & detected) / total if total else float("nan")
+
+
+def _loc_acc(measure: Measure, ciou: Numbers) -> Numbers:
+    if measure.variant == "slavc":
+        return (ciou > measure.at).astype(np.float64)
+    return success(ciou, measure.at)
+
+
+def _confidence_of(grid: MapOnGrid) -> float:
+    return top_quarter_mean(grid.raw)
+
+
+GRID_COLUMNS = {"confidence": _confidence_of}
+
+_SLAVC = "Mo and Morgado 2022, section 4; stoneMo/SLAVC utils.py (EvaluatorFull)"
+_CLEAN = {"clean": ("same_category",)}
+
+DEFINITIONS = (
+    Definition(
+        name="AP",
+        title="Average precision of detecting and localising what sounds",
+        formula="sum over all distinct confidences, from the highest, of precision x step in "
+        "recall; a hit is detected, sounding and has cIoU >= threshold; precision = hits / "
+        "detected, recall = hits / sounding; (clean): without the silent trials whose sound is of "
+        "the picture's own category",
+        source=_SLAVC + "; exact over all confidences here",
+        columns=("cIoU", "confidence", "sounding", "present"),
+        overall=_overall_ap,
+        rows="all",
+        takes="threshold",
+        variants=("clean", "slavc"),
+        variant_columns=_CLEAN,
+        dialects="(slavc) takes an object in the wrong place for no miss, walks every "
+        "max(1, n // 200)-th confidence without the largest, and counts nothing left of the first "
+        "recall; ACL prints that in percent.",
+    ),
+    Definition(
+        name="maxF1",
+        title="Largest F1 of detecting and localising what sounds",
+        formula="maximum over all distinct confidences of 2 hits / (detected + sounding), as in AP",
+        source=_SLAVC + "; exact over all confidences here",
+        columns=("cIoU", "confidence", "sounding", "present"),
+        overall=_overall_max_f1,
+        rows="all",
+        takes="threshold",
+        variants=("clean", "slavc"),
+        variant_columns=_CLEAN,
+        dialects="(slavc) is the largest of the 10 to 19 values that are printed, each with one "
+        "decimal of a percent, with recall as in AP(slavc).",
+    ),
+    Definition(
+        name="LocAcc",
+        title="Success rate where something sounds, whatever the confidence",
+        formula="1 if cIoU >= threshold, else 0",
+        source=_SLAVC + ", Precision-visible",
+        columns=("cIoU",),
+        per_trial=_loc_acc,
+        takes="threshold",
+        variants=("slavc",),
+        dialects="(slavc) is precision_at_50(), which compares strictly; the table that it prints "
+        "does not.",
+    ),
+    Definition(
+        name="precision-all",
+        title="Success rate over all trials, silent ones counted as failures",
+        formula="1 if something sounds and cIoU >= threshold, else 0",
+        source=_SLAVC + ", Precision-all",
+        columns=("cIoU", "sounding"),
+        per_trial=lambda measure, ciou, sounding: success(ciou, measure.at) * sounding,
+        rows="all",
+        takes="threshold",
+    ),
+    Definition(
+        name="F1",
+        title="F1 of detecting and localising what sounds, at the map's own threshold",
+        formula="2 hits / (detected + sounding); detected: any pixel is predicted; a hit is "
+        "detected, sounding and has cIoU >= threshold (at 0, detection alone)",
+        source="this project",
+        columns=("cIoU", "n_predicted", "sounding", "present"),
+        overall=_overall_f1,
+        rows="all",
+        takes="threshold",
+        variants=("slavc",),
+        variant_columns={"slavc": ("confidence",)},
+        dialects="(slavc) is f1_at_50(): detected at a confidence of at least 0.5, recall as in "
+        "AP(slavc).",
+    ),
+)

@@ -1,0 +1,244 @@
+"""Telling sound that is shown from sound that is not: silence, noise, off-screen sound.
+
+Definitions (Juanola et al. 2024, arXiv 2410.01020; xavijuanola/vssl_eval), with P the prediction at
+one universal threshold:
+
+- pIA = share of the pixels that are predicted on a trial in which nothing sounds;
+- AOC = area under the share of such trials with pIA <= t, t = 0.05 i, i = 0..20 (trapezoid);
+- F(pos, neg) = harmonic mean of mean cIoU where something sounds, and of 1 - pIA elsewhere;
+- F(AUC, AOC) = likewise of the success curve's area and of AOC;
+- AUROC = chance that a map peaks higher where something sounds than where nothing does.
+
+Several kinds of silent trials (roles) weigh the same, whatever their numbers.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ssl_bench.measures.definition import Definition, MapOnGrid, Measure
+from ssl_bench.measures.localization import AUC_THRESHOLDS, area_under_success, binarize
+
+ROLES = ("silence", "noise", "off-screen")
+"""Roles of the silent trials that a variant may single out."""
+
+Flags = NDArray[np.bool_]
+Numbers = NDArray[np.float64]
+
+
+def auroc(positive: ArrayLike, negative: ArrayLike) -> float:
+    """Area under the ROC curve: chance that a positive exceeds a negative, ties counting half.
+
+    Parameters
+    ----------
+    positive, negative
+        ``(p,)`` and ``(n,)`` scores.
+
+    Returns
+    -------
+    float
+        In [0, 1]; nan where either is empty.
+
+    Examples
+    --------
+    >>> auroc([0.9, 0.5], [0.5, 0.1])
+    0.875
+    """
+    above, below = np.asarray(positive, np.float64), np.sort(np.asarray(negative, np.float64))
+    if above.size == 0 or below.size == 0:
+        return float("nan")
+    less = np.searchsorted(below, above, side="left")
+    not_more = np.searchsorted(below, above, side="right")
+    return float((less + not_more).sum() / (2 * above.size * below.size))
+
+
+def area_under_coverage(shares: ArrayLike) -> Numbers:
+    """Each trial's contribution to AOC: their mean is the AOC.
+
+    Parameters
+    ----------
+    shares
+        ``(n,)`` share of the pixels that are predicted.
+
+    Examples
+    --------
+    >>> area_under_coverage([0.0, 1.0]).round(3).tolist()
+    [1.0, 0.025]
+    """
+    reached = np.asarray(shares, np.float64)[:, None] <= AUC_THRESHOLDS
+    return np.trapezoid(reached.astype(np.float64), AUC_THRESHOLDS, axis=1)
+
+
+def harmonic_mean(first: float, second: float) -> float:
+    """Harmonic mean of two numbers >= 0; 0 where both are 0.
+
+    Examples
+    --------
+    >>> harmonic_mean(0.5, 1.0)
+    0.6666666666666666
+    """
+    total = first + second
+    return 2 * first * second / total if total != 0 else 0.0
+
+
+def universal_threshold(maxima: ArrayLike, quantile: float) -> float:
+    """Threshold for all maps of a model: a quantile of the maxima of maps where nothing sounds.
+
+    Parameters
+    ----------
+    maxima
+        ``(n,)`` finite, n >= 1: largest value of each map.
+    quantile
+        In [0, 1]; order statistics are interpolated linearly.
+
+    Examples
+    --------
+    >>> universal_threshold([0.1, 0.2, 0.3], 0.75)
+    0.25
+    """
+    return float(np.quantile(np.asarray(maxima, np.float64), quantile, method="linear"))
+
+
+def _mean_of_roles(measure: Measure, values: Numbers, role: NDArray[np.object_]) -> float:
+    """Mean over trials of each role, then over roles; of the variant's role alone if it has one."""
+    roles = np.unique(role.astype(str)) if measure.variant is None else [measure.variant]
+    means = [values[role == each].mean() for each in roles if (role == each).any()]
+    return float(np.mean(means)) if means else float("nan")
+
+
+def _shares(share: Numbers, present: Flags) -> Numbers:
+    # A trial without a map fails, as if all of the picture were predicted.
+    return np.where(present.astype(bool), share, 1.0)
+
+
+def _overall_pia(
+    measure: Measure, share: Numbers, role: NDArray[np.object_], present: Flags
+) -> float:
+    return _mean_of_roles(measure, _shares(share, present), role)
+
+
+def _overall_aoc(
+    measure: Measure, share: Numbers, role: NDArray[np.object_], present: Flags
+) -> float:
+    return _mean_of_roles(measure, area_under_coverage(_shares(share, present)), role)
+
+
+def _overall_auroc(
+    measure: Measure, peak: Numbers, role: NDArray[np.object_], sounding: Flags, present: Flags
+) -> float:
+    heard, there = sounding.astype(bool), present.astype(bool)
+    chosen = ~heard if measure.variant is None else ~heard & (role == measure.variant)
+    return auroc(
+        np.where(there, peak, -np.inf)[heard],
+        np.where(there, peak, np.inf)[chosen],
+    )
+
+
+def _overall_f_pos_neg(
+    measure: Measure,
+    ciou: Numbers,
+    share: Numbers,
+    role: NDArray[np.object_],
+    sounding: Flags,
+    present: Flags,
+) -> float:
+    heard = sounding.astype(bool)
+    found = np.where(present.astype(bool), ciou, 0.0)[heard]
+    left = 1 - _mean_of_roles(measure, _shares(share, present)[~heard], role[~heard])
+    return harmonic_mean(float(found.mean()), left) if found.size else float("nan")
+
+
+def _overall_f_auc_aoc(
+    measure: Measure,
+    ciou: Numbers,
+    share: Numbers,
+    role: NDArray[np.object_],
+    sounding: Flags,
+    present: Flags,
+) -> float:
+    heard = sounding.astype(bool)
+    found = area_under_success(np.where(present.astype(bool), ciou, 0.0)[heard])
+    areas = area_under_coverage(_shares(share, present)[~heard])
+    left = _mean_of_roles(measure, areas, role[~heard])
+    return harmonic_mean(float(found.mean()), left) if found.size else float("nan")
+
+
+def _peak(grid: MapOnGrid) -> float:
+    return float(grid.raw.max())
+
+
+def _predicted_share(grid: MapOnGrid) -> float:
+    return float(binarize(grid.normalised, grid.truth, grid.threshold).mean())
+
+
+GRID_COLUMNS = {"peak": _peak, "predicted_share": _predicted_share}
+
+_VSSL = "Juanola et al. 2024, arXiv 2410.01020; xavijuanola/vssl_eval"
+_CONSTANTS = (
+    "vssl_eval uses constants for each model, whose making is not published, compares strictly and "
+    "up-samples positive and silent maps in different ways; no dialect can stand for that."
+)
+
+DEFINITIONS = (
+    Definition(
+        name="AUROC",
+        title="How well the map's peak tells sound that is shown from sound that is not",
+        formula="chance that the largest raw value is higher where something sounds than where "
+        "nothing does, ties counting half; a variant takes one kind of silent trials",
+        source="this project, for the trials of " + _VSSL,
+        columns=("peak", "role", "sounding", "present"),
+        overall=_overall_auroc,
+        rows="all",
+        variants=ROLES,
+        range="0 to 1 (0.5: no better than chance)",
+    ),
+    Definition(
+        name="pIA",
+        title="False-positive area: share of the pixels predicted where nothing sounds",
+        formula="predicted pixels / all pixels, mean over trials of each role, then over roles",
+        source=_VSSL,
+        columns=("predicted_share", "role", "present"),
+        overall=_overall_pia,
+        rows="silent",
+        variants=ROLES,
+        better="lower",
+        missing=1.0,
+        dialects=_CONSTANTS,
+    ),
+    Definition(
+        name="AOC",
+        title="Area under the share of silent trials with a false-positive area of at most t",
+        formula="trapezoid over t = 0.05 i, i = 0..20, of 1[pIA <= t]; roles as in pIA",
+        source=_VSSL,
+        columns=("predicted_share", "role", "present"),
+        overall=_overall_aoc,
+        rows="silent",
+        variants=ROLES,
+        range="0.025 to 1",
+        missing=0.025,
+        dialects=_CONSTANTS,
+    ),
+    Definition(
+        name="F-pos-neg",
+        title="Harmonic mean of localising what sounds and of predicting nothing elsewhere",
+        formula="harmonic mean of mean cIoU and of 1 - pIA",
+        source=_VSSL + " (F_Pos_Neg)",
+        columns=("cIoU", "predicted_share", "role", "sounding", "present"),
+        overall=_overall_f_pos_neg,
+        rows="all",
+        variants=ROLES,
+        dialects=_CONSTANTS,
+    ),
+    Definition(
+        name="F-AUC-AOC",
+        title="Harmonic mean of the areas under both curves",
+        formula="harmonic mean of AUC and of AOC",
+        source=_VSSL + " (F_AUC_AOC)",
+        columns=("cIoU", "predicted_share", "role", "sounding", "present"),
+        overall=_overall_f_auc_aoc,
+        rows="all",
+        variants=ROLES,
+        dialects=_CONSTANTS,
+    ),
+)

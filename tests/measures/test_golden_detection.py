@@ -1,0 +1,526 @@
+"""Detection and negative audio agree with the public evaluators, within the vectors' tolerances."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from vectors import Vectors, column, under
+
+from ssl_bench.annotations import Boxes
+from ssl_bench.measures.batch import MapScores, evaluate_maps
+from ssl_bench.measures.detection import (
+    average_precision,
+    max_f1,
+    slavc_average_precision,
+    slavc_f1,
+    slavc_f1_list,
+    top_quarter_mean,
+)
+from ssl_bench.measures.interpolation import upsample
+from ssl_bench.measures.localization import area_under_success, success
+from ssl_bench.measures.separation import area_under_coverage, harmonic_mean
+from ssl_bench.protocol import Interpolation, ThresholdTable, load_dialect
+from ssl_bench.truth import render
+
+CIOU = 2e-3
+PIXELS = 0.002 * 224 * 224
+FEW_PIXELS = 1e-4
+PERCENT = 100 * FEW_PIXELS
+# Bounds of the public evaluator's subsets, in truth pixels.
+SUBSETS = {
+    "small": (0, 32**2),
+    "medium": (32**2, 96**2),
+    "large": (96**2, 144**2),
+    "huge": (144**2, np.inf),
+}
+
+
+@pytest.fixture(scope="module")
+def vectors(golden: Path) -> Vectors:
+    return Vectors(golden)
+
+
+def slavc_table(
+    n_boxes: NDArray[Any], ciou: NDArray[Any], confidence: NDArray[Any], area: NDArray[Any]
+) -> dict[str, Any]:
+    """The table that the public evaluator prints, from this project's functions."""
+    sounding = n_boxes > 0
+    chosen = {"all": np.ones(len(ciou), bool), "visible": sounding}
+    for name, (low, high) in SUBSETS.items():
+        chosen[name] = sounding & (area >= low) & (area < high)
+    table: dict[str, Any] = {}
+    for percent in (50, 75):
+        localised = success(ciou, percent / 100).astype(bool) & sounding
+        for name, rows in chosen.items():
+            some = bool(rows.any())
+            heard = ciou[rows & sounding]
+            arguments = (localised[rows], confidence[rows], sounding[rows])
+            listed = " ".join(str(value) for value in slavc_f1_list(*arguments))
+            table[f"Precision-{name}@{percent}"] = localised[rows].mean() if some else None
+            table[f"F1-{name}@{percent}"] = listed if some else None
+            table[f"AP-{name}@{percent}"] = slavc_average_precision(*arguments) if some else None
+            table[f"AUC-{name}@{percent}"] = (
+                area_under_success(heard).mean() if len(heard) else None
+            )
+    return table
+
+
+def tables_agree(found: dict[str, Any], expected: dict[str, Any], slack: float = 0.0) -> None:
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        if isinstance(value, float):
+            assert found[name] == pytest.approx(value, abs=slack + 1e-9), name
+        elif slack == 0 or value is None:
+            assert found[name] == value, name
+
+
+class TestSlavcAggregation:
+    """The aggregation alone: exact."""
+
+    def test_every_case(self, vectors: Vectors) -> None:
+        stored = vectors.arrays("slavc_aggregation")
+        cases = vectors.facts("slavc_aggregation")["cases"]
+        assert cases
+        for case in cases:
+            n_boxes, ciou, confidence, area = (
+                stored[f"c{case['case']}_{name}"] for name in ("n_boxes", "ciou", "conf", "area")
+            )
+            sounding = n_boxes > 0
+            expected = case["out"]
+            tables_agree(slavc_table(n_boxes, ciou, confidence, area), expected["finalize_stats"])
+            localised = success(ciou, 0.5).astype(bool) & sounding
+            assert slavc_average_precision(localised, confidence, sounding) == pytest.approx(
+                expected["ap_at_50"], abs=1e-9
+            )
+            assert slavc_f1(localised, confidence, sounding) == pytest.approx(
+                expected["f1_at_50"], abs=1e-12
+            )
+            if expected["precision_at_50"] is not None:
+                strictly = (ciou > 0.5)[sounding].mean()
+                assert strictly == pytest.approx(expected["precision_at_50"], abs=1e-12)
+
+    def test_the_canonical_measures_differ_where_objects_are_found_in_the_wrong_place(
+        self, vectors: Vectors
+    ) -> None:
+        stored = vectors.arrays("slavc_aggregation")
+        differing = 0
+        for case in vectors.facts("slavc_aggregation")["cases"]:
+            n_boxes, ciou, confidence = (
+                stored[f"c{case['case']}_{name}"] for name in ("n_boxes", "ciou", "conf")
+            )
+            sounding = n_boxes > 0
+            localised = success(ciou, 0.5).astype(bool) & sounding
+            if not sounding.any() or (localised == sounding).all():
+                continue
+            reached = localised.sum() / sounding.sum()
+            assert average_precision(localised, confidence, sounding) <= reached
+            assert max_f1(localised, confidence, sounding) <= 2 * reached / (1 + reached) + 1e-12
+            differing += (
+                abs(average_precision(localised, confidence, sounding) - case["out"]["ap_at_50"])
+                > 1e-3
+            )
+        assert differing > 0
+
+
+@pytest.mark.parametrize(
+    ("mode", "name"), [("relative", "slavc-extended"), ("absolute", "slavc-extended-absolute")]
+)
+class TestSlavcExtended:
+    @pytest.fixture
+    def stored(self, vectors: Vectors) -> dict[str, NDArray[Any]]:
+        return vectors.arrays("slavc_extended")
+
+    @pytest.fixture
+    def heats(
+        self, vectors: Vectors, stored: dict[str, NDArray[Any]]
+    ) -> dict[str, list[NDArray[np.float32]]]:
+        facts = vectors.facts("slavc_extended")
+        # The original scales after up-sampling, which is the same but for rounding.
+        tau, alpha = facts["tau"], facts["alpha"]
+        av = ((stored["av_maps"] + 1 / tau) / (2 / tau)).astype(np.float32)
+        obj = (stored["obj_maps"] / 2.5).astype(np.float32)
+        mixed = (alpha * av + (1 - alpha) * obj).astype(np.float32)
+        return {"av": list(av), "obj": list(obj), "av_obj": list(mixed)}
+
+    @pytest.fixture
+    def truths(self, vectors: Vectors, stored: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
+        return vectors.truths("vggss", stored)
+
+    def test_truth_maps(
+        self, stored: dict[str, NDArray[Any]], truths: NDArray[np.float32], mode: str, name: str
+    ) -> None:
+        del mode, name
+        packed = np.packbits(truths.reshape(len(truths), -1) > 0, axis=1)
+        np.testing.assert_array_equal(packed, stored["gt_packed"])
+        np.testing.assert_array_equal(truths.sum(axis=(1, 2)), stored["area"])
+
+    def test_every_sample(
+        self,
+        vectors: Vectors,
+        stored: dict[str, NDArray[Any]],
+        heats: dict[str, list[NDArray[np.float32]]],
+        truths: NDArray[np.float32],
+        mode: str,
+        name: str,
+    ) -> None:
+        dialect = load_dialect(name)
+        for number, channel in enumerate(vectors.facts("slavc_extended")["channels"]):
+            # Rounding noise of an up-sampled constant decides in the original.
+            varied = np.array([heat.min() < heat.max() for heat in heats[channel]])
+            stable = stored[f"{mode}_stable"][number] & varied
+            assert stable.any()
+            scores = under(
+                dialect, "vggss", heats[channel], truths, (dialect.threshold.rule_of_map,)
+            )
+            found = column(scores, dialect.threshold.rule_of_map, "cIoU")
+            np.testing.assert_allclose(
+                found[stable],
+                stored[f"{mode}_ciou"][number][stable],
+                atol=CIOU,
+                rtol=0,
+                equal_nan=True,
+            )
+            np.testing.assert_allclose(
+                column(scores, dialect.threshold.rule_of_map, "n_predicted")[stable],
+                stored[f"{mode}_npred"][number][stable],
+                atol=PIXELS,
+                rtol=0,
+            )
+
+    def test_confidences(
+        self,
+        vectors: Vectors,
+        stored: dict[str, NDArray[Any]],
+        heats: dict[str, list[NDArray[np.float32]]],
+        mode: str,
+        name: str,
+    ) -> None:
+        interpolation = load_dialect(name).map.interpolation
+        for number, channel in enumerate(vectors.facts("slavc_extended")["channels"]):
+            found = [
+                top_quarter_mean(upsample(heat, 224, interpolation)) for heat in heats[channel]
+            ]
+            np.testing.assert_allclose(found, stored[f"{mode}_conf"][number], rtol=0, atol=1e-6)
+
+    def test_the_printed_table_from_stored_scores(
+        self, vectors: Vectors, stored: dict[str, NDArray[Any]], mode: str, name: str
+    ) -> None:
+        del name
+        expected = vectors.facts("slavc_extended")["aggregate"][mode]
+        for number, channel in enumerate(vectors.facts("slavc_extended")["channels"]):
+            arguments = (
+                stored["n_boxes"],
+                stored[f"{mode}_ciou"][number],
+                stored[f"{mode}_conf"][number],
+                stored["area"],
+            )
+            tables_agree(slavc_table(*arguments), expected[channel]["finalize_stats"])
+            localised = success(arguments[1], 0.5).astype(bool) & (arguments[0] > 0)
+            assert slavc_f1(localised, arguments[2], arguments[0] > 0) == pytest.approx(
+                expected[channel]["f1_at_50"], abs=1e-12
+            )
+
+    def test_the_printed_table_from_maps(
+        self,
+        vectors: Vectors,
+        stored: dict[str, NDArray[Any]],
+        heats: dict[str, list[NDArray[np.float32]]],
+        truths: NDArray[np.float32],
+        mode: str,
+        name: str,
+    ) -> None:
+        dialect = load_dialect(name)
+        facts = vectors.facts("slavc_extended")
+        near = facts["near"][mode]
+        for channel, expected in facts["aggregate"][mode].items():
+            rule = dialect.threshold.rule_of_map
+            scores = under(dialect, "vggss", heats[channel], truths, (rule,))
+            ciou = column(scores, rule, "cIoU")[stored["sounding"]]
+            printed = expected["finalize_stats"]
+            flat = sum(bool(heat.min() == heat.max()) for heat in heats[channel])
+            for_success = (near["half"] + flat) / len(ciou) + 1e-12
+            for_area = (0.05 * near["any_auc_threshold"] + flat) / len(ciou) + 1e-12
+            assert success(ciou, 0.5).mean() == pytest.approx(
+                printed["Precision-visible@50"], abs=for_success
+            )
+            assert area_under_success(ciou).mean() == pytest.approx(
+                printed["AUC-visible@50"], abs=for_area
+            )
+
+
+@pytest.mark.parametrize("test_set", ["vggss", "flickr"])
+class TestAcl:
+    """Maps divided by 255 and thresholded as they are; the values are torch float32."""
+
+    @pytest.fixture
+    def stored(self, vectors: Vectors) -> dict[str, NDArray[Any]]:
+        return vectors.arrays("core224")
+
+    @pytest.fixture
+    def truths(
+        self, vectors: Vectors, stored: dict[str, NDArray[Any]], test_set: str
+    ) -> NDArray[np.float32]:
+        return vectors.truths(test_set, stored)
+
+    @pytest.fixture
+    def heats(self, stored: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
+        return stored["maps"].astype(np.float32) / np.float32(255)
+
+    def scores(
+        self,
+        heats: NDArray[np.float32],
+        truths: NDArray[np.float32],
+        **changed: Any,
+    ) -> NDArray[np.float64]:
+        dialect = load_dialect("acl")
+        table = dialect.threshold.model_copy(update=changed)
+        return evaluate_maps(
+            heats,
+            truths,
+            interpolation=dialect.map.interpolation,
+            normalisation=dialect.map.normalisation,
+            threshold=table,
+            rules=(table.rule_of_map,),
+        ).rules[table.rule_of_map]["cIoU"]
+
+    @pytest.mark.parametrize(
+        ("key", "changed"),
+        [("t50", {"value": 0.5}), ("t10", {"value": 0.1}), ("half", {"rule": "half"})],
+    )
+    def test_each_threshold(
+        self,
+        vectors: Vectors,
+        stored: dict[str, NDArray[Any]],
+        heats: NDArray[np.float32],
+        truths: NDArray[np.float32],
+        test_set: str,
+        key: str,
+        changed: dict[str, Any],
+    ) -> None:
+        found = self.scores(heats, truths, **changed)
+        np.testing.assert_allclose(
+            found, stored[f"{test_set}_acl_{key}_ciou"], rtol=0, atol=1e-6, equal_nan=True
+        )
+        expected = vectors.facts("core224")["aggregate"][f"{test_set}_acl_{key}"]
+        assert 100 * success(found, 0.5).mean() == pytest.approx(expected["cIoU"], abs=1e-6)
+        assert 100 * area_under_success(found).mean() == pytest.approx(expected["AUC"], abs=1e-6)
+
+    def test_one_batch_takes_the_first_threshold_for_all(
+        self,
+        stored: dict[str, NDArray[Any]],
+        heats: NDArray[np.float32],
+        truths: NDArray[np.float32],
+        test_set: str,
+    ) -> None:
+        first = evaluate_maps(heats[:1], truths[:1], normalisation="none")
+        value = float(first.rules["half"]["threshold"][0])
+        expected = stored[f"{test_set}_acl_half_onebatch_ciou"]
+        reused = self.scores(heats, truths, value=value)
+        np.testing.assert_allclose(reused, expected, rtol=0, atol=1e-6, equal_nan=True)
+        own = self.scores(heats, truths, rule="half")
+        assert np.nanmax(np.abs(own - expected)) > 0.01
+
+
+def test_acl_extended(vectors: Vectors) -> None:
+    stored = vectors.arrays("core224")
+    expected = vectors.facts("core224")["aggregate"]
+    dialect = load_dialect("acl-extended")
+    heats = stored["maps"].astype(np.float32) / np.float32(255)
+    sounding = ~stored["aclx_nonsounding"]
+    truths = vectors.truths("vggss", stored) * sounding[:, None, None]
+    scores = evaluate_maps(
+        heats,
+        truths,
+        interpolation=dialect.map.interpolation,
+        normalisation=dialect.map.normalisation,
+        threshold=dialect.threshold,
+        rules=("absolute",),
+    )
+    assert dialect.threshold.undefined == "zero"
+    ciou = np.nan_to_num(scores.rules["absolute"]["cIoU"])
+    np.testing.assert_allclose(ciou, stored["aclx_ciou"], rtol=0, atol=1e-6)
+    confidence = stored["aclx_conf"]
+    localised = success(ciou, 0.5).astype(bool) & sounding
+    arguments = (localised, confidence, sounding)
+    printed = expected["acl_extended_full"]
+    assert slavc_average_precision(*arguments) == pytest.approx(printed["eap"], abs=1e-9)
+    assert slavc_f1(*arguments) == pytest.approx(printed["ef1"], abs=1e-12)
+    listed = slavc_f1_list(*arguments)
+    assert " ".join(str(value) for value in listed) == printed["F1-all@50"]
+    assert max(listed) == expected["acl_extended_t50"]["Max-F1"]
+    assert localised.mean() == pytest.approx(printed["Precision-all@50"], abs=1e-12)
+    assert area_under_success(ciou[sounding]).mean() == pytest.approx(
+        printed["AUC-all@50"], abs=1e-12
+    )
+
+
+# The silent roles of the vectors, and how their arrays name each threshold.
+ROLES = ("silence", "noise", "offscreen")
+NAMES = {"fixed": "05", "max": "max", "max10": "max10", "maxq3": "maxq3"}
+
+
+class TestNegativeAudio:
+    """The public evaluator's constants, with its two ways of up-sampling."""
+
+    @pytest.fixture
+    def stored(self, vectors: Vectors) -> dict[str, NDArray[Any]]:
+        return vectors.arrays("negative_audio")
+
+    @pytest.fixture
+    def facts(self, vectors: Vectors) -> dict[str, Any]:
+        return vectors.facts("negative_audio")
+
+    @pytest.fixture
+    def truths(self, stored: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
+        return np.stack(
+            [
+                render(Boxes(box[None].astype(np.float64), (224.0, 224.0)), "union", 224, 224)
+                for box in stored["boxes"]
+            ]
+        )
+
+    def scores(
+        self,
+        stored: dict[str, NDArray[Any]],
+        facts: dict[str, Any],
+        truths: NDArray[np.float32],
+        role: str,
+        **changed: Any,
+    ) -> MapScores:
+        call: Interpolation = "bilinear-corners" if role == "positive" else "opencv-linear"
+        table = ThresholdTable(comparison=">", **changed)
+        return evaluate_maps(
+            np.ascontiguousarray(stored["maps"][:, facts["map_order"].index(role)]),
+            truths if role == "positive" else np.zeros_like(truths),
+            interpolation=call,
+            normalisation="none",
+            threshold=table,
+            rules=(table.rule_of_map,),
+        )
+
+    def positive(
+        self,
+        stored: dict[str, NDArray[Any]],
+        facts: dict[str, Any],
+        truths: NDArray[np.float32],
+        **changed: Any,
+    ) -> NDArray[np.float64]:
+        rule = changed.get("rule", "half")
+        return np.nan_to_num(
+            self.scores(stored, facts, truths, "positive", **changed).rules[rule]["cIoU"]
+        )
+
+    def shares(
+        self,
+        stored: dict[str, NDArray[Any]],
+        facts: dict[str, Any],
+        truths: NDArray[np.float32],
+        role: str,
+        value: float,
+    ) -> NDArray[np.float64]:
+        found = self.scores(stored, facts, truths, role, rule="absolute", value=value)
+        return found.rules["absolute"]["n_predicted"] / 224**2
+
+    def test_localisation_at_each_threshold(
+        self,
+        stored: dict[str, NDArray[Any]],
+        facts: dict[str, Any],
+        truths: NDArray[np.float32],
+    ) -> None:
+        for name, value in facts["thresholds"].items():
+            key = NAMES[name]
+            found = self.positive(stored, facts, truths, rule="absolute", value=value)
+            expected = stored[f"out_ciou_{key}_wogl"]
+            np.testing.assert_allclose(found, expected, rtol=0, atol=FEW_PIXELS)
+            mean = facts["aggregate"][f"ciou_{key}_mean_wogl"]
+            assert 100 * found.mean() == pytest.approx(mean, abs=PERCENT)
+            area = facts["aggregate"][f"auc_{key}_wogl"]
+            assert 100 * area_under_success(found).mean() == pytest.approx(area, abs=PERCENT)
+
+    def test_false_positive_areas(
+        self,
+        stored: dict[str, NDArray[Any]],
+        facts: dict[str, Any],
+        truths: NDArray[np.float32],
+    ) -> None:
+        for name, value in facts["thresholds"].items():
+            suffix = "" if name == "fixed" else f"_{NAMES[name]}"
+            for role in ROLES:
+                found = self.shares(stored, facts, truths, role, value)
+                expected = stored[f"out_pia_batch_{role}{suffix}_wogl"]
+                np.testing.assert_allclose(found, expected, rtol=0, atol=FEW_PIXELS)
+                area = facts["aggregate"][f"auc_{role}{suffix}_wogl"]
+                assert 100 * area_under_coverage(found).mean() == pytest.approx(area, abs=PERCENT)
+
+    def test_harmonic_means(
+        self,
+        stored: dict[str, NDArray[Any]],
+        facts: dict[str, Any],
+        truths: NDArray[np.float32],
+    ) -> None:
+        value = facts["thresholds"]["maxq3"]
+        ciou = self.positive(stored, facts, truths, rule="absolute", value=value)
+        shares = {role: self.shares(stored, facts, truths, role, value) for role in ROLES}
+        left = np.mean([1 - share.mean() for share in shares.values()])
+        areas = np.mean([area_under_coverage(share).mean() for share in shares.values()])
+        aggregate = facts["aggregate"]
+        assert 100 * left == pytest.approx(aggregate["pia_mean_neg"], abs=PERCENT)
+        assert 100 * areas == pytest.approx(aggregate["aoc_mean_neg"], abs=PERCENT)
+        assert 100 * harmonic_mean(ciou.mean(), left) == pytest.approx(
+            aggregate["f_pos_neg"], abs=PERCENT
+        )
+        success_area = area_under_success(ciou).mean()
+        assert 100 * harmonic_mean(success_area, areas) == pytest.approx(
+            aggregate["f_auc_aoc_pos_neg"], abs=PERCENT
+        )
+        for role, share in shares.items():
+            assert 100 * harmonic_mean(ciou.mean(), 1 - share.mean()) == pytest.approx(
+                aggregate[f"f_ciou_pos_{role}"], abs=PERCENT
+            )
+
+    def test_the_original_takes_maxima_before_up_sampling(
+        self, stored: dict[str, NDArray[Any]], facts: dict[str, Any]
+    ) -> None:
+        """Here they are those of the map that is thresholded, which are never higher."""
+        for number, role in enumerate(facts["map_order"]):
+            heats = stored["maps"][:, number]
+            suffix = "" if role == "positive" else f"_{role}"
+            expected = stored[f"out_max_heatmap{suffix}_list"]
+            np.testing.assert_allclose(heats.max(axis=(1, 2)), expected, rtol=0, atol=1e-6)
+            found = np.array([upsample(heat, 224, "bilinear-corners").max() for heat in heats])
+            assert (found <= expected + 1e-6).all()
+            assert (found >= expected - 0.03).all()
+
+    def test_the_mixed_lists_of_the_original_hide_its_own_success_rate(
+        self,
+        stored: dict[str, NDArray[Any]],
+        facts: dict[str, Any],
+        truths: NDArray[np.float32],
+    ) -> None:
+        """Its cIoU and AUC pool five thresholds; here each has one."""
+        half = self.positive(stored, facts, truths)
+        absolute = [
+            self.positive(stored, facts, truths, rule="absolute", value=value)
+            for value in facts["thresholds"].values()
+        ]
+        mixed = np.concatenate([half, *absolute])
+        aggregate = facts["aggregate"]
+        assert set(facts["contaminated"]) >= {"ciou", "auc"}
+        assert 100 * success(mixed, 0.5).mean() == pytest.approx(aggregate["ciou"], abs=PERCENT)
+        assert 100 * area_under_success(mixed).mean() == pytest.approx(
+            aggregate["auc"], abs=PERCENT
+        )
+        assert area_under_success(half).mean() != pytest.approx(area_under_success(mixed).mean())
+
+
+def test_offsets_cover_all_boxes(vectors: Vectors) -> None:
+    """Every box of the extended vectors belongs to a sounding sample."""
+    stored = vectors.arrays("slavc_extended")
+    counts = np.array([stop - start for start, stop in pairwise(stored["vggss_box_offsets"])])
+    np.testing.assert_array_equal(counts > 0, stored["sounding"])
+    np.testing.assert_array_equal(counts, stored["n_boxes"])
