@@ -27,7 +27,6 @@ from ssl_bench.scoring.run import (
     ScoringOptions,
     measures_of,
     score_file,
-    under_dialect,
     with_timings,
 )
 from ssl_bench.suites import load_suite, suite_names
@@ -207,7 +206,7 @@ def _finish(
         sheet = folder / "trials.png"
         write_trial_sheet(
             sheet,
-            trials if conventions is None else under_dialect(trials, conventions),
+            scored.trials,
             open_predictions(written.predictions),
             scored.scores,
             count=request.pictured,

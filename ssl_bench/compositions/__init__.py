@@ -1,7 +1,8 @@
 """Compositions: from samples to trials. One module each, found by name.
 
 A composition module holds ``compose(samples, *, seed, parameters) -> list[Trial]``, a pure
-function.
+function; where trials are made of more than samples, also ``compose_test_set(test_set, *, seed,
+parameters) -> list[Trial]``.
 """
 
 from __future__ import annotations
@@ -38,11 +39,14 @@ def compose(protocol: Protocol, test_set: TestSet) -> TrialSet:
             remedy=f"use one of: {', '.join(composition_names())}",
         )
     module = importlib.import_module(f"{__name__}.{kind}")
-    trials = module.compose(
-        test_set.samples,
-        seed=protocol.composition.seed,
-        parameters=protocol.composition.parameters,
-    )
+    settings = {
+        "seed": protocol.composition.seed,
+        "parameters": protocol.composition.parameters,
+    }
+    if hasattr(module, "compose_test_set"):
+        trials = module.compose_test_set(test_set, **settings)
+    else:
+        trials = module.compose(test_set.samples, **settings)
     return TrialSet(protocol, test_set, trials)
 
 

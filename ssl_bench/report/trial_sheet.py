@@ -63,7 +63,7 @@ def write_trial_sheet(
         Ids of the trials shown.
     """
     reached = dict(zip(scores["trial_id"], scores["cIoU"].astype(float), strict=True))
-    held = set(predictions.trial_ids)
+    held = reached.keys() & predictions.trial_ids
     rows = [row for row in choose_rows(trials, count, seed) if trials.trials[row].id in held]
     maps = predictions.maps_of(trials.trials[row].id for row in rows)
     sheet = []

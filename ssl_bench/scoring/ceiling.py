@@ -124,7 +124,8 @@ class Ceiling:
             **self._pictures.columns(),
             **({} if self._table.rule in ("half", "adaptive") else free),
             present=True,
-            confidence=1 - silent,
+            # Surest where it finds most, so that what cannot be found is detected last.
+            confidence=np.where(silent > 0, -1.0, self._values.get("cIoU", scorable)),
             peak=1 - silent,
             peak_hit=scorable,
             side=scorable,

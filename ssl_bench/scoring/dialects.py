@@ -18,6 +18,7 @@ from ssl_bench.scoring.run import (
     under_dialect,
 )
 from ssl_bench.scoring.scores import score_maps
+from ssl_bench.scoring.universal import set_apart, with_threshold
 from ssl_bench.trials import TrialSet
 
 
@@ -60,9 +61,10 @@ def dialect_table(
         settings.notify(f"scoring under {protocol.dialect}")
         asked = under_dialect(trials, protocol)
         measures = measures_of(protocol)
-        scores = score_maps(asked, stored_maps(predictions, asked), measures, jobs=settings.jobs)
-        if settings.partial:
-            scores = scores[scores["present"]]
+        filled = with_threshold(asked, stored_maps(predictions, asked))
+        scores = score_maps(filled, stored_maps(predictions, asked), measures, jobs=settings.jobs)
+        counted = scores["present"].to_numpy() | (not settings.partial)
+        scores = scores[counted & ~set_apart(asked)]
         rows += [
             {"dialect": protocol.dialect, **value.model_dump()}
             for value in summarise(scores, measures, seed=settings.seed)

@@ -15,6 +15,7 @@ from ssl_bench.models.registry import load_localizer
 from ssl_bench.protocol import Protocol
 from ssl_bench.scoring.ceiling import Ceiling
 from ssl_bench.scoring.scores import CHUNK, MapBatch, ScoreColumns, in_threads
+from ssl_bench.scoring.universal import with_threshold
 from ssl_bench.trials import TrialSet
 
 _NO_TRUTH = np.zeros((0, 0), np.float32)
@@ -81,7 +82,11 @@ def control_scores(
     """
     protocol = trials.protocol
     floors = {name: load_floor(name, protocol) for name in protocol.controls.floors}
-    columns = {name: ScoreColumns(trials, measures) for name in floors}
+    asked = {
+        name: with_threshold(trials, _batches(localizer, trials))
+        for name, localizer in floors.items()
+    }
+    columns = {name: ScoreColumns(asked[name], measures) for name in floors}
     ceiling = Ceiling(trials, measures)
 
     def work(rows: NDArray[np.intp]) -> None:
@@ -92,3 +97,7 @@ def control_scores(
 
     in_threads(work, row_chunks(len(trials), CHUNK), jobs)
     return {name: filled.table() for name, filled in columns.items()}, ceiling
+
+
+def _batches(localizer: AnnotationLocalizer, trials: TrialSet) -> Iterator[MapBatch]:
+    return (shared_maps(localizer, trials, rows) for rows in row_chunks(len(trials), CHUNK))

@@ -28,6 +28,7 @@ from ssl_bench.results import (
 from ssl_bench.scoring.aggregate import breakdown, gap, summarise
 from ssl_bench.scoring.floors import control_scores
 from ssl_bench.scoring.scores import MapBatch, score_maps
+from ssl_bench.scoring.universal import set_apart, with_threshold
 from ssl_bench.statistics import CONFIDENCE, RESAMPLES
 from ssl_bench.trials import TrialSet
 
@@ -66,12 +67,16 @@ class Scored:
         One row per trial.
     result
         The result document.
+    trials
+        The trials under the conventions that were scored, with every threshold that had to be
+        found.
     vision_only
         Score table of the model's own audio-blind maps; None where there are none.
     """
 
     scores: pd.DataFrame
     result: Result
+    trials: TrialSet
     vision_only: pd.DataFrame | None = None
 
 
@@ -96,8 +101,9 @@ def check_predictions(path: Path, trials: TrialSet, *, partial: bool = False) ->
 def stored_maps(predictions: Predictions, trials: TrialSet) -> Iterator[MapBatch]:
     """Maps of a validated predictions file, by row of the protocol's trials."""
     rows = np.array([trials.index[name] for name in predictions.trial_ids], np.intp)
+    stated = predictions.score
     for positions, maps in predictions.iter_maps():
-        yield MapBatch(rows[positions], maps)
+        yield MapBatch(rows[positions], maps, None, None if stated is None else stated[positions])
 
 
 def under_dialect(trials: TrialSet, protocol: Protocol) -> TrialSet:
@@ -146,15 +152,13 @@ def score_file(
     asked = trials if conventions is None else under_dialect(trials, conventions)
     measures = measures_of(asked.protocol)
     settings.notify("scoring")
-    everything = score_maps(asked, stored_maps(predictions, asked), measures, jobs=settings.jobs)
+    filled, everything = _score(predictions, asked, measures, settings)
     blind: pd.DataFrame | None = None
     if vision_only is not None:
         check_predictions(vision_only, trials, partial=settings.partial).raise_for_problems()
-        blind = score_maps(
-            asked, stored_maps(open_predictions(vision_only), asked), measures, jobs=settings.jobs
-        )
+        _, blind = _score(open_predictions(vision_only), asked, measures, settings)
     scored_at = perf_counter()
-    counted = everything["present"].to_numpy() | (not settings.partial)
+    counted = (everything["present"].to_numpy() | (not settings.partial)) & ~set_apart(asked)
     scores = everything[counted].reset_index(drop=True)
     settings.notify("computing floors and ceiling")
     floors, ceiling = _controls(asked, everything, counted, measures, settings)
@@ -175,7 +179,12 @@ def score_file(
         model=model or _model_of(predictions),
         card=card,
         predictions_sha256=sha256_of_file(path) if path.is_file() else None,
-        statistics={"confidence": CONFIDENCE, "resamples": RESAMPLES, "seed": settings.seed},
+        statistics={
+            "confidence": CONFIDENCE,
+            "resamples": RESAMPLES,
+            "seed": settings.seed,
+            **_threshold_facts(asked, filled),
+        },
         environment=environment(),
         timings={
             "scoring_s": round(scored_at - started, 3),
@@ -183,7 +192,7 @@ def score_file(
             "intervals_s": round(perf_counter() - controlled_at, 3),
         },
     )
-    return Scored(scores, result, blind)
+    return Scored(scores, result, filled, blind)
 
 
 def with_timings(scored: Scored, timings: dict[str, float], note: str | None) -> Scored:
@@ -192,6 +201,24 @@ def with_timings(scored: Scored, timings: dict[str, float], note: str | None) ->
         update={"timings": {**timings, **scored.result.timings}, "vision_only_note": note}
     )
     return replace(scored, result=changed)
+
+
+def _score(
+    predictions: Predictions, asked: TrialSet, measures: Sequence[Measure], settings: ScoringOptions
+) -> tuple[TrialSet, pd.DataFrame]:
+    filled = with_threshold(asked, stored_maps(predictions, asked))
+    maps = stored_maps(predictions, asked)
+    return filled, score_maps(filled, maps, measures, jobs=settings.jobs)
+
+
+def _threshold_facts(asked: TrialSet, filled: TrialSet) -> dict[str, Any]:
+    if filled is asked:
+        return {}
+    return {
+        "universal_threshold": filled.protocol.threshold.value,
+        "universal_quantile": asked.protocol.threshold.value,
+        "set_apart": int(set_apart(asked).sum()),
+    }
 
 
 def _controls(

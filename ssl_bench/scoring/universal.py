@@ -1,0 +1,91 @@
+"""The universal threshold: one for all maps of a model, found on trials that are set apart for it.
+
+A threshold taken from each map predicts as much where nothing sounds as where something does. A
+universal one is a quantile of the maxima of the model's maps where nothing sounds (Juanola et al.
+2024, arXiv 2410.01020). It is found on the trials whose attribute ``calibration`` is true, and
+these are not scored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl_bench.errors import ProtocolError
+from ssl_bench.measures.interpolation import upsample
+from ssl_bench.measures.separation import universal_threshold
+from ssl_bench.scoring.scores import MapBatch
+from ssl_bench.trials import TrialSet
+
+_ATTRIBUTE = "calibration"
+
+
+def set_apart(trials: TrialSet) -> NDArray[np.bool_]:
+    """Which trials serve to find the universal threshold and are not scored, ``(n,)``.
+
+    None are where the protocol has another rule.
+
+    Raises
+    ------
+    ProtocolError
+        If the rule is ``universal`` and the trials do not say which are set apart.
+    """
+    if trials.protocol.threshold.rule != "universal":
+        return np.zeros(len(trials), np.bool_)
+    flags = [trial.attributes.get(_ATTRIBUTE) for trial in trials]
+    if not all(isinstance(flag, bool) for flag in flags):
+        raise ProtocolError(
+            "a universal threshold needs trials that are set apart for it, and these have none",
+            where=trials.protocol.label,
+            remedy="use the composition negative_audio, or another threshold rule",
+        )
+    return np.array(flags, np.bool_)
+
+
+def with_threshold(trials: TrialSet, batches: Iterable[MapBatch]) -> TrialSet:
+    """The same trials under a protocol whose universal threshold is a number.
+
+    Parameters
+    ----------
+    trials
+        Returned as they are where the protocol has another rule.
+    batches
+        The model's maps, of which only those of silent trials that are set apart are looked at;
+        not touched where the protocol has another rule.
+
+    Raises
+    ------
+    ProtocolError
+        If the protocol normalises maps, so that each has the same maximum, or none of the maps
+        that are needed is there.
+    """
+    protocol = trials.protocol
+    if protocol.threshold.rule != "universal":
+        return trials
+    if protocol.map.normalisation != "none":
+        raise ProtocolError(
+            "maps that are normalised one by one have no universal threshold",
+            where=protocol.label,
+            remedy='write normalisation = "none" under [map]',
+        )
+    silent = np.array([not trial.sounding for trial in trials])
+    wanted = set_apart(trials) & silent
+    maxima = [
+        float(upsample(heat, protocol.map.size, protocol.interpolation).max())
+        for batch in batches
+        for row, heat in zip(batch.rows, batch.each(), strict=True)
+        if wanted[row]
+    ]
+    if not maxima:
+        raise ProtocolError(
+            "no map of a silent trial that is set apart is there, so no universal threshold",
+            where=protocol.label,
+            remedy="predict all trials of the protocol",
+        )
+    value = universal_threshold(maxima, protocol.threshold.value)
+    found = protocol.threshold.model_copy(update={"rule": "absolute", "value": value})
+    return TrialSet(
+        protocol.model_copy(update={"threshold": found}), trials.test_set, trials.trials
+    )
