@@ -19,6 +19,10 @@ _DATA = os.environ.get("SSL_BENCH_DATA")
 _NEEDED = {
     "testsets/test_vggss_published.py": ["vggss/vggss.json"],
     "cli/test_vggss_trivial.py": ["vggss/vggss.json"],
+    "testsets/test_silent_published.py": [
+        "vggss/vggss.json",
+        "vggss/vggss_test_plus_silent.csv",
+    ],
     "testsets/test_box_tables_published.py": [
         "avsbench-s4/avsbench_s4.csv",
         "avsbench-ms3/avsbench_ms3.csv",

@@ -82,7 +82,9 @@ def compose(
         name = next(iter(settings))
         raise ProtocolError(f"the composition 'negative_audio' has no parameter {name!r}")
     if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share < 1:
-        raise ProtocolError(f"the composition 'negative_audio' needs 0 < share < 1, not {share!r}")
+        raise ProtocolError(
+            f"the composition 'negative_audio' needs 0 < calibration_share < 1, not {share!r}"
+        )
     chosen = calibration_groups([sample.group for sample in samples], share=share, seed=seed)
     sides = [sample.group in chosen for sample in samples]
     try:

@@ -1,0 +1,248 @@
+"""Pairs of an image and a sound that nothing in it makes: read strictly, or drawn by seed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from standins import MemoryTestSet, sample
+
+from ssl_bench.errors import AnnotationError, DataError
+from ssl_bench.testsets import open_test_set
+from ssl_bench.testsets.base import UNLABELLED, Sample
+from ssl_bench.testsets.silent import (
+    off_screen_partners,
+    read_silent_pairs,
+    unannotated,
+    verify_silent_pairs,
+)
+
+HEADER = "video,audio,label\n"
+SAMPLES = [sample("a", category="dog"), sample("b", category="cat"), sample("c", category="dog")]
+
+
+def written(folder: Path, text: str | bytes) -> Path:
+    path = folder / "pairs.csv"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(DataError) as caught:
+        read_silent_pairs(path, SAMPLES, remedy="get the official file")
+    assert str(path) in str(caught.value)
+    return str(caught.value)
+
+
+class TestReading:
+    def test_pairs_keep_their_order_and_say_whether_their_clips_have_one_category(
+        self, tmp_path: Path
+    ) -> None:
+        text = HEADER + "a,c,non-sounding\r\na,b,non-sounding\n\nz_1,z_1,non-sounding\n"
+        pairs = read_silent_pairs(
+            written(tmp_path, text),
+            SAMPLES,
+            remedy="",
+            group_of=lambda clip: clip.partition("_")[0],
+        )
+        assert [(pair.image, pair.audio) for pair in pairs] == [
+            ("a", "c"),
+            ("a", "b"),
+            ("z_1", "z_1"),
+        ]
+        assert [pair.same_category for pair in pairs] == [True, False, None]
+        assert [pair.category for pair in pairs] == ["dog", "cat", UNLABELLED]
+        assert pairs[2].group == "z"
+        assert unannotated(pairs, {"a", "b", "c"}) == ["z_1"]
+
+    def test_clips_without_categories_say_nothing_of_them(self, tmp_path: Path) -> None:
+        unlabelled = [sample("a", category=UNLABELLED), sample("b", category=UNLABELLED)]
+        path = written(tmp_path, HEADER + "a,b,non-sounding\n")
+        assert read_silent_pairs(path, unlabelled, remedy="")[0].same_category is None
+
+    @pytest.mark.parametrize(
+        ("text", "problem"),
+        [
+            ("", "header"),
+            ("image,audio,label\na,b,non-sounding\n", "header"),
+            (HEADER, "there is no pair"),
+            (HEADER + "a,b\n", "row 2: it has 2 fields, not 3"),
+            (HEADER + "a,b,non-sounding,x\n", "row 2: it has 4 fields, not 3"),
+            (HEADER + "a,b,sounding\n", "the label is 'sounding'"),
+            (HEADER + "a,b,non-sounding\na,b,non-sounding\n", "a,b is listed more than once"),
+            (HEADER + "../../etc/passwd,b,non-sounding\n", "video '../../etc/passwd'"),
+            (HEADER + "a,,non-sounding\n", "audio ''"),
+            (HEADER + "a," + "b" * 500 + ",non-sounding\n", "128 characters"),
+            (HEADER + 'a,"b,non-sounding\n', "not a CSV file"),
+            (HEADER + "a," + "b" * 200_000 + ",non-sounding\n", "not a CSV file"),
+            (HEADER.encode("utf-16"), "not UTF-8"),
+            (HEADER.encode() + b"\xff\xfe,b,non-sounding\n", "not UTF-8"),
+        ],
+    )
+    def test_anything_else_is_refused_with_its_place(
+        self, tmp_path: Path, text: str | bytes, problem: str
+    ) -> None:
+        assert problem in refused(written(tmp_path, text))
+
+    def test_every_bad_row_is_named_at_once(self, tmp_path: Path) -> None:
+        path = written(tmp_path, HEADER + "a,b,loud\n.a,b,non-sounding\na,b,non-sounding\n")
+        with pytest.raises(AnnotationError) as caught:
+            read_silent_pairs(path, SAMPLES, remedy="")
+        assert [problem.partition(":")[0] for problem in caught.value.problems] == [
+            "row 2",
+            "row 3",
+        ]
+
+    def test_a_missing_file_is_named(self, tmp_path: Path) -> None:
+        assert "does not exist" in refused(tmp_path / "pairs.csv")
+
+    @given(st.binary(max_size=200))
+    def test_no_content_breaks_the_reader(
+        self, tmp_path_factory: pytest.TempPathFactory, content: bytes
+    ) -> None:
+        path = written(tmp_path_factory.mktemp("fuzz"), HEADER.encode() + content)
+        try:
+            pairs = read_silent_pairs(path, SAMPLES, remedy="")
+        except DataError:
+            return
+        assert pairs
+
+
+class TestVerifying:
+    def test_counts(self, tmp_path: Path) -> None:
+        path = written(tmp_path, HEADER + "a,c,non-sounding\na,b,non-sounding\nz,z,non-sounding\n")
+        findings, further = verify_silent_pairs(
+            path, lambda: read_silent_pairs(path, SAMPLES, remedy=""), {"a", "b", "c"}
+        )
+        assert [finding.level for finding in findings] == ["ok"]
+        assert findings[0].message == (
+            "3 pairs, 1 of their clips not annotated; "
+            "1 of 2 pairs of annotated clips share a category"
+        )
+        assert further == ["z"]
+
+    @pytest.mark.parametrize(("text", "level"), [(None, "note"), ("x", "corrupt")])
+    def test_a_missing_or_corrupt_list(self, tmp_path: Path, text: str | None, level: str) -> None:
+        path = tmp_path / "pairs.csv"
+        if text is not None:
+            written(tmp_path, text)
+        findings, further = verify_silent_pairs(
+            path, lambda: read_silent_pairs(path, (), remedy=""), ()
+        )
+        assert [finding.level for finding in findings] == [level]
+        assert further == []
+
+
+class TestVggSs:
+    """An invented VGG-SS folder whose list names a clip that is not annotated."""
+
+    @pytest.fixture
+    def folder(self, tmp_path: Path, write_media: Callable[[Path, list[str]], None]) -> Path:
+        folder = tmp_path / "vggss"
+        folder.mkdir()
+        entries = [
+            {"file": f"clip00000{name}_000001", "class": category, "bbox": [[0, 0, 0.5, 1]]}
+            for name, category in (("a", "dog barking"), ("b", "playing harp"))
+        ]
+        (folder / "vggss.json").write_text(json.dumps(entries))
+        lines = "clip00000a_000001,clip00000b_000001,non-sounding\nother_000003,other_000003,"
+        (folder / "vggss_test_plus_silent.csv").write_text(f"{HEADER}{lines}non-sounding\n")
+        clips = ["clip00000a_000001", "clip00000b_000001", "other_000003"]
+        write_media(folder, clips)
+        return folder
+
+    def test_images_and_sounds_of_other_clips_are_read_by_id(self, folder: Path) -> None:
+        test_set = open_test_set("vggss", data=folder.parent)
+        with pytest.raises(DataError, match="no sample has the id 'other_000003'"):
+            test_set.image("other_000003")
+        pairs = test_set.silent_pairs()
+        assert [pair.group for pair in pairs] == ["clip00000a", "other"]
+        assert test_set.image("other_000003").shape == (30, 40, 3)
+        assert test_set.waveform("other_000003").rate == 16000
+        with pytest.raises(DataError, match="no sample has the id"):
+            test_set.image("../vggss.json")
+
+    def test_the_other_clips_are_verified_too(self, folder: Path) -> None:
+        from ssl_bench.testsets.vggss import TEST_SET
+
+        (folder / "audio" / "other_000003.wav").unlink()
+        missing = [finding for finding in TEST_SET.verify(folder) if finding.level == "missing"]
+        assert [finding.item for finding in missing] == ["audio/other_000003"]
+
+    def test_opening_needs_no_list(self, folder: Path) -> None:
+        (folder / "vggss_test_plus_silent.csv").unlink()
+        test_set = open_test_set("vggss", data=folder.parent)
+        assert len(test_set) == 2
+        with pytest.raises(DataError, match="data layout vggss"):
+            test_set.silent_pairs()
+
+    def test_the_layout_names_the_list(self) -> None:
+        from ssl_bench.testsets import definition
+
+        for name in ("vggss", "flickr"):
+            assert f"{name}_test_plus_silent.csv" in definition(name).layout()
+
+
+def test_other_test_sets_say_that_they_have_no_pairs() -> None:
+    with pytest.raises(DataError, match="negative-audio"):
+        MemoryTestSet(SAMPLES).silent_pairs()
+
+
+def test_pairs_of_synth_are_silent_and_fixed_by_the_seed() -> None:
+    first = open_test_set("synth", options={"count": 30})
+    pairs = first.silent_pairs()
+    assert [pair.image for pair in pairs] == [each.id for each in first.samples]
+    for pair in pairs:
+        assert not set(first[pair.image].categories) & set(first[pair.audio].categories)
+        assert pair.same_category is False
+    again = open_test_set("synth", options={"count": 30})
+    assert again.silent_pairs() == pairs
+    other = open_test_set("synth", options={"count": 30, "seed": 1})
+    assert [pair.audio for pair in other.silent_pairs()] != [pair.audio for pair in pairs]
+
+
+class TestPartners:
+    @staticmethod
+    def many(count: int) -> list[Sample]:
+        return [
+            sample(f"s{number}", category=f"k{number % 3}", group=f"g{number % 5}")
+            for number in range(count)
+        ]
+
+    @given(st.integers(15, 40), st.integers(0, 20), st.permutations(range(15)))
+    def test_partners_fit_whatever_the_order(self, count: int, seed: int, order: list[int]) -> None:
+        samples = self.many(count)
+        found = off_screen_partners(samples, seed=seed)
+        for one, other in zip(samples, found, strict=True):
+            assert one.group != other.group
+            assert one.category != other.category
+        some = samples[:15]
+        named = {
+            one.id: other.id
+            for one, other in zip(some, off_screen_partners(some, seed=seed), strict=True)
+        }
+        turned = [some[number] for number in order]
+        for one, other in zip(turned, off_screen_partners(turned, seed=seed), strict=True):
+            assert named[one.id] == other.id
+
+    def test_partners_stay_on_one_side(self) -> None:
+        samples = self.many(30)
+        sides = [number < 12 for number in range(30)]
+        side = dict(zip([each.id for each in samples], sides, strict=True))
+        for one, other in zip(
+            samples, off_screen_partners(samples, seed=0, sides=sides), strict=True
+        ):
+            assert side[one.id] == side[other.id]
+
+    def test_without_categories_another_group_is_enough(self) -> None:
+        samples = [sample("a", category=UNLABELLED), sample("b", category=UNLABELLED)]
+        assert [each.id for each in off_screen_partners(samples, seed=0)] == ["b", "a"]
+
+    def test_silent_objects_in_the_picture_count(self) -> None:
+        both = sample("a", category="dog", categories=("cat", "dog"))
+        with pytest.raises(DataError, match="'a'"):
+            off_screen_partners([both, sample("b", category="cat")], seed=0)
