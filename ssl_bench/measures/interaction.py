@@ -43,7 +43,8 @@ def lowest_of_image(values: ArrayLike, image: ArrayLike) -> NDArray[np.float64]:
     """
     names, member = np.unique(np.asarray(image), return_inverse=True)
     lowest = np.full(len(names), np.inf)
-    np.minimum.at(lowest, member, np.asarray(values, np.float64))
+    with np.errstate(invalid="ignore"):
+        np.minimum.at(lowest, member, np.asarray(values, np.float64))
     return np.asarray(lowest[member])
 
 

@@ -74,9 +74,22 @@ class Localizer(ABC):
     def localize(self, image_features: Features, audio_features: Features) -> NDArray[np.float32]:
         """Maps ``(B, h, w)`` float32 for B pairs (row i of one with row i of the other).
 
+        A localizer hears the sound and is told no category. A method that makes one map for each
+        category takes part with a predictions file: its map of a category answers the trial
+        ``SCENE#CATEGORY`` of the protocol ``multi-source``.
+
         Higher means more likely to sound; any finite range; any h, w >= 1. No per-image
         normalisation is needed: the protocol says how maps are normalised.
         """
+
+    @property
+    def no_similarity(self) -> str | None:
+        """Why there is no similarity, as a sentence; None where :meth:`similarity` works."""
+        if self.audio_blind:
+            return f"{self.name} never listens, so it cannot compare images with sounds"
+        if type(self).similarity is Localizer.similarity:
+            return f"{self.name} declares no image-sound similarity"
+        return None
 
     def similarity(self, image_features: Features, audio_features: Features) -> NDArray[np.float32]:
         """Similarity ``(B_images, B_sounds)`` of all images with all sounds (optional).
@@ -87,7 +100,7 @@ class Localizer(ABC):
             If the model declares none.
         """
         del image_features, audio_features
-        raise ModelError(f"{self.name} declares no image-sound similarity")
+        raise ModelError(self.no_similarity or "")
 
     @property
     def no_vision_only(self) -> str | None:

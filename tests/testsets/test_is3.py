@@ -1,0 +1,240 @@
+"""IS3: both forms of its annotation, what is refused, what is reported."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ssl_bench.annotations import Boxes
+from ssl_bench.compositions import open_trials
+from ssl_bench.errors import AnnotationError, DataError
+from ssl_bench.protocol import load_protocol
+from ssl_bench.testsets import open_test_set
+from ssl_bench.testsets.is3 import CSV_FORM, HEADER, JSON_FORM, TEST_SET, read_csv, read_json
+from ssl_bench.truth import render
+
+ROWS = [
+    ("dog_harp_7_dog", "dog_harp_7", "dog", (0, 0, 112, 224)),
+    ("hen_bus_31_bus", "hen_bus_31", "bus", (10, 20, 224, 30)),
+    ("dog_harp_7_harp", "dog_harp_7", "harp", (100, 0, 224, 224)),
+    ("hen_bus_31_hen", "hen_bus_31", "hen", (5, 5, 5, 9)),
+]
+ENTRY = {"image": "dog_harp_7_dog.jpg", "audio": "dog_harp_7_dog.wav", "gt_box": [0, 0, 9, 9]}
+LINE = "dog_harp_7_dog,dog_harp_7,dog,0,0,9,9"
+
+
+def as_json() -> str:
+    return json.dumps(
+        [
+            {
+                "image": f"/somewhere/frames/{name}.jpg",
+                "audio": f"/somewhere/audio/{name}.wav",
+                "gt_box": [float(corner) for corner in corners],
+            }
+            for name, _, _, corners in ROWS
+        ]
+    )
+
+
+def as_csv() -> str:
+    lines = [",".join([*facts, *map(str, corners)]) for *facts, corners in ROWS]
+    return "\n".join([",".join(HEADER), *lines, ""])
+
+
+@pytest.fixture
+def is3(tmp_path: Path, write_media: Callable[[Path, list[str]], None]) -> Path:
+    """A folder of two invented pictures, complete, with the table."""
+    folder = tmp_path / "is3"
+    folder.mkdir()
+    (folder / CSV_FORM).write_text(as_csv())
+    write_media(folder, [name for name, *_ in ROWS])
+    return folder
+
+
+def write(tmp_path: Path, name: str, text: str) -> Path:
+    path = tmp_path / name
+    path.write_text(text)
+    return path
+
+
+class TestOpening:
+    @pytest.mark.parametrize(("name", "text"), [(JSON_FORM, as_json()), (CSV_FORM, as_csv())])
+    def test_both_forms_say_the_same(self, tmp_path: Path, name: str, text: str) -> None:
+        (tmp_path / "is3").mkdir()
+        write(tmp_path / "is3", name, text)
+        test_set = open_test_set("is3", data=tmp_path)
+        for sample, (identifier, picture, category, corners) in zip(
+            test_set.samples, ROWS, strict=True
+        ):
+            assert (sample.id, sample.group, sample.category) == (identifier, picture, category)
+            assert sample.attributes == {"image": picture}
+            assert isinstance(sample.annotation, Boxes)
+            assert sample.annotation.corners.tolist() == [list(corners)]
+            assert sample.annotation.frame == (224, 224)
+        assert test_set.samples[0].categories == ("dog", "harp")
+        other = tmp_path / "other" / "is3"
+        other.mkdir(parents=True)
+        write(other, CSV_FORM, as_csv())
+        assert open_test_set("is3", data=other.parent).digest == test_set.digest
+
+    def test_boxes_are_filled_end_exclusive_and_reach_the_edge(self, is3: Path) -> None:
+        samples = open_test_set("is3", data=is3.parent).samples
+        drawn = render(samples[0].annotation, "union", 224, 224)
+        expected = np.zeros((224, 224), np.float32)
+        expected[:, :112] = 1
+        np.testing.assert_array_equal(drawn, expected)
+        assert render(samples[1].annotation, "union", 224, 224)[20:30, 10:].all()
+        assert not render(samples[3].annotation, "union", 224, 224).any()
+
+    def test_the_released_form_comes_first(self, is3: Path) -> None:
+        write(is3, JSON_FORM, json.dumps([ENTRY]))
+        assert len(open_test_set("is3", data=is3.parent)) == 1
+
+    def test_images_and_sounds_are_read_by_id(self, is3: Path) -> None:
+        test_set = open_test_set("is3", data=is3.parent)
+        assert test_set.image("dog_harp_7_harp").shape == (30, 40, 3)
+        assert test_set.waveform("dog_harp_7_harp").samples.shape == (400, 1)
+
+    def test_the_interactive_protocol_asks_for_each_sound_of_a_picture(self, is3: Path) -> None:
+        trials = open_trials(load_protocol("interactive@is3"), is3.parent)
+        twins = {trial.id: trial.twins for trial in trials}
+        assert twins["dog_harp_7_dog"] == ("dog_harp_7_harp",)
+        assert twins["hen_bus_31_hen"] == ("hen_bus_31_bus",)
+        assert len({trial.image for trial in trials}) == 2
+
+    def test_options_are_refused(self, is3: Path) -> None:
+        with pytest.raises(DataError, match="count"):
+            open_test_set("is3", data=is3.parent, options={"count": 2})
+
+    def test_a_blank_within_a_name_is_taken_as_it_is(self, tmp_path: Path) -> None:
+        path = write(tmp_path, CSV_FORM, f"{','.join(HEADER)}\na b_c,a b,c,0,0,1,1\n")
+        assert read_csv(path)[0].id == "a b_c"
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("entry", "complaint"),
+        [
+            ("text", "must be an object"),
+            ({"image": "a", "audio": "a"}, "must be an object"),
+            (ENTRY | {"image": 3}, "must be a text"),
+            (ENTRY | {"audio": "dog_harp_7_harp.wav"}, "one name"),
+            (ENTRY | {"image": "", "audio": ""}, "1 to"),
+            (ENTRY | {"image": "dog.jpg", "audio": "dog.wav"}, "1 to"),
+            (ENTRY | {"image": "dog_1_", "audio": "dog_1_"}, "category"),
+            (ENTRY | {"image": "a\x00_b", "audio": "a\x00_b"}, "letters, digits"),
+            (ENTRY | {"image": " a_b", "audio": " a_b"}, "letters, digits"),
+            (ENTRY | {"image": "a_b\x1b", "audio": "a_b\x1b"}, "letters, digits"),
+            (ENTRY | {"gt_box": None}, "4 coordinates"),
+            (ENTRY | {"gt_box": [0, 0, 1]}, "4 coordinates"),
+            (ENTRY | {"gt_box": [0, 0, 1, "1"]}, "not a number"),
+            (ENTRY | {"gt_box": [0, 0, 1, True]}, "not a number"),
+            (ENTRY | {"gt_box": [0, 0, 1, 1.5]}, "whole number"),
+            (ENTRY | {"gt_box": [0, 0, 1, 225]}, "whole number"),
+            (ENTRY | {"gt_box": [-1, 0, 1, 1]}, "whole number"),
+            (ENTRY | {"gt_box": [0, 0, 1, float("nan")]}, "whole number"),
+            (ENTRY | {"gt_box": [0, 0, 1, float("inf")]}, "whole number"),
+            (ENTRY | {"gt_box": [0, 0, 1, 10**400]}, "whole number"),
+            (ENTRY | {"gt_box": [9, 0, 1, 1]}, "inside out"),
+        ],
+    )
+    def test_a_malformed_entry_is_named_by_its_place(
+        self, tmp_path: Path, entry: Any, complaint: str
+    ) -> None:
+        path = write(tmp_path, JSON_FORM, json.dumps([ENTRY, entry]))
+        with pytest.raises(AnnotationError, match=rf"entry 1: .*{complaint}") as caught:
+            read_json(path)
+        assert len(caught.value.problems) == 1
+
+    @pytest.mark.parametrize(
+        ("line", "complaint"),
+        [
+            ("", "7 fields"),
+            ("a,b,c,0,0,1", "7 fields"),
+            ("a,b,c,0,0,1,1,1", "7 fields"),
+            ("../a,b,c,0,0,1,1", "letters, digits"),
+            ("a,../b,c,0,0,1,1", "letters, digits"),
+            ("a,b, ,0,0,1,1", "category"),
+            ("a,b,c,0,0,1,225", "whole number"),
+            ("a,b,c,0,0,1,1.0", "whole number"),
+            ("a,b,c,0,0,1,-1", "whole number"),
+            ("a,b,c,0,0,1,nan", "whole number"),
+            ("a,b,c,0,0,1,٣", "whole number"),
+            ("a,b,c,9,0,1,1", "inside out"),
+        ],
+    )
+    def test_a_malformed_line_is_named_by_its_number(
+        self, tmp_path: Path, line: str, complaint: str
+    ) -> None:
+        text = "\n".join([",".join(HEADER), LINE, line, "z_z,z,z,0,0,1,1", ""])
+        with pytest.raises(AnnotationError, match=rf"line 3: .*{complaint}") as caught:
+            read_csv(write(tmp_path, CSV_FORM, text))
+        assert len(caught.value.problems) == 1
+
+    def test_all_problems_are_reported_at_once(self, tmp_path: Path) -> None:
+        text = "\n".join([",".join(HEADER), LINE, LINE, "a", "b", ""])
+        with pytest.raises(AnnotationError) as caught:
+            read_csv(write(tmp_path, CSV_FORM, text))
+        assert len(caught.value.problems) == 3
+        assert "dog_harp_7_dog is annotated more than once" in str(caught.value)
+
+    @pytest.mark.parametrize("text", ["", "id,image\n", LINE, '"id', ",".join(HEADER) + "\n"])
+    def test_a_file_that_is_no_such_table_is_refused(self, tmp_path: Path, text: str) -> None:
+        with pytest.raises(AnnotationError):
+            read_csv(write(tmp_path, CSV_FORM, text))
+
+    @pytest.mark.parametrize(
+        "text",
+        ["", "{}", "[]", "null", "[{", as_json()[:-3], "[" * 100_000, "[" + "1" * 5000 + "]"],
+        ids=["empty", "object", "no entry", "null", "open", "truncated", "deep", "huge number"],
+    )
+    def test_a_file_that_is_no_such_list_is_refused(self, tmp_path: Path, text: str) -> None:
+        with pytest.raises(AnnotationError):
+            read_json(write(tmp_path, JSON_FORM, text))
+
+    @pytest.mark.parametrize("read", [read_json, read_csv])
+    def test_another_encoding_and_a_missing_file_are_refused(
+        self, tmp_path: Path, read: Callable[[Path], object]
+    ) -> None:
+        path = tmp_path / "annotation"
+        with pytest.raises(DataError, match="does not exist"):
+            read(path)
+        path.write_text(as_csv(), encoding="utf-16")
+        with pytest.raises(DataError, match="not UTF-8"):
+            read(path)
+
+
+class TestVerify:
+    def test_a_complete_folder_has_nothing_missing_or_corrupt(self, is3: Path) -> None:
+        findings = TEST_SET.verify(is3)
+        assert {finding.level for finding in findings} == {"ok", "note"}
+        assert any("4 boxes of 2 pictures" in finding.message for finding in findings)
+
+    def test_a_picture_with_one_sound_is_noted(self, is3: Path) -> None:
+        write(is3, CSV_FORM, f"{','.join(HEADER)}\n{LINE}\n")
+        notes = [finding.item for finding in TEST_SET.verify(is3) if "one sound" in finding.message]
+        assert notes == ["dog_harp_7"]
+
+    def test_missing_and_corrupt_files_are_named(self, is3: Path) -> None:
+        (is3 / "frames" / "dog_harp_7_dog.png").unlink()
+        (is3 / "audio" / "hen_bus_31_hen.wav").write_bytes(b"")
+        found = {(finding.level, finding.item) for finding in TEST_SET.verify(is3)}
+        assert ("missing", "frames/dog_harp_7_dog") in found
+        assert ("corrupt", "audio/hen_bus_31_hen.wav") in found
+
+    def test_a_bad_annotation_is_a_finding(self, tmp_path: Path) -> None:
+        assert [finding.level for finding in TEST_SET.verify(tmp_path)] == ["missing"]
+        assert [finding.level for finding in TEST_SET.verify(tmp_path / "gone")] == ["missing"]
+        write(tmp_path, CSV_FORM, "\n".join([",".join(HEADER), "a", "b"]))
+        assert [finding.level for finding in TEST_SET.verify(tmp_path)] == ["corrupt"] * 2
+        (tmp_path / JSON_FORM).write_bytes(b"\xff\xff")
+        assert [finding.item for finding in TEST_SET.verify(tmp_path)] == [JSON_FORM]
+
+    def test_the_layout_names_every_file(self) -> None:
+        for name in (JSON_FORM, CSV_FORM, "frames/<id>", "audio/<id>"):
+            assert name in TEST_SET.layout()

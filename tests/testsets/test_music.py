@@ -1,0 +1,169 @@
+"""MUSIC-Synthetic: arrays of boxes, what is refused, and the scenes that are asked about."""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ssl_bench.annotations import Boxes
+from ssl_bench.compositions import open_trials
+from ssl_bench.errors import AnnotationError, DataError
+from ssl_bench.protocol import load_protocol
+from ssl_bench.testsets import open_test_set
+from ssl_bench.testsets.music import TEST_SET, read_scene
+
+ROW = [0.0, 0.5, 0.25, 0.5, 13]
+
+
+@pytest.fixture
+def music(tmp_path: Path, write_media: Callable[[Path, list[str]], None]) -> Path:
+    """A folder of two invented scenes, complete."""
+    folder = tmp_path / "music-synthetic"
+    (folder / "box").mkdir(parents=True)
+    np.save(
+        folder / "box" / "12.npy", np.array([ROW, [0.5, 0, 0.5, 0.5, 3], [0.25, 0, 0.1, 1, 13]])
+    )
+    np.save(folder / "box" / "7.npy", np.array([[0.5, 0.5, 0.5, 0.5, 1]], np.float32))
+    write_media(folder, ["12", "7"])
+    return folder
+
+
+def test_each_sounding_category_is_a_sample_with_all_of_its_boxes(music: Path) -> None:
+    test_set = open_test_set("music-synthetic", data=music.parent)
+    assert [(each.id, each.group, each.category) for each in test_set.samples] == [
+        ("12.accordion", "12", "accordion"),
+        ("12.acoustic_guitar", "12", "acoustic guitar"),
+        ("7.cello", "7", "cello"),
+    ]
+    annotation = test_set.samples[0].annotation
+    assert isinstance(annotation, Boxes)
+    np.testing.assert_allclose(annotation.corners, [[0, 0.5, 0.25, 1], [0.25, 0, 0.35, 1]])
+    assert annotation.frame == (1, 1)
+    assert [each.sound for each in test_set.samples] == ["12.accordion"] * 2 + ["7.cello"]
+
+
+def test_samples_of_a_scene_share_picture_and_sound(music: Path) -> None:
+    test_set = open_test_set("music-synthetic", data=music.parent)
+    one, other, third = (test_set.image(sample.id) for sample in test_set.samples)
+    np.testing.assert_array_equal(one, other)
+    assert not np.array_equal(one, third)
+    sounds = [test_set.waveform(sample.id).samples for sample in test_set.samples]
+    np.testing.assert_array_equal(sounds[0], sounds[1])
+    assert not np.array_equal(sounds[0], sounds[2])
+
+
+def test_protocols_ask_for_each_category_or_for_all(music: Path) -> None:
+    by_class = open_trials(load_protocol("multi-source@music-synthetic"), music.parent)
+    assert [(trial.id, trial.sounding) for trial in by_class] == [
+        ("12#accordion", True),
+        ("12#acoustic guitar", True),
+        ("12#cello", False),
+        ("7#cello", True),
+        ("7#accordion", False),
+        ("7#acoustic guitar", False),
+    ]
+    union = open_trials(load_protocol("multi-source-union@music-synthetic"), music.parent)
+    assert union.ids == ["12", "7"]
+    truth = union.truth(union.trials[0])
+    assert truth.sum() == sum(
+        by_class.truth(trial).sum() for trial in by_class.trials[:2]
+    ) - np.count_nonzero(by_class.truth(by_class.trials[0]) * by_class.truth(by_class.trials[1]))
+
+
+def saved(folder: Path, content: Any) -> Path:
+    path = folder / "scene.npy"
+    np.save(path, content)
+    return path
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("content", "complaint"),
+        [
+            (np.zeros((0, 5)), "no box|not an array"),
+            (np.zeros(5), "rows of five"),
+            (np.zeros((2, 4)), "rows of five"),
+            (np.zeros((1, 5), complex), "rows of five"),
+            (np.array([["a"] * 5]), "rows of five"),
+            (np.array([[0, 0, 1, np.nan, 1]]), "row 0: a number is not finite"),
+            (np.array([ROW, [0, 0, np.inf, 1, 1]]), "row 1: a number is not finite"),
+            (np.array([ROW, [0, 0, -1, 1, 1]]), "row 1: a box has a negative"),
+            (np.array([ROW, [0, 0, 1, 1, 2]]), "row 1: 2 is no category"),
+            (np.array([ROW, [0, 0, 1, 1, 1.5]]), "row 1: 1.5 is no category"),
+            (np.zeros((4000, 5)), "too large"),
+        ],
+    )
+    def test_content(self, tmp_path: Path, content: Any, complaint: str) -> None:
+        with pytest.raises(AnnotationError, match=complaint):
+            read_scene(saved(tmp_path, content))
+
+    def test_a_pickle_is_never_opened(self, tmp_path: Path) -> None:
+        path = saved(tmp_path, np.array([{"a": 1}], dtype=object))
+        with pytest.raises(AnnotationError, match="not an array of numbers"):
+            read_scene(path)
+        path.write_bytes(pickle.dumps([ROW]))
+        with pytest.raises(AnnotationError, match="not an array of numbers"):
+            read_scene(path)
+
+    def test_truncated_renamed_and_boasting_files(self, tmp_path: Path) -> None:
+        path = saved(tmp_path, np.array([ROW] * 3))
+        whole = path.read_bytes()
+        for content in (b"", whole[:40], whole[:-8], whole.replace(b"(3, 5)", b"(9**9, 5)")):
+            path.write_bytes(content)
+            with pytest.raises(AnnotationError, match="not an array of numbers"):
+                read_scene(path)
+        path.write_bytes(whole.replace(b"(3, 5), ", b"(9999999999, 5), "))
+        with pytest.raises(AnnotationError, match="not an array of numbers"):
+            read_scene(path)
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("a.npy", whole)
+        with pytest.raises(AnnotationError, match="not an array of numbers"):
+            read_scene(path)
+
+    def test_missing_files_and_bad_names(self, tmp_path: Path) -> None:
+        with pytest.raises(AnnotationError, match="cannot be read"):
+            read_scene(tmp_path / "scene.npy")
+        np.save(tmp_path / "a b.npy", np.array([ROW]))
+        with pytest.raises(AnnotationError, match="letters, digits"):
+            read_scene(tmp_path / "a b.npy")
+
+    def test_every_bad_scene_is_named_when_opening(self, music: Path) -> None:
+        np.save(music / "box" / "1.npy", np.zeros(3))
+        (music / "box" / "2.npy").write_bytes(b"")
+        with pytest.raises(AnnotationError) as caught:
+            open_test_set("music-synthetic", data=music.parent)
+        assert [problem.split(":")[0] for problem in caught.value.problems] == ["1.npy", "2.npy"]
+
+    def test_an_empty_folder_and_options(self, tmp_path: Path, music: Path) -> None:
+        empty = tmp_path / "x" / "music-synthetic"
+        empty.mkdir(parents=True)
+        with pytest.raises(DataError, match="no scene"):
+            open_test_set("music-synthetic", data=empty.parent)
+        with pytest.raises(DataError, match="count"):
+            open_test_set("music-synthetic", data=music.parent, options={"count": 1})
+
+
+class TestVerify:
+    def test_a_complete_folder_has_nothing_missing_or_corrupt(self, music: Path) -> None:
+        findings = TEST_SET.verify(music)
+        assert {finding.level for finding in findings} == {"ok", "note"}
+        messages = [f"{finding.item}: {finding.message}" for finding in findings]
+        assert "box/: 2 of 455 scenes" in messages
+        assert "box/7.npy: one category sounds, not two" in messages
+
+    def test_what_is_missing_or_corrupt_is_named(self, music: Path) -> None:
+        np.save(music / "box" / "9.npy", np.zeros(3))
+        (music / "frames" / "7.png").unlink()
+        found = {(finding.level, finding.item) for finding in TEST_SET.verify(music)}
+        assert ("corrupt", "box/9.npy") in found
+        assert ("missing", "frames/7") in found
+
+    def test_a_folder_without_anything_is_reported(self, tmp_path: Path) -> None:
+        assert [finding.level for finding in TEST_SET.verify(tmp_path)] == ["missing"]
+        assert [finding.level for finding in TEST_SET.verify(None)] == ["missing"]
