@@ -19,6 +19,7 @@ _DATA = os.environ.get("SSL_BENCH_DATA")
 _NEEDED = {
     "testsets/test_vggss_published.py": ["vggss/vggss.json"],
     "cli/test_vggss_trivial.py": ["vggss/vggss.json"],
+    "cli/test_audit_published.py": ["vggss/vggss.json", "vggss/vggss_144k_train.txt.gz"],
     "testsets/test_is3_published.py": ["is3/is3.csv"],
     "testsets/test_silent_published.py": [
         "vggss/vggss.json",

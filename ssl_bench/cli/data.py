@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from ssl_bench.cli.options import data_option, json_option
+from ssl_bench.cli.options import data_option, json_option, protocol_option
 
 if TYPE_CHECKING:
     from ssl_bench.testsets import Finding, TestSetDefinition
@@ -133,6 +133,71 @@ def export(name: str, data: Path | None, split: str | None, out: Path) -> None:
     test_set = open_test_set(name, split, data=data)
     export_coco(test_set, out)
     click.echo(f"truth of {len(test_set):,} samples written to {out}")
+
+
+@data.command()
+@click.argument("training_list", metavar="LIST", type=click.Path(path_type=Path))
+@protocol_option
+@data_option
+@click.option(
+    "--out",
+    metavar="FILE.txt",
+    type=click.Path(path_type=Path),
+    help="Write the ids of the clean samples, one on each line.",
+)
+@json_option
+def audit(
+    training_list: Path, protocol: str, data: Path | None, out: Path | None, as_json: bool
+) -> None:
+    """Say how much of a protocol's test set the training list LIST holds.
+
+    LIST has one clip on each line (plain text or gzip): an id such as VIDEO_000030, perhaps with a
+    media suffix or further columns, or a row VIDEO,START,... of VGG-Sound's table. A sample
+    overlaps by its clip, or by another clip of its video; the others are clean.
+    """
+    import json
+
+    from ssl_bench.audit import audit as compare
+    from ssl_bench.audit import read_training_list
+    from ssl_bench.files import write_text
+    from ssl_bench.protocol import load_protocol
+    from ssl_bench.testsets import open_test_set
+
+    asked = load_protocol(protocol)
+    training = read_training_list(training_list)
+    table = asked.test_set
+    test_set = open_test_set(table.name, table.split, data=data, options=table.options)
+    found = compare(training, test_set.samples)
+    if out is not None:
+        write_text(out, "".join(f"{name}\n" for name in found.clean))
+    facts = {
+        "list": str(training_list),
+        "protocol": asked.label,
+        "test_set_digest": test_set.digest,
+        "samples": len(test_set),
+        "listed": found.listed,
+        "repeated": found.repeated,
+        "without_start": found.without_start,
+        "same_clip": len(found.clips),
+        "same_video_only": len(found.videos),
+        "clean": len(found.clean),
+    }
+    if as_json:
+        names = {"same_clip": found.clips, "same_video_only": found.videos, "clean": found.clean}
+        click.echo(json.dumps({**facts, "ids": names}, indent=1))
+        return
+    click.echo(f"{training_list}: {found.listed:,} clips, {found.repeated:,} repeated lines")
+    if found.without_start:
+        click.echo(f"{found.without_start:,} of them name no start second: taken for whole videos")
+    click.echo(f"{asked.label}: {len(test_set):,} samples, of which")
+    for count, meaning in (
+        (len(found.clips), "are in the list themselves"),
+        (len(found.videos), "share only their video with another clip of the list"),
+        (len(found.clean), "are clean"),
+    ):
+        click.echo(f"{count:>8,}  {100 * count / len(test_set):5.1f} %  {meaning}")
+    if out is not None:
+        click.echo(f"ids of the clean samples written to {out}")
 
 
 def _folder(declared: TestSetDefinition, data: Path | None) -> Path | None:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ssl_bench.cli.options import data_option, jobs_option, json_option, protocol_option
+
+if TYPE_CHECKING:
+    from ssl_bench.audit import TrainingList
+    from ssl_bench.protocol import Protocol
+    from ssl_bench.scoring.run import Scored
+    from ssl_bench.trials import TrialSet
 
 
 @click.command()
@@ -20,11 +27,18 @@ from ssl_bench.cli.options import data_option, jobs_option, json_option, protoco
     help="The model's audio-blind predictions, for the gap.",
 )
 @click.option("--partial", is_flag=True, help="Score a subset; the result is marked.")
+@click.option(
+    "--exclude-overlap",
+    "training_list",
+    metavar="LIST",
+    type=click.Path(path_type=Path),
+    help="Training list: also score without the trials whose clips or videos it holds.",
+)
 @data_option
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Also write scores.parquet and result.json here.",
+    help="Also write scores.parquet and result.json (and overlap.json) here.",
 )
 @jobs_option
 @json_option
@@ -34,6 +48,7 @@ def score(
     dialect: str | None,
     vision_only: Path | None,
     partial: bool,
+    training_list: Path | None,
     data: Path | None,
     out: Path | None,
     jobs: int,
@@ -45,24 +60,32 @@ def score(
     """
     from ssl_bench.cli.terminal import console, progress_bars, result_tables
 
+    if training_list is not None and dialect == "all":
+        raise click.UsageError("--exclude-overlap needs one dialect, not 'all'.")
+    overlap = None
     with progress_bars() as (_, notify):
         from ssl_bench.compositions import open_trials
         from ssl_bench.protocol import load_dialect, load_protocol
         from ssl_bench.scoring.run import ScoringOptions, score_file
 
         canonical = load_protocol(protocol)
+        training = None if training_list is None else _training_list(training_list)
         options = ScoringOptions(partial=partial, jobs=jobs, notify=notify)
         if dialect == "all":
             table = _all_dialects(predictions, open_trials(canonical, data), options)
         else:
             conventions = canonical.under(load_dialect(dialect)) if dialect else None
+            trials = open_trials(canonical, data)
             scored = score_file(
                 predictions,
-                open_trials(canonical, data),
+                trials,
                 vision_only=vision_only,
                 conventions=conventions,
                 options=options,
             )
+            if training is not None:
+                notify("summing up without the overlap")
+                overlap = _overlap(scored, trials, training, conventions or canonical)
     screen = console()
     if dialect == "all":
         if as_json:
@@ -72,15 +95,69 @@ def score(
         return
     if out is not None:
         from ssl_bench.evaluation import write_scored
+        from ssl_bench.files import write_text
 
         write_scored(out, scored)
+        if overlap is not None:
+            write_text(out / "overlap.json", json.dumps(overlap, indent=1) + "\n")
     if as_json:
-        click.echo(scored.result.model_dump_json(indent=1))
+        content = scored.result.model_dump(mode="json")
+        if overlap is not None:
+            content = {"result": content, "overlap": overlap}
+        click.echo(json.dumps(content, indent=1, ensure_ascii=False))
         return
     for part in result_tables(scored.result):
         screen.print(part)
+    if overlap is not None:
+        screen.print(_overlap_table(overlap))
     if out is not None:
-        screen.print(f"Wrote scores.parquet, result.json into {out}.")
+        files = "scores.parquet, result.json" + (", overlap.json" if overlap is not None else "")
+        screen.print(f"Wrote {files} into {out}.")
+
+
+def _training_list(path: Path) -> TrainingList:
+    from ssl_bench.audit import read_training_list
+
+    return read_training_list(path)
+
+
+def _overlap(
+    scored: Scored, trials: TrialSet, training: TrainingList, conventions: Protocol
+) -> dict[str, Any]:
+    from ssl_bench.audit import audit
+    from ssl_bench.scoring.overlap import score_subsets
+    from ssl_bench.scoring.run import measures_of
+
+    found = audit(training, trials.test_set.samples)
+    subsets = score_subsets(scored.scores, trials, found, measures_of(conventions))
+    return {
+        "listed": found.listed,
+        "same_clip": len(found.clips),
+        "same_video_only": len(found.videos),
+        "clean": len(found.clean),
+        "subsets": [subset.model_dump(mode="json") for subset in subsets],
+    }
+
+
+def _overlap_table(overlap: dict[str, Any]) -> Any:
+    from ssl_bench.cli.terminal import plain_table, with_interval
+    from ssl_bench.results import MeasuredValue
+
+    subsets = overlap["subsets"]
+    heads = [f"{subset['name']} ({subset['n_trials']:,})" for subset in subsets]
+    cells = [
+        {value["measure"]: with_interval(MeasuredValue(**value)) for value in subset["measures"]}
+        for subset in subsets
+    ]
+    rows = [[name, *(column.get(name, "no trial") for column in cells)] for name in cells[0]]
+    table = plain_table(
+        "With and without the overlap with the training list",
+        ["percent [95 % interval] (trials)", *heads],
+        rows,
+    )
+    table.caption = "; ".join(f"{subset['name']}: {subset['title']}" for subset in subsets)
+    table.caption_justify = "left"
+    return table
 
 
 def _all_dialects(predictions: Path, trials: Any, options: Any) -> Any:

@@ -1,0 +1,81 @@
+"""One score table summed up three times: whole, on what training may have seen, and on the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from ssl_bench.audit import Audit, trial_overlap
+from ssl_bench.measures.definition import Measure
+from ssl_bench.results import MeasuredValue
+from ssl_bench.scoring.aggregate import summarise
+from ssl_bench.trials import TrialSet
+
+
+class Subset(BaseModel):
+    """Measures on some of the trials; none where there is no such trial."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    title: str
+    n_trials: int
+    measures: tuple[MeasuredValue, ...]
+
+
+SUBSETS = (
+    ("full", "all trials"),
+    ("leaked", "the clip or its video is listed"),
+    ("leaked-clip", "the clip itself is listed"),
+    ("clean", "nothing of the video is listed"),
+)
+"""Names and titles of the subsets, in the order in which they are shown."""
+
+
+def score_subsets(
+    scores: pd.DataFrame,
+    trials: TrialSet,
+    found: Audit,
+    measures: Sequence[Measure],
+    *,
+    seed: int = 0,
+) -> tuple[Subset, ...]:
+    """Sum up a score table whole, leaked and clean, without scoring again.
+
+    Parameters
+    ----------
+    scores
+        Score table of some or all of the trials.
+    trials
+        The trials.
+    found
+        Overlap of the training list with their test set.
+    measures
+        What to sum up.
+    seed
+        Seed of the bootstrap.
+    """
+    rows = np.array([trials.index[name] for name in scores["trial_id"]], np.intp)
+    listed = trial_overlap(trials.trials, found)[rows]
+    chosen: dict[str, NDArray[Any]] = {
+        "full": np.ones(len(scores), bool),
+        "leaked": listed != "none",
+        "leaked-clip": listed == "clip",
+        "clean": listed == "none",
+    }
+    return tuple(
+        Subset(
+            name=name,
+            title=title,
+            n_trials=int(chosen[name].sum()),
+            measures=summarise(scores[chosen[name]], measures, seed=seed)
+            if chosen[name].any()
+            else (),
+        )
+        for name, title in SUBSETS
+    )

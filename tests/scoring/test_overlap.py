@@ -1,0 +1,54 @@
+"""One score table, whole, leaked and clean."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from standins import sample, trials_of
+
+from ssl_bench.audit import TrainingList, audit
+from ssl_bench.measures.values import parse_measure
+from ssl_bench.scoring.aggregate import summarise
+from ssl_bench.scoring.overlap import score_subsets
+from ssl_bench.scoring.scores import ScoreColumns
+from ssl_bench.trials import TrialSet
+
+MEASURES = [parse_measure("cIoU@0.5")]
+NAMES = [f"v{number}_{second:06d}" for number in range(4) for second in (10, 50)]
+
+
+@pytest.fixture
+def trials() -> TrialSet:
+    return trials_of([sample(name, group=name.partition("_")[0]) for name in NAMES])
+
+
+def test_each_subset_is_summed_up_from_its_own_rows(trials: TrialSet) -> None:
+    scores = ScoreColumns(trials, MEASURES).table().assign(present=True)
+    scores["cIoU"] = [1.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0, 0.0]
+    # v0 at 10 s is listed, v1 by another second: its two clips share the video only.
+    found = audit(TrainingList((NAMES[0], "v1_000099"), 0), trials.test_set.samples)
+    subsets = {subset.name: subset for subset in score_subsets(scores, trials, found, MEASURES)}
+    values = {name: subset.measures[0].value for name, subset in subsets.items()}
+    assert values == {"full": 0.5, "leaked": 0.75, "leaked-clip": 1.0, "clean": 0.25}
+    counts = {name: subset.n_trials for name, subset in subsets.items()}
+    assert counts == {"full": 8, "leaked": 4, "leaked-clip": 1, "clean": 4}
+    assert subsets["full"].measures == summarise(scores, MEASURES)
+    clean = summarise(scores.iloc[4:], MEASURES)
+    assert subsets["clean"].measures == clean
+
+
+def test_an_order_of_rows_of_ones_own(trials: TrialSet) -> None:
+    scores = ScoreColumns(trials, MEASURES).table().assign(present=True)
+    scores["cIoU"] = np.linspace(0, 1, len(scores))
+    found = audit(TrainingList((NAMES[2],), 0), trials.test_set.samples)
+    shuffled = scores.sample(frac=1, random_state=3)
+    assert score_subsets(shuffled, trials, found, MEASURES) == score_subsets(
+        scores, trials, found, MEASURES
+    )
+
+
+def test_a_subset_without_a_trial_has_no_measure(trials: TrialSet) -> None:
+    scores = ScoreColumns(trials, MEASURES).table().assign(present=True, cIoU=1.0)
+    found = audit(TrainingList(tuple(NAMES), 0), trials.test_set.samples)
+    clean = score_subsets(scores, trials, found, MEASURES)[-1]
+    assert (clean.n_trials, clean.measures) == (0, ())
