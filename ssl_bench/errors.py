@@ -116,5 +116,24 @@ class PredictionsError(SslBenchError):
         self.args = ("\n".join(lines),)
 
 
+class ImportedFilesError(SslBenchError):
+    """Files made by other software cannot be taken over; lists *all* problems that were found.
+
+    Parameters
+    ----------
+    problems
+        One sentence for each problem, with the file or id concerned.
+    where
+        The file or folder.
+    """
+
+    def __init__(self, problems: Sequence[str], *, where: str | Path) -> None:
+        self.problems = tuple(problems)
+        count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
+        super().__init__(f"{count} found, nothing was written", where=where)
+        lines = [str(self.args[0]), *(f"  - {problem}" for problem in self.problems)]
+        self.args = ("\n".join(lines),)
+
+
 class ResultError(SslBenchError):
     """A result or scores file cannot be read or does not follow its schema."""

@@ -12,6 +12,7 @@ from ssl_bench import errors
 from ssl_bench.errors import (
     AnnotationError,
     DataError,
+    ImportedFilesError,
     PredictionsError,
     SslBenchError,
     WeightsError,
@@ -53,8 +54,10 @@ def test_every_kind_can_be_caught_as_one(kind: type[Exception]) -> None:
     assert issubclass(kind, SslBenchError)
 
 
-@pytest.mark.parametrize("kind", [AnnotationError, PredictionsError])
-def test_all_problems_of_a_file_are_listed(kind: type[AnnotationError | PredictionsError]) -> None:
+@pytest.mark.parametrize("kind", [AnnotationError, ImportedFilesError, PredictionsError])
+def test_all_problems_of_a_file_are_listed(
+    kind: type[AnnotationError | ImportedFilesError | PredictionsError],
+) -> None:
     one = kind(["the first"], where="f")
     two = kind(["the first", "the second"], where="f")
     assert "f: 1 problem found" in str(one)
@@ -68,6 +71,7 @@ def test_all_problems_of_a_file_are_listed(kind: type[AnnotationError | Predicti
     [
         DataError("it broke", where="a", remedy="mend it"),
         AnnotationError(["one", "two"], where="a", remedy="mend it"),
+        ImportedFilesError(["one", "two"], where="a"),
         PredictionsError(["one", "two"], where="a"),
     ],
     ids=lambda error: type(error).__name__,

@@ -1,0 +1,226 @@
+"""``ssl-bench import`` and ``ssl-bench export``: from and to other people's files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from ssl_bench.cli.options import data_option, json_option, protocol_option
+
+if TYPE_CHECKING:
+    from ssl_bench.interchange.export import Format
+    from ssl_bench.interchange.ezvsl_ciou import ImportedScores
+
+_FORMATS = ("csv", "parquet", "latex", "markdown", "json")
+
+
+@click.group(name="import")
+def import_() -> None:
+    """Take over what other software wrote: maps, or cIoU per clip."""
+
+
+# \b keeps the lines that follow as they are.
+_MAPS_HELP = """Make a predictions file of FOLDER, which holds one map for each trial.
+
+\b
+Names   TRIAL.npy or TRIAL.png. In TRIAL, letters, digits and _ . - ~ stand for
+        themselves; every other byte, and a leading full stop, may be written %XX.
+.npy    (h, w) numbers, as they are; leading axes of length 1 are dropped.
+.png    grey: 1 bit is 0 or 1, 8 bits are divided by 255, 16 bits by 65535, so
+        white is 1. Eight bits tie many values: prefer .npy or 16 bits.
+
+All maps have one size. Every missing, unknown, doubled or damaged file is reported at once,
+and then nothing is written.
+"""
+
+
+@import_.command(help=_MAPS_HELP)
+@click.argument("folder", type=click.Path(path_type=Path))
+@protocol_option
+@data_option
+@click.option(
+    "--out",
+    required=True,
+    metavar="FILE.npz",
+    type=click.Path(path_type=Path),
+    help="The predictions file to write.",
+)
+@click.option("--model", required=True, metavar="NAME", help="Name of the model.")
+@click.option(
+    "--missing-fail",
+    is_flag=True,
+    help="Trials without a file are failures of the model, not a fault of the folder.",
+)
+@json_option
+def maps(
+    folder: Path,
+    protocol: str,
+    data: Path | None,
+    out: Path,
+    model: str,
+    missing_fail: bool,
+    as_json: bool,
+) -> None:
+    """Make a predictions file of FOLDER, which holds one map for each trial."""
+    import json
+
+    from ssl_bench.cli.terminal import progress_bars
+    from ssl_bench.compositions import open_trials
+    from ssl_bench.interchange.map_folder import import_maps
+    from ssl_bench.protocol import load_protocol
+
+    with progress_bars() as (progress, _):
+        trials = open_trials(load_protocol(protocol), data)
+        done = import_maps(
+            folder, trials, out, model=model, missing_fail=missing_fail, progress=progress
+        )
+    if as_json:
+        facts = {
+            "file": str(out),
+            "trials": len(trials),
+            "maps": done.n_maps,
+            "missing": list(done.missing),
+            "shape": list(done.shape),
+        }
+        click.echo(json.dumps(facts))
+        return
+    height, width = done.shape
+    click.echo(f"{done.n_maps:,} of {len(trials):,} maps of {height} x {width} written to {out}")
+    if done.missing:
+        click.echo(f"the {len(done.missing):,} missing ones count as failures")
+    click.echo(f"score them with: ssl-bench score {out} --protocol {trials.protocol.label}")
+
+
+_CIOU_HELP = """Sum up FILE, the per-clip cIoU that the EZ-VSL test script writes.
+
+\b
+Lines   index,cIoU as in iou_test_av.txt: the index counts the tested clips in the
+        order of their sorted ids. Lines id,cIoU are read too, and tabs or blanks.
+
+Gives success at 0.5, AUC and mean cIoU over ALL trials of the protocol: a clip without a line
+counts as a failure. Where some clips were not tested, numbered lines cannot be told apart by
+clip unless --tested names those that were; each is then taken for a video of its own.
+"""
+
+
+@import_.command(name="ezvsl-ciou", help=_CIOU_HELP)
+@click.argument("file", type=click.Path(path_type=Path))
+@protocol_option
+@data_option
+@click.option(
+    "--tested",
+    metavar="LIST.txt",
+    type=click.Path(path_type=Path),
+    help="Ids of the clips that were tested, one on each line. Default: all of the protocol's.",
+)
+@click.option(
+    "--out",
+    metavar="FILE.parquet",
+    type=click.Path(path_type=Path),
+    help="Write the score table.",
+)
+@json_option
+def ezvsl_ciou(
+    file: Path,
+    protocol: str,
+    data: Path | None,
+    tested: Path | None,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Sum up FILE, the per-clip cIoU that the EZ-VSL test script writes."""
+    import json
+
+    from ssl_bench.cli.terminal import console, plain_table, with_interval
+    from ssl_bench.compositions import open_trials
+    from ssl_bench.errors import SslBenchError
+    from ssl_bench.interchange.export import write_table
+    from ssl_bench.interchange.ezvsl_ciou import import_ciou
+    from ssl_bench.protocol import load_protocol
+    from ssl_bench.testsets.listing import read_id_list
+
+    trials = open_trials(load_protocol(protocol), data)
+    listed = None if tested is None else read_id_list(tested, remedy="put one id on each line")
+    found = import_ciou(file, trials, listed)
+    if out is not None:
+        if found.scores is None:
+            raise SslBenchError(
+                f"its {found.n_present:,} lines cannot be told apart by clip, so there is no table "
+                "to write",
+                where=file,
+                remedy="name the clips that were tested with --tested",
+            )
+        write_table(out, found.scores, "parquet")
+    if as_json:
+        click.echo(json.dumps(_facts(found, trials.protocol.label), indent=1))
+        return
+    screen = console()
+    names = [value.measure for value in found.measures]
+    cells = [with_interval(value) for value in found.measures]
+    screen.print(plain_table(None, ["percent [95 % interval]", *names], [[file.name, *cells]]))
+    screen.print(f"Coverage: {found.n_present:,} of {found.n_expected:,} trials.")
+    if found.n_undefined:
+        screen.print(f"{found.n_undefined:,} lines hold no number; they count as failures.")
+    if found.scores is None:
+        screen.print("Intervals take every clip for a video of its own: --tested is not given.")
+    if out is not None:
+        screen.print(f"Wrote the score table to {out}.")
+
+
+def _facts(found: ImportedScores, protocol: str) -> dict[str, Any]:
+    return {
+        "protocol": protocol,
+        "present": found.n_present,
+        "expected": found.n_expected,
+        "undefined": found.n_undefined,
+        "by_trial": found.scores is not None,
+        "measures": [value.model_dump(mode="json") for value in found.measures],
+    }
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(_FORMATS),
+    required=True,
+    help="latex and markdown have one table for each protocol, shares in percent.",
+)
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The file to write.")
+@click.option("--controls", is_flag=True, help="Add the floors and the ceiling as rows.")
+def export(files: tuple[Path, ...], form: str, out: Path, controls: bool) -> None:
+    """Write results (FILES: result.json, ...) or one scores.parquet as a table.
+
+    Of results: one row for each model and protocol, one column for each measure, with its interval.
+    Results compare only under the same protocol, dialect and test set, told by their digests: each
+    such group is a table of its own in latex and markdown, and every row carries the digests in
+    csv, parquet and json.
+    """
+    from ssl_bench.interchange.export import (
+        group_results,
+        read_scores,
+        write_results,
+        write_table,
+    )
+    from ssl_bench.results import read_result
+
+    chosen = cast("Format", form)
+    if any(path.suffix == ".parquet" for path in files):
+        if len(files) > 1 or controls:
+            raise click.UsageError("give one scores.parquet alone, or results only")
+        table = read_scores(files[0])
+        write_table(out, table, chosen)
+        click.echo(f"{len(table):,} trials written to {out}")
+        return
+    results = [read_result(path) for path in files]
+    write_results(out, results, chosen, controls=controls)
+    groups = group_results(results)
+    counted = "1 result" if len(results) == 1 else f"{len(results)} results"
+    click.echo(f"{counted} written to {out}")
+    if len(groups) > 1:
+        click.echo(f"they are of {len(groups)} groups that do not compare with each other:")
+        for group in groups:
+            click.echo(f"  {len(group.results):>3}  {group.title}")

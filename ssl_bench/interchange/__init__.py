@@ -1,0 +1,1 @@
+"""What people already have, read; and what they need elsewhere, written."""

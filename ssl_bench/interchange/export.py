@@ -1,0 +1,338 @@
+"""Tables of results and scores for papers, spreadsheets and other programs."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import pandas as pd
+
+from ssl_bench.errors import MeasureError, ResultError
+from ssl_bench.files import atomic_path
+from ssl_bench.measures.values import parse_measure
+from ssl_bench.results import MeasuredValue, Result
+
+Format = Literal["csv", "parquet", "json", "latex", "markdown"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+}
+_UNITS = "Shares in percent, with their 95 % intervals [low, high]"
+# A definition may say more about its range than its ends.
+_SHARE = re.compile(r"(-1|0|0\.\d+) to 1\b(?!\.)")
+_MARKDOWN = re.compile(r"([\\`*_\[\]<>#|~])")
+
+
+@dataclass(frozen=True)
+class Group:
+    """Results that may stand in one table: same protocol, dialect and test set, by digest.
+
+    Attributes
+    ----------
+    label, dialect
+        Protocol as people write it, and the dialect.
+    protocol_digest, test_set_digest
+        What makes the results comparable.
+    results
+        In the order in which they were given.
+    """
+
+    label: str
+    dialect: str
+    protocol_digest: str
+    test_set_digest: str
+    results: tuple[Result, ...]
+
+    @property
+    def title(self) -> str:
+        """Everything that tells this group from another."""
+        return (
+            f"{self.label}, dialect {self.dialect}, protocol {self.protocol_digest[:12]}, "
+            f"test set {self.test_set_digest[:12]}"
+        )
+
+    @property
+    def measures(self) -> list[str]:
+        """Measures of any of the results, in order of first appearance."""
+        named = (value.measure for result in self.results for value in result.measures)
+        return list(dict.fromkeys(named))
+
+
+def group_results(results: Iterable[Result]) -> list[Group]:
+    """Put results that compare together, in order of first appearance."""
+    found: dict[tuple[str, str, str, str], list[Result]] = {}
+    for result in results:
+        key = (
+            result.protocol.label,
+            result.protocol.dialect,
+            result.protocol.digest,
+            result.test_set.digest,
+        )
+        found.setdefault(key, []).append(result)
+    return [Group(*key, tuple(members)) for key, members in found.items()]
+
+
+def results_table(results: Sequence[Result], *, controls: bool = False) -> pd.DataFrame:
+    """Results as a wide table of numbers.
+
+    Parameters
+    ----------
+    results
+        Results of any protocols.
+    controls
+        Add each group's floors and ceiling as rows.
+
+    Returns
+    -------
+    DataFrame
+        One row per result: ``model``, ``kind`` (``model``, ``floor`` or ``ceiling``), ``protocol``,
+        ``dialect``, ``protocol_digest``, ``test_set_digest``, ``present``, ``expected``,
+        ``partial``; then ``MEASURE``, ``MEASURE low`` and ``MEASURE high`` for each measure, as
+        measured (shares in 0 to 1), empty where it was not measured or is undefined.
+    """
+    rows: list[dict[str, Any]] = []
+    for group in group_results(results):
+        for kind, name, values, result in _group_rows(group, controls):
+            row = {
+                "model": name,
+                "kind": kind,
+                "protocol": group.label,
+                "dialect": group.dialect,
+                "protocol_digest": group.protocol_digest,
+                "test_set_digest": group.test_set_digest,
+                "present": result.coverage.present,
+                "expected": result.coverage.expected,
+                "partial": result.coverage.partial,
+            }
+            for value in values:
+                row[value.measure] = value.value
+                row[f"{value.measure} low"] = value.low
+                row[f"{value.measure} high"] = value.high
+            rows.append(row)
+    table = pd.DataFrame(rows)
+    numbers = [name for name in table.columns if name not in _FACTS]
+    return table.astype(dict.fromkeys(numbers, np.float64))
+
+
+_FACTS = (
+    "model",
+    "kind",
+    "protocol",
+    "dialect",
+    "protocol_digest",
+    "test_set_digest",
+    "present",
+    "expected",
+    "partial",
+)
+
+
+def _group_rows(
+    group: Group, controls: bool
+) -> Iterable[tuple[str, str, tuple[MeasuredValue, ...], Result]]:
+    for result in group.results:
+        yield "model", str(result.model.get("name", "unnamed")), result.measures, result
+    first = group.results[0]
+    if controls:
+        for floor in first.floors:
+            yield "floor", floor.name, floor.measures, first
+        if first.ceiling is not None:
+            yield "ceiling", first.ceiling.name, first.ceiling.measures, first
+
+
+def write_results(
+    path: Path, results: Sequence[Result], form: Format, *, controls: bool = False
+) -> None:
+    """Write results as a table, whole or not at all.
+
+    ``latex`` and ``markdown`` have one table for each group of comparable results, headed by the
+    group's digests, with shares in percent; the other formats have one table of numbers in which
+    every row carries the digests.
+
+    Raises
+    ------
+    ResultError
+        If there is no result.
+    """
+    if not results:
+        raise ResultError("there is no result to export")
+    if form == "latex":
+        text = "\n".join(_latex(group, controls) for group in group_results(results))
+    elif form == "markdown":
+        text = "\n".join(_markdown(group, controls) for group in group_results(results))
+    else:
+        write_table(path, results_table(results, controls=controls), form)
+        return
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_table(path: Path, table: pd.DataFrame, form: Format) -> None:
+    """Write numbers as CSV, Parquet or JSON, whole or not at all; curves become JSON lists in CSV.
+
+    Raises
+    ------
+    ResultError
+        If the format is for results only.
+    """
+    if form not in ("csv", "parquet", "json"):
+        raise ResultError(
+            f"a table of scores cannot be written as {form}", remedy="use csv, parquet or json"
+        )
+    with atomic_path(path) as temporary:
+        if form == "parquet":
+            table.to_parquet(temporary, index=False)
+        elif form == "json":
+            temporary.write_text(table.to_json(orient="records", indent=1, double_precision=15))
+        else:
+            table.map(_cell).to_csv(temporary, index=False, encoding="utf-8")
+
+
+def read_scores(path: Path) -> pd.DataFrame:
+    """Read a score table.
+
+    Raises
+    ------
+    ResultError
+        If the file is missing, damaged, or no score table.
+    """
+    import pyarrow as pa
+
+    try:
+        table = pd.read_parquet(path)
+    except FileNotFoundError as error:
+        raise ResultError("this file does not exist", where=path) from error
+    except OSError as error:
+        reason = error.strerror or "it is damaged"
+        raise ResultError(f"this file cannot be read ({reason})", where=path) from error
+    except (ValueError, pa.ArrowException) as error:
+        raise ResultError("this is not a Parquet file, or it is damaged", where=path) from error
+    lacking = [name for name in ("trial_id", "group", "present") if name not in table.columns]
+    if lacking:
+        raise ResultError(
+            f"this is not a score table: it has no column {lacking[0]!r}",
+            where=path,
+            remedy="give the scores.parquet of a run folder",
+        )
+    return table
+
+
+def escape_latex(text: str) -> str:
+    r"""Text as LaTeX prints it.
+
+    Examples
+    --------
+    >>> print(escape_latex("a_b & 50 %"))
+    a\_b \& 50 \%
+    """
+    return "".join(_LATEX.get(sign, sign) for sign in _one_line(text))
+
+
+def escape_markdown(text: str) -> str:
+    r"""Text as Markdown prints it, safe inside a table.
+
+    Examples
+    --------
+    >>> print(escape_markdown("a|b"))
+    a\|b
+    """
+    return _MARKDOWN.sub(r"\\\1", _one_line(text).replace("&", "&amp;"))
+
+
+def _latex(group: Group, controls: bool) -> str:
+    heads = [escape_latex(name) for name in ("model", "coverage", *group.measures)]
+    lines = [
+        f"% {_one_line(group.title)}",
+        f"% {_UNITS}",
+        rf"\begin{{tabular}}{{ll{'r' * len(group.measures)}}}",
+        r"\hline",
+        " & ".join(heads) + r" \\",
+        r"\hline",
+        *(
+            " & ".join(escape_latex(cell) for cell in row) + r" \\"
+            for row in _text_rows(group, controls)
+        ),
+        r"\hline",
+        r"\end{tabular}",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _markdown(group: Group, controls: bool) -> str:
+    lines = [
+        f"**{escape_markdown(group.title)}**. {escape_markdown(_UNITS)}.",
+        "",
+        _markdown_row(("model", "coverage", *group.measures)),
+        "|" + "---|" * 2 + "---:|" * len(group.measures),
+        *(_markdown_row(row) for row in _text_rows(group, controls)),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _markdown_row(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(escape_markdown(cell) for cell in cells) + " |"
+
+
+def _text_rows(group: Group, controls: bool) -> Iterable[list[str]]:
+    for kind, name, values, result in _group_rows(group, controls):
+        held = {value.measure: value for value in values}
+        coverage = ""
+        if kind == "model":
+            coverage = f"{result.coverage.present:,} of {result.coverage.expected:,}"
+            coverage += " (partial)" if result.coverage.partial else ""
+        shown = name if kind != "floor" else f"{name} (floor)"
+        cells = [formatted(held[name]) if name in held else "" for name in group.measures]
+        yield [shown, coverage, *cells]
+
+
+def formatted(value: MeasuredValue) -> str:
+    """A measure with its interval; shares in percent.
+
+    Examples
+    --------
+    >>> formatted(MeasuredValue(measure="AUC", value=0.374, low=0.361, high=0.386,
+    ...     method="cluster-bootstrap", n_trials=9, n_groups=9))
+    '37.4 [36.1, 38.6]'
+    """
+    if value.value is None:
+        return "undefined"
+    scale = 100 if is_share(value.measure) else 1
+    if value.low is None or value.high is None:
+        return f"{scale * value.value:.1f}"
+    return f"{scale * value.value:.1f} [{scale * value.low:.1f}, {scale * value.high:.1f}]"
+
+
+def is_share(measure: str) -> bool:
+    """Whether a measure is a share, which people write in percent.
+
+    Examples
+    --------
+    >>> is_share("cIoU@0.5"), is_share("of another version")
+    (True, False)
+    """
+    try:
+        return _SHARE.match(parse_measure(measure).definition.range) is not None
+    except MeasureError:
+        return False
+
+
+def _one_line(text: str) -> str:
+    return "".join(sign if sign.isprintable() else " " for sign in text)
+
+
+def _cell(value: Any) -> Any:
+    return json.dumps(value.tolist()) if isinstance(value, np.ndarray) else value

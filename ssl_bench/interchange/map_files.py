@@ -1,0 +1,163 @@
+"""One heat map as a ``.npy`` or ``.png`` file, as people's scripts leave them behind."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ssl_bench.errors import DataError
+from ssl_bench.predictions import LIMITS
+
+SUFFIXES = (".npy", ".png")
+
+# What Pillow's reader raises on damaged files.
+_DAMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+_HEADER_BYTES = 10_000
+# Greatest value of each single-channel kind of PNG, by Pillow's name of it.
+_WHITE: Mapping[str, int] = {"1": 1, "L": 255, "I;16": 65535, "I;16B": 65535, "I": 65535}
+
+
+def map_file_stem(trial_id: str) -> str:
+    """File name (without suffix) of a trial's map.
+
+    Letters, digits and ``_ . - ~`` stand for themselves; every other byte of the id, and a leading
+    full stop, is written ``%XX`` as in a web address.
+
+    Examples
+    --------
+    >>> map_file_stem("zYf0pcZ5q3M_000030"), map_file_stem("a|b#left")
+    ('zYf0pcZ5q3M_000030', 'a%7Cb%23left')
+    """
+    name = quote(trial_id, safe="")
+    return f"%2E{name[1:]}" if name.startswith(".") else name
+
+
+def trial_of_stem(stem: str) -> str:
+    """The trial whose map a file holds: the inverse of :func:`map_file_stem`.
+
+    Characters that did not need to be escaped may stand for themselves.
+
+    Examples
+    --------
+    >>> trial_of_stem("a%7Cb%23left"), trial_of_stem("a|b#left")
+    ('a|b#left', 'a|b#left')
+    """
+    return unquote(stem, errors="replace")
+
+
+def read_map(path: Path) -> NDArray[np.float32]:
+    """Read one map as ``(h, w)`` float32.
+
+    ``.npy``: two axes, and leading ones of length 1; floating-point numbers, integers or truth
+    values become float32 as they are. ``.png``: grey without transparency; 1 bit becomes 0 or 1,
+    8 bits are divided by 255 and 16 bits by 65,535, so that black is 0 and white is 1.
+
+    Raises
+    ------
+    DataError
+        If the file is damaged, holds something else, is too large, or has a value that is not
+        finite.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "a.png"
+    >>> Image.fromarray(np.array([[0, 51, 255]], np.uint8)).save(path)
+    >>> read_map(path).round(3).tolist()
+    [[0.0, 0.20000000298023224, 1.0]]
+    """
+    content = _bytes(path)
+    values = _from_npy(path, content) if path.suffix.lower() == ".npy" else _from_png(path, content)
+    with np.errstate(over="ignore"):
+        heat = np.ascontiguousarray(values, np.float32)
+    if not np.isfinite(heat).all():
+        raise DataError("a value is NaN, infinite, or too large for single precision", where=path)
+    return heat
+
+
+def _bytes(path: Path) -> bytes:
+    # Sixteen bytes for each pixel: the widest numbers that numpy stores.
+    most = 16 * LIMITS.side**2 + _HEADER_BYTES
+    try:
+        if path.stat().st_size > most:
+            raise DataError("this file is too large to be a map", where=path)
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"this file cannot be read ({error.strerror})", where=path) from error
+
+
+def _from_npy(path: Path, content: bytes) -> NDArray[Any]:
+    stream = io.BytesIO(content)
+    try:
+        version = np.lib.format.read_magic(stream)
+        reader = (
+            np.lib.format.read_array_header_1_0
+            if version == (1, 0)
+            else np.lib.format.read_array_header_2_0
+        )
+        shape, _, dtype = reader(stream, max_header_size=_HEADER_BYTES)
+    # The header is Python source that numpy parses, so a hostile one fails in the parser's ways.
+    except (ValueError, EOFError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
+        raise DataError("this is not a numpy file, or it is truncated", where=path) from error
+    if dtype.kind not in "fiub":
+        raise DataError(f"this file holds {dtype}, not numbers", where=path)
+    height, width = _map_shape(path, shape)
+    if len(content) - stream.tell() < height * width * dtype.itemsize:
+        raise DataError("this numpy file is truncated", where=path)
+    stream.seek(0)
+    array: NDArray[Any] = np.load(stream, allow_pickle=False)
+    return array.reshape(height, width)
+
+
+def _map_shape(path: Path, shape: tuple[int, ...]) -> tuple[int, int]:
+    if len(shape) < 2 or any(side != 1 for side in shape[:-2]):
+        raise DataError(f"an array of shape {shape} is not a map of shape (h, w)", where=path)
+    height, width = shape[-2:]
+    _check_side(path, height, width)
+    return height, width
+
+
+def _check_side(path: Path, height: int, width: int) -> None:
+    if not (1 <= height <= LIMITS.side and 1 <= width <= LIMITS.side):
+        raise DataError(
+            f"a map of {height} x {width} is not within 1 to {LIMITS.side} on each side",
+            where=path,
+        )
+
+
+def _from_png(path: Path, content: bytes) -> NDArray[Any]:
+    try:
+        with Image.open(io.BytesIO(content), formats=("PNG",)) as picture:
+            mode, (width, height) = picture.mode, picture.size
+            if mode in _WHITE and "transparency" not in picture.info:
+                _check_side(path, height, width)
+                values = np.array(picture)
+                return values.astype(np.float32) / np.float32(_WHITE[mode])
+    except DataError:
+        raise
+    except _DAMAGE as error:
+        raise DataError("this PNG file is damaged or truncated", where=path) from error
+    raise DataError(
+        "this picture has colours or transparency, so it is not a map",
+        where=path,
+        remedy="save the map itself as grey values, not its overlay",
+    )

@@ -1,0 +1,166 @@
+"""A folder of one map per trial becomes a predictions file."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl_bench.errors import DataError, ImportedFilesError
+from ssl_bench.interchange.map_files import SUFFIXES, map_file_stem, read_map, trial_of_stem
+from ssl_bench.predictions import PredictionsMeta, PredictionsWriter
+from ssl_bench.predictions.format import shown
+from ssl_bench.trials import TrialSet
+
+_SHOWN = 10
+_BATCH = 64
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class ImportedMaps:
+    """What was taken over.
+
+    Attributes
+    ----------
+    n_maps
+        Trials with a map.
+    missing
+        Trials without one; they count as failures.
+    shape
+        Height and width of the maps.
+    """
+
+    n_maps: int
+    missing: tuple[str, ...]
+    shape: tuple[int, int]
+
+
+def import_maps(
+    folder: Path,
+    trials: TrialSet,
+    out: Path,
+    *,
+    model: str,
+    weights_digest: str | None = None,
+    missing_fail: bool = False,
+    progress: Progress = lambda _what, _done, _all: None,
+) -> ImportedMaps:
+    """Write the maps of a folder as predictions.
+
+    Parameters
+    ----------
+    folder
+        One file for each trial, named by :func:`~ssl_bench.interchange.map_files.map_file_stem` and
+        read by :func:`~ssl_bench.interchange.map_files.read_map`. Hidden files are passed over.
+    trials
+        The trials that they answer.
+    out
+        The file to write, whole or not at all.
+    model
+        Name of the model.
+    weights_digest
+        SHA-256 of its weights, where it is known.
+    missing_fail
+        A trial without a file is a failure of the model, instead of a fault of the folder.
+    progress
+        Called with what is done, how many, of how many.
+
+    Raises
+    ------
+    ImportedFilesError
+        With every file that is missing, unknown, doubled, unreadable or of another size.
+    """
+    files, problems = _files(folder, trials)
+    missing = [trial.id for trial in trials if trial.id not in files]
+    if missing and not missing_fail:
+        problems += _listed(
+            "there is no map of the trial",
+            [f"{shown(name)} (a file named {map_file_stem(name)}.npy or .png)" for name in missing],
+        )
+    meta = PredictionsMeta(
+        protocol=trials.protocol.label,
+        protocol_digest=trials.protocol.digest,
+        test_set=trials.test_set.name,
+        test_set_digest=trials.test_set.digest,
+        model=model,
+        weights_digest=weights_digest,
+        complete=True,
+        provenance={"imported_from": "a folder of maps"},
+    )
+    wanted = [trial.id for trial in trials if trial.id in files]
+    if not wanted:
+        raise ImportedFilesError(problems or ["there is no map in this folder"], where=folder)
+    shapes: dict[str, tuple[int, int]] = {}
+    damaged: list[str] = []
+    with PredictionsWriter(out, meta) as writer:
+        held: dict[str, NDArray[np.float32]] = {}
+        for number, name in enumerate(wanted, 1):
+            try:
+                held[name] = read_map(files[name])
+                shapes[files[name].name] = (held[name].shape[0], held[name].shape[1])
+            except DataError as error:
+                damaged.append(f"{shown(files[name].name)}: {error.problem}")
+            if len(held) == _BATCH or number == len(wanted):
+                # Once something is wrong, the rest is read only to say all that is.
+                if not (problems or damaged) and len(set(shapes.values())) == 1:
+                    writer.add(list(held), np.stack(list(held.values())))
+                held = {}
+                progress("reading maps", number, len(wanted))
+        problems += [*_listed("", damaged), *_listed("", _odd_sizes(shapes))]
+        if problems:
+            raise ImportedFilesError(problems, where=folder)
+    return ImportedMaps(len(wanted), tuple(missing), next(iter(shapes.values())))
+
+
+def _files(folder: Path, trials: TrialSet) -> tuple[dict[str, Path], list[str]]:
+    """The file of each trial, and what else is in the folder."""
+    try:
+        entries = sorted(item for item in folder.iterdir() if not item.name.startswith("."))
+    except OSError as error:
+        raise DataError(f"this folder cannot be read ({error.strerror})", where=folder) from error
+    files: dict[str, Path] = {}
+    others, unknown, doubled = [], [], []
+    for item in entries:
+        name = trial_of_stem(item.stem)
+        if item.suffix.lower() not in SUFFIXES or not item.is_file():
+            others.append(shown(item.name))
+        elif name not in trials.index:
+            unknown.append(shown(item.name))
+        elif name in files:
+            doubled.append(f"{shown(item.name)} and {shown(files[name].name)}")
+        else:
+            files[name] = item
+    problems = [
+        *_listed("this is neither a .npy nor a .png file", others),
+        *_listed("no trial has the name of this file", unknown),
+        *_listed("these files are of one trial", doubled),
+    ]
+    return files, problems
+
+
+def _odd_sizes(shapes: Mapping[str, tuple[int, int]]) -> list[str]:
+    """Sentences on the maps that are not of the commonest size."""
+    if not shapes:
+        return []
+    (common, _), *_ = Counter(shapes.values()).most_common(1)
+    return [
+        f"{shown(name)}: this map is {height} x {width}, where others are {common[0]} x "
+        f"{common[1]}; give all maps the same size"
+        for name, (height, width) in shapes.items()
+        if (height, width) != common
+    ]
+
+
+def _listed(what: str, items: Sequence[str]) -> list[str]:
+    """One sentence for each of the first items, and one for how many more there are."""
+    head = f"{what}: " if what else ""
+    sentences = [f"{head}{item}" for item in items[:_SHOWN]]
+    if len(items) > _SHOWN:
+        sentences.append(f"{head}and {len(items) - _SHOWN:,} more")
+    return sentences
