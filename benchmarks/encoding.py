@@ -10,6 +10,7 @@ import statistics
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from time import process_time
 
 import numpy as np
 import torch
@@ -97,7 +98,10 @@ def main() -> None:
     if worst > 1e-3:
         sys.exit(f"the maps differ by {worst}")
     seconds = [
-        [seconds_of(lambda way=way: way(model, trials, given.batch_size)) for way in ways]
+        [
+            seconds_of(lambda way=way: way(model, trials, given.batch_size), process_time)
+            for way in ways
+        ]
         for ways in [(encode_once, encode_each)] * given.repeats
     ]
     once, each = zip(*seconds, strict=True)
@@ -106,8 +110,8 @@ def main() -> None:
         [
             ("passes, encoding once", ", ".join(f"{n} {what}" for what, n in passes[0].items())),
             ("passes, trial by trial", ", ".join(f"{n} {what}" for what, n in passes[1].items())),
-            ("seconds, encoding once", spread(once)),
-            ("seconds, trial by trial", spread(each)),
+            ("processor seconds, encoding once", spread(once)),
+            ("processor seconds, trial by trial", spread(each)),
             (
                 "trial by trial against once",
                 f"{statistics.median(b / a for a, b in seconds):.3g} x",
