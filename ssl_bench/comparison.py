@@ -131,7 +131,7 @@ def compare_sets(results: Sequence[tuple[Path, Result]], measure: str | None = N
     rows = tuple(_on_one_set(path, result, chosen) for path, result in results)
     first = results[0][1]
     return AcrossSets(
-        model=str(first.model.get("name", "unnamed")),
+        model=str(_model_facts(first)["name"]),
         dialect=first.protocol.dialect,
         measure=chosen,
         sets=rows,
@@ -174,9 +174,15 @@ def difference(after: Number, before: Number) -> Number:
     return Number(value=value, low=value - down, high=value + up)
 
 
+def _model_facts(result: Result) -> dict[str, Any]:
+    facts: dict[str, Any] = result.model_dump(mode="json", include={"model"})["model"]
+    return facts
+
+
 def _model_identity(result: Result) -> Any:
     """What makes two results those of one model: name, settings and weights."""
-    return {key: result.model.get(key) for key in _IDENTITY}
+    facts = _model_facts(result)
+    return {key: facts.get(key) for key in _IDENTITY}
 
 
 def _require_equal(results: Sequence[tuple[Path, Result]], what: str, of: Any) -> None:
@@ -212,7 +218,7 @@ def _common(results: Iterable[tuple[Path, Result]]) -> str:
 def _on_one_set(path: Path, result: Result, measure: str) -> OnOneSet:
     score = _number(path, result[measure])
     floors = {floor.name: floor.measures for floor in result.floors}
-    if result.floor is None or result.floor not in floors or result.ceiling is None:
+    if not floors or result.ceiling is None:
         raise ResultError(
             "this result has no floor or no ceiling",
             where=path,

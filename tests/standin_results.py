@@ -63,6 +63,7 @@ def result(
             revision=None,
             n_samples=100,
             truth_convention="union",
+            **({"options": {}} if "options" in TestSetIdentity.model_fields else {}),
         ),
         "coverage": Coverage(
             expected=100,
@@ -79,7 +80,6 @@ def result(
             Reference(name=name, measures=(measured(first, value),))
             for name, value in trivial.items()
         ),
-        "floor": next(iter(trivial), None),
         "ceiling": None
         if ceiling is None
         else Reference(name="ceiling", measures=(measured(first, ceiling),)),

@@ -21,6 +21,13 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "models": ("ssl_bench.cli.listing:models", "List the models, or explain one."),
     "measures": ("ssl_bench.cli.listing:measures", "List the measures, or explain one."),
     "data": ("ssl_bench.cli.data:data", "Lay out, verify, show and export test sets."),
+    "import": ("ssl_bench.cli.interchange:import_", "Take over maps or cIoU per clip."),
+    "export": ("ssl_bench.cli.interchange:export", "Write results or scores as a table."),
+    "analyse": ("ssl_bench.cli.analyse:analyse", "Draw and tabulate what a run's scores hold."),
+    "compare-sets": (
+        "ssl_bench.cli.comparison:compare_sets",
+        "Compare one model's results on several test sets.",
+    ),
     "train": ("ssl_bench.cli.train:train", "Train a model on the embedded world."),
     "schema": ("ssl_bench.cli.listing:schema", "Print the JSON schema of the result document."),
 }

@@ -143,13 +143,18 @@ def _group_rows(
     group: Group, controls: bool
 ) -> Iterable[tuple[str, str, tuple[MeasuredValue, ...], Result]]:
     for result in group.results:
-        yield "model", str(result.model.get("name", "unnamed")), result.measures, result
+        yield "model", model_name(result), result.measures, result
     first = group.results[0]
     if controls:
         for floor in first.floors:
             yield "floor", floor.name, floor.measures, first
         if first.ceiling is not None:
             yield "ceiling", first.ceiling.name, first.ceiling.measures, first
+
+
+def model_name(result: Result) -> str:
+    """Name of the model that a result is of."""
+    return str(result.model_dump(mode="json", include={"model"})["model"]["name"])
 
 
 def write_results(

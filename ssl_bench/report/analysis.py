@@ -10,7 +10,7 @@ import pandas as pd
 
 from ssl_bench.compositions import open_trials
 from ssl_bench.errors import ResultError
-from ssl_bench.interchange.export import read_scores, write_table
+from ssl_bench.interchange.export import model_name, read_scores, write_table
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.predictions import open_predictions
 from ssl_bench.protocol import Protocol, load_dialect, load_protocol
@@ -18,6 +18,7 @@ from ssl_bench.report.analysis_figure import draw_analysis
 from ssl_bench.report.analysis_numbers import Series, analyse_rules, analyse_scores, part
 from ssl_bench.report.category_figure import draw_categories
 from ssl_bench.results import Result, read_result
+from ssl_bench.scoring.aggregate import per_trial
 from ssl_bench.scoring.floors import control_scores
 from ssl_bench.scoring.run import check_predictions, stored_maps, under_dialect
 from ssl_bench.scoring.scores import score_maps
@@ -98,12 +99,12 @@ def analyse_run(
     result = read_result(folder / "result.json")
     scores = read_scores(folder / "scores.parquet")
     _require_localization(folder / "scores.parquet", scores)
-    model = str(result.model.get("name", "unnamed"))
+    model = model_name(result)
     series = [Series(model, "model", scores)]
     rules: pd.DataFrame | None = None
     if not settings.scores_only:
         trials, conventions = _open(folder, result, settings)
-        series += _references(folder, result, scores, trials, conventions, settings)
+        series += _references(folder, scores, trials, conventions, settings)
         settings.notify("scoring under each threshold rule")
         tables = threshold_rule_scores(
             folder / "predictions.npz", trials, conventions=conventions, jobs=settings.jobs
@@ -158,7 +159,6 @@ def _open(
 
 def _references(
     folder: Path,
-    result: Result,
     scores: pd.DataFrame,
     trials: TrialSet,
     conventions: Protocol | None,
@@ -183,8 +183,9 @@ def _references(
         add(Series("its audio-blind map", "audio-blind", table))
     settings.notify("computing floor and ceiling")
     floors, ceiling = control_scores(asked, measures, jobs=settings.jobs)
-    if result.floor is not None and result.floor in floors:
-        add(Series(f"floor: {result.floor}", "floor", floors[result.floor]))
+    if floors:
+        best = max(floors, key=lambda name: float(per_trial(floors[name], measures[0]).mean()))
+        add(Series(f"floor: {best}", "floor", floors[best]))
     if asked.protocol.controls.ceiling:
         everything = next(iter(floors.values()), scores)
         add(Series("ceiling of the rule", "ceiling", ceiling.table(everything)))
