@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +18,18 @@ from ssl_bench.trials import TrialSet
 _HIT = 0.5
 
 
-def choose_rows(trials: TrialSet, count: int, seed: int = 0) -> list[int]:
-    """Rows of a few trials to look at: drawn at random, each followed by its twins."""
+def choose_rows(
+    trials: TrialSet, count: int, seed: int = 0, among: Container[str] | None = None
+) -> list[int]:
+    """Rows of a few trials to look at: drawn at random, each followed by its twins.
+
+    `among` holds the ids that may be chosen; None for all.
+    """
     order = np.random.default_rng(np.random.SeedSequence([seed])).permutation(len(trials))
     rows: list[int] = []
     for row in order.tolist():
         for name in (trials.trials[row].id, *trials.trials[row].twins):
-            if trials.index[name] not in rows:
+            if trials.index[name] not in rows and (among is None or name in among):
                 rows.append(trials.index[name])
         if len(rows) >= count:
             break
@@ -64,7 +70,7 @@ def write_trial_sheet(
     """
     reached = dict(zip(scores["trial_id"], scores["cIoU"].astype(float), strict=True))
     held = reached.keys() & predictions.trial_ids
-    rows = [row for row in choose_rows(trials, count, seed) if trials.trials[row].id in held]
+    rows = choose_rows(trials, count, seed, held)
     maps = predictions.maps_of(trials.trials[row].id for row in rows)
     sheet = []
     for row in rows:

@@ -84,8 +84,14 @@ def with_threshold(trials: TrialSet, batches: Iterable[MapBatch]) -> TrialSet:
             where=protocol.label,
             remedy="predict all trials of the protocol",
         )
-    value = universal_threshold(maxima, protocol.threshold.value)
+    return at_threshold(trials, universal_threshold(maxima, protocol.threshold.value))
+
+
+def at_threshold(trials: TrialSet, value: float) -> TrialSet:
+    """The same trials with a number for the universal threshold; as they are under other rules."""
+    protocol = trials.protocol
+    if protocol.threshold.rule != "universal":
+        return trials
     found = protocol.threshold.model_copy(update={"rule": "absolute", "value": value})
-    return TrialSet(
-        protocol.model_copy(update={"threshold": found}), trials.test_set, trials.trials
-    )
+    changed = protocol.model_copy(update={"threshold": found})
+    return TrialSet(changed, trials.test_set, trials.trials)

@@ -15,6 +15,7 @@ from sklearn.metrics import auc, roc_auc_score
 from ssl_bench.measures.definition import MapOnGrid
 from ssl_bench.measures.separation import (
     GRID_COLUMNS,
+    TABLE_COLUMNS,
     area_under_coverage,
     auroc,
     harmonic_mean,
@@ -112,6 +113,10 @@ class TestMeasures:
         assert compute is not None
         silent = measure.definition.rows == "silent"
         rows = ~self.SOUNDING if silent else np.ones(6, bool)
+        for name in measure.columns:
+            if name in TABLE_COLUMNS:
+                column = TABLE_COLUMNS[name]
+                table[name] = column.compute(*(table[read] for read in column.reads))
         return compute(measure, *(table[name][rows] for name in measure.columns))
 
     def test_roles_weigh_the_same(self) -> None:
