@@ -236,10 +236,10 @@ def _rules(axes: Axes, rows: pd.DataFrame) -> None:
             axes.annotate(
                 f"{number:.1f}",
                 (place, number),
-                xytext=(5 * side, 0),
+                xytext=(5 * side, 1),
                 textcoords="offset points",
                 ha="left" if side > 0 else "right",
-                va="center",
+                va="bottom",
                 fontsize=_SMALL,
                 color=style.colour,
             )
