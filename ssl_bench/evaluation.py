@@ -201,7 +201,7 @@ def _finish(
     if written.vision_only is not None:
         files.append(written.vision_only)
     files += write_scored(folder, scored)
-    if request.pictured > 0:
+    if request.pictured > 0 and trials.protocol.answers == "maps":
         notify("drawing the picture sheet")
         sheet = folder / "trials.png"
         write_trial_sheet(

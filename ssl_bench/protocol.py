@@ -175,6 +175,11 @@ class Protocol(_Table):
         return f"{self.name}@{self.test_set.name}{split}"
 
     @property
+    def answers(self) -> Literal["maps", "retrieval"]:
+        """What a model is asked for: a map of each trial, or a ranking of all by each."""
+        return "retrieval" if self.composition.kind == "retrieval" else "maps"
+
+    @property
     def interpolation(self) -> Interpolation:
         """The interpolation on this protocol's test set."""
         return self.map.interpolation_on.get(self.test_set.name, self.map.interpolation)
@@ -184,7 +189,19 @@ class Protocol(_Table):
         return self.model_copy(update={"test_set": TestSetTable(name=test_set, split=split)})
 
     def under(self, dialect: Dialect) -> Protocol:
-        """The same trials under another evaluator's conventions."""
+        """The same trials under another evaluator's conventions.
+
+        Raises
+        ------
+        ProtocolError
+            If the protocol asks for a ranking: dialects say how maps are read.
+        """
+        if self.answers == "retrieval":
+            raise ProtocolError(
+                f"the dialect {dialect.name!r} says how maps are read, and this protocol has none",
+                where=self.label,
+                remedy="score it without a dialect",
+            )
         changed = {
             "map": dialect.map,
             "threshold": dialect.threshold,

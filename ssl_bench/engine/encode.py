@@ -10,6 +10,7 @@ import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
+from ssl_bench.engine.retrieve import similarity_rows
 from ssl_bench.errors import DataError, ModelError
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.contract import Features, Localizer
@@ -27,18 +28,22 @@ class LocalizedBatch:
     trial_ids
         Trials, image by image.
     maps
-        ``(b, h, w)`` float32, one per trial.
+        ``(b, h, w)`` float32, one per trial; None where the protocol asks for a ranking.
     blind_maps
         ``(m, h, w)`` float32: the model's own audio-blind maps, one per image; None where the
         model has none.
     blind_index
         ``(b,)``: which of them belongs to each trial.
+    similarity
+        ``(b, n)`` float32: of the trials' images with the sounds of all n trials, in the order in
+        which the batches bring them; None where the protocol asks for maps.
     """
 
     trial_ids: list[str]
-    maps: NDArray[np.float32]
+    maps: NDArray[np.float32] | None
     blind_maps: NDArray[np.float32] | None
     blind_index: NDArray[np.intp]
+    similarity: NDArray[np.float32] | None = None
 
 
 Recipe = TypeVar("Recipe", ImageRecipe, AudioRecipe)
@@ -121,6 +126,15 @@ def localize_suite(
             by_image.setdefault(image, [[] for _ in sets])[number].append(row)
     sounds, sound_row = _encode_sounds(localizer, sets, batch_size, jobs, progress)
     pictures = list(by_image)
+    columns = {
+        number: [
+            sound_row[_Distinct(trials.test_set.digest, trials.trials[row].audio, trials)]
+            for image in pictures
+            for row in by_image[image][number]
+        ]
+        for number, trials in enumerate(sets)
+        if trials.protocol.answers == "retrieval"
+    }
     for start in range(0, len(pictures), batch_size):
         progress("images", start, len(pictures))
         chunk = pictures[start : start + batch_size]
@@ -138,6 +152,11 @@ def localize_suite(
             owners = [
                 position for position, image in enumerate(chunk) for _ in by_image[image][number]
             ]
+            if number in columns:
+                ranked = similarity_rows(localizer, features, sounds, columns[number])[owners]
+                ids = [trials.trials[row].id for row in rows]
+                yield number, LocalizedBatch(ids, None, None, np.array(owners), ranked)
+                continue
             heard = [
                 sound_row[_Distinct(trials.test_set.digest, trials.trials[row].audio, trials)]
                 for row in (rows if sound_row else [])

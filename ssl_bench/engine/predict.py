@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from ssl_bench.engine.encode import Progress, localize_suite
+from ssl_bench.engine.retrieve import require_similarity
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
 from ssl_bench.models.provenance import describe
 from ssl_bench.predictions import PredictionsMeta, PredictionsWriter
@@ -113,8 +114,16 @@ def predict_suite(
     """Predict for several protocols at once, each into its own folder.
 
     An image or sound that several protocols share is encoded once for all of them.
+
+    Raises
+    ------
+    ModelError
+        If the localizer breaks its contract, or a protocol asks for a ranking and the localizer has
+        no similarity.
     """
     settings = options or EngineOptions()
+    for trials, _ in runs:
+        require_similarity(localizer, trials)
     if isinstance(localizer, AnnotationLocalizer):
         return [_predict_trivial(localizer, trials, folder, settings) for trials, folder in runs]
     wanted = [_wants_blind(localizer, trials) for trials, _ in runs]
@@ -148,7 +157,7 @@ def predict_suite(
         ):
             own, blind = writers[number]
             if own is not None:
-                own.add(batch.trial_ids, batch.maps)
+                own.add(batch.trial_ids, batch.maps, similarity=batch.similarity)
             if blind is not None and batch.blind_maps is not None:
                 blind.add(batch.trial_ids, batch.blind_maps, map_index=batch.blind_index)
     return written
@@ -172,6 +181,8 @@ def _predict_trivial(
 
 def _wants_blind(localizer: Localizer, trials: TrialSet) -> str | None:
     """Why not to make audio-blind maps; None to make them."""
+    if trials.protocol.answers == "retrieval":
+        return "a ranking of sounds has no audio-blind form"
     if not trials.protocol.controls.vision_only:
         return "the protocol does not ask for it"
     if localizer.audio_blind:

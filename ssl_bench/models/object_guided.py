@@ -90,6 +90,11 @@ class ObjectGuided(Localizer):
             self._alpha,
         )
 
+    @property
+    def no_similarity(self) -> str | None:
+        """Why there is no similarity; None where the audio-visual localizer has one."""
+        return self._audio_visual.no_similarity
+
     def similarity(self, image_features: Features, audio_features: Features) -> NDArray[np.float32]:
         """Similarity of the audio-visual localizer; the prior plays no part in it."""
         return self._audio_visual.similarity(_part(image_features, _AUDIO_VISUAL), audio_features)

@@ -27,6 +27,7 @@ from ssl_bench.results import (
 )
 from ssl_bench.scoring.aggregate import breakdown, gap, summarise
 from ssl_bench.scoring.floors import control_scores
+from ssl_bench.scoring.retrieval import chance, gallery_facts, retrieval_scores
 from ssl_bench.scoring.scores import MapBatch, score_maps
 from ssl_bench.scoring.universal import set_apart, with_threshold
 from ssl_bench.statistics import CONFIDENCE, RESAMPLES
@@ -94,6 +95,7 @@ def check_predictions(path: Path, trials: TrialSet, *, partial: bool = False) ->
         protocol_digest=trials.protocol.digest,
         test_set=trials.test_set.name,
         test_set_digest=trials.test_set.digest,
+        answers=trials.protocol.answers,
         partial=partial,
     )
 
@@ -184,6 +186,7 @@ def score_file(
             "resamples": RESAMPLES,
             "seed": settings.seed,
             **_threshold_facts(asked, filled),
+            **(gallery_facts(scores) if asked.protocol.answers == "retrieval" else {}),
         },
         environment=environment(),
         timings={
@@ -206,6 +209,8 @@ def with_timings(scored: Scored, timings: dict[str, float], note: str | None) ->
 def _score(
     predictions: Predictions, asked: TrialSet, measures: Sequence[Measure], settings: ScoringOptions
 ) -> tuple[TrialSet, pd.DataFrame]:
+    if asked.protocol.answers == "retrieval":
+        return asked, retrieval_scores(predictions, asked, partial=settings.partial)
     filled = with_threshold(asked, stored_maps(predictions, asked))
     maps = stored_maps(predictions, asked)
     return filled, score_maps(filled, maps, measures, jobs=settings.jobs)
@@ -228,6 +233,8 @@ def _controls(
     measures: Sequence[Measure],
     settings: ScoringOptions,
 ) -> tuple[tuple[Reference, ...], Reference | None]:
+    if trials.protocol.answers == "retrieval":
+        return (chance(scores[counted], measures),), None
     tables, ceiling = control_scores(trials, measures, jobs=settings.jobs)
     floors = tuple(
         Reference(name=name, measures=summarise(table[counted], measures, seed=settings.seed))

@@ -1,0 +1,218 @@
+"""Measures of retrieval: how high a sound ranks the image it belongs to, and the other way round.
+
+The gallery holds every image, or every sound, of the protocol. Senocak et al. 2023, table 2, report
+recall at 1, 5 and 10 and leave open what is relevant and how ties are broken. Here:
+
+- *instance* relevance is the headline: only the image of the same sample counts;
+- *category* relevance comes second: every image of the same category counts;
+- ties are broken against the model: what is not relevant ranks before what is.
+
+``a2i`` asks with a sound for images, ``i2a`` with an image for sounds. Intervals resample the
+queries; the gallery stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl_bench.measures.definition import Definition, Measure
+
+DIRECTIONS = ("a2i", "i2a")
+
+
+def instance_ranks(
+    similarity: NDArray[np.float32], positive: NDArray[np.intp], ahead: int = 0
+) -> NDArray[np.float64]:
+    """Rank of each query's own item: the number of items that score at least as high.
+
+    Parameters
+    ----------
+    similarity
+        ``(b, n)`` finite: b queries, n items.
+    positive
+        ``(b,)`` which item is each query's own.
+    ahead
+        Items without a score; they count as ranked before all others.
+
+    Returns
+    -------
+    ndarray
+        ``(b,)`` float64, whole numbers from 1.
+
+    Examples
+    --------
+    >>> similarity = np.array([[0.9, 0.1, 0.5], [0.2, 0.2, 0.2]], np.float32)
+    >>> instance_ranks(similarity, np.array([2, 0])).tolist()
+    [2.0, 3.0]
+    """
+    own = np.take_along_axis(similarity, positive[:, None], axis=1)
+    ranks: NDArray[np.float64] = (similarity >= own).sum(axis=1).astype(np.float64) + ahead
+    return ranks
+
+
+def category_ranking(
+    similarity: NDArray[np.float32], relevant: NDArray[np.bool_], ahead: int = 0
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Rank of the first relevant item, and average precision, of each query.
+
+    Average precision is the mean, over the relevant items, of the share of relevant items among
+    those ranked up to it.
+
+    Parameters
+    ----------
+    similarity
+        ``(b, n)`` finite.
+    relevant
+        ``(b, n)`` bool; at least one in each row.
+    ahead
+        Items without a score; they count as not relevant and ranked before all others.
+
+    Returns
+    -------
+    first
+        ``(b,)`` float64, whole numbers from 1.
+    precision
+        ``(b,)`` float64 in (0, 1].
+
+    Examples
+    --------
+    >>> similarity = np.array([[0.9, 0.5, 0.5, 0.1]], np.float32)
+    >>> first, precision = category_ranking(similarity, np.array([[False, True, False, True]]))
+    >>> first.tolist(), precision.round(4).tolist()
+    ([3.0], [0.4167])
+    """
+    first = np.empty(len(similarity))
+    precision = np.empty(len(similarity))
+    for row, (scores, wanted) in enumerate(zip(similarity, relevant, strict=True)):
+        others = np.sort(scores[~wanted])
+        found = np.sort(scores[wanted])[::-1]
+        before = len(others) - np.searchsorted(others, found, side="left") + ahead
+        place = np.arange(1, len(found) + 1)
+        first[row] = 1 + before[0]
+        precision[row] = (place / (place + before)).mean()
+    return first, precision
+
+
+def chance_recall(count: int, items: int, relevant: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Probability that a random order has a relevant item among its first `count`.
+
+    Examples
+    --------
+    >>> chance_recall(2, 4, np.array([1.0, 2.0])).round(4).tolist()
+    [0.5, 0.8333]
+    """
+    missed = np.ones_like(relevant)
+    for place in range(min(count, items)):
+        missed *= np.maximum(items - relevant - place, 0) / (items - place)
+    return 1 - missed
+
+
+def chance_average_precision(items: int, relevant: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Expected average precision of a random order (Bestgen 2015).
+
+    Examples
+    --------
+    >>> chance_average_precision(2, np.array([1.0, 2.0])).tolist()
+    [0.75, 1.0]
+    """
+    if items == 1:
+        return np.ones_like(relevant)
+    harmonic = (1 / np.arange(1, items + 1)).sum()
+    expected: NDArray[np.float64] = (
+        harmonic + (relevant - 1) / (items - 1) * (items - harmonic)
+    ) / items
+    return expected
+
+
+Chance = Callable[[Measure, int, NDArray[np.float64]], float]
+"""Expected value under a random order, from the number of items and of relevant ones (n,)."""
+
+CHANCE: Mapping[str, Chance] = {
+    "recall": lambda measure, items, relevant: float(
+        chance_recall(int(measure.at), items, np.ones_like(relevant)).mean()
+    ),
+    "median-rank": lambda _measure, items, _relevant: (items + 1) / 2,
+    "category-recall": lambda measure, items, relevant: float(
+        chance_recall(int(measure.at), items, relevant).mean()
+    ),
+    "mAP": lambda _measure, items, relevant: float(
+        chance_average_precision(items, relevant).mean()
+    ),
+}
+"""By the names of measures."""
+
+
+def _reached(measure: Measure, ranks: NDArray[np.float64]) -> NDArray[np.float64]:
+    return (ranks <= measure.at).astype(np.float64)
+
+
+def _by_direction(column: str) -> dict[str, tuple[str, ...]]:
+    return {direction: (f"{column}_{direction}",) for direction in DIRECTIONS}
+
+
+_SOURCE = "Senocak et al. 2023, table 2; relevance and ties are this project's"
+_NO_DIALECTS = "No public evaluator measures retrieval."
+
+DEFINITIONS = (
+    Definition(
+        name="recall",
+        title="Share of queries whose own item is among the first K",
+        formula="1 if #{items that score >= the own item} <= K, else 0",
+        source=_SOURCE,
+        columns=(),
+        per_trial=_reached,
+        rows="all",
+        takes="count",
+        variants=DIRECTIONS,
+        needs_variant=True,
+        variant_columns=_by_direction("rank"),
+        dialects=_NO_DIALECTS,
+    ),
+    Definition(
+        name="median-rank",
+        title="Median rank of the own item",
+        formula="median of #{items that score >= the own item}; a missing query counts as last",
+        source=_SOURCE,
+        columns=(),
+        overall=lambda _measure, ranks: float(np.median(ranks)),
+        rows="all",
+        variants=DIRECTIONS,
+        needs_variant=True,
+        variant_columns=_by_direction("rank"),
+        range="1 to the number of items",
+        better="lower",
+        dialects=_NO_DIALECTS,
+    ),
+    Definition(
+        name="category-recall",
+        title="Share of queries with an item of their category among the first K",
+        formula="1 if 1 + #{items of other categories that score >= the best of the own category} "
+        "<= K, else 0; an item without a category is relevant to its own query only",
+        source=_SOURCE,
+        columns=(),
+        per_trial=_reached,
+        rows="all",
+        takes="count",
+        variants=DIRECTIONS,
+        needs_variant=True,
+        variant_columns=_by_direction("category_rank"),
+        dialects=_NO_DIALECTS,
+    ),
+    Definition(
+        name="mAP",
+        title="Mean average precision by category",
+        formula="mean over queries of the mean over relevant items r of "
+        "#{relevant items up to r} / rank of r",
+        source=_SOURCE,
+        columns=(),
+        per_trial=lambda _measure, values: values,
+        rows="all",
+        variants=DIRECTIONS,
+        needs_variant=True,
+        variant_columns=_by_direction("average_precision"),
+        dialects=_NO_DIALECTS,
+    ),
+)

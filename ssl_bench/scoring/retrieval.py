@@ -1,0 +1,190 @@
+"""From a retrieval file to scores: the ranks of every query, a block of queries at a time.
+
+Neither direction ever needs the whole square of similarities in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ssl_bench.measures.definition import Measure
+from ssl_bench.measures.retrieval import CHANCE, category_ranking, instance_ranks
+from ssl_bench.predictions import Predictions
+from ssl_bench.results import MeasuredValue, Reference
+from ssl_bench.testsets.base import UNLABELLED
+from ssl_bench.trials import TrialSet
+
+Block = tuple[NDArray[np.intp], NDArray[np.float32]]
+"""Positions ``(b,)`` of queries in the file, and their similarities ``(b, n)`` with all items."""
+
+_BLOCK = 256
+_COLUMN_BYTES = 256 * 2**20
+
+
+def by_image(predictions: Predictions) -> Iterator[Block]:
+    """Similarities of the images, some at a time, with all sounds."""
+    if "similarity" in predictions.members:
+        return predictions.iter_similarity(_BLOCK)
+    return _cosines(*_embeddings(predictions))
+
+
+def by_sound(predictions: Predictions, column_bytes: int = _COLUMN_BYTES) -> Iterator[Block]:
+    """Similarities of the sounds, some at a time, with all images.
+
+    A file holds them image by image, so it is read once for each part that fits into memory.
+
+    Parameters
+    ----------
+    column_bytes
+        Memory for such a part.
+    """
+    if "similarity" not in predictions.members:
+        images, sounds = _embeddings(predictions)
+        yield from _cosines(sounds, images)
+        return
+    count = len(predictions)
+    width = max(1, min(count, column_bytes // (4 * count)))
+    for start in range(0, count, width):
+        part = np.empty((min(width, count - start), count), np.float32)
+        for positions, rows in predictions.iter_similarity(_BLOCK):
+            part[:, positions] = rows[:, start : start + width].T
+        for first in range(0, len(part), _BLOCK):
+            block = part[first : first + _BLOCK]
+            yield np.arange(start + first, start + first + len(block)), block
+
+
+def _embeddings(predictions: Predictions) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    images, sounds = predictions.image_embedding, predictions.audio_embedding
+    if images is None or sounds is None:
+        raise ValueError("a validated file for retrieval has both embeddings or similarities")
+    return images, sounds
+
+
+def _cosines(queries: NDArray[np.float32], items: NDArray[np.float32]) -> Iterator[Block]:
+    """Cosines of queries with all items; an embedding of length zero has 0 with everything.
+
+    Computed in double precision and rounded, so that equal embeddings tie exactly, wherever they
+    stand in a block.
+    """
+    for start in range(0, len(queries), _BLOCK):
+        asked = _unit(queries[start : start + _BLOCK])
+        block = np.empty((len(asked), len(items)), np.float32)
+        for first in range(0, len(items), _BLOCK):
+            block[:, first : first + _BLOCK] = asked @ _unit(items[first : first + _BLOCK]).T
+        yield np.arange(start, start + len(asked)), block
+
+
+def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+    double = vectors.astype(np.float64)
+    length = np.linalg.norm(double, axis=1, keepdims=True)
+    unit: NDArray[np.float64] = np.divide(
+        double, length, out=np.zeros_like(double), where=length > 0
+    )
+    return unit
+
+
+def retrieval_scores(
+    predictions: Predictions, trials: TrialSet, *, partial: bool = False
+) -> pd.DataFrame:
+    """Rank every image by every sound and every sound by every image.
+
+    Parameters
+    ----------
+    predictions
+        A validated file.
+    trials
+        Trials of a protocol whose composition is ``retrieval``.
+    partial
+        Leave trials without a prediction out of the gallery. Otherwise they stay in it, ahead of
+        all others, so that leaving out what is hard gains nothing.
+
+    Returns
+    -------
+    DataFrame
+        One row per trial in the protocol's order: facts about the trial, then, for each direction
+        (``a2i``: a sound asks for images), ``rank``, ``category_rank`` and ``average_precision``,
+        and ``relevant``: the number of items of the trial's category. A trial without a prediction
+        has ``present`` False and ranks behind all others.
+    """
+    rows = np.array([trials.index[name] for name in predictions.trial_ids], np.intp)
+    categories = _relevance_classes(trials)
+    present = np.zeros(len(trials), bool)
+    present[rows] = True
+    gallery = present if partial else np.ones_like(present)
+    items = int(gallery.sum())
+    ahead = items - len(rows)
+    numbers: dict[str, NDArray[np.float64]] = {}
+    for direction, blocks in (("a2i", by_sound(predictions)), ("i2a", by_image(predictions))):
+        rank = np.full(len(trials), float(items))
+        first, precision = rank.copy(), np.zeros(len(trials))
+        for positions, similarity in blocks:
+            asked = rows[positions]
+            relevant = categories[asked][:, None] == categories[rows][None]
+            rank[asked] = instance_ranks(similarity, positions, ahead)
+            first[asked], precision[asked] = category_ranking(similarity, relevant, ahead)
+        numbers[f"rank_{direction}"] = rank
+        numbers[f"category_rank_{direction}"] = first
+        numbers[f"average_precision_{direction}"] = precision
+    counts = np.bincount(categories[gallery], minlength=len(trials))
+    facts: dict[str, Any] = {
+        "trial_id": trials.ids,
+        "group": [trial.group for trial in trials],
+        "category": [trial.category for trial in trials],
+        "role": [trial.role for trial in trials],
+        "image": [trial.image.key for trial in trials],
+        "present": present,
+        "sounding": [trial.sounding for trial in trials],
+        "unscorable": np.zeros(len(trials), bool),
+        "relevant": counts[categories].astype(np.float64),
+    }
+    return pd.DataFrame({**facts, **numbers})
+
+
+def _relevance_classes(trials: TrialSet) -> NDArray[np.intp]:
+    """``(n,)``: equal numbers for trials of one category; one without a category is alone."""
+    names = [(trial.category, trial.id if trial.category == UNLABELLED else "") for trial in trials]
+    number = {name: place for place, name in enumerate(dict.fromkeys(names))}
+    return np.array([number[name] for name in names], np.intp)
+
+
+def chance(scores: pd.DataFrame, measures: Sequence[Measure]) -> Reference:
+    """Expected values under a random order without ties: exact, so without intervals.
+
+    Parameters
+    ----------
+    scores
+        The trials that count; together they are the gallery.
+    measures
+        Measures of retrieval.
+    """
+    relevant = scores["relevant"].to_numpy(np.float64)
+    values = [
+        MeasuredValue(
+            measure=str(measure),
+            value=CHANCE[measure.name](measure, len(scores), relevant),
+            low=None,
+            high=None,
+            method="none",
+            n_trials=len(scores),
+            n_groups=int(scores["group"].nunique()),
+        )
+        for measure in measures
+        if measure.name in CHANCE
+    ]
+    return Reference(name="chance", measures=tuple(values))
+
+
+def gallery_facts(scores: pd.DataFrame) -> dict[str, Any]:
+    """What a reader must know of the gallery beside the numbers."""
+    sizes = scores["group"].value_counts()
+    return {
+        "gallery": len(scores),
+        "gallery_sources": len(sizes),
+        "items_with_a_distractor_of_their_source": int(sizes[sizes > 1].sum()),
+        "resampled": "queries, with the gallery fixed",
+    }

@@ -1,0 +1,132 @@
+"""Ranks, recalls and average precision against brute force and scikit-learn."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score
+
+from ssl_bench.measures.retrieval import (
+    CHANCE,
+    DEFINITIONS,
+    category_ranking,
+    chance_average_precision,
+    chance_recall,
+    instance_ranks,
+)
+from ssl_bench.measures.values import parse_measure
+
+# Few distinct values, so that ties are common.
+TIED = npst.arrays(np.float32, (3, 6), elements=st.sampled_from([-1.0, 0.0, 0.25, 2.0]))
+RELEVANT = npst.arrays(np.bool_, (3, 6)).filter(lambda wanted: bool(wanted.any(axis=1).all()))
+
+
+def worst_order(scores: NDArray[np.float32], wanted: NDArray[np.bool_]) -> list[int]:
+    """Items from the best to the worst; where scores tie, the wanted ones come last."""
+    return sorted(range(len(scores)), key=lambda item: (-float(scores[item]), bool(wanted[item])))
+
+
+@given(TIED, npst.arrays(np.intp, 3, elements=st.integers(0, 5)))
+def test_the_rank_of_the_own_item_is_its_place_in_the_worst_order(
+    similarity: NDArray[np.float32], positive: NDArray[np.intp]
+) -> None:
+    expected = []
+    for scores, own in zip(similarity, positive, strict=True):
+        wanted = np.arange(6) == own
+        expected.append(1 + worst_order(scores, wanted).index(own))
+    assert instance_ranks(similarity, positive).tolist() == expected
+
+
+@given(TIED, RELEVANT)
+def test_category_ranking_walks_down_the_worst_order(
+    similarity: NDArray[np.float32], relevant: NDArray[np.bool_]
+) -> None:
+    first, precision = category_ranking(similarity, relevant)
+    for row, (scores, wanted) in enumerate(zip(similarity, relevant, strict=True)):
+        order = worst_order(scores, wanted)
+        places = [place for place, item in enumerate(order, 1) if wanted[item]]
+        assert first[row] == places[0]
+        shares = [found / place for found, place in enumerate(places, 1)]
+        assert precision[row] == pytest.approx(np.mean(shares))
+
+
+@given(st.integers(0, 10_000))
+def test_average_precision_without_ties_is_that_of_scikit_learn(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    similarity = rng.permutation(12).astype(np.float32)[None]
+    relevant = rng.random((1, 12)) < 0.4
+    relevant[0, 0] = True
+    _, precision = category_ranking(similarity, relevant)
+    assert precision[0] == pytest.approx(average_precision_score(relevant[0], similarity[0]))
+
+
+@given(TIED, RELEVANT, st.integers(1, 4))
+def test_items_without_a_score_rank_ahead(
+    similarity: NDArray[np.float32], relevant: NDArray[np.bool_], ahead: int
+) -> None:
+    extended = np.concatenate([similarity, np.full((3, ahead), 9, np.float32)], axis=1)
+    never = np.concatenate([relevant, np.zeros((3, ahead), bool)], axis=1)
+    positive = relevant.argmax(axis=1)
+    assert (
+        instance_ranks(similarity, positive, ahead).tolist()
+        == instance_ranks(extended, positive).tolist()
+    )
+    np.testing.assert_allclose(
+        category_ranking(similarity, relevant, ahead), category_ranking(extended, never)
+    )
+
+
+@given(TIED, RELEVANT, st.permutations(range(6)))
+def test_neither_order_nor_scale_matters(
+    similarity: NDArray[np.float32], relevant: NDArray[np.bool_], order: list[int]
+) -> None:
+    before = category_ranking(similarity, relevant)
+    np.testing.assert_allclose(category_ranking(similarity[:, order], relevant[:, order]), before)
+    np.testing.assert_allclose(category_ranking(np.exp(similarity), relevant), before)
+
+
+def test_a_model_that_likes_everything_alike_ranks_last() -> None:
+    similarity = np.zeros((2, 5), np.float32)
+    assert instance_ranks(similarity, np.array([0, 4])).tolist() == [5, 5]
+
+
+@pytest.mark.parametrize("relevant", [1, 2, 4])
+@pytest.mark.parametrize("count", [1, 3, 4, 9])
+def test_chance_is_the_mean_over_every_order(relevant: int, count: int) -> None:
+    items = 4
+    wanted = np.arange(items) < relevant
+    orders = np.array(list(permutations(range(items))), np.float32)
+    first, precision = category_ranking(orders, np.broadcast_to(wanted, orders.shape))
+    numbers = np.array([float(relevant)])
+    assert chance_recall(count, items, numbers)[0] == pytest.approx((first <= count).mean())
+    assert chance_average_precision(items, numbers)[0] == pytest.approx(precision.mean())
+
+
+def test_chance_is_known_of_every_measure_of_retrieval() -> None:
+    assert set(CHANCE) == {definition.name for definition in DEFINITIONS}
+    numbers = np.array([1.0, 2.0])
+    assert CHANCE["recall"](parse_measure("recall(a2i)@2"), 4, numbers) == pytest.approx(0.5)
+    assert CHANCE["median-rank"](parse_measure("median-rank(i2a)"), 5, numbers) == 3
+    found = CHANCE["category-recall"](parse_measure("category-recall(a2i)@1"), 4, numbers)
+    assert found == pytest.approx((1 / 4 + 2 / 4) / 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [
+        ("recall(a2i)@5", ("rank_a2i",)),
+        ("recall(i2a)@10", ("rank_i2a",)),
+        ("median-rank(i2a)", ("rank_i2a",)),
+        ("category-recall(a2i)@1", ("category_rank_a2i",)),
+        ("mAP(i2a)", ("average_precision_i2a",)),
+    ],
+)
+def test_a_measure_reads_the_column_of_its_direction(text: str, columns: tuple[str, ...]) -> None:
+    assert parse_measure(text).columns == columns
+    assert str(parse_measure(text)) == text
