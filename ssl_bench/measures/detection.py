@@ -12,6 +12,8 @@ which something sounds:
 The public evaluator (Mo and Morgado 2022; stoneMo/SLAVC utils.py, EvaluatorFull) counts it as a
 false positive alone, so that recall reaches 1 however bad the localisation, and walks a grid of
 confidences: the functions and variants named ``slavc``.
+
+A trial without a map fails: it is never detected where something sounds, and always elsewhere.
 """
 
 from __future__ import annotations
@@ -276,7 +278,8 @@ DEFINITIONS = (
         formula="sum over all distinct confidences, from the highest, of precision x step in "
         "recall; a hit is detected, sounding and has cIoU >= threshold; precision = hits / "
         "detected, recall = hits / sounding; (clean): without the silent trials whose sound is of "
-        "the picture's own category",
+        "the picture's own category; a trial without a map is never detected where something sounds, "
+        "always elsewhere",
         source=_SLAVC + "; exact over all confidences here",
         columns=("cIoU", "confidence", "sounding", "present"),
         overall=_overall_ap,
