@@ -278,8 +278,8 @@ DEFINITIONS = (
         formula="sum over all distinct confidences, from the highest, of precision x step in "
         "recall; a hit is detected, sounding and has cIoU >= threshold; precision = hits / "
         "detected, recall = hits / sounding; (clean): without the silent trials whose sound is of "
-        "the picture's own category; a trial without a map is never detected where something sounds, "
-        "always elsewhere",
+        "the picture's own category; a trial without a map is never detected where something "
+        "sounds, always elsewhere",
         source=_SLAVC + "; exact over all confidences here",
         columns=("cIoU", "confidence", "sounding", "present"),
         overall=_overall_ap,
