@@ -13,6 +13,7 @@ import pandas as pd
 from ssl_bench.compositions import compose, open_protocol_test_set
 from ssl_bench.engine.encode import Progress
 from ssl_bench.engine.predict import EngineOptions, Predicted, predict_suite
+from ssl_bench.engine.retrieve import no_answer
 from ssl_bench.errors import ProtocolError
 from ssl_bench.files import atomic_path
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
@@ -150,7 +151,8 @@ def run_suite(
     request
         What to evaluate; its `protocol` is not read.
     protocols
-        The protocols. With more than one, each gets a sub-folder of the run folder.
+        The protocols. With more than one, each gets a sub-folder of the run folder, and one that
+        asks for a ranking is left out where the model has no similarity.
 
     Raises
     ------
@@ -159,7 +161,7 @@ def run_suite(
     """
     started = perf_counter()
     notify("opening trials")
-    prepared = _prepare(request, protocols)
+    prepared = _answerable(_prepare(request, protocols))
     opened_at = perf_counter()
     notify("localizing")
     written = predict_suite(prepared.localizer, prepared.runs, _engine_options(request, progress))
@@ -224,7 +226,7 @@ def run_predict(
     progress: Progress = lambda _what, _done, _all: None,
 ) -> list[tuple[TrialSet, Predicted]]:
     """Predict only; returns the trials of each protocol and the files that answer them."""
-    prepared = _prepare(request, protocols)
+    prepared = _answerable(_prepare(request, protocols))
     written = predict_suite(prepared.localizer, prepared.runs, _engine_options(request, progress))
     return [(trials, each) for (trials, _), each in zip(prepared.runs, written, strict=True)]
 
@@ -315,6 +317,16 @@ def _prepare(request: Request, protocols: Sequence[str | Protocol]) -> _Prepared
             opened[key] = open_protocol_test_set(protocol, request.data)
         runs.append((compose(protocol, opened[key]), folder))
     return _Prepared(localizer, runs)
+
+
+def _answerable(prepared: _Prepared) -> _Prepared:
+    """Without the protocols that the model cannot answer, where several were asked for.
+
+    A model without a similarity cannot be ranked; that must not keep it from all the others. Asked
+    for one protocol alone, it is refused.
+    """
+    runs = [run for run in prepared.runs if no_answer(prepared.localizer, run[0]) is None]
+    return _Prepared(prepared.localizer, runs) if runs else prepared
 
 
 def _engine_options(request: Request, progress: Progress) -> EngineOptions:

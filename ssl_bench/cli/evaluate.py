@@ -79,6 +79,9 @@ def evaluate(**given: Any) -> None:
         click.echo(json.dumps(documents[0] if len(documents) == 1 else documents, indent=1))
         return
     screen = console()
+    answered = {each.result.protocol.name for each in done}
+    for name in dict.fromkeys(each.name for each in protocols if each.name not in answered):
+        screen.print(f"Left out {name}: {request.model} has no similarity of images and sounds.")
     for each in done:
         for part in result_tables(each.result):
             screen.print(part)

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from ssl_bench.results import MeasuredValue, Result
     from ssl_bench.scoring.run import Notify
 
+# More measures than this are shown one below the other.
+_MOST_COLUMNS = 8
+
 
 def console(*, to_stderr: bool = False) -> Console:
     """A console; as wide as needed where the output is not a terminal."""
@@ -72,12 +75,18 @@ def percent(value: float | None) -> str:
 
 
 def with_interval(value: MeasuredValue) -> str:
-    """A measure as ``34.0  [32.7, 35.3]``."""
-    if value.value is None:
-        return "undefined"
+    """A measure as ``34.0  [32.7, 35.3]``: a share in percent, a rank as it is."""
+    from ssl_bench.measures.values import parse_measure
+
+    unit = parse_measure(value.measure).definition.unit
+    shown = percent if unit == "share" else _place
     if value.low is None:
-        return percent(value.value)
-    return f"{percent(value.value)}  [{percent(value.low)}, {percent(value.high)}]"
+        return shown(value.value)
+    return f"{shown(value.value)}  [{shown(value.low)}, {shown(value.high)}]"
+
+
+def _place(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:,.1f}"
 
 
 def plain_table(title: str | None, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
@@ -115,8 +124,12 @@ def result_tables(result: Result) -> list[Table | str]:
         f"{protocol.title}, {protocol.label}, version {protocol.version}, "
         f"dialect {protocol.dialect}"
     )
+    columns = ["percent [95 % interval]", *names]
+    if len(names) > _MOST_COLUMNS:
+        # A row for each measure fits where a column for each does not.
+        columns, *rows = [list(line) for line in zip(columns, *rows, strict=True)]
     shown: list[Table | str] = [
-        plain_table(title, ["percent [95 % interval]", *names], rows),
+        plain_table(title, columns, rows),
         coverage_sentence(result),
     ]
     if result.vision_only is None and result.vision_only_note:

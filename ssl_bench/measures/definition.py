@@ -174,6 +174,8 @@ class Definition:
         Further columns that a variant reads, after the others.
     missing
         What a trial without a map contributes to a mean.
+    unit
+        ``share``: people read it in percent. ``rank``: a place in an order, read as it is.
     """
 
     name: str
@@ -191,6 +193,7 @@ class Definition:
     range: str = "0 to 1"
     better: Literal["higher", "lower"] = "higher"
     missing: float = 0.0
+    unit: Literal["share", "rank"] = "share"
     dialects: str = "The dialects differ in how the map becomes a prediction, not in this formula."
 
     def facts(self) -> dict[str, str | float]:

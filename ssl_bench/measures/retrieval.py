@@ -184,6 +184,7 @@ DEFINITIONS = (
         variant_columns=_by_direction("rank"),
         range="1 to the number of items",
         better="lower",
+        unit="rank",
         dialects=_NO_DIALECTS,
     ),
     Definition(
