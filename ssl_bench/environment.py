@@ -9,7 +9,18 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-_LIBRARIES = ("numpy", "scipy", "numba", "pandas", "pillow", "opencv-python-headless", "torch")
+_LIBRARIES = (
+    "numpy",
+    "scipy",
+    "numba",
+    "pandas",
+    "pillow",
+    "soundfile",
+    "av",
+    "pycocotools",
+    "opencv-python-headless",
+    "torch",
+)
 
 
 def environment() -> dict[str, Any]:

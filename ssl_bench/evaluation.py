@@ -26,8 +26,10 @@ from ssl_bench.results import Result, write_result
 from ssl_bench.scoring.run import (
     Scored,
     ScoringOptions,
+    check_scorable,
     measures_of,
     score_file,
+    under_dialect,
     with_timings,
 )
 from ssl_bench.suites import load_suite, suite_names
@@ -164,6 +166,8 @@ def run_suite(
     prepared = _answerable(_prepare(request, protocols))
     opened_at = perf_counter()
     notify("localizing")
+    for _, folder in prepared.runs:
+        _remove_earlier(folder)
     written = predict_suite(prepared.localizer, prepared.runs, _engine_options(request, progress))
     timings = {
         "opening_s": round(opened_at - started, 3),
@@ -188,15 +192,13 @@ def _finish(
     conventions = (
         None if request.dialect is None else trials.protocol.under(load_dialect(request.dialect))
     )
-    facts = describe(localizer)
     scored = score_file(
         written.predictions,
         trials,
         vision_only=written.vision_only,
         conventions=conventions,
         options=ScoringOptions(jobs=request.jobs, notify=notify),
-        model=facts,
-        card=_card(facts),
+        card=_card(describe(localizer)),
     )
     scored = with_timings(scored, timings, written.vision_only_note)
     files = [written.predictions]
@@ -302,21 +304,49 @@ def _prepare(request: Request, protocols: Sequence[str | Protocol]) -> _Prepared
             seed=request.seed,
             options=request.settings,
         )
-    places = [protocol.label.replace("@", "-").replace(":", "-") for protocol in loaded]
-    if len(loaded) == 1:
-        folders = [request.folder or Path("runs") / f"{localizer.name}-{places[0]}"]
-    else:
-        root = request.folder or Path("runs") / f"{localizer.name}-suite"
-        folders = [root / place for place in places]
     # Protocols on the same test set share it, and with it what was read of it.
     opened: dict[str, TestSet] = {}
-    runs = []
-    for protocol, folder in zip(loaded, folders, strict=True):
+    sets = []
+    for protocol in loaded:
         key = protocol.test_set.model_dump_json()
         if key not in opened:
             opened[key] = open_protocol_test_set(protocol, request.data)
-        runs.append((compose(protocol, opened[key]), folder))
-    return _Prepared(localizer, runs)
+        trials = compose(protocol, opened[key])
+        check_scorable(
+            trials if dialect is None else under_dialect(trials, trials.protocol.under(dialect))
+        )
+        sets.append(trials)
+    places = [trials.protocol.label.replace("@", "-").replace(":", "-") for trials in sets]
+    if len(sets) == 1:
+        folders = [request.folder or Path("runs") / _run_name(localizer, places[0], request)]
+    else:
+        root = request.folder or Path("runs") / _run_name(localizer, "suite", request)
+        folders = [root / place for place in places]
+    return _Prepared(localizer, list(zip(sets, folders, strict=True)))
+
+
+def _run_name(localizer: Localizer | AnnotationLocalizer, place: str, request: Request) -> str:
+    """Name of a run folder: whatever the user changed is part of it."""
+    changed = [
+        request.variant,
+        None if request.weights is None else request.weights.stem,
+        None if request.alpha is None else f"alpha{request.alpha:g}",
+        f"seed{request.seed}" if request.seed else None,
+        request.dialect,
+    ]
+    return "-".join([localizer.name, place, *(text for text in changed if text)])
+
+
+def _remove_earlier(folder: Path) -> None:
+    """Remove what an earlier run left under the names that a run writes."""
+    for name in (
+        "predictions.npz",
+        "vision_only.npz",
+        "scores.parquet",
+        "result.json",
+        "trials.png",
+    ):
+        (folder / name).unlink(missing_ok=True)
 
 
 def _answerable(prepared: _Prepared) -> _Prepared:
@@ -342,6 +372,8 @@ def _is_embedded(trials: TrialSet) -> bool:
 
 def _card(facts: Mapping[str, Any]) -> dict[str, Any] | None:
     """Card of the baseline that made the maps; None for a model from elsewhere."""
-    names = [facts["name"], *(part["name"] for part in facts["parts"])]
-    known = [name for name in names if name in list_baselines()]
-    return load_card(known[0]).model_dump(mode="json") if known else None
+    for each in (facts, *facts["parts"]):
+        # Only a recipe gives a variant, so a stranger's model cannot borrow a name.
+        if each["variant"] is not None and each["name"] in list_baselines():
+            return load_card(each["name"]).model_dump(mode="json")
+    return None

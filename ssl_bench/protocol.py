@@ -170,7 +170,7 @@ class Protocol(_Table):
 
     @property
     def label(self) -> str:
-        """``NAME@TESTSET``, with the split where it is not the default one."""
+        """``NAME@TESTSET:SPLIT``; without the split where it is not spelled out."""
         split = "" if self.test_set.split is None else f":{self.test_set.split}"
         return f"{self.name}@{self.test_set.name}{split}"
 

@@ -52,6 +52,7 @@ class TestSetIdentity(_Table):
     split: str
     digest: str
     revision: str | None
+    options: dict[str, int]
     n_samples: int
     truth_convention: str
 
@@ -72,19 +73,61 @@ class Coverage(_Table):
     tied_maps: int
 
 
+class ModelIdentity(_Table):
+    """Who made the maps, as far as it is known.
+
+    Attributes
+    ----------
+    name
+        Name of the model.
+    variant
+        Variant of a baseline's recipe; null for a model from elsewhere.
+    preset
+        Preprocessing preset.
+    weights_sha256
+        Digest of the weights file.
+    alpha
+        Weight of the audio-visual map, where an object prior is mixed in.
+    seed
+        Of a random baseline.
+    options
+        Settings that change the maps.
+    parts
+        The models that it is made of.
+    notes
+        What else its predictions file says.
+    """
+
+    name: str
+    variant: str | None = None
+    preset: str | None = None
+    weights_sha256: str | None = None
+    alpha: float | None = None
+    seed: int | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
+    parts: tuple[ModelIdentity, ...] = ()
+    notes: dict[str, Any] = Field(default_factory=dict)
+
+
 class Reference(_Table):
-    """A trivial baseline or a ceiling on the same trials."""
+    """A trivial baseline, the best of them, or a ceiling on the same trials.
+
+    `settings` is what the baseline's map depends on, such as a seed and a resolution.
+    """
 
     name: str
     measures: tuple[MeasuredValue, ...]
+    settings: dict[str, Any] = Field(default_factory=dict)
 
 
 class VisionOnly(_Table):
     """The model's own audio-blind maps on the same trials, and the gap to them.
 
-    `gap` holds the paired differences, audio-visual minus audio-blind.
+    `gap` holds the paired differences, audio-visual minus audio-blind, on the trials that count for
+    the result; a trial without either map counts as a failure of both.
     """
 
+    predictions_sha256: str | None
     measures: tuple[MeasuredValue, ...]
     gap: tuple[MeasuredValue, ...]
 
@@ -97,7 +140,8 @@ class Result(_Table):
     breakdown
         For each grouping (``n_boxes``, ``size``, ``category``, ...), each level's measures.
     floors
-        Audio-blind trivial baselines; `floor` names the best of them by the first measure.
+        Audio-blind trivial baselines; `floor` names the best of them by the first measure, and
+        `best_floor` holds the best of them for each measure.
     ceiling
         The best that the threshold rule allows.
     vision_only
@@ -112,10 +156,11 @@ class Result(_Table):
     breakdown: dict[str, dict[str, tuple[MeasuredValue, ...]]]
     floors: tuple[Reference, ...] = ()
     floor: str | None = None
+    best_floor: Reference | None = None
     ceiling: Reference | None = None
     vision_only: VisionOnly | None = None
     vision_only_note: str | None = None
-    model: dict[str, Any]
+    model: ModelIdentity
     card: dict[str, Any] | None = None
     predictions_sha256: str | None = None
     statistics: dict[str, Any]

@@ -67,7 +67,10 @@ def wilson(successes: float, n: int, confidence: float = CONFIDENCE) -> tuple[fl
     rate = successes / n
     center = (rate + z * z / (2 * n)) / (1 + z * z / n)
     spread = z / (1 + z * z / n) * np.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
-    return max(0.0, float(center - spread)), min(1.0, float(center + spread))
+    # At the ends the bound is the rate itself; rounding must not push it past.
+    low = 0.0 if successes <= 0 else max(0.0, float(center - spread))
+    high = 1.0 if successes >= n else min(1.0, float(center + spread))
+    return low, high
 
 
 class ClusterBootstrap:

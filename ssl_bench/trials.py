@@ -197,7 +197,11 @@ class TrialSet:
         self.test_set = test_set
         self.trials = tuple(trials)
         if not self.trials:
-            raise ProtocolError("this protocol composes no trial", where=protocol.label)
+            raise ProtocolError(
+                "this protocol composes no trial of these samples",
+                where=protocol.label,
+                remedy="use a test set with more samples, of categories that differ",
+            )
         if len(self.index) != len(self.trials):
             raise ProtocolError("two trials share an id", where=protocol.label)
 

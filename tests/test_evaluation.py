@@ -49,6 +49,23 @@ def test_a_localizer_of_ones_own(protocol: Protocol, tmp_path: Path) -> None:
     assert done.result.vision_only_note == "bright has no audio-blind map of its own"
 
 
+def test_a_stranger_cannot_borrow_a_card(protocol: Protocol, tmp_path: Path) -> None:
+    class Borrowed(Bright):
+        name = "ezvsl"
+
+    stranger = ssl_bench.evaluate(Borrowed(), protocol, folder=tmp_path / "a", pictured=0)
+    own = ssl_bench.evaluate("random", protocol, folder=tmp_path / "b", pictured=0)
+    assert stranger.result.card is None
+    assert own.result.card is not None
+
+
+def test_a_new_run_leaves_nothing_of_an_earlier_one(protocol: Protocol, tmp_path: Path) -> None:
+    ssl_bench.evaluate(Bright(), protocol, folder=tmp_path)
+    assert (tmp_path / "trials.png").is_file()
+    ssl_bench.evaluate("center", protocol, folder=tmp_path, pictured=0)
+    assert not (tmp_path / "trials.png").exists()
+
+
 def test_what_is_written_can_be_read_and_scored_again(protocol: Protocol, tmp_path: Path) -> None:
     done = ssl_bench.evaluate(Bright(), protocol, folder=tmp_path, pictured=0)
     again = ssl_bench.score_file(tmp_path / "predictions.npz", ssl_bench.open_trials(protocol))

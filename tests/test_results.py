@@ -76,7 +76,7 @@ def undefined(tmp_path_factory: pytest.TempPathFactory) -> Result:
 
 class TestContent:
     def test_it_says_what_was_measured_and_on_what(self, real: Result) -> None:
-        assert real.protocol.label == "handmade@memory"
+        assert real.protocol.label == "handmade@memory:all"
         assert (real.protocol.version, real.protocol.dialect) == (1, "canonical")
         assert len(real.protocol.digest) == len(real.test_set.digest) == 64
         assert (real.test_set.n_samples, real.test_set.truth_convention) == (8, "union")

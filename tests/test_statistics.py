@@ -283,3 +283,10 @@ class TestCoverage:
         # Counts are whole, so that the coverage of any interval swings with the rate: by up to
         # two points at these counts (Brown, Cai and DasGupta 2001, figure 5, for Wilson's).
         assert 0.93 - self.MARGIN < covered < 0.99
+
+
+@given(st.integers(1, 6000), st.data())
+def test_a_wilson_interval_holds_its_rate(n: int, data: st.DataObject) -> None:
+    successes = data.draw(st.integers(0, n))
+    low, high = wilson(successes, n)
+    assert 0 <= low <= successes / n <= high <= 1

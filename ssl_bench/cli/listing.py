@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 def protocols(name: str | None, as_json: bool) -> None:
     """List the protocols, or explain the one called NAME."""
     from ssl_bench.cli.terminal import console, plain_table
-    from ssl_bench.protocol import load_protocol, protocol_names
+    from ssl_bench.compositions import with_split
+    from ssl_bench.protocol import dialect_names, load_dialect, load_protocol, protocol_names
+    from ssl_bench.suites import load_suite, suite_names
 
     if name is not None:
-        protocol = load_protocol(name)
+        protocol = with_split(load_protocol(name))
         content = {**protocol.model_dump(mode="json"), "digest": protocol.digest}
         if as_json:
             click.echo(json.dumps(content, indent=1))
@@ -42,6 +44,18 @@ def protocols(name: str | None, as_json: bool) -> None:
     screen.print(plain_table(None, ["protocol", "title", "test set", "composition"], rows))
     screen.print(
         "'ssl-bench protocols NAME' explains one; NAME@TESTSET moves it to another test set."
+    )
+    suites = [load_suite(known) for known in suite_names()]
+    screen.print(
+        plain_table(
+            None,
+            ["suite", "protocols"],
+            [[each.name, ", ".join(each.protocols)] for each in suites],
+        )
+    )
+    dialects = [load_dialect(known) for known in dialect_names()]
+    screen.print(
+        plain_table(None, ["dialect", "title"], [[each.name, each.title] for each in dialects])
     )
 
 

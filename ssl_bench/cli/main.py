@@ -54,17 +54,21 @@ class _Commands(click.Group):
             formatter.write_dl([(name, about) for name, (_, about) in _COMMANDS.items()])
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+# \b keeps the lines that follow as they are.
+_HELP = """Evaluate visual sound source localization: find the pixels that make the sound.
+
+\b
+A first score, on data and weights that ship:
+  ssl-bench evaluate --model ezvsl --protocol concat
+Maps of your own, on the real VGG-SS annotations:
+  ssl-bench score maps.npz --protocol vggss --data DIR
+"""
+
+
+@click.group(cls=_Commands, help=_HELP, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="ssl-bench", prog_name="ssl-bench")
 def commands() -> None:
-    r"""Evaluate visual sound source localization: find the pixels that make the sound.
-
-    \b
-    A first score, on data and weights that ship:
-      ssl-bench evaluate --model ezvsl --protocol concat
-    Maps of your own, on the real VGG-SS annotations:
-      ssl-bench score maps.npz --protocol vggss --data DIR
-    """
+    """Run one of the commands."""
 
 
 def main(arguments: list[str] | None = None) -> None:

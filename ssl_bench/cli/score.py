@@ -60,8 +60,14 @@ def score(
     """
     from ssl_bench.cli.terminal import console, progress_bars, result_tables
 
-    if training_list is not None and dialect == "all":
-        raise click.UsageError("--exclude-overlap needs one dialect, not 'all'.")
+    if dialect == "all":
+        for option, value in (
+            ("--exclude-overlap", training_list),
+            ("--vision-only", vision_only),
+            ("--out", out),
+        ):
+            if value is not None:
+                raise click.UsageError(f"{option} needs one dialect, not 'all'.")
     overlap = None
     with progress_bars() as (_, notify):
         from ssl_bench.compositions import open_trials

@@ -110,13 +110,14 @@ def result_tables(result: Result) -> list[Table | str]:
     def add(name: str, values: Sequence[MeasuredValue]) -> None:
         rows.append([name, *(with_interval(value) for value in values)])
 
-    add(str(result.model["name"]), result.measures)
+    add(result.model.name, result.measures)
     if result.vision_only is not None:
         add("  its audio-blind map", result.vision_only.measures)
         add("  gap: what the sound adds", result.vision_only.gap)
     for floor in result.floors:
-        mark = " (the floor)" if floor.name == result.floor else ""
-        add(f"{floor.name}{mark}", floor.measures)
+        add(floor.name, floor.measures)
+    if result.best_floor is not None and len(result.floors) > 1:
+        add("floor: the best of these", result.best_floor.measures)
     if result.ceiling is not None:
         add("ceiling of the rule", result.ceiling.measures)
     protocol, test_set = result.protocol, result.test_set

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ssl_bench.errors import ProtocolError
 from ssl_bench.protocol import Protocol
-from ssl_bench.testsets import open_test_set
+from ssl_bench.testsets import definition, open_test_set
 from ssl_bench.testsets.base import TestSet
 from ssl_bench.trials import TrialSet
 
@@ -31,6 +31,7 @@ def compose(protocol: Protocol, test_set: TestSet) -> TrialSet:
     ProtocolError
         If the composition is unknown or cannot use these samples.
     """
+    protocol = with_split(protocol, test_set.split)
     kind = protocol.composition.kind
     if kind not in composition_names():
         raise ProtocolError(
@@ -48,6 +49,29 @@ def compose(protocol: Protocol, test_set: TestSet) -> TrialSet:
     else:
         trials = module.compose(test_set.samples, **settings)
     return TrialSet(protocol, test_set, trials)
+
+
+def with_split(protocol: Protocol, default: str | None = None) -> Protocol:
+    """The same protocol with its test set's default split spelled out.
+
+    Label and digest then do not depend on whether the split was named.
+
+    Parameters
+    ----------
+    default
+        That split; None to look it up.
+
+    Examples
+    --------
+    >>> from ssl_bench.protocol import load_protocol
+    >>> with_split(load_protocol("concat@vggss")).label
+    'concat@vggss:all'
+    """
+    table = protocol.test_set
+    if table.split is not None:
+        return protocol
+    split = definition(table.name).splits[0] if default is None else default
+    return protocol.model_copy(update={"test_set": table.model_copy(update={"split": split})})
 
 
 def open_protocol_test_set(protocol: Protocol, data: Path | None = None) -> TestSet:

@@ -2,7 +2,8 @@
 
 The paper publishes neither its pairs nor their seed. Here each sample is used in at most one pair,
 both sounds of a pair are played in turn (twins), and the two images of a pair come from different
-groups and share no category that can sound, so that exactly one half sounds.
+groups and share no category that can sound, so that exactly one half sounds. Where a test
+set has no categories, only the groups are kept apart, as in the paper.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ssl_bench.errors import ProtocolError
-from ssl_bench.testsets.base import Sample
+from ssl_bench.testsets.base import UNLABELLED, Sample
 from ssl_bench.trials import LEFT, RIGHT, AudioRecipe, ImageRecipe, Target, Trial
 
 
@@ -51,7 +52,8 @@ def _fit(one: Sample, other: Sample) -> bool:
 
 
 def _audible(sample: Sample) -> set[str]:
-    return set(sample.categories) or {sample.category}
+    """Categories that may be heard in a sample; none where nothing is known of them."""
+    return (set(sample.categories) or {sample.category}) - {UNLABELLED}
 
 
 def joined_groups(found: Iterable[Sequence[Sample]]) -> dict[str, str]:

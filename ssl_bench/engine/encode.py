@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -250,14 +250,19 @@ def _encode(
     except DataError:
         _name_culprit(encode, inputs, keys)
         raise
+    if not isinstance(features, Mapping):
+        raise ModelError(
+            f"{localizer.name} returned a {type(features).__name__} of features",
+            remedy="return a dictionary of arrays, such as {'visual': array}",
+        )
     for name, values in features.items():
-        if len(values) != len(inputs):
+        if np.ndim(values) == 0 or len(values) != len(inputs):
             raise ModelError(
                 f"{localizer.name} was given {len(inputs)} inputs to encode and returned "
-                f"{len(values)} rows of {name!r}",
+                f"{np.shape(values)[:1] or 'no'} rows of {name!r}",
                 remedy="return one row per input, in order",
             )
-    return features
+    return {name: np.asarray(values) for name, values in features.items()}
 
 
 def _name_culprit(
@@ -271,13 +276,15 @@ def _name_culprit(
             raise DataError(error.problem, where=key, remedy=error.remedy) from error
 
 
-def _checked_maps(
-    maps: NDArray[np.float32], count: int, localizer: Localizer
-) -> NDArray[np.float32]:
-    if np.ndim(maps) != 3 or len(maps) != count or maps.dtype.kind != "f" or 0 in maps.shape:
+def _checked_maps(maps: Any, count: int, localizer: Localizer) -> NDArray[np.float32]:
+    try:
+        given = np.asarray(maps)
+    except ValueError:  # maps of several sizes in one list
+        given = np.empty(0, object)
+    if given.ndim != 3 or len(given) != count or given.dtype.kind != "f" or 0 in given.shape:
         raise ModelError(
-            f"{localizer.name} returned maps of shape {np.shape(maps)} and type "
-            f"{np.asarray(maps).dtype} for {count} trials",
+            f"{localizer.name} returned maps of shape {given.shape} and type {given.dtype} "
+            f"for {count} trials",
             remedy="return one float map (h, w) per trial, as an array (trials, h, w)",
         )
-    return np.asarray(maps, np.float32)
+    return given.astype(np.float32, copy=False)

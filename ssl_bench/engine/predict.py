@@ -176,7 +176,8 @@ def _predict_trivial(
             ids = [trials.trials[row].id for row in rows]
             writer.add(ids, shared.maps, map_index=shared.index)
             settings.progress("trials", int(rows[-1]) + 1, len(trials))
-    return Predicted(path, None, f"{localizer.name} neither looks nor listens")
+    reason = "sees the truth" if localizer.needs_truth else "neither looks nor listens"
+    return Predicted(path, None, f"{localizer.name} {reason}")
 
 
 def _wants_blind(localizer: Localizer, trials: TrialSet) -> str | None:

@@ -17,7 +17,7 @@ from ssl_bench.models.contract import Features, Localizer
 from ssl_bench.models.ezvsl import EZVSLArchitecture, EZVSLNetwork
 from ssl_bench.models.images import ImagePreprocessing, prepare_images
 from ssl_bench.models.provenance import Provenance
-from ssl_bench.models.recipes import Assembly, NoOptions, Strict, checked
+from ssl_bench.models.recipes import Assembly, Strict, checked
 from ssl_bench.models.sounds import AudioPreprocessing, LogPowerAudio, prepare_sound
 
 SOUND_BANK = "sound_bank"
@@ -38,6 +38,19 @@ class EZVSLPreprocessing(Strict):
     preset: str = "original"
     image: ImagePreprocessing = Field(default_factory=ImagePreprocessing)
     audio: AudioPreprocessing = Field(default_factory=LogPowerAudio)
+
+
+class EZVSLOptions(Strict):
+    """Options of EZ-VSL.
+
+    Attributes
+    ----------
+    any_rate
+        Take sounds of any rate as they are, as the authors' code does. The small variant never
+        does: its front end depends on the rate.
+    """
+
+    any_rate: bool = False
 
 
 class EZVSL(Localizer):
@@ -99,9 +112,12 @@ class EZVSL(Localizer):
         WeightsError
             If the weights are missing, damaged or belong to another network.
         """
-        assembly.checked_options(NoOptions)
+        options = assembly.checked_options(EZVSLOptions)
         architecture = checked(EZVSLArchitecture, assembly.architecture, assembly.recipe)
         preprocessing = checked(EZVSLPreprocessing, assembly.preprocessing, assembly.recipe)
+        if options.any_rate and isinstance(preprocessing.audio, LogPowerAudio):
+            audio = preprocessing.audio.model_copy(update={"any_rate": True})
+            preprocessing = preprocessing.model_copy(update={"audio": audio})
         network = EZVSLNetwork(architecture)
         checkpoint = read_checkpoint(
             assembly.needed_weights(), expected_sha256=assembly.weights_sha256
@@ -132,6 +148,7 @@ class EZVSL(Localizer):
                 variant=assembly.variant,
                 preset=preprocessing.preset,
                 weights_sha256=checkpoint.sha256,
+                options=(("any_rate", True),) if options.any_rate else (),
             ),
         )
 

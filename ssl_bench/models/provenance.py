@@ -17,7 +17,7 @@ class Provenance:
     name
         Name of the model.
     variant
-        Variant of its recipe.
+        Variant of its recipe; None for a localizer that no recipe of this project made.
     preset
         Preprocessing preset.
     weights_sha256

@@ -7,7 +7,6 @@ models that are trained on the embedded world. Neither resamples.
 from __future__ import annotations
 
 import math
-import warnings
 from functools import cache
 from typing import Annotated, Literal
 
@@ -22,16 +21,12 @@ POWER_FLOOR = 1e-7
 LOGARITHM_SCALE = 12.0
 
 
-class UnusualRateWarning(UserWarning):
-    """A sound is sampled at another rate than those that the model was trained on."""
-
-
 class LogPowerAudio(BaseModel):
     """EZ-VSL's front end: centre seconds at the file's own rate, log-power spectrogram.
 
     The public code never resamples and never checks the rate, although frequency scale and number
-    of frames depend on it: a rate other than `usual_rate` is processed as that code would, with an
-    :class:`UnusualRateWarning`.
+    of frames depend on it. Here a rate other than `usual_rate` is an error, unless `any_rate` asks
+    to process it as that code would.
 
     Attributes
     ----------
@@ -41,6 +36,8 @@ class LogPowerAudio(BaseModel):
         Of the spectrogram, in samples.
     usual_rate
         Rate of the sounds that the published models were trained on, in Hz.
+    any_rate
+        Whether sounds of another rate are taken as they are.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,6 +47,7 @@ class LogPowerAudio(BaseModel):
     window: PositiveInt = 512
     hop: PositiveInt = 238
     usual_rate: PositiveInt = 16000
+    any_rate: bool = False
 
 
 class LogMelAudio(BaseModel):
@@ -104,12 +102,12 @@ def prepare_sound(
     """
     _check(sound)
     if isinstance(preprocessing, LogPowerAudio):
-        if sound.rate != preprocessing.usual_rate:
-            warnings.warn(
-                f"a sound has {sound.rate} Hz; the published models were trained on "
-                f"{preprocessing.usual_rate} Hz, and nothing is resampled",
-                UnusualRateWarning,
-                stacklevel=2,
+        if sound.rate != preprocessing.usual_rate and not preprocessing.any_rate:
+            raise DataError(
+                f"a sound has {sound.rate} Hz, and the published models were trained on "
+                f"{preprocessing.usual_rate} Hz",
+                remedy=f"resample the sounds to {preprocessing.usual_rate} Hz, or give --option "
+                "any_rate=true to take them as they are, as the authors' code does",
             )
         segment = centre_segment(sound, preprocessing.seconds)
         samples = np.clip(segment / 32767.0, -1.0, 1.0)

@@ -190,10 +190,24 @@ def breakdown(
         if not 2 <= scores[name].nunique() <= _MOST_LEVELS:
             continue
         found[name] = {
-            str(level): summarise(part, measures[:_BREAKDOWN_MEASURES], seed=seed)
-            for level, part in scores.groupby(name, sort=True)
+            level: summarise(part, measures[:_BREAKDOWN_MEASURES], seed=seed)
+            for level, part in _levels(scores, name)
         }
     return found
+
+
+def _levels(scores: pd.DataFrame, name: str) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Each level of a grouping column with its rows.
+
+    A trial in which several categories sound (``cat+dog``) counts under each of them.
+    """
+    if name != "category":
+        for level, part in scores.groupby(name, sort=True):
+            yield str(level), part
+        return
+    heard = scores[name].str.split("+")
+    for level in sorted({category for categories in heard for category in categories}):
+        yield level, scores[[level in categories for categories in heard]]
 
 
 def _measured(

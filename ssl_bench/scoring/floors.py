@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ssl_bench.errors import ProtocolError
 from ssl_bench.measures.definition import Measure
 from ssl_bench.models.contract import AnnotationLocalizer
-from ssl_bench.models.registry import load_localizer
+from ssl_bench.models.registry import list_baselines, load_card, load_localizer
 from ssl_bench.protocol import Protocol
 from ssl_bench.scoring.ceiling import Ceiling
 from ssl_bench.scoring.scores import CHUNK, MapBatch, ScoreColumns, in_threads
@@ -58,7 +58,9 @@ def load_floor(name: str, protocol: Protocol) -> AnnotationLocalizer:
     ProtocolError
         If `name` is a model that looks at images: it is no floor.
     """
-    localizer = load_localizer(name)
+    # The card first, so that no network is built and no weights are asked for.
+    looks = name in list_baselines() and load_card(name).modality != "trivial"
+    localizer = None if looks else load_localizer(name)
     if not isinstance(localizer, AnnotationLocalizer):
         raise ProtocolError(
             f"{name!r} looks at images, so it cannot be a floor",

@@ -10,26 +10,30 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pydantic import ValidationError
 
 from ssl_bench.environment import environment
-from ssl_bench.files import sha256_of_file
+from ssl_bench.errors import PredictionsError, SslBenchError
+from ssl_bench.files import sha256_of_file, sha256_of_json
 from ssl_bench.measures.definition import Measure
 from ssl_bench.measures.values import parse_measure
+from ssl_bench.models.provenance import provenance_of
 from ssl_bench.predictions import Predictions, Validation, open_predictions, validate
 from ssl_bench.protocol import Protocol
 from ssl_bench.results import (
     Coverage,
+    ModelIdentity,
     ProtocolIdentity,
     Reference,
     Result,
     TestSetIdentity,
     VisionOnly,
 )
-from ssl_bench.scoring.aggregate import breakdown, gap, summarise
-from ssl_bench.scoring.floors import control_scores
+from ssl_bench.scoring.aggregate import breakdown, columns_of, gap, summarise
+from ssl_bench.scoring.floors import control_scores, load_floor
 from ssl_bench.scoring.retrieval import chance, gallery_facts, retrieval_scores
 from ssl_bench.scoring.scores import MapBatch, score_maps
-from ssl_bench.scoring.universal import set_apart, with_threshold
+from ssl_bench.scoring.universal import at_threshold, set_apart, with_threshold
 from ssl_bench.statistics import CONFIDENCE, RESAMPLES
 from ssl_bench.trials import TrialSet
 
@@ -86,6 +90,32 @@ def measures_of(protocol: Protocol) -> list[Measure]:
     return [parse_measure(text) for text in protocol.measures]
 
 
+def check_scorable(trials: TrialSet) -> None:
+    """Check that a protocol's measures, floors and truth fit its trials, before any work.
+
+    Raises
+    ------
+    SslBenchError
+        Naming the protocol, if one does not.
+    """
+    protocol = trials.protocol
+    try:
+        measures = measures_of(protocol)
+        for name in protocol.controls.floors if protocol.answers == "maps" else ():
+            load_floor(name, protocol)
+        if protocol.answers == "maps":
+            first = next((trial for trial in trials if trial.sounding), trials.trials[0])
+            probe = at_threshold(TrialSet(protocol, trials.test_set, [first]), 0.0)
+            flat = MapBatch(np.zeros(1, np.intp), np.zeros((1, 1, 1), np.float32))
+            table = score_maps(probe, [flat], measures)
+            for measure in measures:
+                columns_of(table, measure)
+    except SslBenchError as error:
+        if error.where is not None:
+            raise
+        raise type(error)(error.problem, where=protocol.label, remedy=error.remedy) from error
+
+
 def check_predictions(path: Path, trials: TrialSet, *, partial: bool = False) -> Validation:
     """Validate a predictions file against the trials of a canonical protocol."""
     return validate(
@@ -120,7 +150,6 @@ def score_file(
     vision_only: Path | None = None,
     conventions: Protocol | None = None,
     options: ScoringOptions | None = None,
-    model: dict[str, Any] | None = None,
     card: dict[str, Any] | None = None,
 ) -> Scored:
     """Check and score a predictions file.
@@ -137,28 +166,34 @@ def score_file(
         The protocol under a dialect; None for the canonical one.
     options
         Settings of scoring.
-    model, card
-        What is known of the model; by default what the file says of itself.
+    card
+        Card of the model, where it is a baseline of this project.
 
     Raises
     ------
     PredictionsError
-        With every problem of the file, if it cannot be scored.
+        With every problem of a file, if it cannot be scored; or where the audio-blind maps are of
+        another model, or lack a trial that the predictions have.
+    SslBenchError
+        If the protocol's measures, floors or truth do not fit its trials.
     """
     settings = options or ScoringOptions()
     started = perf_counter()
+    asked = trials if conventions is None else under_dialect(trials, conventions)
+    check_scorable(asked)
     settings.notify("checking predictions")
     checked = check_predictions(path, trials, partial=settings.partial)
     checked.raise_for_problems()
     predictions = open_predictions(path)
-    asked = trials if conventions is None else under_dialect(trials, conventions)
     measures = measures_of(asked.protocol)
     settings.notify("scoring")
     filled, everything = _score(predictions, asked, measures, settings)
     blind: pd.DataFrame | None = None
     if vision_only is not None:
         check_predictions(vision_only, trials, partial=settings.partial).raise_for_problems()
-        _, blind = _score(open_predictions(vision_only), asked, measures, settings)
+        blind_predictions = open_predictions(vision_only)
+        _check_twin(blind_predictions, predictions)
+        _, blind = _score(blind_predictions, asked, measures, settings)
     scored_at = perf_counter()
     counted = (everything["present"].to_numpy() | (not settings.partial)) & ~set_apart(asked)
     scores = everything[counted].reset_index(drop=True)
@@ -173,14 +208,19 @@ def score_file(
         measures=summarise(scores, measures, seed=settings.seed),
         breakdown=breakdown(scores, measures, seed=settings.seed),
         floors=floors,
-        floor=_best(floors),
+        floor=_best_name(floors),
+        best_floor=_best(floors, measures),
         ceiling=ceiling,
         vision_only=None
-        if blind is None
-        else _vision_only(scores, blind[counted].reset_index(drop=True), measures, settings.seed),
-        model=model or _model_of(predictions),
+        if blind is None or vision_only is None
+        else VisionOnly(
+            predictions_sha256=_digest_of(vision_only),
+            measures=summarise(blind[counted], measures, seed=settings.seed),
+            gap=gap(scores, blind[counted].reset_index(drop=True), measures, seed=settings.seed),
+        ),
+        model=_model_of(predictions),
         card=card,
-        predictions_sha256=sha256_of_file(path) if path.is_file() else None,
+        predictions_sha256=_digest_of(path),
         statistics={
             "confidence": CONFIDENCE,
             "resamples": RESAMPLES,
@@ -237,7 +277,11 @@ def _controls(
         return (chance(scores[counted], measures),), None
     tables, ceiling = control_scores(trials, measures, jobs=settings.jobs)
     floors = tuple(
-        Reference(name=name, measures=summarise(table[counted], measures, seed=settings.seed))
+        Reference(
+            name=name,
+            measures=summarise(table[counted], measures, seed=settings.seed),
+            settings=_settings_of(name, trials.protocol),
+        )
         for name, table in tables.items()
     )
     if not trials.protocol.controls.ceiling:
@@ -247,18 +291,57 @@ def _controls(
     return floors, best
 
 
-def _best(floors: Sequence[Reference]) -> str | None:
+def _settings_of(name: str, protocol: Protocol) -> dict[str, Any]:
+    """What a floor's map depends on."""
+    facts = provenance_of(load_floor(name, protocol))
+    seed = {} if facts.seed is None else {"seed": facts.seed}
+    return {**seed, **dict(facts.options)}
+
+
+def _best_name(floors: Sequence[Reference]) -> str | None:
     if not floors:
         return None
     return max(floors, key=lambda floor: floor.measures[0].value or 0.0).name
 
 
-def _vision_only(
-    scores: pd.DataFrame, blind: pd.DataFrame, measures: Sequence[Measure], seed: int
-) -> VisionOnly:
-    return VisionOnly(
-        measures=summarise(blind, measures, seed=seed), gap=gap(scores, blind, measures, seed=seed)
-    )
+def _best(floors: Sequence[Reference], measures: Sequence[Measure]) -> Reference | None:
+    """The best trivial baseline for each measure: what a model must clear."""
+    if not floors:
+        return None
+    best = []
+    for number, measure in enumerate(measures):
+        found = [floor.measures[number] for floor in floors]
+        defined = [value for value in found if value.value is not None]
+        sign = -1 if measure.definition.better == "lower" else 1
+        best.append(max(defined, key=lambda value: sign * (value.value or 0.0), default=found[0]))
+    return Reference(name="best floor", measures=tuple(best))
+
+
+def _check_twin(blind: Predictions, predictions: Predictions) -> None:
+    """Audio-blind maps must be of the same model, and of every trial that it answered."""
+    problems = []
+    if (blind.meta.model, blind.meta.weights_digest) != (
+        predictions.meta.model,
+        predictions.meta.weights_digest,
+    ):
+        problems.append(
+            f"its maps are of {blind.meta.model!r}, and the predictions of "
+            f"{predictions.meta.model!r} with other weights or another name"
+        )
+    lacking = sorted(set(predictions.trial_ids) - set(blind.trial_ids))
+    if lacking:
+        problems.append(
+            f"it lacks {len(lacking)} trials that the predictions have, such as {lacking[0]!r}"
+        )
+    if problems:
+        raise PredictionsError(problems, where=blind.path)
+
+
+def _digest_of(path: Path) -> str:
+    """SHA-256 of a predictions file; for a folder, of the digests of its shards by name."""
+    if path.is_file():
+        return sha256_of_file(path)
+    return sha256_of_json({shard.name: sha256_of_file(shard) for shard in path.glob("*.npz")})
 
 
 def _protocol_identity(protocol: Protocol) -> ProtocolIdentity:
@@ -280,6 +363,7 @@ def _test_set_identity(trials: TrialSet) -> TestSetIdentity:
         split=test_set.split,
         digest=test_set.digest,
         revision=test_set.revision,
+        options=trials.protocol.test_set.options,
         n_samples=len(test_set),
         truth_convention=trials.truth_convention,
     )
@@ -301,10 +385,11 @@ def _coverage(scores: pd.DataFrame, partial: bool) -> Coverage:
     )
 
 
-def _model_of(predictions: Predictions) -> dict[str, Any]:
+def _model_of(predictions: Predictions) -> ModelIdentity:
+    """What a predictions file says of its model."""
     meta = predictions.meta
-    return {
-        "name": meta.model,
-        "weights_sha256": meta.weights_digest,
-        "provenance": meta.provenance,
-    }
+    stated = {"name": meta.model, "weights_sha256": meta.weights_digest}
+    try:
+        return ModelIdentity.model_validate({**meta.provenance, **stated})
+    except ValidationError:
+        return ModelIdentity(**stated, notes=meta.provenance)

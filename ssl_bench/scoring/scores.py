@@ -21,7 +21,8 @@ from ssl_bench.scoring.pictures import PictureColumns, columns_read, derived_col
 from ssl_bench.testsets.base import TestSet
 from ssl_bench.trials import WHOLE, Trial, TrialSet
 
-# Lower bounds of truth area in pixels of the 224 grid (SLAVC utils.py, EvaluatorFull).
+_AREA = "truth_sum"
+# Lower bounds of the sum of the truth map, in pixels of the 224 grid (SLAVC, EvaluatorFull).
 _SIZES = ((0, "small"), (32**2, "medium"), (96**2, "large"), (144**2, "huge"))
 _SIZE_GRID = 224**2
 # The column that a model may state by itself.
@@ -166,6 +167,7 @@ class ScoreColumns:
             for name in ("cIoU", "threshold", "n_predicted", "n_tied"):
                 self._set(rule_column(name, variant), rows, numbers[name])
         self._set("truth_pixels", rows, scores.truth_pixels)
+        self._set(_AREA, rows, scores.truth_sum)
         self._set("flat", rows, scores.is_flat)
         self._set("peak_hit", rows, scores.peak_hit)
         if self._placed:
@@ -195,8 +197,10 @@ class ScoreColumns:
         trials = self._trials
         numbers = {**self._numbers, **self._pictures.columns()}
         truth_pixels = numbers.pop("truth_pixels", np.zeros(len(trials))).astype(np.int64)
+        area = numbers.pop(_AREA, np.zeros(len(trials)))
         for row in np.flatnonzero(~self._present):
-            truth_pixels[row] = np.count_nonzero(trials.truth(trials.trials[row]))
+            truth = trials.truth(trials.trials[row])
+            truth_pixels[row], area[row] = np.count_nonzero(truth), truth.sum(dtype=np.float64)
         for name in list(numbers):
             if name.startswith("cIoU") and trials.protocol.threshold.undefined == "zero":
                 numbers[name] = np.nan_to_num(numbers[name], nan=0.0)
@@ -215,9 +219,7 @@ class ScoreColumns:
             "sounding": sounding,
             "unscorable": sounding & (truth_pixels == 0),
             "n_boxes": [_box_count(trial, trials.test_set) for trial in trials],
-            "size": np.where(
-                sounding, _size_names(truth_pixels, trials.protocol.map.size), "silent"
-            ),
+            "size": np.where(sounding, _size_names(area, trials.protocol.map.size), "silent"),
             "truth_pixels": truth_pixels,
         }
         for name in _shared_attributes(trials):
@@ -255,11 +257,11 @@ def _box_count(trial: Trial, test_set: TestSet) -> int:
     return sum(len(each) for each in boxes if each is not None)
 
 
-def _size_names(truth_pixels: NDArray[np.int64], size: int) -> NDArray[np.object_]:
-    area = truth_pixels * (_SIZE_GRID / size**2)
+def _size_names(area: NDArray[np.float64], size: int) -> NDArray[np.object_]:
+    """Size class of each sum of a truth map, on a grid of `size`."""
     bounds = np.array([bound for bound, _ in _SIZES])
     names = np.array([name for _, name in _SIZES], dtype=object)
-    return names[np.searchsorted(bounds, area, side="right") - 1]
+    return names[np.searchsorted(bounds, area * (_SIZE_GRID / size**2), side="right") - 1]
 
 
 def _shared_attributes(trials: TrialSet) -> list[str]:

@@ -124,7 +124,7 @@ def test_object_guided_localization_mixes_both(tmp_path: Path) -> None:
     mixed = ssl_bench.evaluate("ezvsl", "synth", alpha=0.4, folder=tmp_path / "m", pictured=0)
     prior = ssl_bench.evaluate("ezvsl", "synth", alpha=0.0, folder=tmp_path / "p", pictured=0)
     own = ssl_bench.evaluate("ogl-l1", "synth", folder=tmp_path / "o", pictured=0)
-    assert mixed.result.model["alpha"] == 0.4
-    assert {part["name"] for part in mixed.result.model["parts"]} == {"ezvsl", "ogl-l1"}
+    assert mixed.result.model.alpha == 0.4
+    assert {part.name for part in mixed.result.model.parts} == {"ezvsl", "ogl-l1"}
     assert (mixed.result["cIoU@0.5"].value or 0) > (alone.result["cIoU@0.5"].value or 0) - 0.05
     assert prior.result["cIoU@0.5"].value == pytest.approx(own.result["cIoU@0.5"].value, abs=0.005)

@@ -13,7 +13,7 @@ from standins import sample
 
 from ssl_bench.compositions.concat import compose, pairs
 from ssl_bench.errors import ProtocolError
-from ssl_bench.testsets.base import Sample
+from ssl_bench.testsets.base import UNLABELLED, Sample
 from ssl_bench.trials import LEFT, RIGHT, AudioRecipe, ImageRecipe, Target
 
 CATEGORIES = ["dog", "cat", "bell", "horn"]
@@ -190,3 +190,12 @@ class TestParameters:
     def test_an_unknown_parameter_is_named(self) -> None:
         with pytest.raises(ProtocolError, match="no parameter 'sides'"):
             compose(distinct(4), parameters={"pairs": 1, "sides": "both"})
+
+
+def test_unlabelled_samples_are_kept_apart_by_their_groups_alone() -> None:
+    samples = [
+        sample(f"s{number}", group=f"v{number // 2}", category=UNLABELLED) for number in range(8)
+    ]
+    found = pairs(samples, seed=0)
+    assert len(found) == 4
+    assert all(left.group != right.group for left, right in found)

@@ -46,7 +46,7 @@ class TestByName:
         with pytest.raises(ProtocolError, match="no composition is called 'triple'") as caught:
             compose(protocol("triple"), MemoryTestSet(SAMPLES))
         assert all(name in str(caught.value.remedy) for name in composition_names())
-        assert caught.value.where == "handmade@memory"
+        assert caught.value.where == "handmade@memory:all"
 
     def test_seed_and_parameters_are_the_protocol_s(self) -> None:
         samples = [sample(f"s{number}", category=f"c{number}") for number in range(40)]

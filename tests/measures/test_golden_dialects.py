@@ -188,6 +188,27 @@ def test_sslalign(vectors: Vectors, test_set: str, path: str, name: str) -> None
             )
 
 
+def test_slavc(vectors: Vectors) -> None:
+    """The plain test with relative prediction, on the sounding samples of the extended set."""
+    stored = vectors.arrays("slavc_extended")
+    sounding = np.flatnonzero(stored["sounding"])
+    channel = vectors.facts("slavc_extended")["channels"].index("av")
+    dialect = load_dialect("slavc")
+    scores = under(
+        dialect,
+        "vggss",
+        [stored["av_maps"][row] for row in sounding],
+        vectors.truths("vggss", stored)[sounding],
+    )
+    agrees(
+        scores,
+        "half",
+        stored["relative_ciou"][channel][sounding],
+        stored["relative_npred"][channel][sounding],
+        stored["relative_stable"][channel][sounding],
+    )
+
+
 @pytest.mark.parametrize("test_set", TEST_SETS)
 class TestCores:
     """Integer maps already on the grid: no resizing, every comparison exact."""

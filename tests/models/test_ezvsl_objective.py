@@ -38,7 +38,9 @@ def encoded(
     golden_sounds: list[Waveform],
 ) -> tuple[torch.Tensor, torch.Tensor]:
     images = torch.from_numpy(prepare_images(golden_images, ImagePreprocessing()))
-    sounds = np.stack([prepare_sound(sound, LogPowerAudio()) for sound in golden_sounds])
+    sounds = np.stack(
+        [prepare_sound(sound, LogPowerAudio(any_rate=True)) for sound in golden_sounds]
+    )
     return network.encode_images(images), network.encode_sounds(torch.from_numpy(sounds))
 
 

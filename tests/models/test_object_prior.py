@@ -56,5 +56,5 @@ def test_the_prior_does_not_depend_on_the_batch(
 def test_the_prior_has_no_similarity(
     small_prior: ObjectPrior, pictures: list[NDArray[np.uint8]]
 ) -> None:
-    with pytest.raises(ModelError, match="no image-sound similarity"):
+    with pytest.raises(ModelError, match="cannot compare images with sounds"):
         small_prior.similarity(small_prior.encode_image(pictures), {})

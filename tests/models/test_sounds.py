@@ -1,5 +1,4 @@
 import hashlib
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.sounds import (
     LogMelAudio,
     LogPowerAudio,
-    UnusualRateWarning,
     centre_segment,
     log_mel_spectrogram,
     log_power_spectrogram,
@@ -122,17 +120,15 @@ def test_sixteen_bit_samples_are_divided_by_32767() -> None:
     )
 
 
-def test_another_rate_warns_in_the_original_preset_and_is_not_resampled() -> None:
+def test_another_rate_is_an_error_in_the_original_preset_too() -> None:
     sound = Waveform(np.zeros((22050 * 4, 1), np.int16), 22050)
-    with pytest.warns(UnusualRateWarning, match=r"22050 Hz.*16000 Hz"):
-        spectrogram = prepare_sound(sound, LogPowerAudio())
-    assert spectrogram.shape == (1, 257, 276)
+    with pytest.raises(DataError, match=r"22050 Hz.*16000 Hz.*any_rate"):
+        prepare_sound(sound, LogPowerAudio())
 
 
-def test_the_usual_rate_does_not_warn() -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        prepare_sound(Waveform(np.zeros((16000, 1), np.int16), 16000), LogPowerAudio())
+def test_it_is_taken_as_it_is_where_that_is_asked_for() -> None:
+    sound = Waveform(np.zeros((22050 * 4, 1), np.int16), 22050)
+    assert prepare_sound(sound, LogPowerAudio(any_rate=True)).shape == (1, 257, 276)
 
 
 def test_another_rate_is_an_error_for_the_small_model_and_names_both() -> None:
@@ -160,8 +156,8 @@ class TestUnusableSounds:
 
 def test_a_rate_too_low_for_one_window_is_an_error() -> None:
     sound = Waveform(np.zeros((1000, 1), np.int16), 100)
-    with pytest.warns(UnusualRateWarning), pytest.raises(DataError, match="fewer than one window"):
-        prepare_sound(sound, LogPowerAudio())
+    with pytest.raises(DataError, match="fewer than one window"):
+        prepare_sound(sound, LogPowerAudio(any_rate=True))
 
 
 def test_a_tone_is_strongest_in_the_band_around_its_frequency() -> None:

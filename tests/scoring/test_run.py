@@ -8,12 +8,19 @@ import numpy as np
 import pytest
 
 from ssl_bench.compositions import open_trials
-from ssl_bench.errors import PredictionsError
+from ssl_bench.errors import PredictionsError, SslBenchError
+from ssl_bench.files import sha256_of_file
 from ssl_bench.models.trivial import Oracle
 from ssl_bench.predictions import PredictionsMeta, save_predictions
-from ssl_bench.protocol import TestSetTable, dialect_names, load_dialect, load_protocol
+from ssl_bench.protocol import (
+    ControlsTable,
+    TestSetTable,
+    dialect_names,
+    load_dialect,
+    load_protocol,
+)
 from ssl_bench.scoring.dialects import dialect_table
-from ssl_bench.scoring.run import ScoringOptions, score_file
+from ssl_bench.scoring.run import ScoringOptions, check_scorable, score_file
 from ssl_bench.trials import TrialSet
 
 
@@ -57,7 +64,7 @@ def test_the_result_says_what_was_measured(trials: TrialSet, stored: Path) -> No
     assert [value.measure for value in result.measures] == list(trials.protocol.measures)
     assert result["mean-cIoU"].value == pytest.approx(scored.scores["cIoU"].mean())
     assert {floor.name for floor in result.floors} == {"center", "full", "random"}
-    assert set(result.breakdown) >= {"n_boxes", "size", "category", "type"} - {"type"}
+    assert {"n_boxes", "size", "category"} <= set(result.breakdown)
     assert result.coverage.present == len(trials)
 
 
@@ -106,6 +113,74 @@ def test_a_file_of_another_protocol_is_refused(trials: TrialSet, tmp_path: Path)
     with pytest.raises(PredictionsError) as caught:
         score_file(path, trials)
     assert "concat@synth:standard" in str(caught.value)
+
+
+def test_each_measure_has_its_own_best_floor(trials: TrialSet, stored: Path) -> None:
+    result = score_file(stored, trials).result
+    assert result.best_floor is not None
+    for number, best in enumerate(result.best_floor.measures):
+        assert best.value == max(floor.measures[number].value or 0 for floor in result.floors)
+
+
+def test_a_random_floor_says_its_seed_and_resolution(trials: TrialSet, stored: Path) -> None:
+    floors = {floor.name: floor for floor in score_file(stored, trials).result.floors}
+    assert floors["random"].settings == {"seed": 0, "resolution": 7}
+    assert floors["center"].settings == {}
+
+
+def test_a_category_is_found_in_every_trial_where_it_sounds(trials: TrialSet, stored: Path) -> None:
+    result = score_file(stored, trials).result
+    heard = [category for trial in trials for category in trial.category.split("+")]
+    for category, values in result.breakdown["category"].items():
+        assert values[0].n_trials == heard.count(category)
+
+
+class TestAudioBlindFile:
+    def save(self, path: Path, trials: TrialSet, ids: list[str], **changed: object) -> Path:
+        save_predictions(path, ids, noise(len(ids)), meta(trials, **changed))
+        return path
+
+    def test_one_that_lacks_trials_is_refused(
+        self, trials: TrialSet, stored: Path, tmp_path: Path
+    ) -> None:
+        short = self.save(tmp_path / "short.npz", trials, trials.ids[:-3])
+        with pytest.raises(PredictionsError, match="lacks 3 trials"):
+            score_file(stored, trials, vision_only=short)
+
+    def test_one_of_another_model_is_refused(
+        self, trials: TrialSet, stored: Path, tmp_path: Path
+    ) -> None:
+        other = self.save(tmp_path / "other.npz", trials, trials.ids, model="somebody")
+        with pytest.raises(PredictionsError, match="somebody"):
+            score_file(stored, trials, vision_only=other)
+
+    def test_its_digest_is_in_the_result(
+        self, trials: TrialSet, stored: Path, tmp_path: Path
+    ) -> None:
+        twin = self.save(tmp_path / "twin.npz", trials, trials.ids)
+        result = score_file(stored, trials, vision_only=twin).result
+        assert result.vision_only is not None
+        assert result.vision_only.predictions_sha256 == sha256_of_file(twin)
+        assert [value.value for value in result.vision_only.gap] == [0.0] * len(result.measures)
+
+
+class TestProtocolsThatDoNotFit:
+    @pytest.mark.parametrize(
+        ("changed", "words"),
+        [
+            ({"measures": ("side-accuracy",)}, "side"),
+            ({"measures": ("beauty",)}, "beauty"),
+            ({"controls": ControlsTable(floors=("nobody",))}, "nobody"),
+            ({"controls": ControlsTable(floors=("ezvsl",))}, "looks at images"),
+        ],
+    )
+    def test_they_are_refused_by_name_before_any_work(
+        self, trials: TrialSet, changed: dict[str, object], words: str
+    ) -> None:
+        protocol = trials.protocol.model_copy(update=changed)
+        with pytest.raises(SslBenchError, match=words) as caught:
+            check_scorable(TrialSet(protocol, trials.test_set, trials.trials))
+        assert caught.value.where == protocol.label
 
 
 def test_the_gap_is_the_paired_difference(trials: TrialSet, stored: Path, tmp_path: Path) -> None:
