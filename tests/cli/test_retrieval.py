@@ -100,7 +100,5 @@ def test_the_command_says_what_was_left_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["evaluate", "--model", "center", "--protocol", "synth,retrieval", "--sheet", "0"]
-    with pytest.raises(SystemExit) as stop:
-        main([*arguments, "--out", str(tmp_path)])
-    assert not stop.value.code
+    main([*arguments, "--out", str(tmp_path)])
     assert "Left out retrieval: center has no similarity" in capsys.readouterr().out
