@@ -20,6 +20,7 @@ from ssl_bench.measures.localization import binarize
 BETA_SQUARED = 0.3
 # In single precision, in which maps are compared, the last one is 1.
 F_THRESHOLDS: NDArray[np.float32] = np.linspace(0, 1 - 1e-10, 255).astype(np.float32)
+_NEXT_THRESHOLDS = np.append(F_THRESHOLDS[1:], np.float32(np.inf))
 
 
 def iou(prediction: NDArray[np.bool_], mask: NDArray[np.bool_]) -> float:
@@ -74,13 +75,15 @@ def f_curve(values: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.
     """
     steps = len(F_THRESHOLDS)
     flat = values.ravel()
-    # Arithmetic finds the place up to rounding, and comparing with its neighbours settles it.
-    place = np.clip(flat * np.float32(steps - 1), 0, steps - 1).astype(np.intp)
-    place -= (flat < F_THRESHOLDS[place]) & (place > 0)
-    place += (place < steps - 1) & (flat >= F_THRESHOLDS[np.minimum(place + 1, steps - 1)])
-    reached = np.where(flat >= F_THRESHOLDS[0], place + 1, 0)
-    predicted = np.bincount(reached, minlength=steps + 1)[::-1].cumsum()[::-1][1:]
-    inside = np.bincount(reached[mask.ravel()], minlength=steps + 1)[::-1].cumsum()[::-1][1:]
+    # Arithmetic finds how many thresholds a value reaches up to one, which comparing settles.
+    guess = np.clip(flat * np.float32(steps - 1), 0, steps - 1).astype(np.intp)
+    reached = guess + (flat >= F_THRESHOLDS.take(guess))
+    reached += flat >= _NEXT_THRESHOLDS.take(guess)
+    # One count for pixels outside of the mask and one for those inside.
+    reached += (steps + 1) * mask.ravel()
+    counts = np.bincount(reached, minlength=2 * (steps + 1)).reshape(2, steps + 1)
+    outside, inside = counts[:, ::-1].cumsum(axis=1)[:, ::-1][:, 1:]
+    predicted = outside + inside
     # (1 + b) P R / (b P + R) with P = inside / predicted and R = inside / area.
     weighted = BETA_SQUARED * np.count_nonzero(mask) + predicted
     curve = np.zeros(steps)
