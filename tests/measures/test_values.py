@@ -96,7 +96,7 @@ class TestTextForm:
 
     def test_an_unknown_name_is_answered_with_the_known_ones(self) -> None:
         with pytest.raises(MeasureError) as caught:
-            parse_measure("recall@1")
+            parse_measure("accuracy@1")
         assert all(name in str(caught.value.remedy) for name in DEFINITIONS)
 
 
