@@ -83,7 +83,7 @@ def evaluate(**given: Any) -> None:
     for name in dict.fromkeys(each.name for each in protocols if each.name not in answered):
         screen.print(f"Left out {name}: {request.model} has no similarity of images and sounds.")
     for each in done:
-        for part in result_tables(each.result):
+        for part in result_tables(each.result, screen.width):
             screen.print(part)
         files = ", ".join(path.name for path in each.files)
         screen.print(f"Wrote {files} into {each.folder}.")

@@ -112,7 +112,7 @@ def score(
             content = {"result": content, "overlap": overlap}
         click.echo(json.dumps(content, indent=1, ensure_ascii=False))
         return
-    for part in result_tables(scored.result):
+    for part in result_tables(scored.result, screen.width):
         screen.print(part)
     if overlap is not None:
         screen.print(_overlap_table(overlap))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from ssl_bench.results import MeasuredValue, Result
     from ssl_bench.scoring.run import Notify
 
-# More measures than this are shown one below the other.
-_MOST_COLUMNS = 8
+
+_WIDE = 400
 
 
 def console(*, to_stderr: bool = False) -> Console:
     """A console; as wide as needed where the output is not a terminal."""
     made = Console(stderr=to_stderr, highlight=False, soft_wrap=True)
-    return made if made.is_terminal else Console(stderr=to_stderr, highlight=False, width=160)
+    return made if made.is_terminal else Console(stderr=to_stderr, highlight=False, width=_WIDE)
 
 
 @contextmanager
@@ -36,7 +36,7 @@ def progress_bars(quiet: bool = False) -> Iterator[tuple[Progress, Notify]]:
     notify
         For stages without a count.
     """
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bars
 
     screen = console(to_stderr=True)
@@ -49,15 +49,19 @@ def progress_bars(quiet: bool = False) -> Iterator[tuple[Progress, Notify]]:
         transient=True,
         disable=quiet or not screen.is_terminal,
     )
-    tasks: dict[str, object] = {}
+    tasks: dict[str, TaskID] = {}
 
     def progress(what: str, done: int, of: int) -> None:
         if what not in tasks:
             tasks[what] = bars.add_task(what, total=of)
-        bars.update(tasks[what], completed=done, total=of)  # type: ignore[arg-type]
+        bars.update(tasks[what], completed=done, total=of)
+
+    stages: list[TaskID] = []
 
     def notify(stage: str) -> None:
-        bars.add_task(stage, total=None)
+        if stages:
+            bars.remove_task(stages.pop())
+        stages.append(bars.add_task(stage, total=None))
 
     with bars:
         yield progress, notify
@@ -96,43 +100,38 @@ def plain_table(title: str | None, columns: Sequence[str], rows: Iterable[Sequen
 
     table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
     for number, column in enumerate(columns):
-        table.add_column(column, justify="left" if number == 0 else "right", no_wrap=True)
+        # Cells wrap where a terminal is narrow: a cut number would be a wrong number.
+        table.add_column(column, justify="left" if number == 0 else "right", no_wrap=number == 0)
     for row in rows:
         table.add_row(*row)
     return table
 
 
-def result_tables(result: Result) -> list[Table | str]:
-    """A result as tables and sentences for a person."""
-    names = [value.measure for value in result.measures]
-    rows: list[list[str]] = []
+def result_tables(result: Result, width: int = _WIDE) -> list[Table | str]:
+    """A result as tables and sentences for a person; a row for each measure.
 
-    def add(name: str, values: Sequence[MeasuredValue]) -> None:
-        rows.append([name, *(with_interval(value) for value in values)])
-
-    add(result.model.name, result.measures)
+    Where `width` characters do not suffice, intervals stand under their values.
+    """
+    columns = {result.model.name: result.measures}
     if result.vision_only is not None:
-        add("  its audio-blind map", result.vision_only.measures)
-        add("  gap: what the sound adds", result.vision_only.gap)
-    for floor in result.floors:
-        add(floor.name, floor.measures)
+        columns["its audio-blind map"] = result.vision_only.measures
+        columns["gap: what sound adds"] = result.vision_only.gap
     if result.best_floor is not None and len(result.floors) > 1:
-        add("floor: the best of these", result.best_floor.measures)
+        columns["best floor"] = result.best_floor.measures
+    else:
+        columns.update({floor.name: floor.measures for floor in result.floors})
     if result.ceiling is not None:
-        add("ceiling of the rule", result.ceiling.measures)
+        columns["ceiling of the rule"] = result.ceiling.measures
     protocol, test_set = result.protocol, result.test_set
     title = (
         f"{protocol.title}, {protocol.label}, version {protocol.version}, "
         f"dialect {protocol.dialect}"
     )
-    columns = ["percent [95 % interval]", *names]
-    if len(names) > _MOST_COLUMNS:
-        # A row for each measure fits where a column for each does not.
-        columns, *rows = [list(line) for line in zip(columns, *rows, strict=True)]
-    shown: list[Table | str] = [
-        plain_table(title, columns, rows),
-        coverage_sentence(result),
-    ]
+    shown: list[Table | str] = [_measure_rows(title, "percent [95 % interval]", columns, width)]
+    if len(result.floors) > 1:
+        floors = {floor.name: floor.measures for floor in result.floors}
+        shown.append(_measure_rows(None, "trivial maps, the floors", floors, width))
+    shown.append(coverage_sentence(result))
     if result.vision_only is None and result.vision_only_note:
         shown.append(f"No audio-blind score: {result.vision_only_note}.")
     if test_set.revision is None:
@@ -141,6 +140,22 @@ def result_tables(result: Result) -> list[Table | str]:
             f"(digest {test_set.digest[:12]}); its numbers compare with that file only."
         )
     return shown
+
+
+def _measure_rows(
+    title: str | None, corner: str, columns: Mapping[str, Sequence[MeasuredValue]], width: int
+) -> Table:
+    names = [value.measure for value in next(iter(columns.values()))]
+    rows = [
+        [name, *(with_interval(values[number]) for values in columns.values())]
+        for number, name in enumerate(names)
+    ]
+    needed = sum(
+        max(map(len, column)) + 3 for column in zip([corner, *columns], *rows, strict=True)
+    )
+    if needed > width:
+        rows = [[cell.replace("  [", "\n[") for cell in row] for row in rows]
+    return plain_table(title, [corner, *columns], rows)
 
 
 def coverage_sentence(result: Result) -> str:

@@ -96,7 +96,7 @@ class TestEvaluate:
         )
         for text in (
             "side-accuracy",
-            "floor: the best of these",
+            "best floor",
             "ceiling",
             "Coverage: 500 of 500",
             "center",
