@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from ssl_bench.compositions import compose, open_protocol_test_set
+from ssl_bench.compositions import compose, open_protocol_test_set, with_split
 from ssl_bench.engine.encode import Progress
 from ssl_bench.engine.predict import EngineOptions, Predicted, predict_suite
 from ssl_bench.engine.retrieve import no_answer
@@ -265,7 +265,7 @@ def resolve_protocols(text: str, data: Path | None = None) -> list[Protocol]:
     """
     if text == "all":
         root = data_root(data)
-        every = [load_protocol(name) for name in protocol_names()]
+        every = [with_split(load_protocol(name)) for name in protocol_names()]
         return [
             protocol
             for protocol in every
@@ -274,7 +274,7 @@ def resolve_protocols(text: str, data: Path | None = None) -> list[Protocol]:
         ]
     is_suite = text in suite_names() and text not in protocol_names()
     names = load_suite(text).protocols if is_suite else text.split(",")
-    protocols = [load_protocol(name.strip()) for name in names]
+    protocols = [with_split(load_protocol(name.strip())) for name in names]
     labels = [protocol.label for protocol in protocols]
     for label in labels:
         if labels.count(label) > 1:
@@ -290,7 +290,9 @@ class _Prepared:
 
 def _prepare(request: Request, protocols: Sequence[str | Protocol]) -> _Prepared:
     # What can be wrong in a name comes first: it should not wait for a network or a test set.
-    loaded = [load_protocol(each) if isinstance(each, str) else each for each in protocols]
+    loaded = [
+        with_split(load_protocol(each) if isinstance(each, str) else each) for each in protocols
+    ]
     dialect = None if request.dialect is None else load_dialect(request.dialect)
     for protocol in loaded:
         measures_of(protocol if dialect is None else protocol.under(dialect))

@@ -80,8 +80,9 @@ def score(
         if dialect == "all":
             table = _all_dialects(predictions, open_trials(canonical, data), options)
         else:
-            conventions = canonical.under(load_dialect(dialect)) if dialect else None
             trials = open_trials(canonical, data)
+            canonical = trials.protocol
+            conventions = canonical.under(load_dialect(dialect)) if dialect else None
             scored = score_file(
                 predictions,
                 trials,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ssl_bench.compositions import open_trials
+from ssl_bench.compositions import open_trials, with_split
 from ssl_bench.errors import ResultError
 from ssl_bench.interchange.export import model_name, read_scores, write_table
 from ssl_bench.measures.values import parse_measure
@@ -144,7 +144,7 @@ def _open(
     folder: Path, result: Result, settings: AnalysisOptions
 ) -> tuple[TrialSet, Protocol | None]:
     """The trials of the run, and its protocol under a dialect where it has one."""
-    protocol = load_protocol(settings.protocol or result.protocol.label)
+    protocol = with_split(load_protocol(settings.protocol or result.protocol.label))
     dialect = result.protocol.dialect
     conventions = None if dialect == protocol.dialect else protocol.under(load_dialect(dialect))
     if (conventions or protocol).digest != result.protocol.digest:
