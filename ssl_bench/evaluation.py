@@ -169,14 +169,37 @@ def run_suite(
     for _, folder in prepared.runs:
         _remove_earlier(folder)
     written = predict_suite(prepared.localizer, prepared.runs, _engine_options(request, progress))
+    priors = _predict_priors(prepared, _engine_options(request, progress))
     timings = {
         "opening_s": round(opened_at - started, 3),
         "localizing_s": round(perf_counter() - opened_at, 3),
     }
     return [
-        _finish(request, prepared.localizer, trials, folder, each, timings, notify)
+        _finish(request, prepared.localizer, trials, folder, each, priors[folder], timings, notify)
         for (trials, folder), each in zip(prepared.runs, written, strict=True)
     ]
+
+
+def _predict_priors(prepared: _Prepared, options: EngineOptions) -> dict[Path, dict[str, Path]]:
+    """Maps of the audio-blind baselines that each protocol compares with, in sub-folders.
+
+    Only for a model that hears, and where a prior's weights ship for the test set: those of the
+    embedded world.
+    """
+    found: dict[Path, dict[str, Path]] = {folder: {} for _, folder in prepared.runs}
+    hears = isinstance(prepared.localizer, Localizer) and not prepared.localizer.audio_blind
+    wanted: dict[str, list[tuple[TrialSet, Path]]] = {}
+    for trials, folder in prepared.runs if hears else ():
+        if trials.protocol.answers == "maps" and _is_embedded(trials):
+            for name in trials.protocol.controls.priors:
+                wanted.setdefault(name, []).append((trials, folder))
+    for name, runs in wanted.items():
+        predict_suite(
+            load_localizer(name), [(trials, folder / name) for trials, folder in runs], options
+        )
+        for _, folder in runs:
+            found[folder][name] = folder / name / "predictions.npz"
+    return found
 
 
 def _finish(
@@ -185,6 +208,7 @@ def _finish(
     trials: TrialSet,
     folder: Path,
     written: Predicted,
+    priors: dict[str, Path],
     timings: dict[str, float],
     notify: Callable[[str], None],
 ) -> Evaluation:
@@ -196,6 +220,7 @@ def _finish(
         written.predictions,
         trials,
         vision_only=written.vision_only,
+        priors=priors,
         conventions=conventions,
         options=ScoringOptions(jobs=request.jobs, notify=notify),
         card=_card(describe(localizer)),
@@ -204,6 +229,7 @@ def _finish(
     files = [written.predictions]
     if written.vision_only is not None:
         files.append(written.vision_only)
+    files += priors.values()
     files += write_scored(folder, scored)
     if request.pictured > 0 and trials.protocol.answers == "maps":
         notify("drawing the picture sheet")
@@ -340,14 +366,10 @@ def _run_name(localizer: Localizer | AnnotationLocalizer, place: str, request: R
 
 
 def _remove_earlier(folder: Path) -> None:
-    """Remove what an earlier run left under the names that a run writes."""
-    for name in (
-        "predictions.npz",
-        "vision_only.npz",
-        "scores.parquet",
-        "result.json",
-        "trials.png",
-    ):
+    """Remove what an earlier run left under the names that a run writes, and nothing else."""
+    names = ["predictions.npz", "vision_only.npz", "scores.parquet", "result.json", "trials.png"]
+    priors = [f"{name}/predictions.npz" for name in list_baselines()]
+    for name in names + priors:
         (folder / name).unlink(missing_ok=True)
 
 

@@ -115,11 +115,25 @@ class ThresholdTable(_Table):
 
 
 class ControlsTable(_Table):
-    """What is computed beside the score, to say how much of it is trivial or needs no sound."""
+    """What is computed beside the score, to say how much of it is trivial or needs no sound.
+
+    Attributes
+    ----------
+    floors
+        Trivial baselines that run on annotations alone.
+    ceiling
+        Whether the best that the threshold rule allows is computed.
+    vision_only
+        Whether the model's own audio-blind map is scored.
+    priors
+        Audio-blind baselines that look at images; the gap to each is measured where its weights
+        ship for the test set.
+    """
 
     floors: tuple[str, ...] = ("center", "full", "random")
     ceiling: bool = True
     vision_only: bool = True
+    priors: tuple[str, ...] = ()
 
 
 class Dialect(_Table):

@@ -132,6 +132,18 @@ class VisionOnly(_Table):
     gap: tuple[MeasuredValue, ...]
 
 
+class Prior(_Table):
+    """An audio-blind baseline that looks at images, on the same trials.
+
+    `gap` holds the paired differences, the model minus the prior.
+    """
+
+    name: str
+    predictions_sha256: str
+    measures: tuple[MeasuredValue, ...]
+    gap: tuple[MeasuredValue, ...]
+
+
 class Result(_Table):
     """One result document.
 
@@ -146,6 +158,8 @@ class Result(_Table):
         The best that the threshold rule allows.
     vision_only
         Null where the model has no audio-blind map; `vision_only_note` says why.
+    priors
+        Audio-blind baselines that look at images, and the gap to each.
     """
 
     format: Literal["ssl-bench-result/1"] = "ssl-bench-result/1"
@@ -160,6 +174,7 @@ class Result(_Table):
     ceiling: Reference | None = None
     vision_only: VisionOnly | None = None
     vision_only_note: str | None = None
+    priors: tuple[Prior, ...] = ()
     model: ModelIdentity
     card: dict[str, Any] | None = None
     predictions_sha256: str | None = None

@@ -62,8 +62,13 @@ def test_a_stranger_cannot_borrow_a_card(protocol: Protocol, tmp_path: Path) -> 
 def test_a_new_run_leaves_nothing_of_an_earlier_one(protocol: Protocol, tmp_path: Path) -> None:
     ssl_bench.evaluate(Bright(), protocol, folder=tmp_path)
     assert (tmp_path / "trials.png").is_file()
+    mine = tmp_path / "another run" / "predictions.npz"
+    mine.parent.mkdir()
+    mine.write_text("kept")
     ssl_bench.evaluate("center", protocol, folder=tmp_path, pictured=0)
     assert not (tmp_path / "trials.png").exists()
+    assert not (tmp_path / "ogl-l1" / "predictions.npz").exists()
+    assert mine.read_text() == "kept"
 
 
 def test_what_is_written_can_be_read_and_scored_again(protocol: Protocol, tmp_path: Path) -> None:
@@ -110,6 +115,19 @@ def test_a_wrong_model_name_is_told_before_any_work(protocol: Protocol, tmp_path
     with pytest.raises(ssl_bench.SslBenchError, match="center"):
         ssl_bench.evaluate("ezvls", protocol, folder=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_an_audio_blind_prior_is_scored_on_the_same_trials(
+    protocol: Protocol, tmp_path: Path
+) -> None:
+    done = ssl_bench.evaluate(Bright(), protocol, folder=tmp_path, pictured=0)
+    (prior,) = done.result.priors
+    own = ssl_bench.evaluate("ogl-l1", protocol, folder=tmp_path / "own", pictured=0)
+    assert prior.name == "ogl-l1"
+    assert prior.measures == own.result.measures
+    assert own.result.priors == ()
+    for value, reached, beaten in zip(prior.gap, done.result.measures, prior.measures, strict=True):
+        assert value.value == pytest.approx((reached.value or 0) - (beaten.value or 0))
 
 
 class TestSuite:

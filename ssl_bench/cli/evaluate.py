@@ -47,7 +47,10 @@ def _engine_options(command: Any) -> Any:
 @click.command()
 @model_options
 @protocol_option
-@click.option("--dialect", help="Score as this public evaluator does instead of canonically.")
+@click.option(
+    "--dialect",
+    help="Score as this public evaluator does instead of canonically; 'ssl-bench protocols' lists them.",
+)
 @data_option
 @_engine_options
 @jobs_option
@@ -85,7 +88,7 @@ def evaluate(**given: Any) -> None:
     for each in done:
         for part in result_tables(each.result, screen.width):
             screen.print(part)
-        files = ", ".join(path.name for path in each.files)
+        files = ", ".join(str(path.relative_to(each.folder)) for path in each.files)
         screen.print(f"Wrote {files} into {each.folder}.")
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ssl_bench.cli.options import json_option
+from ssl_bench.cli.options import data_option, json_option
 
 if TYPE_CHECKING:
     from ssl_bench.models.cards import Card
@@ -16,14 +17,21 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("name", required=False, metavar="[NAME]")
+@click.option("--trials", "with_trials", is_flag=True, help="List the trials of NAME, one a line.")
+@data_option
 @json_option
-def protocols(name: str | None, as_json: bool) -> None:
+def protocols(name: str | None, with_trials: bool, data: Path | None, as_json: bool) -> None:
     """List the protocols, or explain the one called NAME."""
     from ssl_bench.cli.terminal import console, plain_table
     from ssl_bench.compositions import with_split
     from ssl_bench.protocol import dialect_names, load_dialect, load_protocol, protocol_names
     from ssl_bench.suites import load_suite, suite_names
 
+    if with_trials:
+        if name is None:
+            raise click.UsageError("--trials needs the NAME of a protocol.")
+        _print_trials(name, data, as_json)
+        return
     if name is not None:
         protocol = with_split(load_protocol(name))
         content = {**protocol.model_dump(mode="json"), "digest": protocol.digest}
@@ -116,6 +124,27 @@ def schema() -> None:
     from ssl_bench.results import result_schema
 
     click.echo(json.dumps(result_schema(), indent=1))
+
+
+def _print_trials(name: str, data: Path | None, as_json: bool) -> None:
+    """Print what is shown, played and true in each trial, as tab-separated text or JSON lines."""
+    from ssl_bench.compositions import open_trials
+    from ssl_bench.protocol import load_protocol
+
+    trials = open_trials(load_protocol(name), data)
+    if not as_json:
+        click.echo("trial\timage\tsound\ttargets\tgroup")
+    for trial in trials:
+        targets = [target.sample for target in trial.targets]
+        facts = {
+            "trial": trial.id,
+            "image": trial.image.key,
+            "sound": trial.audio.key,
+            "targets": targets,
+            "group": trial.group,
+        }
+        line = [trial.id, trial.image.key, trial.audio.key, ",".join(targets), trial.group]
+        click.echo(json.dumps(facts) if as_json else "\t".join(line))
 
 
 def _card_for_people(card: Card, recipe: Recipe) -> dict[str, Any]:

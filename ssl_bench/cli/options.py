@@ -19,7 +19,8 @@ def protocol_option(command: _Command) -> _Command:
         "--protocol",
         required=True,
         metavar="NAME[@TESTSET[:SPLIT]]",
-        help="Protocol to answer, such as concat or concat@vggss; or a path ending in .toml.",
+        help="Protocol to answer, such as concat or concat@vggss; or a path ending in .toml. "
+        "'ssl-bench protocols' lists them.",
     )(command)
 
 

@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("predictions", type=click.Path(path_type=Path))
 @protocol_option
-@click.option("--dialect", help="Score as this public evaluator does; 'all' compares every one.")
+@click.option(
+    "--dialect",
+    help="Score as this public evaluator does; 'all' compares every one, "
+    "'ssl-bench protocols' lists them.",
+)
 @click.option(
     "--vision-only",
     type=click.Path(path_type=Path),

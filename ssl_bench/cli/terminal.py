@@ -116,6 +116,9 @@ def result_tables(result: Result, width: int = _WIDE) -> list[Table | str]:
     if result.vision_only is not None:
         columns["its audio-blind map"] = result.vision_only.measures
         columns["gap: what sound adds"] = result.vision_only.gap
+    for prior in result.priors:
+        columns[f"prior {prior.name}"] = prior.measures
+        columns[f"gap to {prior.name}"] = prior.gap
     if result.best_floor is not None and len(result.floors) > 1:
         columns["best floor"] = result.best_floor.measures
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
@@ -23,6 +23,7 @@ from ssl_bench.protocol import Protocol
 from ssl_bench.results import (
     Coverage,
     ModelIdentity,
+    Prior,
     ProtocolIdentity,
     Reference,
     Result,
@@ -148,6 +149,7 @@ def score_file(
     trials: TrialSet,
     *,
     vision_only: Path | None = None,
+    priors: Mapping[str, Path] | None = None,
     conventions: Protocol | None = None,
     options: ScoringOptions | None = None,
     card: dict[str, Any] | None = None,
@@ -162,6 +164,8 @@ def score_file(
         The trials of the canonical protocol that the file answers.
     vision_only
         Predictions of the model's own audio-blind maps, for the gap.
+    priors
+        Predictions of audio-blind baselines, by name, for the gap to each.
     conventions
         The protocol under a dialect; None for the canonical one.
     options
@@ -194,6 +198,10 @@ def score_file(
         blind_predictions = open_predictions(vision_only)
         _check_twin(blind_predictions, predictions)
         _, blind = _score(blind_predictions, asked, measures, settings)
+    seen = {
+        name: _score_prior(prior, trials, asked, measures, settings)
+        for name, prior in (priors or {}).items()
+    }
     scored_at = perf_counter()
     counted = (everything["present"].to_numpy() | (not settings.partial)) & ~set_apart(asked)
     scores = everything[counted].reset_index(drop=True)
@@ -217,6 +225,17 @@ def score_file(
             predictions_sha256=_digest_of(vision_only),
             measures=summarise(blind[counted], measures, seed=settings.seed),
             gap=gap(scores, blind[counted].reset_index(drop=True), measures, seed=settings.seed),
+        ),
+        priors=tuple(
+            Prior(
+                name=name,
+                predictions_sha256=_digest_of(Path((priors or {})[name])),
+                measures=summarise(table[counted], measures, seed=settings.seed),
+                gap=gap(
+                    scores, table[counted].reset_index(drop=True), measures, seed=settings.seed
+                ),
+            )
+            for name, table in seen.items()
         ),
         model=_model_of(predictions),
         card=card,
@@ -254,6 +273,18 @@ def _score(
     filled = with_threshold(asked, stored_maps(predictions, asked))
     maps = stored_maps(predictions, asked)
     return filled, score_maps(filled, maps, measures, jobs=settings.jobs)
+
+
+def _score_prior(
+    path: Path,
+    trials: TrialSet,
+    asked: TrialSet,
+    measures: Sequence[Measure],
+    settings: ScoringOptions,
+) -> pd.DataFrame:
+    """Score table of an audio-blind baseline; raises PredictionsError where it is not scorable."""
+    check_predictions(path, trials).raise_for_problems()
+    return _score(open_predictions(path), asked, measures, settings)[1]
 
 
 def _threshold_facts(asked: TrialSet, filled: TrialSet) -> dict[str, Any]:

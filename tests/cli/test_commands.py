@@ -61,6 +61,15 @@ class TestListing:
         assert facts["digest"] != json.loads(call("protocols", "concat", "--json").out)["digest"]
         assert "digest" in call("protocols", "concat").out
 
+    def test_the_pairs_of_concat_can_be_published(self, call: Call) -> None:
+        lines = call("protocols", "concat", "--trials").out.splitlines()
+        assert lines[0].split("\t") == ["trial", "image", "sound", "targets", "group"]
+        assert len(lines) == 501
+        assert lines == call("protocols", "concat", "--trials").out.splitlines()
+        first = json.loads(call("protocols", "concat", "--trials", "--json").out.splitlines()[0])
+        assert first["trial"] == lines[1].split("\t")[0]
+        assert first["targets"][0] in first["image"]
+
     def test_models(self, call: Call) -> None:
         assert all(name in call("models").out for name in list_baselines())
         card = json.loads(call("models", "ezvsl", "--json").out)
