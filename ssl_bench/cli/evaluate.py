@@ -49,7 +49,7 @@ def _engine_options(command: Any) -> Any:
 @protocol_option
 @click.option(
     "--dialect",
-    help="Score as this public evaluator does instead of canonically; 'ssl-bench protocols' lists them.",
+    help="Score as this public evaluator does; 'ssl-bench protocols' lists them.",
 )
 @data_option
 @_engine_options
