@@ -28,7 +28,7 @@ _SIZE_GRID = 224**2
 # The column that a model may state by itself.
 _CONFIDENCE = "confidence"
 # Trials scored at once by one worker: their truth maps take 200 kB each.
-CHUNK = 32
+CHUNK = 64
 
 Part = TypeVar("Part")
 
