@@ -14,13 +14,12 @@ from ssl_bench.compositions import compose, open_protocol_test_set, with_split
 from ssl_bench.engine.encode import Progress
 from ssl_bench.engine.predict import EngineOptions, Predicted, predict_suite
 from ssl_bench.engine.retrieve import no_answer
-from ssl_bench.errors import ProtocolError
 from ssl_bench.files import atomic_path
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
 from ssl_bench.models.provenance import describe
 from ssl_bench.models.registry import list_baselines, load_card, load_localizer
 from ssl_bench.predictions import open_predictions
-from ssl_bench.protocol import Protocol, load_dialect, load_protocol, protocol_names
+from ssl_bench.protocol import Protocol, load_dialect, load_protocol
 from ssl_bench.report.trial_sheet import write_trial_sheet
 from ssl_bench.results import Result, write_result
 from ssl_bench.scoring.run import (
@@ -32,8 +31,7 @@ from ssl_bench.scoring.run import (
     under_dialect,
     with_timings,
 )
-from ssl_bench.suites import load_suite, suite_names
-from ssl_bench.testsets import TestSet, data_root, definition, definitions
+from ssl_bench.testsets import TestSet, definitions
 from ssl_bench.trials import TrialSet
 
 
@@ -266,46 +264,6 @@ def write_scored(folder: Path, scored: Scored) -> list[Path]:
         scored.scores.to_parquet(temporary, index=False)
     write_result(document, scored.result)
     return [table, document]
-
-
-def resolve_protocols(text: str, data: Path | None = None) -> list[Protocol]:
-    """The protocols that a text names.
-
-    Parameters
-    ----------
-    text
-        One reference, several with commas between, the name of a suite, or ``all``: every protocol
-        whose test set is embedded or lies in the data folder.
-    data
-        Folder with one sub-folder per test set; None for ``SSL_BENCH_DATA``.
-
-    Raises
-    ------
-    ProtocolError
-        If a name is unknown, or the same protocol is named twice.
-
-    Examples
-    --------
-    >>> [protocol.label for protocol in resolve_protocols("synth,concat")]
-    ['synth@synth:standard', 'concat@synth:standard']
-    """
-    if text == "all":
-        root = data_root(data)
-        every = [with_split(load_protocol(name)) for name in protocol_names()]
-        return [
-            protocol
-            for protocol in every
-            if definition(protocol.test_set.name).embedded
-            or (root is not None and (root / protocol.test_set.name).is_dir())
-        ]
-    is_suite = text in suite_names() and text not in protocol_names()
-    names = load_suite(text).protocols if is_suite else text.split(",")
-    protocols = [with_split(load_protocol(name.strip())) for name in names]
-    labels = [protocol.label for protocol in protocols]
-    for label in labels:
-        if labels.count(label) > 1:
-            raise ProtocolError(f"{label} is named twice", remedy="name each protocol once")
-    return protocols
 
 
 @dataclass(frozen=True)

@@ -130,7 +130,7 @@ class ControlsTable(_Table):
         ship for the test set.
     """
 
-    floors: tuple[str, ...] = ("center", "full", "random")
+    floors: tuple[str, ...] = ("center", "full", "random", "random-pixel")
     ceiling: bool = True
     vision_only: bool = True
     priors: tuple[str, ...] = ()

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import ssl_bench
-from ssl_bench.evaluation import Request, resolve_protocols, run_suite
+from ssl_bench.evaluation import Request, run_suite
 from ssl_bench.protocol import Protocol, TestSetTable
 
 
@@ -144,19 +144,3 @@ class TestSuite:
             "synth-synth-standard",
         ]
         assert all((done.folder / "result.json").is_file() for done in together)
-
-    def test_all_means_what_can_be_run(self, tmp_path: Path) -> None:
-        (tmp_path / "vggss").mkdir()
-        embedded = {protocol.name for protocol in resolve_protocols("all", Path("nowhere"))}
-        found = {protocol.name for protocol in resolve_protocols("all", tmp_path)}
-        assert {"synth", "concat"} <= embedded
-        assert found - embedded >= {"vggss", "vggss-heard"}
-        assert "flickr" not in found
-
-    def test_a_suite_is_its_protocols(self) -> None:
-        names = [protocol.name for protocol in resolve_protocols("openset")]
-        assert names == ["vggss-heard", "vggss-unheard"]
-
-    def test_naming_a_protocol_twice_is_an_error(self) -> None:
-        with pytest.raises(ssl_bench.SslBenchError, match="twice"):
-            resolve_protocols("synth,concat,synth")

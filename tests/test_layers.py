@@ -37,6 +37,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("training",),
     ("models",),
     ("measures",),
+    ("selection",),
     ("compositions",),
     ("audit",),
     ("trials",),

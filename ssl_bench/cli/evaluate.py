@@ -125,7 +125,8 @@ def predict(**given: Any) -> None:
 
 
 def _request(given: dict[str, Any]) -> tuple[Request, list[Protocol]]:
-    from ssl_bench.evaluation import Request, resolve_protocols
+    from ssl_bench.evaluation import Request
+    from ssl_bench.selection import resolve_protocols
 
     protocols = resolve_protocols(given["protocol"], given["data"])
     alpha = given["alpha"]

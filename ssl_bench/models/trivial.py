@@ -150,6 +150,36 @@ class Random(AnnotationLocalizer):
         return generator.random((side, side)).astype(np.float32)
 
 
+class RandomPixel(Random):
+    """Uniform noise of single pixels of the 224 grid: the map that finds nothing at all.
+
+    Under the half rule every success is an object that covers nearly the whole image.
+
+    Examples
+    --------
+    >>> RandomPixel(seed=1).map_for("a", np.zeros((0, 0), np.float32)).shape
+    (224, 224)
+    """
+
+    def __init__(self, seed: int = 0, provenance: Provenance | None = None) -> None:
+        settings: tuple[tuple[str, Any], ...] = (("resolution", _GRID),)
+        own = provenance or Provenance("random-pixel", seed=seed, options=settings)
+        super().__init__(seed, _GRID, own)
+
+    @classmethod
+    def assemble(cls, assembly: Assembly) -> Self:
+        """Build it from its recipe."""
+        assembly.refuse_weights()
+        assembly.checked_options(NoOptions)
+        provenance = Provenance(
+            assembly.name,
+            variant=assembly.variant,
+            seed=assembly.seed,
+            options=(("resolution", _GRID),),
+        )
+        return cls(assembly.seed, provenance)
+
+
 class Oracle(_Plain):
     """The truth itself, as the map that is best under the rules that binarise maps.
 

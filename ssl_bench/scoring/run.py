@@ -10,28 +10,29 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pydantic import ValidationError
 
 from ssl_bench.environment import environment
 from ssl_bench.errors import PredictionsError, SslBenchError
-from ssl_bench.files import sha256_of_file, sha256_of_json
 from ssl_bench.measures.definition import Measure
 from ssl_bench.measures.values import parse_measure
-from ssl_bench.models.provenance import provenance_of
 from ssl_bench.predictions import Predictions, Validation, open_predictions, validate
 from ssl_bench.protocol import Protocol
 from ssl_bench.results import (
-    Coverage,
-    ModelIdentity,
     Prior,
-    ProtocolIdentity,
     Reference,
     Result,
-    TestSetIdentity,
     VisionOnly,
 )
 from ssl_bench.scoring.aggregate import breakdown, columns_of, gap, summarise
 from ssl_bench.scoring.floors import control_scores, load_floor
+from ssl_bench.scoring.identity import (
+    coverage_of,
+    digest_of,
+    identity_of_protocol,
+    identity_of_test_set,
+    model_of,
+    settings_of,
+)
 from ssl_bench.scoring.retrieval import chance, gallery_facts, retrieval_scores
 from ssl_bench.scoring.scores import MapBatch, score_maps
 from ssl_bench.scoring.universal import at_threshold, set_apart, with_threshold
@@ -210,9 +211,9 @@ def score_file(
     controlled_at = perf_counter()
     settings.notify("computing intervals")
     result = Result(
-        protocol=_protocol_identity(asked.protocol),
-        test_set=_test_set_identity(asked),
-        coverage=_coverage(everything, settings.partial),
+        protocol=identity_of_protocol(asked.protocol),
+        test_set=identity_of_test_set(asked),
+        coverage=coverage_of(everything, settings.partial),
         measures=summarise(scores, measures, seed=settings.seed),
         breakdown=breakdown(scores, measures, seed=settings.seed),
         floors=floors,
@@ -222,14 +223,14 @@ def score_file(
         vision_only=None
         if blind is None or vision_only is None
         else VisionOnly(
-            predictions_sha256=_digest_of(vision_only),
+            predictions_sha256=digest_of(vision_only),
             measures=summarise(blind[counted], measures, seed=settings.seed),
             gap=gap(scores, blind[counted].reset_index(drop=True), measures, seed=settings.seed),
         ),
         priors=tuple(
             Prior(
                 name=name,
-                predictions_sha256=_digest_of(Path((priors or {})[name])),
+                predictions_sha256=digest_of(Path((priors or {})[name])),
                 measures=summarise(table[counted], measures, seed=settings.seed),
                 gap=gap(
                     scores, table[counted].reset_index(drop=True), measures, seed=settings.seed
@@ -237,9 +238,9 @@ def score_file(
             )
             for name, table in seen.items()
         ),
-        model=_model_of(predictions),
+        model=model_of(predictions),
         card=card,
-        predictions_sha256=_digest_of(path),
+        predictions_sha256=digest_of(path),
         statistics={
             "confidence": CONFIDENCE,
             "resamples": RESAMPLES,
@@ -311,7 +312,7 @@ def _controls(
         Reference(
             name=name,
             measures=summarise(table[counted], measures, seed=settings.seed),
-            settings=_settings_of(name, trials.protocol),
+            settings=settings_of(name, trials.protocol),
         )
         for name, table in tables.items()
     )
@@ -320,13 +321,6 @@ def _controls(
     perfect = ceiling.table(scores)[counted]
     best = Reference(name="ceiling", measures=summarise(perfect, measures, seed=settings.seed))
     return floors, best
-
-
-def _settings_of(name: str, protocol: Protocol) -> dict[str, Any]:
-    """What a floor's map depends on."""
-    facts = provenance_of(load_floor(name, protocol))
-    seed = {} if facts.seed is None else {"seed": facts.seed}
-    return {**seed, **dict(facts.options)}
 
 
 def _best_name(floors: Sequence[Reference]) -> str | None:
@@ -366,61 +360,3 @@ def _check_twin(blind: Predictions, predictions: Predictions) -> None:
         )
     if problems:
         raise PredictionsError(problems, where=blind.path)
-
-
-def _digest_of(path: Path) -> str:
-    """SHA-256 of a predictions file; for a folder, of the digests of its shards by name."""
-    if path.is_file():
-        return sha256_of_file(path)
-    return sha256_of_json({shard.name: sha256_of_file(shard) for shard in path.glob("*.npz")})
-
-
-def _protocol_identity(protocol: Protocol) -> ProtocolIdentity:
-    return ProtocolIdentity(
-        name=protocol.name,
-        label=protocol.label,
-        title=protocol.title,
-        version=protocol.version,
-        digest=protocol.digest,
-        dialect=protocol.dialect,
-        composition_seed=protocol.composition.seed,
-    )
-
-
-def _test_set_identity(trials: TrialSet) -> TestSetIdentity:
-    test_set = trials.test_set
-    return TestSetIdentity(
-        name=test_set.name,
-        split=test_set.split,
-        digest=test_set.digest,
-        revision=test_set.revision,
-        options=trials.protocol.test_set.options,
-        n_samples=len(test_set),
-        truth_convention=trials.truth_convention,
-    )
-
-
-def _coverage(scores: pd.DataFrame, partial: bool) -> Coverage:
-    present = scores["present"].to_numpy()
-    ids = scores["trial_id"].to_numpy()
-    tied = scores["n_tied"].to_numpy() if "n_tied" in scores else np.zeros(len(scores))
-    flat = scores["flat"].to_numpy() if "flat" in scores else np.zeros(len(scores))
-    return Coverage(
-        expected=len(scores),
-        present=int(present.sum()),
-        partial=partial,
-        missing=tuple(ids[~present]),
-        unscorable=tuple(ids[scores["unscorable"].to_numpy()]),
-        flat_maps=int(flat.sum()),
-        tied_maps=int((tied > 1).sum()),
-    )
-
-
-def _model_of(predictions: Predictions) -> ModelIdentity:
-    """What a predictions file says of its model."""
-    meta = predictions.meta
-    stated = {"name": meta.model, "weights_sha256": meta.weights_digest}
-    try:
-        return ModelIdentity.model_validate({**meta.provenance, **stated})
-    except ValidationError:
-        return ModelIdentity(**stated, notes=meta.provenance)

@@ -18,7 +18,7 @@ from ssl_bench.models.object_prior import ClassifierArchitecture, ClassifierNetw
 from ssl_bench.models.provenance import describe
 from ssl_bench.models.registry import list_baselines, load_card, load_localizer, load_recipe
 
-TRIVIAL = ["center", "full", "oracle", "random"]
+TRIVIAL = ["center", "full", "oracle", "random", "random-pixel"]
 
 PLUG_IN = """
 from dataclasses import dataclass

@@ -6,7 +6,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from ssl_bench.errors import ModelError
-from ssl_bench.models.trivial import Center, Full, Oracle, Random
+from ssl_bench.models.trivial import Center, Full, Oracle, Random, RandomPixel
 
 Map = NDArray[np.float32]
 TRUTH = np.zeros((224, 224), np.float32)
@@ -132,3 +132,13 @@ def test_agreed_pixels_come_before_half_agreed_ones() -> None:
     truth = np.array([[0.5, 1.0, 0.0], [0.5, 1.0, 0.0]], np.float32)
     map_ = Oracle().map_for("a", truth)
     assert map_[truth == 1].min() > map_[truth == 0.5].max() > map_[truth == 0].max()
+
+
+def test_noise_of_single_pixels_is_fine_and_depends_on_the_image_alone() -> None:
+    truth = np.zeros((0, 0), np.float32)
+    one = RandomPixel(seed=1).map_for("a", truth)
+    assert one.shape == (224, 224)
+    assert len(np.unique(one)) > 50_000 * 0.99
+    np.testing.assert_array_equal(one, RandomPixel(seed=1).map_for("a", truth))
+    assert (one != RandomPixel(seed=1).map_for("b", truth)).any()
+    assert (one != RandomPixel(seed=2).map_for("a", truth)).any()

@@ -63,7 +63,12 @@ def test_the_result_says_what_was_measured(trials: TrialSet, stored: Path) -> No
     assert result.test_set.truth_convention == "union"
     assert [value.measure for value in result.measures] == list(trials.protocol.measures)
     assert result["mean-cIoU"].value == pytest.approx(scored.scores["cIoU"].mean())
-    assert {floor.name for floor in result.floors} == {"center", "full", "random"}
+    assert [floor.name for floor in result.floors] == [
+        "center",
+        "full",
+        "random",
+        "random-pixel",
+    ]
     assert {"n_boxes", "size", "category"} <= set(result.breakdown)
     assert result.coverage.present == len(trials)
 
@@ -125,6 +130,7 @@ def test_each_measure_has_its_own_best_floor(trials: TrialSet, stored: Path) -> 
 def test_a_random_floor_says_its_seed_and_resolution(trials: TrialSet, stored: Path) -> None:
     floors = {floor.name: floor for floor in score_file(stored, trials).result.floors}
     assert floors["random"].settings == {"seed": 0, "resolution": 7}
+    assert floors["random-pixel"].settings == {"seed": 0, "resolution": 224}
     assert floors["center"].settings == {}
 
 

@@ -1,0 +1,86 @@
+"""What a result document says of the protocol, the test set, the model and the files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pydantic import ValidationError
+
+from ssl_bench.files import sha256_of_file, sha256_of_json
+from ssl_bench.models.provenance import provenance_of
+from ssl_bench.predictions import Predictions
+from ssl_bench.protocol import Protocol
+from ssl_bench.results import Coverage, ModelIdentity, ProtocolIdentity, TestSetIdentity
+from ssl_bench.scoring.floors import load_floor
+from ssl_bench.trials import TrialSet
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of a predictions file; for a folder, of the digests of its shards by name."""
+    if path.is_file():
+        return sha256_of_file(path)
+    return sha256_of_json({shard.name: sha256_of_file(shard) for shard in path.glob("*.npz")})
+
+
+def settings_of(name: str, protocol: Protocol) -> dict[str, Any]:
+    """What a floor's map depends on."""
+    facts = provenance_of(load_floor(name, protocol))
+    seed = {} if facts.seed is None else {"seed": facts.seed}
+    return {**seed, **dict(facts.options)}
+
+
+def identity_of_protocol(protocol: Protocol) -> ProtocolIdentity:
+    """Which protocol was answered, under which dialect."""
+    return ProtocolIdentity(
+        name=protocol.name,
+        label=protocol.label,
+        title=protocol.title,
+        version=protocol.version,
+        digest=protocol.digest,
+        dialect=protocol.dialect,
+        composition_seed=protocol.composition.seed,
+    )
+
+
+def identity_of_test_set(trials: TrialSet) -> TestSetIdentity:
+    """Which test set it was answered on."""
+    test_set = trials.test_set
+    return TestSetIdentity(
+        name=test_set.name,
+        split=test_set.split,
+        digest=test_set.digest,
+        revision=test_set.revision,
+        options=trials.protocol.test_set.options,
+        n_samples=len(test_set),
+        truth_convention=trials.truth_convention,
+    )
+
+
+def coverage_of(scores: pd.DataFrame, partial: bool) -> Coverage:
+    """How many trials were answered, from their whole score table."""
+    present = scores["present"].to_numpy()
+    ids = scores["trial_id"].to_numpy()
+    tied = scores["n_tied"].to_numpy() if "n_tied" in scores else np.zeros(len(scores))
+    flat = scores["flat"].to_numpy() if "flat" in scores else np.zeros(len(scores))
+    return Coverage(
+        expected=len(scores),
+        present=int(present.sum()),
+        partial=partial,
+        missing=tuple(ids[~present]),
+        unscorable=tuple(ids[scores["unscorable"].to_numpy()]),
+        flat_maps=int(flat.sum()),
+        tied_maps=int((tied > 1).sum()),
+    )
+
+
+def model_of(predictions: Predictions) -> ModelIdentity:
+    """What a predictions file says of its model."""
+    meta = predictions.meta
+    stated = {"name": meta.model, "weights_sha256": meta.weights_digest}
+    try:
+        return ModelIdentity.model_validate({**meta.provenance, **stated})
+    except ValidationError:
+        return ModelIdentity(**stated, notes=meta.provenance)
