@@ -145,9 +145,10 @@ class Random(AnnotationLocalizer):
         del truth
         words = np.frombuffer(hashlib.sha256(image_key.encode()).digest(), "<u4")
         sequence = np.random.SeedSequence([self._seed, *words.tolist()])
-        generator = np.random.Generator(np.random.PCG64(sequence))
-        side = self._resolution
-        return generator.random((side, side)).astype(np.float32)
+        return self._noise(np.random.Generator(np.random.PCG64(sequence)))
+
+    def _noise(self, generator: np.random.Generator) -> NDArray[np.float32]:
+        return generator.random((self._resolution, self._resolution)).astype(np.float32)
 
 
 class RandomPixel(Random):
@@ -178,6 +179,10 @@ class RandomPixel(Random):
             options=(("resolution", _GRID),),
         )
         return cls(assembly.seed, provenance)
+
+    def _noise(self, generator: np.random.Generator) -> NDArray[np.float32]:
+        # Drawn in single precision, which takes half of the time for so many values.
+        return generator.random((_GRID, _GRID), dtype=np.float32)
 
 
 class Oracle(_Plain):
