@@ -11,9 +11,10 @@ from __future__ import annotations
 import json
 import tomllib
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from ssl_bench.content import content_folder
 from ssl_bench.errors import ProtocolError
@@ -136,6 +137,28 @@ class ControlsTable(_Table):
     priors: tuple[str, ...] = ()
 
 
+def _in_words(problem: ErrorDetails) -> str:
+    """One problem that pydantic found, as a person would say it."""
+    field = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return f"{field} is not a known field"
+    if problem["type"] == "missing":
+        return f"{field} is missing"
+    if problem["type"] == "value_error":
+        return f"{field}: {problem['ctx']['error']}"
+    return f"{field}: {problem['msg'].lower()}"
+
+
+def _each_once(measures: tuple[str, ...]) -> tuple[str, ...]:
+    for measure in measures:
+        if measures.count(measure) > 1:
+            raise ValueError(f"{measure} is listed twice")
+    return measures
+
+
+Measures = Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_each_once)]
+
+
 class Dialect(_Table):
     """One public evaluator's way of turning maps into numbers."""
 
@@ -146,7 +169,7 @@ class Dialect(_Table):
     map: MapTable
     threshold: ThresholdTable
     truth: TruthTable | None = None
-    measures: tuple[str, ...] = Field(min_length=1)
+    measures: Measures
 
 
 class Protocol(_Table):
@@ -172,7 +195,7 @@ class Protocol(_Table):
     truth: TruthTable = TruthTable()
     map: MapTable = MapTable()
     threshold: ThresholdTable = ThresholdTable()
-    measures: tuple[str, ...] = Field(min_length=1)
+    measures: Measures
     controls: ControlsTable = ControlsTable()
     dialect: str = "canonical"
 
@@ -249,10 +272,7 @@ def read_toml(path: Path, model: type[_Model]) -> _Model:
         # Strict mode takes a list for a tuple only where it reads JSON.
         return model.model_validate_json(json.dumps(content, default=str))
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg'].lower()}"
-            for problem in error.errors()
-        )
+        problems = "; ".join(_in_words(problem) for problem in error.errors())
         raise ProtocolError(
             problems, where=path, remedy="'ssl-bench protocols NAME' shows a valid file's fields"
         ) from error

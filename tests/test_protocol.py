@@ -306,3 +306,11 @@ def test_a_protocol_cannot_be_changed_by_accident() -> None:
     protocol: Any = load_protocol("synth")
     with pytest.raises(ValueError, match="frozen"):
         protocol.version = 2
+
+
+def test_a_measure_that_is_listed_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "twice.toml"
+    text = (content_folder("protocols") / "synth.toml").read_text()
+    path.write_text(text.replace('"AUC", ', '"AUC", "AUC", ', 1))
+    with pytest.raises(ProtocolError, match="AUC is listed twice"):
+        load_protocol(str(path))

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench.errors import MeasureError
 from ssl_bench.measures.interpolation import normalise
-from ssl_bench.protocol import Normalisation, ThresholdTable
+from ssl_bench.protocol import Normalisation, Rule, ThresholdTable
 
 Columns = Mapping[str, NDArray[Any]]
 """Columns of a score table: arrays of one entry per trial."""
@@ -21,7 +21,7 @@ Rows = Literal["sounding", "silent", "all", "pictures", "twins"]
 """Which trials count: those with a sounding target, those without, or all; one sounding trial of
 each picture; those whose picture is shown in another trial too."""
 
-RULES = ("half", "adaptive", "absolute", "fraction")
+RULES: tuple[str, ...] = get_args(Rule)
 """Variants that name a threshold rule other than the protocol's own."""
 
 

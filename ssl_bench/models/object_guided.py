@@ -102,10 +102,9 @@ class ObjectGuided(Localizer):
     def vision_only(self, image_features: Features) -> NDArray[np.float32]:
         """The prior mixed with the audio-visual model's own audio-blind map, if it has one."""
         prior = self._prior_map(image_features)
-        try:
-            blind = self._audio_visual.vision_only(_part(image_features, _AUDIO_VISUAL))
-        except ModelError:
+        if self._audio_visual.no_vision_only is not None:
             return prior
+        blind = self._audio_visual.vision_only(_part(image_features, _AUDIO_VISUAL))
         return mix(blind, prior, self._alpha)
 
     def _prior_map(self, image_features: Features) -> NDArray[np.float32]:

@@ -163,7 +163,8 @@ def _load_prior(
     try:
         return _assemble(name, load_recipe(name), variant, path, 0, {})
     except WeightsError:
-        if path is not None:
+        # A file that was given or that ships has a fault of its own, which the error names.
+        if path is not None or load_recipe(name).variants[variant].weights is not None:
             raise
         raise WeightsError(
             f"object-guided localization needs the weights of {name}, variant {variant!r}, and "

@@ -104,6 +104,9 @@ class FolderTestSet(TestSet):
 def truth_digest(samples: Iterable[Sample]) -> str:
     """SHA-256 over ids and truth of samples, in order.
 
+    Groups and categories are not part of it: they decide intervals, breakdowns and pairs, and
+    the pairs show in the trial ids.
+
     Examples
     --------
     >>> one = Sample("a", "a", "dog", Boxes(np.array([[0.0, 0.0, 1.0, 1.0]])))
