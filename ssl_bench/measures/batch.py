@@ -146,7 +146,14 @@ def evaluate_maps(
 
 def _within_range(heats: NDArray[np.floating], how: Normalisation) -> NDArray[np.float32]:
     """The maps in single precision, scaled down (exactly) where normalising would overflow."""
-    single = np.array(heats, np.float32, order="C")
-    if how != "none":
-        single[np.abs(single).max(axis=(1, 2), initial=0) > _LARGEST] *= np.float32(2**-20)
-    return single
+    single = np.ascontiguousarray(heats, np.float32)
+    if how == "none":
+        return single
+    highest = single.max(axis=(1, 2), initial=0)
+    lowest = single.min(axis=(1, 2), initial=0)
+    wide = np.maximum(highest, -lowest) > _LARGEST
+    if not wide.any():
+        return single
+    tamed = single.copy()
+    tamed[wide] *= np.float32(2**-20)
+    return tamed
