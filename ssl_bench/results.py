@@ -32,15 +32,26 @@ class MeasuredValue(_Table):
 
 
 class ProtocolIdentity(_Table):
-    """Which protocol, on what, under which dialect."""
+    """Which protocol, on what, under which dialect.
+
+    `trials_digest` stands for what is asked of a model, without how it is scored.
+    """
 
     name: str
     label: str
     title: str
     version: int
     digest: str
+    trials_digest: str | None = None
     dialect: str
     composition_seed: int
+
+
+class PredictedUnder(_Table):
+    """Another protocol or version of it with the same trials, for which predictions were made."""
+
+    label: str
+    digest: str
 
 
 class TestSetIdentity(_Table):
@@ -149,6 +160,9 @@ class Result(_Table):
 
     Attributes
     ----------
+    predicted_under
+        The protocol that the predictions were made for, where it is another one, or another
+        version, with the same trials.
     breakdown
         For each grouping (``n_boxes``, ``size``, ``category``, ...), each level's measures.
     floors
@@ -164,6 +178,7 @@ class Result(_Table):
 
     format: Literal["ssl-bench-result/1"] = "ssl-bench-result/1"
     protocol: ProtocolIdentity
+    predicted_under: PredictedUnder | None = None
     test_set: TestSetIdentity
     coverage: Coverage
     measures: tuple[MeasuredValue, ...]

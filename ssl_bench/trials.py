@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench.errors import ProtocolError
+from ssl_bench.files import sha256_of_json
 from ssl_bench.media.synthesis import mixed, noise_like, silence_like
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.protocol import Protocol
@@ -220,6 +221,29 @@ class TrialSet:
     def ids(self) -> list[str]:
         """All trial ids, in order."""
         return [trial.id for trial in self.trials]
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over what is asked of a model: each trial's picture and sound.
+
+        Nothing of how answers are scored is part of it, so predictions still answer a protocol of
+        which only measures, threshold or controls changed. Nor is the truth: it is part of the test
+        set's own digest.
+        """
+        asked = {
+            trial.id: [
+                [[sample, *placement] for sample, placement in trial.image.parts],
+                [trial.audio.kind, trial.audio.seed, *trial.audio.samples],
+            ]
+            for trial in self.trials
+        }
+        test_set = {
+            "name": self.test_set.name,
+            "split": self.test_set.split,
+            "options": self.protocol.test_set.options,
+        }
+        composition = self.protocol.composition.model_dump(mode="json")
+        return sha256_of_json({"test_set": test_set, "composition": composition, "trials": asked})
 
     @property
     def truth_convention(self) -> TruthConvention:

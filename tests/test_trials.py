@@ -13,7 +13,7 @@ from standins import MemoryTestSet, boxes, mask, noise_picture, protocol, sample
 
 from ssl_bench.annotations import Annotation
 from ssl_bench.errors import DataError, ProtocolError
-from ssl_bench.protocol import TruthTable
+from ssl_bench.protocol import CompositionTable, TruthTable
 from ssl_bench.testsets.base import TruthConvention
 from ssl_bench.trials import (
     LEFT,
@@ -259,3 +259,55 @@ def test_twins_share_the_picture_and_differ_in_sound_and_truth() -> None:
 def test_a_trial_is_a_value() -> None:
     assert trial("x") == trial("x")
     assert replace(trial("x"), id="y") != trial("x")
+
+
+class TestDigest:
+    """What is asked of a model has an identity of its own."""
+
+    samples = tuple(sample(name, category=f"of {name}") for name in "abcdef")
+
+    def test_how_answers_are_scored_is_no_part_of_it(self) -> None:
+        one = trials_of(self.samples, "concat")
+        other = trials_of(
+            self.samples, "concat", measures=("mean-cIoU",), size=16, name="renamed", version=2
+        )
+        assert one.protocol.digest != other.protocol.digest
+        assert one.digest == other.digest
+
+    def test_each_thing_that_is_asked_is_part_of_it(self) -> None:
+        asked = [
+            trials_of(self.samples, "concat"),
+            trials_of(self.samples[1:], "concat"),
+            trials_of(self.samples, "concat", composition=composition("concat", seed=1)),
+            trials_of(self.samples, "single"),
+            trials_of(self.samples, "single", composition=composition("single", seed=1)),
+        ]
+        assert len({trials.digest for trials in asked}) == len(asked)
+
+    @pytest.mark.parametrize(
+        "changed",
+        [
+            {"id": "u"},
+            {"image": ImageRecipe((("b", WHOLE),))},
+            {"image": ImageRecipe((("a", LEFT),))},
+            {"audio": AudioRecipe.of("b")},
+            {"audio": AudioRecipe(("a",), "noise", 1)},
+            {"audio": AudioRecipe(("a",), "silence")},
+        ],
+    )
+    def test_another_id_picture_or_sound_is_another_question(
+        self, changed: dict[str, object]
+    ) -> None:
+        test_set, asked = MemoryTestSet(PAIR), trial("t")
+        before = TrialSet(protocol(), test_set, [asked]).digest
+        assert TrialSet(protocol(), test_set, [replace(asked, **changed)]).digest != before
+
+    def test_the_order_and_the_truth_of_trials_are_no_part_of_it(self) -> None:
+        test_set, one, other = MemoryTestSet(PAIR), trial("t"), trial("u", "b")
+        turned = [other, replace(one, targets=(), role="silent")]
+        before = TrialSet(protocol(), test_set, [one, other])
+        assert TrialSet(protocol(), test_set, turned).digest == before.digest
+
+
+def composition(kind: str, seed: int) -> CompositionTable:
+    return CompositionTable(kind=kind, seed=seed)

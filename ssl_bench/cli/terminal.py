@@ -135,6 +135,11 @@ def result_tables(result: Result, width: int = _WIDE) -> list[Table | str]:
         floors = {floor.name: floor.measures for floor in result.floors}
         shown.append(_measure_rows(None, "trivial maps, the floors", floors, width))
     shown.append(coverage_sentence(result))
+    if result.predicted_under is not None:
+        shown.append(
+            f"Its maps were made for {result.predicted_under.label} with the digest "
+            f"{result.predicted_under.digest[:12]}, which asks for the same."
+        )
     if result.vision_only is None and result.vision_only_note:
         shown.append(f"No audio-blind score: {result.vision_only_note}.")
     if test_set.revision is None:

@@ -67,6 +67,7 @@ def predictions_meta(
     return PredictionsMeta(
         protocol=trials.protocol.label,
         protocol_digest=trials.protocol.digest,
+        trials_digest=trials.digest,
         test_set=trials.test_set.name,
         test_set_digest=trials.test_set.digest,
         model=facts["name"],

@@ -86,6 +86,7 @@ def import_maps(
     meta = PredictionsMeta(
         protocol=trials.protocol.label,
         protocol_digest=trials.protocol.digest,
+        trials_digest=trials.digest,
         test_set=trials.test_set.name,
         test_set_digest=trials.test_set.digest,
         model=model,

@@ -107,6 +107,9 @@ class PredictionsMeta(BaseModel):
         Name and version of the format.
     protocol, protocol_digest
         The protocol that was answered.
+    trials_digest
+        The trials of it (:attr:`ssl_bench.trials.TrialSet.digest`): the file answers every protocol
+        that asks the same, whatever its measures. None in older files.
     test_set, test_set_digest
         The test set that it was answered on.
     model
@@ -134,6 +137,7 @@ class PredictionsMeta(BaseModel):
     format: Literal["ssl-bench-predictions/1"] = FORMAT
     protocol: _Name
     protocol_digest: _Digest
+    trials_digest: _Digest | None = None
     test_set: _Name
     test_set_digest: _Digest
     model: _Name

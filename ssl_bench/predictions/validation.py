@@ -78,6 +78,7 @@ def validate(
     *,
     protocol: str | None = None,
     protocol_digest: str | None = None,
+    trials_digest: str | None = None,
     test_set: str | None = None,
     test_set_digest: str | None = None,
     answers: Literal["maps", "retrieval", "anything"] = "anything",
@@ -101,6 +102,9 @@ def validate(
         The trials of the protocol.
     protocol, protocol_digest, test_set, test_set_digest
         What the metadata must say; None for anything.
+    trials_digest
+        Digest of the protocol's trials. A file that states one is held to it instead of to the
+        protocol: what it holds are answers to these trials, however they are scored.
     answers
         What the protocol asks for: maps, or a ranking of sounds by images and of images by sounds.
     partial
@@ -127,6 +131,7 @@ def validate(
         wanted = {
             "protocol": protocol,
             "protocol_digest": protocol_digest,
+            "trials_digest": trials_digest,
             "test_set": test_set,
             "test_set_digest": test_set_digest,
         }
@@ -260,12 +265,15 @@ def _identity_problems(
 ) -> list[Problem]:
     """Where the metadata name another protocol or test set, or another version of it."""
     problems = []
-    kinds: tuple[tuple[ProblemKind, ProblemKind, str, str], ...] = (
-        ("protocol", "protocol-digest", "protocol", "protocol_digest"),
-        ("test-set", "test-set-digest", "test set", "test_set_digest"),
-    )
-    for name_kind, digest_kind, noun, digest_field in kinds:
-        name_field = digest_field.removesuffix("_digest")
+    by_trials = wanted["trials_digest"] is not None and meta.trials_digest is not None
+    kinds: list[tuple[ProblemKind, ProblemKind, str, str, str]] = [
+        ("test-set", "test-set-digest", "test set", "test_set", "test_set_digest")
+    ]
+    if not by_trials:
+        kinds.insert(0, ("protocol", "protocol-digest", "protocol", "protocol", "protocol_digest"))
+    elif meta.trials_digest != wanted["trials_digest"]:
+        kinds.insert(0, ("protocol", "protocol-digest", "protocol", "protocol", "trials_digest"))
+    for name_kind, digest_kind, noun, name_field, digest_field in kinds:
         name, digest = getattr(meta, name_field), getattr(meta, digest_field)
         expected = str(wanted[name_field])
         if wanted[name_field] not in (None, name):

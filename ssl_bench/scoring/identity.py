@@ -13,7 +13,13 @@ from ssl_bench.files import sha256_of_file, sha256_of_json
 from ssl_bench.models.provenance import provenance_of
 from ssl_bench.predictions import Predictions
 from ssl_bench.protocol import Protocol
-from ssl_bench.results import Coverage, ModelIdentity, ProtocolIdentity, TestSetIdentity
+from ssl_bench.results import (
+    Coverage,
+    ModelIdentity,
+    PredictedUnder,
+    ProtocolIdentity,
+    TestSetIdentity,
+)
 from ssl_bench.scoring.floors import load_floor
 from ssl_bench.trials import TrialSet
 
@@ -32,17 +38,27 @@ def settings_of(name: str, protocol: Protocol) -> dict[str, Any]:
     return {**seed, **dict(facts.options)}
 
 
-def identity_of_protocol(protocol: Protocol) -> ProtocolIdentity:
+def identity_of_protocol(trials: TrialSet) -> ProtocolIdentity:
     """Which protocol was answered, under which dialect."""
+    protocol = trials.protocol
     return ProtocolIdentity(
         name=protocol.name,
         label=protocol.label,
         title=protocol.title,
         version=protocol.version,
         digest=protocol.digest,
+        trials_digest=trials.digest,
         dialect=protocol.dialect,
         composition_seed=protocol.composition.seed,
     )
+
+
+def predicted_under(predictions: Predictions, trials: TrialSet) -> PredictedUnder | None:
+    """The protocol that predictions were made for; None where it is that of `trials` itself."""
+    meta = predictions.meta
+    if meta.protocol_digest == trials.protocol.digest:
+        return None
+    return PredictedUnder(label=meta.protocol, digest=meta.protocol_digest)
 
 
 def identity_of_test_set(trials: TrialSet) -> TestSetIdentity:

@@ -31,6 +31,7 @@ from ssl_bench.scoring.identity import (
     identity_of_protocol,
     identity_of_test_set,
     model_of,
+    predicted_under,
     settings_of,
 )
 from ssl_bench.scoring.retrieval import chance, gallery_facts, retrieval_scores
@@ -125,6 +126,7 @@ def check_predictions(path: Path, trials: TrialSet, *, partial: bool = False) ->
         trials.ids,
         protocol=trials.protocol.label,
         protocol_digest=trials.protocol.digest,
+        trials_digest=trials.digest,
         test_set=trials.test_set.name,
         test_set_digest=trials.test_set.digest,
         answers=trials.protocol.answers,
@@ -211,7 +213,8 @@ def score_file(
     controlled_at = perf_counter()
     settings.notify("computing intervals")
     result = Result(
-        protocol=identity_of_protocol(asked.protocol),
+        protocol=identity_of_protocol(asked),
+        predicted_under=predicted_under(predictions, trials),
         test_set=identity_of_test_set(asked),
         coverage=coverage_of(everything, settings.partial),
         measures=summarise(scores, measures, seed=settings.seed),

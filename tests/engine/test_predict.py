@@ -48,6 +48,7 @@ def test_meta_says_who_and_what(trials: TrialSet, tmp_path: Path) -> None:
     assert meta.model == "random"
     assert meta.protocol == trials.protocol.label
     assert meta.protocol_digest == trials.protocol.digest
+    assert meta.trials_digest == trials.digest
     assert meta.test_set_digest == trials.test_set.digest
     assert meta.provenance["seed"] == 3
 

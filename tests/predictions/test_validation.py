@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from ssl_bench.errors import PredictionsError
 from ssl_bench.predictions import PredictionsMeta, PredictionsWriter, validate
 
 IDS = ["t0", "t1", "t2", "t3"]
+PROTOCOL_DIGEST = "a" * 64
 Make = Callable[..., dict[str, Any]]
 Zip = Callable[..., Path]
 
@@ -111,6 +113,46 @@ def test_another_protocol_is_said_once_and_not_again_for_its_digest(
 ) -> None:
     path = zipped(members())
     assert kinds(path, protocol="synth", protocol_digest="c" * 64) == ["protocol"]
+
+
+class TestTrialsDigest:
+    """A file that names its trials is held to them, and to the protocol only without."""
+
+    asked: Mapping[str, Any] = MappingProxyType(
+        {"protocol": "concat", "protocol_digest": "c" * 64, "trials_digest": "e" * 64}
+    )
+
+    def test_the_same_trials_of_another_version_fit(self, members: Make, zipped: Zip) -> None:
+        path = zipped(members(about={"trials_digest": "e" * 64}))
+        assert kinds(path, **self.asked) == []
+
+    def test_the_same_trials_of_another_protocol_fit(self, members: Make, zipped: Zip) -> None:
+        path = zipped(members(about={"trials_digest": "e" * 64, "protocol": "mine"}))
+        assert kinds(path, **self.asked) == []
+
+    def test_other_trials_do_not_fit_even_under_the_same_protocol(
+        self, members: Make, zipped: Zip
+    ) -> None:
+        path = zipped(members(about={"trials_digest": "f" * 64}))
+        wanted = {**self.asked, "protocol_digest": PROTOCOL_DIGEST}
+        (problem,) = validate(path, IDS, **wanted).problems
+        assert problem.kind == "protocol-digest"
+        assert "ffffffffffff, not eeeeeeeeeeee" in problem.message
+
+    def test_other_trials_of_another_protocol_are_said_once(
+        self, members: Make, zipped: Zip
+    ) -> None:
+        path = zipped(members(about={"trials_digest": "f" * 64, "protocol": "mine"}))
+        assert kinds(path, **self.asked) == ["protocol"]
+
+    def test_a_file_without_it_is_held_to_the_protocol(self, members: Make, zipped: Zip) -> None:
+        path = zipped(members())
+        assert kinds(path, **self.asked) == ["protocol-digest"]
+        assert kinds(path, **{**self.asked, "protocol_digest": PROTOCOL_DIGEST}) == []
+
+    def test_the_test_set_must_still_be_the_same(self, members: Make, zipped: Zip) -> None:
+        path = zipped(members(about={"trials_digest": "e" * 64}))
+        assert kinds(path, **self.asked, test_set_digest="c" * 64) == ["test-set-digest"]
 
 
 def test_shards_that_disagree(tmp_path: Path, members: Make, zipped: Zip) -> None:

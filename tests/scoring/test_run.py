@@ -120,6 +120,27 @@ def test_a_file_of_another_protocol_is_refused(trials: TrialSet, tmp_path: Path)
     assert "concat@synth:standard" in str(caught.value)
 
 
+def test_maps_of_a_version_with_the_same_trials_are_scored_and_the_result_says_so(
+    trials: TrialSet, stored: Path, tmp_path: Path
+) -> None:
+    changed = trials.protocol.model_copy(update={"version": 99, "measures": ("mean-cIoU",)})
+    newer = TrialSet(changed, trials.test_set, trials.trials)
+    path = tmp_path / "of the older version.npz"
+    save_predictions(path, trials.ids, noise(40), meta(trials, trials_digest=trials.digest))
+    result = score_file(path, newer).result
+    assert result["mean-cIoU"].value == score_file(stored, trials).result["mean-cIoU"].value
+    assert result.predicted_under is not None
+    assert result.predicted_under.digest == trials.protocol.digest
+    assert result.protocol.digest == changed.digest
+    assert result.protocol.trials_digest == trials.digest
+    with pytest.raises(PredictionsError, match="another version of the protocol"):
+        score_file(stored, newer)
+
+
+def test_maps_of_this_very_version_need_no_such_remark(trials: TrialSet, stored: Path) -> None:
+    assert score_file(stored, trials).result.predicted_under is None
+
+
 def test_each_measure_has_its_own_best_floor(trials: TrialSet, stored: Path) -> None:
     result = score_file(stored, trials).result
     assert result.best_floor is not None
