@@ -64,7 +64,8 @@ def model_options(command: _Command) -> _Command:
         click.option(
             "--ogl",
             is_flag=True,
-            help="Object-guided localization: mix with the baseline's object prior.",
+            help="Object-guided localization: mix with the baseline's object prior, or with that "
+            "of --option prior=NAME.",
         ),
         click.option(
             "--alpha",

@@ -51,6 +51,9 @@ class Variant(Strict):
         Tables that the localizer's class checks.
     weights
         The weights that ship; none where there are none to ship, or none are needed.
+    weights_of
+        Another baseline whose shipped weights serve this one, too: those of its variant of the same
+        name.
     training
         Table that the training package checks; none where this variant is not trained here.
     """
@@ -59,7 +62,14 @@ class Variant(Strict):
     architecture: dict[str, Any] = {}
     preprocessing: dict[str, Any] = {}
     weights: ShippedWeights | None = None
+    weights_of: str | None = None
     training: dict[str, Any] | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.weights is not None and self.weights_of is not None:
+            raise ValueError("weights and weights_of exclude each other")
+        return self
 
 
 class Recipe(Strict):

@@ -18,6 +18,9 @@ from ssl_bench.models.recipes import Assembly, Recipe, Variant, read_toml
 PLUG_INS = "ssl_bench.localizers"
 """Entry-point group through which other packages add localizers."""
 
+PRIOR = "prior"
+"""Option that names the object prior, in place of the one that the recipe names."""
+
 PRIOR_WEIGHTS = "prior_weights"
 """Option that names the weights file of the object prior."""
 
@@ -83,6 +86,51 @@ def load_recipe(name: str) -> Recipe:
     return read_toml(Recipe, _folder(name) / "recipe.toml")
 
 
+def shipped_weights(name: str, variant: str) -> tuple[Path, str | None] | None:
+    """File and digest of the weights that ship for a variant; None where none do.
+
+    Parameters
+    ----------
+    name, variant
+        A baseline, and one of its variants. Where the recipe says ``weights_of``, the file is that
+        of the baseline that it names.
+
+    Raises
+    ------
+    ModelError
+        If there is no such baseline or variant, or ``weights_of`` names one without weights.
+    WeightsError
+        If the file is missing.
+
+    Examples
+    --------
+    >>> shipped_weights("ogl-l1", "synth")[0].name
+    'synth.safetensors'
+    """
+    chosen = _variant(name, load_recipe(name), variant)
+    owner = name
+    if chosen.weights_of is not None:
+        owner = chosen.weights_of
+        lent = load_recipe(owner).variants.get(variant)
+        if lent is None or lent.weights is None:
+            raise ModelError(
+                f"weights_of names {owner}, which ships no weights for the variant {variant!r}",
+                where=_folder(name) / "recipe.toml",
+                remedy="name a baseline that ships them",
+            )
+        chosen = lent
+    if chosen.weights is None:
+        return None
+    path = _folder(owner) / chosen.weights.file
+    if not path.is_file():
+        raise WeightsError(
+            f"the weights of {name}, variant {variant!r}, are missing",
+            where=path,
+            remedy=f"restore the file, or run 'ssl-bench train --model {owner}'",
+        )
+    return path, chosen.weights.sha256
+
+
 def load_localizer(
     name: str,
     *,
@@ -109,8 +157,9 @@ def load_localizer(
     seed
         For a random baseline.
     options
-        Further settings. Of a baseline: ``resolution`` (random), ``prior_weights`` (weights file
-        of the object prior, with `alpha`). A class from elsewhere is given them as arguments.
+        Further settings of the model. With `alpha` also ``prior`` (an audio-blind baseline, in
+        place of the model's own object prior) and ``prior_weights`` (its weights file). A class
+        from elsewhere is given them as arguments.
 
     Raises
     ------
@@ -141,16 +190,20 @@ def load_localizer(
     chosen = recipe.default_variant if variant is None else variant
     if alpha is None:
         return _assemble(name, recipe, chosen, weights, seed, settings)
-    if recipe.object_prior is None:
+    prior_name = settings.pop(PRIOR, recipe.object_prior)
+    if prior_name is None:
         raise ModelError(
             f"{name} has no object prior, so alpha means nothing for it",
-            remedy="leave alpha out",
+            remedy=f"leave alpha out, or name an audio-blind baseline with the option {PRIOR}=NAME",
         )
     prior_weights = settings.pop(PRIOR_WEIGHTS, None)
     audio_visual = _assemble(name, recipe, chosen, weights, seed, settings)
-    prior = _load_prior(recipe.object_prior, chosen, prior_weights)
+    prior = _load_prior(str(prior_name), chosen, prior_weights)
     if not isinstance(audio_visual, Localizer) or not isinstance(prior, Localizer):
-        raise ModelError(f"{name} and {recipe.object_prior} cannot be mixed", where=_folder(name))
+        raise ModelError(
+            f"{name} and {prior_name} cannot be mixed: one of them does not look at images",
+            remedy="mix a model that listens with an audio-blind one such as ogl-l1",
+        )
     object_guided = importlib.import_module("ssl_bench.models.object_guided")
     mixed: Localizer = object_guided.ObjectGuided(audio_visual, prior, alpha)
     return mixed
@@ -164,7 +217,7 @@ def _load_prior(
         return _assemble(name, load_recipe(name), variant, path, 0, {})
     except WeightsError:
         # A file that was given or that ships has a fault of its own, which the error names.
-        if path is not None or load_recipe(name).variants[variant].weights is not None:
+        if path is not None or shipped_weights(name, variant) is not None:
             raise
         raise WeightsError(
             f"object-guided localization needs the weights of {name}, variant {variant!r}, and "
@@ -181,21 +234,18 @@ def _assemble(
     seed: int,
     options: Mapping[str, Any],
 ) -> Localizer | AnnotationLocalizer:
-    if variant not in recipe.variants:
-        raise ModelError(
-            f"{name} has no variant {variant!r}",
-            remedy=f"use one of: {', '.join(recipe.variants)}",
-        )
-    chosen = recipe.variants[variant]
-    folder = _folder(name)
+    chosen = _variant(name, recipe, variant)
+    path, sha256 = weights, None
+    if path is None:
+        path, sha256 = shipped_weights(name, variant) or (None, None)
     assembly = Assembly(
         name=name,
         variant=variant,
-        recipe=folder / "recipe.toml",
+        recipe=_folder(name) / "recipe.toml",
         architecture=chosen.architecture,
         preprocessing=chosen.preprocessing,
-        weights=weights or _shipped(name, variant, chosen, folder),
-        weights_sha256=chosen.weights.sha256 if chosen.weights and weights is None else None,
+        weights=path,
+        weights_sha256=sha256,
         seed=seed,
         options=options,
     )
@@ -210,17 +260,13 @@ def _assemble(
     return declared.assemble(assembly)
 
 
-def _shipped(name: str, variant: str, chosen: Variant, folder: Path) -> Path | None:
-    if chosen.weights is None:
-        return None
-    path = folder / chosen.weights.file
-    if not path.is_file():
-        raise WeightsError(
-            f"the weights of {name}, variant {variant!r}, are missing",
-            where=path,
-            remedy=f"restore the file, or run 'ssl-bench train --model {name}'",
+def _variant(name: str, recipe: Recipe, variant: str) -> Variant:
+    if variant not in recipe.variants:
+        raise ModelError(
+            f"{name} has no variant {variant!r}",
+            remedy=f"use one of: {', '.join(recipe.variants)}",
         )
-    return path
+    return recipe.variants[variant]
 
 
 def _folder(name: str) -> Path:

@@ -36,6 +36,10 @@ def test_a_minimal_recipe_is_valid() -> None:
             {"variants": {"small": {"about": "x", "weights": {"file": "w", "sha256": "12"}}}},
             "sha256",
         ),
+        (
+            {"variants": {"small": {"about": "x", "weights": {"file": "w"}, "weights_of": "y"}}},
+            "weights and weights_of exclude each other",
+        ),
     ],
 )
 def test_a_wrong_recipe_names_the_field(change: dict[str, Any], message: str) -> None:

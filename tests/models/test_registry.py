@@ -1,3 +1,5 @@
+import re
+import shutil
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
@@ -16,7 +18,13 @@ from ssl_bench.models.contract import AnnotationLocalizer, Localizer
 from ssl_bench.models.object_guided import ObjectGuided
 from ssl_bench.models.object_prior import ClassifierArchitecture, ClassifierNetwork
 from ssl_bench.models.provenance import describe
-from ssl_bench.models.registry import list_baselines, load_card, load_localizer, load_recipe
+from ssl_bench.models.registry import (
+    list_baselines,
+    load_card,
+    load_localizer,
+    load_recipe,
+    shipped_weights,
+)
 
 TRIVIAL = ["center", "full", "oracle", "random", "random-pixel"]
 
@@ -192,6 +200,56 @@ def test_alpha_mixes_the_baselines_object_prior_in(
         sha256_of_file(imagenet_checkpoint),
     ]
     assert [part["preset"] for part in described["parts"]] == ["original", "original"]
+
+
+def _lend(monkeypatch: pytest.MonkeyPatch, folder: Path, lender: str) -> None:
+    """Baselines of which ``borrower`` takes the weights of `lender`."""
+    shutil.copytree(content_folder("baselines"), folder, dirs_exist_ok=True)
+    shutil.copytree(folder / "ogl-l1", folder / "borrower")
+    recipe = (folder / "ogl-l1" / "recipe.toml").read_text()
+    table = re.compile(r"\[variants\.synth\.weights\]\nfile = .*\nsha256 = .*\n")
+    assert table.search(recipe)
+    field = f'weights_of = "{lender}"\n[variants.synth.architecture]\n'
+    (folder / "borrower" / "recipe.toml").write_text(
+        table.sub("", recipe).replace("[variants.synth.architecture]\n", field)
+    )
+    (folder / "borrower" / "synth.safetensors").unlink()
+    monkeypatch.setattr(registry, "content_folder", lambda name: folder)
+
+
+def test_a_baseline_may_take_the_weights_of_another(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _lend(monkeypatch, tmp_path, "ogl-l1")
+    assert shipped_weights("borrower", "synth") == shipped_weights("ogl-l1", "synth")
+    described = describe(load_localizer("borrower"))
+    assert described["name"] == "borrower"
+    assert described["weights_sha256"] == describe(load_localizer("ogl-l1"))["weights_sha256"]
+    assert shipped_weights("borrower", "full") is None
+
+
+def test_a_lender_without_weights_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    _lend(monkeypatch, tmp_path, "center")
+    with pytest.raises(ModelError, match=r"borrower.*center, which ships no weights.*'synth'"):
+        load_localizer("borrower")
+
+
+def test_the_object_prior_can_be_chosen() -> None:
+    described = describe(load_localizer("ezvsl", alpha=0.4, options={"prior": "ogl-l1"}))
+    assert described == describe(load_localizer("ezvsl", alpha=0.4))
+
+
+@pytest.mark.parametrize(
+    ("prior", "message"),
+    [
+        ("ogl", "no localizer is called 'ogl'"),
+        ("ezvsl", "ezvsl listens"),
+        ("random", "random has no variant 'synth'"),
+    ],
+)
+def test_only_an_audio_blind_model_is_a_prior(prior: str, message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        load_localizer("ezvsl", alpha=0.4, options={"prior": prior})
 
 
 def test_alpha_without_the_priors_weights_says_how_to_give_them(authors_checkpoint: Path) -> None:
