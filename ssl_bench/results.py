@@ -97,6 +97,10 @@ class ModelIdentity(_Table):
         Preprocessing preset.
     weights_sha256
         Digest of the weights file.
+    weights
+        What the weights file turned out to be: its container, number of entries, prefixes removed
+        from keys, entries that are not used, fields beside the weights, and what its keys cannot
+        tell.
     alpha
         Weight of the audio-visual map, where an object prior is mixed in.
     seed
@@ -113,6 +117,7 @@ class ModelIdentity(_Table):
     variant: str | None = None
     preset: str | None = None
     weights_sha256: str | None = None
+    weights: dict[str, Any] | None = None
     alpha: float | None = None
     seed: int | None = None
     options: dict[str, Any] = Field(default_factory=dict)

@@ -6,10 +6,11 @@ list of permitted numpy types.
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,14 @@ from torch import Tensor, nn
 
 from ssl_bench.errors import WeightsError
 from ssl_bench.files import atomic_path, sha256_of_file
+from ssl_bench.models.provenance import RecognisedWeights
 
 STATE_FIELDS = ("model", "model_state_dict", "state_dict")
 """Where the authors' containers keep the state dict."""
 
+_MODULE = "module."
 _SHOWN = 3
+_LONGEST = 200
 # numpy scalars beside the weights, under the module names of numpy 1 and numpy 2.
 _PERMITTED: list[Any] = [
     np.dtype,
@@ -51,12 +55,33 @@ class Checkpoint:
         Text that travels with the tensors (safetensors only).
     sha256
         Digest of the file.
+    container
+        Kind of file, and where it keeps the weights.
+    prefixes_removed
+        What was removed from keys.
+    fields
+        Plain values beside the weights, by name.
     """
 
     path: Path
     tensors: Mapping[str, Tensor]
     metadata: Mapping[str, str]
     sha256: str
+    container: str = "tensors"
+    prefixes_removed: tuple[str, ...] = ()
+    fields: Mapping[str, int | float | str] = field(default_factory=dict)
+
+
+class MisfitError(WeightsError):
+    """Weights that do not fit a network, whole as their file is.
+
+    Attributes
+    ----------
+    keys
+        The file's keys.
+    """
+
+    keys: tuple[str, ...] = ()
 
 
 def read_checkpoint(path: Path, *, expected_sha256: str | None = None) -> Checkpoint:
@@ -90,12 +115,29 @@ def read_checkpoint(path: Path, *, expected_sha256: str | None = None) -> Checkp
         )
     if _is_safetensors(path):
         tensors, metadata = _read_safetensors(path)
+        container, fields = "safetensors", _fields(metadata)
     else:
-        tensors, metadata = _read_torch(path), {}
-    return Checkpoint(path, _without_module(tensors, path), metadata, digest)
+        metadata = {}
+        tensors, container, fields = _read_torch(path)
+    prefixed = any(_MODULE in key for key in tensors)
+    return Checkpoint(
+        path=path,
+        tensors=_without_module(tensors, path),
+        metadata=metadata,
+        sha256=digest,
+        container=container,
+        prefixes_removed=(_MODULE,) if prefixed else (),
+        fields=fields,
+    )
 
 
-def load_into(network: nn.Module, checkpoint: Checkpoint, *, ignored: Collection[str] = ()) -> None:
+def load_into(
+    network: nn.Module,
+    checkpoint: Checkpoint,
+    *,
+    ignored: Collection[str] = (),
+    spare_unknown: bool = False,
+) -> RecognisedWeights:
     """Copy a checkpoint into a network, which needs every one of its keys and no other.
 
     Counters of batch normalisation (``num_batches_tracked``) may be missing: files older than
@@ -109,15 +151,26 @@ def load_into(network: nn.Module, checkpoint: Checkpoint, *, ignored: Collection
         The weights.
     ignored
         Keys that the file may hold and the network does not use.
+    spare_unknown
+        Whether any other key that the network does not know is left aside, and reported, too.
+
+    Returns
+    -------
+    RecognisedWeights
+        What the file turned out to be.
 
     Raises
     ------
-    WeightsError
+    MisfitError
         If keys are missing, unknown, of another shape or kind, or hold values that are not finite;
         one error names all of these.
     """
     wanted = network.state_dict()
-    given = {key: value for key, value in checkpoint.tensors.items() if key not in ignored}
+    given = {
+        key: value
+        for key, value in checkpoint.tensors.items()
+        if key in wanted or not (spare_unknown or key in ignored)
+    }
     shared = [key for key in wanted if key in given]
     findings = {
         "missing": [
@@ -142,14 +195,23 @@ def load_into(network: nn.Module, checkpoint: Checkpoint, *, ignored: Collection
     }
     problems = [_summary(name, keys) for name, keys in findings.items() if keys]
     if problems:
-        raise WeightsError(
+        error = MisfitError(
             f"these weights do not fit the network: {'; '.join(problems)}",
             where=checkpoint.path,
             remedy="name the model and the variant that the weights belong to, or fetch the file "
             "again",
         )
+        error.keys = tuple(checkpoint.tensors)
+        raise error
     network.load_state_dict(
         {key: given.get(key, value).to(value.dtype) for key, value in wanted.items()}
+    )
+    return RecognisedWeights(
+        container=checkpoint.container,
+        entries=len(given),
+        prefixes_removed=checkpoint.prefixes_removed,
+        ignored=tuple(key for key in checkpoint.tensors if key not in given),
+        fields=tuple(checkpoint.fields.items()),
     )
 
 
@@ -230,7 +292,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         ) from None
 
 
-def _read_torch(path: Path) -> dict[str, Tensor]:
+def _read_torch(path: Path) -> tuple[dict[str, Tensor], str, dict[str, int | float | str]]:
     try:
         with torch.serialization.safe_globals(_PERMITTED), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -247,10 +309,12 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
         raise WeightsError(
             "this file is damaged, or is no weights file", where=path, remedy="fetch it again"
         ) from None
+    container, fields = "torch file, bare state dict", {}
     if isinstance(content, dict):
-        for field in STATE_FIELDS:
-            if isinstance(content.get(field), dict):
-                content = content[field]
+        for name in STATE_FIELDS:
+            if isinstance(content.get(name), dict):
+                container, fields = f"torch file, state dict under {name!r}", _fields(content)
+                content = content[name]
                 break
     if not isinstance(content, dict) or not content:
         raise WeightsError(
@@ -265,11 +329,24 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
             where=path,
             remedy=f"save the state dict bare or under one of {', '.join(STATE_FIELDS)}",
         )
-    return {str(key): value for key, value in content.items()}
+    return {str(key): value for key, value in content.items()}, container, fields
+
+
+def _fields(content: Mapping[Any, Any]) -> dict[str, int | float | str]:
+    """The plain values of a container: numbers (of numpy and torch, too) and short texts."""
+    found: dict[str, int | float | str] = {}
+    for key, value in content.items():
+        if isinstance(value, np.generic) or (isinstance(value, Tensor) and value.numel() == 1):
+            value = value.item()
+        if isinstance(value, float) and not math.isfinite(value):
+            value = str(value)
+        if isinstance(value, int | float) or (isinstance(value, str) and len(value) <= _LONGEST):
+            found[str(key)] = value
+    return found
 
 
 def _without_module(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
-    cleaned = {key.replace("module.", ""): value for key, value in tensors.items()}
+    cleaned = {key.replace(_MODULE, ""): value for key, value in tensors.items()}
     if len(cleaned) != len(tensors):
         raise WeightsError(
             "this file holds the same weights twice, with and without 'module.' in their keys",

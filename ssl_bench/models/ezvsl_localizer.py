@@ -122,7 +122,7 @@ class EZVSL(Localizer):
         checkpoint = read_checkpoint(
             assembly.needed_weights(), expected_sha256=assembly.weights_sha256
         )
-        load_into(network, checkpoint, ignored=(SOUND_BANK,))
+        recognised = load_into(network, checkpoint, ignored=(SOUND_BANK,))
         sound_bank = None
         if SOUND_BANK in checkpoint.tensors:
             sound_bank = checkpoint.tensors[SOUND_BANK].float().numpy()
@@ -148,6 +148,7 @@ class EZVSL(Localizer):
                 variant=assembly.variant,
                 preset=preprocessing.preset,
                 weights_sha256=checkpoint.sha256,
+                weights=recognised,
                 options=(("any_rate", True),) if options.any_rate else (),
             ),
         )

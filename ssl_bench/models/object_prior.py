@@ -138,7 +138,7 @@ class ObjectPrior(Localizer):
         checkpoint = read_checkpoint(
             assembly.needed_weights(), expected_sha256=assembly.weights_sha256
         )
-        load_into(trunk, checkpoint, ignored=("fc.weight", "fc.bias"))
+        recognised = load_into(trunk, checkpoint, ignored=("fc.weight", "fc.bias"))
         return cls(
             trunk,
             preprocessing,
@@ -147,6 +147,7 @@ class ObjectPrior(Localizer):
                 variant=assembly.variant,
                 preset=preprocessing.preset,
                 weights_sha256=checkpoint.sha256,
+                weights=recognised,
             ),
         )
 

@@ -7,6 +7,66 @@ from typing import Any, Protocol, runtime_checkable
 
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
 
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class RecognisedWeights:
+    """What a weights file turned out to be.
+
+    Attributes
+    ----------
+    container
+        Kind of file, and where it keeps the weights.
+    entries
+        Number of its weights that the network took.
+    prefixes_removed
+        What was removed from keys.
+    ignored
+        Keys of weights that it holds and the network does not use.
+    fields
+        Plain values beside the weights, such as ``epoch`` and ``best_cIoU``.
+    remarks
+        What its keys cannot tell, as sentences.
+    """
+
+    container: str
+    entries: int
+    prefixes_removed: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+    fields: tuple[tuple[str, int | float | str], ...] = ()
+    remarks: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """One line for people.
+
+        Examples
+        --------
+        >>> print(RecognisedWeights("torch state dict", 2, ("module.",), fields=(("epoch", 20),)))
+        torch state dict, 2 entries; 'module.' removed from keys; epoch 20
+        """
+        parts = [f"{self.container}, {self.entries} entries"]
+        if self.prefixes_removed:
+            removed = " and ".join(repr(prefix) for prefix in self.prefixes_removed)
+            parts.append(f"{removed} removed from keys")
+        if self.ignored:
+            shown = ", ".join(self.ignored[:_SHOWN]) + ", ..." * (len(self.ignored) > _SHOWN)
+            parts.append(f"{len(self.ignored)} not used ({shown})")
+        if self.fields:
+            parts.append(", ".join(f"{name} {value}" for name, value in self.fields))
+        return "; ".join([*parts, *self.remarks])
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as a JSON-able dictionary."""
+        return {
+            "container": self.container,
+            "entries": self.entries,
+            "prefixes_removed": list(self.prefixes_removed),
+            "ignored": list(self.ignored),
+            "fields": dict(self.fields),
+            "remarks": list(self.remarks),
+        }
+
 
 @dataclass(frozen=True)
 class Provenance:
@@ -22,6 +82,8 @@ class Provenance:
         Preprocessing preset.
     weights_sha256
         Digest of the weights file.
+    weights
+        What the weights file turned out to be.
     alpha
         Weight of the audio-visual map, where an object prior is mixed in.
     seed
@@ -36,6 +98,7 @@ class Provenance:
     variant: str | None = None
     preset: str | None = None
     weights_sha256: str | None = None
+    weights: RecognisedWeights | None = None
     alpha: float | None = None
     seed: int | None = None
     options: tuple[tuple[str, Any], ...] = ()
@@ -54,6 +117,7 @@ class Provenance:
             "variant": self.variant,
             "preset": self.preset,
             "weights_sha256": self.weights_sha256,
+            "weights": None if self.weights is None else self.weights.as_dict(),
             "alpha": self.alpha,
             "seed": self.seed,
             "options": dict(self.options),
@@ -82,7 +146,7 @@ def describe(localizer: Localizer | AnnotationLocalizer) -> dict[str, Any]:
     Returns
     -------
     dict
-        JSON-able: ``name``, ``variant``, ``preset``, ``weights_sha256``, ``alpha``, ``seed``,
-        ``options`` and ``parts`` (the same for each localizer that it is made of).
+        JSON-able: ``name``, ``variant``, ``preset``, ``weights_sha256``, ``weights``, ``alpha``,
+        ``seed``, ``options`` and ``parts`` (the same for each localizer that it is made of).
     """
     return provenance_of(localizer).as_dict()
