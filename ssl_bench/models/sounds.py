@@ -100,7 +100,7 @@ def prepare_sound(
     >>> prepare_sound(silence, LogMelAudio()).shape
     (1, 64, 169)
     """
-    _check(sound)
+    check_sound(sound)
     if isinstance(preprocessing, LogPowerAudio):
         if sound.rate != preprocessing.usual_rate and not preprocessing.any_rate:
             raise DataError(
@@ -296,7 +296,8 @@ def _centre(samples: NDArray[np.float64], wanted: int) -> NDArray[np.float64]:
     return samples[start : start + wanted]
 
 
-def _check(sound: Waveform) -> None:
+def check_sound(sound: Waveform) -> None:
+    """Raise DataError where a sound has no samples, or samples that are not finite numbers."""
     if sound.samples.ndim != 2 or sound.samples.size == 0:
         raise DataError(
             f"a sound must have samples, as (n, channels), and has the shape {sound.samples.shape}",
