@@ -1,0 +1,68 @@
+"""Types of text that a stranger wrote: short, printable, and without surprises."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+
+_SLUG = r"^[a-z0-9]+(-[a-z0-9]+)*$"
+_HOST = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}")
+
+
+def _printable(text: str) -> str:
+    """Refuse control characters and invisible signs, such as those that turn text around."""
+    for sign in text:
+        if not sign.isprintable() and sign != "\n":
+            raise ValueError(f"it holds the sign {sign!r}, which cannot be printed")
+    return text
+
+
+def _one_line(text: str) -> str:
+    if "\n" in text:
+        raise ValueError("it has several lines, and one is allowed")
+    return _printable(text)
+
+
+def _https(text: str) -> str:
+    """Refuse everything but a plain https address of a named host."""
+    if not text.isascii() or any(sign.isspace() or sign in "\"'<>\\^`{|}" for sign in text):
+        raise ValueError("it holds a sign that an address must not have")
+    try:
+        parts = urlsplit(_printable(text))
+        port = parts.port
+    except ValueError as error:
+        raise ValueError("it is not an address") from error
+    if parts.scheme != "https":
+        raise ValueError("it does not start with https://")
+    if parts.username is not None or port is not None:
+        raise ValueError("it names a user or a port, which an address here must not")
+    if _HOST.fullmatch((parts.hostname or "").lower()) is None:
+        raise ValueError("it names no host, such as example.org")
+    return text
+
+
+Line = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_one_line)]
+"""One printable line."""
+
+Paragraph = Annotated[
+    str, StringConstraints(min_length=1, max_length=6000), AfterValidator(_printable)
+]
+"""Printable text of several lines."""
+
+Address = Annotated[str, StringConstraints(max_length=500), AfterValidator(_https)]
+"""An ``https://`` address."""
+
+Slug = Annotated[str, StringConstraints(max_length=60, pattern=_SLUG)]
+"""Name of a file: small letters and digits, with single hyphens between them."""
+
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+"""SHA-256 as hexadecimal text."""
+
+
+class Table(BaseModel):
+    """A table in which every unknown field, wrong type and number that is none is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
