@@ -1,0 +1,109 @@
+"""Amplitude and phase of the short-time Fourier transform, as Oya et al. give them to a network."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import PositiveFloat, PositiveInt
+
+from ssl_bench.errors import DataError
+from ssl_bench.media.waveform import Waveform
+from ssl_bench.models.recipes import Strict
+from ssl_bench.models.sounds import check_sound
+
+
+class AmplitudePhaseAudio(Strict):
+    """Front end of Oya et al. (section 3.1), for one rate only; the defaults are the paper's.
+
+    Attributes
+    ----------
+    rate
+        The rate that the model was trained on, in Hz; any other is an error.
+    seconds
+        The start of a sound that is heard, in seconds: as much as the annotators of
+        Flickr-SoundNet heard (an assumption: the paper says that the length is arbitrary).
+    window, hop
+        Of the transform, in samples.
+    frames
+        Least number of frames, which the network's poolings need; a shorter sound is repeated.
+    """
+
+    rate: PositiveInt = 22050
+    seconds: PositiveFloat = 10.0
+    window: PositiveInt = 1022
+    hop: PositiveInt = 511
+    frames: PositiveInt = 16
+
+
+def prepare_amplitude_phase(
+    sound: Waveform, preprocessing: AmplitudePhaseAudio
+) -> NDArray[np.float32]:
+    """Turn a waveform into amplitude and phase; channels are averaged.
+
+    Returns
+    -------
+    ndarray
+        ``(2, window // 2 + 1, T)`` float32; see :func:`amplitude_and_phase`.
+
+    Raises
+    ------
+    DataError
+        If the sound is empty, holds values that are not finite, or has another rate.
+
+    Examples
+    --------
+    >>> silence = Waveform(np.zeros((22050, 1), np.int16), 22050)
+    >>> prepare_amplitude_phase(silence, AmplitudePhaseAudio()).shape
+    (2, 512, 44)
+    """
+    check_sound(sound)
+    if sound.rate != preprocessing.rate:
+        raise DataError(
+            f"a sound has {sound.rate} Hz, and this model was trained on {preprocessing.rate} Hz",
+            remedy=f"resample the sounds to {preprocessing.rate} Hz, or use another model",
+        )
+    heard = sound.as_float()[: round(preprocessing.seconds * sound.rate)].mean(axis=1)
+    least = (preprocessing.frames - 1) * preprocessing.hop
+    if len(heard) < least:
+        heard = np.tile(heard, least // len(heard) + 1)[:least]
+    return amplitude_and_phase(heard, window=preprocessing.window, hop=preprocessing.hop).astype(
+        np.float32
+    )
+
+
+def amplitude_and_phase(
+    samples: NDArray[np.float64], *, window: int = 1022, hop: int = 511
+) -> NDArray[np.float64]:
+    """Linear amplitude and phase of Hann-windowed frames.
+
+    The sound is mirrored by half a window at both ends, so that frame t is centred at sample
+    ``t * hop``. These, and the scale of the amplitude (no division by the window), are assumed: the
+    paper names window and hop only.
+
+    Parameters
+    ----------
+    samples
+        ``(n,)`` float64, n > window / 2.
+    window, hop
+        In samples.
+
+    Returns
+    -------
+    ndarray
+        ``(2, window // 2 + 1, n // hop + 1)`` float64: amplitude >= 0, and phase in radians, in
+        [-pi, pi], 0 where the amplitude is 0. Rows are frequencies, low first.
+
+    Examples
+    --------
+    >>> tone = np.cos(np.pi / 2 * np.arange(64))  # a quarter of the rate
+    >>> amplitude, _ = amplitude_and_phase(tone, window=16, hop=8)
+    >>> amplitude.shape, amplitude.argmax(axis=0)[:-1].tolist()
+    ((9, 9), [4, 4, 4, 4, 4, 4, 4, 4])
+    """
+    padded = np.pad(samples, window // 2, mode="reflect")
+    shape = np.hanning(window + 1)[:-1]
+    frames = np.lib.stride_tricks.sliding_window_view(padded, window)[::hop] * shape
+    transform = np.fft.rfft(frames, axis=1).T
+    amplitude = np.abs(transform)
+    # The sign of a zero would decide between 0 and pi.
+    return np.stack([amplitude, np.where(amplitude > 0, np.angle(transform), 0.0)])

@@ -1,0 +1,262 @@
+"""The network of Oya et al., "Do We Need Sound for Sound Source Localization?" (ACCV 2020).
+
+A re-implementation from the paper; where it leaves something open, the docstrings say what is
+assumed. Features of images and sounds end in a ReLU, so all cosines lie in [0, 1].
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field, PositiveInt
+from torch import Tensor, nn
+
+from ssl_bench.models.recipes import Strict
+from ssl_bench.models.vgg import VGG11_STAGES, vgg_stack
+
+SMALLEST_NORM = 1e-8
+"""Added to norms and attention: features that end in a ReLU can be zero throughout."""
+
+_CHANNELS_OF_SOUND = 2
+
+Stages = Annotated[
+    tuple[Annotated[tuple[PositiveInt, ...], Field(min_length=1)], ...], Field(min_length=1)
+]
+
+
+class OyaArchitecture(Strict):
+    """Shape of the network; the defaults are the paper's (supplement, tables 1 and 2).
+
+    Attributes
+    ----------
+    image_stages
+        Channels of each convolution of each stage of the image trunk; a 2x2 pooling follows each.
+    image_batch_norm
+        Whether batch normalisation follows each convolution of the image trunk.
+    sound_stages
+        The same of the sound trunk, which always has batch normalisation; a 2x2 pooling stands
+        between stages.
+    bins
+        Frequencies of the spectrogram.
+    hidden, dimension
+        Channels between and after the two 1x1 convolutions, and after the fully connected layers.
+        The paper names neither; both are assumed to be 512.
+    potential
+        ``learned``, or ``constant`` for the paper's ablation without potential localization.
+    """
+
+    image_stages: Stages = VGG11_STAGES[:4]
+    image_batch_norm: bool = False
+    sound_stages: Stages = ((32, 32), (64, 64), (128, 128), (128, 128), (128, 128))
+    bins: PositiveInt = 512
+    hidden: PositiveInt = 512
+    dimension: PositiveInt = 512
+    potential: Literal["learned", "constant"] = "learned"
+
+
+class OyaNetwork(nn.Module):
+    """Potential-localization network, sound network and selection module.
+
+    The image trunk's keys are those of torchvision's VGG-11, so that its weights fit. Convolutions
+    start from He's normal distribution, as torchvision's VGG does.
+
+    Parameters
+    ----------
+    architecture
+        Shape of the network.
+
+    Examples
+    --------
+    >>> network = OyaNetwork(SMALL_OYA).eval()
+    >>> visual, potential = network.encode_images(torch.zeros(2, 3, 112, 112))
+    >>> tuple(visual.shape), tuple(potential.shape)
+    ((2, 64, 7, 7), (2, 7, 7))
+    >>> sounds = network.encode_sounds(torch.zeros(3, 2, 256, 87))
+    >>> tuple(network.similarity(visual, potential, sounds).shape)
+    (2, 3)
+    """
+
+    def __init__(self, architecture: OyaArchitecture) -> None:
+        super().__init__()
+        hidden, dimension = architecture.hidden, architecture.dimension
+        self.features = vgg_stack(
+            architecture.image_stages, batch_norm=architecture.image_batch_norm
+        )
+        self.projection = nn.Sequential(
+            nn.Conv2d(architecture.image_stages[-1][-1], hidden, 1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(hidden, dimension, 1),
+            nn.ReLU(inplace=True),
+        )
+        self.potential = nn.Conv2d(dimension, 1, 1) if architecture.potential == "learned" else None
+        self.sound_features = vgg_stack(
+            architecture.sound_stages,
+            input_channels=_CHANNELS_OF_SOUND,
+            batch_norm=True,
+            last_pool=False,
+        )
+        rows = architecture.bins >> (len(architecture.sound_stages) - 1)
+        self.sound_projection = _two_layers(architecture.sound_stages[-1][-1] * rows, dimension)
+        self.matching = _two_layers(dimension, dimension)
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d | nn.Linear) and layer is not self.potential:
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
+
+    def encode_images(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Image features and potential localization maps (section 3.2, equation 1).
+
+        Parameters
+        ----------
+        images
+            ``(B, 3, H, W)`` float32.
+
+        Returns
+        -------
+        visual
+            ``(B, K, h, w)``, >= 0.
+        potential
+            ``(B, h, w)``, >= 0, each with sum 1.
+        """
+        visual: Tensor = self.projection(self.features(images))
+        batch, _, height, width = visual.shape
+        if self.potential is None:
+            return visual, visual.new_full((batch, height, width), 1 / (height * width))
+        logits = self.potential(visual).flatten(1)
+        return visual, logits.softmax(dim=1).view(batch, height, width)
+
+    def encode_sounds(self, spectrograms: Tensor) -> Tensor:
+        """Sound features ``(B, K)``, >= 0 (section 3.3).
+
+        Frequencies are kept and times averaged, which the paper's "along the time axis" is read as.
+
+        Parameters
+        ----------
+        spectrograms
+            ``(B, 2, F, T)`` float32, amplitude and phase; any T that the poolings leave a frame of.
+        """
+        features: Tensor = self.sound_features(spectrograms)
+        projected: Tensor = self.sound_projection(features.mean(dim=3).flatten(1))
+        return projected
+
+    def answer(self, visual: Tensor, localization: Tensor) -> Tensor:
+        """What the selected locations should sound like (section 3.5, equation 4).
+
+        Parameters
+        ----------
+        visual
+            ``(N, K, h, w)``.
+        localization
+            ``(N, M, h, w)``, M maps of each image.
+
+        Returns
+        -------
+        Tensor
+            ``(N, M, K)``, >= 0.
+        """
+        selected = localization.flatten(2) @ visual.flatten(2).transpose(1, 2)
+        answered: Tensor = self.matching(selected)
+        return answered
+
+    def similarity(self, visual: Tensor, potential: Tensor, sounds: Tensor) -> Tensor:
+        """Cosine of each answer with its sound, ``(N, M)`` in [0, 1] (equations 5 and 6).
+
+        Parameters
+        ----------
+        visual, potential
+            As :meth:`encode_images` gives them.
+        sounds
+            ``(M, K)`` for all pairs of images and sounds, or ``(N, M, K)`` for M sounds of each
+            image.
+        """
+        answers = self.answer(visual, localization_maps(attention_maps(visual, sounds), potential))
+        cosines: Tensor = (answers * sounds).sum(dim=2) / (_norm(answers, 2) * _norm(sounds, -1))
+        return cosines
+
+
+SMALL_OYA = OyaArchitecture(
+    image_stages=((16,), (32,), (64, 64), (64, 64)),
+    image_batch_norm=True,
+    sound_stages=((8, 8), (16, 16), (32, 32), (32, 32), (32, 32)),
+    bins=256,
+    hidden=64,
+    dimension=64,
+)
+"""The network trained on the embedded world: 112x112 pixels give a 7x7 map."""
+
+
+def attention_maps(visual: Tensor, sounds: Tensor) -> Tensor:
+    r"""Cosine of each location with a sound (section 3.4, equation 2).
+
+    .. math:: A_{xy} = \frac{v_{xy} \cdot s}{\lVert v_{xy} \rVert \, \lVert s \rVert}
+
+    Parameters
+    ----------
+    visual
+        ``(N, K, h, w)``, >= 0.
+    sounds
+        ``(M, K)`` for all pairs, or ``(N, M, K)`` for M sounds of each image; >= 0.
+
+    Returns
+    -------
+    Tensor
+        ``(N, M, h, w)`` in [0, 1] up to rounding; 0 where a feature is zero throughout.
+
+    Examples
+    --------
+    >>> visual = torch.tensor([[[[3.0, 0.0, 0.0]], [[4.0, 2.0, 0.0]]]])  # three locations
+    >>> attention_maps(visual, torch.tensor([[0.0, 1.0], [5.0, 0.0]]))[0, :, 0]
+    tensor([[0.8000, 1.0000, 0.0000],
+            [0.6000, 0.0000, 0.0000]])
+    """
+    locations = visual.flatten(2)
+    cosines = (sounds @ locations) / (_norm(sounds, -1)[..., None] * _norm(locations, 1)[:, None])
+    return cosines.view(*cosines.shape[:2], *visual.shape[2:])
+
+
+def localization_maps(attention: Tensor, potential: Tensor) -> Tensor:
+    r"""Potential localization, weighted with attention (section 3.4, equation 3).
+
+    .. math:: \alpha_{xy} = \frac{A_{xy} P_{xy}}{\sum_{xy} A_{xy} P_{xy}}
+
+    Where the sound resembles no location at all, the potential map is left as it is; the paper
+    does not say what happens then.
+
+    Parameters
+    ----------
+    attention
+        ``(N, M, h, w)`` in [0, 1].
+    potential
+        ``(N, h, w)``, >= 0, each with sum 1.
+
+    Returns
+    -------
+    Tensor
+        ``(N, M, h, w)``, >= 0, each with sum 1.
+
+    Examples
+    --------
+    >>> potential = torch.tensor([[[0.5, 0.5]]])
+    >>> localization_maps(torch.tensor([[[[0.9, 0.3]], [[0.0, 0.0]]]]), potential)[0, :, 0]
+    tensor([[0.7500, 0.2500],
+            [0.5000, 0.5000]])
+    """
+    weighted = (attention + SMALLEST_NORM) * potential[:, None]
+    normalised: Tensor = weighted / weighted.sum(dim=(2, 3), keepdim=True)
+    return normalised
+
+
+def _norm(features: Tensor, dim: int) -> Tensor:
+    norm: Tensor = torch.linalg.vector_norm(features, dim=dim)
+    return norm + SMALLEST_NORM
+
+
+def _two_layers(incoming: int, dimension: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(incoming, dimension),
+        nn.ReLU(inplace=True),
+        nn.Linear(dimension, dimension),
+        nn.ReLU(inplace=True),
+    )
