@@ -1,23 +1,20 @@
-"""The object prior of EZ-VSL: where a classifier of objects is active, whatever sounds."""
+"""The object priors of EZ-VSL: where a classifier of objects is active, or sure of its answer."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Self
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
+from torch.nn import functional
 
-from ssl_bench.media.waveform import Waveform
-from ssl_bench.models.checkpoints import load_into, read_checkpoint
-from ssl_bench.models.contract import Features, Localizer
-from ssl_bench.models.images import ImagePreprocessing, prepare_images
 from ssl_bench.models.provenance import Provenance
 from ssl_bench.models.recipes import Assembly, NoOptions, Strict, checked
 from ssl_bench.models.resnet import ResidualTrunk, TrunkArchitecture
+from ssl_bench.models.vision_only import PriorPreprocessing, VisionOnlyLocalizer, load_weights
+
+HEAD = ("fc.weight", "fc.bias")
+"""Entries of a classifier's last layer."""
 
 
 class ClassifierArchitecture(Strict):
@@ -63,29 +60,19 @@ class ClassifierNetwork(ResidualTrunk):
         logits: Tensor = self.fc(super().forward(x).mean(dim=(2, 3)))
         return logits
 
-
-class PriorPreprocessing(Strict):
-    """Preprocessing of images; the defaults are those of EZ-VSL's code.
-
-    Attributes
-    ----------
-    preset
-        Its name, as in results.
-    image
-        The front end.
-    """
-
-    preset: str = "original"
-    image: ImagePreprocessing = Field(default_factory=ImagePreprocessing)
+    def classify_locations(self, x: Tensor) -> Tensor:
+        """Logits ``(B, classes, h, w)``: the last layer at each location, before any pooling."""
+        last = super().forward(x)
+        return functional.conv2d(last, self.fc.weight[:, :, None, None], self.fc.bias)
 
 
-class ObjectPrior(Localizer):
+class ObjectPrior(VisionOnlyLocalizer):
     """Mean absolute activation of a classifier's last map: L1 object-guided localization.
 
     The paper (EZ-VSL, section 3.3, equation 8) takes the L1 norm over channels, the authors' code
     the mean, as here. The two differ by a constant factor only.
 
-    Image features are ``activation (B, h, w)`` float32, >= 0. Sounds are not encoded.
+    Maps are >= 0.
 
     Parameters
     ----------
@@ -98,14 +85,14 @@ class ObjectPrior(Localizer):
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from ssl_bench.models.images import ImagePreprocessing
     >>> from ssl_bench.models.resnet import SMALL_TRUNK
     >>> preprocessing = PriorPreprocessing(image=ImagePreprocessing(side=112))
     >>> prior = ObjectPrior(ResidualTrunk(SMALL_TRUNK, input_channels=3), preprocessing)
     >>> prior.localize(prior.encode_image([np.zeros((90, 120, 3), np.uint8)]), {}).shape
     (1, 7, 7)
     """
-
-    audio_blind = True
 
     def __init__(
         self,
@@ -114,11 +101,10 @@ class ObjectPrior(Localizer):
         *,
         provenance: Provenance | None = None,
     ) -> None:
-        self.provenance = provenance or Provenance("ogl-l1", preset=preprocessing.preset)
-        self.name = self.provenance.name
-        self.preset = preprocessing.preset
-        self._trunk = trunk.eval()
-        self._preprocessing = preprocessing
+        super().__init__(
+            trunk, preprocessing, provenance or Provenance("ogl-l1", preset=preprocessing.preset)
+        )
+        self._trunk = trunk
 
     @classmethod
     def assemble(cls, assembly: Assembly) -> Self:
@@ -135,38 +121,73 @@ class ObjectPrior(Localizer):
         architecture = checked(ClassifierArchitecture, assembly.architecture, assembly.recipe)
         preprocessing = checked(PriorPreprocessing, assembly.preprocessing, assembly.recipe)
         trunk = ResidualTrunk(architecture.trunk, input_channels=3)
-        checkpoint = read_checkpoint(
-            assembly.needed_weights(), expected_sha256=assembly.weights_sha256
+        provenance = load_weights(trunk, assembly, preprocessing.preset, ignored=HEAD)
+        return cls(trunk, preprocessing, provenance=provenance)
+
+    def maps_of(self, pixels: Tensor) -> Tensor:
+        """Mean absolute activation ``(B, h, w)``."""
+        activation: Tensor = self._trunk(pixels)
+        return activation.abs().mean(dim=1)
+
+
+class ClassPrior(VisionOnlyLocalizer):
+    r"""Probability of the likeliest class at each location: object-guided localization by class.
+
+    The classifier's last layer is applied to every location of the last map (EZ-VSL, section 3.3,
+    equation 7). Maps lie in (0, 1].
+
+    .. math:: S_{xy} = \max_o \operatorname{softmax}_o(W v_{xy} + b)
+
+    Parameters
+    ----------
+    network
+        The classifier; it is put into evaluation mode.
+    preprocessing
+        Preprocessing of images.
+    provenance
+        Where the model comes from.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ssl_bench.models.images import ImagePreprocessing
+    >>> from ssl_bench.models.resnet import SMALL_TRUNK
+    >>> network = ClassifierNetwork(ClassifierArchitecture(trunk=SMALL_TRUNK, classes=22))
+    >>> prior = ClassPrior(network, PriorPreprocessing(image=ImagePreprocessing(side=112)))
+    >>> prior.localize(prior.encode_image([np.zeros((90, 120, 3), np.uint8)]), {}).shape
+    (1, 7, 7)
+    """
+
+    def __init__(
+        self,
+        network: ClassifierNetwork,
+        preprocessing: PriorPreprocessing,
+        *,
+        provenance: Provenance | None = None,
+    ) -> None:
+        super().__init__(
+            network, preprocessing, provenance or Provenance("ogl-cls", preset=preprocessing.preset)
         )
-        recognised = load_into(trunk, checkpoint, ignored=("fc.weight", "fc.bias"))
-        return cls(
-            trunk,
-            preprocessing,
-            provenance=Provenance(
-                assembly.name,
-                variant=assembly.variant,
-                preset=preprocessing.preset,
-                weights_sha256=checkpoint.sha256,
-                weights=recognised,
-            ),
-        )
+        self._network = network
 
-    def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> Features:
-        """Features ``activation (B, h, w)`` float32 of B images."""
-        pixels = torch.from_numpy(prepare_images(images, self._preprocessing.image))
-        with torch.inference_mode():
-            return {"activation": self._trunk(pixels).abs().mean(dim=1).numpy()}
+    @classmethod
+    def assemble(cls, assembly: Assembly) -> Self:
+        """Build it from its recipe and the weights of a classifier, with its last layer.
 
-    def encode_audio(self, sounds: Sequence[Waveform]) -> Features:
-        """Nothing: an empty row for each sound."""
-        return {"none": np.zeros((len(sounds), 0), np.float32)}
+        Raises
+        ------
+        ModelError
+            If the recipe or an option is wrong.
+        WeightsError
+            If the weights are missing, damaged or belong to another network.
+        """
+        assembly.checked_options(NoOptions)
+        architecture = checked(ClassifierArchitecture, assembly.architecture, assembly.recipe)
+        preprocessing = checked(PriorPreprocessing, assembly.preprocessing, assembly.recipe)
+        network = ClassifierNetwork(architecture)
+        provenance = load_weights(network, assembly, preprocessing.preset)
+        return cls(network, preprocessing, provenance=provenance)
 
-    def localize(self, image_features: Features, audio_features: Features) -> NDArray[np.float32]:
-        """Maps ``(B, h, w)`` float32, whatever `audio_features` holds."""
-        del audio_features
-        return self.vision_only(image_features)
-
-    def vision_only(self, image_features: Features) -> NDArray[np.float32]:
-        """The same maps ``(B, h, w)`` float32."""
-        activation: NDArray[np.float32] = image_features["activation"]
-        return activation
+    def maps_of(self, pixels: Tensor) -> Tensor:
+        """Largest class probability ``(B, h, w)``."""
+        return self._network.classify_locations(pixels).softmax(dim=1).amax(dim=1)

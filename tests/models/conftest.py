@@ -10,16 +10,17 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from recipe_weights import recipe_weights, seeded_state
+from recipe_weights import recipe_seed, recipe_tensor, recipe_weights, seeded_state
 
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.ezvsl import EZVSLArchitecture, EZVSLNetwork
 from ssl_bench.models.ezvsl_localizer import EZVSL, EZVSLPreprocessing
 from ssl_bench.models.images import ImagePreprocessing
-from ssl_bench.models.object_prior import ObjectPrior, PriorPreprocessing
+from ssl_bench.models.object_prior import ObjectPrior
 from ssl_bench.models.registry import load_localizer
 from ssl_bench.models.resnet import SMALL_TRUNK, ResidualTrunk
 from ssl_bench.models.sounds import LogMelAudio
+from ssl_bench.models.vision_only import PriorPreprocessing
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -64,9 +65,11 @@ def authors_checkpoint(vectors: Path, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture(scope="session")
 def imagenet_checkpoint(vectors: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """torchvision's flat file, with the classifier that the prior drops."""
+    """torchvision's flat file, with the last layer, which the L1 prior drops."""
     path = tmp_path_factory.mktemp("prior") / "resnet18.pth"
-    classifier = {"fc.weight": torch.zeros(1000, 512), "fc.bias": torch.zeros(1000)}
+    seed = recipe_seed(vectors)
+    shapes = {"fc.weight": (1000, 512), "fc.bias": (1000,)}
+    classifier = {key: recipe_tensor(seed, key, shape) for key, shape in shapes.items()}
     torch.save({**recipe_weights(vectors, "ogl_l1"), **classifier}, path)
     return path
 

@@ -1,17 +1,24 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 from recipe_weights import seeded_state
 
-from ssl_bench.errors import ModelError
+from ssl_bench.errors import ModelError, WeightsError
 from ssl_bench.media.waveform import Waveform
+from ssl_bench.models.checkpoints import save_checkpoint
 from ssl_bench.models.object_prior import (
     ClassifierArchitecture,
     ClassifierNetwork,
+    ClassPrior,
     ObjectPrior,
 )
+from ssl_bench.models.provenance import describe
+from ssl_bench.models.registry import load_localizer
 from ssl_bench.models.resnet import SMALL_TRUNK, ResidualTrunk
+from ssl_bench.models.vision_only import PriorPreprocessing
 
 
 def test_the_classifier_has_the_entries_of_torchvisions_resnet18() -> None:
@@ -45,11 +52,11 @@ def test_the_prior_ignores_the_sound(
 def test_the_prior_does_not_depend_on_the_batch(
     small_prior: ObjectPrior, pictures: list[NDArray[np.uint8]]
 ) -> None:
-    together = small_prior.encode_image(pictures)["activation"]
+    together = small_prior.encode_image(pictures)["map"]
     assert together.shape == (len(pictures), 7, 7)
     assert together.min() >= 0
     for index, picture in enumerate(pictures):
-        alone = small_prior.encode_image([picture])["activation"]
+        alone = small_prior.encode_image([picture])["map"]
         np.testing.assert_allclose(alone[0], together[index], rtol=1e-5, atol=1e-5)
 
 
@@ -58,3 +65,34 @@ def test_the_prior_has_no_similarity(
 ) -> None:
     with pytest.raises(ModelError, match="cannot compare images with sounds"):
         small_prior.similarity(small_prior.encode_image(pictures), {})
+
+
+def test_the_class_prior_is_the_surest_class_of_each_location() -> None:
+    network = ClassifierNetwork(ClassifierArchitecture(trunk=SMALL_TRUNK, classes=5)).eval()
+    network.load_state_dict(seeded_state(network))
+    prior = ClassPrior(network, PriorPreprocessing())
+    pixels = torch.randn(2, 3, 64, 48, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        maps = prior.maps_of(pixels)
+        last = ResidualTrunk.forward(network, pixels)
+        for image, row, column in [(0, 0, 0), (1, 3, 2), (1, 1, 0)]:
+            logits = network.fc(last[image, :, row, column])
+            surest = logits.exp().max() / logits.exp().sum()
+            assert maps[image, row, column].item() == pytest.approx(surest.item(), rel=1e-5)
+    assert maps.shape == (2, 4, 3)
+
+
+def test_the_class_prior_needs_the_last_layer_and_the_activation_prior_does_not(
+    tmp_path: Path,
+) -> None:
+    trunk = ResidualTrunk(SMALL_TRUNK, input_channels=3)
+    save_checkpoint(tmp_path / "trunk.safetensors", seeded_state(trunk))
+    assert load_localizer("ogl-l1", weights=tmp_path / "trunk.safetensors").name == "ogl-l1"
+    with pytest.raises(WeightsError, match=r"2 missing \(fc\.weight, fc\.bias\)"):
+        load_localizer("ogl-cls", weights=tmp_path / "trunk.safetensors")
+
+
+def test_both_priors_read_the_one_file_that_ships() -> None:
+    first, second = (describe(load_localizer(name)) for name in ("ogl-l1", "ogl-cls"))
+    assert first["weights_sha256"] == second["weights_sha256"]
+    assert (first["name"], second["name"]) == ("ogl-l1", "ogl-cls")

@@ -14,7 +14,8 @@ from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.contract import Features
 from ssl_bench.models.ezvsl_localizer import EZVSL
 from ssl_bench.models.object_guided import ObjectGuided
-from ssl_bench.models.object_prior import ObjectPrior
+from ssl_bench.models.object_prior import ClassPrior, ObjectPrior
+from ssl_bench.models.registry import load_localizer
 
 COSINE = 5e-6
 OVER_TAU = 2e-4
@@ -118,6 +119,18 @@ def test_object_prior(
     _close(maps, ogl_l1["raw"], OVER_TAU)
     _close(_enlarged(maps)[0], ogl_l1["up_bilinear_ac_pair0"], OVER_TAU)
     _close(_minmax(_enlarged(maps))[:, ::8, ::8], ogl_l1["norm_slice"], NORMALIZED)
+
+
+def test_class_prior(
+    ogl_l1: dict[str, NDArray[np.float32]],
+    imagenet_checkpoint: Path,
+    golden_images: list[NDArray[np.uint8]],
+) -> None:
+    prior = load_localizer("ogl-cls", variant="full", weights=imagenet_checkpoint)
+    assert isinstance(prior, ClassPrior)
+    maps = prior.localize(prior.encode_image(golden_images), {})
+    assert maps.dtype == np.float32
+    _close(maps, ogl_l1["derived_cls_prior"], NORMALIZED)
 
 
 def test_object_guided_map_is_published_combination_after_upsampling(

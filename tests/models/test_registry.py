@@ -121,7 +121,7 @@ def test_listing_and_reading_cards_does_not_import_torch() -> None:
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(ModelError, match=r"'ezvls'.*center, ezvsl, full, ogl-l1, oracle, random"):
+    with pytest.raises(ModelError, match=r"'ezvls'.*center, .*ezvsl, .*ogl-cls, ogl-l1, .*random"):
         load_localizer("ezvls")
 
 
@@ -235,8 +235,13 @@ def test_a_lender_without_weights_is_named(monkeypatch: pytest.MonkeyPatch, tmp_
 
 
 def test_the_object_prior_can_be_chosen() -> None:
-    described = describe(load_localizer("ezvsl", alpha=0.4, options={"prior": "ogl-l1"}))
-    assert described == describe(load_localizer("ezvsl", alpha=0.4))
+    own = load_localizer("ezvsl", alpha=0.4)
+    assert describe(load_localizer("ezvsl", alpha=0.4, options={"prior": "ogl-l1"})) == describe(
+        own
+    )
+    other = load_localizer("ezvsl", alpha=0.4, options={"prior": "ogl-cls"})
+    assert other.name == "ezvsl+ogl-cls"
+    assert [part["name"] for part in describe(other)["parts"]] == ["ezvsl", "ogl-cls"]
 
 
 @pytest.mark.parametrize(
