@@ -1,0 +1,244 @@
+"""Grad-CAM: where a classifier looks for the classes that it finds likeliest, whatever sounds."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+import torch
+from pydantic import Field, PositiveInt
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ssl_bench.errors import ModelError
+from ssl_bench.models.provenance import Provenance
+from ssl_bench.models.recipes import Assembly, Strict, checked
+from ssl_bench.models.vgg import VGG11_STAGES, vgg_stack
+from ssl_bench.models.vision_only import PriorPreprocessing, VisionOnlyLocalizer, load_weights
+
+Channels = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
+
+
+class VGGArchitecture(Strict):
+    """Shape of a VGG classifier; the defaults are VGG-11 for ImageNet (Simonyan 2014).
+
+    Attributes
+    ----------
+    stages
+        Channels of each convolution of each stage; the image is halved after each stage.
+    batch_norm
+        Whether batch normalisation follows each convolution.
+    grid
+        Side of the map to which the last stage is averaged before the classifier.
+    hidden
+        Width of the classifier's two hidden layers.
+    classes
+        Number of classes.
+    top
+        How many of the likeliest classes a map combines, unless an option says otherwise.
+    """
+
+    stages: Annotated[tuple[Channels, ...], Field(min_length=1)] = VGG11_STAGES
+    batch_norm: bool = False
+    grid: PositiveInt = 7
+    hidden: PositiveInt = 4096
+    classes: PositiveInt = 1000
+    top: PositiveInt = 100
+
+
+class VGGNetwork(nn.Module):
+    """A VGG classifier; the state dict is that of torchvision's.
+
+    Parameters
+    ----------
+    architecture
+        Shape of the network.
+
+    Examples
+    --------
+    >>> network = VGGNetwork(VGGArchitecture(stages=((4,), (8,)), hidden=16, classes=5)).eval()
+    >>> tuple(network(torch.zeros(2, 3, 28, 28)).shape)
+    (2, 5)
+    >>> tuple(network.last_map(torch.zeros(2, 3, 28, 28)).shape)
+    (2, 8, 14, 14)
+    """
+
+    def __init__(self, architecture: VGGArchitecture) -> None:
+        super().__init__()
+        self.features = vgg_stack(architecture.stages, batch_norm=architecture.batch_norm)
+        self.avgpool = nn.AdaptiveAvgPool2d(architecture.grid)
+        pooled = architecture.stages[-1][-1] * architecture.grid**2
+        hidden = architecture.hidden
+        self.classifier = nn.Sequential(
+            nn.Linear(pooled, hidden),
+            nn.ReLU(inplace=True),
+            nn.Dropout(),
+            nn.Linear(hidden, hidden),
+            nn.ReLU(inplace=True),
+            nn.Dropout(),
+            nn.Linear(hidden, architecture.classes),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits ``(B, classes)`` of images ``(B, 3, H, W)``."""
+        return self.classify_map(self.last_map(x))
+
+    def last_map(self, x: Tensor) -> Tensor:
+        """Map ``(B, C, h, w)``, >= 0, of the last convolution before the last pooling."""
+        last: Tensor = self.features[:-1](x)
+        return last
+
+    def classify_map(self, last: Tensor) -> Tensor:
+        """Logits ``(B, classes)`` of the maps that :meth:`last_map` gives."""
+        logits: Tensor = self.classifier(self.avgpool(self.features[-1](last)).flatten(1))
+        return logits
+
+
+def top_class_saliency(
+    network: VGGNetwork, pixels: Tensor, top: int, *, normalize_classes: bool = False
+) -> Tensor:
+    r"""Grad-CAM of the likeliest classes, combined by their maximum.
+
+    Class k weighs each channel F_c of the last map by the mean gradient of its logit; the map of
+    the N likeliest classes is the largest of theirs at each location (Selvaraju et al., 2017; Oya
+    et al., supplement, equation 1):
+
+    .. math::
+        S_k = \operatorname{ReLU}\Bigl(\sum_c F_c \, \frac{1}{hw} \sum_{xy}
+              \frac{\partial z_k}{\partial F_{c,xy}}\Bigr), \qquad S = \max_{k \le N} S_k
+
+    Parameters
+    ----------
+    network
+        The classifier, in evaluation mode.
+    pixels
+        Prepared images ``(B, 3, H, W)``.
+    top
+        N, at most the number of classes.
+    normalize_classes
+        Whether each class's map is divided by its own maximum before they are combined.
+
+    Returns
+    -------
+    Tensor
+        ``(B, h, w)``, >= 0.
+    """
+    with torch.no_grad():
+        last = network.last_map(pixels)
+    # Image by image: the gradients of all classes of all images at once would fill gigabytes.
+    return torch.stack(
+        [_saliency_of_one(network, one, top, normalize_classes) for one in torch.split(last, 1)]
+    )
+
+
+def _saliency_of_one(
+    network: VGGNetwork, last: Tensor, top: int, normalize_classes: bool
+) -> Tensor:
+    with torch.enable_grad():
+        leaf = last.detach().requires_grad_()
+        logits = network.classify_map(leaf)
+    likeliest = logits.detach()[0].topk(top).indices
+    rows = functional.one_hot(likeliest, logits.shape[1]).to(logits.dtype)
+    (gradients,) = torch.autograd.grad(logits, leaf, rows[:, None], is_grads_batched=True)
+    weights = gradients[:, 0].mean(dim=(-2, -1))
+    saliency = torch.einsum("kc,chw->khw", weights, last[0]).relu()
+    if normalize_classes:
+        peak = saliency.amax(dim=(-2, -1), keepdim=True)
+        saliency = saliency / torch.where(peak > 0, peak, 1)
+    return saliency.amax(dim=0)
+
+
+class GradCAMOptions(Strict):
+    """Options of Grad-CAM.
+
+    Attributes
+    ----------
+    top
+        How many of the likeliest classes are combined; None for the variant's own number.
+    normalize_classes
+        Whether each class's map is divided by its own maximum before they are combined.
+    """
+
+    top: PositiveInt | None = None
+    normalize_classes: bool = False
+
+
+class GradCAM(VisionOnlyLocalizer):
+    """Saliency of a classifier's likeliest classes (Oya et al., section 4.2 and supplement C).
+
+    Parameters
+    ----------
+    network
+        The classifier; it is put into evaluation mode.
+    preprocessing
+        Preprocessing of images.
+    top
+        How many of the likeliest classes are combined.
+    normalize_classes
+        Whether each class's map is divided by its own maximum before they are combined.
+    provenance
+        Where the model comes from.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> network = VGGNetwork(VGGArchitecture(stages=((4,), (8,)), hidden=16, classes=5))
+    >>> model = GradCAM(network, PriorPreprocessing(), top=3)
+    >>> model.vision_only(model.encode_image([np.zeros((90, 120, 3), np.uint8)])).shape
+    (1, 112, 112)
+    """
+
+    def __init__(
+        self,
+        network: VGGNetwork,
+        preprocessing: PriorPreprocessing,
+        *,
+        top: int,
+        normalize_classes: bool = False,
+        provenance: Provenance | None = None,
+    ) -> None:
+        super().__init__(
+            network, preprocessing, provenance or Provenance("gradcam", preset=preprocessing.preset)
+        )
+        self._network = network
+        self._top = top
+        self._normalize_classes = normalize_classes
+
+    @classmethod
+    def assemble(cls, assembly: Assembly) -> Self:
+        """Build it from its recipe and the weights of a classifier.
+
+        Raises
+        ------
+        ModelError
+            If the recipe or an option is wrong.
+        WeightsError
+            If the weights are missing, damaged or belong to another network.
+        """
+        options = assembly.checked_options(GradCAMOptions)
+        architecture = checked(VGGArchitecture, assembly.architecture, assembly.recipe)
+        preprocessing = checked(PriorPreprocessing, assembly.preprocessing, assembly.recipe)
+        top = options.top or architecture.top
+        if top > architecture.classes:
+            raise ModelError(
+                f"top is {top}, and the classifier has {architecture.classes} classes",
+                where=assembly.recipe,
+                remedy=f"give --option top=N with N up to {architecture.classes}",
+            )
+        network = VGGNetwork(architecture)
+        settings = {"top": top, "normalize_classes": options.normalize_classes}
+        provenance = load_weights(
+            network, assembly, preprocessing.preset, options=tuple(settings.items())
+        )
+        return cls(
+            network,
+            preprocessing,
+            top=top,
+            normalize_classes=options.normalize_classes,
+            provenance=provenance,
+        )
+
+    def maps_of(self, pixels: Tensor) -> Tensor:
+        """Saliency maps ``(B, h, w)``, >= 0."""
+        return top_class_saliency(
+            self._network, pixels, self._top, normalize_classes=self._normalize_classes
+        )
