@@ -1,0 +1,231 @@
+"""Iterative contrastive learning: hand-computed values and the properties of its equations."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.nn import functional
+
+from ssl_bench.training.objectives.icl import (
+    PseudoLabels,
+    initial_loss,
+    iterative_loss,
+    mean_unit_features,
+    pseudo_labels,
+    response_map,
+)
+
+seeds = st.integers(0, 1000)
+
+
+def features(seed: int, batch: int = 5, dimensions: int = 6, side: int = 3) -> tuple[Tensor, ...]:
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.randn(batch, dimensions, side, side, generator=generator)
+    return images, torch.randn(batch, dimensions, generator=generator)
+
+
+def some_labels(seed: int, batch: int = 5, *, delta_a: float = 0.3) -> PseudoLabels:
+    return pseudo_labels(*features(seed + 5000, batch), delta_v=0.5, delta_a=delta_a)
+
+
+def one_by_one(
+    images: Tensor, sounds: Tensor, labels: PseudoLabels, tau: float, intra: bool, inter: bool
+) -> float:
+    """Equation 7 as it is printed, sample by sample."""
+    unit, heard = functional.normalize(images, dim=1), functional.normalize(sounds, dim=1)
+    batch = len(images)
+    total = 0.0
+    for i in range(batch):
+        inside = unit[i][:, labels.sounding[i]].mean(dim=1)
+        outside = unit[i][:, labels.silent[i]].mean(dim=1)
+        numerator = denominator = 0.0
+        for j in range(batch):
+            positive = math.exp(float(inside @ heard[j]) / tau)
+            if j == i or (inter and bool(labels.related[i, j])):
+                numerator += positive
+            denominator += positive
+            if intra:
+                denominator += math.exp(float(outside @ heard[j]) / tau)
+        total -= math.log(numerator / denominator)
+    return total / batch
+
+
+class TestInitialStage:
+    def test_two_pairs_by_hand(self) -> None:
+        # Image 0 points at sound 0 with one of two locations: phi . a is 1/2 for both sounds.
+        images = torch.tensor([[[1.0, 0.0], [0.0, 1.0]], [[0.0, 0.0], [3.0, 7.0]]])[:, :, None]
+        expected = (math.log(2) + math.log(1 + math.exp(-1 / 0.5))) / 2
+        found = initial_loss(images, torch.eye(2), 0.5).item()
+        assert found == pytest.approx(expected, rel=1e-6)
+
+    def test_only_images_choose(self) -> None:
+        # Both images suit sound 0. Sounds choosing images would add ln 2 for each.
+        images = torch.tensor([[1.0, 0.0], [1.0, 0.0]]).reshape(2, 2, 1, 1)
+        expected = (math.log(1 + math.exp(-1)) + math.log(1 + math.exp(1))) / 2
+        assert initial_loss(images, torch.eye(2), 1.0).item() == pytest.approx(expected, rel=1e-6)
+
+    @given(seed=seeds, batch=st.integers(2, 6))
+    def test_the_score_is_the_mean_cosine_over_locations(self, seed: int, batch: int) -> None:
+        images, sounds = features(seed, batch)
+        cosines = torch.einsum(
+            "bdhw,md->bmhw", functional.normalize(images, dim=1), functional.normalize(sounds)
+        )
+        scores = mean_unit_features(images) @ functional.normalize(sounds).T
+        assert torch.allclose(scores, cosines.mean(dim=(2, 3)), atol=1e-6)
+
+    @given(batch=st.integers(2, 9), tau=st.floats(0.02, 2))
+    def test_equal_features_give_the_logarithm_of_the_batch(self, batch: int, tau: float) -> None:
+        loss = initial_loss(torch.ones(batch, 4, 2, 2), torch.ones(batch, 4), tau)
+        assert loss.item() == pytest.approx(math.log(batch), rel=1e-5)
+
+
+class TestPseudoLabels:
+    def test_responses_span_zero_to_one(self) -> None:
+        responses = response_map(*features(1))
+        assert responses.amin(dim=(1, 2)).tolist() == [0.0] * 5
+        assert responses.amax(dim=(1, 2)).tolist() == [1.0] * 5
+
+    def test_a_map_without_contrast_stays_as_it_is(self) -> None:
+        responses = response_map(torch.ones(1, 2, 2, 2), torch.tensor([[1.0, 0.0]]))
+        assert responses.flatten().tolist() == pytest.approx([math.sqrt(0.5)] * 4)
+
+    @given(seed=seeds)
+    def test_threshold_zero_covers_every_cell_but_the_lowest(self, seed: int) -> None:
+        images, sounds = features(seed)
+        labels = pseudo_labels(images, sounds, delta_v=0, delta_a=0.9)
+        lowest = response_map(images, sounds) == 0
+        assert torch.equal(labels.sounding, ~lowest)
+        assert (lowest.sum(dim=(1, 2)) == 1).all()
+        assert not labels.silent.any()
+
+    @given(seed=seeds, delta_v=st.floats(0, 1))
+    def test_no_cell_is_both_sounding_and_silent(self, seed: int, delta_v: float) -> None:
+        labels = pseudo_labels(*features(seed), delta_v=delta_v, delta_a=0.9)
+        assert not (labels.sounding & labels.silent).any()
+
+    @given(seed=seeds, delta_a=st.floats(0, 1))
+    def test_relation_is_symmetric_with_a_unit_diagonal(self, seed: int, delta_a: float) -> None:
+        related = pseudo_labels(*features(seed), delta_v=0.5, delta_a=delta_a).related
+        assert torch.equal(related, related.T)
+        assert related.diagonal().all()
+
+    def test_sounds_are_related_from_the_threshold_on(self) -> None:
+        images = torch.ones(3, 2, 1, 1)
+        sounds = torch.tensor([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]])
+        related = pseudo_labels(images, sounds, delta_v=0.5, delta_a=0.7).related
+        assert related.tolist() == [[True, True, False], [True, True, False], [False, False, True]]
+        assert pseudo_labels(images, sounds, delta_v=0.5, delta_a=0.0).related.all()
+
+    def test_a_lower_threshold_relates_more(self) -> None:
+        counts = [
+            int(pseudo_labels(*features(3, 30), delta_v=0.5, delta_a=delta_a).related.sum())
+            for delta_a in (0.9, 0.5, 0.1, 0.0)
+        ]
+        assert counts == sorted(counts)
+        assert counts[0] < counts[-1]
+
+
+class TestIterations:
+    @pytest.mark.parametrize("intra", [False, True])
+    @pytest.mark.parametrize("inter", [False, True])
+    @pytest.mark.parametrize("seed", range(4))
+    def test_it_is_equation_seven(self, seed: int, intra: bool, inter: bool) -> None:
+        images, sounds = features(seed)
+        labels = some_labels(seed)
+        assert labels.related.sum() > 5  # so that inter changes something
+        found = iterative_loss(images, sounds, labels, 0.3, intra=intra, inter=inter).item()
+        expected = one_by_one(images, sounds, labels, 0.3, intra, inter)
+        assert found == pytest.approx(expected, rel=1e-4)
+
+    @given(seed=seeds)
+    def test_without_both_terms_it_is_the_initial_objective_on_sounding_cells(
+        self, seed: int
+    ) -> None:
+        images, sounds = features(seed)
+        labels = some_labels(seed)
+        unit = functional.normalize(images, dim=1)
+        sounding = torch.stack(
+            [
+                image[:, cells].mean(dim=1)
+                for image, cells in zip(unit, labels.sounding, strict=True)
+            ]
+        )
+        logits = sounding @ functional.normalize(sounds).T / 0.1
+        expected = functional.cross_entropy(logits, torch.arange(5))
+        found = iterative_loss(images, sounds, labels, 0.1, intra=False, inter=False)
+        assert torch.allclose(found, expected, atol=1e-4)
+
+    @given(seed=seeds)
+    def test_with_every_cell_sounding_it_is_the_initial_objective(self, seed: int) -> None:
+        images, sounds = features(seed)
+        every = torch.ones(5, 3, 3, dtype=torch.bool)
+        labels = PseudoLabels(every, ~every, torch.eye(5, dtype=torch.bool))
+        expected = initial_loss(images, sounds, 0.1)
+        assert torch.allclose(iterative_loss(images, sounds, labels, 0.1), expected, atol=1e-4)
+
+    @given(seed=seeds)
+    def test_where_no_cell_sounds_the_whole_image_stands_in(self, seed: int) -> None:
+        images, sounds = features(seed)
+        none = torch.zeros(5, 3, 3, dtype=torch.bool)
+        labels = PseudoLabels(none, none, torch.eye(5, dtype=torch.bool))
+        expected = initial_loss(images, sounds, 0.1)
+        assert torch.allclose(iterative_loss(images, sounds, labels, 0.1), expected, atol=1e-4)
+
+    @given(seed=seeds)
+    def test_intra_adds_negatives_and_inter_adds_positives(self, seed: int) -> None:
+        images, sounds = features(seed)
+        labels = some_labels(seed, delta_a=0.0)
+
+        def loss(intra: bool, inter: bool) -> float:
+            return iterative_loss(images, sounds, labels, 0.2, intra=intra, inter=inter).item()
+
+        assert loss(True, False) > loss(False, False) > loss(False, True) >= -1e-6
+        assert loss(True, True) > loss(False, True)
+
+    def test_relating_everything_leaves_nothing_to_learn_from_other_sounds(self) -> None:
+        images, sounds = features(7)
+        images.requires_grad_()
+        sounds.requires_grad_()
+        labels = some_labels(7, delta_a=-1.0)
+        loss = iterative_loss(images, sounds, labels, 0.1, intra=False)
+        loss.backward()
+        assert loss.item() == pytest.approx(0, abs=1e-6)
+        assert images.grad is not None
+        assert images.grad.abs().max().item() < 1e-6
+
+    @given(seed=seeds, data=st.data())
+    def test_order_of_the_pairs_does_not_matter(self, seed: int, data: st.DataObject) -> None:
+        images, sounds = features(seed)
+        labels = some_labels(seed)
+        order = torch.tensor(data.draw(st.permutations(range(5))))
+        moved = PseudoLabels(
+            labels.sounding[order], labels.silent[order], labels.related[order][:, order]
+        )
+        expected = iterative_loss(images, sounds, labels, 0.1)
+        found = iterative_loss(images[order], sounds[order], moved, 0.1)
+        assert torch.allclose(found, expected, atol=1e-4)
+
+    @given(seed=seeds, scale=st.floats(0.1, 10))
+    def test_length_of_the_features_does_not_matter(self, seed: int, scale: float) -> None:
+        images, sounds = features(seed)
+        labels = some_labels(seed)
+        expected = iterative_loss(images, sounds, labels, 0.2)
+        found = iterative_loss(images * scale, sounds / scale, labels, 0.2)
+        assert torch.allclose(found, expected, atol=1e-4)
+
+    def test_cells_at_the_threshold_receive_no_gradient(self) -> None:
+        images, sounds = features(8)
+        images.requires_grad_()
+        labels = some_labels(8)
+        left_out = torch.zeros_like(labels.sounding)
+        left_out[:, 0] = True
+        cut = PseudoLabels(labels.sounding & ~left_out, labels.silent & ~left_out, labels.related)
+        iterative_loss(images, sounds, cut, 0.1).backward()
+        assert images.grad is not None
+        assert (images.grad.abs().sum(dim=1)[left_out] == 0).all()
+        assert (images.grad.abs().sum(dim=1)[~left_out] > 0).all()
