@@ -18,7 +18,12 @@ from ssl_bench.models.ezvsl import EZVSLArchitecture, EZVSLNetwork
 from ssl_bench.models.images import ImagePreprocessing, prepare_images
 from ssl_bench.models.provenance import Provenance
 from ssl_bench.models.recipes import Assembly, Strict, checked
-from ssl_bench.models.sounds import AudioPreprocessing, LogPowerAudio, prepare_sound
+from ssl_bench.models.sounds import (
+    AudioPreprocessing,
+    LogPowerAudio,
+    prepare_sound,
+    taking_any_rate,
+)
 
 SOUND_BANK = "sound_bank"
 """Key of the embedded training sounds in a weights file."""
@@ -115,8 +120,8 @@ class EZVSL(Localizer):
         options = assembly.checked_options(EZVSLOptions)
         architecture = checked(EZVSLArchitecture, assembly.architecture, assembly.recipe)
         preprocessing = checked(EZVSLPreprocessing, assembly.preprocessing, assembly.recipe)
-        if options.any_rate and isinstance(preprocessing.audio, LogPowerAudio):
-            audio = preprocessing.audio.model_copy(update={"any_rate": True})
+        if options.any_rate:
+            audio = taking_any_rate(preprocessing.audio)
             preprocessing = preprocessing.model_copy(update={"audio": audio})
         network = EZVSLNetwork(architecture)
         checkpoint = read_checkpoint(

@@ -15,22 +15,32 @@ from ssl_bench.errors import DataError
 IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 IMAGENET_DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 
+MOST_ELONGATED = 100
+"""Ratio of sides up to which the centre of an image is taken: beyond, it would fill the memory."""
+
 
 class ImagePreprocessing(BaseModel):
-    """How a model resizes and normalises images.
+    """How a model resizes and normalises images; all resizing is bicubic.
 
     Attributes
     ----------
     resize
-        ``full-pil``: the whole image is resized to a square by Pillow's bicubic filter, whatever
-        its aspect ratio (EZ-VSL, SLAVC, FNAC).
+        - ``full-pil``: the whole image becomes a square by Pillow's filter on 8-bit values,
+          whatever its aspect ratio (EZ-VSL, SLAVC, FNAC).
+        - ``crop-pil``: Pillow's filter brings the short side to that of the square, whose centre is
+          then cut out (LVS, SSL-TIE).
+        - ``full-tensor``: the whole image becomes a square by torch's filter on floats, without
+          smoothing, as torchvision before 0.17 resizes tensors (SSLalignment).
+        - ``full-tensor-antialiased``: the same, smoothed against aliasing, as later torchvision does.
+
+        Torch's filters can leave the range of the image's values; nothing is clipped.
     side
         Side of the square, in pixels.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    resize: Literal["full-pil"] = "full-pil"
+    resize: Literal["full-pil", "crop-pil", "full-tensor", "full-tensor-antialiased"] = "full-pil"
     side: PositiveInt = 224
 
 
@@ -52,8 +62,7 @@ def normalize(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     >>> normalize(np.full((1, 1, 3), 255, np.uint8)).ravel().astype(float).round(3).tolist()
     [2.249, 2.429, 2.64]
     """
-    scaled = pixels.astype(np.float32) / np.float32(255)
-    return np.ascontiguousarray(np.moveaxis((scaled - IMAGENET_MEAN) / IMAGENET_DEVIATION, -1, -3))
+    return _normalized(pixels.astype(np.float32) / np.float32(255))
 
 
 def prepare_images(
@@ -76,7 +85,7 @@ def prepare_images(
     Raises
     ------
     DataError
-        If an image is empty or not RGB uint8.
+        If an image is empty or not RGB uint8, or is too elongated to take its centre.
 
     Examples
     --------
@@ -84,17 +93,59 @@ def prepare_images(
     (1, 3, 4, 4)
     """
     side = preprocessing.side
-    squares = np.empty((len(images), side, side, 3), np.uint8)
-    for index, image in enumerate(images):
+    for image in images:
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
             raise DataError(
                 f"an image must be (height, width, 3) uint8 with at least one pixel, "
                 f"not {image.shape} {image.dtype}",
                 remedy="convert it to RGB",
             )
-        squares[index] = np.asarray(
-            Image.fromarray(np.ascontiguousarray(image)).resize(
-                (side, side), Image.Resampling.BICUBIC
-            )
+    if preprocessing.resize in ("full-pil", "crop-pil"):
+        whole = preprocessing.resize == "full-pil"
+        squares = np.empty((len(images), side, side, 3), np.uint8)
+        for index, image in enumerate(images):
+            squares[index] = _resized(image, (side, side)) if whole else _centre(image, side)
+        return normalize(squares)
+    smooth = preprocessing.resize == "full-tensor-antialiased"
+    floats = np.empty((len(images), side, side, 3), np.float32)
+    for index, image in enumerate(images):
+        floats[index] = _resized_as_tensor(image, side, smooth=smooth)
+    return _normalized(floats)
+
+
+def _normalized(scaled: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.ascontiguousarray(np.moveaxis((scaled - IMAGENET_MEAN) / IMAGENET_DEVIATION, -1, -3))
+
+
+def _resized(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Resize to (width, height)."""
+    return np.asarray(
+        Image.fromarray(np.ascontiguousarray(image)).resize(size, Image.Resampling.BICUBIC)
+    )
+
+
+def _centre(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    height, width = image.shape[:2]
+    if max(height, width) > MOST_ELONGATED * min(height, width):
+        raise DataError(
+            f"an image of {height}x{width} pixels is too elongated to take its centre",
+            remedy="crop it",
         )
-    return normalize(squares)
+    short = min(height, width)
+    tall, wide = int(side * height / short), int(side * width / short)
+    # torchvision rounds halves to the even pixel.
+    top, left = round((tall - side) / 2), round((wide - side) / 2)
+    return _resized(image, (wide, tall))[top : top + side, left : left + side]
+
+
+def _resized_as_tensor(image: NDArray[np.uint8], side: int, *, smooth: bool) -> NDArray[np.float32]:
+    # Not at the top: torch takes a second to import, and most models never resize with it.
+    import torch
+    from torch.nn import functional
+
+    scaled = image.astype(np.float32) / np.float32(255)
+    planes = torch.from_numpy(np.ascontiguousarray(scaled.transpose(2, 0, 1)))[None]
+    resized: NDArray[np.float32] = functional.interpolate(
+        planes, size=(side, side), mode="bicubic", align_corners=False, antialias=smooth
+    )[0].numpy()
+    return resized.transpose(1, 2, 0)

@@ -43,12 +43,30 @@ class ShippedWeights(Strict):
 class Variant(Strict):
     """One form of a baseline, such as its full size or its small one.
 
+    A network may be fed in more than one published way: as its authors do, or as others did when
+    they evaluated it again. Each way is a *preset*, a complete table ``preprocessing`` under a name
+    of its own. In a ``recipe.toml``::
+
+        [variants.full.presets.original.image]
+        resize = "full-pil"
+
+        [variants.full.presets.sslalign.image]
+        resize = "full-tensor"
+
+    The first preset is the default. The option ``preset=NAME`` chooses another one; the
+    localizer's class receives the chosen table as its preprocessing, with the name as the field
+    ``preset``, and hands the name on to results. A variant with one way only has the table
+    ``preprocessing`` instead, where it may name itself by the same field.
+
     Attributes
     ----------
     about
         One sentence for people.
     architecture, preprocessing
-        Tables that the localizer's class checks.
+        Tables that the localizer's class checks. Where there are presets, `preprocessing` is that
+        of the default one, and a recipe does not write it.
+    presets
+        Preprocessing tables by name, where there is a choice.
     weights
         The weights that ship; none where there are none to ship, or none are needed.
     weights_of
@@ -61,15 +79,56 @@ class Variant(Strict):
     about: str
     architecture: dict[str, Any] = {}
     preprocessing: dict[str, Any] = {}
+    presets: dict[str, dict[str, Any]] = {}
     weights: ShippedWeights | None = None
     weights_of: str | None = None
     training: dict[str, Any] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_default_preset(cls, table: Any) -> Any:
+        presets = table.get("presets") if isinstance(table, dict) else None
+        if not isinstance(presets, dict) or not presets:
+            return table
+        if "preprocessing" in table:
+            raise ValueError("preprocessing and presets exclude each other")
+        name, default = next(iter(presets.items()))
+        return {**table, "preprocessing": {**default, "preset": name}}
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.weights is not None and self.weights_of is not None:
             raise ValueError("weights and weights_of exclude each other")
         return self
+
+    def preprocessing_of(self, preset: str | None) -> dict[str, Any]:
+        """The preprocessing table of a preset.
+
+        Parameters
+        ----------
+        preset
+            Its name; None for the default one.
+
+        Raises
+        ------
+        ModelError
+            If there is no preset of that name.
+
+        Examples
+        --------
+        >>> variant = Variant(about="A large one.", presets={"original": {}, "other": {"x": 1}})
+        >>> variant.preprocessing_of(None), variant.preprocessing_of("other")
+        ({'preset': 'original'}, {'x': 1, 'preset': 'other'})
+        """
+        if preset is None or preset == self.preprocessing.get("preset"):
+            return self.preprocessing
+        if preset not in self.presets:
+            known = list(self.presets) or [str(self.preprocessing.get("preset", "none"))]
+            raise ModelError(
+                f"there is no preset {preset!r}",
+                remedy=f"leave it out, or use one of: {', '.join(known)}",
+            )
+        return {**self.presets[preset], "preset": preset}
 
 
 class Recipe(Strict):

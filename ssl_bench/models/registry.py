@@ -21,6 +21,9 @@ PLUG_INS = "ssl_bench.localizers"
 PRIOR = "prior"
 """Option that names the object prior, in place of the one that the recipe names."""
 
+PRESET = "preset"
+"""Option that names the preprocessing preset of a baseline, in place of its variant's default."""
+
 PRIOR_WEIGHTS = "prior_weights"
 """Option that names the weights file of the object prior."""
 
@@ -157,9 +160,10 @@ def load_localizer(
     seed
         For a random baseline.
     options
-        Further settings of the model. With `alpha` also ``prior`` (an audio-blind baseline, in
-        place of the model's own object prior) and ``prior_weights`` (its weights file). A class
-        from elsewhere is given them as arguments.
+        Further settings of the model. ``preset`` names one of its preprocessing presets. With
+        `alpha` also ``prior`` (an audio-blind baseline, in place of the model's own object prior)
+        and ``prior_weights`` (its weights file); the prior sees images resized as the model does. A
+        class from elsewhere is given them as arguments.
 
     Raises
     ------
@@ -198,7 +202,8 @@ def load_localizer(
         )
     prior_weights = settings.pop(PRIOR_WEIGHTS, None)
     audio_visual = _assemble(name, recipe, chosen, weights, seed, settings)
-    prior = _load_prior(str(prior_name), chosen, prior_weights)
+    seen = recipe.variants[chosen].preprocessing_of(settings.get(PRESET))
+    prior = _load_prior(str(prior_name), chosen, prior_weights, seen, name)
     if not isinstance(audio_visual, Localizer) or not isinstance(prior, Localizer):
         raise ModelError(
             f"{name} and {prior_name} cannot be mixed: one of them does not look at images",
@@ -210,11 +215,21 @@ def load_localizer(
 
 
 def _load_prior(
-    name: str, variant: str, weights: str | Path | None
+    name: str,
+    variant: str,
+    weights: str | Path | None,
+    seen: Mapping[str, Any],
+    seen_by: str,
 ) -> Localizer | AnnotationLocalizer:
     path = None if weights is None else Path(weights)
+    recipe = load_recipe(name)
+    own = _variant(name, recipe, variant)
+    alike = own.model_copy(
+        update={"preprocessing": _resized_alike(own.preprocessing, seen, seen_by), "presets": {}}
+    )
+    recipe = recipe.model_copy(update={"variants": {**recipe.variants, variant: alike}})
     try:
-        return _assemble(name, load_recipe(name), variant, path, 0, {})
+        return _assemble(name, recipe, variant, path, 0, {})
     except WeightsError:
         # A file that was given or that ships has a fault of its own, which the error names.
         if path is not None or shipped_weights(name, variant) is not None:
@@ -226,6 +241,19 @@ def _load_prior(
         ) from None
 
 
+def _resized_alike(own: dict[str, Any], seen: Mapping[str, Any], seen_by: str) -> dict[str, Any]:
+    """The preprocessing of a prior, with the image resized as that of the model that it guides.
+
+    A map of the whole image and one of its central square cannot be mixed.
+    """
+    resize = seen.get("image", {}).get("resize")
+    image = own.get("image", {})
+    if resize is None or not image or image.get("resize") == resize:
+        return own
+    preset = f"image of {seen_by}, {seen.get('preset', resize)}"
+    return {**own, "preset": preset, "image": {**image, "resize": resize}}
+
+
 def _assemble(
     name: str,
     recipe: Recipe,
@@ -235,6 +263,9 @@ def _assemble(
     options: Mapping[str, Any],
 ) -> Localizer | AnnotationLocalizer:
     chosen = _variant(name, recipe, variant)
+    settings = dict(options)
+    # A baseline that prepares nothing has no presets, and its class refuses the unknown option.
+    preset = settings.pop(PRESET, None) if chosen.preprocessing else None
     path, sha256 = weights, None
     if path is None:
         path, sha256 = shipped_weights(name, variant) or (None, None)
@@ -243,11 +274,11 @@ def _assemble(
         variant=variant,
         recipe=_folder(name) / "recipe.toml",
         architecture=chosen.architecture,
-        preprocessing=chosen.preprocessing,
+        preprocessing=chosen.preprocessing_of(preset),
         weights=path,
         weights_sha256=sha256,
         seed=seed,
-        options=options,
+        options=settings,
     )
     module, _, class_name = recipe.localizer.partition(":")
     declared = getattr(importlib.import_module(module), class_name)

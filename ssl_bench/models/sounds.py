@@ -1,86 +1,85 @@
 """From a waveform to a network's input.
 
-Two front ends: the one of EZ-VSL's public code, sample for sample, and a small log-mel one for the
-models that are trained on the embedded world. Neither resamples.
+The names of `front_ends`, `segments` and `spectrograms` can be imported from here, too.
 """
 
 from __future__ import annotations
 
-import math
-from functools import cache
-from typing import Annotated, Literal
+from typing import Annotated, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+from pydantic import Field
 
 from ssl_bench.errors import DataError
 from ssl_bench.media.waveform import Waveform
+from ssl_bench.models.front_ends import (
+    FixedSamplesAudio,
+    FrontEnd,
+    LogMelAudio,
+    LogPowerAudio,
+    MelDecibelAudio,
+    PublishedFrontEnd,
+    RolledAudio,
+    WholeClipAudio,
+)
+from ssl_bench.models.segments import centre_segment, sixteen_bits
+from ssl_bench.models.spectrograms import (
+    log_mel_spectrogram,
+    log_power_spectrogram,
+    mel_filters,
+)
 
-POWER_FLOOR = 1e-7
-LOGARITHM_SCALE = 12.0
+__all__ = [
+    "AudioPreprocessing",
+    "FixedSamplesAudio",
+    "FrontEnd",
+    "LogMelAudio",
+    "LogPowerAudio",
+    "MelDecibelAudio",
+    "PublishedFrontEnd",
+    "RolledAudio",
+    "WholeClipAudio",
+    "centre_segment",
+    "check_sound",
+    "log_mel_spectrogram",
+    "log_power_spectrogram",
+    "mel_filters",
+    "prepare_sound",
+    "sixteen_bits",
+    "taking_any_rate",
+]
+
+Chosen = TypeVar("Chosen", bound=FrontEnd)
 
 
-class LogPowerAudio(BaseModel):
-    """EZ-VSL's front end: centre seconds at the file's own rate, log-power spectrogram.
+AudioPreprocessing = Annotated[
+    LogPowerAudio
+    | FixedSamplesAudio
+    | WholeClipAudio
+    | RolledAudio
+    | MelDecibelAudio
+    | LogMelAudio,
+    Field(discriminator="spectrogram"),
+]
 
-    The public code never resamples and never checks the rate, although frequency scale and number
-    of frames depend on it. Here a rate other than `usual_rate` is an error, unless `any_rate` asks
-    to process it as that code would.
 
-    Attributes
-    ----------
-    seconds
-        Length of the segment, in seconds.
-    window, hop
-        Of the spectrogram, in samples.
-    usual_rate
-        Rate of the sounds that the published models were trained on, in Hz.
-    any_rate
-        Whether sounds of another rate are taken as they are.
+def taking_any_rate(front_end: Chosen) -> Chosen:
+    """The same front end, taking sounds of any rate as they are if it can.
+
+    Examples
+    --------
+    >>> taking_any_rate(LogPowerAudio()).any_rate
+    True
+    >>> taking_any_rate(LogMelAudio()) == LogMelAudio()
+    True
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    spectrogram: Literal["log-power"] = "log-power"
-    seconds: PositiveFloat = 3.0
-    window: PositiveInt = 512
-    hop: PositiveInt = 238
-    usual_rate: PositiveInt = 16000
-    any_rate: bool = False
+    if not isinstance(front_end, PublishedFrontEnd):
+        return front_end
+    return front_end.model_copy(update={"any_rate": True})
 
 
-class LogMelAudio(BaseModel):
-    """A small log-mel front end, for one rate only.
-
-    Attributes
-    ----------
-    rate
-        The rate that the model was trained on, in Hz; any other is an error.
-    seconds
-        Length of the segment, in seconds.
-    window, hop
-        Of the spectrogram, in samples.
-    bands
-        Number of mel bands between 0 Hz and half the rate.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    spectrogram: Literal["log-mel"] = "log-mel"
-    rate: PositiveInt = 11025
-    seconds: PositiveFloat = 2.0
-    window: PositiveInt = 512
-    hop: PositiveInt = 128
-    bands: PositiveInt = 64
-
-
-AudioPreprocessing = Annotated[LogPowerAudio | LogMelAudio, Field(discriminator="spectrogram")]
-
-
-def prepare_sound(
-    sound: Waveform, preprocessing: LogPowerAudio | LogMelAudio
-) -> NDArray[np.float32]:
+def prepare_sound(sound: Waveform, preprocessing: FrontEnd) -> NDArray[np.float32]:
     """Turn a waveform into the spectrogram that a network reads.
 
     Returns
@@ -101,199 +100,8 @@ def prepare_sound(
     (1, 64, 169)
     """
     check_sound(sound)
-    if isinstance(preprocessing, LogPowerAudio):
-        if sound.rate != preprocessing.usual_rate and not preprocessing.any_rate:
-            raise DataError(
-                f"a sound has {sound.rate} Hz, and the published models were trained on "
-                f"{preprocessing.usual_rate} Hz",
-                remedy=f"resample the sounds to {preprocessing.usual_rate} Hz, or give --option "
-                "any_rate=true to take them as they are, as the authors' code does",
-            )
-        segment = centre_segment(sound, preprocessing.seconds)
-        samples = np.clip(segment / 32767.0, -1.0, 1.0)
-        table = log_power_spectrogram(
-            samples, sound.rate, window=preprocessing.window, hop=preprocessing.hop
-        )
-    else:
-        if sound.rate != preprocessing.rate:
-            raise DataError(
-                f"a sound has {sound.rate} Hz, and this model was trained on "
-                f"{preprocessing.rate} Hz",
-                remedy=f"resample the sounds to {preprocessing.rate} Hz, or use another model",
-            )
-        samples = _centre(sound.as_float().mean(axis=1), round(preprocessing.seconds * sound.rate))
-        table = log_mel_spectrogram(
-            samples,
-            sound.rate,
-            bands=preprocessing.bands,
-            window=preprocessing.window,
-            hop=preprocessing.hop,
-        )
-    return table.astype(np.float32)[None]
-
-
-def centre_segment(sound: Waveform, seconds: float = 3.0) -> NDArray[np.int16]:
-    """The centre of a sound as EZ-VSL's loader cuts it, mixed to one channel, 16 bits.
-
-    Follows the positions (rounded to microseconds) and the integer arithmetic of the public code's
-    decoder, so that 16-bit files give the same bits. A sound shorter than `seconds` is repeated.
-
-    Parameters
-    ----------
-    sound
-        One or two channels. Floats are rounded to 16 bits, half to even.
-    seconds
-        Length of the segment.
-
-    Returns
-    -------
-    ndarray
-        ``(int(seconds * rate),)`` int16.
-
-    Raises
-    ------
-    DataError
-        If there are more than two channels, whose mixing the public code leaves to its decoder.
-
-    Examples
-    --------
-    >>> stereo = Waveform(np.array([[1, 2], [3, 3], [-4, -5]], np.int16), 1)
-    >>> centre_segment(stereo).tolist()
-    [2, 3, -4]
-    """
-    rate, count = sound.rate, len(sound.samples)
-    if sound.samples.shape[1] > 2:
-        raise DataError(
-            f"a sound has {sound.samples.shape[1]} channels, and this preprocessing takes one "
-            "or two",
-            remedy="mix the sounds down to one channel",
-        )
-    start = max(count / (2 * rate) - seconds / 2, 0)
-    first = math.floor(math.floor(1e6 * start) * rate / 1e6 + 0.5)
-    # A sound of very few samples could round to none at all.
-    length = max(1, int(min(seconds, count / rate - start) * rate))
-    cut = sixteen_bits(sound.samples[first : first + length]).astype(np.int32)
-    mixed = (cut[:, 0] + cut[:, 1] + 1) >> 1 if cut.shape[1] == 2 else cut[:, 0]
-    wanted = int(seconds * rate)
-    if len(mixed) < wanted:
-        mixed = np.tile(mixed, wanted // len(mixed) + 1)[:wanted]
-    return mixed.astype(np.int16)
-
-
-def sixteen_bits(
-    samples: NDArray[np.int16] | NDArray[np.float32] | NDArray[np.float64],
-) -> NDArray[np.int16]:
-    """Samples as 16-bit integers; floats in [-1, 1] are scaled by 32768, rounded half to even.
-
-    Examples
-    --------
-    >>> sixteen_bits(np.array([1.0, 0.5, -1.0])).tolist()
-    [32767, 16384, -32768]
-    """
-    if samples.dtype == np.int16:
-        return samples.astype(np.int16, copy=False)
-    scaled = np.rint(samples.astype(np.float64) * 32768)
-    return np.clip(scaled, -32768, 32767).astype(np.int16)
-
-
-def log_power_spectrogram(
-    samples: NDArray[np.float64], rate: int, *, window: int = 512, hop: int = 238
-) -> NDArray[np.float64]:
-    """Log-power spectrogram of EZ-VSL, SLAVC and FNAC.
-
-    scipy's default one-sided density (Tukey window with alpha 0.25, each frame's mean removed, no
-    padding) P, then ``ln(P + 1e-7) / 12``.
-
-    Parameters
-    ----------
-    samples
-        ``(n,)`` float64 in [-1, 1].
-    rate
-        In Hz.
-    window, hop
-        In samples.
-
-    Returns
-    -------
-    ndarray
-        ``(window // 2 + 1, (n - window) // hop + 1)`` float64.
-
-    Raises
-    ------
-    DataError
-        If there are fewer samples than one window.
-
-    Examples
-    --------
-    >>> table = log_power_spectrogram(np.zeros(48000), 16000)
-    >>> table.shape, round(table[0, 0], 4)
-    ((257, 200), np.float64(-1.3432))
-    """
-    from scipy import signal
-
-    _check_length(samples, window, rate)
-    _, _, power = signal.spectrogram(samples, rate, nperseg=window, noverlap=window - hop)
-    return np.asarray(np.log(power + POWER_FLOOR) / LOGARITHM_SCALE, np.float64)
-
-
-def log_mel_spectrogram(
-    samples: NDArray[np.float64], rate: int, *, bands: int = 64, window: int = 512, hop: int = 128
-) -> NDArray[np.float64]:
-    """Log-mel spectrogram ``ln(M + 1e-7) / 12``.
-
-    M is the power of Hann-windowed frames (a full-scale sine has 1/4 in its bin), summed by
-    triangles that are evenly spaced on the mel scale ``2595 log10(1 + f/700)`` from 0 Hz to half
-    the rate. No padding.
-
-    Parameters
-    ----------
-    samples
-        ``(n,)`` float64 in [-1, 1].
-    rate
-        In Hz.
-    bands
-        Number of mel bands.
-    window, hop
-        In samples.
-
-    Returns
-    -------
-    ndarray
-        ``(bands, (n - window) // hop + 1)`` float64.
-
-    Raises
-    ------
-    DataError
-        If there are fewer samples than one window.
-    """
-    _check_length(samples, window, rate)
-    shape = np.hanning(window + 1)[:-1]
-    frames = np.lib.stride_tricks.sliding_window_view(samples, window)[::hop] * shape
-    power = np.abs(np.fft.rfft(frames, axis=1)) ** 2 / shape.sum() ** 2
-    mel = mel_filters(rate, bands, window) @ power.T
-    return np.asarray(np.log(mel + POWER_FLOOR) / LOGARITHM_SCALE, np.float64)
-
-
-@cache
-def mel_filters(rate: int, bands: int, window: int) -> NDArray[np.float64]:
-    """Triangles of height 1 on the mel scale, ``(bands, window // 2 + 1)`` float64, read-only."""
-    top = 2595 * math.log10(1 + rate / 2 / 700)
-    edges = 700 * (10 ** (np.linspace(0, top, bands + 2) / 2595) - 1)
-    frequencies = np.arange(window // 2 + 1) * rate / window
-    low, centre, high = (edges[i : i + bands, None] for i in range(3))
-    rising = (frequencies - low) / (centre - low)
-    falling = (high - frequencies) / (high - centre)
-    filters = np.maximum(0, np.minimum(rising, falling))
-    filters.setflags(write=False)
-    return filters
-
-
-def _centre(samples: NDArray[np.float64], wanted: int) -> NDArray[np.float64]:
-    if len(samples) < wanted:
-        samples = np.tile(samples, wanted // len(samples) + 1)
-        return samples[:wanted]
-    start = (len(samples) - wanted) // 2
-    return samples[start : start + wanted]
+    preprocessing.check_rate(sound.rate)
+    return preprocessing.table(sound).astype(np.float32)[None]
 
 
 def check_sound(sound: Waveform) -> None:
@@ -306,12 +114,4 @@ def check_sound(sound: Waveform) -> None:
     if sound.samples.dtype.kind == "f" and not np.isfinite(sound.samples).all():
         raise DataError(
             "a sound holds samples that are not finite numbers", remedy="replace the file"
-        )
-
-
-def _check_length(samples: NDArray[np.float64], window: int, rate: int) -> None:
-    if len(samples) < window:
-        raise DataError(
-            f"{len(samples)} samples at {rate} Hz are fewer than one window of {window}",
-            remedy="use sounds of a higher rate",
         )

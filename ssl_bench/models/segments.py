@@ -1,0 +1,177 @@
+"""Cutting a sound: which samples each public loader hands to its spectrogram."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl_bench.errors import DataError
+from ssl_bench.media.waveform import Waveform
+
+Sample = TypeVar("Sample", bound=np.generic)
+
+
+def centre_segment(sound: Waveform, seconds: float = 3.0) -> NDArray[np.int16]:
+    """The centre of a sound as EZ-VSL's loader cuts it, mixed to one channel, 16 bits.
+
+    Follows the positions (rounded to microseconds) and the integer arithmetic of the public code's
+    decoder, so that 16-bit files give the same bits. A sound shorter than `seconds` is repeated.
+
+    Parameters
+    ----------
+    sound
+        One or two channels. Floats are rounded to 16 bits, half to even.
+    seconds
+        Length of the segment.
+
+    Returns
+    -------
+    ndarray
+        ``(int(seconds * rate),)`` int16.
+
+    Raises
+    ------
+    DataError
+        If there are more than two channels, whose mixing the public code leaves to its decoder.
+
+    Examples
+    --------
+    >>> stereo = Waveform(np.array([[1, 2], [3, 3], [-4, -5]], np.int16), 1)
+    >>> centre_segment(stereo).tolist()
+    [2, 3, -4]
+    """
+    rate, count = sound.rate, len(sound.samples)
+    _check_channels(sound, 2)
+    start = max(count / (2 * rate) - seconds / 2, 0)
+    first = math.floor(math.floor(1e6 * start) * rate / 1e6 + 0.5)
+    # A sound of very few samples could round to none at all.
+    length = max(1, int(min(seconds, count / rate - start) * rate))
+    return repeated(_mixed(sound.samples[first : first + length]), int(seconds * rate))
+
+
+def sixteen_bits(
+    samples: NDArray[np.int16] | NDArray[np.float32] | NDArray[np.float64],
+) -> NDArray[np.int16]:
+    """Samples as 16-bit integers; floats in [-1, 1] are scaled by 32768, rounded half to even.
+
+    Examples
+    --------
+    >>> sixteen_bits(np.array([1.0, 0.5, -1.0])).tolist()
+    [32767, 16384, -32768]
+    """
+    if samples.dtype == np.int16:
+        return samples.astype(np.int16, copy=False)
+    scaled = np.rint(samples.astype(np.float64) * 32768)
+    return np.clip(scaled, -32768, 32767).astype(np.int16)
+
+
+def repeated(samples: NDArray[Sample], count: int) -> NDArray[Sample]:
+    """The first `count` samples of a sound that is played again and again.
+
+    Parameters
+    ----------
+    samples
+        ``(n,)`` of any kind, n >= 1.
+    count
+        Number of samples.
+
+    Examples
+    --------
+    >>> repeated(np.array([1, 2, 3]), 5).tolist(), repeated(np.array([1, 2, 3]), 2).tolist()
+    ([1, 2, 3, 1, 2], [1, 2])
+    """
+    if len(samples) < count:
+        samples = np.tile(samples, count // len(samples) + 1)
+    return samples[:count]
+
+
+def opening_segment(
+    sound: Waveform, seconds: float = 10.0, *, channels: int = 1
+) -> NDArray[np.float64]:
+    """The first seconds of a sound, of its left channel, as LVS and its relatives read them.
+
+    A shorter sound is repeated.
+
+    Parameters
+    ----------
+    sound
+        A sound of at most `channels` channels.
+    seconds
+        Length of the segment.
+    channels
+        Channels that the public loader survives: 1 for LVS, 2 for SSLalignment.
+
+    Returns
+    -------
+    ndarray
+        ``(int(seconds * rate),)`` float64 in [-1, 1]; 16-bit samples are divided by 32768.
+
+    Raises
+    ------
+    DataError
+        If there are more channels.
+
+    Examples
+    --------
+    >>> stereo = Waveform(np.array([[0.25, 1], [0.5, 1]]), 1)
+    >>> opening_segment(stereo, 3, channels=2).tolist()
+    [0.25, 0.5, 0.25]
+    """
+    _check_channels(sound, channels)
+    left = sound.as_float()[:, 0]
+    return np.clip(repeated(left, int(seconds * sound.rate)), -1.0, 1.0)
+
+
+def rolled_segment(sound: Waveform, seconds: float = 10.0) -> NDArray[np.int16]:
+    """The opening of a sound, rolled so that its middle is that of the segment, 16 bits, mixed.
+
+    So reads SSLalignment the sounds of EZ-VSL and SLAVC when it evaluates them again. What is
+    shorter than the segment is repeated; samples that roll out at the end come in at the start.
+    A sound of at least `seconds` seconds is only cut.
+
+    Parameters
+    ----------
+    sound
+        One or two channels. Floats are rounded to 16 bits, half to even.
+    seconds
+        Length of the segment.
+
+    Returns
+    -------
+    ndarray
+        ``(int(seconds * rate),)`` int16.
+
+    Raises
+    ------
+    DataError
+        If there are more than two channels.
+
+    Examples
+    --------
+    >>> rolled_segment(Waveform(np.array([[1], [2], [3]], np.int16), 1), 7).tolist()
+    [3, 1, 1, 2, 3, 1, 2]
+    """
+    _check_channels(sound, 2)
+    wanted = int(seconds * sound.rate)
+    mixed = _mixed(sound.samples[:wanted])
+    return np.roll(repeated(mixed, wanted), wanted // 2 - len(mixed) // 2)
+
+
+def _mixed(samples: NDArray[Any]) -> NDArray[np.int16]:
+    """One channel of one or two, on integers, halves up."""
+    cut = sixteen_bits(samples).astype(np.int32)
+    mixed = (cut[:, 0] + cut[:, 1] + 1) >> 1 if cut.shape[1] == 2 else cut[:, 0]
+    return mixed.astype(np.int16)
+
+
+def _check_channels(sound: Waveform, most: int) -> None:
+    count = sound.samples.shape[1]
+    if count > most:
+        takes = "one" if most == 1 else "one or two"
+        raise DataError(
+            f"a sound has {count} channels, and this preprocessing takes {takes}",
+            remedy="mix the sounds down to one channel",
+        )
