@@ -200,8 +200,8 @@ class MelDecibelAudio(PublishedFrontEnd):
         )
 
 
-class LogMelAudio(FrontEnd):
-    """A small log-mel front end, for one rate only.
+class OneRateAudio(FrontEnd):
+    """A mel front end for the centre of sounds of one rate.
 
     Attributes
     ----------
@@ -215,11 +215,10 @@ class LogMelAudio(FrontEnd):
         Number of mel bands between 0 Hz and half the rate.
     """
 
-    spectrogram: Literal["log-mel"] = "log-mel"
-    rate: PositiveInt = 11025
-    seconds: PositiveFloat = 2.0
-    window: PositiveInt = 512
-    hop: PositiveInt = 128
+    rate: PositiveInt
+    seconds: PositiveFloat
+    window: PositiveInt
+    hop: PositiveInt
     bands: PositiveInt = 64
 
     def check_rate(self, rate: int) -> None:
@@ -230,14 +229,24 @@ class LogMelAudio(FrontEnd):
                 remedy=f"resample the sounds to {self.rate} Hz, or use another model",
             )
 
-    def table(self, sound: Waveform) -> NDArray[np.float64]:
-        """Spectrogram ``(64, 169)`` of the centre, all channels mixed."""
+    def centre(self, sound: Waveform) -> NDArray[np.float64]:
+        """Samples ``(seconds * rate,)`` of the centre, all channels mixed; a short one repeated."""
         samples, wanted = sound.as_float().mean(axis=1), round(self.seconds * sound.rate)
         start = max(0, (len(samples) - wanted) // 2)
+        return repeated(samples[start:], wanted)
+
+
+class LogMelAudio(OneRateAudio):
+    """A small log-mel front end."""
+
+    spectrogram: Literal["log-mel"] = "log-mel"
+    rate: PositiveInt = 11025
+    seconds: PositiveFloat = 2.0
+    window: PositiveInt = 512
+    hop: PositiveInt = 128
+
+    def table(self, sound: Waveform) -> NDArray[np.float64]:
+        """Spectrogram ``(64, 169)`` of the centre."""
         return log_mel_spectrogram(
-            repeated(samples[start:], wanted),
-            sound.rate,
-            bands=self.bands,
-            window=self.window,
-            hop=self.hop,
+            self.centre(sound), sound.rate, bands=self.bands, window=self.window, hop=self.hop
         )

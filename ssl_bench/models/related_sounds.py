@@ -14,7 +14,10 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt
+from pydantic import PositiveFloat, PositiveInt
+
+from ssl_bench.media.waveform import Waveform
+from ssl_bench.models.front_ends import OneRateAudio
 
 MSSL_FLOOR = float(np.spacing(1.0))
 DSOL_FLOOR = 1e-10
@@ -25,88 +28,36 @@ _LOGARITHM_FROM = 1000.0
 _LOGARITHM_STEP = math.log(6.4) / 27
 
 
-class MSSLAudio(BaseModel):
-    """MSSL's front end: 5 s at 22,050 Hz, as ``(251, 64)``.
-
-    Attributes
-    ----------
-    rate
-        In Hz; any other is an error.
-    seconds
-        Length of the segment, cut from the centre, in seconds.
-    window, hop
-        Of the spectrogram, in samples.
-    bands
-        Number of mel bands between 0 Hz and half the rate.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class MSSLAudio(OneRateAudio):
+    """MSSL's front end: 5 s at 22,050 Hz."""
 
     spectrogram: Literal["mssl-log-mel"] = "mssl-log-mel"
     rate: PositiveInt = 22050
     seconds: PositiveFloat = 5.0
     window: PositiveInt = 882
     hop: PositiveInt = 441
-    bands: PositiveInt = 64
+
+    def table(self, sound: Waveform) -> NDArray[np.float64]:
+        """Spectrogram ``(251, 64)``: rows are times, columns frequencies."""
+        return mssl_log_mel(
+            self.centre(sound), sound.rate, bands=self.bands, window=self.window, hop=self.hop
+        )
 
 
-class DSOLAudio(BaseModel):
-    """DSOL's front end: 1 s at 16,000 Hz, as ``(201, 64)``.
-
-    Attributes
-    ----------
-    rate
-        In Hz; any other is an error.
-    seconds
-        Length of the segment, cut from the centre, in seconds.
-    window, hop
-        Of the spectrogram, in samples.
-    bands
-        Number of mel bands between 0 Hz and half the rate.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class DSOLAudio(OneRateAudio):
+    """DSOL's front end: 1 s at 16,000 Hz."""
 
     spectrogram: Literal["dsol-log-mel"] = "dsol-log-mel"
     rate: PositiveInt = 16000
     seconds: PositiveFloat = 1.0
     window: PositiveInt = 160
     hop: PositiveInt = 80
-    bands: PositiveInt = 64
 
-
-def related_spectrogram(
-    samples: NDArray[np.float64], preprocessing: MSSLAudio | DSOLAudio
-) -> NDArray[np.float64]:
-    """The spectrogram of a segment that has the front end's rate.
-
-    Parameters
-    ----------
-    samples
-        ``(n,)`` float64 in [-1, 1].
-    preprocessing
-        Which of the two, and its sizes.
-
-    Returns
-    -------
-    ndarray
-        ``(n // hop + 1, bands)`` float64; rows are times, columns frequencies, low first.
-
-    Examples
-    --------
-    >>> related_spectrogram(np.zeros(110250), MSSLAudio()).shape
-    (251, 64)
-    >>> related_spectrogram(np.zeros(16000), DSOLAudio()).shape
-    (201, 64)
-    """
-    spectrogram = mssl_log_mel if isinstance(preprocessing, MSSLAudio) else dsol_log_mel
-    return spectrogram(
-        samples,
-        preprocessing.rate,
-        bands=preprocessing.bands,
-        window=preprocessing.window,
-        hop=preprocessing.hop,
-    )
+    def table(self, sound: Waveform) -> NDArray[np.float64]:
+        """Spectrogram ``(201, 64)``: rows are times, columns frequencies."""
+        return dsol_log_mel(
+            self.centre(sound), sound.rate, bands=self.bands, window=self.window, hop=self.hop
+        )
 
 
 def mssl_log_mel(

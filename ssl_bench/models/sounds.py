@@ -1,6 +1,7 @@
 """From a waveform to a network's input.
 
-The names of `front_ends`, `segments` and `spectrograms` can be imported from here, too.
+The names of `front_ends`, `related_sounds`, `segments` and `spectrograms` can be imported from
+here, too.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from ssl_bench.models.front_ends import (
     RolledAudio,
     WholeClipAudio,
 )
+from ssl_bench.models.related_sounds import DSOLAudio, MSSLAudio
 from ssl_bench.models.segments import centre_segment, sixteen_bits
 from ssl_bench.models.spectrograms import (
     log_mel_spectrogram,
@@ -32,10 +34,12 @@ from ssl_bench.models.spectrograms import (
 
 __all__ = [
     "AudioPreprocessing",
+    "DSOLAudio",
     "FixedSamplesAudio",
     "FrontEnd",
     "LogMelAudio",
     "LogPowerAudio",
+    "MSSLAudio",
     "MelDecibelAudio",
     "PublishedFrontEnd",
     "RolledAudio",
@@ -59,7 +63,9 @@ AudioPreprocessing = Annotated[
     | WholeClipAudio
     | RolledAudio
     | MelDecibelAudio
-    | LogMelAudio,
+    | LogMelAudio
+    | MSSLAudio
+    | DSOLAudio,
     Field(discriminator="spectrogram"),
 ]
 

@@ -5,14 +5,17 @@ import math
 import numpy as np
 import pytest
 
+from ssl_bench.errors import DataError
+from ssl_bench.media.waveform import Waveform
+from ssl_bench.models.front_ends import OneRateAudio
 from ssl_bench.models.related_sounds import (
     DSOLAudio,
     MSSLAudio,
     dsol_log_mel,
     mssl_log_mel,
-    related_spectrogram,
     slaney_filters,
 )
+from ssl_bench.models.sounds import prepare_sound
 
 
 def tone(frequency: float, rate: int, seconds: float) -> np.ndarray:
@@ -119,12 +122,32 @@ class TestDSOL:
 
 
 @pytest.mark.parametrize(
-    ("preprocessing", "shape"), [(MSSLAudio(), (251, 64)), (DSOLAudio(), (201, 64))]
+    ("front_end", "shape"), [(MSSLAudio(), (251, 64)), (DSOLAudio(), (201, 64))]
 )
-def test_the_published_sizes(preprocessing: MSSLAudio | DSOLAudio, shape: tuple[int, int]) -> None:
-    samples = np.random.default_rng(0).normal(
-        size=round(preprocessing.seconds * preprocessing.rate)
-    )
-    table = related_spectrogram(samples, preprocessing)
-    assert table.shape == shape
-    assert np.isfinite(table).all()
+class TestFrontEnds:
+    def test_sizes_are_the_published_ones_whatever_the_length(
+        self, front_end: OneRateAudio, shape: tuple[int, int]
+    ) -> None:
+        for count in (1, 5000, 10 * front_end.rate):
+            samples = np.random.default_rng(count).normal(0, 0.1, (count, 2))
+            spectrogram = prepare_sound(Waveform(samples, front_end.rate), front_end)
+            assert spectrogram.shape == (1, *shape)
+            assert spectrogram.dtype == np.float32
+            assert np.isfinite(spectrogram).all()
+
+    def test_the_centre_is_heard_and_channels_are_averaged(
+        self, front_end: OneRateAudio, shape: tuple[int, int]
+    ) -> None:
+        wanted = round(front_end.seconds * front_end.rate)
+        left = np.random.default_rng(0).normal(0, 0.1, 3 * wanted)
+        stereo = Waveform(np.stack([left, np.zeros_like(left)], axis=1), front_end.rate)
+        mono = Waveform(left[wanted : 2 * wanted, None] / 2, front_end.rate)
+        np.testing.assert_array_equal(
+            prepare_sound(stereo, front_end), prepare_sound(mono, front_end)
+        )
+
+    def test_another_rate_is_an_error(
+        self, front_end: OneRateAudio, shape: tuple[int, int]
+    ) -> None:
+        with pytest.raises(DataError, match=f"44100 Hz.*{front_end.rate} Hz"):
+            prepare_sound(Waveform(np.zeros((44100, 1), np.int16), 44100), front_end)

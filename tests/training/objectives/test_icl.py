@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
@@ -21,6 +21,7 @@ from ssl_bench.training.objectives.icl import (
 )
 
 seeds = st.integers(0, 1000)
+few = settings(max_examples=30, deadline=None)
 
 
 def features(seed: int, batch: int = 5, dimensions: int = 6, side: int = 3) -> tuple[Tensor, ...]:
@@ -69,6 +70,7 @@ class TestInitialStage:
         expected = (math.log(1 + math.exp(-1)) + math.log(1 + math.exp(1))) / 2
         assert initial_loss(images, torch.eye(2), 1.0).item() == pytest.approx(expected, rel=1e-6)
 
+    @few
     @given(seed=seeds, batch=st.integers(2, 6))
     def test_the_score_is_the_mean_cosine_over_locations(self, seed: int, batch: int) -> None:
         images, sounds = features(seed, batch)
@@ -78,6 +80,7 @@ class TestInitialStage:
         scores = mean_unit_features(images) @ functional.normalize(sounds).T
         assert torch.allclose(scores, cosines.mean(dim=(2, 3)), atol=1e-6)
 
+    @few
     @given(batch=st.integers(2, 9), tau=st.floats(0.02, 2))
     def test_equal_features_give_the_logarithm_of_the_batch(self, batch: int, tau: float) -> None:
         loss = initial_loss(torch.ones(batch, 4, 2, 2), torch.ones(batch, 4), tau)
@@ -94,6 +97,7 @@ class TestPseudoLabels:
         responses = response_map(torch.ones(1, 2, 2, 2), torch.tensor([[1.0, 0.0]]))
         assert responses.flatten().tolist() == pytest.approx([math.sqrt(0.5)] * 4)
 
+    @few
     @given(seed=seeds)
     def test_threshold_zero_covers_every_cell_but_the_lowest(self, seed: int) -> None:
         images, sounds = features(seed)
@@ -103,11 +107,13 @@ class TestPseudoLabels:
         assert (lowest.sum(dim=(1, 2)) == 1).all()
         assert not labels.silent.any()
 
+    @few
     @given(seed=seeds, delta_v=st.floats(0, 1))
     def test_no_cell_is_both_sounding_and_silent(self, seed: int, delta_v: float) -> None:
         labels = pseudo_labels(*features(seed), delta_v=delta_v, delta_a=0.9)
         assert not (labels.sounding & labels.silent).any()
 
+    @few
     @given(seed=seeds, delta_a=st.floats(0, 1))
     def test_relation_is_symmetric_with_a_unit_diagonal(self, seed: int, delta_a: float) -> None:
         related = pseudo_labels(*features(seed), delta_v=0.5, delta_a=delta_a).related
@@ -142,6 +148,7 @@ class TestIterations:
         expected = one_by_one(images, sounds, labels, 0.3, intra, inter)
         assert found == pytest.approx(expected, rel=1e-4)
 
+    @few
     @given(seed=seeds)
     def test_without_both_terms_it_is_the_initial_objective_on_sounding_cells(
         self, seed: int
@@ -160,6 +167,7 @@ class TestIterations:
         found = iterative_loss(images, sounds, labels, 0.1, intra=False, inter=False)
         assert torch.allclose(found, expected, atol=1e-4)
 
+    @few
     @given(seed=seeds)
     def test_with_every_cell_sounding_it_is_the_initial_objective(self, seed: int) -> None:
         images, sounds = features(seed)
@@ -168,6 +176,7 @@ class TestIterations:
         expected = initial_loss(images, sounds, 0.1)
         assert torch.allclose(iterative_loss(images, sounds, labels, 0.1), expected, atol=1e-4)
 
+    @few
     @given(seed=seeds)
     def test_where_no_cell_sounds_the_whole_image_stands_in(self, seed: int) -> None:
         images, sounds = features(seed)
@@ -176,6 +185,7 @@ class TestIterations:
         expected = initial_loss(images, sounds, 0.1)
         assert torch.allclose(iterative_loss(images, sounds, labels, 0.1), expected, atol=1e-4)
 
+    @few
     @given(seed=seeds)
     def test_intra_adds_negatives_and_inter_adds_positives(self, seed: int) -> None:
         images, sounds = features(seed)
@@ -198,6 +208,7 @@ class TestIterations:
         assert images.grad is not None
         assert images.grad.abs().max().item() < 1e-6
 
+    @few
     @given(seed=seeds, data=st.data())
     def test_order_of_the_pairs_does_not_matter(self, seed: int, data: st.DataObject) -> None:
         images, sounds = features(seed)
@@ -210,6 +221,7 @@ class TestIterations:
         found = iterative_loss(images[order], sounds[order], moved, 0.1)
         assert torch.allclose(found, expected, atol=1e-4)
 
+    @few
     @given(seed=seeds, scale=st.floats(0.1, 10))
     def test_length_of_the_features_does_not_matter(self, seed: int, scale: float) -> None:
         images, sounds = features(seed)
