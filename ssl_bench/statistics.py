@@ -165,7 +165,18 @@ class ClusterBootstrap:
         rows: NDArray[np.intp],
         confidence: float = CONFIDENCE,
     ) -> Interval:
-        """Interval of any statistic of a set of rows.
+        """Interval of any statistic of a set of rows; see :meth:`overall_values`."""
+        if self.n_groups < 2:
+            return Interval(float("nan"), float("nan"), "none")
+        found = self.overall_values(statistic, rows)
+        if not np.isfinite(found).all():
+            return Interval(float("nan"), float("nan"), "none")
+        return self._percentiles(found, confidence)
+
+    def overall_values(
+        self, statistic: Callable[[NDArray[np.intp]], float], rows: NDArray[np.intp]
+    ) -> NDArray[np.float64]:
+        """Any statistic of a set of rows on the first 400 resamples, ``(400,)``.
 
         Parameters
         ----------
@@ -174,13 +185,8 @@ class ClusterBootstrap:
         rows
             ``(n,)`` all row numbers, in an order that does not depend on the table's.
         """
-        if self.n_groups < 2:
-            return Interval(float("nan"), float("nan"), "none")
         weights = _group_weights(*self._draw)[:_FEWER_RESAMPLES, self._member[rows]]
-        found = np.array([statistic(np.repeat(rows, weight)) for weight in weights])
-        if not np.isfinite(found).all():
-            return Interval(float("nan"), float("nan"), "none")
-        return self._percentiles(found, confidence)
+        return np.array([statistic(np.repeat(rows, weight)) for weight in weights], np.float64)
 
     def _choose(
         self, values: NDArray[np.float64], means: NDArray[np.float64] | None, confidence: float

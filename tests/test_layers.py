@@ -48,6 +48,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("testsets.base",),
     ("results", "predictions", "media", "suites"),
     ("protocol",),
+    ("conventions", "toml_files"),
     ("statistics", "annotations", "environment"),
     ("files", "content"),
     ("errors",),

@@ -166,10 +166,34 @@ def _overall(
             return first
         return first - compute(measure, *(column[rows] for column in others))
 
-    # In the order of ids, so that ties are broken alike whatever the order of rows.
-    rows = np.argsort(part["trial_id"].to_numpy(dtype=str), kind="stable")
+    rows = _order_of_ids(part)
     found = value(rows) if len(rows) else math.nan
     return _measured(measure, found, bootstrap.overall(value, rows), bootstrap)
+
+
+def replicates(
+    scores: pd.DataFrame, measure: Measure, *, seed: int = 0, most: int = 1000
+) -> NDArray[np.float64]:
+    """Values of a measure on bootstrap resamples, ``(B,)`` with B <= `most`.
+
+    Score tables of the same trials have the same resamples, so the difference of two calls is that
+    of a paired bootstrap. Empty where there is nothing to resample: one group, or a value that is
+    undefined.
+    """
+    part = scores[counted_rows(scores, measure)]
+    bootstrap = ClusterBootstrap(part["group"], seed=seed)
+    if bootstrap.n_groups < 2:
+        return np.zeros(0)
+    compute = measure.definition.overall
+    if compute is None:
+        found = bootstrap.means(per_trial(part, measure))[:most]
+    else:
+        columns = columns_of(part, measure)
+        found = bootstrap.overall_values(
+            lambda rows: compute(measure, *(column[rows] for column in columns)),
+            _order_of_ids(part),
+        )[:most]
+    return found if np.isfinite(found).all() else np.zeros(0)
 
 
 def breakdown(
@@ -208,6 +232,11 @@ def _levels(scores: pd.DataFrame, name: str) -> Iterator[tuple[str, pd.DataFrame
     heard = scores[name].str.split("+")
     for level in sorted({category for categories in heard for category in categories}):
         yield level, scores[[level in categories for categories in heard]]
+
+
+def _order_of_ids(part: pd.DataFrame) -> NDArray[np.intp]:
+    """Rows in the order of ids, so that ties are broken alike whatever the order of rows."""
+    return np.argsort(part["trial_id"].to_numpy(dtype=str), kind="stable")
 
 
 def _measured(

@@ -18,6 +18,9 @@ from ssl_bench.scoring.scores import CHUNK, MapBatch, ScoreColumns, in_threads
 from ssl_bench.scoring.universal import with_threshold
 from ssl_bench.trials import TrialSet
 
+Controls = tuple[dict[str, pd.DataFrame], Ceiling]
+"""Score tables of the floors by name, and the ceiling, of one protocol's trials."""
+
 _NO_TRUTH = np.zeros((0, 0), np.float32)
 
 
@@ -70,9 +73,7 @@ def load_floor(name: str, protocol: Protocol) -> AnnotationLocalizer:
     return localizer
 
 
-def control_scores(
-    trials: TrialSet, measures: Sequence[Measure], *, jobs: int = 1
-) -> tuple[dict[str, pd.DataFrame], Ceiling]:
+def control_scores(trials: TrialSet, measures: Sequence[Measure], *, jobs: int = 1) -> Controls:
     """Score tables of the protocol's floors, and its ceiling, from the annotations alone.
 
     Each truth map is drawn once for all of them.

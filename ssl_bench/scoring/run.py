@@ -24,7 +24,7 @@ from ssl_bench.results import (
     VisionOnly,
 )
 from ssl_bench.scoring.aggregate import breakdown, columns_of, gap, summarise
-from ssl_bench.scoring.floors import control_scores, load_floor
+from ssl_bench.scoring.floors import Controls, control_scores, load_floor
 from ssl_bench.scoring.identity import (
     coverage_of,
     digest_of,
@@ -156,6 +156,7 @@ def score_file(
     conventions: Protocol | None = None,
     options: ScoringOptions | None = None,
     card: dict[str, Any] | None = None,
+    controls: Controls | None = None,
 ) -> Scored:
     """Check and score a predictions file.
 
@@ -175,6 +176,8 @@ def score_file(
         Settings of scoring.
     card
         Card of the model, where it is a baseline of this project.
+    controls
+        Scores of floors and ceiling on these trials, where they are at hand; None to compute them.
 
     Raises
     ------
@@ -209,7 +212,7 @@ def score_file(
     counted = (everything["present"].to_numpy() | (not settings.partial)) & ~set_apart(asked)
     scores = everything[counted].reset_index(drop=True)
     settings.notify("computing floors and ceiling")
-    floors, ceiling = _controls(asked, everything, counted, measures, settings)
+    floors, ceiling = _controls(asked, everything, counted, measures, settings, controls)
     controlled_at = perf_counter()
     settings.notify("computing intervals")
     result = Result(
@@ -307,10 +310,11 @@ def _controls(
     counted: np.ndarray[Any, np.dtype[np.bool_]],
     measures: Sequence[Measure],
     settings: ScoringOptions,
+    known: Controls | None,
 ) -> tuple[tuple[Reference, ...], Reference | None]:
     if trials.protocol.answers == "retrieval":
         return (chance(scores[counted], measures),), None
-    tables, ceiling = control_scores(trials, measures, jobs=settings.jobs)
+    tables, ceiling = known or control_scores(trials, measures, jobs=settings.jobs)
     floors = tuple(
         Reference(
             name=name,
