@@ -49,6 +49,7 @@ def _engine_options(command: Any) -> Any:
 @protocol_option
 @click.option(
     "--dialect",
+    metavar="NAME[:CHOICE]",
     help="Score as this public evaluator does; 'ssl-bench protocols' lists them.",
 )
 @data_option
@@ -131,9 +132,9 @@ def _request(given: dict[str, Any]) -> tuple[Request, list[Protocol]]:
     protocols = resolve_protocols(given["protocol"], given["data"])
     alpha = given["alpha"]
     if alpha is None and given["ogl"]:
-        from ssl_bench.models.object_guided import DEFAULT_ALPHA
+        from ssl_bench.models.registry import default_alpha
 
-        alpha = DEFAULT_ALPHA
+        alpha = default_alpha(given["model"], given["variant"])
     request = Request(
         model=given["model"],
         protocol=protocols[0],

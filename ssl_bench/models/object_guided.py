@@ -13,21 +13,32 @@ from ssl_bench.errors import ModelError
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.contract import Features, Localizer
 from ssl_bench.models.provenance import Provenance, provenance_of
+from ssl_bench.models.recipes import ObjectGuidance, Range
+from ssl_bench.protocol import Interpolation
 
-DEFAULT_ALPHA = 0.4
-"""Weight of the audio-visual map in all of the authors' scripts."""
+EZ_VSL_GUIDANCE = ObjectGuidance()
+"""Weight, up-sampling and normalisation in all scripts of EZ-VSL, and in those of FNAC."""
 
 _GRID = 224
+# Modes of torch, and whether corners are aligned. OpenCV's linear resize equals half-pixel bilinear
+# interpolation within 5e-7.
+_MODES: dict[Interpolation, tuple[str, bool]] = {
+    "bilinear-corners": ("bilinear", True),
+    "bilinear-half-pixel": ("bilinear", False),
+    "bicubic-corners": ("bicubic", True),
+    "bicubic-half-pixel": ("bicubic", False),
+    "opencv-linear": ("bilinear", False),
+}
 _AUDIO_VISUAL = "audio_visual."
 _PRIOR = "prior."
 
 
 class ObjectGuided(Localizer):
-    """Object-guided localization of EZ-VSL (paper section 3.3, equation 9).
+    """Object-guided localization of EZ-VSL (paper section 3.3, equation 9), and its relatives.
 
-    The mix is ``alpha * minmax(up(M)) + (1 - alpha) * minmax(up(P))`` of the audio-visual map M and
-    the prior's map P, where ``up`` is bilinear with aligned corners to 224x224. The similarity is
-    that of the audio-visual model alone.
+    The mix is ``alpha * scaled(up(M)) + (1 - alpha) * scaled(up(P))`` of the audio-visual map M and
+    the prior's map P; `guidance` says how maps are up-sampled to 224x224 and scaled. The
+    similarity is that of the audio-visual model alone.
 
     Parameters
     ----------
@@ -36,7 +47,9 @@ class ObjectGuided(Localizer):
     prior
         An audio-blind localizer.
     alpha
-        Weight of the audio-visual map, in [0, 1].
+        Weight of the audio-visual map, in [0, 1]; None for that of `guidance`.
+    guidance
+        How maps are mixed.
 
     Raises
     ------
@@ -45,12 +58,17 @@ class ObjectGuided(Localizer):
     """
 
     def __init__(
-        self, audio_visual: Localizer, prior: Localizer, alpha: float = DEFAULT_ALPHA
+        self,
+        audio_visual: Localizer,
+        prior: Localizer,
+        alpha: float | None = None,
+        guidance: ObjectGuidance = EZ_VSL_GUIDANCE,
     ) -> None:
+        alpha = guidance.alpha if alpha is None else alpha
         if not 0 <= alpha <= 1:
             raise ModelError(
                 f"alpha is {alpha}, and must lie between 0 (prior alone) and 1 (no prior)",
-                remedy=f"the published value is {DEFAULT_ALPHA}",
+                remedy=f"the published value is {guidance.alpha}",
             )
         if not prior.audio_blind:
             raise ModelError(
@@ -64,11 +82,16 @@ class ObjectGuided(Localizer):
             self.name,
             preset=self.preset,
             alpha=alpha,
+            options=(
+                ("upsampling", guidance.upsampling),
+                ("normalisation", guidance.normalisation),
+            ),
             parts=(provenance_of(audio_visual), provenance_of(prior)),
         )
         self._audio_visual = audio_visual
         self._prior = prior
         self._alpha = alpha
+        self._guidance = guidance
 
     def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> Features:
         """Features of both localizers, told apart by a prefix."""
@@ -88,6 +111,7 @@ class ObjectGuided(Localizer):
             self._audio_visual.localize(_part(image_features, _AUDIO_VISUAL), audio_features),
             self._prior_map(image_features),
             self._alpha,
+            self._guidance,
         )
 
     @property
@@ -105,20 +129,24 @@ class ObjectGuided(Localizer):
         if self._audio_visual.no_vision_only is not None:
             return prior
         blind = self._audio_visual.vision_only(_part(image_features, _AUDIO_VISUAL))
-        return mix(blind, prior, self._alpha)
+        return mix(blind, prior, self._alpha, self._guidance)
 
     def _prior_map(self, image_features: Features) -> NDArray[np.float32]:
         return self._prior.localize(_part(image_features, _PRIOR), {})
 
 
 def mix(
-    audio_visual: NDArray[np.float32], prior: NDArray[np.float32], alpha: float
+    audio_visual: NDArray[np.float32],
+    prior: NDArray[np.float32],
+    alpha: float,
+    guidance: ObjectGuidance = EZ_VSL_GUIDANCE,
 ) -> NDArray[np.float32]:
     """Mix maps on the scale that each has after up-sampling to 224x224.
 
-    Up-sampling is linear. Where both grids are equal the mix is therefore given on that grid:
-    up-sampling it is the published mix, up to the last min-max normalisation, which protocols do.
-    Where they differ it is given at 224x224. A flat map contributes nothing.
+    The mix is given at 224x224, but for one case: where both grids are equal, and up-sampling is
+    bilinear with aligned corners as in the protocols, it is given on that grid. Up-sampling is
+    linear, so that enlarging it is the published mix, up to a last min-max normalisation, which
+    protocols do. Under min-max normalisation a flat map contributes nothing.
 
     Parameters
     ----------
@@ -126,6 +154,8 @@ def mix(
         ``(B, h, w)`` and ``(B, h', w')`` float32.
     alpha
         Weight of the audio-visual maps, in [0, 1].
+    guidance
+        How maps are up-sampled and scaled; its own alpha is not read.
 
     Returns
     -------
@@ -138,19 +168,26 @@ def mix(
     >>> mix(left, 5 * left[:, :, ::-1], 0.25).tolist()
     [[[0.25, 0.75]]]
     """
-    same_grid = audio_visual.shape == prior.shape
-    return alpha * _on_unit_scale(audio_visual, same_grid) + (1 - alpha) * _on_unit_scale(
-        prior, same_grid
+    keep_grid = audio_visual.shape == prior.shape and guidance.upsampling == "bilinear-corners"
+    heard, seen = (
+        _scaled(maps, keep_grid, guidance.upsampling, fixed)
+        for maps, fixed in (
+            (audio_visual, guidance.audio_visual_range),
+            (prior, guidance.prior_range),
+        )
     )
+    mixed: NDArray[np.float32] = alpha * heard + (1 - alpha) * seen
+    return mixed
 
 
-def _on_unit_scale(maps: NDArray[np.float32], keep_grid: bool) -> NDArray[np.float32]:
-    enlarged = functional.interpolate(
-        torch.from_numpy(np.ascontiguousarray(maps))[:, None],
-        size=(_GRID, _GRID),
-        mode="bilinear",
-        align_corners=True,
-    )[:, 0].numpy()
+def _scaled(
+    maps: NDArray[np.float32], keep_grid: bool, upsampling: Interpolation, fixed: Range | None
+) -> NDArray[np.float32]:
+    """Maps on a common scale: that of a fixed range, or else each map's own after up-sampling."""
+    if fixed is not None:
+        low, high = np.float32(fixed[0]), np.float32(fixed[1])
+        return ((maps if keep_grid else _enlarged(maps, upsampling)) - low) / (high - low)
+    enlarged = _enlarged(maps, upsampling)
     low = enlarged.min(axis=(1, 2), keepdims=True)
     span = enlarged.max(axis=(1, 2), keepdims=True) - low
     # Looked for before up-sampling, whose rounding makes a flat map look uneven.
@@ -158,6 +195,17 @@ def _on_unit_scale(maps: NDArray[np.float32], keep_grid: bool) -> NDArray[np.flo
     scaled = ((maps if keep_grid else enlarged) - low) / np.where(flat, np.float32(1), span)
     unit: NDArray[np.float32] = np.where(flat, np.float32(0), scaled)
     return unit
+
+
+def _enlarged(maps: NDArray[np.float32], upsampling: Interpolation) -> NDArray[np.float32]:
+    mode, corners = _MODES[upsampling]
+    enlarged: NDArray[np.float32] = functional.interpolate(
+        torch.from_numpy(np.ascontiguousarray(maps))[:, None],
+        size=(_GRID, _GRID),
+        mode=mode,
+        align_corners=corners,
+    )[:, 0].numpy()
+    return enlarged
 
 
 def _part(features: Features, prefix: str) -> Features:

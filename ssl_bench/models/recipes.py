@@ -6,11 +6,12 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ssl_bench.errors import ModelError, WeightsError
+from ssl_bench.protocol import Interpolation
 
 Table = TypeVar("Table", bound=BaseModel)
 
@@ -38,6 +39,49 @@ class ShippedWeights(Strict):
 
     file: Annotated[str, Field(pattern=r"^[\w.-]+$")]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+
+
+Range = tuple[float, float]
+
+
+class ObjectGuidance(Strict):
+    """How a model's maps are mixed with those of an object prior.
+
+    Both are brought to 224x224, put on a common scale, and added: ``alpha`` times the audio-visual
+    map plus ``1 - alpha`` times the prior.
+
+    Attributes
+    ----------
+    alpha
+        Weight of the audio-visual map where the caller names none, in [0, 1].
+    upsampling
+        How maps are brought to 224x224.
+    normalisation
+        ``min-max``: each map from its own minimum to its own maximum. ``fixed-range``: every map
+        from one end to the other of a range, which it may leave.
+    audio_visual_range, prior_range
+        The two ranges, for ``fixed-range`` and only for it.
+
+    Examples
+    --------
+    >>> ObjectGuidance().upsampling, ObjectGuidance().alpha
+    ('bilinear-corners', 0.4)
+    """
+
+    alpha: Annotated[float, Field(ge=0, le=1)] = 0.4
+    upsampling: Interpolation = "bilinear-corners"
+    normalisation: Literal["min-max", "fixed-range"] = "min-max"
+    audio_visual_range: Range | None = None
+    prior_range: Range | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        ranges = (self.audio_visual_range, self.prior_range)
+        if any((each is not None) != (self.normalisation == "fixed-range") for each in ranges):
+            raise ValueError("the two ranges belong to fixed-range, which needs both")
+        if any(each is not None and not each[0] < each[1] for each in ranges):
+            raise ValueError("a range must rise")
+        return self
 
 
 class Variant(Strict):
@@ -72,6 +116,8 @@ class Variant(Strict):
     weights_of
         Another baseline whose shipped weights serve this one, too: those of its variant of the same
         name.
+    object_guided
+        How an object prior is mixed in, where this variant differs from the recipe.
     training
         Table that the training package checks; none where this variant is not trained here.
     """
@@ -82,6 +128,7 @@ class Variant(Strict):
     presets: dict[str, dict[str, Any]] = {}
     weights: ShippedWeights | None = None
     weights_of: str | None = None
+    object_guided: ObjectGuidance | None = None
     training: dict[str, Any] | None = None
 
     @model_validator(mode="before")
@@ -143,6 +190,11 @@ class Recipe(Strict):
     object_prior
         The baseline that object-guided localization mixes in, if the model has one; its variant of
         the same name is taken.
+    object_guided
+        How it is mixed in.
+    recognised_by
+        Keys of a weights file by which it is known to be for this model, or for one of the same
+        keys. Of several models whose keys a file has, those that ask for most are meant.
     variants
         Variants by name.
     """
@@ -150,6 +202,8 @@ class Recipe(Strict):
     localizer: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]
     default_variant: str
     object_prior: str | None = None
+    object_guided: ObjectGuidance = ObjectGuidance()
+    recognised_by: tuple[str, ...] = ()
     variants: Annotated[dict[str, Variant], Field(min_length=1)]
 
     @model_validator(mode="after")

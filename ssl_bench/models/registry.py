@@ -13,7 +13,14 @@ from ssl_bench.errors import ModelError, WeightsError
 from ssl_bench.models.cards import Card
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
 from ssl_bench.models.external import instantiate, load_class
-from ssl_bench.models.recipes import Assembly, Recipe, Variant, read_toml
+from ssl_bench.models.recipes import (
+    Assembly,
+    ObjectGuidance,
+    Recipe,
+    Variant,
+    checked,
+    read_toml,
+)
 
 PLUG_INS = "ssl_bench.localizers"
 """Entry-point group through which other packages add localizers."""
@@ -26,6 +33,9 @@ PRESET = "preset"
 
 PRIOR_WEIGHTS = "prior_weights"
 """Option that names the weights file of the object prior."""
+
+UPSAMPLING = "ogl_upsampling"
+"""Option that names how maps are up-sampled before they are mixed with an object prior."""
 
 
 @runtime_checkable
@@ -162,8 +172,9 @@ def load_localizer(
     options
         Further settings of the model. ``preset`` names one of its preprocessing presets. With
         `alpha` also ``prior`` (an audio-blind baseline, in place of the model's own object prior)
-        and ``prior_weights`` (its weights file); the prior sees images resized as the model does. A
-        class from elsewhere is given them as arguments.
+        and ``prior_weights`` (its weights file) and ``ogl_upsampling`` (in place of the one that
+        the recipe names); the prior sees images resized as the model does. A class from elsewhere
+        is given them as arguments.
 
     Raises
     ------
@@ -201,6 +212,7 @@ def load_localizer(
             remedy=f"leave alpha out, or name an audio-blind baseline with the option {PRIOR}=NAME",
         )
     prior_weights = settings.pop(PRIOR_WEIGHTS, None)
+    guidance = _guidance(name, recipe, chosen, str(prior_name), settings.pop(UPSAMPLING, None))
     audio_visual = _assemble(name, recipe, chosen, weights, seed, settings)
     seen = recipe.variants[chosen].preprocessing_of(settings.get(PRESET))
     prior = _load_prior(str(prior_name), chosen, prior_weights, seen, name)
@@ -210,8 +222,39 @@ def load_localizer(
             remedy="mix a model that listens with an audio-blind one such as ogl-l1",
         )
     object_guided = importlib.import_module("ssl_bench.models.object_guided")
-    mixed: Localizer = object_guided.ObjectGuided(audio_visual, prior, alpha)
+    mixed: Localizer = object_guided.ObjectGuided(audio_visual, prior, alpha, guidance)
     return mixed
+
+
+def default_alpha(name: str, variant: str | None = None) -> float:
+    """Weight of the audio-visual map in object-guided localization, where none is asked for.
+
+    Examples
+    --------
+    >>> default_alpha("ezvsl")
+    0.4
+    """
+    if name not in list_baselines():
+        return ObjectGuidance().alpha
+    recipe = load_recipe(name)
+    return _own_guidance(name, recipe, variant or recipe.default_variant).alpha
+
+
+def _own_guidance(name: str, recipe: Recipe, variant: str) -> ObjectGuidance:
+    return _variant(name, recipe, variant).object_guided or recipe.object_guided
+
+
+def _guidance(
+    name: str, recipe: Recipe, variant: str, prior: str, upsampling: str | None
+) -> ObjectGuidance:
+    """How maps are mixed: as the recipe says, unless an option or another prior changes it."""
+    table = _own_guidance(name, recipe, variant).model_dump(exclude_none=True)
+    if upsampling is not None:
+        table["upsampling"] = upsampling
+    if prior != recipe.object_prior:
+        # A fixed range is that of one prior; another one is taken from its minimum to its maximum.
+        table = {key: table[key] for key in ("alpha", "upsampling")}
+    return checked(ObjectGuidance, table, f"options of {name}")
 
 
 def _load_prior(
@@ -288,7 +331,14 @@ def _assemble(
             where=assembly.recipe,
             remedy="name a class that this project declares",
         )
-    return declared.assemble(assembly)
+    if weights is None:
+        return declared.assemble(assembly)
+    recipes = {known: load_recipe(known) for known in list_baselines()}
+    lookalikes = importlib.import_module("ssl_bench.models.lookalikes")
+    assembled: Localizer | AnnotationLocalizer = lookalikes.assemble_recognised(
+        declared.assemble, assembly, recipes
+    )
+    return assembled
 
 
 def _variant(name: str, recipe: Recipe, variant: str) -> Variant:
