@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
@@ -29,7 +31,19 @@ class EZVSLArchitecture(BaseModel):
     temperature: PositiveFloat = 0.03
 
 
-class EZVSLNetwork(nn.Module):
+class EmbeddingNetwork(nn.Module, ABC):
+    """A network that takes places of an image and whole sounds into one space."""
+
+    @abstractmethod
+    def encode_images(self, images: Tensor) -> Tensor:
+        """Encode images ``(B, 3, H, W)`` as ``(B, D, h, w)``."""
+
+    @abstractmethod
+    def encode_sounds(self, spectrograms: Tensor) -> Tensor:
+        """Encode spectrograms ``(B, 1, F, T)`` as ``(B, D)``."""
+
+
+class EZVSLNetwork(EmbeddingNetwork):
     """Two residual trunks, each followed by a linear projection into a shared space.
 
     Paper section 3.2, equation 1. At the default architecture the state dict has the 244 entries of

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import Field
+from torch import nn
 
 from ssl_bench.errors import ModelError, WeightsError
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.checkpoints import load_into, read_checkpoint
 from ssl_bench.models.contract import Features, Localizer
-from ssl_bench.models.ezvsl import EZVSLArchitecture, EZVSLNetwork
+from ssl_bench.models.ezvsl import EmbeddingNetwork, EZVSLArchitecture, EZVSLNetwork
 from ssl_bench.models.images import ImagePreprocessing, prepare_images
 from ssl_bench.models.provenance import Provenance
 from ssl_bench.models.recipes import Assembly, Strict, checked
@@ -58,6 +60,28 @@ class EZVSLOptions(Strict):
     any_rate: bool = False
 
 
+@dataclass(frozen=True)
+class EmbeddingParts:
+    """What a localizer of EZ-VSL's family is made of.
+
+    Attributes
+    ----------
+    weighted
+        The network whose weights a file holds.
+    network
+        What embeds images and sounds; often the same.
+    temperature
+        Tau, by which cosines are divided.
+    dimension
+        Length D of an embedded sound.
+    """
+
+    weighted: nn.Module
+    network: EmbeddingNetwork
+    temperature: float
+    dimension: int
+
+
 class EZVSL(Localizer):
     """EZ-VSL: a map is the cosine of each location with the sound, over tau (equation 6).
 
@@ -89,9 +113,11 @@ class EZVSL(Localizer):
     ((1, 7, 7), (1, 1))
     """
 
+    options: ClassVar[type[EZVSLOptions]] = EZVSLOptions
+
     def __init__(
         self,
-        network: EZVSLNetwork,
+        network: EmbeddingNetwork,
         preprocessing: EZVSLPreprocessing,
         *,
         temperature: float = 0.03,
@@ -117,36 +143,35 @@ class EZVSL(Localizer):
         WeightsError
             If the weights are missing, damaged or belong to another network.
         """
-        options = assembly.checked_options(EZVSLOptions)
-        architecture = checked(EZVSLArchitecture, assembly.architecture, assembly.recipe)
+        options = assembly.checked_options(cls.options)
+        parts = cls.parts(assembly, options)
         preprocessing = checked(EZVSLPreprocessing, assembly.preprocessing, assembly.recipe)
         if options.any_rate:
             audio = taking_any_rate(preprocessing.audio)
             preprocessing = preprocessing.model_copy(update={"audio": audio})
-        network = EZVSLNetwork(architecture)
         checkpoint = read_checkpoint(
             assembly.needed_weights(), expected_sha256=assembly.weights_sha256
         )
-        recognised = load_into(network, checkpoint, ignored=(SOUND_BANK,))
+        recognised = load_into(parts.weighted, checkpoint, ignored=(SOUND_BANK,))
         sound_bank = None
         if SOUND_BANK in checkpoint.tensors:
             sound_bank = checkpoint.tensors[SOUND_BANK].float().numpy()
             if (
                 sound_bank.ndim != 2
                 or len(sound_bank) == 0
-                or sound_bank.shape[1] != architecture.dimension
+                or sound_bank.shape[1] != parts.dimension
                 or not np.isfinite(sound_bank).all()
             ):
                 raise WeightsError(
                     f"the sound bank {sound_bank.shape} is not a finite table of sounds with "
-                    f"{architecture.dimension} dimensions",
+                    f"{parts.dimension} dimensions",
                     where=checkpoint.path,
                     remedy="train again",
                 )
         return cls(
-            network,
+            parts.network,
             preprocessing,
-            temperature=architecture.temperature,
+            temperature=parts.temperature,
             sound_bank=sound_bank,
             provenance=Provenance(
                 assembly.name,
@@ -154,9 +179,22 @@ class EZVSL(Localizer):
                 preset=preprocessing.preset,
                 weights_sha256=checkpoint.sha256,
                 weights=recognised,
-                options=(("any_rate", True),) if options.any_rate else (),
+                options=cls.chosen(options),
             ),
         )
+
+    @classmethod
+    def parts(cls, assembly: Assembly, options: EZVSLOptions) -> EmbeddingParts:
+        """Build the network, without its weights."""
+        del options
+        architecture = checked(EZVSLArchitecture, assembly.architecture, assembly.recipe)
+        network = EZVSLNetwork(architecture)
+        return EmbeddingParts(network, network, architecture.temperature, architecture.dimension)
+
+    @classmethod
+    def chosen(cls, options: EZVSLOptions) -> tuple[tuple[str, Any], ...]:
+        """The options that differ from their defaults, as results name them."""
+        return tuple(sorted(options.model_dump(exclude_defaults=True).items()))
 
     def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> Features:
         """Features ``visual (B, D, h, w)`` float32 of B images."""
