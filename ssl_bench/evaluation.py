@@ -318,7 +318,7 @@ def _run_name(localizer: Localizer | AnnotationLocalizer, place: str, request: R
         None if request.weights is None else request.weights.stem,
         None if request.alpha is None else f"alpha{request.alpha:g}",
         f"seed{request.seed}" if request.seed else None,
-        request.dialect,
+        None if request.dialect is None else request.dialect.replace(":", "-"),
     ]
     return "-".join([localizer.name, place, *(text for text in changed if text)])
 

@@ -8,34 +8,52 @@ measures as one public evaluator has them, to be laid over any protocol.
 
 from __future__ import annotations
 
-import json
-import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import AfterValidator, Field
 
 from ssl_bench.content import content_folder
+from ssl_bench.conventions import (
+    FOUND_RULES,
+    FoundRule,
+    Interpolation,
+    MapTable,
+    ModelConstants,
+    Normalisation,
+    Rule,
+    Table,
+    ThresholdTable,
+    TruthTable,
+)
 from ssl_bench.errors import ProtocolError
 from ssl_bench.files import sha256_of_json
+from ssl_bench.toml_files import read_toml
 
-Interpolation = Literal[
-    "bilinear-corners",
-    "bilinear-half-pixel",
-    "bicubic-corners",
-    "bicubic-half-pixel",
-    "opencv-linear",
+__all__ = [
+    "FOUND_RULES",
+    "CompositionTable",
+    "ControlsTable",
+    "Dialect",
+    "FoundRule",
+    "Interpolation",
+    "MapTable",
+    "Measures",
+    "ModelConstants",
+    "Normalisation",
+    "Protocol",
+    "Rule",
+    "TestSetTable",
+    "ThresholdTable",
+    "TruthTable",
+    "dialect_names",
+    "load_dialect",
+    "load_protocol",
+    "protocol_names",
 ]
-Normalisation = Literal["none", "minmax", "inverted-minmax", "maximum"]
-Rule = Literal["half", "adaptive", "absolute", "fraction"]
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class TestSetTable(_Table):
+class TestSetTable(Table):
     """Which test set: its name, its split (None for its default) and its own options."""
 
     __test__ = False  # not a pytest class
@@ -45,7 +63,7 @@ class TestSetTable(_Table):
     options: dict[str, int | str] = Field(default_factory=dict)
 
 
-class CompositionTable(_Table):
+class CompositionTable(Table):
     """How samples become trials: the kind (a module of `ssl_bench.compositions`) and its seed."""
 
     kind: str
@@ -53,69 +71,7 @@ class CompositionTable(_Table):
     parameters: dict[str, int | float | str | bool] = Field(default_factory=dict)
 
 
-class TruthTable(_Table):
-    """Which truth: a named convention, or ``test-set`` for the one that the test set declares."""
-
-    convention: Literal[
-        "test-set", "union", "consensus", "consensus-one-based", "annotator-mean", "mask"
-    ] = "test-set"
-
-
-class MapTable(_Table):
-    """How a submitted map of any size becomes a map on the grid.
-
-    `interpolation_on` names test sets on which an evaluator interpolates otherwise.
-    """
-
-    size: int = Field(default=224, ge=1, le=2048)
-    interpolation: Interpolation = "bilinear-corners"
-    interpolation_on: dict[str, Interpolation] = Field(default_factory=dict)
-    normalisation: Normalisation = "minmax"
-
-
-class ThresholdTable(_Table):
-    """How a map on the grid becomes a binary prediction.
-
-    Attributes
-    ----------
-    rule
-        ``half``: the order statistic s[N // 2] of the N ascending values. ``adaptive``: s[N - k], k
-        the number of truth pixels (it sees the truth). ``absolute``: `value` itself. ``fraction``:
-        `value` times the maximum.
-        ``universal``: one threshold for all maps of a model, the quantile `value` of the maxima
-        of its maps where nothing sounds, over the trials that are set apart for it.
-    value
-        For ``absolute``, ``fraction`` and ``universal``.
-    comparison
-        A pixel is predicted if its value is ``>=`` or ``>`` the threshold.
-    keep_maximum
-        Pixels at the normalised maximum 1 are predicted even when the threshold is 1 (`lvs`).
-    undefined
-        What an undefined cIoU (empty truth and empty prediction) counts as: ``zero``, or ``nan``:
-        it fails every success test and makes a mean undefined, as in the public evaluators.
-    """
-
-    rule: Rule | Literal["universal"] = "half"
-    value: float = 0.5
-    comparison: Literal[">=", ">"] = ">="
-    keep_maximum: bool = False
-    undefined: Literal["zero", "nan"] = "zero"
-
-    @property
-    def rule_of_map(self) -> Rule:
-        """The rule, which needs no more than the map and its truth.
-
-        Raises
-        ------
-        ProtocolError
-            If it is ``universal``: the threshold has to be found first, from other maps.
-        """
-        if self.rule == "universal":
-            raise ProtocolError("the universal threshold depends on maps that were not given")
-        return self.rule
-
-
-class ControlsTable(_Table):
+class ControlsTable(Table):
     """What is computed beside the score, to say how much of it is trivial or needs no sound.
 
     Attributes
@@ -137,18 +93,6 @@ class ControlsTable(_Table):
     priors: tuple[str, ...] = ()
 
 
-def _in_words(problem: ErrorDetails) -> str:
-    """One problem that pydantic found, as a person would say it."""
-    field = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] == "extra_forbidden":
-        return f"{field} is not a known field"
-    if problem["type"] == "missing":
-        return f"{field} is missing"
-    if problem["type"] == "value_error":
-        return f"{field}: {problem['ctx']['error']}"
-    return f"{field}: {problem['msg'].lower()}"
-
-
 def _each_once(measures: tuple[str, ...]) -> tuple[str, ...]:
     for measure in measures:
         if measures.count(measure) > 1:
@@ -159,20 +103,119 @@ def _each_once(measures: tuple[str, ...]) -> tuple[str, ...]:
 Measures = Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_each_once)]
 
 
-class Dialect(_Table):
-    """One public evaluator's way of turning maps into numbers."""
+class Dialect(Table):
+    """One public evaluator's way of turning maps into numbers.
+
+    Attributes
+    ----------
+    compositions
+        Kinds of trials that it can score; None for all that ask for maps.
+    models
+        Constants of the evaluator by name of the model. One has to be chosen.
+    """
 
     name: str
     title: str
     source: str
     description: str = ""
+    compositions: tuple[str, ...] | None = None
+    models: dict[str, ModelConstants] = Field(default_factory=dict)
     map: MapTable
     threshold: ThresholdTable
     truth: TruthTable | None = None
     measures: Measures
 
+    def chosen(self, choice: str) -> Dialect:
+        """The dialect with the constants of one model, or with a batch of so many trials.
 
-class Protocol(_Table):
+        Raises
+        ------
+        ProtocolError
+            If there is no such choice.
+        """
+        name = f"{self.name}:{choice}"
+        if self.threshold.batch is not None and choice.isdecimal() and int(choice) > 0:
+            shared = self.threshold.model_copy(update={"batch": int(choice)})
+            return self.model_copy(update={"name": name, "threshold": shared})
+        if choice not in self.models:
+            raise ProtocolError(
+                f"the dialect {self.name!r} has no choice {choice!r}", remedy=self._choices
+            )
+        model = self.models[choice]
+        values = {
+            "value": model.on_own_scale(model.value),
+            "pooled": tuple(model.on_own_scale(value) for value in model.pooled),
+        }
+        interpolation = {
+            "interpolation": model.interpolation or self.map.interpolation,
+            "interpolation_on": model.interpolation_on or self.map.interpolation_on,
+        }
+        changed = {
+            "name": name,
+            "models": {},
+            "threshold": self.threshold.model_copy(update=values),
+            "map": self.map.model_copy(update=interpolation),
+        }
+        return self.model_copy(update=changed)
+
+    @property
+    def form(self) -> str:
+        """How the dialect is spelled.
+
+        Examples
+        --------
+        >>> load_dialect("vssl").form, load_dialect("acl-half").form, load_dialect("lvs").form
+        ('vssl:MODEL', 'acl-half[:N]', 'lvs')
+        """
+        if self.models:
+            return f"{self.name}:MODEL"
+        return self.name if self.threshold.batch is None else f"{self.name}[:N]"
+
+    @property
+    def _choices(self) -> str:
+        if self.models:
+            return f"write one of: {', '.join(f'{self.name}:{model}' for model in self.models)}"
+        if self.threshold.batch is not None:
+            return f"write {self.name}:N for a batch of N trials"
+        return f"write {self.name}"
+
+    def applies_to(self, protocol: Protocol) -> bool:
+        """Whether the dialect can score a protocol's trials."""
+        kinds = self.compositions
+        of_kind = kinds is None or protocol.composition.kind in kinds
+        return protocol.answers == "maps" and of_kind
+
+    def check_applies(self, protocol: Protocol) -> None:
+        """Do nothing where the dialect can score a protocol's trials.
+
+        Raises
+        ------
+        ProtocolError
+            If it is for other trials, for rankings have no dialects, or if its constants depend on
+            the model and none is chosen.
+        """
+        if protocol.answers == "retrieval":
+            raise ProtocolError(
+                f"the dialect {self.name!r} says how maps are read, and this protocol has none",
+                where=protocol.label,
+                remedy="score it without a dialect",
+            )
+        if not self.applies_to(protocol):
+            kinds = ", ".join(self.compositions or ())
+            raise ProtocolError(
+                f"the dialect {self.name!r} is for trials of the composition {kinds}",
+                where=protocol.label,
+                remedy="choose another dialect",
+            )
+        if self.models:
+            raise ProtocolError(
+                f"the dialect {self.name!r} has other constants for each model",
+                where=protocol.label,
+                remedy=self._choices,
+            )
+
+
+class Protocol(Table):
     """A protocol, as parsed from its file.
 
     Examples
@@ -218,7 +261,7 @@ class Protocol(_Table):
 
     @property
     def interpolation(self) -> Interpolation:
-        """The interpolation on this protocol's test set."""
+        """The interpolation on this protocol's test set, of maps where something sounds."""
         return self.map.interpolation_on.get(self.test_set.name, self.map.interpolation)
 
     def on(self, test_set: str, split: str | None = None) -> Protocol:
@@ -231,14 +274,9 @@ class Protocol(_Table):
         Raises
         ------
         ProtocolError
-            If the protocol asks for a ranking: dialects say how maps are read.
+            If the dialect cannot score such trials; see :meth:`Dialect.check_applies`.
         """
-        if self.answers == "retrieval":
-            raise ProtocolError(
-                f"the dialect {dialect.name!r} says how maps are read, and this protocol has none",
-                where=self.label,
-                remedy="score it without a dialect",
-            )
+        dialect.check_applies(self)
         changed = {
             "map": dialect.map,
             "threshold": dialect.threshold,
@@ -247,35 +285,6 @@ class Protocol(_Table):
             "dialect": dialect.name,
         }
         return self.model_copy(update=changed)
-
-
-_Model = TypeVar("_Model", bound=BaseModel)
-
-
-def read_toml(path: Path, model: type[_Model]) -> _Model:
-    """Read a file of ``protocols/`` as its schema says.
-
-    Raises
-    ------
-    ProtocolError
-        If it cannot be read, is not TOML, or does not follow the schema; every field is named.
-    """
-    try:
-        content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ProtocolError(f"this file cannot be read ({error})", where=path) from error
-    except tomllib.TOMLDecodeError as error:
-        raise ProtocolError(
-            f"this is not valid TOML ({error})", where=path, remedy="mend the line it names"
-        ) from error
-    try:
-        # Strict mode takes a list for a tuple only where it reads JSON.
-        return model.model_validate_json(json.dumps(content, default=str))
-    except ValidationError as error:
-        problems = "; ".join(_in_words(problem) for problem in error.errors())
-        raise ProtocolError(
-            problems, where=path, remedy="'ssl-bench protocols NAME' shows a valid file's fields"
-        ) from error
 
 
 def protocol_names() -> list[str]:
@@ -289,24 +298,28 @@ def dialect_names() -> list[str]:
 
 
 def load_dialect(name: str) -> Dialect:
-    """Read one dialect by name.
+    """Read one dialect by ``NAME``, or ``NAME:CHOICE`` where it leaves a choice.
 
     Raises
     ------
     ProtocolError
-        If there is none of that name, or its file is malformed.
+        If there is none of that name, its file is malformed, or there is no such choice.
 
     Examples
     --------
     >>> load_dialect("lvs").threshold.comparison
     '>'
+    >>> load_dialect("acl-half:16").threshold.batch
+    16
     """
+    name, colon, choice = name.partition(":")
     path = content_folder("protocols") / "dialects" / f"{name}.toml"
     if name not in dialect_names():
         raise ProtocolError(
             f"no dialect is called {name!r}", remedy=f"use one of: {', '.join(dialect_names())}"
         )
-    return read_toml(path, Dialect)
+    dialect = read_toml(path, Dialect)
+    return dialect.chosen(choice) if colon else dialect
 
 
 def load_protocol(reference: str) -> Protocol:

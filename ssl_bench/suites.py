@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ssl_bench.content import content_folder
 from ssl_bench.errors import ProtocolError
-from ssl_bench.protocol import load_protocol, read_toml
+from ssl_bench.protocol import load_protocol
+from ssl_bench.toml_files import read_toml
 
 
 class Suite(BaseModel):

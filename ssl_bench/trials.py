@@ -19,7 +19,7 @@ from ssl_bench.errors import ProtocolError
 from ssl_bench.files import sha256_of_json
 from ssl_bench.media.synthesis import mixed, noise_like, silence_like
 from ssl_bench.media.waveform import Waveform
-from ssl_bench.protocol import Protocol
+from ssl_bench.protocol import Interpolation, Protocol, ThresholdTable
 from ssl_bench.testsets.base import Sample, TestSet, TruthConvention
 from ssl_bench.truth import render
 
@@ -186,6 +186,8 @@ class TrialSet:
         The opened test set.
     trials
         In the protocol's own order; ids are unique.
+    thresholds
+        ``(n,)``: an absolute threshold for each, in place of the protocol's.
 
     Raises
     ------
@@ -193,8 +195,15 @@ class TrialSet:
         If two trials share an id, or there is none.
     """
 
-    def __init__(self, protocol: Protocol, test_set: TestSet, trials: Sequence[Trial]) -> None:
+    def __init__(
+        self,
+        protocol: Protocol,
+        test_set: TestSet,
+        trials: Sequence[Trial],
+        thresholds: NDArray[np.float32] | None = None,
+    ) -> None:
         self.protocol = protocol
+        self.thresholds = thresholds
         self.test_set = test_set
         self.trials = tuple(trials)
         if not self.trials:
@@ -244,6 +253,20 @@ class TrialSet:
         }
         composition = self.protocol.composition.model_dump(mode="json")
         return sha256_of_json({"test_set": test_set, "composition": composition, "trials": asked})
+
+    def threshold(self, row: int) -> ThresholdTable:
+        """The threshold table in force for one trial, by row."""
+        table = self.protocol.threshold
+        if self.thresholds is None:
+            return table
+        return table.model_copy(update={"value": float(self.thresholds[row])})
+
+    def interpolation(self, row: int) -> Interpolation:
+        """How the map of one trial is brought to the grid, by row."""
+        silent = self.protocol.map.silent_interpolation
+        if silent is None or self.trials[row].sounding:
+            return self.protocol.interpolation
+        return silent
 
     @property
     def truth_convention(self) -> TruthConvention:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from ssl_bench.annotations import Annotation, Boxes, Mask
 from ssl_bench.compositions import compose
 from ssl_bench.files import sha256_of_json
 from ssl_bench.media.waveform import Waveform
+from ssl_bench.predictions import PredictionsMeta, save_predictions
 from ssl_bench.protocol import CompositionTable, ControlsTable, MapTable, Protocol, TestSetTable
 from ssl_bench.testsets.base import Sample, TestSet, TruthConvention
 from ssl_bench.trials import TrialSet
@@ -114,3 +116,24 @@ def trials_of(
 ) -> TrialSet:
     """The trials of a handmade protocol on samples in memory."""
     return compose(protocol(kind, **changes), MemoryTestSet(samples, convention))
+
+
+def predictions_of(
+    trials: TrialSet,
+    maps: NDArray[Any],
+    path: Path,
+    ids: Sequence[str] | None = None,
+    **changed: Any,
+) -> Path:
+    """A complete predictions file with a map for each trial, or for those of `ids`."""
+    facts = {
+        "protocol": trials.protocol.label,
+        "protocol_digest": trials.protocol.digest,
+        "test_set": trials.test_set.name,
+        "test_set_digest": trials.test_set.digest,
+        "model": "handmade",
+        "complete": True,
+    }
+    meta = PredictionsMeta.model_validate({**facts, **changed})
+    save_predictions(path, trials.ids if ids is None else list(ids), maps, meta)
+    return path

@@ -63,7 +63,7 @@ def protocols(name: str | None, with_trials: bool, data: Path | None, as_json: b
     )
     dialects = [load_dialect(known) for known in dialect_names()]
     screen.print(
-        plain_table(None, ["dialect", "title"], [[each.name, each.title] for each in dialects])
+        plain_table(None, ["dialect", "title"], [[each.form, each.title] for each in dialects])
     )
 
 

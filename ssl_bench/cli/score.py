@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 @protocol_option
 @click.option(
     "--dialect",
+    metavar="NAME[:CHOICE]",
     help="Score as this public evaluator does; 'all' compares every one, "
     "'ssl-bench protocols' lists them.",
 )
@@ -82,7 +83,7 @@ def score(
         training = None if training_list is None else _training_list(training_list)
         options = ScoringOptions(partial=partial, jobs=jobs, notify=notify)
         if dialect == "all":
-            table = _all_dialects(predictions, open_trials(canonical, data), options)
+            table, note = _all_dialects(predictions, open_trials(canonical, data), options)
         else:
             trials = open_trials(canonical, data)
             canonical = trials.protocol
@@ -103,6 +104,8 @@ def score(
             click.echo(table.to_json(orient="records", indent=1))
         else:
             screen.print(_dialect_table(table))
+            if note is not None:
+                screen.print(note)
         return
     if out is not None:
         from ssl_bench.evaluation import write_scored
@@ -171,11 +174,23 @@ def _overlap_table(overlap: dict[str, Any]) -> Any:
     return table
 
 
-def _all_dialects(predictions: Path, trials: Any, options: Any) -> Any:
-    from ssl_bench.protocol import dialect_names
-    from ssl_bench.scoring.dialects import dialect_table
+def _all_dialects(predictions: Path, trials: TrialSet, options: Any) -> tuple[Any, str | None]:
+    """The table, and which dialects are left out of it and why."""
+    from ssl_bench.predictions import open_predictions
+    from ssl_bench.scoring.dialects import dialect_table, dialects_for
+    from ssl_bench.scoring.run import check_predictions
 
-    return dialect_table(predictions, trials, dialect_names(), options)
+    check_predictions(predictions, trials, partial=options.partial).raise_for_problems()
+    model = open_predictions(predictions).meta.model
+    usable, without = dialects_for(trials.protocol, model)
+    table = dialect_table(predictions, trials, usable, options)
+    if not without:
+        return table, None
+    names = ", ".join(without)
+    return table, (
+        f"Left out {names}: no constants for a model named {model!r}; "
+        f"'--dialect {without[0]}:MODEL' takes another's."
+    )
 
 
 def _dialect_table(table: Any) -> Any:

@@ -15,7 +15,14 @@ import numpy as np
 from ssl_bench.errors import DataError, ProtocolError
 from ssl_bench.testsets.base import Sample
 from ssl_bench.testsets.silent import off_screen_partners
-from ssl_bench.trials import WHOLE, AudioRecipe, ImageRecipe, Target, Trial
+from ssl_bench.trials import (
+    WHOLE,
+    AudioRecipe,
+    ImageRecipe,
+    Target,
+    Trial,
+    shared_pictures,
+)
 
 CALIBRATION_SHARE = 0.2
 """Share of the groups that is set apart unless the protocol says otherwise."""
@@ -91,14 +98,17 @@ def compose(
         partners = off_screen_partners(samples, seed=seed, sides=sides)
     except DataError as error:
         raise ProtocolError(error.problem, remedy=error.remedy) from error
+    shown = shared_pictures(samples)
     return [
         trial
         for sample, partner, aside in zip(samples, partners, sides, strict=True)
-        for trial in _quadruple(sample, partner, seed, aside)
+        for trial in _quadruple(sample, partner, shown[sample.id], seed, aside)
     ]
 
 
-def _quadruple(sample: Sample, partner: Sample, seed: int, aside: bool) -> list[Trial]:
+def _quadruple(
+    sample: Sample, partner: Sample, picture: str, seed: int, aside: bool
+) -> list[Trial]:
     sounds = {
         "sounding": (AudioRecipe.of(sample.sound), sample.category),
         "silence": (AudioRecipe((sample.sound,), "silence"), "silence"),
@@ -109,7 +119,7 @@ def _quadruple(sample: Sample, partner: Sample, seed: int, aside: bool) -> list[
     return [
         Trial(
             id=names[role],
-            image=ImageRecipe(((sample.id, WHOLE),)),
+            image=ImageRecipe(((picture, WHOLE),)),
             audio=audio,
             targets=(Target(sample.id, WHOLE),) if role == "sounding" else (),
             group=sample.group,

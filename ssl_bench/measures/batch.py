@@ -60,6 +60,7 @@ def evaluate_maps(
     rules: Sequence[Rule] = ("half",),
     regions: NDArray[np.int64] | None = None,
     index: NDArray[np.intp] | None = None,
+    values: NDArray[np.float32] | None = None,
 ) -> MapScores:
     """Score a batch of maps against their truth.
 
@@ -81,6 +82,8 @@ def evaluate_maps(
     index
         ``(n,)``: which of the maps goes with each truth; None for one each. A map that comes
         several times in a row is brought to the grid once.
+    values
+        ``(n,)``: a threshold for each map under the rule ``absolute``; None for that of the table.
 
     Raises
     ------
@@ -107,6 +110,9 @@ def evaluate_maps(
         regions = np.empty((0, 4), np.int64)
     of_maps = np.empty((count, len(kernel.MAP_COLUMNS)))
     of_rules = np.empty((count, len(rules), len(kernel.RULE_COLUMNS)))
+    thresholds = np.full((count, len(rules)), table.value)
+    if values is not None:
+        thresholds[:, [rule == "absolute" for rule in rules]] = values[:, None]
     rows = taps(heats.shape[1], size, interpolation)
     columns = taps(heats.shape[2], size, interpolation)
     kernel.score_maps(
@@ -119,7 +125,7 @@ def evaluate_maps(
         interpolation == "opencv-linear",
         _NORMALISATIONS[normalisation],
         np.array([_RULES[rule] for rule in rules], np.int64),
-        np.full(len(rules), table.value),
+        thresholds,
         table.comparison == ">",
         table.keep_maximum,
         of_maps,

@@ -265,9 +265,9 @@ def score_maps(
         of_maps[number, 4] = _side(grid, regions[number], high) if regions.size else np.nan
         for r in range(rules.size):
             if rules[r] == ABSOLUTE:
-                threshold = np.float32(rule_values[r])
+                threshold = np.float32(rule_values[number, r])
             elif rules[r] == FRACTION:
-                threshold = np.float32(rule_values[r]) * high
+                threshold = np.float32(rule_values[number, r]) * high
             elif low == high:
                 threshold = low
             else:

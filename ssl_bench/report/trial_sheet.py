@@ -76,7 +76,7 @@ def write_trial_sheet(
     for row in rows:
         trial = trials.trials[row]
         truth = trials.truth(trial)
-        heat, predicted = _prediction(maps[trial.id], truth, trials)
+        heat, predicted = _prediction(maps[trial.id], truth, trials, row)
         ciou = reached[trial.id]
         sheet.append(
             SheetRow(
@@ -97,12 +97,13 @@ def write_trial_sheet(
 
 
 def _prediction(
-    heat: NDArray[np.floating], truth: NDArray[np.float32], trials: TrialSet
+    heat: NDArray[np.floating], truth: NDArray[np.float32], trials: TrialSet, row: int
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """The map in [0, 1] for the eye, and the pixels that the protocol's rule predicts."""
-    protocol = trials.protocol
-    grid = upsample(heat, protocol.map.size, protocol.interpolation)
-    predicted = binarize(normalise(grid, protocol.map.normalisation), truth, protocol.threshold)
+    conventions = trials.protocol.map
+    grid = upsample(heat, conventions.size, trials.interpolation(row))
+    normalised = normalise(grid, conventions.normalisation)
+    predicted = binarize(normalised, truth, trials.threshold(row))
     span = float(grid.max() - grid.min())
     shown = (grid - grid.min()) / span if span > 0 else np.zeros_like(grid)
     return shown.astype(np.float32), predicted

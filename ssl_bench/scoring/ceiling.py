@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ssl_bench.measures.definition import Measure, rule_column
 from ssl_bench.measures.localization import TAUS
 from ssl_bench.measures.segmentation import F_THRESHOLDS
-from ssl_bench.protocol import Rule, ThresholdTable
+from ssl_bench.protocol import FOUND_RULES, Rule, ThresholdTable
 from ssl_bench.scoring.pictures import PictureColumns, columns_read, derived_columns
 from ssl_bench.trials import TrialSet
 
@@ -88,9 +88,9 @@ class Ceiling:
     def __init__(self, trials: TrialSet, measures: Sequence[Measure]) -> None:
         self._table = trials.protocol.threshold
         rules: dict[str, Rule] = {rule_column("cIoU", rule): rule for rule in get_args(Rule)}
-        # A universal threshold leaves the number of pixels free, as an absolute one does.
+        # A threshold from other maps leaves the number of pixels free, as an absolute one does.
         own = self._table.rule
-        self._own: Rule = "absolute" if own == "universal" else own
+        self._own: Rule = "absolute" if own in FOUND_RULES else self._table.rule_of_map
         rules["cIoU"] = self._own
         self._read = columns_read(measures)
         self._rules = {column: rule for column, rule in rules.items() if column in self._read}

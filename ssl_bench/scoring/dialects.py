@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from ssl_bench.predictions import open_predictions
-from ssl_bench.protocol import load_dialect
+from ssl_bench.protocol import Protocol, dialect_names, load_dialect
 from ssl_bench.scoring.aggregate import summarise
 from ssl_bench.scoring.run import (
     ScoringOptions,
@@ -20,6 +20,34 @@ from ssl_bench.scoring.run import (
 from ssl_bench.scoring.scores import score_maps
 from ssl_bench.scoring.universal import set_apart, with_threshold
 from ssl_bench.trials import TrialSet
+
+
+def dialects_for(protocol: Protocol, model: str) -> tuple[list[str], list[str]]:
+    """The dialects that can score a protocol's trials, and those that lack this model's constants.
+
+    Parameters
+    ----------
+    model
+        Name of the model, as its predictions file gives it.
+
+    Examples
+    --------
+    >>> from ssl_bench.protocol import load_protocol
+    >>> dialects_for(load_protocol("negative-audio"), "ezvsl")[0][-1]
+    'vssl:ezvsl'
+    >>> dialects_for(load_protocol("negative-audio"), "another")[1]
+    ['vssl']
+    """
+    usable: list[str] = []
+    without: list[str] = []
+    for name in dialect_names():
+        dialect = load_dialect(name)
+        if dialect.applies_to(protocol) and not dialect.models:
+            usable.append(name)
+        elif dialect.applies_to(protocol):
+            known = model in dialect.models
+            (usable if known else without).append(f"{name}:{model}" if known else name)
+    return usable, without
 
 
 def dialect_table(

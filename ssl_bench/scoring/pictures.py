@@ -144,16 +144,17 @@ class PictureColumns:
     def _fill(self, members: Mapping[int, _Kept]) -> None:
         if len(members) < 2:
             return
-        protocol = self._trials.protocol
+        size = self._trials.protocol.map.size
         rows = sorted(members)
         maps = [_loaded(members[row]) for row in rows]
-        first = upsample(maps[0], protocol.map.size, protocol.interpolation)
+        calls = [self._trials.interpolation(row) for row in rows]
+        first = upsample(maps[0], size, calls[0])
         # A map that does not depend on the sound is brought to the grid once.
         grids = [
             first
-            if np.array_equal(heat, maps[0])
-            else upsample(heat, protocol.map.size, protocol.interpolation)
-            for heat in maps
+            if call == calls[0] and np.array_equal(heat, maps[0])
+            else upsample(heat, size, call)
+            for heat, call in zip(maps, calls, strict=True)
         ]
         for name, compute in self._compute.items():
             self._numbers[name][rows] = compute(grids)

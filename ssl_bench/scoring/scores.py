@@ -16,7 +16,7 @@ from ssl_bench.measures.batch import evaluate_maps
 from ssl_bench.measures.definition import MapOnGrid, Measure, rule_column
 from ssl_bench.measures.interpolation import upsample
 from ssl_bench.measures.values import GRID_COLUMNS
-from ssl_bench.protocol import Rule
+from ssl_bench.protocol import Interpolation, Rule
 from ssl_bench.scoring.pictures import PictureColumns, columns_read, derived_columns
 from ssl_bench.testsets.base import TestSet
 from ssl_bench.trials import WHOLE, Trial, TrialSet
@@ -57,6 +57,13 @@ class MapBatch:
     def each(self) -> Iterator[NDArray[np.floating[Any]]]:
         """The map of each trial."""
         return iter(self.maps if self.index is None else (self.maps[row] for row in self.index))
+
+    def only(self, chosen: NDArray[np.bool_]) -> MapBatch:
+        """Some of the trials."""
+        stated = None if self.confidence is None else self.confidence[chosen]
+        if self.index is None:
+            return MapBatch(self.rows[chosen], self.maps[chosen], None, stated)
+        return MapBatch(self.rows[chosen], self.maps, self.index[chosen], stated)
 
     def parts(self, size: int) -> Iterator[MapBatch]:
         """The same trials, at most `size` at a time."""
@@ -146,20 +153,37 @@ class ScoreColumns:
 
     def fill(self, batch: MapBatch, truths: NDArray[np.float32] | None = None) -> None:
         """Score one batch; its truth maps ``(b, size, size)`` are drawn if they are not given."""
+        if truths is None:
+            truths = self._trials.truths(batch.rows)
+        calls = np.array([self._trials.interpolation(row) for row in batch.rows])
+        for call in dict.fromkeys(calls):
+            alike = calls == call
+            whole = bool(alike.all())
+            part = batch if whole else batch.only(alike)
+            self._fill_kernel(part, truths if whole else truths[alike], call)
+        if self._extra:
+            self._fill_extra(batch, truths)
+        self._pictures.add(batch.rows, batch.each())
+        self._present[batch.rows] = True
+
+    def _fill_kernel(
+        self, batch: MapBatch, truths: NDArray[np.float32], interpolation: Interpolation
+    ) -> None:
+        """Columns that the fused kernel computes, for maps that are interpolated alike."""
         protocol = self._trials.protocol
         size = protocol.map.size
         members = [self._trials.trials[row] for row in batch.rows]
-        if truths is None:
-            truths = self._trials.truths(batch.rows)
+        thresholds = self._trials.thresholds
         scores = evaluate_maps(
             batch.maps,
             truths,
-            interpolation=protocol.interpolation,
+            interpolation=interpolation,
             normalisation=protocol.map.normalisation,
             threshold=protocol.threshold,
             rules=tuple(self._rules),
             regions=_regions(members, size) if self._placed else None,
             index=batch.index,
+            values=None if thresholds is None else thresholds[batch.rows],
         )
         rows = batch.rows
         for rule, variant in self._rules.items():
@@ -172,18 +196,14 @@ class ScoreColumns:
         self._set("peak_hit", rows, scores.peak_hit)
         if self._placed:
             self._set("side", rows, scores.side)
-        if self._extra:
-            self._fill_extra(batch, truths)
-        self._pictures.add(rows, batch.each())
-        self._present[rows] = True
 
     def _fill_extra(self, batch: MapBatch, truths: NDArray[np.float32]) -> None:
         protocol = self._trials.protocol
         for row, heat, truth in zip(batch.rows, batch.each(), truths, strict=True):
             grid = MapOnGrid(
-                upsample(heat, protocol.map.size, protocol.interpolation),
+                upsample(heat, protocol.map.size, self._trials.interpolation(row)),
                 truth,
-                protocol.threshold,
+                self._trials.threshold(row),
                 protocol.map.normalisation,
                 _silent_tiles(self._trials.trials[row], protocol.map.size),
             )

@@ -1,9 +1,12 @@
-"""The universal threshold: one for all maps of a model, found on trials that are set apart for it.
+"""Thresholds that are found on other maps: those that are set apart, or the first of a batch.
 
 A threshold taken from each map predicts as much where nothing sounds as where something does. A
 universal one is a quantile of the maxima of the model's maps where nothing sounds (Juanola et al.
 2024, arXiv 2410.01020). It is found on the trials whose attribute ``calibration`` is true, and
 these are not scored.
+
+A public evaluator (swimmiing/ACL-SSL, eval_utils.py) takes the threshold of the first map of a
+batch for all of it. That is a mistake, which only a dialect repeats.
 """
 
 from __future__ import annotations
@@ -14,8 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench.errors import ProtocolError
-from ssl_bench.measures.interpolation import upsample
+from ssl_bench.measures.interpolation import normalise, upsample
+from ssl_bench.measures.localization import threshold_of
 from ssl_bench.measures.separation import universal_threshold
+from ssl_bench.protocol import FOUND_RULES
 from ssl_bench.scoring.scores import MapBatch
 from ssl_bench.trials import TrialSet
 
@@ -45,15 +50,15 @@ def set_apart(trials: TrialSet) -> NDArray[np.bool_]:
 
 
 def with_threshold(trials: TrialSet, batches: Iterable[MapBatch]) -> TrialSet:
-    """The same trials under a protocol whose universal threshold is a number.
+    """The same trials with the threshold, or thresholds, that these maps give.
 
     Parameters
     ----------
     trials
-        Returned as they are where the protocol has another rule.
+        Returned as they are where the protocol's rule needs no other maps.
     batches
-        The model's maps, of which only those of silent trials that are set apart are looked at;
-        not touched where the protocol has another rule.
+        The model's maps, of which only those that the rule names are looked at; not touched where
+        it needs none.
 
     Raises
     ------
@@ -62,6 +67,8 @@ def with_threshold(trials: TrialSet, batches: Iterable[MapBatch]) -> TrialSet:
         that are needed is there.
     """
     protocol = trials.protocol
+    if protocol.threshold.rule == "first-of-batch":
+        return _with_first_thresholds(trials, batches)
     if protocol.threshold.rule != "universal":
         return trials
     if protocol.map.normalisation != "none":
@@ -73,7 +80,7 @@ def with_threshold(trials: TrialSet, batches: Iterable[MapBatch]) -> TrialSet:
     silent = np.array([not trial.sounding for trial in trials])
     wanted = set_apart(trials) & silent
     maxima = [
-        float(upsample(heat, protocol.map.size, protocol.interpolation).max())
+        float(upsample(heat, protocol.map.size, trials.interpolation(row)).max())
         for batch in batches
         for row, heat in zip(batch.rows, batch.each(), strict=True)
         if wanted[row]
@@ -88,10 +95,27 @@ def with_threshold(trials: TrialSet, batches: Iterable[MapBatch]) -> TrialSet:
 
 
 def at_threshold(trials: TrialSet, value: float) -> TrialSet:
-    """The same trials with a number for the universal threshold; as they are under other rules."""
+    """The same trials with a number for a threshold that is found; else as they are."""
     protocol = trials.protocol
-    if protocol.threshold.rule != "universal":
+    if protocol.threshold.rule not in FOUND_RULES:
         return trials
     found = protocol.threshold.model_copy(update={"rule": "absolute", "value": value})
     changed = protocol.model_copy(update={"threshold": found})
     return TrialSet(changed, trials.test_set, trials.trials)
+
+
+def _with_first_thresholds(trials: TrialSet, batches: Iterable[MapBatch]) -> TrialSet:
+    """Each trial with the half rule's threshold on the first map that is there of its batch."""
+    protocol = trials.protocol
+    batch_of = np.arange(len(trials)) // (protocol.threshold.batch or 1)
+    first = np.full(batch_of[-1] + 1, len(trials))
+    found = np.zeros(len(first), np.float32)
+    for batch in batches:
+        for row, heat in zip(batch.rows.tolist(), batch.each(), strict=True):
+            number = batch_of[row]
+            if row < first[number]:
+                grid = upsample(heat, protocol.map.size, trials.interpolation(row))
+                normalised = normalise(grid, protocol.map.normalisation)
+                first[number], found[number] = row, threshold_of(normalised, normalised, "half")
+    absolute = at_threshold(trials, 0.0).protocol
+    return TrialSet(absolute, trials.test_set, trials.trials, found[batch_of])

@@ -11,8 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from vectors import Vectors, column, under
 
-from ssl_bench.annotations import Boxes
-from ssl_bench.measures.batch import MapScores, evaluate_maps
+from ssl_bench.measures.batch import evaluate_maps
 from ssl_bench.measures.detection import (
     average_precision,
     max_f1,
@@ -23,9 +22,7 @@ from ssl_bench.measures.detection import (
 )
 from ssl_bench.measures.interpolation import upsample
 from ssl_bench.measures.localization import area_under_success, success
-from ssl_bench.measures.separation import area_under_coverage, harmonic_mean
-from ssl_bench.protocol import Interpolation, ThresholdTable, load_dialect
-from ssl_bench.truth import render
+from ssl_bench.protocol import load_dialect
 
 CIOU = 2e-3
 PIXELS = 0.002 * 224 * 224
@@ -310,21 +307,6 @@ class TestAcl:
         assert 100 * success(found, 0.5).mean() == pytest.approx(expected["cIoU"], abs=1e-6)
         assert 100 * area_under_success(found).mean() == pytest.approx(expected["AUC"], abs=1e-6)
 
-    def test_one_batch_takes_the_first_threshold_for_all(
-        self,
-        stored: dict[str, NDArray[Any]],
-        heats: NDArray[np.float32],
-        truths: NDArray[np.float32],
-        test_set: str,
-    ) -> None:
-        first = evaluate_maps(heats[:1], truths[:1], normalisation="none")
-        value = float(first.rules["half"]["threshold"][0])
-        expected = stored[f"{test_set}_acl_half_onebatch_ciou"]
-        reused = self.scores(heats, truths, value=value)
-        np.testing.assert_allclose(reused, expected, rtol=0, atol=1e-6, equal_nan=True)
-        own = self.scores(heats, truths, rule="half")
-        assert np.nanmax(np.abs(own - expected)) > 0.01
-
 
 def test_acl_extended(vectors: Vectors) -> None:
     stored = vectors.arrays("core224")
@@ -359,163 +341,17 @@ def test_acl_extended(vectors: Vectors) -> None:
     )
 
 
-# The silent roles of the vectors, and how their arrays name each threshold.
-ROLES = ("silence", "noise", "offscreen")
-NAMES = {"fixed": "05", "max": "max", "max10": "max10", "maxq3": "maxq3"}
-
-
-class TestNegativeAudio:
-    """The public evaluator's constants, with its two ways of up-sampling."""
-
-    @pytest.fixture
-    def stored(self, vectors: Vectors) -> dict[str, NDArray[Any]]:
-        return vectors.arrays("negative_audio")
-
-    @pytest.fixture
-    def facts(self, vectors: Vectors) -> dict[str, Any]:
-        return vectors.facts("negative_audio")
-
-    @pytest.fixture
-    def truths(self, stored: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
-        return np.stack(
-            [
-                render(Boxes(box[None].astype(np.float64), (224.0, 224.0)), "union", 224, 224)
-                for box in stored["boxes"]
-            ]
-        )
-
-    def scores(
-        self,
-        stored: dict[str, NDArray[Any]],
-        facts: dict[str, Any],
-        truths: NDArray[np.float32],
-        role: str,
-        **changed: Any,
-    ) -> MapScores:
-        call: Interpolation = "bilinear-corners" if role == "positive" else "opencv-linear"
-        table = ThresholdTable(comparison=">", **changed)
-        return evaluate_maps(
-            np.ascontiguousarray(stored["maps"][:, facts["map_order"].index(role)]),
-            truths if role == "positive" else np.zeros_like(truths),
-            interpolation=call,
-            normalisation="none",
-            threshold=table,
-            rules=(table.rule_of_map,),
-        )
-
-    def positive(
-        self,
-        stored: dict[str, NDArray[Any]],
-        facts: dict[str, Any],
-        truths: NDArray[np.float32],
-        **changed: Any,
-    ) -> NDArray[np.float64]:
-        rule = changed.get("rule", "half")
-        return np.nan_to_num(
-            self.scores(stored, facts, truths, "positive", **changed).rules[rule]["cIoU"]
-        )
-
-    def shares(
-        self,
-        stored: dict[str, NDArray[Any]],
-        facts: dict[str, Any],
-        truths: NDArray[np.float32],
-        role: str,
-        value: float,
-    ) -> NDArray[np.float64]:
-        found = self.scores(stored, facts, truths, role, rule="absolute", value=value)
-        return found.rules["absolute"]["n_predicted"] / 224**2
-
-    def test_localisation_at_each_threshold(
-        self,
-        stored: dict[str, NDArray[Any]],
-        facts: dict[str, Any],
-        truths: NDArray[np.float32],
-    ) -> None:
-        for name, value in facts["thresholds"].items():
-            key = NAMES[name]
-            found = self.positive(stored, facts, truths, rule="absolute", value=value)
-            expected = stored[f"out_ciou_{key}_wogl"]
-            np.testing.assert_allclose(found, expected, rtol=0, atol=FEW_PIXELS)
-            mean = facts["aggregate"][f"ciou_{key}_mean_wogl"]
-            assert 100 * found.mean() == pytest.approx(mean, abs=PERCENT)
-            area = facts["aggregate"][f"auc_{key}_wogl"]
-            assert 100 * area_under_success(found).mean() == pytest.approx(area, abs=PERCENT)
-
-    def test_false_positive_areas(
-        self,
-        stored: dict[str, NDArray[Any]],
-        facts: dict[str, Any],
-        truths: NDArray[np.float32],
-    ) -> None:
-        for name, value in facts["thresholds"].items():
-            suffix = "" if name == "fixed" else f"_{NAMES[name]}"
-            for role in ROLES:
-                found = self.shares(stored, facts, truths, role, value)
-                expected = stored[f"out_pia_batch_{role}{suffix}_wogl"]
-                np.testing.assert_allclose(found, expected, rtol=0, atol=FEW_PIXELS)
-                area = facts["aggregate"][f"auc_{role}{suffix}_wogl"]
-                assert 100 * area_under_coverage(found).mean() == pytest.approx(area, abs=PERCENT)
-
-    def test_harmonic_means(
-        self,
-        stored: dict[str, NDArray[Any]],
-        facts: dict[str, Any],
-        truths: NDArray[np.float32],
-    ) -> None:
-        value = facts["thresholds"]["maxq3"]
-        ciou = self.positive(stored, facts, truths, rule="absolute", value=value)
-        shares = {role: self.shares(stored, facts, truths, role, value) for role in ROLES}
-        left = np.mean([1 - share.mean() for share in shares.values()])
-        areas = np.mean([area_under_coverage(share).mean() for share in shares.values()])
-        aggregate = facts["aggregate"]
-        assert 100 * left == pytest.approx(aggregate["pia_mean_neg"], abs=PERCENT)
-        assert 100 * areas == pytest.approx(aggregate["aoc_mean_neg"], abs=PERCENT)
-        assert 100 * harmonic_mean(ciou.mean(), left) == pytest.approx(
-            aggregate["f_pos_neg"], abs=PERCENT
-        )
-        success_area = area_under_success(ciou).mean()
-        assert 100 * harmonic_mean(success_area, areas) == pytest.approx(
-            aggregate["f_auc_aoc_pos_neg"], abs=PERCENT
-        )
-        for role, share in shares.items():
-            assert 100 * harmonic_mean(ciou.mean(), 1 - share.mean()) == pytest.approx(
-                aggregate[f"f_ciou_pos_{role}"], abs=PERCENT
-            )
-
-    def test_the_original_takes_maxima_before_up_sampling(
-        self, stored: dict[str, NDArray[Any]], facts: dict[str, Any]
-    ) -> None:
-        """Here they are those of the map that is thresholded, which are never higher."""
-        for number, role in enumerate(facts["map_order"]):
-            heats = stored["maps"][:, number]
-            suffix = "" if role == "positive" else f"_{role}"
-            expected = stored[f"out_max_heatmap{suffix}_list"]
-            np.testing.assert_allclose(heats.max(axis=(1, 2)), expected, rtol=0, atol=1e-6)
-            found = np.array([upsample(heat, 224, "bilinear-corners").max() for heat in heats])
-            assert (found <= expected + 1e-6).all()
-            assert (found >= expected - 0.03).all()
-
-    def test_the_mixed_lists_of_the_original_hide_its_own_success_rate(
-        self,
-        stored: dict[str, NDArray[Any]],
-        facts: dict[str, Any],
-        truths: NDArray[np.float32],
-    ) -> None:
-        """Its cIoU and AUC pool five thresholds; here each has one."""
-        half = self.positive(stored, facts, truths)
-        absolute = [
-            self.positive(stored, facts, truths, rule="absolute", value=value)
-            for value in facts["thresholds"].values()
-        ]
-        mixed = np.concatenate([half, *absolute])
-        aggregate = facts["aggregate"]
-        assert set(facts["contaminated"]) >= {"ciou", "auc"}
-        assert 100 * success(mixed, 0.5).mean() == pytest.approx(aggregate["ciou"], abs=PERCENT)
-        assert 100 * area_under_success(mixed).mean() == pytest.approx(
-            aggregate["auc"], abs=PERCENT
-        )
-        assert area_under_success(half).mean() != pytest.approx(area_under_success(mixed).mean())
+def test_vssl_takes_maxima_before_up_sampling(vectors: Vectors) -> None:
+    """Here they are those of the map that is thresholded, which are never higher."""
+    stored = vectors.arrays("negative_audio")
+    for number, role in enumerate(vectors.facts("negative_audio")["map_order"]):
+        heats = stored["maps"][:, number]
+        suffix = "" if role == "positive" else f"_{role}"
+        expected = stored[f"out_max_heatmap{suffix}_list"]
+        np.testing.assert_allclose(heats.max(axis=(1, 2)), expected, rtol=0, atol=1e-6)
+        found = np.array([upsample(heat, 224, "bilinear-corners").max() for heat in heats])
+        assert (found <= expected + 1e-6).all()
+        assert (found >= expected - 0.03).all()
 
 
 def test_offsets_cover_all_boxes(vectors: Vectors) -> None:

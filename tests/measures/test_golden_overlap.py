@@ -12,16 +12,10 @@ from numpy.typing import NDArray
 from vectors import Vectors
 
 from ssl_bench.annotations import Boxes
-from ssl_bench.measures.interaction import interactive_area, interactive_success
 from ssl_bench.measures.interpolation import upsample
 from ssl_bench.measures.localization import (
-    area_under_success,
-    binarize,
-    ciou,
-    success,
     threshold_of,
 )
-from ssl_bench.protocol import ThresholdTable
 from ssl_bench.truth import render
 
 FEW_PIXELS = 1e-4
@@ -102,19 +96,3 @@ def test_areas_at_the_threshold_of_the_positive_map(
         found = (grids[role] > thresholds[:, None, None]).mean(axis=(1, 2))
         expected = stored[f"out_pia_batch_{role}_{suffix}_wogl"]
         np.testing.assert_allclose(found, expected, rtol=0, atol=FEW_PIXELS)
-
-
-def test_the_adaptive_figures_are_clean(
-    facts: dict[str, Any], grids: dict[str, NDArray[np.float32]], truths: NDArray[np.float32]
-) -> None:
-    table = ThresholdTable(rule="adaptive", comparison=">")
-    pairs = zip(grids["positive"], truths, strict=True)
-    values = np.array([ciou(binarize(grid, truth, table), truth) for grid, truth in pairs])
-    images = np.array([name.rpartition("_")[0] for name in facts["names"]])
-    expected = facts["aggregate"]
-    assert 100 * success(values, 0.5).mean() == pytest.approx(expected["ciou_adap"], abs=0.01)
-    assert 100 * area_under_success(values).mean() == pytest.approx(expected["auc_adap"], abs=0.01)
-    together = interactive_success(values, images, 0.5)
-    assert 100 * together == pytest.approx(expected["iiou_adap"], abs=0.01)
-    area = interactive_area(values, images)
-    assert 100 * area == pytest.approx(expected["iauc_adap"], abs=0.01)

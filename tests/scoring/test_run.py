@@ -15,11 +15,10 @@ from ssl_bench.predictions import PredictionsMeta, save_predictions
 from ssl_bench.protocol import (
     ControlsTable,
     TestSetTable,
-    dialect_names,
     load_dialect,
     load_protocol,
 )
-from ssl_bench.scoring.dialects import dialect_table
+from ssl_bench.scoring.dialects import dialect_table, dialects_for
 from ssl_bench.scoring.run import ScoringOptions, check_scorable, score_file
 from ssl_bench.trials import TrialSet
 
@@ -247,8 +246,9 @@ def test_a_dialect_keeps_the_trials_and_changes_the_conventions(
 
 
 def test_all_dialects_in_one_table(trials: TrialSet, stored: Path) -> None:
-    table = dialect_table(stored, trials, dialect_names())
-    assert list(dict.fromkeys(table["dialect"])) == ["canonical", *dialect_names()]
+    names, _ = dialects_for(trials.protocol, "noise")
+    table = dialect_table(stored, trials, names)
+    assert list(dict.fromkeys(table["dialect"])) == ["canonical", *names]
     first = table[table["measure"] == "cIoU@0.5"].set_index("dialect")["value"]
     single = score_file(
         stored, trials, conventions=trials.protocol.under(load_dialect("lvs"))

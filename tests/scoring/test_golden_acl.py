@@ -1,0 +1,112 @@
+"""ACL's half rule: each map's own threshold in batches of one, the first map's in larger ones."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from standins import predictions_of, sample, trials_of
+
+from ssl_bench.annotations import Boxes
+from ssl_bench.measures.localization import area_under_success, success
+from ssl_bench.protocol import load_dialect
+from ssl_bench.scoring.run import Scored, score_file
+from ssl_bench.testsets.base import TruthConvention
+from ssl_bench.trials import TrialSet
+
+FRAMES = {"vggss": (1.0, 1.0), "flickr": (256.0, 256.0)}
+
+
+@pytest.fixture(scope="module")
+def stored(golden: Path) -> dict[str, NDArray[Any]]:
+    with np.load(golden / "core224.npz") as arrays:
+        return dict(arrays)
+
+
+@pytest.fixture(scope="module", params=["vggss", "flickr"])
+def named(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def trials(stored: dict[str, NDArray[Any]], named: str) -> TrialSet:
+    corners = np.asarray(stored[f"{named}_boxes"], np.float64)
+    samples = [
+        sample(f"{number:03d}", Boxes(corners[start:stop], FRAMES[named], 3))
+        for number, (start, stop) in enumerate(pairwise(stored[f"{named}_box_offsets"]))
+    ]
+    convention: TruthConvention = "consensus" if named == "flickr" else "union"
+    return trials_of(samples, size=224, convention=convention)
+
+
+@pytest.fixture(scope="module")
+def predictions(
+    trials: TrialSet, stored: dict[str, NDArray[Any]], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    maps = stored["maps"].astype(np.float32) / np.float32(255)
+    return predictions_of(trials, maps, tmp_path_factory.mktemp("acl") / "maps.npz")
+
+
+def scored(path: Path, trials: TrialSet, dialect: str) -> Scored:
+    return score_file(path, trials, conventions=trials.protocol.under(load_dialect(dialect)))
+
+
+def test_batches_of_one_as_the_scripts_have_them(
+    predictions: Path, trials: TrialSet, stored: dict[str, NDArray[Any]], named: str
+) -> None:
+    found = scored(predictions, trials, "acl-half").scores["cIoU"]
+    np.testing.assert_allclose(found, stored[f"{named}_acl_half_ciou"], rtol=0, atol=1e-6)
+
+
+def test_a_whole_batch_takes_the_threshold_of_its_first_map(
+    predictions: Path, trials: TrialSet, stored: dict[str, NDArray[Any]], named: str
+) -> None:
+    expected = stored[f"{named}_acl_half_onebatch_ciou"]
+    result = scored(predictions, trials, f"acl-half:{len(trials)}")
+    np.testing.assert_allclose(result.scores["cIoU"], expected, rtol=0, atol=1e-6)
+    rate, area = result.result["cIoU@0.5"].value, result.result["AUC"].value
+    assert rate == pytest.approx(success(expected, 0.5).mean())
+    assert area == pytest.approx(area_under_success(expected).mean())
+    assert result.result.protocol.dialect == f"acl-half:{len(trials)}"
+
+
+def test_the_canonical_rule_looks_at_each_map_alone(
+    predictions: Path, trials: TrialSet, stored: dict[str, NDArray[Any]], named: str
+) -> None:
+    """These maps need no interpolation and min-max keeps their order, so only the reuse differs."""
+    right = score_file(predictions, trials).scores["cIoU"].to_numpy()
+    maps = stored["maps"].reshape(len(trials), -1)
+    varied = maps.min(axis=1) < maps.max(axis=1)
+    own = stored[f"{named}_acl_half_ciou"]
+    np.testing.assert_allclose(right[varied], own[varied], rtol=0, atol=1e-6)
+    wrong = scored(predictions, trials, f"acl-half:{len(trials)}").scores["cIoU"].to_numpy()
+    assert np.abs(right - wrong)[varied].max() > 0.01
+
+
+class TestBatches:
+    """Trials in the protocol's order, whatever the order in the file."""
+
+    samples = tuple(sample(name) for name in "abcde")
+    # Half of the pixels are 0, the others 1, 10, 100, 1000 and 10000.
+    maps = np.stack([np.repeat([[0.0], [10.0**n]], 112, axis=0).repeat(224, 1) for n in range(5)])
+
+    def thresholds(self, folder: Path, batch: int, order: list[int]) -> list[float]:
+        trials = trials_of(self.samples)
+        ids = [trials.ids[row] for row in order]
+        path = predictions_of(trials, self.maps[order], folder / "maps.npz", ids)
+        found = scored(path, trials, f"acl-half:{batch}").scores
+        return [float(found["threshold"][row]) for row in sorted(order)]
+
+    def test_the_last_batch_may_be_smaller(self, tmp_path: Path) -> None:
+        found = self.thresholds(tmp_path, 2, [0, 1, 2, 3, 4])
+        assert found == [1, 1, 100, 100, 10000]
+
+    def test_the_order_in_the_file_does_not_matter(self, tmp_path: Path) -> None:
+        assert self.thresholds(tmp_path, 3, [4, 2, 0, 3, 1]) == [1, 1, 1, 1000, 1000]
+
+    def test_a_batch_whose_first_map_is_missing_begins_with_the_next(self, tmp_path: Path) -> None:
+        assert self.thresholds(tmp_path, 3, [1, 2, 3, 4]) == [10, 10, 1000, 1000]

@@ -1,0 +1,260 @@
+"""The dialect vssl against the public evaluator, and the canonical measures where that is wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from standins import MemoryTestSet, predictions_of, protocol, sample
+
+from ssl_bench.annotations import Boxes
+from ssl_bench.errors import MeasureError, ProtocolError
+from ssl_bench.protocol import ControlsTable, load_dialect, load_protocol
+from ssl_bench.scoring.dialects import dialect_table, dialects_for
+from ssl_bench.scoring.run import Scored, check_scorable, score_file
+from ssl_bench.trials import WHOLE, AudioRecipe, ImageRecipe, Target, Trial, TrialSet
+
+FEW_PIXELS = 1e-4
+PERCENT = 100 * FEW_PIXELS
+SHARE_AT_HALF = 0.5
+ROLES = {"positive": "sounding", "offscreen": "off-screen"}
+# Which constant stands behind each key of the vectors, by its place among the pooled ones.
+CONSTANTS = {"05": 0, "max": 1, "max10": 2, "maxq3": 3}
+MODEL = "ezvsl"
+
+
+@pytest.fixture(scope="module")
+def stored(golden: Path) -> dict[str, NDArray[Any]]:
+    with np.load(golden / "negative_audio.npz") as arrays:
+        return dict(arrays)
+
+
+@pytest.fixture(scope="module")
+def facts(golden: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((golden / "negative_audio.json").read_text())
+    return content
+
+
+@pytest.fixture(scope="module")
+def roles(facts: dict[str, Any]) -> list[str]:
+    return [ROLES.get(name, name) for name in facts["map_order"]]
+
+
+@pytest.fixture(scope="module")
+def trials(stored: dict[str, NDArray[Any]], facts: dict[str, Any], roles: list[str]) -> TrialSet:
+    """Four trials for each name; those of one picture are named alike but for the last part."""
+    samples = [
+        sample(name, Boxes(box[None].astype(np.float64), (224.0, 224.0)))
+        for name, box in zip(facts["names"], stored["boxes"], strict=True)
+    ]
+    asked = [
+        Trial(
+            id=name if role == "sounding" else f"{name}#{role}",
+            image=ImageRecipe(((name.rpartition("_")[0], WHOLE),)),
+            audio=AudioRecipe.of(f"{name} {role}"),
+            targets=(Target(name, WHOLE),) if role == "sounding" else (),
+            group=name,
+            category="any",
+            role=role,
+        )
+        for name in facts["names"]
+        for role in roles
+    ]
+    return TrialSet(protocol("negative_audio", size=224), MemoryTestSet(samples), asked)
+
+
+@pytest.fixture(scope="module")
+def predictions(
+    trials: TrialSet, stored: dict[str, NDArray[Any]], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The maps as the network gives them: a cosine divided by tau."""
+    scale = load_dialect("vssl").models[MODEL]
+    maps = (stored["maps"].reshape(-1, *stored["maps"].shape[2:]) - scale.offset) / scale.scale
+    path = tmp_path_factory.mktemp("vssl") / "maps.npz"
+    return predictions_of(trials, maps.astype(np.float32), path, model=MODEL)
+
+
+@pytest.fixture(scope="module")
+def scored(predictions: Path, trials: TrialSet) -> Scored:
+    conventions = trials.protocol.under(load_dialect(f"vssl:{MODEL}"))
+    return score_file(predictions, trials, conventions=conventions)
+
+
+def at_constant(predictions: Path, trials: TrialSet, number: int) -> Scored:
+    """Scored with another of the model's constants."""
+    dialect = load_dialect(f"vssl:{MODEL}")
+    assert dialect.threshold.pooled is not None
+    value = dialect.threshold.pooled[number]
+    threshold = dialect.threshold.model_copy(update={"value": value})
+    chosen = dialect.model_copy(update={"threshold": threshold})
+    return score_file(predictions, trials, conventions=trials.protocol.under(chosen))
+
+
+def percent(scored: Scored, measure: str) -> float:
+    value = scored.result[measure].value
+    assert value is not None
+    return 100 * value
+
+
+def of_role(scored: Scored, role: str, column: str) -> NDArray[np.float64]:
+    table = scored.scores
+    return table[table["role"] == role][column].to_numpy(np.float64)
+
+
+def test_the_constants_of_the_dialect_are_those_of_the_vectors(facts: dict[str, Any]) -> None:
+    model = load_dialect("vssl").models[MODEL]
+    assert model.value == facts["thresholds"]["maxq3"]
+    assert list(model.pooled) == [
+        facts["thresholds"][k] for k in ("fixed", "max", "max10", "maxq3")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("measure", "key"),
+    [
+        ("F-pos-neg", "f_pos_neg"),
+        ("F-AUC-AOC", "f_auc_aoc_pos_neg"),
+        ("mean-cIoU", "ciou_maxq3_mean_wogl"),
+        ("AUC", "auc_maxq3_wogl"),
+        ("AOC", "aoc_mean_neg"),
+        ("IIoU@0.5", "iiou"),
+        ("IAUC", "iauc"),
+        ("cIoU(adaptive)@0.5", "ciou_adap"),
+        ("AUC(adaptive)", "auc_adap"),
+        ("IIoU(adaptive)@0.5", "iiou_adap"),
+        ("IAUC(adaptive)", "iauc_adap"),
+        ("pooled-cIoU@0.5", "ciou"),
+        ("pooled-AUC", "auc"),
+    ],
+)
+def test_what_it_prints(scored: Scored, facts: dict[str, Any], measure: str, key: str) -> None:
+    assert percent(scored, measure) == pytest.approx(facts["aggregate"][key], abs=PERCENT)
+
+
+def test_the_area_left_alone(scored: Scored, facts: dict[str, Any]) -> None:
+    left = 100 - percent(scored, "pIA")
+    assert left == pytest.approx(facts["aggregate"]["pia_mean_neg"], abs=PERCENT)
+
+
+def test_each_kind_of_silence(scored: Scored, facts: dict[str, Any], roles: list[str]) -> None:
+    aggregate = facts["aggregate"]
+    for name, role in zip(facts["map_order"][1:], roles[1:], strict=True):
+        for measure, key in (
+            ("pIA", f"pia_metric_{name}_maxq3_wogl"),
+            ("AOC", f"auc_{name}_maxq3_wogl"),
+            ("F-pos-neg", f"f_ciou_pos_{name}"),
+            ("F-AUC-AOC", f"f_auc_aoc_pos_{name}"),
+        ):
+            found = percent(scored, f"{measure}({role})")
+            assert found == pytest.approx(aggregate[key], abs=PERCENT), key
+
+
+@pytest.mark.parametrize("key", CONSTANTS)
+def test_every_map_at_each_constant(
+    predictions: Path,
+    trials: TrialSet,
+    stored: dict[str, NDArray[Any]],
+    facts: dict[str, Any],
+    roles: list[str],
+    key: str,
+) -> None:
+    found = at_constant(predictions, trials, CONSTANTS[key])
+    ciou = of_role(found, "sounding", "cIoU")
+    np.testing.assert_allclose(ciou, stored[f"out_ciou_{key}_wogl"], rtol=0, atol=FEW_PIXELS)
+    mean, area = facts["aggregate"][f"ciou_{key}_mean_wogl"], facts["aggregate"][f"auc_{key}_wogl"]
+    assert percent(found, "mean-cIoU") == pytest.approx(mean, abs=PERCENT)
+    assert percent(found, "AUC") == pytest.approx(area, abs=PERCENT)
+    suffix = "" if key == "05" else f"_{key}"
+    for name, role in zip(facts["map_order"][1:], roles[1:], strict=True):
+        share = of_role(found, role, "predicted_share")
+        expected = stored[f"out_pia_batch_{name}{suffix}_wogl"]
+        np.testing.assert_allclose(share, expected, rtol=0, atol=FEW_PIXELS)
+        covered = facts["aggregate"][f"auc_{name}{suffix}_wogl"]
+        assert percent(found, f"AOC({role})") == pytest.approx(covered, abs=PERCENT)
+
+
+class TestWhereItIsWrong:
+    """What the dialect repeats, beside what the measure of that name should be."""
+
+    def test_its_success_rate_pools_five_thresholds(
+        self, scored: Scored, predictions: Path, trials: TrialSet, facts: dict[str, Any]
+    ) -> None:
+        assert set(facts["contaminated"]) >= {"ciou", "auc"}
+        own = 100 * (of_role(scored, "sounding", "cIoU") >= SHARE_AT_HALF).mean()
+        canonical = score_file(predictions, trials)
+        assert percent(canonical, "cIoU@0.5") != pytest.approx(facts["aggregate"]["ciou"])
+        assert percent(canonical, "AUC") != pytest.approx(facts["aggregate"]["auc"])
+        assert own != pytest.approx(percent(scored, "pooled-cIoU@0.5"))
+
+    def test_a_sound_alone_changes_how_its_map_is_interpolated(
+        self, trials: TrialSet, tmp_path: Path
+    ) -> None:
+        """A map that ignores the sound predicts the same pixels for all, but not there."""
+        heat = np.zeros((len(trials), 7, 7), np.float32)
+        heat[:, 0, 0] = 20.0
+        path = predictions_of(trials, heat, tmp_path / "deaf.npz")
+        conventions = trials.protocol.under(load_dialect(f"vssl:{MODEL}"))
+        wrong = score_file(path, trials, conventions=conventions)
+        alike = conventions.map.model_copy(update={"silent_interpolation": None})
+        same = conventions.model_copy(update={"map": alike})
+        right = score_file(path, trials, conventions=same)
+        for scored, shares in ((wrong, 2), (right, 1)):
+            assert scored.scores["predicted_share"].nunique() == shares
+
+
+class TestChoice:
+    def test_a_model_has_to_be_chosen(self, trials: TrialSet) -> None:
+        with pytest.raises(ProtocolError, match="constants for each model") as caught:
+            trials.protocol.under(load_dialect("vssl"))
+        assert "vssl:sslalign" in str(caught.value.remedy)
+
+    @pytest.mark.parametrize("reference", ["vssl:nobody", "vssl:", "vssl:16", "ezvsl:16"])
+    def test_an_unknown_choice_is_refused(self, reference: str) -> None:
+        with pytest.raises(ProtocolError, match="no choice"):
+            load_dialect(reference)
+
+    @pytest.mark.parametrize("reference", ["acl-half:0", "acl-half:-1", "acl-half:many"])
+    def test_a_batch_has_at_least_one_trial(self, reference: str) -> None:
+        with pytest.raises(ProtocolError, match="no choice") as caught:
+            load_dialect(reference)
+        assert "acl-half:N" in str(caught.value.remedy)
+
+    def test_it_is_for_negative_audio_alone(self) -> None:
+        with pytest.raises(ProtocolError, match="negative_audio"):
+            load_protocol("synth").under(load_dialect("vssl:slavc"))
+
+    @pytest.mark.parametrize("model", load_dialect("vssl").models)
+    def test_thresholds_are_the_constants_on_the_scale_of_the_maps(self, model: str) -> None:
+        constants = load_dialect("vssl").models[model]
+        threshold = load_dialect(f"vssl:{model}").threshold
+        assert threshold.pooled is not None
+        for own, value in zip(
+            (threshold.value, *threshold.pooled), (constants.value, *constants.pooled), strict=True
+        ):
+            assert own * constants.scale + constants.offset == pytest.approx(value)
+
+    def test_all_dialects_include_that_of_the_files_own_model(
+        self, predictions: Path, trials: TrialSet
+    ) -> None:
+        usable, without = dialects_for(trials.protocol, MODEL)
+        assert without == []
+        assert "vssl" not in usable
+        table = dialect_table(predictions, trials, usable)
+        assert f"vssl:{MODEL}" in set(table["dialect"])
+
+    def test_other_trials_and_other_models_go_without(self, trials: TrialSet) -> None:
+        assert dialects_for(trials.protocol, "mine")[1] == ["vssl"]
+        usable, without = dialects_for(load_protocol("synth"), MODEL)
+        assert without == []
+        assert not any(name.startswith("vssl") for name in usable)
+
+    def test_pooling_needs_thresholds_to_pool(self, trials: TrialSet) -> None:
+        pooled = trials.protocol.model_copy(
+            update={"measures": ("pooled-AUC",), "controls": ControlsTable(floors=())}
+        )
+        with pytest.raises(MeasureError, match="no thresholds to pool"):
+            check_scorable(TrialSet(pooled, trials.test_set, trials.trials))
