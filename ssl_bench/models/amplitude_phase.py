@@ -9,6 +9,7 @@ from pydantic import PositiveFloat, PositiveInt
 from ssl_bench.errors import DataError
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.recipes import Strict
+from ssl_bench.models.segments import repeated
 from ssl_bench.models.sounds import check_sound
 
 
@@ -65,7 +66,7 @@ def prepare_amplitude_phase(
     heard = sound.as_float()[: round(preprocessing.seconds * sound.rate)].mean(axis=1)
     least = (preprocessing.frames - 1) * preprocessing.hop
     if len(heard) < least:
-        heard = np.tile(heard, least // len(heard) + 1)[:least]
+        heard = repeated(heard, least)
     return amplitude_and_phase(heard, window=preprocessing.window, hop=preprocessing.hop).astype(
         np.float32
     )

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import Field
+from torch import Tensor
 
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.amplitude_phase import AmplitudePhaseAudio, prepare_amplitude_phase
-from ssl_bench.models.checkpoints import load_into, read_checkpoint
 from ssl_bench.models.contract import Features, Localizer
 from ssl_bench.models.images import ImagePreprocessing, prepare_images
 from ssl_bench.models.oya import (
@@ -23,6 +23,7 @@ from ssl_bench.models.oya import (
 )
 from ssl_bench.models.provenance import Provenance
 from ssl_bench.models.recipes import Assembly, NoOptions, Strict, checked
+from ssl_bench.models.vision_only import PriorPreprocessing, VisionOnlyLocalizer, load_weights
 
 _SOUNDS_AT_ONCE = 1024
 
@@ -99,7 +100,10 @@ class Oya(Localizer):
         WeightsError
             If the weights are missing, damaged or belong to another network.
         """
-        network, preprocessing, provenance = _read(assembly)
+        assembly.checked_options(NoOptions)
+        network = OyaNetwork(checked(OyaArchitecture, assembly.architecture, assembly.recipe))
+        preprocessing = checked(OyaPreprocessing, assembly.preprocessing, assembly.recipe)
+        provenance = load_weights(network, assembly, preprocessing.preset)
         return cls(network, preprocessing, provenance=provenance)
 
     def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> Features:
@@ -160,89 +164,54 @@ class Oya(Localizer):
         return potential
 
 
-class PotentialPrior(Localizer):
+class PotentialPrior(VisionOnlyLocalizer):
     """The potential map of Oya et al. as a baseline of its own: what could sound, unheard.
-
-    Image features are ``potential (B, h, w)`` float32, with sum 1. Sounds are not encoded.
 
     Parameters
     ----------
     network
         The network; it is put into evaluation mode.
     preprocessing
-        Preprocessing of images; that of sounds is not used.
+        Preprocessing of images.
     provenance
         Where the model comes from.
 
     Examples
     --------
     >>> from ssl_bench.models.oya import SMALL_OYA
-    >>> preprocessing = OyaPreprocessing(image=ImagePreprocessing(side=112))
+    >>> preprocessing = PriorPreprocessing(image=ImagePreprocessing(side=112))
     >>> prior = PotentialPrior(OyaNetwork(SMALL_OYA), preprocessing)
     >>> prior.localize(prior.encode_image([np.zeros((90, 120, 3), np.uint8)]), {}).shape
     (1, 7, 7)
     """
 
-    audio_blind = True
-
     def __init__(
         self,
         network: OyaNetwork,
-        preprocessing: OyaPreprocessing,
+        preprocessing: PriorPreprocessing,
         *,
         provenance: Provenance | None = None,
     ) -> None:
-        self.provenance = provenance or Provenance("potential", preset=preprocessing.preset)
-        self.name = self.provenance.name
-        self.preset = preprocessing.preset
-        self._network = network.eval()
-        self._preprocessing = preprocessing
+        super().__init__(
+            network,
+            preprocessing,
+            provenance or Provenance("potential", preset=preprocessing.preset),
+        )
+        self._network = network
 
     @classmethod
     def assemble(cls, assembly: Assembly) -> Self:
         """Build it from its recipe and the weights of the whole model; raises as :class:`Oya`."""
-        network, preprocessing, provenance = _read(assembly)
+        assembly.checked_options(NoOptions)
+        network = OyaNetwork(checked(OyaArchitecture, assembly.architecture, assembly.recipe))
+        preprocessing = checked(PriorPreprocessing, assembly.preprocessing, assembly.recipe)
+        provenance = load_weights(network, assembly, preprocessing.preset)
         return cls(network, preprocessing, provenance=provenance)
 
-    def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> Features:
-        """Features ``potential (B, h, w)`` float32 of B images."""
-        pixels = torch.from_numpy(prepare_images(images, self._preprocessing.image))
-        with torch.inference_mode():
-            return {"potential": self._network.encode_images(pixels)[1].numpy()}
-
-    def encode_audio(self, sounds: Sequence[Waveform]) -> Features:
-        """Nothing: an empty row for each sound."""
-        return {"none": np.zeros((len(sounds), 0), np.float32)}
-
-    def localize(self, image_features: Features, audio_features: Features) -> NDArray[np.float32]:
-        """Potential localization maps ``(B, h, w)`` float32, whatever `audio_features` holds."""
-        del audio_features
-        return self.vision_only(image_features)
-
-    def vision_only(self, image_features: Features) -> NDArray[np.float32]:
-        """The same maps ``(B, h, w)`` float32."""
-        potential: NDArray[np.float32] = image_features["potential"]
-        return potential
+    def maps_of(self, pixels: Tensor) -> Tensor:
+        """Potential localization maps ``(B, h, w)``, each with sum 1."""
+        return self._network.encode_images(pixels)[1]
 
 
-def _read(assembly: Assembly) -> tuple[OyaNetwork, OyaPreprocessing, Provenance]:
-    assembly.checked_options(NoOptions)
-    network = OyaNetwork(checked(OyaArchitecture, assembly.architecture, assembly.recipe))
-    preprocessing = checked(OyaPreprocessing, assembly.preprocessing, assembly.recipe)
-    checkpoint = read_checkpoint(assembly.needed_weights(), expected_sha256=assembly.weights_sha256)
-    recognised = load_into(network, checkpoint)
-    return (
-        network,
-        preprocessing,
-        Provenance(
-            assembly.name,
-            variant=assembly.variant,
-            preset=preprocessing.preset,
-            weights_sha256=checkpoint.sha256,
-            weights=recognised,
-        ),
-    )
-
-
-def _tensors(features: Features, *keys: str) -> tuple[torch.Tensor, ...]:
+def _tensors(features: Features, *keys: str) -> tuple[Tensor, ...]:
     return tuple(torch.from_numpy(np.ascontiguousarray(features[key])) for key in keys)
