@@ -81,6 +81,10 @@ SMALL_TRUNK = TrunkArchitecture(
 """The trunk of the models trained on the embedded world: 112x112 pixels give a 7x7 map."""
 
 
+FINE_TRUNK = TrunkArchitecture(strides=(1, 2, 2, 1))
+"""ResNet-18 whose last stage keeps its resolution: 224x224 pixels give a 14x14 map."""
+
+
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions and a shortcut; parameter names as in torchvision."""
 
@@ -121,6 +125,8 @@ class ResidualTrunk(nn.Module):
         Shape of the trunk.
     input_channels
         3 for images, 1 for spectrograms.
+    stem
+        Name of the first convolution in the state dict.
 
     Examples
     --------
@@ -130,11 +136,15 @@ class ResidualTrunk(nn.Module):
     (2, 64, 7, 7)
     """
 
-    def __init__(self, architecture: TrunkArchitecture, input_channels: int) -> None:
+    def __init__(
+        self, architecture: TrunkArchitecture, input_channels: int, *, stem: str = "conv1"
+    ) -> None:
         super().__init__()
         kernel, width = architecture.stem_kernel, architecture.width
-        self.conv1 = nn.Conv2d(
-            input_channels, width, kernel, stride=2, padding=kernel // 2, bias=False
+        self._stem = stem
+        self.add_module(
+            stem,
+            nn.Conv2d(input_channels, width, kernel, stride=2, padding=kernel // 2, bias=False),
         )
         self.bn1 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU(inplace=True)
@@ -161,7 +171,7 @@ class ResidualTrunk(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(B, input_channels, H, W)`` to the last map ``(B, channels, h, w)``, >= 0."""
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        x = self.maxpool(self.relu(self.bn1(self.get_submodule(self._stem)(x))))
         for name in self._stages:
             x = self.get_submodule(name)(x)
         return x
