@@ -171,7 +171,13 @@ class ResidualTrunk(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(B, input_channels, H, W)`` to the last map ``(B, channels, h, w)``, >= 0."""
-        x = self.maxpool(self.relu(self.bn1(self.get_submodule(self._stem)(x))))
+        return self.pyramid(x)[-1]
+
+    def pyramid(self, x: Tensor) -> list[Tensor]:
+        """The maps of the stem, before its pooling, and of each stage, finest first."""
+        maps: list[Tensor] = [self.relu(self.bn1(self.get_submodule(self._stem)(x)))]
+        x = self.maxpool(maps[0])
         for name in self._stages:
             x = self.get_submodule(name)(x)
-        return x
+            maps.append(x)
+        return maps
