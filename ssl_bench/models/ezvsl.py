@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ssl_bench.models.embedding_localizer import EmbeddingNetwork
 from ssl_bench.models.resnet import ResidualTrunk, TrunkArchitecture
 
 
@@ -29,18 +28,6 @@ class EZVSLArchitecture(BaseModel):
     trunk: TrunkArchitecture = Field(default_factory=TrunkArchitecture)
     dimension: PositiveInt = 512
     temperature: PositiveFloat = 0.03
-
-
-class EmbeddingNetwork(nn.Module, ABC):
-    """A network that takes places of an image and whole sounds into one space."""
-
-    @abstractmethod
-    def encode_images(self, images: Tensor) -> Tensor:
-        """Encode images ``(B, 3, H, W)`` as ``(B, D, h, w)``."""
-
-    @abstractmethod
-    def encode_sounds(self, spectrograms: Tensor) -> Tensor:
-        """Encode spectrograms ``(B, 1, F, T)`` as ``(B, D)``."""
 
 
 class EZVSLNetwork(EmbeddingNetwork):

@@ -12,8 +12,13 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
+from ssl_bench.models.checkpoints import Checkpoint
+from ssl_bench.models.embedding_localizer import (
+    EmbeddingLocalizer,
+    EmbeddingOptions,
+    EmbeddingParts,
+)
 from ssl_bench.models.ezvsl import EZVSLArchitecture, EZVSLNetwork
-from ssl_bench.models.ezvsl_localizer import EZVSL, EmbeddingParts, EZVSLOptions
 from ssl_bench.models.recipes import Assembly, checked
 
 Rate = Annotated[float, Field(ge=0, lt=1)]
@@ -68,13 +73,16 @@ class FNACNetwork(EZVSLNetwork):
         return functional.normalize(self.aud_proj(kept), dim=1)
 
 
-class FNAC(EZVSL):
+class FNAC(EmbeddingLocalizer):
     """FNAC: maps, similarity and preprocessing are those of EZ-VSL; training differs."""
 
     @classmethod
-    def parts(cls, assembly: Assembly, options: EZVSLOptions) -> EmbeddingParts:
+    def parts(
+        cls, assembly: Assembly, options: EmbeddingOptions, checkpoint: Checkpoint
+    ) -> EmbeddingParts:
         """Build the network, without its weights."""
-        del options
+        del options, checkpoint
         architecture = checked(FNACArchitecture, assembly.architecture, assembly.recipe)
-        network = FNACNetwork(architecture)
-        return EmbeddingParts(network, network, architecture.temperature, architecture.dimension)
+        return EmbeddingParts(
+            FNACNetwork(architecture), architecture.dimension, architecture.temperature
+        )

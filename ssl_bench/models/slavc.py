@@ -5,14 +5,19 @@ Mo and Morgado, "A Closer Look at Weakly-Supervised Audio-Visual Source Localiza
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ssl_bench.models.ezvsl import EmbeddingNetwork
-from ssl_bench.models.ezvsl_localizer import EZVSL, EmbeddingParts, EZVSLOptions
+from ssl_bench.models.checkpoints import Checkpoint
+from ssl_bench.models.embedding_localizer import (
+    EmbeddingLocalizer,
+    EmbeddingNetwork,
+    EmbeddingOptions,
+    EmbeddingParts,
+)
 from ssl_bench.models.fnac import FNACArchitecture
 from ssl_bench.models.recipes import Assembly, checked
 from ssl_bench.models.resnet import ResidualTrunk
@@ -20,7 +25,14 @@ from ssl_bench.models.resnet import ResidualTrunk
 Encoders = Literal["online", "momentum"]
 
 
-class SLAVCNetwork(nn.Module):
+class Heads(NamedTuple):
+    """Features of two heads: of images ``(B, D, h, w)``, or of sounds ``(B, D)``; unit length."""
+
+    semantic: Tensor
+    localizing: Tensor
+
+
+class SLAVCNetwork(EmbeddingNetwork):
     """Two trunks with two projections each, and a slowly following copy of all of them.
 
     The first projections (of the semantic term) and the second ones (of the localizing term) share
@@ -33,18 +45,20 @@ class SLAVCNetwork(nn.Module):
     architecture
         Shape of the network; dropout acts before the projections, in training only, in the momentum
         encoders too.
+    encoders
+        Which of the two sets encodes where none is named.
 
     Examples
     --------
     >>> from ssl_bench.models.resnet import SMALL_TRUNK
     >>> network = SLAVCNetwork(FNACArchitecture(trunk=SMALL_TRUNK, dimension=8)).eval()
-    >>> [tuple(head.shape) for head in network.encode_images(torch.zeros(2, 3, 112, 112))]
+    >>> [tuple(head.shape) for head in network.image_heads(torch.zeros(2, 3, 112, 112))]
     [(2, 8, 7, 7), (2, 8, 7, 7)]
-    >>> [tuple(head.shape) for head in network.encode_sounds(torch.zeros(2, 1, 64, 173))]
-    [(2, 8), (2, 8)]
+    >>> tuple(network.encode_sounds(torch.zeros(2, 1, 64, 173)).shape)
+    (2, 16)
     """
 
-    def __init__(self, architecture: FNACArchitecture) -> None:
+    def __init__(self, architecture: FNACArchitecture, encoders: Encoders = "online") -> None:
         super().__init__()
         channels, dimension = architecture.trunk.channels, architecture.dimension
         for prefix in ("", "momentum_"):
@@ -60,27 +74,37 @@ class SLAVCNetwork(nn.Module):
                 self.add_module(prefix + name, part)
         self._image_dropout = architecture.image_dropout
         self._audio_dropout = architecture.audio_dropout
+        self._encoders = encoders
         for _, following in self._pairs():
             following.requires_grad_(False)
         self.align_momentum()
 
-    def encode_images(self, images: Tensor, encoders: Encoders = "online") -> tuple[Tensor, Tensor]:
+    def encode_images(self, images: Tensor) -> Tensor:
+        """Encode images ``(B, 3, H, W)`` as ``(B, 2D, h, w)``: both heads, one after the other.
+
+        Its product with an encoded sound is the mean of two cosines.
+        """
+        return torch.cat(self.image_heads(images), dim=1)
+
+    def encode_sounds(self, spectrograms: Tensor) -> Tensor:
+        """Encode spectrograms ``(B, 1, F, T)`` as ``(B, 2D)``: half of both heads."""
+        return torch.cat(self.sound_heads(spectrograms), dim=1) / 2
+
+    def image_heads(self, images: Tensor, encoders: Encoders | None = None) -> Heads:
         """Encode images ``(B, 3, H, W)`` as two ``(B, D, h, w)``, of unit length over D."""
         seen = self._part("imgnet", encoders)(images)
         kept = functional.dropout(seen, self._image_dropout, self.training)
-        return (
+        return Heads(
             functional.normalize(self._part("img_proj1", encoders)(kept), dim=1),
             functional.normalize(self._part("img_proj2", encoders)(kept), dim=1),
         )
 
-    def encode_sounds(
-        self, spectrograms: Tensor, encoders: Encoders = "online"
-    ) -> tuple[Tensor, Tensor]:
+    def sound_heads(self, spectrograms: Tensor, encoders: Encoders | None = None) -> Heads:
         """Encode spectrograms ``(B, 1, F, T)`` as two ``(B, D)``, of unit length."""
         heard = self._part("audnet", encoders)(spectrograms)
         strongest = functional.adaptive_max_pool2d(heard, 1).flatten(1)
         kept = functional.dropout(strongest, self._audio_dropout, self.training)
-        return (
+        return Heads(
             functional.normalize(self._part("aud_proj1", encoders)(kept), dim=1),
             functional.normalize(self._part("aud_proj2", encoders)(kept), dim=1),
         )
@@ -112,36 +136,12 @@ class SLAVCNetwork(nn.Module):
             if not name.startswith("momentum_")
         ]
 
-    def _part(self, name: str, encoders: Encoders) -> nn.Module:
-        return self.get_submodule(name if encoders == "online" else f"momentum_{name}")
+    def _part(self, name: str, encoders: Encoders | None) -> nn.Module:
+        online = (encoders or self._encoders) == "online"
+        return self.get_submodule(name if online else f"momentum_{name}")
 
 
-class SLAVCEncoders(EmbeddingNetwork):
-    """The two heads of one set of encoders as one space, in which a product is their mean cosine.
-
-    Parameters
-    ----------
-    network
-        The network.
-    encoders
-        Which set is used.
-    """
-
-    def __init__(self, network: SLAVCNetwork, encoders: Encoders = "online") -> None:
-        super().__init__()
-        self.network = network
-        self._encoders = encoders
-
-    def encode_images(self, images: Tensor) -> Tensor:
-        """Encode images ``(B, 3, H, W)`` as ``(B, 2D, h, w)``: both heads, one after the other."""
-        return torch.cat(self.network.encode_images(images, self._encoders), dim=1)
-
-    def encode_sounds(self, spectrograms: Tensor) -> Tensor:
-        """Encode spectrograms ``(B, 1, F, T)`` as ``(B, 2D)``: half of both heads."""
-        return torch.cat(self.network.encode_sounds(spectrograms, self._encoders), dim=1) / 2
-
-
-class SLAVCOptions(EZVSLOptions):
+class SLAVCOptions(EmbeddingOptions):
     """Options of SLAVC.
 
     Attributes
@@ -154,7 +154,7 @@ class SLAVCOptions(EZVSLOptions):
     encoders: Encoders = "online"
 
 
-class SLAVC(EZVSL):
+class SLAVC(EmbeddingLocalizer):
     """SLAVC: a map is the mean of two heads' cosines with the sound, over tau.
 
     Image features are ``visual (B, 2D, h, w)``, audio features ``audio (B, 2D)``, float32: both
@@ -162,17 +162,18 @@ class SLAVC(EZVSL):
     the authors name none.
     """
 
-    options: ClassVar[type[EZVSLOptions]] = SLAVCOptions
+    options: ClassVar[type[EmbeddingOptions]] = SLAVCOptions
 
     @classmethod
-    def parts(cls, assembly: Assembly, options: EZVSLOptions) -> EmbeddingParts:
+    def parts(
+        cls, assembly: Assembly, options: EmbeddingOptions, checkpoint: Checkpoint
+    ) -> EmbeddingParts:
         """Build the network, without its weights."""
+        del checkpoint
         architecture = checked(FNACArchitecture, assembly.architecture, assembly.recipe)
-        network = SLAVCNetwork(architecture)
-        encoders: Encoders = options.encoders if isinstance(options, SLAVCOptions) else "online"
+        encoders = options.encoders if isinstance(options, SLAVCOptions) else "online"
         return EmbeddingParts(
-            network,
-            SLAVCEncoders(network, encoders),
-            architecture.temperature,
+            SLAVCNetwork(architecture, encoders),
             2 * architecture.dimension,
+            architecture.temperature,
         )

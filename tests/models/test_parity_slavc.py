@@ -19,7 +19,7 @@ from ssl_bench.models.contract import Features
 from ssl_bench.models.fnac import FNACArchitecture
 from ssl_bench.models.registry import load_localizer
 from ssl_bench.models.slavc import SLAVC, SLAVCNetwork
-from ssl_bench.training.objectives.slavc import Heads, slavc_loss
+from ssl_bench.training.objectives.slavc import slavc_loss
 
 COSINE = 5e-6
 OVER_TAU = 2e-4
@@ -139,11 +139,11 @@ def test_the_objective_and_its_gradients(slavc: Arrays, vectors: Path) -> None:
     network.load_state_dict(recipe_weights(vectors, "slavc"))
     pixels, tables = golden_inputs(vectors)
     with torch.no_grad():
-        following = Heads(*network.encode_images(pixels, "momentum"))
-        following_sounds = Heads(*network.encode_sounds(tables, "momentum"))
+        following = network.image_heads(pixels, "momentum")
+        following_sounds = network.sound_heads(tables, "momentum")
     loss = slavc_loss(
-        Heads(*network.encode_images(pixels)),
-        Heads(*network.encode_sounds(tables)),
+        network.image_heads(pixels),
+        network.sound_heads(tables),
         following,
         following_sounds,
         0.03,
