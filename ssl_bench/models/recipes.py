@@ -41,6 +41,27 @@ class ShippedWeights(Strict):
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
 
 
+class OfficialWeights(Strict):
+    """A weights file that its authors publish.
+
+    Attributes
+    ----------
+    url
+        Its address.
+    sha256
+        The beginning of its digest, at least eight digits: torchvision puts as many into the names
+        of its files.
+    """
+
+    url: Annotated[str, Field(pattern=r"^(https|file)://.*/[\w.-]+$")]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{8,64}$")]
+
+    @property
+    def file(self) -> str:
+        """Name of the file."""
+        return self.url.rpartition("/")[2]
+
+
 Range = tuple[float, float]
 
 
@@ -116,6 +137,8 @@ class Variant(Strict):
     weights_of
         Another baseline whose shipped weights serve this one, too: those of its variant of the same
         name.
+    official_weights
+        The published file that is fetched where ``download`` is given as weights.
     object_guided
         How an object prior is mixed in, where this variant differs from the recipe.
     training
@@ -128,6 +151,7 @@ class Variant(Strict):
     presets: dict[str, dict[str, Any]] = {}
     weights: ShippedWeights | None = None
     weights_of: str | None = None
+    official_weights: OfficialWeights | None = None
     object_guided: ObjectGuidance | None = None
     training: dict[str, Any] | None = None
 

@@ -34,6 +34,9 @@ PRESET = "preset"
 PRIOR_WEIGHTS = "prior_weights"
 """Option that names the weights file of the object prior."""
 
+DOWNLOAD = "download"
+"""What is given in place of a weights file to fetch the one that its authors publish."""
+
 UPSAMPLING = "ogl_upsampling"
 """Option that names how maps are up-sampled before they are mixed with an object prior."""
 
@@ -309,7 +312,8 @@ def _assemble(
     settings = dict(options)
     # A baseline that prepares nothing has no presets, and its class refuses the unknown option.
     preset = settings.pop(PRESET, None) if chosen.preprocessing else None
-    path, sha256 = weights, None
+    path = _official(name, variant, chosen) if str(weights) == DOWNLOAD else weights
+    sha256 = None
     if path is None:
         path, sha256 = shipped_weights(name, variant) or (None, None)
     assembly = Assembly(
@@ -339,6 +343,17 @@ def _assemble(
         declared.assemble, assembly, recipes
     )
     return assembled
+
+
+def _official(name: str, variant: str, chosen: Variant) -> Path:
+    if chosen.official_weights is None:
+        raise WeightsError(
+            f"there is no address to fetch weights of {name}, variant {variant!r}, from",
+            remedy=f"give their file; 'ssl-bench models {name}' says where it comes from",
+        )
+    downloads = importlib.import_module("ssl_bench.models.downloads")
+    path: Path = downloads.fetch(chosen.official_weights)
+    return path
 
 
 def _variant(name: str, recipe: Recipe, variant: str) -> Variant:
