@@ -137,3 +137,26 @@ class ImportedFilesError(SslBenchError):
 
 class ResultError(SslBenchError):
     """A result or scores file cannot be read or does not follow its schema."""
+
+
+class LeaderboardError(SslBenchError):
+    """An entry, a card or a board cannot be read, or does not follow its schema."""
+
+
+class SubmissionError(LeaderboardError):
+    """Something cannot enter the leaderboard; lists *all* problems that were found.
+
+    Parameters
+    ----------
+    problems
+        One :class:`SslBenchError` or sentence for each problem.
+    where
+        What was submitted.
+    """
+
+    def __init__(self, problems: Sequence[str], *, where: str | Path) -> None:
+        self.problems = tuple(problems)
+        count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
+        super().__init__(f"{count} found, the leaderboard was left as it is", where=where)
+        lines = [str(self.args[0]), *(f"  - {problem}" for problem in self.problems)]
+        self.args = ("\n".join(lines),)

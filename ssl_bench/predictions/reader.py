@@ -62,6 +62,13 @@ class Predictions:
         held = [frozenset(scan.archive.arrays) for scan in self._scans if scan.archive is not None]
         return frozenset.intersection(*held)
 
+    @property
+    def map_shapes(self) -> frozenset[tuple[int, int]]:
+        """Heights and widths of the maps; shards may differ. Empty where there are none."""
+        archives = (scan.archive for scan in self._scans if scan.archive is not None)
+        arrays = (each.arrays["map"] for each in archives if "map" in each.arrays)
+        return frozenset((array.shape[1], array.shape[2]) for array in arrays)
+
     def iter_similarity(
         self, chunk: int = 256
     ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:

@@ -1,0 +1,250 @@
+"""What an entry shows beside its result, computed from its predictions and the trials."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ssl_bench.leaderboard.compact import reduce_map
+from ssl_bench.leaderboard.entry import (
+    LARGEST_SIDE,
+    CurvePoint,
+    DialectScores,
+    Evidence,
+    GalleryTrial,
+    ImagePart,
+    Replicates,
+    ShownMap,
+    SoundReference,
+    TruthMask,
+)
+from ssl_bench.measures.definition import Measure
+from ssl_bench.measures.values import parse_measure
+from ssl_bench.predictions import open_predictions
+from ssl_bench.protocol import Protocol, dialect_names, load_dialect
+from ssl_bench.scoring.aggregate import replicates, summarise
+from ssl_bench.scoring.run import Scored, measures_of, stored_maps, under_dialect
+from ssl_bench.scoring.scores import ScoreColumns
+from ssl_bench.scoring.universal import set_apart, with_threshold
+from ssl_bench.trials import Trial, TrialSet
+from ssl_bench.truth import encode_rle
+
+GALLERY_SEED = 0
+RANKED = 3
+"""For so many of a protocol's first measures, entries can be compared by paired tests."""
+
+_BEST = 6
+_RANDOM = 12
+_TRUTH_SIDE = 112
+_CURVE = tuple(parse_measure(f"cIoU@{step / 20:.2f}") for step in range(21))
+# Where scores agree to so many decimals, the id decides, so that rounding does not.
+_DECIMALS = 6
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What of single trials may be copied into an entry.
+
+    Attributes
+    ----------
+    truth
+        False where the truth is somebody else's annotation.
+    maps
+        False where the maps could give it away.
+    """
+
+    truth: bool
+    maps: bool
+
+
+def gather_evidence(path: Path, trials: TrialSet, scored: Scored, shown: Shown) -> Evidence:
+    """Everything that a page shows of an entry beside its result.
+
+    Parameters
+    ----------
+    path
+        The predictions as the board stores them.
+    trials
+        Trials of the canonical protocol.
+    scored
+        What these predictions score.
+    shown
+        What of single trials may be copied.
+    """
+    maps_asked = trials.protocol.answers == "maps"
+    measures = measures_of(trials.protocol)[:RANKED]
+    return Evidence(
+        success_curve=_success_curve(scored.scores) if maps_asked else (),
+        dialects=_dialects(path, trials) if maps_asked else (),
+        gallery_seed=GALLERY_SEED,
+        gallery=_gallery(path, trials, scored.scores, shown) if maps_asked else (),
+        replicates=tuple(
+            Replicates.of(str(measure), replicates(scored.scores, measure)) for measure in measures
+        ),
+    )
+
+
+def dialects_of(protocol: Protocol) -> list[str]:
+    """Dialects that report a protocol's first measure, in alphabetical order.
+
+    One that brings its own truth convention was made for several annotators' boxes; it is left out
+    where the protocol's truth is another.
+
+    Examples
+    --------
+    >>> from ssl_bench.protocol import load_protocol
+    >>> "slavc" in dialects_of(load_protocol("synth")), dialects_of(load_protocol("retrieval"))
+    (True, [])
+    """
+    if protocol.answers != "maps":
+        return []
+    found = []
+    for name in dialect_names():
+        dialect = load_dialect(name)
+        alike = dialect.truth is None or dialect.truth == protocol.truth
+        if alike and protocol.measures[0] in dialect.measures:
+            found.append(name)
+    return found
+
+
+def _success_curve(scores: pd.DataFrame) -> tuple[CurvePoint, ...]:
+    sounding = scores[scores["sounding"].to_numpy(bool)]
+    if "cIoU" not in scores or sounding.empty:
+        return ()
+    return tuple(
+        CurvePoint(at=step / 20, value=found.value, low=found.low, high=found.high)
+        for step, found in enumerate(summarise(sounding, _CURVE))
+    )
+
+
+def _dialects(path: Path, trials: TrialSet) -> tuple[DialectScores, ...]:
+    """Each batch of maps is scored under all dialects at once, on truth maps drawn once."""
+    own = list(trials.protocol.measures)
+    asked: dict[str, TrialSet] = {}
+    columns: dict[str, ScoreColumns] = {}
+    wanted: dict[str, list[Measure]] = {}
+    for name in dialects_of(trials.protocol):
+        dialect = load_dialect(name)
+        under = under_dialect(trials, trials.protocol.under(dialect))
+        asked[name] = with_threshold(under, stored_maps(open_predictions(path), under))
+        wanted[name] = [parse_measure(text) for text in own if text in dialect.measures]
+        columns[name] = ScoreColumns(asked[name], wanted[name])
+    for batch in stored_maps(open_predictions(path), trials):
+        for part in batch.parts(64):
+            drawn: dict[int, NDArray[np.float32]] = {}
+            for name, under in asked.items():
+                size = under.protocol.map.size
+                if size not in drawn:
+                    drawn[size] = under.truths(part.rows)
+                columns[name].fill(part, drawn[size])
+    counted = ~set_apart(trials)
+    return tuple(
+        DialectScores(
+            dialect=name,
+            title=load_dialect(name).title,
+            digest=trials.protocol.under(load_dialect(name)).digest,
+            measures=summarise(columns[name].table()[counted], wanted[name]),
+        )
+        for name in asked
+    )
+
+
+def _gallery(
+    path: Path, trials: TrialSet, scores: pd.DataFrame, shown: Shown
+) -> tuple[GalleryTrial, ...]:
+    predictions = open_predictions(path)
+    reached = _scores_of_trials(scores)
+    picked = pick_trials(scores["trial_id"].tolist(), reached)
+    held = set(predictions.trial_ids)
+    maps = predictions.maps_of(name for name in picked if name in held) if shown.maps else {}
+    return tuple(
+        _trial(trials, trials.trials[trials.index[name]], why, reached.get(name), maps, shown)
+        for name, why in picked.items()
+    )
+
+
+def _scores_of_trials(scores: pd.DataFrame) -> dict[str, float]:
+    """The cIoU of every trial that can have one."""
+    if "cIoU" not in scores:
+        return {}
+    usable = scores["sounding"].to_numpy(bool) & ~scores["unscorable"].to_numpy(bool)
+    values = np.nan_to_num(scores["cIoU"].to_numpy(np.float64)[usable])
+    names = scores["trial_id"].to_numpy()[usable].tolist()
+    return dict(zip(names, np.clip(values, 0, 1).tolist(), strict=True))
+
+
+def pick_trials(names: Iterable[str], reached: Mapping[str, float]) -> dict[str, str]:
+    """Trials of a gallery: best, worst and random ones, each once, with why it is there.
+
+    Parameters
+    ----------
+    names
+        All trials that count.
+    reached
+        Scores of those that have one.
+
+    Examples
+    --------
+    >>> found = pick_trials(["a", "b", "c"], {"a": 0.1, "b": 0.9})
+    >>> found["b"], found["a"], found["c"]
+    ('best', 'worst', 'random')
+    """
+    ranked = sorted(reached, key=lambda name: (-round(reached[name], _DECIMALS), name))
+    each = min(_BEST, len(ranked) // 2)
+    picked: dict[str, str] = dict.fromkeys(ranked[:each], "best")
+    picked.update(dict.fromkeys(reversed(ranked[len(ranked) - each :]), "worst"))
+    rest = sorted(set(names) - picked.keys())
+    generator = np.random.default_rng(np.random.SeedSequence([GALLERY_SEED, len(rest)]))
+    drawn = generator.permutation(len(rest))[:_RANDOM].tolist()
+    picked.update({rest[place]: "random" for place in drawn})
+    return picked
+
+
+def _trial(
+    trials: TrialSet,
+    trial: Trial,
+    why: str,
+    score: float | None,
+    maps: Mapping[str, NDArray[np.floating]],
+    shown: Shown,
+) -> GalleryTrial:
+    heat = maps.get(trial.id)
+    if heat is not None and max(heat.shape) > LARGEST_SIDE:
+        heat = reduce_map(heat, *(min(side, LARGEST_SIDE) for side in heat.shape))
+    return GalleryTrial.model_validate(
+        {
+            "trial": trial.id,
+            "picked": why,
+            "score": score,
+            "category": trial.category,
+            "role": trial.role,
+            "sounding": trial.sounding,
+            "image": tuple(
+                ImagePart(
+                    sample=sample,
+                    placement=(float(top), float(left), float(bottom), float(right)),
+                )
+                for sample, (top, left, bottom, right) in trial.image.parts
+            ),
+            "sound": SoundReference(
+                samples=trial.audio.samples, kind=trial.audio.kind, seed=trial.audio.seed
+            ),
+            "truth": _truth_mask(trials, trial) if shown.truth and trial.sounding else None,
+            "map": None if heat is None else ShownMap.of(heat),
+        }
+    )
+
+
+def _truth_mask(trials: TrialSet, trial: Trial) -> TruthMask:
+    """The truth at the centres of a coarse grid's cells: where it exceeds one half."""
+    truth = trials.truth(trial)
+    side = min(_TRUTH_SIDE, len(truth))
+    centres = ((2 * np.arange(side) + 1) * len(truth)) // (2 * side)
+    code = encode_rle(truth[np.ix_(centres, centres)] > 0.5)
+    height, width = code["size"]
+    return TruthMask(size=(height, width), counts=code["counts"])

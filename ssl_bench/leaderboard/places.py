@@ -1,0 +1,103 @@
+"""Where the files of a board lie, and writing several of them together or none."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+from ssl_bench.compositions import with_split
+from ssl_bench.content import content_folder
+from ssl_bench.protocol import Protocol, load_protocol, protocol_names
+
+ENTRIES = "entries"
+PREDICTIONS = "predictions"
+_BLIND = ".vision-only"
+
+
+def default_board() -> Path:
+    """The board of this project: the content folder ``leaderboard``."""
+    return content_folder("leaderboard")
+
+
+def protocol_folder(protocol: Protocol) -> str:
+    """Name of a protocol's folders: its own where it stands on its default test set.
+
+    Examples
+    --------
+    >>> protocol_folder(load_protocol("vggss")), protocol_folder(load_protocol("concat@vggss"))
+    ('vggss', 'concat--vggss--all')
+    """
+    full = with_split(protocol)
+    if full.name in protocol_names() and with_split(load_protocol(full.name)).label == full.label:
+        return full.name
+    return f"{full.name}--{full.test_set.name}--{full.test_set.split}"
+
+
+def entry_path(folder: str, slug: str) -> str:
+    """Path of an entry within a board.
+
+    Examples
+    --------
+    >>> entry_path("synth", "center")
+    'entries/synth/center.json'
+    """
+    return f"{ENTRIES}/{folder}/{slug}.json"
+
+
+def predictions_path(folder: str, slug: str, *, blind: bool = False) -> str:
+    """Path of an entry's predictions within a board; with `blind`, of its audio-blind maps."""
+    return f"{PREDICTIONS}/{folder}/{slug}{_BLIND if blind else ''}.npz"
+
+
+def replace_together(files: Mapping[Path, bytes | None]) -> None:
+    """Write several files, or remove them, so that all change or none.
+
+    Parameters
+    ----------
+    files
+        New content by path; None to remove a file, which may be absent.
+
+    Raises
+    ------
+    OSError
+        If one cannot be written; then each is as it was.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> replace_together({folder / "a" / "one": b"1", folder / "b" / "two": b"2"})
+    >>> (folder / "b" / "two").read_bytes()
+    b'2'
+    """
+    with ExitStack() as cleanup:
+        staged: list[tuple[Path, Path | None]] = []
+        for target, content in files.items():
+            if content is None:
+                staged.append((target, None))
+                continue
+            target.parent.mkdir(parents=True, exist_ok=True)
+            new = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
+            cleanup.callback(new.unlink, missing_ok=True)
+            new.write_bytes(content)
+            staged.append((target, new))
+        # From here on names change only; what stood there is kept aside until all are done.
+        with ExitStack() as undo:
+            for target, beside in staged:
+                kept = target.with_name(f".{target.name}.{secrets.token_hex(8)}.old")
+                existed = target.is_file() or target.is_symlink()
+                if existed:
+                    target.replace(kept)
+                    cleanup.callback(kept.unlink, missing_ok=True)
+                    undo.callback(kept.replace, target)
+                elif beside is not None:
+                    undo.callback(target.unlink, missing_ok=True)
+                if beside is not None:
+                    beside.replace(target)
+            undo.pop_all()
+    for target, content in files.items():
+        if content is None:
+            with suppress(OSError):
+                target.parent.rmdir()
