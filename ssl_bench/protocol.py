@@ -112,6 +112,8 @@ class Dialect(Table):
         Kinds of trials that it can score; None for all that ask for maps.
     models
         Constants of the evaluator by name of the model. One has to be chosen.
+    floors
+        Whether trivial maps can be scored: not where thresholds are on the scale of one model.
     """
 
     name: str
@@ -120,6 +122,7 @@ class Dialect(Table):
     description: str = ""
     compositions: tuple[str, ...] | None = None
     models: dict[str, ModelConstants] = Field(default_factory=dict)
+    floors: bool = True
     map: MapTable
     threshold: ThresholdTable
     truth: TruthTable | None = None
@@ -277,11 +280,13 @@ class Protocol(Table):
             If the dialect cannot score such trials; see :meth:`Dialect.check_applies`.
         """
         dialect.check_applies(self)
+        floors = self.controls.floors if dialect.floors else ()
         changed = {
             "map": dialect.map,
             "threshold": dialect.threshold,
             "truth": dialect.truth or self.truth,
             "measures": dialect.measures,
+            "controls": self.controls.model_copy(update={"floors": floors}),
             "dialect": dialect.name,
         }
         return self.model_copy(update=changed)

@@ -90,12 +90,17 @@ class Ceiling:
         rules: dict[str, Rule] = {rule_column("cIoU", rule): rule for rule in get_args(Rule)}
         # A threshold from other maps leaves the number of pixels free, as an absolute one does.
         own = self._table.rule
-        self._own: Rule = "absolute" if own in FOUND_RULES else self._table.rule_of_map
+        self._own: Rule
+        if own in FOUND_RULES:
+            self._own = "half" if self._table.batch == 1 else "absolute"
+        else:
+            self._own = self._table.rule_of_map
         rules["cIoU"] = self._own
         self._read = columns_read(measures)
         self._rules = {column: rule for column, rule in rules.items() if column in self._read}
         values = [*self._rules, *({"IoU"} & self._read)]
         self._values = {name: np.zeros(len(trials)) for name in values}
+        self._pooled = np.zeros((len(trials), 1 + len(self._table.pooled or ())))
         self._pictures = PictureColumns(trials, self._read)
 
     def fill(self, rows: NDArray[np.intp], truths: NDArray[np.float32]) -> None:
@@ -105,6 +110,11 @@ class Ceiling:
         if "IoU" in self._values:
             found = [best_iou(truth, self._own, self._table) for truth in truths]
             self._values["IoU"][rows] = found
+        if "pooled_cIoU" in self._read:
+            for row, truth in zip(rows, truths, strict=True):
+                half = best_ciou(truth, "half", self._table)
+                free = best_ciou(truth, "absolute", self._table)
+                self._pooled[row] = [half, *([free] * (self._pooled.shape[1] - 1))]
         # What a map should do when the sound changes: what the truth does.
         self._pictures.add(rows, truths)
 
@@ -117,10 +127,13 @@ class Ceiling:
         # Where the rule leaves the number of pixels free, nothing is predicted on silent trials.
         free = {"n_predicted": 1 - silent, "predicted_share": 1 - silent}
         # A perfect map separates the mask at every threshold, whatever the protocol's rule.
-        curves = {"F_curve": list(scorable[:, None] * np.ones(len(F_THRESHOLDS)))}
+        curves = {
+            "F_curve": list(scorable[:, None] * np.ones(len(F_THRESHOLDS))),
+            "pooled_cIoU": list(self._pooled),
+        }
         table = scores.assign(
             **self._values,
-            **(curves if "F_curve" in self._read else {}),
+            **{name: curve for name, curve in curves.items() if name in self._read},
             **self._pictures.columns(),
             **({} if self._table.rule in ("half", "adaptive") else free),
             present=True,

@@ -87,6 +87,21 @@ def test_the_canonical_rule_looks_at_each_map_alone(
     assert np.abs(right - wrong)[varied].max() > 0.01
 
 
+def test_the_ceiling_is_that_of_half_of_the_pixels_where_batches_are_of_one(
+    predictions: Path, trials: TrialSet
+) -> None:
+    def ceiling(dialect: str) -> float | None:
+        conventions = trials.protocol.under(load_dialect(dialect))
+        controls = conventions.controls.model_copy(update={"ceiling": True})
+        asked = conventions.model_copy(update={"controls": controls})
+        best = score_file(predictions, trials, conventions=asked).result.ceiling
+        assert best is not None
+        return best.measures[-1].value
+
+    assert ceiling("acl-half") == ceiling("ezvsl")
+    assert (ceiling("acl-half:2") or 0) > (ceiling("ezvsl") or 0)
+
+
 class TestBatches:
     """Trials in the protocol's order, whatever the order in the file."""
 

@@ -64,7 +64,9 @@ def trials(stored: dict[str, NDArray[Any]], facts: dict[str, Any], roles: list[s
         for name in facts["names"]
         for role in roles
     ]
-    return TrialSet(protocol("negative_audio", size=224), MemoryTestSet(samples), asked)
+    controls = ControlsTable(floors=(), ceiling=True, vision_only=False)
+    asking = protocol("negative_audio", size=224, controls=controls)
+    return TrialSet(asking, MemoryTestSet(samples), asked)
 
 
 @pytest.fixture(scope="module")
@@ -204,6 +206,31 @@ class TestWhereItIsWrong:
         right = score_file(path, trials, conventions=same)
         for scored, shares in ((wrong, 2), (right, 1)):
             assert scored.scores["predicted_share"].nunique() == shares
+
+
+class TestReferences:
+    def test_the_ceiling_is_that_of_a_perfect_map(
+        self, trials: TrialSet, scored: Scored, tmp_path: Path
+    ) -> None:
+        """Without ties, so that the half rule predicts half of the picture."""
+        ramp = np.linspace(0, 1e-3, 224 * 224, dtype=np.float32).reshape(224, 224)
+        # Above every threshold where it sounds, below all elsewhere.
+        maps = np.stack([np.where(trials.truth(trial) > 0, 20, -20) for trial in trials]) + ramp
+        path = predictions_of(trials, maps.astype(np.float32), tmp_path / "perfect.npz")
+        conventions = trials.protocol.under(load_dialect(f"vssl:{MODEL}"))
+        perfect = score_file(path, trials, conventions=conventions).result
+        assert scored.result.ceiling == perfect.ceiling
+        assert perfect.ceiling is not None
+        for best in perfect.ceiling.measures:
+            assert perfect[best.measure].value == pytest.approx(best.value, abs=1e-9), best.measure
+
+    def test_trivial_maps_are_not_on_the_scale_of_one_model(self, trials: TrialSet) -> None:
+        floors = load_protocol("negative-audio").controls.floors
+        assert floors
+        dialect = load_dialect(f"vssl:{MODEL}")
+        assert load_protocol("negative-audio").under(dialect).controls.floors == ()
+        other = load_protocol("negative-audio").under(load_dialect("lvs"))
+        assert other.controls.floors == floors
 
 
 class TestChoice:
