@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from ssl_bench.models.resnet import ResidualTrunk, TrunkArchitecture
-
-FINE_TRUNK = TrunkArchitecture(strides=(1, 2, 2, 1))
-"""ResNet-18 whose last stage keeps its resolution: 256x256 pixels give a 16x16 map."""
+from ssl_bench.models.embedding_localizer import EmbeddingNetwork
+from ssl_bench.models.resnet import FINE_TRUNK, ResidualTrunk, TrunkArchitecture
 
 
 class ICLArchitecture(BaseModel):
@@ -28,7 +26,7 @@ class ICLArchitecture(BaseModel):
     trunk: TrunkArchitecture = Field(default=FINE_TRUNK)
 
 
-class ICLNetwork(nn.Module):
+class ICLNetwork(EmbeddingNetwork):
     """Two residual trunks without projection: their last channels are the shared space.
 
     Paper section 3.1. Sounds are averaged over the whole map, which the paper leaves open.
