@@ -1,0 +1,142 @@
+"""The objective of LVS (Chen et al., CVPR 2021), which SSL-TIE uses too."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+POSITIVE_FROM = 0.65
+NEGATIVE_BELOW = 0.4
+SHARPNESS = 0.03
+TAU = 0.07
+
+_MASK = -99.0
+
+
+class Trimap(NamedTuple):
+    """How much each place belongs to the sound, and how much to the background.
+
+    Attributes
+    ----------
+    positive, negative
+        Of the shape of the map, in [0, 1]. Places between the two thresholds have little of both.
+    """
+
+    positive: Tensor
+    negative: Tensor
+
+
+def trimap(
+    cosines: Tensor,
+    *,
+    positive_from: float = POSITIVE_FROM,
+    negative_below: float = NEGATIVE_BELOW,
+    sharpness: float = SHARPNESS,
+) -> Trimap:
+    r"""Differentiable trimap of a map (LVS, section 3.3, equations 4 and 5).
+
+    .. math::
+        P = \sigma\left(\frac{A - \epsilon_p}{\tau}\right), \qquad
+        N = 1 - \sigma\left(\frac{A - \epsilon_n}{\tau}\right)
+
+    Parameters
+    ----------
+    cosines
+        Maps A of any shape, in [-1, 1].
+    positive_from, negative_below
+        Thresholds of the two parts.
+    sharpness
+        The cosine over which each part changes.
+
+    Examples
+    --------
+    >>> parts = trimap(torch.tensor([0.9, 0.5, 0.1]))
+    >>> parts.positive.round(decimals=2), parts.negative.round(decimals=2)
+    (tensor([1.0000, 0.0100, 0.0000]), tensor([0.0000, 0.0300, 1.0000]))
+    """
+    return Trimap(
+        torch.sigmoid((cosines - positive_from) / sharpness),
+        # One minus the sigmoid would round to nothing where all places sound.
+        torch.sigmoid((negative_below - cosines) / sharpness),
+    )
+
+
+def lvs_logits(image_features: Tensor, audio_features: Tensor, tau: float = TAU) -> Tensor:
+    r"""Logits of the objective, one row for each image (LVS, section 3.3, equation 6).
+
+    A row holds the mean cosine of the image with its own sound over the places that sound, then
+    that with every sound of the batch, then that with its own sound over the background, all
+    divided by tau. Means are weighted by the trimap of their own map.
+
+    As in the authors' code, the image's own sound among all sounds is masked by the factor -99,
+    which masks only while that mean is positive.
+
+    Parameters
+    ----------
+    image_features
+        ``(B, D, h, w)`` float; normalised here, so any scale may be given.
+    audio_features
+        ``(B, D)`` float; normalised here.
+    tau
+        Temperature, > 0.
+
+    Returns
+    -------
+    Tensor
+        ``(B, 1 + B + 1)``; the first column is the right answer.
+
+    Examples
+    --------
+    >>> image = torch.zeros(2, 2, 1, 2)
+    >>> image[0, 0], image[1, 1] = 1.0, 1.0
+    >>> (lvs_logits(image, torch.eye(2), tau=1.0) + 0).tolist()
+    [[1.0, -99.0, 0.0, 1.0], [1.0, 0.0, -99.0, 1.0]]
+    """
+    unit_images = functional.normalize(image_features, dim=1).flatten(2)
+    unit_sounds = functional.normalize(audio_features, dim=1)
+    cosines = torch.einsum("ncp,mc->nmp", unit_images, unit_sounds)
+    own = cosines.diagonal(dim1=0, dim2=1).T
+    parts = trimap(own)
+    others = _weighted_mean(cosines, trimap(cosines).positive)
+    mask = torch.eye(len(others), dtype=torch.bool, device=others.device)
+    columns = [
+        _weighted_mean(own, parts.positive)[:, None],
+        torch.where(mask, _MASK * others, others),
+        _weighted_mean(own, parts.negative)[:, None],
+    ]
+    return torch.cat(columns, dim=1) / tau
+
+
+def lvs_loss(image_features: Tensor, audio_features: Tensor, tau: float = TAU) -> Tensor:
+    """Cross-entropy of :func:`lvs_logits` with the first column as the right answer.
+
+    Parameters
+    ----------
+    image_features
+        ``(B, D, h, w)`` float; row n belongs with row n of `audio_features`.
+    audio_features
+        ``(B, D)`` float.
+    tau
+        Temperature, > 0.
+
+    Returns
+    -------
+    Tensor
+        Scalar >= 0.
+
+    Examples
+    --------
+    >>> image = torch.zeros(2, 2, 1, 2)
+    >>> image[0, 0], image[1, 1] = 1.0, 1.0
+    >>> f"{lvs_loss(image, torch.eye(2), tau=1.0).item():.4f}"  # ln(1 + 1/e + 1)
+    '0.8620'
+    """
+    logits = lvs_logits(image_features, audio_features, tau)
+    return functional.cross_entropy(logits, logits.new_zeros(len(logits), dtype=torch.long))
+
+
+def _weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
+    return (values * weights).sum(dim=-1) / weights.sum(dim=-1)
