@@ -59,8 +59,8 @@ def model_options(command: _Command) -> _Command:
         click.option(
             "--weights",
             type=click.Path(path_type=Path, dir_okay=False),
-            help="Weights file, such as the authors' checkpoint; 'download' fetches a published one "
-            "whose address the recipe knows.",
+            help="Weights file, such as the authors' checkpoint; 'download' fetches a published "
+            "one whose address the recipe knows.",
         ),
         click.option(
             "--ogl",

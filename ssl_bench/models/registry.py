@@ -1,16 +1,28 @@
-"""Finding localizers: baselines of this project, installed plug-ins, and classes in a file."""
+"""Loading localizers: baselines of this project, installed plug-ins, and classes in a file.
+
+The names of `catalogue`, which finds what there is, can be imported from here, too.
+"""
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from ssl_bench.content import content_folder
 from ssl_bench.errors import ModelError, WeightsError
-from ssl_bench.models.cards import Card
+from ssl_bench.models.catalogue import (
+    PLUG_INS,
+    baseline_folder,
+    chosen_variant,
+    list_baselines,
+    list_plug_ins,
+    load_card,
+    load_plug_in,
+    load_recipe,
+    plug_ins,
+    shipped_weights,
+)
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
 from ssl_bench.models.external import instantiate, load_class
 from ssl_bench.models.recipes import (
@@ -19,11 +31,22 @@ from ssl_bench.models.recipes import (
     Recipe,
     Variant,
     checked,
-    read_toml,
 )
 
-PLUG_INS = "ssl_bench.localizers"
-"""Entry-point group through which other packages add localizers."""
+__all__ = [
+    "PLUG_INS",
+    "PRESET",
+    "PRIOR",
+    "PRIOR_WEIGHTS",
+    "UPSAMPLING",
+    "default_alpha",
+    "list_baselines",
+    "list_plug_ins",
+    "load_card",
+    "load_localizer",
+    "load_recipe",
+    "shipped_weights",
+]
 
 PRIOR = "prior"
 """Option that names the object prior, in place of the one that the recipe names."""
@@ -45,106 +68,6 @@ UPSAMPLING = "ogl_upsampling"
 class _Assembled(Protocol):
     @classmethod
     def assemble(cls, assembly: Assembly) -> Localizer | AnnotationLocalizer: ...
-
-
-def list_baselines() -> list[str]:
-    """Names of the baselines that this project ships, in alphabetical order.
-
-    Examples
-    --------
-    >>> list_baselines()[:2]
-    ['center', 'ezvsl']
-    """
-    return sorted(card.parent.name for card in content_folder("baselines").glob("*/card.toml"))
-
-
-def list_plug_ins() -> list[str]:
-    """Names of the localizers that installed packages add, in alphabetical order."""
-    return sorted(_plug_ins())
-
-
-def load_card(name: str) -> Card:
-    """Who a baseline is.
-
-    Raises
-    ------
-    ModelError
-        If there is no such baseline, or its card is not valid.
-
-    Examples
-    --------
-    >>> load_card("center").modality
-    'trivial'
-    """
-    card = read_toml(Card, _folder(name) / "card.toml")
-    if card.name != name:
-        raise ModelError(
-            f"the card is named {card.name!r}",
-            where=_folder(name) / "card.toml",
-            remedy="give the card the name of its folder",
-        )
-    return card
-
-
-def load_recipe(name: str) -> Recipe:
-    """How a baseline is assembled.
-
-    Raises
-    ------
-    ModelError
-        If there is no such baseline, or its recipe is not valid.
-
-    Examples
-    --------
-    >>> load_recipe("random").default_variant
-    'standard'
-    """
-    return read_toml(Recipe, _folder(name) / "recipe.toml")
-
-
-def shipped_weights(name: str, variant: str) -> tuple[Path, str | None] | None:
-    """File and digest of the weights that ship for a variant; None where none do.
-
-    Parameters
-    ----------
-    name, variant
-        A baseline, and one of its variants. Where the recipe says ``weights_of``, the file is that
-        of the baseline that it names.
-
-    Raises
-    ------
-    ModelError
-        If there is no such baseline or variant, or ``weights_of`` names one without weights.
-    WeightsError
-        If the file is missing.
-
-    Examples
-    --------
-    >>> shipped_weights("ogl-l1", "synth")[0].name
-    'synth.safetensors'
-    """
-    chosen = _variant(name, load_recipe(name), variant)
-    owner = name
-    if chosen.weights_of is not None:
-        owner = chosen.weights_of
-        lent = load_recipe(owner).variants.get(variant)
-        if lent is None or lent.weights is None:
-            raise ModelError(
-                f"weights_of names {owner}, which ships no weights for the variant {variant!r}",
-                where=_folder(name) / "recipe.toml",
-                remedy="name a baseline that ships them",
-            )
-        chosen = lent
-    if chosen.weights is None:
-        return None
-    path = _folder(owner) / chosen.weights.file
-    if not path.is_file():
-        raise WeightsError(
-            f"the weights of {name}, variant {variant!r}, are missing",
-            where=path,
-            remedy=f"restore the file, or run 'ssl-bench train --model {owner}'",
-        )
-    return path, chosen.weights.sha256
 
 
 def load_localizer(
@@ -192,7 +115,7 @@ def load_localizer(
     'random'
     """
     settings = dict(options or {})
-    if ":" in name or (name not in list_baselines() and name in _plug_ins()):
+    if ":" in name or (name not in list_baselines() and name in plug_ins()):
         if variant is not None or alpha is not None:
             given = "variant" if variant is not None else "alpha"
             raise ModelError(
@@ -202,7 +125,7 @@ def load_localizer(
             )
         if weights is not None:
             settings["weights"] = weights
-        declared = load_class(name) if ":" in name else _load_plug_in(name)
+        declared = load_class(name) if ":" in name else load_plug_in(name)
         return instantiate(declared, settings, where=name)
     recipe = load_recipe(name)
     chosen = recipe.default_variant if variant is None else variant
@@ -244,7 +167,7 @@ def default_alpha(name: str, variant: str | None = None) -> float:
 
 
 def _own_guidance(name: str, recipe: Recipe, variant: str) -> ObjectGuidance:
-    return _variant(name, recipe, variant).object_guided or recipe.object_guided
+    return chosen_variant(name, recipe, variant).object_guided or recipe.object_guided
 
 
 def _guidance(
@@ -269,7 +192,7 @@ def _load_prior(
 ) -> Localizer | AnnotationLocalizer:
     path = None if weights is None else Path(weights)
     recipe = load_recipe(name)
-    own = _variant(name, recipe, variant)
+    own = chosen_variant(name, recipe, variant)
     alike = own.model_copy(
         update={"preprocessing": _resized_alike(own.preprocessing, seen, seen_by), "presets": {}}
     )
@@ -308,7 +231,7 @@ def _assemble(
     seed: int,
     options: Mapping[str, Any],
 ) -> Localizer | AnnotationLocalizer:
-    chosen = _variant(name, recipe, variant)
+    chosen = chosen_variant(name, recipe, variant)
     settings = dict(options)
     # A baseline that prepares nothing has no presets, and its class refuses the unknown option.
     preset = settings.pop(PRESET, None) if chosen.preprocessing else None
@@ -319,7 +242,7 @@ def _assemble(
     assembly = Assembly(
         name=name,
         variant=variant,
-        recipe=_folder(name) / "recipe.toml",
+        recipe=baseline_folder(name) / "recipe.toml",
         architecture=chosen.architecture,
         preprocessing=chosen.preprocessing_of(preset),
         weights=path,
@@ -354,38 +277,3 @@ def _official(name: str, variant: str, chosen: Variant) -> Path:
     downloads = importlib.import_module("ssl_bench.models.downloads")
     path: Path = downloads.fetch(chosen.official_weights)
     return path
-
-
-def _variant(name: str, recipe: Recipe, variant: str) -> Variant:
-    if variant not in recipe.variants:
-        raise ModelError(
-            f"{name} has no variant {variant!r}",
-            remedy=f"use one of: {', '.join(recipe.variants)}",
-        )
-    return recipe.variants[variant]
-
-
-def _folder(name: str) -> Path:
-    known = list_baselines()
-    if name not in known:
-        raise ModelError(
-            f"no localizer is called {name!r}",
-            remedy=f"use one of: {', '.join([*known, *list_plug_ins()])}; or path/to/file.py:Class",
-        )
-    return content_folder("baselines") / name
-
-
-def _plug_ins() -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=PLUG_INS)}
-
-
-def _load_plug_in(name: str) -> Any:
-    point = _plug_ins()[name]
-    try:
-        return point.load()
-    except (ImportError, AttributeError) as error:
-        raise ModelError(
-            f"the plug-in cannot be loaded ({error})",
-            where=f"{name} ({point.value})",
-            remedy="install it again, or remove its package",
-        ) from error

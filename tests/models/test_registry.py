@@ -12,7 +12,7 @@ from recipe_weights import recipe_tensor
 from ssl_bench.content import content_folder
 from ssl_bench.errors import ModelError, WeightsError
 from ssl_bench.files import sha256_of_file
-from ssl_bench.models import registry
+from ssl_bench.models import catalogue, registry
 from ssl_bench.models.checkpoints import save_checkpoint
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
 from ssl_bench.models.object_guided import ObjectGuided
@@ -177,7 +177,7 @@ def test_a_missing_shipped_file_names_it_and_the_remedy(
     (tmp_path / "ezvsl").mkdir()
     for name in ("card.toml", "recipe.toml"):
         (tmp_path / "ezvsl" / name).write_text((source / name).read_text())
-    monkeypatch.setattr(registry, "content_folder", lambda name: tmp_path)
+    monkeypatch.setattr(catalogue, "content_folder", lambda name: tmp_path)
     with pytest.raises(WeightsError, match=r"synth\.safetensors.*ssl-bench train"):
         load_localizer("ezvsl")
 
@@ -214,7 +214,7 @@ def _lend(monkeypatch: pytest.MonkeyPatch, folder: Path, lender: str) -> None:
         table.sub("", recipe).replace("[variants.synth.architecture]\n", field)
     )
     (folder / "borrower" / "synth.safetensors").unlink()
-    monkeypatch.setattr(registry, "content_folder", lambda name: folder)
+    monkeypatch.setattr(catalogue, "content_folder", lambda name: folder)
 
 
 def test_a_baseline_may_take_the_weights_of_another(
@@ -320,7 +320,7 @@ def test_installed_plug_ins_are_found_by_name(
         # A plug-in cannot take the name of a baseline.
         EntryPoint("center", "bright:Bright", registry.PLUG_INS),
     ]
-    monkeypatch.setattr(registry, "entry_points", lambda group: points)
+    monkeypatch.setattr(catalogue, "entry_points", lambda group: points)
     assert registry.list_plug_ins() == ["center", "gone", "sunny"]
     assert load_localizer("sunny").name == "bright"
     assert load_localizer("center").name == "center"
