@@ -1,5 +1,6 @@
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +9,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ssl_bench.errors import DataError
-from ssl_bench.models.images import ImagePreprocessing, prepare_images
+from ssl_bench.models.images import ImagePreprocessing, normalize, prepare_images
+
+RESIZINGS = ("full-pil", "crop-pil", "full-tensor", "full-tensor-antialiased")
 
 
 def test_images_equal_the_public_loaders_bit_for_bit(
@@ -20,22 +23,72 @@ def test_images_equal_the_public_loaders_bit_for_bit(
         assert digests == expected["image_sha256"].tolist()
 
 
+@pytest.mark.parametrize("resize", RESIZINGS)
 @given(height=st.integers(1, 40), width=st.integers(1, 40), value=st.integers(0, 255))
-def test_a_plain_image_of_any_size_stays_plain(height: int, width: int, value: int) -> None:
+def test_a_plain_image_of_any_size_stays_plain(
+    resize: Any, height: int, width: int, value: int
+) -> None:
     image = np.full((height, width, 3), value, np.uint8)
-    prepared = prepare_images([image], ImagePreprocessing(side=8))
+    prepared = prepare_images([image], ImagePreprocessing(resize=resize, side=8))
     assert prepared.shape == (1, 3, 8, 8)
     assert prepared.dtype == np.float32
-    assert (np.ptp(prepared, axis=(2, 3)) == 0).all()
+    # Float filters round.
+    assert (np.ptp(prepared, axis=(2, 3)) <= (1e-5 if "tensor" in resize else 0)).all()
 
 
+@pytest.mark.parametrize("resize", RESIZINGS)
 def test_an_image_is_prepared_alike_alone_and_among_others(
-    pictures: list[NDArray[np.uint8]],
+    pictures: list[NDArray[np.uint8]], resize: Any
 ) -> None:
-    together = prepare_images(pictures, ImagePreprocessing(side=32))
+    preprocessing = ImagePreprocessing(resize=resize, side=32)
+    together = prepare_images(pictures, preprocessing)
     for index, picture in enumerate(pictures):
-        alone = prepare_images([picture], ImagePreprocessing(side=32))
+        alone = prepare_images([picture], preprocessing)
         np.testing.assert_array_equal(alone[0], together[index])
+
+
+@pytest.mark.parametrize("shape", [(8, 24), (24, 8)])
+def test_a_cropped_image_is_its_central_square(shape: tuple[int, int]) -> None:
+    image = np.zeros((*shape, 3), np.uint8)
+    centre = tuple(slice((size - 8) // 2, (size + 8) // 2) for size in shape)
+    image[centre] = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    cropped = prepare_images([image], ImagePreprocessing(resize="crop-pil", side=8))
+    np.testing.assert_array_equal(cropped, normalize(image[centre])[None])
+
+
+def test_an_odd_margin_is_rounded_to_the_even_pixel() -> None:
+    image = np.zeros((2, 7, 3), np.uint8)  # margins of 2.5
+    image[:, 2:4] = 255
+    cropped = prepare_images([image], ImagePreprocessing(resize="crop-pil", side=2))
+    np.testing.assert_array_equal(cropped, normalize(image[:, 2:4])[None])
+
+
+def test_an_image_resized_as_a_tensor_may_leave_the_range_of_its_values() -> None:
+    image = np.zeros((4, 4, 3), np.uint8)
+    image[:, 2:] = 255
+    tensor = prepare_images([image], ImagePreprocessing(resize="full-tensor", side=16))
+    pillow = prepare_images([image], ImagePreprocessing(side=16))
+    assert tensor.max() > pillow.max()
+    assert tensor.min() < pillow.min()
+
+
+def test_only_the_antialiased_filter_sees_every_pixel_of_a_large_image() -> None:
+    image = np.zeros((64, 64, 3), np.uint8)
+    image[::4] = 255  # between the places that the plain filter reads
+    plain, smooth = (
+        prepare_images([image], ImagePreprocessing(resize=resize, side=4))
+        for resize in ("full-tensor", "full-tensor-antialiased")
+    )
+    quarter = normalize(np.full((1, 1, 3), 64, np.uint8))[:, 0, 0]
+    assert np.abs(smooth.mean(axis=(0, 2, 3)) - quarter).max() < 0.05
+    assert np.abs(plain.mean(axis=(0, 2, 3)) - quarter).max() > 0.3
+
+
+def test_the_centre_of_a_very_long_image_is_refused() -> None:
+    image = np.zeros((1, 500, 3), np.uint8)
+    with pytest.raises(DataError, match="1x500 pixels is too elongated"):
+        prepare_images([image], ImagePreprocessing(resize="crop-pil"))
+    assert prepare_images([image], ImagePreprocessing()).shape == (1, 3, 224, 224)
 
 
 @pytest.mark.parametrize(
@@ -48,5 +101,6 @@ def test_an_image_is_prepared_alike_alone_and_among_others(
     ],
 )
 def test_what_is_no_rgb_image_is_refused(image: NDArray[np.uint8]) -> None:
-    with pytest.raises(DataError, match="uint8"):
-        prepare_images([image], ImagePreprocessing())
+    for resize in RESIZINGS:
+        with pytest.raises(DataError, match="uint8"):
+            prepare_images([image], ImagePreprocessing(resize=resize))
