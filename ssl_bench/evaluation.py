@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal
@@ -14,10 +14,11 @@ from ssl_bench.compositions import compose, open_protocol_test_set, with_split
 from ssl_bench.engine.encode import Progress
 from ssl_bench.engine.predict import EngineOptions, Predicted, predict_suite
 from ssl_bench.engine.retrieve import no_answer
+from ssl_bench.errors import ModelError
 from ssl_bench.files import atomic_path
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
 from ssl_bench.models.provenance import describe
-from ssl_bench.models.registry import list_baselines, load_card, load_localizer
+from ssl_bench.models.registry import list_baselines, load_card, load_localizer, load_recipe
 from ssl_bench.predictions import open_predictions
 from ssl_bench.protocol import Protocol, load_dialect, load_protocol
 from ssl_bench.report.trial_sheet import write_trial_sheet
@@ -57,6 +58,9 @@ class Request:
         Settings of the engine; they do not change results beyond rounding.
     pictured
         Trials in the picture sheet; 0 for none.
+    priors
+        Weights of audio-blind baselines by name, of the variant ``full`` where there is one: the
+        gap to each is measured beside, or in place of, those whose weights ship.
     """
 
     model: str | Localizer | AnnotationLocalizer
@@ -73,6 +77,7 @@ class Request:
     jobs: int = 1
     dtype: Literal["float16", "float32"] = "float32"
     pictured: int = 6
+    priors: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -181,20 +186,19 @@ def run_suite(
 def _predict_priors(prepared: _Prepared, options: EngineOptions) -> dict[Path, dict[str, Path]]:
     """Maps of the audio-blind baselines that each protocol compares with, in sub-folders.
 
-    Only for a model that hears, and where a prior's weights ship for the test set: those of the
-    embedded world.
+    Only for a model that hears; those with weights of their own, and those that the protocol names
+    where their weights ship for the test set: those of the embedded world.
     """
     found: dict[Path, dict[str, Path]] = {folder: {} for _, folder in prepared.runs}
-    hears = isinstance(prepared.localizer, Localizer) and not prepared.localizer.audio_blind
     wanted: dict[str, list[tuple[TrialSet, Path]]] = {}
-    for trials, folder in prepared.runs if hears else ():
-        if trials.protocol.answers == "maps" and _is_embedded(trials):
-            for name in trials.protocol.controls.priors:
+    for trials, folder in prepared.runs if _hears(prepared.localizer) else ():
+        if trials.protocol.answers == "maps":
+            shipped = trials.protocol.controls.priors if _is_embedded(trials) else ()
+            for name in dict.fromkeys((*shipped, *prepared.priors)):
                 wanted.setdefault(name, []).append((trials, folder))
     for name, runs in wanted.items():
-        predict_suite(
-            load_localizer(name), [(trials, folder / name) for trials, folder in runs], options
-        )
+        prior = prepared.priors.get(name) or load_localizer(name)
+        predict_suite(prior, [(trials, folder / name) for trials, folder in runs], options)
         for _, folder in runs:
             found[folder][name] = folder / name / "predictions.npz"
     return found
@@ -223,7 +227,8 @@ def _finish(
         options=ScoringOptions(jobs=request.jobs, notify=notify),
         card=_card(describe(localizer)),
     )
-    scored = with_timings(scored, timings, written.vision_only_note)
+    deaf = None if _hears(localizer) else f"{localizer.name} does not listen itself"
+    scored = with_timings(scored, timings, written.vision_only_note, deaf)
     files = [written.predictions]
     if written.vision_only is not None:
         files.append(written.vision_only)
@@ -270,6 +275,7 @@ def write_scored(folder: Path, scored: Scored) -> list[Path]:
 class _Prepared:
     localizer: Localizer | AnnotationLocalizer
     runs: list[tuple[TrialSet, Path]]
+    priors: dict[str, Localizer] = field(default_factory=dict)
 
 
 def _prepare(request: Request, protocols: Sequence[str | Protocol]) -> _Prepared:
@@ -290,6 +296,7 @@ def _prepare(request: Request, protocols: Sequence[str | Protocol]) -> _Prepared
             seed=request.seed,
             options=request.settings,
         )
+    priors = {name: _load_prior(name, weights) for name, weights in request.priors.items()}
     # Protocols on the same test set share it, and with it what was read of it.
     opened: dict[str, TestSet] = {}
     sets = []
@@ -308,7 +315,27 @@ def _prepare(request: Request, protocols: Sequence[str | Protocol]) -> _Prepared
     else:
         root = request.folder or Path("runs") / _run_name(localizer, "suite", request)
         folders = [root / place for place in places]
-    return _Prepared(localizer, list(zip(sets, folders, strict=True)))
+    return _Prepared(localizer, list(zip(sets, folders, strict=True)), priors)
+
+
+def _load_prior(name: str, weights: Path) -> Localizer:
+    """An audio-blind baseline with given weights; raises SslBenchError where it is none."""
+    known = list_baselines()
+    if name not in known or load_card(name).modality != "vision-only":
+        blind = [each for each in known if load_card(each).modality == "vision-only"]
+        raise ModelError(
+            f"{name!r} is no audio-blind baseline that looks at images",
+            remedy=f"use one of: {', '.join(blind)}",
+        )
+    variant = "full" if "full" in load_recipe(name).variants else None
+    prior = load_localizer(name, variant=variant, weights=weights)
+    if not isinstance(prior, Localizer) or not prior.audio_blind:
+        raise ModelError(f"{name!r} listens, so it is no prior")
+    return prior
+
+
+def _hears(localizer: Localizer | AnnotationLocalizer) -> bool:
+    return isinstance(localizer, Localizer) and not localizer.audio_blind
 
 
 def _run_name(localizer: Localizer | AnnotationLocalizer, place: str, request: Request) -> str:
@@ -338,7 +365,7 @@ def _answerable(prepared: _Prepared) -> _Prepared:
     for one protocol alone, it is refused.
     """
     runs = [run for run in prepared.runs if no_answer(prepared.localizer, run[0]) is None]
-    return _Prepared(prepared.localizer, runs) if runs else prepared
+    return replace(prepared, runs=runs) if runs else prepared
 
 
 def _engine_options(request: Request, progress: Progress) -> EngineOptions:

@@ -178,7 +178,8 @@ class Result(_Table):
     vision_only
         Null where the model has no audio-blind map; `vision_only_note` says why.
     priors
-        Audio-blind baselines that look at images, and the gap to each.
+        Audio-blind baselines that look at images, and the gap to each; `priors_note` says why one
+        that the protocol names is not there.
     """
 
     format: Literal["ssl-bench-result/1"] = "ssl-bench-result/1"
@@ -195,6 +196,7 @@ class Result(_Table):
     vision_only: VisionOnly | None = None
     vision_only_note: str | None = None
     priors: tuple[Prior, ...] = ()
+    priors_note: str | None = None
     model: ModelIdentity
     card: dict[str, Any] | None = None
     predictions_sha256: str | None = None

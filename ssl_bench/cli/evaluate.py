@@ -13,6 +13,7 @@ from ssl_bench.cli.options import (
     jobs_option,
     json_option,
     model_options,
+    parse_priors,
     parse_settings,
     protocol_option,
 )
@@ -51,6 +52,14 @@ def _engine_options(command: Any) -> Any:
     "--dialect",
     metavar="NAME[:CHOICE]",
     help="Score as this public evaluator does; 'ssl-bench protocols' lists them.",
+)
+@click.option(
+    "--prior",
+    "priors",
+    multiple=True,
+    metavar="NAME=WEIGHTS",
+    help="Weights of an audio-blind baseline such as ogl-l1 (variant full), for the gap where none "
+    "ship; may be repeated.",
 )
 @data_option
 @_engine_options
@@ -150,5 +159,6 @@ def _request(given: dict[str, Any]) -> tuple[Request, list[Protocol]]:
         jobs=given["jobs"],
         dtype="float16" if given["float16"] else "float32",
         pictured=given.get("pictured", 0),
+        priors=parse_priors(given.get("priors", ())),
     )
     return request, protocols

@@ -87,6 +87,30 @@ def model_options(command: _Command) -> _Command:
     return command
 
 
+def parse_priors(priors: tuple[str, ...]) -> dict[str, Path]:
+    """``NAME=FILE`` pairs of priors as a dictionary.
+
+    Raises
+    ------
+    ModelError
+        If a pair is no such pair, or a name comes twice.
+
+    Examples
+    --------
+    >>> parse_priors(("ogl-l1=resnet18.pth",))
+    {'ogl-l1': PosixPath('resnet18.pth')}
+    """
+    found: dict[str, Path] = {}
+    for prior in priors:
+        name, equals, file = prior.partition("=")
+        if not (name and equals and file):
+            raise ModelError(f"the prior {prior!r} is not NAME=FILE")
+        if name in found:
+            raise ModelError(f"the prior {name!r} is given twice", remedy="give each once")
+        found[name] = Path(file)
+    return found
+
+
 def parse_settings(settings: tuple[str, ...]) -> dict[str, Any]:
     """``KEY=VALUE`` pairs as a dictionary; whole numbers become integers.
 

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ssl_bench.cli.options import data_option, jobs_option, json_option, protocol_option
+from ssl_bench.cli.options import (
+    data_option,
+    jobs_option,
+    json_option,
+    parse_priors,
+    protocol_option,
+)
 
 if TYPE_CHECKING:
     from ssl_bench.audit import TrainingList
@@ -31,6 +37,13 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="The model's audio-blind predictions, for the gap.",
 )
+@click.option(
+    "--prior",
+    "priors",
+    multiple=True,
+    metavar="NAME=FILE",
+    help="Predictions of an audio-blind baseline such as ogl-l1, for the gap; may be repeated.",
+)
 @click.option("--partial", is_flag=True, help="Score a subset; the result is marked.")
 @click.option(
     "--exclude-overlap",
@@ -52,6 +65,7 @@ def score(
     protocol: str,
     dialect: str | None,
     vision_only: Path | None,
+    priors: tuple[str, ...],
     partial: bool,
     training_list: Path | None,
     data: Path | None,
@@ -69,11 +83,13 @@ def score(
         for option, value in (
             ("--exclude-overlap", training_list),
             ("--vision-only", vision_only),
+            ("--prior", priors or None),
             ("--out", out),
         ):
             if value is not None:
                 raise click.UsageError(f"{option} needs one dialect, not 'all'.")
     overlap = None
+    given = parse_priors(priors)
     with progress_bars() as (_, notify):
         from ssl_bench.compositions import open_trials
         from ssl_bench.protocol import load_dialect, load_protocol
@@ -92,6 +108,7 @@ def score(
                 predictions,
                 trials,
                 vision_only=vision_only,
+                priors=given,
                 conventions=conventions,
                 options=options,
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ssl_bench.environment import environment
-from ssl_bench.errors import PredictionsError, SslBenchError
+from ssl_bench.errors import SslBenchError
 from ssl_bench.measures.definition import Measure
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.predictions import Predictions, Validation, open_predictions, validate
@@ -36,6 +36,7 @@ from ssl_bench.scoring.identity import (
 )
 from ssl_bench.scoring.retrieval import chance, gallery_facts, retrieval_scores
 from ssl_bench.scoring.scores import MapBatch, score_maps
+from ssl_bench.scoring.twins import check_prior, check_twin
 from ssl_bench.scoring.universal import at_threshold, set_apart, with_threshold
 from ssl_bench.statistics import CONFIDENCE, RESAMPLES
 from ssl_bench.trials import TrialSet
@@ -202,10 +203,10 @@ def score_file(
     if vision_only is not None:
         check_predictions(vision_only, trials, partial=settings.partial).raise_for_problems()
         blind_predictions = open_predictions(vision_only)
-        _check_twin(blind_predictions, predictions)
+        check_twin(blind_predictions, predictions)
         _, blind = _score(blind_predictions, asked, measures, settings)
     seen = {
-        name: _score_prior(prior, trials, asked, measures, settings)
+        name: _score_prior(prior, predictions, trials, asked, measures, settings)
         for name, prior in (priors or {}).items()
     }
     scored_at = perf_counter()
@@ -244,6 +245,7 @@ def score_file(
             )
             for name, table in seen.items()
         ),
+        priors_note=_priors_note(asked.protocol, seen),
         model=model_of(predictions),
         card=card,
         predictions_sha256=digest_of(path),
@@ -264,10 +266,17 @@ def score_file(
     return Scored(scores, result, filled, blind)
 
 
-def with_timings(scored: Scored, timings: dict[str, float], note: str | None) -> Scored:
-    """The same with further timings and a note on why there is no audio-blind map."""
-    changed = scored.result.model_copy(
-        update={"timings": {**timings, **scored.result.timings}, "vision_only_note": note}
+def with_timings(
+    scored: Scored, timings: dict[str, float], note: str | None, priors_note: str | None = None
+) -> Scored:
+    """The same with further timings, and notes on why there is no audio-blind map or prior."""
+    result = scored.result
+    changed = result.model_copy(
+        update={
+            "timings": {**timings, **result.timings},
+            "vision_only_note": note,
+            "priors_note": result.priors_note and (priors_note or result.priors_note),
+        }
     )
     return replace(scored, result=changed)
 
@@ -284,14 +293,32 @@ def _score(
 
 def _score_prior(
     path: Path,
+    predictions: Predictions,
     trials: TrialSet,
     asked: TrialSet,
     measures: Sequence[Measure],
     settings: ScoringOptions,
 ) -> pd.DataFrame:
     """Score table of an audio-blind baseline; raises PredictionsError where it is not scorable."""
-    check_predictions(path, trials).raise_for_problems()
-    return _score(open_predictions(path), asked, measures, settings)[1]
+    check_predictions(path, trials, partial=settings.partial).raise_for_problems()
+    prior = open_predictions(path)
+    check_prior(prior, predictions)
+    return _score(prior, asked, measures, settings)[1]
+
+
+def _priors_note(protocol: Protocol, given: Collection[str]) -> str | None:
+    """Why the result has no gap to a prior; None where it has all that the protocol names."""
+    lacking = [name for name in protocol.controls.priors if name not in given]
+    if protocol.answers == "retrieval" or (given and not lacking):
+        return None
+    if not lacking:
+        return "the protocol names none; --prior NAME=FILE compares with one"
+    names = ", ".join(lacking)
+    return (
+        f"no maps of {names} on these trials were given; give weights to 'evaluate' "
+        f"(--prior {lacking[0]}=WEIGHTS), or predictions to 'score' (--prior "
+        f"{lacking[0]}=PREDICTIONS.npz, made by 'predict --model {lacking[0]}')"
+    )
 
 
 def _threshold_facts(asked: TrialSet, filled: TrialSet) -> dict[str, Any]:
@@ -347,23 +374,3 @@ def _best(floors: Sequence[Reference], measures: Sequence[Measure]) -> Reference
         sign = -1 if measure.definition.better == "lower" else 1
         best.append(max(defined, key=lambda value: sign * (value.value or 0.0), default=found[0]))
     return Reference(name="best floor", measures=tuple(best))
-
-
-def _check_twin(blind: Predictions, predictions: Predictions) -> None:
-    """Audio-blind maps must be of the same model, and of every trial that it answered."""
-    problems = []
-    if (blind.meta.model, blind.meta.weights_digest) != (
-        predictions.meta.model,
-        predictions.meta.weights_digest,
-    ):
-        problems.append(
-            f"its maps are of {blind.meta.model!r}, and the predictions of "
-            f"{predictions.meta.model!r} with other weights or another name"
-        )
-    lacking = sorted(set(predictions.trial_ids) - set(blind.trial_ids))
-    if lacking:
-        problems.append(
-            f"it lacks {len(lacking)} trials that the predictions have, such as {lacking[0]!r}"
-        )
-    if problems:
-        raise PredictionsError(problems, where=blind.path)
