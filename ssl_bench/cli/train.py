@@ -10,7 +10,7 @@ import click
 from ssl_bench.cli.options import json_option
 
 if TYPE_CHECKING:
-    from ssl_bench.training.loop import Step
+    from ssl_bench.training.progress import Step
     from ssl_bench.training.record import TrainingRecord
 
 

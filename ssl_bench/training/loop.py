@@ -3,64 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from ssl_bench.errors import ModelError
+from ssl_bench.training.optimization import make_optimizer, make_schedule
+from ssl_bench.training.progress import Progress, Step
 from ssl_bench.training.recipe import TrainingRecipe
-
-
-class Task(Protocol):
-    """What the loop trains: a network, an objective and the data, behind a few questions."""
-
-    @property
-    def network(self) -> nn.Module:
-        """The network whose parameters are trained."""
-        ...
-
-    @property
-    def ids(self) -> Sequence[str]:
-        """Identifier of each training example, for messages."""
-        ...
-
-    def loss(self, rows: NDArray[np.int64], epoch: int) -> Tensor:
-        """Objective (a scalar with gradient) on some training examples in some epoch."""
-        ...
-
-    def validate(self) -> Mapping[str, float]:
-        """Figures of the network, in evaluation mode, on the validation split; with ``loss``."""
-        ...
-
-    def companions(self) -> Mapping[str, Tensor]:
-        """Further tensors that travel with the weights of the trained network."""
-        ...
-
-
-@dataclass(frozen=True)
-class Step:
-    """Where a run stands, for whoever shows its progress.
-
-    Attributes
-    ----------
-    stage
-        What is being done, as words.
-    done, total
-        Of this stage, in its own units.
-    loss
-        Objective on the last batch, where there is one.
-    """
-
-    stage: str
-    done: int
-    total: int
-    loss: float | None = None
+from ssl_bench.training.task import Task
 
 
 @dataclass(frozen=True)
@@ -99,9 +55,6 @@ class Course:
     losses: tuple[float, ...]
     epochs: tuple[Epoch, ...]
     seconds: float
-
-
-Progress = Callable[[Step], None]
 
 
 @contextmanager
@@ -180,35 +133,45 @@ def fit(
         If the objective becomes infinite or not a number; the message names the batch.
     """
     network = task.network
-    optimizer = torch.optim.AdamW(
-        network.parameters(), lr=recipe.peak_learning_rate, weight_decay=recipe.weight_decay
-    )
-    per_epoch = len(task.ids) // recipe.batch
+    optimizer = make_optimizer(task.parameter_groups(), recipe)
+    per_epoch = whole_batches(len(task.ids), recipe.batch)
     total = per_epoch * recipe.epochs
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, recipe.peak_learning_rate, total_steps=total, pct_start=recipe.warm_up
-    )
+    schedule = make_schedule(optimizer, recipe, total)
     losses: list[float] = []
     epochs: list[Epoch] = []
     seconds = 0.0
     for epoch in range(recipe.epochs):
+        task.start_epoch(epoch)
         network.train()
         started = time.perf_counter()
         for rows in batches(len(task.ids), recipe.batch, seed, epoch):
-            loss = task.loss(rows, epoch)
+            loss = task.loss(task.training_feed.batch(rows, epoch))
             losses.append(_finite(loss, task.ids, rows, epoch))
             optimizer.zero_grad(set_to_none=True)
             torch.autograd.backward(loss)
             optimizer.step()
             schedule.step()
+            task.after_step()
             if progress is not None:
-                progress(Step("training", len(losses), total, losses[-1]))
+                rate = len(losses) * recipe.batch / (seconds + time.perf_counter() - started)
+                progress(Step("training", len(losses), total, losses[-1], rate))
         seconds += time.perf_counter() - started
         network.eval()
         with torch.inference_mode():
             validation = dict(task.validate())
         epochs.append(Epoch(epoch + 1, float(np.mean(losses[-per_epoch:])), validation))
     return Course(tuple(losses), tuple(epochs), seconds)
+
+
+def whole_batches(count: int, batch: int) -> int:
+    """Number of whole batches in one pass; raises ModelError where there is none."""
+    if count < batch:
+        raise ModelError(
+            f"{count} examples do not fill one batch of {batch}",
+            where="training",
+            remedy="train on more data, or lower the recipe's batch",
+        )
+    return count // batch
 
 
 def _finite(loss: Tensor, ids: Sequence[str], rows: NDArray[np.int64], epoch: int) -> float:

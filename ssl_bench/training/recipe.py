@@ -3,100 +3,91 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from ssl_bench.errors import ModelError
-from ssl_bench.models.recipes import Recipe, Strict, checked
+from ssl_bench.models.recipes import Recipe, checked
+from ssl_bench.training.augmentation import Augmentation
 
-Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 
 
-class TrainingRecipe(Strict):
+class TrainingRecipe(Augmentation):
     """Everything that decides the trained weights, apart from the data and the network.
 
     Attributes
     ----------
     objective
-        ``ez-vsl`` (images with sounds) or ``classification`` (pictures of single objects).
+        What is trained, as the name of a module of :mod:`ssl_bench.training.tasks`: ``ez-vsl``
+        (images with sounds), ``classification`` (pictures of single objects), and so on.
     scenes
-        Number of training scenes or pictures.
+        Number of training scenes or pictures of the embedded world; a user's folder is used whole.
     validation_scenes
-        Number of scenes or pictures of the validation split.
+        Number of scenes or pictures of the validation split; of a user's folder at most a tenth is
+        held out.
     epochs, batch
         Passes over the scenes, scenes in one step. The incomplete last batch is dropped.
-    optimizer, schedule
-        AdamW; the learning rate rises to its peak and falls again in one cycle.
+    optimizer
+        ``adamw``, ``adam`` (weight decay as part of the gradient), or ``sgd``.
+    schedule
+        ``one-cycle``: the learning rate rises to its peak and falls again; ``constant``.
     peak_learning_rate, weight_decay
         Of the optimizer.
+    momentum
+        Of ``sgd``.
     warm_up
-        Share of the steps in which the learning rate rises.
-    tau
-        Temperature of a contrastive objective; none for classification.
-    crop_area
-        Smallest and largest area of a crop, as a share of the picture; crops are resized to the
-        network's input.
-    crop_aspect
-        Largest ratio of width to height of a crop, and of height to width.
-    flip
-        Probability that a crop is mirrored.
+        Share of the steps of one cycle in which the learning rate rises.
     image_trunk
-        Where the image trunk starts: ``object-classifier`` (the weights of ``ogl-l1``, trained
-        on pictures of single objects without sound) or ``none`` (random).
-    sound_bank_per_category
-        How many training sounds of each category travel with the weights, embedded; the model's
-        own audio-blind map is the maximum over them.
+        Where the image trunk starts: ``object-classifier`` (the weights of the baseline named by
+        ``object_prior``, trained on pictures of single objects without sound), ``imagenet``
+        (torchvision's weights), or ``none`` (random).
     threads
         Threads that torch may use: weights are the same bits for the same number only.
     seed
         Of initialisation, order, augmentation and sound bank.
+    settings
+        Hyper-parameters of the objective; its module checks them.
+
+    The fields of :class:`Augmentation` belong to the recipe, too.
 
     Examples
     --------
     >>> recipe = TrainingRecipe(
-    ...     objective="ez-vsl", scenes=4000, epochs=4, batch=64, peak_learning_rate=4e-3, tau=0.15
+    ...     objective="ez-vsl", scenes=4000, epochs=4, batch=64, peak_learning_rate=4e-3,
+    ...     settings={"tau": 0.15},
     ... )
-    >>> recipe.steps_per_epoch
-    62
+    >>> recipe.optimizer, recipe.crop_area
+    ('adamw', (0.4, 1.0))
     """
 
-    objective: Literal["ez-vsl", "classification"]
-    scenes: Count
+    objective: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+    scenes: Count | None = None
     validation_scenes: Count = 500
     epochs: Count
     batch: Annotated[int, Field(ge=2)]
-    optimizer: Literal["adamw"] = "adamw"
-    schedule: Literal["one-cycle"] = "one-cycle"
+    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
+    schedule: Literal["one-cycle", "constant"] = "one-cycle"
     peak_learning_rate: Annotated[float, Field(gt=0)]
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     warm_up: Annotated[float, Field(gt=0, lt=1)] = 0.3
-    tau: Annotated[float, Field(gt=0)] | None = None
-    crop_area: tuple[Fraction, Fraction] = (0.4, 1.0)
-    crop_aspect: Annotated[float, Field(ge=1)] = 4 / 3
-    flip: Fraction = 0.5
-    image_trunk: Literal["none", "object-classifier"] = "none"
-    sound_bank_per_category: Count = 4
+    image_trunk: Literal["none", "object-classifier", "imagenet"] = "none"
     threads: Count = 1
     seed: Annotated[int, Field(ge=0)] = 0
+    settings: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if (self.objective == "ez-vsl") != (self.tau is not None):
-            raise ValueError("tau belongs to the objective ez-vsl, and only to it")
-        if self.objective == "classification" and self.image_trunk != "none":
-            raise ValueError("the object classifier has no other image trunk to start from")
-        if self.scenes < self.batch:
+        if self.scenes is not None and self.scenes < self.batch:
             raise ValueError(f"{self.scenes} scenes do not fill one batch of {self.batch}")
-        if not 0 < self.crop_area[0] <= self.crop_area[1]:
-            raise ValueError("crop_area must rise and start above 0")
         return self
 
     @property
-    def steps_per_epoch(self) -> int:
-        """Number of whole batches in one pass."""
-        return self.scenes // self.batch
+    def augmentation(self) -> Augmentation:
+        """The augmentation alone."""
+        return Augmentation(**{name: getattr(self, name) for name in Augmentation.model_fields})
 
 
 def training_recipe(recipe: Recipe, variant: str, where: Path) -> TrainingRecipe:

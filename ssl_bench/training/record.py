@@ -49,7 +49,7 @@ class TrainingRecord(Strict):
     model, data
         Names of the baseline and of the test set it was trained on.
     data_version, data_digest
-        Version of the embedded world, and SHA-256 over all arrays that training read.
+        Version of the embedded world (None for other data), and SHA-256 that tells what was read.
     seed
         The seed in force: the recipe's, or another that was asked for.
     recipe
@@ -77,7 +77,7 @@ class TrainingRecord(Strict):
     format: int = 1
     model: str
     data: str
-    data_version: int
+    data_version: int | None
     data_digest: str
     seed: int
     recipe: TrainingRecipe

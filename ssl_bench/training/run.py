@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from ssl_bench.content import content_folder
-from ssl_bench.errors import ModelError, WeightsError
-from ssl_bench.files import sha256_of_json
-from ssl_bench.models.checkpoints import load_into, read_checkpoint, save_checkpoint
-from ssl_bench.models.ezvsl import EZVSLArchitecture, EZVSLNetwork
-from ssl_bench.models.ezvsl_localizer import EZVSLPreprocessing
-from ssl_bench.models.object_prior import (
-    ClassifierArchitecture,
-    ClassifierNetwork,
-    PriorPreprocessing,
-)
-from ssl_bench.models.recipes import Recipe, checked
+from ssl_bench.models.checkpoints import save_checkpoint
 from ssl_bench.models.registry import load_recipe
-from ssl_bench.testsets.synth.streams import WORLD_VERSION
-from ssl_bench.training.data import object_pictures, training_scenes, validation_scenes
-from ssl_bench.training.loop import Course, Progress, Task, fit, reproducible
+from ssl_bench.training.loop import Course, fit, reproducible
+from ssl_bench.training.preparation import EmbeddedWorld, Preparation
+from ssl_bench.training.progress import Progress
 from ssl_bench.training.recipe import TrainingRecipe, training_recipe
 from ssl_bench.training.record import (
     TrainingRecord,
@@ -34,9 +23,8 @@ from ssl_bench.training.record import (
     versions,
     write_record,
 )
-from ssl_bench.training.tasks import ClassificationTask, ContrastiveTask
-
-CLASSIFIER_HEAD = ("fc.weight", "fc.bias")
+from ssl_bench.training.task import Task
+from ssl_bench.training.tasks import prepare_task
 
 
 def train(
@@ -85,25 +73,23 @@ def train(
     WeightsError
         If the weights that the image trunk starts from are missing or do not fit.
     """
-    baseline = _Baseline(name, load_recipe(name), data)
-    chosen = recipe or training_recipe(baseline.recipe, data, baseline.where)
-    number = chosen.seed if seed is None else seed
+    plan = _plan(name, data, seed, recipe, image_trunk, progress)
+    chosen, number = plan.recipe, plan.seed
     with reproducible(number, chosen.threads):
-        prepare = _contrastive if chosen.objective == "ez-vsl" else _classification
-        prepared = prepare(baseline, chosen, number, image_trunk, progress)
-        course = fit(prepared.task, chosen, seed=number, progress=progress)
-        _round_to_half(prepared.task.network)
+        task = prepare_task(plan)
+        course = fit(task, chosen, seed=number, progress=progress)
+        _round_to_half(task.network)
         with torch.inference_mode():
-            figures = dict(prepared.task.validate())
-        companions = prepared.task.companions()
+            figures = dict(task.validate())
+        companions = task.companions()
     weights_sha256 = save_checkpoint(
         out / f"{data}.safetensors",
-        {**prepared.task.network.state_dict(), **companions},
+        {**task.network.state_dict(), **companions},
         # One entry: the order of several is not the same in every process.
         metadata={"training": json.dumps({"model": name, "data": data, "seed": number})},
         half=True,
     )
-    record = _record(name, data, number, chosen, prepared, course, figures, weights_sha256)
+    record = _record(plan, task, course, figures, weights_sha256)
     write_record(record, out / f"{data}.training.json")
     draw_losses(record, out / f"{data}.training.png")
     return record
@@ -122,100 +108,32 @@ def used_seed(name: str, data: str, seed: int | None) -> int:
     >>> used_seed("ezvsl", "synth", None), used_seed("ezvsl", "synth", 7)
     (0, 7)
     """
-    baseline = _Baseline(name, load_recipe(name), data)
-    recipe = training_recipe(baseline.recipe, data, baseline.where)
-    return recipe.seed if seed is None else seed
+    return _plan(name, data, seed, None, None, None).seed
 
 
-@dataclass(frozen=True)
-class _Baseline:
-    name: str
-    recipe: Recipe
-    data: str
-
-    @property
-    def where(self) -> Path:
-        return content_folder("baselines") / self.name / "recipe.toml"
-
-
-@dataclass(frozen=True)
-class _Prepared:
-    task: Task
-    data_digest: str
-    image_trunk_sha256: str | None
-
-
-def _contrastive(
-    baseline: _Baseline,
-    recipe: TrainingRecipe,
-    seed: int,
+def _plan(
+    name: str,
+    data: str,
+    seed: int | None,
+    recipe: TrainingRecipe | None,
     image_trunk: Path | None,
     progress: Progress | None,
-) -> _Prepared:
-    variant = baseline.recipe.variants[baseline.data]
-    preprocessing = checked(EZVSLPreprocessing, variant.preprocessing, baseline.where)
-    network = EZVSLNetwork(checked(EZVSLArchitecture, variant.architecture, baseline.where))
-    start = None
-    if recipe.image_trunk == "object-classifier":
-        start = _load_classifier(network.imgnet, baseline, image_trunk)
-    training = training_scenes(recipe.scenes, preprocessing.audio, progress)
-    validation = validation_scenes(recipe.validation_scenes, preprocessing.audio, progress)
-    return _Prepared(
-        ContrastiveTask(network, training, validation, recipe, preprocessing.image, seed),
-        sha256_of_json([training.digest, validation.digest]),
-        start,
+) -> Preparation:
+    baseline = load_recipe(name)
+    where = content_folder("baselines") / name / "recipe.toml"
+    chosen = recipe or training_recipe(baseline, data, where)
+    return Preparation(
+        baseline=name,
+        recipe_path=where,
+        variant_name=data,
+        variant=baseline.variants[data],
+        object_prior=baseline.object_prior,
+        recipe=chosen,
+        data=EmbeddedWorld(),
+        seed=chosen.seed if seed is None else seed,
+        image_trunk=image_trunk,
+        progress=progress,
     )
-
-
-def _classification(
-    baseline: _Baseline,
-    recipe: TrainingRecipe,
-    seed: int,
-    image_trunk: Path | None,
-    progress: Progress | None,
-) -> _Prepared:
-    if image_trunk is not None:
-        raise ModelError(
-            "the object classifier has no image trunk to start from",
-            where=baseline.name,
-            remedy="leave the weights of the image trunk out",
-        )
-    variant = baseline.recipe.variants[baseline.data]
-    preprocessing = checked(PriorPreprocessing, variant.preprocessing, baseline.where)
-    network = ClassifierNetwork(
-        checked(ClassifierArchitecture, variant.architecture, baseline.where)
-    )
-    training, validation = object_pictures(recipe.scenes, recipe.validation_scenes, progress)
-    return _Prepared(
-        ClassificationTask(network, training, validation, recipe, preprocessing.image, seed),
-        sha256_of_json([training.digest, validation.digest]),
-        None,
-    )
-
-
-def _load_classifier(trunk: nn.Module, baseline: _Baseline, given: Path | None) -> str:
-    """Start a trunk from the object classifier; returns the digest of its weights file."""
-    prior = baseline.recipe.object_prior
-    if prior is None:
-        raise ModelError(
-            "the image trunk is to start from an object classifier, and the recipe names none",
-            where=baseline.where,
-            remedy="add object_prior, or set image_trunk to 'none'",
-        )
-    if given is not None:
-        checkpoint = read_checkpoint(given)
-    else:
-        shipped = load_recipe(prior).variants[baseline.data].weights
-        if shipped is None:
-            raise WeightsError(
-                f"the image trunk starts from the weights of {prior}, and none ship",
-                where=baseline.where,
-                remedy=f"run 'ssl-bench train --model {prior}', and give its weights file",
-            )
-        path = content_folder("baselines") / prior / shipped.file
-        checkpoint = read_checkpoint(path, expected_sha256=shipped.sha256)
-    load_into(trunk, checkpoint, ignored=CLASSIFIER_HEAD)
-    return checkpoint.sha256
 
 
 def _round_to_half(network: nn.Module) -> None:
@@ -227,30 +145,26 @@ def _round_to_half(network: nn.Module) -> None:
 
 
 def _record(
-    name: str,
-    data: str,
-    seed: int,
-    recipe: TrainingRecipe,
-    prepared: _Prepared,
+    plan: Preparation,
+    task: Task,
     course: Course,
     figures: dict[str, float],
     weights_sha256: str,
 ) -> TrainingRecord:
-    network = prepared.task.network
     return TrainingRecord(
-        model=name,
-        data=data,
-        data_version=WORLD_VERSION,
-        data_digest=prepared.data_digest,
-        seed=seed,
-        recipe=recipe,
-        image_trunk_sha256=prepared.image_trunk_sha256,
-        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        model=plan.baseline,
+        data=plan.data.name,
+        data_version=plan.data.version,
+        data_digest=task.data_digest,
+        seed=plan.seed,
+        recipe=plan.recipe,
+        image_trunk_sha256=task.image_trunk_sha256,
+        parameters=sum(parameter.numel() for parameter in task.network.parameters()),
         weights_sha256=weights_sha256,
         validation=rounded(figures),
         losses=tuple(round(loss, 6) for loss in course.losses),
         epochs=epoch_records(course),
         seconds=round(course.seconds, 2),
-        examples_per_second=round(len(course.losses) * recipe.batch / course.seconds, 1),
+        examples_per_second=round(len(course.losses) * plan.recipe.batch / course.seconds, 1),
         versions=versions(),
     )

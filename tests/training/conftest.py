@@ -16,8 +16,7 @@ def quick_contrastive() -> TrainingRecipe:
         epochs=6,
         batch=32,
         peak_learning_rate=4e-3,
-        tau=0.15,
-        sound_bank_per_category=1,
+        settings={"tau": 0.15, "sound_bank_per_category": 1},
     )
 
 

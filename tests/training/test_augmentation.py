@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssl_bench.training.augmentation import Crops, apply_crops, draw_crops
+from ssl_bench.training.augmentation import (
+    Augmentation,
+    Colours,
+    Crops,
+    SoundChanges,
+    apply_colours,
+    apply_crop,
+    apply_masks,
+    colours_of,
+    crops_of,
+    draw_crops,
+    sound_changes_of,
+)
 
 
 @given(
@@ -37,29 +50,81 @@ def test_half_of_the_crops_are_mirrored_none_or_all_if_asked():
     assert 0.45 < share(0.5) < 0.55
 
 
+def crop(top: float, left: float, height: float, width: float, mirrored: bool = False) -> Crops:
+    shares = (np.array([share]) for share in (top, left, height, width))
+    return Crops(*shares, np.array([mirrored]))
+
+
 def test_a_crop_shows_the_part_that_it_names():
-    image = np.zeros((1, 8, 8, 3), np.uint8)
-    image[0, 4:, :4] = 200  # lower left quarter
-    quarter = Crops(*(np.array([value]) for value in (0.5, 0.0, 0.5, 0.5)), np.array([False]))
-    assert (apply_crops(image, np.array([0]), quarter, 6) == 200).all()
-    other = Crops(*(np.array([value]) for value in (0.5, 0.5, 0.5, 0.5)), np.array([False]))
-    assert (apply_crops(image, np.array([0]), other, 6) == 0).all()
+    image = np.zeros((8, 8, 3), np.uint8)
+    image[4:, :4] = 200  # lower left quarter
+    assert (apply_crop(image, crop(0.5, 0.0, 0.5, 0.5), 0, 6) == 200).all()
+    assert (apply_crop(image, crop(0.5, 0.5, 0.5, 0.5), 0, 6) == 0).all()
+
+
+def test_a_map_is_cut_as_its_picture_is():
+    image = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
+    chosen = crop(0.1, 0.2, 0.7, 0.6, mirrored=True)
+    channel = np.ascontiguousarray(image[..., 1]).astype(np.float32)
+    cut = apply_crop(channel, chosen, 0, 12)
+    assert cut.shape == (12, 12)
+    assert np.abs(cut - apply_crop(image, chosen, 0, 12)[..., 1]).max() <= 1
 
 
 def test_mirroring_swaps_left_and_right():
-    image = np.zeros((1, 8, 8, 3), np.uint8)
-    image[0, :, :4] = 255
-    ones, zeros = np.ones(1), np.zeros(1)
-    plain = apply_crops(image, np.array([0]), Crops(zeros, zeros, ones, ones, zeros > 0), 8)
-    mirrored = apply_crops(image, np.array([0]), Crops(zeros, zeros, ones, ones, ones > 0), 8)
-    assert np.array_equal(mirrored, plain[:, :, ::-1])
-    assert mirrored[0, 0, 0, 0] == 0
+    image = np.zeros((8, 8, 3), np.uint8)
+    image[:, :4] = 255
+    plain = apply_crop(image, crop(0, 0, 1, 1), 0, 8)
+    mirrored = apply_crop(image, crop(0, 0, 1, 1, mirrored=True), 0, 8)
+    assert np.array_equal(mirrored, plain[:, ::-1])
+    assert mirrored[0, 0, 0] == 0
 
 
-def test_each_picture_keeps_its_own_crop_whatever_batch_it_is_in():
-    generator = np.random.default_rng(2)
-    images = generator.integers(0, 256, (5, 16, 16, 3), np.uint8)
-    crops = draw_crops(generator, 5, area=(0.2, 0.6), aspect=1.5, flip=0.5)
-    together = apply_crops(images, np.arange(5), crops, 12)
-    alone = np.concatenate([apply_crops(images, np.array([row]), crops, 12) for row in range(5)])
-    assert np.array_equal(together, alone)
+VARIED = Augmentation(colour=0.4, greyscale=0.3, time_shift=0.2, time_mask=0.3, frequency_mask=0.5)
+
+
+@pytest.mark.parametrize("draw", [crops_of, colours_of, sound_changes_of])
+def test_draws_differ_between_seeds_passes_and_views_and_are_the_same_again(draw):
+    def values(**changes) -> list[np.ndarray]:
+        drawn = draw(VARIED, 40, **{"seed": 0, "epoch": 0, "view": 0, **changes})
+        return list(vars(drawn).values())
+
+    first = values()
+    draw.cache_clear()
+    assert all(map(np.array_equal, first, values()))
+    for change in ({"seed": 1}, {"epoch": 1}, {"view": 1}, {"view": 2}):
+        assert not any(map(np.array_equal, first, values(**change)))
+
+
+def test_sounds_are_shifted_and_masked_within_the_limits():
+    drawn = sound_changes_of(VARIED, 500, 0, 0)
+    assert 0.15 < np.abs(drawn.shift).max() <= 0.2
+    assert (drawn.shift < 0).any()
+    assert 0.25 < drawn.time_width.max() <= 0.3
+    assert (drawn.time_start + drawn.time_width <= 1).all()
+    assert 0.4 < drawn.frequency_width.max() <= 0.5
+    assert (drawn.frequency_start + drawn.frequency_width <= 1).all()
+
+
+def test_masks_replace_one_stretch_of_time_and_one_of_frequency_by_the_mean():
+    table = np.arange(2 * 4 * 10, dtype=np.float32).reshape(2, 4, 10)
+    shares = (np.array([share]) for share in (0.0, 0.3, 0.2, 0.5, 0.25))
+    masked = apply_masks(table, SoundChanges(*shares), 0)
+    expected = table.copy()
+    expected[:, :, 3:5] = table.mean()
+    expected[:, 2:3] = table.mean()
+    assert np.array_equal(masked, expected)
+
+
+def colour(brightness: float, contrast: float, saturation: float, grey: bool = False) -> Colours:
+    factors = (np.array([factor]) for factor in (brightness, contrast, saturation))
+    return Colours(*factors, np.array([grey]))
+
+
+def test_colours_change_as_the_factors_say():
+    image = np.array([[[100, 100, 100], [50, 50, 50]]], np.uint8)
+    assert apply_colours(image, colour(1.5, 1, 1), 0)[0, :, 0].tolist() == [150, 75]
+    assert apply_colours(image, colour(1, 0.2, 1), 0)[0, :, 0].tolist() == [80, 70]
+    assert np.array_equal(apply_colours(image, colour(1, 1, 0.3), 0), image)
+    red = np.array([[[200, 0, 0]]], np.uint8)
+    assert apply_colours(red, colour(1, 1, 1, grey=True), 0).ravel().tolist() == [60, 60, 60]

@@ -8,39 +8,57 @@ import torch
 from torch import nn
 
 from ssl_bench.errors import ModelError
-from ssl_bench.training.loop import Step, batches, fit, reproducible
+from ssl_bench.training.loop import batches, fit, reproducible
+from ssl_bench.training.progress import Step
 from ssl_bench.training.recipe import TrainingRecipe
+from ssl_bench.training.task import Task
 
 RECIPE = TrainingRecipe(
     objective="classification", scenes=20, epochs=3, batch=8, peak_learning_rate=0.1
 )
 
 
-class Line:
-    """Fit a line through 20 points; a poisoned point makes the objective not a number."""
+class Points:
+    """Twenty points; which rows are read in which pass is written down."""
 
-    def __init__(self, poisoned: int | None = None) -> None:
-        with reproducible(seed=0, threads=1):
-            self.network = nn.Sequential(nn.Linear(1, 1), nn.Dropout(0.1))
+    def __init__(self, poisoned: int | None) -> None:
         self.ids = [f"point-{index}" for index in range(20)]
         self.x = torch.linspace(-1, 1, 20)[:, None]
         self.y = 3 * self.x + 1
         if poisoned is not None:
             self.y[poisoned] = torch.nan
         self.seen: list[list[int]] = []
-        self.modes: list[bool] = []
 
-    def loss(self, rows, epoch):
+    def batch(self, rows, epoch):
         self.seen.append(rows.tolist())
+        return {"rows": torch.from_numpy(rows), "x": self.x[rows], "y": self.y[rows]}
+
+
+class Line(Task):
+    """Fit a line through points; a poisoned point makes the objective not a number."""
+
+    def __init__(self, poisoned: int | None = None) -> None:
+        with reproducible(seed=0, threads=1):
+            network = nn.Sequential(nn.Linear(1, 1), nn.Dropout(0.1))
+        points = Points(poisoned)
+        super().__init__(network, points, points)
+        self.modes: list[bool] = []
+        self.called: list[str] = []
+
+    def loss(self, batch):
         self.modes.append(self.network.training)
-        return ((self.network(self.x[rows]) - self.y[rows]) ** 2).mean()
+        return ((self.network(batch["x"]) - batch["y"]) ** 2).mean()
 
     def validate(self):
         self.modes.append(self.network.training)
-        return {"loss": float(((self.network(self.x) - self.y) ** 2).mean())}
+        points = self.validation_feed
+        return {"loss": float(((self.network(points.x) - points.y) ** 2).mean())}
 
-    def companions(self):
-        return {}
+    def start_epoch(self, epoch):
+        self.called.append(f"epoch {epoch}")
+
+    def after_step(self):
+        self.called.append("step")
 
 
 def run(task: Line, seed: int = 0, **options):
@@ -102,7 +120,7 @@ def test_an_objective_that_is_not_a_number_stops_the_run_and_names_the_batch():
     task = Line(poisoned=7)
     with pytest.raises(ModelError, match="became nan") as caught:
         run(task)
-    assert all(f"point-{row}" in str(caught.value) for row in task.seen[-1])
+    assert all(f"point-{row}" in str(caught.value) for row in task.training_feed.seen[-1])
     assert "point-7" in str(caught.value)
     assert torch.isfinite(task.network[0].weight).all()
 
@@ -117,3 +135,20 @@ def test_settings_of_torch_are_put_back_even_after_an_error():
     assert not torch.are_deterministic_algorithms_enabled()
     assert torch.get_num_threads() == threads
     assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_a_task_is_told_of_each_pass_and_each_step():
+    task = Line()
+    run(task)
+    assert task.called == [f"epoch {e}" if s == 0 else "step" for e in range(3) for s in range(3)]
+
+
+def test_too_few_examples_for_one_batch_are_refused():
+    with pytest.raises(ModelError, match="20 examples do not fill one batch of 32"):
+        fit(Line(), RECIPE.model_copy(update={"batch": 32}), seed=0)
+
+
+def test_throughput_is_told_from_the_first_step_on():
+    told: list[Step] = []
+    run(Line(), progress=told.append)
+    assert all(step.examples_per_second > 0 for step in told)

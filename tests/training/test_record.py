@@ -36,7 +36,7 @@ def record() -> TrainingRecord:
         data_digest="d" * 64,
         seed=3,
         recipe=TrainingRecipe(
-            objective="ez-vsl", scenes=8, epochs=2, batch=4, peak_learning_rate=1e-3, tau=0.1
+            objective="ez-vsl", scenes=8, epochs=2, batch=4, peak_learning_rate=1e-3
         ),
         image_trunk_sha256=None,
         parameters=10,

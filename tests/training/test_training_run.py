@@ -13,10 +13,10 @@ from ssl_bench.files import sha256_of_file
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.checkpoints import read_checkpoint
 from ssl_bench.models.registry import load_localizer
-from ssl_bench.training import run as module
 from ssl_bench.training.recipe import TrainingRecipe
 from ssl_bench.training.record import TrainingRecord, read_record
 from ssl_bench.training.run import train
+from ssl_bench.training.tasks import classification
 
 FILES = ["synth.safetensors", "synth.training.json", "synth.training.png"]
 
@@ -134,11 +134,14 @@ def test_the_classifier_takes_no_image_trunk(quick_classification, classifier, t
 def test_a_broken_objective_leaves_nothing_behind(
     quick_classification: TrainingRecipe, tmp_path, monkeypatch
 ):
-    class Poisoned(module.ClassificationTask):
-        def loss(self, rows, epoch):
-            return super().loss(rows, epoch) * (torch.nan if epoch else 1.0)
+    class Poisoned(classification.ClassificationTask):
+        def start_epoch(self, epoch):
+            self.factor = torch.nan if epoch else 1.0
 
-    monkeypatch.setattr(module, "ClassificationTask", Poisoned)
+        def loss(self, batch):
+            return super().loss(batch) * self.factor
+
+    monkeypatch.setattr(classification, "ClassificationTask", Poisoned)
     with pytest.raises(ModelError, match=r"became nan in epoch 2, in the batch of objects-0"):
         train("ogl-l1", out=tmp_path, recipe=quick_classification)
     assert list(tmp_path.iterdir()) == []

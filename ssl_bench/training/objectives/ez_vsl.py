@@ -1,4 +1,4 @@
-"""Training objectives: pure functions of features, one per paper."""
+"""The objective of EZ-VSL (Mo and Morgado, ECCV 2022)."""
 
 from __future__ import annotations
 
@@ -73,26 +73,3 @@ def ez_vsl_loss(image_features: Tensor, audio_features: Tensor, tau: float) -> T
     logits = max_similarity(image_features, audio_features) / tau
     own = torch.arange(len(logits), device=logits.device)
     return functional.cross_entropy(logits, own) + functional.cross_entropy(logits.T, own)
-
-
-def classification_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Softmax cross-entropy of an object classifier, averaged over the batch.
-
-    Parameters
-    ----------
-    logits
-        ``(B, C)`` float.
-    labels
-        ``(B,)`` int64 in [0, C).
-
-    Returns
-    -------
-    Tensor
-        Scalar >= 0; ``ln C`` where all logits are equal.
-
-    Examples
-    --------
-    >>> f"{classification_loss(torch.zeros(2, 4), torch.tensor([0, 3])).item():.4f}"  # ln 4
-    '1.3863'
-    """
-    return functional.cross_entropy(logits, labels)

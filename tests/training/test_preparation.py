@@ -1,0 +1,82 @@
+"""What a task is given: checked settings, data, a start for its image trunk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from ssl_bench.errors import ModelError, WeightsError
+from ssl_bench.models.recipes import Strict, Variant
+from ssl_bench.models.registry import shipped_weights
+from ssl_bench.models.resnet import SMALL_TRUNK, ResidualTrunk
+from ssl_bench.training.preparation import EmbeddedWorld, Preparation
+from ssl_bench.training.recipe import TrainingRecipe
+from ssl_bench.training.tasks import list_objectives, prepare_task
+
+
+class Settings(Strict):
+    tau: float
+
+
+def preparation(**changes) -> Preparation:
+    table = {"objective": "ez-vsl", "scenes": 4, "epochs": 1, "batch": 2, "peak_learning_rate": 0.1}
+    return Preparation(
+        baseline="ezvsl",
+        recipe_path=Path("some/recipe.toml"),
+        variant_name="synth",
+        variant=Variant(about="One."),
+        object_prior=changes.pop("object_prior", "ogl-l1"),
+        recipe=TrainingRecipe.model_validate({**table, **changes}),
+        data=EmbeddedWorld(),
+        seed=0,
+        image_trunk=None,
+    )
+
+
+def test_settings_are_checked_and_named_with_the_file():
+    assert preparation(settings={"tau": 0.1}).settings(Settings).tau == 0.1
+    with pytest.raises(ModelError, match=r"some/recipe.toml, settings of ez-vsl: tau: .*; speed: "):
+        preparation(settings={"tau": "fast", "speed": 1}).settings(Settings)
+
+
+def test_every_objective_is_found_by_its_name_and_no_other():
+    assert {"ez-vsl", "classification"} <= set(list_objectives())
+    with pytest.raises(ModelError, match="no objective is called 'guess'") as caught:
+        prepare_task(preparation(objective="guess"))
+    assert "ez-vsl" in str(caught.value.remedy)
+
+
+@pytest.mark.parametrize("prior", ["ogl-l1", None])
+def test_image_trunk_starts_from_the_shipped_object_classifier(prior):
+    trunk = ResidualTrunk(SMALL_TRUNK, input_channels=3)
+    chosen = preparation(image_trunk="object-classifier", object_prior=prior)
+    path, digest = shipped_weights("ogl-l1", "synth")
+    before = trunk.conv1.weight.clone()
+    assert chosen.start_image_trunk(trunk) == digest
+    assert path.is_file()
+    assert not torch.equal(trunk.conv1.weight, before)
+
+
+def test_image_trunk_keeps_what_the_classifier_does_not_have():
+    trunk = ResidualTrunk(SMALL_TRUNK, input_channels=3)
+    trunk.other = torch.nn.Linear(2, 2)
+    chosen = preparation(image_trunk="object-classifier")
+    with pytest.raises(WeightsError, match="missing"):
+        chosen.start_image_trunk(trunk)
+    before = trunk.other.weight.clone()
+    chosen.start_image_trunk(trunk, kept=("other.weight", "other.bias"))
+    assert torch.equal(trunk.other.weight, before)
+
+
+def test_a_random_image_trunk_stays_as_it_is():
+    trunk = ResidualTrunk(SMALL_TRUNK, input_channels=3)
+    before = trunk.conv1.weight.clone()
+    assert preparation().start_image_trunk(trunk) is None
+    assert torch.equal(trunk.conv1.weight, before)
+
+
+def test_the_embedded_world_needs_a_number_of_scenes():
+    with pytest.raises(ModelError, match="how many scenes"):
+        EmbeddedWorld().objects(preparation(scenes=None).recipe, None)
