@@ -1,0 +1,154 @@
+"""Preprocessing presets: which there are, how one is chosen, and what results say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from ssl_bench.errors import ModelError
+from ssl_bench.models.contract import Localizer
+from ssl_bench.models.embedding_localizer import EmbeddingPreprocessing
+from ssl_bench.models.ezvsl_localizer import EZVSL
+from ssl_bench.models.object_guided import ObjectGuided
+from ssl_bench.models.provenance import describe
+from ssl_bench.models.recipes import Recipe, Variant, checked
+from ssl_bench.models.registry import list_baselines, load_card, load_localizer, load_recipe
+from ssl_bench.models.sounds import prepare_sound
+
+BOTH = {"original": {"image": {"side": 224}}, "sslalign": {"image": {"side": 112}}}
+PUBLISHED = ["ezvsl", "fnac", "lvs", "slavc", "sslalign", "ssltie"]
+
+
+def _variant(**tables: Any) -> Variant:
+    return checked(Variant, {"about": "A variant.", **tables}, "recipe.toml")
+
+
+def test_the_first_preset_is_the_default() -> None:
+    variant = _variant(presets=BOTH)
+    assert variant.preprocessing == {"preset": "original", "image": {"side": 224}}
+    assert variant.preprocessing_of(None) == variant.preprocessing
+    assert variant.preprocessing_of("original") == variant.preprocessing
+
+
+def test_another_preset_is_a_whole_table_of_its_own() -> None:
+    assert _variant(presets=BOTH).preprocessing_of("sslalign") == {
+        "preset": "sslalign",
+        "image": {"side": 112},
+    }
+
+
+def test_an_unknown_preset_lists_the_known_ones() -> None:
+    with pytest.raises(ModelError, match=r"no preset 'sslaling'.*original, sslalign"):
+        _variant(presets=BOTH).preprocessing_of("sslaling")
+    with pytest.raises(ModelError, match=r"no preset 'original'.*one of: synth"):
+        _variant(preprocessing={"preset": "synth"}).preprocessing_of("original")
+
+
+def test_a_variant_with_one_way_only_may_name_it() -> None:
+    variant = _variant(preprocessing={"preset": "synth"})
+    assert variant.preprocessing_of("synth") == variant.preprocessing_of(None)
+
+
+def test_presets_and_a_single_table_exclude_each_other() -> None:
+    table = {
+        "localizer": "m:C",
+        "default_variant": "full",
+        "variants": {"full": {"about": "x", "preprocessing": {}, "presets": BOTH}},
+    }
+    with pytest.raises(ModelError, match=r"variants\.full.*exclude each other"):
+        checked(Recipe, table, "recipe.toml")
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_every_published_model_has_both_ways_and_describes_them(name: str) -> None:
+    assert name in list_baselines()
+    presets = load_recipe(name).variants["full"].presets
+    assert list(presets)[:2] == ["original", "sslalign"]
+    assert presets["sslalign"]["image"]["resize"] == "full-tensor"
+    for preset in presets:
+        assert preset in load_card(name).preprocessing
+
+
+@pytest.fixture(scope="module")
+def load(authors_checkpoint: Path, imagenet_checkpoint: Path) -> Callable[..., Localizer]:
+    def load(alpha: float | None = None, **options: Any) -> Localizer:
+        if alpha is not None:
+            options["prior_weights"] = imagenet_checkpoint
+        localizer = load_localizer(
+            "ezvsl", variant="full", weights=authors_checkpoint, alpha=alpha, options=options
+        )
+        assert isinstance(localizer, Localizer)
+        return localizer
+
+    return load
+
+
+def test_results_name_the_preset(load: Callable[..., Localizer]) -> None:
+    for preset in ("original", "sslalign"):
+        model = load(preset=preset)
+        assert (model.preset, describe(model)["preset"]) == (preset, preset)
+    assert describe(load())["preset"] == "original"
+
+
+def test_a_preset_changes_the_map(
+    load: Callable[..., Localizer], golden_images: list[NDArray[np.uint8]], golden_sounds: list[Any]
+) -> None:
+    maps = [
+        model.localize(model.encode_image(golden_images[:1]), model.encode_audio(golden_sounds[:1]))
+        for model in (load(), load(preset="sslalign"))
+    ]
+    assert maps[0].shape == maps[1].shape
+    assert np.abs(maps[0] - maps[1]).max() > 0.01
+
+
+def test_sounds_of_any_rate_are_taken_in_both_presets(
+    load: Callable[..., Localizer], clips: list[Any]
+) -> None:
+    for preset in ("original", "sslalign"):
+        model = load(preset=preset, any_rate=True)
+        assert isinstance(model, EZVSL)
+        assert np.isfinite(model.encode_audio(clips[:1])["audio"]).all()
+        assert describe(model)["options"] == {"any_rate": True}
+
+
+def test_the_object_prior_sees_the_image_as_the_model_does(
+    load: Callable[..., Localizer],
+    full_prior: Localizer,
+    golden_images: list[NDArray[np.uint8]],
+) -> None:
+    original, again = load(alpha=0.4), load(alpha=0.4, preset="sslalign")
+    assert isinstance(original, ObjectGuided)
+    assert isinstance(again, ObjectGuided)
+    assert [part.preset for part in original.provenance.parts] == ["original", "original"]
+    assert [part.preset for part in again.provenance.parts] == [
+        "sslalign",
+        "image of ezvsl, sslalign",
+    ]
+    alone = full_prior.vision_only(full_prior.encode_image(golden_images[:1]))
+    same = original.vision_only(original.encode_image(golden_images[:1]))
+    other = again.vision_only(again.encode_image(golden_images[:1]))
+    np.testing.assert_allclose(same, alone, atol=1e-6)
+    assert np.abs(other - alone).max() > 1e-3
+
+
+@pytest.mark.parametrize("name", ["center", "random"])
+def test_a_baseline_that_prepares_nothing_has_no_presets(name: str) -> None:
+    with pytest.raises(ModelError, match="preset"):
+        load_localizer(name, options={"preset": "original"})
+
+
+def test_every_table_of_presets_is_one_that_the_front_ends_accept(
+    golden_sounds: list[Any],
+) -> None:
+    for name in ("lvs", "sslalign", "ssltie"):
+        variant = load_recipe(name).variants["full"]
+        for preset in variant.presets:
+            table = variant.preprocessing_of(preset)
+            preprocessing = checked(EmbeddingPreprocessing, table, name)
+            assert preprocessing.preset == preset
+            assert np.isfinite(prepare_sound(golden_sounds[0], preprocessing.audio)).all()
