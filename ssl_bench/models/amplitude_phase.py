@@ -35,6 +35,17 @@ class AmplitudePhaseAudio(Strict):
     hop: PositiveInt = 511
     frames: PositiveInt = 16
 
+    def filled(self) -> AmplitudePhaseAudio:
+        """The same, repeating shorter sounds until all are equally long, as batches need it.
+
+        Examples
+        --------
+        >>> AmplitudePhaseAudio().filled().frames
+        432
+        """
+        frames = round(self.seconds * self.rate) // self.hop + 1
+        return self.model_copy(update={"frames": frames})
+
 
 def prepare_amplitude_phase(
     sound: Waveform, preprocessing: AmplitudePhaseAudio

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 
@@ -39,7 +37,7 @@ def siamese_loss(positive: Tensor, negative: Tensor) -> Tensor:
     return ((1 - positive).mean() + negative.mean()) / 2
 
 
-def draw_strangers(generator: np.random.Generator, batch: int, count: int) -> NDArray[np.int64]:
+def draw_strangers(batch: int, count: int, generator: torch.Generator | None = None) -> Tensor:
     """For each sound of a batch some images that are not its own, all different.
 
     The paper does not say how negative pairs are drawn; each other image of the batch is taken to
@@ -47,16 +45,16 @@ def draw_strangers(generator: np.random.Generator, batch: int, count: int) -> ND
 
     Parameters
     ----------
-    generator
-        Source of randomness.
     batch
         Number of pairs, >= 2.
     count
         Images for each sound, in [1, batch - 1].
+    generator
+        Source of randomness; None for torch's own.
 
     Returns
     -------
-    ndarray
+    Tensor
         ``(batch, count)`` int64.
 
     Raises
@@ -66,17 +64,27 @@ def draw_strangers(generator: np.random.Generator, batch: int, count: int) -> ND
 
     Examples
     --------
-    >>> draw_strangers(np.random.default_rng(0), 2, 1).tolist()
+    >>> draw_strangers(2, 1).tolist()
     [[1], [0]]
     """
     if not 1 <= count < batch:
         raise ValueError(f"{count} strangers of each sound are not among {batch} pairs")
-    steps = generator.permuted(np.tile(np.arange(1, batch), (batch, 1)), axis=1)[:, :count]
-    strangers: NDArray[np.int64] = (np.arange(batch)[:, None] + steps) % batch
-    return strangers
+    order = torch.rand(batch, batch - 1, generator=generator).argsort(dim=1)
+    return all_strangers(batch).gather(1, order[:, :count])
 
 
-def siamese_loss_of_batch(similarity: Tensor, strangers: NDArray[np.int64]) -> Tensor:
+def all_strangers(batch: int) -> Tensor:
+    """For each sound of a batch all images that are not its own, ``(batch, batch - 1)`` int64.
+
+    Examples
+    --------
+    >>> all_strangers(3).tolist()
+    [[1, 2], [2, 0], [0, 1]]
+    """
+    return (torch.arange(batch)[:, None] + torch.arange(1, batch)) % batch
+
+
+def siamese_loss_of_batch(similarity: Tensor, strangers: Tensor) -> Tensor:
     """The objective on a batch, of which all pairs have been compared.
 
     Parameters
@@ -84,7 +92,7 @@ def siamese_loss_of_batch(similarity: Tensor, strangers: NDArray[np.int64]) -> T
     similarity
         ``(B, B)`` in [0, 1]: cosine of image n's answer to sound m; the diagonal belongs together.
     strangers
-        ``(B, count)``: for each sound the images of its negative pairs.
+        ``(B, count)`` int64: for each sound the images of its negative pairs.
 
     Returns
     -------
@@ -94,9 +102,8 @@ def siamese_loss_of_batch(similarity: Tensor, strangers: NDArray[np.int64]) -> T
     Examples
     --------
     >>> table = torch.tensor([[1.0, 0.2], [0.6, 0.8]])
-    >>> siamese_loss_of_batch(table, np.array([[1], [0]]))  # mean of 0.1 and 0.4
+    >>> siamese_loss_of_batch(table, torch.tensor([[1], [0]]))  # mean of 0.1 and 0.4
     tensor(0.2500)
     """
-    images = torch.from_numpy(strangers).to(similarity.device)
     sounds = torch.arange(len(similarity), device=similarity.device)[:, None]
-    return siamese_loss(similarity.diagonal(), similarity[images, sounds])
+    return siamese_loss(similarity.diagonal(), similarity[strangers.to(similarity.device), sounds])

@@ -40,14 +40,14 @@ def test_both_kinds_of_pairs_weigh_the_same_whatever_their_numbers() -> None:
 
 def test_the_pairs_of_a_batch_are_those_that_are_named() -> None:
     table = torch.tensor([[0.9, 0.1, 0.2], [0.3, 0.8, 0.4], [0.5, 0.6, 0.7]])
-    strangers = np.array([[1], [2], [0]])  # image 1 with sound 0, image 2 with sound 1, ...
+    strangers = torch.tensor([[1], [2], [0]])  # image 1 with sound 0, image 2 with sound 1, ...
     expected = siamese_loss(torch.tensor([0.9, 0.8, 0.7]), torch.tensor([0.3, 0.6, 0.2]))
     torch.testing.assert_close(siamese_loss_of_batch(table, strangers), expected)
 
 
 def test_with_every_stranger_the_order_of_the_batch_does_not_matter() -> None:
     table = torch.rand(5, 5, generator=torch.Generator().manual_seed(0))
-    strangers = draw_strangers(np.random.default_rng(0), 5, 4)
+    strangers = draw_strangers(5, 4)
     order = torch.tensor([3, 0, 4, 1, 2])
     shuffled = table[order][:, order]
     torch.testing.assert_close(
@@ -60,7 +60,7 @@ def test_strangers_are_different_images_of_the_batch_and_never_its_own(
     batch: int, data: st.DataObject
 ) -> None:
     count = data.draw(st.integers(1, batch - 1))
-    strangers = draw_strangers(np.random.default_rng(0), batch, count)
+    strangers = draw_strangers(batch, count)
     assert strangers.shape == (batch, count)
     for own, chosen in enumerate(strangers.tolist()):
         assert len(set(chosen)) == count
@@ -68,9 +68,9 @@ def test_strangers_are_different_images_of_the_batch_and_never_its_own(
 
 
 def test_every_stranger_is_as_likely() -> None:
-    generator = np.random.default_rng(1)
-    drawn = np.concatenate([draw_strangers(generator, 4, 1) for _ in range(1000)], axis=1)
-    for own, chosen in enumerate(drawn):
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.cat([draw_strangers(4, 1, generator) for _ in range(1000)], dim=1)
+    for own, chosen in enumerate(drawn.numpy()):
         counts = np.bincount(chosen, minlength=4)
         assert counts[own] == 0
         assert np.all(np.abs(np.delete(counts, own) - 1000 / 3) < 75)
@@ -79,7 +79,7 @@ def test_every_stranger_is_as_likely() -> None:
 @pytest.mark.parametrize("count", [0, 3])
 def test_more_strangers_than_there_are_is_an_error(count: int) -> None:
     with pytest.raises(ValueError, match="strangers"):
-        draw_strangers(np.random.default_rng(0), 3, count)
+        draw_strangers(3, count)
 
 
 @pytest.mark.parametrize("potential", ["learned", "constant"])
@@ -97,7 +97,7 @@ def test_a_step_against_the_gradient_lowers_it(potential: str) -> None:
     )
     network = OyaNetwork(architecture)
     images, sounds = torch.randn(6, 3, 16, 16), torch.randn(6, 2, 16, 8)
-    strangers = draw_strangers(np.random.default_rng(0), 6, 5)
+    strangers = draw_strangers(6, 5)
 
     def loss() -> Tensor:
         visual, prior = network.encode_images(images)

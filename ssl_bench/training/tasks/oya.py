@@ -1,0 +1,124 @@
+"""Potential localization and object selection (Oya et al., 2020)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Annotated
+
+from pydantic import Field
+from torch import Tensor
+
+from ssl_bench.models.amplitude_phase import prepare_amplitude_phase
+from ssl_bench.models.oya import OyaArchitecture, OyaNetwork, attention_maps, localization_maps
+from ssl_bench.models.oya_localizer import OyaPreprocessing
+from ssl_bench.models.recipes import Strict
+from ssl_bench.training.feeds import AudioVisualFeed, Batch
+from ssl_bench.training.objectives.oya import (
+    all_strangers,
+    draw_strangers,
+    siamese_loss_of_batch,
+)
+from ssl_bench.training.preparation import Preparation
+from ssl_bench.training.task import AudioVisualTask, ParameterGroup
+
+REST_OF_CLASSIFIER = tuple(
+    f"{layer}.{kind}"
+    for layer in ("features.16", "features.18", "classifier.0", "classifier.3", "classifier.6")
+    for kind in ("weight", "bias")
+)
+"""Keys of a VGG-11 classifier that the image trunk does without."""
+
+
+class Settings(Strict):
+    """Hyper-parameters of the objective.
+
+    Attributes
+    ----------
+    negatives
+        How many other images of the batch each sound is compared with, drawn at random; all of them
+        where there are fewer.
+    image_trunk_factor
+        By which the learning rate is multiplied for the image trunk (in the paper 0.1 where it
+        starts from ImageNet).
+    """
+
+    negatives: Annotated[int, Field(ge=1)] = 1
+    image_trunk_factor: Annotated[float, Field(gt=0)] = 1.0
+
+
+class OyaTask(AudioVisualTask):
+    """The similarity loss over pairs that belong together and pairs that do not.
+
+    Parameters
+    ----------
+    network
+        Trained in place.
+    training, validation
+        Feeds of images with sounds.
+    settings
+        Hyper-parameters of the objective.
+    image_trunk_sha256
+        As for :class:`~ssl_bench.training.task.Task`.
+    """
+
+    network: OyaNetwork
+
+    def __init__(
+        self,
+        network: OyaNetwork,
+        training: AudioVisualFeed,
+        validation: AudioVisualFeed,
+        settings: Settings,
+        *,
+        image_trunk_sha256: str | None = None,
+    ) -> None:
+        super().__init__(network, training, validation, image_trunk_sha256=image_trunk_sha256)
+        self._settings = settings
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Objective on a batch, with some of its other images as negatives."""
+        pairs = self.similarities(batch)
+        count = min(self._settings.negatives, len(pairs) - 1)
+        return siamese_loss_of_batch(pairs, draw_strangers(len(pairs), count))
+
+    def validation_loss(self, batch: Batch) -> Tensor:
+        """Objective on a batch, with all of its other images as negatives: nothing is drawn."""
+        pairs = self.similarities(batch)
+        return siamese_loss_of_batch(pairs, all_strangers(len(pairs)))
+
+    def maps(self, batch: Batch) -> Tensor:
+        """Localization map of each image with its own sound."""
+        visual, potential = self.network.encode_images(batch["images"])
+        sounds = self.network.encode_sounds(batch["sounds"])
+        return localization_maps(attention_maps(visual, sounds[:, None]), potential)[:, 0]
+
+    def similarities(self, batch: Batch) -> Tensor:
+        """Cosine of each image's answer with each sound."""
+        sounds = self.network.encode_sounds(batch["sounds"])
+        return self.network.similarity(*self.network.encode_images(batch["images"]), sounds)
+
+    def parameter_groups(self) -> Sequence[ParameterGroup]:
+        """The image trunk with a learning rate of its own, and the rest."""
+        trunk = list(self.network.features.parameters())
+        own = {id(parameter) for parameter in trunk}
+        rest = [each for each in self.network.parameters() if id(each) not in own]
+        return [
+            ParameterGroup(trunk, learning_rate_factor=self._settings.image_trunk_factor),
+            ParameterGroup(rest),
+        ]
+
+
+def prepare(preparation: Preparation) -> OyaTask:
+    """Build the task as the recipe says."""
+    settings = preparation.settings(Settings)
+    preprocessing = preparation.preprocessing(OyaPreprocessing)
+    network = OyaNetwork(preparation.architecture(OyaArchitecture))
+    trunk = preparation.start_image_trunk(
+        network,
+        unused=REST_OF_CLASSIFIER,
+        kept=[key for key in network.state_dict() if not key.startswith("features.")],
+    )
+    front_end = partial(prepare_amplitude_phase, preprocessing=preprocessing.audio.filled())
+    training, validation = preparation.audio_visual_feeds(preprocessing.image, front_end)
+    return OyaTask(network, training, validation, settings, image_trunk_sha256=trunk)

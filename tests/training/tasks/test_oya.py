@@ -1,0 +1,166 @@
+"""Oya's task: objective, maps, similarities, and where its image trunk starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ssl_bench.errors import ModelError, WeightsError
+from ssl_bench.models.amplitude_phase import AmplitudePhaseAudio
+from ssl_bench.models.checkpoints import save_checkpoint
+from ssl_bench.models.gradcam import VGGArchitecture, VGGNetwork
+from ssl_bench.models.images import ImagePreprocessing
+from ssl_bench.models.oya import OyaArchitecture, OyaNetwork
+from ssl_bench.models.oya_localizer import Oya, OyaPreprocessing
+from ssl_bench.models.recipes import Variant
+from ssl_bench.training.augmentation import Augmentation
+from ssl_bench.training.data import Scenes
+from ssl_bench.training.feeds import AudioVisualFeed
+from ssl_bench.training.objectives.oya import siamese_loss
+from ssl_bench.training.preparation import EmbeddedWorld, Preparation
+from ssl_bench.training.recipe import TrainingRecipe
+from ssl_bench.training.tasks.oya import OyaTask, Settings, prepare
+
+STAGES = ((4,), (4,), (8,))
+ARCHITECTURE = OyaArchitecture(
+    image_stages=STAGES, sound_stages=((4,), (4,)), bins=256, hidden=8, dimension=8
+)
+AUDIO = {"rate": 11025, "window": 510, "hop": 255, "seconds": 2.0}
+
+
+def make_task(**settings: float) -> OyaTask:
+    generator = np.random.default_rng(0)
+    scenes = Scenes(
+        ids=tuple(f"s{index}" for index in range(8)),
+        images=generator.integers(0, 256, (8, 40, 40, 3), np.uint8),
+        spectrograms=generator.normal(0, 1, (8, 2, 256, 20)).astype(np.float16),
+        categories=np.arange(8),
+        truths=np.zeros((8, 224, 224), np.float32),
+        digest="",
+    )
+    torch.manual_seed(0)
+    feed = AudioVisualFeed(scenes, Augmentation(), ImagePreprocessing(side=32), 0)
+    network = OyaNetwork(ARCHITECTURE).eval()
+    return OyaTask(network, feed, feed, Settings.model_validate(settings))
+
+
+def test_all_strangers_together_are_all_pairs_of_the_batch() -> None:
+    task = make_task(negatives=99)
+    batch = task.training_feed.batch(np.arange(5), 0)
+    with torch.inference_mode():
+        pairs = task.similarities(batch)
+        strangers = pairs[~torch.eye(5, dtype=torch.bool)]
+        torch.testing.assert_close(task.loss(batch), siamese_loss(pairs.diagonal(), strangers))
+        torch.testing.assert_close(task.validation_loss(batch), task.loss(batch))
+
+
+def test_one_stranger_of_each_sound_is_drawn_anew_and_from_torchs_own_generator() -> None:
+    task = make_task(negatives=1)
+    batch = task.training_feed.batch(np.arange(8), 0)
+
+    def losses(seed: int) -> list[float]:
+        torch.manual_seed(seed)
+        with torch.inference_mode():
+            return [task.loss(batch).item() for _ in range(4)]
+
+    assert losses(0) == losses(0) != losses(1)
+    assert len(set(losses(0))) > 1
+
+
+def test_the_loss_of_validation_draws_nothing() -> None:
+    task = make_task(negatives=1)
+    batch = task.validation_feed.whole(np.arange(8))
+    with torch.inference_mode():
+        assert len({task.validation_loss(batch).item() for _ in range(4)}) == 1
+
+
+def test_maps_and_similarities_are_those_of_the_localizer() -> None:
+    task = make_task()
+    batch = task.validation_feed.whole(np.arange(3))
+    model = Oya(task.network, OyaPreprocessing())
+    with torch.inference_mode():
+        visual, potential = task.network.encode_images(batch["images"])
+        images = {"visual": visual.numpy(), "potential": potential.numpy()}
+        sounds = {"audio": task.network.encode_sounds(batch["sounds"]).numpy()}
+        maps, table = task.maps(batch).numpy(), task.similarities(batch).numpy()
+    np.testing.assert_allclose(maps, model.localize(images, sounds), rtol=1e-5)
+    np.testing.assert_allclose(table, model.similarity(images, sounds), rtol=1e-5, atol=1e-6)
+
+
+def test_the_image_trunk_has_a_learning_rate_of_its_own() -> None:
+    task = make_task(image_trunk_factor=0.1)
+    trunk, rest = task.parameter_groups()
+    assert (trunk.learning_rate_factor, rest.learning_rate_factor) == (0.1, 1.0)
+    named = [*trunk.parameters, *rest.parameters]
+    assert {id(each) for each in named} == {id(each) for each in task.network.parameters()}
+    assert len(named) == len(list(task.network.parameters()))
+    assert {id(each) for each in trunk.parameters} == {
+        id(each) for name, each in task.network.named_parameters() if name.startswith("features.")
+    }
+
+
+class TestPreparing:
+    def preparation(self, image_trunk: str, file: Path | None = None) -> Preparation:
+        return Preparation(
+            baseline="oya",
+            recipe_path=Path("some/recipe.toml"),
+            variant_name="synth",
+            variant=Variant(
+                about="A tiny one.",
+                architecture=ARCHITECTURE.model_dump(),
+                preprocessing={"image": {"side": 32}, "audio": AUDIO},
+            ),
+            object_prior="gradcam",
+            recipe=TrainingRecipe.model_validate(
+                {
+                    "objective": "oya",
+                    "scenes": 4,
+                    "validation_scenes": 2,
+                    "epochs": 1,
+                    "batch": 2,
+                    "peak_learning_rate": 0.1,
+                    "image_trunk": image_trunk,
+                }
+            ),
+            data=EmbeddedWorld(),
+            seed=0,
+            image_trunk=file,
+        )
+
+    @pytest.fixture
+    def classifier(self, tmp_path: Path) -> Path:
+        """A VGG classifier with two more stages than the trunk, as VGG-11 has one more."""
+        shape = VGGArchitecture(stages=STAGES, grid=1, hidden=4, classes=3)
+        path = tmp_path / "vgg.safetensors"
+        state = VGGNetwork(shape).state_dict()
+        save_checkpoint(path, {**state, "features.16.weight": torch.zeros(1)})
+        return path
+
+    def test_the_image_trunk_starts_from_a_vgg_classifier(self, classifier: Path) -> None:
+        task = prepare(self.preparation("imagenet", classifier))
+        from safetensors.torch import load_file
+
+        given = load_file(classifier)
+        for key, value in task.network.features.state_dict().items():
+            torch.testing.assert_close(value, given[f"features.{key}"])
+        assert task.image_trunk_sha256 is not None
+
+    def test_a_file_of_another_classifier_is_refused(self, tmp_path: Path) -> None:
+        path = tmp_path / "other.safetensors"
+        save_checkpoint(path, {"conv1.weight": torch.zeros(2)})
+        with pytest.raises(WeightsError, match=r"features.0.weight"):
+            prepare(self.preparation("imagenet", path))
+
+    def test_without_a_start_a_file_is_refused(self, classifier: Path) -> None:
+        with pytest.raises(ModelError, match="no image trunk"):
+            prepare(self.preparation("none", classifier))
+
+    def test_all_sounds_of_a_batch_are_equally_long(self) -> None:
+        task = prepare(self.preparation("none"))
+        batch = task.training_feed.batch(np.arange(4), 0)
+        assert batch["sounds"].shape == (4, 2, 256, 87)
+        filled = AmplitudePhaseAudio.model_validate(AUDIO).filled()
+        assert filled.frames == 87
