@@ -104,3 +104,52 @@ class SubmissionCard(Table):
     measured_by: Literal["this project", "submitter"]
     licence: Line
     baseline: Slug | None = None
+
+
+TEMPLATE = '''# A card for the leaderboard. Lines that start with # explain; every other is needed
+# unless it says otherwise. Texts are plain: no markup, no control characters.
+
+# Name of the entry's files: small letters, digits and single hyphens; unique within a protocol.
+slug = "my-model"
+# Name on the leaderboard, at most 80 characters.
+name = "My model"
+authors = ["First Author", "Second Author"]
+# What it does, in a few sentences.
+summary = """
+Two networks project images and sounds into one space; the map is the cosine of each location with
+the sound."""
+
+# Reference in words, and addresses that start with https://. Leave out what there is none of.
+paper = "First Author and Second Author, A title, A conference 2026"
+paper_address = "https://example.org/paper"
+code_address = "https://example.org/code"
+
+# What the maps depend on: "audio-visual", "vision-only" (the same whatever is heard), "trivial"
+# (neither looks nor listens) or "oracle" (sees the truth).
+modality = "audio-visual"
+# What happens to images and sounds before the network sees them.
+preprocessing = """
+Whole image resized to 224x224; the centre 3 s at 16 kHz as a log-power spectrogram."""
+# Where it departs from the paper. Leave out where these are the authors' own weights and code.
+reimplementation = "Trained again by us, with batches of 64 in place of 128."
+# "submitter"; "this project" is for baselines that ship with it.
+measured_by = "submitter"
+# Licence under which you give the maps.
+licence = "CC-BY-4.0"
+
+# What it started from, and the labels that any part of it has seen; "none" where nothing.
+[pretraining]
+image = "ImageNet (ResNet-18)"
+audio = "none"
+labels = "ImageNet's classes"
+
+[training]
+data = "144k pairs of VGG-Sound, no annotation"
+# Whether clips of the test set are among the training data: "none", "unknown", or "yes" with how
+# many; 'ssl-bench data audit' counts them.
+overlap = "yes"
+overlap_clips = 3709
+# Optional: SHA-256 of the training list.
+# list_sha256 = "..."
+'''
+"""A card to fill in, with every field explained."""

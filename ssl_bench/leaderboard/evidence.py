@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -26,11 +27,11 @@ from ssl_bench.leaderboard.entry import (
 from ssl_bench.measures.definition import Measure
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.predictions import open_predictions
-from ssl_bench.protocol import Protocol, dialect_names, load_dialect
+from ssl_bench.protocol import Protocol, Rule, dialect_names, load_dialect
 from ssl_bench.scoring.aggregate import replicates, summarise
 from ssl_bench.scoring.run import Scored, measures_of, stored_maps, under_dialect
 from ssl_bench.scoring.scores import ScoreColumns
-from ssl_bench.scoring.universal import set_apart, with_threshold
+from ssl_bench.scoring.universal import set_apart
 from ssl_bench.trials import Trial, TrialSet
 from ssl_bench.truth import encode_rle
 
@@ -93,7 +94,8 @@ def dialects_of(protocol: Protocol) -> list[str]:
     """Dialects that report a protocol's first measure, in alphabetical order.
 
     One that brings its own truth convention was made for several annotators' boxes; it is left out
-    where the protocol's truth is another.
+    where the protocol's truth is another. So is one whose threshold comes from other maps, or from
+    constants of single models.
 
     Examples
     --------
@@ -106,8 +108,13 @@ def dialects_of(protocol: Protocol) -> list[str]:
     found = []
     for name in dialect_names():
         dialect = load_dialect(name)
-        alike = dialect.truth is None or dialect.truth == protocol.truth
-        if alike and protocol.measures[0] in dialect.measures:
+        if (
+            protocol.measures[0] in dialect.measures
+            and dialect.applies_to(protocol)
+            and dialect.truth in (None, protocol.truth)
+            and dialect.threshold.rule in get_args(Rule)
+            and not dialect.models
+        ):
             found.append(name)
     return found
 
@@ -130,8 +137,7 @@ def _dialects(path: Path, trials: TrialSet) -> tuple[DialectScores, ...]:
     wanted: dict[str, list[Measure]] = {}
     for name in dialects_of(trials.protocol):
         dialect = load_dialect(name)
-        under = under_dialect(trials, trials.protocol.under(dialect))
-        asked[name] = with_threshold(under, stored_maps(open_predictions(path), under))
+        asked[name] = under_dialect(trials, trials.protocol.under(dialect))
         wanted[name] = [parse_measure(text) for text in own if text in dialect.measures]
         columns[name] = ScoreColumns(asked[name], wanted[name])
     for batch in stored_maps(open_predictions(path), trials):
@@ -147,7 +153,7 @@ def _dialects(path: Path, trials: TrialSet) -> tuple[DialectScores, ...]:
         DialectScores(
             dialect=name,
             title=load_dialect(name).title,
-            digest=trials.protocol.under(load_dialect(name)).digest,
+            digest=asked[name].protocol.digest,
             measures=summarise(columns[name].table()[counted], wanted[name]),
         )
         for name in asked

@@ -229,9 +229,12 @@ def _levels(scores: pd.DataFrame, name: str) -> Iterator[tuple[str, pd.DataFrame
         for level, part in scores.groupby(name, sort=True):
             yield str(level), part
         return
-    heard = scores[name].str.split("+")
-    for level in sorted({category for categories in heard for category in categories}):
-        yield level, scores[[level in categories for categories in heard]]
+    rows: dict[str, list[int]] = {}
+    for row, heard in enumerate(scores[name].tolist()):
+        for category in dict.fromkeys(heard.split("+")):
+            rows.setdefault(category, []).append(row)
+    for level in sorted(rows):
+        yield level, scores.iloc[rows[level]]
 
 
 def _order_of_ids(part: pd.DataFrame) -> NDArray[np.intp]:

@@ -1,0 +1,107 @@
+"""What a card claims that this project can hold against its own baselines."""
+
+from __future__ import annotations
+
+from ssl_bench.errors import SslBenchError
+from ssl_bench.files import sha256_of_file
+from ssl_bench.leaderboard.card import SubmissionCard, SubmittedPretraining, TrainingData
+from ssl_bench.leaderboard.entry import Entry
+from ssl_bench.models.registry import list_baselines, load_card, shipped_weights
+from ssl_bench.results import ModelIdentity
+
+_EMBEDDED = "synth"
+_PROJECT = "ssl-bench"
+_LICENCE = "Apache-2.0"
+
+
+def card_problems(entry: Entry) -> list[str]:
+    """Where a card claims to be of this project and is not, as sentences without a full stop."""
+    card = entry.card
+    if card.measured_by == "submitter" and card.baseline is None:
+        return []
+    if card.measured_by == "submitter":
+        return ["only this project's own entries name a baseline"]
+    if card.baseline is None or card.baseline not in list_baselines():
+        return ["it claims to be measured by this project, and names no baseline that ships"]
+    model = entry.result.model
+    found = []
+    try:
+        made = baseline_card(card.baseline, card.slug, entry.result.test_set.name, model)
+        if made != card:
+            own, other = card.model_dump(), made.model_dump()
+            names = [name for name, value in own.items() if value != other[name]]
+            found.append(f"it differs from the baseline's own card in: {', '.join(names)}")
+        for part in (model, *model.parts):
+            found += _weights_problems(part)
+    except SslBenchError as error:
+        found.append(error.problem)
+    return found
+
+
+def baseline_card(name: str, slug: str, test_set: str, model: ModelIdentity) -> SubmissionCard:
+    """The card of an entry that this project measured.
+
+    Parameters
+    ----------
+    name
+        The baseline.
+    slug
+        Of the entry.
+    test_set
+        Name of the test set that it was measured on.
+    model
+        What its predictions say of it.
+
+    Raises
+    ------
+    ModelError
+        If there is no such baseline.
+    """
+    card = load_card(name)
+    guided = "" if model.alpha is None else f" with object prior (alpha {model.alpha:g})"
+    ships = shipped_weights(name, model.variant) is not None if model.variant else False
+    trained = card.modality != "trivial"
+    return SubmissionCard(
+        slug=slug,
+        name=f"{card.title}{guided}"[:80],
+        authors=(_PROJECT,),
+        summary=card.summary.strip(),
+        paper=None if card.paper == "none" else _one_line(card.paper),
+        code_address=card.code if card.code.startswith("https://") else None,
+        modality="oracle" if name == "oracle" else card.modality,
+        pretraining=SubmittedPretraining(
+            image=_one_line(card.pretraining.image),
+            audio=_one_line(card.pretraining.audio),
+            labels=_one_line(card.pretraining.labels),
+        ),
+        training=TrainingData(
+            data=card.training_data.strip(),
+            overlap="none" if not trained or (ships and test_set == _EMBEDDED) else "unknown",
+        ),
+        preprocessing=card.preprocessing.strip(),
+        reimplementation=" ".join(card.deviations).strip()[:6000] or None,
+        measured_by="this project",
+        licence=_LICENCE,
+        baseline=name,
+    )
+
+
+def _weights_problems(model: ModelIdentity) -> list[str]:
+    """Where weights are not those that ship under the name."""
+    if model.variant is None or model.name not in list_baselines():
+        return []
+    ships = shipped_weights(model.name, model.variant)
+    if ships is None:
+        return []
+    expected = sha256_of_file(ships[0])
+    if model.weights_sha256 == expected:
+        return []
+    return [
+        f"its weights (digest {str(model.weights_sha256)[:12]}) are not those that ship with "
+        f"{model.name} (digest {expected[:12]})"
+    ]
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 200 else line[:199] + "…"

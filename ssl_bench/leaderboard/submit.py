@@ -1,0 +1,302 @@
+"""Admission: predictions and a card become an entry, or a list of everything that is wrong."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from ssl_bench.errors import LeaderboardError, SubmissionError
+from ssl_bench.files import sha256_of_file
+from ssl_bench.leaderboard.assess import Bench, Named
+from ssl_bench.leaderboard.card import SubmissionCard
+from ssl_bench.leaderboard.compact import SIDE, write_compact
+from ssl_bench.leaderboard.documents import (
+    MOST_ENTRY_BYTES,
+    check_plain,
+    entry_bytes,
+    read_entry,
+)
+from ssl_bench.leaderboard.entry import (
+    AddressedPredictions,
+    Entry,
+    RemadePredictions,
+    StoredPredictions,
+)
+from ssl_bench.leaderboard.places import (
+    ENTRIES,
+    entry_path,
+    predictions_path,
+    replace_together,
+)
+from ssl_bench.leaderboard.standings import find_standings
+from ssl_bench.predictions import open_predictions
+from ssl_bench.predictions.validation import sentences
+from ssl_bench.results import MeasuredValue
+from ssl_bench.scoring.aggregate import summarise
+from ssl_bench.scoring.retrieval import retrieval_scores
+from ssl_bench.scoring.run import check_predictions, check_scorable, measures_of, stored_maps
+from ssl_bench.scoring.scores import score_maps
+from ssl_bench.scoring.universal import set_apart, with_threshold
+from ssl_bench.ties import Standing, Ties
+
+
+@dataclass(frozen=True)
+class SubmissionOptions:
+    """How predictions enter the board.
+
+    Attributes
+    ----------
+    side
+        Largest height and width of a stored map.
+    address
+        Where the file is kept instead of on the board.
+    vision_only
+        The model's own audio-blind predictions.
+    replace
+        Whether an entry of the same slug may be replaced.
+    """
+
+    side: int = SIDE
+    address: str | None = None
+    vision_only: Path | None = None
+    replace: bool = False
+
+
+@dataclass(frozen=True)
+class Submission:
+    """An entry that could be written.
+
+    Attributes
+    ----------
+    entry
+        The entry.
+    files
+        What writing it changes: new content by path within the board; None to remove a file.
+    submitted
+        The measures of the file as submitted. The entry's own are those of what the board stores.
+    before, after
+        Standings by the protocol's first measure without and with the entry.
+    """
+
+    entry: Entry
+    files: dict[str, bytes | None]
+    submitted: tuple[MeasuredValue, ...]
+    before: Ties
+    after: Ties
+
+    @property
+    def standing(self) -> Standing:
+        """Where the entry would stand."""
+        return next(each for each in self.after.standings if each.name == self.entry.slug)
+
+    @property
+    def moved(self) -> tuple[tuple[Standing, Standing], ...]:
+        """Other entries whose group or ranks change, before and after."""
+        now = {each.name: each for each in self.after.standings}
+        return tuple(
+            (each, now[each.name])
+            for each in self.before.standings
+            if each.name != self.entry.slug and each != now.get(each.name, each)
+        )
+
+
+def prepare(
+    root: Path,
+    bench: Bench,
+    predictions: Path,
+    card: SubmissionCard,
+    options: SubmissionOptions | None = None,
+) -> Submission:
+    """Check and score a submission; nothing is written.
+
+    Parameters
+    ----------
+    root
+        The board.
+    bench
+        The protocol.
+    predictions
+        File, or folder of shards.
+    card
+        What the submitter says.
+    options
+        How it enters.
+
+    Raises
+    ------
+    SubmissionError
+        With everything that is wrong with it.
+    """
+    settings = options or SubmissionOptions()
+    target = root / entry_path(bench.folder, card.slug)
+    problems = _problems(target, bench, predictions, card, settings)
+    if problems:
+        raise SubmissionError(problems, where=predictions)
+    try:
+        with tempfile.TemporaryDirectory(prefix="ssl-bench-") as folder:
+            return _prepared(root, bench, predictions, card, settings, Path(folder))
+    except LeaderboardError as error:
+        raise SubmissionError([str(error)], where=predictions) from error
+
+
+def write_submission(root: Path, submission: Submission) -> list[Path]:
+    """Write an entry and its maps, all of its files or none.
+
+    Returns
+    -------
+    list of Path
+        What was written.
+    """
+    files = {root / name: content for name, content in submission.files.items()}
+    replace_together(files)
+    return [path for path, content in files.items() if content is not None]
+
+
+def entries_of(root: Path, folder: str) -> list[Entry]:
+    """Entries of one protocol on the board, in the order of slugs.
+
+    Raises
+    ------
+    LeaderboardError
+        If one cannot be read.
+    """
+    return [read_entry(path) for path in sorted((root / ENTRIES / folder).glob("*.json"))]
+
+
+def _problems(
+    target: Path, bench: Bench, predictions: Path, card: SubmissionCard, settings: SubmissionOptions
+) -> list[str]:
+    found: list[str] = []
+    if target.exists() and not settings.replace:
+        found.append(
+            f"an entry is called {card.slug!r} already. Choose another slug, or give --replace"
+        )
+    if card.modality == "oracle" and not bench.embedded:
+        found.append(
+            "maps that are made from this test set's annotation would give the annotation away. "
+            "Leave the entry to this project, which makes such maps again where they are needed"
+        )
+    if settings.address is not None and settings.vision_only is not None:
+        found.append(
+            "audio-blind maps are compared with maps that are stored alike. Leave out --address "
+            "or --vision-only"
+        )
+    if settings.address is not None and not predictions.is_file():
+        found.append("only a single file can be kept at an address. Write it without shards")
+    check_scorable(bench.trials)
+    for path in (predictions, settings.vision_only):
+        if path is not None:
+            checked = check_predictions(path, bench.trials)
+            texts = sentences(checked.problems, path)
+            found += texts if path == predictions else [f"{path}: {text}" for text in texts]
+    return found
+
+
+def _prepared(
+    root: Path,
+    bench: Bench,
+    predictions: Path,
+    card: SubmissionCard,
+    settings: SubmissionOptions,
+    scratch: Path,
+) -> Submission:
+    files: dict[str, bytes | None] = {}
+
+    def stored(path: Path, *, blind: bool) -> Named:
+        place = predictions_path(bench.folder, card.slug, blind=blind)
+        compact = scratch / Path(place).name
+        write_compact(open_predictions(path), compact, side=settings.side)
+        files[place] = compact.read_bytes()
+        size = compact.stat().st_size
+        return Named(
+            compact, StoredPredictions(path=place, sha256=sha256_of_file(compact), bytes=size)
+        )
+
+    own, twin = (predictions_path(bench.folder, card.slug, blind=blind) for blind in (False, True))
+    if settings.address is None:
+        bench.notify("reducing maps")
+        maps = stored(predictions, blind=False)
+    else:
+        maps = _addressed(predictions, settings.address)
+        files[own] = None
+    files.setdefault(twin, None)
+    blind = None if settings.vision_only is None else stored(settings.vision_only, blind=True)
+    entry = bench.entry(card, maps, blind)
+    bench.notify("scoring what was submitted")
+    submitted = _measured(predictions, bench)
+    return _submission(root, bench.folder, entry, files, submitted)
+
+
+def prepare_remade(
+    root: Path, bench: Bench, path: Path, card: SubmissionCard, model: str, seed: int
+) -> Submission:
+    """An entry of a trivial baseline whose maps are made again whenever they are needed.
+
+    Parameters
+    ----------
+    path
+        The maps that `model` made.
+    """
+    with tempfile.TemporaryDirectory(prefix="ssl-bench-") as folder:
+        compact = Path(folder) / "maps.npz"
+        write_compact(open_predictions(path), compact, most_bytes=None)
+        reference = RemadePredictions(
+            model=model, seed=seed, sha256=sha256_of_file(compact), bytes=compact.stat().st_size
+        )
+        entry = bench.entry(card, Named(compact, reference))
+    gone = dict.fromkeys(
+        predictions_path(bench.folder, card.slug, blind=blind) for blind in (False, True)
+    )
+    return _submission(root, bench.folder, entry, dict(gone), _measured(path, bench))
+
+
+def _submission(
+    root: Path,
+    folder: str,
+    entry: Entry,
+    files: dict[str, bytes | None],
+    submitted: tuple[MeasuredValue, ...],
+) -> Submission:
+    try:
+        check_plain(entry.model_dump(mode="json", exclude={"evidence"}))
+    except ValueError as error:
+        raise LeaderboardError(
+            f"its metadata cannot be shown: {error}", remedy="shorten the provenance, in plain text"
+        ) from error
+    content = entry_bytes(entry)
+    if len(content) > MOST_ENTRY_BYTES:
+        raise LeaderboardError(
+            f"the entry would take {len(content):,} bytes, and {MOST_ENTRY_BYTES:,} are allowed",
+            remedy="shorten the provenance in the file's metadata",
+        )
+    others = [
+        each for each in entries_of(root, folder) if each.protocol_digest == entry.protocol_digest
+    ]
+    kept = [each for each in others if each.slug != entry.slug]
+    return Submission(
+        entry=entry,
+        files={**files, entry_path(folder, entry.slug): content},
+        submitted=submitted,
+        before=find_standings(others),
+        after=find_standings([*kept, entry]),
+    )
+
+
+def _addressed(path: Path, address: str) -> Named:
+    size = path.stat().st_size
+    return Named(
+        path, AddressedPredictions(address=address, sha256=sha256_of_file(path), bytes=size)
+    )
+
+
+def _measured(path: Path, bench: Bench) -> tuple[MeasuredValue, ...]:
+    """Measures of a file as it is, without floors and breakdowns."""
+    trials = bench.trials
+    measures = measures_of(trials.protocol)
+    predictions = open_predictions(path)
+    if trials.protocol.answers == "retrieval":
+        return summarise(retrieval_scores(predictions, trials), measures)
+    filled = with_threshold(trials, stored_maps(predictions, trials))
+    scores = score_maps(filled, stored_maps(predictions, trials), measures, jobs=bench.jobs)
+    return summarise(scores[~set_apart(trials)], measures)
