@@ -227,8 +227,13 @@ def _finish(
         options=ScoringOptions(jobs=request.jobs, notify=notify),
         card=_card(describe(localizer)),
     )
-    deaf = None if _hears(localizer) else f"{localizer.name} does not listen itself"
-    scored = with_timings(scored, timings, written.vision_only_note, deaf)
+    notes = {
+        "vision_only_note": written.vision_only_note,
+        "class_maps_note": written.class_maps_note,
+    }
+    if scored.result.priors_note is not None and not _hears(localizer):
+        notes["priors_note"] = f"{localizer.name} does not listen itself"
+    scored = with_timings(scored, timings, notes)
     files = [written.predictions]
     if written.vision_only is not None:
         files.append(written.vision_only)

@@ -177,6 +177,8 @@ class Result(_Table):
         The best that the threshold rule allows.
     vision_only
         Null where the model has no audio-blind map; `vision_only_note` says why.
+    class_maps_note
+        Why trials that ask by category share a map, where they do and it is known.
     priors
         Audio-blind baselines that look at images, and the gap to each; `priors_note` says why one
         that the protocol names is not there.
@@ -195,6 +197,7 @@ class Result(_Table):
     ceiling: Reference | None = None
     vision_only: VisionOnly | None = None
     vision_only_note: str | None = None
+    class_maps_note: str | None = None
     priors: tuple[Prior, ...] = ()
     priors_note: str | None = None
     model: ModelIdentity

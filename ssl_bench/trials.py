@@ -137,6 +137,9 @@ class Trial:
         Ids of the trials with the same picture and another sound.
     attributes
         Further facts for breakdowns (JSON-able).
+    asked
+        The category whose source is asked for, where that is the question; None where it is what
+        makes the sound that is played.
     """
 
     id: str
@@ -148,6 +151,7 @@ class Trial:
     role: str = "sounding"
     twins: tuple[str, ...] = ()
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    asked: str | None = None
 
     @property
     def sounding(self) -> bool:

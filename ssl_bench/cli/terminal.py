@@ -142,6 +142,8 @@ def result_tables(result: Result, width: int = _WIDE) -> list[Table | str]:
         )
     if result.vision_only is None and result.vision_only_note:
         shown.append(f"No audio-blind score: {result.vision_only_note}.")
+    if result.class_maps_note:
+        shown.append(f"The same map for every category: {result.class_maps_note}.")
     if result.priors_note:
         shown.append(f"No gap to a prior: {result.priors_note}.")
     if test_set.revision is None:

@@ -7,7 +7,8 @@ scenes (samples that share the attribute ``image``) is taken as it is.
 Two questions can be asked. ``targets = "class"``: where is each category? There is one trial
 ``SCENE#CATEGORY`` for each category that is annotated as sounding and, without targets, for each
 that is silent; all have the same picture and sound. A method that tells categories apart answers
-each with that category's map; any other gives the same map for all. ``targets = "union"``: where
+each with that category's map (:meth:`ssl_bench.models.contract.Localizer.class_maps`, or its
+predictions file); any other gives the same map for all. ``targets = "union"``: where
 does anything sound? There is one trial ``SCENE``.
 """
 
@@ -199,9 +200,10 @@ def compose(
 
 def _of_classes(scene: Scene) -> Iterator[Trial]:
     for category, targets in scene.targets.items():
-        yield _trial(scene, f"{scene.id}#{category}", targets, category)
+        yield _trial(scene, f"{scene.id}#{category}", targets, category, asked=category)
     for category in scene.silent:
-        yield _trial(scene, f"{scene.id}#{category}", (), category, role="silent")
+        name = f"{scene.id}#{category}"
+        yield _trial(scene, name, (), category, role="silent", asked=category)
 
 
 def _of_union(scene: Scene) -> Iterator[Trial]:
@@ -215,6 +217,7 @@ def _trial(
     targets: tuple[Target, ...],
     category: str,
     role: str = "sounding",
+    asked: str | None = None,
 ) -> Trial:
     return Trial(
         id=identifier,
@@ -224,4 +227,5 @@ def _trial(
         group=scene.group,
         category=category,
         role=role,
+        asked=asked,
     )

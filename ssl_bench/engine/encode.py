@@ -10,6 +10,7 @@ import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
+from ssl_bench.engine.class_maps import AskedPair, asks_by_category, maps_of_categories
 from ssl_bench.engine.retrieve import similarity_rows
 from ssl_bench.errors import DataError, ModelError
 from ssl_bench.media.waveform import Waveform
@@ -135,6 +136,11 @@ def localize_suite(
         for number, trials in enumerate(sets)
         if trials.protocol.answers == "retrieval"
     }
+    categories = {
+        number: sorted({trial.asked or "" for trial in trials})
+        for number, trials in enumerate(sets)
+        if asks_by_category(trials) and localizer.no_class_maps is None
+    }
     for start in range(0, len(pictures), batch_size):
         progress("images", start, len(pictures))
         chunk = pictures[start : start + batch_size]
@@ -161,17 +167,31 @@ def localize_suite(
                 sound_row[_Distinct(trials.test_set.digest, trials.trials[row].audio, trials)]
                 for row in (rows if sound_row else [])
             ]
-            maps = [
-                _localize(localizer, features, sounds, owners[begin:end], heard[begin:end])
-                for begin in range(0, len(rows), batch_size)
-                for end in (begin + batch_size,)
-            ]
+            if number in categories:
+                asked = [
+                    AskedPair(
+                        owners[place],
+                        heard[place] if heard else None,
+                        trials.trials[row].asked or "",
+                    )
+                    for place, row in enumerate(rows)
+                ]
+                found = maps_of_categories(
+                    localizer, features, sounds, asked, categories[number], batch_size
+                )
+            else:
+                parts = [
+                    _localize(localizer, features, sounds, owners[begin:end], heard[begin:end])
+                    for begin in range(0, len(rows), batch_size)
+                    for end in (begin + batch_size,)
+                ]
+                found = np.concatenate(parts)
             shown, index = np.unique(owners, return_inverse=True)
             yield (
                 number,
                 LocalizedBatch(
                     [trials.trials[row].id for row in rows],
-                    np.concatenate(maps),
+                    found,
                     blind[shown] if blind is not None and vision_only[number] else None,
                     index,
                 ),

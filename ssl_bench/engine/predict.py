@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ssl_bench.engine.class_maps import no_class_maps
 from ssl_bench.engine.encode import Progress, localize_suite
 from ssl_bench.engine.retrieve import require_similarity
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
@@ -52,11 +53,14 @@ class Predicted:
         Its own audio-blind maps; None where it has none.
     vision_only_note
         Why there are none.
+    class_maps_note
+        Why trials that ask by category share a map; None where they do not, or do not ask so.
     """
 
     predictions: Path
     vision_only: Path | None
     vision_only_note: str | None = None
+    class_maps_note: str | None = None
 
 
 def predictions_meta(
@@ -133,8 +137,9 @@ def predict_suite(
             folder / "predictions.npz",
             folder / "vision_only.npz" if reason is None else None,
             reason,
+            no_class_maps(localizer, trials),
         )
-        for (_, folder), reason in zip(runs, wanted, strict=True)
+        for (trials, folder), reason in zip(runs, wanted, strict=True)
     ]
     with ExitStack() as stack:
 
@@ -178,7 +183,8 @@ def _predict_trivial(
             writer.add(ids, shared.maps, map_index=shared.index)
             settings.progress("trials", int(rows[-1]) + 1, len(trials))
     reason = "sees the truth" if localizer.needs_truth else "neither looks nor listens"
-    return Predicted(path, None, f"{localizer.name} {reason}")
+    asked = no_class_maps(localizer, trials)
+    return Predicted(path, None, f"{localizer.name} {reason}", asked)
 
 
 def _wants_blind(localizer: Localizer, trials: TrialSet) -> str | None:

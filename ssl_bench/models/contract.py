@@ -74,9 +74,8 @@ class Localizer(ABC):
     def localize(self, image_features: Features, audio_features: Features) -> NDArray[np.float32]:
         """Maps ``(B, h, w)`` float32 for B pairs (row i of one with row i of the other).
 
-        A localizer hears the sound and is told no category. A method that makes one map for each
-        category takes part with a predictions file: its map of a category answers the trial
-        ``SCENE#CATEGORY`` of the protocol ``multi-source``.
+        It hears the sound and is told no category; a method that makes one map for each category
+        has :meth:`class_maps` too.
 
         Higher means more likely to sound; any finite range; any h, w >= 1. No per-image
         normalisation is needed: the protocol says how maps are normalised.
@@ -119,6 +118,37 @@ class Localizer(ABC):
         """
         del image_features
         raise ModelError(self.no_vision_only or "")
+
+    @property
+    def no_class_maps(self) -> str | None:
+        """Why there is no map for each category; None where :meth:`class_maps` works."""
+        if type(self).class_maps is Localizer.class_maps:
+            return f"{self.name} makes one map, whatever category is asked for"
+        return None
+
+    def class_maps(
+        self, image_features: Features, audio_features: Features, categories: Sequence[str]
+    ) -> NDArray[np.float32]:
+        """Maps ``(B, C, h, w)`` for B pairs and C categories (optional).
+
+        Map c answers where a source of ``categories[c]`` sounds: as in :meth:`localize`, higher
+        means more likely, and lowest where that category is silent. A protocol that asks by
+        category (``multi-source``) takes these in place of :meth:`localize`.
+
+        Parameters
+        ----------
+        image_features, audio_features
+            Row i of one with row i of the other.
+        categories
+            All categories that the protocol asks for, the same in every call.
+
+        Raises
+        ------
+        ModelError
+            If the model has none, or does not know a category.
+        """
+        del image_features, audio_features, categories
+        raise ModelError(self.no_class_maps or "")
 
 
 class AnnotationLocalizer(ABC):

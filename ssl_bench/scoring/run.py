@@ -267,17 +267,11 @@ def score_file(
 
 
 def with_timings(
-    scored: Scored, timings: dict[str, float], note: str | None, priors_note: str | None = None
+    scored: Scored, timings: dict[str, float], notes: Mapping[str, str | None]
 ) -> Scored:
-    """The same with further timings, and notes on why there is no audio-blind map or prior."""
+    """The same with further timings, and with notes on what was not measured and why."""
     result = scored.result
-    changed = result.model_copy(
-        update={
-            "timings": {**timings, **result.timings},
-            "vision_only_note": note,
-            "priors_note": result.priors_note and (priors_note or result.priors_note),
-        }
-    )
+    changed = result.model_copy(update={"timings": {**timings, **result.timings}, **notes})
     return replace(scored, result=changed)
 
 
