@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Literal
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -30,15 +33,62 @@ def max_similarity(image_features: Tensor, audio_features: Tensor) -> Tensor:
     >>> max_similarity(image, torch.tensor([[1.0, 0.0], [0.0, -1.0]]))
     tensor([[1., 0.]])
     """
-    unit_images = functional.normalize(image_features, dim=1)
-    unit_sounds = functional.normalize(audio_features, dim=1)
-    batch, dimensions, height, width = unit_images.shape
-    locations = unit_images.permute(0, 2, 3, 1).reshape(batch * height * width, dimensions)
-    cosines = (locations @ unit_sounds.T).view(batch, height * width, len(unit_sounds))
-    return cosines.amax(dim=1)
+    return _cosines(image_features, audio_features).amax(dim=1)
 
 
-def ez_vsl_loss(image_features: Tensor, audio_features: Tensor, tau: float) -> Tensor:
+def mean_similarity(image_features: Tensor, audio_features: Tensor) -> Tensor:
+    r"""Similarity of every image with every sound: the mean cosine over locations.
+
+    It asks every location to match the sound (EZ-VSL, table 6; it localized badly there).
+    Parameters and result are those of :func:`max_similarity`.
+
+    .. math:: s_{nm} = \frac{1}{hw} \sum_{xy} \cos(v_{n,xy}, a_m)
+
+    Examples
+    --------
+    >>> image = torch.tensor([[[[0.0, 2.0]], [[3.0, 0.0]]]])  # one image, two locations
+    >>> mean_similarity(image, torch.tensor([[1.0, 0.0], [0.0, -1.0]]))
+    tensor([[ 0.5000, -0.5000]])
+    """
+    return _cosines(image_features, audio_features).mean(dim=1)
+
+
+def pooled_similarity(image_features: Tensor, audio_features: Tensor) -> Tensor:
+    r"""Similarity of every image with every sound: the cosine of the pooled image.
+
+    The largest value of each channel over all locations makes one vector of an image, as where
+    global features are matched (EZ-VSL, table 6; it localized badly there). Locations have unit
+    length before they are pooled. Parameters and result are those of :func:`max_similarity`.
+
+    .. math:: s_{nm} = \cos\Bigl(\max_{xy} \frac{v_{n,xy}}{\lVert v_{n,xy}\rVert}, a_m\Bigr)
+
+    Examples
+    --------
+    >>> image = torch.tensor([[[[0.0, 2.0]], [[3.0, 0.0]]]])  # one image, two locations
+    >>> pooled_similarity(image, torch.tensor([[1.0, 0.0], [0.0, -1.0]]))
+    tensor([[ 0.7071, -0.7071]])
+    """
+    pooled = functional.normalize(image_features, dim=1).amax(dim=(2, 3))
+    return functional.normalize(pooled, dim=1) @ functional.normalize(audio_features, dim=1).T
+
+
+Matching = Literal["max-of-similarities", "mean-of-similarities", "similarity-of-max"]
+"""How an image is matched with a sound in training (EZ-VSL, table 6); the first is EZ-VSL."""
+
+MATCHINGS: dict[Matching, Callable[[Tensor, Tensor], Tensor]] = {
+    "max-of-similarities": max_similarity,
+    "mean-of-similarities": mean_similarity,
+    "similarity-of-max": pooled_similarity,
+}
+"""Similarity of every image with every sound, by the name of the matching strategy."""
+
+
+def ez_vsl_loss(
+    image_features: Tensor,
+    audio_features: Tensor,
+    tau: float,
+    matching: Matching = "max-of-similarities",
+) -> Tensor:
     r"""Multiple-instance contrastive objective of EZ-VSL, in both directions.
 
     The sound of a video is matched with the *best* location of its image, against the other
@@ -58,6 +108,8 @@ def ez_vsl_loss(image_features: Tensor, audio_features: Tensor, tau: float) -> T
         ``(B, D)`` float.
     tau
         Temperature, > 0 (the paper's code: 0.03).
+    matching
+        Another similarity in place of the best location's, as in the paper's table 6.
 
     Returns
     -------
@@ -70,6 +122,15 @@ def ez_vsl_loss(image_features: Tensor, audio_features: Tensor, tau: float) -> T
     >>> f"{ez_vsl_loss(same, torch.ones(4, 8), 0.1).item() / 2:.4f}"  # ln 4
     '1.3863'
     """
-    logits = max_similarity(image_features, audio_features) / tau
+    logits = MATCHINGS[matching](image_features, audio_features) / tau
     own = torch.arange(len(logits), device=logits.device)
     return functional.cross_entropy(logits, own) + functional.cross_entropy(logits.T, own)
+
+
+def _cosines(image_features: Tensor, audio_features: Tensor) -> Tensor:
+    """Cosine of every location of every image with every sound, ``(B, h * w, M)``."""
+    unit_images = functional.normalize(image_features, dim=1)
+    unit_sounds = functional.normalize(audio_features, dim=1)
+    batch, dimensions, height, width = unit_images.shape
+    locations = unit_images.permute(0, 2, 3, 1).reshape(batch * height * width, dimensions)
+    return (locations @ unit_sounds.T).view(batch, height * width, len(unit_sounds))

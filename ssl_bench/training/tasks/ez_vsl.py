@@ -15,7 +15,7 @@ from ssl_bench.models.ezvsl_localizer import SOUND_BANK, EZVSLPreprocessing
 from ssl_bench.models.recipes import Strict
 from ssl_bench.models.sounds import prepare_sound
 from ssl_bench.training.feeds import AudioVisualFeed, Batch
-from ssl_bench.training.objectives import ez_vsl_loss, max_similarity
+from ssl_bench.training.objectives.ez_vsl import MATCHINGS, Matching, ez_vsl_loss
 from ssl_bench.training.preparation import Preparation
 from ssl_bench.training.task import AudioVisualTask
 
@@ -27,12 +27,15 @@ class Settings(Strict):
     ----------
     tau
         Temperature.
+    matching
+        How an image is matched with a sound; the paper's table 6 compares three ways.
     sound_bank_per_category
         How many training sounds of each category travel with the weights, embedded; the model's
         own audio-blind map is the maximum over them.
     """
 
     tau: Annotated[float, Field(gt=0)]
+    matching: Matching = "max-of-similarities"
     sound_bank_per_category: Annotated[int, Field(ge=1)] = 4
 
 
@@ -67,7 +70,7 @@ class EZVSLTask(AudioVisualTask):
 
     def loss(self, batch: Batch) -> Tensor:
         """Objective on a batch; negatives are the other examples of it."""
-        return ez_vsl_loss(*self._encoded(batch), self._settings.tau)
+        return ez_vsl_loss(*self._encoded(batch), self._settings.tau, self._settings.matching)
 
     def maps(self, batch: Batch) -> Tensor:
         """Cosine of each location with the image's own sound."""
@@ -75,8 +78,8 @@ class EZVSLTask(AudioVisualTask):
         return torch.einsum("ndhw,nd->nhw", images, sounds)
 
     def similarities(self, batch: Batch) -> Tensor:
-        """Largest cosine over locations, of each image with each sound."""
-        return max_similarity(*self._encoded(batch))
+        """Similarity of each image with each sound, as matched in training."""
+        return MATCHINGS[self._settings.matching](*self._encoded(batch))
 
     def companions(self) -> Mapping[str, Tensor]:
         """``sound_bank (n, D)``: some training sounds of each category, embedded."""
