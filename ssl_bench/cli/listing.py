@@ -153,6 +153,11 @@ def _card_for_people(card: Card, recipe: Recipe) -> dict[str, Any]:
         variant: chosen.about + (" (default)" if variant == recipe.default_variant else "")
         for variant, chosen in recipe.variants.items()
     }
+    content["presets"] = {
+        variant: f"{', '.join(chosen.presets)} (the first is the default)"
+        for variant, chosen in recipe.variants.items()
+        if chosen.presets
+    }
     return content
 
 

@@ -105,10 +105,33 @@ def assemble_recognised(
         raise named(misfit, assembly.name, recipes) from None
     if isinstance(localizer, HasProvenance) and localizer.provenance.weights is not None:
         own = recipes[assembly.name].recognised_by
+        _refuse_more_than_it(assembly, localizer.provenance.weights, recipes)
         alike = [name for name, recipe in recipes.items() if own and recipe.recognised_by == own]
         weights = with_remarks(localizer.provenance.weights, assembly.name, alike)
         localizer.provenance = replace(localizer.provenance, weights=weights)
     return localizer
+
+
+def _refuse_more_than_it(
+    assembly: Assembly, weights: RecognisedWeights, recipes: Mapping[str, Recipe]
+) -> None:
+    """Refuse a file that fits because its model is this one and more, and the more is left aside.
+
+    A model that reports unknown entries, in place of refusing them, would take it otherwise.
+    """
+    own = set(recipes[assembly.name].recognised_by)
+    larger = [
+        name
+        for name, recipe in recipes.items()
+        if own < set(recipe.recognised_by)
+        and set(recipe.recognised_by) - own <= set(weights.ignored)
+    ]
+    if own and larger:
+        raise WeightsError(
+            f"this file is not for {assembly.name}: it looks like one for {_either(larger)}",
+            where=assembly.weights,
+            remedy=f"give --model {larger[0]}, or a file for {assembly.name}",
+        )
 
 
 def with_remarks(

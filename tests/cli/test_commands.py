@@ -75,6 +75,7 @@ class TestListing:
         card = json.loads(call("models", "ezvsl", "--json").out)
         assert card["modality"] == "audio-visual"
         assert "Mo" in call("models", "ezvsl").out
+        assert "original, sslalign" in call("models", "ezvsl").out
 
     def test_measures(self, call: Call) -> None:
         assert all(name in call("measures").out for name in DEFINITIONS)

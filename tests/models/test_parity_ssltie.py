@@ -17,6 +17,7 @@ from containers import write
 from numpy.typing import NDArray
 from recipe_weights import recipe_weights
 
+from ssl_bench.errors import WeightsError
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models import registry
 from ssl_bench.models.lvs import UNUSED_ENTRIES
@@ -91,6 +92,11 @@ def test_the_file_is_recognised_and_what_is_not_used_is_named(checkpoint: Path) 
     assert set(weights.ignored) == {*UNUSED_ENTRIES, *SSLTIE_UNUSED_ENTRIES}
     assert dict(weights.fields)["epoch"] == 3
     assert weights.remarks == ()
+
+
+def test_it_is_not_taken_for_a_model_that_spares_unknown_entries(checkpoint: Path) -> None:
+    with pytest.raises(WeightsError, match=r"epoch3\.pth\.tar: .*not for sslalign.*ssltie"):
+        load_localizer("sslalign", variant="full", weights=checkpoint)
 
 
 def test_it_reads_mel_spectrograms_in_decibels(
