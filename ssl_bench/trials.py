@@ -21,7 +21,7 @@ from ssl_bench.media.synthesis import mixed, noise_like, silence_like
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.protocol import Interpolation, Protocol, ThresholdTable
 from ssl_bench.testsets.base import Sample, TestSet, TruthConvention
-from ssl_bench.truth import render
+from ssl_bench.truth import draw
 
 
 class Placement(NamedTuple):
@@ -288,8 +288,10 @@ class TrialSet:
     def truths(self, rows: Sequence[int] | NDArray[np.intp]) -> NDArray[np.float32]:
         """Truth maps ``(b, size, size)`` float32 of a few trials, by row."""
         size = self.protocol.map.size
-        # Drawn in place: a second copy of the maps would cost as much time as drawing them.
-        grids = np.zeros((len(rows), size, size), np.float32)
+        # Drawn in place: a second copy of the maps would cost as much time as drawing them. Filled
+        # with zeros by an assignment, which other threads need not wait for, unlike np.zeros.
+        grids = np.empty((len(rows), size, size), np.float32)
+        grids[...] = 0
         for row, grid in zip(rows, grids, strict=True):
             self._draw(self.trials[row], grid)
         return grids
@@ -298,10 +300,8 @@ class TrialSet:
         """Draw the targets of a trial onto an empty grid."""
         for target in trial.targets:
             rows, columns = target.placement.on_grid(*grid.shape)
-            place = grid[rows, columns]
             annotation = self.test_set[target.sample].annotation
-            drawn = render(annotation, self.truth_convention, *place.shape)
-            np.maximum(place, drawn, out=place)
+            draw(annotation, self.truth_convention, grid[rows, columns])
 
     def image(self, recipe: ImageRecipe) -> NDArray[np.uint8]:
         """Picture ``(height, width, 3)`` uint8 RGB of a recipe.

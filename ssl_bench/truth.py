@@ -107,8 +107,7 @@ def render(
         return render(_counted_from_zero(boxes), "consensus", height, width)
     if convention == "union":
         covered = np.zeros((height, width), dtype=np.float32)
-        for x0, y0, x1, y1 in pixel_corners(boxes, height, width).tolist():
-            covered[y0:y1, x0:x1] = 1
+        _cover(covered, boxes)
         return covered
     counts = _count_boxes(boxes, height, width)
     if convention == "consensus":
@@ -119,6 +118,37 @@ def render(
         f"no truth convention is called {convention!r}",
         remedy="use 'union', 'consensus', 'consensus-one-based', 'annotator-mean' or 'mask'",
     )
+
+
+def draw(annotation: Annotation, convention: TruthConvention, place: NDArray[np.float32]) -> None:
+    """Raise a map to the truth map of one annotation, where that is higher.
+
+    Parameters
+    ----------
+    annotation, convention
+        As in :func:`render`, which see for what is raised.
+    place
+        ``(height, width)`` float32 in [0, 1], changed in place.
+
+    Examples
+    --------
+    >>> place = np.array([[0.5, 0.0, 0.5, 0.0]], np.float32)
+    >>> draw(Boxes(np.array([[0.0, 0.0, 0.5, 1.0]])), "union", place)
+    >>> place
+    array([[1. , 1. , 0.5, 0. ]], dtype=float32)
+    """
+    if convention == "union" and isinstance(annotation, Boxes):
+        # The commonest case needs no map of its own: scoring waits for truth maps.
+        _cover(place, annotation)
+    else:
+        np.maximum(place, render(annotation, convention, *place.shape), out=place)
+
+
+def _cover(place: NDArray[np.float32], boxes: Boxes) -> None:
+    """Set the pixels of boxes to 1."""
+    height, width = place.shape
+    for x0, y0, x1, y1 in pixel_corners(boxes, height, width).tolist():
+        place[y0:y1, x0:x1] = 1
 
 
 def pixel_corners(boxes: Boxes, height: int, width: int) -> NDArray[np.int64]:

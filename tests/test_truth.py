@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ssl_bench.annotations import Boxes, Mask
 from ssl_bench.errors import DataError, ProtocolError
 from ssl_bench.testsets.base import TruthConvention
-from ssl_bench.truth import decode_rle, encode_rle, pixel_corners, render
+from ssl_bench.truth import decode_rle, draw, encode_rle, pixel_corners, render
 
 CORRUPT = -2.8823037615171176e16
 
@@ -218,6 +218,23 @@ class TestProperties:
         whole = render(Boxes(corners, annotators=3), convention, height, width)
         fewer = render(Boxes(corners[1:], annotators=3), convention, height, width)
         assert (whole >= fewer).all()
+
+    @given(CORNERS, CONVENTIONS, SIZES, SIZES, st.integers(0, 2**32 - 1))
+    def test_drawing_onto_a_map_keeps_what_is_higher(
+        self,
+        corners: NDArray[np.float64],
+        convention: TruthConvention,
+        height: int,
+        width: int,
+        seed: int,
+    ) -> None:
+        boxes = Boxes(corners, annotators=3)
+        before = np.random.default_rng(seed).random((height, 2 * width), dtype=np.float32)
+        after = before.copy()
+        draw(boxes, convention, after[:, width:])
+        drawn = render(boxes, convention, height, width)
+        np.testing.assert_array_equal(after[:, width:], np.maximum(before[:, width:], drawn))
+        np.testing.assert_array_equal(after[:, :width], before[:, :width])
 
     @given(CORNERS, SIZES, SIZES)
     def test_values_are_those_of_the_convention(
