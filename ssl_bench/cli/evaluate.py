@@ -21,6 +21,7 @@ from ssl_bench.cli.options import (
 if TYPE_CHECKING:
     from ssl_bench.evaluation import Evaluation, Request
     from ssl_bench.protocol import Protocol
+    from ssl_bench.results import ModelIdentity
 
 
 def _engine_options(command: Any) -> Any:
@@ -87,6 +88,8 @@ def evaluate(**given: Any) -> None:
 
         request, protocols = _request(given)
         done: list[Evaluation] = run_suite(request, protocols, progress=progress, notify=notify)
+    if given["weights"] is not None:
+        _tell_weights(given["weights"], done[0].result.model)
     if given["as_json"]:
         documents = [each.result.model_dump(mode="json") for each in done]
         click.echo(json.dumps(documents[0] if len(documents) == 1 else documents, indent=1))
@@ -132,6 +135,15 @@ def predict(**given: Any) -> None:
         return
     for row in rows:
         click.echo(f"Wrote maps of {row['trials']:,} trials: {', '.join(row['files'])}")
+
+
+def _tell_weights(path: Path, model: ModelIdentity) -> None:
+    """Say on standard error what a weights file was recognised as."""
+    from ssl_bench.models.provenance import RecognisedWeights
+
+    for each in (model, *model.parts[:1]):
+        if each.weights is not None:
+            click.echo(f"{path}: {RecognisedWeights.from_dict(each.weights)}.", err=True)
 
 
 def _request(given: dict[str, Any]) -> tuple[Request, list[Protocol]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
 
@@ -55,6 +56,25 @@ class RecognisedWeights:
         if self.fields:
             parts.append(", ".join(f"{name} {value}" for name, value in self.fields))
         return "; ".join([*parts, *self.remarks])
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """What :meth:`as_dict` gave.
+
+        Examples
+        --------
+        >>> weights = RecognisedWeights("safetensors", 2, fields=(("epoch", 20),))
+        >>> RecognisedWeights.from_dict(weights.as_dict()) == weights
+        True
+        """
+        return cls(
+            container=content["container"],
+            entries=content["entries"],
+            prefixes_removed=tuple(content["prefixes_removed"]),
+            ignored=tuple(content["ignored"]),
+            fields=tuple(content["fields"].items()),
+            remarks=tuple(content["remarks"]),
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """The same as a JSON-able dictionary."""

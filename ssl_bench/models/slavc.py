@@ -22,6 +22,8 @@ from ssl_bench.models.fnac import FNACArchitecture
 from ssl_bench.models.recipes import Assembly, checked
 from ssl_bench.models.resnet import ResidualTrunk
 
+_FOLLOWING = "momentum_"
+
 Encoders = Literal["online", "momentum"]
 
 
@@ -61,7 +63,7 @@ class SLAVCNetwork(EmbeddingNetwork):
     def __init__(self, architecture: FNACArchitecture, encoders: Encoders = "online") -> None:
         super().__init__()
         channels, dimension = architecture.trunk.channels, architecture.dimension
-        for prefix in ("", "momentum_"):
+        for prefix in ("", _FOLLOWING):
             parts: dict[str, nn.Module] = {
                 "imgnet": ResidualTrunk(architecture.trunk, input_channels=3),
                 "img_proj1": nn.Conv2d(channels, dimension, 1),
@@ -109,10 +111,11 @@ class SLAVCNetwork(EmbeddingNetwork):
             functional.normalize(self._part("aud_proj2", encoders)(kept), dim=1),
         )
 
-    @torch.no_grad()
     def align_momentum(self) -> None:
-        """Give the momentum encoders the parameters of the online ones."""
-        self.move_momentum(0.0)
+        """Make the momentum encoders equal to the online ones, buffers included."""
+        state = self.state_dict()
+        own = {key: value for key, value in state.items() if not key.startswith(_FOLLOWING)}
+        self.load_state_dict({**own, **{_FOLLOWING + key: value for key, value in own.items()}})
 
     @torch.no_grad()
     def move_momentum(self, momentum: float) -> None:
@@ -131,14 +134,14 @@ class SLAVCNetwork(EmbeddingNetwork):
     def _pairs(self) -> list[tuple[nn.Parameter, nn.Parameter]]:
         parameters = dict(self.named_parameters())
         return [
-            (parameters[name], parameters[f"momentum_{name}"])
+            (parameters[name], parameters[_FOLLOWING + name])
             for name in parameters
-            if not name.startswith("momentum_")
+            if not name.startswith(_FOLLOWING)
         ]
 
     def _part(self, name: str, encoders: Encoders | None) -> nn.Module:
         online = (encoders or self._encoders) == "online"
-        return self.get_submodule(name if online else f"momentum_{name}")
+        return self.get_submodule(name if online else _FOLLOWING + name)
 
 
 class SLAVCOptions(EmbeddingOptions):

@@ -1,0 +1,92 @@
+"""The objective of FNAC (Sun et al., CVPR 2023)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ssl_bench.training.objectives.ez_vsl import ez_vsl_loss, max_similarity
+
+FOREGROUND = 0.6
+"""Height of a min-max normalised map above which a place belongs to the foreground."""
+
+
+class FNACTerms(NamedTuple):
+    """The four terms of the objective, scalars >= 0.
+
+    Attributes
+    ----------
+    contrastive
+        Objective of EZ-VSL.
+    sounds
+        Suppression of false negatives by sounds: distance of similarities between images and sounds
+        to those between sounds.
+    foregrounds
+        Enhancement of true negatives: distance of similarities between foregrounds to those between
+        sounds.
+    images
+        Suppression of false negatives by images: distance of similarities between images and sounds
+        to those between images.
+    """
+
+    contrastive: Tensor
+    sounds: Tensor
+    foregrounds: Tensor
+    images: Tensor
+
+    def total(self, weight: float) -> Tensor:
+        """``contrastive + weight * (sounds + foregrounds + images)``; 100 in the authors' code."""
+        return self.contrastive + weight * (self.sounds + self.foregrounds + self.images)
+
+
+def fnac_terms(image_features: Tensor, audio_features: Tensor, tau: float) -> FNACTerms:
+    r"""The terms of FNAC's objective.
+
+    With P the softmax over rows of a matrix divided by tau, A = a a^T the similarities between
+    sounds, S the largest cosines of images with sounds, V those between mean image features, and F
+    those between mean image features of which places outside the foreground are set to zero:
+
+    .. math:: L_1 = \overline{|P(A) - P(S)|}, \quad L_2 = \overline{|P(A) - P(F)|}, \quad
+        L_3 = \overline{|P(V) - P(S)|}
+
+    A place is in the foreground where the min-max normalised map of the image with its own sound
+    exceeds :data:`FOREGROUND`. Means of features are not normalised again, as in the authors' code.
+
+    Parameters
+    ----------
+    image_features
+        ``(B, D, h, w)`` float, of unit length over D.
+    audio_features
+        ``(B, D)`` float, of unit length.
+    tau
+        Temperature > 0.
+
+    Examples
+    --------
+    Four equal pairs: nothing is to be told apart, but for the foreground of maps without one.
+
+    >>> terms = fnac_terms(torch.ones(4, 1, 2, 2), torch.ones(4, 1), tau=0.03)
+    >>> [round(term.item(), 4) for term in terms]  # the first is 2 ln 4
+    [2.7726, 0.0, 0.0, 0.0]
+    """
+    between_sounds = _rows(audio_features @ audio_features.T, tau)
+    across = _rows(max_similarity(image_features, audio_features), tau)
+    own = torch.einsum("nchw,nc->nhw", image_features, audio_features)
+    low, high = own.amin(dim=(1, 2), keepdim=True), own.amax(dim=(1, 2), keepdim=True)
+    # A flat map has no foreground.
+    span = torch.where(high > low, high - low, torch.ones_like(high))
+    inside = ((own - low) / span > FOREGROUND).to(image_features.dtype)
+    foregrounds = (image_features * inside[:, None]).mean(dim=(2, 3))
+    images = image_features.mean(dim=(2, 3))
+    return FNACTerms(
+        contrastive=ez_vsl_loss(image_features, audio_features, tau),
+        sounds=(between_sounds - across).abs().mean(),
+        foregrounds=(between_sounds - _rows(foregrounds @ foregrounds.T, tau)).abs().mean(),
+        images=(_rows(images @ images.T, tau) - across).abs().mean(),
+    )
+
+
+def _rows(similarities: Tensor, tau: float) -> Tensor:
+    return (similarities / tau).softmax(dim=1)

@@ -1,0 +1,150 @@
+"""The objective of SSL-TIE (Liu et al., ACM Multimedia 2022), and its transforms."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ssl_bench.training.objectives.lvs import TAU, lvs_loss
+
+
+class Transforms(NamedTuple):
+    """One geometric transform for each of B images.
+
+    Attributes
+    ----------
+    degrees
+        ``(B,)`` rotation, counter-clockwise.
+    scale
+        ``(B,)`` size of the content, > 0; below 1 the image shrinks and a margin appears.
+    mirrored
+        ``(B,)`` bool, whether left and right are swapped (before anything else).
+    """
+
+    degrees: Tensor
+    scale: Tensor
+    mirrored: Tensor
+
+
+def draw_transforms(
+    count: int, *, most_degrees: int = 30, smaller: float = 0.5, device: torch.device | None = None
+) -> Transforms:
+    """Draw transforms from torch's own generator.
+
+    Parameters
+    ----------
+    count
+        How many.
+    most_degrees
+        Rotations are whole numbers of degrees from minus to plus this one.
+    smaller
+        The other scale beside 1; both are equally likely, as is mirroring.
+    device
+        Where the tensors are put.
+
+    Examples
+    --------
+    >>> _ = torch.manual_seed(0)
+    >>> sorted(set(draw_transforms(50).scale.tolist()))
+    [0.5, 1.0]
+    """
+    degrees = torch.randint(-most_degrees, most_degrees + 1, (count,)).float()
+    scale = torch.where(torch.rand(count) < 0.5, torch.tensor(smaller), torch.tensor(1.0))
+    mirrored = torch.rand(count) < 0.5
+    return Transforms(*(part.to(device) for part in (degrees, scale, mirrored)))
+
+
+def transform(planes: Tensor, transforms: Transforms) -> Tensor:
+    """Apply transforms to images or maps alike, bilinearly; what comes from outside is 0.
+
+    Parameters
+    ----------
+    planes
+        ``(B, C, h, w)`` float, square.
+    transforms
+        One for each of the B.
+
+    Examples
+    --------
+    >>> plane = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]])
+    >>> quarter = Transforms(torch.tensor([90.0]), torch.tensor([1.0]), torch.tensor([False]))
+    >>> transform(plane, quarter).round().int().tolist()
+    [[[[2, 4], [1, 3]]]]
+    """
+    angle = torch.deg2rad(transforms.degrees.to(planes.dtype))
+    cosine, sine = torch.cos(angle) / transforms.scale, torch.sin(angle) / transforms.scale
+    # From a target place to the source place: y points down, so the angle turns the other way.
+    sign = 1 - 2 * transforms.mirrored.to(planes.dtype)
+    nothing = torch.zeros_like(cosine)
+    rows = (
+        torch.stack([sign * cosine, -sign * sine, nothing], dim=1),
+        torch.stack([sine, cosine, nothing], dim=1),
+    )
+    grid = functional.affine_grid(torch.stack(rows, dim=1), list(planes.shape), align_corners=False)
+    return functional.grid_sample(planes, grid, padding_mode="zeros", align_corners=False)
+
+
+def own_maps(image_features: Tensor, audio_features: Tensor) -> Tensor:
+    """Cosine of each place with the image's own sound: ``(B, h, w)``."""
+    return torch.einsum(
+        "nchw,nc->nhw",
+        functional.normalize(image_features, dim=1),
+        functional.normalize(audio_features, dim=1),
+    )
+
+
+def ssltie_loss(
+    image_features: Tensor,
+    transformed_features: Tensor,
+    audio_features: Tensor,
+    transforms: Transforms,
+    *,
+    tau: float = TAU,
+    equivariance: float = 1.0,
+) -> Tensor:
+    r"""Objective of SSL-TIE: invariance to, and equivariance under, geometric transforms T.
+
+    .. math:: L = \tfrac12 L_{LVS}(v, a) + \tfrac12 L_{LVS}(v^T, a)
+        + \lambda \, \overline{(M(v^T, a) - T(M(v, a)))^2}
+
+    with v the features of the images, v^T those of the transformed images, and M the map of an
+    image with its own sound.
+
+    Parameters
+    ----------
+    image_features, transformed_features
+        ``(B, D, h, w)`` float, of images and of their transforms.
+    audio_features
+        ``(B, D)`` float.
+    transforms
+        How images were transformed.
+    tau
+        Temperature of the objective of LVS.
+    equivariance
+        Weight lambda of the last term.
+
+    Returns
+    -------
+    Tensor
+        Scalar >= 0.
+
+    Examples
+    --------
+    Nothing transformed: the objective of LVS remains.
+
+    >>> images, sounds = torch.rand(2, 3, 4, 4), torch.rand(2, 3)
+    >>> still = Transforms(torch.zeros(2), torch.ones(2), torch.zeros(2, dtype=torch.bool))
+    >>> bool(
+    ...     torch.isclose(ssltie_loss(images, images, sounds, still), lvs_loss(images, sounds))
+    ... )
+    True
+    """
+    moved = transform(own_maps(image_features, audio_features)[:, None], transforms)[:, 0]
+    difference = own_maps(transformed_features, audio_features) - moved
+    both = lvs_loss(image_features, audio_features, tau) + lvs_loss(
+        transformed_features, audio_features, tau
+    )
+    return both / 2 + equivariance * difference.square().mean()

@@ -1,0 +1,247 @@
+"""The containers in which the authors of the field publish weights, read by name."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from containers import ezvsl_container, prefixed, slavc_container, write
+from recipe_weights import recipe_weights
+from torch import Tensor
+
+from ssl_bench.cli.main import commands, main
+from ssl_bench.content import content_folder
+from ssl_bench.errors import WeightsError
+from ssl_bench.models.checkpoints import read_checkpoint, save_checkpoint
+from ssl_bench.models.contract import AnnotationLocalizer, Localizer
+from ssl_bench.models.provenance import describe
+from ssl_bench.models.registry import list_baselines, load_localizer, load_recipe
+
+SHIPPED = content_folder("baselines") / "ezvsl" / "synth.safetensors"
+
+State = dict[str, Tensor]
+Weights = Callable[[str], State]
+
+
+@pytest.fixture(scope="module")
+def weights(vectors: Path) -> Weights:
+    """Recipe weights by model; made once."""
+    made: dict[str, State] = {}
+
+    def of(model: str) -> State:
+        if model not in made:
+            made[model] = recipe_weights(vectors, model)
+        return dict(made[model])
+
+    return of
+
+
+def _load(name: str, path: Path) -> Localizer | AnnotationLocalizer:
+    return load_localizer(name, variant="full", weights=path)
+
+
+def _recognised(name: str, path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = describe(_load(name, path))["weights"]
+    return found
+
+
+@pytest.mark.parametrize("prefix", ["", "module."])
+@pytest.mark.parametrize("name", ["ezvsl", "fnac"])
+def test_files_of_ez_vsl_and_fnac(weights: Weights, tmp_path: Path, name: str, prefix: str) -> None:
+    content = ezvsl_container(prefixed(weights(name), prefix))
+    found = _recognised(name, write(tmp_path, "best.pth", content))
+    assert found == {
+        "container": "torch file, state dict under 'model'",
+        "entries": len(weights(name)),
+        "prefixes_removed": ["module."] if prefix else [],
+        "ignored": [],
+        "fields": {"epoch": 20, "best_cIoU": 83.94, "best_Auc": 63.6},
+        "remarks": [
+            "files for ezvsl and fnac have the same keys, so that it is one for "
+            f"{name} is the user's word"
+        ],
+    }
+
+
+def test_files_of_slavc(weights: Weights, tmp_path: Path) -> None:
+    found = _recognised("slavc", write(tmp_path, "latest.pth", slavc_container(weights("slavc"))))
+    assert found["entries"] == len(weights("slavc"))
+    assert found["fields"] == {"epoch": 20, "best_Precision": 0.25, "best_AP": 0.5, "best_F1": 0.75}
+    assert found["remarks"] == []
+
+
+def test_files_of_lvs(weights: Weights, tmp_path: Path) -> None:
+    content = {"model_state_dict": prefixed(weights("lvs"))}
+    found = _recognised("lvs", write(tmp_path, "lvs.pth.tar", content))
+    assert found["container"] == "torch file, state dict under 'model_state_dict'"
+    assert found["prefixes_removed"] == ["module."]
+    assert found["entries"] + len(found["ignored"]) == len(weights("lvs"))
+    assert {"imgnet.conv1_flow.weight", "audnet.fc.weight"} <= set(found["ignored"])
+    assert "files for lvs and sslalign have the same keys" in found["remarks"][0]
+
+
+def test_files_of_cross_modal_alignment_report_what_they_hold_beyond(
+    weights: Weights, tmp_path: Path
+) -> None:
+    content = {"model_state_dict": {**weights("ours"), "further.head.weight": torch.ones(3)}}
+    found = _recognised("sslalign", write(tmp_path, "ours.pth.tar", content))
+    assert "further.head.weight" in found["ignored"]
+    assert found["prefixes_removed"] == []
+
+
+def test_files_of_ssl_tie(weights: Weights, tmp_path: Path) -> None:
+    content = {"epoch": 7, "state_dict": weights("ssltie"), "best_miou": torch.tensor(0.5)}
+    found = _recognised("ssltie", write(tmp_path, "ssltie.pth.tar", content))
+    assert found["fields"] == {"epoch": 7, "best_miou": 0.5}
+    assert "vision_fc1.weight" in found["ignored"]
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "key"),
+    [
+        ("ezvsl", "ezvsl", "audnet.layer4.1.conv2.weight"),
+        ("fnac", "fnac", "img_proj.bias"),
+        ("slavc", "slavc", "momentum_audnet.layer3.0.bn1.weight"),
+        ("lvs", "lvs", "imgnet.layer2.0.conv1.weight"),
+        ("sslalign", "ours", "audnet.conv1_a.weight"),
+        ("ssltie", "ssltie", "audnet.bn1.running_var"),
+        ("ogl-l1", "ogl_l1", "layer4.0.bn2.bias"),
+    ],
+)
+def test_a_missing_entry_is_an_error_for_every_model(
+    weights: Weights, tmp_path: Path, name: str, file: str, key: str
+) -> None:
+    state = weights(file)
+    del state[key]
+    with pytest.raises(WeightsError, match=f"1 missing .{key}"):
+        _load(name, write(tmp_path, "w.pth", {"model_state_dict": state}))
+
+
+@pytest.mark.parametrize("name", ["ezvsl", "slavc", "lvs"])
+def test_an_unknown_entry_is_an_error(weights: Weights, tmp_path: Path, name: str) -> None:
+    state = {**weights(name), "further.weight": torch.ones(1)}
+    with pytest.raises(WeightsError, match=r"1 not known to this network .further\.weight"):
+        _load(name, write(tmp_path, "w.pth", state))
+
+
+@pytest.mark.parametrize(
+    ("asked", "file", "seems"),
+    [
+        ("ezvsl", "lvs", "lvs or sslalign"),
+        ("ezvsl", "slavc", "slavc"),
+        ("slavc", "ezvsl", "ezvsl or fnac"),
+        ("fnac", "ssltie", "ssltie"),
+        ("lvs", "ezvsl", "ezvsl or fnac"),
+        ("lvs", "ssltie", "ssltie"),
+        ("sslalign", "ezvsl", "ezvsl or fnac"),
+    ],
+)
+def test_a_file_of_another_model_is_refused_and_named(
+    weights: Weights, tmp_path: Path, asked: str, file: str, seems: str
+) -> None:
+    path = write(tmp_path, "best.pth", {"model": weights(file)})
+    with pytest.raises(WeightsError, match=f"not for {asked}: it looks like one for {seems} ") as e:
+        _load(asked, path)
+    assert str(path) in str(e.value)
+
+
+def test_a_file_of_the_same_model_in_another_size_is_told_apart() -> None:
+    with pytest.raises(WeightsError, match=r"by its keys .* ezvsl or fnac.*Name the variant"):
+        _load("ezvsl", SHIPPED)
+
+
+def test_what_a_file_of_this_project_says_of_itself_is_told(tmp_path: Path) -> None:
+    tensors = read_checkpoint(SHIPPED).tensors
+    path = tmp_path / "mine.safetensors"
+    save_checkpoint(
+        path, tensors, metadata={"training": json.dumps({"model": "fnac", "data": "synth"})}
+    )
+    remarks = describe(load_localizer("ezvsl", weights=path))["weights"]["remarks"]
+    assert remarks[-1] == "the file says that it was trained as fnac"
+
+
+def test_legacy_files_are_read(weights: Weights, tmp_path: Path) -> None:
+    path = tmp_path / "old.pth"
+    torch.save(ezvsl_container(weights("ezvsl")), path, _use_new_zipfile_serialization=False)
+    assert _recognised("ezvsl", path)["entries"] == len(weights("ezvsl"))
+
+
+def test_values_that_are_not_finite_are_named(weights: Weights, tmp_path: Path) -> None:
+    state = weights("slavc")
+    state["aud_proj2.bias"] = torch.full_like(state["aud_proj2.bias"], float("nan"))
+    with pytest.raises(WeightsError, match=r"1 not finite .aud_proj2\.bias"):
+        _load("slavc", write(tmp_path, "latest.pth", slavc_container(state)))
+
+
+class _Harmful:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (print, ("harm was done",))
+
+
+def test_code_in_a_file_is_refused(
+    weights: Weights, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = {**ezvsl_container(weights("ezvsl")), "note": _Harmful()}
+    with pytest.raises(WeightsError, match="could run code"):
+        _load("ezvsl", write(tmp_path, "best.pth", content))
+    bare = tmp_path / "bare.pth"
+    bare.write_bytes(pickle.dumps(_Harmful()))
+    with pytest.raises(WeightsError, match="no weights file"):
+        _load("ezvsl", bare)
+    assert "harm" not in capsys.readouterr().out
+
+
+def test_a_truncated_file_is_named(weights: Weights, tmp_path: Path) -> None:
+    path = write(tmp_path, "best.pth", ezvsl_container(weights("ezvsl")))
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(WeightsError, match=r"best\.pth: this file is damaged"):
+        _load("ezvsl", path)
+
+
+def test_every_model_with_weights_says_by_which_keys_they_are_known() -> None:
+    without = {
+        name
+        for name in list_baselines()
+        if not load_recipe(name).recognised_by
+        and any(variant.architecture for variant in load_recipe(name).variants.values())
+    }
+    assert without == set()
+
+
+def test_evaluate_says_what_it_recognised_beside_its_tables(tmp_path: Path) -> None:
+    copied = tmp_path / "mine.safetensors"
+    copied.write_bytes(SHIPPED.read_bytes())
+    command = ["evaluate", "--model", "ezvsl", "--protocol", "interactive", "--sheet", "0"]
+    run = CliRunner().invoke(
+        commands, [*command, "--weights", str(copied), "--out", str(tmp_path / "run"), "--json"]
+    )
+    assert run.exit_code == 0, run.output
+    assert f"{copied}: safetensors, " in run.stderr
+    assert "files for ezvsl and fnac have the same keys" in run.stderr
+    model = json.loads((tmp_path / "run" / "result.json").read_text())["model"]
+    assert model["weights"]["container"] == "safetensors"
+    assert json.loads(run.stdout)["model"] == model
+
+
+def test_a_wrong_file_ends_evaluate_with_one_sentence(
+    weights: Weights, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path, "lvs.pth.tar", {"model_state_dict": weights("lvs")})
+    command = ["evaluate", "--model", "ezvsl", "--variant", "full", "--protocol", "synth"]
+    with pytest.raises(SystemExit) as ended:
+        main([*command, "--weights", str(path), "--out", str(tmp_path / "run")])
+    assert ended.value.code == 2
+    assert "it looks like one for lvs or sslalign" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_numpy_scalar_of_the_authors_is_a_plain_number(weights: Weights, tmp_path: Path) -> None:
+    content = {**ezvsl_container(weights("ezvsl")), "best_cIoU": np.float64("nan")}
+    assert _recognised("ezvsl", write(tmp_path, "b.pth", content))["fields"]["best_cIoU"] == "nan"
