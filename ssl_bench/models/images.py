@@ -31,7 +31,8 @@ class ImagePreprocessing(BaseModel):
           then cut out (LVS, SSL-TIE).
         - ``full-tensor``: the whole image becomes a square by torch's filter on floats, without
           smoothing, as torchvision before 0.17 resizes tensors (SSLalignment).
-        - ``full-tensor-antialiased``: the same, smoothed against aliasing, as later torchvision does.
+        - ``full-tensor-antialiased``: the same, smoothed against aliasing, as later torchvision
+          does.
 
         Torch's filters can leave the range of the image's values; nothing is clipped.
     side
