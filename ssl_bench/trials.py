@@ -134,7 +134,7 @@ class Trial:
     role
         What the trial is for, where a protocol mixes several kinds (``silence``, ``off-screen``).
     twins
-        Ids of the trials with the same picture and another sound.
+        Ids of trials with the same picture and another sound.
     attributes
         Further facts for breakdowns (JSON-able).
     asked

@@ -107,6 +107,19 @@ def test_without_categories_it_still_runs() -> None:
     assert sorted(heard) == sorted(each.id for each in plain)
 
 
+def test_samples_of_one_picture_share_it_so_that_it_is_encoded_once() -> None:
+    pictured = [
+        sample(f"s{number}", category=f"k{number}", group=f"g{number // 2}", attributes=shown)
+        for number in range(12)
+        for shown in [{"image": f"picture {number // 2}"}]
+    ]
+    trials = compose(pictured, parameters={"calibration_share": 0.5})
+    for trial in trials:
+        number = int(trial.id.partition("#")[0].removeprefix("s"))
+        assert trial.image.key == f"s{number - number % 2}"
+        assert [target.sample for target in trial.targets] in ([], [f"s{number}"])
+
+
 @pytest.mark.parametrize(
     ("parameters", "problem"),
     [

@@ -1,0 +1,92 @@
+"""Dialects that leave a choice, at the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from standins import predictions_of
+
+from ssl_bench.cli.main import commands
+from ssl_bench.compositions import open_trials
+from ssl_bench.content import content_folder
+from ssl_bench.errors import ProtocolError
+from ssl_bench.protocol import load_protocol
+
+
+@pytest.fixture(scope="module")
+def protocol(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The protocol negative-audio with a few samples."""
+    text = (content_folder("protocols") / "negative-audio.toml").read_text()
+    path = tmp_path_factory.mktemp("protocols") / "few.toml"
+    path.write_text(text.replace("count = 500", "count = 10"))
+    return path
+
+
+@pytest.fixture(scope="module")
+def predictions(protocol: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    trials = open_trials(load_protocol(str(protocol)))
+    assert len(trials) == 40
+    maps = np.random.default_rng(0).normal(0, 10, (len(trials), 7, 7)).astype(np.float32)
+    return predictions_of(trials, maps, tmp_path_factory.mktemp("maps") / "m.npz", model="slavc")
+
+
+def score(predictions: Path, protocol: Path, *options: str) -> Result:
+    arguments = ["score", str(predictions), "--protocol", str(protocol), *options]
+    return CliRunner().invoke(commands, arguments)
+
+
+@pytest.mark.parametrize("dialect", ["vssl:ezvsl", "acl-half", "acl-half:16"])
+def test_the_choice_is_part_of_the_name(predictions: Path, protocol: Path, dialect: str) -> None:
+    done = score(predictions, protocol, "--dialect", dialect, "--json")
+    assert done.exit_code == 0
+    assert json.loads(done.stdout)["protocol"]["dialect"] == dialect
+
+
+def test_constants_of_another_model_give_other_figures(predictions: Path, protocol: Path) -> None:
+    area = {}
+    for model in ("ezvsl", "slavc", "lvs"):
+        done = score(predictions, protocol, "--dialect", f"vssl:{model}", "--json")
+        measures = json.loads(done.stdout)["measures"]
+        area[model] = next(each["value"] for each in measures if each["measure"] == "pIA")
+    assert len(set(area.values())) == 3
+    assert area["ezvsl"] < area["slavc"]
+
+
+@pytest.mark.parametrize(
+    ("dialect", "problem"),
+    [("vssl", "vssl:ezvsl"), ("vssl:resnet", "no choice 'resnet'"), ("acl-half:0", "acl-half:N")],
+)
+def test_a_wrong_choice_names_the_right_ones(
+    predictions: Path, protocol: Path, dialect: str, problem: str
+) -> None:
+    done = score(predictions, protocol, "--dialect", dialect)
+    assert isinstance(done.exception, ProtocolError)
+    assert problem in str(done.exception)
+
+
+def test_all_take_the_constants_of_the_files_own_model(predictions: Path, protocol: Path) -> None:
+    done = score(predictions, protocol, "--dialect", "all", "--json")
+    rows = json.loads(done.stdout)
+    assert "vssl:slavc" in {row["dialect"] for row in rows}
+    assert "vssl:ezvsl" not in {row["dialect"] for row in rows}
+
+
+def test_a_model_without_constants_is_told_how_to_take_anothers(
+    protocol: Path, tmp_path: Path
+) -> None:
+    trials = open_trials(load_protocol(str(protocol)))
+    maps = np.random.default_rng(0).normal(size=(len(trials), 7, 7)).astype(np.float32)
+    path = predictions_of(trials, maps, tmp_path / "mine.npz", model="mine")
+    text = " ".join(score(path, protocol, "--dialect", "all").stdout.split())
+    assert "Left out vssl: no constants for a model named 'mine'" in text
+    assert "--dialect vssl:MODEL" in text
+
+
+def test_the_listing_says_what_can_be_chosen() -> None:
+    text = CliRunner().invoke(commands, ["protocols"]).stdout
+    assert "vssl:MODEL" in text
+    assert "acl-half[:N]" in text
