@@ -14,7 +14,7 @@ from ssl_bench.errors import DataError, LeaderboardError, SslBenchError
 from ssl_bench.files import sha256_of_file
 from ssl_bench.leaderboard.assess import Bench, Named, open_bench, shipped_protocol
 from ssl_bench.leaderboard.claims import card_problems
-from ssl_bench.leaderboard.compact import MOST_BYTES, STORED_LIMITS, write_compact
+from ssl_bench.leaderboard.compact import MOST_BYTES, STORED_LIMITS
 from ssl_bench.leaderboard.differences import differences
 from ssl_bench.leaderboard.documents import read_entry
 from ssl_bench.leaderboard.entry import (
@@ -27,7 +27,7 @@ from ssl_bench.leaderboard.entry import (
 from ssl_bench.leaderboard.files import find_files
 from ssl_bench.leaderboard.places import entry_path, predictions_path, protocol_folder
 from ssl_bench.models.registry import load_localizer
-from ssl_bench.predictions import open_predictions, validate
+from ssl_bench.predictions import validate
 from ssl_bench.predictions.validation import sentences
 
 Level = Literal["wrong", "not checked"]
@@ -296,10 +296,7 @@ def _remade(reference: RemadePredictions, bench: Bench, scratch: Path) -> Named 
         localizer = load_localizer(reference.model, seed=reference.seed)
     except SslBenchError as error:
         return "wrong", f"its maps cannot be made again ({error.problem})"
-    written = predict(localizer, bench.trials, scratch)
-    path = scratch / "compact.npz"
-    write_compact(open_predictions(written.predictions), path, most_bytes=None)
-    return Named(path, reference)
+    return Named(predict(localizer, bench.trials, scratch).predictions, reference)
 
 
 def _copy_of(reference: AddressedPredictions, folder: Path | None) -> Path | None:

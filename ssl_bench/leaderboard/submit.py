@@ -238,17 +238,14 @@ def prepare_remade(
     path
         The maps that `model` made.
     """
-    with tempfile.TemporaryDirectory(prefix="ssl-bench-") as folder:
-        compact = Path(folder) / "maps.npz"
-        write_compact(open_predictions(path), compact, most_bytes=None)
-        reference = RemadePredictions(
-            model=model, seed=seed, sha256=sha256_of_file(compact), bytes=compact.stat().st_size
-        )
-        entry = bench.entry(card, Named(compact, reference))
+    reference = RemadePredictions(
+        model=model, seed=seed, sha256=sha256_of_file(path), bytes=path.stat().st_size
+    )
+    entry = bench.entry(card, Named(path, reference))
     gone = dict.fromkeys(
         predictions_path(bench.folder, card.slug, blind=blind) for blind in (False, True)
     )
-    return _submission(root, bench.folder, entry, dict(gone), _measured(path, bench))
+    return _submission(root, bench.folder, entry, dict(gone), entry.result.measures)
 
 
 def _submission(

@@ -1,0 +1,222 @@
+"""The project's own entries: every baseline that ships, on every protocol that it can answer.
+
+Trained baselines answer the protocols of the embedded world, where their weights ship. The
+annotation-only ones also answer protocols on published test sets: there they need no media.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ssl_bench.engine.predict import Predicted
+from ssl_bench.errors import DataError, LeaderboardError
+from ssl_bench.evaluation import Request, run_predict
+from ssl_bench.leaderboard.assess import Bench, open_bench, shipped_protocol
+from ssl_bench.leaderboard.claims import baseline_card
+from ssl_bench.leaderboard.differences import differences
+from ssl_bench.leaderboard.documents import read_entry
+from ssl_bench.leaderboard.places import entry_path
+from ssl_bench.leaderboard.submit import (
+    Submission,
+    SubmissionOptions,
+    prepare,
+    prepare_remade,
+    write_submission,
+)
+from ssl_bench.models.registry import (
+    default_alpha,
+    list_baselines,
+    load_card,
+    load_recipe,
+    shipped_weights,
+)
+from ssl_bench.predictions import open_predictions
+from ssl_bench.protocol import load_protocol, protocol_names
+from ssl_bench.scoring.identity import model_of
+from ssl_bench.testsets import definition
+
+PUBLISHED_PROTOCOLS = ("vggss", "interactive@is3")
+"""Protocols on published test sets that the annotation-only baselines answer."""
+
+_FLOORS = ("center", "full", "oracle", "random")
+_EMBEDDED_VARIANT = "synth"
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A baseline as it enters.
+
+    Attributes
+    ----------
+    name
+        Of the baseline.
+    alpha
+        Weight of its audio-visual map, where it is mixed with its object prior.
+    """
+
+    name: str
+    alpha: float | None = None
+
+    @property
+    def slug(self) -> str:
+        """Name of its entries."""
+        return self.name if self.alpha is None else f"{self.name}-ogl"
+
+
+@dataclass(frozen=True)
+class Added:
+    """What became of one entry."""
+
+    protocol: str
+    slug: str
+    outcome: Literal["written", "unchanged", "left out"]
+    reason: str = ""
+
+
+def embedded_protocols() -> list[str]:
+    """Protocols whose default test set is made by code, in alphabetical order.
+
+    Examples
+    --------
+    >>> "concat" in embedded_protocols(), "vggss" in embedded_protocols()
+    (True, False)
+    """
+    return [
+        name for name in protocol_names() if definition(load_protocol(name).test_set.name).embedded
+    ]
+
+
+def contestants() -> list[Contestant]:
+    """Baselines whose weights ship or that have none, alone and with their object prior."""
+    found = []
+    for name in list_baselines():
+        if load_card(name).modality == "trivial":
+            found.append(Contestant(name))
+            continue
+        recipe = load_recipe(name)
+        variant = recipe.default_variant
+        if variant != _EMBEDDED_VARIANT or shipped_weights(name, variant) is None:
+            continue
+        found.append(Contestant(name))
+        prior = recipe.object_prior
+        if prior is not None and shipped_weights(prior, variant) is not None:
+            found.append(Contestant(name, default_alpha(name)))
+    return found
+
+
+def add_baselines(
+    root: Path,
+    *,
+    baselines: Sequence[str] = (),
+    protocols: Sequence[str] = (),
+    data: Path | None = None,
+    jobs: int = 1,
+    notify: Callable[[str], None] = lambda _stage: None,
+) -> Iterator[Added]:
+    """Measure baselines, and write their entries where anything changed.
+
+    Parameters
+    ----------
+    root
+        The board.
+    baselines, protocols
+        Which ones; all where none is named.
+    data
+        Folder with one sub-folder per test set; None for ``SSL_BENCH_DATA``. Protocols whose test
+        set is not at hand are left out.
+    jobs
+        Threads.
+    notify
+        Called with a short text at the start of each stage.
+
+    Yields
+    ------
+    Added
+        One for each entry, as it is done.
+
+    Raises
+    ------
+    LeaderboardError
+        If a baseline is unknown or has no weights that ship.
+    """
+    entering = contestants()
+    for name in baselines:
+        if name not in {each.name for each in entering}:
+            raise LeaderboardError(
+                f"no baseline called {name!r} can be measured with what ships",
+                remedy=f"use one of: {', '.join(dict.fromkeys(each.name for each in entering))}",
+            )
+    chosen = [each for each in entering if not baselines or each.name in baselines]
+    benches: dict[str, Bench] = {}
+    for reference in protocols or (*embedded_protocols(), *PUBLISHED_PROTOCOLS):
+        label = shipped_protocol(reference).label
+        try:
+            benches[label] = open_bench(reference, data, jobs=jobs, notify=notify)
+        except DataError as error:
+            yield Added(reference, "", "left out", f"test set not at hand ({error.problem})")
+    for each in chosen:
+        yield from _entered(root, each, benches, data, jobs, notify)
+
+
+def _entered(
+    root: Path,
+    contestant: Contestant,
+    benches: dict[str, Bench],
+    data: Path | None,
+    jobs: int,
+    notify: Callable[[str], None],
+) -> Iterator[Added]:
+    """Entries of one baseline: everything that protocols share is encoded once."""
+    wanted = [
+        label for label, bench in benches.items() if bench.embedded or contestant.name in _FLOORS
+    ]
+    if not wanted:
+        return
+    with tempfile.TemporaryDirectory(prefix="ssl-bench-") as folder:
+        notify(f"predicting: {contestant.slug}")
+        request = Request(
+            model=contestant.name,
+            protocol=wanted[0],
+            alpha=contestant.alpha,
+            data=data,
+            folder=Path(folder),
+            jobs=jobs,
+        )
+        answered = run_predict(request, wanted)
+        for trials, predicted in answered:
+            bench = benches[trials.protocol.label]
+            submission = _submission(root, bench, contestant, predicted)
+            yield _written(root, bench, submission)
+
+
+def _submission(
+    root: Path, bench: Bench, contestant: Contestant, predicted: Predicted
+) -> Submission:
+    model = model_of(open_predictions(predicted.predictions))
+    card = baseline_card(contestant.name, contestant.slug, bench.trials.test_set.name, model)
+    if not bench.embedded:
+        return prepare_remade(root, bench, predicted.predictions, card, contestant.name, seed=0)
+    options = SubmissionOptions(vision_only=predicted.vision_only, replace=True)
+    return prepare(root, bench, predicted.predictions, card, options)
+
+
+def _written(root: Path, bench: Bench, submission: Submission) -> Added:
+    """Write a submission unless the board has the same: library versions alone change nothing."""
+    entry = submission.entry
+    path = root / entry_path(bench.folder, entry.slug)
+    if path.is_file():
+        try:
+            same = not differences(read_entry(path), entry)
+        except LeaderboardError:
+            same = False
+        if same and all(
+            (root / name).is_file() == (content is not None)
+            for name, content in submission.files.items()
+        ):
+            return Added(entry.protocol, entry.slug, "unchanged")
+    write_submission(root, submission)
+    return Added(entry.protocol, entry.slug, "written")
