@@ -1,0 +1,235 @@
+"""Train a baseline in several ways, and show what each way changes.
+
+Run ``python benchmarks/ablation.py icl``; see README.md beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from ssl_bench.content import content_folder
+from ssl_bench.evaluation import Request, run_suite
+from ssl_bench.files import write_text
+from ssl_bench.models.recipes import Strict, checked, read_toml
+from ssl_bench.models.registry import load_recipe
+from ssl_bench.results import Result
+from ssl_bench.training.recipe import TrainingRecipe, training_recipe
+from ssl_bench.training.record import TrainingRecord, read_record
+from ssl_bench.training.run import train
+
+FOLDER = Path(__file__).parent / "ablations"
+
+Figures = dict[str, float | None]
+
+
+class Row(Strict):
+    """One way to train.
+
+    Attributes
+    ----------
+    name
+        What the table calls it.
+    overrides
+        Fields of the training recipe that differ, such as ``epochs``; those of the objective's
+        settings with a dot, such as ``settings.tau``.
+    published
+        The figure that the paper prints for it, in percent.
+    """
+
+    name: str
+    overrides: Mapping[str, Any] = Field(default_factory=dict)
+    published: float | None = None
+
+
+class Columns(Strict):
+    """Measures of one protocol.
+
+    Attributes
+    ----------
+    protocol
+        Its name.
+    measures
+        As in its result.
+    group
+        Breakdown and group, where a part of the trials is meant, such as ``["type", "B"]``.
+    """
+
+    protocol: str
+    measures: Annotated[tuple[str, ...], Field(min_length=1)]
+    group: tuple[str, str] | None = None
+
+
+class Ablation(Strict):
+    """Content of a file in ``ablations/``.
+
+    Attributes
+    ----------
+    title, source
+        For people.
+    model, data
+        The baseline and what it is trained on.
+    rows
+        Ways to train.
+    columns
+        What is measured on test splits; only reported, never used to choose anything.
+    """
+
+    title: str
+    source: str
+    model: str
+    data: str = "synth"
+    rows: Annotated[tuple[Row, ...], Field(min_length=1)]
+    columns: tuple[Columns, ...] = ()
+
+
+def overridden(recipe: TrainingRecipe, overrides: Mapping[str, Any], where: str) -> TrainingRecipe:
+    """A training recipe with some of its fields, or of the objective's settings, replaced.
+
+    Raises
+    ------
+    ModelError
+        If a field is unknown, or its value out of range.
+    """
+    table = recipe.model_dump()
+    for name, value in overrides.items():
+        parent, _, field = name.rpartition(".")
+        if parent == "settings":
+            # The objective knows which settings it has, and checks them.
+            table["settings"] = {**table["settings"], field: value}
+        else:
+            table[name] = value
+    return checked(TrainingRecipe, table, where)
+
+
+def trained(
+    ablation: Ablation, row: Row, seed: int, folder: Path, where: Path
+) -> tuple[TrainingRecord, Path]:
+    """Record and weights of one row and seed; trained now, unless an earlier run left them."""
+    recipe = overridden(
+        training_recipe(load_recipe(ablation.model), ablation.data, where), row.overrides, row.name
+    )
+    weights, kept = (
+        folder / f"{ablation.data}.safetensors",
+        folder / f"{ablation.data}.training.json",
+    )
+    if kept.is_file() and weights.is_file():
+        record = read_record(kept)
+        if record.recipe == recipe and record.seed == seed and record.model == ablation.model:
+            return record, weights
+    return train(ablation.model, data=ablation.data, seed=seed, out=folder, recipe=recipe), weights
+
+
+def figures_of(
+    record: TrainingRecord, ablation: Ablation, results: Mapping[str, Result]
+) -> Figures:
+    """Figures by column: those on validation trials, then those of the protocols in `results`."""
+    found: Figures = {f"val {name}": value for name, value in record.validation.items()}
+    for columns in ablation.columns:
+        if columns.protocol not in results:
+            continue
+        result = results[columns.protocol]
+        measured = result.measures
+        if columns.group is not None:
+            kind, group = columns.group
+            measured = result.breakdown[kind][group]
+        values = {each.measure: each.value for each in measured}
+        label = " ".join((columns.protocol, *(columns.group or ())))
+        found.update({f"{label} {name}": values[name] for name in columns.measures})
+    return found
+
+
+def measured(
+    ablation: Ablation, row: Row, seed: int, folder: Path, protocols: Sequence[str], where: Path
+) -> Figures:
+    """Train and evaluate one row with one seed."""
+    record, weights = trained(ablation, row, seed, folder, where)
+    results = {}
+    if protocols:
+        request = Request(
+            model=ablation.model,
+            protocol=protocols[0],
+            variant=ablation.data,
+            weights=weights,
+            folder=folder / "runs",
+            pictured=0,
+        )
+        results = {
+            done.result.protocol.name: done.result for done in run_suite(request, list(protocols))
+        }
+    return figures_of(record, ablation, results)
+
+
+def cell(values: Sequence[float | None], column: str) -> str:
+    """Mean over seeds, and smallest to largest; shares in percent."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return "-"
+    # The objective is no share.
+    factor, digits = (1, 3) if column.endswith("loss") else (100, 1)
+    shown = [f"{factor * value:.{digits}f}" for value in (statistics.mean(known), *known)]
+    ordered = sorted(shown[1:], key=float)
+    return shown[0] if len(known) == 1 else f"{shown[0]} ({ordered[0]} to {ordered[-1]})"
+
+
+def table(ablation: Ablation, found: Mapping[str, Sequence[Figures]]) -> str:
+    """The figures as a table in Markdown, one line for each row."""
+    columns = list(next(iter(found.values()))[0])
+    published = {row.name: row.published for row in ablation.rows}
+    heads = [ablation.model, *columns, "published"]
+    lines = [heads, ["---"] * len(heads)]
+    for name, each in found.items():
+        printed = published[name]
+        lines.append(
+            [
+                name,
+                *(cell([figures[column] for figures in each], column) for column in columns),
+                "-" if printed is None else str(printed),
+            ]
+        )
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def main() -> None:
+    known = sorted(path.stem for path in FOLDER.glob("*.toml"))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("ablation", choices=known)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--rows", nargs="+", help="only the rows that contain one of these texts")
+    parser.add_argument(
+        "--validation-only", action="store_true", help="look at no test split, as when choosing"
+    )
+    parser.add_argument("--out", type=Path, default=Path("trained"), help="folder to work in")
+    given = parser.parse_args()
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    ablation = read_toml(Ablation, FOLDER / f"{given.ablation}.toml")
+    where = content_folder("baselines") / ablation.model / "recipe.toml"
+    protocols = [] if given.validation_only else [each.protocol for each in ablation.columns]
+    protocols = list(dict.fromkeys(protocols))
+    rows = [
+        row
+        for row in ablation.rows
+        if given.rows is None or any(text in row.name for text in given.rows)
+    ]
+    folder = given.out / f"ablation-{given.ablation}"
+    found: dict[str, list[Figures]] = {}
+    for seed in given.seeds:
+        for row in rows:
+            place = folder / row.name.replace(",", "").replace(" ", "-") / f"seed{seed}"
+            figures = measured(ablation, row, seed, place, protocols, where)
+            found.setdefault(row.name, []).append(figures)
+            print(f"{row.name}, seed {seed}: {json.dumps(figures)}", flush=True)
+    text = f"{ablation.title}\n{ablation.source}\n\n{table(ablation, found)}\n"
+    write_text(folder / "table.md", text)
+    print(f"\n{text}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""Ablations: what their files may say, and the table that comes out."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from ssl_bench.content import content_folder
+from ssl_bench.errors import ModelError
+from ssl_bench.models.recipes import read_toml
+from ssl_bench.models.registry import load_recipe
+from ssl_bench.protocol import load_protocol
+from ssl_bench.training.recipe import TrainingRecipe, training_recipe
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+RECIPE = TrainingRecipe(
+    objective="ez-vsl",
+    scenes=64,
+    epochs=2,
+    batch=16,
+    peak_learning_rate=1e-3,
+    settings={"tau": 0.1},
+)
+
+
+@pytest.fixture(scope="module")
+def ablation() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("ablation", BENCHMARKS / "ablation.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    # Its classes look their own module up.
+    sys.modules["ablation"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in BENCHMARKS.glob("ablations/*.toml")))
+def test_every_file_fits_its_baseline_and_the_protocols(name: str, ablation: ModuleType) -> None:
+    found = read_toml(ablation.Ablation, BENCHMARKS / "ablations" / f"{name}.toml")
+    where = content_folder("baselines") / found.model / "recipe.toml"
+    recipe = training_recipe(load_recipe(found.model), found.data, where)
+    names = [row.name for row in found.rows]
+    assert len(set(names)) == len(names)
+    for row in found.rows:
+        ablation.overridden(recipe, row.overrides, row.name)
+    for columns in found.columns:
+        measures = {str(measure) for measure in load_protocol(columns.protocol).measures}
+        assert set(columns.measures) <= measures
+
+
+def test_fields_and_settings_are_replaced(ablation: ModuleType) -> None:
+    found = ablation.overridden(RECIPE, {"epochs": 5, "settings.tau": 0.2, "settings.x": 1}, "row")
+    assert found.epochs == 5
+    assert found.settings == {"tau": 0.2, "x": 1}
+    assert RECIPE.settings == {"tau": 0.1}
+    assert found.batch == RECIPE.batch
+
+
+@pytest.mark.parametrize("overrides", [{"speed": 1}, {"epochs": 0}, {"crop.area": 1}])
+def test_what_the_recipe_does_not_have_is_an_error(
+    overrides: dict[str, int], ablation: ModuleType
+) -> None:
+    with pytest.raises(ModelError, match="row"):
+        ablation.overridden(RECIPE, overrides, "row")
+
+
+def test_a_cell_has_the_mean_and_the_range_in_percent(ablation: ModuleType) -> None:
+    assert ablation.cell([0.5, 0.7, 0.6], "synth cIoU@0.5") == "60.0 (50.0 to 70.0)"
+    assert ablation.cell([0.5], "synth cIoU@0.5") == "50.0"
+    assert ablation.cell([2.5, 3.5], "val loss") == "3.000 (2.500 to 3.500)"
+    assert ablation.cell([None], "synth cIoU@0.5") == "-"
+
+
+def test_the_table_has_a_line_for_each_row(ablation: ModuleType) -> None:
+    declared = ablation.Ablation(
+        title="t",
+        source="s",
+        model="icl",
+        rows=({"name": "first", "published": 57.8}, {"name": "second"}),
+    )
+    found = {"first": [{"val AUC": 0.5}], "second": [{"val AUC": 0.25}]}
+    assert ablation.table(declared, found).splitlines() == [
+        "| icl | val AUC | published |",
+        "| --- | --- | --- |",
+        "| first | 50.0 | 57.8 |",
+        "| second | 25.0 | - |",
+    ]
