@@ -17,6 +17,12 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "evaluate": ("ssl_bench.cli.evaluate:evaluate", "Run a model on a protocol and score it."),
     "predict": ("ssl_bench.cli.evaluate:predict", "Run a model and write its predictions only."),
     "score": ("ssl_bench.cli.score:score", "Check and score a predictions file."),
+    "validate": ("ssl_bench.cli.submit:validate", "Check a predictions file, and only check."),
+    "submit": ("ssl_bench.cli.submit:submit", "Enter predictions into the leaderboard."),
+    "leaderboard": (
+        "ssl_bench.cli.leaderboard:leaderboard",
+        "Check the leaderboard; enter the shipped baselines.",
+    ),
     "protocols": ("ssl_bench.cli.listing:protocols", "List the protocols, or explain one."),
     "models": ("ssl_bench.cli.listing:models", "List the models, or explain one."),
     "measures": ("ssl_bench.cli.listing:measures", "List the measures, or explain one."),

@@ -1,0 +1,132 @@
+"""``ssl-bench leaderboard``: check the board, and measure the project's own baselines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from ssl_bench.cli.options import data_option, jobs_option, json_option
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def board_option(command: _Command) -> _Command:
+    """``--board DIR``."""
+    return click.option(
+        "--board",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="Folder of the leaderboard. Default: that of this project.",
+    )(command)
+
+
+@click.group()
+def leaderboard() -> None:
+    """Check the leaderboard, and enter the project's own baselines."""
+
+
+@leaderboard.command()
+@board_option
+@data_option
+@click.option(
+    "--predictions",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder with copies of predictions that are kept elsewhere.",
+)
+@click.option(
+    "--changed-only",
+    is_flag=True,
+    help="Score only entries again that changed since they were last found right here.",
+)
+@click.option("--strict", is_flag=True, help="Fail too where something could not be checked.")
+@jobs_option
+@json_option
+def check(
+    board: Path | None,
+    data: Path | None,
+    predictions: Path | None,
+    changed_only: bool,
+    strict: bool,
+    jobs: int,
+    as_json: bool,
+) -> None:
+    """Score every stored submission again, and say precisely what differs.
+
+    Nothing on the board is executed. Exit code 2 where anything is wrong.
+    """
+    from ssl_bench.cli.terminal import progress_bars
+    from ssl_bench.leaderboard.check import CheckOptions, check_board
+    from ssl_bench.leaderboard.places import default_board
+    from ssl_bench.leaderboard.records import Records
+
+    root = default_board() if board is None else board
+    records = Records.of_user()
+    skipped: list[str] = []
+
+    def skip(path: Path, entry: Any) -> bool:
+        known = changed_only and records.holds(root, path, entry)
+        if known:
+            skipped.append(str(path))
+        return known
+
+    with progress_bars(quiet=as_json) as (progress, _):
+        options = CheckOptions(data=data, predictions=predictions, jobs=jobs)
+        found = check_board(root, options, skip=skip, progress=progress)
+    records.note(root, found.entries)
+    wrong = [each for each in found.findings if each.level == "wrong"]
+    unproven = [each for each in found.findings if each.level == "not checked"]
+    if as_json:
+        content = {
+            "proven": found.proven,
+            "entries": len(found.entries),
+            "unchanged": len(skipped),
+            "findings": [each.__dict__ for each in found.findings],
+        }
+        click.echo(json.dumps(content, indent=1, ensure_ascii=False))
+    else:
+        for each in found.findings:
+            click.echo(f"{each.level}: {each}", err=each.level == "wrong")
+        click.echo(
+            f"{len(found.entries):,} entries scored again and found right, "
+            f"{len(skipped):,} unchanged since they were, {len(wrong):,} faults, "
+            f"{len(unproven):,} not checked."
+        )
+    if wrong or (strict and unproven):
+        raise click.exceptions.Exit(2)
+
+
+@leaderboard.command("add-baselines")
+@board_option
+@data_option
+@click.option("--baseline", "baselines", multiple=True, metavar="NAME", help="Only this one.")
+@click.option(
+    "--protocol", "protocols", multiple=True, metavar="NAME[@TESTSET]", help="Only this one."
+)
+@jobs_option
+def add(
+    board: Path | None,
+    data: Path | None,
+    baselines: tuple[str, ...],
+    protocols: tuple[str, ...],
+    jobs: int,
+) -> None:
+    """Measure the baselines that ship, and write their entries where anything changed.
+
+    All on the protocols of the embedded world; the annotation-only ones on VGG-SS and IS3 too,
+    where the annotations are at hand.
+    """
+    from ssl_bench.cli.terminal import progress_bars
+    from ssl_bench.leaderboard.baselines import add_baselines
+    from ssl_bench.leaderboard.places import default_board
+
+    root = default_board() if board is None else board
+    with progress_bars() as (_, notify):
+        done = add_baselines(
+            root, baselines=baselines, protocols=protocols, data=data, jobs=jobs, notify=notify
+        )
+        for each in done:
+            reason = f": {each.reason}" if each.reason else ""
+            click.echo(f"{each.outcome}: {each.protocol} {each.slug}{reason}".replace(" :", ":"))

@@ -1,0 +1,233 @@
+"""``ssl-bench submit`` and ``ssl-bench validate``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ssl_bench.cli.options import data_option, jobs_option, json_option, protocol_option
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from ssl_bench.leaderboard.submit import Submission
+    from ssl_bench.predictions import Validation
+
+
+@click.command()
+@click.argument("predictions", type=click.Path(path_type=Path))
+@protocol_option
+@data_option
+@json_option
+def validate(predictions: Path, protocol: str, data: Path | None, as_json: bool) -> None:
+    """Check the predictions file (or folder of shards) PREDICTIONS, and score nothing.
+
+    All problems are reported at once, with the trials concerned and what to do.
+    """
+    from ssl_bench.compositions import open_trials
+    from ssl_bench.protocol import load_protocol
+    from ssl_bench.scoring.run import check_predictions
+
+    checked = check_predictions(predictions, open_trials(load_protocol(protocol), data))
+    if as_json:
+        click.echo(json.dumps(_validation(checked), indent=1, ensure_ascii=False))
+        if checked.problems:
+            raise click.exceptions.Exit(2)
+        return
+    checked.raise_for_problems()
+    click.echo(
+        f"{predictions}: nothing is wrong; it answers {checked.n_present:,} of "
+        f"{checked.n_expected:,} trials."
+    )
+    if checked.missing:
+        few = ", ".join(checked.missing[:5]) + (", ..." if len(checked.missing) > 5 else "")
+        click.echo(f"The {len(checked.missing):,} missing ones count as failures: {few}")
+
+
+# \b keeps the lines that follow as they are.
+_SUBMIT_HELP = """Enter the predictions file (or folder of shards) PREDICTIONS into the leaderboard.
+
+It is checked and scored, and its entry and maps are written together or not at all. Entries
+enter the project's leaderboard by a pull request with these two files.
+
+\b
+  ssl-bench submit --template > card.toml
+  ssl-bench submit maps.npz --protocol vggss --card card.toml --dry-run
+"""
+
+
+@click.command(help=_SUBMIT_HELP)
+@click.argument("predictions", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "--protocol",
+    metavar="NAME[@TESTSET[:SPLIT]]",
+    help="Protocol that the predictions answer. 'ssl-bench protocols' lists them.",
+)
+@click.option(
+    "--card",
+    "card_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Who made them: a TOML file such as --template prints.",
+)
+@click.option("--template", is_flag=True, help="Print a card to fill in, and do nothing else.")
+@click.option("--dry-run", is_flag=True, help="Show what would change, and write nothing.")
+@click.option("--replace", is_flag=True, help="Replace the entry of the same slug.")
+@click.option(
+    "--vision-only",
+    type=click.Path(path_type=Path),
+    help="The model's audio-blind predictions, for the gap.",
+)
+@click.option(
+    "--side",
+    type=click.IntRange(1, 56),
+    default=14,
+    show_default=True,
+    help="Largest height and width of a stored map.",
+)
+@click.option(
+    "--address",
+    metavar="URL",
+    help="Keep the file there (https) instead of on the board; its checksum is stored.",
+)
+@click.option(
+    "--board",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the leaderboard. Default: that of this project.",
+)
+@data_option
+@jobs_option
+@json_option
+def submit(
+    predictions: Path | None,
+    protocol: str | None,
+    card_path: Path | None,
+    template: bool,
+    dry_run: bool,
+    replace: bool,
+    vision_only: Path | None,
+    side: int,
+    address: str | None,
+    board: Path | None,
+    data: Path | None,
+    jobs: int,
+    as_json: bool,
+) -> None:
+    """Enter predictions into the leaderboard."""
+    if template:
+        from ssl_bench.leaderboard.card import TEMPLATE
+
+        click.echo(TEMPLATE, nl=False)
+        return
+    if predictions is None or protocol is None or card_path is None:
+        raise click.UsageError("Give PREDICTIONS, --protocol and --card (or --template alone).")
+    from ssl_bench.cli.terminal import console, progress_bars
+    from ssl_bench.leaderboard.assess import open_bench
+    from ssl_bench.leaderboard.documents import read_card
+    from ssl_bench.leaderboard.places import default_board
+    from ssl_bench.leaderboard.submit import SubmissionOptions, prepare, write_submission
+
+    card = read_card(card_path)
+    root = default_board() if board is None else board
+    with progress_bars(quiet=as_json) as (_, notify):
+        bench = open_bench(protocol, data, jobs=jobs, notify=notify)
+        options = SubmissionOptions(
+            side=side, address=address, vision_only=vision_only, replace=replace
+        )
+        submission = prepare(root, bench, predictions, card, options)
+    if not dry_run:
+        write_submission(root, submission)
+    if as_json:
+        click.echo(json.dumps(_facts(submission, dry_run), indent=1, ensure_ascii=False))
+        return
+    screen = console()
+    for part in _shown(submission, root, dry_run):
+        screen.print(part, markup=False)
+
+
+def _validation(checked: Validation) -> dict[str, Any]:
+    return {
+        "scorable": checked.is_scorable,
+        "expected": checked.n_expected,
+        "present": checked.n_present,
+        "missing": list(checked.missing),
+        "problems": [
+            {
+                "kind": each.kind,
+                "message": each.message,
+                "remedy": each.remedy,
+                "where": each.where,
+                "ids": list(each.ids),
+                "count": each.count,
+            }
+            for each in checked.problems
+        ],
+    }
+
+
+def _facts(submission: Submission, dry_run: bool) -> dict[str, Any]:
+    standing = submission.standing
+    return {
+        "slug": submission.entry.slug,
+        "protocol": submission.entry.protocol,
+        "written": not dry_run,
+        "measures": [each.model_dump(mode="json") for each in submission.entry.result.measures],
+        "submitted": [each.model_dump(mode="json") for each in submission.submitted],
+        "coverage": submission.entry.result.coverage.model_dump(mode="json"),
+        "tie_group": standing.group,
+        "tied_with": [
+            name
+            for name in submission.after.group_of(standing.name)
+            if name != submission.entry.slug
+        ],
+        "ranks": [standing.best_rank, standing.worst_rank],
+        "moved": [now.name for _, now in submission.moved],
+        "files": {
+            name: None if content is None else len(content)
+            for name, content in submission.files.items()
+        },
+    }
+
+
+def _shown(submission: Submission, root: Path, dry_run: bool) -> list[Table | str]:
+    """The row, its tie group and what changes, for a person."""
+    from ssl_bench.cli.terminal import coverage_sentence, plain_table, with_interval
+
+    entry, standing = submission.entry, submission.standing
+    rows = [
+        [own.measure, with_interval(own), with_interval(full), _change(own.value, full.value)]
+        for own, full in zip(entry.result.measures, submission.submitted, strict=True)
+    ]
+    head = ["percent [95 % interval]", "entry", "file as submitted", "difference"]
+    shown: list[Table | str] = [
+        plain_table(f"{entry.card.name} on {entry.protocol}", head, rows),
+        coverage_sentence(entry.result),
+    ]
+    others = [name for name in submission.after.group_of(entry.slug) if name != entry.slug]
+    count = len(submission.after.standings)
+    shown.append(
+        f"By {entry.headline.measure}: tie group {standing.group}, rank {standing.best_rank} to "
+        f"{standing.worst_rank} of {count}."
+        if others or count > 1
+        else f"By {entry.headline.measure}: the only entry of this protocol."
+    )
+    if others:
+        shown.append(f"Not told apart from: {', '.join(others)}.")
+    shown += [
+        f"{now.name}: group {was.group} to {now.group}, rank {was.best_rank} to {was.worst_rank} "
+        f"before, {now.best_rank} to {now.worst_rank} then."
+        for was, now in submission.moved
+    ]
+    done = "Would write" if dry_run else "Wrote"
+    for name, content in submission.files.items():
+        if content is not None:
+            shown.append(f"{done} {root / name} ({len(content):,} bytes).")
+        elif (root / name).exists():
+            shown.append(f"Would remove {root / name}.")
+    return shown
+
+
+def _change(own: float | None, full: float | None) -> str:
+    return "" if own is None or full is None else f"{100 * (own - full):+.2f}"
