@@ -23,6 +23,7 @@ from ssl_bench.scoring.floors import control_scores
 from ssl_bench.scoring.run import check_predictions, stored_maps, under_dialect
 from ssl_bench.scoring.scores import score_maps
 from ssl_bench.scoring.threshold_rules import THRESHOLD_RULES, threshold_rule_scores
+from ssl_bench.scoring.universal import with_threshold
 from ssl_bench.trials import TrialSet
 
 _MEASURES = ("cIoU@0.5", "AUC")
@@ -178,8 +179,10 @@ def _references(
     if blind.is_file():
         settings.notify("scoring the audio-blind maps")
         check_predictions(blind, trials, partial=True).raise_for_problems()
-        maps = stored_maps(open_predictions(blind), asked)
-        table = score_maps(asked, maps, measures, jobs=settings.jobs)
+        predictions = open_predictions(blind)
+        filled = with_threshold(asked, stored_maps(predictions, asked))
+        maps = stored_maps(predictions, asked)
+        table = score_maps(filled, maps, measures, jobs=settings.jobs)
         add(Series("its audio-blind map", "audio-blind", table))
     settings.notify("computing floor and ceiling")
     floors, ceiling = control_scores(asked, measures, jobs=settings.jobs)

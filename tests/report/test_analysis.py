@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from ssl_bench.content import content_folder
 from ssl_bench.errors import PredictionsError, ResultError
 from ssl_bench.evaluation import evaluate
 from ssl_bench.report.analysis import AnalysisOptions, analyse_run
@@ -65,6 +66,22 @@ class TestRun:
         read = pd.read_csv(tmp_path / "analysis.csv")
         assert len(read) == len(done.table)
         assert read["value"].tolist() == pytest.approx(done.table["value"].tolist())
+
+    @pytest.mark.parametrize("dialect", [None, "acl-half:8"])
+    def test_audio_blind_maps_have_a_threshold_of_their_own(
+        self, dialect: str | None, tmp_path: Path
+    ) -> None:
+        """Where it is found on other maps: on the audio-blind ones."""
+        path = tmp_path / "few.toml"
+        text = (content_folder("protocols") / "negative-audio.toml").read_text()
+        path.write_text(text.replace("count = 500", "count = 10"))
+        folder = tmp_path / "run"
+        done = evaluate("ezvsl", str(path), folder=folder, pictured=0, dialect=dialect)
+        table = analyse_run(folder, tmp_path / "out", AnalysisOptions(protocol=str(path))).table
+        blind = table[(table["series"] == "its audio-blind map") & (table["measure"] == "cIoU@0.5")]
+        assert done.result.vision_only is not None
+        expected = {each.measure: each.value for each in done.result.vision_only.measures}
+        assert blind["value"].iloc[0] == pytest.approx(expected["cIoU@0.5"])
 
     def test_its_numbers_are_those_of_the_result(
         self, run: Path, protocol: Path, tmp_path: Path
