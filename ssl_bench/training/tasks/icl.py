@@ -86,9 +86,7 @@ class ICLTask(EmbeddingTask):
 
     def start_epoch(self, epoch: int) -> None:
         """Keep the network as it is now for the pseudo-labels of this pass."""
-        self._previous = None
-        if epoch >= self._settings.initial_epochs:
-            self._previous = copy.deepcopy(self.network).eval().requires_grad_(False)
+        self._previous = self._frozen() if epoch >= self._settings.initial_epochs else None
 
     def loss(self, batch: Batch) -> Tensor:
         """Equation 3, and, once there are pseudo-labels, equation 7."""
@@ -121,9 +119,13 @@ class ICLTask(EmbeddingTask):
         return {} if self._previous is None else dict(self._previous.state_dict())
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Put the previous pass's model back."""
+        """Put the previous pass's model back, or none where there was none."""
+        self._previous = self._frozen() if state else None
         if self._previous is not None:
             self._previous.load_state_dict(state)
+
+    def _frozen(self) -> EmbeddingNetwork:
+        return copy.deepcopy(self.network).eval().requires_grad_(False)
 
 
 def prepare(preparation: Preparation) -> ICLTask:
