@@ -120,7 +120,8 @@ def score(
         if as_json:
             click.echo(table.to_json(orient="records", indent=1))
         else:
-            screen.print(_dialect_table(table))
+            for part in _dialect_tables(table, screen.width):
+                screen.print(part)
             if note is not None:
                 screen.print(note)
         return
@@ -210,22 +211,41 @@ def _all_dialects(predictions: Path, trials: TrialSet, options: Any) -> tuple[An
     )
 
 
-def _dialect_table(table: Any) -> Any:
+def _dialect_tables(table: Any, width: int) -> list[Any]:
+    """Measures in rows and dialects in columns, in as many tables as `width` asks for."""
     from ssl_bench.cli.terminal import percent, plain_table
 
-    measures = list(dict.fromkeys(table["measure"]))
-    rows = []
-    for name, part in table.groupby("dialect", sort=False):
-        values = dict(zip(part["measure"], part["value"], strict=True))
-        cells = [
-            (
-                ""
-                if measure not in values
-                else percent(None if values[measure] != values[measure] else values[measure])
-            )
-            for measure in measures
-        ]
-        rows.append([str(name), *cells])
-    return plain_table(
-        "The same maps under every evaluator, in percent", ["dialect", *measures], rows
-    )
+    values: dict[str, dict[str, str]] = {}
+    for row in table.itertuples():
+        shown = percent(None if row.value != row.value else row.value)
+        values.setdefault(row.dialect, {})[row.measure] = shown
+    title = "The same maps under every evaluator, in percent"
+    tables: list[Any] = []
+    for names in _fitting(values, width):
+        measures = dict.fromkeys(measure for name in names for measure in values[name])
+        rows = [[each, *(values[name].get(each, "") for name in names)] for each in measures]
+        tables.append(plain_table(title if not tables else None, ["measure", *names], rows))
+    return tables
+
+
+def _fitting(values: dict[str, dict[str, str]], width: int) -> list[list[str]]:
+    """Dialects in groups whose columns fit beside those of the measures' names.
+
+    Examples
+    --------
+    >>> values = {"lvs": {"AUC": "1.0"}, "oya": {"AUC": "2.0"}}
+    >>> _fitting(values, 18), _fitting(values, 17), _fitting(values, 1)
+    ([['lvs', 'oya']], [['lvs'], ['oya']], [['lvs'], ['oya']])
+    """
+    gap = 3
+    groups: list[list[str]] = []
+    left = 0
+    widest = max(len(measure) for measures in values.values() for measure in measures)
+    for name, measures in values.items():
+        needed = gap + max(len(text) for text in (name, *measures.values()))
+        if not groups or needed > left:
+            groups.append([])
+            left = width - widest - gap
+        groups[-1].append(name)
+        left -= needed
+    return groups

@@ -90,3 +90,15 @@ def test_the_listing_says_what_can_be_chosen() -> None:
     text = CliRunner().invoke(commands, ["protocols"]).stdout
     assert "vssl:MODEL" in text
     assert "acl-half[:N]" in text
+
+
+def test_tables_show_every_figure_whole(predictions: Path, protocol: Path) -> None:
+    printed = score(predictions, protocol, "--dialect", "all").stdout
+    rows = json.loads(score(predictions, protocol, "--dialect", "all", "--json").stdout)
+    words = printed.split()
+    for row in rows:
+        assert row["dialect"] in words
+        assert row["measure"] in words
+        if row["value"] is not None:
+            assert f"{100 * row['value']:.1f}" in words
+    assert "…" not in printed
