@@ -29,7 +29,6 @@ from ssl_bench.models.recipes import (
     Assembly,
     ObjectGuidance,
     Recipe,
-    Variant,
     checked,
 )
 
@@ -45,6 +44,7 @@ __all__ = [
     "load_card",
     "load_localizer",
     "load_recipe",
+    "official_weights",
     "shipped_weights",
 ]
 
@@ -152,6 +152,27 @@ def load_localizer(
     return mixed
 
 
+def official_weights(name: str, variant: str) -> Path:
+    """Fetch the published weights of a variant, or find them in the cache folder.
+
+    Raises
+    ------
+    ModelError
+        If there is no such baseline or variant.
+    WeightsError
+        If the recipe knows no address, it does not answer, or the file there is another one.
+    """
+    published = chosen_variant(name, load_recipe(name), variant).official_weights
+    if published is None:
+        raise WeightsError(
+            f"there is no address to fetch weights of {name}, variant {variant!r}, from",
+            remedy=f"give their file; 'ssl-bench models {name}' says where it comes from",
+        )
+    downloads = importlib.import_module("ssl_bench.models.downloads")
+    path: Path = downloads.fetch(published)
+    return path
+
+
 def default_alpha(name: str, variant: str | None = None) -> float:
     """Weight of the audio-visual map in object-guided localization, where none is asked for.
 
@@ -235,7 +256,7 @@ def _assemble(
     settings = dict(options)
     # A baseline that prepares nothing has no presets, and its class refuses the unknown option.
     preset = settings.pop(PRESET, None) if chosen.preprocessing else None
-    path = _official(name, variant, chosen) if str(weights) == DOWNLOAD else weights
+    path = official_weights(name, variant) if str(weights) == DOWNLOAD else weights
     sha256 = None
     if path is None:
         path, sha256 = shipped_weights(name, variant) or (None, None)
@@ -266,14 +287,3 @@ def _assemble(
         declared.assemble, assembly, recipes
     )
     return assembled
-
-
-def _official(name: str, variant: str, chosen: Variant) -> Path:
-    if chosen.official_weights is None:
-        raise WeightsError(
-            f"there is no address to fetch weights of {name}, variant {variant!r}, from",
-            remedy=f"give their file; 'ssl-bench models {name}' says where it comes from",
-        )
-    downloads = importlib.import_module("ssl_bench.models.downloads")
-    path: Path = downloads.fetch(chosen.official_weights)
-    return path
