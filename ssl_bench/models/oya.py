@@ -177,9 +177,9 @@ class OyaNetwork(nn.Module):
 
 
 SMALL_OYA = OyaArchitecture(
-    image_stages=((16,), (32,), (64, 64), (64, 64)),
+    image_stages=((8,), (16,), (32, 32), (64, 64)),
     image_batch_norm=True,
-    sound_stages=((4,), (8,), (16,), (32,), (32,)),
+    sound_stages=((4, 4), (8, 8), (16, 16), (32, 32), (32, 32)),
     bins=256,
     hidden=64,
     dimension=64,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from ssl_bench.errors import ModelError, WeightsError
 from ssl_bench.models.amplitude_phase import AmplitudePhaseAudio
@@ -21,6 +23,7 @@ from ssl_bench.training.data import Scenes
 from ssl_bench.training.feeds import AudioVisualFeed
 from ssl_bench.training.objectives.oya import siamese_loss
 from ssl_bench.training.preparation import EmbeddedWorld, Preparation
+from ssl_bench.training.progress import Progress
 from ssl_bench.training.recipe import TrainingRecipe
 from ssl_bench.training.tasks.oya import OyaTask, Settings, prepare
 
@@ -103,7 +106,13 @@ def test_the_image_trunk_has_a_learning_rate_of_its_own() -> None:
 
 
 class TestPreparing:
-    def preparation(self, image_trunk: str, file: Path | None = None) -> Preparation:
+    def preparation(
+        self,
+        image_trunk: str,
+        file: Path | None = None,
+        settings: dict[str, Any] | None = None,
+        progress: Progress | None = None,
+    ) -> Preparation:
         return Preparation(
             baseline="oya",
             recipe_path=Path("some/recipe.toml"),
@@ -113,7 +122,7 @@ class TestPreparing:
                 architecture=ARCHITECTURE.model_dump(),
                 preprocessing={"image": {"side": 32}, "audio": AUDIO},
             ),
-            object_prior="gradcam",
+            object_prior="ogl-l1",
             recipe=TrainingRecipe.model_validate(
                 {
                     "objective": "oya",
@@ -123,11 +132,13 @@ class TestPreparing:
                     "batch": 2,
                     "peak_learning_rate": 0.1,
                     "image_trunk": image_trunk,
+                    "settings": settings or {},
                 }
             ),
             data=EmbeddedWorld(),
             seed=0,
             image_trunk=file,
+            progress=progress,
         )
 
     @pytest.fixture
@@ -141,12 +152,35 @@ class TestPreparing:
 
     def test_the_image_trunk_starts_from_a_vgg_classifier(self, classifier: Path) -> None:
         task = prepare(self.preparation("imagenet", classifier))
-        from safetensors.torch import load_file
-
         given = load_file(classifier)
         for key, value in task.network.features.state_dict().items():
             torch.testing.assert_close(value, given[f"features.{key}"])
         assert task.image_trunk_sha256 is not None
+
+    def test_or_from_pictures_of_objects_that_it_learns_to_tell_apart(self) -> None:
+        stages: list[str] = []
+        chosen = self.preparation(
+            "none",
+            settings={
+                "classifier": {
+                    "classes": 22,
+                    "epochs": 2,
+                    "peak_learning_rate": 1e-2,
+                    "weight_decay": 0.1,
+                }
+            },
+            progress=lambda step: stages.append(step.stage),
+        )
+        torch.manual_seed(0)
+        first = prepare(chosen).network.state_dict()
+        torch.manual_seed(0)
+        again = prepare(chosen).network.state_dict()
+        torch.manual_seed(0)
+        random = OyaNetwork(ARCHITECTURE).state_dict()
+        for key, value in first.items():
+            assert torch.equal(value, again[key]), key
+            assert torch.equal(value, random[key]) != key.startswith("features."), key
+        assert stages.count("training the image trunk to classify") == 2 * 2 * 2
 
     def test_a_file_of_another_classifier_is_refused(self, tmp_path: Path) -> None:
         path = tmp_path / "other.safetensors"
