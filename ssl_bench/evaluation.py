@@ -267,6 +267,20 @@ def run_predict(
     return [(trials, each) for (trials, _), each in zip(prepared.runs, written, strict=True)]
 
 
+def load_model(request: Request) -> Localizer | AnnotationLocalizer:
+    """The model of a request, loaded if it is a name; raises SslBenchError if that fails."""
+    if not isinstance(request.model, str):
+        return request.model
+    return load_localizer(
+        request.model,
+        variant=request.variant,
+        weights=request.weights,
+        alpha=request.alpha,
+        seed=request.seed,
+        options=request.settings,
+    )
+
+
 def write_scored(folder: Path, scored: Scored) -> list[Path]:
     """Write ``scores.parquet`` and ``result.json``; returns their paths."""
     table, document = folder / "scores.parquet", folder / "result.json"
@@ -291,16 +305,7 @@ def _prepare(request: Request, protocols: Sequence[str | Protocol]) -> _Prepared
     dialect = None if request.dialect is None else load_dialect(request.dialect)
     for protocol in loaded:
         measures_of(protocol if dialect is None else protocol.under(dialect))
-    localizer = request.model
-    if isinstance(localizer, str):
-        localizer = load_localizer(
-            localizer,
-            variant=request.variant,
-            weights=request.weights,
-            alpha=request.alpha,
-            seed=request.seed,
-            options=request.settings,
-        )
+    localizer = load_model(request)
     priors = {name: _load_prior(name, weights) for name, weights in request.priors.items()}
     # Protocols on the same test set share it, and with it what was read of it.
     opened: dict[str, TestSet] = {}
@@ -350,6 +355,7 @@ def _run_name(localizer: Localizer | AnnotationLocalizer, place: str, request: R
         None if request.weights is None else request.weights.stem,
         None if request.alpha is None else f"alpha{request.alpha:g}",
         f"seed{request.seed}" if request.seed else None,
+        *(f"{key}-{Path(str(value)).name}" for key, value in sorted(request.settings.items())),
         None if request.dialect is None else request.dialect.replace(":", "-"),
     ]
     return "-".join([localizer.name, place, *(text for text in changed if text)])

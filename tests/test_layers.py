@@ -30,6 +30,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("ssl_bench",),
     ("cli",),
     ("leaderboard",),
+    ("contribution",),
     ("evaluation",),
     ("report",),
     ("interchange", "comparison"),
@@ -49,7 +50,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("results", "predictions", "media", "suites"),
     ("protocol",),
     ("conventions", "toml_files"),
-    ("statistics", "annotations", "environment"),
+    ("statistics", "paired_tests", "annotations", "environment"),
     ("files", "content"),
     ("errors",),
 )

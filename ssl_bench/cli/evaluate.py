@@ -13,8 +13,6 @@ from ssl_bench.cli.options import (
     jobs_option,
     json_option,
     model_options,
-    parse_priors,
-    parse_settings,
     protocol_option,
 )
 
@@ -147,30 +145,8 @@ def _tell_weights(path: Path, model: ModelIdentity) -> None:
 
 
 def _request(given: dict[str, Any]) -> tuple[Request, list[Protocol]]:
-    from ssl_bench.evaluation import Request
+    from ssl_bench.cli.requests import request_of
     from ssl_bench.selection import resolve_protocols
 
     protocols = resolve_protocols(given["protocol"], given["data"])
-    alpha = given["alpha"]
-    if alpha is None and given["ogl"]:
-        from ssl_bench.models.registry import default_alpha
-
-        alpha = default_alpha(given["model"], given["variant"])
-    request = Request(
-        model=given["model"],
-        protocol=protocols[0],
-        variant=given["variant"],
-        weights=given["weights"],
-        alpha=alpha,
-        seed=given["seed"],
-        settings=parse_settings(given["settings"]),
-        data=given["data"],
-        folder=given["out"],
-        dialect=given.get("dialect"),
-        batch_size=given["batch_size"],
-        jobs=given["jobs"],
-        dtype="float16" if given["float16"] else "float32",
-        pictured=given.get("pictured", 0),
-        priors=parse_priors(given.get("priors", ())),
-    )
-    return request, protocols
+    return request_of(given, protocols[0]), protocols

@@ -30,6 +30,10 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "import": ("ssl_bench.cli.interchange:import_", "Take over maps or cIoU per clip."),
     "export": ("ssl_bench.cli.interchange:export", "Write results or scores as a table."),
     "analyse": ("ssl_bench.cli.analyse:analyse", "Draw and tabulate what a run's scores hold."),
+    "contribution": (
+        "ssl_bench.cli.contribution:contribution",
+        "Measure how much of a score needs the sound.",
+    ),
     "compare-sets": (
         "ssl_bench.cli.comparison:compare_sets",
         "Compare one model's results on several test sets.",

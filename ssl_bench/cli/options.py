@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from ssl_bench.errors import ModelError
+from ssl_bench.errors import ModelError, PredictionsError
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -51,10 +51,14 @@ def jobs_option(command: _Command) -> _Command:
 
 def model_options(command: _Command) -> _Command:
     """Everything that says which model: name, variant, weights, prior, seed, options."""
+    return click.option(
+        "--model", required=True, metavar="NAME", help="Baseline, plug-in, or FILE.py:Class."
+    )(model_settings(command))
+
+
+def model_settings(command: _Command) -> _Command:
+    """What says which form of a model: variant, weights, prior, seed, options."""
     options = (
-        click.option(
-            "--model", required=True, metavar="NAME", help="Baseline, plug-in, or FILE.py:Class."
-        ),
         click.option("--variant", help="Variant of the baseline. Default: the one that ships."),
         click.option(
             "--weights",
@@ -108,6 +112,30 @@ def parse_priors(priors: tuple[str, ...]) -> dict[str, Path]:
         if name in found:
             raise ModelError(f"the prior {name!r} is given twice", remedy="give each once")
         found[name] = Path(file)
+    return found
+
+
+def parse_named_files(texts: tuple[str, ...]) -> dict[str, Path]:
+    """``NAME=FILE`` or ``FILE``, which is named after itself, as a dictionary.
+
+    Raises
+    ------
+    PredictionsError
+        If a name comes twice.
+
+    Examples
+    --------
+    >>> parse_named_files(("silence=mute.npz", "noise.npz"))
+    {'silence': PosixPath('mute.npz'), 'noise': PosixPath('noise.npz')}
+    """
+    found: dict[str, Path] = {}
+    for text in texts:
+        name, equals, file = text.partition("=")
+        path = Path(file if equals else text)
+        name = name if equals else path.stem
+        if name in found:
+            raise PredictionsError([f"two files are called {name!r}; use NAME=FILE"], where=path)
+        found[name] = path
     return found
 
 

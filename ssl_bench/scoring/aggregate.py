@@ -197,14 +197,21 @@ def replicates(
 
 
 def breakdown(
-    scores: pd.DataFrame, measures: Sequence[Measure], *, seed: int = 0
+    scores: pd.DataFrame,
+    measures: Sequence[Measure],
+    *,
+    other: pd.DataFrame | None = None,
+    seed: int = 0,
 ) -> dict[str, dict[str, tuple[MeasuredValue, ...]]]:
     """The first measures within each level of each grouping column.
 
-    Grouping columns are ``n_boxes``, ``size``, ``category`` and the trials' own attributes.
+    Grouping columns are ``n_boxes``, ``size``, ``category`` and the trials' own attributes. With
+    the scores of an `other` on the same trials, row by row, the values are the paired differences
+    ``scores - other``.
     """
     found: dict[str, dict[str, tuple[MeasuredValue, ...]]] = {}
     used = {column for measure in measures for column in measure.columns}
+    chosen = measures[:_BREAKDOWN_MEASURES]
     for name in map(str, scores.columns):
         # A measure's own columns hold its numbers or curves; a text that it reads groups trials.
         is_number = scores[name].dtype.kind == "f"
@@ -214,27 +221,31 @@ def breakdown(
         if not 2 <= scores[name].nunique() <= _MOST_LEVELS:
             continue
         found[name] = {
-            level: summarise(part, measures[:_BREAKDOWN_MEASURES], seed=seed)
-            for level, part in _levels(scores, name)
+            level: tuple(
+                _each(
+                    scores.iloc[rows], None if other is None else other.iloc[rows], chosen, seed
+                )
+            )
+            for level, rows in _levels(scores, name)
         }
     return found
 
 
-def _levels(scores: pd.DataFrame, name: str) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Each level of a grouping column with its rows.
+def _levels(scores: pd.DataFrame, name: str) -> Iterator[tuple[str, NDArray[np.intp]]]:
+    """Each level of a grouping column with its row numbers.
 
     A trial in which several categories sound (``cat+dog``) counts under each of them.
     """
     if name != "category":
-        for level, part in scores.groupby(name, sort=True):
-            yield str(level), part
+        for level, rows in sorted(scores.groupby(name).indices.items()):
+            yield str(level), np.asarray(rows, np.intp)
         return
-    rows: dict[str, list[int]] = {}
-    for row, heard in enumerate(scores[name].tolist()):
-        for category in dict.fromkeys(heard.split("+")):
-            rows.setdefault(category, []).append(row)
-    for level in sorted(rows):
-        yield level, scores.iloc[rows[level]]
+    heard: dict[str, list[int]] = {}
+    for row, categories in enumerate(scores[name].tolist()):
+        for category in dict.fromkeys(categories.split("+")):
+            heard.setdefault(category, []).append(row)
+    for level in sorted(heard):
+        yield level, np.array(heard[level], np.intp)
 
 
 def _order_of_ids(part: pd.DataFrame) -> NDArray[np.intp]:

@@ -1,0 +1,53 @@
+"""From the options of a command to the request that it makes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ssl_bench.cli.options import parse_priors, parse_settings
+
+if TYPE_CHECKING:
+    from ssl_bench.evaluation import Request
+    from ssl_bench.protocol import Protocol
+
+
+def request_of(given: Mapping[str, Any], protocol: str | Protocol) -> Request:
+    """What a command was asked to evaluate.
+
+    Parameters
+    ----------
+    given
+        The command's options; those that it lacks have their usual values.
+    protocol
+        The protocol.
+
+    Raises
+    ------
+    ModelError
+        If an option is no ``KEY=VALUE``, or the model has no object prior to be guided by.
+    """
+    from ssl_bench.evaluation import Request
+
+    alpha = given["alpha"]
+    if alpha is None and given["ogl"]:
+        from ssl_bench.models.registry import default_alpha
+
+        alpha = default_alpha(given["model"], given["variant"])
+    return Request(
+        model=given["model"],
+        protocol=protocol,
+        variant=given["variant"],
+        weights=given["weights"],
+        alpha=alpha,
+        seed=given["seed"],
+        settings=parse_settings(given["settings"]),
+        data=given["data"],
+        folder=given["out"],
+        dialect=given.get("dialect"),
+        batch_size=given.get("batch_size", 32),
+        jobs=given["jobs"],
+        dtype="float16" if given.get("float16") else "float32",
+        pictured=given.get("pictured", 0),
+        priors=parse_priors(given.get("priors", ())),
+    )

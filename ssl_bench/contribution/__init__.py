@@ -1,0 +1,1 @@
+"""What audio contributes: the same trials with the sound, without it, and with another."""
