@@ -17,7 +17,15 @@ from ssl_bench.models.recipes import Strict
 from ssl_bench.training.loop import Course
 from ssl_bench.training.recipe import TrainingRecipe
 
-LIBRARIES = ("torch", "numpy", "scipy", "opencv-python-headless", "pillow", "safetensors")
+LIBRARIES = (
+    "torch",
+    "lightning-fabric",
+    "numpy",
+    "scipy",
+    "opencv-python-headless",
+    "pillow",
+    "safetensors",
+)
 """Distributions whose version can change the trained weights."""
 
 
@@ -47,7 +55,9 @@ class TrainingRecord(Strict):
     format
         Version of this document.
     model, data
-        Names of the baseline and of the test set it was trained on.
+        Names of the baseline and of what it was trained on.
+    variant
+        The baseline's variant.
     data_version, data_digest
         Version of the embedded world (None for other data), and SHA-256 that tells what was read.
     seed
@@ -70,12 +80,17 @@ class TrainingRecord(Strict):
         Time spent in training steps.
     examples_per_second
         Throughput of the training steps.
+    first_examples_per_second
+        That of the first ten steps.
+    accelerator, devices, precision
+        On what it was trained.
     versions
         Python, machine type, and the libraries that can change the weights.
     """
 
     format: int = 1
     model: str
+    variant: str = "synth"
     data: str
     data_version: int | None
     data_digest: str
@@ -89,6 +104,10 @@ class TrainingRecord(Strict):
     epochs: tuple[EpochRecord, ...]
     seconds: float
     examples_per_second: float
+    first_examples_per_second: float | None = None
+    accelerator: str = "cpu"
+    devices: int = 1
+    precision: str = "32-true"
     versions: dict[str, str]
 
 

@@ -3,51 +3,64 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from ssl_bench.content import content_folder
+from ssl_bench.errors import ModelError
 from ssl_bench.models.checkpoints import save_checkpoint
 from ssl_bench.models.registry import load_recipe
+from ssl_bench.training.hardware import Hardware, launch
 from ssl_bench.training.loop import Course, fit, reproducible
-from ssl_bench.training.preparation import EmbeddedWorld, Preparation
+from ssl_bench.training.preparation import EmbeddedWorld, Preparation, TrainingData, described
 from ssl_bench.training.progress import Progress
 from ssl_bench.training.recipe import TrainingRecipe, training_recipe
 from ssl_bench.training.record import (
     TrainingRecord,
     draw_losses,
     epoch_records,
+    read_record,
     rounded,
     versions,
     write_record,
 )
 from ssl_bench.training.task import Task
 from ssl_bench.training.tasks import prepare_task
+from ssl_bench.training.unfinished import Unfinished
 
 
 def train(
     name: str,
     *,
-    data: str = "synth",
+    data: TrainingData | str = EmbeddedWorld.name,
+    variant: str | None = None,
     seed: int | None = None,
     out: Path,
     recipe: TrainingRecipe | None = None,
     image_trunk: Path | None = None,
+    hardware: Hardware | None = None,
+    save_every: int | None = None,
     progress: Progress | None = None,
 ) -> TrainingRecord:
     """Train a baseline and write what came out.
 
-    Into `out` go ``<data>.safetensors`` (weights as float16), ``<data>.training.json`` (the
-    record) and ``<data>.training.png`` (the loss curve), each whole or not at all.
+    Into `out` go ``<variant>.safetensors`` (the weights; as float16 where they are those of the
+    embedded world), ``<variant>.training.json`` (the record) and ``<variant>.training.png`` (the
+    loss curve), each whole or not at all. While the run goes on, ``<variant>.unfinished.pt`` holds
+    its state and ``<variant>.progress.json`` says where it stands; both are deleted at the end. A
+    run that finds its own state there goes on from it, on one CPU device to the very same weights.
 
     Parameters
     ----------
     name
         The baseline, such as ``ezvsl`` or ``ogl-l1``.
     data
-        What to train on: ``synth``, and the baseline's variant of the same name.
+        What to train on; ``synth`` for the embedded world.
+    variant
+        The baseline's variant; None for that of the embedded world, or for ``full`` on other data.
     seed
         Another seed than the recipe's.
     out
@@ -55,8 +68,12 @@ def train(
     recipe
         Another training recipe than the one in the baseline's ``recipe.toml``.
     image_trunk
-        Weights of the object classifier that the image trunk starts from, where the recipe asks
-        for it; None for the ones that ship.
+        Weights file that the image trunk starts from, where the recipe asks for one; None for the
+        ones that ship or are downloaded.
+    hardware
+        On what to train; None for one CPU device.
+    save_every
+        Steps after which the state of the run is written, beside the end of each pass.
     progress
         Told about every step.
 
@@ -68,34 +85,54 @@ def train(
     Raises
     ------
     ModelError
-        If there is no such baseline, it is not trained on `data`, its recipe is wrong, or the
-        objective breaks down.
+        If there is no such baseline, it is not trained on `data`, its recipe is wrong, the
+        objective breaks down, or `out` holds an unfinished run of another kind.
+    DataError
+        If the data are unusable.
     WeightsError
         If the weights that the image trunk starts from are missing or do not fit.
     """
-    plan = _plan(name, data, seed, recipe, image_trunk, progress)
-    chosen, number = plan.recipe, plan.seed
-    with reproducible(number, chosen.threads):
+    plan = _plan(name, data, variant, seed, recipe, image_trunk, progress)
+    chosen, number, kept = plan.recipe, plan.seed, plan.variant_name
+    on = (hardware or Hardware(accelerator="cpu")).settled()
+    on.share(chosen.batch)
+    fabric = launch(on)
+    small = isinstance(plan.data, EmbeddedWorld)
+    with reproducible(number, chosen.threads, deterministic=on.accelerator == "cpu"):
         task = prepare_task(plan)
-        course = fit(task, chosen, seed=number, progress=progress)
-        _round_to_half(task.network)
-        with torch.inference_mode():
-            figures = dict(task.validate())
-        companions = task.companions()
-    weights_sha256 = save_checkpoint(
-        out / f"{data}.safetensors",
-        {**task.network.state_dict(), **companions},
-        # One entry: the order of several is not the same in every process.
-        metadata={"training": json.dumps({"model": name, "data": data, "seed": number})},
-        half=True,
-    )
-    record = _record(plan, task, course, figures, weights_sha256)
-    write_record(record, out / f"{data}.training.json")
-    draw_losses(record, out / f"{data}.training.png")
-    return record
+        unfinished = Unfinished(out, kept, _identity(plan, task, on), save_every)
+        course = fit(
+            task,
+            chosen,
+            seed=number,
+            hardware=on,
+            fabric=fabric,
+            unfinished=unfinished,
+            progress=progress if fabric.is_global_zero else None,
+        )
+        if fabric.is_global_zero:
+            if small:
+                _round_to_half(task.network)
+            with torch.inference_mode():
+                figures = dict(task.validate())
+            weights_sha256 = save_checkpoint(
+                out / f"{kept}.safetensors",
+                {**task.network.state_dict(), **task.companions()},
+                # One entry: the order of several is not the same in every process.
+                metadata={
+                    "training": json.dumps({"model": name, "data": plan.data.name, "seed": number})
+                },
+                half=small,
+            )
+            record = _record(plan, task, course, figures, weights_sha256, on)
+            write_record(record, out / f"{kept}.training.json")
+            draw_losses(record, out / f"{kept}.training.png")
+            unfinished.remove()
+    fabric.barrier()
+    return read_record(out / f"{kept}.training.json")
 
 
-def used_seed(name: str, data: str, seed: int | None) -> int:
+def used_seed(name: str, variant: str, seed: int | None) -> int:
     """The seed that :func:`train` would use: the given one, else the recipe's.
 
     Raises
@@ -108,12 +145,24 @@ def used_seed(name: str, data: str, seed: int | None) -> int:
     >>> used_seed("ezvsl", "synth", None), used_seed("ezvsl", "synth", 7)
     (0, 7)
     """
-    return _plan(name, data, seed, None, None, None).seed
+    return _plan(name, EmbeddedWorld(), variant, seed, None, None, None).seed
+
+
+def default_variant(data: TrainingData) -> str:
+    """The variant that is trained on some data where none is named.
+
+    Examples
+    --------
+    >>> default_variant(EmbeddedWorld())
+    'synth'
+    """
+    return "synth" if isinstance(data, EmbeddedWorld) else "full"
 
 
 def _plan(
     name: str,
-    data: str,
+    data: TrainingData | str,
+    variant: str | None,
     seed: int | None,
     recipe: TrainingRecipe | None,
     image_trunk: Path | None,
@@ -121,19 +170,48 @@ def _plan(
 ) -> Preparation:
     baseline = load_recipe(name)
     where = content_folder("baselines") / name / "recipe.toml"
-    chosen = recipe or training_recipe(baseline, data, where)
+    if isinstance(data, str):
+        data = _named(data, where)
+    chosen = variant or default_variant(data)
+    trained = training_recipe(baseline, chosen, where)
+    if recipe is not None:
+        trained = recipe
     return Preparation(
         baseline=name,
         recipe_path=where,
-        variant_name=data,
-        variant=baseline.variants[data],
+        variant_name=chosen,
+        variant=baseline.variants[chosen],
         object_prior=baseline.object_prior,
-        recipe=chosen,
-        data=EmbeddedWorld(),
-        seed=chosen.seed if seed is None else seed,
+        recipe=trained,
+        data=data,
+        seed=trained.seed if seed is None else seed,
         image_trunk=image_trunk,
         progress=progress,
     )
+
+
+def _named(data: str, where: Path) -> EmbeddedWorld:
+    if data != EmbeddedWorld.name:
+        raise ModelError(
+            f"nothing is trained on {data!r}",
+            where=where,
+            remedy=f"name {EmbeddedWorld.name}, or give a folder",
+        )
+    return EmbeddedWorld()
+
+
+def _identity(plan: Preparation, task: Task, on: Hardware) -> dict[str, object]:
+    """What an unfinished run must share with the one that goes on."""
+    machine = asdict(on)
+    # Results do not depend on it.
+    del machine["workers"]
+    return {
+        **described(plan),
+        "data": task.data_digest,
+        "image trunk": task.image_trunk_sha256,
+        "hardware": machine,
+        "library versions": versions(),
+    }
 
 
 def _round_to_half(network: nn.Module) -> None:
@@ -150,9 +228,11 @@ def _record(
     course: Course,
     figures: dict[str, float],
     weights_sha256: str,
+    on: Hardware,
 ) -> TrainingRecord:
     return TrainingRecord(
         model=plan.baseline,
+        variant=plan.variant_name,
         data=plan.data.name,
         data_version=plan.data.version,
         data_digest=task.data_digest,
@@ -166,5 +246,9 @@ def _record(
         epochs=epoch_records(course),
         seconds=round(course.seconds, 2),
         examples_per_second=round(len(course.losses) * plan.recipe.batch / course.seconds, 1),
+        first_examples_per_second=round(course.first_examples_per_second, 1),
+        accelerator=on.accelerator,
+        devices=on.devices,
+        precision=on.precision,
         versions=versions(),
     )

@@ -107,13 +107,15 @@ class Task(ABC):
         return {}
 
     def parameter_groups(self) -> Sequence[ParameterGroup]:
-        """Parameters to train; by default all of the network's, alike."""
-        return [ParameterGroup(list(self.network.parameters()))]
+        """Parameters to train; by default all of the network's that take a gradient, alike."""
+        trained = [each for each in self.network.parameters() if each.requires_grad]
+        return [ParameterGroup(trained)]
 
     def start_epoch(self, epoch: int) -> None:
-        """Called before the first step of each pass (from 0), and when a pass is resumed.
+        """Called before the first step of each pass (from 0), on the device of the run.
 
-        On resuming, :meth:`load_state` follows, and decides.
+        On resuming within a pass, :meth:`load_state` follows, and decides; on resuming between two,
+        it is called before and after.
         """
         del epoch
 

@@ -25,6 +25,7 @@ COURSE = Course(
     losses=(3.0, 2.0, 1.5, 1.0),
     epochs=(Epoch(1, 2.5, {"loss": 2.0}), Epoch(2, 1.25, {"loss": 1 / 3})),
     seconds=2.0,
+    first_examples_per_second=9.0,
 )
 
 

@@ -108,16 +108,16 @@ def test_weights_of_another_network_cannot_start_the_image_trunk(
 
 
 @pytest.mark.parametrize(
-    ("name", "data", "message"),
+    ("name", "variant", "message"),
     [
         ("nobody", "synth", "no localizer is called 'nobody'"),
         ("ezvsl", "vggss", "not trained on 'vggss'"),
         ("center", "synth", "not trained on 'synth'"),
     ],
 )
-def test_what_cannot_be_trained_is_refused(name, data, message, tmp_path):
+def test_what_cannot_be_trained_is_refused(name, variant, message, tmp_path):
     with pytest.raises(ModelError, match=message):
-        train(name, data=data, out=tmp_path / "out")
+        train(name, variant=variant, out=tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -131,7 +131,7 @@ def test_the_classifier_takes_no_image_trunk(quick_classification, classifier, t
         )
 
 
-def test_a_broken_objective_leaves_nothing_behind(
+def test_a_broken_objective_leaves_the_last_sound_state_and_no_weights(
     quick_classification: TrainingRecipe, tmp_path, monkeypatch
 ):
     class Poisoned(classification.ClassificationTask):
@@ -144,4 +144,10 @@ def test_a_broken_objective_leaves_nothing_behind(
     monkeypatch.setattr(classification, "ClassificationTask", Poisoned)
     with pytest.raises(ModelError, match=r"became nan in epoch 2, in the batch of objects-0"):
         train("ogl-l1", out=tmp_path, recipe=quick_classification)
-    assert list(tmp_path.iterdir()) == []
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == ["synth.progress.json", "synth.unfinished.pt"]
+
+
+def test_only_the_embedded_world_is_known_by_name(tmp_path):
+    with pytest.raises(ModelError, match="nothing is trained on 'vggss'"):
+        train("ezvsl", data="vggss", out=tmp_path)

@@ -1,0 +1,116 @@
+"""On what a run is computed, through Lightning Fabric."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import torch
+
+from ssl_bench.errors import ModelError
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+Accelerator = Literal["auto", "cpu", "cuda"]
+Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """On what a run is computed. The same seed gives the same bits on one CPU device only.
+
+    Attributes
+    ----------
+    accelerator
+        ``auto`` takes a GPU where there is one.
+    devices
+        Number of devices. Each takes its share of every batch: an objective that contrasts the
+        examples of a batch has its negatives on the same device only, as in EZ-VSL's code, and
+        batch normalisation sees that share, too. Gradients are averaged.
+    precision
+        ``32-true``, or mixed with half precision; weights stay in single precision.
+    workers
+        Processes that read and augment examples ahead; 0 for none. Results do not depend on it.
+
+    Examples
+    --------
+    >>> Hardware(accelerator="cpu").settled()
+    Hardware(accelerator='cpu', devices=1, precision='32-true', workers=0)
+    """
+
+    accelerator: Accelerator = "auto"
+    devices: int = 1
+    precision: Precision = "32-true"
+    workers: int = 0
+
+    def settled(self) -> Hardware:
+        """The same with the accelerator that is there.
+
+        Raises
+        ------
+        ModelError
+            If it is not there, has fewer devices, or cannot compute in this precision.
+        """
+        there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        chosen: Accelerator = self.accelerator
+        if chosen == "auto":
+            chosen = "cuda" if there else "cpu"
+        if chosen == "cuda" and there < self.devices:
+            raise ModelError(
+                f"{self.devices} CUDA devices are asked for, and torch finds {there}",
+                where="accelerator",
+                remedy="use the accelerator cpu, or ask for fewer devices",
+            )
+        if chosen == "cpu" and self.precision == "16-mixed":
+            raise ModelError(
+                "16-mixed needs a GPU",
+                where="precision",
+                remedy="use bf16-mixed or 32-true on the CPU",
+            )
+        return Hardware(chosen, self.devices, self.precision, self.workers)
+
+    def share(self, batch: int) -> int:
+        """Examples of a batch that each device takes.
+
+        Raises
+        ------
+        ModelError
+            If the batch cannot be shared evenly.
+        """
+        if batch % self.devices or batch // self.devices < 2:
+            raise ModelError(
+                f"a batch of {batch} cannot be shared evenly by {self.devices} devices, two "
+                "examples or more on each",
+                where="devices",
+                remedy="choose another number of devices",
+            )
+        return batch // self.devices
+
+
+def launch(hardware: Hardware) -> Fabric:
+    """Start Fabric on settled hardware, with one process for each device.
+
+    With several devices, the further processes run the same command from its beginning.
+    """
+    from lightning_fabric import Fabric
+
+    with warnings.catch_warnings():
+        # Fabric recommends settings that its caller has already decided.
+        warnings.simplefilter("ignore")
+        fabric = Fabric(
+            accelerator=hardware.accelerator,
+            devices=hardware.devices,
+            # A trunk may hold weights that its objective does not read.
+            strategy="auto" if hardware.devices == 1 else "ddp_find_unused_parameters_true",
+            precision=hardware.precision,
+        )
+        fabric.launch()
+    return fabric
+
+
+def is_first_process() -> bool:
+    """Whether this process speaks for a run of several."""
+    return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0

@@ -1,0 +1,119 @@
+"""Hardware: what is there, and what is refused."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ssl_bench.errors import ModelError
+from ssl_bench.models.checkpoints import read_checkpoint
+from ssl_bench.training.hardware import Hardware, is_first_process, launch
+from ssl_bench.training.record import read_record
+from ssl_bench.training.run import train
+
+
+@pytest.fixture
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
+@pytest.mark.usefixtures("no_gpu")
+def test_automatic_choice_is_the_processor_where_there_is_no_gpu():
+    assert Hardware().settled().accelerator == "cpu"
+    assert str(launch(Hardware().settled()).device) == "cpu"
+
+
+def test_automatic_choice_is_the_gpu_where_there_is_one(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert Hardware(devices=2).settled().accelerator == "cuda"
+    with pytest.raises(ModelError, match="3 CUDA devices are asked for, and torch finds 2"):
+        Hardware(devices=3).settled()
+
+
+@pytest.mark.usefixtures("no_gpu")
+def test_what_is_not_there_is_refused():
+    with pytest.raises(ModelError, match="1 CUDA devices are asked for, and torch finds 0"):
+        Hardware(accelerator="cuda").settled()
+    with pytest.raises(ModelError, match="16-mixed needs a GPU"):
+        Hardware(precision="16-mixed").settled()
+
+
+def test_a_batch_is_shared_evenly_or_not_at_all():
+    assert Hardware(devices=2).share(8) == 4
+    for devices in (3, 8):
+        with pytest.raises(ModelError, match="cannot be shared evenly"):
+            Hardware(devices=devices).share(8)
+
+
+def test_one_of_several_processes_speaks(monkeypatch):
+    monkeypatch.delenv("RANK", raising=False)
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    assert is_first_process()
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert not is_first_process()
+
+
+def test_mixed_precision_trains_and_stores_single_precision(quick_classification, tmp_path):
+    short = quick_classification.model_copy(update={"epochs": 1})
+    mixed = train(
+        "ogl-l1",
+        out=tmp_path / "mixed",
+        recipe=short,
+        hardware=Hardware(accelerator="cpu", precision="bf16-mixed"),
+    )
+    plain = train("ogl-l1", out=tmp_path / "plain", recipe=short)
+    assert mixed.precision == "bf16-mixed"
+    assert mixed.losses != plain.losses
+    assert np.allclose(mixed.losses, plain.losses, rtol=0.05)
+
+
+TWO = """
+import sys
+from pathlib import Path
+from ssl_bench.training.hardware import Hardware
+from ssl_bench.training.recipe import TrainingRecipe
+from ssl_bench.training.run import train
+
+recipe = TrainingRecipe.model_validate_json(sys.argv[2])
+train("ezvsl", out=Path(sys.argv[1]), recipe=recipe, hardware=Hardware("cpu", devices=2))
+"""
+
+
+@pytest.mark.slow
+def test_two_devices_share_each_batch_and_end_with_one_network(quick_contrastive, tmp_path):
+    short = quick_contrastive.model_copy(update={"epochs": 2})
+    script = tmp_path / "two.py"
+    script.write_text(TWO)
+    out = tmp_path / "out"
+    arguments = [sys.executable, str(script), str(out), short.model_dump_json()]
+    done = subprocess.run(arguments, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False)
+    assert done.returncode == 0
+    record = read_record(out / "synth.training.json")
+    assert record.devices == 2
+    assert len(record.losses) == 4
+    # Negatives on the same device only: sixteen examples each, so 2 ln 16 and not 2 ln 32 at first.
+    assert record.losses[0] == pytest.approx(2 * np.log(16), abs=1.0)
+    alone = train("ezvsl", out=tmp_path / "alone", recipe=short)
+    assert record.losses[0] < alone.losses[0]
+    tensors = read_checkpoint(out / "synth.safetensors").tensors
+    assert set(tensors) == set(read_checkpoint(tmp_path / "alone" / "synth.safetensors").tensors)
+
+
+def test_too_many_devices_for_a_batch_are_refused_before_anything_is_read(
+    quick_contrastive, tmp_path: Path
+):
+    with pytest.raises(ModelError, match="a batch of 32 cannot be shared evenly by 5 devices"):
+        train(
+            "ezvsl",
+            out=tmp_path,
+            recipe=quick_contrastive,
+            hardware=Hardware(accelerator="cpu", devices=5),
+        )
+    assert list(tmp_path.iterdir()) == []
