@@ -53,7 +53,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Result:
         vision_only=predictions(folder / "v.npz", trials, trials.ids, 1),
         card=load_card("center").model_dump(mode="json"),
     )
-    return with_timings(scored, {"localizing_s": 1.5}, None).result
+    return with_timings(scored, {"localizing_s": 1.5}, {"vision_only_note": None}).result
 
 
 @pytest.fixture(scope="module")
