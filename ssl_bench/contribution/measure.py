@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +18,7 @@ from ssl_bench.contribution.document import (
 )
 from ssl_bench.measures.definition import Measure
 from ssl_bench.paired_tests import mcnemar, permutation_p_value
-from ssl_bench.results import MeasuredValue
+from ssl_bench.results import MeasuredValue, Reference
 from ssl_bench.scoring.aggregate import breakdown, counted_rows, gap, per_trial, summarise
 
 
@@ -190,21 +189,15 @@ def _points(value: float) -> str:
     return f"{100 * value:.1f}"
 
 
-def facts_of_levels(table: dict[str, dict[str, tuple[MeasuredValue, ...]]]) -> list[dict[str, Any]]:
-    """A breakdown as rows: grouping, level, measure, value, low, high, trials.
+def best_floor(floors: Sequence[Reference], number: int, *, higher: bool = True) -> str | None:
+    """Name of the trivial baseline that is best by one measure; None where none is defined.
 
     Examples
     --------
-    >>> facts_of_levels({})
-    []
+    >>> best_floor([], 0) is None
+    True
     """
-    return [
-        {
-            "grouping": grouping,
-            "level": level,
-            **value.model_dump(include={"measure", "value", "low", "high", "n_trials"}),
-        }
-        for grouping, levels in table.items()
-        for level, values in levels.items()
-        for value in values
-    ]
+    values = {floor.name: floor.measures[number].value for floor in floors}
+    defined = {name: value for name, value in values.items() if value is not None}
+    sign = 1 if higher else -1
+    return max(defined, key=lambda name: sign * defined[name], default=None)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from ssl_bench.compositions import open_trials
 from ssl_bench.contribution.document import Contribution, Informed
-from ssl_bench.contribution.measure import Maps, headline, without_sound
+from ssl_bench.contribution.measure import Maps, best_floor, headline, without_sound
 from ssl_bench.contribution.other_sounds import OTHER_SOUNDS, OtherSound, with_other_sounds
 from ssl_bench.engine.encode import Progress
 from ssl_bench.engine.predict import EngineOptions, predict_suite
@@ -233,22 +233,22 @@ def _compare(
         table = _scores_of(path, asked, measures, jobs)
         maps.append(Maps(name, about, informed, table, sha256_of_file(path)))
     counted = set(scored.scores["trial_id"])
-    floors = controls[0]
-    best = scored.result.floor
+    number = _measure_number(trials.protocol, measure)
+    better = measures[number].definition.better
+    best = best_floor(scored.result.floors, number, higher=better != "lower")
     if best is not None:
-        table = floors[best]
+        table = controls[0][best]
         table = table[table["trial_id"].isin(counted)]
         maps.append(Maps(f"floor {best}", "the best trivial map", "nothing", table))
     notify("comparing")
     compared = [without_sound(scored.scores, each, measures, seed=seed) for each in maps]
-    number = _measure_number(trials.protocol, measure)
     found = headline(
         scored.result.model.name,
         scored.result.protocol.label,
         scored.result.measures,
         compared,
         number,
-        higher_is_better=measures[number].definition.better != "lower",
+        higher_is_better=better != "lower",
     )
     contribution = Contribution(
         model=scored.result.model,
