@@ -20,6 +20,7 @@ from ssl_bench.evaluation import Request, run_suite
 from ssl_bench.files import write_text
 from ssl_bench.models.recipes import Strict, checked, read_toml
 from ssl_bench.models.registry import load_recipe
+from ssl_bench.protocol import load_protocol
 from ssl_bench.results import Result
 from ssl_bench.training.recipe import TrainingRecipe, training_recipe
 from ssl_bench.training.record import TrainingRecord, read_record
@@ -149,22 +150,35 @@ def figures_of(
 def measured(
     ablation: Ablation, row: Row, seed: int, folder: Path, protocols: Sequence[str], where: Path
 ) -> Figures:
-    """Train and evaluate one row with one seed."""
+    """Train and evaluate one row with one seed; what an earlier run did is not done again."""
     record, weights = trained(ablation, row, seed, folder, where)
-    results = {}
-    if protocols:
-        request = Request(
-            model=ablation.model,
-            protocol=protocols[0],
-            variant=ablation.data,
-            weights=weights,
-            folder=folder / "runs",
-            pictured=0,
-        )
-        results = {
-            done.result.protocol.name: done.result for done in run_suite(request, list(protocols))
-        }
-    return figures_of(record, ablation, results)
+    if not protocols:
+        return figures_of(record, ablation, {})
+    identity = {
+        "weights": record.weights_sha256,
+        "protocols": {name: load_protocol(name).digest for name in protocols},
+        "columns": [columns.model_dump(mode="json") for columns in ablation.columns],
+    }
+    kept = folder / "figures.json"
+    if kept.is_file():
+        earlier = json.loads(kept.read_text(encoding="utf-8"))
+        if earlier["identity"] == identity:
+            known: Figures = earlier["figures"]
+            return known
+    request = Request(
+        model=ablation.model,
+        protocol=protocols[0],
+        variant=ablation.data,
+        weights=weights,
+        folder=folder / "runs",
+        pictured=0,
+    )
+    done = run_suite(request, list(protocols))
+    figures = figures_of(
+        record, ablation, {each.result.protocol.name: each.result for each in done}
+    )
+    write_text(kept, json.dumps({"identity": identity, "figures": figures}, indent=1))
+    return figures
 
 
 def cell(values: Sequence[float | None], column: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from ssl_bench.models.resnet import TrunkArchitecture
 from ssl_bench.training.augmentation import Augmentation
 from ssl_bench.training.feeds import AudioVisualFeed
 from ssl_bench.training.objectives.icl import initial_loss, iterative_loss, pseudo_labels
+from ssl_bench.training.progress import Step
 from ssl_bench.training.recipe import TrainingRecipe
 from ssl_bench.training.run import train
 from ssl_bench.training.tasks.icl import ICLTask, Settings
@@ -195,6 +197,29 @@ def test_training_gives_a_localizer(tmp_path: Path) -> None:
     steps = 3
     assert record.losses[:steps] == initial.losses[:steps]
     assert record.losses[steps] != initial.losses[steps]
+
+
+def test_an_interrupted_run_goes_on_to_the_very_same_weights(tmp_path: Path) -> None:
+    """Interrupted as the first pass that iterates begins, and within the last one."""
+    recipe = quick().model_copy(update={"epochs": 3})
+    train("icl", out=tmp_path / "whole", recipe=recipe)
+    for last in (4, 8):
+        with pytest.raises(KeyboardInterrupt):
+            train(
+                "icl",
+                out=tmp_path / "resumed",
+                recipe=recipe,
+                save_every=1,
+                progress=partial(interrupt, last),
+            )
+    train("icl", out=tmp_path / "resumed", recipe=recipe)
+    weights = [tmp_path / name / "synth.safetensors" for name in ("whole", "resumed")]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
+
+
+def interrupt(last: int, step: Step) -> None:
+    if step.stage == "training" and step.done == last:
+        raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize(
