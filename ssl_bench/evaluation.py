@@ -13,12 +13,12 @@ import pandas as pd
 from ssl_bench.compositions import compose, open_protocol_test_set, with_split
 from ssl_bench.engine.encode import Progress
 from ssl_bench.engine.predict import EngineOptions, Predicted, predict_suite
+from ssl_bench.engine.priors import hears, is_embedded, load_prior, predict_priors
 from ssl_bench.engine.retrieve import no_answer
-from ssl_bench.errors import ModelError
 from ssl_bench.files import atomic_path
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
 from ssl_bench.models.provenance import describe
-from ssl_bench.models.registry import list_baselines, load_card, load_localizer, load_recipe
+from ssl_bench.models.registry import list_baselines, load_card, load_localizer
 from ssl_bench.predictions import open_predictions
 from ssl_bench.protocol import Protocol, load_dialect, load_protocol
 from ssl_bench.report.trial_sheet import write_trial_sheet
@@ -32,7 +32,7 @@ from ssl_bench.scoring.run import (
     under_dialect,
     with_timings,
 )
-from ssl_bench.testsets import TestSet, definitions
+from ssl_bench.testsets import TestSet
 from ssl_bench.trials import TrialSet
 
 
@@ -172,7 +172,9 @@ def run_suite(
     for _, folder in prepared.runs:
         _remove_earlier(folder)
     written = predict_suite(prepared.localizer, prepared.runs, _engine_options(request, progress))
-    priors = _predict_priors(prepared, _engine_options(request, progress))
+    priors = predict_priors(
+        prepared.localizer, prepared.runs, prepared.priors, _engine_options(request, progress)
+    )
     timings = {
         "opening_s": round(opened_at - started, 3),
         "localizing_s": round(perf_counter() - opened_at, 3),
@@ -181,27 +183,6 @@ def run_suite(
         _finish(request, prepared.localizer, trials, folder, each, priors[folder], timings, notify)
         for (trials, folder), each in zip(prepared.runs, written, strict=True)
     ]
-
-
-def _predict_priors(prepared: _Prepared, options: EngineOptions) -> dict[Path, dict[str, Path]]:
-    """Maps of the audio-blind baselines that each protocol compares with, in sub-folders.
-
-    Only for a model that hears; those with weights of their own, and those that the protocol names
-    where their weights ship for the test set: those of the embedded world.
-    """
-    found: dict[Path, dict[str, Path]] = {folder: {} for _, folder in prepared.runs}
-    wanted: dict[str, list[tuple[TrialSet, Path]]] = {}
-    for trials, folder in prepared.runs if _hears(prepared.localizer) else ():
-        if trials.protocol.answers == "maps":
-            shipped = trials.protocol.controls.priors if _is_embedded(trials) else ()
-            for name in dict.fromkeys((*shipped, *prepared.priors)):
-                wanted.setdefault(name, []).append((trials, folder))
-    for name, runs in wanted.items():
-        prior = prepared.priors.get(name) or load_localizer(name)
-        predict_suite(prior, [(trials, folder / name) for trials, folder in runs], options)
-        for _, folder in runs:
-            found[folder][name] = folder / name / "predictions.npz"
-    return found
 
 
 def _finish(
@@ -231,7 +212,7 @@ def _finish(
         "vision_only_note": written.vision_only_note,
         "class_maps_note": written.class_maps_note,
     }
-    if scored.result.priors_note is not None and not _hears(localizer):
+    if scored.result.priors_note is not None and not hears(localizer):
         notes["priors_note"] = f"{localizer.name} does not listen itself"
     scored = with_timings(scored, timings, notes)
     files = [written.predictions]
@@ -249,7 +230,7 @@ def _finish(
             scored.scores,
             count=request.pictured,
             # A baseline that needs no image must not fail for want of one.
-            with_images=isinstance(localizer, Localizer) or _is_embedded(trials),
+            with_images=isinstance(localizer, Localizer) or is_embedded(trials),
         )
         files.append(sheet)
     return Evaluation(scored.scores, scored.result, folder, tuple(files))
@@ -306,7 +287,7 @@ def _prepare(request: Request, protocols: Sequence[str | Protocol]) -> _Prepared
     for protocol in loaded:
         measures_of(protocol if dialect is None else protocol.under(dialect))
     localizer = load_model(request)
-    priors = {name: _load_prior(name, weights) for name, weights in request.priors.items()}
+    priors = {name: load_prior(name, weights) for name, weights in request.priors.items()}
     # Protocols on the same test set share it, and with it what was read of it.
     opened: dict[str, TestSet] = {}
     sets = []
@@ -326,26 +307,6 @@ def _prepare(request: Request, protocols: Sequence[str | Protocol]) -> _Prepared
         root = request.folder or Path("runs") / _run_name(localizer, "suite", request)
         folders = [root / place for place in places]
     return _Prepared(localizer, list(zip(sets, folders, strict=True)), priors)
-
-
-def _load_prior(name: str, weights: Path) -> Localizer:
-    """An audio-blind baseline with given weights; raises SslBenchError where it is none."""
-    known = list_baselines()
-    if name not in known or load_card(name).modality != "vision-only":
-        blind = [each for each in known if load_card(each).modality == "vision-only"]
-        raise ModelError(
-            f"{name!r} is no audio-blind baseline that looks at images",
-            remedy=f"use one of: {', '.join(blind)}",
-        )
-    variant = "full" if "full" in load_recipe(name).variants else None
-    prior = load_localizer(name, variant=variant, weights=weights)
-    if not isinstance(prior, Localizer) or not prior.audio_blind:
-        raise ModelError(f"{name!r} listens, so it is no prior")
-    return prior
-
-
-def _hears(localizer: Localizer | AnnotationLocalizer) -> bool:
-    return isinstance(localizer, Localizer) and not localizer.audio_blind
 
 
 def _run_name(localizer: Localizer | AnnotationLocalizer, place: str, request: Request) -> str:
@@ -383,11 +344,6 @@ def _engine_options(request: Request, progress: Progress) -> EngineOptions:
     return EngineOptions(
         batch_size=request.batch_size, jobs=request.jobs, dtype=request.dtype, progress=progress
     )
-
-
-def _is_embedded(trials: TrialSet) -> bool:
-    known = definitions().get(trials.test_set.name)
-    return known is not None and known.embedded
 
 
 def _card(facts: Mapping[str, Any]) -> dict[str, Any] | None:
