@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from ssl_bench.engine.encode import Progress
     from ssl_bench.results import MeasuredValue, Result
     from ssl_bench.scoring.run import Notify
 
@@ -25,14 +24,22 @@ def console(*, to_stderr: bool = False) -> Console:
     return made if made.is_terminal else Console(stderr=to_stderr, highlight=False, width=_WIDE)
 
 
+class Counted(Protocol):
+    """Told of counted work: what it is, how much is done, of how much."""
+
+    def __call__(self, what: str, done: int, of: int, detail: str = "") -> None:
+        """Show it."""
+        ...
+
+
 @contextmanager
-def progress_bars(quiet: bool = False) -> Iterator[tuple[Progress, Notify]]:
+def progress_bars(quiet: bool = False) -> Iterator[tuple[Counted, Notify]]:
     """Callbacks that draw progress on standard error, if that is a terminal.
 
     Yields
     ------
     progress
-        For counted work.
+        For counted work; a detail, such as a throughput, is shown behind the count.
     notify
         For stages without a count.
     """
@@ -45,23 +52,24 @@ def progress_bars(quiet: bool = False) -> Iterator[tuple[Progress, Notify]]:
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        TextColumn("{task.fields[detail]}"),
         console=screen,
         transient=True,
         disable=quiet or not screen.is_terminal,
     )
     tasks: dict[str, TaskID] = {}
 
-    def progress(what: str, done: int, of: int) -> None:
+    def progress(what: str, done: int, of: int, detail: str = "") -> None:
         if what not in tasks:
-            tasks[what] = bars.add_task(what, total=of)
-        bars.update(tasks[what], completed=done, total=of)
+            tasks[what] = bars.add_task(what, total=of, detail=detail)
+        bars.update(tasks[what], completed=done, total=of, detail=detail)
 
     stages: list[TaskID] = []
 
     def notify(stage: str) -> None:
         if stages:
             bars.remove_task(stages.pop())
-        stages.append(bars.add_task(stage, total=None))
+        stages.append(bars.add_task(stage, total=None, detail=""))
 
     with bars:
         yield progress, notify

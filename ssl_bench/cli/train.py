@@ -1,7 +1,10 @@
-"""``ssl-bench train``: the small weights of a baseline, made again from a seed."""
+"""``ssl-bench train``: a baseline's weights, made from its recipe."""
 
 from __future__ import annotations
 
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,18 +13,47 @@ import click
 from ssl_bench.cli.options import json_option
 
 if TYPE_CHECKING:
-    from ssl_bench.training.progress import Step
+    from ssl_bench.training.hardware import Accelerator, Precision
+    from ssl_bench.training.preparation import TrainingData
+    from ssl_bench.training.progress import Progress, Step
     from ssl_bench.training.record import TrainingRecord
+
+EMBEDDED_WORLD = "synth"
+
+_FIRST_LINE_SECONDS = 5.0
+_LINE_SECONDS = 60.0
 
 
 @click.command()
 @click.option("--model", required=True, metavar="NAME", help="Baseline to train, such as ezvsl.")
 @click.option(
     "--data",
-    default="synth",
+    default=EMBEDDED_WORLD,
     show_default=True,
-    metavar="NAME",
-    help="What to train on: the embedded world.",
+    metavar="synth|DIR",
+    help="What to train on: the embedded world, or your own folder with frames/ and audio/.",
+)
+@click.option(
+    "--variant", help="Variant of the baseline.  [default: synth for synth, full for a folder]"
+)
+@click.option(
+    "--ids",
+    metavar="LIST",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Clips of the folder to train on, one on each line (text or CSV, plain or .gz), as the "
+    "public lists are.  [default: all]",
+)
+@click.option(
+    "--skip-missing",
+    is_flag=True,
+    help="Leave out clips with a missing or unusable file, and say how many, instead of refusing.",
+)
+@click.option(
+    "--held-out",
+    multiple=True,
+    metavar="PROTOCOL|FILE",
+    help="Refuse to train on clips of this protocol's test set or of this list, or on other clips "
+    "of their videos; may be repeated.",
 )
 @click.option(
     "--seed", type=click.IntRange(min=0), help="Seed of the run.  [default: the recipe's]"
@@ -30,56 +62,187 @@ if TYPE_CHECKING:
     "--out",
     metavar="DIR",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for the weights and their record.  [default: trained/MODEL-DATA-seedSEED]",
+    help="Folder for the weights and their record. An unfinished run of the same kind in it is "
+    "gone on with.  [default: trained/MODEL-DATA-seedSEED]",
 )
 @click.option(
     "--image-trunk",
     metavar="FILE",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Weights of the object classifier that the image trunk starts from, where the recipe "
-    "asks for one.  [default: those that ship]",
+    help="Weights that the image trunk starts from, where the recipe asks for some.  [default: "
+    "the object classifier that ships, or torchvision's ImageNet weights from their address]",
+)
+@click.option(
+    "--accelerator",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="auto takes a GPU where there is one.",
+)
+@click.option(
+    "--devices",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Devices that share each batch. Negatives of a contrastive objective are those on the "
+    "same device.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["32-true", "16-mixed", "bf16-mixed"]),
+    default="32-true",
+    show_default=True,
+    help="Single precision, or mixed with half precision.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Processes that read ahead. Does not change results.",
+)
+@click.option(
+    "--save-every",
+    type=click.IntRange(min=1),
+    metavar="STEPS",
+    help="Save the state of the run every so many steps, beside the end of each pass.",
 )
 @json_option
 def train(
     model: str,
     data: str,
+    variant: str | None,
+    ids: Path | None,
+    skip_missing: bool,
+    held_out: tuple[str, ...],
     seed: int | None,
     out: Path | None,
     image_trunk: Path | None,
+    accelerator: Accelerator,
+    devices: int,
+    precision: Precision,
+    workers: int,
+    save_every: int | None,
     as_json: bool,
 ) -> None:
     """Train a baseline as its recipe says.
 
     Writes the weights (safetensors), a record (JSON: recipe, seed, versions, losses, figures on
     the validation split) and the loss curve (PNG). The same seed gives the same weights on the
-    same machine and library versions.
+    same machine and library versions. Killed, the same command goes on where the run was, on one
+    CPU device to the same weights.
+
+    Validation never looks at a test set: the embedded world has a split of its own, and of a
+    folder a tenth of the clips, whole videos, is held out.
     """
     from ssl_bench.cli.terminal import progress_bars
 
     with progress_bars(quiet=as_json) as (progress, _):
+        from ssl_bench.training.hardware import Hardware, is_first_process
+        from ssl_bench.training.run import default_variant, used_seed
         from ssl_bench.training.run import train as run
-        from ssl_bench.training.run import used_seed
+
+        lines = _Lines(shown=not (as_json or sys.stderr.isatty()) and is_first_process())
 
         def tell(step: Step) -> None:
-            progress(step.stage, step.done, step.total)
+            if is_first_process():
+                progress(step.stage, step.done, step.total, _detail(step))
+            lines.tell(step)
 
-        folder = out or Path("trained") / f"{model}-{data}-seed{used_seed(model, data, seed)}"
+        source = _source(data, ids, skip_missing, held_out, tell)
+        chosen = variant or default_variant(source)
+        number = used_seed(model, chosen, seed)
+        folder = out or Path("trained") / f"{model}-{source.name}-seed{number}"
         record = run(
-            model, data=data, seed=seed, out=folder, image_trunk=image_trunk, progress=tell
+            model,
+            data=source,
+            variant=chosen,
+            seed=number,
+            out=folder,
+            image_trunk=image_trunk,
+            hardware=Hardware(accelerator, devices, precision, workers),
+            save_every=save_every,
+            progress=tell,
         )
+    if not is_first_process():
+        return
     if as_json:
         click.echo(record.model_dump_json(indent=1))
     else:
         click.echo(_summary(record, folder))
 
 
+def _source(
+    data: str,
+    ids: Path | None,
+    skip_missing: bool,
+    held_out: tuple[str, ...],
+    progress: Progress,
+) -> TrainingData:
+    from ssl_bench.errors import ModelError
+    from ssl_bench.training.folder import open_user_folder
+    from ssl_bench.training.held_out import read_held_out
+    from ssl_bench.training.preparation import EmbeddedWorld
+
+    if data == EMBEDDED_WORLD:
+        if ids is not None or skip_missing or held_out:
+            raise ModelError(
+                "--ids, --skip-missing and --held-out choose among the clips of a folder",
+                remedy="name a folder with --data, or leave them out",
+            )
+        return EmbeddedWorld()
+    if not Path(data).is_dir():
+        raise ModelError(
+            "there is no such folder to train on",
+            where=data,
+            remedy=f"name a folder with frames/ and audio/, or {EMBEDDED_WORLD}",
+        )
+    return open_user_folder(
+        Path(data),
+        ids=ids,
+        skip_missing=skip_missing,
+        held_out=[read_held_out(reference) for reference in held_out],
+        progress=progress,
+    )
+
+
+def _detail(step: Step) -> str:
+    """Loss and throughput, where there are any."""
+    if step.loss is None or step.examples_per_second is None:
+        return ""
+    return f"loss {step.loss:.3f}, {step.examples_per_second:.0f} examples a second"
+
+
+class _Lines:
+    """For logs, which show no bars: a line soon after training started, then one each minute."""
+
+    def __init__(self, *, shown: bool, clock: Callable[[], float] = time.monotonic) -> None:
+        self._shown = shown
+        self._clock = clock
+        self._next: float | None = None
+
+    def tell(self, step: Step) -> None:
+        detail = _detail(step)
+        if not self._shown or not detail:
+            return
+        now = self._clock()
+        if self._next is None:
+            self._next = now + _FIRST_LINE_SECONDS
+        elif now >= self._next:
+            self._next = now + _LINE_SECONDS
+            click.echo(f"step {step.done:,} of {step.total:,}: {detail}", err=True)
+
+
 def _summary(record: TrainingRecord, folder: Path) -> str:
     figures = ", ".join(f"{name} {value:.3f}" for name, value in record.validation.items())
-    return (
+    lines = [
         f"Trained {record.model} on {record.data}, seed {record.seed}: "
         f"{len(record.losses):,} steps in {record.seconds:.0f} s "
-        f"({record.examples_per_second:.0f} examples a second).\n"
-        f"On the validation split: {figures}.\n"
-        f"Wrote {record.data}.safetensors (sha256 {record.weights_sha256}), its record and its "
-        f"loss curve into {folder}."
-    )
+        f"({record.examples_per_second:.0f} examples a second).",
+        f"On the validation split: {figures}.",
+        f"Wrote {record.variant}.safetensors (sha256 {record.weights_sha256}), its record and its "
+        f"loss curve into {folder}.",
+    ]
+    if record.left_out:
+        lines.insert(1, f"Left out {record.left_out:,} clips with missing or unusable files.")
+    return "\n".join(lines)

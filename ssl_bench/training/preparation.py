@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from torch import nn
 
 from ssl_bench.errors import ModelError, WeightsError
 from ssl_bench.models.checkpoints import Checkpoint, load_into, read_checkpoint
+from ssl_bench.models.downloads import fetch
 from ssl_bench.models.images import ImagePreprocessing
-from ssl_bench.models.recipes import Table, Variant, checked
+from ssl_bench.models.recipes import OfficialWeights, Table, Variant, checked
 from ssl_bench.models.registry import shipped_weights
 from ssl_bench.training.data import object_pictures, training_scenes, validation_scenes
 from ssl_bench.training.feeds import AudioVisualFeed, ObjectFeed
@@ -22,6 +23,21 @@ from ssl_bench.training.sources import AudioVisualSource, LabelledSource, SoundF
 
 CLASSIFIER_HEAD = ("fc.weight", "fc.bias")
 """Keys of a residual classifier that its trunk does without."""
+
+ImageNetwork = Literal["resnet18", "resnet34", "vgg11"]
+
+IMAGENET: Mapping[ImageNetwork, OfficialWeights] = {
+    "resnet18": OfficialWeights(
+        url="https://download.pytorch.org/models/resnet18-f37072fd.pth", sha256="f37072fd"
+    ),
+    "resnet34": OfficialWeights(
+        url="https://download.pytorch.org/models/resnet34-b627a593.pth", sha256="b627a593"
+    ),
+    "vgg11": OfficialWeights(
+        url="https://download.pytorch.org/models/vgg11-8a719046.pth", sha256="8a719046"
+    ),
+}
+"""torchvision's weights for ImageNet, at their official addresses."""
 
 DEFAULT_CLASSIFIER = "ogl-l1"
 """The object classifier that image trunks start from where the baseline names no other prior."""
@@ -38,6 +54,11 @@ class TrainingData(Protocol):
     @property
     def version(self) -> int | None:
         """Version of the embedded world; None for a folder."""
+        ...
+
+    @property
+    def left_out(self) -> int:
+        """Number of examples that were left out because a file is missing or unusable."""
         ...
 
     def scenes(
@@ -63,6 +84,7 @@ class EmbeddedWorld:
     """The embedded world's splits for training and validation."""
 
     name = "synth"
+    left_out = 0
 
     @property
     def version(self) -> int | None:
@@ -193,6 +215,7 @@ class Preparation:
         self,
         trunk: nn.Module,
         *,
+        network: ImageNetwork = "resnet18",
         unused: Collection[str] = CLASSIFIER_HEAD,
         kept: Collection[str] = (),
     ) -> str | None:
@@ -202,6 +225,9 @@ class Preparation:
         ----------
         trunk
             Has the keys of the classifier whose weights it takes.
+        network
+            Which of torchvision's networks it is, where it starts from ImageNet weights and the
+            caller gave no file.
         unused
             Keys of the file that the trunk does without.
         kept
@@ -222,7 +248,7 @@ class Preparation:
         if self.recipe.image_trunk == "none":
             self.refuse_image_trunk()
             return None
-        checkpoint = self._image_trunk_weights()
+        checkpoint = self._image_trunk_weights(network)
         own = trunk.state_dict()
         tensors = {**checkpoint.tensors, **{key: own[key] for key in kept}}
         load_into(trunk, replace(checkpoint, tensors=tensors), ignored=unused)
@@ -237,15 +263,11 @@ class Preparation:
                 remedy="leave the weights of the image trunk out",
             )
 
-    def _image_trunk_weights(self) -> Checkpoint:
+    def _image_trunk_weights(self, network: ImageNetwork) -> Checkpoint:
         if self.image_trunk is not None:
             return read_checkpoint(self.image_trunk)
         if self.recipe.image_trunk == "imagenet":
-            raise WeightsError(
-                "the image trunk starts from ImageNet weights, and no file was given",
-                where=self.recipe_path,
-                remedy="give torchvision's ResNet-18 file",
-            )
+            return read_checkpoint(fetch(IMAGENET[network]))
         prior = self.object_prior or DEFAULT_CLASSIFIER
         shipped = shipped_weights(prior, self.variant_name)
         if shipped is None:

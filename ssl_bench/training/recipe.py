@@ -111,9 +111,9 @@ def training_recipe(recipe: Recipe, variant: str, where: Path) -> TrainingRecipe
     trained = [name for name, chosen in recipe.variants.items() if chosen.training is not None]
     if variant not in trained:
         raise ModelError(
-            f"this baseline is not trained on {variant!r}",
+            f"this baseline has no training recipe for the variant {variant!r}",
             where=where,
-            remedy=f"train it on: {', '.join(trained)}"
+            remedy=f"choose another variant: {', '.join(trained)}"
             if trained
             else "train another baseline: this one has nothing to learn here",
         )

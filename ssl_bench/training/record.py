@@ -60,6 +60,8 @@ class TrainingRecord(Strict):
         The baseline's variant.
     data_version, data_digest
         Version of the embedded world (None for other data), and SHA-256 that tells what was read.
+    left_out
+        Number of clips that were left out because a file is missing or unusable.
     seed
         The seed in force: the recipe's, or another that was asked for.
     recipe
@@ -94,6 +96,7 @@ class TrainingRecord(Strict):
     data: str
     data_version: int | None
     data_digest: str
+    left_out: int = 0
     seed: int
     recipe: TrainingRecipe
     image_trunk_sha256: str | None

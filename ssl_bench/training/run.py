@@ -195,7 +195,7 @@ def _named(data: str, where: Path) -> EmbeddedWorld:
         raise ModelError(
             f"nothing is trained on {data!r}",
             where=where,
-            remedy=f"name {EmbeddedWorld.name}, or give a folder",
+            remedy=f"train on {EmbeddedWorld.name}, or on a folder with frames/ and audio/",
         )
     return EmbeddedWorld()
 
@@ -236,6 +236,7 @@ def _record(
         data=plan.data.name,
         data_version=plan.data.version,
         data_digest=task.data_digest,
+        left_out=plan.data.left_out,
         seed=plan.seed,
         recipe=plan.recipe,
         image_trunk_sha256=task.image_trunk_sha256,

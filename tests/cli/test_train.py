@@ -7,11 +7,16 @@ import json
 from pathlib import Path
 
 import pytest
+import soundfile
+import torch
 from click.testing import CliRunner
 
 from ssl_bench.cli import main
-from ssl_bench.cli.train import train
+from ssl_bench.cli.train import _Lines, train
+from ssl_bench.errors import DataError
+from ssl_bench.models.checkpoints import read_checkpoint
 from ssl_bench.training import run
+from ssl_bench.training.progress import Step
 from ssl_bench.training.recipe import TrainingRecipe
 from ssl_bench.training.record import read_record
 
@@ -45,6 +50,74 @@ def test_writes_weights_record_and_picture_and_says_where(tmp_path: Path):
     assert str(out) in done.output
 
 
+@pytest.fixture
+def clips(tmp_path: Path, write_media) -> Path:
+    """Twelve clips whose sounds have the rate that the small models take."""
+    folder = tmp_path / "mine"
+    write_media(folder, [f"video{number:02d}_000010" for number in range(12)])
+    for path in (folder / "audio").iterdir():
+        samples, _ = soundfile.read(path, dtype="int16")
+        soundfile.write(path, samples, 11025)
+    return folder
+
+
+@pytest.fixture
+def small_steps(monkeypatch: pytest.MonkeyPatch, quick: None) -> None:
+    recipe = TrainingRecipe(
+        objective="ez-vsl", epochs=2, batch=4, peak_learning_rate=1e-3, settings={"tau": 0.1}
+    )
+    changed = functools.partial(run.train.func, recipe=recipe)
+    monkeypatch.setattr(run, "train", changed)
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_trains_on_a_folder_of_ones_own(clips: Path, tmp_path: Path):
+    listed = tmp_path / "train.csv"
+    names = [path.stem for path in sorted((clips / "frames").iterdir())]
+    listed.write_text("".join(f"{name},label\n" for name in (*names, "absent_000000")))
+    (tmp_path / "test.txt").write_text("other_000010\n")
+    arguments = [
+        *("--model", "ezvsl", "--variant", "synth", "--data", str(clips), "--ids", str(listed)),
+        *("--held-out", str(tmp_path / "test.txt"), "--skip-missing"),
+        *("--workers", "1", "--save-every", "1", "--out", str(tmp_path / "out")),
+    ]
+    done = CliRunner().invoke(train, arguments)
+    assert done.exit_code == 0, done.output
+    assert "Left out 1 clips with missing or unusable files." in done.output
+    record = read_record(tmp_path / "out" / "synth.training.json")
+    assert (record.data, record.data_version, record.left_out) == ("mine", None, 1)
+    assert len(record.losses) == 2 * (11 // 4)
+    assert set(record.validation) == {"loss", "recall(i2a)@1", "recall(a2i)@1"}
+    stored = read_checkpoint(tmp_path / "out" / "synth.safetensors").tensors
+    assert stored["sound_bank"].shape == (11, 64)
+    assert stored["img_proj.weight"].dtype == torch.float32
+    again = [*arguments[:-1], str(tmp_path / "again"), "--workers", "0"]
+    assert CliRunner().invoke(train, again).exit_code == 0
+    weights = [(tmp_path / name / "synth.safetensors").read_bytes() for name in ("out", "again")]
+    assert weights[0] == weights[1]
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_clips_that_are_held_out_are_refused(clips: Path, tmp_path: Path):
+    held_out = tmp_path / "test.txt"
+    held_out.write_text("video03_000070\n")
+    arguments = ["--model", "ezvsl", "--variant", "synth", "--data", str(clips)]
+    with pytest.raises(DataError, match="0 themselves, 1 by their video"):
+        CliRunner().invoke(train, [*arguments, "--held-out", str(held_out)], catch_exceptions=False)
+
+
+def test_logs_get_a_line_soon_and_then_one_each_minute(capsys: pytest.CaptureFixture[str]):
+    now = 0.0
+    lines = _Lines(shown=True, clock=lambda: now)
+    for second in range(130):
+        now = float(second)
+        lines.tell(Step("training", second + 1, 1000, 0.5, 1234.4))
+        lines.tell(Step("drawing training scenes", 1, 2))
+    assert capsys.readouterr().err.splitlines() == [
+        f"step {step} of 1,000: loss 0.500, 1234 examples a second" for step in (6, 66, 126)
+    ]
+
+
 def test_json_is_the_record(tmp_path: Path):
     done = CliRunner().invoke(train, ["--model", "ogl-l1", "--out", str(tmp_path), "--json"])
     assert done.exit_code == 0, done.output
@@ -65,8 +138,12 @@ def test_folder_is_named_after_the_run_unless_it_is_given(
     ("arguments", "message"),
     [
         (["--model", "nobody"], "no localizer is called 'nobody'"),
-        (["--model", "center"], "not trained on 'synth'"),
-        (["--model", "ogl-l1", "--data", "vggss"], "not trained on 'vggss'"),
+        (["--model", "center"], "no training recipe for the variant 'synth'"),
+        (["--model", "ogl-l1", "--data", "vggss"], "vggss: there is no such folder to train on"),
+        (["--model", "ogl-l1", "--variant", "vggss"], "recipe for the variant 'vggss'"),
+        (["--model", "ogl-l1", "--ids", "list.txt"], "choose among the clips of a folder"),
+        (["--model", "ogl-l1", "--accelerator", "cuda", "--devices", "64"], "64 CUDA devices"),
+        (["--model", "ogl-l1", "--devices", "7"], "cannot be shared evenly by 7 devices"),
         (["--model", "ogl-l1", "--image-trunk", "absent"], "no image trunk to start from"),
     ],
 )

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from ssl_bench.errors import ModelError, WeightsError
-from ssl_bench.models.recipes import Strict, Variant
+from ssl_bench.files import sha256_of_file
+from ssl_bench.models.object_prior import ClassifierArchitecture, ClassifierNetwork
+from ssl_bench.models.recipes import OfficialWeights, Strict, Variant
 from ssl_bench.models.registry import shipped_weights
 from ssl_bench.models.resnet import SMALL_TRUNK, ResidualTrunk
+from ssl_bench.training import preparation as module
 from ssl_bench.training.preparation import EmbeddedWorld, Preparation
 from ssl_bench.training.recipe import TrainingRecipe
 from ssl_bench.training.tasks import list_objectives, prepare_task
@@ -80,3 +84,47 @@ def test_a_random_image_trunk_stays_as_it_is():
 def test_the_embedded_world_needs_a_number_of_scenes():
     with pytest.raises(ModelError, match="how many scenes"):
         EmbeddedWorld().objects(preparation(scenes=None).recipe, None)
+
+
+def imagenet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sha256: str | None = None) -> Path:
+    """Let the official address of ResNet-18 be a file with small weights."""
+    published = tmp_path / "resnet18-abc.pth"
+    network = ClassifierNetwork(ClassifierArchitecture(trunk=SMALL_TRUNK, classes=10))
+    torch.save(network.state_dict(), published)
+    weights = OfficialWeights(
+        url=published.as_uri(), sha256=sha256 or sha256_of_file(published)[:8]
+    )
+    monkeypatch.setattr(module, "IMAGENET", {"resnet18": weights})
+    monkeypatch.setenv("SSL_BENCH_CACHE", str(tmp_path / "cache"))
+    return published
+
+
+def test_imagenet_weights_come_from_their_address_and_are_kept(tmp_path, monkeypatch):
+    published = imagenet(tmp_path, monkeypatch)
+    expected = torch.load(published)["conv1.weight"]
+    trunk = ResidualTrunk(SMALL_TRUNK, input_channels=3)
+    chosen = preparation(image_trunk="imagenet")
+    assert chosen.start_image_trunk(trunk) == sha256_of_file(published)
+    assert torch.equal(trunk.conv1.weight, expected)
+    published.unlink()
+    chosen.start_image_trunk(ResidualTrunk(SMALL_TRUNK, input_channels=3))
+
+
+def test_imagenet_weights_of_another_digest_are_refused(tmp_path, monkeypatch):
+    imagenet(tmp_path, monkeypatch, sha256="0" * 8)
+    with pytest.raises(WeightsError, match="digest"):
+        preparation(image_trunk="imagenet").start_image_trunk(
+            ResidualTrunk(SMALL_TRUNK, input_channels=3)
+        )
+
+
+def test_a_given_file_goes_before_the_address(tmp_path, monkeypatch):
+    published = imagenet(tmp_path, monkeypatch, sha256="0" * 8)
+    chosen = replace(preparation(image_trunk="imagenet"), image_trunk=published)
+    trunk = ResidualTrunk(SMALL_TRUNK, input_channels=3)
+    assert chosen.start_image_trunk(trunk) == sha256_of_file(published)
+
+
+def test_official_digests_are_those_in_the_names_of_the_files():
+    for weights in module.IMAGENET.values():
+        assert weights.url.endswith(f"-{weights.sha256}.pth")

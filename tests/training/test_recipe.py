@@ -79,10 +79,10 @@ def test_all_problems_are_named_at_once():
 
 
 def test_a_variant_that_is_not_trained_here_is_refused_with_those_that_are():
-    with pytest.raises(ModelError, match="not trained on 'full'") as caught:
+    with pytest.raises(ModelError, match="no training recipe for the variant 'full'") as caught:
         training_recipe(baseline(synth=CONTRASTIVE, full=None), "full", WHERE)
-    assert caught.value.remedy == "train it on: synth"
-    with pytest.raises(ModelError, match="not trained on 'vggss'"):
+    assert caught.value.remedy == "choose another variant: synth"
+    with pytest.raises(ModelError, match="no training recipe for the variant 'vggss'"):
         training_recipe(baseline(synth=CONTRASTIVE), "vggss", WHERE)
 
 

@@ -111,8 +111,8 @@ def test_weights_of_another_network_cannot_start_the_image_trunk(
     ("name", "variant", "message"),
     [
         ("nobody", "synth", "no localizer is called 'nobody'"),
-        ("ezvsl", "vggss", "not trained on 'vggss'"),
-        ("center", "synth", "not trained on 'synth'"),
+        ("ezvsl", "vggss", "no training recipe for the variant 'vggss'"),
+        ("center", "synth", "no training recipe for the variant 'synth'"),
     ],
 )
 def test_what_cannot_be_trained_is_refused(name, variant, message, tmp_path):
