@@ -1,21 +1,25 @@
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from torch.nn import functional
 
 from ssl_bench.errors import ModelError
+from ssl_bench.measures.interpolation import upsample
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.contract import Features, Localizer
 from ssl_bench.models.ezvsl_localizer import EZVSL
 from ssl_bench.models.object_guided import ObjectGuided, mix
 from ssl_bench.models.object_prior import ObjectPrior
 from ssl_bench.models.provenance import describe
+from ssl_bench.models.recipes import ObjectGuidance, checked
+from ssl_bench.models.registry import default_alpha, load_localizer
 
 Maps = NDArray[np.float32]
 Pictures = list[NDArray[np.uint8]]
@@ -162,3 +166,89 @@ def test_the_description_names_both_parts(small_ezvsl: EZVSL, small_prior: Objec
     described = describe(ObjectGuided(small_ezvsl, small_prior))
     assert described["alpha"] == 0.4
     assert [part["name"] for part in described["parts"]] == ["ezvsl", "ogl-l1"]
+
+
+FIXED = ObjectGuidance(
+    alpha=0.75,
+    upsampling="bicubic-corners",
+    normalisation="fixed-range",
+    audio_visual_range=(-10.0, 10.0),
+    prior_range=(0.0, 5.0),
+)
+
+
+def test_fixed_ranges_keep_the_height_of_maps() -> None:
+    heard = np.full((1, 7, 7), 5.0, np.float32)
+    seen = np.full((1, 7, 7), 10.0, np.float32)  # beyond the end of its range
+    mixed = mix(heard, seen, FIXED.alpha, FIXED)
+    assert mixed.shape == (1, 224, 224)
+    np.testing.assert_allclose(mixed, 0.75 * 0.75 + 0.25 * 2.0, rtol=1e-5)
+
+
+@given(_grids(5), _grids(5), st.floats(0, 1))
+@settings(deadline=None)
+def test_other_up_sampling_than_the_protocols_gives_enlarged_maps(
+    heard: Maps, seen: Maps, alpha: float
+) -> None:
+    linear = ObjectGuidance(upsampling="opencv-linear")
+    mixed = mix(heard, seen, alpha, linear)
+    expected = [
+        alpha * _scaled(upsample(h, 224, "opencv-linear"))
+        + (1 - alpha) * _scaled(upsample(s, 224, "opencv-linear"))
+        for h, s in zip(heard, seen, strict=True)
+    ]
+    np.testing.assert_allclose(mixed, expected, atol=1e-5)
+
+
+def _scaled(map_: Maps) -> Maps:
+    span = np.ptp(map_)
+    return (map_ - map_.min()) / span if span > 0 else np.zeros_like(map_)
+
+
+def test_the_guidance_names_the_weight_and_is_recorded(
+    small_ezvsl: EZVSL, small_prior: ObjectPrior
+) -> None:
+    described = describe(ObjectGuided(small_ezvsl, small_prior, guidance=FIXED))
+    assert described["alpha"] == 0.75
+    assert described["options"] == {
+        "upsampling": "bicubic-corners",
+        "normalisation": "fixed-range",
+    }
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        {"normalisation": "fixed-range"},
+        {"normalisation": "fixed-range", "prior_range": [0.0, 1.0]},
+        {"audio_visual_range": [0.0, 1.0], "prior_range": [0.0, 1.0]},
+        {**FIXED.model_dump(), "prior_range": [1.0, 1.0]},
+        {"alpha": 1.5},
+        {"upsampling": "nearest"},
+    ],
+)
+def test_a_guidance_that_makes_no_sense_is_refused(table: dict[str, Any]) -> None:
+    with pytest.raises(ModelError, match="guidance"):
+        checked(ObjectGuidance, table, "guidance")
+
+
+def test_each_recipe_has_a_weight_of_its_own() -> None:
+    assert default_alpha("slavc") == default_alpha("slavc", "full") == 0.9
+    assert default_alpha("fnac") == default_alpha("path/to/file.py:Class") == 0.4
+
+
+def test_with_another_prior_no_fixed_range_is_known() -> None:
+    own = load_localizer("slavc", alpha=0.9)
+    other = load_localizer("slavc", alpha=0.9, options={"prior": "ogl-cls"})
+    assert describe(own)["options"]["normalisation"] == "fixed-range"
+    assert describe(other)["options"] == {
+        "upsampling": "bicubic-corners",
+        "normalisation": "min-max",
+    }
+
+
+def test_the_up_sampling_can_be_chosen() -> None:
+    chosen = load_localizer("ezvsl", alpha=0.4, options={"ogl_upsampling": "opencv-linear"})
+    assert describe(chosen)["options"]["upsampling"] == "opencv-linear"
+    with pytest.raises(ModelError, match="upsampling"):
+        load_localizer("ezvsl", alpha=0.4, options={"ogl_upsampling": "nearest"})
