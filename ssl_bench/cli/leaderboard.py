@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -95,7 +96,7 @@ def check(
             f"{len(unproven):,} not checked."
         )
     if wrong or (strict and unproven):
-        raise click.exceptions.Exit(2)
+        sys.exit(2)
 
 
 @leaderboard.command("add-baselines")

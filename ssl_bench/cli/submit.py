@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,7 @@ def validate(predictions: Path, protocol: str, data: Path | None, as_json: bool)
     if as_json:
         click.echo(json.dumps(_validation(checked), indent=1, ensure_ascii=False))
         if checked.problems:
-            raise click.exceptions.Exit(2)
+            sys.exit(2)
         return
     checked.raise_for_problems()
     click.echo(

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from ssl_bench.leaderboard.text import Address, Digest, Line, Paragraph, Slug, Table
+from ssl_bench.leaderboard.text import Address, Digest, Line, Paragraph, ShortLine, Slug, Table
 
 Modality = Literal["audio-visual", "vision-only", "trivial", "oracle"]
 
@@ -88,10 +88,8 @@ class SubmissionCard(Table):
     """
 
     slug: Slug
-    name: Annotated[Line, Field(max_length=80)]
-    authors: Annotated[
-        tuple[Annotated[Line, Field(max_length=100)], ...], Field(min_length=1, max_length=50)
-    ]
+    name: ShortLine
+    authors: Annotated[tuple[ShortLine, ...], Field(min_length=1, max_length=50)]
     summary: Paragraph
     paper: Line | None = None
     paper_address: Address | None = None

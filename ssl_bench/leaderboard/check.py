@@ -150,6 +150,8 @@ def check_board(
             entry = read_entry(root / path)
         except LeaderboardError as error:
             findings.append(Finding("wrong", path, error.problem))
+            folder, slug = path.split("/")[1], path.split("/")[2].removesuffix(".json")
+            expected |= {predictions_path(folder, slug, blind=blind) for blind in (False, True)}
             continue
         stored = [each for each in (entry.predictions, entry.vision_only) if each is not None]
         expected |= {each.path for each in stored if isinstance(each, StoredPredictions)}

@@ -30,6 +30,7 @@ from ssl_bench.leaderboard.places import (
     replace_together,
 )
 from ssl_bench.leaderboard.standings import find_standings
+from ssl_bench.leaderboard.text import checked_address
 from ssl_bench.predictions import open_predictions
 from ssl_bench.predictions.validation import sentences
 from ssl_bench.results import MeasuredValue
@@ -177,6 +178,13 @@ def _problems(
             "maps that are made from this test set's annotation would give the annotation away. "
             "Leave the entry to this project, which makes such maps again where they are needed"
         )
+    if settings.address is not None:
+        try:
+            checked_address(settings.address)
+        except ValueError as error:
+            found.append(
+                f"the address cannot be used: {error}. Give one such as https://example.org/maps.npz"
+            )
     if settings.address is not None and settings.vision_only is not None:
         found.append(
             "audio-blind maps are compared with maps that are stored alike. Leave out --address "

@@ -26,8 +26,21 @@ def _one_line(text: str) -> str:
     return _printable(text)
 
 
-def _https(text: str) -> str:
-    """Refuse everything but a plain https address of a named host."""
+def checked_address(text: str) -> str:
+    """Refuse everything but a plain https address of a named host.
+
+    Raises
+    ------
+    ValueError
+        Saying what is wrong with it.
+
+    Examples
+    --------
+    >>> checked_address("javascript:alert(1)")
+    Traceback (most recent call last):
+    ...
+    ValueError: it does not start with https://
+    """
     if not text.isascii() or any(sign.isspace() or sign in "\"'<>\\^`{|}" for sign in text):
         raise ValueError("it holds a sign that an address must not have")
     try:
@@ -47,12 +60,17 @@ def _https(text: str) -> str:
 Line = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_one_line)]
 """One printable line."""
 
+ShortLine = Annotated[
+    str, StringConstraints(min_length=1, max_length=80), AfterValidator(_one_line)
+]
+"""One printable line that fits into a table."""
+
 Paragraph = Annotated[
     str, StringConstraints(min_length=1, max_length=6000), AfterValidator(_printable)
 ]
 """Printable text of several lines."""
 
-Address = Annotated[str, StringConstraints(max_length=500), AfterValidator(_https)]
+Address = Annotated[str, StringConstraints(max_length=500), AfterValidator(checked_address)]
 """An ``https://`` address."""
 
 Slug = Annotated[str, StringConstraints(max_length=60, pattern=_SLUG)]

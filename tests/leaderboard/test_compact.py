@@ -1,0 +1,128 @@
+"""Stored maps: averages of areas, in half precision, equal ones once, the same bytes each time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ssl_bench.errors import LeaderboardError
+from ssl_bench.leaderboard.compact import reduce_map, write_compact
+from ssl_bench.predictions import (
+    Predictions,
+    PredictionsMeta,
+    PredictionsWriter,
+    open_predictions,
+    save_predictions,
+)
+
+META = PredictionsMeta(
+    protocol="p",
+    protocol_digest="0" * 64,
+    test_set="t",
+    test_set_digest="1" * 64,
+    model="m",
+    complete=True,
+)
+
+
+def written(path: Path, maps: np.ndarray, ids: list[str] | None = None) -> Predictions:
+    save_predictions(path, ids or [f"t{row}" for row in range(len(maps))], maps, META)
+    return open_predictions(path)
+
+
+class TestReduceMap:
+    def test_whole_blocks_by_hand(self) -> None:
+        grid = np.array([[1.0, 3.0, 0.0, 0.0], [5.0, 7.0, 0.0, 8.0]])
+        assert reduce_map(grid, 1, 2).tolist() == [[4.0, 2.0]]
+
+    def test_a_pixel_in_two_areas_counts_in_proportion(self) -> None:
+        assert reduce_map(np.array([[6.0, 0.0, 3.0]]), 1, 2).tolist() == [[4.0, 2.0]]
+
+    @given(st.integers(1, 30), st.integers(1, 30), st.integers(1, 14), st.integers(0, 9))
+    def test_keeps_the_mean_and_the_range(
+        self, height: int, width: int, side: int, seed: int
+    ) -> None:
+        grid = np.random.default_rng(seed).random((height, width))
+        small = reduce_map(grid, min(side, height), min(side, width))
+        assert small.mean() == pytest.approx(grid.mean())
+        assert small.min() >= grid.min() - 1e-12
+        assert small.max() <= grid.max() + 1e-12
+
+
+class TestWriteCompact:
+    def test_small_maps_stay_as_they_are_but_for_rounding(self, tmp_path: Path) -> None:
+        maps = np.random.default_rng(0).random((3, 7, 5)).astype(np.float32)
+        write_compact(written(tmp_path / "a.npz", maps), tmp_path / "b.npz")
+        held = open_predictions(tmp_path / "b.npz").maps_of(["t0", "t1", "t2"])
+        assert (np.stack(list(held.values())) == maps.astype(np.float16)).all()
+
+    def test_large_maps_are_reduced(self, tmp_path: Path) -> None:
+        maps = np.random.default_rng(0).random((2, 28, 10)).astype(np.float32)
+        write_compact(written(tmp_path / "a.npz", maps), tmp_path / "b.npz")
+        small = open_predictions(tmp_path / "b.npz").maps_of(["t1"])["t1"]
+        assert small.shape == (14, 10)
+        assert small == pytest.approx(maps[1].reshape(14, 2, 10).mean(axis=1), abs=1e-3)
+
+    def test_doing_it_again_changes_nothing(self, tmp_path: Path) -> None:
+        maps = np.random.default_rng(0).random((4, 20, 20)).astype(np.float32)
+        maps[2] = maps[0]
+        write_compact(written(tmp_path / "a.npz", maps), tmp_path / "b.npz")
+        write_compact(open_predictions(tmp_path / "b.npz"), tmp_path / "c.npz")
+        assert (tmp_path / "b.npz").read_bytes() == (tmp_path / "c.npz").read_bytes()
+
+    def test_equal_maps_are_stored_once(self, tmp_path: Path) -> None:
+        maps = np.ones((50, 14, 14), np.float32) * (np.arange(50) % 2)[:, None, None]
+        write_compact(written(tmp_path / "a.npz", maps), tmp_path / "b.npz")
+        stored = np.load(tmp_path / "b.npz")
+        assert stored["map"].shape == (2, 14, 14)
+        assert stored["map_index"].tolist() == [0, 1] * 25
+
+    def test_the_order_of_shared_maps_is_that_of_trials(self, tmp_path: Path) -> None:
+        with PredictionsWriter(tmp_path / "a.npz", META) as writer:
+            maps = np.arange(3, dtype=np.float32)[:, None, None] * np.ones((3, 2, 2))
+            writer.add(["x", "y", "z"], maps, map_index=[2, 0, 2])
+        write_compact(open_predictions(tmp_path / "a.npz"), tmp_path / "b.npz")
+        stored = np.load(tmp_path / "b.npz")
+        assert stored["map"][:, 0, 0].tolist() == [2, 0]
+        assert stored["map_index"].tolist() == [0, 1, 0]
+
+    def test_shards_of_different_sizes_are_reduced_alike(self, tmp_path: Path) -> None:
+        folder = tmp_path / "shards"
+        folder.mkdir()
+        written(folder / "0.npz", np.ones((1, 16, 16)), ["t0"])
+        written(folder / "1.npz", np.ones((1, 6, 8)), ["t1"])
+        write_compact(open_predictions(folder), tmp_path / "b.npz")
+        assert open_predictions(tmp_path / "b.npz").map_shapes == {(6, 8)}
+
+    def test_confidence_is_kept(self, tmp_path: Path) -> None:
+        with PredictionsWriter(tmp_path / "a.npz", META) as writer:
+            writer.add(["x", "y"], np.ones((2, 2, 2)), score=[0.25, -3.0])
+        write_compact(open_predictions(tmp_path / "a.npz"), tmp_path / "b.npz")
+        score = open_predictions(tmp_path / "b.npz").score
+        assert score is not None
+        assert score.tolist() == [0.25, -3.0]
+
+    def test_embeddings_are_rounded(self, tmp_path: Path) -> None:
+        one, two = np.random.default_rng(0).random((2, 3, 4), np.float32)
+        with PredictionsWriter(tmp_path / "a.npz", META) as writer:
+            writer.add(["x", "y", "z"], None, image_embedding=one, audio_embedding=two)
+        write_compact(open_predictions(tmp_path / "a.npz"), tmp_path / "b.npz")
+        kept = open_predictions(tmp_path / "b.npz").image_embedding
+        assert kept is not None
+        assert (kept == one.astype(np.float16)).all()
+
+    def test_too_large_a_file_says_what_to_do(self, tmp_path: Path) -> None:
+        maps = np.random.default_rng(0).random((50, 14, 14))
+        with pytest.raises(
+            LeaderboardError, match=r"1,000 are allowed\. Store smaller .*--address"
+        ):
+            write_compact(written(tmp_path / "a.npz", maps), tmp_path / "b.npz", most_bytes=1000)
+
+    def test_values_beyond_half_precision(self, tmp_path: Path) -> None:
+        predictions = written(tmp_path / "a.npz", np.full((1, 2, 2), 1e6))
+        with pytest.raises(LeaderboardError, match="65,504"):
+            write_compact(predictions, tmp_path / "b.npz")

@@ -1,0 +1,88 @@
+"""Figures printed in papers: 433 facts, each with its place."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from ssl_bench.errors import LeaderboardError
+from ssl_bench.leaderboard.places import default_board
+from ssl_bench.leaderboard.published import PublishedFigure, read_published
+from ssl_bench.models.registry import list_baselines, load_card
+
+
+def test_every_figure_is_there() -> None:
+    figures = read_published()
+    assert Counter(each.paper for each in figures) == {
+        "senocak2023": 101,
+        "mo2022": 100,
+        "oya2020": 174,
+        "lin2021": 58,
+    }
+    assert sum(each.in_conflict for each in figures) == 48
+    assert sum("TRAIN-SET DOUBT:" in each.note for each in figures) == 32
+    assert sum("PRETRAINING DOUBT:" in each.note for each in figures) == 76
+
+
+def test_no_figure_comes_twice() -> None:
+    keys = Counter(
+        (
+            each.paper,
+            each.table,
+            each.method,
+            each.variant,
+            each.train_set,
+            each.test_set,
+            each.protocol,
+            each.metric,
+        )
+        for each in read_published()
+    )
+    assert max(keys.values()) == 1
+
+
+def test_a_known_figure() -> None:
+    found = [
+        each.value
+        for each in read_published()
+        if (each.paper, each.method, each.test_set, each.metric, each.variant, each.table)
+        == ("mo2022", "EZ-VSL", "vggss", "ciou@0.5", "w/ OGL", "2")
+    ]
+    assert 38.85 in found
+
+
+def test_shares_are_not_negative() -> None:
+    assert all(each.value >= 0 for each in read_published() if each.unit == "percent")
+
+
+def test_the_figures_that_cards_name_are_there() -> None:
+    held = {(each.paper, each.method, each.variant) for each in read_published()}
+    for name in list_baselines():
+        for reference in load_card(name).published:
+            assert (reference.paper, reference.method, reference.variant) in held, name
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("paper,table", "table,paper", "other columns"),
+        (",18.50,", ",eighteen,", "row 2 cannot be used"),
+        (",18.50,", ",1850,", "row 2 cannot be used"),
+        (",18.50,", ",nan,", "row 2 cannot be used"),
+        (",percent,", ",permille,", "row 2 cannot be used"),
+        ("senocak2023,1,", "senocak2023,", "row 2 cannot be used"),
+    ],
+)
+def test_a_damaged_table_names_its_row(old: str, new: str, told: str, tmp_path: Path) -> None:
+    text = (default_board() / "published.csv").read_text()
+    path = tmp_path / "published.csv"
+    path.write_text(text.replace(old, new, 1))
+    with pytest.raises(LeaderboardError, match=told):
+        read_published(path)
+
+
+def test_the_columns_are_those_of_the_schema() -> None:
+    head = (default_board() / "published.csv").read_text().splitlines()[0]
+    assert head.split(",") == list(PublishedFigure.model_fields)
