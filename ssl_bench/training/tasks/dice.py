@@ -69,7 +69,7 @@ def prepare(preparation: Preparation) -> DiceTask:
     preparation.settings(NoOptions)
     preprocessing = preparation.preprocessing(PriorPreprocessing)
     network = UNetNetwork(preparation.architecture(UNetArchitecture))
-    trunk = preparation.start_image_trunk(network.encoder)
+    trunk = preparation.start_image_trunk(network.encoder, network="resnet34")
     recipe, seed = preparation.recipe, preparation.seed
     training, validation = (
         SupervisedFeed(source, recipe.augmentation, preprocessing.image, seed)

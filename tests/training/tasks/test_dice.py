@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
+from ssl_bench.files import sha256_of_file
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.images import ImagePreprocessing
-from ssl_bench.models.resnet import SMALL_TRUNK
-from ssl_bench.models.unet import UNetArchitecture, UNetNetwork
+from ssl_bench.models.registry import load_recipe
+from ssl_bench.models.resnet import SMALL_TRUNK, ResidualTrunk
+from ssl_bench.models.unet import RESNET34, UNetArchitecture, UNetNetwork
 from ssl_bench.training.augmentation import Augmentation
 from ssl_bench.training.data import training_scenes
 from ssl_bench.training.objectives.dice import dice_loss
-from ssl_bench.training.tasks.dice import DiceTask, SupervisedFeed, unheard
+from ssl_bench.training.preparation import EmbeddedWorld, Preparation
+from ssl_bench.training.recipe import training_recipe
+from ssl_bench.training.tasks.dice import DiceTask, SupervisedFeed, prepare, unheard
 
 SIDE = 112
 
@@ -96,3 +102,32 @@ def test_steps_lower_the_objective(feed: SupervisedFeed) -> None:
 def test_sounds_are_dropped() -> None:
     sound = Waveform(np.zeros((100, 1), np.int16), 11025)
     assert unheard(sound).shape == (1, 1, 1)
+
+
+def test_the_full_encoder_starts_from_torchvisions_resnet34(tmp_path: Path) -> None:
+    recipe = load_recipe("unet")
+    where = Path("recipe.toml")
+    chosen = training_recipe(recipe, "full", where).model_copy(
+        update={"scenes": 8, "validation_scenes": 2}
+    )
+    assert chosen.image_trunk == "imagenet"
+    trunk = ResidualTrunk(RESNET34, input_channels=3)
+    classifier = {"fc.weight": torch.zeros(1000, 512), "fc.bias": torch.zeros(1000)}
+    file = tmp_path / "resnet34.pth"
+    torch.save({**trunk.state_dict(), **classifier}, file)
+    task = prepare(
+        Preparation(
+            baseline="unet",
+            recipe_path=where,
+            variant_name="full",
+            variant=recipe.variants["full"],
+            object_prior=None,
+            recipe=chosen,
+            data=EmbeddedWorld(),
+            seed=0,
+            image_trunk=file,
+        )
+    )
+    started = task.network.get_submodule("encoder").state_dict()
+    assert all(torch.equal(started[key], value) for key, value in trunk.state_dict().items())
+    assert task.image_trunk_sha256 == sha256_of_file(file)
