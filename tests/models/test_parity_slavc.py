@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,8 +17,12 @@ from ssl_bench.measures.detection import top_quarter_mean
 from ssl_bench.measures.interpolation import normalise, upsample
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.contract import Features
+from ssl_bench.models.embedding_localizer import EmbeddingPreprocessing
 from ssl_bench.models.fnac import FNACArchitecture
-from ssl_bench.models.registry import load_localizer
+from ssl_bench.models.images import prepare_images
+from ssl_bench.models.recipes import checked
+from ssl_bench.models.registry import load_localizer, load_recipe
+from ssl_bench.models.segments import centre_segment
 from ssl_bench.models.slavc import SLAVC, SLAVCNetwork
 from ssl_bench.training.objectives.slavc import slavc_loss
 
@@ -65,6 +70,33 @@ def _close(actual: NDArray[np.floating], expected: NDArray[np.float32], toleranc
 
 def _enlarged(maps: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.stack([upsample(map_, 224, "bicubic-corners") for map_ in maps])
+
+
+def test_images_and_sounds_as_they_reach_the_network(
+    slavc: Arrays,
+    golden_images: list[NDArray[np.uint8]],
+    golden_sounds: list[Waveform],
+) -> None:
+    variant = load_recipe("slavc").variants["full"]
+    preprocessing = checked(EmbeddingPreprocessing, variant.preprocessing, "slavc")
+    pixels = prepare_images(golden_images, preprocessing.image)
+    assert [_digest(image) for image in pixels] == slavc["image_sha256"].tolist()
+    _close(pixels[:, :, ::32, ::32], slavc["image_slice"], 0)
+    stats = np.stack([pixels.mean(axis=(2, 3)), pixels.std(axis=(2, 3), ddof=1)], axis=2)
+    _close(stats, slavc["image_stats"], 1e-5)
+    segments = [centre_segment(sound) for sound in golden_sounds]
+    assert [_digest(segment) for segment in segments] == slavc["segment_int16_sha256"].tolist()
+    assert [len(segment) for segment in segments] == slavc["segment_len"].tolist()
+    tables = np.stack([preprocessing.audio.table(sound) for sound in golden_sounds])
+    assert [len(tables), 1, *tables.shape[1:]] == slavc["spec_shape"].tolist()
+    _close(tables[:, ::16, ::20], slavc["spec_slice"], 1e-9)
+    flat = tables.reshape(len(tables), -1)
+    figures = [flat.min(axis=1), flat.max(axis=1), flat.mean(axis=1), flat.std(axis=1, ddof=1)]
+    _close(np.stack(figures, axis=1), slavc["spec_stats"], 1e-9)
+
+
+def _digest(array: NDArray[np.generic]) -> str:
+    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
 
 
 def test_features_of_both_heads(slavc: Arrays, images: Features, sounds: Features) -> None:
