@@ -21,7 +21,7 @@ def loaded(name: str) -> Localizer:
 
 
 def test_there_are_such_baselines() -> None:
-    assert {"ogl-cls", "ogl-l1", "unet"} <= set(VISION_ONLY)
+    assert {"gradcam", "ogl-cls", "ogl-l1", "unet"} <= set(VISION_ONLY)
 
 
 @pytest.mark.parametrize("name", VISION_ONLY)
