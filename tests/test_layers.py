@@ -33,7 +33,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("contribution",),
     ("evaluation",),
     ("report",),
-    ("interchange", "comparison"),
+    ("interchange", "comparison", "run_comparison", "explanation"),
     ("engine",),
     ("scoring",),
     ("training",),
@@ -50,7 +50,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("results", "predictions", "media", "suites"),
     ("protocol",),
     ("conventions", "toml_files"),
-    ("statistics", "paired_tests", "annotations", "environment"),
+    ("ties", "paired_tests"),
+    ("statistics", "annotations", "environment"),
     ("files", "content"),
     ("errors",),
 )

@@ -34,6 +34,8 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
         "ssl_bench.cli.contribution:contribution",
         "Measure how much of a score needs the sound.",
     ),
+    "compare": ("ssl_bench.cli.comparison:compare", "Compare runs trial by trial."),
+    "explain": ("ssl_bench.cli.comparison:explain", "Say why a score differs from another."),
     "compare-sets": (
         "ssl_bench.cli.comparison:compare_sets",
         "Compare one model's results on several test sets.",

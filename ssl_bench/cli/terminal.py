@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from rich.console import Console
 
@@ -101,15 +101,22 @@ def _place(value: float | None) -> str:
     return "undefined" if value is None else f"{value:,.1f}"
 
 
-def plain_table(title: str | None, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    """A table whose first column is left-aligned and whose others are right-aligned."""
+def plain_table(
+    title: str | None,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    texts: Collection[int] = (0,),
+) -> Table:
+    """A table whose columns of `texts` are left-aligned and whose others are right-aligned."""
     from rich import box
     from rich.table import Table
 
     table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
     for number, column in enumerate(columns):
         # Cells wrap where a terminal is narrow: a cut number would be a wrong number.
-        table.add_column(column, justify="left" if number == 0 else "right", no_wrap=number == 0)
+        justify: Literal["left", "right"] = "left" if number in texts else "right"
+        table.add_column(column, justify=justify, no_wrap=number == 0)
     for row in rows:
         table.add_row(*row)
     return table

@@ -75,25 +75,50 @@ def write_trial_sheet(
     sheet = []
     for row in rows:
         trial = trials.trials[row]
-        truth = trials.truth(trial)
-        heat, predicted = _prediction(maps[trial.id], truth, trials, row)
-        ciou = reached[trial.id]
-        sheet.append(
-            SheetRow(
-                image=trials.image(trial.image) if with_images else None,
-                truth=truth,
-                heat=heat,
-                predicted=predicted,
-                title=f"{trial.id}\nsound: {trial.category}",
-                score=ciou,
-                hit=ciou >= _HIT,
-            )
-        )
+        title = f"{trial.id}\nsound: {trial.category}"
+        sheet.append(sheet_row(trials, row, maps[trial.id], reached[trial.id], title, with_images))
     protocol = trials.protocol
     trial_sheet(
         sheet, path, f"{predictions.meta.model} on {protocol.label}, dialect {protocol.dialect}"
     )
     return tuple(trials.trials[row].id for row in rows)
+
+
+def sheet_row(
+    trials: TrialSet,
+    row: int,
+    heat: NDArray[np.floating],
+    ciou: float,
+    title: str,
+    with_image: bool = True,
+) -> SheetRow:
+    """One trial as a row of a sheet.
+
+    Parameters
+    ----------
+    trials, row
+        The trial, under the conventions whose threshold rule is shown.
+    heat
+        ``(h, w)`` its map.
+    ciou
+        What it scored.
+    title
+        What to write beside it.
+    with_image
+        False to leave the image out.
+    """
+    trial = trials.trials[row]
+    truth = trials.truth(trial)
+    shown, predicted = _prediction(heat, truth, trials, row)
+    return SheetRow(
+        image=trials.image(trial.image) if with_image else None,
+        truth=truth,
+        heat=shown,
+        predicted=predicted,
+        title=title,
+        score=ciou,
+        hit=ciou >= _HIT,
+    )
 
 
 def _prediction(

@@ -1,0 +1,365 @@
+"""Runs on the same trials, compared pair by pair: is a difference real, and where does it lie."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from ssl_bench.errors import ResultError
+from ssl_bench.measures.definition import Measure
+from ssl_bench.measures.values import parse_measure
+from ssl_bench.paired_tests import permutation_p_value
+from ssl_bench.results import MeasuredValue, Result, read_result
+from ssl_bench.scoring.aggregate import counted_rows, gap, per_trial, replicates, summarise
+from ssl_bench.statistics import CONFIDENCE
+from ssl_bench.ties import holm, paired_p_value
+
+_SUCCESS = 0.5
+_PROTOCOL_FIELDS = ("name", "version", "dialect", "composition_seed")
+_TEST_SET_FIELDS = ("name", "split", "revision", "options", "truth_convention", "n_samples")
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What an evaluation left behind.
+
+    Attributes
+    ----------
+    folder
+        Where ``result.json`` and ``scores.parquet`` are.
+    label
+        What it is called here.
+    result, scores
+        The result document and the score table.
+    """
+
+    folder: Path
+    label: str
+    result: Result
+    scores: pd.DataFrame
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Difference(_Row):
+    """One measure of two runs, on their common trials.
+
+    Attributes
+    ----------
+    measure
+        Its text form.
+    first, second
+        Values on the common trials.
+    difference
+        First minus second, paired, with its interval.
+    p_value, corrected
+        Of no difference: a paired permutation test for a mean over trials, else from the bootstrap;
+        before and after Holm's correction over all pairs of runs.
+    tied
+        Whether the corrected test leaves open that there is no difference.
+    """
+
+    measure: str
+    first: MeasuredValue
+    second: MeasuredValue
+    difference: MeasuredValue
+    p_value: float
+    corrected: float
+    tied: bool
+
+
+class ChangedTrial(_Row):
+    """A trial on which two runs differ."""
+
+    trial_id: str
+    category: str
+    first: float
+    second: float
+
+
+class Pair(_Row):
+    """Two runs compared.
+
+    Attributes
+    ----------
+    first, second
+        Labels.
+    n_trials
+        Common trials.
+    differences
+        Every measure that both have.
+    only_first, only_second
+        Trials on which just one of them reaches a cIoU of 0.5; None for a ranking.
+    changed
+        Trials whose cIoU differs most, largest difference first.
+    """
+
+    first: str
+    second: str
+    n_trials: int
+    differences: tuple[Difference, ...]
+    only_first: int | None
+    only_second: int | None
+    changed: tuple[ChangedTrial, ...]
+
+
+class RunComparison(_Row):
+    """All pairs of some runs under one protocol."""
+
+    protocol: str
+    dialect: str
+    runs: tuple[str, ...]
+    partial: bool
+    pairs: tuple[Pair, ...]
+
+
+def read_run(path: Path) -> Run:
+    """Read the result and the score table of a run.
+
+    Parameters
+    ----------
+    path
+        A run folder, or the ``result.json`` in it.
+
+    Raises
+    ------
+    ResultError
+        If either file is missing or unreadable, or they do not belong together.
+    """
+    folder = path if path.is_dir() else path.parent
+    result = read_result(folder / "result.json" if path.is_dir() else path)
+    table = folder / "scores.parquet"
+    try:
+        scores = pd.read_parquet(table)
+    except (OSError, ValueError) as error:
+        raise ResultError(
+            f"this score table cannot be read ({error})",
+            where=table,
+            remedy="keep result.json and scores.parquet together, as 'evaluate' writes them",
+        ) from None
+    counted = {value.n_trials for value in result.measures}
+    # A measure may count only some of the trials, but never more than there are.
+    lacking = {"trial_id", "group", "present", "sounding"} - set(scores.columns)
+    if lacking or max(counted, default=0) > len(scores):
+        raise ResultError(
+            f"this score table has {len(scores)} rows and does not belong to its result.json",
+            where=table,
+            remedy="evaluate or score again",
+        )
+    return Run(folder, result.model.name, result, scores)
+
+
+def compare_runs(
+    runs: Sequence[Run], *, measures: Sequence[str] | None = None, most: int = 10, seed: int = 0
+) -> RunComparison:
+    """Compare every pair of some runs on their common trials.
+
+    Parameters
+    ----------
+    runs
+        At least two, of one protocol, test set and dialect. Equal labels are told apart by the
+        names of their folders.
+    measures
+        Text forms; None for all that every run has.
+    most
+        How many changed trials to name.
+    seed
+        Of resampling and permutations.
+
+    Raises
+    ------
+    ResultError
+        If there are fewer than two, or they do not answer the same question; the message says in
+        what they differ.
+    """
+    if len(runs) < 2:
+        raise ResultError("one run alone cannot be compared", remedy="give two or more")
+    _require_same_question(runs)
+    named = _told_apart(runs)
+    chosen = [parse_measure(text) for text in _common_measures(runs, measures)]
+    couples = list(combinations(named, 2))
+    tables = [_common_trials(one, other) for one, other in couples]
+    p_values = np.array(
+        [[_p_value(first, second, measure, seed) for measure in chosen] for first, second in tables]
+    )
+    corrected = np.stack([holm(column) for column in p_values.T], axis=1)
+    return RunComparison(
+        protocol=runs[0].result.protocol.label,
+        dialect=runs[0].result.protocol.dialect,
+        runs=tuple(run.label for run in named),
+        partial=any(run.result.coverage.partial for run in runs),
+        pairs=tuple(
+            _pair(one, other, *table, chosen, p_values[place], corrected[place], most, seed)
+            for place, ((one, other), table) in enumerate(zip(couples, tables, strict=True))
+        ),
+    )
+
+
+def _pair(
+    one: Run,
+    other: Run,
+    first: pd.DataFrame,
+    second: pd.DataFrame,
+    measures: Sequence[Measure],
+    p_values: NDArray[np.float64],
+    corrected: NDArray[np.float64],
+    most: int,
+    seed: int,
+) -> Pair:
+    values = zip(
+        summarise(first, measures, seed=seed),
+        summarise(second, measures, seed=seed),
+        gap(first, second, measures, seed=seed),
+        p_values.tolist(),
+        corrected.tolist(),
+        strict=True,
+    )
+    only = _discordant(first, second)
+    return Pair(
+        first=one.label,
+        second=other.label,
+        n_trials=len(first),
+        differences=tuple(
+            Difference(
+                measure=own.measure,
+                first=own,
+                second=theirs,
+                difference=change,
+                p_value=p_value,
+                corrected=fixed,
+                tied=fixed >= 1 - CONFIDENCE,
+            )
+            for own, theirs, change, p_value, fixed in values
+        ),
+        only_first=None if only is None else only[0],
+        only_second=None if only is None else only[1],
+        changed=_changed(first, second, most),
+    )
+
+
+def _discordant(first: pd.DataFrame, second: pd.DataFrame) -> tuple[int, int] | None:
+    """How many trials just the first, and just the second, gets right; None for a ranking."""
+    if "cIoU" not in first.columns or "cIoU" not in second.columns:
+        return None
+    one, other = (table["cIoU"].to_numpy() >= _SUCCESS for table in (first, second))
+    return int(np.sum(one & ~other)), int(np.sum(other & ~one))
+
+
+def _changed(first: pd.DataFrame, second: pd.DataFrame, most: int) -> tuple[ChangedTrial, ...]:
+    if "cIoU" not in first.columns or "cIoU" not in second.columns:
+        return ()
+    one = np.nan_to_num(first["cIoU"].to_numpy(np.float64))
+    other = np.nan_to_num(second["cIoU"].to_numpy(np.float64))
+    names = first["trial_id"].to_numpy(str)
+    order = np.lexsort((names, -np.abs(one - other)))[:most]
+    return tuple(
+        ChangedTrial(
+            trial_id=str(names[row]),
+            category=str(first["category"].iloc[row]),
+            first=float(one[row]),
+            second=float(other[row]),
+        )
+        for row in order.tolist()
+        if one[row] != other[row]
+    )
+
+
+def _p_value(first: pd.DataFrame, second: pd.DataFrame, measure: Measure, seed: int) -> float:
+    rows = counted_rows(first, measure)
+    groups = first.loc[rows, "group"]
+    if measure.definition.per_trial is not None:
+        change = per_trial(first[rows], measure) - per_trial(second[rows], measure)
+        return permutation_p_value(np.nan_to_num(change), groups.to_numpy(), seed=seed)
+    one, other = (replicates(table, measure, seed=seed) for table in (first, second))
+    value = gap(first, second, [measure], seed=seed)[0].value
+    if value is None or one.size == 0 or other.size == 0:
+        return 1.0
+    return paired_p_value(value, one - other, groups.nunique())
+
+
+def _common_trials(one: Run, other: Run) -> tuple[pd.DataFrame, pd.DataFrame]:
+    common = sorted(set(one.scores["trial_id"]) & set(other.scores["trial_id"]))
+    if not common:
+        raise ResultError(f"it shares no trial with {one.folder}", where=other.folder)
+    first, second = (
+        run.scores.set_index("trial_id", drop=False).loc[common].reset_index(drop=True)
+        for run in (one, other)
+    )
+    return first, second
+
+
+def _told_apart(runs: Sequence[Run]) -> list[Run]:
+    """The runs with distinct labels."""
+    labels = [run.label for run in runs]
+    named: list[Run] = []
+    for place, run in enumerate(runs):
+        label = run.label
+        if labels.count(label) > 1:
+            label = f"{label} ({run.folder.name or run.folder})"
+        if label in [each.label for each in named]:
+            label = f"{label} {place + 1}"
+        named.append(Run(run.folder, label, run.result, run.scores))
+    return named
+
+
+def _common_measures(runs: Sequence[Run], asked: Sequence[str] | None) -> list[str]:
+    shared = [
+        value.measure
+        for value in runs[0].result.measures
+        if all(value.measure in _texts(run) for run in runs)
+    ]
+    for text in asked or ():
+        if text not in shared:
+            raise ResultError(
+                f"not every run has the measure {text!r}",
+                remedy=f"use one of: {', '.join(shared)}" if shared else "score them alike",
+            )
+    if not shared:
+        raise ResultError("these runs have no measure in common", remedy="score them alike")
+    return list(asked or shared)
+
+
+def _texts(run: Run) -> set[str]:
+    return {value.measure for value in run.result.measures}
+
+
+def _require_same_question(runs: Sequence[Run]) -> None:
+    first = runs[0]
+    for run in runs[1:]:
+        differing = differing_fields(first.result, run.result)
+        if differing:
+            said = "; ".join(f"{name} {one!r}, not {other!r}" for name, one, other in differing)
+            raise ResultError(
+                f"it does not answer the same question as {first.folder}: {said}",
+                where=run.folder,
+                remedy="score both under one protocol, test set and dialect; 'ssl-bench explain' "
+                "says what each difference means",
+            )
+
+
+def differing_fields(first: Result, second: Result) -> list[tuple[str, str, str]]:
+    """In what two results' questions differ: name of the field, of `second`, of `first`.
+
+    The digests come last, and only where no other field tells the two apart.
+    """
+    asked = (
+        ("protocol", first.protocol, second.protocol, _PROTOCOL_FIELDS),
+        ("test set", first.test_set, second.test_set, _TEST_SET_FIELDS),
+    )
+    found: list[tuple[str, str, str]] = []
+    for part, one, other, fields in asked:
+        rows = [(f"{part} {name}", getattr(other, name), getattr(one, name)) for name in fields]
+        differing = [(name, str(own), str(its)) for name, own, its in rows if own != its]
+        if not differing and one.digest != other.digest:
+            differing = [(f"{part} digest", other.digest[:12], one.digest[:12])]
+        found += differing
+    return found
