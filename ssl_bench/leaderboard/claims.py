@@ -24,17 +24,22 @@ def card_problems(entry: Entry) -> list[str]:
     if card.baseline is None or card.baseline not in list_baselines():
         return ["it claims to be measured by this project, and names no baseline that ships"]
     model = entry.result.model
+    parts = (model, *model.parts)
     found = []
+    if card.baseline not in {part.name for part in parts}:
+        found.append(
+            f"it names the baseline {card.baseline}, and the maps are of {model.name!r:.80}"
+        )
+    for part in parts:
+        found += _weights_problems(part)
     try:
         made = baseline_card(card.baseline, card.slug, entry.result.test_set.name, model)
-        if made != card:
-            own, other = card.model_dump(), made.model_dump()
-            names = [name for name, value in own.items() if value != other[name]]
-            found.append(f"it differs from the baseline's own card in: {', '.join(names)}")
-        for part in (model, *model.parts):
-            found += _weights_problems(part)
     except SslBenchError as error:
-        found.append(error.problem)
+        return [*found, error.problem]
+    own, other = card.model_dump(), made.model_dump()
+    names = [name for name, value in own.items() if value != other[name]]
+    if names:
+        found.append(f"it differs from the baseline's own card in: {', '.join(names)}")
     return found
 
 
@@ -59,7 +64,8 @@ def baseline_card(name: str, slug: str, test_set: str, model: ModelIdentity) -> 
     """
     card = load_card(name)
     guided = "" if model.alpha is None else f" with object prior (alpha {model.alpha:g})"
-    ships = shipped_weights(name, model.variant) is not None if model.variant else False
+    own = next((part for part in (model, *model.parts) if part.name == name), model)
+    ships = own.variant is not None and shipped_weights(name, own.variant) is not None
     trained = card.modality != "trivial"
     return SubmissionCard(
         slug=slug,
@@ -90,7 +96,10 @@ def _weights_problems(model: ModelIdentity) -> list[str]:
     """Where weights are not those that ship under the name."""
     if model.variant is None or model.name not in list_baselines():
         return []
-    ships = shipped_weights(model.name, model.variant)
+    try:
+        ships = shipped_weights(model.name, model.variant)
+    except SslBenchError as error:
+        return [error.problem]
     if ships is None:
         return []
     expected = sha256_of_file(ships[0])

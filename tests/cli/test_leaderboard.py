@@ -1,0 +1,170 @@
+"""The commands validate, submit and leaderboard: for people, for programs, and for bad input."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from ssl_bench.cli.main import main
+from ssl_bench.compositions import open_trials
+from ssl_bench.predictions import PredictionsMeta, save_predictions
+from ssl_bench.protocol import load_protocol
+
+
+class Called(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Call = Callable[..., Called]
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Call:
+    def run(*arguments: object) -> Called:
+        code = 0
+        try:
+            main([str(argument) for argument in arguments])
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        captured = capsys.readouterr()
+        return Called(code, captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def maps(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    trials = open_trials(load_protocol("synth"))
+    meta = PredictionsMeta(
+        protocol=trials.protocol.label,
+        protocol_digest=trials.protocol.digest,
+        test_set=trials.test_set.name,
+        test_set_digest=trials.test_set.digest,
+        model="mine",
+        complete=True,
+    )
+    path = tmp_path_factory.mktemp("maps") / "maps.npz"
+    noise = np.random.default_rng(0).random((len(trials) - 1, 20, 20))
+    save_predictions(path, trials.ids[1:], noise, meta)
+    return path
+
+
+@pytest.fixture
+def card(call: Call, tmp_path: Path) -> Path:
+    path = tmp_path / "card.toml"
+    path.write_text(call("submit", "--template").out)
+    return path
+
+
+def test_validate_says_how_many_trials_are_answered(call: Call, maps: Path) -> None:
+    done = call("validate", maps, "--protocol", "synth")
+    assert done.code == 0
+    assert "answers 499 of 500 trials" in done.out
+    assert "1 missing ones count as failures: standard-000000" in done.out
+
+
+def test_validate_for_programs(call: Call, maps: Path) -> None:
+    right = call("validate", maps, "--protocol", "synth", "--json")
+    assert (right.code, json.loads(right.out)["missing"]) == (0, ["standard-000000"])
+    wrong = call("validate", maps, "--protocol", "concat", "--json")
+    told = json.loads(wrong.out)
+    assert (wrong.code, told["scorable"]) == (2, False)
+    assert {"protocol", "unknown-ids"} <= {each["kind"] for each in told["problems"]}
+    assert all(each["remedy"] for each in told["problems"])
+
+
+def test_validate_lists_all_problems(call: Call, maps: Path) -> None:
+    done = call("validate", maps, "--protocol", "concat")
+    assert done.code == 2
+    assert "it was made for the protocol" in done.err
+    assert "these trials are not in the protocol" in done.err
+
+
+def test_submit_check_and_replace(
+    call: Call, maps: Path, card: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_BENCH_CACHE", str(tmp_path / "cache"))
+    board = tmp_path / "board"
+    board.mkdir()
+    submit = ["submit", maps, "--protocol", "synth", "--card", card, "--board", board]
+    dry = call(*submit, "--dry-run")
+    assert dry.code == 0
+    for told in ("My model on synth", "file as submitted", "499 of 500", "the only entry"):
+        assert told in dry.out
+    assert f"Would write {board / 'entries/synth/my-model.json'}" in dry.out
+    assert list(board.iterdir()) == []
+
+    written = json.loads(call(*submit, "--json").out)
+    assert written["written"]
+    assert (written["slug"], written["tied_with"], written["ranks"]) == ("my-model", [], [1, 1])
+    files = sorted(str(path.relative_to(board)) for path in board.rglob("*.*"))
+    assert files == ["entries/synth/my-model.json", "predictions/synth/my-model.npz"]
+
+    again = call(*submit)
+    assert again.code == 2
+    assert "an entry is called 'my-model' already" in again.err
+
+    first = call("leaderboard", "check", "--board", board, "--changed-only")
+    assert first.code == 0
+    assert "1 entries scored again and found right, 0 unchanged" in first.out
+    second = json.loads(
+        call("leaderboard", "check", "--board", board, "--changed-only", "--json").out
+    )
+    assert (second["proven"], second["entries"], second["unchanged"]) == (True, 0, 1)
+
+    entry = board / "entries/synth/my-model.json"
+    entry.write_text(entry.read_text().replace('"present": 499', '"present": 500'))
+    third = call("leaderboard", "check", "--board", board, "--changed-only", "--json")
+    assert third.code == 2
+    assert json.loads(third.out)["findings"] == [
+        {
+            "level": "wrong",
+            "path": "entries/synth/my-model.json",
+            "message": "it does not agree with its predictions",
+            "field": "result.coverage.present",
+            "stored": "500",
+            "recomputed": "499",
+        }
+    ]
+
+
+def test_submit_needs_a_card(call: Call, maps: Path) -> None:
+    done = call("submit", maps, "--protocol", "synth")
+    assert done.code == 2
+    assert "--card" in done.err
+
+
+def test_submit_names_what_is_wrong_with_a_card(call: Call, maps: Path, tmp_path: Path) -> None:
+    path = tmp_path / "card.toml"
+    path.write_text("slug = 3")
+    done = call("submit", maps, "--protocol", "synth", "--card", path)
+    assert done.code == 2
+    assert "slug: input should be a valid string" in done.err
+    assert "Traceback" not in done.err
+
+
+def test_strict_fails_where_something_was_not_checked(
+    call: Call, maps: Path, card: Path, tmp_path: Path
+) -> None:
+    board = tmp_path / "board"
+    board.mkdir()
+    address = ["--address", "https://example.org/maps.npz"]
+    submit = ["submit", maps, "--protocol", "synth", "--card", card, "--board", board]
+    assert call(*submit, *address).code == 0
+    loose = call("leaderboard", "check", "--board", board)
+    assert (loose.code, "1 not checked" in loose.out) == (0, True)
+    assert "not scored again: it is kept elsewhere" in loose.out
+    assert call("leaderboard", "check", "--board", board, "--strict").code == 2
+
+
+def test_help_of_the_group(call: Call) -> None:
+    done = call("leaderboard", "--help")
+    assert done.code == 0
+    assert "add-baselines" in done.out

@@ -1,0 +1,100 @@
+"""What an entry shows beside its result."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ssl_bench.leaderboard.assess import Bench
+from ssl_bench.leaderboard.documents import read_entry
+from ssl_bench.leaderboard.entry import Entry
+from ssl_bench.leaderboard.evidence import Shown, dialects_of, gather_evidence, pick_trials
+from ssl_bench.predictions import open_predictions
+from ssl_bench.protocol import load_protocol
+from ssl_bench.scoring.dialects import dialect_table
+from ssl_bench.scoring.run import score_file
+from ssl_bench.truth import decode_rle
+
+MAPS = "predictions/synth/my-model.npz"
+
+
+@pytest.fixture
+def entry(board: Path) -> Entry:
+    return read_entry(board / "entries/synth/my-model.json")
+
+
+def test_the_success_curve_falls_through_the_headline(entry: Entry) -> None:
+    curve = entry.evidence.success_curve
+    assert [point.at for point in curve] == pytest.approx(np.linspace(0, 1, 21))
+    values = [point.value for point in curve if point.value is not None]
+    assert values == sorted(values, reverse=True)
+    assert curve[10].value == entry.result["cIoU@0.5"].value
+
+
+def test_dialects_are_those_of_the_dialect_table(entry: Entry, board: Path, bench: Bench) -> None:
+    named = ["lvs", "slavc"]
+    table = dialect_table(board / MAPS, bench.trials, named).set_index(["dialect", "measure"])
+    shown = {each.dialect: each for each in entry.evidence.dialects}
+    for name in named:
+        for value in shown[name].measures:
+            assert value.value == pytest.approx(table.loc[(name, value.measure), "value"])
+
+
+def test_dialects_fit_the_protocol() -> None:
+    plain = dialects_of(load_protocol("vggss"))
+    assert {"acl", "ezvsl", "lvs", "slavc", "sslalign"} <= set(plain)
+    # their truth is that of several annotators
+    assert {"mssl", "oya"}.isdisjoint(plain)
+    assert dialects_of(load_protocol("retrieval")) == []
+
+
+def test_the_gallery_shows_score_truth_and_map(entry: Entry, board: Path, bench: Bench) -> None:
+    scores = score_file(board / MAPS, bench.trials).scores.set_index("trial_id")["cIoU"]
+    gallery = entry.evidence.gallery
+    best = [each for each in gallery if each.picked == "best"]
+    worst = [each for each in gallery if each.picked == "worst"]
+    assert best[0].score == pytest.approx(scores.max())
+    assert worst[0].score == pytest.approx(scores.min())
+    maps = open_predictions(board / MAPS).maps_of(each.trial for each in gallery)
+    for each in gallery:
+        assert each.score == pytest.approx(scores[each.trial])
+        assert each.map is not None
+        assert (each.map.array() == maps[each.trial]).all()
+        assert each.truth is not None
+        truth = bench.trials.truth(bench.trials.trials[bench.trials.index[each.trial]])
+        mask = decode_rle({"size": list(each.truth.size), "counts": each.truth.counts})
+        assert mask.shape == (112, 112)
+        assert mask.mean() == pytest.approx(truth.mean(), abs=0.02)
+
+
+def test_nothing_is_copied_where_it_may_not_be(board: Path, bench: Bench) -> None:
+    scored = score_file(board / MAPS, bench.trials)
+    for shown in (Shown(truth=False, maps=True), Shown(truth=False, maps=False)):
+        evidence = gather_evidence(board / MAPS, bench.trials, scored, shown)
+        assert all(each.truth is None for each in evidence.gallery)
+        assert all((each.map is not None) == shown.maps for each in evidence.gallery)
+
+
+def test_replicates_scatter_around_the_value(entry: Entry) -> None:
+    for drawn in entry.evidence.replicates:
+        value = entry.result[drawn.measure]
+        values = drawn.array()
+        assert len(values) == 1000
+        assert value.value == pytest.approx(values.mean(), abs=0.005)
+        assert value.low is not None
+        assert np.quantile(values, 0.025) == pytest.approx(value.low, abs=0.01)
+
+
+@given(st.dictionaries(st.text("ab01", min_size=1), st.floats(0, 1), max_size=60))
+def test_trials_are_picked_once_whatever_their_order(reached: dict[str, float]) -> None:
+    picked = pick_trials(reached, reached)
+    assert picked == pick_trials(reversed(list(reached)), dict(reversed(reached.items())))
+    best = [reached[name] for name, why in picked.items() if why == "best"]
+    worst = [reached[name] for name, why in picked.items() if why == "worst"]
+    assert len(best) == len(worst) == min(6, len(reached) // 2)
+    if best:
+        assert min(best) >= max(worst) - 1e-6
