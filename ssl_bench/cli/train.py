@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ssl_bench.cli.options import json_option
+from ssl_bench.errors import ModelError
 
 if TYPE_CHECKING:
     from ssl_bench.training.hardware import Accelerator, Precision
@@ -56,7 +58,20 @@ _LINE_SECONDS = 60.0
     "of their videos; may be repeated.",
 )
 @click.option(
+    "--skip-held-out",
+    is_flag=True,
+    help="Leave such clips out, and say how many, instead of refusing.",
+)
+@click.option(
     "--seed", type=click.IntRange(min=0), help="Seed of the run.  [default: the recipe's]"
+)
+@click.option(
+    "--change",
+    "changes",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change a field of the recipe, such as batch=32, epochs=5 or settings.tau=0.05; may be "
+    "repeated. The record says so.",
 )
 @click.option(
     "--out",
@@ -115,7 +130,9 @@ def train(
     ids: Path | None,
     skip_missing: bool,
     held_out: tuple[str, ...],
+    skip_held_out: bool,
     seed: int | None,
+    changes: tuple[str, ...],
     out: Path | None,
     image_trunk: Path | None,
     accelerator: Accelerator,
@@ -149,7 +166,7 @@ def train(
                 progress(step.stage, step.done, step.total, _detail(step))
             lines.tell(step)
 
-        source = _source(data, ids, skip_missing, held_out, tell)
+        source = _source(data, ids, skip_missing, held_out, skip_held_out, tell)
         chosen = variant or default_variant(source)
         number = used_seed(model, chosen, seed)
         folder = out or Path("trained") / f"{model}-{source.name}-seed{number}"
@@ -159,6 +176,7 @@ def train(
             variant=chosen,
             seed=number,
             out=folder,
+            changes=_parsed(changes),
             image_trunk=image_trunk,
             hardware=Hardware(accelerator, devices, precision, workers),
             save_every=save_every,
@@ -177,17 +195,17 @@ def _source(
     ids: Path | None,
     skip_missing: bool,
     held_out: tuple[str, ...],
+    skip_held_out: bool,
     progress: Progress,
 ) -> TrainingData:
-    from ssl_bench.errors import ModelError
     from ssl_bench.training.folder import open_user_folder
     from ssl_bench.training.held_out import read_held_out
     from ssl_bench.training.preparation import EmbeddedWorld
 
     if data == EMBEDDED_WORLD:
-        if ids is not None or skip_missing or held_out:
+        if ids is not None or skip_missing or held_out or skip_held_out:
             raise ModelError(
-                "--ids, --skip-missing and --held-out choose among the clips of a folder",
+                "--ids, --held-out and their like choose among the clips of a folder",
                 remedy="name a folder with --data, or leave them out",
             )
         return EmbeddedWorld()
@@ -202,8 +220,25 @@ def _source(
         ids=ids,
         skip_missing=skip_missing,
         held_out=[read_held_out(reference) for reference in held_out],
+        skip_held_out=skip_held_out,
         progress=progress,
     )
+
+
+def _parsed(changes: tuple[str, ...]) -> dict[str, Any]:
+    """``KEY=VALUE`` pairs, with values as TOML spells them, or as plain text."""
+    found: dict[str, Any] = {}
+    for change in changes:
+        key, equals, text = change.partition("=")
+        if not (key and equals):
+            raise ModelError(
+                f"the change {change!r} is not KEY=VALUE", remedy="write it like batch=32"
+            )
+        try:
+            found[key] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            found[key] = text
+    return found
 
 
 def _detail(step: Step) -> str:
@@ -243,6 +278,10 @@ def _summary(record: TrainingRecord, folder: Path) -> str:
         f"Wrote {record.variant}.safetensors (sha256 {record.weights_sha256}), its record and its "
         f"loss curve into {folder}.",
     ]
-    if record.left_out:
-        lines.insert(1, f"Left out {record.left_out:,} clips with missing or unusable files.")
+    if record.left_out or record.held_out:
+        lines.insert(
+            1,
+            f"Left out {record.left_out + record.held_out:,} clips: {record.left_out:,} with "
+            f"missing or unusable files, {record.held_out:,} held out for testing.",
+        )
     return "\n".join(lines)

@@ -18,7 +18,7 @@ from ssl_bench.media.audio import AUDIO_SUFFIXES, probe_audio, read_audio
 from ssl_bench.media.image import IMAGE_SUFFIXES, probe_image, read_image
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.testsets.folder import AUDIO, FRAMES
-from ssl_bench.training.held_out import HeldOut, refuse_overlap
+from ssl_bench.training.held_out import HeldOut, overlap, refuse_overlap
 from ssl_bench.training.progress import Progress, counted
 from ssl_bench.training.recipe import TrainingRecipe
 from ssl_bench.training.sources import AudioVisualSource, LabelledSource, SoundFrontEnd
@@ -121,11 +121,15 @@ class UserFolder:
         Those with a usable image and a usable sound.
     left_out
         Number of clips that were left out because a file is missing or unusable.
+    held_out
+        Number of clips that were left out because they belong to a test set or share a video with
+        one.
     """
 
     folder: Path
     clips: tuple[Clip, ...]
     left_out: int = 0
+    held_out: int = 0
 
     @property
     def name(self) -> str:
@@ -193,6 +197,7 @@ def open_user_folder(
     ids: Path | None = None,
     skip_missing: bool = False,
     held_out: Sequence[HeldOut] = (),
+    skip_held_out: bool = False,
     progress: Progress | None = None,
 ) -> UserFolder:
     """Find a user's clips, and look at every file once.
@@ -211,6 +216,9 @@ def open_user_folder(
         Whether clips with a missing or unusable file are left out, instead of refused.
     held_out
         Test sets that no clip may belong to.
+    skip_held_out
+        Whether clips that belong to one, or share a video with it, are left out, instead of
+        refused.
     progress
         Told how many clips are looked at.
 
@@ -225,8 +233,12 @@ def open_user_folder(
     images, sounds = _images(folder / FRAMES), _files(folder / AUDIO, AUDIO_SUFFIXES)
     there = tuple(sorted({*images, *sounds}))
     names = there if ids is None else read_training_list(ids).clips
+    kept_away: set[str] = set()
     for test_set in held_out:
-        refuse_overlap(names, test_set, where=ids or folder)
+        if not skip_held_out:
+            refuse_overlap(names, test_set, where=ids or folder)
+        kept_away.update(*overlap(names, test_set))
+    names = tuple(name for name in names if name not in kept_away)
     clips, problems = _usable(names, images, sounds, progress)
     if problems and not skip_missing:
         shown = [f"{name}: {problem}" for name, problem in list(problems.items())[:_SHOWN]]
@@ -246,7 +258,7 @@ def open_user_folder(
             where=folder,
             remedy=f"put images into {FRAMES}/ and sounds of the same names into {AUDIO}/",
         )
-    return UserFolder(folder, tuple(clips), len(problems))
+    return UserFolder(folder, tuple(clips), len(problems), len(kept_away))
 
 
 def hold_out(identifiers: Sequence[str], wanted: int, seed: int) -> frozenset[str]:

@@ -61,6 +61,25 @@ def read_held_out(reference: str) -> HeldOut:
     return HeldOut(protocol.label, frozenset(sample.id for sample in samples), frozenset(videos))
 
 
+def overlap(clips: Sequence[str], test_set: HeldOut) -> tuple[list[str], list[str]]:
+    """Clips that belong to a test set themselves, and further ones that share a video with it.
+
+    Examples
+    --------
+    >>> kept = HeldOut("vggss", frozenset({"a_000010"}), frozenset({"a"}))
+    >>> overlap(["a_000010", "a_000030", "b_000010"], kept)
+    (['a_000010'], ['a_000030'])
+    """
+    same = [clip for clip in clips if clip in test_set.clips]
+    related = [
+        clip
+        for clip in clips
+        if clip not in test_set.clips
+        and (video_of(clip) in test_set.videos or clip in test_set.videos)
+    ]
+    return same, related
+
+
 def refuse_overlap(clips: Sequence[str], test_set: HeldOut, *, where: str | Path) -> None:
     """Raise DataError where training clips belong to a test set, or share a video with it.
 
@@ -81,13 +100,7 @@ def refuse_overlap(clips: Sequence[str], test_set: HeldOut, *, where: str | Path
     ...
     ssl_bench.errors.DataError: train.txt: 1 of 2 training clips belongs to vggss (0 themselves, ...
     """
-    same = [clip for clip in clips if clip in test_set.clips]
-    related = [
-        clip
-        for clip in clips
-        if clip not in test_set.clips
-        and (video_of(clip) in test_set.videos or clip in test_set.videos)
-    ]
+    same, related = overlap(clips, test_set)
     if not same and not related:
         return
     found = [*same, *related]
@@ -97,5 +110,5 @@ def refuse_overlap(clips: Sequence[str], test_set: HeldOut, *, where: str | Path
         f"{len(found):,} of {len(clips):,} training clips {verb} to {test_set.name} "
         f"({len(same):,} themselves, {len(related):,} by their video): {shown}",
         where=where,
-        remedy="take them off the training list, or test on other clips",
+        remedy="take them off the training list, or leave them out with --skip-held-out",
     )

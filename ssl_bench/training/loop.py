@@ -244,10 +244,8 @@ class _Run:
     def _train(self, objective: nn.Module, optimizer: Any, epoch: int, done: int) -> None:
         self._task.network.train()
         rank = self._fabric.global_rank
-        own = [
-            rows[rank * self._share : (rank + 1) * self._share]
-            for rows in batches(len(self._task.ids), self._recipe.batch, self._seed, epoch)
-        ][done:]
+        whole = list(batches(len(self._task.ids), self._recipe.batch, self._seed, epoch))[done:]
+        own = [rows[rank * self._share : (rank + 1) * self._share] for rows in whole]
         loaded = load_batches(
             self._task.training_feed,
             epoch,
@@ -257,7 +255,7 @@ class _Run:
         )
         earlier = self._seconds
         started = time.perf_counter()
-        for number, (rows, batch) in enumerate(zip(own, loaded, strict=True), done + 1):
+        for number, (rows, batch) in enumerate(zip(whole, loaded, strict=True), done + 1):
             loss = objective(self._fabric.to_device(batch))
             self._losses.append(self._finite(loss, rows, epoch))
             optimizer.zero_grad(set_to_none=True)
@@ -298,7 +296,11 @@ class _Run:
         return Step("training", steps, self._total, self._losses[-1], rate)
 
     def _finite(self, loss: Tensor, rows: NDArray[np.int64], epoch: int) -> float:
-        value = float(loss.detach())
+        """The objective over all devices, which stop together where it is no number."""
+        everywhere = loss.detach()
+        if self._hardware.devices > 1:
+            everywhere = torch.as_tensor(self._fabric.all_reduce(everywhere))
+        value = float(everywhere)
         if not np.isfinite(value):
             named = ", ".join(self._task.ids[row] for row in rows)
             raise ModelError(
@@ -306,8 +308,6 @@ class _Run:
                 where="training",
                 remedy="lower the peak learning rate, or look for unusable sounds or images there",
             )
-        if self._hardware.devices > 1:
-            value = float(torch.as_tensor(self._fabric.all_reduce(loss.detach())))
         return value
 
     def _save(self, epoch: int, done: int) -> None:

@@ -61,6 +61,11 @@ class TrainingData(Protocol):
         """Number of examples that were left out because a file is missing or unusable."""
         ...
 
+    @property
+    def held_out(self) -> int:
+        """Number of examples that were left out because they belong to a test set."""
+        ...
+
     def scenes(
         self,
         recipe: TrainingRecipe,
@@ -85,6 +90,7 @@ class EmbeddedWorld:
 
     name = "synth"
     left_out = 0
+    held_out = 0
 
     @property
     def version(self) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -88,6 +89,34 @@ class TrainingRecipe(Augmentation):
     def augmentation(self) -> Augmentation:
         """The augmentation alone."""
         return Augmentation(**{name: getattr(self, name) for name in Augmentation.model_fields})
+
+
+def changed_recipe(recipe: TrainingRecipe, changes: Mapping[str, Any]) -> TrainingRecipe:
+    """The recipe with some fields changed; ``settings.NAME`` names one of the settings.
+
+    Raises
+    ------
+    ModelError
+        If a field is unknown or out of range.
+
+    Examples
+    --------
+    >>> recipe = TrainingRecipe(
+    ...     objective="ez-vsl", epochs=20, batch=128, peak_learning_rate=1e-4,
+    ...     settings={"tau": 0.03},
+    ... )
+    >>> changed = changed_recipe(recipe, {"batch": 32, "settings.tau": 0.1})
+    >>> changed.batch, changed.epochs, changed.settings
+    (32, 20, {'tau': 0.1})
+    """
+    inner = "settings."
+    settings = {
+        name.removeprefix(inner): value for name, value in changes.items() if name.startswith(inner)
+    }
+    outer = {name: value for name, value in changes.items() if not name.startswith(inner)}
+    table = {**recipe.model_dump(), **outer}
+    table["settings"] = {**recipe.settings, **settings}
+    return checked(TrainingRecipe, table, "changes of the recipe")
 
 
 def training_recipe(recipe: Recipe, variant: str, where: Path) -> TrainingRecipe:

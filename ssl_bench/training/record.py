@@ -62,6 +62,8 @@ class TrainingRecord(Strict):
         Version of the embedded world (None for other data), and SHA-256 that tells what was read.
     left_out
         Number of clips that were left out because a file is missing or unusable.
+    held_out
+        Number of clips that were left out because they belong to a test set.
     seed
         The seed in force: the recipe's, or another that was asked for.
     recipe
@@ -97,6 +99,7 @@ class TrainingRecord(Strict):
     data_version: int | None
     data_digest: str
     left_out: int = 0
+    held_out: int = 0
     seed: int
     recipe: TrainingRecipe
     image_trunk_sha256: str | None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -17,7 +19,7 @@ from ssl_bench.training.hardware import Hardware, launch
 from ssl_bench.training.loop import Course, fit, reproducible
 from ssl_bench.training.preparation import EmbeddedWorld, Preparation, TrainingData, described
 from ssl_bench.training.progress import Progress
-from ssl_bench.training.recipe import TrainingRecipe, training_recipe
+from ssl_bench.training.recipe import TrainingRecipe, changed_recipe, training_recipe
 from ssl_bench.training.record import (
     TrainingRecord,
     draw_losses,
@@ -40,6 +42,7 @@ def train(
     seed: int | None = None,
     out: Path,
     recipe: TrainingRecipe | None = None,
+    changes: Mapping[str, Any] | None = None,
     image_trunk: Path | None = None,
     hardware: Hardware | None = None,
     save_every: int | None = None,
@@ -67,6 +70,9 @@ def train(
         Folder to write to; it is created.
     recipe
         Another training recipe than the one in the baseline's ``recipe.toml``.
+    changes
+        Fields of the recipe to change, as for
+        :func:`~ssl_bench.training.recipe.changed_recipe`.
     image_trunk
         Weights file that the image trunk starts from, where the recipe asks for one; None for the
         ones that ship or are downloaded.
@@ -93,6 +99,7 @@ def train(
         If the weights that the image trunk starts from are missing or do not fit.
     """
     plan = _plan(name, data, variant, seed, recipe, image_trunk, progress)
+    plan = replace(plan, recipe=changed_recipe(plan.recipe, changes or {}))
     chosen, number, kept = plan.recipe, plan.seed, plan.variant_name
     on = (hardware or Hardware(accelerator="cpu")).settled()
     on.share(chosen.batch)
@@ -237,6 +244,7 @@ def _record(
         data_version=plan.data.version,
         data_digest=task.data_digest,
         left_out=plan.data.left_out,
+        held_out=plan.data.held_out,
         seed=plan.seed,
         recipe=plan.recipe,
         image_trunk_sha256=task.image_trunk_sha256,

@@ -83,7 +83,7 @@ def test_trains_on_a_folder_of_ones_own(clips: Path, tmp_path: Path):
     ]
     done = CliRunner().invoke(train, arguments)
     assert done.exit_code == 0, done.output
-    assert "Left out 1 clips with missing or unusable files." in done.output
+    assert "Left out 1 clips: 1 with missing or unusable files, 0 held out" in done.output
     record = read_record(tmp_path / "out" / "synth.training.json")
     assert (record.data, record.data_version, record.left_out) == ("mine", None, 1)
     assert len(record.losses) == 2 * (11 // 4)
@@ -106,6 +106,18 @@ def test_clips_that_are_held_out_are_refused(clips: Path, tmp_path: Path):
         CliRunner().invoke(train, [*arguments, "--held-out", str(held_out)], catch_exceptions=False)
 
 
+@pytest.mark.usefixtures("small_steps")
+def test_clips_that_are_held_out_may_be_left_out_instead(clips: Path, tmp_path: Path):
+    held_out = tmp_path / "test.txt"
+    held_out.write_text("video03_000070\nvideo04_000010\n")
+    arguments = ["--model", "ezvsl", "--variant", "synth", "--data", str(clips)]
+    arguments += ["--held-out", str(held_out), "--skip-held-out", "--out", str(tmp_path / "out")]
+    done = CliRunner().invoke(train, arguments)
+    assert done.exit_code == 0, done.output
+    assert "Left out 2 clips: 0 with missing or unusable files, 2 held out" in done.output
+    assert read_record(tmp_path / "out" / "synth.training.json").held_out == 2
+
+
 def test_logs_get_a_line_soon_and_then_one_each_minute(capsys: pytest.CaptureFixture[str]):
     now = 0.0
     lines = _Lines(shown=True, clock=lambda: now)
@@ -123,6 +135,23 @@ def test_json_is_the_record(tmp_path: Path):
     assert done.exit_code == 0, done.output
     written = json.loads((tmp_path / "synth.training.json").read_text())
     assert json.loads(done.stdout) == written
+
+
+def test_fields_of_the_recipe_may_be_changed_and_the_record_says_so(tmp_path: Path):
+    changes = [
+        "--change",
+        "batch=4",
+        "--change",
+        "crop_area=[0.5, 0.9]",
+        "--change",
+        "optimizer=sgd",
+    ]
+    done = CliRunner().invoke(train, ["--model", "ogl-l1", "--out", str(tmp_path), *changes])
+    assert done.exit_code == 0, done.output
+    record = read_record(tmp_path / "synth.training.json")
+    assert (record.recipe.batch, record.recipe.crop_area) == (4, (0.5, 0.9))
+    assert record.recipe.optimizer == "sgd"
+    assert len(record.losses) == 4
 
 
 def test_folder_is_named_after_the_run_unless_it_is_given(
@@ -143,6 +172,9 @@ def test_folder_is_named_after_the_run_unless_it_is_given(
         (["--model", "ogl-l1", "--variant", "vggss"], "recipe for the variant 'vggss'"),
         (["--model", "ogl-l1", "--ids", "list.txt"], "choose among the clips of a folder"),
         (["--model", "ogl-l1", "--accelerator", "cuda", "--devices", "64"], "64 CUDA devices"),
+        (["--model", "ogl-l1", "--change", "batch"], "the change 'batch' is not KEY=VALUE"),
+        (["--model", "ogl-l1", "--change", "speed=9"], "speed: Extra inputs are not permitted"),
+        (["--model", "ogl-l1", "--change", "flip=often"], "flip: Input should be a valid number"),
         (["--model", "ogl-l1", "--devices", "7"], "cannot be shared evenly by 7 devices"),
         (["--model", "ogl-l1", "--image-trunk", "absent"], "no image trunk to start from"),
     ],

@@ -23,6 +23,7 @@ def classification_loss(logits: Tensor, labels: Tensor) -> Tensor:
 
     Examples
     --------
+    >>> import torch
     >>> f"{classification_loss(torch.zeros(2, 4), torch.tensor([0, 3])).item():.4f}"  # ln 4
     '1.3863'
     """
