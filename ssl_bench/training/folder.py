@@ -23,6 +23,7 @@ from ssl_bench.training.progress import Progress, counted
 from ssl_bench.training.recipe import TrainingRecipe
 from ssl_bench.training.sources import AudioVisualSource, LabelledSource, SoundFrontEnd
 
+_HEADING = "id"
 _HOLD_OUT = 5
 _SHOWN = 50
 _READERS = 8
@@ -210,8 +211,8 @@ def open_user_folder(
     folder
         Holds ``frames`` and ``audio``.
     ids
-        A list of clips in any form that :func:`~ssl_bench.audit.read_training_list` reads; None for
-        all clips that are there.
+        A list of clips in any form that :func:`~ssl_bench.audit.read_training_list` reads, perhaps
+        under a heading ``id``; None for all clips that are there.
     skip_missing
         Whether clips with a missing or unusable file are left out, instead of refused.
     held_out
@@ -233,6 +234,8 @@ def open_user_folder(
     images, sounds = _images(folder / FRAMES), _files(folder / AUDIO, AUDIO_SUFFIXES)
     there = tuple(sorted({*images, *sounds}))
     names = there if ids is None else read_training_list(ids).clips
+    if names and names[0] == _HEADING and _HEADING not in there:
+        names = names[1:]
     kept_away: set[str] = set()
     for test_set in held_out:
         if not skip_held_out:

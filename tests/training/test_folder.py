@@ -36,6 +36,12 @@ def test_every_clip_with_an_image_and_a_sound_is_found(folder):
     assert (found.left_out, found.name, found.version) == (0, "mine", None)
 
 
+def test_a_heading_is_no_clip(folder, tmp_path):
+    (tmp_path / "list.csv").write_text(f"id,label\n{CLIPS[4]},dog barking\n")
+    (clip,) = open_user_folder(folder, ids=tmp_path / "list.csv").clips
+    assert clip.id == CLIPS[4]
+
+
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_list_says_which_clips_in_its_order(folder, tmp_path, packed):
     text = f"{CLIPS[4]},dog barking\n{CLIPS[1]}.mp4,cat\n"

@@ -8,10 +8,11 @@ import torch
 from torch import nn
 
 from ssl_bench.errors import ModelError
-from ssl_bench.training.loop import batches, fit, reproducible
+from ssl_bench.training.loop import Course, batches, fit, reproducible
 from ssl_bench.training.progress import Step
 from ssl_bench.training.recipe import TrainingRecipe
 from ssl_bench.training.task import Task
+from ssl_bench.training.unfinished import Unfinished
 
 RECIPE = TrainingRecipe(
     objective="classification", scenes=20, epochs=3, batch=8, peak_learning_rate=0.1
@@ -141,6 +142,68 @@ def test_a_task_is_told_of_each_pass_and_each_step():
     task = Line()
     run(task)
     assert task.called == [f"epoch {e}" if s == 0 else "step" for e in range(3) for s in range(3)]
+
+
+class Remembers(Line):
+    """Pulls the line towards the one of the pass before: a copy that only its state keeps."""
+
+    earlier: torch.Tensor | None = None
+
+    def start_epoch(self, epoch):
+        super().start_epoch(epoch)
+        self.earlier = self.network[0].weight.detach().clone()
+
+    def loss(self, batch):
+        return super().loss(batch) + ((self.network[0].weight - self.earlier) ** 2).sum()
+
+    def state(self):
+        return {"earlier": self.earlier}
+
+    def load_state(self, state):
+        self.earlier = state["earlier"]
+
+
+class Stopped(Exception):
+    pass
+
+
+@pytest.mark.parametrize("schedule", ["one-cycle", "constant"])
+@pytest.mark.parametrize("optimizer", ["adamw", "adam", "sgd"])
+@pytest.mark.parametrize("stop", [1, 2, 3, 4, 5, 6])
+def test_stopped_at_any_step_it_goes_on_to_the_same_bits(tmp_path, stop, optimizer, schedule):
+    recipe = RECIPE.model_copy(update={"optimizer": optimizer, "schedule": schedule})
+    kept = Unfinished(tmp_path, "line", {"seed": 0}, every=1)
+
+    def go(**options) -> tuple[Course, Remembers]:
+        task = Remembers()
+        with reproducible(seed=0, threads=1):
+            return fit(task, recipe, seed=0, **options), task
+
+    def interrupt(step: Step) -> None:
+        if step.done == stop:
+            raise Stopped
+
+    whole, expected = go()
+    with pytest.raises(Stopped):
+        go(unfinished=kept, progress=interrupt)
+    course, found = go(unfinished=kept)
+    assert course.losses == whole.losses
+    assert course.epochs == whole.epochs
+    for first, second in zip(
+        found.network.parameters(), expected.network.parameters(), strict=True
+    ):
+        assert torch.equal(first, second)
+
+
+def test_stopped_after_the_last_pass_nothing_is_trained_again(tmp_path):
+    kept = Unfinished(tmp_path, "line", {"seed": 0})
+    whole = run(first := Line(), unfinished=kept)
+    told: list[Step] = []
+    again = run(second := Line(), unfinished=kept, progress=told.append)
+    assert told == []
+    assert again.losses == whole.losses
+    assert torch.equal(first.network[0].weight, second.network[0].weight)
+    assert not second.network.training
 
 
 def test_too_few_examples_for_one_batch_are_refused():
