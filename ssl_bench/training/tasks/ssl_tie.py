@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import torch
 from pydantic import Field
 from torch import Tensor
 
@@ -85,6 +86,12 @@ class SSLTIETask(EmbeddingTask):
             tau=settings.tau,
             equivariance=settings.equivariance,
         )
+
+    def validation_loss(self, batch: Batch) -> Tensor:
+        """The same with transforms that are always the same, and leave the generator alone."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return self.loss(batch)
 
 
 def prepare(preparation: Preparation) -> SSLTIETask:

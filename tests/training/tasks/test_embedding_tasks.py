@@ -114,6 +114,17 @@ def test_ssl_tie_transforms_images_by_torchs_own_generator(feed: AudioVisualFeed
     assert found.item() == pytest.approx(ssltie_loss(images, moved, sounds, drawn).item())
 
 
+def test_ssl_tie_is_validated_under_the_same_transforms_each_time(feed: AudioVisualFeed) -> None:
+    task = _task("ssl-tie", feed)
+    torch.manual_seed(5)
+    with torch.inference_mode():
+        first = task.validate()
+        assert task.validate() == first
+    drawn = torch.rand(1)
+    torch.manual_seed(5)
+    assert torch.equal(torch.rand(1), drawn)
+
+
 def test_fnac_adds_its_terms_after_the_first_passes(feed: AudioVisualFeed) -> None:
     task = _task("fnac", feed)
     batch = feed.batch(np.arange(4), 0)
