@@ -18,13 +18,14 @@ from ssl_bench.models.images import ImagePreprocessing
 from ssl_bench.models.oya import OyaArchitecture, OyaNetwork
 from ssl_bench.models.oya_localizer import Oya, OyaPreprocessing
 from ssl_bench.models.recipes import Variant
+from ssl_bench.models.registry import load_recipe
 from ssl_bench.training.augmentation import Augmentation
 from ssl_bench.training.data import Scenes
 from ssl_bench.training.feeds import AudioVisualFeed
 from ssl_bench.training.objectives.oya import siamese_loss
 from ssl_bench.training.preparation import EmbeddedWorld, Preparation
 from ssl_bench.training.progress import Progress
-from ssl_bench.training.recipe import TrainingRecipe
+from ssl_bench.training.recipe import TrainingRecipe, training_recipe
 from ssl_bench.training.tasks.oya import OyaTask, Settings, prepare
 
 STAGES = ((4,), (4,), (8,))
@@ -198,3 +199,17 @@ class TestPreparing:
         assert batch["sounds"].shape == (4, 2, 256, 87)
         filled = AmplitudePhaseAudio.model_validate(AUDIO).filled()
         assert filled.frames == 87
+
+
+@pytest.mark.parametrize(
+    ("variant", "batch", "epochs", "rates"),
+    [("full", 8, 25, (1e-5, 1e-4)), ("synth", 64, 4, (4e-3, 4e-3))],
+)
+def test_recipes_say_how_each_variant_is_trained(
+    variant: str, batch: int, epochs: int, rates: tuple[float, float]
+) -> None:
+    recipe = training_recipe(load_recipe("oya"), variant, Path("recipe.toml"))
+    factor = Settings.model_validate(recipe.settings).image_trunk_factor
+    assert (recipe.batch, recipe.epochs) == (batch, epochs)
+    found = (recipe.peak_learning_rate * factor, recipe.peak_learning_rate)
+    assert found == pytest.approx(rates)
