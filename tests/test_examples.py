@@ -1,0 +1,75 @@
+"""The examples, run as their README says."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import ssl_bench
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+PACKAGE = Path(ssl_bench.__file__).parent.parent
+
+
+def run(*command: str | Path, folder: Path, search: tuple[Path, ...] = ()) -> str:
+    settings = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (*search, PACKAGE)))}
+    done = subprocess.run(
+        [str(part) for part in command], cwd=folder, env=settings, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def ssl_bench_json(*arguments: str | Path, folder: Path, search: tuple[Path, ...] = ()) -> dict:
+    start = "import sys; from ssl_bench.cli import main; main(sys.argv[1:])"
+    found = run(sys.executable, "-c", start, *arguments, "--json", folder=folder, search=search)
+    document: dict = json.loads(found)
+    return document
+
+
+def test_the_readme_names_every_example() -> None:
+    named = set(re.findall(r"^\| `([\w./-]+)`", (EXAMPLES / "README.md").read_text(), re.MULTILINE))
+    there = {
+        path.name + ("/" if path.is_dir() else "")
+        for path in EXAMPLES.iterdir()
+        if path.name not in ("README.md", "__pycache__")
+    }
+    assert named == there
+
+
+@pytest.mark.slow
+def test_a_model_in_ten_lines(tmp_path: Path) -> None:
+    code = (EXAMPLES / "own_model.py").read_text().split('"""')[-1]
+    assert len([line for line in code.splitlines() if line.strip()]) <= 10
+    arguments = ("evaluate", "--model", f"{EXAMPLES / 'own_model.py'}:Bright")
+    found = ssl_bench_json(*arguments, "--protocol", "concat", "--sheet", "0", folder=tmp_path)
+    assert found["model"]["name"] == "bright"
+    assert found["coverage"]["present"] == 500
+
+
+@pytest.mark.slow
+def test_maps_made_elsewhere(tmp_path: Path) -> None:
+    run(sys.executable, EXAMPLES / "maps_made_elsewhere.py", "mine.npz", folder=tmp_path)
+    found = ssl_bench_json("score", "mine.npz", "--protocol", "synth", folder=tmp_path)
+    assert found["model"]["name"] == "my-model"
+    assert found["coverage"]["missing"] == []
+
+
+@pytest.mark.slow
+def test_a_package_of_its_own_is_known_by_name(tmp_path: Path) -> None:
+    build = ("-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path / "wheel")
+    run(sys.executable, *build, EXAMPLES / "plug-in", folder=tmp_path)
+    (wheel,) = (tmp_path / "wheel").glob("*.whl")
+    site = tmp_path / "site"
+    install = ("-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", site)
+    run(sys.executable, *install, wheel, folder=tmp_path)
+    arguments = ("evaluate", "--model", "quiet-corner", "--protocol", "synth", "--sheet", "0")
+    found = ssl_bench_json(*arguments, "--option", "loudness=0", folder=tmp_path, search=(site,))
+    assert found["model"]["name"] == "quiet-corner"
+    assert found["coverage"]["present"] == 500
