@@ -11,7 +11,9 @@ import pytest
 
 from ssl_bench.evaluation import Evaluation, evaluate
 
-BLIND = ("ogl-l1", "ogl-cls", "gradcam", "unet")
+# How far below the model that hears each may stay on standard trials. Grad-CAM is the weakest in
+# the papers, too, and differs by seven points between seeds.
+BLIND = {"ogl-l1": 8, "ogl-cls": 9, "gradcam": 16, "unet": 3}
 PROTOCOLS = ("synth", "concat", "type-ab")
 ADAPTIVE = "cIoU(adaptive)@0.5"
 
@@ -49,7 +51,7 @@ def points_of_type(evaluated: Evaluated, model: str, kind: str) -> float:
 class TestBlindToSound:
     def test_it_comes_close_on_standard_trials(self, evaluated: Evaluated, model: str) -> None:
         heard = points(evaluated, "ezvsl", "synth", "cIoU@0.5")
-        assert points(evaluated, model, "synth", "cIoU@0.5") > heard - 12
+        assert points(evaluated, model, "synth", "cIoU@0.5") > heard - BLIND[model]
 
     def test_it_guesses_the_half_of_a_concatenated_pair(
         self, evaluated: Evaluated, model: str
