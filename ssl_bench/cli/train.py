@@ -16,6 +16,7 @@ from ssl_bench.errors import ModelError
 
 if TYPE_CHECKING:
     from ssl_bench.training.hardware import Accelerator, Precision
+    from ssl_bench.training.neighbours import NeighbourFiles
     from ssl_bench.training.preparation import TrainingData
     from ssl_bench.training.progress import Progress, Step
     from ssl_bench.training.record import TrainingRecord
@@ -88,6 +89,19 @@ _LINE_SECONDS = 60.0
     "the object classifier that ships, or torchvision's ImageNet weights from their address]",
 )
 @click.option(
+    "--neighbour-images",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Features of the clips' images, from any encoder, where the recipe draws clips that look "
+    "alike: .npz with ids and features, or .npy with a .txt of ids beside it.",
+)
+@click.option(
+    "--neighbour-sounds",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The same of their sounds.",
+)
+@click.option(
     "--accelerator",
     type=click.Choice(["auto", "cpu", "cuda"]),
     default="auto",
@@ -135,6 +149,8 @@ def train(
     changes: tuple[str, ...],
     out: Path | None,
     image_trunk: Path | None,
+    neighbour_images: Path | None,
+    neighbour_sounds: Path | None,
     accelerator: Accelerator,
     devices: int,
     precision: Precision,
@@ -178,6 +194,7 @@ def train(
             out=folder,
             changes=_parsed(changes),
             image_trunk=image_trunk,
+            neighbours=_neighbours(neighbour_images, neighbour_sounds),
             hardware=Hardware(accelerator, devices, precision, workers),
             save_every=save_every,
             progress=tell,
@@ -225,6 +242,19 @@ def _source(
     )
 
 
+def _neighbours(images: Path | None, sounds: Path | None) -> NeighbourFiles | None:
+    from ssl_bench.training.neighbours import NeighbourFiles
+
+    if images is not None and sounds is not None:
+        return NeighbourFiles(images, sounds)
+    if images is not None or sounds is not None:
+        raise ModelError(
+            "clips are compared by their looks and by their sound, and one of the files is missing",
+            remedy="give both --neighbour-images and --neighbour-sounds",
+        )
+    return None
+
+
 def _parsed(changes: tuple[str, ...]) -> dict[str, Any]:
     """``KEY=VALUE`` pairs, with values as TOML spells them, or as plain text."""
     found: dict[str, Any] = {}
@@ -245,7 +275,12 @@ def _detail(step: Step) -> str:
     """Loss and throughput, where there are any."""
     if step.loss is None or step.examples_per_second is None:
         return ""
-    return f"loss {step.loss:.3f}, {step.examples_per_second:.0f} examples a second"
+    return f"loss {step.loss:.3f}, {_rate(step.examples_per_second)}"
+
+
+def _rate(examples_per_second: float) -> str:
+    digits = 0 if examples_per_second >= 10 else 1
+    return f"{examples_per_second:.{digits}f} examples a second"
 
 
 class _Lines:
@@ -273,7 +308,7 @@ def _summary(record: TrainingRecord, folder: Path) -> str:
     lines = [
         f"Trained {record.model} on {record.data}, seed {record.seed}: "
         f"{len(record.losses):,} steps in {record.seconds:.0f} s "
-        f"({record.examples_per_second:.0f} examples a second).",
+        f"({_rate(record.examples_per_second)}).",
         f"On the validation split: {figures}.",
         f"Wrote {record.variant}.safetensors (sha256 {record.weights_sha256}), its record and its "
         f"loss curve into {folder}.",

@@ -25,6 +25,8 @@ from ssl_bench.training.sources import AudioVisualSource, LabelledSource, SoundF
 
 _HEADING = "id"
 _HOLD_OUT = 5
+# Fewer would always be retrieved rightly.
+_FEWEST_HELD_OUT = 2
 _SHOWN = 50
 _READERS = 8
 _TOLD_EVERY = 100
@@ -153,8 +155,8 @@ class UserFolder:
     ) -> tuple[AudioVisualSource, AudioVisualSource]:
         """Clips for training, and some that are held out for validation.
 
-        Whole videos are held out, drawn by `seed`: a tenth of the clips, and no more than the
-        recipe's ``validation_scenes`` by much.
+        Whole videos are held out, drawn by `seed`, until they have a tenth of the clips (two at
+        least), or as many as the recipe's ``validation_scenes``.
 
         Raises
         ------
@@ -168,7 +170,7 @@ class UserFolder:
                 where=self.folder,
                 remedy="train it on synth",
             )
-        wanted = min(recipe.validation_scenes, max(1, len(self.clips) // 10))
+        wanted = min(recipe.validation_scenes, max(_FEWEST_HELD_OUT, len(self.clips) // 10))
         held_out = hold_out([clip.id for clip in self.clips], wanted, seed)
         training = tuple(clip for clip in self.clips if clip.id not in held_out)
         if not training:

@@ -128,7 +128,7 @@ def test_validation_clips_are_held_out_by_seed(folder):
         return training.ids, validation.ids
 
     training, validation = split(0)
-    assert len(validation) == 1
+    assert len(validation) == 2
     assert sorted((*training, *validation)) == sorted(CLIPS)
     assert split(0) == (training, validation)
     assert len({split(seed)[1] for seed in range(8)}) > 2
