@@ -29,6 +29,7 @@ PACKAGE = Path(__file__).parent.parent / "ssl_bench"
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("ssl_bench",),
     ("cli",),
+    ("site",),
     ("leaderboard",),
     ("contribution",),
     ("evaluation",),

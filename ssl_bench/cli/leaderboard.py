@@ -1,4 +1,4 @@
-"""``ssl-bench leaderboard``: check the board, and measure the project's own baselines."""
+"""``ssl-bench leaderboard``: build and check the board, measure the project's own baselines."""
 
 from __future__ import annotations
 
@@ -26,7 +26,33 @@ def board_option(command: _Command) -> _Command:
 
 @click.group()
 def leaderboard() -> None:
-    """Check the leaderboard, and enter the project's own baselines."""
+    """Build and check the leaderboard, and enter the project's own baselines."""
+
+
+@leaderboard.command()
+@board_option
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the pages. Default: site in the leaderboard's folder.",
+)
+@click.option("--no-media", is_flag=True, help="Leave out pictures and sounds of galleries.")
+def build(board: Path | None, out: Path | None, no_media: bool) -> None:
+    """Build the pages, of which only those that changed are rendered again.
+
+    They work from a file, without a server, and make no request.
+    """
+    from ssl_bench.cli.terminal import progress_bars
+    from ssl_bench.leaderboard.places import default_board
+    from ssl_bench.site.build import build_site
+
+    root = default_board() if board is None else board
+    with progress_bars() as (progress, notify):
+        done = build_site(root, out, media=not no_media, progress=progress, notify=notify)
+    click.echo(
+        f"{len(done.rendered):,} files rendered, {len(done.unchanged):,} unchanged, "
+        f"{len(done.removed):,} removed. Open {done.folder / 'index.html'} in a browser."
+    )
 
 
 @leaderboard.command()
@@ -54,7 +80,7 @@ def check(
     jobs: int,
     as_json: bool,
 ) -> None:
-    """Score every stored submission again, and say precisely what differs.
+    """Score every stored submission again, render the pages again, and say what differs.
 
     Nothing on the board is executed. Exit code 2 where anything is wrong.
     """
@@ -62,6 +88,8 @@ def check(
     from ssl_bench.leaderboard.check import CheckOptions, check_board
     from ssl_bench.leaderboard.places import default_board
     from ssl_bench.leaderboard.records import Records
+    from ssl_bench.site.board import SITE
+    from ssl_bench.site.check import check_site
 
     root = default_board() if board is None else board
     records = Records.of_user()
@@ -74,21 +102,22 @@ def check(
         return known
 
     with progress_bars(quiet=as_json) as (progress, _):
-        options = CheckOptions(data=data, predictions=predictions, jobs=jobs)
+        options = CheckOptions(data=data, predictions=predictions, jobs=jobs, allowed=(SITE,))
         found = check_board(root, options, skip=skip, progress=progress)
+        findings = [*found.findings, *check_site(root)]
     records.note(root, found.entries)
-    wrong = [each for each in found.findings if each.level == "wrong"]
-    unproven = [each for each in found.findings if each.level == "not checked"]
+    wrong = [each for each in findings if each.level == "wrong"]
+    unproven = [each for each in findings if each.level == "not checked"]
     if as_json:
         content = {
-            "proven": found.proven,
+            "proven": not wrong,
             "entries": len(found.entries),
             "unchanged": len(skipped),
-            "findings": [each.__dict__ for each in found.findings],
+            "findings": [each.__dict__ for each in findings],
         }
         click.echo(json.dumps(content, indent=1, ensure_ascii=False))
     else:
-        for each in found.findings:
+        for each in findings:
             click.echo(f"{each.level}: {each}", err=each.level == "wrong")
         click.echo(
             f"{len(found.entries):,} entries scored again and found right, "

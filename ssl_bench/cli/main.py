@@ -21,7 +21,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "submit": ("ssl_bench.cli.submit:submit", "Enter predictions into the leaderboard."),
     "leaderboard": (
         "ssl_bench.cli.leaderboard:leaderboard",
-        "Check the leaderboard; enter the shipped baselines.",
+        "Build and check the leaderboard; enter the shipped baselines.",
     ),
     "protocols": ("ssl_bench.cli.listing:protocols", "List the protocols, or explain one."),
     "models": ("ssl_bench.cli.listing:models", "List the models, or explain one."),

@@ -1,0 +1,322 @@
+"""The page of one entry: where each number comes from, and what it is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ssl_bench.leaderboard.entry import Entry
+from ssl_bench.measures.values import parse_measure
+from ssl_bench.results import MeasuredValue, ModelIdentity
+from ssl_bench.site.board import Competition
+from ssl_bench.site.commands import evaluate_command, score_command
+from ssl_bench.site.drawing import Scale, Strip, success_curve
+from ssl_bench.site.gallery import gallery_pages
+from ssl_bench.site.numbers import (
+    interval,
+    of_reference,
+    percent,
+    share_of_distance,
+    shown,
+    signed,
+    value_of,
+)
+from ssl_bench.site.rows import is_pretrained, ranks_text
+
+_LARGE_BREAKDOWN = 12
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a figure whose values share a scale.
+
+    Attributes
+    ----------
+    kind
+        What it stands for, which decides its colour.
+    href
+        Where its name leads, within the site; empty for nowhere.
+    """
+
+    kind: str
+    name: str
+    text: str
+    interval: str
+    strip: Strip
+    href: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class MeasureLine:
+    """One measure of the result, with what it stands between."""
+
+    measure: str
+    title: str
+    anchor: str
+    better: str
+    text: str
+    interval: str
+    floor: str
+    ceiling: str
+    share: str
+    blind: str
+    gap: str
+    gap_interval: str
+
+
+@dataclass(frozen=True)
+class DialectLine:
+    """The entry under one public evaluator."""
+
+    name: str
+    title: str
+    measure: str
+    text: str
+    interval: str
+    rank: int | None
+    winners: tuple[str, ...]
+    digest: str
+
+
+@dataclass(frozen=True)
+class Breakdown:
+    """The first measure by one grouping."""
+
+    name: str
+    lines: tuple[Line, ...]
+    trials: tuple[int, ...]
+    large: bool
+
+
+def entry_content(competition: Competition, entry: Entry) -> dict[str, Any]:
+    """What the template of an entry's page shows."""
+    standing = competition.standings.get(entry.slug)
+    group = () if standing is None else competition.ties.group_of(entry.slug)
+    return {
+        "entry": entry,
+        "competition": competition,
+        "standing": standing,
+        "ranks": "" if standing is None else ranks_text(standing),
+        "tied": [competition.entries[slug] for slug in group if slug != entry.slug],
+        "pretrained": is_pretrained(entry.card),
+        "measures": [_measure_line(entry, value) for value in entry.result.measures],
+        "contribution": contribution_lines(competition, entry),
+        "contribution_sentence": contribution_sentence(entry),
+        "curve": success_curve(entry.evidence.success_curve),
+        "dialects": dialect_lines(competition, entry),
+        "own_rank": None if standing is None else 1 + list(competition.entries).index(entry.slug),
+        "best": competition.ranked[0] if competition.ranked else None,
+        "breakdowns": [_breakdown(entry, name) for name in entry.result.breakdown],
+        "gallery": gallery_pages(entry),
+        "score_command": score_command(entry),
+        "evaluate_command": evaluate_command(entry),
+        "provenance": provenance(entry),
+        "parts": _parts(entry.result.model),
+    }
+
+
+def contribution_lines(competition: Competition, entry: Entry) -> list[Line]:
+    """The first measure of the floor, of audio-blind maps, of the entry and of the ceiling.
+
+    Priors are those of the result, else entries of the priors that the protocol names.
+    """
+    result = entry.result
+    measure = entry.headline.measure
+    found: list[tuple[str, str, MeasuredValue | None, str]] = [
+        ("floor", "best trivial map", of_reference(result.best_floor, measure), "")
+    ]
+    held = {prior.name: value_of(prior.measures, measure) for prior in result.priors}
+    for prior in competition.protocol.controls.priors:
+        other = competition.entries.get(prior)
+        measured_here = other is not None and other.card.baseline == prior and prior != entry.slug
+        if prior in held:
+            found.append(("blind", f"prior {prior}", held[prior], ""))
+        elif other is not None and measured_here:
+            value = value_of(other.result.measures, measure)
+            found.append(("blind", f"prior {prior}", value, f"{prior}.html"))
+    if result.vision_only is not None:
+        found.append(
+            ("blind", "its own audio-blind map", value_of(result.vision_only.measures, measure), "")
+        )
+    found += [
+        ("entry", entry.card.name, entry.headline, ""),
+        ("ceiling", "ceiling of the rule", of_reference(result.ceiling, measure), ""),
+    ]
+    known = [(kind, name, value, href) for kind, name, value, href in found if value is not None]
+    scale = _scale_over([value for _, _, value, _ in known])
+    return [
+        Line(
+            kind,
+            name,
+            shown(value.value, measure),
+            interval(value),
+            scale.strip(value.value, value.low, value.high),
+            href,
+        )
+        for kind, name, value, href in known
+    ]
+
+
+def contribution_sentence(entry: Entry) -> str:
+    """How much of the first measure the model's own sound adds, in words."""
+    result = entry.result
+    measure = entry.headline.measure
+    if result.vision_only is None:
+        if entry.card.modality != "audio-visual":
+            return "This model does not listen, so nothing of its score needs the sound."
+        note = result.vision_only_note
+        return "No audio-blind map of this model was given" + (f": {note}." if note else ".")
+    gap = value_of(result.vision_only.gap, measure)
+    if gap is None or gap.value is None:
+        return "The gap to the model's own audio-blind map is undefined."
+    between = "" if gap.low is None else f" (95 % interval {interval(gap)})"
+    apart = gap.low is not None and gap.high is not None and (gap.low > 0 or gap.high < 0)
+    closing = "" if apart else " The interval includes zero."
+    return (
+        f"Of {shown(entry.headline.value, measure)} points of {measure}, "
+        f"{signed(gap.value, measure)}{between} come with the sound: so far is the model from its "
+        f"own audio-blind map on the same trials.{closing}"
+    )
+
+
+def dialect_lines(competition: Competition, entry: Entry) -> list[DialectLine]:
+    """The entry under every public evaluator, its rank there, and who comes first."""
+    held = {each.dialect: each for each in entry.evidence.dialects}
+    found = []
+    for name, (title, ranks) in competition.under_dialects.items():
+        if name not in held:
+            continue
+        first = held[name].measures[0]
+        found.append(
+            DialectLine(
+                name,
+                title,
+                first.measure,
+                shown(first.value, first.measure),
+                interval(first),
+                ranks.get(entry.slug),
+                tuple(slug for slug, rank in ranks.items() if rank == 1),
+                held[name].digest,
+            )
+        )
+    return found
+
+
+def provenance(entry: Entry) -> list[tuple[str, str]]:
+    """Digests and versions behind an entry's numbers, by name."""
+    result = entry.result
+    environment: Mapping[str, Any] = result.environment
+    libraries = environment.get("libraries")
+    found = [
+        ("protocol", f"{result.protocol.label}, version {result.protocol.version}"),
+        ("protocol digest", entry.protocol_digest),
+        ("dialect", result.protocol.dialect),
+        ("composition seed", str(result.protocol.composition_seed)),
+        ("test set", f"{result.test_set.name}, split {result.test_set.split}"),
+        ("test set revision", result.test_set.revision or "no published one that is known here"),
+        ("test set digest", result.test_set.digest),
+        ("truth convention", result.test_set.truth_convention),
+        ("predictions", _about(entry)),
+        ("predictions digest", entry.predictions.sha256),
+    ]
+    if entry.vision_only is not None:
+        found.append(("audio-blind maps digest", entry.vision_only.sha256))
+    found += [
+        ("statistics", ", ".join(f"{name} {value}" for name, value in result.statistics.items())),
+        *(
+            (name.replace("_", "-"), str(value))
+            for name, value in environment.items()
+            if not isinstance(value, dict)
+        ),
+    ]
+    if isinstance(libraries, dict):
+        versions = ", ".join(f"{name} {version}" for name, version in libraries.items())
+        found.append(("libraries", versions))
+    return found
+
+
+def _about(entry: Entry) -> str:
+    reference = entry.predictions
+    size = f"{reference.bytes:,} bytes"
+    if reference.kind == "stored":
+        return f"leaderboard/{reference.path}, {size}"
+    if reference.kind == "address":
+        return f"kept at {reference.address}, {size}"
+    return f"made again by {reference.model} with seed {reference.seed}, {size}"
+
+
+def _parts(model: ModelIdentity) -> list[tuple[str, list[tuple[str, str]]]]:
+    """The models behind the maps, with what is known of each."""
+    found = []
+    for each in (model, *model.parts):
+        facts = [
+            (name, str(value))
+            for name, value in (
+                ("variant", each.variant),
+                ("preset", each.preset),
+                ("weights digest", each.weights_sha256),
+                ("alpha", None if each.alpha is None else f"{each.alpha:g}"),
+                ("seed", each.seed),
+                *each.options.items(),
+            )
+            if value is not None
+        ]
+        found.append((each.name, facts))
+    return found
+
+
+def _measure_line(entry: Entry, value: MeasuredValue) -> MeasureLine:
+    result = entry.result
+    definition = parse_measure(value.measure).definition
+    floor = of_reference(result.best_floor, value.measure)
+    ceiling = of_reference(result.ceiling, value.measure)
+    blind = gap = None
+    if result.vision_only is not None:
+        blind = value_of(result.vision_only.measures, value.measure)
+        gap = value_of(result.vision_only.gap, value.measure)
+    return MeasureLine(
+        measure=value.measure,
+        title=definition.title,
+        anchor=definition.name,
+        better=definition.better,
+        text=shown(value.value, value.measure),
+        interval=interval(value),
+        floor="" if floor is None else shown(floor.value, value.measure),
+        ceiling="" if ceiling is None else shown(ceiling.value, value.measure),
+        share=percent(share_of_distance(value, floor, ceiling)),
+        blind="" if blind is None else shown(blind.value, value.measure),
+        gap="" if gap is None else signed(gap.value, value.measure),
+        gap_interval="" if gap is None else interval(gap),
+    )
+
+
+def _breakdown(entry: Entry, name: str) -> Breakdown:
+    levels = entry.result.breakdown[name]
+    measure = entry.headline.measure
+    found = {
+        level: value
+        for level, values in levels.items()
+        if (value := value_of(values, measure)) is not None
+    }
+    scale = _scale_over(list(found.values()))
+    lines = tuple(
+        Line(
+            "entry",
+            level,
+            shown(value.value, measure),
+            interval(value),
+            scale.strip(value.value, value.low, value.high),
+        )
+        for level, value in found.items()
+    )
+    counts = tuple(value.n_trials for value in found.values())
+    return Breakdown(name, lines, counts, len(lines) > _LARGE_BREAKDOWN)
+
+
+def _scale_over(values: list[MeasuredValue]) -> Scale:
+    ends: list[float | None] = []
+    for value in values:
+        ends += [value.value, value.low, value.high]
+    return Scale.over(ends)

@@ -1,0 +1,119 @@
+"""Figures printed in papers, as rows of a table of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ssl_bench.leaderboard.published import PublishedFigure
+from ssl_bench.models.cards import Card
+from ssl_bench.protocol import Protocol
+
+_RETRIEVAL = "retrieval"
+_SECTIONS = {
+    "senocak2023": "Senocak et al. 2023",
+    "mo2022": "Mo and Morgado 2022",
+    "oya2020": "Oya et al. 2020",
+    "lin2021": "Lin et al. 2021",
+}
+
+
+@dataclass(frozen=True)
+class PrintedRow:
+    """One method in one table of one paper.
+
+    Attributes
+    ----------
+    figure
+        One of its figures, for everything that they share.
+    paper
+        The paper in words.
+    values
+        What is printed, by metric, in the order of the table's metrics; empty where nothing is.
+    in_conflict, in_doubt
+        Whether any of the figures is.
+    notes
+        Remarks, each once.
+    """
+
+    figure: PublishedFigure
+    paper: str
+    values: tuple[str, ...]
+    in_conflict: bool
+    in_doubt: bool
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PrintedTable:
+    """Printed figures; they are never ranked.
+
+    Attributes
+    ----------
+    metrics
+        Names of the metrics as the papers call them.
+    """
+
+    metrics: tuple[str, ...]
+    rows: tuple[PrintedRow, ...]
+
+    @property
+    def n_figures(self) -> int:
+        """Figures in all rows."""
+        return sum(bool(value) for row in self.rows for value in row.values)
+
+
+def printed_table(figures: Iterable[PublishedFigure]) -> PrintedTable:
+    """Figures as a table: one row for each method, variant, training and test set of a table."""
+    chosen = tuple(figures)
+    metrics = tuple(dict.fromkeys(figure.metric for figure in chosen))
+    grouped: dict[tuple[str, ...], list[PublishedFigure]] = {}
+    for figure in chosen:
+        key = (
+            figure.paper,
+            figure.table,
+            figure.method,
+            figure.variant,
+            figure.modality,
+            figure.vision_pretraining,
+            figure.train_set,
+            figure.test_set,
+            figure.protocol,
+        )
+        grouped.setdefault(key, []).append(figure)
+    return PrintedTable(metrics, tuple(_row(found, metrics) for found in grouped.values()))
+
+
+def printed_for(
+    protocol: Protocol, figures: Iterable[PublishedFigure]
+) -> tuple[PublishedFigure, ...]:
+    """Figures that papers print for what a protocol asks."""
+    asked = protocol.answers == "retrieval"
+    return tuple(
+        figure
+        for figure in figures
+        if figure.test_set in protocol.reported and (figure.protocol == _RETRIEVAL) == asked
+    )
+
+
+def printed_of(card: Card, figures: Iterable[PublishedFigure]) -> tuple[PublishedFigure, ...]:
+    """Figures that a baseline's card names as its own."""
+    named = {(each.paper, each.method, each.variant) for each in card.published}
+    return tuple(
+        figure for figure in figures if (figure.paper, figure.method, figure.variant) in named
+    )
+
+
+def _row(found: list[PublishedFigure], metrics: tuple[str, ...]) -> PrintedRow:
+    held: dict[str, list[str]] = {}
+    for figure in found:
+        held.setdefault(figure.metric, []).append(f"{figure.value:.2f}")
+    notes = [part.strip() for figure in found for part in figure.note.split(";") if part.strip()]
+    return PrintedRow(
+        figure=found[0],
+        paper=_SECTIONS.get(found[0].paper, found[0].paper),
+        values=tuple(" / ".join(held.get(metric, ())) for metric in metrics),
+        in_conflict=any(figure.in_conflict for figure in found),
+        in_doubt=any(figure.in_doubt for figure in found),
+        notes=tuple(dict.fromkeys(notes)),
+    )

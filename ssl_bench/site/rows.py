@@ -1,0 +1,234 @@
+"""Rows of the tables: what each entry of a protocol says of itself, ready to be shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ssl_bench.leaderboard.card import SubmissionCard
+from ssl_bench.leaderboard.entry import Entry
+from ssl_bench.leaderboard.evidence import RANKED
+from ssl_bench.results import MeasuredValue, Reference
+from ssl_bench.site.board import Competition
+from ssl_bench.site.drawing import Scale, Strip
+from ssl_bench.site.numbers import (
+    interval,
+    of_reference,
+    percent,
+    share_of_distance,
+    shown,
+    value_of,
+)
+from ssl_bench.ties import Standing
+
+_NONE = ("none", "")
+_LAST = "9e99"
+_KINDS = ("ceiling", "oracle", "floor")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A measured value in a table.
+
+    Attributes
+    ----------
+    text, interval
+        What is shown.
+    order
+        What it is sorted by.
+    """
+
+    text: str
+    interval: str
+    order: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One entry in the table of its protocol.
+
+    Attributes
+    ----------
+    entry
+        The entry.
+    group, ranks
+        Its tie group, and the ranks that the tests leave open.
+    order
+        Its place in the order of values.
+    pretrained
+        ``yes`` where any part started from other training, else ``no``.
+    cells
+        The headline measures.
+    strip
+        The first measure on the scale of the table.
+    share, share_order
+        How much of the distance from floor to ceiling it has come.
+    coverage, coverage_order
+        How many trials it answers.
+    """
+
+    entry: Entry
+    group: str
+    ranks: str
+    order: int
+    pretrained: str
+    cells: tuple[Cell, ...]
+    strip: Strip
+    share: str
+    share_order: str
+    coverage: str
+    coverage_order: str
+
+
+@dataclass(frozen=True)
+class ReferenceRow:
+    """A floor, a ceiling or an oracle in a table of entries.
+
+    Attributes
+    ----------
+    slug
+        Of the entry that it is; empty for none.
+    """
+
+    kind: str
+    name: str
+    slug: str
+    cells: tuple[Cell, ...]
+    strip: Strip
+
+
+@dataclass(frozen=True)
+class Table:
+    """Entries of one competition.
+
+    Attributes
+    ----------
+    measures
+        Text forms of the headline measures.
+    references
+        Ceiling, oracles and floors, from the top down.
+    zone
+        Where floor and ceiling of the first measure lie on the scale; empty where there are none.
+    """
+
+    measures: tuple[str, ...]
+    rows: tuple[Row, ...]
+    references: tuple[ReferenceRow, ...]
+    zone: tuple[str, str]
+
+
+def entry_table(competition: Competition) -> Table:
+    """The table of one competition, best entries first."""
+    entries = list(competition.entries.values())
+    first = entries[0].result
+    measures = tuple(value.measure for value in first.measures[:RANKED])
+    headline = measures[0]
+    controls = _references(first.floors, first.best_floor, first.ceiling)
+    scale = _scale([*entries], [reference for _, reference in controls], headline)
+    floor = of_reference(first.best_floor, headline)
+    ceiling = of_reference(first.ceiling, headline)
+    held = [(kind, reference.name, "", reference.measures) for kind, reference in controls]
+    held += [
+        ("oracle", entry.card.name, entry.slug, entry.result.measures)
+        for entry in competition.oracles
+    ]
+    return Table(
+        measures,
+        tuple(
+            _row(entry, competition.standings[entry.slug], place, measures, scale)
+            for place, entry in enumerate(competition.ranked, start=1)
+        ),
+        tuple(
+            ReferenceRow(
+                kind,
+                name,
+                slug,
+                tuple(_cell(value_of(values, measure), measure) for measure in measures),
+                _strip(scale, value_of(values, headline)),
+            )
+            for kind, name, slug, values in sorted(held, key=lambda each: _KINDS.index(each[0]))
+        ),
+        (
+            scale.place(None if floor is None else floor.value),
+            scale.place(None if ceiling is None else ceiling.value),
+        ),
+    )
+
+
+def is_pretrained(card: SubmissionCard) -> bool:
+    """Whether any part of a model started from other training.
+
+    Taken from the card's two fields on trunks: ``none`` is no pretraining.
+    """
+    started = card.pretraining
+    return any(text.strip().lower() not in _NONE for text in (started.image, started.audio))
+
+
+def ranks_text(standing: Standing) -> str:
+    """The ranks that the tests leave open.
+
+    Examples
+    --------
+    >>> ranks_text(Standing("a", 1, 1, 3)), ranks_text(Standing("a", 1, 2, 2))
+    ('1\N{EN DASH}3', '2')
+    """
+    if standing.best_rank == standing.worst_rank:
+        return str(standing.best_rank)
+    return f"{standing.best_rank}\N{EN DASH}{standing.worst_rank}"
+
+
+def _row(
+    entry: Entry, standing: Standing, place: int, measures: tuple[str, ...], scale: Scale
+) -> Row:
+    result = entry.result
+    headline = result[measures[0]]
+    share = share_of_distance(
+        headline,
+        of_reference(result.best_floor, measures[0]),
+        of_reference(result.ceiling, measures[0]),
+    )
+    coverage = result.coverage
+    return Row(
+        entry=entry,
+        group="" if standing.group is None else str(standing.group),
+        ranks=ranks_text(standing),
+        order=place,
+        pretrained="yes" if is_pretrained(entry.card) else "no",
+        cells=tuple(_cell(value_of(result.measures, measure), measure) for measure in measures),
+        strip=_strip(scale, headline),
+        share=percent(share),
+        share_order=f"-{_LAST}" if share is None else f"{share:.9f}",
+        coverage=f"{coverage.present:,} of {coverage.expected:,}",
+        coverage_order=f"{coverage.present / max(coverage.expected, 1):.9f}",
+    )
+
+
+def _references(
+    floors: Iterable[Reference], best_floor: Reference | None, ceiling: Reference | None
+) -> list[tuple[str, Reference]]:
+    known = [("floor", floor) for floor in floors]
+    if best_floor is not None and len(known) != 1:
+        known = [("floor", best_floor.model_copy(update={"name": "best of the trivial maps"}))]
+    if ceiling is not None:
+        known.append(("ceiling", ceiling))
+    return known
+
+
+def _scale(entries: list[Entry], references: list[Reference], measure: str) -> Scale:
+    found = [value_of(entry.result.measures, measure) for entry in entries]
+    found += [value_of(reference.measures, measure) for reference in references]
+    ends: list[float | None] = []
+    for value in found:
+        if value is not None:
+            ends += [value.value, value.low, value.high]
+    return Scale.over(ends)
+
+
+def _strip(scale: Scale, value: MeasuredValue | None) -> Strip:
+    return Strip("") if value is None else scale.strip(value.value, value.low, value.high)
+
+
+def _cell(value: MeasuredValue | None, measure: str) -> Cell:
+    if value is None or value.value is None:
+        return Cell("" if value is None else shown(None, measure), "", f"-{_LAST}")
+    return Cell(shown(value.value, measure), interval(value), f"{value.value:.9f}")
