@@ -130,6 +130,13 @@ def load_localizer(
     recipe = load_recipe(name)
     chosen = recipe.default_variant if variant is None else variant
     if alpha is None:
+        for key in (PRIOR, PRIOR_WEIGHTS):
+            if key in settings:
+                raise ModelError(
+                    f"the option {key} belongs to object-guided localization, which was not asked "
+                    "for",
+                    remedy="give --ogl or --alpha, or leave the option out",
+                )
         return _assemble(name, recipe, chosen, weights, seed, settings)
     prior_name = settings.pop(PRIOR, recipe.object_prior)
     if prior_name is None:

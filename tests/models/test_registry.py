@@ -257,6 +257,12 @@ def test_only_an_audio_blind_model_is_a_prior(prior: str, message: str) -> None:
         load_localizer("ezvsl", alpha=0.4, options={"prior": prior})
 
 
+@pytest.mark.parametrize("option", ["prior", "prior_weights"])
+def test_a_prior_without_alpha_is_no_silent_setting(option: str) -> None:
+    with pytest.raises(ModelError, match=rf"option {option} .*--ogl or --alpha"):
+        load_localizer("ezvsl", options={option: "ogl-cls"})
+
+
 def test_alpha_without_the_priors_weights_says_how_to_give_them(authors_checkpoint: Path) -> None:
     with pytest.raises(WeightsError, match="prior_weights=FILE"):
         load_localizer("ezvsl", variant="full", weights=authors_checkpoint, alpha=0.4)
