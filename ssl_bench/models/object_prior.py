@@ -57,8 +57,12 @@ class ClassifierNetwork(ResidualTrunk):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits ``(B, classes)`` of images ``(B, 3, H, W)``."""
-        logits: Tensor = self.fc(super().forward(x).mean(dim=(2, 3)))
+        logits: Tensor = self.fc(self.pooled(x))
         return logits
+
+    def pooled(self, x: Tensor) -> Tensor:
+        """Mean of the last map, ``(B, D)``: what the last layer decides by."""
+        return super().forward(x).mean(dim=(2, 3))
 
     def classify_locations(self, x: Tensor) -> Tensor:
         """Logits ``(B, classes, h, w)``: the last layer at each location, before any pooling."""

@@ -144,6 +144,11 @@ class AudioVisualFeed(ImageFeed):
         self._source = source
 
     @property
+    def source(self) -> AudioVisualSource:
+        """Where images and sounds come from."""
+        return self._source
+
+    @property
     def categories(self) -> NDArray[np.int64]:
         """``(N,)`` category of each sound; -1 where several sound, or nothing is known."""
         return self._source.categories

@@ -17,6 +17,7 @@ from ssl_bench.models.recipes import OfficialWeights, Table, Variant, checked
 from ssl_bench.models.registry import shipped_weights
 from ssl_bench.training.data import object_pictures, training_scenes, validation_scenes
 from ssl_bench.training.feeds import AudioVisualFeed, ObjectFeed
+from ssl_bench.training.neighbours import NeighbourFiles
 from ssl_bench.training.progress import Progress
 from ssl_bench.training.recipe import TrainingRecipe
 from ssl_bench.training.sources import AudioVisualSource, LabelledSource, SoundFrontEnd
@@ -144,6 +145,8 @@ class Preparation:
         The seed in force: the recipe's, or another that was asked for.
     image_trunk
         A weights file for the image trunk, where the caller gave one.
+    neighbours
+        Features by which clips are compared, where the caller gave some.
     progress
         Told while data are read.
     """
@@ -157,6 +160,7 @@ class Preparation:
     data: TrainingData
     seed: int
     image_trunk: Path | None = None
+    neighbours: NeighbourFiles | None = None
     progress: Progress | None = None
 
     def settings(self, model: type[Table]) -> Table:
@@ -274,16 +278,26 @@ class Preparation:
             return read_checkpoint(self.image_trunk)
         if self.recipe.image_trunk == "imagenet":
             return read_checkpoint(fetch(IMAGENET[network]))
+        return self.object_classifier()[1]
+
+    def object_classifier(self) -> tuple[str, Checkpoint]:
+        """Name and weights of the classifier of single objects that ships for this variant.
+
+        Raises
+        ------
+        WeightsError
+            If none ships.
+        """
         prior = self.object_prior or DEFAULT_CLASSIFIER
         shipped = shipped_weights(prior, self.variant_name)
         if shipped is None:
             raise WeightsError(
-                f"the image trunk starts from the weights of {prior}, and none ship",
+                f"the weights of {prior} are needed, and none ship",
                 where=self.recipe_path,
                 remedy=f"run 'ssl-bench train --model {prior}', and give its weights file",
             )
         path, digest = shipped
-        return read_checkpoint(path, expected_sha256=digest)
+        return prior, read_checkpoint(path, expected_sha256=digest)
 
 
 def described(preparation: Preparation) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from ssl_bench.models.checkpoints import save_checkpoint
 from ssl_bench.models.registry import load_recipe
 from ssl_bench.training.hardware import Hardware, launch
 from ssl_bench.training.loop import Course, fit, reproducible
+from ssl_bench.training.neighbours import NeighbourFiles
 from ssl_bench.training.preparation import EmbeddedWorld, Preparation, TrainingData, described
 from ssl_bench.training.progress import Progress
 from ssl_bench.training.recipe import TrainingRecipe, changed_recipe, training_recipe
@@ -44,6 +45,7 @@ def train(
     recipe: TrainingRecipe | None = None,
     changes: Mapping[str, Any] | None = None,
     image_trunk: Path | None = None,
+    neighbours: NeighbourFiles | None = None,
     hardware: Hardware | None = None,
     save_every: int | None = None,
     progress: Progress | None = None,
@@ -76,6 +78,9 @@ def train(
     image_trunk
         Weights file that the image trunk starts from, where the recipe asks for one; None for the
         ones that ship or are downloaded.
+    neighbours
+        Features by which clips are compared, where the recipe draws neighbours of each. Needed with
+        a folder; the embedded world has features of its own.
     hardware
         On what to train; None for one CPU device.
     save_every
@@ -99,7 +104,7 @@ def train(
         If the weights that the image trunk starts from are missing or do not fit.
     """
     plan = _plan(name, data, variant, seed, recipe, image_trunk, progress)
-    plan = replace(plan, recipe=changed_recipe(plan.recipe, changes or {}))
+    plan = replace(plan, recipe=changed_recipe(plan.recipe, changes or {}), neighbours=neighbours)
     chosen, number, kept = plan.recipe, plan.seed, plan.variant_name
     on = (hardware or Hardware(accelerator="cpu")).settled()
     on.share(chosen.batch)

@@ -32,7 +32,7 @@ def prepare_task(preparation: Preparation) -> Task:
     Raises
     ------
     ModelError
-        If there is no such objective, or the recipe does not fit it.
+        If there is no such objective, or the recipe does not fit it or what was given with it.
     DataError
         If the data are unusable.
     WeightsError
@@ -44,6 +44,12 @@ def prepare_task(preparation: Preparation) -> Task:
             f"no objective is called {objective!r}",
             where=preparation.recipe_path,
             remedy=f"name one of: {', '.join(list_objectives())}",
+        )
+    if preparation.neighbours is not None and not preparation.recipe.settings.get("neighbours"):
+        raise ModelError(
+            "features were given to compare clips by, and this recipe draws no neighbours",
+            where=preparation.recipe_path,
+            remedy="leave the features out, or train a model with the setting neighbours",
         )
     module = importlib.import_module(f"{__name__}.{objective.replace('-', '_')}")
     task: Task = module.prepare(preparation)
