@@ -30,7 +30,7 @@ from ssl_bench.predictions import open_predictions
 from ssl_bench.protocol import Protocol, Rule, dialect_names, load_dialect
 from ssl_bench.scoring.aggregate import replicates, summarise
 from ssl_bench.scoring.run import Scored, measures_of, stored_maps, under_dialect
-from ssl_bench.scoring.scores import ScoreColumns
+from ssl_bench.scoring.scores import CHUNK, ScoreColumns
 from ssl_bench.scoring.universal import set_apart
 from ssl_bench.trials import Trial, TrialSet
 from ssl_bench.truth import encode_rle
@@ -81,7 +81,7 @@ def gather_evidence(path: Path, trials: TrialSet, scored: Scored, shown: Shown) 
     measures = measures_of(trials.protocol)[:RANKED]
     return Evidence(
         success_curve=_success_curve(scored.scores) if maps_asked else (),
-        dialects=_dialects(path, trials) if maps_asked else (),
+        dialects=_dialects(path, trials, scored.scores) if maps_asked else (),
         gallery_seed=GALLERY_SEED,
         gallery=_gallery(path, trials, scored.scores, shown) if maps_asked else (),
         replicates=tuple(
@@ -129,35 +129,51 @@ def _success_curve(scores: pd.DataFrame) -> tuple[CurvePoint, ...]:
     )
 
 
-def _dialects(path: Path, trials: TrialSet) -> tuple[DialectScores, ...]:
-    """Each batch of maps is scored under all dialects at once, on truth maps drawn once."""
-    own = list(trials.protocol.measures)
+def _dialects(path: Path, trials: TrialSet, scores: pd.DataFrame) -> tuple[DialectScores, ...]:
+    """Each batch of maps is scored under all dialects at once, on truth maps drawn once.
+
+    `scores` are those of the protocol itself, which some dialects agree with.
+    """
     asked: dict[str, TrialSet] = {}
     columns: dict[str, ScoreColumns] = {}
     wanted: dict[str, list[Measure]] = {}
     for name in dialects_of(trials.protocol):
         dialect = load_dialect(name)
         asked[name] = under_dialect(trials, trials.protocol.under(dialect))
+        own = trials.protocol.measures
         wanted[name] = [parse_measure(text) for text in own if text in dialect.measures]
-        columns[name] = ScoreColumns(asked[name], wanted[name])
+        if _conventions(asked[name].protocol) != _conventions(trials.protocol):
+            columns[name] = ScoreColumns(asked[name], wanted[name])
     for batch in stored_maps(open_predictions(path), trials):
-        for part in batch.parts(64):
+        for part in batch.parts(CHUNK):
             drawn: dict[int, NDArray[np.float32]] = {}
-            for name, under in asked.items():
-                size = under.protocol.map.size
+            for name, filled in columns.items():
+                size = asked[name].protocol.map.size
                 if size not in drawn:
-                    drawn[size] = under.truths(part.rows)
-                columns[name].fill(part, drawn[size])
+                    drawn[size] = asked[name].truths(part.rows)
+                filled.fill(part, drawn[size])
     counted = ~set_apart(trials)
     return tuple(
         DialectScores(
             dialect=name,
             title=load_dialect(name).title,
-            digest=asked[name].protocol.digest,
-            measures=summarise(columns[name].table()[counted], wanted[name]),
+            digest=under.protocol.digest,
+            measures=summarise(
+                columns[name].table()[counted] if name in columns else scores, wanted[name]
+            ),
         )
-        for name in asked
+        for name, under in asked.items()
     )
+
+
+def _conventions(protocol: Protocol) -> tuple[object, ...]:
+    """Everything by which a dialect may score a map otherwise."""
+    threshold = protocol.threshold
+    if threshold.rule in ("half", "adaptive") and threshold.comparison == ">=":
+        # Something is always predicted, so that no score is undefined.
+        threshold = threshold.model_copy(update={"undefined": "zero"})
+    settled: dict[str, object] = {"interpolation": protocol.interpolation, "interpolation_on": {}}
+    return protocol.map.model_copy(update=settled), threshold, protocol.truth
 
 
 def _gallery(

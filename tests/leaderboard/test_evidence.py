@@ -36,7 +36,7 @@ def test_the_success_curve_falls_through_the_headline(entry: Entry) -> None:
 
 
 def test_dialects_are_those_of_the_dialect_table(entry: Entry, board: Path, bench: Bench) -> None:
-    named = ["lvs", "slavc"]
+    named = ["ezvsl", "lvs", "slavc", "sslalign"]
     table = dialect_table(board / MAPS, bench.trials, named).set_index(["dialect", "measure"])
     shown = {each.dialect: each for each in entry.evidence.dialects}
     for name in named:
