@@ -14,7 +14,7 @@ from ssl_bench.site.board import SITE, Board, read_board
 from ssl_bench.site.gallery import MEDIA
 from ssl_bench.site.media import render_media
 from ssl_bench.site.pages import Page, site_pages
-from ssl_bench.site.vendor import FOLDER, copy_tables
+from ssl_bench.site.vendor import table_files
 
 MANIFEST = "build.json"
 """What each page was last rendered from. It is no part of the site, and may be deleted."""
@@ -90,8 +90,8 @@ def build_site(
             written[page.path] = {"inputs": page.inputs, "sha256": digest_of(text)}
         progress("pages", number, len(pages))
     removed = _remove_others(site, written)
-    if not (site / FOLDER / "datatables.js").is_file() or rendered:
-        copy_tables(site)
+    for name, text in table_files().items():
+        write_text(site / name, text)
     if media:
         _renew_media(board, site, notify)
     content = {"format": _FORMAT, "pages": dict(sorted(written.items()))}

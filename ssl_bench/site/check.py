@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Iterator
 from difflib import unified_diff
 from pathlib import Path
 
-from ssl_bench.errors import SslBenchError
+from ssl_bench.errors import LeaderboardError, SslBenchError
 from ssl_bench.leaderboard.check import Finding
+from ssl_bench.leaderboard.documents import bounded_bytes
+from ssl_bench.predictions.format import shown
 from ssl_bench.site.board import SITE, read_board
-from ssl_bench.site.build import own_files
+from ssl_bench.site.build import MANIFEST
 from ssl_bench.site.pages import site_pages
+from ssl_bench.site.vendor import table_files
 
+_MOST_BYTES = 2**25
 _MOST_SIGNS = 120
+_MEDIA = re.compile(r"media/[a-z0-9-]+/[0-9a-f]{20}\.(jpg|flac)")
 _REMEDY = "build it with 'ssl-bench leaderboard build'"
 
 
 def check_site(root: Path) -> list[Finding]:
     """Compare a board's site with what would be built from its files.
 
-    Pictures, sounds and the table library are no part of the comparison. A board without a site is
-    left alone.
+    The table library and the pictures and sounds need not be there; what is there of the library
+    is compared too. Any other file is a fault, for a page could load it. A board without a site is
+    left alone. Links are not followed.
 
     Parameters
     ----------
@@ -27,28 +36,53 @@ def check_site(root: Path) -> list[Finding]:
         The board.
     """
     site = root / SITE
-    if not site.is_dir():
-        return []
     if site.is_symlink():
         return [Finding("wrong", SITE, "links are not allowed on a board")]
+    if not site.is_dir():
+        return []
     try:
-        pages = {page.path: page.render() for page in site_pages(read_board(root))}
+        expected = {page.path: page.render() for page in site_pages(read_board(root))}
     except SslBenchError as error:
         return [Finding("not checked", SITE, f"not rendered again ({str(error).rstrip('.')})")]
+    optional = table_files()
     found = []
-    for path, text in sorted(pages.items()):
-        place = site / path
-        if place.is_symlink() or not place.is_file():
-            found.append(Finding("wrong", f"{SITE}/{path}", f"this page is missing; {_REMEDY}"))
-            continue
-        stored = place.read_bytes().decode("utf-8", errors="replace")
-        if stored != text:
-            found.append(_difference(path, stored, text))
+    there = set()
+    for path, is_plain in _files(site):
+        place = f"{SITE}/{path if path.isprintable() else shown(path)}"
+        text = expected.get(path, optional.get(path))
+        there.add(path)
+        if not is_plain:
+            found.append(Finding("wrong", place, "this is a link or no plain file"))
+        elif text is not None:
+            found += _compared(site, path, text)
+        elif path != MANIFEST and _MEDIA.fullmatch(path) is None:
+            found.append(Finding("wrong", place, "this does not belong to the site"))
     found += [
-        Finding("wrong", f"{SITE}/{path}", f"no page of this board has this name; {_REMEDY}")
-        for path in sorted(own_files(site) - pages.keys())
+        Finding("wrong", f"{SITE}/{path}", f"this page is missing; {_REMEDY}")
+        for path in expected.keys() - there
     ]
-    return found
+    return sorted(found, key=lambda each: each.path)
+
+
+def _files(folder: Path, above: str = "") -> Iterator[tuple[str, bool]]:
+    """Everything in a folder that is no folder, and whether it is a plain file."""
+    with os.scandir(folder) as items:
+        for item in items:
+            path = f"{above}{item.name}"
+            if item.is_dir(follow_symlinks=False):
+                yield from _files(Path(item.path), f"{path}/")
+            else:
+                yield path, item.is_file(follow_symlinks=False)
+
+
+def _compared(site: Path, path: str, text: str) -> list[Finding]:
+    try:
+        stored = bounded_bytes(site / path, _MOST_BYTES)
+    except LeaderboardError as error:
+        return [Finding("wrong", f"{SITE}/{path}", error.problem)]
+    if stored == text.encode("utf-8"):
+        return []
+    return [_difference(path, stored.decode("utf-8", errors="replace"), text)]
 
 
 def _difference(path: str, stored: str, rendered: str) -> Finding:

@@ -85,8 +85,8 @@ def share_of_distance(
     >>> def measured(value):
     ...     return MeasuredValue(measure="AUC", value=value, low=None, high=None, method="none",
     ...                          n_trials=1, n_groups=1)
-    >>> share_of_distance(measured(0.6), measured(0.5), measured(0.9))
-    0.25...
+    >>> share_of_distance(measured(0.5), measured(0.25), measured(0.75))
+    0.5
     """
     if floor is None or ceiling is None:
         return None

@@ -10,7 +10,6 @@ import re
 from pathlib import Path
 
 from ssl_bench.errors import LeaderboardError
-from ssl_bench.files import write_text
 
 FOLDER = "assets/vendor"
 """Where the copy lies within a site."""
@@ -21,8 +20,8 @@ _EXPORTS = re.compile(r"\bexport\s*\{([^{}]*)\};?")
 _DEFAULT = re.compile(r"(?:^|,)\s*([\w$]+)\s+as\s+default\s*(?:,|$)")
 
 
-def copy_tables(site: Path) -> None:
-    """Copy script and style of the table library into a site.
+def table_files() -> dict[str, str]:
+    """Script and style of the table library, by path within a site.
 
     Raises
     ------
@@ -41,8 +40,7 @@ def copy_tables(site: Path) -> None:
             where=source,
             remedy="install itables 2.4 or later",
         ) from error
-    write_text(site / FOLDER / "datatables.js", plain_script(script))
-    write_text(site / FOLDER / "datatables.css", style)
+    return {f"{FOLDER}/datatables.js": plain_script(script), f"{FOLDER}/datatables.css": style}
 
 
 def plain_script(module: str) -> str:
