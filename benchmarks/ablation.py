@@ -11,7 +11,7 @@ import os
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import Field
 
@@ -29,6 +29,7 @@ from ssl_bench.training.run import train
 FOLDER = Path(__file__).parent / "ablations"
 
 Figures = dict[str, float | None]
+Kind = TypeVar("Kind")
 
 
 class Row(Strict):
@@ -61,11 +62,20 @@ class Columns(Strict):
         As in its result.
     group
         Breakdown and group, where a part of the trials is meant, such as ``["type", "B"]``.
+    options
+        Options of the model that differ from the usual, such as ``{ retrieval = "localization" }``.
     """
 
     protocol: str
     measures: Annotated[tuple[str, ...], Field(min_length=1)]
     group: tuple[str, str] | None = None
+    options: Mapping[str, Any] = Field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """What the table calls it."""
+        given = (f"{name}={value}" for name, value in self.options.items())
+        return " ".join((self.protocol, *(self.group or ()), *given))
 
 
 class Ablation(Strict):
@@ -131,19 +141,18 @@ def trained(
 def figures_of(
     record: TrainingRecord, ablation: Ablation, results: Mapping[str, Result]
 ) -> Figures:
-    """Figures by column: those on validation trials, then those of the protocols in `results`."""
+    """Figures by column: those on validation trials, then those of the columns in `results`."""
     found: Figures = {f"val {name}": value for name, value in record.validation.items()}
     for columns in ablation.columns:
-        if columns.protocol not in results:
+        if columns.label not in results:
             continue
-        result = results[columns.protocol]
+        result = results[columns.label]
         measured = result.measures
         if columns.group is not None:
             kind, group = columns.group
             measured = result.breakdown[kind][group]
         values = {each.measure: each.value for each in measured}
-        label = " ".join((columns.protocol, *(columns.group or ())))
-        found.update({f"{label} {name}": values[name] for name in columns.measures})
+        found.update({f"{columns.label} {name}": values[name] for name in columns.measures})
     return found
 
 
@@ -165,20 +174,29 @@ def measured(
         if earlier["identity"] == identity:
             known: Figures = earlier["figures"]
             return known
-    request = Request(
-        model=ablation.model,
-        protocol=protocols[0],
-        variant=ablation.data,
-        weights=weights,
-        folder=folder / "runs",
-        pictured=0,
-    )
-    done = run_suite(request, list(protocols))
-    figures = figures_of(
-        record, ablation, {each.result.protocol.name: each.result for each in done}
-    )
+    results: dict[str, Result] = {}
+    for options in _distinct([columns.options for columns in ablation.columns]):
+        asked = [columns for columns in ablation.columns if columns.options == options]
+        request = Request(
+            model=ablation.model,
+            protocol=asked[0].protocol,
+            variant=ablation.data,
+            weights=weights,
+            settings=options,
+            folder=folder / "runs",
+            pictured=0,
+        )
+        done = run_suite(request, _distinct([columns.protocol for columns in asked]))
+        by_name = {each.result.protocol.name: each.result for each in done}
+        results.update({columns.label: by_name[columns.protocol] for columns in asked})
+    figures = figures_of(record, ablation, results)
     write_text(kept, json.dumps({"identity": identity, "figures": figures}, indent=1))
     return figures
+
+
+def _distinct(values: Sequence[Kind]) -> list[Kind]:
+    """Each value once, in order; they need not be hashable."""
+    return [value for place, value in enumerate(values) if value not in values[:place]]
 
 
 def cell(values: Sequence[float | None], column: str) -> str:

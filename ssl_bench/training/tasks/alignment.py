@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -49,7 +49,7 @@ class Settings(EmbeddingSettings):
         Whether whole images are compared with whole sounds (s_A), too; without, the network has no
         projections.
     augmented
-        How the varied view of a clip is drawn; None to do without. Clips themselves are varied as
+        How the varied view of a clip is drawn; False to do without. Clips themselves are varied as
         the recipe says.
     neighbours
         From how many of the most similar clips one is drawn as a further view, by looks and by
@@ -59,7 +59,7 @@ class Settings(EmbeddingSettings):
     """
 
     semantic: bool = True
-    augmented: Augmentation | None = None
+    augmented: Augmentation | Literal[False] = False
     neighbours: Annotated[int, Field(ge=0)] = 0
 
 
@@ -146,7 +146,7 @@ def prepare(preparation: Preparation) -> AlignmentTask:
         preparation.recipe.augmentation,
         preprocessing.image,
         preparation.seed,
-        augmented=settings.augmented,
+        augmented=settings.augmented or None,
         neighbours=_neighbours(preparation, settings.neighbours, plain),
     )
     return AlignmentTask(network, training, validation, settings, image_trunk_sha256=trunk)
