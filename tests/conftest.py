@@ -39,6 +39,16 @@ collect_ignore = [
 ]
 
 
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Say what is left out, for a count of deselected tests does not say which they are."""
+    chosen = str(config.option.markexpr)
+    return [
+        f"left out: {name} tests; run them with -m {name}"
+        for name in ("slow", "browser")
+        if f"not {name}" in chosen
+    ]
+
+
 @pytest.fixture(scope="session")
 def golden() -> Path:
     """Folder of golden vectors: ``SSL_BENCH_GOLDEN``, else the copy beside the tests."""

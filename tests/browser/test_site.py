@@ -1,0 +1,212 @@
+"""What a reader does with the pages, in a real browser, from files alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from browsers import DESKTOP, PHONE
+from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.browser
+
+Visit = Callable[..., Page]
+Keep = Callable[[Page, str], None]
+
+EVERY_KIND = (
+    "index.html",
+    "protocols/synth.html",
+    "protocols/vggss.html",
+    "entries/synth/my-model.html",
+    "baselines/ezvsl.html",
+    "measures.html",
+    "dialects.html",
+    "reported.html",
+)
+
+
+def entries(page: Page) -> list[str]:
+    """Names of the measured entries that are shown, from the top down."""
+    rows = page.locator("table[data-table=measured] tbody tr th[scope=row]")
+    return [name.strip() for name in rows.all_inner_texts()]
+
+
+@pytest.mark.parametrize("path", EVERY_KIND)
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_page_fits_its_window_and_nothing_goes_wrong(
+    visit: Visit, keep: Keep, path: str, size: dict[str, int], theme: str
+) -> None:
+    page = visit(path, size, color_scheme=theme)
+    page.wait_for_load_state("networkidle")
+    widths = page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
+    assert widths[0] <= widths[1]
+    name = path.removesuffix(".html").replace("/", "-")
+    keep(page, f"{name}-{'phone' if size == PHONE else 'desktop'}-{theme}")
+
+
+def test_a_click_on_a_heading_sorts_and_says_so(visit: Visit) -> None:
+    page = visit("protocols/synth.html")
+    assert entries(page)[0] == "Image centre"
+    heading = page.locator("table[data-table=measured] thead th", has_text="Entry").first
+    heading.click()
+    assert entries(page) == sorted(entries(page), key=str.lower)
+    expect(heading).to_have_attribute("aria-sort", "ascending")
+    heading.click()
+    assert entries(page) == sorted(entries(page), key=str.lower, reverse=True)
+    expect(heading).to_have_attribute("aria-sort", "descending")
+
+
+def test_a_value_is_sorted_as_a_number(visit: Visit) -> None:
+    page = visit("protocols/synth.html")
+    heading = page.locator("table[data-table=measured] thead th", has_text="cIoU@0.5").first
+    heading.click()
+    shown = page.locator("table[data-table=measured] tbody td.number:nth-child(3) b")
+    values = [float(text) for text in shown.all_inner_texts()]
+    assert values in (sorted(values), sorted(values, reverse=True))
+    assert len(values) == 3
+
+
+def test_headings_can_be_reached_and_used_by_keyboard(visit: Visit) -> None:
+    page = visit("protocols/synth.html")
+    page.keyboard.press("Tab")
+    expect(page.locator(".skip")).to_be_focused()
+    heading = page.locator("table[data-table=measured] thead th", has_text="Entry").first
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if heading.evaluate("element => element.contains(document.activeElement)"):
+            break
+    page.keyboard.press("Enter")
+    expect(heading).to_have_attribute("aria-sort", "ascending")
+
+
+def test_filters_keep_the_rows_that_fit(visit: Visit) -> None:
+    page = visit("protocols/synth.html")
+    page.locator("[data-filter=modality]").select_option("audio-visual")
+    names = entries(page)
+    assert len(names) == 1
+    assert names[0].startswith("<script>")
+    expect(page.locator("#filters output")).to_have_text("1 of 3 rows")
+    page.locator("#filters button[type=reset]").click()
+    expect(page.locator("#filters output")).to_have_text("3 rows")
+    page.locator("[data-filter=overlap]").select_option("none")
+    assert entries(page) == ["Image centre", "Whole image"]
+
+
+def test_floor_and_ceiling_stay_whatever_is_filtered(visit: Visit) -> None:
+    page = visit("protocols/synth.html")
+    page.locator("[data-filter=pretrained]").select_option("yes")
+    foot = page.locator("table[data-table=measured] tfoot tr")
+    assert [row.split()[0] for row in foot.all_inner_texts()] == ["ceiling", "oracle"] + [
+        "floor"
+    ] * (foot.count() - 2)
+
+
+def test_reported_figures_are_apart_and_can_be_chosen_alone(visit: Visit) -> None:
+    page = visit("protocols/vggss.html")
+    table = page.locator("table[data-table=printed]")
+    assert table.locator("tbody tr").count() == 2
+    expect(table.locator(".flag.bad")).to_have_text("conflict")
+    page.locator("[data-filter=origin]").select_option("this project")
+    expect(table).to_be_hidden()
+    page.locator("[data-filter=origin]").select_option("reported")
+    expect(table).to_be_visible()
+
+
+def test_a_search_finds_by_name(visit: Visit) -> None:
+    page = visit("protocols/synth.html")
+    page.locator("[data-search]").fill("whole")
+    assert entries(page) == ["Whole image"]
+    page.locator("[data-search]").fill("no such name")
+    expect(page.locator("table[data-table=measured] tbody")).to_have_text("No row fits the filters")
+
+
+def test_from_the_overview_to_an_entry_and_back(visit: Visit) -> None:
+    page = visit("index.html")
+    page.get_by_role("link", name="Standard trials of the embedded world").first.click()
+    page.get_by_role("link", name="Image centre").first.click()
+    expect(page.locator("h1")).to_have_text("Image centre")
+    page.get_by_role("link", name="card of the baseline").click()
+    expect(page.locator("h1")).to_have_text("Image centre")
+    page.go_back()
+    page.locator(".crumbs a").first.click()
+    expect(page.locator("h1")).to_have_text("Which pixels make the sound?")
+
+
+def test_the_gallery_is_paged_and_shows_picture_map_truth_and_sound(
+    visit: Visit, keep: Keep
+) -> None:
+    page = visit("entries/synth/my-model.html")
+    gallery = page.locator(".gallery")
+    gallery.scroll_into_view_if_needed()
+    assert gallery.locator(".card:visible").count() == 6
+    expect(gallery.locator(".where")).to_have_text("Best, 1 to 6 of 6")
+    first = gallery.locator(".card:visible").first
+    first.locator("img").first.scroll_into_view_if_needed()
+    page.wait_for_function(
+        "[...document.querySelectorAll('.card img')].slice(0, 2)"
+        ".every(each => each.naturalWidth > 0)"
+    )
+    assert first.locator("svg.truth path").count() == 2
+    length = first.locator("audio").evaluate(
+        "sound => new Promise((done, fail) => {"
+        " sound.onloadedmetadata = () => done(sound.duration);"
+        " sound.onerror = () => fail(sound.error.message); sound.load(); sound.play(); })"
+    )
+    assert length > 1
+    keep(page, "gallery")
+    gallery.locator("button[data-kind=worst]").click()
+    expect(gallery.locator(".where")).to_have_text("Worst, 1 to 6 of 6")
+    gallery.locator("button[data-step='1']").click()
+    expect(gallery.locator(".where")).to_have_text("Random, 1 to 6 of 12")
+    gallery.locator("button[data-step='1']").click()
+    expect(gallery.locator(".where")).to_have_text("Random, 7 to 12 of 12")
+    expect(gallery.locator("button[data-step='1']")).to_be_disabled()
+
+
+def test_map_and_truth_can_be_hidden(visit: Visit) -> None:
+    page = visit("entries/synth/my-model.html")
+    heat = page.locator(".card:visible .heat").first
+    assert float(heat.evaluate("each => getComputedStyle(each).opacity")) == pytest.approx(0.6)
+    page.locator("[data-opacity]").fill("0")
+    assert float(heat.evaluate("each => getComputedStyle(each).opacity")) == 0
+    page.locator("[data-outline]").uncheck()
+    expect(page.locator(".card:visible .truth").first).to_be_hidden()
+
+
+def test_the_chosen_theme_is_kept_on_the_next_page(visit: Visit) -> None:
+    page = visit("index.html", color_scheme="light")
+    paper = "getComputedStyle(document.body).backgroundColor"
+    assert page.evaluate(paper) == "rgb(255, 255, 255)"
+    page.locator("#theme").click()
+    dark = page.evaluate(paper)
+    assert dark != "rgb(255, 255, 255)"
+    page.get_by_role("link", name="Measures").click()
+    assert page.evaluate(paper) == dark
+    expect(page.locator("#theme")).to_have_text("Light")
+
+
+def test_the_system_decides_where_nothing_was_chosen(visit: Visit) -> None:
+    page = visit("index.html", color_scheme="dark")
+    assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "dark"
+    expect(page.locator("#theme")).to_have_text("Light")
+
+
+def test_without_scripts_everything_can_be_read(visit: Visit) -> None:
+    page = visit("protocols/synth.html", java_script_enabled=False)
+    assert page.locator("table[data-table=measured] tbody tr").count() == 3
+    page = visit("entries/synth/my-model.html", java_script_enabled=False)
+    assert page.locator(".card:visible").count() == 24
+
+
+def test_text_of_a_submitter_is_shown_and_never_run(visit: Visit) -> None:
+    page = visit("entries/synth/my-model.html")
+    expect(page.locator("h1")).to_contain_text("<script>alert(1)</script>")
+    assert page.evaluate("document.querySelectorAll('img[src=x]').length") == 0
+
+
+def test_a_printed_page_has_the_whole_gallery_and_no_buttons(visit: Visit) -> None:
+    page = visit("entries/synth/my-model.html")
+    page.emulate_media(media="print")
+    assert page.locator(".card:visible").count() == 24
+    expect(page.locator("#theme")).to_be_hidden()
