@@ -6,6 +6,7 @@ import functools
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 import torch
@@ -13,7 +14,7 @@ from click.testing import CliRunner
 
 from ssl_bench.cli import main
 from ssl_bench.cli.train import _Lines, train
-from ssl_bench.errors import DataError
+from ssl_bench.errors import DataError, ModelError
 from ssl_bench.models.checkpoints import read_checkpoint
 from ssl_bench.training import run
 from ssl_bench.training.progress import Step
@@ -194,3 +195,50 @@ def test_what_cannot_be_trained_is_one_sentence_and_exit_code_2(
     assert message in printed
     assert "Traceback" not in printed
     assert list(tmp_path.iterdir()) == []
+
+
+def _features(path: Path, ids: list[str], seed: int) -> str:
+    np.savez(path, ids=ids, features=np.random.default_rng(seed).normal(size=(len(ids), 4)))
+    return str(path)
+
+
+def test_clips_are_compared_by_features_of_ones_own(
+    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    recipe = TrainingRecipe(
+        objective="alignment",
+        epochs=1,
+        batch=4,
+        peak_learning_rate=1e-3,
+        settings={"tau": 0.1, "neighbours": 3},
+    )
+    monkeypatch.setattr(run, "train", functools.partial(run.train.func, recipe=recipe))
+    names = [path.stem for path in sorted((clips / "frames").iterdir())]
+    arguments = ["--model", "sslalign", "--variant", "synth", "--data", str(clips)]
+    images = ["--neighbour-images", _features(tmp_path / "images.npz", names, 0)]
+    sounds = ["--neighbour-sounds", _features(tmp_path / "sounds.npz", names, 1)]
+    others = ["--neighbour-sounds", _features(tmp_path / "other.npz", names, 2)]
+    digests = set()
+    for heard in (sounds, others):
+        out = tmp_path / f"out{len(digests)}"
+        given = [*arguments, *images, *heard, "--out", str(out)]
+        assert CliRunner().invoke(train, given, catch_exceptions=False).exit_code == 0
+        digests.add(read_record(out / "synth.training.json").data_digest)
+    assert len(digests) == 2
+    for alone in (images, sounds):
+        with pytest.raises(ModelError, match="Give both"):
+            CliRunner().invoke(train, [*arguments, *alone], catch_exceptions=False)
+
+
+def test_features_where_no_clips_are_compared_are_refused(tmp_path: Path):
+    given = [_features(tmp_path / f"{kind}.npz", ["a"], 0) for kind in ("images", "sounds")]
+    arguments = [
+        "--model",
+        "ogl-l1",
+        "--neighbour-images",
+        given[0],
+        "--neighbour-sounds",
+        given[1],
+    ]
+    with pytest.raises(ModelError, match="draws no neighbours"):
+        CliRunner().invoke(train, arguments, catch_exceptions=False)
