@@ -169,16 +169,23 @@ def contribution_sentence(entry: Entry) -> str:
         note = result.vision_only_note
         return "No audio-blind map of this model was given" + (f": {note}." if note else ".")
     gap = value_of(result.vision_only.gap, measure)
-    if gap is None or gap.value is None:
+    blind = value_of(result.vision_only.measures, measure)
+    if gap is None or gap.value is None or blind is None:
         return "The gap to the model's own audio-blind map is undefined."
-    between = "" if gap.low is None else f" (95 % interval {interval(gap)})"
-    apart = gap.low is not None and gap.high is not None and (gap.low > 0 or gap.high < 0)
-    closing = "" if apart else " The interval includes zero."
-    return (
-        f"Of {shown(entry.headline.value, measure)} points of {measure}, "
-        f"{signed(gap.value, measure)}{between} come with the sound: so far is the model from its "
-        f"own audio-blind map on the same trials.{closing}"
+    own, other = shown(entry.headline.value, measure), shown(blind.value, measure)
+    between = f" (95 % interval {interval(gap)})" if interval(gap) else ""
+    if gap.low is None or gap.high is None or gap.low <= 0 <= gap.high:
+        return (
+            f"The sound adds nothing to {measure} that can be told from zero: {own} with it, "
+            f"{other} from the model's own audio-blind map on the same trials, a difference of "
+            f"{signed(gap.value, measure)}{between}."
+        )
+    need = (
+        f"Of {own} points of {measure}, {shown(gap.value, measure)} need the sound"
+        if gap.value > 0
+        else f"With the sound, {measure} is {shown(-gap.value, measure)} lower than without"
     )
+    return f"{need}{between}: its own audio-blind map reaches {other} on the same trials."
 
 
 def dialect_lines(competition: Competition, entry: Entry) -> list[DialectLine]:

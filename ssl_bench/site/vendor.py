@@ -21,7 +21,7 @@ _DEFAULT = re.compile(r"(?:^|,)\s*([\w$]+)\s+as\s+default\s*(?:,|$)")
 
 
 def table_files() -> dict[str, str]:
-    """Script and style of the table library, by path within a site.
+    """The table library's script, by path within a site; its style is the site's own.
 
     Raises
     ------
@@ -33,14 +33,13 @@ def table_files() -> dict[str, str]:
     source = Path(itables.__file__).parent / "html"
     try:
         script = (source / "dt_bundle.js").read_text(encoding="utf-8")
-        style = (source / "dt_bundle.css").read_text(encoding="utf-8")
     except OSError as error:
         raise LeaderboardError(
             f"the installed itables brings no tables to copy ({error.strerror})",
             where=source,
             remedy="install itables 2.4 or later",
         ) from error
-    return {f"{FOLDER}/datatables.js": plain_script(script), f"{FOLDER}/datatables.css": style}
+    return {f"{FOLDER}/datatables.js": plain_script(script)}
 
 
 def plain_script(module: str) -> str:
