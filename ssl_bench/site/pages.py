@@ -90,10 +90,13 @@ def _pages(board: Board) -> Iterator[Page]:
     yield _page("reported.html", everything, "reported", lambda: _reported(board))
     for folder in board.folders:
         content = partial(_protocol, board, folder)
-        yield _page(f"protocols/{folder}.html", everything, "protocol", content)
+        inputs = sha256_of_json([code_version(), whole["published"], _entries_of(board, [folder])])
+        yield _page(f"protocols/{folder}.html", inputs, "protocol", content)
     for name in list_baselines():
         content = partial(_baseline, board, name)
-        yield _page(f"baselines/{name}.html", everything, "baseline", content)
+        found = _entries_of(board, [folder for folder, _ in _contests(board, name)])
+        inputs = sha256_of_json([code_version(), whole["published"], found])
+        yield _page(f"baselines/{name}.html", inputs, "baseline", content)
     for folder, competitions in board.competitions.items():
         for competition in competitions:
             around = _surroundings(competition)
@@ -101,6 +104,26 @@ def _pages(board: Board) -> Iterator[Page]:
                 inputs = sha256_of_json([code_version(), board.digests[folder, slug], around])
                 content = partial(_entry, competition, entry)
                 yield _page(entry_page_path(folder, slug), inputs, "entry", content)
+
+
+def _entries_of(board: Board, folders: list[str]) -> list[list[str]]:
+    """Digests of all entries of some protocols."""
+    return sorted(
+        [folder, slug, digest]
+        for (folder, slug), digest in board.digests.items()
+        if folder in folders
+    )
+
+
+def _contests(board: Board, baseline: str) -> list[tuple[str, Competition]]:
+    """Competitions, under protocols as they ship, that a baseline has an entry in."""
+    return [
+        (folder, competition)
+        for folder, competitions in board.competitions.items()
+        for competition in competitions
+        if competition.current
+        and any(entry.card.baseline == baseline for entry in competition.entries.values())
+    ]
 
 
 def _page(path: str, inputs: str, template: str, content: Callable[[], dict[str, Any]]) -> Page:
@@ -192,15 +215,13 @@ def _entry(competition: Competition, entry: Entry) -> dict[str, Any]:
 def _baseline(board: Board, name: str) -> dict[str, Any]:
     card, recipe = load_card(name), load_recipe(name)
     entries = []
-    for folder, competitions in board.competitions.items():
-        for competition in competitions:
-            if competition.current:
-                table = entry_table(competition)
-                entries += [
-                    (folder, competition.protocol, table.measures[0], row)
-                    for row in table.rows
-                    if row.entry.card.baseline == name
-                ]
+    for folder, competition in _contests(board, name):
+        table = entry_table(competition)
+        entries += [
+            (folder, competition.protocol, table.measures[0], row)
+            for row in table.rows
+            if row.entry.card.baseline == name
+        ]
     return {
         "card": card,
         "recipe": recipe,
