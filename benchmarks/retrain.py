@@ -26,7 +26,7 @@ from ssl_bench.training.run import train
 DATA = "synth"
 PROTOCOLS = ("synth", "concat", "type-ab", "interactive")
 HELD = {"synth": ("cIoU@0.5", "cIoU(adaptive)@0.5"), "concat": ("cIoU(adaptive)@0.5",)}
-"""Figures that a model trained anew must reach within the interval of the one that ships."""
+"""Figures that a model trained anew must reach: not below the interval of the one that ships."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def retrained(model: str, seed: int, protocols: Sequence[str], root: Path) -> Tr
 
 
 def missed(shipped: Sequence[Row], again: Trained) -> list[str]:
-    """What a model trained anew does not reach within the interval of the one that ships.
+    """What a model trained anew does not reach: figures below the interval of the one that ships.
 
     Examples
     --------
@@ -147,7 +147,7 @@ def missed(shipped: Sequence[Row], again: Trained) -> list[str]:
         place = f"{old.model}, seed {again.seed}: {old.measure} on {old.protocol} is"
         if new is None or old.value is None or old.low is None or old.high is None:
             problems.append(f"{place} undefined, or ships undefined")
-        elif not old.low - 1e-9 <= new <= old.high + 1e-9:
+        elif new < old.low - 1e-9:
             interval = f"[{100 * old.low:.1f}, {100 * old.high:.1f}]"
             problems.append(
                 f"{place} {100 * new:.1f}, and ships with {100 * old.value:.1f} {interval}"
@@ -214,7 +214,7 @@ def main() -> None:
             problems += found
             rows += again.rows
             bytes_ = "the very bytes that ship" if again.same_bytes else "other bytes"
-            verdict = "; ".join(found) if found else "within the shipped intervals"
+            verdict = "; ".join(found) if found else "reaches the shipped figures"
             print(
                 f"{again.model}, seed {again.seed}: {again.seconds:.0f} s, {bytes_}, {verdict}",
                 flush=True,

@@ -24,15 +24,14 @@ def test_every_small_model_with_weights_and_a_training_table() -> None:
         assert (content_folder("baselines") / name / "synth.safetensors").is_file()
 
 
-def test_a_figure_in_the_interval_is_reached() -> None:
+def test_a_figure_in_the_interval_or_above_is_reached() -> None:
     assert retrain.missed([OLD], again(0.55)) == []
-    assert retrain.missed([OLD], again(0.65)) == []
+    assert retrain.missed([OLD], again(0.70)) == []
 
 
-def test_a_figure_beside_it_is_not() -> None:
+def test_a_figure_below_it_is_not() -> None:
     (problem,) = retrain.missed([OLD], again(0.54))
     assert problem == ("m, seed 1: cIoU@0.5 on synth is 54.0, and ships with 60.0 [55.0, 65.0]")
-    assert len(retrain.missed([OLD], again(0.66))) == 1
     assert len(retrain.missed([OLD], again(None))) == 1
 
 
