@@ -15,6 +15,7 @@ from ssl_bench.models.ezvsl_localizer import SOUND_BANK, EZVSLPreprocessing
 from ssl_bench.models.recipes import Strict
 from ssl_bench.models.sounds import prepare_sound
 from ssl_bench.training.feeds import AudioVisualFeed, Batch
+from ssl_bench.training.initialisation import Initialisation, initialise
 from ssl_bench.training.objectives.ez_vsl import MATCHINGS, Matching, ez_vsl_loss
 from ssl_bench.training.preparation import Preparation
 from ssl_bench.training.task import AudioVisualTask
@@ -32,11 +33,15 @@ class Settings(Strict):
     sound_bank_per_category
         How many training sounds of each category travel with the weights, embedded; the model's
         own audio-blind map is the maximum over them.
+    initialisation
+        How the audio trunk and the projections start; the authors' code has distributions of its
+        own, ``ez-vsl``.
     """
 
     tau: Annotated[float, Field(gt=0)]
     matching: Matching = "max-of-similarities"
     sound_bank_per_category: Annotated[int, Field(ge=1)] = 4
+    initialisation: Initialisation = "torch"
 
 
 class EZVSLTask(AudioVisualTask):
@@ -98,6 +103,7 @@ def prepare(preparation: Preparation) -> EZVSLTask:
     settings = preparation.settings(Settings)
     preprocessing = preparation.preprocessing(EZVSLPreprocessing)
     network = EZVSLNetwork(preparation.architecture(EZVSLArchitecture))
+    initialise((network.audnet, network.img_proj, network.aud_proj), settings.initialisation)
     trunk = preparation.start_image_trunk(network.imgnet)
     front_end = partial(prepare_sound, preprocessing=preprocessing.audio)
     training, validation = preparation.audio_visual_feeds(preprocessing.image, front_end)

@@ -10,6 +10,7 @@ from torch import Tensor
 from ssl_bench.models.fnac import FNACArchitecture, FNACNetwork
 from ssl_bench.training.embedding_task import EmbeddingSettings, EmbeddingTask, feeds
 from ssl_bench.training.feeds import AudioVisualFeed, Batch
+from ssl_bench.training.initialisation import Initialisation, initialise
 from ssl_bench.training.objectives.fnac import fnac_terms
 from ssl_bench.training.preparation import Preparation
 
@@ -23,11 +24,15 @@ class Settings(EmbeddingSettings):
         Weight of the three terms that are added to the objective of EZ-VSL.
     contrastive_epochs
         Passes with the objective of EZ-VSL alone, before the other terms are added.
+    initialisation
+        How the audio trunk and the projections start; the authors' code has distributions of its
+        own, ``ez-vsl``.
     """
 
     tau: Annotated[float, Field(gt=0)] = 0.03
     weight: Annotated[float, Field(ge=0)] = 100.0
     contrastive_epochs: Annotated[int, Field(ge=0)] = 3
+    initialisation: Initialisation = "torch"
 
 
 class FNACTask(EmbeddingTask):
@@ -79,5 +84,6 @@ def prepare(preparation: Preparation) -> FNACTask:
     """Build the task as the recipe says."""
     settings = preparation.settings(Settings)
     network = FNACNetwork(preparation.architecture(FNACArchitecture))
+    initialise((network.audnet, network.img_proj, network.aud_proj), settings.initialisation)
     trunk = preparation.start_image_trunk(network.imgnet)
     return FNACTask(network, *feeds(preparation), settings, image_trunk_sha256=trunk)

@@ -12,6 +12,7 @@ from ssl_bench.models.fnac import FNACArchitecture
 from ssl_bench.models.slavc import SLAVCNetwork
 from ssl_bench.training.embedding_task import EmbeddingSettings, EmbeddingTask, feeds
 from ssl_bench.training.feeds import AudioVisualFeed, Batch
+from ssl_bench.training.initialisation import Initialisation, initialise
 from ssl_bench.training.objectives.slavc import slavc_loss
 from ssl_bench.training.preparation import Preparation
 
@@ -23,10 +24,14 @@ class Settings(EmbeddingSettings):
     ----------
     momentum
         Share of its own value that each parameter of the momentum encoders keeps at a step.
+    initialisation
+        How the audio trunk and the projections start; the authors' code has distributions of its
+        own, ``ez-vsl``.
     """
 
     tau: Annotated[float, Field(gt=0)] = 0.03
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    initialisation: Initialisation = "torch"
 
 
 class SLAVCTask(EmbeddingTask):
@@ -85,6 +90,8 @@ def prepare(preparation: Preparation) -> SLAVCTask:
     """Build the task as the recipe says."""
     settings = preparation.settings(Settings)
     network = SLAVCNetwork(preparation.architecture(FNACArchitecture))
+    parts = ("audnet", "img_proj1", "img_proj2", "aud_proj1", "aud_proj2")
+    initialise(map(network.get_submodule, parts), settings.initialisation)
     trunk = preparation.start_image_trunk(network.get_submodule("imgnet"))
     network.align_momentum()
     return SLAVCTask(network, *feeds(preparation), settings, image_trunk_sha256=trunk)
