@@ -28,6 +28,12 @@ STATE_FIELDS = ("model", "model_state_dict", "state_dict")
 """Where the authors' containers keep the state dict."""
 
 _MODULE = "module."
+_KINDS = frozenset(
+    {
+        *(torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.bool),
+        *(torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64),
+    }
+)
 _SHOWN = 3
 _LONGEST = 200
 # numpy scalars beside the weights, under the module names of numpy 1 and numpy 2.
@@ -119,6 +125,7 @@ def read_checkpoint(path: Path, *, expected_sha256: str | None = None) -> Checkp
     else:
         metadata = {}
         tensors, container, fields = _read_torch(path)
+    _check_plain(tensors, path)
     prefixed = any(_MODULE in key for key in tensors)
     return Checkpoint(
         path=path,
@@ -330,6 +337,21 @@ def _read_torch(path: Path) -> tuple[dict[str, Tensor], str, dict[str, int | flo
             remedy=f"save the state dict bare or under one of {', '.join(STATE_FIELDS)}",
         )
     return {str(key): value for key, value in content.items()}, container, fields
+
+
+def _check_plain(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Raise WeightsError where a tensor is no plain table of numbers, which no network here has."""
+    unusual = [
+        f"{key} {value.layout} {value.dtype}"
+        for key, value in tensors.items()
+        if value.dtype not in _KINDS or value.layout != torch.strided or value.is_meta
+    ]
+    if unusual:
+        raise WeightsError(
+            f"this file has {_summary('tensors that are no plain tables', unusual)}",
+            where=path,
+            remedy="save them dense, as float32 or float16",
+        )
 
 
 def _fields(content: Mapping[Any, Any]) -> dict[str, int | float | str]:

@@ -10,6 +10,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from recipe_weights import seeded_state
+from safetensors.torch import save_file
 from torch import Tensor
 
 from ssl_bench.errors import WeightsError
@@ -79,8 +80,10 @@ def test_half_precision_is_loaded_as_single(tmp_path: Path, state: State) -> Non
     save_checkpoint(path, state, half=True)
     network = _network()
     load_into(network, read_checkpoint(path))
-    assert network.conv1.weight.dtype == torch.float32
-    torch.testing.assert_close(network.conv1.weight, state["conv1.weight"], atol=1e-3, rtol=1e-3)
+    assert network.get_parameter("conv1.weight").dtype == torch.float32
+    torch.testing.assert_close(
+        network.get_parameter("conv1.weight"), state["conv1.weight"], atol=1e-3, rtol=1e-3
+    )
 
 
 def test_safetensors_are_known_by_their_content(tmp_path: Path, state: State) -> None:
@@ -180,6 +183,29 @@ def test_a_file_without_one_state_dict_is_refused(
     torch.save(content, tmp_path / "w.pth")
     with pytest.raises(WeightsError, match=message):
         read_checkpoint(tmp_path / "w.pth")
+
+
+@pytest.mark.parametrize(
+    "unusual",
+    [
+        pytest.param(torch.eye(2).to_sparse(), id="sparse"),
+        pytest.param(torch.eye(2).to(torch.float8_e4m3fn), id="float8"),
+        pytest.param(torch.eye(2).to(torch.complex64), id="complex"),
+        pytest.param(torch.eye(2, device="meta"), id="without values"),
+    ],
+)
+def test_a_tensor_that_is_no_plain_table_is_named(
+    tmp_path: Path, state: State, unusual: Tensor
+) -> None:
+    torch.save({**state, "bn1.weight": unusual}, tmp_path / "w.pth")
+    with pytest.raises(WeightsError, match=r"w\.pth.*no plain tables \(bn1\.weight"):
+        read_checkpoint(tmp_path / "w.pth")
+
+
+def test_float8_in_safetensors_is_named(tmp_path: Path) -> None:
+    save_file({"w": torch.ones(2).to(torch.float8_e4m3fn)}, tmp_path / "w.safetensors")
+    with pytest.raises(WeightsError, match=r"w\.safetensors.*\(w .*float8"):
+        read_checkpoint(tmp_path / "w.safetensors")
 
 
 @pytest.mark.parametrize("kind", ["zip", "legacy", "safetensors"])
