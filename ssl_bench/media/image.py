@@ -60,8 +60,8 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     Raises
     ------
     DataError
-        If the file is missing, empty, truncated, damaged, of another format, or has more than
-        `LARGEST_IMAGE` pixels.
+        If the file is missing, empty, truncated, damaged, of another format, has more than
+        `LARGEST_IMAGE` pixels, or a single one.
 
     Examples
     --------
@@ -71,7 +71,9 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     >>> read_image(path)[0, 0]
     array([7, 7, 7], dtype=uint8)
     """
-    return _open(path, lambda image: np.array(image.convert("RGB"), dtype=np.uint8))
+    pixels = _open(path, lambda image: np.array(image.convert("RGB"), dtype=np.uint8))
+    _refuse_one_pixel(pixels.shape[:2], path)
+    return pixels
 
 
 def read_mask(path: Path) -> NDArray[np.bool_]:
@@ -141,7 +143,19 @@ def probe_image(path: Path) -> tuple[int, int]:
         image.load()
         return size
 
-    return _open(path, decode_coarsely)
+    size = _open(path, decode_coarsely)
+    _refuse_one_pixel(size, path)
+    return size
+
+
+def _refuse_one_pixel(size: tuple[int, ...], path: Path) -> None:
+    """Raise DataError where an image shows nothing: such files stand in for missing frames."""
+    if max(size) == 1:
+        raise DataError(
+            "this image has one pixel only",
+            where=path,
+            remedy="extract or download the frame again",
+        )
 
 
 def _open(path: Path, use: Callable[[Image.Image], _T]) -> _T:

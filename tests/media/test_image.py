@@ -105,6 +105,18 @@ def test_an_image_that_claims_a_huge_size_is_not_decoded(
         reader(path)
 
 
+@pytest.mark.parametrize("reader", [read_image, probe_image])
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+def test_one_pixel_is_no_frame(
+    tmp_path: Path, reader: Callable[[Path], object], suffix: str
+) -> None:
+    Image.fromarray(picture(1, 1)).save(tmp_path / f"stand-in{suffix}")
+    with pytest.raises(DataError, match=rf"stand-in\{suffix}.*one pixel only"):
+        reader(tmp_path / f"stand-in{suffix}")
+    Image.fromarray(picture(1, 2)).save(tmp_path / f"narrow{suffix}")
+    reader(tmp_path / f"narrow{suffix}")
+
+
 def test_a_missing_image_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"gone\.jpg.*does not exist"):
         read_image(tmp_path / "gone.jpg")
