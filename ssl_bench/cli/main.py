@@ -40,6 +40,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
         "ssl_bench.cli.comparison:compare_sets",
         "Compare one model's results on several test sets.",
     ),
+    "report": ("ssl_bench.cli.report:report", "Write runs as one page for a paper's appendix."),
     "train": ("ssl_bench.cli.train:train", "Train a model on the embedded world."),
     "schema": ("ssl_bench.cli.listing:schema", "Print the JSON schema of the result document."),
 }

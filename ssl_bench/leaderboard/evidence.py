@@ -80,7 +80,7 @@ def gather_evidence(path: Path, trials: TrialSet, scored: Scored, shown: Shown) 
     maps_asked = trials.protocol.answers == "maps"
     measures = measures_of(trials.protocol)[:RANKED]
     return Evidence(
-        success_curve=_success_curve(scored.scores) if maps_asked else (),
+        success_curve=success_curve(scored.scores) if maps_asked else (),
         dialects=_dialects(path, trials, scored.scores) if maps_asked else (),
         gallery_seed=GALLERY_SEED,
         gallery=_gallery(path, trials, scored.scores, shown) if maps_asked else (),
@@ -119,7 +119,14 @@ def dialects_of(protocol: Protocol) -> list[str]:
     return found
 
 
-def _success_curve(scores: pd.DataFrame) -> tuple[CurvePoint, ...]:
+def success_curve(scores: pd.DataFrame) -> tuple[CurvePoint, ...]:
+    """Share of sounding trials whose cIoU reaches each of 21 thresholds; nothing without a cIoU.
+
+    Parameters
+    ----------
+    scores
+        One row for each trial.
+    """
     sounding = scores[scores["sounding"].to_numpy(bool)]
     if "cIoU" not in scores or sounding.empty:
         return ()

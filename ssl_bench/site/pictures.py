@@ -131,5 +131,6 @@ def _chunk(kind: bytes, content: bytes) -> bytes:
 def _palette() -> bytes:
     from matplotlib import colormaps
 
-    colours = colormaps[_COLOURS](np.linspace(0, 1, _LEVELS), bytes=True)
-    return bytes(np.asarray(colours, np.uint8)[:, :3].tobytes())
+    # Rounded here, for versions of matplotlib differ in how they make bytes.
+    shares = np.asarray(colormaps[_COLOURS](np.linspace(0, 1, _LEVELS)))[:, :3]
+    return bytes(np.rint(255 * shares).astype(np.uint8).tobytes())

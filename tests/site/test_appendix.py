@@ -1,0 +1,131 @@
+"""The report: one file, the same bytes again, and nothing in it but text and pictures."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from boards import HOSTILE
+
+from ssl_bench.errors import ResultError
+from ssl_bench.evaluation import evaluate
+from ssl_bench.site.appendix import read_runs, write_report
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of two runs of ``synth``."""
+    folder = tmp_path_factory.mktemp("runs")
+    for name in ("center", "full"):
+        evaluate(name, "synth", folder=folder / name, pictured=2 if name == "center" else 0)
+    return folder
+
+
+def report(tmp_path: Path, *folders: Path) -> str:
+    write_report(tmp_path / "report.html", read_runs(folders))
+    return (tmp_path / "report.html").read_text()
+
+
+def edited(runs: Path, tmp_path: Path, change: Callable[[dict], None]) -> Path:
+    copy = Path(shutil.copytree(runs / "center", tmp_path / "edited"))
+    content = json.loads((copy / "result.json").read_text())
+    change(content)
+    (copy / "result.json").write_text(json.dumps(content))
+    return copy
+
+
+def test_the_same_runs_give_the_same_bytes(runs: Path, tmp_path: Path) -> None:
+    first = report(tmp_path, runs / "center", runs / "full")
+    assert report(tmp_path, runs / "center", runs / "full") == first
+
+
+def test_it_needs_no_other_file_and_runs_nothing(runs: Path, tmp_path: Path) -> None:
+    page = report(tmp_path, runs / "center")
+    sources = re.findall(r'\b(?:src|href)="([^"]*)"', page)
+    assert sources
+    assert all(source.startswith("data:") for source in sources)
+    assert "<script" not in page
+    assert "url(" not in page
+
+
+def test_results_of_one_protocol_share_a_table_with_floors_and_ceiling(
+    runs: Path, tmp_path: Path
+) -> None:
+    page = report(tmp_path, runs)
+    assert page.count("<h2") == 1
+    assert page.count("<h3>") == 2
+    assert re.search(r'class="ceiling"', page)
+    assert len(re.findall(r'<tr class="floor">', page)) == 4
+    assert "500 of 500" in page
+
+
+def test_results_under_other_conventions_get_a_table_of_their_own(
+    runs: Path, tmp_path: Path
+) -> None:
+    def change(content: dict) -> None:
+        content["protocol"]["digest"] = "0" * 64
+
+    other = edited(runs, tmp_path, change)
+    page = report(tmp_path, runs / "center", other)
+    assert page.count("<h2") == 2
+    assert "protocol 000000000000" in page
+
+
+def test_text_of_a_result_stays_text(runs: Path, tmp_path: Path) -> None:
+    def change(content: dict) -> None:
+        content["model"]["name"] = HOSTILE
+        content["protocol"]["title"] = HOSTILE
+        content["floors"][0]["name"] = HOSTILE
+        content["environment"]["ssl_bench"] = HOSTILE
+
+    page = report(tmp_path, edited(runs, tmp_path, change))
+    assert "<script" not in page
+    assert "<img src=x" not in page
+    assert page.count("&lt;script&gt;alert(1)") >= 5
+
+
+def test_invisible_signs_are_refused(runs: Path, tmp_path: Path) -> None:
+    def change(content: dict) -> None:
+        content["model"]["name"] = "a\u202eb"
+
+    with pytest.raises(ResultError, match="cannot be shown"):
+        read_runs([edited(runs, tmp_path, change)])
+
+
+def test_a_run_without_scores_and_pictures_is_reported_without(runs: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(runs / "full", tmp_path / "copy"))
+    (copy / "scores.parquet").unlink()
+    page = report(tmp_path, copy)
+    assert "<img" not in page
+    assert "polyline" not in page
+    assert "polyline" in report(tmp_path, runs / "full")
+
+
+def test_scores_of_another_run_are_refused(runs: Path, tmp_path: Path) -> None:
+    def change(content: dict) -> None:
+        content["coverage"]["expected"] = 501
+
+    with pytest.raises(ResultError, match=r"500 trials, and result\.json beside it tells of 501"):
+        read_runs([edited(runs, tmp_path, change)])
+
+
+def test_a_picture_that_is_none_is_refused(runs: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(runs / "center", tmp_path / "copy"))
+    (copy / "trials.png").write_text("<svg onload=alert(1)>")
+    with pytest.raises(ResultError, match="not a PNG"):
+        read_runs([copy])
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ResultError, match="no run folder"):
+        read_runs([tmp_path])
+
+
+def test_nothing_is_written_for_no_run(tmp_path: Path) -> None:
+    with pytest.raises(ResultError, match="no run"):
+        write_report(tmp_path / "report.html", [])
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,175 @@
+"""What the pages say: ranks, shares, references, printed figures, commands."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from ssl_bench.leaderboard.entry import Entry, RemadePredictions
+from ssl_bench.leaderboard.published import read_published
+from ssl_bench.protocol import load_protocol
+from ssl_bench.results import MeasuredValue, VisionOnly
+from ssl_bench.site.board import Board, Competition, read_board
+from ssl_bench.site.commands import evaluate_command, score_command
+from ssl_bench.site.entry_page import (
+    contribution_lines,
+    contribution_sentence,
+    dialect_lines,
+    entry_content,
+)
+from ssl_bench.site.pages import site_pages
+from ssl_bench.site.printed import printed_for, printed_table
+from ssl_bench.site.rows import entry_table
+
+
+@pytest.fixture(scope="module")
+def board(made_board: Path) -> Board:
+    return read_board(made_board)
+
+
+@pytest.fixture(scope="module")
+def competition(board: Board) -> Competition:
+    return board.competitions["synth"][0]
+
+
+def test_an_oracle_is_shown_and_not_ranked(competition: Competition) -> None:
+    assert [entry.slug for entry in competition.ranked] == ["center", "full", "my-model"]
+    assert [entry.slug for entry in competition.oracles] == ["oracle"]
+    content = entry_content(competition, competition.entries["oracle"])
+    assert content["standing"] is None
+
+
+def test_ranks_under_a_dialect_are_those_of_its_own_values(competition: Competition) -> None:
+    for name, (_, ranks) in competition.under_dialects.items():
+        values = {
+            entry.slug: next(
+                each.measures[0].value for each in entry.evidence.dialects if each.dialect == name
+            )
+            for entry in competition.ranked
+        }
+        assert "oracle" not in ranks
+        for one in values:
+            better = sum(values[other] > values[one] for other in values)
+            assert ranks[one] == 1 + better
+
+
+def test_a_dialect_line_names_its_winners(competition: Competition) -> None:
+    lines = dialect_lines(competition, competition.entries["my-model"])
+    assert {line.name for line in lines} >= {"ezvsl", "slavc"}
+    for line in lines:
+        assert line.rank is not None
+        assert (line.rank == 1) == ("my-model" in line.winners)
+
+
+def test_references_run_from_the_ceiling_down_and_shares_from_the_floor_up(
+    competition: Competition,
+) -> None:
+    table = entry_table(competition)
+    kinds = [row.kind for row in table.references]
+    assert kinds == sorted(kinds, key=("ceiling", "oracle", "floor").index)
+    best = next(row for row in table.rows if row.entry.slug == "center")
+    assert best.share == "0.0 %"
+    assert next(row for row in table.rows if row.entry.slug == "my-model").share.startswith(
+        "\N{MINUS SIGN}"
+    )
+
+
+def with_gap(entry: Entry, value: float, low: float, high: float) -> Entry:
+    blind = entry.result.vision_only
+    assert blind is not None
+    gap = MeasuredValue(
+        measure=entry.headline.measure,
+        value=value,
+        low=low,
+        high=high,
+        method="cluster-bootstrap",
+        n_trials=500,
+        n_groups=500,
+    )
+    changed = VisionOnly(
+        predictions_sha256=blind.predictions_sha256, measures=blind.measures, gap=(gap,)
+    )
+    result = entry.result.model_copy(update={"vision_only": changed})
+    return entry.model_copy(update={"result": result})
+
+
+@pytest.mark.parametrize(
+    ("gap", "words"),
+    [
+        ((0.1, 0.05, 0.15), "10.0 need the sound (95 % interval 5.0 to 15.0)"),
+        ((-0.1, -0.15, -0.05), "is 10.0 lower than without"),
+        ((0.1, -0.05, 0.25), "adds nothing to cIoU@0.5 that can be told from zero"),
+    ],
+)
+def test_what_the_sound_adds_in_words(
+    competition: Competition, gap: tuple[float, float, float], words: str
+) -> None:
+    entry = with_gap(competition.entries["my-model"], *gap)
+    assert words in contribution_sentence(entry)
+
+
+def test_a_model_that_does_not_listen_needs_no_sound(competition: Competition) -> None:
+    assert "does not listen" in contribution_sentence(competition.entries["center"])
+
+
+def test_the_contribution_runs_from_floor_to_ceiling(competition: Competition) -> None:
+    lines = contribution_lines(competition, competition.entries["my-model"])
+    assert [line.kind for line in lines] == ["floor", "blind", "entry", "ceiling"]
+
+
+def test_commands_name_stored_files_and_settings(competition: Competition) -> None:
+    own = competition.entries["my-model"]
+    assert score_command(own) == (
+        "ssl-bench score leaderboard/predictions/synth/my-model.npz --protocol "
+        "synth@synth:standard --vision-only leaderboard/predictions/synth/my-model.vision-only.npz"
+    )
+    assert evaluate_command(own) is None
+    center = competition.entries["center"]
+    assert (evaluate_command(center) or "").startswith(
+        "ssl-bench evaluate --model center --protocol synth@synth:standard"
+    )
+    remade = RemadePredictions(model="center", seed=0, sha256="0" * 64, bytes=1)
+    assert score_command(center.model_copy(update={"predictions": remade})) is None
+
+
+def test_printed_figures_of_one_row_of_a_table_stand_in_one_row(made_board: Path) -> None:
+    figures = read_published(made_board / "published.csv")
+    asked = printed_for(load_protocol("vggss"), figures)
+    table = printed_table(asked)
+    assert table.metrics == ("ciou@0.5", "auc")
+    assert [row.values for row in table.rows] == [("18.50", "30.20"), ("20.00", "")]
+    assert [row.in_conflict for row in table.rows] == [True, False]
+    assert table.n_figures == 3
+
+
+def test_every_figure_that_ships_is_shown_once() -> None:
+    figures = read_published()
+    table = printed_table(figures)
+    shown = sum(len(value.split(" / ")) for row in table.rows for value in row.values if value)
+    assert shown == len(figures)
+
+
+def test_reported_rows_are_in_no_table_of_entries(board: Board) -> None:
+    pages = {page.path: page for page in site_pages(board)}
+    text = pages["protocols/concat.html"].render()
+    assert "nobody2001" in text
+    assert 'data-table="measured"' not in text
+
+
+def test_entries_of_an_older_version_are_ranked_apart(made_board: Path, tmp_path: Path) -> None:
+    root = tmp_path / "board"
+    folder = root / "entries" / "synth"
+    folder.mkdir(parents=True)
+    for slug in ("center", "full"):
+        content = json.loads((made_board / "entries" / "synth" / f"{slug}.json").read_text())
+        if slug == "full":
+            content["protocol_digest"] = content["result"]["protocol"]["digest"] = "1" * 64
+        (folder / f"{slug}.json").write_text(json.dumps(content))
+    found = read_board(root)
+    assert [each.current for each in found.competitions["synth"]] == [True, False]
+    page = next(page for page in site_pages(found) if page.path == "protocols/synth.html").render()
+    assert "Measured under another version" in page
+    assert len(re.findall(r">rank 1<", page)) == 2
