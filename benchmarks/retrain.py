@@ -25,8 +25,11 @@ from ssl_bench.training.run import train
 
 DATA = "synth"
 PROTOCOLS = ("synth", "concat", "type-ab", "interactive")
-HELD = {"synth": ("cIoU@0.5", "cIoU(adaptive)@0.5"), "concat": ("cIoU(adaptive)@0.5",)}
+HELD = {"synth": ("cIoU@0.5", "cIoU(adaptive)@0.5")}
 """Figures that a model trained anew must reach: not below the interval of the one that ships."""
+
+SHOWN = HELD | {"concat": ("cIoU(adaptive)@0.5", "side-accuracy"), "type-ab B": ("cIoU@0.5",)}
+"""Figures of the table. On `concat` seeds differ by more than the interval over trials says."""
 
 
 @dataclass(frozen=True)
@@ -167,8 +170,8 @@ def write_rows(path: Path, rows: Sequence[Row]) -> None:
 
 
 def spread(rows: Sequence[Row]) -> str:
-    """A table in Markdown: the figures of :data:`HELD` over all seeds, smallest to largest."""
-    columns = [(protocol, measure) for protocol, names in HELD.items() for measure in names]
+    """A table in Markdown: the figures of :data:`SHOWN` over all seeds, smallest to largest."""
+    columns = [(protocol, measure) for protocol, names in SHOWN.items() for measure in names]
     lines = [["model", "seeds", *(f"{protocol} {measure}" for protocol, measure in columns)]]
     lines.append(["---"] * len(lines[0]))
     for model in dict.fromkeys(row.model for row in rows):

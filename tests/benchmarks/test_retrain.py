@@ -37,7 +37,7 @@ def test_a_figure_below_it_is_not() -> None:
 
 def test_the_spread_over_seeds(tmp_path: Path) -> None:
     rows = [OLD, Row("m", 1, "synth", "cIoU@0.5", 0.64, 0.6, 0.7)]
-    assert retrain.spread(rows).splitlines()[2].startswith("| m | 2 | 60.0 to 64.0 | - |")
+    assert retrain.spread(rows).splitlines()[2].startswith("| m | 2 | 60.0 to 64.0 | - | - |")
     retrain.write_rows(tmp_path / "figures.csv", rows)
     assert (tmp_path / "figures.csv").read_text().splitlines()[1] == (
         "m,0,synth,cIoU@0.5,0.600000,0.550000,0.650000"
