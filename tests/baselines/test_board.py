@@ -1,0 +1,72 @@
+"""The board's own entries were made by the weights that ship."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ssl_bench.compositions import open_trials
+from ssl_bench.engine.predict import predict
+from ssl_bench.leaderboard.baselines import Contestant, contestants, embedded_protocols
+from ssl_bench.leaderboard.compact import write_compact
+from ssl_bench.leaderboard.documents import read_entry
+from ssl_bench.leaderboard.places import default_board, entry_path, predictions_path
+from ssl_bench.models.registry import load_card, load_localizer, shipped_weights
+from ssl_bench.predictions import open_predictions
+from ssl_bench.protocol import load_protocol
+from ssl_bench.trials import TrialSet
+
+BOARD = default_board()
+HANDFUL = 6
+TOLERANCE = 1e-3
+"""Of the range of a map; half precision may add one step of its own."""
+
+TRAINED = [each for each in contestants() if load_card(each.name).modality != "trivial"]
+ENTERED = [
+    pytest.param(protocol, contestant, id=f"{protocol}-{contestant.slug}")
+    for protocol in embedded_protocols()
+    for contestant in TRAINED
+    if (BOARD / entry_path(protocol, contestant.slug)).is_file()
+]
+
+
+def test_the_board_has_trained_entries() -> None:
+    assert ENTERED
+
+
+@pytest.mark.parametrize(("protocol", "contestant"), ENTERED)
+def test_an_entry_names_the_weights_that_ship(protocol: str, contestant: Contestant) -> None:
+    model = read_entry(BOARD / entry_path(protocol, contestant.slug)).result.model
+    for part in model.parts or (model,):
+        assert part.variant is not None
+        shipped = shipped_weights(part.name, part.variant)
+        assert shipped is not None
+        assert part.weights_sha256 == shipped[1], part.name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("protocol", "contestant"), ENTERED)
+def test_a_handful_of_trials_predicted_now_has_the_stored_maps(
+    protocol: str, contestant: Contestant, tmp_path: Path
+) -> None:
+    stored = open_predictions(BOARD / predictions_path(protocol, contestant.slug))
+    if "map" not in stored.members:
+        # A ranking belongs to all trials together; that its weights are named must do.
+        assert "image_embedding" in stored.members or "similarity" in stored.members
+        return
+    whole = open_trials(load_protocol(protocol))
+    some = whole.trials[:: len(whole.trials) // HANDFUL]
+    few = TrialSet(whole.protocol, whole.test_set, some)
+    localizer = load_localizer(contestant.name, alpha=contestant.alpha)
+    written = predict(localizer, few, tmp_path / "whole")
+    write_compact(open_predictions(written.predictions), tmp_path / "compact.npz")
+    now = open_predictions(tmp_path / "compact.npz").maps_of(few.ids)
+    board = stored.maps_of(few.ids)
+    assert len(now) == len(few.ids) >= HANDFUL
+    for trial, heat in now.items():
+        old = board[trial].astype(np.float64)
+        step = float(np.spacing(np.float16(np.abs(old).max())))
+        allowed = max(TOLERANCE * float(np.ptp(old)), step)
+        np.testing.assert_allclose(heat, old, rtol=0, atol=allowed, err_msg=trial)
