@@ -168,3 +168,58 @@ def test_help_of_the_group(call: Call) -> None:
     done = call("leaderboard", "--help")
     assert done.code == 0
     assert "add-baselines" in done.out
+
+
+def test_build_then_check_then_a_page_changed_by_hand(
+    call: Call, maps: Path, card: Path, tmp_path: Path
+) -> None:
+    board = tmp_path / "board"
+    call("submit", maps, "--protocol", "synth", "--card", card, "--board", board)
+    built = call("leaderboard", "build", "--board", board, "--no-media")
+    assert built.code == 0
+    assert f"Open {board / 'site' / 'index.html'} in a browser." in built.out
+    assert "0 files rendered" in call("leaderboard", "build", "--board", board, "--no-media").out
+    assert call("leaderboard", "check", "--board", board, "--changed-only").code == 0
+    page = board / "site" / "entries" / "synth" / "my-model.html"
+    page.write_text(page.read_text().replace("<h2", "<h2 hidden", 1))
+    found = call("leaderboard", "check", "--board", board, "--changed-only", "--json")
+    assert found.code == 2
+    content = json.loads(found.out)
+    assert content["proven"] is False
+    assert [each["path"] for each in content["findings"]] == ["site/entries/synth/my-model.html"]
+
+
+def test_build_refuses_a_folder_with_something_else(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.tex").write_text("mine")
+    (tmp_path / "board").mkdir()
+    built = call("leaderboard", "build", "--board", tmp_path / "board", "--out", tmp_path / "out")
+    assert built.code == 2
+    assert built.err.startswith("error: ")
+    assert "something else" in built.err
+
+
+def test_report_writes_a_page_and_tables(call: Call, maps: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    call("score", maps, "--protocol", "synth", "--out", run)
+    done = call(
+        "report",
+        run,
+        "--out",
+        tmp_path / "report.html",
+        "--markdown",
+        tmp_path / "report.md",
+        "--latex",
+        tmp_path / "report.tex",
+    )
+    assert done.code == 0, done.err
+    assert "<!DOCTYPE html>" in (tmp_path / "report.html").read_text()
+    assert "| mine | 499 of 500 |" in (tmp_path / "report.md").read_text()
+    assert r"\begin{tabular}" in (tmp_path / "report.tex").read_text()
+
+
+def test_report_of_no_run_is_one_sentence(call: Call, tmp_path: Path) -> None:
+    done = call("report", tmp_path, "--out", tmp_path / "report.html")
+    assert done.code == 2
+    assert "no run folder" in done.err
+    assert not (tmp_path / "report.html").exists()
