@@ -1,0 +1,56 @@
+"""Every baseline answers every protocol of the embedded world as it is installed."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from ssl_bench.evaluation import Request, run_suite
+from ssl_bench.models.registry import list_baselines, load_card
+from ssl_bench.protocol import Protocol
+from ssl_bench.selection import resolve_protocols
+
+SAMPLES = 24
+AUDIO_VISUAL = [name for name in list_baselines() if load_card(name).modality == "audio-visual"]
+RANKINGS = {"retrieval"}
+"""Protocols that only models with a similarity of images and sounds can answer."""
+
+
+@pytest.fixture
+def protocols(monkeypatch: pytest.MonkeyPatch) -> list[Protocol]:
+    """What ``--protocol all`` means without a data folder, on fewer samples."""
+    monkeypatch.delenv("SSL_BENCH_DATA", raising=False)
+    smaller = []
+    for protocol in resolve_protocols("all"):
+        options = {**protocol.test_set.options, "count": SAMPLES}
+        test_set = protocol.test_set.model_copy(update={"options": options})
+        smaller.append(protocol.model_copy(update={"test_set": test_set}))
+    return smaller
+
+
+def test_all_means_every_protocol_of_the_embedded_world(protocols: list[Protocol]) -> None:
+    assert {protocol.test_set.name for protocol in protocols} == {"synth"}
+    kinds = {protocol.composition.kind for protocol in protocols}
+    assert {"single", "concat", "retrieval"} <= kinds
+    assert {protocol.name for protocol in protocols} >= RANKINGS
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list_baselines())
+def test_every_baseline_answers_every_protocol(
+    name: str, protocols: list[Protocol], tmp_path: Path
+) -> None:
+    done = run_suite(Request(name, protocols[0], folder=tmp_path, pictured=0), protocols)
+    expected = {protocol.name for protocol in protocols}
+    if name not in AUDIO_VISUAL:
+        expected -= RANKINGS
+    assert {each.result.protocol.name for each in done} == expected
+    for each in done:
+        assert each.result.measures
+        for measured in each.result.measures:
+            assert measured.value is not None, measured.measure
+            assert math.isfinite(measured.value), measured.measure
+        if name in AUDIO_VISUAL and each.result.protocol.name not in RANKINGS:
+            assert each.result.vision_only is not None
