@@ -11,6 +11,7 @@ import click
 from ssl_bench.cli.options import data_option, json_option
 
 if TYPE_CHECKING:
+    from ssl_bench.leaderboard.published import PublishedFigure
     from ssl_bench.models.cards import Card
     from ssl_bench.models.recipes import Recipe
 
@@ -78,7 +79,11 @@ def models(name: str | None, as_json: bool) -> None:
     if name is not None:
         card, recipe = load_card(name), load_recipe(name)
         if as_json:
-            whole = {**card.model_dump(mode="json"), "recipe": recipe.model_dump(mode="json")}
+            whole = {
+                **card.model_dump(mode="json"),
+                "published_figures": [figure.model_dump() for figure in _printed(card)],
+                "recipe": recipe.model_dump(mode="json"),
+            }
             click.echo(json.dumps(whole, indent=1))
         else:
             _print_nested(_card_for_people(card, recipe))
@@ -148,7 +153,23 @@ def _print_trials(name: str, data: Path | None, as_json: bool) -> None:
 
 
 def _card_for_people(card: Card, recipe: Recipe) -> dict[str, Any]:
+    from ssl_bench.site.printed import printed_table
+
     content = card.model_dump(mode="json")
+    table = printed_table(_printed(card))
+    content["published"] = [
+        f"{row.paper}, table {row.figure.table}: "
+        f"{' '.join((row.figure.method, row.figure.variant)).strip()}, trained on "
+        f"{row.figure.train_set}, on {row.figure.test_set} ({row.figure.protocol}): "
+        + ", ".join(
+            f"{metric} {value}"
+            for metric, value in zip(table.metrics, row.values, strict=True)
+            if value
+        )
+        + (" (another table prints another figure)" if row.in_conflict else "")
+        + (" (in doubt: what it was trained or pretrained on)" if row.in_doubt else "")
+        for row in table.rows
+    ]
     content["variants"] = {
         variant: chosen.about + (" (default)" if variant == recipe.default_variant else "")
         for variant, chosen in recipe.variants.items()
@@ -159,6 +180,14 @@ def _card_for_people(card: Card, recipe: Recipe) -> dict[str, Any]:
         if chosen.presets
     }
     return content
+
+
+def _printed(card: Card) -> tuple[PublishedFigure, ...]:
+    """The published figures that a card names, with paper and table."""
+    from ssl_bench.leaderboard.published import read_published
+    from ssl_bench.site.printed import printed_of
+
+    return printed_of(card, read_published())
 
 
 def _print_nested(content: Any, indent: int = 0) -> None:
@@ -183,4 +212,5 @@ def _print_nested(content: Any, indent: int = 0) -> None:
                 )
                 screen.print(f"{blank}  - {shown}", markup=False)
         else:
-            screen.print(f"{blank}{key}: {value}", markup=False)
+            text = str(value).strip().replace("\n", f"\n{blank}  ")
+            screen.print(f"{blank}{key}: {text}", markup=False)

@@ -77,6 +77,28 @@ class TestListing:
         assert "Mo" in call("models", "ezvsl").out
         assert "original, sslalign" in call("models", "ezvsl").out
 
+    @pytest.mark.parametrize("name", list_baselines())
+    def test_a_card_shows_variants_presets_and_published_figures(
+        self, call: Call, name: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("COLUMNS", "1000")
+        shown = call("models", name).out
+        facts = json.loads(call("models", name, "--json").out)
+        for fact in ("title", "modality", "summary", "paper", "code", "licence", "preprocessing"):
+            assert facts[fact].splitlines()[0] in shown
+        for variant, chosen in facts["recipe"]["variants"].items():
+            assert f"{variant}: {chosen['about']}" in shown
+            assert all(preset in shown for preset in chosen["presets"])
+        assert bool(facts["published"]) == bool(facts["published_figures"])
+        for figure in facts["published_figures"]:
+            lines = [line for line in shown.splitlines() if f", table {figure['table']}:" in line]
+            assert any(f"{figure['metric']} {figure['value']:.2f}" in line for line in lines)
+
+    def test_a_published_figure_is_named_with_paper_and_table(self, call: Call) -> None:
+        shown = " ".join(call("models", "ezvsl").out.split())
+        assert "Mo and Morgado 2022, table 1" in shown
+        assert "flickr-soundnet" in shown
+
     def test_measures(self, call: Call) -> None:
         assert all(name in call("measures").out for name in DEFINITIONS)
         facts = json.loads(call("measures", "cIoU(adaptive)@0.5", "--json").out)
