@@ -20,6 +20,7 @@ from ssl_bench.evaluation import Request, run_suite
 from ssl_bench.files import sha256_of_file, write_text
 from ssl_bench.models.registry import list_baselines, load_recipe
 from ssl_bench.results import MeasuredValue, Result
+from ssl_bench.training.recipe import training_recipe
 from ssl_bench.training.record import read_record
 from ssl_bench.training.run import train
 
@@ -109,6 +110,15 @@ def _named(result: Result) -> Iterator[tuple[str, MeasuredValue]]:
             yield f"{protocol} {level}", value
 
 
+def finished(record: Path, model: str, seed: int) -> bool:
+    """Whether a record is of that seed and of the recipe as it is now."""
+    if not record.is_file():
+        return False
+    found = read_record(record)
+    recipe = training_recipe(load_recipe(model), DATA, record)
+    return found.model == model and found.seed == seed and found.recipe == recipe
+
+
 def retrained(model: str, seed: int, protocols: Sequence[str], root: Path) -> Trained:
     """Train one model with one seed, and evaluate it."""
     import torch
@@ -118,7 +128,7 @@ def retrained(model: str, seed: int, protocols: Sequence[str], root: Path) -> Tr
     started = perf_counter()
     weights = folder / f"{DATA}.safetensors"
     record = folder / f"{DATA}.training.json"
-    if not (weights.is_file() and record.is_file() and read_record(record).seed == seed):
+    if not (weights.is_file() and finished(record, model, seed)):
         train(model, data=DATA, seed=seed, out=folder)
     seconds = perf_counter() - started
     shipped = load_recipe(model).variants[DATA].weights

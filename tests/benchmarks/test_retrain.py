@@ -8,6 +8,7 @@ import retrain
 from retrain import Row, Trained
 
 from ssl_bench.content import content_folder
+from ssl_bench.training.record import read_record, write_record
 
 OLD = Row("m", 0, "synth", "cIoU@0.5", 0.60, 0.55, 0.65)
 
@@ -42,3 +43,18 @@ def test_the_spread_over_seeds(tmp_path: Path) -> None:
     assert (tmp_path / "figures.csv").read_text().splitlines()[1] == (
         "m,0,synth,cIoU@0.5,0.600000,0.550000,0.650000"
     )
+
+
+def test_only_runs_of_this_seed_and_of_the_recipe_as_it_is_count_as_finished(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "synth.training.json"
+    assert not retrain.finished(path, "ogl-l1", 0)
+    record = read_record(content_folder("baselines") / "ogl-l1" / "synth.training.json")
+    write_record(record, path)
+    assert retrain.finished(path, "ogl-l1", 0)
+    assert not retrain.finished(path, "ogl-l1", 1)
+    assert not retrain.finished(path, "ezvsl", 0)
+    changed = record.recipe.model_copy(update={"epochs": record.recipe.epochs + 1})
+    write_record(record.model_copy(update={"recipe": changed}), path)
+    assert not retrain.finished(path, "ogl-l1", 0)
