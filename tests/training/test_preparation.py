@@ -15,7 +15,7 @@ from ssl_bench.models.recipes import OfficialWeights, Strict, Variant
 from ssl_bench.models.registry import shipped_weights
 from ssl_bench.models.resnet import SMALL_TRUNK, ResidualTrunk
 from ssl_bench.training import preparation as module
-from ssl_bench.training.preparation import EmbeddedWorld, Preparation
+from ssl_bench.training.preparation import IMAGENET, EmbeddedWorld, ImageNetwork, Preparation
 from ssl_bench.training.recipe import TrainingRecipe
 from ssl_bench.training.tasks import list_objectives, prepare_task
 
@@ -128,3 +128,10 @@ def test_a_given_file_goes_before_the_address(tmp_path, monkeypatch):
 def test_official_digests_are_those_in_the_names_of_the_files():
     for weights in module.IMAGENET.values():
         assert weights.url.endswith(f"-{weights.sha256}.pth")
+
+
+@pytest.mark.parametrize("network", IMAGENET)
+def test_only_what_torchvisions_file_names_say_of_digests_is_known(network: ImageNetwork) -> None:
+    weights = IMAGENET[network]
+    assert weights.file == f"{network}-{weights.sha256}.pth"
+    assert len(weights.sha256) == 8
