@@ -70,6 +70,7 @@ class Card(Strict):
         What happens to images and sounds, by variant.
     deviations
         Where this implementation departs from the paper or the authors' code, and what it assumes.
+        Assumptions that fill gaps of a paper are numbered over all cards: ``[A-1]`` and so on.
     published
         Its published figures.
     measured
