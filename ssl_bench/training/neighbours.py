@@ -191,11 +191,11 @@ def read_features(path: Path, ids: Sequence[str]) -> Features:
             remedy="add them, under the names that the clips have in the list or folder",
         )
     chosen = values[[place[name] for name in ids]].astype(np.float32)
-    for what, right in (
-        ("are not finite", np.isfinite(chosen).all(axis=1)),
-        ("are all zero, which have no cosine", chosen.any(axis=1)),
+    for what, wrong in (
+        ("are not finite", np.argwhere(~np.isfinite(chosen))[:, 0]),
+        ("are all zero, which have no cosine", np.flatnonzero(~chosen.any(axis=1))),
     ):
-        named_wrong = [ids[row] for row in range(len(ids)) if not right[row]]
+        named_wrong = [ids[row] for row in np.unique(wrong).tolist()]
         if named_wrong:
             raise DataError(
                 f"features of {len(named_wrong):,} clips {what}: {_listed(named_wrong)}",

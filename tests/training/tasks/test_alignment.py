@@ -237,7 +237,8 @@ def test_a_folder_needs_features_to_compare_clips_by() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"tau": 0}, {"neighbours": -1}, {"augmented": {"blur": 1}}, {"augmented": True}, {"k": 3}]
+    "wrong",
+    [{"tau": 0}, {"neighbours": -1}, {"augmented": {"blur": 1}}, {"augmented": True}, {"k": 3}],
 )
 def test_wrong_settings_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
