@@ -33,8 +33,9 @@ def shipped(name: str) -> tuple[Path, ShippedWeights, TrainingRecord]:
     return folder / weights.file, weights, read_record(folder / "synth.training.json")
 
 
-def test_both_baselines_that_learn_ship_weights():
-    assert {"ezvsl", "ogl-l1"} <= set(TRAINED)
+def test_every_baseline_that_learns_ships_weights():
+    assert len(TRAINED) >= 11
+    assert {"ezvsl", "icl", "oya", "sslalign", "ogl-l1", "unet"} <= set(TRAINED)
 
 
 @pytest.mark.parametrize("name", TRAINED)
@@ -64,8 +65,9 @@ def test_ezvsl_carries_four_embedded_sounds_of_each_category():
     assert torch.allclose(bank.norm(dim=1), torch.ones(64), atol=2e-3)
 
 
+# One without sound and one with it; 'tox -e retrain' trains all of them again.
 @pytest.mark.slow
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("name", ["ogl-l1", "ezvsl"])
 def test_training_again_reads_the_same_data_and_reaches_the_same_figures(name, tmp_path):
     record = shipped(name)[2]
     again = train(name, out=tmp_path)
