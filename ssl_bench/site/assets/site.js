@@ -118,28 +118,29 @@
     }
     const search = form.querySelector("[data-search]");
     const told = form.querySelector("output");
+    const tell = () => {
+      const shown = tables.reduce((sum, table) => sum + table.rows({ search: "applied" }).count(), 0);
+      const all = tables.reduce((sum, table) => sum + table.rows().count(), 0);
+      told.textContent = shown === all ? `${all} rows` : `${shown} of ${all} rows`;
+    };
     const apply = () => {
       for (const each of form.querySelectorAll("[data-filter]")) {
         chosen[each.dataset.filter] = each.value;
       }
-      let shown = 0;
-      let all = 0;
       for (const table of tables) {
         table.search(search.value).draw();
-        shown += table.rows({ search: "applied" }).count();
-        all += table.rows().count();
       }
       for (const section of document.querySelectorAll("[data-origin-section]")) {
         const own = origins[section.dataset.originSection];
         section.hidden = Boolean(chosen.origin) && !own.includes(chosen.origin);
       }
-      told.textContent = shown === all ? `${all} rows` : `${shown} of ${all} rows`;
+      tell();
     };
     form.addEventListener("input", apply);
     form.addEventListener("submit", (event) => event.preventDefault());
     form.addEventListener("reset", () => window.setTimeout(apply));
     form.hidden = false;
-    apply();
+    tell();
   };
   if (document.readyState === "complete") {
     startTables();
