@@ -50,6 +50,25 @@ class MapScores:
     rules: dict[Rule, dict[str, NDArray[np.float64]]]
 
 
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """How maps on the grid become predictions.
+
+    Attributes
+    ----------
+    threshold
+        Comparison, value and treatment of the maximum; its `rule` is not read.
+    rules
+        The rules to apply.
+    values
+        ``(n,)``: a threshold for each map under the rule ``absolute``; None for that of the table.
+    """
+
+    threshold: ThresholdTable
+    rules: tuple[Rule, ...]
+    values: NDArray[np.float32] | None = None
+
+
 def evaluate_maps(
     heats: NDArray[np.floating],
     truths: NDArray[np.float32],
@@ -98,9 +117,44 @@ def evaluate_maps(
     >>> float(evaluate_maps(heat, truth).rules["half"]["cIoU"][0])
     1.0
     """
+    cut = Cut(threshold or ThresholdTable(), tuple(rules), values)
+    return evaluate_cuts(
+        heats,
+        truths,
+        [cut],
+        interpolation=interpolation,
+        normalisation=normalisation,
+        regions=regions,
+        index=index,
+    )[0]
+
+
+def evaluate_cuts(
+    heats: NDArray[np.floating],
+    truths: NDArray[np.float32],
+    cuts: Sequence[Cut],
+    *,
+    interpolation: Interpolation = "bilinear-corners",
+    normalisation: Normalisation = "minmax",
+    regions: NDArray[np.int64] | None = None,
+    index: NDArray[np.intp] | None = None,
+) -> list[MapScores]:
+    """Score a batch of maps under several evaluators that bring maps to the grid alike.
+
+    Parameters
+    ----------
+    cuts
+        What each evaluator does on the grid. Rules and thresholds that they share are applied once.
+    heats, truths, interpolation, normalisation, regions, index
+        As in :func:`evaluate_maps`, which see for what is raised.
+
+    Returns
+    -------
+    list of MapScores
+        One for each cut: exactly what :func:`evaluate_maps` gives for it alone.
+    """
     from ssl_bench.measures import kernel
 
-    table = threshold or ThresholdTable()
     count, size = len(truths), truths.shape[-1]
     which = np.arange(len(heats)) if index is None else np.ascontiguousarray(index, np.int64)
     # The kernel reads where it is told to.
@@ -108,46 +162,57 @@ def evaluate_maps(
         raise ValueError(f"{len(heats)} maps do not go with {count} truths")
     if regions is None:
         regions = np.empty((0, 4), np.int64)
+    # Equal rules side by side, because the kernel remembers the threshold before.
+    asked = sorted(
+        ((cut, rule) for cut in cuts for rule in cut.rules), key=lambda each: _RULES[each[1]]
+    )
     of_maps = np.empty((count, len(kernel.MAP_COLUMNS)))
-    of_rules = np.empty((count, len(rules), len(kernel.RULE_COLUMNS)))
-    thresholds = np.full((count, len(rules)), table.value)
-    if values is not None:
-        thresholds[:, [rule == "absolute" for rule in rules]] = values[:, None]
-    rows = taps(heats.shape[1], size, interpolation)
-    columns = taps(heats.shape[2], size, interpolation)
+    of_rules = np.empty((count, len(asked), len(kernel.RULE_COLUMNS)))
+    thresholds = np.empty((count, len(asked)))
+    for number, (cut, rule) in enumerate(asked):
+        given = cut.values if rule == "absolute" else None
+        thresholds[:, number] = cut.threshold.value if given is None else given
     kernel.score_maps(
         _within_range(heats, normalisation),
         which,
         np.ascontiguousarray(truths, np.float32),
         np.ascontiguousarray(regions, np.int64),
-        *rows,
-        *columns,
+        *taps(heats.shape[1], size, interpolation),
+        *taps(heats.shape[2], size, interpolation),
         interpolation == "opencv-linear",
         _NORMALISATIONS[normalisation],
-        np.array([_RULES[rule] for rule in rules], np.int64),
+        np.array([_RULES[rule] for _, rule in asked], np.int64),
         thresholds,
-        table.comparison == ">",
-        table.keep_maximum,
+        np.array([cut.threshold.comparison == ">" for cut, _ in asked], np.bool_),
+        np.array([cut.threshold.keep_maximum for cut, _ in asked], np.bool_),
         of_maps,
         of_rules,
         size,
     )
     truth_sum, truth_pixels, is_flat, peak_hit, side = of_maps.T
-    by_rule: dict[Rule, dict[str, NDArray[np.float64]]] = {}
-    for number, rule in enumerate(rules):
-        numbers = dict(zip(kernel.RULE_COLUMNS, of_rules[:, number].T, strict=True))
-        union = truth_sum + numbers["false_positives"]
-        undefined = np.full(count, np.nan)
-        numbers["cIoU"] = np.divide(numbers["intersection"], union, out=undefined, where=union > 0)
-        by_rule[rule] = numbers
-    return MapScores(
-        truth_sum=truth_sum,
-        truth_pixels=truth_pixels.astype(np.int64),
-        is_flat=is_flat > 0,
-        peak_hit=peak_hit,
-        side=side,
-        rules=by_rule,
-    )
+    by_cut: list[dict[Rule, dict[str, NDArray[np.float64]]]] = []
+    for cut in cuts:
+        by_cut.append({})
+        for rule in cut.rules:
+            number = next(n for n, each in enumerate(asked) if each[0] is cut and each[1] == rule)
+            numbers = dict(zip(kernel.RULE_COLUMNS, of_rules[:, number].T, strict=True))
+            union = truth_sum + numbers["false_positives"]
+            undefined = np.full(count, np.nan)
+            numbers["cIoU"] = np.divide(
+                numbers["intersection"], union, out=undefined, where=union > 0
+            )
+            by_cut[-1][rule] = numbers
+    return [
+        MapScores(
+            truth_sum=truth_sum,
+            truth_pixels=truth_pixels.astype(np.int64),
+            is_flat=is_flat > 0,
+            peak_hit=peak_hit,
+            side=side,
+            rules=by_rule,
+        )
+        for by_rule in by_cut
+    ]
 
 
 def _within_range(heats: NDArray[np.floating], how: Normalisation) -> NDArray[np.float32]:

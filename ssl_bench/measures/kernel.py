@@ -18,6 +18,8 @@ MAP_COLUMNS = ("truth_sum", "truth_pixels", "is_flat", "peak_hit", "side")
 RULE_COLUMNS = ("threshold", "n_predicted", "n_tied", "intersection", "false_positives")
 
 _BUCKETS = 2048
+# Pixels that are searched for a bucket at once.
+_BLOCK = 128
 
 
 @njit(nogil=True, cache=True)
@@ -119,27 +121,41 @@ def _order_statistic(values, rank, low, high, bucket, counts, gathered, filled):
     if not filled:
         counts[:] = 0
         for i in range(values.size):
-            bucket[i] = np.int32((values[i] - low) * scale)
+            bucket[i] = np.int16((values[i] - low) * scale)
         # Four histograms in turn: neighbouring pixels often share a bucket, and adding to the
-        # same counter twice in a row makes the processor wait.
-        whole = values.size - values.size % 4
-        for i in range(0, whole, 4):
-            counts[0, bucket[i]] += 1
-            counts[1, bucket[i + 1]] += 1
-            counts[2, bucket[i + 2]] += 1
-            counts[3, bucket[i + 3]] += 1
-        for i in range(whole, values.size):
-            counts[0, bucket[i]] += 1
+        # same counter twice in a row makes the processor wait. A place without a sign is not
+        # looked at for being counted from the end.
+        first, second, third, fourth = counts[0], counts[1], counts[2], counts[3]
+        for quarter in range(values.size // 4):
+            i = 4 * quarter
+            first[np.uint16(bucket[i])] += 1
+            second[np.uint16(bucket[i + 1])] += 1
+            third[np.uint16(bucket[i + 2])] += 1
+            fourth[np.uint16(bucket[i + 3])] += 1
+        for i in range(values.size - values.size % 4, values.size):
+            first[np.uint16(bucket[i])] += 1
     below = 0
-    wanted = 0
+    wanted = np.int16(0)
     for number in range(counts.shape[1]):
         here = counts[0, number] + counts[1, number] + counts[2, number] + counts[3, number]
         if below + here > rank:
-            wanted = number
+            wanted = np.int16(number)
             break
         below += here
     found = 0
-    for i in range(values.size):
+    # Few blocks hold any of the bucket, and looking for one takes no branch.
+    whole = values.size - values.size % _BLOCK
+    for start in range(0, whole, _BLOCK):
+        block = bucket[start : start + _BLOCK]
+        here = np.int16(0)
+        for i in range(_BLOCK):
+            here |= np.int16(block[i] == wanted)
+        if here:
+            for i in range(start, start + _BLOCK):
+                if bucket[i] == wanted:
+                    gathered[found] = values[i]
+                    found += 1
+    for i in range(whole, values.size):
         if bucket[i] == wanted:
             gathered[found] = values[i]
             found += 1
@@ -151,27 +167,31 @@ def _order_statistic(values, rank, low, high, bucket, counts, gathered, filled):
 
 
 @njit(nogil=True, cache=True, fastmath={"reassoc"})
-def _compare(values, truth, threshold, strict, keep_maximum):
-    predicted = 0
-    tied = 0
-    false = 0
-    intersection = np.float64(0)
-    one = np.float32(1)
-    if strict:
+def _compare(values, truth, threshold, is_mask, found):
+    """Pixels above the threshold and at it: `found` becomes (2, 3) of all, their truth, and false.
+
+    Both comparisons of the field follow from these. Sums of a truth map are exact in double
+    precision, whatever their order; those of a mask are counts.
+    """
+    above = tied = false_above = false_tied = np.int32(0)
+    for i in range(values.size):
+        higher = values[i] > threshold
+        equal = values[i] == threshold
+        outside = truth[i] == 0
+        # Sums are wide unless they are told not to be, and narrow ones are added eight at a time.
+        above = np.int32(above + np.int32(higher))
+        tied = np.int32(tied + np.int32(equal))
+        false_above = np.int32(false_above + np.int32(higher & outside))
+        false_tied = np.int32(false_tied + np.int32(equal & outside))
+    true_above = np.float64(above - false_above)
+    true_tied = np.float64(tied - false_tied)
+    if not is_mask:
+        true_above = true_tied = np.float64(0)
         for i in range(values.size):
-            inside = (values[i] > threshold) | (keep_maximum & (values[i] >= one))
-            predicted += inside
-            tied += values[i] == threshold
-            false += inside & (truth[i] == 0)
-            intersection += truth[i] if inside else np.float32(0)
-    else:
-        for i in range(values.size):
-            inside = (values[i] >= threshold) | (keep_maximum & (values[i] >= one))
-            predicted += inside
-            tied += values[i] == threshold
-            false += inside & (truth[i] == 0)
-            intersection += truth[i] if inside else np.float32(0)
-    return predicted, tied, intersection, false
+            true_above += truth[i] if values[i] > threshold else np.float32(0)
+            true_tied += truth[i] if values[i] == threshold else np.float32(0)
+    found[0, 0], found[0, 1], found[0, 2] = above, true_above, false_above
+    found[1, 0], found[1, 1], found[1, 2] = tied, true_tied, false_tied
 
 
 @njit(nogil=True, cache=True, fastmath={"reassoc"})
@@ -237,12 +257,13 @@ def score_maps(
     grid = np.empty((size, size), np.float32)
     values = grid.ravel()
     wide = np.empty((heats.shape[1], size), np.float32)
-    bucket = np.empty(pixels, np.int32)
+    bucket = np.empty(pixels, np.int16)
     counts = np.empty((4, _BUCKETS + 2), np.int32)
     gathered = np.empty(pixels, np.float32)
     is_flat = False
     filled = False
-    low = high = np.float32(0)
+    low = high = threshold = ranked = np.float32(0)
+    found = np.empty((2, 3))
     for number in range(index.size):
         truth = truths[number].ravel()
         if number == 0 or index[number] != index[number - 1]:
@@ -263,7 +284,10 @@ def score_maps(
         of_maps[number, 2] = is_flat
         of_maps[number, 3] = _peak(values, truth, high)
         of_maps[number, 4] = _side(grid, regions[number], high) if regions.size else np.nan
+        is_mask = truth_sum == truth_pixels
+        rank = -1
         for r in range(rules.size):
+            before = threshold
             if rules[r] == ABSOLUTE:
                 threshold = np.float32(rule_values[number, r])
             elif rules[r] == FRACTION:
@@ -271,16 +295,28 @@ def score_maps(
             elif low == high:
                 threshold = low
             else:
-                rank = pixels // 2
+                wanted = pixels // 2
                 if rules[r] == ADAPTIVE and truth_pixels > 0:
-                    rank = pixels - truth_pixels
-                threshold = _order_statistic(
-                    values, rank, low, high, bucket, counts, gathered, filled
-                )
-                filled = True
-            predicted, tied, intersection, false = _compare(
-                values, truth, threshold, strict, keep_maximum
-            )
+                    wanted = pixels - truth_pixels
+                if wanted != rank:
+                    ranked = _order_statistic(
+                        values, wanted, low, high, bucket, counts, gathered, filled
+                    )
+                    rank = wanted
+                    filled = True
+                threshold = ranked
+            # Evaluators that share a threshold share its comparison.
+            if r == 0 or threshold != before:
+                _compare(values, truth, threshold, is_mask, found)
+            tied = found[1, 0]
+            predicted, intersection, false = found[0]
+            if not strict[r]:
+                predicted, intersection, false = found[0] + found[1]
+            # Where the maximum is kept, everything from 1 is predicted.
+            if keep_maximum[r] and threshold >= 1:
+                _compare(values, truth, np.float32(1), is_mask, found)
+                predicted, intersection, false = found[0] + found[1]
+                _compare(values, truth, threshold, is_mask, found)
             of_rules[number, r, 0] = threshold
             of_rules[number, r, 1] = predicted
             of_rules[number, r, 2] = tied

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from ssl_bench.measures.batch import evaluate_maps
+from ssl_bench.measures.batch import Cut, evaluate_cuts, evaluate_maps
 from ssl_bench.measures.interpolation import normalise, upsample
 from ssl_bench.measures.localization import binarize, ciou, threshold_of
 from ssl_bench.protocol import Interpolation, Normalisation, Rule, ThresholdTable
@@ -78,6 +78,48 @@ def test_it_equals_the_plain_definitions(
     assert found["n_predicted"] == predicted.sum()
     assert found["n_tied"] == (grid == threshold_of(grid, truth, table.rule, table.value)).sum()
     assert found["cIoU"] == pytest.approx(ciou(predicted, truth), abs=1e-12, nan_ok=True)
+
+
+RULES = st.lists(
+    st.sampled_from(["half", "adaptive", "absolute", "fraction"]), unique=True, max_size=3
+).map(tuple)
+SOFT = arrays(np.float32, (SIZE, SIZE), elements=st.floats(0, 1, width=32).filter(lambda x: x != 1))
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    HEATS.map(lambda heat: np.stack([heat, heat])),
+    st.tuples(TRUTHS, st.one_of(TRUTHS, SOFT)).map(np.stack),
+    st.lists(st.tuples(TABLES, RULES), min_size=1, max_size=4),
+    st.sampled_from(["none", "minmax", "inverted-minmax", "maximum"]),
+)
+def test_evaluators_that_share_a_grid_score_as_each_does_alone(
+    heats: NDArray[np.float32],
+    truths: NDArray[np.float32],
+    asked: list[tuple[ThresholdTable, tuple[Rule, ...]]],
+    normalisation: Normalisation,
+) -> None:
+    heats[1] *= -1
+    values = np.array([0.25, 0.75], np.float32)
+    cuts = [
+        Cut(table, rules, values if number % 2 else None)
+        for number, (table, rules) in enumerate(asked)
+    ]
+    together = evaluate_cuts(heats, truths, cuts, normalisation=normalisation)
+    for found, cut in zip(together, cuts, strict=True):
+        alone = evaluate_maps(
+            heats,
+            truths,
+            threshold=cut.threshold,
+            rules=cut.rules,
+            values=cut.values,
+            normalisation=normalisation,
+        )
+        np.testing.assert_array_equal(found.peak_hit, alone.peak_hit)
+        assert found.rules.keys() == alone.rules.keys()
+        for rule, numbers in found.rules.items():
+            for name, column in numbers.items():
+                np.testing.assert_array_equal(column, alone.rules[rule][name], err_msg=name)
 
 
 @settings(max_examples=50, deadline=None)
