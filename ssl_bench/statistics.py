@@ -118,6 +118,9 @@ class ClusterBootstrap:
         sums = np.empty((self.n_groups, columns.shape[1] + 1))
         sums[:, -1] = np.bincount(self._member, minlength=self.n_groups)
         for number, column in enumerate(columns.T):
+            if self.n_groups == self.n_rows:
+                sums[self._member, number] = column
+                continue
             # Sorting inside each group makes the sums independent of the order of rows.
             order = np.lexsort((column, self._member))
             starts = np.searchsorted(self._member[order], np.arange(self.n_groups))

@@ -11,7 +11,7 @@ from ssl_bench.compositions import open_trials, with_split
 from ssl_bench.errors import LeaderboardError
 from ssl_bench.leaderboard.card import SubmissionCard
 from ssl_bench.leaderboard.entry import Entry, PredictionsReference
-from ssl_bench.leaderboard.evidence import Shown, gather_evidence
+from ssl_bench.leaderboard.evidence import Shown, gather_evidence, under_dialects
 from ssl_bench.leaderboard.places import protocol_folder
 from ssl_bench.protocol import Protocol, load_protocol, protocol_names
 from ssl_bench.scoring.floors import Controls, control_scores
@@ -87,6 +87,7 @@ class Bench:
             vision_only=None if blind is None else blind.path,
             options=options,
             controls=self.controls,
+            dialects=under_dialects(self.trials.protocol),
         )
         self.notify("gathering evidence")
         shown = Shown(truth=self.embedded, maps=maps.reference.kind != "remade")

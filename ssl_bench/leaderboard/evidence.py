@@ -24,14 +24,11 @@ from ssl_bench.leaderboard.entry import (
     SoundReference,
     TruthMask,
 )
-from ssl_bench.measures.definition import Measure
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.predictions import open_predictions
 from ssl_bench.protocol import Protocol, Rule, dialect_names, load_dialect
 from ssl_bench.scoring.aggregate import replicates, summarise
-from ssl_bench.scoring.run import Scored, measures_of, stored_maps, under_dialect
-from ssl_bench.scoring.scores import CHUNK, ScoreColumns
-from ssl_bench.scoring.universal import set_apart
+from ssl_bench.scoring.run import Scored, measures_of
 from ssl_bench.trials import Trial, TrialSet
 from ssl_bench.truth import encode_rle
 
@@ -73,7 +70,7 @@ def gather_evidence(path: Path, trials: TrialSet, scored: Scored, shown: Shown) 
     trials
         Trials of the canonical protocol.
     scored
-        What these predictions score.
+        What these predictions score, also under each of :func:`under_dialects`.
     shown
         What of single trials may be copied.
     """
@@ -81,7 +78,7 @@ def gather_evidence(path: Path, trials: TrialSet, scored: Scored, shown: Shown) 
     measures = measures_of(trials.protocol)[:RANKED]
     return Evidence(
         success_curve=success_curve(scored.scores) if maps_asked else (),
-        dialects=_dialects(path, trials, scored.scores) if maps_asked else (),
+        dialects=_dialects(trials.protocol, scored),
         gallery_seed=GALLERY_SEED,
         gallery=_gallery(path, trials, scored.scores, shown) if maps_asked else (),
         replicates=tuple(
@@ -119,6 +116,11 @@ def dialects_of(protocol: Protocol) -> list[str]:
     return found
 
 
+def under_dialects(protocol: Protocol) -> dict[str, Protocol]:
+    """A protocol under each of its :func:`dialects_of`, by name."""
+    return {name: protocol.under(load_dialect(name)) for name in dialects_of(protocol)}
+
+
 def success_curve(scores: pd.DataFrame) -> tuple[CurvePoint, ...]:
     """Share of sounding trials whose cIoU reaches each of 21 thresholds; nothing without a cIoU.
 
@@ -136,51 +138,20 @@ def success_curve(scores: pd.DataFrame) -> tuple[CurvePoint, ...]:
     )
 
 
-def _dialects(path: Path, trials: TrialSet, scores: pd.DataFrame) -> tuple[DialectScores, ...]:
-    """Each batch of maps is scored under all dialects at once, on truth maps drawn once.
-
-    `scores` are those of the protocol itself, which some dialects agree with.
-    """
-    asked: dict[str, TrialSet] = {}
-    columns: dict[str, ScoreColumns] = {}
-    wanted: dict[str, list[Measure]] = {}
-    for name in dialects_of(trials.protocol):
-        dialect = load_dialect(name)
-        asked[name] = under_dialect(trials, trials.protocol.under(dialect))
-        own = trials.protocol.measures
-        wanted[name] = [parse_measure(text) for text in own if text in dialect.measures]
-        if _conventions(asked[name].protocol) != _conventions(trials.protocol):
-            columns[name] = ScoreColumns(asked[name], wanted[name])
-    for batch in stored_maps(open_predictions(path), trials):
-        for part in batch.parts(CHUNK):
-            drawn: dict[int, NDArray[np.float32]] = {}
-            for name, filled in columns.items():
-                size = asked[name].protocol.map.size
-                if size not in drawn:
-                    drawn[size] = asked[name].truths(part.rows)
-                filled.fill(part, drawn[size])
-    counted = ~set_apart(trials)
-    return tuple(
-        DialectScores(
-            dialect=name,
-            title=load_dialect(name).title,
-            digest=under.protocol.digest,
-            measures=summarise(
-                columns[name].table()[counted] if name in columns else scores, wanted[name]
-            ),
+def _dialects(protocol: Protocol, scored: Scored) -> tuple[DialectScores, ...]:
+    own = measures_of(protocol)
+    found = []
+    for name, under in under_dialects(protocol).items():
+        reported = [measure for measure in own if str(measure) in under.measures]
+        found.append(
+            DialectScores(
+                dialect=name,
+                title=load_dialect(name).title,
+                digest=under.digest,
+                measures=summarise(scored.dialects[name], reported),
+            )
         )
-        for name, under in asked.items()
-    )
-
-
-def _conventions(protocol: Protocol) -> tuple[object, ...]:
-    """Everything by which a dialect may score a map otherwise."""
-    threshold = protocol.threshold
-    if threshold.rule in ("half", "adaptive") and threshold.comparison == ">=":
-        # Something is always predicted, so that no score is undefined.
-        threshold = threshold.model_copy(update={"undefined": "zero"})
-    settled: dict[str, object] = {"interpolation": protocol.interpolation, "interpolation_on": {}}
-    return protocol.map.model_copy(update=settled), threshold, protocol.truth
+    return tuple(found)
 
 
 def _gallery(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -118,27 +118,39 @@ def _each(
         twin = None if other is None else other[counted]
         bootstrap = ClusterBootstrap(part["group"], seed=seed)
         means = [measure for measure in chosen if measure.definition.per_trial is not None]
-        done.update(_means(part, twin, means, bootstrap))
+        values = _values(part, twin, means)
+        done.update(_means(values, twin is not None, means, bootstrap))
         for measure in chosen:
             if measure.definition.overall is not None:
                 done[measure] = _overall(part, twin, measure, bootstrap)
     return iter(done[measure] for measure in measures)
 
 
+def _values(
+    part: pd.DataFrame, twin: pd.DataFrame | None, measures: Sequence[Measure]
+) -> NDArray[np.float64]:
+    """Per-trial values ``(n, m)`` of measures that are means, or their paired differences."""
+    if not measures:
+        return np.zeros((len(part), 0))
+    values = np.stack([per_trial(part, measure) for measure in measures], axis=1)
+    if twin is not None:
+        values -= np.stack([per_trial(twin, measure) for measure in measures], axis=1)
+    return values
+
+
 def _means(
-    part: pd.DataFrame,
-    twin: pd.DataFrame | None,
+    values: NDArray[np.float64],
+    paired: bool,
     measures: Sequence[Measure],
     bootstrap: ClusterBootstrap,
 ) -> dict[Measure, MeasuredValue]:
+    """Means of the columns of `values`, with their intervals."""
     if not measures:
         return {}
-    values = np.stack([per_trial(part, measure) for measure in measures], axis=1)
-    if twin is None:
-        intervals = bootstrap.intervals(values)
-    else:
-        values = values - np.stack([per_trial(twin, measure) for measure in measures], axis=1)
+    if paired:
         intervals = [bootstrap.difference(column, np.zeros_like(column)) for column in values.T]
+    else:
+        intervals = bootstrap.intervals(values)
     return {
         # fsum is exact, so the mean does not depend on the order of trials.
         measure: _measured(
@@ -212,6 +224,7 @@ def breakdown(
     found: dict[str, dict[str, tuple[MeasuredValue, ...]]] = {}
     used = {column for measure in measures for column in measure.columns}
     chosen = measures[:_BREAKDOWN_MEASURES]
+    within = _within_levels(scores, other, chosen, seed)
     for name in map(str, scores.columns):
         # A measure's own columns hold its numbers or curves; a text that it reads groups trials.
         is_number = scores[name].dtype.kind == "f"
@@ -220,15 +233,35 @@ def breakdown(
             continue
         if not 2 <= scores[name].nunique() <= _MOST_LEVELS:
             continue
-        found[name] = {
-            level: tuple(
-                _each(
-                    scores.iloc[rows], None if other is None else other.iloc[rows], chosen, seed
-                )
-            )
-            for level, rows in _levels(scores, name)
-        }
+        found[name] = {level: within(rows) for level, rows in _levels(scores, name)}
     return found
+
+
+def _within_levels(
+    scores: pd.DataFrame, other: pd.DataFrame | None, measures: Sequence[Measure], seed: int
+) -> Callable[[NDArray[np.intp]], tuple[MeasuredValue, ...]]:
+    """A function that sums up some rows of a table, many times over."""
+    rows_of = {measure.definition.rows for measure in measures}
+    if (
+        len(rows_of) > 1
+        or not rows_of <= {"sounding", "silent", "all"}
+        or any(measure.definition.per_trial is None for measure in measures)
+    ):
+        return lambda rows: tuple(
+            _each(scores.iloc[rows], None if other is None else other.iloc[rows], measures, seed)
+        )
+    # Each trial counts by itself, so that its values are found once for all levels.
+    values = _values(scores, other, measures)
+    groups = scores["group"].to_numpy(dtype=str)
+    counted = counted_rows(scores, measures[0])
+
+    def summed(rows: NDArray[np.intp]) -> tuple[MeasuredValue, ...]:
+        kept = rows[counted[rows]]
+        bootstrap = ClusterBootstrap(groups[kept], seed=seed)
+        done = _means(values[kept], other is not None, measures, bootstrap)
+        return tuple(done[measure] for measure in measures)
+
+    return summed
 
 
 def _levels(scores: pd.DataFrame, name: str) -> Iterator[tuple[str, NDArray[np.intp]]]:

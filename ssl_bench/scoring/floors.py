@@ -14,7 +14,7 @@ from ssl_bench.models.contract import AnnotationLocalizer
 from ssl_bench.models.registry import list_baselines, load_card, load_localizer
 from ssl_bench.protocol import Protocol
 from ssl_bench.scoring.ceiling import Ceiling
-from ssl_bench.scoring.scores import CHUNK, MapBatch, ScoreColumns, in_threads
+from ssl_bench.scoring.scores import CHUNK, MapBatch, ScoreColumns, in_threads, trial_facts
 from ssl_bench.scoring.universal import with_threshold
 from ssl_bench.trials import TrialSet
 
@@ -99,7 +99,8 @@ def control_scores(trials: TrialSet, measures: Sequence[Measure], *, jobs: int =
             columns[name].fill(shared_maps(localizer, trials, rows), truths)
 
     in_threads(work, row_chunks(len(trials), CHUNK), jobs)
-    return {name: filled.table() for name, filled in columns.items()}, ceiling
+    known = trial_facts(trials)
+    return {name: filled.table(known) for name, filled in columns.items()}, ceiling
 
 
 def _batches(localizer: AnnotationLocalizer, trials: TrialSet) -> Iterator[MapBatch]:

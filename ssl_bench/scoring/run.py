@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -35,7 +35,7 @@ from ssl_bench.scoring.identity import (
     settings_of,
 )
 from ssl_bench.scoring.retrieval import chance, gallery_facts, retrieval_scores
-from ssl_bench.scoring.scores import MapBatch, score_maps
+from ssl_bench.scoring.scores import MapBatch, ScoreColumns, score_maps, score_together
 from ssl_bench.scoring.twins import check_prior, check_twin
 from ssl_bench.scoring.universal import at_threshold, set_apart, with_threshold
 from ssl_bench.statistics import CONFIDENCE, RESAMPLES
@@ -81,12 +81,15 @@ class Scored:
         found.
     vision_only
         Score table of the model's own audio-blind maps; None where there are none.
+    dialects
+        Score tables under further conventions, by the names that were given to them.
     """
 
     scores: pd.DataFrame
     result: Result
     trials: TrialSet
     vision_only: pd.DataFrame | None = None
+    dialects: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
 
 def measures_of(protocol: Protocol) -> list[Measure]:
@@ -158,6 +161,7 @@ def score_file(
     options: ScoringOptions | None = None,
     card: dict[str, Any] | None = None,
     controls: Controls | None = None,
+    dialects: Mapping[str, Protocol] | None = None,
 ) -> Scored:
     """Check and score a predictions file.
 
@@ -179,6 +183,9 @@ def score_file(
         Card of the model, where it is a baseline of this project.
     controls
         Scores of floors and ceiling on these trials, where they are at hand; None to compute them.
+    dialects
+        Further conventions to score the same maps under, by name; only for protocols that ask for
+        maps, and with those of its measures that they report.
 
     Raises
     ------
@@ -198,13 +205,20 @@ def score_file(
     predictions = open_predictions(path)
     measures = measures_of(asked.protocol)
     settings.notify("scoring")
-    filled, everything = _score(predictions, asked, measures, settings)
+    further = {
+        name: (
+            under_dialect(trials, protocol),
+            [m for m in measures if str(m) in protocol.measures],
+        )
+        for name, protocol in (dialects or {}).items()
+    }
+    filled, everything, others = _score(predictions, asked, measures, settings, further)
     blind: pd.DataFrame | None = None
     if vision_only is not None:
         check_predictions(vision_only, trials, partial=settings.partial).raise_for_problems()
         blind_predictions = open_predictions(vision_only)
         check_twin(blind_predictions, predictions)
-        _, blind = _score(blind_predictions, asked, measures, settings)
+        _, blind, _ = _score(blind_predictions, asked, measures, settings)
     seen = {
         name: _score_prior(prior, predictions, trials, asked, measures, settings)
         for name, prior in (priors or {}).items()
@@ -263,7 +277,13 @@ def score_file(
             "intervals_s": round(perf_counter() - controlled_at, 3),
         },
     )
-    return Scored(scores, result, filled, blind)
+    return Scored(
+        scores,
+        result,
+        filled,
+        blind,
+        {name: table[counted].reset_index(drop=True) for name, table in others.items()},
+    )
 
 
 def with_timings(
@@ -276,13 +296,22 @@ def with_timings(
 
 
 def _score(
-    predictions: Predictions, asked: TrialSet, measures: Sequence[Measure], settings: ScoringOptions
-) -> tuple[TrialSet, pd.DataFrame]:
+    predictions: Predictions,
+    asked: TrialSet,
+    measures: Sequence[Measure],
+    settings: ScoringOptions,
+    further: Mapping[str, tuple[TrialSet, Sequence[Measure]]] | None = None,
+) -> tuple[TrialSet, pd.DataFrame, dict[str, pd.DataFrame]]:
+    """Trials with every threshold that had to be found, their scores, and further score tables."""
     if asked.protocol.answers == "retrieval":
-        return asked, retrieval_scores(predictions, asked, partial=settings.partial)
+        return asked, retrieval_scores(predictions, asked, partial=settings.partial), {}
     filled = with_threshold(asked, stored_maps(predictions, asked))
-    maps = stored_maps(predictions, asked)
-    return filled, score_maps(filled, maps, measures, jobs=settings.jobs)
+    columns = [ScoreColumns(filled, measures)]
+    for trials, reported in (further or {}).values():
+        found = with_threshold(trials, stored_maps(predictions, trials))
+        columns.append(ScoreColumns(found, reported))
+    tables = score_together(columns, stored_maps(predictions, asked), jobs=settings.jobs)
+    return filled, tables[0], dict(zip(further or {}, tables[1:], strict=True))
 
 
 def _score_prior(

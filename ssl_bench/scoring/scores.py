@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, get_args
 
@@ -12,16 +12,30 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
 from ssl_bench.annotations import Boxes
-from ssl_bench.measures.batch import evaluate_maps
+from ssl_bench.measures.batch import Cut, MapScores, evaluate_cuts
 from ssl_bench.measures.definition import MapOnGrid, Measure, rule_column
 from ssl_bench.measures.interpolation import upsample
 from ssl_bench.measures.values import GRID_COLUMNS
-from ssl_bench.protocol import Interpolation, Rule
+from ssl_bench.protocol import Interpolation, Normalisation, Rule
 from ssl_bench.scoring.pictures import PictureColumns, columns_read, derived_columns
-from ssl_bench.testsets.base import TestSet
+from ssl_bench.testsets.base import TestSet, TruthConvention
 from ssl_bench.trials import WHOLE, Trial, TrialSet
 
 _AREA = "truth_sum"
+# The first columns of a score table, in order.
+_FACTS = (
+    "trial_id",
+    "group",
+    "category",
+    "role",
+    "image",
+    "present",
+    "sounding",
+    "unscorable",
+    "n_boxes",
+    "size",
+    "truth_pixels",
+)
 # Lower bounds of the sum of the truth map, in pixels of the 224 grid (SLAVC, EvaluatorFull).
 _SIZES = ((0, "small"), (32**2, "medium"), (96**2, "large"), (144**2, "huge"))
 _SIZE_GRID = 224**2
@@ -31,6 +45,11 @@ _CONFIDENCE = "confidence"
 CHUNK = 64
 
 Part = TypeVar("Part")
+Truth = tuple[int, TruthConvention]
+"""Size and convention of truth maps."""
+
+Grid = tuple[int, TruthConvention, Interpolation, Normalisation]
+"""How maps are brought to the grid, and which truth they meet there."""
 
 
 @dataclass(frozen=True)
@@ -100,10 +119,25 @@ def score_maps(
         ``truth_pixels``, then the columns that the measures read. A trial without a map has
         ``present`` False and counts as a failure: 0.
     """
-    columns = ScoreColumns(trials, measures)
+    return score_together([ScoreColumns(trials, measures)], batches, jobs=jobs)[0]
+
+
+def score_together(
+    asked: Sequence[ScoreColumns], batches: Iterable[MapBatch], *, jobs: int = 1
+) -> list[pd.DataFrame]:
+    """Score maps under several conventions in one pass: a table for each, see :func:`score_maps`.
+
+    Parameters
+    ----------
+    asked
+        Empty columns of the same trials, each under its own conventions.
+    batches, jobs
+        As in :func:`score_maps`.
+    """
     parts = (part for batch in batches for part in batch.parts(CHUNK))
-    in_threads(columns.fill, parts, jobs)
-    return columns.table()
+    in_threads(lambda part: fill_together(asked, part), parts, jobs)
+    known = trial_facts(asked[0]._trials)
+    return [columns.table(known) for columns in asked]
 
 
 def in_threads(work: Callable[[Part], None], parts: Iterable[Part], jobs: int) -> None:
@@ -153,39 +187,36 @@ class ScoreColumns:
 
     def fill(self, batch: MapBatch, truths: NDArray[np.float32] | None = None) -> None:
         """Score one batch; its truth maps ``(b, size, size)`` are drawn if they are not given."""
-        if truths is None:
-            truths = self._trials.truths(batch.rows)
-        calls = np.array([self._trials.interpolation(row) for row in batch.rows])
-        for call in dict.fromkeys(calls):
-            alike = calls == call
-            whole = bool(alike.all())
-            part = batch if whole else batch.only(alike)
-            self._fill_kernel(part, truths if whole else truths[alike], call)
-        if self._extra:
-            self._fill_extra(batch, truths)
-        self._pictures.add(batch.rows, batch.each())
-        self._present[batch.rows] = True
+        known = {} if truths is None else {self._truth: truths}
+        fill_together([self], batch, known)
 
-    def _fill_kernel(
-        self, batch: MapBatch, truths: NDArray[np.float32], interpolation: Interpolation
-    ) -> None:
-        """Columns that the fused kernel computes, for maps that are interpolated alike."""
-        protocol = self._trials.protocol
-        size = protocol.map.size
-        members = [self._trials.trials[row] for row in batch.rows]
+    @property
+    def _truth(self) -> Truth:
+        """What truth maps depend on, for the same trials."""
+        return self._trials.protocol.map.size, self._trials.truth_convention
+
+    def _grids(self, rows: NDArray[np.intp]) -> dict[Grid, NDArray[np.bool_]]:
+        """How these trials' maps are brought to the grid, and which of them in each way."""
+        settings = self._trials.protocol.map
+        if settings.silent_interpolation is None:
+            calls = np.full(len(rows), self._trials.protocol.interpolation)
+        else:
+            calls = np.array([self._trials.interpolation(row) for row in rows])
+        return {
+            (*self._truth, call, settings.normalisation): calls == call
+            for call in dict.fromkeys(calls.tolist())
+        }
+
+    def _cut(self, rows: NDArray[np.intp]) -> Cut:
         thresholds = self._trials.thresholds
-        scores = evaluate_maps(
-            batch.maps,
-            truths,
-            interpolation=interpolation,
-            normalisation=protocol.map.normalisation,
-            threshold=protocol.threshold,
-            rules=tuple(self._rules),
-            regions=_regions(members, size) if self._placed else None,
-            index=batch.index,
-            values=None if thresholds is None else thresholds[batch.rows],
+        return Cut(
+            self._trials.protocol.threshold,
+            tuple(self._rules),
+            None if thresholds is None else thresholds[rows],
         )
-        rows = batch.rows
+
+    def _keep(self, rows: NDArray[np.intp], scores: MapScores) -> None:
+        """Take the columns that the fused kernel computes."""
         for rule, variant in self._rules.items():
             numbers = scores.rules[rule]
             for name in ("cIoU", "threshold", "n_predicted", "n_tied"):
@@ -196,6 +227,13 @@ class ScoreColumns:
         self._set("peak_hit", rows, scores.peak_hit)
         if self._placed:
             self._set("side", rows, scores.side)
+
+    def _finish(self, batch: MapBatch, truths: NDArray[np.float32]) -> None:
+        """Take the columns that are computed map by map."""
+        if self._extra:
+            self._fill_extra(batch, truths)
+        self._pictures.add(batch.rows, batch.each())
+        self._present[batch.rows] = True
 
     def _fill_extra(self, batch: MapBatch, truths: NDArray[np.float32]) -> None:
         protocol = self._trials.protocol
@@ -212,8 +250,8 @@ class ScoreColumns:
         if batch.confidence is not None and _CONFIDENCE in self._extra:
             self._set(_CONFIDENCE, batch.rows, batch.confidence)
 
-    def table(self) -> pd.DataFrame:
-        """All columns, with the facts about each trial."""
+    def table(self, known: Mapping[str, Any] | None = None) -> pd.DataFrame:
+        """All columns, with the :func:`trial_facts`, which are gathered if they are not given."""
         trials = self._trials
         numbers = {**self._numbers, **self._pictures.columns()}
         truth_pixels = numbers.pop("truth_pixels", np.zeros(len(trials))).astype(np.int64)
@@ -228,28 +266,91 @@ class ScoreColumns:
             for name in ("cIoU", "threshold", "n_predicted", "n_tied"):
                 if name in numbers:
                     numbers[rule_column(name, alias)] = numbers[name]
-        sounding = np.array([trial.sounding for trial in trials])
+        given = trial_facts(trials) if known is None else known
+        sounding = given["sounding"]
         facts: dict[str, Any] = {
-            "trial_id": trials.ids,
-            "group": [trial.group for trial in trials],
-            "category": [trial.category for trial in trials],
-            "role": [trial.role for trial in trials],
-            "image": [trial.image.key for trial in trials],
             "present": self._present,
-            "sounding": sounding,
             "unscorable": sounding & (truth_pixels == 0),
-            "n_boxes": [_box_count(trial, trials.test_set) for trial in trials],
             "size": np.where(sounding, _size_names(area, trials.protocol.map.size), "silent"),
             "truth_pixels": truth_pixels,
         }
-        for name in _shared_attributes(trials):
-            facts.setdefault(name, [trial.attributes[name] for trial in trials])
+        facts = {
+            name: facts.get(name, given.get(name)) for name in dict.fromkeys([*_FACTS, *given])
+        }
         numbers.update(derived_columns(self._read, {**facts, **numbers}))
         # A column of curves becomes a column of arrays.
         cells = {
             name: values if values.ndim == 1 else list(values) for name, values in numbers.items()
         }
         return pd.DataFrame({**facts, **cells})
+
+    def _regions(self, rows: NDArray[np.intp]) -> NDArray[np.int64] | None:
+        """Where on the grid each trial's truth lies; None where trials have no such place."""
+        if not self._placed:
+            return None
+        members = [self._trials.trials[row] for row in rows]
+        return _regions(members, self._trials.protocol.map.size)
+
+
+def fill_together(
+    asked: Sequence[ScoreColumns],
+    batch: MapBatch,
+    truths: Mapping[Truth, NDArray[np.float32]] | None = None,
+) -> None:
+    """Score one batch under several conventions; what they share is made once.
+
+    Parameters
+    ----------
+    asked
+        Columns of the same trials, each under its own conventions.
+    batch
+        The maps.
+    truths
+        Truth maps ``(b, size, size)`` that are at hand; others are drawn.
+    """
+    drawn = dict(truths or {})
+    alike: dict[tuple[Grid, bytes], list[ScoreColumns]] = {}
+    for columns in asked:
+        if columns._truth not in drawn:
+            drawn[columns._truth] = columns._trials.truths(batch.rows)
+        for grid, chosen in columns._grids(batch.rows).items():
+            alike.setdefault((grid, chosen.tobytes()), []).append(columns)
+    for (grid, which), group in alike.items():
+        size, convention, interpolation, normalisation = grid
+        chosen = np.frombuffer(which, np.bool_)
+        whole = bool(chosen.all())
+        part = batch if whole else batch.only(chosen)
+        truth = drawn[size, convention]
+        found = evaluate_cuts(
+            part.maps,
+            truth if whole else truth[chosen],
+            [columns._cut(part.rows) for columns in group],
+            interpolation=interpolation,
+            normalisation=normalisation,
+            regions=group[0]._regions(part.rows),
+            index=part.index,
+        )
+        for columns, scores in zip(group, found, strict=True):
+            columns._keep(part.rows, scores)
+    for columns in asked:
+        columns._finish(batch, drawn[columns._truth])
+
+
+def trial_facts(trials: TrialSet) -> dict[str, Any]:
+    """What a score table says of each trial whatever its map and the protocol's conventions are."""
+    facts: dict[str, Any] = {
+        "trial_id": trials.ids,
+        "group": [trial.group for trial in trials],
+        "category": [trial.category for trial in trials],
+        "role": [trial.role for trial in trials],
+        "image": [trial.image.key for trial in trials],
+        "sounding": np.array([trial.sounding for trial in trials]),
+        "n_boxes": [_box_count(trial, trials.test_set) for trial in trials],
+    }
+    for name in _shared_attributes(trials):
+        if name not in _FACTS:
+            facts[name] = [trial.attributes[name] for trial in trials]
+    return facts
 
 
 def _regions(members: Sequence[Trial], size: int) -> NDArray[np.int64]:
