@@ -171,8 +171,8 @@ TABLE_COLUMNS = {
 
 _VSSL = "Juanola et al. 2024, arXiv 2410.01020; xavijuanola/vssl_eval"
 _CONSTANTS = (
-    "vssl_eval uses constants for each model, whose making is not published, and up-samples positive "
-    "and silent maps in different ways: the dialect vssl:MODEL."
+    "vssl_eval uses constants for each model, whose making is not published, and up-samples "
+    "positive and silent maps in different ways: the dialect vssl:MODEL."
 )
 
 DEFINITIONS = (
