@@ -12,6 +12,9 @@ import click
 
 from ssl_bench.cli.options import data_option, jobs_option, json_option
 
+# Findings that are shown to a person.
+_MOST_LINES = 200
+
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
@@ -117,8 +120,10 @@ def check(
         }
         click.echo(json.dumps(content, indent=1, ensure_ascii=False))
     else:
-        for each in findings:
+        for each in findings[:_MOST_LINES]:
             click.echo(f"{each.level}: {each}", err=each.level == "wrong")
+        if len(findings) > _MOST_LINES:
+            click.echo(f"{len(findings) - _MOST_LINES:,} more; --json names all.", err=True)
         click.echo(
             f"{len(found.entries):,} entries scored again and found right, "
             f"{len(skipped):,} unchanged since they were, {len(wrong):,} faults, "

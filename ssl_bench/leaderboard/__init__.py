@@ -1,6 +1,6 @@
 """The leaderboard's content: entries, the predictions behind them, and how both are checked.
 
-A board is a folder (``leaderboard/`` in a checkout, travelling in the wheel):
+A board is a folder (``leaderboard/`` in a checkout; of it, only ``published.csv`` is installed):
 
 =========================================  ======================================================
 ``entries/<protocol>/<slug>.json``         an :class:`~ssl_bench.leaderboard.entry.Entry`

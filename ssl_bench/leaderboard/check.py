@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -26,11 +27,15 @@ from ssl_bench.leaderboard.entry import (
 )
 from ssl_bench.leaderboard.files import find_files
 from ssl_bench.leaderboard.places import entry_path, predictions_path, protocol_folder
-from ssl_bench.models.registry import load_localizer
+from ssl_bench.leaderboard.published import PUBLISHED, read_published
+from ssl_bench.models.registry import list_baselines, load_card, load_localizer
 from ssl_bench.predictions import validate
 from ssl_bench.predictions.validation import sentences
 
 Level = Literal["wrong", "not checked"]
+
+# Fields named of one entry: whoever edits many of them need not be told each.
+_MOST_DIFFERENCES = 20
 
 
 @dataclass(frozen=True)
@@ -159,6 +164,11 @@ def check_board(
         findings += found
         if not found and not skip(root / path, entry):
             due.append((path, entry))
+    if os.path.lexists(root / PUBLISHED):
+        try:
+            read_published(root / PUBLISHED)
+        except LeaderboardError as error:
+            findings.append(Finding("wrong", PUBLISHED, error.problem))
     findings += [
         Finding("wrong", path, "no entry names these predictions")
         for path in files.predictions
@@ -249,10 +259,24 @@ def check_entry(root: Path, path: str, settings: CheckOptions) -> list[Finding]:
             again = bench.entry(entry.card, maps, blind)
         except SslBenchError as error:
             return [*found, Finding("wrong", path, str(error).rstrip("."), "predictions")]
-    return found + [
+    # What ranks entries comes first.
+    differing = sorted(
+        differences(entry, again), key=lambda each: not each[0].startswith("result.measures.")
+    )
+    found += [
         Finding("wrong", path, "it does not agree with its predictions", *each)
-        for each in differences(entry, again)
+        for each in differing[:_MOST_DIFFERENCES]
     ]
+    if len(differing) > _MOST_DIFFERENCES:
+        more = len(differing) - _MOST_DIFFERENCES
+        found.append(
+            Finding(
+                "wrong",
+                path,
+                f"{more:,} fields beside those named do not agree with its predictions",
+            )
+        )
+    return found
 
 
 def _at_hand(
@@ -294,11 +318,17 @@ def _at_hand(
 
 
 def _remade(reference: RemadePredictions, bench: Bench, scratch: Path) -> Named | tuple[Level, str]:
+    shipped = reference.model in list_baselines()
+    if not shipped or load_card(reference.model).modality != "trivial":
+        return "wrong", "only maps of an annotation-only baseline that ships are made again"
     try:
         localizer = load_localizer(reference.model, seed=reference.seed)
     except SslBenchError as error:
         return "wrong", f"its maps cannot be made again ({error.problem})"
-    return Named(predict(localizer, bench.trials, scratch).predictions, reference)
+    made = predict(localizer, bench.trials, scratch).predictions
+    # Another compressor makes another file of the same maps; that of the entry says nothing here.
+    facts = {"sha256": sha256_of_file(made), "bytes": made.stat().st_size}
+    return Named(made, reference.model_copy(update=facts))
 
 
 def _copy_of(reference: AddressedPredictions, folder: Path | None) -> Path | None:

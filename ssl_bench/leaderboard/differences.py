@@ -96,4 +96,4 @@ def _brief(value: Any) -> str:
         return f"{value:.9g}"
     if isinstance(value, list | dict):
         return f"{len(value)} values"
-    return shown(value) if isinstance(value, str) else str(value)
+    return shown(value) if isinstance(value, str) else str(value)[:40]

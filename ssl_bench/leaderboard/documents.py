@@ -22,6 +22,8 @@ MOST_CARD_BYTES = 2**16
 MOST_ENTRY_BYTES = 4 * 2**20
 _MOST_TEXT = 6000
 _MOST_FAULTS = 10
+_MOST_DOTS = 250
+_LARGEST_NUMBER = 2**63
 
 
 def read_card(path: Path) -> SubmissionCard:
@@ -34,22 +36,33 @@ def read_card(path: Path) -> SubmissionCard:
         named.
     """
     raw = bounded_bytes(path, MOST_CARD_BYTES)
+    # The parser's memory grows with the square of a name's parts.
+    if any(line.count(b".") > _MOST_DOTS for line in raw.splitlines()):
+        raise LeaderboardError(
+            f"this card has a line with more than {_MOST_DOTS} dots",
+            where=path,
+            remedy="break the line; names have no more than one dot",
+        )
     try:
         content = tomllib.loads(raw.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         reason = str(error)[:150] or "it is nested too deeply"
         raise LeaderboardError(
             f"this is not valid TOML ({reason})", where=path, remedy="mend the line it names"
         ) from error
     try:
         # Strict mode takes a list for a tuple only where it reads JSON.
-        return SubmissionCard.model_validate_json(json.dumps(content, default=str))
-    except (ValidationError, ValueError) as error:
+        return SubmissionCard.model_validate_json(json.dumps(content, default=_no_date))
+    except (ValueError, RecursionError) as error:
         raise LeaderboardError(
             f"this card cannot be used: {_faults(error)}",
             where=path,
             remedy="'ssl-bench submit --template' prints a card with every field explained",
         ) from error
+
+
+def _no_date(value: Any) -> Any:
+    raise ValueError(f"a date or time ({value}) stands where a text belongs; put it in quotes")
 
 
 def read_entry(path: Path) -> Entry:
@@ -68,13 +81,37 @@ def parse_entry(raw: bytes, where: Path) -> Entry:
     try:
         entry = Entry.model_validate_json(raw)
         check_plain(entry.result.model_dump(mode="json"))
-    except (ValidationError, ValueError) as error:
+        _check_written(
+            json.loads(raw, object_pairs_hook=_each_once), entry.model_dump(mode="json"), ()
+        )
+    except ValueError as error:
         raise LeaderboardError(
             f"this is not an entry: {_faults(error)}",
             where=where,
             remedy="make it with 'ssl-bench submit', and change nothing by hand",
         ) from error
     return entry
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of a JSON document, in which no name comes twice."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a field is there twice")
+    return found
+
+
+def _check_written(written: Any, read: Any, place: tuple[Any, ...]) -> None:
+    """Check that what is written is what was read: no number as a text, no text as a number."""
+    name = ".".join(str(part) for part in place)[:200]
+    if isinstance(written, dict) and isinstance(read, dict):
+        for key, value in written.items():
+            _check_written(value, read.get(key), (*place, key))
+    elif isinstance(written, list) and isinstance(read, list):
+        for number, (one, other) in enumerate(zip(written, read, strict=True)):
+            _check_written(one, other, (*place, number))
+    elif written != read or isinstance(written, bool) != isinstance(read, bool):
+        raise ValueError(f"{name}: a value of another type")
 
 
 def entry_bytes(entry: Entry) -> bytes:
@@ -134,6 +171,8 @@ def check_plain(content: Any) -> None:
         name = ".".join(str(part) for part in place)[:200]
         if isinstance(value, float) and not math.isfinite(value):
             raise ValueError(f"{name}: a number that is not finite")
+        if isinstance(value, int) and abs(value) >= _LARGEST_NUMBER:
+            raise ValueError(f"{name}: a number that is too large")
         if isinstance(value, str):
             plain = value.replace("\n", "").isprintable()
             if len(value) > _MOST_TEXT or not plain:
@@ -153,10 +192,10 @@ def _leaves(content: Any, place: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, .
         yield place, content
 
 
-def _faults(error: ValueError) -> str:
+def _faults(error: Exception) -> str:
     """What a validation found, in words, without the values that it found."""
     if not isinstance(error, ValidationError):
-        return str(error)[:300]
+        return str(error)[:300].rstrip(".")
     found = error.errors(include_url=False, include_input=False)
     words = []
     for fault in found[:_MOST_FAULTS]:

@@ -86,7 +86,7 @@ class RemadePredictions(Table):
 
     kind: Literal["remade"] = "remade"
     model: Slug
-    seed: Annotated[int, Field(ge=0)]
+    seed: Annotated[int, Field(ge=0, lt=2**63)]
     sha256: Digest
     bytes: Annotated[int, Field(ge=1)]
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import secrets
-from collections.abc import Mapping
-from contextlib import ExitStack, suppress
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path, PurePosixPath
 
 from ssl_bench.compositions import with_split
 from ssl_bench.content import content_folder
+from ssl_bench.errors import LeaderboardError
 from ssl_bench.protocol import Protocol, load_protocol, protocol_names
 
 ENTRIES = "entries"
@@ -17,8 +20,21 @@ _BLIND = ".vision-only"
 
 
 def default_board() -> Path:
-    """The board of this project: the content folder ``leaderboard``."""
-    return content_folder("leaderboard")
+    """The board of this project: the content folder ``leaderboard`` of a checkout.
+
+    Raises
+    ------
+    LeaderboardError
+        If this is an installed package, with which entries and predictions do not travel.
+    """
+    folder = content_folder("leaderboard")
+    if not (folder / ENTRIES).is_dir():
+        raise LeaderboardError(
+            "an installed package has no leaderboard of its own",
+            where=folder,
+            remedy="give --board DIR, such as the folder 'leaderboard' of a checkout",
+        )
+    return folder
 
 
 def protocol_folder(protocol: Protocol) -> str:
@@ -49,6 +65,36 @@ def entry_path(folder: str, slug: str) -> str:
 def predictions_path(folder: str, slug: str, *, blind: bool = False) -> str:
     """Path of an entry's predictions within a board; with `blind`, of its audio-blind maps."""
     return f"{PREDICTIONS}/{folder}/{slug}{_BLIND if blind else ''}.npz"
+
+
+def links_among(root: Path, names: Iterable[str]) -> list[str]:
+    """What is wrong with the places of some files: a link would lead out of the board.
+
+    Parameters
+    ----------
+    root
+        The board, which may itself be reached by a link.
+    names
+        Paths within it.
+    """
+    above = {str(each) for name in names for each in (name, *PurePosixPath(name).parents)}
+    return [
+        f"{name} is a link, and links are not allowed on a board. Remove it"
+        for name in sorted(above - {"."})
+        if (root / name).is_symlink()
+    ]
+
+
+@contextmanager
+def board_lock(root: Path) -> Iterator[None]:
+    """Keep other processes that ask for the same from writing to a board. Leaves no file."""
+    root.mkdir(parents=True, exist_ok=True)
+    handle = os.open(root, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def replace_together(files: Mapping[Path, bytes | None]) -> None:

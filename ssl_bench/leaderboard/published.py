@@ -12,10 +12,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, ValidationError, field_validator
 
+from ssl_bench.content import content_folder
 from ssl_bench.errors import LeaderboardError
 from ssl_bench.leaderboard.documents import bounded_bytes
-from ssl_bench.leaderboard.places import default_board
 from ssl_bench.leaderboard.text import Table
+
+PUBLISHED = "published.csv"
+"""Name of the file on a board."""
 
 _MOST_BYTES = 2**22
 _CONFLICT = "CONFLICT:"
@@ -92,7 +95,7 @@ def read_published(path: Path | None = None) -> tuple[PublishedFigure, ...]:
     >>> len(figures), sum(figure.in_conflict for figure in figures)
     (433, 48)
     """
-    place = default_board() / "published.csv" if path is None else path
+    place = content_folder("leaderboard") / PUBLISHED if path is None else path
     columns = list(PublishedFigure.model_fields)
     try:
         text = bounded_bytes(place, _MOST_BYTES).decode("utf-8")

@@ -10,6 +10,7 @@ from ssl_bench.errors import LeaderboardError, SubmissionError
 from ssl_bench.files import sha256_of_file
 from ssl_bench.leaderboard.assess import Bench, Named
 from ssl_bench.leaderboard.card import SubmissionCard
+from ssl_bench.leaderboard.claims import card_problems
 from ssl_bench.leaderboard.compact import SIDE, write_compact
 from ssl_bench.leaderboard.documents import (
     MOST_ENTRY_BYTES,
@@ -25,7 +26,9 @@ from ssl_bench.leaderboard.entry import (
 )
 from ssl_bench.leaderboard.places import (
     ENTRIES,
+    board_lock,
     entry_path,
+    links_among,
     predictions_path,
     replace_together,
 )
@@ -76,6 +79,8 @@ class Submission:
         What writing it changes: new content by path within the board; None to remove a file.
     submitted
         The measures of the file as submitted. The entry's own are those of what the board stores.
+    replace
+        Whether it may take the place of an entry of the same slug.
     before, after
         Standings by the protocol's first measure without and with the entry.
     """
@@ -83,6 +88,7 @@ class Submission:
     entry: Entry
     files: dict[str, bytes | None]
     submitted: tuple[MeasuredValue, ...]
+    replace: bool
     before: Ties
     after: Ties
 
@@ -130,8 +136,7 @@ def prepare(
         With everything that is wrong with it.
     """
     settings = options or SubmissionOptions()
-    target = root / entry_path(bench.folder, card.slug)
-    problems = _problems(target, bench, predictions, card, settings)
+    problems = _problems(root, bench, predictions, card, settings)
     if problems:
         raise SubmissionError(problems, where=predictions)
     try:
@@ -142,15 +147,27 @@ def prepare(
 
 
 def write_submission(root: Path, submission: Submission) -> list[Path]:
-    """Write an entry and its maps, all of its files or none.
+    """Write an entry and its maps, all of its files or none, and not while others write.
 
     Returns
     -------
     list of Path
         What was written.
+
+    Raises
+    ------
+    SubmissionError
+        If a folder on the way is a link, or somebody else entered this slug since it was prepared.
     """
     files = {root / name: content for name, content in submission.files.items()}
-    replace_together(files)
+    with board_lock(root):
+        problems = links_among(root, submission.files)
+        taken = any((root / name).exists() for name in submission.files if name.endswith(".json"))
+        if taken and not submission.replace:
+            problems.append(_taken(submission.entry.slug))
+        if problems:
+            raise SubmissionError(problems, where=root)
+        replace_together(files)
     return [path for path, content in files.items() if content is not None]
 
 
@@ -166,13 +183,12 @@ def entries_of(root: Path, folder: str) -> list[Entry]:
 
 
 def _problems(
-    target: Path, bench: Bench, predictions: Path, card: SubmissionCard, settings: SubmissionOptions
+    root: Path, bench: Bench, predictions: Path, card: SubmissionCard, settings: SubmissionOptions
 ) -> list[str]:
-    found: list[str] = []
-    if target.exists() and not settings.replace:
-        found.append(
-            f"an entry is called {card.slug!r} already. Choose another slug, or give --replace"
-        )
+    place = entry_path(bench.folder, card.slug)
+    found = links_among(root, [place, predictions_path(bench.folder, card.slug)])
+    if (root / place).exists() and not settings.replace:
+        found.append(_taken(card.slug))
     if card.modality == "oracle" and not bench.embedded:
         found.append(
             "maps that are made from this test set's annotation would give the annotation away. "
@@ -199,6 +215,10 @@ def _problems(
             texts = sentences(checked.problems, path)
             found += texts if path == predictions else [f"{path}: {text}" for text in texts]
     return found
+
+
+def _taken(slug: str) -> str:
+    return f"an entry is called {slug!r} already. Choose another slug, or give --replace"
 
 
 def _prepared(
@@ -233,7 +253,7 @@ def _prepared(
     entry = bench.entry(card, maps, blind)
     bench.notify("scoring what was submitted")
     submitted = _measured(predictions, bench)
-    return _submission(root, bench.folder, entry, files, submitted)
+    return _submission(root, bench.folder, entry, files, submitted, replace=settings.replace)
 
 
 def prepare_remade(
@@ -253,7 +273,8 @@ def prepare_remade(
     gone = dict.fromkeys(
         predictions_path(bench.folder, card.slug, blind=blind) for blind in (False, True)
     )
-    return _submission(root, bench.folder, entry, dict(gone), entry.result.measures)
+    measures = entry.result.measures
+    return _submission(root, bench.folder, entry, dict(gone), measures, replace=True)
 
 
 def _submission(
@@ -262,7 +283,15 @@ def _submission(
     entry: Entry,
     files: dict[str, bytes | None],
     submitted: tuple[MeasuredValue, ...],
+    *,
+    replace: bool,
 ) -> Submission:
+    claims = card_problems(entry)
+    if claims:
+        raise LeaderboardError(
+            f"its card cannot be true: {'; '.join(claims)}",
+            remedy='write measured_by = "submitter", and leave baseline out',
+        )
     try:
         check_plain(entry.model_dump(mode="json", exclude={"evidence"}))
     except ValueError as error:
@@ -286,6 +315,7 @@ def _submission(
         entry=entry,
         files={**files, entry_path(folder, entry.slug): content},
         submitted=submitted,
+        replace=replace,
         before=find_standings(others),
         after=find_standings([*kept, entry]),
     )

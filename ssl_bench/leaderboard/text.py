@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
 _SLUG = r"^[a-z0-9]+(-[a-z0-9]+)*$"
+_DEVICE = re.compile(r"con|prn|aux|nul|com[0-9]|lpt[0-9]")
+# More accents on one letter reach into other lines.
+_MOST_MARKS = 4
 _HOST = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}")
 
 
 def _printable(text: str) -> str:
     """Refuse control characters and invisible signs, such as those that turn text around."""
+    marks = 0
     for sign in text:
         if not sign.isprintable() and sign != "\n":
             raise ValueError(f"it holds the sign {sign!r}, which cannot be printed")
+        marks = marks + 1 if unicodedata.combining(sign) else 0
+        if marks > _MOST_MARKS:
+            raise ValueError("it piles up accents on one letter")
+    if not text.strip():
+        raise ValueError("it is blank")
     return text
+
+
+def _portable(name: str) -> str:
+    """Refuse the names that one operating system keeps for devices."""
+    if _DEVICE.fullmatch(name):
+        raise ValueError(f"{name!r} is the name of a device on some systems, and of no file")
+    return name
 
 
 def _one_line(text: str) -> str:
@@ -73,7 +90,7 @@ Paragraph = Annotated[
 Address = Annotated[str, StringConstraints(max_length=500), AfterValidator(checked_address)]
 """An ``https://`` address."""
 
-Slug = Annotated[str, StringConstraints(max_length=60, pattern=_SLUG)]
+Slug = Annotated[str, StringConstraints(max_length=60, pattern=_SLUG), AfterValidator(_portable)]
 """Name of a file: small letters and digits, with single hyphens between them."""
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]

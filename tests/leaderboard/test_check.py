@@ -7,18 +7,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from ssl_bench.errors import DataError, LeaderboardError
 from ssl_bench.leaderboard import check as module
-from ssl_bench.leaderboard.assess import Bench
+from ssl_bench.leaderboard.assess import Bench, open_bench
 from ssl_bench.leaderboard.card import SubmissionCard
 from ssl_bench.leaderboard.check import Checked, CheckOptions, check_board
+from ssl_bench.leaderboard.documents import read_entry
 from ssl_bench.leaderboard.entry import Replicates
 from ssl_bench.leaderboard.records import Records
 from ssl_bench.leaderboard.submit import SubmissionOptions, prepare, write_submission
+from ssl_bench.predictions import save_predictions
 
-from .conftest import MapsWriter
+from .conftest import MapsWriter, meta_of
 
 ENTRY = "entries/synth/my-model.json"
 MAPS = "predictions/synth/my-model.npz"
@@ -207,6 +210,36 @@ def test_a_test_set_that_is_not_at_hand_is_stated(
     assert only(found).level == "not checked"
     assert "not scored again: test set not at hand" in only(found).message
     assert found.entries == ()
+
+
+def test_another_revision_of_an_annotation_is_stated_and_nothing_else(
+    tmp_path: Path, card: SubmissionCard
+) -> None:
+    """VGG-SS has revisions: an entry can be proven only with the one that it was scored on."""
+
+    def annotated(name: str, corner: float) -> CheckOptions:
+        box = [0.1, 0.2, corner, 0.9]
+        clips = [
+            {"file": f"video{n}_{n:06d}", "class": f"class {n % 3}", "bbox": [box]}
+            for n in range(30)
+        ]
+        folder = tmp_path / name / "vggss"
+        folder.mkdir(parents=True)
+        (folder / "vggss.json").write_text(json.dumps(clips))
+        return CheckOptions(data=folder.parent)
+
+    own, other = annotated("own", 0.5), annotated("other", 0.6)
+    bench = open_bench("vggss", own.data)
+    maps = np.random.default_rng(0).random((30, 7, 7))
+    save_predictions(tmp_path / "maps.npz", bench.trials.ids, maps, meta_of(bench))
+    board = tmp_path / "board"
+    write_submission(board, prepare(board, bench, tmp_path / "maps.npz", card))
+    assert check_board(board, own).entries == ("entries/vggss/my-model.json",)
+    found = check_board(board, other)
+    assert (only(found).level, found.entries, found.proven) == ("not checked", (), True)
+    assert "the test set at hand has the digest" in only(found).message
+    # nor does anything of the annotation lie on the board
+    assert all(each.truth is None for each in read_entry(board / only(found).path).evidence.gallery)
 
 
 def test_what_was_found_right_is_left_out_until_it_changes(board: Path, tmp_path: Path) -> None:

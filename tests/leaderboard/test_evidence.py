@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 from ssl_bench.leaderboard.assess import Bench
 from ssl_bench.leaderboard.documents import read_entry
 from ssl_bench.leaderboard.entry import Entry
-from ssl_bench.leaderboard.evidence import Shown, dialects_of, gather_evidence, pick_trials
+from ssl_bench.leaderboard.evidence import (
+    Shown,
+    dialects_of,
+    gather_evidence,
+    pick_trials,
+    under_dialects,
+)
 from ssl_bench.predictions import open_predictions
 from ssl_bench.protocol import load_protocol
 from ssl_bench.scoring.dialects import dialect_table
@@ -72,7 +78,8 @@ def test_the_gallery_shows_score_truth_and_map(entry: Entry, board: Path, bench:
 
 
 def test_nothing_is_copied_where_it_may_not_be(board: Path, bench: Bench) -> None:
-    scored = score_file(board / MAPS, bench.trials)
+    under = under_dialects(bench.trials.protocol)
+    scored = score_file(board / MAPS, bench.trials, dialects=under)
     for shown in (Shown(truth=False, maps=True), Shown(truth=False, maps=False)):
         evidence = gather_evidence(board / MAPS, bench.trials, scored, shown)
         assert all(each.truth is None for each in evidence.gallery)
