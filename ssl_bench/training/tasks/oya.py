@@ -147,9 +147,7 @@ def prepare(preparation: Preparation) -> OyaTask:
     network = OyaNetwork(architecture)
     # The file's keys carry the name that the trunk has within the network.
     rest = [key for key in network.state_dict() if not key.startswith("features.")]
-    trunk = preparation.start_image_trunk(
-        network, network="vgg11", unused=REST_OF_VGG, kept=rest
-    )
+    trunk = preparation.start_image_trunk(network, network="vgg11", unused=REST_OF_VGG, kept=rest)
     if settings.classifier is not None:
         channels = architecture.image_stages[-1][-1]
         head = nn.Linear(channels, settings.classifier.classes)
