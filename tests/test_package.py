@@ -84,12 +84,20 @@ def wheel_names(wheel: Path) -> set[str]:
         return set(archive.namelist())
 
 
-@pytest.mark.parametrize("folder", ["protocols", "baselines", "leaderboard"])
+@pytest.mark.parametrize("folder", ["protocols", "baselines"])
 def test_the_wheel_holds_a_content_folder_whole(folder: str, wheel_names: set[str]) -> None:
     files = [path for path in (ROOT / folder).rglob("*") if path.is_file()]
     assert files
     assert {f"ssl_bench/content/{path.relative_to(ROOT).as_posix()}" for path in files} == {
         name for name in wheel_names if name.startswith(f"ssl_bench/content/{folder}/")
+    }
+
+
+def test_the_wheel_holds_no_entry_of_the_leaderboard(wheel_names: set[str]) -> None:
+    folder = "ssl_bench/content/leaderboard"
+    assert {name for name in wheel_names if name.startswith(f"{folder}/")} == {
+        f"{folder}/README.md",
+        f"{folder}/published.csv",
     }
 
 
@@ -130,6 +138,13 @@ def test_an_installed_wheel_works_in_an_empty_folder(wheel: Path, tmp_path: Path
     listed = json.loads(start(command, "protocols", "--json").stdout)
     shipped = {path.stem for path in (ROOT / "protocols").glob("*.toml")}
     assert {protocol["name"] for protocol in listed} == shipped
+    figures = "from ssl_bench.leaderboard.published import *; print(len(read_published()))"
+    assert int(start(sys.executable, "-c", figures).stdout) > 0
+    settings = {**os.environ, "PYTHONPATH": str(site)}
+    refused = subprocess.run(
+        [command, "leaderboard", "check"], cwd=empty, env=settings, capture_output=True, text=True
+    )
+    assert (refused.returncode, "Give --board DIR" in refused.stderr) == (2, True)
     start(command, "evaluate", "--model", "center", "--protocol", "synth", "--sheet", "0")
     assert {path.name for path in empty.rglob("*") if path.is_file()} == {
         "predictions.npz",
