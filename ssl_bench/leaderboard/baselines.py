@@ -44,6 +44,7 @@ PUBLISHED_PROTOCOLS = ("vggss", "interactive@is3")
 
 _FLOORS = ("center", "full", "oracle", "random")
 _EMBEDDED_VARIANT = "synth"
+_MIXED = "w/ OGL"
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,10 @@ def embedded_protocols() -> list[str]:
 
 
 def contestants() -> list[Contestant]:
-    """Baselines whose weights ship or that have none, alone and with their object prior."""
+    """Baselines whose weights ship or that have none, alone, and mixed where a paper mixes them.
+
+    Mixed means with their object prior, as published figures of theirs ("w/ OGL") are.
+    """
     found = []
     for name in list_baselines():
         if load_card(name).modality == "trivial":
@@ -103,7 +107,10 @@ def contestants() -> list[Contestant]:
             continue
         found.append(Contestant(name))
         prior = recipe.object_prior
-        if prior is not None and shipped_weights(prior, variant) is not None:
+        mixed = any(
+            (figure.variant or "").startswith(_MIXED) for figure in load_card(name).published
+        )
+        if mixed and prior is not None and shipped_weights(prior, variant) is not None:
             found.append(Contestant(name, default_alpha(name)))
     return found
 
