@@ -155,6 +155,8 @@ class TestEvaluate:
         assert second.pop("card") is None
         assert first.pop("vision_only_note") == "random neither looks nor listens"
         assert first.pop("card")["name"] == "random"
+        assert first.pop("priors_note") == "random does not listen itself"
+        assert second.pop("priors_note").startswith("no maps of ogl-l1")
         assert first == second
         assert {path.name for path in (tmp_path / "c").iterdir()} == {
             "scores.parquet",
