@@ -41,7 +41,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
         "Compare one model's results on several test sets.",
     ),
     "report": ("ssl_bench.cli.report:report", "Write runs as one page for a paper's appendix."),
-    "train": ("ssl_bench.cli.train:train", "Train a model on the embedded world."),
+    "train": ("ssl_bench.cli.train:train", "Train a model on the embedded world or on your clips."),
     "schema": ("ssl_bench.cli.listing:schema", "Print the JSON schema of the result document."),
 }
 
