@@ -1,7 +1,6 @@
 """Whether sound is needed: the localization map against the potential map, on shipped weights.
 
-Margins leave wide room around what seed 0 reached, the only one measured so far; the card states
-the figures.
+Margins leave room around what training seeds 0 to 2 reached; the card states the figures.
 """
 
 from __future__ import annotations
