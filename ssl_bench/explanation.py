@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from ssl_bench.results import ModelIdentity, Result
+from ssl_bench.results import ModelIdentity, Result, differing_fields
 
 Weight = Literal["decides", "may matter", "rounding only"]
 """How much a difference can do to a score."""
@@ -65,6 +65,23 @@ class Explanation(_Row):
     measures: tuple[MeasureChange, ...]
 
 
+MEANINGS = {
+    "protocol name": "another question is asked",
+    "protocol version": "the protocol itself was changed",
+    "protocol composition_seed": "other samples were put together",
+    "protocol dialect": "another evaluator's conventions give another number for the same maps",
+    "protocol digest": "something in the protocol file differs: measures, threshold, map handling "
+    "or controls",
+    "test set name": "other images and sounds are asked about",
+    "test set split": "other images and sounds are asked about",
+    "test set revision": "the annotation was corrected",
+    "test set options": "another part of it is used",
+    "test set truth_convention": "annotations are turned into pixels in another way",
+    "test set n_samples": "there are more or fewer samples",
+    "test set digest": "ids or truth differ under the same name",
+}
+"""What follows from each field in which two questions differ."""
+
 _ORDER: tuple[Weight, ...] = ("decides", "may matter", "rounding only")
 
 
@@ -109,7 +126,7 @@ def _verdict(before: Result, after: Result, causes: list[Cause], changed: bool) 
         before.predictions_sha256 is not None
         and before.predictions_sha256 == after.predictions_sha256
     )
-    asked = [name for name in deciding if name.split(" ")[0] in ("protocol", "test", "dialect")]
+    asked = [name for name in deciding if name in MEANINGS]
     if same_maps:
         reason = ", ".join(asked) or "the libraries that score"
         return f"The maps are the same, byte for byte; the scores differ because of {reason}."
@@ -127,8 +144,7 @@ def _verdict(before: Result, after: Result, causes: list[Cause], changed: bool) 
 
 
 def _causes(before: Result, after: Result) -> Iterator[Cause]:
-    yield from _of_protocol(before, after)
-    yield from _of_test_set(before, after)
+    yield from _of_question(before, after)
     yield from _of_model(before.model, after.model, "model")
     yield from _of_coverage(before, after)
     yield from _of_environment(before.environment, after.environment)
@@ -145,68 +161,9 @@ def _text(value: Any) -> str:
     return "-" if value is None else str(value)
 
 
-def _of_protocol(before: Result, after: Result) -> Iterator[Cause]:
-    one, other = before.protocol, after.protocol
-    rows = (
-        ("protocol", one.name, other.name, "another question is asked"),
-        ("protocol version", one.version, other.version, "the protocol itself was changed"),
-        (
-            "protocol seed",
-            one.composition_seed,
-            other.composition_seed,
-            "other samples were put together",
-        ),
-        (
-            "dialect",
-            one.dialect,
-            other.dialect,
-            "another evaluator's conventions give another number for the same maps",
-        ),
-    )
-    found = [
-        cause
-        for field, earlier, later, meaning in rows
-        for cause in _cause(field, earlier, later, "decides", meaning)
-    ]
-    yield from found
-    if not found:
-        yield from _cause(
-            "protocol digest",
-            one.digest[:12],
-            other.digest[:12],
-            "decides",
-            "something in the protocol file differs: measures, threshold, map handling or controls",
-        )
-
-
-def _of_test_set(before: Result, after: Result) -> Iterator[Cause]:
-    one, other = before.test_set, after.test_set
-    rows = (
-        ("test set", one.name, other.name, "other images and sounds are asked about"),
-        ("test set split", one.split, other.split, "other images and sounds are asked about"),
-        ("test set revision", one.revision, other.revision, "the annotation was corrected"),
-        ("test set options", one.options, other.options, "another part of it is used"),
-        (
-            "test set truth",
-            one.truth_convention,
-            other.truth_convention,
-            "annotations are turned into pixels in another way",
-        ),
-    )
-    found = [
-        cause
-        for field, earlier, later, meaning in rows
-        for cause in _cause(field, earlier, later, "decides", meaning)
-    ]
-    yield from found
-    if not found:
-        yield from _cause(
-            "test set digest",
-            one.digest[:12],
-            other.digest[:12],
-            "decides",
-            "ids or truth differ under the same name",
-        )
+def _of_question(before: Result, after: Result) -> Iterator[Cause]:
+    for field, later, earlier in differing_fields(before, after):
+        yield from _cause(field, earlier, later, "decides", MEANINGS[field])
 
 
 def _of_model(before: ModelIdentity, after: ModelIdentity, place: str) -> Iterator[Cause]:

@@ -11,6 +11,12 @@ from ssl_bench.errors import ResultError
 from ssl_bench.files import write_text
 from ssl_bench.statistics import Method
 
+QUESTION_FIELDS = {
+    "protocol": ("name", "version", "dialect", "composition_seed"),
+    "test set": ("name", "split", "revision", "options", "truth_convention", "n_samples"),
+}
+"""What can tell two questions apart, beside the digests of protocol and test set."""
+
 
 class _Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -252,3 +258,34 @@ def result_schema() -> dict[str, Any]:
     'Result'
     """
     return Result.model_json_schema()
+
+
+def differing_fields(first: Result, second: Result) -> list[tuple[str, str, str]]:
+    """In what the questions of two results differ: protocol, test set and dialect.
+
+    Parameters
+    ----------
+    first, second
+        Two results.
+
+    Returns
+    -------
+    list of (str, str, str)
+        Name of the field, its value in `second` and in `first`. A digest is named only where no
+        other field of its part tells the two apart.
+    """
+    asked = (
+        ("protocol", first.protocol, second.protocol),
+        ("test set", first.test_set, second.test_set),
+    )
+    found: list[tuple[str, str, str]] = []
+    for part, one, other in asked:
+        rows = [
+            (f"{part} {name}", getattr(other, name), getattr(one, name))
+            for name in QUESTION_FIELDS[part]
+        ]
+        differing = [(name, str(own), str(its)) for name, own, its in rows if own != its]
+        if not differing and one.digest != other.digest:
+            differing = [(f"{part} digest", other.digest[:12], one.digest[:12])]
+        found += differing
+    return found

@@ -16,14 +16,18 @@ from ssl_bench.errors import ResultError
 from ssl_bench.measures.definition import Measure
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.paired_tests import permutation_p_value
-from ssl_bench.results import MeasuredValue, Result, read_result
-from ssl_bench.scoring.aggregate import counted_rows, gap, per_trial, replicates, summarise
+from ssl_bench.results import MeasuredValue, Result, differing_fields, read_result
+from ssl_bench.scoring.aggregate import (
+    counted_rows,
+    gap,
+    paired_values,
+    replicates,
+    summarise,
+)
 from ssl_bench.statistics import CONFIDENCE
 from ssl_bench.ties import holm, paired_p_value
 
 _SUCCESS = 0.5
-_PROTOCOL_FIELDS = ("name", "version", "dialect", "composition_seed")
-_TEST_SET_FIELDS = ("name", "split", "revision", "options", "truth_convention", "n_samples")
 
 
 @dataclass(frozen=True, eq=False)
@@ -274,16 +278,15 @@ def _changed(first: pd.DataFrame, second: pd.DataFrame, most: int) -> tuple[Chan
 
 
 def _p_value(first: pd.DataFrame, second: pd.DataFrame, measure: Measure, seed: int) -> float:
-    rows = counted_rows(first, measure)
-    groups = first.loc[rows, "group"]
     if measure.definition.per_trial is not None:
-        change = per_trial(first[rows], measure) - per_trial(second[rows], measure)
-        return permutation_p_value(np.nan_to_num(change), groups.to_numpy(), seed=seed)
+        values, others, groups = paired_values(first, second, measure)
+        return permutation_p_value(np.nan_to_num(values - others), groups, seed=seed)
     one, other = (replicates(table, measure, seed=seed) for table in (first, second))
     value = gap(first, second, [measure], seed=seed)[0].value
     if value is None or one.size == 0 or other.size == 0:
         return 1.0
-    return paired_p_value(value, one - other, groups.nunique())
+    n_groups = first.loc[counted_rows(first, measure), "group"].nunique()
+    return paired_p_value(value, one - other, n_groups)
 
 
 def _common_trials(one: Run, other: Run) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -344,22 +347,3 @@ def _require_same_question(runs: Sequence[Run]) -> None:
                 remedy="score both under one protocol, test set and dialect; 'ssl-bench explain' "
                 "says what each difference means",
             )
-
-
-def differing_fields(first: Result, second: Result) -> list[tuple[str, str, str]]:
-    """In what two results' questions differ: name of the field, of `second`, of `first`.
-
-    The digests come last, and only where no other field tells the two apart.
-    """
-    asked = (
-        ("protocol", first.protocol, second.protocol, _PROTOCOL_FIELDS),
-        ("test set", first.test_set, second.test_set, _TEST_SET_FIELDS),
-    )
-    found: list[tuple[str, str, str]] = []
-    for part, one, other, fields in asked:
-        rows = [(f"{part} {name}", getattr(other, name), getattr(one, name)) for name in fields]
-        differing = [(name, str(own), str(its)) for name, own, its in rows if own != its]
-        if not differing and one.digest != other.digest:
-            differing = [(f"{part} digest", other.digest[:12], one.digest[:12])]
-        found += differing
-    return found

@@ -12,10 +12,14 @@ from standin_results import result
 from ssl_bench.cli.main import main
 from ssl_bench.errors import ResultError
 from ssl_bench.evaluation import evaluate
-from ssl_bench.explanation import explain
+from ssl_bench.explanation import MEANINGS, explain
 from ssl_bench.protocol import Protocol, TestSetTable, load_protocol
-from ssl_bench.results import Result
-from ssl_bench.run_comparison import Run, compare_runs, differing_fields, read_run
+from ssl_bench.results import (
+    QUESTION_FIELDS,
+    Result,
+    differing_fields,
+)
+from ssl_bench.run_comparison import Run, compare_runs, read_run
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +121,13 @@ def test_it_says_in_which_field_two_questions_differ(
     assert [name for name, *_ in differing_fields(result(), result(**changed))] == named
 
 
+def test_every_field_of_a_question_has_a_meaning() -> None:
+    named = {
+        f"{part} {name}" for part, names in QUESTION_FIELDS.items() for name in (*names, "digest")
+    }
+    assert named == set(MEANINGS)
+
+
 def test_runs_of_different_questions_are_refused(runs: dict[str, Run]) -> None:
     other = Run(Path("elsewhere"), "other", result(dialect="lvs"), runs["center"].scores)
     with pytest.raises(ResultError, match=r"elsewhere: .*protocol name 'handmade', not 'concat'"):
@@ -150,7 +161,7 @@ def test_the_same_maps_under_another_dialect() -> None:
     found = explain(one, shifted)
     assert "byte for byte" in found.verdict
     assert "dialect" in found.verdict
-    assert causes(one, shifted) == {"dialect": "decides"}
+    assert causes(one, shifted) == {"protocol dialect": "decides"}
 
 
 def test_other_weights_of_the_same_model() -> None:

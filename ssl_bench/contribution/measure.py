@@ -19,7 +19,7 @@ from ssl_bench.contribution.document import (
 from ssl_bench.measures.definition import Measure
 from ssl_bench.paired_tests import mcnemar, permutation_p_value
 from ssl_bench.results import MeasuredValue, Reference
-from ssl_bench.scoring.aggregate import breakdown, counted_rows, gap, per_trial, summarise
+from ssl_bench.scoring.aggregate import breakdown, gap, paired_values, summarise
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,13 +83,10 @@ def _tests(
     for measure in measures:
         if measure.definition.per_trial is None:
             continue
-        rows = counted_rows(first, measure)
-        one, other = per_trial(first[rows], measure), per_trial(second[rows], measure)
+        one, other, groups = paired_values(first, second, measure)
         yield PairedTest(
             measure=str(measure),
-            permutation_p=permutation_p_value(
-                np.nan_to_num(one - other), first.loc[rows, "group"].to_numpy(), seed=seed
-            ),
+            permutation_p=permutation_p_value(np.nan_to_num(one - other), groups, seed=seed),
             mcnemar=_discordant(one, other),
         )
 

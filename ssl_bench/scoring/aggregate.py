@@ -84,6 +84,27 @@ def per_trial(scores: pd.DataFrame, measure: Measure) -> NDArray[np.float64]:
     return np.where(present, values.astype(np.float64), measure.definition.missing)
 
 
+def paired_values(
+    first: pd.DataFrame, second: pd.DataFrame, measure: Measure
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[Any]]:
+    """Per-trial values of a mean in two score tables of the same trials, row by row.
+
+    Returns
+    -------
+    tuple of ndarray
+        ``(m,)`` float64 of `first` and of `second`, and ``(m,)`` group names, for the m trials that
+        count for the measure.
+
+    Raises
+    ------
+    MeasureError
+        As :func:`per_trial`.
+    """
+    rows = counted_rows(first, measure)
+    groups = first.loc[rows, "group"].to_numpy()
+    return per_trial(first[rows], measure), per_trial(second[rows], measure), groups
+
+
 def summarise(
     scores: pd.DataFrame, measures: Sequence[Measure], *, seed: int = 0
 ) -> tuple[MeasuredValue, ...]:
