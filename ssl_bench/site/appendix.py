@@ -16,7 +16,7 @@ from ssl_bench.files import write_text
 from ssl_bench.interchange.export import Group, group_results, read_scores
 from ssl_bench.leaderboard.documents import bounded_bytes, check_plain
 from ssl_bench.leaderboard.evidence import success_curve
-from ssl_bench.results import MeasuredValue, Reference, Result, read_result
+from ssl_bench.results import MeasuredValue, Result, read_result
 from ssl_bench.site.drawing import Curve, Scale, Strip
 from ssl_bench.site.drawing import success_curve as drawn_curve
 from ssl_bench.site.numbers import interval, shown, signed, value_of
@@ -190,7 +190,9 @@ def _group(group: Group, runs: Sequence[Run]) -> ReportGroup:
     controls = [("floor", floor) for floor in first.floors]
     if first.ceiling is not None:
         controls.insert(0, ("ceiling", first.ceiling))
-    scale = _scale([*(run.result for run in members), *(each for _, each in controls)], measures[0])
+    drawn = [run.result.measures for run in members]
+    drawn += [reference.measures for _, reference in controls]
+    scale = Scale.of(value_of(values, measures[0]) for values in drawn)
     rows = [
         _row(
             "entry", _name(run.result), _coverage(run.result), run.result.measures, measures, scale
@@ -225,9 +227,7 @@ def _row(
         else ReportCell(shown(value.value, value.measure), interval(value))
         for value in found
     )
-    first = found[0]
-    strip = Strip("") if first is None else scale.strip(first.value, first.low, first.high)
-    return ReportRow(kind, name, coverage, cells, strip)
+    return ReportRow(kind, name, coverage, cells, scale.strip(found[0]))
 
 
 def _run(run: Run) -> ReportRun:
@@ -291,12 +291,3 @@ def _coverage(result: Result) -> str:
     coverage = result.coverage
     partial = ", partial" if coverage.partial else ""
     return f"{coverage.present:,} of {coverage.expected:,}{partial}"
-
-
-def _scale(results: Sequence[Result | Reference], measure: str) -> Scale:
-    ends: list[float | None] = []
-    for each in results:
-        value = value_of(each.measures, measure)
-        if value is not None:
-            ends += [value.value, value.low, value.high]
-    return Scale.over(ends)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ssl_bench.leaderboard.entry import CurvePoint
+from ssl_bench.results import MeasuredValue
 
 CURVE_WIDTH, CURVE_HEIGHT = 360, 230
 _LEFT, _RIGHT, _TOP, _BOTTOM = 38, 10, 10, 34
@@ -53,15 +54,23 @@ class Scale:
         known = [value for value in values if value is not None]
         return cls(min([least, *known]), max([most, *known]))
 
+    @classmethod
+    def of(cls, values: Iterable[MeasuredValue | None]) -> Scale:
+        """A scale that holds all values and their intervals, at least from 0 to 1."""
+        known = [value for value in values if value is not None]
+        return cls.over(end for value in known for end in (value.value, value.low, value.high))
+
     def place(self, value: float | None) -> str:
         """Position of a value from 0 to 100; empty where there is none."""
         if value is None:
             return ""
         return _text(100 * (value - self.first) / (self.last - self.first))
 
-    def strip(self, value: float | None, low: float | None, high: float | None) -> Strip:
-        """A value with its interval."""
-        return Strip(self.place(value), self.place(low), self.place(high))
+    def strip(self, value: MeasuredValue | None) -> Strip:
+        """A value with its interval; nothing where it was not measured."""
+        if value is None:
+            return Strip("")
+        return Strip(self.place(value.value), self.place(value.low), self.place(value.high))
 
 
 @dataclass(frozen=True)

@@ -145,14 +145,14 @@ def contribution_lines(competition: Competition, entry: Entry) -> list[Line]:
         ("ceiling", "ceiling of the rule", of_reference(result.ceiling, measure), ""),
     ]
     known = [(kind, name, value, href) for kind, name, value, href in found if value is not None]
-    scale = _scale_over([value for _, _, value, _ in known])
+    scale = Scale.of(value for _, _, value, _ in known)
     return [
         Line(
             kind,
             name,
             shown(value.value, measure),
             interval(value),
-            scale.strip(value.value, value.low, value.high),
+            scale.strip(value),
             href,
         )
         for kind, name, value, href in known
@@ -307,23 +307,16 @@ def _breakdown(entry: Entry, name: str) -> Breakdown:
         for level, values in levels.items()
         if (value := value_of(values, measure)) is not None
     }
-    scale = _scale_over(list(found.values()))
+    scale = Scale.of(found.values())
     lines = tuple(
         Line(
             "entry",
             level,
             shown(value.value, measure),
             interval(value),
-            scale.strip(value.value, value.low, value.high),
+            scale.strip(value),
         )
         for level, value in found.items()
     )
     counts = tuple(value.n_trials for value in found.values())
     return Breakdown(name, lines, counts, len(lines) > _LARGE_BREAKDOWN)
-
-
-def _scale_over(values: list[MeasuredValue]) -> Scale:
-    ends: list[float | None] = []
-    for value in values:
-        ends += [value.value, value.low, value.high]
-    return Scale.over(ends)

@@ -124,7 +124,9 @@ def entry_table(competition: Competition) -> Table:
     measures = tuple(value.measure for value in first.measures[:RANKED])
     headline = measures[0]
     controls = _references(first.floors, first.best_floor, first.ceiling)
-    scale = _scale([*entries], [reference for _, reference in controls], headline)
+    drawn = [entry.result.measures for entry in entries]
+    drawn += [reference.measures for _, reference in controls]
+    scale = Scale.of(value_of(values, headline) for values in drawn)
     floor = of_reference(first.best_floor, headline)
     ceiling = of_reference(first.ceiling, headline)
     held = [(kind, reference.name, "", reference.measures) for kind, reference in controls]
@@ -144,7 +146,7 @@ def entry_table(competition: Competition) -> Table:
                 name,
                 slug,
                 tuple(_cell(value_of(values, measure), measure) for measure in measures),
-                _strip(scale, value_of(values, headline)),
+                scale.strip(value_of(values, headline)),
             )
             for kind, name, slug, values in sorted(held, key=lambda each: _KINDS.index(each[0]))
         ),
@@ -195,7 +197,7 @@ def _row(
         order=place,
         pretrained="yes" if is_pretrained(entry.card) else "no",
         cells=tuple(_cell(value_of(result.measures, measure), measure) for measure in measures),
-        strip=_strip(scale, headline),
+        strip=scale.strip(headline),
         share=percent(share),
         share_order=f"-{_LAST}" if share is None else f"{share:.9f}",
         coverage=f"{coverage.present:,} of {coverage.expected:,}",
@@ -212,20 +214,6 @@ def _references(
     if ceiling is not None:
         known.append(("ceiling", ceiling))
     return known
-
-
-def _scale(entries: list[Entry], references: list[Reference], measure: str) -> Scale:
-    found = [value_of(entry.result.measures, measure) for entry in entries]
-    found += [value_of(reference.measures, measure) for reference in references]
-    ends: list[float | None] = []
-    for value in found:
-        if value is not None:
-            ends += [value.value, value.low, value.high]
-    return Scale.over(ends)
-
-
-def _strip(scale: Scale, value: MeasuredValue | None) -> Strip:
-    return Strip("") if value is None else scale.strip(value.value, value.low, value.high)
 
 
 def _cell(value: MeasuredValue | None, measure: str) -> Cell:

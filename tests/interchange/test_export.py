@@ -65,7 +65,7 @@ class TestTable:
     @pytest.mark.parametrize("form", ["csv", "parquet", "json"])
     def test_numbers_come_back_whole(self, form: str, tmp_path: Path) -> None:
         path = tmp_path / f"t.{form}"
-        write_results(path, [ONE, TWO], form)  # type: ignore[arg-type]
+        write_results(path, [ONE, TWO], form)
         readers = {"csv": pd.read_csv, "parquet": pd.read_parquet, "json": pd.read_json}
         read = readers[form](path)
         expected = results_table([ONE, TWO])
