@@ -18,11 +18,11 @@ from pydantic import Field
 from ssl_bench.content import content_folder
 from ssl_bench.evaluation import Request, run_suite
 from ssl_bench.files import write_text
-from ssl_bench.models.recipes import Strict, checked, read_toml
+from ssl_bench.models.recipes import Strict, read_toml
 from ssl_bench.models.registry import load_recipe
 from ssl_bench.protocol import load_protocol
 from ssl_bench.results import Result
-from ssl_bench.training.recipe import TrainingRecipe, training_recipe
+from ssl_bench.training.recipe import changed_recipe, training_recipe
 from ssl_bench.training.record import TrainingRecord, read_record
 from ssl_bench.training.run import train
 
@@ -39,6 +39,8 @@ class Row(Strict):
     ----------
     name
         What the table calls it.
+    variant
+        Another variant of the baseline than that of the data.
     overrides
         Fields of the training recipe that differ, such as ``epochs``; those of the objective's
         settings with a dot, such as ``settings.tau``.
@@ -47,6 +49,7 @@ class Row(Strict):
     """
 
     name: str
+    variant: str | None = None
     overrides: Mapping[str, Any] = Field(default_factory=dict)
     published: float | None = None
 
@@ -101,41 +104,22 @@ class Ablation(Strict):
     columns: tuple[Columns, ...] = ()
 
 
-def overridden(recipe: TrainingRecipe, overrides: Mapping[str, Any], where: str) -> TrainingRecipe:
-    """A training recipe with some of its fields, or of the objective's settings, replaced.
-
-    Raises
-    ------
-    ModelError
-        If a field is unknown, or its value out of range.
-    """
-    table = recipe.model_dump()
-    for name, value in overrides.items():
-        parent, _, field = name.rpartition(".")
-        if parent == "settings":
-            # The objective knows which settings it has, and checks them.
-            table["settings"] = {**table["settings"], field: value}
-        else:
-            table[name] = value
-    return checked(TrainingRecipe, table, where)
-
-
 def trained(
     ablation: Ablation, row: Row, seed: int, folder: Path, where: Path
 ) -> tuple[TrainingRecord, Path]:
     """Record and weights of one row and seed; trained now, unless an earlier run left them."""
-    recipe = overridden(
-        training_recipe(load_recipe(ablation.model), ablation.data, where), row.overrides, row.name
-    )
-    weights, kept = (
-        folder / f"{ablation.data}.safetensors",
-        folder / f"{ablation.data}.training.json",
-    )
+    variant = row.variant or ablation.data
+    recipe = training_recipe(load_recipe(ablation.model), variant, where)
+    recipe = changed_recipe(recipe, row.overrides)
+    weights, kept = folder / f"{variant}.safetensors", folder / f"{variant}.training.json"
     if kept.is_file() and weights.is_file():
         record = read_record(kept)
         if record.recipe == recipe and record.seed == seed and record.model == ablation.model:
             return record, weights
-    return train(ablation.model, data=ablation.data, seed=seed, out=folder, recipe=recipe), weights
+    record = train(
+        ablation.model, data=ablation.data, variant=variant, seed=seed, out=folder, recipe=recipe
+    )
+    return record, weights
 
 
 def figures_of(
@@ -180,7 +164,7 @@ def measured(
         request = Request(
             model=ablation.model,
             protocol=asked[0].protocol,
-            variant=ablation.data,
+            variant=row.variant or ablation.data,
             weights=weights,
             settings=options,
             folder=folder / "runs",

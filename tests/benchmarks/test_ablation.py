@@ -10,21 +10,12 @@ from types import ModuleType
 import pytest
 
 from ssl_bench.content import content_folder
-from ssl_bench.errors import ModelError
 from ssl_bench.models.recipes import read_toml
 from ssl_bench.models.registry import load_recipe
 from ssl_bench.protocol import load_protocol
-from ssl_bench.training.recipe import TrainingRecipe, training_recipe
+from ssl_bench.training.recipe import changed_recipe, training_recipe
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-RECIPE = TrainingRecipe(
-    objective="ez-vsl",
-    scenes=64,
-    epochs=2,
-    batch=16,
-    peak_learning_rate=1e-3,
-    settings={"tau": 0.1},
-)
 
 
 @pytest.fixture(scope="module")
@@ -43,30 +34,14 @@ def ablation() -> ModuleType:
 def test_every_file_fits_its_baseline_and_the_protocols(name: str, ablation: ModuleType) -> None:
     found = read_toml(ablation.Ablation, BENCHMARKS / "ablations" / f"{name}.toml")
     where = content_folder("baselines") / found.model / "recipe.toml"
-    recipe = training_recipe(load_recipe(found.model), found.data, where)
     names = [row.name for row in found.rows]
     assert len(set(names)) == len(names)
     for row in found.rows:
-        ablation.overridden(recipe, row.overrides, row.name)
+        recipe = training_recipe(load_recipe(found.model), row.variant or found.data, where)
+        changed_recipe(recipe, row.overrides)
     for columns in found.columns:
         measures = {str(measure) for measure in load_protocol(columns.protocol).measures}
         assert set(columns.measures) <= measures
-
-
-def test_fields_and_settings_are_replaced(ablation: ModuleType) -> None:
-    found = ablation.overridden(RECIPE, {"epochs": 5, "settings.tau": 0.2, "settings.x": 1}, "row")
-    assert found.epochs == 5
-    assert found.settings == {"tau": 0.2, "x": 1}
-    assert RECIPE.settings == {"tau": 0.1}
-    assert found.batch == RECIPE.batch
-
-
-@pytest.mark.parametrize("overrides", [{"speed": 1}, {"epochs": 0}, {"crop.area": 1}])
-def test_what_the_recipe_does_not_have_is_an_error(
-    overrides: dict[str, int], ablation: ModuleType
-) -> None:
-    with pytest.raises(ModelError, match="row"):
-        ablation.overridden(RECIPE, overrides, "row")
 
 
 def test_a_cell_has_the_mean_and_the_range_in_percent(ablation: ModuleType) -> None:

@@ -215,6 +215,13 @@ class TestRecipes:
             sees, hears = prior.preprocessing_of(preset), whole.preprocessing_of(preset)
             assert sees == {key: value for key, value in hears.items() if key != "audio"}
 
+    def test_the_ablation_differs_in_nothing_but_the_potential(self) -> None:
+        variants = load_recipe("oya").variants
+        whole, ablated = (variants[name] for name in ("synth", "synth-constant-potential"))
+        assert ablated.architecture == {**whole.architecture, "potential": "constant"}
+        assert ablated.preprocessing == whole.preprocessing
+        assert ablated.training == whole.training
+
     def test_the_prior_reads_the_weights_of_the_whole_model(self) -> None:
         assert load_recipe("potential").variants["synth"].weights_of == "oya"
 

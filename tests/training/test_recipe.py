@@ -9,7 +9,7 @@ import pytest
 from ssl_bench.errors import ModelError
 from ssl_bench.models.recipes import Recipe
 from ssl_bench.training.augmentation import Augmentation
-from ssl_bench.training.recipe import TrainingRecipe, training_recipe
+from ssl_bench.training.recipe import TrainingRecipe, changed_recipe, training_recipe
 
 WHERE = Path("some/recipe.toml")
 
@@ -95,3 +95,18 @@ def test_the_augmentation_is_a_part_of_the_recipe():
     table = {**CONTRASTIVE, "flip": 0.1, "time_mask": 0.2}
     recipe = training_recipe(baseline(synth=table), "synth", WHERE)
     assert recipe.augmentation == Augmentation(flip=0.1, time_mask=0.2)
+
+
+def test_changes_replace_fields_and_settings_of_the_objective():
+    recipe = TrainingRecipe.model_validate(CONTRASTIVE)
+    changed = changed_recipe(recipe, {"epochs": 5, "settings.tau": 0.2, "settings.x": 1})
+    assert changed.epochs == 5
+    assert changed.settings == {"tau": 0.2, "x": 1}
+    assert changed.batch == recipe.batch
+    assert recipe.settings == CONTRASTIVE["settings"]
+
+
+@pytest.mark.parametrize("changes", [{"speed": 1}, {"epochs": 0}, {"crop.area": 1}])
+def test_changes_of_what_the_recipe_does_not_have_are_errors(changes: dict[str, int]):
+    with pytest.raises(ModelError, match="changes of the recipe"):
+        changed_recipe(TrainingRecipe.model_validate(CONTRASTIVE), changes)
