@@ -54,31 +54,39 @@ def _rebuilt(kind: type[SslBenchError], arguments: tuple[Any, ...]) -> SslBenchE
     return kind.__new__(kind, *arguments)
 
 
-class DataError(SslBenchError):
-    """A test set's folder, annotation, image or sound is missing or unusable."""
-
-
-class AnnotationError(DataError):
-    """An annotation cannot be used; lists *all* problems that were found.
+class ProblemsError(SslBenchError):
+    """Base class of the errors that list *all* problems that were found.
 
     Parameters
     ----------
     problems
-        One sentence for each problem, with the entry or id concerned.
+        One sentence for each problem, with the entry, file or id concerned.
     where
         The file or folder.
     remedy
         As for :class:`SslBenchError`.
     """
 
+    _outcome: str  # what follows the count of problems in the sentence
+
     def __init__(
         self, problems: Sequence[str], *, where: str | Path, remedy: str | None = None
     ) -> None:
         self.problems = tuple(problems)
         count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
-        super().__init__(f"{count} found in the annotation", where=where, remedy=remedy)
+        super().__init__(f"{count} found{self._outcome}", where=where, remedy=remedy)
         lines = [str(self.args[0]), *(f"  - {problem}" for problem in self.problems)]
         self.args = ("\n".join(lines),)
+
+
+class DataError(SslBenchError):
+    """A test set's folder, annotation, image or sound is missing or unusable."""
+
+
+class AnnotationError(ProblemsError, DataError):
+    """An annotation cannot be used; lists *all* problems that were found."""
+
+    _outcome = " in the annotation"
 
 
 class ProtocolError(SslBenchError):
@@ -97,42 +105,16 @@ class WeightsError(SslBenchError):
     """A weights file is missing, damaged, or belongs to another network."""
 
 
-class PredictionsError(SslBenchError):
-    """A predictions file cannot be scored; lists *all* problems that were found.
+class PredictionsError(ProblemsError):
+    """A predictions file cannot be scored; lists *all* problems that were found."""
 
-    Parameters
-    ----------
-    problems
-        One :class:`SslBenchError` or sentence for each problem.
-    where
-        The file.
-    """
-
-    def __init__(self, problems: Sequence[str], *, where: str | Path) -> None:
-        self.problems = tuple(problems)
-        count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
-        super().__init__(f"{count} found, nothing was scored", where=where)
-        lines = [str(self.args[0]), *(f"  - {problem}" for problem in self.problems)]
-        self.args = ("\n".join(lines),)
+    _outcome = ", nothing was scored"
 
 
-class ImportedFilesError(SslBenchError):
-    """Files made by other software cannot be taken over; lists *all* problems that were found.
+class ImportedFilesError(ProblemsError):
+    """Files made by other software cannot be taken over; lists *all* problems that were found."""
 
-    Parameters
-    ----------
-    problems
-        One sentence for each problem, with the file or id concerned.
-    where
-        The file or folder.
-    """
-
-    def __init__(self, problems: Sequence[str], *, where: str | Path) -> None:
-        self.problems = tuple(problems)
-        count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
-        super().__init__(f"{count} found, nothing was written", where=where)
-        lines = [str(self.args[0]), *(f"  - {problem}" for problem in self.problems)]
-        self.args = ("\n".join(lines),)
+    _outcome = ", nothing was written"
 
 
 class ResultError(SslBenchError):
@@ -143,20 +125,7 @@ class LeaderboardError(SslBenchError):
     """An entry, a card or a board cannot be read, or does not follow its schema."""
 
 
-class SubmissionError(LeaderboardError):
-    """Something cannot enter the leaderboard; lists *all* problems that were found.
+class SubmissionError(ProblemsError, LeaderboardError):
+    """Something cannot enter the leaderboard; lists *all* problems that were found."""
 
-    Parameters
-    ----------
-    problems
-        One :class:`SslBenchError` or sentence for each problem.
-    where
-        What was submitted.
-    """
-
-    def __init__(self, problems: Sequence[str], *, where: str | Path) -> None:
-        self.problems = tuple(problems)
-        count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
-        super().__init__(f"{count} found, the leaderboard was left as it is", where=where)
-        lines = [str(self.args[0]), *(f"  - {problem}" for problem in self.problems)]
-        self.args = ("\n".join(lines),)
+    _outcome = ", the leaderboard was left as it is"
