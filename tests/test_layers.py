@@ -27,7 +27,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "ssl_bench"
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("ssl_bench",),
+    ("ssl_bench", "__main__"),
     ("cli",),
     ("site",),
     ("leaderboard",),

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,6 +48,11 @@ class TestListing:
         assert done.code == 0
         for command in ("evaluate", "predict", "score", "protocols", "models", "data", "train"):
             assert command in done.out
+
+    def test_the_package_runs_as_a_module(self) -> None:
+        command = [sys.executable, "-m", "ssl_bench", "--version"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert done.stdout == f"ssl-bench, version {version('ssl-bench')}\n"
 
     def test_help_shows_a_command_to_copy(self, call: Call) -> None:
         lines = call("--help").out.splitlines()
