@@ -24,6 +24,13 @@ from ssl_bench.site.numbers import (
 )
 from ssl_bench.site.rows import is_pretrained, ranks_text
 
+_GROUPINGS = {
+    "n_boxes": "how many boxes",
+    "n_objects": "how many objects",
+    "n_sounding": "how many sound",
+    "n_silent": "how many are silent",
+    "n_capable": "how many could sound",
+}
 _LARGE_BREAKDOWN = 12
 
 
@@ -319,4 +326,5 @@ def _breakdown(entry: Entry, name: str) -> Breakdown:
         for level, value in found.items()
     )
     counts = tuple(value.n_trials for value in found.values())
-    return Breakdown(name, lines, counts, len(lines) > _LARGE_BREAKDOWN)
+    title = _GROUPINGS.get(name, name.replace("_", " "))
+    return Breakdown(title, lines, counts, len(lines) > _LARGE_BREAKDOWN)

@@ -77,6 +77,15 @@ def test_references_run_from_the_ceiling_down_and_shares_from_the_floor_up(
     )
 
 
+def test_breakdowns_have_names_for_people(competition: Competition) -> None:
+    entry = competition.entries["my-model"]
+    named = [each.name for each in entry_content(competition, entry)["breakdowns"]]
+    assert "n_boxes" in entry.result.breakdown
+    assert "how many boxes" in named
+    assert len(named) == len(entry.result.breakdown)
+    assert not any("_" in name for name in named)
+
+
 def with_gap(entry: Entry, value: float, low: float, high: float) -> Entry:
     blind = entry.result.vision_only
     assert blind is not None
