@@ -7,7 +7,6 @@ or from a list, a table ``id,type``.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 from ssl_bench.errors import AnnotationError, ProtocolError
 from ssl_bench.testsets.base import Sample, TestSet
 from ssl_bench.testsets.folder import FolderTestSet
-from ssl_bench.testsets.listing import duplicates, read_text
+from ssl_bench.testsets.listing import duplicates, read_table
 from ssl_bench.trials import WHOLE, AudioRecipe, ImageRecipe, Target, Trial, shared_pictures
 
 LIST = "type_ab.csv"
@@ -48,14 +47,7 @@ def read_types(path: Path) -> dict[str, str]:
     >>> read_types(path)
     {'clip_1': 'A', 'clip_2': 'B'}
     """
-    lines = read_text(path, remedy=_REMEDY).splitlines()
-    try:
-        header, *rows = list(csv.reader(lines, strict=True)) or [[]]
-    except csv.Error as error:
-        problem = f"the file is not a CSV table, or truncated ({error})"
-        raise AnnotationError([problem], where=path, remedy=_REMEDY) from error
-    if header != ["id", "type"]:
-        raise AnnotationError(["the first line must be id,type"], where=path, remedy=_REMEDY)
+    rows = read_table(path, ("id", "type"), remedy=_REMEDY)
     problems = [
         f"line {number}: this is not an id and one of the types A and B"
         for number, row in enumerate(rows, 2)

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench.annotations import Annotation
-from ssl_bench.errors import DataError
+from ssl_bench.errors import AnnotationError, DataError
 from ssl_bench.media.waveform import Waveform
 
 TruthConvention = Literal["union", "consensus", "consensus-one-based", "annotator-mean", "mask"]
@@ -199,6 +199,18 @@ class Finding:
     level: Literal["ok", "note", "missing", "corrupt"]
     item: str
     message: str
+
+
+def corrupt(item: str, error: DataError) -> list[Finding]:
+    """One finding for each problem of a file or id that cannot be used.
+
+    Examples
+    --------
+    >>> [each.message for each in corrupt("a.csv", AnnotationError(["one", "two"], where="a.csv"))]
+    ['one', 'two']
+    """
+    problems = error.problems if isinstance(error, AnnotationError) else (error.problem,)
+    return [Finding("corrupt", item, problem) for problem in problems]
 
 
 class TestSetDefinition(ABC):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -10,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from ssl_bench.errors import AnnotationError
 from ssl_bench.media.audio import AUDIO_SUFFIXES
 from ssl_bench.media.image import IMAGE_SUFFIXES
-from ssl_bench.testsets.listing import duplicates, id_problem, read_text
+from ssl_bench.testsets.listing import duplicates, id_problem, read_table
 
 GRID = 224
 """Width and height of the grid on which the boxes are given, in pixels."""
@@ -80,26 +79,16 @@ def read_box_table(path: Path, image_column: str, *, remedy: str) -> tuple[Row, 
     (Row(image='a/b_1', audio='a/b', corners=(0, 0, 112, 224)),)
     """
     header = [image_column, "audio", *_CORNERS]
-    lines = read_text(path, remedy=remedy).splitlines()
-    try:
-        table = list(csv.reader(lines, strict=True))
-    except csv.Error as error:
-        raise AnnotationError(
-            [f"the file is not a CSV table, or truncated ({error})"], where=path, remedy=remedy
-        ) from error
-    if not table or table[0] != header:
-        raise AnnotationError(
-            [f"the first line must be {','.join(header)}"], where=path, remedy=remedy
-        )
+    table = read_table(path, header, remedy=remedy)
     problems: list[str] = []
     rows: list[Row] = []
-    for number, fields in enumerate(table[1:], 2):
+    for number, fields in enumerate(table, 2):
         found = _row_problems(fields)
         if found:
             problems += [f"line {number} ({_name(fields)}): {problem}" for problem in found]
         else:
             rows.append(_row(fields))
-    if not table[1:]:
+    if not table:
         problems.append("there is no row in this table")
     problems += [
         f"{identifier} is annotated more than once"

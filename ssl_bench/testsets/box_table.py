@@ -27,11 +27,19 @@ from ssl_bench.testsets.base import (
     Finding,
     Sample,
     TestSet,
-    TestSetDefinition,
     TruthConvention,
+    corrupt,
 )
 from ssl_bench.testsets.box_rows import GRID, Row, read_box_table
-from ssl_bench.testsets.folder import AUDIO, FRAMES, FolderTestSet, truth_digest, verify_media
+from ssl_bench.testsets.folder import (
+    AUDIO,
+    FRAMES,
+    FolderDefinition,
+    FolderTestSet,
+    truth_digest,
+    verify_media,
+    verify_revision,
+)
 
 MASKS = "masks"
 _LARGEST_MASK = 2048
@@ -63,7 +71,7 @@ class BoxTableTestSet(FolderTestSet):
         return read_audio(require_media(self.folder / AUDIO, row.audio, AUDIO_SUFFIXES))
 
 
-class BoxTable(TestSetDefinition):
+class BoxTable(FolderDefinition):
     """A test set of this form: boxes, or masks where they are there too.
 
     Parameters
@@ -94,11 +102,7 @@ class BoxTable(TestSetDefinition):
         self.title = title
         self.table = table
         self.revisions = revisions
-        self._layout = layout
-
-    def layout(self) -> str:
-        """How the folder must look and where the official files come from."""
-        return self._layout
+        self.description = layout
 
     @abstractmethod
     def group(self, row: Row) -> str:
@@ -134,12 +138,8 @@ class BoxTable(TestSetDefinition):
             for row in rows
         )
 
-    def open(self, folder: Path | None, split: str, options: Mapping[str, Any]) -> TestSet:
+    def open_folder(self, folder: Path, split: str) -> TestSet:
         """Open one split; raises DataError where the table or a mask is unusable."""
-        if folder is None:
-            raise DataError(f"{self.title} needs a folder", remedy="give --data DIR")
-        if options:
-            raise DataError(f"{self.title} has no option {next(iter(options))!r}")
         rows = read_box_table(folder / self.table, self.image_column, remedy=self._remedy)
         samples = self.samples(rows)
         revision = self.revisions.get(truth_digest(samples))
@@ -175,19 +175,15 @@ class BoxTable(TestSetDefinition):
             )
         return tuple(found)
 
-    def verify(self, folder: Path | None) -> list[Finding]:
+    def verify_folder(self, folder: Path) -> list[Finding]:
         """What is there, what is missing, what is corrupt, by name."""
-        if folder is None or not folder.is_dir():
-            return [Finding("missing", str(folder or self.name), "this folder does not exist")]
         path = folder / self.table
         if not path.exists():
             return [Finding("missing", self.table, f"no annotation; {self._remedy}")]
         try:
             rows = read_box_table(path, self.image_column, remedy=self._remedy)
-        except AnnotationError as error:
-            return [Finding("corrupt", self.table, problem) for problem in error.problems]
         except DataError as error:
-            return [Finding("corrupt", self.table, error.problem)]
+            return corrupt(self.table, error)
         sounds = list(dict.fromkeys(row.audio for row in rows))
         return [
             *self._verify_table(rows),
@@ -202,18 +198,9 @@ class BoxTable(TestSetDefinition):
         counts = (
             f"{len(rows):,} boxes, {len({row.audio for row in rows}):,} sounds, {groups:,} sources"
         )
-        known = (
-            Finding("ok", self.table, f"{counts}; revision {revision}")
-            if revision
-            else Finding(
-                "note",
-                self.table,
-                f"{counts}; not a known revision, results may not compare with published ones",
-            )
-        )
         message = "its box is empty; the sample stays in the list and cannot be found"
         empty = [Finding("note", row.id, message) for row in rows if row.is_empty]
-        return [known, *empty]
+        return [verify_revision(self.table, counts, revision), *empty]
 
     def _verify_masks(self, folder: Path, rows: Sequence[Row]) -> list[Finding]:
         if not (folder / MASKS).is_dir():
@@ -228,7 +215,7 @@ class BoxTable(TestSetDefinition):
             try:
                 _read(folder, self.mask_name(row))
             except DataError as error:
-                findings.append(Finding("corrupt", item, error.problem))
+                findings += corrupt(item, error)
         usable = f"{len(rows) - len(findings):,} of {len(rows):,} masks are usable"
         findings.append(Finding("note" if findings else "ok", f"{MASKS}/", usable))
         return findings

@@ -11,10 +11,9 @@ clip is 3908875350. Some evaluations drop it and score 249 clips; here it is cor
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from xml.etree.ElementTree import Element, ParseError
 
 import numpy as np
@@ -30,10 +29,10 @@ from ssl_bench.testsets.base import (
     Sample,
     SilentPair,
     TestSet,
-    TestSetDefinition,
     TruthConvention,
+    corrupt,
 )
-from ssl_bench.testsets.folder import FolderTestSet, verify_media
+from ssl_bench.testsets.folder import FolderDefinition, FolderTestSet, verify_media
 from ssl_bench.testsets.listing import read_id_list
 from ssl_bench.testsets.silent import read_silent_pairs, verify_silent_pairs
 
@@ -199,20 +198,17 @@ def _parse(path: Path) -> Element:
     return root
 
 
-class FlickrSoundNet(TestSetDefinition):
+class FlickrSoundNet(FolderDefinition):
     """The annotated test clips of Flickr-SoundNet."""
 
     name = "flickr"
     title = "Flickr-SoundNet"
     splits = ("all",)
     truth_convention: TruthConvention = "consensus"
+    description = _LAYOUT
 
-    def open(self, folder: Path | None, split: str, options: Mapping[str, Any]) -> TestSet:
+    def open_folder(self, folder: Path, split: str) -> TestSet:
         """Open the test clips; raises AnnotationError with every annotation that is unusable."""
-        if folder is None:
-            raise DataError("Flickr-SoundNet needs a folder", remedy="give --data DIR")
-        if options:
-            raise DataError(f"Flickr-SoundNet has no option {next(iter(options))!r}")
         clips = read_clip_list(folder / _LIST)
         samples: list[Sample] = []
         problems: list[str] = []
@@ -235,23 +231,15 @@ class FlickrSoundNet(TestSetDefinition):
             silent_pairs=lambda: _silent_pairs(folder, samples),
         )
 
-    def layout(self) -> str:
-        """How the folder must look and where the official files come from."""
-        return _LAYOUT
-
-    def verify(self, folder: Path | None) -> list[Finding]:
+    def verify_folder(self, folder: Path) -> list[Finding]:
         """What is there, what is missing, what is corrupt, by name."""
-        if folder is None or not folder.is_dir():
-            return [Finding("missing", str(folder or self.name), "this folder does not exist")]
         path = folder / _LIST
         if not path.exists():
             return [Finding("missing", _LIST, f"no list of clips; {_REMEDY}")]
         try:
             clips = read_clip_list(path)
-        except AnnotationError as error:
-            return [Finding("corrupt", _LIST, problem) for problem in error.problems]
         except DataError as error:
-            return [Finding("corrupt", _LIST, error.problem)]
+            return corrupt(_LIST, error)
         findings = _verify_list(clips)
         for identifier in clips.identifiers:
             findings += _verify_clip(folder / _ANNOTATIONS, identifier)
@@ -289,7 +277,7 @@ def _verify_clip(folder: Path, identifier: str) -> list[Finding]:
     try:
         found = read_annotation(path)
     except DataError as error:
-        return [Finding("corrupt", item, error.problem)]
+        return corrupt(item, error)
     corners = found.boxes.corners
     notes = []
     if found.others:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +18,15 @@ from ssl_bench.media.audio import AUDIO_SUFFIXES, probe_audio, read_audio
 from ssl_bench.media.find import find_media, require_media
 from ssl_bench.media.image import IMAGE_SUFFIXES, probe_image, read_image
 from ssl_bench.media.waveform import Waveform
-from ssl_bench.testsets.base import Finding, Sample, SilentPair, TestSet, TruthConvention
+from ssl_bench.testsets.base import (
+    Finding,
+    Sample,
+    SilentPair,
+    TestSet,
+    TestSetDefinition,
+    TruthConvention,
+    corrupt,
+)
 from ssl_bench.testsets.silent import unannotated
 from ssl_bench.truth import encode_rle
 
@@ -101,6 +111,44 @@ class FolderTestSet(TestSet):
         return clip if clip in self._unannotated else self[clip].id
 
 
+class FolderDefinition(TestSetDefinition):
+    """A test set that lies in a folder and has no options.
+
+    Attributes
+    ----------
+    description
+        How the folder must look and where the official files come from.
+    """
+
+    description: str
+
+    def open(self, folder: Path | None, split: str, options: Mapping[str, Any]) -> TestSet:
+        """Open one split; raises DataError where it is unusable, or an option is given."""
+        if folder is None:
+            raise DataError(f"{self.title} needs a folder", remedy="give --data DIR")
+        if options:
+            raise DataError(f"{self.title} has no option {next(iter(options))!r}")
+        return self.open_folder(folder, split)
+
+    def layout(self) -> str:
+        """How the folder must look and where the official files come from."""
+        return self.description
+
+    def verify(self, folder: Path | None) -> list[Finding]:
+        """What is there, what is missing, what is corrupt, by name."""
+        if folder is None or not folder.is_dir():
+            return [Finding("missing", str(folder or self.name), "this folder does not exist")]
+        return self.verify_folder(folder)
+
+    @abstractmethod
+    def open_folder(self, folder: Path, split: str) -> TestSet:
+        """Open one split; raises DataError where it is unusable."""
+
+    @abstractmethod
+    def verify_folder(self, folder: Path) -> list[Finding]:
+        """What is there, what is missing, what is corrupt in a folder that exists."""
+
+
 def truth_digest(samples: Iterable[Sample]) -> str:
     """SHA-256 over ids and truth of samples, in order.
 
@@ -130,6 +178,20 @@ def _canonical(sample: Sample) -> list[object]:
 def _canonical_boxes(boxes: Boxes) -> list[object]:
     corners = boxes.corners.astype(np.float64) + 0.0  # -0.0 and 0.0 are one place
     return [corners.tolist(), [float(side) for side in boxes.frame], boxes.annotators]
+
+
+def verify_revision(item: str, counts: str, revision: str | None) -> Finding:
+    """What an annotation holds, and whether it is a published one.
+
+    Examples
+    --------
+    >>> verify_revision("a.csv", "2 boxes", "first").message
+    '2 boxes; revision first'
+    """
+    if revision is not None:
+        return Finding("ok", item, f"{counts}; revision {revision}")
+    unknown = "not a known revision, results may not compare with published ones"
+    return Finding("note", item, f"{counts}; {unknown}")
 
 
 def verify_media(
@@ -179,7 +241,7 @@ def _verify_kind(
         try:
             probe(path)
         except DataError as error:
-            findings.append(Finding("corrupt", f"{folder.name}/{path.name}", error.problem))
+            findings += corrupt(f"{folder.name}/{path.name}", error)
     usable = len(identifiers) - len(findings)
     message = f"{usable:,} of {len(identifiers):,} {kind} are usable"
     findings.append(Finding("note" if findings else "ok", f"{folder.name}/", message))

@@ -7,12 +7,9 @@ as a table. Which samples show one picture is stored with them (attribute ``imag
 
 from __future__ import annotations
 
-import csv
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import numpy as np
 
@@ -22,11 +19,17 @@ from ssl_bench.testsets.base import (
     Finding,
     Sample,
     TestSet,
-    TestSetDefinition,
     TruthConvention,
+    corrupt,
 )
-from ssl_bench.testsets.folder import FolderTestSet, truth_digest, verify_media
-from ssl_bench.testsets.listing import duplicates, id_problem, read_text
+from ssl_bench.testsets.folder import (
+    FolderDefinition,
+    FolderTestSet,
+    truth_digest,
+    verify_media,
+    verify_revision,
+)
+from ssl_bench.testsets.listing import duplicates, id_problem, read_json_file, read_table
 
 GRID = 224
 """Width and height of the grid on which the boxes are given, in pixels."""
@@ -81,7 +84,7 @@ def read_json(path: Path) -> tuple[Sample, ...]:
 
     Examples
     --------
-    >>> import tempfile
+    >>> import json, tempfile
     >>> path = Path(tempfile.mkdtemp()) / "is3.json"
     >>> entry = {"image": "a/dog_harp_1_dog.jpg", "audio": "b/dog_harp_1_dog.wav"}
     >>> _ = path.write_text(json.dumps([{**entry, "gt_box": [0.0, 0.0, 112.0, 224.0]}]))
@@ -89,15 +92,7 @@ def read_json(path: Path) -> tuple[Sample, ...]:
     >>> sample.id, sample.attributes["image"], sample.category
     ('dog_harp_1_dog', 'dog_harp_1', 'dog')
     """
-    text = read_text(path, remedy=_REMEDY)
-    try:
-        content = json.loads(text)
-    except json.JSONDecodeError as error:
-        problem = f"the file is not valid JSON, or truncated ({error})"
-        raise AnnotationError([problem], where=path, remedy=_REMEDY) from error
-    except (ValueError, RecursionError) as error:
-        problem = "the file is not valid JSON: a number or a nesting is beyond all measure"
-        raise AnnotationError([problem], where=path, remedy=_REMEDY) from error
+    content = read_json_file(path, remedy=_REMEDY)
     if not isinstance(content, list):
         raise AnnotationError(["the file is not a list of entries"], where=path, remedy=_REMEDY)
     rows = []
@@ -129,18 +124,9 @@ def read_csv(path: Path) -> tuple[Sample, ...]:
     >>> read_csv(path)[0].group
     'picture'
     """
-    lines = read_text(path, remedy=_REMEDY).splitlines()
-    try:
-        header, *table = list(csv.reader(lines, strict=True)) or [[]]
-    except csv.Error as error:
-        problem = f"the file is not a CSV table, or truncated ({error})"
-        raise AnnotationError([problem], where=path, remedy=_REMEDY) from error
-    if tuple(header) != HEADER:
-        problem = f"the first line must be {','.join(HEADER)}"
-        raise AnnotationError([problem], where=path, remedy=_REMEDY)
     rows = []
     problems = []
-    for number, fields in enumerate(table, 2):
+    for number, fields in enumerate(read_table(path, HEADER, remedy=_REMEDY), 2):
         try:
             rows.append(_csv_row(fields))
         except DataError as error:
@@ -233,20 +219,17 @@ def _read(folder: Path) -> tuple[Path, tuple[Sample, ...]]:
     return folder / CSV_FORM, read_csv(folder / CSV_FORM)
 
 
-class Is3(TestSetDefinition):
+class Is3(FolderDefinition):
     """IS3, all of it."""
 
     name = "is3"
     title = "IS3"
     splits = ("all",)
     truth_convention: TruthConvention = "union"
+    description = _LAYOUT
 
-    def open(self, folder: Path | None, split: str, options: Mapping[str, Any]) -> TestSet:
+    def open_folder(self, folder: Path, split: str) -> TestSet:
         """Open it; raises DataError where the annotation is unusable."""
-        if folder is None:
-            raise DataError("IS3 needs a folder", remedy="give --data DIR")
-        if options:
-            raise DataError(f"IS3 has no option {next(iter(options))!r}")
         _, samples = _read(folder)
         return FolderTestSet(
             name=self.name,
@@ -257,23 +240,15 @@ class Is3(TestSetDefinition):
             samples=samples,
         )
 
-    def layout(self) -> str:
-        """How the folder must look and where the official files come from."""
-        return _LAYOUT
-
-    def verify(self, folder: Path | None) -> list[Finding]:
+    def verify_folder(self, folder: Path) -> list[Finding]:
         """What is there, what is missing, what is corrupt, by name."""
-        if folder is None or not folder.is_dir():
-            return [Finding("missing", str(folder or self.name), "this folder does not exist")]
         if not any((folder / name).exists() for name in (JSON_FORM, CSV_FORM)):
             return [Finding("missing", JSON_FORM, f"no annotation; {_REMEDY}")]
         item = JSON_FORM if (folder / JSON_FORM).exists() else CSV_FORM
         try:
             _, samples = _read(folder)
-        except AnnotationError as error:
-            return [Finding("corrupt", item, problem) for problem in error.problems]
         except DataError as error:
-            return [Finding("corrupt", item, error.problem)]
+            return corrupt(item, error)
         media = verify_media(folder, [sample.id for sample in samples])
         return [*_verify_annotation(item, samples), *media]
 
@@ -282,21 +257,12 @@ def _verify_annotation(item: str, samples: Sequence[Sample]) -> list[Finding]:
     sounds = Counter(sample.group for sample in samples)
     counts = f"{len(samples):,} boxes of {len(sounds):,} pictures"
     revision = KNOWN_REVISIONS.get(truth_digest(samples))
-    findings = [
-        Finding("ok", item, f"{counts}; revision {revision}")
-        if revision
-        else Finding(
-            "note",
-            item,
-            f"{counts}; not a known revision, results may not compare with published ones",
-        )
-    ]
-    findings += [
+    alone = [
         Finding("note", picture, "it has one sound only, so nothing can be swapped")
         for picture, count in sounds.items()
         if count == 1
     ]
-    return findings
+    return [verify_revision(item, counts, revision), *alone]
 
 
 TEST_SET = Is3()

@@ -1,9 +1,11 @@
-"""Identifiers of samples, and the text files that list them."""
+"""Identifiers of samples, and the text files that annotations and lists are written in."""
 
 from __future__ import annotations
 
+import csv
+import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ssl_bench.errors import AnnotationError, DataError
@@ -65,6 +67,48 @@ def read_text(path: Path, *, remedy: str) -> str:
         raise DataError(
             f"this file is not UTF-8 text (byte {error.start})", where=path, remedy=remedy
         ) from error
+
+
+def read_json_file(path: Path, *, remedy: str) -> object:
+    """Read a JSON file.
+
+    Raises
+    ------
+    AnnotationError
+        If it is not valid JSON.
+    DataError
+        As :func:`read_text`.
+    """
+    text = read_text(path, remedy=remedy)
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        problem = f"the file is not valid JSON, or truncated ({error})"
+    except (ValueError, RecursionError):
+        problem = "the file is not valid JSON: a number or a nesting is beyond all measure"
+    raise AnnotationError([problem], where=path, remedy=remedy)
+
+
+def read_table(path: Path, header: Sequence[str], *, remedy: str) -> list[list[str]]:
+    """Read the lines of a CSV file below its header.
+
+    Raises
+    ------
+    AnnotationError
+        If it is not valid CSV, or its first line is not `header`.
+    DataError
+        As :func:`read_text`.
+    """
+    lines = read_text(path, remedy=remedy).splitlines()
+    try:
+        first, *rows = list(csv.reader(lines, strict=True)) or [[]]
+    except csv.Error as error:
+        problem = f"the file is not a CSV table, or truncated ({error})"
+        raise AnnotationError([problem], where=path, remedy=remedy) from error
+    if first != list(header):
+        problem = f"the first line must be {','.join(header)}"
+        raise AnnotationError([problem], where=path, remedy=remedy)
+    return rows
 
 
 def read_id_list(path: Path, *, remedy: str) -> list[str]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,14 +22,8 @@ from ssl_bench.media.audio import AUDIO_SUFFIXES, read_audio
 from ssl_bench.media.find import require_media
 from ssl_bench.media.image import IMAGE_SUFFIXES, read_image
 from ssl_bench.media.waveform import Waveform
-from ssl_bench.testsets.base import (
-    Finding,
-    Sample,
-    TestSet,
-    TestSetDefinition,
-    TruthConvention,
-)
-from ssl_bench.testsets.folder import AUDIO, FRAMES, FolderTestSet, verify_media
+from ssl_bench.testsets.base import Finding, Sample, TestSet, TruthConvention, corrupt
+from ssl_bench.testsets.folder import AUDIO, FRAMES, FolderDefinition, FolderTestSet, verify_media
 from ssl_bench.testsets.listing import id_problem
 
 CATEGORIES: Mapping[int, str] = {
@@ -170,20 +163,17 @@ class MusicTestSet(FolderTestSet):
         return read_audio(require_media(self.folder / AUDIO, scene, AUDIO_SUFFIXES))
 
 
-class MusicSynthetic(TestSetDefinition):
+class MusicSynthetic(FolderDefinition):
     """MUSIC-Synthetic, its test part."""
 
     name = "music-synthetic"
     title = "MUSIC-Synthetic"
     splits = ("all",)
     truth_convention: TruthConvention = "union"
+    description = _LAYOUT
 
-    def open(self, folder: Path | None, split: str, options: Mapping[str, Any]) -> TestSet:
+    def open_folder(self, folder: Path, split: str) -> TestSet:
         """Open it; raises DataError with every scene whose boxes are unusable."""
-        if folder is None:
-            raise DataError("MUSIC-Synthetic needs a folder", remedy="give --data DIR")
-        if options:
-            raise DataError(f"MUSIC-Synthetic has no option {next(iter(options))!r}")
         paths = _scene_files(folder)
         if not paths:
             raise DataError("there is no scene here", where=folder / BOXES, remedy=_REMEDY)
@@ -205,14 +195,8 @@ class MusicSynthetic(TestSetDefinition):
             samples=samples,
         )
 
-    def layout(self) -> str:
-        """How the folder must look and where the official files come from."""
-        return _LAYOUT
-
-    def verify(self, folder: Path | None) -> list[Finding]:
+    def verify_folder(self, folder: Path) -> list[Finding]:
         """What is there, what is missing, what is corrupt, by name."""
-        if folder is None or not folder.is_dir():
-            return [Finding("missing", str(folder or self.name), "this folder does not exist")]
         paths = _scene_files(folder)
         if not paths:
             return [Finding("missing", f"{BOXES}/", f"no scene; {_REMEDY}")]
@@ -222,7 +206,7 @@ class MusicSynthetic(TestSetDefinition):
             try:
                 sources = read_scene(path)
             except AnnotationError as error:
-                findings += [Finding("corrupt", item, problem) for problem in error.problems]
+                findings += corrupt(item, error)
                 continue
             if len(sources) == 1:
                 findings.append(Finding("note", item, "one category sounds, not two"))

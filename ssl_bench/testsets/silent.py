@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from ssl_bench.errors import AnnotationError, DataError
-from ssl_bench.testsets.base import UNLABELLED, Finding, Sample, SilentPair
+from ssl_bench.testsets.base import UNLABELLED, Finding, Sample, SilentPair, corrupt
 from ssl_bench.testsets.listing import duplicates, id_problem, read_text
 
 _HEADER = ["video", "audio", "label"]
@@ -135,10 +135,8 @@ def verify_silent_pairs(
         return [Finding("note", path.name, note)], []
     try:
         pairs = read()
-    except AnnotationError as error:
-        return [Finding("corrupt", path.name, problem) for problem in error.problems], []
     except DataError as error:
-        return [Finding("corrupt", path.name, error.problem)], []
+        return corrupt(path.name, error), []
     further = unannotated(pairs, annotated)
     message = f"{len(pairs):,} pairs, {len(further):,} of their clips not annotated"
     known = [pair.same_category for pair in pairs if pair.same_category is not None]

@@ -8,7 +8,6 @@ two entries that are left without any truth pixel (they stay in the denominator)
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -25,11 +24,16 @@ from ssl_bench.testsets.base import (
     Sample,
     SilentPair,
     TestSet,
-    TestSetDefinition,
     TruthConvention,
+    corrupt,
 )
-from ssl_bench.testsets.folder import FolderTestSet, verify_media
-from ssl_bench.testsets.listing import duplicates, id_problem, read_id_list, read_text
+from ssl_bench.testsets.folder import (
+    FolderDefinition,
+    FolderTestSet,
+    verify_media,
+    verify_revision,
+)
+from ssl_bench.testsets.listing import duplicates, id_problem, read_id_list, read_json_file
 from ssl_bench.testsets.silent import read_silent_pairs, verify_silent_pairs
 from ssl_bench.truth import render
 
@@ -100,7 +104,7 @@ def read_annotation(path: Path) -> tuple[Sample, ...]:
 
     Examples
     --------
-    >>> import tempfile
+    >>> import json, tempfile
     >>> path = Path(tempfile.mkdtemp()) / "vggss.json"
     >>> entry = {"file": "zYf0pcZ5q3M_000030", "class": "dog barking", "bbox": [[0, 0, 0.5, 1]]}
     >>> _ = path.write_text(json.dumps([entry]))
@@ -108,7 +112,7 @@ def read_annotation(path: Path) -> tuple[Sample, ...]:
     >>> sample.group, sample.category, sample.annotation.corners
     ('zYf0pcZ5q3M', 'dog barking', array([[0. , 0. , 0.5, 1. ]]))
     """
-    content = _parse(path)
+    content = read_json_file(path, remedy=_REMEDY)
     if not isinstance(content, list) or not content:
         raise AnnotationError(["the file is not a list of entries"], where=path, remedy=_REMEDY)
     problems: list[str] = []
@@ -126,17 +130,6 @@ def read_annotation(path: Path) -> tuple[Sample, ...]:
     if problems:
         raise AnnotationError(problems, where=path, remedy=_REMEDY)
     return tuple(samples)
-
-
-def _parse(path: Path) -> object:
-    text = read_text(path, remedy=_REMEDY)
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        problem = f"the file is not valid JSON, or truncated ({error})"
-    except (ValueError, RecursionError):
-        problem = "the file is not valid JSON: a number or a nesting is beyond all measure"
-    raise AnnotationError([problem], where=path, remedy=_REMEDY)
 
 
 def _name(entry: object) -> str:
@@ -194,20 +187,17 @@ def _sample(entry: Mapping[str, Any]) -> Sample:
     return Sample(identifier, _video(identifier), category, Boxes(corners), categories=(category,))
 
 
-class VggSs(TestSetDefinition):
+class VggSs(FolderDefinition):
     """VGG-SS, all of it or the categories heard or not heard in open-set training."""
 
     name = "vggss"
     title = "VGG-SS"
     splits = ("all", "heard", "unheard")
     truth_convention: TruthConvention = "union"
+    description = _LAYOUT
 
-    def open(self, folder: Path | None, split: str, options: Mapping[str, Any]) -> TestSet:
+    def open_folder(self, folder: Path, split: str) -> TestSet:
         """Open one split; raises DataError where the annotation or list is unusable."""
-        if folder is None:
-            raise DataError("VGG-SS needs a folder", remedy="give --data DIR")
-        if options:
-            raise DataError(f"VGG-SS has no option {next(iter(options))!r}")
         samples = read_annotation(folder / _ANNOTATION)
         if split != "all":
             samples = _select(samples, folder / _SPLIT_LISTS[split])
@@ -221,24 +211,16 @@ class VggSs(TestSetDefinition):
             silent_pairs=lambda: _silent_pairs(folder, samples),
         )
 
-    def layout(self) -> str:
-        """How the folder must look and where the official files come from."""
-        return _LAYOUT
-
-    def verify(self, folder: Path | None) -> list[Finding]:
+    def verify_folder(self, folder: Path) -> list[Finding]:
         """What is there, what is missing, what is corrupt, by name."""
-        if folder is None or not folder.is_dir():
-            return [Finding("missing", str(folder or self.name), "this folder does not exist")]
         path = folder / _ANNOTATION
         if not path.exists():
             return [Finding("missing", _ANNOTATION, f"no annotation; {_REMEDY}")]
         try:
             samples = read_annotation(path)
-        except AnnotationError as error:
-            return [Finding("corrupt", _ANNOTATION, problem) for problem in error.problems]
         except DataError as error:
-            return [Finding("corrupt", _ANNOTATION, error.problem)]
-        findings = [*_verify_annotation(path, samples), *_verify_truth(samples)]
+            return corrupt(_ANNOTATION, error)
+        findings = [_verify_annotation(path, samples), *_verify_truth(samples)]
         for split, name in _SPLIT_LISTS.items():
             findings += _verify_split(folder / name, split, samples)
         annotated = {sample.id: sample for sample in samples}
@@ -271,7 +253,7 @@ def _boxes(sample: Sample) -> Boxes:
     return cast(Boxes, sample.annotation)  # read_annotation makes no masks
 
 
-def _verify_annotation(path: Path, samples: Sequence[Sample]) -> list[Finding]:
+def _verify_annotation(path: Path, samples: Sequence[Sample]) -> Finding:
     revision = KNOWN_REVISIONS.get(sha256_of_file(path))
     boxes = sum(len(_boxes(sample)) for sample in samples)
     categories = len({sample.category for sample in samples})
@@ -279,10 +261,7 @@ def _verify_annotation(path: Path, samples: Sequence[Sample]) -> list[Finding]:
     counts = (
         f"{len(samples):,} entries, {boxes:,} boxes, {categories:,} categories, {videos:,} videos"
     )
-    if revision is None:
-        message = f"{counts}; not a known revision, results may not compare with published ones"
-        return [Finding("note", _ANNOTATION, message)]
-    return [Finding("ok", _ANNOTATION, f"{counts}; revision {revision}")]
+    return verify_revision(_ANNOTATION, counts, revision)
 
 
 def _verify_truth(samples: Sequence[Sample]) -> list[Finding]:
@@ -305,10 +284,8 @@ def _verify_split(path: Path, split: str, samples: Sequence[Sample]) -> list[Fin
         return [Finding("note", path.name, f"not there; needed for the split {split!r} only")]
     try:
         chosen = _select(samples, path)
-    except AnnotationError as error:
-        return [Finding("corrupt", path.name, problem) for problem in error.problems]
     except DataError as error:
-        return [Finding("corrupt", path.name, error.problem)]
+        return corrupt(path.name, error)
     return [Finding("ok", path.name, f"{len(chosen):,} of {len(samples):,} entries")]
 
 
