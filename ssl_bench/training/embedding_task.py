@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Generic, TypeVar
 
 import torch
 from pydantic import Field
@@ -38,7 +38,11 @@ class EmbeddingSettings(Strict):
     sound_bank_per_category: Annotated[int, Field(ge=1)] = 4
 
 
-class EmbeddingTask(AudioVisualTask):
+Network = TypeVar("Network", bound=EmbeddingNetwork)
+Chosen = TypeVar("Chosen", bound=EmbeddingSettings)
+
+
+class EmbeddingTask(AudioVisualTask, Generic[Network, Chosen]):
     """A network of embeddings: its map is the product of each place with the image's own sound.
 
     Parameters
@@ -47,25 +51,25 @@ class EmbeddingTask(AudioVisualTask):
         Trained in place.
     training, validation
         Feeds of images with sounds.
-    sound_bank_per_category
-        As in :class:`EmbeddingSettings`.
+    settings
+        Hyper-parameters of the objective.
     image_trunk_sha256
         As for :class:`~ssl_bench.training.task.Task`.
     """
 
-    network: EmbeddingNetwork
+    network: Network
 
     def __init__(
         self,
-        network: EmbeddingNetwork,
+        network: Network,
         training: AudioVisualFeed,
         validation: AudioVisualFeed,
-        sound_bank_per_category: int,
+        settings: Chosen,
         *,
         image_trunk_sha256: str | None = None,
     ) -> None:
         super().__init__(network, training, validation, image_trunk_sha256=image_trunk_sha256)
-        self._sound_bank_per_category = sound_bank_per_category
+        self._settings = settings
 
     def encoded(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Features ``(B, D, h, w)`` of the images of a batch, and ``(B, D)`` of its sounds."""
@@ -86,8 +90,8 @@ class EmbeddingTask(AudioVisualTask):
 
     def companions(self) -> Mapping[str, Tensor]:
         """``sound_bank (n, D)``: some training sounds of each category, embedded."""
-        bank = self.sound_bank(self.network.encode_sounds, self._sound_bank_per_category)
-        return {SOUND_BANK: bank}
+        per_category = self._settings.sound_bank_per_category
+        return {SOUND_BANK: self.sound_bank(self.network.encode_sounds, per_category)}
 
 
 def feeds(preparation: Preparation) -> tuple[AudioVisualFeed, AudioVisualFeed]:

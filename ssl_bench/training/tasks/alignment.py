@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Annotated, Literal
 
 import numpy as np
@@ -16,10 +15,9 @@ from ssl_bench.models.embedding_localizer import EmbeddingPreprocessing
 from ssl_bench.models.object_prior import ClassifierArchitecture, ClassifierNetwork
 from ssl_bench.models.recipes import checked
 from ssl_bench.models.registry import load_recipe
-from ssl_bench.models.sounds import prepare_sound
 from ssl_bench.models.sslalign import AlignmentArchitecture, AlignmentNetwork
 from ssl_bench.training.augmentation import Augmentation
-from ssl_bench.training.embedding_task import EmbeddingSettings, EmbeddingTask
+from ssl_bench.training.embedding_task import EmbeddingSettings, EmbeddingTask, feeds
 from ssl_bench.training.feeds import AudioVisualFeed, Batch
 from ssl_bench.training.neighbours import (
     Features,
@@ -63,44 +61,17 @@ class Settings(EmbeddingSettings):
     neighbours: Annotated[int, Field(ge=0)] = 0
 
 
-class AlignmentTask(EmbeddingTask):
+class AlignmentTask(EmbeddingTask[AlignmentNetwork, Settings]):
     """Every view of an image shall prefer every view of its own sound.
 
-    Parameters
-    ----------
-    network
-        Trained in place; with projections, s_A is part of the objective.
-    training, validation
-        Feeds of images with sounds; the first may give further views.
-    settings
-        Hyper-parameters of the objective.
-    image_trunk_sha256
-        As for :class:`~ssl_bench.training.task.Task`.
+    Parameters are those of :class:`~ssl_bench.training.embedding_task.EmbeddingTask`. With
+    projections in the network, s_A is part of the objective; the feed for training may give further
+    views.
     """
-
-    network: AlignmentNetwork
-
-    def __init__(
-        self,
-        network: AlignmentNetwork,
-        training: AudioVisualFeed,
-        validation: AudioVisualFeed,
-        settings: Settings,
-        *,
-        image_trunk_sha256: str | None = None,
-    ) -> None:
-        super().__init__(
-            network,
-            training,
-            validation,
-            settings.sound_bank_per_category,
-            image_trunk_sha256=image_trunk_sha256,
-        )
-        self._tau = settings.tau
 
     def loss(self, batch: Batch) -> Tensor:
         """Equation 3 on the views that the batch has; negatives are its other examples."""
-        return alignment_losses(*self._views(batch), self._tau).mean()
+        return alignment_losses(*self._views(batch), self._settings.tau).mean()
 
     def similarities(self, batch: Batch) -> Tensor:
         """s_A, or s_L of a network without projections."""
@@ -134,17 +105,15 @@ def prepare(preparation: Preparation) -> AlignmentTask:
         not given with a folder.
     """
     settings = preparation.settings(Settings)
-    preprocessing = preparation.preprocessing(EmbeddingPreprocessing)
     network = AlignmentNetwork(
         preparation.architecture(AlignmentArchitecture), projected=settings.semantic
     )
     trunk = preparation.start_image_trunk(network.imgnet)
-    front_end = partial(prepare_sound, preprocessing=preprocessing.audio)
-    plain, validation = preparation.audio_visual_feeds(preprocessing.image, front_end)
+    plain, validation = feeds(preparation)
     training = PositiveViewsFeed(
         plain.source,
         preparation.recipe.augmentation,
-        preprocessing.image,
+        preparation.preprocessing(EmbeddingPreprocessing).image,
         preparation.seed,
         augmented=settings.augmented or None,
         neighbours=_neighbours(preparation, settings.neighbours, plain),

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ssl_bench.models.fnac import FNACArchitecture, FNACNetwork
 from ssl_bench.training.embedding_task import EmbeddingSettings, EmbeddingTask, feeds
-from ssl_bench.training.feeds import AudioVisualFeed, Batch
+from ssl_bench.training.feeds import Batch
 from ssl_bench.training.initialisation import Initialisation, initialise
 from ssl_bench.training.objectives.fnac import fnac_terms
 from ssl_bench.training.preparation import Preparation
@@ -35,39 +35,13 @@ class Settings(EmbeddingSettings):
     initialisation: Initialisation = "torch"
 
 
-class FNACTask(EmbeddingTask):
+class FNACTask(EmbeddingTask[FNACNetwork, Settings]):
     """FNAC: the objective of EZ-VSL, and from some pass on the terms against false negatives.
 
-    Parameters
-    ----------
-    network
-        Trained in place.
-    training, validation
-        Feeds of images with sounds.
-    settings
-        Temperature, weight, passes, and size of the sound bank.
-    image_trunk_sha256
-        As for :class:`~ssl_bench.training.task.Task`.
+    Parameters are those of :class:`~ssl_bench.training.embedding_task.EmbeddingTask`.
     """
 
-    def __init__(
-        self,
-        network: FNACNetwork,
-        training: AudioVisualFeed,
-        validation: AudioVisualFeed,
-        settings: Settings,
-        *,
-        image_trunk_sha256: str | None = None,
-    ) -> None:
-        super().__init__(
-            network,
-            training,
-            validation,
-            settings.sound_bank_per_category,
-            image_trunk_sha256=image_trunk_sha256,
-        )
-        self._settings = settings
-        self._epoch = 0
+    _epoch = 0
 
     def start_epoch(self, epoch: int) -> None:
         """Remember which terms are in force."""

@@ -10,10 +10,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ssl_bench.models.embedding_localizer import EmbeddingNetwork
 from ssl_bench.models.icl import ICLArchitecture, ICLNetwork
 from ssl_bench.training.embedding_task import EmbeddingSettings, EmbeddingTask, feeds
-from ssl_bench.training.feeds import AudioVisualFeed, Batch
+from ssl_bench.training.feeds import Batch
 from ssl_bench.training.objectives.icl import (
     initial_loss,
     iterative_loss,
@@ -50,39 +49,13 @@ class Settings(EmbeddingSettings):
     inter: bool = True
 
 
-class ICLTask(EmbeddingTask):
+class ICLTask(EmbeddingTask[ICLNetwork, Settings]):
     """First the initial objective, then pseudo-labels of the previous pass's model.
 
-    Parameters
-    ----------
-    network
-        Trained in place.
-    training, validation
-        Feeds of images with sounds.
-    settings
-        Hyper-parameters of the objective.
-    image_trunk_sha256
-        As for :class:`~ssl_bench.training.task.Task`.
+    Parameters are those of :class:`~ssl_bench.training.embedding_task.EmbeddingTask`.
     """
 
-    def __init__(
-        self,
-        network: ICLNetwork,
-        training: AudioVisualFeed,
-        validation: AudioVisualFeed,
-        settings: Settings,
-        *,
-        image_trunk_sha256: str | None = None,
-    ) -> None:
-        super().__init__(
-            network,
-            training,
-            validation,
-            settings.sound_bank_per_category,
-            image_trunk_sha256=image_trunk_sha256,
-        )
-        self._settings = settings
-        self._previous: EmbeddingNetwork | None = None
+    _previous: ICLNetwork | None = None
 
     def start_epoch(self, epoch: int) -> None:
         """Keep the network as it is now for the pseudo-labels of this pass."""
@@ -124,7 +97,7 @@ class ICLTask(EmbeddingTask):
         if self._previous is not None:
             self._previous.load_state_dict(state)
 
-    def _frozen(self) -> EmbeddingNetwork:
+    def _frozen(self) -> ICLNetwork:
         return copy.deepcopy(self.network).eval().requires_grad_(False)
 
 

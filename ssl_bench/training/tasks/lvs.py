@@ -6,7 +6,7 @@ from torch import Tensor
 
 from ssl_bench.models.lvs import LVSArchitecture, LVSNetwork
 from ssl_bench.training.embedding_task import EmbeddingSettings, EmbeddingTask, feeds
-from ssl_bench.training.feeds import AudioVisualFeed, Batch
+from ssl_bench.training.feeds import Batch
 from ssl_bench.training.objectives.lvs import TAU, lvs_loss
 from ssl_bench.training.preparation import Preparation
 
@@ -17,42 +17,15 @@ class Settings(EmbeddingSettings):
     tau: float = TAU
 
 
-class LVSTask(EmbeddingTask):
+class LVSTask(EmbeddingTask[LVSNetwork, Settings]):
     """LVS: places that surely sound against the background and against other sounds.
 
-    Parameters
-    ----------
-    network
-        Trained in place.
-    training, validation
-        Feeds of images with sounds.
-    settings
-        Temperature, and size of the sound bank.
-    image_trunk_sha256
-        As for :class:`~ssl_bench.training.task.Task`.
+    Parameters are those of :class:`~ssl_bench.training.embedding_task.EmbeddingTask`.
     """
-
-    def __init__(
-        self,
-        network: LVSNetwork,
-        training: AudioVisualFeed,
-        validation: AudioVisualFeed,
-        settings: Settings,
-        *,
-        image_trunk_sha256: str | None = None,
-    ) -> None:
-        super().__init__(
-            network,
-            training,
-            validation,
-            settings.sound_bank_per_category,
-            image_trunk_sha256=image_trunk_sha256,
-        )
-        self._tau = settings.tau
 
     def loss(self, batch: Batch) -> Tensor:
         """Objective on a batch; negatives are the other sounds of it."""
-        return lvs_loss(*self.encoded(batch), self._tau)
+        return lvs_loss(*self.encoded(batch), self._settings.tau)
 
 
 def prepare(preparation: Preparation) -> LVSTask:

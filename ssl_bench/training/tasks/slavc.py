@@ -11,7 +11,7 @@ from torch import Tensor
 from ssl_bench.models.fnac import FNACArchitecture
 from ssl_bench.models.slavc import SLAVCNetwork
 from ssl_bench.training.embedding_task import EmbeddingSettings, EmbeddingTask, feeds
-from ssl_bench.training.feeds import AudioVisualFeed, Batch
+from ssl_bench.training.feeds import Batch
 from ssl_bench.training.initialisation import Initialisation, initialise
 from ssl_bench.training.objectives.slavc import slavc_loss
 from ssl_bench.training.preparation import Preparation
@@ -34,40 +34,11 @@ class Settings(EmbeddingSettings):
     initialisation: Initialisation = "torch"
 
 
-class SLAVCTask(EmbeddingTask):
+class SLAVCTask(EmbeddingTask[SLAVCNetwork, Settings]):
     """SLAVC: online encoders against momentum encoders, both of which are stored.
 
-    Parameters
-    ----------
-    network
-        Trained in place.
-    training, validation
-        Feeds of images with sounds.
-    settings
-        Temperature, momentum, and size of the sound bank.
-    image_trunk_sha256
-        As for :class:`~ssl_bench.training.task.Task`.
+    Parameters are those of :class:`~ssl_bench.training.embedding_task.EmbeddingTask`.
     """
-
-    network: SLAVCNetwork
-
-    def __init__(
-        self,
-        network: SLAVCNetwork,
-        training: AudioVisualFeed,
-        validation: AudioVisualFeed,
-        settings: Settings,
-        *,
-        image_trunk_sha256: str | None = None,
-    ) -> None:
-        super().__init__(
-            network,
-            training,
-            validation,
-            settings.sound_bank_per_category,
-            image_trunk_sha256=image_trunk_sha256,
-        )
-        self._settings = settings
 
     def loss(self, batch: Batch) -> Tensor:
         """Objective on a batch; in training the momentum encoders take a step first."""

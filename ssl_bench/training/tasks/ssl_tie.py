@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ssl_bench.models.lvs import LVSArchitecture, LVSNetwork
 from ssl_bench.training.embedding_task import EmbeddingSettings, EmbeddingTask, feeds
-from ssl_bench.training.feeds import AudioVisualFeed, Batch
+from ssl_bench.training.feeds import Batch
 from ssl_bench.training.objectives.lvs import TAU
 from ssl_bench.training.objectives.ssltie import draw_transforms, ssltie_loss, transform
 from ssl_bench.training.preparation import Preparation
@@ -35,38 +35,11 @@ class Settings(EmbeddingSettings):
     smaller: Annotated[float, Field(gt=0, le=1)] = 0.5
 
 
-class SSLTIETask(EmbeddingTask):
+class SSLTIETask(EmbeddingTask[LVSNetwork, Settings]):
     """SSL-TIE: the objective of LVS on images and on their transforms, whose maps must agree.
 
-    Parameters
-    ----------
-    network
-        Trained in place.
-    training, validation
-        Feeds of images with sounds.
-    settings
-        Temperature, transforms, weight, and size of the sound bank.
-    image_trunk_sha256
-        As for :class:`~ssl_bench.training.task.Task`.
+    Parameters are those of :class:`~ssl_bench.training.embedding_task.EmbeddingTask`.
     """
-
-    def __init__(
-        self,
-        network: LVSNetwork,
-        training: AudioVisualFeed,
-        validation: AudioVisualFeed,
-        settings: Settings,
-        *,
-        image_trunk_sha256: str | None = None,
-    ) -> None:
-        super().__init__(
-            network,
-            training,
-            validation,
-            settings.sound_bank_per_category,
-            image_trunk_sha256=image_trunk_sha256,
-        )
-        self._settings = settings
 
     def loss(self, batch: Batch) -> Tensor:
         """Objective on a batch, whose images are transformed anew each time."""
