@@ -18,6 +18,8 @@ A trial without a map fails: it is never detected where something sounds, and al
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -200,43 +202,37 @@ def _confidence(confidence: Numbers, sounding: Flags, present: Flags) -> Numbers
     return np.where(present.astype(bool), confidence, failed)
 
 
-def _overall_ap(
+def _judged(
     measure: Measure,
     ciou: Numbers,
     confidence: Numbers,
     sounding: Flags,
     present: Flags,
     same_category: Flags | None = None,
-) -> float:
+) -> tuple[Flags, Numbers, Flags]:
+    """Whether each trial is localised, how confidently it is detected, whether anything sounds.
+
+    Where `same_category` is given, silent trials whose picture may show what is heard are left out.
+    """
+    kept = np.ones(len(sounding), bool)
+    if same_category is not None:
+        kept = sounding.astype(bool) | ~same_category.astype(bool)
     localised = _localised(measure, ciou, sounding, present)
-    level = _confidence(confidence, sounding, present)
+    return localised[kept], _confidence(confidence, sounding, present)[kept], sounding[kept]
+
+
+def _overall_ap(measure: Measure, *columns: NDArray[Any]) -> float:
+    trials = _judged(measure, *columns)
     if measure.variant == "slavc":
-        return slavc_average_precision(localised, level, sounding)
-    kept = _kept(sounding, same_category)
-    return average_precision(localised[kept], level[kept], sounding[kept])
+        return slavc_average_precision(*trials)
+    return average_precision(*trials)
 
 
-def _overall_max_f1(
-    measure: Measure,
-    ciou: Numbers,
-    confidence: Numbers,
-    sounding: Flags,
-    present: Flags,
-    same_category: Flags | None = None,
-) -> float:
-    localised = _localised(measure, ciou, sounding, present)
-    level = _confidence(confidence, sounding, present)
+def _overall_max_f1(measure: Measure, *columns: NDArray[Any]) -> float:
+    trials = _judged(measure, *columns)
     if measure.variant == "slavc":
-        return max(slavc_f1_list(localised, level, sounding), default=float("nan")) / 100
-    kept = _kept(sounding, same_category)
-    return max_f1(localised[kept], level[kept], sounding[kept])
-
-
-def _kept(sounding: Flags, same_category: Flags | None) -> Flags:
-    """All trials, or those without the silent ones whose picture may show what is heard."""
-    if same_category is None:
-        return np.ones(len(sounding), bool)
-    return np.asarray(sounding.astype(bool) | ~same_category.astype(bool))
+        return max(slavc_f1_list(*trials), default=float("nan")) / 100
+    return max_f1(*trials)
 
 
 def _overall_f1(
@@ -247,10 +243,9 @@ def _overall_f1(
     present: Flags,
     confidence: Numbers | None = None,
 ) -> float:
-    localised = _localised(measure, ciou, sounding, present)
     if confidence is not None:
-        level = _confidence(confidence, sounding, present)
-        return slavc_f1(localised, level, sounding)
+        return slavc_f1(*_judged(measure, ciou, confidence, sounding, present))
+    localised = _localised(measure, ciou, sounding, present)
     detected = _confidence(np.where(n_predicted > 0, 1.0, 0.0), sounding, present) > 0
     total = np.count_nonzero(detected) + np.count_nonzero(sounding)
     return 2 * np.count_nonzero(localised & detected) / total if total else float("nan")
