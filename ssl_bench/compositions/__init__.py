@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ssl_bench.errors import ProtocolError
 from ssl_bench.protocol import Protocol
@@ -49,6 +51,12 @@ def compose(protocol: Protocol, test_set: TestSet) -> TrialSet:
     else:
         trials = module.compose(test_set.samples, **settings)
     return TrialSet(protocol, test_set, trials)
+
+
+def refuse_parameters(kind: str, parameters: Mapping[str, Any] | None) -> None:
+    """Raise ProtocolError where parameters are left that the composition `kind` does not know."""
+    if parameters:
+        raise ProtocolError(f"the composition {kind!r} has no parameter {next(iter(parameters))!r}")
 
 
 def with_split(protocol: Protocol, default: str | None = None) -> Protocol:

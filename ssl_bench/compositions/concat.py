@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ssl_bench.compositions import refuse_parameters
 from ssl_bench.errors import ProtocolError
 from ssl_bench.testsets.base import UNLABELLED, Sample
 from ssl_bench.trials import LEFT, RIGHT, AudioRecipe, ImageRecipe, Target, Trial
@@ -115,8 +116,7 @@ def compose(
     """
     settings = dict(parameters or {})
     limit = settings.pop("pairs", None)
-    if settings:
-        raise ProtocolError(f"the composition 'concat' has no parameter {next(iter(settings))!r}")
+    refuse_parameters("concat", settings)
     if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
         raise ProtocolError(f"the composition 'concat' needs pairs >= 1, not {limit!r}")
     found = pairs(samples, seed)[:limit]

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ssl_bench.compositions import single
+from ssl_bench.compositions import refuse_parameters, single
 from ssl_bench.errors import ProtocolError
 from ssl_bench.testsets.base import Sample, SilentPair, TestSet
 from ssl_bench.trials import WHOLE, AudioRecipe, ImageRecipe, Trial
@@ -44,9 +44,7 @@ def compose(
     ProtocolError
         If a parameter is given, or there is no pair.
     """
-    if parameters:
-        name = next(iter(parameters))
-        raise ProtocolError(f"the composition 'extended' has no parameter {name!r}")
+    refuse_parameters("extended", parameters)
     if not silent:
         raise ProtocolError("the composition 'extended' needs pairs in which nothing sounds")
     sounding = [

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ssl_bench.compositions import refuse_parameters
 from ssl_bench.errors import ProtocolError
 from ssl_bench.testsets.base import Sample
 from ssl_bench.trials import WHOLE, AudioRecipe, ImageRecipe, Target, Trial, shared_pictures
@@ -42,10 +43,7 @@ def compose(
     (True, False, True)
     """
     del seed
-    if parameters:
-        raise ProtocolError(
-            f"the composition 'interactive' has no parameter {next(iter(parameters))!r}"
-        )
+    refuse_parameters("interactive", parameters)
     for sample in samples:
         if "image" not in sample.attributes:
             raise ProtocolError(

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from ssl_bench.compositions import refuse_parameters
 from ssl_bench.compositions.concat import joined_groups
 from ssl_bench.errors import ProtocolError
 from ssl_bench.testsets.base import Sample
@@ -179,10 +180,7 @@ def compose(
     """
     settings = dict(parameters or {})
     kind, limit = settings.pop("targets", "class"), settings.pop("scenes", None)
-    if settings:
-        raise ProtocolError(
-            f"the composition 'multi_source' has no parameter {next(iter(settings))!r}"
-        )
+    refuse_parameters("multi_source", settings)
     if kind not in ("class", "union"):
         raise ProtocolError(f"multi_source needs targets 'class' or 'union', not {kind!r}")
     if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):

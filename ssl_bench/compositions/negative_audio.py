@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ssl_bench.compositions import refuse_parameters
 from ssl_bench.errors import DataError, ProtocolError
 from ssl_bench.testsets.base import Sample
 from ssl_bench.testsets.silent import off_screen_partners
@@ -85,9 +86,7 @@ def compose(
     """
     settings = dict(parameters or {})
     share = settings.pop("calibration_share", CALIBRATION_SHARE)
-    if settings:
-        name = next(iter(settings))
-        raise ProtocolError(f"the composition 'negative_audio' has no parameter {name!r}")
+    refuse_parameters("negative_audio", settings)
     if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share < 1:
         raise ProtocolError(
             f"the composition 'negative_audio' needs 0 < calibration_share < 1, not {share!r}"

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ssl_bench.compositions import single
-from ssl_bench.errors import ProtocolError
+from ssl_bench.compositions import refuse_parameters, single
 from ssl_bench.testsets.base import Sample
 from ssl_bench.trials import Trial
 
@@ -33,7 +32,5 @@ def compose(
     ProtocolError
         If a parameter is given.
     """
-    if parameters:
-        name = next(iter(parameters))
-        raise ProtocolError(f"the composition 'retrieval' has no parameter {name!r}")
+    refuse_parameters("retrieval", parameters)
     return single.compose(samples, seed=seed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ssl_bench.errors import ProtocolError
+from ssl_bench.compositions import refuse_parameters
 from ssl_bench.testsets.base import Sample
 from ssl_bench.trials import WHOLE, AudioRecipe, ImageRecipe, Target, Trial
 
@@ -30,8 +30,7 @@ def compose(
         If a parameter is given.
     """
     del seed
-    if parameters:
-        raise ProtocolError(f"the composition 'single' has no parameter {next(iter(parameters))!r}")
+    refuse_parameters("single", parameters)
     return [
         Trial(
             id=sample.id,
