@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Any
 
 import torch
 from pydantic import Field, PositiveInt
@@ -13,7 +13,7 @@ from ssl_bench.errors import ModelError
 from ssl_bench.models.provenance import Provenance
 from ssl_bench.models.recipes import Assembly, Strict, checked
 from ssl_bench.models.vgg import VGG11_STAGES, vgg_stack
-from ssl_bench.models.vision_only import PriorPreprocessing, VisionOnlyLocalizer, load_weights
+from ssl_bench.models.vision_only import PriorPreprocessing, VisionOnlyLocalizer
 
 Channels = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
 
@@ -162,21 +162,17 @@ class GradCAMOptions(Strict):
     normalize_classes: bool = False
 
 
-class GradCAM(VisionOnlyLocalizer):
+class GradCAM(VisionOnlyLocalizer[VGGNetwork]):
     """Saliency of a classifier's likeliest classes (Oya et al., section 4.2 and supplement C).
 
     Parameters
     ----------
-    network
-        The classifier; it is put into evaluation mode.
-    preprocessing
-        Preprocessing of images.
+    network, preprocessing, provenance
+        As for any vision-only localizer.
     top
         How many of the likeliest classes are combined.
     normalize_classes
         Whether each class's map is divided by its own maximum before they are combined.
-    provenance
-        Where the model comes from.
 
     Examples
     --------
@@ -187,6 +183,9 @@ class GradCAM(VisionOnlyLocalizer):
     (1, 112, 112)
     """
 
+    baseline = "gradcam"
+    options = GradCAMOptions
+
     def __init__(
         self,
         network: VGGNetwork,
@@ -196,27 +195,26 @@ class GradCAM(VisionOnlyLocalizer):
         normalize_classes: bool = False,
         provenance: Provenance | None = None,
     ) -> None:
-        super().__init__(
-            network, preprocessing, provenance or Provenance("gradcam", preset=preprocessing.preset)
-        )
-        self._network = network
+        super().__init__(network, preprocessing, provenance=provenance)
         self._top = top
         self._normalize_classes = normalize_classes
 
     @classmethod
-    def assemble(cls, assembly: Assembly) -> Self:
-        """Build it from its recipe and the weights of a classifier.
+    def network_of(cls, assembly: Assembly) -> VGGNetwork:
+        """The classifier that a recipe describes."""
+        return VGGNetwork(checked(VGGArchitecture, assembly.architecture, assembly.recipe))
+
+    @classmethod
+    def settings_of(cls, assembly: Assembly) -> dict[str, Any]:
+        """How many classes are combined, and how.
 
         Raises
         ------
         ModelError
-            If the recipe or an option is wrong.
-        WeightsError
-            If the weights are missing, damaged or belong to another network.
+            If an option is wrong, or asks for more classes than there are.
         """
         options = assembly.checked_options(GradCAMOptions)
         architecture = checked(VGGArchitecture, assembly.architecture, assembly.recipe)
-        preprocessing = checked(PriorPreprocessing, assembly.preprocessing, assembly.recipe)
         top = options.top or architecture.top
         if top > architecture.classes:
             raise ModelError(
@@ -224,18 +222,7 @@ class GradCAM(VisionOnlyLocalizer):
                 where=assembly.recipe,
                 remedy=f"give --option top=N with N up to {architecture.classes}",
             )
-        network = VGGNetwork(architecture)
-        settings = {"top": top, "normalize_classes": options.normalize_classes}
-        provenance = load_weights(
-            network, assembly, preprocessing.preset, options=tuple(settings.items())
-        )
-        return cls(
-            network,
-            preprocessing,
-            top=top,
-            normalize_classes=options.normalize_classes,
-            provenance=provenance,
-        )
+        return {"top": top, "normalize_classes": options.normalize_classes}
 
     def maps_of(self, pixels: Tensor) -> Tensor:
         """Saliency maps ``(B, h, w)``, >= 0."""

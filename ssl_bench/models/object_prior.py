@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ssl_bench.models.provenance import Provenance
-from ssl_bench.models.recipes import Assembly, NoOptions, Strict, checked
+from ssl_bench.models.recipes import Assembly, Strict, checked
 from ssl_bench.models.resnet import ResidualTrunk, TrunkArchitecture
-from ssl_bench.models.vision_only import PriorPreprocessing, VisionOnlyLocalizer, load_weights
+from ssl_bench.models.vision_only import VisionOnlyLocalizer
 
 HEAD = ("fc.weight", "fc.bias")
 """Entries of a classifier's last layer."""
@@ -70,71 +67,43 @@ class ClassifierNetwork(ResidualTrunk):
         return functional.conv2d(last, self.fc.weight[:, :, None, None], self.fc.bias)
 
 
-class ObjectPrior(VisionOnlyLocalizer):
+class ObjectPrior(VisionOnlyLocalizer[ResidualTrunk]):
     """Mean absolute activation of a classifier's last map: L1 object-guided localization.
 
     The paper (EZ-VSL, section 3.3, equation 8) takes the L1 norm over channels, the authors' code
     the mean, as here. The two differ by a constant factor only.
 
-    Maps are >= 0.
-
-    Parameters
-    ----------
-    trunk
-        The classifier without its pooling and last layer; it is put into evaluation mode.
-    preprocessing
-        Preprocessing of images.
-    provenance
-        Where the model comes from.
+    Maps are >= 0. The network is a classifier without its pooling and last layer; parameters are
+    those of :class:`~ssl_bench.models.vision_only.VisionOnlyLocalizer`.
 
     Examples
     --------
     >>> import numpy as np
     >>> from ssl_bench.models.images import ImagePreprocessing
     >>> from ssl_bench.models.resnet import SMALL_TRUNK
+    >>> from ssl_bench.models.vision_only import PriorPreprocessing
     >>> preprocessing = PriorPreprocessing(image=ImagePreprocessing(side=112))
     >>> prior = ObjectPrior(ResidualTrunk(SMALL_TRUNK, input_channels=3), preprocessing)
     >>> prior.localize(prior.encode_image([np.zeros((90, 120, 3), np.uint8)]), {}).shape
     (1, 7, 7)
     """
 
-    def __init__(
-        self,
-        trunk: ResidualTrunk,
-        preprocessing: PriorPreprocessing,
-        *,
-        provenance: Provenance | None = None,
-    ) -> None:
-        super().__init__(
-            trunk, preprocessing, provenance or Provenance("ogl-l1", preset=preprocessing.preset)
-        )
-        self._trunk = trunk
+    baseline = "ogl-l1"
+    unused = HEAD
 
     @classmethod
-    def assemble(cls, assembly: Assembly) -> Self:
-        """Build it from its recipe and the weights of a classifier, whose last layer is dropped.
-
-        Raises
-        ------
-        ModelError
-            If the recipe or an option is wrong.
-        WeightsError
-            If the weights are missing, damaged or belong to another network.
-        """
-        assembly.checked_options(NoOptions)
+    def network_of(cls, assembly: Assembly) -> ResidualTrunk:
+        """The trunk of the classifier that a recipe describes."""
         architecture = checked(ClassifierArchitecture, assembly.architecture, assembly.recipe)
-        preprocessing = checked(PriorPreprocessing, assembly.preprocessing, assembly.recipe)
-        trunk = ResidualTrunk(architecture.trunk, input_channels=3)
-        provenance = load_weights(trunk, assembly, preprocessing.preset, ignored=HEAD)
-        return cls(trunk, preprocessing, provenance=provenance)
+        return ResidualTrunk(architecture.trunk, input_channels=3)
 
     def maps_of(self, pixels: Tensor) -> Tensor:
         """Mean absolute activation ``(B, h, w)``."""
-        activation: Tensor = self._trunk(pixels)
+        activation: Tensor = self._network(pixels)
         return activation.abs().mean(dim=1)
 
 
-class ClassPrior(VisionOnlyLocalizer):
+class ClassPrior(VisionOnlyLocalizer[ClassifierNetwork]):
     r"""Probability of the likeliest class at each location: object-guided localization by class.
 
     The classifier's last layer is applied to every location of the last map (EZ-VSL, section 3.3,
@@ -142,55 +111,28 @@ class ClassPrior(VisionOnlyLocalizer):
 
     .. math:: S_{xy} = \max_o \operatorname{softmax}_o(W v_{xy} + b)
 
-    Parameters
-    ----------
-    network
-        The classifier; it is put into evaluation mode.
-    preprocessing
-        Preprocessing of images.
-    provenance
-        Where the model comes from.
+    Parameters are those of :class:`~ssl_bench.models.vision_only.VisionOnlyLocalizer`.
 
     Examples
     --------
     >>> import numpy as np
     >>> from ssl_bench.models.images import ImagePreprocessing
     >>> from ssl_bench.models.resnet import SMALL_TRUNK
+    >>> from ssl_bench.models.vision_only import PriorPreprocessing
     >>> network = ClassifierNetwork(ClassifierArchitecture(trunk=SMALL_TRUNK, classes=22))
     >>> prior = ClassPrior(network, PriorPreprocessing(image=ImagePreprocessing(side=112)))
     >>> prior.localize(prior.encode_image([np.zeros((90, 120, 3), np.uint8)]), {}).shape
     (1, 7, 7)
     """
 
-    def __init__(
-        self,
-        network: ClassifierNetwork,
-        preprocessing: PriorPreprocessing,
-        *,
-        provenance: Provenance | None = None,
-    ) -> None:
-        super().__init__(
-            network, preprocessing, provenance or Provenance("ogl-cls", preset=preprocessing.preset)
-        )
-        self._network = network
+    baseline = "ogl-cls"
 
     @classmethod
-    def assemble(cls, assembly: Assembly) -> Self:
-        """Build it from its recipe and the weights of a classifier, with its last layer.
-
-        Raises
-        ------
-        ModelError
-            If the recipe or an option is wrong.
-        WeightsError
-            If the weights are missing, damaged or belong to another network.
-        """
-        assembly.checked_options(NoOptions)
-        architecture = checked(ClassifierArchitecture, assembly.architecture, assembly.recipe)
-        preprocessing = checked(PriorPreprocessing, assembly.preprocessing, assembly.recipe)
-        network = ClassifierNetwork(architecture)
-        provenance = load_weights(network, assembly, preprocessing.preset)
-        return cls(network, preprocessing, provenance=provenance)
+    def network_of(cls, assembly: Assembly) -> ClassifierNetwork:
+        """The classifier that a recipe describes."""
+        return ClassifierNetwork(
+            checked(ClassifierArchitecture, assembly.architecture, assembly.recipe)
+        )
 
     def maps_of(self, pixels: Tensor) -> Tensor:
         """Largest class probability ``(B, h, w)``."""

@@ -23,7 +23,7 @@ from ssl_bench.models.oya import (
 )
 from ssl_bench.models.provenance import Provenance
 from ssl_bench.models.recipes import Assembly, NoOptions, Strict, checked
-from ssl_bench.models.vision_only import PriorPreprocessing, VisionOnlyLocalizer, load_weights
+from ssl_bench.models.vision_only import VisionOnlyLocalizer, load_weights
 
 _SOUNDS_AT_ONCE = 1024
 
@@ -164,49 +164,27 @@ class Oya(Localizer):
         return potential
 
 
-class PotentialPrior(VisionOnlyLocalizer):
+class PotentialPrior(VisionOnlyLocalizer[OyaNetwork]):
     """The potential map of Oya et al. as a baseline of its own: what could sound, unheard.
 
-    Parameters
-    ----------
-    network
-        The network; it is put into evaluation mode.
-    preprocessing
-        Preprocessing of images.
-    provenance
-        Where the model comes from.
+    Parameters are those of :class:`~ssl_bench.models.vision_only.VisionOnlyLocalizer`.
 
     Examples
     --------
     >>> from ssl_bench.models.oya import SMALL_OYA
+    >>> from ssl_bench.models.vision_only import PriorPreprocessing
     >>> preprocessing = PriorPreprocessing(image=ImagePreprocessing(side=112))
     >>> prior = PotentialPrior(OyaNetwork(SMALL_OYA), preprocessing)
     >>> prior.localize(prior.encode_image([np.zeros((90, 120, 3), np.uint8)]), {}).shape
     (1, 7, 7)
     """
 
-    def __init__(
-        self,
-        network: OyaNetwork,
-        preprocessing: PriorPreprocessing,
-        *,
-        provenance: Provenance | None = None,
-    ) -> None:
-        super().__init__(
-            network,
-            preprocessing,
-            provenance or Provenance("potential", preset=preprocessing.preset),
-        )
-        self._network = network
+    baseline = "potential"
 
     @classmethod
-    def assemble(cls, assembly: Assembly) -> Self:
-        """Build it from its recipe and the weights of the whole model; raises as :class:`Oya`."""
-        assembly.checked_options(NoOptions)
-        network = OyaNetwork(checked(OyaArchitecture, assembly.architecture, assembly.recipe))
-        preprocessing = checked(PriorPreprocessing, assembly.preprocessing, assembly.recipe)
-        provenance = load_weights(network, assembly, preprocessing.preset)
-        return cls(network, preprocessing, provenance=provenance)
+    def network_of(cls, assembly: Assembly) -> OyaNetwork:
+        """The whole model that a recipe describes."""
+        return OyaNetwork(checked(OyaArchitecture, assembly.architecture, assembly.recipe))
 
     def maps_of(self, pixels: Tensor) -> Tensor:
         """Potential localization maps ``(B, h, w)``, each with sum 1."""

@@ -9,10 +9,9 @@ from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ssl_bench.models.provenance import Provenance
-from ssl_bench.models.recipes import Assembly, NoOptions, Strict, checked
+from ssl_bench.models.recipes import Assembly, Strict, checked
 from ssl_bench.models.resnet import ResidualTrunk, TrunkArchitecture
-from ssl_bench.models.vision_only import PriorPreprocessing, VisionOnlyLocalizer, load_weights
+from ssl_bench.models.vision_only import VisionOnlyLocalizer
 
 RESNET34 = TrunkArchitecture(blocks=(3, 4, 6, 3))
 """The encoder of the paper (He et al., 2016)."""
@@ -101,58 +100,29 @@ def _two_convolutions(incoming: int, channels: int) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-class UNet(VisionOnlyLocalizer):
+class UNet(VisionOnlyLocalizer[UNetNetwork]):
     """Probability that a pixel belongs to a source, from the image (Oya et al., section 4.2).
 
-    Parameters
-    ----------
-    network
-        The network; it is put into evaluation mode.
-    preprocessing
-        Preprocessing of images.
-    provenance
-        Where the model comes from.
+    Parameters are those of :class:`~ssl_bench.models.vision_only.VisionOnlyLocalizer`.
 
     Examples
     --------
     >>> import numpy as np
     >>> from ssl_bench.models.images import ImagePreprocessing
     >>> from ssl_bench.models.resnet import SMALL_TRUNK
+    >>> from ssl_bench.models.vision_only import PriorPreprocessing
     >>> network = UNetNetwork(UNetArchitecture(encoder=SMALL_TRUNK, decoder=(32, 16, 8)))
     >>> model = UNet(network, PriorPreprocessing(image=ImagePreprocessing(side=112)))
     >>> model.vision_only(model.encode_image([np.zeros((90, 120, 3), np.uint8)])).shape
     (1, 56, 56)
     """
 
-    def __init__(
-        self,
-        network: UNetNetwork,
-        preprocessing: PriorPreprocessing,
-        *,
-        provenance: Provenance | None = None,
-    ) -> None:
-        super().__init__(
-            network, preprocessing, provenance or Provenance("unet", preset=preprocessing.preset)
-        )
-        self._network = network
+    baseline = "unet"
 
     @classmethod
-    def assemble(cls, assembly: Assembly) -> Self:
-        """Build it from its recipe and a weights file.
-
-        Raises
-        ------
-        ModelError
-            If the recipe or an option is wrong.
-        WeightsError
-            If the weights are missing, damaged or belong to another network.
-        """
-        assembly.checked_options(NoOptions)
-        architecture = checked(UNetArchitecture, assembly.architecture, assembly.recipe)
-        preprocessing = checked(PriorPreprocessing, assembly.preprocessing, assembly.recipe)
-        network = UNetNetwork(architecture)
-        provenance = load_weights(network, assembly, preprocessing.preset)
-        return cls(network, preprocessing, provenance=provenance)
+    def network_of(cls, assembly: Assembly) -> UNetNetwork:
+        """The network that a recipe describes."""
+        return UNetNetwork(checked(UNetArchitecture, assembly.architecture, assembly.recipe))
 
     def maps_of(self, pixels: Tensor) -> Tensor:
         """Maps ``(B, h, w)`` in [0, 1]."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
 import torch
@@ -17,7 +17,9 @@ from ssl_bench.models.checkpoints import load_into, read_checkpoint
 from ssl_bench.models.contract import Features, Localizer
 from ssl_bench.models.images import ImagePreprocessing, prepare_images
 from ssl_bench.models.provenance import Provenance
-from ssl_bench.models.recipes import Assembly, Strict
+from ssl_bench.models.recipes import Assembly, NoOptions, Strict, checked
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 class PriorPreprocessing(Strict):
@@ -35,10 +37,11 @@ class PriorPreprocessing(Strict):
     image: ImagePreprocessing = Field(default_factory=ImagePreprocessing)
 
 
-class VisionOnlyLocalizer(Localizer):
+class VisionOnlyLocalizer(Localizer, Generic[Network]):
     """A network whose map is made from the image alone.
 
-    Image features are the finished maps, ``map (B, h, w)`` float32. Sounds are not encoded.
+    Image features are the finished maps, ``map (B, h, w)`` float32. Sounds are not encoded. A
+    subclass says which network it is and how its maps are made.
 
     Parameters
     ----------
@@ -47,19 +50,70 @@ class VisionOnlyLocalizer(Localizer):
     preprocessing
         Preprocessing of images.
     provenance
-        Where the model comes from.
+        Where the model comes from; None where no recipe names it.
+
+    Attributes
+    ----------
+    baseline
+        Name of a model without provenance.
+    options
+        Model of the options that its recipe takes.
+    unused
+        Entries that a weights file may hold and the network does not use.
     """
 
     audio_blind = True
+    baseline: ClassVar[str]
+    options: ClassVar[type[Strict]] = NoOptions
+    unused: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
-        self, network: nn.Module, preprocessing: PriorPreprocessing, provenance: Provenance
+        self,
+        network: Network,
+        preprocessing: PriorPreprocessing,
+        *,
+        provenance: Provenance | None = None,
     ) -> None:
-        self.provenance = provenance
-        self.name = provenance.name
+        self.provenance = provenance or Provenance(self.baseline, preset=preprocessing.preset)
+        self.name = self.provenance.name
         self.preset = preprocessing.preset
         self._preprocessing = preprocessing
-        network.eval()
+        self._network = network.eval()
+
+    @classmethod
+    @abstractmethod
+    def network_of(cls, assembly: Assembly) -> Network:
+        """Build the network that a recipe describes, without its weights."""
+
+    @classmethod
+    def settings_of(cls, assembly: Assembly) -> Mapping[str, Any]:
+        """Further arguments for the constructor, which change the maps; by default none."""
+        del assembly
+        return {}
+
+    @classmethod
+    def assemble(cls, assembly: Assembly) -> Self:
+        """Build it from its recipe and a weights file.
+
+        Raises
+        ------
+        ModelError
+            If the recipe or an option is wrong.
+        WeightsError
+            If the weights are missing, damaged or belong to another network.
+        """
+        assembly.checked_options(cls.options)
+        settings = cls.settings_of(assembly)
+        network = cls.network_of(assembly)
+        preprocessing = checked(PriorPreprocessing, assembly.preprocessing, assembly.recipe)
+        provenance = load_weights(
+            network,
+            assembly,
+            preprocessing.preset,
+            ignored=cls.unused,
+            options=tuple(settings.items()),
+        )
+        return cls(network, preprocessing, provenance=provenance, **settings)
 
     @abstractmethod
     def maps_of(self, pixels: Tensor) -> Tensor:
