@@ -7,41 +7,15 @@ did not come out as published.
 from __future__ import annotations
 
 import pytest
-
-from ssl_bench.evaluation import Request, run_suite
-from ssl_bench.results import MeasuredValue, Result
+from suite_results import Results, audio_blind, heard, points, suite_results
 
 pytestmark = pytest.mark.slow
-
-Results = dict[str, Result]
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    folder = tmp_path_factory.mktemp("sslalign")
     protocols = ["synth", "concat", "type-ab", "interactive", "retrieval"]
-    done = run_suite(
-        Request(model="sslalign", protocol="synth", folder=folder, pictured=0), list(protocols)
-    )
-    return {each.result.protocol.name: each.result for each in done}
-
-
-def points(measures: tuple[MeasuredValue, ...], name: str) -> float:
-    value = next(found.value for found in measures if found.measure == name)
-    assert value is not None
-    return 100 * value
-
-
-def heard(results: Results, protocol: str, name: str) -> float:
-    return points(results[protocol].measures, name)
-
-
-def audio_blind(results: Results, protocol: str, name: str) -> list[float]:
-    """The figure of the model's own audio-blind map, and of each prior."""
-    result = results[protocol]
-    assert result.vision_only is not None
-    assert result.priors
-    return [points(each.measures, name) for each in (result.vision_only, *result.priors)]
+    return suite_results("sslalign", protocols, tmp_path_factory.mktemp("sslalign"))
 
 
 def test_standard_trials_are_far_above_the_floors_and_close_to_the_priors(results: Results) -> None:

@@ -6,41 +6,17 @@ Margins leave room around what training seeds 0 to 2 reached; the card states th
 from __future__ import annotations
 
 import pytest
-
-from ssl_bench.evaluation import Request, run_suite
-from ssl_bench.results import MeasuredValue, Result
+from suite_results import Results, heard, points, suite_results, unheard
 
 pytestmark = pytest.mark.slow
 
-Results = dict[str, Result]
 ADAPTIVE = "cIoU(adaptive)@0.5"
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    folder = tmp_path_factory.mktemp("oya")
     protocols = ["synth", "concat", "type-ab", "interactive"]
-    done = run_suite(
-        Request(model="oya", protocol="synth", folder=folder, pictured=0), list(protocols)
-    )
-    return {each.result.protocol.name: each.result for each in done}
-
-
-def points(measures: tuple[MeasuredValue, ...], name: str) -> float:
-    value = next(found.value for found in measures if found.measure == name)
-    assert value is not None
-    return 100 * value
-
-
-def heard(results: Results, protocol: str, name: str) -> float:
-    return points(results[protocol].measures, name)
-
-
-def unheard(results: Results, protocol: str, name: str) -> float:
-    """The figure of the potential map."""
-    blind = results[protocol].vision_only
-    assert blind is not None
-    return points(blind.measures, name)
+    return suite_results("oya", protocols, tmp_path_factory.mktemp("oya"))
 
 
 def test_standard_trials_are_above_the_floors_and_barely_need_sound(results: Results) -> None:

@@ -5,41 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
 
 import jsonschema
 import pytest
+from command_line import Call
 
-from ssl_bench.cli.main import main
 from ssl_bench.measures.values import DEFINITIONS
 from ssl_bench.models.registry import list_baselines
 from ssl_bench.protocol import protocol_names
-
-
-class Called(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Call = Callable[..., Called]
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Call:
-    def run(*arguments: str) -> Called:
-        code = 0
-        try:
-            main([str(argument) for argument in arguments])
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        captured = capsys.readouterr()
-        return Called(code, captured.out, captured.err)
-
-    return run
 
 
 class TestListing:

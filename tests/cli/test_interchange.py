@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import pytest
+from command_line import Call
 from standin_results import measured, result
 
-from ssl_bench.cli.main import main
 from ssl_bench.compositions import open_trials
 from ssl_bench.protocol import load_protocol
 from ssl_bench.results import write_result
@@ -31,29 +29,6 @@ kind = "single"
 [controls]
 floors = ["center"]
 """
-
-
-class Called(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Call = Callable[..., Called]
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Call:
-    def run(*arguments: str | Path) -> Called:
-        code = 0
-        try:
-            main([str(argument) for argument in arguments])
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        captured = capsys.readouterr()
-        return Called(code, captured.out, captured.err)
-
-    return run
 
 
 @pytest.fixture

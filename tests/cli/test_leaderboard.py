@@ -3,40 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
+from command_line import Call
 
-from ssl_bench.cli.main import main
 from ssl_bench.compositions import open_trials
 from ssl_bench.predictions import PredictionsMeta, save_predictions
 from ssl_bench.protocol import load_protocol
-
-
-class Called(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Call = Callable[..., Called]
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Call:
-    def run(*arguments: object) -> Called:
-        code = 0
-        try:
-            main([str(argument) for argument in arguments])
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        captured = capsys.readouterr()
-        return Called(code, captured.out, captured.err)
-
-    return run
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,12 @@
+"""The command line as a fixture."""
+
+from __future__ import annotations
+
+import pytest
+from command_line import Call, caller
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Call:
+    """Runs a command, given as its words."""
+    return caller(capsys)
