@@ -29,14 +29,14 @@ def no_class_maps(localizer: Localizer | AnnotationLocalizer, trials: TrialSet) 
 
 @dataclass(frozen=True)
 class AskedPair:
-    """One trial that asks for a category.
+    """An image and a sound, and what a trial asks of them.
 
     Attributes
     ----------
     image, sound
-        Rows of its image and its sound among the features; no sound for a model that hears none.
+        Their rows among the features; no sound for a model that hears none.
     category
-        What it asks for.
+        The category whose source it asks for; empty where it asks for none.
     """
 
     image: int
@@ -82,8 +82,8 @@ def maps_of_categories(
     found: dict[tuple[int, int | None], NDArray[np.float32]] = {}
     for start in range(0, len(pairs), batch_size):
         chosen = pairs[start : start + batch_size]
-        seen = _rows(images, [image for image, _ in chosen])
-        heard = _rows(sounds, [sound for _, sound in chosen if sound is not None])
+        seen = rows_of(images, [image for image, _ in chosen])
+        heard = rows_of(sounds, [sound for _, sound in chosen if sound is not None])
         maps = np.asarray(localizer.class_maps(seen, heard, categories))
         wanted = (len(chosen), len(categories))
         if maps.ndim != 4 or maps.shape[:2] != wanted or maps.dtype.kind != "f" or 0 in maps.shape:
@@ -97,5 +97,6 @@ def maps_of_categories(
     return np.stack([found[each.image, each.sound][place[each.category]] for each in asked])
 
 
-def _rows(features: Features, rows: Sequence[int]) -> Features:
+def rows_of(features: Features, rows: Sequence[int]) -> Features:
+    """The features of some images or sounds."""
     return {name: values[np.asarray(rows, np.intp)] for name, values in features.items()}

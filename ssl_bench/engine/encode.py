@@ -10,7 +10,7 @@ import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
-from ssl_bench.engine.class_maps import AskedPair, asks_by_category, maps_of_categories
+from ssl_bench.engine.class_maps import AskedPair, asks_by_category, maps_of_categories, rows_of
 from ssl_bench.engine.retrieve import similarity_rows
 from ssl_bench.errors import DataError, ModelError
 from ssl_bench.media.waveform import Waveform
@@ -120,19 +120,11 @@ def localize_suite(
     ModelError
         If the localizer breaks its contract.
     """
-    by_image: dict[_Distinct[ImageRecipe], list[list[int]]] = {}
-    for number, trials in enumerate(sets):
-        for row, trial in enumerate(trials):
-            image = _Distinct(trials.test_set.digest, trial.image, trials)
-            by_image.setdefault(image, [[] for _ in sets])[number].append(row)
-    sounds, sound_row = _encode_sounds(localizer, sets, batch_size, jobs, progress)
+    by_image = _rows_by_image(sets)
     pictures = list(by_image)
+    sounds, heard = _encode_sounds(localizer, sets, batch_size, jobs, progress)
     columns = {
-        number: [
-            sound_row[_Distinct(trials.test_set.digest, trials.trials[row].audio, trials)]
-            for image in pictures
-            for row in by_image[image][number]
-        ]
+        number: [heard[number][row] for image in pictures for row in by_image[image][number]]
         for number, trials in enumerate(sets)
         if trials.protocol.answers == "retrieval"
     }
@@ -152,62 +144,65 @@ def localize_suite(
         if any(vision_only):
             blind = _checked_maps(localizer.vision_only(features), len(chunk), localizer)
         for number, trials in enumerate(sets):
-            rows = [row for image in chunk for row in by_image[image][number]]
-            if not rows:
-                continue
-            owners = [
-                position for position, image in enumerate(chunk) for _ in by_image[image][number]
+            places = [
+                (position, row)
+                for position, image in enumerate(chunk)
+                for row in by_image[image][number]
             ]
+            if not places:
+                continue
+            owners = [position for position, _ in places]
+            ids = [trials.trials[row].id for _, row in places]
             if number in columns:
                 ranked = similarity_rows(localizer, features, sounds, columns[number])[owners]
-                ids = [trials.trials[row].id for row in rows]
                 yield number, LocalizedBatch(ids, None, None, np.array(owners), ranked)
                 continue
-            heard = [
-                sound_row[_Distinct(trials.test_set.digest, trials.trials[row].audio, trials)]
-                for row in (rows if sound_row else [])
-            ]
-            if number in categories:
-                asked = [
-                    AskedPair(
-                        owners[place],
-                        heard[place] if heard else None,
-                        trials.trials[row].asked or "",
-                    )
-                    for place, row in enumerate(rows)
-                ]
-                found = maps_of_categories(
-                    localizer, features, sounds, asked, categories[number], batch_size
+            pairs = [
+                AskedPair(
+                    position,
+                    heard[number][row] if heard[number] else None,
+                    trials.trials[row].asked or "",
                 )
-            else:
-                parts = [
-                    _localize(localizer, features, sounds, owners[begin:end], heard[begin:end])
-                    for begin in range(0, len(rows), batch_size)
-                    for end in (begin + batch_size,)
-                ]
-                found = np.concatenate(parts)
-            shown, index = np.unique(owners, return_inverse=True)
-            yield (
-                number,
-                LocalizedBatch(
-                    [trials.trials[row].id for row in rows],
-                    found,
-                    blind[shown] if blind is not None and vision_only[number] else None,
-                    index,
-                ),
+                for position, row in places
+            ]
+            found = (
+                maps_of_categories(
+                    localizer, features, sounds, pairs, categories[number], batch_size
+                )
+                if number in categories
+                else _maps_of_pairs(localizer, features, sounds, pairs, batch_size)
             )
+            shown, index = np.unique(owners, return_inverse=True)
+            own = blind[shown] if blind is not None and vision_only[number] else None
+            yield number, LocalizedBatch(ids, found, own, index)
     progress("images", len(pictures), len(pictures))
 
 
-def _localize(
+def _rows_by_image(sets: Sequence[TrialSet]) -> dict[_Distinct[ImageRecipe], list[list[int]]]:
+    """Rows of each distinct image in each set, images in the order of their first trials."""
+    found: dict[_Distinct[ImageRecipe], list[list[int]]] = {}
+    for number, trials in enumerate(sets):
+        for row, trial in enumerate(trials):
+            image = _Distinct(trials.test_set.digest, trial.image, trials)
+            found.setdefault(image, [[] for _ in sets])[number].append(row)
+    return found
+
+
+def _maps_of_pairs(
     localizer: Localizer,
     features: Features,
     sounds: Features,
-    owners: Sequence[int],
-    heard: Sequence[int],
+    pairs: Sequence[AskedPair],
+    batch_size: int,
 ) -> NDArray[np.float32]:
-    found = localizer.localize(_take(features, owners), _take(sounds, heard))
-    return _checked_maps(found, len(owners), localizer)
+    """The map of each trial, whatever it asks for."""
+    parts = []
+    for start in range(0, len(pairs), batch_size):
+        chosen = pairs[start : start + batch_size]
+        seen = rows_of(features, [pair.image for pair in chosen])
+        heard = rows_of(sounds, [pair.sound for pair in chosen if pair.sound is not None])
+        parts.append(_checked_maps(localizer.localize(seen, heard), len(chosen), localizer))
+    return np.concatenate(parts)
 
 
 def _encode_sounds(
@@ -216,17 +211,15 @@ def _encode_sounds(
     batch_size: int,
     jobs: int,
     progress: Progress,
-) -> tuple[Features, dict[_Distinct[AudioRecipe], int]]:
-    """Features of each distinct sound, and the row of each sound in them."""
+) -> tuple[Features, list[list[int]]]:
+    """Features of each distinct sound, and for each set the row of each trial's sound in them."""
     if localizer.audio_blind:
-        return {}, {}
-    distinct = list(
-        dict.fromkeys(
-            _Distinct(trials.test_set.digest, trial.audio, trials)
-            for trials in sets
-            for trial in trials
-        )
-    )
+        return {}, [[] for _ in sets]
+    used = [
+        [_Distinct(trials.test_set.digest, trial.audio, trials) for trial in trials]
+        for trials in sets
+    ]
+    distinct = list(dict.fromkeys(sound for of_set in used for sound in of_set))
     parts: list[Features] = []
     for start in range(0, len(distinct), batch_size):
         progress("sounds", start, len(distinct))
@@ -236,7 +229,8 @@ def _encode_sounds(
         parts.append(_encode(localizer.encode_audio, waveforms, keys, localizer))
     progress("sounds", len(distinct), len(distinct))
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    return joined, {sound: row for row, sound in enumerate(distinct)}
+    place = {sound: row for row, sound in enumerate(distinct)}
+    return joined, [[place[sound] for sound in of_set] for of_set in used]
 
 
 def _read_image(image: _Distinct[ImageRecipe]) -> NDArray[np.uint8]:
@@ -252,10 +246,6 @@ def _in_parallel(read: Callable[[Any], Any], recipes: Sequence[Any], jobs: int) 
         delayed(read)(recipe) for recipe in recipes
     )
     return read_all
-
-
-def _take(features: Features, rows: Sequence[int]) -> Features:
-    return {name: values[np.asarray(rows, np.intp)] for name, values in features.items()}
 
 
 def _encode(
