@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ssl_bench.errors import ModelError, WeightsError
 from ssl_bench.media.waveform import Waveform
+from ssl_bench.models.batches import encode_by_shape
 from ssl_bench.models.checkpoints import Checkpoint, load_into, read_checkpoint
 from ssl_bench.models.contract import Features, Localizer
 from ssl_bench.models.images import ImagePreprocessing, prepare_images
@@ -64,6 +65,10 @@ class EmbeddingOptions(Strict):
     """
 
     any_rate: bool = False
+
+    def arguments(self) -> dict[str, Any]:
+        """What the localizer's constructor is given of them by name; by default nothing."""
+        return {}
 
 
 @dataclass(frozen=True)
@@ -149,11 +154,6 @@ class EmbeddingLocalizer(Localizer):
         WeightsError
             If the weights are missing, damaged or belong to another network.
         """
-        return cls._assembled(assembly)
-
-    @classmethod
-    def _assembled(cls, assembly: Assembly, **settings: Any) -> Self:
-        """Build it, with further arguments for its constructor."""
         options = assembly.checked_options(cls.options)
         preprocessing = checked(EmbeddingPreprocessing, assembly.preprocessing, assembly.recipe)
         if options.any_rate:
@@ -182,7 +182,7 @@ class EmbeddingLocalizer(Localizer):
             provenance,
             temperature=parts.temperature,
             sound_bank=sound_bank_of(checkpoint, parts.dimension),
-            **settings,
+            **options.arguments(),
         )
 
     def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> Features:
@@ -200,14 +200,7 @@ class EmbeddingLocalizer(Localizer):
             If the preprocessing cannot take a sound.
         """
         spectrograms = [prepare_sound(sound, self._preprocessing.audio) for sound in sounds]
-        encoded: dict[int, NDArray[np.float32]] = {}
-        for shape in dict.fromkeys(table.shape for table in spectrograms):
-            alike = [i for i, table in enumerate(spectrograms) if table.shape == shape]
-            batch = torch.from_numpy(np.stack([spectrograms[i] for i in alike]))
-            with torch.inference_mode():
-                vectors = self._network.encode_sounds(batch).numpy()
-            encoded.update(zip(alike, vectors, strict=True))
-        return {"audio": np.stack([encoded[i] for i in range(len(spectrograms))])}
+        return {"audio": encode_by_shape(spectrograms, self._network.encode_sounds)}
 
     def localize(self, image_features: Features, audio_features: Features) -> NDArray[np.float32]:
         """Maps ``(B, h, w)`` float32: cosines divided by tau."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +52,10 @@ class LVSOptions(EmbeddingOptions):
 
     retrieval: Score = "max"
 
+    def arguments(self) -> dict[str, Any]:
+        """The option ``retrieval``."""
+        return {"retrieval": self.retrieval}
+
 
 class LVS(EmbeddingLocalizer):
     """LVS: a map is the cosine of each location with the sound (paper, equation 1).
@@ -86,20 +90,6 @@ class LVS(EmbeddingLocalizer):
             network, preprocessing, provenance, temperature=temperature, sound_bank=sound_bank
         )
         self._score = retrieval
-
-    @classmethod
-    def assemble(cls, assembly: Assembly) -> Self:
-        """Build it from its recipe and a weights file.
-
-        Raises
-        ------
-        ModelError
-            If the recipe or an option is wrong.
-        WeightsError
-            If the weights are missing, damaged or belong to another network.
-        """
-        options = assembly.checked_options(cls.options)
-        return cls._assembled(assembly, retrieval=options.retrieval)
 
     @classmethod
     def parts(

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.amplitude_phase import AmplitudePhaseAudio, prepare_amplitude_phase
+from ssl_bench.models.batches import encode_by_shape
 from ssl_bench.models.contract import Features, Localizer
 from ssl_bench.models.images import ImagePreprocessing, prepare_images
 from ssl_bench.models.oya import (
@@ -122,14 +123,7 @@ class Oya(Localizer):
             If a sound is empty, not finite, or of another rate than the model's.
         """
         tables = [prepare_amplitude_phase(sound, self._preprocessing.audio) for sound in sounds]
-        encoded: dict[int, NDArray[np.float32]] = {}
-        for shape in dict.fromkeys(table.shape for table in tables):
-            alike = [i for i, table in enumerate(tables) if table.shape == shape]
-            batch = torch.from_numpy(np.stack([tables[i] for i in alike]))
-            with torch.inference_mode():
-                vectors = self._network.encode_sounds(batch).numpy()
-            encoded.update(zip(alike, vectors, strict=True))
-        return {"audio": np.stack([encoded[i] for i in range(len(tables))])}
+        return {"audio": encode_by_shape(tables, self._network.encode_sounds)}
 
     def localize(self, image_features: Features, audio_features: Features) -> NDArray[np.float32]:
         """Localization maps ``(B, h, w)`` float32, each with sum 1."""

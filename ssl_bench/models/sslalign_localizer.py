@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -48,6 +48,10 @@ class SSLAlignOptions(EmbeddingOptions):
     """
 
     retrieval: Score | None = None
+
+    def arguments(self) -> dict[str, Any]:
+        """The option ``retrieval``."""
+        return {"retrieval": self.retrieval}
 
 
 class SSLAlign(EmbeddingLocalizer):
@@ -108,20 +112,6 @@ class SSLAlign(EmbeddingLocalizer):
             sound_bank=sound_bank,
         )
         self._score = score
-
-    @classmethod
-    def assemble(cls, assembly: Assembly) -> Self:
-        """Build it from its recipe and a weights file, whose unknown entries are left aside.
-
-        Raises
-        ------
-        ModelError
-            If the recipe or an option is wrong.
-        WeightsError
-            If the weights are missing, damaged or belong to another network.
-        """
-        options = assembly.checked_options(cls.options)
-        return cls._assembled(assembly, retrieval=options.retrieval)
 
     @classmethod
     def parts(
