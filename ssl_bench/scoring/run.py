@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
@@ -17,14 +17,9 @@ from ssl_bench.measures.definition import Measure
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.predictions import Predictions, Validation, open_predictions, validate
 from ssl_bench.protocol import Protocol
-from ssl_bench.results import (
-    Prior,
-    Reference,
-    Result,
-    VisionOnly,
-)
-from ssl_bench.scoring.aggregate import breakdown, columns_of, gap, summarise
-from ssl_bench.scoring.floors import Controls, control_scores, load_floor
+from ssl_bench.results import Prior, Result, VisionOnly
+from ssl_bench.scoring.aggregate import breakdown, columns_of, summarise
+from ssl_bench.scoring.floors import Controls, load_floor
 from ssl_bench.scoring.identity import (
     coverage_of,
     digest_of,
@@ -32,9 +27,15 @@ from ssl_bench.scoring.identity import (
     identity_of_test_set,
     model_of,
     predicted_under,
-    settings_of,
 )
-from ssl_bench.scoring.retrieval import chance, gallery_facts, retrieval_scores
+from ssl_bench.scoring.references import (
+    AudioBlind,
+    best_name,
+    best_of_each,
+    floors_and_ceiling,
+    priors_note,
+)
+from ssl_bench.scoring.retrieval import gallery_facts, retrieval_scores
 from ssl_bench.scoring.scores import MapBatch, ScoreColumns, score_maps, score_together
 from ssl_bench.scoring.twins import check_prior, check_twin
 from ssl_bench.scoring.universal import at_threshold, set_apart, with_threshold
@@ -213,21 +214,19 @@ def score_file(
         for name, protocol in (dialects or {}).items()
     }
     filled, everything, others = _score(predictions, asked, measures, settings, further)
-    blind: pd.DataFrame | None = None
-    if vision_only is not None:
-        check_predictions(vision_only, trials, partial=settings.partial).raise_for_problems()
-        blind_predictions = open_predictions(vision_only)
-        check_twin(blind_predictions, predictions)
-        _, blind, _ = _score(blind_predictions, asked, measures, settings)
+    facts = (predictions, trials, asked, measures, settings)
+    blind = None if vision_only is None else _score_blind(vision_only, check_twin, *facts)
     seen = {
-        name: _score_prior(prior, predictions, trials, asked, measures, settings)
-        for name, prior in (priors or {}).items()
+        name: _score_blind(prior, check_prior, *facts) for name, prior in (priors or {}).items()
     }
     scored_at = perf_counter()
     counted = (everything["present"].to_numpy() | (not settings.partial)) & ~set_apart(asked)
     scores = everything[counted].reset_index(drop=True)
     settings.notify("computing floors and ceiling")
-    floors, ceiling = _controls(asked, everything, counted, measures, settings, controls)
+    seed = settings.seed
+    floors, ceiling = floors_and_ceiling(
+        asked, everything, counted, measures, seed=seed, jobs=settings.jobs, known=controls
+    )
     controlled_at = perf_counter()
     settings.notify("computing intervals")
     result = Result(
@@ -235,38 +234,27 @@ def score_file(
         predicted_under=predicted_under(predictions, trials),
         test_set=identity_of_test_set(asked),
         coverage=coverage_of(everything, settings.partial),
-        measures=summarise(scores, measures, seed=settings.seed),
-        breakdown=breakdown(scores, measures, seed=settings.seed),
+        measures=summarise(scores, measures, seed=seed),
+        breakdown=breakdown(scores, measures, seed=seed),
         floors=floors,
-        floor=_best_name(floors),
-        best_floor=_best(floors, measures),
+        floor=best_name(floors),
+        best_floor=best_of_each(floors, measures),
         ceiling=ceiling,
         vision_only=None
-        if blind is None or vision_only is None
-        else VisionOnly(
-            predictions_sha256=digest_of(vision_only),
-            measures=summarise(blind[counted], measures, seed=settings.seed),
-            gap=gap(scores, blind[counted].reset_index(drop=True), measures, seed=settings.seed),
-        ),
+        if blind is None
+        else VisionOnly(**blind.facts(scores, counted, measures, seed)),
         priors=tuple(
-            Prior(
-                name=name,
-                predictions_sha256=digest_of(Path((priors or {})[name])),
-                measures=summarise(table[counted], measures, seed=settings.seed),
-                gap=gap(
-                    scores, table[counted].reset_index(drop=True), measures, seed=settings.seed
-                ),
-            )
-            for name, table in seen.items()
+            Prior(name=name, **prior.facts(scores, counted, measures, seed))
+            for name, prior in seen.items()
         ),
-        priors_note=_priors_note(asked.protocol, seen),
+        priors_note=priors_note(asked.protocol, seen),
         model=model_of(predictions),
         card=card,
         predictions_sha256=digest_of(path),
         statistics={
             "confidence": CONFIDENCE,
             "resamples": RESAMPLES,
-            "seed": settings.seed,
+            "seed": seed,
             **_threshold_facts(asked, filled),
             **(gallery_facts(scores) if asked.protocol.answers == "retrieval" else {}),
         },
@@ -281,7 +269,7 @@ def score_file(
         scores,
         result,
         filled,
-        blind,
+        None if blind is None else blind.scores,
         {name: table[counted].reset_index(drop=True) for name, table in others.items()},
     )
 
@@ -314,34 +302,20 @@ def _score(
     return filled, tables[0], dict(zip(further or {}, tables[1:], strict=True))
 
 
-def _score_prior(
+def _score_blind(
     path: Path,
+    check: Callable[[Predictions, Predictions], None],
     predictions: Predictions,
     trials: TrialSet,
     asked: TrialSet,
     measures: Sequence[Measure],
     settings: ScoringOptions,
-) -> pd.DataFrame:
-    """Score table of an audio-blind baseline; raises PredictionsError where it is not scorable."""
+) -> AudioBlind:
+    """Score maps made without the sound; raises PredictionsError where `check` or a file fails."""
     check_predictions(path, trials, partial=settings.partial).raise_for_problems()
-    prior = open_predictions(path)
-    check_prior(prior, predictions)
-    return _score(prior, asked, measures, settings)[1]
-
-
-def _priors_note(protocol: Protocol, given: Collection[str]) -> str | None:
-    """Why the result has no gap to a prior; None where it has all that the protocol names."""
-    lacking = [name for name in protocol.controls.priors if name not in given]
-    if protocol.answers == "retrieval" or (given and not lacking):
-        return None
-    if not lacking:
-        return "the protocol names none; --prior NAME=FILE compares with one"
-    names = ", ".join(lacking)
-    return (
-        f"no maps of {names} on these trials were given; give weights to 'evaluate' "
-        f"(--prior {lacking[0]}=WEIGHTS), or predictions to 'score' (--prior "
-        f"{lacking[0]}=PREDICTIONS.npz, made by 'predict --model {lacking[0]}')"
-    )
+    blind = open_predictions(path)
+    check(blind, predictions)
+    return AudioBlind(path, _score(blind, asked, measures, settings)[1])
 
 
 def _threshold_facts(asked: TrialSet, filled: TrialSet) -> dict[str, Any]:
@@ -352,48 +326,3 @@ def _threshold_facts(asked: TrialSet, filled: TrialSet) -> dict[str, Any]:
         "universal_quantile": asked.protocol.threshold.value,
         "set_apart": int(set_apart(asked).sum()),
     }
-
-
-def _controls(
-    trials: TrialSet,
-    scores: pd.DataFrame,
-    counted: np.ndarray[Any, np.dtype[np.bool_]],
-    measures: Sequence[Measure],
-    settings: ScoringOptions,
-    known: Controls | None,
-) -> tuple[tuple[Reference, ...], Reference | None]:
-    if trials.protocol.answers == "retrieval":
-        return (chance(scores[counted], measures),), None
-    tables, ceiling = known or control_scores(trials, measures, jobs=settings.jobs)
-    floors = tuple(
-        Reference(
-            name=name,
-            measures=summarise(table[counted], measures, seed=settings.seed),
-            settings=settings_of(name, trials.protocol),
-        )
-        for name, table in tables.items()
-    )
-    if not trials.protocol.controls.ceiling:
-        return floors, None
-    perfect = ceiling.table(scores)[counted]
-    best = Reference(name="ceiling", measures=summarise(perfect, measures, seed=settings.seed))
-    return floors, best
-
-
-def _best_name(floors: Sequence[Reference]) -> str | None:
-    if not floors:
-        return None
-    return max(floors, key=lambda floor: floor.measures[0].value or 0.0).name
-
-
-def _best(floors: Sequence[Reference], measures: Sequence[Measure]) -> Reference | None:
-    """The best trivial baseline for each measure: what a model must clear."""
-    if not floors:
-        return None
-    best = []
-    for number, measure in enumerate(measures):
-        found = [floor.measures[number] for floor in floors]
-        defined = [value for value in found if value.value is not None]
-        sign = -1 if measure.definition.better == "lower" else 1
-        best.append(max(defined, key=lambda value: sign * (value.value or 0.0), default=found[0]))
-    return Reference(name="best floor", measures=tuple(best))
