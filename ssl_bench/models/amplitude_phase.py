@@ -11,6 +11,7 @@ from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.recipes import Strict
 from ssl_bench.models.segments import repeated
 from ssl_bench.models.sounds import check_sound
+from ssl_bench.models.spectrograms import short_time_transform
 
 
 class AmplitudePhaseAudio(Strict):
@@ -112,10 +113,7 @@ def amplitude_and_phase(
     >>> amplitude.shape, amplitude.argmax(axis=0)[:-1].tolist()
     ((9, 9), [4, 4, 4, 4, 4, 4, 4, 4])
     """
-    padded = np.pad(samples, window // 2, mode="reflect")
-    shape = np.hanning(window + 1)[:-1]
-    frames = np.lib.stride_tricks.sliding_window_view(padded, window)[::hop] * shape
-    transform = np.fft.rfft(frames, axis=1).T
+    transform = short_time_transform(samples, window, hop, beyond="reflect").T
     amplitude = np.abs(transform)
     # The sign of a zero would decide between 0 and pi.
     return np.stack([amplitude, np.where(amplitude > 0, np.angle(transform), 0.0)])

@@ -18,6 +18,7 @@ from pydantic import PositiveFloat, PositiveInt
 
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.front_ends import OneRateAudio
+from ssl_bench.models.spectrograms import short_time_transform, triangles
 
 MSSL_FLOOR = float(np.spacing(1.0))
 DSOL_FLOOR = 1e-10
@@ -91,7 +92,7 @@ def mssl_log_mel(
     True
     """
     scaled = samples / np.max(np.abs(samples) + MSSL_FLOOR)
-    power = _centred_magnitudes(scaled, window, hop, "reflect") ** 2
+    power = np.abs(short_time_transform(scaled, window, hop, beyond="reflect")) ** 2
     return np.asarray(np.log(power @ slaney_filters(rate, bands, window).T + MSSL_FLOOR))
 
 
@@ -127,7 +128,7 @@ def dsol_log_mel(
     >>> round(float(np.ptp(table)))
     80
     """
-    magnitudes = _centred_magnitudes(samples, window, hop, "constant")
+    magnitudes = np.abs(short_time_transform(samples, window, hop, beyond="constant"))
     decibels = 10 * np.log10(
         np.maximum(magnitudes @ slaney_filters(rate, bands, window).T, DSOL_FLOOR)
     )
@@ -154,12 +155,7 @@ def slaney_filters(rate: int, bands: int, window: int) -> NDArray[np.float64]:
     ((64, 442), 0)
     """
     edges = _hertz(np.linspace(0, _mel(rate / 2), bands + 2))
-    frequencies = np.arange(window // 2 + 1) * rate / window
-    low, centre, high = (edges[i : i + bands, None] for i in range(3))
-    triangles = np.minimum(
-        (frequencies - low) / (centre - low), (high - frequencies) / (high - centre)
-    )
-    filters = np.maximum(0, triangles) * 2 / (high - low)
+    filters = triangles(edges, rate, window) * 2 / (edges[2:] - edges[:-2])[:, None]
     filters.setflags(write=False)
     return np.asarray(filters)
 
@@ -175,11 +171,3 @@ def _hertz(mels: NDArray[np.float64]) -> NDArray[np.float64]:
     turn = _LOGARITHM_FROM / _LINEAR_STEP
     above = _LOGARITHM_FROM * np.exp(_LOGARITHM_STEP * (mels - turn))
     return np.where(mels < turn, mels * _LINEAR_STEP, above)
-
-
-def _centred_magnitudes(
-    samples: NDArray[np.float64], window: int, hop: int, beyond: Literal["reflect", "constant"]
-) -> NDArray[np.float64]:
-    padded = np.pad(samples, window // 2, mode=beyond)
-    frames = np.lib.stride_tricks.sliding_window_view(padded, window)[::hop]
-    return np.abs(np.fft.rfft(frames * np.hanning(window + 1)[:-1], axis=1))

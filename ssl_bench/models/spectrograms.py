@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import cache
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,9 +87,8 @@ def log_mel_spectrogram(
         If there are fewer samples than one window.
     """
     _check_length(samples, window, rate)
-    shape = np.hanning(window + 1)[:-1]
-    frames = np.lib.stride_tricks.sliding_window_view(samples, window)[::hop] * shape
-    power = np.abs(np.fft.rfft(frames, axis=1)) ** 2 / shape.sum() ** 2
+    magnitudes = np.abs(short_time_transform(samples, window, hop))
+    power = magnitudes**2 / hann_window(window).sum() ** 2
     mel = mel_filters(rate, bands, window) @ power.T
     return np.asarray(np.log(mel + POWER_FLOOR) / LOGARITHM_SCALE, np.float64)
 
@@ -98,13 +98,55 @@ def mel_filters(rate: int, bands: int, window: int) -> NDArray[np.float64]:
     """Triangles of height 1 on the mel scale, ``(bands, window // 2 + 1)`` float64, read-only."""
     top = 2595 * math.log10(1 + rate / 2 / 700)
     edges = 700 * (10 ** (np.linspace(0, top, bands + 2) / 2595) - 1)
-    frequencies = np.arange(window // 2 + 1) * rate / window
-    low, centre, high = (edges[i : i + bands, None] for i in range(3))
-    rising = (frequencies - low) / (centre - low)
-    falling = (high - frequencies) / (high - centre)
-    filters = np.maximum(0, np.minimum(rising, falling))
+    filters = triangles(edges, rate, window)
     filters.setflags(write=False)
     return filters
+
+
+def triangles(edges: NDArray[np.float64], rate: int, window: int) -> NDArray[np.float64]:
+    """Triangles of height 1, each from one edge over the next to the one after.
+
+    From rising edges ``(bands + 2,)`` in Hz, at the frequencies of :func:`short_time_transform`:
+    ``(bands, window // 2 + 1)`` float64.
+
+    Examples
+    --------
+    >>> triangles(np.array([0.0, 2.0, 3.0]), rate=8, window=8).tolist()
+    [[0.0, 0.5, 1.0, 0.0, 0.0]]
+    """
+    frequencies = np.arange(window // 2 + 1) * rate / window
+    low, centre, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
+    rising = (frequencies - low) / (centre - low)
+    falling = (high - frequencies) / (high - centre)
+    return np.maximum(0, np.minimum(rising, falling))
+
+
+def short_time_transform(
+    samples: NDArray[np.float64],
+    window: int,
+    hop: int,
+    *,
+    beyond: Literal["reflect", "constant"] | None = None,
+) -> NDArray[np.complex128]:
+    """Transform ``(T, window // 2 + 1)`` of Hann-windowed frames, one at every `hop`-th sample.
+
+    Frames begin at that sample, and lie within the sound. Where `beyond` says what is beyond its
+    ends, its mirror image or zeros, they are centred on that sample.
+
+    Examples
+    --------
+    >>> np.abs(short_time_transform(np.ones(6), window=4, hop=2)).round(3).tolist()
+    [[2.0, 1.0, 0.0], [2.0, 1.0, 0.0]]
+    """
+    if beyond is not None:
+        samples = np.pad(samples, window // 2, mode=beyond)
+    frames = np.lib.stride_tricks.sliding_window_view(samples, window)[::hop]
+    return np.fft.rfft(frames * hann_window(window), axis=1)
+
+
+def hann_window(size: int) -> NDArray[np.float64]:
+    """Hann window ``(size,)`` float64 that is periodic: its last value would be its first, 0."""
+    return np.hanning(size + 1)[:-1]
 
 
 def mel_decibel_spectrogram(
@@ -152,10 +194,8 @@ def mel_decibel_spectrogram(
     ((257, 670), np.float64(-100.0))
     """
     _check_length(samples, window, rate)
-    shape = np.hanning(window + 1)[:-1]
-    padded = np.pad(samples, window // 2, mode="reflect")
-    frames = np.lib.stride_tricks.sliding_window_view(padded, window)[::hop] * shape
-    power = np.abs(np.fft.rfft(frames, axis=1)) ** 2 / (shape**2).sum()
+    magnitudes = np.abs(short_time_transform(samples, window, hop, beyond="reflect"))
+    power = magnitudes**2 / (hann_window(window) ** 2).sum()
     mel = mel_filters(2 * (rate // 2), bands, window) @ power.T
     return np.asarray(10 * np.log10(np.maximum(mel, DECIBEL_FLOOR)), np.float64)
 
