@@ -31,7 +31,18 @@ class _Plain(AnnotationLocalizer):
         return cls(Provenance(assembly.name, variant=assembly.variant))
 
 
-class Center(_Plain):
+class _Constant(_Plain):
+    """The same map for every trial."""
+
+    _map: NDArray[np.float32]
+
+    def map_for(self, image_key: str, truth: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The same array for every trial."""
+        del image_key, truth
+        return self._map
+
+
+class Center(_Constant):
     """Minus the squared distance to the image centre, in pixels of the 224 grid.
 
     Under the half rule it predicts a disc in the centre that covers half of the image.
@@ -50,13 +61,8 @@ class Center(_Plain):
         self._map = (-(offset[:, None] + offset[None, :])).astype(np.float32)
         self._map.setflags(write=False)
 
-    def map_for(self, image_key: str, truth: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The same array for every trial."""
-        del image_key, truth
-        return self._map
 
-
-class Full(_Plain):
+class Full(_Constant):
     """A constant map, which the protocols' rules read as the whole image.
 
     Examples
@@ -69,11 +75,6 @@ class Full(_Plain):
         super().__init__(provenance or Provenance("full"))
         self._map = np.zeros((1, 1), np.float32)
         self._map.setflags(write=False)
-
-    def map_for(self, image_key: str, truth: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The same array for every trial."""
-        del image_key, truth
-        return self._map
 
 
 class RandomOptions(Strict):
@@ -132,13 +133,7 @@ class Random(AnnotationLocalizer):
         """Build it from its recipe; the option ``resolution`` defaults to 7."""
         assembly.refuse_weights()
         resolution = assembly.checked_options(RandomOptions).resolution
-        provenance = Provenance(
-            assembly.name,
-            variant=assembly.variant,
-            seed=assembly.seed,
-            options=(("resolution", resolution),),
-        )
-        return cls(assembly.seed, resolution, provenance)
+        return cls(assembly.seed, resolution, _seeded(assembly, resolution))
 
     def map_for(self, image_key: str, truth: NDArray[np.float32]) -> NDArray[np.float32]:
         """Noise in [0, 1), the same for the same image, whatever else was asked before."""
@@ -172,17 +167,20 @@ class RandomPixel(Random):
         """Build it from its recipe."""
         assembly.refuse_weights()
         assembly.checked_options(NoOptions)
-        provenance = Provenance(
-            assembly.name,
-            variant=assembly.variant,
-            seed=assembly.seed,
-            options=(("resolution", _GRID),),
-        )
-        return cls(assembly.seed, provenance)
+        return cls(assembly.seed, _seeded(assembly, _GRID))
 
     def _noise(self, generator: np.random.Generator) -> NDArray[np.float32]:
         # Drawn in single precision, which takes half of the time for so many values.
         return generator.random((_GRID, _GRID), dtype=np.float32)
+
+
+def _seeded(assembly: Assembly, resolution: int) -> Provenance:
+    return Provenance(
+        assembly.name,
+        variant=assembly.variant,
+        seed=assembly.seed,
+        options=(("resolution", resolution),),
+    )
 
 
 class Oracle(_Plain):
