@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
 from ssl_bench.models.embedding_localizer import EmbeddingNetwork
+from ssl_bench.models.recipes import Strict
 from ssl_bench.models.resnet import ResidualTrunk, TrunkArchitecture
 
 
-class EZVSLArchitecture(BaseModel):
+class EZVSLArchitecture(Strict):
     """Shape of an EZ-VSL network; the defaults are those of the authors' code.
 
     Attributes
@@ -22,8 +23,6 @@ class EZVSLArchitecture(BaseModel):
     temperature
         Tau, by which cosines are divided in the maps.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     trunk: TrunkArchitecture = Field(default_factory=TrunkArchitecture)
     dimension: PositiveInt = 512

@@ -10,10 +10,11 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
 from ssl_bench.errors import DataError
 from ssl_bench.media.waveform import Waveform
+from ssl_bench.models.recipes import Strict
 from ssl_bench.models.segments import centre_segment, opening_segment, repeated, rolled_segment
 from ssl_bench.models.spectrograms import (
     log_mel_spectrogram,
@@ -22,10 +23,8 @@ from ssl_bench.models.spectrograms import (
 )
 
 
-class FrontEnd(BaseModel, ABC):
+class FrontEnd(Strict, ABC):
     """How a model cuts a sound and what spectrogram it reads."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     @abstractmethod
     def check_rate(self, rate: int) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
 from ssl_bench.models.embedding_localizer import EmbeddingNetwork
+from ssl_bench.models.recipes import Strict
 from ssl_bench.models.resnet import FINE_TRUNK, ResidualTrunk, TrunkArchitecture
 
 
-class ICLArchitecture(BaseModel):
+class ICLArchitecture(Strict):
     """Shape of the network.
 
     Attributes
@@ -20,8 +21,6 @@ class ICLArchitecture(BaseModel):
         ResNet-18, and that it shares the backbone of MSSL, whose public code keeps the resolution
         of the last stage.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     trunk: TrunkArchitecture = Field(default=FINE_TRUNK)
 

@@ -8,9 +8,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, PositiveInt
+from pydantic import PositiveInt
 
 from ssl_bench.errors import DataError
+from ssl_bench.models.recipes import Strict
 
 IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 IMAGENET_DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
@@ -19,7 +20,7 @@ MOST_ELONGATED = 100
 """Ratio of sides up to which the centre of an image is taken: beyond, it would fill the memory."""
 
 
-class ImagePreprocessing(BaseModel):
+class ImagePreprocessing(Strict):
     """How a model resizes and normalises images; all resizing is bicubic.
 
     Attributes
@@ -38,8 +39,6 @@ class ImagePreprocessing(BaseModel):
     side
         Side of the square, in pixels.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     resize: Literal["full-pil", "crop-pil", "full-tensor", "full-tensor-antialiased"] = "full-pil"
     side: PositiveInt = 224

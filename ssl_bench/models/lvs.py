@@ -5,11 +5,12 @@ SSL-TIE and cross-modal alignment use it too.
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
 from ssl_bench.models.embedding_localizer import EmbeddingNetwork
+from ssl_bench.models.recipes import Strict
 from ssl_bench.models.resnet import FINE_TRUNK, ResidualTrunk, TrunkArchitecture
 
 UNUSED_ENTRIES = (
@@ -23,7 +24,7 @@ uses one of the stems.
 """
 
 
-class LVSArchitecture(BaseModel):
+class LVSArchitecture(Strict):
     """Shape of the network; the default is that of the authors' code.
 
     Attributes
@@ -31,8 +32,6 @@ class LVSArchitecture(BaseModel):
     trunk
         Shape of both trunks; they differ in their number of input channels only.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     trunk: TrunkArchitecture = Field(default=FINE_TRUNK)
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
+
+from ssl_bench.models.recipes import Strict
 
 Shortcut = Literal["strided", "pooled"]
 
 
-class TrunkArchitecture(BaseModel):
+class TrunkArchitecture(Strict):
     """Shape of a residual trunk; the defaults are ResNet-18 (He et al., 2016).
 
     Attributes
@@ -36,8 +38,6 @@ class TrunkArchitecture(BaseModel):
     >>> SMALL_TRUNK.channels, SMALL_TRUNK.stride
     (64, 16)
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     width: PositiveInt = 64
     blocks: tuple[PositiveInt, ...] = Field(default=(2, 2, 2, 2), min_length=1)
