@@ -1,0 +1,108 @@
+"""Every full-size recipe trains on a folder of clips, and its weights load as the model's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from PIL import Image
+
+from ssl_bench.media.image import read_image
+from ssl_bench.media.waveform import Waveform
+from ssl_bench.models.registry import list_baselines, load_card, load_localizer, load_recipe
+from ssl_bench.models.resnet import ResidualTrunk, TrunkArchitecture
+from ssl_bench.models.vgg import VGG11_STAGES, vgg_stack
+from ssl_bench.training.folder import open_user_folder
+from ssl_bench.training.neighbours import NeighbourFiles
+from ssl_bench.training.record import read_record
+from ssl_bench.training.run import train
+
+FULL_SIZE = [
+    (name, variant)
+    for name in list_baselines()
+    if load_card(name).modality == "audio-visual"
+    for variant, chosen in load_recipe(name).variants.items()
+    if chosen.training is not None and not variant.startswith("synth")
+]
+SECONDS = 10
+CLIPS = [f"video{number}_000010" for number in range(7)]
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def image_trunks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Files with the keys of torchvision's classifiers, as far as their trunks are read."""
+    folder = tmp_path_factory.mktemp("trunks")
+    architecture = load_recipe("ezvsl").variants["full"].architecture["trunk"]
+    trunk = ResidualTrunk(TrunkArchitecture.model_validate(architecture), input_channels=3)
+    head = {"fc.weight": torch.zeros(1000, 512), "fc.bias": torch.zeros(1000)}
+    torch.save({**trunk.state_dict(), **head}, folder / "resnet18.pth")
+    stack = vgg_stack(VGG11_STAGES).state_dict()
+    torch.save({f"features.{key}": value for key, value in stack.items()}, folder / "vgg11.pth")
+    return {"residual": folder / "resnet18.pth", "stack": folder / "vgg11.pth"}
+
+
+@pytest.fixture(scope="module")
+def clips_at(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
+    """Folders of clips, by the rate of their sounds."""
+    made: dict[int, Path] = {}
+
+    def make(rate: int) -> Path:
+        if rate not in made:
+            made[rate] = folder = tmp_path_factory.mktemp(f"clips{rate}")
+            for part in ("frames", "audio"):
+                (folder / part).mkdir()
+            for number, clip in enumerate(CLIPS):
+                rng = np.random.default_rng(number)
+                pixels = rng.integers(0, 256, (180, 240, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / "frames" / f"{clip}.png")
+                sound = rng.normal(0, 3000, SECONDS * rate).astype(np.int16)
+                soundfile.write(folder / "audio" / f"{clip}.wav", sound, rate)
+        return made[rate]
+
+    return make
+
+
+@pytest.mark.parametrize(("name", "variant"), FULL_SIZE)
+def test_it_trains_on_a_folder_of_clips(
+    name: str,
+    variant: str,
+    clips_at: Callable[[int], Path],
+    image_trunks: dict[str, Path],
+    tmp_path: Path,
+) -> None:
+    chosen = load_recipe(name).variants[variant]
+    rate = int(chosen.preprocessing["audio"].get("rate", 16000))
+    folder = clips_at(rate)
+    features = tmp_path / "features.npz"
+    np.savez(features, ids=CLIPS, features=np.random.default_rng(0).normal(size=(len(CLIPS), 4)))
+    fewer = {"settings.neighbours": 2} if name == "sslalign" else {}
+    train(
+        name,
+        data=open_user_folder(folder),
+        variant=variant,
+        out=tmp_path,
+        # Negatives need a batch of two; all else is as in the recipe.
+        changes={"batch": 2, "epochs": 1, **fewer},
+        image_trunk=None
+        if (chosen.training or {})["image_trunk"] == "none"
+        else image_trunks["stack" if name == "oya" else "residual"],
+        neighbours=NeighbourFiles(features, features) if fewer else None,
+    )
+    record = read_record(tmp_path / f"{variant}.training.json")
+    assert len(record.losses) == 2
+    assert np.isfinite(record.losses).all()
+
+    model = load_localizer(name, variant=variant, weights=tmp_path / f"{variant}.safetensors")
+    image = read_image(folder / "frames" / f"{CLIPS[0]}.png")
+    samples, _ = soundfile.read(folder / "audio" / f"{CLIPS[0]}.wav", dtype="int16", always_2d=True)
+    maps = model.localize(
+        model.encode_image([image]), model.encode_audio([Waveform(samples, rate)])
+    )
+    assert maps.shape[0] == 1
+    assert np.isfinite(maps).all()
