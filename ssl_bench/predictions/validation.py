@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -24,6 +24,23 @@ from ssl_bench.predictions.format import (
 from ssl_bench.predictions.scan import Scan, predictions_files, scan_files
 
 _MOST_UNEXPECTED = 100_000
+# What is wrong with some trials, and what to do.
+_IDS: Mapping[ProblemKind, tuple[str, str]] = {
+    "unknown-ids": (
+        "these trials are not in the protocol",
+        "remove them, or score the file under the protocol that it was made for",
+    ),
+    "missing-ids": (
+        "these trials of the protocol have no prediction, in a file that does not say that it is "
+        "complete",
+        "add them; or set 'complete' in the metadata, and they count as failures; or ask for a "
+        "partial result",
+    ),
+    "duplicate-ids": (
+        "these trials have more than one prediction",
+        "keep one for each trial",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -136,36 +153,19 @@ def validate(
             "test_set_digest": test_set_digest,
         }
         problems += _identity_problems(path, meta, wanted)
-
-    known = set(expected_ids)
     found = {name for scan in scans for name in scan.ids}
-    unknown = sorted(name for name in found - known if is_valid_id(name, limits))
-    if unknown:
-        problems.append(
-            about_ids(
-                "unknown-ids",
-                "these trials are not in the protocol",
-                "remove them, or score the file under the protocol that it was made for",
-                str(path),
-                unknown,
-            )
-        )
+    unknown = sorted(name for name in found - set(expected_ids) if is_valid_id(name, limits))
+    problems += _about(path, "unknown-ids", unknown)
     missing = tuple(name for name in expected_ids if name not in found)
     # where ids could not be read, that is the problem, and not that they are missing
     readable = bool(scans) and all(scan.ids for scan in scans)
-    if missing and readable and not partial and not (meta is not None and meta.complete):
-        problems.append(
-            about_ids(
-                "missing-ids",
-                "these trials of the protocol have no prediction, in a file that does not say "
-                "that it is complete",
-                "add them; or set 'complete' in the metadata, and they count as failures; "
-                "or ask for a partial result",
-                str(path),
-                missing,
-            )
-        )
+    if readable and not partial and not (meta is not None and meta.complete):
+        problems += _about(path, "missing-ids", missing)
     return Validation(path, tuple(problems), missing, len(expected_ids), meta)
+
+
+def _about(path: Path, kind: ProblemKind, ids: Sequence[str]) -> list[Problem]:
+    return [about_ids(kind, *_IDS[kind], str(path), ids)] if ids else []
 
 
 def sentences(problems: Sequence[Problem], path: Path) -> list[str]:
@@ -175,7 +175,15 @@ def sentences(problems: Sequence[Problem], path: Path) -> list[str]:
 
 def shard_problems(path: Path, scans: Sequence[Scan]) -> list[Problem]:
     """What is wrong with the files as a whole: duplicates, and shards that disagree."""
-    problems = []
+    return [
+        *_about(path, "duplicate-ids", _repeated(scans)),
+        *_differing_metadata(scans),
+        *_differing_arrays(scans),
+    ]
+
+
+def _repeated(scans: Sequence[Scan]) -> list[str]:
+    """Ids that come again, in the order in which they do."""
     seen: set[str] = set()
     repeated: dict[str, None] = {}
     for scan in scans:
@@ -183,27 +191,25 @@ def shard_problems(path: Path, scans: Sequence[Scan]) -> list[Problem]:
             if name in seen:
                 repeated[name] = None
             seen.add(name)
-    if repeated:
-        problems.append(
-            about_ids(
-                "duplicate-ids",
-                "these trials have more than one prediction",
-                "keep one for each trial",
-                str(path),
-                list(repeated),
-            )
-        )
+    return list(repeated)
+
+
+def _differing_metadata(scans: Sequence[Scan]) -> list[Problem]:
     metas = [(scan.path, scan.meta) for scan in scans if scan.meta is not None]
-    for shard, meta in metas[1:]:
-        if meta != metas[0][1]:
-            problems.append(
-                Problem(
-                    "shards",
-                    f"its metadata differ from those of {shown(metas[0][0].name)}",
-                    "put only shards of the same predictions into one folder",
-                    str(shard),
-                )
-            )
+    return [
+        Problem(
+            "shards",
+            f"its metadata differ from those of {shown(metas[0][0].name)}",
+            "put only shards of the same predictions into one folder",
+            str(shard),
+        )
+        for shard, meta in metas[1:]
+        if meta != metas[0][1]
+    ]
+
+
+def _differing_arrays(scans: Sequence[Scan]) -> list[Problem]:
+    """Shards with other arrays than the first, and similarities that do not cover all trials."""
     layouts = [
         (
             scan.path,
@@ -216,7 +222,7 @@ def shard_problems(path: Path, scans: Sequence[Scan]) -> list[Problem]:
         for scan in scans
         if scan.archive is not None
     ]
-    problems += [
+    problems = [
         Problem(
             "shards",
             f"its maps, scores or embeddings are not like those of {shown(layouts[0][0].name)}",
@@ -226,10 +232,12 @@ def shard_problems(path: Path, scans: Sequence[Scan]) -> list[Problem]:
         for shard, layout in layouts[1:]
         if layout != layouts[0][1]
     ]
+    if not all(scan.ids for scan in scans):
+        return problems
     n_trials = sum(len(scan.ids) for scan in scans)
     for shard, layout in layouts:
         width = layout.get("similarity", (n_trials,))[0]
-        if width != n_trials and all(scan.ids for scan in scans):
+        if width != n_trials:
             problems.append(
                 Problem(
                     "shape",
