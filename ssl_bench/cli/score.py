@@ -77,8 +77,6 @@ def score(
 
     All problems of a file are reported at once, and then nothing is scored.
     """
-    from ssl_bench.cli.terminal import console, progress_bars, result_tables
-
     if dialect == "all":
         for option, value in (
             ("--exclude-overlap", training_list),
@@ -88,6 +86,10 @@ def score(
         ):
             if value is not None:
                 raise click.UsageError(f"{option} needs one dialect, not 'all'.")
+        _score_under_all(predictions, protocol, data, partial, jobs, as_json)
+        return
+    from ssl_bench.cli.terminal import console, progress_bars, result_tables
+
     overlap = None
     given = parse_priors(priors)
     with progress_bars() as (_, notify):
@@ -97,47 +99,28 @@ def score(
 
         canonical = load_protocol(protocol)
         training = None if training_list is None else _training_list(training_list)
-        options = ScoringOptions(partial=partial, jobs=jobs, notify=notify)
-        if dialect == "all":
-            table, note = _all_dialects(predictions, open_trials(canonical, data), options)
-        else:
-            trials = open_trials(canonical, data)
-            canonical = trials.protocol
-            conventions = canonical.under(load_dialect(dialect)) if dialect else None
-            scored = score_file(
-                predictions,
-                trials,
-                vision_only=vision_only,
-                priors=given,
-                conventions=conventions,
-                options=options,
-            )
-            if training is not None:
-                notify("summing up without the overlap")
-                overlap = _overlap(scored, trials, training, conventions or canonical)
-    screen = console()
-    if dialect == "all":
-        if as_json:
-            click.echo(table.to_json(orient="records", indent=1))
-        else:
-            for part in _dialect_tables(table, screen.width):
-                screen.print(part)
-            if note is not None:
-                screen.print(note)
-        return
+        trials = open_trials(canonical, data)
+        conventions = trials.protocol.under(load_dialect(dialect)) if dialect else None
+        scored = score_file(
+            predictions,
+            trials,
+            vision_only=vision_only,
+            priors=given,
+            conventions=conventions,
+            options=ScoringOptions(partial=partial, jobs=jobs, notify=notify),
+        )
+        if training is not None:
+            notify("summing up without the overlap")
+            overlap = _overlap(scored, trials, training, conventions or trials.protocol)
     if out is not None:
-        from ssl_bench.evaluation import write_scored
-        from ssl_bench.files import write_text
-
-        write_scored(out, scored)
-        if overlap is not None:
-            write_text(out / "overlap.json", json.dumps(overlap, indent=1) + "\n")
+        _write(out, scored, overlap)
     if as_json:
         content = scored.result.model_dump(mode="json")
         if overlap is not None:
             content = {"result": content, "overlap": overlap}
         click.echo(json.dumps(content, indent=1, ensure_ascii=False))
         return
+    screen = console()
     for part in result_tables(scored.result, screen.width):
         screen.print(part)
     if overlap is not None:
@@ -145,6 +128,39 @@ def score(
     if out is not None:
         files = "scores.parquet, result.json" + (", overlap.json" if overlap is not None else "")
         screen.print(f"Wrote {files} into {out}.")
+
+
+def _score_under_all(
+    predictions: Path, protocol: str, data: Path | None, partial: bool, jobs: int, as_json: bool
+) -> None:
+    """Score under every dialect that takes this model, and print one table."""
+    from ssl_bench.cli.terminal import console, progress_bars
+
+    with progress_bars() as (_, notify):
+        from ssl_bench.compositions import open_trials
+        from ssl_bench.protocol import load_protocol
+        from ssl_bench.scoring.run import ScoringOptions
+
+        options = ScoringOptions(partial=partial, jobs=jobs, notify=notify)
+        trials = open_trials(load_protocol(protocol), data)
+        table, note = _all_dialects(predictions, trials, options)
+    if as_json:
+        click.echo(table.to_json(orient="records", indent=1))
+        return
+    screen = console()
+    for part in _dialect_tables(table, screen.width):
+        screen.print(part)
+    if note is not None:
+        screen.print(note)
+
+
+def _write(out: Path, scored: Scored, overlap: dict[str, Any] | None) -> None:
+    from ssl_bench.evaluation import write_scored
+    from ssl_bench.files import write_text
+
+    write_scored(out, scored)
+    if overlap is not None:
+        write_text(out / "overlap.json", json.dumps(overlap, indent=1) + "\n")
 
 
 def _training_list(path: Path) -> TrainingList:
