@@ -93,6 +93,23 @@ def export_coco(test_set: TestSet, path: Path) -> None:
     DataError
         If a coordinate is not finite (JSON has no spelling for it), or the file cannot be written.
     """
+    content = _content(test_set)
+    try:
+        text = json.dumps(content, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    except ValueError as error:
+        raise DataError("a value of this test set is not finite", where=test_set.name) from error
+    try:
+        write_text(path, text + "\n")
+    except OSError as error:
+        raise DataError(
+            f"the truth cannot be written ({error.strerror})",
+            where=path,
+            remedy="choose a file in a folder that can be written to",
+        ) from error
+
+
+def _content(test_set: TestSet) -> dict[str, Any]:
+    """The whole file: categories by number, images, and what is drawn in each."""
     names = sorted({sample.category for sample in test_set.samples})
     category_ids = {name: number for number, name in enumerate(names, 1)}
     images: list[dict[str, Any]] = []
@@ -120,7 +137,7 @@ def export_coco(test_set: TestSet, path: Path) -> None:
                     "iscrowd": 0,
                 }
             )
-    content = {
+    return {
         "info": {
             "description": f"Truth of {test_set.name}, split {test_set.split}",
             "ssl_bench": {
@@ -136,18 +153,6 @@ def export_coco(test_set: TestSet, path: Path) -> None:
         "annotations": annotations,
         "categories": [{"id": category_ids[name], "name": name} for name in names],
     }
-    try:
-        text = json.dumps(content, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
-    except ValueError as error:
-        raise DataError("a value of this test set is not finite", where=test_set.name) from error
-    try:
-        write_text(path, text + "\n")
-    except OSError as error:
-        raise DataError(
-            f"the truth cannot be written ({error.strerror})",
-            where=path,
-            remedy="choose a file in a folder that can be written to",
-        ) from error
 
 
 def import_coco(path: Path) -> list[Sample]:

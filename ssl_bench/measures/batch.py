@@ -190,18 +190,7 @@ def evaluate_cuts(
         size,
     )
     truth_sum, truth_pixels, is_flat, peak_hit, side = of_maps.T
-    by_cut: list[dict[Rule, dict[str, NDArray[np.float64]]]] = []
-    for cut in cuts:
-        by_cut.append({})
-        for rule in cut.rules:
-            number = next(n for n, each in enumerate(asked) if each[0] is cut and each[1] == rule)
-            numbers = dict(zip(kernel.RULE_COLUMNS, of_rules[:, number].T, strict=True))
-            union = truth_sum + numbers["false_positives"]
-            undefined = np.full(count, np.nan)
-            numbers["cIoU"] = np.divide(
-                numbers["intersection"], union, out=undefined, where=union > 0
-            )
-            by_cut[-1][rule] = numbers
+    place = {each: number for number, each in enumerate(asked)}
     return [
         MapScores(
             truth_sum=truth_sum,
@@ -209,10 +198,26 @@ def evaluate_cuts(
             is_flat=is_flat > 0,
             peak_hit=peak_hit,
             side=side,
-            rules=by_rule,
+            rules={
+                rule: _numbers_of_rule(of_rules[:, place[cut, rule]], truth_sum)
+                for rule in cut.rules
+            },
         )
-        for by_rule in by_cut
+        for cut in cuts
     ]
+
+
+def _numbers_of_rule(
+    of_rule: NDArray[np.float64], truth_sum: NDArray[np.float64]
+) -> dict[str, NDArray[np.float64]]:
+    """The kernel's columns by name, and the cIoU that follows from them."""
+    from ssl_bench.measures import kernel
+
+    numbers = dict(zip(kernel.RULE_COLUMNS, of_rule.T, strict=True))
+    union = truth_sum + numbers["false_positives"]
+    undefined = np.full(len(truth_sum), np.nan)
+    numbers["cIoU"] = np.divide(numbers["intersection"], union, out=undefined, where=union > 0)
+    return numbers
 
 
 def _within_range(heats: NDArray[np.floating], how: Normalisation) -> NDArray[np.float32]:
