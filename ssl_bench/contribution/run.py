@@ -42,6 +42,9 @@ _ABOUT: dict[OtherSound, tuple[str, Informed]] = {
     "same-category": ("the model, hearing another clip of the same category", "category"),
 }
 
+# Name and predictions of maps, what they are, and what they know of the sound.
+_Other = tuple[str, Path, str, Informed]
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -111,49 +114,54 @@ def measure_contribution(
         )
     done = run(replace(request, model=localizer, pictured=0), progress=progress, notify=notify)
     trials = open_trials(protocol, request.data)
-    mute = _without_controls(trials)
-    runs, notes = [], []
-    for kind in OTHER_SOUNDS:
-        changed = with_other_sounds(trials, kind, seed=seed)
-        answered = sum(trial.sounding for trial in changed)
-        wanted = sum(trial.sounding for trial in trials)
-        if answered == 0:
-            notes.append(f"{kind}: no trial has such a sound on this test set")
-            continue
-        if answered < wanted:
-            notes.append(f"{kind}: {wanted - answered} of {wanted} trials have no such sound")
-        changed_set = TrialSet(mute, trials.test_set, changed)
-        runs.append((kind, changed_set, done.folder / kind))
+    changed, notes = _with_other_sounds(trials, seed)
+    folders = {kind: done.folder / kind for kind in changed}
     notify("localizing with other sounds")
     options = EngineOptions(
         batch_size=request.batch_size, jobs=request.jobs, dtype=request.dtype, progress=progress
     )
-    predict_suite(localizer, [(changed, folder) for _, changed, folder in runs], options)
-    files = {kind: folder / "predictions.npz" for kind, _, folder in runs}
-    blind = done.folder / "vision_only.npz"
-    priors = {
-        prior.name: done.folder / prior.name / "predictions.npz" for prior in done.result.priors
-    }
-    if done.result.vision_only is None:
+    predict_suite(localizer, [(changed[kind], folder) for kind, folder in folders.items()], options)
+    others: list[_Other] = [
+        (kind, folder / "predictions.npz", *_ABOUT[kind]) for kind, folder in folders.items()
+    ]
+    if done.result.vision_only is not None:
+        blind = done.folder / "vision_only.npz"
+        others.append(("audio-blind map", blind, "the model's own audio-blind map", "nothing"))
+    else:
         notes.append(f"own audio-blind map: {done.result.vision_only_note}")
+    for prior in done.result.priors:
+        path = done.folder / prior.name / "predictions.npz"
+        others.append((f"prior {prior.name}", path, "an audio-blind baseline", "nothing"))
     if done.result.priors_note is not None:
         notes.append(f"priors: {done.result.priors_note}")
-    own = {"audio-blind map": blind} if done.result.vision_only is not None else {}
     return _compare(
         done.folder / "predictions.npz",
         trials,
-        [(kind, path, *_ABOUT[kind]) for kind, path in files.items()]
-        + [(name, path, "the model's own audio-blind map", "nothing") for name, path in own.items()]
-        + [
-            (f"prior {name}", path, "an audio-blind baseline", "nothing")
-            for name, path in priors.items()
-        ],
+        others,
         measure=measure,
         seed=seed,
         jobs=request.jobs,
         notes=notes,
         notify=notify,
     )
+
+
+def _with_other_sounds(trials: TrialSet, seed: int) -> tuple[dict[OtherSound, TrialSet], list[str]]:
+    """The trials with each kind of sound that there is, and which of them have none."""
+    mute = _without_controls(trials)
+    wanted = sum(trial.sounding for trial in trials)
+    found: dict[OtherSound, TrialSet] = {}
+    notes = []
+    for kind in OTHER_SOUNDS:
+        changed = with_other_sounds(trials, kind, seed=seed)
+        answered = sum(trial.sounding for trial in changed)
+        if answered == 0:
+            notes.append(f"{kind}: no trial has such a sound on this test set")
+            continue
+        if answered < wanted:
+            notes.append(f"{kind}: {wanted - answered} of {wanted} trials have no such sound")
+        found[kind] = TrialSet(mute, trials.test_set, changed)
+    return found, notes
 
 
 def contribution_of_files(
@@ -212,7 +220,7 @@ def contribution_of_files(
 def _compare(
     predictions: Path,
     trials: TrialSet,
-    others: Sequence[tuple[str, Path, str, Informed]],
+    others: Sequence[_Other],
     *,
     measure: str | None,
     seed: int,
