@@ -111,37 +111,28 @@ def _normalise(values, how):
 
 
 @njit(nogil=True, cache=True)
-def _order_statistic(values, rank, low, high, bucket, counts, gathered, filled):
-    """s[rank] of the ascending values; `bucket` and `counts` are reused once `filled`."""
-    width = high - low
-    scale = np.float32(_BUCKETS) / width
-    # A range beyond single precision, or within its last digits, has no buckets.
-    if not (np.isfinite(width) and np.isfinite(scale)):
-        return np.sort(values)[rank]
-    if not filled:
-        counts[:] = 0
-        for i in range(values.size):
-            bucket[i] = np.int16((values[i] - low) * scale)
-        # Four histograms in turn: neighbouring pixels often share a bucket, and adding to the
-        # same counter twice in a row makes the processor wait. A place without a sign is not
-        # looked at for being counted from the end.
-        first, second, third, fourth = counts[0], counts[1], counts[2], counts[3]
-        for quarter in range(values.size // 4):
-            i = 4 * quarter
-            first[np.uint16(bucket[i])] += 1
-            second[np.uint16(bucket[i + 1])] += 1
-            third[np.uint16(bucket[i + 2])] += 1
-            fourth[np.uint16(bucket[i + 3])] += 1
-        for i in range(values.size - values.size % 4, values.size):
-            first[np.uint16(bucket[i])] += 1
-    below = 0
-    wanted = np.int16(0)
-    for number in range(counts.shape[1]):
-        here = counts[0, number] + counts[1, number] + counts[2, number] + counts[3, number]
-        if below + here > rank:
-            wanted = np.int16(number)
-            break
-        below += here
+def _count_buckets(values, low, scale, bucket, counts):
+    """Put every value into one of the buckets from `low` on, and count those in each."""
+    counts[:] = 0
+    for i in range(values.size):
+        bucket[i] = np.int16((values[i] - low) * scale)
+    # Four histograms in turn: neighbouring pixels often share a bucket, and adding to the same
+    # counter twice in a row makes the processor wait. A place without a sign is not looked at for
+    # being counted from the end.
+    first, second, third, fourth = counts[0], counts[1], counts[2], counts[3]
+    for quarter in range(values.size // 4):
+        i = 4 * quarter
+        first[np.uint16(bucket[i])] += 1
+        second[np.uint16(bucket[i + 1])] += 1
+        third[np.uint16(bucket[i + 2])] += 1
+        fourth[np.uint16(bucket[i + 3])] += 1
+    for i in range(values.size - values.size % 4, values.size):
+        first[np.uint16(bucket[i])] += 1
+
+
+@njit(nogil=True, cache=True)
+def _gather_bucket(values, bucket, wanted, gathered):
+    """The values of one bucket, in the first places of `gathered`; return how many there are."""
     found = 0
     # Few blocks hold any of the bucket, and looking for one takes no branch.
     whole = values.size - values.size % _BLOCK
@@ -159,7 +150,28 @@ def _order_statistic(values, rank, low, high, bucket, counts, gathered, filled):
         if bucket[i] == wanted:
             gathered[found] = values[i]
             found += 1
-    inside = gathered[:found]
+    return found
+
+
+@njit(nogil=True, cache=True)
+def _order_statistic(values, rank, low, high, bucket, counts, gathered, filled):
+    """s[rank] of the ascending values; `bucket` and `counts` are reused once `filled`."""
+    width = high - low
+    scale = np.float32(_BUCKETS) / width
+    # A range beyond single precision, or within its last digits, has no buckets.
+    if not (np.isfinite(width) and np.isfinite(scale)):
+        return np.sort(values)[rank]
+    if not filled:
+        _count_buckets(values, low, scale, bucket, counts)
+    below = 0
+    wanted = np.int16(0)
+    for number in range(counts.shape[1]):
+        here = counts[0, number] + counts[1, number] + counts[2, number] + counts[3, number]
+        if below + here > rank:
+            wanted = np.int16(number)
+            break
+        below += here
+    inside = gathered[: _gather_bucket(values, bucket, wanted, gathered)]
     lowest, highest = _extrema(inside)
     if lowest == highest:
         return lowest
