@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import struct
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,22 +13,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ssl_bench.errors import DataError
+from ssl_bench.media.image import DAMAGE
 from ssl_bench.predictions import LIMITS
 
 SUFFIXES = (".npy", ".png")
 
-# What Pillow's reader raises on damaged files.
-_DAMAGE = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    LookupError,
-    OverflowError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-)
 _HEADER_BYTES = 10_000
 # Greatest value of each single-channel kind of PNG, by Pillow's name of it.
 _WHITE: Mapping[str, int] = {"1": 1, "L": 255, "I;16": 65535, "I;16B": 65535, "I": 65535}
@@ -154,7 +141,7 @@ def _from_png(path: Path, content: bytes) -> NDArray[Any]:
                 return values.astype(np.float32) / np.float32(_WHITE[mode])
     except DataError:
         raise
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise DataError("this PNG file is damaged or truncated", where=path) from error
     raise DataError(
         "this picture has colours or transparency, so it is not a map",

@@ -259,23 +259,22 @@ def check_entry(root: Path, path: str, settings: CheckOptions) -> list[Finding]:
             again = bench.entry(entry.card, maps, blind)
         except SslBenchError as error:
             return [*found, Finding("wrong", path, str(error).rstrip("."), "predictions")]
-    # What ranks entries comes first.
+    return found + _differing(path, entry, again)
+
+
+def _differing(path: str, entry: Entry, again: Entry) -> list[Finding]:
+    """The fields in which an entry is not what its predictions give; what ranks it comes first."""
     differing = sorted(
         differences(entry, again), key=lambda each: not each[0].startswith("result.measures.")
     )
-    found += [
+    found = [
         Finding("wrong", path, "it does not agree with its predictions", *each)
         for each in differing[:_MOST_DIFFERENCES]
     ]
     if len(differing) > _MOST_DIFFERENCES:
         more = len(differing) - _MOST_DIFFERENCES
-        found.append(
-            Finding(
-                "wrong",
-                path,
-                f"{more:,} fields beside those named do not agree with its predictions",
-            )
-        )
+        message = f"{more:,} fields beside those named do not agree with its predictions"
+        found.append(Finding("wrong", path, message))
     return found
 
 

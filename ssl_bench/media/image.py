@@ -24,19 +24,18 @@ LARGEST_IMAGE = 50_000_000
 # A fixed list keeps Pillow from trying readers that run other programs, such as Ghostscript.
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
 
-# What Pillow's readers raise on damaged files, apart from its own errors.
-_DAMAGE = (
+DAMAGE = (
     OSError,
     SyntaxError,
     ValueError,
     TypeError,
     LookupError,
     OverflowError,
-    MemoryError,
     struct.error,
     zlib.error,
     Image.DecompressionBombError,
 )
+"""What Pillow's readers raise on damaged files."""
 
 _T = TypeVar("_T")
 
@@ -165,7 +164,7 @@ def _open(path: Path, use: Callable[[Image.Image], _T]) -> _T:
             pixels = image.width * image.height
             if pixels <= LARGEST_IMAGE:
                 return use(image)
-    except _DAMAGE as error:
+    except (*DAMAGE, MemoryError) as error:
         raise DataError(
             "this image is damaged or in no known format",
             where=path,
