@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from ssl_bench.cli.options import data_option, jobs_option, json_option
+
+if TYPE_CHECKING:
+    from ssl_bench.leaderboard.check import Finding
 
 # Findings that are shown to a person.
 _MOST_LINES = 200
@@ -109,8 +112,8 @@ def check(
         found = check_board(root, options, skip=skip, progress=progress)
         findings = [*found.findings, *check_site(root)]
     records.note(root, found.entries)
-    wrong = [each for each in findings if each.level == "wrong"]
-    unproven = [each for each in findings if each.level == "not checked"]
+    wrong = sum(each.level == "wrong" for each in findings)
+    unproven = sum(each.level == "not checked" for each in findings)
     if as_json:
         content = {
             "proven": not wrong,
@@ -120,17 +123,21 @@ def check(
         }
         click.echo(json.dumps(content, indent=1, ensure_ascii=False))
     else:
-        for each in findings[:_MOST_LINES]:
-            click.echo(f"{each.level}: {each}", err=each.level == "wrong")
-        if len(findings) > _MOST_LINES:
-            click.echo(f"{len(findings) - _MOST_LINES:,} more; --json names all.", err=True)
+        _print_findings(findings)
         click.echo(
             f"{len(found.entries):,} entries scored again and found right, "
-            f"{len(skipped):,} unchanged since they were, {len(wrong):,} faults, "
-            f"{len(unproven):,} not checked."
+            f"{len(skipped):,} unchanged since they were, {wrong:,} faults, "
+            f"{unproven:,} not checked."
         )
     if wrong or (strict and unproven):
         sys.exit(2)
+
+
+def _print_findings(findings: Sequence[Finding]) -> None:
+    for each in findings[:_MOST_LINES]:
+        click.echo(f"{each.level}: {each}", err=each.level == "wrong")
+    if len(findings) > _MOST_LINES:
+        click.echo(f"{len(findings) - _MOST_LINES:,} more; --json names all.", err=True)
 
 
 @leaderboard.command("add-baselines")
