@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
@@ -17,6 +21,12 @@ def atomic_path(target: Path) -> Iterator[Path]:
 
     On any error the temporary file is removed and `target` is left as it was. The folder is
     created. Safe when several threads or processes write the same target: the last one wins whole.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written, with `target` as the file's name. A folder, a pipe or a device is
+        never replaced.
 
     Examples
     --------
@@ -27,18 +37,34 @@ def atomic_path(target: Path) -> Iterator[Path]:
     >>> (folder / "a" / "b.txt").read_text()
     'whole'
     """
+    _refuse_what_is_no_file(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}{target.suffix}")
-    # The system applies the user's umask here; asking for it would change it for other threads.
-    temporary.touch(mode=0o666, exist_ok=False)
-    mode = temporary.stat().st_mode
     try:
+        # The system applies the user's umask here; asking for it would change it for other threads.
+        temporary.touch(mode=0o666, exist_ok=False)
+        mode = temporary.stat().st_mode
         yield temporary
         # Some libraries put a file of their own, with narrower permissions, in its place.
         temporary.chmod(mode)
         temporary.replace(target)
+    except OSError as error:
+        # Nobody knows the temporary file, and a full disk names no file at all.
+        nameless = error.filename is None and error.errno in _NO_ROOM
+        if nameless or error.filename == str(temporary):
+            error.filename, error.filename2 = str(target), None
+        raise
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _refuse_what_is_no_file(target: Path) -> None:
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
+    # Where the user may, a renamed file takes the place of a device such as /dev/null for everyone.
+    if (target.exists() and not target.is_file()) or target.absolute().parent == Path("/dev"):
+        raise FileExistsError(errno.EEXIST, "Not a regular file", str(target))
 
 
 def write_text(target: Path, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -72,6 +73,32 @@ class TestAtomicPath:
         with pytest.raises(FileNotFoundError), atomic_path(target) as temporary:
             temporary.unlink()
         assert target.read_text() == "before"
+
+    def test_a_pipe_or_a_device_is_not_replaced(self, tmp_path: Path) -> None:
+        pipe = tmp_path / "pipe"
+        os.mkfifo(pipe)
+        for target in (pipe, Path("/dev/null"), Path("/dev/stdout")):
+            with pytest.raises(FileExistsError) as refused:
+                write_text(target, "text")
+            assert refused.value.filename == str(target)
+        assert pipe.is_fifo()
+        assert Path("/dev/null").is_char_device()
+
+    def test_errors_name_the_target_and_not_the_temporary_file(self, tmp_path: Path) -> None:
+        with pytest.raises(IsADirectoryError) as folder:
+            write_text(tmp_path, "text")
+        assert folder.value.filename == str(tmp_path)
+        long = tmp_path / ("x" * 240)
+        with pytest.raises(OSError, match="too long") as unnameable:
+            write_text(long, "text")
+        assert unnameable.value.filename == str(long)
+
+    def test_a_full_disk_is_told_with_the_name_of_the_file(self, tmp_path: Path) -> None:
+        target = tmp_path / "c.txt"
+        with pytest.raises(OSError, match="No space") as full, atomic_path(target):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        assert full.value.filename == str(target)
+        assert list(tmp_path.iterdir()) == []
 
     def test_concurrent_writers_leave_one_whole_file(self, tmp_path: Path) -> None:
         target = tmp_path / "c.txt"
