@@ -6,9 +6,29 @@ prints it as one sentence and exits with code 2; a user never sees a traceback f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
+
+
+def one_of(known: Iterable[str], asked: str) -> str:
+    """A remedy that lists the known names, led by the one that was probably meant.
+
+    Examples
+    --------
+    >>> one_of(["concat", "synth"], "snyth")
+    "did you mean 'synth'? Use one of: concat, synth"
+    >>> one_of(["concat", "synth"], "mine")
+    'use one of: concat, synth'
+    """
+    names = dict.fromkeys(known)
+    listed = f"use one of: {', '.join(names)}"
+    folded = {name.casefold(): name for name in names}
+    near = difflib.get_close_matches(asked.casefold(), folded, n=1)
+    if not near:
+        return listed
+    return f"did you mean {folded[near[0]]!r}? {listed[0].upper()}{listed[1:]}"
 
 
 class SslBenchError(Exception):

@@ -25,8 +25,14 @@ def read_toml(path: Path, model: type[_Model]) -> _Model:
     """
     try:
         content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ProtocolError(f"this file cannot be read ({error})", where=path) from error
+    except UnicodeDecodeError as error:
+        raise ProtocolError(
+            f"this file is not UTF-8 text (byte {error.start})",
+            where=path,
+            remedy="save it as UTF-8",
+        ) from error
+    except OSError as error:
+        raise ProtocolError(f"this file cannot be read ({error.strerror})", where=path) from error
     except tomllib.TOMLDecodeError as error:
         raise ProtocolError(
             f"this is not valid TOML ({error})", where=path, remedy="mend the line it names"
@@ -35,15 +41,15 @@ def read_toml(path: Path, model: type[_Model]) -> _Model:
         # Strict mode takes a list for a tuple only where it reads JSON.
         return model.model_validate_json(json.dumps(content, default=str))
     except ValidationError as error:
-        problems = "; ".join(_in_words(problem) for problem in error.errors())
+        problems = "; ".join(in_words(problem) for problem in error.errors())
         raise ProtocolError(
             problems, where=path, remedy="'ssl-bench protocols NAME' shows a valid file's fields"
         ) from error
 
 
-def _in_words(problem: ErrorDetails) -> str:
+def in_words(problem: ErrorDetails) -> str:
     """One problem that pydantic found, as a person would say it."""
-    field = ".".join(str(part) for part in problem["loc"])
+    field = ".".join(str(part) for part in problem["loc"]) or "the whole"
     if problem["type"] == "extra_forbidden":
         return f"{field} is not a known field"
     if problem["type"] == "missing":

@@ -220,7 +220,7 @@ class TestRefusals:
 
     def test_a_file_that_is_not_text_is_refused(self, path: Path) -> None:
         path.write_bytes(b"name = \xff\xfe")
-        with pytest.raises(ProtocolError, match="cannot be read") as caught:
+        with pytest.raises(ProtocolError, match=r"not UTF-8 text \(byte 7\)") as caught:
             load_protocol(str(path))
         assert caught.value.where == str(path)
 

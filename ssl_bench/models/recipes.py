@@ -10,8 +10,9 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from ssl_bench.errors import ModelError, WeightsError
+from ssl_bench.errors import ModelError, WeightsError, one_of
 from ssl_bench.protocol import Interpolation
+from ssl_bench.toml_files import in_words
 
 Table = TypeVar("Table", bound=BaseModel)
 
@@ -197,7 +198,7 @@ class Variant(Strict):
             known = list(self.presets) or [str(self.preprocessing.get("preset", "none"))]
             raise ModelError(
                 f"there is no preset {preset!r}",
-                remedy=f"leave it out, or use one of: {', '.join(known)}",
+                remedy=f"leave it out, or {one_of(known, preset)}",
             )
         return {**self.presets[preset], "preset": preset}
 
@@ -303,16 +304,18 @@ def checked(model: type[Table], table: Mapping[str, Any], where: str | Path) -> 
     >>> checked(NoOptions, {"speed": 1}, "options of center")
     Traceback (most recent call last):
     ...
-    ssl_bench.errors.ModelError: options of center: speed: Extra inputs are not permitted...
+    ssl_bench.errors.ModelError: options of center: speed is not a known field. Leave it out.
     """
     try:
         return model.model_validate(dict(table))
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, problem['loc'])) or 'the whole'}: {problem['msg']}"
-            for problem in error.errors()
-        )
-        raise ModelError(problems, where=where, remedy="correct the named fields") from None
+        found = error.errors()
+        problems = "; ".join(map(in_words, found))
+        remedy = "correct the named fields"
+        if all(each["type"] == "extra_forbidden" and len(each["loc"]) == 1 for each in found):
+            known = model.model_fields
+            remedy = one_of(known, str(found[0]["loc"][0])) if known else "leave it out"
+        raise ModelError(problems, where=where, remedy=remedy) from None
 
 
 def read_toml(model: type[Table], path: Path) -> Table:

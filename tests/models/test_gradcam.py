@@ -157,7 +157,7 @@ def test_the_number_of_classes_is_an_option_on_record(
     [
         ({"top": 10}, r"top is 10, and the classifier has 9 classes.*--option top=N"),
         ({"top": 0}, "top"),
-        ({"n": 3}, "n: Extra inputs"),
+        ({"n": 3}, "n is not a known field"),
     ],
 )
 def test_wrong_options_are_named(tmp_path: Path, options: dict[str, object], message: str) -> None:

@@ -48,7 +48,7 @@ def test_a_wrong_recipe_names_the_field(change: dict[str, Any], message: str) ->
 
 
 def test_all_problems_are_named_at_once() -> None:
-    with pytest.raises(ModelError, match=r"one: .*; two: "):
+    with pytest.raises(ModelError, match="one is not a known field; two is not a known field"):
         checked(NoOptions, {"one": 1, "two": 2}, "options")
 
 
