@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ssl_bench.compositions import with_split
-from ssl_bench.errors import ProtocolError
+from ssl_bench.errors import ProtocolError, one_of
 from ssl_bench.protocol import Protocol, load_protocol, protocol_names
 from ssl_bench.suites import load_suite, suite_names
 from ssl_bench.testsets import data_root, definition
@@ -43,9 +43,19 @@ def resolve_protocols(text: str, data: Path | None = None) -> list[Protocol]:
         ]
     is_suite = text in suite_names() and text not in protocol_names()
     names = load_suite(text).protocols if is_suite else text.split(",")
-    protocols = [with_split(load_protocol(name.strip())) for name in names]
+    protocols = [with_split(_loaded(name.strip())) for name in names]
     labels = [protocol.label for protocol in protocols]
     for label in labels:
         if labels.count(label) > 1:
             raise ProtocolError(f"{label} is named twice", remedy="name each protocol once")
     return protocols
+
+
+def _loaded(name: str) -> Protocol:
+    if "@" not in name and not name.endswith(".toml") and name not in protocol_names():
+        known = [*protocol_names(), *suite_names(), "all"]
+        raise ProtocolError(
+            f"no protocol or suite is called {name!r}",
+            remedy=f"{one_of(known, name)}, or a path ending in .toml",
+        )
+    return load_protocol(name)

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from ssl_bench.content import content_folder
-from ssl_bench.errors import ProtocolError
+from ssl_bench.errors import ProtocolError, one_of
 from ssl_bench.protocol import load_protocol
 from ssl_bench.toml_files import read_toml
 
@@ -69,7 +69,7 @@ def load_suite(reference: str) -> Suite:
     else:
         raise ProtocolError(
             f"no suite is called {reference!r}",
-            remedy=f"use one of: {', '.join(suite_names())}, or a path ending in .toml",
+            remedy=f"{one_of(suite_names(), reference)}, or a path ending in .toml",
         )
     suite = read_toml(path, Suite)
     seen: dict[str, str] = {}

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import click
 
-from ssl_bench.errors import SslBenchError
+from ssl_bench.errors import SslBenchError, one_of
 
 _COMMANDS: Mapping[str, tuple[str, str]] = {
     "evaluate": ("ssl_bench.cli.evaluate:evaluate", "Run a model on a protocol and score it."),
@@ -60,6 +60,16 @@ class _Commands(click.Group):
         module, _, attribute = _COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in _COMMANDS and not args[0].startswith("-"):
+            remedy = one_of(_COMMANDS, args[0])
+            raise click.UsageError(
+                f"there is no command {args[0]!r}. {remedy[0].upper()}{remedy[1:]}.", ctx
+            )
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         del ctx

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ssl_bench.errors import ProtocolError
+from ssl_bench.errors import ProtocolError, one_of
 from ssl_bench.protocol import Protocol
 from ssl_bench.testsets import definition, open_test_set
 from ssl_bench.testsets.base import TestSet
@@ -39,7 +39,7 @@ def compose(protocol: Protocol, test_set: TestSet) -> TrialSet:
         raise ProtocolError(
             f"no composition is called {kind!r}",
             where=protocol.label,
-            remedy=f"use one of: {', '.join(composition_names())}",
+            remedy=one_of(composition_names(), kind),
         )
     module = importlib.import_module(f"{__name__}.{kind}")
     settings = {

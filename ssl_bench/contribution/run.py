@@ -15,7 +15,7 @@ from ssl_bench.contribution.other_sounds import OTHER_SOUNDS, OtherSound, with_o
 from ssl_bench.engine.encode import Progress
 from ssl_bench.engine.predict import EngineOptions, predict_suite
 from ssl_bench.environment import environment
-from ssl_bench.errors import ModelError, PredictionsError, ProtocolError
+from ssl_bench.errors import ModelError, PredictionsError, ProtocolError, one_of
 from ssl_bench.evaluation import Request, load_model, run
 from ssl_bench.files import sha256_of_file
 from ssl_bench.measures.definition import Measure
@@ -307,6 +307,6 @@ def _measure_number(protocol: Protocol, measure: str | None) -> int:
         raise ProtocolError(
             f"the protocol does not measure {measure!r}",
             where=protocol.label,
-            remedy=f"use one of: {', '.join(texts)}",
+            remedy=one_of(texts, measure),
         )
     return texts.index(measure)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ssl_bench.engine.predict import EngineOptions, predict_suite
-from ssl_bench.errors import ModelError
+from ssl_bench.errors import ModelError, one_of
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
 from ssl_bench.models.registry import list_baselines, load_card, load_localizer, load_recipe
 from ssl_bench.testsets import definitions
@@ -20,7 +20,7 @@ def load_prior(name: str, weights: Path) -> Localizer:
         blind = [each for each in known if load_card(each).modality == "vision-only"]
         raise ModelError(
             f"{name!r} is no audio-blind baseline that looks at images",
-            remedy=f"use one of: {', '.join(blind)}",
+            remedy=one_of(blind, name),
         )
     variant = "full" if "full" in load_recipe(name).variants else None
     prior = load_localizer(name, variant=variant, weights=weights)

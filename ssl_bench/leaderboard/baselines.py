@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from ssl_bench.engine.predict import Predicted
-from ssl_bench.errors import DataError, LeaderboardError
+from ssl_bench.errors import DataError, LeaderboardError, one_of
 from ssl_bench.evaluation import Request, run_predict
 from ssl_bench.leaderboard.assess import Bench, open_bench, shipped_protocol
 from ssl_bench.leaderboard.claims import baseline_card
@@ -155,7 +155,7 @@ def add_baselines(
         if name not in {each.name for each in entering}:
             raise LeaderboardError(
                 f"no baseline called {name!r} can be measured with what ships",
-                remedy=f"use one of: {', '.join(dict.fromkeys(each.name for each in entering))}",
+                remedy=one_of((each.name for each in entering), name),
             )
     chosen = [each for each in entering if not baselines or each.name in baselines]
     benches: dict[str, Bench] = {}

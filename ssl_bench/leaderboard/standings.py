@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ssl_bench.errors import LeaderboardError
+from ssl_bench.errors import LeaderboardError, one_of
 from ssl_bench.leaderboard.entry import Entry
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.ties import Contender, Ties, find_ties
@@ -55,9 +55,9 @@ def _contender(entry: Entry, measure: str) -> Contender:
         if drawn.measure == measure:
             value = entry.result[measure]
             return Contender(value.value, drawn.array(), value.n_groups)
-    known = ", ".join(drawn.measure for drawn in entry.evidence.replicates)
+    known = [drawn.measure for drawn in entry.evidence.replicates]
     raise LeaderboardError(
         f"{measure!r} ranks no entries of {entry.protocol}",
         where=entry.slug,
-        remedy=f"use one of: {known}",
+        remedy=one_of(known, measure),
     )

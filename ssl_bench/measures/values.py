@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ssl_bench.errors import MeasureError
+from ssl_bench.errors import MeasureError, one_of
 from ssl_bench.measures.definition import (
     Definition,
     GridColumn,
@@ -75,7 +75,8 @@ def parse_measure(text: str) -> Measure:
     definition = DEFINITIONS.get(match[1]) if match else None
     if match is None or definition is None:
         raise MeasureError(
-            f"no measure is called {text!r}", remedy=f"use one of: {', '.join(DEFINITIONS)}"
+            f"no measure is called {text!r}",
+            remedy=one_of(DEFINITIONS, re.split("[(@]", text)[0]),
         )
     _, variant, number = match.groups()
     if variant is not None and variant not in definition.variants:

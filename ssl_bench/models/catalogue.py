@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ssl_bench.content import content_folder
-from ssl_bench.errors import ModelError, WeightsError
+from ssl_bench.errors import ModelError, WeightsError, one_of
 from ssl_bench.models.cards import Card
 from ssl_bench.models.recipes import Recipe, Variant, read_toml
 
@@ -120,7 +120,7 @@ def chosen_variant(name: str, recipe: Recipe, variant: str) -> Variant:
     if variant not in recipe.variants:
         raise ModelError(
             f"{name} has no variant {variant!r}",
-            remedy=f"use one of: {', '.join(recipe.variants)}",
+            remedy=one_of(recipe.variants, variant),
         )
     return recipe.variants[variant]
 
@@ -131,7 +131,7 @@ def baseline_folder(name: str) -> Path:
     if name not in known:
         raise ModelError(
             f"no localizer is called {name!r}",
-            remedy=f"use one of: {', '.join([*known, *list_plug_ins()])}; or path/to/file.py:Class",
+            remedy=f"{one_of([*known, *list_plug_ins()], name)}; or path/to/file.py:Class",
         )
     return content_folder("baselines") / name
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ssl_bench.errors import ModelError
+from ssl_bench.errors import ModelError, one_of
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
 
 _REMEDY = "see the contract in ssl_bench.models.contract"
@@ -65,7 +65,7 @@ def load_class(address: str) -> Any:
         raise ModelError(
             f"this file has no class {class_name!r}",
             where=path,
-            remedy=f"use one of: {', '.join(found)}" if found else _REMEDY,
+            remedy=one_of(found, class_name) if found else _REMEDY,
         )
     return getattr(module, class_name)
 

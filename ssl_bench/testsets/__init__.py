@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ssl_bench.errors import DataError
+from ssl_bench.errors import DataError, one_of
 from ssl_bench.testsets.base import Finding, Sample, TestSet, TestSetDefinition
 
 __all__ = [
@@ -44,8 +44,9 @@ def definition(name: str) -> TestSetDefinition:
     try:
         return definitions()[name]
     except KeyError:
-        known = ", ".join(definitions())
-        raise DataError(f"no test set is called {name!r}", remedy=f"use one of: {known}") from None
+        raise DataError(
+            f"no test set is called {name!r}", remedy=one_of(definitions(), name)
+        ) from None
 
 
 def data_root(given: Path | None = None) -> Path | None:
@@ -91,7 +92,7 @@ def open_test_set(
     if chosen not in declared.splits:
         raise DataError(
             f"{declared.title} has no split {chosen!r}",
-            remedy=f"use one of: {', '.join(declared.splits)}",
+            remedy=one_of(declared.splits, chosen),
         )
     folder: Path | None = None
     if not declared.embedded:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench.errors import DataError
+from ssl_bench.errors import DataError, one_of
 from ssl_bench.testsets.synth.cache import ArrayCache, Arrays, cache_folder
 from ssl_bench.testsets.synth.chunks import CHUNK, Progress, iterate_chunks
 from ssl_bench.testsets.synth.layout import SIZE
@@ -107,7 +107,7 @@ def iterate_scenes(
         raise DataError(
             f"no split is called {split!r}",
             where="synth",
-            remedy=f"use one of: {', '.join(SPLITS)}",
+            remedy=one_of(SPLITS, split),
         )
     chosen = World() if world is None else world
     _check_count(count)

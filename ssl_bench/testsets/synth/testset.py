@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench.annotations import Boxes, Mask
-from ssl_bench.errors import DataError
+from ssl_bench.errors import DataError, one_of
 from ssl_bench.files import sha256_of_json
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.testsets.base import Finding, Sample, SilentPair, TestSet, TestSetDefinition
@@ -228,15 +228,13 @@ class SynthDefinition(TestSetDefinition):
         """
         del folder
         if split not in SPLITS:
-            raise DataError(
-                f"{self.title} has no split {split!r}", remedy=f"use one of: {', '.join(SPLITS)}"
-            )
+            raise DataError(f"{self.title} has no split {split!r}", remedy=one_of(SPLITS, split))
         known = ("count", "seed", "category_set", "object_size")
         unknown = sorted(set(options) - set(known))
         if unknown:
             raise DataError(
                 f"{', '.join(unknown)} is not an option of {self.title}",
-                remedy=f"use one of: {', '.join(known)}",
+                remedy=one_of(known, unknown[0]),
             )
         numbers = {
             "count": DEFAULT_COUNTS[split],

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench.errors import DataError
+from ssl_bench.errors import DataError, one_of
 from ssl_bench.testsets.synth import mixing
 from ssl_bench.testsets.synth.categories import Category, categories
 from ssl_bench.testsets.synth.layout import (
@@ -114,7 +114,7 @@ class World:
             raise DataError(
                 f"object_size is {self.object_size!r}",
                 where="synth",
-                remedy=f"use one of: {', '.join(SIZES)}",
+                remedy=one_of(SIZES, str(self.object_size)),
             )
 
     @cached_property
