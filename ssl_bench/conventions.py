@@ -90,7 +90,7 @@ class ThresholdTable(Table):
 
     rule: Rule | FoundRule = "half"
     value: float = 0.5
-    batch: Annotated[int, Field(ge=1)] | None = _RARE
+    batch: Annotated[int, Field(ge=1, le=999_999_999)] | None = _RARE
     pooled: tuple[float, ...] | None = _RARE
     comparison: Literal[">=", ">"] = ">="
     keep_maximum: bool = False

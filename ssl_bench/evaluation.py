@@ -15,12 +15,14 @@ from ssl_bench.engine.encode import Progress
 from ssl_bench.engine.predict import EngineOptions, Predicted, predict_suite
 from ssl_bench.engine.priors import hears, is_embedded, load_prior, predict_priors
 from ssl_bench.engine.retrieve import no_answer
+from ssl_bench.errors import DataError
 from ssl_bench.files import atomic_path
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
 from ssl_bench.models.provenance import describe
 from ssl_bench.models.registry import list_baselines, load_card, load_localizer
 from ssl_bench.predictions import open_predictions
 from ssl_bench.protocol import Protocol, load_dialect, load_protocol
+from ssl_bench.report.sheet import MOST_ROWS
 from ssl_bench.report.trial_sheet import write_trial_sheet
 from ssl_bench.results import Result, write_result
 from ssl_bench.scoring.run import (
@@ -286,6 +288,11 @@ def _prepare(request: Request, protocols: Sequence[str | Protocol]) -> _Prepared
     dialect = None if request.dialect is None else load_dialect(request.dialect)
     for protocol in loaded:
         measures_of(protocol if dialect is None else protocol.under(dialect))
+    if request.pictured > MOST_ROWS:
+        raise DataError(
+            f"a sheet of {request.pictured} trials was asked for",
+            remedy=f"ask for 1 to {MOST_ROWS}, or 0 for none",
+        )
     localizer = load_model(request)
     priors = {name: load_prior(name, weights) for name, weights in request.priors.items()}
     # Protocols on the same test set share it, and with it what was read of it.

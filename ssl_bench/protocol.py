@@ -8,6 +8,7 @@ measures as one public evaluator has them, to be laid over any protocol.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -26,9 +27,12 @@ from ssl_bench.conventions import (
     ThresholdTable,
     TruthTable,
 )
-from ssl_bench.errors import ProtocolError
+from ssl_bench.errors import ProtocolError, one_of
 from ssl_bench.files import sha256_of_json
 from ssl_bench.toml_files import read_toml
+
+# Trials in a batch, as a number of at most nine digits.
+_BATCH = re.compile("[1-9][0-9]{0,8}")
 
 __all__ = [
     "FOUND_RULES",
@@ -137,7 +141,7 @@ class Dialect(Table):
             If there is no such choice.
         """
         name = f"{self.name}:{choice}"
-        if self.threshold.batch is not None and choice.isdecimal() and int(choice) > 0:
+        if self.threshold.batch is not None and _BATCH.fullmatch(choice):
             shared = self.threshold.model_copy(update={"batch": int(choice)})
             return self.model_copy(update={"name": name, "threshold": shared})
         if choice not in self.models:
@@ -320,9 +324,7 @@ def load_dialect(name: str) -> Dialect:
     name, colon, choice = name.partition(":")
     path = content_folder("protocols") / "dialects" / f"{name}.toml"
     if name not in dialect_names():
-        raise ProtocolError(
-            f"no dialect is called {name!r}", remedy=f"use one of: {', '.join(dialect_names())}"
-        )
+        raise ProtocolError(f"no dialect is called {name!r}", remedy=one_of(dialect_names(), name))
     dialect = read_toml(path, Dialect)
     return dialect.chosen(choice) if colon else dialect
 
@@ -348,7 +350,7 @@ def load_protocol(reference: str) -> Protocol:
         if name not in protocol_names():
             raise ProtocolError(
                 f"no protocol is called {name!r}",
-                remedy=f"use one of: {', '.join(protocol_names())}, or a path ending in .toml",
+                remedy=f"{one_of(protocol_names(), name)}, or a path ending in .toml",
             )
     protocol = read_toml(path, Protocol)
     if not place:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,6 +12,12 @@ import click
 from ssl_bench.errors import ModelError, PredictionsError
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+
+# Longer ones are no number that any option takes, and Python refuses to read the longest.
+_WHOLE_NUMBER = re.compile(r"-?[0-9]{1,40}")
+
+MOST_WORKERS = 256
+"""Threads or processes that a command may be asked for."""
 
 
 def protocol_option(command: _Command) -> _Command:
@@ -42,7 +49,7 @@ def jobs_option(command: _Command) -> _Command:
     """``--jobs N``."""
     return click.option(
         "--jobs",
-        type=click.IntRange(min=1),
+        type=click.IntRange(1, MOST_WORKERS),
         default=2,
         show_default=True,
         help="Threads that read and score. Does not change results.",
@@ -157,5 +164,5 @@ def parse_settings(settings: tuple[str, ...]) -> dict[str, Any]:
         key, equals, value = setting.partition("=")
         if not equals or not key:
             raise ModelError(f"the option {setting!r} is not KEY=VALUE")
-        found[key] = int(value) if value.lstrip("-").isdigit() else value
+        found[key] = int(value) if _WHOLE_NUMBER.fullmatch(value) else value
     return found
