@@ -132,13 +132,14 @@ def schema() -> None:
 
 
 def _print_trials(name: str, data: Path | None, as_json: bool) -> None:
-    """Print what is shown, played and true in each trial, as tab-separated text or JSON lines."""
+    """Print what is shown, played and true in each trial, as tab-separated text or as JSON."""
     from ssl_bench.compositions import open_trials
     from ssl_bench.protocol import load_protocol
 
     trials = open_trials(load_protocol(name), data)
     if not as_json:
         click.echo("trial\timage\tsound\ttargets\tgroup")
+    rows: list[dict[str, Any]] = []
     for trial in trials:
         targets = [target.sample for target in trial.targets]
         facts = {
@@ -148,8 +149,13 @@ def _print_trials(name: str, data: Path | None, as_json: bool) -> None:
             "targets": targets,
             "group": trial.group,
         }
-        line = [trial.id, trial.image.key, trial.audio.key, ",".join(targets), trial.group]
-        click.echo(json.dumps(facts) if as_json else "\t".join(line))
+        rows.append(facts)
+        if not as_json:
+            line = [trial.id, trial.image.key, trial.audio.key, ",".join(targets), trial.group]
+            click.echo("\t".join(line))
+    if as_json:
+        # One document, and one trial a line.
+        click.echo("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]")
 
 
 def _card_for_people(card: Card, recipe: Recipe) -> dict[str, Any]:
@@ -200,17 +206,17 @@ def _print_nested(content: Any, indent: int = 0) -> None:
         if value in (None, "", [], {}):
             continue
         if isinstance(value, dict):
-            screen.print(f"{blank}{key}:", markup=False)
+            screen.print(f"{blank}{key}:")
             _print_nested(value, indent + 1)
         elif isinstance(value, list):
-            screen.print(f"{blank}{key}:", markup=False)
+            screen.print(f"{blank}{key}:")
             for item in value:
                 shown = (
                     ", ".join(f"{name} {part}" for name, part in item.items() if part)
                     if isinstance(item, dict)
                     else item
                 )
-                screen.print(f"{blank}  - {shown}", markup=False)
+                screen.print(f"{blank}  - {shown}")
         else:
             text = str(value).strip().replace("\n", f"\n{blank}  ")
-            screen.print(f"{blank}{key}: {text}", markup=False)
+            screen.print(f"{blank}{key}: {text}")

@@ -145,7 +145,7 @@ def submit(
         return
     screen = console()
     for part in _shown(submission, root, dry_run):
-        screen.print(part, markup=False)
+        screen.print(part)
 
 
 def _validation(checked: Validation) -> dict[str, Any]:

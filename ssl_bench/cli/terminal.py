@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from rich.console import Console
 
@@ -20,8 +20,10 @@ _WIDE = 400
 
 def console(*, to_stderr: bool = False) -> Console:
     """A console; as wide as needed where the output is not a terminal."""
-    made = Console(stderr=to_stderr, highlight=False, soft_wrap=True)
-    return made if made.is_terminal else Console(stderr=to_stderr, highlight=False, width=_WIDE)
+    # A name is printed as it is: in brackets it is no style, and ":x:" in it is no picture.
+    plain: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
+    made = Console(stderr=to_stderr, soft_wrap=True, **plain)
+    return made if made.is_terminal else Console(stderr=to_stderr, width=_WIDE, **plain)
 
 
 class Counted(Protocol):

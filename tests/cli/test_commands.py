@@ -49,7 +49,7 @@ class TestListing:
         assert lines[0].split("\t") == ["trial", "image", "sound", "targets", "group"]
         assert len(lines) == 501
         assert lines == call("protocols", "concat", "--trials").out.splitlines()
-        first = json.loads(call("protocols", "concat", "--trials", "--json").out.splitlines()[0])
+        first = json.loads(call("protocols", "concat", "--trials", "--json").out)[0]
         assert first["trial"] == lines[1].split("\t")[0]
         assert first["targets"][0] in first["image"]
 
