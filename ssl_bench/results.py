@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
-from ssl_bench.errors import ResultError
+from ssl_bench.errors import ResultError, one_of
 from ssl_bench.files import write_text
 from ssl_bench.statistics import Method
 
@@ -29,9 +29,9 @@ class MeasuredValue(_Table):
     """
 
     measure: str
-    value: float | None
-    low: float | None
-    high: float | None
+    value: FiniteFloat | None
+    low: FiniteFloat | None
+    high: FiniteFloat | None
     method: Method
     n_trials: int
     n_groups: int
@@ -218,8 +218,8 @@ class Result(_Table):
         for value in self.measures:
             if value.measure == measure:
                 return value
-        known = ", ".join(value.measure for value in self.measures)
-        raise ResultError(f"{measure!r} was not measured", remedy=f"use one of: {known}")
+        known = [value.measure for value in self.measures]
+        raise ResultError(f"{measure!r} was not measured", remedy=one_of(known, measure))
 
 
 def write_result(path: Path, result: Result) -> None:
@@ -228,15 +228,23 @@ def write_result(path: Path, result: Result) -> None:
 
 
 def read_result(path: Path) -> Result:
-    """Read a result.
+    """Read a result from its file, or from the run folder that holds it.
 
     Raises
     ------
     ResultError
         If the file is missing, is not JSON, or does not follow the schema.
     """
+    if path.is_dir():
+        path = path / "result.json"
     try:
         return Result.model_validate_json(path.read_bytes())
+    except FileNotFoundError as error:
+        raise ResultError(
+            "there is no such result",
+            where=path,
+            remedy="give the run folder, or the result.json, that 'ssl-bench evaluate' wrote",
+        ) from error
     except OSError as error:
         raise ResultError(f"this file cannot be read ({error.strerror})", where=path) from error
     except ValidationError as error:

@@ -12,7 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from ssl_bench.errors import ResultError
+from ssl_bench.errors import ResultError, one_of
+from ssl_bench.interchange.export import read_scores
 from ssl_bench.measures.definition import Measure
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.paired_tests import permutation_p_value
@@ -140,26 +141,29 @@ def read_run(path: Path) -> Run:
         If either file is missing or unreadable, or they do not belong together.
     """
     folder = path if path.is_dir() else path.parent
-    result = read_result(folder / "result.json" if path.is_dir() else path)
+    result = read_result(path)
+    return Run(folder, result.model.name, result, read_scores_of(result, folder))
+
+
+def read_scores_of(result: Result, folder: Path) -> pd.DataFrame:
+    """Read the score table beside a result.
+
+    Raises
+    ------
+    ResultError
+        If it is missing or unreadable, or is not the result's.
+    """
     table = folder / "scores.parquet"
-    try:
-        scores = pd.read_parquet(table)
-    except (OSError, ValueError) as error:
-        raise ResultError(
-            f"this score table cannot be read ({error})",
-            where=table,
-            remedy="keep result.json and scores.parquet together, as 'evaluate' writes them",
-        ) from None
-    counted = {value.n_trials for value in result.measures}
+    scores = read_scores(table)
     # A measure may count only some of the trials, but never more than there are.
-    lacking = {"trial_id", "group", "present", "sounding"} - set(scores.columns)
-    if lacking or max(counted, default=0) > len(scores):
+    counted = max((value.n_trials for value in result.measures), default=0)
+    if "sounding" not in scores.columns or counted > len(scores):
         raise ResultError(
             f"this score table has {len(scores)} rows and does not belong to its result.json",
             where=table,
             remedy="evaluate or score again",
         )
-    return Run(folder, result.model.name, result, scores)
+    return scores
 
 
 def compare_runs(
@@ -324,7 +328,7 @@ def _common_measures(runs: Sequence[Run], asked: Sequence[str] | None) -> list[s
         if text not in shared:
             raise ResultError(
                 f"not every run has the measure {text!r}",
-                remedy=f"use one of: {', '.join(shared)}" if shared else "score them alike",
+                remedy=one_of(shared, text) if shared else "score them alike",
             )
     if not shared:
         raise ResultError("these runs have no measure in common", remedy="score them alike")

@@ -208,8 +208,13 @@ class TestMalformedFiles:
             read_result(path)
         assert caught.value.where == str(path)
 
-    def test_a_file_that_is_not_there_or_a_folder_is_refused(self, tmp_path: Path) -> None:
-        for path in (tmp_path / "absent.json", tmp_path):
-            with pytest.raises(ResultError, match="cannot be read") as caught:
+    def test_a_file_that_is_not_there_or_a_folder_without_one_is_refused(
+        self, tmp_path: Path
+    ) -> None:
+        for path, asked in (
+            (tmp_path / "absent.json", tmp_path / "absent.json"),
+            (tmp_path, tmp_path / "result.json"),
+        ):
+            with pytest.raises(ResultError, match="there is no such result") as caught:
                 read_result(path)
-            assert caught.value.where == str(path)
+            assert caught.value.where == str(asked)

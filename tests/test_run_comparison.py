@@ -136,12 +136,16 @@ def test_runs_of_different_questions_are_refused(runs: dict[str, Run]) -> None:
 
 def test_a_score_table_that_is_missing_or_foreign(folders: dict[str, Path], tmp_path: Path) -> None:
     (tmp_path / "result.json").write_bytes((folders["center"] / "result.json").read_bytes())
-    with pytest.raises(ResultError, match="cannot be read"):
+    with pytest.raises(ResultError, match=r"does not exist\. Keep result"):
         read_run(tmp_path)
     (tmp_path / "scores.parquet").write_bytes(b"no table")
-    with pytest.raises(ResultError, match="cannot be read"):
+    with pytest.raises(ResultError, match="not a Parquet file"):
         read_run(tmp_path)
     pd.DataFrame({"trial_id": ["a"]}).to_parquet(tmp_path / "scores.parquet")
+    with pytest.raises(ResultError, match="no column 'group'"):
+        read_run(tmp_path)
+    table = pd.DataFrame({"trial_id": ["a"], "group": ["a"], "present": [True]})
+    table.to_parquet(tmp_path / "scores.parquet")
     with pytest.raises(ResultError, match="does not belong"):
         read_run(tmp_path)
 

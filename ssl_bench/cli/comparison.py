@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.option("--measure", metavar="MEASURE", help="Default: the first that all results have.")
 @json_option
 def compare_sets(results: tuple[Path, ...], measure: str | None, as_json: bool) -> None:
-    """Set RESULTS (result.json files) of one model on several test sets side by side.
+    """Set RESULTS (run folders or result.json) of one model on several test sets side by side.
 
     For heard against unheard categories, or the data set of training against another: a score on
     one test set does not compare with that on another, but the share of the distance from its
@@ -197,10 +197,7 @@ def explain(before: Path, after: Path, as_json: bool) -> None:
     from ssl_bench.explanation import explain as find
     from ssl_bench.results import read_result
 
-    one, other = (
-        read_result(path / "result.json" if path.is_dir() else path) for path in (before, after)
-    )
-    found = find(one, other)
+    found = find(read_result(before), read_result(after))
     if as_json:
         click.echo(found.model_dump_json(indent=1))
         return

@@ -192,7 +192,7 @@ def _facts(found: ImportedScores, protocol: str) -> dict[str, Any]:
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The file to write.")
 @click.option("--controls", is_flag=True, help="Add the floors and the ceiling as rows.")
 def export(files: tuple[Path, ...], form: str, out: Path, controls: bool) -> None:
-    """Write results (FILES: result.json, ...) or one scores.parquet as a table.
+    """Write results (FILES: run folders or result.json) or one scores.parquet as a table.
 
     Of results: one row for each model and protocol, one column for each measure, with its interval.
     Results compare only under the same protocol, dialect and test set, told by their digests: each

@@ -14,6 +14,7 @@ from ssl_bench.engine.retrieve import require_similarity
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
 from ssl_bench.models.provenance import describe
 from ssl_bench.predictions import PredictionsMeta, PredictionsWriter
+from ssl_bench.predictions.format import usable_name
 from ssl_bench.scoring.floors import row_chunks, shared_maps
 from ssl_bench.trials import TrialSet
 
@@ -74,7 +75,7 @@ def predictions_meta(
         trials_digest=trials.digest,
         test_set=trials.test_set.name,
         test_set_digest=trials.test_set.digest,
-        model=facts["name"],
+        model=usable_name(facts["name"]),
         weights_digest=facts["weights_sha256"],
         complete=True,
         provenance=facts,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ssl_bench.errors import DataError, ImportedFilesError
 from ssl_bench.interchange.map_files import SUFFIXES, map_file_stem, read_map, trial_of_stem
 from ssl_bench.predictions import PredictionsMeta, PredictionsWriter
-from ssl_bench.predictions.format import shown
+from ssl_bench.predictions.format import shown, usable_name
 from ssl_bench.trials import TrialSet
 
 _SHOWN = 10
@@ -89,7 +89,7 @@ def import_maps(
         trials_digest=trials.digest,
         test_set=trials.test_set.name,
         test_set_digest=trials.test_set.digest,
-        model=model,
+        model=usable_name(model),
         weights_digest=weights_digest,
         complete=True,
         provenance={"imported_from": "a folder of maps"},

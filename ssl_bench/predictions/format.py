@@ -32,7 +32,16 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+)
+
+from ssl_bench.errors import ModelError
 
 FORMAT: Literal["ssl-bench-predictions/1"] = "ssl-bench-predictions/1"
 
@@ -240,6 +249,23 @@ def shown(name: str) -> str:
     if len(name) > _SHOWN_CHARACTERS:
         name = name[: _SHOWN_CHARACTERS - 1] + "…"
     return repr(name)
+
+
+def usable_name(name: str) -> str:
+    """The name of a model, if metadata can hold it; raises ModelError otherwise.
+
+    Examples
+    --------
+    >>> usable_name("my-model")
+    'my-model'
+    """
+    try:
+        return TypeAdapter(_Name).validate_python(name)
+    except ValidationError:
+        raise ModelError(
+            f"a model cannot be called {shown(name)}",
+            remedy="give it a name of 1 to 200 characters, without line breaks and their like",
+        ) from None
 
 
 def is_valid_id(name: str, limits: Limits = LIMITS) -> bool:

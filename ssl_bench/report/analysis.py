@@ -10,7 +10,7 @@ import pandas as pd
 
 from ssl_bench.compositions import open_trials, with_split
 from ssl_bench.errors import ResultError
-from ssl_bench.interchange.export import model_name, read_scores, write_table
+from ssl_bench.interchange.export import model_name, write_table
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.predictions import open_predictions
 from ssl_bench.protocol import Protocol, load_dialect, load_protocol
@@ -18,6 +18,7 @@ from ssl_bench.report.analysis_figure import draw_analysis
 from ssl_bench.report.analysis_numbers import Series, analyse_rules, analyse_scores, part
 from ssl_bench.report.category_figure import draw_categories
 from ssl_bench.results import Result, read_result
+from ssl_bench.run_comparison import read_scores_of
 from ssl_bench.scoring.aggregate import per_trial
 from ssl_bench.scoring.floors import control_scores
 from ssl_bench.scoring.run import check_predictions, stored_maps, under_dialect
@@ -98,7 +99,7 @@ def analyse_run(
     settings = options or AnalysisOptions()
     place = folder / "analysis" if out is None else out
     result = read_result(folder / "result.json")
-    scores = read_scores(folder / "scores.parquet")
+    scores = read_scores_of(result, folder)
     _require_localization(folder / "scores.parquet", scores)
     model = model_name(result)
     series = [Series(model, "model", scores)]

@@ -1,0 +1,152 @@
+"""Slips of the hand on the command line: one clear sentence each, with what was meant."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from command_line import Call
+
+from ssl_bench.cli.options import parse_settings
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder of a baseline that needs no network."""
+    from ssl_bench import evaluate
+
+    folder = tmp_path_factory.mktemp("run")
+    evaluate("center", "synth", folder=folder, pictured=0)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["evaluat"], "evaluate"),
+        (["models", "ezvls"], "ezvsl"),
+        (["measures", "ciou@0.5"], "cIoU"),
+        (["protocols", "snyth"], "synth"),
+        (["protocols", "concat@vgss"], "vggss"),
+        (["data", "layout", "flikr"], "flickr"),
+        (["evaluate", "--model", "center", "--protocol", "openst"], "openset"),
+        (["evaluate", "--model", "center", "--protocol", "synth", "--dialect", "ezvls"], "ezvsl"),
+        (["evaluate", "--model", "ezvsl", "--protocol", "synth", "--variant", "ful"], "full"),
+        (["predict", "--model", "center", "--protocol", "synth:standart@"], None),
+        (
+            ["evaluate", "--model", "gradcam", "--protocol", "synth", "--option", "topp=1"],
+            "top",
+        ),
+    ],
+)
+def test_a_misspelt_name_gets_a_suggestion(call: Call, words: list[str], meant: str | None) -> None:
+    done = call(*words)
+    assert (done.code, done.out) == (2, "")
+    assert (f"Did you mean '{meant}'? Use one of: " in done.err) == (meant is not None)
+
+
+@pytest.mark.parametrize("text", ["--5", "²", "9" * 5000, "1e3"])
+def test_a_value_that_is_no_whole_number_is_left_as_text(text: str) -> None:
+    assert parse_settings((f"n={text}",)) == {"n": text}
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--jobs", "100000"), ("--dialect", f"acl-half:{10**20}"), ("--sheet", "201")],
+)
+def test_a_number_beyond_all_use_is_refused_before_any_work(
+    call: Call, tmp_path: Path, option: str, value: str
+) -> None:
+    out = tmp_path / "run"
+    words = ["evaluate", "--model", "center", "--protocol", "synth", "--out", out]
+    done = call(*words, option, value)
+    assert (done.code, done.out) == (2, "")
+    assert value.removeprefix("acl-half:") in done.err
+    assert not out.exists()
+
+
+def test_names_in_brackets_and_colons_are_printed_as_they_are(
+    call: Call, tmp_path: Path, run: Path
+) -> None:
+    for name in ("[red]", "[", "x]"):
+        shutil.copytree(run, tmp_path / name / ":cat: run")
+        done = call("analyse", tmp_path / name / ":cat: run", "--scores-only")
+        assert (done.code, done.err) == (0, "")
+        assert f"{name}/:cat: run/analysis." in done.out.replace("\n", "")
+    closing = tmp_path / "a[" / "b]"
+    done = call(
+        "evaluate", "--model", "full", "--protocol", "synth", "--sheet", 0, "--out", closing
+    )
+    assert (done.code, done.err) == (0, "")
+    assert str(closing) in done.out
+
+
+def test_trials_are_one_json_document(call: Call) -> None:
+    rows = json.loads(call("protocols", "synth", "--trials", "--json").out)
+    lines = call("protocols", "synth", "--trials").out.splitlines()
+    assert [row["trial"] for row in rows] == [line.split("\t")[0] for line in lines[1:]]
+
+
+@pytest.mark.parametrize("name", ["", "a\nb", "m" * 201])
+def test_a_model_needs_a_usable_name(call: Call, tmp_path: Path, name: str) -> None:
+    np.save(tmp_path / "standard-000000.npy", np.ones((7, 7)))
+    out = tmp_path / "out.npz"
+    words = ["import", "maps", tmp_path, "--protocol", "synth", "--missing-fail", "--out", out]
+    done = call(*words, "--model", name)
+    assert done.code == 2
+    assert "a model cannot be called" in done.err
+    assert not out.exists()
+
+
+class TestRunFolders:
+    def test_a_run_folder_stands_for_its_result(
+        self, call: Call, run: Path, tmp_path: Path
+    ) -> None:
+        for given in (run, run / "result.json"):
+            table = tmp_path / f"{given.name}.csv"
+            assert call("export", given, "--format", "csv", "--out", table).code == 0
+        first, second = tmp_path.glob("*.csv")
+        assert first.read_text() == second.read_text()
+
+    def test_a_folder_without_a_result_is_told(self, call: Call, tmp_path: Path) -> None:
+        done = call("explain", tmp_path, tmp_path)
+        assert done.code == 2
+        assert "result.json: there is no such result. Give the run folder" in done.err
+
+    @pytest.mark.parametrize("command", ["compare", "analyse"])
+    def test_a_score_table_with_two_rows_of_a_trial_is_refused(
+        self, call: Call, run: Path, tmp_path: Path, command: str
+    ) -> None:
+        twice = tmp_path / "twice"
+        shutil.copytree(run, twice)
+        table = pd.read_parquet(run / "scores.parquet")
+        pd.concat([table, table.head(1)]).to_parquet(twice / "scores.parquet")
+        words = [run, twice] if command == "compare" else [twice]
+        done = call(command, *words)
+        assert (done.code, done.out) == (2, "")
+        assert "scores.parquet: this score table has more than one row for 'standard-" in done.err
+
+    def test_a_score_table_that_lacks_trials_is_not_analysed(
+        self, call: Call, run: Path, tmp_path: Path
+    ) -> None:
+        few = tmp_path / "few"
+        shutil.copytree(run, few)
+        table = pd.read_parquet(run / "scores.parquet")
+        table.head(10).to_parquet(few / "scores.parquet")
+        done = call("analyse", few, "--scores-only")
+        assert done.code == 2
+        assert "has 10 rows and does not belong to its result.json" in done.err
+        assert not (few / "analysis").exists()
+
+    def test_a_result_holds_finite_numbers(self, call: Call, run: Path, tmp_path: Path) -> None:
+        document = json.loads((run / "result.json").read_text())
+        document["measures"][0]["value"] = float("nan")
+        broken = tmp_path / "result.json"
+        broken.write_text(json.dumps(document))
+        done = call("explain", run, broken)
+        assert done.code == 2
+        assert "measures.0.value: input should be a finite number" in done.err
