@@ -17,7 +17,7 @@ from ssl_bench.scoring.run import (
     stored_maps,
     under_dialect,
 )
-from ssl_bench.scoring.scores import score_maps
+from ssl_bench.scoring.scores import ScoreColumns, score_together
 from ssl_bench.scoring.universal import set_apart, with_threshold
 from ssl_bench.trials import TrialSet
 
@@ -83,18 +83,23 @@ def dialect_table(
     settings = options or ScoringOptions()
     check_predictions(path, trials, partial=settings.partial).raise_for_problems()
     predictions = open_predictions(path)
-    rows = []
     conventions = [trials.protocol, *(trials.protocol.under(load_dialect(name)) for name in names)]
-    for protocol in conventions:
-        settings.notify(f"scoring under {protocol.dialect}")
-        asked = under_dialect(trials, protocol)
-        measures = measures_of(protocol)
-        filled = with_threshold(asked, stored_maps(predictions, asked))
-        scores = score_maps(filled, stored_maps(predictions, asked), measures, jobs=settings.jobs)
+    asked = [under_dialect(trials, protocol) for protocol in conventions]
+    settings.notify(f"scoring under {len(names)} dialects")
+    columns = [
+        ScoreColumns(
+            with_threshold(each, stored_maps(predictions, each)), measures_of(each.protocol)
+        )
+        for each in asked
+    ]
+    tables = score_together(columns, stored_maps(predictions, trials), jobs=settings.jobs)
+    rows = []
+    for each, scores in zip(asked, tables, strict=True):
+        settings.notify(f"computing intervals under {each.protocol.dialect}")
         counted = scores["present"].to_numpy() | (not settings.partial)
-        scores = scores[counted & ~set_apart(asked)]
+        scores = scores[counted & ~set_apart(each)]
         rows += [
-            {"dialect": protocol.dialect, **value.model_dump()}
-            for value in summarise(scores, measures, seed=settings.seed)
+            {"dialect": each.protocol.dialect, **value.model_dump()}
+            for value in summarise(scores, measures_of(each.protocol), seed=settings.seed)
         ]
     return pd.DataFrame(rows)
