@@ -50,7 +50,8 @@ def protocols(name: str | None, with_trials: bool, data: Path | None, as_json: b
         for protocol in loaded
     ]
     screen = console()
-    screen.print(plain_table(None, ["protocol", "title", "test set", "composition"], rows))
+    heads = ["protocol", "title", "test set", "composition"]
+    screen.print(plain_table(None, heads, rows, texts=range(4)))
     screen.print(
         "'ssl-bench protocols NAME' explains one; NAME@TESTSET moves it to another test set."
     )
@@ -60,11 +61,17 @@ def protocols(name: str | None, with_trials: bool, data: Path | None, as_json: b
             None,
             ["suite", "protocols"],
             [[each.name, ", ".join(each.protocols)] for each in suites],
+            texts=range(2),
         )
     )
     dialects = [load_dialect(known) for known in dialect_names()]
     screen.print(
-        plain_table(None, ["dialect", "title"], [[each.form, each.title] for each in dialects])
+        plain_table(
+            None,
+            ["dialect", "title"],
+            [[each.form, each.title] for each in dialects],
+            texts=range(2),
+        )
     )
 
 
@@ -95,7 +102,7 @@ def models(name: str | None, as_json: bool) -> None:
     rows = [[card.name, card.title, card.modality] for card in cards]
     rows += [[plug_in, "installed plug-in", ""] for plug_in in list_plug_ins()]
     screen = console()
-    screen.print(plain_table(None, ["model", "title", "modality"], rows))
+    screen.print(plain_table(None, ["model", "title", "modality"], rows, texts=range(3)))
     screen.print("'ssl-bench models NAME' prints a card; --model also takes path/to/file.py:Class.")
 
 
@@ -120,7 +127,7 @@ def measures(text: str | None, as_json: bool) -> None:
         click.echo(json.dumps(found, indent=1))
         return
     rows = [[str(facts["form"]), str(facts["title"])] for facts in found]
-    console().print(plain_table(None, ["measure", "meaning"], rows))
+    console().print(plain_table(None, ["measure", "meaning"], rows, texts=range(2)))
 
 
 @click.command()

@@ -110,6 +110,6 @@ def main(arguments: list[str] | None = None) -> None:
         click.echo(f"error: {error}", err=True)
         sys.exit(2)
     except OSError as error:
-        place = error.filename or "a file"
+        place = error.filename or "standard output, or a file without a name"
         click.echo(f"error: {place}: cannot be read or written ({error.strerror}).", err=True)
         sys.exit(2)

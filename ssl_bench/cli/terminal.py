@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from rich.console import Console
+from rich import box
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.table import Table
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from ssl_bench.results import MeasuredValue, Result
     from ssl_bench.scoring.run import Notify
 
@@ -111,17 +112,45 @@ def plain_table(
     texts: Collection[int] = (0,),
 ) -> Table:
     """A table whose columns of `texts` are left-aligned and whose others are right-aligned."""
-    from rich import box
-    from rich.table import Table
-
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    table = _WholeTable(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
     for number, column in enumerate(columns):
-        # Cells wrap where a terminal is narrow: a cut number would be a wrong number.
         justify: Literal["left", "right"] = "left" if number in texts else "right"
         table.add_column(column, justify=justify, no_wrap=number == 0)
     for row in rows:
         table.add_row(*row)
     return table
+
+
+class _WholeTable(Table):
+    """A table that loses no word where the terminal is narrow: a cut number would be wrong.
+
+    Cells wrap between words, and where that is not enough the table is wider than the terminal.
+    """
+
+    _BETWEEN = 3
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        cells = [[str(column.header), *map(str, column.cells)] for column in self.columns]
+        widths = [_widest(each, str.splitlines) for each in cells]
+        least = [
+            width if column.no_wrap else _widest(each, str.split)
+            for column, each, width in zip(self.columns, cells, widths, strict=True)
+        ]
+        room = options.max_width - self._BETWEEN * len(widths)
+        while sum(widths) > room and widths != least:
+            _, widest = max(
+                (width, number) for number, width in enumerate(widths) if width > least[number]
+            )
+            widths[widest] -= 1
+        for column, width in zip(self.columns, widths, strict=True):
+            column.width = width
+        needed = sum(widths) + self._BETWEEN * len(widths)
+        whole = options.update(width=max(needed, options.max_width))
+        return super().__rich_console__(console, whole)
+
+
+def _widest(cells: Iterable[str], parts: Callable[[str], list[str]]) -> int:
+    return max((cell_len(part) for cell in cells for part in parts(cell)), default=0)
 
 
 def result_tables(result: Result, width: int = _WIDE) -> list[Table | str]:
