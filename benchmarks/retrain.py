@@ -20,11 +20,15 @@ from ssl_bench.evaluation import Request, run_suite
 from ssl_bench.files import sha256_of_file, write_text
 from ssl_bench.models.registry import list_baselines, load_recipe
 from ssl_bench.results import MeasuredValue, Result
+from ssl_bench.training.preparation import DEFAULT_CLASSIFIER
 from ssl_bench.training.recipe import training_recipe
 from ssl_bench.training.record import read_record
 from ssl_bench.training.run import train
 
 DATA = "synth"
+CLASSIFIER = DEFAULT_CLASSIFIER
+"""Trained before all others: image trunks start from it."""
+
 PROTOCOLS = ("synth", "concat", "type-ab", "interactive")
 HELD = {"synth": ("cIoU@0.5", "cIoU(adaptive)@0.5")}
 """Figures that a model trained anew must reach: not below the interval of the one that ships."""
@@ -119,17 +123,36 @@ def finished(record: Path, model: str, seed: int) -> bool:
     return found.model == model and found.seed == seed and found.recipe == recipe
 
 
+def weights_in(root: Path, model: str, seed: int) -> Path:
+    """Where the weights of one model and seed lie."""
+    return root / f"{model}-seed{seed}" / f"{DATA}.safetensors"
+
+
+def own_seed(model: str) -> int:
+    """The seed of the weights that ship."""
+    table = load_recipe(model).variants[DATA].training or {}
+    return int(table.get("seed", 0))
+
+
+def image_trunk(model: str, root: Path) -> Path | None:
+    """The classifier trained anew that a model's image trunk starts from; None if from nothing."""
+    table = load_recipe(model).variants[DATA].training or {}
+    if table.get("image_trunk") != "object-classifier":
+        return None
+    return weights_in(root, CLASSIFIER, own_seed(CLASSIFIER))
+
+
 def retrained(model: str, seed: int, protocols: Sequence[str], root: Path) -> Trained:
     """Train one model with one seed, and evaluate it."""
     import torch
 
     torch.set_num_threads(1)
-    folder = root / f"{model}-seed{seed}"
+    weights = weights_in(root, model, seed)
+    folder = weights.parent
     started = perf_counter()
-    weights = folder / f"{DATA}.safetensors"
     record = folder / f"{DATA}.training.json"
     if not (weights.is_file() and finished(record, model, seed)):
-        train(model, data=DATA, seed=seed, out=folder)
+        train(model, data=DATA, seed=seed, out=folder, image_trunk=image_trunk(model, root))
     seconds = perf_counter() - started
     shipped = load_recipe(model).variants[DATA].weights
     return Trained(
@@ -213,12 +236,17 @@ def main() -> None:
     runs = []
     # One thread for each process, as the recipes say: threads would compete.
     with ProcessPoolExecutor(given.jobs, mp_context=get_context("spawn")) as pool:
+        first = (CLASSIFIER, own_seed(CLASSIFIER))
+        started_from = None
+        if any(image_trunk(model, given.out) is not None for model in given.models):
+            started_from = pool.submit(retrained, *first, given.protocols, given.out)
+            started_from.result()
         for model in given.models:
-            table = load_recipe(model).variants[DATA].training or {}
-            runs += [
-                pool.submit(retrained, model, seed, given.protocols, given.out)
-                for seed in given.seeds or [int(table.get("seed", 0))]
-            ]
+            for seed in given.seeds or [own_seed(model)]:
+                if started_from is not None and (model, seed) == first:
+                    runs.append(started_from)
+                else:
+                    runs.append(pool.submit(retrained, model, seed, given.protocols, given.out))
         for run in runs:
             again = run.result()
             place = given.out / f"{again.model}-shipped"

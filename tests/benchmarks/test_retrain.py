@@ -36,6 +36,13 @@ def test_a_figure_below_it_is_not() -> None:
     assert len(retrain.missed([OLD], again(None))) == 1
 
 
+def test_image_trunks_start_from_the_classifier_trained_anew(tmp_path: Path) -> None:
+    started = tmp_path / "ogl-l1-seed0" / "synth.safetensors"
+    assert retrain.image_trunk("ezvsl", tmp_path) == started
+    assert retrain.image_trunk("oya", tmp_path) is None
+    assert retrain.image_trunk("ogl-l1", tmp_path) is None
+
+
 def test_the_spread_over_seeds(tmp_path: Path) -> None:
     rows = [OLD, Row("m", 1, "synth", "cIoU@0.5", 0.64, 0.6, 0.7)]
     assert retrain.spread(rows).splitlines()[2].startswith("| m | 2 | 60.0 to 64.0 | - | - |")
