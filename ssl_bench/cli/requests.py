@@ -29,11 +29,11 @@ def request_of(given: Mapping[str, Any], protocol: str | Protocol) -> Request:
     """
     from ssl_bench.evaluation import Request
 
-    alpha = given["alpha"]
+    alpha, settings = given["alpha"], parse_settings(given["settings"])
     if alpha is None and given["ogl"]:
-        from ssl_bench.models.registry import default_alpha
+        from ssl_bench.models.registry import PRESET, default_alpha
 
-        alpha = default_alpha(given["model"], given["variant"])
+        alpha = default_alpha(given["model"], given["variant"], settings.get(PRESET))
     return Request(
         model=given["model"],
         protocol=protocol,
@@ -41,7 +41,7 @@ def request_of(given: Mapping[str, Any], protocol: str | Protocol) -> Request:
         weights=given["weights"],
         alpha=alpha,
         seed=given["seed"],
-        settings=parse_settings(given["settings"]),
+        settings=settings,
         data=given["data"],
         folder=given["out"],
         dialect=given.get("dialect"),

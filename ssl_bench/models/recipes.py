@@ -106,6 +106,32 @@ class ObjectGuidance(Strict):
         return self
 
 
+class Preset(BaseModel):
+    """One published way to feed a network, and to mix its maps with an object prior.
+
+    Every other field belongs to the table ``preprocessing``.
+
+    Attributes
+    ----------
+    object_guided
+        How an object prior is mixed in, where this way differs from the variant's and the recipe's.
+
+    Examples
+    --------
+    >>> Preset(object_guided=ObjectGuidance(alpha=0.5), image={"side": 224}).preprocessing
+    {'image': {'side': 224}}
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    object_guided: ObjectGuidance | None = None
+
+    @property
+    def preprocessing(self) -> dict[str, Any]:
+        """The preprocessing table, without the name of the preset."""
+        return dict(self.model_extra or {})
+
+
 class Variant(Strict):
     """One form of a baseline, such as its full size or its small one.
 
@@ -118,6 +144,9 @@ class Variant(Strict):
 
         [variants.full.presets.sslalign.image]
         resize = "full-tensor"
+
+        [variants.full.presets.sslalign.object_guided]
+        alpha = 0.4
 
     The first preset is the default. The option ``preset=NAME`` chooses another one; the
     localizer's class receives the chosen table as its preprocessing, with the name as the field
@@ -132,7 +161,8 @@ class Variant(Strict):
         Tables that the localizer's class checks. Where there are presets, `preprocessing` is that
         of the default one, and a recipe does not write it.
     presets
-        Preprocessing tables by name, where there is a choice.
+        Preprocessing tables by name, where there is a choice. One may say with a table
+        ``object_guided`` how an object prior is mixed in where it is chosen.
     weights
         The weights that ship; none where there are none to ship, or none are needed.
     weights_of
@@ -149,7 +179,7 @@ class Variant(Strict):
     about: str
     architecture: dict[str, Any] = {}
     preprocessing: dict[str, Any] = {}
-    presets: dict[str, dict[str, Any]] = {}
+    presets: dict[str, Preset] = {}
     weights: ShippedWeights | None = None
     weights_of: str | None = None
     official_weights: OfficialWeights | None = None
@@ -165,7 +195,10 @@ class Variant(Strict):
         if "preprocessing" in table:
             raise ValueError("preprocessing and presets exclude each other")
         name, default = next(iter(presets.items()))
-        return {**table, "preprocessing": {**default, "preset": name}}
+        if not isinstance(default, dict):
+            return table
+        own = {key: value for key, value in default.items() if key != "object_guided"}
+        return {**table, "preprocessing": {**own, "preset": name}}
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -200,7 +233,26 @@ class Variant(Strict):
                 f"there is no preset {preset!r}",
                 remedy=f"leave it out, or {one_of(known, preset)}",
             )
-        return {**self.presets[preset], "preset": preset}
+        return {**self.presets[preset].preprocessing, "preset": preset}
+
+    def guidance_of(self, preset: str | None) -> ObjectGuidance | None:
+        """How an object prior is mixed in with a preset; None where the recipe says so.
+
+        Parameters
+        ----------
+        preset
+            Its name; None for the default one. An unknown one has no table of its own.
+
+        Examples
+        --------
+        >>> variant = Variant(about="A large one.", presets={"original": {}, "other": {
+        ...     "object_guided": {"alpha": 0.5}}})
+        >>> variant.guidance_of(None), variant.guidance_of("other").alpha
+        (None, 0.5)
+        """
+        chosen = self.presets.get(preset or str(self.preprocessing.get("preset")))
+        own = None if chosen is None else chosen.object_guided
+        return own or self.object_guided
 
 
 class Recipe(Strict):

@@ -145,7 +145,8 @@ def load_localizer(
             remedy=f"leave alpha out, or name an audio-blind baseline with the option {PRIOR}=NAME",
         )
     prior_weights = settings.pop(PRIOR_WEIGHTS, None)
-    guidance = _guidance(name, recipe, chosen, str(prior_name), settings.pop(UPSAMPLING, None))
+    own = _own_guidance(name, recipe, chosen, settings.get(PRESET))
+    guidance = _adapted(own, name, recipe, str(prior_name), settings.pop(UPSAMPLING, None))
     audio_visual = _assemble(name, recipe, chosen, weights, seed, settings)
     seen = recipe.variants[chosen].preprocessing_of(settings.get(PRESET))
     prior = _load_prior(str(prior_name), chosen, prior_weights, seen, name)
@@ -180,29 +181,29 @@ def official_weights(name: str, variant: str) -> Path:
     return path
 
 
-def default_alpha(name: str, variant: str | None = None) -> float:
+def default_alpha(name: str, variant: str | None = None, preset: str | None = None) -> float:
     """Weight of the audio-visual map in object-guided localization, where none is asked for.
 
     Examples
     --------
-    >>> default_alpha("ezvsl")
-    0.4
+    >>> default_alpha("slavc", "full"), default_alpha("slavc", "full", "sslalign")
+    (0.9, 0.4)
     """
     if name not in list_baselines():
         return ObjectGuidance().alpha
     recipe = load_recipe(name)
-    return _own_guidance(name, recipe, variant or recipe.default_variant).alpha
+    return _own_guidance(name, recipe, variant or recipe.default_variant, preset).alpha
 
 
-def _own_guidance(name: str, recipe: Recipe, variant: str) -> ObjectGuidance:
-    return chosen_variant(name, recipe, variant).object_guided or recipe.object_guided
+def _own_guidance(name: str, recipe: Recipe, variant: str, preset: str | None) -> ObjectGuidance:
+    return chosen_variant(name, recipe, variant).guidance_of(preset) or recipe.object_guided
 
 
-def _guidance(
-    name: str, recipe: Recipe, variant: str, prior: str, upsampling: str | None
+def _adapted(
+    own: ObjectGuidance, name: str, recipe: Recipe, prior: str, upsampling: str | None
 ) -> ObjectGuidance:
     """How maps are mixed: as the recipe says, unless an option or another prior changes it."""
-    table = _own_guidance(name, recipe, variant).model_dump(exclude_none=True)
+    table = own.model_dump(exclude_none=True)
     if upsampling is not None:
         table["upsampling"] = upsampling
     if prior != recipe.object_prior:

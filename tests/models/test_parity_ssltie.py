@@ -52,7 +52,7 @@ def checkpoint(vectors: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def model(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> SSLTIE:
-    ezvsl = load_recipe("ezvsl").variants["full"].presets["original"]
+    ezvsl = load_recipe("ezvsl").variants["full"].presets["original"].preprocessing
     table = load_recipe("ssltie").model_dump(exclude_none=True)
     table["variants"]["full"]["presets"] = {"of-ez-vsl": ezvsl}
     del table["variants"]["full"]["preprocessing"]

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from containers import slavc_container, write
 from numpy.typing import NDArray
+from recipe_weights import recipe_weights
 
 from ssl_bench.errors import ModelError
 from ssl_bench.models.contract import Localizer
@@ -16,8 +18,14 @@ from ssl_bench.models.embedding_localizer import EmbeddingPreprocessing
 from ssl_bench.models.ezvsl_localizer import EZVSL
 from ssl_bench.models.object_guided import ObjectGuided
 from ssl_bench.models.provenance import describe
-from ssl_bench.models.recipes import Recipe, Variant, checked
-from ssl_bench.models.registry import list_baselines, load_card, load_localizer, load_recipe
+from ssl_bench.models.recipes import ObjectGuidance, Recipe, Variant, checked
+from ssl_bench.models.registry import (
+    default_alpha,
+    list_baselines,
+    load_card,
+    load_localizer,
+    load_recipe,
+)
 from ssl_bench.models.sounds import prepare_sound
 
 BOTH = {"original": {"image": {"side": 224}}, "sslalign": {"image": {"side": 112}}}
@@ -69,9 +77,70 @@ def test_every_published_model_has_both_ways_and_describes_them(name: str) -> No
     assert name in list_baselines()
     presets = load_recipe(name).variants["full"].presets
     assert list(presets)[:2] == ["original", "sslalign"]
-    assert presets["sslalign"]["image"]["resize"] == "full-tensor"
+    assert presets["sslalign"].preprocessing["image"]["resize"] == "full-tensor"
     for preset in presets:
         assert preset in load_card(name).preprocessing
+
+
+def test_a_preset_may_mix_the_prior_in_its_own_way() -> None:
+    guided = {"alpha": 0.25, "upsampling": "opencv-linear"}
+    other = {**BOTH["sslalign"], "object_guided": guided}
+    variant = _variant(presets={**BOTH, "sslalign": other}, object_guided={"alpha": 0.5})
+    assert variant.guidance_of(None) == variant.guidance_of("original") == ObjectGuidance(alpha=0.5)
+    assert variant.guidance_of("sslalign") == ObjectGuidance.model_validate(guided)
+    assert "object_guided" not in variant.preprocessing_of("sslalign")
+    first = _variant(presets={"sslalign": other, "original": BOTH["original"]})
+    assert "object_guided" not in first.preprocessing
+    assert first.guidance_of(None) == ObjectGuidance.model_validate(guided)
+    assert first.guidance_of("original") is None
+
+
+@pytest.mark.parametrize("preset", ["original", "sslalign"])
+def test_a_wrong_mix_of_a_preset_is_named(preset: str) -> None:
+    wrong = {**BOTH, preset: {**BOTH[preset], "object_guided": {"alpha": 2}}}
+    with pytest.raises(ModelError, match=rf"presets\.{preset}\.object_guided\.alpha"):
+        _variant(presets=wrong)
+    with pytest.raises(ModelError, match=rf"presets\.{preset}"):
+        _variant(presets={**BOTH, preset: 3})
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_evaluated_again_every_model_is_mixed_as_ez_vsl_is(name: str) -> None:
+    recipe = load_recipe(name)
+    guidance = recipe.variants["full"].guidance_of("sslalign") or recipe.object_guided
+    assert guidance == ObjectGuidance(
+        alpha=0.4, upsampling="bilinear-corners", normalisation="min-max"
+    )
+    assert default_alpha(name, "full", "sslalign") == 0.4
+
+
+@pytest.mark.parametrize(
+    ("preset", "alpha", "upsampling", "normalisation"),
+    [
+        ("original", 0.9, "bicubic-corners", "fixed-range"),
+        ("sslalign", 0.4, "bilinear-corners", "min-max"),
+    ],
+)
+def test_results_of_slavc_say_how_the_preset_mixes(
+    vectors: Path,
+    tmp_path: Path,
+    imagenet_checkpoint: Path,
+    preset: str,
+    alpha: float,
+    upsampling: str,
+    normalisation: str,
+) -> None:
+    weights = write(tmp_path, "latest.pth", slavc_container(recipe_weights(vectors, "slavc")))
+    guided = load_localizer(
+        "slavc",
+        variant="full",
+        weights=weights,
+        alpha=default_alpha("slavc", "full", preset),
+        options={"preset": preset, "prior_weights": imagenet_checkpoint},
+    )
+    described = describe(guided)
+    assert (described["preset"], described["alpha"]) == (preset, alpha)
+    assert described["options"] == {"upsampling": upsampling, "normalisation": normalisation}
 
 
 @pytest.fixture(scope="module")
