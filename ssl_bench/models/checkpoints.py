@@ -1,14 +1,11 @@
 """Weights files: reading ours and the authors', strictly; writing ours.
 
-Nothing in a file is ever executed: torch containers are read with ``weights_only=True`` and a short
-list of permitted numpy types.
+Nothing in a file is ever executed.
 """
 
 from __future__ import annotations
 
 import math
-import re
-import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,10 +19,8 @@ from torch import Tensor, nn
 
 from ssl_bench.errors import WeightsError
 from ssl_bench.files import atomic_path, sha256_of_file
-from ssl_bench.models.provenance import RecognisedWeights
-
-STATE_FIELDS = ("model", "model_state_dict", "state_dict")
-"""Where the authors' containers keep the state dict."""
+from ssl_bench.models.provenance import RecognisedWeights, counted
+from ssl_bench.models.torch_files import read_torch_file
 
 _MODULE = "module."
 _KINDS = frozenset(
@@ -34,17 +29,8 @@ _KINDS = frozenset(
         *(torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64),
     }
 )
-_SHOWN = 3
 _LONGEST = 200
-# numpy scalars beside the weights, under the module names of numpy 1 and numpy 2.
-_PERMITTED: list[Any] = [
-    np.dtype,
-    type(np.dtype(np.float32)),
-    type(np.dtype(np.float64)),
-    type(np.dtype(np.int64)),
-    (np.float64(0).__reduce__()[0], "numpy.core.multiarray.scalar"),
-    (np.float64(0).__reduce__()[0], "numpy._core.multiarray.scalar"),
-]
+_COUNTER = "num_batches_tracked"
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,8 +79,7 @@ class MisfitError(WeightsError):
 def read_checkpoint(path: Path, *, expected_sha256: str | None = None) -> Checkpoint:
     """Read a safetensors file, or a torch file as the authors of the field publish them.
 
-    A torch file holds a state dict, bare or under one of `STATE_FIELDS`; the old format of torch
-    before 1.6 is read too.
+    What a torch file may hold: :func:`ssl_bench.models.torch_files.read_torch_file`.
 
     Parameters
     ----------
@@ -124,7 +109,8 @@ def read_checkpoint(path: Path, *, expected_sha256: str | None = None) -> Checkp
         container, fields = "safetensors", _fields(metadata)
     else:
         metadata = {}
-        tensors, container, fields = _read_torch(path)
+        content = read_torch_file(path)
+        tensors, container, fields = content.tensors, content.container, _fields(content.beside)
     _check_plain(tensors, path)
     prefixed = any(_MODULE in key for key in tensors)
     return Checkpoint(
@@ -147,8 +133,8 @@ def load_into(
 ) -> RecognisedWeights:
     """Copy a checkpoint into a network, which needs every one of its keys and no other.
 
-    Counters of batch normalisation (``num_batches_tracked``) may be missing: files older than
-    torch 0.4.1 have none, and evaluation does not read them.
+    Counters of batch normalisation (``num_batches_tracked``) may be missing, and a remark says so:
+    files older than torch 0.4.1 have none, and evaluation does not read them.
 
     Parameters
     ----------
@@ -179,10 +165,10 @@ def load_into(
         if key in wanted or not (spare_unknown or key in ignored)
     }
     shared = [key for key in wanted if key in given]
+    missing = [key for key in wanted if key not in given]
+    uncounted = [key for key in missing if key.endswith(_COUNTER)]
     findings = {
-        "missing": [
-            key for key in wanted if key not in given and not key.endswith("num_batches_tracked")
-        ],
+        "missing": [key for key in missing if key not in uncounted],
         "not known to this network": [key for key in given if key not in wanted],
         "of another shape": [
             f"{key} {tuple(given[key].shape)} instead of {tuple(wanted[key].shape)}"
@@ -200,7 +186,7 @@ def load_into(
             if given[key].is_floating_point() and not bool(given[key].isfinite().all())
         ],
     }
-    problems = [_summary(name, keys) for name, keys in findings.items() if keys]
+    problems = [counted(name, keys) for name, keys in findings.items() if keys]
     if problems:
         error = MisfitError(
             f"these weights do not fit the network: {'; '.join(problems)}",
@@ -219,6 +205,7 @@ def load_into(
         prefixes_removed=checkpoint.prefixes_removed,
         ignored=tuple(key for key in checkpoint.tensors if key not in given),
         fields=tuple(checkpoint.fields.items()),
+        remarks=(_uncounted(len(uncounted)),) if uncounted else (),
     )
 
 
@@ -299,46 +286,6 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         ) from None
 
 
-def _read_torch(path: Path) -> tuple[dict[str, Tensor], str, dict[str, int | float | str]]:
-    try:
-        with torch.serialization.safe_globals(_PERMITTED), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    # torch names no set of errors for damaged files, and its parser raises almost every kind.
-    except Exception as error:
-        refused = re.search(r"GLOBAL (\S+)", str(error))
-        if refused:
-            raise WeightsError(
-                f"this file holds {refused[1]}, which is refused because reading it could run code",
-                where=path,
-                remedy="save its state dict alone, if you trust the file",
-            ) from None
-        raise WeightsError(
-            "this file is damaged, or is no weights file", where=path, remedy="fetch it again"
-        ) from None
-    container, fields = "torch file, bare state dict", {}
-    if isinstance(content, dict):
-        for name in STATE_FIELDS:
-            if isinstance(content.get(name), dict):
-                container, fields = f"torch file, state dict under {name!r}", _fields(content)
-                content = content[name]
-                break
-    if not isinstance(content, dict) or not content:
-        raise WeightsError(
-            "this file holds no state dict",
-            where=path,
-            remedy=f"save one, bare or under one of {', '.join(STATE_FIELDS)}",
-        )
-    strangers = [str(key) for key, value in content.items() if not isinstance(value, Tensor)]
-    if strangers:
-        raise WeightsError(
-            f"this file's state dict has {_summary('not tensors', strangers)}",
-            where=path,
-            remedy=f"save the state dict bare or under one of {', '.join(STATE_FIELDS)}",
-        )
-    return {str(key): value for key, value in content.items()}, container, fields
-
-
 def _check_plain(tensors: Mapping[str, Tensor], path: Path) -> None:
     """Raise WeightsError where a tensor is no plain table of numbers, which no network here has."""
     unusual = [
@@ -348,7 +295,7 @@ def _check_plain(tensors: Mapping[str, Tensor], path: Path) -> None:
     ]
     if unusual:
         raise WeightsError(
-            f"this file has {_summary('tensors that are no plain tables', unusual)}",
+            f"this file has {counted('tensors that are no plain tables', unusual)}",
             where=path,
             remedy="save them dense, as float32 or float16",
         )
@@ -358,7 +305,9 @@ def _fields(content: Mapping[Any, Any]) -> dict[str, int | float | str]:
     """The plain values of a container: numbers (of numpy and torch, too) and short texts."""
     found: dict[str, int | float | str] = {}
     for key, value in content.items():
-        if isinstance(value, np.generic) or (isinstance(value, Tensor) and value.numel() == 1):
+        if isinstance(value, np.longdouble):
+            value = float(value)  # Python has no number of its own for it
+        elif isinstance(value, np.generic) or (isinstance(value, Tensor) and value.numel() == 1):
             value = value.item()
         if isinstance(value, float) and not math.isfinite(value):
             value = str(value)
@@ -378,6 +327,8 @@ def _without_module(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tens
     return cleaned
 
 
-def _summary(name: str, keys: list[str]) -> str:
-    shown = ", ".join(keys[:_SHOWN]) + (", ..." if len(keys) > _SHOWN else "")
-    return f"{len(keys)} {name} ({shown})"
+def _uncounted(count: int) -> str:
+    return (
+        f"the file lacks {count} counters of batch normalisation ({_COUNTER}), which evaluation "
+        "does not read"
+    )

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self, runtime_checkable
 
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
 
 _SHOWN = 3
+
+
+def counted(name: str, keys: Sequence[str]) -> str:
+    """How many keys there are of a kind, and the first few of them.
+
+    Examples
+    --------
+    >>> counted("missing", ["a", "b", "c", "d"])
+    '4 missing (a, b, c, ...)'
+    """
+    shown = ", ".join(keys[:_SHOWN]) + (", ..." if len(keys) > _SHOWN else "")
+    return f"{len(keys)} {name} ({shown})"
 
 
 @dataclass(frozen=True)
@@ -51,8 +63,7 @@ class RecognisedWeights:
             removed = " and ".join(repr(prefix) for prefix in self.prefixes_removed)
             parts.append(f"{removed} removed from keys")
         if self.ignored:
-            shown = ", ".join(self.ignored[:_SHOWN]) + ", ..." * (len(self.ignored) > _SHOWN)
-            parts.append(f"{len(self.ignored)} not used ({shown})")
+            parts.append(counted("not used", self.ignored))
         if self.fields:
             parts.append(", ".join(f"{name} {value}" for name, value in self.fields))
         return "; ".join([*parts, *self.remarks])

@@ -1,3 +1,4 @@
+import argparse
 import os
 import pickle
 from collections.abc import Callable
@@ -124,13 +125,53 @@ def test_counters_of_batch_normalisation_may_be_missing(tmp_path: Path, state: S
     older = {k: v for k, v in state.items() if not k.endswith("num_batches_tracked")}
     save_checkpoint(tmp_path / "w.safetensors", older)
     network = _network()
-    load_into(network, read_checkpoint(tmp_path / "w.safetensors"))
+    found = load_into(network, read_checkpoint(tmp_path / "w.safetensors"))
     assert _equal(network, state)
+    count = len(state) - len(older)
+    assert [f"lacks {count} counters" in remark for remark in found.remarks] == [True]
+
+
+def test_a_complete_file_gets_no_remark(tmp_path: Path, state: State) -> None:
+    save_checkpoint(tmp_path / "w.safetensors", state)
+    assert load_into(_network(), read_checkpoint(tmp_path / "w.safetensors")).remarks == ()
 
 
 def test_ignored_entries_may_be_there(tmp_path: Path, state: State) -> None:
     save_checkpoint(tmp_path / "w.safetensors", {**state, "fc.weight": torch.ones(1)})
     load_into(_network(), read_checkpoint(tmp_path / "w.safetensors"), ignored=["fc.weight"])
+
+
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
+@pytest.mark.parametrize("code", "?" + np.typecodes["AllInteger"] + np.typecodes["Float"])
+def test_numpy_scalars_beside_the_weights_are_read(
+    tmp_path: Path, state: State, code: str, zipped: bool
+) -> None:
+    path = tmp_path / "w.pth"
+    content = {"model": state, "epoch": np.dtype(code).type(1)}
+    torch.save(content, path, _use_new_zipfile_serialization=zipped)
+    found = read_checkpoint(path).fields["epoch"]
+    assert found == 1
+    assert type(found) in (bool, int, float)
+
+
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        pytest.param(np.ones(3), "numpy.*_reconstruct", id="array"),
+        pytest.param(argparse.Namespace(lr=1e-4), "argparse.Namespace", id="Namespace"),
+        pytest.param(np.complex64(1), "numpy.dtypes.Complex64DType", id="complex"),
+        pytest.param(np.datetime64("2021"), "numpy.dtypes.DateTime64DType", id="datetime"),
+        pytest.param(np.str_("a"), "numpy.dtypes.StrDType", id="text"),
+    ],
+)
+def test_what_is_no_plain_number_beside_the_weights_is_named_and_refused(
+    tmp_path: Path, state: State, value: Any, name: str, zipped: bool
+) -> None:
+    path = tmp_path / "w.pth"
+    torch.save({"model": state, "x": value}, path, _use_new_zipfile_serialization=zipped)
+    with pytest.raises(WeightsError, match=rf"w\.pth: this file holds {name}.*could run code"):
+        read_checkpoint(path)
 
 
 class _Harmful:
