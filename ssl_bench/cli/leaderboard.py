@@ -66,7 +66,7 @@ def build(board: Path | None, out: Path | None, no_media: bool) -> None:
 @data_option
 @click.option(
     "--predictions",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
     help="Folder with copies of predictions that are kept elsewhere.",
 )
 @click.option(

@@ -128,7 +128,7 @@ def parse_named_files(texts: tuple[str, ...]) -> dict[str, Path]:
     Raises
     ------
     PredictionsError
-        If a name comes twice.
+        If the name or the file is empty, or a name comes twice.
 
     Examples
     --------
@@ -138,6 +138,8 @@ def parse_named_files(texts: tuple[str, ...]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for text in texts:
         name, equals, file = text.partition("=")
+        if not text or (equals and not (name and file)):
+            raise PredictionsError(["this is neither FILE nor NAME=FILE"], where=text)
         path = Path(file if equals else text)
         name = name if equals else path.stem
         if name in found:

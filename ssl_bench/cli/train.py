@@ -64,7 +64,7 @@ _LINE_SECONDS = 60.0
     help="Leave such clips out, and say how many, instead of refusing.",
 )
 @click.option(
-    "--seed", type=click.IntRange(min=0), help="Seed of the run.  [default: the recipe's]"
+    "--seed", type=click.IntRange(0, 2**63 - 1), help="Seed of the run.  [default: the recipe's]"
 )
 @click.option(
     "--change",

@@ -27,8 +27,8 @@ def load_class(address: str) -> Any:
     Raises
     ------
     ModelError
-        If the file is missing or not readable as Python, imports what is not installed, or lacks
-        the class. Any other error of the file's own code is raised as it is.
+        If the file is missing or not readable as Python, imports what is not installed, ends the
+        program, or lacks the class. Any other error of the file's own code is raised as it is.
     """
     file, _, class_name = address.rpartition(":")
     path = Path(file)
@@ -54,6 +54,13 @@ def load_class(address: str) -> Any:
         raise ModelError(
             f"this file cannot be loaded ({error})", where=path, remedy="correct it"
         ) from error
+    except SystemExit as stop:
+        del sys.modules[name]
+        raise ModelError(
+            f"this file ends the program when it is loaded (with {stop.code!r})",
+            where=path,
+            remedy="put what runs it as a program under 'if __name__ == \"__main__\":'",
+        ) from stop
     if not hasattr(module, class_name):
         found = [
             key

@@ -249,14 +249,14 @@ def open_user_folder(
         shown = [f"{name}: {problem}" for name, problem in list(problems.items())[:_SHOWN]]
         if len(problems) > _SHOWN:
             shown.append(f"and {len(problems) - _SHOWN:,} more")
-        raise DataError(
-            f"{len(problems):,} of {len(names):,} clips lack a usable image or sound:\n  - "
-            + "\n  - ".join(shown)
-            + "\n",
+        error = DataError(
+            f"{len(problems):,} of {len(names):,} clips lack a usable image or sound",
             where=folder,
             remedy="add the files, take the clips off the list, or leave them out with "
             "--skip-missing",
         )
+        error.args = ("\n  - ".join([str(error), *shown]),)
+        raise error
     if not clips:
         raise DataError(
             "no clip here has an image and a sound",

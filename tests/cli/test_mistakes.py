@@ -150,3 +150,31 @@ class TestRunFolders:
         done = call("explain", run, broken)
         assert done.code == 2
         assert "measures.0.value: input should be a finite number" in done.err
+
+
+def test_a_model_file_that_ends_the_program_is_no_success(call: Call, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text("raise SystemExit(0)\n")
+    done = call("evaluate", "--model", f"{script}:Model", "--protocol", "synth")
+    assert done.code == 2
+    assert f"{script}: this file ends the program when it is loaded (with 0)" in done.err
+
+
+@pytest.mark.parametrize("text", ["=mute.npz", "silence=", "=", ""])
+def test_half_of_a_named_file_is_refused(call: Call, tmp_path: Path, text: str) -> None:
+    words = ["contribution", "--predictions", "a.npz", "--protocol", "synth", "--out", tmp_path]
+    done = call(*words, "--without", text)
+    assert done.code == 2
+    assert "this is neither FILE nor NAME=FILE" in done.err
+
+
+def test_a_seed_that_no_generator_takes_is_refused(call: Call) -> None:
+    done = call("train", "--model", "ezvsl", "--seed", 10**20)
+    assert done.code == 2
+    assert "--seed" in done.err
+
+
+def test_copies_of_predictions_must_be_there(call: Call, tmp_path: Path) -> None:
+    done = call("leaderboard", "check", "--board", tmp_path, "--predictions", tmp_path / "absent")
+    assert done.code == 2
+    assert "absent" in done.err

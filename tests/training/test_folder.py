@@ -79,7 +79,8 @@ def test_all_missing_and_unusable_files_are_named_at_once(folder):
     with pytest.raises(DataError) as caught:
         open_user_folder(folder)
     text = str(caught.value)
-    assert "4 of 12 clips lack a usable image or sound" in text
+    assert "4 of 12 clips lack a usable image or sound. Add the files, " in text
+    assert text.splitlines()[1].startswith("  - ")
     assert f"{CLIPS[2]}: no image\n" in text
     assert f"{CLIPS[5]}: no sound\n" in text
     for name, file in ((CLIPS[7], "audio"), (CLIPS[8], "frames")):
