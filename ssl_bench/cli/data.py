@@ -35,7 +35,7 @@ def data() -> None:
     """Look at test sets: their files, their samples, their truth."""
 
 
-@data.command()
+@data.command(short_help="Say which files a test set needs, and from where.")
 @click.argument("name")
 def layout(name: str) -> None:
     """Say how the folder of test set NAME must look and where its files come from."""
@@ -44,7 +44,7 @@ def layout(name: str) -> None:
     click.echo(definition(name).layout().rstrip())
 
 
-@data.command()
+@data.command(short_help="Say what is there, missing or corrupt.")
 @click.argument("name")
 @data_option
 @json_option
@@ -71,7 +71,7 @@ def verify(name: str, data: Path | None, as_json: bool, show_all: bool) -> None:
         sys.exit(1)
 
 
-@data.command()
+@data.command(short_help="Draw samples with their truth as one picture.")
 @click.argument("name")
 @data_option
 @_with_split
@@ -114,7 +114,7 @@ def show(
         click.echo(f"{len(shown)} sounds written to {sounds}")
 
 
-@data.command()
+@data.command(short_help="Write the truth as COCO JSON.")
 @click.argument("name")
 @data_option
 @_with_split
@@ -135,7 +135,7 @@ def export(name: str, data: Path | None, split: str | None, out: Path) -> None:
     click.echo(f"truth of {len(test_set):,} samples written to {out}")
 
 
-@data.command()
+@data.command(short_help="Say how much of a test set a training list holds.")
 @click.argument("training_list", metavar="LIST", type=click.Path(path_type=Path))
 @protocol_option
 @data_option

@@ -36,7 +36,7 @@ and then nothing is written.
 """
 
 
-@import_.command(help=_MAPS_HELP)
+@import_.command(help=_MAPS_HELP, short_help="Make predictions of a folder of maps.")
 @click.argument("folder", type=click.Path(path_type=Path))
 @protocol_option
 @data_option
@@ -105,7 +105,9 @@ clip unless --tested names those that were; each is then taken for a video of it
 """
 
 
-@import_.command(name="ezvsl-ciou", help=_CIOU_HELP)
+@import_.command(
+    name="ezvsl-ciou", help=_CIOU_HELP, short_help="Sum up the cIoU per clip of EZ-VSL."
+)
 @click.argument("file", type=click.Path(path_type=Path))
 @protocol_option
 @data_option

@@ -35,7 +35,7 @@ def leaderboard() -> None:
     """Build and check the leaderboard, and enter the project's own baselines."""
 
 
-@leaderboard.command()
+@leaderboard.command(short_help="Build the pages that changed.")
 @board_option
 @click.option(
     "--out",
@@ -61,7 +61,7 @@ def build(board: Path | None, out: Path | None, no_media: bool) -> None:
     )
 
 
-@leaderboard.command()
+@leaderboard.command(short_help="Score every entry again, and compare every page.")
 @board_option
 @data_option
 @click.option(
@@ -140,7 +140,7 @@ def _print_findings(findings: Sequence[Finding]) -> None:
         click.echo(f"{len(findings) - _MOST_LINES:,} more; --json names all.", err=True)
 
 
-@leaderboard.command("add-baselines")
+@leaderboard.command("add-baselines", short_help="Measure the baselines that ship, and enter them.")
 @board_option
 @data_option
 @click.option("--baseline", "baselines", multiple=True, metavar="NAME", help="Only this one.")

@@ -62,3 +62,8 @@ def test_a_full_disk_behind_standard_output_is_told() -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("error: standard output")
     assert "No space left" in done.stderr
+
+
+@pytest.mark.parametrize("group", ["data", "leaderboard", "import"])
+def test_the_help_of_a_group_cuts_no_sentence(call: Call, group: str) -> None:
+    assert "..." not in call(group, "--help").out
