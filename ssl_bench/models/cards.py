@@ -71,10 +71,10 @@ class Card(Strict):
     deviations
         Where this implementation departs from the paper or the authors' code, and what it assumes.
         Assumptions that fill gaps of a paper are numbered over all cards: ``[A-1]`` and so on.
-    published
-        Its published figures.
     measured
-        Remarks on figures that were measured here.
+        What this project measured, with remarks.
+    published
+        Its published figures; none where no paper of that table reports it.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
@@ -88,6 +88,6 @@ class Card(Strict):
     pretraining: Pretraining
     weights: Text
     preprocessing: Text
-    deviations: tuple[Text, ...] = ()
+    deviations: tuple[Text, ...]
+    measured: Annotated[tuple[Text, ...], Field(min_length=1)]
     published: tuple[PublishedReference, ...] = ()
-    measured: tuple[Text, ...] = ()
