@@ -48,6 +48,20 @@ def golden_sounds(vectors: Path) -> list[Waveform]:
 
 
 @pytest.fixture(scope="session")
+def awkward_sounds(vectors: Path) -> dict[str, Waveform]:
+    """Short, stereo and low-rate clips, by name."""
+    with np.load(vectors / "inputs.npz") as inputs:
+        names = [key.removeprefix("audio_") for key in inputs if key.startswith("audio_v")]
+        return {
+            name: Waveform(
+                inputs[f"audio_{name}"].reshape(len(inputs[f"audio_{name}"]), -1),
+                int(inputs[f"rate_{name}"]),
+            )
+            for name in names
+        }
+
+
+@pytest.fixture(scope="session")
 def authors_checkpoint(vectors: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """EZ-VSL's container as distributed training writes it, numpy scalar included."""
     path = tmp_path_factory.mktemp("ezvsl") / "best.pth"
@@ -121,7 +135,7 @@ def small_prior() -> ObjectPrior:
 @pytest.fixture(scope="session")
 def pictures() -> list[NDArray[np.uint8]]:
     generator = np.random.default_rng(0)
-    sizes = [(90, 120), (128, 128), (1, 1), (200, 40)]
+    sizes = [(90, 120), (128, 128), (1, 2), (200, 40)]
     return [generator.integers(0, 256, (*size, 3), dtype=np.uint8) for size in sizes]
 
 
