@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from vectors import Vectors, column, under
+from vectors import Vectors, column, settled, under
 
 from ssl_bench.measures.batch import evaluate_maps
 from ssl_bench.measures.detection import (
@@ -26,8 +26,6 @@ from ssl_bench.protocol import load_dialect
 
 CIOU = 2e-3
 PIXELS = 0.002 * 224 * 224
-FEW_PIXELS = 1e-4
-PERCENT = 100 * FEW_PIXELS
 # Bounds of the public evaluator's subsets, in truth pixels.
 SUBSETS = {
     "small": (0, 32**2),
@@ -101,27 +99,36 @@ class TestSlavcAggregation:
                 strictly = (ciou > 0.5)[sounding].mean()
                 assert strictly == pytest.approx(expected["precision_at_50"], abs=1e-12)
 
-    def test_the_canonical_measures_differ_where_objects_are_found_in_the_wrong_place(
+    def test_the_canonical_measures_take_no_object_in_the_wrong_place_for_found(
         self, vectors: Vectors
     ) -> None:
         stored = vectors.arrays("slavc_aggregation")
-        differing = 0
         for case in vectors.facts("slavc_aggregation")["cases"]:
             n_boxes, ciou, confidence = (
                 stored[f"c{case['case']}_{name}"] for name in ("n_boxes", "ciou", "conf")
             )
             sounding = n_boxes > 0
-            localised = success(ciou, 0.5).astype(bool) & sounding
-            if not sounding.any() or (localised == sounding).all():
+            if not sounding.any():
                 continue
+            localised = success(ciou, 0.5).astype(bool) & sounding
             reached = localised.sum() / sounding.sum()
-            assert average_precision(localised, confidence, sounding) <= reached
+            assert average_precision(localised, confidence, sounding) <= reached + 1e-12
             assert max_f1(localised, confidence, sounding) <= 2 * reached / (1 + reached) + 1e-12
-            differing += (
-                abs(average_precision(localised, confidence, sounding) - case["out"]["ap_at_50"])
-                > 1e-3
-            )
-        assert differing > 0
+
+    def test_the_public_recall_reaches_one_whatever_is_found(self) -> None:
+        """One object of four is found, with the confidence that is highest but one."""
+        confidence = np.array([0.9, 0.8, 0.7, 0.6, 0.5])
+        sounding = np.array([True, True, True, True, False])
+        localised = np.array([False, True, False, False, False])
+        # Found at the second of five detections, one of four objects.
+        assert average_precision(localised, confidence, sounding) == pytest.approx(1 / 2 / 4)
+        assert max_f1(localised, confidence, sounding) == pytest.approx(2 / (2 + 4))
+        # The misses are the objects below the confidence: 2, 1, none, none at 0.8, 0.7, 0.6, 0.5.
+        recall = np.array([1 / 3, 1 / 2, 1, 1])
+        precision = np.array([1 / 2, 1 / 3, 1 / 4, 1 / 5])
+        public = slavc_average_precision(localised, confidence, sounding)
+        assert public == pytest.approx(float(np.sum(precision[:-1] * np.diff(recall))))
+        assert max(slavc_f1_list(localised, confidence, sounding)) == 40.0
 
 
 @pytest.mark.parametrize(
@@ -237,11 +244,15 @@ class TestSlavcExtended:
         for channel, expected in facts["aggregate"][mode].items():
             rule = dialect.threshold.rule_of_map
             scores = under(dialect, "vggss", heats[channel], truths, (rule,))
-            ciou = column(scores, rule, "cIoU")[stored["sounding"]]
+            number = facts["channels"].index(channel)
+            # Rounding noise of an up-sampled constant decides in the original.
+            varied = np.array([heat.min() < heat.max() for heat in heats[channel]])
+            stable = stored[f"{mode}_stable"][number] & varied
+            found = settled(column(scores, rule, "cIoU"), stored[f"{mode}_ciou"][number], stable)
+            ciou = found[stored["sounding"]]
             printed = expected["finalize_stats"]
-            flat = sum(bool(heat.min() == heat.max()) for heat in heats[channel])
-            for_success = (near["half"] + flat) / len(ciou) + 1e-12
-            for_area = (0.05 * near["any_auc_threshold"] + flat) / len(ciou) + 1e-12
+            for_success = near["half"] / len(ciou) + 1e-12
+            for_area = 0.05 * near["any_auc_threshold"] / len(ciou) + 1e-12
             assert success(ciou, 0.5).mean() == pytest.approx(
                 printed["Precision-visible@50"], abs=for_success
             )
@@ -351,7 +362,11 @@ def test_vssl_takes_maxima_before_up_sampling(vectors: Vectors) -> None:
         np.testing.assert_allclose(heats.max(axis=(1, 2)), expected, rtol=0, atol=1e-6)
         found = np.array([upsample(heat, 224, "bilinear-corners").max() for heat in heats])
         assert (found <= expected + 1e-6).all()
-        assert (found >= expected - 0.03).all()
+
+
+def test_a_peak_between_pixels_of_the_grid_is_lower_there() -> None:
+    heat = np.array([[0, 1, 0]], np.float32)
+    assert upsample(heat, 224, "bilinear-corners").max() == pytest.approx(1 - 1 / 223)
 
 
 def test_offsets_cover_all_boxes(vectors: Vectors) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from vectors import Vectors, column, under
+from vectors import Vectors, column, settled, under
 
 from ssl_bench.measures.batch import MapScores
 from ssl_bench.measures.interpolation import normalise, upsample
@@ -50,6 +50,12 @@ def rates_agree(
     assert success(ciou, 0.5).mean() == pytest.approx(at_half, abs=near["half"] / count + 1e-12)
     slack = 0.05 * near["any_auc_threshold"] / count + 1e-12
     assert area_under_success(ciou).mean() == pytest.approx(auc, abs=slack)
+
+
+def mean_of(expected: dict[str, Any]) -> float:
+    """The mean cIoU of an aggregate; null stands for nan."""
+    mean = expected["mean_ciou"]
+    return float("nan") if mean is None else float(mean)
 
 
 def fused(
@@ -126,11 +132,17 @@ class TestEzvsl:
     def test_rates(
         self, vectors: Vectors, test_set: str, scores: dict[str, list[MapScores]]
     ) -> None:
+        stored = vectors.arrays("ezvsl")
         for channel, found in scores.items():
             expected = vectors.facts("ezvsl")["aggregate"][test_set][channel]
-            ciou = column(found, "half", "cIoU")
+            number = vectors.facts("ezvsl")["channels"].index(channel)
+            ciou = settled(
+                column(found, "half", "cIoU"),
+                stored[f"{test_set}_ciou"][number],
+                stored[f"{test_set}_stable"][number],
+            )
             rates_agree(ciou, expected["ap50"], expected["auc"], expected["near"])
-            assert ciou.mean() == pytest.approx(expected["mean_ciou"], abs=1e-4)
+            assert ciou.mean() == pytest.approx(mean_of(expected), abs=CIOU, nan_ok=True)
 
 
 @pytest.mark.parametrize("test_set", TEST_SETS)
@@ -147,7 +159,11 @@ def test_lvs(vectors: Vectors, test_set: str) -> None:
     )
     expected = vectors.facts("lvs")["aggregate"][test_set]
     rates_agree(
-        column(scores, "half", "cIoU"),
+        settled(
+            column(scores, "half", "cIoU"),
+            stored[f"{test_set}_ciou"],
+            stored[f"{test_set}_stable"],
+        ),
         expected["success_rate_at_half"],
         expected["auc"],
         expected["near"],
@@ -180,8 +196,13 @@ def test_sslalign(vectors: Vectors, test_set: str, path: str, name: str) -> None
                 stored[f"{test_set}_{path}_npred{suffix}"][number],
                 stable,
             )
-            rates_agree(
+            ciou = settled(
                 column(scores, rule, "cIoU"),
+                stored[f"{test_set}_{path}_ciou{suffix}"][number],
+                stable,
+            )
+            rates_agree(
+                ciou,
                 expected[f"ciou{suffix}"],
                 expected[f"auc{suffix}"],
                 expected[near],

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ssl_bench.annotations import Boxes
 from ssl_bench.measures.batch import MapScores, evaluate_maps
+from ssl_bench.measures.localization import AUC_THRESHOLDS
 from ssl_bench.protocol import Dialect, Rule
 from ssl_bench.truth import render
 
@@ -89,3 +90,27 @@ def under(
 def column(scores: list[MapScores], rule: Rule, name: str) -> NDArray[np.float64]:
     """One number of every map."""
     return np.array([score.rules[rule][name][0] for score in scores])
+
+
+def settled(
+    found: NDArray[np.float64], stored: NDArray[np.float64], stable: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """What was found, but what is stored wherever the original itself is not stable.
+
+    Rates and means over all samples can then be compared without those that nothing can reproduce.
+    """
+    return np.where(stable, found, stored)
+
+
+def near_thresholds(
+    values: NDArray[np.float64],
+    tolerance: float,
+    thresholds: NDArray[np.float64] = AUC_THRESHOLDS,
+) -> int:
+    """How many values lie so close to a threshold that a difference within tolerance crosses it.
+
+    Everything reaches the threshold 0, so that nothing can cross it.
+    """
+    crossed = thresholds[thresholds > 0]
+    distance = np.abs(np.asarray(values, np.float64).reshape(-1, 1) - crossed)
+    return int((distance.min(axis=1) <= tolerance).sum())

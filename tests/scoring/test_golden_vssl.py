@@ -10,10 +10,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from standins import MemoryTestSet, predictions_of, protocol, sample
+from vectors import near_thresholds
 
 from ssl_bench.annotations import Boxes
 from ssl_bench.errors import MeasureError, ProtocolError
-from ssl_bench.protocol import ControlsTable, load_dialect, load_protocol
+from ssl_bench.protocol import (
+    ControlsTable,
+    Dialect,
+    ModelConstants,
+    load_dialect,
+    load_protocol,
+)
 from ssl_bench.scoring.dialects import dialect_table, dialects_for
 from ssl_bench.scoring.run import Scored, check_scorable, score_file
 from ssl_bench.trials import WHOLE, AudioRecipe, ImageRecipe, Target, Trial, TrialSet
@@ -24,6 +31,8 @@ SHARE_AT_HALF = 0.5
 ROLES = {"positive": "sounding", "offscreen": "off-screen"}
 # Which constant stands behind each key of the vectors, by its place among the pooled ones.
 CONSTANTS = {"05": 0, "max": 1, "max10": 2, "maxq3": 3}
+POOLED = ("fixed", "max", "max10", "maxq3")
+# A model for the tests that need any.
 MODEL = "ezvsl"
 
 
@@ -37,6 +46,22 @@ def stored(golden: Path) -> dict[str, NDArray[Any]]:
 def facts(golden: Path) -> dict[str, Any]:
     content: dict[str, Any] = json.loads((golden / "negative_audio.json").read_text())
     return content
+
+
+@pytest.fixture(scope="module")
+def constants(facts: dict[str, Any]) -> ModelConstants:
+    """Those that the vectors were made with, whichever model they are of."""
+    models = load_dialect("vssl").models
+    value, pooled = facts["thresholds"]["maxq3"], tuple(facts["thresholds"][k] for k in POOLED)
+    same = [each for each in models.values() if each.value == value and each.pooled == pooled]
+    changed = models[MODEL].model_copy(update={"value": value, "pooled": pooled})
+    return same[0] if same else changed
+
+
+@pytest.fixture(scope="module")
+def dialect(constants: ModelConstants) -> Dialect:
+    shipped = load_dialect("vssl")
+    return shipped.model_copy(update={"models": {"vectors": constants}}).chosen("vectors")
 
 
 @pytest.fixture(scope="module")
@@ -71,24 +96,25 @@ def trials(stored: dict[str, NDArray[Any]], facts: dict[str, Any], roles: list[s
 
 @pytest.fixture(scope="module")
 def predictions(
-    trials: TrialSet, stored: dict[str, NDArray[Any]], tmp_path_factory: pytest.TempPathFactory
+    trials: TrialSet,
+    stored: dict[str, NDArray[Any]],
+    constants: ModelConstants,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     """The maps as the network gives them: a cosine divided by tau."""
-    scale = load_dialect("vssl").models[MODEL]
-    maps = (stored["maps"].reshape(-1, *stored["maps"].shape[2:]) - scale.offset) / scale.scale
+    maps = stored["maps"].reshape(-1, *stored["maps"].shape[2:])
+    maps = (maps - constants.offset) / constants.scale
     path = tmp_path_factory.mktemp("vssl") / "maps.npz"
     return predictions_of(trials, maps.astype(np.float32), path, model=MODEL)
 
 
 @pytest.fixture(scope="module")
-def scored(predictions: Path, trials: TrialSet) -> Scored:
-    conventions = trials.protocol.under(load_dialect(f"vssl:{MODEL}"))
-    return score_file(predictions, trials, conventions=conventions)
+def scored(predictions: Path, trials: TrialSet, dialect: Dialect) -> Scored:
+    return score_file(predictions, trials, conventions=trials.protocol.under(dialect))
 
 
-def at_constant(predictions: Path, trials: TrialSet, number: int) -> Scored:
+def at_constant(predictions: Path, trials: TrialSet, dialect: Dialect, number: int) -> Scored:
     """Scored with another of the model's constants."""
-    dialect = load_dialect(f"vssl:{MODEL}")
     assert dialect.threshold.pooled is not None
     value = dialect.threshold.pooled[number]
     threshold = dialect.threshold.model_copy(update={"value": value})
@@ -107,12 +133,62 @@ def of_role(scored: Scored, role: str, column: str) -> NDArray[np.float64]:
     return table[table["role"] == role][column].to_numpy(np.float64)
 
 
-def test_the_constants_of_the_dialect_are_those_of_the_vectors(facts: dict[str, Any]) -> None:
-    model = load_dialect("vssl").models[MODEL]
-    assert model.value == facts["thresholds"]["maxq3"]
-    assert list(model.pooled) == [
-        facts["thresholds"][k] for k in ("fixed", "max", "max10", "maxq3")
-    ]
+def crossing(values: NDArray[np.float64]) -> float:
+    """Percent that an area may differ by: of the values that the tolerance takes past a step."""
+    return 100 * 0.05 * near_thresholds(values, FEW_PIXELS) / len(values)
+
+
+def crossing_shares(values: NDArray[np.float64]) -> float:
+    """As for cIoU, but everything stays below 1, and a map without any pixel keeps none."""
+    return crossing(np.where(values > 0, 1 - values, -1))
+
+
+@pytest.fixture(scope="module")
+def slack(scored: Scored, roles: list[str]) -> dict[str, float]:
+    """What figures may differ by, in percent, beside what their samples may."""
+    table = scored.scores[scored.scores["role"] == "sounding"]
+    fixed, adaptive = (table[name].to_numpy(np.float64) for name in ("cIoU", "cIoU(adaptive)"))
+    pooled = np.concatenate(table["pooled_cIoU"].tolist())
+    pictures = len(table) / table["image"].nunique()
+    area = crossing(fixed)
+    steps = {
+        "AUC": area,
+        "IAUC": area * pictures,
+        "AUC(adaptive)": crossing(adaptive),
+        "IAUC(adaptive)": crossing(adaptive) * pictures,
+        "pooled-AUC": crossing(pooled),
+    }
+    for name, values, each in (
+        ("cIoU", fixed, 1),
+        ("cIoU(adaptive)", adaptive, 1),
+        ("IIoU", fixed, pictures),
+        ("IIoU(adaptive)", adaptive, pictures),
+        ("pooled-cIoU", pooled, 1),
+    ):
+        near = near_thresholds(values, FEW_PIXELS, np.array([SHARE_AT_HALF]))
+        steps[f"{name}@0.5"] = 100 * each * near / len(values)
+    for role in roles[1:]:
+        steps[f"AOC({role})"] = crossing_shares(of_role(scored, role, "predicted_share"))
+        # A harmonic mean moves at most twice as far as what it is of.
+        steps[f"F-AUC-AOC({role})"] = 2 * (area + steps[f"AOC({role})"])
+    steps["AOC"] = float(np.mean([steps[f"AOC({role})"] for role in roles[1:]]))
+    steps["F-AUC-AOC"] = 2 * (area + steps["AOC"])
+    return steps
+
+
+def test_the_constants_are_those_in_the_source() -> None:
+    """The maximum, 1.1 times it, and the third quartile."""
+    for model, constants in {
+        "ezvsl": (0.6041, 0.6645, 0.6382),
+        "slavc": (0.5201, 0.5721, 0.5450),
+        "fnac": (0.5311, 0.5842, 0.5538),
+        "lvs": (0.5527, 0.6080, 0.6077),
+        "ssltie": (0.2641, 0.2906, 0.3338),
+        "sslalign": (0.2660, 0.2926, 0.3175),
+    }.items():
+        shipped = load_dialect("vssl").models[model]
+        assert shipped.pooled == (0.5, *constants)
+        assert shipped.value == constants[-1]
 
 
 @pytest.mark.parametrize(
@@ -133,8 +209,11 @@ def test_the_constants_of_the_dialect_are_those_of_the_vectors(facts: dict[str, 
         ("pooled-AUC", "auc"),
     ],
 )
-def test_what_it_prints(scored: Scored, facts: dict[str, Any], measure: str, key: str) -> None:
-    assert percent(scored, measure) == pytest.approx(facts["aggregate"][key], abs=PERCENT)
+def test_what_it_prints(
+    scored: Scored, facts: dict[str, Any], slack: dict[str, float], measure: str, key: str
+) -> None:
+    allowed = PERCENT + slack.get(measure, 0)
+    assert percent(scored, measure) == pytest.approx(facts["aggregate"][key], abs=allowed)
 
 
 def test_the_area_left_alone(scored: Scored, facts: dict[str, Any]) -> None:
@@ -142,7 +221,9 @@ def test_the_area_left_alone(scored: Scored, facts: dict[str, Any]) -> None:
     assert left == pytest.approx(facts["aggregate"]["pia_mean_neg"], abs=PERCENT)
 
 
-def test_each_kind_of_silence(scored: Scored, facts: dict[str, Any], roles: list[str]) -> None:
+def test_each_kind_of_silence(
+    scored: Scored, facts: dict[str, Any], slack: dict[str, float], roles: list[str]
+) -> None:
     aggregate = facts["aggregate"]
     for name, role in zip(facts["map_order"][1:], roles[1:], strict=True):
         for measure, key in (
@@ -152,7 +233,8 @@ def test_each_kind_of_silence(scored: Scored, facts: dict[str, Any], roles: list
             ("F-AUC-AOC", f"f_auc_aoc_pos_{name}"),
         ):
             found = percent(scored, f"{measure}({role})")
-            assert found == pytest.approx(aggregate[key], abs=PERCENT), key
+            allowed = PERCENT + slack.get(f"{measure}({role})", 0)
+            assert found == pytest.approx(aggregate[key], abs=allowed), key
 
 
 @pytest.mark.parametrize("key", CONSTANTS)
@@ -161,36 +243,64 @@ def test_every_map_at_each_constant(
     trials: TrialSet,
     stored: dict[str, NDArray[Any]],
     facts: dict[str, Any],
+    dialect: Dialect,
     roles: list[str],
     key: str,
 ) -> None:
-    found = at_constant(predictions, trials, CONSTANTS[key])
+    found = at_constant(predictions, trials, dialect, CONSTANTS[key])
     ciou = of_role(found, "sounding", "cIoU")
     np.testing.assert_allclose(ciou, stored[f"out_ciou_{key}_wogl"], rtol=0, atol=FEW_PIXELS)
     mean, area = facts["aggregate"][f"ciou_{key}_mean_wogl"], facts["aggregate"][f"auc_{key}_wogl"]
     assert percent(found, "mean-cIoU") == pytest.approx(mean, abs=PERCENT)
-    assert percent(found, "AUC") == pytest.approx(area, abs=PERCENT)
+    assert percent(found, "AUC") == pytest.approx(area, abs=PERCENT + crossing(ciou))
     suffix = "" if key == "05" else f"_{key}"
     for name, role in zip(facts["map_order"][1:], roles[1:], strict=True):
         share = of_role(found, role, "predicted_share")
         expected = stored[f"out_pia_batch_{name}{suffix}_wogl"]
         np.testing.assert_allclose(share, expected, rtol=0, atol=FEW_PIXELS)
+        mean = facts["aggregate"][f"pia_metric_{name}{suffix}_wogl"]
+        assert percent(found, f"pIA({role})") == pytest.approx(mean, abs=PERCENT)
         covered = facts["aggregate"][f"auc_{name}{suffix}_wogl"]
-        assert percent(found, f"AOC({role})") == pytest.approx(covered, abs=PERCENT)
+        allowed = PERCENT + crossing_shares(share)
+        assert percent(found, f"AOC({role})") == pytest.approx(covered, abs=allowed)
 
 
 class TestWhereItIsWrong:
     """What the dialect repeats, beside what the measure of that name should be."""
 
-    def test_its_success_rate_pools_five_thresholds(
-        self, scored: Scored, predictions: Path, trials: TrialSet, facts: dict[str, Any]
-    ) -> None:
+    def test_it_says_which_figures_pool_five_thresholds(self, facts: dict[str, Any]) -> None:
         assert set(facts["contaminated"]) >= {"ciou", "auc"}
-        own = 100 * (of_role(scored, "sounding", "cIoU") >= SHARE_AT_HALF).mean()
-        canonical = score_file(predictions, trials)
-        assert percent(canonical, "cIoU@0.5") != pytest.approx(facts["aggregate"]["ciou"])
-        assert percent(canonical, "AUC") != pytest.approx(facts["aggregate"]["auc"])
-        assert own != pytest.approx(percent(scored, "pooled-cIoU@0.5"))
+
+    def test_its_success_rate_pools_five_thresholds(self, tmp_path: Path) -> None:
+        """One map: right with half of the pixels and at 0.5, wrong at the other constants."""
+        shown = sample("one", Boxes(np.array([[0, 0, 0.5, 1]])))
+        names = ("one", "one#silence")
+        asked = [
+            Trial(
+                id=name,
+                image=ImageRecipe((("one", WHOLE),)),
+                audio=AudioRecipe.of(name),
+                targets=(Target("one", WHOLE),) if role == "sounding" else (),
+                group="one",
+                category="any",
+                role=role,
+            )
+            for name, role in zip(names, ("sounding", "silence"), strict=True)
+        ]
+        trials = TrialSet(protocol("negative_audio"), MemoryTestSet([shown]), asked)
+        scale = load_dialect("vssl").models[MODEL]
+        ramp = np.linspace(0, 1e-3, 224 * 224).reshape(224, 224)
+        left = np.where(np.arange(224) < 112, 0.55, 0.1) + ramp
+        maps = np.stack([left, left]) / scale.scale - scale.offset / scale.scale
+        path = predictions_of(trials, maps.astype(np.float32), tmp_path / "one.npz")
+        conventions = trials.protocol.under(load_dialect(f"vssl:{MODEL}"))
+        found = score_file(path, trials, conventions=conventions)
+        assert percent(found, "pooled-cIoU@0.5") == pytest.approx(100 * 2 / 5)
+        # Strictly above the order statistic is one pixel less than half, which fails at 1.
+        area = (0.975 + 1 + 3 * 0.025) / 5
+        assert percent(found, "pooled-AUC") == pytest.approx(100 * area)
+        assert percent(found, "AUC") == pytest.approx(100 * 0.025)
+        assert percent(score_file(path, trials), "cIoU@0.5") == 100
 
     def test_a_sound_alone_changes_how_its_map_is_interpolated(
         self, trials: TrialSet, tmp_path: Path
@@ -210,14 +320,14 @@ class TestWhereItIsWrong:
 
 class TestReferences:
     def test_the_ceiling_is_that_of_a_perfect_map(
-        self, trials: TrialSet, scored: Scored, tmp_path: Path
+        self, trials: TrialSet, scored: Scored, dialect: Dialect, tmp_path: Path
     ) -> None:
         """Without ties, so that the half rule predicts half of the picture."""
         ramp = np.linspace(0, 1e-3, 224 * 224, dtype=np.float32).reshape(224, 224)
         # Above every threshold where it sounds, below all elsewhere.
         maps = np.stack([np.where(trials.truth(trial) > 0, 20, -20) for trial in trials]) + ramp
         path = predictions_of(trials, maps.astype(np.float32), tmp_path / "perfect.npz")
-        conventions = trials.protocol.under(load_dialect(f"vssl:{MODEL}"))
+        conventions = trials.protocol.under(dialect)
         perfect = score_file(path, trials, conventions=conventions).result
         assert scored.result.ceiling == perfect.ceiling
         assert perfect.ceiling is not None
