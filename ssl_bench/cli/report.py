@@ -35,6 +35,9 @@ def report(runs: tuple[Path, ...], out: Path, markdown: Path | None, latex: Path
     from ssl_bench.interchange.export import Format, write_results
     from ssl_bench.site.appendix import read_runs, write_report
 
+    given = [path.resolve() for path in (out, markdown, latex) if path is not None]
+    if len(set(given)) < len(given):
+        raise click.UsageError("--out, --markdown and --latex are files of their own")
     read = read_runs(runs)
     results = [run.result for run in read]
     write_report(out, read)

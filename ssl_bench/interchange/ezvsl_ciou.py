@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ssl_bench.errors import ImportedFilesError
+from ssl_bench.errors import ImportedFilesError, ProtocolError
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.predictions.format import shown
 from ssl_bench.results import MeasuredValue
@@ -152,7 +152,15 @@ def import_ciou(path: Path, trials: TrialSet, tested: list[str] | None = None) -
     ImportedFilesError
         If the file is malformed, has more lines than the protocol has trials, or does not fit
         `tested`.
+    ProtocolError
+        If the protocol asks for a ranking, which no cIoU answers.
     """
+    if trials.protocol.answers != "maps":
+        raise ProtocolError(
+            "this protocol asks for a ranking, and a cIoU per clip is none",
+            where=trials.protocol.label,
+            remedy="name the protocol whose maps were scored",
+        )
     read = read_ciou_file(path)
     reached = _by_trial(path, read, trials, tested)
     measures = [parse_measure(text) for text in MEASURES]

@@ -14,6 +14,9 @@ from command_line import Call
 from ssl_bench.cli.options import parse_settings
 
 
+SMALL = {"scenes": "8", "batch": "4", "validation_scenes": "4", "epochs": "1"}
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder of a baseline that needs no network."""
@@ -178,3 +181,32 @@ def test_copies_of_predictions_must_be_there(call: Call, tmp_path: Path) -> None
     done = call("leaderboard", "check", "--board", tmp_path, "--predictions", tmp_path / "absent")
     assert done.code == 2
     assert "absent" in done.err
+
+
+def test_a_ciou_per_clip_answers_no_ranking(call: Call, tmp_path: Path) -> None:
+    table = tmp_path / "iou_test_av.txt"
+    table.write_text("0,0.5\n")
+    done = call("import", "ezvsl-ciou", table, "--protocol", "retrieval")
+    assert (done.code, done.out) == (2, "")
+    assert "this protocol asks for a ranking" in done.err
+
+
+def test_a_report_does_not_write_one_file_twice(call: Call, run: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    done = call("report", run, "--out", page, "--markdown", tmp_path / "." / "page.html")
+    assert done.code == 2
+    assert not page.exists()
+
+
+def test_training_into_a_place_that_cannot_be_written_fails_at_once(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fit(*arguments: object, **settings: object) -> None:
+        pytest.fail(f"training began: {arguments}, {settings}")
+
+    monkeypatch.setattr("ssl_bench.training.run.fit", fit)
+    (tmp_path / "file").touch()
+    small = [word for pair in SMALL.items() for word in ("--change", "=".join(pair))]
+    done = call("train", "--model", "ezvsl", "--out", tmp_path / "file" / "sub", *small)
+    assert done.code == 2
+    assert "Not a directory" in done.err

@@ -175,7 +175,7 @@ def test_folder_is_named_after_the_run_unless_it_is_given(
         (["--model", "ogl-l1", "--accelerator", "cuda", "--devices", "64"], "64 CUDA devices"),
         (["--model", "ogl-l1", "--change", "batch"], "the change 'batch' is not KEY=VALUE"),
         (["--model", "ogl-l1", "--change", "speed=9"], "speed is not a known field"),
-        (["--model", "ogl-l1", "--change", "flip=often"], "flip: Input should be a valid number"),
+        (["--model", "ogl-l1", "--change", "flip=often"], "flip: input should be a valid number"),
         (["--model", "ogl-l1", "--devices", "7"], "cannot be shared evenly by 7 devices"),
         (["--model", "ogl-l1", "--image-trunk", "absent"], "no image trunk to start from"),
     ],
