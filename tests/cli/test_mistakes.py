@@ -13,7 +13,6 @@ from command_line import Call
 
 from ssl_bench.cli.options import parse_settings
 
-
 SMALL = {"scenes": "8", "batch": "4", "validation_scenes": "4", "epochs": "1"}
 
 
