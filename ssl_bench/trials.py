@@ -336,4 +336,15 @@ class TrialSet:
             return silence_like(waveforms[0])
         if recipe.kind == "noise":
             return noise_like(waveforms[0], recipe.seed)
-        return waveforms[0] if len(waveforms) == 1 else mixed(waveforms, where=recipe.key)
+        if len(waveforms) == 1:
+            return waveforms[0]
+        return mixed(waveforms, where=self.source(recipe))
+
+    def source(self, recipe: ImageRecipe | AudioRecipe) -> str:
+        """What a recipe is made of, for messages: its key, and the files where there are any."""
+        if isinstance(recipe, ImageRecipe):
+            files = [self.test_set.image_file(sample) for sample, _ in recipe.parts]
+        else:
+            files = [self.test_set.sound_file(sample) for sample in recipe.samples]
+        known = ", ".join(str(file) for file in files if file is not None)
+        return f"{recipe.key} ({known})" if known else recipe.key

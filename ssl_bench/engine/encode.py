@@ -137,9 +137,7 @@ def localize_suite(
         progress("images", start, len(pictures))
         chunk = pictures[start : start + batch_size]
         images = _in_parallel(_read_image, chunk, jobs)
-        features = _encode(
-            localizer.encode_image, images, [image.recipe.key for image in chunk], localizer
-        )
+        features = _encode(localizer.encode_image, images, chunk, localizer)
         blind = None
         if any(vision_only):
             blind = _checked_maps(localizer.vision_only(features), len(chunk), localizer)
@@ -225,8 +223,7 @@ def _encode_sounds(
         progress("sounds", start, len(distinct))
         chunk = distinct[start : start + batch_size]
         waveforms: list[Waveform] = _in_parallel(_read_sound, chunk, jobs)
-        keys = [sound.recipe.key for sound in chunk]
-        parts.append(_encode(localizer.encode_audio, waveforms, keys, localizer))
+        parts.append(_encode(localizer.encode_audio, waveforms, chunk, localizer))
     progress("sounds", len(distinct), len(distinct))
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     place = {sound: row for row, sound in enumerate(distinct)}
@@ -251,14 +248,14 @@ def _in_parallel(read: Callable[[Any], Any], recipes: Sequence[Any], jobs: int) 
 def _encode(
     encode: Callable[[list[Any]], Features],
     inputs: list[Any],
-    keys: Sequence[str],
+    made_of: Sequence[_Distinct[Any]],
     localizer: Localizer,
 ) -> Features:
     """Encode a batch, check its shape, and name the input where the model refuses one."""
     try:
         features = encode(inputs)
     except DataError:
-        _name_culprit(encode, inputs, keys)
+        _name_culprit(encode, inputs, made_of)
         raise
     if not isinstance(features, Mapping):
         raise ModelError(
@@ -276,14 +273,17 @@ def _encode(
 
 
 def _name_culprit(
-    encode: Callable[[list[Any]], Features], inputs: Sequence[Any], keys: Sequence[str]
+    encode: Callable[[list[Any]], Features],
+    inputs: Sequence[Any],
+    made_of: Sequence[_Distinct[Any]],
 ) -> None:
-    """Encode the inputs one by one, and raise the error again with the id that causes it."""
-    for key, each in zip(keys, inputs, strict=True):
+    """Encode the inputs one by one, and raise the error again with id and file of its cause."""
+    for source, each in zip(made_of, inputs, strict=True):
         try:
             encode([each])
         except DataError as error:
-            raise DataError(error.problem, where=key, remedy=error.remedy) from error
+            where = source.trials.source(source.recipe)
+            raise DataError(error.problem, where=where, remedy=error.remedy) from error
 
 
 def _checked_maps(maps: Any, count: int, localizer: Localizer) -> NDArray[np.float32]:

@@ -265,16 +265,15 @@ def sound_bank_of(checkpoint: Checkpoint, dimension: int) -> NDArray[Any] | None
     if SOUND_BANK not in checkpoint.tensors:
         return None
     bank: NDArray[np.float32] = checkpoint.tensors[SOUND_BANK].float().numpy()
-    if (
-        bank.ndim != 2
-        or len(bank) == 0
-        or bank.shape[1] != dimension
-        or not np.isfinite(bank).all()
-    ):
+    problem = None
+    if bank.ndim != 2 or len(bank) == 0 or bank.shape[1] != dimension:
+        problem = f"is no table of sounds with {dimension} dimensions, but {bank.shape}"
+    elif not np.isfinite(bank).all():
+        problem = "holds values that are not finite"
+    if problem is not None:
         raise WeightsError(
-            f"the sound bank {bank.shape} is not a finite table of sounds with {dimension} "
-            "dimensions",
+            f"the entry {SOUND_BANK} {problem}",
             where=checkpoint.path,
-            remedy="train again",
+            remedy="fetch the file again, or train again",
         )
     return bank

@@ -73,7 +73,7 @@ def prepare_images(
     Parameters
     ----------
     images
-        B arrays ``(height, width, 3)`` uint8 RGB of any size; a 1x1 image becomes a plain square.
+        B arrays ``(height, width, 3)`` uint8 RGB of any size but one pixel, which shows nothing.
     preprocessing
         The model's preprocessing.
 
@@ -85,7 +85,8 @@ def prepare_images(
     Raises
     ------
     DataError
-        If an image is empty or not RGB uint8, or is too elongated to take its centre.
+        If an image is empty, has one pixel only or is not RGB uint8, or is too elongated to take
+        its centre.
 
     Examples
     --------
@@ -99,6 +100,10 @@ def prepare_images(
                 f"an image must be (height, width, 3) uint8 with at least one pixel, "
                 f"not {image.shape} {image.dtype}",
                 remedy="convert it to RGB",
+            )
+        if image.shape[:2] == (1, 1):
+            raise DataError(
+                "this image has one pixel only", remedy="extract or download the frame again"
             )
     if preprocessing.resize in ("full-pil", "crop-pil"):
         whole = preprocessing.resize == "full-pil"

@@ -24,6 +24,7 @@ from ssl_bench.models.images import prepare_images
 from ssl_bench.models.lvs import UNUSED_ENTRIES
 from ssl_bench.models.provenance import Provenance
 from ssl_bench.models.recipes import Assembly, checked
+from ssl_bench.models.resnet import FINE_TRUNK
 from ssl_bench.models.sslalign import PROJECTIONS, AlignmentArchitecture, AlignmentNetwork
 
 Score = Literal["semantic", "localization", "pooled"]
@@ -125,8 +126,9 @@ class SSLAlign(EmbeddingLocalizer):
             AlignmentNetwork(architecture, projected=projected),
             architecture.trunk.channels,
             unused=UNUSED_ENTRIES,
-            # The published files may hold more than the public class declares.
-            spare_unknown=True,
+            # The published files, which fit no smaller network, may hold more than the public class
+            # declares.
+            spare_unknown=architecture.trunk == FINE_TRUNK,
         )
 
     def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> Features:

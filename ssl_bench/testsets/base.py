@@ -153,6 +153,16 @@ class TestSet(ABC):
             If the file is missing, empty or unreadable.
         """
 
+    def image_file(self, sample_id: str) -> Path | None:
+        """The file that a sample's image is read from; None where it is made."""
+        del sample_id
+        return None
+
+    def sound_file(self, sample_id: str) -> Path | None:
+        """The file that a sample's sound is read from; None where it is made."""
+        del sample_id
+        return None
+
     def silent_pairs(self) -> Sequence[SilentPair]:
         """Images with sounds that nothing in them makes, for the extended protocols.
 

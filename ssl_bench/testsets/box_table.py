@@ -18,10 +18,7 @@ from numpy.typing import NDArray
 
 from ssl_bench.annotations import Boxes, Mask
 from ssl_bench.errors import AnnotationError, DataError
-from ssl_bench.media.audio import AUDIO_SUFFIXES, read_audio
-from ssl_bench.media.find import require_media
-from ssl_bench.media.image import IMAGE_SUFFIXES, read_image, read_mask
-from ssl_bench.media.waveform import Waveform
+from ssl_bench.media.image import read_mask
 from ssl_bench.testsets.base import (
     UNLABELLED,
     Finding,
@@ -32,8 +29,6 @@ from ssl_bench.testsets.base import (
 )
 from ssl_bench.testsets.box_rows import GRID, Row, read_box_table
 from ssl_bench.testsets.folder import (
-    AUDIO,
-    FRAMES,
     FolderDefinition,
     FolderTestSet,
     truth_digest,
@@ -60,15 +55,13 @@ class BoxTableTestSet(FolderTestSet):
         super().__init__(**facts)
         self._rows = {row.id: row for row in rows}
 
-    def image(self, sample_id: str) -> NDArray[np.uint8]:
-        """Image ``(height, width, 3)`` uint8 RGB of one sample."""
-        row = self._rows[self[sample_id].id]
-        return read_image(require_media(self.folder / FRAMES, row.image, IMAGE_SUFFIXES))
+    def image_name(self, sample_id: str) -> str:
+        """The row's image."""
+        return self._rows[self[sample_id].id].image
 
-    def waveform(self, sample_id: str) -> Waveform:
-        """Sound of one sample."""
-        row = self._rows[self[sample_id].id]
-        return read_audio(require_media(self.folder / AUDIO, row.audio, AUDIO_SUFFIXES))
+    def sound_name(self, sample_id: str) -> str:
+        """The row's sound."""
+        return self._rows[self[sample_id].id].audio
 
 
 class BoxTable(FolderDefinition):

@@ -98,17 +98,30 @@ class FolderTestSet(TestSet):
 
     def image(self, sample_id: str) -> NDArray[np.uint8]:
         """Image ``(height, width, 3)`` uint8 RGB of one sample or silent pair."""
-        name = self._named(sample_id)
-        return read_image(require_media(self.folder / FRAMES, name, IMAGE_SUFFIXES))
+        return read_image(self.image_file(sample_id))
 
     def waveform(self, sample_id: str) -> Waveform:
         """Sound of one sample or silent pair."""
-        name = self._named(sample_id)
-        return read_audio(require_media(self.folder / AUDIO, name, AUDIO_SUFFIXES))
+        return read_audio(self.sound_file(sample_id))
 
-    def _named(self, clip: str) -> str:
-        """The clip's own id: never a path that somebody passed for one."""
-        return clip if clip in self._unannotated else self[clip].id
+    def image_file(self, sample_id: str) -> Path:
+        """The file of a sample's image; raises DataError where there is none."""
+        return require_media(self.folder / FRAMES, self.image_name(sample_id), IMAGE_SUFFIXES)
+
+    def sound_file(self, sample_id: str) -> Path:
+        """The file of a sample's sound; raises DataError where there is none."""
+        return require_media(self.folder / AUDIO, self.sound_name(sample_id), AUDIO_SUFFIXES)
+
+    def image_name(self, sample_id: str) -> str:
+        """Name of an image's file, without its ending: the clip's own id.
+
+        It is never a path that somebody passed for an id.
+        """
+        return sample_id if sample_id in self._unannotated else self[sample_id].id
+
+    def sound_name(self, sample_id: str) -> str:
+        """Name of a sound's file, without its ending: by default as that of the image."""
+        return self.image_name(sample_id)
 
 
 class FolderDefinition(TestSetDefinition):

@@ -18,12 +18,8 @@ from numpy.typing import NDArray
 
 from ssl_bench.annotations import Boxes
 from ssl_bench.errors import AnnotationError, DataError
-from ssl_bench.media.audio import AUDIO_SUFFIXES, read_audio
-from ssl_bench.media.find import require_media
-from ssl_bench.media.image import IMAGE_SUFFIXES, read_image
-from ssl_bench.media.waveform import Waveform
 from ssl_bench.testsets.base import Finding, Sample, TestSet, TruthConvention, corrupt
-from ssl_bench.testsets.folder import AUDIO, FRAMES, FolderDefinition, FolderTestSet, verify_media
+from ssl_bench.testsets.folder import FolderDefinition, FolderTestSet, verify_media
 from ssl_bench.testsets.listing import id_problem
 
 CATEGORIES: Mapping[int, str] = {
@@ -152,15 +148,9 @@ def _corners(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
 class MusicTestSet(FolderTestSet):
     """Samples of which those of one scene share its picture and its sound."""
 
-    def image(self, sample_id: str) -> NDArray[np.uint8]:
-        """Image ``(height, width, 3)`` uint8 RGB of a sample's scene."""
-        scene = self[sample_id].group
-        return read_image(require_media(self.folder / FRAMES, scene, IMAGE_SUFFIXES))
-
-    def waveform(self, sample_id: str) -> Waveform:
-        """Sound of a sample's scene."""
-        scene = self[sample_id].group
-        return read_audio(require_media(self.folder / AUDIO, scene, AUDIO_SUFFIXES))
+    def image_name(self, sample_id: str) -> str:
+        """Image and sound are named after the sample's scene."""
+        return self[sample_id].group
 
 
 class MusicSynthetic(FolderDefinition):

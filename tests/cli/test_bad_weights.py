@@ -17,7 +17,6 @@ from ssl_bench.errors import DataError
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.checkpoints import read_checkpoint
 from ssl_bench.models.contract import Localizer
-from ssl_bench.models.provenance import describe
 from ssl_bench.models.registry import (
     list_baselines,
     load_card,
@@ -34,10 +33,15 @@ def _weights(name: str) -> Path | None:
     return None if found is None else found[0]
 
 
+def _state(name: str) -> State:
+    path = _weights(name)
+    assert path is not None
+    return {key: value.clone() for key, value in read_checkpoint(path).tensors.items()}
+
+
 WITH_WEIGHTS = [name for name in list_baselines() if _weights(name) is not None]
 AUDIO_VISUAL = [name for name in WITH_WEIGHTS if load_card(name).modality == "audio-visual"]
-SPARES_UNKNOWN = ["sslalign"]
-"""Models that report entries they do not know, since the authors' own loader drops them."""
+WITH_SOUND_BANK = [name for name in AUDIO_VISUAL if "sound_bank" in _state(name)]
 
 
 def test_every_baseline_that_is_no_floor_has_weights() -> None:
@@ -48,12 +52,6 @@ def test_every_baseline_that_is_no_floor_has_weights() -> None:
 class _Harmful:
     def __reduce__(self) -> tuple[Any, ...]:
         return (os.mkdir, ("harm-was-done",))
-
-
-def _state(name: str) -> State:
-    path = _weights(name)
-    assert path is not None
-    return {key: value.clone() for key, value in read_checkpoint(path).tensors.items()}
 
 
 def _key(state: State) -> str:
@@ -117,11 +115,33 @@ def test_the_key_that_is_wrong_is_named(
     key = fault(state)
     file = tmp_path / "best.pth"
     torch.save(state, file)
-    if fault is _extra and name in SPARES_UNKNOWN:
-        weights = describe(load_localizer(name, weights=file))["weights"]
-        assert key in weights["ignored"]
-    else:
-        assert key in _refused(file, name, capsys)
+    assert key in _refused(file, name, capsys)
+
+
+@pytest.mark.parametrize("name", WITH_SOUND_BANK)
+@pytest.mark.parametrize(
+    ("fault", "problem"),
+    [
+        pytest.param(
+            lambda bank: bank * torch.nan, "holds values that are not finite", id="not-finite"
+        ),
+        pytest.param(lambda bank: bank[:, :-1], "is no table of sounds with", id="reshaped"),
+        pytest.param(lambda bank: bank[:0], "is no table of sounds with", id="empty"),
+    ],
+)
+def test_a_bad_sound_bank_is_named(
+    name: str,
+    fault: Callable[[Tensor], Tensor],
+    problem: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    state = _state(name)
+    state["sound_bank"] = fault(state["sound_bank"])
+    file = tmp_path / "best.pth"
+    torch.save(state, file)
+    said = _refused(file, name, capsys)
+    assert f"the entry sound_bank {problem}" in said
 
 
 @pytest.mark.parametrize("name", WITH_WEIGHTS)
@@ -133,6 +153,16 @@ def test_weights_of_another_architecture_are_refused(
     file = tmp_path / "best.pth"
     torch.save(state, file)
     assert "missing" in _refused(file, name, capsys)
+
+
+@pytest.mark.parametrize("name", WITH_WEIGHTS)
+def test_a_truncated_torch_file_is_refused(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "cut.pth"
+    torch.save({"model": _state(name), "epoch": 20}, file)
+    file.write_bytes(file.read_bytes()[:-1000])
+    assert "this file is damaged" in _refused(file, name, capsys)
 
 
 @pytest.mark.parametrize("name", WITH_WEIGHTS)
@@ -176,10 +206,18 @@ def test_sounds_that_the_model_cannot_take_are_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", WITH_WEIGHTS)
-def test_one_pixel_and_one_sample_give_a_map_of_numbers(name: str) -> None:
+def test_an_image_of_one_pixel_is_refused(name: str) -> None:
     localizer = load_localizer(name)
     assert isinstance(localizer, Localizer)
-    images = localizer.encode_image([np.full((1, 1, 3), 200, np.uint8)])
+    with pytest.raises(DataError, match="one pixel only"):
+        localizer.encode_image([np.full((1, 1, 3), 200, np.uint8)])
+
+
+@pytest.mark.parametrize("name", WITH_WEIGHTS)
+def test_two_pixels_and_one_sample_give_a_map_of_numbers(name: str) -> None:
+    localizer = load_localizer(name)
+    assert isinstance(localizer, Localizer)
+    images = localizer.encode_image([np.full((1, 2, 3), 200, np.uint8)])
     heard = name in AUDIO_VISUAL
     sounds = localizer.encode_audio([_silence(name, 1)]) if heard else {}
     maps = localizer.localize(images, sounds)

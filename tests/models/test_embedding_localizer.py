@@ -123,12 +123,12 @@ class TestEveryModel:
         ]
         np.testing.assert_allclose(model.vision_only(images), np.max(maps, axis=0), atol=1e-5)
 
-    def test_a_one_pixel_image_is_taken_and_an_empty_sound_refused(
+    def test_an_image_of_one_pixel_and_an_empty_sound_are_refused(
         self, name: str, states: Mapping[str, Mapping[str, Tensor]], write: Write
     ) -> None:
         model = _small(name, write(states[name]))
-        pixel = model.encode_image([np.full((1, 1, 3), 7, np.uint8)])
-        assert np.isfinite(pixel["visual"]).all()
+        with pytest.raises(DataError, match="one pixel"):
+            model.encode_image([np.full((1, 1, 3), 7, np.uint8)])
         with pytest.raises(DataError, match="must have samples"):
             model.encode_audio([Waveform(np.zeros((0, 1), np.int16), 11025)])
         with pytest.raises(DataError, match=r"8000 Hz.*11025 Hz"):
@@ -163,13 +163,16 @@ class TestEveryModel:
     def test_a_bad_sound_bank_is_refused(
         self, name: str, states: Mapping[str, Mapping[str, Tensor]], write: Write
     ) -> None:
-        for bank in (torch.zeros(2, 3), torch.full((2, 64), torch.inf)):
-            with pytest.raises(WeightsError, match="sound bank"):
+        for bank, problem in (
+            (torch.zeros(2, 3), "is no table of sounds with 64 dimensions"),
+            (torch.full((2, 64), torch.inf), "holds values that are not finite"),
+        ):
+            with pytest.raises(WeightsError, match=f"sound_bank {problem}"):
                 _small(name, write({**states[name], SOUND_BANK: bank}))
 
 
-@pytest.mark.parametrize("name", ["lvs", "ssltie"])
-def test_an_unknown_weight_is_an_error_where_the_authors_class_is_known(
+@pytest.mark.parametrize("name", MODELS)
+def test_an_unknown_weight_is_an_error_in_a_small_network(
     name: str, states: Mapping[str, Mapping[str, Tensor]], write: Write
 ) -> None:
     with pytest.raises(WeightsError, match=r"not known to this network \(head\.weight\)"):

@@ -209,7 +209,7 @@ class TestWeights:
     def test_a_sound_bank_of_another_shape(
         self, bank: torch.Tensor, tensors: dict[str, torch.Tensor], tmp_path: Path
     ) -> None:
-        with pytest.raises(WeightsError, match="sound bank"):
+        with pytest.raises(WeightsError, match="sound_bank"):
             self.load({**tensors, "sound_bank": bank}, tmp_path)
 
     def test_half_a_file(self, tensors: dict[str, torch.Tensor], tmp_path: Path) -> None:

@@ -24,11 +24,14 @@ def test_images_equal_the_public_loaders_bit_for_bit(
 
 
 @pytest.mark.parametrize("resize", RESIZINGS)
-@given(height=st.integers(1, 40), width=st.integers(1, 40), value=st.integers(0, 255))
+@given(
+    size=st.tuples(st.integers(1, 40), st.integers(1, 40)).filter(lambda size: size != (1, 1)),
+    value=st.integers(0, 255),
+)
 def test_a_plain_image_of_any_size_stays_plain(
-    resize: Any, height: int, width: int, value: int
+    resize: Any, size: tuple[int, int], value: int
 ) -> None:
-    image = np.full((height, width, 3), value, np.uint8)
+    image = np.full((*size, 3), value, np.uint8)
     prepared = prepare_images([image], ImagePreprocessing(resize=resize, side=8))
     assert prepared.shape == (1, 3, 8, 8)
     assert prepared.dtype == np.float32
@@ -89,6 +92,13 @@ def test_the_centre_of_a_very_long_image_is_refused() -> None:
     with pytest.raises(DataError, match="1x500 pixels is too elongated"):
         prepare_images([image], ImagePreprocessing(resize="crop-pil"))
     assert prepare_images([image], ImagePreprocessing()).shape == (1, 3, 224, 224)
+
+
+def test_one_pixel_is_refused() -> None:
+    images = [np.zeros((4, 4, 3), np.uint8), np.zeros((1, 1, 3), np.uint8)]
+    for resize in RESIZINGS:
+        with pytest.raises(DataError, match="one pixel only"):
+            prepare_images(images, ImagePreprocessing(resize=resize))
 
 
 @pytest.mark.parametrize(

@@ -107,8 +107,8 @@ class TestMaps:
             sound = model.encode_audio([clips[index]])["audio"]
             np.testing.assert_allclose(sound[0], sounds["audio"][index], rtol=1e-4, atol=1e-5)
 
-    def test_an_image_of_one_pixel_is_a_plain_square(self, model: Oya) -> None:
-        one = model.encode_image([np.full((1, 1, 3), 200, np.uint8)])
+    def test_an_image_of_two_equal_pixels_is_a_plain_square(self, model: Oya) -> None:
+        one = model.encode_image([np.full((1, 2, 3), 200, np.uint8)])
         square = model.encode_image([np.full((50, 80, 3), 200, np.uint8)])
         np.testing.assert_array_equal(one["potential"], square["potential"])
 

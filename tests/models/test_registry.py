@@ -166,7 +166,7 @@ def test_a_sound_bank_of_another_dimension_is_refused(
 ) -> None:
     content = torch.load(authors_checkpoint, weights_only=False)["model"]
     torch.save({**content, "sound_bank": torch.zeros(4, 3)}, tmp_path / "w.pth")
-    with pytest.raises(WeightsError, match="sound bank"):
+    with pytest.raises(WeightsError, match="sound_bank"):
         load_localizer("ezvsl", variant="full", weights=tmp_path / "w.pth")
 
 

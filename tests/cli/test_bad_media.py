@@ -1,0 +1,120 @@
+"""Sounds and images of a user's folder that cannot be used: one sentence that names the file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from command_line import Call
+from PIL import Image
+
+from ssl_bench.models.registry import list_baselines, load_card, load_recipe
+
+CLIPS = ["dogInTheYard_000010", "trainPasses_000030", "violinSolo_000100"]
+BAD = CLIPS[1]
+AUDIO_VISUAL = [name for name in list_baselines() if load_card(name).modality == "audio-visual"]
+
+
+def _rate(name: str) -> int:
+    return int(load_recipe(name).variants["synth"].preprocessing["audio"]["rate"])
+
+
+@pytest.fixture
+def data(tmp_path: Path, write_media) -> Path:
+    """A folder like that of VGG-SS, with three clips at the rate of the small models."""
+    folder = tmp_path / "data" / "vggss"
+    write_media(folder, CLIPS)
+    for clip in CLIPS:
+        samples = np.ones((9000, 1), np.int16)
+        soundfile.write(folder / "audio" / f"{clip}.wav", samples, _rate("ezvsl"))
+    entries = [{"file": clip, "class": "dog", "bbox": [[0.1, 0.1, 0.6, 0.9]]} for clip in CLIPS]
+    (folder / "vggss.json").write_text(json.dumps(entries))
+    return folder.parent
+
+
+def _sound(data: Path) -> Path:
+    return data / "vggss" / "audio" / f"{BAD}.wav"
+
+
+def _image(data: Path) -> Path:
+    return data / "vggss" / "frames" / f"{BAD}.png"
+
+
+def _refused(call: Call, name: str, data: Path, file: Path) -> str:
+    """What is said of a file that ends an evaluation; no file is written."""
+    out = data.parent / "run"
+    words = ["evaluate", "--model", name, "--protocol", "vggss", "--data", data, "--out", out]
+    done = call(*words, "--sheet", 0)
+    assert (done.code, done.out) == (2, "")
+    assert "Traceback" not in done.err
+    assert list(out.glob("*")) == []
+    said = done.err.replace("\n", "")
+    assert str(file) in said
+    return said
+
+
+def test_clips_without_fault_are_evaluated(call: Call, data: Path) -> None:
+    out = data.parent / "run"
+    words = ["evaluate", "--model", "ezvsl", "--protocol", "vggss", "--data", data, "--out", out]
+    assert call(*words, "--sheet", 0).code == 0
+
+
+@pytest.mark.parametrize("name", AUDIO_VISUAL)
+def test_a_sound_of_another_rate(call: Call, data: Path, name: str) -> None:
+    soundfile.write(_sound(data), np.ones((9000, 1), np.int16), 8000)
+    said = _refused(call, name, data, _sound(data))
+    assert "8000 Hz" in said
+    assert f"{BAD} (" in said
+
+
+def test_a_sound_without_samples(call: Call, data: Path) -> None:
+    soundfile.write(_sound(data), np.zeros((0, 1), np.int16), _rate("ezvsl"))
+    assert "holds no samples" in _refused(call, "ezvsl", data, _sound(data))
+
+
+def test_an_empty_sound_file(call: Call, data: Path) -> None:
+    _sound(data).write_bytes(b"")
+    assert "is empty" in _refused(call, "ezvsl", data, _sound(data))
+
+
+@pytest.mark.parametrize("name", ["ezvsl", "ogl-l1"])
+def test_an_image_of_one_pixel(call: Call, data: Path, name: str) -> None:
+    Image.new("RGB", (1, 1), (200, 200, 200)).save(_image(data))
+    assert "one pixel only" in _refused(call, name, data, _image(data))
+
+
+def test_an_image_too_elongated_for_the_model(call: Call, data: Path, tmp_path: Path) -> None:
+    """A whole file that one model refuses is named by id and path, too."""
+    Image.new("RGB", (300, 1)).save(_image(data))
+    mine = tmp_path / "mine.py"
+    mine.write_text(_CROPPING)
+    said = _refused(call, f"{mine}:Cropping", data, _image(data))
+    assert "too elongated" in said
+    assert f"{BAD} (" in said
+
+
+_CROPPING = '''
+import numpy as np
+from ssl_bench.models.contract import Localizer
+from ssl_bench.models.images import ImagePreprocessing, prepare_images
+
+
+class Cropping(Localizer):
+    """Looks at the centre of an image."""
+
+    name = "cropping"
+    audio_blind = True
+
+    def encode_image(self, images):
+        pixels = prepare_images(images, ImagePreprocessing(resize="crop-pil", side=8))
+        return {"level": pixels.mean(axis=1)}
+
+    def encode_audio(self, sounds):
+        return {}
+
+    def localize(self, image_features, audio_features):
+        return image_features["level"]
+'''
