@@ -172,8 +172,12 @@ class Definition:
         Whether something must.
     variant_columns
         Further columns that a variant reads, after the others.
+    default
+        The threshold where none is written; None where it must be.
     missing
-        What a trial without a map contributes to a mean.
+        For a mean: what a trial without a map contributes.
+    missing_text
+        For a number of the whole set: how a trial without a map enters it, in words.
     unit
         ``share``: people read it in percent. ``rank``: a place in an order, read as it is.
     """
@@ -192,7 +196,9 @@ class Definition:
     variant_columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     range: str = "0 to 1"
     better: Literal["higher", "lower"] = "higher"
+    default: float | None = None
     missing: float = 0.0
+    missing_text: str = ""
     unit: Literal["share", "rank"] = "share"
     dialects: str = "The dialects differ in how the map becomes a prediction, not in this formula."
 
@@ -201,6 +207,8 @@ class Definition:
         named = "|".join(self.variants)
         variant = (f"({named})" if self.needs_variant else f"[({named})]") if named else ""
         suffix = {"nothing": "", "threshold": "@THRESHOLD", "count": "@COUNT"}[self.takes]
+        if self.default is not None:
+            suffix = f"[{suffix}]"
         return {
             "form": f"{self.name}{variant}{suffix}",
             "title": self.title,
@@ -208,7 +216,7 @@ class Definition:
             "range": self.range,
             "better": self.better,
             "trials": self.rows,
-            "missing trial": self.missing,
+            "missing trial": self.missing if self.overall is None else self.missing_text,
             "source": self.source,
             "dialects": self.dialects,
         }

@@ -264,6 +264,7 @@ def _confidence_of(grid: MapOnGrid) -> float:
 GRID_COLUMNS = {"confidence": _confidence_of}
 
 _SLAVC = "Mo and Morgado 2022, section 4; stoneMo/SLAVC utils.py (EvaluatorFull)"
+_MISSING = "never detected where something sounds, always where nothing does"
 _CLEAN = {"clean": ("same_category",)}
 
 DEFINITIONS = (
@@ -273,11 +274,11 @@ DEFINITIONS = (
         formula="sum over all distinct confidences, from the highest, of precision x step in "
         "recall; a hit is detected, sounding and has cIoU >= threshold; precision = hits / "
         "detected, recall = hits / sounding; (clean): without the silent trials whose sound is of "
-        "the picture's own category; a trial without a map is never detected where something "
-        "sounds, always elsewhere",
+        "the picture's own category",
         source=_SLAVC + "; exact over all confidences here",
         columns=("cIoU", "confidence", "sounding", "present"),
         overall=_overall_ap,
+        missing_text=_MISSING,
         rows="all",
         takes="threshold",
         variants=("clean", "slavc"),
@@ -293,6 +294,7 @@ DEFINITIONS = (
         source=_SLAVC + "; exact over all confidences here",
         columns=("cIoU", "confidence", "sounding", "present"),
         overall=_overall_max_f1,
+        missing_text=_MISSING,
         rows="all",
         takes="threshold",
         variants=("clean", "slavc"),
@@ -303,11 +305,12 @@ DEFINITIONS = (
     Definition(
         name="LocAcc",
         title="Success rate where something sounds, whatever the confidence",
-        formula="1 if cIoU >= threshold, else 0",
+        formula="1 if cIoU >= threshold, else 0; the threshold is 0.5 where none is written",
         source=_SLAVC + ", Precision-visible",
         columns=("cIoU",),
         per_trial=_loc_acc,
         takes="threshold",
+        default=0.5,
         variants=("slavc",),
         dialects="(slavc) is precision_at_50(), which compares strictly; the table that it prints "
         "does not.",
@@ -330,6 +333,7 @@ DEFINITIONS = (
         source="this project",
         columns=("cIoU", "n_predicted", "sounding", "present"),
         overall=_overall_f1,
+        missing_text=_MISSING,
         rows="all",
         takes="threshold",
         variants=("slavc",),

@@ -174,10 +174,11 @@ DEFINITIONS = (
     Definition(
         name="median-rank",
         title="Median rank of the own item",
-        formula="median of #{items that score >= the own item}; a missing query counts as last",
+        formula="median of #{items that score >= the own item}",
         source=_SOURCE,
         columns=(),
         overall=lambda _measure, ranks: float(np.median(ranks)),
+        missing_text="ranked last, and as an item ahead of all others",
         rows="all",
         variants=DIRECTIONS,
         needs_variant=True,
@@ -206,14 +207,16 @@ DEFINITIONS = (
         name="mAP",
         title="Mean average precision by category",
         formula="mean over queries of the mean over relevant items r of "
-        "#{relevant items up to r} / rank of r",
+        "#{relevant items up to r} / rank of r; without a direction, the mean of both",
         source=_SOURCE,
         columns=(),
-        per_trial=lambda _measure, values: values,
+        per_trial=lambda _measure, *directions: np.mean(directions, axis=0),
         rows="all",
         variants=DIRECTIONS,
-        needs_variant=True,
-        variant_columns=_by_direction("average_precision"),
+        variant_columns={
+            **_by_direction("average_precision"),
+            "": tuple(f"average_precision_{direction}" for direction in DIRECTIONS),
+        },
         dialects=_NO_DIALECTS,
     ),
 )

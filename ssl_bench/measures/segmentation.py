@@ -151,6 +151,7 @@ DEFINITIONS = (
         source="Zhou et al. 2022, section 5; swimmiing/ACL-SSL AVSBench/eval_utils.py",
         columns=("F_curve", "truth_pixels"),
         overall=_max_f,
+        missing_text="a curve of 0 at every threshold",
         dialects="AVSBench's own code takes the maximum in each batch, so that its value depends "
         "on the size of the batch.",
     ),

@@ -44,6 +44,7 @@ DEFINITIONS = (
         source="the comparison of Oya et al. 2020, section 5; as one number, this project",
         columns=("cIoU", "type"),
         overall=lambda measure, values, types: type_gap(success(values, measure.at), types),
+        missing_text="a cIoU of 0 in the mean of its type",
         takes="threshold",
         variants=RULES,
         range="-1 to 1; 0 where an object that stays silent costs nothing",

@@ -2,9 +2,11 @@
 
 The same text is its spelling on the command line, in protocol files and in results:
 ``NAME(VARIANT)@NUMBER``, such as ``cIoU@0.5``, ``cIoU(adaptive)@0.5``, ``AUC`` or
-``recall(a2i)@5``. Definitions are found in the modules of this package that hold a tuple
-``DEFINITIONS`` (and the columns that they need in ``GRID_COLUMNS``, ``PICTURE_COLUMNS`` and
-``TABLE_COLUMNS``), so a new measure is an addition to one file, or one new file.
+``recall(a2i)@5``. A number that has a default may be left out when writing, and is always printed,
+so that a measure is stored under one text. Definitions are found in the modules of this package
+that hold a tuple ``DEFINITIONS`` (and the columns that they need in ``GRID_COLUMNS``,
+``PICTURE_COLUMNS`` and ``TABLE_COLUMNS``), so a new measure is an addition to one file, or one new
+file.
 """
 
 from __future__ import annotations
@@ -70,6 +72,8 @@ def parse_measure(text: str) -> Measure:
     0.5
     >>> str(parse_measure("cIoU(adaptive)@0.50"))
     'cIoU(adaptive)@0.5'
+    >>> str(parse_measure("LocAcc"))
+    'LocAcc@0.5'
     """
     match = _TEXT.fullmatch(text)
     definition = DEFINITIONS.get(match[1]) if match else None
@@ -85,6 +89,8 @@ def parse_measure(text: str) -> Measure:
             f"{text!r} names a variant that {definition.name} does not have",
             remedy=f"its variants are: {known}",
         )
+    if number is None and definition.default is not None:
+        return Measure(definition, variant, definition.default)
     form = str(definition.facts()["form"])
     if (definition.needs_variant and variant is None) or (
         (number is None) != (definition.takes == "nothing")

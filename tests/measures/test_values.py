@@ -59,10 +59,40 @@ class TestTextForm:
             ("cIoU(adaptive)@0.3", "cIoU(adaptive)@0.3"),
             ("AUC(adaptive)", "AUC(adaptive)"),
             ("side-accuracy", "side-accuracy"),
+            ("LocAcc", "LocAcc@0.5"),
+            ("LocAcc(slavc)", "LocAcc(slavc)@0.5"),
+            ("LocAcc@0.3", "LocAcc@0.3"),
         ],
     )
     def test_a_measure_has_one_spelling(self, written: str, canonical: str) -> None:
         assert str(parse_measure(written)) == canonical
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "cIoU@0.5",
+            "cIoU(adaptive)@0.5",
+            "AUC",
+            "IIoU@0.5",
+            "AP@0.5",
+            "maxF1@0.5",
+            "LocAcc",
+            "NSA",
+            "recall(a2i)@5",
+            "recall(i2a)@10",
+            "mAP",
+            "mAP(a2i)",
+            "pointing",
+            "mIoU",
+            "max-F",
+            "pIA",
+            "AUROC",
+        ],
+    )
+    def test_what_the_field_writes_is_read(self, text: str) -> None:
+        measure = parse_measure(text)
+        assert parse_measure(str(measure)) == measure
+        assert str(measure).startswith(text)
 
     @pytest.mark.parametrize(
         ("text", "problem"),
@@ -84,6 +114,10 @@ class TestTextForm:
             ("cIoU", "write cIoU@0.5"),
             ("cIoU(adaptive)", "write cIoU@0.5"),
             ("AUC@0.5", "write AUC"),
+            ("recall@5", "write recall(a2i)@5"),
+            ("AP", "write AP@0.5"),
+            ("LocAcc@1.5", "outside of 0 to 1"),
+            ("mAP@0.5", "write mAP"),
             ("mean-cIoU@0.5", "write mean-cIoU"),
             ("cIoU@1.01", "outside of 0 to 1"),
             ("cIoU@50", "outside of 0 to 1"),
@@ -187,9 +221,18 @@ class TestDefinitions:
 
     def test_its_facts_are_complete(self, definition: Definition) -> None:
         facts = definition.facts()
-        assert facts["missing trial"] == definition.missing
         assert all(value != "" for value in facts.values())
         assert facts["better"] in ("higher", "lower")
+
+    def test_it_says_what_a_missing_trial_does_to_it(self, definition: Definition) -> None:
+        told = definition.facts()["missing trial"]
+        if definition.per_trial is not None:
+            assert told == definition.missing
+            assert definition.missing_text == ""
+        else:
+            assert told == definition.missing_text
+            # A number would be read as what the trial contributes to a mean.
+            assert len(definition.missing_text.split()) > 2
 
     def test_its_form_says_how_it_is_spelled(self, definition: Definition) -> None:
         form = str(definition.facts()["form"])

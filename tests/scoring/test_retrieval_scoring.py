@@ -78,6 +78,19 @@ def test_ranks_are_those_of_brute_force(tmp_path: Path, direction: str) -> None:
         assert table[f"average_precision_{direction}"][row] == pytest.approx(precision)
 
 
+def test_map_without_a_direction_is_the_mean_of_both(tmp_path: Path) -> None:
+    texts = ("mAP", "mAP(a2i)", "mAP(i2a)")
+    samples = [sample(f"s{number}", category=f"c{number % 3}") for number in range(COUNT)]
+    asked = trials_of(samples, "retrieval", measures=texts)
+    result = score_file(written(tmp_path / "p.npz", asked, list(range(COUNT)), square()), asked)
+    both, sounds, images = (result.result[text].value for text in texts)
+    assert sounds is not None
+    assert images is not None
+    assert sounds != images
+    assert both == pytest.approx((sounds + images) / 2)
+    assert result.result.floors[0].measures[0].value == result.result.floors[0].measures[1].value
+
+
 def test_the_order_of_the_file_does_not_matter(tmp_path: Path) -> None:
     asked = trials()
     tables = [
