@@ -24,6 +24,7 @@ from ssl_bench.models.sounds import (
     LogPowerAudio,
     RolledAudio,
     WholeClipAudio,
+    prepare_sound,
     taking_any_rate,
 )
 from ssl_bench.models.vision_only import PriorPreprocessing
@@ -121,6 +122,9 @@ def test_sounds_of_every_pair(
     tables = np.stack([front_end.table(sound) for sound in golden_sounds])
     assert [len(tables), 1, *tables.shape[1:]] == expected["spec_shape"].tolist()
     _close(tables[:, ::16, ::20], expected["spec_slice"], SPECTROGRAM)
+    # At their own rate, sounds need no option.
+    prepared = np.stack([prepare_sound(sound, front_end) for sound in golden_sounds])
+    np.testing.assert_array_equal(prepared[:, 0], tables.astype(np.float32))
     figures = np.array([_figures(table, unbiased=True) for table in tables])
     _close(figures, expected["spec_stats"], SPECTROGRAM)
 
