@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
 from ssl_bench.engine.class_maps import AskedPair, asks_by_category, maps_of_categories, rows_of
+from ssl_bench.engine.distinct import Distinct, content_of, distinct_image, distinct_sound
 from ssl_bench.engine.retrieve import similarity_rows
 from ssl_bench.errors import DataError, ModelError
 from ssl_bench.media.waveform import Waveform
@@ -47,18 +48,6 @@ class LocalizedBatch:
     similarity: NDArray[np.float32] | None = None
 
 
-Recipe = TypeVar("Recipe", ImageRecipe, AudioRecipe)
-
-
-@dataclass(frozen=True)
-class _Distinct(Generic[Recipe]):
-    """One image or sound of one test set, however many protocols and trials use it."""
-
-    test_set: str
-    recipe: Recipe
-    trials: TrialSet = field(compare=False, repr=False)
-
-
 def localize_trials(
     localizer: Localizer,
     trials: TrialSet,
@@ -92,8 +81,8 @@ def localize_suite(
     """Localize the trials of several protocols, a batch of images at a time.
 
     Sounds are encoded first (their features are small and stay in memory); images follow in
-    batches, each with all its trials. An image or sound that several protocols share is encoded
-    once.
+    batches, each with all its trials. An image or sound that several protocols or splits share is
+    encoded once; see :mod:`ssl_bench.engine.distinct`.
 
     Parameters
     ----------
@@ -176,12 +165,12 @@ def localize_suite(
     progress("images", len(pictures), len(pictures))
 
 
-def _rows_by_image(sets: Sequence[TrialSet]) -> dict[_Distinct[ImageRecipe], list[list[int]]]:
+def _rows_by_image(sets: Sequence[TrialSet]) -> dict[Distinct[ImageRecipe], list[list[int]]]:
     """Rows of each distinct image in each set, images in the order of their first trials."""
-    found: dict[_Distinct[ImageRecipe], list[list[int]]] = {}
+    found: dict[Distinct[ImageRecipe], list[list[int]]] = {}
     for number, trials in enumerate(sets):
         for row, trial in enumerate(trials):
-            image = _Distinct(trials.test_set.digest, trial.image, trials)
+            image = distinct_image(trials, trial.image)
             found.setdefault(image, [[] for _ in sets])[number].append(row)
     return found
 
@@ -213,28 +202,41 @@ def _encode_sounds(
     """Features of each distinct sound, and for each set the row of each trial's sound in them."""
     if localizer.audio_blind:
         return {}, [[] for _ in sets]
-    used = [
-        [_Distinct(trials.test_set.digest, trial.audio, trials) for trial in trials]
-        for trials in sets
-    ]
-    distinct = list(dict.fromkeys(sound for of_set in used for sound in of_set))
+    used = [[distinct_sound(trials, trial.audio) for trial in trials] for trials in sets]
+    sounds = list(dict.fromkeys(sound for of_set in used for sound in of_set))
     parts: list[Features] = []
-    for start in range(0, len(distinct), batch_size):
-        progress("sounds", start, len(distinct))
-        chunk = distinct[start : start + batch_size]
-        waveforms: list[Waveform] = _in_parallel(_read_sound, chunk, jobs)
-        parts.append(_encode(localizer.encode_audio, waveforms, chunk, localizer))
-    progress("sounds", len(distinct), len(distinct))
+    rows: dict[Hashable, int] = {}
+    place: dict[Distinct[AudioRecipe], int] = {}
+    waiting: list[tuple[Distinct[AudioRecipe], Waveform]] = []
+
+    def encode_waiting() -> None:
+        made_of, waveforms = zip(*waiting[:batch_size], strict=True)
+        parts.append(_encode(localizer.encode_audio, list(waveforms), made_of, localizer))
+        del waiting[:batch_size]
+
+    for start in range(0, len(sounds), batch_size):
+        progress("sounds", start, len(sounds))
+        chunk = sounds[start : start + batch_size]
+        for sound, waveform in zip(chunk, _in_parallel(_read_sound, chunk, jobs), strict=True):
+            content = content_of(waveform)
+            if content not in rows:
+                rows[content] = len(rows)
+                waiting.append((sound, waveform))
+            place[sound] = rows[content]
+        if len(waiting) >= batch_size:
+            encode_waiting()
+    if waiting:
+        encode_waiting()
+    progress("sounds", len(sounds), len(sounds))
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    place = {sound: row for row, sound in enumerate(distinct)}
     return joined, [[place[sound] for sound in of_set] for of_set in used]
 
 
-def _read_image(image: _Distinct[ImageRecipe]) -> NDArray[np.uint8]:
+def _read_image(image: Distinct[ImageRecipe]) -> NDArray[np.uint8]:
     return image.trials.image(image.recipe)
 
 
-def _read_sound(sound: _Distinct[AudioRecipe]) -> Waveform:
+def _read_sound(sound: Distinct[AudioRecipe]) -> Waveform:
     return sound.trials.waveform(sound.recipe)
 
 
@@ -248,7 +250,7 @@ def _in_parallel(read: Callable[[Any], Any], recipes: Sequence[Any], jobs: int) 
 def _encode(
     encode: Callable[[list[Any]], Features],
     inputs: list[Any],
-    made_of: Sequence[_Distinct[Any]],
+    made_of: Sequence[Distinct[Any]],
     localizer: Localizer,
 ) -> Features:
     """Encode a batch, check its shape, and name the input where the model refuses one."""
@@ -275,7 +277,7 @@ def _encode(
 def _name_culprit(
     encode: Callable[[list[Any]], Features],
     inputs: Sequence[Any],
-    made_of: Sequence[_Distinct[Any]],
+    made_of: Sequence[Distinct[Any]],
 ) -> None:
     """Encode the inputs one by one, and raise the error again with id and file of its cause."""
     for source, each in zip(made_of, inputs, strict=True):

@@ -9,7 +9,7 @@ set is one new file.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -162,6 +162,33 @@ class TestSet(ABC):
         """The file that a sample's sound is read from; None where it is made."""
         del sample_id
         return None
+
+    @property
+    def media(self) -> Hashable:
+        """Identity of where images and sounds come from.
+
+        Where it is equal, equal ids have equal images and sounds. Splits of one folder, or of one
+        embedded world, share it; unless a test set says so, it shares with no other.
+        """
+        return self
+
+    def image_identity(self, sample_id: str) -> Hashable:
+        """What one sample's image is: equal only where images are, in any split or test set.
+
+        Samples that say by an equal attribute ``image`` that they show one picture share it.
+        """
+        sample = self._by_id.get(sample_id)
+        picture = None if sample is None else sample.attributes.get("image")
+        own = ("own", self.image_name(sample_id))
+        return self.media, own if picture is None else ("shared", str(picture))
+
+    def image_name(self, sample_id: str) -> str:
+        """Name under which one sample's image is kept; by default its id."""
+        return sample_id
+
+    def sound_identity(self, sample_id: str) -> Hashable:
+        """What one sample's sound is: equal only where sounds are, in any split or test set."""
+        return self.media, sample_id
 
     def silent_pairs(self) -> Sequence[SilentPair]:
         """Images with sounds that nothing in them makes, for the extended protocols.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -81,6 +81,15 @@ class FolderTestSet(TestSet):
     def digest(self) -> str:
         """SHA-256 over ids and truth, whatever the spelling of the annotation file."""
         return truth_digest(self._samples)
+
+    @property
+    def media(self) -> Hashable:
+        """The folder: all splits read one file for one id."""
+        return str(self.folder.resolve())
+
+    def sound_identity(self, sample_id: str) -> Hashable:
+        """The sound's file, which several samples may name."""
+        return self.media, self.sound_name(sample_id)
 
     def silent_pairs(self) -> Sequence[SilentPair]:
         """Pairs of the released list; from then on their images and sounds can be read.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -112,6 +112,12 @@ class SynthTestSet(TestSet):
                 sha.update(sample.annotation.boxes.corners.astype("<f8").tobytes())
                 sha.update(np.packbits(sample.annotation.pixels).tobytes())
         return sha.hexdigest()
+
+    @property
+    def media(self) -> Hashable:
+        """The world: what is rendered depends neither on the split nor on the count."""
+        world = self.world
+        return self.name, WORLD_VERSION, world.seed, world.category_set, world.object_size
 
     def image(self, sample_id: str) -> NDArray[np.uint8]:
         """Image ``(128, 128, 3)`` uint8 RGB of one sample."""
