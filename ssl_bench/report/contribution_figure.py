@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ssl_bench.files import atomic_path
+from ssl_bench.report.analysis_figure import save_figure
 from ssl_bench.results import MeasuredValue
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _WITH, _NOTHING, _CATEGORY = "#0072B2", "#D55E00", "#009E73"
 _ROW = 0.3
 _WIDTH = 8.6
+_DOTS_PER_INCH = 160
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,11 @@ def draw_contribution(
         Model and protocol; the headline.
     measure
         Which measure the rows show.
+
+    Raises
+    ------
+    ResultError
+        If the file cannot be written.
     """
     import textwrap
 
@@ -70,7 +76,9 @@ def draw_contribution(
     from matplotlib.figure import Figure
 
     shown = [row for row in rows if row.score.value is not None]
-    figure = Figure(figsize=(_WIDTH, 1.75 + _ROW * len(shown)), layout="constrained")
+    figure = Figure(
+        figsize=(_WIDTH, 1.75 + _ROW * len(shown)), dpi=_DOTS_PER_INCH, layout="constrained"
+    )
     FigureCanvasAgg(figure)
     figure.suptitle(f"{title}\n{textwrap.fill(sentence, 104)}", fontsize=9, x=0.01, ha="left")
     left, right = figure.subplots(1, 2, sharey=True)
@@ -88,8 +96,7 @@ def draw_contribution(
         axes.tick_params(labelsize=8)
         axes.grid(axis="x", linewidth=0.4, alpha=0.6)
         axes.spines[["top", "right"]].set_visible(False)
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=160, format="png", metadata={"Software": None})
+    save_figure(figure, path)
 
 
 def _mark(axes: Axes, place: int, value: MeasuredValue, colour: str, marker: str) -> None:

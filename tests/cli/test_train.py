@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -117,6 +118,26 @@ def test_clips_that_are_held_out_may_be_left_out_instead(clips: Path, tmp_path: 
     assert done.exit_code == 0, done.output
     assert "Left out 2 clips: 0 with missing or unusable files, 2 held out" in done.output
     assert read_record(tmp_path / "out" / "synth.training.json").held_out == 2
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_an_objective_that_is_no_number_stops_training_and_names_the_batch(
+    clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    out = tmp_path / "out"
+    words = ["train", "--model", "ezvsl", "--variant", "synth", "--data", str(clips)]
+    with pytest.raises(SystemExit) as stop:
+        main([*words, "--out", str(out), "--change", "peak_learning_rate=1e30"])
+    said = " ".join(capsys.readouterr().err.split())
+    assert stop.value.code == 2
+    assert "Traceback" not in said
+    batch = re.search(r"objective became (nan|inf) in epoch \d, in the batch of ([\w, ]+)\.", said)
+    assert batch is not None, said
+    named = batch[2].split(", ")
+    assert len(set(named)) == 4
+    assert set(named) <= {path.stem for path in (clips / "frames").iterdir()}
+    assert not list(out.glob("*.safetensors"))
+    assert not list(out.glob("*.json"))
 
 
 def test_logs_get_a_line_soon_and_then_one_each_minute(capsys: pytest.CaptureFixture[str]):
