@@ -30,13 +30,9 @@ from ssl_bench.training.record import (
     versions,
     write_record,
 )
-from ssl_bench.training.sources import Needs
 from ssl_bench.training.task import Task
-from ssl_bench.training.tasks import needs_of, prepare_task
+from ssl_bench.training.tasks import prepare_task
 from ssl_bench.training.unfinished import Unfinished
-
-_SMALL = "synth"
-_FULL = "full"
 
 
 def train(
@@ -69,7 +65,7 @@ def train(
     data
         What to train on; ``synth`` for the embedded world.
     variant
-        The baseline's variant; None for the one that :func:`default_variant` names.
+        The baseline's variant; None for that of the embedded world, or for ``full`` on other data.
     seed
         Another seed than the recipe's.
     out
@@ -166,46 +162,15 @@ def used_seed(name: str, variant: str, seed: int | None) -> int:
     return _plan(name, EmbeddedWorld(), variant, seed, None, None, None).seed
 
 
-def default_variant(name: str, *, on_folder: bool) -> str:
-    """The variant that is trained where none is named.
-
-    On the embedded world it is ``synth``. On a folder it is ``full``, or, where a baseline has no
-    such variant to train, its first one that is not for the embedded world.
-
-    Raises
-    ------
-    ModelError
-        If there is no such baseline.
+def default_variant(data: TrainingData) -> str:
+    """The variant that is trained on some data where none is named.
 
     Examples
     --------
-    >>> default_variant("icl", on_folder=False), default_variant("icl", on_folder=True)
-    ('synth', 'flickr')
+    >>> default_variant(EmbeddedWorld())
+    'synth'
     """
-    if not on_folder:
-        return _SMALL
-    trained = [
-        variant
-        for variant, chosen in load_recipe(name).variants.items()
-        if chosen.training is not None and not variant.startswith(_SMALL)
-    ]
-    return _FULL if _FULL in trained or not trained else trained[0]
-
-
-def needs_of_training(name: str, variant: str) -> Needs:
-    """What :func:`train` reads of each example.
-
-    Raises
-    ------
-    ModelError
-        As :func:`train`.
-
-    Examples
-    --------
-    >>> needs_of_training("unet", "full")
-    Needs(sounds=False, truth=True, labels=False)
-    """
-    return needs_of(_plan(name, EmbeddedWorld(), variant, None, None, None, None).recipe.objective)
+    return "synth" if isinstance(data, EmbeddedWorld) else "full"
 
 
 def _plan(
@@ -221,7 +186,7 @@ def _plan(
     where = content_folder("baselines") / name / "recipe.toml"
     if isinstance(data, str):
         data = _named(data, where)
-    chosen = variant or default_variant(name, on_folder=not isinstance(data, EmbeddedWorld))
+    chosen = variant or default_variant(data)
     trained = training_recipe(baseline, chosen, where)
     if recipe is not None:
         trained = recipe
@@ -287,8 +252,6 @@ def _record(
         data_digest=task.data_digest,
         left_out=plan.data.left_out,
         held_out=plan.data.held_out,
-        checked_against=plan.data.checked_against,
-        classes=plan.data.classes or (),
         seed=plan.seed,
         recipe=plan.recipe,
         image_trunk_sha256=task.image_trunk_sha256,
