@@ -87,8 +87,8 @@ class ControlsTable(Table):
     vision_only
         Whether the model's own audio-blind map is scored.
     priors
-        Audio-blind baselines that look at images; the gap to each is measured where its weights
-        ship for the test set.
+        Audio-blind baselines that look at images; the gap to each, and to the best of them, is
+        measured where its weights ship for the test set.
     """
 
     floors: tuple[str, ...] = ("center", "full", "random", "random-pixel")

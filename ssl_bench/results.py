@@ -166,6 +166,26 @@ class Prior(_Table):
     gap: tuple[MeasuredValue, ...]
 
 
+class BestPrior(_Table):
+    """The best prior by one measure, and the gap to it.
+
+    It is picked after the fact, among the priors that were measured, which makes the gap cautious.
+
+    Attributes
+    ----------
+    names
+        Whoever reaches the best value: several where they tie, none where it is undefined for all.
+    reached
+        What they reach.
+    gap
+        The paired difference, the model minus the first named.
+    """
+
+    names: tuple[str, ...]
+    reached: MeasuredValue
+    gap: MeasuredValue
+
+
 class Result(_Table):
     """One result document.
 
@@ -186,8 +206,9 @@ class Result(_Table):
     class_maps_note
         Why trials that ask by category share a map, where they do and it is known.
     priors
-        Audio-blind baselines that look at images, and the gap to each; `priors_note` says why one
-        that the protocol names is not there.
+        Audio-blind baselines that look at images, and the gap to each; `best_prior` holds the best
+        of them for each measure (nothing where none was measured, or where an earlier version
+        wrote the document), and `priors_note` says why one that the protocol names is not there.
     """
 
     format: Literal["ssl-bench-result/1"] = "ssl-bench-result/1"
@@ -205,6 +226,7 @@ class Result(_Table):
     vision_only_note: str | None = None
     class_maps_note: str | None = None
     priors: tuple[Prior, ...] = ()
+    best_prior: tuple[BestPrior, ...] = ()
     priors_note: str | None = None
     model: ModelIdentity
     card: dict[str, Any] | None = None

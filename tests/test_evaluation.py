@@ -121,7 +121,8 @@ def test_an_audio_blind_prior_is_scored_on_the_same_trials(
     protocol: Protocol, tmp_path: Path
 ) -> None:
     done = ssl_bench.evaluate(Bright(), protocol, folder=tmp_path, pictured=0)
-    (prior,) = done.result.priors
+    assert [prior.name for prior in done.result.priors] == list(protocol.controls.priors)
+    prior = done.result.priors[0]
     own = ssl_bench.evaluate("ogl-l1", protocol, folder=tmp_path / "own", pictured=0)
     assert prior.name == "ogl-l1"
     assert prior.measures == own.result.measures

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from ssl_bench.errors import ModelError, PredictionsError, SslBenchError
 from ssl_bench.evaluation import Evaluation
 from ssl_bench.models.contract import Features, Localizer
 from ssl_bench.models.object_prior import ClassifierArchitecture, ClassifierNetwork
+from ssl_bench.models.registry import list_baselines, load_card
 from ssl_bench.predictions import open_predictions
 from ssl_bench.protocol import ControlsTable, Protocol, TestSetTable
 from ssl_bench.scoring.run import score_file
@@ -73,20 +75,40 @@ class TestWeights:
     def done(cls, weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
         folder = tmp_path_factory.mktemp("run")
         return ssl_bench.evaluate(
-            Loud(), small(), folder=folder, pictured=0, priors={PRIOR: weights}
+            Loud(),
+            small(controls=ControlsTable(priors=(PRIOR, "unet"))),
+            folder=folder,
+            pictured=0,
+            priors={PRIOR: weights},
         )
 
     def test_those_given_take_the_place_of_those_that_ship(self, done: Evaluation) -> None:
-        (prior,) = done.result.priors
-        assert prior.name == PRIOR
+        assert [prior.name for prior in done.result.priors] == [PRIOR, "unet"]
         facts = open_predictions(done.folder / PRIOR / "predictions.npz").meta.provenance
         assert facts["variant"] == "full"
         assert done.result.priors_note is None
 
     def test_the_gap_is_the_difference(self, done: Evaluation) -> None:
-        (prior,) = done.result.priors
-        for own, seen, gap in zip(done.result.measures, prior.measures, prior.gap, strict=True):
-            assert gap.value == pytest.approx((own.value or 0) - (seen.value or 0))
+        for prior in done.result.priors:
+            for own, seen, gap in zip(done.result.measures, prior.measures, prior.gap, strict=True):
+                assert gap.value == pytest.approx((own.value or 0) - (seen.value or 0))
+
+    def test_the_best_of_them_stands_beside_each_measure(self, done: Evaluation) -> None:
+        result = done.result
+        assert [best.reached.measure for best in result.best_prior] == [
+            value.measure for value in result.measures
+        ]
+        for number, best in enumerate(result.best_prior):
+            values = {prior.name: prior.measures[number].value or 0 for prior in result.priors}
+            assert best.reached.value == max(values.values())
+            assert {values[name] for name in best.names} == {best.reached.value}
+            (first, *_) = (prior for prior in result.priors if prior.name in best.names)
+            assert best.gap == first.gap[number]
+
+    def test_its_gap_is_no_larger_than_that_to_any_prior(self, done: Evaluation) -> None:
+        for number, best in enumerate(done.result.best_prior):
+            gaps = [prior.gap[number].value or 0 for prior in done.result.priors]
+            assert best.gap.value == pytest.approx(min(gaps))
 
     def test_a_protocol_that_names_no_prior_takes_one(self, weights: Path, tmp_path: Path) -> None:
         asked = small("negative-audio")
@@ -127,6 +149,13 @@ class TestPredictions:
             score_file(own, trials, priors={PRIOR: own})
 
 
+class TestWhatTheProtocolsName:
+    @pytest.mark.parametrize("name", ["synth", "concat", "type-ab", "interactive"])
+    def test_every_baseline_that_looks_and_never_listens(self, name: str) -> None:
+        blind = {each for each in list_baselines() if load_card(each).modality == "vision-only"}
+        assert set(ssl_bench.load_protocol(name).controls.priors) == blind
+
+
 class TestWhyThereIsNone:
     def test_a_protocol_names_one_that_was_not_given(
         self, trials: TrialSet, tmp_path: Path
@@ -135,6 +164,13 @@ class TestWhyThereIsNone:
         note = score_file(own, trials).result.priors_note
         assert note is not None
         assert f"--prior {PRIOR}=" in note
+
+    def test_those_that_were_not_given_are_named(self, trials: TrialSet, tmp_path: Path) -> None:
+        own = predictions_of(trials, noise(trials, 0), tmp_path / "own.npz")
+        seen = predictions_of(trials, noise(trials, 1), tmp_path / "seen.npz", model=PRIOR)
+        result = score_file(own, trials, priors={PRIOR: seen}).result
+        assert result.priors_note is not None
+        assert result.priors_note.startswith("no maps of ogl-cls, gradcam, potential and unet on")
 
     def test_a_protocol_names_none(self, tmp_path: Path) -> None:
         asked = open_trials(small(controls=ControlsTable(priors=())))
@@ -166,7 +202,19 @@ class TestCommandLine:
         assert done.exit_code == 0
         document = json.loads(done.stdout)
         assert [prior["name"] for prior in document["priors"]] == [PRIOR]
-        assert document["priors_note"] is None
+        assert [best["names"] for best in document["best_prior"]] == [[PRIOR]] * 6
+        assert document["priors_note"].startswith("no maps of ogl-cls")
+
+    def test_several_share_a_column_that_names_the_best(self, files: tuple[Path, Path]) -> None:
+        own, seen = map(str, files)
+        done = self.score(own, "--prior", f"{PRIOR}={seen}", "--prior", f"unet={seen}")
+        lines = done.stdout.splitlines()
+        head = next(line for line in lines if "gap to best prior" in line)
+        assert "best prior" in head
+        assert PRIOR not in head
+        assert any("the priors" in line and f"{PRIOR} " in line for line in lines)
+        assert re.search(r"AUC .* all  \d", done.stdout)
+        assert "Not every prior was measured: no maps of ogl-cls, gradcam and" in done.stdout
 
     def test_without_it_the_output_says_how_to_give_one(self, files: tuple[Path, Path]) -> None:
         done = self.score(str(files[0]))

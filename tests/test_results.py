@@ -132,6 +132,14 @@ class TestFiles:
         assert again.read_bytes() == path.read_bytes()
         assert path.read_bytes().endswith(b"}\n")
 
+    def test_one_from_before_there_was_a_best_prior_is_read(
+        self, tmp_path: Path, real: Result
+    ) -> None:
+        content = json.loads(real.model_dump_json())
+        del content["best_prior"]
+        (tmp_path / "result.json").write_text(json.dumps(content))
+        assert read_result(tmp_path) == real
+
     def test_it_is_strict_json_without_nan(self, tmp_path: Path, undefined: Result) -> None:
         write_result(tmp_path / "r.json", undefined)
 

@@ -63,9 +63,9 @@ def contribution(**given: Any) -> None:
 
     The same trials are answered with the real sound, silence, noise and another clip's sound (of
     another and of the same category), and compared, trial by trial, with the model's own
-    audio-blind map, the object prior and the best trivial map: differences with intervals, a
-    paired permutation test and McNemar's test. Writes contribution.json, a figure and a table of
-    all trials.
+    audio-blind map, the priors that only look and the best trivial map: differences with
+    intervals, a paired permutation test and McNemar's test. Writes contribution.json, a figure
+    and a table of all trials.
     """
     from ssl_bench.cli.terminal import console, progress_bars
 

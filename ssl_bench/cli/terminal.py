@@ -158,28 +158,32 @@ def result_tables(result: Result, width: int = _WIDE) -> list[Table | str]:
 
     Where `width` characters do not suffice, intervals stand under their values.
     """
-    columns = {result.model.name: result.measures}
+    columns = {result.model.name: _cells(result.measures)}
     if result.vision_only is not None:
-        columns["its audio-blind map"] = result.vision_only.measures
-        columns["gap: what sound adds"] = result.vision_only.gap
-    for prior in result.priors:
-        columns[f"prior {prior.name}"] = prior.measures
-        columns[f"gap to {prior.name}"] = prior.gap
+        columns["its audio-blind map"] = _cells(result.vision_only.measures)
+        columns["gap: what sound adds"] = _cells(result.vision_only.gap)
+    columns.update(_prior_columns(result))
     if result.best_floor is not None and len(result.floors) > 1:
-        columns["best floor"] = result.best_floor.measures
+        columns["best floor"] = _cells(result.best_floor.measures)
     else:
-        columns.update({floor.name: floor.measures for floor in result.floors})
+        columns.update({floor.name: _cells(floor.measures) for floor in result.floors})
     if result.ceiling is not None:
-        columns["ceiling of the rule"] = result.ceiling.measures
+        columns["ceiling of the rule"] = _cells(result.ceiling.measures)
     protocol, test_set = result.protocol, result.test_set
     title = (
         f"{protocol.title}, {protocol.label}, version {protocol.version}, "
         f"dialect {protocol.dialect}"
     )
-    shown: list[Table | str] = [_measure_rows(title, "percent [95 % interval]", columns, width)]
+    names = [value.measure for value in result.measures]
+    shown: list[Table | str] = [
+        _measure_rows(title, "percent [95 % interval]", names, columns, width)
+    ]
+    if len(result.priors) > 1:
+        priors = {prior.name: _cells(prior.measures) for prior in result.priors}
+        shown.append(_measure_rows(None, "audio-blind, the priors", names, priors, width))
     if len(result.floors) > 1:
-        floors = {floor.name: floor.measures for floor in result.floors}
-        shown.append(_measure_rows(None, "trivial maps, the floors", floors, width))
+        floors = {floor.name: _cells(floor.measures) for floor in result.floors}
+        shown.append(_measure_rows(None, "trivial maps, the floors", names, floors, width))
     shown.append(coverage_sentence(result))
     if result.predicted_under is not None:
         shown.append(
@@ -191,7 +195,8 @@ def result_tables(result: Result, width: int = _WIDE) -> list[Table | str]:
     if result.class_maps_note:
         shown.append(f"The same map for every category: {result.class_maps_note}.")
     if result.priors_note:
-        shown.append(f"No gap to a prior: {result.priors_note}.")
+        lacking = "Not every prior was measured" if result.priors else "No gap to a prior"
+        shown.append(f"{lacking}: {result.priors_note}.")
     if test_set.revision is None:
         shown.append(
             f"The annotation of {test_set.name} is no published revision that is known here "
@@ -200,14 +205,39 @@ def result_tables(result: Result, width: int = _WIDE) -> list[Table | str]:
     return shown
 
 
+def _prior_columns(result: Result) -> dict[str, list[str]]:
+    """The prior and the gap to it; where there are several, the best of each measure by name."""
+    if not result.best_prior or len(result.priors) == 1:
+        return {
+            head: _cells(values)
+            for prior in result.priors
+            for head, values in (
+                (f"prior {prior.name}", prior.measures),
+                (f"gap to {prior.name}", prior.gap),
+            )
+        }
+    named = []
+    for best in result.best_prior:
+        winners = "all" if len(best.names) == len(result.priors) else ", ".join(best.names)
+        named.append(f"{winners}  {with_interval(best.reached)}".lstrip())
+    return {
+        "best prior": named,
+        "gap to best prior": _cells(best.gap for best in result.best_prior),
+    }
+
+
+def _cells(values: Iterable[MeasuredValue]) -> list[str]:
+    return [with_interval(value) for value in values]
+
+
 def _measure_rows(
-    title: str | None, corner: str, columns: Mapping[str, Sequence[MeasuredValue]], width: int
+    title: str | None,
+    corner: str,
+    names: Sequence[str],
+    columns: Mapping[str, Sequence[str]],
+    width: int,
 ) -> Table:
-    names = [value.measure for value in next(iter(columns.values()))]
-    rows = [
-        [name, *(with_interval(values[number]) for values in columns.values())]
-        for number, name in enumerate(names)
-    ]
+    rows = [[name, *cells] for name, *cells in zip(names, *columns.values(), strict=True)]
     needed = sum(
         max(map(len, column)) + 3 for column in zip([corner, *columns], *rows, strict=True)
     )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ssl_bench.measures.definition import Measure
 from ssl_bench.protocol import Protocol
-from ssl_bench.results import Reference
+from ssl_bench.results import BestPrior, MeasuredValue, Prior, Reference
 from ssl_bench.scoring.aggregate import gap, summarise
 from ssl_bench.scoring.floors import Controls, control_scores
 from ssl_bench.scoring.identity import digest_of, settings_of
@@ -116,20 +116,44 @@ def best_of_each(floors: Sequence[Reference], measures: Sequence[Measure]) -> Re
     best = []
     for number, measure in enumerate(measures):
         found = [floor.measures[number] for floor in floors]
-        defined = [value for value in found if value.value is not None]
-        sign = -1 if measure.definition.better == "lower" else 1
-        best.append(max(defined, key=lambda value: sign * (value.value or 0.0), default=found[0]))
+        best.append(found[_best_place(found, measure)])
     return Reference(name="best floor", measures=tuple(best))
 
 
+def best_priors(priors: Sequence[Prior], measures: Sequence[Measure]) -> tuple[BestPrior, ...]:
+    """The best audio-blind baseline for each measure, and the gap to it; nothing without priors.
+
+    Where several reach the same, the gap is that to the first of them.
+    """
+    best = []
+    for number, measure in enumerate(measures) if priors else ():
+        found = [prior.measures[number] for prior in priors]
+        place = _best_place(found, measure)
+        reached = found[place]
+        names = tuple(
+            prior.name
+            for prior, value in zip(priors, found, strict=True)
+            if value.value is not None and value.value == reached.value
+        )
+        best.append(BestPrior(names=names, reached=reached, gap=priors[place].gap[number]))
+    return tuple(best)
+
+
+def _best_place(values: Sequence[MeasuredValue], measure: Measure) -> int:
+    """Place of the best value, the first of several; 0 where none is defined."""
+    sign = -1 if measure.definition.better == "lower" else 1
+    defined = {place: each.value for place, each in enumerate(values) if each.value is not None}
+    return max(defined, key=lambda place: sign * defined[place], default=0)
+
+
 def priors_note(protocol: Protocol, given: Collection[str]) -> str | None:
-    """Why the result has no gap to a prior; None where it has all that the protocol names."""
+    """Why the gap to a prior is not there; None where all that the protocol names are."""
     lacking = [name for name in protocol.controls.priors if name not in given]
     if protocol.answers == "retrieval" or (given and not lacking):
         return None
     if not lacking:
         return "the protocol names none; --prior NAME=FILE compares with one"
-    names = ", ".join(lacking)
+    names = " and ".join(filter(None, [", ".join(lacking[:-1]), lacking[-1]]))
     return (
         f"no maps of {names} on these trials were given; give weights to 'evaluate' "
         f"(--prior {lacking[0]}=WEIGHTS), or predictions to 'score' (--prior "

@@ -32,6 +32,7 @@ from ssl_bench.scoring.references import (
     AudioBlind,
     best_name,
     best_of_each,
+    best_priors,
     floors_and_ceiling,
     priors_note,
 )
@@ -229,6 +230,10 @@ def score_file(
     )
     controlled_at = perf_counter()
     settings.notify("computing intervals")
+    measured_priors = tuple(
+        Prior(name=name, **prior.facts(scores, counted, measures, seed))
+        for name, prior in seen.items()
+    )
     result = Result(
         protocol=identity_of_protocol(asked),
         predicted_under=predicted_under(predictions, trials),
@@ -243,10 +248,8 @@ def score_file(
         vision_only=None
         if blind is None
         else VisionOnly(**blind.facts(scores, counted, measures, seed)),
-        priors=tuple(
-            Prior(name=name, **prior.facts(scores, counted, measures, seed))
-            for name, prior in seen.items()
-        ),
+        priors=measured_priors,
+        best_prior=best_priors(measured_priors, measures),
         priors_note=priors_note(asked.protocol, seen),
         model=model_of(predictions),
         card=card,

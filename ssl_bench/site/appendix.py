@@ -242,21 +242,33 @@ def _run(run: Run) -> ReportRun:
 
 def _gaps(result: Result) -> tuple[tuple[str, str, str, str, str], ...]:
     """The paired differences to maps that know nothing of the sound."""
-    compared = [(f"prior {each.name}", each.measures, each.gap) for each in result.priors]
+    compared: list[tuple[str, MeasuredValue | None, MeasuredValue]] = []
     if result.vision_only is not None:
         blind = result.vision_only
-        compared.insert(0, ("its own audio-blind map", blind.measures, blind.gap))
+        compared += _pairs("its own audio-blind map", blind.measures, blind.gap)
+    if result.best_prior and len(result.priors) > 1:
+        for best in result.best_prior:
+            names = f" ({', '.join(best.names)})" if best.names else ""
+            compared.append((f"best prior{names}", best.reached, best.gap))
+    else:
+        for prior in result.priors:
+            compared += _pairs(f"prior {prior.name}", prior.measures, prior.gap)
     return tuple(
         (
             gap.measure,
             name,
-            "" if (other := value_of(measures, gap.measure)) is None else _text(other),
+            "" if other is None else _text(other),
             signed(gap.value, gap.measure),
             interval(gap),
         )
-        for name, measures, gaps in compared
-        for gap in gaps
+        for name, other, gap in compared
     )
+
+
+def _pairs(
+    name: str, measures: Sequence[MeasuredValue], gaps: Sequence[MeasuredValue]
+) -> list[tuple[str, MeasuredValue | None, MeasuredValue]]:
+    return [(name, value_of(measures, gap.measure), gap) for gap in gaps]
 
 
 def _text(value: MeasuredValue) -> str:

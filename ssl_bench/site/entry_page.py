@@ -110,7 +110,7 @@ def entry_content(competition: Competition, entry: Entry) -> dict[str, Any]:
         "pretrained": is_pretrained(entry.card),
         "measures": [_measure_line(entry, value) for value in entry.result.measures],
         "contribution": contribution_lines(competition, entry),
-        "contribution_sentence": contribution_sentence(entry),
+        "contribution_sentence": contribution_sentence(competition, entry),
         "curve": success_curve(entry.evidence.success_curve),
         "dialects": dialect_lines(competition, entry),
         "own_rank": None if standing is None else 1 + list(competition.entries).index(entry.slug),
@@ -127,22 +127,17 @@ def entry_content(competition: Competition, entry: Entry) -> dict[str, Any]:
 def contribution_lines(competition: Competition, entry: Entry) -> list[Line]:
     """The first measure of the floor, of audio-blind maps, of the entry and of the ceiling.
 
-    Priors are those of the result, else entries of the priors that the protocol names.
+    Priors stand best first.
     """
     result = entry.result
     measure = entry.headline.measure
     found: list[tuple[str, str, MeasuredValue | None, str]] = [
         ("floor", "best trivial map", of_reference(result.best_floor, measure), "")
     ]
-    held = {prior.name: value_of(prior.measures, measure) for prior in result.priors}
-    for prior in competition.protocol.controls.priors:
-        other = competition.entries.get(prior)
-        measured_here = other is not None and other.card.baseline == prior and prior != entry.slug
-        if prior in held:
-            found.append(("blind", f"prior {prior}", held[prior], ""))
-        elif other is not None and measured_here:
-            value = value_of(other.result.measures, measure)
-            found.append(("blind", f"prior {prior}", value, f"{prior}.html"))
+    found += [
+        ("blind", f"prior {prior.name}", prior.value, prior.href)
+        for prior in _priors(competition, entry)
+    ]
     if result.vision_only is not None:
         found.append(
             ("blind", "its own audio-blind map", value_of(result.vision_only.measures, measure), "")
@@ -166,13 +161,55 @@ def contribution_lines(competition: Competition, entry: Entry) -> list[Line]:
     ]
 
 
-def contribution_sentence(entry: Entry) -> str:
-    """How much of the first measure the model's own sound adds, in words."""
+@dataclass(frozen=True)
+class _Prior:
+    name: str
+    value: MeasuredValue
+    reached: float
+    href: str
+
+
+def _priors(competition: Competition, entry: Entry) -> list[_Prior]:
+    """What priors reach by the first measure, best first.
+
+    They are those of the result, else entries of the priors that the protocol names.
+    """
+    measure = entry.headline.measure
+    values = {prior.name: (value_of(prior.measures, measure), "") for prior in entry.result.priors}
+    for name in competition.protocol.controls.priors:
+        other = competition.entries.get(name)
+        if other is not None and other.card.baseline == name and name != entry.slug:
+            values.setdefault(name, (value_of(other.result.measures, measure), f"{name}.html"))
+    found = [
+        _Prior(name, value, value.value, href)
+        for name, (value, href) in values.items()
+        if value is not None and value.value is not None
+    ]
+    falls = parse_measure(measure).definition.better == "lower"
+    return sorted(found, key=lambda prior: prior.reached if falls else -prior.reached)
+
+
+def contribution_sentence(competition: Competition, entry: Entry) -> str:
+    """What the sound adds to the first measure, and what the best prior reaches, in words."""
+    if entry.result.vision_only is None and entry.card.modality != "audio-visual":
+        return "This model does not listen, so nothing of its score needs the sound."
+    text = _against_itself(entry)
+    priors = _priors(competition, entry)
+    if not priors or entry.headline.value is None:
+        return text
+    best, measure = priors[0], entry.headline.measure
+    ahead = signed(entry.headline.value - best.reached, measure)
+    return (
+        f"{text} The best prior, {best.name}, reaches {shown(best.reached, measure)} by looking "
+        f"alone; the difference to it is {ahead}."
+    )
+
+
+def _against_itself(entry: Entry) -> str:
+    """How far the model's own audio-blind map falls behind, in words."""
     result = entry.result
     measure = entry.headline.measure
     if result.vision_only is None:
-        if entry.card.modality != "audio-visual":
-            return "This model does not listen, so nothing of its score needs the sound."
         note = result.vision_only_note
         return "No audio-blind map of this model was given" + (f": {note}." if note else ".")
     gap = value_of(result.vision_only.gap, measure)
@@ -188,7 +225,7 @@ def contribution_sentence(entry: Entry) -> str:
             f"{signed(gap.value, measure)}{between}."
         )
     need = (
-        f"Of {own} points of {measure}, {shown(gap.value, measure)} need the sound"
+        f"Without the sound, {shown(gap.value, measure)} of {own} points of {measure} are lost"
         if gap.value > 0
         else f"With the sound, {measure} is {shown(-gap.value, measure)} lower than without"
     )

@@ -68,6 +68,10 @@ def test_a_model_that_hears_needs_the_sound(ezvsl: tuple[Measured, Path]) -> Non
         "same-category",
         "audio-blind map",
         "prior ogl-l1",
+        "prior ogl-cls",
+        "prior gradcam",
+        "prior potential",
+        "prior unet",
         "floor center",
     ]
     headline = found.headline

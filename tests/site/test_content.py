@@ -11,7 +11,7 @@ import pytest
 from ssl_bench.leaderboard.entry import Entry, RemadePredictions
 from ssl_bench.leaderboard.published import read_published
 from ssl_bench.protocol import load_protocol
-from ssl_bench.results import MeasuredValue, VisionOnly
+from ssl_bench.results import MeasuredValue, Prior, VisionOnly
 from ssl_bench.site.board import Board, Competition, read_board
 from ssl_bench.site.commands import evaluate_command, score_command
 from ssl_bench.site.entry_page import (
@@ -20,6 +20,7 @@ from ssl_bench.site.entry_page import (
     dialect_lines,
     entry_content,
 )
+from ssl_bench.site.numbers import shown, signed
 from ssl_bench.site.pages import site_pages
 from ssl_bench.site.printed import printed_for, printed_table
 from ssl_bench.site.rows import entry_table
@@ -108,7 +109,7 @@ def with_gap(entry: Entry, value: float, low: float, high: float) -> Entry:
 @pytest.mark.parametrize(
     ("gap", "words"),
     [
-        ((0.1, 0.05, 0.15), "10.0 need the sound (95 % interval 5.0 to 15.0)"),
+        ((0.1, 0.05, 0.15), "Without the sound, 10.0 of {} points of cIoU@0.5 are lost (95 %"),
         ((-0.1, -0.15, -0.05), "is 10.0 lower than without"),
         ((0.1, -0.05, 0.25), "adds nothing to cIoU@0.5 that can be told from zero"),
     ],
@@ -117,16 +118,42 @@ def test_what_the_sound_adds_in_words(
     competition: Competition, gap: tuple[float, float, float], words: str
 ) -> None:
     entry = with_gap(competition.entries["my-model"], *gap)
-    assert words in contribution_sentence(entry)
+    own = shown(entry.headline.value, entry.headline.measure)
+    assert words.format(own) in contribution_sentence(competition, entry)
 
 
 def test_a_model_that_does_not_listen_needs_no_sound(competition: Competition) -> None:
-    assert "does not listen" in contribution_sentence(competition.entries["center"])
+    assert "does not listen" in contribution_sentence(competition, competition.entries["center"])
 
 
 def test_the_contribution_runs_from_floor_to_ceiling(competition: Competition) -> None:
     lines = contribution_lines(competition, competition.entries["my-model"])
     assert [line.kind for line in lines] == ["floor", "blind", "entry", "ceiling"]
+
+
+def with_priors(entry: Entry, **reached: float) -> Entry:
+    """The same, measured beside priors that reach so much by the first measure."""
+    priors = tuple(
+        Prior(
+            name=name,
+            predictions_sha256="0" * 64,
+            measures=(entry.headline.model_copy(update={"value": value}),),
+            gap=(),
+        )
+        for name, value in reached.items()
+    )
+    return entry.model_copy(update={"result": entry.result.model_copy(update={"priors": priors})})
+
+
+def test_priors_stand_best_first_and_the_best_is_named(competition: Competition) -> None:
+    entry = with_priors(competition.entries["my-model"], unet=0.1, gradcam=0.3, potential=0.2)
+    lines = contribution_lines(competition, entry)
+    names = [line.name for line in lines if line.name.startswith("prior")]
+    assert names == ["prior gradcam", "prior potential", "prior unet"]
+    ahead = signed((entry.headline.value or 0) - 0.3, "cIoU@0.5")
+    sentence = contribution_sentence(competition, entry)
+    assert "The best prior, gradcam, reaches 30.0 by looking alone" in sentence
+    assert sentence.endswith(f"the difference to it is {ahead}.")
 
 
 def test_commands_name_stored_files_and_settings(competition: Competition) -> None:
