@@ -1,4 +1,8 @@
-"""The objective of FNAC (Sun et al., CVPR 2023)."""
+"""The objective of FNAC (Sun et al., CVPR 2023).
+
+The formulas are those of the authors' code (OpenNLPLab/FNAC_AVL); which sections and equations of
+the paper they are is not known here.
+"""
 
 from __future__ import annotations
 
@@ -42,8 +46,9 @@ class FNACTerms(NamedTuple):
 
 
 def fnac_terms(image_features: Tensor, audio_features: Tensor, tau: float) -> FNACTerms:
-    r"""The terms of FNAC's objective.
+    r"""The terms of FNAC's objective, by the authors' code (equation numbers are not known).
 
+    The first is the objective of EZ-VSL, :func:`~ssl_bench.training.objectives.ez_vsl.ez_vsl_loss`.
     With P the softmax over rows of a matrix divided by tau, A = a a^T the similarities between
     sounds, S the largest cosines of images with sounds, V those between mean image features, and F
     those between mean image features of which places outside the foreground are set to zero:

@@ -1,4 +1,8 @@
-"""The objective of LVS (Chen et al., CVPR 2021), which SSL-TIE uses too."""
+"""The objective of LVS (Chen et al., CVPR 2021), which SSL-TIE uses too.
+
+The formulas are those of the authors' model class (hche11/Localizing-Visual-Sounds-the-Hard-Way);
+numbers of the paper's sections and equations are recalled, and not checked against it.
+"""
 
 from __future__ import annotations
 
@@ -67,12 +71,21 @@ def trimap(
 def lvs_logits(image_features: Tensor, audio_features: Tensor, tau: float = TAU) -> Tensor:
     r"""Logits of the objective, one row for each image (LVS, section 3.3, equation 6).
 
-    A row holds the mean cosine of the image with its own sound over the places that sound, then
-    that with every sound of the batch, then that with its own sound over the background, all
-    divided by tau. Means are weighted by the trimap of their own map.
+    .. math::
+        \ell_n = \tfrac1\tau \left[ s^+_n,\; s_{n1}, \dots, s_{nB},\; s^-_n \right], \qquad
+        s^+_n = \frac{\sum_p P_{nnp} A_{nnp}}{\sum_p P_{nnp}}, \quad
+        s^-_n = \frac{\sum_p N_{nnp} A_{nnp}}{\sum_p N_{nnp}}
 
-    As in the authors' code, the image's own sound among all sounds is masked by the factor -99,
-    which masks only while that mean is positive.
+    .. math::
+        s_{nm} = \mu_{nm} \frac{\sum_p P_{nmp} A_{nmp}}{\sum_p P_{nmp}}, \qquad
+        \mu_{nm} = -99 \text{ where } n = m, \text{ else } 1
+
+    with A_nmp the cosine of place p of image n with sound m, and P and N the trimap of that map: a
+    row holds the mean cosine of the image with its own sound over the places that sound, then that
+    with every sound of the batch, then that with its own sound over the background.
+
+    The factor mu is that of the authors' code: it masks the image's own sound among all sounds, but
+    only while that mean is positive.
 
     Parameters
     ----------
@@ -111,7 +124,9 @@ def lvs_logits(image_features: Tensor, audio_features: Tensor, tau: float = TAU)
 
 
 def lvs_loss(image_features: Tensor, audio_features: Tensor, tau: float = TAU) -> Tensor:
-    """Cross-entropy of :func:`lvs_logits` with the first column as the right answer.
+    r"""Objective of LVS (section 3.3): the first column of :func:`lvs_logits` is the right answer.
+
+    .. math:: L = -\frac1B \sum_n \ln \frac{e^{\ell_{n0}}}{\sum_{k=0}^{B+1} e^{\ell_{nk}}}
 
     Parameters
     ----------

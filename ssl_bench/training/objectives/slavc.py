@@ -1,4 +1,8 @@
-"""The objective of SLAVC (Mo and Morgado, NeurIPS 2022)."""
+"""The objective of SLAVC (Mo and Morgado, NeurIPS 2022).
+
+The formulas are those of the authors' code (stoneMo/SLAVC); which sections and equations of the
+paper they are is not known here.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +21,7 @@ def joint_log_probabilities(images: Heads, sounds: Heads, tau: float) -> Tensor:
         \frac{e^{v^2_{n,xy} \cdot a^2_m / \tau}}{\sum_{x'y'} e^{v^2_{n,x'y'} \cdot a^2_m / \tau}}
 
     The first factor says which sound belongs to a place, the second which place belongs to a sound.
+    By the authors' code (the equation's number is not known).
 
     Parameters
     ----------
@@ -58,7 +63,7 @@ def slavc_loss(
     with p from :func:`joint_log_probabilities`, momentum features marked by a prime, and CE the
     cross-entropy of each row to the diagonal, averaged over the batch. Its softmax acts on values
     that are logarithms of probabilities already, as in the authors' code. The first factor of p is
-    a softmax over sounds in both directions.
+    a softmax over sounds in both directions. The number of the paper's equation is not known.
 
     Parameters
     ----------

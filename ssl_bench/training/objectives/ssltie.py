@@ -1,4 +1,8 @@
-"""The objective of SSL-TIE (Liu et al., ACM Multimedia 2022), and its transforms."""
+"""The objective of SSL-TIE (Liu et al., ACM Multimedia 2022), and its transforms.
+
+The formulas are those of the authors' code (jinxiang-liu/SSL-TIE); which sections and equations of
+the paper they are is not known here.
+"""
 
 from __future__ import annotations
 
@@ -111,7 +115,7 @@ def ssltie_loss(
         + \lambda \, \overline{(M(v^T, a) - T(M(v, a)))^2}
 
     with v the features of the images, v^T those of the transformed images, and M the map of an
-    image with its own sound.
+    image with its own sound. By the authors' code (the equation's number is not known).
 
     Parameters
     ----------
