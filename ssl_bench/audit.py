@@ -8,6 +8,7 @@ the start second; an id without one is its own video.
 
 from __future__ import annotations
 
+import csv
 import gzip
 import re
 import zlib
@@ -140,6 +141,48 @@ def read_training_list(path: Path) -> TrainingList:
     return TrainingList(clips, repeated=len(named) - len(clips))
 
 
+def read_clip_labels(path: Path) -> dict[str, str]:
+    r"""Read the labels of a training list, by clip: what follows the clip on its line.
+
+    That is the second column, or the third in rows of VGG-Sound's own table. A label that holds a
+    comma stands in quotes. Lines without a label do not count.
+
+    Raises
+    ------
+    AnnotationError
+        If a clip has two labels, or a line is no CSV; it names them.
+    DataError
+        As :func:`read_training_list`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "train.csv"
+    >>> _ = path.write_text('a_000010,"speech, woman"\nzYf0pcZ5q3M,30,dog,train\nb_000010\n')
+    >>> read_clip_labels(path)
+    {'a_000010': 'speech, woman', 'zYf0pcZ5q3M_000030': 'dog'}
+    """
+    labels: dict[str, str] = {}
+    problems: dict[str, None] = {}
+    for number, line in enumerate(_read(path).splitlines(), 1):
+        clip = _clip(line.strip())
+        try:
+            fields = next(csv.reader([line.strip()], skipinitialspace=True), [])
+        except csv.Error as error:
+            problems[f"line {number} is no line of a CSV table ({error})"] = None
+            continue
+        place = 2 if clip != _without_ending(fields[0] if fields else "") else 1
+        label = fields[place].strip() if len(fields) > place else ""
+        if label and labels.setdefault(clip, label) != label:
+            problems[f"{clip} is labelled {labels[clip]!r} and {label!r}"] = None
+    if problems:
+        shown = list(problems)[:_SHOWN_PROBLEMS]
+        if len(problems) > _SHOWN_PROBLEMS:
+            shown.append(f"and {len(problems) - _SHOWN_PROBLEMS:,} more like these")
+        raise AnnotationError(shown, where=path, remedy="give each clip one line with one label")
+    return labels
+
+
 def audit(training: TrainingList, samples: Sequence[Sample]) -> Audit:
     """Compare a training list with the samples of a test set.
 
@@ -209,6 +252,10 @@ def _clip(line: str) -> str:
     name = fields[0]
     if len(fields) > 1 and _YOUTUBE.fullmatch(name) and fields[1].isdecimal():
         return f"{name}_{int(fields[1][:12]):06d}"
+    return _without_ending(name)
+
+
+def _without_ending(name: str) -> str:
     suffix = PurePath(name).suffix
     return name.removesuffix(suffix) if suffix.lower() in _MEDIA_SUFFIXES else name
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 import time
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ssl_bench.training.preparation import TrainingData
     from ssl_bench.training.progress import Progress, Step
     from ssl_bench.training.record import TrainingRecord
+    from ssl_bench.training.sources import Needs
 
 EMBEDDED_WORLD = "synth"
 
@@ -34,22 +36,34 @@ _LINE_SECONDS = 60.0
     default=EMBEDDED_WORLD,
     show_default=True,
     metavar="synth|DIR",
-    help="What to train on: the embedded world, or your own folder with frames/ and audio/.",
+    help="What to train on: the embedded world, or your own folder with frames/ and, for models "
+    "that hear, audio/.",
 )
 @click.option(
-    "--variant", help="Variant of the baseline.  [default: synth for synth, full for a folder]"
+    "--variant",
+    help="Variant of the baseline.  [default: synth for synth; for a folder full, or the first "
+    "other one]",
 )
 @click.option(
     "--ids",
     metavar="LIST",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Clips of the folder to train on, one on each line (text or CSV, plain or .gz), as the "
-    "public lists are.  [default: all]",
+    "public lists are. A classifier takes its labels from the second column.  [default: all]",
+)
+@click.option(
+    "--truth",
+    metavar="FILE|DIR",
+    type=click.Path(path_type=Path),
+    help="Where the clips of the folder sound, for supervised models: a CSV of boxes "
+    "(id,x0,y0,x1,y1, from 0 to 1 of the image), a JSON as of VGG-SS, or a folder of masks ID.png "
+    "or of annotations ID.xml as of Flickr-SoundNet.",
 )
 @click.option(
     "--skip-missing",
     is_flag=True,
-    help="Leave out clips with a missing or unusable file, and say how many, instead of refusing.",
+    help="Leave out clips with a missing or unusable file, label or truth, and say how "
+    "many, instead of refusing.",
 )
 @click.option(
     "--held-out",
@@ -142,6 +156,7 @@ def train(
     data: str,
     variant: str | None,
     ids: Path | None,
+    truth: Path | None,
     skip_missing: bool,
     held_out: tuple[str, ...],
     skip_held_out: bool,
@@ -172,7 +187,7 @@ def train(
 
     with progress_bars(quiet=as_json) as (progress, _):
         from ssl_bench.training.hardware import Hardware, is_first_process
-        from ssl_bench.training.run import default_variant, used_seed
+        from ssl_bench.training.run import default_variant, needs_of_training, used_seed
         from ssl_bench.training.run import train as run
 
         lines = _Lines(shown=not (as_json or sys.stderr.isatty()) and is_first_process())
@@ -182,9 +197,14 @@ def train(
                 progress(step.stage, step.done, step.total, _detail(step))
             lines.tell(step)
 
-        source = _source(data, ids, skip_missing, held_out, skip_held_out, tell)
-        chosen = variant or default_variant(source)
+        on_folder = data != EMBEDDED_WORLD
+        chosen = variant or default_variant(model, on_folder=on_folder)
         number = used_seed(model, chosen, seed)
+        choice = _Choice(ids, truth, skip_missing, held_out, skip_held_out)
+        source = _source(data, choice, needs_of_training(model, chosen), tell)
+        if on_folder and is_first_process():
+            for line in _remarks(chosen if variant is None else None, held_out):
+                click.echo(line, err=True)
         folder = out or Path("trained") / f"{model}-{source.name}-seed{number}"
         record = run(
             model,
@@ -207,39 +227,63 @@ def train(
         click.echo(_summary(record, folder))
 
 
-def _source(
-    data: str,
-    ids: Path | None,
-    skip_missing: bool,
-    held_out: tuple[str, ...],
-    skip_held_out: bool,
-    progress: Progress,
-) -> TrainingData:
-    from ssl_bench.training.folder import open_user_folder
+@dataclass(frozen=True)
+class _Choice:
+    """What was said about the clips of a folder."""
+
+    ids: Path | None
+    truth: Path | None
+    skip_missing: bool
+    held_out: tuple[str, ...]
+    skip_held_out: bool
+
+
+def _source(data: str, choice: _Choice, needs: Needs, progress: Progress) -> TrainingData:
+    from ssl_bench.training.folder import open_user_folder, require_given
+    from ssl_bench.training.given_truth import open_truth
     from ssl_bench.training.held_out import read_held_out
     from ssl_bench.training.preparation import EmbeddedWorld
 
     if data == EMBEDDED_WORLD:
-        if ids is not None or skip_missing or held_out or skip_held_out:
+        if any((choice.ids, choice.truth, choice.skip_missing, *choice.held_out)) or (
+            choice.skip_held_out
+        ):
             raise ModelError(
-                "--ids, --held-out and their like choose among the clips of a folder",
+                "--ids, --truth, --held-out and their like choose among the clips of a folder",
                 remedy="name a folder with --data, or leave them out",
             )
         return EmbeddedWorld()
-    if not Path(data).is_dir():
+    folder = Path(data)
+    if not folder.is_dir():
         raise ModelError(
             "there is no such folder to train on",
             where=data,
             remedy=f"name a folder with frames/ and audio/, or {EMBEDDED_WORLD}",
         )
+    require_given(folder, needs, truth=choice.truth, labels=choice.ids)
+    if choice.truth is not None and not needs.truth:
+        raise ModelError(
+            "this model never looks at where clips sound, and --truth says so",
+            remedy="leave --truth out, or train a supervised model such as unet",
+        )
     return open_user_folder(
-        Path(data),
-        ids=ids,
-        skip_missing=skip_missing,
-        held_out=[read_held_out(reference) for reference in held_out],
-        skip_held_out=skip_held_out,
+        folder,
+        needs=needs,
+        ids=choice.ids,
+        truth=None if choice.truth is None else open_truth(choice.truth),
+        skip_missing=choice.skip_missing,
+        held_out=[read_held_out(reference) for reference in choice.held_out],
+        skip_held_out=choice.skip_held_out,
         progress=progress,
     )
+
+
+def _remarks(variant: str | None, held_out: tuple[str, ...]) -> Iterator[str]:
+    """What a user should know who left these options out."""
+    if variant is not None:
+        yield f"variant: {variant}; --variant NAME takes another"
+    if not held_out:
+        yield "held out: nothing was checked; --held-out PROTOCOL refuses clips of a test set"
 
 
 def _neighbours(images: Path | None, sounds: Path | None) -> NeighbourFiles | None:

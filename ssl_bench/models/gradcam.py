@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 import torch
@@ -10,10 +11,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ssl_bench.errors import ModelError
+from ssl_bench.models.checkpoints import Checkpoint
 from ssl_bench.models.provenance import Provenance
 from ssl_bench.models.recipes import Assembly, Strict, checked
 from ssl_bench.models.vgg import VGG11_STAGES, vgg_stack
-from ssl_bench.models.vision_only import PriorPreprocessing, VisionOnlyLocalizer
+from ssl_bench.models.vision_only import PriorPreprocessing, VisionOnlyLocalizer, with_classes_of
+
+LAST_LAYER = ("classifier.6.weight", "classifier.6.bias")
+"""Entries of the classifier's last layer."""
 
 Channels = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
 
@@ -32,7 +37,7 @@ class VGGArchitecture(Strict):
     hidden
         Width of the classifier's two hidden layers.
     classes
-        Number of classes.
+        Number of classes, where no weights say another.
     top
         How many of the likeliest classes a map combines, unless an option says otherwise.
     """
@@ -198,6 +203,17 @@ class GradCAM(VisionOnlyLocalizer[VGGNetwork]):
         super().__init__(network, preprocessing, provenance=provenance)
         self._top = top
         self._normalize_classes = normalize_classes
+
+    @classmethod
+    def sized(cls, assembly: Assembly, checkpoint: Checkpoint) -> Assembly:
+        """With as many classes as the weights have, of which a map combines no more than there are.
+
+        The option ``top`` is left as it is, and refused where it is too large.
+        """
+        sized = with_classes_of(assembly, checkpoint, LAST_LAYER)
+        shape = checked(VGGArchitecture, sized.architecture, sized.recipe)
+        top = min(shape.top, shape.classes)
+        return replace(sized, architecture={**sized.architecture, "top": top})
 
     @classmethod
     def network_of(cls, assembly: Assembly) -> VGGNetwork:

@@ -6,9 +6,10 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ssl_bench.models.checkpoints import Checkpoint
 from ssl_bench.models.recipes import Assembly, Strict, checked
 from ssl_bench.models.resnet import ResidualTrunk, TrunkArchitecture
-from ssl_bench.models.vision_only import VisionOnlyLocalizer
+from ssl_bench.models.vision_only import VisionOnlyLocalizer, with_classes_of
 
 HEAD = ("fc.weight", "fc.bias")
 """Entries of a classifier's last layer."""
@@ -22,7 +23,7 @@ class ClassifierArchitecture(Strict):
     trunk
         Shape of the trunk.
     classes
-        Number of classes.
+        Number of classes, where no weights say another.
     """
 
     trunk: TrunkArchitecture = Field(default_factory=TrunkArchitecture)
@@ -126,6 +127,11 @@ class ClassPrior(VisionOnlyLocalizer[ClassifierNetwork]):
     """
 
     baseline = "ogl-cls"
+
+    @classmethod
+    def sized(cls, assembly: Assembly, checkpoint: Checkpoint) -> Assembly:
+        """With as many classes as the weights have."""
+        return with_classes_of(assembly, checkpoint, HEAD)
 
     @classmethod
     def network_of(cls, assembly: Assembly) -> ClassifierNetwork:

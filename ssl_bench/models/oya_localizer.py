@@ -24,7 +24,7 @@ from ssl_bench.models.oya import (
 )
 from ssl_bench.models.provenance import Provenance
 from ssl_bench.models.recipes import Assembly, NoOptions, Strict, checked
-from ssl_bench.models.vision_only import VisionOnlyLocalizer, load_weights
+from ssl_bench.models.vision_only import VisionOnlyLocalizer, load_weights, read_weights
 
 _SOUNDS_AT_ONCE = 1024
 
@@ -104,7 +104,7 @@ class Oya(Localizer):
         assembly.checked_options(NoOptions)
         network = OyaNetwork(checked(OyaArchitecture, assembly.architecture, assembly.recipe))
         preprocessing = checked(OyaPreprocessing, assembly.preprocessing, assembly.recipe)
-        provenance = load_weights(network, assembly, preprocessing.preset)
+        provenance = load_weights(network, read_weights(assembly), assembly, preprocessing.preset)
         return cls(network, preprocessing, provenance=provenance)
 
     def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> Features:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
@@ -13,7 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ssl_bench.media.waveform import Waveform
-from ssl_bench.models.checkpoints import load_into, read_checkpoint
+from ssl_bench.models.checkpoints import Checkpoint, load_into, read_checkpoint
 from ssl_bench.models.contract import Features, Localizer
 from ssl_bench.models.images import ImagePreprocessing, prepare_images
 from ssl_bench.models.provenance import Provenance
@@ -92,6 +93,12 @@ class VisionOnlyLocalizer(Localizer, Generic[Network]):
         return {}
 
     @classmethod
+    def sized(cls, assembly: Assembly, checkpoint: Checkpoint) -> Assembly:
+        """The same assembly, where the weights decide a part of its shape; by default unchanged."""
+        del checkpoint
+        return assembly
+
+    @classmethod
     def assemble(cls, assembly: Assembly) -> Self:
         """Build it from its recipe and a weights file.
 
@@ -103,11 +110,14 @@ class VisionOnlyLocalizer(Localizer, Generic[Network]):
             If the weights are missing, damaged or belong to another network.
         """
         assembly.checked_options(cls.options)
+        preprocessing = checked(PriorPreprocessing, assembly.preprocessing, assembly.recipe)
+        checkpoint = read_weights(assembly)
+        assembly = cls.sized(assembly, checkpoint)
         settings = cls.settings_of(assembly)
         network = cls.network_of(assembly)
-        preprocessing = checked(PriorPreprocessing, assembly.preprocessing, assembly.recipe)
         provenance = load_weights(
             network,
+            checkpoint,
             assembly,
             preprocessing.preset,
             ignored=cls.unused,
@@ -140,22 +150,57 @@ class VisionOnlyLocalizer(Localizer, Generic[Network]):
         return maps
 
 
+def read_weights(assembly: Assembly) -> Checkpoint:
+    """Read an assembly's weights file; raises WeightsError where it is missing or damaged."""
+    return read_checkpoint(assembly.needed_weights(), expected_sha256=assembly.weights_sha256)
+
+
+def with_classes_of(
+    assembly: Assembly, checkpoint: Checkpoint, last_layer: Collection[str]
+) -> Assembly:
+    """The assembly of a classifier, with as many classes as its weights have.
+
+    A classifier that was trained on other classes than the recipe's is the same network but for the
+    size of its last layer.
+
+    Parameters
+    ----------
+    assembly
+        Whose architecture has the field ``classes``.
+    checkpoint
+        The weights.
+    last_layer
+        Keys of the last layer: its first axis is that of the classes.
+    """
+    rows = {
+        checkpoint.tensors[key].shape[0]
+        for key in last_layer
+        if key in checkpoint.tensors and checkpoint.tensors[key].ndim > 0
+    }
+    if len(rows) != 1 or not min(rows):
+        return assembly
+    return replace(assembly, architecture={**assembly.architecture, "classes": rows.pop()})
+
+
 def load_weights(
     network: nn.Module,
+    checkpoint: Checkpoint,
     assembly: Assembly,
     preset: str,
     *,
     ignored: Collection[str] = (),
     options: tuple[tuple[str, Any], ...] = (),
 ) -> Provenance:
-    """Load an assembly's weights into a network; returns where the localizer comes from.
+    """Load weights into a network; returns where the localizer comes from.
 
     Parameters
     ----------
     network
         The network; every entry of it is needed.
+    checkpoint
+        The weights.
     assembly
-        Names the weights file.
+        Who they are for.
     preset
         Preprocessing preset.
     ignored
@@ -166,9 +211,8 @@ def load_weights(
     Raises
     ------
     WeightsError
-        If the weights are missing, damaged or belong to another network.
+        If the weights belong to another network.
     """
-    checkpoint = read_checkpoint(assembly.needed_weights(), expected_sha256=assembly.weights_sha256)
     recognised = load_into(network, checkpoint, ignored=ignored)
     return Provenance(
         assembly.name,

@@ -2,114 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-from collections.abc import Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ssl_bench.audit import read_training_list, video_of
+from ssl_bench.audit import read_clip_labels, read_training_list, video_of
 from ssl_bench.errors import DataError
-from ssl_bench.media.audio import AUDIO_SUFFIXES, probe_audio, read_audio
-from ssl_bench.media.image import IMAGE_SUFFIXES, probe_image, read_image
-from ssl_bench.media.waveform import Waveform
 from ssl_bench.testsets.folder import AUDIO, FRAMES
+from ssl_bench.training.clip_files import ClipFiles, find_images, find_sounds, usable_clips
+from ssl_bench.training.clips import Clip, FolderPictures, FolderScenes
+from ssl_bench.training.given_truth import HOW_TO_GIVE_TRUTH, GivenTruth
 from ssl_bench.training.held_out import HeldOut, overlap, refuse_overlap
-from ssl_bench.training.progress import Progress, counted
+from ssl_bench.training.progress import Progress
 from ssl_bench.training.recipe import TrainingRecipe
-from ssl_bench.training.sources import AudioVisualSource, LabelledSource, SoundFrontEnd
+from ssl_bench.training.sources import AudioVisualSource, LabelledSource, Needs, SoundFrontEnd
 
+HOW_TO_GIVE_LABELS = "give --ids LIST.csv with lines like ID,LABEL"
+"""What to do where an objective needs labels and there are none."""
+
+_AUDIO_VISUAL = Needs()
 _HEADING = "id"
 _HOLD_OUT = 5
 # Fewer would always be retrieved rightly.
 _FEWEST_HELD_OUT = 2
 _SHOWN = 50
-_READERS = 8
-_TOLD_EVERY = 100
-
-
-@dataclass(frozen=True)
-class Clip:
-    """One clip of a folder.
-
-    Attributes
-    ----------
-    id
-        Its name in the list.
-    image, sound
-        Its two files.
-    """
-
-    id: str
-    image: Path
-    sound: Path
-
-
-@dataclass(frozen=True, eq=False)
-class FolderScenes:
-    """Clips whose images and sounds are read when they are asked for.
-
-    Attributes
-    ----------
-    clips
-        The clips.
-    front_end
-        The model's front end for sounds.
-    """
-
-    clips: tuple[Clip, ...]
-    front_end: SoundFrontEnd
-
-    @property
-    def ids(self) -> tuple[str, ...]:
-        """Identifier of each clip."""
-        return tuple(clip.id for clip in self.clips)
-
-    @property
-    def categories(self) -> NDArray[np.int64]:
-        """-1 for each clip: nothing is known."""
-        return np.full(len(self.clips), -1, np.int64)
-
-    @property
-    def has_truth(self) -> bool:
-        """Never."""
-        return False
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 over identifiers, and over names and sizes of the files, not their content."""
-        sha = hashlib.sha256()
-        for clip in self.clips:
-            for path in (clip.image, clip.sound):
-                sha.update(f"{clip.id}\t{path.name}\t{path.stat().st_size}\n".encode())
-        return sha.hexdigest()
-
-    def image(self, row: int) -> NDArray[np.uint8]:
-        """The image of one clip, ``(height, width, 3)`` uint8 RGB."""
-        return read_image(self.clips[row].image)
-
-    def sound(self, row: int, shift: float = 0.0) -> NDArray[np.float32]:
-        """The sound of one clip as the front end gives it, ``(C, F, T)`` float32.
-
-        The whole clip is rolled by `shift` before the front end takes its part of it.
-        """
-        path = self.clips[row].sound
-        heard = read_audio(path)
-        moved = round(shift * len(heard.samples))
-        if moved:
-            heard = Waveform(np.roll(heard.samples, moved, axis=0), heard.rate)
-        try:
-            return self.front_end(heard)
-        except DataError as error:
-            raise DataError(error.problem, where=path, remedy=error.remedy) from None
-
-    def truth(self, row: int) -> NDArray[np.float32]:
-        """Raise DataError: where a clip sounds is not known."""
-        raise DataError("where this clip sounds is not known", where=self.clips[row].id)
 
 
 @dataclass(frozen=True)
@@ -121,18 +39,27 @@ class UserFolder:
     folder
         Where they are.
     clips
-        Those with a usable image and a usable sound.
+        Those with a usable image, and a usable sound where one is needed.
     left_out
         Number of clips that were left out because a file is missing or unusable.
     held_out
         Number of clips that were left out because they belong to a test set or share a video with
         one.
+    checked_against
+        Names of the test sets and lists that no clip may belong to.
+    truth
+        Where the clips sound, if it was given.
+    labels
+        What is seen in each clip, by id, if it was given.
     """
 
     folder: Path
     clips: tuple[Clip, ...]
     left_out: int = 0
     held_out: int = 0
+    checked_against: tuple[str, ...] = ()
+    truth: GivenTruth | None = None
+    labels: Mapping[str, str] | None = field(default=None, repr=False)
 
     @property
     def name(self) -> str:
@@ -143,6 +70,13 @@ class UserFolder:
     def version(self) -> None:
         """None: only the embedded world has versions."""
         return
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """The labels in alphabetical order; None where there are none."""
+        if self.labels is None:
+            return None
+        return tuple(sorted({self.labels[clip.id] for clip in self.clips}))
 
     def scenes(
         self,
@@ -161,15 +95,50 @@ class UserFolder:
         Raises
         ------
         DataError
-            If truth is asked for, or all clips are of one video.
+            If truth is asked for and was not given, or all clips are of one video.
         """
         del progress
         if truth:
+            self._require(Needs(truth=True))
+        training, validation = self._split(recipe, seed)
+        given = self.truth if truth else None
+        return (
+            FolderScenes(training, front_end, given),
+            FolderScenes(validation, front_end, given),
+        )
+
+    def objects(
+        self, recipe: TrainingRecipe, seed: int, progress: Progress | None
+    ) -> tuple[LabelledSource, LabelledSource]:
+        """Images with labels for training, and some that are held out as in :meth:`scenes`.
+
+        Raises
+        ------
+        DataError
+            If labels were not given, all are the same, or all clips are of one video.
+        """
+        del progress
+        self._require(Needs(labels=True))
+        labels, classes = self.labels or {}, self.classes or ()
+        if len(classes) < 2:
             raise DataError(
-                "this objective learns from annotated scenes, and a folder of clips has none",
+                f"all clips have the label {classes[0]!r}, so there is nothing to tell apart",
                 where=self.folder,
-                remedy="train it on synth",
+                remedy="add clips of other classes",
             )
+        number = {name: place for place, name in enumerate(classes)}
+        training, validation = (
+            FolderPictures(part, np.array([number[labels[clip.id]] for clip in part], np.int64))
+            for part in self._split(recipe, seed)
+        )
+        return training, validation
+
+    def _require(self, needs: Needs) -> None:
+        require_given(self.folder, needs, truth=self.truth, labels=self.labels)
+
+    def _split(
+        self, recipe: TrainingRecipe, seed: int
+    ) -> tuple[tuple[Clip, ...], tuple[Clip, ...]]:
         wanted = min(recipe.validation_scenes, max(_FEWEST_HELD_OUT, len(self.clips) // 10))
         held_out = hold_out([clip.id for clip in self.clips], wanted, seed)
         training = tuple(clip for clip in self.clips if clip.id not in held_out)
@@ -179,25 +148,32 @@ class UserFolder:
                 where=self.folder,
                 remedy="add clips of other videos",
             )
-        validation = tuple(clip for clip in self.clips if clip.id in held_out)
-        return FolderScenes(training, front_end), FolderScenes(validation, front_end)
+        return training, tuple(clip for clip in self.clips if clip.id in held_out)
 
-    def objects(
-        self, recipe: TrainingRecipe, progress: Progress | None
-    ) -> tuple[LabelledSource, LabelledSource]:
-        """Raise DataError: clips are no labelled pictures of objects."""
-        del recipe, progress
+
+def require_given(folder: Path, needs: Needs, *, truth: object, labels: object) -> None:
+    """Raise DataError where an objective needs truth or labels and they are None."""
+    if needs.truth and truth is None:
         raise DataError(
-            "this objective learns from labelled pictures, and a folder of clips has none",
-            where=self.folder,
-            remedy="train it on synth",
+            "this model learns from images in which it is marked where they sound, and nothing "
+            "marks it here",
+            where=folder,
+            remedy=HOW_TO_GIVE_TRUTH,
+        )
+    if needs.labels and labels is None:
+        raise DataError(
+            "this model learns from labelled images, and nothing labels them here",
+            where=folder,
+            remedy=HOW_TO_GIVE_LABELS,
         )
 
 
 def open_user_folder(
     folder: Path,
     *,
+    needs: Needs = _AUDIO_VISUAL,
     ids: Path | None = None,
+    truth: GivenTruth | None = None,
     skip_missing: bool = False,
     held_out: Sequence[HeldOut] = (),
     skip_held_out: bool = False,
@@ -212,11 +188,17 @@ def open_user_folder(
     ----------
     folder
         Holds ``frames`` and ``audio``.
+    needs
+        What the objective reads. Where it reads no sounds, ``audio`` is not looked at.
     ids
         A list of clips in any form that :func:`~ssl_bench.audit.read_training_list` reads, perhaps
-        under a heading ``id``; None for all clips that are there.
+        under a heading ``id``; None for all clips that are there. Labels, where they are needed,
+        are what :func:`~ssl_bench.audit.read_clip_labels` reads from it.
+    truth
+        Where the clips sound; needed by supervised objectives only.
     skip_missing
-        Whether clips with a missing or unusable file are left out, instead of refused.
+        Whether clips with a missing or unusable file, truth or label are left out, instead of
+        refused.
     held_out
         Test sets that no clip may belong to.
     skip_held_out
@@ -228,12 +210,14 @@ def open_user_folder(
     Raises
     ------
     DataError
-        If there is no such folder, files are missing or unusable (one error names the clips), no
-        clip is left, or clips belong to a test set.
+        If there is no such folder, truth or labels are needed and not given, files are missing or
+        unusable (one error names the clips), no clip is left, or clips belong to a test set.
     AnnotationError
         If the list is malformed.
     """
-    images, sounds = _images(folder / FRAMES), _files(folder / AUDIO, AUDIO_SUFFIXES)
+    require_given(folder, needs, truth=truth, labels=ids)
+    images = find_images(folder / FRAMES)
+    sounds = find_sounds(folder / AUDIO) if needs.sounds else {}
     there = tuple(sorted({*images, *sounds}))
     names = there if ids is None else read_training_list(ids).clips
     if names and names[0] == _HEADING and _HEADING not in there:
@@ -244,13 +228,15 @@ def open_user_folder(
             refuse_overlap(names, test_set, where=ids or folder)
         kept_away.update(*overlap(names, test_set))
     names = tuple(name for name in names if name not in kept_away)
-    clips, problems = _usable(names, images, sounds, progress)
+    labels = read_clip_labels(ids) if needs.labels and ids is not None else None
+    files = ClipFiles(images, sounds, needs, truth if needs.truth else None, labels)
+    clips, problems = usable_clips(names, files, progress)
     if problems and not skip_missing:
         shown = [f"{name}: {problem}" for name, problem in list(problems.items())[:_SHOWN]]
         if len(problems) > _SHOWN:
             shown.append(f"and {len(problems) - _SHOWN:,} more")
         error = DataError(
-            f"{len(problems):,} of {len(names):,} clips lack a usable image or sound",
+            f"{len(problems):,} of {len(names):,} clips lack a usable {files.wanted}",
             where=folder,
             remedy="add the files, take the clips off the list, or leave them out with "
             "--skip-missing",
@@ -259,11 +245,20 @@ def open_user_folder(
         raise error
     if not clips:
         raise DataError(
-            "no clip here has an image and a sound",
+            f"no clip here has a usable {files.wanted}",
             where=folder,
-            remedy=f"put images into {FRAMES}/ and sounds of the same names into {AUDIO}/",
+            remedy=f"put images into {FRAMES}/"
+            + (f" and sounds of the same names into {AUDIO}/" if needs.sounds else ""),
         )
-    return UserFolder(folder, tuple(clips), len(problems), len(kept_away))
+    return UserFolder(
+        folder,
+        tuple(clips),
+        len(problems),
+        len(kept_away),
+        tuple(test_set.name for test_set in held_out),
+        files.truth,
+        labels,
+    )
 
 
 def hold_out(identifiers: Sequence[str], wanted: int, seed: int) -> frozenset[str]:
@@ -286,70 +281,3 @@ def hold_out(identifiers: Sequence[str], wanted: int, seed: int) -> frozenset[st
             break
         chosen += of_video[videos[place]]
     return frozenset(chosen)
-
-
-def _usable(
-    names: Sequence[str],
-    images: Mapping[str, Path],
-    sounds: Mapping[str, Path],
-    progress: Progress | None,
-) -> tuple[list[Clip], dict[str, str]]:
-    """Clips with two usable files, and what is wrong with the others."""
-
-    def look(name: str) -> Clip | str:
-        image, sound = images.get(name), sounds.get(name)
-        if image is None or sound is None:
-            absent = [kind for kind, path in (("image", image), ("sound", sound)) if path is None]
-            return f"no {' and no '.join(absent)}"
-        try:
-            probe_image(image)
-            probe_audio(sound)
-        except DataError as error:
-            return f"{error.where}: {error.problem}" if error.where else error.problem
-        return Clip(name, image, sound)
-
-    tell = counted("looking at clips", progress)
-    clips: list[Clip] = []
-    problems: dict[str, str] = {}
-    with ThreadPoolExecutor(_READERS) as readers:
-        for number, (name, found) in enumerate(
-            zip(names, readers.map(look, names), strict=True), 1
-        ):
-            if isinstance(found, Clip):
-                clips.append(found)
-            else:
-                problems[name] = found
-            if tell is not None and (number % _TOLD_EVERY == 0 or number == len(names)):
-                tell(number, len(names))
-    return clips, problems
-
-
-def _images(folder: Path) -> dict[str, Path]:
-    """Image of each clip: a file, or the middle one of a folder of frames."""
-    found = _files(folder, IMAGE_SUFFIXES)
-    for entry in os.scandir(folder):
-        if entry.is_dir() and entry.name not in found:
-            frames = sorted(_files(Path(entry.path), IMAGE_SUFFIXES).values())
-            if frames:
-                found[entry.name] = frames[len(frames) // 2]
-    return found
-
-
-def _files(folder: Path, suffixes: Collection[str]) -> dict[str, Path]:
-    """Files by name without ending; of several endings the first in `suffixes` counts."""
-    order = {suffix: place for place, suffix in enumerate(suffixes)}
-    found: dict[str, tuple[int, Path]] = {}
-    try:
-        entries = list(os.scandir(folder))
-    except OSError as error:
-        raise DataError(
-            f"this folder cannot be read ({error.strerror})",
-            where=folder,
-            remedy=f"training needs {FRAMES}/ and {AUDIO}/ in one folder",
-        ) from None
-    for entry in entries:
-        path = Path(entry.path)
-        place = order.get(path.suffix)
-        if place is not None and (path.stem not in found or place < found[path.stem][0]):
-            found[path.stem] = (place, path)
-    return {stem: path for stem, (_, path) in found.items()}

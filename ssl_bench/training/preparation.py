@@ -67,6 +67,16 @@ class TrainingData(Protocol):
         """Number of examples that were left out because they belong to a test set."""
         ...
 
+    @property
+    def checked_against(self) -> tuple[str, ...]:
+        """Names of the test sets and lists that no example may belong to, as far as was looked."""
+        ...
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """Names of the classes of objects; None where the recipe says how many there are."""
+        ...
+
     def scenes(
         self,
         recipe: TrainingRecipe,
@@ -80,7 +90,7 @@ class TrainingData(Protocol):
         ...
 
     def objects(
-        self, recipe: TrainingRecipe, progress: Progress | None
+        self, recipe: TrainingRecipe, seed: int, progress: Progress | None
     ) -> tuple[LabelledSource, LabelledSource]:
         """Pictures of single objects, for training and for validation."""
         ...
@@ -92,6 +102,9 @@ class EmbeddedWorld:
     name = "synth"
     left_out = 0
     held_out = 0
+    # Its test splits are drawn apart from its training split.
+    checked_against = ()
+    classes = None
 
     @property
     def version(self) -> int | None:
@@ -117,9 +130,10 @@ class EmbeddedWorld:
         )
 
     def objects(
-        self, recipe: TrainingRecipe, progress: Progress | None
+        self, recipe: TrainingRecipe, seed: int, progress: Progress | None
     ) -> tuple[LabelledSource, LabelledSource]:
         """Pictures of single objects."""
+        del seed
         return object_pictures(_count(recipe), recipe.validation_scenes, progress)
 
 
@@ -214,7 +228,7 @@ class Preparation:
         DataError
             If the data hold no such pictures.
         """
-        training, validation = self.data.objects(self.recipe, self.progress)
+        training, validation = self.data.objects(self.recipe, self.seed, self.progress)
         augmentation = self.recipe.augmentation
         return (
             ObjectFeed(training, augmentation, image, self.seed),

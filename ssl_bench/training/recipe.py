@@ -139,11 +139,16 @@ def training_recipe(recipe: Recipe, variant: str, where: Path) -> TrainingRecipe
     """
     trained = [name for name, chosen in recipe.variants.items() if chosen.training is not None]
     if variant not in trained:
+        lenders = {each.weights_of for each in recipe.variants.values() if each.weights_of}
+        if trained:
+            remedy = f"choose another variant: {', '.join(trained)}"
+        elif lenders:
+            remedy = f"train {' or '.join(sorted(lenders))}, whose weights this one takes"
+        else:
+            remedy = "train another baseline: this one has nothing to learn here"
         raise ModelError(
             f"this baseline has no training recipe for the variant {variant!r}",
             where=where,
-            remedy=f"choose another variant: {', '.join(trained)}"
-            if trained
-            else "train another baseline: this one has nothing to learn here",
+            remedy=remedy,
         )
     return checked(TrainingRecipe, recipe.variants[variant].training or {}, where)

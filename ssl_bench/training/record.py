@@ -64,6 +64,12 @@ class TrainingRecord(Strict):
         Number of clips that were left out because a file is missing or unusable.
     held_out
         Number of clips that were left out because they belong to a test set.
+    checked_against
+        Names of the test sets and lists that no clip may belong to. None for a folder: nothing was
+        checked.
+    classes
+        Names of the classes that a classifier tells apart, in the order of its outputs; none where
+        its recipe says how many there are.
     seed
         The seed in force: the recipe's, or another that was asked for.
     recipe
@@ -100,6 +106,8 @@ class TrainingRecord(Strict):
     data_digest: str
     left_out: int = 0
     held_out: int = 0
+    checked_against: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
     seed: int
     recipe: TrainingRecipe
     image_trunk_sha256: str | None

@@ -30,9 +30,13 @@ from ssl_bench.training.record import (
     versions,
     write_record,
 )
+from ssl_bench.training.sources import Needs
 from ssl_bench.training.task import Task
-from ssl_bench.training.tasks import prepare_task
+from ssl_bench.training.tasks import needs_of, prepare_task
 from ssl_bench.training.unfinished import Unfinished
+
+_SMALL = "synth"
+_FULL = "full"
 
 
 def train(
@@ -65,7 +69,7 @@ def train(
     data
         What to train on; ``synth`` for the embedded world.
     variant
-        The baseline's variant; None for that of the embedded world, or for ``full`` on other data.
+        The baseline's variant; None for the one that :func:`default_variant` names.
     seed
         Another seed than the recipe's.
     out
@@ -162,15 +166,46 @@ def used_seed(name: str, variant: str, seed: int | None) -> int:
     return _plan(name, EmbeddedWorld(), variant, seed, None, None, None).seed
 
 
-def default_variant(data: TrainingData) -> str:
-    """The variant that is trained on some data where none is named.
+def default_variant(name: str, *, on_folder: bool) -> str:
+    """The variant that is trained where none is named.
+
+    On the embedded world it is ``synth``. On a folder it is ``full``, or, where a baseline has no
+    such variant to train, its first one that is not for the embedded world.
+
+    Raises
+    ------
+    ModelError
+        If there is no such baseline.
 
     Examples
     --------
-    >>> default_variant(EmbeddedWorld())
-    'synth'
+    >>> default_variant("icl", on_folder=False), default_variant("icl", on_folder=True)
+    ('synth', 'flickr')
     """
-    return "synth" if isinstance(data, EmbeddedWorld) else "full"
+    if not on_folder:
+        return _SMALL
+    trained = [
+        variant
+        for variant, chosen in load_recipe(name).variants.items()
+        if chosen.training is not None and not variant.startswith(_SMALL)
+    ]
+    return _FULL if _FULL in trained or not trained else trained[0]
+
+
+def needs_of_training(name: str, variant: str) -> Needs:
+    """What :func:`train` reads of each example.
+
+    Raises
+    ------
+    ModelError
+        As :func:`train`.
+
+    Examples
+    --------
+    >>> needs_of_training("unet", "full")
+    Needs(sounds=False, truth=True, labels=False)
+    """
+    return needs_of(_plan(name, EmbeddedWorld(), variant, None, None, None, None).recipe.objective)
 
 
 def _plan(
@@ -186,7 +221,7 @@ def _plan(
     where = content_folder("baselines") / name / "recipe.toml"
     if isinstance(data, str):
         data = _named(data, where)
-    chosen = variant or default_variant(data)
+    chosen = variant or default_variant(name, on_folder=not isinstance(data, EmbeddedWorld))
     trained = training_recipe(baseline, chosen, where)
     if recipe is not None:
         trained = recipe
@@ -252,6 +287,8 @@ def _record(
         data_digest=task.data_digest,
         left_out=plan.data.left_out,
         held_out=plan.data.held_out,
+        checked_against=plan.data.checked_against,
+        classes=plan.data.classes or (),
         seed=plan.seed,
         recipe=plan.recipe,
         image_trunk_sha256=task.image_trunk_sha256,

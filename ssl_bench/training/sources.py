@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -15,6 +16,25 @@ SoundFrontEnd = Callable[[Waveform], NDArray[np.float32]]
 
 It must be picklable, such as ``functools.partial(prepare_sound, preprocessing=...)``.
 """
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What an objective reads of each example beside its image.
+
+    Attributes
+    ----------
+    sounds
+        Its sound.
+    truth
+        Where in the image it sounds.
+    labels
+        The category of what is seen.
+    """
+
+    sounds: bool = True
+    truth: bool = False
+    labels: bool = False
 
 
 class ImageSource(Protocol):

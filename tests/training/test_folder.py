@@ -15,7 +15,8 @@ from PIL import Image
 from ssl_bench.errors import AnnotationError, DataError
 from ssl_bench.media.image import read_image
 from ssl_bench.models.sounds import LogMelAudio, prepare_sound
-from ssl_bench.training.folder import Clip, FolderScenes, hold_out, open_user_folder
+from ssl_bench.training.clips import Clip, FolderScenes
+from ssl_bench.training.folder import hold_out, open_user_folder
 from ssl_bench.training.held_out import HeldOut
 from ssl_bench.training.recipe import TrainingRecipe
 
@@ -151,10 +152,10 @@ def test_a_folder_of_one_video_cannot_be_held_out(tmp_path, write_media):
 
 def test_what_a_folder_does_not_have_is_refused(folder):
     data = open_user_folder(folder)
-    with pytest.raises(DataError, match="annotated scenes"):
+    with pytest.raises(DataError, match=r"marked where they sound.*--truth"):
         data.scenes(RECIPE, 0, FRONT_END, None, truth=True)
-    with pytest.raises(DataError, match="labelled pictures"):
-        data.objects(RECIPE, None)
+    with pytest.raises(DataError, match=r"labelled images.*--ids"):
+        data.objects(RECIPE, 0, None)
 
 
 def scenes(folder: Path) -> FolderScenes:

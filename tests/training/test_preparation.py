@@ -83,7 +83,7 @@ def test_a_random_image_trunk_stays_as_it_is():
 
 def test_the_embedded_world_needs_a_number_of_scenes():
     with pytest.raises(ModelError, match="how many scenes"):
-        EmbeddedWorld().objects(preparation(scenes=None).recipe, None)
+        EmbeddedWorld().objects(preparation(scenes=None).recipe, 0, None)
 
 
 def imagenet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sha256: str | None = None) -> Path:

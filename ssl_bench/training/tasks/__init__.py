@@ -2,7 +2,8 @@
 
 A recipe's ``objective`` names the module: ``ez-vsl`` is :mod:`ssl_bench.training.tasks.ez_vsl`. It
 holds a function ``prepare(preparation)`` that builds the task, and, by custom, the class
-``Settings`` that checks the objective's hyper-parameters.
+``Settings`` that checks the objective's hyper-parameters. Where it reads anything else than images
+with sounds, ``NEEDS`` says what.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import pkgutil
 
 from ssl_bench.errors import ModelError
 from ssl_bench.training.preparation import Preparation
+from ssl_bench.training.sources import Needs
 from ssl_bench.training.task import Task
 
 
@@ -24,6 +26,19 @@ def list_objectives() -> list[str]:
     True
     """
     return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(__path__))
+
+
+def needs_of(objective: str) -> Needs:
+    """What an objective reads of each example.
+
+    Examples
+    --------
+    >>> needs_of("ez-vsl"), needs_of("dice").sounds
+    (Needs(sounds=True, truth=False, labels=False), False)
+    """
+    module = importlib.import_module(f"{__name__}.{objective.replace('-', '_')}")
+    needs: Needs = getattr(module, "NEEDS", Needs())
+    return needs
 
 
 def prepare_task(preparation: Preparation) -> Task:

@@ -8,14 +8,19 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from ssl_bench.models.gradcam import VGGArchitecture, VGGNetwork
-from ssl_bench.models.object_prior import ClassifierArchitecture, ClassifierNetwork
+from ssl_bench.models.gradcam import LAST_LAYER, VGGArchitecture, VGGNetwork
+from ssl_bench.models.object_prior import HEAD, ClassifierArchitecture, ClassifierNetwork
 from ssl_bench.models.recipes import Strict
 from ssl_bench.models.vision_only import PriorPreprocessing
 from ssl_bench.training.feeds import Batch
+from ssl_bench.training.initialisation import Initialisation, initialise
 from ssl_bench.training.objectives import classification_loss
-from ssl_bench.training.preparation import Preparation
+from ssl_bench.training.preparation import ImageNetwork, Preparation
+from ssl_bench.training.sources import Needs
 from ssl_bench.training.task import Task
+
+NEEDS = Needs(sounds=False, labels=True)
+"""Images and what is seen in them, and no sound."""
 
 
 class Settings(Strict):
@@ -25,9 +30,12 @@ class Settings(Strict):
     ----------
     network
         Family of the classifier, whose shape the recipe's architecture gives.
+    initialisation
+        How layers start.
     """
 
     network: Literal["residual", "vgg"] = "residual"
+    initialisation: Initialisation = "torch"
 
 
 class ClassificationTask(Task):
@@ -54,14 +62,26 @@ class ClassificationTask(Task):
 
 
 def prepare(preparation: Preparation) -> ClassificationTask:
-    """Build the task as the recipe says."""
+    """Build the task as the recipe says, with as many classes as the data have.
+
+    Of the embedded world, the recipe's architecture says how many. The last layer never starts from
+    the weights of another classifier.
+    """
     settings = preparation.settings(Settings)
-    preparation.refuse_image_trunk()
     preprocessing = preparation.preprocessing(PriorPreprocessing)
-    network: nn.Module
-    if settings.network == "vgg":
-        network = VGGNetwork(preparation.architecture(VGGArchitecture))
-    else:
-        network = ClassifierNetwork(preparation.architecture(ClassifierArchitecture))
+    if preparation.recipe.image_trunk == "none":
+        preparation.refuse_image_trunk()
     training, validation = preparation.object_feeds(preprocessing.image)
-    return ClassificationTask(network, training, validation)
+    classes = preparation.data.classes
+    counted = {} if classes is None else {"classes": len(classes)}
+    network: nn.Module
+    family: ImageNetwork
+    if settings.network == "vgg":
+        shape = preparation.architecture(VGGArchitecture).model_copy(update=counted)
+        network, family, head = VGGNetwork(shape), "vgg11", LAST_LAYER
+    else:
+        plan = preparation.architecture(ClassifierArchitecture).model_copy(update=counted)
+        network, family, head = ClassifierNetwork(plan), "resnet18", HEAD
+    initialise([network], settings.initialisation)
+    trunk = preparation.start_image_trunk(network, network=family, kept=head)
+    return ClassificationTask(network, training, validation, image_trunk_sha256=trunk)

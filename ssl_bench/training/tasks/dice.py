@@ -15,7 +15,11 @@ from ssl_bench.models.vision_only import PriorPreprocessing
 from ssl_bench.training.feeds import AudioVisualFeed, Batch
 from ssl_bench.training.objectives.dice import dice_loss
 from ssl_bench.training.preparation import Preparation
+from ssl_bench.training.sources import Needs
 from ssl_bench.training.task import AudioVisualTask
+
+NEEDS = Needs(sounds=False, truth=True)
+"""Images and where they sound, and no sound."""
 
 
 class SupervisedFeed(AudioVisualFeed):
@@ -69,12 +73,13 @@ def prepare(preparation: Preparation) -> DiceTask:
     preparation.settings(NoOptions)
     preprocessing = preparation.preprocessing(PriorPreprocessing)
     network = UNetNetwork(preparation.architecture(UNetArchitecture))
-    trunk = preparation.start_image_trunk(network.encoder, network="resnet34")
     recipe, seed = preparation.recipe, preparation.seed
+    # Before the trunk, whose weights may be fetched: data without truth are refused first.
     training, validation = (
         SupervisedFeed(source, recipe.augmentation, preprocessing.image, seed)
         for source in preparation.data.scenes(
             recipe, seed, unheard, preparation.progress, truth=True
         )
     )
+    trunk = preparation.start_image_trunk(network.encoder, network="resnet34")
     return DiceTask(network, training, validation, image_trunk_sha256=trunk)

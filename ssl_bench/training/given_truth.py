@@ -1,0 +1,171 @@
+"""Where a user's clips sound, for supervised training: boxes in a table, or a file for each clip.
+
+A file is a table of boxes, and the truth is 1 inside any box of a clip:
+
+- ``.csv`` with the heading ``id,x0,y0,x1,y1``: one box on each line, relative to the whole image,
+  from 0 (left, top) to 1 (right, bottom). A clip may have several.
+- ``.csv`` with the heading of the box tables of the test sets, ``image,audio,xmin,ymin,xmax,ymax``
+  (the first column may have any name): one box for each image, on the 224 grid.
+- ``.json`` in the form of VGG-SS.
+
+A folder holds ``ID.png``, a black-and-white mask (white: it sounds there), or ``ID.xml``, boxes in
+the form of Flickr-SoundNet, whose truth is the share of annotators that cover a place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl_bench.annotations import Annotation, Boxes, Mask
+from ssl_bench.errors import AnnotationError, DataError
+from ssl_bench.files import sha256_of_json
+from ssl_bench.media.image import read_mask
+from ssl_bench.testsets import flickr, vggss
+from ssl_bench.testsets.base import TruthConvention
+from ssl_bench.testsets.box_rows import GRID, read_box_table
+from ssl_bench.testsets.listing import id_problem, read_table, read_text
+from ssl_bench.truth import render
+
+COLUMNS = ("id", "x0", "y0", "x1", "y1")
+"""Heading of a table of relative boxes."""
+
+HOW_TO_GIVE_TRUTH = (
+    "give --truth BOXES.csv (one box on each line, "
+    + ",".join(COLUMNS)
+    + ", from 0 to 1 of the image) or --truth DIR (a mask ID.png for each clip)"
+)
+"""What to do where an objective needs the truth and there is none."""
+
+_CORNERS_OF_GRID = ["xmin", "ymin", "xmax", "ymax"]
+_SHOWN_PROBLEMS = 20
+
+
+@dataclass(frozen=True, eq=False)
+class GivenTruth:
+    """Where clips sound, by id.
+
+    Attributes
+    ----------
+    path
+        The table, or the folder.
+    boxes
+        Boxes of each clip of a table; None for a folder, whose files are read when they are asked
+        for.
+    """
+
+    path: Path
+    boxes: Mapping[str, Boxes] | None = field(repr=False)
+
+    def check(self, clip: str) -> None:
+        """Raise DataError where nothing says where a clip sounds, or what says so is unusable."""
+        self._annotation(clip)
+
+    def map(self, clip: str) -> NDArray[np.float32]:
+        """Where a clip sounds, ``(224, 224)`` float32 in [0, 1]; raises as :meth:`check`."""
+        annotation, convention = self._annotation(clip)
+        return render(annotation, convention, GRID, GRID)
+
+    def fingerprint(self, clip: str) -> str:
+        """Tells one truth of a clip from another: its boxes, or name and size of its file."""
+        if self.boxes is not None:
+            return sha256_of_json(self.boxes[clip].corners.tolist())
+        path = self._file(clip)
+        return f"{path.name}\t{path.stat().st_size}"
+
+    def _annotation(self, clip: str) -> tuple[Annotation, TruthConvention]:
+        if self.boxes is not None:
+            if clip not in self.boxes:
+                raise DataError("the table of boxes does not name this clip", where=self.path)
+            return self.boxes[clip], "union"
+        path = self._file(clip)
+        if path.suffix == ".xml":
+            return flickr.read_annotation(path).boxes, "annotator-mean"
+        return Mask(read_mask(path)), "mask"
+
+    def _file(self, clip: str) -> Path:
+        for ending in (".png", ".xml"):
+            path = self.path / f"{clip}{ending}"
+            if path.is_file():
+                return path
+        raise DataError("there is neither a mask nor an annotation of this clip", where=self.path)
+
+
+def open_truth(path: Path) -> GivenTruth:
+    r"""Read a table of boxes, or take note of a folder of masks or annotations.
+
+    Raises
+    ------
+    AnnotationError
+        With every problem of every line of a table.
+    DataError
+        If there is no such file or folder, or it is of no known form.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "boxes.csv"
+    >>> _ = path.write_text("id,x0,y0,x1,y1\nme,0,0,0.5,1\nme,0.5,0,1,0.5\n")
+    >>> open_truth(path).map("me").mean()
+    np.float32(0.75)
+    """
+    if path.is_dir():
+        return GivenTruth(path, None)
+    if not path.is_file():
+        raise DataError(
+            "there is no such table of boxes or folder of masks",
+            where=path,
+            remedy=HOW_TO_GIVE_TRUTH,
+        )
+    if path.suffix == ".json":
+        samples = vggss.read_annotation(path)
+        return GivenTruth(
+            path, {s.id: s.annotation for s in samples if isinstance(s.annotation, Boxes)}
+        )
+    heading = read_text(path, remedy=HOW_TO_GIVE_TRUTH).partition("\n")[0].strip().split(",")
+    if heading[1:] == ["audio", *_CORNERS_OF_GRID]:
+        rows = read_box_table(path, heading[0], remedy=HOW_TO_GIVE_TRUTH)
+        on_grid = {row.id: Boxes(np.array([row.corners], np.float64), (GRID, GRID)) for row in rows}
+        return GivenTruth(path, on_grid)
+    return GivenTruth(path, _read_relative_boxes(path))
+
+
+def _read_relative_boxes(path: Path) -> dict[str, Boxes]:
+    table = read_table(path, COLUMNS, remedy=HOW_TO_GIVE_TRUTH)
+    corners: dict[str, list[list[float]]] = {}
+    problems: list[str] = []
+    for number, fields in enumerate(table, 2):
+        found = _problem(fields)
+        if found is None:
+            corners.setdefault(fields[0], []).append([float(text) for text in fields[1:]])
+        else:
+            problems.append(f"line {number} ({fields[0][:60] if fields else ''!r}): {found}")
+    if len(problems) > _SHOWN_PROBLEMS:
+        more = len(problems) - _SHOWN_PROBLEMS
+        problems = [*problems[:_SHOWN_PROBLEMS], f"and {more:,} more lines like these"]
+    if not table:
+        problems.append("there is no box in this table")
+    if problems:
+        raise AnnotationError(problems, where=path, remedy=HOW_TO_GIVE_TRUTH)
+    return {clip: Boxes(np.array(boxes, np.float64)) for clip, boxes in corners.items()}
+
+
+def _problem(fields: Sequence[str]) -> str | None:
+    """Why a line is no relative box; None where it is one."""
+    if len(fields) != len(COLUMNS):
+        return f"a line has {len(COLUMNS)} fields, not {len(fields)}"
+    if problem := id_problem(fields[0]):
+        return problem
+    try:
+        x0, y0, x1, y1 = (float(text) for text in fields[1:])
+    except ValueError:
+        return "a coordinate is not a number"
+    if not all(0 <= value <= 1 for value in (x0, y0, x1, y1)):
+        return "a coordinate is not a share of the image, from 0 to 1"
+    if not (x0 < x1 and y0 < y1):
+        return "the box has no area, or its end lies before its start"
+    return None
