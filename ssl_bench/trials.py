@@ -7,7 +7,7 @@ and encoded once however many trials use it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
@@ -302,6 +302,17 @@ class TrialSet:
             rows, columns = target.placement.on_grid(*grid.shape)
             annotation = self.test_set[target.sample].annotation
             draw(annotation, self.truth_convention, grid[rows, columns])
+
+    def image_identity(self, recipe: ImageRecipe) -> Hashable:
+        """What a picture is: equal only where pictures are, in any protocol or split."""
+        return tuple(
+            (self.test_set.image_identity(sample), placement) for sample, placement in recipe.parts
+        )
+
+    def sound_identity(self, recipe: AudioRecipe) -> Hashable:
+        """What a sound is: equal only where sounds are, in any protocol or split."""
+        made_of = tuple(self.test_set.sound_identity(sample) for sample in recipe.samples)
+        return recipe.kind, recipe.seed, made_of
 
     def image(self, recipe: ImageRecipe) -> NDArray[np.uint8]:
         """Picture ``(height, width, 3)`` uint8 RGB of a recipe.

@@ -16,7 +16,8 @@ def compose(
     """One trial per sample: a query with its sound and one with its image.
 
     All images together are the gallery of the sounds, and all sounds that of the images. Samples of
-    one video stay in it as distractors of each other.
+    one video stay in it as distractors of each other, unless they share a picture or a sound: then
+    each is as right as the other.
 
     Parameters
     ----------

@@ -39,16 +39,12 @@ class Distinct(Generic[Recipe]):
 
 def distinct_image(trials: TrialSet, recipe: ImageRecipe) -> Distinct[ImageRecipe]:
     """The image of a recipe, equal to that of another whose parts show the same."""
-    parts = tuple(
-        (trials.test_set.image_identity(sample), placement) for sample, placement in recipe.parts
-    )
-    return Distinct(parts, recipe, trials)
+    return Distinct(trials.image_identity(recipe), recipe, trials)
 
 
 def distinct_sound(trials: TrialSet, recipe: AudioRecipe) -> Distinct[AudioRecipe]:
     """The sound of a recipe, equal to that of another made of the same."""
-    made_of = tuple(trials.test_set.sound_identity(sample) for sample in recipe.samples)
-    return Distinct((recipe.kind, recipe.seed, made_of), recipe, trials)
+    return Distinct(trials.sound_identity(recipe), recipe, trials)
 
 
 def content_of(sound: Waveform) -> Hashable:

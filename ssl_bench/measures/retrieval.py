@@ -3,8 +3,9 @@
 The gallery holds every image, or every sound, of the protocol. Senocak et al. 2023, table 2, report
 recall at 1, 5 and 10 and leave open what is relevant and how ties are broken. Here:
 
-- *instance* relevance is the headline: only the image of the same sample counts;
-- *category* relevance comes second: every image of the same category counts;
+- *instance* relevance is the headline: the image of the same sample counts, and with it those of
+  samples that show the same picture or play the same sound, which no model can tell apart;
+- *category* relevance comes second: every image of the same category counts too;
 - ties are broken against the model: what is not relevant ranks before what is.
 
 ``a2i`` asks with a sound for images, ``i2a`` with an image for sounds. Intervals resample the
@@ -24,18 +25,18 @@ DIRECTIONS = ("a2i", "i2a")
 
 
 def instance_ranks(
-    similarity: NDArray[np.float32], positive: NDArray[np.intp], ahead: int = 0
+    similarity: NDArray[np.float32], relevant: NDArray[np.bool_], ahead: int = 0
 ) -> NDArray[np.float64]:
-    """Rank of each query's own item: the number of items that score at least as high.
+    """Rank of each query's own item: one more than the other items that score at least as high.
 
     Parameters
     ----------
     similarity
         ``(b, n)`` finite: b queries, n items.
-    positive
-        ``(b,)`` which item is each query's own.
+    relevant
+        ``(b, n)`` bool: each query's own item, and its copies; the best of them is ranked.
     ahead
-        Items without a score; they count as ranked before all others.
+        Items without a score; they count as not relevant and ranked before all others.
 
     Returns
     -------
@@ -45,11 +46,12 @@ def instance_ranks(
     Examples
     --------
     >>> similarity = np.array([[0.9, 0.1, 0.5], [0.2, 0.2, 0.2]], np.float32)
-    >>> instance_ranks(similarity, np.array([2, 0])).tolist()
-    [2.0, 3.0]
+    >>> instance_ranks(similarity, np.array([[False, False, True], [True, True, False]])).tolist()
+    [2.0, 2.0]
     """
-    own = np.take_along_axis(similarity, positive[:, None], axis=1)
-    ranks: NDArray[np.float64] = (similarity >= own).sum(axis=1).astype(np.float64) + ahead
+    best = np.where(relevant, similarity, -np.inf).max(axis=1, keepdims=True)
+    before = ((similarity >= best) & ~relevant).sum(axis=1)
+    ranks: NDArray[np.float64] = 1.0 + before + ahead
     return ranks
 
 
@@ -110,6 +112,29 @@ def chance_recall(count: int, items: int, relevant: NDArray[np.float64]) -> NDAr
     return 1 - missed
 
 
+def chance_median_rank(items: int, relevant: NDArray[np.float64]) -> float:
+    """Median over queries and random orders of the rank that :func:`instance_ranks` gives.
+
+    Examples
+    --------
+    >>> chance_median_rank(500, np.ones(4)), chance_median_rank(8, np.full(4, 2.0))
+    (250.5, 3.0)
+    """
+    kinds, counts = np.unique(relevant, return_counts=True)
+    # Ranks skip copies: a rank of r or less means a relevant item before the r-th other one.
+    behind = np.ones(len(kinds))
+    lower = 0
+    for rank in range(1, items + 1):
+        others = items - kinds - (rank - 1)
+        behind *= np.maximum(others, 0) / np.maximum(items - (rank - 1), 1)
+        reached = 1 - float(behind @ counts) / len(relevant)
+        if not lower and reached >= 0.5 - _ROUNDING:
+            lower = rank
+        if reached > 0.5 + _ROUNDING:
+            return (lower + rank) / 2
+    return float(items)
+
+
 def chance_average_precision(items: int, relevant: NDArray[np.float64]) -> NDArray[np.float64]:
     """Expected average precision of a random order (Bestgen 2015).
 
@@ -127,18 +152,21 @@ def chance_average_precision(items: int, relevant: NDArray[np.float64]) -> NDArr
     return expected
 
 
-Chance = Callable[[Measure, int, NDArray[np.float64]], float]
-"""Expected value under a random order, from the number of items and of relevant ones (n,)."""
+Chance = Callable[[Measure, int, NDArray[np.float64], NDArray[np.float64]], float]
+"""Expected value under a random order: from the number of items, of each query's copies of its own
+item (n,), itself among them, and of the items relevant to it (n,)."""
+
+_ROUNDING = 1e-9
 
 CHANCE: Mapping[str, Chance] = {
-    "recall": lambda measure, items, relevant: float(
-        chance_recall(int(measure.at), items, np.ones_like(relevant)).mean()
+    "recall": lambda measure, items, copies, _relevant: float(
+        chance_recall(int(measure.at), items, copies).mean()
     ),
-    "median-rank": lambda _measure, items, _relevant: (items + 1) / 2,
-    "category-recall": lambda measure, items, relevant: float(
+    "median-rank": lambda _measure, items, copies, _relevant: chance_median_rank(items, copies),
+    "category-recall": lambda measure, items, _copies, relevant: float(
         chance_recall(int(measure.at), items, relevant).mean()
     ),
-    "mAP": lambda _measure, items, relevant: float(
+    "mAP": lambda _measure, items, _copies, relevant: float(
         chance_average_precision(items, relevant).mean()
     ),
 }
@@ -160,7 +188,8 @@ DEFINITIONS = (
     Definition(
         name="recall",
         title="Share of queries whose own item is among the first K",
-        formula="1 if #{items that score >= the own item} <= K, else 0",
+        formula="1 if 1 + #{other items that score >= the own item} <= K, else 0; items that show "
+        "the same picture or play the same sound are the own item too",
         source=_SOURCE,
         columns=(),
         per_trial=_reached,
@@ -174,7 +203,7 @@ DEFINITIONS = (
     Definition(
         name="median-rank",
         title="Median rank of the own item",
-        formula="median of #{items that score >= the own item}",
+        formula="median of 1 + #{other items that score >= the own item}; copies as in recall",
         source=_SOURCE,
         columns=(),
         overall=lambda _measure, ranks: float(np.median(ranks)),

@@ -5,7 +5,8 @@ Neither direction ever needs the whole square of similarities in memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -108,11 +109,12 @@ def retrieval_scores(
     DataFrame
         One row per trial in the protocol's order: facts about the trial, then, for each direction
         (``a2i``: a sound asks for images), ``rank``, ``category_rank`` and ``average_precision``,
-        and ``relevant``: the number of items of the trial's category. A trial without a prediction
-        has ``present`` False and ranks behind all others.
+        ``instances``: the number of items that are the trial's own, or show the same picture or
+        play the same sound, and ``relevant``: those and the ones of its category. A trial without a
+        prediction has ``present`` False and ranks behind all others.
     """
     rows = np.array([trials.index[name] for name in predictions.trial_ids], np.intp)
-    categories = _relevance_classes(trials)
+    relevance = _Relevance.of(trials)
     present = np.zeros(len(trials), bool)
     present[rows] = True
     gallery = present if partial else np.ones_like(present)
@@ -124,13 +126,13 @@ def retrieval_scores(
         first, precision = rank.copy(), np.zeros(len(trials))
         for positions, similarity in blocks:
             asked = rows[positions]
-            relevant = categories[asked][:, None] == categories[rows][None]
-            rank[asked] = instance_ranks(similarity, positions, ahead)
+            copies, relevant = relevance.between(asked, rows)
+            rank[asked] = instance_ranks(similarity, copies, ahead)
             first[asked], precision[asked] = category_ranking(similarity, relevant, ahead)
         numbers[f"rank_{direction}"] = rank
         numbers[f"category_rank_{direction}"] = first
         numbers[f"average_precision_{direction}"] = precision
-    counts = np.bincount(categories[gallery], minlength=len(trials))
+    instances, counts = relevance.counts(np.flatnonzero(gallery))
     facts: dict[str, Any] = {
         "trial_id": trials.ids,
         "group": [trial.group for trial in trials],
@@ -140,14 +142,57 @@ def retrieval_scores(
         "present": present,
         "sounding": [trial.sounding for trial in trials],
         "unscorable": np.zeros(len(trials), bool),
-        "relevant": counts[categories].astype(np.float64),
+        "instances": instances,
+        "relevant": counts,
     }
     return pd.DataFrame({**facts, **numbers})
 
 
-def _relevance_classes(trials: TrialSet) -> NDArray[np.intp]:
-    """``(n,)``: equal numbers for trials of one category; one without a category is alone."""
-    names = [(trial.category, trial.id if trial.category == UNLABELLED else "") for trial in trials]
+@dataclass(frozen=True)
+class _Relevance:
+    """``(n,)`` each: equal numbers for trials of one picture, one sound, one category."""
+
+    pictures: NDArray[np.intp]
+    sounds: NDArray[np.intp]
+    categories: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, trials: TrialSet) -> _Relevance:
+        """Those of the trials; one without a category is alone."""
+        return cls(
+            _numbered([trials.image_identity(trial.image) for trial in trials]),
+            _numbered([trials.sound_identity(trial.audio) for trial in trials]),
+            _numbered(
+                [
+                    (trial.category, trial.id if trial.category == UNLABELLED else "")
+                    for trial in trials
+                ]
+            ),
+        )
+
+    def between(
+        self, queries: NDArray[np.intp], items: NDArray[np.intp]
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """``(b, n)`` bool: copies of the query's own item; those and what has its category."""
+        copies = self.pictures[queries][:, None] == self.pictures[items]
+        copies |= self.sounds[queries][:, None] == self.sounds[items]
+        return copies, copies | (self.categories[queries][:, None] == self.categories[items])
+
+    def counts(self, gallery: NDArray[np.intp]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """``(n,)`` each: how many items of the gallery are relevant to each trial, in both ways."""
+        everything = np.arange(len(self.pictures))
+        blocks = [
+            [
+                found.sum(axis=1)
+                for found in self.between(everything[start : start + _BLOCK], gallery)
+            ]
+            for start in range(0, len(everything), _BLOCK)
+        ]
+        copies, relevant = (np.concatenate(each) for each in zip(*blocks, strict=True))
+        return copies.astype(np.float64), relevant.astype(np.float64)
+
+
+def _numbered(names: Sequence[Hashable]) -> NDArray[np.intp]:
     number = {name: place for place, name in enumerate(dict.fromkeys(names))}
     return np.array([number[name] for name in names], np.intp)
 
@@ -162,11 +207,11 @@ def chance(scores: pd.DataFrame, measures: Sequence[Measure]) -> Reference:
     measures
         Measures of retrieval.
     """
-    relevant = scores["relevant"].to_numpy(np.float64)
+    instances, relevant = (scores[name].to_numpy(np.float64) for name in ("instances", "relevant"))
     values = [
         MeasuredValue(
             measure=str(measure),
-            value=CHANCE[measure.name](measure, len(scores), relevant),
+            value=CHANCE[measure.name](measure, len(scores), instances, relevant),
             low=None,
             high=None,
             method="none",

@@ -17,6 +17,7 @@ from ssl_bench.measures.retrieval import (
     DEFINITIONS,
     category_ranking,
     chance_average_precision,
+    chance_median_rank,
     chance_recall,
     instance_ranks,
 )
@@ -36,11 +37,23 @@ def worst_order(scores: NDArray[np.float32], wanted: NDArray[np.bool_]) -> list[
 def test_the_rank_of_the_own_item_is_its_place_in_the_worst_order(
     similarity: NDArray[np.float32], positive: NDArray[np.intp]
 ) -> None:
-    expected = []
-    for scores, own in zip(similarity, positive, strict=True):
-        wanted = np.arange(6) == own
-        expected.append(1 + worst_order(scores, wanted).index(own))
-    assert instance_ranks(similarity, positive).tolist() == expected
+    own = np.arange(6) == positive[:, None]
+    expected = [
+        1 + worst_order(scores, wanted).index(item)
+        for scores, wanted, item in zip(similarity, own, positive.tolist(), strict=True)
+    ]
+    assert instance_ranks(similarity, own).tolist() == expected
+
+
+@given(TIED, RELEVANT)
+def test_of_several_copies_the_first_counts_and_none_stands_in_the_way(
+    similarity: NDArray[np.float32], relevant: NDArray[np.bool_]
+) -> None:
+    expected = [
+        1 + min(map(worst_order(scores, wanted).index, np.flatnonzero(wanted).tolist()))
+        for scores, wanted in zip(similarity, relevant, strict=True)
+    ]
+    assert instance_ranks(similarity, relevant).tolist() == expected
 
 
 @given(TIED, RELEVANT)
@@ -72,10 +85,9 @@ def test_items_without_a_score_rank_ahead(
 ) -> None:
     extended = np.concatenate([similarity, np.full((3, ahead), 9, np.float32)], axis=1)
     never = np.concatenate([relevant, np.zeros((3, ahead), bool)], axis=1)
-    positive = relevant.argmax(axis=1)
     assert (
-        instance_ranks(similarity, positive, ahead).tolist()
-        == instance_ranks(extended, positive).tolist()
+        instance_ranks(similarity, relevant, ahead).tolist()
+        == instance_ranks(extended, never).tolist()
     )
     np.testing.assert_allclose(
         category_ranking(similarity, relevant, ahead), category_ranking(extended, never)
@@ -93,7 +105,7 @@ def test_neither_order_nor_scale_matters(
 
 def test_a_model_that_likes_everything_alike_ranks_last() -> None:
     similarity = np.zeros((2, 5), np.float32)
-    assert instance_ranks(similarity, np.array([0, 4])).tolist() == [5, 5]
+    assert instance_ranks(similarity, np.eye(5, dtype=bool)[[0, 4]]).tolist() == [5, 5]
 
 
 @pytest.mark.parametrize("relevant", [1, 2, 4])
@@ -104,6 +116,7 @@ def test_chance_is_the_mean_over_every_order(relevant: int, count: int) -> None:
     orders = np.array(list(permutations(range(items))), np.float32)
     first, precision = category_ranking(orders, np.broadcast_to(wanted, orders.shape))
     numbers = np.array([float(relevant)])
+    assert chance_median_rank(items, numbers) == pytest.approx(np.median(first))
     assert chance_recall(count, items, numbers)[0] == pytest.approx((first <= count).mean())
     assert chance_average_precision(items, numbers)[0] == pytest.approx(precision.mean())
 
@@ -111,10 +124,16 @@ def test_chance_is_the_mean_over_every_order(relevant: int, count: int) -> None:
 def test_chance_is_known_of_every_measure_of_retrieval() -> None:
     assert set(CHANCE) == {definition.name for definition in DEFINITIONS}
     numbers = np.array([1.0, 2.0])
-    assert CHANCE["recall"](parse_measure("recall(a2i)@2"), 4, numbers) == pytest.approx(0.5)
-    assert CHANCE["median-rank"](parse_measure("median-rank(i2a)"), 5, numbers) == 3
-    found = CHANCE["category-recall"](parse_measure("category-recall(a2i)@1"), 4, numbers)
+    own = np.ones(2)
+    assert CHANCE["recall"](parse_measure("recall(a2i)@2"), 4, own, numbers) == pytest.approx(0.5)
+    assert CHANCE["median-rank"](parse_measure("median-rank(i2a)"), 5, own, numbers) == 3
+    found = CHANCE["category-recall"](parse_measure("category-recall(a2i)@1"), 4, own, numbers)
     assert found == pytest.approx((1 / 4 + 2 / 4) / 2)
+
+
+@pytest.mark.parametrize("items", [1, 2, 5, 500, 5158])
+def test_the_chance_of_one_own_item_is_the_middle_of_the_gallery(items: int) -> None:
+    assert chance_median_rank(items, np.ones(3)) == (items + 1) / 2
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ from numpy.typing import NDArray
 from standins import sample, trials_of
 
 from ssl_bench.errors import PredictionsError, ProtocolError
+from ssl_bench.measures.values import parse_measure
 from ssl_bench.predictions import PredictionsMeta, PredictionsWriter, open_predictions
 from ssl_bench.protocol import load_dialect, load_protocol
 from ssl_bench.results import Result
-from ssl_bench.scoring.retrieval import by_image, by_sound, retrieval_scores
+from ssl_bench.scoring.retrieval import by_image, by_sound, chance, retrieval_scores
 from ssl_bench.scoring.run import ScoringOptions, score_file
+from ssl_bench.testsets.base import UNLABELLED, Sample
 from ssl_bench.trials import TrialSet
 
 MEASURES = load_protocol("retrieval").measures
@@ -202,6 +205,74 @@ def test_samples_without_a_category_are_relevant_to_themselves_only(tmp_path: Pa
     assert table["category_rank_a2i"].tolist() == table["rank_a2i"].tolist() == [4] * 4
     assert table["average_precision_a2i"].tolist() == [0.25] * 4
     assert table["relevant"].tolist() == [1] * 4
+
+
+class TestCopies:
+    """Items that show one picture, or play one sound, cannot be told apart by any model."""
+
+    @staticmethod
+    def table(samples: list[Sample], path: Path, embeddings: list[NDArray[Any]]) -> pd.DataFrame:
+        asked = trials_of(samples, "retrieval", measures=MEASURES)
+        with PredictionsWriter(path, meta_of(asked)) as writer:
+            images, sounds = embeddings
+            writer.add(asked.ids, image_embedding=images, audio_embedding=sounds)
+        return retrieval_scores(open_predictions(path), asked)
+
+    @staticmethod
+    def frames() -> list[Sample]:
+        """Three clips of three frames each, each clip with one sound."""
+        return [
+            replace(
+                sample(f"clip{clip}.{frame}", group=f"clip{clip}", category=UNLABELLED),
+                sound_of=f"clip{clip}.0" if frame else None,
+            )
+            for clip in range(3)
+            for frame in range(3)
+        ]
+
+    @staticmethod
+    def pictures() -> list[Sample]:
+        """Four pictures with two sounds each, of eight categories."""
+        return [
+            sample(
+                f"picture{picture}.{turn}",
+                category=f"c{picture}.{turn}",
+                attributes={"image": f"picture{picture}"},
+            )
+            for picture in range(4)
+            for turn in range(2)
+        ]
+
+    def test_frames_of_one_clip_share_its_sound(self, tmp_path: Path) -> None:
+        perfect = np.repeat(np.eye(3), 3, axis=0)
+        table = self.table(self.frames(), tmp_path / "p.npz", [perfect, perfect])
+        for direction in ("a2i", "i2a"):
+            assert table[f"rank_{direction}"].tolist() == [1] * 9
+            assert table[f"category_rank_{direction}"].tolist() == [1] * 9
+            assert table[f"average_precision_{direction}"].tolist() == [1] * 9
+        assert table["instances"].tolist() == table["relevant"].tolist() == [3] * 9
+
+    def test_sounds_of_one_picture_share_it(self, tmp_path: Path) -> None:
+        perfect = np.repeat(np.eye(4), 2, axis=0)
+        table = self.table(self.pictures(), tmp_path / "p.npz", [perfect, perfect])
+        for direction in ("a2i", "i2a"):
+            assert table[f"rank_{direction}"].tolist() == [1] * 8
+            assert table[f"category_rank_{direction}"].tolist() == [1] * 8
+        assert table["instances"].tolist() == table["relevant"].tolist() == [2] * 8
+
+    def test_what_is_no_copy_still_ties_against_the_model(self, tmp_path: Path) -> None:
+        flat = np.ones((8, 2))
+        table = self.table(self.pictures(), tmp_path / "p.npz", [flat, flat])
+        assert set(table["rank_a2i"]) == set(table["rank_i2a"]) == {7}
+
+    def test_chance_knows_how_many_items_are_right(self, tmp_path: Path) -> None:
+        perfect = np.repeat(np.eye(4), 2, axis=0)
+        table = self.table(self.pictures(), tmp_path / "p.npz", [perfect, perfect])
+        measures = [parse_measure("recall(a2i)@1"), parse_measure("median-rank(a2i)")]
+        recall, median = (each.value for each in chance(table, measures).measures)
+        assert recall == pytest.approx(2 / 8)
+        # 1 + others ahead of two of eight: 13 of 28 orders have 2 at most, 18 have 3 at most.
+        assert median == 3
 
 
 def test_maps_are_no_answer(tmp_path: Path) -> None:
