@@ -91,6 +91,7 @@ def test_maps(
     assert maps.dtype == np.float32
     _close(maps, ezvsl["map_ref"], OVER_TAU)
     _close(_enlarged(maps)[0], ezvsl["up_bilinear_ac_pair0"], OVER_TAU)
+    _close(_enlarged(maps)[:, ::8, ::8], ezvsl["up_bilinear_ac_slice"], OVER_TAU)
     _close(_minmax(_enlarged(maps))[0], ezvsl["norm_pair0"], NORMALIZED)
     _close(_minmax(_enlarged(maps))[:, ::8, ::8], ezvsl["norm_slice"], NORMALIZED)
 
@@ -118,6 +119,7 @@ def test_object_prior(
     assert maps.dtype == np.float32
     _close(maps, ogl_l1["raw"], OVER_TAU)
     _close(_enlarged(maps)[0], ogl_l1["up_bilinear_ac_pair0"], OVER_TAU)
+    _close(_enlarged(maps)[:, ::8, ::8], ogl_l1["up_bilinear_ac_slice"], OVER_TAU)
     _close(_minmax(_enlarged(maps))[:, ::8, ::8], ogl_l1["norm_slice"], NORMALIZED)
 
 
