@@ -51,11 +51,11 @@ def test_a_localizer_is_blind_to_sound_as_its_card_says(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", VISION_ONLY)
-def test_an_image_of_one_pixel_has_a_map_and_maps_do_not_depend_on_the_batch(
+def test_an_image_of_two_pixels_has_a_map_and_maps_do_not_depend_on_the_batch(
     name: str, pictures: list[NDArray[np.uint8]]
 ) -> None:
     localizer = loaded(name)
-    assert (1, 1, 3) in [picture.shape for picture in pictures]
+    assert (1, 2, 3) in [picture.shape for picture in pictures]
     together = localizer.vision_only(localizer.encode_image(pictures))
     for index, picture in enumerate(pictures):
         alone = localizer.vision_only(localizer.encode_image([picture]))
