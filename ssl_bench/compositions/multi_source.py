@@ -2,7 +2,8 @@
 
 From samples with one capable object each, scenes are made as MUSIC-Synthetic is (Hu et al. 2020,
 section 4.1): a mosaic of two by two of different categories, two of which sound. A test set of
-scenes (samples that share the attribute ``image``) is taken as it is.
+scenes (samples that share the attribute ``image`` and one sound) is taken as it is; one that plays
+the sources of a picture apart, such as IS3, has no sound of several sources and is refused.
 
 Two questions can be asked. ``targets = "class"``: where is each category? There is one trial
 ``SCENE#CATEGORY`` for each category that is annotated as sounding and, without targets, for each
@@ -134,6 +135,11 @@ def ready_scenes(samples: Sequence[Sample]) -> list[Scene]:
     """Scenes that the test set brings: its samples are the sounding categories of its pictures.
 
     Silent are all categories of the test set that are not annotated in the picture.
+
+    Raises
+    ------
+    ProtocolError
+        If the sources of a picture do not share their sound: then none plays all of them.
     """
     shown = shared_pictures(samples)
     members: dict[str, list[Sample]] = {}
@@ -142,6 +148,13 @@ def ready_scenes(samples: Sequence[Sample]) -> list[Scene]:
     everything = sorted({sample.category for sample in samples})
     scenes = []
     for picture, sources in members.items():
+        if len({source.sound for source in sources}) > 1:
+            raise ProtocolError(
+                "the sources of this picture have one sound each, and none of them together",
+                where=f"picture {sources[0].attributes['image']}",
+                remedy="use the protocol interactive, or a test set of mixed sounds, such as "
+                "music-synthetic",
+            )
         targets: dict[str, tuple[Target, ...]] = {}
         for source in sources:
             found = targets.get(source.category, ())
@@ -176,7 +189,8 @@ def compose(
     Raises
     ------
     ProtocolError
-        If a parameter is unknown or out of range, or no scene can be made.
+        If a parameter is unknown or out of range, no scene can be made, or the sources of a picture
+        do not share their sound.
     """
     settings = dict(parameters or {})
     kind, limit = settings.pop("targets", "class"), settings.pop("scenes", None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -18,6 +19,7 @@ from ssl_bench.measures.values import parse_measure
 from ssl_bench.protocol import CompositionTable, ThresholdTable
 from ssl_bench.scoring.aggregate import summarise
 from ssl_bench.scoring.scores import MapBatch, score_maps
+from ssl_bench.testsets import open_test_set
 from ssl_bench.testsets.base import Sample
 from ssl_bench.trials import WHOLE, AudioRecipe, Target
 
@@ -130,10 +132,14 @@ class TestQuestions:
     def test_scenes_that_the_test_set_brings_are_taken_as_they_are(self) -> None:
         samples = [
             sample("1.dog", group="1", category="dog", attributes={"image": "1"}),
-            sample("1.cat", group="1", category="cat", attributes={"image": "1"}),
+            replace(
+                sample("1.cat", group="1", category="cat", attributes={"image": "1"}),
+                sound_of="1.dog",
+            ),
             sample("2.bell", group="2", category="bell", attributes={"image": "2"}),
         ]
         trials = compose(samples)
+        assert [trial.audio.key for trial in trials] == ["1.dog"] * 3 + ["2.bell"] * 3
         assert [(trial.id, len(trial.targets)) for trial in trials] == [
             ("1#dog", 1),
             ("1#cat", 1),
@@ -146,6 +152,27 @@ class TestQuestions:
         both, one = compose(samples, parameters=UNION)
         assert both.targets == (Target("1.dog", WHOLE), Target("1.cat", WHOLE))
         assert (both.id, both.category, one.id) == ("1", "cat+dog", "2")
+
+    @pytest.mark.parametrize("parameters", [{}, UNION, {"scenes": 1}])
+    def test_sources_that_were_recorded_apart_are_no_scene(
+        self, parameters: dict[str, Any]
+    ) -> None:
+        samples = [
+            sample(f"1.{category}", group="1", category=category, attributes={"image": "1"})
+            for category in ("dog", "cat")
+        ]
+        with pytest.raises(ProtocolError, match="one sound each") as caught:
+            compose(samples, parameters=parameters)
+        assert "picture 1" in str(caught.value)
+        assert "interactive" in str(caught.value)
+
+    @pytest.mark.parametrize("split", ["interactive", "type-ab"])
+    def test_pictures_of_the_embedded_world_with_a_sound_for_each_question_are_refused(
+        self, split: str
+    ) -> None:
+        samples = open_test_set("synth", split, options={"count": 4}).samples
+        with pytest.raises(ProtocolError, match="one sound each"):
+            compose(samples)
 
     def test_at_most_so_many_scenes_are_used(self) -> None:
         everything = compose(distinct(20), parameters=UNION)
