@@ -12,9 +12,6 @@ import click
 from ssl_bench.cli.options import data_option, jobs_option, json_option, protocol_option
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
-    from ssl_bench.leaderboard.submit import Submission
     from ssl_bench.predictions import Validation
 
 
@@ -124,6 +121,7 @@ def submit(
         return
     if predictions is None or protocol is None or card_path is None:
         raise click.UsageError("Give PREDICTIONS, --protocol and --card (or --template alone).")
+    from ssl_bench.cli.submitted import submission_facts, submission_tables
     from ssl_bench.cli.terminal import console, progress_bars
     from ssl_bench.leaderboard.assess import open_bench
     from ssl_bench.leaderboard.documents import read_card
@@ -141,10 +139,10 @@ def submit(
     if not dry_run:
         write_submission(root, submission)
     if as_json:
-        click.echo(json.dumps(_facts(submission, dry_run), indent=1, ensure_ascii=False))
+        click.echo(json.dumps(submission_facts(submission, dry_run), indent=1, ensure_ascii=False))
         return
     screen = console()
-    for part in _shown(submission, root, dry_run):
+    for part in submission_tables(submission, root, dry_run):
         screen.print(part)
 
 
@@ -166,69 +164,3 @@ def _validation(checked: Validation) -> dict[str, Any]:
             for each in checked.problems
         ],
     }
-
-
-def _facts(submission: Submission, dry_run: bool) -> dict[str, Any]:
-    standing = submission.standing
-    return {
-        "slug": submission.entry.slug,
-        "protocol": submission.entry.protocol,
-        "written": not dry_run,
-        "measures": [each.model_dump(mode="json") for each in submission.entry.result.measures],
-        "submitted": [each.model_dump(mode="json") for each in submission.submitted],
-        "coverage": submission.entry.result.coverage.model_dump(mode="json"),
-        "tie_group": standing.group,
-        "tied_with": [
-            name
-            for name in submission.after.group_of(standing.name)
-            if name != submission.entry.slug
-        ],
-        "ranks": [standing.best_rank, standing.worst_rank],
-        "moved": [now.name for _, now in submission.moved],
-        "files": {
-            name: None if content is None else len(content)
-            for name, content in submission.files.items()
-        },
-    }
-
-
-def _shown(submission: Submission, root: Path, dry_run: bool) -> list[Table | str]:
-    """The row, its tie group and what changes, for a person."""
-    from ssl_bench.cli.terminal import coverage_sentence, plain_table, with_interval
-
-    entry, standing = submission.entry, submission.standing
-    rows = [
-        [own.measure, with_interval(own), with_interval(full), _change(own.value, full.value)]
-        for own, full in zip(entry.result.measures, submission.submitted, strict=True)
-    ]
-    head = ["percent [95 % interval]", "entry", "file as submitted", "difference"]
-    shown: list[Table | str] = [
-        plain_table(f"{entry.card.name} on {entry.protocol}", head, rows),
-        coverage_sentence(entry.result),
-    ]
-    others = [name for name in submission.after.group_of(entry.slug) if name != entry.slug]
-    count = len(submission.after.standings)
-    shown.append(
-        f"By {entry.headline.measure}: tie group {standing.group}, rank {standing.best_rank} to "
-        f"{standing.worst_rank} of {count}."
-        if others or count > 1
-        else f"By {entry.headline.measure}: the only entry of this protocol."
-    )
-    if others:
-        shown.append(f"Not told apart from: {', '.join(others)}.")
-    shown += [
-        f"{now.name}: group {was.group} to {now.group}, rank {was.best_rank} to {was.worst_rank} "
-        f"before, {now.best_rank} to {now.worst_rank} then."
-        for was, now in submission.moved
-    ]
-    done = "Would write" if dry_run else "Wrote"
-    for name, content in submission.files.items():
-        if content is not None:
-            shown.append(f"{done} {root / name} ({len(content):,} bytes).")
-        elif (root / name).exists():
-            shown.append(f"Would remove {root / name}.")
-    return shown
-
-
-def _change(own: float | None, full: float | None) -> str:
-    return "" if own is None or full is None else f"{100 * (own - full):+.2f}"

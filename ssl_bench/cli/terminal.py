@@ -100,6 +100,12 @@ def with_interval(value: MeasuredValue) -> str:
     return f"{shown(value.value)}  [{shown(value.low)}, {shown(value.high)}]"
 
 
+def signed_with_interval(value: MeasuredValue) -> str:
+    """A difference as ``+3.1  [1.2, 5.0]``: of shares in points, of ranks as it is."""
+    text = with_interval(value)
+    return f"+{text}" if value.value is not None and value.value > 0 else text
+
+
 def _place(value: float | None) -> str:
     return "undefined" if value is None else f"{value:,.1f}"
 

@@ -10,7 +10,7 @@ import pytest
 from command_line import Call
 
 from ssl_bench.compositions import open_trials
-from ssl_bench.predictions import PredictionsMeta, save_predictions
+from ssl_bench.predictions import PredictionsMeta, open_predictions, save_predictions
 from ssl_bench.protocol import load_protocol
 
 
@@ -108,6 +108,55 @@ def test_submit_check_and_replace(
             "recomputed": "499",
         }
     ]
+
+
+def test_submit_shows_the_row_of_the_page_and_asks_for_audio_blind_maps(
+    call: Call, maps: Path, card: Path, tmp_path: Path
+) -> None:
+    submit = ["submit", maps, "--protocol", "synth", "--card", card, "--board", tmp_path]
+    dry = call(*submit, "--dry-run")
+    digest = load_protocol("synth").digest
+    for told in (
+        "best floor",
+        "ceiling",
+        "share of that distance",
+        f"Dialect canonical, protocol digest {digest[:12]}",
+        "What sound adds: unknown; give the model's audio-blind maps with --vision-only FILE.",
+    ):
+        assert told in dry.out
+    told = json.loads(call(*submit, "--dry-run", "--json").out)
+    assert (told["dialect"], told["digest"]) == ("canonical", digest)
+    first = told["headline"][0]
+    values = [first[name]["value"] for name in ("entry", "floor", "ceiling")]
+    assert first["measure"] == "cIoU@0.5"
+    assert first["entry"] == told["measures"][0]
+    assert first["share_of_distance"] == (values[0] - values[1]) / (values[2] - values[1])
+    assert first["what_sound_adds"] is None
+
+
+def test_submit_says_how_much_is_hearing(
+    call: Call, maps: Path, card: Path, tmp_path: Path
+) -> None:
+    trials = open_trials(load_protocol("synth"))
+    blind = tmp_path / "blind.npz"
+    flat = np.ones((len(trials) - 1, 1, 1))
+    save_predictions(blind, trials.ids[1:], flat, open_predictions(maps).meta)
+    submit = ["submit", maps, "--protocol", "synth", "--card", card, "--board", tmp_path]
+    submit += ["--dry-run", "--vision-only", blind]
+    told = json.loads(call(*submit, "--json").out)
+    gap = told["headline"][0]["what_sound_adds"]
+    assert gap["low"] < gap["value"] < gap["high"]
+    shown = f"{100 * gap['value']:+.1f}  [{100 * gap['low']:.1f}, {100 * gap['high']:.1f}]"
+    dry = call(*submit)
+    assert f"What sound adds to cIoU@0.5: {shown}; the model's own audio-blind maps" in dry.out
+
+
+def test_submit_says_that_a_model_which_only_looks_hears_nothing(
+    call: Call, maps: Path, card: Path, tmp_path: Path
+) -> None:
+    card.write_text(card.read_text().replace('"audio-visual"', '"vision-only"'))
+    submit = ["submit", maps, "--protocol", "synth", "--card", card, "--board", tmp_path]
+    assert "What sound adds: nothing" in call(*submit, "--dry-run").out
 
 
 def test_submit_needs_a_card(call: Call, maps: Path) -> None:
