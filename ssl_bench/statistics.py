@@ -16,14 +16,14 @@ from numpy.typing import ArrayLike, NDArray
 Method = Literal["cluster-bootstrap", "wilson", "none"]
 
 RESAMPLES = 2000
+FEWER_RESAMPLES = 400
+"""Statistics that are no means are computed anew for every resample, so fewer are drawn."""
 CONFIDENCE = 0.95
 # Below this many expected successes (or failures) the bootstrap's interval is too short, and
 # collapses to a point at a rate of 0 or 1.
 _FEW = 10
 
 
-# Statistics that are no means are computed anew for every resample, so fewer are drawn.
-_FEWER_RESAMPLES = 400
 # Resamples that are weighted at once: keeps the weights in double precision small.
 _BLOCK = 256
 
@@ -188,7 +188,7 @@ class ClusterBootstrap:
         rows
             ``(n,)`` all row numbers, in an order that does not depend on the table's.
         """
-        weights = _group_weights(*self._draw)[:_FEWER_RESAMPLES, self._member[rows]]
+        weights = _group_weights(*self._draw)[:FEWER_RESAMPLES, self._member[rows]]
         return np.array([statistic(np.repeat(rows, weight)) for weight in weights], np.float64)
 
     def _choose(

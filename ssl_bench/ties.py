@@ -246,11 +246,11 @@ def _tested(
     for first, second in combinations(order, 2):
         one, other = contenders[first], contenders[second]
         difference = (one.value or 0.0) - (other.value or 0.0)
-        if one.replicates.shape != other.replicates.shape:
-            raise ValueError(f"{first!r} and {second!r} do not share their resamples")
-        if one.replicates.size == 0 or one.n_groups < 2:
+        if 0 in (one.replicates.size, other.replicates.size) or one.n_groups < 2:
             found.append((first, second, difference, math.nan, math.nan, 1.0))
             continue
+        if one.replicates.shape != other.replicates.shape:
+            raise ValueError(f"{first!r} and {second!r} do not share their resamples")
         change = one.replicates - other.replicates
         low, high = np.quantile(change, [tail, 1 - tail])
         p_value = paired_p_value(difference, change, one.n_groups)

@@ -13,7 +13,7 @@ import click
 from ssl_bench.cli.options import data_option, jobs_option, json_option
 
 if TYPE_CHECKING:
-    from ssl_bench.leaderboard.check import Finding
+    from ssl_bench.leaderboard.findings import Finding
 
 # Findings that are shown to a person.
 _MOST_LINES = 200

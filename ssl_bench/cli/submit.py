@@ -124,18 +124,16 @@ def submit(
     from ssl_bench.cli.submitted import submission_facts, submission_tables
     from ssl_bench.cli.terminal import console, progress_bars
     from ssl_bench.leaderboard.assess import open_bench
-    from ssl_bench.leaderboard.documents import read_card
     from ssl_bench.leaderboard.places import default_board
     from ssl_bench.leaderboard.submit import SubmissionOptions, prepare, write_submission
 
-    card = read_card(card_path)
     root = default_board() if board is None else board
     with progress_bars(quiet=as_json) as (_, notify):
         bench = open_bench(protocol, data, jobs=jobs, notify=notify)
         options = SubmissionOptions(
             side=side, address=address, vision_only=vision_only, replace=replace
         )
-        submission = prepare(root, bench, predictions, card, options)
+        submission = prepare(root, bench, predictions, card_path, options)
     if not dry_run:
         write_submission(root, submission)
     if as_json:

@@ -145,8 +145,8 @@ labels = "ImageNet's classes"
 data = "144k pairs of VGG-Sound, no annotation"
 # Whether clips of the test set are among the training data: "none", "unknown", or "yes" with how
 # many; 'ssl-bench data audit' counts them.
-overlap = "yes"
-overlap_clips = 3709
+overlap = "unknown"
+# overlap_clips = 3709
 # Optional: SHA-256 of the training list.
 # list_sha256 = "..."
 '''

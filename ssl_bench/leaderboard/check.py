@@ -3,73 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Literal
 
-from ssl_bench.engine.predict import predict
-from ssl_bench.errors import DataError, LeaderboardError, SslBenchError
-from ssl_bench.files import sha256_of_file
-from ssl_bench.leaderboard.assess import Bench, Named, open_bench, shipped_protocol
+from ssl_bench.content import content_folder
+from ssl_bench.errors import LeaderboardError, ProblemsError, SslBenchError
+from ssl_bench.leaderboard.assess import shipped_protocol
 from ssl_bench.leaderboard.claims import card_problems
-from ssl_bench.leaderboard.compact import MOST_BYTES, STORED_LIMITS
+from ssl_bench.leaderboard.copies import copied, stored_answers
 from ssl_bench.leaderboard.differences import differences
-from ssl_bench.leaderboard.documents import read_entry
-from ssl_bench.leaderboard.entry import (
-    AddressedPredictions,
-    Entry,
-    PredictionsReference,
-    RemadePredictions,
-    StoredPredictions,
-)
+from ssl_bench.leaderboard.documents import MOST_ENTRY_BYTES, bounded_bytes, read_entry
+from ssl_bench.leaderboard.entry import Entry, StoredPredictions
 from ssl_bench.leaderboard.files import find_files
-from ssl_bench.leaderboard.places import entry_path, predictions_path, protocol_folder
-from ssl_bench.leaderboard.published import PUBLISHED, read_published
-from ssl_bench.models.registry import list_baselines, load_card, load_localizer
-from ssl_bench.predictions import validate
-from ssl_bench.predictions.validation import sentences
-
-Level = Literal["wrong", "not checked"]
+from ssl_bench.leaderboard.findings import Checked, Finding
+from ssl_bench.leaderboard.form import file_problems, form_problems, is_outdated
+from ssl_bench.leaderboard.likeness import posing_as_another
+from ssl_bench.leaderboard.places import predictions_path
+from ssl_bench.leaderboard.published import MOST_PUBLISHED_BYTES, PUBLISHED, read_published
+from ssl_bench.leaderboard.remaking import NotAtHandError, make_again
 
 # Fields named of one entry: whoever edits many of them need not be told each.
 _MOST_DIFFERENCES = 20
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that a check found.
-
-    Attributes
-    ----------
-    level
-        ``wrong``: the board does not prove itself. ``not checked``: it may be right; what would be
-        needed to say so was not at hand.
-    path
-        The file concerned, relative to the board.
-    message
-        What was found, as a sentence without a full stop.
-    field
-        The field of an entry, such as ``result.measures.0.value``; empty for the file as a whole.
-    stored, recomputed
-        What the entry says, and what it should say; empty where that is not the point.
-    """
-
-    level: Level
-    path: str
-    message: str
-    field: str = ""
-    stored: str = ""
-    recomputed: str = ""
-
-    def __str__(self) -> str:
-        place = f"{self.path}: {self.field}: " if self.field else f"{self.path}: "
-        text = f"{place}{self.message}"
-        if self.recomputed:
-            text += f" (stored {self.stored}, recomputed {self.recomputed})"
-        return f"{text}."
 
 
 @dataclass(frozen=True)
@@ -82,6 +37,9 @@ class CheckOptions:
         Folder with one sub-folder per test set; None for ``SSL_BENCH_DATA``.
     predictions
         Folder with copies of predictions that are kept at addresses; None for none.
+    trusted
+        A board whose entries are believed where they cannot be scored again, such as that of the
+        branch that a request is made to; None for none.
     jobs
         Processes.
     allowed
@@ -90,29 +48,9 @@ class CheckOptions:
 
     data: Path | None = None
     predictions: Path | None = None
+    trusted: Path | None = None
     jobs: int = 1
     allowed: Collection[str] = ()
-
-
-@dataclass(frozen=True)
-class Checked:
-    """What was checked.
-
-    Attributes
-    ----------
-    findings
-        In the order of paths.
-    entries
-        Paths of the entries that were scored again and agree.
-    """
-
-    findings: tuple[Finding, ...]
-    entries: tuple[str, ...]
-
-    @property
-    def proven(self) -> bool:
-        """Whether nothing is wrong; what was not checked is not wrong."""
-        return all(each.level != "wrong" for each in self.findings)
 
 
 def check_board(
@@ -144,81 +82,119 @@ def check_board(
         If there is no such folder.
     """
     settings = options or CheckOptions()
-    if not root.is_dir():
-        raise LeaderboardError("there is no such board", where=root, remedy="check the name")
+    for folder in (root, settings.trusted):
+        if folder is not None and not folder.is_dir():
+            raise LeaderboardError("there is no such board", where=folder, remedy="check the name")
     files = find_files(root, settings.allowed)
     findings = [Finding("wrong", path, message) for path, message in files.refused]
     expected: set[str] = set()
-    due: list[tuple[str, Entry]] = []
+    held: dict[str, Entry] = {}
+    due: list[str] = []
     for path in files.entries:
         try:
             entry = read_entry(root / path)
         except LeaderboardError as error:
             findings.append(Finding("wrong", path, error.problem))
-            folder, slug = path.split("/")[1], path.split("/")[2].removesuffix(".json")
-            expected |= {predictions_path(folder, slug, blind=blind) for blind in (False, True)}
+            folder_name, slug = path.split("/")[1], path.split("/")[2].removesuffix(".json")
+            expected |= {predictions_path(folder_name, slug, blind=each) for each in (False, True)}
             continue
         stored = [each for each in (entry.predictions, entry.vision_only) if each is not None]
         expected |= {each.path for each in stored if isinstance(each, StoredPredictions)}
-        found = [Finding("wrong", path, message) for message in _misplaced(path, entry)]
+        found = [Finding("wrong", path, message) for message in form_problems(path, entry)]
         findings += found
-        if not found and not skip(root / path, entry):
-            due.append((path, entry))
-    if os.path.lexists(root / PUBLISHED):
-        try:
-            read_published(root / PUBLISHED)
-        except LeaderboardError as error:
-            findings.append(Finding("wrong", PUBLISHED, error.problem))
+        if not found:
+            held[path] = entry
+            if not skip(root / path, entry):
+                due.append(path)
+    findings += _published(root, settings.trusted)
     findings += [
         Finding("wrong", path, "no entry names these predictions")
         for path in files.predictions
         if path not in expected
     ]
+    findings += _posing(held)
     agreed: list[str] = []
+    damaged: set[str] = set()
     for number, (path, found) in enumerate(_scored_again(root, due, settings), start=1):
         findings += found
         if not found:
             agreed.append(path)
+        if any(each.level == "wrong" for each in found):
+            damaged.add(path)
         progress("entries", number, len(due))
+    sound = {path: entry for path, entry in held.items() if path not in damaged}
+    again = _copied(root, sound)
+    findings += again
+    told = {each.path for each in again}
     order = sorted(findings, key=lambda each: (each.path, each.field))
-    return Checked(tuple(order), tuple(agreed))
+    return Checked(tuple(order), tuple(path for path in agreed if path not in told))
 
 
-def _misplaced(path: str, entry: Entry) -> list[str]:
-    """Where an entry does not belong where it is, or names a protocol that is not there."""
+def _published(root: Path, trusted: Path | None) -> list[Finding]:
+    """Printed figures are those that ship: no board has others."""
+    if not os.path.lexists(root / PUBLISHED):
+        if trusted is not None and (trusted / PUBLISHED).is_file():
+            return [Finding("wrong", PUBLISHED, "the trusted board has this file")]
+        return []
     try:
-        protocol = shipped_protocol(entry.protocol)
-    except SslBenchError as error:
-        return [error.problem]
-    found = []
-    folder = protocol_folder(protocol)
-    if path != entry_path(folder, entry.slug):
-        found.append(f"this entry belongs into {entry_path(folder, entry.slug)}")
-    if protocol.digest != entry.protocol_digest:
-        found.append(
-            f"it was made for another version of the protocol {entry.protocol} (digest "
-            f"{entry.protocol_digest[:12]}, not {protocol.digest[:12]})"
-        )
-    for reference, blind in ((entry.predictions, False), (entry.vision_only, True)):
-        own = predictions_path(folder, entry.slug, blind=blind)
-        if isinstance(reference, StoredPredictions) and reference.path != own:
-            found.append(f"its predictions belong into {own}, and it names another file")
+        read_published(root / PUBLISHED)
+        own = bounded_bytes(root / PUBLISHED, MOST_PUBLISHED_BYTES)
+    except LeaderboardError as error:
+        return [Finding("wrong", PUBLISHED, error.problem)]
+    if own != (content_folder("leaderboard") / PUBLISHED).read_bytes():
+        return [Finding("wrong", PUBLISHED, "these are not the figures that ship with ssl-bench")]
+    return []
+
+
+def _posing(held: Mapping[str, Entry]) -> list[Finding]:
+    """Names that a reader would take for those of other entries."""
+    return [
+        Finding("wrong", path, f"its name looks like that of {other}", "card.name")
+        for path, entry in held.items()
+        if entry.card.baseline is None
+        for other, theirs in held.items()
+        if other != path
+        and posing_as_another(entry.card, theirs.card, together=entry.protocol == theirs.protocol)
+    ]
+
+
+def _copied(root: Path, held: Mapping[str, Entry]) -> list[Finding]:
+    """Maps that another entry of the protocol has too."""
+    found: list[Finding] = []
+    answers: dict[str, dict[str, str]] = {}
+    for path, entry in held.items():
+        try:
+            answers[path] = stored_answers(root, entry)
+        except SslBenchError as error:
+            found.append(Finding("wrong", path, _sentence(error), "predictions"))
+    for path, own in answers.items():
+        entry = held[path]
+        maps = own.get(getattr(entry.predictions, "path", ""))
+        others = [
+            (held[other], answers[other])
+            for other in answers
+            if other != path and held[other].protocol == entry.protocol
+        ]
+        found += [
+            Finding("wrong", path, message, "predictions")
+            for message in (copied(entry.card, maps, others) if maps else ())
+        ]
     return found
 
 
 def _scored_again(
-    root: Path, due: list[tuple[str, Entry]], settings: CheckOptions
+    root: Path, due: list[str], settings: CheckOptions
 ) -> Iterator[tuple[str, list[Finding]]]:
     """Check entries one by one, those of one protocol after another, in several processes."""
     if settings.jobs == 1 or len(due) < 2:
-        yield from ((path, check_entry(root, path, settings)) for path, _ in due)
+        yield from ((path, check_entry(root, path, settings)) for path in due)
         return
     from joblib import Parallel, delayed
 
     done = Parallel(n_jobs=settings.jobs, return_as="generator")(
-        delayed(check_entry)(root, path, settings) for path, _ in due
+        delayed(check_entry)(root, path, settings) for path in due
     )
-    yield from zip((path for path, _ in due), done, strict=True)
+    yield from zip(due, done, strict=True)
 
 
 def check_entry(root: Path, path: str, settings: CheckOptions) -> list[Finding]:
@@ -227,39 +203,45 @@ def check_entry(root: Path, path: str, settings: CheckOptions) -> list[Finding]:
     Parameters
     ----------
     root, path
-        The board, and the entry's path in it.
+        The board, and the entry's path in it; the entry lies where it belongs.
     settings
         Settings.
     """
     entry = read_entry(root / path)
     found = [Finding("wrong", path, text, "card") for text in card_problems(entry)]
+    unusable = file_problems(root, entry)
+    if unusable:
+        return [*found, *(Finding("wrong", path, text, "predictions") for text in unusable)]
+    if is_outdated(entry, shipped_protocol(entry.protocol)):
+        version = entry.result.protocol.version
+        reason = f"it was made for version {version} of its protocol, and is not ranked"
+        return [*found, _not_scored(root, path, settings, reason)]
     try:
-        bench = _bench(entry.protocol, settings.data)
-    except DataError as error:
-        message = f"not scored again: test set not at hand ({error.problem})"
-        return [*found, Finding("not checked", path, message)]
-    known = entry.result.test_set.digest
-    if not bench.embedded and bench.trials.test_set.digest != known:
-        message = (
-            f"not scored again: the test set at hand has the digest "
-            f"{bench.trials.test_set.digest[:12]}, and the entry is of {known[:12]}"
-        )
-        return [*found, Finding("not checked", path, message)]
-    with TemporaryDirectory(prefix="ssl-bench-") as scratch:
-        named: list[Named | None] = []
-        for reference in (entry.predictions, entry.vision_only):
-            at_hand = _at_hand(root, reference, bench, settings, Path(scratch))
-            if isinstance(at_hand, tuple):
-                return [*found, Finding(at_hand[0], path, at_hand[1], "predictions")]
-            named.append(at_hand)
-        maps, blind = named
-        if maps is None:
-            return found
-        try:
-            again = bench.entry(entry.card, maps, blind)
-        except SslBenchError as error:
-            return [*found, Finding("wrong", path, str(error).rstrip("."), "predictions")]
+        again = make_again(root, entry, settings.data, settings.predictions)
+    except NotAtHandError as error:
+        return [*found, _not_scored(root, path, settings, error.problem)]
+    except SslBenchError as error:
+        return [*found, Finding("wrong", path, _sentence(error), "predictions")]
     return found + _differing(path, entry, again)
+
+
+def _not_scored(root: Path, path: str, settings: CheckOptions, reason: str) -> Finding:
+    message = f"not scored again: {reason}"
+    if settings.trusted is not None and _is_same(root / path, settings.trusted / path):
+        return Finding("trusted", path, f"{message}; the trusted board has the same entry")
+    return Finding("not checked", path, message)
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return bounded_bytes(one, MOST_ENTRY_BYTES) == bounded_bytes(other, MOST_ENTRY_BYTES)
+    except LeaderboardError:
+        return False
+
+
+def _sentence(error: SslBenchError) -> str:
+    problems = error.problems if isinstance(error, ProblemsError) else (str(error),)
+    return " ".join(problems).rstrip(".")
 
 
 def _differing(path: str, entry: Entry, again: Entry) -> list[Finding]:
@@ -276,68 +258,3 @@ def _differing(path: str, entry: Entry, again: Entry) -> list[Finding]:
         message = f"{more:,} fields beside those named do not agree with its predictions"
         found.append(Finding("wrong", path, message))
     return found
-
-
-def _at_hand(
-    root: Path,
-    reference: PredictionsReference | None,
-    bench: Bench,
-    settings: CheckOptions,
-    scratch: Path,
-) -> Named | tuple[Level, str] | None:
-    """A predictions file that is what an entry says; or why there is none."""
-    if reference is None:
-        return None
-    if isinstance(reference, RemadePredictions):
-        return _remade(reference, bench, scratch)
-    if isinstance(reference, AddressedPredictions):
-        path = _copy_of(reference, settings.predictions)
-        if path is None:
-            where = (
-                "no copy was given" if settings.predictions is None else "no copy has its digest"
-            )
-            return "not checked", f"not scored again: it is kept elsewhere, and {where}"
-        return Named(path, reference)
-    path = root / reference.path
-    if not path.is_file() or path.is_symlink():
-        return "wrong", f"the predictions {reference.path} are missing"
-    size = path.stat().st_size
-    if size > MOST_BYTES:
-        return "wrong", f"the predictions have {size:,} bytes, and {MOST_BYTES:,} are allowed"
-    digest = sha256_of_file(path)
-    if (size, digest) != (reference.bytes, reference.sha256):
-        return "wrong", (
-            f"the predictions are not those of the entry (stored {reference.bytes:,} bytes, digest "
-            f"{reference.sha256[:12]}; found {size:,} bytes, digest {digest[:12]})"
-        )
-    problems = validate(path, bench.trials.ids, limits=STORED_LIMITS).problems
-    if problems:
-        return "wrong", " ".join(sentences(problems, path)).rstrip(".")
-    return Named(path, reference)
-
-
-def _remade(reference: RemadePredictions, bench: Bench, scratch: Path) -> Named | tuple[Level, str]:
-    shipped = reference.model in list_baselines()
-    if not shipped or load_card(reference.model).modality != "trivial":
-        return "wrong", "only maps of an annotation-only baseline that ships are made again"
-    try:
-        localizer = load_localizer(reference.model, seed=reference.seed)
-    except SslBenchError as error:
-        return "wrong", f"its maps cannot be made again ({error.problem})"
-    made = predict(localizer, bench.trials, scratch).predictions
-    # Another compressor makes another file of the same maps; that of the entry says nothing here.
-    facts = {"sha256": sha256_of_file(made), "bytes": made.stat().st_size}
-    return Named(made, reference.model_copy(update=facts))
-
-
-def _copy_of(reference: AddressedPredictions, folder: Path | None) -> Path | None:
-    for path in sorted(folder.glob("*.npz")) if folder is not None else ():
-        if path.stat().st_size == reference.bytes and sha256_of_file(path) == reference.sha256:
-            return path
-    return None
-
-
-@lru_cache(maxsize=4)
-def _bench(protocol: str, data: Path | None) -> Bench:
-    """The trials of a protocol, kept for its next entry."""
-    return open_bench(protocol, data)

@@ -6,6 +6,7 @@ from ssl_bench.errors import SslBenchError
 from ssl_bench.files import sha256_of_file
 from ssl_bench.leaderboard.card import SubmissionCard, SubmittedPretraining, TrainingData
 from ssl_bench.leaderboard.entry import Entry
+from ssl_bench.leaderboard.likeness import posing
 from ssl_bench.models.registry import list_baselines, load_card, shipped_weights
 from ssl_bench.results import ModelIdentity
 
@@ -14,18 +15,42 @@ _PROJECT = "ssl-bench"
 _LICENCE = "Apache-2.0"
 
 
-def card_problems(entry: Entry) -> list[str]:
-    """Where a card claims to be of this project and is not, as sentences without a full stop."""
-    card = entry.card
+def claim_problems(card: SubmissionCard, n_samples: int) -> list[str]:
+    """Where a card claims what cannot be, whatever it was submitted with.
+
+    Parameters
+    ----------
+    card
+        What a submitter says.
+    n_samples
+        How many samples the test set has.
+
+    Returns
+    -------
+    list of str
+        Sentences without a full stop.
+    """
+    found = []
+    clips = card.training.overlap_clips
+    if clips is not None and clips > n_samples:
+        found.append(f"it was trained on {clips:,} clips of a test set that has {n_samples:,}")
     if card.measured_by == "submitter" and card.baseline is None:
-        return []
+        return [*found, *posing(card)]
     if card.measured_by == "submitter":
-        return ["only this project's own entries name a baseline"]
+        return [*found, "only this project's own entries name a baseline"]
     if card.baseline is None or card.baseline not in list_baselines():
-        return ["it claims to be measured by this project, and names no baseline that ships"]
+        found.append("it claims to be measured by this project, and names no baseline that ships")
+    return found
+
+
+def card_problems(entry: Entry) -> list[str]:
+    """Where a card says what the entry is not, as sentences without a full stop."""
+    card = entry.card
+    found = claim_problems(card, entry.result.test_set.n_samples)
+    if found or card.baseline is None:
+        return found
     model = entry.result.model
     parts = (model, *model.parts)
-    found = []
     if card.baseline not in {part.name for part in parts}:
         found.append(
             f"it names the baseline {card.baseline}, and the maps are of {model.name!r:.80}"

@@ -20,7 +20,9 @@ from ssl_bench.leaderboard.text import Table
 PUBLISHED = "published.csv"
 """Name of the file on a board."""
 
-_MOST_BYTES = 2**22
+MOST_PUBLISHED_BYTES = 2**22
+"""The largest such file that is read."""
+
 _CONFLICT = "CONFLICT:"
 _DOUBTS = ("TRAIN-SET DOUBT:", "PRETRAINING DOUBT:")
 
@@ -98,7 +100,7 @@ def read_published(path: Path | None = None) -> tuple[PublishedFigure, ...]:
     place = content_folder("leaderboard") / PUBLISHED if path is None else path
     columns = list(PublishedFigure.model_fields)
     try:
-        text = bounded_bytes(place, _MOST_BYTES).decode("utf-8")
+        text = bounded_bytes(place, MOST_PUBLISHED_BYTES).decode("utf-8")
         rows = list(csv.reader(text.splitlines(keepends=True), strict=True))
     except (UnicodeDecodeError, csv.Error) as error:
         raise LeaderboardError(f"this is not a readable table ({error})", where=place) from error

@@ -10,12 +10,14 @@ from ssl_bench.errors import LeaderboardError, SubmissionError
 from ssl_bench.files import sha256_of_file
 from ssl_bench.leaderboard.assess import Bench, Named
 from ssl_bench.leaderboard.card import SubmissionCard
-from ssl_bench.leaderboard.claims import card_problems
+from ssl_bench.leaderboard.claims import card_problems, claim_problems
 from ssl_bench.leaderboard.compact import SIDE, write_compact
+from ssl_bench.leaderboard.copies import answers_digest, copied, stored_answers
 from ssl_bench.leaderboard.documents import (
     MOST_ENTRY_BYTES,
     check_plain,
     entry_bytes,
+    read_card,
     read_entry,
 )
 from ssl_bench.leaderboard.entry import (
@@ -24,6 +26,7 @@ from ssl_bench.leaderboard.entry import (
     RemadePredictions,
     StoredPredictions,
 )
+from ssl_bench.leaderboard.likeness import posing_as_another
 from ssl_bench.leaderboard.places import (
     ENTRIES,
     board_lock,
@@ -112,7 +115,7 @@ def prepare(
     root: Path,
     bench: Bench,
     predictions: Path,
-    card: SubmissionCard,
+    card: SubmissionCard | Path,
     options: SubmissionOptions | None = None,
 ) -> Submission:
     """Check and score a submission; nothing is written.
@@ -126,7 +129,7 @@ def prepare(
     predictions
         File, or folder of shards.
     card
-        What the submitter says.
+        What the submitter says, or the file that says it.
     options
         How it enters.
 
@@ -136,8 +139,16 @@ def prepare(
         With everything that is wrong with it.
     """
     settings = options or SubmissionOptions()
-    problems = _problems(root, bench, predictions, card, settings)
-    if problems:
+    problems = []
+    if isinstance(card, Path):
+        try:
+            card = read_card(card)
+        except LeaderboardError as error:
+            problems.append(str(error))
+    if isinstance(card, SubmissionCard):
+        problems += _card_problems(root, bench, card, settings)
+    problems += _problems(bench, predictions, settings)
+    if problems or isinstance(card, Path):
         raise SubmissionError(problems, where=predictions)
     try:
         with tempfile.TemporaryDirectory(prefix="ssl-bench-") as folder:
@@ -182,11 +193,13 @@ def entries_of(root: Path, folder: str) -> list[Entry]:
     return [read_entry(path) for path in sorted((root / ENTRIES / folder).glob("*.json"))]
 
 
-def _problems(
-    root: Path, bench: Bench, predictions: Path, card: SubmissionCard, settings: SubmissionOptions
+def _card_problems(
+    root: Path, bench: Bench, card: SubmissionCard, settings: SubmissionOptions
 ) -> list[str]:
+    """What is wrong with a card, on a board, before anything is scored."""
     place = entry_path(bench.folder, card.slug)
-    found = links_among(root, [place, predictions_path(bench.folder, card.slug)])
+    links = links_among(root, [place, predictions_path(bench.folder, card.slug)])
+    found = list(links)
     if (root / place).exists() and not settings.replace:
         found.append(_taken(card.slug))
     if card.modality == "oracle" and not bench.embedded:
@@ -194,6 +207,21 @@ def _problems(
             "maps that are made from this test set's annotation would give the annotation away. "
             "Leave the entry to this project, which makes such maps again where they are needed"
         )
+    found += [
+        f"its card cannot be true: {claim}. Mend the card"
+        for claim in claim_problems(card, len(bench.trials.test_set))
+    ]
+    if not links:
+        found += [
+            f"its name looks like that of the entry {other.slug!r}. Choose another name"
+            for other in entries_of(root, bench.folder)
+            if other.slug != card.slug and posing_as_another(card, other.card, together=True)
+        ]
+    return found
+
+
+def _problems(bench: Bench, predictions: Path, settings: SubmissionOptions) -> list[str]:
+    found = []
     if settings.address is not None:
         try:
             checked_address(settings.address)
@@ -250,10 +278,23 @@ def _prepared(
         files[own] = None
     files.setdefault(twin, None)
     blind = None if settings.vision_only is None else stored(settings.vision_only, blind=True)
+    _refuse_copies(root, bench.folder, card, maps.path)
     entry = bench.entry(card, maps, blind)
     bench.notify("scoring what was submitted")
     submitted = _measured(predictions, bench)
     return _submission(root, bench.folder, entry, files, submitted, replace=settings.replace)
+
+
+def _refuse_copies(root: Path, folder: str, card: SubmissionCard, maps: Path) -> None:
+    """Refuse maps that an entry of the protocol has already."""
+    others = [
+        (each, stored_answers(root, each))
+        for each in entries_of(root, folder)
+        if each.slug != card.slug and not (card.baseline and each.card.baseline)
+    ]
+    found = copied(card, answers_digest(open_predictions(maps)), others) if others else []
+    if found:
+        raise LeaderboardError(found[0], remedy="submit what your own model answers")
 
 
 def prepare_remade(

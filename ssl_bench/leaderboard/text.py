@@ -11,6 +11,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
 _SLUG = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 _DEVICE = re.compile(r"con|prn|aux|nul|com[0-9]|lpt[0-9]")
+# Letters and signs that have a width and no ink.
+_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 # More accents on one letter reach into other lines.
 _MOST_MARKS = 4
 _HOST = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}")
@@ -22,6 +24,8 @@ def _printable(text: str) -> str:
     for sign in text:
         if not sign.isprintable() and sign != "\n":
             raise ValueError(f"it holds the sign {sign!r}, which cannot be printed")
+        if sign in _BLANK:
+            raise ValueError(f"it holds the sign U+{ord(sign):04X}, which nobody sees")
         marks = marks + 1 if unicodedata.combining(sign) else 0
         if marks > _MOST_MARKS:
             raise ValueError("it piles up accents on one letter")
@@ -46,6 +50,11 @@ def _one_line(text: str) -> str:
 def checked_address(text: str) -> str:
     """Refuse everything but a plain https address of a named host.
 
+    Returns
+    -------
+    str
+        The address; its first letters are small.
+
     Raises
     ------
     ValueError
@@ -57,6 +66,8 @@ def checked_address(text: str) -> str:
     Traceback (most recent call last):
     ...
     ValueError: it does not start with https://
+    >>> checked_address("HTTPS://example.org/Maps")
+    'https://example.org/Maps'
     """
     if not text.isascii() or any(sign.isspace() or sign in "\"'<>\\^`{|}" for sign in text):
         raise ValueError("it holds a sign that an address must not have")
@@ -71,7 +82,7 @@ def checked_address(text: str) -> str:
         raise ValueError("it names a user or a port, which an address here must not")
     if _HOST.fullmatch((parts.hostname or "").lower()) is None:
         raise ValueError("it names no host, such as example.org")
-    return text
+    return f"https{text[len('https') :]}"
 
 
 Line = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_one_line)]

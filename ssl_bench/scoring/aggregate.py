@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 from ssl_bench.errors import MeasureError
 from ssl_bench.measures.definition import Measure
 from ssl_bench.results import MeasuredValue
-from ssl_bench.statistics import ClusterBootstrap, Interval
+from ssl_bench.statistics import FEWER_RESAMPLES, RESAMPLES, ClusterBootstrap, Interval
+
+MOST_REPLICATES = 1000
+"""Largest number of values that :func:`replicates` gives."""
 
 # Breakdowns report the protocol's first measures only: the rest would repeat them.
 _BREAKDOWN_MEASURES = 3
@@ -204,8 +207,21 @@ def _overall(
     return _measured(measure, found, bootstrap.overall(value, rows), bootstrap)
 
 
+def n_replicates(measure: Measure, most: int = MOST_REPLICATES) -> int:
+    """How many values :func:`replicates` gives, where it gives any.
+
+    Examples
+    --------
+    >>> from ssl_bench.measures.values import parse_measure
+    >>> n_replicates(parse_measure("cIoU@0.5")), n_replicates(parse_measure("median-rank(a2i)"))
+    (1000, 400)
+    """
+    drawn = RESAMPLES if measure.definition.overall is None else FEWER_RESAMPLES
+    return min(drawn, most)
+
+
 def replicates(
-    scores: pd.DataFrame, measure: Measure, *, seed: int = 0, most: int = 1000
+    scores: pd.DataFrame, measure: Measure, *, seed: int = 0, most: int = MOST_REPLICATES
 ) -> NDArray[np.float64]:
     """Values of a measure on bootstrap resamples, ``(B,)`` with B <= `most`.
 

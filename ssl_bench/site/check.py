@@ -9,7 +9,7 @@ from difflib import unified_diff
 from pathlib import Path
 
 from ssl_bench.errors import LeaderboardError, SslBenchError
-from ssl_bench.leaderboard.check import Finding
+from ssl_bench.leaderboard.findings import Finding
 from ssl_bench.leaderboard.documents import bounded_bytes
 from ssl_bench.predictions.format import shown
 from ssl_bench.site.board import SITE, read_board

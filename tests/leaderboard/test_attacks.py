@@ -18,8 +18,9 @@ import pytest
 from ssl_bench.errors import LeaderboardError, SubmissionError
 from ssl_bench.leaderboard.assess import Bench
 from ssl_bench.leaderboard.card import TEMPLATE, SubmissionCard
-from ssl_bench.leaderboard.check import Finding, check_board
+from ssl_bench.leaderboard.check import check_board
 from ssl_bench.leaderboard.documents import read_card, read_entry
+from ssl_bench.leaderboard.findings import Finding
 from ssl_bench.leaderboard.submit import SubmissionOptions, prepare, write_submission
 
 from .conftest import MapsWriter, meta_of, snapshot
@@ -140,7 +141,7 @@ class TestSubmitting:
     def test_a_link_that_appears_before_writing(
         self, board: Path, bench: Bench, write_maps: MapsWriter, card: SubmissionCard
     ) -> None:
-        fresh = card.model_copy(update={"slug": "fresh"})
+        fresh = card.model_copy(update={"slug": "fresh", "name": "Fresh"})
         submission = prepare(board, bench, write_maps(1), fresh)
         (board / "predictions/synth/fresh.npz").symlink_to(board / MAPS)
         before = snapshot(board)
@@ -151,8 +152,8 @@ class TestSubmitting:
     def test_many_who_enter_one_slug_at_once(
         self, board: Path, bench: Bench, write_maps: MapsWriter, card: SubmissionCard
     ) -> None:
-        fresh = card.model_copy(update={"slug": "fresh"})
-        prepared = [prepare(board, bench, write_maps(seed), fresh) for seed in range(4)]
+        fresh = card.model_copy(update={"slug": "fresh", "name": "Fresh"})
+        prepared = [prepare(board, bench, write_maps(seed), fresh) for seed in range(1, 5)]
 
         def write(number: int) -> str:
             try:

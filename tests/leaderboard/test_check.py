@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 from ssl_bench.errors import DataError, LeaderboardError
-from ssl_bench.leaderboard import check as module
+from ssl_bench.leaderboard import remaking as module
 from ssl_bench.leaderboard.assess import Bench, open_bench
 from ssl_bench.leaderboard.card import SubmissionCard
-from ssl_bench.leaderboard.check import Checked, CheckOptions, check_board
+from ssl_bench.leaderboard.check import CheckOptions, check_board
 from ssl_bench.leaderboard.documents import read_entry
 from ssl_bench.leaderboard.entry import Replicates
+from ssl_bench.leaderboard.findings import Checked
 from ssl_bench.leaderboard.records import Records
 from ssl_bench.leaderboard.submit import SubmissionOptions, prepare, write_submission
 from ssl_bench.predictions import save_predictions
@@ -47,7 +48,7 @@ def test_a_board_as_it_was_written_is_proven(board: Path) -> None:
 def test_several_processes_find_the_same(
     board: Path, bench: Bench, write_maps: MapsWriter, card: SubmissionCard
 ) -> None:
-    another = card.model_copy(update={"slug": "another"})
+    another = card.model_copy(update={"slug": "another", "name": "Another"})
     write_submission(board, prepare(board, bench, write_maps(3), another))
     edit(board, lambda entry: entry["result"]["measures"][0].update(value=0.9))
     one, two = (check_board(board, CheckOptions(jobs=jobs)) for jobs in (1, 2))
@@ -236,7 +237,7 @@ def test_another_revision_of_an_annotation_is_stated_and_nothing_else(
     write_submission(board, prepare(board, bench, tmp_path / "maps.npz", card))
     assert check_board(board, own).entries == ("entries/vggss/my-model.json",)
     found = check_board(board, other)
-    assert (only(found).level, found.entries, found.proven) == ("not checked", (), True)
+    assert (only(found).level, found.entries, found.proven) == ("not checked", (), False)
     assert "the test set at hand has the digest" in only(found).message
     # nor does anything of the annotation lie on the board
     assert all(each.truth is None for each in read_entry(board / only(found).path).evidence.gallery)
@@ -252,9 +253,7 @@ def test_what_was_found_right_is_left_out_until_it_changes(board: Path, tmp_path
 
     assert again().entries == (ENTRY,)
     assert again().entries == ()
-    assert Records(tmp_path / "records.json").holds(
-        board, board / ENTRY, module.read_entry(board / ENTRY)
-    )
+    assert Records(tmp_path / "records.json").holds(board, board / ENTRY, read_entry(board / ENTRY))
     edit(board, lambda entry: entry["result"]["measures"][0].update(value=0.9))
     assert not again().proven
     assert not again().proven

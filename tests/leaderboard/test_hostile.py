@@ -220,7 +220,7 @@ class TestCards:
 
     def test_overlap_needs_its_count(self, tmp_path: Path) -> None:
         path = tmp_path / "card.toml"
-        path.write_text(TEMPLATE.replace("overlap_clips = 3709\n", ""))
+        path.write_text(TEMPLATE.replace('overlap = "unknown"', 'overlap = "yes"'))
         with pytest.raises(LeaderboardError, match='overlap_clips goes with overlap = "yes"'):
             read_card(path)
 

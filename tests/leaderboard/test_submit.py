@@ -26,7 +26,7 @@ MAPS = "predictions/synth/my-model.npz"
 
 
 def other(card: SubmissionCard, **changes: object) -> SubmissionCard:
-    return card.model_copy(update={"slug": "another", **changes})
+    return card.model_copy(update={"slug": "another", "name": "Another", **changes})
 
 
 def test_an_entry_is_scored_from_the_file_that_the_board_stores(
@@ -162,7 +162,7 @@ def test_both_files_or_none(
 def test_the_row_has_a_tie_group_and_what_would_move(
     board: Path, bench: Bench, write_maps: MapsWriter, card: SubmissionCard
 ) -> None:
-    same = prepare(board, bench, write_maps(0), other(card))
+    same = prepare(board, bench, write_maps(1), other(card))
     assert same.after.group_of("another") == ("another", "my-model")
     assert (same.standing.best_rank, same.standing.worst_rank) == (1, 2)
     truth = np.stack([bench.trials.truth(trial)[::16, ::16] for trial in bench.trials])

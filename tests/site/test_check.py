@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ssl_bench.leaderboard.check import Finding
+from ssl_bench.leaderboard.findings import Finding
 from ssl_bench.site.build import build_site
 from ssl_bench.site.check import check_site
 
