@@ -14,6 +14,7 @@ from ssl_bench.audit import (
     LARGEST_LIST,
     TrainingList,
     audit,
+    read_clip_labels,
     read_training_list,
     trial_overlap,
     video_of,
@@ -32,6 +33,36 @@ def written(folder: Path, content: bytes | str) -> Path:
     path = folder / "list.txt"
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     return path
+
+
+class TestLabels:
+    def test_they_follow_the_clip_in_every_usual_form(self, tmp_path: Path) -> None:
+        lines = [
+            "id,label",
+            'a_000010.mp4, "speech, woman"',
+            '---g-f_I2yQ,1,"people marching",train',
+            "10000130166,3",
+            "b_000010",
+            "c_000010,",
+            "a_000010,'speech",
+        ]
+        assert read_clip_labels(written(tmp_path, "\n".join(lines[:-1]))) == {
+            "id": "label",
+            "a_000010": "speech, woman",
+            "---g-f_I2yQ_000001": "people marching",
+            "10000130166": "3",
+        }
+        with pytest.raises(AnnotationError, match="a_000010 is labelled 'speech, woman' and"):
+            read_clip_labels(written(tmp_path, "\n".join(lines)))
+
+    def test_many_contradictions_are_counted(self, tmp_path: Path) -> None:
+        lines = [f"clip{n:03d},{label}" for n in range(30) for label in ("dog", "cat", "dog")]
+        with pytest.raises(AnnotationError, match="and 10 more like these"):
+            read_clip_labels(written(tmp_path, "\n".join(lines)))
+
+    def test_a_line_that_no_table_has_is_named(self, tmp_path: Path) -> None:
+        with pytest.raises(AnnotationError, match="line 2 is no line of a CSV table"):
+            read_clip_labels(written(tmp_path, "a,dog\nb," + "x" * 200_000))
 
 
 class TestReading:

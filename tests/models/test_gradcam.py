@@ -165,6 +165,18 @@ def test_wrong_options_are_named(tmp_path: Path, options: dict[str, object], mes
         assembled(tmp_path, options)
 
 
+@pytest.mark.parametrize(("classes", "top"), [(3, 3), (40, 4)])
+def test_weights_may_tell_other_classes_apart(
+    tmp_path: Path, pictures: list[NDArray[np.uint8]], classes: int, top: int
+) -> None:
+    other = VGGNetwork(SMALL.model_copy(update={"classes": classes}))
+    model = assembled(tmp_path, {}, other)
+    assert describe(model)["options"]["top"] == top
+    assert np.isfinite(model.vision_only(model.encode_image(pictures))).all()
+    with pytest.raises(ModelError, match=f"the classifier has {classes} classes"):
+        assembled(tmp_path, {"top": 41}, other)
+
+
 def test_weights_of_another_classifier_are_refused(tmp_path: Path) -> None:
     narrow = VGGNetwork(SMALL.model_copy(update={"hidden": 11, "batch_norm": False}))
     with pytest.raises(WeightsError, match=r"w\.safetensors.*missing.*another shape"):

@@ -92,6 +92,23 @@ def test_the_class_prior_needs_the_last_layer_and_the_activation_prior_does_not(
         load_localizer("ogl-cls", weights=tmp_path / "trunk.safetensors")
 
 
+def test_the_class_prior_takes_the_number_of_classes_from_the_weights(
+    tmp_path: Path, pictures: list[NDArray[np.uint8]]
+) -> None:
+    network = ClassifierNetwork(ClassifierArchitecture(trunk=SMALL_TRUNK, classes=2)).eval()
+    state = seeded_state(network)
+    network.load_state_dict(state)
+    path = tmp_path / "two.safetensors"
+    save_checkpoint(path, state)
+    prior = load_localizer("ogl-cls", weights=path)
+    maps = prior.vision_only(prior.encode_image(pictures))
+    assert maps.min() >= 0.5
+    uneven = {**state, "fc.bias": torch.zeros(3)}
+    save_checkpoint(path, uneven)
+    with pytest.raises(WeightsError, match=r"2 of another shape \(fc\.weight"):
+        load_localizer("ogl-cls", weights=path)
+
+
 def test_both_priors_read_the_one_file_that_ships() -> None:
     first, second = (describe(load_localizer(name)) for name in ("ogl-l1", "ogl-cls"))
     assert first["weights_sha256"] == second["weights_sha256"]

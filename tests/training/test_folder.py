@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import pickle
+import shutil
 from functools import partial
 from pathlib import Path
 
@@ -17,8 +18,10 @@ from ssl_bench.media.image import read_image
 from ssl_bench.models.sounds import LogMelAudio, prepare_sound
 from ssl_bench.training.clips import Clip, FolderScenes
 from ssl_bench.training.folder import hold_out, open_user_folder
+from ssl_bench.training.given_truth import open_truth
 from ssl_bench.training.held_out import HeldOut
 from ssl_bench.training.recipe import TrainingRecipe
+from ssl_bench.training.sources import Needs
 
 FRONT_END = partial(prepare_sound, preprocessing=LogMelAudio(rate=16000, window=128, hop=64))
 CLIPS = [f"video{number}_000010" for number in range(12)]
@@ -156,6 +159,102 @@ def test_what_a_folder_does_not_have_is_refused(folder):
         data.scenes(RECIPE, 0, FRONT_END, None, truth=True)
     with pytest.raises(DataError, match=r"labelled images.*--ids"):
         data.objects(RECIPE, 0, None)
+
+
+def marked(path: Path, clips: list[str]) -> Path:
+    lines = "".join(f"{clip},0,0,0.5,1\n" for clip in clips)
+    path.write_text(f"id,x0,y0,x1,y1\n{lines}")
+    return path
+
+
+def labelled(path: Path, labels: dict[str, str]) -> Path:
+    path.write_text("".join(f'{clip},"{label}"\n' for clip, label in labels.items()))
+    return path
+
+
+SUPERVISED = Needs(sounds=False, truth=True)
+LABELLED = Needs(sounds=False, labels=True)
+
+
+def test_a_model_that_never_hears_needs_no_sounds(folder, tmp_path):
+    shutil.rmtree(folder / "audio")
+    truth = open_truth(marked(tmp_path / "boxes.csv", CLIPS))
+    data = open_user_folder(folder, needs=SUPERVISED, truth=truth)
+    training, validation = data.scenes(RECIPE, 0, FRONT_END, None, truth=True)
+    assert training.has_truth
+    assert validation.has_truth
+    assert training.truth(0)[:, [0, 111, 112, 223]].mean(axis=0).tolist() == [1, 1, 0, 0]
+    with pytest.raises(DataError, match="opened without its sound"):
+        training.sound(0)
+
+
+def test_truth_that_is_not_asked_for_is_not_handed_on(folder, tmp_path):
+    truth = open_truth(marked(tmp_path / "boxes.csv", CLIPS))
+    data = open_user_folder(folder, truth=truth)
+    training, _ = data.scenes(RECIPE, 0, FRONT_END, None, truth=False)
+    assert not training.has_truth
+    with pytest.raises(DataError, match="not known"):
+        training.truth(0)
+
+
+def test_clips_without_usable_truth_are_named_or_left_out(folder, tmp_path):
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    for clip in CLIPS[2:]:
+        Image.new("L", (4, 4), 255).save(masks / f"{clip}.png")
+    (masks / f"{CLIPS[5]}.png").write_bytes(b"no image")
+    truth = open_truth(masks)
+    with pytest.raises(DataError, match="3 of 12 clips lack a usable image or truth") as caught:
+        open_user_folder(folder, needs=SUPERVISED, truth=truth)
+    for clip in (CLIPS[0], CLIPS[1], CLIPS[5]):
+        assert f"{clip}: {masks}" in str(caught.value)
+    found = open_user_folder(folder, needs=SUPERVISED, truth=truth, skip_missing=True)
+    assert (len(found.clips), found.left_out) == (9, 3)
+
+
+def test_truth_and_labels_are_part_of_what_was_read(folder, tmp_path):
+    digests = set()
+    for clips in (CLIPS, CLIPS[:1] + CLIPS):
+        truth = open_truth(marked(tmp_path / "boxes.csv", clips))
+        data = open_user_folder(folder, needs=SUPERVISED, truth=truth)
+        digests.add(data.scenes(RECIPE, 0, FRONT_END, None, truth=True)[0].digest)
+    for odd in (0, 1):
+        names = {clip: str(number % 2 == odd) for number, clip in enumerate(CLIPS)}
+        ids = labelled(tmp_path / "ids.csv", names)
+        data = open_user_folder(folder, needs=LABELLED, ids=ids)
+        digests.add(data.objects(RECIPE, 0, None)[0].digest)
+    assert len(digests) == 4
+
+
+def test_classes_are_the_labels_in_order_and_held_out_as_scenes_are(folder, tmp_path):
+    names = {clip: ("dog", "cat, large", "bird")[n % 3] for n, clip in enumerate(CLIPS)}
+    data = open_user_folder(folder, needs=LABELLED, ids=labelled(tmp_path / "ids.csv", names))
+    assert data.classes == ("bird", "cat, large", "dog")
+    training, validation = data.objects(RECIPE, 3, None)
+    for part in (training, validation):
+        assert [data.classes[label] for label in part.labels] == [names[i] for i in part.ids]
+    scenes, _ = data.scenes(RECIPE, 3, FRONT_END, None, truth=False)
+    assert training.ids == scenes.ids
+    assert training.image(0).shape == (30, 40, 3)
+
+
+def test_one_class_alone_cannot_be_learned(folder, tmp_path):
+    ids = labelled(tmp_path / "ids.csv", dict.fromkeys(CLIPS, "dog"))
+    with pytest.raises(DataError, match="all clips have the label 'dog'"):
+        open_user_folder(folder, needs=LABELLED, ids=ids).objects(RECIPE, 0, None)
+
+
+def test_clips_without_a_label_are_named(folder, tmp_path):
+    (tmp_path / "ids.csv").write_text("".join(f"{clip}\n" for clip in CLIPS))
+    with pytest.raises(DataError, match="12 of 12 clips lack a usable image or label") as caught:
+        open_user_folder(folder, needs=LABELLED, ids=tmp_path / "ids.csv")
+    assert f"{CLIPS[3]}: no label" in str(caught.value)
+
+
+def test_what_was_checked_for_clips_of_test_sets_is_kept(folder):
+    kept = HeldOut("vggss", frozenset({"other_000010"}), frozenset({"other"}))
+    assert open_user_folder(folder, held_out=[kept]).checked_against == ("vggss",)
+    assert open_user_folder(folder).checked_against == ()
 
 
 def scenes(folder: Path) -> FolderScenes:

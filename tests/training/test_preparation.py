@@ -41,7 +41,7 @@ def preparation(**changes) -> Preparation:
 
 def test_settings_are_checked_and_named_with_the_file():
     assert preparation(settings={"tau": 0.1}).settings(Settings).tau == 0.1
-    with pytest.raises(ModelError, match=r"some/recipe.toml, settings of ez-vsl: tau: .*; speed: "):
+    with pytest.raises(ModelError, match=r"some/recipe.toml, settings of ez-vsl: tau: .*; speed "):
         preparation(settings={"tau": "fast", "speed": 1}).settings(Settings)
 
 

@@ -110,3 +110,15 @@ def test_changes_replace_fields_and_settings_of_the_objective():
 def test_changes_of_what_the_recipe_does_not_have_are_errors(changes: dict[str, int]):
     with pytest.raises(ModelError, match="changes of the recipe"):
         changed_recipe(TrainingRecipe.model_validate(CONTRASTIVE), changes)
+
+
+def test_a_baseline_that_borrows_its_weights_names_the_one_to_train():
+    borrowing = Recipe.model_validate(
+        {
+            "localizer": "package.module:Class",
+            "default_variant": "synth",
+            "variants": {"synth": {"about": "One.", "weights_of": "other"}},
+        }
+    )
+    with pytest.raises(ModelError, match="Train other, whose weights this one takes"):
+        training_recipe(borrowing, "synth", WHERE)

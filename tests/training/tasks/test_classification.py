@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from ssl_bench.errors import ModelError
+from ssl_bench.models.checkpoints import save_checkpoint
 from ssl_bench.models.gradcam import VGGNetwork
 from ssl_bench.models.images import ImagePreprocessing
 from ssl_bench.models.object_prior import ClassifierArchitecture, ClassifierNetwork
@@ -47,21 +49,45 @@ def test_classifier_is_validated_by_its_right_labels():
     ("baseline", "network"), [("ogl-l1", ClassifierNetwork), ("gradcam", VGGNetwork)]
 )
 def test_the_settings_name_the_family_of_the_classifier(baseline, network):
+    task = prepare(plan(baseline))
+    assert isinstance(task.network, network)
+    assert len(task.ids) == 64
+
+
+def plan(baseline: str, image_trunk: Path | None = None, **changes: object) -> Preparation:
     recipe = load_recipe(baseline)
-    variant = recipe.variants["synth"]
-    chosen = training_recipe(recipe, "synth", Path("recipe.toml")).model_copy(
-        update={"scenes": 64, "validation_scenes": 2}
-    )
-    plan = Preparation(
+    chosen = training_recipe(recipe, "synth", Path("recipe.toml"))
+    return Preparation(
         baseline=baseline,
         recipe_path=Path("recipe.toml"),
         variant_name="synth",
-        variant=variant,
+        variant=recipe.variants["synth"],
         object_prior=None,
-        recipe=chosen,
+        recipe=chosen.model_copy(update={"scenes": 64, "validation_scenes": 2, **changes}),
         data=EmbeddedWorld(),
         seed=0,
+        image_trunk=image_trunk,
     )
-    task = prepare(plan)
-    assert isinstance(task.network, network)
-    assert len(task.ids) == 64
+
+
+@pytest.mark.parametrize(
+    ("baseline", "head"), [("ogl-l1", "fc.weight"), ("gradcam", "classifier.6.weight")]
+)
+def test_all_but_the_last_layer_may_start_from_another_classifier(baseline, head, tmp_path):
+    other = {key: value + 1 for key, value in prepare(plan(baseline)).network.state_dict().items()}
+    fewer = {key: value[:3] if key.startswith(head[:-6]) else value for key, value in other.items()}
+    path = tmp_path / "other.safetensors"
+    digest = save_checkpoint(path, fewer)
+    task = prepare(plan(baseline, path, image_trunk="imagenet"))
+    assert task.image_trunk_sha256 == digest
+    for key, value in task.network.state_dict().items():
+        assert torch.equal(value, other[key]) == (not key.startswith(head[:-6]))
+    with pytest.raises(ModelError, match="no image trunk to start from"):
+        prepare(plan(baseline, path))
+
+
+def test_layers_may_start_from_another_distribution():
+    torch.manual_seed(0)
+    settings = {"network": "vgg", "initialisation": "ez-vsl"}
+    first = prepare(plan("gradcam", settings=settings)).network.classifier[0].weight
+    assert first.std().item() == pytest.approx(0.01, rel=0.01)

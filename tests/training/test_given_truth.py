@@ -1,0 +1,114 @@
+"""Where a user's clips sound: every form in which it can be given, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ssl_bench.errors import AnnotationError, DataError
+from ssl_bench.training.given_truth import open_truth
+
+HEADING = "id,x0,y0,x1,y1\n"
+
+
+def written(folder: Path, text: str, name: str = "boxes.csv") -> Path:
+    (folder / name).write_text(text)
+    return folder / name
+
+
+def covered(rows: slice, columns: slice, value: float = 1.0) -> np.ndarray:
+    truth = np.zeros((224, 224), np.float32)
+    truth[rows, columns] = value
+    return truth
+
+
+def test_boxes_are_relative_to_the_image_and_may_be_several(tmp_path):
+    lines = "a_000010,0,0,0.5,0.25\nb,0,0,1,1\na_000010,0.5,0.5,1,1\n"
+    truth = open_truth(written(tmp_path, HEADING + lines))
+    expected = covered(slice(0, 56), slice(0, 112)) + covered(slice(112, 224), slice(112, 224))
+    assert np.array_equal(truth.map("a_000010"), expected)
+    assert truth.map("b").all()
+
+
+def test_a_box_table_of_the_test_sets_is_read_as_it_is(tmp_path):
+    table = "frame,audio,xmin,ymin,xmax,ymax\nclips/a_1.png,clips/a.wav,0,0,112,224\n"
+    truth = open_truth(written(tmp_path, table))
+    assert np.array_equal(truth.map("a_1"), covered(slice(None), slice(0, 112)))
+
+
+def test_a_json_as_of_vggss_is_read_as_it_is(tmp_path):
+    entries = [{"file": "v_000010", "class": "dog", "bbox": [[0, 0, 1, 0.5]]}]
+    truth = open_truth(written(tmp_path, json.dumps(entries), "mine.json"))
+    assert np.array_equal(truth.map("v_000010"), covered(slice(0, 112), slice(None)))
+
+
+def test_a_folder_may_hold_masks_and_annotations_of_several_people(tmp_path):
+    mask = np.zeros((30, 40), np.uint8)
+    mask[:15, :10] = 255
+    Image.fromarray(mask).save(tmp_path / "a.png")
+    box = "<bbox><name/><xmin>{}</xmin><ymin>0</ymin><xmax>256</xmax><ymax>256</ymax></bbox>"
+    written(tmp_path, f"<annotation>{box.format(0)}{box.format(128)}</annotation>", "b.xml")
+    truth = open_truth(tmp_path)
+    assert np.array_equal(truth.map("a"), covered(slice(0, 112), slice(0, 56)))
+    # One of three annotators on the left, two on the right.
+    assert truth.map("b")[0, [0, 223]] == pytest.approx([1 / 3, 2 / 3])
+
+
+def test_fingerprints_tell_what_was_given(tmp_path):
+    first = open_truth(written(tmp_path, HEADING + "a,0,0,1,1\nb,0,0,1,1\n"))
+    second = open_truth(written(tmp_path, HEADING + "a,0,0,1,0.5\nb,0,0,1,1\n"))
+    assert first.fingerprint("a") != second.fingerprint("a")
+    assert first.fingerprint("b") == second.fingerprint("b")
+
+
+def test_all_lines_that_are_wrong_are_named_at_once(tmp_path):
+    lines = [
+        "a,0,0,1",
+        "../a,0,0,1,1",
+        "a,left,0,1,1",
+        "a,10,20,200,180",
+        "a,nan,0,1,1",
+        "a,0.5,0,0.1,1",
+        "a,0,0,1,1",
+    ]
+    with pytest.raises(AnnotationError) as caught:
+        open_truth(written(tmp_path, HEADING + "\n".join(lines)))
+    text = str(caught.value)
+    for number, problem in [
+        (2, "5 fields, not 4"),
+        (3, "an id may hold"),
+        (4, "not a number"),
+        (5, "from 0 to 1"),
+        (6, "from 0 to 1"),
+        (7, "no area"),
+    ]:
+        (line,) = [each for each in text.splitlines() if f"line {number} " in each]
+        assert problem in line
+    assert "line 8" not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "first line must be id,x0,y0,x1,y1"),
+        ("a,0,0,1,1\n", "first line must be id,x0,y0,x1,y1"),
+        (HEADING, "no box in this table"),
+        (HEADING + "a\n" * 30, "and 10 more lines"),
+    ],
+)
+def test_a_table_of_another_form_is_refused(tmp_path, text, message):
+    with pytest.raises(AnnotationError, match=message):
+        open_truth(written(tmp_path, text))
+
+
+def test_what_is_missing_is_said_with_the_way_to_give_it(tmp_path):
+    with pytest.raises(DataError, match=r"no such table.*--truth BOXES\.csv"):
+        open_truth(tmp_path / "absent.csv")
+    with pytest.raises(DataError, match="does not name this clip"):
+        open_truth(written(tmp_path, HEADING + "a,0,0,1,1\n")).check("b")
+    with pytest.raises(DataError, match="neither a mask nor an annotation"):
+        open_truth(tmp_path).check("b")
