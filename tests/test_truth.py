@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -13,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
+from pins import pins
+from vectors import Vectors
 
 from ssl_bench.annotations import Boxes, Mask
 from ssl_bench.errors import DataError, ProtocolError
@@ -36,10 +37,10 @@ class TestGoldenVectors:
 
     @staticmethod
     def load(golden: Path) -> tuple[dict[str, NDArray[np.generic]], int]:
-        with np.load(golden / "inputs.npz", allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-        return arrays, json.loads((golden / "inputs.json").read_text())["n"]
+        vectors = Vectors(golden)
+        return vectors.inputs, vectors.facts("inputs")["n"]
 
+    @pins("inputs", "gt_vggss_packed")
     def test_vggss(self, golden: Path) -> None:
         arrays, count = self.load(golden)
         offsets = arrays["vggss_box_offsets"]
@@ -49,6 +50,7 @@ class TestGoldenVectors:
             expected = np.unpackbits(arrays["gt_vggss_packed"][i]).reshape(224, 224)
             np.testing.assert_array_equal(render(boxes, "union", 224, 224), expected)
 
+    @pins("inputs", "gt_flickr_times2")
     def test_flickr(self, golden: Path) -> None:
         arrays, count = self.load(golden)
         offsets = arrays["flickr_box_offsets"]

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from vectors import Vectors, column, settled, under
+from pins import pins
+from vectors import CIOU, LEVEL, PIXELS, Vectors, column, settled, under
 
-from ssl_bench.measures.batch import evaluate_maps
 from ssl_bench.measures.detection import (
     average_precision,
     max_f1,
@@ -24,8 +24,6 @@ from ssl_bench.measures.interpolation import upsample
 from ssl_bench.measures.localization import area_under_success, success
 from ssl_bench.protocol import load_dialect
 
-CIOU = 2e-3
-PIXELS = 0.002 * 224 * 224
 # Bounds of the public evaluator's subsets, in truth pixels.
 SUBSETS = {
     "small": (0, 32**2),
@@ -77,6 +75,11 @@ def tables_agree(found: dict[str, Any], expected: dict[str, Any], slack: float =
 class TestSlavcAggregation:
     """The aggregation alone: exact."""
 
+    @pins(
+        "slavc_aggregation",
+        *("cases.*.out.finalize_stats.*", "cases.*.out.ap_at_50", "cases.*.out.f1_at_50"),
+        *("cases.*.out.precision_at_50", "cases.*.n"),
+    )
     def test_every_case(self, vectors: Vectors) -> None:
         stored = vectors.arrays("slavc_aggregation")
         cases = vectors.facts("slavc_aggregation")["cases"]
@@ -85,6 +88,7 @@ class TestSlavcAggregation:
             n_boxes, ciou, confidence, area = (
                 stored[f"c{case['case']}_{name}"] for name in ("n_boxes", "ciou", "conf", "area")
             )
+            assert len(n_boxes) == case["n"]
             sounding = n_boxes > 0
             expected = case["out"]
             tables_agree(slavc_table(n_boxes, ciou, confidence, area), expected["finalize_stats"])
@@ -155,6 +159,7 @@ class TestSlavcExtended:
     def truths(self, vectors: Vectors, stored: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
         return vectors.truths("vggss", stored)
 
+    @pins("slavc_extended", "gt_packed", "area")
     def test_truth_maps(
         self, stored: dict[str, NDArray[Any]], truths: NDArray[np.float32], mode: str, name: str
     ) -> None:
@@ -163,6 +168,7 @@ class TestSlavcExtended:
         np.testing.assert_array_equal(packed, stored["gt_packed"])
         np.testing.assert_array_equal(truths.sum(axis=(1, 2)), stored["area"])
 
+    @pins("slavc_extended", "*_ciou", "*_npred", "*_thr", "pred_*")
     def test_every_sample(
         self,
         vectors: Vectors,
@@ -173,7 +179,11 @@ class TestSlavcExtended:
         name: str,
     ) -> None:
         dialect = load_dialect(name)
-        for number, channel in enumerate(vectors.facts("slavc_extended")["channels"]):
+        facts = vectors.facts("slavc_extended")
+        stated = facts["pred_size"] if mode == "relative" else facts["pred_thr"]
+        # The rule `half` leaves no other choice; `absolute` states it.
+        assert stated == (0.5 if mode == "relative" else dialect.threshold.value)
+        for number, channel in enumerate(facts["channels"]):
             # Rounding noise of an up-sampled constant decides in the original.
             varied = np.array([heat.min() < heat.max() for heat in heats[channel]])
             stable = stored[f"{mode}_stable"][number] & varied
@@ -190,12 +200,19 @@ class TestSlavcExtended:
                 equal_nan=True,
             )
             np.testing.assert_allclose(
+                column(scores, dialect.threshold.rule_of_map, "threshold")[stable],
+                stored[f"{mode}_thr"][number][stable],
+                atol=LEVEL,
+                rtol=1e-6,
+            )
+            np.testing.assert_allclose(
                 column(scores, dialect.threshold.rule_of_map, "n_predicted")[stable],
                 stored[f"{mode}_npred"][number][stable],
                 atol=PIXELS,
                 rtol=0,
             )
 
+    @pins("slavc_extended", "*_conf")
     def test_confidences(
         self,
         vectors: Vectors,
@@ -211,6 +228,11 @@ class TestSlavcExtended:
             ]
             np.testing.assert_allclose(found, stored[f"{mode}_conf"][number], rtol=0, atol=1e-6)
 
+    @pins(
+        "slavc_extended",
+        *("aggregate.*.finalize_stats.*", "aggregate.*.f1_at_50", "aggregate.*.ap_at_50"),
+        "aggregate.*.precision_at_50",
+    )
     def test_the_printed_table_from_stored_scores(
         self, vectors: Vectors, stored: dict[str, NDArray[Any]], mode: str, name: str
     ) -> None:
@@ -225,9 +247,13 @@ class TestSlavcExtended:
             )
             tables_agree(slavc_table(*arguments), expected[channel]["finalize_stats"])
             localised = success(arguments[1], 0.5).astype(bool) & (arguments[0] > 0)
-            assert slavc_f1(localised, arguments[2], arguments[0] > 0) == pytest.approx(
-                expected[channel]["f1_at_50"], abs=1e-12
-            )
+            judged = (localised, arguments[2], arguments[0] > 0)
+            printed = expected[channel]
+            assert slavc_f1(*judged) == pytest.approx(printed["f1_at_50"], abs=1e-12)
+            average = slavc_average_precision(*judged)
+            assert average == pytest.approx(printed["ap_at_50"], abs=1e-9)
+            strictly = (arguments[1] > 0.5)[arguments[0] > 0].mean()
+            assert strictly == pytest.approx(printed["precision_at_50"], abs=1e-12)
 
     def test_the_printed_table_from_maps(
         self,
@@ -261,105 +287,21 @@ class TestSlavcExtended:
             )
 
 
-@pytest.mark.parametrize("test_set", ["vggss", "flickr"])
-class TestAcl:
-    """Maps divided by 255 and thresholded as they are; the values are torch float32."""
-
-    @pytest.fixture
-    def stored(self, vectors: Vectors) -> dict[str, NDArray[Any]]:
-        return vectors.arrays("core224")
-
-    @pytest.fixture
-    def truths(
-        self, vectors: Vectors, stored: dict[str, NDArray[Any]], test_set: str
-    ) -> NDArray[np.float32]:
-        return vectors.truths(test_set, stored)
-
-    @pytest.fixture
-    def heats(self, stored: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
-        return stored["maps"].astype(np.float32) / np.float32(255)
-
-    def scores(
-        self,
-        heats: NDArray[np.float32],
-        truths: NDArray[np.float32],
-        **changed: Any,
-    ) -> NDArray[np.float64]:
-        dialect = load_dialect("acl")
-        table = dialect.threshold.model_copy(update=changed)
-        return evaluate_maps(
-            heats,
-            truths,
-            interpolation=dialect.map.interpolation,
-            normalisation=dialect.map.normalisation,
-            threshold=table,
-            rules=(table.rule_of_map,),
-        ).rules[table.rule_of_map]["cIoU"]
-
-    @pytest.mark.parametrize(
-        ("key", "changed"),
-        [("t50", {"value": 0.5}), ("t10", {"value": 0.1}), ("half", {"rule": "half"})],
-    )
-    def test_each_threshold(
-        self,
-        vectors: Vectors,
-        stored: dict[str, NDArray[Any]],
-        heats: NDArray[np.float32],
-        truths: NDArray[np.float32],
-        test_set: str,
-        key: str,
-        changed: dict[str, Any],
-    ) -> None:
-        found = self.scores(heats, truths, **changed)
-        np.testing.assert_allclose(
-            found, stored[f"{test_set}_acl_{key}_ciou"], rtol=0, atol=1e-6, equal_nan=True
-        )
-        expected = vectors.facts("core224")["aggregate"][f"{test_set}_acl_{key}"]
-        assert 100 * success(found, 0.5).mean() == pytest.approx(expected["cIoU"], abs=1e-6)
-        assert 100 * area_under_success(found).mean() == pytest.approx(expected["AUC"], abs=1e-6)
-
-
-def test_acl_extended(vectors: Vectors) -> None:
-    stored = vectors.arrays("core224")
-    expected = vectors.facts("core224")["aggregate"]
-    dialect = load_dialect("acl-extended")
-    heats = stored["maps"].astype(np.float32) / np.float32(255)
-    sounding = ~stored["aclx_nonsounding"]
-    truths = vectors.truths("vggss", stored) * sounding[:, None, None]
-    scores = evaluate_maps(
-        heats,
-        truths,
-        interpolation=dialect.map.interpolation,
-        normalisation=dialect.map.normalisation,
-        threshold=dialect.threshold,
-        rules=("absolute",),
-    )
-    assert dialect.threshold.undefined == "zero"
-    ciou = np.nan_to_num(scores.rules["absolute"]["cIoU"])
-    np.testing.assert_allclose(ciou, stored["aclx_ciou"], rtol=0, atol=1e-6)
-    confidence = stored["aclx_conf"]
-    localised = success(ciou, 0.5).astype(bool) & sounding
-    arguments = (localised, confidence, sounding)
-    printed = expected["acl_extended_full"]
-    assert slavc_average_precision(*arguments) == pytest.approx(printed["eap"], abs=1e-9)
-    assert slavc_f1(*arguments) == pytest.approx(printed["ef1"], abs=1e-12)
-    listed = slavc_f1_list(*arguments)
-    assert " ".join(str(value) for value in listed) == printed["F1-all@50"]
-    assert max(listed) == expected["acl_extended_t50"]["Max-F1"]
-    assert localised.mean() == pytest.approx(printed["Precision-all@50"], abs=1e-12)
-    assert area_under_success(ciou[sounding]).mean() == pytest.approx(
-        printed["AUC-all@50"], abs=1e-12
-    )
-
-
+@pins("negative_audio", "out_max_heatmap_*", "aggregate.max_*", "aggregate.min_*")
 def test_vssl_takes_maxima_before_up_sampling(vectors: Vectors) -> None:
     """Here they are those of the map that is thresholded, which are never higher."""
     stored = vectors.arrays("negative_audio")
+    aggregate = vectors.facts("negative_audio")["aggregate"]
     for number, role in enumerate(vectors.facts("negative_audio")["map_order"]):
         heats = stored["maps"][:, number]
         suffix = "" if role == "positive" else f"_{role}"
         expected = stored[f"out_max_heatmap{suffix}_list"]
-        np.testing.assert_allclose(heats.max(axis=(1, 2)), expected, rtol=0, atol=1e-6)
+        lowest, highest = heats.min(axis=(1, 2)), heats.max(axis=(1, 2))
+        np.testing.assert_allclose(highest, expected, rtol=0, atol=1e-6)
+        for name, values in (("min", lowest), ("max", highest)):
+            mean, median = (aggregate[f"{name}{kind}_heatmap{suffix}"] for kind in ("", "_median"))
+            assert values.mean() == pytest.approx(mean, abs=1e-6)
+            assert np.median(values) == pytest.approx(median, abs=1e-6)
         found = np.array([upsample(heat, 224, "bilinear-corners").max() for heat in heats])
         assert (found <= expected + 1e-6).all()
 
@@ -369,6 +311,7 @@ def test_a_peak_between_pixels_of_the_grid_is_lower_there() -> None:
     assert upsample(heat, 224, "bilinear-corners").max() == pytest.approx(1 - 1 / 223)
 
 
+@pins("slavc_extended", "n_boxes", "sounding")
 def test_offsets_cover_all_boxes(vectors: Vectors) -> None:
     """Every box of the extended vectors belongs to a sounding sample."""
     stored = vectors.arrays("slavc_extended")

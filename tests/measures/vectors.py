@@ -1,4 +1,4 @@
-"""Reading the golden vectors of the evaluation dialects."""
+"""Reading the golden vectors of the evaluation dialects, and comparing with them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
+from pins import Recorded
 
 from ssl_bench.annotations import Boxes
 from ssl_bench.measures.batch import MapScores, evaluate_maps
-from ssl_bench.measures.localization import AUC_THRESHOLDS
+from ssl_bench.measures.interpolation import normalise, upsample
+from ssl_bench.measures.localization import AUC_THRESHOLDS, area_under_success, success
 from ssl_bench.protocol import Dialect, Rule
 from ssl_bench.truth import render
+
+CIOU = 2e-3
+"""Tolerance of a cIoU where the original is stable."""
+
+PIXELS = 0.002 * 224 * 224
+"""Tolerance of a number of predicted pixels there."""
+
+LEVEL = 1e-4
+"""Tolerance of a threshold on a map from 0 to 1: rounding, where interpolation overshoots."""
 
 Heats = list[NDArray[np.float32]]
 
@@ -29,11 +41,10 @@ class Vectors:
 
     def arrays(self, name: str) -> dict[str, NDArray[Any]]:
         with np.load(self.folder / f"{name}.npz") as stored:
-            return {key: stored[key] for key in stored.files}
+            return Recorded({key: stored[key] for key in stored.files}, name)
 
     def facts(self, name: str) -> dict[str, Any]:
-        facts: dict[str, Any] = json.loads((self.folder / f"{name}.json").read_text())
-        return facts
+        return Recorded(json.loads((self.folder / f"{name}.json").read_text()), name)
 
     @cached_property
     def inputs(self) -> dict[str, NDArray[Any]]:
@@ -114,3 +125,59 @@ def near_thresholds(
     crossed = thresholds[thresholds > 0]
     distance = np.abs(np.asarray(values, np.float64).reshape(-1, 1) - crossed)
     return int((distance.min(axis=1) <= tolerance).sum())
+
+
+def unions(scores: list[MapScores], rule: Rule) -> NDArray[np.float64]:
+    """What the cIoU of every map is divided by."""
+    totals = np.array([score.truth_sum[0] for score in scores])
+    return totals + column(scores, rule, "false_positives")
+
+
+def agrees(
+    scores: list[MapScores],
+    rule: Rule,
+    ciou: NDArray[np.float64],
+    predicted: NDArray[np.int32],
+    stable: NDArray[np.bool_],
+) -> None:
+    """Per-sample agreement wherever the reference itself is stable."""
+    assert stable.any()
+    np.testing.assert_allclose(
+        column(scores, rule, "cIoU")[stable], ciou[stable], atol=CIOU, rtol=0, equal_nan=True
+    )
+    np.testing.assert_allclose(
+        column(scores, rule, "n_predicted")[stable], predicted[stable], atol=PIXELS, rtol=0
+    )
+
+
+def rates_agree(
+    ciou: NDArray[np.float64], at_half: float, auc: float, near: dict[str, Any]
+) -> None:
+    """Success at 0.5 and AUC, but for the samples that lie at a threshold."""
+    count = len(ciou)
+    assert success(ciou, 0.5).mean() == pytest.approx(at_half, abs=near["half"] / count + 1e-12)
+    slack = 0.05 * near["any_auc_threshold"] / count + 1e-12
+    assert area_under_success(ciou).mean() == pytest.approx(auc, abs=slack)
+
+
+def mean_of(expected: dict[str, Any]) -> float:
+    """The mean cIoU of an aggregate; null stands for nan."""
+    mean = expected["mean_ciou"]
+    return float("nan") if mean is None else float(mean)
+
+
+def fused(
+    maps: list[NDArray[np.float32]],
+    priors: list[NDArray[np.float32]],
+    dialect: Dialect,
+    test_set: str,
+    alpha: float,
+) -> list[NDArray[np.float32]]:
+    """Audio-visual maps mixed with priors on the grid, as the evaluator does before scoring."""
+    interpolation = dialect.map.interpolation_on.get(test_set, dialect.map.interpolation)
+    pairs = zip(maps, priors, strict=True)
+    return [
+        np.float32(alpha) * normalise(upsample(heat, 224, interpolation), dialect.map.normalisation)
+        + np.float32(1 - alpha) * normalise(upsample(prior, 224, interpolation), "minmax")
+        for heat, prior in pairs
+    ]

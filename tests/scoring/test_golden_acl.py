@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from pins import pins
 from standins import predictions_of, sample, trials_of
+from vectors import Vectors
 
 from ssl_bench.annotations import Boxes
 from ssl_bench.measures.localization import area_under_success, success
@@ -23,8 +25,7 @@ FRAMES = {"vggss": (1.0, 1.0), "flickr": (256.0, 256.0)}
 
 @pytest.fixture(scope="module")
 def stored(golden: Path) -> dict[str, NDArray[Any]]:
-    with np.load(golden / "core224.npz") as arrays:
-        return dict(arrays)
+    return Vectors(golden).arrays("core224")
 
 
 @pytest.fixture(scope="module", params=["vggss", "flickr"])
@@ -55,6 +56,7 @@ def scored(path: Path, trials: TrialSet, dialect: str) -> Scored:
     return score_file(path, trials, conventions=trials.protocol.under(load_dialect(dialect)))
 
 
+@pins("core224", "*_acl_half_ciou")
 def test_batches_of_one_as_the_scripts_have_them(
     predictions: Path, trials: TrialSet, stored: dict[str, NDArray[Any]], named: str
 ) -> None:
@@ -62,6 +64,7 @@ def test_batches_of_one_as_the_scripts_have_them(
     np.testing.assert_allclose(found, stored[f"{named}_acl_half_ciou"], rtol=0, atol=1e-6)
 
 
+@pins("core224", "*_acl_half_onebatch_ciou")
 def test_a_whole_batch_takes_the_threshold_of_its_first_map(
     predictions: Path, trials: TrialSet, stored: dict[str, NDArray[Any]], named: str
 ) -> None:
