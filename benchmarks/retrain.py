@@ -71,7 +71,7 @@ class Trained:
     same_bytes
         Whether the weights are those that ship.
     rows
-        Its figures.
+        Its figures, and those of the baselines that use its weights.
     """
 
     model: str
@@ -89,6 +89,12 @@ def trainable() -> list[str]:
         if variant is not None and variant.training is not None and variant.weights is not None:
             found.append(name)
     return found
+
+
+def sharing(model: str) -> list[str]:
+    """Baselines that use the small weights of a model: those of ``ogl-l1`` serve ``ogl-cls``."""
+    found = {name: load_recipe(name).variants.get(DATA) for name in list_baselines()}
+    return [name for name, variant in found.items() if variant and variant.weights_of == model]
 
 
 def figures(
@@ -160,7 +166,11 @@ def retrained(model: str, seed: int, protocols: Sequence[str], root: Path) -> Tr
         seed,
         seconds,
         shipped is not None and shipped.sha256 == sha256_of_file(weights),
-        figures(model, seed, protocols, folder / "runs", weights),
+        tuple(
+            row
+            for name in (model, *sharing(model))
+            for row in figures(name, seed, protocols, folder / name, weights)
+        ),
     )
 
 
@@ -174,7 +184,9 @@ def missed(shipped: Sequence[Row], again: Trained) -> list[str]:
     >>> missed([old], Trained("m", 1, 1.0, False, (new,)))
     ['m, seed 1: cIoU@0.5 on synth is 50.0, and ships with 60.0 [55.0, 65.0]']
     """
-    found = {(row.protocol, row.measure): row.value for row in again.rows}
+    found = {
+        (row.protocol, row.measure): row.value for row in again.rows if row.model == again.model
+    }
     problems = []
     for old in shipped:
         if old.measure not in HELD.get(old.protocol, ()):

@@ -36,6 +36,12 @@ def test_a_figure_below_it_is_not() -> None:
     assert len(retrain.missed([OLD], again(None))) == 1
 
 
+def test_baselines_that_share_weights_are_measured_with_them() -> None:
+    assert retrain.sharing("ogl-l1") == ["ogl-cls"]
+    assert retrain.sharing("oya") == ["potential"]
+    assert retrain.sharing("ezvsl") == []
+
+
 def test_image_trunks_start_from_the_classifier_trained_anew(tmp_path: Path) -> None:
     started = tmp_path / "ogl-l1-seed0" / "synth.safetensors"
     assert retrain.image_trunk("ezvsl", tmp_path) == started
