@@ -245,6 +245,7 @@ def main() -> None:
     started = perf_counter()
     problems: list[str] = []
     rows: list[Row] = []
+    shipped: dict[str, tuple[Row, ...]] = {}
     runs = []
     # One thread for each process, as the recipes say: threads would compete.
     with ProcessPoolExecutor(given.jobs, mp_context=get_context("spawn")) as pool:
@@ -261,9 +262,10 @@ def main() -> None:
                     runs.append(pool.submit(retrained, model, seed, given.protocols, given.out))
         for run in runs:
             again = run.result()
-            place = given.out / f"{again.model}-shipped"
-            shipped = figures(again.model, 0, given.protocols, place, None)
-            found = missed(shipped, again)
+            if again.model not in shipped:
+                place = given.out / f"{again.model}-shipped"
+                shipped[again.model] = figures(again.model, 0, given.protocols, place, None)
+            found = missed(shipped[again.model], again)
             problems += found
             rows += again.rows
             bytes_ = "the very bytes that ship" if again.same_bytes else "other bytes"
