@@ -74,7 +74,16 @@ def build(board: Path | None, out: Path | None, no_media: bool) -> None:
     is_flag=True,
     help="Score only entries again that changed since they were last found right here.",
 )
-@click.option("--strict", is_flag=True, help="Fail too where something could not be checked.")
+@click.option(
+    "--trusted",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Leaderboard whose entries are believed where they cannot be scored again.",
+)
+@click.option(
+    "--strict", is_flag=True, help="Fail too where something was not checked and is not trusted."
+)
+@click.option("--no-pages", is_flag=True, help="Leave the pages out.")
 @jobs_option
 @json_option
 def check(
@@ -82,13 +91,17 @@ def check(
     data: Path | None,
     predictions: Path | None,
     changed_only: bool,
+    trusted: Path | None,
     strict: bool,
+    no_pages: bool,
     jobs: int,
     as_json: bool,
 ) -> None:
     """Score every stored submission again, render the pages again, and say what differs.
 
-    Nothing on the board is executed. Exit code 2 where anything is wrong.
+    Nothing on the board is executed. Exit code 2 where anything is wrong. What cannot be scored
+    again here is named, and the board is then not proven: give its test set with --data, or copies
+    of its predictions with --predictions.
     """
     from ssl_bench.cli.terminal import progress_bars
     from ssl_bench.leaderboard.check import CheckOptions, check_board
@@ -108,15 +121,20 @@ def check(
         return known
 
     with progress_bars(quiet=as_json) as (progress, _):
-        options = CheckOptions(data=data, predictions=predictions, jobs=jobs, allowed=(SITE,))
+        options = CheckOptions(
+            data=data, predictions=predictions, trusted=trusted, jobs=jobs, allowed=(SITE,)
+        )
         found = check_board(root, options, skip=skip, progress=progress)
-        findings = [*found.findings, *check_site(root)]
+        findings = [*found.findings, *(() if no_pages else check_site(root))]
     records.note(root, found.entries)
-    wrong = sum(each.level == "wrong" for each in findings)
-    unproven = sum(each.level == "not checked" for each in findings)
+    wrong, unproven, believed = (
+        sum(each.level == level for each in findings)
+        for level in ("wrong", "not checked", "trusted")
+    )
     if as_json:
         content = {
-            "proven": not wrong,
+            "proven": not findings and not no_pages,
+            "pages": "left out" if no_pages else "compared",
             "entries": len(found.entries),
             "unchanged": len(skipped),
             "findings": [each.__dict__ for each in findings],
@@ -127,8 +145,15 @@ def check(
         click.echo(
             f"{len(found.entries):,} entries scored again and found right, "
             f"{len(skipped):,} unchanged since they were, {wrong:,} faults, "
-            f"{unproven:,} not checked."
+            f"{unproven:,} not checked, {believed:,} not checked but trusted."
         )
+        if unproven or believed:
+            click.echo(
+                f"NOT PROVEN: {unproven + believed:,} entries, named above, were not scored again.",
+                err=True,
+            )
+        if no_pages:
+            click.echo("NOT PROVEN: the pages were left out.", err=True)
     if wrong or (strict and unproven):
         sys.exit(2)
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ssl_bench.errors import LeaderboardError
-from ssl_bench.files import sha256_of_file, write_text
+from ssl_bench.files import atomic_path, sha256_of_file, sha256_of_json, write_text
 from ssl_bench.site.board import SITE, Board, read_board
 from ssl_bench.site.gallery import MEDIA
-from ssl_bench.site.media import render_media
+from ssl_bench.site.media import makers_digest, render_media, wanted_media
 from ssl_bench.site.pages import Page, site_pages
 from ssl_bench.site.vendor import table_files
 
@@ -20,7 +21,7 @@ MANIFEST = "build.json"
 """What each page was last rendered from. It is no part of the site, and may be deleted."""
 
 _OWN = ("*.html", "protocols/*.html", "baselines/*.html", "entries/*/*.html", "assets/*.*")
-_FORMAT = "ssl-bench-site/1"
+MANIFEST_FORMAT = "ssl-bench-site/2"
 
 
 @dataclass(frozen=True)
@@ -74,12 +75,12 @@ def build_site(
     site = site_folder(root, out)
     _refuse_strange(site)
     pages = site_pages(board)
-    known = _read_manifest(site)
+    manifest = _read_manifest(site)
     rendered, unchanged = [], []
     written: dict[str, dict[str, str]] = {}
     for number, page in enumerate(pages, start=1):
         path = site / page.path
-        before = known.get(page.path)
+        before = manifest["pages"].get(page.path)
         if before is not None and before == _state(page, path):
             unchanged.append(page.path)
             written[page.path] = before
@@ -92,9 +93,12 @@ def build_site(
     removed = _remove_others(site, written)
     for name, text in table_files().items():
         write_text(site / name, text)
-    if media:
-        _renew_media(board, site, notify)
-    content = {"format": _FORMAT, "pages": dict(sorted(written.items()))}
+    known = manifest["media"]
+    content = {
+        "format": MANIFEST_FORMAT,
+        "pages": dict(sorted(written.items())),
+        "media": _renew_media(board, site, known, notify) if media else known,
+    }
     write_text(site / MANIFEST, json.dumps(content, indent=1) + "\n")
     return Built(site, tuple(rendered), tuple(unchanged), tuple(removed))
 
@@ -121,16 +125,16 @@ def _state(page: Page, path: Path) -> dict[str, str]:
     return {"inputs": page.inputs, "sha256": sha256_of_file(path) if path.is_file() else ""}
 
 
-def _read_manifest(site: Path) -> dict[str, dict[str, str]]:
+def _read_manifest(site: Path) -> dict[str, dict[str, Any]]:
     """What was rendered last; nothing where the manifest is missing or of another kind."""
     try:
         content = json.loads((site / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return {}
-    if not isinstance(content, dict) or content.get("format") != _FORMAT:
-        return {}
-    pages = content.get("pages")
-    return pages if isinstance(pages, dict) else {}
+        content = {}
+    if not isinstance(content, dict) or content.get("format") != MANIFEST_FORMAT:
+        content = {}
+    parts = {name: content.get(name) for name in ("pages", "media")}
+    return {name: part if isinstance(part, dict) else {} for name, part in parts.items()}
 
 
 def _refuse_strange(site: Path) -> None:
@@ -150,8 +154,30 @@ def _remove_others(site: Path, written: dict[str, dict[str, str]]) -> list[str]:
     return gone
 
 
-def _renew_media(board: Board, site: Path, notify: Callable[[str], None]) -> None:
-    needed = render_media(board, site, notify)
-    for path in sorted((site / MEDIA).rglob("*.*")):
-        if path.is_file() and path.relative_to(site).as_posix() not in needed:
-            path.unlink()
+def _renew_media(
+    board: Board, site: Path, known: Mapping[str, Any], notify: Callable[[str], None]
+) -> dict[str, str]:
+    """Render what is not there as it was rendered last, and remove what no gallery needs.
+
+    Returns
+    -------
+    dict of str to str
+        For each file, a digest over how and as what it was made.
+    """
+    wanted = wanted_media(board)
+    held = {path: _as_made(site / path) for path in wanted if (site / path).is_file()}
+    due = [path for path in wanted if path not in held or held[path] != known.get(path)]
+    for path in due:
+        held.pop(path, None)
+    for path, content in render_media(wanted, due, notify):
+        with atomic_path(site / path) as temporary:
+            temporary.write_bytes(content)
+        held[path] = _as_made(site / path)
+    for place in sorted((site / MEDIA).rglob("*.*")):
+        if place.is_file() and place.relative_to(site).as_posix() not in held:
+            place.unlink()
+    return dict(sorted(held.items()))
+
+
+def _as_made(path: Path) -> str:
+    return sha256_of_json([makers_digest(), sha256_of_file(path)])

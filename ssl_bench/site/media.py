@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import io
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ssl_bench.files import atomic_path
+from ssl_bench.files import sha256_of_file, sha256_of_json
 from ssl_bench.leaderboard.entry import GalleryTrial
 from ssl_bench.results import TestSetIdentity
 from ssl_bench.site.board import Board, Competition
@@ -18,64 +22,105 @@ if TYPE_CHECKING:
     from ssl_bench.trials import Trial, TrialSet
 
 _JPEG_QUALITY = 92
+# What decides how a trial looks and sounds, within the package.
+_MAKERS = ("compositions", "testsets", "media", "trials.py", "site/media.py")
+_LIBRARIES = ("numpy", "opencv-python-headless", "pillow", "scipy", "soundfile")
+
+
+@dataclass(frozen=True, eq=False)
+class Wanted:
+    """A picture or a sound that a gallery needs.
+
+    Attributes
+    ----------
+    competition
+        Whose entry shows it.
+    test_set
+        What that entry was measured on.
+    trial
+        The trial that it is of.
+    """
+
+    competition: Competition
+    test_set: TestSetIdentity
+    trial: GalleryTrial
+
+
+def wanted_media(board: Board) -> dict[str, Wanted]:
+    """Pictures and sounds that the galleries of a board need, by path within the site."""
+    wanted: dict[str, Wanted] = {}
+    for competitions in board.competitions.values():
+        for competition in competitions:
+            if not competition.current:
+                continue
+            for entry in competition.entries.values():
+                test_set = entry.result.test_set
+                for trial in entry.evidence.gallery if has_media(test_set) else ():
+                    each = Wanted(competition, test_set, trial)
+                    wanted[picture_path(test_set, trial)] = each
+                    sound = sound_path(test_set, trial)
+                    if sound:
+                        wanted[sound] = each
+    return wanted
 
 
 def render_media(
-    board: Board, site: Path, notify: Callable[[str], None] = lambda _stage: None
-) -> set[str]:
-    """Render what galleries show and play, where it is not there yet.
+    wanted: Mapping[str, Wanted],
+    paths: Collection[str],
+    notify: Callable[[str], None] = lambda _stage: None,
+) -> Iterator[tuple[str, bytes]]:
+    """Render pictures and sounds; each protocol's trials are composed once.
 
-    Returns
-    -------
-    set of str
-        Paths within the site of everything that is shown or played.
+    Parameters
+    ----------
+    wanted
+        Everything that galleries need.
+    paths
+        Which of it.
+    notify
+        Called with a short text at the start of each stage.
+
+    Yields
+    ------
+    (str, bytes)
+        Path within the site, and content. One that no trial has, because an entry was edited by
+        hand, is left out.
     """
-    needed: set[str] = set()
-    for competitions in board.competitions.values():
-        for competition in competitions:
-            if competition.current:
-                needed |= _render(competition, site, notify)
-    return needed
-
-
-def _render(competition: Competition, site: Path, notify: Callable[[str], None]) -> set[str]:
-    """Files of one protocol; its trials are composed only where a file is missing."""
     from ssl_bench.compositions import open_trials
 
-    wanted: dict[str, GalleryTrial] = {}
-    test_set: TestSetIdentity | None = None
-    for entry in competition.entries.values():
-        test_set = entry.result.test_set
-        if has_media(test_set):
-            for trial in entry.evidence.gallery:
-                wanted[picture_path(test_set, trial)] = trial
-                sound = sound_path(test_set, trial)
-                if sound:
-                    wanted[sound] = trial
-    missing = {path: trial for path, trial in wanted.items() if not (site / path).is_file()}
-    if missing and test_set is not None:
+    grouped: dict[Competition, list[str]] = {}
+    for path in sorted(paths):
+        grouped.setdefault(wanted[path].competition, []).append(path)
+    for competition, chosen in grouped.items():
         notify(f"rendering pictures and sounds: {competition.folder}")
         trials = open_trials(competition.protocol)
-        if trials.test_set.digest == test_set.digest:
-            _write(site, missing.items(), trials)
-    return set(wanted)
+        for path in chosen:
+            each = wanted[path]
+            row = trials.index.get(each.trial.trial)
+            if row is None or each.test_set.digest != trials.test_set.digest:
+                continue
+            trial = trials.trials[row]
+            if _same(each.trial, trial):
+                yield (
+                    path,
+                    _picture(trial, trials) if path.endswith(".jpg") else _sound(trial, trials),
+                )
 
 
-def _write(site: Path, missing: Iterable[tuple[str, GalleryTrial]], trials: TrialSet) -> None:
-    for path, shown in missing:
-        row = trials.index.get(shown.trial)
-        trial = None if row is None else trials.trials[row]
-        # An entry that was edited by hand may name trials that there are not.
-        if trial is None or not _same(shown, trial):
-            continue
-        with atomic_path(site / path) as temporary:
-            if path.endswith(".jpg"):
-                from PIL import Image
-
-                picture = Image.fromarray(trials.image(trial.image))
-                picture.save(temporary, "JPEG", quality=_JPEG_QUALITY, subsampling=0)
-            else:
-                _write_sound(temporary, trial, trials)
+@cache
+def makers_digest() -> str:
+    """SHA-256 over the code and the libraries that decide how pictures and sounds come out."""
+    package = Path(__file__).parent.parent
+    files: list[Path] = []
+    for name in _MAKERS:
+        path = package / name
+        files += sorted(path.rglob("*.py")) if path.is_dir() else [path]
+    return sha256_of_json(
+        [
+            *([str(file.relative_to(package)), sha256_of_file(file)] for file in files),
+            *([name, version(name)] for name in _LIBRARIES),
+        ]
+    )
 
 
 def _same(shown: GalleryTrial, trial: Trial) -> bool:
@@ -89,9 +134,20 @@ def _same(shown: GalleryTrial, trial: Trial) -> bool:
     )
 
 
-def _write_sound(path: Path, trial: Trial, trials: TrialSet) -> None:
+def _picture(trial: Trial, trials: TrialSet) -> bytes:
+    from PIL import Image
+
+    content = io.BytesIO()
+    picture = Image.fromarray(trials.image(trial.image))
+    picture.save(content, "JPEG", quality=_JPEG_QUALITY, subsampling=0)
+    return content.getvalue()
+
+
+def _sound(trial: Trial, trials: TrialSet) -> bytes:
     import soundfile
 
     sound = trials.waveform(trial.audio)
     samples = np.clip(np.rint(sound.as_float() * 32767), -32768, 32767).astype(np.int16)
-    soundfile.write(path, samples, sound.rate, format="FLAC", subtype="PCM_16")
+    content = io.BytesIO()
+    soundfile.write(content, samples, sound.rate, format="FLAC", subtype="PCM_16")
+    return content.getvalue()

@@ -45,7 +45,7 @@ class Page:
 
 def site_pages(board: Board) -> list[Page]:
     """Every page of a board's site, and the style and scripts that they share."""
-    return [*_static(), *_pages(board)]
+    return [*shared_files(), *_pages(board)]
 
 
 def entry_page_path(folder: str, slug: str) -> str:
@@ -67,7 +67,8 @@ def code_version() -> str:
     return sha256_of_json([[str(file.name), sha256_of_file(file)] for file in files])
 
 
-def _static() -> Iterator[Page]:
+def shared_files() -> Iterator[Page]:
+    """The style and scripts that all pages share, whatever a board holds."""
     folder = Path(__file__).parent / "assets"
     for name in _STATIC:
         path = folder / name

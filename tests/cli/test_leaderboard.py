@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +87,7 @@ def test_submit_check_and_replace(
     assert again.code == 2
     assert "an entry is called 'my-model' already" in again.err
 
+    call("leaderboard", "build", "--board", board, "--no-media")
     first = call("leaderboard", "check", "--board", board, "--changed-only")
     assert first.code == 0
     assert "1 entries scored again and found right, 0 unchanged" in first.out
@@ -98,7 +100,8 @@ def test_submit_check_and_replace(
     entry.write_text(entry.read_text().replace('"present": 499', '"present": 500'))
     third = call("leaderboard", "check", "--board", board, "--changed-only", "--json")
     assert third.code == 2
-    assert json.loads(third.out)["findings"] == [
+    findings = json.loads(third.out)["findings"]
+    assert [each for each in findings if each["path"].startswith("entries/")] == [
         {
             "level": "wrong",
             "path": "entries/synth/my-model.json",
@@ -182,10 +185,33 @@ def test_strict_fails_where_something_was_not_checked(
     address = ["--address", "https://example.org/maps.npz"]
     submit = ["submit", maps, "--protocol", "synth", "--card", card, "--board", board]
     assert call(*submit, *address).code == 0
+    call("leaderboard", "build", "--board", board, "--no-media")
     loose = call("leaderboard", "check", "--board", board)
     assert (loose.code, "1 not checked" in loose.out) == (0, True)
     assert "not scored again: it is kept elsewhere" in loose.out
-    assert call("leaderboard", "check", "--board", board, "--strict").code == 2
+    assert "NOT PROVEN: 1 entries" in loose.err
+    told = json.loads(call("leaderboard", "check", "--board", board, "--json").out)
+    assert told["proven"] is False
+    strict = ["leaderboard", "check", "--board", board, "--strict"]
+    assert call(*strict).code == 2
+    trusting = call(*strict, "--trusted", shutil.copytree(board, tmp_path / "trusted"))
+    assert (trusting.code, "1 not checked but trusted" in trusting.out) == (0, True)
+    assert "NOT PROVEN: 1 entries" in trusting.err
+    entry = tmp_path / "trusted/entries/synth/my-model.json"
+    entry.write_text(entry.read_text() + " ")
+    assert call(*strict, "--trusted", tmp_path / "trusted").code == 2
+
+
+def test_pages_that_are_missing_are_a_fault_unless_left_out(
+    call: Call, maps: Path, card: Path, tmp_path: Path
+) -> None:
+    board = tmp_path / "board"
+    call("submit", maps, "--protocol", "synth", "--card", card, "--board", board)
+    done = call("leaderboard", "check", "--board", board)
+    assert (done.code, "site: the pages are missing" in done.err) == (2, True)
+    apart = call("leaderboard", "check", "--board", board, "--no-pages", "--json")
+    told = json.loads(apart.out)
+    assert (apart.code, told["proven"], told["pages"]) == (0, False, "left out")
 
 
 def test_help_of_the_group(call: Call) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ssl_bench.files import sha256_of_file
 from ssl_bench.leaderboard.findings import Finding
 from ssl_bench.site.build import build_site
 from ssl_bench.site.check import check_site
@@ -42,8 +45,14 @@ def test_it_is_right_without_pictures_library_and_manifest(built: Path) -> None:
     assert check_site(built) == []
 
 
-def test_a_board_without_a_site_is_left_alone(board: Path) -> None:
-    assert check_site(board) == []
+def test_a_board_with_entries_needs_a_site(board: Path) -> None:
+    found = only(check_site(board))
+    assert (found.level, found.path) == ("wrong", "site")
+    assert "the pages are missing" in found.message
+
+
+def test_a_board_without_entries_needs_none(tmp_path: Path) -> None:
+    assert check_site(tmp_path) == []
 
 
 def test_a_changed_number_is_told_with_both_lines(built: Path) -> None:
@@ -83,6 +92,8 @@ def add(name: str) -> Callable[[Path], object]:
         (add("assets/more.js"), "site/assets/more.js"),
         (add("assets/vendor/more.js"), "site/assets/vendor/more.js"),
         (add("media/synth/x.html"), "site/media/synth/x.html"),
+        (add(f"media/synth/{'0' * 20}.jpg"), f"site/media/synth/{'0' * 20}.jpg"),
+        (add("build.json"), "site/build.json"),
         (add("deep/er/x"), "site/deep/er/x"),
         (add("assets/site.js"), "site/assets/site.js"),
         (add("assets/vendor/datatables.js"), "site/assets/vendor/datatables.js"),
@@ -117,5 +128,72 @@ def test_a_site_that_is_a_link_is_told(built: Path, tmp_path: Path) -> None:
 def test_a_board_that_cannot_be_read_is_not_called_right(built: Path) -> None:
     (built / "entries" / "synth" / "center.json").write_text("{}")
     found = only(check_site(built))
-    assert found.level == "not checked"
+    assert (found.level, found.path) == ("wrong", "site")
     assert "center.json" in found.message
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda entry: entry["result"].update(measures=entry["result"]["measures"][:1]),
+        lambda entry: entry["evidence"].update(replicates=[]),
+        lambda entry: entry["evidence"]["replicates"][0].update(data="AAAAAA=="),
+    ],
+    ids=["one measure", "no replicates", "one replicate"],
+)
+def test_an_entry_that_cannot_be_rendered_hides_nothing(
+    built: Path, change: Callable[[dict[str, Any]], None]
+) -> None:
+    path = built / "entries" / "synth" / "center.json"
+    entry = json.loads(path.read_text())
+    change(entry)
+    path.write_text(json.dumps(entry))
+    (built / "site" / "assets" / "site.js").write_text("alert(1)")
+    (built / "site" / "assets" / "more.js").write_text("alert(1)")
+    found = {each.path: each.level for each in check_site(built)}
+    assert found["site/assets/site.js"] == found["site/assets/more.js"] == "wrong"
+    assert {"site", "site/entries/synth/center.html"} & found.keys()
+    assert set(found.values()) == {"wrong"}
+
+
+def media(site: Path, kind: str) -> Path:
+    return next(iter(sorted(site.glob(f"media/*/*.{kind}"))))
+
+
+@pytest.mark.parametrize("kind", ["jpg", "flac"])
+def test_another_picture_or_sound_is_told_and_built_again(built: Path, kind: str) -> None:
+    path = media(built / "site", kind)
+    right = path.read_bytes()
+    other = next(each for each in path.parent.glob(f"*.{kind}") if each != path)
+    path.write_bytes(other.read_bytes())
+    found = only(check_site(built))
+    assert (found.level, found.path) == ("wrong", str(path.relative_to(built)))
+    assert "not what its trial shows or plays" in found.message
+    build_site(built)
+    assert path.read_bytes() == right
+    assert check_site(built) == []
+
+
+def test_pictures_are_not_rendered_twice(built: Path) -> None:
+    path = media(built / "site", "jpg")
+    before = path.stat().st_mtime_ns
+    build_site(built)
+    assert path.stat().st_mtime_ns == before
+
+
+def test_a_note_that_calls_another_page_up_to_date_is_told(built: Path) -> None:
+    site = built / "site"
+    page = site / "index.html"
+    page.write_text(page.read_text().replace("<h2", "<h2 hidden", 1))
+    note = json.loads((site / "build.json").read_text())
+    note["pages"]["index.html"]["sha256"] = sha256_of_file(page)
+    (site / "build.json").write_text(json.dumps(note))
+    assert [each.path for each in check_site(built)] == ["site/build.json", "site/index.html"]
+
+
+def test_a_note_of_an_older_build_is_no_fault(built: Path) -> None:
+    path = built / "site" / "build.json"
+    note = json.loads(path.read_text())
+    note["pages"]["index.html"] = {"inputs": "0" * 64, "sha256": "1" * 64}
+    path.write_text(json.dumps(note))
+    assert check_site(built) == []
