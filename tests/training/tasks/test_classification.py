@@ -54,7 +54,7 @@ def test_the_settings_name_the_family_of_the_classifier(baseline, network):
     assert len(task.ids) == 64
 
 
-def plan(baseline: str, image_trunk: Path | None = None, **changes: object) -> Preparation:
+def plan(baseline: str, given: Path | None = None, **changes: object) -> Preparation:
     recipe = load_recipe(baseline)
     chosen = training_recipe(recipe, "synth", Path("recipe.toml"))
     return Preparation(
@@ -66,7 +66,7 @@ def plan(baseline: str, image_trunk: Path | None = None, **changes: object) -> P
         recipe=chosen.model_copy(update={"scenes": 64, "validation_scenes": 2, **changes}),
         data=EmbeddedWorld(),
         seed=0,
-        image_trunk=image_trunk,
+        image_trunk=given,
     )
 
 
