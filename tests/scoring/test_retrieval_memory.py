@@ -12,7 +12,7 @@ import pytest
 
 CLIPS = 5158
 MOST_BYTES = 500 * 10**6
-"""A quarter of 2 GB: enough for blocks, too little for the square and copies in double precision."""
+"""A quarter of 2 GB: enough for blocks, too little for copies of the square in double precision."""
 
 # In a process of its own: the peak of this one would count whatever other tests needed.
 SCRIPT = '''
