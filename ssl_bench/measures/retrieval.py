@@ -221,8 +221,8 @@ DEFINITIONS = (
         name="category-recall",
         title="Share of queries with an item of their category among the first K",
         formula="1 if 1 + #{items of other categories that score >= the best of the own category} "
-        "<= K, else 0; copies of the own item count as of its category, and without a category they "
-        "alone are relevant",
+        "<= K, else 0; copies of the own item count as of its category, and are all that is "
+        "relevant to an item without a category",
         source=_SOURCE,
         columns=(),
         per_trial=_reached,
