@@ -17,6 +17,7 @@ from ssl_bench.models.registry import list_baselines, load_card, load_recipe
 from ssl_bench.protocol import load_dialect
 from ssl_bench.site.board import Board, Competition
 from ssl_bench.site.entry_page import entry_content
+from ssl_bench.site.filters import table_filters
 from ssl_bench.site.printed import printed_for, printed_of, printed_table
 from ssl_bench.site.rendering import render
 from ssl_bench.site.rows import entry_table
@@ -178,19 +179,18 @@ def _overview(board: Board) -> dict[str, Any]:
 def _protocol(board: Board, folder: str) -> dict[str, Any]:
     protocol = board.protocol_of(folder)
     competitions = board.competitions.get(folder, ())
+    tables = [entry_table(each) for each in competitions]
+    printed = printed_table(printed_for(protocol, board.published))
     return {
         "folder": folder,
         "protocol": protocol,
         "competitions": [
-            {
-                "competition": each,
-                "table": entry_table(each),
-                "dialects": _winners(each),
-            }
-            for each in competitions
+            {"competition": each, "table": table, "dialects": _winners(each)}
+            for each, table in zip(competitions, tables, strict=True)
         ],
+        "filters": table_filters(tables, printed),
         "definitions": [_explained(text) for text in protocol.measures],
-        "printed": printed_table(printed_for(protocol, board.published)),
+        "printed": printed,
         "facts": _facts(protocol.model_dump(mode="json")),
     }
 
@@ -247,7 +247,8 @@ def _reported(board: Board) -> dict[str, Any]:
     for folder in board.folders:
         for test_set in board.protocol_of(folder).reported:
             homes.setdefault(test_set, []).append(folder)
-    return {"printed": printed_table(board.published), "homes": homes}
+    printed = printed_table(board.published)
+    return {"printed": printed, "filters": table_filters((), printed), "homes": homes}
 
 
 def _explained(text: str) -> dict[str, Any]:

@@ -9,6 +9,9 @@ from ssl_bench.leaderboard.published import PublishedFigure
 from ssl_bench.models.cards import Card
 from ssl_bench.protocol import Protocol
 
+NOT_STATED = "not stated"
+"""Whether a printed figure's model had seen test clips: the tables of papers do not say."""
+
 _RETRIEVAL = "retrieval"
 _SECTIONS = {
     "senocak2023": "Senocak et al. 2023",
@@ -42,6 +45,16 @@ class PrintedRow:
     in_conflict: bool
     in_doubt: bool
     notes: tuple[str, ...]
+
+    @property
+    def traits(self) -> dict[str, str]:
+        """What the row is filtered by."""
+        return {
+            "origin": "reported",
+            "modality": self.figure.modality,
+            "pretrained": self.figure.vision_pretraining,
+            "overlap": NOT_STATED,
+        }
 
 
 @dataclass(frozen=True)

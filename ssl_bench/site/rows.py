@@ -79,6 +79,17 @@ class Row:
     coverage: str
     coverage_order: str
 
+    @property
+    def traits(self) -> dict[str, str]:
+        """What the row is filtered by."""
+        card = self.entry.card
+        return {
+            "origin": card.measured_by,
+            "modality": card.modality,
+            "pretrained": self.pretrained,
+            "overlap": card.training.overlap,
+        }
+
 
 @dataclass(frozen=True)
 class ReferenceRow:
@@ -115,6 +126,24 @@ class Table:
     rows: tuple[Row, ...]
     references: tuple[ReferenceRow, ...]
     zone: tuple[str, str]
+
+    @property
+    def has_zone(self) -> bool:
+        """Whether there is a distance from a floor to a ceiling."""
+        return all(self.zone)
+
+    @property
+    def has_shares(self) -> bool:
+        """Whether any row has come a part of it."""
+        return any(row.share for row in self.rows)
+
+    @property
+    def covered(self) -> str:
+        """How many trials every entry answers; empty where one leaves any out."""
+        told = [row.entry.result.coverage for row in self.rows]
+        if not told or any(each.present < each.expected for each in told):
+            return ""
+        return f"{told[0].expected:,}"
 
 
 def entry_table(competition: Competition) -> Table:

@@ -97,6 +97,44 @@ def test_filters_keep_the_rows_that_fit(visit: Visit) -> None:
     expect_entries(page, ["Image centre", "Whole image"])
 
 
+def test_a_filter_that_the_browser_fills_in_again_is_applied(visit: Visit) -> None:
+    page = visit("protocols/synth.html")
+    page.locator("[data-filter=modality]").select_option("audio-visual")
+    page.get_by_role("link", name="Measures").click()
+    page.go_back()
+    expect(page.locator("[data-filter=modality]")).to_have_value("audio-visual")
+    expect(page.locator("#filters output")).to_have_text("1 of 3 rows")
+    expect_entries(page, [HOSTILE[:80]])
+
+
+def test_a_wide_window_shows_the_whole_table_and_a_narrow_one_the_first_score(
+    visit: Visit,
+) -> None:
+    scrolled = "element => element.scrollWidth - element.clientWidth"
+    assert visit("protocols/synth.html").locator(".scroll").first.evaluate(scrolled) == 0
+    page = visit("protocols/synth.html", PHONE)
+    frame = page.locator(".scroll").first
+    assert frame.evaluate(scrolled) > 0
+    edge = frame.bounding_box()
+    score = page.locator("table.board tbody td.number").first.bounding_box()
+    assert edge is not None
+    assert score is not None
+    assert score["x"] + score["width"] <= edge["x"] + edge["width"]
+
+
+def test_the_name_of_an_entry_stays_while_its_row_is_scrolled(visit: Visit) -> None:
+    page = visit("protocols/synth.html", PHONE)
+    frame = page.locator(".scroll").first
+    frame.evaluate("element => { element.scrollLeft = 250; }")
+    names = page.locator("table.board .kept")
+    edge = frame.bounding_box()
+    assert edge is not None
+    for place in range(names.count()):
+        box = names.nth(place).bounding_box()
+        assert box is not None
+        assert box["x"] == pytest.approx(edge["x"], abs=1)
+
+
 def test_floor_and_ceiling_stay_whatever_is_filtered(visit: Visit) -> None:
     page = visit("protocols/synth.html")
     page.locator("[data-filter=pretrained]").select_option("yes")
@@ -106,15 +144,13 @@ def test_floor_and_ceiling_stay_whatever_is_filtered(visit: Visit) -> None:
     ] * (foot.count() - 2)
 
 
-def test_reported_figures_are_apart_and_can_be_chosen_alone(visit: Visit) -> None:
+def test_reported_figures_are_apart_and_can_be_filtered(visit: Visit) -> None:
     page = visit("protocols/vggss.html")
     table = page.locator("table[data-table=printed]")
     assert table.locator("tbody tr").count() == 2
     expect(table.locator(".flag.bad")).to_have_text("conflict")
-    page.locator("[data-filter=origin]").select_option("this project")
-    expect(table).to_be_hidden()
-    page.locator("[data-filter=origin]").select_option("reported")
-    expect(table).to_be_visible()
+    page.locator("[data-filter=pretrained]").select_option("no")
+    expect(table.locator("tbody tr")).to_have_count(1)
 
 
 def test_a_search_finds_by_name(visit: Visit) -> None:
