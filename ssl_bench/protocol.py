@@ -116,6 +116,9 @@ class Dialect(Table):
         Kinds of trials that it can score; None for all that ask for maps.
     models
         Constants of the evaluator by name of the model. One has to be chosen.
+    values
+        What the threshold's value is in its other scripts, by what these are for. One may be
+        chosen.
     floors
         Whether trivial maps can be scored: not where thresholds are on the scale of one model.
     """
@@ -126,6 +129,7 @@ class Dialect(Table):
     description: str = ""
     compositions: tuple[str, ...] | None = None
     models: dict[str, ModelConstants] = Field(default_factory=dict)
+    values: dict[str, float] = Field(default_factory=dict)
     floors: bool = True
     map: MapTable
     threshold: ThresholdTable
@@ -133,7 +137,7 @@ class Dialect(Table):
     measures: Measures
 
     def chosen(self, choice: str) -> Dialect:
-        """The dialect with the constants of one model, or with a batch of so many trials.
+        """The dialect with the constants of one model or script, or a batch of so many trials.
 
         Raises
         ------
@@ -144,6 +148,9 @@ class Dialect(Table):
         if self.threshold.batch is not None and _BATCH.fullmatch(choice):
             shared = self.threshold.model_copy(update={"batch": int(choice)})
             return self.model_copy(update={"name": name, "threshold": shared})
+        if choice in self.values:
+            other = self.threshold.model_copy(update={"value": self.values[choice]})
+            return self.model_copy(update={"name": name, "threshold": other})
         if choice not in self.models:
             raise ProtocolError(
                 f"the dialect {self.name!r} has no choice {choice!r}", remedy=self._choices
@@ -171,11 +178,13 @@ class Dialect(Table):
 
         Examples
         --------
-        >>> load_dialect("vssl").form, load_dialect("acl-half").form, load_dialect("lvs").form
-        ('vssl:MODEL', 'acl-half[:N]', 'lvs')
+        >>> load_dialect("vssl").form, load_dialect("acl-half").form, load_dialect("dsol").form
+        ('vssl:MODEL', 'acl-half[:N]', 'dsol[:duet|solo]')
         """
         if self.models:
             return f"{self.name}:MODEL"
+        if self.values:
+            return f"{self.name}[:{'|'.join(self.values)}]"
         return self.name if self.threshold.batch is None else f"{self.name}[:N]"
 
     @property
@@ -184,6 +193,9 @@ class Dialect(Table):
             return f"write one of: {', '.join(f'{self.name}:{model}' for model in self.models)}"
         if self.threshold.batch is not None:
             return f"write {self.name}:N for a batch of N trials"
+        if self.values:
+            named = (f"{self.name}:{script}" for script in self.values)
+            return f"write one of: {', '.join((self.name, *named))}"
         return f"write {self.name}"
 
     def applies_to(self, protocol: Protocol) -> bool:

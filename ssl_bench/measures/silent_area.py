@@ -3,7 +3,8 @@
 Definitions:
 
 - non-sounding area, NSA (Hu et al. 2020, music-exp/eval.py): share of the pixels of a silent
-  category's map that are <= 0.2, in absolute values;
+  category's map that are <= 0.2, in absolute values; scene-NSA is its mean over scenes of the
+  mean over a scene's silent maps;
 - tile-NSA: share of the silent tiles of a composed picture that is not predicted, for methods
   that make one map whatever sounds.
 
@@ -15,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench.measures.definition import Definition, MapOnGrid
+from ssl_bench.measures.definition import Definition, MapOnGrid, TableColumn
 from ssl_bench.measures.localization import binarize
 
 QUIET = 0.2
@@ -68,7 +69,42 @@ def _quiet_tiles(grid: MapOnGrid) -> float:
     return unpredicted_share(predicted, grid.silent_tiles)
 
 
+def mean_of_silent(
+    values: NDArray[np.float64], image: NDArray[np.object_], sounding: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Mean over the silent trials of each trial's picture; nan where it has none.
+
+    Parameters
+    ----------
+    values
+        ``(n,)``.
+    image
+        ``(n,)`` name of the picture of each trial.
+    sounding
+        ``(n,)`` whether anything sounds.
+
+    Examples
+    --------
+    >>> picture = np.array(["a", "a", "a"])
+    >>> mean_of_silent(np.array([0.9, 0.5, 1.0]), picture, np.array([True, False, False])).tolist()
+    [0.75, 0.75, 0.75]
+    """
+    names, member = np.unique(image.astype(str), return_inverse=True)
+    silent = ~sounding.astype(bool)
+    count = np.bincount(member, silent, minlength=len(names))
+    total = np.bincount(member, np.where(silent, values, 0.0), minlength=len(names))
+    mean = np.divide(total, count, out=np.full(len(names), np.nan), where=count > 0)
+    return np.asarray(mean[member])
+
+
 GRID_COLUMNS = {"quiet": _quiet, "quiet_tiles": _quiet_tiles}
+TABLE_COLUMNS = {"scene_quiet": TableColumn(("quiet", "image", "sounding"), mean_of_silent)}
+
+_DSOL = (
+    "Hu et al. 2020; DTaoo/Discriminative-Sounding-Objects-Localization "
+    "music-exp/eval.py, eval_duet.py"
+)
+_ABSOLUTE = "Means something only for maps on an absolute scale from 0 to 1."
 
 DEFINITIONS = (
     Definition(
@@ -76,14 +112,23 @@ DEFINITIONS = (
         title="Non-sounding area: how dark the maps of silent categories are",
         formula="share of the pixels <= 0.2 in the up-sampled map, not normalised; mean over "
         "silent trials",
-        source="Hu et al. 2020; DTaoo/Discriminative-Sounding-Objects-Localization "
-        "music-exp/eval.py, eval_duet.py",
+        source=_DSOL,
         columns=("quiet",),
         per_trial=lambda _measure, values: values,
         rows="silent",
-        dialects="DSOL takes the mean over silent clusters, then over scenes, and counts further "
-        "clusters of a sounding class as silent. Means something only for maps on an absolute "
-        "scale from 0 to 1.",
+        dialects=f"DSOL takes the mean over scenes: see scene-NSA. {_ABSOLUTE}",
+    ),
+    Definition(
+        name="scene-NSA",
+        title="Non-sounding area of a scene: how dark its silent categories' maps are",
+        formula="share of the pixels <= 0.2 in the up-sampled map, not normalised; mean over a "
+        "picture's silent trials, then over pictures",
+        source=_DSOL,
+        columns=("scene_quiet",),
+        per_trial=lambda _measure, values: values,
+        rows="pictures",
+        dialects="DSOL's maps are of clusters, and further clusters of a sounding class count as "
+        f"silent there. {_ABSOLUTE}",
     ),
     Definition(
         name="tile-NSA",

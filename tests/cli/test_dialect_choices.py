@@ -90,6 +90,7 @@ def test_the_listing_says_what_can_be_chosen() -> None:
     text = CliRunner().invoke(commands, ["protocols"]).stdout
     assert "vssl:MODEL" in text
     assert "acl-half[:N]" in text
+    assert "dsol[:duet|solo]" in text
 
 
 def test_tables_show_every_figure_whole(predictions: Path, protocol: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -56,14 +58,19 @@ def matches(key: str, patterns: tuple[str, ...]) -> bool:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def claims() -> None:
+def claims() -> Iterator[None]:
     """Of all test modules, whichever of them run."""
-    for file in sorted(TESTS.rglob("test_*.py")):
-        if "@pins(" in file.read_text() and file != Path(__file__):
-            spec = spec_from_file_location(f"claims_of_{file.stem}", file)
-            assert spec is not None
-            assert spec.loader is not None
-            spec.loader.exec_module(module_from_spec(spec))
+    with pytest.MonkeyPatch.context() as patch:
+        for file in sorted(TESTS.rglob("test_*.py")):
+            if "@pins(" in file.read_text() and file != Path(__file__):
+                name = f"claims_of_{file.parent.stem}_{file.stem}"
+                spec = spec_from_file_location(name, file)
+                assert spec is not None
+                assert spec.loader is not None
+                module = module_from_spec(spec)
+                patch.setitem(sys.modules, name, module)
+                spec.loader.exec_module(module)
+        yield
 
 
 @pytest.mark.parametrize("name", sorted(file.stem for file in SHIPPED.glob("*.json")))

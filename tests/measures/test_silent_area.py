@@ -1,4 +1,4 @@
-"""Silent areas, and DSOL's score of a scene, on cases small enough to work out by hand."""
+"""Silent areas, on cases small enough to work out by hand."""
 
 from __future__ import annotations
 
@@ -9,8 +9,12 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from ssl_bench.measures.definition import MapOnGrid
-from ssl_bench.measures.dsol import class_cious, map_ciou, silent_clusters, silent_shares
-from ssl_bench.measures.silent_area import GRID_COLUMNS, quiet_share, unpredicted_share
+from ssl_bench.measures.silent_area import (
+    GRID_COLUMNS,
+    TABLE_COLUMNS,
+    quiet_share,
+    unpredicted_share,
+)
 from ssl_bench.protocol import ThresholdTable
 
 MASKS = arrays(np.bool_, (3, 3))
@@ -40,23 +44,10 @@ def test_the_area_is_read_before_normalising_and_the_tiles_after_thresholding() 
     assert GRID_COLUMNS["quiet_tiles"](whole) == 1
 
 
-class TestDsol:
-    def test_clusters_of_a_class_are_summed_before_the_threshold(self) -> None:
-        maps = np.array([[[0.6, 0.0]], [[0.5, 0.4]]], np.float32)
-        truth = np.array([[1, 0], [1, 0]], np.float32)
-        assert class_cious(maps, np.array([[1, 1]]), {0: truth}, 0.5) == [1.0]
-        assert class_cious(maps[1:], np.array([[1]]), {0: truth}, 0.5) == [0.5]
-
-    def test_a_negative_maximum_predicts_nothing(self) -> None:
-        heat = np.array([[-1.0, -2.0]], np.float32)
-        assert map_ciou(heat, np.ones((2, 2), np.float32), 0.5) == 0
-
-    def test_further_clusters_of_a_sounding_class_count_as_silent(self) -> None:
-        table = np.array([[0, 1, 0, 1], [1, 0, 1, 0]])
-        assert silent_clusters(table, [0], 4) == [0, 2, 3]
-        assert silent_clusters(table, [0], 3) == [0, 2]
-        assert silent_clusters(table, [0, 1], 4) == [2, 3]
-
-    def test_shares_come_in_the_order_of_the_clusters(self) -> None:
-        maps = np.stack([np.full((2, 2), level, np.float32) for level in (0.1, 0.3, 0.2)])
-        assert silent_shares(maps, [2, 1, 0], size=4) == [1.0, 0.0, 1.0]
+def test_a_scene_is_as_dark_as_its_silent_maps_on_average() -> None:
+    scene = TABLE_COLUMNS["scene_quiet"].compute
+    picture = np.array(["a", "a", "a", "b", "b", "c"], dtype=object)
+    sounding = np.array([True, False, False, False, True, True])
+    found = scene(np.array([0.9, 0.5, 1.0, 0.2, 0.9, 0.9]), picture, sounding)
+    assert found[:5].tolist() == [0.75, 0.75, 0.75, 0.2, 0.2]
+    assert np.isnan(found[5])

@@ -13,7 +13,6 @@ from standins import MemoryTestSet, predictions_of, protocol, sample
 from vectors import Vectors, near_thresholds
 
 from ssl_bench.annotations import Boxes
-from ssl_bench.errors import MeasureError, ProtocolError
 from ssl_bench.protocol import (
     ControlsTable,
     Dialect,
@@ -21,8 +20,7 @@ from ssl_bench.protocol import (
     load_dialect,
     load_protocol,
 )
-from ssl_bench.scoring.dialects import dialect_table, dialects_for
-from ssl_bench.scoring.run import Scored, check_scorable, score_file
+from ssl_bench.scoring.run import Scored, score_file
 from ssl_bench.trials import WHOLE, AudioRecipe, ImageRecipe, Target, Trial, TrialSet
 
 FEW_PIXELS = 1e-4
@@ -351,57 +349,3 @@ class TestReferences:
         assert load_protocol("negative-audio").under(dialect).controls.floors == ()
         other = load_protocol("negative-audio").under(load_dialect("lvs"))
         assert other.controls.floors == floors
-
-
-class TestChoice:
-    def test_a_model_has_to_be_chosen(self, trials: TrialSet) -> None:
-        with pytest.raises(ProtocolError, match="constants for each model") as caught:
-            trials.protocol.under(load_dialect("vssl"))
-        assert "vssl:sslalign" in str(caught.value.remedy)
-
-    @pytest.mark.parametrize("reference", ["vssl:nobody", "vssl:", "vssl:16", "ezvsl:16"])
-    def test_an_unknown_choice_is_refused(self, reference: str) -> None:
-        with pytest.raises(ProtocolError, match="no choice"):
-            load_dialect(reference)
-
-    @pytest.mark.parametrize("reference", ["acl-half:0", "acl-half:-1", "acl-half:many"])
-    def test_a_batch_has_at_least_one_trial(self, reference: str) -> None:
-        with pytest.raises(ProtocolError, match="no choice") as caught:
-            load_dialect(reference)
-        assert "acl-half:N" in str(caught.value.remedy)
-
-    def test_it_is_for_negative_audio_alone(self) -> None:
-        with pytest.raises(ProtocolError, match="negative_audio"):
-            load_protocol("synth").under(load_dialect("vssl:slavc"))
-
-    @pytest.mark.parametrize("model", load_dialect("vssl").models)
-    def test_thresholds_are_the_constants_on_the_scale_of_the_maps(self, model: str) -> None:
-        constants = load_dialect("vssl").models[model]
-        threshold = load_dialect(f"vssl:{model}").threshold
-        assert threshold.pooled is not None
-        for own, value in zip(
-            (threshold.value, *threshold.pooled), (constants.value, *constants.pooled), strict=True
-        ):
-            assert own * constants.scale + constants.offset == pytest.approx(value)
-
-    def test_all_dialects_include_that_of_the_files_own_model(
-        self, predictions: Path, trials: TrialSet
-    ) -> None:
-        usable, without = dialects_for(trials.protocol, MODEL)
-        assert without == []
-        assert "vssl" not in usable
-        table = dialect_table(predictions, trials, usable)
-        assert f"vssl:{MODEL}" in set(table["dialect"])
-
-    def test_other_trials_and_other_models_go_without(self, trials: TrialSet) -> None:
-        assert dialects_for(trials.protocol, "mine")[1] == ["vssl"]
-        usable, without = dialects_for(load_protocol("synth"), MODEL)
-        assert without == []
-        assert not any(name.startswith("vssl") for name in usable)
-
-    def test_pooling_needs_thresholds_to_pool(self, trials: TrialSet) -> None:
-        pooled = trials.protocol.model_copy(
-            update={"measures": ("pooled-AUC",), "controls": ControlsTable(floors=())}
-        )
-        with pytest.raises(MeasureError, match="no thresholds to pool"):
-            check_scorable(TrialSet(pooled, trials.test_set, trials.trials))
