@@ -116,7 +116,8 @@ DEFINITIONS = (
         columns=("quiet",),
         per_trial=lambda _measure, values: values,
         rows="silent",
-        dialects=f"DSOL takes the mean over scenes: see scene-NSA. {_ABSOLUTE}",
+        dialects=f"DSOL takes the mean over scenes, which is the same where each has as many silent "
+        f"maps: see scene-NSA. {_ABSOLUTE}",
     ),
     Definition(
         name="scene-NSA",
