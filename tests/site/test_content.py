@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,11 +20,9 @@ from ssl_bench.site.entry_page import (
     dialect_lines,
     entry_content,
 )
-from ssl_bench.site.filters import table_filters
 from ssl_bench.site.numbers import shown, signed
 from ssl_bench.site.pages import site_pages
 from ssl_bench.site.printed import printed_for, printed_table
-from ssl_bench.site.rendering import render
 from ssl_bench.site.rows import entry_table
 
 
@@ -37,12 +34,6 @@ def board(made_board: Path) -> Board:
 @pytest.fixture(scope="module")
 def competition(board: Board) -> Competition:
     return board.competitions["synth"][0]
-
-
-@pytest.fixture(scope="module")
-def pages(board: Board) -> dict[str, str]:
-    wanted = ("protocols/synth.html", "protocols/vggss.html", "reported.html")
-    return {page.path: page.render() for page in site_pages(board) if page.path in wanted}
 
 
 def test_an_oracle_is_shown_and_not_ranked(competition: Competition) -> None:
