@@ -116,7 +116,7 @@ DEFINITIONS = (
         columns=("quiet",),
         per_trial=lambda _measure, values: values,
         rows="silent",
-        dialects=f"DSOL takes the mean over scenes, which is the same where each has as many silent "
+        dialects="DSOL takes the mean over scenes, which is the same where each has as many silent "
         f"maps: see scene-NSA. {_ABSOLUTE}",
     ),
     Definition(
