@@ -28,6 +28,7 @@ def submission_facts(submission: Submission, dry_run: bool) -> dict[str, Any]:
         "measures": [each.model_dump(mode="json") for each in result.measures],
         "submitted": [each.model_dump(mode="json") for each in submission.submitted],
         "coverage": result.coverage.model_dump(mode="json"),
+        "ranked": entry.can_be_ranked,
         "tie_group": standing.group,
         "tied_with": [
             name for name in submission.after.group_of(standing.name) if name != entry.slug
@@ -66,6 +67,11 @@ def submission_tables(submission: Submission, root: Path, dry_run: bool) -> list
         if others or count > 1
         else f"By {entry.headline.measure}: the only entry of this protocol."
     )
+    if entry.is_kept_elsewhere:
+        shown.append(
+            "Its page will not rank it: maps that are kept at an address are listed apart, as not "
+            "scored again here."
+        )
     if others:
         shown.append(f"Not told apart from: {', '.join(others)}.")
     shown += [

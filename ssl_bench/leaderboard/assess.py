@@ -13,6 +13,7 @@ from ssl_bench.leaderboard.card import SubmissionCard
 from ssl_bench.leaderboard.entry import Entry, PredictionsReference
 from ssl_bench.leaderboard.evidence import Shown, gather_evidence, under_dialects
 from ssl_bench.leaderboard.places import protocol_folder
+from ssl_bench.leaderboard.stated import stated_environment
 from ssl_bench.protocol import Protocol, load_protocol, protocol_names
 from ssl_bench.scoring.floors import Controls, control_scores
 from ssl_bench.scoring.run import Notify, ScoringOptions, measures_of, score_file
@@ -96,7 +97,12 @@ class Bench:
             slug=card.slug,
             protocol=protocol.label,
             protocol_digest=protocol.digest,
-            result=scored.result.model_copy(update={"timings": {}}),
+            result=scored.result.model_copy(
+                update={
+                    "timings": {},
+                    "environment": stated_environment(scored.result.environment),
+                }
+            ),
             predictions=maps.reference,
             vision_only=None if blind is None else blind.reference,
             card=card,

@@ -20,6 +20,7 @@ from ssl_bench.leaderboard.claims import baseline_card
 from ssl_bench.leaderboard.differences import differences
 from ssl_bench.leaderboard.documents import read_entry
 from ssl_bench.leaderboard.places import entry_path
+from ssl_bench.leaderboard.stated import states_changes
 from ssl_bench.leaderboard.submit import (
     Submission,
     SubmissionOptions,
@@ -217,7 +218,8 @@ def _written(root: Path, bench: Bench, submission: Submission) -> Added:
     path = root / entry_path(bench.folder, entry.slug)
     if path.is_file():
         try:
-            same = not differences(read_entry(path), entry)
+            stored = read_entry(path)
+            same = not differences(stored, entry) and not states_changes(stored.result.environment)
         except LeaderboardError:
             same = False
         if same and all(

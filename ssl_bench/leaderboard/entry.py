@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from ssl_bench.leaderboard.card import SubmissionCard
+from ssl_bench.leaderboard.stated import check_environment
 from ssl_bench.leaderboard.text import Address, Digest, Line, Slug, Table
 from ssl_bench.predictions.format import is_valid_id
 from ssl_bench.results import MeasuredValue, Result
@@ -357,7 +358,20 @@ class Entry(Table):
             raise ValueError("the result is partial")
         if not self.result.measures:
             raise ValueError("the result has no measure")
+        if self.result.timings:
+            raise ValueError("the result has timings, which nobody can check")
+        check_environment(self.result.environment)
         return self
+
+    @property
+    def is_kept_elsewhere(self) -> bool:
+        """Whether its predictions are not on the board, so that nobody need be able to score it."""
+        return any(each.kind == "address" for each in (self.predictions, self.vision_only) if each)
+
+    @property
+    def can_be_ranked(self) -> bool:
+        """Whether it competes: an oracle sees the truth, and what is kept elsewhere is unproven."""
+        return self.card.modality != "oracle" and not self.is_kept_elsewhere
 
     @property
     def headline(self) -> MeasuredValue:

@@ -345,11 +345,10 @@ def _submission(
             f"the entry would take {len(content):,} bytes, and {MOST_ENTRY_BYTES:,} are allowed",
             remedy="shorten the provenance in the file's metadata",
         )
-    # An oracle sees the truth, so it keeps nobody from the first place.
     others = [
         each
         for each in entries_of(root, folder)
-        if each.protocol_digest == entry.protocol_digest and each.card.modality != "oracle"
+        if each.protocol_digest == entry.protocol_digest and each.can_be_ranked
     ]
     kept = [each for each in others if each.slug != entry.slug]
     return Submission(

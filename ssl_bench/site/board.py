@@ -19,6 +19,7 @@ from ssl_bench.leaderboard.published import PublishedFigure, read_published
 from ssl_bench.leaderboard.standings import find_standings
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.protocol import Protocol, load_protocol, protocol_names
+from ssl_bench.testsets import definition
 from ssl_bench.ties import Standing, Ties
 
 SITE = "site"
@@ -27,7 +28,7 @@ SITE = "site"
 
 @dataclass(frozen=True, eq=False)
 class Competition:
-    """Entries of one version of a protocol, which are ranked together.
+    """Entries of one version of a protocol. Those of the version that ships are ranked together.
 
     Attributes
     ----------
@@ -38,9 +39,10 @@ class Competition:
     digest
         Of the version that the entries were made for.
     entries
-        By slug, best first; oracles, which see the truth and are not ranked, come last.
+        By slug, best first; those that are not ranked come last: oracles, which see the truth, and
+        what cannot be scored again from the board.
     ties
-        By the protocol's first measure, of all entries but oracles.
+        By the protocol's first measure, of all entries that are ranked.
     """
 
     folder: str
@@ -55,14 +57,34 @@ class Competition:
         return self.protocol.digest == self.digest
 
     @property
+    def embedded(self) -> bool:
+        """Whether the test set is made by code, so that anybody can score the entries again."""
+        return definition(self.protocol.test_set.name).embedded
+
+    @property
     def ranked(self) -> tuple[Entry, ...]:
-        """All entries but oracles, best first."""
+        """Entries that are ranked, best first."""
         return tuple(self.entries[each.name] for each in self.ties.standings)
 
     @property
     def oracles(self) -> tuple[Entry, ...]:
-        """Entries that see the truth."""
-        return tuple(each for each in self.entries.values() if each.slug not in self.standings)
+        """Entries that see the truth, and can be scored again."""
+        return tuple(
+            each
+            for each in self.entries.values()
+            if each.card.modality == "oracle" and not self.why_apart(each)
+        )
+
+    @property
+    def apart(self) -> tuple[Entry, ...]:
+        """Entries that cannot be scored again from what is on the board."""
+        return tuple(each for each in self.entries.values() if self.why_apart(each))
+
+    def why_apart(self, entry: Entry) -> str:
+        """Why an entry cannot be scored again from the board, in words; empty where it can."""
+        if not self.current:
+            return f"made for version {entry.result.protocol.version} of the protocol"
+        return "its maps are kept elsewhere" if entry.is_kept_elsewhere else ""
 
     @cached_property
     def standings(self) -> Mapping[str, Standing]:
@@ -114,6 +136,11 @@ class Board:
         """Entries of all protocols."""
         return len(self.digests)
 
+    @property
+    def n_apart(self) -> int:
+        """Those that cannot be scored again from what is on the board."""
+        return sum(len(each.apart) for found in self.competitions.values() for each in found)
+
     @cached_property
     def folders(self) -> tuple[str, ...]:
         """Folders of all protocols that have a page: those that ship, and those with entries."""
@@ -158,7 +185,8 @@ def read_board(root: Path) -> Board:
 
 def _competition(folder: str, digest: str, entries: list[Entry]) -> Competition:
     protocol = _protocol(entries[0], Path(folder))
-    ties = find_standings([entry for entry in entries if entry.card.modality != "oracle"])
+    outdated = digest != protocol.digest
+    ties = find_standings([entry for entry in entries if entry.can_be_ranked and not outdated])
     by_slug = {entry.slug: entry for entry in entries}
     ordered = {each.name: by_slug.pop(each.name) for each in ties.standings} | by_slug
     return Competition(folder, protocol, digest, ordered, ties)

@@ -119,7 +119,9 @@ def entry_content(competition: Competition, entry: Entry) -> dict[str, Any]:
         "gallery": gallery_pages(entry),
         "score_command": score_command(entry),
         "evaluate_command": evaluate_command(entry),
+        "apart": competition.why_apart(entry),
         "provenance": provenance(entry),
+        "stated": stated(entry),
         "parts": _parts(entry.result.model),
     }
 
@@ -256,10 +258,8 @@ def dialect_lines(competition: Competition, entry: Entry) -> list[DialectLine]:
 
 
 def provenance(entry: Entry) -> list[tuple[str, str]]:
-    """Digests and versions behind an entry's numbers, by name."""
+    """Digests and settings behind an entry's numbers, by name."""
     result = entry.result
-    environment: Mapping[str, Any] = result.environment
-    libraries = environment.get("libraries")
     found = [
         ("protocol", f"{result.protocol.label}, version {result.protocol.version}"),
         ("protocol digest", entry.protocol_digest),
@@ -274,13 +274,20 @@ def provenance(entry: Entry) -> list[tuple[str, str]]:
     ]
     if entry.vision_only is not None:
         found.append(("audio-blind maps digest", entry.vision_only.sha256))
-    found += [
-        ("statistics", ", ".join(f"{name} {value}" for name, value in result.statistics.items())),
-        *(
-            (name.replace("_", "-"), str(value))
-            for name, value in environment.items()
-            if not isinstance(value, dict)
-        ),
+    found.append(
+        ("statistics", ", ".join(f"{name} {value}" for name, value in result.statistics.items()))
+    )
+    return found
+
+
+def stated(entry: Entry) -> list[tuple[str, str]]:
+    """What an entry says of the machine that scored it, which nobody can check, by name."""
+    environment: Mapping[str, Any] = entry.result.environment
+    libraries = environment.get("libraries")
+    found = [
+        (name.replace("_", "-"), "unknown" if value is None else str(value))
+        for name, value in environment.items()
+        if not isinstance(value, dict)
     ]
     if isinstance(libraries, dict):
         versions = ", ".join(f"{name} {version}" for name, version in libraries.items())

@@ -163,6 +163,7 @@ def _overview(board: Board) -> dict[str, Any]:
             {
                 "folder": folder,
                 "protocol": board.protocol_of(folder),
+                "embedded": current is None or current.embedded,
                 "table": table,
                 "first": [row for row in rows if row.group == rows[0].group],
             }

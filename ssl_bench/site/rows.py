@@ -148,9 +148,12 @@ class Table:
 
 def entry_table(competition: Competition) -> Table:
     """The table of one competition, best entries first."""
-    entries = list(competition.entries.values())
-    first = entries[0].result
+    # What was not scored again says nothing of floors and ceiling.
+    entries = [*competition.ranked, *competition.oracles]
+    first = (entries or competition.apart)[0].result
     measures = tuple(value.measure for value in first.measures[:RANKED])
+    if not entries:
+        return Table(measures, (), (), ("", ""))
     headline = measures[0]
     controls = _references(first.floors, first.best_floor, first.ceiling)
     drawn = [entry.result.measures for entry in entries]

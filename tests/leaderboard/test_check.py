@@ -125,6 +125,28 @@ def test_replicates_are_compared(board: Path) -> None:
     assert only(check_board(board)).field == "evidence.replicates.cIoU@0.5"
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"timings": {"scoring": 1.0}},
+        {"environment": {"proven": "yes"}},
+        {"environment": {"python": "3.11, checked by everybody"}},
+        {"environment": {"libraries": {"numpy": "2" * 61}}},
+        {"environment": {"libraries": "all"}},
+    ],
+    ids=["timings", "another field", "a sentence", "a long word", "no table"],
+)
+def test_what_is_stated_is_short_and_plain(board: Path, change: dict[str, Any]) -> None:
+    edit(board, lambda entry: entry["result"].update(change))
+    finding = only(check_board(board))
+    assert (finding.level, finding.path) == ("wrong", ENTRY)
+
+
+def test_an_entry_states_no_checkout_with_changes(board: Path) -> None:
+    stated = read_entry(board / ENTRY).result.environment
+    assert not str(stated["commit"]).endswith("-dirty")
+
+
 def test_library_versions_may_differ(board: Path) -> None:
     edit(board, lambda entry: entry["result"].update(environment={"python": "4.0"}))
     assert check_board(board).proven
@@ -159,6 +181,40 @@ def test_another_version_of_the_protocol_is_found(board: Path) -> None:
 
     edit(board, change)
     assert "another version of the protocol" in only(check_board(board)).message
+
+
+def test_an_older_version_of_the_protocol_is_no_fault_and_not_proven(board: Path) -> None:
+    def change(entry: dict[str, Any]) -> None:
+        entry["protocol_digest"] = entry["result"]["protocol"]["digest"] = "0" * 64
+        entry["result"]["protocol"]["version"] = 0
+
+    edit(board, change)
+    found = check_board(board)
+    assert (only(found).level, found.entries, found.proven) == ("not checked", (), False)
+    assert "made for version 0 of its protocol, and is not ranked" in only(found).message
+    (board / MAPS).write_bytes(b"other")
+    assert only(check_board(board)).level == "wrong"
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda it: it["result"]["measures"].pop(), "its measures are not those"),
+        (lambda it: it["result"]["measures"].reverse(), "its measures are not those"),
+        (lambda it: it["evidence"]["replicates"].pop(), "its replicates are not"),
+        (
+            lambda it: it["evidence"]["replicates"][0].update(data="AAAAAA=="),
+            "1 replicates of cIoU@0.5, and there are 1,000",
+        ),
+    ],
+    ids=["a measure less", "measures in another order", "replicates less", "short replicates"],
+)
+def test_the_form_is_checked_before_anything_is_scored(
+    board: Path, change: Callable[[dict[str, Any]], None], told: str
+) -> None:
+    edit(board, change)
+    found = check_board(board, skip=lambda _path, _entry: True)
+    assert told in only(found).message
 
 
 def test_an_unknown_protocol_is_found(board: Path) -> None:

@@ -195,7 +195,9 @@ def test_reported_rows_are_in_no_table_of_entries(board: Board) -> None:
     assert 'data-table="measured"' not in text
 
 
-def test_entries_of_an_older_version_are_ranked_apart(made_board: Path, tmp_path: Path) -> None:
+def test_entries_of_an_older_version_are_shown_and_not_ranked(
+    made_board: Path, tmp_path: Path
+) -> None:
     root = tmp_path / "board"
     folder = root / "entries" / "synth"
     folder.mkdir(parents=True)
@@ -208,4 +210,65 @@ def test_entries_of_an_older_version_are_ranked_apart(made_board: Path, tmp_path
     assert [each.current for each in found.competitions["synth"]] == [True, False]
     page = next(page for page in site_pages(found) if page.path == "protocols/synth.html").render()
     assert "Measured under another version" in page
-    assert len(re.findall(r">rank 1<", page)) == 2
+    assert len(re.findall(r">rank 1<", page)) == 1
+    assert "made for version 1 of the protocol" in page
+    older = found.competitions["synth"][1]
+    assert (older.ranked, [entry.slug for entry in older.apart]) == ((), ["full"])
+    pages = {page.path: page for page in site_pages(found)}
+    own = pages["entries/synth/full.html"].render()
+    assert "not scored again here" in own
+    assert "Made for version 1 of the protocol, so this entry is not ranked" in own
+
+
+def kept_elsewhere(made_board: Path, root: Path) -> Board:
+    folder = root / "entries" / "synth"
+    folder.mkdir(parents=True)
+    for slug in ("center", "my-model"):
+        content = json.loads((made_board / "entries" / "synth" / f"{slug}.json").read_text())
+        if slug == "my-model":
+            content["vision_only"] = content["result"]["vision_only"] = None
+            content["result"]["measures"][0]["value"] = 0.98765
+            content["predictions"] = {
+                "kind": "address",
+                "address": "https://example.org/maps.npz",
+                "sha256": content["predictions"]["sha256"],
+                "bytes": 7,
+            }
+        (folder / f"{slug}.json").write_text(json.dumps(content))
+    return read_board(root)
+
+
+def test_maps_that_are_kept_elsewhere_rank_nothing(made_board: Path, tmp_path: Path) -> None:
+    found = kept_elsewhere(made_board, tmp_path / "board")
+    (competition,) = found.competitions["synth"]
+    assert [entry.slug for entry in competition.ranked] == ["center"]
+    assert [entry.slug for entry in competition.apart] == ["my-model"]
+    assert found.n_apart == 1
+    pages = {page.path: page for page in site_pages(found)}
+    protocol = pages["protocols/synth.html"].render()
+    assert "98.8" not in protocol
+    assert '<span class="badge">not scored again here</span>' in protocol
+    own = pages["entries/synth/my-model.html"].render()
+    assert "Its maps are kept elsewhere, so this entry is not ranked" in own
+    overview = pages["index.html"].render()
+    assert "<b>1</b> measured entries" in overview
+    assert "<b>1</b> not scored again here" in overview
+
+
+def test_a_board_of_nothing_that_can_be_scored_has_no_ranks(
+    made_board: Path, tmp_path: Path
+) -> None:
+    kept_elsewhere(made_board, tmp_path / "board")
+    (tmp_path / "board" / "entries" / "synth" / "center.json").unlink()
+    found = read_board(tmp_path / "board")
+    for page in site_pages(found):
+        assert ">rank 1<" not in page.render()
+
+
+def test_what_nobody_can_check_is_labelled(board: Board) -> None:
+    pages = {page.path: page for page in site_pages(board)}
+    text = pages["entries/synth/my-model.html"].render()
+    proven, stated = text.split("<h3>As stated by who made it</h3>")
+    assert ">predictions digest<" in proven
+    assert ">python<" not in proven
+    assert ">python<" in stated
