@@ -10,7 +10,12 @@ from ssl_bench.leaderboard.entry import Entry
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.results import MeasuredValue, ModelIdentity
 from ssl_bench.site.board import Competition
-from ssl_bench.site.commands import evaluate_command, score_command
+from ssl_bench.site.commands import (
+    contribution_command,
+    evaluate_command,
+    score_command,
+    storage_note,
+)
 from ssl_bench.site.drawing import Scale, Strip, success_curve
 from ssl_bench.site.gallery import gallery_pages
 from ssl_bench.site.numbers import (
@@ -119,6 +124,8 @@ def entry_content(competition: Competition, entry: Entry) -> dict[str, Any]:
         "gallery": gallery_pages(entry),
         "score_command": score_command(entry),
         "evaluate_command": evaluate_command(entry),
+        "contribution_command": contribution_command(entry),
+        "storage_note": storage_note(entry),
         "apart": competition.why_apart(entry),
         "provenance": provenance(entry),
         "stated": stated(entry),

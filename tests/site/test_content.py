@@ -8,12 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from ssl_bench.leaderboard.entry import Entry, RemadePredictions
+from ssl_bench.leaderboard.entry import AddressedPredictions, Entry, RemadePredictions
 from ssl_bench.leaderboard.published import read_published
 from ssl_bench.protocol import load_protocol
 from ssl_bench.results import MeasuredValue, Prior, VisionOnly
 from ssl_bench.site.board import Board, Competition, read_board
-from ssl_bench.site.commands import evaluate_command, score_command
+from ssl_bench.site.commands import (
+    contribution_command,
+    evaluate_command,
+    score_command,
+    storage_note,
+)
 from ssl_bench.site.entry_page import (
     contribution_lines,
     contribution_sentence,
@@ -169,6 +174,40 @@ def test_commands_name_stored_files_and_settings(competition: Competition) -> No
     )
     remade = RemadePredictions(model="center", seed=0, sha256="0" * 64, bytes=1)
     assert score_command(center.model_copy(update={"predictions": remade})) is None
+
+
+def test_the_page_says_that_stored_maps_are_reduced(board: Board, competition: Competition) -> None:
+    own = competition.entries["my-model"]
+    assert storage_note(own) == (
+        "Maps are stored at 7x7 (float16), and the numbers above are those of the stored maps. As "
+        "made, they may score slightly differently."
+    )
+    page = next(each for each in site_pages(board) if each.path == "entries/synth/my-model.html")
+    assert storage_note(own) in page.render()
+    elsewhere = AddressedPredictions(address="https://a.org/maps.npz", sha256="0" * 64, bytes=1)
+    assert storage_note(own.model_copy(update={"predictions": elsewhere})) == ""
+
+
+def test_the_page_says_how_other_sounds_are_played(board: Board, competition: Competition) -> None:
+    own = competition.entries["my-model"]
+    maps = "leaderboard/predictions/synth/my-model.npz"
+    command = (
+        f"ssl-bench contribution --predictions {maps} --without silence=silence.npz "
+        "--protocol synth@synth:standard"
+    )
+    assert contribution_command(own) == command
+    page = next(each for each in site_pages(board) if each.path == "entries/synth/my-model.html")
+    assert command in page.render()
+    ships = own.card.model_copy(update={"baseline": "ezvsl"})
+    model = own.result.model.model_copy(update={"variant": "synth", "alpha": 0.4})
+    entry = own.model_copy(
+        update={"card": ships, "result": own.result.model_copy(update={"model": model})}
+    )
+    assert contribution_command(entry) == (
+        "ssl-bench contribution --model ezvsl --protocol synth@synth:standard --variant synth "
+        "--alpha 0.4"
+    )
+    assert contribution_command(competition.entries["center"]) is None
 
 
 def test_printed_figures_of_one_row_of_a_table_stand_in_one_row(made_board: Path) -> None:
