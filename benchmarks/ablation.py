@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
+from alone import alone
 from pydantic import Field
 
 from ssl_bench.content import content_folder
@@ -170,7 +171,7 @@ def measured(
             folder=folder / "runs",
             pictured=0,
         )
-        done = run_suite(request, _distinct([columns.protocol for columns in asked]))
+        done = run_suite(request, alone(_distinct([columns.protocol for columns in asked])))
         by_name = {each.result.protocol.name: each.result for each in done}
         results.update({columns.label: by_name[columns.protocol] for columns in asked})
     figures = figures_of(record, ablation, results)

@@ -16,6 +16,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from time import perf_counter
 
+from alone import alone
+
 from ssl_bench.evaluation import Request, run_suite
 from ssl_bench.files import sha256_of_file, write_text
 from ssl_bench.models.registry import list_baselines, load_recipe
@@ -101,8 +103,9 @@ def figures(
     model: str, seed: int, protocols: Sequence[str], folder: Path, weights: Path | None
 ) -> tuple[Row, ...]:
     """Every measure of some weights on some protocols; None for the weights that ship."""
-    request = Request(model, protocols[0], variant=DATA, weights=weights, folder=folder, pictured=0)
-    done = run_suite(request, list(protocols))
+    asked = alone(protocols)
+    request = Request(model, asked[0], variant=DATA, weights=weights, folder=folder, pictured=0)
+    done = run_suite(request, asked)
     return tuple(
         Row(model, seed, name, value.measure, value.value, value.low, value.high)
         for each in done
