@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("name", required=False, metavar="[NAME]")
-@click.option("--trials", "with_trials", is_flag=True, help="List the trials of NAME, one a line.")
+@click.option(
+    "--trials",
+    "with_trials",
+    is_flag=True,
+    help="List the trials of NAME, one a line: also the pairs that the seed of concat fixes.",
+)
 @data_option
 @json_option
 def protocols(name: str | None, with_trials: bool, data: Path | None, as_json: bool) -> None:
