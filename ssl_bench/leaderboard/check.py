@@ -222,7 +222,18 @@ def check_entry(root: Path, path: str, settings: CheckOptions) -> list[Finding]:
         return [*found, _not_scored(root, path, settings, error.problem)]
     except SslBenchError as error:
         return [*found, Finding("wrong", path, _sentence(error), "predictions")]
-    return found + _differing(path, entry, again)
+    found += _differing(path, entry, again)
+    if not found and entry.card.baseline is not None and settings.trusted is not None:
+        return _vouched_for(root, path, settings.trusted)
+    return found
+
+
+def _vouched_for(root: Path, path: str, trusted: Path) -> list[Finding]:
+    """Maps of a baseline: that they score so is proven, that the baseline made them is not."""
+    if _is_same(root / path, trusted / path):
+        return []
+    message = "it claims to be measured by this project, and the trusted board has no such entry"
+    return [Finding("not checked", path, message, "card.baseline")]
 
 
 def _not_scored(root: Path, path: str, settings: CheckOptions, reason: str) -> Finding:

@@ -49,6 +49,8 @@ def card_problems(entry: Entry) -> list[str]:
     found = claim_problems(card, entry.result.test_set.n_samples)
     if found or card.baseline is None:
         return found
+    if entry.is_kept_elsewhere:
+        found.append("it claims to be measured by this project, which keeps its maps on the board")
     model = entry.result.model
     parts = (model, *model.parts)
     if card.baseline not in {part.name for part in parts}:

@@ -1,0 +1,183 @@
+"""What runs for a pull request: it has nothing to lose, executes nothing, and passes no forgery."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from command_line import Call, caller
+
+from ssl_bench.leaderboard.assess import open_bench
+from ssl_bench.leaderboard.card import TEMPLATE
+from ssl_bench.leaderboard.submit import prepare, write_submission
+from ssl_bench.predictions import PredictionsMeta, save_predictions
+
+ROOT = Path(__file__).parent.parent
+WORKFLOWS = ROOT / ".github" / "workflows"
+ENTRY = "leaderboard/entries/vggss/my-model.json"
+
+pytestmark = pytest.mark.skipif(not WORKFLOWS.is_dir(), reason="workflows are part of a checkout")
+
+
+def workflow(name: str) -> dict[str, Any]:
+    content = yaml.safe_load((WORKFLOWS / f"{name}.yml").read_text(encoding="utf-8"))
+    # YAML 1.1 reads the key "on" as a truth value.
+    content["on"] = content.pop(True)
+    return content
+
+
+def steps(name: str) -> list[dict[str, Any]]:
+    return [step for job in workflow(name)["jobs"].values() for step in job["steps"]]
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in WORKFLOWS.glob("*.yml")))
+def test_a_workflow_may_read_and_has_nothing_to_lose(name: str) -> None:
+    text = (WORKFLOWS / f"{name}.yml").read_text(encoding="utf-8")
+    content = workflow(name)
+    assert content["permissions"] == {"contents": "read"}
+    assert all("permissions" not in job for job in content["jobs"].values())
+    assert "secrets." not in text
+    assert "pull_request_target" not in text
+    checkouts = [step for step in steps(name) if "checkout" in step.get("uses", "")]
+    assert checkouts
+    assert all(step["with"]["persist-credentials"] is False for step in checkouts)
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in WORKFLOWS.glob("*.yml")))
+def test_no_command_holds_what_a_request_says(name: str) -> None:
+    assert all("${{" not in step.get("run", "") for step in steps(name))
+
+
+def test_entries_are_checked_by_the_code_of_the_base() -> None:
+    content = workflow("leaderboard")
+    assert list(content["on"]) == ["pull_request"]
+    own = content["jobs"]["check"]
+    assert own["if"] == "needs.scope.outputs.alone == 'true'"
+    base, request = (step["with"] for step in own["steps"] if "checkout" in step.get("uses", ""))
+    assert (base["path"], base["ref"]) == ("base", "${{ github.event.pull_request.base.sha }}")
+    assert (request["path"], request["sparse-checkout"]) == ("request", "leaderboard")
+    assert not any("request" in step["run"] for step in own["steps"][:-1] if "run" in step)
+
+
+def test_everything_is_run_for_each_change_and_screenshots_are_kept() -> None:
+    content = workflow("ci")
+    assert {"push", "pull_request"} <= content["on"].keys()
+    *_, run, keep = steps("ci")
+    assert run["run"] == ".ci/run"
+    assert keep["with"]["path"] == run["env"]["SSL_BENCH_SCREENSHOTS"]
+    assert keep["if"] == "always()"
+
+
+def last_command() -> list[str]:
+    words = shlex.split(steps("leaderboard")[-1]["run"])
+    assert words[:3] == ["ssl-bench", "leaderboard", "check"]
+    assert "--strict" in words
+    return words[1:]
+
+
+@pytest.fixture(scope="module")
+def accepted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout whose board has an entry on an annotation that does not ship."""
+    scratch = tmp_path_factory.mktemp("accepted")
+    folder = scratch / "data" / "vggss"
+    folder.mkdir(parents=True)
+    clips = [
+        {"file": f"video{n}_{n:06d}", "class": f"class {n % 3}", "bbox": [[0.1, 0.2, 0.5, 0.9]]}
+        for n in range(30)
+    ]
+    (folder / "vggss.json").write_text(json.dumps(clips))
+    bench = open_bench("vggss", folder.parent)
+    trials = bench.trials
+    meta = PredictionsMeta(
+        protocol=trials.protocol.label,
+        protocol_digest=trials.protocol.digest,
+        test_set=trials.test_set.name,
+        test_set_digest=trials.test_set.digest,
+        model="mine",
+        complete=True,
+    )
+    maps = np.random.default_rng(0).random((len(trials), 7, 7))
+    save_predictions(scratch / "maps.npz", trials.ids, maps, meta)
+    (scratch / "card.toml").write_text(TEMPLATE)
+    board = scratch / "checkout" / "leaderboard"
+    submission = prepare(board, bench, scratch / "maps.npz", scratch / "card.toml")
+    write_submission(board, submission)
+    return scratch / "checkout"
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Call:
+    monkeypatch.delenv("SSL_BENCH_DATA", raising=False)
+    return caller(capsys)
+
+
+def edited(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]:
+    def edit(checkout: Path) -> None:
+        entry = json.loads((checkout / ENTRY).read_text())
+        change(entry)
+        (checkout / ENTRY).write_text(json.dumps(entry))
+
+    return edit
+
+
+def renamed(checkout: Path) -> None:
+    """The accepted entry once more, under another name."""
+    text = (checkout / ENTRY).read_text().replace("my-model", "my-other")
+    text = text.replace("My model", "My other model")
+    (checkout / ENTRY.replace("my-model", "my-other")).write_text(text)
+    maps = checkout / "leaderboard" / "predictions" / "vggss" / "my-model.npz"
+    shutil.copy(maps, maps.with_name("my-other.npz"))
+
+
+def kept_elsewhere(checkout: Path) -> None:
+    """The accepted entry, as if its maps were kept at an address."""
+
+    def change(entry: dict[str, Any]) -> None:
+        own = entry["predictions"]
+        facts = {name: own[name] for name in ("sha256", "bytes")}
+        entry["predictions"] = {"kind": "address", "address": "https://example.org/a.npz", **facts}
+
+    edited(change)(checkout)
+    (checkout / "leaderboard" / "predictions" / "vggss" / "my-model.npz").unlink()
+
+
+FORGERIES: dict[str, Callable[[Path], None]] = {
+    "a number": edited(lambda it: it["result"]["measures"][0].update(value=0.99)),
+    "an interval": edited(lambda it: it["result"]["measures"][0].update(low=0.98)),
+    "a word": edited(lambda it: it["card"].update(summary="The best of all.")),
+    "a measure less": edited(lambda it: it["result"]["measures"].pop()),
+    "kept elsewhere": kept_elsewhere,
+    "an older version": edited(
+        lambda it: (
+            it["result"]["protocol"].update(version=0, digest="0" * 64)
+            or it.update(protocol_digest="0" * 64)
+        )
+    ),
+    "maps of another": renamed,
+}
+
+
+@pytest.mark.parametrize("forgery", [None, *FORGERIES])
+def test_the_last_command_passes_what_was_accepted_and_nothing_else(
+    forgery: str | None, accepted: Path, tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, request = (
+        Path(shutil.copytree(accepted, tmp_path / name)) for name in ("base", "request")
+    )
+    if forgery is not None:
+        FORGERIES[forgery](request)
+    # Pages are built of what the request says, so that they give nothing away.
+    for checkout in (base, request):
+        call("leaderboard", "build", "--board", checkout / "leaderboard", "--no-media")
+    monkeypatch.chdir(base)
+    done = call(*last_command())
+    assert done.code == (0 if forgery is None else 2), done.out + done.err
+    if forgery is None:
+        assert "NOT PROVEN: 1 entries" in done.err
