@@ -157,8 +157,34 @@ def _tables(found: Contribution) -> list[Any]:
     ]
     title = f"{found.model.name}, {found.protocol.label}, percent [95 % interval]"
     shown: list[Any] = [found.headline.sentence, plain_table(title, heads, rows)]
+    if found.by_level:
+        shown.append(_level_table(found))
     shown += [f"* {note}." for note in found.notes]
     return shown
+
+
+def _level_table(found: Contribution) -> Any:
+    from ssl_bench.cli.terminal import percent, plain_table, with_interval
+
+    rows = [
+        [
+            f"{each.grouping}: {each.level}",
+            with_interval(each.with_sound),
+            percent(each.without),
+            with_interval(each.difference),
+            f"{each.with_sound.n_trials:,}",
+        ]
+        for each in found.by_level
+    ]
+    measure = found.by_level[0].with_sound.measure
+    heads = [
+        f"{measure} by",
+        "with the sound",
+        str(found.headline.best_without),
+        "what the sound adds",
+        "trials",
+    ]
+    return plain_table("Against the best without the sound, within breakdowns", heads, rows)
 
 
 def _tests(each: Without, measure: str) -> list[str]:
@@ -179,7 +205,7 @@ def _small(probability: float) -> str:
 
 
 def figure_rows(found: Contribution) -> list[Any]:
-    """The rows of the figure: the model with its sound first, then the best of the others down."""
+    """The rows of the figure: the model with its sound, the others from the best down, levels."""
     from ssl_bench.report.contribution_figure import FigureRow
 
     number = [value.measure for value in found.measures].index(found.headline.measure)
@@ -194,5 +220,16 @@ def figure_rows(found: Contribution) -> list[Any]:
                 informed=each.informed == "category",
             )
             for each in others
+        ),
+        *(
+            FigureRow(
+                f"{each.grouping}: {each.level}",
+                each.with_sound,
+                each.difference,
+                informed=True,
+                is_level=True,
+            )
+            for each in found.by_level
+            if each.with_sound.measure == found.headline.measure
         ),
     ]

@@ -109,6 +109,28 @@ class Headline(_Table):
     sentence: str
 
 
+class LevelEffect(_Table):
+    """What the sound adds on some of the trials, against the best of all maps that lack it.
+
+    Attributes
+    ----------
+    grouping, level
+        Which trials, such as ``size`` and ``small``.
+    with_sound
+        The model's score on them.
+    without
+        What the best of the others reaches there; null where it is undefined.
+    difference
+        With minus without, paired, with its interval.
+    """
+
+    grouping: str
+    level: str
+    with_sound: MeasuredValue
+    without: float | None
+    difference: MeasuredValue
+
+
 class Contribution(_Table):
     """What the sound contributes to one model's score under one protocol.
 
@@ -120,6 +142,9 @@ class Contribution(_Table):
         With the sound, on all trials.
     without
         Every comparison; see :class:`Without`.
+    by_level
+        The headline's comparison within breakdowns of few levels; nothing where an earlier version
+        wrote the document.
     notes
         What was not compared, and why.
     seed
@@ -133,6 +158,7 @@ class Contribution(_Table):
     headline: Headline
     measures: tuple[MeasuredValue, ...]
     without: tuple[Without, ...]
+    by_level: tuple[LevelEffect, ...] = ()
     notes: tuple[str, ...]
     predictions_sha256: str | None
     seed: int

@@ -10,6 +10,7 @@ import pandas as pd
 
 from ssl_bench.compositions import open_trials
 from ssl_bench.contribution.document import Contribution, Informed
+from ssl_bench.contribution.levels import effects_by_level
 from ssl_bench.contribution.measure import Maps, best_floor, headline, without_sound
 from ssl_bench.contribution.other_sounds import OTHER_SOUNDS, OtherSound, with_other_sounds
 from ssl_bench.engine.encode import Progress
@@ -265,6 +266,7 @@ def _compare(
         headline=found,
         measures=scored.result.measures,
         without=tuple(compared),
+        by_level=effects_by_level(found, compared, scored.result.breakdown),
         notes=tuple(notes),
         predictions_sha256=scored.result.predictions_sha256,
         seed=seed,

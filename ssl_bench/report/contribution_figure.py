@@ -34,17 +34,21 @@ class FigureRow:
         Paired difference, with the sound minus this; None for the model with the sound.
     informed
         Whether the maps know the category of the sound.
+    is_level
+        Whether this is the model with its sound on some of the trials, and the difference to the
+        best of the others there.
     """
 
     name: str
     score: MeasuredValue
     difference: MeasuredValue | None
     informed: bool
+    is_level: bool = False
 
     @property
     def style(self) -> tuple[str, str]:
         """Colour and marker."""
-        if self.difference is None:
+        if self.difference is None or self.is_level:
             return _WITH, "o"
         return (_CATEGORY, "^") if self.informed else (_NOTHING, "s")
 
@@ -59,7 +63,7 @@ def draw_contribution(
     path
         The PNG file to write, whole or not at all.
     rows
-        From top to bottom; undefined values are left out.
+        From top to bottom, levels last and behind a line; undefined values are left out.
     title, sentence
         Model and protocol; the headline.
     measure
@@ -88,8 +92,14 @@ def draw_contribution(
             _mark(right, place, row.difference, *row.style)
     left.set_yticks(range(len(shown)), [row.name for row in shown], fontsize=8)
     left.invert_yaxis()
+    adds = "points that the trial's own sound adds"
+    whole = sum(not row.is_level for row in shown)
+    if whole < len(shown):
+        adds += "; below the line, to the best of the others"
+        for axes in (left, right):
+            axes.axhline(whole - 0.5, color="#6b6b6b", linewidth=0.6)
     left.set_xlabel(f"{measure}, percent", fontsize=8)
-    right.set_xlabel("points that the trial's own sound adds", fontsize=8)
+    right.set_xlabel(adds, fontsize=8)
     right.axvline(0, color="#6b6b6b", linewidth=0.8)
     left.set_xlim(left=min(0.0, left.get_xlim()[0]))
     for axes in (left, right):

@@ -55,6 +55,17 @@ def test_each_row_makes_the_figure_higher(rows: list[FigureRow], tmp_path: Path)
     assert heights[1] > heights[0]
 
 
+def test_levels_are_drawn_as_the_model_with_its_sound(
+    rows: list[FigureRow], tmp_path: Path
+) -> None:
+    level = FigureRow("size: large", _value(0.7), _value(0.3), informed=True, is_level=True)
+    assert level.style == rows[0].style
+    other = FigureRow("size: large", _value(0.7), _value(0.3), informed=True)
+    for name, last in (("level.png", level), ("other.png", other)):
+        _draw(tmp_path / name, [*rows, last])
+    assert (tmp_path / "level.png").read_bytes() != (tmp_path / "other.png").read_bytes()
+
+
 def test_a_place_that_cannot_be_written_is_named(rows: list[FigureRow], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ResultError, match=r"file/a\.png: the picture cannot be written"):
