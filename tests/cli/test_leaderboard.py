@@ -177,6 +177,15 @@ def test_submit_names_what_is_wrong_with_a_card(call: Call, maps: Path, tmp_path
     assert "Traceback" not in done.err
 
 
+def test_faults_of_card_and_maps_come_at_once(call: Call, maps: Path, tmp_path: Path) -> None:
+    path = tmp_path / "card.toml"
+    path.write_text("slug = 3")
+    done = call("submit", maps, "--protocol", "concat", "--card", path, "--board", tmp_path)
+    assert done.code == 2
+    for told in ("slug: input should be", "name: is missing", "it was made for the protocol"):
+        assert told in done.err
+
+
 def test_strict_fails_where_something_was_not_checked(
     call: Call, maps: Path, card: Path, tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import tracemalloc
@@ -15,10 +16,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ssl_bench.content import content_folder
 from ssl_bench.errors import LeaderboardError, SubmissionError
 from ssl_bench.leaderboard.assess import Bench
 from ssl_bench.leaderboard.card import TEMPLATE, SubmissionCard
-from ssl_bench.leaderboard.check import check_board
+from ssl_bench.leaderboard.check import CheckOptions, check_board
 from ssl_bench.leaderboard.documents import read_card, read_entry
 from ssl_bench.leaderboard.findings import Finding
 from ssl_bench.leaderboard.submit import SubmissionOptions, prepare, write_submission
@@ -88,6 +90,11 @@ class TestCards:
             ('"my-model"', '"fresh\\n"', "slug: string should match"),
             ('"My model"', '" "', "name: it is blank"),
             ('"My model"', f'"a{chr(0x301) * 70}"', "name: it piles up accents"),
+            *(
+                ('"My model"', f'"My {chr(code)}model"', f"name: it holds the sign U[+]{code:04X}")
+                for code in (0x115F, 0x1160, 0x2800, 0x3164, 0xFFA0)
+            ),
+            ('"https://example.org/paper"', '"HTTP://example.org"', "paper_address: it does not"),
         ],
     )
     def test_names_that_hide_or_spill(self, old: str, new: str, told: str, tmp_path: Path) -> None:
@@ -95,6 +102,11 @@ class TestCards:
         path.write_text(TEMPLATE.replace(old, new, 1))
         with pytest.raises(LeaderboardError, match=told):
             read_card(path)
+
+    def test_an_address_that_is_accepted_is_linked(self, tmp_path: Path) -> None:
+        path = tmp_path / "card.toml"
+        path.write_text(TEMPLATE.replace("https://example.org/paper", "HTTPS://example.org/Paper"))
+        assert read_card(path).paper_address == "https://example.org/Paper"
 
     def test_letters_with_accents_are_welcome(self, tmp_path: Path) -> None:
         path = tmp_path / "card.toml"
@@ -119,6 +131,18 @@ class TestSubmitting:
         with pytest.raises(SubmissionError, match="its card cannot be true"):
             prepare(board, bench, write_maps(), false)
         assert snapshot(board) == before
+
+    def test_more_clips_than_the_test_set_has(
+        self, board: Path, bench: Bench, write_maps: MapsWriter, card: SubmissionCard
+    ) -> None:
+        def trained_on(clips: int) -> SubmissionCard:
+            training = card.training.model_copy(update={"overlap": "yes", "overlap_clips": clips})
+            names = {"slug": "fresh", "name": "Fresh", "training": training}
+            return card.model_copy(update=names)
+
+        prepare(board, bench, write_maps(1), trained_on(500))
+        with pytest.raises(SubmissionError, match="on 501 clips of a test set that has 500"):
+            prepare(board, bench, write_maps(1), trained_on(501))
 
     @pytest.mark.parametrize("place", ["entries", "entries/synth", "predictions/synth", MAPS])
     def test_a_link_that_leads_out_of_the_board(
@@ -263,3 +287,17 @@ class TestEntries:
         (board / "published.csv").write_text("paper\n<script>\n")
         (found,) = findings(board)
         assert (found.path, found.message) == ("published.csv", "this table has other columns")
+
+    def test_printed_figures_that_no_paper_printed(self, board: Path, tmp_path: Path) -> None:
+        own = content_folder("leaderboard") / "published.csv"
+        (board / "published.csv").write_bytes(own.read_bytes())
+        assert findings(board) == []
+        rows = own.read_text().splitlines(keepends=True)
+        (board / "published.csv").write_text("".join(rows[:-1]))
+        (found,) = findings(board)
+        assert found.message == "these are not the figures that ship with ssl-bench"
+        trusted = Path(shutil.copytree(board, tmp_path / "trusted"))
+        (board / "published.csv").unlink()
+        options = CheckOptions(trusted=trusted)
+        (found,) = check_board(board, options, skip=lambda _path, _entry: True).findings
+        assert (found.path, found.level) == ("published.csv", "wrong")

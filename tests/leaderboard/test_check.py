@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from ssl_bench.errors import DataError, LeaderboardError
 from ssl_bench.leaderboard import remaking as module
 from ssl_bench.leaderboard.assess import Bench, open_bench
+from ssl_bench.leaderboard.baselines import add_baselines
 from ssl_bench.leaderboard.card import SubmissionCard
 from ssl_bench.leaderboard.check import CheckOptions, check_board
 from ssl_bench.leaderboard.documents import read_entry
@@ -254,6 +256,30 @@ def test_predictions_kept_elsewhere_are_not_passed_in_silence(
     (copies / "any-name.npz").write_bytes(path.read_bytes() + b"x")
     told = only(check_board(board, CheckOptions(predictions=copies)))
     assert "no copy has its digest" in told.message
+
+
+def test_a_baseline_that_the_trusted_board_does_not_have(board: Path, tmp_path: Path) -> None:
+    """Maps say what they score, and not that the baseline made them."""
+    trusted = Path(shutil.copytree(board, tmp_path / "trusted"))
+    assert list(add_baselines(board, baselines=["full"], protocols=["synth"]))
+    options = CheckOptions(trusted=trusted)
+    finding = only(check_board(board, options))
+    assert (finding.level, finding.path) == ("not checked", "entries/synth/full.json")
+    assert "the trusted board has no such entry" in finding.message
+    assert check_board(board).proven
+    assert check_board(board, CheckOptions(trusted=board)).proven
+
+
+def test_a_baseline_keeps_its_maps_on_the_board(board: Path) -> None:
+    assert list(add_baselines(board, baselines=["full"], protocols=["synth"]))
+    path = board / "entries/synth/full.json"
+    entry = json.loads(path.read_text())
+    del entry["predictions"]["path"]
+    entry["predictions"].update(kind="address", address="https://example.org/maps.npz")
+    path.write_text(json.dumps(entry))
+    (board / "predictions/synth/full.npz").unlink()
+    found = check_board(board).findings
+    assert any("which keeps its maps on the board" in each.message for each in found)
 
 
 def test_a_test_set_that_is_not_at_hand_is_stated(
