@@ -3,50 +3,56 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 from PIL import Image
+from published_data import NEEDED, find, lay_out, why_left_out
 
 MediaWriter = Callable[[Path, Sequence[str]], None]
 
-_DATA = os.environ.get("SSL_BENCH_DATA")
-
-# Checks of a published annotation need the user's own copy of it.
-_NEEDED = {
-    "testsets/test_vggss_published.py": ["vggss/vggss.json"],
-    "cli/test_vggss_trivial.py": ["vggss/vggss.json"],
-    "cli/test_audit_published.py": ["vggss/vggss.json", "vggss/vggss_144k_train.txt.gz"],
-    "testsets/test_is3_published.py": ["is3/is3.csv"],
-    "testsets/test_silent_published.py": [
-        "vggss/vggss.json",
-        "vggss/vggss_test_plus_silent.csv",
-    ],
-    "testsets/test_box_tables_published.py": [
-        "avsbench-s4/avsbench_s4.csv",
-        "avsbench-ms3/avsbench_ms3.csv",
-        "vpo-ss/vpo_ss.csv",
-        "vpo-ms/vpo_ms.csv",
-    ],
-}
-collect_ignore = [
-    test
-    for test, files in _NEEDED.items()
-    if _DATA is None or not all((Path(_DATA) / file).is_file() for file in files)
-]
+_TESTS = Path(__file__).parent
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """Say what is left out, for a count of deselected tests does not say which they are."""
     chosen = str(config.option.markexpr)
-    return [
+    lines = [
         f"left out: {name} tests; run them with -m {name}"
         for name in ("slow", "browser")
         if f"not {name}" in chosen
     ]
+    left_out = [test for test in NEEDED if why_left_out(test)]
+    if left_out:
+        missing = sorted({file for test in left_out for file in NEEDED[test] if not find(file)})
+        lines.append(
+            f"left out: {len(left_out)} of {len(NEEDED)} modules that check published annotations; "
+            f"SSL_BENCH_DATA {'lacks' if os.environ.get('SSL_BENCH_DATA') else 'is not set:'} "
+            + ", ".join(missing)
+        )
+    return lines
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip, by name and with the reason, what needs annotations that are not there."""
+    for item in items:
+        if item.path.is_relative_to(_TESTS):
+            reason = why_left_out(item.path.relative_to(_TESTS).as_posix())
+            if reason is not None:
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="module")
+def published_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Data folder of the reader's own annotations, which is ``SSL_BENCH_DATA`` meanwhile."""
+    folder = tmp_path_factory.mktemp("published")
+    lay_out(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_BENCH_DATA", str(folder))
+        yield folder
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 from click.testing import CliRunner
@@ -11,8 +10,8 @@ from click.testing import CliRunner
 from ssl_bench.cli.main import commands
 
 
-def test_the_public_144k_list_holds_3709_of_the_5158_clips() -> None:
-    training = Path(os.environ["SSL_BENCH_DATA"]) / "vggss" / "vggss_144k_train.txt.gz"
+def test_the_public_144k_list_holds_3709_of_the_5158_clips(published_data: Path) -> None:
+    training = published_data / "vggss" / "vggss_144k_train.txt.gz"
     arguments = ["data", "audit", str(training), "--protocol", "vggss", "--json"]
     done = CliRunner().invoke(commands, arguments, catch_exceptions=False)
     facts = json.loads(done.stdout)

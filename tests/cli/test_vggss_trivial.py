@@ -14,6 +14,8 @@ from vectors import Vectors
 from ssl_bench.cli.main import commands
 
 PROTOCOLS = {"vggss": "vggss", "vggss_heard": "vggss-heard", "vggss_unheard": "vggss-unheard"}
+pytestmark = pytest.mark.usefixtures("published_data")
+
 MODELS = {"constant": "full", "centre": "center"}
 
 

@@ -1,11 +1,7 @@
-"""AVSBench and VPO as published: counts and ceilings of the user's own copies of the tables.
-
-Collected only where ``SSL_BENCH_DATA`` holds all four.
-"""
+"""AVSBench and VPO as published: counts and ceilings of the reader's own copies of the tables."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -26,9 +22,9 @@ PUBLISHED = [
 
 @pytest.mark.parametrize(("name", "rows", "groups", "sounds", "empty", "ceiling"), PUBLISHED)
 def test_counts_and_ceiling(
-    name: str, rows: int, groups: int, sounds: int, empty: int, ceiling: float
+    name: str, rows: int, groups: int, sounds: int, empty: int, ceiling: float, published_data: Path
 ) -> None:
-    trials = open_trials(load_protocol(name), Path(os.environ["SSL_BENCH_DATA"]))
+    trials = open_trials(load_protocol(name), published_data)
     assert trials.test_set.revision == "sslalignment"
     assert len(trials) == rows
     assert len({trial.group for trial in trials}) == groups

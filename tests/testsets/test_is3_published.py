@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,14 +18,16 @@ from ssl_bench.scoring.floors import control_scores
 from ssl_bench.testsets import open_test_set
 from ssl_bench.trials import TrialSet
 
+pytestmark = pytest.mark.usefixtures("published_data")
+
 MEASURES = [parse_measure(text) for text in ("cIoU@0.5", "IIoU@0.5", "IIoU(adaptive)@0.5")]
 
 
 @pytest.fixture(scope="module")
-def trials() -> TrialSet:
+def trials(published_data: Path) -> TrialSet:
     protocol = load_protocol("interactive@is3")
     controls = ControlsTable(floors=("full",), ceiling=True, vision_only=False)
-    return open_trials(protocol.model_copy(update={"controls": controls}))
+    return open_trials(protocol.model_copy(update={"controls": controls}), published_data)
 
 
 def rates(table: pd.DataFrame) -> list[float]:

@@ -1,11 +1,7 @@
-"""The released non-sounding pairs: counts of the user's own copy of the lists.
-
-Collected only where ``SSL_BENCH_DATA`` holds ``vggss/vggss_test_plus_silent.csv``.
-"""
+"""The released non-sounding pairs: counts of the reader's own copy of the lists."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from ssl_bench.compositions import open_trials
@@ -13,11 +9,9 @@ from ssl_bench.protocol import load_protocol
 from ssl_bench.testsets import open_test_set
 from ssl_bench.testsets.silent import unannotated
 
-DATA = Path(os.environ["SSL_BENCH_DATA"])
 
-
-def test_pairs_of_vggss() -> None:
-    test_set = open_test_set("vggss", data=DATA)
+def test_pairs_of_vggss(published_data: Path) -> None:
+    test_set = open_test_set("vggss", data=published_data)
     pairs = test_set.silent_pairs()
     assert len(pairs) == 5158
     assert len({pair.audio for pair in pairs}) == 3471
@@ -31,8 +25,8 @@ def test_pairs_of_vggss() -> None:
     assert len(unannotated(pairs, {sample.id for sample in test_set.samples})) == 379
 
 
-def test_trials_of_the_protocol() -> None:
-    trials = open_trials(load_protocol("vggss-extended"), DATA)
+def test_trials_of_the_protocol(published_data: Path) -> None:
+    trials = open_trials(load_protocol("vggss-extended"), published_data)
     assert len(trials) == 10316
     assert sum(trial.sounding for trial in trials) == 5158
     assert sum(trial.attributes["same_category"] for trial in trials) == 1185

@@ -1,24 +1,24 @@
-"""VGG-SS as published: counts of the user's own copy of the annotation.
-
-Collected only where ``SSL_BENCH_DATA`` holds ``vggss/vggss.json``.
-"""
+"""VGG-SS as published: counts of the reader's own copy of the annotation."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
 from ssl_bench.annotations import Boxes
+from ssl_bench.compositions import open_trials
+from ssl_bench.measures.values import parse_measure
+from ssl_bench.protocol import load_protocol
+from ssl_bench.scoring.scores import score_maps
 from ssl_bench.testsets import TestSet, open_test_set
 from ssl_bench.testsets.vggss import TEST_SET
 from ssl_bench.truth import render
 
 
 @pytest.fixture(scope="module")
-def published() -> TestSet:
-    return open_test_set("vggss", data=Path(os.environ["SSL_BENCH_DATA"]))
+def published(published_data: Path) -> TestSet:
+    return open_test_set("vggss", data=published_data)
 
 
 def test_it_is_the_public_revision(published: TestSet) -> None:
@@ -42,8 +42,8 @@ def test_two_truths_are_empty(published: TestSet) -> None:
     assert empty == {"MKC9LvRivTM_000030", "M1P1xla8rg0_000000"}
 
 
-def test_twelve_coordinates_are_corrupt() -> None:
-    findings = TEST_SET.verify(Path(os.environ["SSL_BENCH_DATA"]) / "vggss")
+def test_twelve_coordinates_are_corrupt(published_data: Path) -> None:
+    findings = TEST_SET.verify(published_data / "vggss")
     assert len({item.item for item in findings if "far outside" in item.message}) == 12
 
 
@@ -53,3 +53,9 @@ def test_the_share_of_truth_that_the_whole_image_finds(published: TestSet) -> No
     ]
     assert round(100 * sum(area >= 0.5 for area in areas) / len(areas), 1) == 21.9
     assert round(100 * sum(area >= 0.25 for area in areas) / len(areas), 1) == 50.5
+
+
+def test_how_many_objects_of_each_size(published_data: Path) -> None:
+    trials = open_trials(load_protocol("vggss"), published_data)
+    sizes = score_maps(trials, [], [parse_measure("cIoU@0.5")])["size"].value_counts()
+    assert sizes.to_dict() == {"small": 134, "medium": 1796, "large": 1726, "huge": 1502}
