@@ -13,9 +13,9 @@ from vectors import Vectors
 
 from ssl_bench.cli.main import commands
 
-PROTOCOLS = {"vggss": "vggss", "vggss_heard": "vggss-heard", "vggss_unheard": "vggss-unheard"}
 pytestmark = pytest.mark.usefixtures("published_data")
 
+PROTOCOLS = {"vggss": "vggss", "vggss_heard": "vggss-heard", "vggss_unheard": "vggss-unheard"}
 MODELS = {"constant": "full", "centre": "center"}
 
 
