@@ -159,10 +159,13 @@ def _posing(held: Mapping[str, Entry]) -> list[Finding]:
 
 
 def _copied(root: Path, held: Mapping[str, Entry]) -> list[Finding]:
-    """Maps that another entry of the protocol has too."""
+    """Maps that another entry of the protocol has too; baselines may share theirs."""
     found: list[Finding] = []
     answers: dict[str, dict[str, str]] = {}
+    open_to = {entry.protocol for entry in held.values() if entry.card.baseline is None}
     for path, entry in held.items():
+        if entry.protocol not in open_to:
+            continue
         try:
             answers[path] = stored_answers(root, entry)
         except SslBenchError as error:

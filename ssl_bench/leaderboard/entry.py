@@ -1,8 +1,8 @@
 """An entry: a result admitted to the leaderboard, with its card and all that a page shows of it.
 
 An entry is one JSON document, ``entries/<protocol>/<slug>.json``. It holds everything that is
-needed to show it, so that a page needs neither test set nor model; and nothing that cannot be
-computed again from the predictions that it names.
+needed to show it, so that a page needs neither test set nor model. Its card and its environment
+are as stated; all else can be computed again from the predictions that it names.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 
 from ssl_bench.leaderboard.card import SubmissionCard
 from ssl_bench.models.registry import list_baselines, load_card
@@ -36,6 +36,7 @@ _ONE_OF = str.maketrans("01i|", "olll")
 _WITHOUT = frozenset({"Mn", "Me", "Mc", "Cf", "Cc", "Zs", "Zl", "Zp"})
 
 
+@lru_cache(maxsize=4096)
 def skeleton(text: str) -> str:
     r"""What is left of a text for a reader who looks at it briefly.
 
