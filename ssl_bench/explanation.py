@@ -71,7 +71,7 @@ MEANINGS = {
     "protocol composition_seed": "other samples were put together",
     "protocol dialect": "another evaluator's conventions give another number for the same maps",
     "protocol digest": "something in the protocol file differs: measures, threshold, map handling "
-    "or controls",
+    "or controls; the results do not record which",
     "test set name": "other images and sounds are asked about",
     "test set split": "other images and sounds are asked about",
     "test set revision": "the annotation was corrected",
@@ -81,6 +81,16 @@ MEANINGS = {
     "test set digest": "ids or truth differ under the same name",
 }
 """What follows from each field in which two questions differ."""
+
+SETTINGS_MEANINGS: dict[str, tuple[Weight, str]] = {
+    "composition": ("decides", "trials are put together in another way"),
+    "truth": ("decides", "annotations are turned into pixels in another way"),
+    "map": ("decides", "maps are resized or normalised in another way"),
+    "threshold": ("decides", "other pixels count as predicted"),
+    "measures": ("may matter", "other measures are reported; those in common are defined alike"),
+    "controls": ("may matter", "other floors and priors are set beside it, its own score stays"),
+}
+"""How much each part of a protocol file can do, and what follows where it differs."""
 
 _ORDER: tuple[Weight, ...] = ("decides", "may matter", "rounding only")
 
@@ -126,7 +136,7 @@ def _verdict(before: Result, after: Result, causes: list[Cause], changed: bool) 
         before.predictions_sha256 is not None
         and before.predictions_sha256 == after.predictions_sha256
     )
-    asked = [name for name in deciding if name in MEANINGS]
+    asked = [name for name in deciding if name in MEANINGS or _table_of(name)]
     if same_maps:
         reason = ", ".join(asked) or "the libraries that score"
         return f"The maps are the same, byte for byte; the scores differ because of {reason}."
@@ -163,7 +173,19 @@ def _text(value: Any) -> str:
 
 def _of_question(before: Result, after: Result) -> Iterator[Cause]:
     for field, later, earlier in differing_fields(before, after):
-        yield from _cause(field, earlier, later, "decides", MEANINGS[field])
+        weight, meaning = (
+            SETTINGS_MEANINGS[table]
+            if (table := _table_of(field))
+            else ("decides", MEANINGS[field])
+        )
+        yield from _cause(field, earlier, later, weight, meaning)
+
+
+def _table_of(field: str) -> str:
+    """The part of a protocol file that a setting belongs to; empty for other fields."""
+    part, _, place = field.partition(" ")
+    table = place.partition(".")[0]
+    return table if part == "protocol" and table in SETTINGS_MEANINGS else ""
 
 
 def _of_model(before: ModelIdentity, after: ModelIdentity, place: str) -> Iterator[Cause]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -264,8 +264,13 @@ class Protocol(Table):
     @property
     def digest(self) -> str:
         """SHA-256 over everything that changes a number (prose is left out)."""
+        return sha256_of_json(self.tables)
+
+    @property
+    def tables(self) -> dict[str, Any]:
+        """Everything that changes a number, as JSON-able tables."""
         prose = {"title", "source", "description", "reported"}
-        return sha256_of_json(self.model_dump(mode="json", exclude=prose))
+        return self.model_dump(mode="json", exclude=prose)
 
     @property
     def label(self) -> str:

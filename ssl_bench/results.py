@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +17,9 @@ QUESTION_FIELDS = {
     "test set": ("name", "split", "revision", "options", "truth_convention", "n_samples"),
 }
 """What can tell two questions apart, beside the digests of protocol and test set."""
+
+SETTINGS_TABLES = ("composition", "truth", "map", "threshold", "measures", "controls")
+"""Parts of a protocol file that can tell two versions of it apart."""
 
 
 class _Table(BaseModel):
@@ -40,7 +44,10 @@ class MeasuredValue(_Table):
 class ProtocolIdentity(_Table):
     """Which protocol, on what, under which dialect.
 
-    `trials_digest` stands for what is asked of a model, without how it is scored.
+    `trials_digest` stands for what is asked of a model, without how it is scored. `tables` is all
+    that `digest` stands for, so that two digests can be told apart by what differs; null where an
+    earlier version wrote the document, and in entries of a leaderboard, which name a protocol that
+    ships.
     """
 
     name: str
@@ -51,6 +58,7 @@ class ProtocolIdentity(_Table):
     trials_digest: str | None = None
     dialect: str
     composition_seed: int
+    tables: dict[str, Any] | None = None
 
 
 class PredictedUnder(_Table):
@@ -301,8 +309,9 @@ def differing_fields(first: Result, second: Result) -> list[tuple[str, str, str]
     Returns
     -------
     list of (str, str, str)
-        Name of the field, its value in `second` and in `first`. A digest is named only where no
-        other field of its part tells the two apart.
+        Name of the field, its value in `second` and in `first`. Of two versions of one protocol,
+        the settings of its file that differ are named too, such as ``protocol threshold.rule``. A
+        digest is named only where no other field of its part tells the two apart.
     """
     asked = (
         ("protocol", first.protocol, second.protocol),
@@ -315,7 +324,44 @@ def differing_fields(first: Result, second: Result) -> list[tuple[str, str, str]
             for name in QUESTION_FIELDS[part]
         ]
         differing = [(name, str(own), str(its)) for name, own, its in rows if own != its]
+        if part == "protocol":
+            differing += _differing_settings(first.protocol, second.protocol)
         if not differing and one.digest != other.digest:
             differing = [(f"{part} digest", other.digest[:12], one.digest[:12])]
         found += differing
     return found
+
+
+def _differing_settings(
+    first: ProtocolIdentity, second: ProtocolIdentity
+) -> list[tuple[str, str, str]]:
+    """Settings that differ within one protocol and dialect, by their place in its file."""
+    if (first.name, first.dialect) != (second.name, second.dialect):
+        return []
+    if first.tables is None or second.tables is None:
+        return []
+    one, other = (
+        {name: value for table in SETTINGS_TABLES for name, value in _settings(each, table)}
+        for each in (first.tables, second.tables)
+    )
+    return [
+        (f"protocol {name}", str(other.get(name, "nothing")), str(one.get(name, "nothing")))
+        for name in sorted({*one, *other})
+        if name != "composition.seed" and one.get(name) != other.get(name)
+    ]
+
+
+def _settings(content: dict[str, Any], name: str) -> Iterator[tuple[str, Any]]:
+    """Every value of a table by its dotted name; of a list, its items as a text."""
+
+    def within(value: Any, place: str) -> Iterator[tuple[str, Any]]:
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                yield from within(inner, f"{place}.{key}")
+        elif isinstance(value, list | tuple):
+            yield place, ", ".join(map(str, value)) or "none"
+        else:
+            yield place, value
+
+    if name in content:
+        yield from within(content[name], name)

@@ -12,10 +12,12 @@ from standin_results import result
 from ssl_bench.cli.main import main
 from ssl_bench.errors import ResultError
 from ssl_bench.evaluation import evaluate
-from ssl_bench.explanation import MEANINGS, explain
+from ssl_bench.explanation import MEANINGS, SETTINGS_MEANINGS, explain
+from ssl_bench.files import sha256_of_json
 from ssl_bench.protocol import Protocol, TestSetTable, load_protocol
 from ssl_bench.results import (
     QUESTION_FIELDS,
+    SETTINGS_TABLES,
     Result,
     differing_fields,
 )
@@ -121,7 +123,72 @@ def test_it_says_in_which_field_two_questions_differ(
     assert [name for name, *_ in differing_fields(result(), result(**changed))] == named
 
 
+def under(protocol: Protocol) -> Result:
+    own = result()
+    told = {"digest": protocol.digest, "tables": protocol.tables}
+    return own.model_copy(update={"protocol": own.protocol.model_copy(update=told)})
+
+
+def with_rule(protocol: Protocol, **changed: str) -> Protocol:
+    return protocol.model_copy(update={"threshold": protocol.threshold.model_copy(update=changed)})
+
+
+def test_it_names_the_setting_of_the_protocol_file_that_differs(protocol: Protocol) -> None:
+    first, second = under(protocol), under(with_rule(protocol, rule="adaptive"))
+    assert differing_fields(first, second) == [("protocol threshold.rule", "adaptive", "half")]
+    (cause,) = explain(first, second).causes
+    assert (cause.field, cause.before, cause.after) == (
+        "protocol threshold.rule",
+        "half",
+        "adaptive",
+    )
+    assert (cause.weight, cause.meaning) == ("decides", "other pixels count as predicted")
+
+
+def test_measures_and_controls_leave_common_numbers_alone(protocol: Protocol) -> None:
+    fewer = protocol.model_copy(
+        update={
+            "measures": protocol.measures[:1],
+            "controls": protocol.controls.model_copy(update={"floors": ("center",)}),
+        }
+    )
+    found = explain(under(protocol), under(fewer))
+    assert {cause.field: cause.weight for cause in found.causes} == {
+        "protocol controls.floors": "may matter",
+        "protocol measures": "may matter",
+    }
+
+
+def test_without_the_settings_a_digest_is_all_there_is(protocol: Protocol) -> None:
+    older = under(protocol)
+    older = older.model_copy(
+        update={"protocol": older.protocol.model_copy(update={"tables": None})}
+    )
+    named = differing_fields(older, under(with_rule(protocol, rule="adaptive")))
+    assert [name for name, *_ in named] == ["protocol digest"]
+
+
+def test_a_result_records_all_that_its_digest_stands_for(runs: dict[str, Run]) -> None:
+    for run in runs.values():
+        told = run.result.protocol
+        assert told.tables is not None
+        assert sha256_of_json(told.tables) == told.digest
+
+
+def test_runs_refused_for_a_setting_name_it_with_both_values(
+    runs: dict[str, Run], protocol: Protocol
+) -> None:
+    changed = with_rule(protocol, rule="adaptive")
+    told = {"digest": changed.digest, "tables": changed.tables}
+    own = runs["center"].result
+    other = own.model_copy(update={"protocol": own.protocol.model_copy(update=told)})
+    foreign = Run(Path("elsewhere"), "other", other, runs["center"].scores)
+    with pytest.raises(ResultError, match=r"protocol threshold\.rule 'adaptive', not 'half'"):
+        compare_runs([runs["ezvsl"], foreign])
+
+
 def test_every_field_of_a_question_has_a_meaning() -> None:
+    assert set(SETTINGS_MEANINGS) == set(SETTINGS_TABLES)
     named = {
         f"{part} {name}" for part, names in QUESTION_FIELDS.items() for name in (*names, "digest")
     }

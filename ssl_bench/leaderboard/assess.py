@@ -101,6 +101,7 @@ class Bench:
                 update={
                     "timings": {},
                     "environment": stated_environment(scored.result.environment),
+                    "protocol": protocol.model_copy(update={"tables": None}),
                 }
             ),
             predictions=maps.reference,

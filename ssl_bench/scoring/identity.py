@@ -50,6 +50,7 @@ def identity_of_protocol(trials: TrialSet) -> ProtocolIdentity:
         trials_digest=trials.digest,
         dialect=protocol.dialect,
         composition_seed=protocol.composition.seed,
+        tables=protocol.tables,
     )
 
 

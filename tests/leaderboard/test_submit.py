@@ -45,6 +45,10 @@ def test_an_entry_is_scored_from_the_file_that_the_board_stores(
     assert entry.predictions.sha256 == sha256_of_file(stored) == entry.result.predictions_sha256
 
 
+def test_an_entry_names_its_protocol_and_does_not_repeat_it(board: Path) -> None:
+    assert read_entry(board / ENTRY).result.protocol.tables is None
+
+
 def test_the_submitter_sees_what_the_file_itself_scores(
     board: Path, bench: Bench, write_maps: MapsWriter, card: SubmissionCard
 ) -> None:
