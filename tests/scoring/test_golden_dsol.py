@@ -18,7 +18,7 @@ from vectors import Vectors
 
 from ssl_bench.annotations import Boxes
 from ssl_bench.measures.localization import AUC_THRESHOLDS, success
-from ssl_bench.protocol import Protocol, load_dialect
+from ssl_bench.protocol import load_dialect
 from ssl_bench.scoring.run import Scored, score_file
 from ssl_bench.testsets.base import Sample
 from ssl_bench.trials import WHOLE, AudioRecipe, ImageRecipe, Target, Trial, TrialSet
@@ -93,19 +93,14 @@ def asked_of_scene(
             yield Asked(trial(scene, f"cluster {cluster:02d}", sounding=False), maps[cluster])
 
 
-def conventions_of(name: str, canonical: Protocol) -> Protocol:
-    """The dialect, and beside its NSA of all maps the mean over scenes that is printed."""
-    under = canonical.under(load_dialect(name))
-    return under.model_copy(update={"measures": (*under.measures, "scene-NSA")})
-
-
 def scored_under(name: str, asked: list[Asked], folder: Path) -> Scored:
     samples = [each.sample for each in asked if each.sample is not None]
     trials = TrialSet(
         protocol("multi_source", size=224), MemoryTestSet(samples), [each.trial for each in asked]
     )
     path = predictions_of(trials, np.stack([each.heat for each in asked]), folder / "maps.npz")
-    return score_file(path, trials, conventions=conventions_of(name, trials.protocol))
+    conventions = trials.protocol.under(load_dialect(name))
+    return score_file(path, trials, conventions=conventions)
 
 
 def value(scored: Scored, measure: str) -> float:
@@ -168,7 +163,7 @@ def test_solos(stored: Stored, facts: dict[str, Any], tmp_path: Path) -> None:
     ]
     trials = trials_of(samples, size=224)
     path = predictions_of(trials, stored["solo_maps"], tmp_path / "maps.npz")
-    conventions = conventions_of("dsol:solo", trials.protocol)
+    conventions = trials.protocol.under(load_dialect("dsol:solo"))
     scored = score_file(path, trials, conventions=conventions)
     np.testing.assert_allclose(scored.scores["cIoU"], stored["solo_ciou"], rtol=0, atol=SCENE)
     rates_agree(scored, facts["aggregate"]["solo"], facts["near"]["solo"])
