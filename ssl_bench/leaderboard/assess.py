@@ -10,7 +10,7 @@ from pathlib import Path
 from ssl_bench.compositions import open_trials, with_split
 from ssl_bench.errors import LeaderboardError
 from ssl_bench.leaderboard.card import SubmissionCard
-from ssl_bench.leaderboard.entry import Entry, PredictionsReference
+from ssl_bench.leaderboard.entry import Entry, PredictionsReference, StoredPredictions
 from ssl_bench.leaderboard.evidence import Shown, gather_evidence, under_dialects
 from ssl_bench.leaderboard.places import protocol_folder
 from ssl_bench.leaderboard.stated import stated_environment
@@ -80,7 +80,12 @@ class Bench:
         ------
         PredictionsError
             With every problem of a file, if it cannot be scored.
+        LeaderboardError
+            If the audio-blind maps are not on the board.
         """
+        beside = None if blind is None else blind.reference
+        if beside is not None and not isinstance(beside, StoredPredictions):
+            raise LeaderboardError("audio-blind maps must be stored on the board", where=card.slug)
         options = ScoringOptions(jobs=self.jobs, notify=self.notify)
         scored = score_file(
             maps.path,
@@ -105,7 +110,7 @@ class Bench:
                 }
             ),
             predictions=maps.reference,
-            vision_only=None if blind is None else blind.reference,
+            vision_only=beside,
             card=card,
             evidence=gather_evidence(maps.path, self.trials, scored, shown),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ssl_bench.errors import SslBenchError
 from ssl_bench.files import sha256_of_file
 from ssl_bench.leaderboard.card import SubmissionCard, SubmittedPretraining, TrainingData
-from ssl_bench.leaderboard.entry import Entry
+from ssl_bench.leaderboard.entry import Entry, RemadePredictions
 from ssl_bench.leaderboard.likeness import posing
 from ssl_bench.models.registry import list_baselines, load_card, shipped_weights
 from ssl_bench.results import ModelIdentity
@@ -47,6 +47,9 @@ def card_problems(entry: Entry) -> list[str]:
     """Where a card says what the entry is not, as sentences without a full stop."""
     card = entry.card
     found = claim_problems(card, entry.result.test_set.n_samples)
+    maps = entry.predictions
+    if isinstance(maps, RemadePredictions) and maps.model != card.baseline:
+        found.append(f"its maps are those of the baseline {maps.model}, and its card is another's")
     if found or card.baseline is None:
         return found
     if entry.is_kept_elsewhere:

@@ -330,7 +330,7 @@ class Entry(Table):
     protocol_digest: Digest
     result: Result
     predictions: PredictionsReference
-    vision_only: PredictionsReference | None = None
+    vision_only: StoredPredictions | None = None
     card: SubmissionCard
     evidence: Evidence
 
@@ -366,7 +366,7 @@ class Entry(Table):
     @property
     def is_kept_elsewhere(self) -> bool:
         """Whether its predictions are not on the board, so that nobody need be able to score it."""
-        return any(each.kind == "address" for each in (self.predictions, self.vision_only) if each)
+        return self.predictions.kind == "address"
 
     @property
     def can_be_ranked(self) -> bool:
