@@ -53,7 +53,7 @@ enter the project's leaderboard by a pull request with these two files.
 
 \b
   ssl-bench submit --template > card.toml
-  ssl-bench submit maps.npz --protocol vggss --card card.toml --dry-run
+  ssl-bench submit maps.npz --protocol vggss --data DIR --card card.toml --dry-run
 """
 
 

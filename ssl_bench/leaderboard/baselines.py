@@ -43,7 +43,6 @@ from ssl_bench.testsets import definition
 PUBLISHED_PROTOCOLS = ("vggss", "interactive@is3")
 """Protocols on published test sets that the annotation-only baselines answer."""
 
-_FLOORS = ("center", "full", "oracle", "random")
 _EMBEDDED_VARIANT = "synth"
 _MIXED = "w/ OGL"
 
@@ -67,6 +66,11 @@ class Contestant:
     def slug(self) -> str:
         """Name of its entries."""
         return self.name if self.alpha is None else f"{self.name}-ogl"
+
+    @property
+    def needs_no_media(self) -> bool:
+        """Whether it is an annotation-only baseline."""
+        return load_card(self.name).modality == "trivial"
 
 
 @dataclass(frozen=True)
@@ -99,14 +103,15 @@ def contestants() -> list[Contestant]:
     """
     found = []
     for name in list_baselines():
-        if load_card(name).modality == "trivial":
-            found.append(Contestant(name))
+        alone = Contestant(name)
+        if alone.needs_no_media:
+            found.append(alone)
             continue
         recipe = load_recipe(name)
         variant = recipe.default_variant
         if variant != _EMBEDDED_VARIANT or shipped_weights(name, variant) is None:
             continue
-        found.append(Contestant(name))
+        found.append(alone)
         prior = recipe.object_prior
         mixed = any(
             (figure.variant or "").startswith(_MIXED) for figure in load_card(name).published
@@ -180,7 +185,7 @@ def _entered(
 ) -> Iterator[Added]:
     """Entries of one baseline: everything that protocols share is encoded once."""
     wanted = [
-        label for label, bench in benches.items() if bench.embedded or contestant.name in _FLOORS
+        label for label, bench in benches.items() if bench.embedded or contestant.needs_no_media
     ]
     if not wanted:
         return

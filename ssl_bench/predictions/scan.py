@@ -30,6 +30,13 @@ from ssl_bench.predictions.format import (
 _LAST_CODE_POINT = 0x10FFFF
 _EMBEDDINGS = ("image_embedding", "audio_embedding")
 
+_META_FIELDS = PredictionsMeta.model_fields.items()
+_META_REMEDY = (
+    "store UTF-8 JSON in a uint8 array, with the fields "
+    f"{', '.join(name for name, field in _META_FIELDS if field.is_required())}; "
+    f"{', '.join(name for name, field in _META_FIELDS if not field.is_required())} may be added"
+)
+
 
 @dataclass(frozen=True, eq=False)
 class Scan:
@@ -71,6 +78,10 @@ def predictions_files(path: Path, limits: Limits) -> tuple[list[Path], list[Prob
             if item.suffix == ".npz" and not item.name.startswith(".") and item.is_file()
         )
     except (FileNotFoundError, NotADirectoryError):
+        if path.exists():
+            message = "this is neither a file nor a folder, but a pipe, a device or a socket"
+            remedy = "write the predictions into a file, and give its name"
+            return [], [Problem("unreadable", message, remedy, str(path))]
         message = "there is no such file or folder"
         return [], [Problem("unreadable", message, "check the name", str(path))]
     except OSError as error:
@@ -244,7 +255,7 @@ def _read_meta(archive: Archive, problems: list[Problem]) -> PredictionsMeta | N
                 Problem(
                     "meta",
                     f"{field} cannot be used: {fault['msg']}",
-                    "store the fields of PredictionsMeta as UTF-8 JSON in a uint8 array",
+                    _META_REMEDY,
                     str(archive.path),
                 )
             )

@@ -26,6 +26,11 @@ def test_who_enters() -> None:
     assert {each.name for each in contestants()} <= set(list_baselines())
 
 
+def test_every_annotation_only_baseline_enters_on_published_test_sets() -> None:
+    free = {each.slug for each in contestants() if each.needs_no_media}
+    assert free == {"center", "full", "oracle", "random", "random-pixel"}
+
+
 def test_where_they_enter() -> None:
     assert {"synth", "concat", "type-ab", "retrieval"} <= set(embedded_protocols())
     assert "vggss" not in embedded_protocols()
@@ -41,6 +46,17 @@ def test_an_entry_is_written_once_and_proven(tmp_path: Path) -> None:
     assert check_board(tmp_path).entries == ("entries/synth/center.json",)
     assert add() == [("center", "unchanged")]
     assert snapshot(tmp_path) == before
+
+
+def test_an_entry_of_a_checkout_with_changes_is_written_again(tmp_path: Path) -> None:
+    list(add_baselines(tmp_path, baselines=["center"], protocols=["synth"]))
+    path = tmp_path / "entries/synth/center.json"
+    stated = {**read_entry(path).result.environment, "commit": "0123456789ab-dirty"}
+    result = read_entry(path).result.model_copy(update={"environment": stated})
+    path.write_bytes(entry_bytes(read_entry(path).model_copy(update={"result": result})))
+    (done,) = add_baselines(tmp_path, baselines=["center"], protocols=["synth"])
+    assert done.outcome == "written"
+    assert "dirty" not in str(read_entry(path).result.environment["commit"])
 
 
 def test_a_card_that_is_not_the_baselines_own_is_found(tmp_path: Path) -> None:
@@ -64,21 +80,22 @@ def test_weights_must_be_those_that_ship(tmp_path: Path) -> None:
     assert any("are not those that ship with ogl-l1" in each for each in found)
 
 
+@pytest.mark.parametrize("name", ["oracle", "random-pixel"])
 def test_maps_that_are_made_again_are_not_stored(
-    tmp_path: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    name: str, tmp_path: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # as on a test set whose annotation must not be copied
     monkeypatch.setattr(module.Bench, "embedded", property(lambda _bench: False))
-    list(add_baselines(tmp_path, baselines=["oracle"], protocols=["synth"]))
-    entry = read_entry(tmp_path / "entries/synth/oracle.json")
+    list(add_baselines(tmp_path, baselines=[name], protocols=["synth"]))
+    entry = read_entry(tmp_path / f"entries/synth/{name}.json")
     assert isinstance(entry.predictions, RemadePredictions)
-    assert list(snapshot(tmp_path)) == ["entries/synth/oracle.json"]
+    assert list(snapshot(tmp_path)) == [f"entries/synth/{name}.json"]
     assert all(each.truth is None and each.map is None for each in entry.evidence.gallery)
-    assert check_board(tmp_path).entries == ("entries/synth/oracle.json",)
+    assert check_board(tmp_path).entries == (f"entries/synth/{name}.json",)
     wrong = entry.result.measures[0].model_copy(update={"value": 0.5})
     result = entry.result.model_copy(update={"measures": (wrong, *entry.result.measures[1:])})
     changed = entry.model_copy(update={"result": result})
-    (tmp_path / "entries/synth/oracle.json").write_bytes(entry_bytes(changed))
+    (tmp_path / f"entries/synth/{name}.json").write_bytes(entry_bytes(changed))
     (finding,) = check_board(tmp_path).findings
     assert finding.field == "result.measures.0.value"
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -152,6 +153,15 @@ def test_metadata_that_cannot_be_used(members: Make, zipped: Zip, text: bytes, p
     assert part in " ".join(problem.message for problem in problems)
 
 
+def test_the_remedy_names_the_fields_of_the_metadata(members: Make, zipped: Zip) -> None:
+    (problem, *_) = problems_of(zipped(members(meta=np.frombuffer(b"{}", np.uint8))))
+    assert problem.remedy == (
+        "store UTF-8 JSON in a uint8 array, with the fields protocol, protocol_digest, test_set, "
+        "test_set_digest, model, complete; format, trials_digest, weights_digest, provenance may "
+        "be added"
+    )
+
+
 def test_every_field_of_the_metadata_is_checked_at_once(members: Make, zipped: Zip) -> None:
     about = {"format": "other/3", "complete": 1, "unknown\x1b": 2}
     messages = [problem.message for problem in problems_of(zipped(members(about=about)))]
@@ -165,6 +175,16 @@ def test_metadata_may_hold_further_facts(members: Make, zipped: Zip) -> None:
     (scan,) = scan_files([path], LIMITS, values=False)
     assert scan.meta is not None
     assert json.loads(scan.meta.to_bytes())["provenance"] == about["provenance"]
+
+
+def test_what_is_neither_a_file_nor_a_folder_is_called_so(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path(os.devnull)):
+        files, (problem,) = predictions_files(path, LIMITS)
+        assert files == []
+        assert "neither a file nor a folder" in problem.message
+    _, (problem,) = predictions_files(tmp_path / "absent.npz", LIMITS)
+    assert problem.message == "there is no such file or folder"
 
 
 def test_a_folder_without_shards(tmp_path: Path) -> None:

@@ -311,3 +311,10 @@ def test_what_nobody_can_check_is_labelled(board: Board) -> None:
     assert ">predictions digest<" in proven
     assert ">python<" not in proven
     assert ">python<" in stated
+
+
+def test_every_step_of_the_overview_that_needs_annotations_says_where(board: Board) -> None:
+    page = next(each for each in site_pages(board) if each.path == "index.html").render()
+    steps = re.findall(r"<code>(ssl-bench (?:validate|submit) maps[^<]*)</code>", page)
+    assert len(steps) == 2
+    assert all("--data DIR" in step for step in steps)
