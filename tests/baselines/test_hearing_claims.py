@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from hearing_margins import ABOVE_FLOORS, ADAPTIVE, AHEAD, CLOSE, HALF
 
 from ssl_bench.evaluation import Request, run_suite
 from ssl_bench.models.registry import list_baselines, load_card
@@ -17,18 +18,6 @@ HEARING = [name for name in list_baselines() if load_card(name).modality == "aud
 BLIND = [name for name in list_baselines() if load_card(name).modality == "vision-only"]
 FLOORS = ["center", "full", "random", "random-pixel"]
 PROTOCOLS = ["synth", "concat", "type-ab", "interactive"]
-HALF, ADAPTIVE = "cIoU@0.5", "cIoU(adaptive)@0.5"
-
-ABOVE_FLOORS = {HALF: 3, ADAPTIVE: 15}
-"""Points on standard trials, above the best floor."""
-AHEAD = {"concat": 5, "type B": 8, "interactive": 8}
-"""Points of the adaptive measure, above the best of all models that never hear.
-
-About half of the smallest lead of the shipped weights, which is that of oya.
-"""
-CLOSE = 10
-"""Points of the half rule on standard trials that the best model without sound may stay behind."""
-
 Points = dict[tuple[str, str], float]
 Measured = Callable[[str], Points]
 
@@ -46,7 +35,7 @@ def points(tmp_path_factory: pytest.TempPathFactory) -> Measured:
             done = run_suite(Request(name, PROTOCOLS[0], folder=folder, pictured=0), PROTOCOLS)
             parts = {each.result.protocol.name: each.result.measures for each in done}
             (typed,) = (each.result for each in done if each.result.protocol.name == "type-ab")
-            parts["type B"] = typed.breakdown["type"]["B"]
+            parts["type-ab B"] = typed.breakdown["type"]["B"]
             held[name] = {
                 (part, found.measure): 100 * found.value
                 for part, measures in parts.items()
