@@ -5,13 +5,23 @@ Margins leave room around what training seeds 0 to 2 reached; the cards state th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
+from alone import alone
 
 import ssl_bench
-from ssl_bench.evaluation import Evaluation
+from ssl_bench.evaluation import Evaluation, Request, run_suite
+
+
+class Parts(NamedTuple):
+    """Percentages on standard trials and on Type B."""
+
+    standard: float
+    type_b: float
 
 
 @pytest.fixture(scope="module")
@@ -120,11 +130,60 @@ class TestSwappingSounds:
 
 
 def test_object_guided_localization_mixes_both(tmp_path: Path) -> None:
-    alone = ssl_bench.evaluate("ezvsl", "synth", folder=tmp_path / "a", pictured=0)
     mixed = ssl_bench.evaluate("ezvsl", "synth", alpha=0.4, folder=tmp_path / "m", pictured=0)
     prior = ssl_bench.evaluate("ezvsl", "synth", alpha=0.0, folder=tmp_path / "p", pictured=0)
     own = ssl_bench.evaluate("ogl-l1", "synth", folder=tmp_path / "o", pictured=0)
     assert mixed.result.model.alpha == 0.4
     assert {part.name for part in mixed.result.model.parts} == {"ezvsl", "ogl-l1"}
-    assert (mixed.result["cIoU@0.5"].value or 0) > (alone.result["cIoU@0.5"].value or 0) - 0.05
     assert prior.result["cIoU@0.5"].value == pytest.approx(own.result["cIoU@0.5"].value, abs=0.005)
+
+
+@pytest.fixture(scope="module")
+def adaptive(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Parts]:
+    held: dict[tuple[float, str], Parts] = {}
+
+    def measure(alpha: float, prior: str) -> Parts:
+        """At 1 the model alone, which no prior changes."""
+        prior = "ogl-l1" if alpha == 1 else prior
+        if (alpha, prior) not in held:
+            request = Request(
+                "ezvsl",
+                "synth",
+                alpha=alpha,
+                settings={"prior": prior},
+                folder=tmp_path_factory.mktemp("mixed"),
+                pictured=0,
+            )
+            standard, typed = (
+                done.result for done in run_suite(request, alone(["synth", "type-ab"]))
+            )
+            (of_b,) = (
+                found
+                for found in typed.breakdown["type"]["B"]
+                if found.measure == "cIoU(adaptive)@0.5"
+            )
+            reached = standard["cIoU(adaptive)@0.5"].value, of_b.value
+            held[alpha, prior] = Parts(*(100 * (value or 0) for value in reached))
+        return held[alpha, prior]
+
+    return measure
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("prior", ["ogl-l1", "ogl-cls"])
+class TestMixingWithAnObjectPrior:
+    """Gains with training seeds 0 to 2 were 3.0 to 5.4 points; at 0.4, Type B lost 17 to 21."""
+
+    def test_helps_on_standard_trials_and_costs_nothing_on_type_b_by_the_weight_chosen(
+        self, adaptive: Callable[..., Parts], prior: str
+    ) -> None:
+        heard, mixed = adaptive(1, prior), adaptive(0.8, prior)
+        assert mixed.standard > heard.standard + 2
+        assert mixed.type_b > heard.type_b - 3
+
+    def test_costs_much_on_type_b_by_the_published_weight(
+        self, adaptive: Callable[..., Parts], prior: str
+    ) -> None:
+        heard, mixed = adaptive(1, prior), adaptive(0.4, prior)
+        assert mixed.standard > heard.standard + 2
+        assert mixed.type_b < heard.type_b - 10
