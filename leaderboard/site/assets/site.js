@@ -140,7 +140,9 @@
     form.addEventListener("submit", (event) => event.preventDefault());
     form.addEventListener("reset", () => window.setTimeout(apply));
     form.hidden = false;
-    tell();
+    apply();
+    // A page that is come back to has its choices filled in again, some browsers do so late.
+    window.addEventListener("pageshow", apply);
   };
   if (document.readyState === "complete") {
     startTables();
