@@ -210,10 +210,13 @@ class TestSubmitting:
                 shape = (len(bench.trials), side, side)
                 facts = {"descr": "<f4", "fortran_order": False, "shape": shape}
                 np.lib.format.write_array_header_1_0(stream, facts)
+                # No constant map: that would be a copy of a baseline's.
+                ramp = np.tile(np.arange(side, dtype=np.float32), side).tobytes()
                 for _ in bench.trials:
-                    stream.write(bytes(4 * side * side))
+                    stream.write(ramp)
         card = tmp_path / "card.toml"
-        card.write_text(TEMPLATE.replace('"my-model"', '"fresh"'))
+        named = TEMPLATE.replace('"my-model"', '"fresh"').replace('"My model"', '"Fresh"')
+        card.write_text(named)
         # The peak that getrusage tells includes the process that started this one.
         script = (
             "import sys\nfrom pathlib import Path\nfrom ssl_bench.cli.main import main\n"
