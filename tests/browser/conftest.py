@@ -14,12 +14,14 @@ from typing import Any
 import pytest
 from boards import make_board
 from browsers import DESKTOP
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Request, sync_playwright
 
 from ssl_bench.leaderboard.assess import open_bench
 from ssl_bench.site.build import build_site
 
 Opener = Callable[..., Page]
+
+LEFT = "net::ERR_ABORTED"
 
 
 @pytest.fixture(scope="session")
@@ -53,8 +55,13 @@ def visit(browser: Browser, site: Path) -> Iterator[Opener]:
         page.on("console", lambda message: troubles.append(f"console: {message.text}"))
         page.on("pageerror", lambda error: troubles.append(f"error: {error}"))
         page.on("dialog", lambda dialog: troubles.append(f"dialog: {dialog.message}"))
-        page.on("requestfailed", lambda request: troubles.append(f"failed: {request.url}"))
+        page.on("requestfailed", failed)
         page.on("request", lambda request: asked(request.url))
+
+    def failed(request: Request) -> None:
+        # Whoever leaves a page before it is there stops its requests.
+        if request.failure != LEFT:
+            troubles.append(f"failed: {request.url} ({request.failure})")
 
     def asked(url: str) -> None:
         if not url.startswith((f"{site.as_uri()}/", "data:")):
