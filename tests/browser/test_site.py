@@ -101,6 +101,7 @@ def test_a_filter_that_the_browser_fills_in_again_is_applied(visit: Visit) -> No
     page = visit("protocols/synth.html")
     page.locator("[data-filter=modality]").select_option("audio-visual")
     page.get_by_role("link", name="Measures").click()
+    page.wait_for_url("**/measures.html")
     page.go_back()
     expect(page.locator("[data-filter=modality]")).to_have_value("audio-visual")
     expect(page.locator("#filters output")).to_have_text("1 of 3 rows")
@@ -167,7 +168,7 @@ def test_from_the_overview_to_an_entry_and_back(visit: Visit) -> None:
     page.get_by_role("link", name="Image centre").first.click()
     expect(page.locator("h1")).to_have_text("Image centre")
     page.get_by_role("link", name="card of the baseline").click()
-    expect(page.locator("h1")).to_have_text("Image centre")
+    page.wait_for_url("**/baselines/center.html")
     page.go_back()
     page.locator(".crumbs a").first.click()
     expect(page.locator("h1")).to_have_text("Which pixels make the sound?")
@@ -222,6 +223,7 @@ def test_the_chosen_theme_is_kept_on_the_next_page(visit: Visit) -> None:
     dark = page.evaluate(paper)
     assert dark != "rgb(255, 255, 255)"
     page.get_by_role("link", name="Measures").click()
+    page.wait_for_url("**/measures.html")
     assert page.evaluate(paper) == dark
     expect(page.locator("#theme")).to_have_text("Light")
 
