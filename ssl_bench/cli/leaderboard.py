@@ -197,3 +197,20 @@ def add(
         for each in done:
             reason = f": {each.reason}" if each.reason else ""
             click.echo(f"{each.outcome}: {each.protocol} {each.slug}{reason}".replace(" :", ":"))
+
+
+@leaderboard.command("renew-cards", short_help="Take the baselines' cards as they are now.")
+@board_option
+def renew(board: Path | None) -> None:
+    """Put the cards of baselines/ as they are now into this project's own entries.
+
+    Maps and numbers stay, and so do the entries of other people. Pages change with cards: build
+    them afterwards.
+    """
+    from ssl_bench.leaderboard.cards import renew_cards
+    from ssl_bench.leaderboard.places import default_board
+
+    renewed = renew_cards(default_board() if board is None else board)
+    for path in renewed:
+        click.echo(f"renewed: {path}")
+    click.echo(f"{len(renewed):,} cards were renewed.")

@@ -227,6 +227,16 @@ def test_help_of_the_group(call: Call) -> None:
     done = call("leaderboard", "--help")
     assert done.code == 0
     assert "add-baselines" in done.out
+    assert "renew-cards" in done.out
+
+
+def test_cards_are_renewed_on_a_board_that_is_there(call: Call, tmp_path: Path) -> None:
+    board = tmp_path / "board"
+    done = call("leaderboard", "renew-cards", "--board", board)
+    assert (done.code, "there is no such board" in done.err) == (2, True)
+    assert not board.exists()
+    board.mkdir()
+    assert call("leaderboard", "renew-cards", "--board", board).out == "0 cards were renewed.\n"
 
 
 def test_build_then_check_then_a_page_changed_by_hand(
