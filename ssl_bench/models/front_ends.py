@@ -136,8 +136,8 @@ class WholeClipAudio(PublishedFrontEnd):
 class RolledAudio(PublishedFrontEnd):
     """EZ-VSL and SLAVC as SSLalignment evaluates them again.
 
-    The opening seconds, rolled so that the middle of the sound is in the middle, and of their
-    log-power spectrogram the centre frames.
+    The opening seconds, rolled as :func:`~ssl_bench.models.segments.rolled_segment` says, and of
+    their log-power spectrogram the centre frames.
 
     Attributes
     ----------

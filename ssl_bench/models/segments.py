@@ -23,7 +23,7 @@ def centre_segment(sound: Waveform, seconds: float = 3.0) -> NDArray[np.int16]:
     Parameters
     ----------
     sound
-        One or two channels. Floats are rounded to 16 bits, half to even.
+        One or two channels. More than 16 bits are cut to 16, see :func:`sixteen_bits`.
     seconds
         Length of the segment.
 
@@ -55,17 +55,23 @@ def centre_segment(sound: Waveform, seconds: float = 3.0) -> NDArray[np.int16]:
 def sixteen_bits(
     samples: NDArray[np.int16] | NDArray[np.float32] | NDArray[np.float64],
 ) -> NDArray[np.int16]:
-    """Samples as 16-bit integers; floats in [-1, 1] are scaled by 32768, rounded half to even.
+    """Samples as 16-bit integers, as FFmpeg turns them into some.
+
+    Values in [-1, 1] are scaled by 32768. What was stored as floating point (float32) is rounded,
+    half to even; what was a wider integer (float64) loses its lower bits, that is, is rounded down.
 
     Examples
     --------
-    >>> sixteen_bits(np.array([1.0, 0.5, -1.0])).tolist()
+    >>> sixteen_bits(np.array([1.0, 0.5, -1.0], np.float32)).tolist()
     [32767, 16384, -32768]
+    >>> sixteen_bits(np.array([1.75, -1.75]) / 32768).tolist()
+    [1, -2]
     """
     if samples.dtype == np.int16:
         return samples.astype(np.int16, copy=False)
-    scaled = np.rint(samples.astype(np.float64) * 32768)
-    return np.clip(scaled, -32768, 32767).astype(np.int16)
+    scaled = samples.astype(np.float64) * 32768
+    whole = np.floor(scaled) if samples.dtype == np.float64 else np.rint(scaled)
+    return np.clip(whole, -32768, 32767).astype(np.int16)
 
 
 def repeated(samples: NDArray[Sample], count: int) -> NDArray[Sample]:
@@ -130,12 +136,13 @@ def rolled_segment(sound: Waveform, seconds: float = 10.0) -> NDArray[np.int16]:
 
     So reads SSLalignment the sounds of EZ-VSL and SLAVC when it evaluates them again. What is
     shorter than the segment is repeated; samples that roll out at the end come in at the start.
-    A sound of at least `seconds` seconds is only cut.
+    Of a longer sound the opening is rolled too, by the middle of the whole sound: as the public
+    code has it, so that what was in the middle can be anywhere.
 
     Parameters
     ----------
     sound
-        One or two channels. Floats are rounded to 16 bits, half to even.
+        One or two channels. More than 16 bits are cut to 16, see :func:`sixteen_bits`.
     seconds
         Length of the segment.
 
@@ -155,16 +162,22 @@ def rolled_segment(sound: Waveform, seconds: float = 10.0) -> NDArray[np.int16]:
     [3, 1, 1, 2, 3, 1, 2]
     """
     _check_channels(sound, 2)
-    wanted = int(seconds * sound.rate)
-    mixed = _mixed(sound.samples[:wanted])
-    return np.roll(repeated(mixed, wanted), wanted // 2 - len(mixed) // 2)
+    rate, duration = sound.rate, len(sound.samples) / sound.rate
+    # As in centre_segment, a sound's last sample can be lost to rounding.
+    length = max(1, int(min(seconds, duration) * rate))
+    shift = int(rate * seconds / 2) - int(duration / 2 * rate)
+    return np.roll(repeated(_mixed(sound.samples[:length]), int(seconds * rate)), shift)
 
 
 def _mixed(samples: NDArray[Any]) -> NDArray[np.int16]:
-    """One channel of one or two, on integers, halves up."""
-    cut = sixteen_bits(samples).astype(np.int32)
-    mixed = (cut[:, 0] + cut[:, 1] + 1) >> 1 if cut.shape[1] == 2 else cut[:, 0]
-    return mixed.astype(np.int16)
+    """One channel of one or two: 16 bits on integers, halves up; all else before it is cut."""
+    if samples.shape[1] == 1:
+        return sixteen_bits(samples)[:, 0]
+    if samples.dtype == np.int16:
+        return ((samples.astype(np.int32).sum(axis=1) + 1) >> 1).astype(np.int16)
+    # FFmpeg mixes wider integers in single precision as well.
+    halves = samples.astype(np.float32) * np.float32(0.5)
+    return sixteen_bits(halves[:, 0] + halves[:, 1])
 
 
 def _check_channels(sound: Waveform, most: int) -> None:

@@ -51,7 +51,7 @@ def golden_sounds(vectors: Path) -> list[Waveform]:
 def awkward_sounds(vectors: Path) -> dict[str, Waveform]:
     """Short, stereo and low-rate clips, by name."""
     with np.load(vectors / "inputs.npz") as inputs:
-        names = [key.removeprefix("audio_") for key in inputs if key.startswith("audio_v")]
+        names = [key.removeprefix("rate_") for key in inputs if key.startswith("rate_")]
         return {
             name: Waveform(
                 inputs[f"audio_{name}"].reshape(len(inputs[f"audio_{name}"]), -1),

@@ -165,10 +165,10 @@ def test_results_name_the_preset(load: Callable[..., Localizer]) -> None:
 
 
 def test_a_preset_changes_the_map(
-    load: Callable[..., Localizer], golden_images: list[NDArray[np.uint8]], golden_sounds: list[Any]
+    load: Callable[..., Localizer], pictures: list[NDArray[np.uint8]], golden_sounds: list[Any]
 ) -> None:
     maps = [
-        model.localize(model.encode_image(golden_images[:1]), model.encode_audio(golden_sounds[:1]))
+        model.localize(model.encode_image(pictures[:1]), model.encode_audio(golden_sounds[:1]))
         for model in (load(), load(preset="sslalign"))
     ]
     assert maps[0].shape == maps[1].shape
@@ -188,7 +188,7 @@ def test_sounds_of_any_rate_are_taken_in_both_presets(
 def test_the_object_prior_sees_the_image_as_the_model_does(
     load: Callable[..., Localizer],
     full_prior: Localizer,
-    golden_images: list[NDArray[np.uint8]],
+    pictures: list[NDArray[np.uint8]],
 ) -> None:
     original, again = load(alpha=0.4), load(alpha=0.4, preset="sslalign")
     assert isinstance(original, ObjectGuided)
@@ -198,9 +198,9 @@ def test_the_object_prior_sees_the_image_as_the_model_does(
         "sslalign",
         "image of ezvsl, sslalign",
     ]
-    alone = full_prior.vision_only(full_prior.encode_image(golden_images[:1]))
-    same = original.vision_only(original.encode_image(golden_images[:1]))
-    other = again.vision_only(again.encode_image(golden_images[:1]))
+    alone = full_prior.vision_only(full_prior.encode_image(pictures[:1]))
+    same = original.vision_only(original.encode_image(pictures[:1]))
+    other = again.vision_only(again.encode_image(pictures[:1]))
     np.testing.assert_allclose(same, alone, atol=1e-6)
     assert np.abs(other - alone).max() > 1e-3
 

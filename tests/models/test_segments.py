@@ -35,14 +35,14 @@ def test_more_channels_than_the_loader_survives_are_refused() -> None:
 def test_the_middle_of_a_rolled_sound_is_in_the_middle(count: int, rate: int) -> None:
     sound = Waveform(np.arange(count, dtype=np.int16)[:, None], rate)
     rolled = rolled_segment(sound)
-    heard = min(count, 10 * rate)
     assert len(rolled) == 10 * rate
-    assert rolled[5 * rate] == heard // 2
+    opening = repeated(np.arange(min(count, 10 * rate)), 10 * rate)
+    assert rolled[5 * rate] == opening[count // 2 % (10 * rate)]
 
 
-def test_what_is_as_long_as_the_segment_is_not_rolled() -> None:
-    sound = Waveform(np.arange(25, dtype=np.int16)[:, None], 2)
-    assert rolled_segment(sound).tolist() == list(range(20))
+def test_the_opening_of_a_longer_sound_is_rolled_by_the_middle_of_the_whole() -> None:
+    sound = Waveform(np.arange(24, dtype=np.int16)[:, None], 2)
+    assert rolled_segment(sound).tolist() == [*range(2, 20), 0, 1]
 
 
 def test_a_rolled_sound_is_mixed_on_integers_with_halves_rounded_up() -> None:

@@ -3,13 +3,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ssl_bench.errors import DataError
+from ssl_bench.media.audio import read_audio
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.sounds import (
     LogMelAudio,
@@ -96,8 +99,29 @@ def test_three_channels_are_refused_by_the_original_preset() -> None:
 
 
 def test_floats_are_rounded_to_sixteen_bits_half_to_even_and_clipped() -> None:
-    values = np.array([0.5, 1.5, 2.5, -40000.0, 40000.0]) / 32768
+    values = np.array([0.5, 1.5, 2.5, -40000.0, 40000.0], np.float32) / np.float32(32768)
     assert sixteen_bits(values).tolist() == [0, 2, 2, -32768, 32767]
+
+
+def test_wider_integers_lose_their_lower_bits() -> None:
+    values = np.array([0.5, 1.75, -0.25, -40000.0, 40000.0]) / 32768
+    assert sixteen_bits(values).tolist() == [0, 1, -1, -32768, 32767]
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT"])
+def test_segments_of_every_kind_of_file_are_those_of_the_decoder_of_the_public_code(
+    subtype: str, channels: int, tmp_path: Path
+) -> None:
+    """EZ-VSL asks FFmpeg for one channel of 16 bits; a file of 3 seconds is its own segment."""
+    path = tmp_path / "sound.wav"
+    noise = np.random.default_rng(0).normal(0, 0.2, (3 * 8000, channels))
+    soundfile.write(path, np.clip(noise, -1, 1), 8000, subtype=subtype)
+    resampler = av.AudioResampler(format="s16p", layout="mono", rate=8000)
+    with av.open(str(path)) as container:
+        frames = [part for each in container.decode(audio=0) for part in resampler.resample(each)]
+    expected = np.concatenate([each.to_ndarray()[0] for each in frames])
+    np.testing.assert_array_equal(centre_segment(read_audio(path)), expected)
 
 
 def test_a_float_file_gives_the_segment_of_the_same_sixteen_bit_file(

@@ -114,8 +114,9 @@ def test_loss_is_that_of_the_authors_code(golden: Path):
     images = torch.zeros(batch, batch + 1, 1, batch)
     for n in range(batch):
         for m in range(batch):
+            images[n, :batch, 0, m] = best[n].clamp(max=0)
             images[n, m, 0, m] = best[n, m]
-            images[n, batch, 0, m] = torch.sqrt(1 - best[n, m] ** 2)
+            images[n, batch, 0, m] = torch.sqrt(1 - images[n, :batch, 0, m].square().sum())
     assert max_similarity(images, sounds) == pytest.approx(best, abs=1e-6)
     loss = ez_vsl_loss(images, sounds, 0.03).item()
     assert loss == pytest.approx(float(parity["loss"]), abs=1e-4)
