@@ -174,7 +174,8 @@ def _mixed(samples: NDArray[Any]) -> NDArray[np.int16]:
     if samples.shape[1] == 1:
         return sixteen_bits(samples)[:, 0]
     if samples.dtype == np.int16:
-        return ((samples.astype(np.int32).sum(axis=1) + 1) >> 1).astype(np.int16)
+        mixed: NDArray[np.int32] = (samples.astype(np.int32).sum(axis=1, dtype=np.int32) + 1) >> 1
+        return mixed.astype(np.int16)
     # FFmpeg mixes wider integers in single precision as well.
     halves = samples.astype(np.float32) * np.float32(0.5)
     return sixteen_bits(halves[:, 0] + halves[:, 1])

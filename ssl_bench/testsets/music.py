@@ -37,6 +37,7 @@ BOXES = "box"
 SCENES = 455
 """Scenes of the released test part (Lin et al. 2021, section 4.1)."""
 
+_GRID = 224.0
 _LARGEST_FILE = 2**16
 _REMEDY = "get the official files; 'ssl-bench data layout music-synthetic' says where"
 
@@ -77,8 +78,11 @@ def read_scene(path: Path) -> tuple[Sample, ...]:
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "scene_1.npy"
     >>> np.save(path, np.array([[0.0, 0.5, 0.25, 0.5, 13], [0.5, 0.0, 0.5, 0.5, 1]]))
-    >>> [(sample.id, sample.annotation.corners.tolist()) for sample in read_scene(path)]
-    [('scene_1.accordion', [[0.0, 0.5, 0.25, 1.0]]), ('scene_1.cello', [[0.5, 0.0, 1.0, 0.5]])]
+    >>> accordion, cello = read_scene(path)
+    >>> accordion.id, accordion.annotation.corners.tolist()
+    ('scene_1.accordion', [[0.0, 112.0, 56.0, 224.0]])
+    >>> cello.id, cello.annotation.corners.tolist()
+    ('scene_1.cello', [[112.0, 0.0, 224.0, 112.0]])
     """
     if problem := id_problem(path.stem):
         raise AnnotationError([problem], where=path, remedy=_REMEDY)
@@ -98,8 +102,8 @@ def read_scene(path: Path) -> tuple[Sample, ...]:
             id=name,
             group=path.stem,
             category=category,
-            annotation=Boxes(
-                _corners(rows[[CATEGORIES[number] == category for number in numbers.tolist()], :4])
+            annotation=boxes_of_sizes(
+                rows[[CATEGORIES[number] == category for number in numbers.tolist()], :4]
             ),
             categories=tuple(heard),
             attributes={"image": path.stem},
@@ -140,9 +144,26 @@ def _row_problem(row: NDArray[np.float64]) -> str | None:
     return None
 
 
-def _corners(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
-    x, y, width, height = boxes.T
-    return np.stack([x, y, x + width, y + height], axis=1)
+def boxes_of_sizes(boxes: NDArray[np.float64]) -> Boxes:
+    """Boxes given by corner and size, in pixels of the grid on which they were scored.
+
+    The original evaluation scales a corner and a size to its grid before it adds them
+    (music-exp/eval.py). The sum of relative numbers can truncate to another pixel: along the right
+    edge of a frame of 640 pixels, in one box of nine.
+
+    Parameters
+    ----------
+    boxes
+        ``(n, 4)`` float64 rows of x, y, width, height, relative to the frame.
+
+    Examples
+    --------
+    >>> boxes_of_sizes(np.array([[0.0, 0.5, 0.25, 0.5]])).corners.tolist()
+    [[0.0, 112.0, 56.0, 224.0]]
+    """
+    x, y, width, height = _GRID * boxes.T
+    corners = np.stack([x, y, x + width, y + height], axis=1)
+    return Boxes(corners, frame=(_GRID, _GRID))
 
 
 class MusicTestSet(FolderTestSet):

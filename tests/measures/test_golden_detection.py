@@ -10,7 +10,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from pins import pins
-from vectors import CIOU, LEVEL, PIXELS, Vectors, column, settled, under
+from vectors import (
+    CIOU,
+    LEVEL,
+    PIXELS,
+    Vectors,
+    column,
+    settled,
+    slavc_maps,
+    slavc_varied,
+    under,
+)
 
 from ssl_bench.measures.detection import (
     average_precision,
@@ -144,16 +154,8 @@ class TestSlavcExtended:
         return vectors.arrays("slavc_extended")
 
     @pytest.fixture
-    def heats(
-        self, vectors: Vectors, stored: dict[str, NDArray[Any]]
-    ) -> dict[str, list[NDArray[np.float32]]]:
-        facts = vectors.facts("slavc_extended")
-        # The original scales after up-sampling, which is the same but for rounding.
-        tau, alpha = facts["tau"], facts["alpha"]
-        av = ((stored["av_maps"] + 1 / tau) / (2 / tau)).astype(np.float32)
-        obj = (stored["obj_maps"] / 2.5).astype(np.float32)
-        mixed = (alpha * av + (1 - alpha) * obj).astype(np.float32)
-        return {"av": list(av), "obj": list(obj), "av_obj": list(mixed)}
+    def heats(self, vectors: Vectors) -> dict[str, NDArray[np.float32]]:
+        return slavc_maps(vectors)
 
     @pytest.fixture
     def truths(self, vectors: Vectors, stored: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
@@ -173,7 +175,7 @@ class TestSlavcExtended:
         self,
         vectors: Vectors,
         stored: dict[str, NDArray[Any]],
-        heats: dict[str, list[NDArray[np.float32]]],
+        heats: dict[str, NDArray[np.float32]],
         truths: NDArray[np.float32],
         mode: str,
         name: str,
@@ -184,12 +186,10 @@ class TestSlavcExtended:
         # The rule `half` leaves no other choice; `absolute` states it.
         assert stated == (0.5 if mode == "relative" else dialect.threshold.value)
         for number, channel in enumerate(facts["channels"]):
-            # Rounding noise of an up-sampled constant decides in the original.
-            varied = np.array([heat.min() < heat.max() for heat in heats[channel]])
-            stable = stored[f"{mode}_stable"][number] & varied
+            stable = stored[f"{mode}_stable"][number] & slavc_varied(vectors)[channel]
             assert stable.any()
             scores = under(
-                dialect, "vggss", heats[channel], truths, (dialect.threshold.rule_of_map,)
+                dialect, "vggss", list(heats[channel]), truths, (dialect.threshold.rule_of_map,)
             )
             found = column(scores, dialect.threshold.rule_of_map, "cIoU")
             np.testing.assert_allclose(
@@ -217,7 +217,7 @@ class TestSlavcExtended:
         self,
         vectors: Vectors,
         stored: dict[str, NDArray[Any]],
-        heats: dict[str, list[NDArray[np.float32]]],
+        heats: dict[str, NDArray[np.float32]],
         mode: str,
         name: str,
     ) -> None:
@@ -259,7 +259,7 @@ class TestSlavcExtended:
         self,
         vectors: Vectors,
         stored: dict[str, NDArray[Any]],
-        heats: dict[str, list[NDArray[np.float32]]],
+        heats: dict[str, NDArray[np.float32]],
         truths: NDArray[np.float32],
         mode: str,
         name: str,
@@ -269,11 +269,9 @@ class TestSlavcExtended:
         near = facts["near"][mode]
         for channel, expected in facts["aggregate"][mode].items():
             rule = dialect.threshold.rule_of_map
-            scores = under(dialect, "vggss", heats[channel], truths, (rule,))
+            scores = under(dialect, "vggss", list(heats[channel]), truths, (rule,))
             number = facts["channels"].index(channel)
-            # Rounding noise of an up-sampled constant decides in the original.
-            varied = np.array([heat.min() < heat.max() for heat in heats[channel]])
-            stable = stored[f"{mode}_stable"][number] & varied
+            stable = stored[f"{mode}_stable"][number] & slavc_varied(vectors)[channel]
             found = settled(column(scores, rule, "cIoU"), stored[f"{mode}_ciou"][number], stable)
             ciou = found[stored["sounding"]]
             printed = expected["finalize_stats"]

@@ -181,3 +181,23 @@ def fused(
         + np.float32(1 - alpha) * normalise(upsample(prior, 224, interpolation), "minmax")
         for heat, prior in pairs
     ]
+
+
+def slavc_maps(vectors: Vectors) -> dict[str, NDArray[np.float32]]:
+    """Maps of the extended set on the 224 grid, on the fixed scales of the original, by channel."""
+    stored, facts = vectors.arrays("slavc_extended"), vectors.facts("slavc_extended")
+    tau, alpha = facts["tau"], facts["alpha"]
+    av, obj = (
+        np.stack([upsample(heat, 224, "bicubic-corners") for heat in stored[name]])
+        for name in ("av_maps", "obj_maps")
+    )
+    av = ((av + 1 / tau) / (2 / tau)).astype(np.float32)
+    obj = (obj / 2.5).astype(np.float32)
+    return {"av": av, "obj": obj, "av_obj": (alpha * av + (1 - alpha) * obj).astype(np.float32)}
+
+
+def slavc_varied(vectors: Vectors) -> dict[str, NDArray[np.bool_]]:
+    """Which of them are no constant: of an up-sampled one, rounding noise decides."""
+    stored = vectors.arrays("slavc_extended")
+    av, obj = (np.ptp(stored[name], axis=(1, 2)) > 0 for name in ("av_maps", "obj_maps"))
+    return {"av": av, "obj": obj, "av_obj": av | obj}

@@ -16,11 +16,11 @@ from pins import pins
 from standins import MemoryTestSet, predictions_of, protocol, sample, trials_of
 from vectors import Vectors
 
-from ssl_bench.annotations import Boxes
 from ssl_bench.measures.localization import AUC_THRESHOLDS, success
 from ssl_bench.protocol import load_dialect
 from ssl_bench.scoring.run import Scored, score_file
 from ssl_bench.testsets.base import Sample
+from ssl_bench.testsets.music import boxes_of_sizes
 from ssl_bench.trials import WHOLE, AudioRecipe, ImageRecipe, Target, Trial, TrialSet
 
 SCENE = 1e-4
@@ -49,11 +49,6 @@ class Asked:
     trial: Trial
     heat: NDArray[np.float32]
     sample: Sample | None = None
-
-
-def boxes(xywh: NDArray[np.float64]) -> Boxes:
-    x, y, width, height = xywh.T
-    return Boxes(np.stack([x, y, x + width, y + height], axis=1))
 
 
 def trial(scene: str, name: str, sounding: bool) -> Trial:
@@ -85,7 +80,7 @@ def asked_of_scene(
         about = trial(scene, name, sounding=True)
         # A method gives one map for each class: that of its clusters together.
         heat = maps[clusters].sum(axis=0)
-        yield Asked(about, heat, sample(about.id, boxes(corners[categories == category])))
+        yield Asked(about, heat, sample(about.id, boxes_of_sizes(corners[categories == category])))
         first.add(int(np.argmax(clusters)))
     visited = len(maps) if VISITED[kind] is None else VISITED[kind]
     for cluster in range(visited):
@@ -158,7 +153,7 @@ def test_scenes(stored: Stored, facts: dict[str, Any], kind: str, tmp_path: Path
 def test_solos(stored: Stored, facts: dict[str, Any], tmp_path: Path) -> None:
     """One map and all boxes: a scene of one."""
     samples = [
-        sample(f"{number:03d}", boxes(stored["solo_boxes_xywh"][start:stop]))
+        sample(f"{number:03d}", boxes_of_sizes(stored["solo_boxes_xywh"][start:stop]))
         for number, (start, stop) in enumerate(pairwise(stored["solo_box_offsets"]))
     ]
     trials = trials_of(samples, size=224)

@@ -43,8 +43,8 @@ def test_each_sounding_category_is_a_sample_with_all_of_its_boxes(music: Path) -
     ]
     annotation = test_set.samples[0].annotation
     assert isinstance(annotation, Boxes)
-    np.testing.assert_allclose(annotation.corners, [[0, 0.5, 0.25, 1], [0.25, 0, 0.35, 1]])
-    assert annotation.frame == (1, 1)
+    np.testing.assert_allclose(annotation.corners, [[0, 112, 56, 224], [56, 0, 78.4, 224]])
+    assert annotation.frame == (224, 224)
     assert [each.sound for each in test_set.samples] == ["12.accordion"] * 2 + ["7.cello"]
 
 
