@@ -16,7 +16,8 @@ from ssl_bench.compositions import open_trials
 from ssl_bench.errors import AnnotationError, DataError
 from ssl_bench.protocol import load_protocol
 from ssl_bench.testsets import open_test_set
-from ssl_bench.testsets.music import TEST_SET, read_scene
+from ssl_bench.testsets.music import TEST_SET, boxes_of_sizes, read_scene
+from ssl_bench.truth import pixel_corners
 
 ROW = [0.0, 0.5, 0.25, 0.5, 13]
 
@@ -46,6 +47,18 @@ def test_each_sounding_category_is_a_sample_with_all_of_its_boxes(music: Path) -
     np.testing.assert_allclose(annotation.corners, [[0, 112, 56, 224], [56, 0, 78.4, 224]])
     assert annotation.frame == (224, 224)
     assert [each.sound for each in test_set.samples] == ["12.accordion"] * 2 + ["7.cello"]
+
+
+@pytest.mark.parametrize("width", [224, 320, 640])
+def test_boxes_are_drawn_as_by_the_original_evaluation(width: int) -> None:
+    """Every box of a frame that ends at its right edge, and every one that is half as wide."""
+    left = np.arange(width) / width
+    for size in (1 - left, (1 - left) / 2):
+        rows = np.stack([left, left, size, size], axis=1)
+        expected = [[int(224 * x), int(224 * x + 224 * w)] for x, w in zip(left, size, strict=True)]
+        drawn = pixel_corners(boxes_of_sizes(rows), 224, 224)
+        np.testing.assert_array_equal(drawn[:, [0, 2]], expected)
+        np.testing.assert_array_equal(drawn[:, [1, 3]], expected)
 
 
 def test_samples_of_a_scene_share_picture_and_sound(music: Path) -> None:
