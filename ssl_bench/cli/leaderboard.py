@@ -213,4 +213,4 @@ def renew(board: Path | None) -> None:
     renewed = renew_cards(default_board() if board is None else board)
     for path in renewed:
         click.echo(f"renewed: {path}")
-    click.echo(f"{len(renewed):,} cards were renewed.")
+    click.echo(f"cards renewed: {len(renewed):,}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ssl_bench.errors import LeaderboardError
+from ssl_bench.errors import LeaderboardError, ModelError
 from ssl_bench.leaderboard.claims import baseline_card
 from ssl_bench.leaderboard.documents import entry_bytes, read_entry
 from ssl_bench.leaderboard.files import find_files
@@ -30,9 +30,7 @@ def renew_cards(root: Path) -> Sequence[str]:
     Raises
     ------
     LeaderboardError
-        If there is no such board, or an entry cannot be read.
-    ModelError
-        If an entry names a baseline that there is not.
+        If there is no such board, an entry cannot be read, or names a baseline that there is not.
     """
     if not root.is_dir():
         raise LeaderboardError("there is no such board", where=root, remedy="check the name")
@@ -43,9 +41,16 @@ def renew_cards(root: Path) -> Sequence[str]:
             if entry.card.baseline is None:
                 continue
             result = entry.result
-            card = baseline_card(
-                entry.card.baseline, entry.slug, result.test_set.name, result.model
-            )
+            try:
+                card = baseline_card(
+                    entry.card.baseline, entry.slug, result.test_set.name, result.model
+                )
+            except ModelError as error:
+                raise LeaderboardError(
+                    f"this entry names a baseline that has no card ({error.problem})",
+                    where=root / name,
+                    remedy="remove the entry, or add the baseline's folder",
+                ) from error
             if card != entry.card:
                 renewed[root / name] = entry_bytes(entry.model_copy(update={"card": card}))
         replace_together(renewed)

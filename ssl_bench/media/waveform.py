@@ -15,7 +15,9 @@ class Waveform:
     Attributes
     ----------
     samples
-        ``(n, channels)``; int16 as read from 16-bit PCM, or float32/float64 in [-1, 1]. n >= 1.
+        ``(n, channels)``, n >= 1; int16 as read from integers of up to 16 bits, float64 in [-1, 1]
+        from wider ones, float32 in [-1, 1] from what was stored as floating point. Models round
+        them differently.
     rate
         Samples per second, in Hz.
     """

@@ -23,7 +23,7 @@ def centre_segment(sound: Waveform, seconds: float = 3.0) -> NDArray[np.int16]:
     Parameters
     ----------
     sound
-        One or two channels. More than 16 bits are cut to 16, see :func:`sixteen_bits`.
+        One or two channels. Brought to 16 bits as :func:`sixteen_bits` says.
     seconds
         Length of the segment.
 
@@ -55,10 +55,21 @@ def centre_segment(sound: Waveform, seconds: float = 3.0) -> NDArray[np.int16]:
 def sixteen_bits(
     samples: NDArray[np.int16] | NDArray[np.float32] | NDArray[np.float64],
 ) -> NDArray[np.int16]:
-    """Samples as 16-bit integers, as FFmpeg turns them into some.
+    """Samples as 16-bit integers, to which FFmpeg converts them for the public loaders.
 
-    Values in [-1, 1] are scaled by 32768. What was stored as floating point (float32) is rounded,
-    half to even; what was a wider integer (float64) loses its lower bits, that is, is rounded down.
+    What was stored as floating point (float32) is rounded, half to even; what was a wider integer
+    (float64) loses its lower bits, that is, is rounded down.
+
+    Parameters
+    ----------
+    samples
+        Of any shape, with a type as :mod:`ssl_bench.media.audio` says: int16, or floats in [-1, 1],
+        which are scaled by 32768. Larger ones are clipped.
+
+    Returns
+    -------
+    ndarray
+        Of the same shape, int16.
 
     Examples
     --------
@@ -142,7 +153,7 @@ def rolled_segment(sound: Waveform, seconds: float = 10.0) -> NDArray[np.int16]:
     Parameters
     ----------
     sound
-        One or two channels. More than 16 bits are cut to 16, see :func:`sixteen_bits`.
+        One or two channels. Brought to 16 bits as :func:`sixteen_bits` says.
     seconds
         Length of the segment.
 

@@ -156,6 +156,11 @@ def boxes_of_sizes(boxes: NDArray[np.float64]) -> Boxes:
     boxes
         ``(n, 4)`` float64 rows of x, y, width, height, relative to the frame.
 
+    Returns
+    -------
+    Boxes
+        ``(n, 4)`` corners in a frame of (224, 224).
+
     Examples
     --------
     >>> boxes_of_sizes(np.array([[0.0, 0.5, 0.25, 0.5]])).corners.tolist()

@@ -236,7 +236,7 @@ def test_cards_are_renewed_on_a_board_that_is_there(call: Call, tmp_path: Path) 
     assert (done.code, "there is no such board" in done.err) == (2, True)
     assert not board.exists()
     board.mkdir()
-    assert call("leaderboard", "renew-cards", "--board", board).out == "0 cards were renewed.\n"
+    assert call("leaderboard", "renew-cards", "--board", board).out == "cards renewed: 0\n"
 
 
 def test_build_then_check_then_a_page_changed_by_hand(

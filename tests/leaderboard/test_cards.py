@@ -47,6 +47,14 @@ def test_the_card_of_somebody_else_stays(board: Path) -> None:
     assert snapshot(board) == before
 
 
+def test_an_entry_of_no_baseline_is_named(board: Path) -> None:
+    older(board, baseline="nobody")
+    before = snapshot(board)
+    with pytest.raises(LeaderboardError, match=r"full\.json: this entry names a baseline that"):
+        renew_cards(board)
+    assert snapshot(board) == before
+
+
 def test_one_entry_that_cannot_be_read_leaves_all_as_they_are(board: Path) -> None:
     older(board, summary="As it was said before.")
     (board / "entries/synth/center.json").write_text("{")
