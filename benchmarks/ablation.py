@@ -16,13 +16,12 @@ from typing import Annotated, Any, TypeVar
 from alone import alone
 from pydantic import Field
 
-from ssl_bench.content import content_folder
-from ssl_bench.evaluation import Request, run_suite
-from ssl_bench.files import write_text
+from ssl_bench.analysis.evaluation import Request, run_suite
+from ssl_bench.files import content_folder, write_text
 from ssl_bench.models.recipes import Strict, read_toml
 from ssl_bench.models.registry import load_recipe
-from ssl_bench.protocol import load_protocol
-from ssl_bench.results import Result
+from ssl_bench.protocols.protocol import load_protocol
+from ssl_bench.scoring.results import Result
 from ssl_bench.training.recipe import changed_recipe, training_recipe
 from ssl_bench.training.record import TrainingRecord, read_record
 from ssl_bench.training.run import train

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ssl_bench.protocol import ControlsTable, Protocol, load_protocol
+from ssl_bench.protocols.protocol import ControlsTable, Protocol, load_protocol
 
 
 def alone(names: Iterable[str]) -> list[Protocol]:

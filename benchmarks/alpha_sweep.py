@@ -15,14 +15,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench.compositions import open_trials
-from ssl_bench.evaluation import Request, run_predict
+from ssl_bench.analysis.evaluation import Request, run_predict
 from ssl_bench.models.object_guided import EZ_VSL_GUIDANCE, mix
 from ssl_bench.predictions import PredictionsMeta, open_predictions, save_predictions
-from ssl_bench.protocol import Protocol, load_protocol
-from ssl_bench.results import Result
+from ssl_bench.protocols.protocol import Protocol, load_protocol
+from ssl_bench.scoring.results import Result
 from ssl_bench.scoring.run import score_file
-from ssl_bench.trials import TrialSet
+from ssl_bench.trials.compositions import open_trials
+from ssl_bench.trials.trial import TrialSet
 
 GRID = tuple(round(0.1 * step, 1) for step in range(11))
 MEASURES = ("cIoU@0.5", "cIoU(adaptive)@0.5")

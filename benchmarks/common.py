@@ -11,10 +11,10 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench.compositions import open_trials
 from ssl_bench.predictions import PredictionsMeta, save_predictions
-from ssl_bench.protocol import load_protocol
-from ssl_bench.trials import TrialSet
+from ssl_bench.protocols.protocol import load_protocol
+from ssl_bench.trials.compositions import open_trials
+from ssl_bench.trials.trial import TrialSet
 
 VGGSS_ENTRIES = 5158
 # Few clips of VGG-SS have more than two boxes.

@@ -17,15 +17,15 @@ import torch
 from common import print_rows, seconds_of, spread
 from numpy.typing import NDArray
 
-from ssl_bench.compositions import open_trials
 from ssl_bench.engine.encode import localize_trials
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.contract import Features, Localizer
 from ssl_bench.models.ezvsl import EZVSLArchitecture, EZVSLNetwork
 from ssl_bench.models.ezvsl_localizer import EZVSL, EZVSLPreprocessing
 from ssl_bench.models.registry import load_recipe
-from ssl_bench.protocol import load_protocol
-from ssl_bench.trials import TrialSet
+from ssl_bench.protocols.protocol import load_protocol
+from ssl_bench.trials.compositions import open_trials
+from ssl_bench.trials.trial import TrialSet
 
 Maps = dict[str, NDArray[np.float32]]
 

@@ -18,10 +18,10 @@ from time import perf_counter
 
 from alone import alone
 
-from ssl_bench.evaluation import Request, run_suite
+from ssl_bench.analysis.evaluation import Request, run_suite
 from ssl_bench.files import sha256_of_file, write_text
 from ssl_bench.models.registry import list_baselines, load_recipe
-from ssl_bench.results import MeasuredValue, Result
+from ssl_bench.scoring.results import MeasuredValue, Result
 from ssl_bench.training.preparation import DEFAULT_CLASSIFIER
 from ssl_bench.training.recipe import training_recipe
 from ssl_bench.training.record import read_record

@@ -35,7 +35,7 @@ from ssl_bench.predictions import open_predictions
 from ssl_bench.scoring.floors import row_chunks
 from ssl_bench.scoring.run import measures_of, stored_maps
 from ssl_bench.scoring.scores import CHUNK, MapBatch, score_maps
-from ssl_bench.trials import TrialSet
+from ssl_bench.trials.trial import TrialSet
 
 SIDES = (7, 14)
 MEMORY_TRIALS = (1_000, 4_000)

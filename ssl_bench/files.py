@@ -1,4 +1,4 @@
-"""Writing files so that nothing half-written is ever left behind, and digests of content."""
+"""Where files lie, writing them whole or not at all, and digests of content."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+_PACKAGE = Path(__file__).resolve().parent
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -89,3 +90,20 @@ def sha256_of_json(content: Any) -> str:
     """
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def content_folder(name: str) -> Path:
+    """Path of one content folder: beside the package in a checkout, inside it in a wheel.
+
+    Parameters
+    ----------
+    name
+        ``protocols``, ``baselines`` or ``leaderboard``.
+
+    Examples
+    --------
+    >>> (content_folder("protocols") / "synth.toml").is_file()
+    True
+    """
+    installed = _PACKAGE / "content" / name
+    return installed if installed.is_dir() else _PACKAGE.parent / name

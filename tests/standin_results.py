@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ssl_bench.results import (
+from ssl_bench.scoring.results import (
     Coverage,
     MeasuredValue,
     ProtocolIdentity,

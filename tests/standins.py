@@ -9,14 +9,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench.annotations import Annotation, Boxes, Mask
-from ssl_bench.compositions import compose
 from ssl_bench.files import sha256_of_json
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.predictions import PredictionsMeta, save_predictions
-from ssl_bench.protocol import CompositionTable, ControlsTable, MapTable, Protocol, TestSetTable
-from ssl_bench.testsets.base import Sample, TestSet, TruthConvention
-from ssl_bench.trials import TrialSet
+from ssl_bench.protocols.conventions import TruthConvention
+from ssl_bench.protocols.protocol import (
+    CompositionTable,
+    ControlsTable,
+    MapTable,
+    Protocol,
+    TestSetTable,
+)
+from ssl_bench.testsets.annotations import Annotation, Boxes, Mask
+from ssl_bench.testsets.base import Sample, TestSet
+from ssl_bench.trials.compositions import compose
+from ssl_bench.trials.trial import TrialSet
 
 Picture = Callable[[str], NDArray[np.uint8]]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ssl_bench.evaluation import Request, run_suite
-from ssl_bench.results import MeasuredValue, Result
+from ssl_bench.analysis.evaluation import Request, run_suite
+from ssl_bench.scoring.results import MeasuredValue, Result
 
 Results = dict[str, Result]
 

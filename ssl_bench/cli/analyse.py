@@ -52,7 +52,7 @@ def analyse(
     from ssl_bench.cli.terminal import console, progress_bars
 
     with progress_bars() as (_, notify):
-        from ssl_bench.report.analysis import AnalysisOptions, analyse_run
+        from ssl_bench.figures.analysis import AnalysisOptions, analyse_run
 
         options = AnalysisOptions(
             protocol=protocol, data=data, scores_only=scores_only, jobs=jobs, notify=notify

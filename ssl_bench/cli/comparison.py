@@ -10,9 +10,9 @@ import click
 from ssl_bench.cli.options import data_option, json_option
 
 if TYPE_CHECKING:
-    from ssl_bench.comparison import AcrossSets, Number
-    from ssl_bench.explanation import Explanation
-    from ssl_bench.run_comparison import Pair, RunComparison
+    from ssl_bench.analysis.across_test_sets import AcrossSets, Number
+    from ssl_bench.analysis.explanation import Explanation
+    from ssl_bench.analysis.paired_runs import Pair, RunComparison
 
 
 @click.command(name="compare-sets")
@@ -27,9 +27,9 @@ def compare_sets(results: tuple[Path, ...], measure: str | None, as_json: bool) 
     floor to its ceiling does. Nothing is scored again. Results of different models or dialects are
     refused.
     """
+    from ssl_bench.analysis.across_test_sets import compare_sets as compare
     from ssl_bench.cli.terminal import console
-    from ssl_bench.comparison import compare_sets as compare
-    from ssl_bench.results import read_result
+    from ssl_bench.scoring.results import read_result
 
     found = compare([(path, read_result(path)) for path in results], measure)
     if as_json:
@@ -109,14 +109,14 @@ def compare(
     Differences are paired, on the common trials, with intervals and a test corrected for the
     number of comparisons. Runs of different protocols, test sets or dialects are refused.
     """
+    from ssl_bench.analysis.paired_runs import compare_runs, read_run
     from ssl_bench.cli.terminal import console
-    from ssl_bench.run_comparison import compare_runs, read_run
 
     read = [read_run(path) for path in runs]
     found = compare_runs(read, measures=measures or None, most=changed)
     drawn = None
     if pictures is not None:
-        from ssl_bench.report.changed_sheet import write_changed_sheet
+        from ssl_bench.figures.changed_sheet import write_changed_sheet
 
         drawn = write_changed_sheet(pictures, found.pairs[0], read[0], read[1], data=data)
     if as_json:
@@ -193,9 +193,9 @@ def explain(before: Path, after: Path, as_json: bool) -> None:
     Protocol, test set, dialect, model, weights, preprocessing, coverage and library versions are
     compared, and each difference is said to decide, or not to.
     """
+    from ssl_bench.analysis.explanation import explain as find
     from ssl_bench.cli.terminal import console
-    from ssl_bench.explanation import explain as find
-    from ssl_bench.results import read_result
+    from ssl_bench.scoring.results import read_result
 
     found = find(read_result(before), read_result(after))
     if as_json:

@@ -17,8 +17,8 @@ from ssl_bench.cli.options import (
 from ssl_bench.cli.requests import request_of
 
 if TYPE_CHECKING:
-    from ssl_bench.contribution.document import Contribution, Without
-    from ssl_bench.contribution.run import Measured
+    from ssl_bench.analysis.contribution.document import Contribution, Without
+    from ssl_bench.analysis.contribution.run import Measured
 
 
 @click.command()
@@ -76,7 +76,7 @@ def contribution(**given: Any) -> None:
     if given["model"] is not None and given["without"]:
         raise click.UsageError("--without belongs to --predictions; a model makes its own maps")
     with progress_bars(quiet=given["as_json"]) as (progress, notify):
-        from ssl_bench.contribution.run import contribution_of_files, measure_contribution
+        from ssl_bench.analysis.contribution.run import contribution_of_files, measure_contribution
 
         name = given["model"] or given["predictions"].stem
         place = given["protocol"].replace("@", "-").replace(":", "-").replace("/", "-")
@@ -111,9 +111,9 @@ def contribution(**given: Any) -> None:
 
 
 def _write(measured: Measured, folder: Path) -> list[Path]:
-    from ssl_bench.contribution.document import write_contribution
+    from ssl_bench.analysis.contribution.document import write_contribution
+    from ssl_bench.figures.contribution_figure import draw_contribution
     from ssl_bench.files import atomic_path
-    from ssl_bench.report.contribution_figure import draw_contribution
 
     found = measured.contribution
     document, figure, table = (
@@ -206,7 +206,7 @@ def _small(probability: float) -> str:
 
 def figure_rows(found: Contribution) -> list[Any]:
     """The rows of the figure: the model with its sound, the others from the best down, levels."""
-    from ssl_bench.report.contribution_figure import FigureRow
+    from ssl_bench.figures.contribution_figure import FigureRow
 
     number = [value.measure for value in found.measures].index(found.headline.measure)
     others = sorted(found.without, key=lambda each: -(each.measures[number].value or 0.0))

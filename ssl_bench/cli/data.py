@@ -100,8 +100,8 @@ def show(
     sounds: Path | None,
 ) -> None:
     """Draw samples of test set NAME with their truth as one picture."""
+    from ssl_bench.figures.contact_sheet import contact_sheet
     from ssl_bench.media.wav import write_wav
-    from ssl_bench.report.contact_sheet import contact_sheet
     from ssl_bench.testsets import open_test_set
 
     test_set = open_test_set(name, split, data=data)
@@ -127,7 +127,7 @@ def show(
 )
 def export(name: str, data: Path | None, split: str | None, out: Path) -> None:
     """Write the truth of test set NAME as COCO JSON."""
-    from ssl_bench.coco import export_coco
+    from ssl_bench.interchange.coco import export_coco
     from ssl_bench.testsets import open_test_set
 
     test_set = open_test_set(name, split, data=data)
@@ -157,11 +157,11 @@ def audit(
     """
     import json
 
-    from ssl_bench.audit import audit as compare
-    from ssl_bench.audit import read_training_list
     from ssl_bench.files import write_text
-    from ssl_bench.protocol import load_protocol
+    from ssl_bench.protocols.protocol import load_protocol
     from ssl_bench.testsets import open_test_set
+    from ssl_bench.testsets.audit import audit as compare
+    from ssl_bench.testsets.audit import read_training_list
 
     asked = load_protocol(protocol)
     training = read_training_list(training_list)

@@ -17,9 +17,9 @@ from ssl_bench.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from ssl_bench.evaluation import Evaluation, Request
-    from ssl_bench.protocol import Protocol
-    from ssl_bench.results import ModelIdentity
+    from ssl_bench.analysis.evaluation import Evaluation, Request
+    from ssl_bench.protocols.protocol import Protocol
+    from ssl_bench.scoring.results import ModelIdentity
 
 
 def _engine_options(command: Any) -> Any:
@@ -82,7 +82,7 @@ def evaluate(**given: Any) -> None:
     from ssl_bench.cli.terminal import console, progress_bars, result_tables
 
     with progress_bars() as (progress, notify):
-        from ssl_bench.evaluation import run_suite
+        from ssl_bench.analysis.evaluation import run_suite
 
         request, protocols = _request(given)
         done: list[Evaluation] = run_suite(request, protocols, progress=progress, notify=notify)
@@ -115,7 +115,7 @@ def predict(**given: Any) -> None:
     from ssl_bench.cli.terminal import progress_bars
 
     with progress_bars() as (progress, _):
-        from ssl_bench.evaluation import run_predict
+        from ssl_bench.analysis.evaluation import run_predict
 
         done = run_predict(*_request(given), progress=progress)
     rows: list[dict[str, Any]] = [
@@ -146,7 +146,7 @@ def _tell_weights(path: Path, model: ModelIdentity) -> None:
 
 def _request(given: dict[str, Any]) -> tuple[Request, list[Protocol]]:
     from ssl_bench.cli.requests import request_of
-    from ssl_bench.selection import resolve_protocols
+    from ssl_bench.trials.selection import resolve_protocols
 
     protocols = resolve_protocols(given["protocol"], given["data"])
     return request_of(given, protocols[0]), protocols

@@ -67,9 +67,9 @@ def maps(
     import json
 
     from ssl_bench.cli.terminal import progress_bars
-    from ssl_bench.compositions import open_trials
     from ssl_bench.interchange.map_folder import import_maps
-    from ssl_bench.protocol import load_protocol
+    from ssl_bench.protocols.protocol import load_protocol
+    from ssl_bench.trials.compositions import open_trials
 
     with progress_bars() as (progress, _):
         trials = open_trials(load_protocol(protocol), data)
@@ -136,12 +136,12 @@ def ezvsl_ciou(
     import json
 
     from ssl_bench.cli.terminal import console, plain_table, with_interval
-    from ssl_bench.compositions import open_trials
     from ssl_bench.errors import SslBenchError
     from ssl_bench.interchange.export import write_table
     from ssl_bench.interchange.ezvsl_ciou import import_ciou
-    from ssl_bench.protocol import load_protocol
+    from ssl_bench.protocols.protocol import load_protocol
     from ssl_bench.testsets.listing import read_id_list
+    from ssl_bench.trials.compositions import open_trials
 
     trials = open_trials(load_protocol(protocol), data)
     listed = None if tested is None else read_id_list(tested, remedy="put one id on each line")
@@ -207,7 +207,7 @@ def export(files: tuple[Path, ...], form: str, out: Path, controls: bool) -> Non
         write_results,
         write_table,
     )
-    from ssl_bench.results import read_result
+    from ssl_bench.scoring.results import read_result
 
     chosen = cast("Format", form)
     if any(path.suffix == ".parquet" for path in files):

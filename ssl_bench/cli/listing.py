@@ -29,9 +29,14 @@ if TYPE_CHECKING:
 def protocols(name: str | None, with_trials: bool, data: Path | None, as_json: bool) -> None:
     """List the protocols, or explain the one called NAME."""
     from ssl_bench.cli.terminal import console, plain_table
-    from ssl_bench.compositions import with_split
-    from ssl_bench.protocol import dialect_names, load_dialect, load_protocol, protocol_names
-    from ssl_bench.suites import load_suite, suite_names
+    from ssl_bench.protocols.protocol import (
+        dialect_names,
+        load_dialect,
+        load_protocol,
+        protocol_names,
+    )
+    from ssl_bench.protocols.suites import load_suite, suite_names
+    from ssl_bench.trials.compositions import with_split
 
     if with_trials:
         if name is None:
@@ -138,15 +143,15 @@ def measures(text: str | None, as_json: bool) -> None:
 @click.command()
 def schema() -> None:
     """Print the JSON schema of the result document."""
-    from ssl_bench.results import result_schema
+    from ssl_bench.scoring.results import result_schema
 
     click.echo(json.dumps(result_schema(), indent=1))
 
 
 def _print_trials(name: str, data: Path | None, as_json: bool) -> None:
     """Print what is shown, played and true in each trial, as tab-separated text or as JSON."""
-    from ssl_bench.compositions import open_trials
-    from ssl_bench.protocol import load_protocol
+    from ssl_bench.protocols.protocol import load_protocol
+    from ssl_bench.trials.compositions import open_trials
 
     trials = open_trials(load_protocol(name), data)
     if not as_json:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from ssl_bench.cli.options import parse_priors, parse_settings
 
 if TYPE_CHECKING:
-    from ssl_bench.evaluation import Request
-    from ssl_bench.protocol import Protocol
+    from ssl_bench.analysis.evaluation import Request
+    from ssl_bench.protocols.protocol import Protocol
 
 
 def request_of(given: Mapping[str, Any], protocol: str | Protocol) -> Request:
@@ -27,7 +27,7 @@ def request_of(given: Mapping[str, Any], protocol: str | Protocol) -> Request:
     ModelError
         If an option is no ``KEY=VALUE``, or the model has no object prior to be guided by.
     """
-    from ssl_bench.evaluation import Request
+    from ssl_bench.analysis.evaluation import Request
 
     alpha, settings = given["alpha"], parse_settings(given["settings"])
     if alpha is None and given["ogl"]:

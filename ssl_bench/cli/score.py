@@ -17,10 +17,10 @@ from ssl_bench.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from ssl_bench.audit import TrainingList
-    from ssl_bench.protocol import Protocol
+    from ssl_bench.protocols.protocol import Protocol
     from ssl_bench.scoring.run import Scored
-    from ssl_bench.trials import TrialSet
+    from ssl_bench.testsets.audit import TrainingList
+    from ssl_bench.trials.trial import TrialSet
 
 
 @click.command()
@@ -93,9 +93,9 @@ def score(
     overlap = None
     given = parse_priors(priors)
     with progress_bars() as (_, notify):
-        from ssl_bench.compositions import open_trials
-        from ssl_bench.protocol import load_dialect, load_protocol
+        from ssl_bench.protocols.protocol import load_dialect, load_protocol
         from ssl_bench.scoring.run import ScoringOptions, score_file
+        from ssl_bench.trials.compositions import open_trials
 
         canonical = load_protocol(protocol)
         training = None if training_list is None else _training_list(training_list)
@@ -137,9 +137,9 @@ def _score_under_all(
     from ssl_bench.cli.terminal import console, progress_bars
 
     with progress_bars() as (_, notify):
-        from ssl_bench.compositions import open_trials
-        from ssl_bench.protocol import load_protocol
+        from ssl_bench.protocols.protocol import load_protocol
         from ssl_bench.scoring.run import ScoringOptions
+        from ssl_bench.trials.compositions import open_trials
 
         options = ScoringOptions(partial=partial, jobs=jobs, notify=notify)
         trials = open_trials(load_protocol(protocol), data)
@@ -155,7 +155,7 @@ def _score_under_all(
 
 
 def _write(out: Path, scored: Scored, overlap: dict[str, Any] | None) -> None:
-    from ssl_bench.evaluation import write_scored
+    from ssl_bench.analysis.evaluation import write_scored
     from ssl_bench.files import write_text
 
     write_scored(out, scored)
@@ -164,7 +164,7 @@ def _write(out: Path, scored: Scored, overlap: dict[str, Any] | None) -> None:
 
 
 def _training_list(path: Path) -> TrainingList:
-    from ssl_bench.audit import read_training_list
+    from ssl_bench.testsets.audit import read_training_list
 
     return read_training_list(path)
 
@@ -172,9 +172,9 @@ def _training_list(path: Path) -> TrainingList:
 def _overlap(
     scored: Scored, trials: TrialSet, training: TrainingList, conventions: Protocol
 ) -> dict[str, Any]:
-    from ssl_bench.audit import audit
     from ssl_bench.scoring.overlap import score_subsets
     from ssl_bench.scoring.run import measures_of
+    from ssl_bench.testsets.audit import audit
 
     found = audit(training, trials.test_set.samples)
     subsets = score_subsets(scored.scores, trials, found, measures_of(conventions))
@@ -189,7 +189,7 @@ def _overlap(
 
 def _overlap_table(overlap: dict[str, Any]) -> Any:
     from ssl_bench.cli.terminal import plain_table, with_interval
-    from ssl_bench.results import MeasuredValue
+    from ssl_bench.scoring.results import MeasuredValue
 
     subsets = overlap["subsets"]
     heads = [f"{subset['name']} ({subset['n_trials']:,})" for subset in subsets]

@@ -25,9 +25,9 @@ def validate(predictions: Path, protocol: str, data: Path | None, as_json: bool)
 
     All problems are reported at once, with the trials concerned and what to do.
     """
-    from ssl_bench.compositions import open_trials
-    from ssl_bench.protocol import load_protocol
+    from ssl_bench.protocols.protocol import load_protocol
     from ssl_bench.scoring.run import check_predictions
+    from ssl_bench.trials.compositions import open_trials
 
     checked = check_predictions(predictions, open_trials(load_protocol(protocol), data))
     if as_json:

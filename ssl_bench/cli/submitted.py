@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from ssl_bench.leaderboard.entry import Entry
     from ssl_bench.leaderboard.submit import Submission
-    from ssl_bench.results import MeasuredValue
+    from ssl_bench.scoring.results import MeasuredValue
 
 
 def submission_facts(submission: Submission, dry_run: bool) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from ssl_bench.results import MeasuredValue, Result
+    from ssl_bench.scoring.results import MeasuredValue, Result
     from ssl_bench.scoring.run import Notify
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ssl_bench.errors import ModelError
 from ssl_bench.models.contract import AnnotationLocalizer, Features, Localizer
-from ssl_bench.trials import TrialSet
+from ssl_bench.trials.trial import TrialSet
 
 
 def asks_by_category(trials: TrialSet) -> bool:

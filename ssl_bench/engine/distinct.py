@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from ssl_bench.media.waveform import Waveform
-from ssl_bench.trials import AudioRecipe, ImageRecipe, TrialSet
+from ssl_bench.trials.trial import AudioRecipe, ImageRecipe, TrialSet
 
 Recipe = TypeVar("Recipe", ImageRecipe, AudioRecipe)
 

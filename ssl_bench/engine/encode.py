@@ -16,7 +16,7 @@ from ssl_bench.engine.retrieve import similarity_rows
 from ssl_bench.errors import DataError, ModelError
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.contract import Features, Localizer
-from ssl_bench.trials import AudioRecipe, ImageRecipe, TrialSet
+from ssl_bench.trials.trial import AudioRecipe, ImageRecipe, TrialSet
 
 Progress = Callable[[str, int, int], None]
 

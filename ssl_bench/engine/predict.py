@@ -16,7 +16,7 @@ from ssl_bench.models.provenance import describe
 from ssl_bench.predictions import PredictionsMeta, PredictionsWriter
 from ssl_bench.predictions.format import usable_name
 from ssl_bench.scoring.floors import row_chunks, shared_maps
-from ssl_bench.trials import TrialSet
+from ssl_bench.trials.trial import TrialSet
 
 
 @dataclass(frozen=True)
@@ -102,9 +102,9 @@ def predict(
     Examples
     --------
     >>> import tempfile
-    >>> from ssl_bench.compositions import open_trials
+    >>> from ssl_bench.trials.compositions import open_trials
     >>> from ssl_bench.models.trivial import Center
-    >>> from ssl_bench.protocol import load_protocol
+    >>> from ssl_bench.protocols.protocol import load_protocol
     >>> written = predict(Center(), open_trials(load_protocol("synth")), Path(tempfile.mkdtemp()))
     >>> written.predictions.name
     'predictions.npz'

@@ -10,7 +10,7 @@ from ssl_bench.errors import ModelError, one_of
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
 from ssl_bench.models.registry import list_baselines, load_card, load_localizer, load_recipe
 from ssl_bench.testsets import definitions
-from ssl_bench.trials import TrialSet
+from ssl_bench.trials.trial import TrialSet
 
 
 def load_prior(name: str, weights: Path) -> Localizer:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ssl_bench.errors import ModelError
 from ssl_bench.models.contract import AnnotationLocalizer, Features, Localizer
-from ssl_bench.trials import TrialSet
+from ssl_bench.trials.trial import TrialSet
 
 # Sounds in one call of the model.
 _BLOCK = 1024

@@ -15,7 +15,7 @@ import pandas as pd
 from ssl_bench.errors import MeasureError, ResultError
 from ssl_bench.files import atomic_path
 from ssl_bench.measures.values import parse_measure
-from ssl_bench.results import MeasuredValue, Result
+from ssl_bench.scoring.results import MeasuredValue, Result
 
 Format = Literal["csv", "parquet", "json", "latex", "markdown"]
 FORMATS: tuple[Format, ...] = get_args(Format)

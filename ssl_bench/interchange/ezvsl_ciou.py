@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 from ssl_bench.errors import ImportedFilesError, ProtocolError
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.predictions.format import shown
-from ssl_bench.results import MeasuredValue
 from ssl_bench.scoring.aggregate import summarise
+from ssl_bench.scoring.results import MeasuredValue
 from ssl_bench.scoring.scores import ScoreColumns
 from ssl_bench.testsets.listing import duplicates, read_text
-from ssl_bench.trials import TrialSet
+from ssl_bench.trials.trial import TrialSet
 
 MEASURES = ("cIoU@0.5", "AUC", "mean-cIoU")
 

@@ -14,7 +14,7 @@ from ssl_bench.errors import DataError, ImportedFilesError
 from ssl_bench.interchange.map_files import SUFFIXES, map_file_stem, read_map, trial_of_stem
 from ssl_bench.predictions import PredictionsMeta, PredictionsWriter
 from ssl_bench.predictions.format import shown, usable_name
-from ssl_bench.trials import TrialSet
+from ssl_bench.trials.trial import TrialSet
 
 _SHOWN = 10
 _BATCH = 64

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from ssl_bench.compositions import open_trials, with_split
 from ssl_bench.errors import LeaderboardError
 from ssl_bench.leaderboard.card import SubmissionCard
 from ssl_bench.leaderboard.entry import Entry, PredictionsReference, StoredPredictions
 from ssl_bench.leaderboard.evidence import Shown, gather_evidence, under_dialects
 from ssl_bench.leaderboard.places import protocol_folder
 from ssl_bench.leaderboard.stated import stated_environment
-from ssl_bench.protocol import Protocol, load_protocol, protocol_names
+from ssl_bench.protocols.protocol import Protocol, load_protocol, protocol_names
 from ssl_bench.scoring.floors import Controls, control_scores
 from ssl_bench.scoring.run import Notify, ScoringOptions, measures_of, score_file
 from ssl_bench.testsets import definition
-from ssl_bench.trials import TrialSet
+from ssl_bench.trials.compositions import open_trials, with_split
+from ssl_bench.trials.trial import TrialSet
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ssl_bench.analysis.evaluation import Request, run_predict
 from ssl_bench.engine.predict import Predicted
 from ssl_bench.errors import DataError, LeaderboardError, one_of
-from ssl_bench.evaluation import Request, run_predict
 from ssl_bench.leaderboard.assess import Bench, open_bench, shipped_protocol
 from ssl_bench.leaderboard.claims import baseline_card
 from ssl_bench.leaderboard.differences import differences
@@ -36,7 +36,7 @@ from ssl_bench.models.registry import (
     shipped_weights,
 )
 from ssl_bench.predictions import open_predictions
-from ssl_bench.protocol import load_protocol, protocol_names
+from ssl_bench.protocols.protocol import load_protocol, protocol_names
 from ssl_bench.scoring.identity import model_of
 from ssl_bench.testsets import definition
 

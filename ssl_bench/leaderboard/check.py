@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ssl_bench.content import content_folder
 from ssl_bench.errors import LeaderboardError, ProblemsError, SslBenchError
+from ssl_bench.files import content_folder
 from ssl_bench.leaderboard.assess import shipped_protocol
 from ssl_bench.leaderboard.claims import card_problems
 from ssl_bench.leaderboard.copies import copied, stored_answers

@@ -8,7 +8,7 @@ from ssl_bench.leaderboard.card import SubmissionCard, SubmittedPretraining, Tra
 from ssl_bench.leaderboard.entry import Entry, RemadePredictions
 from ssl_bench.leaderboard.likeness import posing
 from ssl_bench.models.registry import list_baselines, load_card, shipped_weights
-from ssl_bench.results import ModelIdentity
+from ssl_bench.scoring.results import ModelIdentity
 
 _EMBEDDED = "synth"
 _PROJECT = "ssl-bench"

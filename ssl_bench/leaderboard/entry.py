@@ -19,7 +19,7 @@ from ssl_bench.leaderboard.card import SubmissionCard
 from ssl_bench.leaderboard.stated import check_environment
 from ssl_bench.leaderboard.text import Address, Digest, Line, Slug, Table
 from ssl_bench.predictions.format import is_valid_id
-from ssl_bench.results import MeasuredValue, Result
+from ssl_bench.scoring.results import MeasuredValue, Result
 
 ENTRY_FORMAT: Literal["ssl-bench-entry/1"] = "ssl-bench-entry/1"
 
@@ -133,7 +133,7 @@ class ImagePart(Table):
 
 
 class SoundReference(Table):
-    """What was played, see :class:`ssl_bench.trials.AudioRecipe`."""
+    """What was played, see :class:`ssl_bench.trials.trial.AudioRecipe`."""
 
     samples: Annotated[tuple[Identifier, ...], Field(min_length=1)]
     kind: Literal["sounds", "silence", "noise"]
@@ -141,7 +141,7 @@ class SoundReference(Table):
 
 
 class TruthMask(Table):
-    """The truth at low resolution: a COCO run-length code, see :func:`ssl_bench.truth.decode_rle`.
+    """The truth at low resolution, as :func:`ssl_bench.testsets.truth.decode_rle` reads it.
 
     Attributes
     ----------
@@ -208,7 +208,7 @@ class GalleryTrial(Table):
         Its cIoU under the protocol; null where nothing in the picture sounds, or where the trial
         has no truth pixel.
     category, role, sounding
-        As in :class:`ssl_bench.trials.Trial`.
+        As in :class:`ssl_bench.trials.trial.Trial`.
     image
         What was shown: samples of the test set and where each stands.
     sound
@@ -236,7 +236,7 @@ class Replicates(Table):
     """Values of a measure on bootstrap resamples that all entries of a protocol share.
 
     Their differences between two entries are the paired cluster bootstrap, see
-    :mod:`ssl_bench.ties`.
+    :mod:`ssl_bench.statistics.ties`.
 
     Attributes
     ----------

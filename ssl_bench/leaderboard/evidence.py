@@ -26,11 +26,11 @@ from ssl_bench.leaderboard.entry import (
 )
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.predictions import open_predictions
-from ssl_bench.protocol import Protocol, Rule, dialect_names, load_dialect
+from ssl_bench.protocols.protocol import Protocol, Rule, dialect_names, load_dialect
 from ssl_bench.scoring.aggregate import replicates, summarise
 from ssl_bench.scoring.run import Scored, measures_of
-from ssl_bench.trials import Trial, TrialSet
-from ssl_bench.truth import encode_rle
+from ssl_bench.testsets.truth import encode_rle
+from ssl_bench.trials.trial import Trial, TrialSet
 
 GALLERY_SEED = 0
 RANKED = 3
@@ -96,7 +96,7 @@ def dialects_of(protocol: Protocol) -> list[str]:
 
     Examples
     --------
-    >>> from ssl_bench.protocol import load_protocol
+    >>> from ssl_bench.protocols.protocol import load_protocol
     >>> "slavc" in dialects_of(load_protocol("synth")), dialects_of(load_protocol("retrieval"))
     (True, [])
     """

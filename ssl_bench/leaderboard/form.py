@@ -12,7 +12,7 @@ from ssl_bench.leaderboard.entry import Entry, RemadePredictions, StoredPredicti
 from ssl_bench.leaderboard.evidence import RANKED
 from ssl_bench.leaderboard.places import entry_path, predictions_path, protocol_folder
 from ssl_bench.models.registry import list_baselines, load_card
-from ssl_bench.protocol import Protocol
+from ssl_bench.protocols.protocol import Protocol
 from ssl_bench.scoring.aggregate import n_replicates
 from ssl_bench.scoring.run import measures_of
 

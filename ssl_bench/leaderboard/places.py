@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
-from ssl_bench.compositions import with_split
-from ssl_bench.content import content_folder
 from ssl_bench.errors import LeaderboardError
-from ssl_bench.protocol import Protocol, load_protocol, protocol_names
+from ssl_bench.files import content_folder
+from ssl_bench.protocols.protocol import Protocol, load_protocol, protocol_names
+from ssl_bench.trials.compositions import with_split
 
 ENTRIES = "entries"
 PREDICTIONS = "predictions"

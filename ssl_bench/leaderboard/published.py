@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, ValidationError, field_validator
 
-from ssl_bench.content import content_folder
 from ssl_bench.errors import LeaderboardError
+from ssl_bench.files import content_folder
 from ssl_bench.leaderboard.documents import bounded_bytes
 from ssl_bench.leaderboard.text import Table
 

@@ -13,9 +13,8 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from ssl_bench.content import content_folder
 from ssl_bench.errors import LeaderboardError
-from ssl_bench.files import sha256_of_file, write_text
+from ssl_bench.files import content_folder, sha256_of_file, write_text
 from ssl_bench.leaderboard.documents import bounded_bytes, read_entry
 from ssl_bench.leaderboard.entry import Entry, StoredPredictions
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ssl_bench.errors import LeaderboardError, one_of
 from ssl_bench.leaderboard.entry import Entry
 from ssl_bench.measures.values import parse_measure
-from ssl_bench.ties import Contender, Ties, find_ties
+from ssl_bench.statistics.ties import Contender, Ties, find_ties
 
 
 def find_standings(entries: Sequence[Entry], measure: str | None = None) -> Ties:

@@ -39,13 +39,13 @@ from ssl_bench.leaderboard.standings import find_standings
 from ssl_bench.leaderboard.text import checked_address
 from ssl_bench.predictions import open_predictions
 from ssl_bench.predictions.validation import sentences
-from ssl_bench.results import MeasuredValue
 from ssl_bench.scoring.aggregate import summarise
+from ssl_bench.scoring.results import MeasuredValue
 from ssl_bench.scoring.retrieval import retrieval_scores
 from ssl_bench.scoring.run import check_predictions, check_scorable, measures_of, stored_maps
 from ssl_bench.scoring.scores import score_maps
 from ssl_bench.scoring.universal import set_apart, with_threshold
-from ssl_bench.ties import Standing, Ties
+from ssl_bench.statistics.ties import Standing, Ties
 
 
 @dataclass(frozen=True)

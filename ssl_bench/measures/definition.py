@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ssl_bench.errors import MeasureError
 from ssl_bench.measures.interpolation import normalise
-from ssl_bench.protocol import Normalisation, Rule, ThresholdTable
+from ssl_bench.protocols.protocol import Normalisation, Rule, ThresholdTable
 
 Columns = Mapping[str, NDArray[Any]]
 """Columns of a score table: arrays of one entry per trial."""

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ssl_bench.measures.definition import RULES, Definition, MapOnGrid
-from ssl_bench.protocol import Rule, ThresholdTable
+from ssl_bench.protocols.protocol import Rule, ThresholdTable
 
 # The double products 0.05 * i, as the public evaluators compute them: 0.05 * 3 is
 # 0.15000000000000002, so a cIoU of exactly 3/20 fails there.
@@ -60,7 +60,7 @@ def threshold_of(
     truth
         ``(size, size)``; only ``adaptive`` looks at it.
     rule, value
-        See :class:`ssl_bench.protocol.ThresholdTable`.
+        See :class:`ssl_bench.protocols.protocol.ThresholdTable`.
 
     Examples
     --------

@@ -6,8 +6,8 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
-from ssl_bench.content import content_folder
 from ssl_bench.errors import ModelError, WeightsError, one_of
+from ssl_bench.files import content_folder
 from ssl_bench.models.cards import Card
 from ssl_bench.models.recipes import Recipe, Variant, read_toml
 

@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ssl_bench.errors import ModelError, WeightsError, one_of
-from ssl_bench.protocol import Interpolation
-from ssl_bench.toml_files import in_words
+from ssl_bench.protocols.protocol import Interpolation
+from ssl_bench.schemas import in_words
 
 Table = TypeVar("Table", bound=BaseModel)
 

@@ -117,8 +117,8 @@ class PredictionsMeta(BaseModel):
     protocol, protocol_digest
         The protocol that was answered.
     trials_digest
-        The trials of it (:attr:`ssl_bench.trials.TrialSet.digest`): the file answers every protocol
-        that asks the same, whatever its measures. None in older files.
+        Digest of the trials (``TrialSet.digest``): the file answers every protocol that asks the
+        same, whatever its measures. None in older files.
     test_set, test_set_digest
         The test set that it was answered on.
     model

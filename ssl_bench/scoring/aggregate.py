@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from ssl_bench.errors import MeasureError
 from ssl_bench.measures.definition import Measure
-from ssl_bench.results import MeasuredValue
-from ssl_bench.statistics import FEWER_RESAMPLES, RESAMPLES, ClusterBootstrap, Interval
+from ssl_bench.scoring.results import MeasuredValue
+from ssl_bench.statistics.bootstrap import FEWER_RESAMPLES, RESAMPLES, ClusterBootstrap, Interval
 
 MOST_REPLICATES = 1000
 """Largest number of values that :func:`replicates` gives."""

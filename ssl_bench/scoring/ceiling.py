@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from ssl_bench.measures.definition import Measure, rule_column
 from ssl_bench.measures.localization import TAUS
 from ssl_bench.measures.segmentation import F_THRESHOLDS
-from ssl_bench.protocol import FOUND_RULES, Rule, ThresholdTable
+from ssl_bench.protocols.protocol import FOUND_RULES, Rule, ThresholdTable
 from ssl_bench.scoring.pictures import PictureColumns, columns_read, derived_columns
-from ssl_bench.trials import TrialSet
+from ssl_bench.trials.trial import TrialSet
 
 
 def best_ciou(truth: NDArray[np.float32], rule: Rule, table: ThresholdTable) -> float:

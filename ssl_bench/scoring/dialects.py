@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from ssl_bench.predictions import open_predictions
-from ssl_bench.protocol import Protocol, dialect_names, load_dialect
+from ssl_bench.protocols.protocol import Protocol, dialect_names, load_dialect
 from ssl_bench.scoring.aggregate import summarise
 from ssl_bench.scoring.run import (
     ScoringOptions,
@@ -19,7 +19,7 @@ from ssl_bench.scoring.run import (
 )
 from ssl_bench.scoring.scores import ScoreColumns, score_together
 from ssl_bench.scoring.universal import set_apart, with_threshold
-from ssl_bench.trials import TrialSet
+from ssl_bench.trials.trial import TrialSet
 
 
 def dialects_for(protocol: Protocol, model: str) -> tuple[list[str], list[str]]:
@@ -32,7 +32,7 @@ def dialects_for(protocol: Protocol, model: str) -> tuple[list[str], list[str]]:
 
     Examples
     --------
-    >>> from ssl_bench.protocol import load_protocol
+    >>> from ssl_bench.protocols.protocol import load_protocol
     >>> dialects_for(load_protocol("negative-audio"), "ezvsl")[0][-1]
     'vssl:ezvsl'
     >>> dialects_for(load_protocol("negative-audio"), "another")[1]

@@ -12,11 +12,11 @@ from ssl_bench.errors import ProtocolError
 from ssl_bench.measures.definition import Measure
 from ssl_bench.models.contract import AnnotationLocalizer
 from ssl_bench.models.registry import list_baselines, load_card, load_localizer
-from ssl_bench.protocol import Protocol
+from ssl_bench.protocols.protocol import Protocol
 from ssl_bench.scoring.ceiling import Ceiling
 from ssl_bench.scoring.scores import CHUNK, MapBatch, ScoreColumns, in_threads, trial_facts
 from ssl_bench.scoring.universal import with_threshold
-from ssl_bench.trials import TrialSet
+from ssl_bench.trials.trial import TrialSet
 
 Controls = tuple[dict[str, pd.DataFrame], Ceiling]
 """Score tables of the floors by name, and the ceiling, of one protocol's trials."""

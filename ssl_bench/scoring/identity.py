@@ -12,16 +12,16 @@ from pydantic import ValidationError
 from ssl_bench.files import sha256_of_file, sha256_of_json
 from ssl_bench.models.provenance import provenance_of
 from ssl_bench.predictions import Predictions
-from ssl_bench.protocol import Protocol
-from ssl_bench.results import (
+from ssl_bench.protocols.protocol import Protocol
+from ssl_bench.scoring.floors import load_floor
+from ssl_bench.scoring.results import (
     Coverage,
     ModelIdentity,
     PredictedUnder,
     ProtocolIdentity,
     TestSetIdentity,
 )
-from ssl_bench.scoring.floors import load_floor
-from ssl_bench.trials import TrialSet
+from ssl_bench.trials.trial import TrialSet
 
 
 def digest_of(path: Path) -> str:

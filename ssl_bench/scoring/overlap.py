@@ -10,11 +10,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from ssl_bench.audit import Audit, trial_overlap
 from ssl_bench.measures.definition import Measure
-from ssl_bench.results import MeasuredValue
 from ssl_bench.scoring.aggregate import summarise
-from ssl_bench.trials import TrialSet
+from ssl_bench.scoring.results import MeasuredValue
+from ssl_bench.testsets.audit import Audit, trial_overlap
+from ssl_bench.trials.trial import TrialSet
 
 
 class Subset(BaseModel):

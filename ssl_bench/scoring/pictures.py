@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ssl_bench.measures.definition import Measure, rule_column
 from ssl_bench.measures.interpolation import upsample
 from ssl_bench.measures.values import PICTURE_COLUMNS, TABLE_COLUMNS
-from ssl_bench.trials import ImageRecipe, TrialSet
+from ssl_bench.trials.trial import ImageRecipe, TrialSet
 
 _Kept = NDArray[Any] | Path
 """A map, or the file that it waits in."""

@@ -12,13 +12,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ssl_bench.measures.definition import Measure
-from ssl_bench.protocol import Protocol
-from ssl_bench.results import BestPrior, MeasuredValue, Prior, Reference
+from ssl_bench.protocols.protocol import Protocol
 from ssl_bench.scoring.aggregate import gap, summarise
 from ssl_bench.scoring.floors import Controls, control_scores
 from ssl_bench.scoring.identity import digest_of, settings_of
+from ssl_bench.scoring.results import BestPrior, MeasuredValue, Prior, Reference
 from ssl_bench.scoring.retrieval import chance
-from ssl_bench.trials import TrialSet
+from ssl_bench.trials.trial import TrialSet
 
 
 @dataclass(frozen=True)

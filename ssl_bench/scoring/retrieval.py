@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from ssl_bench.measures.definition import Measure
 from ssl_bench.measures.retrieval import CHANCE, category_ranking, instance_ranks
 from ssl_bench.predictions import Predictions
-from ssl_bench.results import MeasuredValue, Reference
+from ssl_bench.scoring.results import MeasuredValue, Reference
 from ssl_bench.testsets.base import UNLABELLED
-from ssl_bench.trials import TrialSet
+from ssl_bench.trials.trial import TrialSet
 
 Block = tuple[NDArray[np.intp], NDArray[np.float32]]
 """Positions ``(b,)`` of queries in the file, and their similarities ``(b, n)`` with all items."""

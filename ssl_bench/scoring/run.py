@@ -16,8 +16,7 @@ from ssl_bench.errors import SslBenchError
 from ssl_bench.measures.definition import Measure
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.predictions import Predictions, Validation, open_predictions, validate
-from ssl_bench.protocol import Protocol
-from ssl_bench.results import Prior, Result, VisionOnly
+from ssl_bench.protocols.protocol import Protocol
 from ssl_bench.scoring.aggregate import breakdown, columns_of, summarise
 from ssl_bench.scoring.floors import Controls, load_floor
 from ssl_bench.scoring.identity import (
@@ -36,12 +35,13 @@ from ssl_bench.scoring.references import (
     floors_and_ceiling,
     priors_note,
 )
+from ssl_bench.scoring.results import Prior, Result, VisionOnly
 from ssl_bench.scoring.retrieval import gallery_facts, retrieval_scores
 from ssl_bench.scoring.scores import MapBatch, ScoreColumns, score_maps, score_together
 from ssl_bench.scoring.twins import check_prior, check_twin
 from ssl_bench.scoring.universal import at_threshold, set_apart, with_threshold
-from ssl_bench.statistics import CONFIDENCE, RESAMPLES
-from ssl_bench.trials import TrialSet
+from ssl_bench.statistics.bootstrap import CONFIDENCE, RESAMPLES
+from ssl_bench.trials.trial import TrialSet
 
 Notify = Callable[[str], None]
 

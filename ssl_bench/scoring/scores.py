@@ -11,15 +11,16 @@ import pandas as pd
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
-from ssl_bench.annotations import Boxes
 from ssl_bench.measures.batch import Cut, MapScores, evaluate_cuts
 from ssl_bench.measures.definition import MapOnGrid, Measure, rule_column
 from ssl_bench.measures.interpolation import upsample
 from ssl_bench.measures.values import GRID_COLUMNS
-from ssl_bench.protocol import Interpolation, Normalisation, Rule
+from ssl_bench.protocols.conventions import TruthConvention
+from ssl_bench.protocols.protocol import Interpolation, Normalisation, Rule
 from ssl_bench.scoring.pictures import PictureColumns, columns_read, derived_columns
-from ssl_bench.testsets.base import TestSet, TruthConvention
-from ssl_bench.trials import WHOLE, Trial, TrialSet
+from ssl_bench.testsets.annotations import Boxes
+from ssl_bench.testsets.base import TestSet
+from ssl_bench.trials.trial import WHOLE, Trial, TrialSet
 
 _AREA = "truth_sum"
 # The first columns of a score table, in order.

@@ -11,10 +11,10 @@ import pandas as pd
 from ssl_bench.measures.definition import rule_column
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.predictions import open_predictions
-from ssl_bench.protocol import Normalisation, Protocol, Rule
+from ssl_bench.protocols.protocol import Normalisation, Protocol, Rule
 from ssl_bench.scoring.run import check_predictions, stored_maps, under_dialect
 from ssl_bench.scoring.scores import score_maps
-from ssl_bench.trials import TrialSet
+from ssl_bench.trials.trial import TrialSet
 
 _VALUE = 0.5
 

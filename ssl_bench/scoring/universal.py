@@ -20,9 +20,9 @@ from ssl_bench.errors import ProtocolError
 from ssl_bench.measures.interpolation import normalise, upsample
 from ssl_bench.measures.localization import threshold_of
 from ssl_bench.measures.separation import universal_threshold
-from ssl_bench.protocol import FOUND_RULES
+from ssl_bench.protocols.protocol import FOUND_RULES
 from ssl_bench.scoring.scores import MapBatch
-from ssl_bench.trials import TrialSet
+from ssl_bench.trials.trial import TrialSet
 
 _ATTRIBUTE = "calibration"
 

@@ -16,7 +16,7 @@ from ssl_bench.files import write_text
 from ssl_bench.interchange.export import Group, group_results, read_scores
 from ssl_bench.leaderboard.documents import bounded_bytes, check_plain
 from ssl_bench.leaderboard.evidence import success_curve
-from ssl_bench.results import MeasuredValue, Result, read_result
+from ssl_bench.scoring.results import MeasuredValue, Result, read_result
 from ssl_bench.site.drawing import Curve, Scale, Strip
 from ssl_bench.site.drawing import success_curve as drawn_curve
 from ssl_bench.site.numbers import interval, shown, signed, value_of

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from ssl_bench.compositions import with_split
 from ssl_bench.errors import LeaderboardError, SslBenchError
 from ssl_bench.files import sha256_of_file
 from ssl_bench.leaderboard.assess import shipped_protocol
@@ -18,9 +17,10 @@ from ssl_bench.leaderboard.places import entry_path, protocol_folder
 from ssl_bench.leaderboard.published import PublishedFigure, read_published
 from ssl_bench.leaderboard.standings import find_standings
 from ssl_bench.measures.values import parse_measure
-from ssl_bench.protocol import Protocol, load_protocol, protocol_names
+from ssl_bench.protocols.protocol import Protocol, load_protocol, protocol_names
+from ssl_bench.statistics.ties import Standing, Ties
 from ssl_bench.testsets import definition
-from ssl_bench.ties import Standing, Ties
+from ssl_bench.trials.compositions import with_split
 
 SITE = "site"
 """Name of the built page's folder in a board."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ssl_bench.leaderboard.entry import CurvePoint
-from ssl_bench.results import MeasuredValue
+from ssl_bench.scoring.results import MeasuredValue
 
 CURVE_WIDTH, CURVE_HEIGHT = 360, 230
 _LEFT, _RIGHT, _TOP, _BOTTOM = 38, 10, 10, 34

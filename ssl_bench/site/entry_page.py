@@ -8,7 +8,7 @@ from typing import Any
 
 from ssl_bench.leaderboard.entry import Entry
 from ssl_bench.measures.values import parse_measure
-from ssl_bench.results import MeasuredValue, ModelIdentity
+from ssl_bench.scoring.results import MeasuredValue, ModelIdentity
 from ssl_bench.site.board import Competition
 from ssl_bench.site.commands import (
     contribution_command,

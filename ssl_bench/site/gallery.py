@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ssl_bench.files import sha256_of_json
 from ssl_bench.leaderboard.entry import Entry, GalleryTrial
-from ssl_bench.results import TestSetIdentity
+from ssl_bench.scoring.results import TestSetIdentity
 from ssl_bench.site.numbers import percent
 from ssl_bench.site.pictures import map_address, outline
 from ssl_bench.testsets import definition

@@ -14,12 +14,12 @@ import numpy as np
 
 from ssl_bench.files import sha256_of_file, sha256_of_json
 from ssl_bench.leaderboard.entry import GalleryTrial
-from ssl_bench.results import TestSetIdentity
+from ssl_bench.scoring.results import TestSetIdentity
 from ssl_bench.site.board import Board, Competition
 from ssl_bench.site.gallery import has_media, picture_path, sound_path
 
 if TYPE_CHECKING:
-    from ssl_bench.trials import Trial, TrialSet
+    from ssl_bench.trials.trial import Trial, TrialSet
 
 _JPEG_QUALITY = 92
 # What decides how a trial looks and sounds, within the package.
@@ -86,7 +86,7 @@ def render_media(
         Path within the site, and content. One that no trial has, because an entry was edited by
         hand, is left out.
     """
-    from ssl_bench.compositions import open_trials
+    from ssl_bench.trials.compositions import open_trials
 
     grouped: dict[Competition, list[str]] = {}
     for path in sorted(paths):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ssl_bench.measures.values import parse_measure
-from ssl_bench.results import MeasuredValue, Reference
+from ssl_bench.scoring.results import MeasuredValue, Reference
 
 UNDEFINED = "undefined"
 _MINUS = "\N{MINUS SIGN}"

@@ -9,12 +9,11 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from ssl_bench.content import content_folder
-from ssl_bench.files import sha256_of_file, sha256_of_json
+from ssl_bench.files import content_folder, sha256_of_file, sha256_of_json
 from ssl_bench.leaderboard.entry import Entry
 from ssl_bench.measures.values import DEFINITIONS, parse_measure
 from ssl_bench.models.registry import list_baselines, load_card, load_recipe
-from ssl_bench.protocol import load_dialect
+from ssl_bench.protocols.protocol import load_dialect
 from ssl_bench.site.board import Board, Competition
 from ssl_bench.site.entry_page import entry_content
 from ssl_bench.site.filters import table_filters
@@ -237,7 +236,7 @@ def _measures() -> dict[str, Any]:
 
 
 def _dialects() -> dict[str, Any]:
-    from ssl_bench.protocol import dialect_names
+    from ssl_bench.protocols.protocol import dialect_names
 
     found = [load_dialect(name) for name in dialect_names()]
     return {"dialects": [(each, _facts(each.model_dump(mode="json"))) for each in found]}

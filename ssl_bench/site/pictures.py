@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench.leaderboard.entry import ShownMap, TruthMask
-from ssl_bench.truth import decode_rle
+from ssl_bench.testsets.truth import decode_rle
 
 _LEVELS = 64
 _COLOURS = "cividis"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ssl_bench.leaderboard.published import PublishedFigure
 from ssl_bench.models.cards import Card
-from ssl_bench.protocol import Protocol
+from ssl_bench.protocols.protocol import Protocol
 
 NOT_STATED = "not stated"
 """Whether a printed figure's model had seen test clips: the tables of papers do not say."""

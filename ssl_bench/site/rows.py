@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ssl_bench.leaderboard.card import SubmissionCard
 from ssl_bench.leaderboard.entry import Entry
 from ssl_bench.leaderboard.evidence import RANKED
-from ssl_bench.results import MeasuredValue, Reference
+from ssl_bench.scoring.results import MeasuredValue, Reference
 from ssl_bench.site.board import Competition
 from ssl_bench.site.drawing import Scale, Strip
 from ssl_bench.site.numbers import (
@@ -19,7 +19,7 @@ from ssl_bench.site.numbers import (
     shown,
     value_of,
 )
-from ssl_bench.ties import Standing
+from ssl_bench.statistics.ties import Standing
 
 _NONE = ("none", "")
 _LAST = "9e99"

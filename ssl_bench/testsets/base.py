@@ -18,11 +18,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench.annotations import Annotation
 from ssl_bench.errors import AnnotationError, DataError
 from ssl_bench.media.waveform import Waveform
-
-TruthConvention = Literal["union", "consensus", "consensus-one-based", "annotator-mean", "mask"]
+from ssl_bench.protocols.conventions import TruthConvention
+from ssl_bench.testsets.annotations import Annotation
 
 UNLABELLED = "unlabelled"
 """The category of a sample whose data set names none."""
@@ -64,7 +63,7 @@ class Sample:
 
         Examples
         --------
-        >>> from ssl_bench.annotations import Boxes
+        >>> from ssl_bench.testsets.annotations import Boxes
         >>> second = Sample("clip_2", "clip", "dog", Boxes(np.zeros((0, 4))), sound_of="clip_1")
         >>> second.sound
         'clip_1'

@@ -16,15 +16,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench.annotations import Boxes, Mask
 from ssl_bench.errors import AnnotationError, DataError
 from ssl_bench.media.image import read_mask
+from ssl_bench.protocols.conventions import TruthConvention
+from ssl_bench.testsets.annotations import Boxes, Mask
 from ssl_bench.testsets.base import (
     UNLABELLED,
     Finding,
     Sample,
     TestSet,
-    TruthConvention,
     corrupt,
 )
 from ssl_bench.testsets.box_rows import GRID, Row, read_box_table

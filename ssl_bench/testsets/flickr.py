@@ -20,16 +20,16 @@ import numpy as np
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from ssl_bench.annotations import Boxes
 from ssl_bench.errors import AnnotationError, DataError
 from ssl_bench.files import sha256_of_json
+from ssl_bench.protocols.conventions import TruthConvention
+from ssl_bench.testsets.annotations import Boxes
 from ssl_bench.testsets.base import (
     UNLABELLED,
     Finding,
     Sample,
     SilentPair,
     TestSet,
-    TruthConvention,
     corrupt,
 )
 from ssl_bench.testsets.folder import FolderDefinition, FolderTestSet, verify_media

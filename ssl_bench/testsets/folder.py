@@ -11,24 +11,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench.annotations import Boxes
 from ssl_bench.errors import DataError
 from ssl_bench.files import sha256_of_json
 from ssl_bench.media.audio import AUDIO_SUFFIXES, probe_audio, read_audio
 from ssl_bench.media.find import find_media, require_media
 from ssl_bench.media.image import IMAGE_SUFFIXES, probe_image, read_image
 from ssl_bench.media.waveform import Waveform
+from ssl_bench.protocols.conventions import TruthConvention
+from ssl_bench.testsets.annotations import Boxes
 from ssl_bench.testsets.base import (
     Finding,
     Sample,
     SilentPair,
     TestSet,
     TestSetDefinition,
-    TruthConvention,
     corrupt,
 )
 from ssl_bench.testsets.silent import unannotated
-from ssl_bench.truth import encode_rle
+from ssl_bench.testsets.truth import encode_rle
 
 FRAMES = "frames"
 AUDIO = "audio"

@@ -13,13 +13,13 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from ssl_bench.annotations import Boxes
 from ssl_bench.errors import AnnotationError, DataError
+from ssl_bench.protocols.conventions import TruthConvention
+from ssl_bench.testsets.annotations import Boxes
 from ssl_bench.testsets.base import (
     Finding,
     Sample,
     TestSet,
-    TruthConvention,
     corrupt,
 )
 from ssl_bench.testsets.folder import (

@@ -16,9 +16,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench.annotations import Boxes
 from ssl_bench.errors import AnnotationError, DataError
-from ssl_bench.testsets.base import Finding, Sample, TestSet, TruthConvention, corrupt
+from ssl_bench.protocols.conventions import TruthConvention
+from ssl_bench.testsets.annotations import Boxes
+from ssl_bench.testsets.base import Finding, Sample, TestSet, corrupt
 from ssl_bench.testsets.folder import FolderDefinition, FolderTestSet, verify_media
 from ssl_bench.testsets.listing import id_problem
 

@@ -16,15 +16,15 @@ from typing import Any, cast
 
 import numpy as np
 
-from ssl_bench.annotations import Boxes
 from ssl_bench.errors import AnnotationError, DataError
 from ssl_bench.files import sha256_of_file
+from ssl_bench.protocols.conventions import TruthConvention
+from ssl_bench.testsets.annotations import Boxes
 from ssl_bench.testsets.base import (
     Finding,
     Sample,
     SilentPair,
     TestSet,
-    TruthConvention,
     corrupt,
 )
 from ssl_bench.testsets.folder import (
@@ -35,7 +35,7 @@ from ssl_bench.testsets.folder import (
 )
 from ssl_bench.testsets.listing import duplicates, id_problem, read_id_list, read_json_file
 from ssl_bench.testsets.silent import read_silent_pairs, verify_silent_pairs
-from ssl_bench.truth import render
+from ssl_bench.testsets.truth import render
 
 KNOWN_REVISIONS = {
     "ae300b4a259267e6fe839970d495862edd70bfe3da63d925bcdb34054ed3b15e": "public-0f5102ca",

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.testsets.synth import SynthTestSet, World, object_arrays, scene_arrays
+from ssl_bench.testsets.truth import render
 from ssl_bench.training.progress import Progress, counted
 from ssl_bench.training.sources import SoundFrontEnd
-from ssl_bench.truth import render
 
 TRUTH_SIZE = 224
 """Side of the truth of validation scenes, in pixels."""

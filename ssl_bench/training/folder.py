@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ssl_bench.audit import read_clip_labels, read_training_list, video_of
 from ssl_bench.errors import DataError
+from ssl_bench.testsets.audit import read_clip_labels, read_training_list, video_of
 from ssl_bench.testsets.folder import AUDIO, FRAMES
 from ssl_bench.training.clip_files import ClipFiles, find_images, find_sounds, usable_clips
 from ssl_bench.training.clips import Clip, FolderPictures, FolderScenes
@@ -191,9 +191,9 @@ def open_user_folder(
     needs
         What the objective reads. Where it reads no sounds, ``audio`` is not looked at.
     ids
-        A list of clips in any form that :func:`~ssl_bench.audit.read_training_list` reads, perhaps
+        A list of clips in any form that ``testsets.audit.read_training_list`` reads, perhaps
         under a heading ``id``; None for all clips that are there. Labels, where they are needed,
-        are what :func:`~ssl_bench.audit.read_clip_labels` reads from it.
+        are what :func:`~ssl_bench.testsets.audit.read_clip_labels` reads from it.
     truth
         Where the clips sound; needed by supervised objectives only.
     skip_missing

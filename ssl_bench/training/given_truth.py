@@ -21,15 +21,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench.annotations import Annotation, Boxes, Mask
 from ssl_bench.errors import AnnotationError, DataError
 from ssl_bench.files import sha256_of_json
 from ssl_bench.media.image import read_mask
+from ssl_bench.protocols.conventions import TruthConvention
 from ssl_bench.testsets import flickr, vggss
-from ssl_bench.testsets.base import TruthConvention
+from ssl_bench.testsets.annotations import Annotation, Boxes, Mask
 from ssl_bench.testsets.box_rows import GRID, read_box_table
 from ssl_bench.testsets.listing import id_problem, read_table, read_text
-from ssl_bench.truth import render
+from ssl_bench.testsets.truth import render
 
 COLUMNS = ("id", "x0", "y0", "x1", "y1")
 """Heading of a table of relative boxes."""

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ssl_bench.audit import read_training_list, video_of
 from ssl_bench.errors import DataError
-from ssl_bench.protocol import load_protocol
+from ssl_bench.protocols.protocol import load_protocol
 from ssl_bench.testsets import open_test_set
+from ssl_bench.testsets.audit import read_training_list, video_of
 
 _SHOWN = 5
 

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from ssl_bench.content import content_folder
 from ssl_bench.errors import ModelError
+from ssl_bench.files import content_folder
 from ssl_bench.models.checkpoints import save_checkpoint
 from ssl_bench.models.registry import load_recipe
 from ssl_bench.training.hardware import Hardware, launch

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ssl_bench.compositions import open_trials
 from ssl_bench.engine.predict import predict
 from ssl_bench.leaderboard.baselines import Contestant, contestants, embedded_protocols
 from ssl_bench.leaderboard.compact import write_compact
@@ -15,8 +14,9 @@ from ssl_bench.leaderboard.documents import read_entry
 from ssl_bench.leaderboard.places import default_board, entry_path, predictions_path
 from ssl_bench.models.registry import load_card, load_localizer, shipped_weights
 from ssl_bench.predictions import open_predictions
-from ssl_bench.protocol import load_protocol
-from ssl_bench.trials import TrialSet
+from ssl_bench.protocols.protocol import load_protocol
+from ssl_bench.trials.compositions import open_trials
+from ssl_bench.trials.trial import TrialSet
 
 BOARD = default_board()
 HANDFUL = 6

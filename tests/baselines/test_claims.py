@@ -14,7 +14,7 @@ import pytest
 from alone import alone
 
 import ssl_bench
-from ssl_bench.evaluation import Evaluation, Request, run_suite
+from ssl_bench.analysis.evaluation import Evaluation, Request, run_suite
 
 
 class Parts(NamedTuple):

@@ -12,7 +12,7 @@ import pytest
 from alone import alone
 from hearing_margins import ABOVE_FLOORS, ADAPTIVE, AHEAD, CLOSE, HALF
 
-from ssl_bench.evaluation import Request, run_suite
+from ssl_bench.analysis.evaluation import Request, run_suite
 from ssl_bench.models.registry import list_baselines, load_card
 
 HEARING = [name for name in list_baselines() if load_card(name).modality == "audio-visual"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pytest
 
-from ssl_bench.evaluation import Evaluation, evaluate
+from ssl_bench.analysis.evaluation import Evaluation, evaluate
 
 # How far below the model that hears each may stay on standard trials. Grad-CAM is the weakest in
 # the papers, too, and differs by seven points between seeds.

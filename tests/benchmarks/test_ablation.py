@@ -9,10 +9,10 @@ from types import ModuleType
 
 import pytest
 
-from ssl_bench.content import content_folder
+from ssl_bench.files import content_folder
 from ssl_bench.models.recipes import read_toml
 from ssl_bench.models.registry import load_recipe
-from ssl_bench.protocol import load_protocol
+from ssl_bench.protocols.protocol import load_protocol
 from ssl_bench.training.recipe import changed_recipe, training_recipe
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"

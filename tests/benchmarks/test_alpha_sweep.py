@@ -7,8 +7,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from ssl_bench.compositions import open_trials
-from ssl_bench.evaluation import evaluate
+from ssl_bench.analysis.evaluation import evaluate
+from ssl_bench.trials.compositions import open_trials
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "alpha_sweep.py"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import retrain
 from retrain import Row, Trained
 
-from ssl_bench.content import content_folder
+from ssl_bench.files import content_folder
 from ssl_bench.training.record import read_record, write_record
 
 OLD = Row("m", 0, "synth", "cIoU@0.5", 0.60, 0.55, 0.65)

@@ -14,7 +14,7 @@ from command_line import Call
 
 from ssl_bench.measures.values import DEFINITIONS
 from ssl_bench.models.registry import list_baselines
-from ssl_bench.protocol import protocol_names
+from ssl_bench.protocols.protocol import protocol_names
 
 
 class TestListing:

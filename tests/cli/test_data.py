@@ -14,8 +14,8 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from ssl_bench.cli.data import data
-from ssl_bench.coco import import_coco
 from ssl_bench.errors import DataError
+from ssl_bench.interchange.coco import import_coco
 from ssl_bench.testsets import open_test_set
 from ssl_bench.testsets.folder import truth_digest
 

@@ -11,10 +11,10 @@ from click.testing import CliRunner, Result
 from standins import predictions_of
 
 from ssl_bench.cli.main import commands
-from ssl_bench.compositions import open_trials
-from ssl_bench.content import content_folder
 from ssl_bench.errors import ProtocolError
-from ssl_bench.protocol import load_protocol
+from ssl_bench.files import content_folder
+from ssl_bench.protocols.protocol import load_protocol
+from ssl_bench.trials.compositions import open_trials
 
 
 @pytest.fixture(scope="module")

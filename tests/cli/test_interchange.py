@@ -11,9 +11,9 @@ import pytest
 from command_line import Call
 from standin_results import measured, result
 
-from ssl_bench.compositions import open_trials
-from ssl_bench.protocol import load_protocol
-from ssl_bench.results import write_result
+from ssl_bench.protocols.protocol import load_protocol
+from ssl_bench.scoring.results import write_result
+from ssl_bench.trials.compositions import open_trials
 
 PROTOCOL = """
 name = "tiny"

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from command_line import Call
 
-from ssl_bench.compositions import open_trials
 from ssl_bench.predictions import PredictionsMeta, open_predictions, save_predictions
-from ssl_bench.protocol import load_protocol
+from ssl_bench.protocols.protocol import load_protocol
+from ssl_bench.trials.compositions import open_trials
 
 
 @pytest.fixture(scope="module")

@@ -11,13 +11,13 @@ import pytest
 from numpy.typing import NDArray
 from rich.console import Console
 
+from ssl_bench.analysis.evaluation import Request, evaluate, run_suite
 from ssl_bench.cli.main import main
 from ssl_bench.cli.terminal import result_tables
 from ssl_bench.errors import ModelError
-from ssl_bench.evaluation import Request, evaluate, run_suite
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.contract import Features, Localizer
-from ssl_bench.protocol import Protocol, TestSetTable, load_protocol
+from ssl_bench.protocols.protocol import Protocol, TestSetTable, load_protocol
 
 COUNT = 12
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from command_line import Call
 
-from ssl_bench.content import content_folder
-from ssl_bench.protocol import load_protocol, protocol_names
+from ssl_bench.files import content_folder
+from ssl_bench.protocols.protocol import load_protocol, protocol_names
 from ssl_bench.testsets import definition
 
 CLIPS = [f"abcdefghij{letter}_000030" for letter in "uvwxyz"]

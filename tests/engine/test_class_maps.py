@@ -11,12 +11,12 @@ import pytest
 from numpy.typing import NDArray
 
 import ssl_bench
-from ssl_bench.compositions import open_trials
 from ssl_bench.engine.encode import localize_trials
 from ssl_bench.errors import ModelError
 from ssl_bench.models.contract import Features, Localizer
-from ssl_bench.protocol import Protocol, TestSetTable, load_protocol
-from ssl_bench.trials import TrialSet
+from ssl_bench.protocols.protocol import Protocol, TestSetTable, load_protocol
+from ssl_bench.trials.compositions import open_trials
+from ssl_bench.trials.trial import TrialSet
 
 Pictures = Sequence[NDArray[np.uint8]]
 

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from standins import MemoryTestSet, protocol, sample
 
-from ssl_bench.compositions import compose, open_trials
 from ssl_bench.engine.encode import localize_suite
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.contract import Features, Localizer
-from ssl_bench.protocol import CompositionTable, load_protocol, protocol_names
+from ssl_bench.protocols.protocol import CompositionTable, load_protocol, protocol_names
 from ssl_bench.testsets import definition
-from ssl_bench.trials import TrialSet
+from ssl_bench.trials.compositions import compose, open_trials
+from ssl_bench.trials.trial import TrialSet
 
 CLIPS = [f"abcdefghij{letter}_000030" for letter in "uvwxyz"]
 SPLITS = ("vggss", "vggss-heard", "vggss-unheard")

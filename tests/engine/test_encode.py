@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ssl_bench.compositions import compose, open_trials
 from ssl_bench.engine.encode import LocalizedBatch, localize_suite, localize_trials
 from ssl_bench.errors import DataError, ModelError
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.contract import Features, Localizer
-from ssl_bench.protocol import TestSetTable, load_protocol
-from ssl_bench.trials import TrialSet
+from ssl_bench.protocols.protocol import TestSetTable, load_protocol
+from ssl_bench.trials.compositions import compose, open_trials
+from ssl_bench.trials.trial import TrialSet
 
 
 class Counting(Localizer):

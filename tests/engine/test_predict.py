@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from test_encode import Counting
 
-from ssl_bench.compositions import open_trials
 from ssl_bench.engine.predict import EngineOptions, predict
 from ssl_bench.errors import DataError
 from ssl_bench.models.contract import Features
 from ssl_bench.models.trivial import Center, Oracle, Random
 from ssl_bench.predictions import open_predictions
-from ssl_bench.protocol import ControlsTable, TestSetTable, load_protocol
+from ssl_bench.protocols.protocol import ControlsTable, TestSetTable, load_protocol
 from ssl_bench.scoring.run import check_predictions
-from ssl_bench.trials import TrialSet
+from ssl_bench.trials.compositions import open_trials
+from ssl_bench.trials.trial import TrialSet
 
 
 @pytest.fixture(scope="module")

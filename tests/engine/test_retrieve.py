@@ -11,7 +11,6 @@ import pytest
 from numpy.typing import NDArray
 from standins import MemoryTestSet, protocol, sample, trials_of
 
-from ssl_bench.compositions import compose
 from ssl_bench.engine import retrieve
 from ssl_bench.engine.predict import EngineOptions, predict, predict_suite
 from ssl_bench.errors import ModelError
@@ -19,7 +18,8 @@ from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.contract import Features, Localizer
 from ssl_bench.models.trivial import Center
 from ssl_bench.predictions import open_predictions
-from ssl_bench.trials import TrialSet
+from ssl_bench.trials.compositions import compose
+from ssl_bench.trials.trial import TrialSet
 
 MEASURES = ("recall(a2i)@1", "recall(i2a)@1")
 

@@ -15,7 +15,7 @@ from ssl_bench.interchange.map_files import map_file_stem
 from ssl_bench.interchange.map_folder import import_maps
 from ssl_bench.predictions import open_predictions
 from ssl_bench.scoring.run import check_predictions
-from ssl_bench.trials import TrialSet
+from ssl_bench.trials.trial import TrialSet
 
 Maps = dict[str, NDArray[np.float32]]
 

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ssl_bench.content import content_folder
 from ssl_bench.errors import LeaderboardError, SubmissionError
+from ssl_bench.files import content_folder
 from ssl_bench.leaderboard.assess import Bench
 from ssl_bench.leaderboard.card import TEMPLATE, SubmissionCard
 from ssl_bench.leaderboard.check import CheckOptions, check_board

@@ -20,9 +20,9 @@ from ssl_bench.leaderboard.evidence import (
     under_dialects,
 )
 from ssl_bench.predictions import open_predictions
-from ssl_bench.protocol import load_dialect, load_protocol
+from ssl_bench.protocols.protocol import load_dialect, load_protocol
 from ssl_bench.scoring.run import score_file
-from ssl_bench.truth import decode_rle
+from ssl_bench.testsets.truth import decode_rle
 
 MAPS = "predictions/synth/my-model.npz"
 

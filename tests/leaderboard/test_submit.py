@@ -16,7 +16,7 @@ from ssl_bench.leaderboard.documents import parse_entry, read_entry
 from ssl_bench.leaderboard.entry import AddressedPredictions, StoredPredictions
 from ssl_bench.leaderboard.submit import SubmissionOptions, prepare, write_submission
 from ssl_bench.predictions import PredictionsMeta, open_predictions, save_predictions
-from ssl_bench.protocol import load_dialect
+from ssl_bench.protocols.protocol import load_dialect
 from ssl_bench.scoring.run import score_file
 
 from .conftest import MapsWriter, meta_of, snapshot
@@ -126,8 +126,8 @@ def test_a_partial_result_is_no_entry(board: Path) -> None:
 
 
 def test_a_protocol_file_of_ones_own_has_no_leaderboard(tmp_path: Path) -> None:
-    from ssl_bench.content import content_folder
     from ssl_bench.errors import LeaderboardError
+    from ssl_bench.files import content_folder
 
     own = tmp_path / "own.toml"
     own.write_text((content_folder("protocols") / "synth.toml").read_text())

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ssl_bench.measures.batch import Cut, evaluate_cuts, evaluate_maps
 from ssl_bench.measures.interpolation import normalise, upsample
 from ssl_bench.measures.localization import binarize, ciou, threshold_of
-from ssl_bench.protocol import Interpolation, Normalisation, Rule, ThresholdTable
+from ssl_bench.protocols.protocol import Interpolation, Normalisation, Rule, ThresholdTable
 
 SIZE = 32
 VALUES = st.floats(-100, 100, width=16)

@@ -32,7 +32,7 @@ from ssl_bench.measures.detection import (
 )
 from ssl_bench.measures.interpolation import upsample
 from ssl_bench.measures.localization import area_under_success, success
-from ssl_bench.protocol import load_dialect
+from ssl_bench.protocols.protocol import load_dialect
 
 # Bounds of the public evaluator's subsets, in truth pixels.
 SUBSETS = {

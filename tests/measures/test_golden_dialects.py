@@ -26,7 +26,7 @@ from vectors import (
 
 from ssl_bench.measures.batch import MapScores
 from ssl_bench.measures.interpolation import upsample
-from ssl_bench.protocol import Interpolation, load_dialect, load_protocol
+from ssl_bench.protocols.protocol import Interpolation, load_dialect, load_protocol
 from ssl_bench.scoring.floors import load_floor
 
 TEST_SETS = ("vggss", "flickr")

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from pins import pins
 from vectors import CIOU, Vectors, column, near_thresholds, settled, under
 
-from ssl_bench.annotations import Boxes
 from ssl_bench.measures.interaction import interactive_area, interactive_success
 from ssl_bench.measures.localization import area_under_success, success
-from ssl_bench.protocol import Dialect, load_dialect
-from ssl_bench.truth import render
+from ssl_bench.protocols.protocol import Dialect, load_dialect
+from ssl_bench.testsets.annotations import Boxes
+from ssl_bench.testsets.truth import render
 
 # Samples that are so close to a threshold may fall on its other side.
 NEAR = 1e-3

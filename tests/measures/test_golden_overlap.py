@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from pins import pins
 from vectors import Vectors, near_thresholds
 
-from ssl_bench.annotations import Boxes
 from ssl_bench.measures.interpolation import upsample
 from ssl_bench.measures.localization import threshold_of
 from ssl_bench.measures.separation import area_under_coverage
-from ssl_bench.protocol import Rule
-from ssl_bench.truth import render
+from ssl_bench.protocols.protocol import Rule
+from ssl_bench.testsets.annotations import Boxes
+from ssl_bench.testsets.truth import render
 
 FEW_PIXELS = 1e-4
 PERCENT = 100 * FEW_PIXELS

@@ -25,16 +25,16 @@ from vectors import (
     under,
 )
 
-from ssl_bench.annotations import Boxes
 from ssl_bench.measures.batch import MapScores
 from ssl_bench.measures.interaction import (
     interactive_area,
     interactive_success,
     lowest_of_image,
 )
-from ssl_bench.protocol import Rule, load_dialect
+from ssl_bench.protocols.protocol import Rule, load_dialect
+from ssl_bench.testsets.annotations import Boxes
 from ssl_bench.testsets.is3 import read_json
-from ssl_bench.truth import render
+from ssl_bench.testsets.truth import render
 
 RULES: tuple[Rule, Rule] = ("half", "adaptive")
 SUFFIXES = {"half": "", "adaptive": "_adap"}

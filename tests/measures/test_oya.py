@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ssl_bench.annotations import Boxes
 from ssl_bench.measures.batch import evaluate_maps
 from ssl_bench.measures.values import parse_measure
-from ssl_bench.protocol import load_dialect
-from ssl_bench.truth import render
+from ssl_bench.protocols.protocol import load_dialect
+from ssl_bench.testsets.annotations import Boxes
+from ssl_bench.testsets.truth import render
 
 DIALECT = load_dialect("oya")
 # Three annotators: all mark the left half, one marks the third quarter from the left too.

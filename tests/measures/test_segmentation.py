@@ -25,8 +25,8 @@ from ssl_bench.measures.segmentation import (
     max_f,
 )
 from ssl_bench.measures.values import parse_measure
-from ssl_bench.protocol import load_dialect
-from ssl_bench.truth import encode_rle
+from ssl_bench.protocols.protocol import load_dialect
+from ssl_bench.testsets.truth import encode_rle
 
 MASKS = npst.arrays(np.bool_, (5, 7))
 UNIT = st.one_of(

@@ -14,12 +14,12 @@ import pytest
 from numpy.typing import NDArray
 from pins import Recorded
 
-from ssl_bench.annotations import Boxes
 from ssl_bench.measures.batch import MapScores, evaluate_maps
 from ssl_bench.measures.interpolation import normalise, upsample
 from ssl_bench.measures.localization import AUC_THRESHOLDS, area_under_success, success
-from ssl_bench.protocol import Dialect, Rule
-from ssl_bench.truth import render
+from ssl_bench.protocols.protocol import Dialect, Rule
+from ssl_bench.testsets.annotations import Boxes
+from ssl_bench.testsets.truth import render
 
 CIOU = 2e-3
 """Tolerance of a cIoU where the original is stable."""

@@ -17,8 +17,8 @@ from recipe_weights import recipe_weights
 from torch import Tensor
 
 from ssl_bench.cli.main import commands, main
-from ssl_bench.content import content_folder
 from ssl_bench.errors import WeightsError
+from ssl_bench.files import content_folder
 from ssl_bench.models.checkpoints import read_checkpoint, save_checkpoint
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
 from ssl_bench.models.provenance import describe

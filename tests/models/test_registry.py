@@ -9,9 +9,8 @@ import pytest
 import torch
 from recipe_weights import recipe_tensor
 
-from ssl_bench.content import content_folder
 from ssl_bench.errors import ModelError, WeightsError
-from ssl_bench.files import sha256_of_file
+from ssl_bench.files import content_folder, sha256_of_file
 from ssl_bench.models import catalogue, registry
 from ssl_bench.models.checkpoints import save_checkpoint
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer

@@ -16,11 +16,11 @@ from standins import boxes, sample, trials_of
 from ssl_bench.measures.localization import binarize, ciou
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.models.trivial import Oracle
-from ssl_bench.protocol import MapTable, Rule, ThresholdTable
+from ssl_bench.protocols.protocol import MapTable, Rule, ThresholdTable
 from ssl_bench.scoring.aggregate import summarise
 from ssl_bench.scoring.ceiling import Ceiling, best_ciou
 from ssl_bench.scoring.scores import MapBatch, score_maps
-from ssl_bench.trials import TrialSet
+from ssl_bench.trials.trial import TrialSet
 
 TABLES = [
     ThresholdTable(rule=rule, comparison=comparison, keep_maximum=keep)

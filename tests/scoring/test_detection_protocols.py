@@ -9,18 +9,18 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from ssl_bench.compositions import open_trials
 from ssl_bench.errors import ProtocolError
+from ssl_bench.figures.trial_sheet import write_trial_sheet
 from ssl_bench.measures.detection import top_quarter_mean
 from ssl_bench.measures.interpolation import upsample
 from ssl_bench.predictions import PredictionsMeta, PredictionsWriter, open_predictions
-from ssl_bench.protocol import Protocol, TestSetTable, load_dialect, load_protocol
-from ssl_bench.report.trial_sheet import write_trial_sheet
+from ssl_bench.protocols.protocol import Protocol, TestSetTable, load_dialect, load_protocol
 from ssl_bench.scoring.dialects import dialect_table
 from ssl_bench.scoring.run import Scored, ScoringOptions, score_file
 from ssl_bench.scoring.scores import MapBatch
 from ssl_bench.scoring.universal import set_apart, with_threshold
-from ssl_bench.trials import TrialSet
+from ssl_bench.trials.compositions import open_trials
+from ssl_bench.trials.trial import TrialSet
 
 Maps = NDArray[np.float32]
 

@@ -14,12 +14,12 @@ from standins import boxes, protocol, sample, trials_of
 from ssl_bench.errors import ModelError, ProtocolError
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.models.trivial import Center, Oracle, Random
-from ssl_bench.protocol import ControlsTable, MapTable, ThresholdTable
+from ssl_bench.protocols.protocol import ControlsTable, MapTable, ThresholdTable
 from ssl_bench.scoring.aggregate import summarise
 from ssl_bench.scoring.floors import control_scores, load_floor, row_chunks, shared_maps
 from ssl_bench.scoring.scores import CHUNK, MapBatch
 from ssl_bench.testsets.base import Sample
-from ssl_bench.trials import TrialSet
+from ssl_bench.trials.trial import TrialSet
 
 MEASURES = [
     parse_measure(text)

@@ -13,12 +13,12 @@ from pins import pins
 from standins import predictions_of, sample, trials_of
 from vectors import Vectors
 
-from ssl_bench.annotations import Boxes
 from ssl_bench.measures.localization import area_under_success, success
-from ssl_bench.protocol import load_dialect
+from ssl_bench.protocols.conventions import TruthConvention
+from ssl_bench.protocols.protocol import load_dialect
 from ssl_bench.scoring.run import Scored, score_file
-from ssl_bench.testsets.base import TruthConvention
-from ssl_bench.trials import TrialSet
+from ssl_bench.testsets.annotations import Boxes
+from ssl_bench.trials.trial import TrialSet
 
 FRAMES = {"vggss": (1.0, 1.0), "flickr": (256.0, 256.0)}
 

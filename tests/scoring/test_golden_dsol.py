@@ -17,11 +17,11 @@ from standins import MemoryTestSet, predictions_of, protocol, sample, trials_of
 from vectors import Vectors
 
 from ssl_bench.measures.localization import AUC_THRESHOLDS, success
-from ssl_bench.protocol import load_dialect
+from ssl_bench.protocols.protocol import load_dialect
 from ssl_bench.scoring.run import Scored, score_file
 from ssl_bench.testsets.base import Sample
 from ssl_bench.testsets.music import boxes_of_sizes
-from ssl_bench.trials import WHOLE, AudioRecipe, ImageRecipe, Target, Trial, TrialSet
+from ssl_bench.trials.trial import WHOLE, AudioRecipe, ImageRecipe, Target, Trial, TrialSet
 
 SCENE = 1e-4
 # Clusters that the script for synthetic scenes looks at; that for duets looks at all.

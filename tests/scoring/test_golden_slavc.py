@@ -14,12 +14,12 @@ from pins import pins
 from standins import MemoryTestSet, predictions_of, protocol, sample
 from vectors import CIOU, PIXELS, Vectors, slavc_maps, slavc_varied
 
-from ssl_bench.annotations import Boxes
 from ssl_bench.measures.localization import AUC_THRESHOLDS
-from ssl_bench.protocol import load_dialect
+from ssl_bench.protocols.protocol import load_dialect
 from ssl_bench.scoring.aggregate import summarise
 from ssl_bench.scoring.run import Scored, measures_of, score_file
-from ssl_bench.trials import WHOLE, AudioRecipe, ImageRecipe, Target, Trial, TrialSet
+from ssl_bench.testsets.annotations import Boxes
+from ssl_bench.trials.trial import WHOLE, AudioRecipe, ImageRecipe, Target, Trial, TrialSet
 
 MODES = {"relative": "slavc-extended", "absolute": "slavc-extended-absolute"}
 CONFIDENCE = 1e-6

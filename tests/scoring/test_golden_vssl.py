@@ -12,8 +12,7 @@ from pins import pins
 from standins import MemoryTestSet, predictions_of, protocol, sample
 from vectors import Vectors, near_thresholds
 
-from ssl_bench.annotations import Boxes
-from ssl_bench.protocol import (
+from ssl_bench.protocols.protocol import (
     ControlsTable,
     Dialect,
     ModelConstants,
@@ -21,7 +20,8 @@ from ssl_bench.protocol import (
     load_protocol,
 )
 from ssl_bench.scoring.run import Scored, score_file
-from ssl_bench.trials import WHOLE, AudioRecipe, ImageRecipe, Target, Trial, TrialSet
+from ssl_bench.testsets.annotations import Boxes
+from ssl_bench.trials.trial import WHOLE, AudioRecipe, ImageRecipe, Target, Trial, TrialSet
 
 FEW_PIXELS = 1e-4
 PERCENT = 100 * FEW_PIXELS

@@ -17,17 +17,17 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from standins import MemoryTestSet, boxes, protocol, sample
 
-from ssl_bench.compositions import compose
 from ssl_bench.errors import MeasureError
 from ssl_bench.measures.definition import Measure
 from ssl_bench.measures.values import DEFINITIONS
 from ssl_bench.predictions import PredictionsMeta, PredictionsWriter, open_predictions
-from ssl_bench.protocol import CompositionTable, Rule, ThresholdTable
+from ssl_bench.protocols.protocol import CompositionTable, Rule, ThresholdTable
 from ssl_bench.scoring.aggregate import columns_of, counted_rows, per_trial, summarise
 from ssl_bench.scoring.retrieval import retrieval_scores
 from ssl_bench.scoring.scores import MapBatch, score_maps
 from ssl_bench.testsets.base import SilentPair
-from ssl_bench.trials import TrialSet
+from ssl_bench.trials.compositions import compose
+from ssl_bench.trials.trial import TrialSet
 
 KINDS = ("single", "concat", "interactive", "type_ab", "extended", "negative_audio")
 MEASURES = [

@@ -13,13 +13,13 @@ import pytest
 from made_clips import LevelMatcher, make_flickr, make_vggss
 from standins import predictions_of
 
-from ssl_bench.compositions import open_trials
-from ssl_bench.evaluation import Evaluation, evaluate
+from ssl_bench.analysis.evaluation import Evaluation, evaluate
 from ssl_bench.files import sha256_of_json
-from ssl_bench.protocol import load_dialect, load_protocol
-from ssl_bench.results import MeasuredValue, Result
+from ssl_bench.protocols.protocol import load_dialect, load_protocol
+from ssl_bench.scoring.results import MeasuredValue, Result
 from ssl_bench.scoring.run import score_file
-from ssl_bench.trials import TrialSet
+from ssl_bench.trials.compositions import open_trials
+from ssl_bench.trials.trial import TrialSet
 
 PIXELS = 224 * 224
 BOX = PIXELS // 8

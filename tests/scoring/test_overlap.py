@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from standins import sample, trials_of
 
-from ssl_bench.audit import TrainingList, audit
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.scoring.aggregate import summarise
 from ssl_bench.scoring.overlap import score_subsets
 from ssl_bench.scoring.scores import ScoreColumns
-from ssl_bench.trials import TrialSet
+from ssl_bench.testsets.audit import TrainingList, audit
+from ssl_bench.trials.trial import TrialSet
 
 MEASURES = [parse_measure("cIoU@0.5")]
 NAMES = [f"v{number}_{second:06d}" for number in range(4) for second in (10, 50)]

@@ -13,13 +13,13 @@ from standins import boxes, sample, trials_of
 from ssl_bench.measures.interaction import interactive_area, interactive_success, swap_sensitivity
 from ssl_bench.measures.interpolation import upsample
 from ssl_bench.measures.values import parse_measure
-from ssl_bench.protocol import ControlsTable, load_dialect
+from ssl_bench.protocols.protocol import ControlsTable, load_dialect
 from ssl_bench.scoring import pictures
 from ssl_bench.scoring.aggregate import breakdown, counted_rows, summarise
 from ssl_bench.scoring.floors import control_scores
 from ssl_bench.scoring.run import under_dialect
 from ssl_bench.scoring.scores import MapBatch, score_maps
-from ssl_bench.trials import TrialSet
+from ssl_bench.trials.trial import TrialSet
 
 TEXTS = ("IIoU@0.5", "IAUC", "IIoU(adaptive)@0.5", "swap-sensitivity", "scene-cIoU@0.5")
 MEASURES = [parse_measure(text) for text in TEXTS]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ssl_bench.measures.values import parse_measure
-from ssl_bench.results import MeasuredValue, Prior
 from ssl_bench.scoring.references import best_priors
+from ssl_bench.scoring.results import MeasuredValue, Prior
 
 SUCCESS = parse_measure("cIoU@0.5")
 AREA = parse_measure("AUC")

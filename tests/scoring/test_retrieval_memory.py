@@ -26,7 +26,7 @@ from standins import sample, trials_of
 from ssl_bench.engine.predict import EngineOptions, predict, predictions_meta
 from ssl_bench.models.contract import Localizer
 from ssl_bench.predictions import PredictionsWriter, open_predictions
-from ssl_bench.protocol import load_protocol
+from ssl_bench.protocols.protocol import load_protocol
 from ssl_bench.scoring.run import score_file
 
 kind, folder, clips = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])

@@ -15,12 +15,12 @@ from standins import sample, trials_of
 from ssl_bench.errors import PredictionsError, ProtocolError
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.predictions import PredictionsMeta, PredictionsWriter, open_predictions
-from ssl_bench.protocol import load_dialect, load_protocol
-from ssl_bench.results import Result
+from ssl_bench.protocols.protocol import load_dialect, load_protocol
+from ssl_bench.scoring.results import Result
 from ssl_bench.scoring.retrieval import by_image, by_sound, chance, retrieval_scores
 from ssl_bench.scoring.run import ScoringOptions, score_file
 from ssl_bench.testsets.base import UNLABELLED, Sample
-from ssl_bench.trials import TrialSet
+from ssl_bench.trials.trial import TrialSet
 
 MEASURES = load_protocol("retrieval").measures
 COUNT = 7

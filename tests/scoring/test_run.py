@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ssl_bench.compositions import open_trials
 from ssl_bench.errors import PredictionsError, SslBenchError
 from ssl_bench.files import sha256_of_file
 from ssl_bench.models.trivial import Oracle
 from ssl_bench.predictions import PredictionsMeta, save_predictions
-from ssl_bench.protocol import (
+from ssl_bench.protocols.protocol import (
     ControlsTable,
     TestSetTable,
     load_dialect,
@@ -20,7 +19,8 @@ from ssl_bench.protocol import (
 )
 from ssl_bench.scoring.dialects import dialect_table, dialects_for
 from ssl_bench.scoring.run import ScoringOptions, check_scorable, score_file
-from ssl_bench.trials import TrialSet
+from ssl_bench.trials.compositions import open_trials
+from ssl_bench.trials.trial import TrialSet
 
 
 @pytest.fixture(scope="module")

@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ssl_bench.compositions import open_trials
 from ssl_bench.measures.interpolation import normalise, upsample
 from ssl_bench.measures.localization import binarize, ciou
 from ssl_bench.measures.values import parse_measure
-from ssl_bench.protocol import TestSetTable, load_protocol
+from ssl_bench.protocols.protocol import TestSetTable, load_protocol
 from ssl_bench.scoring.scores import MapBatch, score_maps
-from ssl_bench.trials import TrialSet
+from ssl_bench.trials.compositions import open_trials
+from ssl_bench.trials.trial import TrialSet
 
 MEASURES = [parse_measure(text) for text in ("cIoU@0.5", "cIoU(adaptive)@0.5", "side-accuracy")]
 

@@ -7,11 +7,11 @@ import pytest
 from standins import boxes, mask, sample, trials_of
 
 from ssl_bench.measures.values import parse_measure
-from ssl_bench.protocol import ThresholdTable, TruthTable
+from ssl_bench.protocols.protocol import ThresholdTable, TruthTable
 from ssl_bench.scoring.aggregate import summarise
 from ssl_bench.scoring.ceiling import Ceiling, best_iou
 from ssl_bench.scoring.scores import MapBatch, score_maps
-from ssl_bench.trials import TrialSet
+from ssl_bench.trials.trial import TrialSet
 
 MEASURES = [parse_measure("mIoU"), parse_measure("max-F")]
 ABSOLUTE = ThresholdTable(rule="absolute", value=0.5, comparison=">")

@@ -10,9 +10,9 @@ from standins import boxes, sample, trials_of
 
 from ssl_bench.errors import PredictionsError
 from ssl_bench.predictions import PredictionsMeta, save_predictions
-from ssl_bench.protocol import MapTable, ThresholdTable
+from ssl_bench.protocols.protocol import MapTable, ThresholdTable
 from ssl_bench.scoring.threshold_rules import THRESHOLD_RULES, threshold_rule_scores
-from ssl_bench.trials import TrialSet
+from ssl_bench.trials.trial import TrialSet
 
 
 @pytest.fixture

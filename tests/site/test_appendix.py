@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from boards import HOSTILE
 
+from ssl_bench.analysis.evaluation import evaluate
 from ssl_bench.errors import ResultError
-from ssl_bench.evaluation import evaluate
 from ssl_bench.site.appendix import read_runs, write_report
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from ssl_bench.leaderboard.entry import AddressedPredictions, Entry, RemadePredictions
 from ssl_bench.leaderboard.published import read_published
-from ssl_bench.protocol import load_protocol
-from ssl_bench.results import MeasuredValue, Prior, VisionOnly
+from ssl_bench.protocols.protocol import load_protocol
+from ssl_bench.scoring.results import MeasuredValue, Prior, VisionOnly
 from ssl_bench.site.board import Board, Competition, read_board
 from ssl_bench.site.commands import (
     contribution_command,

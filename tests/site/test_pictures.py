@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 
 from ssl_bench.leaderboard.entry import ShownMap, TruthMask
 from ssl_bench.site.pictures import indexed_png, map_address, outline
-from ssl_bench.truth import encode_rle
+from ssl_bench.testsets.truth import encode_rle
 
 masks = st.tuples(st.integers(1, 9), st.integers(1, 9)).flatmap(
     lambda shape: arrays(np.bool_, shape)

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from ssl_bench.annotations import Boxes, Mask
-from ssl_bench.compositions.single import compose
 from ssl_bench.errors import AnnotationError, DataError
 from ssl_bench.testsets import definition, open_test_set
+from ssl_bench.testsets.annotations import Boxes, Mask
 from ssl_bench.testsets.box_rows import Row, read_box_table
-from ssl_bench.truth import render
+from ssl_bench.testsets.truth import render
+from ssl_bench.trials.compositions.single import compose
 
 HEADER = "frame,audio,xmin,ymin,xmax,ymax"
 S4 = [

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ssl_bench.compositions import open_trials
-from ssl_bench.protocol import load_protocol
+from ssl_bench.protocols.protocol import load_protocol
 from ssl_bench.scoring.ceiling import best_ciou
+from ssl_bench.trials.compositions import open_trials
 
 # Rows, sources, sounds, empty boxes, and the ceiling of cIoU@0.5 in percent.
 PUBLISHED = [

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ssl_bench.annotations import Boxes
 from ssl_bench.errors import AnnotationError, DataError
 from ssl_bench.testsets import open_test_set
+from ssl_bench.testsets.annotations import Boxes
 from ssl_bench.testsets.flickr import (
     KNOWN_LISTS,
     TEST_SET,
@@ -18,7 +18,7 @@ from ssl_bench.testsets.flickr import (
     read_annotation,
     read_clip_list,
 )
-from ssl_bench.truth import render
+from ssl_bench.testsets.truth import render
 
 BOMB = """<?xml version="1.0"?>
 <!DOCTYPE lolz [

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
 
-from ssl_bench.annotations import Annotation, Boxes, Mask
+from ssl_bench.testsets.annotations import Annotation, Boxes, Mask
 from ssl_bench.testsets.base import Sample
 from ssl_bench.testsets.folder import truth_digest
 

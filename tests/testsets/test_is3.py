@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ssl_bench.annotations import Boxes
-from ssl_bench.compositions import open_trials
 from ssl_bench.errors import AnnotationError, DataError
-from ssl_bench.protocol import load_protocol
+from ssl_bench.protocols.protocol import load_protocol
 from ssl_bench.testsets import open_test_set
+from ssl_bench.testsets.annotations import Boxes
 from ssl_bench.testsets.is3 import CSV_FORM, HEADER, JSON_FORM, TEST_SET, read_csv, read_json
-from ssl_bench.truth import render
+from ssl_bench.testsets.truth import render
+from ssl_bench.trials.compositions import open_trials
 
 ROWS = [
     ("dog_harp_7_dog", "dog_harp_7", "dog", (0, 0, 112, 224)),

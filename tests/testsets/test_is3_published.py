@@ -8,15 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ssl_bench.compositions import open_trials
 from ssl_bench.measures.interaction import interactive_success
 from ssl_bench.measures.localization import ciou, success
 from ssl_bench.measures.values import parse_measure
-from ssl_bench.protocol import ControlsTable, load_protocol
+from ssl_bench.protocols.protocol import ControlsTable, load_protocol
 from ssl_bench.scoring.aggregate import summarise
 from ssl_bench.scoring.floors import control_scores
 from ssl_bench.testsets import open_test_set
-from ssl_bench.trials import TrialSet
+from ssl_bench.trials.compositions import open_trials
+from ssl_bench.trials.trial import TrialSet
 
 pytestmark = pytest.mark.usefixtures("published_data")
 

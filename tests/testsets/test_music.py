@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ssl_bench.annotations import Boxes
-from ssl_bench.compositions import open_trials
 from ssl_bench.errors import AnnotationError, DataError
-from ssl_bench.protocol import load_protocol
+from ssl_bench.protocols.protocol import load_protocol
 from ssl_bench.testsets import open_test_set
+from ssl_bench.testsets.annotations import Boxes
 from ssl_bench.testsets.music import TEST_SET, boxes_of_sizes, read_scene
-from ssl_bench.truth import pixel_corners
+from ssl_bench.testsets.truth import pixel_corners
+from ssl_bench.trials.compositions import open_trials
 
 ROW = [0.0, 0.5, 0.25, 0.5, 13]
 

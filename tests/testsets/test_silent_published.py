@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ssl_bench.compositions import open_trials
-from ssl_bench.protocol import load_protocol
+from ssl_bench.protocols.protocol import load_protocol
 from ssl_bench.testsets import open_test_set
 from ssl_bench.testsets.silent import unannotated
+from ssl_bench.trials.compositions import open_trials
 
 
 def test_pairs_of_vggss(published_data: Path) -> None:

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ssl_bench.annotations import Boxes
 from ssl_bench.errors import AnnotationError, DataError
 from ssl_bench.testsets import open_test_set
+from ssl_bench.testsets.annotations import Boxes
+from ssl_bench.testsets.truth import render
 from ssl_bench.testsets.vggss import KNOWN_REVISIONS, TEST_SET, read_annotation
-from ssl_bench.truth import render
 
 ENTRY = {"file": "abcdefghijk_000030", "class": "dog barking", "bbox": [[0.1, 0.2, 0.5, 0.8]]}
 

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from ssl_bench.annotations import Boxes
-from ssl_bench.compositions import open_trials
 from ssl_bench.measures.values import parse_measure
-from ssl_bench.protocol import load_protocol
+from ssl_bench.protocols.protocol import load_protocol
 from ssl_bench.scoring.scores import score_maps
 from ssl_bench.testsets import TestSet, open_test_set
+from ssl_bench.testsets.annotations import Boxes
+from ssl_bench.testsets.truth import render
 from ssl_bench.testsets.vggss import TEST_SET
-from ssl_bench.truth import render
+from ssl_bench.trials.compositions import open_trials
 
 
 @pytest.fixture(scope="module")

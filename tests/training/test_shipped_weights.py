@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ssl_bench.content import content_folder
-from ssl_bench.files import sha256_of_file
+from ssl_bench.files import content_folder, sha256_of_file
 from ssl_bench.models.checkpoints import read_checkpoint
 from ssl_bench.models.recipes import ShippedWeights
 from ssl_bench.models.registry import list_baselines, load_recipe

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench.annotations import Boxes, Mask
 from ssl_bench.errors import DataError, one_of
 from ssl_bench.files import sha256_of_json
 from ssl_bench.media.waveform import Waveform
+from ssl_bench.testsets.annotations import Boxes, Mask
 from ssl_bench.testsets.base import Finding, Sample, SilentPair, TestSet, TestSetDefinition
 from ssl_bench.testsets.silent import off_screen_partners
 from ssl_bench.testsets.synth import mixing

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ssl_bench.annotations import Mask
 from ssl_bench.errors import DataError
 from ssl_bench.testsets import open_test_set
+from ssl_bench.testsets.annotations import Mask
 from ssl_bench.testsets.base import Sample
 from ssl_bench.testsets.synth import TEST_SET, SynthTestSet, pinned
 from ssl_bench.testsets.synth.cache import CACHE_VARIABLE

@@ -1,0 +1,1 @@
+"""Questions asked of models and results: evaluation, contribution of the sound, comparisons."""

@@ -1,0 +1,281 @@
+"""One model on several test sets, each against its own floor and ceiling: no new scoring.
+
+A success rate on one test set does not compare with that on another: VGG-SS unheard has larger
+objects than heard, Flickr-SoundNet is mostly one central object. What compares is how far a model
+gets from the best audio-blind trivial map (the floor) to the best that the threshold rule allows
+(the ceiling), on the same trials.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from ssl_bench.errors import ResultError
+from ssl_bench.scoring.results import MeasuredValue, Result
+
+_WHOLE = "all"
+_IDENTITY = ("name", "variant", "preset", "weights_sha256", "alpha", "seed", "options", "parts")
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Number(_Row):
+    """A number with its 95 % interval; null bounds where there is none."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+class OnOneSet(_Row):
+    """A model on one test set.
+
+    Attributes
+    ----------
+    protocol, test_set
+        Label of the protocol; name and split of the test set.
+    n_trials
+        Trials that the measure counts.
+    partial
+        Whether only some trials were scored.
+    score
+        The measure.
+    floor, ceiling
+        The best trivial map and the best possible one on the same trials.
+    floor_name
+        Which trivial map it is.
+    share
+        (score - floor) / (ceiling - floor): 0 at the floor, 1 at the ceiling. Its interval takes
+        floor and ceiling for fixed.
+    """
+
+    protocol: str
+    test_set: str
+    n_trials: int
+    partial: bool
+    score: Number
+    floor_name: str
+    floor: float
+    ceiling: float
+    share: Number
+
+
+class Change(_Row):
+    """From one test set to the next.
+
+    Attributes
+    ----------
+    before, after
+        Labels of the two protocols.
+    score, share
+        Difference, after minus before. The interval combines the two (Newcombe 1998, method 10,
+        "square and add"), which takes the test sets for independent; it is left out where one of
+        them contains the other.
+    """
+
+    before: str
+    after: str
+    score: Number
+    share: Number
+
+
+class AcrossSets(_Row):
+    """One model on several test sets."""
+
+    model: str
+    dialect: str
+    measure: str
+    sets: tuple[OnOneSet, ...]
+    changes: tuple[Change, ...]
+
+
+def compare_sets(results: Sequence[tuple[Path, Result]], measure: str | None = None) -> AcrossSets:
+    """Set results of one model on several test sets side by side.
+
+    Parameters
+    ----------
+    results
+        At least two, each with the file that it comes from.
+    measure
+        Text form; by default the first that all results have.
+
+    Raises
+    ------
+    ResultError
+        If the results are of different models or dialects, repeat a protocol, or lack the measure,
+        a floor or a ceiling.
+    """
+    if len(results) < 2:
+        raise ResultError(
+            "one result alone cannot be compared", remedy="give results on two or more test sets"
+        )
+    _require_equal(results, "dialects", lambda result: result.protocol.dialect)
+    _require_equal(results, "models", _model_identity)
+    seen: dict[tuple[str, str], Path] = {}
+    for path, result in results:
+        key = (result.protocol.digest, result.test_set.digest)
+        if key in seen:
+            raise ResultError(
+                f"this is the same protocol on the same test set as in {seen[key]}", where=path
+            )
+        seen[key] = path
+    chosen = measure or _common(results)
+    rows = tuple(_on_one_set(path, result, chosen) for path, result in results)
+    first = results[0][1]
+    return AcrossSets(
+        model=str(_model_facts(first)["name"]),
+        dialect=first.protocol.dialect,
+        measure=chosen,
+        sets=rows,
+        changes=tuple(
+            _change(before, after, _independent(one[1], other[1]))
+            for (before, after), (one, other) in zip(pairwise(rows), pairwise(results), strict=True)
+        ),
+    )
+
+
+def share_of_distance(score: float, floor: float, ceiling: float) -> float:
+    """How far a score gets from floor to ceiling.
+
+    Examples
+    --------
+    >>> share_of_distance(0.4, floor=0.3, ceiling=0.5)
+    0.5...
+    """
+    return (score - floor) / (ceiling - floor)
+
+
+def difference(after: Number, before: Number) -> Number:
+    """Difference of two independent numbers by Newcombe's "square and add".
+
+    Each side of the interval adds the distances from the values to the bounds that pull the same
+    way, as lengths at a right angle.
+
+    Examples
+    --------
+    >>> found = difference(Number(value=0.5, low=0.46, high=0.54),
+    ...     Number(value=0.4, low=0.37, high=0.43))
+    >>> round(found.value, 3), round(found.low, 3), round(found.high, 3)
+    (0.1, 0.05, 0.15)
+    """
+    value = after.value - before.value
+    if after.low is None or after.high is None or before.low is None or before.high is None:
+        return Number(value=value, low=None, high=None)
+    down = math.hypot(after.value - after.low, before.high - before.value)
+    up = math.hypot(after.high - after.value, before.value - before.low)
+    return Number(value=value, low=value - down, high=value + up)
+
+
+def _model_facts(result: Result) -> dict[str, Any]:
+    facts: dict[str, Any] = result.model_dump(mode="json", include={"model"})["model"]
+    return facts
+
+
+def _model_identity(result: Result) -> Any:
+    """What makes two results those of one model: name, settings and weights."""
+    facts = _model_facts(result)
+    return {key: facts.get(key) for key in _IDENTITY}
+
+
+def _require_equal(results: Sequence[tuple[Path, Result]], what: str, of: Any) -> None:
+    path, first = results[0]
+    for other, result in results[1:]:
+        if of(result) != of(first):
+            raise ResultError(
+                f"it differs from {path} in its {what.removesuffix('s')}: "
+                f"{_spelled(of(result), of(first))}",
+                where=other,
+                remedy=f"results of different {what} are not compared here",
+            )
+
+
+def _spelled(one: Any, other: Any) -> str:
+    if isinstance(one, dict):
+        return "; ".join(
+            f"{key} {one[key]!r:.80}, not {other[key]!r:.80}"
+            for key in one
+            if one[key] != other[key]
+        )
+    return f"{one!r}, not {other!r}"
+
+
+def _common(results: Iterable[tuple[Path, Result]]) -> str:
+    named = [[value.measure for value in result.measures] for _, result in results]
+    for name in named[0]:
+        if all(name in others for others in named[1:]):
+            return name
+    raise ResultError("these results have no measure in common", remedy="score them alike")
+
+
+def _on_one_set(path: Path, result: Result, measure: str) -> OnOneSet:
+    score = _number(path, result[measure])
+    floors = {floor.name: floor.measures for floor in result.floors}
+    if not floors or result.ceiling is None:
+        raise ResultError(
+            "this result has no floor or no ceiling",
+            where=path,
+            remedy="score it under a protocol whose controls name floors and a ceiling",
+        )
+    # Which trivial map is best may depend on the measure.
+    best = {name: _of(path, values, measure) for name, values in floors.items()}
+    floor_name = max(best, key=lambda name: best[name])
+    floor = best[floor_name]
+    ceiling = _of(path, result.ceiling.measures, measure)
+    if ceiling <= floor:
+        raise ResultError(
+            f"the ceiling of {measure} ({ceiling:g}) is not above its floor ({floor:g}), so there "
+            "is no distance to have a share of",
+            where=path,
+        )
+    return OnOneSet(
+        protocol=result.protocol.label,
+        test_set=f"{result.test_set.name}:{result.test_set.split}",
+        n_trials=result[measure].n_trials,
+        partial=result.coverage.partial,
+        score=score,
+        floor_name=floor_name,
+        floor=floor,
+        ceiling=ceiling,
+        share=Number(
+            value=share_of_distance(score.value, floor, ceiling),
+            low=None if score.low is None else share_of_distance(score.low, floor, ceiling),
+            high=None if score.high is None else share_of_distance(score.high, floor, ceiling),
+        ),
+    )
+
+
+def _number(path: Path, value: MeasuredValue) -> Number:
+    if value.value is None:
+        raise ResultError(f"{value.measure} is undefined in this result", where=path)
+    return Number(value=value.value, low=value.low, high=value.high)
+
+
+def _of(path: Path, values: Iterable[MeasuredValue], measure: str) -> float:
+    for value in values:
+        if value.measure == measure:
+            return _number(path, value).value
+    raise ResultError(f"its floors or ceiling lack {measure}", where=path)
+
+
+def _independent(one: Result, other: Result) -> bool:
+    """Whether two results share no trial: parts of one test set are disjoint, the whole is not."""
+    if one.test_set.name != other.test_set.name:
+        return True
+    splits = {one.test_set.split, other.test_set.split}
+    return len(splits) == 2 and _WHOLE not in splits
+
+
+def _change(before: OnOneSet, after: OnOneSet, independent: bool) -> Change:
+    score, share = difference(after.score, before.score), difference(after.share, before.share)
+    if not independent:
+        score = Number(value=score.value, low=None, high=None)
+        share = Number(value=share.value, low=None, high=None)
+    return Change(before=before.protocol, after=after.protocol, score=score, share=share)

@@ -1,0 +1,314 @@
+"""What audio contributes to a model: its maps with other sounds, scored on the same trials."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+
+from ssl_bench.analysis.contribution.document import Contribution, Informed
+from ssl_bench.analysis.contribution.levels import effects_by_level
+from ssl_bench.analysis.contribution.measure import Maps, best_floor, headline, without_sound
+from ssl_bench.analysis.contribution.other_sounds import OTHER_SOUNDS, OtherSound, with_other_sounds
+from ssl_bench.analysis.evaluation import Request, load_model, run
+from ssl_bench.engine.encode import Progress
+from ssl_bench.engine.predict import EngineOptions, predict_suite
+from ssl_bench.environment import environment
+from ssl_bench.errors import ModelError, PredictionsError, ProtocolError, one_of
+from ssl_bench.files import sha256_of_file
+from ssl_bench.measures.definition import Measure
+from ssl_bench.models.contract import Localizer
+from ssl_bench.predictions import open_predictions
+from ssl_bench.protocols.protocol import Protocol, load_protocol
+from ssl_bench.scoring.floors import control_scores
+from ssl_bench.scoring.run import (
+    Scored,
+    ScoringOptions,
+    check_predictions,
+    measures_of,
+    score_file,
+    stored_maps,
+)
+from ssl_bench.scoring.scores import score_maps
+from ssl_bench.scoring.universal import set_apart
+from ssl_bench.trials.compositions import open_trials
+from ssl_bench.trials.trial import TrialSet
+
+_ABOUT: dict[OtherSound, tuple[str, Informed]] = {
+    "silence": ("the model, hearing silence", "nothing"),
+    "noise": ("the model, hearing white noise", "nothing"),
+    "other-category": ("the model, hearing another clip that the picture cannot make", "nothing"),
+    "same-category": ("the model, hearing another clip of the same category", "category"),
+}
+
+# Name and predictions of maps, what they are, and what they know of the sound.
+_Other = tuple[str, Path, str, Informed]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What came out.
+
+    Attributes
+    ----------
+    contribution
+        The document.
+    scores
+        One row per trial and kind of maps, in the column ``maps``; ``with the sound`` first.
+    scored
+        The model with the sound.
+    """
+
+    contribution: Contribution
+    scores: pd.DataFrame
+    scored: Scored
+
+
+def measure_contribution(
+    request: Request,
+    *,
+    measure: str | None = None,
+    seed: int = 0,
+    progress: Progress = lambda _what, _done, _all: None,
+    notify: Callable[[str], None] = lambda _stage: None,
+) -> Measured:
+    """Run a model on the trials of a protocol with their own sounds and with others.
+
+    Beside the maps with silence, noise and other clips' sounds stand the model's own audio-blind
+    map, the priors that :func:`ssl_bench.analysis.evaluation.run` knows, and the best trivial map.
+
+    Parameters
+    ----------
+    request
+        What to evaluate; its folder gets everything that an evaluation writes, and a sub-folder of
+        predictions for each other sound.
+    measure
+        The headline's; None for the protocol's first.
+    seed
+        Of noise, partners, resampling and permutations.
+    progress, notify
+        Told what is being done.
+
+    Raises
+    ------
+    ModelError
+        If the model never listens.
+    ProtocolError
+        If the protocol asks for no maps.
+    """
+    if request.dialect is not None:
+        raise ProtocolError(
+            "a contribution is measured under the canonical protocol only",
+            remedy="leave the dialect out",
+        )
+    protocol = request.protocol
+    protocol = load_protocol(protocol) if isinstance(protocol, str) else protocol
+    _require_maps(protocol)
+    _measure_number(protocol, measure)
+    localizer = load_model(request)
+    if not isinstance(localizer, Localizer) or localizer.audio_blind:
+        raise ModelError(
+            f"{localizer.name} never listens, so the sound contributes nothing to its score",
+            remedy="measure a model that hears, or compare two models with 'ssl-bench compare'",
+        )
+    done = run(replace(request, model=localizer, pictured=0), progress=progress, notify=notify)
+    trials = open_trials(protocol, request.data)
+    changed, notes = _with_other_sounds(trials, seed)
+    folders = {kind: done.folder / kind for kind in changed}
+    notify("localizing with other sounds")
+    options = EngineOptions(
+        batch_size=request.batch_size, jobs=request.jobs, dtype=request.dtype, progress=progress
+    )
+    predict_suite(localizer, [(changed[kind], folder) for kind, folder in folders.items()], options)
+    others: list[_Other] = [
+        (kind, folder / "predictions.npz", *_ABOUT[kind]) for kind, folder in folders.items()
+    ]
+    if done.result.vision_only is not None:
+        blind = done.folder / "vision_only.npz"
+        others.append(("audio-blind map", blind, "the model's own audio-blind map", "nothing"))
+    else:
+        notes.append(f"own audio-blind map: {done.result.vision_only_note}")
+    for prior in done.result.priors:
+        path = done.folder / prior.name / "predictions.npz"
+        others.append((f"prior {prior.name}", path, "an audio-blind baseline", "nothing"))
+    if done.result.priors_note is not None:
+        notes.append(f"priors: {done.result.priors_note}")
+    return _compare(
+        done.folder / "predictions.npz",
+        trials,
+        others,
+        measure=measure,
+        seed=seed,
+        jobs=request.jobs,
+        notes=notes,
+        notify=notify,
+    )
+
+
+def _with_other_sounds(trials: TrialSet, seed: int) -> tuple[dict[OtherSound, TrialSet], list[str]]:
+    """The trials with each kind of sound that there is, and which of them have none."""
+    mute = _without_controls(trials)
+    wanted = sum(trial.sounding for trial in trials)
+    found: dict[OtherSound, TrialSet] = {}
+    notes = []
+    for kind in OTHER_SOUNDS:
+        changed = with_other_sounds(trials, kind, seed=seed)
+        answered = sum(trial.sounding for trial in changed)
+        if answered == 0:
+            notes.append(f"{kind}: no trial has such a sound on this test set")
+            continue
+        if answered < wanted:
+            notes.append(f"{kind}: {wanted - answered} of {wanted} trials have no such sound")
+        found[kind] = TrialSet(mute, trials.test_set, changed)
+    return found, notes
+
+
+def contribution_of_files(
+    predictions: Path,
+    without: Mapping[str, Path],
+    protocol: str | Protocol,
+    *,
+    data: Path | None = None,
+    measure: str | None = None,
+    seed: int = 0,
+    jobs: int = 1,
+    notify: Callable[[str], None] = lambda _stage: None,
+) -> Measured:
+    """Compare stored predictions with others, made without the sound, on the same trials.
+
+    Parameters
+    ----------
+    predictions
+        With the sound.
+    without
+        Predictions files by the names that they get; what they know of the sound is for their
+        maker to say, so they are taken for maps that know nothing of it.
+    protocol, data
+        Which trials.
+    measure, seed, jobs, notify
+        As in :func:`measure_contribution`.
+
+    Raises
+    ------
+    PredictionsError
+        If a file does not answer these trials.
+    """
+    loaded = load_protocol(protocol) if isinstance(protocol, str) else protocol
+    _require_maps(loaded)
+    _measure_number(loaded, measure)
+    trials = open_trials(loaded, data)
+    for path in without.values():
+        if path.resolve() == predictions.resolve():
+            raise PredictionsError(
+                ["these are the predictions with the sound, and not maps made without it"],
+                where=path,
+            )
+        check_predictions(path, trials).raise_for_problems()
+    return _compare(
+        predictions,
+        trials,
+        [(name, path, "given predictions", "nothing") for name, path in without.items()],
+        measure=measure,
+        seed=seed,
+        jobs=jobs,
+        notes=[],
+        notify=notify,
+    )
+
+
+def _compare(
+    predictions: Path,
+    trials: TrialSet,
+    others: Sequence[_Other],
+    *,
+    measure: str | None,
+    seed: int,
+    jobs: int,
+    notes: Sequence[str],
+    notify: Callable[[str], None],
+) -> Measured:
+    notify("scoring")
+    controls = control_scores(trials, measures_of(trials.protocol), jobs=jobs)
+    scored = score_file(
+        predictions, trials, options=ScoringOptions(jobs=jobs, seed=seed), controls=controls
+    )
+    asked = scored.trials
+    measures = measures_of(asked.protocol)
+    maps = []
+    for name, path, about, informed in others:
+        notify(f"scoring {name}")
+        table = _scores_of(path, asked, measures, jobs)
+        maps.append(Maps(name, about, informed, table, sha256_of_file(path)))
+    counted = set(scored.scores["trial_id"])
+    number = _measure_number(trials.protocol, measure)
+    better = measures[number].definition.better
+    best = best_floor(scored.result.floors, number, higher=better != "lower")
+    if best is not None:
+        table = controls[0][best]
+        table = table[table["trial_id"].isin(counted)]
+        maps.append(Maps(f"floor {best}", "the best trivial map", "nothing", table))
+    notify("comparing")
+    compared = [without_sound(scored.scores, each, measures, seed=seed) for each in maps]
+    found = headline(
+        scored.result.model.name,
+        scored.result.protocol.label,
+        scored.result.measures,
+        compared,
+        number,
+        higher_is_better=better != "lower",
+    )
+    contribution = Contribution(
+        model=scored.result.model,
+        protocol=scored.result.protocol,
+        coverage=scored.result.coverage,
+        headline=found,
+        measures=scored.result.measures,
+        without=tuple(compared),
+        by_level=effects_by_level(found, compared, scored.result.breakdown),
+        notes=tuple(notes),
+        predictions_sha256=scored.result.predictions_sha256,
+        seed=seed,
+        environment=environment(),
+    )
+    tables = [("with the sound", scored.scores)] + [(each.name, each.scores) for each in maps]
+    whole = pd.concat([table.assign(maps=name) for name, table in tables], ignore_index=True)
+    return Measured(contribution, whole, scored)
+
+
+def _scores_of(path: Path, asked: TrialSet, measures: Sequence[Measure], jobs: int) -> pd.DataFrame:
+    """Score table of the trials that a file answers and the protocol counts."""
+    predictions = open_predictions(path)
+    table = score_maps(asked, stored_maps(predictions, asked), measures, jobs=jobs)
+    answered = table["trial_id"].isin(set(predictions.trial_ids)).to_numpy()
+    return table[answered & ~set_apart(asked)].reset_index(drop=True)
+
+
+def _without_controls(trials: TrialSet) -> Protocol:
+    """The protocol without audio-blind maps: they do not change with the sound."""
+    controls = trials.protocol.controls.model_copy(update={"vision_only": False, "priors": ()})
+    return trials.protocol.model_copy(update={"controls": controls})
+
+
+def _require_maps(protocol: Protocol) -> None:
+    if protocol.answers != "maps":
+        raise ProtocolError(
+            "this protocol asks for a ranking, which is nothing but the sound's contribution",
+            where=protocol.label,
+            remedy="use a protocol that asks for maps",
+        )
+
+
+def _measure_number(protocol: Protocol, measure: str | None) -> int:
+    """Place of a measure among the protocol's, 0 for None."""
+    if measure is None:
+        return 0
+    texts = [str(each) for each in measures_of(protocol)]
+    if measure not in texts:
+        raise ProtocolError(
+            f"the protocol does not measure {measure!r}",
+            where=protocol.label,
+            remedy=one_of(texts, measure),
+        )
+    return texts.index(measure)

@@ -1,0 +1,353 @@
+"""Runs on the same trials, compared pair by pair: is a difference real, and where does it lie."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from ssl_bench.errors import ResultError, one_of
+from ssl_bench.interchange.export import read_scores
+from ssl_bench.measures.definition import Measure
+from ssl_bench.measures.values import parse_measure
+from ssl_bench.scoring.aggregate import (
+    counted_rows,
+    gap,
+    paired_values,
+    replicates,
+    summarise,
+)
+from ssl_bench.scoring.results import MeasuredValue, Result, differing_fields, read_result
+from ssl_bench.statistics.bootstrap import CONFIDENCE
+from ssl_bench.statistics.paired_tests import permutation_p_value
+from ssl_bench.statistics.ties import holm, paired_p_value
+
+_SUCCESS = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What an evaluation left behind.
+
+    Attributes
+    ----------
+    folder
+        Where ``result.json`` and ``scores.parquet`` are.
+    label
+        What it is called here.
+    result, scores
+        The result document and the score table.
+    """
+
+    folder: Path
+    label: str
+    result: Result
+    scores: pd.DataFrame
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Difference(_Row):
+    """One measure of two runs, on their common trials.
+
+    Attributes
+    ----------
+    measure
+        Its text form.
+    first, second
+        Values on the common trials.
+    difference
+        First minus second, paired, with its interval.
+    p_value, corrected
+        Of no difference: a paired permutation test for a mean over trials, else from the bootstrap;
+        before and after Holm's correction over all pairs of runs.
+    tied
+        Whether the corrected test leaves open that there is no difference.
+    """
+
+    measure: str
+    first: MeasuredValue
+    second: MeasuredValue
+    difference: MeasuredValue
+    p_value: float
+    corrected: float
+    tied: bool
+
+
+class ChangedTrial(_Row):
+    """A trial on which two runs differ."""
+
+    trial_id: str
+    category: str
+    first: float
+    second: float
+
+
+class Pair(_Row):
+    """Two runs compared.
+
+    Attributes
+    ----------
+    first, second
+        Labels.
+    n_trials
+        Common trials.
+    differences
+        Every measure that both have.
+    only_first, only_second
+        Trials on which just one of them reaches a cIoU of 0.5; None for a ranking.
+    changed
+        Trials whose cIoU differs most, largest difference first.
+    """
+
+    first: str
+    second: str
+    n_trials: int
+    differences: tuple[Difference, ...]
+    only_first: int | None
+    only_second: int | None
+    changed: tuple[ChangedTrial, ...]
+
+
+class RunComparison(_Row):
+    """All pairs of some runs under one protocol."""
+
+    protocol: str
+    dialect: str
+    runs: tuple[str, ...]
+    partial: bool
+    pairs: tuple[Pair, ...]
+
+
+def read_run(path: Path) -> Run:
+    """Read the result and the score table of a run.
+
+    Parameters
+    ----------
+    path
+        A run folder, or the ``result.json`` in it.
+
+    Raises
+    ------
+    ResultError
+        If either file is missing or unreadable, or they do not belong together.
+    """
+    folder = path if path.is_dir() else path.parent
+    result = read_result(path)
+    return Run(folder, result.model.name, result, read_scores_of(result, folder))
+
+
+def read_scores_of(result: Result, folder: Path) -> pd.DataFrame:
+    """Read the score table beside a result.
+
+    Raises
+    ------
+    ResultError
+        If it is missing or unreadable, or is not the result's.
+    """
+    table = folder / "scores.parquet"
+    scores = read_scores(table)
+    # A measure may count only some of the trials, but never more than there are.
+    counted = max((value.n_trials for value in result.measures), default=0)
+    if "sounding" not in scores.columns or counted > len(scores):
+        raise ResultError(
+            f"this score table has {len(scores)} rows and does not belong to its result.json",
+            where=table,
+            remedy="evaluate or score again",
+        )
+    return scores
+
+
+def compare_runs(
+    runs: Sequence[Run], *, measures: Sequence[str] | None = None, most: int = 10, seed: int = 0
+) -> RunComparison:
+    """Compare every pair of some runs on their common trials.
+
+    Parameters
+    ----------
+    runs
+        At least two, of one protocol, test set and dialect. Equal labels are told apart by the
+        names of their folders.
+    measures
+        Text forms; None for all that every run has.
+    most
+        How many changed trials to name.
+    seed
+        Of resampling and permutations.
+
+    Raises
+    ------
+    ResultError
+        If there are fewer than two, or they do not answer the same question; the message says in
+        what they differ.
+    """
+    if len(runs) < 2:
+        raise ResultError("one run alone cannot be compared", remedy="give two or more")
+    _require_same_question(runs)
+    named = _told_apart(runs)
+    chosen = [parse_measure(text) for text in _common_measures(runs, measures)]
+    couples = list(combinations(named, 2))
+    tables = [_common_trials(one, other) for one, other in couples]
+    p_values = np.array(
+        [[_p_value(first, second, measure, seed) for measure in chosen] for first, second in tables]
+    )
+    corrected = np.stack([holm(column) for column in p_values.T], axis=1)
+    return RunComparison(
+        protocol=runs[0].result.protocol.label,
+        dialect=runs[0].result.protocol.dialect,
+        runs=tuple(run.label for run in named),
+        partial=any(run.result.coverage.partial for run in runs),
+        pairs=tuple(
+            _pair(one, other, *table, chosen, p_values[place], corrected[place], most, seed)
+            for place, ((one, other), table) in enumerate(zip(couples, tables, strict=True))
+        ),
+    )
+
+
+def _pair(
+    one: Run,
+    other: Run,
+    first: pd.DataFrame,
+    second: pd.DataFrame,
+    measures: Sequence[Measure],
+    p_values: NDArray[np.float64],
+    corrected: NDArray[np.float64],
+    most: int,
+    seed: int,
+) -> Pair:
+    values = zip(
+        summarise(first, measures, seed=seed),
+        summarise(second, measures, seed=seed),
+        gap(first, second, measures, seed=seed),
+        p_values.tolist(),
+        corrected.tolist(),
+        strict=True,
+    )
+    only = _discordant(first, second)
+    return Pair(
+        first=one.label,
+        second=other.label,
+        n_trials=len(first),
+        differences=tuple(
+            Difference(
+                measure=own.measure,
+                first=own,
+                second=theirs,
+                difference=change,
+                p_value=p_value,
+                corrected=fixed,
+                tied=fixed >= 1 - CONFIDENCE,
+            )
+            for own, theirs, change, p_value, fixed in values
+        ),
+        only_first=None if only is None else only[0],
+        only_second=None if only is None else only[1],
+        changed=_changed(first, second, most),
+    )
+
+
+def _discordant(first: pd.DataFrame, second: pd.DataFrame) -> tuple[int, int] | None:
+    """How many trials just the first, and just the second, gets right; None for a ranking."""
+    if "cIoU" not in first.columns or "cIoU" not in second.columns:
+        return None
+    one, other = (table["cIoU"].to_numpy() >= _SUCCESS for table in (first, second))
+    return int(np.sum(one & ~other)), int(np.sum(other & ~one))
+
+
+def _changed(first: pd.DataFrame, second: pd.DataFrame, most: int) -> tuple[ChangedTrial, ...]:
+    if "cIoU" not in first.columns or "cIoU" not in second.columns:
+        return ()
+    one = np.nan_to_num(first["cIoU"].to_numpy(np.float64))
+    other = np.nan_to_num(second["cIoU"].to_numpy(np.float64))
+    names = first["trial_id"].to_numpy(str)
+    order = np.lexsort((names, -np.abs(one - other)))[:most]
+    return tuple(
+        ChangedTrial(
+            trial_id=str(names[row]),
+            category=str(first["category"].iloc[row]),
+            first=float(one[row]),
+            second=float(other[row]),
+        )
+        for row in order.tolist()
+        if one[row] != other[row]
+    )
+
+
+def _p_value(first: pd.DataFrame, second: pd.DataFrame, measure: Measure, seed: int) -> float:
+    if measure.definition.per_trial is not None:
+        values, others, groups = paired_values(first, second, measure)
+        return permutation_p_value(np.nan_to_num(values - others), groups, seed=seed)
+    one, other = (replicates(table, measure, seed=seed) for table in (first, second))
+    value = gap(first, second, [measure], seed=seed)[0].value
+    if value is None or one.size == 0 or other.size == 0:
+        return 1.0
+    n_groups = first.loc[counted_rows(first, measure), "group"].nunique()
+    return paired_p_value(value, one - other, n_groups)
+
+
+def _common_trials(one: Run, other: Run) -> tuple[pd.DataFrame, pd.DataFrame]:
+    common = sorted(set(one.scores["trial_id"]) & set(other.scores["trial_id"]))
+    if not common:
+        raise ResultError(f"it shares no trial with {one.folder}", where=other.folder)
+    first, second = (
+        run.scores.set_index("trial_id", drop=False).loc[common].reset_index(drop=True)
+        for run in (one, other)
+    )
+    return first, second
+
+
+def _told_apart(runs: Sequence[Run]) -> list[Run]:
+    """The runs with distinct labels."""
+    labels = [run.label for run in runs]
+    named: list[Run] = []
+    for place, run in enumerate(runs):
+        label = run.label
+        if labels.count(label) > 1:
+            label = f"{label} ({run.folder.name or run.folder})"
+        if label in [each.label for each in named]:
+            label = f"{label} {place + 1}"
+        named.append(Run(run.folder, label, run.result, run.scores))
+    return named
+
+
+def _common_measures(runs: Sequence[Run], asked: Sequence[str] | None) -> list[str]:
+    shared = [
+        value.measure
+        for value in runs[0].result.measures
+        if all(value.measure in _texts(run) for run in runs)
+    ]
+    for text in asked or ():
+        if text not in shared:
+            raise ResultError(
+                f"not every run has the measure {text!r}",
+                remedy=one_of(shared, text) if shared else "score them alike",
+            )
+    if not shared:
+        raise ResultError("these runs have no measure in common", remedy="score them alike")
+    return list(asked or shared)
+
+
+def _texts(run: Run) -> set[str]:
+    return {value.measure for value in run.result.measures}
+
+
+def _require_same_question(runs: Sequence[Run]) -> None:
+    first = runs[0]
+    for run in runs[1:]:
+        differing = differing_fields(first.result, run.result)
+        if differing:
+            said = "; ".join(f"{name} {one!r}, not {other!r}" for name, one, other in differing)
+            raise ResultError(
+                f"it does not answer the same question as {first.folder}: {said}",
+                where=run.folder,
+                remedy="score both under one protocol, test set and dialect; 'ssl-bench explain' "
+                "says what each difference means",
+            )

@@ -1,0 +1,163 @@
+"""What a score table holds beyond its means: curves and breakdowns, as one tidy table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pandas as pd
+
+from ssl_bench.measures.definition import Measure
+from ssl_bench.measures.values import parse_measure
+from ssl_bench.scoring.aggregate import summarise
+from ssl_bench.scoring.results import MeasuredValue
+
+Kind = Literal["model", "audio-blind", "floor", "ceiling", "rule"]
+
+COLUMNS = (
+    "analysis",
+    "level",
+    "series",
+    "kind",
+    "measure",
+    "value",
+    "low",
+    "high",
+    "method",
+    "n_trials",
+    "n_groups",
+)
+SIZES = ("small", "medium", "large", "huge")
+"""Levels of object size, from the smallest (SLAVC utils.py: 32, 96 and 144 pixels squared)."""
+
+_SUCCESS = parse_measure("cIoU@0.5")
+_AREA = parse_measure("AUC")
+_CURVE = tuple(parse_measure(f"cIoU@{step / 20:.2f}") for step in range(21))
+# Levels of fewer trials are joined at the upper end, where a rate says next to nothing.
+_FEWEST = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """One score table of the trials.
+
+    Attributes
+    ----------
+    name
+        For people.
+    kind
+        What it is.
+    scores
+        The table; only trials with a sounding object count.
+    """
+
+    name: str
+    kind: Kind
+    scores: pd.DataFrame
+
+
+def analyse_scores(series: Sequence[Series], *, seed: int = 0) -> pd.DataFrame:
+    """Success curve, and success by number of boxes, object size and category.
+
+    Parameters
+    ----------
+    series
+        The model first, then what it is compared with. Categories are of the model alone.
+    seed
+        Seed of the bootstrap.
+
+    Returns
+    -------
+    DataFrame
+        Columns :data:`COLUMNS`. ``analysis`` is ``overall``, ``success curve``, ``boxes``,
+        ``size`` or ``category``; ``level`` the cIoU threshold or the name of the level. Breakdowns
+        are success at 0.5.
+    """
+    rows: list[dict[str, Any]] = []
+    for each in series:
+        sounding = each.scores[each.scores["sounding"].to_numpy(bool)]
+        rows += _rows("overall", "all", each, sounding, (_SUCCESS, _AREA), seed)
+        curve = summarise(sounding, _CURVE, seed=seed)
+        for measure, value in zip(_CURVE, curve, strict=True):
+            rows.append(_row("success curve", f"{measure.at:.2f}", each, value))
+        boxes = box_levels(sounding["n_boxes"]) if "n_boxes" in sounding else None
+        if boxes is not None:
+            rows += _by_level("boxes", sounding, boxes, each, seed)
+        if "size" in sounding:
+            rows += _by_level("size", sounding, sounding["size"], each, seed)
+        if each.kind == "model":
+            rows += _by_level("category", sounding, sounding["category"], each, seed)
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def analyse_rules(
+    tables: Mapping[str, pd.DataFrame], titles: Mapping[str, str], *, seed: int = 0
+) -> pd.DataFrame:
+    """Success at 0.5, AUC and success curve under each threshold rule; same columns."""
+    rows: list[dict[str, Any]] = []
+    for name, scores in tables.items():
+        each = Series(titles[name], "rule", scores)
+        sounding = scores[scores["sounding"].to_numpy(bool)]
+        rows += _rows("threshold rule", name, each, sounding, (_SUCCESS, _AREA), seed)
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def box_levels(counts: pd.Series[int]) -> pd.Series[str]:
+    """Numbers of boxes as levels ``1``, ``2`` ...; rare high ones are joined into one, ``4+``.
+
+    Examples
+    --------
+    >>> sorted(set(box_levels(pd.Series([1] * 30 + [2] * 25 + [3] * 6 + [5] * 2))))
+    ['1', '2+']
+    >>> sorted(set(box_levels(pd.Series([1] * 30 + [2] * 25 + [4] * 20))))
+    ['1', '2', '4']
+    """
+    sizes = counts.value_counts().sort_index(ascending=False)
+    last, held = int(counts.max()), 0
+    for count, size in sizes.items():
+        last, held = int(str(count)), held + int(size)
+        if held >= _FEWEST:
+            break
+    joined = last < int(counts.max())
+    return counts.map(lambda count: f"{last}+" if joined and count >= last else str(count))
+
+
+def part(table: pd.DataFrame, analysis: str, series: str | None = None) -> pd.DataFrame:
+    """The rows of one analysis, of one series where it is named."""
+    chosen = table["analysis"] == analysis
+    if series is not None:
+        chosen &= table["series"] == series
+    return table[chosen]
+
+
+def _by_level(
+    analysis: str, scores: pd.DataFrame, levels: pd.Series[str], each: Series, seed: int
+) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for level, members in scores.groupby(levels.to_numpy(), sort=True):
+        rows += _rows(analysis, str(level), each, members, (_SUCCESS,), seed)
+    if analysis == "size":
+        rows.sort(key=lambda row: SIZES.index(row["level"]))
+    return rows
+
+
+def _rows(
+    analysis: str,
+    level: str,
+    each: Series,
+    scores: pd.DataFrame,
+    measures: Sequence[Measure],
+    seed: int,
+) -> list[dict[str, Any]]:
+    return [_row(analysis, level, each, value) for value in summarise(scores, measures, seed=seed)]
+
+
+def _row(analysis: str, level: str, each: Series, value: MeasuredValue) -> dict[str, Any]:
+    return {
+        "analysis": analysis,
+        "level": level,
+        "series": each.name,
+        "kind": each.kind,
+        **value.model_dump(mode="json"),
+    }

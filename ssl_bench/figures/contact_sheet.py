@@ -1,0 +1,139 @@
+"""A contact sheet: some samples of a test set with their truth drawn in, as one picture."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl_bench.errors import DataError
+from ssl_bench.files import atomic_path
+from ssl_bench.testsets.annotations import Boxes, Mask
+from ssl_bench.testsets.base import Sample, TestSet
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_CELL_INCHES = 1.9
+_CAPTION_INCHES = 0.4
+_COLUMNS = 8
+_DOTS_PER_INCH = 130
+_CAPTION_LETTERS = 30
+_COLOUR = "#ffe14d"
+
+
+def contact_sheet(
+    test_set: TestSet, path: Path, count: int = 24, *, seed: int | None = None
+) -> tuple[str, ...]:
+    """Draw images of a test set with their truth outlined, and what sounds above each.
+
+    Parameters
+    ----------
+    test_set
+        Where images and truth come from.
+    path
+        The PNG file to write, whole or not at all; its folder is created.
+    count
+        Number of samples, at least 1; fewer if the test set has fewer.
+    seed
+        Which samples: drawn without replacement for a seed, the first ones for None.
+
+    Returns
+    -------
+    tuple of str
+        Ids of the samples shown, in the order of the sheet.
+
+    Raises
+    ------
+    DataError
+        If `count` is below 1, an image is missing or unreadable, or the file cannot be written.
+    """
+    if count < 1:
+        raise DataError(f"{count} samples were asked for", where=path, remedy="ask for at least 1")
+    # Not through pyplot, which keeps figures alive and may ask for a display.
+    from matplotlib.figure import Figure
+
+    chosen = _choose(test_set, count, seed)
+    columns = min(_COLUMNS, len(chosen))
+    rows = -(-len(chosen) // columns)
+    figure = Figure(
+        figsize=(columns * _CELL_INCHES, rows * (_CELL_INCHES + _CAPTION_INCHES)),
+        layout="constrained",
+    )
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for panel in panels:
+        panel.set_axis_off()
+    for panel, sample in zip(panels, chosen, strict=False):
+        image = test_set.image(sample.id)
+        panel.imshow(image, interpolation="nearest")
+        _draw_truth(panel, sample, image.shape[0], image.shape[1])
+        caption = textwrap.fill(
+            sample.category.replace("+", " + "), _CAPTION_LETTERS, break_on_hyphens=False
+        )
+        panel.set_title(f"{sample.id}\n{caption}", fontsize=6, pad=3)
+    try:
+        with atomic_path(path) as temporary:
+            figure.savefig(temporary, format="png", dpi=_DOTS_PER_INCH)
+    except OSError as error:
+        raise DataError(
+            f"the sheet cannot be written ({error.strerror})",
+            where=path,
+            remedy="choose a folder that can be written to",
+        ) from error
+    return tuple(sample.id for sample in chosen)
+
+
+def _choose(test_set: TestSet, count: int, seed: int | None) -> list[Sample]:
+    samples = test_set.samples
+    if not samples:
+        raise DataError("the test set has no sample to show", where=test_set.name)
+    count = min(count, len(samples))
+    if seed is None:
+        return list(samples[:count])
+    rng = np.random.default_rng(np.random.SeedSequence([seed, len(samples)]))
+    return [samples[number] for number in sorted(rng.permutation(len(samples))[:count])]
+
+
+def _draw_truth(panel: Axes, sample: Sample, height: int, width: int) -> None:
+    annotation = sample.annotation
+    if isinstance(annotation, Mask):
+        _draw_outline(panel, annotation.pixels, height, width)
+        if annotation.boxes is not None:
+            _draw_boxes(panel, annotation.boxes, height, width, dashed=True)
+    else:
+        _draw_boxes(panel, annotation, height, width, dashed=False)
+
+
+def _draw_outline(panel: Axes, pixels: NDArray[np.bool_], height: int, width: int) -> None:
+    # A frame of background, so that the outline closes where the mask meets the border.
+    framed = np.pad(pixels.astype(np.float64), 1)
+    columns = (np.arange(-1, pixels.shape[1] + 1) + 0.5) * (width / pixels.shape[1]) - 0.5
+    rows = (np.arange(-1, pixels.shape[0] + 1) + 0.5) * (height / pixels.shape[0]) - 0.5
+    if pixels.any():
+        panel.contour(columns, rows, framed, levels=[0.5], colors="black", linewidths=1.8)
+        panel.contour(columns, rows, framed, levels=[0.5], colors=_COLOUR, linewidths=0.9)
+    panel.set_xlim(-0.5, width - 0.5)
+    panel.set_ylim(height - 0.5, -0.5)
+
+
+def _draw_boxes(panel: Axes, boxes: Boxes, height: int, width: int, *, dashed: bool) -> None:
+    from matplotlib.patches import Rectangle
+
+    scale = np.array([width / boxes.frame[0], height / boxes.frame[1]] * 2)
+    # Published corners can lie absurdly far outside; what is outside the image is not drawn.
+    corners = np.clip(np.nan_to_num(boxes.corners * scale), -1.0, [width, height] * 2)
+    for x0, y0, x1, y1 in corners:
+        panel.add_patch(
+            Rectangle(
+                (x0 - 0.5, y0 - 0.5),
+                x1 - x0,
+                y1 - y0,
+                fill=False,
+                edgecolor=_COLOUR,
+                linewidth=0.7 if dashed else 1.1,
+                linestyle=(0, (3, 3)) if dashed else "solid",
+            )
+        )

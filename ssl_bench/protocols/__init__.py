@@ -1,0 +1,1 @@
+"""What is measured: protocol files, dialects, suites and their conventions."""

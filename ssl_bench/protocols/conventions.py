@@ -1,0 +1,140 @@
+"""How a map becomes a number: truth, grid, interpolation, normalisation, threshold."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ssl_bench.errors import ProtocolError
+
+Interpolation = Literal[
+    "bilinear-corners",
+    "bilinear-half-pixel",
+    "bicubic-corners",
+    "bicubic-half-pixel",
+    "opencv-linear",
+]
+Normalisation = Literal["none", "minmax", "inverted-minmax", "maximum"]
+TruthConvention = Literal["union", "consensus", "consensus-one-based", "annotator-mean", "mask"]
+Rule = Literal["half", "adaptive", "absolute", "fraction"]
+FoundRule = Literal["universal", "first-of-batch"]
+FOUND_RULES: tuple[str, ...] = get_args(FoundRule)
+"""Rules whose thresholds are found on other maps first."""
+
+
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+# A choice that few dialects make; elsewhere it is left out, also of digests.
+_RARE: Any = Field(default=None, exclude_if=_is_none)
+
+
+class Table(BaseModel):
+    """A table of a protocol or dialect file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class TruthTable(Table):
+    """Which truth: a named convention, or ``test-set`` for the one that the test set declares."""
+
+    convention: TruthConvention | Literal["test-set"] = "test-set"
+
+
+class MapTable(Table):
+    """How a submitted map of any size becomes a map on the grid.
+
+    `interpolation_on` names test sets on which an evaluator interpolates otherwise, and
+    `silent_interpolation` is how it interpolates maps of trials in which nothing sounds, where that
+    differs.
+    """
+
+    size: int = Field(default=224, ge=1, le=2048)
+    interpolation: Interpolation = "bilinear-corners"
+    interpolation_on: dict[str, Interpolation] = Field(default_factory=dict)
+    silent_interpolation: Interpolation | None = _RARE
+    normalisation: Normalisation = "minmax"
+
+
+class ThresholdTable(Table):
+    """How a map on the grid becomes a binary prediction.
+
+    Attributes
+    ----------
+    rule
+        ``half``: the order statistic s[N // 2] of the N ascending values. ``adaptive``: s[N - k], k
+        the number of truth pixels (it sees the truth). ``absolute``: `value` itself. ``fraction``:
+        `value` times the maximum.
+        ``universal``: one threshold for all maps of a model, the quantile `value` of the maxima
+        of its maps where nothing sounds, over the trials that are set apart for it.
+        ``first-of-batch``: the threshold that ``half`` puts on the first of each `batch` of trials,
+        in the protocol's order, for all of them (`acl`).
+    value
+        For ``absolute``, ``fraction`` and ``universal``.
+    comparison
+        A pixel is predicted if its value is ``>=`` or ``>`` the threshold.
+    keep_maximum
+        Pixels at the normalised maximum 1 are predicted even when the threshold is 1 (`lvs`).
+    batch
+        Trials that share a threshold, for ``first-of-batch``.
+    pooled
+        Further absolute thresholds, under which a map counts once more each in the measures that
+        pool them (`vssl`).
+    undefined
+        What an undefined cIoU (empty truth and empty prediction) counts as: ``zero``, or ``nan``:
+        it fails every success test and makes a mean undefined, as in the public evaluators.
+    """
+
+    rule: Rule | FoundRule = "half"
+    value: float = 0.5
+    batch: Annotated[int, Field(ge=1, le=999_999_999)] | None = _RARE
+    pooled: tuple[float, ...] | None = _RARE
+    comparison: Literal[">=", ">"] = ">="
+    keep_maximum: bool = False
+    undefined: Literal["zero", "nan"] = "zero"
+
+    @property
+    def rule_of_map(self) -> Rule:
+        """The rule, which needs no more than the map and its truth.
+
+        Raises
+        ------
+        ProtocolError
+            If it is one of :data:`FoundRule`: the threshold depends on other maps.
+        """
+        if self.rule == "universal" or self.rule == "first-of-batch":
+            raise ProtocolError(f"the {self.rule} threshold depends on maps that were not given")
+        return self.rule
+
+
+class ModelConstants(Table):
+    """What an evaluator sets for one model.
+
+    Attributes
+    ----------
+    value, pooled
+        See :class:`ThresholdTable`; on the scale of the evaluator.
+    scale, offset
+        The evaluator's scale is `scale` times the map as the model gives it, plus `offset`.
+    interpolation, interpolation_on
+        See :class:`MapTable`; None for the dialect's own.
+    """
+
+    value: float
+    pooled: tuple[float, ...]
+    scale: float = Field(default=1.0, gt=0)
+    offset: float = 0.0
+    interpolation: Interpolation | None = None
+    interpolation_on: dict[str, Interpolation] = Field(default_factory=dict)
+
+    def on_own_scale(self, threshold: float) -> float:
+        """What a threshold of the evaluator is on the model's own scale.
+
+        Examples
+        --------
+        >>> ModelConstants(value=0.75, pooled=(), scale=0.5, offset=0.5).on_own_scale(0.75)
+        0.5
+        """
+        return (threshold - self.offset) / self.scale

@@ -1,0 +1,376 @@
+"""Protocol and dialect files: everything that changes a number, and its digest.
+
+A protocol file (``protocols/NAME.toml``) states test set, composition of samples into trials, truth
+convention, map handling, threshold rule, measures and controls. A dialect file
+(``protocols/dialects/NAME.toml``) restates map handling, threshold rule, truth convention and
+measures as one public evaluator has them, to be laid over any protocol.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
+
+from ssl_bench.errors import ProtocolError, one_of
+from ssl_bench.files import content_folder, sha256_of_json
+from ssl_bench.protocols.conventions import (
+    FOUND_RULES,
+    FoundRule,
+    Interpolation,
+    MapTable,
+    ModelConstants,
+    Normalisation,
+    Rule,
+    Table,
+    ThresholdTable,
+    TruthTable,
+)
+from ssl_bench.schemas import read_toml
+
+# Trials in a batch, as a number of at most nine digits.
+_BATCH = re.compile("[1-9][0-9]{0,8}")
+
+__all__ = [
+    "FOUND_RULES",
+    "CompositionTable",
+    "ControlsTable",
+    "Dialect",
+    "FoundRule",
+    "Interpolation",
+    "MapTable",
+    "Measures",
+    "ModelConstants",
+    "Normalisation",
+    "Protocol",
+    "Rule",
+    "TestSetTable",
+    "ThresholdTable",
+    "TruthTable",
+    "dialect_names",
+    "load_dialect",
+    "load_protocol",
+    "protocol_names",
+]
+
+
+class TestSetTable(Table):
+    """Which test set: its name, its split (None for its default) and its own options."""
+
+    __test__ = False  # not a pytest class
+
+    name: str
+    split: str | None = None
+    options: dict[str, int | str] = Field(default_factory=dict)
+
+
+class CompositionTable(Table):
+    """How samples become trials: a module of `ssl_bench.trials.compositions`, and its seed."""
+
+    kind: str
+    seed: int = 0
+    parameters: dict[str, int | float | str | bool] = Field(default_factory=dict)
+
+
+class ControlsTable(Table):
+    """What is computed beside the score, to say how much of it is trivial or needs no sound.
+
+    Attributes
+    ----------
+    floors
+        Trivial baselines that run on annotations alone.
+    ceiling
+        Whether the best that the threshold rule allows is computed.
+    vision_only
+        Whether the model's own audio-blind map is scored.
+    priors
+        Audio-blind baselines that look at images; the gap to each, and to the best of them, is
+        measured where its weights ship for the test set.
+    """
+
+    floors: tuple[str, ...] = ("center", "full", "random", "random-pixel")
+    ceiling: bool = True
+    vision_only: bool = True
+    priors: tuple[str, ...] = ()
+
+
+def _each_once(measures: tuple[str, ...]) -> tuple[str, ...]:
+    for measure in measures:
+        if measures.count(measure) > 1:
+            raise ValueError(f"{measure} is listed twice")
+    return measures
+
+
+Measures = Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_each_once)]
+
+
+class Dialect(Table):
+    """One public evaluator's way of turning maps into numbers.
+
+    Attributes
+    ----------
+    compositions
+        Kinds of trials that it can score; None for all that ask for maps.
+    models
+        Constants of the evaluator by name of the model. One has to be chosen.
+    values
+        What the threshold's value is in its other scripts, by what these are for. One may be
+        chosen.
+    floors
+        Whether trivial maps can be scored: not where thresholds are on the scale of one model.
+    """
+
+    name: str
+    title: str
+    source: str
+    description: str = ""
+    compositions: tuple[str, ...] | None = None
+    models: dict[str, ModelConstants] = Field(default_factory=dict)
+    values: dict[str, float] = Field(default_factory=dict)
+    floors: bool = True
+    map: MapTable
+    threshold: ThresholdTable
+    truth: TruthTable | None = None
+    measures: Measures
+
+    def chosen(self, choice: str) -> Dialect:
+        """The dialect with the constants of one model or script, or a batch of so many trials.
+
+        Raises
+        ------
+        ProtocolError
+            If there is no such choice.
+        """
+        name = f"{self.name}:{choice}"
+        if self.threshold.batch is not None and _BATCH.fullmatch(choice):
+            shared = self.threshold.model_copy(update={"batch": int(choice)})
+            return self.model_copy(update={"name": name, "threshold": shared})
+        if choice in self.values:
+            other = self.threshold.model_copy(update={"value": self.values[choice]})
+            return self.model_copy(update={"name": name, "threshold": other})
+        if choice not in self.models:
+            raise ProtocolError(
+                f"the dialect {self.name!r} has no choice {choice!r}", remedy=self._choices
+            )
+        model = self.models[choice]
+        values = {
+            "value": model.on_own_scale(model.value),
+            "pooled": tuple(model.on_own_scale(value) for value in model.pooled),
+        }
+        interpolation = {
+            "interpolation": model.interpolation or self.map.interpolation,
+            "interpolation_on": model.interpolation_on or self.map.interpolation_on,
+        }
+        changed = {
+            "name": name,
+            "models": {},
+            "threshold": self.threshold.model_copy(update=values),
+            "map": self.map.model_copy(update=interpolation),
+        }
+        return self.model_copy(update=changed)
+
+    @property
+    def form(self) -> str:
+        """How the dialect is spelled.
+
+        Examples
+        --------
+        >>> load_dialect("vssl").form, load_dialect("acl-half").form, load_dialect("dsol").form
+        ('vssl:MODEL', 'acl-half[:N]', 'dsol[:duet|solo]')
+        """
+        if self.models:
+            return f"{self.name}:MODEL"
+        if self.values:
+            return f"{self.name}[:{'|'.join(self.values)}]"
+        return self.name if self.threshold.batch is None else f"{self.name}[:N]"
+
+    @property
+    def _choices(self) -> str:
+        if self.models:
+            return f"write one of: {', '.join(f'{self.name}:{model}' for model in self.models)}"
+        if self.threshold.batch is not None:
+            return f"write {self.name}:N for a batch of N trials"
+        if self.values:
+            named = (f"{self.name}:{script}" for script in self.values)
+            return f"write one of: {', '.join((self.name, *named))}"
+        return f"write {self.name}"
+
+    def applies_to(self, protocol: Protocol) -> bool:
+        """Whether the dialect can score a protocol's trials."""
+        kinds = self.compositions
+        of_kind = kinds is None or protocol.composition.kind in kinds
+        return protocol.answers == "maps" and of_kind
+
+    def check_applies(self, protocol: Protocol) -> None:
+        """Do nothing where the dialect can score a protocol's trials.
+
+        Raises
+        ------
+        ProtocolError
+            If it is for other trials, for rankings have no dialects, or if its constants depend on
+            the model and none is chosen.
+        """
+        if protocol.answers == "retrieval":
+            raise ProtocolError(
+                f"the dialect {self.name!r} says how maps are read, and this protocol has none",
+                where=protocol.label,
+                remedy="score it without a dialect",
+            )
+        if not self.applies_to(protocol):
+            kinds = ", ".join(self.compositions or ())
+            raise ProtocolError(
+                f"the dialect {self.name!r} is for trials of the composition {kinds}",
+                where=protocol.label,
+                remedy="choose another dialect",
+            )
+        if self.models:
+            raise ProtocolError(
+                f"the dialect {self.name!r} has other constants for each model",
+                where=protocol.label,
+                remedy=self._choices,
+            )
+
+
+class Protocol(Table):
+    """A protocol, as parsed from its file.
+
+    Examples
+    --------
+    >>> protocol = load_protocol("concat")
+    >>> protocol.composition.kind
+    'concat'
+    >>> load_protocol("concat@vggss").test_set.name
+    'vggss'
+    """
+
+    name: str
+    title: str
+    version: int = Field(ge=1)
+    source: str
+    description: str = ""
+    reported: tuple[str, ...] = ()
+    test_set: TestSetTable
+    composition: CompositionTable
+    truth: TruthTable = TruthTable()
+    map: MapTable = MapTable()
+    threshold: ThresholdTable = ThresholdTable()
+    measures: Measures
+    controls: ControlsTable = ControlsTable()
+    dialect: str = "canonical"
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over everything that changes a number (prose is left out)."""
+        return sha256_of_json(self.tables)
+
+    @property
+    def tables(self) -> dict[str, Any]:
+        """Everything that changes a number, as JSON-able tables."""
+        prose = {"title", "source", "description", "reported"}
+        return self.model_dump(mode="json", exclude=prose)
+
+    @property
+    def label(self) -> str:
+        """``NAME@TESTSET:SPLIT``; without the split where it is not spelled out."""
+        split = "" if self.test_set.split is None else f":{self.test_set.split}"
+        return f"{self.name}@{self.test_set.name}{split}"
+
+    @property
+    def answers(self) -> Literal["maps", "retrieval"]:
+        """What a model is asked for: a map of each trial, or a ranking of all by each."""
+        return "retrieval" if self.composition.kind == "retrieval" else "maps"
+
+    @property
+    def interpolation(self) -> Interpolation:
+        """The interpolation on this protocol's test set, of maps where something sounds."""
+        return self.map.interpolation_on.get(self.test_set.name, self.map.interpolation)
+
+    def on(self, test_set: str, split: str | None = None) -> Protocol:
+        """The same protocol on another test set (with that set's own options)."""
+        return self.model_copy(update={"test_set": TestSetTable(name=test_set, split=split)})
+
+    def under(self, dialect: Dialect) -> Protocol:
+        """The same trials under another evaluator's conventions.
+
+        Raises
+        ------
+        ProtocolError
+            If the dialect cannot score such trials; see :meth:`Dialect.check_applies`.
+        """
+        dialect.check_applies(self)
+        floors = self.controls.floors if dialect.floors else ()
+        changed = {
+            "map": dialect.map,
+            "threshold": dialect.threshold,
+            "truth": dialect.truth or self.truth,
+            "measures": dialect.measures,
+            "controls": self.controls.model_copy(update={"floors": floors}),
+            "dialect": dialect.name,
+        }
+        return self.model_copy(update=changed)
+
+
+def protocol_names() -> list[str]:
+    """Names of the protocols that ship, in alphabetical order."""
+    return sorted(path.stem for path in content_folder("protocols").glob("*.toml"))
+
+
+def dialect_names() -> list[str]:
+    """Names of the dialects that ship, in alphabetical order."""
+    return sorted(path.stem for path in (content_folder("protocols") / "dialects").glob("*.toml"))
+
+
+def load_dialect(name: str) -> Dialect:
+    """Read one dialect by ``NAME``, or ``NAME:CHOICE`` where it leaves a choice.
+
+    Raises
+    ------
+    ProtocolError
+        If there is none of that name, its file is malformed, or there is no such choice.
+
+    Examples
+    --------
+    >>> load_dialect("lvs").threshold.comparison
+    '>'
+    >>> load_dialect("acl-half:16").threshold.batch
+    16
+    """
+    name, colon, choice = name.partition(":")
+    path = content_folder("protocols") / "dialects" / f"{name}.toml"
+    if name not in dialect_names():
+        raise ProtocolError(f"no dialect is called {name!r}", remedy=one_of(dialect_names(), name))
+    dialect = read_toml(path, Dialect)
+    return dialect.chosen(choice) if colon else dialect
+
+
+def load_protocol(reference: str) -> Protocol:
+    """Read a protocol by ``NAME``, ``NAME@TESTSET``, ``NAME@TESTSET:SPLIT`` or a path to a file.
+
+    Raises
+    ------
+    ProtocolError
+        If there is none of that name, or its file is malformed.
+    """
+    name, place = reference, ""
+    if "@" in reference and not reference.endswith(".toml"):
+        # The last one: a path may hold others.
+        name, _, place = reference.rpartition("@")
+    if name.endswith(".toml"):
+        path = Path(name)
+        if not path.is_file():
+            raise ProtocolError("this protocol file does not exist", where=path)
+    else:
+        path = content_folder("protocols") / f"{name}.toml"
+        if name not in protocol_names():
+            raise ProtocolError(
+                f"no protocol is called {name!r}",
+                remedy=f"{one_of(protocol_names(), name)}, or a path ending in .toml",
+            )
+    protocol = read_toml(path, Protocol)
+    if not place:
+        return protocol
+    test_set, _, split = place.partition(":")
+    same = test_set == protocol.test_set.name and split in ("", protocol.test_set.split)
+    return protocol if same else protocol.on(test_set, split or None)

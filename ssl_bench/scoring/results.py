@@ -1,0 +1,367 @@
+"""The result document: what was measured, how sure it is, and where it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+
+from ssl_bench.errors import ResultError, one_of
+from ssl_bench.files import write_text
+from ssl_bench.statistics.bootstrap import Method
+
+QUESTION_FIELDS = {
+    "protocol": ("name", "version", "dialect", "composition_seed"),
+    "test set": ("name", "split", "revision", "options", "truth_convention", "n_samples"),
+}
+"""What can tell two questions apart, beside the digests of protocol and test set."""
+
+SETTINGS_TABLES = ("composition", "truth", "map", "threshold", "measures", "controls")
+"""Parts of a protocol file that can tell two versions of it apart."""
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class MeasuredValue(_Table):
+    """One measure with its interval.
+
+    `value` and the bounds are null where the measure is undefined (a dialect's 0/0).
+    """
+
+    measure: str
+    value: FiniteFloat | None
+    low: FiniteFloat | None
+    high: FiniteFloat | None
+    method: Method
+    n_trials: int
+    n_groups: int
+
+
+class ProtocolIdentity(_Table):
+    """Which protocol, on what, under which dialect.
+
+    `trials_digest` stands for what is asked of a model, without how it is scored. `tables` is all
+    that `digest` stands for, so that two digests can be told apart by what differs; null where an
+    earlier version wrote the document, and in entries of a leaderboard, which name a protocol that
+    ships.
+    """
+
+    name: str
+    label: str
+    title: str
+    version: int
+    digest: str
+    trials_digest: str | None = None
+    dialect: str
+    composition_seed: int
+    tables: dict[str, Any] | None = None
+
+
+class PredictedUnder(_Table):
+    """Another protocol or version of it with the same trials, for which predictions were made."""
+
+    label: str
+    digest: str
+
+
+class TestSetIdentity(_Table):
+    """Which test set; `revision` is null where the annotation is no known published one."""
+
+    __test__ = False  # not a pytest class
+
+    name: str
+    split: str
+    digest: str
+    revision: str | None
+    options: dict[str, int]
+    n_samples: int
+    truth_convention: str
+
+
+class Coverage(_Table):
+    """How many of the protocol's trials were answered, and which could not be scored.
+
+    Missing trials count as failures unless `partial`. Unscorable trials have no truth pixel; they
+    count as failures too, and are named.
+    """
+
+    expected: int
+    present: int
+    partial: bool
+    missing: tuple[str, ...]
+    unscorable: tuple[str, ...]
+    flat_maps: int
+    tied_maps: int
+
+
+class ModelIdentity(_Table):
+    """Who made the maps, as far as it is known.
+
+    Attributes
+    ----------
+    name
+        Name of the model.
+    variant
+        Variant of a baseline's recipe; null for a model from elsewhere.
+    preset
+        Preprocessing preset.
+    weights_sha256
+        Digest of the weights file.
+    weights
+        What the weights file turned out to be: its container, number of entries, prefixes removed
+        from keys, entries that are not used, fields beside the weights, and what its keys cannot
+        tell.
+    alpha
+        Weight of the audio-visual map, where an object prior is mixed in.
+    seed
+        Of a random baseline.
+    options
+        Settings that change the maps.
+    parts
+        The models that it is made of.
+    notes
+        What else its predictions file says.
+    """
+
+    name: str
+    variant: str | None = None
+    preset: str | None = None
+    weights_sha256: str | None = None
+    weights: dict[str, Any] | None = None
+    alpha: float | None = None
+    seed: int | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
+    parts: tuple[ModelIdentity, ...] = ()
+    notes: dict[str, Any] = Field(default_factory=dict)
+
+
+class Reference(_Table):
+    """A trivial baseline, the best of them, or a ceiling on the same trials.
+
+    `settings` is what the baseline's map depends on, such as a seed and a resolution.
+    """
+
+    name: str
+    measures: tuple[MeasuredValue, ...]
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+
+class VisionOnly(_Table):
+    """The model's own audio-blind maps on the same trials, and the gap to them.
+
+    `gap` holds the paired differences, audio-visual minus audio-blind, on the trials that count for
+    the result; a trial without either map counts as a failure of both.
+    """
+
+    predictions_sha256: str | None
+    measures: tuple[MeasuredValue, ...]
+    gap: tuple[MeasuredValue, ...]
+
+
+class Prior(_Table):
+    """An audio-blind baseline that looks at images, on the same trials.
+
+    `gap` holds the paired differences, the model minus the prior.
+    """
+
+    name: str
+    predictions_sha256: str
+    measures: tuple[MeasuredValue, ...]
+    gap: tuple[MeasuredValue, ...]
+
+
+class BestPrior(_Table):
+    """The best prior by one measure, and the gap to it.
+
+    It is picked after the fact, among the priors that were measured, which makes the gap cautious.
+
+    Attributes
+    ----------
+    names
+        Whoever reaches the best value: several where they tie, none where it is undefined for all.
+    reached
+        What they reach.
+    gap
+        The paired difference, the model minus the first named.
+    """
+
+    names: tuple[str, ...]
+    reached: MeasuredValue
+    gap: MeasuredValue
+
+
+class Result(_Table):
+    """One result document.
+
+    Attributes
+    ----------
+    predicted_under
+        The protocol that the predictions were made for, where it is another one, or another
+        version, with the same trials.
+    breakdown
+        For each grouping (``n_boxes``, ``size``, ``category``, ...), each level's measures.
+    floors
+        Audio-blind trivial baselines; `floor` names the best of them by the first measure, and
+        `best_floor` holds the best of them for each measure.
+    ceiling
+        The best that the threshold rule allows.
+    vision_only
+        Null where the model has no audio-blind map; `vision_only_note` says why.
+    class_maps_note
+        Why trials that ask by category share a map, where they do and it is known.
+    priors
+        Audio-blind baselines that look at images, and the gap to each; `best_prior` holds the best
+        of them for each measure (nothing where none was measured, or where an earlier version
+        wrote the document), and `priors_note` says why one that the protocol names is not there.
+    """
+
+    format: Literal["ssl-bench-result/1"] = "ssl-bench-result/1"
+    protocol: ProtocolIdentity
+    predicted_under: PredictedUnder | None = None
+    test_set: TestSetIdentity
+    coverage: Coverage
+    measures: tuple[MeasuredValue, ...]
+    breakdown: dict[str, dict[str, tuple[MeasuredValue, ...]]]
+    floors: tuple[Reference, ...] = ()
+    floor: str | None = None
+    best_floor: Reference | None = None
+    ceiling: Reference | None = None
+    vision_only: VisionOnly | None = None
+    vision_only_note: str | None = None
+    class_maps_note: str | None = None
+    priors: tuple[Prior, ...] = ()
+    best_prior: tuple[BestPrior, ...] = ()
+    priors_note: str | None = None
+    model: ModelIdentity
+    card: dict[str, Any] | None = None
+    predictions_sha256: str | None = None
+    statistics: dict[str, Any]
+    environment: dict[str, Any]
+    timings: dict[str, float] = Field(default_factory=dict)
+
+    def __getitem__(self, measure: str) -> MeasuredValue:
+        """The measure of that text form; raises ResultError where it was not measured."""
+        for value in self.measures:
+            if value.measure == measure:
+                return value
+        known = [value.measure for value in self.measures]
+        raise ResultError(f"{measure!r} was not measured", remedy=one_of(known, measure))
+
+
+def write_result(path: Path, result: Result) -> None:
+    """Write a result as JSON, whole or not at all."""
+    write_text(path, result.model_dump_json(indent=1) + "\n")
+
+
+def read_result(path: Path) -> Result:
+    """Read a result from its file, or from the run folder that holds it.
+
+    Raises
+    ------
+    ResultError
+        If the file is missing, is not JSON, or does not follow the schema.
+    """
+    if path.is_dir():
+        path = path / "result.json"
+    try:
+        return Result.model_validate_json(path.read_bytes())
+    except FileNotFoundError as error:
+        raise ResultError(
+            "there is no such result",
+            where=path,
+            remedy="give the run folder, or the result.json, that 'ssl-bench evaluate' wrote",
+        ) from error
+    except OSError as error:
+        raise ResultError(f"this file cannot be read ({error.strerror})", where=path) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "document"
+        raise ResultError(
+            f"this is not a result document ({place}: {first['msg'].lower()})",
+            where=path,
+            remedy="write it with 'ssl-bench evaluate' or 'ssl-bench score'",
+        ) from error
+
+
+def result_schema() -> dict[str, Any]:
+    """JSON schema of the result document.
+
+    Examples
+    --------
+    >>> result_schema()["title"]
+    'Result'
+    """
+    return Result.model_json_schema()
+
+
+def differing_fields(first: Result, second: Result) -> list[tuple[str, str, str]]:
+    """In what the questions of two results differ: protocol, test set and dialect.
+
+    Parameters
+    ----------
+    first, second
+        Two results.
+
+    Returns
+    -------
+    list of (str, str, str)
+        Name of the field, its value in `second` and in `first`. Of two versions of one protocol,
+        the settings of its file that differ are named too, such as ``protocol threshold.rule``. A
+        digest is named only where no other field of its part tells the two apart.
+    """
+    asked = (
+        ("protocol", first.protocol, second.protocol),
+        ("test set", first.test_set, second.test_set),
+    )
+    found: list[tuple[str, str, str]] = []
+    for part, one, other in asked:
+        rows = [
+            (f"{part} {name}", getattr(other, name), getattr(one, name))
+            for name in QUESTION_FIELDS[part]
+        ]
+        differing = [(name, str(own), str(its)) for name, own, its in rows if own != its]
+        if part == "protocol":
+            differing += _differing_settings(first.protocol, second.protocol)
+        if not differing and one.digest != other.digest:
+            differing = [(f"{part} digest", other.digest[:12], one.digest[:12])]
+        found += differing
+    return found
+
+
+def _differing_settings(
+    first: ProtocolIdentity, second: ProtocolIdentity
+) -> list[tuple[str, str, str]]:
+    """Settings that differ within one protocol and dialect, by their place in its file."""
+    if (first.name, first.dialect) != (second.name, second.dialect):
+        return []
+    if first.tables is None or second.tables is None:
+        return []
+    one, other = (
+        {name: value for table in SETTINGS_TABLES for name, value in _settings(each, table)}
+        for each in (first.tables, second.tables)
+    )
+    return [
+        (f"protocol {name}", str(other.get(name, "nothing")), str(one.get(name, "nothing")))
+        for name in sorted({*one, *other})
+        if name != "composition.seed" and one.get(name) != other.get(name)
+    ]
+
+
+def _settings(content: dict[str, Any], name: str) -> Iterator[tuple[str, Any]]:
+    """Every value of a table by its dotted name; of a list, its items as a text."""
+
+    def within(value: Any, place: str) -> Iterator[tuple[str, Any]]:
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                yield from within(inner, f"{place}.{key}")
+        elif isinstance(value, list | tuple):
+            yield place, ", ".join(map(str, value)) or "none"
+        else:
+            yield place, value
+
+    if name in content:
+        yield from within(content[name], name)

@@ -1,0 +1,1 @@
+"""Intervals, paired tests and groups of models that cannot be told apart."""

@@ -1,0 +1,262 @@
+"""Which entries of a leaderboard are really apart: paired tests of all pairs, and tie groups.
+
+Entries of one protocol answered the same trials and share their bootstrap resamples
+(:func:`ssl_bench.scoring.aggregate.replicates`). The difference of two entries' replicates is a
+paired cluster bootstrap; its spread is the standard error of the difference. With many pairs to
+test, a percentile of a thousand resamples cannot resolve the probabilities that a correction asks
+for, so these come from Student's t with one degree of freedom less than there are groups, and are
+then corrected by Holm's step-down method (Holm 1979).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ssl_bench.statistics.bootstrap import CONFIDENCE
+
+
+@dataclass(frozen=True, eq=False)
+class Contender:
+    """One entry's value of a measure.
+
+    Attributes
+    ----------
+    value
+        None where the measure is undefined.
+    replicates
+        ``(B,)`` its values on the shared resamples; empty where there are none.
+    n_groups
+        Independent groups of trials.
+    """
+
+    value: float | None
+    replicates: NDArray[np.float64]
+    n_groups: int
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two entries compared.
+
+    Attributes
+    ----------
+    first, second
+        Their names, the better one first.
+    difference
+        first - second.
+    low, high
+        Its percentile interval, not corrected; nan where the entries cannot be compared.
+    p_value, corrected
+        Of no difference, two-sided; before and after Holm's correction over all pairs. 1 where the
+        entries cannot be compared.
+    tied
+        Whether the corrected value leaves open that there is no difference.
+    """
+
+    first: str
+    second: str
+    difference: float
+    low: float
+    high: float
+    p_value: float
+    corrected: float
+    tied: bool
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where one entry stands.
+
+    Attributes
+    ----------
+    name
+        The entry.
+    group
+        Number of its tie group, from 1; None where its value is undefined.
+    best_rank, worst_rank
+        Ranks that the tests leave open: one more than the number of entries that are better beyond
+        doubt, and the number of entries less those that are worse beyond doubt.
+    """
+
+    name: str
+    group: int | None
+    best_rank: int
+    worst_rank: int
+
+
+@dataclass(frozen=True)
+class Ties:
+    """All entries of one protocol by one measure.
+
+    Attributes
+    ----------
+    standings
+        Best value first; undefined values last, by name.
+    pairs
+        Every pair of entries whose values are defined, in the order of the standings.
+    """
+
+    standings: tuple[Standing, ...]
+    pairs: tuple[Pair, ...]
+
+    def group_of(self, name: str) -> tuple[str, ...]:
+        """Names of all entries in the tie group of one of them; itself where it has none."""
+        own = next(each.group for each in self.standings if each.name == name)
+        if own is None:
+            return (name,)
+        return tuple(each.name for each in self.standings if each.group == own)
+
+
+def holm(p_values: ArrayLike) -> NDArray[np.float64]:
+    """Holm's step-down correction (Holm 1979).
+
+    Parameters
+    ----------
+    p_values
+        ``(m,)`` in [0, 1].
+
+    Returns
+    -------
+    ndarray
+        ``(m,)`` corrected values in [0, 1], in the same order.
+
+    Examples
+    --------
+    >>> holm([0.01, 0.04, 0.03]).round(3).tolist()
+    [0.03, 0.06, 0.06]
+    """
+    values = np.asarray(p_values, np.float64)
+    order = np.argsort(values, kind="stable")
+    steps = values[order] * np.arange(len(values), 0, -1)
+    corrected = np.empty_like(values)
+    corrected[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    return corrected
+
+
+def paired_p_value(difference: float, replicates: NDArray[np.float64], n_groups: int) -> float:
+    """Two-sided probability of a paired difference if there were none.
+
+    Parameters
+    ----------
+    difference
+        The observed one.
+    replicates
+        ``(B,)`` differences on the resamples.
+    n_groups
+        Independent groups, >= 2.
+
+    Notes
+    -----
+    At least ``2 ** (1 - n_groups)``, the smallest value that a test which flips the sign of whole
+    groups could give: a difference that is the same in every group has no spread.
+
+    Examples
+    --------
+    >>> paired_p_value(0.0, np.zeros(100), 50)
+    1.0
+    >>> paired_p_value(0.5, np.full(100, 0.5), 3)
+    0.25
+    """
+    from scipy.special import stdtr
+
+    smallest = 2.0 ** (1 - n_groups) if n_groups < 1000 else 0.0
+    error = float(np.std(replicates)) * math.sqrt(n_groups / (n_groups - 1))
+    if difference == 0:
+        return 1.0
+    if error <= 1e-9 * abs(difference):
+        return smallest
+    tail = float(stdtr(n_groups - 1, -abs(difference) / error))
+    return min(1.0, max(2 * tail, smallest))
+
+
+def find_ties(
+    contenders: Mapping[str, Contender],
+    *,
+    better: Literal["higher", "lower"] = "higher",
+    confidence: float = CONFIDENCE,
+) -> Ties:
+    """Test all pairs of entries, and form tie groups.
+
+    The best entry leads the first group, which holds all that cannot be told from it; the best of
+    the rest leads the second, and so on.
+
+    Parameters
+    ----------
+    contenders
+        Entries by name, all of one protocol's digest.
+    better
+        Which values are better.
+    confidence
+        1 less the probability that any pair at all is taken to be apart by mistake.
+
+    Raises
+    ------
+    ValueError
+        If two entries have different numbers of replicates.
+
+    Examples
+    --------
+    >>> spread = np.random.default_rng(0).normal(0, 0.02, 1000)
+    >>> found = find_ties({
+    ...     "a": Contender(0.80, 0.80 + spread, 500),
+    ...     "b": Contender(0.79, 0.79 + spread[::-1], 500),
+    ...     "c": Contender(0.40, 0.40 + spread, 500)})
+    >>> [(each.name, each.group, each.best_rank, each.worst_rank) for each in found.standings]
+    [('a', 1, 1, 2), ('b', 1, 1, 2), ('c', 2, 3, 3)]
+    """
+    sign = 1 if better == "higher" else -1
+    defined = {name: each.value for name, each in contenders.items() if each.value is not None}
+    order = sorted(defined, key=lambda name: (-sign * defined[name], name))
+    pairs = _tested(order, contenders, confidence)
+    apart = {(pair.first, pair.second) for pair in pairs if not pair.tied}
+    group: dict[str, int] = {}
+    for leader in order:
+        if leader not in group:
+            number = 1 + max(group.values(), default=0)
+            for name in order:
+                if name not in group and (leader, name) not in apart:
+                    group[name] = number
+    standings = [
+        Standing(
+            name,
+            group[name],
+            1 + sum(second == name for _, second in apart),
+            len(order) - sum(first == name for first, _ in apart),
+        )
+        for name in order
+    ]
+    undefined = sorted(set(contenders) - set(order))
+    standings += [Standing(name, None, 1, len(contenders)) for name in undefined]
+    return Ties(tuple(standings), pairs)
+
+
+def _tested(
+    order: Sequence[str], contenders: Mapping[str, Contender], confidence: float
+) -> tuple[Pair, ...]:
+    """Every pair, in order; the first of each has the better value."""
+    found = []
+    tail = (1 - confidence) / 2
+    for first, second in combinations(order, 2):
+        one, other = contenders[first], contenders[second]
+        difference = (one.value or 0.0) - (other.value or 0.0)
+        if 0 in (one.replicates.size, other.replicates.size) or one.n_groups < 2:
+            found.append((first, second, difference, math.nan, math.nan, 1.0))
+            continue
+        if one.replicates.shape != other.replicates.shape:
+            raise ValueError(f"{first!r} and {second!r} do not share their resamples")
+        change = one.replicates - other.replicates
+        low, high = np.quantile(change, [tail, 1 - tail])
+        p_value = paired_p_value(difference, change, one.n_groups)
+        found.append((first, second, difference, float(low), float(high), p_value))
+    corrected = holm([pair[-1] for pair in found])
+    return tuple(
+        Pair(*pair, corrected=float(value), tied=bool(value >= 1 - confidence))
+        for pair, value in zip(found, corrected, strict=True)
+    )

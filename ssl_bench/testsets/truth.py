@@ -1,0 +1,308 @@
+"""From what annotators drew to the truth map that predictions are scored against.
+
+The conventions differ between test sets and change every number, so a protocol names one:
+
+``union``
+    A pixel is 1 inside any box, 0 elsewhere (VGG-SS).
+``consensus``
+    Half the number of boxes over a pixel, at most 1: two opinions make certainty
+    (Flickr-SoundNet; Senocak et al. 2018, section 4.1). Boxes are counted, not annotators.
+``consensus-one-based``
+    The same with corners that count pixels from 1, where several people drew boxes in pixels
+    (shvdiwnkozbw/Multi-Source-Sound-Localization); the union where one did.
+``annotator-mean``
+    The share of annotators whose boxes cover a pixel, at most 1 (Oya et al. 2020, eq. 7).
+``mask``
+    The exact mask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl_bench.errors import DataError, ProtocolError
+from ssl_bench.protocols.conventions import TruthConvention
+from ssl_bench.testsets.annotations import Annotation, Boxes, Mask
+
+_CONSENSUS = 2
+"""Number of agreeing boxes that the consensus convention asks for."""
+
+_LARGEST_RLE = 2**26
+"""Most pixels of a run-length code that is decoded: a claimed size is not trusted."""
+
+
+class Rle(TypedDict):
+    """A run-length code as COCO tools read and write it.
+
+    Attributes
+    ----------
+    size
+        ``[height, width]``.
+    counts
+        Run lengths in column-major order, in COCO's compressed spelling.
+    """
+
+    size: list[int]
+    counts: str
+
+
+def render(
+    annotation: Annotation, convention: TruthConvention, height: int, width: int
+) -> NDArray[np.float32]:
+    """Draw the truth map of one annotation.
+
+    Parameters
+    ----------
+    annotation
+        Boxes or mask of what sounds.
+    convention
+        How boxes become values; a mask with boxes can be drawn under a box convention too.
+    height, width
+        Size of the map in pixels; need not be square.
+
+    Returns
+    -------
+    ndarray
+        ``(height, width)`` float32 in [0, 1].
+
+    Raises
+    ------
+    ProtocolError
+        If the convention is unknown, or asks for a mask or for boxes that there are not.
+    DataError
+        If a coordinate is not a number.
+
+    Examples
+    --------
+    Corners are truncated to pixels, and the last row and column are outside the box:
+
+    >>> boxes = Boxes(np.array([[0.0, 0.0, 0.7, 0.5], [0.5, 0.0, 0.8, 1.0]]))
+    >>> render(boxes, "union", 2, 4)
+    array([[1., 1., 1., 0.],
+           [0., 0., 1., 0.]], dtype=float32)
+    >>> render(boxes, "consensus", 2, 4)
+    array([[0.5, 0.5, 0.5, 0. ],
+           [0. , 0. , 0.5, 0. ]], dtype=float32)
+    """
+    if convention == "mask":
+        if not isinstance(annotation, Mask):
+            raise ProtocolError(
+                "the truth convention 'mask' needs masks, and this test set has boxes",
+                remedy="use 'union', 'consensus' or 'annotator-mean'",
+            )
+        return _resize_nearest(annotation.pixels, height, width).astype(np.float32)
+    boxes = annotation.boxes if isinstance(annotation, Mask) else annotation
+    if boxes is None:
+        raise ProtocolError(
+            f"the truth convention {convention!r} needs boxes, and this test set has masks",
+            remedy="use 'mask'",
+        )
+    if convention == "consensus-one-based":
+        if boxes.annotators == 1:
+            return render(boxes, "union", height, width)
+        return render(_counted_from_zero(boxes), "consensus", height, width)
+    if convention == "union":
+        covered = np.zeros((height, width), dtype=np.float32)
+        _cover(covered, boxes)
+        return covered
+    counts = _count_boxes(boxes, height, width)
+    if convention == "consensus":
+        return _share(counts, _CONSENSUS)
+    if convention == "annotator-mean":
+        return _share(counts, boxes.annotators)
+    raise ProtocolError(
+        f"no truth convention is called {convention!r}",
+        remedy="use 'union', 'consensus', 'consensus-one-based', 'annotator-mean' or 'mask'",
+    )
+
+
+def draw(annotation: Annotation, convention: TruthConvention, place: NDArray[np.float32]) -> None:
+    """Raise a map to the truth map of one annotation, where that is higher.
+
+    Parameters
+    ----------
+    annotation, convention
+        As in :func:`render`, which see for what is raised.
+    place
+        ``(height, width)`` float32 in [0, 1], changed in place.
+
+    Examples
+    --------
+    >>> place = np.array([[0.5, 0.0, 0.5, 0.0]], np.float32)
+    >>> draw(Boxes(np.array([[0.0, 0.0, 0.5, 1.0]])), "union", place)
+    >>> place
+    array([[1. , 1. , 0.5, 0. ]], dtype=float32)
+    """
+    if convention == "union" and isinstance(annotation, Boxes):
+        # The commonest case needs no map of its own: scoring waits for truth maps.
+        _cover(place, annotation)
+    else:
+        np.maximum(place, render(annotation, convention, *place.shape), out=place)
+
+
+def _cover(place: NDArray[np.float32], boxes: Boxes) -> None:
+    """Set the pixels of boxes to 1."""
+    height, width = place.shape
+    for x0, y0, x1, y1 in pixel_corners(boxes, height, width).tolist():
+        place[y0:y1, x0:x1] = 1
+
+
+def pixel_corners(boxes: Boxes, height: int, width: int) -> NDArray[np.int64]:
+    """Corners of boxes on a pixel grid, as they are drawn.
+
+    Each coordinate is clipped to the frame, scaled as ``size * c / frame`` in this order (the
+    order decides the last bit) and truncated. So a corrupt coordinate, such as -3e16, counts as
+    the edge of the frame on its side, and a box may come out empty or inverted: it covers nothing.
+
+    Parameters
+    ----------
+    boxes
+        Boxes in their published coordinates.
+    height, width
+        Size of the grid in pixels.
+
+    Returns
+    -------
+    ndarray
+        ``(n, 4)`` int64: x0, y0, x1, y1; x0, y0 inside, x1, y1 outside (end-exclusive).
+
+    Raises
+    ------
+    DataError
+        If a coordinate is not a number, or the frame has no area.
+
+    Examples
+    --------
+    >>> pixel_corners(Boxes(np.array([[1, 1, 129, 400]]), frame=(256, 256)), 224, 224)
+    array([[  0,   0, 112, 224]])
+    """
+    if np.isnan(boxes.corners).any():
+        raise DataError("a box coordinate is not a number", remedy="repair the annotation")
+    if not (boxes.frame[0] > 0 and boxes.frame[1] > 0):
+        raise DataError(f"boxes in a frame of size {boxes.frame} cannot be drawn")
+    frame = np.array(boxes.frame * 2, dtype=np.float64)
+    size = np.array([width, height, width, height], dtype=np.float64)
+    corners = np.asarray(boxes.corners, dtype=np.float64).reshape(-1, 4)
+    scaled = size * np.clip(corners, 0.0, frame) / frame
+    return scaled.astype(np.int64)
+
+
+def _counted_from_zero(boxes: Boxes) -> Boxes:
+    if boxes.frame == (1.0, 1.0):
+        return boxes
+    return Boxes(boxes.corners - 1, boxes.frame, boxes.annotators)
+
+
+def _count_boxes(boxes: Boxes, height: int, width: int) -> NDArray[np.float32]:
+    counts = np.zeros((height, width), dtype=np.float32)
+    for x0, y0, x1, y1 in pixel_corners(boxes, height, width).tolist():
+        counts[y0:y1, x0:x1] += 1
+    return counts
+
+
+def _share(counts: NDArray[np.float32], whole: int) -> NDArray[np.float32]:
+    share: NDArray[np.float32] = np.minimum(counts / np.float32(whole), np.float32(1))
+    return share
+
+
+def _resize_nearest(mask: NDArray[np.bool_], height: int, width: int) -> NDArray[np.bool_]:
+    """Sample a mask at the centres of the cells of another grid."""
+    rows = ((2 * np.arange(height) + 1) * mask.shape[0]) // (2 * height)
+    columns = ((2 * np.arange(width) + 1) * mask.shape[1]) // (2 * width)
+    return mask[np.ix_(rows, columns)]
+
+
+def encode_rle(mask: NDArray[np.bool_]) -> Rle:
+    """Encode a binary map as a COCO run-length code.
+
+    Parameters
+    ----------
+    mask
+        ``(height, width)`` bool.
+
+    Examples
+    --------
+    >>> encode_rle(np.array([[False, True], [False, True]]))
+    {'size': [2, 2], 'counts': '22'}
+    """
+    from pycocotools import mask as coco_mask
+
+    encoded = coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))
+    return {
+        "size": [int(side) for side in encoded["size"]],
+        "counts": encoded["counts"].decode("ascii"),
+    }
+
+
+def decode_rle(rle: Mapping[str, Any]) -> NDArray[np.bool_]:
+    """Decode a COCO run-length code.
+
+    The code is checked before it is decoded: the COCO library trusts what it reads.
+
+    Parameters
+    ----------
+    rle
+        ``size`` and ``counts`` as in :class:`Rle`.
+
+    Returns
+    -------
+    ndarray
+        ``(height, width)`` bool.
+
+    Raises
+    ------
+    DataError
+        If the code is malformed or does not cover exactly ``height * width`` pixels.
+
+    Examples
+    --------
+    >>> decode_rle({"size": [2, 2], "counts": "22"})
+    array([[False,  True],
+           [False,  True]])
+    """
+    from pycocotools import mask as coco_mask
+
+    size, counts = rle.get("size"), rle.get("counts")
+    if not (
+        isinstance(size, list)
+        and len(size) == 2
+        and all(type(side) is int and side > 0 for side in size)
+        and size[0] * size[1] <= _LARGEST_RLE
+    ):
+        raise DataError(f"a run-length code has no usable size: {size!r}")
+    if not isinstance(counts, str):
+        raise DataError("a run-length code's counts are not a text")
+    runs = _run_lengths(counts)
+    if min(runs, default=0) < 0 or sum(runs) != size[0] * size[1]:
+        raise DataError(f"a run-length code does not cover {size[0]} x {size[1]} pixels")
+    decoded = coco_mask.decode({"size": size, "counts": counts.encode("ascii")})
+    return np.ascontiguousarray(decoded).astype(np.bool_)
+
+
+def _run_lengths(counts: str) -> list[int]:
+    """Run lengths of COCO's compressed spelling.
+
+    Each number is a little-endian series of 5-bit groups, offset to printable characters, with a
+    continuation bit; from the fourth number on, differences to the number two before.
+    """
+    runs: list[int] = []
+    value = shift = 0
+    for character in counts:
+        group = ord(character) - 48
+        if not 0 <= group < 64 or shift > 60:
+            raise DataError("a run-length code holds characters that do not belong in one")
+        value |= (group & 31) << shift
+        shift += 5
+        if group & 32:
+            continue
+        if group & 16:
+            value -= 1 << shift
+        runs.append(value + (runs[-2] if len(runs) > 2 else 0))
+        value = shift = 0
+    if shift:
+        raise DataError("a run-length code ends in the middle of a number")
+    return runs

@@ -1,0 +1,243 @@
+"""Several sources in one picture: some of its objects sound together, the others are silent.
+
+From samples with one capable object each, scenes are made as MUSIC-Synthetic is (Hu et al. 2020,
+section 4.1): a mosaic of two by two of different categories, two of which sound. A test set of
+scenes (samples that share the attribute ``image`` and one sound) is taken as it is; one that plays
+the sources of a picture apart, such as IS3, has no sound of several sources and is refused.
+
+Two questions can be asked. ``targets = "class"``: where is each category? There is one trial
+``SCENE#CATEGORY`` for each category that is annotated as sounding and, without targets, for each
+that is silent; all have the same picture and sound. A method that tells categories apart answers
+each with that category's map (:meth:`ssl_bench.models.contract.Localizer.class_maps`, or its
+predictions file); any other gives the same map for all. ``targets = "union"``: where
+does anything sound? There is one trial ``SCENE``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ssl_bench.errors import ProtocolError
+from ssl_bench.testsets.base import Sample
+from ssl_bench.trials.compositions import refuse_parameters
+from ssl_bench.trials.compositions.concat import joined_groups
+from ssl_bench.trials.trial import (
+    WHOLE,
+    AudioRecipe,
+    ImageRecipe,
+    Placement,
+    Target,
+    Trial,
+    shared_pictures,
+)
+
+TILES = (
+    Placement(0.0, 0.0, 0.5, 0.5),
+    Placement(0.0, 0.5, 0.5, 1.0),
+    Placement(0.5, 0.0, 1.0, 0.5),
+    Placement(0.5, 0.5, 1.0, 1.0),
+)
+"""Top left, top right, bottom left, bottom right."""
+
+SOUNDING = 2
+"""Tiles of a mosaic that sound."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One picture with several sources.
+
+    Attributes
+    ----------
+    id
+        Unique.
+    image, audio
+        What is shown and what is played.
+    targets
+        What sounds, by category.
+    silent
+        Categories that do not sound.
+    group
+        Source video.
+    """
+
+    id: str
+    image: ImageRecipe
+    audio: AudioRecipe
+    targets: Mapping[str, tuple[Target, ...]]
+    silent: tuple[str, ...]
+    group: str
+
+
+def mosaics(samples: Sequence[Sample], seed: int) -> list[Scene]:
+    """Seeded mosaics of samples with one capable object; each sample is used at most once.
+
+    The samples are shuffled (in the order of their ids, so that their order in the list does not
+    matter) and each joins the first mosaic in the making that holds neither its category nor its
+    group. Mosaics that stay incomplete are left out, which the number of trials shows.
+
+    Examples
+    --------
+    >>> from ssl_bench.testsets import open_test_set
+    >>> scene = mosaics(open_test_set("synth", options={"count": 40}).samples, seed=0)[0]
+    >>> len(scene.image.parts), len(scene.targets), len(scene.silent)
+    (4, 2, 2)
+    """
+    usable = sorted((each for each in samples if len(_capable(each)) == 1), key=lambda s: s.id)
+    rng = np.random.default_rng(np.random.SeedSequence([seed, len(TILES)]))
+    making: list[list[Sample]] = []
+    complete: list[list[Sample]] = []
+    for number in rng.permutation(len(usable)):
+        sample = usable[int(number)]
+        place = next((members for members in making if _fits(sample, members)), None)
+        if place is None:
+            place = []
+            making.append(place)
+        place.append(sample)
+        if len(place) == len(TILES):
+            making.remove(place)
+            complete.append(place)
+    groups = joined_groups(complete)
+    return [_mosaic(members, groups[members[0].group], rng) for members in complete]
+
+
+def _capable(sample: Sample) -> set[str]:
+    return set(sample.categories) or {sample.category}
+
+
+def _fits(sample: Sample, members: Sequence[Sample]) -> bool:
+    return all(
+        sample.group != member.group and not _capable(sample) & _capable(member)
+        for member in members
+    )
+
+
+def _mosaic(members: Sequence[Sample], group: str, rng: np.random.Generator) -> Scene:
+    tiles = list(zip(members, TILES, strict=True))
+    chosen = sorted(rng.permutation(len(TILES))[:SOUNDING].tolist())
+    sounding = [tiles[number] for number in chosen]
+    heard = [member.id for member, _ in sounding]
+    return Scene(
+        id="|".join(member.id for member in members),
+        image=ImageRecipe(tuple((member.id, tile) for member, tile in tiles)),
+        audio=AudioRecipe(tuple(member.sound for member, _ in sounding)),
+        targets={member.category: (Target(member.id, tile),) for member, tile in sounding},
+        silent=tuple(member.category for member in members if member.id not in heard),
+        group=group,
+    )
+
+
+def ready_scenes(samples: Sequence[Sample]) -> list[Scene]:
+    """Scenes that the test set brings: its samples are the sounding categories of its pictures.
+
+    Silent are all categories of the test set that are not annotated in the picture.
+
+    Raises
+    ------
+    ProtocolError
+        If the sources of a picture do not share their sound: then none plays all of them.
+    """
+    shown = shared_pictures(samples)
+    members: dict[str, list[Sample]] = {}
+    for sample in samples:
+        members.setdefault(shown[sample.id], []).append(sample)
+    everything = sorted({sample.category for sample in samples})
+    scenes = []
+    for picture, sources in members.items():
+        if len({source.sound for source in sources}) > 1:
+            raise ProtocolError(
+                "the sources of this picture have one sound each, and none of them together",
+                where=f"picture {sources[0].attributes['image']}",
+                remedy="use the protocol interactive, or a test set of mixed sounds, such as "
+                "music-synthetic",
+            )
+        targets: dict[str, tuple[Target, ...]] = {}
+        for source in sources:
+            found = targets.get(source.category, ())
+            targets[source.category] = (*found, Target(source.id, WHOLE))
+        scenes.append(
+            Scene(
+                id=str(sources[0].attributes["image"]),
+                image=ImageRecipe(((picture, WHOLE),)),
+                audio=AudioRecipe.of(sources[0].sound),
+                targets=targets,
+                silent=tuple(name for name in everything if name not in targets),
+                group=sources[0].group,
+            )
+        )
+    return scenes
+
+
+def compose(
+    samples: Sequence[Sample], *, seed: int = 0, parameters: Mapping[str, Any] | None = None
+) -> list[Trial]:
+    """The trials of all scenes.
+
+    Parameters
+    ----------
+    samples
+        The test set's samples.
+    seed
+        Chooses what stands in a mosaic, and which of it sounds.
+    parameters
+        ``targets``: ``class`` (the default) or ``union``; ``scenes``: at most this many.
+
+    Raises
+    ------
+    ProtocolError
+        If a parameter is unknown or out of range, no scene can be made, or the sources of a picture
+        do not share their sound.
+    """
+    settings = dict(parameters or {})
+    kind, limit = settings.pop("targets", "class"), settings.pop("scenes", None)
+    refuse_parameters("multi_source", settings)
+    if kind not in ("class", "union"):
+        raise ProtocolError(f"multi_source needs targets 'class' or 'union', not {kind!r}")
+    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
+        raise ProtocolError(f"the composition 'multi_source' needs scenes >= 1, not {limit!r}")
+    composed = bool(samples) and all("image" in sample.attributes for sample in samples)
+    scenes = (ready_scenes(samples) if composed else mosaics(samples, seed))[:limit]
+    if not scenes:
+        raise ProtocolError(
+            "no mosaic can be made of these samples",
+            remedy="it takes four samples of different categories, with one capable object each",
+        )
+    ask = _of_classes if kind == "class" else _of_union
+    return [trial for scene in scenes for trial in ask(scene)]
+
+
+def _of_classes(scene: Scene) -> Iterator[Trial]:
+    for category, targets in scene.targets.items():
+        yield _trial(scene, f"{scene.id}#{category}", targets, category, asked=category)
+    for category in scene.silent:
+        name = f"{scene.id}#{category}"
+        yield _trial(scene, name, (), category, role="silent", asked=category)
+
+
+def _of_union(scene: Scene) -> Iterator[Trial]:
+    targets = tuple(target for found in scene.targets.values() for target in found)
+    yield _trial(scene, scene.id, targets, "+".join(sorted(scene.targets)))
+
+
+def _trial(
+    scene: Scene,
+    identifier: str,
+    targets: tuple[Target, ...],
+    category: str,
+    role: str = "sounding",
+    asked: str | None = None,
+) -> Trial:
+    return Trial(
+        id=identifier,
+        image=scene.image,
+        audio=scene.audio,
+        targets=targets,
+        group=scene.group,
+        category=category,
+        role=role,
+        asked=asked,
+    )

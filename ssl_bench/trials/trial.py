@@ -1,0 +1,362 @@
+"""Trials: the questions that a protocol puts to a model.
+
+A trial names its image, its sound and its truth by *recipes*: small hashable values that say which
+samples they are made of. Equal recipes are the same image or the same sound, so each is rendered
+and encoded once however many trials use it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl_bench.errors import ProtocolError
+from ssl_bench.files import sha256_of_json
+from ssl_bench.media.synthesis import mixed, noise_like, silence_like
+from ssl_bench.media.waveform import Waveform
+from ssl_bench.protocols.conventions import TruthConvention
+from ssl_bench.protocols.protocol import Interpolation, Protocol, ThresholdTable
+from ssl_bench.testsets.base import Sample, TestSet
+from ssl_bench.testsets.truth import draw
+
+
+class Placement(NamedTuple):
+    """A rectangle of the picture, in fractions of its height and width (end-exclusive)."""
+
+    top: float
+    left: float
+    bottom: float
+    right: float
+
+    def on_grid(self, height: int, width: int) -> tuple[slice, slice]:
+        """Rows and columns of the rectangle on a grid.
+
+        Examples
+        --------
+        >>> Placement(0, 0.5, 1, 1).on_grid(224, 224)
+        (slice(0, 224, None), slice(112, 224, None))
+        """
+        rows = slice(int(height * self.top), int(height * self.bottom))
+        columns = slice(int(width * self.left), int(width * self.right))
+        return rows, columns
+
+
+WHOLE = Placement(0.0, 0.0, 1.0, 1.0)
+LEFT = Placement(0.0, 0.0, 1.0, 0.5)
+RIGHT = Placement(0.0, 0.5, 1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class ImageRecipe:
+    """A picture made of samples' images, each squeezed into its placement.
+
+    Attributes
+    ----------
+    parts
+        Pairs of sample id and placement.
+    """
+
+    parts: tuple[tuple[str, Placement], ...]
+
+    @property
+    def key(self) -> str:
+        """Identity as text: the sample ids, in the order of their placements."""
+        if len(self.parts) == 1:
+            return self.parts[0][0]
+        return " | ".join(sample for sample, _ in self.parts)
+
+
+@dataclass(frozen=True)
+class AudioRecipe:
+    """A sound: those of samples, mixed; or silence or noise as long as a sample's sound.
+
+    Attributes
+    ----------
+    samples
+        Whose sounds; for silence and noise, the one whose length and rate are copied.
+    kind
+        What is made of them.
+    seed
+        Of the noise.
+    """
+
+    samples: tuple[str, ...]
+    kind: Literal["sounds", "silence", "noise"] = "sounds"
+    seed: int = 0
+
+    @classmethod
+    def of(cls, sample: str) -> AudioRecipe:
+        """The sound of one sample.
+
+        Examples
+        --------
+        >>> AudioRecipe.of("a").key
+        'a'
+        """
+        return cls((sample,))
+
+    @property
+    def key(self) -> str:
+        """Identity as text."""
+        if self.kind == "sounds":
+            return " + ".join(self.samples)
+        number = f" {self.seed}" if self.kind == "noise" else ""
+        return f"{self.kind}{number} like {self.samples[0]}"
+
+
+class Target(NamedTuple):
+    """What sounds in the picture: a sample's annotation, and the place where its image stands."""
+
+    sample: str
+    placement: Placement
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One question to a model.
+
+    Attributes
+    ----------
+    id
+        Unique within the protocol.
+    image, audio
+        What is shown and what is played.
+    targets
+        What sounds in the picture; none where nothing in it does.
+    group
+        Trials of one group are not independent (the source video).
+    category
+        What is heard.
+    role
+        What the trial is for, where a protocol mixes several kinds (``silence``, ``off-screen``).
+    twins
+        Ids of trials with the same picture and another sound.
+    attributes
+        Further facts for breakdowns (JSON-able).
+    asked
+        The category whose source is asked for, where that is the question; None where it is what
+        makes the sound that is played.
+    """
+
+    id: str
+    image: ImageRecipe
+    audio: AudioRecipe
+    targets: tuple[Target, ...]
+    group: str
+    category: str
+    role: str = "sounding"
+    twins: tuple[str, ...] = ()
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    asked: str | None = None
+
+    @property
+    def sounding(self) -> bool:
+        """Whether anything in the picture makes the sound."""
+        return bool(self.targets)
+
+
+def shared_pictures(samples: Iterable[Sample]) -> dict[str, str]:
+    """Which sample's image each sample shows: the first, by id, of those with one ``image``.
+
+    Samples say that they show the same picture by an equal attribute ``image``; a sample without
+    it shows its own.
+
+    Examples
+    --------
+    >>> from ssl_bench.testsets import open_test_set
+    >>> samples = open_test_set("synth", "interactive", options={"count": 4}).samples
+    >>> list(shared_pictures(samples).values())
+    ['interactive-000000', 'interactive-000000', 'interactive-000002', 'interactive-000002']
+    """
+    first: dict[str, str] = {}
+    names = {sample.id: str(sample.attributes.get("image", "")) for sample in samples}
+    for identifier in sorted(names):
+        first.setdefault(names[identifier], identifier)
+    return {identifier: first[name] if name else identifier for identifier, name in names.items()}
+
+
+class TrialSet:
+    """All trials of one protocol on one test set, and what they are made of.
+
+    Parameters
+    ----------
+    protocol
+        The protocol that composed them.
+    test_set
+        The opened test set.
+    trials
+        In the protocol's own order; ids are unique.
+    thresholds
+        ``(n,)``: an absolute threshold for each, in place of the protocol's.
+
+    Raises
+    ------
+    ProtocolError
+        If two trials share an id, or there is none.
+    """
+
+    def __init__(
+        self,
+        protocol: Protocol,
+        test_set: TestSet,
+        trials: Sequence[Trial],
+        thresholds: NDArray[np.float32] | None = None,
+    ) -> None:
+        self.protocol = protocol
+        self.thresholds = thresholds
+        self.test_set = test_set
+        self.trials = tuple(trials)
+        if not self.trials:
+            raise ProtocolError(
+                "this protocol composes no trial of these samples",
+                where=protocol.label,
+                remedy="use a test set with more samples, of categories that differ",
+            )
+        if len(self.index) != len(self.trials):
+            raise ProtocolError("two trials share an id", where=protocol.label)
+
+    def __len__(self) -> int:
+        return len(self.trials)
+
+    def __iter__(self) -> Iterator[Trial]:
+        return iter(self.trials)
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """Row number of each trial id."""
+        return {trial.id: row for row, trial in enumerate(self.trials)}
+
+    @property
+    def ids(self) -> list[str]:
+        """All trial ids, in order."""
+        return [trial.id for trial in self.trials]
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over what is asked of a model: each trial's picture and sound.
+
+        Nothing of how answers are scored is part of it, so predictions still answer a protocol of
+        which only measures, threshold or controls changed. Nor is the truth: it is part of the test
+        set's own digest.
+        """
+        asked = {
+            trial.id: [
+                [[sample, *placement] for sample, placement in trial.image.parts],
+                [trial.audio.kind, trial.audio.seed, *trial.audio.samples],
+            ]
+            for trial in self.trials
+        }
+        test_set = {
+            "name": self.test_set.name,
+            "split": self.test_set.split,
+            "options": self.protocol.test_set.options,
+        }
+        composition = self.protocol.composition.model_dump(mode="json")
+        return sha256_of_json({"test_set": test_set, "composition": composition, "trials": asked})
+
+    def threshold(self, row: int) -> ThresholdTable:
+        """The threshold table in force for one trial, by row."""
+        table = self.protocol.threshold
+        if self.thresholds is None:
+            return table
+        return table.model_copy(update={"value": float(self.thresholds[row])})
+
+    def interpolation(self, row: int) -> Interpolation:
+        """How the map of one trial is brought to the grid, by row."""
+        silent = self.protocol.map.silent_interpolation
+        if silent is None or self.trials[row].sounding:
+            return self.protocol.interpolation
+        return silent
+
+    @property
+    def truth_convention(self) -> TruthConvention:
+        """The convention in force: the protocol's, or the test set's own."""
+        named = self.protocol.truth.convention
+        return self.test_set.truth_convention if named == "test-set" else named
+
+    def truth(self, trial: Trial) -> NDArray[np.float32]:
+        """Truth map ``(size, size)`` float32 in [0, 1] of one trial on the protocol's grid."""
+        size = self.protocol.map.size
+        grid = np.zeros((size, size), np.float32)
+        self._draw(trial, grid)
+        return grid
+
+    def truths(self, rows: Sequence[int] | NDArray[np.intp]) -> NDArray[np.float32]:
+        """Truth maps ``(b, size, size)`` float32 of a few trials, by row."""
+        size = self.protocol.map.size
+        # Drawn in place: a second copy of the maps would cost as much time as drawing them. Filled
+        # with zeros by an assignment, which other threads need not wait for, unlike np.zeros.
+        grids = np.empty((len(rows), size, size), np.float32)
+        grids[...] = 0
+        for row, grid in zip(rows, grids, strict=True):
+            self._draw(self.trials[row], grid)
+        return grids
+
+    def _draw(self, trial: Trial, grid: NDArray[np.float32]) -> None:
+        """Draw the targets of a trial onto an empty grid."""
+        for target in trial.targets:
+            rows, columns = target.placement.on_grid(*grid.shape)
+            annotation = self.test_set[target.sample].annotation
+            draw(annotation, self.truth_convention, grid[rows, columns])
+
+    def image_identity(self, recipe: ImageRecipe) -> Hashable:
+        """What a picture is: equal only where pictures are, in any protocol or split."""
+        return tuple(
+            (self.test_set.image_identity(sample), placement) for sample, placement in recipe.parts
+        )
+
+    def sound_identity(self, recipe: AudioRecipe) -> Hashable:
+        """What a sound is: equal only where sounds are, in any protocol or split."""
+        made_of = tuple(self.test_set.sound_identity(sample) for sample in recipe.samples)
+        return recipe.kind, recipe.seed, made_of
+
+    def image(self, recipe: ImageRecipe) -> NDArray[np.uint8]:
+        """Picture ``(height, width, 3)`` uint8 RGB of a recipe.
+
+        Several parts are laid on a canvas as large as the largest of them, each resized (Pillow,
+        bicubic) into its placement.
+
+        Raises
+        ------
+        DataError
+            If an image is missing or unreadable.
+        """
+        images = [self.test_set.image(sample) for sample, _ in recipe.parts]
+        if len(images) == 1 and recipe.parts[0][1] == WHOLE:
+            return images[0]
+        from PIL import Image
+
+        height = max(image.shape[0] for image in images)
+        width = max(image.shape[1] for image in images)
+        canvas = np.zeros((height + height % 2, width + width % 2, 3), np.uint8)
+        for image, (_, placement) in zip(images, recipe.parts, strict=True):
+            rows, columns = placement.on_grid(*canvas.shape[:2])
+            shape = (columns.stop - columns.start, rows.stop - rows.start)
+            resized = Image.fromarray(image).resize(shape, Image.Resampling.BICUBIC)
+            canvas[rows, columns] = np.asarray(resized)
+        return canvas
+
+    def waveform(self, recipe: AudioRecipe) -> Waveform:
+        """Sound of a recipe; raises DataError if it is missing or unreadable."""
+        waveforms = [self.test_set.waveform(sample) for sample in recipe.samples]
+        if recipe.kind == "silence":
+            return silence_like(waveforms[0])
+        if recipe.kind == "noise":
+            return noise_like(waveforms[0], recipe.seed)
+        if len(waveforms) == 1:
+            return waveforms[0]
+        return mixed(waveforms, where=self.source(recipe))
+
+    def source(self, recipe: ImageRecipe | AudioRecipe) -> str:
+        """What a recipe is made of, for messages: its key, and the files where there are any."""
+        if isinstance(recipe, ImageRecipe):
+            files = [self.test_set.image_file(sample) for sample, _ in recipe.parts]
+        else:
+            files = [self.test_set.sound_file(sample) for sample in recipe.samples]
+        known = ", ".join(str(file) for file in files if file is not None)
+        return f"{recipe.key} ({known})" if known else recipe.key

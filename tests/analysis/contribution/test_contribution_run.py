@@ -1,0 +1,180 @@
+"""What audio contributes, from a model or from files, to the document and the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ssl_bench.analysis.contribution.document import Contribution, write_contribution
+from ssl_bench.analysis.contribution.run import (
+    Measured,
+    contribution_of_files,
+    measure_contribution,
+)
+from ssl_bench.analysis.evaluation import Request
+from ssl_bench.errors import ModelError, PredictionsError, ProtocolError
+from ssl_bench.models.contract import Localizer
+from ssl_bench.protocols.protocol import Protocol, TestSetTable, load_protocol
+
+
+class Deaf(Localizer):
+    """Encodes sounds and never uses them, without saying so."""
+
+    name = "deaf"
+
+    def encode_image(self, images):
+        small = [image[::16, ::16].mean(axis=2, dtype=np.float32) for image in images]
+        return {"brightness": np.stack(small)}
+
+    def encode_audio(self, sounds):
+        return {"loudness": np.array([[np.abs(sound.as_float()).mean()] for sound in sounds])}
+
+    def localize(self, image_features, audio_features):
+        return image_features["brightness"]
+
+
+class Loud(Deaf):
+    """Sees a thing as long as it hears something, and its opposite in silence."""
+
+    name = "loud"
+
+    def localize(self, image_features, audio_features):
+        sign = np.where(audio_features["loudness"] > 0, 1, -1).astype(np.float32)
+        return image_features["brightness"] * sign[:, :, None]
+
+
+@pytest.fixture(scope="module")
+def protocol() -> Protocol:
+    table = TestSetTable(name="synth", split="standard", options={"count": 60})
+    return load_protocol("concat").model_copy(update={"test_set": table})
+
+
+@pytest.fixture(scope="module")
+def ezvsl(protocol: Protocol, tmp_path_factory: pytest.TempPathFactory) -> tuple[Measured, Path]:
+    folder = tmp_path_factory.mktemp("ezvsl")
+    request = Request("ezvsl", protocol, folder=folder)
+    return measure_contribution(request, measure="side-accuracy"), folder
+
+
+def test_a_model_that_hears_needs_the_sound(ezvsl: tuple[Measured, Path]) -> None:
+    found = ezvsl[0].contribution
+    assert [each.name for each in found.without] == [
+        "silence",
+        "noise",
+        "other-category",
+        "same-category",
+        "audio-blind map",
+        "prior ogl-l1",
+        "prior ogl-cls",
+        "prior gradcam",
+        "prior potential",
+        "prior unet",
+        "floor center",
+    ]
+    headline = found.headline
+    assert headline.measure == "side-accuracy"
+    assert headline.needs_sound is not None
+    assert headline.needs_sound.low is not None
+    assert headline.needs_sound.low > 0.2
+    assert "need the sound" in headline.sentence
+    assert headline.best_without not in ("same-category", None)
+
+
+def test_the_headline_is_the_smallest_difference_to_maps_that_know_nothing(
+    ezvsl: tuple[Measured, Path],
+) -> None:
+    found = ezvsl[0].contribution
+    place = [value.measure for value in found.measures].index("side-accuracy")
+    whole = [each for each in found.without if each.informed == "nothing"]
+    smallest = min(each.difference[place].value for each in whole)
+    assert found.headline.needs_sound.value == pytest.approx(smallest)
+
+
+def test_differences_are_paired_and_broken_down(ezvsl: tuple[Measured, Path]) -> None:
+    for each in ezvsl[0].contribution.without:
+        for with_sound, without, change in zip(
+            each.with_sound, each.measures, each.difference, strict=True
+        ):
+            assert change.value == pytest.approx(with_sound.value - without.value)
+            assert change.n_trials == each.n_trials
+        assert {test.measure for test in each.tests} >= {"cIoU@0.5", "AUC"}
+        levels = each.breakdown["category"]
+        counted = sum(values[0].n_trials for values in levels.values())
+        assert counted >= each.n_trials
+
+
+def test_mcnemar_only_where_a_trial_succeeds_or_fails(ezvsl: tuple[Measured, Path]) -> None:
+    tests = {test.measure: test for test in ezvsl[0].contribution.without[0].tests}
+    assert tests["cIoU@0.5"].mcnemar is not None
+    assert tests["AUC"].mcnemar is None
+
+
+def test_its_files_give_the_same_numbers(ezvsl: tuple[Measured, Path], protocol: Protocol) -> None:
+    measured, folder = ezvsl
+    stored = contribution_of_files(
+        folder / "predictions.npz", {"own": folder / "vision_only.npz"}, protocol
+    )
+    own = next(each for each in measured.contribution.without if each.name == "audio-blind map")
+    again = stored.contribution.without[0]
+    assert (again.difference, again.tests) == (own.difference, own.tests)
+
+
+def test_a_model_that_ignores_the_sound_needs_none(protocol: Protocol, tmp_path: Path) -> None:
+    found = measure_contribution(Request(Deaf(), protocol, folder=tmp_path)).contribution
+    for each in found.without[:4]:
+        assert all(value.value == 0 for value in each.difference)
+        assert all(test.permutation_p == 1 for test in each.tests)
+    assert "need the sound" not in found.headline.sentence
+    assert "own audio-blind map: deaf has no audio-blind map of its own" in found.notes
+
+
+def test_a_swapped_sound_is_no_silence(protocol: Protocol, tmp_path: Path) -> None:
+    found = {
+        each.name: each
+        for each in measure_contribution(
+            Request(Loud(), protocol, folder=tmp_path)
+        ).contribution.without
+    }
+    assert found["other-category"].difference[1].value == 0
+    assert found["silence"].difference[1].value != 0
+
+
+@pytest.mark.parametrize("name", ["ogl-l1", "center"])
+def test_a_model_that_never_listens_is_refused(name: str, protocol: Protocol) -> None:
+    with pytest.raises(ModelError, match="never listens"):
+        measure_contribution(Request(name, protocol))
+
+
+def test_rankings_dialects_and_unknown_measures_are_refused(protocol: Protocol) -> None:
+    with pytest.raises(ProtocolError, match="ranking"):
+        measure_contribution(Request("ezvsl", "retrieval"))
+    with pytest.raises(ProtocolError, match="canonical"):
+        measure_contribution(Request("ezvsl", protocol, dialect="ezvsl"))
+    with pytest.raises(ProtocolError, match="does not measure 'cIoU@9'"):
+        measure_contribution(Request("ezvsl", protocol), measure="cIoU@9")
+
+
+def test_a_file_is_not_compared_with_itself(
+    ezvsl: tuple[Measured, Path], protocol: Protocol
+) -> None:
+    own = ezvsl[1] / "predictions.npz"
+    with pytest.raises(PredictionsError, match="with the sound"):
+        contribution_of_files(own, {"mute": own}, protocol)
+
+
+def test_maps_made_with_other_sounds_cannot_pass_for_the_real_ones(
+    ezvsl: tuple[Measured, Path], protocol: Protocol
+) -> None:
+    mute = ezvsl[1] / "silence" / "predictions.npz"
+    with pytest.raises(PredictionsError, match="digest"):
+        contribution_of_files(mute, {"own": ezvsl[1] / "vision_only.npz"}, protocol)
+
+
+def test_the_document_reads_back(ezvsl: tuple[Measured, Path], tmp_path: Path) -> None:
+    path = tmp_path / "contribution.json"
+    write_contribution(path, ezvsl[0].contribution)
+    assert Contribution.model_validate_json(path.read_text()) == ezvsl[0].contribution
+    assert json.loads(path.read_text())["format"] == "ssl-bench-contribution/1"

@@ -1,0 +1,147 @@
+"""From Python: a localizer of ten lines, a protocol, a table and a result."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import ssl_bench
+from ssl_bench.analysis.evaluation import Request, run_suite
+from ssl_bench.protocols.protocol import Protocol, TestSetTable
+
+
+class Bright(ssl_bench.Localizer):
+    """Where the picture is bright; louder sounds do not matter."""
+
+    name = "bright"
+
+    def encode_image(self, images):
+        small = [image[::16, ::16].mean(axis=2, dtype=np.float32) for image in images]
+        return {"brightness": np.stack(small)}
+
+    def encode_audio(self, sounds):
+        return {"nothing": np.zeros((len(sounds), 1), np.float32)}
+
+    def localize(self, image_features, audio_features):
+        return image_features["brightness"]
+
+
+@pytest.fixture(scope="module")
+def protocol() -> Protocol:
+    table = TestSetTable(name="synth", split="standard", options={"count": 40})
+    return ssl_bench.load_protocol("concat").model_copy(update={"test_set": table})
+
+
+def test_a_localizer_of_ones_own(protocol: Protocol, tmp_path: Path) -> None:
+    done = ssl_bench.evaluate(Bright(), protocol, folder=tmp_path)
+    assert isinstance(done.scores, pd.DataFrame)
+    assert len(done.scores) == done.result.coverage.expected == 40
+    assert {path.name for path in done.files} == {
+        "predictions.npz",
+        "scores.parquet",
+        "result.json",
+        "trials.png",
+    }
+    assert all(path.is_file() for path in done.files)
+    assert done.result.vision_only_note == "bright has no audio-blind map of its own"
+
+
+def test_a_stranger_cannot_borrow_a_card(protocol: Protocol, tmp_path: Path) -> None:
+    class Borrowed(Bright):
+        name = "ezvsl"
+
+    stranger = ssl_bench.evaluate(Borrowed(), protocol, folder=tmp_path / "a", pictured=0)
+    own = ssl_bench.evaluate("random", protocol, folder=tmp_path / "b", pictured=0)
+    assert stranger.result.card is None
+    assert own.result.card is not None
+
+
+def test_a_new_run_leaves_nothing_of_an_earlier_one(protocol: Protocol, tmp_path: Path) -> None:
+    ssl_bench.evaluate(Bright(), protocol, folder=tmp_path)
+    assert (tmp_path / "trials.png").is_file()
+    mine = tmp_path / "another run" / "predictions.npz"
+    mine.parent.mkdir()
+    mine.write_text("kept")
+    ssl_bench.evaluate("center", protocol, folder=tmp_path, pictured=0)
+    assert not (tmp_path / "trials.png").exists()
+    assert not (tmp_path / "ogl-l1" / "predictions.npz").exists()
+    assert mine.read_text() == "kept"
+
+
+def test_what_is_written_can_be_read_and_scored_again(protocol: Protocol, tmp_path: Path) -> None:
+    done = ssl_bench.evaluate(Bright(), protocol, folder=tmp_path, pictured=0)
+    again = ssl_bench.score_file(tmp_path / "predictions.npz", ssl_bench.open_trials(protocol))
+    assert again.result.measures == done.result.measures
+    assert ssl_bench.read_result(tmp_path / "result.json") == done.result
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "scores.parquet"), done.scores)
+
+
+@pytest.mark.parametrize("settings", [{"batch_size": 3}, {"jobs": 2}, {"batch_size": 1, "jobs": 2}])
+def test_engine_settings_change_no_number(
+    protocol: Protocol, tmp_path: Path, settings: dict[str, int]
+) -> None:
+    plain = ssl_bench.evaluate(Bright(), protocol, folder=tmp_path / "a", pictured=0)
+    other = ssl_bench.evaluate(Bright(), protocol, folder=tmp_path / "b", pictured=0, **settings)
+    assert plain.result.measures == other.result.measures
+
+
+def test_half_precision_moves_scores_by_less_than_half_a_point(
+    protocol: Protocol, tmp_path: Path
+) -> None:
+    single = ssl_bench.evaluate("random", protocol, folder=tmp_path / "a", pictured=0)
+    half = ssl_bench.evaluate(
+        "random", protocol, folder=tmp_path / "b", pictured=0, dtype="float16"
+    )
+    change = (single.scores["cIoU"] - half.scores["cIoU"]).abs()
+    assert change.max() < 2e-3
+
+
+def test_swapping_every_sound_changes_nothing_for_an_audio_blind_model(
+    protocol: Protocol, tmp_path: Path
+) -> None:
+    trials = ssl_bench.open_trials(protocol)
+    maps = {}
+    done = ssl_bench.evaluate(Bright(), protocol, folder=tmp_path, pictured=0)
+    predictions = ssl_bench.open_predictions(done.files[0])
+    maps = predictions.maps_of(trials.ids)
+    for trial in trials:
+        np.testing.assert_array_equal(maps[trial.id], maps[trial.twins[0]])
+
+
+def test_a_wrong_model_name_is_told_before_any_work(protocol: Protocol, tmp_path: Path) -> None:
+    with pytest.raises(ssl_bench.SslBenchError, match="center"):
+        ssl_bench.evaluate("ezvls", protocol, folder=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_audio_blind_prior_is_scored_on_the_same_trials(
+    protocol: Protocol, tmp_path: Path
+) -> None:
+    done = ssl_bench.evaluate(Bright(), protocol, folder=tmp_path, pictured=0)
+    assert [prior.name for prior in done.result.priors] == list(protocol.controls.priors)
+    prior = done.result.priors[0]
+    own = ssl_bench.evaluate("ogl-l1", protocol, folder=tmp_path / "own", pictured=0)
+    assert prior.name == "ogl-l1"
+    assert prior.measures == own.result.measures
+    assert own.result.priors == ()
+    for value, reached, beaten in zip(prior.gap, done.result.measures, prior.measures, strict=True):
+        assert value.value == pytest.approx((reached.value or 0) - (beaten.value or 0))
+
+
+class TestSuite:
+    def test_several_protocols_give_what_each_gives_alone(
+        self, protocol: Protocol, tmp_path: Path
+    ) -> None:
+        single = ssl_bench.load_protocol("synth").model_copy(update={"test_set": protocol.test_set})
+        request = Request(model=Bright(), protocol=protocol, folder=tmp_path / "suite", pictured=0)
+        together = run_suite(request, [protocol, single])
+        alone = ssl_bench.evaluate(Bright(), single, folder=tmp_path / "alone", pictured=0)
+        assert together[1].result.measures == alone.result.measures
+        assert [done.folder.name for done in together] == [
+            "concat-synth-standard",
+            "synth-synth-standard",
+        ]
+        assert all((done.folder / "result.json").is_file() for done in together)

@@ -1,0 +1,239 @@
+"""The gap to an audio-blind prior where its weights do not ship."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner, Result
+from recipe_weights import seeded_state
+from standins import predictions_of
+
+import ssl_bench
+from ssl_bench.analysis.evaluation import Evaluation
+from ssl_bench.cli.main import commands
+from ssl_bench.errors import ModelError, PredictionsError, SslBenchError
+from ssl_bench.models.contract import Features, Localizer
+from ssl_bench.models.object_prior import ClassifierArchitecture, ClassifierNetwork
+from ssl_bench.models.registry import list_baselines, load_card
+from ssl_bench.predictions import open_predictions
+from ssl_bench.protocols.protocol import ControlsTable, Protocol, TestSetTable
+from ssl_bench.scoring.run import score_file
+from ssl_bench.trials.compositions import open_trials
+from ssl_bench.trials.trial import TrialSet
+
+PRIOR = "ogl-l1"
+
+
+class Loud(Localizer):
+    name = "loud"
+
+    def encode_image(self, images: Any) -> Features:
+        return {"map": np.stack([image[::16, ::16].mean(axis=2, dtype="f4") for image in images])}
+
+    def encode_audio(self, sounds: Any) -> Features:
+        return {"none": np.zeros((len(sounds), 0), np.float32)}
+
+    def localize(self, image_features: Features, audio_features: Features) -> Any:
+        return image_features["map"]
+
+
+def small(name: str = "concat", **changed: object) -> Protocol:
+    table = TestSetTable(name="synth", split="standard", options={"count": 8})
+    found: Protocol = ssl_bench.load_protocol(name).model_copy(
+        update={"test_set": table, **changed}
+    )
+    return found
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    network = ClassifierNetwork(ClassifierArchitecture())
+    path = tmp_path_factory.mktemp("weights") / "resnet18.pth"
+    torch.save(seeded_state(network), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def trials() -> TrialSet:
+    return open_trials(small())
+
+
+def noise(trials: TrialSet, seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(len(trials), 7, 7)).astype(np.float32)
+
+
+class TestWeights:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def done(cls, weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
+        folder = tmp_path_factory.mktemp("run")
+        return ssl_bench.evaluate(
+            Loud(),
+            small(controls=ControlsTable(priors=(PRIOR, "unet"))),
+            folder=folder,
+            pictured=0,
+            priors={PRIOR: weights},
+        )
+
+    def test_those_given_take_the_place_of_those_that_ship(self, done: Evaluation) -> None:
+        assert [prior.name for prior in done.result.priors] == [PRIOR, "unet"]
+        facts = open_predictions(done.folder / PRIOR / "predictions.npz").meta.provenance
+        assert facts["variant"] == "full"
+        assert done.result.priors_note is None
+
+    def test_the_gap_is_the_difference(self, done: Evaluation) -> None:
+        for prior in done.result.priors:
+            for own, seen, gap in zip(done.result.measures, prior.measures, prior.gap, strict=True):
+                assert gap.value == pytest.approx((own.value or 0) - (seen.value or 0))
+
+    def test_the_best_of_them_stands_beside_each_measure(self, done: Evaluation) -> None:
+        result = done.result
+        assert [best.reached.measure for best in result.best_prior] == [
+            value.measure for value in result.measures
+        ]
+        for number, best in enumerate(result.best_prior):
+            values = {prior.name: prior.measures[number].value or 0 for prior in result.priors}
+            assert best.reached.value == max(values.values())
+            assert {values[name] for name in best.names} == {best.reached.value}
+            (first, *_) = (prior for prior in result.priors if prior.name in best.names)
+            assert best.gap == first.gap[number]
+
+    def test_its_gap_is_no_larger_than_that_to_any_prior(self, done: Evaluation) -> None:
+        for number, best in enumerate(done.result.best_prior):
+            gaps = [prior.gap[number].value or 0 for prior in done.result.priors]
+            assert best.gap.value == pytest.approx(min(gaps))
+
+    def test_a_protocol_that_names_no_prior_takes_one(self, weights: Path, tmp_path: Path) -> None:
+        asked = small("negative-audio")
+        assert asked.controls.priors == ()
+        priors = {PRIOR: weights}
+        done = ssl_bench.evaluate(Loud(), asked, folder=tmp_path, pictured=0, priors=priors)
+        assert [prior.name for prior in done.result.priors] == [PRIOR]
+
+    @pytest.mark.parametrize("name", ["ezvsl", "center", "nobody", "../ogl-l1"])
+    def test_only_what_looks_and_never_listens_is_a_prior(
+        self, name: str, weights: Path, tmp_path: Path
+    ) -> None:
+        folder = tmp_path / "run"
+        with pytest.raises(ModelError, match="no audio-blind baseline") as caught:
+            ssl_bench.evaluate(Loud(), small(), folder=folder, priors={name: weights})
+        assert PRIOR in str(caught.value.remedy)
+        assert not folder.exists()
+
+
+class TestPredictions:
+    def test_they_are_compared_on_the_same_trials(self, trials: TrialSet, tmp_path: Path) -> None:
+        own = predictions_of(trials, noise(trials, 0), tmp_path / "own.npz")
+        seen = predictions_of(trials, noise(trials, 1), tmp_path / "seen.npz", model=PRIOR)
+        (prior,) = score_file(own, trials, priors={PRIOR: seen}).result.priors
+        assert prior.measures == score_file(seen, trials).result.measures
+
+    def test_those_that_lack_a_trial_would_flatter(self, trials: TrialSet, tmp_path: Path) -> None:
+        own = predictions_of(trials, noise(trials, 0), tmp_path / "own.npz")
+        few = predictions_of(trials, noise(trials, 1)[1:], tmp_path / "few.npz", trials.ids[1:])
+        with pytest.raises(PredictionsError, match="lacks 1 trial"):
+            score_file(own, trials, priors={PRIOR: few})
+
+    def test_the_predictions_are_not_their_own_prior(
+        self, trials: TrialSet, tmp_path: Path
+    ) -> None:
+        own = predictions_of(trials, noise(trials, 0), tmp_path / "own.npz")
+        with pytest.raises(PredictionsError, match="predictions themselves"):
+            score_file(own, trials, priors={PRIOR: own})
+
+
+class TestWhatTheProtocolsName:
+    @pytest.mark.parametrize("name", ["synth", "concat", "type-ab", "interactive"])
+    def test_every_baseline_that_looks_and_never_listens(self, name: str) -> None:
+        blind = {each for each in list_baselines() if load_card(each).modality == "vision-only"}
+        assert set(ssl_bench.load_protocol(name).controls.priors) == blind
+
+
+class TestWhyThereIsNone:
+    def test_a_protocol_names_one_that_was_not_given(
+        self, trials: TrialSet, tmp_path: Path
+    ) -> None:
+        own = predictions_of(trials, noise(trials, 0), tmp_path / "own.npz")
+        note = score_file(own, trials).result.priors_note
+        assert note is not None
+        assert f"--prior {PRIOR}=" in note
+
+    def test_those_that_were_not_given_are_named(self, trials: TrialSet, tmp_path: Path) -> None:
+        own = predictions_of(trials, noise(trials, 0), tmp_path / "own.npz")
+        seen = predictions_of(trials, noise(trials, 1), tmp_path / "seen.npz", model=PRIOR)
+        result = score_file(own, trials, priors={PRIOR: seen}).result
+        assert result.priors_note is not None
+        assert result.priors_note.startswith("no maps of ogl-cls, gradcam, potential and unet on")
+
+    def test_a_protocol_names_none(self, tmp_path: Path) -> None:
+        asked = open_trials(small(controls=ControlsTable(priors=())))
+        own = predictions_of(asked, noise(asked, 0), tmp_path / "own.npz")
+        note = score_file(own, asked).result.priors_note
+        assert note is not None
+        assert "names none" in note
+
+    def test_a_model_that_never_listens_needs_none(self, tmp_path: Path) -> None:
+        done = ssl_bench.evaluate("center", small(), folder=tmp_path, pictured=0)
+        assert done.result.priors_note == "center does not listen itself"
+
+
+class TestCommandLine:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def files(cls, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+        folder = tmp_path_factory.mktemp("files")
+        asked = open_trials(ssl_bench.load_protocol("concat"))
+        own = predictions_of(asked, noise(asked, 0), folder / "own.npz")
+        return own, predictions_of(asked, noise(asked, 1), folder / "seen.npz", model=PRIOR)
+
+    def score(self, *arguments: str) -> Result:
+        return CliRunner().invoke(commands, ["score", "--protocol", "concat", *arguments])
+
+    def test_predictions_of_a_prior(self, files: tuple[Path, Path]) -> None:
+        own, seen = map(str, files)
+        done = self.score(own, "--prior", f"{PRIOR}={seen}", "--json")
+        assert done.exit_code == 0
+        document = json.loads(done.stdout)
+        assert [prior["name"] for prior in document["priors"]] == [PRIOR]
+        assert [best["names"] for best in document["best_prior"]] == [[PRIOR]] * 6
+        assert document["priors_note"].startswith("no maps of ogl-cls")
+
+    def test_several_share_a_column_that_names_the_best(self, files: tuple[Path, Path]) -> None:
+        own, seen = map(str, files)
+        done = self.score(own, "--prior", f"{PRIOR}={seen}", "--prior", f"unet={seen}")
+        lines = done.stdout.splitlines()
+        head = next(line for line in lines if "gap to best prior" in line)
+        assert "best prior" in head
+        assert PRIOR not in head
+        assert any("the priors" in line and f"{PRIOR} " in line for line in lines)
+        assert re.search(r"AUC .* all  \d", done.stdout)
+        assert "Not every prior was measured: no maps of ogl-cls, gradcam and" in done.stdout
+
+    def test_without_it_the_output_says_how_to_give_one(self, files: tuple[Path, Path]) -> None:
+        done = self.score(str(files[0]))
+        assert "No gap to a prior" in done.stdout
+        assert f"--prior {PRIOR}=" in " ".join(done.stdout.split())
+
+    @pytest.mark.parametrize(
+        ("given", "problem"),
+        [
+            (["ogl-l1"], "not NAME=FILE"),
+            (["=seen.npz"], "not NAME=FILE"),
+            (["ogl-l1=a.npz", "ogl-l1=b.npz"], "given twice"),
+            (["ogl-l1=absent.npz"], "no such file"),
+        ],
+    )
+    def test_what_cannot_be_used_is_reported(
+        self, files: tuple[Path, Path], given: list[str], problem: str
+    ) -> None:
+        options = [word for prior in given for word in ("--prior", prior)]
+        done = self.score(str(files[0]), *options)
+        assert isinstance(done.exception, SslBenchError)
+        assert problem in str(done.exception)

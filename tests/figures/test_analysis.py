@@ -1,0 +1,195 @@
+"""A run folder becomes numbers and pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from ssl_bench.analysis.evaluation import evaluate
+from ssl_bench.errors import PredictionsError, ResultError
+from ssl_bench.figures.analysis import AnalysisOptions, analyse_run
+from ssl_bench.figures.analysis_figure import draw_analysis
+from ssl_bench.figures.analysis_numbers import Series, analyse_scores, part
+from ssl_bench.figures.category_figure import draw_categories
+from ssl_bench.files import content_folder
+from ssl_bench.scoring.results import read_result
+
+PROTOCOL = """
+name = "tiny"
+title = "Tiny"
+version = 1
+source = "these tests"
+measures = ["cIoU@0.5", "AUC"]
+[test_set]
+name = "synth"
+options = { count = 24 }
+[composition]
+kind = "single"
+[controls]
+floors = ["full", "center"]
+"""
+
+
+@pytest.fixture(scope="module")
+def protocol(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("protocol") / "tiny.toml"
+    path.write_text(PROTOCOL)
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(protocol: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    evaluate("random", str(protocol), folder=folder, pictured=0)
+    return folder
+
+
+def is_blank(path: Path) -> bool:
+    with Image.open(path) as picture:
+        return len(np.unique(np.asarray(picture.convert("L")))) < 10
+
+
+class TestRun:
+    def test_it_writes_numbers_and_pictures(
+        self, run: Path, protocol: Path, tmp_path: Path
+    ) -> None:
+        done = analyse_run(run, tmp_path, AnalysisOptions(protocol=str(protocol)))
+        names = [path.name for path in done.files]
+        assert names == ["analysis.csv", "analysis.png", "categories.png"]
+        assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
+        assert not is_blank(tmp_path / "analysis.png")
+        assert not is_blank(tmp_path / "categories.png")
+        read = pd.read_csv(tmp_path / "analysis.csv")
+        assert len(read) == len(done.table)
+        assert read["value"].tolist() == pytest.approx(done.table["value"].tolist())
+
+    @pytest.mark.parametrize("dialect", [None, "acl-half:8"])
+    def test_audio_blind_maps_have_a_threshold_of_their_own(
+        self, dialect: str | None, tmp_path: Path
+    ) -> None:
+        """Where it is found on other maps: on the audio-blind ones."""
+        path = tmp_path / "few.toml"
+        text = (content_folder("protocols") / "negative-audio.toml").read_text()
+        path.write_text(text.replace("count = 500", "count = 10"))
+        folder = tmp_path / "run"
+        done = evaluate("ezvsl", str(path), folder=folder, pictured=0, dialect=dialect)
+        table = analyse_run(folder, tmp_path / "out", AnalysisOptions(protocol=str(path))).table
+        blind = table[(table["series"] == "its audio-blind map") & (table["measure"] == "cIoU@0.5")]
+        assert done.result.vision_only is not None
+        expected = {each.measure: each.value for each in done.result.vision_only.measures}
+        assert blind["value"].iloc[0] == pytest.approx(expected["cIoU@0.5"])
+
+    def test_its_numbers_are_those_of_the_result(
+        self, run: Path, protocol: Path, tmp_path: Path
+    ) -> None:
+        done = analyse_run(run, tmp_path, AnalysisOptions(protocol=str(protocol)))
+        result = read_result(run / "result.json")
+        overall = part(done.table, "overall").set_index(["series", "measure"])["value"]
+        floor = max(result.floors, key=lambda each: each.measures[0].value or 0)
+        assert result.ceiling is not None
+        for series, values in (
+            ("random", result.measures),
+            (f"floor: {floor.name}", floor.measures),
+            ("ceiling of the rule", result.ceiling.measures),
+        ):
+            for value in values:
+                assert overall[series, value.measure] == pytest.approx(value.value)
+        half = part(done.table, "threshold rule").set_index(["level", "measure"])["value"]
+        assert half["half", "cIoU@0.5"] == pytest.approx(result["cIoU@0.5"].value)
+
+    def test_scores_alone_need_no_test_set(self, run: Path, tmp_path: Path) -> None:
+        done = analyse_run(run, tmp_path, AnalysisOptions(scores_only=True))
+        assert set(done.table["series"]) == {"random"}
+        assert "threshold rule" not in set(done.table["analysis"])
+
+    def test_the_same_run_gives_the_same_bytes(self, run: Path, tmp_path: Path) -> None:
+        for name in ("a", "b"):
+            analyse_run(run, tmp_path / name, AnalysisOptions(scores_only=True))
+        for name in ("analysis.csv", "analysis.png", "categories.png"):
+            assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+class TestBadInput:
+    def copy(self, run: Path, folder: Path, *names: str) -> Path:
+        folder.mkdir()
+        for name in names:
+            (folder / name).write_bytes((run / name).read_bytes())
+        return folder
+
+    @pytest.mark.parametrize("missing", ["scores.parquet", "result.json"])
+    def test_a_run_without_a_file(self, missing: str, run: Path, tmp_path: Path) -> None:
+        kept = {"scores.parquet", "result.json"} - {missing}
+        folder = self.copy(run, tmp_path / "run", *kept)
+        with pytest.raises(ResultError, match=missing):
+            analyse_run(folder)
+        assert {item.name for item in folder.iterdir()} == kept
+
+    def test_a_run_without_predictions(self, run: Path, protocol: Path, tmp_path: Path) -> None:
+        folder = self.copy(run, tmp_path / "run", "scores.parquet", "result.json")
+        with pytest.raises(PredictionsError, match=r"predictions\.npz"):
+            analyse_run(folder, None, AnalysisOptions(protocol=str(protocol)))
+        assert not (folder / "analysis").exists()
+
+    def test_a_protocol_that_has_changed(self, run: Path, protocol: Path, tmp_path: Path) -> None:
+        changed = tmp_path / "tiny.toml"
+        changed.write_text(PROTOCOL.replace("version = 1", "version = 2"))
+        with pytest.raises(ResultError, match="another version"):
+            analyse_run(run, tmp_path / "out", AnalysisOptions(protocol=str(changed)))
+
+    def test_scores_without_localization(self, run: Path, tmp_path: Path) -> None:
+        folder = self.copy(run, tmp_path / "run", "scores.parquet", "result.json")
+        table = pd.read_parquet(folder / "scores.parquet")
+        table.drop(columns="cIoU").to_parquet(folder / "scores.parquet")
+        with pytest.raises(ResultError, match="cIoU"):
+            analyse_run(folder)
+        table.assign(sounding=False).to_parquet(folder / "scores.parquet")
+        with pytest.raises(ResultError, match="sounding"):
+            analyse_run(folder)
+
+    def test_a_folder_that_cannot_be_written(self, run: Path, tmp_path: Path) -> None:
+        (tmp_path / "taken").write_text("")
+        with pytest.raises(OSError, match="taken"):
+            analyse_run(run, tmp_path / "taken" / "out", AnalysisOptions(scores_only=True))
+
+
+def many(categories: int, trials: int, name: str = "kind") -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    count = categories * trials
+    table = pd.DataFrame(
+        {
+            "trial_id": [f"t{number}" for number in range(count)],
+            "group": [f"t{number}" for number in range(count)],
+            "category": [f"{name} {number % categories:04d}" for number in range(count)],
+            "present": True,
+            "sounding": True,
+            "cIoU": rng.random(count),
+        }
+    )
+    return analyse_scores([Series("a $model_", "model", table)])
+
+
+class TestPictures:
+    def test_hundreds_of_categories_stand_in_columns(self, tmp_path: Path) -> None:
+        draw_categories(tmp_path / "c.png", many(150, 1), "a $model_", "title $x^2")
+        with Image.open(tmp_path / "c.png") as picture:
+            width, height = picture.size
+        assert width > height
+        assert not is_blank(tmp_path / "c.png")
+
+    def test_names_of_any_kind_can_be_drawn(self, tmp_path: Path) -> None:
+        table = many(3, 5, name="$\\frac{ \x1b[2J" + "long " * 30)
+        draw_categories(tmp_path / "c.png", table, "a $model_", "$\\bad{")
+        draw_analysis(tmp_path / "a.png", table, "$\\bad{")
+        assert not is_blank(tmp_path / "a.png")
+
+    def test_too_many_categories_are_refused(self, tmp_path: Path) -> None:
+        table = many(2, 5)
+        row = part(table, "category").iloc[:1]
+        grown = pd.concat([table, *[row] * 1001], ignore_index=True)
+        with pytest.raises(ResultError, match="too many"):
+            draw_categories(tmp_path / "c.png", grown, "a $model_", "title")
+        assert list(tmp_path.iterdir()) == []

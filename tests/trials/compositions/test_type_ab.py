@@ -1,0 +1,148 @@
+"""Type A and Type B: where types come from, and what a list must look like."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from standins import MemoryTestSet, protocol, sample
+
+from ssl_bench.errors import AnnotationError, DataError, ProtocolError
+from ssl_bench.measures.values import parse_measure
+from ssl_bench.scoring.aggregate import breakdown, summarise
+from ssl_bench.scoring.scores import MapBatch, score_maps
+from ssl_bench.testsets import open_test_set
+from ssl_bench.testsets.base import Sample
+from ssl_bench.testsets.folder import FolderTestSet
+from ssl_bench.trials.compositions.type_ab import compose, compose_test_set, read_types
+from ssl_bench.trials.trial import TrialSet
+
+LIST = "id,type\nb,B\na,A\n"
+
+
+def typed(identifier: str, kind: str, capable: int) -> Sample:
+    return sample(identifier, attributes={"type": kind, "n_capable": capable})
+
+
+SAMPLES = [sample("a"), sample("b"), sample("c")]
+
+
+def folder_test_set(folder: Path) -> FolderTestSet:
+    return FolderTestSet(
+        name="x",
+        split="all",
+        truth_convention="union",
+        revision=None,
+        folder=folder,
+        samples=SAMPLES,
+    )
+
+
+class TestOwnTypes:
+    def test_pictures_with_a_single_capable_object_have_no_type(self) -> None:
+        trials = compose([typed("a", "A", 2), typed("b", "A", 1), typed("c", "B", 3)])
+        assert [trial.id for trial in trials] == ["a#A", "c#B"]
+        assert [trial.attributes["type"] for trial in trials] == ["A", "B"]
+
+    def test_the_embedded_world_shows_each_picture_as_either(self) -> None:
+        trials = compose(open_test_set("synth", "type-ab", options={"count": 20}).samples)
+        assert [trial.attributes["type"] for trial in trials] == ["A", "B"] * 10
+        for whole, single in zip(trials[::2], trials[1::2], strict=True):
+            assert whole.image == single.image
+            assert whole.audio != single.audio
+            assert whole.group == single.group
+
+    def test_samples_without_a_type_are_refused(self) -> None:
+        with pytest.raises(ProtocolError, match=r"b: .*no type.*type_ab\.csv"):
+            compose([typed("a", "A", 2), sample("b")])
+
+    def test_one_type_alone_is_refused(self) -> None:
+        with pytest.raises(ProtocolError, match="no sample is of type B"):
+            compose([typed("a", "A", 2)])
+
+
+class TestLists:
+    def test_the_list_beside_the_data_chooses(self, tmp_path: Path) -> None:
+        (tmp_path / "type_ab.csv").write_text(LIST)
+        trials = compose_test_set(folder_test_set(tmp_path))
+        assert [trial.id for trial in trials] == ["a#A", "b#B"]
+
+    def test_a_named_list_lies_there_too(self, tmp_path: Path) -> None:
+        (tmp_path / "mine.csv").write_text("id,type\nc,A\na,B\n")
+        trials = compose_test_set(folder_test_set(tmp_path), parameters={"list": "mine.csv"})
+        assert [trial.id for trial in trials] == ["a#B", "c#A"]
+
+    def test_a_whole_path_works_anywhere(self, tmp_path: Path) -> None:
+        path = tmp_path / "mine.csv"
+        path.write_text(LIST)
+        for trials in (
+            compose(SAMPLES, parameters={"list": str(path)}),
+            compose_test_set(MemoryTestSet(SAMPLES), parameters={"list": str(path)}),
+            compose_test_set(folder_test_set(tmp_path / "x"), parameters={"list": str(path)}),
+        ):
+            assert [trial.id for trial in trials] == ["a#A", "b#B"]
+
+    def test_a_relative_path_without_a_folder_is_refused(self) -> None:
+        with pytest.raises(ProtocolError, match="whole path"):
+            compose(SAMPLES, parameters={"list": "mine.csv"})
+
+    @pytest.mark.parametrize("given", [{"list": 3}, {"lists": "a"}, {"list": "a", "seed": 1}])
+    def test_parameters_are_checked(self, given: dict[str, Any]) -> None:
+        with pytest.raises(ProtocolError, match="'list'"):
+            compose(SAMPLES, parameters=given)
+
+    def test_a_listed_id_that_is_not_annotated_is_refused(self, tmp_path: Path) -> None:
+        (tmp_path / "type_ab.csv").write_text(LIST + "z,A\ny,B\n")
+        with pytest.raises(AnnotationError) as caught:
+            compose_test_set(folder_test_set(tmp_path))
+        assert [problem[0] for problem in caught.value.problems] == ["y", "z"]
+
+    @pytest.mark.parametrize(
+        ("text", "problems"),
+        [
+            ("", ["id,type"]),
+            ("a,A\nb,B\n", ["id,type"]),
+            ("id,type\n", ["no line"]),
+            ("id,type\na,C\nb,B,B\n,A\n", ["line 2", "line 3", "line 4"]),
+            ("id,type\na,A\na,B\n", ["a is listed more than once"]),
+            ('id,type\n"a,A\n', ["truncated"]),
+        ],
+    )
+    def test_every_bad_line_is_reported(
+        self, tmp_path: Path, text: str, problems: list[str]
+    ) -> None:
+        path = tmp_path / "types.csv"
+        path.write_text(text)
+        with pytest.raises(AnnotationError) as caught:
+            read_types(path)
+        assert len(caught.value.problems) == len(problems)
+        for problem in problems:
+            assert problem in str(caught.value)
+
+    def test_another_encoding_and_a_missing_file_are_refused(self, tmp_path: Path) -> None:
+        path = tmp_path / "types.csv"
+        with pytest.raises(DataError, match="does not exist"):
+            read_types(path)
+        path.write_text(LIST, encoding="utf-16")
+        with pytest.raises(DataError, match="not UTF-8"):
+            read_types(path)
+
+
+def test_the_gap_and_the_scores_by_type() -> None:
+    samples = [typed(f"{kind}{number}", kind, 2) for kind in "AB" for number in range(20)]
+    trials = TrialSet(protocol("type_ab"), MemoryTestSet(samples), compose(samples))
+    left = np.zeros((1, 2), np.float32)
+    left[0, 0] = 1
+    maps = np.stack([left if row < 35 else left[:, ::-1] for row in range(40)])
+    measures = [parse_measure(text) for text in ("cIoU@0.5", "type-gap@0.5")]
+    scores = score_maps(trials, [MapBatch(np.arange(40), maps)], measures)
+    found = {each.measure: each for each in summarise(scores, measures)}
+    assert found["type-gap@0.5"].value == 0.25
+    low, high = found["type-gap@0.5"].low, found["type-gap@0.5"].high
+    assert low is not None
+    assert high is not None
+    assert low <= 0.25 <= high
+    by_type = breakdown(scores, measures)["type"]
+    assert {name: values[0].value for name, values in by_type.items()} == {"A": 1.0, "B": 0.75}
