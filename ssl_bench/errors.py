@@ -38,6 +38,8 @@ class SslBenchError(Exception):
     ----------
     problem
         What is wrong, as a sentence without a full stop.
+    code
+        Stable name of the kind of problem, ``E_`` and capitals; the class has a general one.
     where
         The file, folder or identifier concerned.
     remedy
@@ -45,14 +47,27 @@ class SslBenchError(Exception):
 
     Examples
     --------
-    >>> str(SslBenchError("the list is empty", where="ids.txt", remedy="put one id on each line"))
-    'ids.txt: the list is empty. Put one id on each line.'
+    >>> error = DataError(
+    ...     "the list is empty", code="E_LIST_EMPTY", where="ids.txt", remedy="write one id a line"
+    ... )
+    >>> str(error)
+    'ids.txt: the list is empty. Write one id a line.'
+    >>> error.code
+    'E_LIST_EMPTY'
     """
 
+    code = "E_SSL_BENCH"
+
     def __init__(
-        self, problem: str, *, where: str | Path | None = None, remedy: str | None = None
+        self,
+        problem: str,
+        *,
+        code: str | None = None,
+        where: str | Path | None = None,
+        remedy: str | None = None,
     ) -> None:
         self.problem = problem
+        self.code = code or type(self).code
         self.where = None if where is None else str(where)
         self.remedy = remedy
         super().__init__(self._sentence())
@@ -60,6 +75,11 @@ class SslBenchError(Exception):
     def __reduce__(self) -> tuple[Any, ...]:
         # An error may come from a worker process, and its keywords cannot be told from its text.
         return _rebuilt, (type(self), self.args), self.__dict__
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """Codes of all problems, each once; one for an error that names a single problem."""
+        return (self.code,)
 
     def _sentence(self) -> str:
         text = self.problem if self.where is None else f"{self.where}: {self.problem}"
@@ -74,78 +94,127 @@ def _rebuilt(kind: type[SslBenchError], arguments: tuple[Any, ...]) -> SslBenchE
     return kind.__new__(kind, *arguments)
 
 
+class Problem(str):
+    """A sentence on one problem, with the entry, file or id concerned, and its code.
+
+    Examples
+    --------
+    >>> problem = Problem("clip_7: the box is empty", "E_BOX_EMPTY")
+    >>> problem, problem.code
+    ('clip_7: the box is empty', 'E_BOX_EMPTY')
+    """
+
+    code: str
+
+    def __new__(cls, text: str, code: str) -> Problem:
+        """A sentence that carries its code."""
+        problem = super().__new__(cls, text)
+        problem.code = code
+        return problem
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Problem, (str(self), self.code)
+
+
 class ProblemsError(SslBenchError):
     """Base class of the errors that list *all* problems that were found.
 
     Parameters
     ----------
     problems
-        One sentence for each problem, with the entry, file or id concerned.
-    where
-        The file or folder.
-    remedy
+        One sentence for each problem, with the entry, file or id concerned; a
+        :class:`Problem` where it has a code of its own.
+    code, where, remedy
         As for :class:`SslBenchError`.
     """
 
     _outcome: str  # what follows the count of problems in the sentence
 
     def __init__(
-        self, problems: Sequence[str], *, where: str | Path, remedy: str | None = None
+        self,
+        problems: Sequence[str],
+        *,
+        code: str | None = None,
+        where: str | Path,
+        remedy: str | None = None,
     ) -> None:
         self.problems = tuple(problems)
         count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
-        super().__init__(f"{count} found{self._outcome}", where=where, remedy=remedy)
+        super().__init__(f"{count} found{self._outcome}", code=code, where=where, remedy=remedy)
         lines = [str(self.args[0]), *(f"  - {problem}" for problem in self.problems)]
         self.args = ("\n".join(lines),)
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """Codes of all problems, each once, in the order of the problems."""
+        return tuple(dict.fromkeys(getattr(each, "code", self.code) for each in self.problems))
 
 
 class DataError(SslBenchError):
     """A test set's folder, annotation, image or sound is missing or unusable."""
 
+    code = "E_DATA"
+
 
 class AnnotationError(ProblemsError, DataError):
     """An annotation cannot be used; lists *all* problems that were found."""
 
+    code = "E_ANNOTATION"
     _outcome = " in the annotation"
 
 
 class ProtocolError(SslBenchError):
     """A protocol or dialect file is unknown, malformed or inconsistent."""
 
+    code = "E_PROTOCOL"
+
 
 class MeasureError(SslBenchError):
     """A measure's text form is not known, or asks for a column that the scores lack."""
+
+    code = "E_MEASURE"
 
 
 class ModelError(SslBenchError):
     """A localizer is unknown, misconfigured, or broke its contract."""
 
+    code = "E_MODEL"
+
 
 class WeightsError(SslBenchError):
     """A weights file is missing, damaged, or belongs to another network."""
+
+    code = "E_WEIGHTS"
 
 
 class PredictionsError(ProblemsError):
     """A predictions file cannot be scored; lists *all* problems that were found."""
 
+    code = "E_PREDICTIONS"
     _outcome = ", nothing was scored"
 
 
 class ImportedFilesError(ProblemsError):
     """Files made by other software cannot be taken over; lists *all* problems that were found."""
 
+    code = "E_IMPORT"
     _outcome = ", nothing was written"
 
 
 class ResultError(SslBenchError):
     """A result or scores file cannot be read or does not follow its schema."""
 
+    code = "E_RESULT"
+
 
 class LeaderboardError(SslBenchError):
     """An entry, a card or a board cannot be read, or does not follow its schema."""
+
+    code = "E_LEADERBOARD"
 
 
 class SubmissionError(ProblemsError, LeaderboardError):
     """Something cannot enter the leaderboard; lists *all* problems that were found."""
 
+    code = "E_SUBMISSION"
     _outcome = ", the leaderboard was left as it is"

@@ -9,10 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import settings
 from PIL import Image
 from published_data import NEEDED, find, lay_out, why_left_out
 
 MediaWriter = Callable[[Path, Sequence[str]], None]
+
+# How long an example takes depends on what else the machine does.
+settings.register_profile("ssl-bench", deadline=None)
+settings.load_profile("ssl-bench")
 
 _TESTS = Path(__file__).parent
 

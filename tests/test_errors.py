@@ -21,7 +21,7 @@ from ssl_bench.errors import (
 KINDS = [
     kind
     for _, kind in inspect.getmembers(errors, inspect.isclass)
-    if kind.__module__ == errors.__name__
+    if kind.__module__ == errors.__name__ and kind is not errors.Problem
 ]
 
 
