@@ -62,11 +62,14 @@ def pins(name: str) -> Mapping[str, str]:
 
 
 def requirements(*extras: str) -> list[Requirement]:
-    """Requirements of the package and of some of its extras."""
+    """Requirements of the package and of some of its extras, with the extras that those name."""
     optional = PROJECT["optional-dependencies"]
     texts = [*PROJECT["dependencies"], *(text for extra in extras for text in optional[extra])]
-    found = [Requirement(text) for text in texts]
-    return [each for each in found if each.name != PROJECT["name"]]
+    found: list[Requirement] = []
+    for each in map(Requirement, texts):
+        inner = each.name == PROJECT["name"]
+        found += requirements(*sorted(each.extras)) if inner else [each]
+    return list(dict.fromkeys(found))
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,12 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Mapping
+from typing import NoReturn
 
 import click
 
 from ssl_bench.errors import SslBenchError, one_of
+from ssl_bench.extras import extra_needed
 
 _COMMANDS: Mapping[str, tuple[str, str]] = {
     "evaluate": ("ssl_bench.cli.evaluate:evaluate", "Run a model on a protocol and score it."),
@@ -96,8 +98,10 @@ def commands() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; errors of this project are one sentence and exit code 2."""
+    given = sys.argv[1:] if arguments is None else arguments
     try:
-        commands.main(args=arguments, prog_name="ssl-bench", standalone_mode=False)
+        with extra_needed(" ".join(["ssl-bench", *given[:1]])):
+            commands.main(args=given, prog_name="ssl-bench", standalone_mode=False)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.Abort:
@@ -107,9 +111,12 @@ def main(arguments: list[str] | None = None) -> None:
         error.show()
         sys.exit(2)
     except SslBenchError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(2)
+        _refuse(", ".join(error.codes), str(error))
     except OSError as error:
         place = error.filename or "standard output, or a file without a name"
-        click.echo(f"error: {place}: cannot be read or written ({error.strerror}).", err=True)
-        sys.exit(2)
+        _refuse("E_FILE_ACCESS", f"{place}: cannot be read or written ({error.strerror}).")
+
+
+def _refuse(codes: str, sentence: str) -> NoReturn:
+    click.echo(f"error[{codes}]: {sentence}", err=True)
+    sys.exit(2)

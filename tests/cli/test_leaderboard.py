@@ -264,7 +264,7 @@ def test_build_refuses_a_folder_with_something_else(call: Call, tmp_path: Path) 
     (tmp_path / "board").mkdir()
     built = call("leaderboard", "build", "--board", tmp_path / "board", "--out", tmp_path / "out")
     assert built.code == 2
-    assert built.err.startswith("error: ")
+    assert built.err.startswith("error[E_")
     assert "something else" in built.err
 
 

@@ -189,5 +189,5 @@ def test_a_mistake_in_one_of_them_leaves_nothing_behind(
 ) -> None:
     done = call("evaluate", "--model", model, "--protocol", protocol, "--out", tmp_path / "run")
     assert done.code == 2
-    assert done.err.startswith("error: ")
+    assert done.err.startswith("error[E_")
     assert not (tmp_path / "run").exists()

@@ -60,7 +60,7 @@ def test_a_full_disk_behind_standard_output_is_told() -> None:
             check=False,
         )
     assert done.returncode == 2
-    assert done.stderr.startswith("error: standard output")
+    assert done.stderr.startswith("error[E_FILE_ACCESS]: standard output")
     assert "No space left" in done.stderr
 
 

@@ -1,0 +1,58 @@
+"""Parts of the package that need an extra, and the sentence for those who lack it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ssl_bench.errors import SslBenchError
+
+_EXTRA_OF = {
+    "av": "models",
+    "safetensors": "models",
+    "scipy": "models",
+    "torch": "models",
+    "cv2": "train",
+    "lightning_fabric": "train",
+    "pyarrow": "parquet",
+    "ray": "ray",
+}
+
+
+class MissingExtraError(SslBenchError):
+    """A command or function needs a library that an extra of the package brings."""
+
+    code = "E_EXTRA_MISSING"
+
+
+@contextmanager
+def extra_needed(what: str) -> Iterator[None]:
+    """Turn the import error of a library that an extra brings into one sentence.
+
+    Parameters
+    ----------
+    what
+        The command or function that runs inside.
+
+    Raises
+    ------
+    MissingExtraError
+        If a library is missing that an extra brings.
+
+    Examples
+    --------
+    >>> with extra_needed("ssl-bench evaluate"):
+    ...     raise ModuleNotFoundError("No module named 'torch'", name="torch")
+    Traceback (most recent call last):
+    ssl_bench.extras.MissingExtraError: ssl-bench evaluate needs torch, which is not installed. ...
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        library = (error.name or "").partition(".")[0]
+        if library not in _EXTRA_OF:
+            raise
+        raise MissingExtraError(
+            f"{what} needs {library}, which is not installed",
+            remedy=f"run: pip install 'ssl-bench[{_EXTRA_OF[library]}]'",
+        ) from error

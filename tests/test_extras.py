@@ -1,0 +1,56 @@
+"""A library that an extra brings: one sentence where it is missing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from refusals import refused
+
+import ssl_bench
+from ssl_bench.extras import _EXTRA_OF, extra_needed
+
+ROOT = Path(__file__).parent.parent
+DISTRIBUTIONS = {"cv2": "opencv-python-headless", "lightning_fabric": "lightning-fabric"}
+
+
+@pytest.mark.parametrize("library", sorted(_EXTRA_OF))
+def test_the_named_extra_brings_the_library(library: str) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    brought = project["optional-dependencies"][_EXTRA_OF[library]]
+    assert DISTRIBUTIONS.get(library, library) in {Requirement(text).name for text in brought}
+
+
+WITHOUT_TORCH = """
+import sys
+sys.modules["torch"] = None
+from ssl_bench.cli import main
+main(sys.argv[1:])
+"""
+
+
+def test_a_missing_library_is_one_sentence_on_the_command_line(tmp_path: Path) -> None:
+    command = ("evaluate", "--model", "ezvsl", "--protocol", "synth")
+    settings = {**os.environ, "PYTHONPATH": str(Path(ssl_bench.__file__).parent.parent)}
+    start = (sys.executable, "-c", WITHOUT_TORCH, *command)
+    done = subprocess.run(start, cwd=tmp_path, env=settings, capture_output=True, text=True)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error[E_EXTRA_MISSING]: ssl-bench evaluate needs torch")
+    assert "pip install 'ssl-bench[models]'" in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_library_of_an_extra_names_the_extra() -> None:
+    with refused("E_EXTRA_MISSING"), extra_needed("ssl_bench.train"):
+        raise ModuleNotFoundError(name="cv2.gapi")
+
+
+def test_an_unknown_missing_module_is_a_fault_of_the_code() -> None:
+    with pytest.raises(ModuleNotFoundError), extra_needed("ssl_bench.train"):
+        raise ModuleNotFoundError(name="ssl_bench.nowhere")
