@@ -17,6 +17,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from ssl_bench.errors import ResultError
+from ssl_bench.measures.values import parse_measure
+from ssl_bench.scoring.formatting import position
 from ssl_bench.scoring.results import MeasuredValue, Result
 
 _WHOLE = "all"
@@ -54,7 +56,7 @@ class OnOneSet(_Row):
         Which trivial map it is.
     share
         (score - floor) / (ceiling - floor): 0 at the floor, 1 at the ceiling. Its interval takes
-        floor and ceiling for fixed.
+        floor and ceiling for fixed. Null where no ceiling is known that is better than the floor.
     """
 
     protocol: str
@@ -64,8 +66,8 @@ class OnOneSet(_Row):
     score: Number
     floor_name: str
     floor: float
-    ceiling: float
-    share: Number
+    ceiling: float | None
+    share: Number | None
 
 
 class Change(_Row):
@@ -84,7 +86,7 @@ class Change(_Row):
     before: str
     after: str
     score: Number
-    share: Number
+    share: Number | None
 
 
 class AcrossSets(_Row):
@@ -140,17 +142,6 @@ def compare_sets(results: Sequence[tuple[Path, Result]], measure: str | None = N
             for (before, after), (one, other) in zip(pairwise(rows), pairwise(results), strict=True)
         ),
     )
-
-
-def share_of_distance(score: float, floor: float, ceiling: float) -> float:
-    """How far a score gets from floor to ceiling.
-
-    Examples
-    --------
-    >>> share_of_distance(0.4, floor=0.3, ceiling=0.5)
-    0.5...
-    """
-    return (score - floor) / (ceiling - floor)
 
 
 def difference(after: Number, before: Number) -> Number:
@@ -216,39 +207,35 @@ def _common(results: Iterable[tuple[Path, Result]]) -> str:
 
 
 def _on_one_set(path: Path, result: Result, measure: str) -> OnOneSet:
-    score = _number(path, result[measure])
-    floors = {floor.name: floor.measures for floor in result.floors}
-    if not floors or result.ceiling is None:
+    found = position(result, measure)
+    if found.floor is None or found.floor_name is None:
         raise ResultError(
-            "this result has no floor or no ceiling",
+            f"no floor of {measure} is known in this result",
+            code="E_FLOOR_UNKNOWN",
             where=path,
-            remedy="score it under a protocol whose controls name floors and a ceiling",
+            remedy="score it under a protocol whose controls name floors",
         )
-    # Which trivial map is best may depend on the measure.
-    best = {name: _of(path, values, measure) for name, values in floors.items()}
-    floor_name = max(best, key=lambda name: best[name])
-    floor = best[floor_name]
-    ceiling = _of(path, result.ceiling.measures, measure)
-    if ceiling <= floor:
-        raise ResultError(
-            f"the ceiling of {measure} ({ceiling:g}) is not above its floor ({floor:g}), so there "
-            "is no distance to have a share of",
-            where=path,
-        )
+    score, floor = _number(path, found.value), _number(path, found.floor).value
+    ceiling = None if found.ceiling is None else found.ceiling.value
+    # A ceiling that is no better than the floor leaves no distance to have a share of.
+    apart = ceiling != floor and parse_measure(measure).best([floor, ceiling]) == 1
+    value = found.share if apart else None
+    share = None
+    if value is not None:
+        bounds = [found.share_at(bound) for bound in (score.low, score.high)]
+        known = sorted(bound for bound in bounds if bound is not None)
+        low, high = known if len(known) == 2 else (None, None)
+        share = Number(value=value, low=low, high=high)
     return OnOneSet(
         protocol=result.protocol.label,
         test_set=f"{result.test_set.name}:{result.test_set.split}",
         n_trials=result[measure].n_trials,
         partial=result.coverage.partial,
         score=score,
-        floor_name=floor_name,
+        floor_name=found.floor_name,
         floor=floor,
         ceiling=ceiling,
-        share=Number(
-            value=share_of_distance(score.value, floor, ceiling),
-            low=None if score.low is None else share_of_distance(score.low, floor, ceiling),
-            high=None if score.high is None else share_of_distance(score.high, floor, ceiling),
-        ),
+        share=share,
     )
 
 
@@ -256,13 +243,6 @@ def _number(path: Path, value: MeasuredValue) -> Number:
     if value.value is None:
         raise ResultError(f"{value.measure} is undefined in this result", where=path)
     return Number(value=value.value, low=value.low, high=value.high)
-
-
-def _of(path: Path, values: Iterable[MeasuredValue], measure: str) -> float:
-    for value in values:
-        if value.measure == measure:
-            return _number(path, value).value
-    raise ResultError(f"its floors or ceiling lack {measure}", where=path)
 
 
 def _independent(one: Result, other: Result) -> bool:
@@ -274,8 +254,17 @@ def _independent(one: Result, other: Result) -> bool:
 
 
 def _change(before: OnOneSet, after: OnOneSet, independent: bool) -> Change:
-    score, share = difference(after.score, before.score), difference(after.share, before.share)
-    if not independent:
-        score = Number(value=score.value, low=None, high=None)
-        share = Number(value=share.value, low=None, high=None)
-    return Change(before=before.protocol, after=after.protocol, score=score, share=share)
+    share = None
+    if before.share is not None and after.share is not None:
+        share = _difference(after.share, before.share, independent)
+    return Change(
+        before=before.protocol,
+        after=after.protocol,
+        score=_difference(after.score, before.score, independent),
+        share=share,
+    )
+
+
+def _difference(after: Number, before: Number, independent: bool) -> Number:
+    found = difference(after, before)
+    return found if independent else Number(value=found.value, low=None, high=None)

@@ -41,15 +41,16 @@ def compare_sets(results: tuple[Path, ...], measure: str | None, as_json: bool) 
 
 
 def _tables(found: AcrossSets) -> list[Any]:
-    from ssl_bench.cli.terminal import percent, plain_table
+    from ssl_bench.cli.terminal import plain_table
+    from ssl_bench.scoring.formatting import format_value
 
     rows = [
         [
             row.protocol + (" (partial)" if row.partial else ""),
             f"{row.n_trials:,}",
-            f"{percent(row.floor)} ({row.floor_name})",
-            _shown(row.score),
-            percent(row.ceiling),
+            f"{format_value(row.floor, found.measure)} ({row.floor_name})",
+            _shown(row.score, found.measure),
+            format_value(row.ceiling, found.measure),
             _shown(row.share),
         ]
         for row in found.sets
@@ -57,7 +58,7 @@ def _tables(found: AcrossSets) -> list[Any]:
     title = f"{found.model}: {found.measure}, dialect {found.dialect}, percent [95 % interval]"
     heads = ["protocol", "trials", "floor", "score", "ceiling", "share of floor to ceiling"]
     changes = [
-        [f"{each.before} to {each.after}", _shown(each.score), _shown(each.share)]
+        [f"{each.before} to {each.after}", _shown(each.score, found.measure), _shown(each.share)]
         for each in found.changes
     ]
     return [
@@ -68,12 +69,16 @@ def _tables(found: AcrossSets) -> list[Any]:
     ]
 
 
-def _shown(number: Number) -> str:
-    from ssl_bench.cli.terminal import percent
+def _shown(number: Number | None, measure: str = "cIoU@0.5") -> str:
+    """A number in the unit of a measure; by default a share."""
+    from ssl_bench.scoring.formatting import format_value
 
-    if number.low is None:
-        return percent(number.value)
-    return f"{percent(number.value)}  [{percent(number.low)}, {percent(number.high)}]"
+    if number is None:
+        return format_value(None, measure)
+    value, low, high = (
+        format_value(each, measure) for each in (number.value, number.low, number.high)
+    )
+    return value if number.low is None else f"{value}  [{low}, {high}]"
 
 
 @click.command()

@@ -92,11 +92,12 @@ def submission_tables(submission: Submission, root: Path, dry_run: bool) -> list
 def sound_sentence(entry: Entry) -> str:
     """How much of an entry's first measure is hearing, or what it takes to know."""
     from ssl_bench.cli.terminal import signed_with_interval, with_interval
-    from ssl_bench.site.numbers import value_of
+    from ssl_bench.scoring.formatting import position
 
-    blind, measure = entry.result.vision_only, entry.headline.measure
-    if blind is not None:
-        gap, reached = value_of(blind.gap, measure), value_of(blind.measures, measure)
+    measure = entry.headline.measure
+    if entry.result.vision_only is not None:
+        found = position(entry.result, measure)
+        gap, reached = found.gap, found.audio_blind
         if gap is None or reached is None:
             return f"What sound adds: unknown, because {measure} of the audio-blind maps is."
         return (
@@ -113,23 +114,20 @@ def sound_sentence(entry: Entry) -> str:
 def _row(entry: Entry) -> Table:
     """The row of the page, upright: a line for each headline measure."""
     from ssl_bench.cli.terminal import plain_table, signed_with_interval, with_interval
-    from ssl_bench.site.numbers import of_reference, percent, share_of_distance, value_of
+    from ssl_bench.scoring.formatting import position
 
-    result = entry.result
     rows = []
     for own in _headline(entry):
-        floor = of_reference(result.best_floor, own.measure)
-        ceiling = of_reference(result.ceiling, own.measure)
-        blind = result.vision_only
-        gap = None if blind is None else value_of(blind.gap, own.measure)
+        found = position(entry.result, own.measure)
+        share = found.share
         rows.append(
             [
                 own.measure,
                 with_interval(own),
-                "" if floor is None else with_interval(floor),
-                "" if ceiling is None else with_interval(ceiling),
-                percent(share_of_distance(own, floor, ceiling)),
-                "unknown" if gap is None else signed_with_interval(gap),
+                "" if found.floor is None else with_interval(found.floor),
+                "" if found.ceiling is None else with_interval(found.ceiling),
+                "" if share is None else f"{100 * share:.1f} %",
+                "unknown" if found.gap is None else signed_with_interval(found.gap),
             ]
         )
     heads = [
@@ -152,20 +150,20 @@ def _row(entry: Entry) -> Table:
 
 def _position(entry: Entry, own: MeasuredValue) -> dict[str, Any]:
     """A headline measure between floor and ceiling, and what the sound adds to it."""
-    from ssl_bench.site.numbers import of_reference, share_of_distance, value_of
+    from ssl_bench.scoring.formatting import position
 
-    result = entry.result
-    floor = of_reference(result.best_floor, own.measure)
-    ceiling = of_reference(result.ceiling, own.measure)
-    blind = result.vision_only
-    gap = None if blind is None else value_of(blind.gap, own.measure)
+    found = position(entry.result, own.measure)
+
+    def facts(value: MeasuredValue | None) -> dict[str, Any] | None:
+        return None if value is None else value.model_dump(mode="json")
+
     return {
         "measure": own.measure,
-        "entry": own.model_dump(mode="json"),
-        "floor": None if floor is None else floor.model_dump(mode="json"),
-        "ceiling": None if ceiling is None else ceiling.model_dump(mode="json"),
-        "share_of_distance": share_of_distance(own, floor, ceiling),
-        "what_sound_adds": None if gap is None else gap.model_dump(mode="json"),
+        "entry": facts(own),
+        "floor": facts(found.floor),
+        "ceiling": facts(found.ceiling),
+        "share_of_distance": found.share,
+        "what_sound_adds": facts(found.gap),
     }
 
 
@@ -176,7 +174,7 @@ def _headline(entry: Entry) -> tuple[MeasuredValue, ...]:
 
 
 def _change(own: MeasuredValue, full: MeasuredValue) -> str:
-    from ssl_bench.site.numbers import scale_of
+    from ssl_bench.scoring.formatting import scale_of
 
     if own.value is None or full.value is None:
         return ""

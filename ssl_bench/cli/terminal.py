@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 _WIDE = 400
+_WITH_INTERVAL = "{value}  [{low}, {high}]"
 
 
 def console(*, to_stderr: bool = False) -> Console:
@@ -91,23 +92,16 @@ def percent(value: float | None) -> str:
 
 def with_interval(value: MeasuredValue) -> str:
     """A measure as ``34.0  [32.7, 35.3]``: a share in percent, a rank as it is."""
-    from ssl_bench.measures.values import parse_measure
+    from ssl_bench.scoring.formatting import format_interval
 
-    unit = parse_measure(value.measure).definition.unit
-    shown = percent if unit == "share" else _place
-    if value.low is None:
-        return shown(value.value)
-    return f"{shown(value.value)}  [{shown(value.low)}, {shown(value.high)}]"
+    return format_interval(value, _WITH_INTERVAL)
 
 
 def signed_with_interval(value: MeasuredValue) -> str:
     """A difference as ``+3.1  [1.2, 5.0]``: of shares in points, of ranks as it is."""
-    text = with_interval(value)
-    return f"+{text}" if value.value is not None and value.value > 0 else text
+    from ssl_bench.scoring.formatting import format_interval
 
-
-def _place(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:,.1f}"
+    return format_interval(value, _WITH_INTERVAL, signed=True)
 
 
 def plain_table(

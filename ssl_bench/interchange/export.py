@@ -12,9 +12,9 @@ from typing import Any, Literal, get_args
 import numpy as np
 import pandas as pd
 
-from ssl_bench.errors import MeasureError, ResultError
+from ssl_bench.errors import ResultError
 from ssl_bench.files import atomic_path
-from ssl_bench.measures.values import parse_measure
+from ssl_bench.scoring.formatting import format_interval
 from ssl_bench.scoring.results import MeasuredValue, Result
 
 Format = Literal["csv", "parquet", "json", "latex", "markdown"]
@@ -30,8 +30,6 @@ _LATEX = {
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
 }
 _UNITS = "Shares in percent, with their 95 % intervals [low, high]"
-# A definition may say more about its range than its ends.
-_SHARE = re.compile(r"(-1|0|0\.\d+) to 1\b(?!\.)")
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>#|~])")
 
 
@@ -311,39 +309,8 @@ def _text_rows(group: Group, controls: bool) -> Iterable[list[str]]:
             coverage = f"{result.coverage.present:,} of {result.coverage.expected:,}"
             coverage += " (partial)" if result.coverage.partial else ""
         shown = name if kind != "floor" else f"{name} (floor)"
-        cells = [formatted(held[name]) if name in held else "" for name in group.measures]
+        cells = [format_interval(held[name]) if name in held else "" for name in group.measures]
         yield [shown, coverage, *cells]
-
-
-def formatted(value: MeasuredValue) -> str:
-    """A measure with its interval; shares in percent.
-
-    Examples
-    --------
-    >>> formatted(MeasuredValue(measure="AUC", value=0.374, low=0.361, high=0.386,
-    ...     method="cluster-bootstrap", n_trials=9, n_groups=9))
-    '37.4 [36.1, 38.6]'
-    """
-    if value.value is None:
-        return "undefined"
-    scale = 100 if is_share(value.measure) else 1
-    if value.low is None or value.high is None:
-        return f"{scale * value.value:.1f}"
-    return f"{scale * value.value:.1f} [{scale * value.low:.1f}, {scale * value.high:.1f}]"
-
-
-def is_share(measure: str) -> bool:
-    """Whether a measure is a share, which people write in percent.
-
-    Examples
-    --------
-    >>> is_share("cIoU@0.5"), is_share("of another version")
-    (True, False)
-    """
-    try:
-        return _SHARE.match(parse_measure(measure).definition.range) is not None
-    except MeasureError:
-        return False
 
 
 def _one_line(text: str) -> str:

@@ -140,6 +140,12 @@ class Measure:
             raise MeasureError(f"{self} has no threshold")
         return self.threshold
 
+    def best(self, values: Sequence[float | None]) -> int | None:
+        """Place of the best value, the first of several; None where none is defined."""
+        sign = -1 if self.definition.better == "lower" else 1
+        defined = {place: value for place, value in enumerate(values) if value is not None}
+        return max(defined, key=lambda place: sign * defined[place], default=None)
+
 
 @dataclass(frozen=True)
 class Definition:

@@ -16,7 +16,7 @@ from ssl_bench.protocols.protocol import Protocol
 from ssl_bench.scoring.aggregate import gap, summarise
 from ssl_bench.scoring.floors import Controls, control_scores
 from ssl_bench.scoring.identity import digest_of, settings_of
-from ssl_bench.scoring.results import BestPrior, MeasuredValue, Prior, Reference
+from ssl_bench.scoring.results import BestPrior, Prior, Reference
 from ssl_bench.scoring.retrieval import chance
 from ssl_bench.trials.trial import TrialSet
 
@@ -102,11 +102,10 @@ def floors_and_ceiling(
     return floors, Reference(name="ceiling", measures=summarise(perfect, measures, seed=seed))
 
 
-def best_name(floors: Sequence[Reference]) -> str | None:
-    """The best trivial baseline by the first measure."""
-    if not floors:
-        return None
-    return max(floors, key=lambda floor: floor.measures[0].value or 0.0).name
+def best_name(floors: Sequence[Reference], measures: Sequence[Measure]) -> str | None:
+    """The best trivial baseline by the first measure; None where none is defined."""
+    place = measures[0].best([floor.measures[0].value for floor in floors])
+    return None if place is None else floors[place].name
 
 
 def best_of_each(floors: Sequence[Reference], measures: Sequence[Measure]) -> Reference | None:
@@ -116,7 +115,7 @@ def best_of_each(floors: Sequence[Reference], measures: Sequence[Measure]) -> Re
     best = []
     for number, measure in enumerate(measures):
         found = [floor.measures[number] for floor in floors]
-        best.append(found[_best_place(found, measure)])
+        best.append(found[measure.best([each.value for each in found]) or 0])
     return Reference(name="best floor", measures=tuple(best))
 
 
@@ -128,7 +127,7 @@ def best_priors(priors: Sequence[Prior], measures: Sequence[Measure]) -> tuple[B
     best = []
     for number, measure in enumerate(measures) if priors else ():
         found = [prior.measures[number] for prior in priors]
-        place = _best_place(found, measure)
+        place = measure.best([each.value for each in found]) or 0
         reached = found[place]
         names = tuple(
             prior.name
@@ -137,13 +136,6 @@ def best_priors(priors: Sequence[Prior], measures: Sequence[Measure]) -> tuple[B
         )
         best.append(BestPrior(names=names, reached=reached, gap=priors[place].gap[number]))
     return tuple(best)
-
-
-def _best_place(values: Sequence[MeasuredValue], measure: Measure) -> int:
-    """Place of the best value, the first of several; 0 where none is defined."""
-    sign = -1 if measure.definition.better == "lower" else 1
-    defined = {place: each.value for place, each in enumerate(values) if each.value is not None}
-    return max(defined, key=lambda place: sign * defined[place], default=0)
 
 
 def priors_note(protocol: Protocol, given: Collection[str]) -> str | None:

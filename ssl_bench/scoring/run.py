@@ -242,7 +242,7 @@ def score_file(
         measures=summarise(scores, measures, seed=seed),
         breakdown=breakdown(scores, measures, seed=seed),
         floors=floors,
-        floor=best_name(floors),
+        floor=best_name(floors, measures),
         best_floor=best_of_each(floors, measures),
         ceiling=ceiling,
         vision_only=None

@@ -8,6 +8,7 @@ from typing import Any
 
 from ssl_bench.leaderboard.entry import Entry
 from ssl_bench.measures.values import parse_measure
+from ssl_bench.scoring.formatting import position, value_of
 from ssl_bench.scoring.results import MeasuredValue, ModelIdentity
 from ssl_bench.site.board import Competition
 from ssl_bench.site.commands import (
@@ -18,15 +19,7 @@ from ssl_bench.site.commands import (
 )
 from ssl_bench.site.drawing import Scale, Strip, success_curve
 from ssl_bench.site.gallery import gallery_pages
-from ssl_bench.site.numbers import (
-    interval,
-    of_reference,
-    percent,
-    share_of_distance,
-    shown,
-    signed,
-    value_of,
-)
+from ssl_bench.site.numbers import interval, percent, shown, signed
 from ssl_bench.site.rows import is_pretrained, ranks_text
 
 _GROUPINGS = {
@@ -138,22 +131,19 @@ def contribution_lines(competition: Competition, entry: Entry) -> list[Line]:
 
     Priors stand best first.
     """
-    result = entry.result
     measure = entry.headline.measure
+    ends = position(entry.result, measure)
     found: list[tuple[str, str, MeasuredValue | None, str]] = [
-        ("floor", "best trivial map", of_reference(result.best_floor, measure), "")
+        ("floor", "best trivial map", ends.floor, "")
     ]
     found += [
         ("blind", f"prior {prior.name}", prior.value, prior.href)
         for prior in _priors(competition, entry)
     ]
-    if result.vision_only is not None:
-        found.append(
-            ("blind", "its own audio-blind map", value_of(result.vision_only.measures, measure), "")
-        )
     found += [
+        ("blind", "its own audio-blind map", ends.audio_blind, ""),
         ("entry", entry.card.name, entry.headline, ""),
-        ("ceiling", "ceiling of the rule", of_reference(result.ceiling, measure), ""),
+        ("ceiling", "ceiling of the rule", ends.ceiling, ""),
     ]
     known = [(kind, name, value, href) for kind, name, value, href in found if value is not None]
     scale = Scale.of(value for _, _, value, _ in known)
@@ -221,8 +211,8 @@ def _against_itself(entry: Entry) -> str:
     if result.vision_only is None:
         note = result.vision_only_note
         return "No audio-blind map of this model was given" + (f": {note}." if note else ".")
-    gap = value_of(result.vision_only.gap, measure)
-    blind = value_of(result.vision_only.measures, measure)
+    found = position(result, measure)
+    gap, blind = found.gap, found.audio_blind
     if gap is None or gap.value is None or blind is None:
         return "The gap to the model's own audio-blind map is undefined."
     own, other = shown(entry.headline.value, measure), shown(blind.value, measure)
@@ -333,14 +323,12 @@ def _parts(model: ModelIdentity) -> list[tuple[str, list[tuple[str, str]]]]:
 
 
 def _measure_line(entry: Entry, value: MeasuredValue) -> MeasureLine:
-    result = entry.result
     definition = parse_measure(value.measure).definition
-    floor = of_reference(result.best_floor, value.measure)
-    ceiling = of_reference(result.ceiling, value.measure)
-    blind = gap = None
-    if result.vision_only is not None:
-        blind = value_of(result.vision_only.measures, value.measure)
-        gap = value_of(result.vision_only.gap, value.measure)
+    found = position(entry.result, value.measure)
+
+    def written(other: MeasuredValue | None) -> str:
+        return "" if other is None else shown(other.value, other.measure)
+
     return MeasureLine(
         measure=value.measure,
         title=definition.title,
@@ -348,12 +336,12 @@ def _measure_line(entry: Entry, value: MeasuredValue) -> MeasureLine:
         better=definition.better,
         text=shown(value.value, value.measure),
         interval=interval(value),
-        floor="" if floor is None else shown(floor.value, value.measure),
-        ceiling="" if ceiling is None else shown(ceiling.value, value.measure),
-        share=percent(share_of_distance(value, floor, ceiling)),
-        blind="" if blind is None else shown(blind.value, value.measure),
-        gap="" if gap is None else signed(gap.value, value.measure),
-        gap_interval="" if gap is None else interval(gap),
+        floor=written(found.floor),
+        ceiling=written(found.ceiling),
+        share=percent(found.share),
+        blind=written(found.audio_blind),
+        gap="" if found.gap is None else signed(found.gap.value, value.measure),
+        gap_interval="" if found.gap is None else interval(found.gap),
     )
 
 

@@ -1,28 +1,14 @@
-"""Numbers as people read them: shares in percent, undefined ones in words."""
+"""Numbers as the pages show them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from ssl_bench.scoring.formatting import format_interval, format_value
+from ssl_bench.scoring.results import MeasuredValue
 
-from ssl_bench.measures.values import parse_measure
-from ssl_bench.scoring.results import MeasuredValue, Reference
-
-UNDEFINED = "undefined"
 _MINUS = "\N{MINUS SIGN}"
 
 
-def scale_of(measure: str) -> float:
-    """100 for a share, 1 for a rank.
-
-    Examples
-    --------
-    >>> scale_of("cIoU@0.5"), scale_of("median-rank(a2i)")
-    (100.0, 1.0)
-    """
-    return 100.0 if parse_measure(measure).definition.unit == "share" else 1.0
-
-
-def shown(value: float | None, measure: str, digits: int = 1) -> str:
+def shown(value: float | None, measure: str) -> str:
     """A value of a measure.
 
     Examples
@@ -30,16 +16,14 @@ def shown(value: float | None, measure: str, digits: int = 1) -> str:
     >>> shown(0.4321, "AUC"), shown(-0.01, "AUC"), shown(None, "AUC")
     ('43.2', '\N{MINUS SIGN}1.0', 'undefined')
     """
-    if value is None:
-        return UNDEFINED
-    return f"{scale_of(measure) * value:,.{digits}f}".replace("-", _MINUS)
+    return format_value(value, measure, minus=_MINUS)
 
 
 def interval(value: MeasuredValue) -> str:
     """Interval of a measured value; nothing where there is none."""
-    if value.low is None or value.high is None:
+    if value.value is None or value.low is None or value.high is None:
         return ""
-    return f"{shown(value.low, value.measure)} to {shown(value.high, value.measure)}"
+    return format_interval(value, "{low} to {high}", minus=_MINUS)
 
 
 def signed(value: float | None, measure: str) -> str:
@@ -50,8 +34,7 @@ def signed(value: float | None, measure: str) -> str:
     >>> signed(0.05, "AUC"), signed(-0.05, "AUC")
     ('+5.0', '\N{MINUS SIGN}5.0')
     """
-    text = shown(value, measure)
-    return f"+{text}" if value is not None and value > 0 else text
+    return format_value(value, measure, signed=True, minus=_MINUS)
 
 
 def percent(share: float | None) -> str:
@@ -63,35 +46,3 @@ def percent(share: float | None) -> str:
     ('50.0 %', '')
     """
     return "" if share is None else f"{100 * share:.1f} %".replace("-", _MINUS)
-
-
-def value_of(values: Iterable[MeasuredValue], measure: str) -> MeasuredValue | None:
-    """The value of that measure; None where it was not measured."""
-    return next((value for value in values if value.measure == measure), None)
-
-
-def of_reference(reference: Reference | None, measure: str) -> MeasuredValue | None:
-    """The value of a floor or ceiling; None where there is none."""
-    return None if reference is None else value_of(reference.measures, measure)
-
-
-def share_of_distance(
-    value: MeasuredValue, floor: MeasuredValue | None, ceiling: MeasuredValue | None
-) -> float | None:
-    """How much of the way from the floor to the ceiling a value has come; None where undefined.
-
-    Examples
-    --------
-    >>> def measured(value):
-    ...     return MeasuredValue(measure="AUC", value=value, low=None, high=None, method="none",
-    ...                          n_trials=1, n_groups=1)
-    >>> share_of_distance(measured(0.5), measured(0.25), measured(0.75))
-    0.5
-    """
-    if floor is None or ceiling is None:
-        return None
-    if value.value is None or floor.value is None or ceiling.value is None:
-        return None
-    if floor.value == ceiling.value:
-        return None
-    return (value.value - floor.value) / (ceiling.value - floor.value)

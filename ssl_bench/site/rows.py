@@ -8,17 +8,11 @@ from dataclasses import dataclass
 from ssl_bench.leaderboard.card import SubmissionCard
 from ssl_bench.leaderboard.entry import Entry
 from ssl_bench.leaderboard.evidence import RANKED
+from ssl_bench.scoring.formatting import position, value_of
 from ssl_bench.scoring.results import MeasuredValue, Reference
 from ssl_bench.site.board import Competition
 from ssl_bench.site.drawing import Scale, Strip
-from ssl_bench.site.numbers import (
-    interval,
-    of_reference,
-    percent,
-    share_of_distance,
-    shown,
-    value_of,
-)
+from ssl_bench.site.numbers import interval, percent, shown
 from ssl_bench.statistics.ties import Standing
 
 _NONE = ("none", "")
@@ -159,8 +153,7 @@ def entry_table(competition: Competition) -> Table:
     drawn = [entry.result.measures for entry in entries]
     drawn += [reference.measures for _, reference in controls]
     scale = Scale.of(value_of(values, headline) for values in drawn)
-    floor = of_reference(first.best_floor, headline)
-    ceiling = of_reference(first.ceiling, headline)
+    ends = position(first, headline)
     held = [(kind, reference.name, "", reference.measures) for kind, reference in controls]
     held += [
         ("oracle", entry.card.name, entry.slug, entry.result.measures)
@@ -183,8 +176,8 @@ def entry_table(competition: Competition) -> Table:
             for kind, name, slug, values in sorted(held, key=lambda each: _KINDS.index(each[0]))
         ),
         (
-            scale.place(None if floor is None else floor.value),
-            scale.place(None if ceiling is None else ceiling.value),
+            scale.place(None if ends.floor is None else ends.floor.value),
+            scale.place(None if ends.ceiling is None else ends.ceiling.value),
         ),
     )
 
@@ -216,11 +209,7 @@ def _row(
 ) -> Row:
     result = entry.result
     headline = result[measures[0]]
-    share = share_of_distance(
-        headline,
-        of_reference(result.best_floor, measures[0]),
-        of_reference(result.ceiling, measures[0]),
-    )
+    share = position(result, measures[0]).share
     coverage = result.coverage
     return Row(
         entry=entry,

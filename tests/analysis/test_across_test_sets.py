@@ -15,7 +15,6 @@ from ssl_bench.analysis.across_test_sets import (
     Number,
     compare_sets,
     difference,
-    share_of_distance,
 )
 from ssl_bench.errors import ResultError
 from ssl_bench.scoring.results import Result
@@ -80,8 +79,6 @@ def test_a_change_between_a_part_and_its_whole_has_no_interval() -> None:
         (heard(weights="a" * 64), unheard(weights="b" * 64), "weights_sha256"),
         (heard(), heard(), "same protocol"),
         (heard(), unheard(floors={}), "no floor"),
-        (heard(ceiling=None), unheard(), "no ceiling"),
-        (heard(ceiling=0.3), unheard(), "not above"),
     ],
 )
 def test_what_does_not_compare_is_refused(first: Result, second: Result, words: str) -> None:
@@ -106,13 +103,13 @@ def test_measures_that_are_not_there() -> None:
         compared(heard(), undefined)
 
 
-@given(st.floats(0, 1), st.floats(0, 0.4), st.floats(0.5, 1))
-def test_the_share_is_0_at_the_floor_and_1_at_the_ceiling(
-    score: float, floor: float, ceiling: float
-) -> None:
-    assert share_of_distance(floor, floor, ceiling) == 0
-    assert share_of_distance(ceiling, floor, ceiling) == 1
-    assert (share_of_distance(score, floor, ceiling) > 0) == (score > floor)
+@pytest.mark.parametrize("ceiling", [None, 0.3])
+def test_without_a_ceiling_above_the_floor_there_is_no_share(ceiling: float | None) -> None:
+    found = compared(heard(ceiling=ceiling), unheard())
+    assert found.sets[0].share is None
+    assert found.sets[1].share is not None
+    assert found.changes[0].share is None
+    assert found.changes[0].score.low is not None
 
 
 @given(*(st.floats(0.3, 0.7) for _ in range(2)), *(st.floats(0.001, 0.2) for _ in range(4)))

@@ -16,7 +16,6 @@ from ssl_bench.errors import ResultError
 from ssl_bench.interchange.export import (
     escape_latex,
     escape_markdown,
-    formatted,
     group_results,
     read_scores,
     results_table,
@@ -106,10 +105,6 @@ class TestMarkup:
     def test_hostile_names(self) -> None:
         assert escape_latex(r"\input{/etc/passwd}") == (r"\textbackslash{}input\{/etc/passwd\}")
         assert escape_markdown("<script>`|\n") == r"\<script\>\`\| "
-
-    def test_numbers_that_are_no_shares_are_not_made_percent(self) -> None:
-        assert formatted(measured("of another version", 12.0, 1.0)) == "12.0 [11.0, 13.0]"
-        assert formatted(measured("AUC", 0.12, 0.01)) == "12.0 [11.0, 13.0]"
 
 
 class TestScores:

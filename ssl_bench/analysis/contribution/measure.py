@@ -17,8 +17,10 @@ from ssl_bench.analysis.contribution.document import (
     Without,
 )
 from ssl_bench.measures.definition import Measure
+from ssl_bench.measures.values import parse_measure
 from ssl_bench.scoring.aggregate import breakdown, gap, paired_values, summarise
-from ssl_bench.scoring.results import MeasuredValue, Reference
+from ssl_bench.scoring.formatting import format_value
+from ssl_bench.scoring.results import MeasuredValue
 from ssl_bench.statistics.paired_tests import mcnemar, permutation_p_value
 
 
@@ -106,8 +108,6 @@ def headline(
     measures: Sequence[MeasuredValue],
     without: Sequence[Without],
     number: int = 0,
-    *,
-    higher_is_better: bool = True,
 ) -> Headline:
     """How many points of a score need the sound, against the best of all maps that lack it.
 
@@ -123,11 +123,9 @@ def headline(
         The comparisons.
     number
         Which measure.
-    higher_is_better
-        Whether the best has the highest value.
     """
     score = measures[number]
-    sign = 1 if higher_is_better else -1
+    chosen = parse_measure(score.measure)
     deaf = [
         each
         for each in without
@@ -145,7 +143,8 @@ def headline(
             needs_sound=None,
             sentence=sentence,
         )
-    best = max(deaf, key=lambda each: sign * (each.measures[number].value or 0.0))
+    best = deaf[chosen.best([each.measures[number].value for each in deaf]) or 0]
+    sign = -1 if chosen.definition.better == "lower" else 1
     return Headline(
         measure=score.measure,
         score=score,
@@ -163,38 +162,24 @@ def _sentence(
     blind = best.measures[number].value
     if change.value is None or score.value is None or blind is None:
         return f"{score.measure} of {model} on {protocol} is undefined, with the sound or without."
+
+    def points(value: float) -> str:
+        return format_value(value, score.measure)
+
     interval = ""
     if change.low is not None and change.high is not None:
-        interval = f" [{_points(change.low)}, {_points(change.high)}]"
-    reached = f"{_points(blind)} are reached without it ({best.name})"
-    whole = f"{_points(score.value)} points of {score.measure} on {protocol}"
+        interval = f" [{points(change.low)}, {points(change.high)}]"
+    reached = f"{points(blind)} are reached without it ({best.name})"
+    whole = f"{points(score.value)} points of {score.measure} on {protocol}"
     bounds = [bound for bound in (change.low, change.high) if bound is not None]
     if bounds and min(sign * bound for bound in bounds) > 0:
-        return f"Of {model}'s {whole}, {_points(change.value)}{interval} need the sound; {reached}."
+        return f"Of {model}'s {whole}, {points(change.value)}{interval} need the sound; {reached}."
     if bounds and max(sign * bound for bound in bounds) < 0:
         return (
             f"{model} has {whole} and is worse than what needs no sound by "
-            f"{_points(abs(change.value))} points{interval}; {reached}."
+            f"{points(abs(change.value))} points{interval}; {reached}."
         )
     return (
         f"None of {model}'s {whole} demonstrably needs the sound: the difference is "
-        f"{_points(change.value)}{interval}; {reached}."
+        f"{points(change.value)}{interval}; {reached}."
     )
-
-
-def _points(value: float) -> str:
-    return f"{100 * value:.1f}"
-
-
-def best_floor(floors: Sequence[Reference], number: int, *, higher: bool = True) -> str | None:
-    """Name of the trivial baseline that is best by one measure; None where none is defined.
-
-    Examples
-    --------
-    >>> best_floor([], 0) is None
-    True
-    """
-    values = {floor.name: floor.measures[number].value for floor in floors}
-    defined = {name: value for name, value in values.items() if value is not None}
-    sign = 1 if higher else -1
-    return max(defined, key=lambda name: sign * defined[name], default=None)

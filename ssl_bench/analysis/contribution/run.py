@@ -10,7 +10,7 @@ import pandas as pd
 
 from ssl_bench.analysis.contribution.document import Contribution, Informed
 from ssl_bench.analysis.contribution.levels import effects_by_level
-from ssl_bench.analysis.contribution.measure import Maps, best_floor, headline, without_sound
+from ssl_bench.analysis.contribution.measure import Maps, headline, without_sound
 from ssl_bench.analysis.contribution.other_sounds import OTHER_SOUNDS, OtherSound, with_other_sounds
 from ssl_bench.analysis.evaluation import Request, load_model, run
 from ssl_bench.engine.encode import Progress
@@ -23,6 +23,7 @@ from ssl_bench.models.contract import Localizer
 from ssl_bench.predictions import open_predictions
 from ssl_bench.protocols.protocol import Protocol, load_protocol
 from ssl_bench.scoring.floors import control_scores
+from ssl_bench.scoring.formatting import position
 from ssl_bench.scoring.run import (
     Scored,
     ScoringOptions,
@@ -243,8 +244,7 @@ def _compare(
         maps.append(Maps(name, about, informed, table, sha256_of_file(path)))
     counted = set(scored.scores["trial_id"])
     number = _measure_number(trials.protocol, measure)
-    better = measures[number].definition.better
-    best = best_floor(scored.result.floors, number, higher=better != "lower")
+    best = position(scored.result, str(measures[number])).floor_name
     if best is not None:
         table = controls[0][best]
         table = table[table["trial_id"].isin(counted)]
@@ -257,7 +257,6 @@ def _compare(
         scored.result.measures,
         compared,
         number,
-        higher_is_better=better != "lower",
     )
     contribution = Contribution(
         model=scored.result.model,

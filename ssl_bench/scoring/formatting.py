@@ -1,0 +1,136 @@
+"""How values are written for people, and where they stand between floor and ceiling."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ssl_bench.errors import MeasureError
+from ssl_bench.measures.definition import Measure
+from ssl_bench.measures.values import parse_measure
+from ssl_bench.scoring.results import MeasuredValue, Result
+
+UNDEFINED = "undefined"
+
+
+def scale_of(measure: str | Measure) -> float:
+    """100 for a share, which people read in percent; 1 for a rank or an unknown measure.
+
+    Examples
+    --------
+    >>> scale_of("cIoU@0.5"), scale_of("median-rank(a2i)"), scale_of("of another version")
+    (100.0, 1.0, 1.0)
+    """
+    try:
+        known = parse_measure(measure) if isinstance(measure, str) else measure
+    except MeasureError:
+        return 1.0
+    return 100.0 if known.definition.unit == "share" else 1.0
+
+
+def format_value(
+    value: float | None,
+    measure: str | Measure,
+    *,
+    digits: int = 1,
+    signed: bool = False,
+    minus: str = "-",
+) -> str:
+    """A value of a measure, or a difference of two: a share in percent, a rank as it is.
+
+    Examples
+    --------
+    >>> format_value(0.3402, "AUC"), format_value(0.05, "AUC", signed=True)
+    ('34.0', '+5.0')
+    >>> format_value(1234.5, "median-rank(a2i)"), format_value(None, "AUC")
+    ('1,234.5', 'undefined')
+    """
+    if value is None:
+        return UNDEFINED
+    text = f"{scale_of(measure) * value:,.{digits}f}".replace("-", minus)
+    return f"+{text}" if signed and value > 0 else text
+
+
+def format_interval(
+    measured: MeasuredValue,
+    form: str = "{value} [{low}, {high}]",
+    *,
+    signed: bool = False,
+    minus: str = "-",
+) -> str:
+    """A measured value with its interval; without one, the value alone.
+
+    Examples
+    --------
+    >>> format_interval(MeasuredValue(measure="AUC", value=0.374, low=0.361, high=0.386,
+    ...     method="cluster-bootstrap", n_trials=9, n_groups=9))
+    '37.4 [36.1, 38.6]'
+    """
+    value = format_value(measured.value, measured.measure, signed=signed, minus=minus)
+    if measured.value is None or measured.low is None or measured.high is None:
+        return value
+    low, high = (
+        format_value(bound, measured.measure, minus=minus)
+        for bound in (measured.low, measured.high)
+    )
+    return form.format(value=value, low=low, high=high)
+
+
+def value_of(values: Iterable[MeasuredValue], measure: str) -> MeasuredValue | None:
+    """The value of that measure; None where it was not measured."""
+    return next((value for value in values if value.measure == measure), None)
+
+
+@dataclass(frozen=True)
+class Position:
+    """A measured value and what it stands beside; None for what is unknown.
+
+    Attributes
+    ----------
+    floor, floor_name
+        The best trivial map by this measure.
+    ceiling
+        The best that the threshold rule allows.
+    audio_blind, gap
+        The model's own audio-blind maps, and what the sound adds to them.
+    """
+
+    value: MeasuredValue
+    floor: MeasuredValue | None
+    floor_name: str | None
+    ceiling: MeasuredValue | None
+    audio_blind: MeasuredValue | None
+    gap: MeasuredValue | None
+
+    @property
+    def share(self) -> float | None:
+        """How much of the way from floor to ceiling the value has come: 0 to 1 between them."""
+        return self.share_at(self.value.value)
+
+    def share_at(self, value: float | None) -> float | None:
+        """The same for another value, such as a bound of the interval."""
+        floor = None if self.floor is None else self.floor.value
+        ceiling = None if self.ceiling is None else self.ceiling.value
+        if value is None or floor is None or ceiling is None or floor == ceiling:
+            return None
+        return (value - floor) / (ceiling - floor)
+
+
+def position(result: Result, measure: str) -> Position:
+    """Where a result stands by one of its measures; raises ResultError if it was not measured."""
+    floors = {
+        floor.name: value
+        for floor in result.floors
+        if (value := value_of(floor.measures, measure)) is not None
+    }
+    best = parse_measure(measure).best([value.value for value in floors.values()])
+    name = None if best is None else list(floors)[best]
+    blind = result.vision_only
+    return Position(
+        value=result[measure],
+        floor=None if name is None else floors[name],
+        floor_name=name,
+        ceiling=None if result.ceiling is None else value_of(result.ceiling.measures, measure),
+        audio_blind=None if blind is None else value_of(blind.measures, measure),
+        gap=None if blind is None else value_of(blind.gap, measure),
+    )
