@@ -16,7 +16,7 @@ from typing import Annotated, Any, TypeVar
 from alone import alone
 from pydantic import Field
 
-from ssl_bench.analysis.evaluation import Request, run_suite
+from ssl_bench.analysis.evaluation import Request, run
 from ssl_bench.files import content_folder, write_text
 from ssl_bench.models.recipes import Strict, read_toml
 from ssl_bench.models.registry import load_recipe
@@ -163,14 +163,12 @@ def measured(
         asked = [columns for columns in ablation.columns if columns.options == options]
         request = Request(
             model=ablation.model,
-            protocol=asked[0].protocol,
             variant=row.variant or ablation.data,
             weights=weights,
             settings=options,
             folder=folder / "runs",
-            pictured=0,
         )
-        done = run_suite(request, alone(_distinct([columns.protocol for columns in asked])))
+        done = run(request, alone(_distinct([columns.protocol for columns in asked])))
         by_name = {each.result.protocol.name: each.result for each in done}
         results.update({columns.label: by_name[columns.protocol] for columns in asked})
     figures = figures_of(record, ablation, results)

@@ -41,7 +41,7 @@ def predicted(
     model: str, weights: Path | None, protocol: Protocol, trials: TrialSet, folder: Path
 ) -> Maps:
     """A model's maps ``(N, h, w)`` in the order of the trials."""
-    request = Request(model=model, protocol=protocol, weights=weights, folder=folder / model)
+    request = Request(model, weights=weights, folder=folder / model)
     ((_, written),) = run_predict(request, [protocol])
     maps = open_predictions(written.predictions).maps_of(trials.ids)
     return np.stack([maps[trial] for trial in trials.ids]).astype(np.float32)

@@ -18,7 +18,7 @@ from time import perf_counter
 
 from alone import alone
 
-from ssl_bench.analysis.evaluation import Request, run_suite
+from ssl_bench.analysis.evaluation import Request, run
 from ssl_bench.files import sha256_of_file, write_text
 from ssl_bench.models.registry import list_baselines, load_recipe
 from ssl_bench.scoring.results import MeasuredValue, Result
@@ -104,8 +104,8 @@ def figures(
 ) -> tuple[Row, ...]:
     """Every measure of some weights on some protocols; None for the weights that ship."""
     asked = alone(protocols)
-    request = Request(model, asked[0], variant=DATA, weights=weights, folder=folder, pictured=0)
-    done = run_suite(request, asked)
+    request = Request(model, variant=DATA, weights=weights, folder=folder)
+    done = run(request, asked)
     return tuple(
         Row(model, seed, name, value.measure, value.value, value.low, value.high)
         for each in done

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ssl_bench.analysis.evaluation import Request, run_suite
+from ssl_bench.analysis.evaluation import Request, run
 from ssl_bench.scoring.results import MeasuredValue, Result
 
 Results = dict[str, Result]
@@ -13,7 +13,7 @@ Results = dict[str, Result]
 
 def suite_results(model: str, protocols: Sequence[str], folder: Path) -> Results:
     """Results by the names of protocols."""
-    done = run_suite(Request(model, protocols[0], folder=folder, pictured=0), list(protocols))
+    done = run(Request(model, folder=folder), list(protocols))
     return {each.result.protocol.name: each.result for each in done}
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal
@@ -14,14 +15,10 @@ from ssl_bench.engine.encode import Progress
 from ssl_bench.engine.predict import EngineOptions, Predicted, predict_suite
 from ssl_bench.engine.priors import hears, is_embedded, load_prior, predict_priors
 from ssl_bench.engine.retrieve import no_answer
-from ssl_bench.errors import DataError
-from ssl_bench.figures.sheet import MOST_ROWS
-from ssl_bench.figures.trial_sheet import write_trial_sheet
 from ssl_bench.files import atomic_path
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
 from ssl_bench.models.provenance import describe
 from ssl_bench.models.registry import list_baselines, load_card, load_localizer
-from ssl_bench.predictions import open_predictions
 from ssl_bench.protocols.protocol import Protocol, load_dialect, load_protocol
 from ssl_bench.scoring.results import Result, write_result
 from ssl_bench.scoring.run import (
@@ -40,33 +37,9 @@ from ssl_bench.trials.trial import TrialSet
 
 @dataclass(frozen=True)
 class Request:
-    """What to evaluate.
-
-    Attributes
-    ----------
-    model
-        Name of a baseline or plug-in, ``path/to/file.py:Class``, or a localizer itself.
-    protocol
-        ``NAME[@TESTSET[:SPLIT]]``, a path to a protocol file, or a protocol itself.
-    variant, weights, alpha, seed, settings
-        Passed to :func:`ssl_bench.models.registry.load_localizer`.
-    data
-        Folder with one sub-folder per test set; None for ``SSL_BENCH_DATA``.
-    folder
-        Run folder; None for ``runs/MODEL-PROTOCOL`` in the working directory.
-    dialect
-        Score as this public evaluator does; None for the canonical protocol.
-    batch_size, jobs, dtype
-        Settings of the engine; they do not change results beyond rounding.
-    pictured
-        Trials in the picture sheet; 0 for none.
-    priors
-        Weights of audio-blind baselines by name, of the variant ``full`` where there is one: the
-        gap to each is measured beside, or in place of, those whose weights ship.
-    """
+    """A model and the settings to run it with; each is described at :func:`evaluate`."""
 
     model: str | Localizer | AnnotationLocalizer
-    protocol: str | Protocol
     variant: str | None = None
     weights: Path | None = None
     alpha: float | None = None
@@ -78,13 +51,12 @@ class Request:
     batch_size: int = 32
     jobs: int = 1
     dtype: Literal["float16", "float32"] = "float32"
-    pictured: int = 6
     priors: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What came out.
+    """What came out of one protocol.
 
     Attributes
     ----------
@@ -96,70 +68,128 @@ class Evaluation:
         Where the files are.
     files
         Everything that was written.
+    trials
+        What was asked, under the conventions that scored it.
+    has_images
+        Whether the images of the trials were needed, or are made by code; otherwise they may be
+        missing.
     """
 
     scores: pd.DataFrame
     result: Result
     folder: Path
     files: tuple[Path, ...]
+    trials: TrialSet
+    has_images: bool
+
+
+def _no_progress(_what: str, _done: int, _all: int) -> None:
+    pass
+
+
+def _no_notice(_stage: str) -> None:
+    pass
 
 
 def evaluate(
     model: str | Localizer | AnnotationLocalizer,
     protocol: str | Protocol,
     *,
-    folder: Path | None = None,
-    **settings: Any,
+    variant: str | None = None,
+    weights: str | os.PathLike[str] | None = None,
+    alpha: float | None = None,
+    seed: int = 0,
+    settings: Mapping[str, Any] | None = None,
+    data: str | os.PathLike[str] | None = None,
+    folder: str | os.PathLike[str] | None = None,
+    dialect: str | None = None,
+    batch_size: int = 32,
+    jobs: int = 1,
+    dtype: Literal["float16", "float32"] = "float32",
+    priors: Mapping[str, str | os.PathLike[str]] | None = None,
+    progress: Progress = _no_progress,
+    notify: Callable[[str], None] = _no_notice,
 ) -> Evaluation:
-    """Evaluate a model on a protocol.
+    """Evaluate a model on a protocol: predict, score, and write both into a run folder.
 
     Parameters
     ----------
-    model, protocol, folder, **settings
-        See :class:`Request`.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> done = evaluate("center", "synth", folder=Path(tempfile.mkdtemp()), pictured=0)
-    >>> done.result.coverage.present
-    500
-    """
-    return run(Request(model=model, protocol=protocol, folder=folder, **settings))
-
-
-def run(
-    request: Request,
-    *,
-    progress: Progress = lambda _what, _done, _all: None,
-    notify: Callable[[str], None] = lambda _stage: None,
-) -> Evaluation:
-    """Predict, score and write everything into the run folder.
+    model
+        Name of a baseline or plug-in, ``path/to/file.py:Class``, or a localizer itself.
+    protocol
+        ``NAME[@TESTSET[:SPLIT]]``, a path to a protocol file, or a protocol itself.
+    variant, weights, alpha, seed, settings
+        As in :func:`ssl_bench.models.registry.load_localizer`, which calls the last `options`.
+    data
+        Folder with one sub-folder per test set; None for ``SSL_BENCH_DATA``.
+    folder
+        Run folder; None for ``runs/MODEL-PROTOCOL`` in the working directory.
+    dialect
+        Score as this public evaluator does; None for the canonical protocol.
+    batch_size
+        Images, sounds or trials in one call of the model.
+    jobs
+        Threads that read and score.
+    dtype
+        Type in which maps are stored; see :class:`~ssl_bench.engine.predict.EngineOptions`.
+    priors
+        Weights of audio-blind baselines by name, of the variant ``full`` where there is one: the
+        gap to each is measured beside, or in place of, those whose weights ship.
+    progress
+        Called with what is being done, how much is done and how much there is.
+    notify
+        Called with the name of each stage as it starts.
 
     Raises
     ------
     SslBenchError
         If the model, the protocol, the data or the weights are missing or unusable.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> done = evaluate("center", "synth", folder=tempfile.mkdtemp())
+    >>> done.result.coverage.present
+    500
     """
-    return run_suite(request, [request.protocol], progress=progress, notify=notify)[0]
+    request = Request(
+        model=model,
+        variant=variant,
+        weights=_path(weights),
+        alpha=alpha,
+        seed=seed,
+        settings=settings or {},
+        data=_path(data),
+        folder=_path(folder),
+        dialect=dialect,
+        batch_size=batch_size,
+        jobs=jobs,
+        dtype=dtype,
+        priors={name: Path(file) for name, file in (priors or {}).items()},
+    )
+    return run(request, [protocol], progress=progress, notify=notify)[0]
 
 
-def run_suite(
+def _path(given: str | os.PathLike[str] | None) -> Path | None:
+    return None if given is None else Path(given)
+
+
+def run(
     request: Request,
     protocols: Sequence[str | Protocol],
     *,
-    progress: Progress = lambda _what, _done, _all: None,
-    notify: Callable[[str], None] = lambda _stage: None,
+    progress: Progress = _no_progress,
+    notify: Callable[[str], None] = _no_notice,
 ) -> list[Evaluation]:
     """Evaluate one model on several protocols; what they share is encoded once.
 
     Parameters
     ----------
-    request
-        What to evaluate; its `protocol` is not read.
     protocols
         The protocols. With more than one, each gets a sub-folder of the run folder, and one that
         asks for a ranking is left out where the model has no similarity.
+    request, progress, notify
+        As in :func:`evaluate`.
 
     Raises
     ------
@@ -168,26 +198,25 @@ def run_suite(
     """
     started = perf_counter()
     notify("opening trials")
-    prepared = _answerable(_prepare(request, protocols))
+    localizer, runs, given = _open(request, protocols)
     opened_at = perf_counter()
     notify("localizing")
-    for _, folder in prepared.runs:
+    for _, folder in runs:
         _remove_earlier(folder)
-    written = predict_suite(prepared.localizer, prepared.runs, _engine_options(request, progress))
-    priors = predict_priors(
-        prepared.localizer, prepared.runs, prepared.priors, _engine_options(request, progress)
-    )
+    options = _engine_options(request, progress)
+    written = predict_suite(localizer, runs, options)
+    priors = predict_priors(localizer, runs, given, options)
     timings = {
         "opening_s": round(opened_at - started, 3),
         "localizing_s": round(perf_counter() - opened_at, 3),
     }
     return [
-        _finish(request, prepared.localizer, trials, folder, each, priors[folder], timings, notify)
-        for (trials, folder), each in zip(prepared.runs, written, strict=True)
+        _score(request, localizer, trials, folder, each, priors[folder], timings, notify)
+        for (trials, folder), each in zip(runs, written, strict=True)
     ]
 
 
-def _finish(
+def _score(
     request: Request,
     localizer: Localizer | AnnotationLocalizer,
     trials: TrialSet,
@@ -197,7 +226,7 @@ def _finish(
     timings: dict[str, float],
     notify: Callable[[str], None],
 ) -> Evaluation:
-    """Score one protocol's predictions, and write and draw what comes out."""
+    """Score one protocol's predictions and write what comes out."""
     conventions = (
         None if request.dialect is None else trials.protocol.under(load_dialect(request.dialect))
     )
@@ -217,37 +246,28 @@ def _finish(
     if scored.result.priors_note is not None and not hears(localizer):
         notes["priors_note"] = f"{localizer.name} does not listen itself"
     scored = with_timings(scored, timings, notes)
-    files = [written.predictions]
-    if written.vision_only is not None:
-        files.append(written.vision_only)
-    files += priors.values()
-    files += write_scored(folder, scored)
-    if request.pictured > 0 and trials.protocol.answers == "maps":
-        notify("drawing the picture sheet")
-        sheet = folder / "trials.png"
-        write_trial_sheet(
-            sheet,
-            scored.trials,
-            open_predictions(written.predictions),
-            scored.scores,
-            count=request.pictured,
-            # A baseline that needs no image must not fail for want of one.
-            with_images=isinstance(localizer, Localizer) or is_embedded(trials),
-        )
-        files.append(sheet)
-    return Evaluation(scored.scores, scored.result, folder, tuple(files))
+    predictions = [written.predictions, written.vision_only, *priors.values()]
+    files = [path for path in predictions if path is not None] + write_scored(folder, scored)
+    return Evaluation(
+        scored.scores,
+        scored.result,
+        folder,
+        tuple(files),
+        scored.trials,
+        has_images=isinstance(localizer, Localizer) or is_embedded(trials),
+    )
 
 
 def run_predict(
     request: Request,
     protocols: Sequence[str | Protocol],
     *,
-    progress: Progress = lambda _what, _done, _all: None,
+    progress: Progress = _no_progress,
 ) -> list[tuple[TrialSet, Predicted]]:
     """Predict only; returns the trials of each protocol and the files that answer them."""
-    prepared = _answerable(_prepare(request, protocols))
-    written = predict_suite(prepared.localizer, prepared.runs, _engine_options(request, progress))
-    return [(trials, each) for (trials, _), each in zip(prepared.runs, written, strict=True)]
+    localizer, runs, _ = _open(request, protocols)
+    written = predict_suite(localizer, runs, _engine_options(request, progress))
+    return [(trials, each) for (trials, _), each in zip(runs, written, strict=True)]
 
 
 def load_model(request: Request) -> Localizer | AnnotationLocalizer:
@@ -273,14 +293,10 @@ def write_scored(folder: Path, scored: Scored) -> list[Path]:
     return [table, document]
 
 
-@dataclass(frozen=True)
-class _Prepared:
-    localizer: Localizer | AnnotationLocalizer
-    runs: list[tuple[TrialSet, Path]]
-    priors: dict[str, Localizer] = field(default_factory=dict)
-
-
-def _prepare(request: Request, protocols: Sequence[str | Protocol]) -> _Prepared:
+def _open(
+    request: Request, protocols: Sequence[str | Protocol]
+) -> tuple[Localizer | AnnotationLocalizer, list[tuple[TrialSet, Path]], dict[str, Localizer]]:
+    """The model, the trials of each protocol that it can answer with a folder, and the priors."""
     # What can be wrong in a name comes first: it should not wait for a network or a test set.
     loaded = [
         with_split(load_protocol(each) if isinstance(each, str) else each) for each in protocols
@@ -288,11 +304,6 @@ def _prepare(request: Request, protocols: Sequence[str | Protocol]) -> _Prepared
     dialect = None if request.dialect is None else load_dialect(request.dialect)
     for protocol in loaded:
         measures_of(protocol if dialect is None else protocol.under(dialect))
-    if request.pictured > MOST_ROWS:
-        raise DataError(
-            f"a sheet of {request.pictured} trials was asked for",
-            remedy=f"ask for 1 to {MOST_ROWS}, or 0 for none",
-        )
     localizer = load_model(request)
     priors = {name: load_prior(name, weights) for name, weights in request.priors.items()}
     # Protocols on the same test set share it, and with it what was read of it.
@@ -313,7 +324,11 @@ def _prepare(request: Request, protocols: Sequence[str | Protocol]) -> _Prepared
     else:
         root = request.folder or Path("runs") / _run_name(localizer, "suite", request)
         folders = [root / place for place in places]
-    return _Prepared(localizer, list(zip(sets, folders, strict=True)), priors)
+    runs = list(zip(sets, folders, strict=True))
+    # A model without a similarity cannot rank; that must not keep it from the other protocols.
+    # Where it can answer none of them, it is refused.
+    answerable = [each for each in runs if no_answer(localizer, each[0]) is None]
+    return localizer, answerable or runs, priors
 
 
 def _run_name(localizer: Localizer | AnnotationLocalizer, place: str, request: Request) -> str:
@@ -335,16 +350,6 @@ def _remove_earlier(folder: Path) -> None:
     priors = [f"{name}/predictions.npz" for name in list_baselines()]
     for name in names + priors:
         (folder / name).unlink(missing_ok=True)
-
-
-def _answerable(prepared: _Prepared) -> _Prepared:
-    """Without the protocols that the model cannot answer, where several were asked for.
-
-    A model without a similarity cannot be ranked; that must not keep it from all the others. Asked
-    for one protocol alone, it is refused.
-    """
-    runs = [run for run in prepared.runs if no_answer(prepared.localizer, run[0]) is None]
-    return replace(prepared, runs=runs) if runs else prepared
 
 
 def _engine_options(request: Request, progress: Progress) -> EngineOptions:

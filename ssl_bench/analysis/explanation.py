@@ -103,7 +103,7 @@ def explain(before: Result, after: Result) -> Explanation:
     >>> from pathlib import Path
     >>> from tempfile import mkdtemp
     >>> from ssl_bench.analysis.evaluation import evaluate
-    >>> result = evaluate("center", "synth", folder=Path(mkdtemp()), pictured=0).result
+    >>> result = evaluate("center", "synth", folder=Path(mkdtemp())).result
     >>> explain(result, result).verdict
     'Nothing that is recorded differs, and no number does.'
     """

@@ -83,7 +83,8 @@ def contribution(**given: Any) -> None:
         folder = given["out"] or Path("runs") / f"contribution-{Path(name).stem}-{place}"
         if given["model"] is not None:
             measured = measure_contribution(
-                request_of({**given, "out": folder}, given["protocol"]),
+                request_of({**given, "out": folder}),
+                given["protocol"],
                 measure=given["measure"],
                 seed=given["seed"],
                 progress=progress,

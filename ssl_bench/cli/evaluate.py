@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +68,7 @@ def _engine_options(command: Any) -> Any:
 @click.option(
     "--sheet",
     "pictured",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, 200),  # as many as a sheet holds
     default=6,
     show_default=True,
     help="Trials in the picture sheet; 0 for none.",
@@ -82,10 +83,11 @@ def evaluate(**given: Any) -> None:
     from ssl_bench.cli.terminal import console, progress_bars, result_tables
 
     with progress_bars() as (progress, notify):
-        from ssl_bench.analysis.evaluation import run_suite
+        from ssl_bench.analysis.evaluation import run
 
         request, protocols = _request(given)
-        done: list[Evaluation] = run_suite(request, protocols, progress=progress, notify=notify)
+        done = run(request, protocols, progress=progress, notify=notify)
+        sheets = [_draw(each, given["pictured"], notify) for each in done]
     if given["weights"] is not None:
         _tell_weights(given["weights"], done[0].result.model)
     if given["as_json"]:
@@ -96,10 +98,10 @@ def evaluate(**given: Any) -> None:
     answered = {each.result.protocol.name for each in done}
     for name in dict.fromkeys(each.name for each in protocols if each.name not in answered):
         screen.print(f"Left out {name}: {request.model} has no similarity of images and sounds.")
-    for each in done:
+    for each, sheet in zip(done, sheets, strict=True):
         for part in result_tables(each.result, screen.width):
             screen.print(part)
-        files = ", ".join(str(path.relative_to(each.folder)) for path in each.files)
+        files = ", ".join(str(path.relative_to(each.folder)) for path in (*each.files, *sheet))
         screen.print(f"Wrote {files} into {each.folder}.")
 
 
@@ -135,6 +137,26 @@ def predict(**given: Any) -> None:
         click.echo(f"Wrote maps of {row['trials']:,} trials: {', '.join(row['files'])}")
 
 
+def _draw(done: Evaluation, count: int, notify: Callable[[str], None]) -> list[Path]:
+    """Draw a few trials of a run; returns the file, or nothing where there is nothing to draw."""
+    from ssl_bench.figures.trial_sheet import write_trial_sheet
+    from ssl_bench.predictions import open_predictions
+
+    if count == 0 or done.trials.protocol.answers != "maps":
+        return []
+    notify("drawing the picture sheet")
+    sheet = done.folder / "trials.png"
+    write_trial_sheet(
+        sheet,
+        done.trials,
+        open_predictions(done.folder / "predictions.npz"),
+        done.scores,
+        count=count,
+        with_images=done.has_images,
+    )
+    return [sheet]
+
+
 def _tell_weights(path: Path, model: ModelIdentity) -> None:
     """Say on standard error what a weights file was recognised as."""
     from ssl_bench.models.provenance import RecognisedWeights
@@ -149,4 +171,4 @@ def _request(given: dict[str, Any]) -> tuple[Request, list[Protocol]]:
     from ssl_bench.trials.selection import resolve_protocols
 
     protocols = resolve_protocols(given["protocol"], given["data"])
-    return request_of(given, protocols[0]), protocols
+    return request_of(given), protocols

@@ -9,18 +9,15 @@ from ssl_bench.cli.options import parse_priors, parse_settings
 
 if TYPE_CHECKING:
     from ssl_bench.analysis.evaluation import Request
-    from ssl_bench.protocols.protocol import Protocol
 
 
-def request_of(given: Mapping[str, Any], protocol: str | Protocol) -> Request:
-    """What a command was asked to evaluate.
+def request_of(given: Mapping[str, Any]) -> Request:
+    """The model that a command was asked to run, and its settings.
 
     Parameters
     ----------
     given
         The command's options; those that it lacks have their usual values.
-    protocol
-        The protocol.
 
     Raises
     ------
@@ -36,7 +33,6 @@ def request_of(given: Mapping[str, Any], protocol: str | Protocol) -> Request:
         alpha = default_alpha(given["model"], given["variant"], settings.get(PRESET))
     return Request(
         model=given["model"],
-        protocol=protocol,
         variant=given["variant"],
         weights=given["weights"],
         alpha=alpha,
@@ -48,6 +44,5 @@ def request_of(given: Mapping[str, Any], protocol: str | Protocol) -> Request:
         batch_size=given.get("batch_size", 32),
         jobs=given["jobs"],
         dtype="float16" if given.get("float16") else "float32",
-        pictured=given.get("pictured", 0),
         priors=parse_priors(given.get("priors", ())),
     )

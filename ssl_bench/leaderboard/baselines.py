@@ -193,7 +193,6 @@ def _entered(
         notify(f"predicting: {contestant.slug}")
         request = Request(
             model=contestant.name,
-            protocol=wanted[0],
             alpha=contestant.alpha,
             data=data,
             folder=Path(folder),

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import ssl_bench
-from ssl_bench.analysis.evaluation import Request, run_suite
+from ssl_bench.analysis.evaluation import Request, run
 from ssl_bench.protocols.protocol import Protocol, TestSetTable
 
 
@@ -43,9 +43,8 @@ def test_a_localizer_of_ones_own(protocol: Protocol, tmp_path: Path) -> None:
         "predictions.npz",
         "scores.parquet",
         "result.json",
-        "trials.png",
     }
-    assert all(path.is_file() for path in done.files)
+    assert sorted(done.files) == sorted(tmp_path.glob("*.*"))
     assert done.result.vision_only_note == "bright has no audio-blind map of its own"
 
 
@@ -53,48 +52,52 @@ def test_a_stranger_cannot_borrow_a_card(protocol: Protocol, tmp_path: Path) -> 
     class Borrowed(Bright):
         name = "ezvsl"
 
-    stranger = ssl_bench.evaluate(Borrowed(), protocol, folder=tmp_path / "a", pictured=0)
-    own = ssl_bench.evaluate("random", protocol, folder=tmp_path / "b", pictured=0)
+    stranger = ssl_bench.evaluate(Borrowed(), protocol, folder=tmp_path / "a")
+    own = ssl_bench.evaluate("random", protocol, folder=tmp_path / "b")
     assert stranger.result.card is None
     assert own.result.card is not None
 
 
 def test_a_new_run_leaves_nothing_of_an_earlier_one(protocol: Protocol, tmp_path: Path) -> None:
     ssl_bench.evaluate(Bright(), protocol, folder=tmp_path)
-    assert (tmp_path / "trials.png").is_file()
+    (tmp_path / "trials.png").write_bytes(b"drawn earlier")
     mine = tmp_path / "another run" / "predictions.npz"
     mine.parent.mkdir()
     mine.write_text("kept")
-    ssl_bench.evaluate("center", protocol, folder=tmp_path, pictured=0)
+    ssl_bench.evaluate("center", protocol, folder=tmp_path)
     assert not (tmp_path / "trials.png").exists()
     assert not (tmp_path / "ogl-l1" / "predictions.npz").exists()
     assert mine.read_text() == "kept"
 
 
 def test_what_is_written_can_be_read_and_scored_again(protocol: Protocol, tmp_path: Path) -> None:
-    done = ssl_bench.evaluate(Bright(), protocol, folder=tmp_path, pictured=0)
+    done = ssl_bench.evaluate(Bright(), protocol, folder=tmp_path)
     again = ssl_bench.score_file(tmp_path / "predictions.npz", ssl_bench.open_trials(protocol))
     assert again.result.measures == done.result.measures
     assert ssl_bench.read_result(tmp_path / "result.json") == done.result
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "scores.parquet"), done.scores)
 
 
+def test_paths_may_be_text(protocol: Protocol, tmp_path: Path) -> None:
+    done = ssl_bench.evaluate("center", protocol, folder=str(tmp_path / "run"))
+    assert done.folder == tmp_path / "run"
+    assert (done.folder / "result.json").is_file()
+
+
 @pytest.mark.parametrize("settings", [{"batch_size": 3}, {"jobs": 2}, {"batch_size": 1, "jobs": 2}])
 def test_engine_settings_change_no_number(
     protocol: Protocol, tmp_path: Path, settings: dict[str, int]
 ) -> None:
-    plain = ssl_bench.evaluate(Bright(), protocol, folder=tmp_path / "a", pictured=0)
-    other = ssl_bench.evaluate(Bright(), protocol, folder=tmp_path / "b", pictured=0, **settings)
+    plain = ssl_bench.evaluate(Bright(), protocol, folder=tmp_path / "a")
+    other = ssl_bench.evaluate(Bright(), protocol, folder=tmp_path / "b", **settings)
     assert plain.result.measures == other.result.measures
 
 
 def test_half_precision_moves_scores_by_less_than_half_a_point(
     protocol: Protocol, tmp_path: Path
 ) -> None:
-    single = ssl_bench.evaluate("random", protocol, folder=tmp_path / "a", pictured=0)
-    half = ssl_bench.evaluate(
-        "random", protocol, folder=tmp_path / "b", pictured=0, dtype="float16"
-    )
+    single = ssl_bench.evaluate("random", protocol, folder=tmp_path / "a")
+    half = ssl_bench.evaluate("random", protocol, folder=tmp_path / "b", dtype="float16")
     change = (single.scores["cIoU"] - half.scores["cIoU"]).abs()
     assert change.max() < 2e-3
 
@@ -104,7 +107,7 @@ def test_swapping_every_sound_changes_nothing_for_an_audio_blind_model(
 ) -> None:
     trials = ssl_bench.open_trials(protocol)
     maps = {}
-    done = ssl_bench.evaluate(Bright(), protocol, folder=tmp_path, pictured=0)
+    done = ssl_bench.evaluate(Bright(), protocol, folder=tmp_path)
     predictions = ssl_bench.open_predictions(done.files[0])
     maps = predictions.maps_of(trials.ids)
     for trial in trials:
@@ -120,10 +123,10 @@ def test_a_wrong_model_name_is_told_before_any_work(protocol: Protocol, tmp_path
 def test_an_audio_blind_prior_is_scored_on_the_same_trials(
     protocol: Protocol, tmp_path: Path
 ) -> None:
-    done = ssl_bench.evaluate(Bright(), protocol, folder=tmp_path, pictured=0)
+    done = ssl_bench.evaluate(Bright(), protocol, folder=tmp_path)
     assert [prior.name for prior in done.result.priors] == list(protocol.controls.priors)
     prior = done.result.priors[0]
-    own = ssl_bench.evaluate("ogl-l1", protocol, folder=tmp_path / "own", pictured=0)
+    own = ssl_bench.evaluate("ogl-l1", protocol, folder=tmp_path / "own")
     assert prior.name == "ogl-l1"
     assert prior.measures == own.result.measures
     assert own.result.priors == ()
@@ -136,9 +139,9 @@ class TestSuite:
         self, protocol: Protocol, tmp_path: Path
     ) -> None:
         single = ssl_bench.load_protocol("synth").model_copy(update={"test_set": protocol.test_set})
-        request = Request(model=Bright(), protocol=protocol, folder=tmp_path / "suite", pictured=0)
-        together = run_suite(request, [protocol, single])
-        alone = ssl_bench.evaluate(Bright(), single, folder=tmp_path / "alone", pictured=0)
+        request = Request(Bright(), folder=tmp_path / "suite")
+        together = run(request, [protocol, single])
+        alone = ssl_bench.evaluate(Bright(), single, folder=tmp_path / "alone")
         assert together[1].result.measures == alone.result.measures
         assert [done.folder.name for done in together] == [
             "concat-synth-standard",

@@ -34,7 +34,7 @@ def protocol() -> Protocol:
 def folders(protocol: Protocol, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("runs")
     for name in ("center", "random", "oracle", "ezvsl"):
-        evaluate(name, protocol, folder=root / name, pictured=0)
+        evaluate(name, protocol, folder=root / name)
     return {path.name: path for path in root.iterdir()}
 
 
@@ -287,12 +287,12 @@ def test_pictures_of_what_changed(protocol: Protocol, tmp_path: Path) -> None:
 
     whole = "concat"
     for name in ("center", "oracle"):
-        evaluate(name, whole, folder=tmp_path / name, pictured=0)
+        evaluate(name, whole, folder=tmp_path / name)
     first, second = read_run(tmp_path / "center"), read_run(tmp_path / "oracle")
     pair = compare_runs([first, second], most=2).pairs[0]
     assert write_changed_sheet(tmp_path / "changed.png", pair, first, second) == 2
     assert (tmp_path / "changed.png").read_bytes().startswith(b"\x89PNG")
-    small = evaluate("center", protocol, folder=tmp_path / "small", pictured=0)
+    small = evaluate("center", protocol, folder=tmp_path / "small")
     part = Run(small.folder, "small", small.result, small.scores)
     with pytest.raises(ResultError, match="not the one"):
         write_changed_sheet(tmp_path / "other.png", pair, part, second)

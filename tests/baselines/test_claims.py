@@ -14,7 +14,7 @@ import pytest
 from alone import alone
 
 import ssl_bench
-from ssl_bench.analysis.evaluation import Evaluation, Request, run_suite
+from ssl_bench.analysis.evaluation import Evaluation, Request, run
 
 
 class Parts(NamedTuple):
@@ -29,7 +29,7 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str],
     folder = tmp_path_factory.mktemp("claims")
     return {
         (model, protocol): ssl_bench.evaluate(
-            model, protocol, folder=folder / f"{model}-{protocol}", pictured=0
+            model, protocol, folder=folder / f"{model}-{protocol}"
         )
         for model in ("ezvsl", "ogl-l1", "center", "random")
         for protocol in ("synth", "concat")
@@ -130,9 +130,9 @@ class TestSwappingSounds:
 
 
 def test_object_guided_localization_mixes_both(tmp_path: Path) -> None:
-    mixed = ssl_bench.evaluate("ezvsl", "synth", alpha=0.4, folder=tmp_path / "m", pictured=0)
-    prior = ssl_bench.evaluate("ezvsl", "synth", alpha=0.0, folder=tmp_path / "p", pictured=0)
-    own = ssl_bench.evaluate("ogl-l1", "synth", folder=tmp_path / "o", pictured=0)
+    mixed = ssl_bench.evaluate("ezvsl", "synth", alpha=0.4, folder=tmp_path / "m")
+    prior = ssl_bench.evaluate("ezvsl", "synth", alpha=0.0, folder=tmp_path / "p")
+    own = ssl_bench.evaluate("ogl-l1", "synth", folder=tmp_path / "o")
     assert mixed.result.model.alpha == 0.4
     assert {part.name for part in mixed.result.model.parts} == {"ezvsl", "ogl-l1"}
     assert prior.result["cIoU@0.5"].value == pytest.approx(own.result["cIoU@0.5"].value, abs=0.005)
@@ -148,15 +148,11 @@ def adaptive(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Parts]:
         if (alpha, prior) not in held:
             request = Request(
                 "ezvsl",
-                "synth",
                 alpha=alpha,
                 settings={"prior": prior},
                 folder=tmp_path_factory.mktemp("mixed"),
-                pictured=0,
             )
-            standard, typed = (
-                done.result for done in run_suite(request, alone(["synth", "type-ab"]))
-            )
+            standard, typed = (done.result for done in run(request, alone(["synth", "type-ab"])))
             (of_b,) = (
                 found
                 for found in typed.breakdown["type"]["B"]

@@ -12,7 +12,7 @@ import pytest
 from alone import alone
 from hearing_margins import ABOVE_FLOORS, ADAPTIVE, AHEAD, CLOSE, HALF
 
-from ssl_bench.analysis.evaluation import Request, run_suite
+from ssl_bench.analysis.evaluation import Request, run
 from ssl_bench.models.registry import list_baselines, load_card
 
 HEARING = [name for name in list_baselines() if load_card(name).modality == "audio-visual"]
@@ -34,7 +34,7 @@ def points(tmp_path_factory: pytest.TempPathFactory) -> Measured:
         if name not in held:
             folder = tmp_path_factory.mktemp(name)
             asked = alone(PROTOCOLS)
-            done = run_suite(Request(name, asked[0], folder=folder, pictured=0), asked)
+            done = run(Request(name, folder=folder), asked)
             parts = {each.result.protocol.name: each.result.measures for each in done}
             (typed,) = (each.result for each in done if each.result.protocol.name == "type-ab")
             parts["type-ab B"] = typed.breakdown["type"]["B"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ssl_bench.analysis.evaluation import Request, run_suite
+from ssl_bench.analysis.evaluation import Request, run
 from ssl_bench.models.registry import list_baselines, load_card
 from ssl_bench.protocols.protocol import Protocol
 from ssl_bench.trials.selection import resolve_protocols
@@ -42,7 +42,7 @@ def test_all_means_every_protocol_of_the_embedded_world(protocols: list[Protocol
 def test_every_baseline_answers_every_protocol(
     name: str, protocols: list[Protocol], tmp_path: Path
 ) -> None:
-    done = run_suite(Request(name, protocols[0], folder=tmp_path, pictured=0), protocols)
+    done = run(Request(name, folder=tmp_path), protocols)
     expected = {protocol.name for protocol in protocols}
     if name not in AUDIO_VISUAL:
         expected -= RANKINGS

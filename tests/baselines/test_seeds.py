@@ -53,7 +53,7 @@ def test_each_was_trained_with_three_seeds(points: Points, name: str) -> None:
 def test_each_seed_is_clearly_above_the_floors(
     points: Points, measure: str, tmp_path: Path
 ) -> None:
-    floor = ssl_bench.evaluate("center", "synth", folder=tmp_path, pictured=0).result[measure].value
+    floor = ssl_bench.evaluate("center", "synth", folder=tmp_path).result[measure].value
     assert floor is not None
     reached = min(of_all_seeds(points, HEARING, "synth", measure))
     assert reached > 100 * floor + ABOVE_FLOORS[measure]

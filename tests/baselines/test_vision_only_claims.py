@@ -26,9 +26,7 @@ Evaluated = dict[tuple[str, str], Evaluation]
 def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Evaluated:
     folder = tmp_path_factory.mktemp("vision-only")
     return {
-        (model, protocol): evaluate(
-            model, protocol, folder=folder / f"{model}-{protocol}", pictured=0
-        )
+        (model, protocol): evaluate(model, protocol, folder=folder / f"{model}-{protocol}")
         for model in ("ezvsl", *BLIND)
         for protocol in PROTOCOLS
     }

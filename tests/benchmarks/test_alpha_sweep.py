@@ -45,7 +45,6 @@ def test_each_figure_is_that_of_the_model_mixed_on_the_command_line(
         alpha=0.7,
         settings={"prior": "ogl-cls"},
         folder=tmp_path / "direct",
-        pictured=0,
     )
     for measure in sweep.MEASURES:
         value = direct.result[measure].value

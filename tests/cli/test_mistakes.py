@@ -22,7 +22,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from ssl_bench import evaluate
 
     folder = tmp_path_factory.mktemp("run")
-    evaluate("center", "synth", folder=folder, pictured=0)
+    evaluate("center", "synth", folder=folder)
     return folder
 
 

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from rich.console import Console
 
-from ssl_bench.analysis.evaluation import Request, evaluate, run_suite
+from ssl_bench.analysis.evaluation import Request, evaluate, run
 from ssl_bench.cli.main import main
 from ssl_bench.cli.terminal import result_tables
 from ssl_bench.errors import ModelError
@@ -86,8 +86,8 @@ def test_ranks_are_printed_as_they_are_and_shares_in_percent(tmp_path: Path) -> 
 
 
 def test_several_protocols_leave_out_what_a_model_cannot_answer(tmp_path: Path) -> None:
-    request = Request(Silent(), small("synth"), folder=tmp_path, pictured=0)
-    done = run_suite(request, [small("synth"), small("retrieval")])
+    request = Request(Silent(), folder=tmp_path)
+    done = run(request, [small("synth"), small("retrieval")])
     assert [each.result.protocol.name for each in done] == ["synth"]
 
 

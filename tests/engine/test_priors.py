@@ -78,7 +78,6 @@ class TestWeights:
             Loud(),
             small(controls=ControlsTable(priors=(PRIOR, "unet"))),
             folder=folder,
-            pictured=0,
             priors={PRIOR: weights},
         )
 
@@ -114,7 +113,7 @@ class TestWeights:
         asked = small("negative-audio")
         assert asked.controls.priors == ()
         priors = {PRIOR: weights}
-        done = ssl_bench.evaluate(Loud(), asked, folder=tmp_path, pictured=0, priors=priors)
+        done = ssl_bench.evaluate(Loud(), asked, folder=tmp_path, priors=priors)
         assert [prior.name for prior in done.result.priors] == [PRIOR]
 
     @pytest.mark.parametrize("name", ["ezvsl", "center", "nobody", "../ogl-l1"])
@@ -180,7 +179,7 @@ class TestWhyThereIsNone:
         assert "names none" in note
 
     def test_a_model_that_never_listens_needs_none(self, tmp_path: Path) -> None:
-        done = ssl_bench.evaluate("center", small(), folder=tmp_path, pictured=0)
+        done = ssl_bench.evaluate("center", small(), folder=tmp_path)
         assert done.result.priors_note == "center does not listen itself"
 
 

@@ -44,7 +44,7 @@ def protocol(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def run(protocol: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
-    evaluate("random", str(protocol), folder=folder, pictured=0)
+    evaluate("random", str(protocol), folder=folder)
     return folder
 
 
@@ -76,7 +76,7 @@ class TestRun:
         text = (content_folder("protocols") / "negative-audio.toml").read_text()
         path.write_text(text.replace("count = 500", "count = 10"))
         folder = tmp_path / "run"
-        done = evaluate("ezvsl", str(path), folder=folder, pictured=0, dialect=dialect)
+        done = evaluate("ezvsl", str(path), folder=folder, dialect=dialect)
         table = analyse_run(folder, tmp_path / "out", AnalysisOptions(protocol=str(path))).table
         blind = table[(table["series"] == "its audio-blind map") & (table["measure"] == "cIoU@0.5")]
         assert done.result.vision_only is not None

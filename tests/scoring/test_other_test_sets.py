@@ -50,7 +50,7 @@ class TestConcatOnVggss:
     @pytest.fixture(scope="class")
     @classmethod
     def done(cls, root: Path) -> Evaluation:
-        return evaluate(LevelMatcher(), "concat@vggss", data=root, folder=root / "run", pictured=0)
+        return evaluate(LevelMatcher(), "concat@vggss", data=root, folder=root / "run")
 
     def test_both_twins_of_every_pair_and_halves_of_different_videos(
         self, trials: TrialSet
@@ -134,7 +134,6 @@ class TestConcatOnFlickrAfterOya:
             data=root,
             folder=root / "run",
             dialect="oya",
-            pictured=0,
         )
         assert done.result.protocol.dialect == "oya"
         found = numbers(done.result.measures)
@@ -177,9 +176,7 @@ class TestNegativeAudioOnVggss:
         assert len(apart) == 4 * 4 * 2
 
     def test_figures(self, root: Path) -> None:
-        done = evaluate(
-            LevelMatcher(), "negative-audio@vggss", data=root, folder=root / "run", pictured=0
-        )
+        done = evaluate(LevelMatcher(), "negative-audio@vggss", data=root, folder=root / "run")
         found = numbers(done.result.measures)
         assert done.result.statistics["universal_threshold"] == 0.0
         assert done.result.statistics["set_apart"] == 32

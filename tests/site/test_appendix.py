@@ -13,6 +13,8 @@ from boards import HOSTILE
 
 from ssl_bench.analysis.evaluation import evaluate
 from ssl_bench.errors import ResultError
+from ssl_bench.figures.trial_sheet import write_trial_sheet
+from ssl_bench.predictions import open_predictions
 from ssl_bench.site.appendix import read_runs, write_report
 
 
@@ -20,8 +22,9 @@ from ssl_bench.site.appendix import read_runs, write_report
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of two runs of ``synth``."""
     folder = tmp_path_factory.mktemp("runs")
-    for name in ("center", "full"):
-        evaluate(name, "synth", folder=folder / name, pictured=2 if name == "center" else 0)
+    done, _ = (evaluate(name, "synth", folder=folder / name) for name in ("center", "full"))
+    maps = open_predictions(done.folder / "predictions.npz")
+    write_trial_sheet(done.folder / "trials.png", done.trials, maps, done.scores, count=2)
     return folder
 
 

@@ -69,6 +69,7 @@ class Measured:
 
 def measure_contribution(
     request: Request,
+    protocol: str | Protocol,
     *,
     measure: str | None = None,
     seed: int = 0,
@@ -85,6 +86,8 @@ def measure_contribution(
     request
         What to evaluate; its folder gets everything that an evaluation writes, and a sub-folder of
         predictions for each other sound.
+    protocol
+        ``NAME[@TESTSET[:SPLIT]]``, a path to a protocol file, or a protocol itself.
     measure
         The headline's; None for the protocol's first.
     seed
@@ -104,7 +107,6 @@ def measure_contribution(
             "a contribution is measured under the canonical protocol only",
             remedy="leave the dialect out",
         )
-    protocol = request.protocol
     protocol = load_protocol(protocol) if isinstance(protocol, str) else protocol
     _require_maps(protocol)
     _measure_number(protocol, measure)
@@ -114,7 +116,7 @@ def measure_contribution(
             f"{localizer.name} never listens, so the sound contributes nothing to its score",
             remedy="measure a model that hears, or compare two models with 'ssl-bench compare'",
         )
-    done = run(replace(request, model=localizer, pictured=0), progress=progress, notify=notify)
+    (done,) = run(replace(request, model=localizer), [protocol], progress=progress, notify=notify)
     trials = open_trials(protocol, request.data)
     changed, notes = _with_other_sounds(trials, seed)
     folders = {kind: done.folder / kind for kind in changed}

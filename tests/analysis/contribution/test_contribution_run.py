@@ -55,8 +55,8 @@ def protocol() -> Protocol:
 @pytest.fixture(scope="module")
 def ezvsl(protocol: Protocol, tmp_path_factory: pytest.TempPathFactory) -> tuple[Measured, Path]:
     folder = tmp_path_factory.mktemp("ezvsl")
-    request = Request("ezvsl", protocol, folder=folder)
-    return measure_contribution(request, measure="side-accuracy"), folder
+    request = Request("ezvsl", folder=folder)
+    return measure_contribution(request, protocol, measure="side-accuracy"), folder
 
 
 def test_a_model_that_hears_needs_the_sound(ezvsl: tuple[Measured, Path]) -> None:
@@ -123,7 +123,7 @@ def test_its_files_give_the_same_numbers(ezvsl: tuple[Measured, Path], protocol:
 
 
 def test_a_model_that_ignores_the_sound_needs_none(protocol: Protocol, tmp_path: Path) -> None:
-    found = measure_contribution(Request(Deaf(), protocol, folder=tmp_path)).contribution
+    found = measure_contribution(Request(Deaf(), folder=tmp_path), protocol).contribution
     for each in found.without[:4]:
         assert all(value.value == 0 for value in each.difference)
         assert all(test.permutation_p == 1 for test in each.tests)
@@ -135,7 +135,7 @@ def test_a_swapped_sound_is_no_silence(protocol: Protocol, tmp_path: Path) -> No
     found = {
         each.name: each
         for each in measure_contribution(
-            Request(Loud(), protocol, folder=tmp_path)
+            Request(Loud(), folder=tmp_path), protocol
         ).contribution.without
     }
     assert found["other-category"].difference[1].value == 0
@@ -145,16 +145,16 @@ def test_a_swapped_sound_is_no_silence(protocol: Protocol, tmp_path: Path) -> No
 @pytest.mark.parametrize("name", ["ogl-l1", "center"])
 def test_a_model_that_never_listens_is_refused(name: str, protocol: Protocol) -> None:
     with pytest.raises(ModelError, match="never listens"):
-        measure_contribution(Request(name, protocol))
+        measure_contribution(Request(name), protocol)
 
 
 def test_rankings_dialects_and_unknown_measures_are_refused(protocol: Protocol) -> None:
     with pytest.raises(ProtocolError, match="ranking"):
-        measure_contribution(Request("ezvsl", "retrieval"))
+        measure_contribution(Request("ezvsl"), "retrieval")
     with pytest.raises(ProtocolError, match="canonical"):
-        measure_contribution(Request("ezvsl", protocol, dialect="ezvsl"))
+        measure_contribution(Request("ezvsl", dialect="ezvsl"), protocol)
     with pytest.raises(ProtocolError, match="does not measure 'cIoU@9'"):
-        measure_contribution(Request("ezvsl", protocol), measure="cIoU@9")
+        measure_contribution(Request("ezvsl"), protocol, measure="cIoU@9")
 
 
 def test_a_file_is_not_compared_with_itself(
