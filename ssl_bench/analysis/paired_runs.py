@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from ssl_bench.errors import ResultError, one_of
-from ssl_bench.interchange.export import read_scores
 from ssl_bench.measures.definition import Measure
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.scoring.aggregate import (
@@ -23,7 +22,13 @@ from ssl_bench.scoring.aggregate import (
     replicates,
     summarise,
 )
-from ssl_bench.scoring.results import MeasuredValue, Result, differing_fields, read_result
+from ssl_bench.scoring.results import (
+    MeasuredValue,
+    Result,
+    differing_fields,
+    read_result,
+    read_scores,
+)
 from ssl_bench.statistics.bootstrap import CONFIDENCE
 from ssl_bench.statistics.paired_tests import permutation_p_value
 from ssl_bench.statistics.ties import holm, paired_p_value

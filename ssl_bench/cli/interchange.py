@@ -201,13 +201,8 @@ def export(files: tuple[Path, ...], form: str, out: Path, controls: bool) -> Non
     such group is a table of its own in latex and markdown, and every row carries the digests in
     csv, parquet and json.
     """
-    from ssl_bench.interchange.export import (
-        group_results,
-        read_scores,
-        write_results,
-        write_table,
-    )
-    from ssl_bench.scoring.results import read_result
+    from ssl_bench.interchange.export import group_results, write_results, write_table
+    from ssl_bench.scoring.results import read_result, read_scores
 
     chosen = cast("Format", form)
     if any(path.suffix == ".parquet" for path in files):

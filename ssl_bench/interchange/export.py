@@ -203,46 +203,6 @@ def write_table(path: Path, table: pd.DataFrame, form: Format) -> None:
             table.map(_cell).to_csv(temporary, index=False, encoding="utf-8")
 
 
-def read_scores(path: Path) -> pd.DataFrame:
-    """Read a score table.
-
-    Raises
-    ------
-    ResultError
-        If the file is missing, damaged, or no score table, or has two rows of one trial.
-    """
-    import pyarrow as pa
-
-    try:
-        table = pd.read_parquet(path)
-    except FileNotFoundError as error:
-        raise ResultError(
-            "this score table does not exist",
-            where=path,
-            remedy="keep result.json and scores.parquet together, as 'evaluate' writes them",
-        ) from error
-    except OSError as error:
-        reason = error.strerror or "it is damaged"
-        raise ResultError(f"this file cannot be read ({reason})", where=path) from error
-    except (ValueError, pa.ArrowException) as error:
-        raise ResultError("this is not a Parquet file, or it is damaged", where=path) from error
-    lacking = [name for name in ("trial_id", "group", "present") if name not in table.columns]
-    if lacking:
-        raise ResultError(
-            f"this is not a score table: it has no column {lacking[0]!r}",
-            where=path,
-            remedy="give the scores.parquet of a run folder",
-        )
-    repeated = table["trial_id"][table["trial_id"].duplicated()]
-    if len(repeated):
-        raise ResultError(
-            f"this score table has more than one row for {repeated.iloc[0]!r}",
-            where=path,
-            remedy="evaluate or score again",
-        )
-    return table
-
-
 def escape_latex(text: str) -> str:
     r"""Text as LaTeX prints it.
 

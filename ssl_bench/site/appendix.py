@@ -13,11 +13,11 @@ import pandas as pd
 
 from ssl_bench.errors import LeaderboardError, ResultError
 from ssl_bench.files import write_text
-from ssl_bench.interchange.export import Group, group_results, read_scores
+from ssl_bench.interchange.export import Group, group_results
 from ssl_bench.leaderboard.documents import bounded_bytes, check_plain
 from ssl_bench.leaderboard.evidence import success_curve
 from ssl_bench.scoring.formatting import value_of
-from ssl_bench.scoring.results import MeasuredValue, Result, read_result
+from ssl_bench.scoring.results import MeasuredValue, Result, read_result, read_scores
 from ssl_bench.site.drawing import Curve, Scale, Strip
 from ssl_bench.site.drawing import success_curve as drawn_curve
 from ssl_bench.site.numbers import interval, shown, signed

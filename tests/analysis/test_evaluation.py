@@ -44,7 +44,7 @@ def test_a_localizer_of_ones_own(protocol: Protocol, tmp_path: Path) -> None:
         "scores.parquet",
         "result.json",
     }
-    assert sorted(done.files) == sorted(tmp_path.glob("*.*"))
+    assert sorted(done.files) == sorted(tmp_path.rglob("*.*"))
     assert done.result.vision_only_note == "bright has no audio-blind map of its own"
 
 

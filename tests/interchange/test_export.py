@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from refusals import refused
 from standin_results import measured, result
 
 from ssl_bench.errors import ResultError
@@ -17,11 +18,11 @@ from ssl_bench.interchange.export import (
     escape_latex,
     escape_markdown,
     group_results,
-    read_scores,
     results_table,
     write_results,
     write_table,
 )
+from ssl_bench.scoring.results import read_scores
 
 ONE = result(measured("cIoU@0.5", 0.34), measured("AUC", 0.374), model="center")
 TWO = result(measured("cIoU@0.5", 0.4, None), measured("pointing", None), model="a_b & 50%")
@@ -132,18 +133,18 @@ class TestScores:
     def test_hostile_score_tables(self, content: bytes, tmp_path: Path) -> None:
         path = tmp_path / "scores.parquet"
         path.write_bytes(content)
-        with pytest.raises(ResultError, match=r"scores\.parquet"):
+        with refused("E_SCORES_FORMAT", where="scores.parquet"):
             read_scores(path)
 
     def test_a_truncated_score_table_another_table_and_no_file(self, tmp_path: Path) -> None:
         path = tmp_path / "scores.parquet"
         pd.DataFrame({"x": range(100)}).to_parquet(path)
-        with pytest.raises(ResultError, match="trial_id"):
+        with refused("E_SCORES_COLUMNS", where="scores.parquet"):
             read_scores(path)
         path.write_bytes(path.read_bytes()[:-20])
-        with pytest.raises(ResultError, match=r"scores\.parquet"):
+        with refused("E_SCORES_FORMAT", where="scores.parquet"):
             read_scores(path)
-        with pytest.raises(ResultError, match="does not exist"):
+        with refused("E_FILE_MISSING", where="gone.parquet"):
             read_scores(tmp_path / "gone.parquet")
 
 
