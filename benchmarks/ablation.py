@@ -18,9 +18,9 @@ from pydantic import Field
 
 from ssl_bench.analysis.evaluation import Request, run
 from ssl_bench.files import content_folder, write_text
-from ssl_bench.models.recipes import Strict, read_toml
 from ssl_bench.models.registry import load_recipe
 from ssl_bench.protocols.protocol import load_protocol
+from ssl_bench.schemas import Document, read_toml
 from ssl_bench.scoring.results import Result
 from ssl_bench.training.recipe import changed_recipe, training_recipe
 from ssl_bench.training.record import TrainingRecord, read_record
@@ -32,7 +32,7 @@ Figures = dict[str, float | None]
 Kind = TypeVar("Kind")
 
 
-class Row(Strict):
+class Row(Document):
     """One way to train.
 
     Attributes
@@ -54,7 +54,7 @@ class Row(Strict):
     published: float | None = None
 
 
-class Columns(Strict):
+class Columns(Document):
     """Measures of one protocol.
 
     Attributes
@@ -81,7 +81,7 @@ class Columns(Strict):
         return " ".join((self.protocol, *(self.group or ()), *given))
 
 
-class Ablation(Strict):
+class Ablation(Document):
     """Content of a file in ``ablations/``.
 
     Attributes
@@ -223,7 +223,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("trained"), help="folder to work in")
     given = parser.parse_args()
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    ablation = read_toml(Ablation, FOLDER / f"{given.ablation}.toml")
+    ablation = read_toml(FOLDER / f"{given.ablation}.toml", Ablation)
     where = content_folder("baselines") / ablation.model / "recipe.toml"
     protocols = [] if given.validation_only else [each.protocol for each in ablation.columns]
     protocols = list(dict.fromkeys(protocols))

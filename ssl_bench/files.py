@@ -7,10 +7,15 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+CACHE_VARIABLE = "SSL_BENCH_CACHE"
+"""Environment variable that names another cache folder."""
 
 _PACKAGE = Path(__file__).resolve().parent
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -107,3 +112,60 @@ def content_folder(name: str) -> Path:
     """
     installed = _PACKAGE / "content" / name
     return installed if installed.is_dir() else _PACKAGE.parent / name
+
+
+def cache_folder(*parts: str) -> Path:
+    """Path below ``$SSL_BENCH_CACHE``, or below ``ssl-bench`` in the user's cache folder.
+
+    Examples
+    --------
+    >>> cache_folder("weights").name
+    'weights'
+    """
+    named = os.environ.get(CACHE_VARIABLE)
+    if named:
+        return Path(named).joinpath(*parts)
+    import platformdirs
+
+    return platformdirs.user_cache_path("ssl-bench").joinpath(*parts)
+
+
+@cache
+def digest_of_code(
+    parts: Sequence[str] = ("",),
+    *,
+    suffixes: Sequence[str] = (".py",),
+    content: Sequence[str] = (),
+    libraries: Sequence[str] = (),
+) -> str:
+    """SHA-256 over what decides the outcome of some code.
+
+    Parameters
+    ----------
+    parts
+        Files and folders of this package, by path within it.
+    suffixes
+        Of the files that count in a folder.
+    content
+        Content folders whose TOML files count.
+    libraries
+        Distributions whose version counts.
+
+    Examples
+    --------
+    >>> digest_of_code(("files.py",)) == digest_of_code(("errors.py",))
+    False
+    """
+    files: list[Path] = []
+    for part in parts:
+        path = _PACKAGE / part
+        inside = sorted(path.rglob("*")) if path.is_dir() else [path]
+        files += [file for file in inside if file.suffix in suffixes and file.is_file()]
+    for name in content:
+        files += sorted(content_folder(name).rglob("*.toml"))
+    return sha256_of_json(
+        [
+            *([file.name, sha256_of_file(file)] for file in files),
+            *([name, version(name)] for name in libraries),
+        ]
+    )

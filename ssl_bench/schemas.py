@@ -1,59 +1,206 @@
-"""Reading TOML files that follow a schema."""
+"""One base for tables and documents with a schema, and one way to read them from files."""
 
 from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ssl_bench.errors import ProtocolError
+from ssl_bench.errors import ProtocolError, SslBenchError, one_of
+
+_MAX_PROBLEMS = 20
+_MAX_CHARACTERS = 300
+_MAX_NAME = 80
+_DEFAULT_REMEDY = "correct the named fields"
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
-def read_toml(path: Path, model: type[_Model]) -> _Model:
-    """Read a file of ``protocols/`` as its schema says.
+class Strict(BaseModel):
+    """Frozen; refuses unknown fields, other types, NaN and infinity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Document(Strict):
+    """Like :class:`Strict`, but converts what Python code hands over, such as a list to a tuple."""
+
+    model_config = ConfigDict(strict=False)
+
+
+def quoted(name: str) -> str:
+    r"""Text from an untrusted file, made safe and short for a message.
+
+    Examples
+    --------
+    >>> quoted("a\x1b[2J")
+    "'a\\x1b[2J'"
+    """
+    return repr(name if len(name) <= _MAX_NAME else name[: _MAX_NAME - 1] + "…")
+
+
+def in_words(error: Exception) -> str:
+    """Problems of a validation, without the values concerned: bounded and printable."""
+    if not isinstance(error, ValidationError):
+        return _plain(str(error)).rstrip(".") or "nested too deeply"
+    problems = error.errors(include_url=False, include_input=False)
+    words = []
+    for problem in problems[:_MAX_PROBLEMS]:
+        field = ".".join(str(part) for part in problem["loc"]) or "the whole"
+        if len(field) > _MAX_NAME or not field.isprintable():
+            field = quoted(field)
+        if problem["type"] == "extra_forbidden":
+            words.append(f"{field} is not a known field")
+        elif problem["type"] == "missing":
+            words.append(f"{field} is missing")
+        else:
+            own = problem.get("ctx", {}).get("error")
+            reason = str(own) if own else problem["msg"][:1].lower() + problem["msg"][1:]
+            words.append(f"{field}: {_plain(reason)}")
+    hidden = len(problems) - len(words)
+    return "; ".join(words) + (f"; and {hidden} more" if hidden else "")
+
+
+def _plain(text: str) -> str:
+    text = "".join(sign if sign.isprintable() else " " for sign in text)
+    return text if len(text) <= _MAX_CHARACTERS else text[: _MAX_CHARACTERS - 1] + "…"
+
+
+def checked(
+    content: Any,
+    model: type[_Model],
+    where: str | Path,
+    *,
+    error: type[SslBenchError] = ProtocolError,
+    remedy: str | None = None,
+) -> _Model:
+    """Check a value of JSON's types against a model.
 
     Raises
     ------
-    ProtocolError
-        If it cannot be read, is not TOML, or does not follow the schema; every field is named.
+    SslBenchError
+        `error`, naming every field that does not follow the model.
+
+    Examples
+    --------
+    >>> class Speed(Strict):
+    ...     speed: float
+    >>> checked({"sped": 1.0}, Speed, "mine.toml")
+    Traceback (most recent call last):
+    ...
+    ssl_bench.errors.ProtocolError: mine.toml: speed is missing; sped is not a known field. ...
     """
+    return _checked(lambda: model.model_validate(content), model, where, error, remedy)
+
+
+def _checked(
+    validate: Callable[[], _Model],
+    model: type[_Model],
+    where: str | Path,
+    error: type[SslBenchError],
+    remedy: str | None,
+) -> _Model:
     try:
-        content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except UnicodeDecodeError as error:
-        raise ProtocolError(
-            f"this file is not UTF-8 text (byte {error.start})",
-            where=path,
+        return validate()
+    except (ValueError, RecursionError) as caught:
+        found = caught.errors() if isinstance(caught, ValidationError) else []
+        code = "E_JSON" if any(each["type"] == "json_invalid" for each in found) else "E_SCHEMA"
+        if found and all(each["type"] == "extra_forbidden" for each in found):
+            deeper = any(len(each["loc"]) > 1 for each in found)
+            if not deeper and remedy is None:
+                known = model.model_fields
+                remedy = one_of(known, str(found[0]["loc"][0])) if known else "leave it out"
+        raise error(
+            in_words(caught), code=code, where=where, remedy=remedy or _DEFAULT_REMEDY
+        ) from None
+
+
+def read_toml(
+    path: Path,
+    model: type[_Model],
+    *,
+    error: type[SslBenchError] = ProtocolError,
+    remedy: str | None = None,
+) -> _Model:
+    """Read a TOML file with a schema.
+
+    Parameters
+    ----------
+    path, model
+        The file, and the model of its content.
+    error
+        Class of the errors.
+    remedy
+        What to do about a missing file, or one that does not follow the schema.
+
+    Raises
+    ------
+    SslBenchError
+        `error`, if the file cannot be read, is not TOML, or does not follow the schema.
+    """
+    return parse_toml(_content(path, error, remedy), model, path, error=error, remedy=remedy)
+
+
+def parse_toml(
+    content: bytes,
+    model: type[_Model],
+    where: str | Path,
+    *,
+    error: type[SslBenchError] = ProtocolError,
+    remedy: str | None = None,
+) -> _Model:
+    """Check the bytes of a TOML file; otherwise like :func:`read_toml`."""
+    try:
+        table = tomllib.loads(content.decode("utf-8"))
+    except UnicodeDecodeError as caught:
+        raise error(
+            f"this file is not UTF-8 text (byte {caught.start})",
+            code="E_ENCODING",
+            where=where,
             remedy="save it as UTF-8",
-        ) from error
-    except OSError as error:
-        raise ProtocolError(f"this file cannot be read ({error.strerror})", where=path) from error
-    except tomllib.TOMLDecodeError as error:
-        raise ProtocolError(
-            f"this is not valid TOML ({error})", where=path, remedy="mend the line it names"
-        ) from error
+        ) from None
+    except (ValueError, RecursionError) as caught:
+        raise error(
+            f"this is not valid TOML ({in_words(caught)})",
+            code="E_TOML",
+            where=where,
+            remedy="fix that line",
+        ) from None
+    # Strict mode takes a list for a tuple only where it reads JSON.
+    return _checked(
+        lambda: model.model_validate_json(json.dumps(table, default=_no_text)),
+        model,
+        where,
+        error,
+        remedy,
+    )
+
+
+def _no_text(date: Any) -> dict[str, str]:
+    """A date or time as what no text field takes, so that the error names the field."""
+    return {"date": str(date)}
+
+
+def read_json(
+    path: Path, model: type[_Model], *, error: type[SslBenchError], remedy: str | None = None
+) -> _Model:
+    """Read a JSON document with a schema; otherwise like :func:`read_toml`."""
+    content = _content(path, error, remedy)
+    return _checked(lambda: model.model_validate_json(content), model, path, error, remedy)
+
+
+def _content(path: Path, error: type[SslBenchError], remedy: str | None) -> bytes:
     try:
-        # Strict mode takes a list for a tuple only where it reads JSON.
-        return model.model_validate_json(json.dumps(content, default=str))
-    except ValidationError as error:
-        problems = "; ".join(in_words(problem) for problem in error.errors())
-        raise ProtocolError(
-            problems, where=path, remedy="'ssl-bench protocols NAME' shows a valid file's fields"
-        ) from error
-
-
-def in_words(problem: ErrorDetails) -> str:
-    """One problem that pydantic found, as a person would say it."""
-    field = ".".join(str(part) for part in problem["loc"]) or "the whole"
-    if problem["type"] == "extra_forbidden":
-        return f"{field} is not a known field"
-    if problem["type"] == "missing":
-        return f"{field} is missing"
-    if problem["type"] == "value_error":
-        return f"{field}: {problem['ctx']['error']}"
-    return f"{field}: {problem['msg'].lower()}"
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise error(
+            "this file does not exist", code="E_FILE_MISSING", where=path, remedy=remedy
+        ) from None
+    except OSError as caught:
+        raise error(
+            f"this file cannot be read ({caught.strerror})", code="E_FILE_UNREADABLE", where=path
+        ) from None

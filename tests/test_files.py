@@ -16,7 +16,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssl_bench.files import atomic_path, sha256_of_file, sha256_of_json, write_text
+from ssl_bench.files import (
+    CACHE_VARIABLE,
+    atomic_path,
+    cache_folder,
+    digest_of_code,
+    sha256_of_file,
+    sha256_of_json,
+    write_text,
+)
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
@@ -159,3 +167,20 @@ class TestDigests:
     def test_equal_digests_mean_equal_json(self, one: Any, other: Any) -> None:
         same = json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
         assert (sha256_of_json(one) == sha256_of_json(other)) == same
+
+    def test_of_code_change_with_files_suffixes_content_and_libraries(self) -> None:
+        digests = {
+            digest_of_code(),
+            digest_of_code(("files.py",)),
+            digest_of_code(suffixes=(".py", ".css")),
+            digest_of_code(content=("protocols",)),
+            digest_of_code(libraries=("numpy",)),
+        }
+        assert len(digests) == 5
+
+
+def test_the_cache_folder_can_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
+    assert cache_folder("a", "b") == tmp_path / "a" / "b"
+    monkeypatch.delenv(CACHE_VARIABLE)
+    assert cache_folder().name == "ssl-bench"

@@ -14,10 +14,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
 from ssl_bench.errors import ResultError
 from ssl_bench.measures.values import parse_measure
+from ssl_bench.schemas import Document
 from ssl_bench.scoring.formatting import position
 from ssl_bench.scoring.results import MeasuredValue, Result
 
@@ -25,11 +24,7 @@ _WHOLE = "all"
 _IDENTITY = ("name", "variant", "preset", "weights_sha256", "alpha", "seed", "options", "parts")
 
 
-class _Row(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class Number(_Row):
+class Number(Document):
     """A number with its 95 % interval; null bounds where there is none."""
 
     value: float
@@ -37,7 +32,7 @@ class Number(_Row):
     high: float | None
 
 
-class OnOneSet(_Row):
+class OnOneSet(Document):
     """A model on one test set.
 
     Attributes
@@ -70,7 +65,7 @@ class OnOneSet(_Row):
     share: Number | None
 
 
-class Change(_Row):
+class Change(Document):
     """From one test set to the next.
 
     Attributes
@@ -89,7 +84,7 @@ class Change(_Row):
     share: Number | None
 
 
-class AcrossSets(_Row):
+class AcrossSets(Document):
     """One model on several test sets."""
 
     model: str

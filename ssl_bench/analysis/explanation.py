@@ -5,19 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
-
+from ssl_bench.schemas import Document
 from ssl_bench.scoring.results import ModelIdentity, Result, differing_fields
 
 Weight = Literal["decides", "may matter", "rounding only"]
 """How much a difference can do to a score."""
 
 
-class _Row(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Cause(_Row):
+class Cause(Document):
     """One fact in which two results differ.
 
     Attributes
@@ -39,7 +34,7 @@ class Cause(_Row):
     meaning: str
 
 
-class MeasureChange(_Row):
+class MeasureChange(Document):
     """A measure that both results have."""
 
     measure: str
@@ -47,7 +42,7 @@ class MeasureChange(_Row):
     after: float | None
 
 
-class Explanation(_Row):
+class Explanation(Document):
     """Why a score changed.
 
     Attributes

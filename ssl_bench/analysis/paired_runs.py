@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
 from ssl_bench.errors import ResultError, one_of
 from ssl_bench.measures.definition import Measure
 from ssl_bench.measures.values import parse_measure
+from ssl_bench.schemas import Document
 from ssl_bench.scoring.aggregate import (
     counted_rows,
     gap,
@@ -56,11 +56,7 @@ class Run:
     scores: pd.DataFrame
 
 
-class _Row(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Difference(_Row):
+class Difference(Document):
     """One measure of two runs, on their common trials.
 
     Attributes
@@ -87,7 +83,7 @@ class Difference(_Row):
     tied: bool
 
 
-class ChangedTrial(_Row):
+class ChangedTrial(Document):
     """A trial on which two runs differ."""
 
     trial_id: str
@@ -96,7 +92,7 @@ class ChangedTrial(_Row):
     second: float
 
 
-class Pair(_Row):
+class Pair(Document):
     """Two runs compared.
 
     Attributes
@@ -122,7 +118,7 @@ class Pair(_Row):
     changed: tuple[ChangedTrial, ...]
 
 
-class RunComparison(_Row):
+class RunComparison(Document):
     """All pairs of some runs under one protocol."""
 
     protocol: str

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from ssl_bench.errors import ImportedFilesError, ProtocolError
 from ssl_bench.measures.values import parse_measure
-from ssl_bench.predictions.format import shown
+from ssl_bench.schemas import quoted
 from ssl_bench.scoring.aggregate import summarise
 from ssl_bench.scoring.results import MeasuredValue
 from ssl_bench.scoring.scores import ScoreColumns
@@ -108,13 +108,13 @@ def read_ciou_file(path: Path) -> CiouFile:
         fields = _SEPARATOR.split(line.strip())
         value = _number(fields[1]) if len(fields) == 2 and fields[0] else None
         if value is None:
-            problems.append(f"line {number} ({shown(line)}) is not 'index,cIoU'")
+            problems.append(f"line {number} ({quoted(line)}) is not 'index,cIoU'")
         elif not math.isnan(value) and not -_SLACK <= value <= 1 + _SLACK:
             problems.append(f"line {number}: a cIoU of {value:g} is not within 0 to 1")
         else:
             names.append(fields[0])
             values.append(min(max(value, 0.0), 1.0) if value == value else math.nan)
-    problems += [f"{shown(name)} has more than one line" for name in duplicates(names)]
+    problems += [f"{quoted(name)} has more than one line" for name in duplicates(names)]
     if not names and not problems:
         problems.append("there is no line in this file")
     by_index = all(re.fullmatch(r"0|[1-9][0-9]{0,6}", name) for name in names)
@@ -195,7 +195,7 @@ def _by_trial(
     """The cIoU of each trial; None where the lines are numbered and what was tested is unknown."""
     ids = sorted(trials.ids if tested is None else tested)
     unknown = [name for name in ids if name not in trials.index]
-    problems = [f"{shown(name)} was tested but is not in the protocol" for name in unknown]
+    problems = [f"{quoted(name)} was tested but is not in the protocol" for name in unknown]
     names = list(read.names)
     if read.by_index and not set(names) <= set(ids):
         if len(names) > len(ids) or (tested is not None and len(names) < len(ids)):
@@ -208,7 +208,7 @@ def _by_trial(
     else:
         allowed = set(ids)
         problems += [
-            f"{shown(name)} has a line but is not in the protocol or the list of tested clips"
+            f"{quoted(name)} has a line but is not in the protocol or the list of tested clips"
             for name in names
             if name not in allowed
         ]

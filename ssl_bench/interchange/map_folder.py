@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from ssl_bench.errors import DataError, ImportedFilesError
 from ssl_bench.interchange.map_files import SUFFIXES, map_file_stem, read_map, trial_of_stem
 from ssl_bench.predictions import PredictionsMeta, PredictionsWriter
-from ssl_bench.predictions.format import shown, usable_name
+from ssl_bench.predictions.format import usable_name
+from ssl_bench.schemas import quoted
 from ssl_bench.trials.trial import TrialSet
 
 _SHOWN = 10
@@ -81,7 +82,10 @@ def import_maps(
     if missing and not missing_fail:
         problems += _listed(
             "there is no map of the trial",
-            [f"{shown(name)} (a file named {map_file_stem(name)}.npy or .png)" for name in missing],
+            [
+                f"{quoted(name)} (a file named {map_file_stem(name)}.npy or .png)"
+                for name in missing
+            ],
         )
     meta = PredictionsMeta(
         protocol=trials.protocol.label,
@@ -106,7 +110,7 @@ def import_maps(
                 held[name] = read_map(files[name])
                 shapes[files[name].name] = (held[name].shape[0], held[name].shape[1])
             except DataError as error:
-                damaged.append(f"{shown(files[name].name)}: {error.problem}")
+                damaged.append(f"{quoted(files[name].name)}: {error.problem}")
             if len(held) == _BATCH or number == len(wanted):
                 # Once something is wrong, the rest is read only to say all that is.
                 if not (problems or damaged) and len(set(shapes.values())) == 1:
@@ -130,11 +134,11 @@ def _files(folder: Path, trials: TrialSet) -> tuple[dict[str, Path], list[str]]:
     for item in entries:
         name = trial_of_stem(item.stem)
         if item.suffix.lower() not in SUFFIXES or not item.is_file():
-            others.append(shown(item.name))
+            others.append(quoted(item.name))
         elif name not in trials.index:
-            unknown.append(shown(item.name))
+            unknown.append(quoted(item.name))
         elif name in files:
-            doubled.append(f"{shown(item.name)} and {shown(files[name].name)}")
+            doubled.append(f"{quoted(item.name)} and {quoted(files[name].name)}")
         else:
             files[name] = item
     problems = [
@@ -151,7 +155,7 @@ def _odd_sizes(shapes: Mapping[str, tuple[int, int]]) -> list[str]:
         return []
     (common, _), *_ = Counter(shapes.values()).most_common(1)
     return [
-        f"{shown(name)}: this map is {height} x {width}, where others are {common[0]} x "
+        f"{quoted(name)}: this map is {height} x {width}, where others are {common[0]} x "
         f"{common[1]}; give all maps the same size"
         for name, (height, width) in shapes.items()
         if (height, width) != common

@@ -6,12 +6,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from ssl_bench.leaderboard.text import Address, Digest, Line, Paragraph, ShortLine, Slug, Table
+from ssl_bench.leaderboard.text import Address, Digest, Line, Paragraph, ShortLine, Slug
+from ssl_bench.schemas import Strict
 
 Modality = Literal["audio-visual", "vision-only", "trivial", "oracle"]
 
 
-class SubmittedPretraining(Table):
+class SubmittedPretraining(Strict):
     """What the model had learned before audio-visual training; ``none`` where nothing.
 
     Attributes
@@ -27,7 +28,7 @@ class SubmittedPretraining(Table):
     labels: Line
 
 
-class TrainingData(Table):
+class TrainingData(Strict):
     """What the model was trained on.
 
     Attributes
@@ -54,7 +55,7 @@ class TrainingData(Table):
         return self
 
 
-class SubmissionCard(Table):
+class SubmissionCard(Strict):
     """Content of a submission's ``card.toml``.
 
     Attributes

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ssl_bench.leaderboard.entry import Entry
-from ssl_bench.predictions.format import shown
+from ssl_bench.schemas import quoted
 
 TOLERANCE = 1e-6
 """Numbers that differ by no more are equal: processors round differently."""
@@ -87,7 +87,7 @@ def _alike(stored: list[float], again: list[float]) -> bool:
 
 def _named(place: tuple[str | int, ...]) -> str:
     return ".".join(
-        part if str(part).isprintable() else shown(str(part)) for part in map(str, place)
+        part if str(part).isprintable() else quoted(str(part)) for part in map(str, place)
     )
 
 
@@ -96,4 +96,4 @@ def _brief(value: Any) -> str:
         return f"{value:.9g}"
     if isinstance(value, list | dict):
         return f"{len(value)} values"
-    return shown(value) if isinstance(value, str) else str(value)[:40]
+    return quoted(value) if isinstance(value, str) else str(value)[:40]

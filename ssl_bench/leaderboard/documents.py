@@ -6,22 +6,18 @@ import json
 import math
 import os
 import stat
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from ssl_bench.errors import LeaderboardError
 from ssl_bench.leaderboard.card import SubmissionCard
 from ssl_bench.leaderboard.entry import Entry
-from ssl_bench.predictions.format import shown
+from ssl_bench.schemas import in_words, parse_toml, quoted
 
 MOST_CARD_BYTES = 2**16
 MOST_ENTRY_BYTES = 4 * 2**20
 _MOST_TEXT = 6000
-_MOST_FAULTS = 10
 _MOST_DOTS = 250
 _LARGEST_NUMBER = 2**63
 
@@ -43,26 +39,13 @@ def read_card(path: Path) -> SubmissionCard:
             where=path,
             remedy="break the line; names have no more than one dot",
         )
-    try:
-        content = tomllib.loads(raw.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        reason = str(error)[:150] or "it is nested too deeply"
-        raise LeaderboardError(
-            f"this is not valid TOML ({reason})", where=path, remedy="mend the line it names"
-        ) from error
-    try:
-        # Strict mode takes a list for a tuple only where it reads JSON.
-        return SubmissionCard.model_validate_json(json.dumps(content, default=_no_date))
-    except (ValueError, RecursionError) as error:
-        raise LeaderboardError(
-            f"this card cannot be used: {_faults(error)}",
-            where=path,
-            remedy="'ssl-bench submit --template' prints a card with every field explained",
-        ) from error
-
-
-def _no_date(value: Any) -> Any:
-    raise ValueError(f"a date or time ({value}) stands where a text belongs; put it in quotes")
+    return parse_toml(
+        raw,
+        SubmissionCard,
+        path,
+        error=LeaderboardError,
+        remedy="'ssl-bench submit --template' prints a card with every field explained",
+    )
 
 
 def read_entry(path: Path) -> Entry:
@@ -86,7 +69,7 @@ def parse_entry(raw: bytes, where: Path) -> Entry:
         )
     except ValueError as error:
         raise LeaderboardError(
-            f"this is not an entry: {_faults(error)}",
+            f"this is not an entry: {in_words(error)}",
             where=where,
             remedy="make it with 'ssl-bench submit', and change nothing by hand",
         ) from error
@@ -183,30 +166,10 @@ def _leaves(content: Any, place: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, .
     """Every value and every key of a JSON-able document, with where it stands."""
     if isinstance(content, dict):
         for key, value in content.items():
-            yield (*place, shown(str(key))), str(key)
+            yield (*place, quoted(str(key))), str(key)
             yield from _leaves(value, (*place, key))
     elif isinstance(content, list | tuple):
         for number, value in enumerate(content):
             yield from _leaves(value, (*place, number))
     else:
         yield place, content
-
-
-def _faults(error: Exception) -> str:
-    """What a validation found, in words, without the values that it found."""
-    if not isinstance(error, ValidationError):
-        return str(error)[:300].rstrip(".")
-    found = error.errors(include_url=False, include_input=False)
-    words = []
-    for fault in found[:_MOST_FAULTS]:
-        field = ".".join(str(part) for part in fault["loc"])
-        if len(field) > 80 or not field.isprintable():
-            field = shown(field)
-        said = {
-            "extra_forbidden": "is not a known field",
-            "missing": "is missing",
-            "value_error": str(fault.get("ctx", {}).get("error", "")),
-        }.get(fault["type"], fault["msg"][0].lower() + fault["msg"][1:])
-        words.append(f"{field or 'the whole'}: {said}"[:300])
-    more = f"; and {len(found) - _MOST_FAULTS} more" if len(found) > _MOST_FAULTS else ""
-    return "; ".join(words) + more

@@ -17,8 +17,9 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from ssl_bench.leaderboard.card import SubmissionCard
 from ssl_bench.leaderboard.stated import check_environment
-from ssl_bench.leaderboard.text import Address, Digest, Line, Slug, Table
+from ssl_bench.leaderboard.text import Address, Digest, Line, Slug
 from ssl_bench.predictions.format import is_valid_id
+from ssl_bench.schemas import Strict
 from ssl_bench.scoring.results import MeasuredValue, Result
 
 ENTRY_FORMAT: Literal["ssl-bench-entry/1"] = "ssl-bench-entry/1"
@@ -40,7 +41,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 _Base64 = Annotated[str, StringConstraints(max_length=200_000, pattern=r"^[A-Za-z0-9+/]*={0,2}$")]
 
 
-class StoredPredictions(Table):
+class StoredPredictions(Strict):
     """Predictions that are part of the board.
 
     Attributes
@@ -57,7 +58,7 @@ class StoredPredictions(Table):
     bytes: Annotated[int, Field(ge=1)]
 
 
-class AddressedPredictions(Table):
+class AddressedPredictions(Strict):
     """Predictions that are too large for the board, kept by the submitter.
 
     Attributes
@@ -74,7 +75,7 @@ class AddressedPredictions(Table):
     bytes: Annotated[int, Field(ge=1)]
 
 
-class RemadePredictions(Table):
+class RemadePredictions(Strict):
     """Predictions of a trivial baseline, made again from the annotations whenever they are needed.
 
     Attributes
@@ -97,7 +98,7 @@ PredictionsReference = Annotated[
 ]
 
 
-class CurvePoint(Table):
+class CurvePoint(Strict):
     """Success at one cIoU threshold, with its 95 % interval."""
 
     at: Share
@@ -106,7 +107,7 @@ class CurvePoint(Table):
     high: float | None
 
 
-class DialectScores(Table):
+class DialectScores(Strict):
     """The same maps under one public evaluator.
 
     Attributes
@@ -125,14 +126,14 @@ class DialectScores(Table):
     measures: Annotated[tuple[MeasuredValue, ...], Field(min_length=1)]
 
 
-class ImagePart(Table):
+class ImagePart(Strict):
     """One sample's image and its place: top, left, bottom, right as fractions of the picture."""
 
     sample: Identifier
     placement: tuple[Share, Share, Share, Share]
 
 
-class SoundReference(Table):
+class SoundReference(Strict):
     """What was played, see :class:`ssl_bench.trials.trial.AudioRecipe`."""
 
     samples: Annotated[tuple[Identifier, ...], Field(min_length=1)]
@@ -140,7 +141,7 @@ class SoundReference(Table):
     seed: int
 
 
-class TruthMask(Table):
+class TruthMask(Strict):
     """The truth at low resolution, as :func:`ssl_bench.testsets.truth.decode_rle` reads it.
 
     Attributes
@@ -155,7 +156,7 @@ class TruthMask(Table):
     counts: Annotated[str, StringConstraints(max_length=100_000, pattern=r"^[0-o]*$")]
 
 
-class ShownMap(Table):
+class ShownMap(Strict):
     """A map as it is stored in the predictions.
 
     Attributes
@@ -195,7 +196,7 @@ class ShownMap(Table):
         return values.astype(np.float32)
 
 
-class GalleryTrial(Table):
+class GalleryTrial(Strict):
     """One trial of an entry's gallery.
 
     Attributes
@@ -232,7 +233,7 @@ class GalleryTrial(Table):
     map: ShownMap | None
 
 
-class Replicates(Table):
+class Replicates(Strict):
     """Values of a measure on bootstrap resamples that all entries of a protocol share.
 
     Their differences between two entries are the paired cluster bootstrap, see
@@ -271,7 +272,7 @@ class Replicates(Table):
         return _decoded(self.data, "<f4").astype(np.float64)
 
 
-class Evidence(Table):
+class Evidence(Strict):
     """What a page shows beside the result's own numbers.
 
     Breakdowns by size, number of boxes, category and type are in the result.
@@ -298,7 +299,7 @@ class Evidence(Table):
     replicates: tuple[Replicates, ...]
 
 
-class Entry(Table):
+class Entry(Strict):
     """One row of the leaderboard.
 
     Attributes

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ssl_bench.leaderboard.places import ENTRIES, PREDICTIONS
-from ssl_bench.predictions.format import shown
+from ssl_bench.schemas import quoted
 
 MOST_FILES = 20_000
 """A board with more files is not looked at further."""
@@ -52,7 +52,7 @@ def find_files(root: Path, allowed: Collection[str] = ()) -> BoardFiles:
     found: dict[str, list[str]] = {ENTRIES: [], PREDICTIONS: []}
     refused: list[tuple[str, str]] = []
     for number, (parts, item) in enumerate(_walk(root, frozenset(allowed))):
-        path = "/".join(part if part.isprintable() else shown(part) for part in parts)
+        path = "/".join(part if part.isprintable() else quoted(part) for part in parts)
         if number >= MOST_FILES:
             refused.append((path, f"a board of more than {MOST_FILES:,} files is not checked"))
             break

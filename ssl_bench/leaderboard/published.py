@@ -10,12 +10,12 @@ import csv
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, ValidationError, field_validator
+from pydantic import Field, StringConstraints, field_validator
 
 from ssl_bench.errors import LeaderboardError
 from ssl_bench.files import content_folder
 from ssl_bench.leaderboard.documents import bounded_bytes
-from ssl_bench.leaderboard.text import Table
+from ssl_bench.schemas import Strict, in_words
 
 PUBLISHED = "published.csv"
 """Name of the file on a board."""
@@ -29,7 +29,7 @@ _DOUBTS = ("TRAIN-SET DOUBT:", "PRETRAINING DOUBT:")
 Word = Annotated[str, StringConstraints(min_length=1, max_length=60, pattern=r"^[ -~]+$")]
 
 
-class PublishedFigure(Table):
+class PublishedFigure(Strict):
     """One figure as a paper prints it.
 
     Attributes
@@ -114,8 +114,8 @@ def read_published(path: Path | None = None) -> tuple[PublishedFigure, ...]:
     for number, row in enumerate(rows[1:], start=2):
         try:
             found.append(PublishedFigure.model_validate(dict(zip(columns, row, strict=True))))
-        except (ValidationError, ValueError) as error:
-            reason = str(error).splitlines()[1:3] if isinstance(error, ValidationError) else [error]
-            told = " ".join(str(part).strip() for part in reason)[:200]
-            raise LeaderboardError(f"row {number} cannot be used ({told})", where=place) from error
+        except ValueError as error:
+            raise LeaderboardError(
+                f"row {number} cannot be used ({in_words(error)})", where=place
+            ) from error
     return tuple(found)

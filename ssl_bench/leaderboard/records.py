@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable
-from functools import cache
 from pathlib import Path
 
 from ssl_bench.errors import LeaderboardError
-from ssl_bench.files import content_folder, sha256_of_file, write_text
+from ssl_bench.files import cache_folder, digest_of_code, sha256_of_file, write_text
 from ssl_bench.leaderboard.documents import bounded_bytes, read_entry
 from ssl_bench.leaderboard.entry import Entry, StoredPredictions
 
-CACHE_VARIABLE = "SSL_BENCH_CACHE"
 _MOST_BYTES = 2**24
 
 
@@ -37,15 +34,8 @@ class Records:
 
     @classmethod
     def of_user(cls) -> Records:
-        """Those below ``SSL_BENCH_CACHE``, else in the user's cache folder."""
-        given = os.environ.get(CACHE_VARIABLE)
-        if given:
-            root = Path(given)
-        else:
-            from platformdirs import user_cache_path
-
-            root = user_cache_path("ssl-bench")
-        return cls(root / "leaderboard" / "found-right.json")
+        """Those in the user's cache folder."""
+        return cls(cache_folder("leaderboard", "found-right.json"))
 
     def holds(self, root: Path, path: Path, entry: Entry) -> bool:
         """Whether an entry was found right as it is, with its predictions as they are."""
@@ -76,7 +66,11 @@ def _read(path: Path) -> set[str]:
 
 def _digest(root: Path, path: Path, entry: Entry) -> str | None:
     """Digest over an entry and everything that decides whether it is right; None without a file."""
-    parts = [code_digest(), str(path.relative_to(root)), sha256_of_file(path)]
+    parts = [
+        digest_of_code(content=("protocols", "baselines")),
+        str(path.relative_to(root)),
+        sha256_of_file(path),
+    ]
     for reference in (entry.predictions, entry.vision_only):
         if isinstance(reference, StoredPredictions):
             file = root / reference.path
@@ -84,16 +78,3 @@ def _digest(root: Path, path: Path, entry: Entry) -> str | None:
                 return None
             parts.append(sha256_of_file(file))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-
-
-@cache
-def code_digest() -> str:
-    """SHA-256 over this package's code, the protocols, and the baselines' cards and recipes."""
-    package = Path(__file__).parent.parent
-    files = sorted(package.rglob("*.py"))
-    for name in ("protocols", "baselines"):
-        files += sorted(content_folder(name).rglob("*.toml"))
-    total = hashlib.sha256()
-    for file in files:
-        total.update(f"{file.name}\n{sha256_of_file(file)}\n".encode())
-    return total.hexdigest()

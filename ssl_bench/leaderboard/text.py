@@ -7,7 +7,7 @@ import unicodedata
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, StringConstraints
 
 _SLUG = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 _DEVICE = re.compile(r"con|prn|aux|nul|com[0-9]|lpt[0-9]")
@@ -106,9 +106,3 @@ Slug = Annotated[str, StringConstraints(max_length=60, pattern=_SLUG), AfterVali
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 """SHA-256 as hexadecimal text."""
-
-
-class Table(BaseModel):
-    """A table in which every unknown field, wrong type and number that is none is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)

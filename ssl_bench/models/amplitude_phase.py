@@ -8,13 +8,13 @@ from pydantic import PositiveFloat, PositiveInt
 
 from ssl_bench.errors import DataError
 from ssl_bench.media.waveform import Waveform
-from ssl_bench.models.recipes import Strict
 from ssl_bench.models.segments import repeated
 from ssl_bench.models.sounds import check_sound
 from ssl_bench.models.spectrograms import short_time_transform
+from ssl_bench.schemas import Document
 
 
-class AmplitudePhaseAudio(Strict):
+class AmplitudePhaseAudio(Document):
     """Front end of Oya et al. (section 3.1), for one rate only; the defaults are the paper's.
 
     Attributes

@@ -6,12 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ssl_bench.models.recipes import Strict
+from ssl_bench.schemas import Document
 
 Text = Annotated[str, Field(min_length=1)]
 
 
-class Pretraining(Strict):
+class Pretraining(Document):
     """What was learned before, and outside of, audio-visual training.
 
     Attributes
@@ -27,7 +27,7 @@ class Pretraining(Strict):
     labels: Text
 
 
-class PublishedReference(Strict):
+class PublishedReference(Document):
     """Rows of the table of published figures that belong to this baseline.
 
     Attributes
@@ -41,7 +41,7 @@ class PublishedReference(Strict):
     variant: str = ""
 
 
-class Card(Strict):
+class Card(Document):
     """Content of a ``card.toml``.
 
     Attributes

@@ -9,7 +9,8 @@ from typing import Any
 from ssl_bench.errors import ModelError, WeightsError, one_of
 from ssl_bench.files import content_folder
 from ssl_bench.models.cards import Card
-from ssl_bench.models.recipes import Recipe, Variant, read_toml
+from ssl_bench.models.recipes import Recipe, Variant
+from ssl_bench.schemas import read_toml
 
 PLUG_INS = "ssl_bench.localizers"
 """Entry-point group through which other packages add localizers."""
@@ -44,7 +45,7 @@ def load_card(name: str) -> Card:
     >>> load_card("center").modality
     'trivial'
     """
-    card = read_toml(Card, baseline_folder(name) / "card.toml")
+    card = read_toml(baseline_folder(name) / "card.toml", Card, error=ModelError)
     if card.name != name:
         raise ModelError(
             f"the card is named {card.name!r}",
@@ -67,7 +68,7 @@ def load_recipe(name: str) -> Recipe:
     >>> load_recipe("random").default_variant
     'standard'
     """
-    return read_toml(Recipe, baseline_folder(name) / "recipe.toml")
+    return read_toml(baseline_folder(name) / "recipe.toml", Recipe, error=ModelError)
 
 
 def shipped_weights(name: str, variant: str) -> tuple[Path, str | None] | None:

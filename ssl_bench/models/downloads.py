@@ -3,30 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 from ssl_bench.errors import WeightsError
-from ssl_bench.files import atomic_path, sha256_of_file
+from ssl_bench.files import atomic_path, cache_folder, sha256_of_file
 from ssl_bench.models.recipes import OfficialWeights
-
-CACHE_VARIABLE = "SSL_BENCH_CACHE"
-"""Environment variable that names another cache folder."""
 
 _PIECE = 1 << 20
 _SECONDS = 30
-
-
-def cache_folder() -> Path:
-    """Where fetched files are kept: ``$SSL_BENCH_CACHE``, or ssl-bench in the user's cache."""
-    named = os.environ.get(CACHE_VARIABLE)
-    if named:
-        return Path(named)
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("ssl-bench"))
 
 
 def fetch(weights: OfficialWeights, folder: Path | None = None) -> Path:
@@ -39,7 +25,7 @@ def fetch(weights: OfficialWeights, folder: Path | None = None) -> Path:
     weights
         The file.
     folder
-        Where files are kept; None for :func:`cache_folder`.
+        Where files are kept; None for the user's cache folder.
 
     Raises
     ------

@@ -19,8 +19,9 @@ from ssl_bench.models.checkpoints import Checkpoint, load_into, read_checkpoint
 from ssl_bench.models.contract import Features, Localizer
 from ssl_bench.models.images import ImagePreprocessing, prepare_images
 from ssl_bench.models.provenance import Provenance
-from ssl_bench.models.recipes import Assembly, Strict, checked
+from ssl_bench.models.recipes import Assembly, checked
 from ssl_bench.models.sounds import AudioPreprocessing, prepare_sound, taking_any_rate
+from ssl_bench.schemas import Document
 
 SOUND_BANK = "sound_bank"
 """Key of the embedded training sounds in a weights file."""
@@ -38,7 +39,7 @@ class EmbeddingNetwork(nn.Module, ABC):
         """Encode spectrograms ``(B, 1, F, T)`` as ``(B, D)``, of unit length."""
 
 
-class EmbeddingPreprocessing(Strict):
+class EmbeddingPreprocessing(Document):
     """Preprocessing of images and sounds.
 
     Attributes
@@ -54,7 +55,7 @@ class EmbeddingPreprocessing(Strict):
     audio: AudioPreprocessing
 
 
-class EmbeddingOptions(Strict):
+class EmbeddingOptions(Document):
     """Options that all these localizers have.
 
     Attributes

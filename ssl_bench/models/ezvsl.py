@@ -7,11 +7,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ssl_bench.models.embedding_localizer import EmbeddingNetwork
-from ssl_bench.models.recipes import Strict
 from ssl_bench.models.resnet import ResidualTrunk, TrunkArchitecture
+from ssl_bench.schemas import Document
 
 
-class EZVSLArchitecture(Strict):
+class EZVSLArchitecture(Document):
     """Shape of an EZ-VSL network; the defaults are those of the authors' code.
 
     Attributes

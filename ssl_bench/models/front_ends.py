@@ -14,16 +14,16 @@ from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
 from ssl_bench.errors import DataError
 from ssl_bench.media.waveform import Waveform
-from ssl_bench.models.recipes import Strict
 from ssl_bench.models.segments import centre_segment, opening_segment, repeated, rolled_segment
 from ssl_bench.models.spectrograms import (
     log_mel_spectrogram,
     log_power_spectrogram,
     mel_decibel_spectrogram,
 )
+from ssl_bench.schemas import Document
 
 
-class FrontEnd(Strict, ABC):
+class FrontEnd(Document, ABC):
     """How a model cuts a sound and what spectrogram it reads."""
 
     @abstractmethod

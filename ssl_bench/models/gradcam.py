@@ -13,9 +13,10 @@ from torch.nn import functional
 from ssl_bench.errors import ModelError
 from ssl_bench.models.checkpoints import Checkpoint
 from ssl_bench.models.provenance import Provenance
-from ssl_bench.models.recipes import Assembly, Strict, checked
+from ssl_bench.models.recipes import Assembly, checked
 from ssl_bench.models.vgg import VGG11_STAGES, vgg_stack
 from ssl_bench.models.vision_only import PriorPreprocessing, VisionOnlyLocalizer, with_classes_of
+from ssl_bench.schemas import Document
 
 LAST_LAYER = ("classifier.6.weight", "classifier.6.bias")
 """Entries of the classifier's last layer."""
@@ -23,7 +24,7 @@ LAST_LAYER = ("classifier.6.weight", "classifier.6.bias")
 Channels = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
 
 
-class VGGArchitecture(Strict):
+class VGGArchitecture(Document):
     """Shape of a VGG classifier; the defaults are VGG-11 for ImageNet (Simonyan 2014).
 
     Attributes
@@ -152,7 +153,7 @@ def _saliency_of_one(
     return saliency.amax(dim=0)
 
 
-class GradCAMOptions(Strict):
+class GradCAMOptions(Document):
     """Options of Grad-CAM.
 
     Attributes

@@ -7,11 +7,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from ssl_bench.models.embedding_localizer import EmbeddingNetwork
-from ssl_bench.models.recipes import Strict
 from ssl_bench.models.resnet import FINE_TRUNK, ResidualTrunk, TrunkArchitecture
+from ssl_bench.schemas import Document
 
 
-class ICLArchitecture(Strict):
+class ICLArchitecture(Document):
     """Shape of the network.
 
     Attributes

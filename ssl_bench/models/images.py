@@ -11,7 +11,7 @@ from PIL import Image
 from pydantic import PositiveInt
 
 from ssl_bench.errors import DataError
-from ssl_bench.models.recipes import Strict
+from ssl_bench.schemas import Document
 
 IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 IMAGENET_DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
@@ -20,7 +20,7 @@ MOST_ELONGATED = 100
 """Ratio of sides up to which the centre of an image is taken: beyond, it would fill the memory."""
 
 
-class ImagePreprocessing(Strict):
+class ImagePreprocessing(Document):
     """How a model resizes and normalises images; all resizing is bicubic.
 
     Attributes

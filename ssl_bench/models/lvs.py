@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from ssl_bench.models.embedding_localizer import EmbeddingNetwork
-from ssl_bench.models.recipes import Strict
 from ssl_bench.models.resnet import FINE_TRUNK, ResidualTrunk, TrunkArchitecture
+from ssl_bench.schemas import Document
 
 UNUSED_ENTRIES = (
     *(f"imgnet.{key}" for key in ("conv1_a.weight", "conv1_flow.weight", "fc.weight", "fc.bias")),
@@ -24,7 +24,7 @@ uses one of the stems.
 """
 
 
-class LVSArchitecture(Strict):
+class LVSArchitecture(Document):
     """Shape of the network; the default is that of the authors' code.
 
     Attributes

@@ -7,15 +7,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ssl_bench.models.checkpoints import Checkpoint
-from ssl_bench.models.recipes import Assembly, Strict, checked
+from ssl_bench.models.recipes import Assembly, checked
 from ssl_bench.models.resnet import ResidualTrunk, TrunkArchitecture
 from ssl_bench.models.vision_only import VisionOnlyLocalizer, with_classes_of
+from ssl_bench.schemas import Document
 
 HEAD = ("fc.weight", "fc.bias")
 """Entries of a classifier's last layer."""
 
 
-class ClassifierArchitecture(Strict):
+class ClassifierArchitecture(Document):
     """Shape of an object classifier; the defaults are torchvision's ResNet-18 for ImageNet.
 
     Attributes

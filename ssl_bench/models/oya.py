@@ -12,8 +12,8 @@ import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from ssl_bench.models.recipes import Strict
 from ssl_bench.models.vgg import VGG11_STAGES, vgg_stack
+from ssl_bench.schemas import Document
 
 SMALLEST_NORM = 1e-8
 """Added to norms and attention: features that end in a ReLU can be zero throughout."""
@@ -25,7 +25,7 @@ Stages = Annotated[
 ]
 
 
-class OyaArchitecture(Strict):
+class OyaArchitecture(Document):
     """Shape of the network; the defaults are the paper's (supplement, tables 1 and 2).
 
     Attributes

@@ -23,13 +23,14 @@ from ssl_bench.models.oya import (
     localization_maps,
 )
 from ssl_bench.models.provenance import Provenance
-from ssl_bench.models.recipes import Assembly, NoOptions, Strict, checked
+from ssl_bench.models.recipes import Assembly, NoOptions, checked
 from ssl_bench.models.vision_only import VisionOnlyLocalizer, load_weights, read_weights
+from ssl_bench.schemas import Document
 
 _SOUNDS_AT_ONCE = 1024
 
 
-class OyaPreprocessing(Strict):
+class OyaPreprocessing(Document):
     """Preprocessing of images and sounds.
 
     Attributes

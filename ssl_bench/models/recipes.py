@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from ssl_bench import schemas
 from ssl_bench.errors import ModelError, WeightsError, one_of
 from ssl_bench.protocols.protocol import Interpolation
-from ssl_bench.schemas import in_words
+from ssl_bench.schemas import Document
 
 Table = TypeVar("Table", bound=BaseModel)
 
 
-class Strict(BaseModel):
-    """A table in which every unknown field is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class NoOptions(Strict):
+class NoOptions(Document):
     """The options of a localizer that has none."""
 
 
-class ShippedWeights(Strict):
+class ShippedWeights(Document):
     """A weights file in the baseline's folder.
 
     Attributes
@@ -42,7 +36,7 @@ class ShippedWeights(Strict):
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
 
 
-class OfficialWeights(Strict):
+class OfficialWeights(Document):
     """A weights file that its authors publish.
 
     Attributes
@@ -66,7 +60,7 @@ class OfficialWeights(Strict):
 Range = tuple[float, float]
 
 
-class ObjectGuidance(Strict):
+class ObjectGuidance(Document):
     """How a model's maps are mixed with those of an object prior.
 
     Both are brought to 224x224, put on a common scale, and added: ``alpha`` times the audio-visual
@@ -106,7 +100,7 @@ class ObjectGuidance(Strict):
         return self
 
 
-class Preset(BaseModel):
+class Preset(Document):
     """One published way to feed a network, and to mix its maps with an object prior.
 
     Every other field belongs to the table ``preprocessing``.
@@ -122,7 +116,7 @@ class Preset(BaseModel):
     {'image': {'side': 224}}
     """
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(extra="allow")
 
     object_guided: ObjectGuidance | None = None
 
@@ -132,7 +126,7 @@ class Preset(BaseModel):
         return dict(self.model_extra or {})
 
 
-class Variant(Strict):
+class Variant(Document):
     """One form of a baseline, such as its full size or its small one.
 
     A network may be fed in more than one published way: as its authors do, or as others did when
@@ -177,9 +171,9 @@ class Variant(Strict):
     """
 
     about: str
-    architecture: dict[str, Any] = {}
-    preprocessing: dict[str, Any] = {}
-    presets: dict[str, Preset] = {}
+    architecture: dict[str, Any] = Field(default_factory=dict)
+    preprocessing: dict[str, Any] = Field(default_factory=dict)
+    presets: dict[str, Preset] = Field(default_factory=dict)
     weights: ShippedWeights | None = None
     weights_of: str | None = None
     official_weights: OfficialWeights | None = None
@@ -255,7 +249,7 @@ class Variant(Strict):
         return own or self.object_guided
 
 
-class Recipe(Strict):
+class Recipe(Document):
     """Content of a ``recipe.toml``.
 
     Attributes
@@ -358,24 +352,4 @@ def checked(model: type[Table], table: Mapping[str, Any], where: str | Path) -> 
     ...
     ssl_bench.errors.ModelError: options of center: speed is not a known field. Leave it out.
     """
-    try:
-        return model.model_validate(dict(table))
-    except ValidationError as error:
-        found = error.errors()
-        problems = "; ".join(map(in_words, found))
-        remedy = "correct the named fields"
-        if all(each["type"] == "extra_forbidden" and len(each["loc"]) == 1 for each in found):
-            known = model.model_fields
-            remedy = one_of(known, str(found[0]["loc"][0])) if known else "leave it out"
-        raise ModelError(problems, where=where, remedy=remedy) from None
-
-
-def read_toml(model: type[Table], path: Path) -> Table:
-    """Read a TOML file and check it; raises ModelError where it is missing or wrong."""
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ModelError(
-            f"this file is not readable TOML ({error})", where=path, remedy="restore or correct it"
-        ) from None
-    return checked(model, content, path)
+    return schemas.checked(dict(table), model, where, error=ModelError)

@@ -7,12 +7,12 @@ from typing import Literal, Self
 from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
 
-from ssl_bench.models.recipes import Strict
+from ssl_bench.schemas import Document
 
 Shortcut = Literal["strided", "pooled"]
 
 
-class TrunkArchitecture(Strict):
+class TrunkArchitecture(Document):
     """Shape of a residual trunk; the defaults are ResNet-18 (He et al., 2016).
 
     Attributes

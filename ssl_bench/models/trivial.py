@@ -11,7 +11,8 @@ from pydantic import NonNegativeInt, PositiveInt
 
 from ssl_bench.models.contract import AnnotationLocalizer
 from ssl_bench.models.provenance import Provenance
-from ssl_bench.models.recipes import Assembly, NoOptions, Strict, checked
+from ssl_bench.models.recipes import Assembly, NoOptions, checked
+from ssl_bench.schemas import Document
 
 _GRID = 224
 
@@ -77,7 +78,7 @@ class Full(_Constant):
         self._map.setflags(write=False)
 
 
-class RandomOptions(Strict):
+class RandomOptions(Document):
     """Options of the random baseline.
 
     Attributes
@@ -90,7 +91,7 @@ class RandomOptions(Strict):
     resolution: PositiveInt = 7
 
 
-class _Seed(Strict):
+class _Seed(Document):
     seed: NonNegativeInt
 
 

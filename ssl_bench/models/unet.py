@@ -9,15 +9,16 @@ from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ssl_bench.models.recipes import Assembly, Strict, checked
+from ssl_bench.models.recipes import Assembly, checked
 from ssl_bench.models.resnet import ResidualTrunk, TrunkArchitecture
 from ssl_bench.models.vision_only import VisionOnlyLocalizer
+from ssl_bench.schemas import Document
 
 RESNET34 = TrunkArchitecture(blocks=(3, 4, 6, 3))
 """The encoder of the paper (He et al., 2016)."""
 
 
-class UNetArchitecture(Strict):
+class UNetArchitecture(Document):
     """Shape of a U-Net; the defaults are the paper's encoder and an assumed decoder.
 
     Attributes

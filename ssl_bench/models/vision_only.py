@@ -18,12 +18,13 @@ from ssl_bench.models.checkpoints import Checkpoint, load_into, read_checkpoint
 from ssl_bench.models.contract import Features, Localizer
 from ssl_bench.models.images import ImagePreprocessing, prepare_images
 from ssl_bench.models.provenance import Provenance
-from ssl_bench.models.recipes import Assembly, NoOptions, Strict, checked
+from ssl_bench.models.recipes import Assembly, NoOptions, checked
+from ssl_bench.schemas import Document
 
 Network = TypeVar("Network", bound=nn.Module)
 
 
-class PriorPreprocessing(Strict):
+class PriorPreprocessing(Document):
     """Preprocessing of images; the defaults are those of EZ-VSL's code.
 
     Attributes
@@ -65,7 +66,7 @@ class VisionOnlyLocalizer(Localizer, Generic[Network]):
 
     audio_blind = True
     baseline: ClassVar[str]
-    options: ClassVar[type[Strict]] = NoOptions
+    options: ClassVar[type[Document]] = NoOptions
     unused: ClassVar[tuple[str, ...]] = ()
 
     def __init__(

@@ -30,8 +30,8 @@ from ssl_bench.predictions.format import (
     Problem,
     can_localize,
     can_retrieve,
-    shown,
 )
+from ssl_bench.schemas import quoted
 
 REWRITE = "write the file again, with numpy.savez_compressed or PredictionsWriter"
 
@@ -205,7 +205,7 @@ def _directory_problems(path: Path, members: list[zipfile.ZipInfo]) -> list[Prob
         found.append(("the array 'map' is missing", remedy))
     unknown = [name for name in counts if name not in known]
     if unknown:
-        names = ", ".join(shown(name) for name in unknown[:5])
+        names = ", ".join(quoted(name) for name in unknown[:5])
         more = f" and {len(unknown) - 5:,} more" if len(unknown) > 5 else ""
         found.append(
             (
@@ -284,7 +284,7 @@ def _read_exactly(stream: IO[bytes], size: int) -> bytes:
 
 
 def _damaged(path: Path, name: str, error: BaseException) -> DamagedFileError:
-    message = f"the member {shown(name)} is damaged ({_reason(error)})"
+    message = f"the member {quoted(name)} is damaged ({_reason(error)})"
     return DamagedFileError(Problem("damaged", message, REWRITE, str(path)))
 
 

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ssl_bench.errors import ModelError
-from ssl_bench.predictions.format import can_retrieve, is_valid_id, shown
+from ssl_bench.predictions.format import can_retrieve, is_valid_id
+from ssl_bench.schemas import quoted
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +65,7 @@ def checked_batch(
     ids = list(trial_ids)
     for name in ids:
         if not is_valid_id(name):
-            raise ModelError(f"the trial id {shown(name)} is empty, too long or not printable")
+            raise ModelError(f"the trial id {quoted(name)} is empty, too long or not printable")
     if len(set(ids)) < len(ids):
         twice = next(name for place, name in enumerate(ids) if name in ids[:place])
         raise ModelError(f"the trial {twice!r} was predicted twice", where=model)

@@ -33,8 +33,6 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     StringConstraints,
     TypeAdapter,
@@ -42,6 +40,7 @@ from pydantic import (
 )
 
 from ssl_bench.errors import ModelError
+from ssl_bench.schemas import Strict, quoted
 
 FORMAT: Literal["ssl-bench-predictions/1"] = "ssl-bench-predictions/1"
 
@@ -107,7 +106,7 @@ class Limits:
 LIMITS = Limits()
 
 
-class PredictionsMeta(BaseModel):
+class PredictionsMeta(Strict):
     """Where the predictions come from.
 
     Attributes
@@ -140,8 +139,6 @@ class PredictionsMeta(BaseModel):
     >>> PredictionsMeta.model_validate_json(meta.to_bytes()) == meta
     True
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     format: Literal["ssl-bench-predictions/1"] = FORMAT
     protocol: _Name
@@ -181,7 +178,6 @@ ProblemKind = Literal[
 ]
 
 _SHOWN_IDS = 5
-_SHOWN_CHARACTERS = 60
 
 
 @dataclass(frozen=True)
@@ -225,7 +221,7 @@ class Problem:
         """The problem and its remedy, without the file."""
         text = self.message
         if self.ids:
-            text += ": " + ", ".join(shown(name) for name in self.ids)
+            text += ": " + ", ".join(quoted(name) for name in self.ids)
             if self.count > len(self.ids):
                 text += f" and {self.count - len(self.ids):,} more"
         return f"{text}. {self.remedy[0].upper()}{self.remedy[1:]}."
@@ -236,19 +232,6 @@ def about_ids(
 ) -> Problem:
     """A problem that concerns `ids`, of which the first few are kept."""
     return Problem(kind, message, remedy, where, tuple(ids[:_SHOWN_IDS]), len(ids))
-
-
-def shown(name: str) -> str:
-    r"""A name from an untrusted file, made safe and short for a message.
-
-    Examples
-    --------
-    >>> shown("a\x1b[2J")
-    "'a\\x1b[2J'"
-    """
-    if len(name) > _SHOWN_CHARACTERS:
-        name = name[: _SHOWN_CHARACTERS - 1] + "…"
-    return repr(name)
 
 
 def usable_name(name: str) -> str:
@@ -263,7 +246,7 @@ def usable_name(name: str) -> str:
         return TypeAdapter(_Name).validate_python(name)
     except ValidationError:
         raise ModelError(
-            f"a model cannot be called {shown(name)}",
+            f"a model cannot be called {quoted(name)}",
             remedy="give it a name of 1 to 200 characters, without line breaks and their like",
         ) from None
 

@@ -24,8 +24,8 @@ from ssl_bench.predictions.format import (
     ProblemKind,
     about_ids,
     is_valid_id,
-    shown,
 )
+from ssl_bench.schemas import quoted
 
 _LAST_CODE_POINT = 0x10FFFF
 _EMBEDDINGS = ("image_embedding", "audio_embedding")
@@ -250,7 +250,7 @@ def _read_meta(archive: Archive, problems: list[Problem]) -> PredictionsMeta | N
     except ValidationError as error:
         for fault in error.errors(include_url=False, include_input=False)[:10]:
             place = ".".join(str(part) for part in fault["loc"])
-            field = f"the field {shown(place)} of the metadata" if place else "the metadata"
+            field = f"the field {quoted(place)} of the metadata" if place else "the metadata"
             problems.append(
                 Problem(
                     "meta",

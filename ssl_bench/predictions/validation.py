@@ -19,9 +19,9 @@ from ssl_bench.predictions.format import (
     can_localize,
     can_retrieve,
     is_valid_id,
-    shown,
 )
 from ssl_bench.predictions.scan import Scan, predictions_files, scan_files
+from ssl_bench.schemas import quoted
 
 _MOST_UNEXPECTED = 100_000
 # What is wrong with some trials, and what to do.
@@ -199,7 +199,7 @@ def _differing_metadata(scans: Sequence[Scan]) -> list[Problem]:
     return [
         Problem(
             "shards",
-            f"its metadata differ from those of {shown(metas[0][0].name)}",
+            f"its metadata differ from those of {quoted(metas[0][0].name)}",
             "put only shards of the same predictions into one folder",
             str(shard),
         )
@@ -225,7 +225,7 @@ def _differing_arrays(scans: Sequence[Scan]) -> list[Problem]:
     problems = [
         Problem(
             "shards",
-            f"its maps, scores or embeddings are not like those of {shown(layouts[0][0].name)}",
+            f"its maps, scores or embeddings are not like those of {quoted(layouts[0][0].name)}",
             "give them in every shard, of the same width, or in none",
             str(shard),
         )
@@ -285,12 +285,12 @@ def _identity_problems(
         name, digest = getattr(meta, name_field), getattr(meta, digest_field)
         expected = str(wanted[name_field])
         if wanted[name_field] not in (None, name):
-            message = f"it was made for the {noun} {shown(name)}, not for {shown(expected)}"
+            message = f"it was made for the {noun} {quoted(name)}, not for {quoted(expected)}"
             remedy = f"score it under the {noun} that it was made for, or predict again"
             problems.append(Problem(name_kind, message, remedy, str(path)))
         elif wanted[digest_field] not in (None, digest):
             message = (
-                f"it was made for another version of the {noun} {shown(name)} "
+                f"it was made for another version of the {noun} {quoted(name)} "
                 f"(digest {digest[:12]}, not {str(wanted[digest_field])[:12]})"
             )
             remedy = "predict again with this version, or score it with the version it was made for"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from ssl_bench.errors import ProtocolError
+from ssl_bench.schemas import Strict
 
 Interpolation = Literal[
     "bilinear-corners",
@@ -31,19 +32,13 @@ def _is_none(value: object) -> bool:
 _RARE: Any = Field(default=None, exclude_if=_is_none)
 
 
-class Table(BaseModel):
-    """A table of a protocol or dialect file."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class TruthTable(Table):
+class TruthTable(Strict):
     """Which truth: a named convention, or ``test-set`` for the one that the test set declares."""
 
     convention: TruthConvention | Literal["test-set"] = "test-set"
 
 
-class MapTable(Table):
+class MapTable(Strict):
     """How a submitted map of any size becomes a map on the grid.
 
     `interpolation_on` names test sets on which an evaluator interpolates otherwise, and
@@ -58,7 +53,7 @@ class MapTable(Table):
     normalisation: Normalisation = "minmax"
 
 
-class ThresholdTable(Table):
+class ThresholdTable(Strict):
     """How a map on the grid becomes a binary prediction.
 
     Attributes
@@ -109,7 +104,7 @@ class ThresholdTable(Table):
         return self.rule
 
 
-class ModelConstants(Table):
+class ModelConstants(Strict):
     """What an evaluator sets for one model.
 
     Attributes

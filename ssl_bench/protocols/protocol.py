@@ -24,11 +24,10 @@ from ssl_bench.protocols.conventions import (
     ModelConstants,
     Normalisation,
     Rule,
-    Table,
     ThresholdTable,
     TruthTable,
 )
-from ssl_bench.schemas import read_toml
+from ssl_bench.schemas import Strict, read_toml
 
 # Trials in a batch, as a number of at most nine digits.
 _BATCH = re.compile("[1-9][0-9]{0,8}")
@@ -56,7 +55,7 @@ __all__ = [
 ]
 
 
-class TestSetTable(Table):
+class TestSetTable(Strict):
     """Which test set: its name, its split (None for its default) and its own options."""
 
     __test__ = False  # not a pytest class
@@ -66,7 +65,7 @@ class TestSetTable(Table):
     options: dict[str, int | str] = Field(default_factory=dict)
 
 
-class CompositionTable(Table):
+class CompositionTable(Strict):
     """How samples become trials: a module of `ssl_bench.trials.compositions`, and its seed."""
 
     kind: str
@@ -74,7 +73,7 @@ class CompositionTable(Table):
     parameters: dict[str, int | float | str | bool] = Field(default_factory=dict)
 
 
-class ControlsTable(Table):
+class ControlsTable(Strict):
     """What is computed beside the score, to say how much of it is trivial or needs no sound.
 
     Attributes
@@ -106,7 +105,7 @@ def _each_once(measures: tuple[str, ...]) -> tuple[str, ...]:
 Measures = Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_each_once)]
 
 
-class Dialect(Table):
+class Dialect(Strict):
     """One public evaluator's way of turning maps into numbers.
 
     Attributes
@@ -233,7 +232,7 @@ class Dialect(Table):
             )
 
 
-class Protocol(Table):
+class Protocol(Strict):
     """A protocol, as parsed from its file.
 
     Examples

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from ssl_bench.errors import ProtocolError, one_of
 from ssl_bench.files import content_folder
 from ssl_bench.protocols.protocol import load_protocol
-from ssl_bench.schemas import read_toml
+from ssl_bench.schemas import Strict, read_toml
 
 
-class Suite(BaseModel):
+class Suite(Strict):
     """A list of protocols that answer one question together.
 
     Attributes
@@ -26,8 +26,6 @@ class Suite(BaseModel):
     protocols
         References as :func:`ssl_bench.protocols.protocol.load_protocol` takes them, each once.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     name: str = Field(min_length=1)
     title: str = Field(min_length=1)

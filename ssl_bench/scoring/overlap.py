@@ -8,19 +8,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
 from ssl_bench.measures.definition import Measure
+from ssl_bench.schemas import Document
 from ssl_bench.scoring.aggregate import summarise
 from ssl_bench.scoring.results import MeasuredValue
 from ssl_bench.testsets.audit import Audit, trial_overlap
 from ssl_bench.trials.trial import TrialSet
 
 
-class Subset(BaseModel):
+class Subset(Document):
     """Measures on some of the trials; none where there is no such trial."""
-
-    model_config = ConfigDict(frozen=True)
 
     name: str
     title: str

@@ -6,14 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic import Field, FiniteFloat
 
 from ssl_bench.errors import ResultError, one_of
 from ssl_bench.files import write_text
+from ssl_bench.schemas import Document, read_json
 from ssl_bench.statistics.bootstrap import Method
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_REMEDY = "give the folder or result.json that 'ssl-bench evaluate' or 'ssl-bench score' wrote"
 
 QUESTION_FIELDS = {
     "protocol": ("name", "version", "dialect", "composition_seed"),
@@ -25,11 +28,7 @@ SETTINGS_TABLES = ("composition", "truth", "map", "threshold", "measures", "cont
 """Parts of a protocol file that can tell two versions of it apart."""
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class MeasuredValue(_Table):
+class MeasuredValue(Document):
     """One measure with its interval.
 
     `value` and the bounds are null where the measure is undefined (a dialect's 0/0).
@@ -44,7 +43,7 @@ class MeasuredValue(_Table):
     n_groups: int
 
 
-class ProtocolIdentity(_Table):
+class ProtocolIdentity(Document):
     """Which protocol, on what, under which dialect.
 
     `trials_digest` stands for what is asked of a model, without how it is scored. `tables` is all
@@ -64,14 +63,14 @@ class ProtocolIdentity(_Table):
     tables: dict[str, Any] | None = None
 
 
-class PredictedUnder(_Table):
+class PredictedUnder(Document):
     """Another protocol or version of it with the same trials, for which predictions were made."""
 
     label: str
     digest: str
 
 
-class TestSetIdentity(_Table):
+class TestSetIdentity(Document):
     """Which test set; `revision` is null where the annotation is no known published one."""
 
     __test__ = False  # not a pytest class
@@ -85,7 +84,7 @@ class TestSetIdentity(_Table):
     truth_convention: str
 
 
-class Coverage(_Table):
+class Coverage(Document):
     """How many of the protocol's trials were answered, and which could not be scored.
 
     Missing trials count as failures unless `partial`. Unscorable trials have no truth pixel; they
@@ -101,7 +100,7 @@ class Coverage(_Table):
     tied_maps: int
 
 
-class ModelIdentity(_Table):
+class ModelIdentity(Document):
     """Who made the maps, as far as it is known.
 
     Attributes
@@ -142,7 +141,7 @@ class ModelIdentity(_Table):
     notes: dict[str, Any] = Field(default_factory=dict)
 
 
-class Reference(_Table):
+class Reference(Document):
     """A trivial baseline, the best of them, or a ceiling on the same trials.
 
     `settings` is what the baseline's map depends on, such as a seed and a resolution.
@@ -153,7 +152,7 @@ class Reference(_Table):
     settings: dict[str, Any] = Field(default_factory=dict)
 
 
-class VisionOnly(_Table):
+class VisionOnly(Document):
     """The model's own audio-blind maps on the same trials, and the gap to them.
 
     `gap` holds the paired differences, audio-visual minus audio-blind, on the trials that count for
@@ -165,7 +164,7 @@ class VisionOnly(_Table):
     gap: tuple[MeasuredValue, ...]
 
 
-class Prior(_Table):
+class Prior(Document):
     """An audio-blind baseline that looks at images, on the same trials.
 
     `gap` holds the paired differences, the model minus the prior.
@@ -177,7 +176,7 @@ class Prior(_Table):
     gap: tuple[MeasuredValue, ...]
 
 
-class BestPrior(_Table):
+class BestPrior(Document):
     """The best prior by one measure, and the gap to it.
 
     It is picked after the fact, among the priors that were measured, which makes the gap cautious.
@@ -197,7 +196,7 @@ class BestPrior(_Table):
     gap: MeasuredValue
 
 
-class Result(_Table):
+class Result(Document):
     """One result document.
 
     Attributes
@@ -270,24 +269,7 @@ def read_result(path: Path) -> Result:
     """
     if path.is_dir():
         path = path / "result.json"
-    try:
-        return Result.model_validate_json(path.read_bytes())
-    except FileNotFoundError as error:
-        raise ResultError(
-            "there is no such result",
-            where=path,
-            remedy="give the run folder, or the result.json, that 'ssl-bench evaluate' wrote",
-        ) from error
-    except OSError as error:
-        raise ResultError(f"this file cannot be read ({error.strerror})", where=path) from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "document"
-        raise ResultError(
-            f"this is not a result document ({place}: {first['msg'].lower()})",
-            where=path,
-            remedy="write it with 'ssl-bench evaluate' or 'ssl-bench score'",
-        ) from error
+    return read_json(path, Result, error=ResultError, remedy=_REMEDY)
 
 
 def read_scores(path: Path) -> pd.DataFrame:

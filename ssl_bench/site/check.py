@@ -14,7 +14,7 @@ from ssl_bench.errors import LeaderboardError, SslBenchError
 from ssl_bench.leaderboard.documents import bounded_bytes
 from ssl_bench.leaderboard.files import find_files
 from ssl_bench.leaderboard.findings import Finding
-from ssl_bench.predictions.format import shown
+from ssl_bench.schemas import quoted
 from ssl_bench.site.board import SITE, read_board
 from ssl_bench.site.build import MANIFEST, MANIFEST_FORMAT, digest_of
 from ssl_bench.site.media import Wanted, render_media, wanted_media
@@ -84,7 +84,7 @@ def check_site(root: Path) -> list[Finding]:
 
 
 def _place(path: str) -> str:
-    return f"{SITE}/{path if path.isprintable() else shown(path)}"
+    return f"{SITE}/{path if path.isprintable() else quoted(path)}"
 
 
 def _could_belong(path: str) -> bool:

@@ -5,14 +5,11 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ssl_bench.files import sha256_of_file, sha256_of_json
+from ssl_bench.files import digest_of_code
 from ssl_bench.leaderboard.entry import GalleryTrial
 from ssl_bench.scoring.results import TestSetIdentity
 from ssl_bench.site.board import Board, Competition
@@ -23,7 +20,7 @@ if TYPE_CHECKING:
 
 _JPEG_QUALITY = 92
 # What decides how a trial looks and sounds, within the package.
-_MAKERS = ("compositions", "testsets", "media", "trials.py", "site/media.py")
+_MAKERS = ("trials", "testsets", "media", "site/media.py")
 _LIBRARIES = ("numpy", "opencv-python-headless", "pillow", "scipy", "soundfile")
 
 
@@ -107,20 +104,9 @@ def render_media(
                 )
 
 
-@cache
 def makers_digest() -> str:
     """SHA-256 over the code and the libraries that decide how pictures and sounds come out."""
-    package = Path(__file__).parent.parent
-    files: list[Path] = []
-    for name in _MAKERS:
-        path = package / name
-        files += sorted(path.rglob("*.py")) if path.is_dir() else [path]
-    return sha256_of_json(
-        [
-            *([str(file.relative_to(package)), sha256_of_file(file)] for file in files),
-            *([name, version(name)] for name in _LIBRARIES),
-        ]
-    )
+    return digest_of_code(_MAKERS, libraries=_LIBRARIES)
 
 
 def _same(shown: GalleryTrial, trial: Trial) -> bool:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ssl_bench.files import content_folder, sha256_of_file, sha256_of_json
+from ssl_bench.files import digest_of_code, sha256_of_file, sha256_of_json
 from ssl_bench.leaderboard.entry import Entry
 from ssl_bench.measures.values import DEFINITIONS, parse_measure
 from ssl_bench.models.registry import list_baselines, load_card, load_recipe
@@ -53,18 +53,11 @@ def entry_page_path(folder: str, slug: str) -> str:
     return f"entries/{folder}/{slug}.html"
 
 
-@cache
 def code_version() -> str:
     """SHA-256 over everything but the board that decides how a page looks and what it says."""
-    package = Path(__file__).parent.parent
-    files = sorted(
-        path
-        for path in package.rglob("*")
-        if path.suffix in (".py", ".jinja", ".css", ".js") and path.is_file()
+    return digest_of_code(
+        suffixes=(".py", ".jinja", ".css", ".js"), content=("protocols", "baselines")
     )
-    for name in ("protocols", "baselines"):
-        files += sorted(content_folder(name).rglob("*.toml"))
-    return sha256_of_json([[str(file.name), sha256_of_file(file)] for file in files])
 
 
 def shared_files() -> Iterator[Page]:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from ssl_bench.models.recipes import Strict
+from ssl_bench.schemas import Document
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 HalfFraction = Annotated[float, Field(ge=0, le=0.5)]
@@ -29,7 +29,7 @@ _KEPT_DRAWS = 8
 Drawn = TypeVar("Drawn", "Crops", "Colours", "SoundChanges")
 
 
-class Augmentation(Strict):
+class Augmentation(Document):
     """How training images and sounds are varied; each part of it is off where it is 0.
 
     Attributes

@@ -15,14 +15,14 @@ from ssl_bench.models.embedding_localizer import (
     EmbeddingNetwork,
     EmbeddingPreprocessing,
 )
-from ssl_bench.models.recipes import Strict
 from ssl_bench.models.sounds import prepare_sound
+from ssl_bench.schemas import Document
 from ssl_bench.training.feeds import AudioVisualFeed, Batch
 from ssl_bench.training.preparation import Preparation
 from ssl_bench.training.task import AudioVisualTask
 
 
-class EmbeddingSettings(Strict):
+class EmbeddingSettings(Document):
     """Hyper-parameters that all these objectives have.
 
     Attributes

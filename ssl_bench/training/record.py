@@ -9,11 +9,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from ssl_bench.errors import ResultError
 from ssl_bench.files import atomic_path, write_text
-from ssl_bench.models.recipes import Strict
+from ssl_bench.schemas import Document, read_json
 from ssl_bench.training.loop import Course
 from ssl_bench.training.recipe import TrainingRecipe
 
@@ -29,7 +27,7 @@ LIBRARIES = (
 """Distributions whose version can change the trained weights."""
 
 
-class EpochRecord(Strict):
+class EpochRecord(Document):
     """Figures after one pass over the training data.
 
     Attributes
@@ -47,7 +45,7 @@ class EpochRecord(Strict):
     validation: dict[str, float]
 
 
-class TrainingRecord(Strict):
+class TrainingRecord(Document):
     """Everything needed to judge and repeat a training run.
 
     Attributes
@@ -162,17 +160,9 @@ def read_record(path: Path) -> TrainingRecord:
     ResultError
         If the file is missing or does not follow the schema.
     """
-    try:
-        return TrainingRecord.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        raise ResultError("there is no such training record", where=path) from None
-    except ValidationError as error:
-        raise ResultError(
-            f"this is not a training record ({error.error_count()} problems, first: "
-            f"{error.errors()[0]['msg']})",
-            where=path,
-            remedy="write it anew with 'ssl-bench train'",
-        ) from None
+    return read_json(
+        path, TrainingRecord, error=ResultError, remedy="write it anew with 'ssl-bench train'"
+    )
 
 
 def draw_losses(record: TrainingRecord, path: Path) -> None:

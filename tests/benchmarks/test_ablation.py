@@ -10,9 +10,9 @@ from types import ModuleType
 import pytest
 
 from ssl_bench.files import content_folder
-from ssl_bench.models.recipes import read_toml
 from ssl_bench.models.registry import load_recipe
 from ssl_bench.protocols.protocol import load_protocol
+from ssl_bench.schemas import read_toml
 from ssl_bench.training.recipe import changed_recipe, training_recipe
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -32,7 +32,7 @@ def ablation() -> ModuleType:
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in BENCHMARKS.glob("ablations/*.toml")))
 def test_every_file_fits_its_baseline_and_the_protocols(name: str, ablation: ModuleType) -> None:
-    found = read_toml(ablation.Ablation, BENCHMARKS / "ablations" / f"{name}.toml")
+    found = read_toml(BENCHMARKS / "ablations" / f"{name}.toml", ablation.Ablation)
     where = content_folder("baselines") / found.model / "recipe.toml"
     names = [row.name for row in found.rows]
     assert len(set(names)) == len(names)

@@ -117,7 +117,7 @@ class TestRunFolders:
     def test_a_folder_without_a_result_is_told(self, call: Call, tmp_path: Path) -> None:
         done = call("explain", tmp_path, tmp_path)
         assert done.code == 2
-        assert "result.json: there is no such result. Give the run folder" in done.err
+        assert "result.json: this file does not exist. Give the folder" in done.err
 
     @pytest.mark.parametrize("command", ["compare", "analyse"])
     def test_a_score_table_with_two_rows_of_a_trial_is_refused(

@@ -8,12 +8,8 @@ from pathlib import Path
 import pytest
 
 from ssl_bench.errors import WeightsError
-from ssl_bench.files import sha256_of_file
-from ssl_bench.models.downloads import (
-    CACHE_VARIABLE,
-    cache_folder,
-    fetch,
-)
+from ssl_bench.files import CACHE_VARIABLE, sha256_of_file
+from ssl_bench.models.downloads import fetch
 from ssl_bench.models.recipes import OfficialWeights
 from ssl_bench.models.registry import list_baselines, load_localizer, load_recipe
 
@@ -84,13 +80,6 @@ def test_a_transfer_that_breaks_off_leaves_no_file(
     with pytest.raises(WeightsError, match=r"could not be fetched|broke off"):
         fetch(unreliable, tmp_path)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_the_cache_folder_can_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
-    assert cache_folder() == tmp_path
-    monkeypatch.delenv(CACHE_VARIABLE)
-    assert cache_folder().name == "ssl-bench"
 
 
 def test_torchvisions_files_carry_their_digest_in_their_names() -> None:

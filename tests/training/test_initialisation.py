@@ -10,15 +10,16 @@ import torch
 from torch import nn
 
 from ssl_bench.errors import ModelError
-from ssl_bench.models.recipes import Strict, checked
+from ssl_bench.models.recipes import checked
 from ssl_bench.models.registry import load_recipe
 from ssl_bench.models.resnet import ResidualTrunk, TrunkArchitecture
+from ssl_bench.schemas import Document
 from ssl_bench.training.initialisation import initialise
 from ssl_bench.training.preparation import EmbeddedWorld, Preparation
 from ssl_bench.training.recipe import changed_recipe, training_recipe
 from ssl_bench.training.tasks import ez_vsl, fnac, prepare_task, slavc
 
-FAMILY: dict[str, type[Strict]] = {
+FAMILY: dict[str, type[Document]] = {
     "ezvsl": ez_vsl.Settings,
     "fnac": fnac.Settings,
     "slavc": slavc.Settings,

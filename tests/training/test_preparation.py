@@ -11,16 +11,17 @@ import torch
 from ssl_bench.errors import ModelError, WeightsError
 from ssl_bench.files import sha256_of_file
 from ssl_bench.models.object_prior import ClassifierArchitecture, ClassifierNetwork
-from ssl_bench.models.recipes import OfficialWeights, Strict, Variant
+from ssl_bench.models.recipes import OfficialWeights, Variant
 from ssl_bench.models.registry import shipped_weights
 from ssl_bench.models.resnet import SMALL_TRUNK, ResidualTrunk
+from ssl_bench.schemas import Document
 from ssl_bench.training import preparation as module
 from ssl_bench.training.preparation import IMAGENET, EmbeddedWorld, ImageNetwork, Preparation
 from ssl_bench.training.recipe import TrainingRecipe
 from ssl_bench.training.tasks import list_objectives, prepare_task
 
 
-class Settings(Strict):
+class Settings(Document):
     tau: float
 
 

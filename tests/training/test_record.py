@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from refusals import refused
 
 from ssl_bench.errors import ResultError
 from ssl_bench.training.loop import Course, Epoch
@@ -73,16 +74,16 @@ def test_versions_name_every_library_that_can_change_the_weights():
 def test_another_document_is_refused(tmp_path: Path, change):
     path = tmp_path / "record.json"
     path.write_text(json.dumps({**record().model_dump(mode="json"), **change}))
-    with pytest.raises(ResultError, match="not a training record"):
+    with refused("E_SCHEMA", where=path, kind=ResultError):
         read_record(path)
 
 
 def test_a_missing_or_unreadable_file_is_refused(tmp_path: Path):
-    with pytest.raises(ResultError, match="no such training record"):
+    with refused("E_FILE_MISSING", where="absent.json", kind=ResultError):
         read_record(tmp_path / "absent.json")
     broken = tmp_path / "broken.json"
     broken.write_text('{"format": 1')
-    with pytest.raises(ResultError, match="not a training record"):
+    with refused("E_JSON", where=broken, kind=ResultError):
         read_record(broken)
 
 

@@ -5,20 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from ssl_bench.files import write_text
+from ssl_bench.schemas import Document
 from ssl_bench.scoring.results import Coverage, MeasuredValue, ModelIdentity, ProtocolIdentity
 
 Informed = Literal["nothing", "category", "unknown"]
 """What maps can know of the sound: nothing of it, its category, or that is not known here."""
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Discordant(_Table):
+class Discordant(Document):
     """McNemar's exact test: trials on which only one of two succeeds."""
 
     only_with: int
@@ -26,7 +21,7 @@ class Discordant(_Table):
     p_value: float
 
 
-class PairedTest(_Table):
+class PairedTest(Document):
     """Tests of one measure's difference.
 
     Attributes
@@ -44,7 +39,7 @@ class PairedTest(_Table):
     mcnemar: Discordant | None
 
 
-class Without(_Table):
+class Without(Document):
     """The same trials without the sound, or with another.
 
     Attributes
@@ -81,7 +76,7 @@ class Without(_Table):
     predictions_sha256: str | None = None
 
 
-class Headline(_Table):
+class Headline(Document):
     """How many points of the score need the sound.
 
     Attributes
@@ -109,7 +104,7 @@ class Headline(_Table):
     sentence: str
 
 
-class LevelEffect(_Table):
+class LevelEffect(Document):
     """What the sound adds on some of the trials, against the best of all maps that lack it.
 
     Attributes
@@ -131,7 +126,7 @@ class LevelEffect(_Table):
     difference: MeasuredValue
 
 
-class Contribution(_Table):
+class Contribution(Document):
     """What the sound contributes to one model's score under one protocol.
 
     Attributes

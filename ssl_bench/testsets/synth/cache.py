@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ssl_bench import files
 from ssl_bench.files import atomic_path
 from ssl_bench.testsets.synth.streams import WORLD_VERSION
 
-CACHE_VARIABLE = "SSL_BENCH_CACHE"
 DEFAULT_LIMIT = 2 * 1024**3
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -30,15 +30,8 @@ _DIGEST_BYTES = 32
 
 
 def cache_folder() -> Path:
-    """Folder of this world's version: below ``SSL_BENCH_CACHE``, else the user's cache folder."""
-    given = os.environ.get(CACHE_VARIABLE)
-    if given:
-        root = Path(given)
-    else:
-        from platformdirs import user_cache_path
-
-        root = user_cache_path("ssl-bench")
-    return root / "synth" / f"v{WORLD_VERSION}"
+    """Folder of this world's version, in the user's cache folder."""
+    return files.cache_folder("synth", f"v{WORLD_VERSION}")
 
 
 class ArrayCache:

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from ssl_bench.models.gradcam import LAST_LAYER, VGGArchitecture, VGGNetwork
 from ssl_bench.models.object_prior import HEAD, ClassifierArchitecture, ClassifierNetwork
-from ssl_bench.models.recipes import Strict
 from ssl_bench.models.vision_only import PriorPreprocessing
+from ssl_bench.schemas import Document
 from ssl_bench.training.feeds import Batch
 from ssl_bench.training.initialisation import Initialisation, initialise
 from ssl_bench.training.objectives import classification_loss
@@ -23,7 +23,7 @@ NEEDS = Needs(sounds=False, labels=True)
 """Images and what is seen in them, and no sound."""
 
 
-class Settings(Strict):
+class Settings(Document):
     """Hyper-parameters of classification.
 
     Attributes

@@ -14,7 +14,7 @@ from ssl_bench.models.amplitude_phase import prepare_amplitude_phase
 from ssl_bench.models.images import ImagePreprocessing
 from ssl_bench.models.oya import OyaArchitecture, OyaNetwork, attention_maps, localization_maps
 from ssl_bench.models.oya_localizer import OyaPreprocessing
-from ssl_bench.models.recipes import Strict
+from ssl_bench.schemas import Document
 from ssl_bench.training.feeds import AudioVisualFeed, Batch
 from ssl_bench.training.loop import fit
 from ssl_bench.training.objectives.oya import (
@@ -35,7 +35,7 @@ REST_OF_VGG = tuple(
 """Keys of torchvision's VGG-11 that the image trunk does without."""
 
 
-class ClassifierStart(Strict):
+class ClassifierStart(Document):
     """Training of the image trunk as a classifier of single objects, before anything is heard.
 
     It stands for the paper's start from ImageNet where there are no weights of the trunk's shape.
@@ -57,7 +57,7 @@ class ClassifierStart(Strict):
     weight_decay: Annotated[float, Field(ge=0)]
 
 
-class Settings(Strict):
+class Settings(Document):
     """Hyper-parameters of the objective.
 
     Attributes

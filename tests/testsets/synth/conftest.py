@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ssl_bench.testsets.synth.cache import CACHE_VARIABLE
+from ssl_bench.files import CACHE_VARIABLE
 from ssl_bench.testsets.synth.world import Scene, World
 
 

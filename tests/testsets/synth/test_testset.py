@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from ssl_bench.errors import DataError
+from ssl_bench.files import CACHE_VARIABLE
 from ssl_bench.testsets import open_test_set
 from ssl_bench.testsets.annotations import Mask
 from ssl_bench.testsets.base import Sample
 from ssl_bench.testsets.synth import TEST_SET, SynthTestSet, pinned
-from ssl_bench.testsets.synth.cache import CACHE_VARIABLE
 
 
 def opened(split: str, **options: object) -> SynthTestSet:
