@@ -152,7 +152,7 @@ def test_an_installed_wheel_works_in_an_empty_folder(wheel: Path, tmp_path: Path
     assert {path.name for path in empty.rglob("*") if path.is_file()} == {
         "predictions.npz",
         "result.json",
-        "scores.parquet",
+        "scores.npz",
     }
 
 

@@ -15,7 +15,6 @@ from ssl_bench.engine.encode import Progress
 from ssl_bench.engine.predict import EngineOptions, Predicted, predict_suite
 from ssl_bench.engine.priors import hears, is_embedded, load_prior, predict_priors
 from ssl_bench.engine.retrieve import no_answer
-from ssl_bench.files import atomic_path
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
 from ssl_bench.models.provenance import describe
 from ssl_bench.models.registry import list_baselines, load_card, load_localizer
@@ -30,6 +29,7 @@ from ssl_bench.scoring.run import (
     under_dialect,
     with_timings,
 )
+from ssl_bench.scoring.score_file import SCORES, write_scores
 from ssl_bench.testsets import TestSet
 from ssl_bench.trials.compositions import compose, open_protocol_test_set, with_split
 from ssl_bench.trials.trial import TrialSet
@@ -285,10 +285,9 @@ def load_model(request: Request) -> Localizer | AnnotationLocalizer:
 
 
 def write_scored(folder: Path, scored: Scored) -> list[Path]:
-    """Write ``scores.parquet`` and ``result.json``; returns their paths."""
-    table, document = folder / "scores.parquet", folder / "result.json"
-    with atomic_path(table) as temporary:
-        scored.scores.to_parquet(temporary, index=False)
+    """Write ``scores.npz`` and ``result.json``; returns their paths."""
+    table, document = folder / SCORES, folder / "result.json"
+    write_scores(table, scored.scores)
     write_result(document, scored.result)
     return [table, document]
 
@@ -346,7 +345,7 @@ def _run_name(localizer: Localizer | AnnotationLocalizer, place: str, request: R
 
 def _remove_earlier(folder: Path) -> None:
     """Remove what an earlier run left under the names that a run writes, and nothing else."""
-    names = ["predictions.npz", "vision_only.npz", "scores.parquet", "result.json", "trials.png"]
+    names = ["predictions.npz", "vision_only.npz", SCORES, "result.json", "trials.png"]
     priors = [f"{name}/predictions.npz" for name in list_baselines()]
     for name in names + priors:
         (folder / name).unlink(missing_ok=True)

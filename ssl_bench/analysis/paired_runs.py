@@ -22,13 +22,8 @@ from ssl_bench.scoring.aggregate import (
     replicates,
     summarise,
 )
-from ssl_bench.scoring.results import (
-    MeasuredValue,
-    Result,
-    differing_fields,
-    read_result,
-    read_scores,
-)
+from ssl_bench.scoring.results import MeasuredValue, Result, differing_fields, read_result
+from ssl_bench.scoring.score_file import SCORES, read_scores
 from ssl_bench.statistics.bootstrap import CONFIDENCE
 from ssl_bench.statistics.paired_tests import permutation_p_value
 from ssl_bench.statistics.ties import holm, paired_p_value
@@ -43,7 +38,7 @@ class Run:
     Attributes
     ----------
     folder
-        Where ``result.json`` and ``scores.parquet`` are.
+        Where ``result.json`` and ``scores.npz`` are.
     label
         What it is called here.
     result, scores
@@ -154,7 +149,7 @@ def read_scores_of(result: Result, folder: Path) -> pd.DataFrame:
     ResultError
         If it is missing or unreadable, or is not the result's.
     """
-    table = folder / "scores.parquet"
+    table = folder / SCORES
     scores = read_scores(table)
     # A measure may count only some of the trials, but never more than there are.
     counted = max((value.n_trials for value in result.measures), default=0)

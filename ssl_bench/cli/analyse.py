@@ -36,7 +36,7 @@ RUN_FOLDER is what 'ssl-bench evaluate' writes.
 @click.option(
     "--scores-only",
     is_flag=True,
-    help="Only what scores.parquet holds: no test set, no threshold rules, no floor.",
+    help="Only what scores.npz holds: no test set, no threshold rules, no floor.",
 )
 @data_option
 @jobs_option

@@ -114,11 +114,11 @@ def contribution(**given: Any) -> None:
 def _write(measured: Measured, folder: Path) -> list[Path]:
     from ssl_bench.analysis.contribution.document import write_contribution
     from ssl_bench.figures.contribution_figure import draw_contribution
-    from ssl_bench.files import atomic_path
+    from ssl_bench.scoring.score_file import write_scores
 
     found = measured.contribution
     document, figure, table = (
-        folder / name for name in ("contribution.json", "contribution.png", "contribution.parquet")
+        folder / name for name in ("contribution.json", "contribution.png", "contribution.npz")
     )
     write_contribution(document, found)
     draw_contribution(
@@ -128,8 +128,7 @@ def _write(measured: Measured, folder: Path) -> list[Path]:
         sentence=found.headline.sentence,
         measure=found.headline.measure,
     )
-    with atomic_path(table) as temporary:
-        measured.scores.to_parquet(temporary, index=False)
+    write_scores(table, measured.scores)
     return [document, figure, table]
 
 

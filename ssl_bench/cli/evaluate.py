@@ -77,7 +77,7 @@ def evaluate(**given: Any) -> None:
     """Run a model on a protocol and score it.
 
     Several protocols (with commas between), a suite, or 'all' are run in one go: an image or sound
-    that they share is encoded once. Writes predictions.npz, scores.parquet, result.json and a
+    that they share is encoded once. Writes predictions.npz, scores.npz, result.json and a
     picture sheet into a run folder.
     """
     from ssl_bench.cli.terminal import console, progress_bars, result_tables

@@ -119,7 +119,7 @@ clip unless --tested names those that were; each is then taken for a video of it
 )
 @click.option(
     "--out",
-    metavar="FILE.parquet",
+    metavar="FILE.npz",
     type=click.Path(path_type=Path),
     help="Write the score table.",
 )
@@ -137,9 +137,9 @@ def ezvsl_ciou(
 
     from ssl_bench.cli.terminal import console, plain_table, with_interval
     from ssl_bench.errors import SslBenchError
-    from ssl_bench.interchange.export import write_table
     from ssl_bench.interchange.ezvsl_ciou import import_ciou
     from ssl_bench.protocols.protocol import load_protocol
+    from ssl_bench.scoring.score_file import write_scores
     from ssl_bench.testsets.listing import read_id_list
     from ssl_bench.trials.compositions import open_trials
 
@@ -154,7 +154,7 @@ def ezvsl_ciou(
                 where=file,
                 remedy="name the clips that were tested with --tested",
             )
-        write_table(out, found.scores, "parquet")
+        write_scores(out, found.scores)
     if as_json:
         click.echo(json.dumps(_facts(found, trials.protocol.label), indent=1))
         return
@@ -194,20 +194,25 @@ def _facts(found: ImportedScores, protocol: str) -> dict[str, Any]:
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The file to write.")
 @click.option("--controls", is_flag=True, help="Add the floors and the ceiling as rows.")
 def export(files: tuple[Path, ...], form: str, out: Path, controls: bool) -> None:
-    """Write results (FILES: run folders or result.json) or one scores.parquet as a table.
+    """Write results (FILES: run folders or result.json) or one scores.npz as a table.
 
     Of results: one row for each model and protocol, one column for each measure, with its interval.
     Results compare only under the same protocol, dialect and test set, told by their digests: each
     such group is a table of its own in latex and markdown, and every row carries the digests in
     csv, parquet and json.
     """
-    from ssl_bench.interchange.export import group_results, write_results, write_table
-    from ssl_bench.scoring.results import read_result, read_scores
+    from ssl_bench.interchange.export import (
+        group_results,
+        write_results,
+        write_table,
+    )
+    from ssl_bench.scoring.results import read_result
+    from ssl_bench.scoring.score_file import read_scores
 
     chosen = cast("Format", form)
-    if any(path.suffix == ".parquet" for path in files):
+    if any(path.suffix == ".npz" for path in files):
         if len(files) > 1 or controls:
-            raise click.UsageError("give one scores.parquet alone, or results only")
+            raise click.UsageError("give one scores.npz alone, or results only")
         table = read_scores(files[0])
         write_table(out, table, chosen)
         click.echo(f"{len(table):,} trials written to {out}")

@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Also write scores.parquet and result.json (and overlap.json) here.",
+    help="Also write scores.npz and result.json (and overlap.json) here.",
 )
 @jobs_option
 @json_option
@@ -126,7 +126,7 @@ def score(
     if overlap is not None:
         screen.print(_overlap_table(overlap))
     if out is not None:
-        files = "scores.parquet, result.json" + (", overlap.json" if overlap is not None else "")
+        files = "scores.npz, result.json" + (", overlap.json" if overlap is not None else "")
         screen.print(f"Wrote {files} into {out}.")
 
 

@@ -21,6 +21,7 @@ from ssl_bench.scoring.aggregate import per_trial
 from ssl_bench.scoring.floors import control_scores
 from ssl_bench.scoring.results import Result, read_result
 from ssl_bench.scoring.run import check_predictions, stored_maps, under_dialect
+from ssl_bench.scoring.score_file import SCORES
 from ssl_bench.scoring.scores import score_maps
 from ssl_bench.scoring.threshold_rules import THRESHOLD_RULES, threshold_rule_scores
 from ssl_bench.scoring.universal import with_threshold
@@ -82,7 +83,7 @@ def analyse_run(
     Parameters
     ----------
     folder
-        Run folder with ``scores.parquet`` and ``result.json``; unless `scores_only`, with
+        Run folder with ``scores.npz`` and ``result.json``; unless `scores_only`, with
         ``predictions.npz`` (and ``vision_only.npz``) too.
     out
         Where to write; ``FOLDER/analysis`` by default.
@@ -100,7 +101,7 @@ def analyse_run(
     place = folder / "analysis" if out is None else out
     result = read_result(folder / "result.json")
     scores = read_scores_of(result, folder)
-    _require_localization(folder / "scores.parquet", scores)
+    _require_localization(folder / SCORES, scores)
     model = model_name(result)
     series = [Series(model, "model", scores)]
     rules: pd.DataFrame | None = None

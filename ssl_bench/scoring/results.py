@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field, FiniteFloat
 
@@ -12,9 +12,6 @@ from ssl_bench.errors import ResultError, one_of
 from ssl_bench.files import write_text
 from ssl_bench.schemas import Document, read_json
 from ssl_bench.statistics.bootstrap import Method
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _REMEDY = "give the folder or result.json that 'ssl-bench evaluate' or 'ssl-bench score' wrote"
 
@@ -270,54 +267,6 @@ def read_result(path: Path) -> Result:
     if path.is_dir():
         path = path / "result.json"
     return read_json(path, Result, error=ResultError, remedy=_REMEDY)
-
-
-def read_scores(path: Path) -> pd.DataFrame:
-    """Read a score table.
-
-    Raises
-    ------
-    ResultError
-        If the file is missing, damaged, or no score table, or has two rows of one trial.
-    """
-    import pandas as pd
-    import pyarrow as pa
-
-    try:
-        table = pd.read_parquet(path)
-    except FileNotFoundError as error:
-        raise ResultError(
-            "this score table does not exist",
-            code="E_FILE_MISSING",
-            where=path,
-            remedy="keep result.json and scores.parquet together, as 'evaluate' writes them",
-        ) from error
-    except OSError as error:
-        reason = error.strerror or "it is damaged"
-        raise ResultError(
-            f"this file cannot be read ({reason})", code="E_FILE_UNREADABLE", where=path
-        ) from error
-    except (ValueError, pa.ArrowException) as error:
-        raise ResultError(
-            "this is not a Parquet file, or it is damaged", code="E_SCORES_FORMAT", where=path
-        ) from error
-    lacking = [name for name in ("trial_id", "group", "present") if name not in table.columns]
-    if lacking:
-        raise ResultError(
-            f"this is not a score table: it has no column {lacking[0]!r}",
-            code="E_SCORES_COLUMNS",
-            where=path,
-            remedy="give the scores.parquet of a run folder",
-        )
-    repeated = table["trial_id"][table["trial_id"].duplicated()]
-    if len(repeated):
-        raise ResultError(
-            f"this score table has more than one row for {repeated.iloc[0]!r}",
-            code="E_SCORES_REPEATED",
-            where=path,
-            remedy="evaluate or score again",
-        )
-    return table
 
 
 def result_schema() -> dict[str, Any]:

@@ -17,13 +17,14 @@ from ssl_bench.interchange.export import Group, group_results
 from ssl_bench.leaderboard.documents import bounded_bytes, check_plain
 from ssl_bench.leaderboard.evidence import success_curve
 from ssl_bench.scoring.formatting import value_of
-from ssl_bench.scoring.results import MeasuredValue, Result, read_result, read_scores
+from ssl_bench.scoring.results import MeasuredValue, Result, read_result
+from ssl_bench.scoring.score_file import SCORES, read_scores
 from ssl_bench.site.drawing import Curve, Scale, Strip
 from ssl_bench.site.drawing import success_curve as drawn_curve
 from ssl_bench.site.numbers import interval, shown, signed
 from ssl_bench.site.rendering import render
 
-RESULT, SCORES, PICTURES = "result.json", "scores.parquet", "trials.png"
+RESULT, PICTURES = "result.json", "trials.png"
 _MOST_PICTURE_BYTES = 2**25
 _PNG = b"\x89PNG\r\n\x1a\n"
 

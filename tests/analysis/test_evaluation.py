@@ -11,6 +11,7 @@ import pytest
 import ssl_bench
 from ssl_bench.analysis.evaluation import Request, run
 from ssl_bench.protocols.protocol import Protocol, TestSetTable
+from ssl_bench.scoring.score_file import read_scores
 
 
 class Bright(ssl_bench.Localizer):
@@ -41,7 +42,7 @@ def test_a_localizer_of_ones_own(protocol: Protocol, tmp_path: Path) -> None:
     assert len(done.scores) == done.result.coverage.expected == 40
     assert {path.name for path in done.files} == {
         "predictions.npz",
-        "scores.parquet",
+        "scores.npz",
         "result.json",
     }
     assert sorted(done.files) == sorted(tmp_path.rglob("*.*"))
@@ -75,7 +76,7 @@ def test_what_is_written_can_be_read_and_scored_again(protocol: Protocol, tmp_pa
     again = ssl_bench.score_file(tmp_path / "predictions.npz", ssl_bench.open_trials(protocol))
     assert again.result.measures == done.result.measures
     assert ssl_bench.read_result(tmp_path / "result.json") == done.result
-    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "scores.parquet"), done.scores)
+    pd.testing.assert_frame_equal(read_scores(tmp_path / "scores.npz"), done.scores)
 
 
 def test_paths_may_be_text(protocol: Protocol, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from refusals import refused
 from standin_results import result
 
 from ssl_bench.analysis.evaluation import evaluate
@@ -22,6 +23,7 @@ from ssl_bench.scoring.results import (
     Result,
     differing_fields,
 )
+from ssl_bench.scoring.score_file import write_scores
 
 
 @pytest.fixture(scope="module")
@@ -203,16 +205,16 @@ def test_runs_of_different_questions_are_refused(runs: dict[str, Run]) -> None:
 
 def test_a_score_table_that_is_missing_or_foreign(folders: dict[str, Path], tmp_path: Path) -> None:
     (tmp_path / "result.json").write_bytes((folders["center"] / "result.json").read_bytes())
-    with pytest.raises(ResultError, match=r"does not exist\. Keep result"):
+    with refused("E_FILE_MISSING", where="scores.npz"):
         read_run(tmp_path)
-    (tmp_path / "scores.parquet").write_bytes(b"no table")
-    with pytest.raises(ResultError, match="not a Parquet file"):
+    (tmp_path / "scores.npz").write_bytes(b"no table")
+    with refused("E_SCORES_DAMAGED", where="scores.npz"):
         read_run(tmp_path)
-    pd.DataFrame({"trial_id": ["a"]}).to_parquet(tmp_path / "scores.parquet")
-    with pytest.raises(ResultError, match="no column 'group'"):
+    write_scores(tmp_path / "scores.npz", pd.DataFrame({"trial_id": ["a"]}))
+    with refused("E_SCORES_DAMAGED", where="scores.npz"):
         read_run(tmp_path)
     table = pd.DataFrame({"trial_id": ["a"], "group": ["a"], "present": [True]})
-    table.to_parquet(tmp_path / "scores.parquet")
+    write_scores(tmp_path / "scores.npz", table)
     with pytest.raises(ResultError, match="does not belong"):
         read_run(tmp_path)
 

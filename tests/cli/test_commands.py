@@ -102,7 +102,7 @@ class TestEvaluate:
         jsonschema.validate(document, json.loads(call("schema").out))
         assert document == json.loads((tmp_path / "result.json").read_text())
         names = {path.name for path in tmp_path.iterdir()}
-        assert names == {"predictions.npz", "scores.parquet", "result.json", "trials.png"}
+        assert names == {"predictions.npz", "scores.npz", "result.json", "trials.png"}
 
     def test_a_table_for_people(self, call: Call, tmp_path: Path) -> None:
         done = call(
@@ -142,7 +142,7 @@ class TestEvaluate:
         assert second.pop("priors_note").startswith("no maps of ogl-l1")
         assert first == second
         assert {path.name for path in (tmp_path / "c").iterdir()} == {
-            "scores.parquet",
+            "scores.npz",
             "result.json",
         }
 

@@ -13,6 +13,7 @@ from standin_results import measured, result
 
 from ssl_bench.protocols.protocol import load_protocol
 from ssl_bench.scoring.results import write_result
+from ssl_bench.scoring.score_file import read_scores
 from ssl_bench.trials.compositions import open_trials
 
 PROTOCOL = """
@@ -84,7 +85,7 @@ class TestAudit:
         assert document["overlap"] == json.loads((tmp_path / "scored/overlap.json").read_text())
         subsets = {subset["name"]: subset for subset in document["overlap"]["subsets"]}
         assert subsets["full"]["measures"] == document["result"]["measures"]
-        scores = pd.read_parquet(tmp_path / "scored" / "scores.parquet")
+        scores = read_scores(tmp_path / "scored" / "scores.npz")
         expected = (scores["cIoU"].iloc[4:] >= 0.5).mean()
         assert subsets["clean"]["measures"][0]["value"] == pytest.approx(expected)
 
@@ -125,13 +126,13 @@ class TestImport:
     def test_ciou_of_each_clip(
         self, call: Call, protocol: Path, ids: list[str], tmp_path: Path
     ) -> None:
-        path, out = tmp_path / "iou_test_av.txt", tmp_path / "scores.parquet"
+        path, out = tmp_path / "iou_test_av.txt", tmp_path / "scores.npz"
         path.write_text("".join(f"{index},{index / 12}\n" for index in range(12)))
         arguments = ("import", "ezvsl-ciou", path, "--protocol", protocol)
         done = call(*arguments, "--out", out)
         assert done.code == 0
         assert "12 of 12 trials" in done.out
-        table = pd.read_parquet(out).set_index("trial_id")["cIoU"]
+        table = read_scores(out).set_index("trial_id")["cIoU"]
         assert [table[name] for name in sorted(ids)] == pytest.approx(np.arange(12) / 12)
         facts = json.loads(call(*arguments, "--json").out)
         assert facts["measures"][0]["value"] == 0.5
@@ -139,7 +140,7 @@ class TestImport:
     def test_lines_that_cannot_be_told_apart_have_no_table(
         self, call: Call, protocol: Path, ids: list[str], tmp_path: Path
     ) -> None:
-        path, out = tmp_path / "iou_test_av.txt", tmp_path / "scores.parquet"
+        path, out = tmp_path / "iou_test_av.txt", tmp_path / "scores.npz"
         path.write_text("0,0.75\n")
         arguments = ("import", "ezvsl-ciou", path, "--protocol", protocol)
         done = call(*arguments)
@@ -150,7 +151,7 @@ class TestImport:
         assert not out.exists()
         (tmp_path / "tested.txt").write_text(ids[5])
         assert call(*arguments, "--tested", tmp_path / "tested.txt", "--out", out).code == 0
-        table = pd.read_parquet(out)
+        table = read_scores(out)
         assert table["trial_id"][table["present"]].tolist() == [ids[5]]
 
 
@@ -172,7 +173,7 @@ class TestExport:
             *("evaluate", "--model", "center", "--protocol", protocol),
             *("--out", tmp_path / "run", "--sheet", "0"),
         )
-        scores = tmp_path / "run" / "scores.parquet"
+        scores = tmp_path / "run" / "scores.npz"
         done = call("export", scores, "--format", "csv", "--out", tmp_path / "s.csv")
         assert "12 trials" in done.out
         assert len(pd.read_csv(tmp_path / "s.csv")) == 12

@@ -12,6 +12,7 @@ import pytest
 from command_line import Call
 
 from ssl_bench.cli.options import parse_settings
+from ssl_bench.scoring.score_file import read_scores, write_scores
 
 SMALL = {"scenes": "8", "batch": "4", "validation_scenes": "4", "epochs": "1"}
 
@@ -125,20 +126,20 @@ class TestRunFolders:
     ) -> None:
         twice = tmp_path / "twice"
         shutil.copytree(run, twice)
-        table = pd.read_parquet(run / "scores.parquet")
-        pd.concat([table, table.head(1)]).to_parquet(twice / "scores.parquet")
+        table = read_scores(run / "scores.npz")
+        write_scores(twice / "scores.npz", pd.concat([table, table.head(1)]))
         words = [run, twice] if command == "compare" else [twice]
         done = call(command, *words)
         assert (done.code, done.out) == (2, "")
-        assert "scores.parquet: this score table has more than one row for 'standard-" in done.err
+        assert "scores.npz: this score table has more than one row for 'standard-" in done.err
 
     def test_a_score_table_that_lacks_trials_is_not_analysed(
         self, call: Call, run: Path, tmp_path: Path
     ) -> None:
         few = tmp_path / "few"
         shutil.copytree(run, few)
-        table = pd.read_parquet(run / "scores.parquet")
-        table.head(10).to_parquet(few / "scores.parquet")
+        table = read_scores(run / "scores.npz")
+        write_scores(few / "scores.npz", table.head(10))
         done = call("analyse", few, "--scores-only")
         assert done.code == 2
         assert "has 10 rows and does not belong to its result.json" in done.err

@@ -70,7 +70,7 @@ def test_a_ranking_from_the_model_to_the_result(tmp_path: Path) -> None:
     assert sorted(path.name for path in done.files) == [
         "predictions.npz",
         "result.json",
-        "scores.parquet",
+        "scores.npz",
     ]
     assert not (tmp_path / "trials.png").exists()
 

@@ -162,7 +162,7 @@ def test_a_list_with_commas_runs_each_of_them(
         assert {path.name for path in (tmp_path / "run" / folder).iterdir()} == {
             "predictions.npz",
             "vision_only.npz",
-            "scores.parquet",
+            "scores.npz",
             "result.json",
             "trials.png",
         }

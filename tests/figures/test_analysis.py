@@ -17,6 +17,7 @@ from ssl_bench.figures.analysis_numbers import Series, analyse_scores, part
 from ssl_bench.figures.category_figure import draw_categories
 from ssl_bench.files import content_folder
 from ssl_bench.scoring.results import read_result
+from ssl_bench.scoring.score_file import read_scores, write_scores
 
 PROTOCOL = """
 name = "tiny"
@@ -120,16 +121,16 @@ class TestBadInput:
             (folder / name).write_bytes((run / name).read_bytes())
         return folder
 
-    @pytest.mark.parametrize("missing", ["scores.parquet", "result.json"])
+    @pytest.mark.parametrize("missing", ["scores.npz", "result.json"])
     def test_a_run_without_a_file(self, missing: str, run: Path, tmp_path: Path) -> None:
-        kept = {"scores.parquet", "result.json"} - {missing}
+        kept = {"scores.npz", "result.json"} - {missing}
         folder = self.copy(run, tmp_path / "run", *kept)
         with pytest.raises(ResultError, match=missing):
             analyse_run(folder)
         assert {item.name for item in folder.iterdir()} == kept
 
     def test_a_run_without_predictions(self, run: Path, protocol: Path, tmp_path: Path) -> None:
-        folder = self.copy(run, tmp_path / "run", "scores.parquet", "result.json")
+        folder = self.copy(run, tmp_path / "run", "scores.npz", "result.json")
         with pytest.raises(PredictionsError, match=r"predictions\.npz"):
             analyse_run(folder, None, AnalysisOptions(protocol=str(protocol)))
         assert not (folder / "analysis").exists()
@@ -141,12 +142,12 @@ class TestBadInput:
             analyse_run(run, tmp_path / "out", AnalysisOptions(protocol=str(changed)))
 
     def test_scores_without_localization(self, run: Path, tmp_path: Path) -> None:
-        folder = self.copy(run, tmp_path / "run", "scores.parquet", "result.json")
-        table = pd.read_parquet(folder / "scores.parquet")
-        table.drop(columns="cIoU").to_parquet(folder / "scores.parquet")
+        folder = self.copy(run, tmp_path / "run", "scores.npz", "result.json")
+        table = read_scores(folder / "scores.npz")
+        write_scores(folder / "scores.npz", table.drop(columns="cIoU"))
         with pytest.raises(ResultError, match="cIoU"):
             analyse_run(folder)
-        table.assign(sounding=False).to_parquet(folder / "scores.parquet")
+        write_scores(folder / "scores.npz", table.assign(sounding=False))
         with pytest.raises(ResultError, match="sounding"):
             analyse_run(folder)
 

@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from refusals import refused
 from standin_results import measured, result
 
 from ssl_bench.errors import ResultError
@@ -22,7 +21,6 @@ from ssl_bench.interchange.export import (
     write_results,
     write_table,
 )
-from ssl_bench.scoring.results import read_scores
 
 ONE = result(measured("cIoU@0.5", 0.34), measured("AUC", 0.374), model="center")
 TWO = result(measured("cIoU@0.5", 0.4, None), measured("pointing", None), model="a_b & 50%")
@@ -118,8 +116,7 @@ class TestScores:
                 "curve": [np.array([0.5, 1.0]), np.array([0.0, 0.25])],
             }
         )
-        write_table(tmp_path / "s.parquet", table, "parquet")
-        write_table(tmp_path / "s.csv", read_scores(tmp_path / "s.parquet"), "csv")
+        write_table(tmp_path / "s.csv", table, "csv")
         read = pd.read_csv(tmp_path / "s.csv")
         assert read["trial_id"].tolist() == ["a", "b,c"]
         assert [json.loads(cell) for cell in read["curve"]] == [[0.5, 1.0], [0.0, 0.25]]
@@ -128,24 +125,6 @@ class TestScores:
         with pytest.raises(ResultError, match="latex"):
             write_table(tmp_path / "s.tex", pd.DataFrame(), "latex")
         assert list(tmp_path.iterdir()) == []
-
-    @pytest.mark.parametrize("content", [b"", b"PAR1", b"not parquet" * 9, b"PAR1" + b"\x00" * 64])
-    def test_hostile_score_tables(self, content: bytes, tmp_path: Path) -> None:
-        path = tmp_path / "scores.parquet"
-        path.write_bytes(content)
-        with refused("E_SCORES_FORMAT", where="scores.parquet"):
-            read_scores(path)
-
-    def test_a_truncated_score_table_another_table_and_no_file(self, tmp_path: Path) -> None:
-        path = tmp_path / "scores.parquet"
-        pd.DataFrame({"x": range(100)}).to_parquet(path)
-        with refused("E_SCORES_COLUMNS", where="scores.parquet"):
-            read_scores(path)
-        path.write_bytes(path.read_bytes()[:-20])
-        with refused("E_SCORES_FORMAT", where="scores.parquet"):
-            read_scores(path)
-        with refused("E_FILE_MISSING", where="gone.parquet"):
-            read_scores(tmp_path / "gone.parquet")
 
 
 def test_no_result_is_refused(tmp_path: Path) -> None:

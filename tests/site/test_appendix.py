@@ -128,7 +128,7 @@ def test_invisible_signs_are_refused(runs: Path, tmp_path: Path) -> None:
 
 def test_a_run_without_scores_and_pictures_is_reported_without(runs: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(runs / "full", tmp_path / "copy"))
-    (copy / "scores.parquet").unlink()
+    (copy / "scores.npz").unlink()
     page = report(tmp_path, copy)
     assert "<img" not in page
     assert "polyline" not in page

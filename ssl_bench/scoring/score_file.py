@@ -1,0 +1,89 @@
+"""The score table of a run as a file: one numpy array for each column, with its name.
+
+``pandas.DataFrame(dict(numpy.load("scores.npz")))`` reads it anywhere.
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ssl_bench.errors import ResultError
+from ssl_bench.files import atomic_path
+
+SCORES = "scores.npz"
+"""Name of the score table in a run folder."""
+
+
+def write_scores(path: Path, table: pd.DataFrame) -> None:
+    """Write a score table, whole or not at all; every value and type is kept.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "scores.npz"
+    >>> table = pd.DataFrame({"trial_id": ["1"], "group": ["1"], "present": [True], "cIoU": [0.1]})
+    >>> write_scores(path, table)
+    >>> read_scores(path).equals(table)
+    True
+    """
+    columns: dict[str, Any] = {
+        str(name): column.to_numpy("U" if pd.api.types.is_string_dtype(column) else None)
+        for name, column in table.items()
+    }
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **columns)
+
+
+def read_scores(path: Path) -> pd.DataFrame:
+    """Read a score table.
+
+    Raises
+    ------
+    ResultError
+        If the file is missing, damaged, or no score table, or has two rows of one trial.
+    """
+    damaged = ResultError(
+        "this is not a score table, or it is damaged",
+        code="E_SCORES_DAMAGED",
+        where=path,
+        remedy=f"give the {SCORES} of a run folder, or evaluate or score again",
+    )
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            table = pd.DataFrame({name: stored[name] for name in stored.files})
+    except FileNotFoundError as error:
+        raise ResultError(
+            "this score table does not exist",
+            code="E_FILE_MISSING",
+            where=path,
+            remedy=f"keep result.json and {SCORES} together, as 'evaluate' writes them",
+        ) from error
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        EOFError,
+        NotImplementedError,
+        MemoryError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
+        raise damaged from error
+    if not {"trial_id", "group", "present"} <= set(table.columns):
+        raise damaged
+    repeated = table["trial_id"][table["trial_id"].duplicated()]
+    if len(repeated):
+        raise ResultError(
+            f"this score table has more than one row for {repeated.iloc[0]!r}",
+            code="E_SCORES_REPEATED",
+            where=path,
+            remedy="evaluate or score again",
+        )
+    return table
