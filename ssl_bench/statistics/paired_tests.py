@@ -95,12 +95,13 @@ def mcnemar(first: ArrayLike, second: ArrayLike) -> McNemar:
     >>> mcnemar([1, 1, 1, 1, 0], [0, 0, 0, 0, 0])
     McNemar(only_first=4, only_second=0, p_value=0.125)
     """
-    from scipy.special import bdtr
-
     one: NDArray[np.bool_] = np.asarray(first, np.bool_)
     other: NDArray[np.bool_] = np.asarray(second, np.bool_)
     only_first = int(np.count_nonzero(one & ~other))
     only_second = int(np.count_nonzero(other & ~one))
     apart = only_first + only_second
-    tail = float(bdtr(min(only_first, only_second), apart, 0.5)) if apart else 1.0
-    return McNemar(only_first, only_second, min(1.0, 2 * tail))
+    term = at_most = 1  # ways to split the `apart` trials, counted exactly
+    for fewer in range(1, min(only_first, only_second) + 1):
+        term = term * (apart - fewer + 1) // fewer
+        at_most += term
+    return McNemar(only_first, only_second, min(1.0, at_most / 2 ** (apart - 1)) if apart else 1.0)

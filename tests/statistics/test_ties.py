@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import stdtr
 
 from ssl_bench.statistics.ties import Contender, find_ties, holm, paired_p_value
 
@@ -135,3 +136,12 @@ class TestGroups:
 
     def test_of_nothing(self) -> None:
         assert find_ties({}).standings == ()
+
+
+@pytest.mark.parametrize("n_groups", [2, 3, 4, 5, 30, 31, 500, 5158])
+@pytest.mark.parametrize("t", [1e-3, 0.5, 1.96, 4.0, 9.0])
+def test_the_p_value_is_that_of_student_s_t(t: float, n_groups: int) -> None:
+    replicates = np.tile([-1.0, 1.0], 50)
+    error = np.sqrt(n_groups / (n_groups - 1))
+    expected = max(2 * stdtr(n_groups - 1, -t), 2.0 ** (1 - n_groups) if n_groups < 1000 else 0.0)
+    assert paired_p_value(t * error, replicates, n_groups) == pytest.approx(expected, abs=1e-13)
