@@ -168,7 +168,7 @@ def _tell_weights(path: Path, model: ModelIdentity) -> None:
 
 def _request(given: dict[str, Any]) -> tuple[Request, list[Protocol]]:
     from ssl_bench.cli.requests import request_of
-    from ssl_bench.trials.selection import resolve_protocols
+    from ssl_bench.trials.compositions import resolve_protocols
 
     protocols = resolve_protocols(given["protocol"], given["data"])
     return request_of(given), protocols

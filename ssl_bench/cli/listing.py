@@ -33,9 +33,10 @@ def protocols(name: str | None, with_trials: bool, data: Path | None, as_json: b
         dialect_names,
         load_dialect,
         load_protocol,
+        load_suite,
         protocol_names,
+        suite_names,
     )
-    from ssl_bench.protocols.suites import load_suite, suite_names
     from ssl_bench.trials.compositions import with_split
 
     if with_trials:

@@ -100,7 +100,10 @@ class ThresholdTable(Strict):
             If it is one of :data:`FoundRule`: the threshold depends on other maps.
         """
         if self.rule == "universal" or self.rule == "first-of-batch":
-            raise ProtocolError(f"the {self.rule} threshold depends on maps that were not given")
+            raise ProtocolError(
+                f"the {self.rule} threshold depends on maps that were not given",
+                code="E_THRESHOLD_RULE",
+            )
         return self.rule
 
 

@@ -1,13 +1,15 @@
-"""Protocol and dialect files: everything that changes a number, and its digest.
+"""Protocol, dialect and suite files: everything that changes a number, and its digest.
 
 A protocol file (``protocols/NAME.toml``) states test set, composition of samples into trials, truth
-convention, map handling, threshold rule, measures and controls. A dialect file
-(``protocols/dialects/NAME.toml``) restates map handling, threshold rule, truth convention and
-measures as one public evaluator has them, to be laid over any protocol.
+convention, map handling, threshold rule, measures and controls; what it leaves out has its default.
+A dialect file (``protocols/dialects/NAME.toml``) restates map handling, threshold rule, truth
+convention and measures as one public evaluator has them, to be laid over any protocol. A suite file
+(``protocols/suites/NAME.toml``) lists protocols that are run together.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -29,9 +31,6 @@ from ssl_bench.protocols.conventions import (
 )
 from ssl_bench.schemas import Strict, read_toml
 
-# Trials in a batch, as a number of at most nine digits.
-_BATCH = re.compile("[1-9][0-9]{0,8}")
-
 __all__ = [
     "FOUND_RULES",
     "CompositionTable",
@@ -45,14 +44,22 @@ __all__ = [
     "Normalisation",
     "Protocol",
     "Rule",
+    "Suite",
     "TestSetTable",
     "ThresholdTable",
     "TruthTable",
     "dialect_names",
     "load_dialect",
     "load_protocol",
+    "load_suite",
     "protocol_names",
+    "suite_names",
 ]
+
+# Trials in a batch, as a number of at most nine digits.
+_BATCH = re.compile("[1-9][0-9]{0,8}")
+
+_REMEDY = "'ssl-bench protocols NAME' shows a valid file's fields"
 
 
 class TestSetTable(Strict):
@@ -66,7 +73,7 @@ class TestSetTable(Strict):
 
 
 class CompositionTable(Strict):
-    """How samples become trials: a module of `ssl_bench.trials.compositions`, and its seed."""
+    """How samples become trials: a module of `ssl_bench.trials.compositions` and what it takes."""
 
     kind: str
     seed: int = 0
@@ -135,7 +142,7 @@ class Dialect(Strict):
     measures: Measures
 
     def chosen(self, choice: str) -> Dialect:
-        """The dialect with the constants of one model or script, or a batch of so many trials.
+        """The dialect with the constants of one model or script, or with a batch size.
 
         Raises
         ------
@@ -151,7 +158,9 @@ class Dialect(Strict):
             return self.model_copy(update={"name": name, "threshold": other})
         if choice not in self.models:
             raise ProtocolError(
-                f"the dialect {self.name!r} has no choice {choice!r}", remedy=self._choices
+                f"the dialect {self.name!r} has no choice {choice!r}",
+                code="E_DIALECT_CHOICE",
+                remedy=self._choices,
             )
         model = self.models[choice]
         values = {
@@ -208,32 +217,34 @@ class Dialect(Strict):
         Raises
         ------
         ProtocolError
-            If it is for other trials, for rankings have no dialects, or if its constants depend on
-            the model and none is chosen.
+            If it cannot, since retrieval protocols have no dialects and some dialects have certain
+            compositions only, or if its constants depend on the model and none is chosen.
         """
         if protocol.answers == "retrieval":
-            raise ProtocolError(
-                f"the dialect {self.name!r} says how maps are read, and this protocol has none",
-                where=protocol.label,
-                remedy="score it without a dialect",
-            )
-        if not self.applies_to(protocol):
+            problem = f"the dialect {self.name!r} is about maps, and retrieval protocols have none"
+            code, remedy = "E_DIALECT_MAPS", "score it without a dialect"
+        elif not self.applies_to(protocol):
             kinds = ", ".join(self.compositions or ())
-            raise ProtocolError(
-                f"the dialect {self.name!r} is for trials of the composition {kinds}",
-                where=protocol.label,
-                remedy="choose another dialect",
-            )
-        if self.models:
-            raise ProtocolError(
-                f"the dialect {self.name!r} has other constants for each model",
-                where=protocol.label,
-                remedy=self._choices,
-            )
+            problem = f"the dialect {self.name!r} only scores trials of the composition {kinds}"
+            code, remedy = "E_DIALECT_COMPOSITION", "choose another dialect"
+        elif self.models:
+            problem = f"the dialect {self.name!r} has other constants for each model"
+            code, remedy = "E_DIALECT_CHOICE", self._choices
+        else:
+            return
+        raise ProtocolError(problem, code=code, where=protocol.label, remedy=remedy)
 
 
 class Protocol(Strict):
     """A protocol, as parsed from its file.
+
+    Attributes
+    ----------
+    reported
+        Protocols of published figures that are measured alike.
+    answers
+        What a model is asked for: a map of each trial, or a ranking of all images and sounds by
+        each other. The measures follow from it, so it is no part of the digest.
 
     Examples
     --------
@@ -250,6 +261,7 @@ class Protocol(Strict):
     source: str
     description: str = ""
     reported: tuple[str, ...] = ()
+    answers: Literal["maps", "retrieval"] = "maps"
     test_set: TestSetTable
     composition: CompositionTable
     truth: TruthTable = TruthTable()
@@ -267,19 +279,15 @@ class Protocol(Strict):
     @property
     def tables(self) -> dict[str, Any]:
         """Everything that changes a number, as JSON-able tables."""
-        prose = {"title", "source", "description", "reported"}
-        return self.model_dump(mode="json", exclude=prose)
+        return self.model_dump(
+            mode="json", exclude={"title", "source", "description", "reported", "answers"}
+        )
 
     @property
     def label(self) -> str:
         """``NAME@TESTSET:SPLIT``; without the split where it is not spelled out."""
         split = "" if self.test_set.split is None else f":{self.test_set.split}"
         return f"{self.name}@{self.test_set.name}{split}"
-
-    @property
-    def answers(self) -> Literal["maps", "retrieval"]:
-        """What a model is asked for: a map of each trial, or a ranking of all by each."""
-        return "retrieval" if self.composition.kind == "retrieval" else "maps"
 
     @property
     def interpolation(self) -> Interpolation:
@@ -311,14 +319,53 @@ class Protocol(Strict):
         return self.model_copy(update=changed)
 
 
+class Suite(Strict):
+    """Protocols that answer one question together.
+
+    Attributes
+    ----------
+    source
+        Paper and section where they are reported together.
+    protocols
+        References as :func:`load_protocol` takes them, each once.
+    """
+
+    name: str = Field(min_length=1)
+    title: str = Field(min_length=1)
+    source: str
+    protocols: tuple[str, ...] = Field(min_length=1)
+
+
 def protocol_names() -> list[str]:
     """Names of the protocols that ship, in alphabetical order."""
-    return sorted(path.stem for path in content_folder("protocols").glob("*.toml"))
+    return sorted(_shipped("."))
 
 
 def dialect_names() -> list[str]:
     """Names of the dialects that ship, in alphabetical order."""
-    return sorted(path.stem for path in (content_folder("protocols") / "dialects").glob("*.toml"))
+    return sorted(_shipped("dialects"))
+
+
+def suite_names() -> list[str]:
+    """Names of the suites that ship, in alphabetical order."""
+    return sorted(_shipped("suites"))
+
+
+def _shipped(folder: str) -> dict[str, Path]:
+    return {path.stem: path for path in (content_folder("protocols") / folder).glob("*.toml")}
+
+
+def _file(reference: str, kind: Literal["protocol", "suite"], shipped: dict[str, Path]) -> Path:
+    """The file of a name, or that of a path ending in ``.toml``."""
+    if reference.endswith(".toml"):
+        return Path(reference)
+    if reference not in shipped:
+        raise ProtocolError(
+            f"no {kind} is called {reference!r}",
+            code=f"E_{kind.upper()}_UNKNOWN",
+            remedy=f"{one_of(sorted(shipped), reference)}, or a path ending in .toml",
+        )
+    return shipped[reference]
 
 
 def load_dialect(name: str) -> Dialect:
@@ -337,14 +384,18 @@ def load_dialect(name: str) -> Dialect:
     16
     """
     name, colon, choice = name.partition(":")
-    path = content_folder("protocols") / "dialects" / f"{name}.toml"
-    if name not in dialect_names():
-        raise ProtocolError(f"no dialect is called {name!r}", remedy=one_of(dialect_names(), name))
-    dialect = read_toml(path, Dialect)
+    shipped = _shipped("dialects")
+    if name not in shipped:
+        raise ProtocolError(
+            f"no dialect is called {name!r}",
+            code="E_DIALECT_UNKNOWN",
+            remedy=one_of(sorted(shipped), name),
+        )
+    dialect = read_toml(shipped[name], Dialect, remedy=_REMEDY)
     return dialect.chosen(choice) if colon else dialect
 
 
-def load_protocol(reference: str) -> Protocol:
+def load_protocol(reference: str | os.PathLike[str]) -> Protocol:
     """Read a protocol by ``NAME``, ``NAME@TESTSET``, ``NAME@TESTSET:SPLIT`` or a path to a file.
 
     Raises
@@ -352,24 +403,48 @@ def load_protocol(reference: str) -> Protocol:
     ProtocolError
         If there is none of that name, or its file is malformed.
     """
-    name, place = reference, ""
-    if "@" in reference and not reference.endswith(".toml"):
+    name, place = os.fspath(reference), ""
+    if "@" in name and not name.endswith(".toml"):
         # The last one: a path may hold others.
-        name, _, place = reference.rpartition("@")
-    if name.endswith(".toml"):
-        path = Path(name)
-        if not path.is_file():
-            raise ProtocolError("this protocol file does not exist", where=path)
-    else:
-        path = content_folder("protocols") / f"{name}.toml"
-        if name not in protocol_names():
-            raise ProtocolError(
-                f"no protocol is called {name!r}",
-                remedy=f"{one_of(protocol_names(), name)}, or a path ending in .toml",
-            )
-    protocol = read_toml(path, Protocol)
+        name, _, place = name.rpartition("@")
+    protocol = read_toml(_file(name, "protocol", _shipped(".")), Protocol, remedy=_REMEDY)
     if not place:
         return protocol
     test_set, _, split = place.partition(":")
     same = test_set == protocol.test_set.name and split in ("", protocol.test_set.split)
     return protocol if same else protocol.on(test_set, split or None)
+
+
+def load_suite(reference: str | os.PathLike[str]) -> Suite:
+    """Read a suite by name or by path to a file; every protocol that it names must exist.
+
+    Raises
+    ------
+    ProtocolError
+        If there is none of that name, its file is malformed, or a protocol is unknown or listed
+        twice.
+
+    Examples
+    --------
+    >>> load_suite("openset").protocols
+    ('vggss-heard', 'vggss-unheard')
+    """
+    path = _file(os.fspath(reference), "suite", _shipped("suites"))
+    suite = read_toml(path, Suite)
+    seen: dict[str, str] = {}
+    for name in suite.protocols:
+        try:
+            digest = load_protocol(name).digest
+        except ProtocolError as error:
+            raise ProtocolError(
+                error.problem, code=error.code, where=path, remedy=error.remedy
+            ) from error
+        if digest in seen:
+            raise ProtocolError(
+                f"{name!r} is the same protocol as {seen[digest]!r}",
+                code="E_PROTOCOL_REPEATED",
+                where=path,
+                remedy="list each protocol once",
+            )
+        seen[digest] = name
+    return suite

@@ -8,7 +8,7 @@ and encoded once however many trials use it.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
@@ -53,15 +53,14 @@ RIGHT = Placement(0.0, 0.5, 1.0, 1.0)
 
 @dataclass(frozen=True)
 class ImageRecipe:
-    """A picture made of samples' images, each squeezed into its placement.
-
-    Attributes
-    ----------
-    parts
-        Pairs of sample id and placement.
-    """
+    """A picture made of samples' images: pairs of sample id and the placement it is squeezed to."""
 
     parts: tuple[tuple[str, Placement], ...]
+
+    @classmethod
+    def of(cls, sample: str) -> ImageRecipe:
+        """The whole image of one sample."""
+        return cls(((sample, WHOLE),))
 
     @property
     def key(self) -> str:
@@ -91,13 +90,7 @@ class AudioRecipe:
 
     @classmethod
     def of(cls, sample: str) -> AudioRecipe:
-        """The sound of one sample.
-
-        Examples
-        --------
-        >>> AudioRecipe.of("a").key
-        'a'
-        """
+        """The sound of one sample."""
         return cls((sample,))
 
     @property
@@ -133,7 +126,7 @@ class Trial:
     category
         What is heard.
     role
-        What the trial is for, where a protocol mixes several kinds (``silence``, ``off-screen``).
+        Kind of trial, where a protocol mixes several (``silence``, ``off-screen``).
     twins
         Ids of trials with the same picture and another sound.
     attributes
@@ -154,6 +147,28 @@ class Trial:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     asked: str | None = None
 
+    @classmethod
+    def of(cls, sample: Sample, **changes: Any) -> Trial:
+        """The trial of one sample's own image, sound and annotation, with other fields changed.
+
+        Examples
+        --------
+        >>> from ssl_bench.testsets import open_test_set
+        >>> sample = open_test_set("synth", options={"count": 1}).samples[0]
+        >>> Trial.of(sample, role="silent", targets=()).image == ImageRecipe.of(sample.id)
+        True
+        """
+        own = cls(
+            id=sample.id,
+            image=ImageRecipe.of(sample.id),
+            audio=AudioRecipe.of(sample.sound),
+            targets=(Target(sample.id, WHOLE),),
+            group=sample.group,
+            category=sample.category,
+            attributes=dict(sample.attributes),
+        )
+        return replace(own, **changes)
+
     @property
     def sounding(self) -> bool:
         """Whether anything in the picture makes the sound."""
@@ -163,8 +178,8 @@ class Trial:
 def shared_pictures(samples: Iterable[Sample]) -> dict[str, str]:
     """Which sample's image each sample shows: the first, by id, of those with one ``image``.
 
-    Samples say that they show the same picture by an equal attribute ``image``; a sample without
-    it shows its own.
+    Samples of the same picture have an equal attribute ``image``; a sample without it shows its
+    own.
 
     Examples
     --------
@@ -214,11 +229,14 @@ class TrialSet:
         if not self.trials:
             raise ProtocolError(
                 "this protocol composes no trial of these samples",
+                code="E_TRIALS_NONE",
                 where=protocol.label,
                 remedy="use a test set with more samples, of categories that differ",
             )
         if len(self.index) != len(self.trials):
-            raise ProtocolError("two trials share an id", where=protocol.label)
+            raise ProtocolError(
+                "two trials share an id", code="E_TRIAL_REPEATED", where=protocol.label
+            )
 
     def __len__(self) -> int:
         return len(self.trials)

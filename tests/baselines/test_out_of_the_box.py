@@ -10,7 +10,7 @@ import pytest
 from ssl_bench.analysis.evaluation import Request, run
 from ssl_bench.models.registry import list_baselines, load_card
 from ssl_bench.protocols.protocol import Protocol
-from ssl_bench.trials.selection import resolve_protocols
+from ssl_bench.trials.compositions import resolve_protocols
 
 SAMPLES = 24
 AUDIO_VISUAL = [name for name in list_baselines() if load_card(name).modality == "audio-visual"]

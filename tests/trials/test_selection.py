@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ssl_bench.errors import ProtocolError
-from ssl_bench.trials.selection import resolve_protocols
+from ssl_bench.trials.compositions import resolve_protocols
 
 
 def test_all_means_what_can_be_run(tmp_path: Path) -> None:

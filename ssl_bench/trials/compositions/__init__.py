@@ -1,23 +1,31 @@
 """Compositions: from samples to trials. One module each, found by name.
 
-A composition module holds ``compose(samples, *, seed, parameters) -> list[Trial]``, a pure
-function; where trials are made of more than samples, also ``compose_test_set(test_set, *, seed,
-parameters) -> list[Trial]``.
+A composition module holds ``compose(test_set, seed, *, ...) -> list[Trial]``, a pure function. Its
+keyword-only parameters, with types and defaults, are those that a protocol file may set in
+``[composition] parameters``; they are checked against the types before it is called.
 """
 
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+
+from pydantic import ConfigDict, ValidationError, validate_call
 
 from ssl_bench.errors import ProtocolError, one_of
-from ssl_bench.protocols.protocol import Protocol
-from ssl_bench.testsets import definition, open_test_set
+from ssl_bench.protocols.protocol import (
+    Protocol,
+    load_protocol,
+    load_suite,
+    protocol_names,
+    suite_names,
+)
+from ssl_bench.schemas import in_words
+from ssl_bench.testsets import data_root, definition, open_test_set
 from ssl_bench.testsets.base import TestSet
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial import Trial, TrialSet
 
 
 def composition_names() -> list[str]:
@@ -31,32 +39,28 @@ def compose(protocol: Protocol, test_set: TestSet) -> TrialSet:
     Raises
     ------
     ProtocolError
-        If the composition is unknown or cannot use these samples.
+        If the composition is unknown, does not take these parameters or cannot use these samples.
     """
     protocol = with_split(protocol, test_set.split)
-    kind = protocol.composition.kind
-    if kind not in composition_names():
+    table = protocol.composition
+    if table.kind not in composition_names():
         raise ProtocolError(
-            f"no composition is called {kind!r}",
+            f"no composition is called {table.kind!r}",
+            code="E_COMPOSITION_UNKNOWN",
             where=protocol.label,
-            remedy=one_of(composition_names(), kind),
+            remedy=one_of(composition_names(), table.kind),
         )
-    module = importlib.import_module(f"{__name__}.{kind}")
-    settings = {
-        "seed": protocol.composition.seed,
-        "parameters": protocol.composition.parameters,
-    }
-    if hasattr(module, "compose_test_set"):
-        trials = module.compose_test_set(test_set, **settings)
-    else:
-        trials = module.compose(test_set.samples, **settings)
+    module = importlib.import_module(f"{__name__}.{table.kind}")
+    checked = validate_call(config=ConfigDict(strict=True, arbitrary_types_allowed=True))
+    try:
+        trials: list[Trial] = checked(module.compose)(test_set, table.seed, **table.parameters)
+    except ValidationError as error:
+        raise ProtocolError(
+            f"the composition {table.kind!r} does not take these parameters: {in_words(error)}",
+            code="E_COMPOSITION_PARAMETER",
+            where=protocol.label,
+        ) from error
     return TrialSet(protocol, test_set, trials)
-
-
-def refuse_parameters(kind: str, parameters: Mapping[str, Any] | None) -> None:
-    """Raise ProtocolError where parameters are left that the composition `kind` does not know."""
-    if parameters:
-        raise ProtocolError(f"the composition {kind!r} has no parameter {next(iter(parameters))!r}")
 
 
 def with_split(protocol: Protocol, default: str | None = None) -> Protocol:
@@ -71,7 +75,6 @@ def with_split(protocol: Protocol, default: str | None = None) -> Protocol:
 
     Examples
     --------
-    >>> from ssl_bench.protocols.protocol import load_protocol
     >>> with_split(load_protocol("concat@vggss")).label
     'concat@vggss:all'
     """
@@ -88,13 +91,77 @@ def open_protocol_test_set(protocol: Protocol, data: Path | None = None) -> Test
     return open_test_set(table.name, table.split, data=data, options=table.options)
 
 
-def open_trials(protocol: Protocol, data: Path | None = None) -> TrialSet:
-    """Open the protocol's test set and compose its trials.
+def open_trials(
+    protocol: str | os.PathLike[str] | Protocol, data: str | os.PathLike[str] | None = None
+) -> TrialSet:
+    """Open a protocol's test set and compose its trials.
+
+    Parameters
+    ----------
+    protocol
+        ``NAME[@TESTSET[:SPLIT]]``, a path to a protocol file, or a protocol itself.
+    data
+        Folder with one sub-folder per test set; None for ``SSL_BENCH_DATA``.
 
     Examples
     --------
-    >>> from ssl_bench.protocols.protocol import load_protocol
-    >>> len(open_trials(load_protocol("synth")))
+    >>> len(open_trials("synth"))
     500
     """
-    return compose(protocol, open_protocol_test_set(protocol, data))
+    loaded = protocol if isinstance(protocol, Protocol) else load_protocol(protocol)
+    return compose(loaded, open_protocol_test_set(loaded, None if data is None else Path(data)))
+
+
+def resolve_protocols(text: str, data: Path | None = None) -> list[Protocol]:
+    """The protocols that a text names.
+
+    Parameters
+    ----------
+    text
+        One reference, several with commas between, the name of a suite, or ``all``: every protocol
+        whose test set is embedded or lies in the data folder.
+    data
+        Folder with one sub-folder per test set; None for ``SSL_BENCH_DATA``.
+
+    Raises
+    ------
+    ProtocolError
+        If a name is unknown, or the same protocol is named twice.
+
+    Examples
+    --------
+    >>> [protocol.label for protocol in resolve_protocols("synth,concat")]
+    ['synth@synth:standard', 'concat@synth:standard']
+    """
+    if text == "all":
+        root = data_root(data)
+        every = [with_split(load_protocol(name)) for name in protocol_names()]
+        return [
+            protocol
+            for protocol in every
+            if definition(protocol.test_set.name).embedded
+            or (root is not None and (root / protocol.test_set.name).is_dir())
+        ]
+    is_suite = text in suite_names() and text not in protocol_names()
+    names = load_suite(text).protocols if is_suite else text.split(",")
+    protocols = [with_split(_loaded(name.strip())) for name in names]
+    labels = [protocol.label for protocol in protocols]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise ProtocolError(
+                f"{label} is named twice",
+                code="E_PROTOCOL_REPEATED",
+                remedy="name each protocol once",
+            )
+    return protocols
+
+
+def _loaded(name: str) -> Protocol:
+    if "@" not in name and not name.endswith(".toml") and name not in protocol_names():
+        known = [*protocol_names(), *suite_names(), "all"]
+        raise ProtocolError(
+            f"no protocol or suite is called {name!r}",
+            code="E_PROTOCOL_UNKNOWN",
+            remedy=f"{one_of(known, name)}, or a path ending in .toml",
+        )
+    return load_protocol(name)

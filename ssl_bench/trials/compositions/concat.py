@@ -8,18 +8,17 @@ set has no categories, only the groups are kept apart, as in the paper.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
-from ssl_bench.errors import ProtocolError
-from ssl_bench.testsets.base import UNLABELLED, Sample
-from ssl_bench.trials.compositions import refuse_parameters
-from ssl_bench.trials.trial import LEFT, RIGHT, AudioRecipe, ImageRecipe, Target, Trial
+from ssl_bench.testsets.base import Sample, TestSet
+from ssl_bench.trials.trial import LEFT, RIGHT, ImageRecipe, Target, Trial
 
 
-def pairs(samples: Sequence[Sample], seed: int) -> list[tuple[Sample, Sample]]:
+def seeded_pairs(samples: Sequence[Sample], seed: int) -> list[tuple[Sample, Sample]]:
     """Seeded pairs (left, right) of samples that can share a picture; each sample at most once.
 
     The samples are shuffled (in the order of their ids, so that their order in the list does not
@@ -29,7 +28,7 @@ def pairs(samples: Sequence[Sample], seed: int) -> list[tuple[Sample, Sample]]:
     Examples
     --------
     >>> from ssl_bench.testsets import open_test_set
-    >>> found = pairs(open_test_set("synth", options={"count": 20}).samples, seed=0)
+    >>> found = seeded_pairs(open_test_set("synth", options={"count": 20}).samples, seed=0)
     >>> all(left.group != right.group for left, right in found)
     True
     """
@@ -49,12 +48,7 @@ def pairs(samples: Sequence[Sample], seed: int) -> list[tuple[Sample, Sample]]:
 
 
 def _fit(one: Sample, other: Sample) -> bool:
-    return one.group != other.group and not _audible(one) & _audible(other)
-
-
-def _audible(sample: Sample) -> set[str]:
-    """Categories that may be heard in a sample; none where nothing is known of them."""
-    return (set(sample.categories) or {sample.category}) - {UNLABELLED}
+    return one.group != other.group and not one.audible & other.audible
 
 
 def joined_groups(found: Iterable[Sequence[Sample]]) -> dict[str, str]:
@@ -94,7 +88,7 @@ def joined_groups(found: Iterable[Sequence[Sample]]) -> dict[str, str]:
 
 
 def compose(
-    samples: Sequence[Sample], *, seed: int = 0, parameters: Mapping[str, Any] | None = None
+    test_set: TestSet, seed: int = 0, *, pairs: Annotated[int, Field(ge=1)] | None = None
 ) -> list[Trial]:
     """Two trials (twins) per pair: same picture, the sound of the left or of the right half.
 
@@ -102,26 +96,14 @@ def compose(
 
     Parameters
     ----------
-    samples
-        The test set's samples.
     seed
         Chooses the pairs and their sides.
-    parameters
-        ``pairs``: at most this many pairs are used; all by default.
-
-    Raises
-    ------
-    ProtocolError
-        If a parameter is unknown or out of range.
+    pairs
+        At most this many are used; None for all.
     """
-    settings = dict(parameters or {})
-    limit = settings.pop("pairs", None)
-    refuse_parameters("concat", settings)
-    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
-        raise ProtocolError(f"the composition 'concat' needs pairs >= 1, not {limit!r}")
-    found = pairs(samples, seed)[:limit]
+    found = seeded_pairs(test_set.samples, seed)[:pairs]
     components = joined_groups(found)
-    trials: list[Trial] = []
+    trials = []
     for left, right in found:
         image = ImageRecipe(((left.id, LEFT), (right.id, RIGHT)))
         stem = f"{left.id}|{right.id}"
@@ -129,16 +111,14 @@ def compose(
             ("left", left, LEFT, "right"),
             ("right", right, RIGHT, "left"),
         ):
-            trials.append(
-                Trial(
-                    id=f"{stem}#{side}",
-                    image=image,
-                    audio=AudioRecipe.of(sample.sound),
-                    targets=(Target(sample.id, placement),),
-                    group=components[left.group],
-                    category=sample.category,
-                    twins=(f"{stem}#{twin}",),
-                    attributes={"sounding_half": side},
-                )
+            trial = Trial.of(
+                sample,
+                id=f"{stem}#{side}",
+                image=image,
+                targets=(Target(sample.id, placement),),
+                group=components[left.group],
+                twins=(f"{stem}#{twin}",),
+                attributes={"sounding_half": side},
             )
+            trials.append(trial)
     return trials

@@ -8,61 +8,36 @@ category, the picture may well show what is heard; such pairs carry the attribut
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 from ssl_bench.errors import ProtocolError
-from ssl_bench.testsets.base import Sample, SilentPair, TestSet
-from ssl_bench.trials.compositions import refuse_parameters, single
-from ssl_bench.trials.trial import WHOLE, AudioRecipe, ImageRecipe, Trial
+from ssl_bench.testsets.base import TestSet
+from ssl_bench.trials.trial import AudioRecipe, ImageRecipe, Trial
 
 
-def compose(
-    samples: Sequence[Sample],
-    *,
-    seed: int = 0,
-    parameters: Mapping[str, Any] | None = None,
-    silent: Sequence[SilentPair] = (),
-) -> list[Trial]:
+def compose(test_set: TestSet, seed: int = 0) -> list[Trial]:
     """One trial per sample under its own id, then one per pair: ``IMAGE|AUDIO#silent``.
 
-    The group of a silent trial is that of its image.
-
-    Parameters
-    ----------
-    samples
-        The test set's samples.
-    seed
-        Not used: nothing is random.
-    parameters
-        None are known.
-    silent
-        The test set's silent pairs.
+    The group of a silent trial is that of its image. Nothing is random.
 
     Raises
     ------
-    ProtocolError
-        If a parameter is given, or there is no pair.
+    DataError
+        If the test set has no silent pairs, or their list is missing or unusable.
     """
-    refuse_parameters("extended", parameters)
-    if not silent:
-        raise ProtocolError("the composition 'extended' needs pairs in which nothing sounds")
-    sounding = [
-        Trial(
-            id=trial.id,
-            image=trial.image,
-            audio=trial.audio,
-            targets=trial.targets,
-            group=trial.group,
-            category=trial.category,
-            attributes={"same_category": False, **trial.attributes},
+    del seed
+    pairs = test_set.silent_pairs()
+    if not pairs:
+        raise ProtocolError(
+            "the composition 'extended' needs pairs in which nothing sounds",
+            code="E_COMPOSITION_SAMPLES",
         )
-        for trial in single.compose(samples, seed=seed)
+    sounding = [
+        Trial.of(sample, attributes={"same_category": False, **sample.attributes})
+        for sample in test_set.samples
     ]
     return sounding + [
         Trial(
             id=f"{pair.image}|{pair.audio}#silent",
-            image=ImageRecipe(((pair.image, WHOLE),)),
+            image=ImageRecipe.of(pair.image),
             audio=AudioRecipe.of(pair.audio),
             targets=(),
             group=pair.group,
@@ -70,20 +45,5 @@ def compose(
             role="silent",
             attributes={"same_category": pair.same_category is True},
         )
-        for pair in silent
+        for pair in pairs
     ]
-
-
-def compose_test_set(
-    test_set: TestSet, *, seed: int = 0, parameters: Mapping[str, Any] | None = None
-) -> list[Trial]:
-    """As :func:`compose`, with the silent pairs of the test set.
-
-    Raises
-    ------
-    DataError
-        If the test set has no silent pairs, or their list is missing or unusable.
-    """
-    return compose(
-        test_set.samples, seed=seed, parameters=parameters, silent=test_set.silent_pairs()
-    )

@@ -1,73 +1,55 @@
 """Interactive localization: one picture, each of its sounds in turn (Senocak et al. 2024).
 
-Which samples show one picture is what their attribute ``image`` says, not what their names look
-like.
+Samples show one picture if their attribute ``image`` is equal, whatever their ids look like.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 from ssl_bench.errors import ProtocolError
-from ssl_bench.testsets.base import Sample
-from ssl_bench.trials.compositions import refuse_parameters
-from ssl_bench.trials.trial import WHOLE, AudioRecipe, ImageRecipe, Target, Trial, shared_pictures
+from ssl_bench.testsets.base import TestSet
+from ssl_bench.trials.trial import ImageRecipe, Trial, shared_pictures
 
 
-def compose(
-    samples: Sequence[Sample], *, seed: int = 0, parameters: Mapping[str, Any] | None = None
-) -> list[Trial]:
+def compose(test_set: TestSet, seed: int = 0) -> list[Trial]:
     """One trial per sample, under its own id; those of one picture are twins.
 
-    Parameters
-    ----------
-    samples
-        The test set's samples, each with the attribute ``image``.
-    seed
-        Not used: nothing is random.
-    parameters
-        None are known.
+    Nothing is random.
 
     Raises
     ------
     ProtocolError
-        If a parameter is given, a sample does not say which picture it shows, or no picture has
-        two sounds.
+        If a sample lacks the attribute ``image``, or no picture has two sounds.
 
     Examples
     --------
     >>> from ssl_bench.testsets import open_test_set
-    >>> one, other = compose(open_test_set("synth", "interactive", options={"count": 2}).samples)
+    >>> one, other = compose(open_test_set("synth", "interactive", options={"count": 2}))
     >>> one.image == other.image, one.audio == other.audio, one.twins == (other.id,)
     (True, False, True)
     """
     del seed
-    refuse_parameters("interactive", parameters)
-    for sample in samples:
+    for sample in test_set.samples:
         if "image" not in sample.attributes:
             raise ProtocolError(
-                "this sample does not say which picture it shares with others",
+                "this sample has no attribute 'image' that names the picture it shares with others",
+                code="E_COMPOSITION_SAMPLES",
                 where=sample.id,
                 remedy="use a test set with several sounds for each picture, such as "
                 "synth:interactive or is3",
             )
-    shown = shared_pictures(samples)
+    shown = shared_pictures(test_set.samples)
     members: dict[str, list[str]] = {}
     for identifier, picture in shown.items():
         members.setdefault(picture, []).append(identifier)
     if not any(len(twins) > 1 for twins in members.values()):
-        raise ProtocolError("no picture of this test set has more than one sound")
-    return [
-        Trial(
-            id=sample.id,
-            image=ImageRecipe(((shown[sample.id], WHOLE),)),
-            audio=AudioRecipe.of(sample.sound),
-            targets=(Target(sample.id, WHOLE),),
-            group=sample.group,
-            category=sample.category,
-            twins=tuple(twin for twin in members[shown[sample.id]] if twin != sample.id),
-            attributes=dict(sample.attributes),
+        raise ProtocolError(
+            "no picture of this test set has more than one sound", code="E_COMPOSITION_SAMPLES"
         )
-        for sample in samples
+    return [
+        Trial.of(
+            sample,
+            image=ImageRecipe.of(shown[sample.id]),
+            twins=tuple(twin for twin in members[shown[sample.id]] if twin != sample.id),
+        )
+        for sample in test_set.samples
     ]

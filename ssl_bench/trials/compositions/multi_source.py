@@ -15,15 +15,15 @@ does anything sound? There is one trial ``SCENE``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Literal
 
 import numpy as np
+from pydantic import Field
 
 from ssl_bench.errors import ProtocolError
-from ssl_bench.testsets.base import Sample
-from ssl_bench.trials.compositions import refuse_parameters
+from ssl_bench.testsets.base import Sample, TestSet
 from ssl_bench.trials.compositions.concat import joined_groups
 from ssl_bench.trials.trial import (
     WHOLE,
@@ -49,21 +49,7 @@ SOUNDING = 2
 
 @dataclass(frozen=True)
 class Scene:
-    """One picture with several sources.
-
-    Attributes
-    ----------
-    id
-        Unique.
-    image, audio
-        What is shown and what is played.
-    targets
-        What sounds, by category.
-    silent
-        Categories that do not sound.
-    group
-        Source video.
-    """
+    """One picture with several sources: the targets that sound by category, and silent ones."""
 
     id: str
     image: ImageRecipe
@@ -151,6 +137,7 @@ def ready_scenes(samples: Sequence[Sample]) -> list[Scene]:
         if len({source.sound for source in sources}) > 1:
             raise ProtocolError(
                 "the sources of this picture have one sound each, and none of them together",
+                code="E_COMPOSITION_SAMPLES",
                 where=f"picture {sources[0].attributes['image']}",
                 remedy="use the protocol interactive, or a test set of mixed sounds, such as "
                 "music-synthetic",
@@ -162,7 +149,7 @@ def ready_scenes(samples: Sequence[Sample]) -> list[Scene]:
         scenes.append(
             Scene(
                 id=str(sources[0].attributes["image"]),
-                image=ImageRecipe(((picture, WHOLE),)),
+                image=ImageRecipe.of(picture),
                 audio=AudioRecipe.of(sources[0].sound),
                 targets=targets,
                 silent=tuple(name for name in everything if name not in targets),
@@ -173,71 +160,64 @@ def ready_scenes(samples: Sequence[Sample]) -> list[Scene]:
 
 
 def compose(
-    samples: Sequence[Sample], *, seed: int = 0, parameters: Mapping[str, Any] | None = None
+    test_set: TestSet,
+    seed: int = 0,
+    *,
+    targets: Literal["class", "union"] = "class",
+    scenes: Annotated[int, Field(ge=1)] | None = None,
 ) -> list[Trial]:
     """The trials of all scenes.
 
     Parameters
     ----------
-    samples
-        The test set's samples.
     seed
         Chooses what stands in a mosaic, and which of it sounds.
-    parameters
-        ``targets``: ``class`` (the default) or ``union``; ``scenes``: at most this many.
+    targets
+        The question; see the module.
+    scenes
+        At most this many are used; None for all.
 
     Raises
     ------
     ProtocolError
-        If a parameter is unknown or out of range, no scene can be made, or the sources of a picture
-        do not share their sound.
+        If no scene can be made, or the sources of a picture do not share their sound.
     """
-    settings = dict(parameters or {})
-    kind, limit = settings.pop("targets", "class"), settings.pop("scenes", None)
-    refuse_parameters("multi_source", settings)
-    if kind not in ("class", "union"):
-        raise ProtocolError(f"multi_source needs targets 'class' or 'union', not {kind!r}")
-    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
-        raise ProtocolError(f"the composition 'multi_source' needs scenes >= 1, not {limit!r}")
+    samples = test_set.samples
     composed = bool(samples) and all("image" in sample.attributes for sample in samples)
-    scenes = (ready_scenes(samples) if composed else mosaics(samples, seed))[:limit]
-    if not scenes:
+    found = (ready_scenes(samples) if composed else mosaics(samples, seed))[:scenes]
+    if not found:
         raise ProtocolError(
             "no mosaic can be made of these samples",
+            code="E_COMPOSITION_SAMPLES",
             remedy="it takes four samples of different categories, with one capable object each",
         )
-    ask = _of_classes if kind == "class" else _of_union
-    return [trial for scene in scenes for trial in ask(scene)]
+    ask = _of_classes if targets == "class" else _of_union
+    return [trial for scene in found for trial in ask(scene)]
 
 
-def _of_classes(scene: Scene) -> Iterator[Trial]:
-    for category, targets in scene.targets.items():
-        yield _trial(scene, f"{scene.id}#{category}", targets, category, asked=category)
-    for category in scene.silent:
-        name = f"{scene.id}#{category}"
-        yield _trial(scene, name, (), category, role="silent", asked=category)
+def _of_classes(scene: Scene) -> list[Trial]:
+    return [
+        Trial(
+            id=f"{scene.id}#{category}",
+            image=scene.image,
+            audio=scene.audio,
+            targets=scene.targets.get(category, ()),
+            group=scene.group,
+            category=category,
+            role="sounding" if category in scene.targets else "silent",
+            asked=category,
+        )
+        for category in (*scene.targets, *scene.silent)
+    ]
 
 
-def _of_union(scene: Scene) -> Iterator[Trial]:
-    targets = tuple(target for found in scene.targets.values() for target in found)
-    yield _trial(scene, scene.id, targets, "+".join(sorted(scene.targets)))
-
-
-def _trial(
-    scene: Scene,
-    identifier: str,
-    targets: tuple[Target, ...],
-    category: str,
-    role: str = "sounding",
-    asked: str | None = None,
-) -> Trial:
-    return Trial(
-        id=identifier,
+def _of_union(scene: Scene) -> list[Trial]:
+    union = Trial(
+        id=scene.id,
         image=scene.image,
         audio=scene.audio,
-        targets=targets,
+        targets=tuple(target for found in scene.targets.values() for target in found),
         group=scene.group,
-        category=category,
-        role=role,
-        asked=asked,
+        category="+".join(sorted(scene.targets)),
     )
+    return [union]

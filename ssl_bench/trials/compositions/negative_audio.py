@@ -7,26 +7,17 @@ maps one resizing. A share of the groups is set apart to find the model's univer
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
 from ssl_bench.errors import DataError, ProtocolError
-from ssl_bench.testsets.base import Sample
+from ssl_bench.testsets.base import Sample, TestSet
 from ssl_bench.testsets.silent import off_screen_partners
-from ssl_bench.trials.compositions import refuse_parameters
-from ssl_bench.trials.trial import (
-    WHOLE,
-    AudioRecipe,
-    ImageRecipe,
-    Target,
-    Trial,
-    shared_pictures,
-)
-
-CALIBRATION_SHARE = 0.2
-"""Share of the groups that is set apart unless the protocol says otherwise."""
+from ssl_bench.trials.trial import AudioRecipe, ImageRecipe, Trial, shared_pictures
 
 # Keys of the independent random streams of one seed.
 _CALIBRATION, _NOISE = 1, 2
@@ -54,14 +45,20 @@ def calibration_groups(groups: Sequence[str], *, share: float, seed: int) -> fro
     """
     names = sorted(set(groups))
     if len(names) < 2:
-        raise ProtocolError("the composition 'negative_audio' needs samples of two groups or more")
+        raise ProtocolError(
+            "the composition 'negative_audio' needs samples of two groups or more",
+            code="E_COMPOSITION_SAMPLES",
+        )
     count = min(max(1, round(share * len(names))), len(names) - 1)
     stream = np.random.default_rng(np.random.SeedSequence([seed, _CALIBRATION]))
     return frozenset(names[int(number)] for number in stream.permutation(len(names))[:count])
 
 
 def compose(
-    samples: Sequence[Sample], *, seed: int = 0, parameters: Mapping[str, Any] | None = None
+    test_set: TestSet,
+    seed: int = 0,
+    *,
+    calibration_share: Annotated[float, Field(gt=0, lt=1)] = 0.2,
 ) -> list[Trial]:
     """Four trials (twins) per sample.
 
@@ -71,32 +68,25 @@ def compose(
 
     Parameters
     ----------
-    samples
-        The test set's samples.
     seed
         Chooses noise, off-screen partners and the groups that are set apart.
-    parameters
-        ``calibration_share``: share of the groups whose trials have the attribute ``calibration``;
-        0.2 by default.
+    calibration_share
+        Share of the groups whose trials have the attribute ``calibration``.
 
     Raises
     ------
     ProtocolError
-        If a parameter is unknown or out of range, or a sample has no partner.
+        If a sample has no partner.
     """
-    settings = dict(parameters or {})
-    share = settings.pop("calibration_share", CALIBRATION_SHARE)
-    refuse_parameters("negative_audio", settings)
-    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share < 1:
-        raise ProtocolError(
-            f"the composition 'negative_audio' needs 0 < calibration_share < 1, not {share!r}"
-        )
-    chosen = calibration_groups([sample.group for sample in samples], share=share, seed=seed)
+    samples = test_set.samples
+    chosen = calibration_groups(
+        [sample.group for sample in samples], share=calibration_share, seed=seed
+    )
     sides = [sample.group in chosen for sample in samples]
     try:
         partners = off_screen_partners(samples, seed=seed, sides=sides)
     except DataError as error:
-        raise ProtocolError(error.problem, remedy=error.remedy) from error
+        raise ProtocolError(error.problem, code=error.code, remedy=error.remedy) from error
     shown = shared_pictures(samples)
     return [
         trial
@@ -115,17 +105,16 @@ def _quadruple(
         "off-screen": (AudioRecipe.of(partner.sound), partner.category),
     }
     names = {role: sample.id if role == "sounding" else f"{sample.id}#{role}" for role in sounds}
+    own = Trial.of(sample, image=ImageRecipe.of(picture), attributes={"calibration": aside})
     return [
-        Trial(
+        replace(
+            own,
             id=names[role],
-            image=ImageRecipe(((picture, WHOLE),)),
             audio=audio,
-            targets=(Target(sample.id, WHOLE),) if role == "sounding" else (),
-            group=sample.group,
+            targets=own.targets if role == "sounding" else (),
             category=category,
             role=role,
             twins=tuple(name for other, name in names.items() if other != role),
-            attributes={"calibration": aside},
         )
         for role, (audio, category) in sounds.items()
     ]

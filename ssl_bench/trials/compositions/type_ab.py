@@ -7,15 +7,17 @@ or from a list, a table ``id,type``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-from ssl_bench.errors import AnnotationError, ProtocolError
+from pydantic import Field
+
+from ssl_bench.errors import AnnotationError, Problem, ProtocolError
 from ssl_bench.testsets.base import Sample, TestSet
 from ssl_bench.testsets.folder import FolderTestSet
 from ssl_bench.testsets.listing import duplicates, read_table
-from ssl_bench.trials.trial import WHOLE, AudioRecipe, ImageRecipe, Target, Trial, shared_pictures
+from ssl_bench.trials.trial import ImageRecipe, Trial, shared_pictures
 
 LIST = "type_ab.csv"
 TYPES = ("A", "B")
@@ -49,101 +51,86 @@ def read_types(path: Path) -> dict[str, str]:
     """
     rows = read_table(path, ("id", "type"), remedy=_REMEDY)
     problems = [
-        f"line {number}: this is not an id and one of the types A and B"
+        Problem(f"line {number}: this is not an id and one of the types A and B", "E_TABLE_LINE")
         for number, row in enumerate(rows, 2)
         if len(row) != 2 or not row[0] or row[1] not in TYPES
     ]
     identifiers = [row[0] for row in rows if row]
-    problems += [f"{identifier} is listed more than once" for identifier in duplicates(identifiers)]
+    problems += [
+        Problem(f"{identifier} is listed more than once", "E_ID_REPEATED")
+        for identifier in duplicates(identifiers)
+    ]
     if not rows:
-        problems.append("there is no line in this list")
+        problems.append(Problem("there is no line in this list", "E_LIST_EMPTY"))
     if problems:
         raise AnnotationError(problems, where=path, remedy=_REMEDY)
     return {row[0]: row[1] for row in rows}
 
 
 def compose(
-    samples: Sequence[Sample], *, seed: int = 0, parameters: Mapping[str, Any] | None = None
+    test_set: TestSet,
+    seed: int = 0,
+    *,
+    types: Annotated[str | None, Field(alias="list")] = None,
 ) -> list[Trial]:
     """One trial per sample of either type; its id is the sample's and the type, ``clip_1#A``.
 
+    Nothing is random.
+
     Parameters
     ----------
-    samples
-        The test set's samples.
-    seed
-        Not used: nothing is random.
-    parameters
-        ``list``: absolute path of a list of types. By default the samples' attributes ``type``
-        and ``n_capable``, of which those with a single capable object have no type.
+    types
+        ``list`` in a protocol: path of a list of types, absolute or in the test set's folder. By
+        default ``type_ab.csv`` in that folder, if there is one, else the samples' attributes
+        ``type`` and ``n_capable``, of which those with a single capable object have no type.
 
     Raises
     ------
     ProtocolError
-        If a parameter is unknown, there is no list and the samples have no types, or one of the
-        types does not occur.
+        If there is no list and the samples have no types, or one of the types does not occur.
     AnnotationError
         If the list is unusable, or names a sample that the test set does not have.
 
     Examples
     --------
     >>> from ssl_bench.testsets import open_test_set
-    >>> samples = open_test_set("synth", "type-ab", options={"count": 2}).samples
-    >>> [trial.id for trial in compose(samples)]
+    >>> [trial.id for trial in compose(open_test_set("synth", "type-ab", options={"count": 2}))]
     ['type-ab-000000#A', 'type-ab-000001#B']
     """
     del seed
-    return _trials(samples, _list_path(parameters, None))
-
-
-def compose_test_set(
-    test_set: TestSet, *, seed: int = 0, parameters: Mapping[str, Any] | None = None
-) -> list[Trial]:
-    """As :func:`compose`, but a test set with a folder may hold the list, as ``type_ab.csv``.
-
-    A relative path of the parameter ``list`` lies in that folder too.
-    """
-    del seed
-    folder = test_set.folder if isinstance(test_set, FolderTestSet) else None
-    return _trials(test_set.samples, _list_path(parameters, folder))
-
-
-def _trials(samples: Sequence[Sample], path: Path | None) -> list[Trial]:
-    types = _own_types(samples) if path is None else _listed_types(samples, path)
-    missing = [kind for kind in TYPES if kind not in types.values()]
+    samples = test_set.samples
+    path = _list_path(types, test_set.folder if isinstance(test_set, FolderTestSet) else None)
+    kinds = _own_types(samples) if path is None else _listed_types(samples, path)
+    missing = [kind for kind in TYPES if kind not in kinds.values()]
     if missing:
-        raise ProtocolError(f"no sample is of type {missing[0]}, so the types cannot be compared")
+        raise ProtocolError(
+            f"no sample is of type {missing[0]}, so the types cannot be compared",
+            code="E_COMPOSITION_SAMPLES",
+        )
     shown = shared_pictures(samples)
     return [
-        Trial(
-            id=f"{sample.id}#{types[sample.id]}",
-            image=ImageRecipe(((shown[sample.id], WHOLE),)),
-            audio=AudioRecipe.of(sample.sound),
-            targets=(Target(sample.id, WHOLE),),
-            group=sample.group,
-            category=sample.category,
-            attributes={**sample.attributes, "type": types[sample.id]},
+        Trial.of(
+            sample,
+            id=f"{sample.id}#{kinds[sample.id]}",
+            image=ImageRecipe.of(shown[sample.id]),
+            attributes={**sample.attributes, "type": kinds[sample.id]},
         )
         for sample in samples
-        if sample.id in types
+        if sample.id in kinds
     ]
 
 
-def _list_path(parameters: Mapping[str, Any] | None, folder: Path | None) -> Path | None:
-    settings = dict(parameters or {})
-    given = settings.pop("list", None)
-    if settings or not isinstance(given, str | None):
-        raise ProtocolError("the composition 'type_ab' has one parameter, 'list', which is a path")
-    if given is None:
-        return folder / LIST if folder is not None and (folder / LIST).exists() else None
+def _list_path(given: str | None, folder: Path | None) -> Path | None:
     if folder is not None:
-        return folder / given
-    if not Path(given).is_absolute():
+        beside = folder / (LIST if given is None else given)
+        return beside if given is not None or beside.exists() else None
+    if given is not None and not Path(given).is_absolute():
         raise ProtocolError(
             f"the list {given!r} has no folder to lie in",
+            code="E_COMPOSITION_PARAMETER",
             remedy="give its whole path: this test set has no folder",
         )
-    return Path(given)
+    return None if given is None else Path(given)
 
 
 def _own_types(samples: Sequence[Sample]) -> dict[str, str]:
@@ -153,6 +140,7 @@ def _own_types(samples: Sequence[Sample]) -> dict[str, str]:
         if kind not in TYPES or not isinstance(capable, int):
             raise ProtocolError(
                 "this sample has no type, A or B",
+                code="E_COMPOSITION_SAMPLES",
                 where=sample.id,
                 remedy=f"put a table id,type named {LIST} into the test set's folder",
             )
@@ -165,6 +153,9 @@ def _listed_types(samples: Sequence[Sample], path: Path) -> dict[str, str]:
     types = read_types(path)
     unknown = sorted(set(types) - {sample.id for sample in samples})
     if unknown:
-        problems = [f"{identifier} is listed but not annotated" for identifier in unknown]
+        problems = [
+            Problem(f"{identifier} is listed but not annotated", "E_ID_UNKNOWN")
+            for identifier in unknown
+        ]
         raise AnnotationError(problems, where=path, remedy="remove these lines")
     return types
