@@ -59,8 +59,6 @@ __all__ = [
 # Trials in a batch, as a number of at most nine digits.
 _BATCH = re.compile("[1-9][0-9]{0,8}")
 
-_REMEDY = "'ssl-bench protocols NAME' shows a valid file's fields"
-
 
 class TestSetTable(Strict):
     """Which test set: its name, its split (None for its default) and its own options."""
@@ -391,7 +389,7 @@ def load_dialect(name: str) -> Dialect:
             code="E_DIALECT_UNKNOWN",
             remedy=one_of(sorted(shipped), name),
         )
-    dialect = read_toml(shipped[name], Dialect, remedy=_REMEDY)
+    dialect = read_toml(shipped[name], Dialect)
     return dialect.chosen(choice) if colon else dialect
 
 
@@ -407,7 +405,7 @@ def load_protocol(reference: str | os.PathLike[str]) -> Protocol:
     if "@" in name and not name.endswith(".toml"):
         # The last one: a path may hold others.
         name, _, place = name.rpartition("@")
-    protocol = read_toml(_file(name, "protocol", _shipped(".")), Protocol, remedy=_REMEDY)
+    protocol = read_toml(_file(name, "protocol", _shipped(".")), Protocol)
     if not place:
         return protocol
     test_set, _, split = place.partition(":")

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from refusals import refused
 from standins import MemoryTestSet, boxes, mask, noise_picture, protocol, sample, trials_of
 
-from ssl_bench.errors import DataError, ProtocolError
 from ssl_bench.protocols.conventions import TruthConvention
 from ssl_bench.protocols.protocol import CompositionTable, TruthTable
 from ssl_bench.testsets.annotations import Annotation
@@ -80,20 +80,20 @@ class TestTrialSet:
         assert len(trials) == 3
 
     def test_two_trials_of_one_id_are_refused(self) -> None:
-        with pytest.raises(ProtocolError, match="share an id"):
+        with refused("E_TRIAL_REPEATED"):
             TrialSet(protocol(), MemoryTestSet(PAIR), [trial("x"), trial("x", "b")])
 
     def test_no_trial_at_all_is_refused(self) -> None:
-        with pytest.raises(ProtocolError, match="composes no trial"):
+        with refused("E_TRIALS_NONE"):
             TrialSet(protocol(), MemoryTestSet(PAIR), [])
 
     def test_a_trial_on_an_unknown_sample_names_it(self) -> None:
         trials = TrialSet(protocol(), MemoryTestSet(PAIR), [trial("x", "nobody")])
-        with pytest.raises(DataError, match="nobody"):
+        with refused(where="nobody"):
             trials.truth(trials.trials[0])
-        with pytest.raises(DataError, match="nobody"):
+        with refused(where="nobody"):
             trials.image(trials.trials[0].image)
-        with pytest.raises(DataError, match="nobody"):
+        with refused(where="nobody"):
             trials.waveform(trials.trials[0].audio)
 
 

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from standins import sample
+from refusals import refused
+from standins import MemoryTestSet, sample, trials_of
 
-from ssl_bench.errors import ProtocolError
+from ssl_bench.protocols.protocol import CompositionTable
 from ssl_bench.testsets.base import UNLABELLED, Sample
-from ssl_bench.trials.compositions.concat import compose, pairs
-from ssl_bench.trials.trial import LEFT, RIGHT, AudioRecipe, ImageRecipe, Target
+from ssl_bench.trials.compositions import concat
+from ssl_bench.trials.compositions.concat import seeded_pairs
+from ssl_bench.trials.trial import LEFT, RIGHT, AudioRecipe, ImageRecipe, Target, Trial
 
 CATEGORIES = ["dog", "cat", "bell", "horn"]
+
+
+def compose(samples: Sequence[Sample], seed: int = 0, **parameters: Any) -> list[Trial]:
+    return concat.compose(MemoryTestSet(samples), seed, **parameters)
 
 
 @st.composite
@@ -47,12 +54,11 @@ def distinct(count: int) -> list[Sample]:
 
 
 class TestPairs:
-    @settings(deadline=None)
     @given(sample_lists(), st.integers(0, 3))
     def test_partners_fit_and_no_sample_is_used_twice(
         self, samples: list[Sample], seed: int
     ) -> None:
-        found = pairs(samples, seed)
+        found = seeded_pairs(samples, seed)
         used = [member.id for pair in found for member in pair]
         assert len(used) == len(set(used))
         assert set(used) <= {each.id for each in samples}
@@ -60,14 +66,12 @@ class TestPairs:
             assert left.group != right.group
             assert fit(left, right)
 
-    @settings(deadline=None)
     @given(sample_lists(), st.integers(0, 3))
     def test_no_two_samples_are_left_that_fit(self, samples: list[Sample], seed: int) -> None:
-        used = {member.id for pair in pairs(samples, seed) for member in pair}
+        used = {member.id for pair in seeded_pairs(samples, seed) for member in pair}
         left = [each for each in samples if each.id not in used]
         assert not any(fit(one, other) for one in left for other in left if one is not other)
 
-    @settings(deadline=None)
     @given(sample_lists(), st.integers(0, 3), st.randoms(use_true_random=False))
     def test_the_order_of_the_list_does_not_matter(
         self, samples: list[Sample], seed: int, rng: Random
@@ -78,31 +82,30 @@ class TestPairs:
 
     def test_the_seed_chooses(self) -> None:
         samples = distinct(30)
-        first, again, other = (pairs(samples, seed) for seed in (0, 0, 1))
+        first, again, other = (seeded_pairs(samples, seed) for seed in (0, 0, 1))
         assert first == again != other
 
     def test_samples_that_all_fit_are_all_used(self) -> None:
-        assert len(pairs(distinct(30), 0)) == 15
-        assert len(pairs(distinct(31), 0)) == 15
+        assert len(seeded_pairs(distinct(30), 0)) == 15
+        assert len(seeded_pairs(distinct(31), 0)) == 15
 
     def test_a_category_that_is_only_visible_counts_too(self) -> None:
         with_dog = sample("a", category="bell", categories=("bell", "dog"))
-        assert pairs([with_dog, sample("b", category="dog")], 0) == []
-        assert len(pairs([with_dog, sample("b", category="cat")], 0)) == 1
+        assert seeded_pairs([with_dog, sample("b", category="dog")], 0) == []
+        assert len(seeded_pairs([with_dog, sample("b", category="cat")], 0)) == 1
 
     def test_samples_of_one_video_never_share_a_picture(self) -> None:
         same = [sample(name, group="v", category=name) for name in "ab"]
-        assert pairs(same, 0) == []
+        assert seeded_pairs(same, 0) == []
 
 
 class TestTrials:
-    @settings(deadline=None)
     @given(sample_lists(), st.integers(0, 3))
     def test_each_pair_is_asked_twice_with_one_picture(
         self, samples: list[Sample], seed: int
     ) -> None:
         trials = compose(samples, seed=seed)
-        found = pairs(samples, seed)
+        found = seeded_pairs(samples, seed)
         assert len(trials) == 2 * len(found)
         for (left, right), one, other in zip(found, trials[::2], trials[1::2], strict=True):
             picture = ImageRecipe(((left.id, LEFT), (right.id, RIGHT)))
@@ -132,7 +135,6 @@ class TestTrials:
 
 
 class TestGroups:
-    @settings(deadline=None)
     @given(sample_lists(), st.integers(0, 3))
     def test_trials_that_share_a_video_share_a_group(
         self, samples: list[Sample], seed: int
@@ -159,10 +161,10 @@ class TestGroups:
 class TestParameters:
     def test_at_most_so_many_pairs_are_used_the_first_ones(self) -> None:
         everything = compose(distinct(20))
-        assert compose(distinct(20), parameters={"pairs": 3}) == [
+        assert compose(distinct(20), pairs=3) == [
             trial for trial in everything if trial in everything[:6]
         ]
-        assert compose(distinct(20), parameters={"pairs": 999}) == everything
+        assert compose(distinct(20), pairs=999) == everything
 
     def test_groups_are_those_of_the_pairs_in_use(self) -> None:
         chain = [
@@ -177,25 +179,27 @@ class TestParameters:
             if len(compose(chain, seed=seed)) == 4
             and len({trial.group for trial in compose(chain, seed=seed)}) == 1
         )
-        alone = compose(chain, seed=linked, parameters={"pairs": 1})
+        alone = compose(chain, seed=linked, pairs=1)
         assert len(alone) == 2
         names = {name for name, _ in alone[0].image.parts}
         assert alone[0].group in {each.group for each in chain if each.id in names}
 
     @pytest.mark.parametrize("given", [0, -1, 2.0, "3", True])
     def test_a_limit_that_is_no_positive_number_is_refused(self, given: Any) -> None:
-        with pytest.raises(ProtocolError, match="needs pairs >= 1"):
-            compose(distinct(4), parameters={"pairs": given})
+        table = CompositionTable.model_construct(kind="concat", seed=0, parameters={"pairs": given})
+        with refused("E_COMPOSITION_PARAMETER", where="pairs"):
+            trials_of(distinct(4), composition=table)
 
     def test_an_unknown_parameter_is_named(self) -> None:
-        with pytest.raises(ProtocolError, match="no parameter 'sides'"):
-            compose(distinct(4), parameters={"pairs": 1, "sides": "both"})
+        table = CompositionTable(kind="concat", parameters={"pairs": 1, "sides": "both"})
+        with refused("E_COMPOSITION_PARAMETER", where="sides"):
+            trials_of(distinct(4), composition=table)
 
 
 def test_unlabelled_samples_are_kept_apart_by_their_groups_alone() -> None:
     samples = [
         sample(f"s{number}", group=f"v{number // 2}", category=UNLABELLED) for number in range(8)
     ]
-    found = pairs(samples, seed=0)
+    found = seeded_pairs(samples, seed=0)
     assert len(found) == 4
     assert all(left.group != right.group for left, right in found)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import pytest
+from refusals import refused
 from standins import MemoryTestSet, protocol, sample
 
-from ssl_bench.errors import ProtocolError
+from ssl_bench.protocols.protocol import CompositionTable
 from ssl_bench.testsets.base import SilentPair
 from ssl_bench.trials.compositions import compose
-from ssl_bench.trials.compositions.extended import compose as compose_extended
-from ssl_bench.trials.trial import WHOLE, AudioRecipe, ImageRecipe
+from ssl_bench.trials.trial import WHOLE, AudioRecipe, ImageRecipe, TrialSet
 
 SAMPLES = [sample("a", category="dog", group="one"), sample("b", category="cat")]
 PAIRS = [
@@ -26,8 +25,12 @@ class WithPairs(MemoryTestSet):
         return PAIRS
 
 
+def composed() -> TrialSet:
+    return compose(protocol("extended"), WithPairs(SAMPLES))
+
+
 def test_samples_come_first_as_they_are() -> None:
-    trials = compose_extended(SAMPLES, silent=PAIRS)
+    trials = composed()
     assert [trial.id for trial in trials] == [
         "a",
         "b",
@@ -41,22 +44,19 @@ def test_samples_come_first_as_they_are() -> None:
 
 
 def test_pairs_of_one_category_are_flagged() -> None:
-    flags = [trial.attributes["same_category"] for trial in compose_extended(SAMPLES, silent=PAIRS)]
+    flags = [trial.attributes["same_category"] for trial in composed()]
     assert flags == [False, False, False, True, False]
 
 
 def test_image_and_sound_of_a_pair_are_shared_with_the_samples() -> None:
-    trials = compose_extended(SAMPLES, silent=PAIRS)
+    trials = composed().trials
     assert trials[2].image == trials[0].image == ImageRecipe((("a", WHOLE),))
     assert trials[2].audio == trials[1].audio == AudioRecipe.of("b")
 
 
-def test_the_test_set_gives_the_pairs() -> None:
-    assert len(compose(protocol("extended"), WithPairs(SAMPLES))) == 5
-
-
 def test_without_pairs_or_with_a_parameter_it_is_refused() -> None:
-    with pytest.raises(ProtocolError, match="needs pairs"):
-        compose_extended(SAMPLES)
-    with pytest.raises(ProtocolError, match="no parameter 'share'"):
-        compose_extended(SAMPLES, parameters={"share": 1}, silent=PAIRS)
+    with refused("E_DATA", where="memory"):
+        compose(protocol("extended"), MemoryTestSet(SAMPLES))
+    table = CompositionTable(kind="extended", parameters={"share": 1})
+    with refused("E_COMPOSITION_PARAMETER", where="share"):
+        compose(protocol(composition=table), WithPairs(SAMPLES))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
-from standins import MemoryTestSet, protocol, sample
+from dataclasses import replace
 
-from ssl_bench.errors import ProtocolError
+import pytest
+from refusals import refused
+from standins import MemoryTestSet, protocol, sample, trials_of
+
 from ssl_bench.protocols.protocol import CompositionTable
 from ssl_bench.trials.compositions import compose, composition_names
-from ssl_bench.trials.compositions.single import compose as compose_single
 from ssl_bench.trials.trial import WHOLE, AudioRecipe, ImageRecipe, Target
 
 SAMPLES = [
@@ -18,7 +19,7 @@ SAMPLES = [
 
 
 def test_each_sample_is_one_trial_in_the_order_of_the_test_set() -> None:
-    trials = compose_single(SAMPLES)
+    trials = trials_of(SAMPLES).trials
     assert [trial.id for trial in trials] == ["b", "a"]
     first = trials[0]
     assert first.image == ImageRecipe((("b", WHOLE),))
@@ -29,24 +30,37 @@ def test_each_sample_is_one_trial_in_the_order_of_the_test_set() -> None:
 
 
 def test_nothing_is_random() -> None:
-    assert compose_single(SAMPLES, seed=1) == compose_single(SAMPLES, seed=2)
+    one, other = (
+        trials_of(SAMPLES, composition=CompositionTable(kind="single", seed=seed))
+        for seed in (1, 2)
+    )
+    assert one.trials == other.trials
 
 
-def test_a_parameter_is_refused() -> None:
-    with pytest.raises(ProtocolError, match="'single' has no parameter 'pairs'"):
-        compose_single(SAMPLES, parameters={"pairs": 3})
+def test_pairs_to_retrieve_are_the_same_trials() -> None:
+    samples = [sample("a"), replace(sample("b"), sound_of="a")]
+    assert trials_of(samples, "retrieval").trials == trials_of(samples).trials
+
+
+@pytest.mark.parametrize("name", ["pairs", "seed", "test_set"])
+@pytest.mark.parametrize("kind", ["single", "retrieval", "interactive"])
+def test_a_parameter_is_refused(kind: str, name: str) -> None:
+    table = CompositionTable(kind=kind, parameters={name: 3})
+    with refused("E_COMPOSITION_PARAMETER", where=name):
+        trials_of(SAMPLES, composition=table)
 
 
 class TestByName:
     def test_the_protocol_names_the_composition(self) -> None:
-        trials = compose(protocol("single"), MemoryTestSet(SAMPLES))
-        assert list(trials) == compose_single(SAMPLES)
+        trials = compose(
+            protocol("concat"), MemoryTestSet([*SAMPLES[:1], sample("z", category="x")])
+        )
+        assert all(trial.twins for trial in trials)
 
     def test_an_unknown_composition_is_answered_with_the_known_ones(self) -> None:
-        with pytest.raises(ProtocolError, match="no composition is called 'triple'") as caught:
+        with refused("E_COMPOSITION_UNKNOWN", where="handmade@memory:all") as caught:
             compose(protocol("triple"), MemoryTestSet(SAMPLES))
         assert all(name in str(caught.value.remedy) for name in composition_names())
-        assert caught.value.where == "handmade@memory:all"
 
     def test_seed_and_parameters_are_the_protocol_s(self) -> None:
         samples = [sample(f"s{number}", category=f"c{number}") for number in range(40)]
@@ -60,5 +74,5 @@ class TestByName:
 
     def test_a_test_set_that_cannot_be_composed_is_refused(self) -> None:
         alike = [sample("a", category="dog"), sample("b", category="dog")]
-        with pytest.raises(ProtocolError, match="composes no trial"):
+        with refused("E_TRIALS_NONE"):
             compose(protocol("concat"), MemoryTestSet(alike))

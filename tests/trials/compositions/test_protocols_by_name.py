@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
+from refusals import refused
 
-from ssl_bench.errors import ProtocolError
 from ssl_bench.trials.compositions import resolve_protocols
 
 
@@ -25,5 +24,5 @@ def test_a_suite_is_its_protocols() -> None:
 
 
 def test_naming_a_protocol_twice_is_an_error() -> None:
-    with pytest.raises(ProtocolError, match="twice"):
+    with refused("E_PROTOCOL_REPEATED", where="synth@synth:standard"):
         resolve_protocols("synth,concat,synth")
