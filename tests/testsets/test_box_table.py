@@ -71,14 +71,15 @@ def test_an_empty_box_stays_in_the_list(s4: Path) -> None:
 
 
 def test_frames_of_one_clip_share_group_and_sound(s4: Path) -> None:
-    samples = open_test_set("avsbench-s4", data=s4.parent).samples
+    test_set = open_test_set("avsbench-s4", data=s4.parent)
+    samples = test_set.samples
     assert [sample.group for sample in samples] == ["aaaaaaaaaaa", "aaaaaaaaaaa", "-bbbbbbbbbb"]
     assert [sample.sound for sample in samples] == [
         "aaaaaaaaaaa_1",
         "aaaaaaaaaaa_1",
         "-bbbbbbbbbb_1",
     ]
-    trials = compose(samples)
+    trials = compose(test_set)
     assert trials[0].audio == trials[1].audio
     assert trials[0].image != trials[1].image
 
