@@ -17,7 +17,7 @@ import torch
 from common import print_rows, seconds_of, spread
 from numpy.typing import NDArray
 
-from ssl_bench.engine.encode import localize_trials
+from ssl_bench.engine.encode import EngineOptions, localize
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.contract import Features, Localizer
 from ssl_bench.models.ezvsl import EZVSLArchitecture, EZVSLNetwork
@@ -64,7 +64,8 @@ def small_ezvsl() -> EZVSL:
 def encode_once(model: Localizer, trials: TrialSet, batch_size: int) -> Maps:
     """Maps by the engine."""
     maps: Maps = {}
-    for batch in localize_trials(model, trials, batch_size=batch_size):
+    options = EngineOptions(batch_size=batch_size)
+    for _, batch in localize(model, [trials], options, vision_only=[False]):
         maps.update(zip(batch.trial_ids, batch.maps, strict=True))
     return maps
 

@@ -105,6 +105,7 @@ def protocol(kind: str = "single", *, size: int = 8, **changes: Any) -> Protocol
         "title": "Handmade",
         "version": 1,
         "source": "these tests",
+        "answers": "retrieval" if kind == "retrieval" else "maps",
         "test_set": TestSetTable(name="memory"),
         "composition": CompositionTable(kind=kind),
         "map": MapTable(size=size),

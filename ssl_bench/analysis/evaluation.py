@@ -11,10 +11,9 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from ssl_bench.engine.encode import Progress
-from ssl_bench.engine.predict import EngineOptions, Predicted, predict_suite
-from ssl_bench.engine.priors import hears, is_embedded, load_prior, predict_priors
-from ssl_bench.engine.retrieve import no_answer
+from ssl_bench.engine.encode import EngineOptions, Progress
+from ssl_bench.engine.predict import Predicted, no_answer, predict
+from ssl_bench.engine.priors import is_audio_visual, is_embedded, load_prior, predict_priors
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
 from ssl_bench.models.provenance import describe
 from ssl_bench.models.registry import list_baselines, load_card, load_localizer
@@ -131,7 +130,7 @@ def evaluate(
     jobs
         Threads that read and score.
     dtype
-        Type in which maps are stored; see :class:`~ssl_bench.engine.predict.EngineOptions`.
+        Type in which maps are stored; see :class:`~ssl_bench.engine.encode.EngineOptions`.
     priors
         Weights of audio-blind baselines by name, of the variant ``full`` where there is one: the
         gap to each is measured beside, or in place of, those whose weights ship.
@@ -204,7 +203,7 @@ def run(
     for _, folder in runs:
         _remove_earlier(folder)
     options = _engine_options(request, progress)
-    written = predict_suite(localizer, runs, options)
+    written = predict(localizer, runs, options)
     priors = predict_priors(localizer, runs, given, options)
     timings = {
         "opening_s": round(opened_at - started, 3),
@@ -243,7 +242,7 @@ def _score(
         "vision_only_note": written.vision_only_note,
         "class_maps_note": written.class_maps_note,
     }
-    if scored.result.priors_note is not None and not hears(localizer):
+    if scored.result.priors_note is not None and not is_audio_visual(localizer):
         notes["priors_note"] = f"{localizer.name} does not listen itself"
     scored = with_timings(scored, timings, notes)
     predictions = [written.predictions, written.vision_only, *priors.values()]
@@ -266,7 +265,7 @@ def run_predict(
 ) -> list[tuple[TrialSet, Predicted]]:
     """Predict only; returns the trials of each protocol and the files that answer them."""
     localizer, runs, _ = _open(request, protocols)
-    written = predict_suite(localizer, runs, _engine_options(request, progress))
+    written = predict(localizer, runs, _engine_options(request, progress))
     return [(trials, each) for (trials, _), each in zip(runs, written, strict=True)]
 
 

@@ -1,24 +1,59 @@
-"""Encoding distinct images and sounds once, and pairing them into trials."""
+"""Encoding each distinct image and sound of several protocols once, and pairing them into trials.
+
+Images are told apart by the files (or the world) that they are made of: their features are dropped
+batch by batch, so what is equal has to be known before it is read. Sounds are told apart by their
+samples as well, since their features stay: the silences of a thousand clips are one sound.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
-from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
-from ssl_bench.engine.class_maps import AskedPair, asks_by_category, maps_of_categories, rows_of
-from ssl_bench.engine.distinct import Distinct, content_of, distinct_image, distinct_sound
-from ssl_bench.engine.retrieve import similarity_rows
+from ssl_bench.engine.pairs import (
+    Pair,
+    checked_maps,
+    class_maps_of_pairs,
+    maps_of_pairs,
+    similarity_rows,
+)
 from ssl_bench.errors import DataError, ModelError
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.contract import Features, Localizer
 from ssl_bench.trials.trial import AudioRecipe, ImageRecipe, TrialSet
 
 Progress = Callable[[str, int, int], None]
+
+_Recipe = TypeVar("_Recipe", ImageRecipe, AudioRecipe)
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """Settings of the engine; none of them changes a number beyond rounding.
+
+    Attributes
+    ----------
+    batch_size
+        Images, sounds or trials in one call of the localizer.
+    jobs
+        Threads that read images and sounds.
+    dtype
+        Type in which maps are stored. float16 keeps 11 bits: neighbouring values of a map may
+        become equal, which moves cIoU by the few pixels at the threshold.
+    progress
+        Called with what is being done, how much is done and how much there is.
+    """
+
+    batch_size: int = 32
+    jobs: int = 1
+    dtype: Literal["float16", "float32"] = "float32"
+    progress: Progress = lambda _what, _done, _all: None
 
 
 @dataclass(frozen=True)
@@ -48,52 +83,39 @@ class LocalizedBatch:
     similarity: NDArray[np.float32] | None = None
 
 
-def localize_trials(
-    localizer: Localizer,
-    trials: TrialSet,
-    *,
-    batch_size: int = 32,
-    jobs: int = 1,
-    vision_only: bool = False,
-    progress: Progress = lambda _what, _done, _all: None,
-) -> Iterator[LocalizedBatch]:
-    """Localize the trials of one protocol; see :func:`localize_suite`."""
-    for _, batch in localize_suite(
-        localizer,
-        [trials],
-        batch_size=batch_size,
-        jobs=jobs,
-        vision_only=[vision_only],
-        progress=progress,
-    ):
-        yield batch
+@dataclass(frozen=True)
+class _Distinct(Generic[_Recipe]):
+    """One image or sound, however many protocols, splits and trials use it.
+
+    Two are equal if what they are made of is; recipe and trials are those of the first use.
+    """
+
+    identity: Hashable
+    recipe: _Recipe = field(compare=False)
+    trials: TrialSet = field(compare=False, repr=False)
 
 
-def localize_suite(
+def by_category(trials: TrialSet) -> bool:
+    """Whether every trial asks for the source of one category."""
+    return all(trial.asked is not None for trial in trials)
+
+
+def localize(
     localizer: Localizer,
     sets: Sequence[TrialSet],
+    options: EngineOptions,
     *,
-    batch_size: int = 32,
-    jobs: int = 1,
     vision_only: Sequence[bool],
-    progress: Progress = lambda _what, _done, _all: None,
 ) -> Iterator[tuple[int, LocalizedBatch]]:
     """Localize the trials of several protocols, a batch of images at a time.
 
     Sounds are encoded first (their features are small and stay in memory); images follow in
-    batches, each with all its trials. An image or sound that several protocols or splits share is
-    encoded once; see :mod:`ssl_bench.engine.distinct`.
+    batches, each with all its trials.
 
     Parameters
     ----------
-    batch_size
-        Images, sounds or trials in one call of the localizer.
-    jobs
-        Threads that read images and sounds.
     vision_only
         For each protocol: also make the model's own audio-blind map of each image.
-    progress
-        Called with what is being done, how much is done and how much there is.
 
     Yields
     ------
@@ -109,159 +131,163 @@ def localize_suite(
     ModelError
         If the localizer breaks its contract.
     """
-    by_image = _rows_by_image(sets)
-    pictures = list(by_image)
-    sounds, heard = _encode_sounds(localizer, sets, batch_size, jobs, progress)
+    size = options.batch_size
+    rows_of_image = _rows_by_image(sets)
+    pictures = list(rows_of_image)
+    sounds, sound_rows = _encode_sounds(localizer, sets, options)
     columns = {
-        number: [heard[number][row] for image in pictures for row in by_image[image][number]]
+        number: [
+            sound_rows[number][row] for image in pictures for row in rows_of_image[image][number]
+        ]
         for number, trials in enumerate(sets)
         if trials.protocol.answers == "retrieval"
     }
     categories = {
         number: sorted({trial.asked or "" for trial in trials})
         for number, trials in enumerate(sets)
-        if asks_by_category(trials) and localizer.no_class_maps is None
+        if by_category(trials) and localizer.no_class_maps is None
     }
-    for start in range(0, len(pictures), batch_size):
-        progress("images", start, len(pictures))
-        chunk = pictures[start : start + batch_size]
-        images = _in_parallel(_read_image, chunk, jobs)
+    for start in range(0, len(pictures), size):
+        options.progress("images", start, len(pictures))
+        chunk = pictures[start : start + size]
+        images = _read_all(_read_image, chunk, options.jobs)
         features = _encode(localizer.encode_image, images, chunk, localizer)
         blind = None
         if any(vision_only):
-            blind = _checked_maps(localizer.vision_only(features), len(chunk), localizer)
+            blind = checked_maps(localizer.vision_only(features), len(chunk), localizer)
         for number, trials in enumerate(sets):
             places = [
                 (position, row)
                 for position, image in enumerate(chunk)
-                for row in by_image[image][number]
+                for row in rows_of_image[image][number]
             ]
             if not places:
                 continue
             owners = [position for position, _ in places]
-            ids = [trials.trials[row].id for _, row in places]
+            chosen = [trials.trials[row] for _, row in places]
+            ids = [trial.id for trial in chosen]
             if number in columns:
                 ranked = similarity_rows(localizer, features, sounds, columns[number])[owners]
                 yield number, LocalizedBatch(ids, None, None, np.array(owners), ranked)
                 continue
-            pairs = [
-                AskedPair(
-                    position,
-                    heard[number][row] if heard[number] else None,
-                    trials.trials[row].asked or "",
+            played = sound_rows[number]
+            pairs = [Pair(position, played[row] if played else None) for position, row in places]
+            if number in categories:
+                asked = [trial.asked or "" for trial in chosen]
+                maps = class_maps_of_pairs(
+                    localizer, features, sounds, pairs, asked, categories[number], size
                 )
-                for position, row in places
-            ]
-            found = (
-                maps_of_categories(
-                    localizer, features, sounds, pairs, categories[number], batch_size
-                )
-                if number in categories
-                else _maps_of_pairs(localizer, features, sounds, pairs, batch_size)
-            )
+            else:
+                maps = maps_of_pairs(localizer, features, sounds, pairs, size)
             shown, index = np.unique(owners, return_inverse=True)
             own = blind[shown] if blind is not None and vision_only[number] else None
-            yield number, LocalizedBatch(ids, found, own, index)
-    progress("images", len(pictures), len(pictures))
+            yield number, LocalizedBatch(ids, maps, own, index)
+    options.progress("images", len(pictures), len(pictures))
 
 
-def _rows_by_image(sets: Sequence[TrialSet]) -> dict[Distinct[ImageRecipe], list[list[int]]]:
+def _rows_by_image(sets: Sequence[TrialSet]) -> dict[_Distinct[ImageRecipe], list[list[int]]]:
     """Rows of each distinct image in each set, images in the order of their first trials."""
-    found: dict[Distinct[ImageRecipe], list[list[int]]] = {}
+    found: dict[_Distinct[ImageRecipe], list[list[int]]] = {}
     for number, trials in enumerate(sets):
         for row, trial in enumerate(trials):
-            image = distinct_image(trials, trial.image)
+            image = _Distinct(trials.image_identity(trial.image), trial.image, trials)
             found.setdefault(image, [[] for _ in sets])[number].append(row)
     return found
 
 
-def _maps_of_pairs(
-    localizer: Localizer,
-    features: Features,
-    sounds: Features,
-    pairs: Sequence[AskedPair],
-    batch_size: int,
-) -> NDArray[np.float32]:
-    """The map of each trial, whatever it asks for."""
-    parts = []
-    for start in range(0, len(pairs), batch_size):
-        chosen = pairs[start : start + batch_size]
-        seen = rows_of(features, [pair.image for pair in chosen])
-        heard = rows_of(sounds, [pair.sound for pair in chosen if pair.sound is not None])
-        parts.append(_checked_maps(localizer.localize(seen, heard), len(chosen), localizer))
-    return np.concatenate(parts)
-
-
 def _encode_sounds(
-    localizer: Localizer,
-    sets: Sequence[TrialSet],
-    batch_size: int,
-    jobs: int,
-    progress: Progress,
+    localizer: Localizer, sets: Sequence[TrialSet], options: EngineOptions
 ) -> tuple[Features, list[list[int]]]:
     """Features of each distinct sound, and for each set the row of each trial's sound in them."""
     if localizer.audio_blind:
         return {}, [[] for _ in sets]
-    used = [[distinct_sound(trials, trial.audio) for trial in trials] for trials in sets]
+    used = [
+        [_Distinct(trials.sound_identity(trial.audio), trial.audio, trials) for trial in trials]
+        for trials in sets
+    ]
     sounds = list(dict.fromkeys(sound for of_set in used for sound in of_set))
     parts: list[Features] = []
     rows: dict[Hashable, int] = {}
-    place: dict[Distinct[AudioRecipe], int] = {}
-    waiting: list[tuple[Distinct[AudioRecipe], Waveform]] = []
+    place: dict[_Distinct[AudioRecipe], int] = {}
+    waiting: list[tuple[_Distinct[AudioRecipe], Waveform]] = []
+    size = options.batch_size
 
     def encode_waiting() -> None:
-        made_of, waveforms = zip(*waiting[:batch_size], strict=True)
+        made_of, waveforms = zip(*waiting[:size], strict=True)
         parts.append(_encode(localizer.encode_audio, list(waveforms), made_of, localizer))
-        del waiting[:batch_size]
+        del waiting[:size]
 
-    for start in range(0, len(sounds), batch_size):
-        progress("sounds", start, len(sounds))
-        chunk = sounds[start : start + batch_size]
-        for sound, waveform in zip(chunk, _in_parallel(_read_sound, chunk, jobs), strict=True):
+    for start in range(0, len(sounds), size):
+        options.progress("sounds", start, len(sounds))
+        chunk = sounds[start : start + size]
+        waveforms = _read_all(_read_sound, chunk, options.jobs)
+        for sound, waveform in zip(chunk, waveforms, strict=True):
             content = content_of(waveform)
             if content not in rows:
                 rows[content] = len(rows)
                 waiting.append((sound, waveform))
             place[sound] = rows[content]
-        if len(waiting) >= batch_size:
+        if len(waiting) >= size:
             encode_waiting()
     if waiting:
         encode_waiting()
-    progress("sounds", len(sounds), len(sounds))
+    options.progress("sounds", len(sounds), len(sounds))
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     return joined, [[place[sound] for sound in of_set] for of_set in used]
 
 
-def _read_image(image: Distinct[ImageRecipe]) -> NDArray[np.uint8]:
+def content_of(sound: Waveform) -> Hashable:
+    """Identity of a sound by what is played: rate, type and samples.
+
+    Examples
+    --------
+    >>> one, same, slower = (Waveform(np.zeros((4, 1)), rate) for rate in (8000, 8000, 4000))
+    >>> content_of(one) == content_of(same), content_of(one) == content_of(slower)
+    (True, False)
+    """
+    samples = np.ascontiguousarray(sound.samples)
+    digest = hashlib.sha256(samples.data).digest()
+    return sound.rate, samples.dtype.str, samples.shape, digest
+
+
+def _read_image(image: _Distinct[ImageRecipe]) -> NDArray[np.uint8]:
     return image.trials.image(image.recipe)
 
 
-def _read_sound(sound: Distinct[AudioRecipe]) -> Waveform:
+def _read_sound(sound: _Distinct[AudioRecipe]) -> Waveform:
     return sound.trials.waveform(sound.recipe)
 
 
-def _in_parallel(read: Callable[[Any], Any], recipes: Sequence[Any], jobs: int) -> list[Any]:
-    read_all: list[Any] = Parallel(n_jobs=jobs, backend="threading")(
-        delayed(read)(recipe) for recipe in recipes
-    )
-    return read_all
+def _read_all(read: Callable[[Any], Any], recipes: Sequence[Any], jobs: int) -> list[Any]:
+    if jobs == 1:
+        return [read(recipe) for recipe in recipes]
+    with ThreadPoolExecutor(jobs) as pool:
+        return list(pool.map(read, recipes))
 
 
 def _encode(
     encode: Callable[[list[Any]], Features],
     inputs: list[Any],
-    made_of: Sequence[Distinct[Any]],
+    made_of: Sequence[_Distinct[Any]],
     localizer: Localizer,
 ) -> Features:
     """Encode a batch, check its shape, and name the input where the model refuses one."""
     try:
         features = encode(inputs)
     except DataError:
-        _name_culprit(encode, inputs, made_of)
+        for source, each in zip(made_of, inputs, strict=True):
+            try:
+                encode([each])
+            except DataError as error:
+                where = source.trials.source(source.recipe)
+                raise DataError(
+                    error.problem, code=error.code, where=where, remedy=error.remedy
+                ) from error
         raise
     if not isinstance(features, Mapping):
         raise ModelError(
             f"{localizer.name} returned a {type(features).__name__} of features",
+            code="E_MODEL_FEATURES",
             remedy="return a dictionary of arrays, such as {'visual': array}",
         )
     for name, values in features.items():
@@ -269,34 +295,7 @@ def _encode(
             raise ModelError(
                 f"{localizer.name} was given {len(inputs)} inputs to encode and returned "
                 f"{np.shape(values)[:1] or 'no'} rows of {name!r}",
+                code="E_MODEL_FEATURES",
                 remedy="return one row per input, in order",
             )
     return {name: np.asarray(values) for name, values in features.items()}
-
-
-def _name_culprit(
-    encode: Callable[[list[Any]], Features],
-    inputs: Sequence[Any],
-    made_of: Sequence[Distinct[Any]],
-) -> None:
-    """Encode the inputs one by one, and raise the error again with id and file of its cause."""
-    for source, each in zip(made_of, inputs, strict=True):
-        try:
-            encode([each])
-        except DataError as error:
-            where = source.trials.source(source.recipe)
-            raise DataError(error.problem, where=where, remedy=error.remedy) from error
-
-
-def _checked_maps(maps: Any, count: int, localizer: Localizer) -> NDArray[np.float32]:
-    try:
-        given = np.asarray(maps)
-    except ValueError:  # maps of several sizes in one list
-        given = np.empty(0, object)
-    if given.ndim != 3 or len(given) != count or given.dtype.kind != "f" or 0 in given.shape:
-        raise ModelError(
-            f"{localizer.name} returned maps of shape {given.shape} and type {given.dtype} "
-            f"for {count} trials",
-            remedy="return one float map (h, w) per trial, as an array (trials, h, w)",
-        )
-    return given.astype(np.float32, copy=False)

@@ -6,40 +6,15 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from ssl_bench.engine.class_maps import no_class_maps
-from ssl_bench.engine.encode import Progress, localize_suite
-from ssl_bench.engine.retrieve import require_similarity
+from ssl_bench.engine.encode import EngineOptions, by_category, localize
+from ssl_bench.errors import ModelError
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
 from ssl_bench.models.provenance import describe
 from ssl_bench.predictions import PredictionsMeta, PredictionsWriter
 from ssl_bench.predictions.format import usable_name
 from ssl_bench.scoring.floors import row_chunks, shared_maps
 from ssl_bench.trials.trial import TrialSet
-
-
-@dataclass(frozen=True)
-class EngineOptions:
-    """Settings of the engine; none of them changes a number beyond rounding.
-
-    Attributes
-    ----------
-    batch_size
-        Images, sounds or trials in one call of the localizer.
-    jobs
-        Threads that read images and sounds.
-    dtype
-        Type in which maps are stored. float16 keeps 11 bits: neighbouring values of a map may
-        become equal, which moves cIoU by the few pixels at the threshold.
-    progress
-        Called with what is being done, how much is done and how much there is.
-    """
-
-    batch_size: int = 32
-    jobs: int = 1
-    dtype: Literal["float16", "float32"] = "float32"
-    progress: Progress = lambda _what, _done, _all: None
 
 
 @dataclass(frozen=True)
@@ -55,7 +30,8 @@ class Predicted:
     vision_only_note
         Why there are none.
     class_maps_note
-        Why trials that ask by category share a map; None where they do not, or do not ask so.
+        Why trials that ask by category share a map; None where they have their own, or ask for
+        none.
     """
 
     predictions: Path
@@ -84,63 +60,53 @@ def predictions_meta(
 
 def predict(
     localizer: Localizer | AnnotationLocalizer,
-    trials: TrialSet,
-    folder: Path,
+    runs: Sequence[tuple[TrialSet, Path]],
     options: EngineOptions | None = None,
-) -> Predicted:
-    """Write ``predictions.npz``, and ``vision_only.npz`` where the model has audio-blind maps.
+) -> list[Predicted]:
+    """Write the predictions of one or several protocols, each into its own folder.
 
-    Both files appear whole or not at all.
+    They are ``predictions.npz``, and ``vision_only.npz`` where the model has audio-blind maps; all
+    files appear whole or not at all. An image or sound that several protocols share is encoded once
+    for all of them.
 
     Raises
     ------
     DataError
         If an image or sound is missing or unreadable.
     ModelError
-        If the localizer breaks its contract.
+        If the localizer breaks its contract, or a protocol asks for a ranking and the localizer has
+        no similarity.
 
     Examples
     --------
     >>> import tempfile
     >>> from ssl_bench.trials.compositions import open_trials
     >>> from ssl_bench.models.trivial import Center
-    >>> from ssl_bench.protocols.protocol import load_protocol
-    >>> written = predict(Center(), open_trials(load_protocol("synth")), Path(tempfile.mkdtemp()))
+    >>> (written,) = predict(Center(), [(open_trials("synth"), Path(tempfile.mkdtemp()))])
     >>> written.predictions.name
     'predictions.npz'
     """
-    return predict_suite(localizer, [(trials, folder)], options)[0]
-
-
-def predict_suite(
-    localizer: Localizer | AnnotationLocalizer,
-    runs: Sequence[tuple[TrialSet, Path]],
-    options: EngineOptions | None = None,
-) -> list[Predicted]:
-    """Predict for several protocols at once, each into its own folder.
-
-    An image or sound that several protocols share is encoded once for all of them.
-
-    Raises
-    ------
-    ModelError
-        If the localizer breaks its contract, or a protocol asks for a ranking and the localizer has
-        no similarity.
-    """
     settings = options or EngineOptions()
     for trials, _ in runs:
-        require_similarity(localizer, trials)
+        reason = no_answer(localizer, trials)
+        if reason is not None:
+            raise ModelError(
+                reason,
+                code="E_MODEL_NO_SIMILARITY",
+                where=trials.protocol.label,
+                remedy="choose a model with a similarity, or another protocol",
+            )
     if isinstance(localizer, AnnotationLocalizer):
         return [_predict_trivial(localizer, trials, folder, settings) for trials, folder in runs]
-    wanted = [_wants_blind(localizer, trials) for trials, _ in runs]
+    no_blind = [_no_audio_blind_maps(localizer, trials) for trials, _ in runs]
     written = [
         Predicted(
             folder / "predictions.npz",
             folder / "vision_only.npz" if reason is None else None,
             reason,
-            no_class_maps(localizer, trials),
+            _no_class_maps(localizer, trials),
         )
-        for (trials, folder), reason in zip(runs, wanted, strict=True)
+        for (trials, folder), reason in zip(runs, no_blind, strict=True)
     ]
     with ExitStack() as stack:
 
@@ -154,13 +120,11 @@ def predict_suite(
             (writer(each.predictions, trials), writer(each.vision_only, trials))
             for each, (trials, _) in zip(written, runs, strict=True)
         ]
-        for number, batch in localize_suite(
+        for number, batch in localize(
             localizer,
             [trials for trials, _ in runs],
-            batch_size=settings.batch_size,
-            jobs=settings.jobs,
-            vision_only=[reason is None for reason in wanted],
-            progress=settings.progress,
+            settings,
+            vision_only=[reason is None for reason in no_blind],
         ):
             own, blind = writers[number]
             if own is not None:
@@ -184,11 +148,29 @@ def _predict_trivial(
             writer.add(ids, shared.maps, map_index=shared.index)
             settings.progress("trials", int(rows[-1]) + 1, len(trials))
     reason = "sees the truth" if localizer.needs_truth else "neither looks nor listens"
-    asked = no_class_maps(localizer, trials)
-    return Predicted(path, None, f"{localizer.name} {reason}", asked)
+    note = f"{localizer.name} {reason}"
+    return Predicted(path, None, note, _no_class_maps(localizer, trials))
 
 
-def _wants_blind(localizer: Localizer, trials: TrialSet) -> str | None:
+def no_answer(localizer: Localizer | AnnotationLocalizer, trials: TrialSet) -> str | None:
+    """Why the localizer cannot answer the protocol, as a sentence; None where it can."""
+    if trials.protocol.answers == "maps":
+        return None
+    if isinstance(localizer, AnnotationLocalizer):
+        return f"{localizer.name} neither looks nor listens, so it cannot rank sounds and images"
+    return localizer.no_similarity
+
+
+def _no_class_maps(localizer: Localizer | AnnotationLocalizer, trials: TrialSet) -> str | None:
+    """Why trials that ask by category share a map; None where they do not, or ask for none."""
+    if not by_category(trials):
+        return None
+    if isinstance(localizer, AnnotationLocalizer):
+        return f"{localizer.name} is told no category"
+    return localizer.no_class_maps
+
+
+def _no_audio_blind_maps(localizer: Localizer, trials: TrialSet) -> str | None:
     """Why not to make audio-blind maps; None to make them."""
     if trials.protocol.answers == "retrieval":
         return "a ranking of sounds has no audio-blind form"

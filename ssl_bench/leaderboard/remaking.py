@@ -73,7 +73,7 @@ def _at_hand(
     """A predictions file that is what an entry says."""
     if isinstance(reference, RemadePredictions):
         localizer = load_localizer(reference.model, seed=reference.seed)
-        made = predict(localizer, bench.trials, scratch).predictions
+        made = predict(localizer, [(bench.trials, scratch)])[0].predictions
         # Another compressor makes another file of the same maps; the entry's says nothing here.
         facts = {"sha256": sha256_of_file(made), "bytes": made.stat().st_size}
         return Named(made, reference.model_copy(update=facts))

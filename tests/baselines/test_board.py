@@ -60,7 +60,7 @@ def test_a_handful_of_trials_predicted_now_has_the_stored_maps(
     some = whole.trials[:: len(whole.trials) // HANDFUL]
     few = TrialSet(whole.protocol, whole.test_set, some)
     localizer = load_localizer(contestant.name, alpha=contestant.alpha)
-    written = predict(localizer, few, tmp_path / "whole")
+    (written,) = predict(localizer, [(few, tmp_path / "whole")])
     write_compact(open_predictions(written.predictions), tmp_path / "compact.npz")
     now = open_predictions(tmp_path / "compact.npz").maps_of(few.ids)
     board = stored.maps_of(few.ids)

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from refusals import refused
 
 import ssl_bench
-from ssl_bench.engine.encode import localize_trials
+from ssl_bench.engine.encode import EngineOptions, localize
 from ssl_bench.errors import ModelError
 from ssl_bench.models.contract import Features, Localizer
-from ssl_bench.protocols.protocol import Protocol, TestSetTable, load_protocol
+from ssl_bench.protocols.protocol import ControlsTable, Protocol, TestSetTable, load_protocol
 from ssl_bench.trials.compositions import open_trials
 from ssl_bench.trials.trial import TrialSet
 
@@ -81,7 +82,8 @@ class Aware(Agnostic):
 
 def maps_of(model: Localizer, trials: TrialSet, **settings: int) -> dict[str, NDArray[np.float32]]:
     found: dict[str, NDArray[np.float32]] = {}
-    for batch in localize_trials(model, trials, **settings):
+    options = EngineOptions(**settings)
+    for _, batch in localize(model, [trials], options, vision_only=[False]):
         assert batch.maps is not None
         found.update(zip(batch.trial_ids, batch.maps, strict=True))
     return found
@@ -126,8 +128,9 @@ def test_trials_that_ask_for_no_category_get_the_plain_map() -> None:
 def test_knowing_what_sounds_reaches_the_ceiling_and_knowing_where_alone_does_not(
     trials: TrialSet, tmp_path: Path
 ) -> None:
-    aware = ssl_bench.evaluate(Aware(trials), asking("multi-source"), folder=tmp_path / "aware")
-    plain = ssl_bench.evaluate(Agnostic(trials), asking("multi-source"), folder=tmp_path / "plain")
+    asked = asking("multi-source").model_copy(update={"controls": ControlsTable(floors=())})
+    aware = ssl_bench.evaluate(Aware(trials), asked, folder=tmp_path / "aware")
+    plain = ssl_bench.evaluate(Agnostic(trials), asked, folder=tmp_path / "plain")
     assert aware.result.ceiling is not None
     for best in aware.result.ceiling.measures:
         if "adaptive" in best.measure:
@@ -158,8 +161,10 @@ class TestContract:
     @pytest.mark.parametrize("shape", [(2, 3, 7, 7), (1, 7, 7), (0,), (1, 8, 0, 7)])
     def test_maps_of_a_wrong_shape(self, trials: TrialSet, shape: tuple[int, ...]) -> None:
         class Odd(Aware):
+            name = "odd"
+
             def class_maps(self, *_: object) -> NDArray[np.float32]:
                 return np.zeros(shape, np.float32)
 
-        with pytest.raises(ModelError, match="class maps of shape"):
+        with refused("E_MODEL_MAPS", where="odd"):
             maps_of(Odd(trials), trials, batch_size=1)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from refusals import refused
 
-from ssl_bench.engine.encode import LocalizedBatch, localize_suite, localize_trials
-from ssl_bench.errors import DataError, ModelError
+from ssl_bench.engine.encode import EngineOptions, LocalizedBatch, content_of, localize
+from ssl_bench.errors import DataError
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.contract import Features, Localizer
 from ssl_bench.protocols.protocol import TestSetTable, load_protocol
@@ -53,6 +55,13 @@ def trials() -> TrialSet:
     return open_trials(protocol.model_copy(update={"test_set": table}))
 
 
+def localized(
+    model: Localizer, trials: TrialSet, *, vision_only: bool = False, **settings: Any
+) -> list[LocalizedBatch]:
+    options = EngineOptions(**settings)
+    return [batch for _, batch in localize(model, [trials], options, vision_only=[vision_only])]
+
+
 def collect(batches: list[LocalizedBatch]) -> dict[str, NDArray[np.float32]]:
     return {
         name: heat
@@ -63,7 +72,7 @@ def collect(batches: list[LocalizedBatch]) -> dict[str, NDArray[np.float32]]:
 
 def test_one_pass_per_composite_and_per_sound(trials: TrialSet) -> None:
     model = Counting()
-    list(localize_trials(model, trials, vision_only=True))
+    localized(model, trials, vision_only=True)
     composites = {trial.image for trial in trials}
     sounds = {trial.audio for trial in trials}
     assert len(trials) == 2 * len(composites) == len(sounds)
@@ -72,7 +81,7 @@ def test_one_pass_per_composite_and_per_sound(trials: TrialSet) -> None:
 
 
 def test_every_trial_gets_its_own_map(trials: TrialSet) -> None:
-    found = collect(list(localize_trials(Counting(), trials)))
+    found = collect(localized(Counting(), trials))
     assert set(found) == set(trials.ids)
     for trial in trials:
         expected = trials.image(trial.image).mean() * trials.waveform(trial.audio).as_float().std()
@@ -81,14 +90,14 @@ def test_every_trial_gets_its_own_map(trials: TrialSet) -> None:
 
 @pytest.mark.parametrize(("batch_size", "jobs"), [(1, 1), (3, 2), (100, 1)])
 def test_batch_size_and_jobs_change_nothing(trials: TrialSet, batch_size: int, jobs: int) -> None:
-    expected = collect(list(localize_trials(Counting(), trials, batch_size=4)))
-    found = collect(list(localize_trials(Counting(), trials, batch_size=batch_size, jobs=jobs)))
+    expected = collect(localized(Counting(), trials, batch_size=4))
+    found = collect(localized(Counting(), trials, batch_size=batch_size, jobs=jobs))
     for name, heat in expected.items():
         np.testing.assert_array_equal(found[name], heat)
 
 
 def test_audio_blind_maps_belong_to_images(trials: TrialSet) -> None:
-    for batch in localize_trials(Counting(), trials, batch_size=3, vision_only=True):
+    for batch in localized(Counting(), trials, batch_size=3, vision_only=True):
         assert batch.blind_maps is not None
         for name, owner in zip(batch.trial_ids, batch.blind_index, strict=True):
             image = trials.image(trials.trials[trials.index[name]].image)
@@ -104,15 +113,13 @@ def test_an_audio_blind_model_hears_nothing(trials: TrialSet) -> None:
             return self.vision_only(image_features)
 
     model = Blind()
-    assert set(collect(list(localize_trials(model, trials)))) == set(trials.ids)
+    assert set(collect(localized(model, trials))) == set(trials.ids)
     assert model.sounds == []
 
 
 def test_progress_reaches_the_end(trials: TrialSet) -> None:
     seen: list[tuple[str, int, int]] = []
-    list(
-        localize_trials(Counting(), trials, batch_size=4, progress=lambda *step: seen.append(step))
-    )
+    localized(Counting(), trials, batch_size=4, progress=lambda *step: seen.append(step))
     last = {what: (done, of) for what, done, of in seen}
     assert last == {
         "sounds": (len(trials), len(trials)),
@@ -126,8 +133,8 @@ class TestBrokenModels:
             def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> Features:
                 return {"level": np.zeros(max(len(images) - 1, 0), np.float32)}
 
-        with pytest.raises(ModelError, match="one row per input"):
-            list(localize_trials(Lazy(), trials))
+        with refused("E_MODEL_FEATURES", where="counting"):
+            localized(Lazy(), trials)
 
     @pytest.mark.parametrize("shape", [(2, 3), (1, 0, 3), (0, 2, 3)])
     def test_maps_of_a_wrong_shape(self, trials: TrialSet, shape: tuple[int, ...]) -> None:
@@ -135,16 +142,16 @@ class TestBrokenModels:
             def localize(self, image_features: Features, audio_features: Features):
                 return np.zeros(shape, np.float32)
 
-        with pytest.raises(ModelError, match="one float map"):
-            list(localize_trials(Odd(), trials))
+        with refused("E_MODEL_MAPS", where="counting"):
+            localized(Odd(), trials)
 
     def test_whole_numbers_are_no_maps(self, trials: TrialSet) -> None:
         class Whole(Counting):
             def localize(self, image_features: Features, audio_features: Features):
                 return np.zeros((len(image_features["level"]), 2, 3), np.int64)
 
-        with pytest.raises(ModelError, match="int64"):
-            list(localize_trials(Whole(), trials))
+        with refused("E_MODEL_MAPS", where="int64"):
+            localized(Whole(), trials)
 
     def test_a_refused_sound_is_named(self, trials: TrialSet) -> None:
         culprit = trials.trials[3].audio
@@ -153,11 +160,11 @@ class TestBrokenModels:
             def encode_audio(self, sounds: Sequence[Waveform]) -> Features:
                 wanted = trials.waveform(culprit).samples
                 if any(np.array_equal(sound.samples, wanted) for sound in sounds):
-                    raise DataError("its rate is wrong", remedy="resample it")
+                    raise DataError("its rate is wrong", code="E_RATE", remedy="resample it")
                 return super().encode_audio(sounds)
 
-        with pytest.raises(DataError, match=f"^{culprit.key}: its rate is wrong"):
-            list(localize_trials(Picky(), trials))
+        with refused("E_RATE", where=f"{culprit.key}: its rate is wrong"):
+            localized(Picky(), trials)
 
 
 @pytest.fixture(scope="module")
@@ -169,21 +176,49 @@ def suite(trials: TrialSet) -> list[TrialSet]:
 
 
 class TestSuite:
+    def test_audio_blind_maps_belong_to_the_images_of_each_protocol(
+        self, suite: list[TrialSet]
+    ) -> None:
+        options = EngineOptions(batch_size=5)
+        for number, batch in localize(Counting(), suite, options, vision_only=[True, False, True]):
+            assert (batch.blind_maps is None) == (number == 1)
+            for name, owner in zip(batch.trial_ids, batch.blind_index, strict=True):
+                trials = suite[number]
+                image = trials.image(trials.trials[trials.index[name]].image)
+                if batch.blind_maps is not None:
+                    assert batch.blind_maps[owner][0, 0] == pytest.approx(image.mean(), rel=1e-5)
+
     def test_an_image_or_sound_is_encoded_once_for_the_whole_suite(
         self, suite: list[TrialSet]
     ) -> None:
         model = Counting()
-        list(localize_suite(model, suite, vision_only=[True, False, True]))
+        list(localize(model, suite, EngineOptions(), vision_only=[True, False, True]))
         assert len(model.sounds) == len(set(model.sounds)) == 14
         assert len(model.images) == len(set(model.images)) == 7 + 14
 
     def test_each_protocol_gets_what_it_gets_alone(self, suite: list[TrialSet]) -> None:
         together: list[list[LocalizedBatch]] = [[] for _ in suite]
-        for number, batch in localize_suite(Counting(), suite, vision_only=[False] * 3):
+        for number, batch in localize(Counting(), suite, EngineOptions(), vision_only=[False] * 3):
             together[number].append(batch)
         for trials, batches in zip(suite, together, strict=True):
-            alone = collect(list(localize_trials(Counting(), trials)))
+            alone = collect(localized(Counting(), trials))
             found = collect(batches)
             assert set(found) == set(alone)
             for name, heat in alone.items():
                 np.testing.assert_array_equal(found[name], heat)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Waveform(np.zeros((4, 1), np.int16), 4000),
+        Waveform(np.zeros((4, 1), np.int32), 8000),
+        Waveform(np.zeros((2, 2), np.int16), 8000),
+        Waveform(np.ones((4, 1), np.int16), 8000),
+    ],
+    ids=["rate", "type", "channels", "samples"],
+)
+def test_sounds_are_one_only_if_everything_in_them_is_equal(other: Waveform) -> None:
+    silence = np.zeros((4, 1), np.int16)
+    assert content_of(Waveform(silence, 8000)) == content_of(Waveform(silence.copy(), 8000))
+    assert content_of(Waveform(silence, 8000)) != content_of(other)

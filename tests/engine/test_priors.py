@@ -12,12 +12,15 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 from recipe_weights import seeded_state
+from refusals import refused
 from standins import predictions_of
 
 import ssl_bench
 from ssl_bench.analysis.evaluation import Evaluation
 from ssl_bench.cli.main import commands
-from ssl_bench.errors import ModelError, PredictionsError, SslBenchError
+from ssl_bench.engine.encode import EngineOptions
+from ssl_bench.engine.priors import predict_priors
+from ssl_bench.errors import PredictionsError, SslBenchError
 from ssl_bench.models.contract import Features, Localizer
 from ssl_bench.models.object_prior import ClassifierArchitecture, ClassifierNetwork
 from ssl_bench.models.registry import list_baselines, load_card
@@ -121,10 +124,28 @@ class TestWeights:
         self, name: str, weights: Path, tmp_path: Path
     ) -> None:
         folder = tmp_path / "run"
-        with pytest.raises(ModelError, match="no audio-blind baseline") as caught:
+        with refused("E_PRIOR") as caught:
             ssl_bench.evaluate(Loud(), small(), folder=folder, priors={name: weights})
         assert PRIOR in str(caught.value.remedy)
         assert not folder.exists()
+
+
+def test_rankings_are_compared_with_no_prior(tmp_path: Path) -> None:
+    class Comparing(Loud):
+        def similarity(self, image_features: Features, audio_features: Features) -> Any:
+            shape = len(image_features["map"]), len(audio_features["none"])
+            return np.zeros(shape, np.float32)
+
+    class Mute(Loud):
+        audio_blind = True
+
+    maps, ranking = open_trials(small()), open_trials(small("retrieval"))
+    runs = [(maps, tmp_path / "maps"), (ranking, tmp_path / "ranking")]
+    found = predict_priors(Comparing(), runs, {PRIOR: Mute()}, EngineOptions())
+    assert found[tmp_path / "ranking"] == {}
+    assert PRIOR in found[tmp_path / "maps"]
+    done = ssl_bench.evaluate(Comparing(), small("retrieval"), folder=tmp_path / "run")
+    assert done.result.priors == ()
 
 
 class TestPredictions:

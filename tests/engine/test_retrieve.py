@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from refusals import refused
 from standins import MemoryTestSet, protocol, sample, trials_of
 
-from ssl_bench.engine import retrieve
-from ssl_bench.engine.predict import EngineOptions, predict, predict_suite
-from ssl_bench.errors import ModelError
+from ssl_bench.engine import pairs
+from ssl_bench.engine.encode import EngineOptions
+from ssl_bench.engine.predict import Predicted, predict
 from ssl_bench.media.waveform import Waveform
-from ssl_bench.models.contract import Features, Localizer
+from ssl_bench.models.contract import AnnotationLocalizer, Features, Localizer
 from ssl_bench.models.trivial import Center
 from ssl_bench.predictions import open_predictions
 from ssl_bench.trials.compositions import compose
@@ -69,6 +70,16 @@ def trials(count: int = 5) -> TrialSet:
     return trials_of([sample(f"s{n}") for n in range(count)], "retrieval", measures=MEASURES)
 
 
+def predicted(
+    model: Localizer | AnnotationLocalizer,
+    asked: TrialSet,
+    folder: Path,
+    options: EngineOptions | None = None,
+) -> Predicted:
+    (written,) = predict(model, [(asked, folder)], options)
+    return written
+
+
 def expected(asked: TrialSet) -> NDArray[np.float32]:
     model = Loudness()
     images = model.encode_image([asked.image(trial.image) for trial in asked])
@@ -80,9 +91,9 @@ def expected(asked: TrialSet) -> NDArray[np.float32]:
 def test_similarities_of_all_images_with_all_sounds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch_size: int
 ) -> None:
-    monkeypatch.setattr(retrieve, "_BLOCK", 2)
+    monkeypatch.setattr(pairs, "_BLOCK", 2)
     asked = trials()
-    written = predict(Loudness(), asked, tmp_path, EngineOptions(batch_size=batch_size))
+    written = predicted(Loudness(), asked, tmp_path, EngineOptions(batch_size=batch_size))
     predictions = open_predictions(written.predictions)
     assert predictions.trial_ids == tuple(asked.ids)
     found = np.concatenate([block for _, block in predictions.iter_similarity()])
@@ -98,7 +109,7 @@ def test_each_image_and_sound_is_encoded_once_for_all_protocols(tmp_path: Path) 
         compose(protocol("retrieval", measures=MEASURES), test_set),
     ]
     model = Loudness()
-    maps, ranking = predict_suite(
+    maps, ranking = predict(
         model, [(each, tmp_path / each.protocol.composition.kind) for each in suite]
     )
     assert (model.images, model.sounds) == (4, 4)
@@ -110,7 +121,7 @@ def test_samples_that_share_a_sound_share_its_column(tmp_path: Path) -> None:
     samples = [sample("a"), replace(sample("b"), sound_of="a"), sample("c")]
     asked = trials_of(samples, "retrieval", measures=MEASURES)
     model = Loudness()
-    path = predict(model, asked, tmp_path).predictions
+    path = predicted(model, asked, tmp_path).predictions
     assert (model.images, model.sounds) == (3, 2)
     (_, found), *_ = open_predictions(path).iter_similarity()
     np.testing.assert_array_equal(found[:, 0], found[:, 1])
@@ -128,14 +139,14 @@ def test_samples_that_share_a_sound_share_its_column(tmp_path: Path) -> None:
 def test_a_model_that_cannot_rank_is_refused_before_any_work(
     tmp_path: Path, model: Loudness | Center, problem: str
 ) -> None:
-    with pytest.raises(ModelError, match=problem):
-        predict(model, trials(), tmp_path)
+    with refused("E_MODEL_NO_SIMILARITY", where=problem):
+        predicted(model, trials(), tmp_path)
     assert list(tmp_path.iterdir()) == []
     if isinstance(model, Loudness):
         assert model.images == model.sounds == 0
 
 
 def test_a_wrong_shape_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"returned similarities of shape \(1, 5\)"):
-        predict(Wrong(), trials(), tmp_path)
+    with refused("E_MODEL_SIMILARITY", where="(1, 5)"):
+        predicted(Wrong(), trials(), tmp_path)
     assert not (tmp_path / "predictions.npz").exists()

@@ -23,7 +23,8 @@ from pathlib import Path
 import numpy as np
 from standins import sample, trials_of
 
-from ssl_bench.engine.predict import EngineOptions, predict, predictions_meta
+from ssl_bench.engine.encode import EngineOptions
+from ssl_bench.engine.predict import predict, predictions_meta
 from ssl_bench.models.contract import Localizer
 from ssl_bench.predictions import PredictionsWriter, open_predictions
 from ssl_bench.protocols.protocol import load_protocol
@@ -61,7 +62,8 @@ samples = [
 ]
 trials = trials_of(samples, "retrieval", measures=load_protocol("retrieval").measures)
 if kind == "similarity":
-    path = predict(Waves(), trials, folder, EngineOptions(batch_size=128)).predictions
+    (written,) = predict(Waves(), [(trials, folder)], EngineOptions(batch_size=128))
+    path = written.predictions
 else:
     path = folder / "predictions.npz"
     rng = np.random.default_rng(0)

@@ -13,8 +13,8 @@ from ssl_bench.analysis.contribution.levels import effects_by_level
 from ssl_bench.analysis.contribution.measure import Maps, headline, without_sound
 from ssl_bench.analysis.contribution.other_sounds import OTHER_SOUNDS, OtherSound, with_other_sounds
 from ssl_bench.analysis.evaluation import Request, load_model, run
-from ssl_bench.engine.encode import Progress
-from ssl_bench.engine.predict import EngineOptions, predict_suite
+from ssl_bench.engine.encode import EngineOptions, Progress
+from ssl_bench.engine.predict import predict
 from ssl_bench.environment import environment
 from ssl_bench.errors import ModelError, PredictionsError, ProtocolError, one_of
 from ssl_bench.files import sha256_of_file
@@ -124,7 +124,7 @@ def measure_contribution(
     options = EngineOptions(
         batch_size=request.batch_size, jobs=request.jobs, dtype=request.dtype, progress=progress
     )
-    predict_suite(localizer, [(changed[kind], folder) for kind, folder in folders.items()], options)
+    predict(localizer, [(changed[kind], folder) for kind, folder in folders.items()], options)
     others: list[_Other] = [
         (kind, folder / "predictions.npz", *_ABOUT[kind]) for kind, folder in folders.items()
     ]

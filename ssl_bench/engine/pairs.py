@@ -1,0 +1,156 @@
+"""From encoded images and sounds to the maps or similarities of trials."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl_bench.errors import ModelError
+from ssl_bench.models.contract import Features, Localizer
+
+# Sounds in one call of a model's similarity.
+_BLOCK = 1024
+
+
+class Pair(NamedTuple):
+    """Rows of an image and of a sound among the features; no sound for an audio-blind model."""
+
+    image: int
+    sound: int | None
+
+
+def maps_of_pairs(
+    localizer: Localizer,
+    images: Features,
+    sounds: Features,
+    pairs: Sequence[Pair],
+    batch_size: int,
+) -> NDArray[np.float32]:
+    """The map ``(n, h, w)`` float32 of each of n pairs, `batch_size` of them in one call.
+
+    Raises
+    ------
+    ModelError
+        If the localizer breaks its contract.
+    """
+    parts = [
+        checked_maps(localizer.localize(seen, heard), len(chosen), localizer)
+        for chosen, seen, heard in _batches(images, sounds, pairs, batch_size)
+    ]
+    return np.concatenate(parts)
+
+
+def class_maps_of_pairs(
+    localizer: Localizer,
+    images: Features,
+    sounds: Features,
+    pairs: Sequence[Pair],
+    asked: Sequence[str],
+    categories: Sequence[str],
+    batch_size: int,
+) -> NDArray[np.float32]:
+    """The map ``(n, h, w)`` float32 of the category that each trial asks for.
+
+    The maps of a pair are made once, however many categories are asked for.
+
+    Parameters
+    ----------
+    pairs, asked
+        Image and sound of each of n trials, and its category.
+    categories
+        All that the protocol asks for.
+
+    Raises
+    ------
+    ModelError
+        If the localizer breaks its contract.
+    """
+    found: dict[Pair, NDArray[np.float32]] = {}
+    distinct = list(dict.fromkeys(pairs))
+    for chosen, seen, heard in _batches(images, sounds, distinct, batch_size):
+        maps = np.asarray(localizer.class_maps(seen, heard, categories))
+        wanted = (len(chosen), len(categories))
+        if maps.ndim != 4 or maps.shape[:2] != wanted or maps.dtype.kind != "f" or 0 in maps.shape:
+            raise ModelError(
+                f"{localizer.name} returned class maps of shape {maps.shape} and type "
+                f"{maps.dtype} for {wanted[0]} trials and {wanted[1]} categories",
+                code="E_MODEL_MAPS",
+                remedy="return one float map (h, w) for each, as an array "
+                "(trials, categories, h, w)",
+            )
+        found.update(zip(chosen, maps.astype(np.float32, copy=False), strict=True))
+    place = {name: number for number, name in enumerate(categories)}
+    return np.stack(
+        [found[pair][place[category]] for pair, category in zip(pairs, asked, strict=True)]
+    )
+
+
+def similarity_rows(
+    localizer: Localizer, images: Features, sounds: Features, columns: Sequence[int]
+) -> NDArray[np.float32]:
+    """Similarities ``(b, n)`` float32 of b encoded images with the sound of each of n columns.
+
+    Each distinct sound is compared once.
+
+    Parameters
+    ----------
+    columns
+        ``(n,)`` row of each column's sound.
+
+    Raises
+    ------
+    ModelError
+        If the localizer breaks its contract.
+    """
+    used, place = np.unique(np.asarray(columns, np.intp), return_inverse=True)
+    count = len(next(iter(images.values())))
+    blocks = []
+    for start in range(0, len(used), _BLOCK):
+        chosen = used[start : start + _BLOCK]
+        block = np.asarray(localizer.similarity(images, _rows_of(sounds, chosen)))
+        if block.shape != (count, len(chosen)) or block.dtype.kind != "f":
+            raise ModelError(
+                f"{localizer.name} returned similarities of shape {block.shape} and type "
+                f"{block.dtype} for {count} images and {len(chosen)} sounds",
+                code="E_MODEL_SIMILARITY",
+                remedy="return one float for each image and sound, as an array (images, sounds)",
+            )
+        blocks.append(block.astype(np.float32, copy=False))
+    found: NDArray[np.float32] = np.concatenate(blocks, axis=1)[:, place]
+    return found
+
+
+def checked_maps(maps: Any, count: int, localizer: Localizer) -> NDArray[np.float32]:
+    """Maps ``(count, h, w)`` as float32; raises ModelError where they are anything else."""
+    try:
+        given = np.asarray(maps)
+    except ValueError:  # maps of several sizes in one list
+        given = np.empty(0, object)
+    if given.ndim != 3 or len(given) != count or given.dtype.kind != "f" or 0 in given.shape:
+        raise ModelError(
+            f"{localizer.name} returned maps of shape {given.shape} and type {given.dtype} "
+            f"for {count} trials",
+            code="E_MODEL_MAPS",
+            remedy="return one float map (h, w) per trial, as an array (trials, h, w)",
+        )
+    return given.astype(np.float32, copy=False)
+
+
+def _batches(
+    images: Features, sounds: Features, pairs: Sequence[Pair], size: int
+) -> Iterator[tuple[Sequence[Pair], Features, Features]]:
+    for start in range(0, len(pairs), size):
+        chosen = pairs[start : start + size]
+        heard = [pair.sound for pair in chosen if pair.sound is not None]
+        yield (
+            chosen,
+            _rows_of(images, [pair.image for pair in chosen]),
+            _rows_of(sounds, heard),
+        )
+
+
+def _rows_of(features: Features, rows: Sequence[int] | NDArray[np.intp]) -> Features:
+    return {name: values[np.asarray(rows, np.intp)] for name, values in features.items()}
