@@ -14,10 +14,12 @@ import pandas as pd
 from ssl_bench.engine.encode import EngineOptions, Progress
 from ssl_bench.engine.predict import Predicted, no_answer, predict
 from ssl_bench.engine.priors import is_audio_visual, is_embedded, load_prior, predict_priors
+from ssl_bench.files import write_text
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
 from ssl_bench.models.provenance import describe
 from ssl_bench.models.registry import list_baselines, load_card, load_localizer
 from ssl_bench.protocols.protocol import Protocol, load_dialect, load_protocol
+from ssl_bench.scoring.overlap import OverlapScores
 from ssl_bench.scoring.results import Result, write_result
 from ssl_bench.scoring.run import (
     Scored,
@@ -283,12 +285,15 @@ def load_model(request: Request) -> Localizer | AnnotationLocalizer:
     )
 
 
-def write_scored(folder: Path, scored: Scored) -> list[Path]:
-    """Write ``scores.npz`` and ``result.json``; returns their paths."""
-    table, document = folder / SCORES, folder / "result.json"
-    write_scores(table, scored.scores)
-    write_result(document, scored.result)
-    return [table, document]
+def write_scored(folder: Path, scored: Scored, overlap: OverlapScores | None = None) -> list[Path]:
+    """Write ``scores.npz``, ``result.json`` and, if given, ``overlap.json``; returns the paths."""
+    files = [folder / SCORES, folder / "result.json"]
+    write_scores(files[0], scored.scores)
+    write_result(files[1], scored.result)
+    if overlap is not None:
+        files.append(folder / "overlap.json")
+        write_text(files[2], overlap.model_dump_json(indent=1) + "\n")
+    return files
 
 
 def _open(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ssl_bench.errors import ResultError, one_of
 from ssl_bench.measures.definition import Measure
 from ssl_bench.measures.values import parse_measure
+from ssl_bench.protocols.protocol import load_dialect, load_protocol
 from ssl_bench.schemas import Document
 from ssl_bench.scoring.aggregate import (
     counted_rows,
@@ -23,10 +24,13 @@ from ssl_bench.scoring.aggregate import (
     summarise,
 )
 from ssl_bench.scoring.results import MeasuredValue, Result, differing_fields, read_result
+from ssl_bench.scoring.run import under_dialect
 from ssl_bench.scoring.score_file import SCORES, read_scores
 from ssl_bench.statistics.bootstrap import CONFIDENCE
 from ssl_bench.statistics.paired_tests import permutation_p_value
 from ssl_bench.statistics.ties import holm, paired_p_value
+from ssl_bench.trials.compositions import open_trials, with_split
+from ssl_bench.trials.trial import TrialSet
 
 _SUCCESS = 0.5
 
@@ -160,6 +164,50 @@ def read_scores_of(result: Result, folder: Path) -> pd.DataFrame:
             remedy="evaluate or score again",
         )
     return scores
+
+
+def open_run_trials(
+    folder: Path, result: Result, data: Path | None = None, *, reference: str | None = None
+) -> tuple[TrialSet, TrialSet]:
+    """Open the trials of a run, and the same under the dialect that scored it, where it has one.
+
+    Parameters
+    ----------
+    folder
+        Run folder, for errors.
+    result
+        Its result.
+    data
+        Folder with one sub-folder per test set.
+    reference
+        The run's protocol, where it does not ship.
+
+    Raises
+    ------
+    ResultError
+        If the protocol or the test set at hand is not the one that was scored.
+    """
+    identity = result.protocol
+    protocol = with_split(load_protocol(reference or identity.label))
+    asked = protocol
+    if identity.dialect != protocol.dialect:
+        asked = protocol.under(load_dialect(identity.dialect))
+    if asked.digest != identity.digest:
+        raise ResultError(
+            f"this run was scored under another version of {protocol.label}",
+            code="E_PROTOCOL_CHANGED",
+            where=folder / "result.json",
+            remedy="score its predictions again, or name its own protocol file",
+        )
+    trials = open_trials(protocol, data)
+    if trials.test_set.digest != result.test_set.digest:
+        raise ResultError(
+            f"this run was scored on another revision of {trials.test_set.name}",
+            code="E_TEST_SET_CHANGED",
+            where=folder / "result.json",
+            remedy="score its predictions again",
+        )
+    return trials, trials if asked is protocol else under_dialect(trials, asked)
 
 
 def compare_runs(

@@ -8,52 +8,46 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ssl_bench.cli.options import (
+    FOLDER,
+    PATH,
     data_option,
     jobs_option,
     json_option,
-    model_settings,
-    parse_named_files,
+    model_option,
+    pairs_option,
+    prior_weights_option,
+    protocol_option,
+    request_of,
 )
-from ssl_bench.cli.requests import request_of
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from ssl_bench.analysis.contribution.document import Contribution, Without
-    from ssl_bench.analysis.contribution.run import Measured
 
 
 @click.command()
-@model_settings
-@click.option("--model", metavar="NAME", help="Baseline, plug-in, or FILE.py:Class.")
+@model_option(required=False)
 @click.option(
     "--predictions",
-    type=click.Path(path_type=Path, dir_okay=True),
+    type=PATH,
     help="In place of --model: stored predictions, made with the sound.",
 )
-@click.option(
+@pairs_option(
     "--without",
-    multiple=True,
-    metavar="[NAME=]FILE",
+    "without",
+    "[NAME=]FILE",
+    Path,
     help="With --predictions: predictions of the same trials made without the sound, such as "
     "silence=mute.npz; may be repeated.",
 )
-@click.option(
-    "--protocol",
-    required=True,
-    metavar="NAME[@TESTSET[:SPLIT]]",
-    help="Whose trials; 'ssl-bench protocols' lists them.",
-)
+@protocol_option
 @click.option("--measure", metavar="MEASURE", help="Of the headline. Default: the first.")
-@click.option(
-    "--prior",
-    "priors",
-    multiple=True,
-    metavar="NAME=WEIGHTS",
-    help="Weights of an audio-blind baseline such as ogl-l1; may be repeated.",
-)
+@prior_weights_option
 @data_option
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FOLDER,
     help="Folder to write to.  [default: runs/contribution-MODEL-PROTOCOL]",
 )
 @jobs_option
@@ -67,169 +61,113 @@ def contribution(**given: Any) -> None:
     intervals, a paired permutation test and McNemar's test. Writes contribution.json, a figure
     and a table of all trials.
     """
-    from ssl_bench.cli.terminal import console, progress_bars
+    from ssl_bench.cli.terminal import progress_bars, show
 
-    if (given["model"] is None) == (given["predictions"] is None):
+    model, predictions = given["model"], given["predictions"]
+    if (model is None) == (predictions is None):
         raise click.UsageError("give either --model, or --predictions with --without")
-    if given["predictions"] is not None and not given["without"]:
+    if predictions is not None and not given["without"]:
         raise click.UsageError("--predictions needs at least one --without FILE to compare with")
-    if given["model"] is not None and given["without"]:
+    if model is not None and given["without"]:
         raise click.UsageError("--without belongs to --predictions; a model makes its own maps")
+    place = given["protocol"].replace("@", "-").replace(":", "-").replace("/", "-")
+    name = Path(model or predictions.stem).stem
+    folder = given["out"] or Path("runs") / f"contribution-{name}-{place}"
+    files = [folder / f"contribution.{suffix}" for suffix in ("json", "png", "npz")]
     with progress_bars(quiet=given["as_json"]) as (progress, notify):
+        from ssl_bench.analysis.contribution.document import write_contribution
         from ssl_bench.analysis.contribution.run import contribution_of_files, measure_contribution
+        from ssl_bench.figures.contribution import draw_contribution
+        from ssl_bench.scoring.score_file import write_scores
 
-        name = given["model"] or given["predictions"].stem
-        place = given["protocol"].replace("@", "-").replace(":", "-").replace("/", "-")
-        folder = given["out"] or Path("runs") / f"contribution-{Path(name).stem}-{place}"
-        if given["model"] is not None:
+        settings = {name: given[name] for name in ("measure", "seed")}
+        if model is not None:
             measured = measure_contribution(
                 request_of({**given, "out": folder}),
                 given["protocol"],
-                measure=given["measure"],
-                seed=given["seed"],
+                **settings,
                 progress=progress,
                 notify=notify,
             )
         else:
             measured = contribution_of_files(
-                given["predictions"],
-                parse_named_files(given["without"]),
+                predictions,
+                given["without"],
                 given["protocol"],
+                **settings,
                 data=given["data"],
-                measure=given["measure"],
-                seed=given["seed"],
                 jobs=given["jobs"],
                 notify=notify,
             )
-        files = _write(measured, folder)
+        write_contribution(files[0], measured.contribution)
+        draw_contribution(files[1], measured.contribution)
+        write_scores(files[2], measured.scores)
     if given["as_json"]:
         click.echo(measured.contribution.model_dump_json(indent=1))
         return
-    screen = console()
-    for part in _tables(measured.contribution):
-        screen.print(part)
-    screen.print(f"Wrote {', '.join(path.name for path in files)} into {folder}.")
+    written = f"Wrote {', '.join(path.name for path in files)} into {folder}."
+    show(*_tables(measured.contribution), written)
 
 
-def _write(measured: Measured, folder: Path) -> list[Path]:
-    from ssl_bench.analysis.contribution.document import write_contribution
-    from ssl_bench.figures.contribution_figure import draw_contribution
-    from ssl_bench.scoring.score_file import write_scores
-
-    found = measured.contribution
-    document, figure, table = (
-        folder / name for name in ("contribution.json", "contribution.png", "contribution.npz")
-    )
-    write_contribution(document, found)
-    draw_contribution(
-        figure,
-        figure_rows(found),
-        title=f"{found.model.name}, {found.protocol.label}",
-        sentence=found.headline.sentence,
-        measure=found.headline.measure,
-    )
-    write_scores(table, measured.scores)
-    return [document, figure, table]
-
-
-def _tables(found: Contribution) -> list[Any]:
+def _tables(found: Contribution) -> list[Table | str]:
     from ssl_bench.cli.terminal import plain_table, with_interval
 
-    number = [value.measure for value in found.measures].index(found.headline.measure)
-    rows = [["with the sound", with_interval(found.measures[number]), "", "", "", ""]]
+    measure = found.headline.measure
+    number = [value.measure for value in found.measures].index(measure)
+    own = found.measures[number]
+    rows = [["with the sound", with_interval(own), "", "", "", ""]]
     rows += [
         [
-            each.name + ("" if each.n_trials == found.measures[number].n_trials else " *"),
+            each.name + ("" if each.n_trials == own.n_trials else " *"),
             with_interval(each.measures[number]),
             with_interval(each.difference[number]),
-            *_tests(each, found.headline.measure),
+            *_tests(each, measure),
             f"{each.n_trials:,}",
         ]
         for each in found.without
     ]
     heads = [
         "what is heard",
-        found.headline.measure,
+        measure,
         "what the sound adds",
         "permutation p",
         "only with : only without (McNemar p)",
         "trials",
     ]
     title = f"{found.model.name}, {found.protocol.label}, percent [95 % interval]"
-    shown: list[Any] = [found.headline.sentence, plain_table(title, heads, rows)]
+    shown: list[Table | str] = [found.headline.sentence, plain_table(title, heads, rows)]
     if found.by_level:
         shown.append(_level_table(found))
-    shown += [f"* {note}." for note in found.notes]
-    return shown
+    return [*shown, *(f"* {note}." for note in found.notes)]
 
 
-def _level_table(found: Contribution) -> Any:
-    from ssl_bench.cli.terminal import percent, plain_table, with_interval
+def _level_table(found: Contribution) -> Table:
+    from ssl_bench.cli.terminal import plain_table, with_interval
+    from ssl_bench.scoring.formatting import format_value
 
+    measure = found.by_level[0].with_sound.measure
     rows = [
         [
             f"{each.grouping}: {each.level}",
             with_interval(each.with_sound),
-            percent(each.without),
+            format_value(each.without, measure),
             with_interval(each.difference),
             f"{each.with_sound.n_trials:,}",
         ]
         for each in found.by_level
     ]
-    measure = found.by_level[0].with_sound.measure
-    heads = [
-        f"{measure} by",
-        "with the sound",
-        str(found.headline.best_without),
-        "what the sound adds",
-        "trials",
-    ]
+    best = str(found.headline.best_without)
+    heads = [f"{measure} by", "with the sound", best, "what the sound adds", "trials"]
     return plain_table("Against the best without the sound, within breakdowns", heads, rows)
 
 
 def _tests(each: Without, measure: str) -> list[str]:
+    from ssl_bench.cli.terminal import p_value
+
     for test in each.tests:
         if test.measure == measure:
-            split = test.mcnemar
-            counts = (
-                "-"
-                if split is None
-                else f"{split.only_with} : {split.only_without} ({_small(split.p_value)})"
-            )
-            return [_small(test.permutation_p), counts]
+            split, counts = test.mcnemar, "-"
+            if split is not None:
+                counts = f"{split.only_with} : {split.only_without} ({p_value(split.p_value)})"
+            return [p_value(test.permutation_p), counts]
     return ["-", "-"]
-
-
-def _small(probability: float) -> str:
-    return "< 0.001" if probability < 0.001 else f"{probability:.3f}"
-
-
-def figure_rows(found: Contribution) -> list[Any]:
-    """The rows of the figure: the model with its sound, the others from the best down, levels."""
-    from ssl_bench.figures.contribution_figure import FigureRow
-
-    number = [value.measure for value in found.measures].index(found.headline.measure)
-    others = sorted(found.without, key=lambda each: -(each.measures[number].value or 0.0))
-    return [
-        FigureRow("with the sound", found.measures[number], None, informed=True),
-        *(
-            FigureRow(
-                each.name,
-                each.measures[number],
-                each.difference[number],
-                informed=each.informed == "category",
-            )
-            for each in others
-        ),
-        *(
-            FigureRow(
-                f"{each.grouping}: {each.level}",
-                each.with_sound,
-                each.difference,
-                informed=True,
-                is_level=True,
-            )
-            for each in found.by_level
-            if each.with_sound.measure == found.headline.measure
-        ),
-    ]

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import click
 
-from ssl_bench.cli.options import data_option, json_option, protocol_option
+from ssl_bench.cli.options import PATH, data_option, json_option, protocol_option
 
 if TYPE_CHECKING:
     from ssl_bench.interchange.export import Format
-    from ssl_bench.interchange.ezvsl_ciou import ImportedScores
-
-_FORMATS = ("csv", "parquet", "latex", "markdown", "json")
 
 
 @click.group(name="import")
 def import_() -> None:
-    """Take over what other software wrote: maps, or cIoU per clip."""
+    """Import what other software wrote: maps, or cIoU per clip."""
 
 
 # \b keeps the lines that follow as they are.
@@ -37,15 +34,11 @@ and then nothing is written.
 
 
 @import_.command(help=_MAPS_HELP, short_help="Make predictions of a folder of maps.")
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=PATH)
 @protocol_option
 @data_option
 @click.option(
-    "--out",
-    required=True,
-    metavar="FILE.npz",
-    type=click.Path(path_type=Path),
-    help="The predictions file to write.",
+    "--out", required=True, metavar="FILE.npz", type=PATH, help="The predictions file to write."
 )
 @click.option("--model", required=True, metavar="NAME", help="Name of the model.")
 @click.option(
@@ -64,15 +57,12 @@ def maps(
     as_json: bool,
 ) -> None:
     """Make a predictions file of FOLDER, which holds one map for each trial."""
-    import json
-
-    from ssl_bench.cli.terminal import progress_bars
+    from ssl_bench.cli.terminal import print_json, progress_bars
     from ssl_bench.interchange.map_folder import import_maps
-    from ssl_bench.protocols.protocol import load_protocol
     from ssl_bench.trials.compositions import open_trials
 
     with progress_bars() as (progress, _):
-        trials = open_trials(load_protocol(protocol), data)
+        trials = open_trials(protocol, data)
         done = import_maps(
             folder, trials, out, model=model, missing_fail=missing_fail, progress=progress
         )
@@ -84,7 +74,7 @@ def maps(
             "missing": list(done.missing),
             "shape": list(done.shape),
         }
-        click.echo(json.dumps(facts))
+        print_json(facts)
         return
     height, width = done.shape
     click.echo(f"{done.n_maps:,} of {len(trials):,} maps of {height} x {width} written to {out}")
@@ -108,21 +98,16 @@ clip unless --tested names those that were; each is then taken for a video of it
 @import_.command(
     name="ezvsl-ciou", help=_CIOU_HELP, short_help="Sum up the cIoU per clip of EZ-VSL."
 )
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=PATH)
 @protocol_option
 @data_option
 @click.option(
     "--tested",
     metavar="LIST.txt",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Ids of the clips that were tested, one on each line. Default: all of the protocol's.",
 )
-@click.option(
-    "--out",
-    metavar="FILE.npz",
-    type=click.Path(path_type=Path),
-    help="Write the score table.",
-)
+@click.option("--out", metavar="FILE.npz", type=PATH, help="Write the score table.")
 @json_option
 def ezvsl_ciou(
     file: Path,
@@ -133,17 +118,14 @@ def ezvsl_ciou(
     as_json: bool,
 ) -> None:
     """Sum up FILE, the per-clip cIoU that the EZ-VSL test script writes."""
-    import json
-
-    from ssl_bench.cli.terminal import console, plain_table, with_interval
+    from ssl_bench.cli.terminal import plain_table, print_json, show, with_interval
     from ssl_bench.errors import SslBenchError
     from ssl_bench.interchange.ezvsl_ciou import import_ciou
-    from ssl_bench.protocols.protocol import load_protocol
     from ssl_bench.scoring.score_file import write_scores
     from ssl_bench.testsets.listing import read_id_list
     from ssl_bench.trials.compositions import open_trials
 
-    trials = open_trials(load_protocol(protocol), data)
+    trials = open_trials(protocol, data)
     listed = None if tested is None else read_id_list(tested, remedy="put one id on each line")
     found = import_ciou(file, trials, listed)
     if out is not None:
@@ -151,49 +133,46 @@ def ezvsl_ciou(
             raise SslBenchError(
                 f"its {found.n_present:,} lines cannot be told apart by clip, so there is no table "
                 "to write",
+                code="E_CLIPS_UNKNOWN",
                 where=file,
                 remedy="name the clips that were tested with --tested",
             )
         write_scores(out, found.scores)
     if as_json:
-        click.echo(json.dumps(_facts(found, trials.protocol.label), indent=1))
+        facts = {
+            "protocol": trials.protocol.label,
+            "present": found.n_present,
+            "expected": found.n_expected,
+            "undefined": found.n_undefined,
+            "by_trial": found.scores is not None,
+            "measures": [value.model_dump(mode="json") for value in found.measures],
+        }
+        print_json(facts)
         return
-    screen = console()
-    names = [value.measure for value in found.measures]
-    cells = [with_interval(value) for value in found.measures]
-    screen.print(plain_table(None, ["percent [95 % interval]", *names], [[file.name, *cells]]))
-    screen.print(f"Coverage: {found.n_present:,} of {found.n_expected:,} trials.")
+    heads = ["percent [95 % interval]", *(value.measure for value in found.measures)]
+    row = [file.name, *(with_interval(value) for value in found.measures)]
+    show(plain_table(None, heads, [row]))
+    show(f"Coverage: {found.n_present:,} of {found.n_expected:,} trials.")
     if found.n_undefined:
-        screen.print(f"{found.n_undefined:,} lines hold no number; they count as failures.")
+        show(f"{found.n_undefined:,} lines hold no number; they count as failures.")
     if found.scores is None:
-        screen.print("Intervals take every clip for a video of its own: --tested is not given.")
+        show("Intervals take every clip for a video of its own: --tested is not given.")
     if out is not None:
-        screen.print(f"Wrote the score table to {out}.")
-
-
-def _facts(found: ImportedScores, protocol: str) -> dict[str, Any]:
-    return {
-        "protocol": protocol,
-        "present": found.n_present,
-        "expected": found.n_expected,
-        "undefined": found.n_undefined,
-        "by_trial": found.scores is not None,
-        "measures": [value.model_dump(mode="json") for value in found.measures],
-    }
+        show(f"Wrote the score table to {out}.")
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, required=True, type=PATH)
 @click.option(
     "--format",
     "form",
-    type=click.Choice(_FORMATS),
+    type=click.Choice(["csv", "parquet", "latex", "markdown", "json"]),
     required=True,
     help="latex and markdown have one table for each protocol, shares in percent.",
 )
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="The file to write.")
+@click.option("--out", required=True, type=PATH, help="The file to write.")
 @click.option("--controls", is_flag=True, help="Add the floors and the ceiling as rows.")
-def export(files: tuple[Path, ...], form: str, out: Path, controls: bool) -> None:
+def export(files: tuple[Path, ...], form: Format, out: Path, controls: bool) -> None:
     """Write results (FILES: run folders or result.json) or one scores.npz as a table.
 
     Of results: one row for each model and protocol, one column for each measure, with its interval.
@@ -201,24 +180,19 @@ def export(files: tuple[Path, ...], form: str, out: Path, controls: bool) -> Non
     such group is a table of its own in latex and markdown, and every row carries the digests in
     csv, parquet and json.
     """
-    from ssl_bench.interchange.export import (
-        group_results,
-        write_results,
-        write_table,
-    )
+    from ssl_bench.interchange.export import group_results, write_results, write_table
     from ssl_bench.scoring.results import read_result
     from ssl_bench.scoring.score_file import read_scores
 
-    chosen = cast("Format", form)
     if any(path.suffix == ".npz" for path in files):
         if len(files) > 1 or controls:
             raise click.UsageError("give one scores.npz alone, or results only")
         table = read_scores(files[0])
-        write_table(out, table, chosen)
+        write_table(out, table, form)
         click.echo(f"{len(table):,} trials written to {out}")
         return
     results = [read_result(path) for path in files]
-    write_results(out, results, chosen, controls=controls)
+    write_results(out, results, form, controls=controls)
     groups = group_results(results)
     counted = "1 result" if len(results) == 1 else f"{len(results)} results"
     click.echo(f"{counted} written to {out}")

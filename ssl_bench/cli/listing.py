@@ -1,8 +1,8 @@
-"""``ssl-bench protocols``, ``models``, ``measures``, ``schema``: what there is, and its meaning."""
+"""``ssl-bench protocols``, ``models``, ``measures``, ``schema``: lists, and one item in full."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,6 @@ import click
 from ssl_bench.cli.options import data_option, json_option
 
 if TYPE_CHECKING:
-    from ssl_bench.leaderboard.published import PublishedFigure
     from ssl_bench.models.cards import Card
     from ssl_bench.models.recipes import Recipe
 
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 @json_option
 def protocols(name: str | None, with_trials: bool, data: Path | None, as_json: bool) -> None:
     """List the protocols, or explain the one called NAME."""
-    from ssl_bench.cli.terminal import console, plain_table
+    from ssl_bench.cli.terminal import plain_table, print_json, show
     from ssl_bench.protocols.protocol import (
         dialect_names,
         load_dialect,
@@ -46,43 +45,33 @@ def protocols(name: str | None, with_trials: bool, data: Path | None, as_json: b
         return
     if name is not None:
         protocol = with_split(load_protocol(name))
-        content = {**protocol.model_dump(mode="json"), "digest": protocol.digest}
-        if as_json:
-            click.echo(json.dumps(content, indent=1))
-        else:
-            _print_nested(content)
+        _print_facts({**protocol.model_dump(mode="json"), "digest": protocol.digest}, as_json)
         return
     loaded = [load_protocol(known) for known in protocol_names()]
     if as_json:
-        click.echo(json.dumps([protocol.model_dump(mode="json") for protocol in loaded], indent=1))
+        print_json([protocol.model_dump(mode="json") for protocol in loaded])
         return
     rows = [
-        [protocol.name, protocol.title, protocol.label.partition("@")[2], protocol.composition.kind]
-        for protocol in loaded
+        [each.name, each.title, each.label.partition("@")[2], each.composition.kind]
+        for each in loaded
     ]
-    screen = console()
-    heads = ["protocol", "title", "test set", "composition"]
-    screen.print(plain_table(None, heads, rows, texts=range(4)))
-    screen.print(
-        "'ssl-bench protocols NAME' explains one; NAME@TESTSET moves it to another test set."
-    )
     suites = [load_suite(known) for known in suite_names()]
-    screen.print(
+    dialects = [load_dialect(known) for known in dialect_names()]
+    show(
+        plain_table(None, ["protocol", "title", "test set", "composition"], rows, texts=range(4)),
+        "'ssl-bench protocols NAME' explains one; NAME@TESTSET moves it to another test set.",
         plain_table(
             None,
             ["suite", "protocols"],
             [[each.name, ", ".join(each.protocols)] for each in suites],
             texts=range(2),
-        )
-    )
-    dialects = [load_dialect(known) for known in dialect_names()]
-    screen.print(
+        ),
         plain_table(
             None,
             ["dialect", "title"],
             [[each.form, each.title] for each in dialects],
             texts=range(2),
-        )
+        ),
     )
 
 
@@ -91,30 +80,34 @@ def protocols(name: str | None, with_trials: bool, data: Path | None, as_json: b
 @json_option
 def models(name: str | None, as_json: bool) -> None:
     """List the models, or print the card of the one called NAME."""
-    from ssl_bench.cli.terminal import console, plain_table
+    from ssl_bench.cli.terminal import plain_table, print_json, show
+    from ssl_bench.leaderboard.published import read_published
     from ssl_bench.models.registry import list_baselines, list_plug_ins, load_card, load_recipe
+    from ssl_bench.site.printed import printed_of
 
     if name is not None:
         card, recipe = load_card(name), load_recipe(name)
         if as_json:
+            figures = printed_of(card, read_published())
             whole = {
                 **card.model_dump(mode="json"),
-                "published_figures": [figure.model_dump() for figure in _printed(card)],
+                "published_figures": [figure.model_dump() for figure in figures],
                 "recipe": recipe.model_dump(mode="json"),
             }
-            click.echo(json.dumps(whole, indent=1))
+            print_json(whole)
         else:
             _print_nested(_card_for_people(card, recipe))
         return
     cards = [load_card(known) for known in list_baselines()]
     if as_json:
-        click.echo(json.dumps([card.model_dump(mode="json") for card in cards], indent=1))
+        print_json([card.model_dump(mode="json") for card in cards])
         return
     rows = [[card.name, card.title, card.modality] for card in cards]
     rows += [[plug_in, "installed plug-in", ""] for plug_in in list_plug_ins()]
-    screen = console()
-    screen.print(plain_table(None, ["model", "title", "modality"], rows, texts=range(3)))
-    screen.print("'ssl-bench models NAME' prints a card; --model also takes path/to/file.py:Class.")
+    show(
+        plain_table(None, ["model", "title", "modality"], rows, texts=range(3)),
+        "'ssl-bench models NAME' prints a card; --model also takes path/to/file.py:Class.",
+    )
 
 
 @click.command()
@@ -122,119 +115,113 @@ def models(name: str | None, as_json: bool) -> None:
 @json_option
 def measures(text: str | None, as_json: bool) -> None:
     """List the measures, or explain one such as cIoU(adaptive)@0.5."""
-    from ssl_bench.cli.terminal import console, plain_table
+    from ssl_bench.cli.terminal import plain_table, print_json, show
     from ssl_bench.measures.values import DEFINITIONS, parse_measure
 
     if text is not None:
         definition = DEFINITIONS[text] if text in DEFINITIONS else parse_measure(text).definition
-        content = definition.facts()
-        if as_json:
-            click.echo(json.dumps(content, indent=1))
-        else:
-            _print_nested(content)
+        _print_facts(definition.facts(), as_json)
         return
     found = [definition.facts() for definition in DEFINITIONS.values()]
     if as_json:
-        click.echo(json.dumps(found, indent=1))
+        print_json(found)
         return
     rows = [[str(facts["form"]), str(facts["title"])] for facts in found]
-    console().print(plain_table(None, ["measure", "meaning"], rows, texts=range(2)))
+    show(plain_table(None, ["measure", "meaning"], rows, texts=range(2)))
 
 
 @click.command()
 def schema() -> None:
     """Print the JSON schema of the result document."""
-    from ssl_bench.scoring.results import result_schema
+    from ssl_bench.cli.terminal import print_json
+    from ssl_bench.scoring.results import Result
 
-    click.echo(json.dumps(result_schema(), indent=1))
+    print_json(Result.model_json_schema())
 
 
 def _print_trials(name: str, data: Path | None, as_json: bool) -> None:
     """Print what is shown, played and true in each trial, as tab-separated text or as JSON."""
-    from ssl_bench.protocols.protocol import load_protocol
+    import json
+
     from ssl_bench.trials.compositions import open_trials
 
-    trials = open_trials(load_protocol(name), data)
-    if not as_json:
-        click.echo("trial\timage\tsound\ttargets\tgroup")
-    rows: list[dict[str, Any]] = []
-    for trial in trials:
-        targets = [target.sample for target in trial.targets]
-        facts = {
+    rows: list[dict[str, Any]] = [
+        {
             "trial": trial.id,
             "image": trial.image.key,
             "sound": trial.audio.key,
-            "targets": targets,
+            "targets": [target.sample for target in trial.targets],
             "group": trial.group,
         }
-        rows.append(facts)
-        if not as_json:
-            line = [trial.id, trial.image.key, trial.audio.key, ",".join(targets), trial.group]
-            click.echo("\t".join(line))
+        for trial in open_trials(name, data)
+    ]
     if as_json:
         # One document, and one trial a line.
         click.echo("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]")
+        return
+    click.echo("\t".join(rows[0]))
+    for row in rows:
+        click.echo(
+            "\t".join(str(cell) for cell in {**row, "targets": ",".join(row["targets"])}.values())
+        )
 
 
 def _card_for_people(card: Card, recipe: Recipe) -> dict[str, Any]:
-    from ssl_bench.site.printed import printed_table
+    from ssl_bench.leaderboard.published import read_published
+    from ssl_bench.site.printed import printed_of, printed_table
 
-    content = card.model_dump(mode="json")
-    table = printed_table(_printed(card))
-    content["published"] = [
-        f"{row.paper}, table {row.figure.table}: "
-        f"{' '.join((row.figure.method, row.figure.variant)).strip()}, trained on "
-        f"{row.figure.train_set}, on {row.figure.test_set} ({row.figure.protocol}): "
-        + ", ".join(
-            f"{metric} {value}"
-            for metric, value in zip(table.metrics, row.values, strict=True)
-            if value
+    table = printed_table(printed_of(card, read_published()))
+    published = []
+    for row in table.rows:
+        figure = row.figure
+        values = zip(table.metrics, row.values, strict=True)
+        published.append(
+            f"{row.paper}, table {figure.table}: {f'{figure.method} {figure.variant}'.strip()}"
+            f", trained on {figure.train_set}, on {figure.test_set} ({figure.protocol}): "
+            + ", ".join(f"{metric} {value}" for metric, value in values if value)
+            + (" (another table prints another figure)" if row.in_conflict else "")
+            + (" (in doubt: what it was trained or pretrained on)" if row.in_doubt else "")
         )
-        + (" (another table prints another figure)" if row.in_conflict else "")
-        + (" (in doubt: what it was trained or pretrained on)" if row.in_doubt else "")
-        for row in table.rows
-    ]
-    content["variants"] = {
+    variants = {
         variant: chosen.about + (" (default)" if variant == recipe.default_variant else "")
         for variant, chosen in recipe.variants.items()
     }
-    content["presets"] = {
+    presets = {
         variant: f"{', '.join(chosen.presets)} (the first is the default)"
         for variant, chosen in recipe.variants.items()
         if chosen.presets
     }
-    return content
+    return {
+        **card.model_dump(mode="json"),
+        "published": published,
+        "variants": variants,
+        "presets": presets,
+    }
 
 
-def _printed(card: Card) -> tuple[PublishedFigure, ...]:
-    """The published figures that a card names, with paper and table."""
-    from ssl_bench.leaderboard.published import read_published
-    from ssl_bench.site.printed import printed_of
+def _print_facts(content: Mapping[str, Any], as_json: bool) -> None:
+    from ssl_bench.cli.terminal import print_json
 
-    return printed_of(card, read_published())
+    (print_json if as_json else _print_nested)(content)
 
 
-def _print_nested(content: Any, indent: int = 0) -> None:
+def _print_nested(content: Mapping[str, Any], indent: int = 0) -> None:
     """Print nested facts as indented lines, leaving out what is empty."""
-    from ssl_bench.cli.terminal import console
+    from ssl_bench.cli.terminal import show
 
-    screen = console()
     blank = "  " * indent
     for key, value in content.items():
         if value in (None, "", [], {}):
             continue
         if isinstance(value, dict):
-            screen.print(f"{blank}{key}:")
+            show(f"{blank}{key}:")
             _print_nested(value, indent + 1)
         elif isinstance(value, list):
-            screen.print(f"{blank}{key}:")
+            show(f"{blank}{key}:")
             for item in value:
-                shown = (
-                    ", ".join(f"{name} {part}" for name, part in item.items() if part)
-                    if isinstance(item, dict)
-                    else item
-                )
-                screen.print(f"{blank}  - {shown}")
+                if isinstance(item, dict):
+                    item = ", ".join(f"{name} {part}" for name, part in item.items() if part)
+                show(f"{blank}  - {item}")
         else:
             text = str(value).strip().replace("\n", f"\n{blank}  ")
-            screen.print(f"{blank}{key}: {text}")
+            show(f"{blank}{key}: {text}")

@@ -29,27 +29,27 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "models": ("ssl_bench.cli.listing:models", "List the models, or explain one."),
     "measures": ("ssl_bench.cli.listing:measures", "List the measures, or explain one."),
     "data": ("ssl_bench.cli.data:data", "Lay out, verify, show and export test sets."),
-    "import": ("ssl_bench.cli.interchange:import_", "Take over maps or cIoU per clip."),
+    "import": ("ssl_bench.cli.interchange:import_", "Import maps or cIoU per clip."),
     "export": ("ssl_bench.cli.interchange:export", "Write results or scores as a table."),
-    "analyse": ("ssl_bench.cli.analyse:analyse", "Draw and tabulate what a run's scores hold."),
+    "analyse": ("ssl_bench.cli.runs:analyse", "Draw and tabulate what a run's scores hold."),
     "contribution": (
         "ssl_bench.cli.contribution:contribution",
         "Measure how much of a score needs the sound.",
     ),
-    "compare": ("ssl_bench.cli.comparison:compare", "Compare runs trial by trial."),
-    "explain": ("ssl_bench.cli.comparison:explain", "Say why a score differs from another."),
+    "compare": ("ssl_bench.cli.runs:compare", "Compare runs trial by trial."),
+    "explain": ("ssl_bench.cli.runs:explain", "Explain why a score differs from another."),
     "compare-sets": (
-        "ssl_bench.cli.comparison:compare_sets",
+        "ssl_bench.cli.runs:compare_sets",
         "Compare one model's results on several test sets.",
     ),
-    "report": ("ssl_bench.cli.report:report", "Write runs as one page for a paper's appendix."),
+    "report": ("ssl_bench.cli.runs:report", "Write runs as one page for a paper's appendix."),
     "train": ("ssl_bench.cli.train:train", "Train a model on the embedded world or on your clips."),
     "schema": ("ssl_bench.cli.listing:schema", "Print the JSON schema of the result document."),
 }
 
 
 class _Commands(click.Group):
-    """A group that knows its commands by name and imports them late."""
+    """Commands by name, imported when they are used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         del ctx

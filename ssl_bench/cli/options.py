@@ -1,77 +1,132 @@
-"""Options that several commands share."""
+"""Options that several commands share, and the request that they make."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ssl_bench.errors import ModelError, PredictionsError
+if TYPE_CHECKING:
+    from ssl_bench.analysis.evaluation import Request
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+_Decorator = Callable[[_Command], _Command]
+
+MAX_WORKERS = 256
+"""Threads or processes that a command may be asked for."""
+
+PATH = click.Path(path_type=Path)
+FILE = click.Path(path_type=Path, dir_okay=False)
+FOLDER = click.Path(path_type=Path, file_okay=False)
 
 # Longer ones are no number that any option takes, and Python refuses to read the longest.
 _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,40}")
 
-MOST_WORKERS = 256
-"""Threads or processes that a command may be asked for."""
+
+def whole_or_text(value: str) -> int | str:
+    """A whole number as one, everything else as text.
+
+    Examples
+    --------
+    >>> whole_or_text("14"), whole_or_text("1e3")
+    (14, '1e3')
+    """
+    return int(value) if _WHOLE_NUMBER.fullmatch(value) else value
 
 
-def protocol_option(command: _Command) -> _Command:
-    """``--protocol NAME[@TESTSET[:SPLIT]]``."""
-    return click.option(
-        "--protocol",
-        required=True,
-        metavar="NAME[@TESTSET[:SPLIT]]",
-        help="Protocol to answer, such as concat or concat@vggss; or a path ending in .toml. "
-        "'ssl-bench protocols' lists them.",
-    )(command)
+def pairs_option(
+    flag: str, name: str, metavar: str, value: Callable[[str], Any], **settings: Any
+) -> _Decorator[Any]:
+    """A repeatable option ``KEY=VALUE`` that arrives as a dictionary.
+
+    Parameters
+    ----------
+    flag, name
+        The option, and its parameter of the command.
+    metavar
+        How a pair is written. In brackets, ``[NAME=]FILE``, the key is optional, and the stem of
+        the file stands in for it.
+    value
+        Reads a value.
+    **settings
+        As for :func:`click.option`.
+    """
+
+    def read(_context: click.Context, _option: click.Parameter, texts: tuple[str, ...]) -> Any:
+        found: dict[str, Any] = {}
+        for text in texts:
+            key, equals, content = text.partition("=")
+            if not equals and metavar.startswith("["):
+                key, content = Path(text).stem, text
+            if not key or not content:
+                raise click.BadParameter(f"{text!r} is not {metavar}")
+            if key in found:
+                raise click.BadParameter(f"{key!r} is given twice")
+            found[key] = value(content)
+        return found
+
+    return click.option(flag, name, multiple=True, metavar=metavar, callback=read, **settings)
 
 
-def data_option(command: _Command) -> _Command:
-    """``--data DIR``."""
-    return click.option(
-        "--data",
-        type=click.Path(path_type=Path, file_okay=False),
-        help="Folder with one sub-folder per test set. Default: $SSL_BENCH_DATA.",
-    )(command)
+protocol_option = click.option(
+    "--protocol",
+    required=True,
+    metavar="NAME[@TESTSET[:SPLIT]]",
+    help="Protocol, such as concat or concat@vggss; or a path ending in .toml. "
+    "'ssl-bench protocols' lists them.",
+)
+data_option = click.option(
+    "--data",
+    type=FOLDER,
+    help="Folder with one sub-folder per test set. Default: $SSL_BENCH_DATA.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+jobs_option = click.option(
+    "--jobs",
+    type=click.IntRange(1, MAX_WORKERS),
+    default=2,
+    show_default=True,
+    help="Threads that read and score. Does not change results.",
+)
+dialect_option = click.option(
+    "--dialect",
+    metavar="NAME[:CHOICE]",
+    help="Score as this public evaluator does; 'ssl-bench protocols' lists them.",
+)
+prior_weights_option = pairs_option(
+    "--prior",
+    "priors",
+    "NAME=WEIGHTS",
+    Path,
+    help="Weights of an audio-blind baseline such as ogl-l1 (variant full), for the gap where none "
+    "ship; may be repeated.",
+)
+vision_only_option = click.option(
+    "--vision-only", type=PATH, help="The model's audio-blind predictions, for the gap."
+)
+board_option = click.option(
+    "--board", type=FOLDER, help="Folder of the leaderboard. Default: that of this project."
+)
 
 
-def json_option(command: _Command) -> _Command:
-    """``--json``."""
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")(command)
-
-
-def jobs_option(command: _Command) -> _Command:
-    """``--jobs N``."""
-    return click.option(
-        "--jobs",
-        type=click.IntRange(1, MOST_WORKERS),
-        default=2,
-        show_default=True,
-        help="Threads that read and score. Does not change results.",
-    )(command)
-
-
-def model_options(command: _Command) -> _Command:
-    """Everything that says which model: name, variant, weights, prior, seed, options."""
-    return click.option(
-        "--model", required=True, metavar="NAME", help="Baseline, plug-in, or FILE.py:Class."
-    )(model_settings(command))
-
-
-def model_settings(command: _Command) -> _Command:
-    """What says which form of a model: variant, weights, prior, seed, options."""
+def model_option(*, required: bool = True) -> _Decorator[Any]:
+    """Which model, and in which form: name, variant, weights, object guidance, seed, options."""
     options = (
+        click.option(
+            "--model",
+            required=required,
+            metavar="NAME",
+            help="Baseline, plug-in, or FILE.py:Class.",
+        ),
         click.option("--variant", help="Variant of the baseline. Default: the one that ships."),
         click.option(
             "--weights",
-            type=click.Path(path_type=Path, dir_okay=False),
+            type=FILE,
             help="Weights file, such as the authors' checkpoint; 'download' fetches a published "
-            "one whose address the recipe knows.",
+            "one whose URL the recipe holds.",
         ),
         click.option(
             "--ogl",
@@ -85,86 +140,50 @@ def model_settings(command: _Command) -> _Command:
             help="Weight of the audio-visual map in that mix; implies --ogl.  [default: 0.4]",
         ),
         click.option("--seed", type=click.IntRange(min=0), default=0, help="For random baselines."),
-        click.option(
+        pairs_option(
             "--option",
             "settings",
-            multiple=True,
-            metavar="KEY=VALUE",
+            "KEY=VALUE",
+            whole_or_text,
             help="Further setting of the model; may be repeated.",
         ),
     )
-    for option in reversed(options):
-        command = option(command)
-    return command
+
+    def decorate(command: _Command) -> _Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
 
 
-def parse_priors(priors: tuple[str, ...]) -> dict[str, Path]:
-    """``NAME=FILE`` pairs of priors as a dictionary.
-
-    Raises
-    ------
-    ModelError
-        If a pair is no such pair, or a name comes twice.
-
-    Examples
-    --------
-    >>> parse_priors(("ogl-l1=resnet18.pth",))
-    {'ogl-l1': PosixPath('resnet18.pth')}
-    """
-    found: dict[str, Path] = {}
-    for prior in priors:
-        name, equals, file = prior.partition("=")
-        if not (name and equals and file):
-            raise ModelError(f"the prior {prior!r} is not NAME=FILE")
-        if name in found:
-            raise ModelError(f"the prior {name!r} is given twice", remedy="give each once")
-        found[name] = Path(file)
-    return found
-
-
-def parse_named_files(texts: tuple[str, ...]) -> dict[str, Path]:
-    """``NAME=FILE`` or ``FILE``, which is named after itself, as a dictionary.
-
-    Raises
-    ------
-    PredictionsError
-        If the name or the file is empty, or a name comes twice.
-
-    Examples
-    --------
-    >>> parse_named_files(("silence=mute.npz", "noise.npz"))
-    {'silence': PosixPath('mute.npz'), 'noise': PosixPath('noise.npz')}
-    """
-    found: dict[str, Path] = {}
-    for text in texts:
-        name, equals, file = text.partition("=")
-        if not text or (equals and not (name and file)):
-            raise PredictionsError(["this is neither FILE nor NAME=FILE"], where=text)
-        path = Path(file if equals else text)
-        name = name if equals else path.stem
-        if name in found:
-            raise PredictionsError([f"two files are called {name!r}; use NAME=FILE"], where=path)
-        found[name] = path
-    return found
-
-
-def parse_settings(settings: tuple[str, ...]) -> dict[str, Any]:
-    """``KEY=VALUE`` pairs as a dictionary; whole numbers become integers.
+def request_of(given: Mapping[str, Any]) -> Request:
+    """The model that a command was asked to run, and its settings.
 
     Raises
     ------
     ModelError
-        If a pair has no ``=``.
-
-    Examples
-    --------
-    >>> parse_settings(("resolution=14", "name=x"))
-    {'resolution': 14, 'name': 'x'}
+        If the model has no object prior to be guided by.
     """
-    found: dict[str, Any] = {}
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not equals or not key:
-            raise ModelError(f"the option {setting!r} is not KEY=VALUE")
-        found[key] = int(value) if _WHOLE_NUMBER.fullmatch(value) else value
-    return found
+    from ssl_bench.analysis.evaluation import Request
+
+    alpha = given["alpha"]
+    if alpha is None and given["ogl"]:
+        from ssl_bench.models.registry import PRESET, default_alpha
+
+        alpha = default_alpha(given["model"], given["variant"], given["settings"].get(PRESET))
+    return Request(
+        model=given["model"],
+        variant=given["variant"],
+        weights=given["weights"],
+        alpha=alpha,
+        seed=given["seed"],
+        settings=given["settings"],
+        data=given["data"],
+        folder=given["out"],
+        dialect=given.get("dialect"),
+        batch_size=given.get("batch_size", 32),
+        jobs=given["jobs"],
+        dtype="float16" if given.get("float16") else "float32",
+        priors=given.get("priors", {}),
+    )

@@ -2,46 +2,53 @@
 
 from __future__ import annotations
 
-import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ssl_bench.cli.options import (
+    FOLDER,
+    PATH,
     data_option,
     jobs_option,
     json_option,
-    parse_priors,
+    pairs_option,
     protocol_option,
+    vision_only_option,
 )
 
 if TYPE_CHECKING:
-    from ssl_bench.protocols.protocol import Protocol
-    from ssl_bench.scoring.run import Scored
-    from ssl_bench.testsets.audit import TrainingList
-    from ssl_bench.trials.trial import TrialSet
+    from pandas import DataFrame
+    from rich.table import Table
+
+    from ssl_bench.scoring.overlap import OverlapScores
 
 
 @click.command()
-@click.argument("predictions", type=click.Path(path_type=Path))
+@click.argument("predictions", type=PATH)
 @protocol_option
+@click.option(
+    "--measure",
+    "measures",
+    multiple=True,
+    metavar="MEASURE",
+    help="Measure this in place of what the protocol names; may be repeated. "
+    "'ssl-bench measures' lists them.",
+)
 @click.option(
     "--dialect",
     metavar="NAME[:CHOICE]",
     help="Score as this public evaluator does; 'all' compares every one, "
     "'ssl-bench protocols' lists them.",
 )
-@click.option(
-    "--vision-only",
-    type=click.Path(path_type=Path),
-    help="The model's audio-blind predictions, for the gap.",
-)
-@click.option(
+@vision_only_option
+@pairs_option(
     "--prior",
     "priors",
-    multiple=True,
-    metavar="NAME=FILE",
+    "NAME=FILE",
+    Path,
     help="Predictions of an audio-blind baseline such as ogl-l1, for the gap; may be repeated.",
 )
 @click.option("--partial", is_flag=True, help="Score a subset; the result is marked.")
@@ -49,198 +56,142 @@ if TYPE_CHECKING:
     "--exclude-overlap",
     "training_list",
     metavar="LIST",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Training list: also score without the trials whose clips or videos it holds.",
 )
 @data_option
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FOLDER,
     help="Also write scores.npz and result.json (and overlap.json) here.",
 )
 @jobs_option
 @json_option
-def score(
-    predictions: Path,
-    protocol: str,
-    dialect: str | None,
-    vision_only: Path | None,
-    priors: tuple[str, ...],
-    partial: bool,
-    training_list: Path | None,
-    data: Path | None,
-    out: Path | None,
-    jobs: int,
-    as_json: bool,
-) -> None:
+def score(**given: Any) -> None:
     """Check and score the predictions file (or folder of shards) PREDICTIONS.
 
     All problems of a file are reported at once, and then nothing is scored.
     """
-    if dialect == "all":
-        for option, value in (
-            ("--exclude-overlap", training_list),
-            ("--vision-only", vision_only),
-            ("--prior", priors or None),
-            ("--out", out),
+    if given["dialect"] == "all":
+        for name, option in (
+            ("training_list", "--exclude-overlap"),
+            ("vision_only", "--vision-only"),
+            ("priors", "--prior"),
+            ("out", "--out"),
+            ("measures", "--measure"),
         ):
-            if value is not None:
+            if given[name]:
                 raise click.UsageError(f"{option} needs one dialect, not 'all'.")
-        _score_under_all(predictions, protocol, data, partial, jobs, as_json)
+        _score_under_all(given)
         return
-    from ssl_bench.cli.terminal import console, progress_bars, result_tables
+    from ssl_bench.cli.terminal import print_json, progress_bars, result_tables, show
 
     overlap = None
-    given = parse_priors(priors)
     with progress_bars() as (_, notify):
-        from ssl_bench.protocols.protocol import load_dialect, load_protocol
+        from ssl_bench.analysis.evaluation import write_scored
+        from ssl_bench.protocols.protocol import load_dialect
+        from ssl_bench.scoring.overlap import score_overlap
         from ssl_bench.scoring.run import ScoringOptions, score_file
+        from ssl_bench.testsets.audit import read_training_list
         from ssl_bench.trials.compositions import open_trials
 
-        canonical = load_protocol(protocol)
-        training = None if training_list is None else _training_list(training_list)
-        trials = open_trials(canonical, data)
-        conventions = trials.protocol.under(load_dialect(dialect)) if dialect else None
+        options = ScoringOptions(partial=given["partial"], jobs=given["jobs"], notify=notify)
+        listed = given["training_list"]
+        training = None if listed is None else read_training_list(listed)
+        trials = open_trials(given["protocol"], given["data"])
+        asked = trials.protocol
+        if given["dialect"] is not None:
+            asked = asked.under(load_dialect(given["dialect"]))
+        if given["measures"]:
+            asked = asked.model_copy(update={"measures": given["measures"]})
         scored = score_file(
-            predictions,
+            given["predictions"],
             trials,
-            vision_only=vision_only,
-            priors=given,
-            conventions=conventions,
-            options=ScoringOptions(partial=partial, jobs=jobs, notify=notify),
+            vision_only=given["vision_only"],
+            priors=given["priors"],
+            conventions=None if asked == trials.protocol else asked,
+            options=options,
         )
         if training is not None:
             notify("summing up without the overlap")
-            overlap = _overlap(scored, trials, training, conventions or trials.protocol)
-    if out is not None:
-        _write(out, scored, overlap)
-    if as_json:
+            overlap = score_overlap(scored.scores, trials, training, asked)
+        files = [] if given["out"] is None else write_scored(given["out"], scored, overlap)
+    if given["as_json"]:
         content = scored.result.model_dump(mode="json")
         if overlap is not None:
-            content = {"result": content, "overlap": overlap}
-        click.echo(json.dumps(content, indent=1, ensure_ascii=False))
+            content = {"result": content, "overlap": overlap.model_dump(mode="json")}
+        print_json(content)
         return
-    screen = console()
-    for part in result_tables(scored.result, screen.width):
-        screen.print(part)
+    show(*result_tables(scored.result))
     if overlap is not None:
-        screen.print(_overlap_table(overlap))
-    if out is not None:
-        files = "scores.npz, result.json" + (", overlap.json" if overlap is not None else "")
-        screen.print(f"Wrote {files} into {out}.")
+        show(_overlap_table(overlap))
+    if files:
+        show(f"Wrote {', '.join(path.name for path in files)} into {given['out']}.")
 
 
-def _score_under_all(
-    predictions: Path, protocol: str, data: Path | None, partial: bool, jobs: int, as_json: bool
-) -> None:
-    """Score under every dialect that takes this model, and print one table."""
-    from ssl_bench.cli.terminal import console, progress_bars
-
-    with progress_bars() as (_, notify):
-        from ssl_bench.protocols.protocol import load_protocol
-        from ssl_bench.scoring.run import ScoringOptions
-        from ssl_bench.trials.compositions import open_trials
-
-        options = ScoringOptions(partial=partial, jobs=jobs, notify=notify)
-        trials = open_trials(load_protocol(protocol), data)
-        table, note = _all_dialects(predictions, trials, options)
-    if as_json:
-        click.echo(table.to_json(orient="records", indent=1))
-        return
-    screen = console()
-    for part in _dialect_tables(table, screen.width):
-        screen.print(part)
-    if note is not None:
-        screen.print(note)
-
-
-def _write(out: Path, scored: Scored, overlap: dict[str, Any] | None) -> None:
-    from ssl_bench.analysis.evaluation import write_scored
-    from ssl_bench.files import write_text
-
-    write_scored(out, scored)
-    if overlap is not None:
-        write_text(out / "overlap.json", json.dumps(overlap, indent=1) + "\n")
-
-
-def _training_list(path: Path) -> TrainingList:
-    from ssl_bench.testsets.audit import read_training_list
-
-    return read_training_list(path)
-
-
-def _overlap(
-    scored: Scored, trials: TrialSet, training: TrainingList, conventions: Protocol
-) -> dict[str, Any]:
-    from ssl_bench.scoring.overlap import score_subsets
-    from ssl_bench.scoring.run import measures_of
-    from ssl_bench.testsets.audit import audit
-
-    found = audit(training, trials.test_set.samples)
-    subsets = score_subsets(scored.scores, trials, found, measures_of(conventions))
-    return {
-        "listed": found.listed,
-        "same_clip": len(found.clips),
-        "same_video_only": len(found.videos),
-        "clean": len(found.clean),
-        "subsets": [subset.model_dump(mode="json") for subset in subsets],
-    }
-
-
-def _overlap_table(overlap: dict[str, Any]) -> Any:
+def _overlap_table(overlap: OverlapScores) -> Table:
     from ssl_bench.cli.terminal import plain_table, with_interval
-    from ssl_bench.scoring.results import MeasuredValue
 
-    subsets = overlap["subsets"]
-    heads = [f"{subset['name']} ({subset['n_trials']:,})" for subset in subsets]
-    cells = [
-        {value["measure"]: with_interval(MeasuredValue(**value)) for value in subset["measures"]}
-        for subset in subsets
-    ]
-    rows = [[name, *(column.get(name, "no trial") for column in cells)] for name in cells[0]]
+    subsets = overlap.subsets
+    cells = [{value.measure: with_interval(value) for value in each.measures} for each in subsets]
     table = plain_table(
         "With and without the overlap with the training list",
-        ["percent [95 % interval] (trials)", *heads],
-        rows,
+        [
+            "percent [95 % interval] (trials)",
+            *(f"{each.name} ({each.n_trials:,})" for each in subsets),
+        ],
+        [[name, *(column.get(name, "no trial") for column in cells)] for name in cells[0]],
     )
-    table.caption = "; ".join(f"{subset['name']}: {subset['title']}" for subset in subsets)
+    table.caption = "; ".join(f"{each.name}: {each.title}" for each in subsets)
     table.caption_justify = "left"
     return table
 
 
-def _all_dialects(predictions: Path, trials: TrialSet, options: Any) -> tuple[Any, str | None]:
-    """The table, and which dialects are left out of it and why."""
-    from ssl_bench.predictions import open_predictions
-    from ssl_bench.scoring.dialects import dialect_table, dialects_for
-    from ssl_bench.scoring.run import check_predictions
+def _score_under_all(given: dict[str, Any]) -> None:
+    """Score under every dialect that has constants for this model, and print one table."""
+    from ssl_bench.cli.terminal import progress_bars, show
 
-    check_predictions(predictions, trials, partial=options.partial).raise_for_problems()
-    model = open_predictions(predictions).meta.model
-    usable, without = dialects_for(trials.protocol, model)
-    table = dialect_table(predictions, trials, usable, options)
-    if not without:
-        return table, None
-    names = ", ".join(without)
-    return table, (
-        f"Left out {names}: no constants for a model named {model!r}; "
-        f"'--dialect {without[0]}:MODEL' takes another's."
-    )
+    path = given["predictions"]
+    with progress_bars() as (_, notify):
+        from ssl_bench.predictions import open_predictions
+        from ssl_bench.scoring.dialects import dialect_table, dialects_for
+        from ssl_bench.scoring.run import ScoringOptions, check_predictions
+        from ssl_bench.trials.compositions import open_trials
+
+        options = ScoringOptions(partial=given["partial"], jobs=given["jobs"], notify=notify)
+        trials = open_trials(given["protocol"], given["data"])
+        check_predictions(path, trials, partial=options.partial).raise_for_problems()
+        model = open_predictions(path).meta.model
+        usable, without = dialects_for(trials.protocol, model)
+        table = dialect_table(path, trials, usable, options)
+    if given["as_json"]:
+        click.echo(table.to_json(orient="records", indent=1))
+        return
+    show(*_dialect_tables(table))
+    if without:
+        show(
+            f"Left out {', '.join(without)}: no constants for a model named {model!r}; "
+            f"'--dialect {without[0]}:MODEL' takes another's."
+        )
 
 
-def _dialect_tables(table: Any, width: int) -> list[Any]:
-    """Measures in rows and dialects in columns, in as many tables as `width` asks for."""
-    from ssl_bench.cli.terminal import percent, plain_table
+def _dialect_tables(table: DataFrame) -> list[Table]:
+    """Measures in rows and dialects in columns, in as many tables as the terminal needs."""
+    from ssl_bench.cli.terminal import console, plain_table
+    from ssl_bench.scoring.formatting import format_value
 
     values: dict[str, dict[str, str]] = {}
-    for row in table.itertuples():
-        shown = percent(None if row.value != row.value else row.value)
-        values.setdefault(row.dialect, {})[row.measure] = shown
-    title = "The same maps under every evaluator, in percent"
-    tables: list[Any] = []
-    for names in _fitting(values, width):
+    for dialect, measure, value in zip(
+        table["dialect"], table["measure"], table["value"].astype(float), strict=True
+    ):
+        shown = format_value(None if math.isnan(value) else value, measure)
+        values.setdefault(dialect, {})[measure] = shown
+    tables: list[Table] = []
+    for names in _fitting(values, console().width):
         measures = dict.fromkeys(measure for name in names for measure in values[name])
         rows = [[each, *(values[name].get(each, "") for name in names)] for each in measures]
-        tables.append(plain_table(title if not tables else None, ["measure", *names], rows))
+        title = None if tables else "The same maps under every evaluator, in percent"
+        tables.append(plain_table(title, ["measure", *names], rows))
     return tables
 
 
@@ -253,12 +204,11 @@ def _fitting(values: dict[str, dict[str, str]], width: int) -> list[list[str]]:
     >>> _fitting(values, 18), _fitting(values, 17), _fitting(values, 1)
     ([['lvs', 'oya']], [['lvs'], ['oya']], [['lvs'], ['oya']])
     """
-    gap = 3
+    gap, left = 3, 0
     groups: list[list[str]] = []
-    left = 0
     widest = max(len(measure) for measures in values.values() for measure in measures)
     for name, measures in values.items():
-        needed = gap + max(len(text) for text in (name, *measures.values()))
+        needed = gap + max(map(len, (name, *measures.values())))
         if not groups or needed > left:
             groups.append([])
             left = width - widest - gap

@@ -91,7 +91,7 @@ def submission_tables(submission: Submission, root: Path, dry_run: bool) -> list
 
 def sound_sentence(entry: Entry) -> str:
     """How much of an entry's first measure is hearing, or what it takes to know."""
-    from ssl_bench.cli.terminal import signed_with_interval, with_interval
+    from ssl_bench.cli.terminal import with_interval
     from ssl_bench.scoring.formatting import position
 
     measure = entry.headline.measure
@@ -101,7 +101,7 @@ def sound_sentence(entry: Entry) -> str:
         if gap is None or reached is None:
             return f"What sound adds: unknown, because {measure} of the audio-blind maps is."
         return (
-            f"What sound adds to {measure}: {signed_with_interval(gap)}; the model's own "
+            f"What sound adds to {measure}: {with_interval(gap, signed=True)}; the model's own "
             f"audio-blind maps reach {with_interval(reached)}."
         )
     if entry.card.modality != "audio-visual":
@@ -113,7 +113,7 @@ def sound_sentence(entry: Entry) -> str:
 
 def _row(entry: Entry) -> Table:
     """The row of the page, upright: a line for each headline measure."""
-    from ssl_bench.cli.terminal import plain_table, signed_with_interval, with_interval
+    from ssl_bench.cli.terminal import plain_table, with_interval
     from ssl_bench.scoring.formatting import position
 
     rows = []
@@ -127,7 +127,7 @@ def _row(entry: Entry) -> Table:
                 "" if found.floor is None else with_interval(found.floor),
                 "" if found.ceiling is None else with_interval(found.ceiling),
                 "" if share is None else f"{100 * share:.1f} %",
-                "unknown" if found.gap is None else signed_with_interval(found.gap),
+                "unknown" if found.gap is None else with_interval(found.gap, signed=True),
             ]
         )
     heads = [

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ssl_bench.cli.options import MOST_WORKERS, json_option
+from ssl_bench.cli.options import MAX_WORKERS, json_option
 from ssl_bench.errors import ModelError
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ _LINE_SECONDS = 60.0
 )
 @click.option(
     "--workers",
-    type=click.IntRange(0, MOST_WORKERS),
+    type=click.IntRange(0, MAX_WORKERS),
     default=0,
     show_default=True,
     help="Processes that read ahead. Does not change results.",

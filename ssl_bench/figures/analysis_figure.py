@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,23 +13,31 @@ from numpy.typing import NDArray
 
 from ssl_bench.errors import ResultError
 from ssl_bench.figures.analysis_numbers import Kind, part
-from ssl_bench.files import atomic_path
+from ssl_bench.figures.plots import new_figure, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 _DOTS_PER_INCH = 200
 _PANEL = (4.3, 3.3)
 _HEAD = 0.55
 _SMALL, _NORMAL = 7.5, 8.5
+_MAX_ROWS, _MAX_CATEGORIES, _MAX_LETTERS = 56, 1000, 34
+# The rate of fewer trials says next to nothing; it stays in the table.
+_FEWEST = 5
+_ROW_HEIGHT, _COLUMN_WIDTH, _CATEGORY_HEAD = 0.155, 3.9, 0.95
 
 
-@dataclass(frozen=True)
-class _Style:
+class _Style(NamedTuple):
     colour: str
     marker: str
     line: str
+
+    @property
+    def points(self) -> dict[str, Any]:
+        """Points with bars, without a line."""
+        drawn = {"fmt": self.marker, "color": self.colour}
+        return {**drawn, "linewidth": 1.2, "capsize": 2, "clip_on": False}
 
 
 # Okabe and Ito's palette; markers and dashes tell the series apart without colour too.
@@ -40,6 +47,7 @@ _STYLES: dict[Kind, _Style] = {
     "floor": _Style("#6b6b6b", "v", ":"),
     "ceiling": _Style("#009E73", "^", "-."),
 }
+_MEAN_COLOUR = _STYLES["audio-blind"].colour
 _RULE_MEASURES = {"cIoU@0.5": _Style("#0072B2", "o", "-"), "AUC": _Style("#CC79A7", "D", "-")}
 _SIZE_LABELS = {
     "small": "small\n< 32²",
@@ -61,39 +69,30 @@ def draw_analysis(path: Path, table: pd.DataFrame, title: str) -> None:
     Parameters
     ----------
     path
-        The PNG file to write, whole or not at all.
+        The PNG file to write, whole or not at all; ResultError if that fails.
     table
         As :func:`ssl_bench.figures.analysis_numbers.analyse_scores` makes it, with the rows of
         :func:`~ssl_bench.figures.analysis_numbers.analyse_rules` where they are known.
     title
         Model and protocol.
-
-    Raises
-    ------
-    ResultError
-        If the file cannot be written.
     """
+    boxes, sizes, rules = (part(table, name) for name in ("boxes", "size", "threshold rule"))
     panels: list[Callable[[Axes], None]] = [lambda axes: _curve(axes, table)]
-    if _levels(table, "boxes") > 1:
-        panels.append(
-            lambda axes: _breakdown(
-                axes, part(table, "boxes"), "number of boxes in the truth", lambda level: level
-            )
-        )
-    if _levels(table, "size") > 1:
-        panels.append(
-            lambda axes: _breakdown(
-                axes,
-                part(table, "size"),
-                "object size in pixels of a 224 x 224 grid",
-                lambda level: _SIZE_LABELS[level],
-            )
-        )
-    if _levels(table, "threshold rule"):
-        panels.append(lambda axes: _rules(axes, part(table, "threshold rule")))
+    if boxes["level"].nunique() > 1:
+        panels.append(lambda axes: _breakdown(axes, boxes, "number of boxes in the truth", {}))
+    if sizes["level"].nunique() > 1:
+        title = "object size in pixels of a 224 x 224 grid"
+        panels.append(lambda axes: _breakdown(axes, sizes, title, _SIZE_LABELS))
+    if len(rules):
+        panels.append(lambda axes: _rules(axes, rules))
     columns = min(2, len(panels))
     lines = math.ceil(len(panels) / columns)
-    figure = _figure(columns * _PANEL[0], lines * _PANEL[1] + _HEAD)
+    figure = new_figure(
+        columns * _PANEL[0],
+        lines * _PANEL[1] + _HEAD,
+        dpi=_DOTS_PER_INCH,
+        layout="constrained",
+    )
     figure.suptitle(title, fontsize=_NORMAL + 1.5, x=0.01, ha="left", parse_math=False)
     for number, draw in enumerate(panels):
         axes = figure.add_subplot(lines, columns, number + 1)
@@ -112,34 +111,11 @@ def draw_analysis(path: Path, table: pd.DataFrame, title: str) -> None:
     save_figure(figure, path)
 
 
-def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG, whole or not at all; equal figures give equal bytes."""
-    try:
-        with atomic_path(path) as temporary:
-            figure.savefig(temporary, format="png", metadata={"Software": None})
-    except OSError as error:
-        raise ResultError(
-            f"the picture cannot be written ({error.strerror})",
-            where=path,
-            remedy="choose a folder that you may write to",
-        ) from error
-
-
-def _figure(width: float, height: float) -> Figure:
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), dpi=_DOTS_PER_INCH, layout="constrained")
-
-
 def _plain_axes(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=_SMALL, length=3)
     axes.grid(axis="y", color="#e2e2e2", linewidth=0.6)
     axes.set_axisbelow(True)
-
-
-def _levels(table: pd.DataFrame, analysis: str) -> int:
-    return part(table, analysis)["level"].nunique()
 
 
 def _percent(values: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -183,7 +159,7 @@ def _label(table: pd.DataFrame, series: str) -> str:
     return f"{name} (AUC {100 * overall['AUC']:.1f})"
 
 
-def _breakdown(axes: Axes, rows: pd.DataFrame, what: str, label: Callable[[str], str]) -> None:
+def _breakdown(axes: Axes, rows: pd.DataFrame, what: str, labels: Mapping[str, str]) -> None:
     levels = list(dict.fromkeys(rows["level"]))
     series = list(dict.fromkeys(rows["series"]))
     spread = 0.5
@@ -192,20 +168,12 @@ def _breakdown(axes: Axes, rows: pd.DataFrame, what: str, label: Callable[[str],
         own = rows[rows["series"] == name].set_index("level").loc[levels]
         style = _STYLES[own["kind"].iloc[0]]
         value, sides = _percent(own)
-        axes.errorbar(
-            np.arange(len(levels)) + offset,
-            value,
-            yerr=sides,
-            fmt=style.marker,
-            color=style.colour,
-            markersize=4,
-            linewidth=1.2,
-            capsize=2,
-            clip_on=False,
-        )
+        places = np.arange(len(levels)) + offset
+        axes.errorbar(places, value, yerr=sides, markersize=4, **style.points)
     counts = rows[rows["series"] == series[0]].set_index("level")["n_trials"]
     axes.set_xticks(
-        range(len(levels)), [f"{label(level)}\nn = {counts[level]:,}" for level in levels]
+        range(len(levels)),
+        [f"{labels.get(level, level)}\nn = {counts[level]:,}" for level in levels],
     )
     axes.set_xlim(-0.6, len(levels) - 0.4)
     axes.set_ylim(bottom=0)
@@ -219,18 +187,8 @@ def _rules(axes: Axes, rows: pd.DataFrame) -> None:
         own = rows[rows["measure"] == measure].set_index("level").loc[levels]
         value, sides = _percent(own)
         places = np.arange(len(levels)) + offset
-        axes.errorbar(
-            places,
-            value,
-            yerr=sides,
-            fmt=style.marker,
-            color=style.colour,
-            markersize=4.5,
-            linewidth=1.2,
-            capsize=2,
-            clip_on=False,
-            label="success at 0.5" if measure == "cIoU@0.5" else measure,
-        )
+        label = "success at 0.5" if measure == "cIoU@0.5" else measure
+        axes.errorbar(places, value, yerr=sides, markersize=4.5, label=label, **style.points)
         side = 1 if offset > 0 else -1
         for place, number in zip(places, value, strict=True):
             axes.annotate(
@@ -250,3 +208,85 @@ def _rules(axes: Axes, rows: pd.DataFrame) -> None:
     axes.set_xlabel("pixels that are predicted (threshold rule)", fontsize=_NORMAL)
     axes.set_ylabel("percent", fontsize=_NORMAL)
     axes.legend(frameon=False, fontsize=_SMALL, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
+
+
+def draw_categories(path: Path, table: pd.DataFrame, series: str, title: str) -> None:
+    """Draw success at 0.5 of each category with its interval, from the best to the worst.
+
+    Categories of fewer than five trials are left out and counted, unless all are as small.
+
+    Parameters
+    ----------
+    path, table, title
+        As for :func:`draw_analysis`; ResultError also where there are too many categories to draw.
+    series
+        Whose categories.
+    """
+    rows = part(table, "category", series)
+    if len(rows) > _MAX_CATEGORIES:
+        raise ResultError(
+            f"{len(rows):,} categories are too many for one picture",
+            code="E_CATEGORIES_MANY",
+            where=path,
+        )
+    drawn = rows[rows["n_trials"] >= _FEWEST] if (rows["n_trials"] >= _FEWEST).any() else rows
+    # Equal rates are put in the order of names.
+    ordered = drawn.sort_values(["value", "level"], ascending=[False, True])
+    columns = math.ceil(len(ordered) / _MAX_ROWS)
+    per_column = math.ceil(len(ordered) / columns)
+    figure = new_figure(
+        max(columns * _COLUMN_WIDTH, 5.0),
+        per_column * _ROW_HEIGHT + _CATEGORY_HEAD,
+        dpi=_DOTS_PER_INCH,
+        layout="constrained",
+    )
+    figure.suptitle(title, fontsize=10, x=0.01, ha="left", parse_math=False)
+    overall = part(table, "overall", series).set_index("measure")["value"]["cIoU@0.5"]
+    for number in range(columns):
+        axes = figure.add_subplot(1, columns, number + 1)
+        shown = ordered.iloc[number * per_column : (number + 1) * per_column]
+        _draw_column(axes, shown, 100 * float(overall), per_column)
+    note = (
+        "success at cIoU ≥ 0.5 in percent, with 95 % interval; in brackets the number of trials\n"
+        f"dashed: all trials together ({100 * overall:.1f})"
+    )
+    if len(drawn) < len(rows):
+        left_out = len(rows) - len(drawn)
+        note += f"; not drawn: {left_out} categories of fewer than {_FEWEST} trials"
+    figure.supxlabel(note, fontsize=8)
+    save_figure(figure, path)
+
+
+def _draw_column(axes: Axes, shown: pd.DataFrame, overall: float, per_column: int) -> None:
+    places = np.arange(len(shown))
+    value = shown["value"].to_numpy(np.float64) * 100
+    low = np.nan_to_num(shown["low"].to_numpy(np.float64) * 100, nan=0.0)
+    high = np.nan_to_num(shown["high"].to_numpy(np.float64) * 100, nan=100.0)
+    axes.hlines(places, low, high, color=_STYLES["model"].colour, linewidth=1.1, alpha=0.55)
+    axes.plot(value, places, "o", color=_STYLES["model"].colour, markersize=3)
+    axes.axvline(overall, color=_MEAN_COLOUR, linewidth=0.9, linestyle="--", zorder=0)
+    axes.set_yticks(
+        places,
+        [
+            f"{_short(name)} ({count})"
+            for name, count in zip(shown["level"], shown["n_trials"], strict=True)
+        ],
+        fontsize=6.5,
+        parse_math=False,
+    )
+    # Every column has the same number of places, so that rows are equally far apart.
+    axes.set_ylim(per_column - 0.4, -0.6)
+    axes.set_xlim(-2, 102)
+    axes.set_xticks(range(0, 101, 25))
+    axes.tick_params(axis="x", labelsize=7, length=3, top=True, labeltop=True)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x", color="#e2e2e2", linewidth=0.6)
+    for place in places[::2]:
+        axes.axhspan(place - 0.5, place + 0.5, color="#f4f6f8", zorder=-1, linewidth=0)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+
+
+def _short(name: str) -> str:
+    plain = "".join(letter if letter.isprintable() else " " for letter in name)
+    return plain if len(plain) <= _MAX_LETTERS else f"{plain[: _MAX_LETTERS - 1]}…"

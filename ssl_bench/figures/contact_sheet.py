@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench.errors import DataError
-from ssl_bench.files import atomic_path
+from ssl_bench.figures.plots import new_figure, save_figure
 from ssl_bench.testsets.annotations import Boxes, Mask
 from ssl_bench.testsets.base import Sample, TestSet
 
@@ -52,15 +52,19 @@ def contact_sheet(
         If `count` is below 1, an image is missing or unreadable, or the file cannot be written.
     """
     if count < 1:
-        raise DataError(f"{count} samples were asked for", where=path, remedy="ask for at least 1")
-    # Not through pyplot, which keeps figures alive and may ask for a display.
-    from matplotlib.figure import Figure
-
+        raise DataError(
+            f"{count} samples were asked for",
+            code="E_SHEET_ROWS",
+            where=path,
+            remedy="ask for at least 1",
+        )
     chosen = _choose(test_set, count, seed)
     columns = min(_COLUMNS, len(chosen))
     rows = -(-len(chosen) // columns)
-    figure = Figure(
-        figsize=(columns * _CELL_INCHES, rows * (_CELL_INCHES + _CAPTION_INCHES)),
+    figure = new_figure(
+        columns * _CELL_INCHES,
+        rows * (_CELL_INCHES + _CAPTION_INCHES),
+        dpi=_DOTS_PER_INCH,
         layout="constrained",
     )
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
@@ -74,22 +78,16 @@ def contact_sheet(
             sample.category.replace("+", " + "), _CAPTION_LETTERS, break_on_hyphens=False
         )
         panel.set_title(f"{sample.id}\n{caption}", fontsize=6, pad=3)
-    try:
-        with atomic_path(path) as temporary:
-            figure.savefig(temporary, format="png", dpi=_DOTS_PER_INCH)
-    except OSError as error:
-        raise DataError(
-            f"the sheet cannot be written ({error.strerror})",
-            where=path,
-            remedy="choose a folder that can be written to",
-        ) from error
+    save_figure(figure, path)
     return tuple(sample.id for sample in chosen)
 
 
 def _choose(test_set: TestSet, count: int, seed: int | None) -> list[Sample]:
     samples = test_set.samples
     if not samples:
-        raise DataError("the test set has no sample to show", where=test_set.name)
+        raise DataError(
+            "the test set has no sample to show", code="E_TEST_SET_EMPTY", where=test_set.name
+        )
     count = min(count, len(samples))
     if seed is None:
         return list(samples[:count])

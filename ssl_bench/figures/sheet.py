@@ -6,19 +6,19 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench.errors import DataError
-from ssl_bench.files import atomic_path
+from ssl_bench.figures.plots import new_figure, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MOST_ROWS = 200
+MAX_ROWS = 200
 """A picture of more rows would exceed what the drawing library can hold."""
 
 _PANELS = ("image and truth", "map", "prediction and truth")
@@ -40,8 +40,7 @@ _HIT_COLOUR, _MISS_COLOUR, _NOTE_COLOUR = "#00695c", "#b3261e", "#555555"
 _LINE_WIDTH, _HALO_WIDTH = 1.6, 3.0
 
 
-@dataclass(frozen=True)
-class _Line:
+class _Line(NamedTuple):
     colour: str
     dashes: Literal["solid", "dashed"]
 
@@ -95,7 +94,7 @@ def trial_sheet(rows: Sequence[SheetRow], path: Path, title: str) -> None:
     Parameters
     ----------
     rows
-        1 to :data:`MOST_ROWS` trials.
+        1 to :data:`MAX_ROWS` trials.
     path
         The PNG file to write, whole or not at all; its folder is created.
     title
@@ -103,7 +102,7 @@ def trial_sheet(rows: Sequence[SheetRow], path: Path, title: str) -> None:
 
     Raises
     ------
-    DataError
+    SslBenchError
         If there is no row or too many, or the file cannot be written.
 
     Examples
@@ -117,19 +116,17 @@ def trial_sheet(rows: Sequence[SheetRow], path: Path, title: str) -> None:
     >>> path.read_bytes()[:4]
     b'\x89PNG'
     """
-    if not 0 < len(rows) <= MOST_ROWS:
+    if not 0 < len(rows) <= MAX_ROWS:
         raise DataError(
             f"a sheet of {len(rows)} trials was asked for",
+            code="E_SHEET_ROWS",
             where=path,
-            remedy=f"ask for 1 to {MOST_ROWS}",
+            remedy=f"ask for 1 to {MAX_ROWS}",
         )
-    # Not through pyplot, which keeps figures alive and may ask for a display.
-    from matplotlib.figure import Figure
-
     panel_width = _panel_width(rows)
     width = 2 * _MARGIN + len(_PANELS) * (panel_width + _GAP) + _CAPTION_WIDTH
     height = _HEAD_HEIGHT + len(rows) * (_PANEL_HEIGHT + _GAP) + _FOOT_HEIGHT
-    figure = Figure(figsize=(width, height), dpi=_DOTS_PER_INCH, facecolor="white")
+    figure = new_figure(width, height, dpi=_DOTS_PER_INCH, facecolor="white")
     _draw_head(figure, title, panel_width)
     for number, row in enumerate(rows):
         top = _HEAD_HEIGHT + number * (_PANEL_HEIGHT + _GAP)
@@ -140,15 +137,7 @@ def trial_sheet(rows: Sequence[SheetRow], path: Path, title: str) -> None:
         _draw_row(axes, row)
         _draw_caption(figure, row, _panel_left(len(_PANELS), panel_width), top)
     _draw_legend(figure, panel_width)
-    try:
-        with atomic_path(path) as temporary:
-            figure.savefig(temporary, format="png", metadata={"Software": None})
-    except OSError as error:
-        raise DataError(
-            f"the picture cannot be written ({error.strerror})",
-            where=path,
-            remedy="choose a folder that you may write to",
-        ) from error
+    save_figure(figure, path)
 
 
 def shortened(line: str, letters: int) -> str:
@@ -216,8 +205,9 @@ def _panel(figure: Figure, left: float, top: float, panel_width: float) -> Axes:
 
 def _draw_row(axes: Sequence[Axes], row: SheetRow) -> None:
     with_truth, with_map, with_prediction = axes
-    extent = _extent(row)
-    picture = _picture(row)
+    height, width = row.frame
+    extent = (0.0, float(width), float(height), 0.0)
+    picture = np.full((height, width, 3), _GREY) if row.image is None else row.image / 255.0
     # greyed, so that only the map has colours
     grey = np.repeat(picture.mean(axis=2, keepdims=True), 3, axis=2)
     with_truth.imshow(picture, extent=extent)
@@ -241,17 +231,6 @@ def _draw_row(axes: Sequence[Axes], row: SheetRow) -> None:
     for panel in axes:
         panel.set_xlim(extent[0], extent[1])
         panel.set_ylim(extent[2], extent[3])
-
-
-def _extent(row: SheetRow) -> tuple[float, float, float, float]:
-    height, width = row.frame
-    return 0.0, float(width), float(height), 0.0
-
-
-def _picture(row: SheetRow) -> NDArray[np.float64]:
-    if row.image is None:
-        return np.full((*row.frame, 3), _GREY)
-    return row.image / 255.0
 
 
 def _outline(

@@ -10,10 +10,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ssl_bench.measures.definition import Measure
+from ssl_bench.protocols.protocol import Protocol
 from ssl_bench.schemas import Document
 from ssl_bench.scoring.aggregate import summarise
 from ssl_bench.scoring.results import MeasuredValue
-from ssl_bench.testsets.audit import Audit, trial_overlap
+from ssl_bench.scoring.run import measures_of
+from ssl_bench.testsets.audit import Audit, TrainingList, audit, trial_overlap
 from ssl_bench.trials.trial import TrialSet
 
 
@@ -24,6 +26,16 @@ class Subset(Document):
     title: str
     n_trials: int
     measures: tuple[MeasuredValue, ...]
+
+
+class OverlapScores(Document):
+    """How many clips overlap with a training list, and the measures with and without them."""
+
+    listed: int
+    same_clip: int
+    same_video_only: int
+    clean: int
+    subsets: tuple[Subset, ...]
 
 
 SUBSETS = (
@@ -76,4 +88,18 @@ def score_subsets(
             else (),
         )
         for name, title in SUBSETS
+    )
+
+
+def score_overlap(
+    scores: pd.DataFrame, trials: TrialSet, training: TrainingList, protocol: Protocol
+) -> OverlapScores:
+    """Compare a test set with a training list, and sum up the measures of `protocol` without it."""
+    found = audit(training, trials.test_set.samples)
+    return OverlapScores(
+        listed=found.listed,
+        same_clip=len(found.clips),
+        same_video_only=len(found.videos),
+        clean=len(found.clean),
+        subsets=score_subsets(scores, trials, found, measures_of(protocol)),
     )

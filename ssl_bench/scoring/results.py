@@ -269,17 +269,6 @@ def read_result(path: Path) -> Result:
     return read_json(path, Result, error=ResultError, remedy=_REMEDY)
 
 
-def result_schema() -> dict[str, Any]:
-    """JSON schema of the result document.
-
-    Examples
-    --------
-    >>> result_schema()["title"]
-    'Result'
-    """
-    return Result.model_json_schema()
-
-
 def differing_fields(first: Result, second: Result) -> list[tuple[str, str, str]]:
     """In what the questions of two results differ: protocol, test set and dialect.
 

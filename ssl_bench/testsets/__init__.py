@@ -21,6 +21,7 @@ __all__ = [
     "data_root",
     "definition",
     "definitions",
+    "folder_of",
     "open_test_set",
 ]
 
@@ -49,19 +50,44 @@ def definition(name: str) -> TestSetDefinition:
         ) from None
 
 
-def data_root(given: Path | None = None) -> Path | None:
+def data_root(given: str | os.PathLike[str] | None = None) -> Path | None:
     """The folder that holds one sub-folder per test set: `given`, else ``SSL_BENCH_DATA``."""
-    if given is not None:
-        return given
-    value = os.environ.get(DATA_VARIABLE)
+    value = given or os.environ.get(DATA_VARIABLE)
     return Path(value) if value else None
+
+
+def folder_of(
+    declared: TestSetDefinition, data: str | os.PathLike[str] | None = None
+) -> Path | None:
+    """The test set's own folder, which may be missing; None for an embedded test set.
+
+    Raises
+    ------
+    DataError
+        If there is no folder `data`, and no ``SSL_BENCH_DATA``.
+    """
+    if declared.embedded:
+        return None
+    root = data_root(data)
+    remedy = f"'ssl-bench data layout {declared.name}' lists its files"
+    if root is None:
+        raise DataError(
+            f"{declared.title} needs a data folder, and none was given",
+            code="E_DATA_FOLDER",
+            remedy=f"give --data DIR or set {DATA_VARIABLE}; {remedy}",
+        )
+    if not root.is_dir():
+        raise DataError(
+            "this folder does not exist", code="E_FOLDER_MISSING", where=root, remedy=remedy
+        )
+    return root / declared.name
 
 
 def open_test_set(
     name: str,
     split: str | None = None,
     *,
-    data: Path | None = None,
+    data: str | os.PathLike[str] | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> TestSet:
     """Open a test set by name.
@@ -94,20 +120,12 @@ def open_test_set(
             f"{declared.title} has no split {chosen!r}",
             remedy=one_of(declared.splits, chosen),
         )
-    folder: Path | None = None
-    if not declared.embedded:
-        root = data_root(data)
-        if root is None:
-            raise DataError(
-                f"{declared.title} needs a data folder, and none was given",
-                remedy=f"give --data DIR or set {DATA_VARIABLE}; "
-                f"'ssl-bench data layout {name}' says what must be in it",
-            )
-        folder = root / name
-        if not folder.is_dir():
-            raise DataError(
-                "this folder does not exist",
-                where=folder,
-                remedy=f"'ssl-bench data layout {name}' says what must be in it",
-            )
+    folder = folder_of(declared, data)
+    if folder is not None and not folder.is_dir():
+        raise DataError(
+            "this folder does not exist",
+            code="E_FOLDER_MISSING",
+            where=folder,
+            remedy=f"'ssl-bench data layout {name}' lists its files",
+        )
     return declared.open(folder, chosen, options or {})

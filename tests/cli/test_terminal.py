@@ -11,7 +11,7 @@ import pytest
 from command_line import Call
 from rich.console import Console
 
-from ssl_bench.cli.terminal import plain_table
+from ssl_bench.cli.terminal import plain_table, print_whole
 
 ROWS = [
     ["cIoU(adaptive)@0.5", "51.6  [47.2, 56.0]", "violet-rayed-triangle"],
@@ -22,7 +22,8 @@ ROWS = [
 def printed(width: int) -> str:
     stream = io.StringIO()
     screen = Console(file=stream, width=width, soft_wrap=True)
-    screen.print(plain_table("title", ["measure", "center", "sound"], ROWS, texts=(0, 2)))
+    table = plain_table("title", ["measure", "center", "sound"], ROWS, texts=(0, 2))
+    print_whole(screen, table)
     return stream.getvalue()
 
 

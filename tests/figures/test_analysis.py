@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from refusals import refused
 
 from ssl_bench.analysis.evaluation import evaluate
-from ssl_bench.errors import PredictionsError, ResultError
-from ssl_bench.figures.analysis import AnalysisOptions, analyse_run
-from ssl_bench.figures.analysis_figure import draw_analysis
+from ssl_bench.errors import PredictionsError
+from ssl_bench.figures.analysis import analyse_run
+from ssl_bench.figures.analysis_figure import draw_analysis, draw_categories
 from ssl_bench.figures.analysis_numbers import Series, analyse_scores, part
-from ssl_bench.figures.category_figure import draw_categories
 from ssl_bench.files import content_folder
 from ssl_bench.scoring.results import read_result
 from ssl_bench.scoring.score_file import read_scores, write_scores
@@ -58,7 +58,7 @@ class TestRun:
     def test_it_writes_numbers_and_pictures(
         self, run: Path, protocol: Path, tmp_path: Path
     ) -> None:
-        done = analyse_run(run, tmp_path, AnalysisOptions(protocol=str(protocol)))
+        done = analyse_run(run, tmp_path, protocol=str(protocol))
         names = [path.name for path in done.files]
         assert names == ["analysis.csv", "analysis.png", "categories.png"]
         assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
@@ -78,7 +78,7 @@ class TestRun:
         path.write_text(text.replace("count = 500", "count = 10"))
         folder = tmp_path / "run"
         done = evaluate("ezvsl", str(path), folder=folder, dialect=dialect)
-        table = analyse_run(folder, tmp_path / "out", AnalysisOptions(protocol=str(path))).table
+        table = analyse_run(folder, tmp_path / "out", protocol=str(path)).table
         blind = table[(table["series"] == "its audio-blind map") & (table["measure"] == "cIoU@0.5")]
         assert done.result.vision_only is not None
         expected = {each.measure: each.value for each in done.result.vision_only.measures}
@@ -87,7 +87,7 @@ class TestRun:
     def test_its_numbers_are_those_of_the_result(
         self, run: Path, protocol: Path, tmp_path: Path
     ) -> None:
-        done = analyse_run(run, tmp_path, AnalysisOptions(protocol=str(protocol)))
+        done = analyse_run(run, tmp_path, protocol=str(protocol))
         result = read_result(run / "result.json")
         overall = part(done.table, "overall").set_index(["series", "measure"])["value"]
         floor = max(result.floors, key=lambda each: each.measures[0].value or 0)
@@ -103,13 +103,13 @@ class TestRun:
         assert half["half", "cIoU@0.5"] == pytest.approx(result["cIoU@0.5"].value)
 
     def test_scores_alone_need_no_test_set(self, run: Path, tmp_path: Path) -> None:
-        done = analyse_run(run, tmp_path, AnalysisOptions(scores_only=True))
+        done = analyse_run(run, tmp_path, scores_only=True)
         assert set(done.table["series"]) == {"random"}
         assert "threshold rule" not in set(done.table["analysis"])
 
     def test_the_same_run_gives_the_same_bytes(self, run: Path, tmp_path: Path) -> None:
         for name in ("a", "b"):
-            analyse_run(run, tmp_path / name, AnalysisOptions(scores_only=True))
+            analyse_run(run, tmp_path / name, scores_only=True)
         for name in ("analysis.csv", "analysis.png", "categories.png"):
             assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
@@ -125,36 +125,36 @@ class TestBadInput:
     def test_a_run_without_a_file(self, missing: str, run: Path, tmp_path: Path) -> None:
         kept = {"scores.npz", "result.json"} - {missing}
         folder = self.copy(run, tmp_path / "run", *kept)
-        with pytest.raises(ResultError, match=missing):
+        with refused("E_FILE_MISSING", where=missing):
             analyse_run(folder)
         assert {item.name for item in folder.iterdir()} == kept
 
     def test_a_run_without_predictions(self, run: Path, protocol: Path, tmp_path: Path) -> None:
         folder = self.copy(run, tmp_path / "run", "scores.npz", "result.json")
-        with pytest.raises(PredictionsError, match=r"predictions\.npz"):
-            analyse_run(folder, None, AnalysisOptions(protocol=str(protocol)))
+        with refused(where="predictions.npz", kind=PredictionsError):
+            analyse_run(folder, None, protocol=str(protocol))
         assert not (folder / "analysis").exists()
 
     def test_a_protocol_that_has_changed(self, run: Path, protocol: Path, tmp_path: Path) -> None:
         changed = tmp_path / "tiny.toml"
         changed.write_text(PROTOCOL.replace("version = 1", "version = 2"))
-        with pytest.raises(ResultError, match="another version"):
-            analyse_run(run, tmp_path / "out", AnalysisOptions(protocol=str(changed)))
+        with refused("E_PROTOCOL_CHANGED", where="result.json"):
+            analyse_run(run, tmp_path / "out", protocol=str(changed))
 
     def test_scores_without_localization(self, run: Path, tmp_path: Path) -> None:
         folder = self.copy(run, tmp_path / "run", "scores.npz", "result.json")
         table = read_scores(folder / "scores.npz")
         write_scores(folder / "scores.npz", table.drop(columns="cIoU"))
-        with pytest.raises(ResultError, match="cIoU"):
+        with refused("E_SCORES_COLUMNS", where="scores.npz"):
             analyse_run(folder)
         write_scores(folder / "scores.npz", table.assign(sounding=False))
-        with pytest.raises(ResultError, match="sounding"):
+        with refused("E_SCORES_SILENT", where="scores.npz"):
             analyse_run(folder)
 
     def test_a_folder_that_cannot_be_written(self, run: Path, tmp_path: Path) -> None:
         (tmp_path / "taken").write_text("")
         with pytest.raises(OSError, match="taken"):
-            analyse_run(run, tmp_path / "taken" / "out", AnalysisOptions(scores_only=True))
+            analyse_run(run, tmp_path / "taken" / "out", scores_only=True)
 
 
 def many(categories: int, trials: int, name: str = "kind") -> pd.DataFrame:
@@ -191,6 +191,6 @@ class TestPictures:
         table = many(2, 5)
         row = part(table, "category").iloc[:1]
         grown = pd.concat([table, *[row] * 1001], ignore_index=True)
-        with pytest.raises(ResultError, match="too many"):
+        with refused("E_CATEGORIES_MANY", where="c.png"):
             draw_categories(tmp_path / "c.png", grown, "a $model_", "title")
         assert list(tmp_path.iterdir()) == []

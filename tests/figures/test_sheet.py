@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from refusals import refused
 
-from ssl_bench.errors import DataError
-from ssl_bench.figures.sheet import MOST_ROWS, SheetRow, shortened, trial_sheet, wrapped
+from ssl_bench.figures.sheet import MAX_ROWS, SheetRow, shortened, trial_sheet, wrapped
 
 SIDE = 56
 
@@ -141,16 +141,16 @@ def test_a_wide_image_makes_a_wider_sheet_but_not_without_end(
     assert widths[0] < widths[1] == widths[2]
 
 
-@pytest.mark.parametrize("count", [0, MOST_ROWS + 1])
+@pytest.mark.parametrize("count", [0, MAX_ROWS + 1])
 def test_too_few_and_too_many_rows_are_refused(tmp_path: Path, row: SheetRow, count: int) -> None:
-    with pytest.raises(DataError, match=f"{count} trials"):
+    with refused("E_SHEET_ROWS", where="sheet.png"):
         trial_sheet([row] * count, tmp_path / "sheet.png", "a sheet")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path, row: SheetRow) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match="cannot be written"):
+    with refused("E_PICTURE_WRITE", where="file/sheet.png"):
         trial_sheet([row], tmp_path / "file" / "sheet.png", "a sheet")
 
 

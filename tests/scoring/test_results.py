@@ -16,7 +16,7 @@ from ssl_bench.errors import ResultError
 from ssl_bench.models.registry import load_card
 from ssl_bench.predictions import PredictionsMeta, save_predictions
 from ssl_bench.protocols.protocol import ControlsTable, load_dialect
-from ssl_bench.scoring.results import Result, read_result, result_schema, write_result
+from ssl_bench.scoring.results import Result, read_result, write_result
 from ssl_bench.scoring.run import score_file, with_timings
 from ssl_bench.trials.trial import TrialSet
 
@@ -174,19 +174,21 @@ BROKEN: dict[str, Change] = {
 
 class TestSchema:
     def test_it_is_a_valid_schema(self) -> None:
-        Draft202012Validator.check_schema(result_schema())
+        Draft202012Validator.check_schema(Result.model_json_schema())
 
     @pytest.mark.parametrize("which", ["real", "undefined"])
     def test_a_result_follows_it(self, which: str, request: pytest.FixtureRequest) -> None:
         result: Result = request.getfixturevalue(which)
-        Draft202012Validator(result_schema()).validate(json.loads(result.model_dump_json()))
+        Draft202012Validator(Result.model_json_schema()).validate(
+            json.loads(result.model_dump_json())
+        )
 
     @pytest.mark.parametrize("field", BROKEN)
     def test_a_broken_document_does_not(self, real: Result, field: str) -> None:
         content = json.loads(real.model_dump_json())
         BROKEN[field](content)
         with pytest.raises(ValidationError):
-            Draft202012Validator(result_schema()).validate(content)
+            Draft202012Validator(Result.model_json_schema()).validate(content)
 
 
 class TestMalformedFiles:

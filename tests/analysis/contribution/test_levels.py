@@ -7,7 +7,7 @@ import pytest
 
 from ssl_bench.analysis.contribution.levels import MOST_LEVELS, effects_by_level
 from ssl_bench.analysis.contribution.run import Measured, contribution_of_files
-from ssl_bench.cli.contribution import figure_rows
+from ssl_bench.figures.contribution import figure_rows
 from ssl_bench.predictions import PredictionsMeta, save_predictions
 from ssl_bench.protocols.protocol import TestSetTable, load_protocol
 from ssl_bench.trials.compositions import open_trials

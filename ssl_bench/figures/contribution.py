@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from ssl_bench.figures.analysis_figure import save_figure
+from ssl_bench.analysis.contribution.document import Contribution
+from ssl_bench.figures.plots import new_figure, save_figure
 from ssl_bench.scoring.results import MeasuredValue
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 # Okabe and Ito's palette; markers tell the kinds apart without colour too.
-_WITH, _NOTHING, _CATEGORY = "#0072B2", "#D55E00", "#009E73"
+_WITH, _NOTHING, _CATEGORY = ("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^")
 _ROW = 0.3
 _WIDTH = 8.6
 _DOTS_PER_INCH = 160
 
 
-@dataclass(frozen=True)
-class FigureRow:
+class FigureRow(NamedTuple):
     """One line of the figure.
 
     Attributes
@@ -32,8 +32,8 @@ class FigureRow:
         Its score on the trials compared.
     difference
         Paired difference, with the sound minus this; None for the model with the sound.
-    informed
-        Whether the maps know the category of the sound.
+    style
+        Colour and marker.
     is_level
         Whether this is the model with its sound on some of the trials, and the difference to the
         best of the others there.
@@ -42,49 +42,56 @@ class FigureRow:
     name: str
     score: MeasuredValue
     difference: MeasuredValue | None
-    informed: bool
+    style: tuple[str, str] = _WITH
     is_level: bool = False
 
-    @property
-    def style(self) -> tuple[str, str]:
-        """Colour and marker."""
-        if self.difference is None or self.is_level:
-            return _WITH, "o"
-        return (_CATEGORY, "^") if self.informed else (_NOTHING, "s")
+
+def figure_rows(found: Contribution) -> list[FigureRow]:
+    """The model with its sound, the others from the best down, and the model's levels."""
+    measure = found.headline.measure
+    number = [value.measure for value in found.measures].index(measure)
+    others = sorted(found.without, key=lambda each: -(each.measures[number].value or 0.0))
+    styles = {"category": _CATEGORY}
+    return [
+        FigureRow("with the sound", found.measures[number], None),
+        *(
+            FigureRow(
+                each.name,
+                each.measures[number],
+                each.difference[number],
+                styles.get(each.informed, _NOTHING),
+            )
+            for each in others
+        ),
+        *(
+            FigureRow(
+                f"{each.grouping}: {each.level}", each.with_sound, each.difference, is_level=True
+            )
+            for each in found.by_level
+            if each.with_sound.measure == measure
+        ),
+    ]
 
 
-def draw_contribution(
-    path: Path, rows: Sequence[FigureRow], *, title: str, sentence: str, measure: str
-) -> None:
+def draw_contribution(path: Path, found: Contribution) -> None:
     """Draw scores (left) and the paired differences to the model with its sound (right).
-
-    Parameters
-    ----------
-    path
-        The PNG file to write, whole or not at all.
-    rows
-        From top to bottom, levels last and behind a line; undefined values are left out.
-    title, sentence
-        Model and protocol; the headline.
-    measure
-        Which measure the rows show.
 
     Raises
     ------
     ResultError
         If the file cannot be written.
     """
-    import textwrap
+    title = f"{found.model.name}, {found.protocol.label}"
+    headline = found.headline
+    draw_rows(path, figure_rows(found), f"{title}\n{headline.sentence}", headline.measure)
 
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
+def draw_rows(path: Path, rows: Sequence[FigureRow], title: str, measure: str) -> None:
+    """Draw rows from top to bottom, levels last and behind a line, without undefined values."""
     shown = [row for row in rows if row.score.value is not None]
-    figure = Figure(
-        figsize=(_WIDTH, 1.75 + _ROW * len(shown)), dpi=_DOTS_PER_INCH, layout="constrained"
-    )
-    FigureCanvasAgg(figure)
-    figure.suptitle(f"{title}\n{textwrap.fill(sentence, 104)}", fontsize=9, x=0.01, ha="left")
+    figure = new_figure(_WIDTH, 1.75 + _ROW * len(shown), dpi=_DOTS_PER_INCH, layout="constrained")
+    lines = [textwrap.fill(line, 104) for line in title.splitlines()]
+    figure.suptitle("\n".join(lines), fontsize=9, x=0.01, ha="left")
     left, right = figure.subplots(1, 2, sharey=True)
     for place, row in enumerate(shown):
         _mark(left, place, row.score, *row.style)

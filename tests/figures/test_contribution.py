@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from refusals import refused
 
-from ssl_bench.errors import ResultError
-from ssl_bench.figures.contribution_figure import FigureRow, draw_contribution
+from ssl_bench.figures.contribution import FigureRow, draw_rows
 from ssl_bench.scoring.results import MeasuredValue
 
 
@@ -27,14 +27,14 @@ def _value(value: float) -> MeasuredValue:
 @pytest.fixture
 def rows() -> list[FigureRow]:
     return [
-        FigureRow("with the sound", _value(0.6), None, informed=True),
-        FigureRow("silence", _value(0.4), _value(0.2), informed=False),
-        FigureRow("same category", _value(0.5), _value(0.1), informed=True),
+        FigureRow("with the sound", _value(0.6), None),
+        FigureRow("silence", _value(0.4), _value(0.2), ("#D55E00", "s")),
+        FigureRow("same category", _value(0.5), _value(0.1), ("#009E73", "^")),
     ]
 
 
 def _draw(path: Path, rows: list[FigureRow]) -> None:
-    draw_contribution(path, rows, title="ezvsl, synth", sentence="It hears.", measure="cIoU@0.5")
+    draw_rows(path, rows, "ezvsl, synth\nIt hears.", "cIoU@0.5")
 
 
 def test_equal_rows_give_equal_bytes(rows: list[FigureRow], tmp_path: Path) -> None:
@@ -58,9 +58,9 @@ def test_each_row_makes_the_figure_higher(rows: list[FigureRow], tmp_path: Path)
 def test_levels_are_drawn_as_the_model_with_its_sound(
     rows: list[FigureRow], tmp_path: Path
 ) -> None:
-    level = FigureRow("size: large", _value(0.7), _value(0.3), informed=True, is_level=True)
+    level = FigureRow("size: large", _value(0.7), _value(0.3), is_level=True)
     assert level.style == rows[0].style
-    other = FigureRow("size: large", _value(0.7), _value(0.3), informed=True)
+    other = FigureRow("size: large", _value(0.7), _value(0.3), ("#009E73", "^"))
     for name, last in (("level.png", level), ("other.png", other)):
         _draw(tmp_path / name, [*rows, last])
     assert (tmp_path / "level.png").read_bytes() != (tmp_path / "other.png").read_bytes()
@@ -68,5 +68,5 @@ def test_levels_are_drawn_as_the_model_with_its_sound(
 
 def test_a_place_that_cannot_be_written_is_named(rows: list[FigureRow], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ResultError, match=r"file/a\.png: the picture cannot be written"):
+    with refused("E_PICTURE_WRITE", where="file/a.png"):
         _draw(tmp_path / "file" / "a.png", rows)

@@ -1,0 +1,292 @@
+"""Commands on run folders: ``analyse``, ``report``, ``compare``, ``explain``, ``compare-sets``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ssl_bench.cli.options import FILE, FOLDER, PATH, data_option, jobs_option, json_option
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from ssl_bench.analysis.across_test_sets import AcrossSets, Number
+    from ssl_bench.analysis.explanation import Explanation
+    from ssl_bench.analysis.paired_runs import Pair, RunComparison
+
+# A measure whose values are shares, for the distance from floor to ceiling.
+_SHARE = "cIoU@0.5"
+
+# \b keeps the lines that follow as they are.
+_ANALYSE_HELP = """Draw and tabulate what lies behind the numbers of the run in RUN_FOLDER.
+
+\b
+analysis.png    success over cIoU thresholds, by number of boxes, by object size, and
+                under four threshold rules, beside audio-blind map, floor and ceiling
+categories.png  success of every category, sorted (where there is more than one)
+analysis.csv    all numbers of both, with their intervals
+
+RUN_FOLDER is what 'ssl-bench evaluate' writes.
+"""
+
+
+@click.command(help=_ANALYSE_HELP)
+@click.argument("run_folder", type=PATH)
+@click.option("--out", type=FOLDER, help="Where to write.  [default: RUN_FOLDER/analysis]")
+@click.option(
+    "--protocol",
+    metavar="NAME[@TESTSET[:SPLIT]]",
+    help="Protocol of the run, where its result names one that does not ship.",
+)
+@click.option(
+    "--scores-only",
+    is_flag=True,
+    help="Only what scores.npz holds: no test set, no threshold rules, no floor.",
+)
+@data_option
+@jobs_option
+def analyse(run_folder: Path, out: Path | None, **settings: Any) -> None:
+    """Draw and tabulate what lies behind the numbers of the run in RUN_FOLDER."""
+    from ssl_bench.cli.terminal import progress_bars, show
+
+    with progress_bars() as (_, notify):
+        from ssl_bench.figures.analysis import analyse_run
+
+        done = analyse_run(run_folder, out, notify=notify, **settings)
+    names = ", ".join(path.name for path in done.files)
+    show(f"Wrote {names} into {done.files[0].parent}.")
+
+
+@click.command()
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=PATH)
+@click.option(
+    "--out", type=FILE, default="report.html", show_default=True, help="The page to write."
+)
+@click.option("--markdown", type=FILE, help="Also write the tables as Markdown.")
+@click.option("--latex", type=FILE, help="Also write the tables as LaTeX.")
+def report(runs: tuple[Path, ...], out: Path, markdown: Path | None, latex: Path | None) -> None:
+    """Write the results of run folders as one page, for a paper's appendix.
+
+    The page holds everything, pictures of trials included, and neither runs nor fetches anything.
+    Results under different conventions or on different trials get tables of their own.
+    """
+    from ssl_bench.interchange.export import write_results
+    from ssl_bench.site.appendix import read_runs, write_report
+
+    written = [path for path in (out, markdown, latex) if path is not None]
+    if len({path.resolve() for path in written}) < len(written):
+        raise click.UsageError("--out, --markdown and --latex are files of their own")
+    read = read_runs(runs)
+    results = [run.result for run in read]
+    write_report(out, read)
+    if markdown is not None:
+        write_results(markdown, results, "markdown", controls=True)
+    if latex is not None:
+        write_results(latex, results, "latex", controls=True)
+    click.echo(f"Wrote {', '.join(map(str, written))}: {len(read)} runs.")
+
+
+@click.command(name="compare-sets")
+@click.argument("results", nargs=-1, required=True, type=PATH)
+@click.option("--measure", metavar="MEASURE", help="Default: the first that all results have.")
+@json_option
+def compare_sets(results: tuple[Path, ...], measure: str | None, as_json: bool) -> None:
+    """Set RESULTS (run folders or result.json) of one model on several test sets side by side.
+
+    For heard against unheard categories, or the data set of training against another: a score on
+    one test set does not compare with that on another, but the share of the distance from its
+    floor to its ceiling does. Nothing is scored again. Results of different models or dialects are
+    refused.
+    """
+    from ssl_bench.analysis.across_test_sets import compare_sets as compare
+    from ssl_bench.cli.terminal import show
+    from ssl_bench.scoring.results import read_result
+
+    found = compare([(path, read_result(path)) for path in results], measure)
+    if as_json:
+        click.echo(found.model_dump_json(indent=1))
+    else:
+        show(*_across_tables(found))
+
+
+def _across_tables(found: AcrossSets) -> list[Table | str]:
+    from ssl_bench.cli.terminal import plain_table
+    from ssl_bench.scoring.formatting import format_value
+
+    def shown(number: Number | None, measure: str = found.measure) -> str:
+        if number is None:
+            return format_value(None, measure)
+        value, low, high = (
+            format_value(each, measure) for each in (number.value, number.low, number.high)
+        )
+        return value if number.low is None else f"{value}  [{low}, {high}]"
+
+    rows = [
+        [
+            row.protocol + (" (partial)" if row.partial else ""),
+            f"{row.n_trials:,}",
+            f"{format_value(row.floor, found.measure)} ({row.floor_name})",
+            shown(row.score),
+            format_value(row.ceiling, found.measure),
+            shown(row.share, _SHARE),
+        ]
+        for row in found.sets
+    ]
+    changes = [
+        [f"{each.before} to {each.after}", shown(each.score), shown(each.share, _SHARE)]
+        for each in found.changes
+    ]
+    title = f"{found.model}: {found.measure}, dialect {found.dialect}, percent [95 % interval]"
+    heads = ["protocol", "trials", "floor", "score", "ceiling", "share of floor to ceiling"]
+    return [
+        plain_table(title, heads, rows),
+        plain_table(None, ["change", "score", "share of floor to ceiling"], changes),
+        "The share's interval takes floor and ceiling as fixed; a change has one where the two "
+        "test sets share no clip.",
+    ]
+
+
+@click.command()
+@click.argument("runs", nargs=-1, required=True, type=PATH)
+@click.option(
+    "--measure", "measures", multiple=True, metavar="MEASURE", help="Default: all; repeatable."
+)
+@click.option(
+    "--changed",
+    type=click.IntRange(min=0),
+    default=10,
+    show_default=True,
+    help="How many of the trials that changed most to name.",
+)
+@click.option(
+    "--pictures",
+    metavar="FILE.png",
+    type=FILE,
+    help="Draw them, with the maps of the first two runs.",
+)
+@data_option
+@json_option
+def compare(
+    runs: tuple[Path, ...],
+    measures: tuple[str, ...],
+    changed: int,
+    pictures: Path | None,
+    data: Path | None,
+    as_json: bool,
+) -> None:
+    """Compare RUNS (run folders) trial by trial, and say whether a difference is real.
+
+    Differences are paired, on the common trials, with intervals and a test corrected for the
+    number of comparisons. Runs of different protocols, test sets or dialects are refused.
+    """
+    from ssl_bench.analysis.paired_runs import compare_runs, read_run
+    from ssl_bench.cli.terminal import show
+
+    read = [read_run(path) for path in runs]
+    found = compare_runs(read, measures=measures or None, most=changed)
+    drawn = []
+    if pictures is not None:
+        from ssl_bench.figures.trial_sheet import write_changed_sheet
+
+        count = write_changed_sheet(pictures, found.pairs[0], read[0], read[1], data=data)
+        drawn.append(f"Drew {count} trials into {pictures}.")
+    if as_json:
+        click.echo(found.model_dump_json(indent=1))
+        return
+    for pair in found.pairs:
+        show(*_pair_tables(pair, found))
+    if len(found.pairs) > 1:
+        show(
+            f"The p-values are corrected for {len(found.pairs)} comparisons of each measure (Holm)."
+        )
+    if found.partial:
+        show("PARTIAL: a run left trials out; only common trials are compared.")
+    show(*drawn)
+
+
+def _pair_tables(pair: Pair, found: RunComparison) -> list[Table | str]:
+    from ssl_bench.cli.terminal import p_value, plain_table, with_interval
+    from ssl_bench.scoring.formatting import format_value
+
+    rows = [
+        [
+            each.measure,
+            with_interval(each.first),
+            with_interval(each.second),
+            with_interval(each.difference),
+            p_value(each.corrected),
+            "tie" if each.tied else "apart",
+        ]
+        for each in pair.differences
+    ]
+    title = (
+        f"{pair.first} against {pair.second}: {found.protocol}, dialect {found.dialect}, "
+        f"{pair.n_trials:,} common trials, percent [95 % interval]"
+    )
+    heads = ["measure", pair.first, pair.second, "difference", "p", ""]
+    shown: list[Table | str] = [plain_table(title, heads, rows)]
+    if pair.only_first is not None:
+        shown.append(
+            f"Trials that only {pair.first} gets right (cIoU >= 0.5): {pair.only_first:,}; only "
+            f"{pair.second}: {pair.only_second:,}."
+        )
+    if pair.changed:
+        changes = [
+            [
+                each.trial_id,
+                each.category,
+                *(format_value(value, "cIoU@0.5") for value in (each.first, each.second)),
+            ]
+            for each in pair.changed
+        ]
+        heads = ["trial", "sound", pair.first, pair.second]
+        title = "Changed most, cIoU in percent"
+        shown.append(plain_table(title, heads, changes, texts=(0, 1)))
+    return shown
+
+
+@click.command()
+@click.argument("before", type=PATH)
+@click.argument("after", type=PATH)
+@json_option
+def explain(before: Path, after: Path, as_json: bool) -> None:
+    """Explain why the score of AFTER differs from that of BEFORE (result.json or run folders).
+
+    Protocol, test set, dialect, model, weights, preprocessing, coverage and library versions are
+    compared, with how much each difference matters.
+    """
+    from ssl_bench.analysis.explanation import explain as find
+    from ssl_bench.cli.terminal import show
+    from ssl_bench.scoring.results import read_result
+
+    found = find(read_result(before), read_result(after))
+    if as_json:
+        click.echo(found.model_dump_json(indent=1))
+    else:
+        show(*_explanation(found))
+
+
+def _explanation(found: Explanation) -> list[Table | str]:
+    from ssl_bench.cli.terminal import plain_table
+    from ssl_bench.scoring.formatting import format_value
+
+    shown: list[Table | str] = [found.verdict]
+    if found.causes:
+        rows = [
+            [each.field, each.before, each.after, each.weight, each.meaning]
+            for each in found.causes
+        ]
+        heads = ["what differs", "before", "after", "weight", "what it means"]
+        shown.append(plain_table(None, heads, rows, texts=range(5)))
+    if found.measures:
+        values = [
+            [
+                each.measure,
+                *(format_value(value, each.measure) for value in (each.before, each.after)),
+            ]
+            for each in found.measures
+        ]
+        shown.append(plain_table(None, ["measure, percent", "before", "after"], values))
+    return shown
