@@ -151,19 +151,17 @@ def _score_under_all(given: dict[str, Any]) -> None:
     """Score under every dialect that has constants for this model, and print one table."""
     from ssl_bench.cli.terminal import progress_bars, show
 
-    path = given["predictions"]
     with progress_bars() as (_, notify):
-        from ssl_bench.predictions import open_predictions
         from ssl_bench.scoring.dialects import dialect_table, dialects_for
         from ssl_bench.scoring.run import ScoringOptions, check_predictions
         from ssl_bench.trials.compositions import open_trials
 
         options = ScoringOptions(partial=given["partial"], jobs=given["jobs"], notify=notify)
         trials = open_trials(given["protocol"], given["data"])
-        check_predictions(path, trials, partial=options.partial).raise_for_problems()
-        model = open_predictions(path).meta.model
+        checked = check_predictions(given["predictions"], trials, partial=options.partial)
+        model = checked.meta.model
         usable, without = dialects_for(trials.protocol, model)
-        table = dialect_table(path, trials, usable, options)
+        table = dialect_table(checked, trials, usable, options)
     if given["as_json"]:
         click.echo(table.to_json(orient="records", indent=1))
         return

@@ -12,7 +12,7 @@ import click
 from ssl_bench.cli.options import data_option, jobs_option, json_option, protocol_option
 
 if TYPE_CHECKING:
-    from ssl_bench.predictions import Validation
+    from ssl_bench.predictions import FileProblem
 
 
 @click.command()
@@ -25,24 +25,38 @@ def validate(predictions: Path, protocol: str, data: Path | None, as_json: bool)
 
     All problems are reported at once, with the trials concerned and what to do.
     """
+    from ssl_bench.errors import PredictionsError
+    from ssl_bench.predictions import FileProblem
     from ssl_bench.protocols.protocol import load_protocol
     from ssl_bench.scoring.run import check_predictions
     from ssl_bench.trials.compositions import open_trials
 
-    checked = check_predictions(predictions, open_trials(load_protocol(protocol), data))
+    trials = open_trials(load_protocol(protocol), data)
+    missing: tuple[str, ...] = ()
+    problems: list[FileProblem] = []
+    try:
+        missing = check_predictions(predictions, trials).missing
+    except PredictionsError as error:
+        if not as_json:
+            raise
+        problems = [each for each in error.problems if isinstance(each, FileProblem)]
+    n_present = len(trials) - len(missing)
     if as_json:
-        click.echo(json.dumps(_validation(checked), indent=1, ensure_ascii=False))
-        if checked.problems:
-            sys.exit(2)
-        return
-    checked.raise_for_problems()
+        told = {
+            "scorable": not problems,
+            "expected": len(trials),
+            "present": None if problems else n_present,
+            "missing": list(missing),
+            "problems": [_facts(each) for each in problems],
+        }
+        click.echo(json.dumps(told, indent=1, ensure_ascii=False))
+        sys.exit(2 if problems else 0)
     click.echo(
-        f"{predictions}: nothing is wrong; it answers {checked.n_present:,} of "
-        f"{checked.n_expected:,} trials."
+        f"{predictions}: nothing is wrong; it answers {n_present:,} of {len(trials):,} trials."
     )
-    if checked.missing:
-        few = ", ".join(checked.missing[:5]) + (", ..." if len(checked.missing) > 5 else "")
-        click.echo(f"The {len(checked.missing):,} missing ones count as failures: {few}")
+    if missing:
+        few = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
+        click.echo(f"The {len(missing):,} missing ones count as failures: {few}")
 
 
 # \b keeps the lines that follow as they are.
@@ -144,21 +158,12 @@ def submit(
         screen.print(part)
 
 
-def _validation(checked: Validation) -> dict[str, Any]:
+def _facts(problem: FileProblem) -> dict[str, Any]:
     return {
-        "scorable": checked.is_scorable,
-        "expected": checked.n_expected,
-        "present": checked.n_present,
-        "missing": list(checked.missing),
-        "problems": [
-            {
-                "kind": each.kind,
-                "message": each.message,
-                "remedy": each.remedy,
-                "where": each.where,
-                "ids": list(each.ids),
-                "count": each.count,
-            }
-            for each in checked.problems
-        ],
+        "code": problem.code,
+        "message": problem.message,
+        "remedy": problem.remedy,
+        "where": str(problem.where),
+        "ids": list(problem.ids[:5]),
+        "count": len(problem.ids),
     }

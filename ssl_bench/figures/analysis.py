@@ -14,7 +14,6 @@ from ssl_bench.figures.analysis_figure import draw_analysis, draw_categories
 from ssl_bench.figures.analysis_numbers import Series, analyse_rules, analyse_scores, part
 from ssl_bench.interchange.export import model_name, write_table
 from ssl_bench.measures.values import parse_measure
-from ssl_bench.predictions import open_predictions
 from ssl_bench.scoring.aggregate import per_trial
 from ssl_bench.scoring.floors import control_scores
 from ssl_bench.scoring.results import read_result
@@ -137,8 +136,7 @@ def _references(
     blind = folder / "vision_only.npz"
     if blind.is_file():
         notify("scoring the audio-blind maps")
-        check_predictions(blind, trials, partial=True).raise_for_problems()
-        predictions = open_predictions(blind)
+        predictions = check_predictions(blind, trials, partial=True)
         filled = with_threshold(asked, stored_maps(predictions, asked))
         table = score_maps(filled, stored_maps(predictions, asked), measures, jobs=jobs)
         found.append(Series("its audio-blind map", "audio-blind", table))

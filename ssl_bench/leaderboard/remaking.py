@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ssl_bench.engine.predict import predict
-from ssl_bench.errors import DataError, LeaderboardError, PredictionsError
+from ssl_bench.errors import DataError, LeaderboardError
 from ssl_bench.files import sha256_of_file
 from ssl_bench.leaderboard.assess import Bench, Named, open_bench
 from ssl_bench.leaderboard.compact import STORED_LIMITS
@@ -18,7 +18,7 @@ from ssl_bench.leaderboard.entry import (
     RemadePredictions,
 )
 from ssl_bench.models.registry import load_localizer
-from ssl_bench.predictions import validate
+from ssl_bench.predictions import Question, check
 
 
 class NotAtHandError(LeaderboardError):
@@ -84,9 +84,7 @@ def _at_hand(
             raise NotAtHandError(f"it is kept elsewhere, and {lacking}")
         return Named(copy, reference)
     path = root / reference.path
-    problems = validate(path, bench.trials.ids, limits=STORED_LIMITS).problems
-    if problems:
-        raise PredictionsError([each.text for each in problems], where=path)
+    check(path, Question(bench.trials.ids), limits=STORED_LIMITS)
     return Named(path, reference)
 
 

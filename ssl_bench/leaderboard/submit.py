@@ -6,7 +6,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from ssl_bench.errors import LeaderboardError, SubmissionError
+from ssl_bench.errors import LeaderboardError, PredictionsError, Problem, SubmissionError
 from ssl_bench.files import sha256_of_file
 from ssl_bench.leaderboard.assess import Bench, Named
 from ssl_bench.leaderboard.card import SubmissionCard
@@ -38,7 +38,6 @@ from ssl_bench.leaderboard.places import (
 from ssl_bench.leaderboard.standings import find_standings
 from ssl_bench.leaderboard.text import checked_address
 from ssl_bench.predictions import open_predictions
-from ssl_bench.predictions.validation import sentences
 from ssl_bench.scoring.aggregate import summarise
 from ssl_bench.scoring.results import MeasuredValue
 from ssl_bench.scoring.retrieval import retrieval_scores
@@ -239,9 +238,13 @@ def _problems(bench: Bench, predictions: Path, settings: SubmissionOptions) -> l
     check_scorable(bench.trials)
     for path in (predictions, settings.vision_only):
         if path is not None:
-            checked = check_predictions(path, bench.trials)
-            texts = sentences(checked.problems, path)
-            found += texts if path == predictions else [f"{path}: {text}" for text in texts]
+            try:
+                check_predictions(path, bench.trials)
+            except PredictionsError as error:
+                found += [
+                    each if path == predictions else Problem(f"{path}: {each}", error.code)
+                    for each in error.problems
+                ]
     return found
 
 

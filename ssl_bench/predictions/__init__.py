@@ -1,4 +1,4 @@
-"""Predictions: heat maps keyed by trial, in a file that anybody can write and nobody need trust.
+"""Predictions: heat maps keyed by trial, in a file that is easy to write and safe to read.
 
 The writer of this package is not needed to make one. With the maps of a model at hand, numpy does:
 
@@ -20,9 +20,7 @@ The writer of this package is not needed to make one. With the maps of a model a
 
 and it is read like any other:
 
->>> validate(path, trial_ids, protocol="synth").problems
-()
->>> predictions = open_predictions(path)
+>>> predictions = check(path, Question(trial_ids, protocol="synth"))
 >>> predictions.meta.model, predictions.trial_ids
 ('my-model', ('t0', 't1', 't2'))
 >>> [maps.shape for positions, maps in predictions.iter_maps(chunk=2)]
@@ -32,21 +30,22 @@ For retrieval, ``similarity`` or both embeddings take the place of maps.
 :mod:`ssl_bench.predictions.format` describes the file.
 """
 
-from ssl_bench.predictions.format import FORMAT, LIMITS, Limits, PredictionsMeta, Problem
-from ssl_bench.predictions.reader import Predictions, open_predictions
-from ssl_bench.predictions.validation import Validation, validate
+from ssl_bench.predictions.archive import FileProblem
+from ssl_bench.predictions.check import check, open_predictions
+from ssl_bench.predictions.format import FORMAT, LIMITS, Limits, PredictionsMeta
+from ssl_bench.predictions.reader import Predictions, Question
 from ssl_bench.predictions.writer import PredictionsWriter, save_predictions
 
 __all__ = [
     "FORMAT",
     "LIMITS",
+    "FileProblem",
     "Limits",
     "Predictions",
     "PredictionsMeta",
     "PredictionsWriter",
-    "Problem",
-    "Validation",
+    "Question",
+    "check",
     "open_predictions",
     "save_predictions",
-    "validate",
 ]

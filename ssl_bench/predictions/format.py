@@ -28,31 +28,42 @@ meta
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import (
-    Field,
-    StringConstraints,
-    TypeAdapter,
-    ValidationError,
-)
+from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 
 from ssl_bench.errors import ModelError
 from ssl_bench.schemas import Strict, quoted
 
 FORMAT: Literal["ssl-bench-predictions/1"] = "ssl-bench-predictions/1"
 
+
+class Member(NamedTuple):
+    """What one array of a file must be: kinds of dtype, bytes of a number, axes; and in words."""
+
+    kinds: str
+    max_bytes: int | None
+    n_axes: int
+    wanted: str
+
+
+_EMBEDDING = Member("f", 8, 2, "floating-point numbers of shape (N, d)")
+MEMBERS: Mapping[str, Member] = {
+    "trial_id": Member("U", None, 1, "unicode text of shape (N,)"),
+    "map": Member("f", 4, 3, "float16 or float32 of shape (M, h, w)"),
+    "meta": Member("u", 1, 1, "uint8 of shape (bytes,)"),
+    "map_index": Member("iu", 8, 1, "integers of shape (N,)"),
+    "score": Member("f", 8, 1, "floating-point numbers of shape (N,)"),
+    "image_embedding": _EMBEDDING,
+    "audio_embedding": _EMBEDDING,
+    "similarity": Member("f", 4, 2, "float16 or float32 of shape (N, N)"),
+}
 REQUIRED_MEMBERS = ("trial_id", "meta")
-ROW_MEMBERS = ("score", "image_embedding", "audio_embedding", "similarity")
+EMBEDDINGS = ("image_embedding", "audio_embedding")
+ROW_MEMBERS = ("score", *EMBEDDINGS, "similarity")
 """Members with one row of floating-point numbers for each trial."""
-MEMBERS = ("trial_id", "map", "meta", "map_index", *ROW_MEMBERS)
-
-
-def can_localize(members: Collection[str]) -> bool:
-    """Whether a file with these members answers protocols that ask for maps."""
-    return "map" in members
 
 
 def can_retrieve(members: Collection[str]) -> bool:
@@ -63,7 +74,7 @@ def can_retrieve(members: Collection[str]) -> bool:
     >>> can_retrieve({"similarity"}), can_retrieve({"map", "image_embedding"})
     (True, False)
     """
-    return "similarity" in members or {"image_embedding", "audio_embedding"} <= set(members)
+    return "similarity" in members or set(EMBEDDINGS) <= set(members)
 
 
 _Name = Annotated[
@@ -76,22 +87,8 @@ _Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8,128}$")]
 class Limits:
     """The largest file that is read; anything larger is reported, not allocated.
 
-    Attributes
-    ----------
-    total_bytes
-        Size after decompression, of all shards together.
-    trials
-        Number of trials, of all shards together.
-    shards
-        Number of files in a folder.
-    side
-        Height and width of a map, in pixels.
-    id_length
-        Characters of a trial id.
-    embedding_width
-        Numbers in one embedding.
-    meta_bytes
-        Bytes of the metadata.
+    `total_bytes` (after decompression) and `trials` are of all shards together; `side` is the
+    height and width of a map in pixels, `id_length` in characters, `embedding_width` in numbers.
     """
 
     total_bytes: int = 8 * 2**30
@@ -156,84 +153,6 @@ class PredictionsMeta(Strict):
         return json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()
 
 
-ProblemKind = Literal[
-    "unreadable",
-    "too-large",
-    "member",
-    "type",
-    "shape",
-    "damaged",
-    "not-finite",
-    "map-index",
-    "meta",
-    "protocol",
-    "protocol-digest",
-    "test-set",
-    "test-set-digest",
-    "shards",
-    "bad-ids",
-    "duplicate-ids",
-    "unknown-ids",
-    "missing-ids",
-]
-
-_SHOWN_IDS = 5
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One thing that is wrong with a predictions file.
-
-    Attributes
-    ----------
-    kind
-        What sort of problem, for programs.
-    message
-        What is wrong, as a sentence without a full stop.
-    remedy
-        What to do about it, as a sentence without a full stop.
-    where
-        The file or shard.
-    ids
-        The first few trials concerned.
-    count
-        How many trials are concerned; 0 where it is the file as a whole.
-
-    Examples
-    --------
-    >>> print(Problem("unknown-ids", "these trials are not in the protocol",
-    ...     "remove them", "a.npz", ids=("x1", "x2"), count=7))
-    a.npz: these trials are not in the protocol: 'x1', 'x2' and 5 more. Remove them.
-    """
-
-    kind: ProblemKind
-    message: str
-    remedy: str
-    where: str
-    ids: tuple[str, ...] = ()
-    count: int = 0
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.text}"
-
-    @property
-    def text(self) -> str:
-        """The problem and its remedy, without the file."""
-        text = self.message
-        if self.ids:
-            text += ": " + ", ".join(quoted(name) for name in self.ids)
-            if self.count > len(self.ids):
-                text += f" and {self.count - len(self.ids):,} more"
-        return f"{text}. {self.remedy[0].upper()}{self.remedy[1:]}."
-
-
-def about_ids(
-    kind: ProblemKind, message: str, remedy: str, where: str, ids: Sequence[str]
-) -> Problem:
-    """A problem that concerns `ids`, of which the first few are kept."""
-    return Problem(kind, message, remedy, where, tuple(ids[:_SHOWN_IDS]), len(ids))
-
-
 def usable_name(name: str) -> str:
     """The name of a model, if metadata can hold it; raises ModelError otherwise.
 
@@ -247,7 +166,8 @@ def usable_name(name: str) -> str:
     except ValidationError:
         raise ModelError(
             f"a model cannot be called {quoted(name)}",
-            remedy="give it a name of 1 to 200 characters, without line breaks and their like",
+            code="E_MODEL_NAME",
+            remedy="give it a name of 1 to 200 printable characters",
         ) from None
 
 

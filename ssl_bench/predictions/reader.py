@@ -3,23 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench.errors import PredictionsError
-from ssl_bench.predictions.format import LIMITS, Limits, PredictionsMeta
-from ssl_bench.predictions.scan import Scan, predictions_files, scan_files
-from ssl_bench.predictions.validation import sentences, shard_problems
+from ssl_bench.predictions.archive import refusal
+from ssl_bench.predictions.format import (
+    PredictionsMeta,
+)
+from ssl_bench.predictions.scan import Part
 
 _CHUNK_BYTES = 16 * 2**20
 
 
+@dataclass(frozen=True)
+class Question:
+    """What a predictions file must answer; None stands for anything.
+
+    Attributes
+    ----------
+    trial_ids
+        Trials of the protocol.
+    protocol, protocol_digest, test_set, test_set_digest
+        What the metadata must state.
+    trials_digest
+        Digest of the trials. A file that states one is compared with it instead of with the
+        protocol: it holds answers to these trials, however they are scored.
+    answers
+        Whether the protocol asks for maps, or for a ranking.
+    partial
+        Whether trials may be missing in any file. Otherwise they may be only in a file that states
+        that it is complete (they then count as failures).
+    """
+
+    trial_ids: Sequence[str]
+    protocol: str | None = None
+    protocol_digest: str | None = None
+    trials_digest: str | None = None
+    test_set: str | None = None
+    test_set_digest: str | None = None
+    answers: Literal["maps", "retrieval", "anything"] = "anything"
+    partial: bool = False
+
+
 class Predictions:
-    """Predictions on disk; made by :func:`open_predictions`.
+    """Checked predictions on disk, as :func:`check` and :func:`open_predictions` return them.
 
     Attributes
     ----------
@@ -30,13 +63,26 @@ class Predictions:
     trial_ids
         The trials in file order, shards in order of name. `score` and the embeddings have one row
         for each.
+    question
+        What they were checked to answer; None for :func:`open_predictions`.
+    missing
+        Trials of the question that have no prediction, in its order.
     """
 
-    def __init__(self, path: Path, meta: PredictionsMeta, scans: Sequence[Scan]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        meta: PredictionsMeta,
+        parts: Sequence[Part],
+        question: Question | None = None,
+        missing: Sequence[str] = (),
+    ) -> None:
         self.path = path
         self.meta = meta
-        self.trial_ids: tuple[str, ...] = tuple(name for scan in scans for name in scan.ids)
-        self._scans = tuple(scans)
+        self.trial_ids: tuple[str, ...] = tuple(name for part in parts for name in part.ids)
+        self.question = question
+        self.missing = tuple(missing)
+        self._parts = tuple(parts)
 
     def __len__(self) -> int:
         return len(self.trial_ids)
@@ -59,15 +105,13 @@ class Predictions:
     @property
     def members(self) -> frozenset[str]:
         """Names of the arrays that every file of these predictions holds."""
-        held = [frozenset(scan.archive.arrays) for scan in self._scans if scan.archive is not None]
-        return frozenset.intersection(*held)
+        return frozenset.intersection(*(frozenset(part.arrays) for part in self._parts))
 
     @property
     def map_shapes(self) -> frozenset[tuple[int, int]]:
         """Heights and widths of the maps; shards may differ. Empty where there are none."""
-        archives = (scan.archive for scan in self._scans if scan.archive is not None)
-        arrays = (each.arrays["map"] for each in archives if "map" in each.arrays)
-        return frozenset((array.shape[1], array.shape[2]) for array in arrays)
+        shapes = (part.arrays["map"].shape for part in self._parts if "map" in part.arrays)
+        return frozenset((shape[1], shape[2]) for shape in shapes)
 
     def iter_similarity(
         self, chunk: int = 256
@@ -77,33 +121,27 @@ class Predictions:
         Parameters
         ----------
         chunk
-            At most so many images at a time; fewer where a chunk would take more than 16 MiB.
+            Images at a time; fewer where they would take more than 16 MiB.
 
         Yields
         ------
         positions
             ``(b,)`` rows in `trial_ids`, in file order.
         similarity
-            ``(b, N)`` float32: row by row the images of `positions`, column by column the sounds of
-            `trial_ids`.
+            ``(b, N)`` float32: images of `positions` by sounds of `trial_ids`.
 
         Raises
         ------
         PredictionsError
             If there is none, the file turns out to be damaged, or a value is not finite.
         """
-        if "similarity" not in self.members:
-            raise PredictionsError(["it has no array 'similarity'"], where=self.path)
+        self._require("similarity")
         first = 0
-        for scan in self._scans:
-            if scan.archive is None:
-                continue
-            step = max(1, min(chunk, _CHUNK_BYTES // scan.archive.arrays["similarity"].row_bytes))
-            for block in scan.archive.blocks("similarity", step):
+        for part in self._parts:
+            step = max(1, min(chunk, _CHUNK_BYTES // part.arrays["similarity"].row_bytes))
+            for block in part.archive.blocks("similarity", step):
                 if not np.isfinite(block).all():
-                    raise PredictionsError(
-                        ["'similarity' has NaN or infinite values"], where=scan.path
-                    )
+                    raise _not_finite("'similarity'", part.path)
                 yield np.arange(first, first + len(block)), block.astype(np.float32, copy=False)
                 first += len(block)
 
@@ -115,8 +153,7 @@ class Predictions:
         Parameters
         ----------
         chunk
-            At most so many trials at a time; fewer where maps are so large that a chunk would
-            take more than 16 MiB.
+            Trials at a time; fewer where their maps would take more than 16 MiB.
 
         Yields
         ------
@@ -124,21 +161,34 @@ class Predictions:
             ``(b,)`` rows in `trial_ids`. Each trial comes exactly once: in file order, or, where
             a file has a map index, in the order of its map rows.
         maps
-            ``(b, h, w)`` float16 or float32, as stored, read-only. The size may differ between
-            shards.
+            ``(b, h, w)`` float16 or float32, as stored, read-only. Shards may differ in size.
 
         Raises
         ------
         PredictionsError
             If the file turns out to be damaged, or a map is not finite.
         """
-        if "map" not in self.members:
-            raise PredictionsError(["it has no maps"], where=self.path)
-        start = 0
-        for scan in self._scans:
-            for rows, maps in _iter_file(scan, chunk):
-                yield rows + start, maps
-            start += len(scan.ids)
+        self._require("map")
+        first_trial = 0
+        for part in self._parts:
+            step = max(1, min(chunk, _CHUNK_BYTES // part.arrays["map"].row_bytes))
+            index = np.arange(len(part.ids)) if part.map_index is None else part.map_index
+            order = np.argsort(index, kind="stable")
+            ordered = index[order]
+            first = 0
+            for maps in part.archive.blocks("map", step):
+                finite = np.isfinite(maps).all(axis=(1, 2))
+                last = first + len(maps)
+                begin, end = np.searchsorted(ordered, [first, last])
+                for start in range(begin, end, step):
+                    rows = order[start : min(start + step, end)]
+                    local = index[rows] - first
+                    if not finite[local].all():
+                        name = part.ids[rows[np.argmin(finite[local])]]
+                        raise _not_finite(f"the map of {name!r}", part.path)
+                    yield rows + first_trial, maps if part.map_index is None else maps[local]
+                first = last
+            first_trial += len(part.ids)
 
     def maps_of(self, trial_ids: Iterable[str]) -> dict[str, NDArray[np.floating[Any]]]:
         """The maps ``(h, w)`` of a few trials, by id.
@@ -149,11 +199,11 @@ class Predictions:
             If the file has no map of a trial, or turns out to be damaged.
         """
         wanted = list(dict.fromkeys(trial_ids))
-        held = set(self.trial_ids)
-        absent = [name for name in wanted if name not in held]
-        if absent:
-            raise PredictionsError([f"it has no map of the trial {absent[0]!r}"], where=self.path)
         left = set(wanted)
+        absent = left - set(self.trial_ids)
+        if absent:
+            message = f"there is no map of the trial {min(absent)!r}"
+            raise refusal(self.path, "E_IDS_MISSING", message, "predict it too")
         found: dict[str, NDArray[np.floating[Any]]] = {}
         for positions, maps in self.iter_maps():
             if not left:
@@ -166,66 +216,20 @@ class Predictions:
         return {name: found[name] for name in wanted}
 
     def _whole(self, name: str) -> NDArray[np.float32] | None:
-        archives = [scan.archive for scan in self._scans if scan.archive is not None]
-        if name not in archives[0].arrays:
+        if name not in self.members:
             return None
-        blocks = [block for archive in archives for block in archive.blocks(name)]
-        values = np.concatenate(blocks).astype(np.float32, copy=False)
+        whole = np.concatenate([part.archive.whole(name) for part in self._parts])
+        values = whole.astype(np.float32, copy=False)
         if not np.isfinite(values).all():
-            raise PredictionsError([f"{name!r} has NaN or infinite values"], where=self.path)
+            raise _not_finite(repr(name), self.path)
         return values
 
-
-def open_predictions(path: Path, *, limits: Limits = LIMITS) -> Predictions:
-    """Open predictions for reading.
-
-    Parameters
-    ----------
-    path
-        A file, or a folder of shards.
-    limits
-        The largest file that is read.
-
-    Raises
-    ------
-    PredictionsError
-        If the file is not one of predictions, with all problems that show without reading the
-        maps; whether it fits a protocol is for :func:`~ssl_bench.predictions.validate` to say.
-    """
-    files, problems = predictions_files(path, limits)
-    scans = scan_files(files, limits, values=False)
-    for scan in scans:
-        problems.extend(scan.problems)
-    problems += shard_problems(path, scans)
-    metas = [scan.meta for scan in scans if scan.meta is not None]
-    if problems or not metas:
-        raise PredictionsError(sentences(problems, path), where=path)
-    return Predictions(path, metas[0], scans)
+    def _require(self, name: str) -> None:
+        if name not in self.members:
+            message = f"the array {name!r} is missing"
+            raise refusal(self.path, "E_MEMBERS", message, "predict again under this protocol")
 
 
-def _iter_file(
-    scan: Scan, chunk: int
-) -> Iterator[tuple[NDArray[np.intp], NDArray[np.floating[Any]]]]:
-    """Trials and maps of one file, in the order of the map rows."""
-    if scan.archive is None:
-        return
-    array = scan.archive.arrays["map"]
-    step = max(1, min(chunk, _CHUNK_BYTES // array.row_bytes))
-    index = np.arange(len(scan.ids)) if scan.map_index is None else scan.map_index
-    order = np.argsort(index, kind="stable")
-    ordered = index[order]
-    first = 0
-    for maps in scan.archive.blocks("map", step):
-        last = first + len(maps)
-        begin, end = np.searchsorted(ordered, [first, last])
-        finite = np.isfinite(maps).all(axis=(1, 2))
-        for start in range(begin, end, step):
-            rows = order[start : min(start + step, end)]
-            local = index[rows] - first
-            if not finite[local].all():
-                name = scan.ids[rows[np.argmin(finite[local])]]
-                raise PredictionsError(
-                    [f"the map of {name!r} has NaN or infinite values"], where=scan.path
-                )
-            yield rows, maps if scan.map_index is None else maps[local]
-        first = last
+def _not_finite(what: str, path: Path) -> PredictionsError:
+    message = f"{what} has NaN or infinite values"
+    return refusal(path, "E_NOT_FINITE", message, "store finite numbers")

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import tempfile
+import zipfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import IO, Any, Literal, Self
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.lib import format as npy
+from numpy.typing import ArrayLike, NDArray
 
 from ssl_bench.errors import ModelError, SslBenchError
 from ssl_bench.files import atomic_path
-from ssl_bench.predictions.batch import Batch, checked_batch
-from ssl_bench.predictions.format import PredictionsMeta
-from ssl_bench.predictions.shard import Shard
+from ssl_bench.predictions.format import MEMBERS, PredictionsMeta, can_retrieve, is_valid_id
+from ssl_bench.schemas import quoted
+
+_SPOOLED = ("map", "similarity")
 
 
 class PredictionsWriter:
@@ -29,13 +34,11 @@ class PredictionsWriter:
     Parameters
     ----------
     path
-        The file to write; with `shard_size`, the folder. What stood there is replaced.
+        The file to write. What stood there is replaced.
     meta
         Where the predictions come from.
-    shard_size
-        Trials in each shard; None for a single file.
     dtype
-        Type in which the maps are stored.
+        Type in which maps and similarities are stored.
 
     Raises
     ------
@@ -58,40 +61,41 @@ class PredictionsWriter:
 
     def __init__(
         self,
-        path: Path,
+        path: str | os.PathLike[str],
         meta: PredictionsMeta,
         *,
-        shard_size: int | None = None,
         dtype: Literal["float16", "float32"] = "float32",
     ) -> None:
-        if shard_size is not None and shard_size < 1:
-            raise ValueError("shard_size must be at least 1")
-        self._path = path
+        self._path = Path(path)
         self._meta = meta
-        self._shard_size = shard_size
         self._dtype = np.dtype(dtype)
-        self._seen: set[str] = set()
-        self._shapes: dict[str, tuple[int, ...]] | None = None
-        self._shard: Shard | None = None
-        self._work: Path | None = None
-        self._n_shards = 0
-        self._cleanup = ExitStack()
+        self._ids: dict[str, None] = {}
+        self._shapes: dict[str, tuple[int, ...]] = {}
+        self._lengths = dict.fromkeys(_SPOOLED, 0)
+        self._small: dict[str, list[NDArray[Any]]] = {}
+        self._spools: dict[str, IO[bytes]] = {}
+        self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        try:
-            _refuse_other_kind(self._path, folder=self._shard_size is not None)
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            beside = tempfile.TemporaryDirectory(
-                prefix=f".{self._path.name}.", dir=self._path.parent
+        if self._path.is_dir():
+            raise SslBenchError(
+                "this is a folder, so a file cannot take its place",
+                code="E_FILE_UNWRITABLE",
+                where=self._path,
+                remedy="give another name, or remove it first",
             )
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            for name in _SPOOLED:
+                spool = tempfile.TemporaryFile(dir=self._path.parent)
+                self._spools[name] = self._stack.enter_context(spool)
         except OSError as error:
             raise SslBenchError(
                 f"predictions cannot be written here ({error.strerror})",
+                code="E_FILE_UNWRITABLE",
                 where=self._path,
                 remedy="choose a folder that you may write to",
             ) from error
-        self._work = Path(self._cleanup.enter_context(beside))
-        (self._work / "shards").mkdir()
         return self
 
     def __exit__(
@@ -100,10 +104,10 @@ class PredictionsWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        with self._cleanup:
-            if kind is None and self._work is not None:
-                self._finish(self._work)
-        self._work = None
+        with self._stack:
+            if kind is None:
+                self._finish()
+        self._spools = {}
 
     def add(
         self,
@@ -141,147 +145,173 @@ class PredictionsWriter:
             If a shape is wrong, a value is not finite, or an id is malformed or was added before.
             Nothing of the call is then kept.
         """
-        if self._work is None:
+        if not self._spools:
             raise RuntimeError("a PredictionsWriter is used in a 'with' block")
-        batch = checked_batch(
-            self._meta.model,
-            trial_ids,
-            maps,
-            map_index,
-            {
-                "score": score,
-                "image_embedding": image_embedding,
-                "audio_embedding": audio_embedding,
-                "similarity": similarity,
-            },
-            self._dtype,
-        )
-        if not batch.ids:
+        ids = list(trial_ids)
+        seen = set(self._ids)
+        for name in ids:
+            if not is_valid_id(name):
+                message = f"the trial id {quoted(name)} is empty, too long or not printable"
+                raise self._refusal("E_IDS", message)
+            if name in seen:
+                raise self._refusal("E_IDS_DUPLICATE", f"the trial {name!r} was predicted twice")
+            seen.add(name)
+        given = {
+            "score": score,
+            "image_embedding": image_embedding,
+            "audio_embedding": audio_embedding,
+            "similarity": similarity,
+        }
+        arrays = {
+            name: self._checked(name, np.asarray(values), ids, np.arange(len(ids)))
+            for name, values in given.items()
+            if values is not None
+        }
+        if maps is not None:
+            heat = np.asarray(maps)
+            index = self._index(heat, map_index, ids)
+            heat = self._checked("map", heat, ids, index)
+            used, index = np.unique(index, return_inverse=True)
+            arrays["map"] = heat if len(used) == len(heat) else heat[used]
+            arrays["map_index"] = index + self._lengths["map"]
+        elif not can_retrieve(arrays):
+            message = "a batch has neither maps, nor similarity, nor both embeddings"
+            raise self._refusal("E_MEMBERS", message)
+        if not ids:
             return
-        self._check_agrees(batch)
-        self._seen.update(batch.ids)
-        self._shapes = _shapes(batch)
-        start = 0
-        while start < len(batch.ids):
-            stop = len(batch.ids)
-            if self._shard_size is not None:
-                held = 0 if self._shard is None else len(self._shard.ids)
-                stop = min(stop, start + self._shard_size - held)
-            if self._shard is None:
-                self._shard = Shard(self._work / "rows", self._dtype)
-            self._shard.add(batch.part(start, stop))
-            if len(self._shard.ids) == self._shard_size:
-                self._flush_shard(self._work)
-            start = stop
+        self._check_agrees(ids[0], arrays)
+        self._ids.update(dict.fromkeys(ids))
+        for name, array in arrays.items():
+            if name in _SPOOLED:
+                self._spools[name].write(np.ascontiguousarray(array).data)
+                self._lengths[name] += len(array)
+            else:
+                self._small.setdefault(name, []).append(array)
 
-    def _check_agrees(self, batch: Batch) -> None:
+    def _refusal(self, code: str, message: str, remedy: str | None = None) -> ModelError:
+        return ModelError(message, code=code, where=self._meta.model, remedy=remedy)
+
+    def _index(
+        self, maps: NDArray[Any], given: ArrayLike | None, ids: Sequence[str]
+    ) -> NDArray[np.int64]:
+        """Row of its map for each trial."""
+        first = repr(ids[0]) if ids else "no trial"
+        n_maps = len(maps) if maps.ndim else 0
+        if given is None:
+            if maps.ndim == 3 and n_maps != len(ids):
+                message = f"the batch that starts with {first} has {len(ids)} trials, {n_maps} maps"
+                raise self._refusal("E_ARRAY_SHAPE", message)
+            return np.arange(len(ids))
+        index = np.asarray(given)
+        where = f"the map index of the batch of {len(ids)} trials that starts with {first}"
+        if index.shape != (len(ids),) or not np.issubdtype(index.dtype, np.integer):
+            message = f"{where} is {index.dtype} of shape {index.shape}"
+            raise self._refusal("E_MAP_INDEX", message)
+        if ids and (index.min() < 0 or index.max() >= n_maps):
+            raise self._refusal("E_MAP_INDEX", f"{where} points outside its {n_maps} maps")
+        return index.astype(np.int64)
+
+    def _checked(
+        self, name: str, array: NDArray[Any], ids: Sequence[str], index: NDArray[np.int64]
+    ) -> NDArray[Any]:
+        """An array as it is stored; trial i has the row ``index[i]``."""
+        wrong = array.ndim != MEMBERS[name].n_axes or 0 in array.shape[1:]
+        if name == "map":
+            wrong = wrong or not np.issubdtype(array.dtype, np.floating)
+        if wrong or (name != "map" and len(array) != len(ids)):
+            message = f"the {name} of a batch of {len(ids)} trials is {array.dtype} of shape "
+            message += f"{array.shape}, not {MEMBERS[name].wanted}"
+            raise self._refusal("E_ARRAY_SHAPE", message)
+        dtype = self._dtype if name in _SPOOLED else np.dtype(np.float32)
+        with np.errstate(over="ignore"):
+            stored = array.astype(dtype, order="C", copy=False)
+        finite = np.asarray(np.isfinite(stored).all(axis=tuple(range(1, stored.ndim))))[index]
+        if not finite.all():
+            row = int(np.argmin(finite))
+            large = np.isfinite(array[index[row]]).all()
+            fault = f"values too large for {dtype}" if large else "NaN or infinite values"
+            raise self._refusal("E_NOT_FINITE", f"the {name} of {ids[row]!r} has {fault}")
+        return stored
+
+    def _check_agrees(self, first: str, arrays: dict[str, NDArray[Any]]) -> None:
         """Compare a batch with those before it."""
-        for name in batch.ids:
-            if name in self._seen:
-                raise ModelError(f"the trial {name!r} was predicted twice", where=self._meta.model)
-        shapes = _shapes(batch)
-        if self._shapes is None or shapes == self._shapes:
-            return
-        before, now = self._shapes.get("map"), shapes.get("map")
-        if before and now and before != now:
-            raise ModelError(
-                f"the maps change their size from {before} to {now} at {batch.ids[0]!r}",
-                where=self._meta.model,
-                remedy="give all maps of a file the same size",
-            )
-        raise ModelError(
-            f"maps, scores or embeddings come with some batches only, or change their width, "
-            f"at {batch.ids[0]!r}",
-            where=self._meta.model,
-            remedy="give them in every batch, always of the same width, or in none",
-        )
+        shapes = {name: array.shape[1:] for name, array in arrays.items()}
+        if self._ids and shapes != self._shapes:
+            before, now = self._shapes.get("map"), shapes.get("map")
+            message = f"arrays come with some batches only, or change their width, at {first!r}"
+            if before and now and before != now:
+                message = f"the maps change their size from {before} to {now} at {first!r}"
+            remedy = "give the same arrays in every batch, of the same size"
+            raise self._refusal("E_ARRAY_SHAPE", message, remedy)
+        self._shapes = shapes
 
-    def _flush_shard(self, work: Path) -> None:
-        if self._shard is not None:
-            self._shard.write(work / "shards" / f"shard-{self._n_shards:05d}.npz", self._meta)
-            self._shard = None
-            self._n_shards += 1
-
-    def _finish(self, work: Path) -> None:
-        if not self._seen:
-            raise ModelError(
-                "the model gave no predictions, so there is nothing to write",
-                where=self._path,
-                remedy="predict at least one trial",
-            )
-        width = (self._shapes or {}).get("similarity", (len(self._seen),))[0]
-        if width != len(self._seen):
-            raise ModelError(
-                f"the similarities have {width} columns for {len(self._seen)} trials",
-                where=self._meta.model,
-                remedy="give one column for the sound of each trial of the file",
-            )
-        if self._shard_size is not None:
-            self._flush_shard(work)
-            _replace_folder(work / "shards", self._path)
-        elif self._shard is not None:
-            with atomic_path(self._path) as temporary:
-                self._shard.write(temporary, self._meta)
+    def _finish(self) -> None:
+        n_trials = len(self._ids)
+        if not n_trials:
+            message = "the model gave no predictions, so there is nothing to write"
+            raise self._refusal("E_NO_PREDICTIONS", message, "predict at least one trial")
+        width = self._shapes.get("similarity", (n_trials,))[0]
+        if width != n_trials:
+            message = f"the similarities have {width} columns for {n_trials} trials"
+            remedy = "give one column for the sound of each trial of the file"
+            raise self._refusal("E_ARRAY_SHAPE", message, remedy)
+        small = {name: np.concatenate(parts) for name, parts in self._small.items()}
+        index = small.pop("map_index", None)
+        with (
+            atomic_path(self._path) as temporary,
+            zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive,
+        ):
+            _write(archive, "meta", np.frombuffer(self._meta.to_bytes(), np.uint8))
+            _write(archive, "trial_id", np.array(list(self._ids), dtype=np.str_))
+            in_order = np.arange(self._lengths["map"])
+            if index is not None and not np.array_equal(index, in_order):
+                _write(archive, "map_index", index)
+            for name, array in small.items():
+                _write(archive, name, array)
+            for name, spool in self._spools.items():
+                if name in self._shapes:
+                    shape = (self._lengths[name], *self._shapes[name])
+                    _write_spool(archive, name, spool, self._dtype, shape)
 
 
 def save_predictions(
-    path: Path,
+    path: str | os.PathLike[str],
     trial_ids: Sequence[str],
     maps: ArrayLike,
     meta: PredictionsMeta,
     *,
     dtype: Literal["float16", "float32"] = "float32",
 ) -> None:
-    """Write predictions that are at hand as one array; see :class:`PredictionsWriter`.
-
-    Parameters
-    ----------
-    path
-        The file to write.
-    trial_ids
-        N ids.
-    maps
-        ``(N, h, w)``, finite.
-    meta
-        Where the predictions come from.
-    dtype
-        Type in which the maps are stored.
-
-    Raises
-    ------
-    ModelError
-        If the arrays break the model's contract.
-    """
+    """Write N trials and their ``(N, h, w)`` maps at once, as :class:`PredictionsWriter` does."""
     with PredictionsWriter(path, meta, dtype=dtype) as writer:
         writer.add(trial_ids, maps)
 
 
-def _shapes(batch: Batch) -> dict[str, tuple[int, ...]]:
-    """What all batches of a file have in common."""
-    shapes = {name: values.shape[1:] for name, values in batch.rows.items()}
-    return shapes if batch.maps is None else {"map": batch.maps.shape[1:], **shapes}
+def _opened(archive: zipfile.ZipFile, name: str, size: int) -> IO[bytes]:
+    """A member to write, whose header depends on nothing but its name."""
+    info = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+    info.compress_type = zipfile.ZIP_DEFLATED
+    info.create_system = 3
+    info.external_attr = 0o644 << 16
+    info.file_size = size
+    return archive.open(info, "w")
 
 
-def _refuse_other_kind(path: Path, *, folder: bool) -> None:
-    """Only a file replaces a file, and only a folder of shards a folder of shards."""
-    if folder and path.exists():
-        safe = path.is_dir() and all(item.suffix == ".npz" for item in path.iterdir())
-        problem = "this is not a folder of shards, so one cannot take its place"
-    else:
-        safe = not path.is_dir()
-        problem = "this is a folder, so a single file cannot take its place"
-    if not safe:
-        raise SslBenchError(problem, where=path, remedy="give another name, or remove it first")
+def _write(archive: zipfile.ZipFile, name: str, array: NDArray[Any]) -> None:
+    with _opened(archive, name, array.nbytes) as member:
+        npy.write_array(member, array, allow_pickle=False)
 
 
-def _replace_folder(new: Path, target: Path) -> None:
-    """Put the folder `new` where `target` stands; what stood there goes beside `new`."""
-    replaced = new.with_name("replaced")
-    if target.exists():
-        target.rename(replaced)
-    try:
-        new.rename(target)
-    except OSError:
-        if replaced.exists():
-            replaced.rename(target)
-        raise
+def _write_spool(
+    archive: zipfile.ZipFile,
+    name: str,
+    spool: IO[bytes],
+    dtype: np.dtype[Any],
+    shape: tuple[int, ...],
+) -> None:
+    size = spool.tell()
+    spool.seek(0)
+    with _opened(archive, name, size) as member:
+        header = {"descr": npy.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+        npy.write_array_header_1_0(member, header)
+        shutil.copyfileobj(spool, member, 2**20)

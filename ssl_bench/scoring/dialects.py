@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import pandas as pd
 
-from ssl_bench.predictions import open_predictions
+from ssl_bench.predictions import Predictions
 from ssl_bench.protocols.protocol import Protocol, dialect_names, load_dialect
 from ssl_bench.scoring.aggregate import summarise
 from ssl_bench.scoring.run import (
@@ -51,7 +51,7 @@ def dialects_for(protocol: Protocol, model: str) -> tuple[list[str], list[str]]:
 
 
 def dialect_table(
-    path: Path,
+    source: str | os.PathLike[str] | Predictions,
     trials: TrialSet,
     names: Sequence[str],
     options: ScoringOptions | None = None,
@@ -60,8 +60,8 @@ def dialect_table(
 
     Parameters
     ----------
-    path
-        The predictions.
+    source
+        The predictions: a file, a folder of shards, or what was checked already.
     trials
         The trials of the canonical protocol.
     names
@@ -81,8 +81,7 @@ def dialect_table(
         If the file cannot be scored.
     """
     settings = options or ScoringOptions()
-    check_predictions(path, trials, partial=settings.partial).raise_for_problems()
-    predictions = open_predictions(path)
+    predictions = check_predictions(source, trials, partial=settings.partial)
     conventions = [trials.protocol, *(trials.protocol.under(load_dialect(name)) for name in names)]
     asked = [under_dialect(trials, protocol) for protocol in conventions]
     settings.notify(f"scoring under {len(names)} dialects")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from ssl_bench.environment import environment
 from ssl_bench.errors import SslBenchError
 from ssl_bench.measures.definition import Measure
 from ssl_bench.measures.values import parse_measure
-from ssl_bench.predictions import Predictions, Validation, open_predictions, validate
+from ssl_bench.predictions import Predictions, Question, check
 from ssl_bench.protocols.protocol import Protocol
 from ssl_bench.scoring.aggregate import breakdown, columns_of, summarise
 from ssl_bench.scoring.floors import Controls, load_floor
@@ -125,10 +126,17 @@ def check_scorable(trials: TrialSet) -> None:
         raise type(error)(error.problem, where=protocol.label, remedy=error.remedy) from error
 
 
-def check_predictions(path: Path, trials: TrialSet, *, partial: bool = False) -> Validation:
-    """Validate a predictions file against the trials of a canonical protocol."""
-    return validate(
-        path,
+def check_predictions(
+    source: str | os.PathLike[str] | Predictions, trials: TrialSet, *, partial: bool = False
+) -> Predictions:
+    """Check predictions against the trials of a canonical protocol, once.
+
+    Raises
+    ------
+    PredictionsError
+        With every problem, if they cannot be scored.
+    """
+    question = Question(
         trials.ids,
         protocol=trials.protocol.label,
         protocol_digest=trials.protocol.digest,
@@ -138,6 +146,7 @@ def check_predictions(path: Path, trials: TrialSet, *, partial: bool = False) ->
         answers=trials.protocol.answers,
         partial=partial,
     )
+    return check(source, question)
 
 
 def stored_maps(predictions: Predictions, trials: TrialSet) -> Iterator[MapBatch]:
@@ -154,7 +163,7 @@ def under_dialect(trials: TrialSet, protocol: Protocol) -> TrialSet:
 
 
 def score_file(
-    path: Path,
+    source: str | os.PathLike[str] | Predictions,
     trials: TrialSet,
     *,
     vision_only: Path | None = None,
@@ -169,8 +178,8 @@ def score_file(
 
     Parameters
     ----------
-    path
-        The predictions.
+    source
+        The predictions: a file, a folder of shards, or what :func:`check_predictions` returned.
     trials
         The trials of the canonical protocol that the file answers.
     vision_only
@@ -202,9 +211,7 @@ def score_file(
     asked = trials if conventions is None else under_dialect(trials, conventions)
     check_scorable(asked)
     settings.notify("checking predictions")
-    checked = check_predictions(path, trials, partial=settings.partial)
-    checked.raise_for_problems()
-    predictions = open_predictions(path)
+    predictions = check_predictions(source, trials, partial=settings.partial)
     measures = measures_of(asked.protocol)
     settings.notify("scoring")
     further = {
@@ -253,7 +260,7 @@ def score_file(
         priors_note=priors_note(asked.protocol, seen),
         model=model_of(predictions),
         card=card,
-        predictions_sha256=digest_of(path),
+        predictions_sha256=digest_of(predictions.path),
         statistics={
             "confidence": CONFIDENCE,
             "resamples": RESAMPLES,
@@ -307,17 +314,16 @@ def _score(
 
 def _score_blind(
     path: Path,
-    check: Callable[[Predictions, Predictions], None],
+    compare: Callable[[Predictions, Predictions], None],
     predictions: Predictions,
     trials: TrialSet,
     asked: TrialSet,
     measures: Sequence[Measure],
     settings: ScoringOptions,
 ) -> AudioBlind:
-    """Score maps made without the sound; raises PredictionsError where `check` or a file fails."""
-    check_predictions(path, trials, partial=settings.partial).raise_for_problems()
-    blind = open_predictions(path)
-    check(blind, predictions)
+    """Score maps made without the sound; raises PredictionsError where `compare` refuses them."""
+    blind = check_predictions(path, trials, partial=settings.partial)
+    compare(blind, predictions)
     return AudioBlind(path, _score(blind, asked, measures, settings)[1])
 
 

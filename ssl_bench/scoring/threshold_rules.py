@@ -10,7 +10,6 @@ import pandas as pd
 
 from ssl_bench.measures.definition import rule_column
 from ssl_bench.measures.values import parse_measure
-from ssl_bench.predictions import open_predictions
 from ssl_bench.protocols.protocol import Normalisation, Protocol, Rule
 from ssl_bench.scoring.run import check_predictions, stored_maps, under_dialect
 from ssl_bench.scoring.scores import score_maps
@@ -75,7 +74,7 @@ def threshold_rule_scores(
     PredictionsError
         If the file cannot be scored; trials without a map count as failures.
     """
-    check_predictions(path, trials, partial=True).raise_for_problems()
+    predictions = check_predictions(path, trials, partial=True)
     protocol = conventions or trials.protocol
     scales: dict[Normalisation, list[str]] = {}
     for name, rule in THRESHOLD_RULES.items():
@@ -93,7 +92,7 @@ def threshold_rule_scores(
             ),
         )
         measures = [parse_measure(f"cIoU({THRESHOLD_RULES[name].rule})@0.5") for name in names]
-        maps = stored_maps(open_predictions(path), asked)
+        maps = stored_maps(predictions, asked)
         table = score_maps(asked, maps, measures, jobs=jobs)
         for name in names:
             column = rule_column("cIoU", THRESHOLD_RULES[name].rule)

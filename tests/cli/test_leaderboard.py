@@ -52,14 +52,14 @@ def test_validate_for_programs(call: Call, maps: Path) -> None:
     wrong = call("validate", maps, "--protocol", "concat", "--json")
     told = json.loads(wrong.out)
     assert (wrong.code, told["scorable"]) == (2, False)
-    assert {"protocol", "unknown-ids"} <= {each["kind"] for each in told["problems"]}
+    assert {"E_OTHER_PROTOCOL", "E_IDS_UNKNOWN"} <= {each["code"] for each in told["problems"]}
     assert all(each["remedy"] for each in told["problems"])
 
 
 def test_validate_lists_all_problems(call: Call, maps: Path) -> None:
     done = call("validate", maps, "--protocol", "concat")
     assert done.code == 2
-    assert "it was made for the protocol" in done.err
+    assert "was made for the protocol" in done.err
     assert "these trials are not in the protocol" in done.err
 
 
@@ -182,7 +182,7 @@ def test_faults_of_card_and_maps_come_at_once(call: Call, maps: Path, tmp_path: 
     path.write_text("slug = 3")
     done = call("submit", maps, "--protocol", "concat", "--card", path, "--board", tmp_path)
     assert done.code == 2
-    for told in ("slug: input should be", "name: is missing", "it was made for the protocol"):
+    for told in ("slug: input should be", "name is missing", "was made for the protocol"):
         assert told in done.err
 
 

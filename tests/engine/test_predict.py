@@ -44,8 +44,7 @@ def test_predictions_and_the_audio_blind_maps_fit_the_protocol(
     written = predicted(Counting(), trials, tmp_path)
     assert written.vision_only is not None
     for path in (written.predictions, written.vision_only):
-        assert check_predictions(path, trials).problems == ()
-        assert set(open_predictions(path).trial_ids) == set(trials.ids)
+        assert set(check_predictions(path, trials).trial_ids) == set(trials.ids)
 
 
 def test_audio_blind_maps_are_stored_once_per_image(trials: TrialSet, tmp_path: Path) -> None:

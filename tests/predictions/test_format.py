@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from ssl_bench.predictions import PredictionsMeta
-from ssl_bench.predictions.format import Problem, about_ids, is_valid_id
+from ssl_bench.predictions.format import is_valid_id
 
 
 def test_metadata_survive_the_way_to_bytes_and_back(meta: PredictionsMeta) -> None:
@@ -36,18 +36,6 @@ def test_metadata_refuse_what_the_format_does_not_have(
 ) -> None:
     with pytest.raises(ValidationError):
         PredictionsMeta.model_validate(meta.model_dump() | change)
-
-
-def test_problem_names_a_few_ids_and_counts_the_rest() -> None:
-    problem = about_ids("unknown-ids", "these are unknown", "remove them", "a.npz", list("abcdefg"))
-    assert problem.ids == ("a", "b", "c", "d", "e")
-    assert str(problem) == (
-        "a.npz: these are unknown: 'a', 'b', 'c', 'd', 'e' and 2 more. Remove them."
-    )
-
-
-def test_problem_of_the_whole_file_names_no_id() -> None:
-    assert str(Problem("meta", "it is empty", "fill it", "a.npz")) == "a.npz: it is empty. Fill it."
 
 
 @pytest.mark.parametrize("name", ["", "a\nb", "a\x00b", "\x1b[0m", "a\u202eb", "\ud800", "x" * 201])

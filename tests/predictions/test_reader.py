@@ -10,9 +10,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from refusals import refused
 
 from ssl_bench.errors import PredictionsError
-from ssl_bench.predictions import Limits, PredictionsMeta, PredictionsWriter, open_predictions
+from ssl_bench.predictions import (
+    Limits,
+    PredictionsMeta,
+    PredictionsWriter,
+    open_predictions,
+    save_predictions,
+)
 
 
 def test_a_file_made_by_numpy_is_read(
@@ -71,8 +78,7 @@ def test_what_is_written_is_read(
     )
     index = data.draw(hnp.arrays(np.int64, count, elements=st.integers(0, n_maps - 1)))
     target = tmp_path_factory.mktemp("round") / "p"
-    shard_size = data.draw(st.none() | st.integers(1, 5))
-    with PredictionsWriter(target, meta, shard_size=shard_size, dtype=dtype) as writer:
+    with PredictionsWriter(target, meta, dtype=dtype) as writer:
         writer.add(ids, maps, map_index=index)
 
     predictions = open_predictions(target)
@@ -137,7 +143,7 @@ def test_maps_of_a_few_trials_come_in_the_order_asked(
 def test_a_map_that_is_not_there_is_named(
     members: Callable[..., dict[str, Any]], zipped: Callable[..., Path]
 ) -> None:
-    with pytest.raises(PredictionsError, match="'t9'"):
+    with refused("E_IDS_MISSING"):
         open_predictions(zipped(members())).maps_of(["t1", "t9"])
 
 
@@ -148,7 +154,7 @@ def test_a_value_that_is_not_finite_never_gets_out(
     arrays = members(score=np.zeros(4, np.float32))
     arrays[member][2] = np.nan
     predictions = open_predictions(zipped(arrays))
-    with pytest.raises(PredictionsError, match="NaN"):
+    with refused("E_NOT_FINITE", where="made.npz"):
         list(predictions.iter_maps()) if member == "map" else predictions.score
 
 
@@ -158,13 +164,12 @@ def test_opening_names_all_problems_at_once(
     arrays = members(
         trial_id=np.array(["t0", "t0", "", "t3"]), score=np.zeros(3), about={"complete": "?"}
     )
-    with pytest.raises(PredictionsError) as caught:
+    with refused(
+        "E_IDS_DUPLICATE", "E_IDS", "E_ARRAY_SHAPE", "E_META", kind=PredictionsError
+    ) as caught:
         open_predictions(zipped(arrays))
-    text = str(caught.value)
+    assert isinstance(caught.value, PredictionsError)
     assert len(caught.value.problems) == 4
-    assert "4 problems" in text
-    for part in ("more than one prediction: 't0'", "not printable: ''", "3 rows", "complete"):
-        assert part in text
 
 
 def test_a_file_that_shrinks_while_it_is_read_is_reported(
@@ -173,16 +178,16 @@ def test_a_file_that_shrinks_while_it_is_read_is_reported(
     path = zipped(members(100))
     predictions = open_predictions(path)
     path.write_bytes(path.read_bytes()[:-200])
-    with pytest.raises(PredictionsError, match="damaged"):
+    with refused("E_FILE_DAMAGED", where=path):
         list(predictions.iter_maps())
 
 
 def test_limits_hold_for_all_shards_together(tmp_path: Path, meta: PredictionsMeta) -> None:
-    with PredictionsWriter(tmp_path / "p", meta, shard_size=1) as writer:
-        writer.add(["t0", "t1"], np.zeros((2, 10, 10)))
+    for name in ("t0", "t1"):
+        save_predictions(tmp_path / "p" / f"{name}.npz", [name], np.zeros((1, 10, 10)), meta)
     assert len(open_predictions(tmp_path / "p", limits=Limits(total_bytes=4000, trials=2))) == 2
     for limits in (Limits(total_bytes=2000), Limits(trials=1), Limits(shards=1)):
-        with pytest.raises(PredictionsError, match=r"at most|no more than"):
+        with refused("E_FILE_TOO_LARGE"):
             open_predictions(tmp_path / "p", limits=limits)
 
 

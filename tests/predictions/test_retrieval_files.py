@@ -10,14 +10,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from predicted import codes_of
+from refusals import refused
 
-from ssl_bench.errors import ModelError, PredictionsError
+from ssl_bench.errors import ModelError
 from ssl_bench.predictions import (
     PredictionsMeta,
     PredictionsWriter,
-    Validation,
+    Question,
+    check,
     open_predictions,
-    validate,
 )
 
 META = PredictionsMeta(
@@ -38,9 +40,8 @@ def saved(path: Path, arrays: Mapping[str, Any], ids: list[str] | None = None) -
     return path
 
 
-def found(path: Path, answers: Any = "retrieval") -> list[tuple[str, str]]:
-    check: Validation = validate(path, IDS, answers=answers)
-    return [(problem.kind, problem.message) for problem in check.problems]
+def found(path: Path, answers: Any = "retrieval") -> list[str]:
+    return codes_of(path, answers=answers)
 
 
 def embeddings(width: int = 3, **changes: Any) -> dict[str, Any]:
@@ -57,59 +58,53 @@ def test_similarities_need_no_map(tmp_path: Path, dtype: type) -> None:
     blocks = list(predictions.iter_similarity(chunk=3))
     assert [positions.tolist() for positions, _ in blocks] == [[0, 1, 2], [3]]
     np.testing.assert_array_equal(np.concatenate([block for _, block in blocks]), SQUARE)
-    with pytest.raises(PredictionsError, match="no maps"):
+    with refused("E_MEMBERS", where=path):
         next(predictions.iter_maps())
 
 
 def test_embeddings_need_no_map(tmp_path: Path) -> None:
     path = saved(tmp_path / "p.npz", embeddings())
     assert found(path) == []
-    with pytest.raises(PredictionsError, match="no array 'similarity'"):
+    with refused("E_MEMBERS", where=path):
         next(open_predictions(path).iter_similarity())
 
 
 def test_one_embedding_is_not_enough(tmp_path: Path) -> None:
     given = embeddings()
     del given["audio_embedding"]
-    ((kind, message),) = found(saved(tmp_path / "p.npz", given))
-    assert (kind, message) == ("member", "the array 'map' is missing")
+    (code,) = found(saved(tmp_path / "p.npz", given))
+    assert code == "E_MEMBERS"
 
 
 def test_files_for_retrieval_do_not_answer_other_protocols(tmp_path: Path) -> None:
     path = saved(tmp_path / "p.npz", {"similarity": SQUARE})
-    message = "it is for retrieval, and this protocol asks for maps"
-    assert found(path, "maps") == [("member", message)]
+    assert found(path, "maps") == ["E_MEMBERS"]
     both = saved(tmp_path / "q.npz", {"similarity": SQUARE, "map": np.zeros((4, 2, 2), "f4")})
-    message = "'similarity' is for retrieval, and this protocol asks for maps"
-    assert found(both, "maps") == [("member", message)]
+    assert found(both, "maps") == ["E_MEMBERS"]
 
 
 def test_maps_do_not_answer_retrieval(tmp_path: Path) -> None:
     path = saved(tmp_path / "p.npz", {"map": np.zeros((4, 2, 2), "f4")})
-    message = "it holds maps, and this protocol asks for 'similarity' or both embeddings"
-    assert found(path) == [("member", message)]
+    assert found(path) == ["E_MEMBERS"]
     assert found(path, "maps") == []
 
 
 @pytest.mark.parametrize(
-    ("similarity", "problem"),
+    ("similarity", "expected"),
     [
-        (SQUARE[:3], ("shape", "'similarity' has 3 rows for 4 trials")),
-        (SQUARE[:, :3], ("shape", "'similarity' has 3 columns for 4 trials")),
-        (SQUARE.astype(np.float64), ("type", "'similarity' is float64 of shape (4, 4)")),
-        (SQUARE.astype(np.int32), ("type", "'similarity' is int32 of shape (4, 4)")),
-        (SQUARE[..., None], ("shape", "'similarity' is float32 of shape (4, 4, 1)")),
-        (np.where(SQUARE == 5, np.nan, SQUARE), ("not-finite", "'similarity' has NaN or infinite")),
+        (SQUARE[:3], "E_ARRAY_SHAPE"),
+        (SQUARE[:, :3], "E_ARRAY_SHAPE"),
+        (SQUARE.astype(np.float64), "E_ARRAY_TYPE"),
+        (SQUARE.astype(np.int32), "E_ARRAY_TYPE"),
+        (SQUARE[..., None], "E_ARRAY_SHAPE"),
+        (np.where(SQUARE == 5, np.nan, SQUARE), "E_NOT_FINITE"),
     ],
 )
-def test_malformed_similarities(
-    tmp_path: Path, similarity: np.ndarray, problem: tuple[str, str]
-) -> None:
+def test_malformed_similarities(tmp_path: Path, similarity: np.ndarray, expected: str) -> None:
     if similarity.dtype == np.float64 and np.isnan(similarity).any():
         similarity = similarity.astype(np.float32)
-    ((kind, message),) = found(saved(tmp_path / "p.npz", {"similarity": similarity}))
-    assert kind == problem[0]
-    assert message.startswith(problem[1])
+    (code,) = found(saved(tmp_path / "p.npz", {"similarity": similarity}))
+    assert code == expected
 
 
 def test_a_damaged_similarity_is_found(tmp_path: Path) -> None:
@@ -118,7 +113,7 @@ def test_a_damaged_similarity_is_found(tmp_path: Path) -> None:
     place = content.index(b"similarity.npy") + 100
     content[place : place + 8] = bytes(8)
     path.write_bytes(content)
-    assert {kind for kind, _ in found(path)} <= {"damaged", "unreadable", "type"}
+    assert set(found(path)) <= {"E_FILE_DAMAGED", "E_FILE_UNREADABLE", "E_ARRAY_TYPE"}
     assert found(path)
 
 
@@ -134,23 +129,41 @@ def test_the_writer_spools_similarities(tmp_path: Path) -> None:
 
 
 def test_shards_hold_the_rows_of_their_trials(tmp_path: Path) -> None:
-    path = tmp_path / "p"
-    with PredictionsWriter(path, META, shard_size=3, dtype="float16") as writer:
-        writer.add(IDS, similarity=SQUARE)
-    assert found(path) == []
-    blocks = list(open_predictions(path).iter_similarity())
+    folder = tmp_path / "p"
+    folder.mkdir()
+    saved(folder / "0.npz", {"similarity": SQUARE[:3]}, IDS[:3])
+    saved(folder / "1.npz", {"similarity": SQUARE[3:]}, IDS[3:])
+    assert found(folder) == []
+    blocks = list(open_predictions(folder).iter_similarity())
     assert [positions.tolist() for positions, _ in blocks] == [[0, 1, 2], [3]]
     np.testing.assert_array_equal(np.concatenate([block for _, block in blocks]), SQUARE)
 
 
+def test_shards_whose_numbers_do_not_sort_as_text_are_refused(tmp_path: Path) -> None:
+    """The columns would be in another order than the one that the author had in mind."""
+    folder = tmp_path / "p"
+    folder.mkdir()
+    for number, (row, name) in enumerate(zip(SQUARE, IDS, strict=True), start=8):
+        saved(folder / f"shard-{number}.npz", {"similarity": row[None]}, [name])
+    assert found(folder) == ["E_SHARDS"]
+    for path in folder.iterdir():
+        path.rename(folder / f"shard-{int(path.stem[6:]):02d}.npz")
+    assert found(folder) == []
+    assert open_predictions(folder).trial_ids == tuple(IDS)
+
+
+def test_a_similarity_of_one_axis_is_refused(tmp_path: Path) -> None:
+    assert found(saved(tmp_path / "p.npz", {"similarity": SQUARE[0]})) == ["E_ARRAY_SHAPE"]
+
+
 def test_the_writer_refuses_what_cannot_be_ranked(tmp_path: Path) -> None:
     with (
-        pytest.raises(ModelError, match="3 columns for 4 trials"),
+        refused("E_ARRAY_SHAPE", where="mine", kind=ModelError),
         PredictionsWriter(tmp_path / "p.npz", META) as writer,
     ):
         writer.add(IDS, similarity=SQUARE[:, :3])
     with (
-        pytest.raises(ModelError, match="neither maps nor what retrieval needs"),
+        refused("E_MEMBERS", kind=ModelError),
         PredictionsWriter(tmp_path / "p.npz", META) as writer,
     ):
         writer.add(IDS, score=np.zeros(4))
@@ -160,7 +173,7 @@ def test_the_writer_refuses_what_cannot_be_ranked(tmp_path: Path) -> None:
 def test_maps_and_similarities_do_not_alternate(tmp_path: Path) -> None:
     with PredictionsWriter(tmp_path / "p.npz", META) as writer:
         writer.add(IDS[:2], np.zeros((2, 3, 3), np.float32))
-        with pytest.raises(ModelError, match="come with some batches only"):
+        with refused("E_ARRAY_SHAPE", kind=ModelError):
             writer.add(IDS[2:], similarity=SQUARE[2:])
 
 
@@ -176,7 +189,7 @@ def test_memory_does_not_grow_with_the_square(tmp_path: Path) -> None:
             for start in range(0, count, 100):
                 block = rng.integers(0, 5, (100, count)).astype(np.float32)
                 writer.add(ids[start : start + 100], similarity=block)
-        assert validate(path, ids, answers="retrieval").is_scorable
+        check(path, Question(ids, answers="retrieval"))
         total = sum(
             float(block[:, 0].sum()) for _, block in open_predictions(path).iter_similarity(64)
         )

@@ -8,17 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from predicted import codes_of, problems_of
 
-from ssl_bench.predictions import LIMITS, Limits, Problem
-from ssl_bench.predictions.scan import predictions_files, scan_files
+from ssl_bench.predictions import LIMITS, Limits, open_predictions
 
 Make = Callable[..., dict[str, Any]]
 Zip = Callable[..., Path]
-
-
-def problems_of(path: Path, limits: Limits = LIMITS) -> list[Problem]:
-    (scan,) = scan_files([path], limits, values=True)
-    return list(scan.problems)
 
 
 WRONG_TYPES = {
@@ -39,7 +34,7 @@ WRONG_TYPES = {
 def test_each_member_has_its_type(members: Make, zipped: Zip, change: dict[str, Any]) -> None:
     (name,) = change
     problems = problems_of(zipped(members(**change)))
-    assert [problem.kind for problem in problems] == ["type"]
+    assert [problem.code for problem in problems] == ["E_ARRAY_TYPE"]
     assert repr(name) in problems[0].message
 
 
@@ -66,24 +61,26 @@ WRONG_SHAPES = {
 
 @pytest.mark.parametrize("change", WRONG_SHAPES.values(), ids=WRONG_SHAPES.keys())
 def test_each_member_has_its_shape(members: Make, zipped: Zip, change: dict[str, Any]) -> None:
-    assert [problem.kind for problem in problems_of(zipped(members(**change)))] == ["shape"]
+    assert [problem.code for problem in problems_of(zipped(members(**change)))] == ["E_ARRAY_SHAPE"]
 
 
 @pytest.mark.parametrize(
     ("change", "limits", "kind"),
     [
-        ({}, Limits(total_bytes=400), "too-large"),
-        ({}, Limits(trials=3), "too-large"),
-        ({}, Limits(side=4), "too-large"),
-        ({}, Limits(meta_bytes=50), "too-large"),
-        ({"image_embedding": np.zeros((4, 9))}, Limits(embedding_width=8), "too-large"),
-        ({"trial_id": np.array(["x" * 300, "b", "c", "d"])}, LIMITS, "bad-ids"),
+        ({}, Limits(total_bytes=400), "E_FILE_TOO_LARGE"),
+        ({}, Limits(trials=3), "E_FILE_TOO_LARGE"),
+        ({}, Limits(side=4), "E_FILE_TOO_LARGE"),
+        ({}, Limits(meta_bytes=50), "E_FILE_TOO_LARGE"),
+        ({"image_embedding": np.zeros((4, 9))}, Limits(embedding_width=8), "E_FILE_TOO_LARGE"),
+        ({"trial_id": np.array(["x" * 300, "b", "c", "d"])}, LIMITS, "E_IDS"),
     ],
 )
 def test_what_is_larger_than_the_limits_is_not_read(
     members: Make, zipped: Zip, change: dict[str, Any], limits: Limits, kind: str
 ) -> None:
-    assert kind in {problem.kind for problem in problems_of(zipped(members(**change)), limits)}
+    assert kind in {
+        problem.code for problem in problems_of(zipped(members(**change)), limits=limits)
+    }
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -94,7 +91,7 @@ def test_the_trial_whose_map_is_not_finite_is_named(
     maps = members()["map"].astype(dtype)
     maps[2, 1, 4] = value
     (problem,) = problems_of(zipped(members(map=maps)))
-    assert (problem.kind, problem.ids, problem.count) == ("not-finite", ("t2",), 1)
+    assert (problem.code, problem.ids, len(problem.ids)) == ("E_NOT_FINITE", ("t2",), 1)
 
 
 def test_all_trials_that_share_a_map_that_is_not_finite_are_counted(
@@ -104,7 +101,7 @@ def test_all_trials_that_share_a_map_that_is_not_finite_are_counted(
     maps[1] = np.nan
     index = np.array([1, 0, 1, 1])
     (problem,) = problems_of(zipped(members(map=maps, map_index=index)))
-    assert (problem.ids, problem.count) == (("t0", "t2", "t3"), 3)
+    assert (problem.ids, len(problem.ids)) == (("t0", "t2", "t3"), 3)
 
 
 @pytest.mark.parametrize("name", ["score", "image_embedding", "audio_embedding"])
@@ -112,7 +109,7 @@ def test_scores_and_embeddings_are_finite_too(members: Make, zipped: Zip, name: 
     values = np.zeros((4,) if name == "score" else (4, 3))
     values[3] = np.inf
     (problem,) = problems_of(zipped(members(**{name: values})))
-    assert (problem.kind, problem.ids) == ("not-finite", ("t3",))
+    assert (problem.code, problem.ids) == ("E_NOT_FINITE", ("t3",))
     assert repr(name) in problem.message
 
 
@@ -121,20 +118,22 @@ def test_the_trial_whose_map_row_does_not_exist_is_named(
     members: Make, zipped: Zip, row: int
 ) -> None:
     (problem,) = problems_of(zipped(members(map_index=np.array([0, 1, row, 3]))))
-    assert (problem.kind, problem.ids) == ("map-index", ("t2",))
+    assert (problem.code, problem.ids) == ("E_MAP_INDEX", ("t2",))
 
 
 @pytest.mark.parametrize("name", ["", "a\nb", "\x1b[2J", "tab\t"])
 def test_malformed_ids_are_reported_in_safe_spelling(members: Make, zipped: Zip, name: str) -> None:
-    (problem,) = problems_of(zipped(members(trial_id=np.array(["t0", name, "t2", "t3"]))))
-    assert problem.kind == "bad-ids"
+    (problem,) = problems_of(
+        zipped(members(trial_id=np.array(["t0", name, "t2", "t3"]))), partial=True
+    )
+    assert problem.code == "E_IDS"
     assert repr(name) in str(problem)
 
 
 def test_ids_that_are_not_even_text(members: Make, zipped: Zip) -> None:
     numbers = np.full((4, 2), 0x7FFFFFFF, np.uint32)
-    (problem,) = problems_of(zipped(members(trial_id=numbers.view("U2")[:, 0])))
-    assert (problem.kind, problem.count) == ("bad-ids", 4)
+    path = zipped(members(trial_id=numbers.view("U2")[:, 0]))
+    assert codes_of(path, partial=True) == ["E_IDS", "E_IDS_DUPLICATE"]
 
 
 @pytest.mark.parametrize(
@@ -149,7 +148,7 @@ def test_ids_that_are_not_even_text(members: Make, zipped: Zip) -> None:
 )
 def test_metadata_that_cannot_be_used(members: Make, zipped: Zip, text: bytes, part: str) -> None:
     problems = problems_of(zipped(members(meta=np.frombuffer(text, np.uint8))))
-    assert {problem.kind for problem in problems} == {"meta"}
+    assert {problem.code for problem in problems} == {"E_META"}
     assert part in " ".join(problem.message for problem in problems)
 
 
@@ -172,31 +171,24 @@ def test_every_field_of_the_metadata_is_checked_at_once(members: Make, zipped: Z
 def test_metadata_may_hold_further_facts(members: Make, zipped: Zip) -> None:
     about = {"provenance": {"seed": 1, "versions": {"torch": "2.13.0"}}}
     path = zipped(members(about=about))
-    (scan,) = scan_files([path], LIMITS, values=False)
-    assert scan.meta is not None
-    assert json.loads(scan.meta.to_bytes())["provenance"] == about["provenance"]
+    meta = open_predictions(path).meta
+    assert json.loads(meta.to_bytes())["provenance"] == about["provenance"]
 
 
 def test_what_is_neither_a_file_nor_a_folder_is_called_so(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", Path(os.devnull)):
-        files, (problem,) = predictions_files(path, LIMITS)
-        assert files == []
-        assert "neither a file nor a folder" in problem.message
-    _, (problem,) = predictions_files(tmp_path / "absent.npz", LIMITS)
-    assert problem.message == "there is no such file or folder"
+        (problem,) = problems_of(path)
+        assert problem.code == "E_FILE_UNREADABLE"
+        assert "neither a file nor a folder" in problem
 
 
 def test_a_folder_without_shards(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("")
-    files, (problem,) = predictions_files(tmp_path, LIMITS)
-    assert files == []
-    assert problem.kind == "shards"
+    assert codes_of(tmp_path) == ["E_SHARDS"]
 
 
 def test_a_folder_with_too_many_shards(tmp_path: Path) -> None:
     for number in range(3):
         (tmp_path / f"{number}.npz").write_bytes(b"")
-    files, (problem,) = predictions_files(tmp_path, Limits(shards=2))
-    assert files == []
-    assert problem.kind == "too-large"
+    assert codes_of(tmp_path, limits=Limits(shards=2)) == ["E_FILE_TOO_LARGE"]

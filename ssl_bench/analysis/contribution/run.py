@@ -208,7 +208,7 @@ def contribution_of_files(
                 ["these are the predictions with the sound, and not maps made without it"],
                 where=path,
             )
-        check_predictions(path, trials).raise_for_problems()
+        check_predictions(path, trials)
     return _compare(
         predictions,
         trials,
