@@ -11,7 +11,6 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench.predictions import PredictionsMeta, save_predictions
 from ssl_bench.protocols.protocol import load_protocol
 from ssl_bench.trials.compositions import open_trials
 from ssl_bench.trials.trial import TrialSet
@@ -54,15 +53,7 @@ def invent_maps(count: int, side: int, seed: int = 1) -> NDArray[np.float32]:
 
 def write_predictions(path: Path, trials: TrialSet, maps: NDArray[np.float32]) -> None:
     """Write maps as a complete predictions file for these trials."""
-    meta = PredictionsMeta(
-        protocol=trials.protocol.label,
-        protocol_digest=trials.protocol.digest,
-        test_set=trials.test_set.name,
-        test_set_digest=trials.test_set.digest,
-        model="invented",
-        complete=True,
-    )
-    save_predictions(path, trials.ids, maps, meta)
+    trials.save(path, maps, model="invented")
 
 
 def seconds_of(work: Callable[[], object], clock: Callable[[], float] = perf_counter) -> float:

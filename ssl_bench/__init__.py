@@ -3,9 +3,9 @@
 Examples
 --------
 >>> import ssl_bench
->>> protocol = ssl_bench.load_protocol("synth")
->>> protocol.measures[0]
-'cIoU@0.5'
+>>> trials = ssl_bench.open_trials("synth")
+>>> trials.protocol.measures[0], len(trials)
+('cIoU@0.5', 500)
 """
 
 from __future__ import annotations
@@ -14,17 +14,24 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ssl_bench.analysis.evaluation import Evaluation, evaluate
-    from ssl_bench.errors import SslBenchError
-    from ssl_bench.media.waveform import Waveform
-    from ssl_bench.models.contract import AnnotationLocalizer, Features, Localizer
-    from ssl_bench.models.registry import load_localizer
-    from ssl_bench.predictions import PredictionsWriter, open_predictions, save_predictions
-    from ssl_bench.protocols.protocol import load_protocol
-    from ssl_bench.scoring.results import Result, read_result
-    from ssl_bench.scoring.run import score_file
-    from ssl_bench.testsets import open_test_set
-    from ssl_bench.trials.compositions import open_trials
+    from ssl_bench.analysis.evaluation import Evaluation as Evaluation
+    from ssl_bench.analysis.evaluation import evaluate as evaluate
+    from ssl_bench.errors import SslBenchError as SslBenchError
+    from ssl_bench.media.waveform import Waveform as Waveform
+    from ssl_bench.models.contract import AnnotationLocalizer as AnnotationLocalizer
+    from ssl_bench.models.contract import Features as Features
+    from ssl_bench.models.contract import Localizer as Localizer
+    from ssl_bench.models.registry import load_localizer as load_localizer
+    from ssl_bench.predictions import PredictionsMeta as PredictionsMeta
+    from ssl_bench.predictions import PredictionsWriter as PredictionsWriter
+    from ssl_bench.predictions import open_predictions as open_predictions
+    from ssl_bench.predictions import save_predictions as save_predictions
+    from ssl_bench.protocols.protocol import load_protocol as load_protocol
+    from ssl_bench.scoring.results import Result as Result
+    from ssl_bench.scoring.results import read_result as read_result
+    from ssl_bench.scoring.run import score_file as score_file
+    from ssl_bench.testsets import open_test_set as open_test_set
+    from ssl_bench.trials.compositions import open_trials as open_trials
 
 # Where each public name lives. Names are imported on first use, so that importing the package
 # stays fast and scoring never waits for torch.
@@ -33,6 +40,7 @@ _HOMES = {
     "Evaluation": "analysis.evaluation",
     "Features": "models.contract",
     "Localizer": "models.contract",
+    "PredictionsMeta": "predictions",
     "PredictionsWriter": "predictions",
     "Result": "scoring.results",
     "SslBenchError": "errors",
@@ -48,28 +56,22 @@ _HOMES = {
     "score_file": "scoring.run",
 }
 
-__all__ = [
-    "AnnotationLocalizer",
-    "Evaluation",
-    "Features",
-    "Localizer",
-    "PredictionsWriter",
-    "Result",
-    "SslBenchError",
-    "Waveform",
-    "evaluate",
-    "load_localizer",
-    "load_protocol",
-    "open_predictions",
-    "open_test_set",
-    "open_trials",
-    "read_result",
-    "save_predictions",
-    "score_file",
-]
+__all__ = [*sorted(_HOMES), "__version__"]
+__version__: str
+
+
+def __dir__() -> list[str]:
+    return list(__all__)
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("ssl-bench")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    from ssl_bench.extras import extra_needed
+
+    with extra_needed(f"ssl_bench.{name}"):
+        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

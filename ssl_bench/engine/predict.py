@@ -12,7 +12,6 @@ from ssl_bench.errors import ModelError
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
 from ssl_bench.models.provenance import describe
 from ssl_bench.predictions import PredictionsMeta, PredictionsWriter
-from ssl_bench.predictions.format import usable_name
 from ssl_bench.scoring.floors import row_chunks, shared_maps
 from ssl_bench.trials.trial import TrialSet
 
@@ -45,16 +44,8 @@ def predictions_meta(
 ) -> PredictionsMeta:
     """The metadata of predictions of this localizer on these trials."""
     facts = describe(localizer)
-    return PredictionsMeta(
-        protocol=trials.protocol.label,
-        protocol_digest=trials.protocol.digest,
-        trials_digest=trials.digest,
-        test_set=trials.test_set.name,
-        test_set_digest=trials.test_set.digest,
-        model=usable_name(facts["name"]),
-        weights_digest=facts["weights_sha256"],
-        complete=True,
-        provenance=facts,
+    return trials.predictions_meta(
+        facts["name"], weights_digest=facts["weights_sha256"], provenance=facts
     )
 
 

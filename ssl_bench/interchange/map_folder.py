@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from ssl_bench.errors import DataError, ImportedFilesError
 from ssl_bench.interchange.map_files import SUFFIXES, map_file_stem, read_map, trial_of_stem
-from ssl_bench.predictions import PredictionsMeta, PredictionsWriter
-from ssl_bench.predictions.format import usable_name
+from ssl_bench.predictions import PredictionsWriter
 from ssl_bench.schemas import quoted
 from ssl_bench.trials.trial import TrialSet
 
@@ -87,15 +86,9 @@ def import_maps(
                 for name in missing
             ],
         )
-    meta = PredictionsMeta(
-        protocol=trials.protocol.label,
-        protocol_digest=trials.protocol.digest,
-        trials_digest=trials.digest,
-        test_set=trials.test_set.name,
-        test_set_digest=trials.test_set.digest,
-        model=usable_name(model),
+    meta = trials.predictions_meta(
+        model,
         weights_digest=weights_digest,
-        complete=True,
         provenance={"imported_from": "a folder of maps"},
     )
     wanted = [trial.id for trial in trials if trial.id in files]

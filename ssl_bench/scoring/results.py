@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -256,7 +257,7 @@ def write_result(path: Path, result: Result) -> None:
     write_text(path, result.model_dump_json(indent=1) + "\n")
 
 
-def read_result(path: Path) -> Result:
+def read_result(path: str | os.PathLike[str]) -> Result:
     """Read a result from its file, or from the run folder that holds it.
 
     Raises
@@ -264,9 +265,10 @@ def read_result(path: Path) -> Result:
     ResultError
         If the file is missing, is not JSON, or does not follow the schema.
     """
-    if path.is_dir():
-        path = path / "result.json"
-    return read_json(path, Result, error=ResultError, remedy=_REMEDY)
+    file = Path(path)
+    if file.is_dir():
+        file = file / "result.json"
+    return read_json(file, Result, error=ResultError, remedy=_REMEDY)
 
 
 def differing_fields(first: Result, second: Result) -> list[tuple[str, str, str]]:

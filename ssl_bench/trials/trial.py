@@ -7,13 +7,15 @@ and encoded once however many trials use it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ssl_bench.errors import ProtocolError
 from ssl_bench.files import sha256_of_json
@@ -23,6 +25,9 @@ from ssl_bench.protocols.conventions import TruthConvention
 from ssl_bench.protocols.protocol import Interpolation, Protocol, ThresholdTable
 from ssl_bench.testsets.base import Sample, TestSet
 from ssl_bench.testsets.truth import draw
+
+if TYPE_CHECKING:
+    from ssl_bench.predictions import PredictionsMeta
 
 
 class Placement(NamedTuple):
@@ -248,6 +253,55 @@ class TrialSet:
     def index(self) -> dict[str, int]:
         """Row number of each trial id."""
         return {trial.id: row for row, trial in enumerate(self.trials)}
+
+    def predictions_meta(
+        self,
+        model: str,
+        *,
+        weights_digest: str | None = None,
+        provenance: Mapping[str, Any] | None = None,
+    ) -> PredictionsMeta:
+        """What a complete predictions file of these trials says of itself.
+
+        Raises
+        ------
+        ModelError
+            If a model cannot be called that.
+        """
+        from ssl_bench.predictions.format import PredictionsMeta, usable_name
+
+        return PredictionsMeta(
+            protocol=self.protocol.label,
+            protocol_digest=self.protocol.digest,
+            trials_digest=self.digest,
+            test_set=self.test_set.name,
+            test_set_digest=self.test_set.digest,
+            model=usable_name(model),
+            weights_digest=weights_digest,
+            complete=True,
+            provenance=dict(provenance or {}),
+        )
+
+    def save(self, path: str | os.PathLike[str], maps: ArrayLike, *, model: str) -> None:
+        """Write maps of all trials as a predictions file.
+
+        Parameters
+        ----------
+        path
+            The ``.npz`` file to write.
+        maps
+            ``(n, h, w)``, finite: a map for each trial, in order.
+        model
+            Name of the model that made them.
+
+        Raises
+        ------
+        ModelError
+            If the maps or the name cannot be used.
+        """
+        from ssl_bench.predictions import save_predictions
+
+        save_predictions(Path(path), self.ids, maps, self.predictions_meta(model))
 
     @property
     def ids(self) -> list[str]:
