@@ -11,6 +11,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+MAX_SHOWN = 50
+"""Problems of one error that its text lists; further ones are counted."""
+
 
 def one_of(known: Iterable[str], asked: str) -> str:
     """A remedy that lists the known names, led by the one that was probably meant.
@@ -141,7 +144,9 @@ class ProblemsError(SslBenchError):
         self.problems = tuple(problems)
         count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
         super().__init__(f"{count} found{self._outcome}", code=code, where=where, remedy=remedy)
-        lines = [str(self.args[0]), *(f"  - {problem}" for problem in self.problems)]
+        lines = [str(self.args[0]), *(f"  - {problem}" for problem in self.problems[:MAX_SHOWN])]
+        if len(self.problems) > MAX_SHOWN:
+            lines.append(f"  - and {len(self.problems) - MAX_SHOWN:,} more")
         self.args = ("\n".join(lines),)
 
     @property

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
 from ssl_bench.errors import ProtocolError, SslBenchError, one_of
 
@@ -48,21 +49,23 @@ def in_words(error: Exception) -> str:
     if not isinstance(error, ValidationError):
         return _plain(str(error)).rstrip(".") or "nested too deeply"
     problems = error.errors(include_url=False, include_input=False)
-    words = []
-    for problem in problems[:_MAX_PROBLEMS]:
-        field = ".".join(str(part) for part in problem["loc"]) or "the whole"
-        if len(field) > _MAX_NAME or not field.isprintable():
-            field = quoted(field)
-        if problem["type"] == "extra_forbidden":
-            words.append(f"{field} is not a known field")
-        elif problem["type"] == "missing":
-            words.append(f"{field} is missing")
-        else:
-            own = problem.get("ctx", {}).get("error")
-            reason = str(own) if own else problem["msg"][:1].lower() + problem["msg"][1:]
-            words.append(f"{field}: {_plain(reason)}")
+    words = [in_words_of(problem) for problem in problems[:_MAX_PROBLEMS]]
     hidden = len(problems) - len(words)
     return "; ".join(words) + (f"; and {hidden} more" if hidden else "")
+
+
+def in_words_of(problem: ErrorDetails) -> str:
+    """One problem of a validation, with its field, as for :func:`in_words`."""
+    field = ".".join(str(part) for part in problem["loc"]) or "the whole"
+    if len(field) > _MAX_NAME or not field.isprintable():
+        field = quoted(field)
+    if problem["type"] == "extra_forbidden":
+        return f"{field} is not a known field"
+    if problem["type"] == "missing":
+        return f"{field} is missing"
+    own = problem.get("ctx", {}).get("error")
+    reason = str(own) if own else problem["msg"][:1].lower() + problem["msg"][1:]
+    return f"{field}: {_plain(reason)}"
 
 
 def _plain(text: str) -> str:

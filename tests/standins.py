@@ -22,6 +22,7 @@ from ssl_bench.protocols.protocol import (
 )
 from ssl_bench.testsets.annotations import Annotation, Boxes, Mask
 from ssl_bench.testsets.base import Sample, TestSet
+from ssl_bench.testsets.folder import Contents, FolderDefinition, FolderTestSet
 from ssl_bench.trials.compositions import compose
 from ssl_bench.trials.trial import TrialSet
 
@@ -59,6 +60,26 @@ class MemoryTestSet(TestSet):
     def waveform(self, sample_id: str) -> Waveform:
         noise = _generator(self[sample_id].id).integers(-3000, 3000, (80, 1))
         return Waveform(noise.astype(np.int16), 8000)
+
+
+class InventedFolder(FolderDefinition):
+    """A folder without an annotation of its own: the samples are given."""
+
+    name = "invented"
+    title = "invented"
+    annotation = "annotation"
+    description = ""
+
+    def __init__(self, samples: Sequence[Sample]) -> None:
+        self._samples = samples
+
+    def read(self, folder: Path, split: str) -> Contents:
+        return Contents(self._samples)
+
+
+def folder_test_set(samples: Sequence[Sample], folder: Path) -> FolderTestSet:
+    """Samples whose images and sounds lie in a folder."""
+    return InventedFolder(samples).open(folder, "all", {})
 
 
 def _generator(identifier: str) -> np.random.Generator:

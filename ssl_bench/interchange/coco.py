@@ -24,7 +24,8 @@ from ssl_bench.errors import AnnotationError, DataError
 from ssl_bench.files import write_text
 from ssl_bench.testsets.annotations import Boxes, Mask
 from ssl_bench.testsets.base import Sample, TestSet
-from ssl_bench.testsets.listing import duplicates, read_text
+from ssl_bench.testsets.identifiers import duplicates
+from ssl_bench.testsets.tables import read_text
 from ssl_bench.testsets.truth import Rle, decode_rle, encode_rle, pixel_corners
 
 GRID = 224

@@ -25,7 +25,8 @@ from ssl_bench.schemas import quoted
 from ssl_bench.scoring.aggregate import summarise
 from ssl_bench.scoring.results import MeasuredValue
 from ssl_bench.scoring.scores import ScoreColumns
-from ssl_bench.testsets.listing import duplicates, read_text
+from ssl_bench.testsets.identifiers import duplicates
+from ssl_bench.testsets.tables import read_text
 from ssl_bench.trials.trial import TrialSet
 
 MEASURES = ("cIoU@0.5", "AUC", "mean-cIoU")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -15,8 +15,8 @@ from ssl_bench.schemas import Document
 from ssl_bench.scoring.aggregate import summarise
 from ssl_bench.scoring.results import MeasuredValue
 from ssl_bench.scoring.run import measures_of
-from ssl_bench.testsets.audit import Audit, TrainingList, audit, trial_overlap
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.testsets.audit import Audit, Overlap, TrainingList, audit
+from ssl_bench.trials.trial import Trial, TrialSet
 
 
 class Subset(Document):
@@ -103,3 +103,14 @@ def score_overlap(
         clean=len(found.clean),
         subsets=score_subsets(scores, trials, found, measures_of(protocol)),
     )
+
+
+def trial_overlap(trials: Sequence[Trial], found: Audit) -> NDArray[np.object_]:
+    """What is listed of each trial ``(n,)``: the worst of the samples that it shows or plays."""
+    of_sample = found.overlap()
+    worst = []
+    for trial in trials:
+        sounds = trial.audio.samples if trial.audio.kind == "sounds" else ()
+        levels = {of_sample[name] for name in (*(name for name, _ in trial.image.parts), *sounds)}
+        worst.append(next(level for level in get_args(Overlap) if level in levels))
+    return np.array(worst, dtype=object)

@@ -10,35 +10,26 @@ from __future__ import annotations
 
 import csv
 import gzip
-import re
+import io
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePath
-from typing import Any, Literal
+from pathlib import Path
+from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ssl_bench.errors import AnnotationError, DataError
-from ssl_bench.media.audio import AUDIO_SUFFIXES
-from ssl_bench.media.image import IMAGE_SUFFIXES
+from ssl_bench.errors import DataError, Problem
 from ssl_bench.testsets.base import Sample
-from ssl_bench.testsets.listing import id_problem
-from ssl_bench.trials.trial import Trial
+from ssl_bench.testsets.identifiers import clip_of_row, has_start, video_of
+from ssl_bench.testsets.tables import bad_ids, read_bytes, refuse
 
 Overlap = Literal["clip", "video", "none"]
-"""A clip is listed itself, only another clip of its video is, or neither."""
+"""A clip is listed itself, only another clip of its video is, or neither; the worst first."""
 
-LARGEST_LIST = 64 * 2**20
+MAX_LIST_BYTES = 64 * 2**20
 """Most bytes of a list, after decompression: sixteen million clips would fit."""
 
 _REMEDY = "give a text file with one clip id on each line, plain or compressed by gzip"
 _GZIP = b"\x1f\x8b"
-_CLIP = re.compile(r"(.+)_[0-9]{6}", re.ASCII)
-_YOUTUBE = re.compile(r"(?=.*[^0-9])[A-Za-z0-9_-]{11}", re.ASCII)
-_MEDIA_SUFFIXES = frozenset((*AUDIO_SUFFIXES, *IMAGE_SUFFIXES, ".mp4", ".mkv", ".webm", ".npy"))
-_SHOWN_PROBLEMS = 20
 
 
 @dataclass(frozen=True)
@@ -93,18 +84,6 @@ class Audit:
         }
 
 
-def video_of(identifier: str) -> str:
-    """The video of a clip: its id without the start second.
-
-    Examples
-    --------
-    >>> video_of("zYf0pcZ5q3M_000030"), video_of("10000130166")
-    ('zYf0pcZ5q3M', '10000130166')
-    """
-    match = _CLIP.fullmatch(identifier)
-    return match[1] if match else identifier
-
-
 def read_training_list(path: Path) -> TrainingList:
     r"""Read a training list.
 
@@ -113,7 +92,7 @@ def read_training_list(path: Path) -> TrainingList:
     AnnotationError
         If a line names no clip, or there is none; it names the lines.
     DataError
-        If the file is missing, damaged, not text, or larger than `LARGEST_LIST`.
+        If the file is missing, damaged, not text, or larger than `MAX_LIST_BYTES`.
 
     Examples
     --------
@@ -123,20 +102,12 @@ def read_training_list(path: Path) -> TrainingList:
     >>> read_training_list(path)
     TrainingList(clips=('a_000010', 'zYf0pcZ5q3M_000030'), repeated=1)
     """
-    lines = [line.strip() for line in _read(path).splitlines()]
-    named = [(number, _clip(line)) for number, line in enumerate(lines, 1) if line]
-    problems = [
-        f"line {number} ({clip[:60]!r}): {problem}"
-        for number, clip in named
-        if (problem := id_problem(clip))
-    ]
-    if len(problems) > _SHOWN_PROBLEMS:
-        more = len(problems) - _SHOWN_PROBLEMS
-        problems = [*problems[:_SHOWN_PROBLEMS], f"and {more:,} more lines like these"]
+    lines = enumerate(_read(path).splitlines(), 1)
+    named = [(number, clip_of_row(line.split(","))[0]) for number, line in lines if line.strip()]
+    problems = bad_ids(named)
     if not named:
-        problems.append("there is no clip in this file")
-    if problems:
-        raise AnnotationError(problems, where=path, remedy=_REMEDY)
+        problems.append(Problem("there is no clip in this file", "E_FILE_EMPTY"))
+    refuse(problems, path, _REMEDY)
     clips = tuple(dict.fromkeys(clip for _, clip in named))
     return TrainingList(clips, repeated=len(named) - len(clips))
 
@@ -163,23 +134,20 @@ def read_clip_labels(path: Path) -> dict[str, str]:
     {'a_000010': 'speech, woman', 'zYf0pcZ5q3M_000030': 'dog'}
     """
     labels: dict[str, str] = {}
-    problems: dict[str, None] = {}
+    problems: dict[str, Problem] = {}
     for number, line in enumerate(_read(path).splitlines(), 1):
-        clip = _clip(line.strip())
         try:
             fields = next(csv.reader([line.strip()], skipinitialspace=True), [])
         except csv.Error as error:
-            problems[f"line {number} is no line of a CSV table ({error})"] = None
+            text = f"line {number} is not CSV ({error})"
+            problems[text] = Problem(text, "E_CSV")
             continue
-        place = 2 if clip != _without_ending(fields[0] if fields else "") else 1
-        label = fields[place].strip() if len(fields) > place else ""
+        clip, named_by = clip_of_row(fields)
+        label = fields[named_by].strip() if len(fields) > named_by else ""
         if label and labels.setdefault(clip, label) != label:
-            problems[f"{clip} is labelled {labels[clip]!r} and {label!r}"] = None
-    if problems:
-        shown = list(problems)[:_SHOWN_PROBLEMS]
-        if len(problems) > _SHOWN_PROBLEMS:
-            shown.append(f"and {len(problems) - _SHOWN_PROBLEMS:,} more like these")
-        raise AnnotationError(shown, where=path, remedy="give each clip one line with one label")
+            text = f"{clip} is labelled {labels[clip]!r} and {label!r}"
+            problems[text] = Problem(text, "E_LABELS_DIFFER")
+    refuse(list(problems.values()), path, "give each clip one line with one label")
     return labels
 
 
@@ -202,23 +170,21 @@ def audit(training: TrainingList, samples: Sequence[Sample]) -> Audit:
     (('a_000010',), ('b_000010',), ('c_000010',))
     """
     clips = set(training.clips)
-    with_start = sum(_CLIP.fullmatch(clip) is not None for clip in clips)
-    example = next((sample.id for sample in samples if _CLIP.fullmatch(sample.id)), None)
+    with_start = sum(map(has_start, clips))
+    example = next((sample.id for sample in samples if has_start(sample.id)), None)
     if example is not None and with_start == 0:
         raise DataError(
             "no line of the training list names a start second, as the clips of the test set do",
+            code="E_LIST_WITHOUT_START",
             where=training.clips[0],
             remedy=f"write each clip like {example!r}",
         )
     videos = {video_of(clip) for clip in clips}
     found: dict[Overlap, list[str]] = {"clip": [], "video": [], "none": []}
     for sample in samples:
-        if sample.id in clips:
-            found["clip"].append(sample.id)
-        elif sample.group in videos or video_of(sample.id) in videos:
-            found["video"].append(sample.id)
-        else:
-            found["none"].append(sample.id)
+        same_video = sample.group in videos or video_of(sample.id) in videos
+        level: Overlap = "clip" if sample.id in clips else "video" if same_video else "none"
+        found[level].append(sample.id)
     return Audit(
         listed=len(clips),
         repeated=training.repeated,
@@ -229,61 +195,18 @@ def audit(training: TrainingList, samples: Sequence[Sample]) -> Audit:
     )
 
 
-def trial_overlap(trials: Sequence[Trial], found: Audit) -> NDArray[np.object_]:
-    """What is listed of each trial ``(n,)``: the worst of the samples that it shows or plays."""
-    of_sample = found.overlap()
-    order: tuple[Overlap, ...] = ("clip", "video", "none")
-    worst: list[Any] = []
-    for trial in trials:
-        held = {of_sample[name] for name in _samples_of(trial)}
-        worst.append(next(level for level in order if level in held))
-    return np.array(worst, dtype=object)
-
-
-def _samples_of(trial: Trial) -> Iterator[str]:
-    yield from (name for name, _ in trial.image.parts)
-    if trial.audio.kind == "sounds":
-        yield from trial.audio.samples
-
-
-def _clip(line: str) -> str:
-    """The id of the clip that one line names."""
-    fields = [field.strip().strip('"') for field in line.split(",")]
-    name = fields[0]
-    if len(fields) > 1 and _YOUTUBE.fullmatch(name) and fields[1].isdecimal():
-        return f"{name}_{int(fields[1][:12]):06d}"
-    return _without_ending(name)
-
-
-def _without_ending(name: str) -> str:
-    suffix = PurePath(name).suffix
-    return name.removesuffix(suffix) if suffix.lower() in _MEDIA_SUFFIXES else name
-
-
 def _read(path: Path) -> str:
+    content = read_bytes(path, remedy=_REMEDY, limit=MAX_LIST_BYTES)
     try:
-        with path.open("rb") as stream:
-            compressed = stream.read(2) == _GZIP
-        # Nothing is held beyond the limit, however much a small file claims to hold.
-        with gzip.open(path) if compressed else path.open("rb") as stream:
-            content = stream.read(LARGEST_LIST + 1)
-    except FileNotFoundError:
-        raise DataError("this list does not exist", where=path, remedy=_REMEDY) from None
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(
-            "this compressed list is damaged or truncated", where=path, remedy="copy it again"
-        ) from error
-    except OSError as error:
-        raise DataError(
-            f"this list cannot be read ({error.strerror})", where=path, remedy=_REMEDY
-        ) from error
-    if len(content) > LARGEST_LIST:
-        raise DataError(
-            f"this list holds more than {LARGEST_LIST:,} bytes", where=path, remedy=_REMEDY
-        )
-    try:
-        return content.decode("utf-8-sig")
+        if content.startswith(_GZIP):
+            # Nothing is kept beyond the limit, however much a small file claims to hold.
+            with gzip.open(io.BytesIO(content)) as stream:
+                content = stream.read(MAX_LIST_BYTES + 1)
+        if len(content) <= MAX_LIST_BYTES:
+            return content.decode("utf-8-sig")
+        problem, code = f"this list unpacks to more than {MAX_LIST_BYTES:,} bytes", "E_FILE_SIZE"
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        problem, code = "this compressed list is damaged or truncated", "E_FILE_DAMAGED"
     except UnicodeDecodeError as error:
-        raise DataError(
-            f"this list is not UTF-8 text (byte {error.start})", where=path, remedy=_REMEDY
-        ) from error
+        problem, code = f"this list is not UTF-8 text (byte {error.start})", "E_ENCODING"
+    raise DataError(problem, code=code, where=path, remedy=_REMEDY)

@@ -8,9 +8,9 @@ are lost. They are kept as they are.
 from __future__ import annotations
 
 import re
+from pathlib import PurePosixPath
 
-from ssl_bench.testsets.box_rows import Row
-from ssl_bench.testsets.box_table import BoxTable
+from ssl_bench.testsets.box_table import BoxTable, Row
 
 _VIDEO = re.compile(r"(?P<youtube>.{11})(_\d+)?", re.ASCII)
 
@@ -44,8 +44,9 @@ class AvsBench(BoxTable):
 
     def group(self, row: Row) -> str:
         """The source video: clips of one video differ in the number that follows its name."""
-        match = _VIDEO.fullmatch(row.folder)
-        return match["youtube"] if match else row.folder
+        folder = PurePosixPath(row.image).parent.name
+        match = _VIDEO.fullmatch(folder)
+        return match["youtube"] if match else folder
 
     def category(self, row: Row) -> str:
         """What sounds: the folder above the clip's in S4, nothing in MS3."""

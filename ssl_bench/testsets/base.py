@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench.errors import AnnotationError, DataError
+from ssl_bench.errors import AnnotationError, DataError, Problem
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.protocols.conventions import TruthConvention
 from ssl_bench.testsets.annotations import Annotation
@@ -199,8 +199,9 @@ class TestSet(ABC):
         """
         raise DataError(
             "this test set has no pairs of an image and a sound that nothing in it makes",
+            code="E_NO_SILENT_PAIRS",
             where=self.name,
-            remedy="use synth, vggss or flickr, or the protocol negative-audio",
+            remedy="use a test set that has them, such as synth, or the protocol negative-audio",
         )
 
     @cached_property
@@ -212,7 +213,9 @@ class TestSet(ABC):
         try:
             return self._by_id[sample_id]
         except KeyError:
-            raise DataError(f"no sample has the id {sample_id!r}", where=self.name) from None
+            raise DataError(
+                f"no sample has the id {sample_id!r}", code="E_SAMPLE_ID", where=self.name
+            ) from None
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -238,15 +241,18 @@ class Finding:
 
 
 def corrupt(item: str, error: DataError) -> list[Finding]:
-    """One finding for each problem of a file or id that cannot be used.
+    """One finding for each problem of a file or id that cannot be used, or is missing.
 
     Examples
     --------
     >>> [each.message for each in corrupt("a.csv", AnnotationError(["one", "two"], where="a.csv"))]
     ['one', 'two']
     """
-    problems = error.problems if isinstance(error, AnnotationError) else (error.problem,)
-    return [Finding("corrupt", item, problem) for problem in problems]
+    if isinstance(error, AnnotationError):
+        return [Finding("corrupt", item, problem) for problem in error.problems]
+    level: Literal["missing", "corrupt"]
+    level = "missing" if error.code == "E_FILE_MISSING" else "corrupt"
+    return [Finding(level, item, Problem(error.problem, error.code))]
 
 
 class TestSetDefinition(ABC):
@@ -270,9 +276,9 @@ class TestSetDefinition(ABC):
 
     name: str
     title: str
-    splits: tuple[str, ...]
+    splits: tuple[str, ...] = ("all",)
     embedded: bool = False
-    truth_convention: TruthConvention
+    truth_convention: TruthConvention = "union"
 
     @abstractmethod
     def open(self, folder: Path | None, split: str, options: Mapping[str, Any]) -> TestSet:

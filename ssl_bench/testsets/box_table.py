@@ -9,59 +9,82 @@ too, the split ``masks`` takes them as truth.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, cast
 
-import numpy as np
-from numpy.typing import NDArray
+from pydantic import AfterValidator
 
-from ssl_bench.errors import AnnotationError, DataError
-from ssl_bench.media.image import read_mask
+from ssl_bench.errors import DataError
+from ssl_bench.media.audio import AUDIO_SUFFIXES
+from ssl_bench.media.image import IMAGE_SUFFIXES, read_mask
 from ssl_bench.protocols.conventions import TruthConvention
 from ssl_bench.testsets.annotations import Boxes, Mask
-from ssl_bench.testsets.base import (
-    UNLABELLED,
-    Finding,
-    Sample,
-    TestSet,
-    corrupt,
-)
-from ssl_bench.testsets.box_rows import GRID, Row, read_box_table
-from ssl_bench.testsets.folder import (
-    FolderDefinition,
-    FolderTestSet,
-    truth_digest,
-    verify_media,
-    verify_revision,
-)
+from ssl_bench.testsets.base import UNLABELLED, Finding, Sample, corrupt
+from ssl_bench.testsets.folder import Contents, FolderDefinition, FolderTestSet
+from ssl_bench.testsets.identifiers import ID_RULE, FieldError, is_id
+from ssl_bench.testsets.tables import CORNERS, GridBox, grid_boxes, read_table
 
-MASKS = "masks"
-_LARGEST_MASK = 2048
+_MASKS = "masks"
+_MAX_NAME = 200
+_MAX_MASK = 2048
 
 
-class BoxTableTestSet(FolderTestSet):
-    """A table's samples, with images ``frames/<image>`` and sounds ``audio/<audio>``.
+def _checked(name: str) -> str:
+    if len(name) > _MAX_NAME or not all(is_id(part) for part in name.split("/")):
+        raise FieldError(f"in the path of a file, {ID_RULE}", "E_ID")
+    return name
+
+
+def _without(endings: Sequence[str]) -> Callable[[str], str]:
+    return lambda name: next(
+        (name.removesuffix(ending) for ending in endings if name.endswith(ending)), name
+    )
+
+
+class Row(GridBox):
+    """One row of a table: the names of a picture and its sound, and the corners of one box."""
+
+    image: Annotated[str, AfterValidator(_checked), AfterValidator(_without(IMAGE_SUFFIXES))]
+    audio: Annotated[str, AfterValidator(_checked), AfterValidator(_without(AUDIO_SUFFIXES))]
+
+    @property
+    def id(self) -> str:
+        """The image's name without its folders."""
+        return self.image.rpartition("/")[2]
+
+
+def read_box_table(path: Path, image_column: str, *, remedy: str) -> list[Row]:
+    r"""Read a table of boxes.
 
     Parameters
     ----------
-    rows
-        The rows of the table, in the order of the samples.
-    **facts
-        As for :class:`~ssl_bench.testsets.folder.FolderTestSet`.
+    path
+        CSV file: a header, then one row for each image.
+    image_column
+        Name of its first column; ``audio``, ``xmin``, ``ymin``, ``xmax``, ``ymax`` follow.
+    remedy
+        What to do where it is unusable.
+
+    Raises
+    ------
+    AnnotationError
+        With every problem of every row.
+    DataError
+        If the file cannot be read as text.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "boxes.csv"
+    >>> _ = path.write_text("frame,audio,xmin,ymin,xmax,ymax\na/b_1.png,a/b.wav,0,0,112,224\n")
+    >>> row = read_box_table(path, "frame", remedy="")[0]
+    >>> row.id, row.audio, row.corners
+    ('b_1', 'a/b', (0.0, 0.0, 112.0, 224.0))
     """
-
-    def __init__(self, *, rows: Sequence[Row], **facts: Any) -> None:
-        super().__init__(**facts)
-        self._rows = {row.id: row for row in rows}
-
-    def image_name(self, sample_id: str) -> str:
-        """The row's image."""
-        return self._rows[self[sample_id].id].image
-
-    def sound_name(self, sample_id: str) -> str:
-        """The row's sound."""
-        return self._rows[self[sample_id].id].audio
+    columns, header = ("image", "audio", *CORNERS), (image_column, "audio", *CORNERS)
+    return read_table(path, Row, columns, header=header, remedy=remedy, key=lambda row: row.id)
 
 
 class BoxTable(FolderDefinition):
@@ -71,12 +94,8 @@ class BoxTable(FolderDefinition):
     ----------
     name, title
         As for :class:`~ssl_bench.testsets.base.TestSetDefinition`.
-    table
-        Name of the CSV file.
-    layout
-        Description of the folder.
-    revisions
-        Names of published annotations by the digest of their ids and boxes.
+    annotation, description, revisions
+        As for :class:`~ssl_bench.testsets.folder.FolderDefinition`.
 
     Attributes
     ----------
@@ -85,17 +104,16 @@ class BoxTable(FolderDefinition):
     """
 
     splits = ("boxes", "masks")
-    truth_convention: TruthConvention = "union"
     image_column: str
 
     def __init__(
-        self, name: str, title: str, table: str, layout: str, revisions: Mapping[str, str]
+        self, name: str, title: str, annotation: str, description: str, revisions: Mapping[str, str]
     ) -> None:
         self.name = name
         self.title = title
-        self.table = table
+        self.annotation = annotation
+        self.description = description
         self.revisions = revisions
-        self.description = layout
 
     @abstractmethod
     def group(self, row: Row) -> str:
@@ -106,130 +124,77 @@ class BoxTable(FolderDefinition):
         """Name of a row's mask file, without its ending."""
 
     def category(self, row: Row) -> str:
-        """What sounds; unlabelled where the table does not say."""
+        """What sounds; unlabelled where the table does not name it."""
         del row
         return UNLABELLED
 
-    @property
-    def _remedy(self) -> str:
-        return f"get the file again; 'ssl-bench data layout {self.name}' says what it must hold"
+    def convention_of(self, split: str) -> TruthConvention:
+        """Masks are drawn as they are."""
+        return "mask" if split == "masks" else self.truth_convention
 
-    def samples(self, rows: Sequence[Row]) -> tuple[Sample, ...]:
-        """Samples with boxes, in the order of the table; equal sounds are shared."""
+    def revision_of(self, test_set: FolderTestSet) -> str | None:
+        """Name of the published table; its boxes alone are known."""
+        return None if test_set.split == "masks" else super().revision_of(test_set)
+
+    def read(self, folder: Path, split: str) -> Contents:
+        """Read the table; equal sounds are shared, and masks stand beside their boxes."""
+        rows = read_box_table(folder / self.annotation, self.image_column, remedy=self.remedy)
         first: dict[str, str] = {}
         for row in rows:
             first.setdefault(row.audio, row.id)
-        return tuple(
-            Sample(
-                id=row.id,
-                group=self.group(row),
-                category=self.category(row),
-                annotation=Boxes(np.array([row.corners], np.float64), frame=(GRID, GRID)),
-                categories=() if self.category(row) == UNLABELLED else (self.category(row),),
-                sound_of=None if first[row.audio] == row.id else first[row.audio],
-            )
-            for row in rows
-        )
-
-    def open_folder(self, folder: Path, split: str) -> TestSet:
-        """Open one split; raises DataError where the table or a mask is unusable."""
-        rows = read_box_table(folder / self.table, self.image_column, remedy=self._remedy)
-        samples = self.samples(rows)
-        revision = self.revisions.get(truth_digest(samples))
-        convention = self.truth_convention
-        if split == "masks":
-            samples = self._with_masks(folder, rows, samples)
-            convention, revision = "mask", None
-        return BoxTableTestSet(
-            name=self.name,
-            split=split,
-            truth_convention=convention,
-            revision=revision,
-            folder=folder,
-            samples=samples,
-            rows=rows,
-        )
-
-    def _with_masks(
-        self, folder: Path, rows: Sequence[Row], samples: Sequence[Sample]
-    ) -> tuple[Sample, ...]:
-        problems: list[str] = []
-        found: list[Sample] = []
+        samples = [self._sample(row, first[row.audio]) for row in rows]
+        images = {row.id: row.image for row in rows}
+        sounds = {row.id: row.audio for row in rows}
+        if split == "boxes":
+            return Contents(samples, images=images, sounds=sounds)
+        with_masks: list[Sample] = []
+        problems: list[Finding] = []
         for row, sample in zip(rows, samples, strict=True):
-            try:
-                found.append(_with_mask(sample, _read(folder, self.mask_name(row))))
-            except DataError as error:
-                problems.append(f"{self.mask_name(row)}.png: {error.problem}")
-        if problems:
-            raise AnnotationError(
-                problems,
-                where=folder / MASKS,
-                remedy=f"mend them, or use {self.name}:boxes, which needs no masks",
-            )
-        return tuple(found)
-
-    def verify_folder(self, folder: Path) -> list[Finding]:
-        """What is there, what is missing, what is corrupt, by name."""
-        path = folder / self.table
-        if not path.exists():
-            return [Finding("missing", self.table, f"no annotation; {self._remedy}")]
-        try:
-            rows = read_box_table(path, self.image_column, remedy=self._remedy)
-        except DataError as error:
-            return corrupt(self.table, error)
-        sounds = list(dict.fromkeys(row.audio for row in rows))
-        return [
-            *self._verify_table(rows),
-            *self._verify_masks(folder, rows),
-            *verify_media(folder, [row.image for row in rows], sounds),
-        ]
-
-    def _verify_table(self, rows: Sequence[Row]) -> list[Finding]:
-        samples = self.samples(rows)
-        revision = self.revisions.get(truth_digest(samples))
-        groups = len({sample.group for sample in samples})
-        counts = (
-            f"{len(rows):,} boxes, {len({row.audio for row in rows}):,} sounds, {groups:,} sources"
-        )
-        message = "its box is empty; the sample stays in the list and cannot be found"
-        empty = [Finding("note", row.id, message) for row in rows if row.is_empty]
-        return [verify_revision(self.table, counts, revision), *empty]
-
-    def _verify_masks(self, folder: Path, rows: Sequence[Row]) -> list[Finding]:
-        if not (folder / MASKS).is_dir():
-            message = "not there; needed for the split 'masks' only"
-            return [Finding("note", f"{MASKS}/", message)]
-        findings: list[Finding] = []
-        for row in rows:
-            item = f"{MASKS}/{self.mask_name(row)}.png"
+            item = f"{_MASKS}/{self.mask_name(row)}.png"
             if not (folder / item).is_file():
-                findings.append(Finding("missing", item, "this file does not exist"))
+                problems.append(Finding("missing", item, "this file does not exist"))
                 continue
             try:
-                _read(folder, self.mask_name(row))
+                pixels = read_mask(folder / item)
+                if max(pixels.shape) > _MAX_MASK:
+                    problem = f"this mask is larger than {_MAX_MASK} pixels on a side"
+                    raise DataError(problem, code="E_MASK_SIZE", where=folder / item)
             except DataError as error:
-                findings += corrupt(item, error)
-        usable = f"{len(rows) - len(findings):,} of {len(rows):,} masks are usable"
-        findings.append(Finding("note" if findings else "ok", f"{MASKS}/", usable))
-        return findings
+                problems += corrupt(item, error)
+            else:
+                boxes = cast(Boxes, sample.annotation)
+                with_masks.append(replace(sample, annotation=Mask(pixels, boxes)))
+        return Contents(with_masks, problems, images=images, sounds=sounds)
 
+    def _sample(self, row: Row, sound_of: str) -> Sample:
+        category = self.category(row)
+        return Sample(
+            id=row.id,
+            group=self.group(row),
+            category=category,
+            annotation=grid_boxes(row.corners),
+            categories=() if category == UNLABELLED else (category,),
+            sound_of=None if sound_of == row.id else sound_of,
+        )
 
-def _read(folder: Path, name: str) -> NDArray[np.bool_]:
-    path = folder / MASKS / f"{name}.png"
-    pixels = read_mask(path)
-    if max(pixels.shape) > _LARGEST_MASK:
-        raise DataError(f"this mask is larger than {_LARGEST_MASK} pixels on a side", where=path)
-    return pixels
+    def counts(self, samples: Sequence[Sample]) -> str:
+        """Boxes, sounds and sources."""
+        sounds = len({sample.sound for sample in samples})
+        groups = len({sample.group for sample in samples})
+        return f"{len(samples):,} boxes, {sounds:,} sounds, {groups:,} sources"
 
-
-def _with_mask(sample: Sample, pixels: NDArray[np.bool_]) -> Sample:
-    if not isinstance(sample.annotation, Boxes):
-        raise DataError("a mask takes the place of boxes only", where=sample.id)
-    return Sample(
-        id=sample.id,
-        group=sample.group,
-        category=sample.category,
-        annotation=Mask(pixels, sample.annotation),
-        categories=sample.categories,
-        sound_of=sample.sound_of,
-    )
+    def notes(self, test_set: FolderTestSet) -> list[Finding]:
+        """Empty boxes, and the masks of the other split."""
+        findings = []
+        for sample in test_set.samples:
+            x0, y0, x1, y1 = cast(Boxes, sample.annotation).corners[0]
+            if x0 == x1 or y0 == y1:
+                message = "its box is empty; the sample stays in the list and cannot be found"
+                findings.append(Finding("note", sample.id, message))
+        if not (test_set.folder / _MASKS).is_dir():
+            message = "not there; needed for the split 'masks' only"
+            return [*findings, Finding("note", f"{_MASKS}/", message)]
+        masks = self.read(test_set.folder, "masks")
+        usable = f"{len(masks.samples):,} of {len(test_set):,} masks are usable"
+        level = Finding("note" if masks.problems else "ok", f"{_MASKS}/", usable)
+        return [*findings, *masks.problems, level]

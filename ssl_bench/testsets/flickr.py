@@ -20,21 +20,13 @@ import numpy as np
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from ssl_bench.errors import AnnotationError, DataError
+from ssl_bench.errors import DataError
 from ssl_bench.files import sha256_of_json
 from ssl_bench.protocols.conventions import TruthConvention
 from ssl_bench.testsets.annotations import Boxes
-from ssl_bench.testsets.base import (
-    UNLABELLED,
-    Finding,
-    Sample,
-    SilentPair,
-    TestSet,
-    corrupt,
-)
-from ssl_bench.testsets.folder import FolderDefinition, FolderTestSet, verify_media
-from ssl_bench.testsets.listing import read_id_list
-from ssl_bench.testsets.silent import read_silent_pairs, verify_silent_pairs
+from ssl_bench.testsets.base import UNLABELLED, Finding, Sample, corrupt
+from ssl_bench.testsets.folder import Contents, FolderDefinition, FolderTestSet
+from ssl_bench.testsets.tables import read_bytes, read_id_list
 
 ANNOTATORS = 3
 """Annotators per clip, as the data set's description says; the files do not tell them apart."""
@@ -51,10 +43,8 @@ KNOWN_LISTS = {
 _WITHOUT_ANNOTATION = "3908875357"
 _CORRECTED = "3908875350"
 
-_LIST = "flickr_test.txt"
-_SILENT_PAIRS = "flickr_test_plus_silent.csv"
 _ANNOTATIONS = "annotations"
-_LARGEST_FILE = 1024**2
+_MAX_BYTES = 1024**2
 _INTEGER = re.compile(r"[+-]?\d{1,6}", re.ASCII)
 _REMEDY = "get the official files; 'ssl-bench data layout flickr' says where"
 
@@ -90,42 +80,21 @@ Baselines that neither look nor listen need the list and the XML files alone.
 
 @dataclass(frozen=True)
 class ClipAnnotation:
-    """What one XML file says.
+    """The content of one XML file.
 
     Attributes
     ----------
     boxes
         All boxes, in the order of the file.
     others
-        Tags that stand among the boxes and are no boxes, each once.
+        Tags among the boxes that are no boxes, each once.
     """
 
     boxes: Boxes
     others: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class ClipList:
-    """The clips of a list.
-
-    Attributes
-    ----------
-    identifiers
-        The ids, in the order of the file, with the wrong id corrected.
-    corrected
-        True where the file held the wrong id.
-    """
-
-    identifiers: tuple[str, ...]
-    corrected: bool
-
-    @property
-    def revision(self) -> str | None:
-        """Name of a list in use; None where this is another one."""
-        return KNOWN_LISTS.get(sha256_of_json(sorted(self.identifiers)))
-
-
-def read_clip_list(path: Path) -> ClipList:
+def read_clip_list(path: Path) -> list[str]:
     r"""Read the list of test clips and correct its known wrong id.
 
     Raises
@@ -139,16 +108,12 @@ def read_clip_list(path: Path) -> ClipList:
     >>> path = Path(tempfile.mkdtemp()) / "flickr_test.txt"
     >>> _ = path.write_text("10000130166\n3908875357\n")
     >>> read_clip_list(path)
-    ClipList(identifiers=('10000130166', '3908875350'), corrected=True)
+    ['10000130166', '3908875350']
     """
-    identifiers = read_id_list(path, remedy=_REMEDY)
-    corrected = _WITHOUT_ANNOTATION in identifiers
-    if corrected:
-        if _CORRECTED in identifiers:
-            identifiers.remove(_WITHOUT_ANNOTATION)
-        else:
-            identifiers[identifiers.index(_WITHOUT_ANNOTATION)] = _CORRECTED
-    return ClipList(tuple(identifiers), corrected)
+    listed = read_id_list(path, remedy=_REMEDY)
+    if _CORRECTED in listed:
+        return [clip for clip in listed if clip != _WITHOUT_ANNOTATION]
+    return [_CORRECTED if clip == _WITHOUT_ANNOTATION else clip for clip in listed]
 
 
 def read_annotation(path: Path) -> ClipAnnotation:
@@ -162,16 +127,23 @@ def read_annotation(path: Path) -> ClipAnnotation:
     Raises
     ------
     DataError
-        If the file is missing, no XML, or a box is not an ignored child and four integers.
+        If the file is missing, not XML, or a box is not an ignored child and four integers.
     """
-    root = _parse(path)
+    content = read_bytes(path, remedy=_REMEDY, limit=_MAX_BYTES)
+    try:
+        root: Element = fromstring(content, forbid_dtd=True)
+    except DefusedXmlException as error:
+        problem = "this file declares a document type or entities, which are refused"
+        raise DataError(problem, code="E_XML_DOCTYPE", where=path, remedy=_REMEDY) from error
+    except (ParseError, LookupError, ValueError) as error:
+        problem = f"this file is not valid XML, or truncated ({error})"
+        raise DataError(problem, code="E_XML", where=path, remedy=_REMEDY) from error
     corners: list[list[int]] = []
-    boxes = [element for element in root.iter() if element.tag == "bbox"]
-    for number, box in enumerate(boxes):
+    for number, box in enumerate(root.iter("bbox")):
         values = [(child.text or "").strip() for child in box][1:]
         if len(values) != 4 or not all(_INTEGER.fullmatch(value) for value in values):
             problem = f"box {number} is not an ignored element and four integers: {values!r:.60}"
-            raise DataError(problem, where=path, remedy=_REMEDY)
+            raise DataError(problem, code="E_BOX", where=path, remedy=_REMEDY)
         corners.append([int(value) for value in values])
     parents = [element for element in root if element.tag != "bbox"]
     others = {str(child.tag): None for parent in parents for child in parent if child.tag != "bbox"}
@@ -179,114 +151,64 @@ def read_annotation(path: Path) -> ClipAnnotation:
     return ClipAnnotation(Boxes(array, FRAME, ANNOTATORS), tuple(others))
 
 
-def _parse(path: Path) -> Element:
-    try:
-        if path.stat().st_size > _LARGEST_FILE:
-            raise DataError("this file is too large for one clip", where=path, remedy=_REMEDY)
-        root: Element = fromstring(path.read_bytes(), forbid_dtd=True)
-    except FileNotFoundError:
-        raise DataError("this file does not exist", where=path, remedy=_REMEDY) from None
-    except DefusedXmlException as error:
-        problem = "this file declares a document type or entities, which are refused"
-        raise DataError(problem, where=path, remedy=_REMEDY) from error
-    except (ParseError, LookupError, ValueError) as error:
-        problem = f"this file is not valid XML, or truncated ({error})"
-        raise DataError(problem, where=path, remedy=_REMEDY) from error
-    except OSError as error:
-        problem = f"this file cannot be read ({error.strerror})"
-        raise DataError(problem, where=path, remedy=_REMEDY) from error
-    return root
-
-
 class FlickrSoundNet(FolderDefinition):
     """The annotated test clips of Flickr-SoundNet."""
 
     name = "flickr"
     title = "Flickr-SoundNet"
-    splits = ("all",)
     truth_convention: TruthConvention = "consensus"
     description = _LAYOUT
+    annotation = "flickr_test.txt"
+    silent_list = "flickr_test_plus_silent.csv"
+    remedy = _REMEDY
 
-    def open_folder(self, folder: Path, split: str) -> TestSet:
-        """Open the test clips; raises AnnotationError with every annotation that is unusable."""
-        clips = read_clip_list(folder / _LIST)
+    def revision_of(self, test_set: FolderTestSet) -> str | None:
+        """Name of the list of clips."""
+        return KNOWN_LISTS.get(sha256_of_json(sorted(sample.id for sample in test_set.samples)))
+
+    def read(self, folder: Path, split: str) -> Contents:
+        """Read the list and the annotation of each clip."""
+        del split
         samples: list[Sample] = []
-        problems: list[str] = []
-        for identifier in clips.identifiers:
+        problems: list[Finding] = []
+        unreadable: list[str] = []
+        for clip in read_clip_list(folder / self.annotation):
+            item = f"{_ANNOTATIONS}/{clip}.xml"
             try:
-                found = read_annotation(folder / _ANNOTATIONS / f"{identifier}.xml")
+                boxes = read_annotation(folder / item).boxes
             except DataError as error:
-                problems.append(f"{identifier}: {error.problem}")
+                problems += corrupt(item, error)
+                unreadable.append(clip)
             else:
-                samples.append(Sample(identifier, identifier, UNLABELLED, found.boxes))
-        if problems:
-            raise AnnotationError(problems, where=folder / _ANNOTATIONS, remedy=_REMEDY)
-        return FolderTestSet(
-            name=self.name,
-            split=split,
-            truth_convention=self.truth_convention,
-            revision=clips.revision,
-            folder=folder,
-            samples=samples,
-            silent_pairs=lambda: _silent_pairs(folder, samples),
-        )
+                samples.append(Sample(clip, clip, UNLABELLED, boxes))
+        return Contents(samples, problems, unreadable)
 
-    def verify_folder(self, folder: Path) -> list[Finding]:
-        """What is there, what is missing, what is corrupt, by name."""
-        path = folder / _LIST
-        if not path.exists():
-            return [Finding("missing", _LIST, f"no list of clips; {_REMEDY}")]
-        try:
-            clips = read_clip_list(path)
-        except DataError as error:
-            return corrupt(_LIST, error)
-        findings = _verify_list(clips)
-        for identifier in clips.identifiers:
-            findings += _verify_clip(folder / _ANNOTATIONS, identifier)
-        found, others = verify_silent_pairs(
-            folder / _SILENT_PAIRS, lambda: _silent_pairs(folder, ()), clips.identifiers
-        )
-        return [*findings, *found, *verify_media(folder, [*clips.identifiers, *others])]
+    def counts(self, samples: Sequence[Sample]) -> str:
+        """Clips."""
+        return f"{len(samples):,} clips"
 
-
-def _silent_pairs(folder: Path, samples: Sequence[Sample]) -> tuple[SilentPair, ...]:
-    return read_silent_pairs(folder / _SILENT_PAIRS, samples, remedy=_REMEDY)
-
-
-def _verify_list(clips: ClipList) -> list[Finding]:
-    count = f"{len(clips.identifiers):,} clips"
-    known = clips.revision
-    findings = [
-        Finding("ok", _LIST, f"{count}; the list of {known}")
-        if known
-        else Finding("note", _LIST, f"{count}; not a list in use, results may not compare")
-    ]
-    if clips.corrected:
-        message = f"{_WITHOUT_ANNOTATION} has no annotation and is read as {_CORRECTED}"
-        findings.append(Finding("note", _LIST, message))
-    if _CORRECTED not in clips.identifiers:
-        findings.append(Finding("note", _LIST, f"{_CORRECTED} is not listed"))
-    return findings
-
-
-def _verify_clip(folder: Path, identifier: str) -> list[Finding]:
-    path = folder / f"{identifier}.xml"
-    item = f"{_ANNOTATIONS}/{path.name}"
-    if not path.exists():
-        return [Finding("missing", item, "no annotation")]
-    try:
-        found = read_annotation(path)
-    except DataError as error:
-        return corrupt(item, error)
-    corners = found.boxes.corners
-    notes = []
-    if found.others:
-        notes.append(f"elements that are no boxes are ignored: {', '.join(found.others)}")
-    if ((corners < 1) | (corners > FRAME[0])).any():
-        notes.append("a coordinate lies outside 1..256; it is drawn clipped")
-    if not (corners[:, :2] < corners[:, 2:]).all(axis=1).any():
-        notes.append("no box has an area; the sample stays in the list and cannot be found")
-    return [Finding("note", item, note) for note in notes]
+    def notes(self, test_set: FolderTestSet) -> list[Finding]:
+        """The known wrong id of the list, and what is odd about the boxes of a clip."""
+        findings = []
+        if _WITHOUT_ANNOTATION in read_id_list(test_set.folder / self.annotation, remedy=_REMEDY):
+            message = f"{_WITHOUT_ANNOTATION} has no annotation and is read as {_CORRECTED}"
+            findings.append(Finding("note", self.annotation, message))
+        if all(sample.id != _CORRECTED for sample in test_set.samples):
+            findings.append(Finding("note", self.annotation, f"{_CORRECTED} is not listed"))
+        for sample in test_set.samples:
+            item = f"{_ANNOTATIONS}/{sample.id}.xml"
+            found = read_annotation(test_set.folder / item)
+            corners = found.boxes.corners
+            if found.others:
+                message = f"elements that are no boxes are ignored: {', '.join(found.others)}"
+                findings.append(Finding("note", item, message))
+            if ((corners < 1) | (corners > FRAME[0])).any():
+                message = "a coordinate lies outside 1..256; it is drawn clipped"
+                findings.append(Finding("note", item, message))
+            if not (corners[:, :2] < corners[:, 2:]).all(axis=1).any():
+                message = "no box has an area; the sample stays in the list and cannot be found"
+                findings.append(Finding("note", item, message))
+        return findings
 
 
 TEST_SET = FlickrSoundNet()

@@ -1,9 +1,10 @@
-"""Test sets that lie in a folder of frames and sounds."""
+"""Test sets that lie in a folder: an annotation, with frames and sounds beside it."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench.errors import DataError
+from ssl_bench.errors import DataError, Problem
 from ssl_bench.files import sha256_of_json
 from ssl_bench.media.audio import AUDIO_SUFFIXES, probe_audio, read_audio
 from ssl_bench.media.find import find_media, require_media
 from ssl_bench.media.image import IMAGE_SUFFIXES, probe_image, read_image
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.protocols.conventions import TruthConvention
-from ssl_bench.testsets.annotations import Boxes
+from ssl_bench.testsets.annotations import Annotation, Mask
 from ssl_bench.testsets.base import (
     Finding,
     Sample,
@@ -27,60 +28,65 @@ from ssl_bench.testsets.base import (
     TestSetDefinition,
     corrupt,
 )
-from ssl_bench.testsets.silent import unannotated
+from ssl_bench.testsets.silent import read_silent_pairs, unannotated, verify_silent_pairs
+from ssl_bench.testsets.tables import refuse
 from ssl_bench.testsets.truth import encode_rle
 
 FRAMES = "frames"
 AUDIO = "audio"
 
 
-class FolderTestSet(TestSet):
-    """Annotated samples with one image ``frames/<id>`` and one sound ``audio/<id>`` each.
+@dataclass(frozen=True)
+class Contents:
+    """What the annotation of a test set holds.
 
-    Opening one reads annotations alone: images and sounds are read when they are asked for.
-
-    Parameters
+    Attributes
     ----------
-    name, split, truth_convention, revision
-        As for :class:`~ssl_bench.testsets.base.TestSet`.
-    folder
-        The test set's own folder.
     samples
         The samples, in order.
-    silent_pairs
-        Reads the pairs of an image and a sound that nothing in it makes; None where the test set
-        has none. Their images and sounds are found by id, annotated or not.
+    problems
+        What is missing or corrupt: opening is refused, and verifying lists it.
+    unreadable
+        Names of the media whose annotation is among the problems.
+    images, sounds
+        Names of the media below ``frames`` and ``audio`` by the sample's id, without their ending;
+        the id itself where there is no entry.
+    """
+
+    samples: Sequence[Sample]
+    problems: Sequence[Finding] = ()
+    unreadable: Sequence[str] = ()
+    images: Mapping[str, str] = field(default_factory=dict)
+    sounds: Mapping[str, str] = field(default_factory=dict)
+
+
+class FolderTestSet(TestSet):
+    """Samples with one image ``frames/<name>`` and one sound ``audio/<name>`` each.
+
+    Opening one reads annotations alone: images and sounds are read when they are asked for.
     """
 
     def __init__(
-        self,
-        *,
-        name: str,
-        split: str,
-        truth_convention: TruthConvention,
-        revision: str | None,
-        folder: Path,
-        samples: Iterable[Sample],
-        silent_pairs: Callable[[], Sequence[SilentPair]] | None = None,
+        self, definition: FolderDefinition, folder: Path, split: str, contents: Contents
     ) -> None:
-        self.name = name
+        self.name = definition.name
         self.split = split
-        self.truth_convention = truth_convention
-        self.revision = revision
+        self.truth_convention = definition.convention_of(split)
         self.folder = folder
-        self._samples = tuple(samples)
-        self._read_silent_pairs = silent_pairs
+        self._definition = definition
+        self._contents = contents
         self._unannotated: frozenset[str] = frozenset()
+        self.revision = definition.revision_of(self)
 
     @property
     def samples(self) -> Sequence[Sample]:
         """All samples, in the order of the annotation."""
-        return self._samples
+        return self._contents.samples
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 over ids and truth, whatever the spelling of the annotation file."""
-        return truth_digest(self._samples)
+        return truth_digest(self.samples)
 
     @property
     def media(self) -> Hashable:
@@ -99,9 +105,15 @@ class FolderTestSet(TestSet):
         DataError
             If the test set has none, or their list is missing or unusable.
         """
-        if self._read_silent_pairs is None:
+        definition = self._definition
+        if definition.silent_list is None:
             return super().silent_pairs()
-        pairs = self._read_silent_pairs()
+        pairs = read_silent_pairs(
+            self.folder / definition.silent_list,
+            self.samples,
+            remedy=definition.remedy,
+            group_of=definition.group_of,
+        )
         self._unannotated = frozenset(unannotated(pairs, self._by_id))
         return pairs
 
@@ -122,15 +134,17 @@ class FolderTestSet(TestSet):
         return require_media(self.folder / AUDIO, self.sound_name(sample_id), AUDIO_SUFFIXES)
 
     def image_name(self, sample_id: str) -> str:
-        """Name of an image's file, without its ending: the clip's own id.
-
-        It is never a path that somebody passed for an id.
-        """
-        return sample_id if sample_id in self._unannotated else self[sample_id].id
+        """Name of an image below ``frames``, without its ending."""
+        return self._media_name(sample_id, self._contents.images)
 
     def sound_name(self, sample_id: str) -> str:
-        """Name of a sound's file, without its ending: by default as that of the image."""
-        return self.image_name(sample_id)
+        """Name of a sound below ``audio``, without its ending."""
+        return self._media_name(sample_id, self._contents.sounds)
+
+    def _media_name(self, sample_id: str, names: Mapping[str, str]) -> str:
+        # Only known ids are looked up, never a path that somebody passed for an id.
+        known = sample_id if sample_id in self._unannotated else self[sample_id].id
+        return names.get(known, known)
 
 
 class FolderDefinition(TestSetDefinition):
@@ -138,19 +152,74 @@ class FolderDefinition(TestSetDefinition):
 
     Attributes
     ----------
+    annotation
+        Name of the file or folder without which there is nothing to read.
     description
         How the folder must look and where the official files come from.
+    silent_list
+        Name of a list of pairs of an image and a sound that nothing in it makes, if there is one.
+    revisions
+        Names of published annotations by their :func:`truth_digest`.
     """
 
+    annotation: str
     description: str
+    silent_list: str | None = None
+    revisions: Mapping[str, str] = {}
 
-    def open(self, folder: Path | None, split: str, options: Mapping[str, Any]) -> TestSet:
+    @abstractmethod
+    def read(self, folder: Path, split: str) -> Contents:
+        """Read the annotation of one split; raises DataError where it cannot be read at all."""
+
+    def annotation_in(self, folder: Path) -> str:
+        """Name of the annotation in a folder, where it has several forms."""
+        del folder
+        return self.annotation
+
+    def counts(self, samples: Sequence[Sample]) -> str:
+        """How much an annotation holds, for the report of ``data verify``."""
+        return f"{len(samples):,} samples"
+
+    def notes(self, test_set: FolderTestSet) -> list[Finding]:
+        """What else is worth knowing about a readable annotation."""
+        del test_set
+        return []
+
+    def convention_of(self, split: str) -> TruthConvention:
+        """The truth convention of one split."""
+        del split
+        return self.truth_convention
+
+    def revision_of(self, test_set: FolderTestSet) -> str | None:
+        """Name of the published annotation; None for one that is not known."""
+        return self.revisions.get(test_set.digest)
+
+    def group_of(self, clip: str) -> str:
+        """The source of a clip that is not annotated."""
+        return clip
+
+    @property
+    def remedy(self) -> str:
+        """What to do about a file that is missing or corrupt."""
+        return f"get the official file; 'ssl-bench data layout {self.name}' says where"
+
+    def open(self, folder: Path | None, split: str, options: Mapping[str, Any]) -> FolderTestSet:
         """Open one split; raises DataError where it is unusable, or an option is given."""
         if folder is None:
-            raise DataError(f"{self.title} needs a folder", remedy="give --data DIR")
+            raise DataError(
+                f"{self.title} needs a folder", code="E_DATA_FOLDER", remedy="give --data DIR"
+            )
         if options:
-            raise DataError(f"{self.title} has no option {next(iter(options))!r}")
-        return self.open_folder(folder, split)
+            raise DataError(
+                f"{self.title} has no option {next(iter(options))!r}", code="E_TEST_SET_OPTION"
+            )
+        contents = self.read(folder, split)
+        problems = [
+            Problem(f"{each.item}: {each.message}", getattr(each.message, "code", "E_FILE_MISSING"))
+            for each in contents.problems
+        ]
+        refuse(problems, folder, self.remedy)
+        return FolderTestSet(self, folder, split, contents)
 
     def layout(self) -> str:
         """How the folder must look and where the official files come from."""
@@ -160,15 +229,38 @@ class FolderDefinition(TestSetDefinition):
         """What is there, what is missing, what is corrupt, by name."""
         if folder is None or not folder.is_dir():
             return [Finding("missing", str(folder or self.name), "this folder does not exist")]
-        return self.verify_folder(folder)
+        annotation = self.annotation_in(folder)
+        if not (folder / annotation).exists():
+            return [Finding("missing", annotation, f"no annotation; {self.remedy}")]
+        try:
+            contents = self.read(folder, self.splits[0])
+        except DataError as error:
+            return corrupt(annotation, error)
+        test_set = FolderTestSet(self, folder, self.splits[0], contents)
+        findings = [self.summary(test_set), *contents.problems]
+        findings += self.notes(test_set)
+        ids = [sample.id for sample in contents.samples]
+        further = list(contents.unreadable)
+        if self.silent_list is not None:
+            path, annotated = folder / self.silent_list, {*ids, *further}
+            found, unannotated_clips = verify_silent_pairs(path, test_set.silent_pairs, annotated)
+            findings += found
+            further += unannotated_clips
+        images = dict.fromkeys([*map(test_set.image_name, ids), *further])
+        sounds = dict.fromkeys([*map(test_set.sound_name, ids), *further])
+        return [
+            *findings,
+            *_verify_media(folder / FRAMES, list(images), "images", IMAGE_SUFFIXES, probe_image),
+            *_verify_media(folder / AUDIO, list(sounds), "sounds", AUDIO_SUFFIXES, probe_audio),
+        ]
 
-    @abstractmethod
-    def open_folder(self, folder: Path, split: str) -> TestSet:
-        """Open one split; raises DataError where it is unusable."""
-
-    @abstractmethod
-    def verify_folder(self, folder: Path) -> list[Finding]:
-        """What is there, what is missing, what is corrupt in a folder that exists."""
+    def summary(self, test_set: FolderTestSet) -> Finding:
+        """How much the annotation holds, and whether it is a published one."""
+        item, counts = self.annotation_in(test_set.folder), self.counts(test_set.samples)
+        if test_set.revision is not None:
+            return Finding("ok", item, f"{counts}; revision {test_set.revision}")
+        unknown = "not a known revision, results may not compare with published ones"
+        return Finding("note", item, f"{counts}; {unknown}")
 
 
 def truth_digest(samples: Iterable[Sample]) -> str:
@@ -179,6 +271,7 @@ def truth_digest(samples: Iterable[Sample]) -> str:
 
     Examples
     --------
+    >>> from ssl_bench.testsets.annotations import Boxes
     >>> one = Sample("a", "a", "dog", Boxes(np.array([[0.0, 0.0, 1.0, 1.0]])))
     >>> two = Sample("a", "a", "cat", Boxes(np.array([[-0.0, 0, 1, 1]])))
     >>> truth_digest([one]) == truth_digest([two])
@@ -186,85 +279,36 @@ def truth_digest(samples: Iterable[Sample]) -> str:
     >>> truth_digest([one]) == truth_digest([one, two])
     False
     """
-    return sha256_of_json([[sample.id, *_canonical(sample)] for sample in samples])
+    return sha256_of_json([[sample.id, *_canonical(sample.annotation)] for sample in samples])
 
 
-def _canonical(sample: Sample) -> list[object]:
-    annotation = sample.annotation
-    if not isinstance(annotation, Boxes):
-        boxes = [] if annotation.boxes is None else _canonical_boxes(annotation.boxes)
-        return [encode_rle(annotation.pixels), *boxes]
-    return _canonical_boxes(annotation)
+def _canonical(annotation: Annotation | None) -> list[object]:
+    if annotation is None:
+        return []
+    if isinstance(annotation, Mask):
+        return [encode_rle(annotation.pixels), *_canonical(annotation.boxes)]
+    corners = annotation.corners.astype(np.float64) + 0.0  # -0.0 and 0.0 are one place
+    return [corners.tolist(), [float(side) for side in annotation.frame], annotation.annotators]
 
 
-def _canonical_boxes(boxes: Boxes) -> list[object]:
-    corners = boxes.corners.astype(np.float64) + 0.0  # -0.0 and 0.0 are one place
-    return [corners.tolist(), [float(side) for side in boxes.frame], boxes.annotators]
-
-
-def verify_revision(item: str, counts: str, revision: str | None) -> Finding:
-    """What an annotation holds, and whether it is a published one.
-
-    Examples
-    --------
-    >>> verify_revision("a.csv", "2 boxes", "first").message
-    '2 boxes; revision first'
-    """
-    if revision is not None:
-        return Finding("ok", item, f"{counts}; revision {revision}")
-    unknown = "not a known revision, results may not compare with published ones"
-    return Finding("note", item, f"{counts}; {unknown}")
-
-
-def verify_media(
-    folder: Path, identifiers: Sequence[str], sounds: Sequence[str] | None = None
-) -> list[Finding]:
-    """Look at every image and sound of a test set.
-
-    Images are decoded at reduced size and sounds are opened, so this takes milliseconds per file.
-
-    Parameters
-    ----------
-    folder
-        The test set's own folder.
-    identifiers
-        The ids whose files are expected.
-    sounds
-        Names of the sounds without their endings, where they are not the ids.
-
-    Returns
-    -------
-    list of Finding
-        One for each file that is missing or corrupt, then a summary of the images; likewise for
-        the sounds.
-    """
-    heard = identifiers if sounds is None else sounds
-    return [
-        *_verify_kind(folder / FRAMES, identifiers, "images", IMAGE_SUFFIXES, probe_image),
-        *_verify_kind(folder / AUDIO, heard, "sounds", AUDIO_SUFFIXES, probe_audio),
-    ]
-
-
-def _verify_kind(
+def _verify_media(
     folder: Path,
-    identifiers: Sequence[str],
+    names: Sequence[str],
     kind: str,
     suffixes: Sequence[str],
     probe: Callable[[Path], object],
 ) -> list[Finding]:
+    """Look at files without decoding them whole; a summary follows what is missing or corrupt."""
     findings: list[Finding] = []
-    for identifier in identifiers:
-        path = find_media(folder, identifier, suffixes)
+    for name in names:
+        path = find_media(folder, name, suffixes)
         if path is None:
-            item = f"{folder.name}/{identifier}"
             message = f"no file with one of the endings {', '.join(suffixes)}"
-            findings.append(Finding("missing", item, message))
+            findings.append(Finding("missing", f"{folder.name}/{name}", message))
             continue
         try:
             probe(path)
         except DataError as error:
             findings += corrupt(f"{folder.name}/{path.name}", error)
-    usable = len(identifiers) - len(findings)
-    message = f"{usable:,} of {len(identifiers):,} {kind} are usable"
-    findings.append(Finding("note" if findings else "ok", f"{folder.name}/", message))
-    return findings
+    usable = f"{len(names) - len(findings):,} of {len(names):,} {kind} are usable"
+    return [*findings, Finding("note" if findings else "ok", f"{folder.name}/", usable)]

@@ -8,42 +8,34 @@ as a table. Which samples show one picture is stored with them (attribute ``imag
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
+from typing import Annotated
 
-import numpy as np
+from pydantic import AfterValidator, BaseModel, model_validator
 
-from ssl_bench.errors import AnnotationError, DataError
-from ssl_bench.protocols.conventions import TruthConvention
-from ssl_bench.testsets.annotations import Boxes
-from ssl_bench.testsets.base import (
-    Finding,
-    Sample,
-    TestSet,
-    corrupt,
+from ssl_bench.testsets.base import Finding, Sample
+from ssl_bench.testsets.folder import Contents, FolderDefinition, FolderTestSet
+from ssl_bench.testsets.identifiers import ID_RULE, FieldError, is_id
+from ssl_bench.testsets.tables import (
+    CORNERS,
+    Category,
+    GridBox,
+    GridCorners,
+    checked_category,
+    grid_boxes,
+    read_entries,
+    read_table,
 )
-from ssl_bench.testsets.folder import (
-    FolderDefinition,
-    FolderTestSet,
-    truth_digest,
-    verify_media,
-    verify_revision,
-)
-from ssl_bench.testsets.listing import duplicates, id_problem, read_json_file, read_table
-
-GRID = 224
-"""Width and height of the grid on which the boxes are given, in pixels."""
 
 JSON_FORM = "synthetic3240_bbox.json"
 CSV_FORM = "is3.csv"
-HEADER = ("id", "image", "category", "xmin", "ymin", "xmax", "ymax")
+HEADER = ("id", "image", "category", *CORNERS)
 
-KNOWN_REVISIONS: Mapping[str, str] = {
+KNOWN_REVISIONS = {
     "6d4f0a6e08c39f18bb43743b2a844698650eeb33d63b074aa5dfb74e65c3d58a": "sslalignment",
 }
 """Published annotations by the digest of their ids and boxes."""
-
-_REMEDY = "get the official file; 'ssl-bench data layout is3' says where"
 
 _LAYOUT = """\
 DATA/is3/
@@ -66,7 +58,41 @@ Baselines that neither look nor listen need the annotation alone.
 """
 
 
-def read_json(path: Path) -> tuple[Sample, ...]:
+def _checked(name: str) -> str:
+    # Two published names hold blanks; a blank in the middle of a file name does no harm.
+    if name != name.strip() or not is_id(name.replace(" ", "_")):
+        raise FieldError(ID_RULE, "E_ID")
+    return name
+
+
+_Name = Annotated[str, AfterValidator(_checked)]
+
+
+class _Row(GridBox):
+    id: _Name
+    image: _Name
+    category: Category
+
+
+class _Entry(BaseModel):
+    image: str
+    audio: str
+    gt_box: GridCorners
+
+    @model_validator(mode="after")
+    def _check_names(self) -> _Entry:
+        if self.id != PurePosixPath(self.audio).stem:
+            raise FieldError("image and audio must have one name", "E_NAMES_DIFFER")
+        picture, _, category = self.id.rpartition("_")
+        _checked(self.id), _checked(picture), checked_category(category)
+        return self
+
+    @property
+    def id(self) -> str:
+        return PurePosixPath(self.image).stem
+
+
+def read_json(path: Path, *, remedy: str = "get the official file") -> tuple[Sample, ...]:
     """Read the annotation in its released form.
 
     Parameters
@@ -74,6 +100,8 @@ def read_json(path: Path) -> tuple[Sample, ...]:
     path
         The JSON file. Folders before the names of images and sounds do not matter; the part of a
         name after its last ``_`` is the category that is heard, the rest names the picture.
+    remedy
+        What to do where it is unusable.
 
     Raises
     ------
@@ -92,20 +120,12 @@ def read_json(path: Path) -> tuple[Sample, ...]:
     >>> sample.id, sample.attributes["image"], sample.category
     ('dog_harp_1_dog', 'dog_harp_1', 'dog')
     """
-    content = read_json_file(path, remedy=_REMEDY)
-    if not isinstance(content, list):
-        raise AnnotationError(["the file is not a list of entries"], where=path, remedy=_REMEDY)
-    rows = []
-    problems = []
-    for number, entry in enumerate(content):
-        try:
-            rows.append(_json_row(entry))
-        except DataError as error:
-            problems.append(f"entry {number}: {error.problem}")
-    return _samples(rows, problems, path)
+    entries = read_entries(path, _Entry, remedy=remedy, key=lambda entry: entry.id)
+    named = [(entry.id, *entry.id.rpartition("_")[::2], entry.gt_box) for entry in entries]
+    return _samples(named)
 
 
-def read_csv(path: Path) -> tuple[Sample, ...]:
+def read_csv(path: Path, *, remedy: str = "get the official file") -> tuple[Sample, ...]:
     """Read the annotation as a table ``id,image,category,xmin,ymin,xmax,ymax``.
 
     Raises
@@ -124,99 +144,25 @@ def read_csv(path: Path) -> tuple[Sample, ...]:
     >>> read_csv(path)[0].group
     'picture'
     """
-    rows = []
-    problems = []
-    for number, fields in enumerate(read_table(path, HEADER, remedy=_REMEDY), 2):
-        try:
-            rows.append(_csv_row(fields))
-        except DataError as error:
-            problems.append(f"line {number}: {error.problem}")
-    return _samples(rows, problems, path)
+    rows = read_table(path, _Row, HEADER, remedy=remedy, key=lambda row: row.id)
+    return _samples([(row.id, row.image, row.category, row.corners) for row in rows])
 
 
-def _json_row(entry: object) -> Sample:
-    if not isinstance(entry, dict) or not {"image", "audio", "gt_box"} <= set(entry):
-        raise DataError("an entry must be an object with the keys image, audio and gt_box")
-    names = [_stem(entry["image"]), _stem(entry["audio"])]
-    if names[0] != names[1]:
-        raise DataError("image and audio must have one name")
-    box = entry["gt_box"]
-    if not isinstance(box, list) or len(box) != 4:
-        raise DataError("gt_box must be a list of 4 coordinates")
-    picture, _, category = names[0].rpartition("_")
-    return _sample(names[0], picture, category, [_pixel(value) for value in box])
-
-
-def _stem(name: object) -> str:
-    if not isinstance(name, str):
-        raise DataError("the name of an image or sound must be a text")
-    return PurePosixPath(name).stem
-
-
-def _csv_row(fields: Sequence[str]) -> Sample:
-    if len(fields) != len(HEADER):
-        raise DataError(f"a line has {len(HEADER)} fields, not {len(fields)}")
-    corners = []
-    for text in fields[3:]:
-        if not (text.isascii() and text.isdigit() and len(text) <= 3):
-            raise DataError(f"{text[:20]!r} is not a whole number from 0 to {GRID}")
-        corners.append(_pixel(int(text)))
-    return _sample(fields[0], fields[1], fields[2], corners)
-
-
-def _pixel(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise DataError(f"the coordinate {value!r:.40} is not a number")
-    if not 0 <= value <= GRID or value != int(value):
-        raise DataError(f"the coordinate {value!r:.40} is not a whole number from 0 to {GRID}")
-    return int(value)
-
-
-def _sample(identifier: str, picture: str, category: str, corners: Sequence[int]) -> Sample:
-    for name in (identifier, picture):
-        # Two published names hold blanks; a blank in the middle of a file name does no harm.
-        if problem := id_problem(name.replace(" ", "_") if name == name.strip() else name):
-            raise DataError(f"{name[:60]!r}: {problem}")
-    if not category.strip() or not category.isprintable():
-        raise DataError("the category must be a printable text")
-    x0, y0, x1, y1 = corners
-    if x1 < x0 or y1 < y0:
-        raise DataError("the box is inside out: its end lies before its start")
-    boxes = Boxes(np.array([corners], np.float64), frame=(GRID, GRID))
-    return Sample(identifier, picture, category, boxes, attributes={"image": picture})
-
-
-def _samples(rows: Sequence[Sample], problems: list[str], path: Path) -> tuple[Sample, ...]:
-    problems += [
-        f"{identifier} is annotated more than once"
-        for identifier in duplicates(row.id for row in rows)
-    ]
-    if not rows and not problems:
-        problems.append("there is no box in this file")
-    if problems:
-        raise AnnotationError(problems, where=path, remedy=_REMEDY)
-    visible: dict[str, set[str]] = {}
-    for row in rows:
-        visible.setdefault(row.group, set()).add(row.category)
+def _samples(rows: Sequence[tuple[str, str, str, Sequence[float]]]) -> tuple[Sample, ...]:
+    heard: dict[str, set[str]] = {}
+    for _, picture, category, _ in rows:
+        heard.setdefault(picture, set()).add(category)
     return tuple(
         Sample(
-            row.id,
-            row.group,
-            row.category,
-            row.annotation,
-            categories=tuple(sorted(visible[row.group])),
-            attributes=row.attributes,
+            identifier,
+            picture,
+            category,
+            grid_boxes(corners),
+            categories=tuple(sorted(heard[picture])),
+            attributes={"image": picture},
         )
-        for row in rows
+        for identifier, picture, category, corners in rows
     )
-
-
-def _read(folder: Path) -> tuple[Path, tuple[Sample, ...]]:
-    """The annotation that is there, and its samples."""
-    released = folder / JSON_FORM
-    if released.exists():
-        return released, read_json(released)
-    return folder / CSV_FORM, read_csv(folder / CSV_FORM)
 
 
 class Is3(FolderDefinition):
@@ -224,45 +170,31 @@ class Is3(FolderDefinition):
 
     name = "is3"
     title = "IS3"
-    splits = ("all",)
-    truth_convention: TruthConvention = "union"
     description = _LAYOUT
+    annotation = JSON_FORM
+    revisions = KNOWN_REVISIONS
 
-    def open_folder(self, folder: Path, split: str) -> TestSet:
-        """Open it; raises DataError where the annotation is unusable."""
-        _, samples = _read(folder)
-        return FolderTestSet(
-            name=self.name,
-            split=split,
-            truth_convention=self.truth_convention,
-            revision=KNOWN_REVISIONS.get(truth_digest(samples)),
-            folder=folder,
-            samples=samples,
-        )
+    def annotation_in(self, folder: Path) -> str:
+        """The released form where it is there, else the table."""
+        forms = [form for form in (JSON_FORM, CSV_FORM) if (folder / form).exists()]
+        return forms[0] if forms else JSON_FORM
 
-    def verify_folder(self, folder: Path) -> list[Finding]:
-        """What is there, what is missing, what is corrupt, by name."""
-        if not any((folder / name).exists() for name in (JSON_FORM, CSV_FORM)):
-            return [Finding("missing", JSON_FORM, f"no annotation; {_REMEDY}")]
-        item = JSON_FORM if (folder / JSON_FORM).exists() else CSV_FORM
-        try:
-            _, samples = _read(folder)
-        except DataError as error:
-            return corrupt(item, error)
-        media = verify_media(folder, [sample.id for sample in samples])
-        return [*_verify_annotation(item, samples), *media]
+    def read(self, folder: Path, split: str) -> Contents:
+        """Read the form that is there."""
+        del split
+        form = self.annotation_in(folder)
+        read = read_json if form == JSON_FORM else read_csv
+        return Contents(read(folder / form, remedy=self.remedy))
 
+    def counts(self, samples: Sequence[Sample]) -> str:
+        """Boxes and pictures."""
+        return f"{len(samples):,} boxes of {len({sample.group for sample in samples}):,} pictures"
 
-def _verify_annotation(item: str, samples: Sequence[Sample]) -> list[Finding]:
-    sounds = Counter(sample.group for sample in samples)
-    counts = f"{len(samples):,} boxes of {len(sounds):,} pictures"
-    revision = KNOWN_REVISIONS.get(truth_digest(samples))
-    alone = [
-        Finding("note", picture, "it has one sound only, so nothing can be swapped")
-        for picture, count in sounds.items()
-        if count == 1
-    ]
-    return [verify_revision(item, counts, revision), *alone]
+    def notes(self, test_set: FolderTestSet) -> list[Finding]:
+        """Pictures of which nothing can be swapped."""
+        message = "it has one sound only, so nothing can be swapped"
+        sounds = Counter(sample.group for sample in test_set.samples)
+        return [Finding("note", picture, message) for picture, n in sounds.items() if n == 1]
 
 
 TEST_SET = Is3()

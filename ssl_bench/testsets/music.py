@@ -10,18 +10,20 @@ The sounds were released as pickled spectrograms. Nothing here reads a pickle: w
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench.errors import AnnotationError, DataError
-from ssl_bench.protocols.conventions import TruthConvention
+from ssl_bench.errors import DataError, Problem
 from ssl_bench.testsets.annotations import Boxes
-from ssl_bench.testsets.base import Finding, Sample, TestSet, corrupt
-from ssl_bench.testsets.folder import FolderDefinition, FolderTestSet, verify_media
-from ssl_bench.testsets.listing import id_problem
+from ssl_bench.testsets.base import Finding, Sample, corrupt
+from ssl_bench.testsets.folder import Contents, FolderDefinition, FolderTestSet
+from ssl_bench.testsets.identifiers import ID_RULE, is_id
+from ssl_bench.testsets.tables import GRID, read_bytes, refuse
 
 CATEGORIES: Mapping[int, str] = {
     1: "cello",
@@ -38,8 +40,7 @@ BOXES = "box"
 SCENES = 455
 """Scenes of the released test part (Lin et al. 2021, section 4.1)."""
 
-_GRID = 224.0
-_LARGEST_FILE = 2**16
+_MAX_BYTES = 2**16
 _REMEDY = "get the official files; 'ssl-bench data layout music-synthetic' says where"
 
 _LAYOUT = """\
@@ -71,8 +72,8 @@ def read_scene(path: Path) -> tuple[Sample, ...]:
 
     Raises
     ------
-    AnnotationError
-        With every problem of the file.
+    DataError
+        If the file is no such array; an AnnotationError with every problem of its rows.
 
     Examples
     --------
@@ -85,16 +86,21 @@ def read_scene(path: Path) -> tuple[Sample, ...]:
     >>> cello.id, cello.annotation.corners.tolist()
     ('scene_1.cello', [[112.0, 0.0, 224.0, 112.0]])
     """
-    if problem := id_problem(path.stem):
-        raise AnnotationError([problem], where=path, remedy=_REMEDY)
+    if not is_id(path.stem):
+        raise DataError(ID_RULE, code="E_ID", where=path, remedy=_REMEDY)
     rows = _rows(path)
+    known = [row[4] in CATEGORIES for row in rows]
+    checks = (
+        (np.isfinite(rows).all(axis=1), "a number is not finite", "E_SCHEMA"),
+        ((rows[:, 2:4] >= 0).all(axis=1), "a width or height is negative", "E_BOX_ORDER"),
+        (known, f"the category is not one of {', '.join(map(str, CATEGORIES))}", "E_CATEGORY"),
+    )
     problems = [
-        f"row {number}: {problem}"
-        for number, row in enumerate(rows)
-        if (problem := _row_problem(row))
+        Problem(f"row {row}: {text}", code)
+        for passed, text, code in checks
+        for row in np.flatnonzero(~np.asarray(passed))
     ]
-    if problems:
-        raise AnnotationError(problems, where=path, remedy=_REMEDY)
+    refuse(problems, path, _REMEDY)
     numbers = rows[:, 4].astype(int)
     heard = [CATEGORIES[number] for number in dict.fromkeys(numbers.tolist())]
     names = [f"{path.stem}.{category.replace(' ', '_')}" for category in heard]
@@ -116,33 +122,21 @@ def read_scene(path: Path) -> tuple[Sample, ...]:
 
 def _rows(path: Path) -> NDArray[np.float64]:
     """The array of a file, with five columns and at least one row."""
+    read_bytes(path, remedy=_REMEDY, limit=_MAX_BYTES)
     try:
-        if path.stat().st_size > _LARGEST_FILE:
-            raise AnnotationError(["the file is too large"], where=path, remedy=_REMEDY)
         # Mapped, so that a claimed size is compared with the file's before anything is allocated.
         content = np.lib.format.open_memmap(path, mode="r")
-    except OSError as error:
-        problem = f"the file cannot be read ({error.strerror})"
-        raise AnnotationError([problem], where=path, remedy=_REMEDY) from error
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         problem = "the file is not an array of numbers, or truncated"
-        raise AnnotationError([problem], where=path, remedy=_REMEDY) from error
+        raise DataError(problem, code="E_ARRAY", where=path, remedy=_REMEDY) from error
     if content.dtype.kind not in "fiu" or content.ndim != 2 or content.shape[1:] != (5,):
         problem = f"the array is {content.shape} of {content.dtype}, not rows of five numbers"
-        raise AnnotationError([problem], where=path, remedy=_REMEDY)
+        raise DataError(problem, code="E_ARRAY", where=path, remedy=_REMEDY)
     if len(content) == 0:
-        raise AnnotationError(["there is no box in this file"], where=path, remedy=_REMEDY)
+        raise DataError(
+            "there is no box in this file", code="E_FILE_EMPTY", where=path, remedy=_REMEDY
+        )
     return content.astype(np.float64)
-
-
-def _row_problem(row: NDArray[np.float64]) -> str | None:
-    if not np.isfinite(row).all():
-        return "a number is not finite"
-    if row[2] < 0 or row[3] < 0:
-        return "a box has a negative width or height"
-    if row[4] not in CATEGORIES:
-        return f"{row[4]:g} is no category; they are {', '.join(map(str, CATEGORIES))}"
-    return None
 
 
 def boxes_of_sizes(boxes: NDArray[np.float64]) -> Boxes:
@@ -167,17 +161,9 @@ def boxes_of_sizes(boxes: NDArray[np.float64]) -> Boxes:
     >>> boxes_of_sizes(np.array([[0.0, 0.5, 0.25, 0.5]])).corners.tolist()
     [[0.0, 112.0, 56.0, 224.0]]
     """
-    x, y, width, height = _GRID * boxes.T
+    x, y, width, height = GRID * boxes.T
     corners = np.stack([x, y, x + width, y + height], axis=1)
-    return Boxes(corners, frame=(_GRID, _GRID))
-
-
-class MusicTestSet(FolderTestSet):
-    """Samples of which those of one scene share its picture and its sound."""
-
-    def image_name(self, sample_id: str) -> str:
-        """Image and sound are named after the sample's scene."""
-        return self[sample_id].group
+    return Boxes(corners, frame=(GRID, GRID))
 
 
 class MusicSynthetic(FolderDefinition):
@@ -185,55 +171,44 @@ class MusicSynthetic(FolderDefinition):
 
     name = "music-synthetic"
     title = "MUSIC-Synthetic"
-    splits = ("all",)
-    truth_convention: TruthConvention = "union"
     description = _LAYOUT
+    annotation = BOXES
+    remedy = _REMEDY
 
-    def open_folder(self, folder: Path, split: str) -> TestSet:
-        """Open it; raises DataError with every scene whose boxes are unusable."""
-        paths = _scene_files(folder)
+    def read(self, folder: Path, split: str) -> Contents:
+        """Read the boxes of all scenes; samples of a scene share its picture and its sound."""
+        del split
+        paths = sorted((folder / BOXES).glob("*.npy"))
         if not paths:
-            raise DataError("there is no scene here", where=folder / BOXES, remedy=_REMEDY)
+            raise DataError(
+                "there is no scene here", code="E_FILE_EMPTY", where=folder / BOXES, remedy=_REMEDY
+            )
         samples: list[Sample] = []
-        problems: list[str] = []
+        problems: list[Finding] = []
+        unreadable: list[str] = []
         for path in paths:
             try:
                 samples += read_scene(path)
-            except AnnotationError as error:
-                problems += [f"{path.name}: {problem}" for problem in error.problems]
-        if problems:
-            raise AnnotationError(problems, where=folder / BOXES, remedy=_REMEDY)
-        return MusicTestSet(
-            name=self.name,
-            split=split,
-            truth_convention=self.truth_convention,
-            revision=None,
-            folder=folder,
-            samples=samples,
-        )
+            except DataError as error:
+                problems += corrupt(f"{BOXES}/{path.name}", error)
+                unreadable.append(path.stem)
+        scenes = {sample.id: sample.group for sample in samples}
+        return Contents(samples, problems, unreadable, images=scenes, sounds=scenes)
 
-    def verify_folder(self, folder: Path) -> list[Finding]:
-        """What is there, what is missing, what is corrupt, by name."""
-        paths = _scene_files(folder)
-        if not paths:
-            return [Finding("missing", f"{BOXES}/", f"no scene; {_REMEDY}")]
-        findings: list[Finding] = []
-        for path in paths:
-            item = f"{BOXES}/{path.name}"
-            try:
-                sources = read_scene(path)
-            except AnnotationError as error:
-                findings += corrupt(item, error)
-                continue
-            if len(sources) == 1:
-                findings.append(Finding("note", item, "one category sounds, not two"))
-        count = f"{len(paths):,} of {SCENES:,} scenes"
-        findings.append(Finding("ok" if len(paths) == SCENES else "note", f"{BOXES}/", count))
-        return findings + verify_media(folder, [path.stem for path in paths])
+    def summary(self, test_set: FolderTestSet) -> Finding:
+        """How many scenes there are; no published digest of them is known."""
+        scenes = len({sample.group for sample in test_set.samples})
+        level: Literal["ok", "note"] = "ok" if scenes == SCENES else "note"
+        return Finding(level, f"{BOXES}/", f"{scenes:,} of {SCENES:,} scenes")
 
-
-def _scene_files(folder: Path) -> Sequence[Path]:
-    return sorted((folder / BOXES).glob("*.npy"))
+    def notes(self, test_set: FolderTestSet) -> list[Finding]:
+        """Scenes in which one category sounds alone."""
+        sources = Counter(sample.group for sample in test_set.samples)
+        return [
+            Finding("note", f"{BOXES}/{scene}.npy", "one category sounds, not two")
+            for scene, count in sources.items()
+            if count == 1
+        ]
 
 
 TEST_SET = MusicSynthetic()

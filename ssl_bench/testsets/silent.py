@@ -7,19 +7,23 @@ clip) and ``label`` (always ``non-sounding``). Some of their clips are not annot
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+from pydantic import BaseModel
 
-from ssl_bench.errors import AnnotationError, DataError
+from ssl_bench.errors import DataError
 from ssl_bench.testsets.base import UNLABELLED, Finding, Sample, SilentPair, corrupt
-from ssl_bench.testsets.listing import duplicates, id_problem, read_text
+from ssl_bench.testsets.identifiers import Id
+from ssl_bench.testsets.tables import read_table
 
-_HEADER = ["video", "audio", "label"]
-_LABEL = "non-sounding"
+
+class _Pair(BaseModel):
+    video: Id
+    audio: Id
+    label: Literal["non-sounding"]
 
 
 def read_silent_pairs(
@@ -50,10 +54,9 @@ def read_silent_pairs(
     Raises
     ------
     AnnotationError
-        With every line that has another number of fields, a malformed id or an unknown label, and
-        every pair that is listed twice.
+        With every line that is not a pair, and every pair that is listed twice.
     DataError
-        If the file is missing, unreadable or no such list.
+        If the file is missing or cannot be read as text.
 
     Examples
     --------
@@ -64,50 +67,20 @@ def read_silent_pairs(
     >>> pair.image, pair.audio, pair.same_category
     ('a', 'b', None)
     """
-    text = read_text(path, remedy=remedy)
-    try:
-        rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
-    except csv.Error as error:
-        raise DataError(f"this is not a CSV file ({error})", where=path, remedy=remedy) from error
-    if not rows or [name.strip() for name in rows[0]] != _HEADER:
-        raise DataError(
-            f"the first line is not the header {','.join(_HEADER)}", where=path, remedy=remedy
-        )
-    numbered = [(number, row) for number, row in enumerate(rows[1:], 2) if row]
-    problems = [
-        f"row {number}: {problem}" for number, row in numbered for problem in _row_problems(row)
-    ]
-    if not problems:
-        pairs = [(row[0], row[1]) for _, row in numbered]
-        problems = [
-            f"{pair} is listed more than once"
-            for pair in duplicates(f"{image},{audio}" for image, audio in pairs)
-        ]
-        if not pairs:
-            problems.append("there is no pair in this file")
-    if problems:
-        raise AnnotationError(problems, where=path, remedy=remedy)
+    rows = read_table(
+        path,
+        _Pair,
+        ("video", "audio", "label"),
+        remedy=remedy,
+        key=lambda row: f"{row.video},{row.audio}",
+    )
     categories = {sample.id: sample.category for sample in samples}
-    return tuple(_pair(image, audio, group_of(image), categories) for image, audio in pairs)
-
-
-def _row_problems(row: Sequence[str]) -> list[str]:
-    if len(row) != len(_HEADER):
-        return [f"it has {len(row)} fields, not {len(_HEADER)}"]
-    problems = [
-        f"{name} {value[:40]!r}: {problem}"
-        for name, value in zip(_HEADER[:2], row[:2], strict=True)
-        if (problem := id_problem(value))
-    ]
-    if row[2] != _LABEL:
-        problems.append(f"the label is {row[2][:40]!r}, not {_LABEL!r}")
-    return problems
-
-
-def _pair(image: str, audio: str, group: str, categories: dict[str, str]) -> SilentPair:
-    shown, heard = (categories.get(clip, UNLABELLED) for clip in (image, audio))
-    known = UNLABELLED not in (shown, heard)
-    return SilentPair(image, audio, group, heard, shown == heard if known else None)
+    pairs = []
+    for row in rows:
+        shown, heard = (categories.get(clip, UNLABELLED) for clip in (row.video, row.audio))
+        same = None if UNLABELLED in (shown, heard) else shown == heard
+        pairs.append(SilentPair(row.video, row.audio, group_of(row.video), heard, same))
+    return tuple(pairs)
 
 
 def unannotated(pairs: Sequence[SilentPair], annotated: Collection[str]) -> list[str]:
@@ -119,17 +92,7 @@ def unannotated(pairs: Sequence[SilentPair], annotated: Collection[str]) -> list
 def verify_silent_pairs(
     path: Path, read: Callable[[], Sequence[SilentPair]], annotated: Collection[str]
 ) -> tuple[list[Finding], list[str]]:
-    """What is to be said of a list of pairs, and the clips that it needs beside the annotated.
-
-    Parameters
-    ----------
-    path
-        The file.
-    read
-        Reads it.
-    annotated
-        Ids of the annotated samples.
-    """
+    """Findings on a list of pairs, and the clips that it needs beside the annotated ones."""
     if not path.exists():
         note = "not there; needed for the extended protocol only"
         return [Finding("note", path.name, note)], []
@@ -201,6 +164,7 @@ def off_screen_partners(
         if partner is None:
             raise DataError(
                 f"no sound of another group and category can be paired with {sample.id!r}",
+                code="E_NO_PARTNER",
                 remedy="use a test set with more samples or more categories",
             )
         partners[number] = partner

@@ -6,8 +6,7 @@ of its sounds, and the box is the one of the object that is heard.
 
 from __future__ import annotations
 
-from ssl_bench.testsets.box_rows import Row
-from ssl_bench.testsets.box_table import BoxTable
+from ssl_bench.testsets.box_table import BoxTable, Row
 
 _LAYOUT = """\
 DATA/{name}/

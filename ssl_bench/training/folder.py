@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from ssl_bench.errors import DataError
-from ssl_bench.testsets.audit import read_clip_labels, read_training_list, video_of
+from ssl_bench.testsets.audit import read_clip_labels, read_training_list
 from ssl_bench.testsets.folder import AUDIO, FRAMES
+from ssl_bench.testsets.identifiers import video_of
 from ssl_bench.training.clip_files import ClipFiles, find_images, find_sounds, usable_clips
 from ssl_bench.training.clips import Clip, FolderPictures, FolderScenes
 from ssl_bench.training.given_truth import HOW_TO_GIVE_TRUTH, GivenTruth

@@ -14,21 +14,24 @@ the form of Flickr-SoundNet, whose truth is the share of annotators that cover a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, Field, model_validator
 
-from ssl_bench.errors import AnnotationError, DataError
+from ssl_bench.errors import DataError
 from ssl_bench.files import sha256_of_json
 from ssl_bench.media.image import read_mask
 from ssl_bench.protocols.conventions import TruthConvention
 from ssl_bench.testsets import flickr, vggss
 from ssl_bench.testsets.annotations import Annotation, Boxes, Mask
-from ssl_bench.testsets.box_rows import GRID, read_box_table
-from ssl_bench.testsets.listing import id_problem, read_table, read_text
+from ssl_bench.testsets.box_table import read_box_table
+from ssl_bench.testsets.identifiers import FieldError, Id
+from ssl_bench.testsets.tables import CORNERS, GRID, grid_boxes, read_table, read_text
 from ssl_bench.testsets.truth import render
 
 COLUMNS = ("id", "x0", "y0", "x1", "y1")
@@ -41,8 +44,22 @@ HOW_TO_GIVE_TRUTH = (
 )
 """What to do where an objective needs the truth and there is none."""
 
-_CORNERS_OF_GRID = ["xmin", "ymin", "xmax", "ymax"]
-_SHOWN_PROBLEMS = 20
+
+_Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _RelativeBox(BaseModel):
+    id: Id
+    x0: _Share
+    y0: _Share
+    x1: _Share
+    y1: _Share
+
+    @model_validator(mode="after")
+    def _check_area(self) -> _RelativeBox:
+        if not (self.x0 < self.x1 and self.y0 < self.y1):
+            raise FieldError("the box has no area, or its end lies before its start", "E_BOX_ORDER")
+        return self
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +97,9 @@ class GivenTruth:
     def _annotation(self, clip: str) -> tuple[Annotation, TruthConvention]:
         if self.boxes is not None:
             if clip not in self.boxes:
-                raise DataError("the table of boxes does not name this clip", where=self.path)
+                raise DataError(
+                    "the table of boxes does not name this clip", code="E_NO_TRUTH", where=self.path
+                )
             return self.boxes[clip], "union"
         path = self._file(clip)
         if path.suffix == ".xml":
@@ -92,7 +111,11 @@ class GivenTruth:
             path = self.path / f"{clip}{ending}"
             if path.is_file():
                 return path
-        raise DataError("there is neither a mask nor an annotation of this clip", where=self.path)
+        raise DataError(
+            "there is neither a mask nor an annotation of this clip",
+            code="E_NO_TRUTH",
+            where=self.path,
+        )
 
 
 def open_truth(path: Path) -> GivenTruth:
@@ -118,6 +141,7 @@ def open_truth(path: Path) -> GivenTruth:
     if not path.is_file():
         raise DataError(
             "there is no such table of boxes or folder of masks",
+            code="E_FILE_MISSING",
             where=path,
             remedy=HOW_TO_GIVE_TRUTH,
         )
@@ -127,45 +151,14 @@ def open_truth(path: Path) -> GivenTruth:
             path, {s.id: s.annotation for s in samples if isinstance(s.annotation, Boxes)}
         )
     heading = read_text(path, remedy=HOW_TO_GIVE_TRUTH).partition("\n")[0].strip().split(",")
-    if heading[1:] == ["audio", *_CORNERS_OF_GRID]:
+    if heading[1:] == ["audio", *CORNERS]:
         rows = read_box_table(path, heading[0], remedy=HOW_TO_GIVE_TRUTH)
-        on_grid = {row.id: Boxes(np.array([row.corners], np.float64), (GRID, GRID)) for row in rows}
-        return GivenTruth(path, on_grid)
+        return GivenTruth(path, {row.id: grid_boxes(row.corners) for row in rows})
     return GivenTruth(path, _read_relative_boxes(path))
 
 
 def _read_relative_boxes(path: Path) -> dict[str, Boxes]:
-    table = read_table(path, COLUMNS, remedy=HOW_TO_GIVE_TRUTH)
     corners: dict[str, list[list[float]]] = {}
-    problems: list[str] = []
-    for number, fields in enumerate(table, 2):
-        found = _problem(fields)
-        if found is None:
-            corners.setdefault(fields[0], []).append([float(text) for text in fields[1:]])
-        else:
-            problems.append(f"line {number} ({fields[0][:60] if fields else ''!r}): {found}")
-    if len(problems) > _SHOWN_PROBLEMS:
-        more = len(problems) - _SHOWN_PROBLEMS
-        problems = [*problems[:_SHOWN_PROBLEMS], f"and {more:,} more lines like these"]
-    if not table:
-        problems.append("there is no box in this table")
-    if problems:
-        raise AnnotationError(problems, where=path, remedy=HOW_TO_GIVE_TRUTH)
+    for row in read_table(path, _RelativeBox, COLUMNS, remedy=HOW_TO_GIVE_TRUTH):
+        corners.setdefault(row.id, []).append([row.x0, row.y0, row.x1, row.y1])
     return {clip: Boxes(np.array(boxes, np.float64)) for clip, boxes in corners.items()}
-
-
-def _problem(fields: Sequence[str]) -> str | None:
-    """Why a line is no relative box; None where it is one."""
-    if len(fields) != len(COLUMNS):
-        return f"a line has {len(COLUMNS)} fields, not {len(fields)}"
-    if problem := id_problem(fields[0]):
-        return problem
-    try:
-        x0, y0, x1, y1 = (float(text) for text in fields[1:])
-    except ValueError:
-        return "a coordinate is not a number"
-    if not all(0 <= value <= 1 for value in (x0, y0, x1, y1)):
-        return "a coordinate is not a share of the image, from 0 to 1"
-    if not (x0 < x1 and y0 < y1):
-        return "the box has no area, or its end lies before its start"
-    return None

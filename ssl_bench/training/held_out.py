@@ -9,7 +9,8 @@ from pathlib import Path
 from ssl_bench.errors import DataError
 from ssl_bench.protocols.protocol import load_protocol
 from ssl_bench.testsets import open_test_set
-from ssl_bench.testsets.audit import read_training_list, video_of
+from ssl_bench.testsets.audit import read_training_list
+from ssl_bench.testsets.identifiers import video_of
 
 _SHOWN = 5
 

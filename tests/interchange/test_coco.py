@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
 from pycocotools.coco import COCO
+from standins import folder_test_set
 
 from ssl_bench.errors import AnnotationError, DataError
 from ssl_bench.interchange.coco import GRID, export_coco, import_coco
 from ssl_bench.testsets.annotations import Annotation, Boxes, Mask
 from ssl_bench.testsets.base import Sample, TestSet
-from ssl_bench.testsets.folder import FolderTestSet, truth_digest
+from ssl_bench.testsets.folder import truth_digest
 from ssl_bench.testsets.truth import render
 
 CORRUPT = -2.8823037615171176e16
@@ -37,14 +38,7 @@ def invented(*annotations: Annotation) -> TestSet:
         )
         for number, annotation in enumerate(annotations)
     ]
-    return FolderTestSet(
-        name="invented",
-        split="all",
-        truth_convention="union",
-        revision=None,
-        folder=Path(),
-        samples=samples,
-    )
+    return folder_test_set(samples, Path())
 
 
 EXAMPLES: tuple[Annotation, ...] = (

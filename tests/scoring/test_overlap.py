@@ -8,7 +8,7 @@ from standins import sample, trials_of
 
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.scoring.aggregate import summarise
-from ssl_bench.scoring.overlap import score_subsets
+from ssl_bench.scoring.overlap import score_subsets, trial_overlap
 from ssl_bench.scoring.scores import ScoreColumns
 from ssl_bench.testsets.audit import TrainingList, audit
 from ssl_bench.trials.trial import TrialSet
@@ -52,3 +52,19 @@ def test_a_subset_without_a_trial_has_no_measure(trials: TrialSet) -> None:
     found = audit(TrainingList(tuple(NAMES), 0), trials.test_set.samples)
     clean = score_subsets(scores, trials, found, MEASURES)[-1]
     assert (clean.n_trials, clean.measures) == (0, ())
+
+
+def test_a_trial_is_as_bad_as_the_worst_of_its_samples() -> None:
+    trials = trials_of(
+        [
+            sample("a_000010", group="a", category="dog"),
+            sample("b_000010", group="b", category="cat"),
+        ],
+        "concat",
+    )
+    found = audit(TrainingList(("b_000010",), 0), trials.test_set.samples)
+    assert set(trial_overlap(trials.trials, found)) == {"clip"}
+    found = audit(TrainingList(("b_000090",), 0), trials.test_set.samples)
+    assert set(trial_overlap(trials.trials, found)) == {"video"}
+    found = audit(TrainingList(("c_000090",), 0), trials.test_set.samples)
+    assert set(trial_overlap(trials.trials, found)) == {"none"}

@@ -9,20 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from ssl_bench.errors import AnnotationError, Problem, ProtocolError
 from ssl_bench.testsets.base import Sample, TestSet
 from ssl_bench.testsets.folder import FolderTestSet
-from ssl_bench.testsets.listing import duplicates, read_table
+from ssl_bench.testsets.tables import read_table
 from ssl_bench.trials.trial import ImageRecipe, Trial, shared_pictures
 
 LIST = "type_ab.csv"
 TYPES = ("A", "B")
 
 _REMEDY = "write a table with the header id,type and one line for each sample, such as clip_1,A"
+
+
+class _Typed(BaseModel):
+    id: Annotated[str, Field(min_length=1)]
+    type: Literal["A", "B"]
 
 
 def read_types(path: Path) -> dict[str, str]:
@@ -49,22 +54,8 @@ def read_types(path: Path) -> dict[str, str]:
     >>> read_types(path)
     {'clip_1': 'A', 'clip_2': 'B'}
     """
-    rows = read_table(path, ("id", "type"), remedy=_REMEDY)
-    problems = [
-        Problem(f"line {number}: this is not an id and one of the types A and B", "E_TABLE_LINE")
-        for number, row in enumerate(rows, 2)
-        if len(row) != 2 or not row[0] or row[1] not in TYPES
-    ]
-    identifiers = [row[0] for row in rows if row]
-    problems += [
-        Problem(f"{identifier} is listed more than once", "E_ID_REPEATED")
-        for identifier in duplicates(identifiers)
-    ]
-    if not rows:
-        problems.append(Problem("there is no line in this list", "E_LIST_EMPTY"))
-    if problems:
-        raise AnnotationError(problems, where=path, remedy=_REMEDY)
-    return {row[0]: row[1] for row in rows}
+    rows = read_table(path, _Typed, ("id", "type"), remedy=_REMEDY, key=lambda row: row.id)
+    return {row.id: row.type for row in rows}
 
 
 def compose(

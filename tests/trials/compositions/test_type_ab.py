@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from refusals import refused
-from standins import MemoryTestSet, protocol, sample
+from standins import MemoryTestSet, folder_test_set, protocol, sample
 
 from ssl_bench.errors import AnnotationError
 from ssl_bench.measures.values import parse_measure
@@ -17,7 +17,6 @@ from ssl_bench.scoring.aggregate import breakdown, summarise
 from ssl_bench.scoring.scores import MapBatch, score_maps
 from ssl_bench.testsets import open_test_set
 from ssl_bench.testsets.base import Sample, TestSet
-from ssl_bench.testsets.folder import FolderTestSet
 from ssl_bench.trials.compositions import compose as compose_trials
 from ssl_bench.trials.compositions.type_ab import compose, read_types
 from ssl_bench.trials.trial import Trial, TrialSet
@@ -30,17 +29,6 @@ def typed(identifier: str, kind: str, capable: int) -> Sample:
 
 
 SAMPLES = [sample("a"), sample("b"), sample("c")]
-
-
-def folder_test_set(folder: Path) -> FolderTestSet:
-    return FolderTestSet(
-        name="x",
-        split="all",
-        truth_convention="union",
-        revision=None,
-        folder=folder,
-        samples=SAMPLES,
-    )
 
 
 def listed(test_set: TestSet, path: str) -> tuple[Trial, ...]:
@@ -77,12 +65,12 @@ class TestOwnTypes:
 class TestLists:
     def test_the_list_beside_the_data_chooses(self, tmp_path: Path) -> None:
         (tmp_path / "type_ab.csv").write_text(LIST)
-        trials = compose(folder_test_set(tmp_path))
+        trials = compose(folder_test_set(SAMPLES, tmp_path))
         assert [trial.id for trial in trials] == ["a#A", "b#B"]
 
     def test_a_named_list_lies_there_too(self, tmp_path: Path) -> None:
         (tmp_path / "mine.csv").write_text("id,type\nc,A\na,B\n")
-        trials = listed(folder_test_set(tmp_path), "mine.csv")
+        trials = listed(folder_test_set(SAMPLES, tmp_path), "mine.csv")
         assert [trial.id for trial in trials] == ["a#B", "c#A"]
 
     def test_a_whole_path_works_anywhere(self, tmp_path: Path) -> None:
@@ -90,7 +78,7 @@ class TestLists:
         path.write_text(LIST)
         for trials in (
             listed(MemoryTestSet(SAMPLES), str(path)),
-            listed(folder_test_set(tmp_path / "x"), str(path)),
+            listed(folder_test_set(SAMPLES, tmp_path / "x"), str(path)),
         ):
             assert [trial.id for trial in trials] == ["a#A", "b#B"]
 
@@ -107,37 +95,38 @@ class TestLists:
     def test_a_listed_id_that_is_not_annotated_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "type_ab.csv").write_text(LIST + "z,A\ny,B\n")
         with pytest.raises(AnnotationError) as caught:
-            compose(folder_test_set(tmp_path))
+            compose(folder_test_set(SAMPLES, tmp_path))
         assert [problem[0] for problem in caught.value.problems] == ["y", "z"]
 
     @pytest.mark.parametrize(
-        ("text", "problems"),
+        ("text", "codes", "places"),
         [
-            ("", ["id,type"]),
-            ("a,A\nb,B\n", ["id,type"]),
-            ("id,type\n", ["no line"]),
-            ("id,type\na,C\nb,B,B\n,A\n", ["line 2", "line 3", "line 4"]),
-            ("id,type\na,A\na,B\n", ["a is listed more than once"]),
-            ('id,type\n"a,A\n', ["truncated"]),
+            ("", ["E_CSV_HEADER"], ["id,type"]),
+            ("a,A\nb,B\n", ["E_CSV_HEADER"], ["id,type"]),
+            ("id,type\n", ["E_FILE_EMPTY"], [""]),
+            ("id,type\na,C\n,A\n", ["E_SCHEMA"], ["line 2", "line 3"]),
+            ("id,type\na,A\nb,B,B\n", ["E_CSV_FIELDS"], ["line 3"]),
+            ("id,type\na,A\na,B\n", ["E_ID_REPEATED"], ["a"]),
+            ('id,type\n"a,A\n', ["E_CSV"], ["line 2"]),
         ],
     )
     def test_every_bad_line_is_reported(
-        self, tmp_path: Path, text: str, problems: list[str]
+        self, tmp_path: Path, text: str, codes: list[str], places: list[str]
     ) -> None:
         path = tmp_path / "types.csv"
         path.write_text(text)
-        with pytest.raises(AnnotationError) as caught:
+        with refused(*codes, where=path) as caught:
             read_types(path)
-        assert len(caught.value.problems) == len(problems)
-        for problem in problems:
-            assert problem in str(caught.value)
+        assert isinstance(caught.value, AnnotationError)
+        for problem, place in zip(caught.value.problems, places, strict=True):
+            assert place in problem
 
     def test_another_encoding_and_a_missing_file_are_refused(self, tmp_path: Path) -> None:
         path = tmp_path / "types.csv"
-        with refused(where="types.csv"):
+        with refused("E_FILE_MISSING", where="types.csv"):
             read_types(path)
         path.write_text(LIST, encoding="utf-16")
-        with refused(where="types.csv"):
+        with refused("E_ENCODING", where="types.csv"):
             read_types(path)
 
 

@@ -1,0 +1,292 @@
+"""Reading the text files that annotations and lists are written in: CSV, JSON, lists of ids.
+
+Rows and entries are pydantic models: the types of their fields are the checks, and all problems of
+a file are listed with the line or entry and the field.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import numpy as np
+from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationError, model_validator
+
+from ssl_bench.errors import AnnotationError, DataError, Problem
+from ssl_bench.schemas import in_words_of
+from ssl_bench.testsets.annotations import Boxes
+from ssl_bench.testsets.identifiers import ID_RULE, FieldError, duplicates, is_id
+
+GRID = 224
+"""Width and height of the grid on which boxes in pixels are given and maps are scored."""
+
+_MAX_BYTES = 64 * 1024**2
+
+_Row = TypeVar("_Row", bound=BaseModel)
+
+Finite = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+"""A number; in JSON not a boolean and not a text."""
+
+Pixel = Annotated[float, Field(strict=True, ge=0, le=GRID, multiple_of=1)]
+"""A whole number from 0 to :data:`GRID`."""
+
+
+def _in_order(corners: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+    x0, y0, x1, y1 = corners
+    if x1 < x0 or y1 < y0:
+        raise FieldError("the end of the box lies before its start", "E_BOX_ORDER")
+    return corners
+
+
+GridCorners = Annotated[tuple[Pixel, Pixel, Pixel, Pixel], AfterValidator(_in_order)]
+"""Corners x0, y0, x1, y1 of a box in pixels of the grid, end-exclusive."""
+
+
+def checked_category(text: str) -> str:
+    """The name of a category; raises FieldError where it is empty or not printable."""
+    if not text.strip() or not text.isprintable():
+        raise FieldError("a category is a text of printable characters", "E_CATEGORY")
+    return text
+
+
+Category = Annotated[str, AfterValidator(checked_category)]
+"""The name of a category, on one line."""
+
+
+def grid_boxes(corners: Sequence[float]) -> Boxes:
+    """One box on the grid, from its corners x0, y0, x1, y1 in pixels."""
+    return Boxes(np.array([corners], np.float64), frame=(GRID, GRID))
+
+
+CORNERS = ("xmin", "ymin", "xmax", "ymax")
+"""Names of the columns with the corners of a box on the grid."""
+
+
+class GridBox(BaseModel):
+    """One box on the grid, in the columns :data:`CORNERS`."""
+
+    xmin: Pixel
+    ymin: Pixel
+    xmax: Pixel
+    ymax: Pixel
+
+    @model_validator(mode="after")
+    def _check_order(self) -> GridBox:
+        _in_order(self.corners)
+        return self
+
+    @property
+    def corners(self) -> tuple[float, float, float, float]:
+        """The corners x0, y0, x1, y1 in pixels, end-exclusive."""
+        return self.xmin, self.ymin, self.xmax, self.ymax
+
+
+def read_bytes(path: Path, *, remedy: str, limit: int = _MAX_BYTES) -> bytes:
+    """Read a file; raises DataError if it is missing, unreadable, or larger than any annotation."""
+    try:
+        size = path.stat().st_size
+        if size <= limit:
+            return path.read_bytes()
+    except FileNotFoundError:
+        problem, code = "this file does not exist", "E_FILE_MISSING"
+    except OSError as error:
+        problem, code = f"this file cannot be read ({error.strerror})", "E_FILE_UNREADABLE"
+    else:
+        problem, code = f"this file is too large ({size:,} bytes)", "E_FILE_SIZE"
+    raise DataError(problem, code=code, where=path, remedy=remedy)
+
+
+def read_text(path: Path, *, remedy: str) -> str:
+    """Read a file as UTF-8, with or without byte order mark; raises DataError if it is not."""
+    try:
+        return read_bytes(path, remedy=remedy).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"this file is not UTF-8 text (byte {error.start})",
+            code="E_ENCODING",
+            where=path,
+            remedy=remedy,
+        ) from error
+
+
+def refuse(problems: Sequence[Problem], path: Path, remedy: str) -> None:
+    """Raise AnnotationError with all problems, if there are any."""
+    if problems:
+        raise AnnotationError(problems, where=path, remedy=remedy)
+
+
+def repeated(identifiers: Sequence[str]) -> list[Problem]:
+    """A problem for each id that occurs more than once."""
+    return [
+        Problem(f"{identifier} is listed more than once", "E_ID_REPEATED")
+        for identifier in duplicates(identifiers)
+    ]
+
+
+def read_entries(
+    path: Path, entry: type[_Row], *, remedy: str, key: Callable[[_Row], str]
+) -> list[_Row]:
+    r"""Read a JSON list of objects that follow a model.
+
+    Parameters
+    ----------
+    path
+        The file.
+    entry
+        Model of an object.
+    remedy
+        What to do where the file is unusable.
+    key
+        What must differ between objects, such as their id.
+
+    Raises
+    ------
+    AnnotationError
+        If it is no JSON list, or is empty; with every value that is not of its type, and its place.
+    DataError
+        As :func:`read_text`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "boxes.json"
+    >>> _ = path.write_text('[{"xmin": 0, "ymin": 0, "xmax": 112, "ymax": 224}]')
+    >>> read_entries(path, GridBox, remedy="", key=str)[0].corners
+    (0.0, 0.0, 112.0, 224.0)
+    """
+    text = read_text(path, remedy=remedy)
+    problems: list[Problem] = []
+    entries: list[_Row] = []
+    try:
+        entries = TypeAdapter(list[entry]).validate_json(text)  # type: ignore[valid-type]
+    except ValidationError as error:
+        problems = _problems(error)
+    else:
+        if not entries:
+            problems = [Problem("there is no entry in this list", "E_FILE_EMPTY")]
+    refuse([*problems, *repeated([key(each) for each in entries])], path, remedy)
+    return entries
+
+
+def read_table(
+    path: Path,
+    row: type[_Row],
+    columns: Sequence[str],
+    *,
+    remedy: str,
+    header: Sequence[str] | None = None,
+    key: Callable[[_Row], str] | None = None,
+) -> list[_Row]:
+    r"""Read a CSV file whose rows follow a model.
+
+    Parameters
+    ----------
+    path
+        The file; blank lines do not count.
+    row
+        Model of a row.
+    columns
+        Its fields, in the order of the columns.
+    remedy
+        What to do where the file is unusable.
+    header
+        The first line, where it has other names than the fields.
+    key
+        What must differ between rows, such as their id.
+
+    Raises
+    ------
+    AnnotationError
+        If it is not valid CSV, its first line is not the header, or there is no row; with every
+        value that is not of its type, and its line.
+    DataError
+        As :func:`read_text`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "boxes.csv"
+    >>> _ = path.write_text("xmin,ymin,xmax,ymax\n0,0,112,224\n0,0,x,225\n")
+    >>> read_table(path, GridBox, CORNERS, remedy="")
+    Traceback (most recent call last):
+    ...
+    ssl_bench.errors.AnnotationError: ...boxes.csv: 2 problems found in the annotation.
+      - line 3 ('0'): xmax: input should be a valid number, unable to parse string as a number
+      - line 3 ('0'): ymax: input should be less than or equal to 224
+    """
+    expected = list(columns if header is None else header)
+    reader = csv.reader(io.StringIO(read_text(path, remedy=remedy), newline=""), strict=True)
+    try:
+        first = [name.strip() for name in next(reader, [])]
+        lines = [(reader.line_num, values) for values in reader if values]
+    except csv.Error as error:
+        problem = f"line {reader.line_num} is not CSV, or the file is truncated ({error})"
+        raise AnnotationError([Problem(problem, "E_CSV")], where=path, remedy=remedy) from error
+    if first != expected:
+        problem = f"the first line must be {','.join(expected)}"
+        raise AnnotationError([Problem(problem, "E_CSV_HEADER")], where=path, remedy=remedy)
+    rows: list[_Row] = []
+    problems: list[Problem] = []
+    for number, values in lines:
+        line = f"line {number} ({values[0][:60]!r})"
+        if len(values) != len(columns):
+            problem = f"{line}: there are {len(values)} fields, not {len(columns)}"
+            problems.append(Problem(problem, "E_CSV_FIELDS"))
+            continue
+        try:
+            rows.append(row.model_validate_strings(dict(zip(columns, values, strict=True))))
+        except ValidationError as error:
+            problems += _problems(error, line)
+    if not lines:
+        problems.append(Problem("there is no row below the header", "E_FILE_EMPTY"))
+    if key is not None:
+        problems += repeated([key(each) for each in rows])
+    refuse(problems, path, remedy)
+    return rows
+
+
+def _problems(error: ValidationError, line: str = "") -> list[Problem]:
+    """What pydantic found, with its place; our own checks have codes of their own."""
+    problems = []
+    for fault in error.errors(include_url=False, include_input=False):
+        cause = fault.get("ctx", {}).get("error")
+        code = "E_JSON" if fault["type"] == "json_invalid" else getattr(cause, "code", "E_SCHEMA")
+        text = in_words_of(fault)
+        if line:
+            text = f"{line}: {text.removeprefix('the whole: ')}"
+        elif fault["loc"]:
+            text = f"entry {text}"
+        problems.append(Problem(text, code))
+    return problems
+
+
+def read_id_list(path: Path, *, remedy: str) -> list[str]:
+    """Read a file with one id on each line; blank lines do not count.
+
+    Raises
+    ------
+    AnnotationError
+        If an id is malformed or listed twice, or there is none.
+    DataError
+        As :func:`read_text`.
+    """
+    lines = read_text(path, remedy=remedy).splitlines()
+    numbered = [(number, line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
+    identifiers = [identifier for _, identifier in numbered]
+    problems = bad_ids(numbered) + repeated(identifiers)
+    if not identifiers:
+        problems.append(Problem("there is no id in this file", "E_FILE_EMPTY"))
+    refuse(problems, path, remedy)
+    return identifiers
+
+
+def bad_ids(numbered: Sequence[tuple[int, str]]) -> list[Problem]:
+    """A problem for each line whose id is malformed."""
+    return [
+        Problem(f"line {number} ({identifier[:60]!r}): {ID_RULE}", "E_ID")
+        for number, identifier in numbered
+        if not is_id(identifier)
+    ]
