@@ -115,6 +115,11 @@ class BoxTable(FolderDefinition):
         self.description = description
         self.revisions = revisions
 
+    @property
+    def remedy(self) -> str:
+        """What to do about a file that is missing or corrupt."""
+        return f"{super().remedy}; {self.name}:boxes needs no masks"
+
     @abstractmethod
     def group(self, row: Row) -> str:
         """Name of the source (video or photograph) of a row."""
