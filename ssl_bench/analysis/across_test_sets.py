@@ -9,7 +9,7 @@ gets from the best audio-blind trivial map (the floor) to the best that the thre
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -37,18 +37,12 @@ class OnOneSet(Document):
 
     Attributes
     ----------
-    protocol, test_set
-        Label of the protocol; name and split of the test set.
     n_trials
         Trials that the measure counts.
     partial
         Whether only some trials were scored.
-    score
-        The measure.
     floor, ceiling
         The best trivial map and the best possible one on the same trials.
-    floor_name
-        Which trivial map it is.
     share
         (score - floor) / (ceiling - floor): 0 at the floor, 1 at the ceiling. Its interval takes
         floor and ceiling for fixed. Null where no ceiling is known that is better than the floor.
@@ -70,8 +64,6 @@ class Change(Document):
 
     Attributes
     ----------
-    before, after
-        Labels of the two protocols.
     score, share
         Difference, after minus before. The interval combines the two (Newcombe 1998, method 10,
         "square and add"), which takes the test sets for independent; it is left out where one of
@@ -112,23 +104,27 @@ def compare_sets(results: Sequence[tuple[Path, Result]], measure: str | None = N
     """
     if len(results) < 2:
         raise ResultError(
-            "one result alone cannot be compared", remedy="give results on two or more test sets"
+            "one result alone cannot be compared",
+            code="E_COMPARE_ONE",
+            remedy="give results on two or more test sets",
         )
-    _require_equal(results, "dialects", lambda result: result.protocol.dialect)
-    _require_equal(results, "models", _model_identity)
+    _require_equal(results, "dialect", lambda result: {"": result.protocol.dialect})
+    _require_equal(results, "model", _model_identity)
     seen: dict[tuple[str, str], Path] = {}
     for path, result in results:
         key = (result.protocol.digest, result.test_set.digest)
         if key in seen:
             raise ResultError(
-                f"this is the same protocol on the same test set as in {seen[key]}", where=path
+                f"this is the same protocol on the same test set as in {seen[key]}",
+                code="E_PROTOCOL_REPEATED",
+                where=path,
             )
         seen[key] = path
     chosen = measure or _common(results)
     rows = tuple(_on_one_set(path, result, chosen) for path, result in results)
     first = results[0][1]
     return AcrossSets(
-        model=str(_model_facts(first)["name"]),
+        model=first.model.name,
         dialect=first.protocol.dialect,
         measure=chosen,
         sets=rows,
@@ -160,37 +156,28 @@ def difference(after: Number, before: Number) -> Number:
     return Number(value=value, low=value - down, high=value + up)
 
 
-def _model_facts(result: Result) -> dict[str, Any]:
-    facts: dict[str, Any] = result.model_dump(mode="json", include={"model"})["model"]
-    return facts
-
-
-def _model_identity(result: Result) -> Any:
+def _model_identity(result: Result) -> dict[str, Any]:
     """What makes two results those of one model: name, settings and weights."""
-    facts = _model_facts(result)
-    return {key: facts.get(key) for key in _IDENTITY}
+    return result.model.model_dump(mode="json", include=set(_IDENTITY))
 
 
-def _require_equal(results: Sequence[tuple[Path, Result]], what: str, of: Any) -> None:
-    path, first = results[0]
+def _require_equal(
+    results: Sequence[tuple[Path, Result]], what: str, of: Callable[[Result], dict[str, Any]]
+) -> None:
+    path, expected = results[0][0], of(results[0][1])
     for other, result in results[1:]:
-        if of(result) != of(first):
-            raise ResultError(
-                f"it differs from {path} in its {what.removesuffix('s')}: "
-                f"{_spelled(of(result), of(first))}",
-                where=other,
-                remedy=f"results of different {what} are not compared here",
-            )
-
-
-def _spelled(one: Any, other: Any) -> str:
-    if isinstance(one, dict):
-        return "; ".join(
-            f"{key} {one[key]!r:.80}, not {other[key]!r:.80}"
-            for key in one
-            if one[key] != other[key]
+        differing = "; ".join(
+            f"{key} {value!r:.80}, not {expected[key]!r:.80}".strip()
+            for key, value in of(result).items()
+            if value != expected[key]
         )
-    return f"{one!r}, not {other!r}"
+        if differing:
+            raise ResultError(
+                f"it differs from {path} in its {what}: {differing}",
+                code="E_COMPARE_DIFFERENT",
+                where=other,
+                remedy=f"results of different {what}s are not compared here",
+            )
 
 
 def _common(results: Iterable[tuple[Path, Result]]) -> str:
@@ -198,7 +185,11 @@ def _common(results: Iterable[tuple[Path, Result]]) -> str:
     for name in named[0]:
         if all(name in others for others in named[1:]):
             return name
-    raise ResultError("these results have no measure in common", remedy="score them alike")
+    raise ResultError(
+        "these results have no measure in common",
+        code="E_MEASURE_MISSING",
+        remedy="score them alike",
+    )
 
 
 def _on_one_set(path: Path, result: Result, measure: str) -> OnOneSet:
@@ -236,7 +227,9 @@ def _on_one_set(path: Path, result: Result, measure: str) -> OnOneSet:
 
 def _number(path: Path, value: MeasuredValue) -> Number:
     if value.value is None:
-        raise ResultError(f"{value.measure} is undefined in this result", where=path)
+        raise ResultError(
+            f"{value.measure} is undefined in this result", code="E_MEASURE_UNDEFINED", where=path
+        )
     return Number(value=value.value, low=value.low, high=value.high)
 
 

@@ -13,19 +13,7 @@ Weight = Literal["decides", "may matter", "rounding only"]
 
 
 class Cause(Document):
-    """One fact in which two results differ.
-
-    Attributes
-    ----------
-    field
-        Which fact.
-    before, after
-        Its values, as text.
-    weight
-        How much it can do.
-    meaning
-        What follows from it, in one sentence.
-    """
+    """One fact in which two results differ: its values, how much it can do, and what it means."""
 
     field: str
     before: str
@@ -43,17 +31,7 @@ class MeasureChange(Document):
 
 
 class Explanation(Document):
-    """Why a score changed.
-
-    Attributes
-    ----------
-    verdict
-        One sentence.
-    causes
-        What differs, the weightiest first.
-    measures
-        Common measures, before and after.
-    """
+    """Why a score changed: all that differs, the weightiest first, and the common measures."""
 
     verdict: str
     causes: tuple[Cause, ...]
@@ -102,7 +80,12 @@ def explain(before: Result, after: Result) -> Explanation:
     >>> explain(result, result).verdict
     'Nothing that is recorded differs, and no number does.'
     """
-    causes = sorted(_causes(before, after), key=lambda cause: _ORDER.index(cause.weight))
+    causes = [
+        Cause(field=field, before=_text(one), after=_text(other), weight=weight, meaning=meaning)
+        for field, one, other, weight, meaning in _facts(before, after)
+        if one != other
+    ]
+    causes.sort(key=lambda cause: _ORDER.index(cause.weight))
     earlier = {value.measure: value.value for value in before.measures}
     measures = tuple(
         MeasureChange(measure=value.measure, before=earlier[value.measure], after=value.value)
@@ -148,32 +131,26 @@ def _verdict(before: Result, after: Result, causes: list[Cause], changed: bool) 
     )
 
 
-def _causes(before: Result, after: Result) -> Iterator[Cause]:
-    yield from _of_question(before, after)
+# A field, its values before and after, how much it can do, and what follows where they differ.
+_Fact = tuple[str, Any, Any, Weight, str]
+
+
+def _facts(before: Result, after: Result) -> Iterator[_Fact]:
+    for field, later, earlier in differing_fields(before, after):
+        table = _table_of(field)
+        weight, meaning = SETTINGS_MEANINGS[table] if table else ("decides", MEANINGS[field])
+        yield field, earlier, later, weight, meaning
     yield from _of_model(before.model, after.model, "model")
-    yield from _of_coverage(before, after)
+    one, other = before.coverage, after.coverage
+    meaning = "a partial result leaves trials out"
+    yield "partial scoring", one.partial, other.partial, "decides", meaning
+    meaning = "each missing trial counts as a failure"
+    yield "missing trials", len(one.missing), len(other.missing), "decides", meaning
     yield from _of_environment(before.environment, after.environment)
-
-
-def _cause(field: str, before: Any, after: Any, weight: Weight, meaning: str) -> Iterator[Cause]:
-    if before != after:
-        yield Cause(
-            field=field, before=_text(before), after=_text(after), weight=weight, meaning=meaning
-        )
 
 
 def _text(value: Any) -> str:
     return "-" if value is None else str(value)
-
-
-def _of_question(before: Result, after: Result) -> Iterator[Cause]:
-    for field, later, earlier in differing_fields(before, after):
-        weight, meaning = (
-            SETTINGS_MEANINGS[table]
-            if (table := _table_of(field))
-            else ("decides", MEANINGS[field])
-        )
-        yield from _cause(field, earlier, later, weight, meaning)
 
 
 def _table_of(field: str) -> str:
@@ -183,86 +160,40 @@ def _table_of(field: str) -> str:
     return table if part == "protocol" and table in SETTINGS_MEANINGS else ""
 
 
-def _of_model(before: ModelIdentity, after: ModelIdentity, place: str) -> Iterator[Cause]:
-    rows: tuple[tuple[str, Any, Any, str], ...] = (
-        (place, before.name, after.name, "another model made the maps"),
-        (f"{place} variant", before.variant, after.variant, "another form of the model"),
-        (
-            f"{place} preprocessing",
-            before.preset,
-            after.preset,
-            "images and sounds are prepared in another way",
-        ),
-        (
-            f"{place} weights",
-            _short(before.weights_sha256),
-            _short(after.weights_sha256),
-            "other weights: another training run, epoch or file",
-        ),
-        (f"{place} alpha", before.alpha, after.alpha, "the object prior has another share"),
-        (f"{place} seed", before.seed, after.seed, "other random numbers"),
-        (f"{place} options", before.options, after.options, "another setting of the model"),
-    )
-    for field, one, other, meaning in rows:
-        yield from _cause(field, one, other, "decides", meaning)
+_MODEL_MEANINGS = {
+    "variant": "another form of the model",
+    "preset": "images and sounds are prepared in another way",
+    "weights_sha256": "other weights: another training run, epoch or file",
+    "alpha": "the object prior has another share",
+    "seed": "other random numbers",
+    "options": "another setting of the model",
+}
+_MODEL_FIELDS = {"preset": "preprocessing", "weights_sha256": "weights"}
+
+
+def _of_model(before: ModelIdentity, after: ModelIdentity, place: str) -> Iterator[_Fact]:
+    yield place, before.name, after.name, "decides", "another model made the maps"
+    for name, meaning in _MODEL_MEANINGS.items():
+        one, other = getattr(before, name), getattr(after, name)
+        if name == "weights_sha256":
+            one, other = (None if digest is None else digest[:12] for digest in (one, other))
+        yield f"{place} {_MODEL_FIELDS.get(name, name)}", one, other, "decides", meaning
     if len(before.parts) == len(after.parts):
-        for number, (one, other) in enumerate(zip(before.parts, after.parts, strict=True), 1):
-            yield from _of_model(one, other, f"{place} part {number}")
+        for number, (part, later) in enumerate(zip(before.parts, after.parts, strict=True), 1):
+            yield from _of_model(part, later, f"{place} part {number}")
     else:
-        yield from _cause(
-            f"{place} parts",
-            [part.name for part in before.parts],
-            [part.name for part in after.parts],
-            "decides",
-            "it is made of other models",
-        )
+        one, other = ([part.name for part in model.parts] for model in (before, after))
+        yield f"{place} parts", one, other, "decides", "it is made of other models"
 
 
-def _of_coverage(before: Result, after: Result) -> Iterator[Cause]:
-    one, other = before.coverage, after.coverage
-    yield from _cause(
-        "partial scoring",
-        one.partial,
-        other.partial,
-        "decides",
-        "a partial result leaves trials out",
-    )
-    yield from _cause(
-        "missing trials",
-        len(one.missing),
-        len(other.missing),
-        "decides",
-        "each missing trial counts as a failure",
-    )
-
-
-def _of_environment(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Cause]:
-    for name in ("ssl_bench", "commit"):
-        yield from _cause(
-            f"{name.replace('_', '-')} {'version' if name == 'ssl_bench' else ''}".strip(),
-            before.get(name),
-            after.get(name),
-            "may matter",
-            "the code that localizes and scores differs; its change log says in what",
-        )
+def _of_environment(before: dict[str, Any], after: dict[str, Any]) -> Iterator[_Fact]:
+    meaning = "the code that localizes and scores differs; its change log says in what"
+    for name, field in (("ssl_bench", "ssl-bench version"), ("commit", "commit")):
+        yield field, before.get(name), after.get(name), "may matter", meaning
     one, other = before.get("libraries", {}), after.get("libraries", {})
+    meaning = "libraries resize, decode and compute slightly differently from version to version"
     for name in sorted({*one, *other}):
-        yield from _cause(
-            f"library {name}",
-            one.get(name),
-            other.get(name),
-            "may matter",
-            "libraries resize, decode and compute slightly differently from version to version",
-        )
+        yield f"library {name}", one.get(name), other.get(name), "may matter", meaning
+    meaning = "floating-point sums may be added in another order"
     for name in ("python", "machine", "system"):
-        yield from _cause(
-            name,
-            before.get(name),
-            after.get(name),
-            "rounding only",
-            "floating-point sums may be added in another order",
-        )
-
-
-def _short(digest: str | None) -> str | None:
-    return None if digest is None else digest[:12]
+        yield name, before.get(name), after.get(name), "rounding only", meaning

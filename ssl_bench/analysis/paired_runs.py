@@ -37,17 +37,7 @@ _SUCCESS = 0.5
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """What an evaluation left behind.
-
-    Attributes
-    ----------
-    folder
-        Where ``result.json`` and ``scores.npz`` are.
-    label
-        What it is called here.
-    result, scores
-        The result document and the score table.
-    """
+    """What an evaluation left behind in its folder, and what it is called in a comparison."""
 
     folder: Path
     label: str
@@ -60,8 +50,6 @@ class Difference(Document):
 
     Attributes
     ----------
-    measure
-        Its text form.
     first, second
         Values on the common trials.
     difference
@@ -96,8 +84,6 @@ class Pair(Document):
 
     Attributes
     ----------
-    first, second
-        Labels.
     n_trials
         Common trials.
     differences
@@ -160,6 +146,7 @@ def read_scores_of(result: Result, folder: Path) -> pd.DataFrame:
     if "sounding" not in scores.columns or counted > len(scores):
         raise ResultError(
             f"this score table has {len(scores)} rows and does not belong to its result.json",
+            code="E_SCORES_OTHER",
             where=table,
             remedy="evaluate or score again",
         )
@@ -234,7 +221,9 @@ def compare_runs(
         what they differ.
     """
     if len(runs) < 2:
-        raise ResultError("one run alone cannot be compared", remedy="give two or more")
+        raise ResultError(
+            "one run alone cannot be compared", code="E_COMPARE_ONE", remedy="give two or more"
+        )
     _require_same_question(runs)
     named = _told_apart(runs)
     chosen = [parse_measure(text) for text in _common_measures(runs, measures)]
@@ -275,7 +264,7 @@ def _pair(
         corrected.tolist(),
         strict=True,
     )
-    only = _discordant(first, second)
+    only_first, only_second, changed = _changed(first, second, most)
     return Pair(
         first=one.label,
         second=other.label,
@@ -292,28 +281,22 @@ def _pair(
             )
             for own, theirs, change, p_value, fixed in values
         ),
-        only_first=None if only is None else only[0],
-        only_second=None if only is None else only[1],
-        changed=_changed(first, second, most),
+        only_first=only_first,
+        only_second=only_second,
+        changed=changed,
     )
 
 
-def _discordant(first: pd.DataFrame, second: pd.DataFrame) -> tuple[int, int] | None:
-    """How many trials just the first, and just the second, gets right; None for a ranking."""
+def _changed(
+    first: pd.DataFrame, second: pd.DataFrame, most: int
+) -> tuple[int | None, int | None, tuple[ChangedTrial, ...]]:
+    """Trials that only one of two gets right, and those that differ most; nothing for a ranking."""
     if "cIoU" not in first.columns or "cIoU" not in second.columns:
-        return None
-    one, other = (table["cIoU"].to_numpy() >= _SUCCESS for table in (first, second))
-    return int(np.sum(one & ~other)), int(np.sum(other & ~one))
-
-
-def _changed(first: pd.DataFrame, second: pd.DataFrame, most: int) -> tuple[ChangedTrial, ...]:
-    if "cIoU" not in first.columns or "cIoU" not in second.columns:
-        return ()
-    one = np.nan_to_num(first["cIoU"].to_numpy(np.float64))
-    other = np.nan_to_num(second["cIoU"].to_numpy(np.float64))
+        return None, None, ()
+    one, other = (np.nan_to_num(table["cIoU"].to_numpy(np.float64)) for table in (first, second))
     names = first["trial_id"].to_numpy(str)
     order = np.lexsort((names, -np.abs(one - other)))[:most]
-    return tuple(
+    changed = tuple(
         ChangedTrial(
             trial_id=str(names[row]),
             category=str(first["category"].iloc[row]),
@@ -323,6 +306,8 @@ def _changed(first: pd.DataFrame, second: pd.DataFrame, most: int) -> tuple[Chan
         for row in order.tolist()
         if one[row] != other[row]
     )
+    right, right_other = one >= _SUCCESS, other >= _SUCCESS
+    return int(np.sum(right & ~right_other)), int(np.sum(right_other & ~right)), changed
 
 
 def _p_value(first: pd.DataFrame, second: pd.DataFrame, measure: Measure, seed: int) -> float:
@@ -340,7 +325,9 @@ def _p_value(first: pd.DataFrame, second: pd.DataFrame, measure: Measure, seed: 
 def _common_trials(one: Run, other: Run) -> tuple[pd.DataFrame, pd.DataFrame]:
     common = sorted(set(one.scores["trial_id"]) & set(other.scores["trial_id"]))
     if not common:
-        raise ResultError(f"it shares no trial with {one.folder}", where=other.folder)
+        raise ResultError(
+            f"it shares no trial with {one.folder}", code="E_COMPARE_DIFFERENT", where=other.folder
+        )
     first, second = (
         run.scores.set_index("trial_id", drop=False).loc[common].reset_index(drop=True)
         for run in (one, other)
@@ -363,24 +350,22 @@ def _told_apart(runs: Sequence[Run]) -> list[Run]:
 
 
 def _common_measures(runs: Sequence[Run], asked: Sequence[str] | None) -> list[str]:
-    shared = [
-        value.measure
-        for value in runs[0].result.measures
-        if all(value.measure in _texts(run) for run in runs)
-    ]
+    known = [[value.measure for value in run.result.measures] for run in runs]
+    shared = [text for text in known[0] if all(text in others for others in known)]
     for text in asked or ():
         if text not in shared:
             raise ResultError(
                 f"not every run has the measure {text!r}",
+                code="E_MEASURE_MISSING",
                 remedy=one_of(shared, text) if shared else "score them alike",
             )
     if not shared:
-        raise ResultError("these runs have no measure in common", remedy="score them alike")
+        raise ResultError(
+            "these runs have no measure in common",
+            code="E_MEASURE_MISSING",
+            remedy="score them alike",
+        )
     return list(asked or shared)
-
-
-def _texts(run: Run) -> set[str]:
-    return {value.measure for value in run.result.measures}
 
 
 def _require_same_question(runs: Sequence[Run]) -> None:
@@ -391,6 +376,7 @@ def _require_same_question(runs: Sequence[Run]) -> None:
             said = "; ".join(f"{name} {one!r}, not {other!r}" for name, one, other in differing)
             raise ResultError(
                 f"it does not answer the same question as {first.folder}: {said}",
+                code="E_COMPARE_DIFFERENT",
                 where=run.folder,
                 remedy="score both under one protocol, test set and dialect; 'ssl-bench explain' "
                 "says what each difference means",

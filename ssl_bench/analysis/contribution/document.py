@@ -22,16 +22,9 @@ class Discordant(Document):
 
 
 class PairedTest(Document):
-    """Tests of one measure's difference.
+    """Tests of the difference of a mean over trials.
 
-    Attributes
-    ----------
-    measure
-        A mean over trials.
-    permutation_p
-        Paired permutation test that flips whole groups.
-    mcnemar
-        Null where the measure is no success rate.
+    The permutation test flips whole groups; McNemar's is null unless the measure is a success rate.
     """
 
     measure: str
@@ -81,14 +74,8 @@ class Headline(Document):
 
     Attributes
     ----------
-    measure
-        The measure in question.
-    score
-        With the sound.
-    best_without
-        Name of the best of all maps that know nothing of the sound; null where there is none.
-    without
-        Its score.
+    best_without, without
+        Name and score of the best of all maps that know nothing of the sound; null without any.
     needs_sound
         Score minus `without`, paired. The best is picked after the fact, which makes this number
         cautious.
@@ -111,8 +98,6 @@ class LevelEffect(Document):
     ----------
     grouping, level
         Which trials, such as ``size`` and ``small``.
-    with_sound
-        The model's score on them.
     without
         What the best of the others reaches there; null where it is undefined.
     difference
@@ -135,11 +120,9 @@ class Contribution(Document):
         Of the first measure, or of the one that was asked for.
     measures
         With the sound, on all trials.
-    without
-        Every comparison; see :class:`Without`.
     by_level
-        The headline's comparison within breakdowns of few levels; nothing where an earlier version
-        wrote the document.
+        The headline's comparison within breakdowns of few levels; empty in documents of earlier
+        versions.
     notes
         What was not compared, and why.
     seed

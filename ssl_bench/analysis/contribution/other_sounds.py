@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
 
@@ -52,77 +52,57 @@ def with_other_sounds(trials: TrialSet, kind: OtherSound, *, seed: int = 0) -> l
     >>> mute.id == trials.trials[0].id, mute.audio.kind
     (True, 'silence')
     """
-    if kind == "silence":
-        return [_quiet(trial) for trial in trials]
-    if kind == "noise":
-        return [_noisy(trial, seed) for trial in trials]
-    fits = _fits_other(trials) if kind == "other-category" else _fits_same(trials)
-    stream = _OTHER if kind == "other-category" else _SAME
-    partners = _partners(trials, fits, np.random.SeedSequence([seed, stream]))
+    partners: Mapping[str, Trial] = {}
+    if kind in ("other-category", "same-category"):
+        partners = _partners(trials, kind, seed)
     changed = []
     for trial in trials:
         if not trial.sounding:
             changed.append(trial)
+        elif kind == "silence":
+            recipe = AudioRecipe(trial.audio.samples[:1], "silence")
+            changed.append(replace(trial, audio=recipe))
+        elif kind == "noise":
+            key = np.random.SeedSequence([seed, _NOISE, *trial.id.encode()])
+            number = int(key.generate_state(1)[0])
+            recipe = AudioRecipe(trial.audio.samples[:1], "noise", number)
+            changed.append(replace(trial, audio=recipe))
         elif trial.id in partners:
             changed.append(replace(trial, audio=partners[trial.id].audio))
     return changed
 
 
-def _quiet(trial: Trial) -> Trial:
-    if not trial.sounding:
-        return trial
-    return replace(trial, audio=AudioRecipe(trial.audio.samples[:1], "silence"))
-
-
-def _noisy(trial: Trial, seed: int) -> Trial:
-    if not trial.sounding:
-        return trial
-    key = np.random.SeedSequence([seed, _NOISE, *trial.id.encode()])
-    number = int(key.generate_state(1)[0])
-    return replace(trial, audio=AudioRecipe(trial.audio.samples[:1], "noise", number))
-
-
-def _heard(trial: Trial) -> frozenset[str]:
+def _played(trial: Trial) -> frozenset[str]:
     return frozenset(trial.category.split("+")) - {UNLABELLED}
 
 
-def _fits_other(trials: TrialSet) -> Callable[[Trial, Trial], bool]:
-    shown = {trial.id: _can_sound(trials, trial) for trial in trials}
-    return lambda trial, other: not shown[trial.id] & _heard(other)
-
-
-def _can_sound(trials: TrialSet, trial: Trial) -> frozenset[str]:
-    """Categories that some part of the picture may account for."""
-    audible = [trials.test_set[sample].audible for sample, _ in trial.image.parts]
-    return frozenset().union(*audible, _heard(trial))
-
-
-def _fits_same(trials: TrialSet) -> Callable[[Trial, Trial], bool]:
-    del trials
-    return lambda trial, other: bool(_heard(trial)) and _heard(trial) == _heard(other)
-
-
-def _partners(
-    trials: TrialSet, fits: Callable[[Trial, Trial], bool], key: np.random.SeedSequence
-) -> dict[str, Trial]:
+def _partners(trials: TrialSet, kind: OtherSound, seed: int) -> dict[str, Trial]:
     """For each sounding trial the next one in a seeded circle that fits."""
     sounding = [trial for trial in trials if trial.sounding and trial.audio.kind == "sounds"]
     by_id = sorted(sounding, key=lambda trial: trial.id)
+    key = np.random.SeedSequence([seed, _OTHER if kind == "other-category" else _SAME])
     order = np.random.default_rng(key).permutation(len(by_id))
     circle = [by_id[int(number)] for number in order]
-    found: dict[str, Trial] = {}
-    for place, trial in enumerate(circle):
+    # Categories that some part of each picture may account for.
+    audible = {
+        trial.id: _played(trial).union(
+            *(trials.test_set[sample].audible for sample, _ in trial.image.parts)
+        )
+        for trial in circle
+    }
+
+    def fits(trial: Trial, other: Trial) -> bool:
         shown = {sample for sample, _ in trial.image.parts} | set(trial.audio.samples)
-        for other in _following(circle, place):
-            if (
-                other.group != trial.group
-                and shown.isdisjoint(other.audio.samples)
-                and fits(trial, other)
-            ):
-                found[trial.id] = other
-                break
+        if other.group == trial.group or not shown.isdisjoint(other.audio.samples):
+            return False
+        if kind == "other-category":
+            return audible[trial.id].isdisjoint(_played(other))
+        return bool(_played(trial)) and _played(trial) == _played(other)
+
+    found = {}
+    for place, trial in enumerate(circle):
+        following = (circle[(place + step) % len(circle)] for step in range(1, len(circle)))
+        partner = next((other for other in following if fits(trial, other)), None)
+        if partner is not None:
+            found[trial.id] = partner
     return found
-
-
-def _following(circle: list[Trial], place: int) -> Iterator[Trial]:
-    return (circle[(place + step) % len(circle)] for step in range(1, len(circle)))

@@ -8,18 +8,22 @@ from pathlib import Path
 
 import pandas as pd
 
+from ssl_bench.analysis.contribution.compare import (
+    Maps,
+    effects_by_level,
+    headline,
+    without_sound,
+)
 from ssl_bench.analysis.contribution.document import Contribution, Informed
-from ssl_bench.analysis.contribution.levels import effects_by_level
-from ssl_bench.analysis.contribution.measure import Maps, headline, without_sound
 from ssl_bench.analysis.contribution.other_sounds import OTHER_SOUNDS, OtherSound, with_other_sounds
 from ssl_bench.analysis.evaluation import Request, load_model, run
 from ssl_bench.engine.encode import EngineOptions, Progress
 from ssl_bench.engine.predict import predict
+from ssl_bench.engine.priors import is_audio_visual
 from ssl_bench.environment import environment
 from ssl_bench.errors import ModelError, PredictionsError, ProtocolError, one_of
 from ssl_bench.files import sha256_of_file
 from ssl_bench.measures.definition import Measure
-from ssl_bench.models.contract import Localizer
 from ssl_bench.predictions import open_predictions
 from ssl_bench.protocols.protocol import Protocol, load_protocol
 from ssl_bench.scoring.floors import control_scores
@@ -105,16 +109,16 @@ def measure_contribution(
     if request.dialect is not None:
         raise ProtocolError(
             "a contribution is measured under the canonical protocol only",
+            code="E_CONTRIBUTION_DIALECT",
             remedy="leave the dialect out",
         )
-    protocol = load_protocol(protocol) if isinstance(protocol, str) else protocol
-    _require_maps(protocol)
-    _measure_number(protocol, measure)
+    protocol, place = _checked(protocol, measure)
     localizer = load_model(request)
-    if not isinstance(localizer, Localizer) or localizer.audio_blind:
+    if not is_audio_visual(localizer):
         raise ModelError(
             f"{localizer.name} never listens, so the sound contributes nothing to its score",
-            remedy="measure a model that hears, or compare two models with 'ssl-bench compare'",
+            code="E_MODEL_AUDIO_BLIND",
+            remedy="measure an audio-visual model, or compare two models with 'ssl-bench compare'",
         )
     (done,) = run(replace(request, model=localizer), [protocol], progress=progress, notify=notify)
     trials = open_trials(protocol, request.data)
@@ -142,7 +146,7 @@ def measure_contribution(
         done.folder / "predictions.npz",
         trials,
         others,
-        measure=measure,
+        place=place,
         seed=seed,
         jobs=request.jobs,
         notes=notes,
@@ -152,7 +156,9 @@ def measure_contribution(
 
 def _with_other_sounds(trials: TrialSet, seed: int) -> tuple[dict[OtherSound, TrialSet], list[str]]:
     """The trials with each kind of sound that there is, and which of them have none."""
-    mute = _without_controls(trials)
+    # The audio-blind maps do not change with the sound.
+    controls = trials.protocol.controls.model_copy(update={"vision_only": False, "priors": ()})
+    mute = trials.protocol.model_copy(update={"controls": controls})
     wanted = sum(trial.sounding for trial in trials)
     found: dict[OtherSound, TrialSet] = {}
     notes = []
@@ -198,14 +204,13 @@ def contribution_of_files(
     PredictionsError
         If a file does not answer these trials.
     """
-    loaded = load_protocol(protocol) if isinstance(protocol, str) else protocol
-    _require_maps(loaded)
-    _measure_number(loaded, measure)
+    loaded, place = _checked(protocol, measure)
     trials = open_trials(loaded, data)
     for path in without.values():
         if path.resolve() == predictions.resolve():
             raise PredictionsError(
                 ["these are the predictions with the sound, and not maps made without it"],
+                code="E_PREDICTIONS_SAME",
                 where=path,
             )
         check_predictions(path, trials)
@@ -213,7 +218,7 @@ def contribution_of_files(
         predictions,
         trials,
         [(name, path, "given predictions", "nothing") for name, path in without.items()],
-        measure=measure,
+        place=place,
         seed=seed,
         jobs=jobs,
         notes=[],
@@ -226,7 +231,7 @@ def _compare(
     trials: TrialSet,
     others: Sequence[_Other],
     *,
-    measure: str | None,
+    place: int,
     seed: int,
     jobs: int,
     notes: Sequence[str],
@@ -245,8 +250,7 @@ def _compare(
         table = _scores_of(path, asked, measures, jobs)
         maps.append(Maps(name, about, informed, table, sha256_of_file(path)))
     counted = set(scored.scores["trial_id"])
-    number = _measure_number(trials.protocol, measure)
-    best = position(scored.result, str(measures[number])).floor_name
+    best = position(scored.result, str(measures[place])).floor_name
     if best is not None:
         table = controls[0][best]
         table = table[table["trial_id"].isin(counted)]
@@ -258,7 +262,7 @@ def _compare(
         scored.result.protocol.label,
         scored.result.measures,
         compared,
-        number,
+        place,
     )
     contribution = Contribution(
         model=scored.result.model,
@@ -286,30 +290,22 @@ def _scores_of(path: Path, asked: TrialSet, measures: Sequence[Measure], jobs: i
     return table[answered & ~set_apart(asked)].reset_index(drop=True)
 
 
-def _without_controls(trials: TrialSet) -> Protocol:
-    """The protocol without audio-blind maps: they do not change with the sound."""
-    controls = trials.protocol.controls.model_copy(update={"vision_only": False, "priors": ()})
-    return trials.protocol.model_copy(update={"controls": controls})
-
-
-def _require_maps(protocol: Protocol) -> None:
-    if protocol.answers != "maps":
+def _checked(protocol: str | Protocol, measure: str | None) -> tuple[Protocol, int]:
+    """A protocol that asks for maps, and the place of a measure in it, 0 for None."""
+    loaded = load_protocol(protocol) if isinstance(protocol, str) else protocol
+    if loaded.answers != "maps":
         raise ProtocolError(
             "this protocol asks for a ranking, which is nothing but the sound's contribution",
-            where=protocol.label,
+            code="E_PROTOCOL_RANKING",
+            where=loaded.label,
             remedy="use a protocol that asks for maps",
         )
-
-
-def _measure_number(protocol: Protocol, measure: str | None) -> int:
-    """Place of a measure among the protocol's, 0 for None."""
-    if measure is None:
-        return 0
-    texts = [str(each) for each in measures_of(protocol)]
-    if measure not in texts:
+    texts = [str(each) for each in measures_of(loaded)]
+    if measure is not None and measure not in texts:
         raise ProtocolError(
             f"the protocol does not measure {measure!r}",
-            where=protocol.label,
+            code="E_MEASURE_MISSING",
+            where=loaded.label,
             remedy=one_of(texts, measure),
         )
-    return texts.index(measure)
+    return loaded, 0 if measure is None else texts.index(measure)

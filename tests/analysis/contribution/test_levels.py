@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ssl_bench.analysis.contribution.levels import MOST_LEVELS, effects_by_level
+from ssl_bench.analysis.contribution.compare import MAX_LEVELS, effects_by_level
 from ssl_bench.analysis.contribution.run import Measured, contribution_of_files
 from ssl_bench.figures.contribution import figure_rows
 from ssl_bench.predictions import PredictionsMeta, save_predictions
@@ -59,7 +59,7 @@ def test_categories_are_too_many_and_no_grouping_comes_twice(measured: Measured)
     for each in found.by_level:
         levels.setdefault(each.grouping, []).append((each.level, each.with_sound, each.difference))
     assert "category" not in levels
-    assert all(2 <= len(held) <= MOST_LEVELS for held in levels.values())
+    assert all(2 <= len(held) <= MAX_LEVELS for held in levels.values())
     kept = list(levels.values())
     assert all(held not in kept[:place] for place, held in enumerate(kept))
 

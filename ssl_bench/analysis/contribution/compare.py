@@ -1,8 +1,8 @@
-"""From score tables with and without the sound to what the sound contributes."""
+"""From score tables with and without the sound to what the sound adds, and on which trials."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,15 +13,21 @@ from ssl_bench.analysis.contribution.document import (
     Discordant,
     Headline,
     Informed,
+    LevelEffect,
     PairedTest,
     Without,
 )
 from ssl_bench.measures.definition import Measure
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.scoring.aggregate import breakdown, gap, paired_values, summarise
-from ssl_bench.scoring.formatting import format_value
+from ssl_bench.scoring.formatting import format_value, value_of
 from ssl_bench.scoring.results import MeasuredValue
 from ssl_bench.statistics.paired_tests import mcnemar, permutation_p_value
+
+MAX_LEVELS = 6
+"""Groupings with more levels, such as categories, are in the document of each comparison only."""
+
+_Breakdown = Mapping[str, Mapping[str, Sequence[MeasuredValue]]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,10 +60,8 @@ def without_sound(
     ----------
     scores
         Score table with the sound.
-    maps
-        The other maps.
     measures
-        The protocol's measures.
+        The protocol's.
     seed
         Of resampling and permutations.
     """
@@ -116,34 +120,33 @@ def headline(
     Parameters
     ----------
     model, protocol
-        For the sentence.
+        What the sentence calls them.
     measures
         With the sound.
-    without
-        The comparisons.
     number
-        Which measure.
+        Place of the measure in question.
     """
     score = measures[number]
     chosen = parse_measure(score.measure)
-    deaf = [
+    uninformed = [
         each
         for each in without
         if each.informed == "nothing"
         and each.measures[number].value is not None
         and each.measures[number].n_trials == score.n_trials
     ]
-    if not deaf:
-        sentence = f"Nothing without the sound was compared, so it is open what {model} hears."
+    if not uninformed:
         return Headline(
             measure=score.measure,
             score=score,
             best_without=None,
             without=None,
             needs_sound=None,
-            sentence=sentence,
+            sentence="Nothing was compared without the sound, so it is unknown what "
+            f"{model} needs it for.",
         )
-    best = deaf[chosen.best([each.measures[number].value for each in deaf]) or 0]
+    place = chosen.best([each.measures[number].value for each in uninformed])
+    best = uninformed[place or 0]
     sign = -1 if chosen.definition.better == "lower" else 1
     return Headline(
         measure=score.measure,
@@ -182,4 +185,65 @@ def _sentence(
     return (
         f"None of {model}'s {whole} demonstrably needs the sound: the difference is "
         f"{points(change.value)}{interval}; {reached}."
+    )
+
+
+def effects_by_level(
+    found: Headline, without: Sequence[Without], with_sound: _Breakdown
+) -> tuple[LevelEffect, ...]:
+    """The headline's comparison within each level of the groupings that have few.
+
+    Parameters
+    ----------
+    without
+        The comparisons, with the one that the headline names as the best.
+    with_sound
+        The model's own breakdown.
+
+    Returns
+    -------
+    tuple of LevelEffect
+        Of the headline's measure, or of the first where breakdowns leave that one out. A grouping
+        that splits the trials as an earlier one does, with the same numbers, is left out.
+    """
+    best = next((each for each in without if each.name == found.best_without), None)
+    effects: list[LevelEffect] = []
+    seen = []
+    for grouping, levels in best.breakdown.items() if best is not None else ():
+        if len(levels) > MAX_LEVELS:
+            continue
+        own = with_sound.get(grouping, {})
+        here = [
+            effect
+            for level, differences in levels.items()
+            if (effect := _effect(grouping, level, found.measure, differences, own.get(level, ())))
+        ]
+        numbers = {each.level: (each.with_sound, each.difference) for each in here}
+        if numbers not in seen:
+            effects += here
+        seen.append(numbers)
+    return tuple(effects)
+
+
+def _effect(
+    grouping: str,
+    level: str,
+    measure: str,
+    differences: Sequence[MeasuredValue],
+    scores: Sequence[MeasuredValue],
+) -> LevelEffect | None:
+    known = [value.measure for value in differences]
+    chosen = measure if measure in known or not known else known[0]
+    difference, score = value_of(differences, chosen), value_of(scores, chosen)
+    if difference is None or score is None or score.n_trials != difference.n_trials:
+        return None
+    reached = None
+    if score.value is not None and difference.value is not None:
+        reached = score.value - difference.value
+    return LevelEffect(
+        grouping=grouping,
+        level=level,
+        with_sound=score,
+        without=reached,
+        difference=difference,
     )
