@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ssl_bench.errors import ResultError
-from ssl_bench.files import atomic_path
+from ssl_bench.files import atomic_path, write_text
 from ssl_bench.scoring.formatting import format_interval
 from ssl_bench.scoring.results import MeasuredValue, Result
 
@@ -29,6 +29,7 @@ _LATEX = {
     "|": r"\textbar{}",
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
 }
+_N_FACTS = 9  # columns in front of the numbers
 _UNITS = "Shares in percent, with their 95 % intervals [low, high]"
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>#|~])")
 
@@ -37,14 +38,7 @@ _MARKDOWN = re.compile(r"([\\`*_\[\]<>#|~])")
 class Group:
     """Results that may stand in one table: same protocol, dialect and test set, by digest.
 
-    Attributes
-    ----------
-    label, dialect
-        Protocol as people write it, and the dialect.
-    protocol_digest, test_set_digest
-        What makes the results comparable.
-    results
-        In the order in which they were given.
+    `label` is the protocol as people write it; `results` are in the order in which they were given.
     """
 
     label: str
@@ -120,21 +114,7 @@ def results_table(results: Sequence[Result], *, controls: bool = False) -> pd.Da
                 row[f"{value.measure} high"] = value.high
             rows.append(row)
     table = pd.DataFrame(rows)
-    numbers = [name for name in table.columns if name not in _FACTS]
-    return table.astype(dict.fromkeys(numbers, np.float64))
-
-
-_FACTS = (
-    "model",
-    "kind",
-    "protocol",
-    "dialect",
-    "protocol_digest",
-    "test_set_digest",
-    "present",
-    "expected",
-    "partial",
-)
+    return table.astype(dict.fromkeys(table.columns[_N_FACTS:], np.float64))
 
 
 def _group_rows(
@@ -152,7 +132,7 @@ def _group_rows(
 
 def model_name(result: Result) -> str:
     """Name of the model that a result is of."""
-    return str(result.model_dump(mode="json", include={"model"})["model"]["name"])
+    return result.model.name
 
 
 def write_results(
@@ -170,16 +150,13 @@ def write_results(
         If there is no result.
     """
     if not results:
-        raise ResultError("there is no result to export")
-    if form == "latex":
-        text = "\n".join(_latex(group, controls) for group in group_results(results))
-    elif form == "markdown":
-        text = "\n".join(_markdown(group, controls) for group in group_results(results))
-    else:
+        raise ResultError("there is no result to export", code="E_NO_RESULT")
+    if form not in ("latex", "markdown"):
         write_table(path, results_table(results, controls=controls), form)
         return
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    written = _latex if form == "latex" else _markdown
+    text = "\n".join(written(group, controls) for group in group_results(results))
+    write_text(path, text)
 
 
 def write_table(path: Path, table: pd.DataFrame, form: Format) -> None:
@@ -192,7 +169,9 @@ def write_table(path: Path, table: pd.DataFrame, form: Format) -> None:
     """
     if form not in ("csv", "parquet", "json"):
         raise ResultError(
-            f"a table of scores cannot be written as {form}", remedy="use csv, parquet or json"
+            f"a table of scores cannot be written as {form}",
+            code="E_FORMAT",
+            remedy="use csv, parquet or json",
         )
     with atomic_path(path) as temporary:
         if form == "parquet":
@@ -263,13 +242,15 @@ def _markdown_row(cells: Iterable[str]) -> str:
 
 def _text_rows(group: Group, controls: bool) -> Iterable[list[str]]:
     for kind, name, values, result in _group_rows(group, controls):
-        held = {value.measure: value for value in values}
+        measured = {value.measure: value for value in values}
         coverage = ""
         if kind == "model":
             coverage = f"{result.coverage.present:,} of {result.coverage.expected:,}"
             coverage += " (partial)" if result.coverage.partial else ""
         shown = name if kind != "floor" else f"{name} (floor)"
-        cells = [format_interval(held[name]) if name in held else "" for name in group.measures]
+        cells = [
+            format_interval(measured[name]) if name in measured else "" for name in group.measures
+        ]
         yield [shown, coverage, *cells]
 
 
