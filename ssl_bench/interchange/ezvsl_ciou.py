@@ -1,11 +1,9 @@
 """The per-sample cIoU file of EZ-VSL: lines ``index,cIoU``, from the lowest cIoU to the highest.
 
-It is what ``save_iou`` of stoneMo/EZ-VSL ``utils.py`` writes as ``iou_test_av.txt``,
-``iou_test_obj.txt`` and ``iou_test_av_obj.txt``. An index counts the tested clips in the order of
-their sorted ids (``datasets.py``, ``get_test_dataset``), and a clip without its files was not
-tested. So a file that is shorter than the test set needs the list of what was tested before its
-lines can be told apart by clip. Lines ``id,cIoU``, and a tab or blanks in place of the comma, are
-read too.
+``save_iou`` of stoneMo/EZ-VSL ``utils.py`` writes it as ``iou_test_av.txt`` and the like. An index
+counts the tested clips in the order of their sorted ids (``datasets.py``, ``get_test_dataset``);
+a clip without its files was not tested, so a file that is shorter than the test set needs the list
+of tested clips. Lines ``id,cIoU``, and a tab or blanks in place of the comma, are read too.
 """
 
 from __future__ import annotations
@@ -14,12 +12,14 @@ import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ssl_bench.errors import ImportedFilesError, ProtocolError
+from ssl_bench.errors import ImportedFilesError, Problem, ProtocolError
+from ssl_bench.interchange import capped
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.schemas import quoted
 from ssl_bench.scoring.aggregate import summarise
@@ -33,23 +33,14 @@ MEASURES = ("cIoU@0.5", "AUC", "mean-cIoU")
 
 _REMEDY = "give a file with one line 'index,cIoU' for each tested clip"
 _SEPARATOR = re.compile(r"\s*[,;\t]\s*|\s+")
-_SHOWN = 10
 # Rounding may carry a perfect cIoU a little beyond 1.
 _SLACK = 1e-6
 
 
-@dataclass(frozen=True)
-class CiouFile:
-    """What a file says.
+class CiouFile(NamedTuple):
+    """Index (as text) or id of each line, ``(n,)`` cIoU in [0, 1] or nan, and which of the two.
 
-    Attributes
-    ----------
-    names
-        Index (as text) or id of each line.
-    values
-        ``(n,)`` cIoU in [0, 1]; nan where the file says so.
-    by_index
-        Whether the lines are numbered, 0 to n - 1 in any order.
+    Where `by_index`, the lines are numbered 0 to n - 1 in any order.
     """
 
     names: tuple[str, ...]
@@ -59,7 +50,7 @@ class CiouFile:
 
 @dataclass(frozen=True)
 class ImportedScores:
-    """Scores taken over from a file.
+    """Imported scores.
 
     Attributes
     ----------
@@ -102,35 +93,35 @@ def read_ciou_file(path: Path) -> CiouFile:
     """
     names: list[str] = []
     values: list[float] = []
-    problems: list[str] = []
+    problems: list[Problem] = []
     for number, line in enumerate(read_text(path, remedy=_REMEDY).splitlines(), 1):
         if not line.strip():
             continue
         fields = _SEPARATOR.split(line.strip())
         value = _number(fields[1]) if len(fields) == 2 and fields[0] else None
         if value is None:
-            problems.append(f"line {number} ({quoted(line)}) is not 'index,cIoU'")
+            text = f"line {number} ({quoted(line)}) is not 'index,cIoU'"
+            problems.append(Problem(text, "E_LINE"))
         elif not math.isnan(value) and not -_SLACK <= value <= 1 + _SLACK:
-            problems.append(f"line {number}: a cIoU of {value:g} is not within 0 to 1")
+            text = f"line {number}: a cIoU of {value:g} is not within 0 to 1"
+            problems.append(Problem(text, "E_CIOU_RANGE"))
         else:
             names.append(fields[0])
             values.append(min(max(value, 0.0), 1.0) if value == value else math.nan)
-    problems += [f"{quoted(name)} has more than one line" for name in duplicates(names)]
+    problems += [
+        Problem(f"{quoted(name)} has more than one line", "E_IDS_DUPLICATE")
+        for name in duplicates(names)
+    ]
     if not names and not problems:
-        problems.append("there is no line in this file")
+        problems.append(Problem("there is no line in this file", "E_FILE_EMPTY"))
     by_index = all(re.fullmatch(r"0|[1-9][0-9]{0,6}", name) for name in names)
     if by_index and not problems:
         absent = sorted(set(range(len(names))) - {int(name) for name in names})
         beyond = [name for name in names if int(name) >= len(names)]
         if beyond:
-            problems.append(
-                f"the index {absent[0]} has no line, though {beyond[0]} has one: "
-                "the file is truncated"
-            )
-    if problems:
-        more = len(problems) - _SHOWN
-        kept = [*problems[:_SHOWN], *([f"and {more:,} more"] if more > 0 else [])]
-        raise ImportedFilesError(kept, where=path)
+            text = f"the index {absent[0]} has no line, though {beyond[0]} has one"
+            problems.append(Problem(f"{text}: the file is truncated", "E_FILE_TRUNCATED"))
+    _raise_for(problems, path)
     return CiouFile(tuple(names), np.array(values), by_index)
 
 
@@ -158,7 +149,8 @@ def import_ciou(path: Path, trials: TrialSet, tested: list[str] | None = None) -
     """
     if trials.protocol.answers != "maps":
         raise ProtocolError(
-            "this protocol asks for a ranking, and a cIoU per clip is none",
+            "this protocol asks for a ranking, and a cIoU per clip is not one",
+            code="E_PROTOCOL_ANSWERS",
             where=trials.protocol.label,
             remedy="name the protocol whose maps were scored",
         )
@@ -166,21 +158,16 @@ def import_ciou(path: Path, trials: TrialSet, tested: list[str] | None = None) -
     reached = _by_trial(path, read, trials, tested)
     measures = [parse_measure(text) for text in MEASURES]
     values = np.nan_to_num(read.values, nan=0.0)
-    if reached is None:
-        # Without names, every line is taken for a video of its own.
-        table = pd.DataFrame(
-            {
-                "trial_id": [f"{row:07d}" for row in range(len(trials))],
-                "group": [f"{row:07d}" for row in range(len(trials))],
-                "sounding": True,
-                "present": np.arange(len(trials)) < len(values),
-                "cIoU": np.append(values, np.zeros(len(trials) - len(values))),
-            }
-        )
-    else:
+    if reached is not None:
         table = ScoreColumns(trials, []).table()
         table["present"] = [name in reached for name in table["trial_id"]]
         table["cIoU"] = [float(np.nan_to_num(reached.get(name, 0.0))) for name in table["trial_id"]]
+    else:
+        # Without names, every line is taken for a video of its own.
+        rows = [f"{row:07d}" for row in range(len(trials))]
+        table = pd.DataFrame({"trial_id": rows, "group": rows, "sounding": True})
+        table["present"] = np.arange(len(trials)) < len(values)
+        table["cIoU"] = np.append(values, np.zeros(len(trials) - len(values)))
     return ImportedScores(
         scores=None if reached is None else table,
         measures=summarise(table, measures),
@@ -195,27 +182,34 @@ def _by_trial(
 ) -> dict[str, float] | None:
     """The cIoU of each trial; None where the lines are numbered and what was tested is unknown."""
     ids = sorted(trials.ids if tested is None else tested)
-    unknown = [name for name in ids if name not in trials.index]
-    problems = [f"{quoted(name)} was tested but is not in the protocol" for name in unknown]
+    problems = [
+        Problem(f"{quoted(name)} was tested but is not in the protocol", "E_IDS_UNKNOWN")
+        for name in ids
+        if name not in trials.index
+    ]
     names = list(read.names)
-    if read.by_index and not set(names) <= set(ids):
-        if len(names) > len(ids) or (tested is not None and len(names) < len(ids)):
-            what = "clips in the protocol" if tested is None else "ids in the list of tested clips"
-            problems.append(f"{len(names):,} lines do not fit {len(ids):,} {what}")
-        elif len(names) < len(ids):
-            return None
-        else:
-            names = [ids[int(name)] for name in names]
-    else:
-        allowed = set(ids)
+    allowed = set(ids)
+    if not read.by_index or allowed.issuperset(names):
         problems += [
-            f"{quoted(name)} has a line but is not in the protocol or the list of tested clips"
+            Problem(f"{quoted(name)} was not tested, or is not in the protocol", "E_IDS_UNKNOWN")
             for name in names
             if name not in allowed
         ]
-    if problems:
-        raise ImportedFilesError(problems[:_SHOWN], where=path)
+    elif len(names) == len(ids):
+        names = [ids[int(name)] for name in names]
+    elif len(names) < len(ids) and tested is None:
+        return None
+    else:
+        what = "clips in the protocol" if tested is None else "ids in the list of tested clips"
+        text = f"{len(names):,} lines do not fit {len(ids):,} {what}"
+        problems.append(Problem(text, "E_LINE_COUNT"))
+    _raise_for(problems, path)
     return dict(zip(names, read.values.tolist(), strict=True))
+
+
+def _raise_for(problems: list[Problem], path: Path) -> None:
+    if problems:
+        raise ImportedFilesError(capped(problems), where=path)
 
 
 def _number(text: str) -> float | None:

@@ -1,4 +1,4 @@
-"""One heat map as a ``.npy`` or ``.png`` file, as people's scripts leave them behind."""
+"""One heat map as a ``.npy`` or ``.png`` file."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -18,7 +19,7 @@ from ssl_bench.predictions import LIMITS
 
 SUFFIXES = (".npy", ".png")
 
-_HEADER_BYTES = 10_000
+_MAX_HEADER = 10_000
 # Greatest value of each single-channel kind of PNG, by Pillow's name of it.
 _WHITE: Mapping[str, int] = {"1": 1, "L": 255, "I;16": 65535, "I;16B": 65535, "I": 65535}
 
@@ -72,79 +73,77 @@ def read_map(path: Path) -> NDArray[np.float32]:
     >>> read_map(path).round(3).tolist()
     [[0.0, 0.20000000298023224, 1.0]]
     """
-    content = _bytes(path)
-    values = _from_npy(path, content) if path.suffix.lower() == ".npy" else _from_png(path, content)
+    read = _read_npy if path.suffix.lower() == ".npy" else _read_png
+    try:
+        # Sixteen bytes for each pixel: the widest numbers that numpy stores.
+        if path.stat().st_size > 16 * LIMITS.side**2 + _MAX_HEADER:
+            raise DataError("this file is too large to be a map", code="E_MAP_SIZE", where=path)
+        values = read(path, path.read_bytes())
+    except OSError as error:
+        raise DataError(
+            f"this file cannot be read ({error.strerror})", code="E_FILE_UNREADABLE", where=path
+        ) from error
     with np.errstate(over="ignore"):
         heat = np.ascontiguousarray(values, np.float32)
     if not np.isfinite(heat).all():
-        raise DataError("a value is NaN, infinite, or too large for single precision", where=path)
+        raise DataError(
+            "a value is NaN, infinite, or too large for single precision",
+            code="E_NOT_FINITE",
+            where=path,
+        )
     return heat
 
 
-def _bytes(path: Path) -> bytes:
-    # Sixteen bytes for each pixel: the widest numbers that numpy stores.
-    most = 16 * LIMITS.side**2 + _HEADER_BYTES
-    try:
-        if path.stat().st_size > most:
-            raise DataError("this file is too large to be a map", where=path)
-        return path.read_bytes()
-    except OSError as error:
-        raise DataError(f"this file cannot be read ({error.strerror})", where=path) from error
-
-
-def _from_npy(path: Path, content: bytes) -> NDArray[Any]:
+def _read_npy(path: Path, content: bytes) -> NDArray[Any]:
     stream = io.BytesIO(content)
     try:
-        version = np.lib.format.read_magic(stream)
-        reader = (
-            np.lib.format.read_array_header_1_0
-            if version == (1, 0)
-            else np.lib.format.read_array_header_2_0
-        )
-        shape, _, dtype = reader(stream, max_header_size=_HEADER_BYTES)
-    # The header is Python source that numpy parses, so a hostile one fails in the parser's ways.
+        version = npy.read_magic(stream)
+        read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+        shape, _, dtype = read(stream, max_header_size=_MAX_HEADER)
+    # numpy parses the header as Python's literals, so a hostile one fails in the parser's ways.
     except (ValueError, EOFError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
-        raise DataError("this is not a numpy file, or it is truncated", where=path) from error
+        raise _damaged(path, "this is not a numpy file, or it is truncated") from error
     if dtype.kind not in "fiub":
-        raise DataError(f"this file holds {dtype}, not numbers", where=path)
-    height, width = _map_shape(path, shape)
+        message = f"this file contains {dtype}, not numbers"
+        raise DataError(message, code="E_ARRAY_TYPE", where=path)
+    if len(shape) < 2 or any(side != 1 for side in shape[:-2]):
+        message = f"an array of shape {shape} is not a map of shape (h, w)"
+        raise DataError(message, code="E_ARRAY_SHAPE", where=path)
+    height, width = shape[-2:]
+    _check_side(path, height, width)
     if len(content) - stream.tell() < height * width * dtype.itemsize:
-        raise DataError("this numpy file is truncated", where=path)
+        raise _damaged(path, "this numpy file is truncated")
     stream.seek(0)
     array: NDArray[Any] = np.load(stream, allow_pickle=False)
     return array.reshape(height, width)
 
 
-def _map_shape(path: Path, shape: tuple[int, ...]) -> tuple[int, int]:
-    if len(shape) < 2 or any(side != 1 for side in shape[:-2]):
-        raise DataError(f"an array of shape {shape} is not a map of shape (h, w)", where=path)
-    height, width = shape[-2:]
-    _check_side(path, height, width)
-    return height, width
+def _read_png(path: Path, content: bytes) -> NDArray[Any]:
+    try:
+        with Image.open(io.BytesIO(content), formats=("PNG",)) as picture:
+            if picture.mode in _WHITE and "transparency" not in picture.info:
+                _check_side(path, picture.height, picture.width)
+                return np.array(picture).astype(np.float32) / np.float32(_WHITE[picture.mode])
+    except DataError:
+        raise
+    except DAMAGE as error:
+        raise _damaged(path, "this PNG file is damaged or truncated") from error
+    raise DataError(
+        "this picture has colours or transparency, so it is not a map",
+        code="E_MAP_COLOURS",
+        where=path,
+        remedy="save the map itself as grey values, not its overlay",
+    )
+
+
+def _damaged(path: Path, message: str) -> DataError:
+    return DataError(message, code="E_FILE_DAMAGED", where=path)
 
 
 def _check_side(path: Path, height: int, width: int) -> None:
     if not (1 <= height <= LIMITS.side and 1 <= width <= LIMITS.side):
         raise DataError(
             f"a map of {height} x {width} is not within 1 to {LIMITS.side} on each side",
+            code="E_MAP_SIZE",
             where=path,
         )
-
-
-def _from_png(path: Path, content: bytes) -> NDArray[Any]:
-    try:
-        with Image.open(io.BytesIO(content), formats=("PNG",)) as picture:
-            mode, (width, height) = picture.mode, picture.size
-            if mode in _WHITE and "transparency" not in picture.info:
-                _check_side(path, height, width)
-                values = np.array(picture)
-                return values.astype(np.float32) / np.float32(_WHITE[mode])
-    except DataError:
-        raise
-    except DAMAGE as error:
-        raise DataError("this PNG file is damaged or truncated", where=path) from error
-    raise DataError(
-        "this picture has colours or transparency, so it is not a map",
-        where=path,
-        remedy="save the map itself as grey values, not its overlay",
-    )

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench.errors import DataError, ImportedFilesError
+from ssl_bench.errors import DataError, ImportedFilesError, Problem
+from ssl_bench.interchange import capped
 from ssl_bench.interchange.map_files import SUFFIXES, map_file_stem, read_map, trial_of_stem
 from ssl_bench.predictions import PredictionsWriter
 from ssl_bench.schemas import quoted
 from ssl_bench.trials.trial import TrialSet
 
-_SHOWN = 10
 _BATCH = 64
 
 Progress = Callable[[str, int, int], None]
@@ -24,17 +24,7 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class ImportedMaps:
-    """What was taken over.
-
-    Attributes
-    ----------
-    n_maps
-        Trials with a map.
-    missing
-        Trials without one; they count as failures.
-    shape
-        Height and width of the maps.
-    """
+    """How many trials have a map, which have none (failures), and the maps' height and width."""
 
     n_maps: int
     missing: tuple[str, ...]
@@ -67,7 +57,7 @@ def import_maps(
     weights_digest
         SHA-256 of its weights, where it is known.
     missing_fail
-        A trial without a file is a failure of the model, instead of a fault of the folder.
+        A trial without a file is a failure of the model, not a mistake in the folder.
     progress
         Called with what is done, how many, of how many.
 
@@ -78,8 +68,9 @@ def import_maps(
     """
     files, problems = _files(folder, trials)
     missing = [trial.id for trial in trials if trial.id not in files]
-    if missing and not missing_fail:
-        problems += _listed(
+    if not missing_fail:
+        problems += _problems(
+            "E_IDS_MISSING",
             "there is no map of the trial",
             [
                 f"{quoted(name)} (a file named {map_file_stem(name)}.npy or .png)"
@@ -93,35 +84,39 @@ def import_maps(
     )
     wanted = [trial.id for trial in trials if trial.id in files]
     if not wanted:
-        raise ImportedFilesError(problems or ["there is no map in this folder"], where=folder)
+        empty = Problem("there is no map in this folder", "E_FOLDER_EMPTY")
+        raise ImportedFilesError(problems or [empty], where=folder)
     shapes: dict[str, tuple[int, int]] = {}
-    damaged: list[str] = []
+    damaged: list[Problem] = []
     with PredictionsWriter(out, meta) as writer:
-        held: dict[str, NDArray[np.float32]] = {}
+        batch: dict[str, NDArray[np.float32]] = {}
         for number, name in enumerate(wanted, 1):
             try:
-                held[name] = read_map(files[name])
-                shapes[files[name].name] = (held[name].shape[0], held[name].shape[1])
+                batch[name] = heat = read_map(files[name])
+                shapes[files[name].name] = (heat.shape[0], heat.shape[1])
             except DataError as error:
-                damaged.append(f"{quoted(files[name].name)}: {error.problem}")
-            if len(held) == _BATCH or number == len(wanted):
-                # Once something is wrong, the rest is read only to say all that is.
+                text = f"{quoted(files[name].name)}: {error.problem}"
+                damaged.append(Problem(text, error.code))
+            if len(batch) == _BATCH or number == len(wanted):
+                # Once something is wrong, the rest is read only to report everything.
                 if not (problems or damaged) and len(set(shapes.values())) == 1:
-                    writer.add(list(held), np.stack(list(held.values())))
-                held = {}
+                    writer.add(list(batch), np.stack(list(batch.values())))
+                batch = {}
                 progress("reading maps", number, len(wanted))
-        problems += [*_listed("", damaged), *_listed("", _odd_sizes(shapes))]
+        problems += [*capped(damaged), *capped(_odd_sizes(shapes))]
         if problems:
             raise ImportedFilesError(problems, where=folder)
     return ImportedMaps(len(wanted), tuple(missing), next(iter(shapes.values())))
 
 
-def _files(folder: Path, trials: TrialSet) -> tuple[dict[str, Path], list[str]]:
+def _files(folder: Path, trials: TrialSet) -> tuple[dict[str, Path], list[Problem]]:
     """The file of each trial, and what else is in the folder."""
     try:
         entries = sorted(item for item in folder.iterdir() if not item.name.startswith("."))
     except OSError as error:
-        raise DataError(f"this folder cannot be read ({error.strerror})", where=folder) from error
+        raise DataError(
+            f"this folder cannot be read ({error.strerror})", code="E_FILE_UNREADABLE", where=folder
+        ) from error
     files: dict[str, Path] = {}
     others, unknown, doubled = [], [], []
     for item in entries:
@@ -135,30 +130,28 @@ def _files(folder: Path, trials: TrialSet) -> tuple[dict[str, Path], list[str]]:
         else:
             files[name] = item
     problems = [
-        *_listed("this is neither a .npy nor a .png file", others),
-        *_listed("no trial has the name of this file", unknown),
-        *_listed("these files are of one trial", doubled),
+        *_problems("E_FILE_KIND", "this is neither a .npy nor a .png file", others),
+        *_problems("E_IDS_UNKNOWN", "no trial has the name of this file", unknown),
+        *_problems("E_IDS_DUPLICATE", "these files are of one trial", doubled),
     ]
     return files, problems
 
 
-def _odd_sizes(shapes: Mapping[str, tuple[int, int]]) -> list[str]:
-    """Sentences on the maps that are not of the commonest size."""
+def _odd_sizes(shapes: Mapping[str, tuple[int, int]]) -> list[Problem]:
+    """Problems of the maps that are not of the commonest size."""
     if not shapes:
         return []
     (common, _), *_ = Counter(shapes.values()).most_common(1)
     return [
-        f"{quoted(name)}: this map is {height} x {width}, where others are {common[0]} x "
-        f"{common[1]}; give all maps the same size"
+        Problem(
+            f"{quoted(name)}: this map is {height} x {width}, where others are {common[0]} x "
+            f"{common[1]}; give all maps the same size",
+            "E_MAP_SIZE",
+        )
         for name, (height, width) in shapes.items()
         if (height, width) != common
     ]
 
 
-def _listed(what: str, items: Sequence[str]) -> list[str]:
-    """One sentence for each of the first items, and one for how many more there are."""
-    head = f"{what}: " if what else ""
-    sentences = [f"{head}{item}" for item in items[:_SHOWN]]
-    if len(items) > _SHOWN:
-        sentences.append(f"{head}and {len(items) - _SHOWN:,} more")
-    return sentences
+def _problems(code: str, what: str, items: Sequence[str]) -> list[Problem]:
+    return capped([Problem(f"{what}: {item}", code) for item in items])
