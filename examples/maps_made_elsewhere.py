@@ -7,7 +7,7 @@ import numpy as np
 
 import ssl_bench
 
-trials = ssl_bench.open_trials(ssl_bench.load_protocol("synth"))
+trials = ssl_bench.open_trials("synth")
 maps = np.random.default_rng(0).random((len(trials), 14, 14), dtype=np.float32)  # yours go here
 meta = {
     "format": "ssl-bench-predictions/1",

@@ -26,13 +26,15 @@ class MissingExtraError(SslBenchError):
 
 
 @contextmanager
-def extra_needed(what: str) -> Iterator[None]:
+def extra_needed(what: str, extra: str | None = None) -> Iterator[None]:
     """Turn the import error of a library that an extra brings into one sentence.
 
     Parameters
     ----------
     what
         The command or function that runs inside.
+    extra
+        The extra that brings all that it needs; None for the one that brings the missing library.
 
     Raises
     ------
@@ -54,5 +56,5 @@ def extra_needed(what: str) -> Iterator[None]:
             raise
         raise MissingExtraError(
             f"{what} needs {library}, which is not installed",
-            remedy=f"run: pip install 'ssl-bench[{_EXTRA_OF[library]}]'",
+            remedy=f"run: pip install 'ssl-bench[{extra or _EXTRA_OF[library]}]'",
         ) from error

@@ -34,15 +34,23 @@ main(sys.argv[1:])
 """
 
 
-def test_a_missing_library_is_one_sentence_on_the_command_line(tmp_path: Path) -> None:
-    command = ("evaluate", "--model", "ezvsl", "--protocol", "synth")
+@pytest.mark.parametrize(
+    ("command", "extra"),
+    [
+        (("evaluate", "--model", "ezvsl", "--protocol", "synth"), "models"),
+        (("train", "--model", "ezvsl"), "train"),
+    ],
+)
+def test_a_missing_library_is_one_sentence_on_the_command_line(
+    command: tuple[str, ...], extra: str, tmp_path: Path
+) -> None:
     settings = {**os.environ, "PYTHONPATH": str(Path(ssl_bench.__file__).parent.parent)}
     start = (sys.executable, "-c", WITHOUT_TORCH, *command)
     done = subprocess.run(start, cwd=tmp_path, env=settings, capture_output=True, text=True)
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
-    assert line.startswith("error[E_EXTRA_MISSING]: ssl-bench evaluate needs torch")
-    assert "pip install 'ssl-bench[models]'" in line
+    assert line.startswith(f"error[E_EXTRA_MISSING]: ssl-bench {command[0]} needs torch")
+    assert f"pip install 'ssl-bench[{extra}]'" in line
     assert list(tmp_path.iterdir()) == []
 
 

@@ -14,6 +14,7 @@ import click
 
 from ssl_bench.cli.options import MAX_WORKERS, json_option
 from ssl_bench.errors import ModelError
+from ssl_bench.extras import extra_needed
 
 if TYPE_CHECKING:
     from ssl_bench.training.hardware import Accelerator, Precision
@@ -151,6 +152,7 @@ _LINE_SECONDS = 60.0
     help="Save the state of the run every so many steps, beside the end of each pass.",
 )
 @json_option
+@extra_needed("ssl-bench train", "train")
 def train(
     model: str,
     data: str,

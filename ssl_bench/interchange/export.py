@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 from collections.abc import Iterable, Sequence
@@ -175,6 +176,7 @@ def write_table(path: Path, table: pd.DataFrame, form: Format) -> None:
         )
     with atomic_path(path) as temporary:
         if form == "parquet":
+            importlib.import_module("pyarrow")  # pandas' own error does not name it
             table.to_parquet(temporary, index=False)
         elif form == "json":
             temporary.write_text(table.to_json(orient="records", indent=1, double_precision=15))
