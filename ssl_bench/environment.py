@@ -24,21 +24,14 @@ _LIBRARIES = (
 
 
 def environment() -> dict[str, Any]:
-    """Versions of what may change a number, as a JSON-able dictionary.
-
-    Libraries are asked for their version without being imported.
+    """Versions of what may change a number, as a JSON-able dictionary; imports no library.
 
     Examples
     --------
     >>> sorted(environment())[:2]
     ['commit', 'libraries']
     """
-    libraries: dict[str, str] = {}
-    for name in _LIBRARIES:
-        try:
-            libraries[name] = version(name)
-        except PackageNotFoundError:
-            continue
+    libraries = {name: found for name in _LIBRARIES if (found := _version(name)) is not None}
     return {
         "ssl_bench": package_version(),
         "commit": _commit(),
@@ -51,10 +44,14 @@ def environment() -> dict[str, Any]:
 
 def package_version() -> str:
     """Version of this package."""
+    return _version("ssl-bench") or "0+unknown"
+
+
+def _version(name: str) -> str | None:
     try:
-        return version("ssl-bench")
+        return version(name)
     except PackageNotFoundError:
-        return "0+unknown"
+        return None
 
 
 def _commit() -> str | None:

@@ -18,7 +18,6 @@ CACHE_VARIABLE = "SSL_BENCH_CACHE"
 """Environment variable that names another cache folder."""
 
 _PACKAGE = Path(__file__).resolve().parent
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
@@ -43,34 +42,29 @@ def atomic_path(target: Path) -> Iterator[Path]:
     >>> (folder / "a" / "b.txt").read_text()
     'whole'
     """
-    _refuse_what_is_no_file(target)
+    # /dev/stdout may lead to a regular file; as root, a rename would replace the link for everyone.
+    in_dev = target.absolute().parent == Path("/dev")
+    if in_dev or (target.exists() and not target.is_file()):
+        number = errno.EISDIR if target.is_dir() else errno.EEXIST
+        raise OSError(number, "Not a regular file", str(target))
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}{target.suffix}")
     try:
-        # The system applies the user's umask here; asking for it would change it for other threads.
-        temporary.touch(mode=0o666, exist_ok=False)
+        # Created here, so that the user's umask decides the permissions. Some libraries put a file
+        # of their own with narrower ones in its place.
+        temporary.touch(exist_ok=False)
         mode = temporary.stat().st_mode
         yield temporary
-        # Some libraries put a file of their own, with narrower permissions, in its place.
         temporary.chmod(mode)
         temporary.replace(target)
     except OSError as error:
-        # Nobody knows the temporary file, and a full disk names no file at all.
-        nameless = error.filename is None and error.errno in _NO_ROOM
-        if nameless or error.filename == str(temporary):
+        # A temporary name tells the user nothing, and a full disk comes without any name.
+        if error.filename in (None, str(temporary)) and error.errno is not None:
             error.filename, error.filename2 = str(target), None
         raise
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-
-
-def _refuse_what_is_no_file(target: Path) -> None:
-    if target.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
-    # Where the user may, a renamed file takes the place of a device such as /dev/null for everyone.
-    if (target.exists() and not target.is_file()) or target.absolute().parent == Path("/dev"):
-        raise FileExistsError(errno.EEXIST, "Not a regular file", str(target))
 
 
 def write_text(target: Path, text: str) -> None:
@@ -100,11 +94,6 @@ def sha256_of_json(content: Any) -> str:
 def content_folder(name: str) -> Path:
     """Path of one content folder: beside the package in a checkout, inside it in a wheel.
 
-    Parameters
-    ----------
-    name
-        ``protocols``, ``baselines`` or ``leaderboard``.
-
     Examples
     --------
     >>> (content_folder("protocols") / "synth.toml").is_file()
@@ -115,13 +104,7 @@ def content_folder(name: str) -> Path:
 
 
 def cache_folder(*parts: str) -> Path:
-    """Path below ``$SSL_BENCH_CACHE``, or below ``ssl-bench`` in the user's cache folder.
-
-    Examples
-    --------
-    >>> cache_folder("weights").name
-    'weights'
-    """
+    """Path below ``$SSL_BENCH_CACHE``, or below ``ssl-bench`` in the user's cache folder."""
     named = os.environ.get(CACHE_VARIABLE)
     if named:
         return Path(named).joinpath(*parts)
@@ -142,19 +125,12 @@ def digest_of_code(
 
     Parameters
     ----------
-    parts
-        Files and folders of this package, by path within it.
-    suffixes
-        Of the files that count in a folder.
+    parts, suffixes
+        Files and folders of this package, by path within it, and which files of a folder count.
     content
         Content folders whose TOML files count.
     libraries
         Distributions whose version counts.
-
-    Examples
-    --------
-    >>> digest_of_code(("files.py",)) == digest_of_code(("errors.py",))
-    False
     """
     files: list[Path] = []
     for part in parts:
@@ -163,9 +139,5 @@ def digest_of_code(
         files += [file for file in inside if file.suffix in suffixes and file.is_file()]
     for name in content:
         files += sorted(content_folder(name).rglob("*.toml"))
-    return sha256_of_json(
-        [
-            *([file.name, sha256_of_file(file)] for file in files),
-            *([name, version(name)] for name in libraries),
-        ]
-    )
+    digests = [[file.name, sha256_of_file(file)] for file in files]
+    return sha256_of_json([*digests, *([name, version(name)] for name in libraries)])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,7 +15,6 @@ from ssl_bench.errors import ProtocolError, SslBenchError, one_of
 _MAX_PROBLEMS = 20
 _MAX_CHARACTERS = 300
 _MAX_NAME = 80
-_DEFAULT_REMEDY = "correct the named fields"
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -81,7 +79,7 @@ def checked(
     error: type[SslBenchError] = ProtocolError,
     remedy: str | None = None,
 ) -> _Model:
-    """Check a value of JSON's types against a model.
+    """Check content against a model: JSON as text or bytes, or a value of JSON's types.
 
     Raises
     ------
@@ -92,34 +90,23 @@ def checked(
     --------
     >>> class Speed(Strict):
     ...     speed: float
-    >>> checked({"sped": 1.0}, Speed, "mine.toml")
+    >>> checked({"speed": 1.0, "sped": 2}, Speed, "mine.toml")
     Traceback (most recent call last):
     ...
-    ssl_bench.errors.ProtocolError: mine.toml: speed is missing; sped is not a known field. ...
+    ssl_bench.errors.ProtocolError: mine.toml: sped is not a known field. Did you mean 'speed'? ...
     """
-    return _checked(lambda: model.model_validate(content), model, where, error, remedy)
-
-
-def _checked(
-    validate: Callable[[], _Model],
-    model: type[_Model],
-    where: str | Path,
-    error: type[SslBenchError],
-    remedy: str | None,
-) -> _Model:
     try:
-        return validate()
-    except (ValueError, RecursionError) as caught:
-        found = caught.errors() if isinstance(caught, ValidationError) else []
-        code = "E_JSON" if any(each["type"] == "json_invalid" for each in found) else "E_SCHEMA"
-        if found and all(each["type"] == "extra_forbidden" for each in found):
-            deeper = any(len(each["loc"]) > 1 for each in found)
-            if not deeper and remedy is None:
-                known = model.model_fields
-                remedy = one_of(known, str(found[0]["loc"][0])) if known else "leave it out"
-        raise error(
-            in_words(caught), code=code, where=where, remedy=remedy or _DEFAULT_REMEDY
-        ) from None
+        if isinstance(content, str | bytes):
+            return model.model_validate_json(content)
+        return model.model_validate(content)
+    except ValidationError as caught:
+        found = caught.errors(include_url=False, include_input=False)
+        code = "E_JSON" if found[0]["type"] == "json_invalid" else "E_SCHEMA"
+        if all(each["type"] == "extra_forbidden" and len(each["loc"]) == 1 for each in found):
+            known = model.model_fields
+            remedy = remedy or (one_of(known, str(found[0]["loc"][0])) if known else "leave it out")
+        remedy = remedy or "correct the named fields"
+        raise error(in_words(caught), code=code, where=where, remedy=remedy) from None
 
 
 def read_toml(
@@ -160,50 +147,29 @@ def parse_toml(
     try:
         table = tomllib.loads(content.decode("utf-8"))
     except UnicodeDecodeError as caught:
-        raise error(
-            f"this file is not UTF-8 text (byte {caught.start})",
-            code="E_ENCODING",
-            where=where,
-            remedy="save it as UTF-8",
-        ) from None
+        message = f"this file is not UTF-8 text (byte {caught.start})"
+        raise error(message, code="E_ENCODING", where=where, remedy="save it as UTF-8") from None
     except (ValueError, RecursionError) as caught:
-        raise error(
-            f"this is not valid TOML ({in_words(caught)})",
-            code="E_TOML",
-            where=where,
-            remedy="fix that line",
-        ) from None
-    # Strict mode takes a list for a tuple only where it reads JSON.
-    return _checked(
-        lambda: model.model_validate_json(json.dumps(table, default=_no_text)),
-        model,
-        where,
-        error,
-        remedy,
-    )
-
-
-def _no_text(date: Any) -> dict[str, str]:
-    """A date or time as what no text field takes, so that the error names the field."""
-    return {"date": str(date)}
+        message = f"this is not valid TOML ({in_words(caught)})"
+        raise error(message, code="E_TOML", where=where, remedy="fix that line") from None
+    # Strict mode takes a list for a tuple only where it reads JSON. No text field takes a date
+    # without quotes: as a table, it makes the error name the field.
+    text = json.dumps(table, default=lambda date: {"date": str(date)})
+    return checked(text, model, where, error=error, remedy=remedy)
 
 
 def read_json(
     path: Path, model: type[_Model], *, error: type[SslBenchError], remedy: str | None = None
 ) -> _Model:
     """Read a JSON document with a schema; otherwise like :func:`read_toml`."""
-    content = _content(path, error, remedy)
-    return _checked(lambda: model.model_validate_json(content), model, path, error, remedy)
+    return checked(_content(path, error, remedy), model, path, error=error, remedy=remedy)
 
 
 def _content(path: Path, error: type[SslBenchError], remedy: str | None) -> bytes:
     try:
         return path.read_bytes()
-    except FileNotFoundError:
-        raise error(
-            "this file does not exist", code="E_FILE_MISSING", where=path, remedy=remedy
-        ) from None
     except OSError as caught:
-        raise error(
-            f"this file cannot be read ({caught.strerror})", code="E_FILE_UNREADABLE", where=path
-        ) from None
+        missing = isinstance(caught, FileNotFoundError)
+        problem = "does not exist" if missing else f"cannot be read ({caught.strerror})"
+        code = "E_FILE_MISSING" if missing else "E_FILE_UNREADABLE"
+        raise error(f"this file {problem}", code=code, where=path, remedy=remedy) from None

@@ -82,7 +82,14 @@ class TestAtomicPath:
             temporary.unlink()
         assert target.read_text() == "before"
 
-    def test_a_pipe_or_a_device_is_not_replaced(self, tmp_path: Path) -> None:
+    def test_a_pipe_or_a_device_is_not_replaced(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def replaced(_source: Path, target: Path) -> Path:
+            raise AssertionError(f"{target} would be replaced for everyone on this machine")
+
+        # As root, and with the output in a file, a missing guard would do so.
+        monkeypatch.setattr(Path, "replace", replaced)
         pipe = tmp_path / "pipe"
         os.mkfifo(pipe)
         for target in (pipe, Path("/dev/null"), Path("/dev/stdout")):
