@@ -12,8 +12,15 @@ from typing import Any, Literal
 import pandas as pd
 
 from ssl_bench.engine.encode import EngineOptions, Progress
-from ssl_bench.engine.predict import Predicted, no_answer, predict
-from ssl_bench.engine.priors import is_audio_visual, is_embedded, load_prior, predict_priors
+from ssl_bench.engine.predict import (
+    Predicted,
+    is_audio_visual,
+    is_embedded,
+    load_prior,
+    no_answer,
+    predict,
+    predict_priors,
+)
 from ssl_bench.files import write_text
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
 from ssl_bench.models.provenance import describe
@@ -34,6 +41,8 @@ from ssl_bench.scoring.score_file import SCORES, write_scores
 from ssl_bench.testsets import TestSet
 from ssl_bench.trials.compositions import compose, open_protocol_test_set, with_split
 from ssl_bench.trials.trial import TrialSet
+
+_FILES = ("predictions.npz", "vision_only.npz", SCORES, "result.json", "trials.png")
 
 
 @dataclass(frozen=True)
@@ -63,12 +72,8 @@ class Evaluation:
     ----------
     scores
         One row per trial.
-    result
-        The result document.
-    folder
-        Where the files are.
-    files
-        Everything that was written.
+    folder, files
+        Everything that was written, and where.
     trials
         What was asked, under the conventions that scored it.
     has_images
@@ -82,14 +87,6 @@ class Evaluation:
     files: tuple[Path, ...]
     trials: TrialSet
     has_images: bool
-
-
-def _no_progress(_what: str, _done: int, _all: int) -> None:
-    pass
-
-
-def _no_notice(_stage: str) -> None:
-    pass
 
 
 def evaluate(
@@ -108,8 +105,8 @@ def evaluate(
     jobs: int = 1,
     dtype: Literal["float16", "float32"] = "float32",
     priors: Mapping[str, str | os.PathLike[str]] | None = None,
-    progress: Progress = _no_progress,
-    notify: Callable[[str], None] = _no_notice,
+    progress: Progress = lambda _what, _done, _all: None,
+    notify: Callable[[str], None] = lambda _stage: None,
 ) -> Evaluation:
     """Evaluate a model on a protocol: predict, score, and write both into a run folder.
 
@@ -179,8 +176,8 @@ def run(
     request: Request,
     protocols: Sequence[str | Protocol],
     *,
-    progress: Progress = _no_progress,
-    notify: Callable[[str], None] = _no_notice,
+    progress: Progress = lambda _what, _done, _all: None,
+    notify: Callable[[str], None] = lambda _stage: None,
 ) -> list[Evaluation]:
     """Evaluate one model on several protocols; what they share is encoded once.
 
@@ -202,8 +199,11 @@ def run(
     localizer, runs, given = _open(request, protocols)
     opened_at = perf_counter()
     notify("localizing")
+    # Remove what an earlier run left under the names that a run writes, and nothing else.
+    priors_files = [f"{name}/predictions.npz" for name in list_baselines()]
     for _, folder in runs:
-        _remove_earlier(folder)
+        for name in (*_FILES, *priors_files):
+            (folder / name).unlink(missing_ok=True)
     options = _engine_options(request, progress)
     written = predict(localizer, runs, options)
     priors = predict_priors(localizer, runs, given, options)
@@ -263,7 +263,7 @@ def run_predict(
     request: Request,
     protocols: Sequence[str | Protocol],
     *,
-    progress: Progress = _no_progress,
+    progress: Progress = lambda _what, _done, _all: None,
 ) -> list[tuple[TrialSet, Predicted]]:
     """Predict only; returns the trials of each protocol and the files that answer them."""
     localizer, runs, _ = _open(request, protocols)
@@ -345,14 +345,6 @@ def _run_name(localizer: Localizer | AnnotationLocalizer, place: str, request: R
         None if request.dialect is None else request.dialect.replace(":", "-"),
     ]
     return "-".join([localizer.name, place, *(text for text in changed if text)])
-
-
-def _remove_earlier(folder: Path) -> None:
-    """Remove what an earlier run left under the names that a run writes, and nothing else."""
-    names = ["predictions.npz", "vision_only.npz", SCORES, "result.json", "trials.png"]
-    priors = [f"{name}/predictions.npz" for name in list_baselines()]
-    for name in names + priors:
-        (folder / name).unlink(missing_ok=True)
 
 
 def _engine_options(request: Request, progress: Progress) -> EngineOptions:

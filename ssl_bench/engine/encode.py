@@ -94,6 +94,11 @@ class _Distinct(Generic[_Recipe]):
     recipe: _Recipe = field(compare=False)
     trials: TrialSet = field(compare=False, repr=False)
 
+    def read(self) -> Any:
+        if isinstance(self.recipe, ImageRecipe):
+            return self.trials.image(self.recipe)
+        return self.trials.waveform(self.recipe)
+
 
 def by_category(trials: TrialSet) -> bool:
     """Whether every trial asks for the source of one category."""
@@ -150,7 +155,7 @@ def localize(
     for start in range(0, len(pictures), size):
         options.progress("images", start, len(pictures))
         chunk = pictures[start : start + size]
-        images = _read_all(_read_image, chunk, options.jobs)
+        images = _read_all(chunk, options.jobs)
         features = _encode(localizer.encode_image, images, chunk, localizer)
         blind = None
         if any(vision_only):
@@ -211,26 +216,19 @@ def _encode_sounds(
     place: dict[_Distinct[AudioRecipe], int] = {}
     waiting: list[tuple[_Distinct[AudioRecipe], Waveform]] = []
     size = options.batch_size
-
-    def encode_waiting() -> None:
-        made_of, waveforms = zip(*waiting[:size], strict=True)
-        parts.append(_encode(localizer.encode_audio, list(waveforms), made_of, localizer))
-        del waiting[:size]
-
     for start in range(0, len(sounds), size):
         options.progress("sounds", start, len(sounds))
         chunk = sounds[start : start + size]
-        waveforms = _read_all(_read_sound, chunk, options.jobs)
-        for sound, waveform in zip(chunk, waveforms, strict=True):
+        for sound, waveform in zip(chunk, _read_all(chunk, options.jobs), strict=True):
             content = content_of(waveform)
             if content not in rows:
                 rows[content] = len(rows)
                 waiting.append((sound, waveform))
             place[sound] = rows[content]
-        if len(waiting) >= size:
-            encode_waiting()
-    if waiting:
-        encode_waiting()
+        while len(waiting) >= size or (waiting and start + size >= len(sounds)):
+            made_of, waveforms = zip(*waiting[:size], strict=True)
+            parts.append(_encode(localizer.encode_audio, list(waveforms), made_of, localizer))
+            del waiting[:size]
     options.progress("sounds", len(sounds), len(sounds))
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     return joined, [[place[sound] for sound in of_set] for of_set in used]
@@ -250,19 +248,9 @@ def content_of(sound: Waveform) -> Hashable:
     return sound.rate, samples.dtype.str, samples.shape, digest
 
 
-def _read_image(image: _Distinct[ImageRecipe]) -> NDArray[np.uint8]:
-    return image.trials.image(image.recipe)
-
-
-def _read_sound(sound: _Distinct[AudioRecipe]) -> Waveform:
-    return sound.trials.waveform(sound.recipe)
-
-
-def _read_all(read: Callable[[Any], Any], recipes: Sequence[Any], jobs: int) -> list[Any]:
-    if jobs == 1:
-        return [read(recipe) for recipe in recipes]
+def _read_all(chunk: Sequence[_Distinct[Any]], jobs: int) -> list[Any]:
     with ThreadPoolExecutor(jobs) as pool:
-        return list(pool.map(read, recipes))
+        return list(pool.map(lambda each: each.read(), chunk))
 
 
 def _encode(

@@ -108,16 +108,10 @@ class ThresholdTable(Strict):
 
 
 class ModelConstants(Strict):
-    """What an evaluator sets for one model.
+    """What an evaluator sets for one model: fields of its threshold and map tables.
 
-    Attributes
-    ----------
-    value, pooled
-        See :class:`ThresholdTable`; on the scale of the evaluator.
-    scale, offset
-        The evaluator's scale is `scale` times the map as the model gives it, plus `offset`.
-    interpolation, interpolation_on
-        See :class:`MapTable`; None for the dialect's own.
+    `value` and `pooled` are on the scale of the evaluator, which is `scale` times the map as the
+    model gives it, plus `offset`. The dialect's own interpolation holds where none is given.
     """
 
     value: float

@@ -85,8 +85,6 @@ class ControlsTable(Strict):
     ----------
     floors
         Trivial baselines that run on annotations alone.
-    ceiling
-        Whether the best that the threshold rule allows is computed.
     vision_only
         Whether the model's own audio-blind map is scored.
     priors
@@ -101,9 +99,9 @@ class ControlsTable(Strict):
 
 
 def _each_once(measures: tuple[str, ...]) -> tuple[str, ...]:
-    for measure in measures:
-        if measures.count(measure) > 1:
-            raise ValueError(f"{measure} is listed twice")
+    repeated = [measure for measure in measures if measures.count(measure) > 1]
+    if repeated:
+        raise ValueError(f"{repeated[0]} is listed twice")
     return measures
 
 
@@ -161,10 +159,8 @@ class Dialect(Strict):
                 remedy=self._choices,
             )
         model = self.models[choice]
-        values = {
-            "value": model.on_own_scale(model.value),
-            "pooled": tuple(model.on_own_scale(value) for value in model.pooled),
-        }
+        pooled = tuple(model.on_own_scale(value) for value in model.pooled)
+        threshold = {"value": model.on_own_scale(model.value), "pooled": pooled}
         interpolation = {
             "interpolation": model.interpolation or self.map.interpolation,
             "interpolation_on": model.interpolation_on or self.map.interpolation_on,
@@ -172,7 +168,7 @@ class Dialect(Strict):
         changed = {
             "name": name,
             "models": {},
-            "threshold": self.threshold.model_copy(update=values),
+            "threshold": self.threshold.model_copy(update=threshold),
             "map": self.map.model_copy(update=interpolation),
         }
         return self.model_copy(update=changed)

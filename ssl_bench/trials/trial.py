@@ -46,9 +46,10 @@ class Placement(NamedTuple):
         >>> Placement(0, 0.5, 1, 1).on_grid(224, 224)
         (slice(0, 224, None), slice(112, 224, None))
         """
-        rows = slice(int(height * self.top), int(height * self.bottom))
-        columns = slice(int(width * self.left), int(width * self.right))
-        return rows, columns
+        return (
+            slice(int(height * self.top), int(height * self.bottom)),
+            slice(int(width * self.left), int(width * self.right)),
+        )
 
 
 WHOLE = Placement(0.0, 0.0, 1.0, 1.0)
@@ -70,24 +71,12 @@ class ImageRecipe:
     @property
     def key(self) -> str:
         """Identity as text: the sample ids, in the order of their placements."""
-        if len(self.parts) == 1:
-            return self.parts[0][0]
         return " | ".join(sample for sample, _ in self.parts)
 
 
 @dataclass(frozen=True)
 class AudioRecipe:
-    """A sound: those of samples, mixed; or silence or noise as long as a sample's sound.
-
-    Attributes
-    ----------
-    samples
-        Whose sounds; for silence and noise, the one whose length and rate are copied.
-    kind
-        What is made of them.
-    seed
-        Of the noise.
-    """
+    """The sounds of samples, mixed; or silence or seeded noise as long as one sample's sound."""
 
     samples: tuple[str, ...]
     kind: Literal["sounds", "silence", "noise"] = "sounds"
@@ -120,16 +109,12 @@ class Trial:
 
     Attributes
     ----------
-    id
-        Unique within the protocol.
-    image, audio
-        What is shown and what is played.
     targets
         What sounds in the picture; none where nothing in it does.
     group
         Trials of one group are not independent (the source video).
     category
-        What is heard.
+        What makes the sound that is played.
     role
         Kind of trial, where a protocol mixes several (``silence``, ``off-screen``).
     twins
@@ -137,8 +122,7 @@ class Trial:
     attributes
         Further facts for breakdowns (JSON-able).
     asked
-        The category whose source is asked for, where that is the question; None where it is what
-        makes the sound that is played.
+        The category whose source is asked for, if that is the question; else None.
     """
 
     id: str
@@ -205,10 +189,6 @@ class TrialSet:
 
     Parameters
     ----------
-    protocol
-        The protocol that composed them.
-    test_set
-        The opened test set.
     trials
         In the protocol's own order; ids are unique.
     thresholds
@@ -227,9 +207,7 @@ class TrialSet:
         trials: Sequence[Trial],
         thresholds: NDArray[np.float32] | None = None,
     ) -> None:
-        self.protocol = protocol
-        self.thresholds = thresholds
-        self.test_set = test_set
+        self.protocol, self.test_set, self.thresholds = protocol, test_set, thresholds
         self.trials = tuple(trials)
         if not self.trials:
             raise ProtocolError(
@@ -333,10 +311,8 @@ class TrialSet:
 
     def threshold(self, row: int) -> ThresholdTable:
         """The threshold table in force for one trial, by row."""
-        table = self.protocol.threshold
-        if self.thresholds is None:
-            return table
-        return table.model_copy(update={"value": float(self.thresholds[row])})
+        own = {} if self.thresholds is None else {"value": float(self.thresholds[row])}
+        return self.protocol.threshold.model_copy(update=own)
 
     def interpolation(self, row: int) -> Interpolation:
         """How the map of one trial is brought to the grid, by row."""

@@ -18,8 +18,7 @@ from ssl_bench.analysis.contribution.document import Contribution, Informed
 from ssl_bench.analysis.contribution.other_sounds import OTHER_SOUNDS, OtherSound, with_other_sounds
 from ssl_bench.analysis.evaluation import Request, load_model, run
 from ssl_bench.engine.encode import EngineOptions, Progress
-from ssl_bench.engine.predict import predict
-from ssl_bench.engine.priors import is_audio_visual
+from ssl_bench.engine.predict import is_audio_visual, predict
 from ssl_bench.environment import environment
 from ssl_bench.errors import ModelError, PredictionsError, ProtocolError, one_of
 from ssl_bench.files import sha256_of_file
@@ -54,16 +53,10 @@ _Other = tuple[str, Path, str, Informed]
 
 @dataclass(frozen=True)
 class Measured:
-    """What came out.
+    """What came out: the document, the model's score, and the scores of all maps.
 
-    Attributes
-    ----------
-    contribution
-        The document.
-    scores
-        One row per trial and kind of maps, in the column ``maps``; ``with the sound`` first.
-    scored
-        The model with the sound.
+    The table has one row per trial and kind of maps, which the column ``maps`` names; that of the
+    model itself, ``with the sound``, stands first.
     """
 
     contribution: Contribution

@@ -66,12 +66,6 @@ def mosaics(samples: Sequence[Sample], seed: int) -> list[Scene]:
     matter) and each joins the first mosaic in the making that holds neither its category nor its
     group. Mosaics that stay incomplete are left out, which the number of trials shows.
 
-    Examples
-    --------
-    >>> from ssl_bench.testsets import open_test_set
-    >>> scene = mosaics(open_test_set("synth", options={"count": 40}).samples, seed=0)[0]
-    >>> len(scene.image.parts), len(scene.targets), len(scene.silent)
-    (4, 2, 2)
     """
     usable = sorted((each for each in samples if len(_capable(each)) == 1), key=lambda s: s.id)
     rng = np.random.default_rng(np.random.SeedSequence([seed, len(TILES)]))
