@@ -29,12 +29,12 @@ from common import (
 )
 from numpy.typing import NDArray
 
-from ssl_bench.measures.batch import evaluate_maps
+from ssl_bench.measures.batch import Binarization, evaluate_maps
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.predictions import open_predictions
-from ssl_bench.scoring.floors import row_chunks
-from ssl_bench.scoring.run import measures_of, stored_maps
-from ssl_bench.scoring.scores import CHUNK, MapBatch, score_maps
+from ssl_bench.scoring.maps import CHUNK, MapBatch, StoredMaps, row_chunks
+from ssl_bench.scoring.run import measures_of
+from ssl_bench.scoring.scores import Job, score_maps
 from ssl_bench.trials.trial import TrialSet
 
 SIDES = (7, 14)
@@ -77,7 +77,7 @@ def race(trials: TrialSet, maps: NDArray[np.float32]) -> tuple[float, float, flo
     for rows in row_chunks(len(trials), CHUNK):
         truths = trials.truths(rows)
         started = thread_time()
-        scores = evaluate_maps(maps[rows], truths, rules=("half", "adaptive"))
+        [scores] = evaluate_maps(maps[rows], truths, Binarization(rules=("half", "adaptive")))
         middle = thread_time()
         expected = [plain_scores(maps[row], truth) for row, truth in zip(rows, truths, strict=True)]
         slow += thread_time() - middle
@@ -101,7 +101,7 @@ def report_speed(trials: TrialSet, repeats: int) -> None:
         batch = [MapBatch(np.arange(count), maps)]
 
         def scored(jobs: int, given: list[MapBatch] = batch) -> float:
-            return seconds_of(lambda: score_maps(trials, given, MEASURES, jobs=jobs))
+            return seconds_of(lambda: score_maps(Job(given, trials, MEASURES), jobs=jobs))
 
         both = [(scored(1), scored(2)) for _ in range(repeats)]
         print_rows(
@@ -132,9 +132,9 @@ def measure_memory(data: Path, predictions: Path) -> None:
     measures = measures_of(trials.protocol)
     opened = open_predictions(predictions)
     warm = MapBatch(np.arange(1), np.ones((1, 2, 2), np.float32))
-    score_maps(trials, [warm], measures)
+    score_maps(Job([warm], trials, measures))
     tracemalloc.start()
-    table = score_maps(trials, stored_maps(opened, trials), measures)
+    [table] = score_maps(Job(StoredMaps(opened, trials), trials, measures))
     traced = tracemalloc.get_traced_memory()[1]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print(peak, traced, int(table.memory_usage(deep=True).sum()))

@@ -18,7 +18,6 @@ from ssl_bench.protocols.protocol import load_dialect, load_protocol
 from ssl_bench.schemas import Document
 from ssl_bench.scoring.aggregate import (
     counted_rows,
-    gap,
     paired_values,
     replicates,
     summarise,
@@ -259,7 +258,7 @@ def _pair(
     values = zip(
         summarise(first, measures, seed=seed),
         summarise(second, measures, seed=seed),
-        gap(first, second, measures, seed=seed),
+        summarise(first, measures, other=second, seed=seed),
         p_values.tolist(),
         corrected.tolist(),
         strict=True,
@@ -311,11 +310,11 @@ def _changed(
 
 
 def _p_value(first: pd.DataFrame, second: pd.DataFrame, measure: Measure, seed: int) -> float:
-    if measure.definition.per_trial is not None:
+    if measure.definition.is_mean:
         values, others, groups = paired_values(first, second, measure)
         return permutation_p_value(np.nan_to_num(values - others), groups, seed=seed)
     one, other = (replicates(table, measure, seed=seed) for table in (first, second))
-    value = gap(first, second, [measure], seed=seed)[0].value
+    value = summarise(first, [measure], other=second, seed=seed)[0].value
     if value is None or one.size == 0 or other.size == 0:
         return 1.0
     n_groups = first.loc[counted_rows(first, measure), "group"].nunique()

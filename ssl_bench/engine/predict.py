@@ -13,7 +13,7 @@ from ssl_bench.models.contract import AnnotationLocalizer, Localizer
 from ssl_bench.models.provenance import describe
 from ssl_bench.models.registry import list_baselines, load_card, load_localizer, load_recipe
 from ssl_bench.predictions import PredictionsMeta, PredictionsWriter
-from ssl_bench.scoring.floors import row_chunks, shared_maps
+from ssl_bench.scoring.maps import row_chunks, shared_maps
 from ssl_bench.testsets import definitions
 from ssl_bench.trials.trial import TrialSet
 

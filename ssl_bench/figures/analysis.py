@@ -15,13 +15,13 @@ from ssl_bench.figures.analysis_numbers import Series, analyse_rules, analyse_sc
 from ssl_bench.interchange.export import model_name, write_table
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.scoring.aggregate import per_trial
-from ssl_bench.scoring.floors import control_scores
+from ssl_bench.scoring.dialects import THRESHOLD_RULES, threshold_rule_scores
+from ssl_bench.scoring.maps import StoredMaps
+from ssl_bench.scoring.references import control_scores
 from ssl_bench.scoring.results import read_result
-from ssl_bench.scoring.run import check_predictions, stored_maps
+from ssl_bench.scoring.run import check_predictions
 from ssl_bench.scoring.score_file import SCORES
-from ssl_bench.scoring.scores import score_maps
-from ssl_bench.scoring.threshold_rules import THRESHOLD_RULES, threshold_rule_scores
-from ssl_bench.scoring.universal import with_threshold
+from ssl_bench.scoring.scores import Job, score_maps
 from ssl_bench.trials.trial import TrialSet
 
 _MEASURES = ("cIoU@0.5", "AUC")
@@ -136,9 +136,8 @@ def _references(
     blind = folder / "vision_only.npz"
     if blind.is_file():
         notify("scoring the audio-blind maps")
-        predictions = check_predictions(blind, trials, partial=True)
-        filled = with_threshold(asked, stored_maps(predictions, asked))
-        table = score_maps(filled, stored_maps(predictions, asked), measures, jobs=jobs)
+        maps = StoredMaps(check_predictions(blind, trials, partial=True), asked)
+        [table] = score_maps(Job(maps, asked, measures), jobs=jobs)
         found.append(Series("its audio-blind map", "audio-blind", table))
     notify("computing floor and ceiling")
     floors, ceiling = control_scores(asked, measures, jobs=jobs)
@@ -146,8 +145,7 @@ def _references(
         best = max(floors, key=lambda name: float(per_trial(floors[name], measures[0]).mean()))
         found.append(Series(f"floor: {best}", "floor", floors[best]))
     if asked.protocol.controls.ceiling:
-        everything = next(iter(floors.values()), scores)
-        found.append(Series("ceiling of the rule", "ceiling", ceiling.table(everything)))
+        found.append(Series("ceiling of the rule", "ceiling", ceiling))
     counted = set(scores["trial_id"])
     return [
         replace(each, scores=each.scores[each.scores["trial_id"].isin(counted)]) for each in found

@@ -16,8 +16,8 @@ from ssl_bench.figures.sheet import MAX_ROWS, SheetRow, trial_sheet
 from ssl_bench.measures.interpolation import normalise, upsample
 from ssl_bench.measures.localization import binarize
 from ssl_bench.predictions import Predictions, open_predictions
-from ssl_bench.scoring.run import stored_maps
-from ssl_bench.scoring.universal import with_threshold
+from ssl_bench.scoring.maps import StoredMaps
+from ssl_bench.scoring.thresholds import with_threshold
 from ssl_bench.testsets import definitions
 from ssl_bench.trials.trial import TrialSet
 
@@ -178,4 +178,4 @@ def write_changed_sheet(
 
 def _maps_of(run: Run, trials: TrialSet) -> tuple[Predictions, TrialSet]:
     predictions = open_predictions(run.folder / "predictions.npz")
-    return predictions, with_threshold(trials, stored_maps(predictions, trials))
+    return predictions, with_threshold(trials, StoredMaps(predictions, trials))

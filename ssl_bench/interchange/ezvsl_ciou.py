@@ -24,7 +24,7 @@ from ssl_bench.measures.values import parse_measure
 from ssl_bench.schemas import quoted
 from ssl_bench.scoring.aggregate import summarise
 from ssl_bench.scoring.results import MeasuredValue
-from ssl_bench.scoring.scores import ScoreColumns
+from ssl_bench.scoring.scores import Job, score_maps
 from ssl_bench.testsets.identifiers import duplicates
 from ssl_bench.testsets.tables import read_text
 from ssl_bench.trials.trial import TrialSet
@@ -159,7 +159,7 @@ def import_ciou(path: Path, trials: TrialSet, tested: list[str] | None = None) -
     measures = [parse_measure(text) for text in MEASURES]
     values = np.nan_to_num(read.values, nan=0.0)
     if reached is not None:
-        table = ScoreColumns(trials, []).table()
+        [table] = score_maps(Job([], trials, []))
         table["present"] = [name in reached for name in table["trial_id"]]
         table["cIoU"] = [float(np.nan_to_num(reached.get(name, 0.0))) for name in table["trial_id"]]
     else:

@@ -14,7 +14,7 @@ from ssl_bench.leaderboard.evidence import Shown, gather_evidence, under_dialect
 from ssl_bench.leaderboard.places import protocol_folder
 from ssl_bench.leaderboard.stated import stated_environment
 from ssl_bench.protocols.protocol import Protocol, load_protocol, protocol_names
-from ssl_bench.scoring.floors import Controls, control_scores
+from ssl_bench.scoring.references import Controls, control_scores
 from ssl_bench.scoring.run import Notify, ScoringOptions, measures_of, score_file
 from ssl_bench.testsets import definition
 from ssl_bench.trials.compositions import open_trials, with_split

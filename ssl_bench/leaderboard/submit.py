@@ -39,11 +39,11 @@ from ssl_bench.leaderboard.standings import find_standings
 from ssl_bench.leaderboard.text import checked_address
 from ssl_bench.predictions import open_predictions
 from ssl_bench.scoring.aggregate import summarise
+from ssl_bench.scoring.maps import StoredMaps
 from ssl_bench.scoring.results import MeasuredValue
 from ssl_bench.scoring.retrieval import retrieval_scores
-from ssl_bench.scoring.run import check_predictions, check_scorable, measures_of, stored_maps
-from ssl_bench.scoring.scores import score_maps
-from ssl_bench.scoring.universal import set_apart, with_threshold
+from ssl_bench.scoring.run import check_predictions, check_scorable, measures_of
+from ssl_bench.scoring.scores import Job, score_maps
 from ssl_bench.statistics.ties import Standing, Ties
 
 
@@ -378,6 +378,6 @@ def _measured(path: Path, bench: Bench) -> tuple[MeasuredValue, ...]:
     predictions = open_predictions(path)
     if trials.protocol.answers == "retrieval":
         return summarise(retrieval_scores(predictions, trials), measures)
-    filled = with_threshold(trials, stored_maps(predictions, trials))
-    scores = score_maps(filled, stored_maps(predictions, trials), measures, jobs=bench.jobs)
-    return summarise(scores[~set_apart(trials)], measures)
+    question = Job(StoredMaps(predictions, trials), trials, measures)
+    [scores] = score_maps(question, jobs=bench.jobs)
+    return summarise(scores[~question.set_apart], measures)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +18,7 @@ _NORMALISATIONS: dict[Normalisation, int] = {
     "maximum": 3,
 }
 # Beyond this, the difference of two values may leave single precision.
-_LARGEST = 1e30
+_MAX_MAGNITUDE = 1e30
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class MapScores:
 
 
 @dataclass(frozen=True, eq=False)
-class Cut:
+class Binarization:
     """How maps on the grid become predictions.
 
     Attributes
@@ -64,24 +63,21 @@ class Cut:
         ``(n,)``: a threshold for each map under the rule ``absolute``; None for that of the table.
     """
 
-    threshold: ThresholdTable
-    rules: tuple[Rule, ...]
+    threshold: ThresholdTable = field(default_factory=ThresholdTable)
+    rules: tuple[Rule, ...] = ("half",)
     values: NDArray[np.float32] | None = None
 
 
 def evaluate_maps(
     heats: NDArray[np.floating],
     truths: NDArray[np.float32],
-    *,
+    *binarizations: Binarization,
     interpolation: Interpolation = "bilinear-corners",
     normalisation: Normalisation = "minmax",
-    threshold: ThresholdTable | None = None,
-    rules: Sequence[Rule] = ("half",),
     regions: NDArray[np.int64] | None = None,
     index: NDArray[np.intp] | None = None,
-    values: NDArray[np.float32] | None = None,
-) -> MapScores:
-    """Score a batch of maps against their truth.
+) -> list[MapScores]:
+    """Score a batch of maps against their truth, in one pass over each map.
 
     Parameters
     ----------
@@ -90,19 +86,20 @@ def evaluate_maps(
         With `index`, ``(m, h, w)`` for any m >= 1.
     truths
         ``(n, size, size)`` float32 in [0, 1]; `size` is the grid.
+    binarizations
+        Rules and thresholds that they share are applied once.
     interpolation, normalisation
         How maps are brought to the grid and scaled.
-    threshold
-        Comparison, value and treatment of the maximum; its `rule` is not read (see `rules`).
-    rules
-        The rules to apply; they share one pass over each map.
     regions
         ``(n, 4)`` top, left, bottom, right (end-exclusive) of a rectangle on the grid, for `side`.
     index
         ``(n,)``: which of the maps goes with each truth; None for one each. A map that comes
         several times in a row is brought to the grid once.
-    values
-        ``(n,)``: a threshold for each map under the rule ``absolute``; None for that of the table.
+
+    Returns
+    -------
+    list of MapScores
+        One for each binarization.
 
     Raises
     ------
@@ -114,44 +111,9 @@ def evaluate_maps(
     >>> truth = np.zeros((1, 4, 4), np.float32)
     >>> truth[0, :2] = 1
     >>> heat = np.array([[[1.0], [0.0]]], np.float32)
-    >>> float(evaluate_maps(heat, truth).rules["half"]["cIoU"][0])
+    >>> [scores] = evaluate_maps(heat, truth, Binarization())
+    >>> float(scores.rules["half"]["cIoU"][0])
     1.0
-    """
-    cut = Cut(threshold or ThresholdTable(), tuple(rules), values)
-    return evaluate_cuts(
-        heats,
-        truths,
-        [cut],
-        interpolation=interpolation,
-        normalisation=normalisation,
-        regions=regions,
-        index=index,
-    )[0]
-
-
-def evaluate_cuts(
-    heats: NDArray[np.floating],
-    truths: NDArray[np.float32],
-    cuts: Sequence[Cut],
-    *,
-    interpolation: Interpolation = "bilinear-corners",
-    normalisation: Normalisation = "minmax",
-    regions: NDArray[np.int64] | None = None,
-    index: NDArray[np.intp] | None = None,
-) -> list[MapScores]:
-    """Score a batch of maps under several evaluators that bring maps to the grid alike.
-
-    Parameters
-    ----------
-    cuts
-        What each evaluator does on the grid. Rules and thresholds that they share are applied once.
-    heats, truths, interpolation, normalisation, regions, index
-        As in :func:`evaluate_maps`, which see for what is raised.
-
-    Returns
-    -------
-    list of MapScores
-        One for each cut: exactly what :func:`evaluate_maps` gives for it alone.
     """
     from ssl_bench.measures import kernel
 
@@ -164,14 +126,15 @@ def evaluate_cuts(
         regions = np.empty((0, 4), np.int64)
     # Equal rules side by side, because the kernel remembers the threshold before.
     asked = sorted(
-        ((cut, rule) for cut in cuts for rule in cut.rules), key=lambda each: _RULES[each[1]]
+        ((each, rule) for each in binarizations for rule in each.rules),
+        key=lambda pair: _RULES[pair[1]],
     )
     of_maps = np.empty((count, len(kernel.MAP_COLUMNS)))
     of_rules = np.empty((count, len(asked), len(kernel.RULE_COLUMNS)))
     thresholds = np.empty((count, len(asked)))
-    for number, (cut, rule) in enumerate(asked):
-        given = cut.values if rule == "absolute" else None
-        thresholds[:, number] = cut.threshold.value if given is None else given
+    for number, (each, rule) in enumerate(asked):
+        given = each.values if rule == "absolute" else None
+        thresholds[:, number] = each.threshold.value if given is None else given
     kernel.score_maps(
         _within_range(heats, normalisation),
         which,
@@ -183,14 +146,14 @@ def evaluate_cuts(
         _NORMALISATIONS[normalisation],
         np.array([_RULES[rule] for _, rule in asked], np.int64),
         thresholds,
-        np.array([cut.threshold.comparison == ">" for cut, _ in asked], np.bool_),
-        np.array([cut.threshold.keep_maximum for cut, _ in asked], np.bool_),
+        np.array([each.threshold.comparison == ">" for each, _ in asked], np.bool_),
+        np.array([each.threshold.keep_maximum for each, _ in asked], np.bool_),
         of_maps,
         of_rules,
         size,
     )
     truth_sum, truth_pixels, is_flat, peak_hit, side = of_maps.T
-    place = {each: number for number, each in enumerate(asked)}
+    place = {pair: number for number, pair in enumerate(asked)}
     return [
         MapScores(
             truth_sum=truth_sum,
@@ -199,11 +162,11 @@ def evaluate_cuts(
             peak_hit=peak_hit,
             side=side,
             rules={
-                rule: _numbers_of_rule(of_rules[:, place[cut, rule]], truth_sum)
-                for rule in cut.rules
+                rule: _numbers_of_rule(of_rules[:, place[each, rule]], truth_sum)
+                for rule in each.rules
             },
         )
-        for cut in cuts
+        for each in binarizations
     ]
 
 
@@ -227,7 +190,7 @@ def _within_range(heats: NDArray[np.floating], how: Normalisation) -> NDArray[np
         return single
     highest = single.max(axis=(1, 2), initial=0)
     lowest = single.min(axis=(1, 2), initial=0)
-    wide = np.maximum(highest, -lowest) > _LARGEST
+    wide = np.maximum(highest, -lowest) > _MAX_MAGNITUDE
     if not wide.any():
         return single
     tamed = single.copy()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, get_args
 
@@ -14,20 +14,17 @@ from ssl_bench.errors import MeasureError
 from ssl_bench.measures.interpolation import normalise
 from ssl_bench.protocols.protocol import Normalisation, Rule, ThresholdTable
 
-Columns = Mapping[str, NDArray[Any]]
-"""Columns of a score table: arrays of one entry per trial."""
-
 Rows = Literal["sounding", "silent", "all", "pictures", "twins"]
 """Which trials count: those with a sounding target, those without, or all; one sounding trial of
 each picture; those whose picture is shown in another trial too."""
 
-RULES: tuple[str, ...] = get_args(Rule)
+RULES: tuple[Rule, ...] = get_args(Rule)
 """Variants that name a threshold rule other than the protocol's own."""
 
 
 @dataclass(frozen=True, eq=False)
 class MapOnGrid:
-    """One map on the protocol's grid, for columns that the fused kernel does not compute.
+    """One map on the protocol's grid, and what it is scored against.
 
     Attributes
     ----------
@@ -36,9 +33,13 @@ class MapOnGrid:
     truth
         ``(size, size)`` float32 in [0, 1].
     threshold
-        The protocol's threshold table.
+        The threshold table in force.
     normalisation
         How the protocol normalises.
+    sounding
+        Whether anything in the picture sounds.
+    place
+        Rows and columns of the part of a composed picture that sounds; None for the whole.
     silent_tiles
         ``(size, size)`` bool: the parts of a composed picture that show nothing that sounds; None
         where the picture is not composed.
@@ -46,8 +47,10 @@ class MapOnGrid:
 
     raw: NDArray[np.float32]
     truth: NDArray[np.float32]
-    threshold: ThresholdTable
-    normalisation: Normalisation
+    threshold: ThresholdTable = field(default_factory=ThresholdTable)
+    normalisation: Normalisation = "minmax"
+    sounding: bool = True
+    place: tuple[slice, slice] | None = None
     silent_tiles: NDArray[np.bool_] | None = None
 
     @cached_property
@@ -55,42 +58,42 @@ class MapOnGrid:
         """``(size, size)`` float32, normalised as the protocol says."""
         return normalise(self.raw, self.normalisation)
 
-
-GridColumn = Callable[[MapOnGrid], float | NDArray[np.float64]]
-"""A column of the scores that is computed map by map: a number, or a curve of fixed length.
-
-A module of this package lists its own in ``GRID_COLUMNS``, by name; they are computed where a
-measure reads them.
-"""
-
-
-PictureColumn = Callable[[Sequence[NDArray[np.float32]]], NDArray[np.float64]]
-"""A column that is computed from all maps of one picture together, one number for each.
-
-The maps ``(size, size)`` are up-sampled and not normalised; a picture that is shown once has 0.
-A module of this package lists its own in ``PICTURE_COLUMNS``, by name.
-"""
-
-RULED_COLUMNS = ("cIoU", "image_cIoU", "scene_cIoU")
-"""Columns that there is one of for each threshold rule."""
+    def under(self, rule: Rule) -> MapOnGrid:
+        """The same map under another threshold rule."""
+        return replace(self, threshold=self.threshold.model_copy(update={"rule": rule}))
 
 
 @dataclass(frozen=True)
-class TableColumn:
-    """A column that is computed from others once every trial is scored.
+class Column:
+    """One column of a score table.
 
-    A module of this package lists its own in ``TABLE_COLUMNS``, by name.
+    A module of this package lists its own in ``COLUMNS``, by name; they are computed where a
+    measure reads them.
 
     Attributes
     ----------
-    reads
-        Names of the columns it is made of.
+    needs
+        ``map``: each trial's map alone. ``picture``: all maps of one picture together. Or the names
+        of the columns that it is made of, once every trial is scored.
     compute
-        From them, ``(n,)`` each, to ``(n,)`` float64.
+        For ``map``, from a :class:`MapOnGrid` to a number, or to a curve of fixed length. For
+        ``picture``, from a list of them to one number each (a picture that is shown once has 0).
+        From columns ``(n,)`` each, to ``(n,)`` float64.
+    perfect
+        What the best possible map gets: a number, or a function of the same kind as `compute` that
+        is given the truth in place of the map. None where that is not known, so that measures which
+        read the column have no ceiling. Unused where the column is made of others.
+    by_rule
+        Whether there is one for each threshold rule.
+    fused
+        Whether the kernel computes it; `compute` is then its plain definition.
     """
 
-    reads: tuple[str, ...]
-    compute: Callable[..., NDArray[np.float64]]
+    needs: Literal["map", "picture"] | tuple[str, ...]
+    compute: Callable[..., Any]
+    perfect: float | Callable[..., Any] | None = None
+    by_rule: bool = False
+    fused: bool = False
 
 
 @dataclass(frozen=True)
@@ -126,18 +129,20 @@ class Measure:
     @property
     def columns(self) -> tuple[str, ...]:
         """Columns of the scores that it reads."""
-        variant = self.variant if self.variant in RULES else None
+        from ssl_bench.measures.values import COLUMNS
+
+        rule = self.variant if self.variant in RULES else None
         further = self.definition.variant_columns.get(self.variant or "", ())
         return tuple(
-            rule_column(column, variant) if column in RULED_COLUMNS else column
-            for column in (*self.definition.columns, *further)
+            rule_column(name, rule) if name in COLUMNS and COLUMNS[name].by_rule else name
+            for name in (*self.definition.columns, *further)
         )
 
     @property
     def at(self) -> float:
         """The threshold; raises MeasureError where the text form has none."""
         if self.threshold is None:
-            raise MeasureError(f"{self} has no threshold")
+            raise MeasureError(f"{self} has no threshold", code="E_MEASURE_FORM")
         return self.threshold
 
     def best(self, values: Sequence[float | None]) -> int | None:
@@ -145,6 +150,10 @@ class Measure:
         sign = -1 if self.definition.better == "lower" else 1
         defined = {place: value for place, value in enumerate(values) if value is not None}
         return max(defined, key=lambda place: sign * defined[place], default=None)
+
+
+def _as_it_is(_measure: Measure, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return values
 
 
 @dataclass(frozen=True)
@@ -155,19 +164,15 @@ class Definition:
     ----------
     name
         First part of the text form.
-    title
-        One line.
-    formula
-        In words and symbols.
-    source
-        Paper or code where it comes from.
+    title, formula, source, range, dialects
+        For people.
     columns
         Columns of the scores that it reads, before a variant is added.
     per_trial
-        For a mean: one value per trial, from the columns in the order of `columns`.
+        For a mean: one value per trial, from the columns in the order of `columns`; by default, the
+        only column as it is.
     overall
-        For a number of the whole set: that number, from the same columns. Exactly one of the two is
-        given.
+        For a number of the whole set, in place of `per_trial`: that number, from the same columns.
     rows
         Which trials count; see :data:`Rows`.
     takes
@@ -178,6 +183,8 @@ class Definition:
         Whether something must.
     variant_columns
         Further columns that a variant reads, after the others.
+    better
+        Which values are better.
     default
         The threshold where none is written; None where it must be.
     missing
@@ -193,7 +200,7 @@ class Definition:
     formula: str
     source: str
     columns: tuple[str, ...]
-    per_trial: Callable[..., NDArray[np.float64]] | None = None
+    per_trial: Callable[..., NDArray[np.float64]] = _as_it_is
     overall: Callable[..., float] | None = None
     rows: Rows = "sounding"
     takes: Literal["nothing", "threshold", "count"] = "nothing"
@@ -207,6 +214,11 @@ class Definition:
     missing_text: str = ""
     unit: Literal["share", "rank"] = "share"
     dialects: str = "The dialects differ in how the map becomes a prediction, not in this formula."
+
+    @property
+    def is_mean(self) -> bool:
+        """Whether it is a mean over trials."""
+        return self.overall is None
 
     def facts(self) -> dict[str, str | float]:
         """What a reader needs to know, by name; ``form`` is how the measure is spelled."""
@@ -222,7 +234,7 @@ class Definition:
             "range": self.range,
             "better": self.better,
             "trials": self.rows,
-            "missing trial": self.missing if self.overall is None else self.missing_text,
+            "missing trial": self.missing if self.is_mean else self.missing_text,
             "source": self.source,
             "dialects": self.dialects,
         }

@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ssl_bench.measures.definition import Definition, MapOnGrid, Measure
-from ssl_bench.measures.localization import success
+from ssl_bench.measures.definition import Column, Definition, MapOnGrid, Measure
+from ssl_bench.measures.localization import best_ciou, success
 
 Flags = NDArray[np.bool_]
 Numbers = NDArray[np.float64]
@@ -257,11 +257,14 @@ def _loc_acc(measure: Measure, ciou: Numbers) -> Numbers:
     return success(ciou, measure.at)
 
 
-def _confidence_of(grid: MapOnGrid) -> float:
-    return top_quarter_mean(grid.raw)
+def _best_confidence(grid: MapOnGrid) -> float:
+    # Surest where it finds most, so that what cannot be found is detected last.
+    return best_ciou(grid) if grid.sounding else -1.0
 
 
-GRID_COLUMNS = {"confidence": _confidence_of}
+COLUMNS = {
+    "confidence": Column("map", lambda grid: top_quarter_mean(grid.raw), _best_confidence),
+}
 
 _SLAVC = "Mo and Morgado 2022, section 4; stoneMo/SLAVC utils.py (EvaluatorFull)"
 _MISSING = "never detected where something sounds, always where nothing does"

@@ -14,16 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import combinations
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ssl_bench.measures.definition import RULES, Definition, TableColumn
+from ssl_bench.measures.definition import RULES, Column, Definition, MapOnGrid
 from ssl_bench.measures.interpolation import normalise
 from ssl_bench.measures.localization import area_under_success, success
-
-Undefined = Literal["zero", "nan"]
 
 
 def lowest_of_image(values: ArrayLike, image: ArrayLike) -> NDArray[np.float64]:
@@ -59,53 +56,6 @@ def mean_of_image(values: ArrayLike, image: ArrayLike) -> NDArray[np.float64]:
     _, member, sizes = np.unique(np.asarray(image), return_inverse=True, return_counts=True)
     sums = np.bincount(member, np.asarray(values, np.float64), minlength=len(sizes))
     return np.asarray((sums / sizes)[member])
-
-
-def interactive_success(
-    values: ArrayLike, image: ArrayLike, threshold: float, undefined: Undefined = "zero"
-) -> float:
-    """IIoU: share of pictures whose trials all have cIoU >= threshold.
-
-    Parameters
-    ----------
-    values
-        ``(n,)`` cIoU, n >= 1.
-    image
-        ``(n,)`` name of the picture of each trial.
-    threshold
-        In [0, 1].
-    undefined
-        What an undefined cIoU does: ``zero``: it fails; ``nan``: it makes the whole number nan, as
-        in the public evaluator.
-
-    Examples
-    --------
-    >>> interactive_success([0.9, 0.4, 0.7], ["a", "a", "b"], 0.5)
-    0.5
-    """
-    lowest = _per_image(values, image, undefined)
-    return float(_or_nan(lowest, success(lowest, threshold)).mean())
-
-
-def interactive_area(values: ArrayLike, image: ArrayLike, undefined: Undefined = "zero") -> float:
-    """IAUC: area under :func:`interactive_success` as the threshold runs from 0 to 1.
-
-    Examples
-    --------
-    >>> round(interactive_area([1.0, 0.0, 1.0], ["a", "a", "b"]), 4)
-    0.5125
-    """
-    lowest = _per_image(values, image, undefined)
-    return float(_or_nan(lowest, area_under_success(lowest)).mean())
-
-
-def _per_image(values: ArrayLike, image: ArrayLike, undefined: Undefined) -> NDArray[np.float64]:
-    """Lowest value of each picture, once each."""
-    ciou = np.asarray(values, np.float64)
-    if undefined == "zero":
-        ciou = np.nan_to_num(ciou, nan=0.0)
-    _, first = np.unique(np.asarray(image), return_index=True)
-    return lowest_of_image(ciou, image)[first]
 
 
 def _or_nan(values: NDArray[np.float64], scores: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -165,7 +115,7 @@ def swap_sensitivity(grids: Sequence[NDArray[np.floating]]) -> NDArray[np.float6
     """
     total = np.zeros(len(grids))
     for one, other in combinations(range(len(grids)), 2):
-        if grids[one] is not grids[other]:
+        if not np.array_equal(grids[one], grids[other]):
             total[[one, other]] += moved_mass(grids[one], grids[other])
     return total / (len(grids) - 1)
 
@@ -186,11 +136,17 @@ def _among_sounding(
     return column
 
 
-TABLE_COLUMNS = {
-    "image_cIoU": TableColumn(("cIoU", "image", "sounding"), _among_sounding(lowest_of_image)),
-    "scene_cIoU": TableColumn(("cIoU", "image", "sounding"), _among_sounding(mean_of_image)),
+def _swap(grids: Sequence[MapOnGrid]) -> NDArray[np.float64]:
+    return swap_sensitivity([grid.raw for grid in grids])
+
+
+_PICTURE = ("cIoU", "image", "sounding")
+COLUMNS = {
+    "image_cIoU": Column(_PICTURE, _among_sounding(lowest_of_image), by_rule=True),
+    "scene_cIoU": Column(_PICTURE, _among_sounding(mean_of_image), by_rule=True),
+    # What a map should do when the sound changes is what the truth does.
+    "swap": Column("picture", _swap, _swap),
 }
-PICTURE_COLUMNS = {"swap": swap_sensitivity}
 
 _IIOU = "Senocak et al. 2024; kaistmm/SSLalignment utils.py (Evaluator_iiou)"
 _DSOL = "Hu et al. 2020; DTaoo/Discriminative-Sounding-Objects-Localization music-exp/eval.py"
@@ -232,7 +188,6 @@ DEFINITIONS = (
         "by its sum; mean over a trial's twins, then over trials",
         source="this project; 0 for a map that cannot hear",
         columns=("swap",),
-        per_trial=lambda _measure, values: values,
         rows="twins",
         dialects="Only the up-sampling differs.",
     ),

@@ -10,10 +10,13 @@ truth map in [0, 1], N the number of pixels.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ssl_bench.measures.definition import RULES, Definition, MapOnGrid
+from ssl_bench.measures.definition import RULES, Column, Definition, MapOnGrid
+from ssl_bench.measures.interpolation import normalise, upsample
 from ssl_bench.protocols.protocol import Rule, ThresholdTable
 
 # The double products 0.05 * i, as the public evaluators compute them: 0.05 * 3 is
@@ -21,15 +24,20 @@ from ssl_bench.protocols.protocol import Rule, ThresholdTable
 AUC_THRESHOLDS: NDArray[np.float64] = np.array([0.05 * i for i in range(21)])
 
 
-def ciou(prediction: NDArray[np.bool_], truth: NDArray[np.floating]) -> float:
-    """Consensus intersection over union of one prediction.
+def ciou(
+    prediction: NDArray[Any], truth: NDArray[np.floating], rule: Rule = "half", value: float = 0.5
+) -> float:
+    """Consensus intersection over union of one prediction, or of one map.
 
     Parameters
     ----------
     prediction
-        ``(h, w)`` bool.
+        ``(h, w)`` bool; or a map of numbers of any size, which is read as the canonical protocols
+        do: up-sampled bilinearly with aligned corners, min-maxed, and cut by `rule`.
     truth
         ``(h, w)`` in [0, 1].
+    rule, value
+        See :class:`ssl_bench.protocols.protocol.ThresholdTable`; for maps only.
 
     Returns
     -------
@@ -40,8 +48,13 @@ def ciou(prediction: NDArray[np.bool_], truth: NDArray[np.floating]) -> float:
     --------
     >>> ciou(np.array([[True, True]]), np.array([[1.0, 0.0]]))
     0.5
+    >>> ciou(np.array([[0.9, 0.1]]), np.array([[1.0, 0.0], [1.0, 0.0]]))
+    1.0
     """
     weight = np.asarray(truth, np.float64)
+    if prediction.dtype != np.bool_:
+        grid = normalise(upsample(prediction, len(weight), "bilinear-corners"), "minmax")
+        prediction = binarize(grid, weight, ThresholdTable(rule=rule, value=value))
     intersection = float(weight[prediction].sum())
     false = int(np.count_nonzero(prediction & (weight == 0)))
     union = float(weight.sum()) + false
@@ -134,7 +147,105 @@ def tau_area(grid: MapOnGrid) -> float:
     return float(np.trapezoid(curve, dx=1 / (len(TAUS) - 1)))
 
 
-GRID_COLUMNS = {"tau_AUC": tau_area}
+def best_ciou(grid: MapOnGrid) -> float:
+    """Best cIoU that a map without ties can reach on one truth map.
+
+    ``half`` fixes the number of predicted pixels: the best choice takes the pixels of greatest
+    truth first and fills up outside of it. ``adaptive`` grants as many pixels as the truth has (one
+    less under strict comparison). The other rules leave the number free. A map with ties at the
+    threshold can exceed it: with ``>=`` it predicts more pixels, with ``>`` fewer.
+
+    Returns
+    -------
+    float
+        In [0, 1]; 0 for an empty truth.
+
+    Examples
+    --------
+    >>> truth = np.array([[1, 0], [0, 0]], np.float32)
+    >>> best_ciou(MapOnGrid(truth, truth))
+    0.5
+    """
+    covered = grid.truth[grid.truth > 0].astype(np.float64)
+    if covered.size == 0:
+        return 0.0
+    allowed = _allowed(grid, covered.size)
+    if allowed is None:
+        return 1.0
+    if allowed == 0:
+        return 0.0
+    if allowed >= covered.size:
+        return float(covered.sum() / (covered.sum() + allowed - covered.size))
+    kept = np.partition(covered, covered.size - allowed)[covered.size - allowed :]
+    return float(kept.sum() / covered.sum())
+
+
+def _allowed(grid: MapOnGrid, covered: int) -> int | None:
+    """How many pixels the rule predicts of a map without ties; None where the map decides."""
+    rule, size = grid.threshold.rule_of_map, grid.truth.size
+    if rule in ("absolute", "fraction"):
+        return None
+    allowed = covered if rule == "adaptive" and covered else size - size // 2
+    if grid.threshold.comparison == ">":
+        allowed = max(allowed - 1, 1 if grid.threshold.keep_maximum else 0)
+    return allowed
+
+
+def best_area(grid: MapOnGrid) -> float:
+    """How many pixels the best map predicts: none on a silent trial, where the rule allows that."""
+    covered = int(np.count_nonzero(grid.truth))
+    allowed = _allowed(grid, covered)
+    return float(max(covered, 1) if grid.sounding else 0) if allowed is None else float(allowed)
+
+
+def finds_all(grid: MapOnGrid) -> float:
+    """1, where there is anything to be found."""
+    return float(grid.truth.any())
+
+
+def _predicted(grid: MapOnGrid) -> NDArray[np.bool_]:
+    return binarize(grid.normalised, grid.truth, grid.threshold)
+
+
+def _threshold(grid: MapOnGrid) -> np.float32:
+    table = grid.threshold
+    return threshold_of(grid.normalised, grid.truth, table.rule_of_map, table.value)
+
+
+def _peak(grid: MapOnGrid) -> NDArray[np.bool_]:
+    return np.asarray(grid.normalised == grid.normalised.max())
+
+
+def _side(grid: MapOnGrid) -> float:
+    peak = _peak(grid)
+    if grid.place is None:
+        return float("nan")
+    inside = np.zeros_like(peak)
+    inside[grid.place] = True
+    found = (bool(peak[inside].any()), bool(peak[~inside].any()))
+    return {(True, False): 1.0, (False, True): 0.0}.get(found, 0.5)
+
+
+# At tau = 1 nothing lies strictly above, so the last step of the trapezoid is lost.
+_LAST_STEP = 0.5 / (len(TAUS) - 1)
+
+COLUMNS = {
+    "cIoU": Column(
+        "map", lambda grid: ciou(_predicted(grid), grid.truth), best_ciou, by_rule=True, fused=True
+    ),
+    "threshold": Column("map", _threshold, by_rule=True, fused=True),
+    "n_predicted": Column(
+        "map", lambda grid: _predicted(grid).sum(), best_area, by_rule=True, fused=True
+    ),
+    "n_tied": Column(
+        "map", lambda grid: (grid.normalised == _threshold(grid)).sum(), by_rule=True, fused=True
+    ),
+    "peak_hit": Column(
+        "map", lambda grid: (grid.truth[_peak(grid)] > 0).mean(), finds_all, fused=True
+    ),
+    "side": Column("map", _side, finds_all, fused=True),
+    "tau_AUC": Column("map", tau_area, lambda grid: finds_all(grid) * (1 - _LAST_STEP)),
+}
 
 DEFINITIONS = (
     Definition(
@@ -166,7 +277,6 @@ DEFINITIONS = (
         formula="sum(P G) / (sum(G) + #{P = 1, G = 0})",
         source="stoneMo/EZ-VSL utils.py (Avg-cIoU); Oya et al. 2020, equation 8",
         columns=("cIoU",),
-        per_trial=lambda _measure, values: values,
         variants=RULES,
         dialects="Undefined in a dialect where a truth and a prediction are both empty.",
     ),
@@ -176,7 +286,6 @@ DEFINITIONS = (
         formula="trapezoid over tau = 0.01 i, i = 0..100, of cIoU of {map > tau}",
         source="Oya et al. 2020, equation 9; the number of steps is this project's",
         columns=("tau_AUC",),
-        per_trial=lambda _measure, values: values,
     ),
     Definition(
         name="pointing",
@@ -184,7 +293,6 @@ DEFINITIONS = (
         formula="share of the pixels at the map's maximum that lie in the truth",
         source="the pointing game, Zhang et al. 2018; ties are shared here",
         columns=("peak_hit",),
-        per_trial=lambda _measure, values: values,
     ),
     Definition(
         name="side-accuracy",
@@ -192,6 +300,5 @@ DEFINITIONS = (
         formula="1 if the maximum lies in the sounding half only, 0.5 if in both, else 0",
         source="this project, for the concat trials of Oya et al. 2020; chance is 0.5",
         columns=("side",),
-        per_trial=lambda _measure, values: values,
     ),
 )

@@ -12,8 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench.errors import MeasureError
-from ssl_bench.measures.definition import Definition, MapOnGrid
-from ssl_bench.measures.localization import area_under_success, binarize, ciou, success
+from ssl_bench.measures.definition import Column, Definition, MapOnGrid
+from ssl_bench.measures.localization import (
+    area_under_success,
+    best_ciou,
+    binarize,
+    ciou,
+    success,
+)
 
 
 def pooled_ciou(grid: MapOnGrid) -> NDArray[np.float64]:
@@ -28,6 +34,7 @@ def pooled_ciou(grid: MapOnGrid) -> NDArray[np.float64]:
     if table.pooled is None:
         raise MeasureError(
             "there are no thresholds to pool",
+            code="E_THRESHOLDS_POOLED",
             remedy="use the measure with the dialect vssl, or write 'pooled' under [threshold]",
         )
     rules = [table.model_copy(update={"rule": "half"})]
@@ -38,7 +45,12 @@ def pooled_ciou(grid: MapOnGrid) -> NDArray[np.float64]:
     return np.nan_to_num(values) if table.undefined == "zero" else values
 
 
-GRID_COLUMNS = {"pooled_cIoU": pooled_ciou}
+def _best(grid: MapOnGrid) -> NDArray[np.float64]:
+    free = len(grid.threshold.pooled or ())
+    return np.array([best_ciou(grid.under("half")), *[best_ciou(grid.under("absolute"))] * free])
+
+
+COLUMNS = {"pooled_cIoU": Column("map", pooled_ciou, _best)}
 
 _SOURCE = "xavijuanola/vssl_eval eval.py (the lists behind CIoU and AUC)"
 _MISTAKE = "Only vssl_eval prints this, as CIoU or AUC; the measure that is meant is cIoU or AUC."

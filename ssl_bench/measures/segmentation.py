@@ -11,11 +11,13 @@ AVSBench/eval_utils.py):
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench.measures.definition import Definition, MapOnGrid, Measure
-from ssl_bench.measures.localization import binarize
+from ssl_bench.measures.definition import Column, Definition, MapOnGrid, Measure
+from ssl_bench.measures.localization import best_area, best_ciou, binarize, finds_all
 
 BETA_SQUARED = 0.3
 # In single precision, in which maps are compared, the last one is 1.
@@ -120,8 +122,19 @@ def _iou_of(grid: MapOnGrid) -> float:
     return iou(binarize(grid.normalised, grid.truth, grid.threshold), grid.truth > 0)
 
 
-def _curve_of(grid: MapOnGrid) -> NDArray[np.float64]:
-    return f_curve(grid.normalised, grid.truth > 0)
+def best_iou(grid: MapOnGrid) -> float:
+    """Best IoU with the mask of one truth map, where an empty mask asks for nothing.
+
+    Examples
+    --------
+    >>> empty = np.zeros((2, 2), np.float32)
+    >>> best_iou(MapOnGrid(empty, empty))
+    0.5
+    """
+    mask = (grid.truth > 0).astype(np.float32)
+    if mask.any():
+        return best_ciou(replace(grid, truth=mask))
+    return 1 - best_area(replace(grid, sounding=False)) / mask.size
 
 
 def _max_f(
@@ -130,7 +143,15 @@ def _max_f(
     return max_f(curves, truth_pixels)
 
 
-GRID_COLUMNS = {"IoU": _iou_of, "F_curve": _curve_of}
+COLUMNS = {
+    "IoU": Column("map", _iou_of, best_iou),
+    # A perfect map separates the mask at every threshold, whatever the protocol's rule.
+    "F_curve": Column(
+        "map",
+        lambda grid: f_curve(grid.normalised, grid.truth > 0),
+        lambda grid: finds_all(grid) * np.ones(len(F_THRESHOLDS)),
+    ),
+}
 
 DEFINITIONS = (
     Definition(
@@ -139,7 +160,6 @@ DEFINITIONS = (
         formula="#(P and G) / #(P or G); for an empty mask, 1 - #P / #pixels",
         source="Zhou et al. 2022, section 5; swimmiing/ACL-SSL AVSBench/eval_utils.py",
         columns=("IoU",),
-        per_trial=lambda _measure, values: values,
         dialects="ACL adds 1e-7 to the union and averages over batches of five, then over batches; "
         "here every image counts alike.",
     ),

@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench.measures.definition import Definition, MapOnGrid, TableColumn
+from ssl_bench.measures.definition import Column, Definition, MapOnGrid
 from ssl_bench.measures.localization import binarize
 
 QUIET = 0.2
@@ -58,10 +58,6 @@ def unpredicted_share(predicted: NDArray[np.bool_], tiles: NDArray[np.bool_]) ->
     return 1 - int(np.count_nonzero(predicted & tiles)) / area if area else 1.0
 
 
-def _quiet(grid: MapOnGrid) -> float:
-    return quiet_share(grid.raw)
-
-
 def _quiet_tiles(grid: MapOnGrid) -> float:
     if grid.silent_tiles is None:
         return 1.0
@@ -97,8 +93,11 @@ def mean_of_silent(
     return np.asarray(mean[member])
 
 
-GRID_COLUMNS = {"quiet": _quiet, "quiet_tiles": _quiet_tiles}
-TABLE_COLUMNS = {"scene_quiet": TableColumn(("quiet", "image", "sounding"), mean_of_silent)}
+COLUMNS = {
+    "quiet": Column("map", lambda grid: quiet_share(grid.raw), lambda grid: not grid.sounding),
+    "quiet_tiles": Column("map", _quiet_tiles, 1.0),
+    "scene_quiet": Column(("quiet", "image", "sounding"), mean_of_silent),
+}
 
 _DSOL = (
     "Hu et al. 2020; DTaoo/Discriminative-Sounding-Objects-Localization "
@@ -114,7 +113,6 @@ DEFINITIONS = (
         "silent trials",
         source=_DSOL,
         columns=("quiet",),
-        per_trial=lambda _measure, values: values,
         rows="silent",
         dialects="DSOL takes the mean over scenes, which is the same where each has as many silent "
         f"maps: see scene-NSA. {_ABSOLUTE}",
@@ -126,7 +124,6 @@ DEFINITIONS = (
         "picture's silent trials, then over pictures",
         source=_DSOL,
         columns=("scene_quiet",),
-        per_trial=lambda _measure, values: values,
         rows="pictures",
         dialects="DSOL's maps are of clusters, and further clusters of a sounding class count as "
         f"silent there. {_ABSOLUTE}",
@@ -137,6 +134,5 @@ DEFINITIONS = (
         formula="1 - #{P = 1 in a tile without a target} / #{pixels of such tiles}",
         source="this project, after the non-sounding area of Hu et al. 2020",
         columns=("quiet_tiles",),
-        per_trial=lambda _measure, values: values,
     ),
 )

@@ -4,9 +4,8 @@ The same text is its spelling on the command line, in protocol files and in resu
 ``NAME(VARIANT)@NUMBER``, such as ``cIoU@0.5``, ``cIoU(adaptive)@0.5``, ``AUC`` or
 ``recall(a2i)@5``. A number that has a default may be left out when writing, and is always printed,
 so that a measure is stored under one text. Definitions are found in the modules of this package
-that hold a tuple ``DEFINITIONS`` (and the columns that they need in ``GRID_COLUMNS``,
-``PICTURE_COLUMNS`` and ``TABLE_COLUMNS``), so a new measure is an addition to one file, or one new
-file.
+that hold a tuple ``DEFINITIONS`` (and the columns that they need in ``COLUMNS``), so a new measure
+is an addition to one file, or one new file.
 """
 
 from __future__ import annotations
@@ -14,18 +13,12 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ssl_bench.errors import MeasureError, one_of
-from ssl_bench.measures.definition import (
-    Definition,
-    GridColumn,
-    Measure,
-    PictureColumn,
-    TableColumn,
-)
+from ssl_bench.measures.definition import Column, Definition, Measure, rule_column
 
 _TEXT = re.compile(r"([A-Za-z][A-Za-z0-9-]*)(?:\(([a-z0-9-]+)\))?(?:@([0-9]*\.?[0-9]+))?", re.ASCII)
 
@@ -46,16 +39,54 @@ DEFINITIONS: Mapping[str, Definition] = {
     for definitions in _declared("DEFINITIONS")
     for definition in definitions
 }
+COLUMNS: Mapping[str, Column] = {
+    name: column for columns in _declared("COLUMNS") for name, column in columns.items()
+}
 
-GRID_COLUMNS: Mapping[str, GridColumn] = {
-    name: column for columns in _declared("GRID_COLUMNS") for name, column in columns.items()
-}
-PICTURE_COLUMNS: Mapping[str, PictureColumn] = {
-    name: column for columns in _declared("PICTURE_COLUMNS") for name, column in columns.items()
-}
-TABLE_COLUMNS: Mapping[str, TableColumn] = {
-    name: column for columns in _declared("TABLE_COLUMNS") for name, column in columns.items()
-}
+
+def column_of(name: str) -> tuple[Column | None, str | None]:
+    """The column of that name, and the threshold rule that the name adds; None for a plain fact.
+
+    Examples
+    --------
+    >>> column_of("cIoU(adaptive)")[1], column_of("sounding")
+    ('adaptive', (None, None))
+    """
+    base, _, rule = name.partition("(")
+    return COLUMNS.get(base), rule[:-1] or None
+
+
+def needs_of(name: str) -> tuple[str, ...]:
+    """Names of the columns that a column is made of; none where it comes from maps, or is a fact.
+
+    Examples
+    --------
+    >>> needs_of("image_cIoU(adaptive)")
+    ('cIoU(adaptive)', 'image', 'sounding')
+    """
+    column, rule = column_of(name)
+    if column is None or isinstance(column.needs, str):
+        return ()
+    return tuple(
+        rule_column(each, rule) if each in COLUMNS and COLUMNS[each].by_rule else each
+        for each in column.needs
+    )
+
+
+def columns_read(measures: Iterable[Measure]) -> set[str]:
+    """Every column that measures read, and those that these are made of.
+
+    Examples
+    --------
+    >>> sorted(columns_read([parse_measure("IIoU(adaptive)@0.5")]))
+    ['cIoU(adaptive)', 'image', 'image_cIoU(adaptive)', 'sounding']
+    """
+    found: set[str] = set()
+    left = {column for measure in measures for column in measure.columns}
+    while left:
+        found |= left
+        left = {need for name in left for need in needs_of(name)} - found
+    return found
 
 
 def parse_measure(text: str) -> Measure:
@@ -80,6 +111,7 @@ def parse_measure(text: str) -> Measure:
     if match is None or definition is None:
         raise MeasureError(
             f"no measure is called {text!r}",
+            code="E_MEASURE_UNKNOWN",
             remedy=one_of(DEFINITIONS, re.split("[(@]", text)[0]),
         )
     _, variant, number = match.groups()
@@ -87,6 +119,7 @@ def parse_measure(text: str) -> Measure:
         known = ", ".join(definition.variants) or "none"
         raise MeasureError(
             f"{text!r} names a variant that {definition.name} does not have",
+            code="E_MEASURE_VARIANT",
             remedy=f"its variants are: {known}",
         )
     if number is None and definition.default is not None:
@@ -99,13 +132,18 @@ def parse_measure(text: str) -> Measure:
         chosen = f"({definition.variants[0]})" if definition.needs_variant else ""
         raise MeasureError(
             f"{text!r} is not the form of this measure, {form}",
+            code="E_MEASURE_FORM",
             remedy=f"write {definition.name}{chosen}{example}",
         )
     if number is None:
         return Measure(definition, variant)
     value = float(number)
     if definition.takes == "threshold" and not 0 <= value <= 1:
-        raise MeasureError(f"{text!r} asks for a threshold outside of 0 to 1")
+        raise MeasureError(
+            f"the threshold of {text!r} is not in 0 to 1", code="E_MEASURE_THRESHOLD"
+        )
     if definition.takes == "count" and (value < 1 or value != int(value)):
-        raise MeasureError(f"{text!r} asks for a count that is not a whole number from 1")
+        raise MeasureError(
+            f"the count of {text!r} is not a whole number from 1", code="E_MEASURE_THRESHOLD"
+        )
     return Measure(definition, variant, value)

@@ -13,15 +13,21 @@ from numpy.typing import NDArray
 from ssl_bench.errors import MeasureError
 from ssl_bench.measures.definition import Measure
 from ssl_bench.scoring.results import MeasuredValue
-from ssl_bench.statistics.bootstrap import FEWER_RESAMPLES, RESAMPLES, ClusterBootstrap, Interval
+from ssl_bench.statistics.bootstrap import (
+    FEWER_RESAMPLES,
+    NO_INTERVAL,
+    RESAMPLES,
+    ClusterBootstrap,
+    Interval,
+)
 
-MOST_REPLICATES = 1000
+MAX_REPLICATES = 1000
 """Largest number of values that :func:`replicates` gives."""
 
 # Breakdowns report the protocol's first measures only: the rest would repeat them.
 _BREAKDOWN_MEASURES = 3
 # A column with more levels than trials per level is an identity, not a grouping.
-_MOST_LEVELS = 400
+_MAX_LEVELS = 400
 _FACTS = (
     "trial_id",
     "group",
@@ -46,6 +52,7 @@ def columns_of(scores: pd.DataFrame, measure: Measure) -> list[NDArray[Any]]:
         if name not in scores.columns:
             raise MeasureError(
                 f"{measure} needs the column {name!r}, which these scores lack",
+                code="E_COLUMN_MISSING",
                 remedy="use it with a protocol whose trials have it",
             )
     return [_plain(scores[name].to_numpy()) for name in measure.columns]
@@ -80,8 +87,11 @@ def per_trial(scores: pd.DataFrame, measure: Measure) -> NDArray[np.float64]:
     MeasureError
         If the measure is no mean over trials, or the scores lack a column.
     """
-    if measure.definition.per_trial is None:
-        raise MeasureError(f"{measure} is a number of the whole set, not a mean over trials")
+    if not measure.definition.is_mean:
+        raise MeasureError(
+            f"{measure} is a number of the whole set, not a mean over trials",
+            code="E_MEASURE_MEAN",
+        )
     values = measure.definition.per_trial(measure, *columns_of(scores, measure))
     present = scores["present"].to_numpy(bool)
     return np.where(present, values.astype(np.float64), measure.definition.missing)
@@ -109,7 +119,11 @@ def paired_values(
 
 
 def summarise(
-    scores: pd.DataFrame, measures: Sequence[Measure], *, seed: int = 0
+    scores: pd.DataFrame,
+    measures: Sequence[Measure],
+    *,
+    other: pd.DataFrame | None = None,
+    seed: int = 0,
 ) -> tuple[MeasuredValue, ...]:
     """Every measure with its interval.
 
@@ -117,48 +131,43 @@ def summarise(
     ----------
     scores
         Score table; all rows that a measure concerns count.
+    other
+        Scores on the same trials, row by row, of which the paired differences ``scores - other``
+        are summed up; None for the scores themselves.
     seed
         Seed of the bootstrap.
     """
-    return tuple(_each(scores, None, measures, seed))
-
-
-def gap(
-    scores: pd.DataFrame, other: pd.DataFrame, measures: Sequence[Measure], *, seed: int = 0
-) -> tuple[MeasuredValue, ...]:
-    """Paired differences ``scores - other`` on the same trials, with intervals."""
-    return tuple(_each(scores, other, measures, seed))
-
-
-def _each(
-    scores: pd.DataFrame, other: pd.DataFrame | None, measures: Sequence[Measure], seed: int
-) -> Iterator[MeasuredValue]:
-    """Measures in order; those that are means over the same rows share their resamples."""
     done: dict[Measure, MeasuredValue] = {}
+    # Measures that are means over the same rows share their resamples.
     for rows in dict.fromkeys(measure.definition.rows for measure in measures):
         chosen = [measure for measure in measures if measure.definition.rows == rows]
         counted = counted_rows(scores, chosen[0])
         part = scores[counted]
-        twin = None if other is None else other[counted]
+        paired = None if other is None else other[counted]
         bootstrap = ClusterBootstrap(part["group"], seed=seed)
-        means = [measure for measure in chosen if measure.definition.per_trial is not None]
-        values = _values(part, twin, means)
-        done.update(_means(values, twin is not None, means, bootstrap))
+        means = [measure for measure in chosen if measure.definition.is_mean]
+        done.update(_means(_values(part, paired, means), paired is not None, means, bootstrap))
         for measure in chosen:
-            if measure.definition.overall is not None:
-                done[measure] = _overall(part, twin, measure, bootstrap)
-    return iter(done[measure] for measure in measures)
+            if not measure.definition.is_mean:
+                done[measure] = _overall(part, paired, measure, bootstrap)
+    return tuple(done[measure] for measure in measures)
+
+
+def undefined(scores: pd.DataFrame, measure: Measure) -> MeasuredValue:
+    """A measure that is not known, on the trials that count for it."""
+    groups = scores.loc[counted_rows(scores, measure), "group"]
+    return _measured(measure, math.nan, NO_INTERVAL, ClusterBootstrap(groups))
 
 
 def _values(
-    part: pd.DataFrame, twin: pd.DataFrame | None, measures: Sequence[Measure]
+    part: pd.DataFrame, other: pd.DataFrame | None, measures: Sequence[Measure]
 ) -> NDArray[np.float64]:
     """Per-trial values ``(n, m)`` of measures that are means, or their paired differences."""
     if not measures:
         return np.zeros((len(part), 0))
     values = np.stack([per_trial(part, measure) for measure in measures], axis=1)
-    if twin is not None:
-        values -= np.stack([per_trial(twin, measure) for measure in measures], axis=1)
+    if other is not None:
+        values -= np.stack([per_trial(other, measure) for measure in measures], axis=1)
     return values
 
 
@@ -188,26 +197,30 @@ def _means(
 
 
 def _overall(
-    part: pd.DataFrame, twin: pd.DataFrame | None, measure: Measure, bootstrap: ClusterBootstrap
+    part: pd.DataFrame, other: pd.DataFrame | None, measure: Measure, bootstrap: ClusterBootstrap
 ) -> MeasuredValue:
-    compute = measure.definition.overall
-    if compute is None:
-        raise MeasureError(f"{measure} is a mean over trials, not a number of the whole set")
-    columns = columns_of(part, measure)
-    others = None if twin is None else columns_of(twin, measure)
+    value = _statistic(part, measure)
+    if other is not None:
+        first, second = value, _statistic(other, measure)
 
-    def value(rows: NDArray[np.intp]) -> float:
-        first = compute(measure, *(column[rows] for column in columns))
-        if others is None:
-            return first
-        return first - compute(measure, *(column[rows] for column in others))
+        def value(rows: NDArray[np.intp]) -> float:
+            return first(rows) - second(rows)
 
     rows = _order_of_ids(part)
     found = value(rows) if len(rows) else math.nan
     return _measured(measure, found, bootstrap.overall(value, rows), bootstrap)
 
 
-def n_replicates(measure: Measure, most: int = MOST_REPLICATES) -> int:
+def _statistic(part: pd.DataFrame, measure: Measure) -> Callable[[NDArray[np.intp]], float]:
+    """A number of the whole set, as a function of row numbers."""
+    compute = measure.definition.overall
+    if compute is None:
+        raise TypeError(f"{measure} is a mean over trials")
+    columns = columns_of(part, measure)
+    return lambda rows: compute(measure, *(column[rows] for column in columns))
+
+
+def n_replicates(measure: Measure, most: int = MAX_REPLICATES) -> int:
     """How many values :func:`replicates` gives, where it gives any.
 
     Examples
@@ -216,12 +229,12 @@ def n_replicates(measure: Measure, most: int = MOST_REPLICATES) -> int:
     >>> n_replicates(parse_measure("cIoU@0.5")), n_replicates(parse_measure("median-rank(a2i)"))
     (1000, 400)
     """
-    drawn = RESAMPLES if measure.definition.overall is None else FEWER_RESAMPLES
+    drawn = RESAMPLES if measure.definition.is_mean else FEWER_RESAMPLES
     return min(drawn, most)
 
 
 def replicates(
-    scores: pd.DataFrame, measure: Measure, *, seed: int = 0, most: int = MOST_REPLICATES
+    scores: pd.DataFrame, measure: Measure, *, seed: int = 0, most: int = MAX_REPLICATES
 ) -> NDArray[np.float64]:
     """Values of a measure on bootstrap resamples, ``(B,)`` with B <= `most`.
 
@@ -233,15 +246,10 @@ def replicates(
     bootstrap = ClusterBootstrap(part["group"], seed=seed)
     if bootstrap.n_groups < 2:
         return np.zeros(0)
-    compute = measure.definition.overall
-    if compute is None:
+    if measure.definition.is_mean:
         found = bootstrap.means(per_trial(part, measure))[:most]
     else:
-        columns = columns_of(part, measure)
-        found = bootstrap.overall_values(
-            lambda rows: compute(measure, *(column[rows] for column in columns)),
-            _order_of_ids(part),
-        )[:most]
+        found = bootstrap.overall_values(_statistic(part, measure), _order_of_ids(part))[:most]
     return found if np.isfinite(found).all() else np.zeros(0)
 
 
@@ -268,7 +276,7 @@ def breakdown(
         is_curve = name in used and not isinstance(scores[name].iloc[0], str)
         if name in _FACTS or is_number or is_curve:
             continue
-        if not 2 <= scores[name].nunique() <= _MOST_LEVELS:
+        if not 2 <= scores[name].nunique() <= _MAX_LEVELS:
             continue
         found[name] = {level: within(rows) for level, rows in _levels(scores, name)}
     return found
@@ -282,10 +290,13 @@ def _within_levels(
     if (
         len(rows_of) > 1
         or not rows_of <= {"sounding", "silent", "all"}
-        or any(measure.definition.per_trial is None for measure in measures)
+        or not all(measure.definition.is_mean for measure in measures)
     ):
-        return lambda rows: tuple(
-            _each(scores.iloc[rows], None if other is None else other.iloc[rows], measures, seed)
+        return lambda rows: summarise(
+            scores.iloc[rows],
+            measures,
+            other=None if other is None else other.iloc[rows],
+            seed=seed,
         )
     # Each trial counts by itself, so that its values are found once for all levels.
     values = _values(scores, other, measures)

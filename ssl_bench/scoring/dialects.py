@@ -1,24 +1,31 @@
-"""The same maps under every evaluator of the field."""
+"""The same maps under every evaluator of the field, and under each threshold rule."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 
+from ssl_bench.measures.values import parse_measure
 from ssl_bench.predictions import Predictions
-from ssl_bench.protocols.protocol import Protocol, dialect_names, load_dialect
+from ssl_bench.protocols.protocol import (
+    Normalisation,
+    Protocol,
+    Rule,
+    dialect_names,
+    load_dialect,
+)
 from ssl_bench.scoring.aggregate import summarise
+from ssl_bench.scoring.maps import StoredMaps
 from ssl_bench.scoring.run import (
     ScoringOptions,
     check_predictions,
     measures_of,
-    stored_maps,
     under_dialect,
 )
-from ssl_bench.scoring.scores import ScoreColumns, score_together
-from ssl_bench.scoring.universal import set_apart, with_threshold
+from ssl_bench.scoring.scores import Job, score_maps
 from ssl_bench.trials.trial import TrialSet
 
 
@@ -81,24 +88,100 @@ def dialect_table(
         If the file cannot be scored.
     """
     settings = options or ScoringOptions()
-    predictions = check_predictions(source, trials, partial=settings.partial)
-    conventions = [trials.protocol, *(trials.protocol.under(load_dialect(name)) for name in names)]
-    asked = [under_dialect(trials, protocol) for protocol in conventions]
+    maps = StoredMaps(check_predictions(source, trials, partial=settings.partial), trials)
     settings.notify(f"scoring under {len(names)} dialects")
-    columns = [
-        ScoreColumns(
-            with_threshold(each, stored_maps(predictions, each)), measures_of(each.protocol)
+    questions = [
+        Job(maps, under_dialect(trials, protocol), measures_of(protocol))
+        for protocol in (
+            trials.protocol,
+            *(trials.protocol.under(load_dialect(name)) for name in names),
         )
-        for each in asked
     ]
-    tables = score_together(columns, stored_maps(predictions, trials), jobs=settings.jobs)
     rows = []
-    for each, scores in zip(asked, tables, strict=True):
-        settings.notify(f"computing intervals under {each.protocol.dialect}")
+    for each, scores in zip(questions, score_maps(*questions, jobs=settings.jobs), strict=True):
+        dialect = each.trials.protocol.dialect
+        settings.notify(f"computing intervals under {dialect}")
         counted = scores["present"].to_numpy() | (not settings.partial)
-        scores = scores[counted & ~set_apart(each)]
+        scores = scores[counted & ~each.set_apart]
         rows += [
-            {"dialect": each.protocol.dialect, **value.model_dump()}
-            for value in summarise(scores, measures_of(each.protocol), seed=settings.seed)
+            {"dialect": dialect, **value.model_dump()}
+            for value in summarise(scores, each.measures, seed=settings.seed)
         ]
     return pd.DataFrame(rows)
+
+
+@dataclass(frozen=True)
+class ThresholdRule:
+    """A rule, and the scale of the map that it is applied to.
+
+    Attributes
+    ----------
+    title
+        For people.
+    rule
+        Its name in protocol files; its value is 0.5 where it takes one.
+    normalisation
+        None for the protocol's own.
+    """
+
+    title: str
+    rule: Rule
+    normalisation: Normalisation | None = None
+
+
+# On a map from 0 to 1 half of the maximum is 0.5 again, so that rule takes the map as submitted.
+THRESHOLD_RULES: Mapping[str, ThresholdRule] = {
+    "half": ThresholdRule("half of the pixels", "half"),
+    "adaptive": ThresholdRule("as many pixels as the truth", "adaptive"),
+    "absolute": ThresholdRule("0.5 of the map scaled to 0..1", "absolute", "minmax"),
+    "fraction": ThresholdRule("0.5 of the maximum, map as submitted", "fraction", "none"),
+}
+
+
+def threshold_rule_scores(
+    source: str | os.PathLike[str] | Predictions,
+    trials: TrialSet,
+    *,
+    conventions: Protocol | None = None,
+    jobs: int = 1,
+) -> dict[str, pd.DataFrame]:
+    """Score tables of one predictions file under each of :data:`THRESHOLD_RULES`.
+
+    Everything else (grid, interpolation, comparison, truth) is the protocol's.
+
+    Parameters
+    ----------
+    source
+        The predictions: a file, a folder of shards, or what was checked already.
+    trials
+        The trials of the canonical protocol that the file answers.
+    conventions
+        The protocol under a dialect; None for the canonical one.
+    jobs
+        Threads.
+
+    Returns
+    -------
+    dict
+        By name of the rule: a score table whose ``cIoU`` is that of the rule.
+
+    Raises
+    ------
+    PredictionsError
+        If the file cannot be scored; trials without a map count as failures.
+    """
+    maps = StoredMaps(check_predictions(source, trials, partial=True), trials)
+    protocol = conventions or trials.protocol
+    questions = []
+    for each in THRESHOLD_RULES.values():
+        scale = each.normalisation or protocol.map.normalisation
+        table = {"rule": each.rule, "value": 0.5, "undefined": "zero"}
+        changed = protocol.model_copy(
+            update={
+                "map": protocol.map.model_copy(update={"normalisation": scale}),
+                "threshold": protocol.threshold.model_copy(update=table),
+            }
+        )
+        measure = parse_measure(f"cIoU({each.rule})@0.5")
+        questions.append(Job(maps, under_dialect(trials, changed), [measure]))
+    return dict(zip(THRESHOLD_RULES, score_maps(*questions, jobs=jobs), strict=True))

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
 from ssl_bench.files import sha256_of_file, sha256_of_json
-from ssl_bench.models.provenance import provenance_of
 from ssl_bench.predictions import Predictions
-from ssl_bench.protocols.protocol import Protocol
-from ssl_bench.scoring.floors import load_floor
 from ssl_bench.scoring.results import (
     Coverage,
     ModelIdentity,
@@ -29,13 +25,6 @@ def digest_of(path: Path) -> str:
     if path.is_file():
         return sha256_of_file(path)
     return sha256_of_json({shard.name: sha256_of_file(shard) for shard in path.glob("*.npz")})
-
-
-def settings_of(name: str, protocol: Protocol) -> dict[str, Any]:
-    """What a floor's map depends on."""
-    facts = provenance_of(load_floor(name, protocol))
-    seed = {} if facts.seed is None else {"seed": facts.seed}
-    return {**seed, **dict(facts.options)}
 
 
 def identity_of_protocol(trials: TrialSet) -> ProtocolIdentity:

@@ -1,111 +1,114 @@
-"""What a result stands beside: floors, the ceiling, and maps made without the sound."""
+"""What a result stands beside: floors, the ceiling, and the best of several."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ssl_bench.errors import ProtocolError, one_of
 from ssl_bench.measures.definition import Measure
+from ssl_bench.measures.values import column_of, columns_read
 from ssl_bench.protocols.protocol import Protocol
-from ssl_bench.scoring.aggregate import gap, summarise
-from ssl_bench.scoring.floors import Controls, control_scores
-from ssl_bench.scoring.identity import digest_of, settings_of
+from ssl_bench.scoring.aggregate import summarise, undefined
+from ssl_bench.scoring.maps import TRIVIAL_MAPS, Maps, TrivialMap, perfect_maps, shared_maps
 from ssl_bench.scoring.results import BestPrior, Prior, Reference
-from ssl_bench.scoring.retrieval import chance
+from ssl_bench.scoring.scores import Job, score_maps
 from ssl_bench.trials.trial import TrialSet
 
 
-@dataclass(frozen=True)
-class AudioBlind:
-    """Maps made without the sound, scored on the same trials as a model.
+class Controls(NamedTuple):
+    """Score tables of the floors by name, and of perfect maps, of one protocol's trials."""
 
-    Attributes
-    ----------
-    path
-        The predictions.
-    scores
-        One row per trial.
+    floors: dict[str, pd.DataFrame]
+    ceiling: pd.DataFrame
+
+
+def load_floor(name: str, protocol: Protocol) -> TrivialMap:
+    """The trivial map of that name; raises ProtocolError if there is none."""
+    if name not in TRIVIAL_MAPS:
+        raise ProtocolError(
+            f"{name!r} is not a trivial map, so it cannot be a floor",
+            code="E_FLOOR_UNKNOWN",
+            where=protocol.label,
+            remedy=f"under controls.floors, {one_of(TRIVIAL_MAPS, name)}",
+        )
+    return TRIVIAL_MAPS[name]()
+
+
+def control_scores(trials: TrialSet, measures: Sequence[Measure], *, jobs: int = 1) -> Controls:
+    """Score the protocol's floors and perfect maps, from the annotations alone.
+
+    Raises
+    ------
+    ProtocolError
+        If a floor is not a trivial map.
     """
-
-    path: Path
-    scores: pd.DataFrame
-
-    def facts(
-        self,
-        scores: pd.DataFrame,
-        counted: NDArray[np.bool_],
-        measures: Sequence[Measure],
-        seed: int,
-    ) -> dict[str, Any]:
-        """Digest, measures, and the gap of a model to them.
-
-        Parameters
-        ----------
-        scores
-            The model's rows that count.
-        counted
-            ``(n,)`` which rows count.
-        measures, seed
-            As for :func:`ssl_bench.scoring.aggregate.summarise`.
-        """
-        own = self.scores[counted].reset_index(drop=True)
-        return {
-            "predictions_sha256": digest_of(self.path),
-            "measures": summarise(own, measures, seed=seed),
-            "gap": gap(scores, own, measures, seed=seed),
-        }
+    names = trials.protocol.controls.floors
+    floors = [load_floor(name, trials.protocol) for name in names]
+    maps: list[Maps] = [*(partial(shared_maps, floor, trials) for floor in floors), perfect_maps]
+    tables = score_maps(*(Job(each, trials, measures) for each in maps), jobs=jobs)
+    return Controls(dict(zip(names, tables[:-1], strict=True)), tables[-1])
 
 
-def floors_and_ceiling(
+@dataclass(frozen=True)
+class References:
+    """Floors and ceiling of the trials that count."""
+
+    floors: tuple[Reference, ...]
+    ceiling: Reference | None = None
+
+
+def references(
     trials: TrialSet,
-    scores: pd.DataFrame,
     counted: NDArray[np.bool_],
     measures: Sequence[Measure],
+    controls: Controls,
     *,
     seed: int,
-    jobs: int,
-    known: Controls | None = None,
-) -> tuple[tuple[Reference, ...], Reference | None]:
-    """The trivial baselines that a protocol names, and its ceiling where it asks for one.
+) -> References:
+    """Sum up the controls that a protocol names.
 
     Parameters
     ----------
     trials
         The trials under the conventions that are scored.
-    scores, counted
-        A model's score table, one row per trial, and which of its rows count.
-    seed, jobs
-        Seed of the bootstrap, and threads.
-    known
-        Scores of floors and ceiling, where they are at hand.
+    counted
+        ``(n,)`` which rows count.
+    seed
+        Seed of the bootstrap.
     """
-    if trials.protocol.answers == "retrieval":
-        return (chance(scores[counted], measures),), None
-    tables, ceiling = known or control_scores(trials, measures, jobs=jobs)
     floors = tuple(
         Reference(
             name=name,
             measures=summarise(table[counted], measures, seed=seed),
-            settings=settings_of(name, trials.protocol),
+            settings=dict(load_floor(name, trials.protocol).settings),
         )
-        for name, table in tables.items()
+        for name, table in controls.floors.items()
     )
     if not trials.protocol.controls.ceiling:
-        return floors, None
-    perfect = ceiling.table(scores)[counted]
-    return floors, Reference(name="ceiling", measures=summarise(perfect, measures, seed=seed))
+        return References(floors)
+    table = controls.ceiling[counted]
+    known = [measure for measure in measures if has_ceiling(measure)]
+    values = dict(zip(known, summarise(table, known, seed=seed), strict=True))
+    best = tuple(
+        values[measure] if measure in values else undefined(table, measure) for measure in measures
+    )
+    return References(floors, Reference(name="ceiling", measures=best))
 
 
-def best_name(floors: Sequence[Reference], measures: Sequence[Measure]) -> str | None:
-    """The best trivial baseline by the first measure; None where none is defined."""
-    place = measures[0].best([floor.measures[0].value for floor in floors])
-    return None if place is None else floors[place].name
+def has_ceiling(measure: Measure) -> bool:
+    """Whether it is known what a perfect map gets in every column that a measure reads."""
+    columns = (column_of(name)[0] for name in columns_read([measure]))
+    return all(
+        column is None or isinstance(column.needs, tuple) or column.perfect is not None
+        for column in columns
+    )
 
 
 def best_of_each(floors: Sequence[Reference], measures: Sequence[Measure]) -> Reference | None:

@@ -1,9 +1,9 @@
-"""Scoring a predictions file under a protocol: the whole way to a result document."""
+"""Scoring maps under a protocol: the whole way to a result document."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ssl_bench.environment import environment
-from ssl_bench.errors import SslBenchError
+from ssl_bench.errors import PredictionsError, Problem, SslBenchError
 from ssl_bench.measures.definition import Measure
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.predictions import Predictions, Question, check
 from ssl_bench.protocols.protocol import Protocol
 from ssl_bench.scoring.aggregate import breakdown, columns_of, summarise
-from ssl_bench.scoring.floors import Controls, load_floor
 from ssl_bench.scoring.identity import (
     coverage_of,
     digest_of,
@@ -28,19 +28,21 @@ from ssl_bench.scoring.identity import (
     model_of,
     predicted_under,
 )
+from ssl_bench.scoring.maps import MapBatch, Maps, StoredMaps, array_maps
 from ssl_bench.scoring.references import (
-    AudioBlind,
-    best_name,
+    Controls,
+    References,
     best_of_each,
     best_priors,
-    floors_and_ceiling,
+    control_scores,
+    load_floor,
     priors_note,
+    references,
 )
-from ssl_bench.scoring.results import Prior, Result, VisionOnly
-from ssl_bench.scoring.retrieval import gallery_facts, retrieval_scores
-from ssl_bench.scoring.scores import MapBatch, ScoreColumns, score_maps, score_together
-from ssl_bench.scoring.twins import check_prior, check_twin
-from ssl_bench.scoring.universal import at_threshold, set_apart, with_threshold
+from ssl_bench.scoring.results import ModelIdentity, Prior, Result, VisionOnly
+from ssl_bench.scoring.retrieval import chance, gallery_facts, retrieval_scores
+from ssl_bench.scoring.scores import Job, score_maps
+from ssl_bench.scoring.thresholds import at_zero, set_apart
 from ssl_bench.statistics.bootstrap import CONFIDENCE, RESAMPLES
 from ssl_bench.trials.trial import TrialSet
 
@@ -80,8 +82,8 @@ class Scored:
     result
         The result document.
     trials
-        The trials under the conventions that were scored, with every threshold that had to be
-        found.
+        The trials under the conventions that were scored, with every threshold that depends on
+        other maps.
     vision_only
         Score table of the model's own audio-blind maps; None where there are none.
     dialects
@@ -111,19 +113,22 @@ def check_scorable(trials: TrialSet) -> None:
     protocol = trials.protocol
     try:
         measures = measures_of(protocol)
-        for name in protocol.controls.floors if protocol.answers == "maps" else ():
+        if protocol.answers != "maps":
+            return
+        for name in protocol.controls.floors:
             load_floor(name, protocol)
-        if protocol.answers == "maps":
-            first = next((trial for trial in trials if trial.sounding), trials.trials[0])
-            probe = at_threshold(TrialSet(protocol, trials.test_set, [first]), 0.0)
-            flat = MapBatch(np.zeros(1, np.intp), np.zeros((1, 1, 1), np.float32))
-            table = score_maps(probe, [flat], measures)
-            for measure in measures:
-                columns_of(table, measure)
+        first = next((trial for trial in trials if trial.sounding), trials.trials[0])
+        probe = at_zero(TrialSet(protocol, trials.test_set, [first]))
+        flat = MapBatch(np.zeros(1, np.intp), np.zeros((1, 1, 1), np.float32))
+        [table] = score_maps(Job([flat], probe, measures))
+        for measure in measures:
+            columns_of(table, measure)
     except SslBenchError as error:
         if error.where is not None:
             raise
-        raise type(error)(error.problem, where=protocol.label, remedy=error.remedy) from error
+        raise type(error)(
+            error.problem, code=error.code, where=protocol.label, remedy=error.remedy
+        ) from error
 
 
 def check_predictions(
@@ -149,17 +154,67 @@ def check_predictions(
     return check(source, question)
 
 
-def stored_maps(predictions: Predictions, trials: TrialSet) -> Iterator[MapBatch]:
-    """Maps of a validated predictions file, by row of the protocol's trials."""
-    rows = np.array([trials.index[name] for name in predictions.trial_ids], np.intp)
-    stated = predictions.score
-    for positions, maps in predictions.iter_maps():
-        yield MapBatch(rows[positions], maps, None, None if stated is None else stated[positions])
-
-
 def under_dialect(trials: TrialSet, protocol: Protocol) -> TrialSet:
     """The same trials under another evaluator's conventions."""
     return TrialSet(protocol, trials.test_set, trials.trials)
+
+
+def score(
+    maps: NDArray[np.floating[Any]] | Mapping[str, NDArray[np.floating[Any]]],
+    trials: TrialSet,
+    measures: Sequence[str] | None = None,
+    *,
+    model: str = "unnamed",
+    conventions: Protocol | None = None,
+    options: ScoringOptions | None = None,
+) -> Scored:
+    """Score maps in memory, beside the protocol's floors and ceiling.
+
+    Parameters
+    ----------
+    maps
+        ``(n, h, w)`` in the order of the trials, or ``(h, w)`` each by trial id; of any size.
+        Trials without a map count as failures, unless the options are `partial`.
+    trials
+        The trials that they answer.
+    measures
+        Text forms; the protocol's own by default.
+    model
+        Whose maps they are.
+    conventions
+        The protocol under a dialect; None for the canonical one.
+    options
+        Settings of scoring.
+
+    Raises
+    ------
+    PredictionsError
+        With every map that cannot be scored.
+    SslBenchError
+        If the measures, floors or truth do not fit the trials.
+
+    Examples
+    --------
+    >>> import ssl_bench
+    >>> trials = ssl_bench.open_trials(ssl_bench.load_protocol("synth"))
+    >>> maps = np.random.default_rng(0).random((len(trials), 14, 14))
+    >>> scored = ssl_bench.score(maps, trials, measures=("cIoU@0.5", "AUC"))
+    >>> 0 < scored.result["AUC"].value < 1
+    True
+    """
+    settings = options or ScoringOptions()
+    protocol = conventions or trials.protocol
+    if measures is not None:
+        protocol = protocol.model_copy(update={"measures": tuple(map(str, measures))})
+    asked = under_dialect(trials, protocol)
+    if protocol.answers != "maps":
+        raise PredictionsError(
+            [Problem("this protocol asks for rankings, not for maps", "E_PREDICTIONS_KIND")],
+            where=protocol.label,
+        )
+    check_scorable(asked)
+    scoring = _Scoring(asked, measures_of(protocol), settings, perf_counter())
+    return scoring.scored(array_maps(maps, trials), {"model": ModelIdentity(name=model)})
 
 
 def score_file(
@@ -212,75 +267,26 @@ def score_file(
     check_scorable(asked)
     settings.notify("checking predictions")
     predictions = check_predictions(source, trials, partial=settings.partial)
-    measures = measures_of(asked.protocol)
-    settings.notify("scoring")
-    further = {
-        name: (
-            under_dialect(trials, protocol),
-            [m for m in measures if str(m) in protocol.measures],
-        )
-        for name, protocol in (dialects or {}).items()
-    }
-    filled, everything, others = _score(predictions, asked, measures, settings, further)
-    facts = (predictions, trials, asked, measures, settings)
-    blind = None if vision_only is None else _score_blind(vision_only, check_twin, *facts)
-    seen = {
-        name: _score_blind(prior, check_prior, *facts) for name, prior in (priors or {}).items()
-    }
-    scored_at = perf_counter()
-    counted = (everything["present"].to_numpy() | (not settings.partial)) & ~set_apart(asked)
-    scores = everything[counted].reset_index(drop=True)
-    settings.notify("computing floors and ceiling")
-    seed = settings.seed
-    floors, ceiling = floors_and_ceiling(
-        asked, everything, counted, measures, seed=seed, jobs=settings.jobs, known=controls
-    )
-    controlled_at = perf_counter()
-    settings.notify("computing intervals")
-    measured_priors = tuple(
-        Prior(name=name, **prior.facts(scores, counted, measures, seed))
-        for name, prior in seen.items()
-    )
-    result = Result(
-        protocol=identity_of_protocol(asked),
-        predicted_under=predicted_under(predictions, trials),
-        test_set=identity_of_test_set(asked),
-        coverage=coverage_of(everything, settings.partial),
-        measures=summarise(scores, measures, seed=seed),
-        breakdown=breakdown(scores, measures, seed=seed),
-        floors=floors,
-        floor=best_name(floors, measures),
-        best_floor=best_of_each(floors, measures),
-        ceiling=ceiling,
-        vision_only=None
-        if blind is None
-        else VisionOnly(**blind.facts(scores, counted, measures, seed)),
-        priors=measured_priors,
-        best_prior=best_priors(measured_priors, measures),
-        priors_note=priors_note(asked.protocol, seen),
-        model=model_of(predictions),
-        card=card,
-        predictions_sha256=digest_of(predictions.path),
-        statistics={
-            "confidence": CONFIDENCE,
-            "resamples": RESAMPLES,
-            "seed": seed,
-            **_threshold_facts(asked, filled),
-            **(gallery_facts(scores) if asked.protocol.answers == "retrieval" else {}),
+    others: dict[str, Predictions] = {}
+    for name, other in {"": vision_only, **(priors or {})}.items():
+        if other is not None:
+            others[name] = check_predictions(other, trials, partial=settings.partial)
+            _check_blind(others[name], predictions, is_prior=bool(name))
+    scoring = _Scoring(asked, measures_of(asked.protocol), settings, started)
+    return scoring.scored(
+        predictions if asked.protocol.answers == "retrieval" else StoredMaps(predictions, asked),
+        {
+            "predicted_under": predicted_under(predictions, trials),
+            "model": model_of(predictions),
+            "card": card,
+            "predictions_sha256": digest_of(predictions.path),
         },
-        environment=environment(),
-        timings={
-            "scoring_s": round(scored_at - started, 3),
-            "controls_s": round(controlled_at - scored_at, 3),
-            "intervals_s": round(perf_counter() - controlled_at, 3),
+        vision_only=others.pop("", None),
+        priors=others,
+        controls=controls,
+        dialects={
+            name: under_dialect(trials, protocol) for name, protocol in (dialects or {}).items()
         },
-    )
-    return Scored(
-        scores,
-        result,
-        filled,
-        None if blind is None else blind.scores,
-        {name: table[counted].reset_index(drop=True) for name, table in others.items()},
     )
 
 
@@ -293,38 +299,139 @@ def with_timings(
     return replace(scored, result=changed)
 
 
-def _score(
-    predictions: Predictions,
-    asked: TrialSet,
-    measures: Sequence[Measure],
-    settings: ScoringOptions,
-    further: Mapping[str, tuple[TrialSet, Sequence[Measure]]] | None = None,
-) -> tuple[TrialSet, pd.DataFrame, dict[str, pd.DataFrame]]:
-    """Trials with every threshold that had to be found, their scores, and further score tables."""
-    if asked.protocol.answers == "retrieval":
-        return asked, retrieval_scores(predictions, asked, partial=settings.partial), {}
-    filled = with_threshold(asked, stored_maps(predictions, asked))
-    columns = [ScoreColumns(filled, measures)]
-    for trials, reported in (further or {}).values():
-        found = with_threshold(trials, stored_maps(predictions, trials))
-        columns.append(ScoreColumns(found, reported))
-    tables = score_together(columns, stored_maps(predictions, asked), jobs=settings.jobs)
-    return filled, tables[0], dict(zip(further or {}, tables[1:], strict=True))
+@dataclass(frozen=True)
+class _Scoring:
+    trials: TrialSet
+    measures: list[Measure]
+    settings: ScoringOptions
+    started: float
+
+    def scored(
+        self,
+        maps: Maps | Predictions,
+        facts: dict[str, Any],
+        *,
+        vision_only: Predictions | None = None,
+        priors: Mapping[str, Predictions] | None = None,
+        controls: Controls | None = None,
+        dialects: Mapping[str, TrialSet] | None = None,
+    ) -> Scored:
+        """Score maps, those that they stand beside, and sum everything up."""
+        asked, measures, settings = self.trials, self.measures, self.settings
+        protocol, seed = asked.protocol, settings.seed
+        settings.notify("scoring")
+        filled, everything, others = self._tables(maps, dialects or {})
+        blind = None if vision_only is None else self._blind(vision_only)
+        seen = {name: self._blind(prior) for name, prior in (priors or {}).items()}
+        scored_at = perf_counter()
+        counted = (everything["present"].to_numpy() | (not settings.partial)) & ~set_apart(asked)
+
+        def kept(table: pd.DataFrame) -> pd.DataFrame:
+            return table[counted].reset_index(drop=True)
+
+        scores = kept(everything)
+        settings.notify("computing floors and ceiling")
+        if protocol.answers == "retrieval":
+            beside = References((chance(scores, measures),))
+        else:
+            known = controls or control_scores(asked, measures, jobs=settings.jobs)
+            beside = references(asked, counted, measures, known, seed=seed)
+        controlled_at = perf_counter()
+        settings.notify("computing intervals")
+
+        def against(other: Predictions, table: pd.DataFrame) -> dict[str, Any]:
+            own = kept(table)
+            return {
+                "predictions_sha256": digest_of(other.path),
+                "measures": summarise(own, measures, seed=seed),
+                "gap": summarise(scores, measures, other=own, seed=seed),
+            }
+
+        found = tuple(
+            Prior(name=name, **against((priors or {})[name], table)) for name, table in seen.items()
+        )
+        first_best = measures[0].best([floor.measures[0].value for floor in beside.floors])
+        result = Result(
+            protocol=identity_of_protocol(asked),
+            test_set=identity_of_test_set(asked),
+            coverage=coverage_of(everything, settings.partial),
+            measures=summarise(scores, measures, seed=seed),
+            breakdown=breakdown(scores, measures, seed=seed),
+            floors=beside.floors,
+            floor=None if first_best is None else beside.floors[first_best].name,
+            best_floor=best_of_each(beside.floors, measures),
+            ceiling=beside.ceiling,
+            vision_only=None
+            if vision_only is None or blind is None
+            else VisionOnly(**against(vision_only, blind)),
+            priors=found,
+            best_prior=best_priors(found, measures),
+            priors_note=priors_note(protocol, seen),
+            statistics={
+                "confidence": CONFIDENCE,
+                "resamples": RESAMPLES,
+                "seed": seed,
+                **_threshold_facts(asked, filled),
+                **(gallery_facts(scores) if protocol.answers == "retrieval" else {}),
+            },
+            environment=environment(),
+            timings={
+                "scoring_s": round(scored_at - self.started, 3),
+                "controls_s": round(controlled_at - scored_at, 3),
+                "intervals_s": round(perf_counter() - controlled_at, 3),
+            },
+            **facts,
+        )
+        return Scored(
+            scores, result, filled, blind, {name: kept(table) for name, table in others.items()}
+        )
+
+    def _tables(
+        self, maps: Maps | Predictions, dialects: Mapping[str, TrialSet]
+    ) -> tuple[TrialSet, pd.DataFrame, dict[str, pd.DataFrame]]:
+        """Trials with their thresholds, their scores, and the scores under further conventions."""
+        if isinstance(maps, Predictions):
+            ranked = retrieval_scores(maps, self.trials, partial=self.settings.partial)
+            return self.trials, ranked, {}
+        own = Job(maps, self.trials, self.measures)
+        others = [
+            Job(maps, each, [m for m in self.measures if str(m) in each.protocol.measures])
+            for each in dialects.values()
+        ]
+        table, *further = score_maps(own, *others, jobs=self.settings.jobs)
+        return own.trials, table, dict(zip(dialects, further, strict=True))
+
+    def _blind(self, other: Predictions) -> pd.DataFrame:
+        ranked = self.trials.protocol.answers == "retrieval"
+        return self._tables(other if ranked else StoredMaps(other, self.trials), {})[1]
 
 
-def _score_blind(
-    path: Path,
-    compare: Callable[[Predictions, Predictions], None],
-    predictions: Predictions,
-    trials: TrialSet,
-    asked: TrialSet,
-    measures: Sequence[Measure],
-    settings: ScoringOptions,
-) -> AudioBlind:
-    """Score maps made without the sound; raises PredictionsError where `compare` refuses them."""
-    blind = check_predictions(path, trials, partial=settings.partial)
-    compare(blind, predictions)
-    return AudioBlind(path, _score(blind, asked, measures, settings)[1])
+def _check_blind(other: Predictions, predictions: Predictions, *, is_prior: bool) -> None:
+    """Audio-blind maps are of the same model, those of a prior of another; both of every trial.
+
+    Raises
+    ------
+    PredictionsError
+        If they are not: a gap would flatter the model, or be nothing.
+    """
+    problems = []
+    if is_prior and other.path.resolve() == predictions.path.resolve():
+        problems.append(
+            Problem("these are the predictions themselves, not those of a prior", "E_PRIOR_SAME")
+        )
+    own = (predictions.meta.model, predictions.meta.weights_digest)
+    if not is_prior and (other.meta.model, other.meta.weights_digest) != own:
+        text = (
+            f"its maps are of {other.meta.model!r}, and the predictions of {own[0]!r} with other "
+            "weights or another name"
+        )
+        problems.append(Problem(text, "E_BLIND_MODEL"))
+    lacking = sorted(set(predictions.trial_ids) - set(other.trial_ids))
+    if lacking:
+        text = f"it lacks {len(lacking)} trials of the predictions, such as {lacking[0]!r}"
+        problems.append(Problem(text, "E_TRIALS_MISSING"))
+    if problems:
+        raise PredictionsError(problems, where=other.path)
 
 
 def _threshold_facts(asked: TrialSet, filled: TrialSet) -> dict[str, Any]:

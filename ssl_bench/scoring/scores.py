@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeVar, get_args
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
-from ssl_bench.measures.batch import Cut, MapScores, evaluate_cuts
-from ssl_bench.measures.definition import MapOnGrid, Measure, rule_column
+from ssl_bench.measures.batch import Binarization, MapScores, evaluate_maps
+from ssl_bench.measures.definition import RULES, Column, MapOnGrid, Measure, rule_column
 from ssl_bench.measures.interpolation import upsample
-from ssl_bench.measures.values import GRID_COLUMNS
-from ssl_bench.protocols.conventions import TruthConvention
-from ssl_bench.protocols.protocol import Interpolation, Normalisation, Rule
-from ssl_bench.scoring.pictures import PictureColumns, columns_read, derived_columns
+from ssl_bench.measures.values import column_of, columns_read, needs_of
+from ssl_bench.protocols.protocol import Interpolation, Rule
+from ssl_bench.scoring.maps import CHUNK, MapBatch, Maps, perfect_maps, row_chunks
+from ssl_bench.scoring.thresholds import set_apart, with_threshold
 from ssl_bench.testsets.annotations import Boxes
 from ssl_bench.testsets.base import TestSet
-from ssl_bench.trials.trial import WHOLE, Trial, TrialSet
+from ssl_bench.trials.trial import WHOLE, ImageRecipe, Placement, Trial, TrialSet
 
-_AREA = "truth_sum"
 # The first columns of a score table, in order.
 _FACTS = (
     "trial_id",
@@ -37,237 +36,379 @@ _FACTS = (
     "size",
     "truth_pixels",
 )
+_AREA = "truth_sum"
+_OF_RULE = ("cIoU", "threshold", "n_predicted", "n_tied")
 # Lower bounds of the sum of the truth map, in pixels of the 224 grid (SLAVC, EvaluatorFull).
 _SIZES = ((0, "small"), (32**2, "medium"), (96**2, "large"), (144**2, "huge"))
 _SIZE_GRID = 224**2
 # The column that a model may state by itself.
 _CONFIDENCE = "confidence"
-# Trials scored at once by one worker: their truth maps take 200 kB each.
-CHUNK = 64
+# Bytes of maps that wait in memory for those of the same picture.
+_MAX_WAITING = 64 * 2**20
 
-Part = TypeVar("Part")
-Truth = tuple[int, TruthConvention]
-"""Size and convention of truth maps."""
-
-Grid = tuple[int, TruthConvention, Interpolation, Normalisation]
-"""How maps are brought to the grid, and which truth they meet there."""
+_Numbers = dict[str, NDArray[np.float64]]
+_Picture = tuple[list[int], list[NDArray[Any]]]
+"""Rows of the trials that show a picture, and their maps."""
 
 
-@dataclass(frozen=True)
-class MapBatch:
-    """Maps of a few trials.
-
-    Attributes
-    ----------
-    rows
-        ``(b,)`` row of each trial in the protocol's order.
-    maps
-        ``(b, h, w)``; with `index`, ``(m, h, w)``.
-    index
-        ``(b,)``: which of the maps each trial has; None for one each.
-    confidence
-        ``(b,)``: what the model itself says of whether anything sounds; None where it says nothing.
-    """
-
-    rows: NDArray[np.intp]
-    maps: NDArray[np.floating[Any]]
-    index: NDArray[np.intp] | None = None
-    confidence: NDArray[np.floating[Any]] | None = None
-
-    def each(self) -> Iterator[NDArray[np.floating[Any]]]:
-        """The map of each trial."""
-        return iter(self.maps if self.index is None else (self.maps[row] for row in self.index))
-
-    def only(self, chosen: NDArray[np.bool_]) -> MapBatch:
-        """Some of the trials."""
-        stated = None if self.confidence is None else self.confidence[chosen]
-        if self.index is None:
-            return MapBatch(self.rows[chosen], self.maps[chosen], None, stated)
-        return MapBatch(self.rows[chosen], self.maps, self.index[chosen], stated)
-
-    def parts(self, size: int) -> Iterator[MapBatch]:
-        """The same trials, at most `size` at a time."""
-        for start in range(0, len(self.rows), size):
-            part = slice(start, start + size)
-            stated = None if self.confidence is None else self.confidence[part]
-            if self.index is None:
-                yield MapBatch(self.rows[part], self.maps[part], None, stated)
-            else:
-                yield MapBatch(self.rows[part], self.maps, self.index[part], stated)
-
-
-def score_maps(
-    trials: TrialSet, batches: Iterable[MapBatch], measures: Sequence[Measure], *, jobs: int = 1
-) -> pd.DataFrame:
-    """Score maps against the truth of their trials.
+class Job:
+    """What is asked of some maps: measures on trials, under the conventions of their protocol.
 
     Parameters
     ----------
+    maps
+        Maps of the trials.
     trials
-        What was asked.
-    batches
-        Maps in any order; each trial at most once.
+        Under the conventions that are scored.
     measures
         Decides which columns are computed.
+
+    Attributes
+    ----------
+    trials
+        With every threshold that these maps give.
+    set_apart
+        ``(n,)`` bool: trials that only serve to find it, and are not scored.
+
+    Raises
+    ------
+    ProtocolError
+        If the protocol's threshold cannot be found on these maps.
+    """
+
+    def __init__(self, maps: Maps, trials: TrialSet, measures: Sequence[Measure]) -> None:
+        self.maps = maps
+        self.trials = with_threshold(trials, maps)
+        self.set_apart = set_apart(trials)
+        self.measures = tuple(measures)
+
+
+def score_maps(*questions: Job, jobs: int = 1) -> list[pd.DataFrame]:
+    """Score maps against the truth of their trials; what questions share is made once.
+
+    Parameters
+    ----------
+    questions
+        On the same trials, each of its own maps and under its own conventions.
     jobs
         Number of threads; the kernel runs outside of Python's lock.
 
     Returns
     -------
-    DataFrame
-        One row per trial in the protocol's order: ``trial_id``, ``group``, ``category``, ``role``,
-        ``image``, ``present``, ``sounding``, ``unscorable``, ``n_boxes``, ``size``,
-        ``truth_pixels``, then the columns that the measures read. A trial without a map has
-        ``present`` False and counts as a failure: 0.
+    list of DataFrame
+        For each question, one row per trial in the protocol's order: ``trial_id``, ``group``,
+        ``category``, ``role``, ``image``, ``present``, ``sounding``, ``unscorable``, ``n_boxes``,
+        ``size``, ``truth_pixels``, then the columns that the measures read. A trial without a map
+        has ``present`` False and counts as a failure: 0. Of perfect maps there are only those
+        columns that have a best value.
     """
-    return score_together([ScoreColumns(trials, measures)], batches, jobs=jobs)[0]
+    if not questions:
+        return []
+    columns = [_Columns(question) for question in questions]
+    by_maps: dict[int, list[_Columns]] = {}
+    for each in columns:
+        by_maps.setdefault(id(each.maps), []).append(each)
+    groups = list(by_maps.values())
+    made = [group for group in groups if callable(group[0].maps)]
+    trials = questions[0].trials
 
+    def parts() -> Iterator[Callable[[], None]]:
+        for rows in _chunks(trials, any(each.pictures for group in made for each in group)):
+            if made:
+                yield partial(_fill_made, made, rows)
+        for group in groups:
+            if not callable(group[0].maps):
+                yield from _stored_parts(group, trials)
 
-def score_together(
-    asked: Sequence[ScoreColumns], batches: Iterable[MapBatch], *, jobs: int = 1
-) -> list[pd.DataFrame]:
-    """Score maps under several conventions in one pass: a table for each, see :func:`score_maps`.
-
-    Parameters
-    ----------
-    asked
-        Empty columns of the same trials, each under its own conventions.
-    batches, jobs
-        As in :func:`score_maps`.
-    """
-    parts = (part for batch in batches for part in batch.parts(CHUNK))
-    in_threads(lambda part: fill_together(asked, part), parts, jobs)
-    known = trial_facts(asked[0]._trials)
-    return [columns.table(known) for columns in asked]
-
-
-def in_threads(work: Callable[[Part], None], parts: Iterable[Part], jobs: int) -> None:
-    """Do `work` on every part in `jobs` threads.
-
-    The main thread makes the parts while workers score; joblib holds it back when they lag.
-    """
-    done: Iterator[None] = Parallel(
-        n_jobs=jobs, backend="threading", return_as="generator_unordered"
-    )(delayed(work)(part) for part in parts)
+    # The main thread makes the parts while workers score; joblib holds it back when they lag.
+    done = Parallel(n_jobs=jobs, backend="threading", return_as="generator_unordered")(
+        delayed(part)() for part in parts()
+    )
     for _ in done:
         pass
+    facts = trial_facts(trials)
+    return [each.table(facts) for each in columns]
 
 
-class ScoreColumns:
+def _chunks(trials: TrialSet, whole_pictures: bool) -> Iterator[NDArray[np.intp]]:
+    """Rows of all trials, a few at a time; those of one picture together where asked for."""
+    if not whole_pictures:
+        yield from row_chunks(len(trials))
+        return
+    chunk: list[int] = []
+    for rows in _pictures(trials).values():
+        chunk += rows
+        if len(chunk) >= CHUNK:
+            yield np.array(chunk, np.intp)
+            chunk = []
+    if chunk:
+        yield np.array(chunk, np.intp)
+
+
+def _pictures(trials: TrialSet) -> dict[ImageRecipe, list[int]]:
+    found: dict[ImageRecipe, list[int]] = {}
+    for row, trial in enumerate(trials):
+        found.setdefault(trial.image, []).append(row)
+    return found
+
+
+def _fill_made(groups: Sequence[Sequence[_Columns]], rows: NDArray[np.intp]) -> None:
+    """Make maps of a few rows and score them; truths are drawn once for all."""
+    truths: dict[tuple[int, str], NDArray[np.float32]] = {}
+    for group in groups:
+        first, maps = group[0], group[0].maps
+        if not callable(maps):
+            raise TypeError("these maps are not made")
+        if first.truth not in truths:
+            truths[first.truth] = first.trials.truths(rows)
+        batch = maps(rows, truths[first.truth])
+        _fill(group, batch, truths)
+        _fill_pictures(group, zip(rows.tolist(), batch.each(), strict=True))
+
+
+def _fill_pictures(group: Sequence[_Columns], maps: Iterable[tuple[int, NDArray[Any]]]) -> None:
+    asked = [each for each in group if each.pictures]
+    found: dict[ImageRecipe, _Picture] = {}
+    for row, heat in maps if asked else ():
+        rows, heats = found.setdefault(asked[0].trials.trials[row].image, ([], []))
+        rows.append(row)
+        heats.append(heat)
+    for picture in found.values():
+        _each_picture(asked, picture)
+
+
+def _stored_parts(group: Sequence[_Columns], trials: TrialSet) -> Iterator[Callable[[], None]]:
+    """Scoring of batches, and of pictures once all of their maps are there."""
+    maps = group[0].maps
+    if callable(maps):
+        raise TypeError("these maps are made")
+    asked = [each for each in group if each.pictures]
+    left = {
+        image: len(rows) for image, rows in _pictures(trials).items() if asked and len(rows) > 1
+    }
+    first = again = True
+    while again:
+        waiting: dict[ImageRecipe, _Picture] = {}
+        late: set[ImageRecipe] = set()
+        held = 0
+        for batch in maps:
+            if first:
+                for start in range(0, len(batch.rows), CHUNK):
+                    yield partial(_fill, group, batch.take(slice(start, start + CHUNK)), {})
+            for row, heat in zip(batch.rows.tolist() if left else (), batch.each(), strict=False):
+                image = trials.trials[row].image
+                if image not in left:
+                    continue
+                # More than fits into memory is left to the next time through.
+                if image in late or (held > _MAX_WAITING and image not in waiting):
+                    late.add(image)
+                    continue
+                rows, heats = waiting.setdefault(image, ([], []))
+                rows.append(row)
+                heats.append(heat.copy())
+                held += heat.nbytes
+                if len(rows) == left[image]:
+                    held -= sum(each.nbytes for each in heats)
+                    del left[image], waiting[image]
+                    yield partial(_each_picture, asked, (rows, heats))
+        # What is still incomplete lacks maps.
+        for image, picture in waiting.items():
+            del left[image]
+            yield partial(_each_picture, asked, picture)
+        first, again = False, bool(late)
+
+
+def _each_picture(asked: Sequence[_Columns], picture: _Picture) -> None:
+    for each in asked:
+        each.fill_picture(picture)
+
+
+def _fill(
+    group: Sequence[_Columns],
+    batch: MapBatch,
+    truths: dict[tuple[int, str], NDArray[np.float32]],
+) -> None:
+    """Score one batch under several conventions; what they share is made once."""
+    alike: dict[tuple[Any, ...], list[_Columns]] = {}
+    for each in group:
+        if each.truth not in truths:
+            truths[each.truth] = each.trials.truths(batch.rows)
+        if each.maps is perfect_maps:
+            continue
+        for call, chosen in each.calls(batch.rows).items():
+            normalisation = each.trials.protocol.map.normalisation
+            key = (each.truth, call, normalisation, chosen.tobytes())
+            alike.setdefault(key, []).append(each)
+    for (truth, call, normalisation, which), asked in alike.items():
+        chosen = np.frombuffer(which, np.bool_)
+        whole = bool(chosen.all())
+        part = batch if whole else batch.take(chosen)
+        found = evaluate_maps(
+            part.maps,
+            truths[truth] if whole else truths[truth][chosen],
+            *(each.binarization(part.rows) for each in asked),
+            interpolation=call,
+            normalisation=normalisation,
+            regions=asked[0].regions(part.rows),
+            index=part.index,
+        )
+        for each, scores in zip(asked, found, strict=True):
+            each.keep(part.rows, scores)
+    for each in group:
+        each.fill(batch, truths[each.truth])
+
+
+class _Columns:
     """Arrays of one number per trial; threads fill disjoint rows."""
 
-    def __init__(self, trials: TrialSet, measures: Sequence[Measure]) -> None:
-        self._trials = trials
+    def __init__(self, question: Job) -> None:
+        self.maps = question.maps
+        self.trials = trials = question.trials
+        self.truth = (trials.protocol.map.size, trials.truth_convention)
+        self._perfect = question.maps is perfect_maps
         own = trials.protocol.threshold.rule_of_map
+        named = [rule for m in question.measures for rule in RULES if rule == m.variant]
         self._rules: dict[Rule, Rule | None] = {own: None}
+        self._rules.update((rule, rule) for rule in named if rule != own)
         # A variant that is the protocol's own rule reads a copy of that column.
-        self._aliases: set[str] = set()
-        for measure in measures:
-            named = next((rule for rule in get_args(Rule) if rule == measure.variant), None)
-            if named == own:
-                self._aliases.add(named)
-            elif named is not None:
-                self._rules[named] = named
-        read = columns_read(measures)
-        self._read = read
-        self._pictures = PictureColumns(trials, read)
-        self._extra = {name: GRID_COLUMNS[name] for name in sorted(read) if name in GRID_COLUMNS}
-        self._placed = all(
-            len(trial.targets) == 1 and trial.targets[0].placement != WHOLE for trial in trials
-        )
-        self._numbers: dict[str, NDArray[np.float64]] = {}
+        self._aliases = {rule for rule in named if rule == own}
+        self._read = columns_read(question.measures)
+        self._maps: dict[str, tuple[Callable[..., Any], str | None]] = {}
+        self.pictures: dict[str, Callable[..., Any]] = {}
+        for name in sorted(self._read):
+            column, rule = column_of(name)
+            if column is not None and not isinstance(column.needs, tuple):
+                self._add(name, column, rule)
+        self._placed = all(_place(trial) is not None for trial in trials)
+        self._numbers: _Numbers = {}
         self._present = np.zeros(len(trials), bool)
 
-    def _set(self, name: str, rows: NDArray[np.intp], values: NDArray[Any]) -> None:
+    def _add(self, name: str, column: Column, rule: str | None) -> None:
+        """Take a column that comes from maps."""
+        compute = column.compute
+        if self._perfect:
+            if column.perfect is None:
+                return
+            best = column.perfect
+            compute = best if callable(best) else lambda _grid: best
+        if column.needs == "picture":
+            self.pictures[name] = compute
+        elif self._perfect or not column.fused:
+            self._maps[name] = compute, rule
+
+    def _set(self, name: str, rows: NDArray[np.intp] | list[int], values: Any) -> None:
         # setdefault is atomic, so that threads agree on one array per column.
         column = self._numbers.get(name)
         if column is None:
-            shape = (len(self._trials), *np.shape(values)[1:])
+            shape = (len(self.trials), *np.shape(values)[1:])
             column = self._numbers.setdefault(name, np.zeros(shape))
         column[rows] = values
 
-    def fill(self, batch: MapBatch, truths: NDArray[np.float32] | None = None) -> None:
-        """Score one batch; its truth maps ``(b, size, size)`` are drawn if they are not given."""
-        known = {} if truths is None else {self._truth: truths}
-        fill_together([self], batch, known)
-
-    @property
-    def _truth(self) -> Truth:
-        """What truth maps depend on, for the same trials."""
-        return self._trials.protocol.map.size, self._trials.truth_convention
-
-    def _grids(self, rows: NDArray[np.intp]) -> dict[Grid, NDArray[np.bool_]]:
+    def calls(self, rows: NDArray[np.intp]) -> dict[Interpolation, NDArray[np.bool_]]:
         """How these trials' maps are brought to the grid, and which of them in each way."""
-        settings = self._trials.protocol.map
-        if settings.silent_interpolation is None:
-            calls = np.full(len(rows), self._trials.protocol.interpolation)
-        else:
-            calls = np.array([self._trials.interpolation(row) for row in rows])
-        return {
-            (*self._truth, call, settings.normalisation): calls == call
-            for call in dict.fromkeys(calls.tolist())
-        }
+        if self.trials.protocol.map.silent_interpolation is None:
+            return {self.trials.protocol.interpolation: np.ones(len(rows), bool)}
+        calls = np.array([self.trials.interpolation(row) for row in rows])
+        return {call: calls == call for call in dict.fromkeys(calls.tolist())}
 
-    def _cut(self, rows: NDArray[np.intp]) -> Cut:
-        thresholds = self._trials.thresholds
-        return Cut(
-            self._trials.protocol.threshold,
-            tuple(self._rules),
-            None if thresholds is None else thresholds[rows],
-        )
+    def binarization(self, rows: NDArray[np.intp]) -> Binarization:
+        """How maps of these trials become predictions."""
+        found = self.trials.thresholds
+        values = None if found is None else found[rows]
+        return Binarization(self.trials.protocol.threshold, tuple(self._rules), values)
 
-    def _keep(self, rows: NDArray[np.intp], scores: MapScores) -> None:
-        """Take the columns that the fused kernel computes."""
+    def regions(self, rows: NDArray[np.intp]) -> NDArray[np.int64] | None:
+        """Where on the grid each trial's truth lies; None where trials have no such place."""
+        if not self._placed:
+            return None
+        places = [_place(self.trials.trials[row]) for row in rows]
+        size = self.trials.protocol.map.size
+        spans = [place.on_grid(size, size) for place in places if place is not None]
+        return np.array([(y.start, x.start, y.stop, x.stop) for y, x in spans], np.int64)
+
+    def keep(self, rows: NDArray[np.intp], scores: MapScores) -> None:
+        """Take what the fused kernel computes."""
         for rule, variant in self._rules.items():
-            numbers = scores.rules[rule]
-            for name in ("cIoU", "threshold", "n_predicted", "n_tied"):
-                self._set(rule_column(name, variant), rows, numbers[name])
-        self._set("truth_pixels", rows, scores.truth_pixels)
-        self._set(_AREA, rows, scores.truth_sum)
+            for name in _OF_RULE:
+                self._set(rule_column(name, variant), rows, scores.rules[rule][name])
         self._set("flat", rows, scores.is_flat)
         self._set("peak_hit", rows, scores.peak_hit)
+        self._set("truth_pixels", rows, scores.truth_pixels)
+        self._set(_AREA, rows, scores.truth_sum)
         if self._placed:
             self._set("side", rows, scores.side)
 
-    def _finish(self, batch: MapBatch, truths: NDArray[np.float32]) -> None:
-        """Take the columns that are computed map by map."""
-        if self._extra:
-            self._fill_extra(batch, truths)
-        self._pictures.add(batch.rows, batch.each())
+    def fill(self, batch: MapBatch, truths: NDArray[np.float32]) -> None:
+        """Compute the columns that are found map by map."""
+        if self._perfect:
+            self._set("truth_pixels", batch.rows, np.count_nonzero(truths, axis=(1, 2)))
+            self._set(_AREA, batch.rows, truths.sum(axis=(1, 2), dtype=np.float64))
+        found: dict[str, list[Any]] = {name: [] for name in self._maps}
+        for row, heat, truth in zip(
+            batch.rows if found else (), batch.each(), truths, strict=bool(found)
+        ):
+            grid = self._on_grid(row, heat, truth)
+            for name, (compute, rule) in self._maps.items():
+                found[name].append(compute(grid if rule is None else _under(grid, rule)))
+        for name, values in found.items():
+            self._set(name, batch.rows, np.asarray(values, np.float64))
+        if batch.confidence is not None and _CONFIDENCE in self._maps:
+            self._set(_CONFIDENCE, batch.rows, batch.confidence)
         self._present[batch.rows] = True
 
-    def _fill_extra(self, batch: MapBatch, truths: NDArray[np.float32]) -> None:
-        protocol = self._trials.protocol
-        for row, heat, truth in zip(batch.rows, batch.each(), truths, strict=True):
-            grid = MapOnGrid(
-                upsample(heat, protocol.map.size, self._trials.interpolation(row)),
-                truth,
-                self._trials.threshold(row),
-                protocol.map.normalisation,
-                _silent_tiles(self._trials.trials[row], protocol.map.size),
-            )
-            for name, compute in self._extra.items():
-                self._set(name, np.array([row]), np.asarray(compute(grid), np.float64)[None])
-        if batch.confidence is not None and _CONFIDENCE in self._extra:
-            self._set(_CONFIDENCE, batch.rows, batch.confidence)
+    def fill_picture(self, picture: _Picture) -> None:
+        """Compute the columns that need all maps of one picture; alone, a map has 0."""
+        if len(picture[0]) < 2:
+            return
+        order = np.argsort(picture[0])
+        rows = [picture[0][place] for place in order]
+        heats = [picture[1][place] for place in order]
+        grids = [self._on_grid(rows[0], heats[0])]
+        for row, heat in zip(rows[1:], heats[1:], strict=True):
+            # A map that does not depend on the sound is brought to the grid once.
+            same = self.trials.interpolation(row) == self.trials.interpolation(rows[0])
+            same = same and np.array_equal(heat, heats[0])
+            grids.append(grids[0] if same else self._on_grid(row, heat))
+        for name, compute in self.pictures.items():
+            self._set(name, rows, compute(grids))
 
-    def table(self, known: Mapping[str, Any] | None = None) -> pd.DataFrame:
-        """All columns, with the :func:`trial_facts`, which are gathered if they are not given."""
-        trials = self._trials
-        numbers = {**self._numbers, **self._pictures.columns()}
+    def _on_grid(
+        self,
+        row: int,
+        heat: NDArray[np.floating[Any]],
+        truth: NDArray[np.float32] | None = None,
+    ) -> MapOnGrid:
+        trial, table = self.trials.trials[row], self.trials.protocol.map
+        place = _place(trial)
+        raw = heat if self._perfect else upsample(heat, table.size, self.trials.interpolation(row))
+        return MapOnGrid(
+            raw=raw,
+            truth=np.zeros_like(raw) if truth is None else truth,
+            threshold=self.trials.threshold(row),
+            normalisation=table.normalisation,
+            sounding=trial.sounding,
+            place=None if place is None else place.on_grid(table.size, table.size),
+            silent_tiles=_silent_tiles(trial, table.size),
+        )
+
+    def table(self, given: Mapping[str, Any]) -> pd.DataFrame:
+        """All columns, with the facts about trials."""
+        trials = self.trials
+        numbers = dict(self._numbers)
         truth_pixels = numbers.pop("truth_pixels", np.zeros(len(trials))).astype(np.int64)
         area = numbers.pop(_AREA, np.zeros(len(trials)))
         for row in np.flatnonzero(~self._present):
             truth = trials.truth(trials.trials[row])
             truth_pixels[row], area[row] = np.count_nonzero(truth), truth.sum(dtype=np.float64)
+        for name in self.pictures:
+            numbers.setdefault(name, np.zeros(len(trials)))
         for name in list(numbers):
             if name.startswith("cIoU") and trials.protocol.threshold.undefined == "zero":
                 numbers[name] = np.nan_to_num(numbers[name], nan=0.0)
         for alias in self._aliases:
-            for name in ("cIoU", "threshold", "n_predicted", "n_tied"):
+            for name in _OF_RULE:
                 if name in numbers:
                     numbers[rule_column(name, alias)] = numbers[name]
-        given = trial_facts(trials) if known is None else known
         sounding = given["sounding"]
         facts: dict[str, Any] = {
             "present": self._present,
@@ -285,60 +426,25 @@ class ScoreColumns:
         }
         return pd.DataFrame({**facts, **cells})
 
-    def _regions(self, rows: NDArray[np.intp]) -> NDArray[np.int64] | None:
-        """Where on the grid each trial's truth lies; None where trials have no such place."""
-        if not self._placed:
-            return None
-        members = [self._trials.trials[row] for row in rows]
-        return _regions(members, self._trials.protocol.map.size)
+
+def _under(grid: MapOnGrid, rule: str) -> MapOnGrid:
+    return next(grid.under(known) for known in RULES if known == rule)
 
 
-def fill_together(
-    asked: Sequence[ScoreColumns],
-    batch: MapBatch,
-    truths: Mapping[Truth, NDArray[np.float32]] | None = None,
-) -> None:
-    """Score one batch under several conventions; what they share is made once.
-
-    Parameters
-    ----------
-    asked
-        Columns of the same trials, each under its own conventions.
-    batch
-        The maps.
-    truths
-        Truth maps ``(b, size, size)`` that are at hand; others are drawn.
-    """
-    drawn = dict(truths or {})
-    alike: dict[tuple[Grid, bytes], list[ScoreColumns]] = {}
-    for columns in asked:
-        if columns._truth not in drawn:
-            drawn[columns._truth] = columns._trials.truths(batch.rows)
-        for grid, chosen in columns._grids(batch.rows).items():
-            alike.setdefault((grid, chosen.tobytes()), []).append(columns)
-    for (grid, which), group in alike.items():
-        size, convention, interpolation, normalisation = grid
-        chosen = np.frombuffer(which, np.bool_)
-        whole = bool(chosen.all())
-        part = batch if whole else batch.only(chosen)
-        truth = drawn[size, convention]
-        found = evaluate_cuts(
-            part.maps,
-            truth if whole else truth[chosen],
-            [columns._cut(part.rows) for columns in group],
-            interpolation=interpolation,
-            normalisation=normalisation,
-            regions=group[0]._regions(part.rows),
-            index=part.index,
-        )
-        for columns, scores in zip(group, found, strict=True):
-            columns._keep(part.rows, scores)
-    for columns in asked:
-        columns._finish(batch, drawn[columns._truth])
+def derived_columns(
+    names: Iterable[str], table: Mapping[str, Sequence[Any] | NDArray[Any]]
+) -> dict[str, NDArray[np.float64]]:
+    """Those of the named columns that are made of others, where these are there."""
+    found = {}
+    for name in sorted(names):
+        column, needs = column_of(name)[0], needs_of(name)
+        if column is not None and needs and all(need in table for need in needs):
+            found[name] = column.compute(*(np.asarray(table[need]) for need in needs))
+    return found
 
 
 def trial_facts(trials: TrialSet) -> dict[str, Any]:
-    """What a score table says of each trial whatever its map and the protocol's conventions are."""
+    """What a score table holds of each trial whatever its map and the protocol's conventions."""
     facts: dict[str, Any] = {
         "trial_id": trials.ids,
         "group": [trial.group for trial in trials],
@@ -348,18 +454,21 @@ def trial_facts(trials: TrialSet) -> dict[str, Any]:
         "sounding": np.array([trial.sounding for trial in trials]),
         "n_boxes": [_box_count(trial, trials.test_set) for trial in trials],
     }
-    for name in _shared_attributes(trials):
-        if name not in _FACTS:
+    # Attributes that every trial has and that fit into one cell.
+    for name, value in trials.trials[0].attributes.items():
+        if (
+            name not in _FACTS
+            and isinstance(value, str | int | float | bool)
+            and all(isinstance(trial.attributes.get(name), type(value)) for trial in trials)
+        ):
             facts[name] = [trial.attributes[name] for trial in trials]
     return facts
 
 
-def _regions(members: Sequence[Trial], size: int) -> NDArray[np.int64]:
-    corners = []
-    for trial in members:
-        rows, columns = trial.targets[0].placement.on_grid(size, size)
-        corners.append((rows.start, columns.start, rows.stop, columns.stop))
-    return np.array(corners, np.int64)
+def _place(trial: Trial) -> Placement | None:
+    """The part of a composed picture that sounds; None where it is the whole, or several."""
+    placed = len(trial.targets) == 1 and trial.targets[0].placement != WHOLE
+    return trial.targets[0].placement if placed else None
 
 
 def _silent_tiles(trial: Trial, size: int) -> NDArray[np.bool_] | None:
@@ -384,14 +493,3 @@ def _size_names(area: NDArray[np.float64], size: int) -> NDArray[np.object_]:
     bounds = np.array([bound for bound, _ in _SIZES])
     names = np.array([name for _, name in _SIZES], dtype=object)
     return names[np.searchsorted(bounds, area * (_SIZE_GRID / size**2), side="right") - 1]
-
-
-def _shared_attributes(trials: TrialSet) -> list[str]:
-    """Attributes that every trial has and that fit into one cell."""
-    first = trials.trials[0].attributes
-    return [
-        name
-        for name, value in first.items()
-        if isinstance(value, str | int | float | bool)
-        and all(isinstance(trial.attributes.get(name), type(value)) for trial in trials)
-    ]

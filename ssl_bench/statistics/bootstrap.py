@@ -48,6 +48,9 @@ class Interval:
     method: Method
 
 
+NO_INTERVAL = Interval(float("nan"), float("nan"), "none")
+
+
 def wilson(successes: float, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """Wilson score interval of a rate (Wilson 1927).
 
@@ -142,7 +145,7 @@ class ClusterBootstrap:
         """Interval of the mean of each column of `values` ``(n, m)``.
 
         A rate (all values 0 or 1) near 0 or 1 gets a Wilson interval with the number of groups as
-        the number of observations, which is on the safe side.
+        the number of observations, which is conservative.
         """
         means = self.means(np.nan_to_num(values)) if len(values) else None
         return [
@@ -160,7 +163,7 @@ class ClusterBootstrap:
         """Interval of the mean paired difference ``first - second``."""
         change = np.asarray(first, np.float64) - np.asarray(second, np.float64)
         if not np.isfinite(change).all() or change.size == 0:
-            return Interval(float("nan"), float("nan"), "none")
+            return NO_INTERVAL
         return self._percentiles(self.means(change), confidence)
 
     def overall(
@@ -171,10 +174,10 @@ class ClusterBootstrap:
     ) -> Interval:
         """Interval of any statistic of a set of rows; see :meth:`overall_values`."""
         if self.n_groups < 2:
-            return Interval(float("nan"), float("nan"), "none")
+            return NO_INTERVAL
         found = self.overall_values(statistic, rows)
         if not np.isfinite(found).all():
-            return Interval(float("nan"), float("nan"), "none")
+            return NO_INTERVAL
         return self._percentiles(found, confidence)
 
     def overall_values(
@@ -196,7 +199,7 @@ class ClusterBootstrap:
         self, values: NDArray[np.float64], means: NDArray[np.float64] | None, confidence: float
     ) -> Interval:
         if means is None or not np.isfinite(values).all():
-            return Interval(float("nan"), float("nan"), "none")
+            return NO_INTERVAL
         rate = float(values.mean())
         if min(rate, 1 - rate) * self.n_groups < _FEW and np.isin(values, (0.0, 1.0)).all():
             low, high = wilson(rate * self.n_groups, self.n_groups, confidence)
@@ -205,7 +208,7 @@ class ClusterBootstrap:
 
     def _percentiles(self, means: NDArray[np.float64], confidence: float) -> Interval:
         if self.n_groups < 2:  # one group says nothing about how groups differ
-            return Interval(float("nan"), float("nan"), "none")
+            return NO_INTERVAL
         tail = (1 - confidence) / 2
         low, high = np.quantile(means, [tail, 1 - tail])
         return Interval(float(low), float(high), "cluster-bootstrap")

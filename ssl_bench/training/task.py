@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from ssl_bench.files import sha256_of_json
-from ssl_bench.measures.batch import evaluate_maps
+from ssl_bench.measures.batch import Binarization, evaluate_maps
 from ssl_bench.training.feeds import AudioVisualFeed, Batch, ImageFeed
 
 BATCH_OF_EVALUATION = 100
@@ -204,9 +204,8 @@ class AudioVisualTask(Task):
                 found.append(right.cpu().numpy())
         figures = {"loss": float(np.mean(losses))}
         if maps:
-            scores = evaluate_maps(
-                np.concatenate(maps), np.concatenate(truths), rules=("half", "adaptive")
-            )
+            rules = Binarization(rules=("half", "adaptive"))
+            [scores] = evaluate_maps(np.concatenate(maps), np.concatenate(truths), rules)
             figures["cIoU@0.5"] = _share_of_successes(scores.rules["half"]["cIoU"])
             figures["cIoU(adaptive)@0.5"] = _share_of_successes(scores.rules["adaptive"]["cIoU"])
         if found:

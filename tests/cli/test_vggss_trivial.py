@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from pins import pins
 from vectors import Vectors
 
 from ssl_bench.cli.main import commands
@@ -37,11 +36,6 @@ def expected(golden: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize("part", PROTOCOLS)
 @pytest.mark.parametrize("predictor", MODELS)
-@pins(
-    "vggss_full_trivial",
-    *("sets.*.n", "sets.*.empty_gt"),
-    *("sets.*.ezvsl.*", "sets.*.sslalign.*", "sets.*.ceiling_fixed_half.*"),
-)
 def test_trivial_predictors(
     part: str, predictor: str, expected: dict[str, Any], tmp_path: Path
 ) -> None:

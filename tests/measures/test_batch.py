@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from ssl_bench.measures.batch import Cut, evaluate_cuts, evaluate_maps
+from ssl_bench.measures.batch import Binarization, evaluate_maps
 from ssl_bench.measures.interpolation import normalise, upsample
 from ssl_bench.measures.localization import binarize, ciou, threshold_of
 from ssl_bench.protocols.protocol import Interpolation, Normalisation, Rule, ThresholdTable
 
 SIZE = 32
+BOTH = Binarization(rules=("half", "adaptive"))
 VALUES = st.floats(-100, 100, width=16)
 HEATS = st.tuples(st.integers(1, 9), st.integers(1, 9)).flatmap(
     lambda shape: arrays(np.float32, shape, elements=VALUES)
@@ -37,11 +38,10 @@ def one(
     normalisation: Normalisation = "minmax",
 ) -> dict[str, float]:
     chosen = table or ThresholdTable()
-    scores = evaluate_maps(
+    [scores] = evaluate_maps(
         heat[None],
         truth[None],
-        threshold=chosen,
-        rules=(chosen.rule,),
+        Binarization(chosen, (chosen.rule,)),
         interpolation=interpolation,
         normalisation=normalisation,
     )
@@ -101,20 +101,13 @@ def test_evaluators_that_share_a_grid_score_as_each_does_alone(
 ) -> None:
     heats[1] *= -1
     values = np.array([0.25, 0.75], np.float32)
-    cuts = [
-        Cut(table, rules, values if number % 2 else None)
+    ways = [
+        Binarization(table, rules, values if number % 2 else None)
         for number, (table, rules) in enumerate(asked)
     ]
-    together = evaluate_cuts(heats, truths, cuts, normalisation=normalisation)
-    for found, cut in zip(together, cuts, strict=True):
-        alone = evaluate_maps(
-            heats,
-            truths,
-            threshold=cut.threshold,
-            rules=cut.rules,
-            values=cut.values,
-            normalisation=normalisation,
-        )
+    together = evaluate_maps(heats, truths, *ways, normalisation=normalisation)
+    for found, way in zip(together, ways, strict=True):
+        [alone] = evaluate_maps(heats, truths, way, normalisation=normalisation)
         np.testing.assert_array_equal(found.peak_hit, alone.peak_hit)
         assert found.rules.keys() == alone.rules.keys()
         for rule, numbers in found.rules.items():
@@ -127,7 +120,8 @@ def test_evaluators_that_share_a_grid_score_as_each_does_alone(
 def test_the_peak_and_the_side_equal_a_search(
     heat: NDArray[np.float32], truth: NDArray[np.float32]
 ) -> None:
-    scores = evaluate_maps(heat[None], truth[None], regions=np.array([[0, 0, SIZE, SIZE // 2]]))
+    left_half = np.array([[0, 0, SIZE, SIZE // 2]])
+    [scores] = evaluate_maps(heat[None], truth[None], Binarization(), regions=left_half)
     grid = normalise(upsample(heat, SIZE, "bilinear-corners"), "minmax")
     peak = grid == grid.max()
     assert scores.peak_hit[0] == pytest.approx((truth[peak] > 0).mean())
@@ -196,7 +190,8 @@ def test_float16_maps_are_scored_as_their_float32_values() -> None:
     generator = np.random.default_rng(0)
     heats = generator.normal(size=(5, 7, 7)).astype(np.float16)
     truths = (generator.random((5, 64, 64)) > 0.5).astype(np.float32)
-    half, single = evaluate_maps(heats, truths), evaluate_maps(heats.astype(np.float32), truths)
+    [half] = evaluate_maps(heats, truths, Binarization())
+    [single] = evaluate_maps(heats.astype(np.float32), truths, Binarization())
     np.testing.assert_array_equal(half.rules["half"]["cIoU"], single.rules["half"]["cIoU"])
 
 
@@ -206,9 +201,10 @@ def test_storing_float16_moves_ciou_by_little() -> None:
     heats = generator.normal(size=(200, 7, 7)).astype(np.float32)
     truths = np.zeros((200, 224, 224), np.float32)
     truths[:, 40:160, 60:200] = 1
-    exact = evaluate_maps(heats, truths).rules["half"]["cIoU"]
-    stored = evaluate_maps(heats.astype(np.float16), truths).rules["half"]["cIoU"]
-    assert np.abs(exact - stored).max() < 2e-3
+    [exact], [stored] = (
+        evaluate_maps(each, truths, Binarization()) for each in (heats, heats.astype(np.float16))
+    )
+    assert np.abs(exact.rules["half"]["cIoU"] - stored.rules["half"]["cIoU"]).max() < 2e-3
 
 
 @pytest.mark.parametrize("order", [slice(None, None, -1), [2, 0, 1]])
@@ -216,8 +212,8 @@ def test_maps_do_not_see_their_neighbours(order: slice | list[int]) -> None:
     generator = np.random.default_rng(2)
     heats = generator.normal(size=(3, 7, 9)).astype(np.float32)
     truths = (generator.random((3, 50, 50)) > 0.7).astype(np.float32)
-    whole = evaluate_maps(heats, truths, rules=("half", "adaptive"))
-    turned = evaluate_maps(heats[order], truths[order], rules=("half", "adaptive"))
+    [whole] = evaluate_maps(heats, truths, BOTH)
+    [turned] = evaluate_maps(heats[order], truths[order], BOTH)
     for rule in ("half", "adaptive"):
         np.testing.assert_array_equal(whole.rules[rule]["cIoU"][order], turned.rules[rule]["cIoU"])
 
@@ -232,8 +228,8 @@ class TestSharedMaps:
         self, index: list[int]
     ) -> None:
         which = np.array(index)
-        shared = evaluate_maps(self.MAPS, self.TRUTHS, rules=("half", "adaptive"), index=which)
-        copies = evaluate_maps(self.MAPS[which], self.TRUTHS, rules=("half", "adaptive"))
+        [shared] = evaluate_maps(self.MAPS, self.TRUTHS, BOTH, index=which)
+        [copies] = evaluate_maps(self.MAPS[which], self.TRUTHS, BOTH)
         np.testing.assert_array_equal(shared.peak_hit, copies.peak_hit)
         np.testing.assert_array_equal(shared.is_flat, copies.is_flat)
         for rule, numbers in copies.rules.items():
@@ -244,4 +240,4 @@ class TestSharedMaps:
     def test_maps_that_do_not_go_with_the_truths_are_refused(self, index: list[int] | None) -> None:
         which = None if index is None else np.array(index)
         with pytest.raises(ValueError, match="3 maps do not go with 7 truths"):
-            evaluate_maps(self.MAPS, self.TRUTHS, index=which)
+            evaluate_maps(self.MAPS, self.TRUTHS, BOTH, index=which)

@@ -14,7 +14,7 @@ from sklearn.metrics import average_precision_score, f1_score
 
 from ssl_bench.measures.definition import MapOnGrid
 from ssl_bench.measures.detection import (
-    GRID_COLUMNS,
+    COLUMNS,
     average_precision,
     max_f1,
     slavc_average_precision,
@@ -176,7 +176,7 @@ def test_the_confidence_is_the_mean_of_the_largest_quarter(grid: NDArray[np.floa
 def test_the_column_reads_the_map_before_it_is_normalised() -> None:
     raw = np.full((4, 4), 3.0, np.float32)
     grid = MapOnGrid(raw, np.zeros((4, 4), np.float32), ThresholdTable(), "minmax")
-    assert GRID_COLUMNS["confidence"](grid) == 3.0
+    assert COLUMNS["confidence"].compute(grid) == 3.0
 
 
 class TestMeasures:
@@ -233,13 +233,11 @@ class TestMeasures:
     def test_loc_acc_compares_as_each_part_of_the_public_evaluator(self) -> None:
         for text, expected in (("LocAcc@0.5", [1, 1]), ("LocAcc(slavc)@0.5", [1, 0])):
             measure = parse_measure(text)
-            assert measure.definition.per_trial is not None
             found = measure.definition.per_trial(measure, self.CIOU[:2])
             assert found.tolist() == expected
 
     def test_precision_all_counts_silent_trials_as_failures(self) -> None:
         measure = parse_measure("precision-all@0.5")
-        assert measure.definition.per_trial is not None
         ciou = np.array([0.8, 0.9])
         found = measure.definition.per_trial(measure, ciou, np.array([True, False]))
         assert found.tolist() == [1.0, 0.0]

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from pins import pins
 from vectors import (
     CIOU,
     LEVEL,
@@ -85,11 +84,6 @@ def tables_agree(found: dict[str, Any], expected: dict[str, Any], slack: float =
 class TestSlavcAggregation:
     """The aggregation alone: exact."""
 
-    @pins(
-        "slavc_aggregation",
-        *("cases.*.out.finalize_stats.*", "cases.*.out.ap_at_50", "cases.*.out.f1_at_50"),
-        *("cases.*.out.precision_at_50", "cases.*.n"),
-    )
     def test_every_case(self, vectors: Vectors) -> None:
         stored = vectors.arrays("slavc_aggregation")
         cases = vectors.facts("slavc_aggregation")["cases"]
@@ -161,7 +155,6 @@ class TestSlavcExtended:
     def truths(self, vectors: Vectors, stored: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
         return vectors.truths("vggss", stored)
 
-    @pins("slavc_extended", "gt_packed", "area")
     def test_truth_maps(
         self, stored: dict[str, NDArray[Any]], truths: NDArray[np.float32], mode: str, name: str
     ) -> None:
@@ -170,7 +163,6 @@ class TestSlavcExtended:
         np.testing.assert_array_equal(packed, stored["gt_packed"])
         np.testing.assert_array_equal(truths.sum(axis=(1, 2)), stored["area"])
 
-    @pins("slavc_extended", "*_ciou", "*_npred", "*_thr", "pred_*")
     def test_every_sample(
         self,
         vectors: Vectors,
@@ -212,7 +204,6 @@ class TestSlavcExtended:
                 rtol=0,
             )
 
-    @pins("slavc_extended", "*_conf")
     def test_confidences(
         self,
         vectors: Vectors,
@@ -228,11 +219,6 @@ class TestSlavcExtended:
             ]
             np.testing.assert_allclose(found, stored[f"{mode}_conf"][number], rtol=0, atol=1e-6)
 
-    @pins(
-        "slavc_extended",
-        *("aggregate.*.finalize_stats.*", "aggregate.*.f1_at_50", "aggregate.*.ap_at_50"),
-        "aggregate.*.precision_at_50",
-    )
     def test_the_printed_table_from_stored_scores(
         self, vectors: Vectors, stored: dict[str, NDArray[Any]], mode: str, name: str
     ) -> None:
@@ -285,7 +271,6 @@ class TestSlavcExtended:
             )
 
 
-@pins("negative_audio", "out_max_heatmap_*", "aggregate.max_*", "aggregate.min_*")
 def test_vssl_takes_maxima_before_up_sampling(vectors: Vectors) -> None:
     """Here they are those of the map that is thresholded, which are never higher."""
     stored = vectors.arrays("negative_audio")
@@ -309,7 +294,6 @@ def test_a_peak_between_pixels_of_the_grid_is_lower_there() -> None:
     assert upsample(heat, 224, "bilinear-corners").max() == pytest.approx(1 - 1 / 223)
 
 
-@pins("slavc_extended", "n_boxes", "sounding")
 def test_offsets_cover_all_boxes(vectors: Vectors) -> None:
     """Every box of the extended vectors belongs to a sounding sample."""
     stored = vectors.arrays("slavc_extended")

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from pins import pins
 from vectors import Vectors, near_thresholds
 
 from ssl_bench.measures.interpolation import upsample
@@ -74,7 +73,6 @@ def overlap(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
     return np.count_nonzero(one & other) / union if union else 1.0
 
 
-@pins("negative_audio", "out_iou_*", "aggregate.iou_*_wogl_metric")
 def test_predictions_of_two_sounds_overlap_as_in_the_original(
     stored: dict[str, NDArray[Any]],
     facts: dict[str, Any],
@@ -102,11 +100,6 @@ def test_predictions_of_two_sounds_overlap_as_in_the_original(
 
 
 @pytest.mark.parametrize(("rule", "suffix"), [("half", "ciou"), ("adaptive", "ciouadap")])
-@pins(
-    "negative_audio",
-    *("out_pia_batch_*_ciou*_wogl", "aggregate.pia_metric_*_ciou*_wogl"),
-    "aggregate.auc_*_ciou*_wogl",
-)
 def test_areas_at_the_threshold_of_the_positive_map(
     stored: dict[str, NDArray[Any]],
     facts: dict[str, Any],

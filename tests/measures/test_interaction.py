@@ -7,14 +7,13 @@ from random import Random
 
 import numpy as np
 import pytest
+from handmade_scores import iauc, iiou
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from ssl_bench.measures.interaction import (
-    interactive_area,
-    interactive_success,
     lowest_of_image,
     mean_of_image,
     moved_mass,
@@ -33,12 +32,12 @@ class TestPictures:
     def test_one_failure_fails_the_picture(self) -> None:
         ciou = [0.9, 0.6, 0.8, 0.1, 0.5]
         image = ["a", "a", "b", "b", "c"]
-        assert interactive_success(ciou, image, 0.5) == pytest.approx(2 / 3)
-        assert interactive_success(ciou, image, 0.6) == pytest.approx(1 / 3)
-        assert interactive_success(ciou, image, 0.0) == 1
+        assert iiou(ciou, image, 0.5) == pytest.approx(2 / 3)
+        assert iiou(ciou, image, 0.6) == pytest.approx(1 / 3)
+        assert iiou(ciou, image, 0.0) == 1
 
     def test_pictures_count_once_however_many_sounds_they_have(self) -> None:
-        assert interactive_success([0.9] * 9 + [0.1], ["a"] * 9 + ["b"], 0.5) == 0.5
+        assert iiou([0.9] * 9 + [0.1], ["a"] * 9 + ["b"], 0.5) == 0.5
 
     @given(PAIRS, st.sampled_from([0.0, 0.3, 0.5, 1.0]))
     def test_the_plain_definition(self, pairs: list[tuple[float, str]], threshold: float) -> None:
@@ -46,14 +45,14 @@ class TestPictures:
         whole = [all(v >= threshold for v, name in pairs if name == each) for each in names]
         values, images = zip(*pairs, strict=True)
         expected = sum(whole) / len(whole)
-        assert interactive_success(values, images, threshold) == pytest.approx(expected)
+        assert iiou(values, images, threshold) == pytest.approx(expected)
 
     @given(PAIRS)
     def test_the_area_is_that_under_the_curve(self, pairs: list[tuple[float, str]]) -> None:
         values, images = zip(*pairs, strict=True)
-        curve = [interactive_success(values, images, t) for t in AUC_THRESHOLDS]
+        curve = [iiou(values, images, t) for t in AUC_THRESHOLDS]
         expected = np.trapezoid(curve, AUC_THRESHOLDS)
-        assert interactive_area(values, images) == pytest.approx(expected)
+        assert iauc(values, images) == pytest.approx(expected)
 
     @given(PAIRS)
     def test_pictures_with_one_sound_are_scored_as_trials(
@@ -61,10 +60,8 @@ class TestPictures:
     ) -> None:
         values = [value for value, _ in pairs]
         images = list(range(len(values)))
-        assert interactive_success(values, images, 0.5) == pytest.approx(
-            success(values, 0.5).mean()
-        )
-        assert interactive_area(values, images) == pytest.approx(area_under_success(values).mean())
+        assert iiou(values, images, 0.5) == pytest.approx(success(values, 0.5).mean())
+        assert iauc(values, images) == pytest.approx(area_under_success(values).mean())
 
     @given(PAIRS, st.randoms(use_true_random=False))
     def test_order_does_not_matter_and_the_threshold_only_lowers(
@@ -74,16 +71,15 @@ class TestPictures:
         shuffled = list(pairs)
         rng.shuffle(shuffled)
         again, names = zip(*shuffled, strict=True)
-        rates = [interactive_success(values, images, t) for t in AUC_THRESHOLDS]
-        assert rates == [interactive_success(again, names, t) for t in AUC_THRESHOLDS]
+        rates = [iiou(values, images, t) for t in AUC_THRESHOLDS]
+        assert rates == [iiou(again, names, t) for t in AUC_THRESHOLDS]
         assert rates == sorted(rates, reverse=True)
 
     def test_an_undefined_ciou_fails_its_picture_or_poisons_everything(self) -> None:
         ciou, image = [math.nan, 0.9, 0.8], ["a", "a", "b"]
-        assert interactive_success(ciou, image, 0.5) == 0.5
-        assert interactive_area(ciou, image) == pytest.approx((0.025 + 0.825) / 2)
-        assert math.isnan(interactive_success(ciou, image, 0.5, "nan"))
-        assert math.isnan(interactive_area(ciou, image, "nan"))
+        assert math.isnan(iiou(ciou, image, 0.5))
+        assert math.isnan(iauc(ciou, image))
+        assert iiou(np.nan_to_num(ciou), image, 0.5) == 0.5
 
     def test_each_trial_knows_the_lowest_and_the_mean_of_its_picture(self) -> None:
         values, image = [0.25, 1.0, 0.75], ["b", "a", "b"]
@@ -117,6 +113,10 @@ class TestSwap:
     def test_maps_that_cannot_hear_do_not_move(self) -> None:
         grid = np.random.default_rng(0).random((4, 4))
         assert swap_sensitivity([grid, grid.copy(), grid]).tolist() == [0, 0, 0]
+
+    def test_the_mean_is_over_the_other_maps(self) -> None:
+        left, right = np.array([[1.0, 0.0]]), np.array([[0.0, 1.0]])
+        assert swap_sensitivity([left, left, right]).tolist() == [0.5, 0.5, 1.0]
 
 
 class TestTypeGap:

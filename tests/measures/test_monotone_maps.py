@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from ssl_bench.measures.batch import MapScores, evaluate_maps
+from ssl_bench.measures.batch import Binarization, MapScores, evaluate_maps
 from ssl_bench.measures.interpolation import upsample
 from ssl_bench.measures.localization import binarize
 from ssl_bench.measures.separation import ROLES, auroc
@@ -45,14 +45,11 @@ def scored(
 ) -> MapScores:
     np.testing.assert_array_equal(upsample(heat, SIZE, "bilinear-corners"), heat)
     table = ThresholdTable.model_validate({"rule": rule, "comparison": comparison})
-    return evaluate_maps(
-        heat[None],
-        truth[None],
-        threshold=table,
-        rules=(rule,),
-        normalisation=normalisation,
-        regions=LEFT,
+    how = Binarization(table, (rule,))
+    [scores] = evaluate_maps(
+        heat[None], truth[None], how, normalisation=normalisation, regions=LEFT
     )
+    return scores
 
 
 def cube(values: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ssl_bench.measures.batch import evaluate_maps
+from ssl_bench.measures.batch import Binarization, evaluate_maps
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.protocols.protocol import load_dialect
 from ssl_bench.testsets.annotations import Boxes
@@ -34,13 +34,12 @@ def test_truth_is_the_share_of_annotators() -> None:
 )
 def test_ciou_at_half_of_the_range(heat: list[float], expected: float) -> None:
     truth = render(BOXES, "annotator-mean", 4, 4)
-    scores = evaluate_maps(
+    [scores] = evaluate_maps(
         np.tile(np.array(heat, np.float32), (1, 4, 1)),
         truth[None],
+        Binarization(DIALECT.threshold, (DIALECT.threshold.rule_of_map,)),
         interpolation=DIALECT.map.interpolation,
         normalisation=DIALECT.map.normalisation,
-        threshold=DIALECT.threshold,
-        rules=(DIALECT.threshold.rule,),
     )
     assert scores.rules["absolute"]["cIoU"][0] == pytest.approx(expected, rel=1e-6)
 

@@ -11,15 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
-from pins import pins
 from pycocotools import mask as coco
 from vectors import Vectors
 
 from ssl_bench.measures.definition import MapOnGrid
 from ssl_bench.measures.segmentation import (
     BETA_SQUARED,
+    COLUMNS,
     F_THRESHOLDS,
-    GRID_COLUMNS,
     f_curve,
     iou,
     max_f,
@@ -129,25 +128,23 @@ class TestAgainstTheVectors:
         dialect = load_dialect("acl-avsbench")
         maps = stored["maps"].astype(np.float32) / np.float32(255)
         return [
-            MapOnGrid(heat, truth, dialect.threshold, dialect.map.normalisation, None)
+            MapOnGrid(heat, truth, dialect.threshold, dialect.map.normalisation)
             for heat, truth in zip(maps, vectors.truths("vggss", stored), strict=True)
         ]
 
-    @pins("core224", "avs_miou", "aggregate.avs_t50.mIoU")
     def test_mean_iou(
         self, grids: list[MapOnGrid], stored: dict[str, NDArray[Any]], vectors: Vectors
     ) -> None:
-        found = np.array([GRID_COLUMNS["IoU"](grid) for grid in grids])
+        found = np.array([COLUMNS["IoU"].compute(grid) for grid in grids])
         np.testing.assert_allclose(found, stored["avs_miou"], rtol=0, atol=1e-6)
         expected = vectors.facts("core224")["aggregate"]["avs_t50"]["mIoU"]
         assert 100 * found.mean() == pytest.approx(expected, abs=1e-4)
 
-    @pins("core224", "avs_fcurve_mean", "aggregate.avs_*")
     def test_f_measure(
         self, grids: list[MapOnGrid], stored: dict[str, NDArray[Any]], vectors: Vectors
     ) -> None:
         aggregate = vectors.facts("core224")["aggregate"]
-        curves = np.stack([np.asarray(GRID_COLUMNS["F_curve"](grid)) for grid in grids])
+        curves = np.stack([np.asarray(COLUMNS["F_curve"].compute(grid)) for grid in grids])
         area = np.array([np.count_nonzero(grid.truth) for grid in grids])
         assert np.count_nonzero(area) == aggregate["avs_n_fscore_images"]
         mean = curves[area > 0].mean(axis=0)

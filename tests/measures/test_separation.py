@@ -14,8 +14,7 @@ from sklearn.metrics import auc, roc_auc_score
 
 from ssl_bench.measures.definition import MapOnGrid
 from ssl_bench.measures.separation import (
-    GRID_COLUMNS,
-    TABLE_COLUMNS,
+    COLUMNS,
     area_under_coverage,
     auroc,
     harmonic_mean,
@@ -82,8 +81,8 @@ def test_columns_of_one_map() -> None:
     raw = np.array([[-1.0, 2.0], [3.0, 0.0]], np.float32)
     table = ThresholdTable(rule="absolute", value=0.0, comparison=">")
     grid = MapOnGrid(raw, np.zeros((2, 2), np.float32), table, "none")
-    assert GRID_COLUMNS["peak"](grid) == 3.0
-    assert GRID_COLUMNS["predicted_share"](grid) == 0.5
+    assert COLUMNS["peak"].compute(grid) == 3.0
+    assert COLUMNS["predicted_share"].compute(grid) == 0.5
 
 
 class TestMeasures:
@@ -114,9 +113,9 @@ class TestMeasures:
         silent = measure.definition.rows == "silent"
         rows = ~self.SOUNDING if silent else np.ones(6, bool)
         for name in measure.columns:
-            if name in TABLE_COLUMNS:
-                column = TABLE_COLUMNS[name]
-                table[name] = column.compute(*(table[read] for read in column.reads))
+            if name in COLUMNS and isinstance(COLUMNS[name].needs, tuple):
+                column = COLUMNS[name]
+                table[name] = column.compute(*(table[read] for read in column.needs))
         return compute(measure, *(table[name][rows] for name in measure.columns))
 
     def test_roles_weigh_the_same(self) -> None:

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from ssl_bench.measures.definition import MapOnGrid
 from ssl_bench.measures.silent_area import (
-    GRID_COLUMNS,
-    TABLE_COLUMNS,
+    COLUMNS,
     quiet_share,
     unpredicted_share,
 )
@@ -37,15 +36,15 @@ def test_the_area_is_read_before_normalising_and_the_tiles_after_thresholding() 
     raw = np.array([[0.1, 0.2], [0.3, 0.4]], np.float32)
     tiles = np.array([[False, False], [True, True]])
     table = ThresholdTable(rule="fraction", value=0.9, comparison=">")
-    grid = MapOnGrid(raw, np.zeros((2, 2), np.float32), table, "minmax", tiles)
-    assert GRID_COLUMNS["quiet"](grid) == 0.5
-    assert GRID_COLUMNS["quiet_tiles"](grid) == 0.5
+    grid = MapOnGrid(raw, np.zeros((2, 2), np.float32), table, "minmax", silent_tiles=tiles)
+    assert COLUMNS["quiet"].compute(grid) == 0.5
+    assert COLUMNS["quiet_tiles"].compute(grid) == 0.5
     whole = MapOnGrid(raw, np.zeros((2, 2), np.float32), table, "minmax")
-    assert GRID_COLUMNS["quiet_tiles"](whole) == 1
+    assert COLUMNS["quiet_tiles"].compute(whole) == 1
 
 
 def test_a_scene_is_as_dark_as_its_silent_maps_on_average() -> None:
-    scene = TABLE_COLUMNS["scene_quiet"].compute
+    scene = COLUMNS["scene_quiet"].compute
     picture = np.array(["a", "a", "a", "b", "b", "c"], dtype=object)
     sounding = np.array([True, False, False, False, True, True])
     found = scene(np.array([0.9, 0.5, 1.0, 0.2, 0.9, 0.9]), picture, sounding)

@@ -159,7 +159,6 @@ class TestColumns:
 
 def per_trial(text: str, values: Any) -> np.ndarray:
     measure = parse_measure(text)
-    assert measure.definition.per_trial is not None
     return measure.definition.per_trial(measure, np.asarray(values, np.float64))
 
 
@@ -216,9 +215,6 @@ def test_a_missing_trial_is_worth_what_the_worst_map_is(text: str) -> None:
 
 @pytest.mark.parametrize("definition", DEFINITIONS.values(), ids=lambda entry: entry.name)
 class TestDefinitions:
-    def test_it_is_either_a_mean_or_a_number_of_the_whole(self, definition: Definition) -> None:
-        assert (definition.per_trial is None) != (definition.overall is None)
-
     def test_its_facts_are_complete(self, definition: Definition) -> None:
         facts = definition.facts()
         assert all(value != "" for value in facts.values())
@@ -226,7 +222,7 @@ class TestDefinitions:
 
     def test_it_says_what_a_missing_trial_does_to_it(self, definition: Definition) -> None:
         told = definition.facts()["missing trial"]
-        if definition.per_trial is not None:
+        if definition.is_mean:
             assert told == definition.missing
             assert definition.missing_text == ""
         else:

@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from pins import Recorded
 
-from ssl_bench.measures.batch import MapScores, evaluate_maps
+from ssl_bench.measures.batch import Binarization, MapScores, evaluate_maps
 from ssl_bench.measures.interpolation import normalise, upsample
 from ssl_bench.measures.localization import AUC_THRESHOLDS, area_under_success, success
 from ssl_bench.protocols.protocol import Dialect, Rule
@@ -41,10 +40,11 @@ class Vectors:
 
     def arrays(self, name: str) -> dict[str, NDArray[Any]]:
         with np.load(self.folder / f"{name}.npz") as stored:
-            return Recorded({key: stored[key] for key in stored.files}, name)
+            return {key: stored[key] for key in stored.files}
 
     def facts(self, name: str) -> dict[str, Any]:
-        return Recorded(json.loads((self.folder / f"{name}.json").read_text()), name)
+        facts: dict[str, Any] = json.loads((self.folder / f"{name}.json").read_text())
+        return facts
 
     @cached_property
     def inputs(self) -> dict[str, NDArray[Any]]:
@@ -91,10 +91,11 @@ def under(
     }
     conventions.update(changed)
     return [
-        evaluate_maps(
-            heat[None], truth[None], threshold=dialect.threshold, rules=rules, **conventions
-        )
+        scores
         for heat, truth in zip(heats, truths, strict=True)
+        for scores in evaluate_maps(
+            heat[None], truth[None], Binarization(dialect.threshold, rules), **conventions
+        )
     ]
 
 

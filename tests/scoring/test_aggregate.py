@@ -16,7 +16,8 @@ from ssl_bench.errors import MeasureError
 from ssl_bench.measures.definition import Definition, Measure, Rows
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.scoring.aggregate import breakdown, gap, per_trial, summarise
-from ssl_bench.scoring.scores import MapBatch, score_maps
+from ssl_bench.scoring.maps import MapBatch
+from ssl_bench.scoring.scores import Job, score_maps
 
 SUCCESS, AREA, MEAN = (parse_measure(text) for text in ("cIoU@0.5", "AUC", "mean-cIoU"))
 
@@ -181,7 +182,7 @@ class TestBreakdown:
         measures = [SUCCESS, parse_measure("side-accuracy")]
         # Always the left half: right whenever it is the left one that sounds.
         maps = np.tile(np.array([[[1.0, 0.0]]], np.float32), (4, 1, 1))
-        scores = score_maps(trials, [MapBatch(np.arange(4), maps)], measures)
+        scores = score_maps(Job([MapBatch(np.arange(4), maps)], trials, measures))[0]
         found = breakdown(scores, measures)
         assert set(found) == {"category", "sounding_half"}
         assert {name: level[1].value for name, level in found["sounding_half"].items()} == {

@@ -13,13 +13,13 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from standins import boxes, sample, trials_of
 
-from ssl_bench.measures.localization import binarize, ciou
+from ssl_bench.measures.definition import MapOnGrid
+from ssl_bench.measures.localization import best_ciou, binarize, ciou
 from ssl_bench.measures.values import parse_measure
-from ssl_bench.models.trivial import Oracle
 from ssl_bench.protocols.protocol import MapTable, Rule, ThresholdTable
 from ssl_bench.scoring.aggregate import summarise
-from ssl_bench.scoring.ceiling import Ceiling, best_ciou
-from ssl_bench.scoring.scores import MapBatch, score_maps
+from ssl_bench.scoring.maps import MapBatch, oracle, perfect_maps
+from ssl_bench.scoring.scores import Job, score_maps
 from ssl_bench.trials.trial import TrialSet
 
 TABLES = [
@@ -34,6 +34,10 @@ def describe(table: ThresholdTable) -> str:
     return f"{table.rule} {table.comparison}{' keep' if table.keep_maximum else ''}"
 
 
+def best(truth: NDArray[np.float32], table: ThresholdTable) -> float:
+    return best_ciou(MapOnGrid(truth, truth, table))
+
+
 def defined(value: float) -> float:
     return 0.0 if np.isnan(value) else value
 
@@ -44,8 +48,8 @@ class TestSearch:
         orders = [np.array(order, np.float32).reshape(2, 2) / 3 for order in permutations(range(4))]
         for values in product((0.0, 0.5, 1.0), repeat=4):
             truth = np.array(values, np.float32).reshape(2, 2)
-            best = max(defined(ciou(binarize(grid, truth, table), truth)) for grid in orders)
-            assert best_ciou(truth, table.rule, table) == pytest.approx(best)
+            highest = max(defined(ciou(binarize(grid, truth, table), truth)) for grid in orders)
+            assert best(truth, table) == pytest.approx(highest)
 
     @settings(max_examples=25, deadline=None)
     @given(truth=WEIGHTS)
@@ -54,13 +58,13 @@ class TestSearch:
     ) -> None:
         distinct = np.arange(9, dtype=np.float32).reshape(3, 3) / 8
         allowed = np.count_nonzero(binarize(distinct, truth, table))
-        best = max(
+        highest = max(
             defined(ciou(predicted, truth))
             for predicted in MASKS
             if np.count_nonzero(predicted) == allowed
         )
         # Where there is no truth the adaptive rule falls back to half; the ceiling is 0 anyway.
-        assert best_ciou(truth, table.rule, table) == pytest.approx(best)
+        assert best(truth, table) == pytest.approx(highest)
 
 
 class TestBestCiou:
@@ -69,28 +73,27 @@ class TestBestCiou:
     def test_a_rule_that_leaves_the_number_free_allows_the_truth(
         self, rule: Rule, truth: NDArray[np.float32]
     ) -> None:
-        best = max(defined(ciou(predicted, truth)) for predicted in MASKS)
-        assert best_ciou(truth, rule, ThresholdTable(rule=rule)) == pytest.approx(best)
+        highest = max(defined(ciou(predicted, truth)) for predicted in MASKS)
+        assert best(truth, ThresholdTable(rule=rule)) == pytest.approx(highest)
 
     @pytest.mark.parametrize(
-        ("covered", "best"), [(25_088, 1.0), (12_544, 0.5), (50_176, 0.5), (0, 0.0)]
+        ("covered", "reached"), [(25_088, 1.0), (12_544, 0.5), (50_176, 0.5), (0, 0.0)]
     )
-    def test_half_of_224_squared_is_25088_pixels(self, covered: int, best: float) -> None:
+    def test_half_of_224_squared_is_25088_pixels(self, covered: int, reached: float) -> None:
         truth = np.zeros(224 * 224, np.float32)
         truth[:covered] = 1
-        assert best_ciou(truth.reshape(224, 224), "half", ThresholdTable()) == best
+        assert best(truth.reshape(224, 224), ThresholdTable()) == reached
 
     def test_the_strict_rule_allows_one_pixel_less(self) -> None:
         truth = np.ones((2, 2), np.float32)
-        strict = ThresholdTable(comparison=">")
-        assert best_ciou(truth, "half", strict) == 0.25
-        assert best_ciou(truth, "adaptive", strict) == 0.75
+        assert best(truth, ThresholdTable(comparison=">")) == 0.25
+        assert best(truth, ThresholdTable(rule="adaptive", comparison=">")) == 0.75
 
     def test_the_strict_rule_may_allow_no_pixel_at_all(self) -> None:
         truth = np.array([[1, 0], [0, 0]], np.float32)
-        assert best_ciou(truth, "adaptive", ThresholdTable(comparison=">")) == 0
-        kept = ThresholdTable(comparison=">", keep_maximum=True)
-        assert best_ciou(truth, "adaptive", kept) == 1
+        assert best(truth, ThresholdTable(rule="adaptive", comparison=">")) == 0
+        kept = ThresholdTable(rule="adaptive", comparison=">", keep_maximum=True)
+        assert best(truth, kept) == 1
 
 
 class TestCeiling:
@@ -109,22 +112,19 @@ class TestCeiling:
         ]
         return trials_of(samples, convention="consensus", map=MapTable(size=224))
 
-    def fill(self, trials: TrialSet) -> Ceiling:
-        ceiling = Ceiling(trials, self.MEASURES)
-        for rows in ([3, 1], [0], [2]):
-            ceiling.fill(np.array(rows, np.intp), trials.truths(rows))
-        return ceiling
+    def perfect(self, trials: TrialSet) -> pd.DataFrame:
+        return score_maps(Job(perfect_maps, trials, self.MEASURES))[0]
 
     def scores(self, trials: TrialSet, heats: list[NDArray[np.float32]]) -> pd.DataFrame:
         batch = MapBatch(np.arange(len(heats)), np.stack(heats))
-        return score_maps(trials, [batch], self.MEASURES)
+        return score_maps(Job([batch], trials, self.MEASURES))[0]
 
     def test_an_oracle_reaches_it(self) -> None:
         trials = self.trials()
-        oracle = Oracle()
-        heats = [oracle.map_for("", trials.truth(trial)) for trial in trials]
+        made = oracle()
+        heats = [made.map_for("", trials.truth(trial)) for trial in trials]
         scores = self.scores(trials, heats)
-        perfect = self.fill(trials).table(scores)
+        perfect = self.perfect(trials)
         for column in ("cIoU", "cIoU(adaptive)", "peak_hit"):
             np.testing.assert_allclose(scores[column], perfect[column], atol=1e-9)
         assert (scores["cIoU"] > 0).tolist() == [True, True, False, True]
@@ -134,16 +134,13 @@ class TestCeiling:
         generator = np.random.default_rng(0)
         heats = [generator.random((224, 224)).astype(np.float32) for _ in trials]
         scores = self.scores(trials, heats)
-        perfect = self.fill(trials).table(scores)
+        perfect = self.perfect(trials)
         for column in ("cIoU", "cIoU(adaptive)", "peak_hit", "tau_AUC"):
             assert (scores[column] <= perfect[column]).all()
 
-    def test_a_trial_without_truth_stays_a_failure_and_one_without_a_map_does_not(self) -> None:
+    def test_a_trial_without_truth_stays_a_failure(self) -> None:
         trials = self.trials()
-        maps = np.ones((1, 2, 2), np.float32)
-        scores = score_maps(trials, [MapBatch(np.array([0]), maps)], self.MEASURES)
-        assert scores["present"].tolist() == [True, False, False, False]
-        perfect = self.fill(trials).table(scores)
+        perfect = self.perfect(trials)
         assert perfect["present"].all()
         assert perfect["peak_hit"].tolist() == [1, 1, 0, 1]
         assert perfect["tau_AUC"].tolist() == [0.995, 0.995, 0, 0.995]

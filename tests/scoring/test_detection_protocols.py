@@ -18,7 +18,7 @@ from ssl_bench.protocols.protocol import Protocol, TestSetTable, load_dialect, l
 from ssl_bench.scoring.dialects import dialect_table
 from ssl_bench.scoring.run import Scored, ScoringOptions, score_file
 from ssl_bench.scoring.scores import MapBatch
-from ssl_bench.scoring.universal import set_apart, with_threshold
+from ssl_bench.scoring.thresholds import set_apart, with_threshold
 from ssl_bench.trials.compositions import open_trials
 from ssl_bench.trials.trial import TrialSet
 

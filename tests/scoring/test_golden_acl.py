@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from pins import pins
 from standins import predictions_of, sample, trials_of
 from vectors import Vectors
 
@@ -56,7 +55,6 @@ def scored(path: Path, trials: TrialSet, dialect: str) -> Scored:
     return score_file(path, trials, conventions=trials.protocol.under(load_dialect(dialect)))
 
 
-@pins("core224", "*_acl_half_ciou")
 def test_batches_of_one_as_the_scripts_have_them(
     predictions: Path, trials: TrialSet, stored: dict[str, NDArray[Any]], named: str
 ) -> None:
@@ -64,7 +62,6 @@ def test_batches_of_one_as_the_scripts_have_them(
     np.testing.assert_allclose(found, stored[f"{named}_acl_half_ciou"], rtol=0, atol=1e-6)
 
 
-@pins("core224", "*_acl_half_onebatch_ciou")
 def test_a_whole_batch_takes_the_threshold_of_its_first_map(
     predictions: Path, trials: TrialSet, stored: dict[str, NDArray[Any]], named: str
 ) -> None:

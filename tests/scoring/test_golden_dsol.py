@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.typing import NDArray
-from pins import pins
 from standins import MemoryTestSet, predictions_of, protocol, sample, trials_of
 from vectors import Vectors
 
@@ -119,9 +118,6 @@ def rates_agree(scored: Scored, total: dict[str, Any], near: dict[str, Any]) -> 
 
 
 @pytest.mark.parametrize("kind", ["syn", "duet"])
-@pins("dsol", "*_ciou", "*_nsa", "per_scene.*.class_ciou", "per_scene.*.silent_fraction")
-@pins("dsol", "aggregate.*.success_ratio", "aggregate.*.auc", "aggregate.*.nsa")
-@pins("dsol", "aggregate.*.ciou_at_0_3", "aggregate.*.ciou_at_0_5")
 def test_scenes(stored: Stored, facts: dict[str, Any], kind: str, tmp_path: Path) -> None:
     count = len(stored[f"{kind}_maps"])
     asked = [each for row in range(count) for each in asked_of_scene(row, stored, facts, kind)]
@@ -149,7 +145,6 @@ def test_scenes(stored: Stored, facts: dict[str, Any], kind: str, tmp_path: Path
     assert value(scored, "scene-NSA") == pytest.approx(total["nsa"], abs=SCENE)
 
 
-@pins("dsol", "solo_ciou", "aggregate.solo.auc", "aggregate.solo.ciou_at_0_5")
 def test_solos(stored: Stored, facts: dict[str, Any], tmp_path: Path) -> None:
     """One map and all boxes: a scene of one."""
     samples = [

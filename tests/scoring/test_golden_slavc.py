@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.typing import NDArray
-from pins import pins
 from standins import MemoryTestSet, predictions_of, protocol, sample
 from vectors import CIOU, PIXELS, Vectors, slavc_maps, slavc_varied
 
@@ -100,8 +99,6 @@ def undisputed(
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pins("slavc_extended", "*_ciou", "*_conf", "*_npred", "aggregate.*.ap_at_50")
-@pins("slavc_extended", "aggregate.*.finalize_stats.*-all@50", "aggregate.*.precision_at_50")
 def test_maps_in_a_file(
     stored: Stored,
     facts: dict[str, Any],

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from pins import pins
 from standins import MemoryTestSet, predictions_of, protocol, sample
 from vectors import Vectors, near_thresholds
 
@@ -204,7 +203,6 @@ PRINTED = {
 }
 
 
-@pins("negative_audio", *(f"aggregate.{key}" for key in PRINTED.values()))
 def test_what_it_prints(scored: Scored, facts: dict[str, Any], slack: dict[str, float]) -> None:
     for measure, key in PRINTED.items():
         allowed = PERCENT + slack.get(measure, 0)
@@ -212,13 +210,11 @@ def test_what_it_prints(scored: Scored, facts: dict[str, Any], slack: dict[str, 
         assert percent(scored, measure) == pytest.approx(expected, abs=allowed), measure
 
 
-@pins("negative_audio", "aggregate.pia_mean_neg")
 def test_the_area_left_alone(scored: Scored, facts: dict[str, Any]) -> None:
     left = 100 - percent(scored, "pIA")
     assert left == pytest.approx(facts["aggregate"]["pia_mean_neg"], abs=PERCENT)
 
 
-@pins("negative_audio", "aggregate.f_ciou_pos_*", "aggregate.f_auc_aoc_pos_*")
 def test_each_kind_of_silence(
     scored: Scored, facts: dict[str, Any], slack: dict[str, float], roles: list[str]
 ) -> None:
@@ -235,14 +231,6 @@ def test_each_kind_of_silence(
             assert found == pytest.approx(aggregate[key], abs=allowed), key
 
 
-@pins(
-    "negative_audio",
-    *(f"out_ciou_{key}_wogl" for key in CONSTANTS),
-    *(f"aggregate.ciou_{key}_mean_wogl" for key in CONSTANTS),
-    *(f"aggregate.auc_{key}_wogl" for key in CONSTANTS),
-    *(f"{name}_*{end}_wogl" for name in PER_ROLE for end in ("_max", "_max10", "_maxq3")),
-    *(f"{name}_{role}_wogl" for name in PER_ROLE for role in ("silence", "noise", "offscreen")),
-)
 def test_every_map_at_each_constant(
     predictions: Path,
     trials: TrialSet,

@@ -9,13 +9,13 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from ssl_bench.scoring.pictures import columns_read, derived_columns
 
 from ssl_bench.measures.definition import RULES, Measure, rule_column
 from ssl_bench.measures.localization import AUC_THRESHOLDS
 from ssl_bench.measures.retrieval import DIRECTIONS
 from ssl_bench.measures.values import DEFINITIONS, parse_measure
 from ssl_bench.scoring.aggregate import columns_of, counted_rows
-from ssl_bench.scoring.pictures import columns_read, derived_columns
 
 # A difference of two success rates may go either way.
 MEASURES = [
@@ -63,7 +63,6 @@ def values(table: pd.DataFrame, measure: Measure, steps: Iterable[float]) -> NDA
     asked = [Measure(definition, measure.variant, float(step)) for step in steps]
     if definition.overall is not None:
         return np.array([definition.overall(each, *columns) for each in asked])
-    assert definition.per_trial is not None
     return np.array([definition.per_trial(each, *columns).mean() for each in asked])
 
 

@@ -23,8 +23,9 @@ from ssl_bench.measures.values import DEFINITIONS
 from ssl_bench.predictions import PredictionsMeta, PredictionsWriter, open_predictions
 from ssl_bench.protocols.protocol import CompositionTable, Rule, ThresholdTable
 from ssl_bench.scoring.aggregate import columns_of, counted_rows, per_trial, summarise
+from ssl_bench.scoring.maps import MapBatch
 from ssl_bench.scoring.retrieval import retrieval_scores
-from ssl_bench.scoring.scores import MapBatch, score_maps
+from ssl_bench.scoring.scores import Job, score_maps
 from ssl_bench.testsets.base import SilentPair
 from ssl_bench.trials.compositions import compose
 from ssl_bench.trials.trial import TrialSet
@@ -76,7 +77,7 @@ def scores_of(
 ) -> tuple[pd.DataFrame, list[Measure]]:
     """The score table of those trials that have a map, and the measures that can be read off it."""
     rows = np.flatnonzero(present)
-    table = score_maps(trials, [MapBatch(rows, maps[rows])], MEASURES)
+    table = score_maps(Job([MapBatch(rows, maps[rows])], trials, MEASURES))[0]
     return table, [measure for measure in MEASURES if readable(table, measure)]
 
 

@@ -9,7 +9,7 @@ from standins import sample, trials_of
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.scoring.aggregate import summarise
 from ssl_bench.scoring.overlap import score_subsets, trial_overlap
-from ssl_bench.scoring.scores import ScoreColumns
+from ssl_bench.scoring.scores import Job, score_maps
 from ssl_bench.testsets.audit import TrainingList, audit
 from ssl_bench.trials.trial import TrialSet
 
@@ -23,7 +23,7 @@ def trials() -> TrialSet:
 
 
 def test_each_subset_is_summed_up_from_its_own_rows(trials: TrialSet) -> None:
-    scores = ScoreColumns(trials, MEASURES).table().assign(present=True)
+    scores = score_maps(Job([], trials, MEASURES))[0].assign(present=True)
     scores["cIoU"] = [1.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0, 0.0]
     # v0 at 10 s is listed, v1 by another second: its two clips share the video only.
     found = audit(TrainingList((NAMES[0], "v1_000099"), 0), trials.test_set.samples)
@@ -38,7 +38,7 @@ def test_each_subset_is_summed_up_from_its_own_rows(trials: TrialSet) -> None:
 
 
 def test_an_order_of_rows_of_ones_own(trials: TrialSet) -> None:
-    scores = ScoreColumns(trials, MEASURES).table().assign(present=True)
+    scores = score_maps(Job([], trials, MEASURES))[0].assign(present=True)
     scores["cIoU"] = np.linspace(0, 1, len(scores))
     found = audit(TrainingList((NAMES[2],), 0), trials.test_set.samples)
     shuffled = scores.sample(frac=1, random_state=3)
@@ -48,7 +48,7 @@ def test_an_order_of_rows_of_ones_own(trials: TrialSet) -> None:
 
 
 def test_a_subset_without_a_trial_has_no_measure(trials: TrialSet) -> None:
-    scores = ScoreColumns(trials, MEASURES).table().assign(present=True, cIoU=1.0)
+    scores = score_maps(Job([], trials, MEASURES))[0].assign(present=True, cIoU=1.0)
     found = audit(TrainingList(tuple(NAMES), 0), trials.test_set.samples)
     clean = score_subsets(scores, trials, found, MEASURES)[-1]
     assert (clean.n_trials, clean.measures) == (0, ())

@@ -7,18 +7,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from handmade_scores import iauc, iiou
 from numpy.typing import NDArray
 from standins import boxes, sample, trials_of
 
-from ssl_bench.measures.interaction import interactive_area, interactive_success, swap_sensitivity
+from ssl_bench.measures.interaction import swap_sensitivity
 from ssl_bench.measures.interpolation import upsample
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.protocols.protocol import ControlsTable, load_dialect
-from ssl_bench.scoring import pictures
+from ssl_bench.scoring import scores as scoring
 from ssl_bench.scoring.aggregate import breakdown, counted_rows, summarise
-from ssl_bench.scoring.floors import control_scores
+from ssl_bench.scoring.maps import MapBatch
+from ssl_bench.scoring.references import control_scores
 from ssl_bench.scoring.run import under_dialect
-from ssl_bench.scoring.scores import MapBatch, score_maps
+from ssl_bench.scoring.scores import Job, score_maps
 from ssl_bench.trials.trial import TrialSet
 
 TEXTS = ("IIoU@0.5", "IAUC", "IIoU(adaptive)@0.5", "swap-sensitivity", "scene-cIoU@0.5")
@@ -55,7 +57,7 @@ def half(name: str) -> NDArray[np.float32]:
 
 def scored(trials: TrialSet, maps: list[NDArray[np.float32]], rows: list[int]) -> pd.DataFrame:
     batches = [MapBatch(np.array([row]), maps[row][None]) for row in rows]
-    return score_maps(trials, batches, MEASURES)
+    return score_maps(Job(batches, trials, MEASURES))[0]
 
 
 def value(scores: pd.DataFrame, text: str) -> float | None:
@@ -67,7 +69,7 @@ def test_a_picture_counts_if_all_of_its_sounds_are_found(trials: TrialSet) -> No
     scores = scored(trials, found, list(range(5)))
     assert value(scores, "IIoU@0.5") == 0.5
     assert value(scores, "cIoU@0.5") == 0.8
-    assert value(scores, "IAUC") == pytest.approx(interactive_area(scores["cIoU"], scores["image"]))
+    assert value(scores, "IAUC") == pytest.approx(iauc(scores["cIoU"], scores["image"]))
     assert value(scores, "scene-cIoU@0.5") == 1
     (measured,) = summarise(scores, [parse_measure("IIoU@0.5")])
     assert (measured.n_trials, measured.n_groups) == (2, 2)
@@ -79,7 +81,7 @@ def test_the_measures_are_the_plain_definitions_on_any_maps(trials: TrialSet) ->
         maps = [rng.random((3, 3), np.float32) for _ in range(5)]
         scores = scored(trials, maps, list(range(5)))
         for rule, column in (("", "cIoU"), ("(adaptive)", "cIoU(adaptive)")):
-            expected = interactive_success(scores[column], scores["image"], 0.5)
+            expected = iiou(scores[column], scores["image"], 0.5)
             assert value(scores, f"IIoU{rule}@0.5") == pytest.approx(expected)
 
 
@@ -103,27 +105,16 @@ class TestSwap:
             )
         assert value(scores, "swap-sensitivity") == pytest.approx(scores["swap"].mean())
 
-    @pytest.mark.parametrize("limit", [0, 100, 10**6])
+    @pytest.mark.parametrize("limit", [0, 36, 100, 10**6])
     def test_order_and_memory_change_nothing(
         self, trials: TrialSet, monkeypatch: pytest.MonkeyPatch, limit: int
     ) -> None:
         rng = np.random.default_rng(2)
         maps = [rng.random((3, 3), np.float32) for _ in range(5)]
         plain = scored(trials, maps, [0, 2, 1, 3, 4])
-        monkeypatch.setattr(pictures, "_IN_MEMORY", limit)
+        monkeypatch.setattr(scoring, "_MAX_WAITING", limit)
         for rows in ([0, 1, 2, 3, 4], [4, 3, 2, 1, 0]):
             pd.testing.assert_frame_equal(scored(trials, maps, rows), plain)
-
-    def test_nothing_is_left_behind_on_disk(
-        self, trials: TrialSet, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
-    ) -> None:
-        monkeypatch.setattr(pictures, "_IN_MEMORY", 0)
-        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-        columns = pictures.PictureColumns(trials, ["swap"])
-        columns.add(np.array([0, 1]), [half("left"), half("right")])
-        assert any(tmp_path.iterdir())
-        columns.columns()
-        assert not any(tmp_path.iterdir())
 
     def test_a_map_that_cannot_hear_has_none(self, trials: TrialSet) -> None:
         scores = scored(trials, [half("left")] * 5, list(range(5)))
@@ -155,11 +146,10 @@ def test_floors_and_ceiling_have_the_columns_of_pictures() -> None:
     floors, ceiling = control_scores(trials, MEASURES)
     for table in floors.values():
         assert value(table, "swap-sensitivity") == 0
-    perfect = ceiling.table(floors["center"])
-    assert value(perfect, "IIoU@0.5") == 1
-    assert value(perfect, "IIoU(adaptive)@0.5") == 1
+    assert value(ceiling, "IIoU@0.5") == 1
+    assert value(ceiling, "IIoU(adaptive)@0.5") == 1
     # The halves of one picture share nothing, those of the other a quarter of the picture.
-    assert value(perfect, "swap-sensitivity") == pytest.approx((1 + 0.5) / 2)
+    assert value(ceiling, "swap-sensitivity") == pytest.approx((1 + 0.5) / 2)
 
 
 def test_within_a_category_the_picture_is_still_whole(trials: TrialSet) -> None:
@@ -182,5 +172,5 @@ def test_the_dialect_lets_an_undefined_ciou_poison_the_number() -> None:
         (trials, 0.0),
         (under_dialect(trials, trials.protocol.under(load_dialect("sslalign"))), None),
     ):
-        scores = score_maps(asked, [MapBatch(np.arange(2), flat)], MEASURES)
+        scores = score_maps(Job([MapBatch(np.arange(2), flat)], asked, MEASURES))[0]
         assert value(scores, "IIoU@0.5") == expected

@@ -10,7 +10,8 @@ from ssl_bench.measures.interpolation import normalise, upsample
 from ssl_bench.measures.localization import binarize, ciou
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.protocols.protocol import TestSetTable, load_protocol
-from ssl_bench.scoring.scores import MapBatch, score_maps
+from ssl_bench.scoring.maps import MapBatch
+from ssl_bench.scoring.scores import Job, score_maps
 from ssl_bench.trials.compositions import open_trials
 from ssl_bench.trials.trial import TrialSet
 
@@ -37,7 +38,7 @@ def batches(maps: np.ndarray, rows: np.ndarray, size: int) -> list[MapBatch]:
 
 
 def test_each_row_is_the_plain_definition(trials: TrialSet, maps: np.ndarray) -> None:
-    table = score_maps(trials, batches(maps, np.arange(len(trials)), 64), MEASURES)
+    table = score_maps(Job(batches(maps, np.arange(len(trials)), 64), trials, MEASURES))[0]
     for row, trial in enumerate(trials):
         truth = trials.truth(trial)
         grid = normalise(upsample(maps[row], 224, "bilinear-corners"), "minmax")
@@ -51,14 +52,14 @@ def test_each_row_is_the_plain_definition(trials: TrialSet, maps: np.ndarray) ->
 def test_order_batches_and_threads_change_nothing(
     trials: TrialSet, maps: np.ndarray, size: int, jobs: int
 ) -> None:
-    plain = score_maps(trials, batches(maps, np.arange(len(trials)), 8), MEASURES)
+    plain = score_maps(Job(batches(maps, np.arange(len(trials)), 8), trials, MEASURES))[0]
     order = np.random.default_rng(1).permutation(len(trials))
-    shuffled = score_maps(trials, batches(maps, order, size), MEASURES, jobs=jobs)
+    shuffled = score_maps(Job(batches(maps, order, size), trials, MEASURES), jobs=jobs)[0]
     pd.testing.assert_frame_equal(plain, shuffled)
 
 
 def test_a_trial_without_a_map_is_there_and_failed(trials: TrialSet, maps: np.ndarray) -> None:
-    table = score_maps(trials, batches(maps, np.arange(1, len(trials)), 8), MEASURES)
+    table = score_maps(Job(batches(maps, np.arange(1, len(trials)), 8), trials, MEASURES))[0]
     assert len(table) == len(trials)
     assert not table["present"][0]
     assert table["cIoU"][0] == 0
@@ -69,7 +70,7 @@ def test_a_trial_without_a_map_is_there_and_failed(trials: TrialSet, maps: np.nd
 def test_sides_are_those_of_the_sounding_half(trials: TrialSet) -> None:
     left = np.zeros((len(trials), 1, 2), np.float32)
     left[:, 0, 0] = 1
-    table = score_maps(trials, batches(left, np.arange(len(trials)), 8), MEASURES)
+    table = score_maps(Job(batches(left, np.arange(len(trials)), 8), trials, MEASURES))[0]
     assert (
         table["side"] == (np.array([t.attributes["sounding_half"] for t in trials]) == "left")
     ).all()
@@ -77,6 +78,6 @@ def test_sides_are_those_of_the_sounding_half(trials: TrialSet) -> None:
 
 def test_a_flat_map_says_so(trials: TrialSet) -> None:
     flat = np.full((len(trials), 3, 3), 0.1, np.float32)
-    table = score_maps(trials, batches(flat, np.arange(len(trials)), 8), MEASURES)
+    table = score_maps(Job(batches(flat, np.arange(len(trials)), 8), trials, MEASURES))[0]
     assert (table["flat"] == 1).all()
     assert (table["side"] == 0.5).all()

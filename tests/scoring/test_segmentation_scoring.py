@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 from standins import boxes, mask, sample, trials_of
 
+from ssl_bench.measures.definition import MapOnGrid
+from ssl_bench.measures.segmentation import best_iou
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.protocols.protocol import ThresholdTable, TruthTable
 from ssl_bench.scoring.aggregate import summarise
-from ssl_bench.scoring.ceiling import Ceiling, best_iou
-from ssl_bench.scoring.scores import MapBatch, score_maps
+from ssl_bench.scoring.maps import MapBatch, perfect_maps
+from ssl_bench.scoring.scores import Job, score_maps
 from ssl_bench.trials.trial import TrialSet
 
 MEASURES = [parse_measure("mIoU"), parse_measure("max-F")]
@@ -18,7 +20,7 @@ ABSOLUTE = ThresholdTable(rule="absolute", value=0.5, comparison=">")
 
 
 def table(trials: TrialSet, maps: np.ndarray):
-    return score_maps(trials, [MapBatch(np.arange(len(maps)), maps)], MEASURES)
+    return score_maps(Job([MapBatch(np.arange(len(maps)), maps)], trials, MEASURES))[0]
 
 
 def value(scores, name: str) -> float:
@@ -70,10 +72,7 @@ def test_the_truth_may_be_a_mask() -> None:
 
 
 def test_the_ceiling_separates_every_mask(trials: TrialSet) -> None:
-    scores = table(trials, np.zeros((3, 8, 8), np.float32))
-    ceiling = Ceiling(trials, MEASURES)
-    ceiling.fill(np.arange(3), trials.truths(range(3)))
-    perfect = ceiling.table(scores)
+    [perfect] = score_maps(Job(perfect_maps, trials, MEASURES))
     assert perfect["IoU"].tolist() == [1, 1, 1]
     assert value(perfect, "max-F") == 1
 
@@ -84,13 +83,14 @@ def test_half_of_the_pixels_are_too_many_for_an_empty_mask(
 ) -> None:
     nothing = np.zeros((8, 8), np.float32)
     half = ThresholdTable.model_validate({"rule": "half", "comparison": comparison})
-    assert best_iou(nothing, "half", half) == left_out
-    assert best_iou(nothing, "adaptive", half) == left_out
-    assert best_iou(nothing, "absolute", half) == 1
+    grid = MapOnGrid(nothing, nothing, half)
+    assert best_iou(grid) == left_out
+    assert best_iou(grid.under("adaptive")) == left_out
+    assert best_iou(grid.under("absolute")) == 1
 
 
 def test_half_of_the_pixels_cover_a_quarter_once() -> None:
     truth = np.zeros((8, 8), np.float32)
     truth[:4, :4] = 1
-    assert best_iou(truth, "half", ThresholdTable()) == 0.5
-    assert best_iou(truth * 0.5, "half", ThresholdTable()) == 0.5
+    assert best_iou(MapOnGrid(truth, truth)) == 0.5
+    assert best_iou(MapOnGrid(truth, truth * 0.5)) == 0.5

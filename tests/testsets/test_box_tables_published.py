@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ssl_bench.measures.definition import MapOnGrid
+from ssl_bench.measures.localization import best_ciou
 from ssl_bench.protocols.protocol import load_protocol
-from ssl_bench.scoring.ceiling import best_ciou
 from ssl_bench.trials.compositions import open_trials
 
 # Rows, sources, sounds, empty boxes, and the ceiling of cIoU@0.5 in percent.
@@ -30,6 +31,6 @@ def test_counts_and_ceiling(
     assert len({trial.group for trial in trials}) == groups
     assert len({trial.audio for trial in trials}) == sounds
     truths = [trials.truth(trial) for trial in trials]
-    best = [best_ciou(truth, "half", trials.protocol.threshold) for truth in truths]
+    best = [best_ciou(MapOnGrid(truth, truth, trials.protocol.threshold)) for truth in truths]
     assert sum(not truth.any() for truth in truths) == empty
     assert round(100 * float(np.mean(np.array(best) >= 0.5)), 1) == ceiling

@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
-from pins import pins
 from refusals import refused
 from vectors import Vectors
 
@@ -41,7 +40,6 @@ class TestGoldenVectors:
         vectors = Vectors(golden)
         return vectors.inputs, vectors.facts("inputs")["n"]
 
-    @pins("inputs", "gt_vggss_packed")
     def test_vggss(self, golden: Path) -> None:
         arrays, count = self.load(golden)
         offsets = arrays["vggss_box_offsets"]
@@ -51,7 +49,6 @@ class TestGoldenVectors:
             expected = np.unpackbits(arrays["gt_vggss_packed"][i]).reshape(224, 224)
             np.testing.assert_array_equal(render(boxes, "union", 224, 224), expected)
 
-    @pins("inputs", "gt_flickr_times2")
     def test_flickr(self, golden: Path) -> None:
         arrays, count = self.load(golden)
         offsets = arrays["flickr_box_offsets"]

@@ -8,7 +8,7 @@ import pytest
 
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.protocols.protocol import load_protocol
-from ssl_bench.scoring.scores import score_maps
+from ssl_bench.scoring.scores import Job, score_maps
 from ssl_bench.testsets import TestSet, open_test_set
 from ssl_bench.testsets.annotations import Boxes
 from ssl_bench.testsets.truth import render
@@ -57,5 +57,5 @@ def test_the_share_of_truth_that_the_whole_image_finds(published: TestSet) -> No
 
 def test_how_many_objects_of_each_size(published_data: Path) -> None:
     trials = open_trials(load_protocol("vggss"), published_data)
-    sizes = score_maps(trials, [], [parse_measure("cIoU@0.5")])["size"].value_counts()
+    sizes = score_maps(Job([], trials, [parse_measure("cIoU@0.5")]))[0]["size"].value_counts()
     assert sizes.to_dict() == {"small": 134, "medium": 1796, "large": 1726, "huge": 1502}

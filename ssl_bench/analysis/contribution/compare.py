@@ -19,7 +19,7 @@ from ssl_bench.analysis.contribution.document import (
 )
 from ssl_bench.measures.definition import Measure
 from ssl_bench.measures.values import parse_measure
-from ssl_bench.scoring.aggregate import breakdown, gap, paired_values, summarise
+from ssl_bench.scoring.aggregate import breakdown, paired_values, summarise
 from ssl_bench.scoring.formatting import format_value, value_of
 from ssl_bench.scoring.results import MeasuredValue
 from ssl_bench.statistics.paired_tests import mcnemar, permutation_p_value
@@ -76,7 +76,7 @@ def without_sound(
         n_trials=len(first),
         measures=summarise(second, measures, seed=seed),
         with_sound=summarise(first, measures, seed=seed),
-        difference=gap(first, second, measures, seed=seed),
+        difference=summarise(first, measures, other=second, seed=seed),
         tests=tuple(_tests(first, second, measures, seed)),
         breakdown=breakdown(first, measures, other=second, seed=seed) if len(first) else {},
         predictions_sha256=maps.predictions_sha256,
@@ -87,7 +87,7 @@ def _tests(
     first: pd.DataFrame, second: pd.DataFrame, measures: Sequence[Measure], seed: int
 ) -> Iterable[PairedTest]:
     for measure in measures:
-        if measure.definition.per_trial is None:
+        if not measure.definition.is_mean:
             continue
         one, other, groups = paired_values(first, second, measure)
         yield PairedTest(

@@ -25,18 +25,18 @@ from ssl_bench.files import sha256_of_file
 from ssl_bench.measures.definition import Measure
 from ssl_bench.predictions import open_predictions
 from ssl_bench.protocols.protocol import Protocol, load_protocol
-from ssl_bench.scoring.floors import control_scores
 from ssl_bench.scoring.formatting import position
+from ssl_bench.scoring.maps import StoredMaps
+from ssl_bench.scoring.references import control_scores
 from ssl_bench.scoring.run import (
     Scored,
     ScoringOptions,
     check_predictions,
     measures_of,
     score_file,
-    stored_maps,
 )
-from ssl_bench.scoring.scores import score_maps
-from ssl_bench.scoring.universal import set_apart
+from ssl_bench.scoring.scores import Job, score_maps
+from ssl_bench.scoring.thresholds import set_apart
 from ssl_bench.trials.compositions import open_trials
 from ssl_bench.trials.trial import TrialSet
 
@@ -245,7 +245,7 @@ def _compare(
     counted = set(scored.scores["trial_id"])
     best = position(scored.result, str(measures[place])).floor_name
     if best is not None:
-        table = controls[0][best]
+        table = controls.floors[best]
         table = table[table["trial_id"].isin(counted)]
         maps.append(Maps(f"floor {best}", "the best trivial map", "nothing", table))
     notify("comparing")
@@ -278,7 +278,7 @@ def _compare(
 def _scores_of(path: Path, asked: TrialSet, measures: Sequence[Measure], jobs: int) -> pd.DataFrame:
     """Score table of the trials that a file answers and the protocol counts."""
     predictions = open_predictions(path)
-    table = score_maps(asked, stored_maps(predictions, asked), measures, jobs=jobs)
+    [table] = score_maps(Job(StoredMaps(predictions, asked), asked, measures), jobs=jobs)
     answered = table["trial_id"].isin(set(predictions.trial_ids)).to_numpy()
     return table[answered & ~set_apart(asked)].reset_index(drop=True)
 

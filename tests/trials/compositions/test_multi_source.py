@@ -18,7 +18,8 @@ from standins import MemoryTestSet, boxes, sample, trials_of
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.protocols.protocol import CompositionTable, ThresholdTable
 from ssl_bench.scoring.aggregate import summarise
-from ssl_bench.scoring.scores import MapBatch, score_maps
+from ssl_bench.scoring.maps import MapBatch
+from ssl_bench.scoring.scores import Job, score_maps
 from ssl_bench.testsets import open_test_set
 from ssl_bench.testsets.base import Sample
 from ssl_bench.trials.compositions import multi_source
@@ -214,7 +215,9 @@ class TestScores:
 
     def values(self, trials: Any, maps: list[np.ndarray], *texts: str) -> list[float | None]:
         measures = [parse_measure(text) for text in texts]
-        scores = score_maps(trials, [MapBatch(np.arange(len(maps)), np.stack(maps))], measures)
+        scores = score_maps(
+            Job([MapBatch(np.arange(len(maps)), np.stack(maps))], trials, measures)
+        )[0]
         return [each.value for each in summarise(scores, measures)]
 
     def test_the_right_tile_for_each_category(self) -> None:

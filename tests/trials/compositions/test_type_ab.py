@@ -14,7 +14,8 @@ from ssl_bench.errors import AnnotationError
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.protocols.protocol import CompositionTable
 from ssl_bench.scoring.aggregate import breakdown, summarise
-from ssl_bench.scoring.scores import MapBatch, score_maps
+from ssl_bench.scoring.maps import MapBatch
+from ssl_bench.scoring.scores import Job, score_maps
 from ssl_bench.testsets import open_test_set
 from ssl_bench.testsets.base import Sample, TestSet
 from ssl_bench.trials.compositions import compose as compose_trials
@@ -137,7 +138,7 @@ def test_the_gap_and_the_scores_by_type() -> None:
     left[0, 0] = 1
     maps = np.stack([left if row < 35 else left[:, ::-1] for row in range(40)])
     measures = [parse_measure(text) for text in ("cIoU@0.5", "type-gap@0.5")]
-    scores = score_maps(trials, [MapBatch(np.arange(40), maps)], measures)
+    scores = score_maps(Job([MapBatch(np.arange(40), maps)], trials, measures))[0]
     found = {each.measure: each for each in summarise(scores, measures)}
     assert found["type-gap@0.5"].value == 0.25
     low, high = found["type-gap@0.5"].low, found["type-gap@0.5"].high

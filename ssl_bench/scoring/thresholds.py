@@ -20,8 +20,8 @@ from ssl_bench.errors import ProtocolError
 from ssl_bench.measures.interpolation import normalise, upsample
 from ssl_bench.measures.localization import threshold_of
 from ssl_bench.measures.separation import universal_threshold
-from ssl_bench.protocols.protocol import FOUND_RULES
-from ssl_bench.scoring.scores import MapBatch
+from ssl_bench.protocols.protocol import FOUND_RULES, Rule
+from ssl_bench.scoring.maps import MapBatch, Maps, perfect_maps, row_chunks
 from ssl_bench.trials.trial import TrialSet
 
 _ATTRIBUTE = "calibration"
@@ -43,20 +43,21 @@ def set_apart(trials: TrialSet) -> NDArray[np.bool_]:
     if not all(isinstance(flag, bool) for flag in flags):
         raise ProtocolError(
             "a universal threshold needs trials that are set apart for it, and these have none",
+            code="E_TRIALS_SET_APART",
             where=trials.protocol.label,
             remedy="use the composition negative_audio, or another threshold rule",
         )
     return np.array(flags, np.bool_)
 
 
-def with_threshold(trials: TrialSet, batches: Iterable[MapBatch]) -> TrialSet:
+def with_threshold(trials: TrialSet, maps: Maps) -> TrialSet:
     """The same trials with the threshold, or thresholds, that these maps give.
 
     Parameters
     ----------
     trials
         Returned as they are where the protocol's rule needs no other maps.
-    batches
+    maps
         The model's maps, of which only those that the rule names are looked at; not touched where
         it needs none.
 
@@ -67,55 +68,71 @@ def with_threshold(trials: TrialSet, batches: Iterable[MapBatch]) -> TrialSet:
         that are needed is there.
     """
     protocol = trials.protocol
-    if protocol.threshold.rule == "first-of-batch":
-        return _with_first_thresholds(trials, batches)
-    if protocol.threshold.rule != "universal":
+    table = protocol.threshold
+    if table.rule not in FOUND_RULES:
         return trials
+    if maps is perfect_maps:
+        # A threshold from other maps leaves the number of pixels free, as an absolute one does.
+        own_half = table.rule == "first-of-batch" and table.batch == 1
+        return _changed(trials, "half" if own_half else "absolute", table.value)
+    if table.rule == "first-of-batch":
+        return _with_first_thresholds(trials, maps)
     if protocol.map.normalisation != "none":
         raise ProtocolError(
             "maps that are normalised one by one have no universal threshold",
+            code="E_THRESHOLD_NORMALISED",
             where=protocol.label,
             remedy='write normalisation = "none" under [map]',
         )
-    silent = np.array([not trial.sounding for trial in trials])
-    wanted = set_apart(trials) & silent
+    wanted = set_apart(trials) & np.array([not trial.sounding for trial in trials])
     maxima = [
         float(upsample(heat, protocol.map.size, trials.interpolation(row)).max())
-        for batch in batches
+        for batch in _batches(trials, maps)
         for row, heat in zip(batch.rows, batch.each(), strict=True)
         if wanted[row]
     ]
     if not maxima:
         raise ProtocolError(
             "no map of a silent trial that is set apart is there, so no universal threshold",
+            code="E_THRESHOLD_UNKNOWN",
             where=protocol.label,
             remedy="predict all trials of the protocol",
         )
-    return at_threshold(trials, universal_threshold(maxima, protocol.threshold.value))
+    return _changed(trials, "absolute", universal_threshold(maxima, table.value))
 
 
-def at_threshold(trials: TrialSet, value: float) -> TrialSet:
-    """The same trials with a number for a threshold that is found; else as they are."""
+def at_zero(trials: TrialSet) -> TrialSet:
+    """The same trials with 0 for a threshold that depends on other maps; else as they are."""
+    found = trials.protocol.threshold.rule in FOUND_RULES
+    return _changed(trials, "absolute", 0.0) if found else trials
+
+
+def _changed(
+    trials: TrialSet, rule: Rule, value: float, thresholds: NDArray[np.float32] | None = None
+) -> TrialSet:
     protocol = trials.protocol
-    if protocol.threshold.rule not in FOUND_RULES:
-        return trials
-    found = protocol.threshold.model_copy(update={"rule": "absolute", "value": value})
-    changed = protocol.model_copy(update={"threshold": found})
-    return TrialSet(changed, trials.test_set, trials.trials)
+    table = protocol.threshold.model_copy(update={"rule": rule, "value": value})
+    changed = protocol.model_copy(update={"threshold": table})
+    return TrialSet(changed, trials.test_set, trials.trials, thresholds)
 
 
-def _with_first_thresholds(trials: TrialSet, batches: Iterable[MapBatch]) -> TrialSet:
+def _batches(trials: TrialSet, maps: Maps) -> Iterable[MapBatch]:
+    if not callable(maps):
+        return maps
+    return (maps(rows, None) for rows in row_chunks(len(trials)))
+
+
+def _with_first_thresholds(trials: TrialSet, maps: Maps) -> TrialSet:
     """Each trial with the half rule's threshold on the first map that is there of its batch."""
     protocol = trials.protocol
     batch_of = np.arange(len(trials)) // (protocol.threshold.batch or 1)
     first = np.full(batch_of[-1] + 1, len(trials))
     found = np.zeros(len(first), np.float32)
-    for batch in batches:
+    for batch in _batches(trials, maps):
         for row, heat in zip(batch.rows.tolist(), batch.each(), strict=True):
             number = batch_of[row]
             if row < first[number]:
                 grid = upsample(heat, protocol.map.size, trials.interpolation(row))
                 normalised = normalise(grid, protocol.map.normalisation)
                 first[number], found[number] = row, threshold_of(normalised, normalised, "half")
-    absolute = at_threshold(trials, 0.0).protocol
-    return TrialSet(absolute, trials.test_set, trials.trials, found[batch_of])
+    return _changed(trials, "absolute", 0.0, found[batch_of])
