@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from ssl_bench.protocols.protocol import load_protocol as load_protocol
     from ssl_bench.scoring.results import Result as Result
     from ssl_bench.scoring.results import read_result as read_result
+    from ssl_bench.scoring.run import Scored as Scored
+    from ssl_bench.scoring.run import score as score
     from ssl_bench.scoring.run import score_file as score_file
     from ssl_bench.testsets import open_test_set as open_test_set
     from ssl_bench.trials.compositions import open_trials as open_trials
@@ -43,6 +45,7 @@ _HOMES = {
     "PredictionsMeta": "predictions",
     "PredictionsWriter": "predictions",
     "Result": "scoring.results",
+    "Scored": "scoring.run",
     "SslBenchError": "errors",
     "Waveform": "media.waveform",
     "evaluate": "analysis.evaluation",
@@ -53,6 +56,7 @@ _HOMES = {
     "open_trials": "trials.compositions",
     "read_result": "scoring.results",
     "save_predictions": "predictions",
+    "score": "scoring.run",
     "score_file": "scoring.run",
 }
 

@@ -15,7 +15,7 @@ from standins import sample, trials_of
 from ssl_bench.errors import MeasureError
 from ssl_bench.measures.definition import Definition, Measure, Rows
 from ssl_bench.measures.values import parse_measure
-from ssl_bench.scoring.aggregate import breakdown, gap, per_trial, summarise
+from ssl_bench.scoring.aggregate import breakdown, per_trial, summarise
 from ssl_bench.scoring.maps import MapBatch
 from ssl_bench.scoring.scores import Job, score_maps
 
@@ -241,7 +241,7 @@ class TestNumbersOfTheWholeSet:
 
     def test_a_gap_is_the_difference_of_the_two_numbers(self) -> None:
         tight, loose = self.scores(0.2), self.scores(2.0)
-        (found,) = gap(tight, loose, [self.CORRELATION])
+        (found,) = summarise(tight, [self.CORRELATION], other=loose)
         numbers = [summarise(scores, [self.CORRELATION])[0].value or 0 for scores in (tight, loose)]
         assert found.value == pytest.approx(numbers[0] - numbers[1])
         assert found.low is not None
@@ -281,7 +281,7 @@ class TestGap:
         scores = generator.random(200)
         better = table((scores * 0.9 + 0.1).tolist())
         worse = table((scores * 0.9).tolist())
-        (difference,) = gap(better, worse, [MEAN])
+        (difference,) = summarise(better, [MEAN], other=worse)
         (alone,) = summarise(better, [MEAN])
         assert difference.measure == "mean-cIoU"
         assert (difference.value, difference.low, difference.high) == pytest.approx((0.1,) * 3)
@@ -291,9 +291,9 @@ class TestGap:
 
     def test_a_trial_that_only_one_answered_is_a_failure_of_the_other(self) -> None:
         full, half = table([1.0, 1.0]), table([1.0, 1.0], present=[True, False])
-        (difference,) = gap(full, half, [SUCCESS])
+        (difference,) = summarise(full, [SUCCESS], other=half)
         assert difference.value == 0.5
-        (reverse,) = gap(half, full, [SUCCESS])
+        (reverse,) = summarise(half, [SUCCESS], other=full)
         assert reverse.value == -0.5
 
     def test_groups_are_resampled_together(self) -> None:
@@ -302,7 +302,9 @@ class TestGap:
         groups = [f"g{number % 50}" for number in range(200)]
         grouped = [table(np.tile(values, 4).tolist(), group=groups) for values in (one, other)]
         naive = [table(np.tile(values, 4).tolist()) for values in (one, other)]
-        (clustered,), (loose,) = gap(*grouped, [MEAN]), gap(*naive, [MEAN])
+        (clustered,), (loose,) = (
+            summarise(one, [MEAN], other=other) for one, other in (grouped, naive)
+        )
         assert clustered.n_groups == 50
         assert clustered.low is not None
         assert loose.low is not None
@@ -310,5 +312,5 @@ class TestGap:
         assert clustered.low < loose.low
 
     def test_an_undefined_value_leaves_the_gap_undefined(self) -> None:
-        (difference,) = gap(table([math.nan, 1.0]), table([0.5, 0.5]), [MEAN])
+        (difference,) = summarise(table([math.nan, 1.0]), [MEAN], other=table([0.5, 0.5]))
         assert (difference.value, difference.low, difference.method) == (None, None, "none")
