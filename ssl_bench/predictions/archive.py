@@ -22,7 +22,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from ssl_bench.errors import PredictionsError, Problem
-from ssl_bench.predictions.format import MEMBERS, REQUIRED_MEMBERS, can_retrieve
+from ssl_bench.predictions.format import MEMBERS, PredictionsMeta, can_retrieve
 from ssl_bench.schemas import quoted
 
 _REWRITE = "write the file again, with numpy.savez_compressed or PredictionsWriter"
@@ -54,16 +54,9 @@ _DAMAGE = (
 
 
 class FileProblem(Problem):
-    """One thing that is wrong with a predictions file: a sentence and what it is made of.
+    """One thing that is wrong with a file or shard: a sentence, and the parts that make it up.
 
-    Attributes
-    ----------
-    message, remedy
-        What is wrong and what to do, as sentences without a full stop.
-    where
-        The file or shard.
-    ids
-        Trials concerned; empty where it is the file as a whole.
+    `ids` are the trials concerned; empty where it is the file as a whole.
     """
 
     message: str
@@ -90,21 +83,14 @@ class Problems(list[FileProblem]):
         problem.where, problem.ids = self.path, tuple(ids)
         self.append(problem)
 
-    def damaged(self, name: str, error: BaseException) -> None:
-        """Add that a member cannot be read to its end."""
-        message = f"the member {name + '.npy'!r} is damaged ({_reason(error)})"
-        self.add("E_FILE_DAMAGED", message, _REWRITE)
 
-    def error(self) -> PredictionsError:
-        """The error that lists them."""
-        return PredictionsError(self, where=self.path)
-
-
-def refusal(path: Path, code: str, message: str, remedy: str) -> PredictionsError:
+def refusal(
+    path: Path, code: str, message: str, remedy: str = _REWRITE, *, shard: str = ""
+) -> PredictionsError:
     """An error about one problem of a file."""
-    problems = Problems(path)
+    problems = Problems(path, shard)
     problems.add(code, message, remedy)
-    return problems.error()
+    return PredictionsError(problems, where=path)
 
 
 class Array(NamedTuple):
@@ -129,13 +115,20 @@ class Archive:
         The members that can be read, by name without ``.npy``.
     total_bytes
         Size of all members after decompression, as the table of contents claims.
+    meta, ids, map_index
+        What :func:`~ssl_bench.predictions.scan.scan` reads: the metadata (None where they are
+        unusable), the trials in file order, and the ``(N,)`` map row of each (None where trial i
+        has row i).
     """
 
     def __init__(self, path: Path, problems: Problems) -> None:
         self.path = path
-        self._shard = problems.shard
+        self.shard = problems.shard
         self.arrays: dict[str, Array] = {}
         self.total_bytes = 0
+        self.meta: PredictionsMeta | None = None
+        self.ids: tuple[str, ...] = ()
+        self.map_index: NDArray[np.int64] | None = None
         try:
             with _opened(path) as archive:
                 members = archive.infolist()
@@ -174,9 +167,8 @@ class Archive:
                     block = np.frombuffer(data, array.dtype).reshape(count, *array.shape[1:])
                     yield block.astype(native, copy=False)
         except _DAMAGE as error:
-            problems = Problems(self.path, self._shard)
-            problems.damaged(name, error)
-            raise problems.error() from error
+            message = f"the member {name + '.npy'!r} is damaged ({_reason(error)})"
+            raise refusal(self.path, "E_FILE_DAMAGED", message, shard=self.shard) from error
 
     def whole(self, name: str) -> NDArray[Any]:
         """All rows of a member; raises PredictionsError as :meth:`blocks` does."""
@@ -205,7 +197,7 @@ def _check_directory(
     members: Sequence[zipfile.ZipInfo], counts: Counter[str], file_bytes: int, problems: Problems
 ) -> None:
     present = {name.removesuffix(".npy") for name in counts}
-    for name in REQUIRED_MEMBERS:
+    for name in ("trial_id", "meta"):
         if f"{name}.npy" not in counts:
             problems.add("E_MEMBERS", f"the array {name!r} is missing", "add it")
     if "map" not in present and not can_retrieve(present):
@@ -239,7 +231,8 @@ def _header(
             # numpy reads a header whole before it looks at its length
             start = io.BytesIO(stream.read(_MAX_HEADER))
     except _DAMAGE as error:
-        problems.damaged(name, error)
+        message = f"the member {name + '.npy'!r} is damaged ({_reason(error)})"
+        problems.add("E_FILE_DAMAGED", message, _REWRITE)
         return None
     try:
         read = _READ_HEADER[npy.read_magic(start)]

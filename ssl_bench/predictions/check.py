@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ssl_bench.predictions.archive import Problems
+from ssl_bench.errors import PredictionsError
+from ssl_bench.predictions.archive import Archive, Problems
 from ssl_bench.predictions.format import (
     LIMITS,
     ROW_MEMBERS,
@@ -19,7 +20,7 @@ from ssl_bench.predictions.format import (
     is_valid_id,
 )
 from ssl_bench.predictions.reader import Predictions, Question
-from ssl_bench.predictions.scan import Part, scan
+from ssl_bench.predictions.scan import scan
 from ssl_bench.schemas import quoted
 
 _MAX_UNEXPECTED = 100_000
@@ -103,11 +104,11 @@ def _checked(path: Path, question: Question | None, limits: Limits) -> Predictio
             _check_identity(meta, question, problems)
         missing = _check_answered(parts, question, meta is not None and meta.complete, problems)
     if problems or meta is None:
-        raise problems.error()
+        raise PredictionsError(problems, where=path)
     return Predictions(path, meta, parts, question, missing)
 
 
-def _scanned(path: Path, limits: Limits, problems: Problems, *, values: bool) -> list[Part]:
+def _scanned(path: Path, limits: Limits, problems: Problems, *, values: bool) -> list[Archive]:
     """The file, or the shards of a folder in order of name; `limits` are for all together."""
     parts = []
     for file in _files(path, limits, problems):
@@ -117,7 +118,7 @@ def _scanned(path: Path, limits: Limits, problems: Problems, *, values: bool) ->
         parts.append(part)
         limits = replace(
             limits,
-            total_bytes=max(0, limits.total_bytes - part.archive.total_bytes),
+            total_bytes=max(0, limits.total_bytes - part.total_bytes),
             trials=max(0, limits.trials - len(part.ids)),
         )
     return parts
@@ -154,9 +155,9 @@ def _files(path: Path, limits: Limits, problems: Problems) -> list[Path]:
     return shards
 
 
-def _check_alike(first: Part, part: Part, problems: Problems) -> None:
+def _check_alike(first: Archive, part: Archive, problems: Problems) -> None:
     """Check that a shard has the metadata and the arrays of the first."""
-    of_shard = Problems(part.path, part.path.name)
+    of_shard = Problems(part.path, part.shard)
     if first.meta is not None and part.meta is not None and first.meta != part.meta:
         message = f"its metadata differ from those of {quoted(first.path.name)}"
         remedy = "put only shards of the same predictions into one folder"
@@ -168,7 +169,7 @@ def _check_alike(first: Part, part: Part, problems: Problems) -> None:
     problems += of_shard
 
 
-def _layout(part: Part) -> dict[str, tuple[int, ...]]:
+def _layout(part: Archive) -> dict[str, tuple[int, ...]]:
     return {
         name: () if name == "map" else part.arrays[name].shape[1:]
         for name in ("map", *ROW_MEMBERS)
@@ -176,7 +177,7 @@ def _layout(part: Part) -> dict[str, tuple[int, ...]]:
     }
 
 
-def _check_trials(parts: Sequence[Part], problems: Problems) -> None:
+def _check_trials(parts: Sequence[Archive], problems: Problems) -> None:
     """Check that no trial comes twice, and that similarities cover all of them in one order."""
     ids = [name for part in parts for name in part.ids]
     repeated = [name for name, count in Counter(ids).items() if count > 1]
@@ -188,7 +189,7 @@ def _check_trials(parts: Sequence[Part], problems: Problems) -> None:
         for part in square:
             (width,) = _layout(part)["similarity"]
             if width != len(ids):
-                of_part = Problems(part.path, part.path.name if len(parts) > 1 else "")
+                of_part = Problems(part.path, part.shard)
                 message = f"'similarity' has {width:,} columns for {len(ids):,} trials"
                 remedy = "give one column for the sound of each trial, in the order of trial_id"
                 of_part.add("E_ARRAY_SHAPE", message, remedy)
@@ -207,7 +208,7 @@ def _by_number(name: str) -> list[tuple[int, str]]:
     ]
 
 
-def _check_purpose(part: Part, answers: str, problems: Problems) -> None:
+def _check_purpose(part: Archive, answers: str, problems: Problems) -> None:
     """Check that a file holds what the protocol asks for."""
     message, remedy = "", "predict again under this protocol"
     if answers == "maps" and can_retrieve(part.arrays) and "map" not in part.arrays:
@@ -247,7 +248,7 @@ def _check_identity(meta: PredictionsMeta, question: Question, problems: Problem
 
 
 def _check_answered(
-    parts: Sequence[Part], question: Question, complete: bool, problems: Problems
+    parts: Sequence[Archive], question: Question, complete: bool, problems: Problems
 ) -> list[str]:
     """Trials without a prediction; checks that they may be missing, and that none is unknown."""
     present = {name for part in parts for name in part.ids}

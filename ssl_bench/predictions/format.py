@@ -1,4 +1,4 @@
-"""What a predictions file is: members, metadata, limits, and the words for what is wrong with one.
+"""What a predictions file is: members, metadata and limits.
 
 Version 1 is a zip of ``.npy`` members (what :func:`numpy.savez_compressed` writes), without pickled
 objects; a single file, or a folder of such files (shards) that agree in their metadata.
@@ -60,7 +60,6 @@ MEMBERS: Mapping[str, Member] = {
     "audio_embedding": _EMBEDDING,
     "similarity": Member("f", 4, 2, "float16 or float32 of shape (N, N)"),
 }
-REQUIRED_MEMBERS = ("trial_id", "meta")
 EMBEDDINGS = ("image_embedding", "audio_embedding")
 ROW_MEMBERS = ("score", *EMBEDDINGS, "similarity")
 """Members with one row of floating-point numbers for each trial."""
@@ -108,23 +107,16 @@ class PredictionsMeta(Strict):
 
     Attributes
     ----------
-    format
-        Name and version of the format.
-    protocol, protocol_digest
-        The protocol that was answered.
+    protocol, protocol_digest, test_set, test_set_digest
+        What was answered, and on what.
     trials_digest
         Digest of the trials (``TrialSet.digest``): the file answers every protocol that asks the
         same, whatever its measures. None in older files.
-    test_set, test_set_digest
-        The test set that it was answered on.
-    model
-        Name of the model.
-    weights_digest
-        SHA-256 of its weights; None where it has none.
+    model, weights_digest
+        Name of the model, and SHA-256 of its weights; None where it has none.
     complete
-        The author states that this is everything that the model will ever produce for the protocol:
-        a trial that is missing then counts as a failure. While False, a missing trial is a mistake
-        in the file.
+        The author states that the model will never produce more for the protocol: a missing trial
+        then counts as a failure. While False, it is a mistake in the file.
     provenance
         Further facts worth keeping (preset, seed, library versions); not interpreted.
 
@@ -154,13 +146,7 @@ class PredictionsMeta(Strict):
 
 
 def usable_name(name: str) -> str:
-    """The name of a model, if metadata can hold it; raises ModelError otherwise.
-
-    Examples
-    --------
-    >>> usable_name("my-model")
-    'my-model'
-    """
+    """The name of a model, if metadata can hold it; raises ModelError otherwise."""
     try:
         return TypeAdapter(_Name).validate_python(name)
     except ValidationError:

@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench.errors import PredictionsError
-from ssl_bench.predictions.archive import refusal
+from ssl_bench.predictions.archive import Archive, refusal
 from ssl_bench.predictions.format import (
     PredictionsMeta,
 )
-from ssl_bench.predictions.scan import Part
 
 _CHUNK_BYTES = 16 * 2**20
 
@@ -73,7 +72,7 @@ class Predictions:
         self,
         path: Path,
         meta: PredictionsMeta,
-        parts: Sequence[Part],
+        parts: Sequence[Archive],
         question: Question | None = None,
         missing: Sequence[str] = (),
     ) -> None:
@@ -139,7 +138,7 @@ class Predictions:
         first = 0
         for part in self._parts:
             step = max(1, min(chunk, _CHUNK_BYTES // part.arrays["similarity"].row_bytes))
-            for block in part.archive.blocks("similarity", step):
+            for block in part.blocks("similarity", step):
                 if not np.isfinite(block).all():
                     raise _not_finite("'similarity'", part.path)
                 yield np.arange(first, first + len(block)), block.astype(np.float32, copy=False)
@@ -176,7 +175,7 @@ class Predictions:
             order = np.argsort(index, kind="stable")
             ordered = index[order]
             first = 0
-            for maps in part.archive.blocks("map", step):
+            for maps in part.blocks("map", step):
                 finite = np.isfinite(maps).all(axis=(1, 2))
                 last = first + len(maps)
                 begin, end = np.searchsorted(ordered, [first, last])
@@ -218,7 +217,7 @@ class Predictions:
     def _whole(self, name: str) -> NDArray[np.float32] | None:
         if name not in self.members:
             return None
-        whole = np.concatenate([part.archive.whole(name) for part in self._parts])
+        whole = np.concatenate([part.whole(name) for part in self._parts])
         values = whole.astype(np.float32, copy=False)
         if not np.isfinite(values).all():
             raise _not_finite(repr(name), self.path)

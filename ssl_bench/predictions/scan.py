@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -37,35 +36,7 @@ _META_REMEDY = (
 )
 
 
-@dataclass(frozen=True, eq=False)
-class Part:
-    """What one file holds, apart from its maps.
-
-    Attributes
-    ----------
-    path, archive
-        The file and its members.
-    meta
-        Its metadata; None where they are unusable.
-    ids
-        Its trials in file order, duplicates included; empty where they are unreadable.
-    map_index
-        ``(N,)`` map row of each trial; None where trial i has row i.
-    """
-
-    path: Path
-    archive: Archive
-    meta: PredictionsMeta | None = None
-    ids: tuple[str, ...] = ()
-    map_index: NDArray[np.int64] | None = None
-
-    @property
-    def arrays(self) -> Mapping[str, Array]:
-        """Headers of the members that can be read."""
-        return self.archive.arrays
-
-
-def scan(path: Path, limits: Limits, problems: Problems, *, values: bool) -> Part:
+def scan(path: Path, limits: Limits, problems: Problems, *, values: bool) -> Archive:
     """Check one file; with `values`, read maps, scores and embeddings through as well."""
     archive = Archive(path, problems)
     if archive.total_bytes > limits.total_bytes:
@@ -74,30 +45,27 @@ def scan(path: Path, limits: Limits, problems: Problems, *, values: bool) -> Par
             f"{limits.total_bytes:,} can be read here"
         )
         problems.add("E_FILE_TOO_LARGE", message, "store smaller maps, or float16")
-        return Part(path, archive)
+        return archive
     usable = {
         name: array
         for name, array in archive.arrays.items()
         if _fits(name, array, limits, problems)
     }
     _check_lengths(usable, problems)
-    meta: PredictionsMeta | None = None
-    ids: tuple[str, ...] = ()
-    index: NDArray[np.int64] | None = None
-    with _damage_noted(problems):
-        if "meta" in usable:
-            meta = _read_meta(archive, problems)
-    with _damage_noted(problems):
-        if "trial_id" in usable:
-            ids = _read_ids(archive, problems, limits)
-    with _damage_noted(problems):
-        if "map_index" in usable and "map" in usable:
-            index = _read_map_index(archive, problems, ids)
-    for name in (*ROW_MEMBERS, "map") if values else ():
+    if "meta" in usable:
         with _damage_noted(problems):
-            if name in usable:
-                _check_finite(archive, name, ids, index if name == "map" else None, problems)
-    return Part(path, archive, meta, ids, index)
+            archive.meta = _read_meta(archive, problems)
+    if "trial_id" in usable:
+        with _damage_noted(problems):
+            archive.ids = _read_ids(archive, problems, limits)
+    if "map_index" in usable and "map" in usable:
+        with _damage_noted(problems):
+            archive.map_index = _read_map_index(archive, problems)
+    for name in (*ROW_MEMBERS, "map") if values else ():
+        if name in usable:
+            with _damage_noted(problems):
+                _check_finite(archive, name, problems)
+    return archive
 
 
 @contextmanager
@@ -184,9 +152,7 @@ def _read_ids(archive: Archive, problems: Problems, limits: Limits) -> tuple[str
     return tuple(ids)
 
 
-def _read_map_index(
-    archive: Archive, problems: Problems, ids: tuple[str, ...]
-) -> NDArray[np.int64] | None:
+def _read_map_index(archive: Archive, problems: Problems) -> NDArray[np.int64] | None:
     n_maps = archive.arrays["map"].shape[0]
     stored = archive.whole("map_index")
     outside = (stored < 0) | (stored >= n_maps)
@@ -194,25 +160,20 @@ def _read_map_index(
         return stored.astype(np.int64)
     message = f"the map index points outside the {n_maps:,} maps for these trials"
     remedy = f"give row numbers from 0 to {n_maps - 1}"
-    problems.add("E_MAP_INDEX", message, remedy, _ids_at(outside, ids))
+    problems.add("E_MAP_INDEX", message, remedy, _ids_at(outside, archive.ids))
     return None
 
 
-def _check_finite(
-    archive: Archive,
-    name: str,
-    ids: tuple[str, ...],
-    index: NDArray[np.int64] | None,
-    problems: Problems,
-) -> None:
+def _check_finite(archive: Archive, name: str, problems: Problems) -> None:
     wrong = np.concatenate(
         [~np.isfinite(block.reshape(len(block), -1)).all(axis=1) for block in archive.blocks(name)]
     )
     if wrong.any():
+        if name == "map" and archive.map_index is not None:
+            wrong = wrong[archive.map_index]
         message = f"{name!r} has NaN or infinite values"
         remedy = "find out why the model gives them, and store finite numbers"
-        rows = wrong if index is None else wrong[index]
-        problems.add("E_NOT_FINITE", message, remedy, _ids_at(rows, ids))
+        problems.add("E_NOT_FINITE", message, remedy, _ids_at(wrong, archive.ids))
 
 
 def _ids_at(chosen: NDArray[np.bool_], ids: tuple[str, ...]) -> list[str]:
