@@ -84,11 +84,9 @@ class Problems(list[FileProblem]):
         self.append(problem)
 
 
-def refusal(
-    path: Path, code: str, message: str, remedy: str = _REWRITE, *, shard: str = ""
-) -> PredictionsError:
+def refusal(path: Path, code: str, message: str, remedy: str = _REWRITE) -> PredictionsError:
     """An error about one problem of a file."""
-    problems = Problems(path, shard)
+    problems = Problems(path)
     problems.add(code, message, remedy)
     return PredictionsError(problems, where=path)
 
@@ -115,15 +113,17 @@ class Archive:
         The members that can be read, by name without ``.npy``.
     total_bytes
         Size of all members after decompression, as the table of contents claims.
+    problems
+        What is wrong with it.
     meta, ids, map_index
         What :func:`~ssl_bench.predictions.scan.scan` reads: the metadata (None where they are
         unusable), the trials in file order, and the ``(N,)`` map row of each (None where trial i
         has row i).
     """
 
-    def __init__(self, path: Path, problems: Problems) -> None:
+    def __init__(self, path: Path, shard: str = "") -> None:
         self.path = path
-        self.shard = problems.shard
+        self.problems = Problems(path, shard)
         self.arrays: dict[str, Array] = {}
         self.total_bytes = 0
         self.meta: PredictionsMeta | None = None
@@ -134,18 +134,18 @@ class Archive:
                 members = archive.infolist()
                 self.total_bytes = sum(member.file_size for member in members)
                 counts = Counter(member.filename for member in members)
-                _check_directory(members, counts, path.stat().st_size, problems)
+                _check_directory(members, counts, path.stat().st_size, self.problems)
                 for member in members:
                     name = _NAMES.get(member.filename)
                     if name and counts[member.filename] == 1 and _is_plain(member):
-                        array = _header(archive, name, member, problems)
+                        array = _header(archive, name, member, self.problems)
                         if array is not None:
                             self.arrays[name] = array
         except _DAMAGE as error:
             self.arrays = {}
             message = f"this is not a readable .npz file ({_reason(error)}); it may be truncated"
-            problems.clear()
-            problems.add("E_FILE_UNREADABLE", message, _REWRITE)
+            self.problems.clear()
+            self.problems.add("E_FILE_UNREADABLE", message, _REWRITE)
 
     def blocks(self, name: str, rows: int | None = None) -> Iterator[NDArray[Any]]:
         """Rows of a member in order, at most `rows` at a time, in native byte order, read-only.
@@ -168,7 +168,7 @@ class Archive:
                     yield block.astype(native, copy=False)
         except _DAMAGE as error:
             message = f"the member {name + '.npy'!r} is damaged ({_reason(error)})"
-            raise refusal(self.path, "E_FILE_DAMAGED", message, shard=self.shard) from error
+            raise refusal(self.path, "E_FILE_DAMAGED", message) from error
 
     def whole(self, name: str) -> NDArray[Any]:
         """All rows of a member; raises PredictionsError as :meth:`blocks` does."""

@@ -68,14 +68,7 @@ def check(
 
 
 def open_predictions(path: str | os.PathLike[str], *, limits: Limits = LIMITS) -> Predictions:
-    """Open predictions for reading, whatever they answer.
-
-    Parameters
-    ----------
-    path
-        A file, or a folder of shards.
-    limits
-        The largest file that is read.
+    """Open a file or a folder of shards for reading, whatever it answers.
 
     Raises
     ------
@@ -91,37 +84,31 @@ def _checked(path: Path, question: Question | None, limits: Limits) -> Predictio
         # far more trials than expected cannot be scored, so they are not read either
         most = max(_MAX_UNEXPECTED, 2 * len(question.trial_ids))
         limits = replace(limits, trials=min(limits.trials, most))
-    parts = _scanned(path, limits, problems, values=question is not None)
-    for part in parts[1:]:
-        _check_alike(parts[0], part, problems)
-    _check_trials(parts, problems)
-    meta = next((part.meta for part in parts if part.meta is not None), None)
-    missing: list[str] = []
-    if question is not None:
-        for part in parts[:1]:
-            _check_purpose(part, question.answers, problems)
-        if meta is not None:
-            _check_identity(meta, question, problems)
-        missing = _check_answered(parts, question, meta is not None and meta.complete, problems)
-    if problems or meta is None:
-        raise PredictionsError(problems, where=path)
-    return Predictions(path, meta, parts, question, missing)
-
-
-def _scanned(path: Path, limits: Limits, problems: Problems, *, values: bool) -> list[Archive]:
-    """The file, or the shards of a folder in order of name; `limits` are for all together."""
-    parts = []
+    parts: list[Archive] = []
     for file in _files(path, limits, problems):
-        of_file = Problems(file, "" if file == path else file.name)
-        part = scan(file, limits, of_file, values=values)
-        problems += of_file
+        shard = "" if file == path else file.name
+        part = scan(file, limits, shard=shard, values=question is not None)
         parts.append(part)
+        # those of all shards together
         limits = replace(
             limits,
             total_bytes=max(0, limits.total_bytes - part.total_bytes),
             trials=max(0, limits.trials - len(part.ids)),
         )
-    return parts
+        _check_alike(parts[0], part)
+    meta = next((part.meta for part in parts if part.meta is not None), None)
+    _check_trials(parts, problems)
+    missing: list[str] = []
+    if question is not None:
+        if parts:
+            _check_purpose(parts[0], question.answers)
+        if meta is not None:
+            _check_identity(meta, question, problems)
+        missing = _check_answered(parts, question, meta is not None and meta.complete, problems)
+    problems[:0] = [problem for part in parts for problem in part.problems]
+    if problems or meta is None:
+        raise PredictionsError(problems, where=path)
+    return Predictions(path, meta, parts, question, missing)
 
 
 def _files(path: Path, limits: Limits, problems: Problems) -> list[Path]:
@@ -155,18 +142,16 @@ def _files(path: Path, limits: Limits, problems: Problems) -> list[Path]:
     return shards
 
 
-def _check_alike(first: Archive, part: Archive, problems: Problems) -> None:
+def _check_alike(first: Archive, part: Archive) -> None:
     """Check that a shard has the metadata and the arrays of the first."""
-    of_shard = Problems(part.path, part.shard)
+    name = quoted(first.path.name)
     if first.meta is not None and part.meta is not None and first.meta != part.meta:
-        message = f"its metadata differ from those of {quoted(first.path.name)}"
         remedy = "put only shards of the same predictions into one folder"
-        of_shard.add("E_SHARDS", message, remedy)
+        part.problems.add("E_SHARDS", f"its metadata differ from those of {name}", remedy)
     if first.arrays and part.arrays and _layout(first) != _layout(part):
-        message = f"its maps, scores or embeddings are not like those of {quoted(first.path.name)}"
+        message = f"its maps, scores or embeddings are not like those of {name}"
         remedy = "give them in every shard, of the same width, or in none"
-        of_shard.add("E_SHARDS", message, remedy)
-    problems += of_shard
+        part.problems.add("E_SHARDS", message, remedy)
 
 
 def _layout(part: Archive) -> dict[str, tuple[int, ...]]:
@@ -185,43 +170,41 @@ def _check_trials(parts: Sequence[Archive], problems: Problems) -> None:
         message = "these trials have more than one prediction"
         problems.add("E_IDS_DUPLICATE", message, "keep one for each trial", repeated)
     square = [part for part in parts if len(_layout(part).get("similarity", ())) == 1]
-    if square and all(part.ids for part in parts):
-        for part in square:
-            (width,) = _layout(part)["similarity"]
-            if width != len(ids):
-                of_part = Problems(part.path, part.shard)
-                message = f"'similarity' has {width:,} columns for {len(ids):,} trials"
-                remedy = "give one column for the sound of each trial, in the order of trial_id"
-                of_part.add("E_ARRAY_SHAPE", message, remedy)
-                problems += of_part
-        names = [part.path.name for part in parts]
-        if names != sorted(names, key=_by_number):
-            message = "the names of the shards sort as text in another order than as numbers, and "
-            message += "the columns of 'similarity' follow that order"
-            remedy = "pad the numbers with zeros, such as shard-01.npz"
-            problems.add("E_SHARDS", message, remedy)
-
-
-def _by_number(name: str) -> list[tuple[int, str]]:
-    return [
-        (int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)
-    ]
-
-
-def _check_purpose(part: Archive, answers: str, problems: Problems) -> None:
-    """Check that a file holds what the protocol asks for."""
-    message, remedy = "", "predict again under this protocol"
-    if answers == "maps" and can_retrieve(part.arrays) and "map" not in part.arrays:
-        message = "the file is for retrieval, and this protocol asks for maps"
-    elif answers == "maps" and "similarity" in part.arrays:
-        message, remedy = (
-            "'similarity' is for retrieval, and this protocol asks for maps",
-            "remove it",
+    if not square or not all(part.ids for part in parts):
+        return
+    for part in square:
+        (width,) = _layout(part)["similarity"]
+        if width != len(ids):
+            message = f"'similarity' has {width:,} columns for {len(ids):,} trials"
+            remedy = "give one column for the sound of each trial, in the order of trial_id"
+            part.problems.add("E_ARRAY_SHAPE", message, remedy)
+    stems = [part.path.stem for part in parts]
+    if stems != sorted(stems, key=_by_number):
+        message = (
+            "the names of the shards sort otherwise as text than by their numbers, and the columns "
+            "of 'similarity' follow that order"
         )
+        remedy = "pad the numbers with zeros, such as shard-01.npz"
+        problems.add("E_SHARDS", message, remedy)
+
+
+def _by_number(stem: str) -> list[tuple[int, str]]:
+    parts = re.split(r"([0-9]+)", stem)
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+
+
+def _check_purpose(part: Archive, answers: str) -> None:
+    """Check that a file has what the protocol asks for."""
+    message, remedy = "", "predict again under this protocol"
+    if answers == "maps" and "similarity" in part.arrays and "map" in part.arrays:
+        message = "'similarity' is for retrieval, and this protocol asks for maps"
+        remedy = "remove it"
+    elif answers == "maps" and can_retrieve(part.arrays) and "map" not in part.arrays:
+        message = "the file is for retrieval, and this protocol asks for maps"
     elif answers == "retrieval" and "map" in part.arrays and not can_retrieve(part.arrays):
         message = "the file has maps, and this protocol asks for 'similarity' or both embeddings"
     if message:
-        problems.add("E_MEMBERS", message, remedy)
+        part.problems.add("E_MEMBERS", message, remedy)
 
 
 def _check_identity(meta: PredictionsMeta, question: Question, problems: Problems) -> None:

@@ -115,12 +115,7 @@ class Predictions:
     def iter_similarity(
         self, chunk: int = 256
     ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
-        """Similarities of images with all sounds, some images at a time.
-
-        Parameters
-        ----------
-        chunk
-            Images at a time; fewer where they would take more than 16 MiB.
+        """Similarities of images with all sounds, `chunk` images or 16 MiB at a time.
 
         Yields
         ------
@@ -147,12 +142,7 @@ class Predictions:
     def iter_maps(
         self, chunk: int = 256
     ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.floating[Any]]]]:
-        """All maps, a chunk at a time.
-
-        Parameters
-        ----------
-        chunk
-            Trials at a time; fewer where their maps would take more than 16 MiB.
+        """All maps, those of `chunk` trials or 16 MiB at a time.
 
         Yields
         ------

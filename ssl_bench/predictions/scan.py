@@ -36,44 +36,46 @@ _META_REMEDY = (
 )
 
 
-def scan(path: Path, limits: Limits, problems: Problems, *, values: bool) -> Archive:
+def scan(path: Path, limits: Limits, *, shard: str = "", values: bool) -> Archive:
     """Check one file; with `values`, read maps, scores and embeddings through as well."""
-    archive = Archive(path, problems)
+    archive = Archive(path, shard)
     if archive.total_bytes > limits.total_bytes:
         message = (
             f"the file has {archive.total_bytes:,} bytes after decompression, and no more than "
             f"{limits.total_bytes:,} can be read here"
         )
-        problems.add("E_FILE_TOO_LARGE", message, "store smaller maps, or float16")
+        archive.problems.add("E_FILE_TOO_LARGE", message, "store smaller maps, or float16")
         return archive
     usable = {
         name: array
         for name, array in archive.arrays.items()
-        if _fits(name, array, limits, problems)
+        if _fits(name, array, limits, archive.problems)
     }
-    _check_lengths(usable, problems)
+    _check_lengths(usable, archive.problems)
     if "meta" in usable:
-        with _damage_noted(problems):
-            archive.meta = _read_meta(archive, problems)
+        with _damage_noted(archive):
+            archive.meta = _read_meta(archive)
     if "trial_id" in usable:
-        with _damage_noted(problems):
-            archive.ids = _read_ids(archive, problems, limits)
+        with _damage_noted(archive):
+            archive.ids = _read_ids(archive, limits)
     if "map_index" in usable and "map" in usable:
-        with _damage_noted(problems):
-            archive.map_index = _read_map_index(archive, problems)
+        with _damage_noted(archive):
+            archive.map_index = _read_map_index(archive)
     for name in (*ROW_MEMBERS, "map") if values else ():
         if name in usable:
-            with _damage_noted(problems):
-                _check_finite(archive, name, problems)
+            with _damage_noted(archive):
+                _check_finite(archive, name)
     return archive
 
 
 @contextmanager
-def _damage_noted(problems: Problems) -> Iterator[None]:
+def _damage_noted(archive: Archive) -> Iterator[None]:
     try:
         yield
     except PredictionsError as error:
-        problems += [each for each in error.problems if isinstance(each, FileProblem)]
+        for each in error.problems:
+            if isinstance(each, FileProblem):
+                archive.problems.add(each.code, each.message, each.remedy)
 
 
 def _fits(name: str, array: Array, limits: Limits, problems: Problems) -> bool:
@@ -127,7 +129,7 @@ def _check_lengths(usable: Mapping[str, Array], problems: Problems) -> None:
         problems.add("E_ARRAY_SHAPE", message, remedy)
 
 
-def _read_meta(archive: Archive, problems: Problems) -> PredictionsMeta | None:
+def _read_meta(archive: Archive) -> PredictionsMeta | None:
     try:
         return PredictionsMeta.model_validate_json(archive.whole("meta").tobytes())
     except ValidationError as error:
@@ -135,11 +137,11 @@ def _read_meta(archive: Archive, problems: Problems) -> PredictionsMeta | None:
             place = ".".join(str(part) for part in each["loc"])
             field = f"the field {quoted(place)} of the metadata" if place else "the metadata"
             message = f"{field} cannot be used: {each['msg']}"
-            problems.add("E_META", message, _META_REMEDY)
+            archive.problems.add("E_META", message, _META_REMEDY)
     return None
 
 
-def _read_ids(archive: Archive, problems: Problems, limits: Limits) -> tuple[str, ...]:
+def _read_ids(archive: Archive, limits: Limits) -> tuple[str, ...]:
     """The ids; one that is not even text is empty."""
     ids: list[str] = []
     for block in archive.blocks("trial_id"):
@@ -148,11 +150,11 @@ def _read_ids(archive: Archive, problems: Problems, limits: Limits) -> tuple[str
     malformed = [name for name in ids if not is_valid_id(name, limits)]
     if malformed:
         message = "these trial ids are empty, too long, or not printable"
-        problems.add("E_IDS", message, "use the ids that the protocol lists", malformed)
+        archive.problems.add("E_IDS", message, "use the ids that the protocol lists", malformed)
     return tuple(ids)
 
 
-def _read_map_index(archive: Archive, problems: Problems) -> NDArray[np.int64] | None:
+def _read_map_index(archive: Archive) -> NDArray[np.int64] | None:
     n_maps = archive.arrays["map"].shape[0]
     stored = archive.whole("map_index")
     outside = (stored < 0) | (stored >= n_maps)
@@ -160,11 +162,11 @@ def _read_map_index(archive: Archive, problems: Problems) -> NDArray[np.int64] |
         return stored.astype(np.int64)
     message = f"the map index points outside the {n_maps:,} maps for these trials"
     remedy = f"give row numbers from 0 to {n_maps - 1}"
-    problems.add("E_MAP_INDEX", message, remedy, _ids_at(outside, archive.ids))
+    archive.problems.add("E_MAP_INDEX", message, remedy, _ids_at(outside, archive.ids))
     return None
 
 
-def _check_finite(archive: Archive, name: str, problems: Problems) -> None:
+def _check_finite(archive: Archive, name: str) -> None:
     wrong = np.concatenate(
         [~np.isfinite(block.reshape(len(block), -1)).all(axis=1) for block in archive.blocks(name)]
     )
@@ -173,7 +175,7 @@ def _check_finite(archive: Archive, name: str, problems: Problems) -> None:
             wrong = wrong[archive.map_index]
         message = f"{name!r} has NaN or infinite values"
         remedy = "find out why the model gives them, and store finite numbers"
-        problems.add("E_NOT_FINITE", message, remedy, _ids_at(wrong, archive.ids))
+        archive.problems.add("E_NOT_FINITE", message, remedy, _ids_at(wrong, archive.ids))
 
 
 def _ids_at(chosen: NDArray[np.bool_], ids: tuple[str, ...]) -> list[str]:

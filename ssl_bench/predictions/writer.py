@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -18,7 +19,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from ssl_bench.errors import ModelError, SslBenchError
 from ssl_bench.files import atomic_path
-from ssl_bench.predictions.format import MEMBERS, PredictionsMeta, can_retrieve, is_valid_id
+from ssl_bench.predictions.format import (
+    MEMBERS,
+    ROW_MEMBERS,
+    PredictionsMeta,
+    can_retrieve,
+    is_valid_id,
+)
 from ssl_bench.schemas import quoted
 
 _SPOOLED = ("map", "similarity")
@@ -74,17 +81,12 @@ class PredictionsWriter:
         self._lengths = dict.fromkeys(_SPOOLED, 0)
         self._small: dict[str, list[NDArray[Any]]] = {}
         self._spools: dict[str, IO[bytes]] = {}
-        self._stack = ExitStack()
+        self._stack = ExitStack()  # closes the spools, which have no name and vanish then
 
     def __enter__(self) -> Self:
-        if self._path.is_dir():
-            raise SslBenchError(
-                "this is a folder, so a file cannot take its place",
-                code="E_FILE_UNWRITABLE",
-                where=self._path,
-                remedy="give another name, or remove it first",
-            )
         try:
+            if self._path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, "it is a folder")
             self._path.parent.mkdir(parents=True, exist_ok=True)
             for name in _SPOOLED:
                 spool = tempfile.TemporaryFile(dir=self._path.parent)
@@ -94,7 +96,7 @@ class PredictionsWriter:
                 f"predictions cannot be written here ({error.strerror})",
                 code="E_FILE_UNWRITABLE",
                 where=self._path,
-                remedy="choose a folder that you may write to",
+                remedy="give another name, or a folder that you may write to",
             ) from error
         return self
 
@@ -127,17 +129,17 @@ class PredictionsWriter:
         trial_ids
             B ids, none of which was added before.
         maps
-            ``(B, h, w)`` finite; with `map_index`, ``(m, h, w)`` for any m >= 1. All calls share
-            h and w. None for retrieval, in all calls.
+            ``(B, h, w)`` finite; with `map_index`, ``(m, h, w)`` for any m >= 1. None for
+            retrieval.
         map_index
             ``(B,)`` integers below m: which row of `maps` each trial has. Lets trials share a map.
-        score
-            ``(B,)`` confidence that anything sounds. Given in all calls or in none.
-        image_embedding, audio_embedding
-            ``(B, d)``. Given in all calls or in none.
+        score, image_embedding, audio_embedding
+            ``(B,)`` confidence that anything sounds, and ``(B, d)`` embeddings.
         similarity
             ``(B, N)``: of the images of these trials with the sounds of all N trials of the file,
-            in the order in which they are added. Given in all calls or in none.
+            in the order in which they are added.
+
+        All calls give the same arrays, of the same height and width.
 
         Raises
         ------
@@ -156,15 +158,10 @@ class PredictionsWriter:
             if name in seen:
                 raise self._refusal("E_IDS_DUPLICATE", f"the trial {name!r} was predicted twice")
             seen.add(name)
-        given = {
-            "score": score,
-            "image_embedding": image_embedding,
-            "audio_embedding": audio_embedding,
-            "similarity": similarity,
-        }
+        given = zip(ROW_MEMBERS, (score, image_embedding, audio_embedding, similarity), strict=True)
         arrays = {
             name: self._checked(name, np.asarray(values), ids, np.arange(len(ids)))
-            for name, values in given.items()
+            for name, values in given
             if values is not None
         }
         if maps is not None:
@@ -195,20 +192,19 @@ class PredictionsWriter:
         self, maps: NDArray[Any], given: ArrayLike | None, ids: Sequence[str]
     ) -> NDArray[np.int64]:
         """Row of its map for each trial."""
-        first = repr(ids[0]) if ids else "no trial"
         n_maps = len(maps) if maps.ndim else 0
+        batch = f"the batch of {len(ids)} trials that starts with {ids[0] if ids else None!r}"
         if given is None:
             if maps.ndim == 3 and n_maps != len(ids):
-                message = f"the batch that starts with {first} has {len(ids)} trials, {n_maps} maps"
-                raise self._refusal("E_ARRAY_SHAPE", message)
+                raise self._refusal("E_ARRAY_SHAPE", f"{batch} has {n_maps} maps")
             return np.arange(len(ids))
         index = np.asarray(given)
-        where = f"the map index of the batch of {len(ids)} trials that starts with {first}"
         if index.shape != (len(ids),) or not np.issubdtype(index.dtype, np.integer):
-            message = f"{where} is {index.dtype} of shape {index.shape}"
+            message = f"the map index of {batch} is {index.dtype} of shape {index.shape}"
             raise self._refusal("E_MAP_INDEX", message)
         if ids and (index.min() < 0 or index.max() >= n_maps):
-            raise self._refusal("E_MAP_INDEX", f"{where} points outside its {n_maps} maps")
+            message = f"the map index of {batch} points outside its {n_maps} maps"
+            raise self._refusal("E_MAP_INDEX", message)
         return index.astype(np.int64)
 
     def _checked(

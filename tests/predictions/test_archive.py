@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from predicted import IDS, problems_of
 
 from ssl_bench.predictions import FileProblem, open_predictions
-from ssl_bench.predictions.archive import Archive, Problems
+from ssl_bench.predictions.archive import Archive
 
 Make = Callable[..., dict[str, Any]]
 Zip = Callable[..., Path]
@@ -314,10 +314,8 @@ def test_random_damage_is_reported_or_harmless(members: Make, zipped: Zip, data:
 
 def test_an_archive_gives_its_rows_in_blocks(members: Make, zipped: Zip) -> None:
     arrays = members(7)
-    path = zipped(arrays)
-    problems = Problems(path)
-    archive = Archive(path, problems)
+    archive = Archive(zipped(arrays))
     blocks = list(archive.blocks("map", 3))
-    assert problems == []
+    assert archive.problems == []
     assert [len(block) for block in blocks] == [3, 3, 1]
     assert np.array_equal(np.concatenate(blocks), arrays["map"])
