@@ -17,12 +17,11 @@ from ssl_bench.errors import ModelError
 from ssl_bench.extras import extra_needed
 
 if TYPE_CHECKING:
+    from ssl_bench.training.data import Needs, TrainingData
     from ssl_bench.training.hardware import Accelerator, Precision
     from ssl_bench.training.neighbours import NeighbourFiles
-    from ssl_bench.training.preparation import TrainingData
-    from ssl_bench.training.progress import Progress, Step
     from ssl_bench.training.record import TrainingRecord
-    from ssl_bench.training.sources import Needs
+    from ssl_bench.training.run_state import Progress, Step
 
 EMBEDDED_WORLD = "synth"
 
@@ -189,7 +188,7 @@ def train(
 
     with progress_bars(quiet=as_json) as (progress, _):
         from ssl_bench.training.hardware import Hardware, is_first_process
-        from ssl_bench.training.run import default_variant, needs_of_training, used_seed
+        from ssl_bench.training.run import plan_training
         from ssl_bench.training.run import train as run
 
         lines = _Lines(shown=not (as_json or sys.stderr.isatty()) and is_first_process())
@@ -200,19 +199,18 @@ def train(
             lines.tell(step)
 
         on_folder = data != EMBEDDED_WORLD
-        chosen = variant or default_variant(model, on_folder=on_folder)
-        number = used_seed(model, chosen, seed)
+        plan = plan_training(model, variant=variant, seed=seed, on_folder=on_folder)
         choice = _Choice(ids, truth, skip_missing, held_out, skip_held_out)
-        source = _source(data, choice, needs_of_training(model, chosen), tell)
+        source = _source(data, choice, plan.needs, tell)
         if on_folder and is_first_process():
-            for line in _remarks(chosen if variant is None else None, held_out):
+            for line in _remarks(plan.variant if variant is None else None, held_out):
                 click.echo(line, err=True)
-        folder = out or Path("trained") / f"{model}-{source.name}-seed{number}"
+        folder = out or Path("trained") / f"{model}-{source.name}-seed{plan.seed}"
         record = run(
             model,
             data=source,
-            variant=chosen,
-            seed=number,
+            variant=plan.variant,
+            seed=plan.seed,
             out=folder,
             changes=_parsed(changes),
             image_trunk=image_trunk,
@@ -241,10 +239,9 @@ class _Choice:
 
 
 def _source(data: str, choice: _Choice, needs: Needs, progress: Progress) -> TrainingData:
-    from ssl_bench.training.folder import open_user_folder, require_given
+    from ssl_bench.training.data import EmbeddedWorld
+    from ssl_bench.training.folder import open_user_folder, read_held_out, require_given
     from ssl_bench.training.given_truth import open_truth
-    from ssl_bench.training.held_out import read_held_out
-    from ssl_bench.training.preparation import EmbeddedWorld
 
     if data == EMBEDDED_WORLD:
         if any((choice.ids, choice.truth, choice.skip_missing, *choice.held_out)) or (

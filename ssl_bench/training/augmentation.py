@@ -6,9 +6,8 @@ not on the batch that it is in, nor on what else was drawn before.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
 from functools import lru_cache
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, NamedTuple, Self
 
 import cv2
 import numpy as np
@@ -26,8 +25,6 @@ _COLOURS = 3
 _SOUNDS = 4
 _KEPT_DRAWS = 8
 
-Drawn = TypeVar("Drawn", "Crops", "Colours", "SoundChanges")
-
 
 class Augmentation(Document):
     """How training images and sounds are varied; each part of it is off where it is 0.
@@ -43,7 +40,7 @@ class Augmentation(Document):
     flip
         Probability that a crop is mirrored.
     colour
-        Largest relative change of brightness, contrast and saturation, each drawn on its own.
+        Largest relative change of brightness, contrast and saturation, each drawn independently.
     greyscale
         Probability that a crop loses its colours.
     time_shift
@@ -76,17 +73,8 @@ class Augmentation(Document):
         return self
 
 
-@dataclass(frozen=True)
-class Crops:
-    """One crop for each of N pictures.
-
-    Attributes
-    ----------
-    top, left, height, width
-        ``(N,)`` float64, as shares of the picture's height and width, in [0, 1].
-    mirrored
-        ``(N,)`` bool.
-    """
+class Crops(NamedTuple):
+    """One crop for each of N pictures, ``(N,)``: shares of its sides in [0, 1], and if mirrored."""
 
     top: NDArray[np.float64]
     left: NDArray[np.float64]
@@ -95,17 +83,8 @@ class Crops:
     mirrored: NDArray[np.bool_]
 
 
-@dataclass(frozen=True)
-class Colours:
-    """One change of colours for each of N pictures.
-
-    Attributes
-    ----------
-    brightness, contrast, saturation
-        ``(N,)`` float64, factors around 1.
-    grey
-        ``(N,)`` bool.
-    """
+class Colours(NamedTuple):
+    """One change of colours for each of N pictures, ``(N,)``: factors around 1, and if grey."""
 
     brightness: NDArray[np.float64]
     contrast: NDArray[np.float64]
@@ -113,16 +92,11 @@ class Colours:
     grey: NDArray[np.bool_]
 
 
-@dataclass(frozen=True)
-class SoundChanges:
-    """One change for each of N sounds; all are ``(N,)`` float64.
+class SoundChanges(NamedTuple):
+    """One change for each of N sounds, ``(N,)`` float64.
 
-    Attributes
-    ----------
-    shift
-        Shift in time, as a share of the clip, in [-0.5, 0.5].
-    time_start, time_width, frequency_start, frequency_width
-        The masked parts, as shares of the spectrogram.
+    That is a shift in time, as a share of the clip in [-0.5, 0.5], and the masked parts, as shares
+    of the spectrogram.
     """
 
     shift: NDArray[np.float64]
@@ -132,60 +106,34 @@ class SoundChanges:
     frequency_width: NDArray[np.float64]
 
 
-def draw_crops(
-    generator: np.random.Generator,
-    count: int,
-    *,
-    area: tuple[float, float],
-    aspect: float,
-    flip: float,
-) -> Crops:
-    """Draw crops of uniform area and log-uniform aspect, wholly inside the picture.
+@lru_cache(maxsize=_KEPT_DRAWS)
+def crops_of(augmentation: Augmentation, count: int, seed: int, epoch: int, view: int = 0) -> Crops:
+    """Crops of all `count` pictures for one view in one pass; the arrays are read-only.
 
-    Parameters
-    ----------
-    generator
-        Source of randomness.
-    count
-        Number of pictures.
-    area
-        Smallest and largest share of the picture, in (0, 1].
-    aspect
-        Largest ratio of width to height, and of height to width, >= 1.
-    flip
-        Probability of mirroring.
+    Areas are uniform, aspects log-uniform, and crops wholly inside the picture.
 
     Examples
     --------
-    >>> crops = draw_crops(np.random.default_rng(0), 3, area=(1, 1), aspect=1, flip=0)
+    >>> whole = Augmentation(crop_area=(1, 1), crop_aspect=1, flip=0)
+    >>> crops = crops_of(whole, 3, seed=0, epoch=0)
     >>> crops.height.tolist(), crops.left.tolist()
     ([1.0, 1.0, 1.0], [0.0, 0.0, 0.0])
     """
-    side = np.sqrt(generator.uniform(area[0], area[1], count))
-    stretch = np.exp(0.5 * generator.uniform(-np.log(aspect), np.log(aspect), count))
+    generator = _generator(seed, _CROPS, epoch, view)
+    side = np.sqrt(generator.uniform(*augmentation.crop_area, count))
+    aspect = np.log(augmentation.crop_aspect)
+    stretch = np.exp(0.5 * generator.uniform(-aspect, aspect, count))
     height = np.minimum(side / stretch, 1.0)
     width = np.minimum(side * stretch, 1.0)
-    return Crops(
+    crops = Crops(
         top=generator.uniform(0, 1, count) * (1 - height),
         left=generator.uniform(0, 1, count) * (1 - width),
         height=height,
         width=width,
-        mirrored=generator.uniform(0, 1, count) < flip,
+        mirrored=generator.uniform(0, 1, count) < augmentation.flip,
     )
-
-
-@lru_cache(maxsize=_KEPT_DRAWS)
-def crops_of(augmentation: Augmentation, count: int, seed: int, epoch: int, view: int = 0) -> Crops:
-    """Crops of all `count` pictures for one view in one pass; the arrays are read-only."""
-    return _read_only(
-        draw_crops(
-            _generator(seed, _CROPS, epoch, view),
-            count,
-            area=augmentation.crop_area,
-            aspect=augmentation.crop_aspect,
-            flip=augmentation.flip,
-        )
-    )
+    _make_read_only(crops)
+    return crops
 
 
 @lru_cache(maxsize=_KEPT_DRAWS)
@@ -196,7 +144,9 @@ def colours_of(
     generator = _generator(seed, _COLOURS, epoch, view)
     factors = generator.uniform(1 - augmentation.colour, 1 + augmentation.colour, (3, count))
     grey = generator.uniform(0, 1, count) < augmentation.greyscale
-    return _read_only(Colours(factors[0], factors[1], factors[2], grey))
+    colours = Colours(factors[0], factors[1], factors[2], grey)
+    _make_read_only(colours)
+    return colours
 
 
 @lru_cache(maxsize=_KEPT_DRAWS)
@@ -204,40 +154,26 @@ def sound_changes_of(
     augmentation: Augmentation, count: int, seed: int, epoch: int, view: int = 0
 ) -> SoundChanges:
     """Changes of all sounds for one view in one pass; the arrays are read-only."""
-    shift, time, time_start, frequency, frequency_start = _generator(
-        seed, _SOUNDS, epoch, view
-    ).uniform(0, 1, (5, count))
+    generator = _generator(seed, _SOUNDS, epoch, view)
+    shift, time, time_start, frequency, frequency_start = generator.uniform(0, 1, (5, count))
     time_width = augmentation.time_mask * time
     frequency_width = augmentation.frequency_mask * frequency
-    return _read_only(
-        SoundChanges(
-            shift=augmentation.time_shift * (2 * shift - 1),
-            time_start=time_start * (1 - time_width),
-            time_width=time_width,
-            frequency_start=frequency_start * (1 - frequency_width),
-            frequency_width=frequency_width,
-        )
+    changes = SoundChanges(
+        shift=augmentation.time_shift * (2 * shift - 1),
+        time_start=time_start * (1 - time_width),
+        time_width=time_width,
+        frequency_start=frequency_start * (1 - frequency_width),
+        frequency_width=frequency_width,
     )
+    _make_read_only(changes)
+    return changes
 
 
 def apply_crop(image: NDArray[Any], crops: Crops, row: int, size: int) -> NDArray[Any]:
-    """Cut, resize (bilinear) and mirror one picture.
+    """Cut, resize (bilinear) and mirror one picture: the one of this row in `crops`.
 
-    Parameters
-    ----------
-    image
-        ``(height, width)`` or ``(height, width, C)``, uint8 or float32.
-    crops
-        Crops of all pictures.
-    row
-        The picture's place in `crops`.
-    size
-        Side of the result, in pixels.
-
-    Returns
-    -------
-    ndarray
-        ``(size, size)`` or ``(size, size, C)``, as `image`.
+    ``(height, width)`` or ``(height, width, C)``, uint8 or float32, becomes ``(size, size)`` or
+    ``(size, size, C)``.
     """
     full_height, full_width = image.shape[:2]
     top = min(round(crops.top[row] * full_height), full_height - 1)
@@ -271,14 +207,7 @@ def apply_masks(
 ) -> NDArray[np.float32]:
     """Replace one stretch of time and one of frequency by the mean of the spectrogram.
 
-    Parameters
-    ----------
-    spectrogram
-        ``(C, F, T)``; all channels are masked alike.
-    changes
-        Changes of all sounds.
-    row
-        The sound's place in `changes`.
+    It is ``(C, F, T)``, all channels are masked alike, and `row` is its place in `changes`.
     """
     masked = spectrogram.copy()
     bands, frames = spectrogram.shape[1:]
@@ -301,7 +230,6 @@ def _generator(seed: int, stream: int, epoch: int, view: int) -> np.random.Gener
     return np.random.default_rng(np.random.SeedSequence(key))
 
 
-def _read_only(drawn: Drawn) -> Drawn:
-    for field in fields(drawn):
-        getattr(drawn, field.name).setflags(write=False)
-    return drawn
+def _make_read_only(arrays: Crops | Colours | SoundChanges) -> None:
+    for array in arrays:
+        array.setflags(write=False)

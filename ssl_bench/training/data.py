@@ -1,223 +1,265 @@
-"""What training reads of the embedded world, as arrays. Test splits are never among it."""
+"""What is trained on: the interface of data, and the embedded world but for its test splits."""
 
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ssl_bench.errors import ModelError
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.testsets.synth import SynthTestSet, World, object_arrays, scene_arrays
+from ssl_bench.testsets.synth.streams import WORLD_VERSION
 from ssl_bench.testsets.truth import render
-from ssl_bench.training.progress import Progress, counted
-from ssl_bench.training.sources import SoundFrontEnd
+from ssl_bench.training.recipe import TrainingRecipe
+from ssl_bench.training.run_state import Progress, counted
 
-TRUTH_SIZE = 224
+VALIDATION_TRUTH_SIDE = 224
 """Side of the truth of validation scenes, in pixels."""
 
-TRAINING_TRUTH_SIZE = 128
+TRAINING_TRUTH_SIDE = 128
 """Side of the truth of training scenes, in pixels: that of their images."""
 
+FrontEnd = Callable[[Waveform], NDArray[np.float32]]
+"""Turns a sound into what a network reads, ``(C, F, T)``; the last axis is time.
 
-@dataclass(frozen=True, eq=False)
-class Scenes:
-    """Images with their sounds.
+It must be picklable, such as ``functools.partial(prepare_sound, preprocessing=...)``.
+"""
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What an objective reads of each example beside its image.
+
+    That is its sound, where in the image it sounds, and the category of the object in the image.
+    """
+
+    sounds: bool = True
+    truth: bool = False
+    labels: bool = False
+
+
+class Source(ABC):
+    """Training examples by row.
 
     Attributes
     ----------
     ids
-        Identifier of each scene.
-    images
-        ``(N, height, width, 3)`` uint8 RGB.
-    spectrograms
-        ``(N, C, F, T)`` float16, as the model's front end gives them.
-    categories
-        ``(N,)`` int64, category of the sound; -1 where several sound.
-    truths
-        ``(N, h, w)`` float32, 1 inside the boxes of what sounds; empty where the truth is not to
-        be looked at.
+        Identifier of each example.
     digest
-        SHA-256 over identifiers, images, sounds and truth.
+        SHA-256 of what is read.
+    categories
+        ``(N,)`` int64, category of the sound, or of the object in a picture of a single object;
+        -1 where several sound, or the category is unknown.
+    has_truth
+        Whether :meth:`truth` is known.
     """
 
     ids: tuple[str, ...]
-    images: NDArray[np.uint8]
-    spectrograms: NDArray[np.float16]
-    categories: NDArray[np.int64]
-    truths: NDArray[np.float32]
     digest: str
+    categories: NDArray[np.int64]
+    has_truth: bool
 
-    @property
-    def has_truth(self) -> bool:
-        """Whether it is known where the scenes sound."""
-        return len(self.truths) > 0
+    @abstractmethod
+    def image(self, row: int) -> NDArray[np.uint8]:
+        """The whole image of one example, ``(height, width, 3)`` uint8 RGB."""
+
+    @abstractmethod
+    def sound(self, row: int, shift: float = 0.0) -> NDArray[np.float32]:
+        """The sound of one example as the model's front end returns it, ``(C, F, T)`` float32.
+
+        `shift` is the share of its length by which the clip is rolled later (below 0: earlier).
+        """
+
+    @abstractmethod
+    def truth(self, row: int) -> NDArray[np.float32]:
+        """Where one example sounds, ``(h, w)`` float32 in [0, 1], over the whole image."""
+
+
+class TrainingData(ABC):
+    """A data set to train on.
+
+    Attributes
+    ----------
+    name
+        Its name in the record.
+    version
+        Version of the embedded world; None for other data.
+    left_out, held_out
+        Numbers of examples that were left out because a file is missing or unusable, and because
+        they belong to a test set.
+    checked_against
+        Names of the test sets and lists that no example may belong to.
+    classes
+        Names of the classes of objects; None where the recipe gives their number.
+    """
+
+    name: str
+    version: int | None = None
+    left_out: int = 0
+    held_out: int = 0
+    checked_against: tuple[str, ...] = ()
+    classes: tuple[str, ...] | None = None
+
+    @abstractmethod
+    def sources(
+        self,
+        needs: Needs,
+        recipe: TrainingRecipe,
+        seed: int,
+        front_end: FrontEnd | None = None,
+        progress: Progress | None = None,
+    ) -> tuple[Source, Source]:
+        """Examples for training and for validation.
+
+        The recipe gives their numbers, and the seed decides what is held out for validation.
+        Where sounds are needed, the model's front end for them is, too. `progress` is called while
+        data are made or read. Raises DataError if the data lack what is needed.
+        """
+
+
+class EmbeddedWorld(TrainingData):
+    """The embedded world's splits for training and validation.
+
+    Validation scenes always have their truth; training scenes only where it is needed.
+    """
+
+    name = "synth"
+    version = WORLD_VERSION
+
+    def sources(
+        self,
+        needs: Needs,
+        recipe: TrainingRecipe,
+        seed: int,
+        front_end: FrontEnd | None = None,
+        progress: Progress | None = None,
+    ) -> tuple[Source, Source]:
+        """The first examples of the splits; see :meth:`TrainingData.sources`."""
+        del seed
+        if recipe.scenes is None:
+            raise ModelError(
+                "this recipe does not set how many scenes of the embedded world to train on",
+                code="E_SCENES_MISSING",
+                where="scenes",
+                remedy="add scenes to the recipe, or train on a folder",
+            )
+        if needs.labels:
+            return draw_objects(recipe.scenes, recipe.validation_scenes, progress)
+        truth_side = TRAINING_TRUTH_SIDE if needs.truth else None
+        return (
+            draw_scenes("train", recipe.scenes, front_end, truth_side, progress),
+            draw_scenes(
+                "val", recipe.validation_scenes, front_end, VALIDATION_TRUTH_SIDE, progress
+            ),
+        )
+
+
+@dataclass(eq=False)
+class ArraySource(Source):
+    """Examples in memory.
+
+    Attributes
+    ----------
+    images
+        ``(N, height, width, 3)`` uint8 RGB.
+    spectrograms
+        ``(N, C, F, T)`` float16, as the model's front end returns them; None where not needed.
+    truths
+        ``(N, h, w)`` float32 in [0, 1]; None where it is not to be read.
+    """
+
+    ids: tuple[str, ...]
+    digest: str
+    categories: NDArray[np.int64]
+    images: NDArray[np.uint8]
+    spectrograms: NDArray[np.float16] | None = None
+    truths: NDArray[np.float32] | None = None
+
+    def __post_init__(self) -> None:
+        self.has_truth = self.truths is not None
 
     def image(self, row: int) -> NDArray[np.uint8]:
-        """The image of one scene, ``(height, width, 3)`` uint8 RGB."""
+        """See :meth:`Source.image`."""
         image: NDArray[np.uint8] = self.images[row]
         return image
 
     def sound(self, row: int, shift: float = 0.0) -> NDArray[np.float32]:
-        """The spectrogram of one scene, ``(C, F, T)`` float32, rolled by a share of its length."""
+        """The spectrogram, rolled by whole frames; see :meth:`Source.sound`."""
+        assert self.spectrograms is not None
         table = self.spectrograms[row].astype(np.float32)
         frames = round(shift * table.shape[-1])
         return np.roll(table, frames, axis=-1) if frames else table
 
     def truth(self, row: int) -> NDArray[np.float32]:
-        """Where one scene sounds, ``(h, w)`` float32."""
+        """See :meth:`Source.truth`."""
+        assert self.truths is not None
         truth: NDArray[np.float32] = self.truths[row]
         return truth
 
 
-@dataclass(frozen=True, eq=False)
-class Objects:
-    """Pictures of single objects.
-
-    Attributes
-    ----------
-    ids
-        Identifier of each picture.
-    images
-        ``(N, height, width, 3)`` uint8 RGB.
-    labels
-        ``(N,)`` int64, category of the object, sounding or not.
-    digest
-        SHA-256 over identifiers, images and labels.
-    """
-
-    ids: tuple[str, ...]
-    images: NDArray[np.uint8]
-    labels: NDArray[np.int64]
-    digest: str
-
-    def image(self, row: int) -> NDArray[np.uint8]:
-        """One picture, ``(height, width, 3)`` uint8 RGB."""
-        image: NDArray[np.uint8] = self.images[row]
-        return image
-
-
-def training_scenes(
-    count: int, front_end: SoundFrontEnd, progress: Progress | None = None, *, truth: bool = False
-) -> Scenes:
-    """The first scenes of the embedded world's ``train`` split.
-
-    Parameters
-    ----------
-    count
-        Number of scenes.
-    front_end
-        The model's front end for sounds.
-    progress
-        Told how many scenes are drawn.
-    truth
-        Whether the scenes carry their truth, for a supervised objective; no other may look at it.
-
-    Examples
-    --------
-    >>> from functools import partial
-    >>> from ssl_bench.models.sounds import LogMelAudio, prepare_sound
-    >>> scenes = training_scenes(2, partial(prepare_sound, preprocessing=LogMelAudio()))
-    >>> scenes.ids, scenes.spectrograms.shape, scenes.has_truth
-    (('train-000000', 'train-000001'), (2, 1, 64, 169), False)
-    """
-    stage = "drawing training scenes"
-    if truth:
-        return _with_truth("train", count, TRAINING_TRUTH_SIZE, front_end, stage, progress)
-    arrays = scene_arrays("train", count, progress=counted(stage, progress))
-    alone = arrays.sounding.sum(axis=1) == 1
-    ids = tuple(f"train-{index:06d}" for index in range(count))
-    return Scenes(
-        ids=ids,
-        images=arrays.images,
-        spectrograms=np.stack(
-            [
-                front_end(Waveform(samples[:, None], arrays.rate)).astype(np.float16)
-                for samples in arrays.waveforms
-            ]
-        ),
-        categories=np.where(alone, arrays.sounding.argmax(axis=1), -1),
-        truths=np.empty((0, TRAINING_TRUTH_SIZE, TRAINING_TRUTH_SIZE), np.float32),
-        digest=_digest(ids, arrays.images, arrays.waveforms),
-    )
-
-
-def validation_scenes(
-    count: int, front_end: SoundFrontEnd, progress: Progress | None = None
-) -> Scenes:
-    """The first scenes of the embedded world's ``val`` split, with their truth.
-
-    Parameters as for :func:`training_scenes`.
-
-    Examples
-    --------
-    >>> from functools import partial
-    >>> from ssl_bench.models.sounds import LogMelAudio, prepare_sound
-    >>> scenes = validation_scenes(2, partial(prepare_sound, preprocessing=LogMelAudio()))
-    >>> scenes.ids, scenes.truths.shape
-    (('val-000000', 'val-000001'), (2, 224, 224))
-    """
-    return _with_truth("val", count, TRUTH_SIZE, front_end, "drawing validation scenes", progress)
-
-
-def object_pictures(
-    training: int, validation: int, progress: Progress | None = None
-) -> tuple[Objects, Objects]:
-    """Pictures of single objects of the embedded world, for training and for validation.
-
-    Parameters
-    ----------
-    training, validation
-        Numbers of pictures; those for validation follow those for training.
-    progress
-        Told how many pictures are drawn.
-
-    Examples
-    --------
-    >>> first, second = object_pictures(3, 2)
-    >>> first.labels.shape, second.ids
-    ((3,), ('objects-000003', 'objects-000004'))
-    """
-    arrays = object_arrays(
-        training + validation, progress=counted("drawing pictures of objects", progress)
-    )
-
-    def part(start: int, stop: int) -> Objects:
-        ids = tuple(f"objects-{index:06d}" for index in range(start, stop))
-        images, labels = arrays.images[start:stop], arrays.labels[start:stop]
-        return Objects(ids, images, labels, _digest(ids, images, labels))
-
-    return part(0, training), part(training, training + validation)
-
-
-def _with_truth(
+def draw_scenes(
     split: str,
     count: int,
-    truth_size: int,
-    front_end: SoundFrontEnd,
-    stage: str,
-    progress: Progress | None,
-) -> Scenes:
-    test_set = SynthTestSet(World(), split, count)
-    test_set.prepare(progress=counted(stage, progress))
-    samples = test_set.samples
-    number = {category.name: index for index, category in enumerate(test_set.kinds)}
-    ids = tuple(sample.id for sample in samples)
-    images = np.stack([test_set.image(identifier) for identifier in ids])
-    sounds = [test_set.waveform(identifier) for identifier in ids]
-    truths = np.stack(
-        [render(sample.annotation, "union", truth_size, truth_size) for sample in samples]
-    )
-    waveforms = np.stack([sound.samples for sound in sounds])
-    return Scenes(
-        ids=ids,
-        images=images,
-        spectrograms=np.stack([front_end(sound).astype(np.float16) for sound in sounds]),
-        categories=np.array([number.get(sample.category, -1) for sample in samples], np.int64),
-        truths=truths,
-        digest=_digest(ids, images, waveforms, truths),
-    )
+    front_end: FrontEnd | None = None,
+    truth_side: int | None = None,
+    progress: Progress | None = None,
+) -> ArraySource:
+    """The first scenes of the embedded world's ``train`` or ``val`` split.
+
+    They have their truth, of this side, where one is given: only supervised objectives and
+    validation may read it.
+
+    Examples
+    --------
+    >>> scenes = draw_scenes("val", 2, truth_side=64)
+    >>> scenes.ids, scenes.truth(0).shape
+    (('val-000000', 'val-000001'), (64, 64))
+    """
+    stage = f"drawing {'training' if split == 'train' else 'validation'} scenes"
+    if truth_side is None:
+        arrays = scene_arrays(split, count, progress=counted(stage, progress))
+        ids = tuple(f"{split}-{index:06d}" for index in range(count))
+        alone = arrays.sounding.sum(axis=1) == 1
+        categories = np.where(alone, arrays.sounding.argmax(axis=1), -1)
+        images, samples, truths = arrays.images, arrays.waveforms, None
+        sounds = [Waveform(each[:, None], arrays.rate) for each in samples]
+    else:
+        test_set = SynthTestSet(World(), split, count)
+        test_set.prepare(progress=counted(stage, progress))
+        ids = tuple(sample.id for sample in test_set.samples)
+        number = {category.name: index for index, category in enumerate(test_set.kinds)}
+        names = [sample.category for sample in test_set.samples]
+        categories = np.array([number.get(name, -1) for name in names], np.int64)
+        images = np.stack([test_set.image(identifier) for identifier in ids])
+        sounds = [test_set.waveform(identifier) for identifier in ids]
+        samples = np.stack([sound.samples for sound in sounds])
+        maps = [render(s.annotation, "union", truth_side, truth_side) for s in test_set.samples]
+        truths = np.stack(maps)
+    tables = None
+    if front_end is not None:
+        tables = np.stack([front_end(sound).astype(np.float16) for sound in sounds])
+    digest = _digest(ids, images, samples, *([] if truths is None else [truths]))
+    return ArraySource(ids, digest, categories, images, tables, truths)
+
+
+def draw_objects(
+    training: int, validation: int, progress: Progress | None = None
+) -> tuple[ArraySource, ArraySource]:
+    """Pictures of single objects; those for validation follow those for training."""
+    stage = "drawing pictures of objects"
+    arrays = object_arrays(training + validation, progress=counted(stage, progress))
+
+    def part(start: int, stop: int) -> ArraySource:
+        ids = tuple(f"objects-{index:06d}" for index in range(start, stop))
+        images, labels = arrays.images[start:stop], arrays.labels[start:stop]
+        return ArraySource(ids, _digest(ids, images, labels), labels, images)
+
+    return part(0, training), part(training, training + validation)
 
 
 def _digest(ids: tuple[str, ...], *arrays: NDArray[np.generic]) -> str:

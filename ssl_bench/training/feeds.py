@@ -1,21 +1,21 @@
-"""Batches of augmented training examples.
+"""Batches of augmented training examples, drawn ahead in worker processes if there are any.
 
 A feed holds data and no network, so that it may be used in worker processes. A task with further
-needs (several views of a clip, neighbours, truth) overrides :meth:`AudioVisualFeed.batch`.
+needs, such as several views of a clip, overrides :meth:`Feed.batch`.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
-from ssl_bench.errors import DataError
+from ssl_bench.errors import DataError, SslBenchError
 from ssl_bench.models.images import ImagePreprocessing, normalize, prepare_images
 from ssl_bench.training.augmentation import (
     Augmentation,
@@ -26,76 +26,81 @@ from ssl_bench.training.augmentation import (
     crops_of,
     sound_changes_of,
 )
-from ssl_bench.training.sources import AudioVisualSource, ImageSource, LabelledSource
+from ssl_bench.training.data import Needs, Source
 
 Batch = dict[str, Tensor]
 """Tensors by name, with one row for each example; ``rows (B,)`` int64 are the examples' rows."""
 
+Rows = NDArray[np.int64]
 
-class ImageFeed(ABC):
-    """Augmented images.
+_AUDIO_VISUAL = Needs()
+
+
+class Feed:
+    """Augmented images with what else the objective needs.
 
     Parameters
     ----------
     source
-        The images.
+        The examples.
     augmentation
         How they are varied.
     preprocessing
         Of whole images; its side is that of the training crops, too.
     seed
-        Decides the augmentation.
+        Decides the augmentation, and whatever else is drawn.
+    needs
+        What a batch holds beside images.
     """
 
     def __init__(
         self,
-        source: ImageSource,
+        source: Source,
         augmentation: Augmentation,
         preprocessing: ImagePreprocessing,
         seed: int,
+        needs: Needs = _AUDIO_VISUAL,
     ) -> None:
-        self._images = source
-        self._augmentation = augmentation
-        self._preprocessing = preprocessing
-        self._seed = seed
+        self.source = source
+        self.seed = seed
+        self.augmentation = augmentation
+        self.preprocessing = preprocessing
+        self._needs = needs
 
     def __len__(self) -> int:
-        return len(self.ids)
-
-    @property
-    def ids(self) -> Sequence[str]:
-        """Identifier of each example."""
-        return self._images.ids
+        return len(self.source.ids)
 
     @property
     def digest(self) -> str:
-        """SHA-256 that tells what was read."""
-        return self._images.digest
+        """SHA-256 of what is read."""
+        return self.source.digest
 
-    @property
-    def seed(self) -> int:
-        """Seed of the augmentation, for whatever else is to be drawn."""
-        return self._seed
+    def batch(self, rows: Rows, epoch: int) -> Batch:
+        """What the objective reads of some examples in some pass; depends on nothing else.
 
-    @property
-    def side(self) -> int:
-        """Side of the images of a batch, in pixels."""
-        return self._preprocessing.side
+        ``rows (B,)`` and ``images (B, 3, side, side)``; where they are needed, ``sounds
+        (B, C, F, T)``, ``truths (B, side, side)`` and ``labels (B,)`` int64. All of view 0.
+        """
+        batch = self._known(rows) | {"images": self.images(rows, epoch)}
+        if self._needs.sounds:
+            batch["sounds"] = self.sounds(rows, epoch)
+        if self._needs.truth:
+            batch["truths"] = self.truths(rows, epoch)
+        return batch
 
-    @abstractmethod
-    def batch(self, rows: NDArray[np.int64], epoch: int) -> Batch:
-        """What the objective reads of some examples in some pass; depends on nothing else."""
-
-    @abstractmethod
-    def whole(self, rows: NDArray[np.int64]) -> Batch:
+    def whole(self, rows: Rows) -> Batch:
         """The same of examples without augmentation, as the model will see them in use."""
+        batch = self._known(rows) | {"images": self.whole_images(rows)}
+        if self._needs.sounds:
+            batch["sounds"] = self.whole_sounds(rows)
+        if self._needs.truth:
+            size = (self.preprocessing.side, self.preprocessing.side)
+            truths = [cv2.resize(self.source.truth(int(row)), size) for row in rows]
+            batch["truths"] = torch.from_numpy(np.stack(truths))
+        return batch
 
     def images(
-        self,
-        rows: NDArray[np.int64],
-        epoch: int,
-        view: int = 0,
-        augmentation: Augmentation | None = None,
+        self, rows: Rows, epoch: int, view: int = 0, augmentation: Augmentation | None = None
     ) -> Tensor:
         """Augmented images ``(B, 3, side, side)`` float32, channels last.
 
@@ -106,156 +111,114 @@ class ImageFeed(ABC):
         epoch
             The pass, from 0.
         view
-            Each view of an image in a pass is drawn on its own.
+            Each view of an image in a pass is drawn independently.
         augmentation
             Another augmentation than the feed's own.
         """
-        chosen = augmentation or self._augmentation
-        crops = crops_of(chosen, len(self), self._seed, epoch, view)
-        colours = colours_of(chosen, len(self), self._seed, epoch, view)
-        pixels = np.empty((len(rows), self.side, self.side, 3), np.uint8)
+        chosen = augmentation or self.augmentation
+        side = self.preprocessing.side
+        crops = crops_of(chosen, len(self), self.seed, epoch, view)
+        colours = colours_of(chosen, len(self), self.seed, epoch, view)
+        pixels = np.empty((len(rows), side, side, 3), np.uint8)
         for place, row in enumerate(rows):
-            cut = apply_crop(self._images.image(int(row)), crops, row, self.side)
+            cut = apply_crop(self.source.image(int(row)), crops, row, side)
             if chosen.colour or chosen.greyscale:
                 cut = apply_colours(cut, colours, row)
             pixels[place] = cut
         return _channels_last(normalize(pixels))
 
-    def whole_images(self, rows: NDArray[np.int64]) -> Tensor:
+    def whole_images(self, rows: Rows) -> Tensor:
         """Whole images ``(B, 3, side, side)`` float32 as the model's preprocessing gives them."""
-        images = [self._images.image(int(row)) for row in rows]
-        return _channels_last(prepare_images(images, self._preprocessing))
-
-
-class AudioVisualFeed(ImageFeed):
-    """Augmented images and sounds.
-
-    Parameters are those of :class:`ImageFeed`; the source holds sounds, too.
-    """
-
-    def __init__(
-        self,
-        source: AudioVisualSource,
-        augmentation: Augmentation,
-        preprocessing: ImagePreprocessing,
-        seed: int,
-    ) -> None:
-        super().__init__(source, augmentation, preprocessing, seed)
-        self._source = source
-
-    @property
-    def source(self) -> AudioVisualSource:
-        """Where images and sounds come from."""
-        return self._source
-
-    @property
-    def categories(self) -> NDArray[np.int64]:
-        """``(N,)`` category of each sound; -1 where several sound, or nothing is known."""
-        return self._source.categories
-
-    @property
-    def has_truth(self) -> bool:
-        """Whether it is known where the examples sound."""
-        return self._source.has_truth
-
-    def batch(self, rows: NDArray[np.int64], epoch: int) -> Batch:
-        """``rows (B,)``, ``images (B, 3, side, side)`` and ``sounds (B, C, F, T)``, view 0."""
-        return {
-            "rows": torch.from_numpy(rows),
-            "images": self.images(rows, epoch),
-            "sounds": self.sounds(rows, epoch),
-        }
-
-    def whole(self, rows: NDArray[np.int64]) -> Batch:
-        """The same three without augmentation."""
-        return {
-            "rows": torch.from_numpy(rows),
-            "images": self.whole_images(rows),
-            "sounds": self.whole_sounds(rows),
-        }
+        images = [self.source.image(int(row)) for row in rows]
+        return _channels_last(prepare_images(images, self.preprocessing))
 
     def sounds(
-        self,
-        rows: NDArray[np.int64],
-        epoch: int,
-        view: int = 0,
-        augmentation: Augmentation | None = None,
+        self, rows: Rows, epoch: int, view: int = 0, augmentation: Augmentation | None = None
     ) -> Tensor:
         """Augmented sounds ``(B, C, F, T)`` float32; parameters as for :meth:`images`."""
-        chosen = augmentation or self._augmentation
-        changes = sound_changes_of(chosen, len(self), self._seed, epoch, view)
+        chosen = augmentation or self.augmentation
+        changes = sound_changes_of(chosen, len(self), self.seed, epoch, view)
         tables = []
         for row in rows:
-            table = self._source.sound(int(row), float(changes.shift[row]))
+            table = self.source.sound(int(row), float(changes.shift[row]))
             if chosen.time_mask or chosen.frequency_mask:
                 table = apply_masks(table, changes, row)
             tables.append(table)
         return self._stacked(tables, rows)
 
-    def whole_sounds(self, rows: NDArray[np.int64]) -> Tensor:
+    def whole_sounds(self, rows: Rows) -> Tensor:
         """Sounds ``(B, C, F, T)`` float32 as the model's front end gives them."""
-        return self._stacked([self._source.sound(int(row)) for row in rows], rows)
+        return self._stacked([self.source.sound(int(row)) for row in rows], rows)
 
-    def truths(self, rows: NDArray[np.int64], epoch: int, view: int = 0) -> Tensor:
+    def truths(self, rows: Rows, epoch: int, view: int = 0) -> Tensor:
         """Where the examples sound, ``(B, side, side)`` float32 in [0, 1], cut as the images are.
 
-        For supervised objectives only, whose data must be opened with its truth.
+        For supervised objectives only, whose data must be opened with their truth.
         """
-        crops = crops_of(self._augmentation, len(self), self._seed, epoch, view)
-        cut = [apply_crop(self._source.truth(int(row)), crops, row, self.side) for row in rows]
+        crops = crops_of(self.augmentation, len(self), self.seed, epoch, view)
+        side = self.preprocessing.side
+        cut = [apply_crop(self.source.truth(int(row)), crops, row, side) for row in rows]
         return torch.from_numpy(np.stack(cut))
 
-    def whole_truths(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Truth of examples without augmentation, ``(B, h, w)`` float32 in [0, 1]."""
-        return np.stack([self._source.truth(int(row)) for row in rows])
+    def _known(self, rows: Rows) -> Batch:
+        batch = {"rows": torch.from_numpy(rows)}
+        if self._needs.labels:
+            batch["labels"] = torch.from_numpy(self.source.categories[rows])
+        return batch
 
-    def resized_truths(self, rows: NDArray[np.int64]) -> Tensor:
-        """Truth of whole examples at the size of the images, ``(B, side, side)`` float32."""
-        truths = self.whole_truths(rows)
-        return torch.from_numpy(
-            np.stack([cv2.resize(truth, (self.side, self.side)) for truth in truths])
-        )
-
-    def _stacked(self, tables: list[NDArray[np.float32]], rows: NDArray[np.int64]) -> Tensor:
+    def _stacked(self, tables: Sequence[NDArray[np.float32]], rows: Rows) -> Tensor:
+        ids = self.source.ids
         for table, row in zip(tables, rows, strict=True):
             if table.shape != tables[0].shape:
                 raise DataError(
-                    f"its sound gives {table.shape} values, and that of {self.ids[rows[0]]} "
+                    f"its sound gives {table.shape} values, and that of {ids[rows[0]]} "
                     f"{tables[0].shape}",
-                    where=self.ids[row],
+                    code="E_SOUND_LENGTH",
+                    where=ids[row],
                     remedy="resample all sounds to one rate",
                 )
         return torch.from_numpy(np.stack(tables))
 
 
-class ObjectFeed(ImageFeed):
-    """Augmented pictures of single objects, with their labels.
-
-    Parameters are those of :class:`ImageFeed`; the source holds labels, too.
-    """
-
-    def __init__(
-        self,
-        source: LabelledSource,
-        augmentation: Augmentation,
-        preprocessing: ImagePreprocessing,
-        seed: int,
-    ) -> None:
-        super().__init__(source, augmentation, preprocessing, seed)
-        self._labels = source.labels
-
-    def batch(self, rows: NDArray[np.int64], epoch: int) -> Batch:
-        """``rows (B,)``, ``images (B, 3, side, side)`` and ``labels (B,)`` int64."""
-        return self._labelled(rows, self.images(rows, epoch))
-
-    def whole(self, rows: NDArray[np.int64]) -> Batch:
-        """The same three without augmentation."""
-        return self._labelled(rows, self.whole_images(rows))
-
-    def _labelled(self, rows: NDArray[np.int64], images: Tensor) -> Batch:
-        labels = torch.from_numpy(self._labels[rows])
-        return {"rows": torch.from_numpy(rows), "images": images, "labels": labels}
-
-
 def _channels_last(pixels: NDArray[np.float32]) -> Tensor:
     return torch.from_numpy(pixels).to(memory_format=torch.channels_last)
+
+
+class _Batches(Dataset[Batch | SslBenchError]):
+    def __init__(self, feed: Feed, epoch: int) -> None:
+        self._feed = feed
+        self._epoch = epoch
+
+    def __getitem__(self, rows: Rows) -> Batch | SslBenchError:
+        # An error is handed over as a value: a loader would wrap its text in a traceback.
+        try:
+            return self._feed.batch(rows, self._epoch)
+        except SslBenchError as error:
+            return error
+
+
+def load_batches(
+    feed: Feed, epoch: int, parts: Sequence[Rows], *, workers: int = 0, pin: bool = False
+) -> Iterator[Batch]:
+    """Batches of a pass, of the given rows in order; the same whatever the number of workers.
+
+    With `workers`, that many processes draw batches ahead. `pin` puts tensors into page-locked
+    memory, from which a GPU copies fastest. Raises whatever the feed raises.
+    """
+    if workers == 0:
+        for rows in parts:
+            yield feed.batch(rows, epoch)
+        return
+    loader = DataLoader(
+        _Batches(feed, epoch),
+        batch_size=None,
+        sampler=parts,
+        num_workers=min(workers, max(1, len(parts))),
+        pin_memory=pin,
+        # Its own source of randomness: the global one decides the bits of the run.
+        generator=torch.Generator(),
+    )
+    for batch in loader:
+        if isinstance(batch, SslBenchError):
+            raise batch
+        yield batch

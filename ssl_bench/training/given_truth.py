@@ -98,7 +98,9 @@ class GivenTruth:
         if self.boxes is not None:
             if clip not in self.boxes:
                 raise DataError(
-                    "the table of boxes does not name this clip", code="E_NO_TRUTH", where=self.path
+                    "the table of boxes does not name this clip",
+                    code="E_TRUTH_MISSING",
+                    where=self.path,
                 )
             return self.boxes[clip], "union"
         path = self._file(clip)
@@ -113,7 +115,7 @@ class GivenTruth:
                 return path
         raise DataError(
             "there is neither a mask nor an annotation of this clip",
-            code="E_NO_TRUTH",
+            code="E_TRUTH_MISSING",
             where=self.path,
         )
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import torch
 
 from ssl_bench.errors import ModelError
+from ssl_bench.extras import extra_needed
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -29,7 +30,7 @@ class Hardware:
     devices
         Number of devices. Each takes its share of every batch: an objective that contrasts the
         examples of a batch has its negatives on the same device only, as in EZ-VSL's code, and
-        batch normalisation sees that share, too. Gradients are averaged.
+        batch normalisation uses the statistics of that share. Gradients are averaged.
     precision
         ``32-true``, or mixed with half precision; weights stay in single precision.
     workers
@@ -37,7 +38,7 @@ class Hardware:
 
     Examples
     --------
-    >>> Hardware(accelerator="cpu").settled()
+    >>> Hardware(accelerator="cpu").resolved()
     Hardware(accelerator='cpu', devices=1, precision='32-true', workers=0)
     """
 
@@ -46,44 +47,41 @@ class Hardware:
     precision: Precision = "32-true"
     workers: int = 0
 
-    def settled(self) -> Hardware:
-        """The same with the accelerator that is there.
+    def resolved(self) -> Hardware:
+        """The same with the accelerator that is available.
 
         Raises
         ------
         ModelError
-            If it is not there, has fewer devices, or cannot compute in this precision.
+            If it is not available, has fewer devices, or cannot compute in this precision.
         """
-        there = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        chosen: Accelerator = self.accelerator
+        available = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        chosen = self.accelerator
         if chosen == "auto":
-            chosen = "cuda" if there else "cpu"
-        if chosen == "cuda" and there < self.devices:
+            chosen = "cuda" if available else "cpu"
+        if chosen == "cuda" and available < self.devices:
             raise ModelError(
-                f"{self.devices} CUDA devices are asked for, and torch finds {there}",
+                f"{self.devices} CUDA devices are needed, and torch finds {available}",
+                code="E_DEVICES",
                 where="accelerator",
-                remedy="use the accelerator cpu, or ask for fewer devices",
+                remedy="use the accelerator cpu, or fewer devices",
             )
         if chosen == "cpu" and self.precision == "16-mixed":
             raise ModelError(
                 "16-mixed needs a GPU",
+                code="E_PRECISION",
                 where="precision",
                 remedy="use bf16-mixed or 32-true on the CPU",
             )
-        return Hardware(chosen, self.devices, self.precision, self.workers)
+        return replace(self, accelerator=chosen)
 
     def share(self, batch: int) -> int:
-        """Examples of a batch that each device takes.
-
-        Raises
-        ------
-        ModelError
-            If the batch cannot be shared evenly.
-        """
+        """Examples of a batch that each device takes; ModelError if it cannot be shared evenly."""
         if batch % self.devices or batch // self.devices < 2:
             raise ModelError(
                 f"a batch of {batch} cannot be shared evenly by {self.devices} devices, two "
                 "examples or more on each",
+                code="E_BATCH_SHARE",
                 where="devices",
                 remedy="choose another number of devices",
             )
@@ -91,11 +89,12 @@ class Hardware:
 
 
 def launch(hardware: Hardware) -> Fabric:
-    """Start Fabric on settled hardware, with one process for each device.
+    """Start Fabric on resolved hardware, with one process for each device.
 
     With several devices, the further processes run the same command from its beginning.
     """
-    from lightning_fabric import Fabric
+    with extra_needed("training"):
+        from lightning_fabric import Fabric
 
     with warnings.catch_warnings():
         # Fabric recommends settings that its caller has already decided.
@@ -112,5 +111,5 @@ def launch(hardware: Hardware) -> Fabric:
 
 
 def is_first_process() -> bool:
-    """Whether this process speaks for a run of several."""
+    """Whether this process reports on a run of several."""
     return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0

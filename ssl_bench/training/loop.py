@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import ConstantLR, LRScheduler, OneCycleLR
 
 from ssl_bench.errors import ModelError
-from ssl_bench.training.feeds import Batch
+from ssl_bench.training.feeds import Batch, load_batches
 from ssl_bench.training.hardware import Hardware, launch
-from ssl_bench.training.loading import load_batches
-from ssl_bench.training.optimization import make_optimizer, make_schedule
-from ssl_bench.training.progress import Progress, Step
 from ssl_bench.training.recipe import TrainingRecipe
-from ssl_bench.training.task import Task
-from ssl_bench.training.unfinished import Unfinished
+from ssl_bench.training.record import Epoch
+from ssl_bench.training.run_state import Progress, RunState, Step
+from ssl_bench.training.task import ParameterGroup, Task
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -30,60 +30,33 @@ FIRST_STEPS = 10
 """Steps after which the throughput is written down for the first time."""
 
 
-@dataclass(frozen=True)
-class Epoch:
-    """Figures after one pass over the training data.
+@dataclass
+class TrainingHistory:
+    """What a run has done so far.
 
     Attributes
     ----------
-    number
-        From 1.
-    loss
-        Mean objective over the steps of the pass.
-    validation
-        Figures on the validation split.
-    """
-
-    number: int
-    loss: float
-    validation: Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class Course:
-    """How a run went.
-
-    Attributes
-    ----------
-    losses
-        Objective at each step.
-    epochs
-        Figures after each pass.
+    losses, epochs
+        Objective at each step, and figures after each pass.
     seconds
         Time spent in training steps, without validation.
-    first_examples_per_second
-        Throughput of the first ten steps.
+    first_rate
+        Throughput of the first ten steps, in examples per second.
     """
 
-    losses: tuple[float, ...]
-    epochs: tuple[Epoch, ...]
-    seconds: float
-    first_examples_per_second: float
+    losses: list[float] = field(default_factory=list)
+    epochs: list[Epoch] = field(default_factory=list)
+    seconds: float = 0.0
+    first_rate: float = 0.0
 
 
 @contextmanager
 def reproducible(seed: int, threads: int, *, deterministic: bool = True) -> Iterator[None]:
     """Fix what decides the bits of a run, and put everything back afterwards.
 
-    Parameters
-    ----------
-    seed
-        Seed of torch's own generator (initialisation of weights).
-    threads
-        Number of threads that torch uses within an operation.
-    deterministic
-        Whether operations that differ from run to run are refused; not every operation has a
-        deterministic form on GPUs.
+    That is the seed of torch's own generator (initialisation of weights), the number of threads
+    within an operation, and whether operations that differ from run to run are refused; not every
+    operation has a deterministic form on GPUs.
 
     Examples
     --------
@@ -107,16 +80,9 @@ def reproducible(seed: int, threads: int, *, deterministic: bool = True) -> Iter
 
 
 def batches(count: int, batch: int, seed: int, epoch: int) -> Iterator[NDArray[np.int64]]:
-    """Rows of each whole batch of one pass, in random order.
+    """Rows of each whole batch of one pass over `count` examples, in random order.
 
-    Parameters
-    ----------
-    count
-        Number of training examples.
-    batch
-        Examples in a batch; an incomplete last one is dropped.
-    seed, epoch
-        Decide the order.
+    An incomplete last batch is dropped; `seed` and `epoch` decide the order.
 
     Examples
     --------
@@ -128,27 +94,62 @@ def batches(count: int, batch: int, seed: int, epoch: int) -> Iterator[NDArray[n
         yield order[start : start + batch].astype(np.int64)
 
 
-def whole_batches(count: int, batch: int) -> int:
-    """Number of whole batches in one pass; raises ModelError where there is none."""
-    if count < batch:
-        raise ModelError(
-            f"{count} examples do not fill one batch of {batch}",
-            where="training",
-            remedy="train on more data, or lower the recipe's batch",
-        )
-    return count // batch
+def make_optimizer(groups: Sequence[ParameterGroup], recipe: TrainingRecipe) -> Optimizer:
+    """The recipe's optimizer over some groups of parameters.
+
+    Each group's learning rate is the recipe's times its factor.
+
+    Examples
+    --------
+    >>> weights = [torch.nn.Parameter(torch.ones(1))]
+    >>> recipe = TrainingRecipe(
+    ...     objective="ez-vsl", epochs=1, batch=2, optimizer="adam", peak_learning_rate=1e-4
+    ... )
+    >>> optimizer = make_optimizer([ParameterGroup(weights, 0.1)], recipe)
+    >>> type(optimizer).__name__, f"{optimizer.param_groups[0]['lr']:.0e}"
+    ('Adam', '1e-05')
+    """
+    tables: list[dict[str, Any]] = [
+        {
+            "params": list(group.parameters),
+            "lr": recipe.peak_learning_rate * group.learning_rate_factor,
+            "weight_decay": recipe.weight_decay
+            if group.weight_decay is None
+            else group.weight_decay,
+        }
+        for group in groups
+    ]
+    if recipe.optimizer == "adamw":
+        return torch.optim.AdamW(tables)
+    if recipe.optimizer == "adam":
+        return torch.optim.Adam(tables)
+    return torch.optim.SGD(tables, momentum=recipe.momentum)
+
+
+def make_schedule(optimizer: Optimizer, recipe: TrainingRecipe, steps: int) -> LRScheduler:
+    """The recipe's schedule of the learning rate over `steps`; each group has its own peak."""
+    if recipe.schedule == "constant":
+        return ConstantLR(optimizer, factor=1.0, total_iters=0)
+    return OneCycleLR(
+        optimizer,
+        [group["lr"] for group in optimizer.param_groups],
+        total_steps=steps,
+        pct_start=recipe.warm_up,
+        # Momentum stays as it is: the recipe names one value.
+        cycle_momentum=recipe.optimizer != "sgd",
+    )
 
 
 def fit(
-    task: Task,
+    task: Task[Any, Any],
     recipe: TrainingRecipe,
     *,
     seed: int,
     hardware: Hardware | None = None,
     fabric: Fabric | None = None,
-    unfinished: Unfinished | None = None,
+    run_state: RunState | None = None,
     progress: Progress | None = None,
-) -> Course:
+) -> TrainingHistory:
     """Train the network of `task` in place.
 
     Parameters
@@ -162,10 +163,10 @@ def fit(
     hardware
         On what; None for one CPU device.
     fabric
-        That hardware where it is already launched.
-    unfinished
-        Where the state of the run is kept, and read from if it is there: the run then goes on
-        where it was. None to keep nothing.
+        That hardware if it is already launched.
+    run_state
+        Where the state of the run is saved, and loaded from if it is there: the run then resumes.
+        None to save nothing.
     progress
         Called after each step.
 
@@ -173,16 +174,16 @@ def fit(
     ------
     ModelError
         If the objective becomes infinite or not a number (the message names the batch), the data do
-        not fill a batch, or the unfinished run is another one.
+        not fill a batch, or the saved state is that of another run.
     """
-    on = (hardware or Hardware(accelerator="cpu")).settled()
-    return _Run(task, recipe, seed, on, fabric or launch(on), unfinished, progress).go()
+    on = (hardware or Hardware(accelerator="cpu")).resolved()
+    return _Run(task, recipe, seed, on, fabric or launch(on), run_state, progress).run()
 
 
 class _Objective(nn.Module):
     """The objective as one module: gradients are averaged and precision is set around it."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task[Any, Any]) -> None:
         super().__init__()
         self.network = task.network
         self._task = task
@@ -191,37 +192,35 @@ class _Objective(nn.Module):
         return self._task.loss(batch)
 
 
+@dataclass
 class _Run:
-    def __init__(
-        self,
-        task: Task,
-        recipe: TrainingRecipe,
-        seed: int,
-        hardware: Hardware,
-        fabric: Fabric,
-        unfinished: Unfinished | None,
-        progress: Progress | None,
-    ) -> None:
-        self._task = task
-        self._recipe = recipe
-        self._seed = seed
-        self._hardware = hardware
-        self._fabric = fabric
-        self._unfinished = unfinished
-        self._progress = progress
-        self._share = hardware.share(recipe.batch)
-        self._per_epoch = whole_batches(len(task.ids), recipe.batch)
-        self._total = self._per_epoch * recipe.epochs
-        self._optimizer = make_optimizer(task.parameter_groups(), recipe)
-        self._schedule = make_schedule(self._optimizer, recipe, self._total)
-        self._losses: list[float] = []
-        self._epochs: list[Epoch] = []
-        self._seconds = 0.0
-        self._first_rate = 0.0
+    _task: Task[Any, Any]
+    _recipe: TrainingRecipe
+    _seed: int
+    _hardware: Hardware
+    _fabric: Fabric
+    _run_state: RunState | None
+    _progress: Progress | None
 
-    def go(self) -> Course:
+    def __post_init__(self) -> None:
+        recipe, count = self._recipe, len(self._task.training_feed)
+        self._share = self._hardware.share(recipe.batch)
+        if count < recipe.batch:
+            raise ModelError(
+                f"{count} examples do not fill one batch of {recipe.batch}",
+                code="E_BATCH_UNFILLED",
+                where="training",
+                remedy="train on more data, or lower the recipe's batch",
+            )
+        self._per_epoch = count // recipe.batch
+        self._total = self._per_epoch * recipe.epochs
+        self._optimizer = make_optimizer(self._task.parameter_groups(), recipe)
+        self._schedule = make_schedule(self._optimizer, recipe, self._total)
+        self._history = TrainingHistory()
+
+    def run(self) -> TrainingHistory:
         objective, optimizer = self._fabric.setup(_Objective(self._task), self._optimizer)
-        state = self._unfinished.load() if self._unfinished is not None else None
+        state = self._run_state.load() if self._run_state is not None else None
         if self._hardware.devices > 1:
             torch.manual_seed(self._seed + self._fabric.global_rank)
         first = int(state["epoch"]) if state is not None else 0
@@ -239,33 +238,33 @@ class _Run:
             self._validate(epoch)
             self._save(epoch + 1, 0)
         self._task.network.eval()
-        return Course(tuple(self._losses), tuple(self._epochs), self._seconds, self._first_rate)
+        return self._history
 
     def _train(self, objective: nn.Module, optimizer: Any, epoch: int, done: int) -> None:
         self._task.network.train()
+        feed, size = self._task.training_feed, self._recipe.batch
         rank = self._fabric.global_rank
-        whole = list(batches(len(self._task.ids), self._recipe.batch, self._seed, epoch))[done:]
-        own = [rows[rank * self._share : (rank + 1) * self._share] for rows in whole]
+        whole = list(batches(len(feed), size, self._seed, epoch))[done:]
         loaded = load_batches(
-            self._task.training_feed,
+            feed,
             epoch,
-            own,
+            [rows[rank * self._share : (rank + 1) * self._share] for rows in whole],
             workers=self._hardware.workers,
             pin=self._hardware.accelerator == "cuda",
         )
-        earlier = self._seconds
+        earlier = self._history.seconds
         started = time.perf_counter()
         for number, (rows, batch) in enumerate(zip(whole, loaded, strict=True), done + 1):
             loss = objective(self._fabric.to_device(batch))
-            self._losses.append(self._finite(loss, rows, epoch))
+            self._history.losses.append(self._finite(loss, rows, epoch))
             optimizer.zero_grad(set_to_none=True)
             self._fabric.backward(loss)
             optimizer.step()
             self._schedule.step()
             self._task.after_step()
-            self._seconds = earlier + time.perf_counter() - started
-            self._tell()
-            every = None if self._unfinished is None else self._unfinished.every
+            self._history.seconds = earlier + time.perf_counter() - started
+            self._report()
+            every = None if self._run_state is None else self._run_state.every
             if every and number % every == 0 and number < self._per_epoch:
                 self._save(epoch, number)
 
@@ -276,50 +275,52 @@ class _Run:
             with torch.inference_mode():
                 figures = dict(self._task.validate())
         self._fabric.barrier()
-        mean = float(np.mean(self._losses[-self._per_epoch :]))
-        self._epochs.append(Epoch(epoch + 1, mean, figures))
+        mean = float(np.mean(self._history.losses[-self._per_epoch :]))
+        self._history.epochs.append(Epoch(number=epoch + 1, loss=mean, validation=figures))
 
-    def _tell(self) -> None:
-        step = self._step()
-        if len(self._losses) <= FIRST_STEPS and step.examples_per_second is not None:
-            self._first_rate = step.examples_per_second
+    def _report(self) -> None:
+        step, done = self._step(), len(self._history.losses)
+        if done <= FIRST_STEPS and step.examples_per_second is not None:
+            self._history.first_rate = step.examples_per_second
         if not self._fabric.is_global_zero:
             return
-        if self._unfinished is not None and len(self._losses) == FIRST_STEPS:
-            self._unfinished.tell(step)
+        if self._run_state is not None and done == FIRST_STEPS:
+            self._run_state.write_progress(step)
         if self._progress is not None:
             self._progress(step)
 
     def _step(self) -> Step:
-        steps = len(self._losses)
-        rate = steps * self._recipe.batch / self._seconds
-        return Step("training", steps, self._total, self._losses[-1], rate)
+        losses = self._history.losses
+        rate = len(losses) * self._recipe.batch / self._history.seconds
+        return Step("training", len(losses), self._total, losses[-1], rate)
 
     def _finite(self, loss: Tensor, rows: NDArray[np.int64], epoch: int) -> float:
-        """The objective over all devices, which stop together where it is no number."""
+        """The objective over all devices, which stop together where it is not finite."""
         everywhere = loss.detach()
         if self._hardware.devices > 1:
             everywhere = torch.as_tensor(self._fabric.all_reduce(everywhere))
         value = float(everywhere)
         if not np.isfinite(value):
-            named = ", ".join(self._task.ids[row] for row in rows)
+            ids = self._task.training_feed.source.ids
             raise ModelError(
-                f"the objective became {value} in epoch {epoch + 1}, in the batch of {named}",
+                f"the objective became {value} in epoch {epoch + 1}, in the batch of "
+                f"{', '.join(ids[row] for row in rows)}",
+                code="E_LOSS_NOT_FINITE",
                 where="training",
                 remedy="lower the peak learning rate, or look for unusable sounds or images there",
             )
         return value
 
     def _save(self, epoch: int, done: int) -> None:
-        if self._unfinished is None or not self._fabric.is_global_zero:
+        if self._run_state is None or not self._fabric.is_global_zero:
             return
         state = {
             "epoch": epoch,
             "done": done,
-            "losses": self._losses,
-            "epochs": [asdict(passed) for passed in self._epochs],
-            "seconds": self._seconds,
-            "first_rate": self._first_rate,
+            "losses": self._history.losses,
+            "epochs": [passed.model_dump() for passed in self._history.epochs],
+            "seconds": self._history.seconds,
+            "first_rate": self._history.first_rate,
             "network": self._task.network.state_dict(),
             "optimizer": self._optimizer.state_dict(),
             "schedule": self._schedule.state_dict(),
@@ -329,14 +330,16 @@ class _Run:
         }
         if self._hardware.accelerator == "cuda":
             state["cuda_generator"] = torch.cuda.get_rng_state()
-        self._unfinished.save(state, self._step())
+        self._run_state.save(state, self._step())
 
     def _resume(self, state: Mapping[str, Any]) -> int:
         """Put everything back; returns how many steps of the pass are done."""
-        self._losses = list(state["losses"])
-        self._epochs = [Epoch(**passed) for passed in state["epochs"]]
-        self._seconds = float(state["seconds"])
-        self._first_rate = float(state["first_rate"])
+        self._history = TrainingHistory(
+            list(state["losses"]),
+            [Epoch(**passed) for passed in state["epochs"]],
+            float(state["seconds"]),
+            float(state["first_rate"]),
+        )
         self._task.network.load_state_dict(state["network"])
         self._optimizer.load_state_dict(state["optimizer"])
         self._schedule.load_state_dict(state["schedule"])

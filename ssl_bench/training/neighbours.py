@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,28 +15,21 @@ from numpy.typing import NDArray
 from ssl_bench.errors import DataError
 from ssl_bench.files import sha256_of_file, sha256_of_json
 
-Modality = Literal["images", "sounds"]
-
-FORM = (
+_FORM = (
     "give a .npz with ids (N,) and features (N, D), or a .npy with features (N, D) and, beside it, "
     "a .txt of the same name with one id on each line"
 )
-
 # Key of the stream of random numbers; 1 to 5 are those of augmentation, sound bank and hold-out.
 _NEIGHBOURS = 6
 _KEPT_DRAWS = 4
-_SHOWN = 5
+_MAX_SHOWN = 5
+# Similarities that are computed at once: half a gigabyte.
+_BLOCK = 2**27
 
 
 @dataclass(frozen=True)
 class NeighbourFiles:
-    """Files of features by which a user's clips are compared.
-
-    Attributes
-    ----------
-    images, sounds
-        One for what they look like, one for what they sound like; see :func:`read_features`.
-    """
+    """Files of features by which a user's clips are compared; see :func:`read_features`."""
 
     images: Path
     sounds: Path
@@ -44,28 +37,14 @@ class NeighbourFiles:
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """What clips are compared by.
-
-    Attributes
-    ----------
-    values
-        ``(N, D)`` float32, a row for each clip.
-    origin
-        Tells where they come from.
-    """
+    """What clips are compared by: ``(N, D)`` float32, and a text that identifies the origin."""
 
     values: NDArray[np.float32]
     origin: str
 
 
 class Alike(NamedTuple):
-    """Rows of clips that stand for those of a batch.
-
-    Attributes
-    ----------
-    images, sounds
-        ``(B,)`` int64: clips that look alike, and clips that sound alike.
-    """
+    """Rows ``(B,)`` int64 of clips that replace those of a batch: of like looks, of like sound."""
 
     images: NDArray[np.int64]
     sounds: NDArray[np.int64]
@@ -92,10 +71,18 @@ class Neighbours:
 
         What is drawn depends on seed, pass and row alone.
         """
-        return Alike(
-            _drawn(self.images, rows, seed, epoch, "images"),
-            _drawn(self.sounds, rows, seed, epoch, "sounds"),
-        )
+        tables = (self.images, self.sounds)
+        places = (_places(*table.shape, seed, epoch, kind) for kind, table in enumerate(tables))
+        drawn = (table[rows, place[rows]] for table, place in zip(tables, places, strict=True))
+        return Alike(*(each.astype(np.int64) for each in drawn))
+
+
+@lru_cache(maxsize=_KEPT_DRAWS)
+def _places(count: int, k: int, seed: int, epoch: int, kind: int) -> NDArray[np.int64]:
+    key = [seed, _NEIGHBOURS, epoch, kind]
+    places = np.random.default_rng(np.random.SeedSequence(key)).integers(0, k, count)
+    places.setflags(write=False)
+    return places
 
 
 def find_neighbours(images: Features, sounds: Features, k: int) -> Neighbours:
@@ -110,6 +97,7 @@ def find_neighbours(images: Features, sounds: Features, k: int) -> Neighbours:
         raise DataError(
             f"{k:,} neighbours are to be found for each clip, and there are "
             f"{len(images.values) - 1:,} others",
+            code="E_NEIGHBOURS_FEW",
             where="settings.neighbours",
             remedy="lower it, or train on more clips",
         )
@@ -121,44 +109,39 @@ def find_neighbours(images: Features, sounds: Features, k: int) -> Neighbours:
 
 
 def nearest(features: NDArray[np.float32], k: int) -> NDArray[np.int32]:
-    """Rows of the k most similar other rows, by their cosine.
+    """Rows of the k most similar other rows by their cosine, ``(N, k)`` int32, the nearest first.
 
-    Parameters
-    ----------
-    features
-        ``(N, D)``, finite, no row all zero.
-    k
-        How many, from 1 to N - 1.
-
-    Returns
-    -------
-    ndarray
-        ``(N, k)`` int32, the most similar first.
+    Features ``(N, D)`` are finite, no row all zero, and k is at most N - 1.
 
     Examples
     --------
     >>> nearest(np.array([[1, 0], [0, 3], [2, 1]], np.float32), 1).tolist()
     [[2], [2], [0]]
     """
-    from sklearn.neighbors import NearestNeighbors
-
-    index = NearestNeighbors(n_neighbors=k, metric="cosine", algorithm="brute")
-    # Asked about its own rows, the index does not count a row among its neighbours.
-    found: NDArray[Any] = index.fit(features).kneighbors(return_distance=False)
-    return found.astype(np.int32)
+    count = len(features)
+    unit = features / np.sqrt(np.einsum("nd,nd->n", features, features))[:, None]
+    found = np.empty((count, k), np.int32)
+    block = max(1, _BLOCK // count)
+    for start in range(0, count, block):
+        rows = np.arange(start, min(start + block, count))[:, None]
+        distances = np.clip(1 - unit[start : start + block] @ unit.T, 0, 2)
+        np.put_along_axis(distances, rows, 0, axis=1)
+        closest = np.argpartition(distances, k, axis=1)[:, : k + 1]
+        order = np.argsort(np.take_along_axis(distances, closest, axis=1))
+        closest = np.take_along_axis(closest, order, axis=1)
+        others = closest != rows
+        # Where copies of a row crowd it out, one of them is dropped in its place.
+        others[others.all(axis=1), 0] = False
+        found[start : start + block] = closest[others].reshape(-1, k)
+    return found
 
 
 def read_features(path: Path, ids: Sequence[str]) -> Features:
-    """Read a file of features, and put its rows into the order of `ids`.
+    """Read a file of features, and put its rows into the order of `ids`; it may hold more.
 
-    Parameters
-    ----------
-    path
-        ``.npz`` with ``ids (N,)`` and ``features (N, D)``; or ``.npy`` with ``features (N, D)``
-        and, beside it, a ``.txt`` of the same name with one id on each line. Nothing in a file is
-        unpickled.
-    ids
-        The clips to train on; the file may hold more.
+    It is a ``.npz`` with ``ids (N,)`` and ``features (N, D)``; or a ``.npy`` with ``features
+    (N, D)`` and, beside it, a ``.txt`` of the same name with one id on each line. Nothing in a
+    file is unpickled.
 
     Raises
     ------
@@ -166,106 +149,71 @@ def read_features(path: Path, ids: Sequence[str]) -> Features:
         If the file cannot be read or is of another form, ids are missing or occur twice, or a row
         is not finite or all zero.
     """
-    named, values = _read(path)
+    names, values = _read(path)
     if values.ndim != 2 or values.dtype.kind not in "fiu" or 0 in values.shape:
         raise DataError(
             f"features are a table (N, D) of numbers, not {values.dtype} {values.shape}",
+            code="E_FEATURES_FORM",
             where=path,
-            remedy=FORM,
+            remedy=_FORM,
         )
-    if len(named) != len(values):
+    if len(names) != len(values):
         raise DataError(
-            f"it has {len(named):,} ids for {len(values):,} rows of features",
+            f"it has {len(names):,} ids for {len(values):,} rows of features",
+            code="E_FEATURES_FORM",
             where=path,
             remedy="give each row its id",
         )
-    place = {name: number for number, name in enumerate(named)}
-    if len(place) != len(named):
-        twice = [name for number, name in enumerate(named) if place[name] != number]
-        raise DataError(f"ids occur twice: {_listed(twice)}", where=path, remedy="keep one of each")
+    place = {name: number for number, name in enumerate(names)}
+    if len(place) != len(names):
+        twice = [name for number, name in enumerate(names) if place[name] != number]
+        raise DataError(
+            f"ids occur twice: {_listed(twice)}",
+            code="E_FEATURES_REPEATED",
+            where=path,
+            remedy="keep one of each",
+        )
     missing = [name for name in ids if name not in place]
     if missing:
         raise DataError(
             f"{len(missing):,} of {len(ids):,} clips have no features: {_listed(missing)}",
+            code="E_FEATURES_MISSING",
             where=path,
             remedy="add them, under the names that the clips have in the list or folder",
         )
     chosen = values[[place[name] for name in ids]].astype(np.float32)
     for what, wrong in (
-        ("are not finite", np.argwhere(~np.isfinite(chosen))[:, 0]),
-        ("are all zero, which have no cosine", np.flatnonzero(~chosen.any(axis=1))),
+        ("are not finite", ~np.isfinite(chosen).all(axis=1)),
+        ("are all zero, which have no cosine", ~chosen.any(axis=1)),
     ):
-        named_wrong = [ids[row] for row in np.unique(wrong).tolist()]
-        if named_wrong:
+        if wrong.any():
+            named = [ids[row] for row in np.flatnonzero(wrong).tolist()]
             raise DataError(
-                f"features of {len(named_wrong):,} clips {what}: {_listed(named_wrong)}",
+                f"features of {len(named):,} clips {what}: {_listed(named)}",
+                code="E_FEATURES_UNUSABLE",
                 where=path,
                 remedy="compute them again, or leave the clips out of the list",
             )
     return Features(chosen, sha256_of_file(path))
 
 
-def band_statistics(sounds: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Mean and standard deviation over time of each band of spectrograms.
-
-    Parameters
-    ----------
-    sounds
-        ``(B, C, F, T)``.
-
-    Returns
-    -------
-    ndarray
-        ``(B, 2 C F)`` float32.
-
-    Examples
-    --------
-    >>> band_statistics(np.array([[[[1, 3], [5, 5]]]], np.float32)).tolist()
-    [[2.0, 5.0, 1.0, 0.0]]
-    """
-    parts = sounds.mean(axis=3), sounds.std(axis=3)
-    return np.concatenate([part.reshape(len(sounds), -1) for part in parts], axis=1)
-
-
 def _read(path: Path) -> tuple[list[str], NDArray[Any]]:
     try:
         content = np.load(path, allow_pickle=False)
         if isinstance(content, np.ndarray):
-            beside = path.with_suffix(".txt")
-            return beside.read_text(encoding="utf-8").splitlines(), content
+            return path.with_suffix(".txt").read_text(encoding="utf-8").splitlines(), content
         with content:
             return [str(name) for name in content["ids"].ravel()], content["features"]
     except OSError as error:
-        raise DataError(
-            f"this file cannot be read ({error.strerror or error})",
-            where=error.filename or path,
-            remedy=FORM,
-        ) from None
+        problem = f"this file cannot be read ({error.strerror or error})"
+        path = Path(error.filename or path)
     except KeyError as error:
-        raise DataError(
-            f"this file lacks an array: {error.args[0]}", where=path, remedy=FORM
-        ) from None
+        problem = f"this file lacks an array: {error.args[0]}"
     except (ValueError, EOFError, SyntaxError, MemoryError, zipfile.BadZipFile) as error:
-        raise DataError(
-            f"this file is damaged, or holds no plain arrays ({error})", where=path, remedy=FORM
-        ) from None
+        problem = f"this file is damaged, or holds no plain arrays ({error})"
+    raise DataError(problem, code="E_FEATURES_UNREADABLE", where=path, remedy=_FORM)
 
 
 def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
-
-
-def _drawn(
-    table: NDArray[np.int32], rows: NDArray[np.int64], seed: int, epoch: int, modality: Modality
-) -> NDArray[np.int64]:
-    places = _places(*table.shape, seed, epoch, modality)
-    return table[rows, places[rows]].astype(np.int64)
-
-
-@lru_cache(maxsize=_KEPT_DRAWS)
-def _places(count: int, k: int, seed: int, epoch: int, modality: Modality) -> NDArray[np.int64]:
-    key = [seed, _NEIGHBOURS, epoch, int(modality == "sounds")]
-    places = np.random.default_rng(np.random.SeedSequence(key)).integers(0, k, count)
-    places.setflags(write=False)
-    return places
+    more = f" and {len(names) - _MAX_SHOWN:,} more" if len(names) > _MAX_SHOWN else ""
+    return ", ".join(names[:_MAX_SHOWN]) + more

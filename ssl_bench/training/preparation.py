@@ -1,29 +1,31 @@
-"""What a task is given to build itself: the recipe, the data, where the image trunk starts."""
+"""What an objective builds its task from: recipe, data, and the first weights of the network."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal
 
 from torch import nn
 
 from ssl_bench.errors import ModelError, WeightsError
 from ssl_bench.models.checkpoints import Checkpoint, load_into, read_checkpoint
 from ssl_bench.models.downloads import fetch
+from ssl_bench.models.embedding_localizer import EmbeddingPreprocessing
 from ssl_bench.models.images import ImagePreprocessing
 from ssl_bench.models.recipes import OfficialWeights, Table, Variant, checked
 from ssl_bench.models.registry import shipped_weights
-from ssl_bench.training.data import object_pictures, training_scenes, validation_scenes
-from ssl_bench.training.feeds import AudioVisualFeed, ObjectFeed
+from ssl_bench.models.sounds import prepare_sound
+from ssl_bench.training.data import FrontEnd, Needs, TrainingData
+from ssl_bench.training.feeds import Feed
 from ssl_bench.training.neighbours import NeighbourFiles
-from ssl_bench.training.progress import Progress
 from ssl_bench.training.recipe import TrainingRecipe
-from ssl_bench.training.sources import AudioVisualSource, LabelledSource, SoundFrontEnd
+from ssl_bench.training.run_state import Progress
 
 CLASSIFIER_HEAD = ("fc.weight", "fc.bias")
-"""Keys of a residual classifier that its trunk does without."""
+"""Keys of a residual classifier that its trunk does not use."""
 
 ImageNetwork = Literal["resnet18", "resnet34", "vgg11"]
 
@@ -38,103 +40,12 @@ IMAGENET: Mapping[ImageNetwork, OfficialWeights] = {
         url="https://download.pytorch.org/models/vgg11-8a719046.pth", sha256="8a719046"
     ),
 }
-"""torchvision's weights for ImageNet, at their official addresses."""
+"""torchvision's weights for ImageNet, at their official URLs."""
 
 DEFAULT_CLASSIFIER = "ogl-l1"
 """The object classifier that image trunks start from where the baseline names no other prior."""
 
-
-class TrainingData(Protocol):
-    """What is trained on: the embedded world, or a user's folder."""
-
-    @property
-    def name(self) -> str:
-        """Its name in the record."""
-        ...
-
-    @property
-    def version(self) -> int | None:
-        """Version of the embedded world; None for a folder."""
-        ...
-
-    @property
-    def left_out(self) -> int:
-        """Number of examples that were left out because a file is missing or unusable."""
-        ...
-
-    @property
-    def held_out(self) -> int:
-        """Number of examples that were left out because they belong to a test set."""
-        ...
-
-    @property
-    def checked_against(self) -> tuple[str, ...]:
-        """Names of the test sets and lists that no example may belong to, as far as was looked."""
-        ...
-
-    @property
-    def classes(self) -> tuple[str, ...] | None:
-        """Names of the classes of objects; None where the recipe says how many there are."""
-        ...
-
-    def scenes(
-        self,
-        recipe: TrainingRecipe,
-        seed: int,
-        front_end: SoundFrontEnd,
-        progress: Progress | None,
-        *,
-        truth: bool,
-    ) -> tuple[AudioVisualSource, AudioVisualSource]:
-        """Images with sounds, for training and for validation."""
-        ...
-
-    def objects(
-        self, recipe: TrainingRecipe, seed: int, progress: Progress | None
-    ) -> tuple[LabelledSource, LabelledSource]:
-        """Pictures of single objects, for training and for validation."""
-        ...
-
-
-class EmbeddedWorld:
-    """The embedded world's splits for training and validation."""
-
-    name = "synth"
-    left_out = 0
-    held_out = 0
-    # Its test splits are drawn apart from its training split.
-    checked_against = ()
-    classes = None
-
-    @property
-    def version(self) -> int | None:
-        """Version of the world."""
-        from ssl_bench.testsets.synth.streams import WORLD_VERSION
-
-        return WORLD_VERSION
-
-    def scenes(
-        self,
-        recipe: TrainingRecipe,
-        seed: int,
-        front_end: SoundFrontEnd,
-        progress: Progress | None,
-        *,
-        truth: bool,
-    ) -> tuple[AudioVisualSource, AudioVisualSource]:
-        """The first scenes of the splits ``train`` and ``val``."""
-        del seed
-        return (
-            training_scenes(_count(recipe), front_end, progress, truth=truth),
-            validation_scenes(recipe.validation_scenes, front_end, progress),
-        )
-
-    def objects(
-        self, recipe: TrainingRecipe, seed: int, progress: Progress | None
-    ) -> tuple[LabelledSource, LabelledSource]:
-        """Pictures of single objects."""
-        del seed
-        return object_pictures(_count(recipe), recipe.validation_scenes, progress)
+_AUDIO_VISUAL = Needs()
 
 
 @dataclass(frozen=True)
@@ -156,13 +67,13 @@ class Preparation:
     data
         What it is trained on.
     seed
-        The seed in force: the recipe's, or another that was asked for.
+        The seed in force: the recipe's, or another that was chosen.
     image_trunk
-        A weights file for the image trunk, where the caller gave one.
+        A weights file for the image trunk, if the caller gave one.
     neighbours
-        Features by which clips are compared, where the caller gave some.
+        Features by which clips are compared, if the caller gave some.
     progress
-        Told while data are read.
+        Called while data are made or read.
     """
 
     baseline: str
@@ -179,9 +90,8 @@ class Preparation:
 
     def settings(self, model: type[Table]) -> Table:
         """The objective's hyper-parameters, checked; raises ModelError where one is wrong."""
-        return checked(
-            model, self.recipe.settings, f"{self.recipe_path}, settings of {self.recipe.objective}"
-        )
+        where = f"{self.recipe_path}, settings of {self.recipe.objective}"
+        return checked(model, self.recipe.settings, where)
 
     def architecture(self, model: type[Table]) -> Table:
         """The table of the architecture, checked; raises ModelError where it is wrong."""
@@ -191,48 +101,29 @@ class Preparation:
         """The table of the preprocessing, checked; raises ModelError where it is wrong."""
         return checked(model, self.variant.preprocessing, self.recipe_path)
 
-    def audio_visual_feeds(
-        self, image: ImagePreprocessing, sound: SoundFrontEnd, *, truth: bool = False
-    ) -> tuple[AudioVisualFeed, AudioVisualFeed]:
-        """Feeds of images with sounds, for training and for validation.
+    def feeds(
+        self,
+        image: ImagePreprocessing,
+        front_end: FrontEnd | None = None,
+        needs: Needs = _AUDIO_VISUAL,
+    ) -> tuple[Feed, Feed]:
+        """Feeds for training and for validation, with the model's preprocessing of images.
 
-        Parameters
-        ----------
-        image
-            The model's preprocessing of images.
-        sound
-            The model's front end for sounds; picklable.
-        truth
-            Whether training examples carry their truth, for a supervised objective. Validation
-            examples of the embedded world always do.
-
-        Raises
-        ------
-        DataError
-            If the data are unusable, or hold no truth and it is asked for.
+        Where sounds are needed, the model's front end for them, picklable, is, too. Raises
+        DataError if the data are unusable, or lack what is needed.
         """
-        training, validation = self.data.scenes(
-            self.recipe, self.seed, sound, self.progress, truth=truth
-        )
+        sources = self.data.sources(needs, self.recipe, self.seed, front_end, self.progress)
         augmentation = self.recipe.augmentation
-        return (
-            AudioVisualFeed(training, augmentation, image, self.seed),
-            AudioVisualFeed(validation, augmentation, image, self.seed),
+        training, validation = (
+            Feed(source, augmentation, image, self.seed, needs) for source in sources
         )
+        return training, validation
 
-    def object_feeds(self, image: ImagePreprocessing) -> tuple[ObjectFeed, ObjectFeed]:
-        """Feeds of pictures of single objects, for training and for validation.
-
-        Raises
-        ------
-        DataError
-            If the data hold no such pictures.
-        """
-        training, validation = self.data.objects(self.recipe, self.seed, self.progress)
-        augmentation = self.recipe.augmentation
-        return (
-            ObjectFeed(training, augmentation, image, self.seed),
-            ObjectFeed(validation, augmentation, image, self.seed),
+    def embedding_feeds(self) -> tuple[Feed, Feed]:
+        """Feeds of images with sounds, prepared as the variant of an embedding model requires."""
+        preprocessing = self.preprocessing(EmbeddingPreprocessing)
+        return self.feeds(
+            preprocessing.image, partial(prepare_sound, preprocessing=preprocessing.audio)
         )
 
     def start_image_trunk(
@@ -243,24 +134,22 @@ class Preparation:
         unused: Collection[str] = CLASSIFIER_HEAD,
         kept: Collection[str] = (),
     ) -> str | None:
-        """Start an image trunk as the recipe's ``image_trunk`` says.
+        """Load the weights that the recipe's ``image_trunk`` names into an image trunk.
 
         Parameters
         ----------
         trunk
             Has the keys of the classifier whose weights it takes.
         network
-            Which of torchvision's networks it is, where it starts from ImageNet weights and the
-            caller gave no file.
-        unused
-            Keys of the file that the trunk does without.
-        kept
-            Keys of the trunk that the file does not have and that stay as they were drawn.
+            Which of torchvision's networks it is, if it starts from ImageNet.
+        unused, kept
+            Keys of the file that the trunk does not use, and keys of the trunk that the file does
+            not have and that stay as they were drawn.
 
         Returns
         -------
         str or None
-            SHA-256 of the weights file; None where the trunk stays random.
+            SHA-256 of the weights file; None if the trunk stays random.
 
         Raises
         ------
@@ -272,7 +161,12 @@ class Preparation:
         if self.recipe.image_trunk == "none":
             self.refuse_image_trunk()
             return None
-        checkpoint = self._image_trunk_weights(network)
+        if self.image_trunk is not None:
+            checkpoint = read_checkpoint(self.image_trunk)
+        elif self.recipe.image_trunk == "imagenet":
+            checkpoint = read_checkpoint(fetch(IMAGENET[network]))
+        else:
+            _, checkpoint = self.object_classifier()
         own = trunk.state_dict()
         tensors = {**checkpoint.tensors, **{key: own[key] for key in kept}}
         load_into(trunk, replace(checkpoint, tensors=tensors), ignored=unused)
@@ -283,30 +177,22 @@ class Preparation:
         if self.image_trunk is not None or self.recipe.image_trunk != "none":
             raise ModelError(
                 f"{self.baseline} has no image trunk to start from other weights",
+                code="E_IMAGE_TRUNK_UNUSED",
                 where=self.recipe_path,
                 remedy="leave the weights of the image trunk out",
             )
 
-    def _image_trunk_weights(self, network: ImageNetwork) -> Checkpoint:
-        if self.image_trunk is not None:
-            return read_checkpoint(self.image_trunk)
-        if self.recipe.image_trunk == "imagenet":
-            return read_checkpoint(fetch(IMAGENET[network]))
-        return self.object_classifier()[1]
-
     def object_classifier(self) -> tuple[str, Checkpoint]:
-        """Name and weights of the classifier of single objects that ships for this variant.
+        """Name and weights of the object classifier that ships for this variant.
 
-        Raises
-        ------
-        WeightsError
-            If none ships.
+        Raises WeightsError if none ships.
         """
         prior = self.object_prior or DEFAULT_CLASSIFIER
         shipped = shipped_weights(prior, self.variant_name)
         if shipped is None:
             raise WeightsError(
                 f"the weights of {prior} are needed, and none ship",
+                code="E_WEIGHTS_MISSING",
                 where=self.recipe_path,
                 remedy=f"run 'ssl-bench train --model {prior}', and give its weights file",
             )
@@ -314,23 +200,35 @@ class Preparation:
         return prior, read_checkpoint(path, expected_sha256=digest)
 
 
-def described(preparation: Preparation) -> dict[str, Any]:
-    """What tells one run from another, apart from the data: JSON-able."""
-    return {
-        "baseline": preparation.baseline,
-        "variant": preparation.variant_name,
-        "architecture": preparation.variant.architecture,
-        "preprocessing": preparation.variant.preprocessing,
-        "recipe": preparation.recipe.model_dump(mode="json"),
-        "seed": preparation.seed,
-    }
+Initialisation = Literal["torch", "ez-vsl"]
+"""Distributions of first weights: torch's own, or those of EZ-VSL, which SLAVC and FNAC share."""
 
 
-def _count(recipe: TrainingRecipe) -> int:
-    if recipe.scenes is None:
-        raise ModelError(
-            "this recipe does not say how many scenes of the embedded world to train on",
-            where="scenes",
-            remedy="add scenes to the recipe, or train on a folder",
-        )
-    return recipe.scenes
+def initialise(parts: Iterable[nn.Module], initialisation: Initialisation) -> None:
+    """Draw the first weights of some parts of a network, in place, from torch's own generator.
+
+    With ``ez-vsl``, as in the public code of EZ-VSL, SLAVC and FNAC: weights of convolutions from
+    He's normal distribution of variance 2 / (output channels * kernel area); those of linear layers
+    from a normal distribution of deviation 0.01, which torch cuts at minus and plus 2; scales of
+    batch normalisation from a normal distribution of mean 1 and deviation 0.02, and its shifts 0.
+    Biases of convolutions and linear layers stay as they are. With ``torch`` nothing changes, and
+    nothing is drawn.
+
+    Examples
+    --------
+    >>> layer = nn.Linear(512, 512)
+    >>> initialise([layer], "ez-vsl")
+    >>> round(layer.weight.std().item(), 3)
+    0.01
+    """
+    if initialisation == "torch":
+        return
+    for part in parts:
+        for layer in part.modules():
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+            elif isinstance(layer, nn.Linear):
+                nn.init.trunc_normal_(layer.weight, std=0.01)
+            elif isinstance(layer, nn.BatchNorm2d):
+                nn.init.normal_(layer.weight, mean=1.0, std=0.02)
+                nn.init.zeros_(layer.bias)

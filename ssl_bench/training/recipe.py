@@ -148,6 +148,7 @@ def training_recipe(recipe: Recipe, variant: str, where: Path) -> TrainingRecipe
             remedy = "train another baseline: this one has nothing to learn here"
         raise ModelError(
             f"this baseline has no training recipe for the variant {variant!r}",
+            code="E_VARIANT_UNTRAINED",
             where=where,
             remedy=remedy,
         )

@@ -1,18 +1,15 @@
-"""The record of a training run: what was trained, on what, how it went."""
+"""The record of a training run: what was trained, on what, with what result."""
 
 from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from ssl_bench.errors import ResultError
 from ssl_bench.files import atomic_path, write_text
 from ssl_bench.schemas import Document, read_json
-from ssl_bench.training.loop import Course
 from ssl_bench.training.recipe import TrainingRecipe
 
 LIBRARIES = (
@@ -27,7 +24,7 @@ LIBRARIES = (
 """Distributions whose version can change the trained weights."""
 
 
-class EpochRecord(Document):
+class Epoch(Document):
     """Figures after one pass over the training data.
 
     Attributes
@@ -52,24 +49,20 @@ class TrainingRecord(Document):
     ----------
     format
         Version of this document.
-    model, data
-        Names of the baseline and of what it was trained on.
-    variant
-        The baseline's variant.
+    model, variant, data
+        Names of the baseline, of its variant, and of what it was trained on.
     data_version, data_digest
-        Version of the embedded world (None for other data), and SHA-256 that tells what was read.
-    left_out
-        Number of clips that were left out because a file is missing or unusable.
-    held_out
-        Number of clips that were left out because they belong to a test set.
+        Version of the embedded world (None for other data), and SHA-256 of what was read.
+    left_out, held_out
+        Numbers of clips that were left out because a file is missing or unusable, and because they
+        belong to a test set.
     checked_against
-        Names of the test sets and lists that no clip may belong to. None for a folder: nothing was
-        checked.
+        Names of the test sets and lists that no clip may belong to; none if nothing was checked.
     classes
-        Names of the classes that a classifier tells apart, in the order of its outputs; none where
-        its recipe says how many there are.
+        Names of the classes of a classifier, in the order of its outputs; none if its recipe gives
+        their number.
     seed
-        The seed in force: the recipe's, or another that was asked for.
+        The seed in force: the recipe's, or another that was chosen.
     recipe
         The training recipe.
     image_trunk_sha256
@@ -80,16 +73,12 @@ class TrainingRecord(Document):
         Digest of the weights file that was written.
     validation
         Figures of these weights, as stored, on the validation split.
-    losses
-        Objective at each step.
-    epochs
-        Figures after each pass.
+    losses, epochs
+        Objective at each step, and figures after each pass.
     seconds
         Time spent in training steps.
-    examples_per_second
-        Throughput of the training steps.
-    first_examples_per_second
-        That of the first ten steps.
+    examples_per_second, first_examples_per_second
+        Throughput of the training steps, and of the first ten.
     accelerator, devices, precision
         On what it was trained.
     versions
@@ -113,7 +102,7 @@ class TrainingRecord(Document):
     weights_sha256: str
     validation: dict[str, float]
     losses: tuple[float, ...]
-    epochs: tuple[EpochRecord, ...]
+    epochs: tuple[Epoch, ...]
     seconds: float
     examples_per_second: float
     first_examples_per_second: float | None = None
@@ -129,40 +118,15 @@ def versions() -> dict[str, str]:
     return found | {name: metadata.version(name) for name in LIBRARIES}
 
 
-def rounded(figures: Mapping[str, float]) -> dict[str, float]:
-    """Figures as they are stored, with six digits."""
-    return {name: round(value, 6) for name, value in figures.items()}
-
-
-def epoch_records(course: Course) -> tuple[EpochRecord, ...]:
-    """The passes of a run, as they are stored."""
-    return tuple(
-        EpochRecord(
-            number=epoch.number,
-            loss=round(epoch.loss, 6),
-            validation=rounded(epoch.validation),
-        )
-        for epoch in course.epochs
-    )
-
-
 def write_record(record: TrainingRecord, path: Path) -> None:
     """Write a record as JSON, whole or not at all."""
-    content: dict[str, Any] = record.model_dump(mode="json")
-    write_text(path, json.dumps(content, indent=1) + "\n")
+    write_text(path, json.dumps(record.model_dump(mode="json"), indent=1) + "\n")
 
 
 def read_record(path: Path) -> TrainingRecord:
-    """Read a record.
-
-    Raises
-    ------
-    ResultError
-        If the file is missing or does not follow the schema.
-    """
-    return read_json(
-        path, TrainingRecord, error=ResultError, remedy="write it anew with 'ssl-bench train'"
-    )
+    """Read a record; raises ResultError if it is missing or does not follow the schema."""
+    remedy = "write it again with 'ssl-bench train'"
+    return read_json(path, TrainingRecord, error=ResultError, remedy=remedy)
 
 
 def draw_losses(record: TrainingRecord, path: Path) -> None:

@@ -4,39 +4,95 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from ssl_bench.errors import ModelError
 from ssl_bench.files import content_folder
 from ssl_bench.models.checkpoints import save_checkpoint
+from ssl_bench.models.recipes import Recipe
 from ssl_bench.models.registry import load_recipe
+from ssl_bench.training.data import EmbeddedWorld, Needs, TrainingData
 from ssl_bench.training.hardware import Hardware, launch
-from ssl_bench.training.loop import Course, fit, reproducible
+from ssl_bench.training.loop import TrainingHistory, fit, reproducible
 from ssl_bench.training.neighbours import NeighbourFiles
-from ssl_bench.training.preparation import EmbeddedWorld, Preparation, TrainingData, described
-from ssl_bench.training.progress import Progress
+from ssl_bench.training.objectives import needs_of, prepare_task
+from ssl_bench.training.preparation import Preparation
 from ssl_bench.training.recipe import TrainingRecipe, changed_recipe, training_recipe
 from ssl_bench.training.record import (
+    Epoch,
     TrainingRecord,
     draw_losses,
-    epoch_records,
     read_record,
-    rounded,
     versions,
     write_record,
 )
-from ssl_bench.training.sources import Needs
+from ssl_bench.training.run_state import Progress, RunState
 from ssl_bench.training.task import Task
-from ssl_bench.training.tasks import needs_of, prepare_task
-from ssl_bench.training.unfinished import Unfinished
 
 _SMALL = "synth"
 _FULL = "full"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be trained.
+
+    Attributes
+    ----------
+    baseline, path
+        The baseline's recipe, and its file.
+    variant
+        The baseline's variant. Where none was named, it is ``synth`` on the embedded world. On a
+        folder it is ``full``, or, if a baseline has no such variant to train, its first one that
+        is not for the embedded world.
+    recipe
+        Its training recipe.
+    seed
+        The seed in force: the one that was chosen, else the recipe's.
+    needs
+        What is read of each example.
+    """
+
+    baseline: Recipe
+    path: Path
+    variant: str
+    recipe: TrainingRecipe
+    seed: int
+    needs: Needs
+
+
+def plan_training(
+    name: str, *, variant: str | None = None, seed: int | None = None, on_folder: bool = False
+) -> Plan:
+    """What :func:`train` would train.
+
+    Raises
+    ------
+    ModelError
+        If there is no such baseline or variant, or it is not trained here.
+
+    Examples
+    --------
+    >>> plan = plan_training("icl", on_folder=True)
+    >>> plan.variant, plan.seed, plan.needs
+    ('flickr', 0, Needs(sounds=True, truth=False, labels=False))
+    """
+    baseline, path = load_recipe(name), content_folder("baselines") / name / "recipe.toml"
+    if variant is None:
+        trained = [
+            each
+            for each, chosen in baseline.variants.items()
+            if chosen.training is not None and not each.startswith(_SMALL)
+        ]
+        variant = _FULL if _FULL in trained or not trained else trained[0]
+        variant = variant if on_folder else _SMALL
+    recipe = training_recipe(baseline, variant, path)
+    number = recipe.seed if seed is None else seed
+    return Plan(baseline, path, variant, recipe, number, needs_of(recipe.objective, path))
 
 
 def train(
@@ -58,9 +114,9 @@ def train(
 
     Into `out` go ``<variant>.safetensors`` (the weights; as float16 where they are those of the
     embedded world), ``<variant>.training.json`` (the record) and ``<variant>.training.png`` (the
-    loss curve), each whole or not at all. While the run goes on, ``<variant>.unfinished.pt`` holds
-    its state and ``<variant>.progress.json`` says where it stands; both are deleted at the end. A
-    run that finds its own state there goes on from it, on one CPU device to the very same weights.
+    loss curve), each whole or not at all. During the run, ``<variant>.unfinished.pt`` holds its
+    state and ``<variant>.progress.json`` shows how far it is; both are deleted at the end. A run
+    that finds its own state there resumes, on one CPU device to the very same weights.
 
     Parameters
     ----------
@@ -69,7 +125,7 @@ def train(
     data
         What to train on; ``synth`` for the embedded world.
     variant
-        The baseline's variant; None for the one that :func:`default_variant` names.
+        The baseline's variant; None for the default one of :class:`Plan`.
     seed
         Another seed than the recipe's.
     out
@@ -80,7 +136,7 @@ def train(
         Fields of the recipe to change, as for
         :func:`~ssl_bench.training.recipe.changed_recipe`.
     image_trunk
-        Weights file that the image trunk starts from, where the recipe asks for one; None for the
+        Weights file that the image trunk starts from, where the recipe requires one; None for the
         ones that ship or are downloaded.
     neighbours
         Features by which clips are compared, where the recipe draws neighbours of each. Needed with
@@ -88,14 +144,14 @@ def train(
     hardware
         On what to train; None for one CPU device.
     save_every
-        Steps after which the state of the run is written, beside the end of each pass.
+        Steps after which the state of the run is saved, beside the end of each pass.
     progress
-        Told about every step.
+        Called after every step.
 
     Returns
     -------
     TrainingRecord
-        What was trained, on what, how it went.
+        What was trained, on what, with what result.
 
     Raises
     ------
@@ -107,155 +163,90 @@ def train(
     WeightsError
         If the weights that the image trunk starts from are missing or do not fit.
     """
-    plan = _plan(name, data, variant, seed, recipe, image_trunk, progress)
-    plan = replace(plan, recipe=changed_recipe(plan.recipe, changes or {}), neighbours=neighbours)
-    chosen, number, kept = plan.recipe, plan.seed, plan.variant_name
-    on = (hardware or Hardware(accelerator="cpu")).settled()
-    on.share(chosen.batch)
+    if isinstance(data, str):
+        if data != EmbeddedWorld.name:
+            raise ModelError(
+                f"there is no training data {data!r}",
+                code="E_TRAINING_DATA",
+                where=name,
+                remedy=f"train on {EmbeddedWorld.name}, or on a folder with frames/ and audio/",
+            )
+        data = EmbeddedWorld()
+    small = isinstance(data, EmbeddedWorld)
+    plan = plan_training(name, variant=variant, seed=seed, on_folder=not small)
+    if recipe is None:
+        recipe = plan.recipe
+    elif seed is None:
+        seed = recipe.seed
+    recipe = changed_recipe(recipe, changes or {})
+    preparation = Preparation(
+        baseline=name,
+        recipe_path=plan.path,
+        variant_name=plan.variant,
+        variant=plan.baseline.variants[plan.variant],
+        object_prior=plan.baseline.object_prior,
+        recipe=recipe,
+        data=data,
+        seed=plan.seed if seed is None else seed,
+        image_trunk=image_trunk,
+        neighbours=neighbours,
+        progress=progress,
+    )
+    on = (hardware or Hardware(accelerator="cpu")).resolved()
+    on.share(recipe.batch)
     fabric = launch(on)
-    small = isinstance(plan.data, EmbeddedWorld)
-    with reproducible(number, chosen.threads, deterministic=on.accelerator == "cpu"):
-        task = prepare_task(plan)
+    weights = out / f"{plan.variant}.safetensors"
+    written = out / f"{plan.variant}.training.json"
+    with reproducible(preparation.seed, recipe.threads, deterministic=on.accelerator == "cpu"):
+        task = prepare_task(preparation)
         # A folder that cannot be made should be known before hours of work.
         out.mkdir(parents=True, exist_ok=True)
-        unfinished = Unfinished(out, kept, _identity(plan, task, on), save_every)
-        course = fit(
+        run_state = RunState(out, plan.variant, _identity(preparation, task, on), save_every)
+        history = fit(
             task,
-            chosen,
-            seed=number,
+            recipe,
+            seed=preparation.seed,
             hardware=on,
             fabric=fabric,
-            unfinished=unfinished,
+            run_state=run_state,
             progress=progress if fabric.is_global_zero else None,
         )
         if fabric.is_global_zero:
-            if small:
-                _round_to_half(task.network)
             with torch.inference_mode():
+                if small:
+                    # The very values that are stored, so that the figures are theirs.
+                    for tensor in task.network.state_dict().values():
+                        if tensor.is_floating_point():
+                            tensor.copy_(tensor.half())
                 figures = dict(task.validate())
+            origin = {"model": name, "data": data.name, "seed": preparation.seed}
             weights_sha256 = save_checkpoint(
-                out / f"{kept}.safetensors",
-                {**task.network.state_dict(), **task.companions()},
+                weights,
+                {**task.network.state_dict(), **task.extra_tensors()},
                 # One entry: the order of several is not the same in every process.
-                metadata={
-                    "training": json.dumps({"model": name, "data": plan.data.name, "seed": number})
-                },
+                metadata={"training": json.dumps(origin)},
                 half=small,
             )
-            record = _record(plan, task, course, figures, weights_sha256, on)
-            write_record(record, out / f"{kept}.training.json")
-            draw_losses(record, out / f"{kept}.training.png")
-            unfinished.remove()
+            record = _record(preparation, task, history, figures, weights_sha256, on)
+            write_record(record, written)
+            draw_losses(record, weights.with_suffix(".training.png"))
+            run_state.remove()
     fabric.barrier()
-    return read_record(out / f"{kept}.training.json")
+    return read_record(written)
 
 
-def used_seed(name: str, variant: str, seed: int | None) -> int:
-    """The seed that :func:`train` would use: the given one, else the recipe's.
-
-    Raises
-    ------
-    ModelError
-        As :func:`train`.
-
-    Examples
-    --------
-    >>> used_seed("ezvsl", "synth", None), used_seed("ezvsl", "synth", 7)
-    (0, 7)
-    """
-    return _plan(name, EmbeddedWorld(), variant, seed, None, None, None).seed
-
-
-def default_variant(name: str, *, on_folder: bool) -> str:
-    """The variant that is trained where none is named.
-
-    On the embedded world it is ``synth``. On a folder it is ``full``, or, where a baseline has no
-    such variant to train, its first one that is not for the embedded world.
-
-    Raises
-    ------
-    ModelError
-        If there is no such baseline.
-
-    Examples
-    --------
-    >>> default_variant("icl", on_folder=False), default_variant("icl", on_folder=True)
-    ('synth', 'flickr')
-    """
-    if not on_folder:
-        return _SMALL
-    trained = [
-        variant
-        for variant, chosen in load_recipe(name).variants.items()
-        if chosen.training is not None and not variant.startswith(_SMALL)
-    ]
-    return _FULL if _FULL in trained or not trained else trained[0]
-
-
-def needs_of_training(name: str, variant: str) -> Needs:
-    """What :func:`train` reads of each example.
-
-    Raises
-    ------
-    ModelError
-        As :func:`train`.
-
-    Examples
-    --------
-    >>> needs_of_training("unet", "full")
-    Needs(sounds=False, truth=True, labels=False)
-    """
-    return needs_of(_plan(name, EmbeddedWorld(), variant, None, None, None, None).recipe.objective)
-
-
-def _plan(
-    name: str,
-    data: TrainingData | str,
-    variant: str | None,
-    seed: int | None,
-    recipe: TrainingRecipe | None,
-    image_trunk: Path | None,
-    progress: Progress | None,
-) -> Preparation:
-    baseline = load_recipe(name)
-    where = content_folder("baselines") / name / "recipe.toml"
-    if isinstance(data, str):
-        data = _named(data, where)
-    chosen = variant or default_variant(name, on_folder=not isinstance(data, EmbeddedWorld))
-    trained = training_recipe(baseline, chosen, where)
-    if recipe is not None:
-        trained = recipe
-    return Preparation(
-        baseline=name,
-        recipe_path=where,
-        variant_name=chosen,
-        variant=baseline.variants[chosen],
-        object_prior=baseline.object_prior,
-        recipe=trained,
-        data=data,
-        seed=trained.seed if seed is None else seed,
-        image_trunk=image_trunk,
-        progress=progress,
-    )
-
-
-def _named(data: str, where: Path) -> EmbeddedWorld:
-    if data != EmbeddedWorld.name:
-        raise ModelError(
-            f"nothing is trained on {data!r}",
-            where=where,
-            remedy=f"train on {EmbeddedWorld.name}, or on a folder with frames/ and audio/",
-        )
-    return EmbeddedWorld()
-
-
-def _identity(plan: Preparation, task: Task, on: Hardware) -> dict[str, object]:
-    """What an unfinished run must share with the one that goes on."""
+def _identity(plan: Preparation, task: Task[Any, Any], on: Hardware) -> dict[str, object]:
+    """What an unfinished run must share with the one that resumes it."""
     machine = asdict(on)
     # Results do not depend on it.
     del machine["workers"]
     return {
-        **described(plan),
+        "baseline": plan.baseline,
+        "variant": plan.variant_name,
+        "architecture": plan.variant.architecture,
+        "preprocessing": plan.variant.preprocessing,
+        "recipe": plan.recipe.model_dump(mode="json"),
+        "seed": plan.seed,
         "data": task.data_digest,
         "image trunk": task.image_trunk_sha256,
         "hardware": machine,
@@ -263,22 +254,17 @@ def _identity(plan: Preparation, task: Task, on: Hardware) -> dict[str, object]:
     }
 
 
-def _round_to_half(network: nn.Module) -> None:
-    """Give the network the very values that are stored, so that its figures are theirs."""
-    with torch.no_grad():
-        for tensor in network.state_dict().values():
-            if tensor.is_floating_point():
-                tensor.copy_(tensor.half())
-
-
 def _record(
     plan: Preparation,
-    task: Task,
-    course: Course,
-    figures: dict[str, float],
+    task: Task[Any, Any],
+    history: TrainingHistory,
+    figures: Mapping[str, float],
     weights_sha256: str,
     on: Hardware,
 ) -> TrainingRecord:
+    def rounded(values: Mapping[str, float]) -> dict[str, float]:
+        return {name: round(value, 6) for name, value in values.items()}
+
     return TrainingRecord(
         model=plan.baseline,
         variant=plan.variant_name,
@@ -295,11 +281,14 @@ def _record(
         parameters=sum(parameter.numel() for parameter in task.network.parameters()),
         weights_sha256=weights_sha256,
         validation=rounded(figures),
-        losses=tuple(round(loss, 6) for loss in course.losses),
-        epochs=epoch_records(course),
-        seconds=round(course.seconds, 2),
-        examples_per_second=round(len(course.losses) * plan.recipe.batch / course.seconds, 1),
-        first_examples_per_second=round(course.first_examples_per_second, 1),
+        losses=tuple(round(loss, 6) for loss in history.losses),
+        epochs=tuple(
+            Epoch(number=e.number, loss=round(e.loss, 6), validation=rounded(e.validation))
+            for e in history.epochs
+        ),
+        seconds=round(history.seconds, 2),
+        examples_per_second=round(len(history.losses) * plan.recipe.batch / history.seconds, 1),
+        first_examples_per_second=round(history.first_rate, 1),
         accelerator=on.accelerator,
         devices=on.devices,
         precision=on.precision,

@@ -1,47 +1,44 @@
-"""What the loop trains: a network, an objective and the data, behind a few questions."""
+"""What the loop trains: a network, an objective and the data."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Generic, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import BaseModel, Field
 from torch import Tensor, nn
 from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from ssl_bench.files import sha256_of_json
 from ssl_bench.measures.batch import Binarization, evaluate_maps
-from ssl_bench.training.feeds import AudioVisualFeed, Batch, ImageFeed
+from ssl_bench.models.embedding_localizer import SOUND_BANK, EmbeddingNetwork
+from ssl_bench.schemas import Document
+from ssl_bench.training.feeds import Batch, Feed
 
-BATCH_OF_EVALUATION = 100
+EVALUATION_BATCH = 100
+# Key of the stream of random numbers of the sound bank.
 _SOUND_BANK = 2
 _UNSORTED_SOUND_BANK = 64
+
+Network = TypeVar("Network", bound=nn.Module)
+Settings = TypeVar("Settings", bound=BaseModel)
 
 
 @dataclass(frozen=True)
 class ParameterGroup:
-    """Parameters with a learning rate of their own.
-
-    Attributes
-    ----------
-    parameters
-        The parameters.
-    learning_rate_factor
-        By which the recipe's learning rate is multiplied for them.
-    weight_decay
-        Another one than the recipe's.
-    """
+    """Parameters with a factor on the recipe's learning rate, or another weight decay."""
 
     parameters: Sequence[nn.Parameter]
     learning_rate_factor: float = 1.0
     weight_decay: float | None = None
 
 
-class Task(ABC):
+class Task(ABC, Generic[Network, Settings]):
     """What is trained. The loop alone moves it between devices, averages gradients and stores it.
 
     Parameters
@@ -50,8 +47,10 @@ class Task(ABC):
         Trained in place; brought to the memory layout that is fastest on CPU. Everything with
         parameters that the objective reads and that is stored must be inside it; helpers that are
         not stored (momentum copies) are attributes of the task.
-    training, validation
-        Feeds; batches of the first are drawn in worker processes, if there are any.
+    training_feed, validation_feed
+        Batches of the first are drawn in worker processes, if there are any.
+    settings
+        Hyper-parameters of the objective.
     image_trunk_sha256
         Digest of the weights file that the image trunk started from, as
         :meth:`~ssl_bench.training.preparation.Preparation.start_image_trunk` returns it.
@@ -59,26 +58,23 @@ class Task(ABC):
 
     def __init__(
         self,
-        network: nn.Module,
-        training: ImageFeed,
-        validation: ImageFeed,
+        network: Network,
+        training_feed: Feed,
+        validation_feed: Feed,
+        settings: Settings,
         *,
         image_trunk_sha256: str | None = None,
     ) -> None:
         self.network = network
         convert_conv2d_weight_memory_format(network, torch.channels_last)
-        self.training_feed = training
-        self.validation_feed = validation
+        self.training_feed = training_feed
+        self.validation_feed = validation_feed
+        self.settings = settings
         self.image_trunk_sha256 = image_trunk_sha256
 
     @property
-    def ids(self) -> Sequence[str]:
-        """Identifier of each training example, for messages."""
-        return self.training_feed.ids
-
-    @property
     def data_digest(self) -> str:
-        """SHA-256 that tells what is read for training and for validation."""
+        """SHA-256 of what is read for training and for validation."""
         return sha256_of_json([self.training_feed.digest, self.validation_feed.digest])
 
     @property
@@ -99,11 +95,11 @@ class Task(ABC):
         """Figures on the validation split, one of them ``loss``.
 
         Called in evaluation and inference mode, after each pass and on the weights as they are
-        stored. Held-out examples only: test splits are never looked at.
+        stored. Held-out examples only: test splits are never read.
         """
 
-    def companions(self) -> Mapping[str, Tensor]:
-        """Further tensors that travel with the weights of the trained network; by default none."""
+    def extra_tensors(self) -> Mapping[str, Tensor]:
+        """Tensors that are stored with the weights of the trained network; by default none."""
         return {}
 
     def parameter_groups(self) -> Sequence[ParameterGroup]:
@@ -128,50 +124,30 @@ class Task(ABC):
         return {}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Put back what :meth:`state` gave."""
+        """Put back what :meth:`state` returned."""
         del state
 
     def whole_batches(self) -> Iterator[Batch]:
         """The validation examples in batches of 100 without augmentation, on the device."""
         count = len(self.validation_feed)
-        for start in range(0, count, BATCH_OF_EVALUATION):
-            rows = np.arange(start, min(start + BATCH_OF_EVALUATION, count))
+        for start in range(0, count, EVALUATION_BATCH):
+            rows = np.arange(start, min(start + EVALUATION_BATCH, count))
             batch = self.validation_feed.whole(rows)
             yield {name: tensor.to(self.device) for name, tensor in batch.items()}
 
 
-class AudioVisualTask(Task):
+class AudioVisualTask(Task[Network, Settings]):
     """A network of images and sounds that gives a map for each pair.
 
     A subclass gives the objective and the map, and, where it can, the similarity of all pairs.
-
-    Parameters
-    ----------
-    network, image_trunk_sha256
-        As for :class:`Task`.
-    training, validation
-        Feeds of images with sounds.
     """
-
-    training_feed: AudioVisualFeed
-    validation_feed: AudioVisualFeed
-
-    def __init__(
-        self,
-        network: nn.Module,
-        training: AudioVisualFeed,
-        validation: AudioVisualFeed,
-        *,
-        image_trunk_sha256: str | None = None,
-    ) -> None:
-        super().__init__(network, training, validation, image_trunk_sha256=image_trunk_sha256)
 
     @abstractmethod
     def maps(self, batch: Batch) -> Tensor:
         """Map of each image with its own sound, ``(B, h, w)``, as the localizer gives it."""
 
     def similarities(self, batch: Batch) -> Tensor | None:
-        """Similarity of each image with each sound, ``(B, B)``; by default it is not known."""
+        """Similarity of each image with each sound, ``(B, B)``; None, the default, if unknown."""
         del batch
         return None
 
@@ -189,62 +165,94 @@ class AudioVisualTask(Task):
             ``cIoU(adaptive)@0.5`` as shares of the examples; without it, where similarities are
             known, ``recall(i2a)@1`` and ``recall(a2i)@1`` among the examples of a batch.
         """
+        source = self.validation_feed.source
         losses: list[float] = []
         maps: list[NDArray[np.float32]] = []
-        truths: list[NDArray[np.float32]] = []
-        found: list[NDArray[np.bool_]] = []
+        retrieved: list[NDArray[np.bool_]] = []
         for batch in self.whole_batches():
             losses.append(self.validation_loss(batch).item())
-            if self.validation_feed.has_truth:
+            if source.has_truth:
                 maps.append(self.maps(batch).float().cpu().numpy())
-                truths.append(self.validation_feed.whole_truths(batch["rows"].cpu().numpy()))
             elif (pairs := self.similarities(batch)) is not None:
                 own = torch.arange(len(pairs), device=pairs.device)
                 right = torch.stack([pairs.argmax(dim=1) == own, pairs.argmax(dim=0) == own])
-                found.append(right.cpu().numpy())
+                retrieved.append(right.cpu().numpy())
         figures = {"loss": float(np.mean(losses))}
         if maps:
+            truths = np.stack([source.truth(row) for row in range(len(source.ids))])
             rules = Binarization(rules=("half", "adaptive"))
-            [scores] = evaluate_maps(np.concatenate(maps), np.concatenate(truths), rules)
-            figures["cIoU@0.5"] = _share_of_successes(scores.rules["half"]["cIoU"])
-            figures["cIoU(adaptive)@0.5"] = _share_of_successes(scores.rules["adaptive"]["cIoU"])
-        if found:
-            shares = np.concatenate(found, axis=1).mean(axis=1)
+            [scores] = evaluate_maps(np.concatenate(maps), truths, rules)
+            hits = {name: rule["cIoU"] >= 0.5 for name, rule in scores.rules.items()}
+            figures["cIoU@0.5"] = float(np.mean(hits["half"]))
+            figures["cIoU(adaptive)@0.5"] = float(np.mean(hits["adaptive"]))
+        if retrieved:
+            shares = np.concatenate(retrieved, axis=1).mean(axis=1)
             figures["recall(i2a)@1"], figures["recall(a2i)@1"] = (float(s) for s in shares)
         return figures
 
-    def sound_bank(self, encode: Callable[[Tensor], Tensor], per_category: int) -> Tensor:
-        """Some training sounds of each category, encoded: ``(n, D)``.
 
-        Parameters
-        ----------
-        encode
-            Turns sounds ``(B, C, F, T)`` into vectors ``(B, D)``.
-        per_category
-            How many of each category; where no category is known, 64 sounds in all.
-        """
-        feed = self.training_feed
-        rows = np.array(choose_sound_bank(feed.categories, per_category, feed.seed), np.int64)
+class EmbeddingSettings(Document):
+    """Hyper-parameters that all objectives on embeddings have.
+
+    Attributes
+    ----------
+    tau
+        Temperature.
+    sound_bank_per_category
+        How many training sounds of each category are stored with the weights, embedded; the
+        model's own audio-blind map is the maximum over them.
+    """
+
+    tau: Annotated[float, Field(gt=0)]
+    sound_bank_per_category: Annotated[int, Field(ge=1)] = 4
+
+
+Embedding = TypeVar("Embedding", bound=EmbeddingNetwork)
+Chosen = TypeVar("Chosen", bound=EmbeddingSettings)
+
+
+class EmbeddingTask(AudioVisualTask[Embedding, Chosen]):
+    """A network that embeds places and sounds: a map is the product of each place with the sound.
+
+    Its map is that of each image with its own sound.
+    """
+
+    def encoded(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Features ``(B, D, h, w)`` of the images of a batch, and ``(B, D)`` of its sounds."""
+        return (
+            self.network.encode_images(batch["images"]),
+            self.network.encode_sounds(batch["sounds"]),
+        )
+
+    def maps(self, batch: Batch) -> Tensor:
+        """Product of each place with the image's own sound, ``(B, h, w)``."""
+        images, sounds = self.encoded(batch)
+        return torch.einsum("ndhw,nd->nhw", images, sounds)
+
+    def similarities(self, batch: Batch) -> Tensor:
+        """Largest product over places, of each image with each sound, ``(B, B)``."""
+        images, sounds = self.encoded(batch)
+        return torch.einsum("ndp,md->nmp", images.flatten(2), sounds).amax(dim=2)
+
+    def extra_tensors(self) -> Mapping[str, Tensor]:
+        """``sound_bank (n, D)``: some training sounds of each category, embedded."""
+        feed, count = self.training_feed, self.settings.sound_bank_per_category
+        rows = np.array(choose_sound_bank(feed.source.categories, count, feed.seed), np.int64)
         with torch.inference_mode():
             parts = [
-                encode(feed.whole_sounds(rows[start : start + BATCH_OF_EVALUATION]).to(self.device))
-                for start in range(0, len(rows), BATCH_OF_EVALUATION)
+                self.network.encode_sounds(
+                    feed.whole_sounds(rows[start : start + EVALUATION_BATCH]).to(self.device)
+                )
+                for start in range(0, len(rows), EVALUATION_BATCH)
             ]
-        return torch.cat(parts)
+        return {SOUND_BANK: torch.cat(parts)}
 
 
 def choose_sound_bank(categories: NDArray[np.int64], per_category: int, seed: int) -> list[int]:
-    """Rows of some training sounds of each category.
+    """Rows of some training sounds of each category: all of them, where there are fewer.
 
-    Parameters
-    ----------
-    categories
-        ``(N,)`` category of each sound; negative where several sound, which are left out. Where
-        all are negative, nothing is known, and 64 sounds are taken from all.
-    per_category
-        How many of each category (all of them, where there are fewer).
-    seed
-        Decides which.
+    `categories` ``(N,)`` are negative where several sound; these are left out. If all are negative,
+    no category is known, and 64 sounds are taken from all. The seed decides which.
 
     Examples
     --------
@@ -261,7 +269,3 @@ def choose_sound_bank(categories: NDArray[np.int64], per_category: int, seed: in
         rows = generator.permutation(np.flatnonzero(categories == category))
         chosen += sorted(int(row) for row in rows[:per_category])
     return chosen
-
-
-def _share_of_successes(overlaps: NDArray[np.float64]) -> float:
-    return float(np.mean(overlaps >= 0.5))

@@ -29,6 +29,7 @@ def test_alpha_is_chosen_on_the_validation_split(sweep: ModuleType) -> None:
     assert all(trial.id.startswith("val-") for trial in trials)
 
 
+@pytest.mark.slow
 def test_each_figure_is_that_of_the_model_mixed_on_the_command_line(
     sweep: ModuleType, tmp_path: Path
 ) -> None:

@@ -87,18 +87,18 @@ def test_it_is_said_that_no_test_set_was_checked(images: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["unet", "--data", "mine"], "nothing marks it here. Give --truth BOXES.csv"),
-        (["unet", "--data", "mine", "--truth", "absent"], "absent: there is no such table"),
+        (["unet", "--data", "mine"], "[E_TRUTH_MISSING]: mine"),
+        (["unet", "--data", "mine", "--truth", "absent"], "[E_FILE_MISSING]: absent"),
         (["unet", "--data", "mine", "--truth", "ids.csv"], "the first line must be id,x0,y0,x1,y1"),
-        (["unet", "--data", "mine", "--truth", "mine"], "8 of 8 clips lack a usable image or"),
+        (["unet", "--data", "mine", "--truth", "mine"], "[E_CLIPS_UNUSABLE]: mine"),
         (["unet", "--truth", "boxes.csv"], "choose among the clips of a folder"),
-        (["gradcam", "--data", "mine"], "nothing labels them here. Give --ids LIST.csv"),
+        (["gradcam", "--data", "mine"], "[E_LABELS_MISSING]: mine"),
         (["ogl-l1", "--data", "mine", "--ids", "plain.txt"], "video0_000010: no label"),
         (["ogl-l1", "--data", "mine", "--ids", "two.csv"], "is labelled 'dog' and 'cat'"),
-        (["ogl-l1", "--data", "mine", "--ids", "one.csv"], "all clips have the label 'dog'"),
-        (["ogl-cls", "--data", "mine"], "Train ogl-l1, whose weights this one takes"),
+        (["ogl-l1", "--data", "mine", "--ids", "one.csv"], "[E_CLASSES_FEW]: mine"),
+        (["ogl-cls", "--data", "mine"], "[E_VARIANT_UNTRAINED]"),
         (["ezvsl", "--data", "mine", "--truth", "masks"], "never looks at where clips sound"),
-        (["icl", "--data", "mine"], "for models that hear, audio/"),
+        (["icl", "--data", "mine"], "[E_FOLDER_UNREADABLE]: mine/audio"),
     ],
 )
 def test_what_is_missing_is_said_before_anything_is_fetched_or_written(

@@ -15,7 +15,7 @@ from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.ezvsl import EZVSLArchitecture, EZVSLNetwork
 from ssl_bench.models.images import ImagePreprocessing, prepare_images
 from ssl_bench.models.sounds import LogPowerAudio, prepare_sound
-from ssl_bench.training.objectives import ez_vsl_loss, max_similarity
+from ssl_bench.training.objectives.ez_vsl import ez_vsl_loss, max_similarity
 
 
 @pytest.fixture(scope="module")

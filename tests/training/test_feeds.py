@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from refusals import refused
 
 from ssl_bench.errors import DataError
 from ssl_bench.models.images import ImagePreprocessing, prepare_images
 from ssl_bench.training.augmentation import Augmentation
-from ssl_bench.training.data import Objects, Scenes
-from ssl_bench.training.feeds import AudioVisualFeed, ObjectFeed
+from ssl_bench.training.data import ArraySource, Needs
+from ssl_bench.training.feeds import Feed, load_batches
 
 VARIED = Augmentation(colour=0.3, greyscale=0.2, time_shift=0.3, time_mask=0.2, frequency_mask=0.2)
 PLAIN = Augmentation(crop_area=(1.0, 1.0), crop_aspect=1.0, flip=0.0)
@@ -18,9 +19,9 @@ PREPROCESSING = ImagePreprocessing(side=32)
 ROWS = np.array([0, 3, 5, 6])
 
 
-def scenes(channels: int = 1) -> Scenes:
+def scenes(channels: int = 1, kind: type[ArraySource] = ArraySource) -> ArraySource:
     generator = np.random.default_rng(0)
-    return Scenes(
+    return kind(
         ids=tuple(f"s{index}" for index in range(8)),
         images=generator.integers(0, 256, (8, 40, 40, 3), np.uint8),
         spectrograms=generator.normal(-1, 0.2, (8, channels, 16, 20)).astype(np.float16),
@@ -30,8 +31,8 @@ def scenes(channels: int = 1) -> Scenes:
     )
 
 
-def feed(augmentation: Augmentation = VARIED, seed: int = 0, channels: int = 1) -> AudioVisualFeed:
-    return AudioVisualFeed(scenes(channels), augmentation, PREPROCESSING, seed)
+def feed(augmentation: Augmentation = VARIED, seed: int = 0, channels: int = 1) -> Feed:
+    return Feed(scenes(channels), augmentation, PREPROCESSING, seed)
 
 
 def same(first, second) -> bool:
@@ -90,28 +91,69 @@ def test_whole_examples_are_as_the_model_sees_them_in_use():
 def test_truth_is_cut_as_the_images_are():
     data = scenes()
     data.images[:] = np.rint(data.truths * 255).astype(np.uint8)[..., None]
-    chosen = AudioVisualFeed(data, Augmentation(), PREPROCESSING, 0)
+    chosen = Feed(data, Augmentation(), PREPROCESSING, 0)
     red = chosen.images(ROWS, 4)[:, 0] * 0.229 + 0.485
     assert torch.allclose(chosen.truths(ROWS, 4), red, atol=0.01)
-    assert chosen.resized_truths(ROWS).shape == (4, 32, 32)
+    supervised = Feed(data, Augmentation(), PREPROCESSING, 0, Needs(sounds=False, truth=True))
+    for batch in (supervised.batch(ROWS, 4), supervised.whole(ROWS)):
+        assert batch.keys() == {"rows", "images", "truths"}
+        assert batch["truths"].shape == (4, 32, 32)
 
 
 def test_sounds_of_different_lengths_are_named():
-    class Uneven(Scenes):
+    class Uneven(ArraySource):
         def sound(self, row, shift=0.0):
             table = super().sound(row, shift)
             return table[..., :-1] if row == 5 else table
 
-    uneven = AudioVisualFeed(Uneven(**vars(scenes())), VARIED, PREPROCESSING, 0)
-    with pytest.raises(DataError, match=r"s5: its sound gives \(1, 16, 19\) values"):
+    uneven = Feed(scenes(kind=Uneven), VARIED, PREPROCESSING, 0)
+    with refused("E_SOUND_LENGTH", where="s5"):
         uneven.batch(ROWS, 0)
 
 
 def test_pictures_of_objects_come_with_their_labels():
     images = scenes().images
-    pictures = Objects(scenes().ids, images, np.arange(8), "d")
-    chosen = ObjectFeed(pictures, VARIED, PREPROCESSING, 0)
+    pictures = ArraySource(scenes().ids, "d", np.arange(8), images)
+    chosen = Feed(pictures, VARIED, PREPROCESSING, 0, Needs(sounds=False, labels=True))
     batch = chosen.batch(ROWS, 0)
     assert batch["labels"].tolist() == ROWS.tolist()
     assert torch.equal(batch["images"], feed().images(ROWS, 0))
     assert torch.equal(chosen.whole(ROWS)["images"], feed().whole_images(ROWS))
+
+
+PARTS = [np.array([0, 3]), np.array([5, 1]), np.array([2, 4]), np.array([6, 7])]
+
+
+class Unreadable(ArraySource):
+    def image(self, row):
+        if row == 4:
+            raise DataError("this image file is damaged", where="s4.png", remedy="copy it again")
+        return super().image(row)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_workers_change_neither_order_nor_bits(workers):
+    plain = list(load_batches(feed(), 2, PARTS))
+    ahead = list(load_batches(feed(), 2, PARTS, workers=workers))
+    assert [batch["rows"].tolist() for batch in ahead] == [part.tolist() for part in PARTS]
+    for first, second in zip(plain, ahead, strict=True):
+        assert all(torch.equal(first[name], second[name]) for name in first)
+        assert second["images"].is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_workers_do_not_touch_the_randomness_of_the_run(workers):
+    state = torch.random.get_rng_state()
+    list(load_batches(feed(), 0, PARTS, workers=workers))
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_error_in_a_worker_stays_one_sentence(workers):
+    with refused(kind=DataError) as caught:
+        list(
+            load_batches(
+                Feed(scenes(kind=Unreadable), VARIED, PREPROCESSING, 0), 0, PARTS, workers=workers
+            )
+        )
+    assert str(caught.value) == "s4.png: this image file is damaged. Copy it again."

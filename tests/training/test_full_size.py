@@ -21,7 +21,7 @@ from ssl_bench.training.folder import open_user_folder
 from ssl_bench.training.given_truth import open_truth
 from ssl_bench.training.neighbours import NeighbourFiles
 from ssl_bench.training.record import read_record
-from ssl_bench.training.run import needs_of_training, train
+from ssl_bench.training.run import plan_training, train
 
 FULL_SIZE = [
     (name, variant)
@@ -92,7 +92,7 @@ def test_it_trains_on_a_folder_of_clips(
     (tmp_path / "ids.csv").write_text("".join(f"{c},{c[5] in '02'}\n" for c in CLIPS))
     boxes = "".join(f"{clip},0.1,0.2,0.6,0.8\n" for clip in CLIPS)
     (tmp_path / "boxes.csv").write_text(f"id,x0,y0,x1,y1\n{boxes}")
-    needs = needs_of_training(name, variant)
+    needs = plan_training(name, variant=variant).needs
     data = open_user_folder(
         folder,
         needs=needs,

@@ -99,7 +99,7 @@ def test_a_table_of_another_form_is_refused(tmp_path, text, code):
 def test_what_is_missing_is_named_with_the_way_to_give_it(tmp_path):
     with refused("E_FILE_MISSING", where="--truth BOXES.csv"):
         open_truth(tmp_path / "absent.csv")
-    with refused("E_NO_TRUTH", where="boxes.csv"):
+    with refused("E_TRUTH_MISSING", where="boxes.csv"):
         open_truth(written(tmp_path, HEADING + "a,0,0,1,1\n")).check("b")
-    with refused("E_NO_TRUTH", where=tmp_path):
+    with refused("E_TRUTH_MISSING", where=tmp_path):
         open_truth(tmp_path).check("b")

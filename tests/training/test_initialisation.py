@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from refusals import refused
 from torch import nn
 
 from ssl_bench.errors import ModelError
@@ -14,10 +15,10 @@ from ssl_bench.models.recipes import checked
 from ssl_bench.models.registry import load_recipe
 from ssl_bench.models.resnet import ResidualTrunk, TrunkArchitecture
 from ssl_bench.schemas import Document
-from ssl_bench.training.initialisation import initialise
-from ssl_bench.training.preparation import EmbeddedWorld, Preparation
+from ssl_bench.training.data import EmbeddedWorld
+from ssl_bench.training.objectives import ez_vsl, fnac, prepare_task, slavc
+from ssl_bench.training.preparation import Preparation, initialise
 from ssl_bench.training.recipe import changed_recipe, training_recipe
-from ssl_bench.training.tasks import ez_vsl, fnac, prepare_task, slavc
 
 FAMILY: dict[str, type[Document]] = {
     "ezvsl": ez_vsl.Settings,
@@ -138,5 +139,5 @@ def test_the_momentum_encoders_of_slavc_start_as_the_drawn_ones() -> None:
 
 
 def test_another_distribution_is_refused() -> None:
-    with pytest.raises(ModelError, match="initialisation"):
+    with refused(kind=ModelError, where="initialisation"):
         prepared("ezvsl", "he")

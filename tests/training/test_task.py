@@ -10,10 +10,10 @@ import torch
 
 from ssl_bench.models.images import ImagePreprocessing
 from ssl_bench.training.augmentation import Augmentation
-from ssl_bench.training.data import Scenes
-from ssl_bench.training.feeds import AudioVisualFeed
-from ssl_bench.training.objectives import ez_vsl_loss, max_similarity
-from ssl_bench.training.task import AudioVisualTask, choose_sound_bank
+from ssl_bench.training.data import ArraySource
+from ssl_bench.training.feeds import Feed
+from ssl_bench.training.objectives.ez_vsl import ez_vsl_loss, max_similarity
+from ssl_bench.training.task import EmbeddingSettings, EmbeddingTask, choose_sound_bank
 
 
 class Sees(torch.nn.Module):
@@ -33,43 +33,35 @@ class Sees(torch.nn.Module):
         return torch.tensor([[1.0, 0.0]]).repeat(len(sounds), 1)
 
 
-class Plain(AudioVisualTask):
+class Plain(EmbeddingTask):
     """Maps and objective of whatever network is given."""
 
-    def _encoded(self, batch):
-        return (
-            self.network.encode_images(batch["images"]),
-            self.network.encode_sounds(batch["sounds"]),
-        )
-
     def loss(self, batch):
-        return ez_vsl_loss(*self._encoded(batch), 0.1)
-
-    def maps(self, batch):
-        return torch.einsum("ndhw,nd->nhw", *self._encoded(batch))
+        return ez_vsl_loss(*self.encoded(batch), 0.1)
 
     def similarities(self, batch):
-        return max_similarity(*self._encoded(batch))
+        return max_similarity(*self.encoded(batch))
 
 
-def scenes(count: int, *, truth: bool, categories: list[int] | None = None) -> Scenes:
+def scenes(count: int, *, truth: bool, categories: list[int] | None = None) -> ArraySource:
     generator = np.random.default_rng(count)
-    return Scenes(
+    return ArraySource(
         ids=tuple(f"s{index}" for index in range(count)),
         images=generator.integers(0, 256, (count, 40, 40, 3), np.uint8),
         spectrograms=generator.normal(-1, 0.2, (count, 1, 64, 40)).astype(np.float16),
         categories=np.arange(count) % 3 - 1 if categories is None else np.array(categories),
-        truths=np.zeros((count if truth else 0, 224, 224), np.float32),
+        truths=np.zeros((count, 224, 224), np.float32) if truth else None,
         digest=f"{count} {truth}",
     )
 
 
-def task(network: torch.nn.Module, training: Scenes, validation: Scenes) -> Plain:
+def task(network: torch.nn.Module, training: ArraySource, validation: ArraySource) -> Plain:
     feeds = [
-        AudioVisualFeed(part, Augmentation(), ImagePreprocessing(side=32), 0)
+        Feed(part, Augmentation(), ImagePreprocessing(side=32), 0)
         for part in (training, validation)
     ]
-    return Plain(network, *feeds)
+    settings = EmbeddingSettings(tau=0.1, sound_bank_per_category=2)
+    return Plain(network, *feeds, settings)
 
 
 def test_validation_measures_overlap_with_the_truth():
@@ -123,13 +115,19 @@ def test_all_parameters_are_trained_alike_unless_a_task_says_otherwise():
     assert group.learning_rate_factor == 1
 
 
+class Averages(Sees):
+    """Encodes a sound as its mean."""
+
+    def encode_sounds(self, sounds):
+        return sounds.mean(dim=(1, 2, 3))[:, None]
+
+
 def test_sound_bank_encodes_unaltered_training_sounds():
     training = scenes(8, truth=False)
-    chosen = task(Sees(), training, scenes(4, truth=True))
-    bank = chosen.sound_bank(lambda sounds: sounds.mean(dim=(1, 2, 3))[:, None], 2)
+    chosen = task(Averages(), training, scenes(4, truth=True))
     rows = choose_sound_bank(training.categories, 2, seed=0)
     expected = torch.from_numpy(training.spectrograms[rows].astype(np.float32)).mean(dim=(1, 2, 3))
-    assert torch.allclose(bank[:, 0], expected)
+    assert torch.allclose(chosen.extra_tensors()["sound_bank"][:, 0], expected)
 
 
 def test_sound_bank_is_drawn_by_seed_category_by_category():

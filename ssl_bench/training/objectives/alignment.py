@@ -1,24 +1,39 @@
-"""The objective of cross-modal alignment (Senocak et al., ICCV 2023)."""
+"""Cross-modal alignment (Senocak et al., ICCV 2023)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
+import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
+from ssl_bench.errors import DataError
+from ssl_bench.files import sha256_of_json
+from ssl_bench.models.checkpoints import load_into
+from ssl_bench.models.object_prior import ClassifierArchitecture, ClassifierNetwork
+from ssl_bench.models.recipes import checked
+from ssl_bench.models.registry import load_recipe
+from ssl_bench.models.sslalign import AlignmentArchitecture, AlignmentNetwork
+from ssl_bench.training.augmentation import Augmentation
+from ssl_bench.training.data import EmbeddedWorld
+from ssl_bench.training.feeds import Batch, Feed, Rows
+from ssl_bench.training.neighbours import Features, Neighbours, find_neighbours, read_features
+from ssl_bench.training.preparation import Preparation
+from ssl_bench.training.task import EVALUATION_BATCH, EmbeddingSettings, EmbeddingTask
+
+_AUGMENTED = "augmented"
+_ALIKE = "alike"
+
 
 class ImageView(NamedTuple):
-    """One view of the images of a batch.
+    """One view of the images of a batch, features of any length.
 
-    Attributes
-    ----------
-    places
-        ``(B, D, h, w)``: features of each location, of any length.
-    semantic
-        ``(B, P)``: pooled features, projected, of any length; None to leave s_A out.
+    `places` ``(B, D, h, w)`` are those of each location, `semantic` ``(B, P)`` are pooled and
+    projected; None leaves s_A out.
     """
 
     places: Tensor
@@ -26,14 +41,9 @@ class ImageView(NamedTuple):
 
 
 class SoundView(NamedTuple):
-    """One view of the sounds of a batch.
+    """One view of the sounds of a batch, features of any length.
 
-    Attributes
-    ----------
-    whole
-        ``(B, D)``, of any length.
-    semantic
-        ``(B, P)``: the same, projected, of any length; None to leave s_A out.
+    `whole` is ``(B, D)``, `semantic` ``(B, P)`` the same, projected; None leaves s_A out.
     """
 
     whole: Tensor
@@ -47,17 +57,7 @@ def localization_similarities(places: Tensor, sounds: Tensor) -> Tensor:
         s_L(v, a) = \frac{1}{hw} \sum_{xy}
             \frac{v^{xy} \cdot a}{\lVert v^{xy} \rVert \, \lVert a \rVert}
 
-    Parameters
-    ----------
-    places
-        ``(B, D, h, w)`` float; normalised here.
-    sounds
-        ``(A, D)`` float; normalised here.
-
-    Returns
-    -------
-    Tensor
-        ``(B, A)`` in [-1, 1].
+    Of `places` ``(B, D, h, w)`` and `sounds` ``(A, D)``, normalised here: ``(B, A)`` in [-1, 1].
 
     Examples
     --------
@@ -76,17 +76,8 @@ def semantic_similarities(images: Tensor, sounds: Tensor) -> Tensor:
         s_A(v, a) = \frac{p_v(\operatorname{avg}(v)) \cdot p_a(a)}
             {\lVert p_v(\operatorname{avg}(v)) \rVert \, \lVert p_a(a) \rVert}
 
-    Parameters
-    ----------
-    images
-        ``(B, P)`` float, projected; normalised here.
-    sounds
-        ``(A, P)`` float, projected; normalised here.
-
-    Returns
-    -------
-    Tensor
-        ``(B, A)`` in [-1, 1].
+    Of projected `images` ``(B, P)`` and `sounds` ``(A, P)``, normalised here: ``(B, A)`` in
+    [-1, 1].
 
     Examples
     --------
@@ -101,19 +92,9 @@ def image_to_sound_losses(similarities: Tensor, tau: float) -> Tensor:
 
     .. math:: -\log \frac{e^{s(v_i, a_i) / \tau}}{\sum_j e^{s(v_i, a_j) / \tau}}
 
-    An image chooses among the sounds of the batch; sounds choose no images.
-
-    Parameters
-    ----------
-    similarities
-        ``(B, B)``; row i are those of image i with each sound, the own one on the diagonal.
-    tau
-        Temperature, > 0.
-
-    Returns
-    -------
-    Tensor
-        ``(B,)``, >= 0; ``ln B`` where all similarities of a row are equal.
+    An image chooses among the sounds of the batch; sounds choose no images. Of `similarities`
+    ``(B, B)``, a row for each image with its own sound on the diagonal, and a temperature > 0:
+    ``(B,)``, >= 0; ``ln B`` where all similarities of a row are equal.
 
     Examples
     --------
@@ -136,19 +117,8 @@ def alignment_losses(
 
     With three views of each, these are nine pairs. The sounds :math:`a_j` that an image must not
     prefer are those of the other examples in the same view as its own; the paper does not say
-    which.
-
-    Parameters
-    ----------
-    images, sounds
-        Views; row i of each belongs with row i of all others.
-    tau
-        Temperature, > 0.
-
-    Returns
-    -------
-    Tensor
-        ``(B,)``, >= 0. The terms of s_A are left out where a view of the pair has no projection.
+    which. Row i of each view belongs with row i of all others. The result is ``(B,)``, >= 0; the
+    terms of s_A are left out where a view of the pair has no projection.
 
     Examples
     --------
@@ -166,3 +136,169 @@ def alignment_losses(
                 whole = semantic_similarities(seen.semantic, heard.semantic)
                 terms.append(image_to_sound_losses(whole, tau))
     return torch.stack(terms).sum(dim=0)
+
+
+class Settings(EmbeddingSettings):
+    """Hyper-parameters of cross-modal alignment.
+
+    Attributes
+    ----------
+    semantic
+        Whether whole images are compared with whole sounds (s_A), too; without, the network has no
+        projections.
+    augmented
+        How the varied view of a clip is drawn; False to do without. Clips themselves are varied as
+        the recipe says.
+    neighbours
+        From how many of the most similar clips one is drawn as a further view, by looks and by
+        sound; 0 to do without.
+    """
+
+    semantic: bool = True
+    augmented: Augmentation | Literal[False] = False
+    neighbours: Annotated[int, Field(ge=0)] = 0
+
+
+class PositiveViewsFeed(Feed):
+    """Images and sounds, and further views of them.
+
+    Parameters
+    ----------
+    plain
+        The feed without further views.
+    augmented
+        How the varied views differ, drawn independently; None to do without.
+    neighbours
+        Clips that are alike; None to do without.
+    """
+
+    def __init__(
+        self, plain: Feed, *, augmented: Augmentation | None, neighbours: Neighbours | None
+    ) -> None:
+        super().__init__(plain.source, plain.augmentation, plain.preprocessing, plain.seed)
+        self._augmented = augmented
+        self._neighbours = neighbours
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what is read, and of what clips are compared by."""
+        if self._neighbours is None:
+            return super().digest
+        return sha256_of_json([super().digest, self._neighbours.digest])
+
+    def batch(self, rows: Rows, epoch: int) -> Batch:
+        """The clips, and ``images_KIND`` and ``sounds_KIND`` of each kind of view.
+
+        The kinds are ``augmented`` and ``alike``: image and sound of two clips, drawn
+        independently.
+        """
+        batch = super().batch(rows, epoch)
+        if self._augmented is not None:
+            batch[f"images_{_AUGMENTED}"] = self.images(rows, epoch, 1, self._augmented)
+            batch[f"sounds_{_AUGMENTED}"] = self.sounds(rows, epoch, 1, self._augmented)
+        if self._neighbours is not None:
+            alike = self._neighbours.draw(rows, self.seed, epoch)
+            batch[f"images_{_ALIKE}"] = self.images(alike.images, epoch, 2)
+            batch[f"sounds_{_ALIKE}"] = self.sounds(alike.sounds, epoch, 2)
+        return batch
+
+
+class AlignmentTask(EmbeddingTask[AlignmentNetwork, Settings]):
+    """Every view of an image shall prefer every view of its own sound.
+
+    With projections in the network, s_A is part of the objective; the feed for training may give
+    further views.
+    """
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Equation 3 on the views that the batch has; negatives are its other examples."""
+        return alignment_losses(*self._views(batch), self.settings.tau).mean()
+
+    def similarities(self, batch: Batch) -> Tensor:
+        """s_A, or s_L of a network without projections."""
+        (images, *_), (sounds, *_) = self._views(batch)
+        if images.semantic is None or sounds.semantic is None:
+            return localization_similarities(images.places, sounds.whole)
+        return semantic_similarities(images.semantic, sounds.semantic)
+
+    def _views(self, batch: Batch) -> tuple[list[ImageView], list[SoundView]]:
+        kinds = ["", *(f"_{kind}" for kind in (_AUGMENTED, _ALIKE) if f"images_{kind}" in batch)]
+        # All views in one pass, so that they share the statistics of batch normalisation.
+        seen = self.network.encode_whole_images(torch.cat([batch[f"images{k}"] for k in kinds]))
+        heard = self.network.encode_sounds(torch.cat([batch[f"sounds{k}"] for k in kinds]))
+        count = len(kinds)
+        places, whole = seen.places.chunk(count), heard.chunk(count)
+        if seen.semantic is None:
+            return [ImageView(each) for each in places], [SoundView(each) for each in whole]
+        projected = self.network.project_sounds(heard)
+        images = zip(places, seen.semantic.chunk(count), strict=True)
+        sounds = zip(whole, projected.chunk(count), strict=True)
+        return [ImageView(*view) for view in images], [SoundView(*view) for view in sounds]
+
+
+def prepare(preparation: Preparation) -> AlignmentTask:
+    """Build the task as the recipe says.
+
+    Raises DataError if clips are to be compared and there are too few, or their features are
+    unusable, or were not given with a folder.
+    """
+    settings = preparation.settings(Settings)
+    network = AlignmentNetwork(
+        preparation.architecture(AlignmentArchitecture), projected=settings.semantic
+    )
+    trunk = preparation.start_image_trunk(network.imgnet)
+    plain, validation = preparation.embedding_feeds()
+    training = PositiveViewsFeed(
+        plain,
+        augmented=settings.augmented or None,
+        neighbours=_neighbours(preparation, settings.neighbours, plain),
+    )
+    return AlignmentTask(network, training, validation, settings, image_trunk_sha256=trunk)
+
+
+def _neighbours(preparation: Preparation, count: int, clips: Feed) -> Neighbours | None:
+    files, ids = preparation.neighbours, clips.source.ids
+    if count == 0:
+        return None
+    if files is not None:
+        return find_neighbours(
+            read_features(files.images, ids), read_features(files.sounds, ids), count
+        )
+    if not isinstance(preparation.data, EmbeddedWorld):
+        raise DataError(
+            "this objective draws clips that look or sound alike, and there is nothing to compare "
+            "these clips by",
+            code="E_NEIGHBOURS_MISSING",
+            where=preparation.data.name,
+            remedy="give features of any encoders, with --neighbour-images and --neighbour-sounds",
+        )
+    return find_neighbours(image_features(preparation, clips), sound_features(clips), count)
+
+
+def image_features(preparation: Preparation, clips: Feed) -> Features:
+    """Features of whole images by the object classifier that ships: its pooled last map."""
+    prior, checkpoint = preparation.object_classifier()
+    architecture = load_recipe(prior).variants[preparation.variant_name].architecture
+    network = ClassifierNetwork(checked(ClassifierArchitecture, architecture, prior))
+    load_into(network, checkpoint)
+    network.eval()
+    with torch.inference_mode():
+        parts = [network.pooled(clips.whole_images(rows)) for rows in _in_batches(len(clips))]
+    return Features(torch.cat(parts).numpy(), checkpoint.sha256)
+
+
+def sound_features(clips: Feed) -> Features:
+    """Mean and standard deviation over time of each band of whole sounds: nothing is learned.
+
+    Of sounds ``(C, F, T)`` they are ``2 C F`` values: all means, then all deviations.
+    """
+    parts = []
+    for rows in _in_batches(len(clips)):
+        sounds = clips.whole_sounds(rows).numpy()
+        bands = [sounds.mean(axis=3), sounds.std(axis=3)]
+        parts.append(np.concatenate([band.reshape(len(rows), -1) for band in bands], axis=1))
+    return Features(np.concatenate(parts), "mean and deviation of each band")
+
+
+def _in_batches(count: int) -> list[Rows]:
+    return np.array_split(np.arange(count), -(-count // EVALUATION_BATCH))

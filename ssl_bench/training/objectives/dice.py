@@ -1,9 +1,18 @@
-"""The objective of the supervised U-Net (Oya et al., ACCV 2020)."""
+"""A U-Net on annotated images (Oya et al., ACCV 2020): supervised, and without sound."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional
+
+from ssl_bench.models.recipes import NoOptions
+from ssl_bench.models.unet import UNetArchitecture, UNetNetwork
+from ssl_bench.models.vision_only import PriorPreprocessing
+from ssl_bench.training.data import Needs
+from ssl_bench.training.feeds import Batch
+from ssl_bench.training.preparation import Preparation
+from ssl_bench.training.task import AudioVisualTask
 
 
 def dice_coefficient(maps: Tensor, truths: Tensor) -> Tensor:
@@ -11,21 +20,11 @@ def dice_coefficient(maps: Tensor, truths: Tensor) -> Tensor:
 
     The usual coefficient has a factor 2 in the numerator; this one has none, so that a perfect
     binary prediction reaches one half. Sums run over one map at a time, and maps are not
-    thresholded, which the paper leaves open.
+    thresholded, which the paper leaves open. Of `maps` U and `truths` G, both ``(B, h, w)`` float
+    in [0, 1] (1 where something sounds, or the mean over annotators): ``(B,)`` in [0, 0.5]; 0 where
+    both maps are empty.
 
     .. math:: DC = \frac{\sum_{ij} G_{ij} U_{ij}}{\sum_{ij} G_{ij} + \sum_{ij} U_{ij}}
-
-    Parameters
-    ----------
-    maps
-        U, ``(B, h, w)`` float in [0, 1].
-    truths
-        G, ``(B, h, w)`` float in [0, 1]: 1 where something sounds, or the mean over annotators.
-
-    Returns
-    -------
-    Tensor
-        ``(B,)`` in [0, 0.5]; 0 where both maps are empty.
 
     Examples
     --------
@@ -48,3 +47,37 @@ def dice_loss(maps: Tensor, truths: Tensor) -> Tensor:
     0.8333...
     """
     return (1 - dice_coefficient(maps, truths)).mean()
+
+
+NEEDS = Needs(sounds=False, truth=True)
+"""Images and where they sound, and no sound."""
+
+
+class DiceTask(AudioVisualTask[UNetNetwork, NoOptions]):
+    """The paper's Dice objective on maps of the image alone.
+
+    The truth of a batch is the mean over annotators of what they drew.
+    """
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Objective on a batch; the truth is averaged over each cell of a coarser map."""
+        maps = self.maps(batch)
+        height, width = maps.shape[1:]
+        truths = functional.adaptive_avg_pool2d(batch["truths"][:, None], (height, width))
+        return dice_loss(maps, truths[:, 0])
+
+    def maps(self, batch: Batch) -> Tensor:
+        """The network's maps, which do not depend on the sound."""
+        maps: Tensor = self.network(batch["images"])
+        return maps
+
+
+def prepare(preparation: Preparation) -> DiceTask:
+    """Build the task as the recipe says."""
+    settings = preparation.settings(NoOptions)
+    preprocessing = preparation.preprocessing(PriorPreprocessing)
+    network = UNetNetwork(preparation.architecture(UNetArchitecture))
+    # Before the trunk, whose weights may be fetched: data without truth are refused first.
+    feeds = preparation.feeds(preprocessing.image, needs=NEEDS)
+    trunk = preparation.start_image_trunk(network.encoder, network="resnet34")
+    return DiceTask(network, *feeds, settings, image_trunk_sha256=trunk)

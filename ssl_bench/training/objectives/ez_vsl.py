@@ -1,4 +1,4 @@
-"""The objective of EZ-VSL (Mo and Morgado, ECCV 2022)."""
+"""EZ-VSL (Mo and Morgado, ECCV 2022)."""
 
 from __future__ import annotations
 
@@ -9,23 +9,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ssl_bench.models.ezvsl import EZVSLArchitecture, EZVSLNetwork
+from ssl_bench.training.feeds import Batch
+from ssl_bench.training.preparation import Initialisation, Preparation, initialise
+from ssl_bench.training.task import EmbeddingSettings, EmbeddingTask
+
 
 def max_similarity(image_features: Tensor, audio_features: Tensor) -> Tensor:
     r"""Similarity of every image with every sound: the largest cosine over locations.
 
     .. math:: s_{nm} = \max_{xy} \frac{v_{n,xy} \cdot a_m}{\lVert v_{n,xy}\rVert \lVert a_m\rVert}
 
-    Parameters
-    ----------
-    image_features
-        ``(B, D, h, w)`` float; normalised here, so any scale may be given.
-    audio_features
-        ``(M, D)`` float; normalised here.
-
-    Returns
-    -------
-    Tensor
-        ``(B, M)`` in [-1, 1].
+    Of `image_features` ``(B, D, h, w)`` and `audio_features` ``(M, D)``, both float and normalised
+    here: ``(B, M)`` in [-1, 1].
 
     Examples
     --------
@@ -39,7 +35,7 @@ def max_similarity(image_features: Tensor, audio_features: Tensor) -> Tensor:
 def mean_similarity(image_features: Tensor, audio_features: Tensor) -> Tensor:
     r"""Similarity of every image with every sound: the mean cosine over locations.
 
-    It asks every location to match the sound (EZ-VSL, table 6; it localized badly there).
+    Every location should match the sound (EZ-VSL, table 6; it localized badly there).
     Parameters and result are those of :func:`max_similarity`.
 
     .. math:: s_{nm} = \frac{1}{hw} \sum_{xy} \cos(v_{n,xy}, a_m)
@@ -100,21 +96,10 @@ def ez_vsl_loss(
           + \log \frac{e^{s_{nn} / \tau}}{\sum_m e^{s_{mn} / \tau}} \right],
         \qquad s_{nm} = \max_{xy} \cos(v_{n,xy}, a_m)
 
-    Parameters
-    ----------
-    image_features
-        ``(B, D, h, w)`` float; row n belongs with row n of `audio_features`.
-    audio_features
-        ``(B, D)`` float.
-    tau
-        Temperature, > 0 (the paper's code: 0.03).
-    matching
-        Another similarity in place of the best location's, as in the paper's table 6.
-
-    Returns
-    -------
-    Tensor
-        Scalar >= 0; ``2 ln B`` where all features are equal.
+    Of `image_features` ``(B, D, h, w)`` and `audio_features` ``(B, D)``, row by row, and a
+    temperature > 0 (the paper's code: 0.03): a scalar >= 0; ``2 ln B`` where all features are
+    equal. `matching` names another similarity in place of the best location's, as in the paper's
+    table 6.
 
     Examples
     --------
@@ -134,3 +119,40 @@ def _cosines(image_features: Tensor, audio_features: Tensor) -> Tensor:
     batch, dimensions, height, width = unit_images.shape
     locations = unit_images.permute(0, 2, 3, 1).reshape(batch * height * width, dimensions)
     return (locations @ unit_sounds.T).view(batch, height * width, len(unit_sounds))
+
+
+class Settings(EmbeddingSettings):
+    """Hyper-parameters of EZ-VSL.
+
+    Attributes
+    ----------
+    matching
+        How an image is matched with a sound; the paper's table 6 compares three ways.
+    initialisation
+        How the audio trunk and the projections start; the authors' code has distributions of its
+        own, ``ez-vsl``.
+    """
+
+    matching: Matching = "max-of-similarities"
+    initialisation: Initialisation = "torch"
+
+
+class EZVSLTask(EmbeddingTask[EZVSLNetwork, Settings]):
+    """EZ-VSL's objective, in both directions."""
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Objective on a batch; negatives are the other examples of it."""
+        return ez_vsl_loss(*self.encoded(batch), self.settings.tau, self.settings.matching)
+
+    def similarities(self, batch: Batch) -> Tensor:
+        """Similarity of each image with each sound, as matched in training."""
+        return MATCHINGS[self.settings.matching](*self.encoded(batch))
+
+
+def prepare(preparation: Preparation) -> EZVSLTask:
+    """Build the task as the recipe says."""
+    settings = preparation.settings(Settings)
+    network = EZVSLNetwork(preparation.architecture(EZVSLArchitecture))
+    initialise((network.audnet, network.img_proj, network.aud_proj), settings.initialisation)
+    trunk = preparation.start_image_trunk(network.imgnet)
+    return EZVSLTask(network, *preparation.embedding_feeds(), settings, image_trunk_sha256=trunk)

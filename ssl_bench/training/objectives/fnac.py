@@ -1,4 +1,4 @@
-"""The objective of FNAC (Sun et al., CVPR 2023).
+"""FNAC (Sun et al., CVPR 2023).
 
 The formulas are those of the authors' code (OpenNLPLab/FNAC_AVL); which sections and equations of
 the paper they are is not known here.
@@ -6,12 +6,17 @@ the paper they are is not known here.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
+from ssl_bench.models.fnac import FNACArchitecture, FNACNetwork
+from ssl_bench.training.feeds import Batch
 from ssl_bench.training.objectives.ez_vsl import ez_vsl_loss, max_similarity
+from ssl_bench.training.preparation import Initialisation, Preparation, initialise
+from ssl_bench.training.task import EmbeddingSettings, EmbeddingTask
 
 FOREGROUND = 0.6
 """Height of a min-max normalised map above which a place belongs to the foreground."""
@@ -24,15 +29,12 @@ class FNACTerms(NamedTuple):
     ----------
     contrastive
         Objective of EZ-VSL.
-    sounds
-        Suppression of false negatives by sounds: distance of similarities between images and sounds
-        to those between sounds.
+    sounds, images
+        Suppression of false negatives by sounds, and by images: distance of similarities between
+        images and sounds to those between sounds, and to those between images.
     foregrounds
         Enhancement of true negatives: distance of similarities between foregrounds to those between
         sounds.
-    images
-        Suppression of false negatives by images: distance of similarities between images and sounds
-        to those between images.
     """
 
     contrastive: Tensor
@@ -58,15 +60,8 @@ def fnac_terms(image_features: Tensor, audio_features: Tensor, tau: float) -> FN
 
     A place is in the foreground where the min-max normalised map of the image with its own sound
     exceeds :data:`FOREGROUND`. Means of features are not normalised again, as in the authors' code.
-
-    Parameters
-    ----------
-    image_features
-        ``(B, D, h, w)`` float, of unit length over D.
-    audio_features
-        ``(B, D)`` float, of unit length.
-    tau
-        Temperature > 0.
+    `image_features` are ``(B, D, h, w)`` and `audio_features` ``(B, D)`` float, of unit length over
+    D; the temperature is > 0.
 
     Examples
     --------
@@ -95,3 +90,48 @@ def fnac_terms(image_features: Tensor, audio_features: Tensor, tau: float) -> FN
 
 def _rows(similarities: Tensor, tau: float) -> Tensor:
     return (similarities / tau).softmax(dim=1)
+
+
+class Settings(EmbeddingSettings):
+    """Hyper-parameters of FNAC; the defaults are those of the authors' code.
+
+    Attributes
+    ----------
+    weight
+        Weight of the three terms that are added to the objective of EZ-VSL.
+    contrastive_epochs
+        Passes with the objective of EZ-VSL alone, before the other terms are added.
+    initialisation
+        How the audio trunk and the projections start; the authors' code has distributions of its
+        own, ``ez-vsl``.
+    """
+
+    tau: Annotated[float, Field(gt=0)] = 0.03
+    weight: Annotated[float, Field(ge=0)] = 100.0
+    contrastive_epochs: Annotated[int, Field(ge=0)] = 3
+    initialisation: Initialisation = "torch"
+
+
+class FNACTask(EmbeddingTask[FNACNetwork, Settings]):
+    """The objective of EZ-VSL, and from some pass on the terms against false negatives."""
+
+    _epoch = 0
+
+    def start_epoch(self, epoch: int) -> None:
+        """Remember which terms are in force."""
+        self._epoch = epoch
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Objective on a batch in this pass."""
+        started = self._epoch >= self.settings.contrastive_epochs
+        terms = fnac_terms(*self.encoded(batch), self.settings.tau)
+        return terms.total(self.settings.weight if started else 0.0)
+
+
+def prepare(preparation: Preparation) -> FNACTask:
+    """Build the task as the recipe says."""
+    settings = preparation.settings(Settings)
+    network = FNACNetwork(preparation.architecture(FNACArchitecture))
+    initialise((network.audnet, network.img_proj, network.aud_proj), settings.initialisation)
+    trunk = preparation.start_image_trunk(network.imgnet)
+    return FNACTask(network, *preparation.embedding_feeds(), settings, image_trunk_sha256=trunk)

@@ -1,24 +1,30 @@
-"""The objectives of iterative contrastive learning (Lin et al., 2021)."""
+"""Iterative contrastive learning (Lin et al., 2021)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import copy
+from collections.abc import Mapping
+from typing import Annotated, Any, NamedTuple
 
 import torch
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
+from ssl_bench.models.icl import ICLArchitecture, ICLNetwork
+from ssl_bench.training.feeds import Batch
+from ssl_bench.training.preparation import Preparation
+from ssl_bench.training.task import EmbeddingSettings, EmbeddingTask
 
-@dataclass(frozen=True, eq=False)
-class PseudoLabels:
-    """What the model of the previous epoch believes about a batch.
+
+class PseudoLabels(NamedTuple):
+    """What the model of the previous epoch predicts for a batch.
 
     Attributes
     ----------
-    sounding
-        ``(B, h, w)`` bool, cells whose response is above the threshold (equation 4).
-    silent
-        ``(B, h, w)`` bool, cells whose response is below it (equation 5).
+    sounding, silent
+        ``(B, h, w)`` bool, cells whose response is above the threshold, or below it (equations 4
+        and 5).
     related
         ``(B, B)`` bool, whether image i belongs with sound j, too (equation 6): symmetric, and true
         on the diagonal.
@@ -32,15 +38,7 @@ class PseudoLabels:
 def mean_unit_features(image_features: Tensor) -> Tensor:
     r"""The paper's operator :math:`\phi`: unit length at each location, then the mean over them.
 
-    Parameters
-    ----------
-    image_features
-        ``(B, D, h, w)`` float.
-
-    Returns
-    -------
-    Tensor
-        ``(B, D)``, of length at most 1.
+    Of ``(B, D, h, w)`` float: ``(B, D)``, of length at most 1.
 
     Examples
     --------
@@ -58,21 +56,9 @@ def initial_loss(image_features: Tensor, audio_features: Tensor, tau: float) -> 
         L = -\frac{1}{B} \sum_i \log
             \frac{e^{\phi(V_i) \cdot a_i / \tau}}{\sum_j e^{\phi(V_i) \cdot a_j / \tau}}
 
-    An image chooses among the sounds of the batch; sounds choose no images.
-
-    Parameters
-    ----------
-    image_features
-        ``(B, D, h, w)`` float; normalised here. Row i belongs with row i of `audio_features`.
-    audio_features
-        ``(B, D)`` float; normalised here.
-    tau
-        Temperature, > 0.
-
-    Returns
-    -------
-    Tensor
-        Scalar >= 0; ``ln B`` where all features are equal.
+    An image chooses among the sounds of the batch; sounds choose no images. Of `image_features`
+    ``(B, D, h, w)`` and `audio_features` ``(B, D)``, row by row and normalised here, and a
+    temperature > 0: a scalar >= 0; ``ln B`` where all features are equal.
 
     Examples
     --------
@@ -89,17 +75,8 @@ def response_map(image_features: Tensor, audio_features: Tensor) -> Tensor:
 
     .. math:: R = V * a, \qquad R \leftarrow \frac{R - \min R}{\max R - \min R}
 
-    Parameters
-    ----------
-    image_features
-        ``(B, D, h, w)`` float; normalised here, which equation 1 does not say.
-    audio_features
-        ``(B, D)`` float; normalised here.
-
-    Returns
-    -------
-    Tensor
-        ``(B, h, w)`` in [0, 1]; a map that is the same everywhere stays as it is.
+    Of `image_features` ``(B, D, h, w)`` and `audio_features` ``(B, D)``, normalised here, which
+    equation 1 leaves open: ``(B, h, w)`` in [0, 1]; a map that is constant stays as it is.
 
     Examples
     --------
@@ -132,10 +109,8 @@ def pseudo_labels(
 
     Parameters
     ----------
-    image_features
-        ``(B, D, h, w)`` float, of the previous epoch's model.
-    audio_features
-        ``(B, D)`` float, of the same model.
+    image_features, audio_features
+        ``(B, D, h, w)`` and ``(B, D)`` float, of the previous epoch's model.
     delta_v
         Threshold of the responses, in [0, 1].
     delta_a
@@ -181,10 +156,8 @@ def iterative_loss(
 
     Parameters
     ----------
-    image_features
-        ``(B, D, h, w)`` float, of the model in training; normalised here.
-    audio_features
-        ``(B, D)`` float, of the same model; normalised here.
+    image_features, audio_features
+        ``(B, D, h, w)`` and ``(B, D)`` float, of the model in training; normalised here.
     labels
         Pseudo-labels of the same batch, by the previous epoch's model.
     tau
@@ -234,3 +207,86 @@ def _mean_over(features: Tensor, cells: Tensor) -> Tensor:
 
 def _logits(images: Tensor, sounds: Tensor, tau: float) -> Tensor:
     return images @ functional.normalize(sounds, dim=1).T / tau
+
+
+Threshold = Annotated[float, Field(ge=0, le=1)]
+
+
+class Settings(EmbeddingSettings):
+    """Hyper-parameters of iterative contrastive learning.
+
+    Attributes
+    ----------
+    initial_epochs
+        Passes with the initial objective; the pseudo-labels of all later passes are those of the
+        model at the end of the pass before. As many as there are passes: never iterate.
+    delta_v
+        Response from which on a place is taken to sound.
+    delta_a
+        Cosine of two sounds from which on they are related. Too low a value relates everything.
+    intra, inter
+        Whether silent places are negatives, and related sounds positives.
+    """
+
+    initial_epochs: Annotated[int, Field(ge=1)]
+    delta_v: Threshold
+    delta_a: Threshold
+    intra: bool = True
+    inter: bool = True
+
+
+class ICLTask(EmbeddingTask[ICLNetwork, Settings]):
+    """First the initial objective, then pseudo-labels of the previous pass's model."""
+
+    _previous: ICLNetwork | None = None
+
+    def start_epoch(self, epoch: int) -> None:
+        """Keep the network as it is now for the pseudo-labels of this pass."""
+        self._previous = self._frozen() if epoch >= self.settings.initial_epochs else None
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Equation 3, and, once there are pseudo-labels, equation 7."""
+        settings = self.settings
+        features = self.encoded(batch)
+        if self._previous is None:
+            return initial_loss(*features, settings.tau)
+        with torch.no_grad():
+            labels = pseudo_labels(
+                self._previous.encode_images(batch["images"]),
+                self._previous.encode_sounds(batch["sounds"]),
+                delta_v=settings.delta_v,
+                delta_a=settings.delta_a,
+            )
+        return iterative_loss(
+            *features, labels, settings.tau, intra=settings.intra, inter=settings.inter
+        )
+
+    def validation_loss(self, batch: Batch) -> Tensor:
+        """Equation 3 in all passes: values of equation 7 depend on the pass's pseudo-labels."""
+        return initial_loss(*self.encoded(batch), self.settings.tau)
+
+    def similarities(self, batch: Batch) -> Tensor:
+        """Mean cosine over locations."""
+        images, sounds = self.encoded(batch)
+        return mean_unit_features(images) @ sounds.T
+
+    def state(self) -> Mapping[str, Any]:
+        """The previous pass's model, where there is one."""
+        return {} if self._previous is None else dict(self._previous.state_dict())
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Put the previous pass's model back, or none where there was none."""
+        self._previous = self._frozen() if state else None
+        if self._previous is not None:
+            self._previous.load_state_dict(state)
+
+    def _frozen(self) -> ICLNetwork:
+        return copy.deepcopy(self.network).eval().requires_grad_(False)
+
+
+def prepare(preparation: Preparation) -> ICLTask:
+    """Build the task as the recipe says."""
+    settings = preparation.settings(Settings)
+    network = ICLNetwork(preparation.architecture(ICLArchitecture))
+    trunk = preparation.start_image_trunk(network.imgnet)
+    return ICLTask(network, *preparation.embedding_feeds(), settings, image_trunk_sha256=trunk)

@@ -1,4 +1,4 @@
-"""The objective of LVS (Chen et al., CVPR 2021), which SSL-TIE uses too.
+"""LVS (Chen et al., CVPR 2021), whose objective SSL-TIE uses, too.
 
 The formulas are those of the authors' model class (hche11/Localizing-Visual-Sounds-the-Hard-Way);
 numbers of the paper's sections and equations are recalled, and not checked against it.
@@ -11,6 +11,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from ssl_bench.models.lvs import LVSArchitecture, LVSNetwork
+from ssl_bench.training.feeds import Batch
+from ssl_bench.training.preparation import Preparation
+from ssl_bench.training.task import EmbeddingSettings, EmbeddingTask
 
 POSITIVE_FROM = 0.65
 NEGATIVE_BELOW = 0.4
@@ -33,27 +38,14 @@ class Trimap(NamedTuple):
     negative: Tensor
 
 
-def trimap(
-    cosines: Tensor,
-    *,
-    positive_from: float = POSITIVE_FROM,
-    negative_below: float = NEGATIVE_BELOW,
-    sharpness: float = SHARPNESS,
-) -> Trimap:
+def trimap(cosines: Tensor) -> Trimap:
     r"""Differentiable trimap of a map (LVS, section 3.3, equations 4 and 5).
 
     .. math::
         P = \sigma\left(\frac{A - \epsilon_p}{\tau}\right), \qquad
         N = 1 - \sigma\left(\frac{A - \epsilon_n}{\tau}\right)
 
-    Parameters
-    ----------
-    cosines
-        Maps A of any shape, in [-1, 1].
-    positive_from, negative_below
-        Thresholds of the two parts.
-    sharpness
-        The cosine over which each part changes.
+    The maps A have any shape, in [-1, 1].
 
     Examples
     --------
@@ -62,9 +54,9 @@ def trimap(
     (tensor([1.0000, 0.0100, 0.0000]), tensor([0.0000, 0.0300, 1.0000]))
     """
     return Trimap(
-        torch.sigmoid((cosines - positive_from) / sharpness),
+        torch.sigmoid((cosines - POSITIVE_FROM) / SHARPNESS),
         # One minus the sigmoid would round to nothing where all places sound.
-        torch.sigmoid((negative_below - cosines) / sharpness),
+        torch.sigmoid((NEGATIVE_BELOW - cosines) / SHARPNESS),
     )
 
 
@@ -85,21 +77,8 @@ def lvs_logits(image_features: Tensor, audio_features: Tensor, tau: float = TAU)
     with every sound of the batch, then that with its own sound over the background.
 
     The factor mu is that of the authors' code: it masks the image's own sound among all sounds, but
-    only while that mean is positive.
-
-    Parameters
-    ----------
-    image_features
-        ``(B, D, h, w)`` float; normalised here, so any scale may be given.
-    audio_features
-        ``(B, D)`` float; normalised here.
-    tau
-        Temperature, > 0.
-
-    Returns
-    -------
-    Tensor
-        ``(B, 1 + B + 1)``; the first column is the right answer.
+    only while that mean is positive. Of `image_features` ``(B, D, h, w)`` and `audio_features`
+    ``(B, D)``, row by row and normalised here, and a temperature > 0: ``(B, 1 + B + 1)``.
 
     Examples
     --------
@@ -128,19 +107,7 @@ def lvs_loss(image_features: Tensor, audio_features: Tensor, tau: float = TAU) -
 
     .. math:: L = -\frac1B \sum_n \ln \frac{e^{\ell_{n0}}}{\sum_{k=0}^{B+1} e^{\ell_{nk}}}
 
-    Parameters
-    ----------
-    image_features
-        ``(B, D, h, w)`` float; row n belongs with row n of `audio_features`.
-    audio_features
-        ``(B, D)`` float.
-    tau
-        Temperature, > 0.
-
-    Returns
-    -------
-    Tensor
-        Scalar >= 0.
+    Parameters are those of :func:`lvs_logits`; a scalar >= 0.
 
     Examples
     --------
@@ -155,3 +122,25 @@ def lvs_loss(image_features: Tensor, audio_features: Tensor, tau: float = TAU) -
 
 def _weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
     return (values * weights).sum(dim=-1) / weights.sum(dim=-1)
+
+
+class Settings(EmbeddingSettings):
+    """Hyper-parameters of LVS."""
+
+    tau: float = TAU
+
+
+class LVSTask(EmbeddingTask[LVSNetwork, Settings]):
+    """Places that surely sound against the background and against other sounds."""
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Objective on a batch; negatives are the other sounds of it."""
+        return lvs_loss(*self.encoded(batch), self.settings.tau)
+
+
+def prepare(preparation: Preparation) -> LVSTask:
+    """Build the task as the recipe says."""
+    settings = preparation.settings(Settings)
+    network = LVSNetwork(preparation.architecture(LVSArchitecture))
+    trunk = preparation.start_image_trunk(network.imgnet)
+    return LVSTask(network, *preparation.embedding_feeds(), settings, image_trunk_sha256=trunk)

@@ -1,12 +1,32 @@
-"""Objective of Oya et al., "Do We Need Sound for Sound Source Localization?" (ACCV 2020)."""
+"""Oya et al., "Do We Need Sound for Sound Source Localization?" (ACCV 2020)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Annotated
+
 import torch
-from torch import Tensor
+from pydantic import Field
+from torch import Tensor, nn
+
+from ssl_bench.models.amplitude_phase import prepare_amplitude_phase
+from ssl_bench.models.images import ImagePreprocessing
+from ssl_bench.models.oya import OyaArchitecture, OyaNetwork, attention_maps, localization_maps
+from ssl_bench.models.oya_localizer import OyaPreprocessing
+from ssl_bench.models.recipes import NoOptions
+from ssl_bench.schemas import Document
+from ssl_bench.training.data import Needs
+from ssl_bench.training.feeds import Batch
+from ssl_bench.training.loop import fit
+from ssl_bench.training.objectives.classification import ClassificationTask
+from ssl_bench.training.preparation import Preparation
+from ssl_bench.training.run_state import Step
+from ssl_bench.training.task import AudioVisualTask, ParameterGroup
 
 
-def siamese_loss(positive: Tensor, negative: Tensor) -> Tensor:
+def siamese_loss(similarity: Tensor, negatives: Tensor) -> Tensor:
     r"""Similarity loss over pairs that belong together and pairs that do not.
 
     Section 3.5, equations 5 and 6, with the answer :math:`\hat s` of an image to a sound s:
@@ -19,10 +39,10 @@ def siamese_loss(positive: Tensor, negative: Tensor) -> Tensor:
 
     Parameters
     ----------
-    positive
-        Cosines of pairs that belong together, of any shape, in [0, 1].
-    negative
-        Cosines of pairs that do not, of any shape, in [0, 1].
+    similarity
+        ``(B, B)`` in [0, 1]: cosine of image n's answer to sound m; the diagonal belongs together.
+    negatives
+        ``(B, count)`` int64: for each sound the images of its negative pairs.
 
     Returns
     -------
@@ -31,79 +51,163 @@ def siamese_loss(positive: Tensor, negative: Tensor) -> Tensor:
 
     Examples
     --------
-    >>> siamese_loss(torch.tensor([1.0, 0.5]), torch.tensor([0.0, 0.5]))
+    >>> table = torch.tensor([[1.0, 0.2], [0.6, 0.8]])
+    >>> siamese_loss(table, torch.tensor([[1], [0]]))  # mean of 0.1 and 0.4
     tensor(0.2500)
     """
-    return ((1 - positive).mean() + negative.mean()) / 2
+    sounds = torch.arange(len(similarity), device=similarity.device)[:, None]
+    negative = similarity[negatives.to(similarity.device), sounds]
+    return ((1 - similarity.diagonal()).mean() + negative.mean()) / 2
 
 
-def draw_strangers(batch: int, count: int, generator: torch.Generator | None = None) -> Tensor:
-    """For each sound of a batch some images that are not its own, all different.
+def sample_negatives(batch: int, count: int, generator: torch.Generator | None = None) -> Tensor:
+    """For each of `batch` sounds some images that are not its own, ``(batch, count)`` int64.
 
-    The paper does not say how negative pairs are drawn; each other image of the batch is taken to
-    be as likely.
-
-    Parameters
-    ----------
-    batch
-        Number of pairs, >= 2.
-    count
-        Images for each sound, in [1, batch - 1].
-    generator
-        Source of randomness; None for torch's own.
-
-    Returns
-    -------
-    Tensor
-        ``(batch, count)`` int64.
-
-    Raises
-    ------
-    ValueError
-        If `count` is out of range.
+    They are all different; `count` is at most ``batch - 1``. The paper leaves open how negative
+    pairs are drawn; each other image of the batch is as likely. A generator of None is torch's own.
 
     Examples
     --------
-    >>> draw_strangers(2, 1).tolist()
+    >>> sample_negatives(2, 1).tolist()
     [[1], [0]]
     """
-    if not 1 <= count < batch:
-        raise ValueError(f"{count} strangers of each sound are not among {batch} pairs")
     order = torch.rand(batch, batch - 1, generator=generator).argsort(dim=1)
-    return all_strangers(batch).gather(1, order[:, :count])
+    return all_negatives(batch).gather(1, order[:, :count])
 
 
-def all_strangers(batch: int) -> Tensor:
-    """For each sound of a batch all images that are not its own, ``(batch, batch - 1)`` int64.
+def all_negatives(batch: int) -> Tensor:
+    """For each of `batch` sounds all images that are not its own, ``(batch, batch - 1)`` int64.
 
     Examples
     --------
-    >>> all_strangers(3).tolist()
+    >>> all_negatives(3).tolist()
     [[1, 2], [2, 0], [0, 1]]
     """
     return (torch.arange(batch)[:, None] + torch.arange(1, batch)) % batch
 
 
-def siamese_loss_of_batch(similarity: Tensor, strangers: Tensor) -> Tensor:
-    """The objective on a batch, of which all pairs have been compared.
+REST_OF_VGG = tuple(
+    f"{layer}.{kind}"
+    for layer in ("features.16", "features.18", "classifier.0", "classifier.3", "classifier.6")
+    for kind in ("weight", "bias")
+)
+"""Keys of torchvision's VGG-11 that the image trunk does not use."""
 
-    Parameters
+
+class ClassifierStart(Document):
+    """Training of the image trunk as a classifier of single objects, before the main training.
+
+    It stands for the paper's start from ImageNet where there are no weights of the trunk's shape.
+    Whatever is not named here is as in the recipe.
+
+    Attributes
     ----------
-    similarity
-        ``(B, B)`` in [0, 1]: cosine of image n's answer to sound m; the diagonal belongs together.
-    strangers
-        ``(B, count)`` int64: for each sound the images of its negative pairs.
-
-    Returns
-    -------
-    Tensor
-        Scalar in [0, 1].
-
-    Examples
-    --------
-    >>> table = torch.tensor([[1.0, 0.2], [0.6, 0.8]])
-    >>> siamese_loss_of_batch(table, torch.tensor([[1], [0]]))  # mean of 0.1 and 0.4
-    tensor(0.2500)
+    classes
+        Number of classes.
+    epochs
+        Passes over the pictures.
+    peak_learning_rate, weight_decay
+        Of the optimizer.
     """
-    sounds = torch.arange(len(similarity), device=similarity.device)[:, None]
-    return siamese_loss(similarity.diagonal(), similarity[strangers.to(similarity.device), sounds])
+
+    classes: Annotated[int, Field(ge=2)]
+    epochs: Annotated[int, Field(ge=1)]
+    peak_learning_rate: Annotated[float, Field(gt=0)]
+    weight_decay: Annotated[float, Field(ge=0)]
+
+
+class Settings(Document):
+    """Hyper-parameters of the similarity loss.
+
+    Attributes
+    ----------
+    negatives
+        How many other images of the batch each sound is compared with, drawn at random; all of them
+        where there are fewer.
+    image_trunk_factor
+        By which the learning rate is multiplied for the image trunk (in the paper 0.1 where it
+        starts from ImageNet).
+    classifier
+        How the image trunk is trained as a classifier first; None for not at all.
+    """
+
+    negatives: Annotated[int, Field(ge=1)] = 1
+    image_trunk_factor: Annotated[float, Field(gt=0)] = 1.0
+    classifier: ClassifierStart | None = None
+
+
+class OyaTask(AudioVisualTask[OyaNetwork, Settings]):
+    """The similarity loss over pairs that belong together and pairs that do not."""
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Objective on a batch, with some of its other images as negatives."""
+        pairs = self.similarities(batch)
+        count = min(self.settings.negatives, len(pairs) - 1)
+        return siamese_loss(pairs, sample_negatives(len(pairs), count))
+
+    def validation_loss(self, batch: Batch) -> Tensor:
+        """Objective on a batch, with all of its other images as negatives: nothing is drawn."""
+        pairs = self.similarities(batch)
+        return siamese_loss(pairs, all_negatives(len(pairs)))
+
+    def maps(self, batch: Batch) -> Tensor:
+        """Localization map of each image with its own sound."""
+        visual, potential = self.network.encode_images(batch["images"])
+        sounds = self.network.encode_sounds(batch["sounds"])
+        return localization_maps(attention_maps(visual, sounds[:, None]), potential)[:, 0]
+
+    def similarities(self, batch: Batch) -> Tensor:
+        """Cosine of each image's answer with each sound."""
+        sounds = self.network.encode_sounds(batch["sounds"])
+        return self.network.similarity(*self.network.encode_images(batch["images"]), sounds)
+
+    def parameter_groups(self) -> Sequence[ParameterGroup]:
+        """The image trunk with a learning rate of its own, and the rest."""
+        trunk = list(self.network.features.parameters())
+        own = {id(parameter) for parameter in trunk}
+        rest = [each for each in self.network.parameters() if id(each) not in own]
+        return [
+            ParameterGroup(trunk, learning_rate_factor=self.settings.image_trunk_factor),
+            ParameterGroup(rest),
+        ]
+
+
+def prepare(preparation: Preparation) -> OyaTask:
+    """Build the task as the recipe says."""
+    settings = preparation.settings(Settings)
+    preprocessing = preparation.preprocessing(OyaPreprocessing)
+    architecture = preparation.architecture(OyaArchitecture)
+    network = OyaNetwork(architecture)
+    # The file's keys carry the name that the trunk has within the network.
+    rest = [key for key in network.state_dict() if not key.startswith("features.")]
+    trunk = preparation.start_image_trunk(network, network="vgg11", unused=REST_OF_VGG, kept=rest)
+    if settings.classifier is not None:
+        channels = architecture.image_stages[-1][-1]
+        head = nn.Linear(channels, settings.classifier.classes)
+        classifier = nn.Sequential(network.features, nn.AdaptiveAvgPool2d(1), nn.Flatten(), head)
+        train_classifier(classifier, settings.classifier, preparation, preprocessing.image)
+    front_end = partial(prepare_amplitude_phase, preprocessing=preprocessing.audio.filled())
+    feeds = preparation.feeds(preprocessing.image, front_end)
+    return OyaTask(network, *feeds, settings, image_trunk_sha256=trunk)
+
+
+def train_classifier(
+    network: nn.Module,
+    start: ClassifierStart,
+    preparation: Preparation,
+    preprocessing: ImagePreprocessing,
+) -> None:
+    """Train a classifier in place, on pictures of single objects without sound.
+
+    `network` gives logits ``(B, classes)`` of images ``(B, 3, H, W)``, whose whole form
+    `preprocessing` makes. Raises DataError if the data hold no such pictures.
+    """
+    needs = Needs(sounds=False, labels=True)
+    task = ClassificationTask(network, *preparation.feeds(preprocessing, needs=needs), NoOptions())
+    recipe = preparation.recipe.model_copy(update=start.model_dump(exclude={"classes"}))
+
+    def renamed(step: Step) -> None:
+        if preparation.progress is not None:
+            preparation.progress(replace(step, stage="training the image trunk to classify"))
+
+    fit(task, recipe, seed=preparation.seed, progress=renamed)

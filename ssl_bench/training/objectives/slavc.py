@@ -1,4 +1,4 @@
-"""The objective of SLAVC (Mo and Morgado, NeurIPS 2022).
+"""SLAVC (Mo and Morgado, NeurIPS 2022).
 
 The formulas are those of the authors' code (stoneMo/SLAVC); which sections and equations of the
 paper they are is not known here.
@@ -6,11 +6,18 @@ paper they are is not known here.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from ssl_bench.models.slavc import Heads
+from ssl_bench.models.fnac import FNACArchitecture
+from ssl_bench.models.slavc import Heads, SLAVCNetwork
+from ssl_bench.training.feeds import Batch
+from ssl_bench.training.preparation import Initialisation, Preparation, initialise
+from ssl_bench.training.task import EmbeddingSettings, EmbeddingTask
 
 
 def joint_log_probabilities(images: Heads, sounds: Heads, tau: float) -> Tensor:
@@ -21,19 +28,8 @@ def joint_log_probabilities(images: Heads, sounds: Heads, tau: float) -> Tensor:
         \frac{e^{v^2_{n,xy} \cdot a^2_m / \tau}}{\sum_{x'y'} e^{v^2_{n,x'y'} \cdot a^2_m / \tau}}
 
     The first factor says which sound belongs to a place, the second which place belongs to a sound.
-    By the authors' code (the equation's number is not known).
-
-    Parameters
-    ----------
-    images, sounds
-        Features of B images and of M sounds.
-    tau
-        Temperature > 0.
-
-    Returns
-    -------
-    Tensor
-        ``(B, M)``, <= 0.
+    By the authors' code (the equation's number is not known). Of the features of B images and of M
+    sounds, and a temperature > 0: ``(B, M)``, <= 0.
 
     Examples
     --------
@@ -65,19 +61,9 @@ def slavc_loss(
     that are logarithms of probabilities already, as in the authors' code. The first factor of p is
     a softmax over sounds in both directions. The number of the paper's equation is not known.
 
-    Parameters
-    ----------
-    images, sounds
-        Features by the online encoders, of B images with their sounds.
-    momentum_images, momentum_sounds
-        The same by the momentum encoders; gradients are not to flow through them.
-    tau
-        Temperature > 0.
-
-    Returns
-    -------
-    Tensor
-        Scalar >= 0; ``2 ln B`` where all features are equal.
+    Of the features of B images with their sounds by the online and by the momentum encoders
+    (gradients must not flow through the latter), and a temperature > 0: a scalar >= 0; ``2 ln B``
+    where all features are equal.
 
     Examples
     --------
@@ -90,3 +76,51 @@ def slavc_loss(
     return functional.cross_entropy(
         joint_log_probabilities(images, momentum_sounds, tau), own
     ) + functional.cross_entropy(joint_log_probabilities(momentum_images, sounds, tau), own)
+
+
+class Settings(EmbeddingSettings):
+    """Hyper-parameters of SLAVC; the defaults are those of the authors' script.
+
+    Attributes
+    ----------
+    momentum
+        Share of its own value that each parameter of the momentum encoders keeps at a step.
+    initialisation
+        How the audio trunk and the projections start; the authors' code has distributions of its
+        own, ``ez-vsl``.
+    """
+
+    tau: Annotated[float, Field(gt=0)] = 0.03
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    initialisation: Initialisation = "torch"
+
+
+class SLAVCTask(EmbeddingTask[SLAVCNetwork, Settings]):
+    """Online encoders against momentum encoders, both of which are stored."""
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Objective on a batch; in training the momentum encoders take a step first."""
+        network = self.network
+        if network.training:
+            network.move_momentum(self.settings.momentum)
+        with torch.no_grad():
+            following = network.image_heads(batch["images"], "momentum")
+            following_sounds = network.sound_heads(batch["sounds"], "momentum")
+        return slavc_loss(
+            network.image_heads(batch["images"], "online"),
+            network.sound_heads(batch["sounds"], "online"),
+            following,
+            following_sounds,
+            self.settings.tau,
+        )
+
+
+def prepare(preparation: Preparation) -> SLAVCTask:
+    """Build the task as the recipe says."""
+    settings = preparation.settings(Settings)
+    network = SLAVCNetwork(preparation.architecture(FNACArchitecture))
+    parts = ("audnet", "img_proj1", "img_proj2", "aud_proj1", "aud_proj2")
+    initialise(map(network.get_submodule, parts), settings.initialisation)
+    trunk = preparation.start_image_trunk(network.get_submodule("imgnet"))
+    network.align_momentum()
+    return SLAVCTask(network, *preparation.embedding_feeds(), settings, image_trunk_sha256=trunk)

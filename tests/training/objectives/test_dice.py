@@ -1,10 +1,35 @@
+"""The Dice objective by hand, and its task: a U-Net on annotated images."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from ssl_bench.training.objectives.dice import dice_coefficient, dice_loss
+from ssl_bench.files import sha256_of_file
+from ssl_bench.models.images import ImagePreprocessing
+from ssl_bench.models.recipes import NoOptions
+from ssl_bench.models.registry import load_recipe
+from ssl_bench.models.resnet import SMALL_TRUNK, ResidualTrunk
+from ssl_bench.models.unet import RESNET34, UNetArchitecture, UNetNetwork
+from ssl_bench.training.augmentation import Augmentation
+from ssl_bench.training.data import EmbeddedWorld, draw_scenes
+from ssl_bench.training.feeds import Feed
+from ssl_bench.training.objectives.dice import (
+    NEEDS,
+    DiceTask,
+    dice_coefficient,
+    dice_loss,
+    prepare,
+)
+from ssl_bench.training.preparation import Preparation
+from ssl_bench.training.recipe import training_recipe
 
 MAPS = hnp.arrays("float64", (2, 3, 4), elements=st.floats(0, 1, width=32))
 
@@ -66,3 +91,106 @@ def test_only_the_truth_itself_reaches_one_half(values: object) -> None:
     wrong = truth.clone()
     wrong[:, 2, 3] = 1 - wrong[:, 2, 3]
     assert dice_loss(wrong, truth).item() > 0.5
+
+
+SIDE = 112
+
+
+@pytest.fixture(scope="module")
+def feed() -> Feed:
+    scenes = draw_scenes("train", 12, truth_side=128)
+    mirrored = Augmentation(crop_area=(0.5, 1.0), flip=1.0)
+    return Feed(scenes, mirrored, ImagePreprocessing(side=SIDE), 0, NEEDS)
+
+
+@pytest.fixture(scope="module")
+def task(feed: Feed) -> DiceTask:
+    torch.manual_seed(0)
+    network = UNetNetwork(UNetArchitecture(encoder=SMALL_TRUNK, decoder=(16, 8)))
+    return DiceTask(network, feed, feed, NoOptions())
+
+
+def test_a_batch_holds_images_and_their_truth_and_no_sound(feed: Feed) -> None:
+    rows = np.array([3, 0])
+    for batch in (feed.batch(rows, 0), feed.whole(rows)):
+        assert set(batch) == {"rows", "images", "truths"}
+        assert batch["images"].shape == (2, 3, SIDE, SIDE)
+        assert batch["truths"].shape == (2, SIDE, SIDE)
+        assert 0 <= batch["truths"].min() < batch["truths"].max() <= 1
+
+
+def test_the_truth_is_cut_and_mirrored_as_the_image_is() -> None:
+    """Images that show their own truth stay in step with it."""
+    scenes = draw_scenes("train", 6, truth_side=128)
+    painted = np.repeat((255 * scenes.truths[..., None]).astype(np.uint8), 3, axis=3)
+    own = replace(scenes, images=painted)
+    varied = Augmentation(crop_area=(0.2, 0.6), flip=0.5)
+    batch = Feed(own, varied, ImagePreprocessing(side=SIDE), 0, NEEDS).batch(np.arange(6), 1)
+    images = batch["images"]
+    bright = images[:, 0] > (images.max() + images.min()) / 2
+    agreement = (bright == (batch["truths"] > 0.5)).float().mean()
+    assert agreement > 0.99
+    assert 0.05 < bright.float().mean() < 0.95
+
+
+def test_the_truth_is_averaged_over_each_cell_of_the_map(task: DiceTask, feed: Feed) -> None:
+    task.network.eval()
+    batch = feed.whole(np.arange(4))
+    with torch.no_grad():
+        maps = task.maps(batch)
+        assert maps.shape == (4, 28, 28)
+        cells = batch["truths"].reshape(4, 28, 4, 28, 4).mean(dim=(2, 4))
+        torch.testing.assert_close(task.loss(batch), dice_loss(maps, cells))
+
+
+def test_validation_states_the_objective_and_the_localization(task: DiceTask) -> None:
+    task.network.eval()
+    with torch.inference_mode():
+        figures = task.validate()
+    assert set(figures) == {"loss", "cIoU@0.5", "cIoU(adaptive)@0.5"}
+    assert 0.5 < figures["loss"] < 1
+    assert task.extra_tensors() == {}
+
+
+def test_steps_lower_the_objective(feed: Feed) -> None:
+    torch.manual_seed(0)
+    network = UNetNetwork(UNetArchitecture(encoder=SMALL_TRUNK, decoder=(16, 8)))
+    task = DiceTask(network, feed, feed, NoOptions())
+    optimizer = torch.optim.Adam(network.parameters(), 1e-2)
+    losses = []
+    for epoch in range(8):
+        loss = task.loss(feed.batch(np.arange(12), epoch))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0] - 0.05
+
+
+def test_the_full_encoder_starts_from_torchvisions_resnet34(tmp_path: Path) -> None:
+    recipe = load_recipe("unet")
+    where = Path("recipe.toml")
+    chosen = training_recipe(recipe, "full", where).model_copy(
+        update={"scenes": 8, "validation_scenes": 2}
+    )
+    assert chosen.image_trunk == "imagenet"
+    trunk = ResidualTrunk(RESNET34, input_channels=3)
+    classifier = {"fc.weight": torch.zeros(1000, 512), "fc.bias": torch.zeros(1000)}
+    file = tmp_path / "resnet34.pth"
+    torch.save({**trunk.state_dict(), **classifier}, file)
+    task = prepare(
+        Preparation(
+            baseline="unet",
+            recipe_path=where,
+            variant_name="full",
+            variant=recipe.variants["full"],
+            object_prior=None,
+            recipe=chosen,
+            data=EmbeddedWorld(),
+            seed=0,
+            image_trunk=file,
+        )
+    )
+    started = task.network.get_submodule("encoder").state_dict()
+    assert all(torch.equal(started[key], value) for key, value in trunk.state_dict().items())
+    assert task.image_trunk_sha256 == sha256_of_file(file)

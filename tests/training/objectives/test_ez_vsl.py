@@ -1,4 +1,4 @@
-"""The objectives: hand-computed values, symmetries, and the public code's own numbers."""
+"""EZ-VSL: hand-computed values, symmetries, the public code's numbers, ways of matching, task."""
 
 from __future__ import annotations
 
@@ -11,7 +11,22 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssl_bench.training.objectives import classification_loss, ez_vsl_loss, max_similarity
+from ssl_bench.models.ezvsl import EZVSLArchitecture, EZVSLNetwork
+from ssl_bench.models.images import ImagePreprocessing
+from ssl_bench.models.resnet import SMALL_TRUNK
+from ssl_bench.training.augmentation import Augmentation
+from ssl_bench.training.data import ArraySource
+from ssl_bench.training.feeds import Feed
+from ssl_bench.training.objectives.ez_vsl import (
+    MATCHINGS,
+    EZVSLTask,
+    Matching,
+    Settings,
+    ez_vsl_loss,
+    max_similarity,
+    mean_similarity,
+    pooled_similarity,
+)
 
 
 def features(seed: int, batch: int, dimensions: int = 6, side: int = 3):
@@ -96,13 +111,6 @@ def test_only_the_best_locations_receive_a_gradient():
     assert ((touched >= 1) & (touched <= 2)).all()  # of nine; one for each of two sounds
 
 
-def test_classification_loss_by_hand():
-    logits = torch.tensor([[0.0, math.log(3)], [math.log(3), 0.0]])
-    expected = (-math.log(3 / 4) - math.log(1 / 4)) / 2
-    found = classification_loss(logits, torch.tensor([1, 1])).item()
-    assert found == pytest.approx(expected, rel=1e-6)
-
-
 def test_loss_is_that_of_the_authors_code(golden: Path):
     """Features of the public network in, its public loss out."""
     parity = np.load(golden / "models" / "ezvsl.parity.npz")
@@ -120,3 +128,96 @@ def test_loss_is_that_of_the_authors_code(golden: Path):
     assert max_similarity(images, sounds) == pytest.approx(best, abs=1e-6)
     loss = ez_vsl_loss(images, sounds, 0.03).item()
     assert loss == pytest.approx(float(parity["loss"]), abs=1e-4)
+
+
+def features_of_task(batch: int = 4) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(3)
+    return (
+        torch.randn(batch, 6, 2, 3, generator=generator),
+        torch.randn(batch + 1, 6, generator=generator),
+    )
+
+
+def test_the_mean_is_that_of_the_cosines_of_all_locations() -> None:
+    images, sounds = features_of_task()
+    found = mean_similarity(images, sounds)
+    for n in range(4):
+        for m in range(5):
+            cosines = [
+                torch.cosine_similarity(images[n, :, y, x], sounds[m], dim=0)
+                for y in range(2)
+                for x in range(3)
+            ]
+            assert found[n, m].item() == pytest.approx(float(sum(cosines)) / 6, abs=1e-6)
+
+
+def test_pooling_takes_the_largest_value_of_each_channel_over_unit_vectors() -> None:
+    """Locations (3, 4) and (1, 0) become (0.6, 0.8) and (1, 0): pooled (1, 0.8)."""
+    images = torch.tensor([[[[3.0, 1.0]], [[4.0, 0.0]]]])
+    found = pooled_similarity(images, torch.tensor([[0.0, 2.0]]))
+    assert found.item() == pytest.approx(0.8 / math.hypot(1, 0.8))
+
+
+def test_one_location_leaves_no_difference() -> None:
+    images, sounds = features_of_task()
+    alone = images[:, :, :1, :1]
+    for similarity in (mean_similarity, pooled_similarity):
+        torch.testing.assert_close(similarity(alone, sounds), max_similarity(alone, sounds))
+
+
+@pytest.mark.parametrize("matching", MATCHINGS)
+def test_the_objective_uses_the_similarity_of_that_name(matching: Matching) -> None:
+    images, sounds = features_of_task()
+    sounds = sounds[:4]
+    logits = MATCHINGS[matching](images, sounds) / 0.2
+    rows, columns = logits.log_softmax(dim=1), logits.log_softmax(dim=0)
+    expected = -(rows.diagonal().mean() + columns.diagonal().mean())
+    torch.testing.assert_close(ez_vsl_loss(images, sounds, 0.2, matching), expected)
+    same = torch.ones(4, 6, 2, 3)
+    loss = ez_vsl_loss(same, torch.ones(4, 6), 0.2, matching)
+    assert loss.item() == pytest.approx(2 * math.log(4), rel=1e-5)
+
+
+def test_the_three_differ_and_the_best_location_is_the_default() -> None:
+    images, sounds = features_of_task()
+    losses = {name: ez_vsl_loss(images, sounds[:4], 0.2, name).item() for name in MATCHINGS}
+    assert len({round(loss, 4) for loss in losses.values()}) == 3
+    assert losses["max-of-similarities"] == ez_vsl_loss(images, sounds[:4], 0.2).item()
+
+
+@pytest.fixture
+def task() -> EZVSLTask:
+    generator = np.random.default_rng(0)
+    scenes = ArraySource(
+        ids=tuple(f"s{index}" for index in range(8)),
+        images=generator.integers(0, 256, (8, 40, 40, 3), np.uint8),
+        spectrograms=generator.normal(-1, 0.2, (8, 1, 64, 40)).astype(np.float16),
+        categories=np.arange(8) % 3 - 1,
+        truths=np.zeros((8, 224, 224), np.float32),
+        digest="",
+    )
+    torch.manual_seed(0)
+    network = EZVSLNetwork(EZVSLArchitecture(trunk=SMALL_TRUNK, dimension=8)).eval()
+    feed = Feed(scenes, Augmentation(), ImagePreprocessing(side=32), 0)
+    return EZVSLTask(network, feed, feed, Settings(tau=0.1, sound_bank_per_category=2))
+
+
+def test_loss_is_that_of_the_encoded_batch(task):
+    batch = task.training_feed.batch(np.arange(4), 0)
+    with torch.inference_mode():
+        images = task.network.encode_images(batch["images"])
+        sounds = task.network.encode_sounds(batch["sounds"])
+        assert torch.equal(task.loss(batch), ez_vsl_loss(images, sounds, 0.1))
+
+
+def test_similarity_of_a_pair_is_the_best_place_of_its_map(task):
+    batch = task.training_feed.whole(np.arange(4))
+    with torch.inference_mode():
+        best = task.maps(batch).flatten(1).amax(dim=1)
+        assert torch.allclose(task.similarities(batch).diagonal(), best, atol=1e-6)
+
+
+def test_sound_bank_holds_embedded_training_sounds_of_unit_length(task):
+    bank = task.extra_tensors()["sound_bank"]
+    assert bank.shape == (4, 8)  # two of each category that sounds alone: 0 and 1
+    assert torch.allclose(bank.norm(dim=1), torch.ones(4), atol=1e-6)

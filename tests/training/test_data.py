@@ -8,15 +8,19 @@ import numpy as np
 
 from ssl_bench.models.sounds import LogMelAudio, prepare_sound
 from ssl_bench.testsets.synth import SynthTestSet, World
-from ssl_bench.training.data import object_pictures, training_scenes, validation_scenes
-from ssl_bench.training.progress import Step
+from ssl_bench.training.data import ArraySource, draw_objects, draw_scenes
+from ssl_bench.training.run_state import Step
 
 COUNT = 6
 FRONT_END = partial(prepare_sound, preprocessing=LogMelAudio())
 
 
+def training_scenes(count: int, truth_side: int | None = None) -> ArraySource:
+    return draw_scenes("train", count, FRONT_END, truth_side)
+
+
 def test_training_scenes_are_those_of_the_test_set_of_the_same_name():
-    scenes = training_scenes(COUNT, FRONT_END)
+    scenes = training_scenes(COUNT)
     test_set = SynthTestSet(World(), "train", COUNT)
     names = [category.name for category in test_set.kinds]
     assert scenes.ids == tuple(sample.id for sample in test_set.samples)
@@ -29,14 +33,14 @@ def test_training_scenes_are_those_of_the_test_set_of_the_same_name():
 
 
 def test_training_scenes_carry_no_truth():
-    scenes = training_scenes(COUNT, FRONT_END)
-    assert len(scenes.truths) == 0
+    scenes = training_scenes(COUNT)
+    assert scenes.truths is None
     assert not scenes.has_truth
 
 
 def test_training_scenes_carry_their_truth_where_a_supervised_objective_asks_for_it():
-    plain = training_scenes(COUNT, FRONT_END)
-    scenes = training_scenes(COUNT, FRONT_END, truth=True)
+    plain = training_scenes(COUNT)
+    scenes = training_scenes(COUNT, 128)
     assert scenes.has_truth
     assert scenes.ids == plain.ids
     assert np.array_equal(scenes.images, plain.images)
@@ -53,7 +57,7 @@ def test_training_scenes_carry_their_truth_where_a_supervised_objective_asks_for
 
 
 def test_a_shifted_sound_leaves_at_one_end_and_comes_in_at_the_other():
-    scenes = training_scenes(1, FRONT_END)
+    scenes = training_scenes(1)
     whole, shifted = scenes.sound(0), scenes.sound(0, 0.25)
     frames = round(0.25 * whole.shape[-1])
     assert np.array_equal(shifted[..., frames:], whole[..., :-frames])
@@ -62,7 +66,7 @@ def test_a_shifted_sound_leaves_at_one_end_and_comes_in_at_the_other():
 
 
 def test_validation_scenes_carry_the_boxes_of_what_sounds():
-    scenes = validation_scenes(COUNT, FRONT_END)
+    scenes = draw_scenes("val", COUNT, truth_side=224)
     test_set = SynthTestSet(World(), "val", COUNT)
     for row, sample in enumerate(test_set.samples):
         assert np.array_equal(scenes.images[row], test_set.image(sample.id))
@@ -75,37 +79,37 @@ def test_validation_scenes_carry_the_boxes_of_what_sounds():
 
 
 def test_a_scene_does_not_depend_on_how_many_are_read():
-    few, more = training_scenes(2, FRONT_END), training_scenes(COUNT, FRONT_END)
+    few, more = training_scenes(2), training_scenes(COUNT)
     assert np.array_equal(few.images, more.images[:2])
     assert np.array_equal(few.spectrograms, more.spectrograms[:2])
 
 
 def test_digests_tell_what_was_read():
-    first, second = training_scenes(2, FRONT_END), training_scenes(2, FRONT_END)
+    first, second = training_scenes(2), training_scenes(2)
     assert first.digest == second.digest
-    assert first.digest != training_scenes(3, FRONT_END).digest
-    assert first.digest != validation_scenes(2, FRONT_END).digest
+    assert first.digest != training_scenes(3).digest
+    assert first.digest != draw_scenes("val", 2).digest
 
 
 def test_pictures_for_validation_are_others_than_those_for_training():
-    training, validation = object_pictures(5, 3)
+    training, validation = draw_objects(5, 3)
     assert not set(training.ids) & set(validation.ids)
-    assert len(training.images) == len(training.labels) == 5
-    assert len(validation.images) == len(validation.labels) == 3
-    together, _ = object_pictures(8, 1)
+    assert len(training.images) == len(training.categories) == 5
+    assert len(validation.images) == len(validation.categories) == 3
+    together, _ = draw_objects(8, 1)
     assert np.array_equal(together.images[5:], validation.images)
-    assert np.array_equal(together.labels[5:], validation.labels)
+    assert np.array_equal(together.categories[5:], validation.categories)
 
 
-def test_progress_is_told_while_scenes_are_drawn():
-    told: list[Step] = []
-    training_scenes(COUNT, FRONT_END, told.append)
-    validation_scenes(COUNT, FRONT_END, told.append)
-    object_pictures(4, 2, told.append)
-    stages = dict.fromkeys(step.stage for step in told)
+def test_progress_is_called_while_scenes_are_drawn():
+    steps: list[Step] = []
+    draw_scenes("train", COUNT, progress=steps.append)
+    draw_scenes("val", COUNT, truth_side=224, progress=steps.append)
+    draw_objects(4, 2, steps.append)
+    stages = dict.fromkeys(step.stage for step in steps)
     assert list(stages) == [
         "drawing training scenes",
         "drawing validation scenes",
         "drawing pictures of objects",
     ]
-    assert (told[-1].done, told[-1].total) == (6, 6)
+    assert (steps[-1].done, steps[-1].total) == (6, 6)

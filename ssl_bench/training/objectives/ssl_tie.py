@@ -1,4 +1,4 @@
-"""The objective of SSL-TIE (Liu et al., ACM Multimedia 2022), and its transforms.
+"""SSL-TIE (Liu et al., ACM Multimedia 2022).
 
 The formulas are those of the authors' code (jinxiang-liu/SSL-TIE); which sections and equations of
 the paper they are is not known here.
@@ -6,13 +6,18 @@ the paper they are is not known here.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
+from ssl_bench.models.lvs import LVSArchitecture, LVSNetwork
+from ssl_bench.training.feeds import Batch
 from ssl_bench.training.objectives.lvs import TAU, lvs_loss
+from ssl_bench.training.preparation import Preparation
+from ssl_bench.training.task import EmbeddingSettings, EmbeddingTask
 
 
 class Transforms(NamedTuple):
@@ -34,20 +39,12 @@ class Transforms(NamedTuple):
 
 
 def draw_transforms(
-    count: int, *, most_degrees: int = 30, smaller: float = 0.5, device: torch.device | None = None
+    count: int, *, max_degrees: int = 30, smaller: float = 0.5, device: torch.device | None = None
 ) -> Transforms:
-    """Draw transforms from torch's own generator.
+    """Draw `count` transforms from torch's own generator.
 
-    Parameters
-    ----------
-    count
-        How many.
-    most_degrees
-        Rotations are whole numbers of degrees from minus to plus this one.
-    smaller
-        The other scale beside 1; both are equally likely, as is mirroring.
-    device
-        Where the tensors are put.
+    Rotations are whole numbers of degrees from minus to plus `max_degrees`. Scales are 1 or
+    `smaller`; both are equally likely, as is mirroring.
 
     Examples
     --------
@@ -55,21 +52,16 @@ def draw_transforms(
     >>> sorted(set(draw_transforms(50).scale.tolist()))
     [0.5, 1.0]
     """
-    degrees = torch.randint(-most_degrees, most_degrees + 1, (count,)).float()
+    degrees = torch.randint(-max_degrees, max_degrees + 1, (count,)).float()
     scale = torch.where(torch.rand(count) < 0.5, torch.tensor(smaller), torch.tensor(1.0))
     mirrored = torch.rand(count) < 0.5
     return Transforms(*(part.to(device) for part in (degrees, scale, mirrored)))
 
 
 def transform(planes: Tensor, transforms: Transforms) -> Tensor:
-    """Apply transforms to images or maps alike, bilinearly; what comes from outside is 0.
+    """Apply transforms to square images or maps ``(B, C, h, w)`` alike, bilinearly.
 
-    Parameters
-    ----------
-    planes
-        ``(B, C, h, w)`` float, square.
-    transforms
-        One for each of the B.
+    What comes from outside is 0.
 
     Examples
     --------
@@ -82,10 +74,10 @@ def transform(planes: Tensor, transforms: Transforms) -> Tensor:
     cosine, sine = torch.cos(angle) / transforms.scale, torch.sin(angle) / transforms.scale
     # From a target place to the source place: y points down, so the angle turns the other way.
     sign = 1 - 2 * transforms.mirrored.to(planes.dtype)
-    nothing = torch.zeros_like(cosine)
+    zero = torch.zeros_like(cosine)
     rows = (
-        torch.stack([sign * cosine, -sign * sine, nothing], dim=1),
-        torch.stack([sine, cosine, nothing], dim=1),
+        torch.stack([sign * cosine, -sign * sine, zero], dim=1),
+        torch.stack([sine, cosine, zero], dim=1),
     )
     grid = functional.affine_grid(torch.stack(rows, dim=1), list(planes.shape), align_corners=False)
     return functional.grid_sample(planes, grid, padding_mode="zeros", align_corners=False)
@@ -117,23 +109,9 @@ def ssltie_loss(
     with v the features of the images, v^T those of the transformed images, and M the map of an
     image with its own sound. By the authors' code (the equation's number is not known).
 
-    Parameters
-    ----------
-    image_features, transformed_features
-        ``(B, D, h, w)`` float, of images and of their transforms.
-    audio_features
-        ``(B, D)`` float.
-    transforms
-        How images were transformed.
-    tau
-        Temperature of the objective of LVS.
-    equivariance
-        Weight lambda of the last term.
-
-    Returns
-    -------
-    Tensor
-        Scalar >= 0.
+    Of `image_features` and `transformed_features` ``(B, D, h, w)``, `audio_features` ``(B, D)``,
+    the transforms, the temperature of the objective of LVS, and `equivariance`, the weight lambda:
+    a scalar >= 0.
 
     Examples
     --------
@@ -152,3 +130,59 @@ def ssltie_loss(
         transformed_features, audio_features, tau
     )
     return both / 2 + equivariance * difference.square().mean()
+
+
+class Settings(EmbeddingSettings):
+    """Hyper-parameters of SSL-TIE; the defaults are those of the authors' script.
+
+    Attributes
+    ----------
+    equivariance
+        Weight of the distance between the map of the transformed image and the transformed map.
+    most_degrees
+        Largest rotation.
+    smaller
+        Scale of half of the transforms; the others keep the size.
+    """
+
+    tau: float = TAU
+    equivariance: Annotated[float, Field(ge=0)] = 1.0
+    most_degrees: Annotated[int, Field(ge=0, le=180)] = 30
+    smaller: Annotated[float, Field(gt=0, le=1)] = 0.5
+
+
+class SSLTIETask(EmbeddingTask[LVSNetwork, Settings]):
+    """The objective of LVS on images and on their transforms, whose maps must agree."""
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Objective on a batch, whose images are transformed anew each time."""
+        settings = self.settings
+        transforms = draw_transforms(
+            len(batch["images"]),
+            max_degrees=settings.most_degrees,
+            smaller=settings.smaller,
+            device=batch["images"].device,
+        )
+        images, sounds = self.encoded(batch)
+        return ssltie_loss(
+            images,
+            self.network.encode_images(transform(batch["images"], transforms)),
+            sounds,
+            transforms,
+            tau=settings.tau,
+            equivariance=settings.equivariance,
+        )
+
+    def validation_loss(self, batch: Batch) -> Tensor:
+        """The same with transforms that are always the same, and leave the generator alone."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return self.loss(batch)
+
+
+def prepare(preparation: Preparation) -> SSLTIETask:
+    """Build the task as the recipe says."""
+    settings = preparation.settings(Settings)
+    network = LVSNetwork(preparation.architecture(LVSArchitecture))
+    trunk = preparation.start_image_trunk(network.imgnet)
+    return SSLTIETask(network, *preparation.embedding_feeds(), settings, image_trunk_sha256=trunk)

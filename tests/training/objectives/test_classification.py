@@ -8,20 +8,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from refusals import refused
 
-from ssl_bench.errors import ModelError
 from ssl_bench.models.checkpoints import save_checkpoint
 from ssl_bench.models.gradcam import VGGNetwork
 from ssl_bench.models.images import ImagePreprocessing
 from ssl_bench.models.object_prior import ClassifierArchitecture, ClassifierNetwork
+from ssl_bench.models.recipes import NoOptions
 from ssl_bench.models.registry import load_recipe
 from ssl_bench.models.resnet import SMALL_TRUNK
 from ssl_bench.training.augmentation import Augmentation
-from ssl_bench.training.data import Objects
-from ssl_bench.training.feeds import ObjectFeed
-from ssl_bench.training.preparation import EmbeddedWorld, Preparation
+from ssl_bench.training.data import ArraySource, EmbeddedWorld
+from ssl_bench.training.feeds import Feed
+from ssl_bench.training.objectives.classification import NEEDS, ClassificationTask, prepare
+from ssl_bench.training.preparation import Preparation
 from ssl_bench.training.recipe import training_recipe
-from ssl_bench.training.tasks.classification import ClassificationTask, prepare
 
 
 def test_classifier_is_validated_by_its_right_labels():
@@ -32,9 +33,9 @@ def test_classifier_is_validated_by_its_right_labels():
         network.fc.weight.zero_()
         network.fc.bias.copy_(torch.tensor([0.0, 5.0, 0.0]))  # always says 1
     labels = np.array([1, 1, 1, 0, 2, 1, 0, 0, 0, 0])
-    pictures = Objects(tuple("abcdefghij"), images, labels, "")
-    feed = ObjectFeed(pictures, Augmentation(), ImagePreprocessing(side=32), 0)
-    task = ClassificationTask(network, feed, feed)
+    pictures = ArraySource(tuple("abcdefghij"), "", labels, images)
+    feed = Feed(pictures, Augmentation(), ImagePreprocessing(side=32), 0, NEEDS)
+    task = ClassificationTask(network, feed, feed, NoOptions())
     with torch.inference_mode():
         figures = task.validate()
         loss = task.loss(feed.batch(np.array([0, 1]), 0)).item()
@@ -42,7 +43,7 @@ def test_classifier_is_validated_by_its_right_labels():
     assert figures["accuracy"] == pytest.approx(0.4)
     assert figures["loss"] == pytest.approx(0.4 * right + 0.6 * wrong, rel=1e-5)
     assert loss == pytest.approx(right, rel=1e-5)
-    assert task.companions() == {}
+    assert task.extra_tensors() == {}
 
 
 @pytest.mark.parametrize(
@@ -51,7 +52,7 @@ def test_classifier_is_validated_by_its_right_labels():
 def test_the_settings_name_the_family_of_the_classifier(baseline, network):
     task = prepare(plan(baseline))
     assert isinstance(task.network, network)
-    assert len(task.ids) == 64
+    assert len(task.training_feed) == 64
 
 
 def plan(baseline: str, given: Path | None = None, **changes: object) -> Preparation:
@@ -82,7 +83,7 @@ def test_all_but_the_last_layer_may_start_from_another_classifier(baseline, head
     assert task.image_trunk_sha256 == digest
     for key, value in task.network.state_dict().items():
         assert torch.equal(value, other[key]) == (not key.startswith(head[:-6]))
-    with pytest.raises(ModelError, match="no image trunk to start from"):
+    with refused("E_IMAGE_TRUNK_UNUSED"):
         prepare(plan(baseline, path))
 
 

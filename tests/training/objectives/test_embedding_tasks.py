@@ -12,22 +12,22 @@ from ssl_bench.models.lvs import LVSArchitecture, LVSNetwork
 from ssl_bench.models.resnet import SMALL_TRUNK
 from ssl_bench.models.slavc import SLAVCNetwork
 from ssl_bench.training.augmentation import Augmentation
-from ssl_bench.training.data import Scenes
-from ssl_bench.training.embedding_task import EmbeddingTask
-from ssl_bench.training.feeds import AudioVisualFeed
+from ssl_bench.training.data import ArraySource
+from ssl_bench.training.feeds import Feed
+from ssl_bench.training.objectives import fnac, lvs, slavc, ssl_tie
 from ssl_bench.training.objectives.ez_vsl import ez_vsl_loss
 from ssl_bench.training.objectives.fnac import fnac_terms
 from ssl_bench.training.objectives.lvs import lvs_loss
-from ssl_bench.training.objectives.ssltie import draw_transforms, ssltie_loss, transform
-from ssl_bench.training.tasks import fnac, lvs, slavc, ssl_tie
+from ssl_bench.training.objectives.ssl_tie import draw_transforms, ssltie_loss, transform
+from ssl_bench.training.task import EmbeddingTask
 
 DIMENSION = 8
 
 
 @pytest.fixture(scope="module")
-def feed() -> AudioVisualFeed:
+def feed() -> Feed:
     generator = np.random.default_rng(0)
-    scenes = Scenes(
+    scenes = ArraySource(
         ids=tuple(f"s{index}" for index in range(8)),
         images=generator.integers(0, 256, (8, 40, 40, 3), np.uint8),
         spectrograms=generator.normal(-1, 0.2, (8, 1, 64, 40)).astype(np.float16),
@@ -35,15 +35,15 @@ def feed() -> AudioVisualFeed:
         truths=np.zeros((8, 224, 224), np.float32),
         digest="",
     )
-    return AudioVisualFeed(scenes, Augmentation(), ImagePreprocessing(side=32), 0)
+    return Feed(scenes, Augmentation(), ImagePreprocessing(side=32), 0)
 
 
 @pytest.fixture(params=["lvs", "ssl-tie", "fnac", "slavc"])
-def task(request: pytest.FixtureRequest, feed: AudioVisualFeed) -> EmbeddingTask:
+def task(request: pytest.FixtureRequest, feed: Feed) -> EmbeddingTask:
     return _task(request.param, feed)
 
 
-def _task(name: str, feed: AudioVisualFeed) -> EmbeddingTask:
+def _task(name: str, feed: Feed) -> EmbeddingTask:
     torch.manual_seed(0)
     plain = LVSNetwork(LVSArchitecture(trunk=SMALL_TRUNK))
     shape = FNACArchitecture(trunk=SMALL_TRUNK, dimension=DIMENSION, image_dropout=0.5)
@@ -66,7 +66,7 @@ def test_the_best_place_of_a_map_is_the_similarity_of_the_pair(task: EmbeddingTa
 
 
 def test_the_sound_bank_holds_embedded_training_sounds(task: EmbeddingTask) -> None:
-    bank = task.companions()["sound_bank"]
+    bank = task.extra_tensors()["sound_bank"]
     feed = task.training_feed
     sounds = task.network.encode_sounds(feed.whole_sounds(np.arange(8))).detach()
     assert len(bank) == 5  # all that sound alone: three of one category, two of the other
@@ -96,13 +96,13 @@ def test_validation_in_inference_mode_leaves_the_network_as_it_is(task: Embeddin
         assert torch.equal(value, state[key]), key
 
 
-def test_lvs_takes_its_objective_on_the_encoded_batch(feed: AudioVisualFeed) -> None:
+def test_lvs_takes_its_objective_on_the_encoded_batch(feed: Feed) -> None:
     task = _task("lvs", feed)
     batch = feed.batch(np.arange(4), 0)
     assert task.loss(batch).item() == pytest.approx(lvs_loss(*task.encoded(batch)).item())
 
 
-def test_ssl_tie_transforms_images_by_torchs_own_generator(feed: AudioVisualFeed) -> None:
+def test_ssl_tie_transforms_images_by_torchs_own_generator(feed: Feed) -> None:
     task = _task("ssl-tie", feed)
     batch = feed.batch(np.arange(4), 0)
     torch.manual_seed(5)
@@ -114,7 +114,7 @@ def test_ssl_tie_transforms_images_by_torchs_own_generator(feed: AudioVisualFeed
     assert found.item() == pytest.approx(ssltie_loss(images, moved, sounds, drawn).item())
 
 
-def test_ssl_tie_is_validated_under_the_same_transforms_each_time(feed: AudioVisualFeed) -> None:
+def test_ssl_tie_is_validated_under_the_same_transforms_each_time(feed: Feed) -> None:
     task = _task("ssl-tie", feed)
     torch.manual_seed(5)
     with torch.inference_mode():
@@ -125,7 +125,7 @@ def test_ssl_tie_is_validated_under_the_same_transforms_each_time(feed: AudioVis
     assert torch.equal(torch.rand(1), drawn)
 
 
-def test_fnac_adds_its_terms_after_the_first_passes(feed: AudioVisualFeed) -> None:
+def test_fnac_adds_its_terms_after_the_first_passes(feed: Feed) -> None:
     task = _task("fnac", feed)
     batch = feed.batch(np.arange(4), 0)
     images, sounds = task.encoded(batch)
@@ -136,7 +136,7 @@ def test_fnac_adds_its_terms_after_the_first_passes(feed: AudioVisualFeed) -> No
     assert task.loss(batch).item() == pytest.approx(full.item())
 
 
-def test_dropout_acts_in_training_only(feed: AudioVisualFeed) -> None:
+def test_dropout_acts_in_training_only(feed: Feed) -> None:
     network = _task("fnac", feed).network
     pixels = feed.whole_images(np.arange(2))
     assert torch.equal(network.encode_images(pixels), network.encode_images(pixels))
@@ -144,7 +144,7 @@ def test_dropout_acts_in_training_only(feed: AudioVisualFeed) -> None:
     assert not torch.equal(network.encode_images(pixels), network.encode_images(pixels))
 
 
-def test_slavcs_momentum_encoders_start_equal_and_follow(feed: AudioVisualFeed) -> None:
+def test_slavcs_momentum_encoders_start_equal_and_follow(feed: Feed) -> None:
     task = _task("slavc", feed)
     network = task.network
     assert isinstance(network, SLAVCNetwork)
@@ -160,7 +160,7 @@ def test_slavcs_momentum_encoders_start_equal_and_follow(feed: AudioVisualFeed) 
     torch.testing.assert_close(moved, leading - 0.5)
 
 
-def test_slavc_trains_the_online_encoders_alone(feed: AudioVisualFeed) -> None:
+def test_slavc_trains_the_online_encoders_alone(feed: Feed) -> None:
     task = _task("slavc", feed)
     torch.autograd.backward(task.loss(feed.batch(np.arange(4), 0)))
     moved = {key for key, each in task.network.named_parameters() if each.grad is not None}

@@ -11,12 +11,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from refusals import refused
 
-from ssl_bench.errors import ModelError
-from ssl_bench.training.progress import Step
 from ssl_bench.training.recipe import TrainingRecipe
 from ssl_bench.training.run import train
-from ssl_bench.training.unfinished import Unfinished
+from ssl_bench.training.run_state import RunState, Step
 
 STEP = Step("training", 3, 9, 0.5, 12.34)
 
@@ -67,7 +66,8 @@ def killed(tmp_path_factory, recipe) -> Path:
     return folder
 
 
-def test_killed_in_the_middle_of_a_pass_it_goes_on_to_the_same_bytes(killed, tmp_path, recipe):
+@pytest.mark.slow
+def test_killed_in_the_middle_of_a_pass_it_resumes_to_the_same_bytes(killed, tmp_path, recipe):
     whole = train("ezvsl", out=tmp_path / "whole", recipe=recipe)
     folder = tmp_path / "killed"
     shutil.copytree(killed, folder)
@@ -75,9 +75,9 @@ def test_killed_in_the_middle_of_a_pass_it_goes_on_to_the_same_bytes(killed, tmp
     assert not (folder / "synth.safetensors").exists()
     kill_at(11, folder, recipe)  # within the second
     assert steps_of(folder) == 10
-    told: list[Step] = []
-    resumed = train("ezvsl", out=folder, recipe=recipe, save_every=2, progress=told.append)
-    assert [step.done for step in told if step.stage == "training"] == list(range(11, 17))
+    steps: list[Step] = []
+    resumed = train("ezvsl", out=folder, recipe=recipe, save_every=2, progress=steps.append)
+    assert [step.done for step in steps if step.stage == "training"] == list(range(11, 17))
     assert resumed.losses == whole.losses
     assert resumed.epochs == whole.epochs
     weights = [path / "synth.safetensors" for path in (folder, tmp_path / "whole")]
@@ -99,13 +99,13 @@ def test_an_unfinished_run_of_another_kind_is_refused_and_kept(
     kept = (killed / "synth.unfinished.pt").read_bytes()
     (tmp_path / "synth.unfinished.pt").write_bytes(kept)
     other = recipe.model_copy(update=change.get("recipe", {}))
-    with pytest.raises(ModelError, match=named):
+    with refused("E_RUN_OTHER", where=named):
         train("ezvsl", out=tmp_path, recipe=other, seed=change.get("seed"))
     assert (tmp_path / "synth.unfinished.pt").read_bytes() == kept
 
 
-def unfinished(folder: Path, **run: object) -> Unfinished:
-    return Unfinished(folder, "synth", run or {"seed": 0})
+def unfinished(folder: Path, **run: object) -> RunState:
+    return RunState(folder, "synth", run or {"seed": 0})
 
 
 def test_what_is_saved_is_what_is_loaded(tmp_path):
@@ -133,11 +133,11 @@ def test_where_nothing_is_kept_there_is_nothing_to_load(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut", b"\x80\x02cposix\nsystem\n."])
 def test_a_damaged_file_is_named_and_nothing_in_it_is_run(tmp_path, content):
     unfinished(tmp_path).path.write_bytes(content)
-    with pytest.raises(ModelError, match=r"synth.unfinished.pt: this unfinished run is damaged"):
+    with refused("E_RUN_DAMAGED", where="synth.unfinished.pt"):
         unfinished(tmp_path).load()
 
 
 def test_another_document_of_torch_is_refused(tmp_path):
     torch.save({"model": {}}, unfinished(tmp_path).path)
-    with pytest.raises(ModelError, match="no unfinished run of this version"):
+    with refused("E_RUN_FORMAT", where="synth.unfinished.pt"):
         unfinished(tmp_path).load()

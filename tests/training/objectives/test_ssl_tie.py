@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ssl_bench.training.objectives.lvs import lvs_loss
-from ssl_bench.training.objectives.ssltie import (
+from ssl_bench.training.objectives.ssl_tie import (
     Transforms,
     draw_transforms,
     own_maps,
@@ -61,7 +61,7 @@ def test_each_image_has_a_transform_of_its_own() -> None:
 @given(seed=st.integers(0, 50))
 def test_draws_stay_in_range(seed: int) -> None:
     torch.manual_seed(seed)
-    drawn = draw_transforms(40, most_degrees=20, smaller=0.25)
+    drawn = draw_transforms(40, max_degrees=20, smaller=0.25)
     assert drawn.degrees.abs().max() <= 20
     assert torch.equal(drawn.degrees, drawn.degrees.round())
     assert set(drawn.scale.tolist()) == {0.25, 1.0}
