@@ -63,6 +63,10 @@ class Request:
     dtype: Literal["float16", "float32"] = "float32"
     priors: Mapping[str, Path] = field(default_factory=dict)
 
+    def engine_options(self, progress: Progress) -> EngineOptions:
+        """The settings that concern the engine."""
+        return EngineOptions(self.batch_size, self.jobs, self.dtype, progress)
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -91,7 +95,7 @@ class Evaluation:
 
 def evaluate(
     model: str | Localizer | AnnotationLocalizer,
-    protocol: str | Protocol,
+    protocol: str | os.PathLike[str] | Protocol,
     *,
     variant: str | None = None,
     weights: str | os.PathLike[str] | None = None,
@@ -174,7 +178,7 @@ def _path(given: str | os.PathLike[str] | None) -> Path | None:
 
 def run(
     request: Request,
-    protocols: Sequence[str | Protocol],
+    protocols: Sequence[str | os.PathLike[str] | Protocol],
     *,
     progress: Progress = lambda _what, _done, _all: None,
     notify: Callable[[str], None] = lambda _stage: None,
@@ -204,7 +208,7 @@ def run(
     for _, folder in runs:
         for name in (*_FILES, *priors_files):
             (folder / name).unlink(missing_ok=True)
-    options = _engine_options(request, progress)
+    options = request.engine_options(progress)
     written = predict(localizer, runs, options)
     priors = predict_priors(localizer, runs, given, options)
     timings = {
@@ -228,15 +232,13 @@ def _score(
     notify: Callable[[str], None],
 ) -> Evaluation:
     """Score one protocol's predictions and write what comes out."""
-    conventions = (
-        None if request.dialect is None else trials.protocol.under(load_dialect(request.dialect))
-    )
+    dialect = None if request.dialect is None else load_dialect(request.dialect)
     scored = score_file(
         written.predictions,
         trials,
         vision_only=written.vision_only,
         priors=priors,
-        conventions=conventions,
+        conventions=None if dialect is None else trials.protocol.under(dialect),
         options=ScoringOptions(jobs=request.jobs, notify=notify),
         card=_card(describe(localizer)),
     )
@@ -261,14 +263,14 @@ def _score(
 
 def run_predict(
     request: Request,
-    protocols: Sequence[str | Protocol],
+    protocols: Sequence[str | os.PathLike[str] | Protocol],
     *,
     progress: Progress = lambda _what, _done, _all: None,
 ) -> list[tuple[TrialSet, Predicted]]:
     """Predict only; returns the trials of each protocol and the files that answer them."""
     localizer, runs, _ = _open(request, protocols)
-    written = predict(localizer, runs, _engine_options(request, progress))
-    return [(trials, each) for (trials, _), each in zip(runs, written, strict=True)]
+    written = predict(localizer, runs, request.engine_options(progress))
+    return list(zip([trials for trials, _ in runs], written, strict=True))
 
 
 def load_model(request: Request) -> Localizer | AnnotationLocalizer:
@@ -297,13 +299,11 @@ def write_scored(folder: Path, scored: Scored, overlap: OverlapScores | None = N
 
 
 def _open(
-    request: Request, protocols: Sequence[str | Protocol]
+    request: Request, protocols: Sequence[str | os.PathLike[str] | Protocol]
 ) -> tuple[Localizer | AnnotationLocalizer, list[tuple[TrialSet, Path]], dict[str, Localizer]]:
     """The model, the trials of each protocol that it can answer with a folder, and the priors."""
     # What can be wrong in a name comes first: it should not wait for a network or a test set.
-    loaded = [
-        with_split(load_protocol(each) if isinstance(each, str) else each) for each in protocols
-    ]
+    loaded = [with_split(load_protocol(each)) for each in protocols]
     dialect = None if request.dialect is None else load_dialect(request.dialect)
     for protocol in loaded:
         measures_of(protocol if dialect is None else protocol.under(dialect))
@@ -322,11 +322,10 @@ def _open(
         )
         sets.append(trials)
     places = [trials.protocol.label.replace("@", "-").replace(":", "-") for trials in sets]
-    if len(sets) == 1:
-        folders = [request.folder or Path("runs") / _run_name(localizer, places[0], request)]
-    else:
-        root = request.folder or Path("runs") / _run_name(localizer, "suite", request)
-        folders = [root / place for place in places]
+    alone = len(sets) == 1
+    name = _run_name(localizer, places[0] if alone else "suite", request)
+    root = request.folder or Path("runs") / name
+    folders = [root if alone else root / place for place in places]
     runs = list(zip(sets, folders, strict=True))
     # A model without a similarity cannot rank; that must not keep it from the other protocols.
     # Where it can answer none of them, it is refused.
@@ -345,12 +344,6 @@ def _run_name(localizer: Localizer | AnnotationLocalizer, place: str, request: R
         None if request.dialect is None else request.dialect.replace(":", "-"),
     ]
     return "-".join([localizer.name, place, *(text for text in changed if text)])
-
-
-def _engine_options(request: Request, progress: Progress) -> EngineOptions:
-    return EngineOptions(
-        batch_size=request.batch_size, jobs=request.jobs, dtype=request.dtype, progress=progress
-    )
 
 
 def _card(facts: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -389,14 +389,18 @@ def load_dialect(name: str) -> Dialect:
     return dialect.chosen(choice) if colon else dialect
 
 
-def load_protocol(reference: str | os.PathLike[str]) -> Protocol:
+def load_protocol(reference: str | os.PathLike[str] | Protocol) -> Protocol:
     """Read a protocol by ``NAME``, ``NAME@TESTSET``, ``NAME@TESTSET:SPLIT`` or a path to a file.
+
+    A protocol that is loaded already is returned as it is.
 
     Raises
     ------
     ProtocolError
         If there is none of that name, or its file is malformed.
     """
+    if isinstance(reference, Protocol):
+        return reference
     name, place = os.fspath(reference), ""
     if "@" in name and not name.endswith(".toml"):
         # The last one: a path may hold others.

@@ -32,17 +32,7 @@ _Breakdown = Mapping[str, Mapping[str, Sequence[MeasuredValue]]]
 
 @dataclass(frozen=True, eq=False)
 class Maps:
-    """The scores of other maps on the trials of a model.
-
-    Attributes
-    ----------
-    name, about, informed
-        As in :class:`~ssl_bench.analysis.contribution.document.Without`.
-    scores
-        Score table of these maps; its trials are some or all of the model's.
-    predictions_sha256
-        Digest of their file; None for a trivial baseline.
-    """
+    """The scores of other maps on some or all trials of a model; fields as in `Without`."""
 
     name: str
     about: str
@@ -54,17 +44,7 @@ class Maps:
 def without_sound(
     scores: pd.DataFrame, maps: Maps, measures: Sequence[Measure], *, seed: int = 0
 ) -> Without:
-    """Compare a model's scores with those of other maps on the same trials.
-
-    Parameters
-    ----------
-    scores
-        Score table with the sound.
-    measures
-        The protocol's.
-    seed
-        Of resampling and permutations.
-    """
+    """Compare a model's scores, made with the sound, with those of other maps on their trials."""
     common = scores["trial_id"].isin(set(maps.scores["trial_id"]))
     first = scores[common].reset_index(drop=True)
     order = maps.scores.set_index("trial_id", drop=False)

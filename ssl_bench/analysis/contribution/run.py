@@ -17,7 +17,7 @@ from ssl_bench.analysis.contribution.compare import (
 from ssl_bench.analysis.contribution.document import Contribution, Informed
 from ssl_bench.analysis.contribution.other_sounds import OTHER_SOUNDS, OtherSound, with_other_sounds
 from ssl_bench.analysis.evaluation import Request, load_model, run
-from ssl_bench.engine.encode import EngineOptions, Progress
+from ssl_bench.engine.encode import Progress
 from ssl_bench.engine.predict import is_audio_visual, predict
 from ssl_bench.environment import environment
 from ssl_bench.errors import ModelError, PredictionsError, ProtocolError, one_of
@@ -76,21 +76,19 @@ def measure_contribution(
     """Run a model on the trials of a protocol with their own sounds and with others.
 
     Beside the maps with silence, noise and other clips' sounds stand the model's own audio-blind
-    map, the priors that :func:`ssl_bench.analysis.evaluation.run` knows, and the best trivial map.
+    map, the priors that an evaluation compares with, and the best trivial map.
 
     Parameters
     ----------
     request
-        What to evaluate; its folder gets everything that an evaluation writes, and a sub-folder of
+        The model; its folder gets everything that an evaluation writes, and a sub-folder of
         predictions for each other sound.
-    protocol
-        ``NAME[@TESTSET[:SPLIT]]``, a path to a protocol file, or a protocol itself.
     measure
         The headline's; None for the protocol's first.
     seed
         Of noise, partners, resampling and permutations.
-    progress, notify
-        Told what is being done.
+    protocol, progress, notify
+        As in :func:`ssl_bench.analysis.evaluation.evaluate`.
 
     Raises
     ------
@@ -116,14 +114,11 @@ def measure_contribution(
     (done,) = run(replace(request, model=localizer), [protocol], progress=progress, notify=notify)
     trials = open_trials(protocol, request.data)
     changed, notes = _with_other_sounds(trials, seed)
-    folders = {kind: done.folder / kind for kind in changed}
     notify("localizing with other sounds")
-    options = EngineOptions(
-        batch_size=request.batch_size, jobs=request.jobs, dtype=request.dtype, progress=progress
-    )
-    predict(localizer, [(changed[kind], folder) for kind, folder in folders.items()], options)
+    runs = [(asked, done.folder / kind) for kind, asked in changed.items()]
+    predict(localizer, runs, request.engine_options(progress))
     others: list[_Other] = [
-        (kind, folder / "predictions.npz", *_ABOUT[kind]) for kind, folder in folders.items()
+        (kind, done.folder / kind / "predictions.npz", *_ABOUT[kind]) for kind in changed
     ]
     if done.result.vision_only is not None:
         blind = done.folder / "vision_only.npz"
@@ -183,13 +178,10 @@ def contribution_of_files(
     Parameters
     ----------
     predictions
-        With the sound.
+        Made with the sound.
     without
-        Predictions files by the names that they get; what they know of the sound is for their
-        maker to say, so they are taken for maps that know nothing of it.
-    protocol, data
-        Which trials.
-    measure, seed, jobs, notify
+        Predictions files by name; they are taken for maps that know nothing of the sound.
+    protocol, data, measure, seed, jobs, notify
         As in :func:`measure_contribution`.
 
     Raises
@@ -285,7 +277,7 @@ def _scores_of(path: Path, asked: TrialSet, measures: Sequence[Measure], jobs: i
 
 def _checked(protocol: str | Protocol, measure: str | None) -> tuple[Protocol, int]:
     """A protocol that asks for maps, and the place of a measure in it, 0 for None."""
-    loaded = load_protocol(protocol) if isinstance(protocol, str) else protocol
+    loaded = load_protocol(protocol)
     if loaded.answers != "maps":
         raise ProtocolError(
             "this protocol asks for a ranking, which is nothing but the sound's contribution",

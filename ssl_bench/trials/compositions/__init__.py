@@ -64,14 +64,9 @@ def compose(protocol: Protocol, test_set: TestSet) -> TrialSet:
 
 
 def with_split(protocol: Protocol, default: str | None = None) -> Protocol:
-    """The same protocol with its test set's default split spelled out.
+    """The same protocol with its test set's default split spelled out; None to look it up.
 
     Label and digest then do not depend on whether the split was named.
-
-    Parameters
-    ----------
-    default
-        That split; None to look it up.
 
     Examples
     --------
@@ -108,7 +103,7 @@ def open_trials(
     >>> len(open_trials("synth"))
     500
     """
-    loaded = protocol if isinstance(protocol, Protocol) else load_protocol(protocol)
+    loaded = load_protocol(protocol)
     return compose(loaded, open_protocol_test_set(loaded, None if data is None else Path(data)))
 
 
@@ -144,24 +139,21 @@ def resolve_protocols(text: str, data: Path | None = None) -> list[Protocol]:
         ]
     is_suite = text in suite_names() and text not in protocol_names()
     names = load_suite(text).protocols if is_suite else text.split(",")
-    protocols = [with_split(_loaded(name.strip())) for name in names]
-    labels = [protocol.label for protocol in protocols]
-    for label in labels:
-        if labels.count(label) > 1:
+    found: dict[str, Protocol] = {}
+    for name in map(str.strip, names):
+        if "@" not in name and not name.endswith(".toml") and name not in protocol_names():
+            known = [*protocol_names(), *suite_names(), "all"]
             raise ProtocolError(
-                f"{label} is named twice",
+                f"no protocol or suite is called {name!r}",
+                code="E_PROTOCOL_UNKNOWN",
+                remedy=f"{one_of(known, name)}, or a path ending in .toml",
+            )
+        protocol = with_split(load_protocol(name))
+        if protocol.label in found:
+            raise ProtocolError(
+                f"{protocol.label} is named twice",
                 code="E_PROTOCOL_REPEATED",
                 remedy="name each protocol once",
             )
-    return protocols
-
-
-def _loaded(name: str) -> Protocol:
-    if "@" not in name and not name.endswith(".toml") and name not in protocol_names():
-        known = [*protocol_names(), *suite_names(), "all"]
-        raise ProtocolError(
-            f"no protocol or suite is called {name!r}",
-            code="E_PROTOCOL_UNKNOWN",
-            remedy=f"{one_of(known, name)}, or a path ending in .toml",
-        )
-    return load_protocol(name)
+        found[protocol.label] = protocol
+    return list(found.values())

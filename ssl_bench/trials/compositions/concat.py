@@ -8,83 +8,14 @@ set has no categories, only the groups are kept apart, as in the paper.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import Annotated
 
 import numpy as np
 from pydantic import Field
 
 from ssl_bench.testsets.base import Sample, TestSet
+from ssl_bench.trials.grouping import joined_groups, seeded_groups
 from ssl_bench.trials.trial import LEFT, RIGHT, ImageRecipe, Target, Trial
-
-
-def seeded_pairs(samples: Sequence[Sample], seed: int) -> list[tuple[Sample, Sample]]:
-    """Seeded pairs (left, right) of samples that can share a picture; each sample at most once.
-
-    The samples are shuffled (in the order of their ids, so that their order in the list does not
-    matter) and each is paired with the next one that fits. Samples that find no partner are
-    left out, which the number of trials shows.
-
-    Examples
-    --------
-    >>> from ssl_bench.testsets import open_test_set
-    >>> found = seeded_pairs(open_test_set("synth", options={"count": 20}).samples, seed=0)
-    >>> all(left.group != right.group for left, right in found)
-    True
-    """
-    ordered = sorted(samples, key=lambda sample: sample.id)
-    shuffled = np.random.default_rng(np.random.SeedSequence([seed])).permutation(len(ordered))
-    waiting: list[Sample] = []
-    found: list[tuple[Sample, Sample]] = []
-    for number in shuffled:
-        sample = ordered[int(number)]
-        partner = next((other for other in waiting if _fit(other, sample)), None)
-        if partner is None:
-            waiting.append(sample)
-        else:
-            waiting.remove(partner)
-            found.append((partner, sample))
-    return found
-
-
-def _fit(one: Sample, other: Sample) -> bool:
-    return one.group != other.group and not one.audible & other.audible
-
-
-def joined_groups(found: Iterable[Sequence[Sample]]) -> dict[str, str]:
-    """Name of the connected component of each group: a picture links the groups of its samples.
-
-    Parameters
-    ----------
-    found
-        The samples of each picture.
-
-    Returns
-    -------
-    dict
-        From each group to the first one (by name) of its component.
-
-    Examples
-    --------
-    >>> from ssl_bench.testsets import open_test_set
-    >>> one, two, three = open_test_set("synth", options={"count": 3}).samples
-    >>> joined = joined_groups([(one, three), (two,)])
-    >>> joined[three.group] == one.group, joined[two.group] == two.group
-    (True, True)
-    """
-    parent: dict[str, str] = {}
-
-    def root(group: str) -> str:
-        while parent.setdefault(group, group) != group:
-            parent[group] = parent[parent[group]]
-            group = parent[group]
-        return group
-
-    for members in found:
-        first, *others = sorted({root(member.group) for member in members})
-        for other in others:
-            parent[other] = first
-    return {group: root(group) for group in list(parent)}
 
 
 def compose(
@@ -101,7 +32,8 @@ def compose(
     pairs
         At most this many are used; None for all.
     """
-    found = seeded_pairs(test_set.samples, seed)[:pairs]
+    rng = np.random.default_rng(np.random.SeedSequence([seed]))
+    found = seeded_groups(test_set.samples, 2, _fit, rng)[:pairs]
     components = joined_groups(found)
     trials = []
     for left, right in found:
@@ -122,3 +54,7 @@ def compose(
             )
             trials.append(trial)
     return trials
+
+
+def _fit(one: Sample, other: Sample) -> bool:
+    return one.group != other.group and not one.audible & other.audible

@@ -24,7 +24,7 @@ from pydantic import Field
 
 from ssl_bench.errors import ProtocolError
 from ssl_bench.testsets.base import Sample, TestSet
-from ssl_bench.trials.compositions.concat import joined_groups
+from ssl_bench.trials.grouping import joined_groups, seeded_groups
 from ssl_bench.trials.trial import (
     WHOLE,
     AudioRecipe,
@@ -60,27 +60,10 @@ class Scene:
 
 
 def mosaics(samples: Sequence[Sample], seed: int) -> list[Scene]:
-    """Seeded mosaics of samples with one capable object; each sample is used at most once.
-
-    The samples are shuffled (in the order of their ids, so that their order in the list does not
-    matter) and each joins the first mosaic in the making that holds neither its category nor its
-    group. Mosaics that stay incomplete are left out, which the number of trials shows.
-
-    """
-    usable = sorted((each for each in samples if len(_capable(each)) == 1), key=lambda s: s.id)
+    """Seeded mosaics of samples with one capable object, of different categories and groups."""
+    usable = [sample for sample in samples if len(_capable(sample)) == 1]
     rng = np.random.default_rng(np.random.SeedSequence([seed, len(TILES)]))
-    making: list[list[Sample]] = []
-    complete: list[list[Sample]] = []
-    for number in rng.permutation(len(usable)):
-        sample = usable[int(number)]
-        place = next((members for members in making if _fits(sample, members)), None)
-        if place is None:
-            place = []
-            making.append(place)
-        place.append(sample)
-        if len(place) == len(TILES):
-            making.remove(place)
-            complete.append(place)
+    complete = seeded_groups(usable, len(TILES), _fit, rng)
     groups = joined_groups(complete)
     return [_mosaic(members, groups[members[0].group], rng) for members in complete]
 
@@ -89,11 +72,8 @@ def _capable(sample: Sample) -> set[str]:
     return set(sample.categories) or {sample.category}
 
 
-def _fits(sample: Sample, members: Sequence[Sample]) -> bool:
-    return all(
-        sample.group != member.group and not _capable(sample) & _capable(member)
-        for member in members
-    )
+def _fit(one: Sample, other: Sample) -> bool:
+    return one.group != other.group and not _capable(one) & _capable(other)
 
 
 def _mosaic(members: Sequence[Sample], group: str, rng: np.random.Generator) -> Scene:

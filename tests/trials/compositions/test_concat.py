@@ -16,10 +16,16 @@ from standins import MemoryTestSet, sample, trials_of
 from ssl_bench.protocols.protocol import CompositionTable
 from ssl_bench.testsets.base import UNLABELLED, Sample
 from ssl_bench.trials.compositions import concat
-from ssl_bench.trials.compositions.concat import seeded_pairs
 from ssl_bench.trials.trial import LEFT, RIGHT, AudioRecipe, ImageRecipe, Target, Trial
 
 CATEGORIES = ["dog", "cat", "bell", "horn"]
+
+
+def seeded_pairs(samples: Sequence[Sample], seed: int) -> list[tuple[Sample, Sample]]:
+    """The samples that stand left and right in each picture."""
+    by_id = {each.id: each for each in samples}
+    pictures = [trial.image.parts for trial in compose(samples, seed)[::2]]
+    return [(by_id[left], by_id[right]) for (left, _), (right, _) in pictures]
 
 
 def compose(samples: Sequence[Sample], seed: int = 0, **parameters: Any) -> list[Trial]:

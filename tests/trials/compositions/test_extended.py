@@ -55,7 +55,7 @@ def test_image_and_sound_of_a_pair_are_shared_with_the_samples() -> None:
 
 
 def test_without_pairs_or_with_a_parameter_it_is_refused() -> None:
-    with refused("E_DATA", where="memory"):
+    with refused("E_NO_SILENT_PAIRS", where="memory"):
         compose(protocol("extended"), MemoryTestSet(SAMPLES))
     table = CompositionTable(kind="extended", parameters={"share": 1})
     with refused("E_COMPOSITION_PARAMETER", where="share"):

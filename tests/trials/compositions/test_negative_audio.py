@@ -139,5 +139,5 @@ def test_other_shares_are_refused(share: Any) -> None:
 
 def test_a_sample_without_partner_is_named() -> None:
     alike = [sample(f"s{number}", category="dog") for number in range(6)]
-    with refused("E_DATA", where="s"):
+    with refused("E_NO_PARTNER", where="s"):
         compose(alike, calibration_share=0.5)

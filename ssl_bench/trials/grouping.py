@@ -1,0 +1,81 @@
+"""Groups of samples that can share a picture, and the source videos that these pictures link."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+from ssl_bench.testsets.base import Sample
+
+
+def seeded_groups(
+    samples: Sequence[Sample],
+    size: int,
+    fit: Callable[[Sample, Sample], bool],
+    rng: np.random.Generator,
+) -> list[list[Sample]]:
+    """Groups of `size` samples each two of which fit; each sample is used at most once.
+
+    The samples are shuffled (in the order of their ids, so that their order in the list does not
+    matter) and each joins the first group in the making in which it fits all members. Groups that
+    stay incomplete are left out, which the number of trials shows.
+
+    Examples
+    --------
+    >>> from ssl_bench.testsets import open_test_set
+    >>> samples = open_test_set("synth", options={"count": 20}).samples
+    >>> fit = lambda one, other: one.group != other.group
+    >>> [len(group) for group in seeded_groups(samples, 8, fit, np.random.default_rng(0))]
+    [8, 8]
+    """
+    ordered = sorted(samples, key=lambda sample: sample.id)
+    making: list[list[Sample]] = []
+    complete: list[list[Sample]] = []
+    for number in rng.permutation(len(ordered)):
+        sample = ordered[int(number)]
+        group = next((each for each in making if all(fit(one, sample) for one in each)), None)
+        if group is None:
+            group = []
+            making.append(group)
+        group.append(sample)
+        if len(group) == size:
+            making.remove(group)
+            complete.append(group)
+    return complete
+
+
+def joined_groups(found: Iterable[Sequence[Sample]]) -> dict[str, str]:
+    """Name of the connected component of each group: a picture links the groups of its samples.
+
+    Parameters
+    ----------
+    found
+        The samples of each picture.
+
+    Returns
+    -------
+    dict
+        From each group to the first one (by name) of its component.
+
+    Examples
+    --------
+    >>> from ssl_bench.testsets import open_test_set
+    >>> one, two, three = open_test_set("synth", options={"count": 3}).samples
+    >>> joined = joined_groups([(one, three), (two,)])
+    >>> joined[three.group] == one.group, joined[two.group] == two.group
+    (True, True)
+    """
+    parent: dict[str, str] = {}
+
+    def root(group: str) -> str:
+        while parent.setdefault(group, group) != group:
+            parent[group] = parent[parent[group]]
+            group = parent[group]
+        return group
+
+    for members in found:
+        first, *others = sorted({root(member.group) for member in members})
+        for other in others:
+            parent[other] = first
+    return {group: root(group) for group in list(parent)}
