@@ -22,6 +22,7 @@ _DOTS_PER_INCH = 200
 _PANEL = (4.3, 3.3)
 _HEAD = 0.55
 _SMALL, _NORMAL = 7.5, 8.5
+_LEGEND: dict[str, Any] = {"frameon": False, "fontsize": _NORMAL}
 _MAX_ROWS, _MAX_CATEGORIES, _MAX_LETTERS = 56, 1000, 34
 # The rate of fewer trials says next to nothing; it stays in the table.
 _FEWEST = 5
@@ -81,8 +82,8 @@ def draw_analysis(path: Path, table: pd.DataFrame, title: str) -> None:
     if boxes["level"].nunique() > 1:
         panels.append(lambda axes: _breakdown(axes, boxes, "number of boxes in the truth", {}))
     if sizes["level"].nunique() > 1:
-        title = "object size in pixels of a 224 x 224 grid"
-        panels.append(lambda axes: _breakdown(axes, sizes, title, _SIZE_LABELS))
+        what = "object size in pixels of a 224 x 224 grid"
+        panels.append(lambda axes: _breakdown(axes, sizes, what, _SIZE_LABELS))
     if len(rules):
         panels.append(lambda axes: _rules(axes, rules))
     columns = min(2, len(panels))
@@ -96,26 +97,15 @@ def draw_analysis(path: Path, table: pd.DataFrame, title: str) -> None:
     figure.suptitle(title, fontsize=_NORMAL + 1.5, x=0.01, ha="left", parse_math=False)
     for number, draw in enumerate(panels):
         axes = figure.add_subplot(lines, columns, number + 1)
-        _plain_axes(axes)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.tick_params(labelsize=_SMALL, length=3)
+        axes.grid(axis="y", color="#e2e2e2", linewidth=0.6)
+        axes.set_axisbelow(True)
         draw(axes)
         axes.set_title(f"({'abcd'[number]})", loc="left", fontsize=_NORMAL, fontweight="bold")
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(
-        handles,
-        labels,
-        loc="outside lower center",
-        ncols=len(handles),
-        frameon=False,
-        fontsize=_NORMAL,
-    )
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(handles), **_LEGEND)
     save_figure(figure, path)
-
-
-def _plain_axes(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(labelsize=_SMALL, length=3)
-    axes.grid(axis="y", color="#e2e2e2", linewidth=0.6)
-    axes.set_axisbelow(True)
 
 
 def _percent(values: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -132,6 +122,8 @@ def _curve(axes: Axes, table: pd.DataFrame) -> None:
     curves = part(table, "success curve")
     for name, rows in curves.groupby("series", sort=False):
         style = _STYLES[rows["kind"].iloc[0]]
+        overall = part(table, "overall", str(name)).set_index("measure")["value"]
+        shown = str(name).replace("$", r"\$").lstrip("_")
         thresholds = rows["level"].astype(float).to_numpy()
         value, sides = _percent(rows)
         axes.plot(
@@ -142,7 +134,7 @@ def _curve(axes: Axes, table: pd.DataFrame) -> None:
             marker=style.marker,
             markersize=3,
             linewidth=1.3,
-            label=_label(table, str(name)),
+            label=f"{shown} (AUC {100 * overall['AUC']:.1f})",
         )
         axes.fill_between(
             thresholds, value - sides[0], value + sides[1], color=style.colour, alpha=0.15, lw=0
@@ -153,17 +145,10 @@ def _curve(axes: Axes, table: pd.DataFrame) -> None:
     axes.set_ylabel("success rate (%)", fontsize=_NORMAL)
 
 
-def _label(table: pd.DataFrame, series: str) -> str:
-    overall = part(table, "overall", series).set_index("measure")["value"]
-    name = series.replace("$", r"\$").lstrip("_")
-    return f"{name} (AUC {100 * overall['AUC']:.1f})"
-
-
 def _breakdown(axes: Axes, rows: pd.DataFrame, what: str, labels: Mapping[str, str]) -> None:
     levels = list(dict.fromkeys(rows["level"]))
     series = list(dict.fromkeys(rows["series"]))
-    spread = 0.5
-    offsets = np.linspace(-spread / 2, spread / 2, len(series)) if len(series) > 1 else [0.0]
+    offsets = np.linspace(-0.25, 0.25, len(series)) if len(series) > 1 else [0.0]
     for name, offset in zip(series, offsets, strict=True):
         own = rows[rows["series"] == name].set_index("level").loc[levels]
         style = _STYLES[own["kind"].iloc[0]]

@@ -15,19 +15,7 @@ from ssl_bench.scoring.results import MeasuredValue
 
 Kind = Literal["model", "audio-blind", "floor", "ceiling", "rule"]
 
-COLUMNS = (
-    "analysis",
-    "level",
-    "series",
-    "kind",
-    "measure",
-    "value",
-    "low",
-    "high",
-    "method",
-    "n_trials",
-    "n_groups",
-)
+COLUMNS = ("analysis", "level", "series", "kind", *MeasuredValue.model_fields)
 SIZES = ("small", "medium", "large", "huge")
 """Levels of object size, from the smallest (SLAVC utils.py: 32, 96 and 144 pixels squared)."""
 
@@ -40,21 +28,29 @@ _FEWEST = 20
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """One score table of the trials.
-
-    Attributes
-    ----------
-    name
-        For people.
-    kind
-        What it is.
-    scores
-        The table; only trials with a sounding object count.
-    """
+    """A score table with a name; only its trials with a sounding object count."""
 
     name: str
     kind: Kind
     scores: pd.DataFrame
+
+    @property
+    def sounding(self) -> pd.DataFrame:
+        """The rows that count."""
+        return self.scores[self.scores["sounding"].to_numpy(bool)]
+
+    def rows(
+        self,
+        analysis: str,
+        level: str,
+        scores: pd.DataFrame,
+        measures: Sequence[Measure],
+        seed: int,
+    ) -> list[dict[str, Any]]:
+        """Measures on some of the rows, as rows of the tidy table."""
+        facts = {"analysis": analysis, "level": level, "series": self.name, "kind": self.kind}
+        values = summarise(scores, measures, seed=seed)
+        return [{**facts, **value.model_dump(mode="json")} for value in values]
 
 
 def analyse_scores(series: Sequence[Series], *, seed: int = 0) -> pd.DataFrame:
@@ -76,30 +72,34 @@ def analyse_scores(series: Sequence[Series], *, seed: int = 0) -> pd.DataFrame:
     """
     rows: list[dict[str, Any]] = []
     for each in series:
-        sounding = each.scores[each.scores["sounding"].to_numpy(bool)]
-        rows += _rows("overall", "all", each, sounding, (_SUCCESS, _AREA), seed)
-        curve = summarise(sounding, _CURVE, seed=seed)
-        for measure, value in zip(_CURVE, curve, strict=True):
-            rows.append(_row("success curve", f"{measure.at:.2f}", each, value))
-        boxes = box_levels(sounding["n_boxes"]) if "n_boxes" in sounding else None
-        if boxes is not None:
-            rows += _by_level("boxes", sounding, boxes, each, seed)
+        sounding = each.sounding
+        rows += each.rows("overall", "all", sounding, (_SUCCESS, _AREA), seed)
+        curve = each.rows("success curve", "", sounding, _CURVE, seed)
+        rows += [{**row, "level": f"{m.at:.2f}"} for row, m in zip(curve, _CURVE, strict=True)]
+        levels: dict[str, pd.Series[str]] = {}
+        if "n_boxes" in sounding:
+            levels["boxes"] = box_levels(sounding["n_boxes"])
         if "size" in sounding:
-            rows += _by_level("size", sounding, sounding["size"], each, seed)
+            levels["size"] = sounding["size"]
         if each.kind == "model":
-            rows += _by_level("category", sounding, sounding["category"], each, seed)
+            levels["category"] = sounding["category"]
+        for analysis, names in levels.items():
+            grouped = dict(iter(sounding.groupby(names.to_numpy(), sort=True)))
+            order = SIZES if analysis == "size" else tuple(grouped)
+            for level in order:
+                if level in grouped:
+                    rows += each.rows(analysis, str(level), grouped[level], (_SUCCESS,), seed)
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def analyse_rules(
     tables: Mapping[str, pd.DataFrame], titles: Mapping[str, str], *, seed: int = 0
 ) -> pd.DataFrame:
-    """Success at 0.5, AUC and success curve under each threshold rule; same columns."""
+    """Success at 0.5 and AUC under each threshold rule; same columns."""
     rows: list[dict[str, Any]] = []
     for name, scores in tables.items():
         each = Series(titles[name], "rule", scores)
-        sounding = scores[scores["sounding"].to_numpy(bool)]
-        rows += _rows("threshold rule", name, each, sounding, (_SUCCESS, _AREA), seed)
+        rows += each.rows("threshold rule", name, each.sounding, (_SUCCESS, _AREA), seed)
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -129,35 +129,3 @@ def part(table: pd.DataFrame, analysis: str, series: str | None = None) -> pd.Da
     if series is not None:
         chosen &= table["series"] == series
     return table[chosen]
-
-
-def _by_level(
-    analysis: str, scores: pd.DataFrame, levels: pd.Series[str], each: Series, seed: int
-) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    for level, members in scores.groupby(levels.to_numpy(), sort=True):
-        rows += _rows(analysis, str(level), each, members, (_SUCCESS,), seed)
-    if analysis == "size":
-        rows.sort(key=lambda row: SIZES.index(row["level"]))
-    return rows
-
-
-def _rows(
-    analysis: str,
-    level: str,
-    each: Series,
-    scores: pd.DataFrame,
-    measures: Sequence[Measure],
-    seed: int,
-) -> list[dict[str, Any]]:
-    return [_row(analysis, level, each, value) for value in summarise(scores, measures, seed=seed)]
-
-
-def _row(analysis: str, level: str, each: Series, value: MeasuredValue) -> dict[str, Any]:
-    return {
-        "analysis": analysis,
-        "level": level,
-        "series": each.name,
-        "kind": each.kind,
-        **value.model_dump(mode="json"),
-    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,9 +33,9 @@ def contact_sheet(
     Parameters
     ----------
     test_set
-        Where images and truth come from.
+        Where images and truth come from; DataError if an image is missing or unreadable.
     path
-        The PNG file to write, whole or not at all; its folder is created.
+        The PNG file to write, whole or not at all; ResultError if that fails.
     count
         Number of samples, at least 1; fewer if the test set has fewer.
     seed
@@ -45,11 +45,6 @@ def contact_sheet(
     -------
     tuple of str
         Ids of the samples shown, in the order of the sheet.
-
-    Raises
-    ------
-    DataError
-        If `count` is below 1, an image is missing or unreadable, or the file cannot be written.
     """
     if count < 1:
         raise DataError(
@@ -73,7 +68,13 @@ def contact_sheet(
     for panel, sample in zip(panels, chosen, strict=False):
         image = test_set.image(sample.id)
         panel.imshow(image, interpolation="nearest")
-        _draw_truth(panel, sample, image.shape[0], image.shape[1])
+        annotation, (height, width) = sample.annotation, image.shape[:2]
+        if isinstance(annotation, Mask):
+            _draw_outline(panel, annotation.pixels, height, width)
+            if annotation.boxes is not None:
+                _draw_boxes(panel, annotation.boxes, height, width, dashed=True)
+        else:
+            _draw_boxes(panel, annotation, height, width, dashed=False)
         caption = textwrap.fill(
             sample.category.replace("+", " + "), _CAPTION_LETTERS, break_on_hyphens=False
         )
@@ -95,26 +96,15 @@ def _choose(test_set: TestSet, count: int, seed: int | None) -> list[Sample]:
     return [samples[number] for number in sorted(rng.permutation(len(samples))[:count])]
 
 
-def _draw_truth(panel: Axes, sample: Sample, height: int, width: int) -> None:
-    annotation = sample.annotation
-    if isinstance(annotation, Mask):
-        _draw_outline(panel, annotation.pixels, height, width)
-        if annotation.boxes is not None:
-            _draw_boxes(panel, annotation.boxes, height, width, dashed=True)
-    else:
-        _draw_boxes(panel, annotation, height, width, dashed=False)
-
-
 def _draw_outline(panel: Axes, pixels: NDArray[np.bool_], height: int, width: int) -> None:
     # A frame of background, so that the outline closes where the mask meets the border.
     framed = np.pad(pixels.astype(np.float64), 1)
     columns = (np.arange(-1, pixels.shape[1] + 1) + 0.5) * (width / pixels.shape[1]) - 0.5
     rows = (np.arange(-1, pixels.shape[0] + 1) + 0.5) * (height / pixels.shape[0]) - 0.5
     if pixels.any():
-        panel.contour(columns, rows, framed, levels=[0.5], colors="black", linewidths=1.8)
-        panel.contour(columns, rows, framed, levels=[0.5], colors=_COLOUR, linewidths=0.9)
-    panel.set_xlim(-0.5, width - 0.5)
-    panel.set_ylim(height - 0.5, -0.5)
+        for colour, thickness in (("black", 1.8), (_COLOUR, 0.9)):
+            panel.contour(columns, rows, framed, levels=[0.5], colors=colour, linewidths=thickness)
+    panel.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
 
 
 def _draw_boxes(panel: Axes, boxes: Boxes, height: int, width: int, *, dashed: bool) -> None:
@@ -123,15 +113,8 @@ def _draw_boxes(panel: Axes, boxes: Boxes, height: int, width: int, *, dashed: b
     scale = np.array([width / boxes.frame[0], height / boxes.frame[1]] * 2)
     # Published corners can lie absurdly far outside; what is outside the image is not drawn.
     corners = np.clip(np.nan_to_num(boxes.corners * scale), -1.0, [width, height] * 2)
+    style: dict[str, Any] = {"fill": False, "edgecolor": _COLOUR, "linewidth": 1.1}
+    if dashed:
+        style |= {"linewidth": 0.7, "linestyle": (0, (3, 3))}
     for x0, y0, x1, y1 in corners:
-        panel.add_patch(
-            Rectangle(
-                (x0 - 0.5, y0 - 0.5),
-                x1 - x0,
-                y1 - y0,
-                fill=False,
-                edgecolor=_COLOUR,
-                linewidth=0.7 if dashed else 1.1,
-                linestyle=(0, (3, 3)) if dashed else "solid",
-            )
-        )
+        panel.add_patch(Rectangle((x0 - 0.5, y0 - 0.5), x1 - x0, y1 - y0, **style))

@@ -16,7 +16,6 @@ from ssl_bench.figures.plots import new_figure, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 MAX_ROWS = 200
 """A picture of more rows would exceed what the drawing library can hold."""
@@ -94,16 +93,11 @@ def trial_sheet(rows: Sequence[SheetRow], path: Path, title: str) -> None:
     Parameters
     ----------
     rows
-        1 to :data:`MAX_ROWS` trials.
+        1 to :data:`MAX_ROWS` trials; DataError otherwise.
     path
-        The PNG file to write, whole or not at all; its folder is created.
+        The PNG file to write, whole or not at all; ResultError if that fails.
     title
         Title of the sheet.
-
-    Raises
-    ------
-    SslBenchError
-        If there is no row or too many, or the file cannot be written.
 
     Examples
     --------
@@ -123,21 +117,20 @@ def trial_sheet(rows: Sequence[SheetRow], path: Path, title: str) -> None:
             where=path,
             remedy=f"ask for 1 to {MAX_ROWS}",
         )
-    panel_width = _panel_width(rows)
-    width = 2 * _MARGIN + len(_PANELS) * (panel_width + _GAP) + _CAPTION_WIDTH
-    height = _HEAD_HEIGHT + len(rows) * (_PANEL_HEIGHT + _GAP) + _FOOT_HEIGHT
-    figure = new_figure(width, height, dpi=_DOTS_PER_INCH, facecolor="white")
-    _draw_head(figure, title, panel_width)
+    # A picture keeps its proportions, within reason.
+    widest = max(width / height for height, width in (row.frame for row in rows))
+    sheet = _Sheet(_PANEL_HEIGHT * min(max(widest, 0.9), 1.9), len(rows))
+    sheet.write(_MARGIN, 0.14, shortened(title, _TITLE_LETTERS), 11, weight="bold")
+    for column, name in enumerate(_PANELS):
+        sheet.write(sheet.centre(column), 0.5, name, 8.5, color=_NOTE_COLOUR, ha="center")
     for number, row in enumerate(rows):
         top = _HEAD_HEIGHT + number * (_PANEL_HEIGHT + _GAP)
-        axes = [
-            _panel(figure, _panel_left(column, panel_width), top, panel_width)
-            for column in range(len(_PANELS))
-        ]
-        _draw_row(axes, row)
-        _draw_caption(figure, row, _panel_left(len(_PANELS), panel_width), top)
-    _draw_legend(figure, panel_width)
-    save_figure(figure, path)
+        lefts = [sheet.left(column) for column in range(len(_PANELS) + 1)]
+        size = (sheet.panel_width, _PANEL_HEIGHT)
+        _draw_row([sheet.axes(left, top, *size) for left in lefts[:-1]], row)
+        _draw_caption(sheet, row, lefts[-1], top)
+    _draw_legend(sheet)
+    save_figure(sheet.figure, path)
 
 
 def shortened(line: str, letters: int) -> str:
@@ -177,30 +170,33 @@ def wrapped(title: str) -> str:
     return "\n".join(line for line in lines if line)
 
 
-def _panel_width(rows: Sequence[SheetRow]) -> float:
-    """Wide enough for the widest picture, within reason: a picture keeps its proportions."""
-    widest = max(width / height for height, width in (row.frame for row in rows))
-    return _PANEL_HEIGHT * min(max(widest, 0.9), 1.9)
+class _Sheet:
+    """A figure on which places are given in inches from the upper left corner."""
 
+    def __init__(self, panel_width: float, n_rows: int) -> None:
+        self.panel_width = panel_width
+        self.width = self.left(len(_PANELS)) + _CAPTION_WIDTH + _MARGIN
+        self.height = _HEAD_HEIGHT + n_rows * (_PANEL_HEIGHT + _GAP) + _FOOT_HEIGHT
+        self.figure = new_figure(self.width, self.height, dpi=_DOTS_PER_INCH, facecolor="white")
 
-def _panel_left(column: int, panel_width: float) -> float:
-    return _MARGIN + column * (panel_width + _GAP)
+    def left(self, column: int) -> float:
+        return _MARGIN + column * (self.panel_width + _GAP)
 
+    def centre(self, column: int) -> float:
+        return self.left(column) + self.panel_width / 2
 
-def _panel(figure: Figure, left: float, top: float, panel_width: float) -> Axes:
-    """Axes at a place given in inches from the upper left corner."""
-    width, height = figure.get_size_inches()
-    axes = figure.add_axes(
-        (
-            left / width,
-            1 - (top + _PANEL_HEIGHT) / height,
-            panel_width / width,
-            _PANEL_HEIGHT / height,
-        )
-    )
-    axes.set_axis_off()
-    axes.set_anchor("N")
-    return axes
+    def axes(self, left: float, top: float, width: float, height: float) -> Axes:
+        bottom = 1 - (top + height) / self.height
+        place = (left / self.width, bottom, width / self.width, height / self.height)
+        axes = self.figure.add_axes(place)
+        axes.set_axis_off()
+        axes.set_anchor("N")
+        return axes
+
+    def write(self, left: float, top: float, text: str, size: float, **style: Any) -> None:
+        style = {"va": "top", "fontsize": size, "family": "DejaVu Sans", **style}
+        # An id may hold dollar signs, which are no formula.
+        self.figure.text(left / self.width, 1 - top / self.height, text, parse_math=False, **style)
 
 
 def _draw_row(axes: Sequence[Axes], row: SheetRow) -> None:
@@ -212,33 +208,24 @@ def _draw_row(axes: Sequence[Axes], row: SheetRow) -> None:
     grey = np.repeat(picture.mean(axis=2, keepdims=True), 3, axis=2)
     with_truth.imshow(picture, extent=extent)
     with_map.imshow(grey, extent=extent)
-    with_map.imshow(
-        row.heat,
-        extent=extent,
-        cmap=_MAP_COLOURS,
-        vmin=0,
-        vmax=1,
-        interpolation="nearest",
-        alpha=0.65 if row.image is not None else 1.0,
-    )
+    alpha = 1.0 if row.image is None else 0.65
+    style: dict[str, Any] = {"extent": extent, "interpolation": "nearest"}
+    with_map.imshow(row.heat, cmap=_MAP_COLOURS, vmin=0, vmax=1, alpha=alpha, **style)
     with_prediction.imshow(0.5 + 0.5 * grey, extent=extent)
     shade = np.zeros((*row.predicted.shape, 4))
     shade[row.predicted] = (1.0, 0.5, 0.05, 0.3)
-    with_prediction.imshow(shade, extent=extent, interpolation="nearest")
+    with_prediction.imshow(shade, **style)
     _outline(with_prediction, row.predicted, extent, _PREDICTED)
     for panel in (with_truth, with_prediction):
         _outline(panel, row.truth > 0.5, extent, _TRUTH)
     for panel in axes:
-        panel.set_xlim(extent[0], extent[1])
-        panel.set_ylim(extent[2], extent[3])
+        panel.set(xlim=extent[:2], ylim=extent[2:])
 
 
-def _outline(
-    axes: Axes,
-    region: NDArray[np.bool_],
-    extent: tuple[float, float, float, float],
-    line: _Line,
-) -> None:
+_Extent = tuple[float, float, float, float]
+
+
+def _outline(axes: Axes, region: NDArray[np.bool_], extent: _Extent, line: _Line) -> None:
     """Draw the border of a region, closed also where the region meets the edge of the picture."""
     from matplotlib.patheffects import withStroke
 
@@ -251,74 +238,46 @@ def _outline(
     rim = 0.012 * extent[2]
     across = np.clip((np.arange(-1, width + 1) + 0.5) / width * extent[1], rim, extent[1] - rim)
     down = np.clip((np.arange(-1, height + 1) + 0.5) / height * extent[2], rim, extent[2] - rim)
-    border = axes.contour(
-        across,
-        down,
-        padded,
-        levels=[0.5],
-        colors=line.colour,
-        linestyles=line.dashes,
-        linewidths=_LINE_WIDTH,
-    )
+    style: dict[str, Any] = {"colors": line.colour, "linestyles": line.dashes}
+    border = axes.contour(across, down, padded, levels=[0.5], linewidths=_LINE_WIDTH, **style)
     border.set_path_effects([withStroke(linewidth=_HALO_WIDTH, foreground="#000000")])
 
 
-def _write(figure: Figure, left: float, top: float, text: str, size: float, **style: Any) -> None:
-    """Text whose upper left corner is given in inches from that of the figure."""
-    width, height = figure.get_size_inches()
-    options: dict[str, Any] = {"va": "top", "fontsize": size, "family": "DejaVu Sans", **style}
-    # an id may hold dollar signs, which are no formula
-    figure.text(left / width, 1 - top / height, text, parse_math=False, **options)
-
-
-def _draw_head(figure: Figure, title: str, panel_width: float) -> None:
-    _write(figure, _MARGIN, 0.14, shortened(title, _TITLE_LETTERS), 11, weight="bold")
-    for column, name in enumerate(_PANELS):
-        middle = _panel_left(column, panel_width) + panel_width / 2
-        _write(figure, middle, 0.5, name, 8.5, color=_NOTE_COLOUR, ha="center")
-
-
-def _draw_caption(figure: Figure, row: SheetRow, left: float, top: float) -> None:
+def _draw_caption(sheet: _Sheet, row: SheetRow, left: float, top: float) -> None:
     caption = wrapped(row.title)
-    _write(figure, left, top + 0.05, caption, 8, linespacing=1.35)
+    sheet.write(left, top + 0.05, caption, 8, linespacing=1.35)
     below = top + 0.2 + 0.16 * len(caption.splitlines())
     if math.isnan(row.score):
-        _write(figure, left, below, "cannot be scored", 10, color=_NOTE_COLOUR)
+        sheet.write(left, below, "cannot be scored", 10, color=_NOTE_COLOUR)
         return
     mark, colour = ("hit", _HIT_COLOUR) if row.hit else ("miss", _MISS_COLOUR)
-    _write(figure, left, below, f"cIoU {row.score:.3f}", 10, weight="bold")
-    _write(figure, left + 1.05, below, mark, 10, weight="bold", color=colour)
+    sheet.write(left, below, f"cIoU {row.score:.3f}", 10, weight="bold")
+    sheet.write(left + 1.05, below, mark, 10, weight="bold", color=colour)
 
 
-def _draw_legend(figure: Figure, panel_width: float) -> None:
+def _draw_legend(sheet: _Sheet) -> None:
     """Below each column, what its lines and colours mean."""
     from matplotlib.lines import Line2D
     from matplotlib.patheffects import withStroke
 
-    width, height = figure.get_size_inches()
     middle = _FOOT_HEIGHT - 0.2
-    top = height - middle
+    top = sheet.height - middle
     style = {"va": "center_baseline", "color": _NOTE_COLOUR}
-
-    def sample(left: float, line: _Line, name: str) -> None:
+    for left, line, name in (
+        (sheet.centre(0) - 0.4, _TRUTH, "truth"),
+        (sheet.centre(2) - 0.6, _PREDICTED, "prediction"),
+    ):
         drawn = Line2D(
-            [left / width, (left + 0.4) / width],
-            [middle / height, middle / height],
+            [left / sheet.width, (left + 0.4) / sheet.width],
+            [middle / sheet.height] * 2,
             color=line.colour,
             linestyle=line.dashes,
             linewidth=_LINE_WIDTH,
             path_effects=[withStroke(linewidth=_HALO_WIDTH, foreground="#000000")],
         )
-        figure.add_artist(drawn)
-        _write(figure, left + 0.48, top, name, 8, **style)
-
-    centres = [_panel_left(column, panel_width) + panel_width / 2 for column in range(3)]
-    sample(centres[0] - 0.4, _TRUTH, "truth")
-    sample(centres[2] - 0.6, _PREDICTED, "prediction")
-    bar = figure.add_axes(
-        ((centres[1] - 0.4) / width, (middle - 0.05) / height, 0.8 / width, 0.1 / height)
-    )
+        sheet.figure.add_artist(drawn)
+        sheet.write(left + 0.48, top, name, 8, **style)
+    bar = sheet.axes(sheet.centre(1) - 0.4, top - 0.05, 0.8, 0.1)
     bar.imshow(np.linspace(0, 1, 128)[None], cmap=_MAP_COLOURS, aspect="auto")
-    bar.set_axis_off()
-    _write(figure, centres[1] - 0.46, top, "low", 8, ha="right", **style)
-    _write(figure, centres[1] + 0.46, top, "high", 8, **style)
+    sheet.write(sheet.centre(1) - 0.46, top, "low", 8, ha="right", **style)
+    sheet.write(sheet.centre(1) + 0.46, top, "high", 8, **style)
