@@ -12,14 +12,8 @@ from numpy.typing import NDArray
 from ssl_bench.files import sha256_of_json
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.predictions import PredictionsMeta, save_predictions
-from ssl_bench.protocols.conventions import TruthConvention
-from ssl_bench.protocols.protocol import (
-    CompositionTable,
-    ControlsTable,
-    MapTable,
-    Protocol,
-    TestSetTable,
-)
+from ssl_bench.protocols.conventions import MapTable, TruthConvention
+from ssl_bench.protocols.protocol import CompositionTable, ControlsTable, Protocol, TestSetTable
 from ssl_bench.testsets.annotations import Annotation, Boxes, Mask
 from ssl_bench.testsets.base import Sample, TestSet
 from ssl_bench.testsets.folder import Contents, FolderDefinition, FolderTestSet

@@ -26,7 +26,8 @@ from ssl_bench.leaderboard.entry import (
 )
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.predictions import open_predictions
-from ssl_bench.protocols.protocol import Protocol, Rule, dialect_names, load_dialect
+from ssl_bench.protocols.conventions import Rule
+from ssl_bench.protocols.protocol import Protocol, dialect_names, load_dialect
 from ssl_bench.scoring.aggregate import replicates, summarise
 from ssl_bench.scoring.run import Scored, measures_of
 from ssl_bench.testsets.truth import encode_rle

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench.measures.interpolation import taps
-from ssl_bench.protocols.protocol import Interpolation, Normalisation, Rule, ThresholdTable
+from ssl_bench.protocols.conventions import Interpolation, Normalisation, Rule, ThresholdTable
 
 _RULES: dict[Rule, int] = {"half": 0, "adaptive": 1, "absolute": 2, "fraction": 3}
 _NORMALISATIONS: dict[Normalisation, int] = {

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ssl_bench.errors import MeasureError
 from ssl_bench.measures.interpolation import normalise
-from ssl_bench.protocols.protocol import Normalisation, Rule, ThresholdTable
+from ssl_bench.protocols.conventions import Normalisation, Rule, ThresholdTable
 
 Rows = Literal["sounding", "silent", "all", "pictures", "twins"]
 """Which trials count: those with a sounding target, those without, or all; one sounding trial of

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench.protocols.protocol import Interpolation
+from ssl_bench.protocols.conventions import Interpolation
 
 _CUBIC = -0.75
 

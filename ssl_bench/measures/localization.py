@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ssl_bench.measures.definition import RULES, Column, Definition, MapOnGrid
 from ssl_bench.measures.interpolation import normalise, upsample
-from ssl_bench.protocols.protocol import Rule, ThresholdTable
+from ssl_bench.protocols.conventions import Rule, ThresholdTable
 
 # The double products 0.05 * i, as the public evaluators compute them: 0.05 * 3 is
 # 0.15000000000000002, so a cIoU of exactly 3/20 fails there.

@@ -14,7 +14,7 @@ from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.contract import Features, Localizer
 from ssl_bench.models.provenance import Provenance, provenance_of
 from ssl_bench.models.recipes import ObjectGuidance, Range
-from ssl_bench.protocols.protocol import Interpolation
+from ssl_bench.protocols.conventions import Interpolation
 
 EZ_VSL_GUIDANCE = ObjectGuidance()
 """Weight, up-sampling and normalisation in all scripts of EZ-VSL, and in those of FNAC."""

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ssl_bench import schemas
 from ssl_bench.errors import ModelError, WeightsError, one_of
-from ssl_bench.protocols.protocol import Interpolation
+from ssl_bench.protocols.conventions import Interpolation
 from ssl_bench.schemas import Document
 
 Table = TypeVar("Table", bound=BaseModel)

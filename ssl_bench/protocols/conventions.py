@@ -19,9 +19,9 @@ Interpolation = Literal[
 Normalisation = Literal["none", "minmax", "inverted-minmax", "maximum"]
 TruthConvention = Literal["union", "consensus", "consensus-one-based", "annotator-mean", "mask"]
 Rule = Literal["half", "adaptive", "absolute", "fraction"]
-FoundRule = Literal["universal", "first-of-batch"]
-FOUND_RULES: tuple[str, ...] = get_args(FoundRule)
-"""Rules whose thresholds are found on other maps first."""
+DatasetRule = Literal["universal", "first-of-batch"]
+DATASET_RULES: tuple[str, ...] = get_args(DatasetRule)
+"""Rules whose thresholds depend on other maps of the data set."""
 
 
 def _is_none(value: object) -> bool:
@@ -82,7 +82,7 @@ class ThresholdTable(Strict):
         it fails every success test and makes a mean undefined, as in the public evaluators.
     """
 
-    rule: Rule | FoundRule = "half"
+    rule: Rule | DatasetRule = "half"
     value: float = 0.5
     batch: Annotated[int, Field(ge=1, le=999_999_999)] | None = _RARE
     pooled: tuple[float, ...] | None = _RARE
@@ -97,7 +97,7 @@ class ThresholdTable(Strict):
         Raises
         ------
         ProtocolError
-            If it is one of :data:`FoundRule`: the threshold depends on other maps.
+            If it is one of :data:`DatasetRule`: the threshold depends on other maps.
         """
         if self.rule == "universal" or self.rule == "first-of-batch":
             raise ProtocolError(

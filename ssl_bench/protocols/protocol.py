@@ -19,42 +19,13 @@ from pydantic import AfterValidator, Field
 from ssl_bench.errors import ProtocolError, one_of
 from ssl_bench.files import content_folder, sha256_of_json
 from ssl_bench.protocols.conventions import (
-    FOUND_RULES,
-    FoundRule,
     Interpolation,
     MapTable,
     ModelConstants,
-    Normalisation,
-    Rule,
     ThresholdTable,
     TruthTable,
 )
 from ssl_bench.schemas import Strict, read_toml
-
-__all__ = [
-    "FOUND_RULES",
-    "CompositionTable",
-    "ControlsTable",
-    "Dialect",
-    "FoundRule",
-    "Interpolation",
-    "MapTable",
-    "Measures",
-    "ModelConstants",
-    "Normalisation",
-    "Protocol",
-    "Rule",
-    "Suite",
-    "TestSetTable",
-    "ThresholdTable",
-    "TruthTable",
-    "dialect_names",
-    "load_dialect",
-    "load_protocol",
-    "load_suite",
-    "protocol_names",
-    "suite_names",
-]
 
 # Trials in a batch, as a number of at most nine digits.
 _BATCH = re.compile("[1-9][0-9]{0,8}")

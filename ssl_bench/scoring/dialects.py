@@ -10,13 +10,8 @@ import pandas as pd
 
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.predictions import Predictions
-from ssl_bench.protocols.protocol import (
-    Normalisation,
-    Protocol,
-    Rule,
-    dialect_names,
-    load_dialect,
-)
+from ssl_bench.protocols.conventions import Normalisation, Rule
+from ssl_bench.protocols.protocol import Protocol, dialect_names, load_dialect
 from ssl_bench.scoring.aggregate import summarise
 from ssl_bench.scoring.maps import StoredMaps
 from ssl_bench.scoring.run import (

@@ -15,7 +15,7 @@ from ssl_bench.measures.batch import Binarization, MapScores, evaluate_maps
 from ssl_bench.measures.definition import RULES, Column, MapOnGrid, Measure, rule_column
 from ssl_bench.measures.interpolation import upsample
 from ssl_bench.measures.values import column_of, columns_read, needs_of
-from ssl_bench.protocols.protocol import Interpolation, Rule
+from ssl_bench.protocols.conventions import Interpolation, Rule
 from ssl_bench.scoring.maps import CHUNK, MapBatch, Maps, perfect_maps, row_chunks
 from ssl_bench.scoring.thresholds import set_apart, with_threshold
 from ssl_bench.testsets.annotations import Boxes

@@ -20,7 +20,7 @@ from ssl_bench.errors import ProtocolError
 from ssl_bench.measures.interpolation import normalise, upsample
 from ssl_bench.measures.localization import threshold_of
 from ssl_bench.measures.separation import universal_threshold
-from ssl_bench.protocols.protocol import FOUND_RULES, Rule
+from ssl_bench.protocols.conventions import DATASET_RULES, Rule
 from ssl_bench.scoring.maps import MapBatch, Maps, perfect_maps, row_chunks
 from ssl_bench.trials.trial import TrialSet
 
@@ -69,7 +69,7 @@ def with_threshold(trials: TrialSet, maps: Maps) -> TrialSet:
     """
     protocol = trials.protocol
     table = protocol.threshold
-    if table.rule not in FOUND_RULES:
+    if table.rule not in DATASET_RULES:
         return trials
     if maps is perfect_maps:
         # A threshold from other maps leaves the number of pixels free, as an absolute one does.
@@ -103,7 +103,7 @@ def with_threshold(trials: TrialSet, maps: Maps) -> TrialSet:
 
 def at_zero(trials: TrialSet) -> TrialSet:
     """The same trials with 0 for a threshold that depends on other maps; else as they are."""
-    found = trials.protocol.threshold.rule in FOUND_RULES
+    found = trials.protocol.threshold.rule in DATASET_RULES
     return _changed(trials, "absolute", 0.0) if found else trials
 
 

@@ -21,8 +21,8 @@ from ssl_bench.errors import ProtocolError
 from ssl_bench.files import sha256_of_json
 from ssl_bench.media.synthesis import mixed, noise_like, silence_like
 from ssl_bench.media.waveform import Waveform
-from ssl_bench.protocols.conventions import TruthConvention
-from ssl_bench.protocols.protocol import Interpolation, Protocol, ThresholdTable
+from ssl_bench.protocols.conventions import Interpolation, ThresholdTable, TruthConvention
+from ssl_bench.protocols.protocol import Protocol
 from ssl_bench.testsets.base import Sample, TestSet
 from ssl_bench.testsets.truth import draw
 

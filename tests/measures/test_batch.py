@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ssl_bench.measures.batch import Binarization, evaluate_maps
 from ssl_bench.measures.interpolation import normalise, upsample
 from ssl_bench.measures.localization import binarize, ciou, threshold_of
-from ssl_bench.protocols.protocol import Interpolation, Normalisation, Rule, ThresholdTable
+from ssl_bench.protocols.conventions import Interpolation, Normalisation, Rule, ThresholdTable
 
 SIZE = 32
 BOTH = Binarization(rules=("half", "adaptive"))

@@ -24,7 +24,7 @@ from ssl_bench.measures.detection import (
     top_quarter_mean,
 )
 from ssl_bench.measures.values import parse_measure
-from ssl_bench.protocols.protocol import ThresholdTable
+from ssl_bench.protocols.conventions import ThresholdTable
 
 Flags = NDArray[np.bool_]
 Numbers = NDArray[np.float64]

@@ -13,7 +13,8 @@ from vectors import Vectors, column, mean_of, near_thresholds, under, unions
 from ssl_bench.measures.batch import Binarization, evaluate_maps
 from ssl_bench.measures.detection import slavc_average_precision, slavc_f1, slavc_f1_list
 from ssl_bench.measures.localization import area_under_success, success
-from ssl_bench.protocols.protocol import Rule, load_dialect
+from ssl_bench.protocols.conventions import Rule
+from ssl_bench.protocols.protocol import load_dialect
 
 TEST_SETS = ("vggss", "flickr")
 SINGLE = 1e-6

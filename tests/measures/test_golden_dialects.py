@@ -25,7 +25,8 @@ from vectors import (
 
 from ssl_bench.measures.batch import MapScores
 from ssl_bench.measures.interpolation import upsample
-from ssl_bench.protocols.protocol import Interpolation, load_dialect, load_protocol
+from ssl_bench.protocols.conventions import Interpolation
+from ssl_bench.protocols.protocol import load_dialect, load_protocol
 from ssl_bench.scoring.references import load_floor
 
 TEST_SETS = ("vggss", "flickr")

@@ -14,7 +14,7 @@ from vectors import Vectors, near_thresholds
 from ssl_bench.measures.interpolation import upsample
 from ssl_bench.measures.localization import threshold_of
 from ssl_bench.measures.separation import area_under_coverage
-from ssl_bench.protocols.protocol import Rule
+from ssl_bench.protocols.conventions import Rule
 from ssl_bench.testsets.annotations import Boxes
 from ssl_bench.testsets.truth import render
 

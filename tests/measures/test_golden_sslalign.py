@@ -27,7 +27,8 @@ from vectors import (
 
 from ssl_bench.measures.batch import MapScores
 from ssl_bench.measures.interaction import lowest_of_image
-from ssl_bench.protocols.protocol import Rule, load_dialect
+from ssl_bench.protocols.conventions import Rule
+from ssl_bench.protocols.protocol import load_dialect
 from ssl_bench.testsets.annotations import Boxes
 from ssl_bench.testsets.is3 import read_json
 from ssl_bench.testsets.truth import render

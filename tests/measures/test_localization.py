@@ -20,7 +20,7 @@ from ssl_bench.measures.localization import (
     tau_area,
     threshold_of,
 )
-from ssl_bench.protocols.protocol import ThresholdTable
+from ssl_bench.protocols.conventions import ThresholdTable
 
 
 class TestCiou:

@@ -21,7 +21,7 @@ from ssl_bench.measures.interpolation import upsample
 from ssl_bench.measures.localization import binarize
 from ssl_bench.measures.separation import ROLES, auroc
 from ssl_bench.measures.values import parse_measure
-from ssl_bench.protocols.protocol import Normalisation, Rule, ThresholdTable
+from ssl_bench.protocols.conventions import Normalisation, Rule, ThresholdTable
 
 SIZE = 12
 LEVELS = 8

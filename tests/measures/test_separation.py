@@ -21,7 +21,7 @@ from ssl_bench.measures.separation import (
     universal_threshold,
 )
 from ssl_bench.measures.values import parse_measure
-from ssl_bench.protocols.protocol import ThresholdTable
+from ssl_bench.protocols.conventions import ThresholdTable
 
 SCORES = arrays(np.float64, st.integers(1, 20), elements=st.sampled_from([-1.0, 0.0, 0.5, 2.0]))
 

@@ -14,7 +14,7 @@ from ssl_bench.measures.silent_area import (
     quiet_share,
     unpredicted_share,
 )
-from ssl_bench.protocols.protocol import ThresholdTable
+from ssl_bench.protocols.conventions import ThresholdTable
 
 MASKS = arrays(np.bool_, (3, 3))
 

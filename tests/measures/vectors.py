@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from ssl_bench.measures.batch import Binarization, MapScores, evaluate_maps
 from ssl_bench.measures.interpolation import normalise, upsample
 from ssl_bench.measures.localization import AUC_THRESHOLDS, area_under_success, success
-from ssl_bench.protocols.protocol import Dialect, Rule
+from ssl_bench.protocols.conventions import Rule
+from ssl_bench.protocols.protocol import Dialect
 from ssl_bench.testsets.annotations import Boxes
 from ssl_bench.testsets.truth import render
 

@@ -22,7 +22,7 @@ from ssl_bench.models.object_guided import ObjectGuided
 from ssl_bench.models.object_prior import ObjectPrior
 from ssl_bench.models.recipes import ObjectGuidance
 from ssl_bench.models.registry import load_recipe
-from ssl_bench.protocols.protocol import Interpolation
+from ssl_bench.protocols.conventions import Interpolation
 
 OVER_TAU = 2e-4
 NORMALIZED = 5e-5

@@ -11,11 +11,10 @@ from refusals import refused
 
 from ssl_bench.files import content_folder
 from ssl_bench.measures.values import parse_measure
+from ssl_bench.protocols.conventions import MapTable, ThresholdTable
 from ssl_bench.protocols.protocol import (
     ControlsTable,
-    MapTable,
     Protocol,
-    ThresholdTable,
     dialect_names,
     load_dialect,
     load_protocol,

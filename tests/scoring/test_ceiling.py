@@ -16,7 +16,7 @@ from standins import boxes, sample, trials_of
 from ssl_bench.measures.definition import MapOnGrid
 from ssl_bench.measures.localization import best_ciou, binarize, ciou
 from ssl_bench.measures.values import parse_measure
-from ssl_bench.protocols.protocol import MapTable, Rule, ThresholdTable
+from ssl_bench.protocols.conventions import MapTable, Rule, ThresholdTable
 from ssl_bench.scoring.aggregate import summarise
 from ssl_bench.scoring.maps import MapBatch, oracle, perfect_maps
 from ssl_bench.scoring.scores import Job, score_maps

@@ -9,7 +9,7 @@ from standins import boxes, sample, trials_of
 from ssl_bench.measures.definition import MapOnGrid
 from ssl_bench.measures.interpolation import upsample
 from ssl_bench.measures.values import COLUMNS, DEFINITIONS, parse_measure
-from ssl_bench.protocols.protocol import ThresholdTable
+from ssl_bench.protocols.conventions import ThresholdTable
 from ssl_bench.scoring.maps import MapBatch
 from ssl_bench.scoring.references import has_ceiling
 from ssl_bench.scoring.scores import Job, score_maps

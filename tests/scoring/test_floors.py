@@ -13,7 +13,8 @@ from standins import boxes, protocol, sample, trials_of
 from ssl_bench.errors import ProtocolError
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.models.trivial import Center, Oracle
-from ssl_bench.protocols.protocol import ControlsTable, MapTable, ThresholdTable
+from ssl_bench.protocols.conventions import MapTable, ThresholdTable
+from ssl_bench.protocols.protocol import ControlsTable
 from ssl_bench.scoring.aggregate import summarise
 from ssl_bench.scoring.maps import CHUNK, MapBatch, center, noise, row_chunks, shared_maps
 from ssl_bench.scoring.references import control_scores, load_floor

@@ -11,13 +11,8 @@ from numpy.typing import NDArray
 from standins import MemoryTestSet, predictions_of, protocol, sample
 from vectors import Vectors, near_thresholds
 
-from ssl_bench.protocols.protocol import (
-    ControlsTable,
-    Dialect,
-    ModelConstants,
-    load_dialect,
-    load_protocol,
-)
+from ssl_bench.protocols.conventions import ModelConstants
+from ssl_bench.protocols.protocol import ControlsTable, Dialect, load_dialect, load_protocol
 from ssl_bench.scoring.run import Scored, score_file
 from ssl_bench.testsets.annotations import Boxes
 from ssl_bench.trials.trial import WHOLE, AudioRecipe, ImageRecipe, Target, Trial, TrialSet

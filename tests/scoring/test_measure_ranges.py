@@ -21,7 +21,8 @@ from ssl_bench.errors import MeasureError
 from ssl_bench.measures.definition import Measure
 from ssl_bench.measures.values import DEFINITIONS
 from ssl_bench.predictions import PredictionsMeta, PredictionsWriter, open_predictions
-from ssl_bench.protocols.protocol import CompositionTable, Rule, ThresholdTable
+from ssl_bench.protocols.conventions import Rule, ThresholdTable
+from ssl_bench.protocols.protocol import CompositionTable
 from ssl_bench.scoring.aggregate import columns_of, counted_rows, per_trial, summarise
 from ssl_bench.scoring.maps import MapBatch
 from ssl_bench.scoring.retrieval import retrieval_scores

@@ -9,7 +9,7 @@ from standins import boxes, mask, sample, trials_of
 from ssl_bench.measures.definition import MapOnGrid
 from ssl_bench.measures.segmentation import best_iou
 from ssl_bench.measures.values import parse_measure
-from ssl_bench.protocols.protocol import ThresholdTable, TruthTable
+from ssl_bench.protocols.conventions import ThresholdTable, TruthTable
 from ssl_bench.scoring.aggregate import summarise
 from ssl_bench.scoring.maps import MapBatch, perfect_maps
 from ssl_bench.scoring.scores import Job, score_maps

@@ -10,7 +10,7 @@ from standins import boxes, sample, trials_of
 
 from ssl_bench.errors import PredictionsError
 from ssl_bench.predictions import PredictionsMeta, save_predictions
-from ssl_bench.protocols.protocol import MapTable, ThresholdTable
+from ssl_bench.protocols.conventions import MapTable, ThresholdTable
 from ssl_bench.scoring.dialects import THRESHOLD_RULES, threshold_rule_scores
 from ssl_bench.trials.trial import TrialSet
 

@@ -12,8 +12,8 @@ from PIL import Image
 from refusals import refused
 from standins import MemoryTestSet, boxes, mask, noise_picture, protocol, sample, trials_of
 
-from ssl_bench.protocols.conventions import TruthConvention
-from ssl_bench.protocols.protocol import CompositionTable, TruthTable
+from ssl_bench.protocols.conventions import TruthConvention, TruthTable
+from ssl_bench.protocols.protocol import CompositionTable
 from ssl_bench.testsets.annotations import Annotation
 from ssl_bench.testsets.truth import render
 from ssl_bench.trials.trial import (

@@ -16,7 +16,8 @@ from refusals import refused
 from standins import MemoryTestSet, boxes, sample, trials_of
 
 from ssl_bench.measures.values import parse_measure
-from ssl_bench.protocols.protocol import CompositionTable, ThresholdTable
+from ssl_bench.protocols.conventions import ThresholdTable
+from ssl_bench.protocols.protocol import CompositionTable
 from ssl_bench.scoring.aggregate import summarise
 from ssl_bench.scoring.maps import MapBatch
 from ssl_bench.scoring.scores import Job, score_maps
