@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from ssl_bench.engine.encode import EngineOptions, localize
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.contract import Features, Localizer
-from ssl_bench.models.ezvsl import EZVSLArchitecture, EZVSLNetwork
-from ssl_bench.models.ezvsl_localizer import EZVSL, EZVSLPreprocessing
+from ssl_bench.models.embedding_localizer import EmbeddingPreprocessing
+from ssl_bench.models.ezvsl import EZVSL, EZVSLArchitecture, EZVSLNetwork
 from ssl_bench.models.registry import load_recipe
 from ssl_bench.protocols.protocol import load_protocol
 from ssl_bench.trials.compositions import open_trials
@@ -58,7 +58,7 @@ def small_ezvsl() -> EZVSL:
     torch.manual_seed(0)
     variant = load_recipe("ezvsl").variants["synth"]
     network = EZVSLNetwork(EZVSLArchitecture.model_validate(variant.architecture))
-    return EZVSL(network, EZVSLPreprocessing.model_validate(variant.preprocessing))
+    return EZVSL(network, EmbeddingPreprocessing.model_validate(variant.preprocessing))
 
 
 def encode_once(model: Localizer, trials: TrialSet, batch_size: int) -> Maps:

@@ -76,7 +76,7 @@ def evaluate(**given: Any) -> None:
         model = done[0].result.model
         for part in (model, *model.parts[:1]):
             if part.weights is not None:
-                weights = RecognisedWeights.from_dict(part.weights)
+                weights = RecognisedWeights.model_validate(part.weights)
                 click.echo(f"{given['weights']}: {weights}.", err=True)
     if given["as_json"]:
         documents = [each.result.model_dump(mode="json") for each in done]

@@ -150,7 +150,7 @@ def localize(
     categories = {
         number: sorted({trial.asked or "" for trial in trials})
         for number, trials in enumerate(sets)
-        if by_category(trials) and localizer.no_class_maps is None
+        if by_category(trials) and localizer.supports("class_maps")
     }
     for start in range(0, len(pictures), size):
         options.progress("images", start, len(pictures))

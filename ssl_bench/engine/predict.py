@@ -141,7 +141,7 @@ def no_answer(localizer: Localizer | AnnotationLocalizer, trials: TrialSet) -> s
         return None
     if isinstance(localizer, AnnotationLocalizer):
         return f"{localizer.name} neither looks nor listens, so it cannot rank sounds and images"
-    return localizer.no_similarity
+    return None if localizer.supports("similarity") else localizer.missing_reason("similarity")
 
 
 def _no_class_maps(localizer: Localizer | AnnotationLocalizer, trials: TrialSet) -> str | None:
@@ -150,7 +150,7 @@ def _no_class_maps(localizer: Localizer | AnnotationLocalizer, trials: TrialSet)
         return None
     if isinstance(localizer, AnnotationLocalizer):
         return f"{localizer.name} is told no category"
-    return localizer.no_class_maps
+    return None if localizer.supports("class_maps") else localizer.missing_reason("class_maps")
 
 
 def _no_audio_blind_maps(localizer: Localizer, trials: TrialSet) -> str | None:
@@ -161,7 +161,9 @@ def _no_audio_blind_maps(localizer: Localizer, trials: TrialSet) -> str | None:
         return "the protocol does not ask for it"
     if localizer.audio_blind:
         return f"{localizer.name} never listens: its maps are audio-blind already"
-    return localizer.no_vision_only
+    if localizer.supports("vision_only"):
+        return None
+    return localizer.missing_reason("vision_only")
 
 
 def load_prior(name: str, weights: Path) -> Localizer:

@@ -28,13 +28,7 @@ class Pretraining(Document):
 
 
 class PublishedReference(Document):
-    """Rows of the table of published figures that belong to this baseline.
-
-    Attributes
-    ----------
-    paper, method, variant
-        As in the columns of that table; every row with these values is meant.
-    """
+    """Rows of ``published.csv`` that belong to this baseline, by columns of the same names."""
 
     paper: Text
     method: Text
@@ -54,23 +48,19 @@ class Card(Document):
         What the maps depend on.
     summary
         What it does, in a few sentences.
-    paper
-        Reference, or ``none``.
-    code
-        Address of the authors' code, or ``none``.
+    paper, code
+        Reference, and address of the authors' code; or ``none``.
     licence
         Licence of what ships here, and of what the user brings.
-    training_data
-        What it was trained on, by variant.
+    training_data, weights, preprocessing
+        What it was trained on, where the weights come from, and what happens to images and sounds;
+        each by variant.
     pretraining
         What it started from.
-    weights
-        Where the weights come from, by variant.
-    preprocessing
-        What happens to images and sounds, by variant.
     deviations
         Where this implementation departs from the paper or the authors' code, and what it assumes.
-        Assumptions that fill gaps of a paper are numbered over all cards: ``[A-1]`` and so on.
+        An assumption that fills a gap of the paper may bear a label, ``[A-1]`` and so on, that no
+        other on this card has.
     measured
         What this project measured, with remarks.
     published

@@ -204,7 +204,7 @@ def load_into(
         entries=len(given),
         prefixes_removed=checkpoint.prefixes_removed,
         ignored=tuple(key for key in checkpoint.tensors if key not in given),
-        fields=tuple(checkpoint.fields.items()),
+        fields=dict(checkpoint.fields),
         remarks=(_uncounted(len(uncounted)),) if uncounted else (),
     )
 

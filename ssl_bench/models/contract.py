@@ -8,16 +8,27 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench.errors import ModelError
 from ssl_bench.media.waveform import Waveform
+
+if TYPE_CHECKING:
+    from ssl_bench.models.provenance import Provenance
 
 Features = Mapping[str, NDArray[Any]]
 """Encoded images or sounds: named arrays that share their first axis (one row per input)."""
+
+OptionalMethod = Literal["similarity", "vision_only", "class_maps"]
+"""Methods that a localizer may do without."""
+
+_MISSING: dict[OptionalMethod, str] = {
+    "similarity": "declares no image-sound similarity",
+    "vision_only": "has no audio-blind map of its own",
+    "class_maps": "makes one map, whatever category is asked for",
+}
 
 
 class Localizer(ABC):
@@ -31,6 +42,8 @@ class Localizer(ABC):
         Name of the preprocessing preset in use, as in results.
     audio_blind
         True where the maps cannot depend on the sound: the engine then encodes none.
+    provenance
+        Weights, options and so on, as in results; None for name and preset alone.
 
     Examples
     --------
@@ -54,6 +67,7 @@ class Localizer(ABC):
     name: str
     preset: str = "original"
     audio_blind: bool = False
+    provenance: Provenance | None = None
 
     @abstractmethod
     def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> Features:
@@ -74,57 +88,34 @@ class Localizer(ABC):
     def localize(self, image_features: Features, audio_features: Features) -> NDArray[np.float32]:
         """Maps ``(B, h, w)`` float32 for B pairs (row i of one with row i of the other).
 
-        It hears the sound and is told no category; a method that makes one map for each category
-        has :meth:`class_maps` too.
+        It is given the sound and no category; a model that makes one map for each category has
+        :meth:`class_maps`, too.
 
         Higher means more likely to sound; any finite range; any h, w >= 1. No per-image
         normalisation is needed: the protocol says how maps are normalised.
         """
 
-    @property
-    def no_similarity(self) -> str | None:
-        """Why there is no similarity, as a sentence; None where :meth:`similarity` works."""
-        if self.audio_blind:
+    def supports(self, method: OptionalMethod) -> bool:
+        """Whether an optional method works: here, whether the class defines it."""
+        if method == "similarity" and self.audio_blind:
+            return False
+        return getattr(type(self), method) is not getattr(Localizer, method)
+
+    def missing_reason(self, method: OptionalMethod) -> str:
+        """Why an optional method does not work, as a sentence without a full stop."""
+        if method == "similarity" and self.audio_blind:
             return f"{self.name} never listens, so it cannot compare images with sounds"
-        if type(self).similarity is Localizer.similarity:
-            return f"{self.name} declares no image-sound similarity"
-        return None
+        return f"{self.name} {_MISSING[method]}"
 
     def similarity(self, image_features: Features, audio_features: Features) -> NDArray[np.float32]:
-        """Similarity ``(B_images, B_sounds)`` of all images with all sounds (optional).
-
-        Raises
-        ------
-        ModelError
-            If the model declares none.
-        """
+        """Similarity ``(B_images, B_sounds)`` of all images with all sounds (optional)."""
         del image_features, audio_features
-        raise ModelError(self.no_similarity or "")
-
-    @property
-    def no_vision_only(self) -> str | None:
-        """Why there is no audio-blind map, as a sentence; None where :meth:`vision_only` works."""
-        if type(self).vision_only is Localizer.vision_only:
-            return f"{self.name} has no audio-blind map of its own"
-        return None
+        raise NotImplementedError(self.missing_reason("similarity"))
 
     def vision_only(self, image_features: Features) -> NDArray[np.float32]:
-        """The model's own audio-blind maps ``(B, h, w)`` float32 (optional).
-
-        Raises
-        ------
-        ModelError
-            If the model has none.
-        """
+        """The model's own audio-blind maps ``(B, h, w)`` float32 (optional)."""
         del image_features
-        raise ModelError(self.no_vision_only or "")
-
-    @property
-    def no_class_maps(self) -> str | None:
-        """Why there is no map for each category; None where :meth:`class_maps` works."""
-        if type(self).class_maps is Localizer.class_maps:
-            return f"{self.name} makes one map, whatever category is asked for"
-        return None
+        raise NotImplementedError(self.missing_reason("vision_only"))
 
     def class_maps(
         self, image_features: Features, audio_features: Features, categories: Sequence[str]
@@ -145,10 +136,10 @@ class Localizer(ABC):
         Raises
         ------
         ModelError
-            If the model has none, or does not know a category.
+            If the model does not know a category.
         """
         del image_features, audio_features, categories
-        raise ModelError(self.no_class_maps or "")
+        raise NotImplementedError(self.missing_reason("class_maps"))
 
 
 class AnnotationLocalizer(ABC):
@@ -160,10 +151,13 @@ class AnnotationLocalizer(ABC):
         Name of the model, as in results.
     needs_truth
         True for an oracle; any other baseline is given an empty truth.
+    provenance
+        Seed, options and so on, as in results; None for the name alone.
     """
 
     name: str
     needs_truth: bool = False
+    provenance: Provenance | None = None
 
     @abstractmethod
     def map_for(self, image_key: str, truth: NDArray[np.float32]) -> NDArray[np.float32]:

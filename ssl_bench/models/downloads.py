@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import urllib.error
+import http.client
+import shutil
 import urllib.request
 from pathlib import Path
 
@@ -11,8 +11,7 @@ from ssl_bench.errors import WeightsError
 from ssl_bench.files import atomic_path, cache_folder, sha256_of_file
 from ssl_bench.models.recipes import OfficialWeights
 
-_PIECE = 1 << 20
-_SECONDS = 30
+_TIMEOUT = 30
 
 
 def fetch(weights: OfficialWeights, folder: Path | None = None) -> Path:
@@ -44,54 +43,33 @@ def fetch(weights: OfficialWeights, folder: Path | None = None) -> Path:
     """
     target = (folder or cache_folder()) / weights.file
     if target.is_file():
-        _check(target, sha256_of_file(target), weights, "delete it, and it is fetched again")
+        _check(target, weights, target, "delete it, and it is fetched again")
         return target
-    with atomic_path(target) as temporary:
-        _check(
-            weights.url,
-            _transfer(weights.url, temporary),
-            weights,
-            "try again; if it stays so, the file at that address has changed",
-        )
+    try:
+        with (
+            urllib.request.build_opener().open(weights.url, timeout=_TIMEOUT) as answer,
+            atomic_path(target) as temporary,
+        ):
+            with temporary.open("wb") as stream:
+                shutil.copyfileobj(answer, stream)
+            remedy = "try again; if it stays so, the file at that address has changed"
+            _check(temporary, weights, weights.url, remedy)
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise WeightsError(
+            f"this file could not be fetched ({getattr(error, 'reason', error)})",
+            code="E_WEIGHTS_DOWNLOAD",
+            where=weights.url,
+            remedy="check the network, or fetch the file elsewhere and give its path",
+        ) from None
     return target
 
 
-def _transfer(url: str, path: Path) -> str:
-    """Copy what is at an address into a file; returns its digest."""
-    digest = hashlib.sha256()
-    try:
-        opener = urllib.request.build_opener()
-        with opener.open(url, timeout=_SECONDS) as answer, path.open("wb") as stream:
-            expected = answer.headers.get("Content-Length")
-            count = 0
-            while piece := answer.read(_PIECE):
-                digest.update(piece)
-                stream.write(piece)
-                count += len(piece)
-    except (urllib.error.URLError, OSError, ValueError) as error:
+def _check(path: Path, weights: OfficialWeights, where: str | Path, remedy: str) -> None:
+    found = sha256_of_file(path)[: len(weights.sha256)]
+    if found != weights.sha256:
         raise WeightsError(
-            f"this file could not be fetched ({_reason(error)})",
-            where=url,
-            remedy="check the network, or fetch the file elsewhere and give its path",
-        ) from None
-    if expected is not None and count != int(expected):
-        raise WeightsError(
-            f"the transfer broke off after {count:,} of {int(expected):,} bytes",
-            where=url,
-            remedy="try again",
-        )
-    return digest.hexdigest()
-
-
-def _check(where: str | Path, found: str, weights: OfficialWeights, remedy: str) -> None:
-    if not found.startswith(weights.sha256):
-        raise WeightsError(
-            f"this file has the digest {found[: len(weights.sha256)]}..., and the published one "
-            f"{weights.sha256}...",
+            f"this file has the digest {found}..., and the published one {weights.sha256}...",
+            code="E_WEIGHTS_DIGEST",
             where=where,
             remedy=remedy,
         )
-
-
-def _reason(error: Exception) -> str:
-    return str(getattr(error, "reason", error))

@@ -7,13 +7,36 @@ import importlib.util
 import inspect
 import sys
 from collections.abc import Mapping
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
 from ssl_bench.errors import ModelError, one_of
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
 
+PLUG_INS = "ssl_bench.localizers"
+"""Entry-point group through which other packages add localizers."""
+
 _REMEDY = "see the contract in ssl_bench.models.contract"
+
+
+def plug_ins() -> dict[str, EntryPoint]:
+    """Entry points of the localizers that installed packages add, by name."""
+    return {point.name: point for point in entry_points(group=PLUG_INS)}
+
+
+def load_plug_in(name: str) -> Any:
+    """The class that an installed package adds; raises ModelError where it cannot be imported."""
+    point = plug_ins()[name]
+    try:
+        return point.load()
+    except (ImportError, AttributeError) as error:
+        raise ModelError(
+            f"the plug-in cannot be loaded ({error})",
+            code="E_PLUGIN_BROKEN",
+            where=f"{name} ({point.value})",
+            remedy="install it again, or remove its package",
+        ) from error
 
 
 def load_class(address: str) -> Any:
@@ -35,29 +58,36 @@ def load_class(address: str) -> Any:
     if path.suffix != ".py" or not class_name:
         raise ModelError(
             f"{address!r} is neither a baseline nor a class in a file",
+            code="E_MODEL_UNKNOWN",
             remedy="write path/to/file.py:Class",
         )
     if not path.is_file():
-        raise ModelError("this file does not exist", where=path, remedy="check the path")
+        raise ModelError(
+            "this file does not exist", code="E_FILE_MISSING", where=path, remedy="check the path"
+        )
     digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]
     name = f"ssl_bench_external_{digest}_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ModelError("this file cannot be loaded", where=path, remedy="check its name")
+    assert spec is not None  # its suffix is .py
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    # Dataclasses look their own module up while they are defined.
+    # Dataclasses look up their own module while they are defined.
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
     except (SyntaxError, ImportError, UnicodeDecodeError) as error:
         del sys.modules[name]
         raise ModelError(
-            f"this file cannot be loaded ({error})", where=path, remedy="correct it"
+            f"this file cannot be loaded ({error})",
+            code="E_MODEL_FILE",
+            where=path,
+            remedy="correct it",
         ) from error
     except SystemExit as stop:
         del sys.modules[name]
         raise ModelError(
             f"this file ends the program when it is loaded (with {stop.code!r})",
+            code="E_MODEL_FILE",
             where=path,
             remedy="put what runs it as a program under 'if __name__ == \"__main__\":'",
         ) from stop
@@ -71,6 +101,7 @@ def load_class(address: str) -> Any:
         ]
         raise ModelError(
             f"this file has no class {class_name!r}",
+            code="E_CLASS_MISSING",
             where=path,
             remedy=one_of(found, class_name) if found else _REMEDY,
         )
@@ -97,21 +128,32 @@ def instantiate(
         If it is no such class, lacks a method, takes other arguments, or sets no name.
     """
     if not inspect.isclass(declared) or not issubclass(declared, Localizer | AnnotationLocalizer):
-        raise ModelError("this is no Localizer class", where=where, remedy=_REMEDY)
+        raise ModelError(
+            "this is no Localizer class", code="E_CLASS_CONTRACT", where=where, remedy=_REMEDY
+        )
     missing = sorted(getattr(declared, "__abstractmethods__", ()))
     if missing:
         raise ModelError(
-            f"this class lacks the methods {', '.join(missing)}", where=where, remedy=_REMEDY
+            f"this class lacks the methods {', '.join(missing)}",
+            code="E_CLASS_CONTRACT",
+            where=where,
+            remedy=_REMEDY,
         )
     try:
         inspect.signature(declared).bind(**options)
     except TypeError as error:
         raise ModelError(
             f"this class cannot be made with the options given ({error})",
+            code="E_CLASS_OPTIONS",
             where=where,
             remedy=f"its arguments are {inspect.signature(declared)}",
         ) from None
     localizer: Localizer | AnnotationLocalizer = declared(**options)
     if not isinstance(getattr(localizer, "name", None), str):
-        raise ModelError("this class sets no name", where=where, remedy="set 'name' to a text")
+        raise ModelError(
+            "this class sets no name",
+            code="E_CLASS_CONTRACT",
+            where=where,
+            remedy="set 'name' to a text",
+        )
     return localizer

@@ -1,4 +1,4 @@
-"""The network of EZ-VSL (Mo and Morgado, "Localizing Visual Sounds the Easy Way", ECCV 2022)."""
+"""EZ-VSL (Mo and Morgado, "Localizing Visual Sounds the Easy Way", ECCV 2022)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ssl_bench.models.embedding_localizer import EmbeddingNetwork
+from ssl_bench.models.embedding_localizer import EmbeddingLocalizer, EmbeddingNetwork
 from ssl_bench.models.resnet import ResidualTrunk, TrunkArchitecture
 from ssl_bench.schemas import Document
 
@@ -53,6 +53,8 @@ class EZVSLNetwork(EmbeddingNetwork):
 
     def __init__(self, architecture: EZVSLArchitecture) -> None:
         super().__init__()
+        self.dimension = architecture.dimension
+        self.temperature = architecture.temperature
         channels = architecture.trunk.channels
         self.imgnet = ResidualTrunk(architecture.trunk, input_channels=3)
         self.img_proj = nn.Conv2d(channels, architecture.dimension, 1)
@@ -67,3 +69,31 @@ class EZVSLNetwork(EmbeddingNetwork):
         """Encode spectrograms ``(B, 1, F, T)`` as ``(B, D)``, of unit length."""
         strongest = functional.adaptive_max_pool2d(self.audnet(spectrograms), 1).flatten(1)
         return functional.normalize(self.aud_proj(strongest), dim=1)
+
+
+class EZVSL(EmbeddingLocalizer[EZVSLNetwork]):
+    """EZ-VSL: a map is the cosine of each location with the sound, over tau (equation 6).
+
+    The similarity is the largest cosine over all locations, as in training (paper section 3.2,
+    equation 3).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ssl_bench.media.waveform import Waveform
+    >>> from ssl_bench.models.embedding_localizer import EmbeddingPreprocessing
+    >>> from ssl_bench.models.images import ImagePreprocessing
+    >>> from ssl_bench.models.resnet import SMALL_TRUNK
+    >>> from ssl_bench.models.sounds import LogPowerAudio
+    >>> network = EZVSLNetwork(EZVSLArchitecture(trunk=SMALL_TRUNK, dimension=8))
+    >>> front_ends = {"image": ImagePreprocessing(side=112), "audio": LogPowerAudio()}
+    >>> model = EZVSL(network, EmbeddingPreprocessing(**front_ends))
+    >>> images = model.encode_image([np.zeros((90, 120, 3), np.uint8)])
+    >>> sounds = model.encode_audio([Waveform(np.zeros((48000, 1), np.int16), 16000)])
+    >>> model.localize(images, sounds).shape, model.similarity(images, sounds).shape
+    ((1, 7, 7), (1, 1))
+    """
+
+    baseline = "ezvsl"
+    network = EZVSLNetwork
+    architecture = EZVSLArchitecture

@@ -12,14 +12,8 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from ssl_bench.models.checkpoints import Checkpoint
-from ssl_bench.models.embedding_localizer import (
-    EmbeddingLocalizer,
-    EmbeddingOptions,
-    EmbeddingParts,
-)
+from ssl_bench.models.embedding_localizer import EmbeddingLocalizer
 from ssl_bench.models.ezvsl import EZVSLArchitecture, EZVSLNetwork
-from ssl_bench.models.recipes import Assembly, checked
 
 Rate = Annotated[float, Field(ge=0, lt=1)]
 
@@ -73,16 +67,9 @@ class FNACNetwork(EZVSLNetwork):
         return functional.normalize(self.aud_proj(kept), dim=1)
 
 
-class FNAC(EmbeddingLocalizer):
+class FNAC(EmbeddingLocalizer[FNACNetwork]):
     """FNAC: maps, similarity and preprocessing are those of EZ-VSL; training differs."""
 
-    @classmethod
-    def parts(
-        cls, assembly: Assembly, options: EmbeddingOptions, checkpoint: Checkpoint
-    ) -> EmbeddingParts:
-        """Build the network, without its weights."""
-        del options, checkpoint
-        architecture = checked(FNACArchitecture, assembly.architecture, assembly.recipe)
-        return EmbeddingParts(
-            FNACNetwork(architecture), architecture.dimension, architecture.temperature
-        )
+    baseline = "fnac"
+    network = FNACNetwork
+    architecture = FNACArchitecture

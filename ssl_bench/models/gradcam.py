@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated, Any
 
 import torch
@@ -11,11 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ssl_bench.errors import ModelError
-from ssl_bench.models.checkpoints import Checkpoint
-from ssl_bench.models.provenance import Provenance
-from ssl_bench.models.recipes import Assembly, checked
+from ssl_bench.models.trained import VisionOnlyLocalizer
 from ssl_bench.models.vgg import VGG11_STAGES, vgg_stack
-from ssl_bench.models.vision_only import PriorPreprocessing, VisionOnlyLocalizer, with_classes_of
 from ssl_bench.schemas import Document
 
 LAST_LAYER = ("classifier.6.weight", "classifier.6.bias")
@@ -70,6 +66,7 @@ class VGGNetwork(nn.Module):
 
     def __init__(self, architecture: VGGArchitecture) -> None:
         super().__init__()
+        self.architecture = architecture
         self.features = vgg_stack(architecture.stages, batch_norm=architecture.batch_norm)
         self.avgpool = nn.AdaptiveAvgPool2d(architecture.grid)
         pooled = architecture.stages[-1][-1] * architecture.grid**2
@@ -171,78 +168,44 @@ class GradCAMOptions(Document):
 class GradCAM(VisionOnlyLocalizer[VGGNetwork]):
     """Saliency of a classifier's likeliest classes (Oya et al., section 4.2 and supplement C).
 
-    Parameters
-    ----------
-    network, preprocessing, provenance
-        As for any vision-only localizer.
-    top
-        How many of the likeliest classes are combined.
-    normalize_classes
-        Whether each class's map is divided by its own maximum before they are combined.
+    The option ``top`` is refused by a ModelError where the classifier has fewer classes; the
+    architecture's own number is brought down to them.
 
     Examples
     --------
     >>> import numpy as np
+    >>> from ssl_bench.models.trained import PriorPreprocessing
     >>> network = VGGNetwork(VGGArchitecture(stages=((4,), (8,)), hidden=16, classes=5))
-    >>> model = GradCAM(network, PriorPreprocessing(), top=3)
+    >>> model = GradCAM(network, PriorPreprocessing(), options=GradCAMOptions(top=3))
     >>> model.vision_only(model.encode_image([np.zeros((90, 120, 3), np.uint8)])).shape
     (1, 112, 112)
     """
 
     baseline = "gradcam"
+    network = VGGNetwork
+    architecture = VGGArchitecture
     options = GradCAMOptions
+    last_layer = LAST_LAYER
 
-    def __init__(
-        self,
-        network: VGGNetwork,
-        preprocessing: PriorPreprocessing,
-        *,
-        top: int,
-        normalize_classes: bool = False,
-        provenance: Provenance | None = None,
-    ) -> None:
-        super().__init__(network, preprocessing, provenance=provenance)
-        self._top = top
-        self._normalize_classes = normalize_classes
-
-    @classmethod
-    def sized(cls, assembly: Assembly, checkpoint: Checkpoint) -> Assembly:
-        """With as many classes as the weights have, of which a map combines no more than there are.
-
-        The option ``top`` is left as it is, and refused where it is too large.
-        """
-        sized = with_classes_of(assembly, checkpoint, LAST_LAYER)
-        shape = checked(VGGArchitecture, sized.architecture, sized.recipe)
-        top = min(shape.top, shape.classes)
-        return replace(sized, architecture={**sized.architecture, "top": top})
-
-    @classmethod
-    def network_of(cls, assembly: Assembly) -> VGGNetwork:
-        """The classifier that a recipe describes."""
-        return VGGNetwork(checked(VGGArchitecture, assembly.architecture, assembly.recipe))
-
-    @classmethod
-    def settings_of(cls, assembly: Assembly) -> dict[str, Any]:
+    def settings(self) -> dict[str, Any]:
         """How many classes are combined, and how.
 
         Raises
         ------
         ModelError
-            If an option is wrong, or asks for more classes than there are.
+            If the option asks for more classes than there are.
         """
-        options = assembly.checked_options(GradCAMOptions)
-        architecture = checked(VGGArchitecture, assembly.architecture, assembly.recipe)
-        top = options.top or architecture.top
-        if top > architecture.classes:
+        own = self._network.architecture
+        top = self._options.top or min(own.top, own.classes)
+        if top > own.classes:
             raise ModelError(
-                f"top is {top}, and the classifier has {architecture.classes} classes",
-                where=assembly.recipe,
-                remedy=f"give --option top=N with N up to {architecture.classes}",
+                f"top is {top}, and the classifier has {own.classes} classes",
+                code="E_OPTION_TOP",
+                where=f"options of {self.name}",
+                remedy=f"give --option top=N with N up to {own.classes}",
             )
-        return {"top": top, "normalize_classes": options.normalize_classes}
+        return {"top": top, "normalize_classes": self._options.normalize_classes}
 
     def maps_of(self, pixels: Tensor) -> Tensor:
         """Saliency maps ``(B, h, w)``, >= 0."""
-        return top_class_saliency(
-            self._network, pixels, self._top, normalize_classes=self._normalize_classes
-        )
+        return top_class_saliency(self._network, pixels, **self.settings())

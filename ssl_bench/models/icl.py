@@ -1,12 +1,16 @@
-"""The network of iterative contrastive learning (Lin et al., 2021), re-implemented."""
+"""Iterative contrastive learning (Lin et al., 2021), re-implemented."""
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from ssl_bench.models.embedding_localizer import EmbeddingNetwork
+from ssl_bench.models.contract import Features
+from ssl_bench.models.embedding_localizer import EmbeddingLocalizer, EmbeddingNetwork
+from ssl_bench.models.recipes import NoOptions
 from ssl_bench.models.resnet import FINE_TRUNK, ResidualTrunk, TrunkArchitecture
 from ssl_bench.schemas import Document
 
@@ -48,6 +52,7 @@ class ICLNetwork(EmbeddingNetwork):
 
     def __init__(self, architecture: ICLArchitecture) -> None:
         super().__init__()
+        self.dimension = architecture.trunk.channels
         self.imgnet = ResidualTrunk(architecture.trunk, input_channels=3)
         self.audnet = ResidualTrunk(architecture.trunk, input_channels=1)
 
@@ -58,3 +63,23 @@ class ICLNetwork(EmbeddingNetwork):
     def encode_sounds(self, spectrograms: Tensor) -> Tensor:
         """Encode spectrograms ``(B, 1, rows, columns)`` as ``(B, D)``, of unit length."""
         return functional.normalize(self.audnet(spectrograms).mean(dim=(2, 3)), dim=1)
+
+
+class ICL(EmbeddingLocalizer[ICLNetwork]):
+    """Iterative contrastive learning: a map is the cosine of each location with the sound.
+
+    The map is equation 1 of the paper before min-max normalisation; it lies in [0, 1], because
+    features end in a ReLU. The similarity is the score of equation 3. Sounds of any other rate than
+    that of training are refused: there is no option for them.
+    """
+
+    baseline = "icl"
+    network = ICLNetwork
+    architecture = ICLArchitecture
+    options = NoOptions
+
+    def similarity(self, image_features: Features, audio_features: Features) -> NDArray[np.float32]:
+        """Mean cosine over locations, ``(B_images, B_sounds)`` float32 (equation 3)."""
+        pooled = image_features["visual"].mean(axis=(2, 3))
+        table: NDArray[np.float32] = pooled @ audio_features["audio"].T
+        return table

@@ -1,15 +1,25 @@
-"""The network of LVS (Chen et al., "Localizing Visual Sounds the Hard Way", CVPR 2021).
+"""LVS (Chen et al., "Localizing Visual Sounds the Hard Way", CVPR 2021), and SSL-TIE.
 
-SSL-TIE and cross-modal alignment use it too.
+They share the network, which cross-modal alignment uses, too.
 """
 
 from __future__ import annotations
 
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from ssl_bench.models.embedding_localizer import EmbeddingNetwork
+from ssl_bench.models.contract import Features
+from ssl_bench.models.embedding_localizer import (
+    SOUND_BANK,
+    EmbeddingLocalizer,
+    EmbeddingNetwork,
+    EmbeddingOptions,
+)
 from ssl_bench.models.resnet import FINE_TRUNK, ResidualTrunk, TrunkArchitecture
 from ssl_bench.schemas import Document
 
@@ -22,6 +32,22 @@ UNUSED_ENTRIES = (
 Their trunk class declares a stem for one, three and six channels, and a classifier; each instance
 uses one of the stems.
 """
+
+SSLTIE_UNUSED_ENTRIES = (
+    "vision_fc1.weight",
+    "vision_fc1.bias",
+    "conv3.weight",
+    "conv3.bias",
+    "norm3.weight",
+    "norm3.bias",
+    "norm3.running_mean",
+    "norm3.running_var",
+    "norm3.num_batches_tracked",
+)
+"""Entries that SSL-TIE's files have beyond those of LVS, and that no forward pass reads."""
+
+POSITIVE_FROM = 0.65
+SHARPNESS = 0.03
 
 
 class LVSArchitecture(Document):
@@ -61,6 +87,7 @@ class LVSNetwork(EmbeddingNetwork):
 
     def __init__(self, architecture: LVSArchitecture) -> None:
         super().__init__()
+        self.dimension = architecture.trunk.channels
         self.imgnet = ResidualTrunk(architecture.trunk, input_channels=3)
         self.audnet = ResidualTrunk(architecture.trunk, input_channels=1, stem="conv1_a")
 
@@ -72,3 +99,51 @@ class LVSNetwork(EmbeddingNetwork):
         """Encode spectrograms ``(B, 1, F, T)`` as ``(B, D)``, of unit length."""
         strongest = functional.adaptive_max_pool2d(self.audnet(spectrograms), 1).flatten(1)
         return functional.normalize(strongest, dim=1)
+
+
+class LVSOptions(EmbeddingOptions):
+    """Options of LVS.
+
+    Attributes
+    ----------
+    retrieval
+        How whole images are compared with whole sounds, which neither paper nor code says:
+        ``max``, the largest cosine over all places; or ``trimap``, their mean weighted by the
+        positive part of the training objective's trimap.
+    """
+
+    retrieval: Literal["max", "trimap"] = "max"
+
+
+class LVS(EmbeddingLocalizer[LVSNetwork]):
+    """LVS: a map is the cosine of each location with the sound (paper, equation 1)."""
+
+    baseline = "lvs"
+    network = LVSNetwork
+    architecture = LVSArchitecture
+    options = LVSOptions
+    unused = (SOUND_BANK, *UNUSED_ENTRIES)
+
+    def similarity(self, image_features: Features, audio_features: Features) -> NDArray[np.float32]:
+        """Similarity ``(B_images, B_sounds)`` float32, by the option ``retrieval``."""
+        if self._options.retrieval == "max":
+            return super().similarity(image_features, audio_features)
+        rows = []
+        for image in image_features["visual"]:
+            cosines = audio_features["audio"] @ image.reshape(len(image), -1)
+            weights = 1 / (1 + np.exp(-(cosines - POSITIVE_FROM) / SHARPNESS))
+            rows.append((weights * cosines).sum(axis=1) / weights.sum(axis=1))
+        return np.stack(rows).astype(np.float32, copy=False)
+
+
+class SSLTIE(EmbeddingLocalizer[LVSNetwork]):
+    """SSL-TIE: the network of LVS, trained to be equivariant to transforms of the image.
+
+    The similarity is the largest cosine over all locations, the matrix that the authors' code
+    returns.
+    """
+
+    baseline = "ssltie"
+    network = LVSNetwork
+    architecture = LVSArchitecture
+    unused = (SOUND_BANK, *UNUSED_ENTRIES, *SSLTIE_UNUSED_ENTRIES)

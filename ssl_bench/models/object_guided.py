@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from ssl_bench.errors import ModelError
 from ssl_bench.media.waveform import Waveform
-from ssl_bench.models.contract import Features, Localizer
+from ssl_bench.models.contract import Features, Localizer, OptionalMethod
 from ssl_bench.models.provenance import Provenance, provenance_of
 from ssl_bench.models.recipes import ObjectGuidance, Range
 from ssl_bench.protocols.conventions import Interpolation
@@ -82,10 +82,7 @@ class ObjectGuided(Localizer):
             self.name,
             preset=self.preset,
             alpha=alpha,
-            options=(
-                ("upsampling", guidance.upsampling),
-                ("normalisation", guidance.normalisation),
-            ),
+            options={"upsampling": guidance.upsampling, "normalisation": guidance.normalisation},
             parts=(provenance_of(audio_visual), provenance_of(prior)),
         )
         self._audio_visual = audio_visual
@@ -114,10 +111,16 @@ class ObjectGuided(Localizer):
             self._guidance,
         )
 
-    @property
-    def no_similarity(self) -> str | None:
-        """Why there is no similarity; None where the audio-visual localizer has one."""
-        return self._audio_visual.no_similarity
+    def supports(self, method: OptionalMethod) -> bool:
+        """Whether an optional method works; a similarity is that of the audio-visual localizer."""
+        own = self._audio_visual.supports if method == "similarity" else super().supports
+        return own(method)
+
+    def missing_reason(self, method: OptionalMethod) -> str:
+        """Why an optional method does not work, as a sentence without a full stop."""
+        if method == "similarity":
+            return self._audio_visual.missing_reason(method)
+        return super().missing_reason(method)
 
     def similarity(self, image_features: Features, audio_features: Features) -> NDArray[np.float32]:
         """Similarity of the audio-visual localizer; the prior plays no part in it."""
@@ -126,7 +129,7 @@ class ObjectGuided(Localizer):
     def vision_only(self, image_features: Features) -> NDArray[np.float32]:
         """The prior mixed with the audio-visual model's own audio-blind map, if it has one."""
         prior = self._prior_map(image_features)
-        if self._audio_visual.no_vision_only is not None:
+        if not self._audio_visual.supports("vision_only"):
             return prior
         blind = self._audio_visual.vision_only(_part(image_features, _AUDIO_VISUAL))
         return mix(blind, prior, self._alpha, self._guidance)

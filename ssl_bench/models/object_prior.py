@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
 from ssl_bench.models.checkpoints import Checkpoint
-from ssl_bench.models.recipes import Assembly, checked
 from ssl_bench.models.resnet import ResidualTrunk, TrunkArchitecture
-from ssl_bench.models.vision_only import VisionOnlyLocalizer, with_classes_of
+from ssl_bench.models.trained import VisionOnlyLocalizer
 from ssl_bench.schemas import Document
 
 HEAD = ("fc.weight", "fc.bias")
@@ -75,15 +76,14 @@ class ObjectPrior(VisionOnlyLocalizer[ResidualTrunk]):
     The paper (EZ-VSL, section 3.3, equation 8) takes the L1 norm over channels, the authors' code
     the mean, as here. The two differ by a constant factor only.
 
-    Maps are >= 0. The network is a classifier without its pooling and last layer; parameters are
-    those of :class:`~ssl_bench.models.vision_only.VisionOnlyLocalizer`.
+    Maps are >= 0. The network is a classifier without its pooling and last layer.
 
     Examples
     --------
     >>> import numpy as np
     >>> from ssl_bench.models.images import ImagePreprocessing
     >>> from ssl_bench.models.resnet import SMALL_TRUNK
-    >>> from ssl_bench.models.vision_only import PriorPreprocessing
+    >>> from ssl_bench.models.trained import PriorPreprocessing
     >>> preprocessing = PriorPreprocessing(image=ImagePreprocessing(side=112))
     >>> prior = ObjectPrior(ResidualTrunk(SMALL_TRUNK, input_channels=3), preprocessing)
     >>> prior.localize(prior.encode_image([np.zeros((90, 120, 3), np.uint8)]), {}).shape
@@ -91,12 +91,13 @@ class ObjectPrior(VisionOnlyLocalizer[ResidualTrunk]):
     """
 
     baseline = "ogl-l1"
+    architecture = ClassifierArchitecture
     unused = HEAD
 
     @classmethod
-    def network_of(cls, assembly: Assembly) -> ResidualTrunk:
-        """The trunk of the classifier that a recipe describes."""
-        architecture = checked(ClassifierArchitecture, assembly.architecture, assembly.recipe)
+    def build(cls, architecture: Any, options: Any, checkpoint: Checkpoint) -> ResidualTrunk:
+        """The trunk of the classifier."""
+        del options, checkpoint
         return ResidualTrunk(architecture.trunk, input_channels=3)
 
     def maps_of(self, pixels: Tensor) -> Tensor:
@@ -113,14 +114,12 @@ class ClassPrior(VisionOnlyLocalizer[ClassifierNetwork]):
 
     .. math:: S_{xy} = \max_o \operatorname{softmax}_o(W v_{xy} + b)
 
-    Parameters are those of :class:`~ssl_bench.models.vision_only.VisionOnlyLocalizer`.
-
     Examples
     --------
     >>> import numpy as np
     >>> from ssl_bench.models.images import ImagePreprocessing
     >>> from ssl_bench.models.resnet import SMALL_TRUNK
-    >>> from ssl_bench.models.vision_only import PriorPreprocessing
+    >>> from ssl_bench.models.trained import PriorPreprocessing
     >>> network = ClassifierNetwork(ClassifierArchitecture(trunk=SMALL_TRUNK, classes=22))
     >>> prior = ClassPrior(network, PriorPreprocessing(image=ImagePreprocessing(side=112)))
     >>> prior.localize(prior.encode_image([np.zeros((90, 120, 3), np.uint8)]), {}).shape
@@ -128,18 +127,9 @@ class ClassPrior(VisionOnlyLocalizer[ClassifierNetwork]):
     """
 
     baseline = "ogl-cls"
-
-    @classmethod
-    def sized(cls, assembly: Assembly, checkpoint: Checkpoint) -> Assembly:
-        """With as many classes as the weights have."""
-        return with_classes_of(assembly, checkpoint, HEAD)
-
-    @classmethod
-    def network_of(cls, assembly: Assembly) -> ClassifierNetwork:
-        """The classifier that a recipe describes."""
-        return ClassifierNetwork(
-            checked(ClassifierArchitecture, assembly.architecture, assembly.recipe)
-        )
+    network = ClassifierNetwork
+    architecture = ClassifierArchitecture
+    last_layer = HEAD
 
     def maps_of(self, pixels: Tensor) -> Tensor:
         """Largest class probability ``(B, h, w)``."""

@@ -1,4 +1,4 @@
-"""The network of Oya et al., "Do We Need Sound for Sound Source Localization?" (ACCV 2020).
+"""Oya et al., "Do We Need Sound for Sound Source Localization?" (ACCV 2020).
 
 A re-implementation from the paper; where it leaves something open, the docstrings say what is
 assumed. Features of images and sounds end in a ReLU, so all cosines lie in [0, 1].
@@ -6,12 +6,24 @@ assumed. Features of images and sounds end in a ReLU, so all cosines lie in [0, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
+from ssl_bench.media.waveform import Waveform
+from ssl_bench.models.amplitude_phase import AmplitudePhaseAudio, prepare_amplitude_phase
+from ssl_bench.models.contract import Features
+from ssl_bench.models.trained import (
+    PriorPreprocessing,
+    TrainedLocalizer,
+    VisionOnlyLocalizer,
+    encode_by_shape,
+)
 from ssl_bench.models.vgg import VGG11_STAGES, vgg_stack
 from ssl_bench.schemas import Document
 
@@ -19,6 +31,7 @@ SMALLEST_NORM = 1e-8
 """Added to norms and attention: features that end in a ReLU can be zero throughout."""
 
 _CHANNELS_OF_SOUND = 2
+_MAX_SOUNDS = 1024
 
 Stages = Annotated[
     tuple[Annotated[tuple[PositiveInt, ...], Field(min_length=1)], ...], Field(min_length=1)
@@ -260,3 +273,104 @@ def _two_layers(incoming: int, dimension: int) -> nn.Sequential:
         nn.Linear(dimension, dimension),
         nn.ReLU(inplace=True),
     )
+
+
+class OyaPreprocessing(PriorPreprocessing):
+    """Preprocessing of images and sounds.
+
+    The paper subtracts a mean and crops at random while training; that ImageNet's mean and
+    deviation and the whole image are used otherwise is assumed.
+    """
+
+    audio: AmplitudePhaseAudio = Field(default_factory=AmplitudePhaseAudio)
+
+
+class Oya(TrainedLocalizer[OyaNetwork]):
+    """Oya et al.: where something could sound, weighted with how much it resembles the sound.
+
+    Image features are ``visual (B, K, h, w)``, >= 0, and ``potential (B, h, w)``, with sum 1;
+    audio features are ``audio (B, K)``, >= 0; all float32. The map is the localization map (section
+    3.4, equation 3), the audio-blind map the potential map (equation 1), and the similarity the
+    cosine that training compares (section 3.5), which depends on each pair anew.
+
+    Examples
+    --------
+    >>> from ssl_bench.models.images import ImagePreprocessing
+    >>> audio = AmplitudePhaseAudio(rate=11025, window=510, hop=255)
+    >>> preprocessing = OyaPreprocessing(image=ImagePreprocessing(side=112), audio=audio)
+    >>> model = Oya(OyaNetwork(SMALL_OYA), preprocessing)
+    >>> images = model.encode_image([np.zeros((90, 120, 3), np.uint8)])
+    >>> sounds = model.encode_audio([Waveform(np.zeros((22050, 1), np.int16), 11025)])
+    >>> model.localize(images, sounds).shape, model.similarity(images, sounds).shape
+    ((1, 7, 7), (1, 1))
+    """
+
+    baseline = "oya"
+    network = OyaNetwork
+    architecture = OyaArchitecture
+    preprocessing = OyaPreprocessing
+
+    def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> Features:
+        """Features ``visual (B, K, h, w)`` and ``potential (B, h, w)`` float32 of B images."""
+        with torch.inference_mode():
+            visual, potential = self._network.encode_images(self._pixels(images))
+        return {"visual": visual.numpy(), "potential": potential.numpy()}
+
+    def encode_audio(self, sounds: Sequence[Waveform]) -> Features:
+        """Features ``audio (B, K)`` float32 of B sounds, which may differ in length.
+
+        Raises
+        ------
+        DataError
+            If a sound is empty, not finite, or of another rate than the model's.
+        """
+        tables = [prepare_amplitude_phase(sound, self._preprocessing.audio) for sound in sounds]
+        return {"audio": encode_by_shape(tables, self._network.encode_sounds)}
+
+    def localize(self, image_features: Features, audio_features: Features) -> NDArray[np.float32]:
+        """Localization maps ``(B, h, w)`` float32, each with sum 1."""
+        visual, potential = _tensors(image_features, "visual", "potential")
+        (sounds,) = _tensors(audio_features, "audio")
+        maps = localization_maps(attention_maps(visual, sounds[:, None]), potential)
+        selected: NDArray[np.float32] = maps[:, 0].numpy()
+        return selected
+
+    def similarity(self, image_features: Features, audio_features: Features) -> NDArray[np.float32]:
+        """Cosine of what an image should sound like with a sound, ``(B_images, B_sounds)``."""
+        visual, potential = _tensors(image_features, "visual", "potential")
+        (sounds,) = _tensors(audio_features, "audio")
+        # Pairs in blocks: each has a map and a vector of its own.
+        with torch.inference_mode():
+            rows = [
+                torch.cat(
+                    [
+                        self._network.similarity(visual[i : i + 1], potential[i : i + 1], block)
+                        for block in torch.split(sounds, _MAX_SOUNDS)
+                    ],
+                    dim=1,
+                )
+                for i in range(len(visual))
+            ]
+        table: NDArray[np.float32] = torch.cat(rows).numpy()
+        return table
+
+    def vision_only(self, image_features: Features) -> NDArray[np.float32]:
+        """Potential localization maps ``(B, h, w)`` float32, each with sum 1."""
+        potential: NDArray[np.float32] = image_features["potential"]
+        return potential
+
+
+class PotentialPrior(VisionOnlyLocalizer[OyaNetwork]):
+    """The potential map of Oya et al. as a baseline of its own: what could sound, unheard."""
+
+    baseline = "potential"
+    network = OyaNetwork
+    architecture = OyaArchitecture
+
+    def maps_of(self, pixels: Tensor) -> Tensor:
+        """Potential localization maps ``(B, h, w)``, each with sum 1."""
+        return self._network.encode_images(pixels)[1]
+
+
+def _tensors(features: Features, *keys: str) -> tuple[Tensor, ...]:
+    return tuple(torch.from_numpy(np.ascontiguousarray(features[key])) for key in keys)

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol, Self, runtime_checkable
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import Field
 
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
-
-_SHOWN = 3
+from ssl_bench.schemas import Document
 
 
 def counted(name: str, keys: Sequence[str]) -> str:
-    """How many keys there are of a kind, and the first few of them.
+    """How many keys there are of a kind, and the first three of them.
 
     Examples
     --------
     >>> counted("missing", ["a", "b", "c", "d"])
     '4 missing (a, b, c, ...)'
     """
-    shown = ", ".join(keys[:_SHOWN]) + (", ..." if len(keys) > _SHOWN else "")
-    return f"{len(keys)} {name} ({shown})"
+    return f"{len(keys)} {name} ({', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''})"
 
 
-@dataclass(frozen=True)
-class RecognisedWeights:
-    """What a weights file turned out to be.
+class RecognisedWeights(Document):
+    """What a weights file turned out to be; as text, one line for people.
 
     Attributes
     ----------
@@ -41,66 +39,34 @@ class RecognisedWeights:
         Plain values beside the weights, such as ``epoch`` and ``best_cIoU``.
     remarks
         What its keys cannot tell, as sentences.
+
+    Examples
+    --------
+    >>> print(RecognisedWeights(
+    ...     container="torch file", entries=2, prefixes_removed=("module.",), fields={"epoch": 20}
+    ... ))
+    torch file, 2 entries; 'module.' removed from keys; epoch 20
     """
 
     container: str
     entries: int
     prefixes_removed: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
-    fields: tuple[tuple[str, int | float | str], ...] = ()
+    fields: dict[str, bool | int | float | str] = Field(default_factory=dict)
     remarks: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        """One line for people.
-
-        Examples
-        --------
-        >>> print(RecognisedWeights("torch state dict", 2, ("module.",), fields=(("epoch", 20),)))
-        torch state dict, 2 entries; 'module.' removed from keys; epoch 20
-        """
         parts = [f"{self.container}, {self.entries} entries"]
         if self.prefixes_removed:
-            removed = " and ".join(repr(prefix) for prefix in self.prefixes_removed)
-            parts.append(f"{removed} removed from keys")
+            parts.append(f"{' and '.join(map(repr, self.prefixes_removed))} removed from keys")
         if self.ignored:
             parts.append(counted("not used", self.ignored))
         if self.fields:
-            parts.append(", ".join(f"{name} {value}" for name, value in self.fields))
+            parts.append(", ".join(f"{name} {value}" for name, value in self.fields.items()))
         return "; ".join([*parts, *self.remarks])
 
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """What :meth:`as_dict` gave.
 
-        Examples
-        --------
-        >>> weights = RecognisedWeights("safetensors", 2, fields=(("epoch", 20),))
-        >>> RecognisedWeights.from_dict(weights.as_dict()) == weights
-        True
-        """
-        return cls(
-            container=content["container"],
-            entries=content["entries"],
-            prefixes_removed=tuple(content["prefixes_removed"]),
-            ignored=tuple(content["ignored"]),
-            fields=tuple(content["fields"].items()),
-            remarks=tuple(content["remarks"]),
-        )
-
-    def as_dict(self) -> dict[str, Any]:
-        """The same as a JSON-able dictionary."""
-        return {
-            "container": self.container,
-            "entries": self.entries,
-            "prefixes_removed": list(self.prefixes_removed),
-            "ignored": list(self.ignored),
-            "fields": dict(self.fields),
-            "remarks": list(self.remarks),
-        }
-
-
-@dataclass(frozen=True)
-class Provenance:
+class Provenance(Document):
     """Everything that identifies a localizer.
 
     Attributes
@@ -123,6 +89,11 @@ class Provenance:
         Settings that change the maps, with their values.
     parts
         The localizers that this one is made of.
+
+    Examples
+    --------
+    >>> Provenance("random", seed=3, options={"resolution": 7}).options
+    {'resolution': 7}
     """
 
     name: str
@@ -132,52 +103,21 @@ class Provenance:
     weights: RecognisedWeights | None = None
     alpha: float | None = None
     seed: int | None = None
-    options: tuple[tuple[str, Any], ...] = ()
+    options: dict[str, Any] = Field(default_factory=dict)
     parts: tuple[Provenance, ...] = ()
 
-    def as_dict(self) -> dict[str, Any]:
-        """The same as a JSON-able dictionary.
-
-        Examples
-        --------
-        >>> Provenance("random", seed=3, options=(("resolution", 7),)).as_dict()["options"]
-        {'resolution': 7}
-        """
-        return {
-            "name": self.name,
-            "variant": self.variant,
-            "preset": self.preset,
-            "weights_sha256": self.weights_sha256,
-            "weights": None if self.weights is None else self.weights.as_dict(),
-            "alpha": self.alpha,
-            "seed": self.seed,
-            "options": dict(self.options),
-            "parts": [part.as_dict() for part in self.parts],
-        }
-
-
-@runtime_checkable
-class HasProvenance(Protocol):
-    """A localizer that knows where it comes from."""
-
-    provenance: Provenance
+    def __init__(self, name: str, *, options: Any = (), **facts: Any) -> None:
+        super().__init__(**{"name": name, "options": dict(options), **facts})
 
 
 def provenance_of(localizer: Localizer | AnnotationLocalizer) -> Provenance:
-    """What a localizer says about itself; for one written elsewhere, name and preset."""
-    if isinstance(localizer, HasProvenance):
+    """The localizer's own; for one written elsewhere without any, its name and preset."""
+    if isinstance(localizer.provenance, Provenance):
         return localizer.provenance
     preset = localizer.preset if isinstance(localizer, Localizer) else None
     return Provenance(localizer.name, preset=preset)
 
 
 def describe(localizer: Localizer | AnnotationLocalizer) -> dict[str, Any]:
-    """Describe a localizer for a result document.
-
-    Returns
-    -------
-    dict
-        JSON-able: ``name``, ``variant``, ``preset``, ``weights_sha256``, ``weights``, ``alpha``,
-        ``seed``, ``options`` and ``parts`` (the same for each localizer that it is made of).
-    """
-    return provenance_of(localizer).as_dict()
+    """The fields of its :class:`Provenance` for a result document, JSON-able."""
+    return provenance_of(localizer).model_dump(mode="json")

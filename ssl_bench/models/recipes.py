@@ -22,15 +22,7 @@ class NoOptions(Document):
 
 
 class ShippedWeights(Document):
-    """A weights file in the baseline's folder.
-
-    Attributes
-    ----------
-    file
-        Its name.
-    sha256
-        The digest that it must have; None accepts any.
-    """
+    """A weights file in the baseline's folder, and the digest that it must have, if any."""
 
     file: Annotated[str, Field(pattern=r"^[\w.-]+$")]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
@@ -42,10 +34,10 @@ class OfficialWeights(Document):
     Attributes
     ----------
     url
-        Its address.
+        Where it is.
     sha256
-        The beginning of its digest, at least eight digits: torchvision puts as many into the names
-        of its files.
+        The first digits of its digest, at least eight: torchvision puts as many into the names of
+        its files.
     """
 
     url: Annotated[str, Field(pattern=r"^(https|file)://.*/[\w.-]+$")]
@@ -101,19 +93,9 @@ class ObjectGuidance(Document):
 
 
 class Preset(Document):
-    """One published way to feed a network, and to mix its maps with an object prior.
+    """One published way to feed a network, and perhaps to mix its maps with an object prior.
 
-    Every other field belongs to the table ``preprocessing``.
-
-    Attributes
-    ----------
-    object_guided
-        How an object prior is mixed in, where this way differs from the variant's and the recipe's.
-
-    Examples
-    --------
-    >>> Preset(object_guided=ObjectGuidance(alpha=0.5), image={"side": 224}).preprocessing
-    {'image': {'side': 224}}
+    Every field but ``object_guided`` belongs to the table ``preprocessing``.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -155,8 +137,7 @@ class Variant(Document):
         Tables that the localizer's class checks. Where there are presets, `preprocessing` is that
         of the default one, and a recipe does not write it.
     presets
-        Preprocessing tables by name, where there is a choice. One may say with a table
-        ``object_guided`` how an object prior is mixed in where it is chosen.
+        Preprocessing tables by name, where there is a choice.
     weights
         The weights that ship; none where there are none to ship, or none are needed.
     weights_of
@@ -201,12 +182,7 @@ class Variant(Document):
         return self
 
     def preprocessing_of(self, preset: str | None) -> dict[str, Any]:
-        """The preprocessing table of a preset.
-
-        Parameters
-        ----------
-        preset
-            Its name; None for the default one.
+        """The preprocessing table of a preset; None names the default one.
 
         Raises
         ------
@@ -225,17 +201,13 @@ class Variant(Document):
             known = list(self.presets) or [str(self.preprocessing.get("preset", "none"))]
             raise ModelError(
                 f"there is no preset {preset!r}",
+                code="E_PRESET_UNKNOWN",
                 remedy=f"leave it out, or {one_of(known, preset)}",
             )
         return {**self.presets[preset].preprocessing, "preset": preset}
 
     def guidance_of(self, preset: str | None) -> ObjectGuidance | None:
-        """How an object prior is mixed in with a preset; None where the recipe says so.
-
-        Parameters
-        ----------
-        preset
-            Its name; None for the default one. An unknown one has no table of its own.
+        """How an object prior is mixed in with a preset; None where the recipe decides.
 
         Examples
         --------
@@ -255,7 +227,7 @@ class Recipe(Document):
     Attributes
     ----------
     localizer
-        Its class, as ``module:Class``.
+        Its class, as ``module:Class``, or ``FILE.py:Class`` for a file in the baseline's folder.
     default_variant
         The variant that is meant where none is named.
     object_prior
@@ -265,17 +237,19 @@ class Recipe(Document):
         How it is mixed in.
     recognised_by
         Keys of a weights file by which it is known to be for this model, or for one of the same
-        keys. Of several models whose keys a file has, those that ask for most are meant.
+        keys. Of several models whose keys a file has, those with the most keys are meant.
     variants
-        Variants by name.
+        Variants by name; a baseline without settings may leave them out.
     """
 
     localizer: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]
-    default_variant: str
+    default_variant: str = "standard"
     object_prior: str | None = None
     object_guided: ObjectGuidance = ObjectGuidance()
     recognised_by: tuple[str, ...] = ()
-    variants: Annotated[dict[str, Variant], Field(min_length=1)]
+    variants: Annotated[dict[str, Variant], Field(min_length=1)] = Field(
+        default_factory=lambda: {"standard": Variant(about="Its only form.")}
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -299,7 +273,7 @@ class Assembly:
     weights
         The weights file; None where none ships and none was given.
     weights_sha256
-        The digest that the weights must have, where the recipe says so.
+        The digest that the weights must have, where the recipe names one.
     seed
         For a random localizer.
     options
@@ -326,15 +300,20 @@ class Assembly:
             raise WeightsError(
                 f"the variant {self.variant!r} of {self.name} needs a weights file, and none was "
                 "given",
+                code="E_WEIGHTS_NEEDED",
                 remedy=f"give the authors' file with --weights FILE; 'ssl-bench models {self.name}'"
-                " says where it comes from",
+                " shows where it comes from",
             )
         return self.weights
 
     def refuse_weights(self) -> None:
         """Raise ModelError where a weights file was given to a localizer that has none."""
         if self.weights is not None:
-            raise ModelError(f"{self.name} has no weights to load", remedy="leave the weights out")
+            raise ModelError(
+                f"{self.name} has no weights to load",
+                code="E_WEIGHTS_NOT_TAKEN",
+                remedy="leave the weights out",
+            )
 
 
 def checked(model: type[Table], table: Mapping[str, Any], where: str | Path) -> Table:

@@ -1,52 +1,27 @@
-"""Loading localizers: baselines of this project, installed plug-ins, and classes in a file.
-
-The names of `catalogue`, which finds what there is, can be imported from here, too.
-"""
+"""Baselines of this project, each one folder, and loading localizers by name."""
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Self
 
-from ssl_bench.errors import ModelError, WeightsError
-from ssl_bench.models.catalogue import (
-    PLUG_INS,
-    baseline_folder,
-    chosen_variant,
-    list_baselines,
-    list_plug_ins,
-    load_card,
-    load_plug_in,
-    load_recipe,
-    plug_ins,
-    shipped_weights,
-)
+from ssl_bench.errors import ModelError, WeightsError, one_of
+from ssl_bench.files import content_folder, sha256_of_file
+from ssl_bench.models.cards import Card
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
-from ssl_bench.models.external import instantiate, load_class
+from ssl_bench.models.external import instantiate, load_class, load_plug_in, plug_ins
+from ssl_bench.models.provenance import Provenance
 from ssl_bench.models.recipes import (
     Assembly,
     ObjectGuidance,
     Recipe,
+    Variant,
     checked,
 )
-
-__all__ = [
-    "PLUG_INS",
-    "PRESET",
-    "PRIOR",
-    "PRIOR_WEIGHTS",
-    "UPSAMPLING",
-    "default_alpha",
-    "list_baselines",
-    "list_plug_ins",
-    "load_card",
-    "load_localizer",
-    "load_recipe",
-    "official_weights",
-    "shipped_weights",
-]
+from ssl_bench.schemas import read_toml
 
 PRIOR = "prior"
 """Option that names the object prior, in place of the one that the recipe names."""
@@ -64,10 +39,304 @@ UPSAMPLING = "ogl_upsampling"
 """Option that names how maps are up-sampled before they are mixed with an object prior."""
 
 
-@runtime_checkable
-class _Assembled(Protocol):
+def list_baselines() -> list[str]:
+    """Names of the baselines that this project ships, in alphabetical order.
+
+    Examples
+    --------
+    >>> list_baselines()[:2]
+    ['center', 'ezvsl']
+    """
+    return sorted(card.parent.name for card in content_folder("baselines").glob("*/card.toml"))
+
+
+def list_plug_ins() -> list[str]:
+    """Names of the localizers that installed packages add, in alphabetical order."""
+    return sorted(plug_ins())
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A baseline: who it is, how it is made, and its localizers.
+
+    Attributes
+    ----------
+    folder
+        Where its files are; named as the baseline.
+    card
+        Who it is.
+    recipe
+        How it is made, in one or more variants. A method takes None for the default variant.
+
+    Examples
+    --------
+    >>> random = load_baseline("random")
+    >>> random.card.modality, random.variant().weights
+    ('trivial', None)
+    >>> random.load(seed=3, options={"resolution": 14}).name
+    'random'
+    """
+
+    folder: Path
+    card: Card
+    recipe: Recipe
+
     @classmethod
-    def assemble(cls, assembly: Assembly) -> Localizer | AnnotationLocalizer: ...
+    def read(cls, folder: Path) -> Self:
+        """Read a folder; raises ModelError where its card or its recipe is not valid."""
+        card = read_toml(folder / "card.toml", Card, error=ModelError)
+        if card.name != folder.name:
+            raise ModelError(
+                f"the card is named {card.name!r}",
+                code="E_CARD_NAME",
+                where=folder / "card.toml",
+                remedy="give the card the name of its folder",
+            )
+        return cls(folder, card, read_toml(folder / "recipe.toml", Recipe, error=ModelError))
+
+    @property
+    def name(self) -> str:
+        """Its name on the command line and in results."""
+        return self.folder.name
+
+    def variant(self, name: str | None = None) -> Variant:
+        """The variant of that name; raises ModelError where there is none."""
+        name = name or self.recipe.default_variant
+        if name not in self.recipe.variants:
+            raise ModelError(
+                f"{self.name} has no variant {name!r}",
+                code="E_VARIANT_UNKNOWN",
+                remedy=one_of(self.recipe.variants, name),
+            )
+        return self.recipe.variants[name]
+
+    def shipped_weights(self, variant: str | None = None) -> tuple[Path, str | None] | None:
+        """File and digest of the weights that ship for a variant; None where none do.
+
+        Where the variant has ``weights_of``, the file is that of the baseline that it names.
+
+        Raises
+        ------
+        ModelError
+            If there is no such variant, or ``weights_of`` names a baseline without weights.
+        WeightsError
+            If the file is missing.
+
+        Examples
+        --------
+        >>> load_baseline("ogl-l1").shipped_weights("synth")[0].name
+        'synth.safetensors'
+        """
+        variant = variant or self.recipe.default_variant
+        owner = self.variant(variant).weights_of
+        if owner is not None:
+            lender = load_baseline(owner)
+            lent = lender.recipe.variants.get(variant)
+            if lent is None or lent.weights is None:
+                raise ModelError(
+                    f"weights_of names {owner}, which ships no weights for the variant {variant!r}",
+                    code="E_WEIGHTS_OF",
+                    where=self.folder / "recipe.toml",
+                    remedy="name a baseline that ships them",
+                )
+            return lender.shipped_weights(variant)
+        weights = self.variant(variant).weights
+        if weights is None:
+            return None
+        path = self.folder / weights.file
+        if not path.is_file():
+            raise WeightsError(
+                f"the weights of {self.name}, variant {variant!r}, are missing",
+                code="E_WEIGHTS_MISSING",
+                where=path,
+                remedy=f"restore the file, or run 'ssl-bench train --model {self.name}'",
+            )
+        return path, weights.sha256
+
+    def official_weights(self, variant: str | None = None) -> Path:
+        """Fetch the published weights of a variant, or find them in the cache folder.
+
+        Raises
+        ------
+        ModelError
+            If there is no such variant.
+        WeightsError
+            If the recipe names no address, it does not answer, or the file there is another one.
+        """
+        published = self.variant(variant).official_weights
+        if published is None:
+            raise WeightsError(
+                f"there is no address to fetch weights of {self.name}, variant "
+                f"{variant or self.recipe.default_variant!r}, from",
+                code="E_WEIGHTS_ADDRESS",
+                remedy=f"give their file; 'ssl-bench models {self.name}' shows where it comes from",
+            )
+        from ssl_bench.models.downloads import fetch
+
+        return fetch(published)
+
+    def guidance(self, variant: str | None = None, preset: str | None = None) -> ObjectGuidance:
+        """How an object prior is mixed in, where the caller chooses nothing else."""
+        return self.variant(variant).guidance_of(preset) or self.recipe.object_guided
+
+    def load(
+        self,
+        variant: str | None = None,
+        *,
+        weights: Path | None = None,
+        alpha: float | None = None,
+        seed: int = 0,
+        options: Mapping[str, Any] | None = None,
+    ) -> Localizer | AnnotationLocalizer:
+        """Make a localizer; arguments and errors are those of :func:`load_localizer`."""
+        settings = dict(options or {})
+        if alpha is not None:
+            return self._guided(variant, weights, alpha, seed, settings)
+        for key in (PRIOR, PRIOR_WEIGHTS):
+            if key in settings:
+                raise ModelError(
+                    f"the option {key} belongs to object-guided localization, which was not asked "
+                    "for",
+                    code="E_PRIOR_UNUSED",
+                    remedy="give --ogl or --alpha, or leave the option out",
+                )
+        chosen = self.variant(variant)
+        # A baseline that prepares nothing has no presets, and its class refuses the unknown option.
+        preset = settings.pop(PRESET, None) if chosen.preprocessing else None
+        path, sha256 = weights, None
+        if weights is None:
+            path, sha256 = self.shipped_weights(variant) or (None, None)
+        elif str(weights) == DOWNLOAD:
+            path = self.official_weights(variant)
+        assembly = Assembly(
+            name=self.name,
+            variant=variant or self.recipe.default_variant,
+            recipe=self.folder / "recipe.toml",
+            architecture=chosen.architecture,
+            preprocessing=chosen.preprocessing_of(preset),
+            weights=path,
+            weights_sha256=sha256,
+            seed=seed,
+            options=settings,
+        )
+        assemble = getattr(self._declared(), "assemble", None)
+        if assemble is None:
+            return self._plain(assembly)
+        if weights is None:
+            return assemble(assembly)  # type: ignore[no-any-return]
+        return _recognised(assemble, assembly)
+
+    def _declared(self) -> Any:
+        home, _, class_name = self.recipe.localizer.partition(":")
+        if home.endswith(".py"):
+            return load_class(f"{self.folder / home}:{class_name}")
+        return getattr(importlib.import_module(home), class_name)
+
+    def _plain(self, assembly: Assembly) -> Localizer | AnnotationLocalizer:
+        """A class that takes its options as arguments, as one that is written elsewhere does."""
+        path = assembly.weights
+        given = {**assembly.options, **({} if path is None else {"weights": path})}
+        localizer = instantiate(self._declared(), given, where=str(assembly.recipe))
+        localizer.name = self.name
+        if localizer.provenance is None:
+            localizer.provenance = Provenance(
+                self.name,
+                variant=assembly.variant,
+                preset=localizer.preset if isinstance(localizer, Localizer) else None,
+                weights_sha256=None if path is None else sha256_of_file(path),
+                options=dict(assembly.options),
+            )
+        return localizer
+
+    def _guided(
+        self,
+        variant: str | None,
+        weights: Path | None,
+        alpha: float,
+        seed: int,
+        settings: dict[str, Any],
+    ) -> Localizer:
+        """A localizer mixed with an object prior that sees images resized as it does."""
+        named = settings.pop(PRIOR, self.recipe.object_prior)
+        if named is None:
+            raise ModelError(
+                f"{self.name} has no object prior, so alpha means nothing for it",
+                code="E_PRIOR_NONE",
+                remedy="leave alpha out, or name an audio-blind baseline with the option "
+                f"{PRIOR}=NAME",
+            )
+        prior_weights = settings.pop(PRIOR_WEIGHTS, None)
+        upsampling, preset = settings.pop(UPSAMPLING, None), settings.get(PRESET)
+        table = self.guidance(variant, preset).model_dump(exclude_none=True)
+        if upsampling is not None:
+            table["upsampling"] = upsampling
+        if named != self.recipe.object_prior:
+            # A fixed range is that of one prior; another's maps go from minimum to maximum.
+            table = {key: table[key] for key in ("alpha", "upsampling")}
+        guidance = checked(ObjectGuidance, table, f"options of {self.name}")
+        audio_visual = self.load(variant, weights=weights, seed=seed, options=settings)
+        seen = self.variant(variant).preprocessing_of(preset)
+        prior = load_baseline(str(named))
+        size = variant or self.recipe.default_variant
+        guide = prior._resizing_alike(size, seen, self.name)._as_prior(size, prior_weights)
+        if not isinstance(audio_visual, Localizer) or not isinstance(guide, Localizer):
+            raise ModelError(
+                f"{self.name} and {named} cannot be mixed: one of them does not look at images",
+                code="E_PRIOR_KIND",
+                remedy="mix a model that listens with an audio-blind one such as ogl-l1",
+            )
+        from ssl_bench.models.object_guided import ObjectGuided
+
+        return ObjectGuided(audio_visual, guide, alpha, guidance)
+
+    def _resizing_alike(self, variant: str, seen: Mapping[str, Any], seen_by: str) -> Self:
+        """The same prior, with images resized as by the model that it guides.
+
+        A map of the whole image and one of its central square cannot be mixed.
+        """
+        own = self.variant(variant)
+        resize, table = seen.get("image", {}).get("resize"), own.preprocessing
+        image = table.get("image", {})
+        if resize is not None and image and image.get("resize") != resize:
+            preset = f"image of {seen_by}, {seen.get('preset', resize)}"
+            table = {**table, "preset": preset, "image": {**image, "resize": resize}}
+        alike = own.model_copy(update={"preprocessing": table, "presets": {}})
+        variants = {**self.recipe.variants, variant: alike}
+        return replace(self, recipe=self.recipe.model_copy(update={"variants": variants}))
+
+    def _as_prior(
+        self, variant: str, weights: str | Path | None
+    ) -> Localizer | AnnotationLocalizer:
+        try:
+            return self.load(variant, weights=None if weights is None else Path(weights))
+        except WeightsError as error:
+            # A file that was given or that ships has a fault of its own, which the error names.
+            if error.code != "E_WEIGHTS_NEEDED":
+                raise
+            raise WeightsError(
+                f"object-guided localization needs the weights of {self.name}, variant "
+                f"{variant!r}, and none were given",
+                code="E_WEIGHTS_NEEDED",
+                remedy=f"give the option {PRIOR_WEIGHTS}=FILE, or leave alpha out",
+            ) from None
+
+
+def load_baseline(name: str) -> Baseline:
+    """Read the baseline of that name.
+
+    Raises
+    ------
+    ModelError
+        If there is none, or its card or its recipe is not valid.
+    """
+    known = list_baselines()
+    if name not in known:
+        raise ModelError(
+            f"no localizer is called {name!r}",
+            code="E_MODEL_UNKNOWN",
+            remedy=f"{one_of([*known, *list_plug_ins()], name)}; or path/to/file.py:Class",
+        )
+    return Baseline.read(content_folder("baselines") / name)
 
 
 def load_localizer(
@@ -88,8 +357,8 @@ def load_localizer(
     variant
         Variant of a baseline; None for its default one.
     weights
-        Weights file; None for the ones that ship with the baseline. A class from elsewhere is
-        given it as the argument ``weights``.
+        Weights file; None for the ones that ship with the baseline, ``download`` for the ones that
+        its authors publish. A class from elsewhere is given it as the argument ``weights``.
     alpha
         Weight of the audio-visual map in object-guided localization with the baseline's object
         prior; None for the audio-visual map alone.
@@ -114,75 +383,25 @@ def load_localizer(
     >>> load_localizer("random", seed=3, options={"resolution": 14}).name
     'random'
     """
-    settings = dict(options or {})
-    if ":" in name or (name not in list_baselines() and name in plug_ins()):
-        if variant is not None or alpha is not None:
-            given = "variant" if variant is not None else "alpha"
-            raise ModelError(
-                f"{name} comes from elsewhere, and has no {given} that this project knows",
-                remedy="pass its settings as options, or mix it with a prior in Python by "
-                "ssl_bench.models.object_guided.ObjectGuided",
-            )
-        if weights is not None:
-            settings["weights"] = weights
-        declared = load_class(name) if ":" in name else load_plug_in(name)
-        return instantiate(declared, settings, where=name)
-    recipe = load_recipe(name)
-    chosen = recipe.default_variant if variant is None else variant
-    if alpha is None:
-        for key in (PRIOR, PRIOR_WEIGHTS):
-            if key in settings:
-                raise ModelError(
-                    f"the option {key} belongs to object-guided localization, which was not asked "
-                    "for",
-                    remedy="give --ogl or --alpha, or leave the option out",
-                )
-        return _assemble(name, recipe, chosen, weights, seed, settings)
-    prior_name = settings.pop(PRIOR, recipe.object_prior)
-    if prior_name is None:
+    if ":" not in name and (name in list_baselines() or name not in plug_ins()):
+        return load_baseline(name).load(
+            variant, weights=weights, alpha=alpha, seed=seed, options=options
+        )
+    if variant is not None or alpha is not None:
+        given = "variant" if variant is not None else "alpha"
         raise ModelError(
-            f"{name} has no object prior, so alpha means nothing for it",
-            remedy=f"leave alpha out, or name an audio-blind baseline with the option {PRIOR}=NAME",
+            f"{name} comes from elsewhere, and has no {given} that this project knows",
+            code="E_MODEL_EXTERNAL",
+            remedy="pass its settings as options, or mix it with a prior in Python by "
+            "ssl_bench.models.object_guided.ObjectGuided",
         )
-    prior_weights = settings.pop(PRIOR_WEIGHTS, None)
-    own = _own_guidance(name, recipe, chosen, settings.get(PRESET))
-    guidance = _adapted(own, name, recipe, str(prior_name), settings.pop(UPSAMPLING, None))
-    audio_visual = _assemble(name, recipe, chosen, weights, seed, settings)
-    seen = recipe.variants[chosen].preprocessing_of(settings.get(PRESET))
-    prior = _load_prior(str(prior_name), chosen, prior_weights, seen, name)
-    if not isinstance(audio_visual, Localizer) or not isinstance(prior, Localizer):
-        raise ModelError(
-            f"{name} and {prior_name} cannot be mixed: one of them does not look at images",
-            remedy="mix a model that listens with an audio-blind one such as ogl-l1",
-        )
-    object_guided = importlib.import_module("ssl_bench.models.object_guided")
-    mixed: Localizer = object_guided.ObjectGuided(audio_visual, prior, alpha, guidance)
-    return mixed
-
-
-def official_weights(name: str, variant: str) -> Path:
-    """Fetch the published weights of a variant, or find them in the cache folder.
-
-    Raises
-    ------
-    ModelError
-        If there is no such baseline or variant.
-    WeightsError
-        If the recipe knows no address, it does not answer, or the file there is another one.
-    """
-    published = chosen_variant(name, load_recipe(name), variant).official_weights
-    if published is None:
-        raise WeightsError(
-            f"there is no address to fetch weights of {name}, variant {variant!r}, from",
-            remedy=f"give their file; 'ssl-bench models {name}' says where it comes from",
-        )
-    downloads = importlib.import_module("ssl_bench.models.downloads")
-    path: Path = downloads.fetch(published)
-    return path
+    declared = load_class(name) if ":" in name else load_plug_in(name)
+    taken = {} if weights is None else {"weights": weights}
+    return instantiate(declared, {**(options or {}), **taken}, where=name)
 
 
 def default_alpha(name: str, variant: str | None = None, preset: str | None = None) -> float:
-    """Weight of the audio-visual map in object-guided localization, where none is asked for.
+    """Weight of the audio-visual map in object-guided localization, where the caller gives none.
 
     Examples
     --------
@@ -191,107 +410,42 @@ def default_alpha(name: str, variant: str | None = None, preset: str | None = No
     """
     if name not in list_baselines():
         return ObjectGuidance().alpha
-    recipe = load_recipe(name)
-    return _own_guidance(name, recipe, variant or recipe.default_variant, preset).alpha
+    return load_baseline(name).guidance(variant, preset).alpha
 
 
-def _own_guidance(name: str, recipe: Recipe, variant: str, preset: str | None) -> ObjectGuidance:
-    return chosen_variant(name, recipe, variant).guidance_of(preset) or recipe.object_guided
+def _recognised(assemble: Any, assembly: Assembly) -> Localizer | AnnotationLocalizer:
+    """Build a baseline from a user's weights file; a misfit names the model that it may be for."""
+    from ssl_bench.models.checkpoints import MisfitError
+    from ssl_bench.models.lookalikes import named, refuse_larger, remarks
 
-
-def _adapted(
-    own: ObjectGuidance, name: str, recipe: Recipe, prior: str, upsampling: str | None
-) -> ObjectGuidance:
-    """How maps are mixed: as the recipe says, unless an option or another prior changes it."""
-    table = own.model_dump(exclude_none=True)
-    if upsampling is not None:
-        table["upsampling"] = upsampling
-    if prior != recipe.object_prior:
-        # A fixed range is that of one prior; another one is taken from its minimum to its maximum.
-        table = {key: table[key] for key in ("alpha", "upsampling")}
-    return checked(ObjectGuidance, table, f"options of {name}")
-
-
-def _load_prior(
-    name: str,
-    variant: str,
-    weights: str | Path | None,
-    seen: Mapping[str, Any],
-    seen_by: str,
-) -> Localizer | AnnotationLocalizer:
-    path = None if weights is None else Path(weights)
-    recipe = load_recipe(name)
-    own = chosen_variant(name, recipe, variant)
-    alike = own.model_copy(
-        update={"preprocessing": _resized_alike(own.preprocessing, seen, seen_by), "presets": {}}
-    )
-    recipe = recipe.model_copy(update={"variants": {**recipe.variants, variant: alike}})
+    name = assembly.name
+    known_by = {each: load_baseline(each).recipe.recognised_by for each in list_baselines()}
     try:
-        return _assemble(name, recipe, variant, path, 0, {})
-    except WeightsError:
-        # A file that was given or that ships has a fault of its own, which the error names.
-        if path is not None or shipped_weights(name, variant) is not None:
-            raise
-        raise WeightsError(
-            f"object-guided localization needs the weights of {name}, variant {variant!r}, and "
-            "none were given",
-            remedy=f"give the option {PRIOR_WEIGHTS}=FILE, or leave alpha out",
-        ) from None
+        localizer: Localizer | AnnotationLocalizer = assemble(assembly)
+    except MisfitError as misfit:
+        raise named(misfit, name, known_by) from None
+    provenance = localizer.provenance
+    if provenance is None or provenance.weights is None:
+        return localizer
+    weights = provenance.weights
+    refuse_larger(weights, name, known_by, str(assembly.weights))
+    together = (*weights.remarks, *remarks(weights, name, known_by))
+    weights = weights.model_copy(update={"remarks": together})
+    localizer.provenance = provenance.model_copy(update={"weights": weights})
+    return localizer
 
 
-def _resized_alike(own: dict[str, Any], seen: Mapping[str, Any], seen_by: str) -> dict[str, Any]:
-    """The preprocessing of a prior, with the image resized as that of the model that it guides.
-
-    A map of the whole image and one of its central square cannot be mixed.
-    """
-    resize = seen.get("image", {}).get("resize")
-    image = own.get("image", {})
-    if resize is None or not image or image.get("resize") == resize:
-        return own
-    preset = f"image of {seen_by}, {seen.get('preset', resize)}"
-    return {**own, "preset": preset, "image": {**image, "resize": resize}}
+# Kept while callers move to Baseline.
+def load_card(name: str) -> Card:
+    """Who a baseline is."""
+    return load_baseline(name).card
 
 
-def _assemble(
-    name: str,
-    recipe: Recipe,
-    variant: str,
-    weights: Path | None,
-    seed: int,
-    options: Mapping[str, Any],
-) -> Localizer | AnnotationLocalizer:
-    chosen = chosen_variant(name, recipe, variant)
-    settings = dict(options)
-    # A baseline that prepares nothing has no presets, and its class refuses the unknown option.
-    preset = settings.pop(PRESET, None) if chosen.preprocessing else None
-    path = official_weights(name, variant) if str(weights) == DOWNLOAD else weights
-    sha256 = None
-    if path is None:
-        path, sha256 = shipped_weights(name, variant) or (None, None)
-    assembly = Assembly(
-        name=name,
-        variant=variant,
-        recipe=baseline_folder(name) / "recipe.toml",
-        architecture=chosen.architecture,
-        preprocessing=chosen.preprocessing_of(preset),
-        weights=path,
-        weights_sha256=sha256,
-        seed=seed,
-        options=settings,
-    )
-    module, _, class_name = recipe.localizer.partition(":")
-    declared = getattr(importlib.import_module(module), class_name)
-    if not isinstance(declared, _Assembled):
-        raise ModelError(
-            f"{recipe.localizer} has no class method 'assemble'",
-            where=assembly.recipe,
-            remedy="name a class that this project declares",
-        )
-    if weights is None:
-        return declared.assemble(assembly)
-    recipes = {known: load_recipe(known) for known in list_baselines()}
-    lookalikes = importlib.import_module("ssl_bench.models.lookalikes")
-    assembled: Localizer | AnnotationLocalizer = lookalikes.assemble_recognised(
-        declared.assemble, assembly, recipes
-    )
-    return assembled
+def load_recipe(name: str) -> Recipe:
+    """How a baseline is assembled."""
+    return load_baseline(name).recipe
+
+
+def shipped_weights(name: str, variant: str) -> tuple[Path, str | None] | None:
+    """File and digest of the weights that ship for a variant; None where none do."""
+    return load_baseline(name).shipped_weights(variant)

@@ -5,7 +5,7 @@ Mo and Morgado, "A Closer Look at Weakly-Supervised Audio-Visual Source Localiza
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -16,10 +16,8 @@ from ssl_bench.models.embedding_localizer import (
     EmbeddingLocalizer,
     EmbeddingNetwork,
     EmbeddingOptions,
-    EmbeddingParts,
 )
 from ssl_bench.models.fnac import FNACArchitecture
-from ssl_bench.models.recipes import Assembly, checked
 from ssl_bench.models.resnet import ResidualTrunk
 
 _FOLLOWING = "momentum_"
@@ -62,6 +60,8 @@ class SLAVCNetwork(EmbeddingNetwork):
 
     def __init__(self, architecture: FNACArchitecture, encoders: Encoders = "online") -> None:
         super().__init__()
+        self.dimension = 2 * architecture.dimension
+        self.temperature = architecture.temperature
         channels, dimension = architecture.trunk.channels, architecture.dimension
         for prefix in ("", _FOLLOWING):
             parts: dict[str, nn.Module] = {
@@ -157,7 +157,7 @@ class SLAVCOptions(EmbeddingOptions):
     encoders: Encoders = "online"
 
 
-class SLAVC(EmbeddingLocalizer):
+class SLAVC(EmbeddingLocalizer[SLAVCNetwork]):
     """SLAVC: a map is the mean of two heads' cosines with the sound, over tau.
 
     Image features are ``visual (B, 2D, h, w)``, audio features ``audio (B, 2D)``, float32: both
@@ -165,18 +165,13 @@ class SLAVC(EmbeddingLocalizer):
     the authors name none.
     """
 
-    options: ClassVar[type[EmbeddingOptions]] = SLAVCOptions
+    baseline = "slavc"
+    network = SLAVCNetwork
+    architecture = FNACArchitecture
+    options = SLAVCOptions
 
     @classmethod
-    def parts(
-        cls, assembly: Assembly, options: EmbeddingOptions, checkpoint: Checkpoint
-    ) -> EmbeddingParts:
-        """Build the network, without its weights."""
+    def build(cls, architecture: Any, options: Any, checkpoint: Checkpoint) -> SLAVCNetwork:
+        """The network, whose chosen encoders the localizer uses."""
         del checkpoint
-        architecture = checked(FNACArchitecture, assembly.architecture, assembly.recipe)
-        encoders = options.encoders if isinstance(options, SLAVCOptions) else "online"
-        return EmbeddingParts(
-            SLAVCNetwork(architecture, encoders),
-            2 * architecture.dimension,
-            architecture.temperature,
-        )
+        return SLAVCNetwork(architecture, options.encoders)

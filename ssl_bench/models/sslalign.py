@@ -1,18 +1,32 @@
-"""The network of cross-modal alignment (Senocak et al., ICCV 2023)."""
+"""Cross-modal alignment (Senocak et al., ICCV 2023)."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from pydantic import PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
 from ssl_bench.errors import ModelError
-from ssl_bench.models.lvs import LVSArchitecture, LVSNetwork
+from ssl_bench.media.waveform import Waveform
+from ssl_bench.models.checkpoints import Checkpoint
+from ssl_bench.models.contract import Features
+from ssl_bench.models.embedding_localizer import SOUND_BANK, EmbeddingLocalizer, EmbeddingOptions
+from ssl_bench.models.lvs import UNUSED_ENTRIES, LVSArchitecture, LVSNetwork
+from ssl_bench.models.resnet import FINE_TRUNK
 
 PROJECTIONS = ("image_projection", "audio_projection")
 """Modules whose weights a file may or may not have."""
+
+FALLBACK = (
+    "the file has no projections, so images are compared with sounds by their pooled features "
+    "before projection, in place of the paper's s_A"
+)
 
 
 class AlignmentArchitecture(LVSArchitecture):
@@ -85,15 +99,104 @@ class AlignmentNetwork(LVSNetwork):
         return EncodedImages(functional.normalize(last, dim=1), pooled, semantic)
 
     def project_sounds(self, sounds: Tensor) -> Tensor:
-        """Project encoded sounds ``(B, D)`` to ``(B, P)``, of unit length.
-
-        Raises
-        ------
-        ModelError
-            If the network has no projections.
-        """
+        """Project encoded sounds ``(B, D)`` to ``(B, P)``, of unit length, with projections."""
         if self.audio_projection is None:
-            raise ModelError(
-                "this network has no projections", remedy="make it with projected=True"
-            )
+            raise ValueError("this network has no projections")
         return functional.normalize(self.audio_projection(sounds), dim=1)
+
+
+class SSLAlignOptions(EmbeddingOptions):
+    """Options of cross-modal alignment.
+
+    Attributes
+    ----------
+    retrieval
+        How whole images are compared with whole sounds. ``semantic``: s_A of the paper, the cosine
+        of the projected features, for which the file needs projections. ``localization``: s_L of
+        the paper, the mean cosine over all places. ``pooled``: the cosine of the features that
+        would be projected. None takes ``semantic`` where the file has projections and ``pooled``
+        where not.
+    """
+
+    retrieval: Literal["semantic", "localization", "pooled"] | None = None
+
+
+class SSLAlign(EmbeddingLocalizer[AlignmentNetwork]):
+    """Cross-modal alignment: a map is the cosine of each location with the sound.
+
+    Image features are ``visual (B, D, h, w)`` and ``pooled (B, D)``, audio features
+    ``audio (B, D)``; with projections both have ``semantic (B, P)``, too. All float32, and but for
+    ``pooled`` of unit length. An option that asks for s_A where the network has no projections is a
+    ModelError.
+    """
+
+    baseline = "sslalign"
+    network = AlignmentNetwork
+    architecture = AlignmentArchitecture
+    options = SSLAlignOptions
+    unused = (SOUND_BANK, *UNUSED_ENTRIES)
+
+    def __init__(self, network: AlignmentNetwork, *arguments: Any, **named: Any) -> None:
+        super().__init__(network, *arguments, **named)
+        if network.image_projection is not None:
+            return
+        if self._options.retrieval == "semantic":
+            raise ModelError(
+                f"the weights of {self.name} have no projections, which s_A needs",
+                code="E_WEIGHTS_PROJECTIONS",
+                remedy="leave the option retrieval out, or set it to localization or pooled",
+            )
+        weights = self.provenance.weights
+        if weights is not None and self._options.retrieval is None:
+            weights = weights.model_copy(update={"remarks": (*weights.remarks, FALLBACK)})
+            self.provenance = self.provenance.model_copy(update={"weights": weights})
+
+    @classmethod
+    def build(cls, architecture: Any, options: Any, checkpoint: Checkpoint) -> AlignmentNetwork:
+        """The network, with projections where the file has any part of them."""
+        del options
+        projected = any(key.startswith(PROJECTIONS) for key in checkpoint.tensors)
+        return AlignmentNetwork(architecture, projected=projected)
+
+    @classmethod
+    def ignores_unknown(cls, architecture: Any) -> bool:
+        """Only at full size: published files may hold more than the public class declares."""
+        return bool(architecture.trunk == FINE_TRUNK)
+
+    def settings(self) -> dict[str, Any]:
+        """Options that are not at their defaults, and how images are compared with sounds."""
+        projected = self._network.image_projection is not None
+        chosen = self._options.retrieval or ("semantic" if projected else "pooled")
+        return {**super().settings(), "retrieval": chosen}
+
+    def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> Features:
+        """Features ``visual``, ``pooled`` and perhaps ``semantic`` of B images."""
+        with torch.inference_mode():
+            encoded = self._network.encode_whole_images(self._pixels(images))
+        features = {"visual": encoded.places.numpy(), "pooled": encoded.pooled.numpy()}
+        if encoded.semantic is not None:
+            features["semantic"] = encoded.semantic.numpy()
+        return features
+
+    def encode_audio(self, sounds: Sequence[Waveform]) -> Features:
+        """Features ``audio`` and perhaps ``semantic`` of B sounds."""
+        features = super().encode_audio(sounds)
+        if self._network.audio_projection is None:
+            return features
+        with torch.inference_mode():
+            semantic = self._network.project_sounds(torch.from_numpy(features["audio"]))
+        return {**features, "semantic": semantic.numpy()}
+
+    def similarity(self, image_features: Features, audio_features: Features) -> NDArray[np.float32]:
+        """Similarity ``(B_images, B_sounds)`` float32, by the option ``retrieval``."""
+        score = self.settings()["retrieval"]
+        heard = audio_features["semantic" if score == "semantic" else "audio"]
+        if score == "semantic":
+            seen = image_features["semantic"]
+        elif score == "localization":
+            seen = image_features["visual"].mean(axis=(2, 3))
+        else:
+            pooled = image_features["pooled"]
+            length = np.linalg.norm(pooled, axis=1, keepdims=True)
+            seen = pooled / np.maximum(length, 1e-12)
+        return np.asarray(seen @ heard.T, np.float32)

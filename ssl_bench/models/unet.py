@@ -9,9 +9,8 @@ from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ssl_bench.models.recipes import Assembly, checked
 from ssl_bench.models.resnet import ResidualTrunk, TrunkArchitecture
-from ssl_bench.models.vision_only import VisionOnlyLocalizer
+from ssl_bench.models.trained import VisionOnlyLocalizer
 from ssl_bench.schemas import Document
 
 RESNET34 = TrunkArchitecture(blocks=(3, 4, 6, 3))
@@ -104,14 +103,12 @@ def _two_convolutions(incoming: int, channels: int) -> nn.Sequential:
 class UNet(VisionOnlyLocalizer[UNetNetwork]):
     """Probability that a pixel belongs to a source, from the image (Oya et al., section 4.2).
 
-    Parameters are those of :class:`~ssl_bench.models.vision_only.VisionOnlyLocalizer`.
-
     Examples
     --------
     >>> import numpy as np
     >>> from ssl_bench.models.images import ImagePreprocessing
     >>> from ssl_bench.models.resnet import SMALL_TRUNK
-    >>> from ssl_bench.models.vision_only import PriorPreprocessing
+    >>> from ssl_bench.models.trained import PriorPreprocessing
     >>> network = UNetNetwork(UNetArchitecture(encoder=SMALL_TRUNK, decoder=(32, 16, 8)))
     >>> model = UNet(network, PriorPreprocessing(image=ImagePreprocessing(side=112)))
     >>> model.vision_only(model.encode_image([np.zeros((90, 120, 3), np.uint8)])).shape
@@ -119,11 +116,8 @@ class UNet(VisionOnlyLocalizer[UNetNetwork]):
     """
 
     baseline = "unet"
-
-    @classmethod
-    def network_of(cls, assembly: Assembly) -> UNetNetwork:
-        """The network that a recipe describes."""
-        return UNetNetwork(checked(UNetArchitecture, assembly.architecture, assembly.recipe))
+    network = UNetNetwork
+    architecture = UNetArchitecture
 
     def maps_of(self, pixels: Tensor) -> Tensor:
         """Maps ``(B, h, w)`` in [0, 1]."""

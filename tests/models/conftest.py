@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from recipe_weights import recipe_seed, recipe_tensor, recipe_weights, seeded_state
 
 from ssl_bench.media.waveform import Waveform
-from ssl_bench.models.ezvsl import EZVSLArchitecture, EZVSLNetwork
-from ssl_bench.models.ezvsl_localizer import EZVSL, EZVSLPreprocessing
+from ssl_bench.models.embedding_localizer import EmbeddingPreprocessing
+from ssl_bench.models.ezvsl import EZVSL, EZVSLArchitecture, EZVSLNetwork
 from ssl_bench.models.images import ImagePreprocessing
 from ssl_bench.models.object_prior import ObjectPrior
 from ssl_bench.models.registry import load_localizer
 from ssl_bench.models.resnet import SMALL_TRUNK, ResidualTrunk
 from ssl_bench.models.sounds import LogMelAudio
-from ssl_bench.models.vision_only import PriorPreprocessing
+from ssl_bench.models.trained import PriorPreprocessing
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -112,7 +112,7 @@ def make_small_ezvsl(small_architecture: EZVSLArchitecture) -> Callable[..., EZV
     def make(sound_bank: NDArray[np.float32] | None = None) -> EZVSL:
         network = EZVSLNetwork(small_architecture)
         network.load_state_dict(seeded_state(network))
-        preprocessing = EZVSLPreprocessing(
+        preprocessing = EmbeddingPreprocessing(
             preset="small", image=ImagePreprocessing(side=112), audio=LogMelAudio()
         )
         return EZVSL(network, preprocessing, sound_bank=sound_bank)

@@ -63,10 +63,7 @@ def test_files_of_ez_vsl_and_fnac(weights: Weights, tmp_path: Path, name: str, p
         "prefixes_removed": ["module."] if prefix else [],
         "ignored": [],
         "fields": {"epoch": 20, "best_cIoU": 83.94, "best_Auc": 63.6},
-        "remarks": [
-            "files for ezvsl and fnac have the same keys, so that it is one for "
-            f"{name} is the user's word"
-        ],
+        "remarks": [f"keys do not distinguish ezvsl and fnac; the name given, {name}, was used"],
     }
 
 
@@ -84,7 +81,7 @@ def test_files_of_lvs(weights: Weights, tmp_path: Path) -> None:
     assert found["prefixes_removed"] == ["module."]
     assert found["entries"] + len(found["ignored"]) == len(weights("lvs"))
     assert {"imgnet.conv1_flow.weight", "audnet.fc.weight"} <= set(found["ignored"])
-    assert "files for lvs and sslalign have the same keys" in found["remarks"][0]
+    assert "keys do not distinguish lvs and sslalign" in found["remarks"][0]
 
 
 def test_files_of_cross_modal_alignment_report_what_they_hold_beyond(
@@ -157,7 +154,7 @@ def test_what_a_file_of_this_project_says_of_itself_is_told(tmp_path: Path) -> N
         path, tensors, metadata={"training": json.dumps({"model": "fnac", "data": "synth"})}
     )
     remarks = describe(load_localizer("ezvsl", weights=path))["weights"]["remarks"]
-    assert remarks[-1] == "the file says that it was trained as fnac"
+    assert remarks[-1] == "the file states that it was trained as fnac"
 
 
 def test_legacy_files_are_read(weights: Weights, tmp_path: Path) -> None:
@@ -217,7 +214,7 @@ def test_evaluate_says_what_it_recognised_beside_its_tables(tmp_path: Path) -> N
     )
     assert run.exit_code == 0, run.output
     assert f"{copied}: safetensors, " in run.stderr
-    assert "files for ezvsl and fnac have the same keys" in run.stderr
+    assert "keys do not distinguish ezvsl and fnac" in run.stderr
     model = json.loads((tmp_path / "run" / "result.json").read_text())["model"]
     assert model["weights"]["container"] == "safetensors"
     assert json.loads(run.stdout)["model"] == model

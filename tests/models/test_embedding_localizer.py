@@ -115,7 +115,7 @@ class TestEveryModel:
     ) -> None:
         bare = _small(name, write(states[name]))
         images, bank = bare.encode_image(pictures[:2]), bare.encode_audio(clips)["audio"]
-        with pytest.raises(ModelError, match="no bank of training sounds"):
+        with pytest.raises(NotImplementedError, match="no bank of training sounds"):
             bare.vision_only(images)
         model = _small(name, write({**states[name], SOUND_BANK: torch.from_numpy(bank)}))
         maps = [

@@ -14,7 +14,7 @@ from ssl_bench.errors import ModelError
 from ssl_bench.measures.interpolation import upsample
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.contract import Features, Localizer
-from ssl_bench.models.ezvsl_localizer import EZVSL
+from ssl_bench.models.ezvsl import EZVSL
 from ssl_bench.models.object_guided import ObjectGuided, mix
 from ssl_bench.models.object_prior import ObjectPrior
 from ssl_bench.models.provenance import describe

@@ -12,7 +12,7 @@ from torch.nn import functional
 from ssl_bench.errors import ModelError
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.contract import Features
-from ssl_bench.models.ezvsl_localizer import EZVSL
+from ssl_bench.models.ezvsl import EZVSL
 from ssl_bench.models.object_guided import ObjectGuided
 from ssl_bench.models.object_prior import ClassPrior, ObjectPrior
 from ssl_bench.models.registry import load_localizer

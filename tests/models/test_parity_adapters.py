@@ -26,8 +26,7 @@ from ssl_bench.models.embedding_localizer import EmbeddingPreprocessing
 from ssl_bench.models.ezvsl import EZVSLArchitecture, EZVSLNetwork
 from ssl_bench.models.fnac import FNACArchitecture, FNACNetwork
 from ssl_bench.models.images import prepare_images
-from ssl_bench.models.lvs import UNUSED_ENTRIES, LVSArchitecture, LVSNetwork
-from ssl_bench.models.lvs_localizer import SSLTIE_UNUSED_ENTRIES
+from ssl_bench.models.lvs import SSLTIE_UNUSED_ENTRIES, UNUSED_ENTRIES, LVSArchitecture, LVSNetwork
 from ssl_bench.models.provenance import describe
 from ssl_bench.models.recipes import checked
 from ssl_bench.models.registry import load_localizer, load_recipe

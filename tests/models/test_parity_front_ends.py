@@ -27,7 +27,7 @@ from ssl_bench.models.sounds import (
     prepare_sound,
     taking_any_rate,
 )
-from ssl_bench.models.vision_only import PriorPreprocessing
+from ssl_bench.models.trained import PriorPreprocessing
 
 SPECTROGRAM = 1e-9
 IMAGE = 5e-6

@@ -16,8 +16,7 @@ from torch.nn import functional
 from ssl_bench.measures.interpolation import normalise, upsample
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.contract import Features
-from ssl_bench.models.ezvsl import EZVSLArchitecture, EZVSLNetwork
-from ssl_bench.models.ezvsl_localizer import EZVSL
+from ssl_bench.models.ezvsl import EZVSL, EZVSLArchitecture, EZVSLNetwork
 from ssl_bench.models.object_guided import ObjectGuided
 from ssl_bench.models.object_prior import ObjectPrior
 from ssl_bench.models.recipes import ObjectGuidance

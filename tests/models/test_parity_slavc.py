@@ -160,7 +160,7 @@ def test_maps_of_the_momentum_encoders(
         "slavc", variant="full", weights=checkpoint, options={"encoders": "momentum"}
     )
     assert isinstance(model, SLAVC)
-    assert model.provenance.options == (("encoders", "momentum"),)
+    assert model.provenance.options == {"encoders": "momentum"}
     maps = model.localize(model.encode_image(golden_images), model.encode_audio(golden_sounds))
     _close(maps, slavc["map_ref_momentum"], OVER_TAU)
     _close(_enlarged(maps)[:, ::8, ::8], slavc["up_bicubic_ac_momentum_slice"], OVER_TAU)

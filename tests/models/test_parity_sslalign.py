@@ -21,7 +21,7 @@ from ssl_bench.models.contract import Features
 from ssl_bench.models.images import ImagePreprocessing, prepare_images
 from ssl_bench.models.object_guided import ObjectGuided
 from ssl_bench.models.registry import load_localizer
-from ssl_bench.models.sslalign_localizer import SSLAlign
+from ssl_bench.models.sslalign import SSLAlign
 from ssl_bench.training.objectives.alignment import (
     image_to_sound_losses,
     localization_similarities,

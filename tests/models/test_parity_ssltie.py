@@ -20,8 +20,7 @@ from recipe_weights import recipe_weights
 from ssl_bench.errors import WeightsError
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models import registry
-from ssl_bench.models.lvs import UNUSED_ENTRIES
-from ssl_bench.models.lvs_localizer import SSLTIE, SSLTIE_UNUSED_ENTRIES
+from ssl_bench.models.lvs import SSLTIE, SSLTIE_UNUSED_ENTRIES, UNUSED_ENTRIES
 from ssl_bench.models.recipes import Recipe
 from ssl_bench.models.registry import load_localizer, load_recipe
 from ssl_bench.training.objectives.lvs import lvs_logits

@@ -15,7 +15,7 @@ from recipe_weights import recipe_weights
 from ssl_bench.errors import ModelError
 from ssl_bench.models.contract import Localizer
 from ssl_bench.models.embedding_localizer import EmbeddingPreprocessing
-from ssl_bench.models.ezvsl_localizer import EZVSL
+from ssl_bench.models.ezvsl import EZVSL
 from ssl_bench.models.object_guided import ObjectGuided
 from ssl_bench.models.provenance import describe
 from ssl_bench.models.recipes import ObjectGuidance, Recipe, Variant, checked

@@ -11,7 +11,7 @@ from recipe_weights import recipe_tensor
 
 from ssl_bench.errors import ModelError, WeightsError
 from ssl_bench.files import content_folder, sha256_of_file
-from ssl_bench.models import catalogue, registry
+from ssl_bench.models import external, registry
 from ssl_bench.models.checkpoints import save_checkpoint
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
 from ssl_bench.models.object_guided import ObjectGuided
@@ -19,13 +19,11 @@ from ssl_bench.models.object_prior import ClassifierArchitecture, ClassifierNetw
 from ssl_bench.models.provenance import describe
 from ssl_bench.models.registry import (
     list_baselines,
-    load_card,
+    load_baseline,
     load_localizer,
-    load_recipe,
-    shipped_weights,
 )
 
-TRIVIAL = ["center", "full", "oracle", "random", "random-pixel"]
+TRIVIAL = [name for name in list_baselines() if load_baseline(name).card.modality == "trivial"]
 
 PLUG_IN = """
 from dataclasses import dataclass
@@ -80,15 +78,14 @@ def plug_in(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("name", list_baselines())
 def test_every_baseline_has_a_card_and_a_recipe(name: str) -> None:
-    card, recipe = load_card(name), load_recipe(name)
-    assert card.name == name
-    assert (card.modality == "trivial") == (name in TRIVIAL)
-    assert recipe.object_prior is None or recipe.object_prior in list_baselines()
+    baseline = load_baseline(name)
+    assert (baseline.name, baseline.card.name) == (name, name)
+    assert baseline.recipe.object_prior in {None, *list_baselines()}
 
 
 @pytest.mark.parametrize("name", list_baselines())
 def test_weights_that_ship_are_small_and_have_the_digest_that_the_recipe_names(name: str) -> None:
-    for variant in load_recipe(name).variants.values():
+    for variant in load_baseline(name).recipe.variants.values():
         if variant.weights is not None:
             path = content_folder("baselines") / name / variant.weights.file
             assert path.stat().st_size < 2_000_000
@@ -111,8 +108,8 @@ def test_a_random_baseline_states_its_seed_and_resolution() -> None:
 def test_listing_and_reading_cards_does_not_import_torch() -> None:
     program = (
         "import sys\n"
-        "from ssl_bench.models.registry import list_baselines, load_card, load_localizer\n"
-        "cards = [load_card(name) for name in list_baselines()]\n"
+        "from ssl_bench.models.registry import list_baselines, load_baseline, load_localizer\n"
+        "cards = [load_baseline(name) for name in list_baselines()]\n"
         "load_localizer('center')\n"
         "assert cards and 'torch' not in sys.modules and 'scipy' not in sys.modules\n"
     )
@@ -176,7 +173,7 @@ def test_a_missing_shipped_file_names_it_and_the_remedy(
     (tmp_path / "ezvsl").mkdir()
     for name in ("card.toml", "recipe.toml"):
         (tmp_path / "ezvsl" / name).write_text((source / name).read_text())
-    monkeypatch.setattr(catalogue, "content_folder", lambda name: tmp_path)
+    monkeypatch.setattr(registry, "content_folder", lambda name: tmp_path)
     with pytest.raises(WeightsError, match=r"synth\.safetensors.*ssl-bench train"):
         load_localizer("ezvsl")
 
@@ -212,19 +209,22 @@ def _lend(monkeypatch: pytest.MonkeyPatch, folder: Path, lender: str) -> None:
     (folder / "borrower" / "recipe.toml").write_text(
         table.sub("", recipe).replace("[variants.synth.architecture]\n", field)
     )
+    card = folder / "borrower" / "card.toml"
+    card.write_text(card.read_text().replace('name = "ogl-l1"', 'name = "borrower"'))
     (folder / "borrower" / "synth.safetensors").unlink()
-    monkeypatch.setattr(catalogue, "content_folder", lambda name: folder)
+    monkeypatch.setattr(registry, "content_folder", lambda name: folder)
 
 
 def test_a_baseline_may_take_the_weights_of_another(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     _lend(monkeypatch, tmp_path, "ogl-l1")
-    assert shipped_weights("borrower", "synth") == shipped_weights("ogl-l1", "synth")
+    borrower = load_baseline("borrower")
+    assert borrower.shipped_weights("synth") == load_baseline("ogl-l1").shipped_weights("synth")
     described = describe(load_localizer("borrower"))
     assert described["name"] == "borrower"
     assert described["weights_sha256"] == describe(load_localizer("ogl-l1"))["weights_sha256"]
-    assert shipped_weights("borrower", "full") is None
+    assert borrower.shipped_weights("full") is None
 
 
 def test_a_lender_without_weights_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -320,12 +320,12 @@ def test_installed_plug_ins_are_found_by_name(
 ) -> None:
     monkeypatch.syspath_prepend(plug_in.parent)
     points = [
-        EntryPoint("sunny", "bright:Bright", registry.PLUG_INS),
-        EntryPoint("gone", "bright:Gone", registry.PLUG_INS),
+        EntryPoint("sunny", "bright:Bright", external.PLUG_INS),
+        EntryPoint("gone", "bright:Gone", external.PLUG_INS),
         # A plug-in cannot take the name of a baseline.
-        EntryPoint("center", "bright:Bright", registry.PLUG_INS),
+        EntryPoint("center", "bright:Bright", external.PLUG_INS),
     ]
-    monkeypatch.setattr(catalogue, "entry_points", lambda group: points)
+    monkeypatch.setattr(external, "entry_points", lambda group: points)
     assert registry.list_plug_ins() == ["center", "gone", "sunny"]
     assert load_localizer("sunny").name == "bright"
     assert load_localizer("center").name == "center"
@@ -334,7 +334,7 @@ def test_installed_plug_ins_are_found_by_name(
 
 
 def test_a_small_network_loads_from_half_precision(tmp_path: Path) -> None:
-    architecture = load_recipe("ogl-l1").variants["synth"].architecture
+    architecture = load_baseline("ogl-l1").variant("synth").architecture
     network = ClassifierNetwork(ClassifierArchitecture.model_validate(architecture))
     state = {
         key: recipe_tensor("half", key, tuple(value.shape))

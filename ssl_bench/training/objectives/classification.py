@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from ssl_bench.models.gradcam import LAST_LAYER, VGGArchitecture, VGGNetwork
 from ssl_bench.models.object_prior import HEAD, ClassifierArchitecture, ClassifierNetwork
-from ssl_bench.models.vision_only import PriorPreprocessing
+from ssl_bench.models.trained import PriorPreprocessing
 from ssl_bench.schemas import Document
 from ssl_bench.training.data import Needs
 from ssl_bench.training.feeds import Batch

@@ -7,8 +7,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from ssl_bench.models.recipes import NoOptions
+from ssl_bench.models.trained import PriorPreprocessing
 from ssl_bench.models.unet import UNetArchitecture, UNetNetwork
-from ssl_bench.models.vision_only import PriorPreprocessing
 from ssl_bench.training.data import Needs
 from ssl_bench.training.feeds import Batch
 from ssl_bench.training.preparation import Preparation

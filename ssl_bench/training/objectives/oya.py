@@ -13,8 +13,13 @@ from torch import Tensor, nn
 
 from ssl_bench.models.amplitude_phase import prepare_amplitude_phase
 from ssl_bench.models.images import ImagePreprocessing
-from ssl_bench.models.oya import OyaArchitecture, OyaNetwork, attention_maps, localization_maps
-from ssl_bench.models.oya_localizer import OyaPreprocessing
+from ssl_bench.models.oya import (
+    OyaArchitecture,
+    OyaNetwork,
+    OyaPreprocessing,
+    attention_maps,
+    localization_maps,
+)
 from ssl_bench.models.recipes import NoOptions
 from ssl_bench.schemas import Document
 from ssl_bench.training.data import Needs

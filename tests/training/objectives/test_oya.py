@@ -19,8 +19,7 @@ from ssl_bench.models.amplitude_phase import AmplitudePhaseAudio
 from ssl_bench.models.checkpoints import save_checkpoint
 from ssl_bench.models.gradcam import VGGArchitecture, VGGNetwork
 from ssl_bench.models.images import ImagePreprocessing
-from ssl_bench.models.oya import OyaArchitecture, OyaNetwork
-from ssl_bench.models.oya_localizer import Oya, OyaPreprocessing
+from ssl_bench.models.oya import Oya, OyaArchitecture, OyaNetwork, OyaPreprocessing
 from ssl_bench.models.recipes import Variant
 from ssl_bench.models.registry import load_recipe
 from ssl_bench.training.augmentation import Augmentation

@@ -1,0 +1,229 @@
+"""What all localizers share that a recipe's tables and a weights file make."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Generic, Self, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor, nn
+
+from ssl_bench.media.waveform import Waveform
+from ssl_bench.models.checkpoints import Checkpoint, load_into, read_checkpoint
+from ssl_bench.models.contract import Features, Localizer
+from ssl_bench.models.images import ImagePreprocessing, prepare_images
+from ssl_bench.models.provenance import Provenance
+from ssl_bench.models.recipes import Assembly, NoOptions, checked
+from ssl_bench.schemas import Document
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+class PriorPreprocessing(Document):
+    """Preprocessing of images; the defaults are those of EZ-VSL's code.
+
+    Attributes
+    ----------
+    preset
+        Its name, as in results.
+    image
+        The front end.
+    """
+
+    preset: str = "original"
+    image: ImagePreprocessing = Field(default_factory=ImagePreprocessing)
+
+
+class TrainedLocalizer(Localizer, Generic[Network]):
+    """A localizer with a trained network; a subclass declares what it is made of.
+
+    Parameters
+    ----------
+    network
+        The network; it is put into evaluation mode.
+    preprocessing
+        Preprocessing of images, and of sounds where the model listens.
+    provenance
+        Where the model comes from; None for the class's own name alone.
+    options
+        Settings that change the maps; None for their defaults.
+
+    Attributes
+    ----------
+    baseline
+        Name of a model without provenance.
+    network
+        Class of the network, which is made from its architecture.
+    architecture, preprocessing, options
+        Models of the recipe's tables, and of the options that a caller may give.
+    unused
+        Entries of a weights file that the network does without.
+    last_layer
+        Entries of a classifier's last layer. Its weights decide how many classes it has, in place
+        of the architecture's field ``classes``.
+    """
+
+    baseline: ClassVar[str]
+    network: ClassVar[Any]
+    architecture: ClassVar[type[Document]]
+    preprocessing: ClassVar[type[PriorPreprocessing]] = PriorPreprocessing
+    options: ClassVar[type[Document]] = NoOptions
+    unused: ClassVar[tuple[str, ...]] = ()
+    last_layer: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(
+        self,
+        network: Network,
+        preprocessing: PriorPreprocessing,
+        provenance: Provenance | None = None,
+        *,
+        options: Any = None,
+    ) -> None:
+        self._network = network.eval()
+        self._preprocessing: Any = preprocessing
+        self._options: Any = self.options() if options is None else options
+        provenance = provenance or Provenance(self.baseline)
+        self.name = provenance.name
+        self.preset = preprocessing.preset
+        settings = {**provenance.options, **self.settings()}
+        self.provenance: Provenance = provenance.model_copy(
+            update={"preset": self.preset, "options": settings}
+        )
+
+    @classmethod
+    def assemble(cls, assembly: Assembly) -> Self:
+        """Build it from its recipe and a weights file.
+
+        Raises
+        ------
+        ModelError
+            If the recipe or an option is wrong.
+        WeightsError
+            If the weights are missing, damaged or belong to another network.
+        """
+        options = assembly.checked_options(cls.options)
+        preprocessing = checked(cls.preprocessing, assembly.preprocessing, assembly.recipe)
+        checkpoint = read_checkpoint(
+            assembly.needed_weights(), expected_sha256=assembly.weights_sha256
+        )
+        table = {**assembly.architecture, **cls._classes_in(checkpoint)}
+        architecture = checked(cls.architecture, table, assembly.recipe)
+        network = cls.build(architecture, options, checkpoint)
+        provenance = Provenance(
+            assembly.name,
+            variant=assembly.variant,
+            weights_sha256=checkpoint.sha256,
+            weights=load_into(
+                network,
+                checkpoint,
+                ignored=cls.unused,
+                spare_unknown=cls.ignores_unknown(architecture),
+            ),
+        )
+        extras = cls.extras(checkpoint, network)
+        return cls(network, preprocessing, provenance, options=options, **extras)
+
+    @classmethod
+    def build(cls, architecture: Any, options: Any, checkpoint: Checkpoint) -> Network:
+        """The network that the weights are for, without them."""
+        del options, checkpoint
+        network: Network = cls.network(architecture)
+        return network
+
+    @classmethod
+    def ignores_unknown(cls, architecture: Any) -> bool:
+        """Whether entries that the network does not know are ignored and reported, not refused."""
+        del architecture
+        return False
+
+    @classmethod
+    def extras(cls, checkpoint: Checkpoint, network: Any) -> dict[str, Any]:
+        """Further arguments of the constructor out of a weights file; by default none."""
+        del checkpoint, network
+        return {}
+
+    def settings(self) -> dict[str, Any]:
+        """What results say of the options: those that are not at their defaults."""
+        changed: dict[str, Any] = self._options.model_dump(exclude_defaults=True)
+        return changed
+
+    @classmethod
+    def _classes_in(cls, checkpoint: Checkpoint) -> dict[str, int]:
+        rows = {
+            checkpoint.tensors[key].shape[0]
+            for key in cls.last_layer
+            if key in checkpoint.tensors and checkpoint.tensors[key].ndim > 0
+        }
+        return {"classes": rows.pop()} if len(rows) == 1 and min(rows) else {}
+
+    def _pixels(self, images: Sequence[NDArray[np.uint8]]) -> Tensor:
+        return torch.from_numpy(prepare_images(images, self._preprocessing.image))
+
+
+class VisionOnlyLocalizer(TrainedLocalizer[Network]):
+    """A network whose map is made from the image alone.
+
+    Image features are the finished maps, ``map (B, h, w)`` float32. Sounds are not encoded.
+    """
+
+    audio_blind = True
+
+    @abstractmethod
+    def maps_of(self, pixels: Tensor) -> Tensor:
+        """Maps ``(B, h, w)`` of prepared images ``(B, 3, H, W)``; called without gradients."""
+
+    def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> Features:
+        """Features ``map (B, h, w)`` float32 of B images."""
+        with torch.no_grad():
+            return {"map": self.maps_of(self._pixels(images)).numpy()}
+
+    def encode_audio(self, sounds: Sequence[Waveform]) -> Features:
+        """Nothing: an empty row for each sound."""
+        return {"none": np.zeros((len(sounds), 0), np.float32)}
+
+    def localize(self, image_features: Features, audio_features: Features) -> NDArray[np.float32]:
+        """Maps ``(B, h, w)`` float32, whatever `audio_features` holds."""
+        del audio_features
+        return self.vision_only(image_features)
+
+    def vision_only(self, image_features: Features) -> NDArray[np.float32]:
+        """The same maps ``(B, h, w)`` float32."""
+        maps: NDArray[np.float32] = image_features["map"]
+        return maps
+
+
+def encode_by_shape(
+    tables: Sequence[NDArray[np.float32]], encode: Callable[[Tensor], Tensor]
+) -> NDArray[np.float32]:
+    """Encode tables, those of one shape together; called without gradients.
+
+    Parameters
+    ----------
+    tables
+        B >= 1 tables, which may differ in shape.
+    encode
+        Turns ``(n, ...)`` tables of one shape into vectors ``(n, D)``.
+
+    Returns
+    -------
+    ndarray
+        ``(B, D)`` float32, in the order of `tables`.
+
+    Examples
+    --------
+    >>> tables = [np.full(length, length, np.float32) for length in (2, 3, 2)]
+    >>> encode_by_shape(tables, lambda batch: batch.sum(dim=1, keepdim=True)).tolist()
+    [[4.0], [9.0], [4.0]]
+    """
+    encoded: dict[int, NDArray[np.float32]] = {}
+    for shape in dict.fromkeys(table.shape for table in tables):
+        alike = [i for i, table in enumerate(tables) if table.shape == shape]
+        batch = torch.from_numpy(np.stack([tables[i] for i in alike]))
+        with torch.inference_mode():
+            vectors = encode(batch).numpy()
+        encoded.update(zip(alike, vectors, strict=True))
+    return np.stack([encoded[i] for i in range(len(tables))])
