@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench.media.waveform import Waveform
-
-if TYPE_CHECKING:
-    from ssl_bench.models.provenance import Provenance
+from ssl_bench.models.provenance import Provenance
 
 Features = Mapping[str, NDArray[Any]]
 """Encoded images or sounds: named arrays that share their first axis (one row per input)."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import Field
 
-from ssl_bench.models.contract import AnnotationLocalizer, Localizer
 from ssl_bench.schemas import Document
 
 
@@ -110,14 +109,18 @@ class Provenance(Document):
         super().__init__(**{"name": name, "options": dict(options), **facts})
 
 
-def provenance_of(localizer: Localizer | AnnotationLocalizer) -> Provenance:
+class _Localizer(Protocol):
+    name: str
+    provenance: Provenance | None
+
+
+def provenance_of(localizer: _Localizer) -> Provenance:
     """The localizer's own; for one written elsewhere without any, its name and preset."""
     if isinstance(localizer.provenance, Provenance):
         return localizer.provenance
-    preset = localizer.preset if isinstance(localizer, Localizer) else None
-    return Provenance(localizer.name, preset=preset)
+    return Provenance(localizer.name, preset=getattr(localizer, "preset", None))
 
 
-def describe(localizer: Localizer | AnnotationLocalizer) -> dict[str, Any]:
+def describe(localizer: _Localizer) -> dict[str, Any]:
     """The fields of its :class:`Provenance` for a result document, JSON-able."""
     return provenance_of(localizer).model_dump(mode="json")
