@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,8 +34,7 @@ class _Trivial(AnnotationLocalizer):
         self._map = TRIVIAL_MAPS[self._made](**settings)
         facts = dict(self._map.settings)
         seed = facts.pop("seed", None)
-        own: tuple[tuple[str, Any], ...] = tuple(facts.items())
-        self.provenance = provenance or Provenance(self._made, seed=seed, options=own)
+        self.provenance: Provenance = provenance or Provenance(self._made, seed=seed, options=facts)
         self.name = self.provenance.name
 
     @classmethod
@@ -124,4 +122,4 @@ class RandomPixel(_Trivial):
 
 def _renamed(made: _Trivial, assembly: Assembly) -> Provenance:
     """What the map depends on, under the name and variant of a recipe."""
-    return replace(made.provenance, name=assembly.name, variant=assembly.variant)
+    return made.provenance.model_copy(update={"name": assembly.name, "variant": assembly.variant})
