@@ -132,7 +132,7 @@ def show(
 ) -> None:
     """Draw samples of test set NAME with their truth as one picture."""
     from ssl_bench.figures.contact_sheet import contact_sheet
-    from ssl_bench.media.wav import write_wav
+    from ssl_bench.media.audio import write_wav
     from ssl_bench.testsets import open_test_set
 
     test_set = open_test_set(name, split, data=data)

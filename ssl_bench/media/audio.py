@@ -1,4 +1,4 @@
-"""Reading sounds.
+"""Reading and writing sounds.
 
 The type of the samples says how they were stored, because models differ in how they round:
 
@@ -15,6 +15,7 @@ Channels are kept and nothing is resampled: both are decisions of a model's prep
 from __future__ import annotations
 
 import struct
+import wave
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench.errors import DataError
+from ssl_bench.files import atomic_path
 from ssl_bench.media.find import require_content
 from ssl_bench.media.waveform import Waveform
 
@@ -31,34 +33,24 @@ _CONTAINER_SUFFIXES = (".m4a", ".mp3", ".aac", ".opus", ".mp4", ".mkv", ".webm")
 AUDIO_SUFFIXES = _PLAIN_SUFFIXES + _CONTAINER_SUFFIXES
 """File names that are looked for, in this order."""
 
-LARGEST_SOUND = 2**28
-"""Most samples (over all channels) that are decoded: a small file can claim any length."""
+MAX_SAMPLES = 2**28
+"""Samples (over all channels) that are decoded at most: a small file can claim any length."""
 
 _SUBTYPES_INT16 = {"PCM_16", "PCM_S8", "PCM_U8", "ULAW", "ALAW", "IMA_ADPCM", "MS_ADPCM"}
 _SUBTYPES_WIDE = {"PCM_24", "PCM_32"}
 
-_REMEDY = "extract or download this sound again"
-
 
 def read_audio(path: Path) -> Waveform:
-    """Read a sound file whole.
+    """Read a sound file whole: ``(n, channels)`` samples, n >= 1, with a type as listed above.
 
-    Parameters
-    ----------
-    path
-        WAV, FLAC or Ogg file; or a compressed file or video with a sound track (MP4, M4A, MP3, WebM
-        and others), whose first sound track is decoded by FFmpeg.
-
-    Returns
-    -------
-    Waveform
-        ``(n, channels)`` samples, n >= 1, with a type as the module says.
+    WAV, FLAC or Ogg; or a compressed file or video with a sound track (MP4, M4A, MP3, WebM and
+    others), whose first sound track is decoded by FFmpeg.
 
     Raises
     ------
     DataError
         If the file is missing, empty, truncated, damaged, of another format, without sound, or
-        holds values that are not finite.
+        has values that are not finite.
 
     Examples
     --------
@@ -75,26 +67,14 @@ def read_audio(path: Path) -> Waveform:
     else:
         samples, rate = _read_plain(path)
     if len(samples) == 0:
-        raise DataError("this sound file holds no samples", where=path, remedy=_REMEDY)
+        raise _refusal(path, "E_SOUND_EMPTY", "has no samples")
     if samples.dtype != np.int16 and not np.isfinite(samples).all():
-        raise DataError(
-            "this sound file holds values that are not finite", where=path, remedy=_REMEDY
-        )
+        raise _refusal(path, "E_NOT_FINITE", "has values that are not finite")
     return Waveform(samples, rate)
 
 
 def probe_audio(path: Path) -> float:
-    """Check that a sound file opens and claims samples, without decoding them.
-
-    Parameters
-    ----------
-    path
-        As for :func:`read_audio`.
-
-    Returns
-    -------
-    float
-        Duration in seconds.
+    """Duration in seconds of a sound file that opens and claims samples; nothing is decoded.
 
     Raises
     ------
@@ -104,7 +84,13 @@ def probe_audio(path: Path) -> float:
     """
     require_content(path)
     if path.suffix.lower() in _CONTAINER_SUFFIXES:
-        return _probe_container(path)
+        import av
+
+        try:
+            with av.open(str(path)) as container:
+                return _announced_seconds(container, _sound_track(path, container))
+        except (av.error.FFmpegError, ValueError) as error:
+            raise _damaged(path) from error
     import soundfile
 
     try:
@@ -113,22 +99,71 @@ def probe_audio(path: Path) -> float:
         raise _damaged(path) from error
     _require_whole_wav(path)
     if info.frames < 1:
-        raise DataError("this sound file holds no samples", where=path, remedy=_REMEDY)
+        raise _refusal(path, "E_SOUND_EMPTY", "has no samples")
     return float(info.frames / info.samplerate)
 
 
+def write_wav(path: Path, waveform: Waveform) -> None:
+    """Write `waveform` as 16-bit PCM WAV, whole or not at all; its folder is created.
+
+    int16 samples are written as they are; float samples in [-1, 1] are rounded to steps of 1/32768
+    (the inverse of reading int16 as float) and clipped at the largest step.
+
+    Raises
+    ------
+    DataError
+        If the sound has no sample, or one that is not finite, or the file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> target = Path(tempfile.mkdtemp()) / "second.wav"
+    >>> write_wav(target, Waveform(np.zeros((8000, 1), np.int16), 8000))
+    >>> target.stat().st_size
+    16044
+    """
+    samples = waveform.samples
+    if not len(samples):
+        raise DataError("the sound to write has no sample", code="E_SOUND_EMPTY", where=path)
+    if samples.dtype != np.int16:
+        if not np.isfinite(samples).all():
+            message = "the sound to write has samples that are not finite"
+            raise DataError(message, code="E_NOT_FINITE", where=path)
+        steps = np.rint(samples.astype(np.float64) * 32768.0)
+        samples = np.clip(steps, -32768.0, 32767.0).astype(np.int16)
+    try:
+        with atomic_path(path) as temporary, wave.open(str(temporary), "wb") as stream:
+            stream.setnchannels(samples.shape[1])
+            stream.setsampwidth(samples.dtype.itemsize)
+            stream.setframerate(waveform.rate)
+            stream.writeframes(np.ascontiguousarray(samples, dtype="<i2").tobytes())
+    except OSError as error:
+        raise DataError(
+            f"the sound cannot be written ({error.strerror})",
+            code="E_FILE_UNWRITABLE",
+            where=path,
+            remedy="choose a folder that can be written to",
+        ) from error
+
+
+def _refusal(path: Path, code: str, problem: str) -> DataError:
+    remedy = "extract or download this sound again"
+    return DataError(f"this sound file {problem}", code=code, where=path, remedy=remedy)
+
+
 def _damaged(path: Path) -> DataError:
-    return DataError("this sound file is damaged or in no known format", where=path, remedy=_REMEDY)
+    return _refusal(path, "E_SOUND_DAMAGED", "is damaged or in no known format")
 
 
 def _truncated(path: Path) -> DataError:
-    return DataError("this sound file is truncated", where=path, remedy=_REMEDY)
+    return _refusal(path, "E_SOUND_TRUNCATED", "is truncated")
 
 
 def _require_bounded(path: Path, samples: int) -> None:
-    if samples > LARGEST_SOUND:
+    if samples > MAX_SAMPLES:
         raise DataError(
-            f"this sound file claims {samples} samples, more than the {LARGEST_SOUND} allowed",
+            f"this sound file claims {samples} samples, more than the {MAX_SAMPLES} allowed",
+            code="E_SOUND_TOO_LONG",
             where=path,
             remedy="cut it to the clip",
         )
@@ -155,10 +190,7 @@ def _read_plain(path: Path) -> tuple[NDArray[Any], int]:
 
 
 def _require_whole_wav(path: Path) -> None:
-    """Raise DataError where a WAV file ends before the data that its header announces.
-
-    The sound library reads what there is without a word.
-    """
+    """Raise DataError where a WAV file ends before its data do, which the library ignores."""
     size = path.stat().st_size
     with path.open("rb") as stream:
         head = stream.read(12)
@@ -202,30 +234,17 @@ def _decode_container(path: Path) -> tuple[NDArray[np.float32], int]:
     return samples, rate
 
 
-def _probe_container(path: Path) -> float:
-    import av
-
-    try:
-        with av.open(str(path)) as container:
-            return _announced_seconds(container, _sound_track(path, container))
-    except (av.error.FFmpegError, ValueError) as error:
-        raise _damaged(path) from error
-
-
 def _sound_track(path: Path, container: Any) -> Any:
     if not container.streams.audio:
-        raise DataError("this file has no sound track", where=path, remedy=_REMEDY)
+        raise _refusal(path, "E_SOUND_TRACK", "has no sound track")
     return container.streams.audio[0]
 
 
 def _announced_seconds(container: Any, track: Any) -> float:
-    """Duration that a header gives for the sound; 0 where it gives none.
-
-    Matroska and WebM give one for the whole file only, which says nothing about the sound where
-    there are pictures too.
-    """
+    """Duration that a header gives for the sound; 0 where it gives none."""
     if track.duration:
         return float(track.duration * track.time_base)
+    # Matroska and WebM give one for the whole file, which may be that of the pictures.
     if container.duration and not container.streams.video:
         return float(container.duration) / 1_000_000
     return 0.0

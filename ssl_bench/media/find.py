@@ -32,6 +32,7 @@ def require_media(folder: Path, stem: str, suffixes: Sequence[str]) -> Path:
     if path is None:
         raise DataError(
             f"there is no file for {stem!r} here",
+            code="E_FILE_MISSING",
             where=folder,
             remedy=f"add {stem} with one of the endings {', '.join(suffixes)}",
         )
@@ -41,6 +42,7 @@ def require_media(folder: Path, stem: str, suffixes: Sequence[str]) -> Path:
 def require_content(path: Path) -> None:
     """Raise DataError where a file is missing or empty."""
     if not path.is_file():
-        raise DataError("this file does not exist", where=path)
+        raise DataError("this file does not exist", code="E_FILE_MISSING", where=path)
     if path.stat().st_size == 0:
-        raise DataError("this file is empty", where=path, remedy="extract or download it again")
+        remedy = "extract or download it again"
+        raise DataError("this file is empty", code="E_FILE_EMPTY", where=path, remedy=remedy)

@@ -18,8 +18,8 @@ from ssl_bench.media.find import require_content
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 """File names that are looked for, in this order."""
 
-LARGEST_IMAGE = 50_000_000
-"""Most pixels of an image that is decoded: a small file can claim any size."""
+MAX_PIXELS = 50_000_000
+"""Pixels that are decoded at most: a small file can claim any size."""
 
 # A fixed list keeps Pillow from trying readers that run other programs, such as Ghostscript.
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
@@ -41,15 +41,10 @@ _T = TypeVar("_T")
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
-    """Read an image file whole.
+    """Read a JPEG, PNG, WebP or BMP file whole.
 
     Converted to RGB as Pillow does; an orientation tag is ignored, as in the field's loaders, so
     that boxes keep their place.
-
-    Parameters
-    ----------
-    path
-        JPEG, PNG, WebP or BMP file.
 
     Returns
     -------
@@ -60,7 +55,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     ------
     DataError
         If the file is missing, empty, truncated, damaged, of another format, has more than
-        `LARGEST_IMAGE` pixels, or a single one.
+        `MAX_PIXELS` pixels, or a single one.
 
     Examples
     --------
@@ -78,15 +73,8 @@ def read_image(path: Path) -> NDArray[np.uint8]:
 def read_mask(path: Path) -> NDArray[np.bool_]:
     """Read a black-and-white mask at its own size, as the field's loaders do (Pillow, mode "1").
 
-    Parameters
-    ----------
-    path
-        PNG file: white is inside. Grey pixels become black or white as Pillow dithers them.
-
-    Returns
-    -------
-    ndarray
-        ``(height, width)`` bool.
+    ``(height, width)`` bool: white is inside. Grey pixels become black or white as Pillow dithers
+    them.
 
     Raises
     ------
@@ -102,15 +90,13 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
     >>> read_mask(path)
     array([[False,  True]])
     """
-
-    def decode(image: Image.Image) -> tuple[NDArray[np.bool_], bool]:
-        grey = np.asarray(image.convert("L"))
-        return np.array(image.convert("1"), dtype=np.bool_), bool(grey.any())
-
-    pixels, is_marked = _open(path, decode)
-    if is_marked and not pixels.any():
+    grey, pixels = _open(
+        path, lambda image: (np.asarray(image.convert("L")), np.array(image.convert("1"), np.bool_))
+    )
+    if grey.any() and not pixels.any():
         raise DataError(
             "this mask has no white pixel, only darker ones",
+            code="E_MASK_LEVELS",
             where=path,
             remedy="store what is inside as 255 and what is outside as 0",
         )
@@ -118,17 +104,7 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
 
 
 def probe_image(path: Path) -> tuple[int, int]:
-    """Check that an image file is whole, at a fraction of the cost of reading it.
-
-    Parameters
-    ----------
-    path
-        As for :func:`read_image`.
-
-    Returns
-    -------
-    tuple
-        Width and height in pixels.
+    """Width and height of an image file that is whole, at a fraction of the cost of reading it.
 
     Raises
     ------
@@ -136,13 +112,13 @@ def probe_image(path: Path) -> tuple[int, int]:
         As :func:`read_image`.
     """
 
-    def decode_coarsely(image: Image.Image) -> tuple[int, int]:
+    def decode(image: Image.Image) -> tuple[int, int]:
         size = image.size
         image.draft("RGB", (1, 1))  # JPEG: reads all of the file, computes an eighth of the pixels
         image.load()
         return size
 
-    size = _open(path, decode_coarsely)
+    size = _open(path, decode)
     _refuse_one_pixel(size, path)
     return size
 
@@ -150,28 +126,29 @@ def probe_image(path: Path) -> tuple[int, int]:
 def _refuse_one_pixel(size: tuple[int, ...], path: Path) -> None:
     """Raise DataError where an image shows nothing: such files stand in for missing frames."""
     if max(size) == 1:
-        raise DataError(
-            "this image has one pixel only",
-            where=path,
-            remedy="extract or download the frame again",
-        )
+        remedy = "extract or download the frame again"
+        message = "this image has one pixel only"
+        raise DataError(message, code="E_IMAGE_EMPTY", where=path, remedy=remedy)
 
 
 def _open(path: Path, use: Callable[[Image.Image], _T]) -> _T:
     require_content(path)
     try:
         with Image.open(path, formats=_FORMATS) as image:
-            pixels = image.width * image.height
-            if pixels <= LARGEST_IMAGE:
+            if image.width * image.height <= MAX_PIXELS:
                 return use(image)
+    except Image.DecompressionBombError:
+        pass  # larger than Pillow's own limit, and so than this one
     except (*DAMAGE, MemoryError) as error:
         raise DataError(
             "this image is damaged or in no known format",
+            code="E_IMAGE_DAMAGED",
             where=path,
             remedy="extract the frame again as JPEG or PNG",
         ) from error
     raise DataError(
-        f"this image claims {pixels} pixels, more than the {LARGEST_IMAGE} that are allowed",
+        f"this image claims more than {MAX_PIXELS:,} pixels",
+        code="E_IMAGE_TOO_LARGE",
         where=path,
         remedy="extract the frame again at the size of the video",
     )

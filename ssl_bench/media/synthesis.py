@@ -14,26 +14,14 @@ _NOISE_DEVIATION = 0.2
 
 
 def silence_like(waveform: Waveform) -> Waveform:
-    """Digital silence with the shape, type and rate of a sound.
-
-    Examples
-    --------
-    >>> sound = Waveform(np.ones((4, 1), np.int16), 8000)
-    >>> silence_like(sound).samples.ravel().tolist()
-    [0, 0, 0, 0]
-    """
+    """Digital silence with the shape, type and rate of a sound."""
     return Waveform(np.zeros_like(waveform.samples), waveform.rate)
 
 
 def noise_like(waveform: Waveform, seed: int) -> Waveform:
     """White Gaussian noise (standard deviation 0.2 of full scale, clipped), int16, mono.
 
-    Parameters
-    ----------
-    waveform
-        Whose length and rate are copied.
-    seed
-        Seed of the noise; the same seed gives the same noise for sounds of the same length.
+    Length and rate are those of `waveform`; the same seed and length give the same noise.
     """
     generator = np.random.default_rng(np.random.SeedSequence([seed, len(waveform.samples)]))
     noise = generator.normal(0.0, _NOISE_DEVIATION, (len(waveform.samples), 1))
@@ -60,6 +48,7 @@ def mixed(waveforms: Sequence[Waveform], *, where: str = "mixture") -> Waveform:
     if len(rates) != 1:
         raise DataError(
             f"sounds of different rates cannot be mixed ({sorted(rates)} Hz)",
+            code="E_SOUND_RATES",
             where=where,
             remedy="store the sounds of this test set at one rate",
         )

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from refusals import refused
 from standins import sample, trials_of
 
 from ssl_bench.errors import DataError, ImportedFilesError
@@ -101,7 +102,7 @@ def test_missing_maps_are_failures_only_where_that_is_said(
     folder: Path, trials: TrialSet, tmp_path: Path
 ) -> None:
     (folder / f"{map_file_stem(trials.ids[0])}.npy").unlink()
-    with pytest.raises(ImportedFilesError, match="no map of the trial"):
+    with refused("E_IDS_MISSING", kind=ImportedFilesError):
         import_maps(folder, trials, tmp_path / "out.npz", model="mine")
     done = import_maps(folder, trials, tmp_path / "out.npz", model="mine", missing_fail=True)
     assert done.missing == (trials.ids[0],)
@@ -110,14 +111,14 @@ def test_missing_maps_are_failures_only_where_that_is_said(
 
 def test_long_lists_of_problems_are_summed_up(tmp_path: Path) -> None:
     trials = trials_of([sample(f"s{number:03d}") for number in range(40)])
-    with pytest.raises(ImportedFilesError, match="and 30 more"):
+    with refused("E_IDS_MISSING", kind=ImportedFilesError):
         import_maps(tmp_path, trials, tmp_path / "o.npz", model="mine")
 
 
 def test_an_empty_folder_and_no_folder(trials: TrialSet, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ImportedFilesError, match="no map in this folder"):
+    with refused("E_FOLDER_EMPTY", kind=ImportedFilesError):
         import_maps(tmp_path / "empty", trials, tmp_path / "o.npz", model="mine", missing_fail=True)
-    with pytest.raises(DataError, match="cannot be read"):
+    with refused("E_FILE_UNREADABLE", kind=DataError):
         import_maps(tmp_path / "gone", trials, tmp_path / "o.npz", model="mine")
     assert [item.name for item in tmp_path.iterdir()] == ["empty"]

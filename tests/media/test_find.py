@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
+from refusals import refused
 
-from ssl_bench.errors import DataError
 from ssl_bench.media.find import find_media, require_content, require_media
 
 
@@ -29,13 +28,13 @@ def test_a_folder_of_that_name_is_no_file(tmp_path: Path) -> None:
 
 
 def test_what_is_missing_is_named_with_the_endings_that_would_do(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"'clip'.*\.jpg, \.png"):
+    with refused("E_FILE_MISSING", where="clip"):
         require_media(tmp_path, "clip", [".jpg", ".png"])
 
 
 def test_an_empty_file_has_no_content(tmp_path: Path) -> None:
     (tmp_path / "a").touch()
-    with pytest.raises(DataError, match="empty"):
+    with refused("E_FILE_EMPTY"):
         require_content(tmp_path / "a")
-    with pytest.raises(DataError, match="does not exist"):
+    with refused("E_FILE_MISSING"):
         require_content(tmp_path / "b")
