@@ -122,6 +122,7 @@ def compare_sets(results: Sequence[tuple[Path, Result]], measure: str | None = N
         seen[key] = path
     chosen = measure or _common(results)
     rows = tuple(_on_one_set(path, result, chosen) for path, result in results)
+    independent = [_independent(one, other) for (_, one), (_, other) in pairwise(results)]
     first = results[0][1]
     return AcrossSets(
         model=first.model.name,
@@ -129,13 +130,20 @@ def compare_sets(results: Sequence[tuple[Path, Result]], measure: str | None = N
         measure=chosen,
         sets=rows,
         changes=tuple(
-            _change(before, after, _independent(one[1], other[1]))
-            for (before, after), (one, other) in zip(pairwise(rows), pairwise(results), strict=True)
+            Change(
+                before=before.protocol,
+                after=after.protocol,
+                score=difference(after.score, before.score, with_interval=apart),
+                share=None
+                if before.share is None or after.share is None
+                else difference(after.share, before.share, with_interval=apart),
+            )
+            for (before, after), apart in zip(pairwise(rows), independent, strict=True)
         ),
     )
 
 
-def difference(after: Number, before: Number) -> Number:
+def difference(after: Number, before: Number, *, with_interval: bool = True) -> Number:
     """Difference of two independent numbers by Newcombe's "square and add".
 
     Each side of the interval adds the distances from the values to the bounds that pull the same
@@ -149,6 +157,8 @@ def difference(after: Number, before: Number) -> Number:
     (0.1, 0.05, 0.15)
     """
     value = after.value - before.value
+    if not with_interval:
+        return Number(value=value, low=None, high=None)
     if after.low is None or after.high is None or before.low is None or before.high is None:
         return Number(value=value, low=None, high=None)
     down = math.hypot(after.value - after.low, before.high - before.value)
@@ -239,20 +249,3 @@ def _independent(one: Result, other: Result) -> bool:
         return True
     splits = {one.test_set.split, other.test_set.split}
     return len(splits) == 2 and _WHOLE not in splits
-
-
-def _change(before: OnOneSet, after: OnOneSet, independent: bool) -> Change:
-    share = None
-    if before.share is not None and after.share is not None:
-        share = _difference(after.share, before.share, independent)
-    return Change(
-        before=before.protocol,
-        after=after.protocol,
-        score=_difference(after.score, before.score, independent),
-        share=share,
-    )
-
-
-def _difference(after: Number, before: Number, independent: bool) -> Number:
-    found = difference(after, before)
-    return found if independent else Number(value=found.value, low=None, high=None)

@@ -113,12 +113,7 @@ class RunComparison(Document):
 
 
 def read_run(path: Path) -> Run:
-    """Read the result and the score table of a run.
-
-    Parameters
-    ----------
-    path
-        A run folder, or the ``result.json`` in it.
+    """Read the result and the score table of a run, from its folder or the ``result.json`` in it.
 
     Raises
     ------
@@ -157,16 +152,7 @@ def open_run_trials(
 ) -> tuple[TrialSet, TrialSet]:
     """Open the trials of a run, and the same under the dialect that scored it, where it has one.
 
-    Parameters
-    ----------
-    folder
-        Run folder, for errors.
-    result
-        Its result.
-    data
-        Folder with one sub-folder per test set.
-    reference
-        The run's protocol, where it does not ship.
+    The run's protocol is found by its label, or by a `reference` where it does not ship.
 
     Raises
     ------

@@ -58,22 +58,19 @@ class EngineOptions:
 
 @dataclass(frozen=True)
 class LocalizedBatch:
-    """Maps of all trials of a few images.
+    """Maps of all trials of a few images, or their similarities where a ranking is asked for.
 
     Attributes
     ----------
-    trial_ids
-        Trials, image by image.
     maps
-        ``(b, h, w)`` float32, one per trial; None where the protocol asks for a ranking.
+        ``(b, h, w)`` float32, one per trial.
     blind_maps
-        ``(m, h, w)`` float32: the model's own audio-blind maps, one per image; None where the
-        model has none.
+        ``(m, h, w)`` float32: the model's own audio-blind maps, one per image.
     blind_index
         ``(b,)``: which of them belongs to each trial.
     similarity
         ``(b, n)`` float32: of the trials' images with the sounds of all n trials, in the order in
-        which the batches bring them; None where the protocol asks for maps.
+        which the batches bring them.
     """
 
     trial_ids: list[str]

@@ -1,4 +1,7 @@
-"""From encoded images and sounds to the maps or similarities of trials."""
+"""From encoded images and sounds to the maps or similarities of trials.
+
+All functions raise ModelError where the localizer breaks its contract.
+"""
 
 from __future__ import annotations
 
@@ -29,13 +32,7 @@ def maps_of_pairs(
     pairs: Sequence[Pair],
     batch_size: int,
 ) -> NDArray[np.float32]:
-    """The map ``(n, h, w)`` float32 of each of n pairs, `batch_size` of them in one call.
-
-    Raises
-    ------
-    ModelError
-        If the localizer breaks its contract.
-    """
+    """The map ``(n, h, w)`` float32 of each of n pairs, `batch_size` of them in one call."""
     parts = [
         checked_maps(localizer.localize(seen, heard), len(chosen), localizer)
         for chosen, seen, heard in _batches(images, sounds, pairs, batch_size)
@@ -54,19 +51,7 @@ def class_maps_of_pairs(
 ) -> NDArray[np.float32]:
     """The map ``(n, h, w)`` float32 of the category that each trial asks for.
 
-    The maps of a pair are made once, however many categories are asked for.
-
-    Parameters
-    ----------
-    pairs, asked
-        Image and sound of each of n trials, and its category.
-    categories
-        All that the protocol asks for.
-
-    Raises
-    ------
-    ModelError
-        If the localizer breaks its contract.
+    The maps of a pair are made once, for all `categories` of the protocol.
     """
     found: dict[Pair, NDArray[np.float32]] = {}
     distinct = list(dict.fromkeys(pairs))
@@ -91,19 +76,9 @@ def class_maps_of_pairs(
 def similarity_rows(
     localizer: Localizer, images: Features, sounds: Features, columns: Sequence[int]
 ) -> NDArray[np.float32]:
-    """Similarities ``(b, n)`` float32 of b encoded images with the sound of each of n columns.
+    """Similarities ``(b, n)`` float32 of b images with the sound in the row that each column names.
 
     Each distinct sound is compared once.
-
-    Parameters
-    ----------
-    columns
-        ``(n,)`` row of each column's sound.
-
-    Raises
-    ------
-    ModelError
-        If the localizer breaks its contract.
     """
     used, place = np.unique(np.asarray(columns, np.intp), return_inverse=True)
     count = len(next(iter(images.values())))
@@ -145,11 +120,8 @@ def _batches(
     for start in range(0, len(pairs), size):
         chosen = pairs[start : start + size]
         heard = [pair.sound for pair in chosen if pair.sound is not None]
-        yield (
-            chosen,
-            _rows_of(images, [pair.image for pair in chosen]),
-            _rows_of(sounds, heard),
-        )
+        seen = [pair.image for pair in chosen]
+        yield chosen, _rows_of(images, seen), _rows_of(sounds, heard)
 
 
 def _rows_of(features: Features, rows: Sequence[int] | NDArray[np.intp]) -> Features:

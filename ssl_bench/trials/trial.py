@@ -364,15 +364,10 @@ class TrialSet:
         return recipe.kind, recipe.seed, made_of
 
     def image(self, recipe: ImageRecipe) -> NDArray[np.uint8]:
-        """Picture ``(height, width, 3)`` uint8 RGB of a recipe.
+        """Picture ``(height, width, 3)`` uint8 RGB of a recipe; raises DataError without an image.
 
         Several parts are laid on a canvas as large as the largest of them, each resized (Pillow,
         bicubic) into its placement.
-
-        Raises
-        ------
-        DataError
-            If an image is missing or unreadable.
         """
         images = [self.test_set.image(sample) for sample, _ in recipe.parts]
         if len(images) == 1 and recipe.parts[0][1] == WHOLE:

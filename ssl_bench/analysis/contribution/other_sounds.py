@@ -28,8 +28,6 @@ def with_other_sounds(trials: TrialSet, kind: OtherSound, *, seed: int = 0) -> l
 
     Parameters
     ----------
-    trials
-        Trials as a protocol composes them.
     kind
         ``silence`` and ``noise`` are as long and of the same rate as the trial's own sound;
         ``other-category`` is the sound of another group's trial that nothing in the picture can

@@ -24,14 +24,7 @@ _CALIBRATION, _NOISE = 1, 2
 
 
 def calibration_groups(groups: Sequence[str], *, share: float, seed: int) -> frozenset[str]:
-    """Groups that are set apart: a seeded share, at least one, never all.
-
-    Parameters
-    ----------
-    groups
-        Group names, in any order and number.
-    share
-        Above 0 and below 1.
+    """Groups that are set apart: a seeded share (above 0, below 1), at least one, never all.
 
     Raises
     ------
