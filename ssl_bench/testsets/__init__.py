@@ -46,7 +46,7 @@ def definition(name: str) -> TestSetDefinition:
         return definitions()[name]
     except KeyError:
         raise DataError(
-            f"no test set is called {name!r}", remedy=one_of(definitions(), name)
+            f"no test set is called {name!r}", code="E_TEST_SET", remedy=one_of(definitions(), name)
         ) from None
 
 
@@ -118,6 +118,7 @@ def open_test_set(
     if chosen not in declared.splits:
         raise DataError(
             f"{declared.title} has no split {chosen!r}",
+            code="E_SPLIT",
             remedy=one_of(declared.splits, chosen),
         )
     folder = folder_of(declared, data)

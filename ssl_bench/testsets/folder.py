@@ -205,10 +205,7 @@ class FolderDefinition(TestSetDefinition):
 
     def open(self, folder: Path | None, split: str, options: Mapping[str, Any]) -> FolderTestSet:
         """Open one split; raises DataError where it is unusable, or an option is given."""
-        if folder is None:
-            raise DataError(
-                f"{self.title} needs a folder", code="E_DATA_FOLDER", remedy="give --data DIR"
-            )
+        assert folder is not None  # only embedded test sets have none
         if options:
             raise DataError(
                 f"{self.title} has no option {next(iter(options))!r}", code="E_TEST_SET_OPTION"

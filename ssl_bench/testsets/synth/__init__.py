@@ -10,7 +10,6 @@ hardly the size.
 from ssl_bench.testsets.synth.arrays import (
     ObjectArrays,
     SceneArrays,
-    iterate_scenes,
     object_arrays,
     scene_arrays,
 )
@@ -25,7 +24,6 @@ __all__ = [
     "SynthDefinition",
     "SynthTestSet",
     "World",
-    "iterate_scenes",
     "object_arrays",
     "scene_arrays",
 ]

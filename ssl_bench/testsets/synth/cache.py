@@ -37,12 +37,7 @@ def cache_folder() -> Path:
 class ArrayCache:
     """Named groups of arrays on disk.
 
-    Parameters
-    ----------
-    folder
-        Created when something is stored.
-    limit
-        Largest total size of its files in bytes.
+    The folder is created when something is stored; its files have `limit` bytes in all at most.
 
     Examples
     --------

@@ -44,36 +44,18 @@ _TEXTURE_WORDS = {
 
 @dataclass(frozen=True)
 class Category:
-    """How the objects of one category look and sound.
+    """How the objects of one category look and sound."""
 
-    Attributes
-    ----------
-    name
-        Its hue, texture and shape, such as ``red-striped-star``.
-    shape, texture
-        Names in :data:`.shapes.SHAPES` and :data:`.textures.TEXTURES`.
-    hue
-        In turns: 0 red, 1/3 green, 2/3 blue.
-    aspect
-        Width over height.
-    frequency
-        Texture cycles across an object.
-    saturation, light, dark
-        Saturation, and the brightness of the two tones, in [0, 1].
-    family
-        Name in :data:`.sounds.FAMILIES`; None for a category that never sounds.
-    """
-
-    name: str
+    name: str  # hue, texture and shape, such as ``red-striped-star``
     shape: str
     texture: str
-    hue: float
-    aspect: float
-    frequency: float
+    hue: float  # in turns: 0 red, 1/3 green, 2/3 blue
+    aspect: float  # width over height
+    frequency: float  # texture cycles across an object
     saturation: float
-    light: float
+    light: float  # brightness of the two tones
     dark: float
-    family: str | None
+    family: str | None  # of sounds; None for a category that never sounds
 
     @property
     def capable(self) -> bool:
@@ -83,12 +65,7 @@ class Category:
 
 @cache
 def categories(category_set: int = 0) -> tuple[Category, ...]:
-    """The 22 categories of one set: the sounding ones first.
-
-    Parameters
-    ----------
-    category_set
-        Which set; 0 is the one that shipped models are trained on.
+    """The 22 categories of one set, the sounding ones first; shipped models are trained on set 0.
 
     Examples
     --------

@@ -12,9 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from ssl_bench.testsets.synth.cache import ArrayCache, Arrays
-from ssl_bench.testsets.synth.layout import SIZE
-from ssl_bench.testsets.synth.sounds import LENGTH
-from ssl_bench.testsets.synth.world import MOST_OBJECTS, Scene, World, object_boxes
+from ssl_bench.testsets.synth.world import MAX_OBJECTS, Scene, World, object_boxes
 
 CHUNK = 50
 """Samples in a chunk."""
@@ -30,34 +28,25 @@ _IN_MEMORY = 24  # chunks of each part: about 60 MB of images and 53 MB of sound
 def render_chunk(world: World, split: str, number: int, parts: Sequence[str]) -> dict[str, Arrays]:
     """Render parts of one chunk: samples ``50 * number`` to ``50 * number + 49``.
 
-    Returns
-    -------
-    dict
-        For ``truth``: ``labels`` (50, 128, 128) uint8, ``category`` (50, 5) int8 (-1: no such
-        object), ``sounding`` (50, 5) bool, ``boxes`` (50, 5, 4) int16. For ``images``: ``images``
-        (50, 128, 128, 3) uint8. For ``sounds``: ``sounds`` (50, 22050) int16.
+    ``truth`` holds ``labels`` (50, 128, 128) uint8, ``category`` (50, 5) int8 (-1: no such object),
+    ``sounding`` (50, 5) bool and ``boxes`` (50, 5, 4) int16; ``images`` holds ``images``
+    (50, 128, 128, 3) uint8; ``sounds`` holds ``sounds`` (50, 22050) int16.
     """
     scenes = [world.scene(split, CHUNK * number + offset) for offset in range(CHUNK)]
     rendered: dict[str, Arrays] = {}
     if "truth" in parts:
         rendered["truth"] = _truth(scenes)
     if "images" in parts:
-        images = np.empty((CHUNK, SIZE, SIZE, 3), np.uint8)
-        for row, scene in enumerate(scenes):
-            images[row] = world.image(scene)
-        rendered["images"] = {"images": images}
+        rendered["images"] = {"images": np.stack([world.image(scene) for scene in scenes])}
     if "sounds" in parts:
-        sounds = np.empty((CHUNK, LENGTH), np.int16)
-        for row, scene in enumerate(scenes):
-            sounds[row] = world.sound(scene, scene.sounding)
-        rendered["sounds"] = {"sounds": sounds}
+        rendered["sounds"] = {"sounds": np.stack([world.sound(scene) for scene in scenes])}
     return rendered
 
 
 def _truth(scenes: Sequence[Scene]) -> Arrays:
-    category = np.full((CHUNK, MOST_OBJECTS), -1, np.int8)
-    sounding = np.zeros((CHUNK, MOST_OBJECTS), np.bool_)
-    boxes = np.zeros((CHUNK, MOST_OBJECTS, 4), np.int16)
+    category = np.full((CHUNK, MAX_OBJECTS), -1, np.int8)
+    sounding = np.zeros((CHUNK, MAX_OBJECTS), np.bool_)
+    boxes = np.zeros((CHUNK, MAX_OBJECTS, 4), np.int16)
     for row, scene in enumerate(scenes):
         count = len(scene.objects)
         category[row, :count] = [placed.category for placed in scene.objects]
@@ -91,33 +80,11 @@ def iterate_chunks(
     count: int,
     parts: Sequence[str],
     cache: ArrayCache,
-    *,
-    n_jobs: int = 1,
     progress: Progress | None = None,
 ) -> Iterator[dict[str, Arrays]]:
-    """Parts of all chunks of the first `count` samples, in order.
-
-    Parameters
-    ----------
-    world, split, parts, cache
-        What to render, and where it is kept.
-    count
-        Number of samples; the last chunk is cut to it.
-    n_jobs
-        Processes; the arrays do not depend on it.
-    progress
-        Called after each chunk.
-    """
-    numbers = range(-(-count // CHUNK))
-    if n_jobs == 1:
-        chunks = (load_or_render(world, split, number, parts, cache) for number in numbers)
-    else:
-        from joblib import Parallel, delayed
-
-        chunks = Parallel(n_jobs=n_jobs, backend="loky", return_as="generator")(
-            delayed(load_or_render)(world, split, number, parts, cache) for number in numbers
-        )
-    for number, chunk in zip(numbers, chunks, strict=True):
+    """Parts of all chunks of the first `count` samples, in order; the last one is cut."""
+    for number in range(-(-count // CHUNK)):
+        chunk = load_or_render(world, split, number, parts, cache)
         rows = min(CHUNK, count - CHUNK * number)
         yield {
             part: {key: values[:rows] for key, values in arrays.items()}

@@ -32,12 +32,7 @@ def quantised(value: float) -> float:
 
 
 def sine(turns: Pixels) -> Pixels:
-    """Sine of an angle in turns, to about 0.001.
-
-    Parameters
-    ----------
-    turns
-        Any shape, float32; 1 is a full circle.
+    """Sine of an angle in turns (float32, any shape; 1 is a full circle), to about 0.001.
 
     Examples
     --------
@@ -78,23 +73,9 @@ def length(x: Pixels, y: Pixels) -> Pixels:
 
 
 def smooth_noise(rng: np.random.Generator, cells: int, size: int, layers: int) -> Pixels:
-    """Random values on a coarse grid, joined smoothly.
+    """Random values on a grid of `cells` x `cells`, joined smoothly.
 
-    Parameters
-    ----------
-    rng
-        Source of the grid values.
-    cells
-        Cells along each side of the grid.
-    size
-        Pixels along each side of the result.
-    layers
-        Independent layers.
-
-    Returns
-    -------
-    ndarray
-        ``(size, size, layers)`` float32 in [-1, 1].
+    Gives ``(size, size, layers)`` float32 in [-1, 1].
     """
     grid = rng.random((cells + 1, cells + 1, layers), dtype=np.float32) * 2.0 - 1.0
     place = (np.arange(size, dtype=np.float32) + 0.5) * (cells / size)

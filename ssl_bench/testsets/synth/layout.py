@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -15,151 +16,115 @@ from ssl_bench.testsets.synth.shapes import outline
 SIZE = 128
 """Pixels along each side of an image."""
 
-_LARGEST_SIDE = SIZE - 4.0
+_MAX_SIDE = SIZE - 4.0
 _SIGMA = 0.65
 _ASPECT_JITTER = math.log(1.25)
 
 SceneKind = Literal["single", "all-sound", "one-sounds"]
 
+Box = tuple[float, float, float, float]
+"""x0, y0, x1, y1 in pixels."""
+
+_OVERLAP = 0.15
+_TRIALS_PER_SIZE = 12
+_SHRINK = 0.8
+
 
 @dataclass(frozen=True)
 class Sizes:
-    """Box areas of objects, as shares of the image.
+    """Box areas of objects, as shares of the image."""
 
-    Attributes
-    ----------
-    median, smallest, largest
-        Of a single capable object; log-normal, clipped.
-    silent_median
-        Of an object that never sounds.
-    fill
-        Range of the share of its cell's sides that one of several objects takes.
-    """
-
-    median: float = 0.30
+    median: float = 0.30  # of a single capable object; log-normal, clipped
     smallest: float = 0.04
     largest: float = 0.85
-    silent_median: float = 0.16
-    fill: tuple[float, float] = (0.7, 1.15)
+    silent_median: float = 0.16  # of an object that never sounds
+    fill: tuple[float, float] = (0.7, 1.15)  # share of its cell that one of several takes
 
 
 @dataclass(frozen=True)
 class Placed:
-    """One object of a scene, as it is to be drawn.
-
-    Attributes
-    ----------
-    category
-        Number of its category.
-    sounding
-        Whether it sounds in this scene.
-    centre
-        Origin of the object's frame ``(x, y)`` in pixels.
-    half_sides
-        Pixels of one unit of the object's frame, along its own two axes.
-    cosine, sine
-        Of its rotation.
-    extent
-        Box of the whole object in pixels: x0, y0, x1, y1.
-    hue, saturation, light, dark
-        Its colours, jittered around its category's.
-    frequency, phases
-        Of its texture.
-    size_score
-        How large it is for its kind, in standard deviations of the log area, in [-2, 2].
-    """
+    """One object of a scene, as it is to be drawn."""
 
     category: int
     sounding: bool
-    centre: tuple[float, float]
-    half_sides: tuple[float, float]
-    cosine: float
+    centre: tuple[float, float]  # origin of the object's frame (x, y) in pixels
+    half_sides: tuple[float, float]  # pixels of one unit of that frame, along its own axes
+    cosine: float  # of its rotation
     sine: float
-    extent: tuple[float, float, float, float]
-    hue: float
+    extent: Box  # of the whole object
+    hue: float  # colours, jittered around the category's
     saturation: float
     light: float
     dark: float
-    frequency: float
+    frequency: float  # of the texture
     phases: tuple[float, float]
-    size_score: float
+    size_score: float  # size for its kind, in standard deviations of the log area, in [-2, 2]
 
 
 def draw_layout(
-    rng: np.random.Generator, kinds: tuple[Category, ...], kind: SceneKind, count: int, sizes: Sizes
+    rng: np.random.Generator, kinds: Sequence[Category], kind: SceneKind, count: int, sizes: Sizes
 ) -> tuple[Placed, ...]:
-    """Draw the objects of one scene, in the order in which they are painted.
-
-    Parameters
-    ----------
-    rng
-        Source of all draws.
-    kinds
-        All categories.
-    kind
-        ``single`` (count is 1), ``all-sound`` or ``one-sounds``.
-    count
-        How many capable objects stand in the scene: 1, 2 or 3.
-    sizes
-        How large objects are.
-    """
+    """Draw the objects of a scene with `count` capable ones, in the order of painting."""
     chosen = rng.permutation(SOUNDING)[:count]
     sounding = int(rng.integers(count)) if kind == "one-sounds" else -1
     cells = _cells(rng, count)
     objects: list[Placed] = []
     for number, (category, cell) in enumerate(zip(chosen, cells, strict=True)):
-        look = _Look.draw(rng, kinds[category])
+        look = _Look.draw(rng, kinds, int(category))
         if count == 1:
-            area = _area(rng, sizes.median, sizes)
-            shape = look.scaled_to_area(area)
-            place = _anywhere(rng, shape)
+            extent = look.scaled_to_area(_area(rng, sizes.median, sizes))
+            place = _anywhere(rng, extent)
         else:
-            shape = look.scaled_to_cell(cell, float(rng.uniform(*sizes.fill)))
-            place = _inside_cell(rng, shape, cell)
-        sounds = sounding in (-1, number)
-        objects.append(look.placed(int(category), sounds, shape, place, sizes.median))
+            extent = look.scaled_to_cell(cell, float(rng.uniform(*sizes.fill)))
+            place = (
+                _along(rng, extent[0], extent[2], cell[0], cell[2]),
+                _along(rng, extent[1], extent[3], cell[1], cell[3]),
+            )
+        objects.append(look.placed(sounding in (-1, number), extent, place, sizes.median))
     objects.extend(_silent_objects(rng, kinds, sizes, [placed.extent for placed in objects]))
     return tuple(objects[number] for number in rng.permutation(len(objects)))
 
 
 def draw_single(
-    rng: np.random.Generator, kinds: tuple[Category, ...], category: int, sizes: Sizes
+    rng: np.random.Generator, kinds: Sequence[Category], category: int, sizes: Sizes
 ) -> tuple[Placed, ...]:
     """Draw a scene with one object of a given category, capable of sounding or not."""
-    look = _Look.draw(rng, kinds[category])
-    shape = look.scaled_to_area(_area(rng, sizes.median, sizes))
-    placed = look.placed(
-        category, kinds[category].capable, shape, _anywhere(rng, shape), sizes.median
-    )
-    return (placed,)
+    look = _Look.draw(rng, kinds, category)
+    extent = look.scaled_to_area(_area(rng, sizes.median, sizes))
+    place = _anywhere(rng, extent)
+    return (look.placed(kinds[category].capable, extent, place, sizes.median),)
 
 
-@dataclass(frozen=True)
-class _Shape:
-    """A scale and the extent ``(x0, y0, x1, y1)`` around the frame's origin that it gives."""
+class _Extent(NamedTuple):
+    """Box around the origin of an object's frame, and the scale that gives it."""
 
+    x0: float
+    y0: float
+    x1: float
+    y1: float
     scale: float
-    extent: tuple[float, float, float, float]
 
     @property
     def sides(self) -> tuple[float, float]:
-        return self.extent[2] - self.extent[0], self.extent[3] - self.extent[1]
+        return self.x1 - self.x0, self.y1 - self.y0
 
 
 @dataclass(frozen=True)
 class _Look:
     """An object before it has a size and a place."""
 
+    category: int
     stretch: float
     cosine: float
     sine: float
-    extent: tuple[float, float, float, float]
+    unit: _Extent
     colours: tuple[float, float, float, float]
     frequency: float
     phases: tuple[float, float]
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, category: Category) -> _Look:
+    def draw(cls, rng: np.random.Generator, kinds: Sequence[Category], number: int) -> _Look:
+        category = kinds[number]
         turn = float(rng.uniform(-0.5, 0.5))
         cosine, sine = quantised(math.cos(turn)), quantised(math.sin(turn))
         aspect = category.aspect * math.exp(rng.uniform(-_ASPECT_JITTER, _ASPECT_JITTER))
@@ -167,11 +132,8 @@ class _Look:
         across, along = outline(category.shape)
         columns = cosine * stretch * across - sine / stretch * along
         rows = sine * stretch * across + cosine / stretch * along
-        extent = (
-            float(columns.min()),
-            float(rows.min()),
-            float(columns.max()),
-            float(rows.max()),
+        unit = _Extent(
+            float(columns.min()), float(rows.min()), float(columns.max()), float(rows.max()), 1.0
         )
         brightness = float(rng.uniform(-0.12, 0.12))
         colours = (
@@ -182,46 +144,40 @@ class _Look:
         )
         frequency = category.frequency * float(rng.uniform(0.85, 1.15))
         phases = (float(rng.random()), float(rng.random()))
-        return cls(stretch, cosine, sine, extent, colours, frequency, phases)
+        return cls(number, stretch, cosine, sine, unit, colours, frequency, phases)
 
-    def scaled(self, scale: float) -> _Shape:
-        x0, y0, x1, y1 = self.extent
-        scale = quantised(min(scale, _LARGEST_SIDE / max(x1 - x0, y1 - y0)))
-        return _Shape(scale, (x0 * scale, y0 * scale, x1 * scale, y1 * scale))
+    def scaled(self, scale: float) -> _Extent:
+        x0, y0, x1, y1, _ = self.unit
+        scale = quantised(min(scale, _MAX_SIDE / max(self.unit.sides)))
+        return _Extent(x0 * scale, y0 * scale, x1 * scale, y1 * scale, scale)
 
-    def scaled_to_area(self, area: float) -> _Shape:
-        x0, y0, x1, y1 = self.extent
-        return self.scaled(SIZE * math.sqrt(area / ((x1 - x0) * (y1 - y0))))
+    def scaled_to_area(self, area: float) -> _Extent:
+        width, height = self.unit.sides
+        return self.scaled(SIZE * math.sqrt(area / (width * height)))
 
-    def scaled_to_cell(self, cell: tuple[float, float, float, float], fill: float) -> _Shape:
-        x0, y0, x1, y1 = self.extent
+    def scaled_to_cell(self, cell: Box, fill: float) -> _Extent:
         width, height = cell[2] - cell[0], cell[3] - cell[1]
+        own_width, own_height = self.unit.sides
         # Between the scale that fits both sides of the cell and the one that fits its area.
-        fitted = min(width / (x1 - x0), height / (y1 - y0))
-        equal = math.sqrt(width * height / ((x1 - x0) * (y1 - y0)))
+        fitted = min(width / own_width, height / own_height)
+        equal = math.sqrt(width * height / (own_width * own_height))
         return self.scaled(fill * min(equal, 1.175 * fitted))
 
     def placed(
-        self,
-        category: int,
-        sounding: bool,
-        shape: _Shape,
-        place: tuple[float, float],
-        median: float,
+        self, sounding: bool, extent: _Extent, place: tuple[float, float], median: float
     ) -> Placed:
         x, y = place
-        x0, y0, x1, y1 = shape.extent
-        width, height = shape.sides
+        width, height = extent.sides
         score = (math.log(width * height / SIZE**2) - math.log(median)) / _SIGMA
         hue, saturation, light, dark = self.colours
         return Placed(
-            category=category,
+            category=self.category,
             sounding=sounding,
-            centre=(x, y),
-            half_sides=(shape.scale * self.stretch, shape.scale / self.stretch),
+            centre=place,
+            half_sides=(extent.scale * self.stretch, extent.scale / self.stretch),
             cosine=self.cosine,
             sine=self.sine,
-            extent=(x + x0, y + y0, x + x1, y + y1),
+            extent=(x + extent.x0, y + extent.y0, x + extent.x1, y + extent.y1),
             hue=hue,
             saturation=saturation,
             light=light,
@@ -237,7 +193,7 @@ def _area(rng: np.random.Generator, median: float, sizes: Sizes) -> float:
     return min(max(area, sizes.smallest), sizes.largest)
 
 
-def _cells(rng: np.random.Generator, count: int) -> list[tuple[float, float, float, float]]:
+def _cells(rng: np.random.Generator, count: int) -> list[Box]:
     """Split the image into one cell for each object: in two, and for three the larger again."""
     cells = [(0.0, 0.0, float(SIZE), float(SIZE))]
     upright = bool(rng.integers(2))
@@ -255,21 +211,10 @@ def _cells(rng: np.random.Generator, count: int) -> list[tuple[float, float, flo
     return [cells[number] for number in rng.permutation(count)]
 
 
-def _anywhere(rng: np.random.Generator, shape: _Shape) -> tuple[float, float]:
-    x0, y0, x1, y1 = shape.extent
+def _anywhere(rng: np.random.Generator, extent: _Extent) -> tuple[float, float]:
     return (
-        quantised(float(rng.uniform(1.0 - x0, SIZE - 1.0 - x1))),
-        quantised(float(rng.uniform(1.0 - y0, SIZE - 1.0 - y1))),
-    )
-
-
-def _inside_cell(
-    rng: np.random.Generator, shape: _Shape, cell: tuple[float, float, float, float]
-) -> tuple[float, float]:
-    x0, y0, x1, y1 = shape.extent
-    return (
-        _along(rng, x0, x1, cell[0], cell[2]),
-        _along(rng, y0, y1, cell[1], cell[3]),
+        quantised(float(rng.uniform(1.0 - extent.x0, SIZE - 1.0 - extent.x1))),
+        quantised(float(rng.uniform(1.0 - extent.y0, SIZE - 1.0 - extent.y1))),
     )
 
 
@@ -283,44 +228,33 @@ def _along(
     return quantised(min(max(position, 1.0 - first), SIZE - 1.0 - last))
 
 
-_OVERLAP = 0.15
-_TRIALS_PER_SIZE = 12
-_SHRINK = 0.8
-
-
 def _silent_objects(
-    rng: np.random.Generator,
-    kinds: tuple[Category, ...],
-    sizes: Sizes,
-    taken: list[tuple[float, float, float, float]],
+    rng: np.random.Generator, kinds: Sequence[Category], sizes: Sizes, taken: list[Box]
 ) -> list[Placed]:
     """None, one or two objects that never sound, where the others leave room."""
     count = int(np.searchsorted((0.30, 0.75), rng.random(), side="right"))
     objects: list[Placed] = []
     for number in rng.permutation(SILENT)[:count]:
-        category = SOUNDING + int(number)
-        look = _Look.draw(rng, kinds[category])
+        look = _Look.draw(rng, kinds, SOUNDING + int(number))
         area = _area(rng, sizes.silent_median, sizes)
         while area >= 0.5 * sizes.smallest:
-            shape = look.scaled_to_area(area)
-            place = _free_place(rng, shape, taken)
+            extent = look.scaled_to_area(area)
+            place = _free_place(rng, extent, taken)
             if place is not None:
-                placed = look.placed(category, False, shape, place, sizes.silent_median)
-                objects.append(placed)
-                taken = [*taken, placed.extent]
+                objects.append(look.placed(False, extent, place, sizes.silent_median))
+                taken = [*taken, objects[-1].extent]
                 break
             area *= _SHRINK
     return objects
 
 
 def _free_place(
-    rng: np.random.Generator, shape: _Shape, taken: list[tuple[float, float, float, float]]
+    rng: np.random.Generator, extent: _Extent, taken: list[Box]
 ) -> tuple[float, float] | None:
-    width, height = shape.sides
+    width, height = extent.sides
     for _ in range(_TRIALS_PER_SIZE):
-        x, y = _anywhere(rng, shape)
-        x0, y0, x1, y1 = shape.extent
-        box = (x + x0, y + y0, x + x1, y + y1)
+        x, y = _anywhere(rng, extent)
+        box = (x + extent.x0, y + extent.y0, x + extent.x1, y + extent.y1)
         if all(
             _shared(box, other)
             <= _OVERLAP * min(width * height, (other[2] - other[0]) * (other[3] - other[1]))
@@ -330,9 +264,7 @@ def _free_place(
     return None
 
 
-def _shared(
-    first: tuple[float, float, float, float], second: tuple[float, float, float, float]
-) -> float:
+def _shared(first: Box, second: Box) -> float:
     width = min(first[2], second[2]) - max(first[0], second[0])
     height = min(first[3], second[3]) - max(first[1], second[1])
     return max(width, 0.0) * max(height, 0.0)

@@ -16,21 +16,10 @@ _PEAK = 32_767
 
 
 def source(rng: np.random.Generator, family: str, size_score: float) -> Signal:
-    """Sound of one object.
+    """Sound of one object, ``(22050,)`` float64 of power between -4 dB and 0 dB (relative to 1).
 
-    Parameters
-    ----------
-    rng
-        The object's own stream.
-    family
-        Name in :data:`.sounds.FAMILIES`.
-    size_score
-        How large the object is for its kind, in standard deviations; larger objects sound lower.
-
-    Returns
-    -------
-    ndarray
-        ``(22050,)`` float64 of power between -4 dB and 0 dB (relative to 1).
+    `size_score` is how large the object is for its kind, in standard deviations; larger objects
+    sound lower.
     """
     own = float(rng.standard_normal()) * (1.0 - _PITCH_SIZE_CORRELATION**2) ** 0.5
     semitones = _PITCH_DEVIATION * (own - _PITCH_SIZE_CORRELATION * size_score)
@@ -59,17 +48,7 @@ def ambience(rng: np.random.Generator) -> tuple[Signal, float]:
 
 
 def mixture(sources: Sequence[Signal], noise: Signal, ratio: float) -> NDArray[np.int16]:
-    """Sum of sources over ambient noise, at unit peak.
-
-    Parameters
-    ----------
-    sources
-        At least one, ``(22050,)`` each.
-    noise
-        Unit power.
-    ratio
-        Power of the sum of sources over that of the noise, in dB.
-    """
+    """Sum of sources over noise of unit power, at unit peak; `ratio` between them in dB."""
     total = np.zeros(LENGTH)
     for signal in sources:
         total += signal
@@ -80,16 +59,6 @@ def at_unit_peak(signal: Signal) -> NDArray[np.int16]:
     """16-bit samples of `signal`, scaled so that the largest magnitude is 32767."""
     scale = _PEAK / max(float(np.max(np.abs(signal))), 1e-12)
     return np.floor(signal * scale + 0.5).astype(np.int16)
-
-
-def silence() -> NDArray[np.int16]:
-    """Two seconds of digital silence, ``(22050,)``."""
-    return np.zeros(LENGTH, np.int16)
-
-
-def white_noise(rng: np.random.Generator) -> NDArray[np.int16]:
-    """Two seconds of white Gaussian noise at unit peak, ``(22050,)``."""
-    return at_unit_peak(rng.standard_normal(LENGTH))
 
 
 def _effective(signal: Signal) -> float:

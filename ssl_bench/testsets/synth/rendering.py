@@ -19,19 +19,9 @@ _LIGHT = (-0.52, -0.62, 0.587)  # from the top left, towards the viewer
 
 
 def label_map(objects: Sequence[Placed], kinds: Sequence[Category]) -> NDArray[np.uint8]:
-    """Which object is visible at each pixel.
+    """Which object is visible at each pixel, ``(128, 128)`` uint8: k + 1 for object k, else 0.
 
-    Parameters
-    ----------
-    objects
-        In the order in which they are painted: later ones hide earlier ones.
-    kinds
-        All categories.
-
-    Returns
-    -------
-    ndarray
-        ``(128, 128)`` uint8: 0 for the background, k + 1 for object k.
+    Objects are painted in their order: later ones hide earlier ones.
     """
     labels = np.zeros((SIZE, SIZE), np.uint8)
     for number, placed in enumerate(objects):
@@ -44,20 +34,7 @@ def label_map(objects: Sequence[Placed], kinds: Sequence[Category]) -> NDArray[n
 def paint(
     rng: np.random.Generator, objects: Sequence[Placed], kinds: Sequence[Category]
 ) -> NDArray[np.uint8]:
-    """Image of a scene.
-
-    Parameters
-    ----------
-    rng
-        Source of the background and of the pixel noise.
-    objects, kinds
-        As for :func:`label_map`.
-
-    Returns
-    -------
-    ndarray
-        ``(128, 128, 3)`` uint8 RGB.
-    """
+    """Image of a scene, ``(128, 128, 3)`` uint8 RGB; `rng` draws backdrop and grain."""
     canvas = _backdrop(rng)
     for placed in objects:
         _paint_object(canvas, placed, kinds[placed.category])

@@ -24,19 +24,6 @@ def _box(x: Pixels, y: Pixels, half_width: float, half_height: float, corner: fl
     return outside + np.minimum(np.maximum(across, along), 0.0) - corner
 
 
-def _ellipse(x: Pixels, y: Pixels) -> Pixels:
-    return length(x, y) - 0.95
-
-
-def _square(x: Pixels, y: Pixels) -> Pixels:
-    return _box(x, y, 0.9, 0.9, 0.16)
-
-
-def _triangle(x: Pixels, y: Pixels) -> Pixels:
-    value: Pixels = np.maximum(y - 0.8, 0.8845 * np.abs(x) - 0.4668 * (y + 1.0))
-    return value
-
-
 def _star(x: Pixels, y: Pixels) -> Pixels:
     # Folds the plane five times onto one arm, then measures to that arm's edge.
     cosine, sinus, inner = 0.809017, -0.587785, 0.5
@@ -54,21 +41,6 @@ def _star(x: Pixels, y: Pixels) -> Pixels:
     return value
 
 
-def _cross(x: Pixels, y: Pixels) -> Pixels:
-    value: Pixels = np.minimum(_box(x, y, 0.95, 0.36, 0.08), _box(x, y, 0.36, 0.95, 0.08))
-    return value
-
-
-def _ring(x: Pixels, y: Pixels) -> Pixels:
-    value: Pixels = np.abs(length(x, y) - 0.68) - 0.28
-    return value
-
-
-def _crescent(x: Pixels, y: Pixels) -> Pixels:
-    value: Pixels = np.maximum(length(x, y) - 1.0, 0.74 - length(x - 0.5, y + 0.12))
-    return value
-
-
 def _gear(x: Pixels, y: Pixels) -> Pixels:
     teeth: Pixels = np.clip(sine(angle(x, y) * 8.0) * 2.2, -1.0, 1.0)
     return (length(x, y) - 0.83 - 0.14 * teeth) * 0.8
@@ -81,33 +53,21 @@ def _drop(x: Pixels, y: Pixels) -> Pixels:
     return np.where(np.abs(x) * sinus + (y + 1.0) * cosine < 1.2104, cone, ball)
 
 
-def _hexagon(x: Pixels, y: Pixels) -> Pixels:
-    return np.maximum(np.abs(x) * 0.866 + np.abs(y) * 0.5, np.abs(y)) - 0.86
-
-
-def _hourglass(x: Pixels, y: Pixels) -> Pixels:
-    value: Pixels = np.maximum((np.abs(x) - 0.17 - 0.75 * np.abs(y)) * 0.8, np.abs(y) - 0.92)
-    return value
-
-
-def _half_moon(x: Pixels, y: Pixels) -> Pixels:
-    value: Pixels = np.maximum(length(x, y - 0.5) - 1.0, y - 0.5)
-    return value
-
-
 SHAPES: Mapping[str, Shape] = {
-    "ellipse": _ellipse,
-    "square": _square,
-    "triangle": _triangle,
+    "ellipse": lambda x, y: length(x, y) - 0.95,
+    "square": lambda x, y: _box(x, y, 0.9, 0.9, 0.16),
+    "triangle": lambda x, y: np.maximum(y - 0.8, 0.8845 * np.abs(x) - 0.4668 * (y + 1.0)),
     "star": _star,
-    "cross": _cross,
-    "ring": _ring,
-    "crescent": _crescent,
+    "cross": lambda x, y: np.minimum(_box(x, y, 0.95, 0.36, 0.08), _box(x, y, 0.36, 0.95, 0.08)),
+    "ring": lambda x, y: np.abs(length(x, y) - 0.68) - 0.28,
+    "crescent": lambda x, y: np.maximum(length(x, y) - 1.0, 0.74 - length(x - 0.5, y + 0.12)),
     "gear": _gear,
     "drop": _drop,
-    "hexagon": _hexagon,
-    "hourglass": _hourglass,
-    "half-moon": _half_moon,
+    "hexagon": lambda x, y: np.maximum(np.abs(x) * 0.866 + np.abs(y) * 0.5, np.abs(y)) - 0.86,
+    "hourglass": lambda x, y: np.maximum(
+        (np.abs(x) - 0.17 - 0.75 * np.abs(y)) * 0.8, np.abs(y) - 0.92
+    ),
+    "half-moon": lambda x, y: np.maximum(length(x, y - 0.5) - 1.0, y - 0.5),
 }
 """Outlines by name, in the order in which categories refer to them."""
 

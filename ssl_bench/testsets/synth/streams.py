@@ -9,7 +9,7 @@ import numpy as np
 WORLD_VERSION = 1
 """Raised whenever a pixel, a mask or a sound of any sample changes."""
 
-LARGEST_SEED = 2**32 - 1
+MAX_SEED = 2**32 - 1
 
 
 class Purpose(IntEnum):
@@ -19,17 +19,11 @@ class Purpose(IntEnum):
     LAYOUT = 2
     BACKDROP = 3
     AMBIENCE = 4
-    NOISE = 5
     OBJECT_SOUND = 16  # plus the object's number
 
 
 def stream(*key: int) -> np.random.Generator:
-    """A generator that depends on the world's version and on `key` alone.
-
-    Parameters
-    ----------
-    *key
-        At most seven integers in [0, 2**32 - 1].
+    """A generator for at most seven integers from 0 to `MAX_SEED` and the world's version alone.
 
     Examples
     --------

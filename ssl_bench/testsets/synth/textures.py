@@ -20,27 +20,6 @@ def _soft_step(wave: Pixels) -> Pixels:
     return value
 
 
-def _gradient(x: Pixels, y: Pixels, frequency: float, first: float, second: float) -> Pixels:
-    del frequency, first, second
-    value: Pixels = np.clip(0.5 + 0.3 * x - 0.5 * y, 0.0, 1.0)
-    return value
-
-
-def _stripes(x: Pixels, y: Pixels, frequency: float, first: float, second: float) -> Pixels:
-    del y, second
-    return _soft_step(sine(x * (0.5 * frequency) + first))
-
-
-def _checker(x: Pixels, y: Pixels, frequency: float, first: float, second: float) -> Pixels:
-    half = 0.4 * frequency
-    return _soft_step(1.6 * sine(x * half + first) * sine(y * half + second))
-
-
-def _rings(x: Pixels, y: Pixels, frequency: float, first: float, second: float) -> Pixels:
-    del second
-    return _soft_step(sine(length(x, y) * (0.6 * frequency) + first))
-
-
 def _dots(x: Pixels, y: Pixels, frequency: float, first: float, second: float) -> Pixels:
     across = x * (0.6 * frequency) + first
     along = y * (0.6 * frequency) + second
@@ -48,17 +27,6 @@ def _dots(x: Pixels, y: Pixels, frequency: float, first: float, second: float) -
     along -= np.floor(along) + 0.5
     value: Pixels = np.clip(0.5 + 7.0 * (0.31 - length(across, along)), 0.0, 1.0)
     return value
-
-
-def _spokes(x: Pixels, y: Pixels, frequency: float, first: float, second: float) -> Pixels:
-    del second
-    count = float(np.floor(1.6 * frequency + 0.5))
-    return _soft_step(sine(angle(x, y) * count + first))
-
-
-def _wavy(x: Pixels, y: Pixels, frequency: float, first: float, second: float) -> Pixels:
-    bend = 0.28 * sine(x * (0.45 * frequency) + second)
-    return _soft_step(sine(y * (0.5 * frequency) + bend + first))
 
 
 def _patches(x: Pixels, y: Pixels, frequency: float, first: float, second: float) -> Pixels:
@@ -71,13 +39,19 @@ def _patches(x: Pixels, y: Pixels, frequency: float, first: float, second: float
 
 
 TEXTURES: Mapping[str, Texture] = {
-    "gradient": _gradient,
-    "stripes": _stripes,
-    "checker": _checker,
-    "rings": _rings,
+    "gradient": lambda x, y, _f, _p, _q: np.clip(0.5 + 0.3 * x - 0.5 * y, 0.0, 1.0),
+    "stripes": lambda x, _y, f, p, _q: _soft_step(sine(x * (0.5 * f) + p)),
+    "checker": lambda x, y, f, p, q: _soft_step(
+        1.6 * sine(x * (0.4 * f) + p) * sine(y * (0.4 * f) + q)
+    ),
+    "rings": lambda x, y, f, p, _q: _soft_step(sine(length(x, y) * (0.6 * f) + p)),
     "dots": _dots,
-    "spokes": _spokes,
-    "wavy": _wavy,
+    "spokes": lambda x, y, f, p, _q: _soft_step(
+        sine(angle(x, y) * float(np.floor(1.6 * f + 0.5)) + p)
+    ),
+    "wavy": lambda x, y, f, p, q: _soft_step(
+        sine(y * (0.5 * f) + 0.28 * sine(x * (0.45 * f) + q) + p)
+    ),
     "patches": _patches,
 }
 """Textures by name, in the order in which categories refer to them."""
