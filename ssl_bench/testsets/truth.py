@@ -19,6 +19,7 @@ The conventions differ between test sets and change every number, so a protocol 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, TypedDict
 
 import numpy as np
@@ -52,21 +53,9 @@ class Rle(TypedDict):
 def render(
     annotation: Annotation, convention: TruthConvention, height: int, width: int
 ) -> NDArray[np.float32]:
-    """Draw the truth map of one annotation.
+    """Draw the truth map of one annotation, ``(height, width)`` float32 in [0, 1].
 
-    Parameters
-    ----------
-    annotation
-        Boxes or mask of what sounds.
-    convention
-        How boxes become values; a mask with boxes can be drawn under a box convention too.
-    height, width
-        Size of the map in pixels; need not be square.
-
-    Returns
-    -------
-    ndarray
-        ``(height, width)`` float32 in [0, 1].
+    A mask with boxes can be drawn under a box convention too.
 
     Raises
     ------
@@ -94,7 +83,11 @@ def render(
                 code="E_TRUTH_CONVENTION",
                 remedy="use 'union', 'consensus' or 'annotator-mean'",
             )
-        return _resize_nearest(annotation.pixels, height, width).astype(np.float32)
+        pixels = annotation.pixels
+        # The mask is sampled at the centres of the map's cells.
+        rows = ((2 * np.arange(height) + 1) * pixels.shape[0]) // (2 * height)
+        columns = ((2 * np.arange(width) + 1) * pixels.shape[1]) // (2 * width)
+        return pixels[np.ix_(rows, columns)].astype(np.float32)
     boxes = annotation.boxes if isinstance(annotation, Mask) else annotation
     if boxes is None:
         raise ProtocolError(
@@ -103,34 +96,30 @@ def render(
             remedy="use 'mask'",
         )
     if convention == "consensus-one-based":
-        if boxes.annotators == 1:
-            return render(boxes, "union", height, width)
-        return render(_counted_from_zero(boxes), "consensus", height, width)
+        convention = "union" if boxes.annotators == 1 else "consensus"
+        if convention == "consensus" and boxes.frame != (1.0, 1.0):
+            boxes = replace(boxes, corners=boxes.corners - 1)
+    drawn = np.zeros((height, width), dtype=np.float32)
     if convention == "union":
-        covered = np.zeros((height, width), dtype=np.float32)
-        _cover(covered, boxes)
-        return covered
-    counts = _count_boxes(boxes, height, width)
-    if convention == "consensus":
-        return _share(counts, _CONSENSUS)
-    if convention == "annotator-mean":
-        return _share(counts, boxes.annotators)
-    raise ProtocolError(
-        f"no truth convention is called {convention!r}",
-        code="E_TRUTH_CONVENTION",
-        remedy="use 'union', 'consensus', 'consensus-one-based', 'annotator-mean' or 'mask'",
-    )
+        _cover(drawn, boxes)
+        return drawn
+    wholes = {"consensus": _CONSENSUS, "annotator-mean": boxes.annotators}
+    if convention not in wholes:
+        raise ProtocolError(
+            f"no truth convention is called {convention!r}",
+            code="E_TRUTH_CONVENTION",
+            remedy="use 'union', 'consensus', 'consensus-one-based', 'annotator-mean' or 'mask'",
+        )
+    for x0, y0, x1, y1 in pixel_corners(boxes, height, width).tolist():
+        drawn[y0:y1, x0:x1] += 1
+    share: NDArray[np.float32] = np.minimum(drawn / np.float32(wholes[convention]), np.float32(1))
+    return share
 
 
 def draw(annotation: Annotation, convention: TruthConvention, place: NDArray[np.float32]) -> None:
     """Raise a map to the truth map of one annotation, where that is higher.
 
-    Parameters
-    ----------
-    annotation, convention
-        As in :func:`render`, with the same exceptions.
-    place
-        ``(height, width)`` float32 in [0, 1], changed in place.
+    `place` is ``(height, width)`` float32 in [0, 1]; exceptions as in :func:`render`.
 
     Examples
     --------
@@ -160,17 +149,7 @@ def pixel_corners(boxes: Boxes, height: int, width: int) -> NDArray[np.int64]:
     order decides the last bit) and truncated. So a corrupt coordinate, such as -3e16, counts as
     the edge of the frame on its side, and a box may come out empty or inverted: it covers nothing.
 
-    Parameters
-    ----------
-    boxes
-        Boxes in their published coordinates.
-    height, width
-        Size of the grid in pixels.
-
-    Returns
-    -------
-    ndarray
-        ``(n, 4)`` int64: x0, y0, x1, y1; x0, y0 inside, x1, y1 outside (end-exclusive).
+    Gives ``(n, 4)`` int64: x0, y0, x1, y1, of which x0, y0 lie inside and x1, y1 outside.
 
     Raises
     ------
@@ -195,38 +174,8 @@ def pixel_corners(boxes: Boxes, height: int, width: int) -> NDArray[np.int64]:
     return scaled.astype(np.int64)
 
 
-def _counted_from_zero(boxes: Boxes) -> Boxes:
-    if boxes.frame == (1.0, 1.0):
-        return boxes
-    return Boxes(boxes.corners - 1, boxes.frame, boxes.annotators)
-
-
-def _count_boxes(boxes: Boxes, height: int, width: int) -> NDArray[np.float32]:
-    counts = np.zeros((height, width), dtype=np.float32)
-    for x0, y0, x1, y1 in pixel_corners(boxes, height, width).tolist():
-        counts[y0:y1, x0:x1] += 1
-    return counts
-
-
-def _share(counts: NDArray[np.float32], whole: int) -> NDArray[np.float32]:
-    share: NDArray[np.float32] = np.minimum(counts / np.float32(whole), np.float32(1))
-    return share
-
-
-def _resize_nearest(mask: NDArray[np.bool_], height: int, width: int) -> NDArray[np.bool_]:
-    """Sample a mask at the centres of the cells of another grid."""
-    rows = ((2 * np.arange(height) + 1) * mask.shape[0]) // (2 * height)
-    columns = ((2 * np.arange(width) + 1) * mask.shape[1]) // (2 * width)
-    return mask[np.ix_(rows, columns)]
-
-
 def encode_rle(mask: NDArray[np.bool_]) -> Rle:
-    """Encode a binary map as a COCO run-length code.
-
-    Parameters
-    ----------
-    mask
-        ``(height, width)`` bool.
+    """Encode a binary map ``(height, width)`` bool as a COCO run-length code.
 
     Examples
     --------
@@ -245,15 +194,7 @@ def encode_rle(mask: NDArray[np.bool_]) -> Rle:
 def decode_rle(rle: Mapping[str, Any]) -> NDArray[np.bool_]:
     """Decode a COCO run-length code, untrusted: the COCO library checks nothing.
 
-    Parameters
-    ----------
-    rle
-        ``size`` and ``counts`` as in :class:`Rle`.
-
-    Returns
-    -------
-    ndarray
-        ``(height, width)`` bool.
+    Takes ``size`` and ``counts`` as in :class:`Rle`, gives ``(height, width)`` bool.
 
     Raises
     ------
