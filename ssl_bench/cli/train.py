@@ -5,20 +5,18 @@ from __future__ import annotations
 import sys
 import time
 import tomllib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ssl_bench.cli.options import MAX_WORKERS, json_option
+from ssl_bench.cli.options import FILE, FOLDER, MAX_WORKERS, PATH, json_option, pairs_option
 from ssl_bench.errors import ModelError
 from ssl_bench.extras import extra_needed
 
 if TYPE_CHECKING:
     from ssl_bench.training.data import Needs, TrainingData
-    from ssl_bench.training.hardware import Accelerator, Precision
     from ssl_bench.training.neighbours import NeighbourFiles
     from ssl_bench.training.record import TrainingRecord
     from ssl_bench.training.run_state import Progress, Step
@@ -29,6 +27,13 @@ _FIRST_LINE_SECONDS = 5.0
 _LINE_SECONDS = 60.0
 
 
+def _toml_or_text(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
 @click.command()
 @click.option("--model", required=True, metavar="NAME", help="Baseline to train, such as ezvsl.")
 @click.option(
@@ -36,8 +41,8 @@ _LINE_SECONDS = 60.0
     default=EMBEDDED_WORLD,
     show_default=True,
     metavar="synth|DIR",
-    help="What to train on: the embedded world, or your own folder with frames/ and, for models "
-    "that hear, audio/.",
+    help="What to train on: the embedded world, or your own folder with frames/ and, except "
+    "for audio-blind models, audio/.",
 )
 @click.option(
     "--variant",
@@ -47,14 +52,14 @@ _LINE_SECONDS = 60.0
 @click.option(
     "--ids",
     metavar="LIST",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     help="Clips of the folder to train on, one on each line (text or CSV, plain or .gz), as the "
     "public lists are. A classifier takes its labels from the second column.  [default: all]",
 )
 @click.option(
     "--truth",
     metavar="FILE|DIR",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Where the clips of the folder sound, for supervised models: a CSV of boxes "
     "(id,x0,y0,x1,y1, from 0 to 1 of the image), a JSON as of VGG-SS, or a folder of masks ID.png "
     "or of annotations ID.xml as of Flickr-SoundNet.",
@@ -80,39 +85,39 @@ _LINE_SECONDS = 60.0
 @click.option(
     "--seed", type=click.IntRange(0, 2**63 - 1), help="Seed of the run.  [default: the recipe's]"
 )
-@click.option(
+@pairs_option(
     "--change",
     "changes",
-    multiple=True,
-    metavar="KEY=VALUE",
+    "KEY=VALUE",
+    _toml_or_text,
     help="Change a field of the recipe, such as batch=32, epochs=5 or settings.tau=0.05; may be "
     "repeated. The record says so.",
 )
 @click.option(
     "--out",
     metavar="DIR",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FOLDER,
     help="Folder for the weights and their record. An unfinished run of the same kind in it is "
-    "gone on with.  [default: trained/MODEL-DATA-seedSEED]",
+    "resumed.  [default: trained/MODEL-DATA-seedSEED]",
 )
 @click.option(
     "--image-trunk",
     metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     help="Weights that the image trunk starts from, where the recipe asks for some.  [default: "
     "the object classifier that ships, or torchvision's ImageNet weights from their address]",
 )
 @click.option(
     "--neighbour-images",
     metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     help="Features of the clips' images, from any encoder, where the recipe draws clips that look "
     "alike: .npz with ids and features, or .npy with a .txt of ids beside it.",
 )
 @click.option(
     "--neighbour-sounds",
     metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     help="The same of their sounds.",
 )
 @click.option(
@@ -148,44 +153,24 @@ _LINE_SECONDS = 60.0
     "--save-every",
     type=click.IntRange(min=1),
     metavar="STEPS",
-    help="Save the state of the run every so many steps, beside the end of each pass.",
+    help="Save the state of the run after that many steps, beside the end of each pass.",
 )
 @json_option
 @extra_needed("ssl-bench train", "train")
-def train(
-    model: str,
-    data: str,
-    variant: str | None,
-    ids: Path | None,
-    truth: Path | None,
-    skip_missing: bool,
-    held_out: tuple[str, ...],
-    skip_held_out: bool,
-    seed: int | None,
-    changes: tuple[str, ...],
-    out: Path | None,
-    image_trunk: Path | None,
-    neighbour_images: Path | None,
-    neighbour_sounds: Path | None,
-    accelerator: Accelerator,
-    devices: int,
-    precision: Precision,
-    workers: int,
-    save_every: int | None,
-    as_json: bool,
-) -> None:
+def train(**given: Any) -> None:
     """Train a baseline as its recipe says.
 
     Writes the weights (safetensors), a record (JSON: recipe, seed, versions, losses, figures on
     the validation split) and the loss curve (PNG). The same seed gives the same weights on the
-    same machine and library versions. Killed, the same command goes on where the run was, on one
-    CPU device to the same weights.
+    same machine and library versions. Re-run the same command to resume a run that was
+    killed; on one CPU device it ends with the same weights.
 
     Validation never looks at a test set: the embedded world has a split of its own, and of a
     folder a tenth of the clips, whole videos, is held out.
     """
     from ssl_bench.cli.terminal import progress_bars
 
+    as_json, seed = given["as_json"], given["seed"]
     with progress_bars(quiet=as_json) as (progress, _):
         from ssl_bench.training.hardware import Hardware, is_first_process
         from ssl_bench.training.run import plan_training
@@ -198,120 +183,83 @@ def train(
                 progress(step.stage, step.done, step.total, _detail(step))
             lines.tell(step)
 
-        on_folder = data != EMBEDDED_WORLD
-        plan = plan_training(model, variant=variant, seed=seed, on_folder=on_folder)
-        choice = _Choice(ids, truth, skip_missing, held_out, skip_held_out)
-        source = _source(data, choice, plan.needs, tell)
+        on_folder = given["data"] != EMBEDDED_WORLD
+        plan = plan_training(
+            given["model"], variant=given["variant"], seed=seed, on_folder=on_folder
+        )
+        source = _source(given, plan.needs, tell)
         if on_folder and is_first_process():
-            for line in _remarks(plan.variant if variant is None else None, held_out):
-                click.echo(line, err=True)
-        folder = out or Path("trained") / f"{model}-{source.name}-seed{plan.seed}"
+            if given["variant"] is None:
+                click.echo(f"variant: {plan.variant}; --variant NAME takes another", err=True)
+            if not given["held_out"]:
+                remark = "nothing was checked; --held-out PROTOCOL refuses clips of a test set"
+                click.echo(f"held out: {remark}", err=True)
+        name = f"{given['model']}-{source.name}-seed{plan.seed}"
+        folder = given["out"] or Path("trained") / name
+        hardware = (given[key] for key in ("accelerator", "devices", "precision", "workers"))
         record = run(
-            model,
+            given["model"],
             data=source,
             variant=plan.variant,
             seed=plan.seed,
             out=folder,
-            changes=_parsed(changes),
-            image_trunk=image_trunk,
-            neighbours=_neighbours(neighbour_images, neighbour_sounds),
-            hardware=Hardware(accelerator, devices, precision, workers),
-            save_every=save_every,
+            changes=given["changes"],
+            image_trunk=given["image_trunk"],
+            neighbours=_neighbours(given["neighbour_images"], given["neighbour_sounds"]),
+            hardware=Hardware(*hardware),
+            save_every=given["save_every"],
             progress=tell,
         )
-    if not is_first_process():
-        return
-    if as_json:
-        click.echo(record.model_dump_json(indent=1))
-    else:
-        click.echo(_summary(record, folder))
+    if is_first_process():
+        click.echo(record.model_dump_json(indent=1) if as_json else _summary(record, folder))
 
 
-@dataclass(frozen=True)
-class _Choice:
-    """What was said about the clips of a folder."""
-
-    ids: Path | None
-    truth: Path | None
-    skip_missing: bool
-    held_out: tuple[str, ...]
-    skip_held_out: bool
-
-
-def _source(data: str, choice: _Choice, needs: Needs, progress: Progress) -> TrainingData:
+def _source(given: dict[str, Any], needs: Needs, progress: Progress) -> TrainingData:
     from ssl_bench.training.data import EmbeddedWorld
     from ssl_bench.training.folder import open_user_folder, read_held_out, require_given
     from ssl_bench.training.given_truth import open_truth
 
-    if data == EMBEDDED_WORLD:
-        if any((choice.ids, choice.truth, choice.skip_missing, *choice.held_out)) or (
-            choice.skip_held_out
-        ):
-            raise ModelError(
-                "--ids, --truth, --held-out and their like choose among the clips of a folder",
-                remedy="name a folder with --data, or leave them out",
+    folder, truth = Path(given["data"]), given["truth"]
+    if given["data"] == EMBEDDED_WORLD:
+        choices = ("ids", "truth", "skip_missing", "held_out", "skip_held_out")
+        if any(given[name] for name in choices):
+            raise click.UsageError(
+                "--ids, --truth, --held-out and their like choose among the clips of a folder: "
+                "name one with --data, or leave them out"
             )
         return EmbeddedWorld()
-    folder = Path(data)
     if not folder.is_dir():
         raise ModelError(
             "there is no such folder to train on",
-            where=data,
+            code="E_FOLDER_MISSING",
+            where=folder,
             remedy=f"name a folder with frames/ and audio/, or {EMBEDDED_WORLD}",
         )
-    require_given(folder, needs, truth=choice.truth, labels=choice.ids)
-    if choice.truth is not None and not needs.truth:
+    require_given(folder, needs, truth=truth, labels=given["ids"])
+    if truth is not None and not needs.truth:
         raise ModelError(
-            "this model never looks at where clips sound, and --truth says so",
+            "this model does not train on where clips sound, which --truth gives",
+            code="E_TRUTH_UNUSED",
             remedy="leave --truth out, or train a supervised model such as unet",
         )
     return open_user_folder(
         folder,
         needs=needs,
-        ids=choice.ids,
-        truth=None if choice.truth is None else open_truth(choice.truth),
-        skip_missing=choice.skip_missing,
-        held_out=[read_held_out(reference) for reference in choice.held_out],
-        skip_held_out=choice.skip_held_out,
+        ids=given["ids"],
+        truth=None if truth is None else open_truth(truth),
+        skip_missing=given["skip_missing"],
+        held_out=[read_held_out(reference) for reference in given["held_out"]],
+        skip_held_out=given["skip_held_out"],
         progress=progress,
     )
-
-
-def _remarks(variant: str | None, held_out: tuple[str, ...]) -> Iterator[str]:
-    """What a user should know who left these options out."""
-    if variant is not None:
-        yield f"variant: {variant}; --variant NAME takes another"
-    if not held_out:
-        yield "held out: nothing was checked; --held-out PROTOCOL refuses clips of a test set"
 
 
 def _neighbours(images: Path | None, sounds: Path | None) -> NeighbourFiles | None:
     from ssl_bench.training.neighbours import NeighbourFiles
 
-    if images is not None and sounds is not None:
-        return NeighbourFiles(images, sounds)
-    if images is not None or sounds is not None:
-        raise ModelError(
-            "clips are compared by their looks and by their sound, and one of the files is missing",
-            remedy="give both --neighbour-images and --neighbour-sounds",
-        )
-    return None
-
-
-def _parsed(changes: tuple[str, ...]) -> dict[str, Any]:
-    """``KEY=VALUE`` pairs, with values as TOML spells them, or as plain text."""
-    found: dict[str, Any] = {}
-    for change in changes:
-        key, equals, text = change.partition("=")
-        if not (key and equals):
-            raise ModelError(
-                f"the change {change!r} is not KEY=VALUE", remedy="write it like batch=32"
-            )
-        try:
-            found[key] = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
-            found[key] = text
-    return found
+    if (images is None) != (sounds is None):
+        raise click.UsageError("give both --neighbour-images and --neighbour-sounds, or neither")
+    return None if images is None or sounds is None else NeighbourFiles(images, sounds)
 
 
 def _detail(step: Step) -> str:
@@ -322,8 +270,7 @@ def _detail(step: Step) -> str:
 
 
 def _rate(examples_per_second: float) -> str:
-    digits = 0 if examples_per_second >= 10 else 1
-    return f"{examples_per_second:.{digits}f} examples a second"
+    return f"{examples_per_second:.{0 if examples_per_second >= 10 else 1}f} examples a second"
 
 
 class _Lines:

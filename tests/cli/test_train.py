@@ -16,7 +16,6 @@ from refusals import refused
 
 from ssl_bench.cli import main
 from ssl_bench.cli.train import _Lines, train
-from ssl_bench.errors import ModelError
 from ssl_bench.models.checkpoints import read_checkpoint
 from ssl_bench.training import run
 from ssl_bench.training.recipe import TrainingRecipe
@@ -195,7 +194,7 @@ def test_folder_is_named_after_the_run_unless_it_is_given(
         (["--model", "ogl-l1", "--variant", "vggss"], "[E_VARIANT_UNTRAINED]"),
         (["--model", "ogl-l1", "--ids", "list.txt"], "choose among the clips of a folder"),
         (["--model", "ogl-l1", "--accelerator", "cuda", "--devices", "64"], "[E_DEVICES]"),
-        (["--model", "ogl-l1", "--change", "batch"], "the change 'batch' is not KEY=VALUE"),
+        (["--model", "ogl-l1", "--change", "batch"], "'batch' is not KEY=VALUE"),
         (["--model", "ogl-l1", "--change", "speed=9"], "speed is not a known field"),
         (["--model", "ogl-l1", "--change", "flip=often"], "flip: input should be a valid number"),
         (["--model", "ogl-l1", "--devices", "7"], "[E_BATCH_SHARE]"),
@@ -248,8 +247,9 @@ def test_clips_are_compared_by_features_of_ones_own(
         digests.add(read_record(out / "synth.training.json").data_digest)
     assert len(digests) == 2
     for alone in (images, sounds):
-        with pytest.raises(ModelError, match="Give both"):
-            CliRunner().invoke(train, [*arguments, *alone], catch_exceptions=False)
+        done = CliRunner().invoke(train, [*arguments, *alone])
+        assert done.exit_code == 2
+        assert "give both" in done.output
 
 
 def test_features_where_no_clips_are_compared_are_refused(tmp_path: Path):

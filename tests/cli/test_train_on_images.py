@@ -97,7 +97,7 @@ def test_it_is_said_that_no_test_set_was_checked(images: Path) -> None:
         (["ogl-l1", "--data", "mine", "--ids", "two.csv"], "is labelled 'dog' and 'cat'"),
         (["ogl-l1", "--data", "mine", "--ids", "one.csv"], "[E_CLASSES_FEW]: mine"),
         (["ogl-cls", "--data", "mine"], "[E_VARIANT_UNTRAINED]"),
-        (["ezvsl", "--data", "mine", "--truth", "masks"], "never looks at where clips sound"),
+        (["ezvsl", "--data", "mine", "--truth", "masks"], "[E_TRUTH_UNUSED]"),
         (["icl", "--data", "mine"], "[E_FOLDER_UNREADABLE]: mine/audio"),
     ],
 )
