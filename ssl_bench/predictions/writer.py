@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import tempfile
 import zipfile
 from collections.abc import Sequence
@@ -29,14 +28,15 @@ from ssl_bench.predictions.format import (
 from ssl_bench.schemas import quoted
 
 _SPOOLED = ("map", "similarity")
+_BLOCK_BYTES = 2**20
 
 
 class PredictionsWriter:
     """Write a predictions file, batch by batch.
 
-    Rows of maps and similarities go to a temporary file as they come, so memory does not grow with
-    them. The file appears under its name only when the ``with`` block ends without an error. The
-    same calls give the same bytes.
+    Maps and similarities go to temporary files as they come, so memory does not grow with them.
+    The file appears only when the ``with`` block ends without an error. The same calls give the
+    same bytes.
 
     Parameters
     ----------
@@ -46,11 +46,6 @@ class PredictionsWriter:
         Where the predictions come from.
     dtype
         Type in which maps and similarities are stored.
-
-    Raises
-    ------
-    ModelError
-        From :meth:`add`, if the arrays break the model's contract.
 
     Examples
     --------
@@ -251,23 +246,23 @@ class PredictionsWriter:
             message = f"the similarities have {width} columns for {n_trials} trials"
             remedy = "give one column for the sound of each trial of the file"
             raise self._refusal("E_ARRAY_SHAPE", message, remedy)
-        small = {name: np.concatenate(parts) for name, parts in self._small.items()}
-        index = small.pop("map_index", None)
+        arrays = {name: np.concatenate(parts) for name, parts in self._small.items()}
+        if np.array_equal(arrays.get("map_index", []), np.arange(self._lengths["map"])):
+            arrays.pop("map_index", None)
+        for name, spool in self._spools.items():
+            if name in self._shapes:
+                spool.flush()
+                shape = (self._lengths[name], *self._shapes[name])
+                arrays[name] = np.memmap(spool, self._dtype, "r", shape=shape)
         with (
             atomic_path(self._path) as temporary,
             zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive,
         ):
             _write(archive, "meta", np.frombuffer(self._meta.to_bytes(), np.uint8))
             _write(archive, "trial_id", np.array(list(self._ids), dtype=np.str_))
-            in_order = np.arange(self._lengths["map"])
-            if index is not None and not np.array_equal(index, in_order):
-                _write(archive, "map_index", index)
-            for name, array in small.items():
-                _write(archive, name, array)
-            for name, spool in self._spools.items():
-                if name in self._shapes:
-                    shape = (self._lengths[name], *self._shapes[name])
-                    _write_spool(archive, name, spool, self._dtype, shape)
+            for name in ("map_index", *(each for each in arrays if each != "map_index")):
+                if name in arrays:
+                    _write(archive, name, arrays[name])
 
 
 def save_predictions(
@@ -283,31 +278,15 @@ def save_predictions(
         writer.add(trial_ids, maps)
 
 
-def _opened(archive: zipfile.ZipFile, name: str, size: int) -> IO[bytes]:
-    """A member to write, whose header depends on nothing but its name."""
+def _write(archive: zipfile.ZipFile, name: str, array: NDArray[Any]) -> None:
+    # The member's header depends on nothing but its name.
     info = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
     info.compress_type = zipfile.ZIP_DEFLATED
     info.create_system = 3
     info.external_attr = 0o644 << 16
-    info.file_size = size
-    return archive.open(info, "w")
-
-
-def _write(archive: zipfile.ZipFile, name: str, array: NDArray[Any]) -> None:
-    with _opened(archive, name, array.nbytes) as member:
-        npy.write_array(member, array, allow_pickle=False)
-
-
-def _write_spool(
-    archive: zipfile.ZipFile,
-    name: str,
-    spool: IO[bytes],
-    dtype: np.dtype[Any],
-    shape: tuple[int, ...],
-) -> None:
-    size = spool.tell()
-    spool.seek(0)
-    with _opened(archive, name, size) as member:
-        header = {"descr": npy.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
-        npy.write_array_header_1_0(member, header)
-        shutil.copyfileobj(spool, member, 2**20)
+    info.file_size = array.nbytes
+    rows = max(1, _BLOCK_BYTES * len(array) // array.nbytes)
+    with archive.open(info, "w") as member:
+        npy.write_array_header_1_0(member, npy.header_data_from_array_1_0(array))
+        for start in range(0, len(array), rows):
+            member.write(array[start : start + rows].tobytes())
