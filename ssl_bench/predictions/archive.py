@@ -109,12 +109,10 @@ class Archive:
 
     Attributes
     ----------
-    arrays
-        The members that can be read, by name without ``.npy``.
+    arrays, problems
+        The members that can be read, by name without ``.npy``, and what is wrong with the file.
     total_bytes
         Size of all members after decompression, as the table of contents claims.
-    problems
-        What is wrong with it.
     meta, ids, map_index
         What :func:`~ssl_bench.predictions.scan.scan` reads: the metadata (None where they are
         unusable), the trials in file order, and the ``(N,)`` map row of each (None where trial i
@@ -150,10 +148,7 @@ class Archive:
     def blocks(self, name: str, rows: int | None = None) -> Iterator[NDArray[Any]]:
         """Rows of a member in order, at most `rows` at a time, in native byte order, read-only.
 
-        Raises
-        ------
-        PredictionsError
-            If the member ends early, fails its checksum, or cannot be decompressed.
+        Raises PredictionsError if it ends early, fails its checksum, or cannot be decompressed.
         """
         array = self.arrays[name]
         native = array.dtype.newbyteorder("=")

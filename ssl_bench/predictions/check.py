@@ -32,20 +32,11 @@ def check(
     *,
     limits: Limits = LIMITS,
 ) -> Predictions:
-    """Check once whether predictions answer a question.
+    """Check once whether a file or a folder of shards answers a question.
 
     Nothing in the file is trusted: no object is unpickled, sizes are checked before anything is
-    allocated, and memory does not grow with the maps.
-
-    Parameters
-    ----------
-    source
-        A file, or a folder of shards. Predictions that were checked with the same question are
-        returned as they are.
-    question
-        What they must answer.
-    limits
-        The largest file that is read.
+    allocated, and memory does not grow with the maps. Predictions that were checked with the same
+    question are returned as they are.
 
     Raises
     ------
@@ -132,9 +123,8 @@ def _files(path: Path, limits: Limits, problems: Problems) -> list[Path]:
         problems.add("E_FILE_UNREADABLE", message, remedy)
         return []
     if not shards:
-        problems.add(
-            "E_SHARDS", "this folder has no shards (files ending in .npz)", "check the name"
-        )
+        message = "this folder has no shards (files ending in .npz)"
+        problems.add("E_SHARDS", message, "check the name")
     if len(shards) > limits.shards:
         message = f"this folder has {len(shards):,} shards, at most {limits.shards:,} are read"
         problems.add("E_FILE_TOO_LARGE", message, "write larger shards")

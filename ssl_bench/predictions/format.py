@@ -66,13 +66,7 @@ ROW_MEMBERS = ("score", *EMBEDDINGS, "similarity")
 
 
 def can_retrieve(members: Collection[str]) -> bool:
-    """Whether a file with these members answers protocols that ask for a ranking.
-
-    Examples
-    --------
-    >>> can_retrieve({"similarity"}), can_retrieve({"map", "image_embedding"})
-    (True, False)
-    """
+    """Whether a file with these members answers protocols that ask for a ranking."""
     return "similarity" in members or set(EMBEDDINGS) <= set(members)
 
 
@@ -110,8 +104,7 @@ class PredictionsMeta(Strict):
     protocol, protocol_digest, test_set, test_set_digest
         What was answered, and on what.
     trials_digest
-        Digest of the trials (``TrialSet.digest``): the file answers every protocol that asks the
-        same, whatever its measures. None in older files.
+        ``TrialSet.digest``: the file answers every protocol with these trials. None in older files.
     model, weights_digest
         Name of the model, and SHA-256 of its weights; None where it has none.
     complete
@@ -158,11 +151,5 @@ def usable_name(name: str) -> str:
 
 
 def is_valid_id(name: str, limits: Limits = LIMITS) -> bool:
-    r"""Whether `name` may be a trial id: not empty, not too long, printable characters only.
-
-    Examples
-    --------
-    >>> is_valid_id("video_000030"), is_valid_id("two\nlines"), is_valid_id("")
-    (True, False, False)
-    """
+    """Whether `name` may be a trial id: not empty, not too long, printable characters only."""
     return 0 < len(name) <= limits.id_length and name.isprintable()

@@ -22,22 +22,12 @@ _CHUNK_BYTES = 16 * 2**20
 
 @dataclass(frozen=True)
 class Question:
-    """What a predictions file must answer; None stands for anything.
+    """What a predictions file must answer: the trials of a protocol, and what metadata must state.
 
-    Attributes
-    ----------
-    trial_ids
-        Trials of the protocol.
-    protocol, protocol_digest, test_set, test_set_digest
-        What the metadata must state.
-    trials_digest
-        Digest of the trials. A file that states one is compared with it instead of with the
-        protocol: it holds answers to these trials, however they are scored.
-    answers
-        Whether the protocol asks for maps, or for a ranking.
-    partial
-        Whether trials may be missing in any file. Otherwise they may be only in a file that states
-        that it is complete (they then count as failures).
+    None stands for anything. A file that states a `trials_digest` is compared with it instead of
+    with the protocol: it has answers to these trials, however they are scored. With `partial`,
+    trials may be missing in any file; otherwise only in one that states that it is complete, where
+    they count as failures.
     """
 
     trial_ids: Sequence[str]
@@ -55,17 +45,14 @@ class Predictions:
 
     Attributes
     ----------
-    path
-        The file or folder of shards.
-    meta
-        Where they come from.
+    path, meta
+        The file or folder of shards, and where they come from.
     trial_ids
         The trials in file order, shards in order of name. `score` and the embeddings have one row
         for each.
-    question
-        What they were checked to answer; None for :func:`open_predictions`.
-    missing
-        Trials of the question that have no prediction, in its order.
+    question, missing
+        What they were checked to answer (None for :func:`open_predictions`), and its trials without
+        a prediction, in its order.
     """
 
     def __init__(
