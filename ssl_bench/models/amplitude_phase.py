@@ -6,10 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import PositiveFloat, PositiveInt
 
-from ssl_bench.errors import DataError
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.segments import repeated
-from ssl_bench.models.sounds import check_sound
+from ssl_bench.models.sounds import check_only_rate, check_sound
 from ssl_bench.models.spectrograms import short_time_transform
 from ssl_bench.schemas import Document
 
@@ -53,15 +52,8 @@ def prepare_amplitude_phase(
 ) -> NDArray[np.float32]:
     """Turn a waveform into amplitude and phase; channels are averaged.
 
-    Returns
-    -------
-    ndarray
-        ``(2, window // 2 + 1, T)`` float32; see :func:`amplitude_and_phase`.
-
-    Raises
-    ------
-    DataError
-        If the sound is empty, holds values that are not finite, or has another rate.
+    ``(2, window // 2 + 1, T)`` float32; see :func:`amplitude_and_phase`. Raises DataError where the
+    sound is empty, holds values that are not finite, or has another rate.
 
     Examples
     --------
@@ -70,11 +62,7 @@ def prepare_amplitude_phase(
     (2, 512, 44)
     """
     check_sound(sound)
-    if sound.rate != preprocessing.rate:
-        raise DataError(
-            f"a sound has {sound.rate} Hz, and this model was trained on {preprocessing.rate} Hz",
-            remedy=f"resample the sounds to {preprocessing.rate} Hz, or use another model",
-        )
+    check_only_rate(sound.rate, preprocessing.rate)
     heard = sound.as_float()[: round(preprocessing.seconds * sound.rate)].mean(axis=1)
     least = (preprocessing.frames - 1) * preprocessing.hop
     if len(heard) < least:
@@ -93,18 +81,9 @@ def amplitude_and_phase(
     ``t * hop``. These, and the scale of the amplitude (no division by the window), are assumed: the
     paper names window and hop only.
 
-    Parameters
-    ----------
-    samples
-        ``(n,)`` float64, n > window / 2.
-    window, hop
-        In samples.
-
-    Returns
-    -------
-    ndarray
-        ``(2, window // 2 + 1, n // hop + 1)`` float64: amplitude >= 0, and phase in radians, in
-        [-pi, pi], 0 where the amplitude is 0. Rows are frequencies, low first.
+    From samples ``(n,)`` float64, n > window / 2, it makes ``(2, window // 2 + 1, n // hop + 1)``
+    float64: amplitude >= 0, and phase in radians, in [-pi, pi], 0 where the amplitude is 0. Rows
+    are frequencies, low first.
 
     Examples
     --------

@@ -1,11 +1,14 @@
 """Weights files: reading ours and the authors', strictly; writing ours.
 
-Nothing in a file is ever executed.
+Nothing in a file is ever executed: torch files, as the authors of the field publish them, are read
+with ``weights_only=True`` and a short list of permitted numpy types.
 """
 
 from __future__ import annotations
 
 import math
+import re
+import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +23,6 @@ from torch import Tensor, nn
 from ssl_bench.errors import WeightsError
 from ssl_bench.files import atomic_path, sha256_of_file
 from ssl_bench.models.provenance import RecognisedWeights, counted
-from ssl_bench.models.torch_files import read_torch_file
 
 _MODULE = "module."
 _KINDS = frozenset(
@@ -29,8 +31,23 @@ _KINDS = frozenset(
         *(torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64),
     }
 )
-_LONGEST = 200
+_MAX_TEXT = 200
 _COUNTER = "num_batches_tracked"
+
+
+STATE_FIELDS = ("model", "model_state_dict", "state_dict")
+"""Where the authors' containers keep the state dict."""
+
+_NUMBERS = "?" + np.typecodes["AllInteger"] + np.typecodes["Float"]
+# numpy scalars beside the weights, under the module names of numpy 1 and numpy 2.
+_PERMITTED: list[Any] = [
+    np.dtype,
+    *{type(np.dtype(code)) for code in _NUMBERS},
+    (np.float64(0).__reduce__()[0], "numpy.core.multiarray.scalar"),
+    (np.float64(0).__reduce__()[0], "numpy._core.multiarray.scalar"),
+]
+# torch words it in two ways: a name that it does not look up, and a type that it does not fill.
+_REFUSED = re.compile(r"GLOBAL (\S+)|`add_safe_globals`,? but got <class '(\S+)'>")
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +96,7 @@ class MisfitError(WeightsError):
 def read_checkpoint(path: Path, *, expected_sha256: str | None = None) -> Checkpoint:
     """Read a safetensors file, or a torch file as the authors of the field publish them.
 
-    What a torch file may hold: :func:`ssl_bench.models.torch_files.read_torch_file`.
+    What a torch file may hold: :func:`read_torch_file`.
 
     Parameters
     ----------
@@ -95,12 +112,18 @@ def read_checkpoint(path: Path, *, expected_sha256: str | None = None) -> Checkp
         values, or has another digest.
     """
     if not path.is_file():
-        raise WeightsError("this weights file does not exist", where=path, remedy="check the path")
+        raise WeightsError(
+            "this weights file does not exist",
+            code="E_FILE_MISSING",
+            where=path,
+            remedy="check the path",
+        )
     digest = sha256_of_file(path)
     if expected_sha256 is not None and digest != expected_sha256:
         raise WeightsError(
             f"the weights have the digest {digest[:12]}..., and the recipe names "
             f"{expected_sha256[:12]}...",
+            code="E_WEIGHTS_DIGEST",
             where=path,
             remedy="restore the file, or train again and put the new digest into the recipe",
         )
@@ -109,8 +132,8 @@ def read_checkpoint(path: Path, *, expected_sha256: str | None = None) -> Checkp
         container, fields = "safetensors", _fields(metadata)
     else:
         metadata = {}
-        content = read_torch_file(path)
-        tensors, container, fields = content.tensors, content.container, _fields(content.beside)
+        tensors, container, beside = read_torch_file(path)
+        fields = _fields(beside)
     _check_plain(tensors, path)
     prefixed = any(_MODULE in key for key in tensors)
     return Checkpoint(
@@ -122,6 +145,72 @@ def read_checkpoint(path: Path, *, expected_sha256: str | None = None) -> Checkp
         prefixes_removed=(_MODULE,) if prefixed else (),
         fields=fields,
     )
+
+
+def read_torch_file(path: Path) -> tuple[dict[str, Tensor], str, Mapping[Any, Any]]:
+    """State dict, bare or under one of `STATE_FIELDS`; where the file keeps it; and what is beside.
+
+    The old format of torch before 1.6 is read, too.
+
+    Raises
+    ------
+    WeightsError
+        If the file is damaged, holds no state dict, or holds anything but tensors, plain values and
+        numpy's scalar numbers.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "best.pth"
+    >>> torch.save({"model": {"w": torch.ones(2)}, "epoch": np.int32(3)}, file)
+    >>> tensors, container, beside = read_torch_file(file)
+    >>> tensors["w"], container, int(beside["epoch"])
+    (tensor([1., 1.]), "torch file, state dict under 'model'", 3)
+    """
+    try:
+        with torch.serialization.safe_globals(_PERMITTED), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    # torch names no set of errors for damaged files, and its parser raises almost every kind.
+    except Exception as error:
+        refused = _REFUSED.search(str(error))
+        if refused:
+            raise WeightsError(
+                f"this file holds {refused[1] or refused[2]}, which is refused because reading it "
+                "could run code",
+                code="E_WEIGHTS_CODE",
+                where=path,
+                remedy="save its state dict alone, if you trust the file",
+            ) from None
+        raise WeightsError(
+            "this file is damaged, or is no weights file",
+            code="E_WEIGHTS_DAMAGED",
+            where=path,
+            remedy="fetch it again",
+        ) from None
+    container, beside = "torch file, bare state dict", {}
+    if isinstance(content, dict):
+        for name in STATE_FIELDS:
+            if isinstance(content.get(name), dict):
+                container, beside = f"torch file, state dict under {name!r}", content
+                content = content[name]
+                break
+    if not isinstance(content, dict) or not content:
+        raise WeightsError(
+            "this file holds no state dict",
+            code="E_WEIGHTS_STATE",
+            where=path,
+            remedy=f"save one, bare or under one of {', '.join(STATE_FIELDS)}",
+        )
+    strangers = [str(key) for key, value in content.items() if not isinstance(value, Tensor)]
+    if strangers:
+        raise WeightsError(
+            f"this file's state dict has {counted('not tensors', strangers)}",
+            code="E_WEIGHTS_STATE",
+            where=path,
+            remedy=f"save the state dict bare or under one of {', '.join(STATE_FIELDS)}",
+        )
+    return {str(key): value for key, value in content.items()}, container, beside
 
 
 def load_into(
@@ -190,6 +279,7 @@ def load_into(
     if problems:
         error = MisfitError(
             f"these weights do not fit the network: {'; '.join(problems)}",
+            code="E_WEIGHTS_MISFIT",
             where=checkpoint.path,
             remedy="name the model and the variant that the weights belong to, or fetch the file "
             "again",
@@ -199,13 +289,17 @@ def load_into(
     network.load_state_dict(
         {key: given.get(key, value).to(value.dtype) for key, value in wanted.items()}
     )
+    remarks: tuple[str, ...] = ()
+    if uncounted:
+        lacking = f"{len(uncounted)} counters of batch normalisation ({_COUNTER})"
+        remarks = (f"the file lacks {lacking}, which evaluation does not read",)
     return RecognisedWeights(
         container=checkpoint.container,
         entries=len(given),
         prefixes_removed=checkpoint.prefixes_removed,
         ignored=tuple(key for key in checkpoint.tensors if key not in given),
         fields=dict(checkpoint.fields),
-        remarks=(_uncounted(len(uncounted)),) if uncounted else (),
+        remarks=remarks,
     )
 
 
@@ -255,6 +349,7 @@ def save_checkpoint(
             if not bool(value.isfinite().all()):
                 raise WeightsError(
                     f"{key} holds values that are not finite as {value.dtype}",
+                    code="E_WEIGHTS_NOT_FINITE",
                     where=path,
                     remedy="store them as float32" if half else "train again",
                 )
@@ -281,13 +376,13 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     except (safetensors.SafetensorError, OSError) as error:
         raise WeightsError(
             f"this file is not readable as safetensors ({error})",
+            code="E_WEIGHTS_DAMAGED",
             where=path,
             remedy="fetch or train it again",
         ) from None
 
 
 def _check_plain(tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Raise WeightsError where a tensor is no plain table of numbers, which no network here has."""
     unusual = [
         f"{key} {value.layout} {value.dtype}"
         for key, value in tensors.items()
@@ -295,7 +390,8 @@ def _check_plain(tensors: Mapping[str, Tensor], path: Path) -> None:
     ]
     if unusual:
         raise WeightsError(
-            f"this file has {counted('tensors that are no plain tables', unusual)}",
+            f"this file has {counted('tensors of an unsupported type or layout', unusual)}",
+            code="E_WEIGHTS_TYPE",
             where=path,
             remedy="save them dense, as float32 or float16",
         )
@@ -311,7 +407,7 @@ def _fields(content: Mapping[Any, Any]) -> dict[str, int | float | str]:
             value = value.item()
         if isinstance(value, float) and not math.isfinite(value):
             value = str(value)
-        if isinstance(value, int | float) or (isinstance(value, str) and len(value) <= _LONGEST):
+        if isinstance(value, int | float) or (isinstance(value, str) and len(value) <= _MAX_TEXT):
             found[str(key)] = value
     return found
 
@@ -321,14 +417,8 @@ def _without_module(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tens
     if len(cleaned) != len(tensors):
         raise WeightsError(
             "this file holds the same weights twice, with and without 'module.' in their keys",
+            code="E_WEIGHTS_TWICE",
             where=path,
             remedy="keep one of the two",
         )
     return cleaned
-
-
-def _uncounted(count: int) -> str:
-    return (
-        f"the file lacks {count} counters of batch normalisation ({_COUNTER}), which evaluation "
-        "does not read"
-    )

@@ -20,22 +20,8 @@ def centre_segment(sound: Waveform, seconds: float = 3.0) -> NDArray[np.int16]:
     Follows the positions (rounded to microseconds) and the integer arithmetic of the public code's
     decoder, so that 16-bit files give the same bits. A sound shorter than `seconds` is repeated.
 
-    Parameters
-    ----------
-    sound
-        One or two channels. Brought to 16 bits as :func:`sixteen_bits` says.
-    seconds
-        Length of the segment.
-
-    Returns
-    -------
-    ndarray
-        ``(int(seconds * rate),)`` int16.
-
-    Raises
-    ------
-    DataError
-        If there are more than two channels, whose mixing the public code leaves to its decoder.
+    ``(int(seconds * rate),)`` int16, by :func:`sixteen_bits`. More than two channels, whose mixing
+    the public code leaves to its decoder, are a DataError.
 
     Examples
     --------
@@ -60,16 +46,8 @@ def sixteen_bits(
     What was stored as floating point (float32) is rounded, half to even; what was a wider integer
     (float64) loses its lower bits, that is, is rounded down.
 
-    Parameters
-    ----------
-    samples
-        Of any shape, with a type as :mod:`ssl_bench.media.audio` says: int16, or floats in [-1, 1],
-        which are scaled by 32768. Larger ones are clipped.
-
-    Returns
-    -------
-    ndarray
-        Of the same shape, int16.
+    Samples of any shape are int16, or floats in [-1, 1], which are scaled by 32768; larger ones are
+    clipped.
 
     Examples
     --------
@@ -88,13 +66,6 @@ def sixteen_bits(
 def repeated(samples: NDArray[Sample], count: int) -> NDArray[Sample]:
     """The first `count` samples of a sound that is played again and again.
 
-    Parameters
-    ----------
-    samples
-        ``(n,)`` of any kind, n >= 1.
-    count
-        Number of samples.
-
     Examples
     --------
     >>> repeated(np.array([1, 2, 3]), 5).tolist(), repeated(np.array([1, 2, 3]), 2).tolist()
@@ -110,26 +81,9 @@ def opening_segment(
 ) -> NDArray[np.float64]:
     """The first seconds of a sound, of its left channel, as LVS and its relatives read them.
 
-    A shorter sound is repeated.
-
-    Parameters
-    ----------
-    sound
-        A sound of at most `channels` channels.
-    seconds
-        Length of the segment.
-    channels
-        Channels that the public loader survives: 1 for LVS, 2 for SSLalignment.
-
-    Returns
-    -------
-    ndarray
-        ``(int(seconds * rate),)`` float64 in [-1, 1]; 16-bit samples are divided by 32768.
-
-    Raises
-    ------
-    DataError
-        If there are more channels.
+    ``(int(seconds * rate),)`` float64 in [-1, 1]; 16-bit samples are divided by 32768. A shorter
+    sound is repeated; more than `channels` channels, which is what the public loader survives (1
+    for LVS, 2 for SSLalignment), are a DataError.
 
     Examples
     --------
@@ -145,27 +99,13 @@ def opening_segment(
 def rolled_segment(sound: Waveform, seconds: float = 10.0) -> NDArray[np.int16]:
     """The opening of a sound, rolled so that its middle is that of the segment, 16 bits, mixed.
 
-    So reads SSLalignment the sounds of EZ-VSL and SLAVC when it evaluates them again. What is
+    SSLalignment reads audio this way when it re-evaluates EZ-VSL and SLAVC. What is
     shorter than the segment is repeated; samples that roll out at the end come in at the start.
     Of a longer sound the opening is rolled too, by the middle of the whole sound: as the public
     code has it, so that what was in the middle can be anywhere.
 
-    Parameters
-    ----------
-    sound
-        One or two channels. Brought to 16 bits as :func:`sixteen_bits` says.
-    seconds
-        Length of the segment.
-
-    Returns
-    -------
-    ndarray
-        ``(int(seconds * rate),)`` int16.
-
-    Raises
-    ------
-    DataError
-        If there are more than two channels.
+    ``(int(seconds * rate),)`` int16, by :func:`sixteen_bits`. More than two channels, whose mixing
+    the public code leaves to its decoder, are a DataError.
 
     Examples
     --------
@@ -198,5 +138,6 @@ def _check_channels(sound: Waveform, most: int) -> None:
         takes = "one" if most == 1 else "one or two"
         raise DataError(
             f"a sound has {count} channels, and this preprocessing takes {takes}",
+            code="E_SOUND_CHANNELS",
             remedy="mix the sounds down to one channel",
         )

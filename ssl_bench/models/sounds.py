@@ -1,61 +1,244 @@
-"""From a waveform to a network's input.
+"""Front ends: how each public loader cuts a sound, and the spectrogram that it makes.
 
-The names of `front_ends`, `related_sounds`, `segments` and `spectrograms` can be imported from
-here, too.
+None resamples.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, TypeVar
+from abc import ABC, abstractmethod
+from typing import Annotated, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from ssl_bench.errors import DataError
 from ssl_bench.media.waveform import Waveform
-from ssl_bench.models.front_ends import (
-    FixedSamplesAudio,
-    FrontEnd,
-    LogMelAudio,
-    LogPowerAudio,
-    MelDecibelAudio,
-    PublishedFrontEnd,
-    RolledAudio,
-    WholeClipAudio,
-)
-from ssl_bench.models.related_sounds import DSOLAudio, MSSLAudio
-from ssl_bench.models.segments import centre_segment, sixteen_bits
+from ssl_bench.models.segments import centre_segment, opening_segment, repeated, rolled_segment
 from ssl_bench.models.spectrograms import (
+    dsol_log_mel,
     log_mel_spectrogram,
     log_power_spectrogram,
-    mel_filters,
+    mel_decibel_spectrogram,
+    mssl_log_mel,
 )
+from ssl_bench.schemas import Document
 
-__all__ = [
-    "AudioPreprocessing",
-    "DSOLAudio",
-    "FixedSamplesAudio",
-    "FrontEnd",
-    "LogMelAudio",
-    "LogPowerAudio",
-    "MSSLAudio",
-    "MelDecibelAudio",
-    "PublishedFrontEnd",
-    "RolledAudio",
-    "WholeClipAudio",
-    "centre_segment",
-    "check_sound",
-    "log_mel_spectrogram",
-    "log_power_spectrogram",
-    "mel_filters",
-    "prepare_sound",
-    "sixteen_bits",
-    "taking_any_rate",
-]
+
+class FrontEnd(Document, ABC):
+    """How a model cuts a sound and what spectrogram it reads.
+
+    Attributes
+    ----------
+    seconds
+        Length of the segment of a sound.
+    window, hop
+        Of the spectrogram, in samples.
+    """
+
+    seconds: PositiveFloat
+    window: PositiveInt
+    hop: PositiveInt
+
+    @abstractmethod
+    def check_rate(self, rate: int) -> None:
+        """Raise DataError where sounds of that rate, in Hz, are not taken."""
+
+    @abstractmethod
+    def table(self, sound: Waveform) -> NDArray[np.float64]:
+        """Spectrogram ``(F, T)`` float64 of a sound; rows are frequencies, low first."""
+
+
+class PublishedFrontEnd(FrontEnd):
+    """A front end of public code.
+
+    That code never resamples and never checks the rate, although frequency scale and number of
+    frames depend on it. Here a rate other than `usual_rate` is an error, unless `any_rate` asks to
+    process it as that code would.
+
+    Attributes
+    ----------
+    usual_rate
+        Rate of the sounds that the published models were trained on, in Hz.
+    any_rate
+        Whether sounds of another rate are taken as they are.
+    """
+
+    seconds: PositiveFloat = 10.0
+    window: PositiveInt = 512
+    hop: PositiveInt = 238
+    usual_rate: PositiveInt = 16000
+    any_rate: bool = False
+
+    def check_rate(self, rate: int) -> None:
+        """Raise DataError at another than the usual rate, unless any is taken."""
+        if rate != self.usual_rate and not self.any_rate:
+            raise DataError(
+                f"a sound has {rate} Hz, and the published models were trained on "
+                f"{self.usual_rate} Hz",
+                code="E_SOUND_RATE",
+                remedy=f"resample the sounds to {self.usual_rate} Hz, or give --option "
+                "any_rate=true to take them as they are, as the authors' code does",
+            )
+
+    def log_power(self, samples: NDArray[np.float64], rate: int) -> NDArray[np.float64]:
+        """Log-power spectrogram of samples; see :func:`log_power_spectrogram`."""
+        return log_power_spectrogram(samples, rate, window=self.window, hop=self.hop)
+
+
+class LogPowerAudio(PublishedFrontEnd):
+    """EZ-VSL, SLAVC, FNAC: centre seconds at the file's own rate, log-power spectrogram."""
+
+    spectrogram: Literal["log-power"] = "log-power"
+    seconds: PositiveFloat = 3.0
+
+    def table(self, sound: Waveform) -> NDArray[np.float64]:
+        """Spectrogram ``(257, 200)`` at 16 kHz."""
+        segment = centre_segment(sound, self.seconds)
+        return self.log_power(np.clip(segment / 32767.0, -1.0, 1.0), sound.rate)
+
+
+class FixedSamplesAudio(PublishedFrontEnd):
+    """SSLalignment: samples counted at 16 kHz, whatever the rate, log-power spectrogram.
+
+    Of the opening seconds of the left channel, the samples from `first` to before `last` are taken:
+    3.5 s to 6.5 s at 16 kHz, something else at other rates, as in the public code. A sound shorter
+    than those seconds is repeated.
+    """
+
+    spectrogram: Literal["log-power-fixed"] = "log-power-fixed"
+    hop: PositiveInt = 159
+    first: NonNegativeInt = 56000
+    last: PositiveInt = 104000
+
+    def table(self, sound: Waveform) -> NDArray[np.float64]:
+        """Spectrogram ``(257, 299)``, unless the sound ends before `last`."""
+        opening = opening_segment(sound, self.seconds, channels=2)
+        return self.log_power(opening[self.first : self.last], sound.rate)
+
+
+class WholeClipAudio(PublishedFrontEnd):
+    """LVS: the opening seconds of a sound of one channel, log-power spectrogram."""
+
+    spectrogram: Literal["log-power-whole"] = "log-power-whole"
+
+    def table(self, sound: Waveform) -> NDArray[np.float64]:
+        """Spectrogram ``(257, 671)`` at 16 kHz."""
+        return self.log_power(opening_segment(sound, self.seconds), sound.rate)
+
+
+class RolledAudio(PublishedFrontEnd):
+    """EZ-VSL and SLAVC as SSLalignment evaluates them again.
+
+    The opening seconds, rolled by :func:`~ssl_bench.models.segments.rolled_segment`, and the centre
+    `frames` of their log-power spectrogram.
+    """
+
+    spectrogram: Literal["log-power-rolled"] = "log-power-rolled"
+    frames: PositiveInt = 200
+
+    def table(self, sound: Waveform) -> NDArray[np.float64]:
+        """Spectrogram ``(257, 200)``; raises DataError where the rate gives too few frames."""
+        segment = rolled_segment(sound, self.seconds)
+        whole = self.log_power(np.clip(segment / 32767.0, -1.0, 1.0), sound.rate)
+        spare = whole.shape[1] - self.frames
+        if spare < 0:
+            raise DataError(
+                f"{self.seconds:g} s at {sound.rate} Hz make {whole.shape[1]} frames, fewer than "
+                f"the {self.frames} of this preprocessing",
+                code="E_SOUND_SHORT",
+                remedy="use sounds of a higher rate",
+            )
+        start = round(spare / 2)  # half to even, as in torchvision's CenterCrop
+        return whole[:, start : start + self.frames]
+
+
+class MelDecibelAudio(PublishedFrontEnd):
+    """SSL-TIE: the opening seconds of a sound of one channel, mel spectrogram in decibels."""
+
+    spectrogram: Literal["mel-decibel"] = "mel-decibel"
+    hop: PositiveInt = 239
+    bands: PositiveInt = 257
+
+    def table(self, sound: Waveform) -> NDArray[np.float64]:
+        """Spectrogram ``(257, 670)`` at 16 kHz, in decibels."""
+        samples = opening_segment(sound, self.seconds)
+        sizes = {"bands": self.bands, "window": self.window, "hop": self.hop}
+        return mel_decibel_spectrogram(samples, sound.rate, **sizes)
+
+
+class OneRateAudio(FrontEnd):
+    """A mel front end for the centre of sounds of one rate.
+
+    Attributes
+    ----------
+    rate
+        The rate that the model was trained on, in Hz; any other is an error.
+    bands
+        Number of mel bands between 0 Hz and half the rate.
+    """
+
+    rate: PositiveInt
+    bands: PositiveInt = 64
+
+    def check_rate(self, rate: int) -> None:
+        """Raise DataError at any other rate."""
+        check_only_rate(rate, self.rate)
+
+    def centre(self, sound: Waveform) -> NDArray[np.float64]:
+        """Samples ``(seconds * rate,)`` of the centre, all channels mixed; a short one repeated."""
+        samples, wanted = sound.as_float().mean(axis=1), round(self.seconds * sound.rate)
+        start = max(0, (len(samples) - wanted) // 2)
+        return repeated(samples[start:], wanted)
+
+    def sizes(self) -> dict[str, int]:
+        """Arguments of its spectrogram."""
+        return {"bands": self.bands, "window": self.window, "hop": self.hop}
+
+
+class LogMelAudio(OneRateAudio):
+    """A small log-mel front end."""
+
+    spectrogram: Literal["log-mel"] = "log-mel"
+    rate: PositiveInt = 11025
+    seconds: PositiveFloat = 2.0
+    window: PositiveInt = 512
+    hop: PositiveInt = 128
+
+    def table(self, sound: Waveform) -> NDArray[np.float64]:
+        """Spectrogram ``(64, 169)`` of the centre."""
+        return log_mel_spectrogram(self.centre(sound), sound.rate, **self.sizes())
+
+
+class MSSLAudio(OneRateAudio):
+    """MSSL's front end: 5 s at 22,050 Hz."""
+
+    spectrogram: Literal["mssl-log-mel"] = "mssl-log-mel"
+    rate: PositiveInt = 22050
+    seconds: PositiveFloat = 5.0
+    window: PositiveInt = 882
+    hop: PositiveInt = 441
+
+    def table(self, sound: Waveform) -> NDArray[np.float64]:
+        """Spectrogram ``(251, 64)``: rows are times, columns frequencies."""
+        return mssl_log_mel(self.centre(sound), sound.rate, **self.sizes())
+
+
+class DSOLAudio(OneRateAudio):
+    """DSOL's front end: 1 s at 16,000 Hz."""
+
+    spectrogram: Literal["dsol-log-mel"] = "dsol-log-mel"
+    rate: PositiveInt = 16000
+    seconds: PositiveFloat = 1.0
+    window: PositiveInt = 160
+    hop: PositiveInt = 80
+
+    def table(self, sound: Waveform) -> NDArray[np.float64]:
+        """Spectrogram ``(201, 64)``: rows are times, columns frequencies."""
+        return dsol_log_mel(self.centre(sound), sound.rate, **self.sizes())
+
 
 Chosen = TypeVar("Chosen", bound=FrontEnd)
-
 
 AudioPreprocessing = Annotated[
     LogPowerAudio
@@ -75,10 +258,8 @@ def taking_any_rate(front_end: Chosen) -> Chosen:
 
     Examples
     --------
-    >>> taking_any_rate(LogPowerAudio()).any_rate
-    True
-    >>> taking_any_rate(LogMelAudio()) == LogMelAudio()
-    True
+    >>> taking_any_rate(LogPowerAudio()).any_rate, taking_any_rate(LogMelAudio()) == LogMelAudio()
+    (True, True)
     """
     if not isinstance(front_end, PublishedFrontEnd):
         return front_end
@@ -115,9 +296,22 @@ def check_sound(sound: Waveform) -> None:
     if sound.samples.ndim != 2 or sound.samples.size == 0:
         raise DataError(
             f"a sound must have samples, as (n, channels), and has the shape {sound.samples.shape}",
+            code="E_SOUND_EMPTY",
             remedy="replace the empty file",
         )
     if sound.samples.dtype.kind == "f" and not np.isfinite(sound.samples).all():
         raise DataError(
-            "a sound holds samples that are not finite numbers", remedy="replace the file"
+            "a sound holds samples that are not finite numbers",
+            code="E_SOUND_NOT_FINITE",
+            remedy="replace the file",
+        )
+
+
+def check_only_rate(rate: int, taken: int) -> None:
+    """Raise DataError where a sound's rate is not the one that a model takes, both in Hz."""
+    if rate != taken:
+        raise DataError(
+            f"a sound has {rate} Hz, and this model was trained on {taken} Hz",
+            code="E_SOUND_RATE",
+            remedy=f"resample the sounds to {taken} Hz, or use another model",
         )

@@ -16,9 +16,8 @@ from ssl_bench.models.icl import ICL, ICLArchitecture, ICLNetwork
 from ssl_bench.models.images import ImagePreprocessing
 from ssl_bench.models.provenance import Provenance
 from ssl_bench.models.registry import load_localizer, load_recipe
-from ssl_bench.models.related_sounds import DSOLAudio, MSSLAudio
 from ssl_bench.models.resnet import SMALL_TRUNK, TrunkArchitecture
-from ssl_bench.models.sounds import LogMelAudio
+from ssl_bench.models.sounds import DSOLAudio, LogMelAudio, MSSLAudio
 
 Pictures = list[NDArray[np.uint8]]
 Clips = list[Waveform]

@@ -7,15 +7,8 @@ import pytest
 
 from ssl_bench.errors import DataError
 from ssl_bench.media.waveform import Waveform
-from ssl_bench.models.front_ends import OneRateAudio
-from ssl_bench.models.related_sounds import (
-    DSOLAudio,
-    MSSLAudio,
-    dsol_log_mel,
-    mssl_log_mel,
-    slaney_filters,
-)
-from ssl_bench.models.sounds import prepare_sound
+from ssl_bench.models.sounds import DSOLAudio, MSSLAudio, OneRateAudio, prepare_sound
+from ssl_bench.models.spectrograms import dsol_log_mel, mssl_log_mel, slaney_filters
 
 
 def tone(frequency: float, rate: int, seconds: float) -> np.ndarray:

@@ -14,15 +14,12 @@ from numpy.typing import NDArray
 from ssl_bench.errors import DataError
 from ssl_bench.media.audio import read_audio
 from ssl_bench.media.waveform import Waveform
-from ssl_bench.models.sounds import (
-    LogMelAudio,
-    LogPowerAudio,
-    centre_segment,
+from ssl_bench.models.segments import centre_segment, sixteen_bits
+from ssl_bench.models.sounds import LogMelAudio, LogPowerAudio, prepare_sound
+from ssl_bench.models.spectrograms import (
     log_mel_spectrogram,
     log_power_spectrogram,
     mel_filters,
-    prepare_sound,
-    sixteen_bits,
 )
 
 Arrays = Mapping[str, NDArray[Any]]
