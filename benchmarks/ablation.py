@@ -18,7 +18,7 @@ from pydantic import Field
 
 from ssl_bench.analysis.evaluation import Request, run
 from ssl_bench.files import content_folder, write_text
-from ssl_bench.models.registry import load_recipe
+from ssl_bench.models.registry import load_baseline
 from ssl_bench.protocols.protocol import load_protocol
 from ssl_bench.schemas import Document, read_toml
 from ssl_bench.scoring.results import Result
@@ -109,7 +109,7 @@ def trained(
 ) -> tuple[TrainingRecord, Path]:
     """Record and weights of one row and seed; trained now, unless an earlier run left them."""
     variant = row.variant or ablation.data
-    recipe = training_recipe(load_recipe(ablation.model), variant, where)
+    recipe = training_recipe(load_baseline(ablation.model).recipe, variant, where)
     recipe = changed_recipe(recipe, row.overrides)
     weights, kept = folder / f"{variant}.safetensors", folder / f"{variant}.training.json"
     if kept.is_file() and weights.is_file():

@@ -22,7 +22,7 @@ from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.contract import Features, Localizer
 from ssl_bench.models.embedding_localizer import EmbeddingPreprocessing
 from ssl_bench.models.ezvsl import EZVSL, EZVSLArchitecture, EZVSLNetwork
-from ssl_bench.models.registry import load_recipe
+from ssl_bench.models.registry import load_baseline
 from ssl_bench.protocols.protocol import load_protocol
 from ssl_bench.trials.compositions import open_trials
 from ssl_bench.trials.trial import TrialSet
@@ -56,7 +56,7 @@ class Counting(Localizer):
 def small_ezvsl() -> EZVSL:
     """The small EZ-VSL of the embedded world, with random weights: they do not change its cost."""
     torch.manual_seed(0)
-    variant = load_recipe("ezvsl").variants["synth"]
+    variant = load_baseline("ezvsl").variant("synth")
     network = EZVSLNetwork(EZVSLArchitecture.model_validate(variant.architecture))
     return EZVSL(network, EmbeddingPreprocessing.model_validate(variant.preprocessing))
 

@@ -20,7 +20,7 @@ from alone import alone
 
 from ssl_bench.analysis.evaluation import Request, run
 from ssl_bench.files import sha256_of_file, write_text
-from ssl_bench.models.registry import list_baselines, load_recipe
+from ssl_bench.models.registry import list_baselines, load_baseline
 from ssl_bench.scoring.results import MeasuredValue, Result
 from ssl_bench.training.preparation import DEFAULT_CLASSIFIER
 from ssl_bench.training.recipe import training_recipe
@@ -87,7 +87,7 @@ def trainable() -> list[str]:
     """Names of the baselines whose small weights ship."""
     found = []
     for name in list_baselines():
-        variant = load_recipe(name).variants.get(DATA)
+        variant = load_baseline(name).recipe.variants.get(DATA)
         if variant is not None and variant.training is not None and variant.weights is not None:
             found.append(name)
     return found
@@ -95,7 +95,7 @@ def trainable() -> list[str]:
 
 def sharing(model: str) -> list[str]:
     """Baselines that use the small weights of a model: those of ``ogl-l1`` serve ``ogl-cls``."""
-    found = {name: load_recipe(name).variants.get(DATA) for name in list_baselines()}
+    found = {name: load_baseline(name).recipe.variants.get(DATA) for name in list_baselines()}
     return [name for name, variant in found.items() if variant and variant.weights_of == model]
 
 
@@ -128,7 +128,7 @@ def finished(record: Path, model: str, seed: int) -> bool:
     if not record.is_file():
         return False
     found = read_record(record)
-    recipe = training_recipe(load_recipe(model), DATA, record)
+    recipe = training_recipe(load_baseline(model).recipe, DATA, record)
     return found.model == model and found.seed == seed and found.recipe == recipe
 
 
@@ -139,13 +139,13 @@ def weights_in(root: Path, model: str, seed: int) -> Path:
 
 def own_seed(model: str) -> int:
     """The seed of the weights that ship."""
-    table = load_recipe(model).variants[DATA].training or {}
+    table = load_baseline(model).recipe.variants[DATA].training or {}
     return int(table.get("seed", 0))
 
 
 def image_trunk(model: str, root: Path) -> Path | None:
     """The classifier trained anew that a model's image trunk starts from; None if from nothing."""
-    table = load_recipe(model).variants[DATA].training or {}
+    table = load_baseline(model).recipe.variants[DATA].training or {}
     if table.get("image_trunk") != "object-classifier":
         return None
     return weights_in(root, CLASSIFIER, own_seed(CLASSIFIER))
@@ -163,7 +163,7 @@ def retrained(model: str, seed: int, protocols: Sequence[str], root: Path) -> Tr
     if not (weights.is_file() and finished(record, model, seed)):
         train(model, data=DATA, seed=seed, out=folder, image_trunk=image_trunk(model, root))
     seconds = perf_counter() - started
-    shipped = load_recipe(model).variants[DATA].weights
+    shipped = load_baseline(model).recipe.variants[DATA].weights
     return Trained(
         model,
         seed,

@@ -24,7 +24,7 @@ from ssl_bench.engine.predict import (
 from ssl_bench.files import write_text
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
 from ssl_bench.models.provenance import describe
-from ssl_bench.models.registry import list_baselines, load_card, load_localizer
+from ssl_bench.models.registry import list_baselines, load_baseline, load_localizer
 from ssl_bench.protocols.protocol import Protocol, load_dialect, load_protocol
 from ssl_bench.scoring.overlap import OverlapScores
 from ssl_bench.scoring.results import Result, write_result
@@ -351,5 +351,5 @@ def _card(facts: Mapping[str, Any]) -> dict[str, Any] | None:
     for each in (facts, *facts["parts"]):
         # Only a recipe gives a variant, so a stranger's model cannot borrow a name.
         if each["variant"] is not None and each["name"] in list_baselines():
-            return load_card(each["name"]).model_dump(mode="json")
+            return load_baseline(each["name"]).card.model_dump(mode="json")
     return None

@@ -82,11 +82,11 @@ def models(name: str | None, as_json: bool) -> None:
     """List the models, or print the card of the one called NAME."""
     from ssl_bench.cli.terminal import plain_table, print_json, show
     from ssl_bench.leaderboard.published import read_published
-    from ssl_bench.models.registry import list_baselines, list_plug_ins, load_card, load_recipe
+    from ssl_bench.models.registry import list_baselines, list_plug_ins, load_baseline
     from ssl_bench.site.printed import printed_of
 
     if name is not None:
-        card, recipe = load_card(name), load_recipe(name)
+        card, recipe = load_baseline(name).card, load_baseline(name).recipe
         if as_json:
             figures = printed_of(card, read_published())
             whole = {
@@ -98,7 +98,7 @@ def models(name: str | None, as_json: bool) -> None:
         else:
             _print_nested(_card_for_people(card, recipe))
         return
-    cards = [load_card(known) for known in list_baselines()]
+    cards = [load_baseline(known).card for known in list_baselines()]
     if as_json:
         print_json([card.model_dump(mode="json") for card in cards])
         return

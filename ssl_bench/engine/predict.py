@@ -11,7 +11,7 @@ from ssl_bench.engine.encode import EngineOptions, by_category, localize
 from ssl_bench.errors import ModelError, one_of
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
 from ssl_bench.models.provenance import describe
-from ssl_bench.models.registry import list_baselines, load_card, load_localizer, load_recipe
+from ssl_bench.models.registry import list_baselines, load_baseline, load_localizer
 from ssl_bench.predictions import PredictionsMeta, PredictionsWriter
 from ssl_bench.scoring.maps import row_chunks, shared_maps
 from ssl_bench.testsets import definitions
@@ -169,14 +169,14 @@ def _no_audio_blind_maps(localizer: Localizer, trials: TrialSet) -> str | None:
 def load_prior(name: str, weights: Path) -> Localizer:
     """An audio-blind baseline with given weights; raises SslBenchError for any other model."""
     known = list_baselines()
-    if name not in known or load_card(name).modality != "vision-only":
-        blind = [each for each in known if load_card(each).modality == "vision-only"]
+    if name not in known or load_baseline(name).card.modality != "vision-only":
+        blind = [each for each in known if load_baseline(each).card.modality == "vision-only"]
         raise ModelError(
             f"{name!r} is not an audio-blind baseline that looks at images",
             code="E_PRIOR",
             remedy=one_of(blind, name),
         )
-    variant = "full" if "full" in load_recipe(name).variants else None
+    variant = "full" if "full" in load_baseline(name).recipe.variants else None
     prior = load_localizer(name, variant=variant, weights=weights)
     if not isinstance(prior, Localizer) or not prior.audio_blind:
         raise ModelError(f"{name!r} listens, so it cannot be a prior", code="E_PRIOR")

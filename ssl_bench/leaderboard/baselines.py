@@ -28,13 +28,7 @@ from ssl_bench.leaderboard.submit import (
     prepare_remade,
     write_submission,
 )
-from ssl_bench.models.registry import (
-    default_alpha,
-    list_baselines,
-    load_card,
-    load_recipe,
-    shipped_weights,
-)
+from ssl_bench.models.registry import default_alpha, list_baselines, load_baseline
 from ssl_bench.predictions import open_predictions
 from ssl_bench.protocols.protocol import load_protocol, protocol_names
 from ssl_bench.scoring.identity import model_of
@@ -70,7 +64,7 @@ class Contestant:
     @property
     def needs_no_media(self) -> bool:
         """Whether it is an annotation-only baseline."""
-        return load_card(self.name).modality == "trivial"
+        return load_baseline(self.name).card.modality == "trivial"
 
 
 @dataclass(frozen=True)
@@ -107,16 +101,21 @@ def contestants() -> list[Contestant]:
         if alone.needs_no_media:
             found.append(alone)
             continue
-        recipe = load_recipe(name)
+        recipe = load_baseline(name).recipe
         variant = recipe.default_variant
-        if variant != _EMBEDDED_VARIANT or shipped_weights(name, variant) is None:
+        if variant != _EMBEDDED_VARIANT or load_baseline(name).shipped_weights(variant) is None:
             continue
         found.append(alone)
         prior = recipe.object_prior
         mixed = any(
-            (figure.variant or "").startswith(_MIXED) for figure in load_card(name).published
+            (figure.variant or "").startswith(_MIXED)
+            for figure in load_baseline(name).card.published
         )
-        if mixed and prior is not None and shipped_weights(prior, variant) is not None:
+        if (
+            mixed
+            and prior is not None
+            and load_baseline(prior).shipped_weights(variant) is not None
+        ):
             found.append(Contestant(name, default_alpha(name)))
     return found
 

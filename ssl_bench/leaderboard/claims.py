@@ -7,7 +7,7 @@ from ssl_bench.files import sha256_of_file
 from ssl_bench.leaderboard.card import SubmissionCard, SubmittedPretraining, TrainingData
 from ssl_bench.leaderboard.entry import Entry, RemadePredictions
 from ssl_bench.leaderboard.likeness import posing
-from ssl_bench.models.registry import list_baselines, load_card, shipped_weights
+from ssl_bench.models.registry import list_baselines, load_baseline
 from ssl_bench.scoring.results import ModelIdentity
 
 _EMBEDDED = "synth"
@@ -92,10 +92,10 @@ def baseline_card(name: str, slug: str, test_set: str, model: ModelIdentity) -> 
     ModelError
         If there is no such baseline.
     """
-    card = load_card(name)
+    card = load_baseline(name).card
     guided = "" if model.alpha is None else f" with object prior (alpha {model.alpha:g})"
     own = next((part for part in (model, *model.parts) if part.name == name), model)
-    ships = own.variant is not None and shipped_weights(name, own.variant) is not None
+    ships = own.variant is not None and load_baseline(name).shipped_weights(own.variant) is not None
     trained = card.modality != "trivial"
     return SubmissionCard(
         slug=slug,
@@ -127,7 +127,7 @@ def _weights_problems(model: ModelIdentity) -> list[str]:
     if model.variant is None or model.name not in list_baselines():
         return []
     try:
-        ships = shipped_weights(model.name, model.variant)
+        ships = load_baseline(model.name).shipped_weights(model.variant)
     except SslBenchError as error:
         return [error.problem]
     if ships is None:

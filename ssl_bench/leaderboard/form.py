@@ -11,7 +11,7 @@ from ssl_bench.leaderboard.compact import MOST_BYTES
 from ssl_bench.leaderboard.entry import Entry, RemadePredictions, StoredPredictions
 from ssl_bench.leaderboard.evidence import RANKED
 from ssl_bench.leaderboard.places import entry_path, predictions_path, protocol_folder
-from ssl_bench.models.registry import list_baselines, load_card
+from ssl_bench.models.registry import list_baselines, load_baseline
 from ssl_bench.protocols.protocol import Protocol
 from ssl_bench.scoring.aggregate import n_replicates
 from ssl_bench.scoring.run import measures_of
@@ -92,7 +92,7 @@ def file_problems(root: Path, entry: Entry) -> list[str]:
             found += _stored_otherwise(root, reference)
         elif isinstance(reference, RemadePredictions):
             shipped = reference.model in list_baselines()
-            if not shipped or load_card(reference.model).modality != "trivial":
+            if not shipped or load_baseline(reference.model).card.modality != "trivial":
                 found.append("only maps of an annotation-only baseline that ships are made again")
     return found
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from functools import cache, lru_cache
 
 from ssl_bench.leaderboard.card import SubmissionCard
-from ssl_bench.models.registry import list_baselines, load_card
+from ssl_bench.models.registry import list_baselines, load_baseline
 
 _PROJECT = ("ssl-bench", "this project")
 _MIXED = "with object prior"
@@ -88,7 +88,7 @@ def posing_as_another(own: SubmissionCard, other: SubmissionCard, *, together: b
 @cache
 def _reserved() -> Mapping[str, str]:
     """Titles of baselines that ship, by skeletons of titles and of names."""
-    titles = {name: load_card(name).title for name in list_baselines()}
+    titles = {name: load_baseline(name).card.title for name in list_baselines()}
     return {skeleton(text): title for name, title in titles.items() for text in (name, title)}
 
 

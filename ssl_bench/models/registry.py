@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -336,7 +337,15 @@ def load_baseline(name: str) -> Baseline:
             code="E_MODEL_UNKNOWN",
             remedy=f"{one_of([*known, *list_plug_ins()], name)}; or path/to/file.py:Class",
         )
-    return Baseline.read(content_folder("baselines") / name)
+    folder = content_folder("baselines") / name
+    files = (folder / "card.toml", folder / "recipe.toml")
+    return _read(folder, tuple(file.stat().st_mtime_ns for file in files if file.is_file()))
+
+
+@lru_cache(maxsize=64)
+def _read(folder: Path, changed: tuple[int, ...]) -> Baseline:
+    del changed  # part of the key alone: a file that is edited is read again
+    return Baseline.read(folder)
 
 
 def load_localizer(
@@ -433,19 +442,3 @@ def _recognised(assemble: Any, assembly: Assembly) -> Localizer | AnnotationLoca
     weights = weights.model_copy(update={"remarks": together})
     localizer.provenance = provenance.model_copy(update={"weights": weights})
     return localizer
-
-
-# Kept while callers move to Baseline.
-def load_card(name: str) -> Card:
-    """Who a baseline is."""
-    return load_baseline(name).card
-
-
-def load_recipe(name: str) -> Recipe:
-    """How a baseline is assembled."""
-    return load_baseline(name).recipe
-
-
-def shipped_weights(name: str, variant: str) -> tuple[Path, str | None] | None:
-    """File and digest of the weights that ship for a variant; None where none do."""
-    return load_baseline(name).shipped_weights(variant)

@@ -12,7 +12,7 @@ from typing import Any
 from ssl_bench.files import digest_of_code, sha256_of_file, sha256_of_json
 from ssl_bench.leaderboard.entry import Entry
 from ssl_bench.measures.values import DEFINITIONS, parse_measure
-from ssl_bench.models.registry import list_baselines, load_card, load_recipe
+from ssl_bench.models.registry import list_baselines, load_baseline
 from ssl_bench.protocols.protocol import load_dialect
 from ssl_bench.site.board import Board, Competition
 from ssl_bench.site.entry_page import entry_content
@@ -164,7 +164,7 @@ def _overview(board: Board) -> dict[str, Any]:
     return {
         "board": board,
         "protocols": protocols,
-        "baselines": [load_card(name) for name in list_baselines()],
+        "baselines": [load_baseline(name).card for name in list_baselines()],
         "n_figures": len(board.published),
     }
 
@@ -207,7 +207,7 @@ def _entry(competition: Competition, entry: Entry) -> dict[str, Any]:
 
 
 def _baseline(board: Board, name: str) -> dict[str, Any]:
-    card, recipe = load_card(name), load_recipe(name)
+    card, recipe = load_baseline(name).card, load_baseline(name).recipe
     entries = []
     for folder, competition in _contests(board, name):
         table = entry_table(competition)

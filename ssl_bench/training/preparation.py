@@ -16,7 +16,7 @@ from ssl_bench.models.downloads import fetch
 from ssl_bench.models.embedding_localizer import EmbeddingPreprocessing
 from ssl_bench.models.images import ImagePreprocessing
 from ssl_bench.models.recipes import OfficialWeights, Table, Variant, checked
-from ssl_bench.models.registry import shipped_weights
+from ssl_bench.models.registry import load_baseline
 from ssl_bench.models.sounds import prepare_sound
 from ssl_bench.training.data import FrontEnd, Needs, TrainingData
 from ssl_bench.training.feeds import Feed
@@ -188,7 +188,7 @@ class Preparation:
         Raises WeightsError if none ships.
         """
         prior = self.object_prior or DEFAULT_CLASSIFIER
-        shipped = shipped_weights(prior, self.variant_name)
+        shipped = load_baseline(prior).shipped_weights(self.variant_name)
         if shipped is None:
             raise WeightsError(
                 f"the weights of {prior} are needed, and none ship",

@@ -14,7 +14,7 @@ from ssl_bench.errors import ModelError
 from ssl_bench.files import content_folder
 from ssl_bench.models.checkpoints import save_checkpoint
 from ssl_bench.models.recipes import Recipe
-from ssl_bench.models.registry import load_recipe
+from ssl_bench.models.registry import load_baseline
 from ssl_bench.training.data import EmbeddedWorld, Needs, TrainingData
 from ssl_bench.training.hardware import Hardware, launch
 from ssl_bench.training.loop import TrainingHistory, fit, reproducible
@@ -81,7 +81,7 @@ def plan_training(
     >>> plan.variant, plan.seed, plan.needs
     ('flickr', 0, Needs(sounds=True, truth=False, labels=False))
     """
-    baseline, path = load_recipe(name), content_folder("baselines") / name / "recipe.toml"
+    baseline, path = load_baseline(name).recipe, content_folder("baselines") / name / "recipe.toml"
     if variant is None:
         trained = [
             each

@@ -12,7 +12,7 @@ from ssl_bench.leaderboard.baselines import Contestant, contestants, embedded_pr
 from ssl_bench.leaderboard.compact import write_compact
 from ssl_bench.leaderboard.documents import read_entry
 from ssl_bench.leaderboard.places import default_board, entry_path, predictions_path
-from ssl_bench.models.registry import load_card, load_localizer, shipped_weights
+from ssl_bench.models.registry import load_baseline, load_localizer
 from ssl_bench.predictions import open_predictions
 from ssl_bench.protocols.protocol import load_protocol
 from ssl_bench.trials.compositions import open_trials
@@ -23,7 +23,7 @@ HANDFUL = 6
 TOLERANCE = 1e-3
 """Of the range of a map; half precision may add one step of its own."""
 
-TRAINED = [each for each in contestants() if load_card(each.name).modality != "trivial"]
+TRAINED = [each for each in contestants() if load_baseline(each.name).card.modality != "trivial"]
 ENTERED = [
     pytest.param(protocol, contestant, id=f"{protocol}-{contestant.slug}")
     for protocol in embedded_protocols()
@@ -41,7 +41,7 @@ def test_an_entry_names_the_weights_that_ship(protocol: str, contestant: Contest
     model = read_entry(BOARD / entry_path(protocol, contestant.slug)).result.model
     for part in model.parts or (model,):
         assert part.variant is not None
-        shipped = shipped_weights(part.name, part.variant)
+        shipped = load_baseline(part.name).shipped_weights(part.variant)
         assert shipped is not None
         assert part.weights_sha256 == shipped[1], part.name
 

@@ -13,10 +13,10 @@ from alone import alone
 from hearing_margins import ABOVE_FLOORS, ADAPTIVE, AHEAD, CLOSE, HALF
 
 from ssl_bench.analysis.evaluation import Request, run
-from ssl_bench.models.registry import list_baselines, load_card
+from ssl_bench.models.registry import list_baselines, load_baseline
 
-HEARING = [name for name in list_baselines() if load_card(name).modality == "audio-visual"]
-BLIND = [name for name in list_baselines() if load_card(name).modality == "vision-only"]
+HEARING = [name for name in list_baselines() if load_baseline(name).card.modality == "audio-visual"]
+BLIND = [name for name in list_baselines() if load_baseline(name).card.modality == "vision-only"]
 FLOORS = ["center", "full", "random", "random-pixel"]
 PROTOCOLS = ["synth", "concat", "type-ab", "interactive"]
 Points = dict[tuple[str, str], float]

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from ssl_bench.analysis.evaluation import Request, run
-from ssl_bench.models.registry import list_baselines, load_card
+from ssl_bench.models.registry import list_baselines, load_baseline
 from ssl_bench.protocols.protocol import Protocol
 from ssl_bench.trials.compositions import resolve_protocols
 
 SAMPLES = 24
-AUDIO_VISUAL = [name for name in list_baselines() if load_card(name).modality == "audio-visual"]
+AUDIO_VISUAL = [
+    name for name in list_baselines() if load_baseline(name).card.modality == "audio-visual"
+]
 RANKINGS = {"retrieval"}
 """Protocols that only models with a similarity of images and sounds can answer."""
 

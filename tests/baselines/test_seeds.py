@@ -10,18 +10,18 @@ import pytest
 from hearing_margins import ABOVE_FLOORS, ADAPTIVE, AHEAD, CLOSE, HALF
 
 import ssl_bench
-from ssl_bench.models.registry import list_baselines, load_card, load_recipe
+from ssl_bench.models.registry import list_baselines, load_baseline
 
 TABLE = Path(__file__).parents[2] / "benchmarks" / "seeds.csv"
 SEEDS = {0, 1, 2}
 TRAINED = [
     name
     for name in list_baselines()
-    if (variant := load_recipe(name).variants.get("synth")) is not None
+    if (variant := load_baseline(name).recipe.variants.get("synth")) is not None
     and (variant.weights is not None or variant.weights_of is not None)
 ]
-HEARING = [name for name in TRAINED if load_card(name).modality == "audio-visual"]
-BLIND = [name for name in TRAINED if load_card(name).modality == "vision-only"]
+HEARING = [name for name in TRAINED if load_baseline(name).card.modality == "audio-visual"]
+BLIND = [name for name in TRAINED if load_baseline(name).card.modality == "vision-only"]
 
 Points = dict[tuple[str, int, str, str], float]
 

@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 
 from ssl_bench.files import content_folder
-from ssl_bench.models.registry import load_recipe
+from ssl_bench.models.registry import load_baseline
 from ssl_bench.protocols.protocol import load_protocol
 from ssl_bench.schemas import read_toml
 from ssl_bench.training.recipe import changed_recipe, training_recipe
@@ -37,7 +37,9 @@ def test_every_file_fits_its_baseline_and_the_protocols(name: str, ablation: Mod
     names = [row.name for row in found.rows]
     assert len(set(names)) == len(names)
     for row in found.rows:
-        recipe = training_recipe(load_recipe(found.model), row.variant or found.data, where)
+        recipe = training_recipe(
+            load_baseline(found.model).recipe, row.variant or found.data, where
+        )
         changed_recipe(recipe, row.overrides)
     for columns in found.columns:
         measures = {str(measure) for measure in load_protocol(columns.protocol).measures}

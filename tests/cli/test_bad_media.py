@@ -11,15 +11,17 @@ import soundfile
 from command_line import Call
 from PIL import Image
 
-from ssl_bench.models.registry import list_baselines, load_card, load_recipe
+from ssl_bench.models.registry import list_baselines, load_baseline
 
 CLIPS = ["dogInTheYard_000010", "trainPasses_000030", "violinSolo_000100"]
 BAD = CLIPS[1]
-AUDIO_VISUAL = [name for name in list_baselines() if load_card(name).modality == "audio-visual"]
+AUDIO_VISUAL = [
+    name for name in list_baselines() if load_baseline(name).card.modality == "audio-visual"
+]
 
 
 def _rate(name: str) -> int:
-    return int(load_recipe(name).variants["synth"].preprocessing["audio"]["rate"])
+    return int(load_baseline(name).variant("synth").preprocessing["audio"]["rate"])
 
 
 @pytest.fixture

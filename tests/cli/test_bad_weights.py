@@ -17,19 +17,13 @@ from ssl_bench.errors import DataError
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.checkpoints import read_checkpoint
 from ssl_bench.models.contract import Localizer
-from ssl_bench.models.registry import (
-    list_baselines,
-    load_card,
-    load_localizer,
-    load_recipe,
-    shipped_weights,
-)
+from ssl_bench.models.registry import list_baselines, load_baseline, load_localizer
 
 State = dict[str, Tensor]
 
 
 def _weights(name: str) -> Path | None:
-    found = shipped_weights(name, load_recipe(name).default_variant)
+    found = load_baseline(name).shipped_weights()
     return None if found is None else found[0]
 
 
@@ -40,12 +34,14 @@ def _state(name: str) -> State:
 
 
 WITH_WEIGHTS = [name for name in list_baselines() if _weights(name) is not None]
-AUDIO_VISUAL = [name for name in WITH_WEIGHTS if load_card(name).modality == "audio-visual"]
+AUDIO_VISUAL = [
+    name for name in WITH_WEIGHTS if load_baseline(name).card.modality == "audio-visual"
+]
 WITH_SOUND_BANK = [name for name in AUDIO_VISUAL if "sound_bank" in _state(name)]
 
 
 def test_every_baseline_that_is_no_floor_has_weights() -> None:
-    trivial = {name for name in list_baselines() if load_card(name).modality == "trivial"}
+    trivial = {name for name in list_baselines() if load_baseline(name).card.modality == "trivial"}
     assert set(WITH_WEIGHTS) == set(list_baselines()) - trivial
 
 
@@ -191,7 +187,7 @@ def test_a_pickle_payload_is_refused_and_not_run(
 
 
 def _silence(name: str, count: int, rate: int | None = None) -> Waveform:
-    audio = load_recipe(name).variants["synth"].preprocessing["audio"]
+    audio = load_baseline(name).variant("synth").preprocessing["audio"]
     return Waveform(np.zeros((count, 1), np.int16), rate or int(audio["rate"]))
 
 

@@ -23,7 +23,7 @@ from ssl_bench.engine.predict import predict_priors
 from ssl_bench.errors import PredictionsError, SslBenchError
 from ssl_bench.models.contract import Features, Localizer
 from ssl_bench.models.object_prior import ClassifierArchitecture, ClassifierNetwork
-from ssl_bench.models.registry import list_baselines, load_card
+from ssl_bench.models.registry import list_baselines, load_baseline
 from ssl_bench.predictions import open_predictions
 from ssl_bench.protocols.protocol import ControlsTable, Protocol, TestSetTable
 from ssl_bench.scoring.run import score_file
@@ -172,7 +172,9 @@ class TestPredictions:
 class TestWhatTheProtocolsName:
     @pytest.mark.parametrize("name", ["synth", "concat", "type-ab", "interactive"])
     def test_every_baseline_that_looks_and_never_listens(self, name: str) -> None:
-        blind = {each for each in list_baselines() if load_card(each).modality == "vision-only"}
+        blind = {
+            each for each in list_baselines() if load_baseline(each).card.modality == "vision-only"
+        }
         assert set(ssl_bench.load_protocol(name).controls.priors) == blind
 
 

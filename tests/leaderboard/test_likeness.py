@@ -16,7 +16,7 @@ from ssl_bench.leaderboard.documents import entry_bytes, read_entry
 from ssl_bench.leaderboard.entry import Entry
 from ssl_bench.leaderboard.likeness import posing, posing_as_another, skeleton
 from ssl_bench.leaderboard.submit import prepare, write_submission
-from ssl_bench.models.registry import list_baselines, load_card
+from ssl_bench.models.registry import list_baselines, load_baseline
 
 from .conftest import MapsWriter
 
@@ -56,12 +56,12 @@ def test_a_baseline_mixed_with_its_prior_is_one_too(card: SubmissionCard) -> Non
 
 @pytest.mark.parametrize("name", list_baselines())
 def test_every_baseline_is_reserved_by_name_and_title(name: str, card: SubmissionCard) -> None:
-    for text in (name, load_card(name).title, load_card(name).title.upper()):
+    for text in (name, load_baseline(name).card.title, load_baseline(name).card.title.upper()):
         assert posing(card.model_copy(update={"name": text}))
 
 
 def test_no_two_baselines_look_alike() -> None:
-    titles = [skeleton(load_card(name).title) for name in list_baselines()]
+    titles = [skeleton(load_baseline(name).card.title) for name in list_baselines()]
     assert len(set(titles)) == len(titles)
 
 

@@ -10,7 +10,7 @@ import pytest
 from ssl_bench.errors import LeaderboardError
 from ssl_bench.leaderboard.places import default_board
 from ssl_bench.leaderboard.published import PublishedFigure, read_published
-from ssl_bench.models.registry import list_baselines, load_card
+from ssl_bench.models.registry import list_baselines, load_baseline
 
 
 def test_every_figure_is_there() -> None:
@@ -60,7 +60,7 @@ def test_shares_are_not_negative() -> None:
 def test_the_figures_that_cards_name_are_there() -> None:
     held = {(each.paper, each.method, each.variant) for each in read_published()}
     for name in list_baselines():
-        for reference in load_card(name).published:
+        for reference in load_baseline(name).card.published:
             assert (reference.paper, reference.method, reference.variant) in held, name
 
 

@@ -22,7 +22,7 @@ from ssl_bench.files import content_folder
 from ssl_bench.models.checkpoints import read_checkpoint, save_checkpoint
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
 from ssl_bench.models.provenance import describe
-from ssl_bench.models.registry import list_baselines, load_localizer, load_recipe
+from ssl_bench.models.registry import list_baselines, load_baseline, load_localizer
 
 SHIPPED = content_folder("baselines") / "ezvsl" / "synth.safetensors"
 
@@ -199,8 +199,8 @@ def test_every_model_with_weights_says_by_which_keys_they_are_known() -> None:
     without = {
         name
         for name in list_baselines()
-        if not load_recipe(name).recognised_by
-        and any(variant.architecture for variant in load_recipe(name).variants.values())
+        if not load_baseline(name).recipe.recognised_by
+        and any(variant.architecture for variant in load_baseline(name).recipe.variants.values())
     }
     assert without == set()
 

@@ -9,7 +9,7 @@ import pytest
 from ssl_bench.errors import ModelError
 from ssl_bench.models.cards import Card
 from ssl_bench.models.recipes import checked
-from ssl_bench.models.registry import list_baselines, load_card
+from ssl_bench.models.registry import list_baselines, load_baseline
 
 ASSUMPTIONS = range(1, 22)
 
@@ -18,7 +18,7 @@ def test_every_numbered_assumption_stands_on_a_card() -> None:
     numbered = {
         int(number)
         for name in list_baselines()
-        for text in load_card(name).deviations
+        for text in load_baseline(name).card.deviations
         for number in re.findall(r"\[A-(\d+)\]", text)
     }
     assert numbered == set(ASSUMPTIONS)
@@ -26,12 +26,12 @@ def test_every_numbered_assumption_stands_on_a_card() -> None:
 
 @pytest.mark.parametrize("name", list_baselines())
 def test_a_card_says_what_was_measured(name: str) -> None:
-    assert any(re.search(r"\d+\.\d", text) for text in load_card(name).measured)
+    assert any(re.search(r"\d+\.\d", text) for text in load_baseline(name).card.measured)
 
 
 @pytest.mark.parametrize("field", ["deviations", "measured", "weights", "preprocessing"])
 def test_a_card_without_a_field_is_refused(field: str) -> None:
-    table = load_card("center").model_dump()
+    table = load_baseline("center").card.model_dump()
     del table[field]
     with pytest.raises(ModelError, match=field):
         checked(Card, table, "card.toml")
@@ -39,4 +39,4 @@ def test_a_card_without_a_field_is_refused(field: str) -> None:
 
 def test_a_card_without_a_measurement_is_refused() -> None:
     with pytest.raises(ModelError, match="measured"):
-        checked(Card, load_card("center").model_dump() | {"measured": ()}, "card.toml")
+        checked(Card, load_baseline("center").card.model_dump() | {"measured": ()}, "card.toml")

@@ -11,7 +11,7 @@ from ssl_bench.errors import WeightsError
 from ssl_bench.files import CACHE_VARIABLE, sha256_of_file
 from ssl_bench.models.downloads import fetch
 from ssl_bench.models.recipes import OfficialWeights
-from ssl_bench.models.registry import list_baselines, load_localizer, load_recipe
+from ssl_bench.models.registry import list_baselines, load_baseline, load_localizer
 
 CONTENT = bytes(range(256)) * 9000  # more than one piece
 
@@ -86,7 +86,7 @@ def test_torchvisions_files_carry_their_digest_in_their_names() -> None:
     published = [
         variant.official_weights
         for name in list_baselines()
-        for variant in load_recipe(name).variants.values()
+        for variant in load_baseline(name).recipe.variants.values()
         if variant.official_weights is not None
     ]
     assert published
@@ -100,7 +100,7 @@ def test_the_word_download_stands_for_the_official_file(
 ) -> None:
     """The file is in the cache already, under its name; only its digest is another one."""
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
-    official = load_recipe("ogl-l1").variants["full"].official_weights
+    official = load_baseline("ogl-l1").variant("full").official_weights
     assert official is not None
     (tmp_path / official.file).write_bytes(imagenet_checkpoint.read_bytes())
     with pytest.raises(WeightsError, match=f"published one {official.sha256}"):

@@ -19,7 +19,7 @@ from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.embedding_localizer import SOUND_BANK, EmbeddingLocalizer
 from ssl_bench.models.lvs import LVSArchitecture, LVSNetwork
 from ssl_bench.models.recipes import checked
-from ssl_bench.models.registry import load_localizer, load_recipe
+from ssl_bench.models.registry import load_baseline, load_localizer
 from ssl_bench.models.sslalign import AlignmentArchitecture, AlignmentNetwork
 
 Pictures = list[NDArray[np.uint8]]
@@ -32,7 +32,7 @@ PROJECTIONS = ("image_projection", "audio_projection")
 @pytest.fixture(scope="module")
 def states() -> Mapping[str, Mapping[str, Tensor]]:
     def architecture(name: str) -> Mapping[str, Any]:
-        return load_recipe(name).variants["synth"].architecture
+        return load_baseline(name).variant("synth").architecture
 
     plain = LVSNetwork(checked(LVSArchitecture, architecture("lvs"), "lvs"))
     aligned = AlignmentNetwork(checked(AlignmentArchitecture, architecture("sslalign"), "sslalign"))

@@ -15,7 +15,7 @@ from ssl_bench.models.embedding_localizer import EmbeddingPreprocessing
 from ssl_bench.models.icl import ICL, ICLArchitecture, ICLNetwork
 from ssl_bench.models.images import ImagePreprocessing
 from ssl_bench.models.provenance import Provenance
-from ssl_bench.models.registry import load_localizer, load_recipe
+from ssl_bench.models.registry import load_baseline, load_localizer
 from ssl_bench.models.resnet import SMALL_TRUNK, TrunkArchitecture
 from ssl_bench.models.sounds import DSOLAudio, LogMelAudio, MSSLAudio
 
@@ -149,7 +149,7 @@ class TestPublishedFrontEnds:
 
 class TestRecipe:
     def test_the_published_variants_have_the_published_sizes(self) -> None:
-        variants = load_recipe("icl").variants
+        variants = load_baseline("icl").recipe.variants
         flickr, music = variants["flickr"], variants["music"]
         for variant in (flickr, music):
             assert ICLArchitecture.model_validate(variant.architecture) == ICLArchitecture()

@@ -18,7 +18,7 @@ from ssl_bench.models.images import ImagePreprocessing
 from ssl_bench.models.oya import Oya, OyaArchitecture, OyaNetwork, OyaPreprocessing, PotentialPrior
 from ssl_bench.models.provenance import describe
 from ssl_bench.models.recipes import Assembly
-from ssl_bench.models.registry import load_localizer, load_recipe
+from ssl_bench.models.registry import load_baseline, load_localizer
 
 Pictures = list[NDArray[np.uint8]]
 Clips = list[Waveform]
@@ -199,7 +199,7 @@ class TestBadInput:
 
 class TestRecipes:
     def test_the_full_variant_is_the_papers(self) -> None:
-        variant = load_recipe("oya").variants["full"]
+        variant = load_baseline("oya").variant("full")
         assert OyaArchitecture.model_validate(variant.architecture) == OyaArchitecture()
         preset = OyaPreprocessing.model_validate(variant.preprocessing_of(None))
         assert preset == OyaPreprocessing()
@@ -208,21 +208,21 @@ class TestRecipes:
 
     @pytest.mark.parametrize("variant", ["synth", "full"])
     def test_the_prior_is_made_of_the_same_network(self, variant: str) -> None:
-        whole, prior = (load_recipe(name).variants[variant] for name in ("oya", "potential"))
+        whole, prior = (load_baseline(name).variant(variant) for name in ("oya", "potential"))
         assert prior.architecture == whole.architecture
         for preset in [None, *whole.presets]:
             sees, hears = prior.preprocessing_of(preset), whole.preprocessing_of(preset)
             assert sees == {key: value for key, value in hears.items() if key != "audio"}
 
     def test_the_ablation_differs_in_nothing_but_the_potential(self) -> None:
-        variants = load_recipe("oya").variants
+        variants = load_baseline("oya").recipe.variants
         whole, ablated = (variants[name] for name in ("synth", "synth-constant-potential"))
         assert ablated.architecture == {**whole.architecture, "potential": "constant"}
         assert ablated.preprocessing == whole.preprocessing
         assert ablated.training == whole.training
 
     def test_the_prior_reads_the_weights_of_the_whole_model(self) -> None:
-        assert load_recipe("potential").variants["synth"].weights_of == "oya"
+        assert load_baseline("potential").variant("synth").weights_of == "oya"
 
 
 def foreign(folder: Path) -> Path:

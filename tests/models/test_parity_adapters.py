@@ -29,7 +29,7 @@ from ssl_bench.models.images import prepare_images
 from ssl_bench.models.lvs import SSLTIE_UNUSED_ENTRIES, UNUSED_ENTRIES, LVSArchitecture, LVSNetwork
 from ssl_bench.models.provenance import describe
 from ssl_bench.models.recipes import checked
-from ssl_bench.models.registry import load_localizer, load_recipe
+from ssl_bench.models.registry import load_baseline, load_localizer
 from ssl_bench.models.resnet import ResidualTrunk, TrunkArchitecture
 from ssl_bench.models.slavc import SLAVCNetwork
 from ssl_bench.models.sounds import prepare_sound, taking_any_rate
@@ -46,7 +46,7 @@ NAMES = {
 }
 LISTENING = [name for name in NAMES if name != "ogl-l1"]
 PRESETS = [
-    (name, preset) for name in LISTENING for preset in load_recipe(name).variants["full"].presets
+    (name, preset) for name in LISTENING for preset in load_baseline(name).variant("full").presets
 ]
 
 Facts = Callable[[str], dict[str, Any]]
@@ -199,7 +199,7 @@ def test_adapters_hand_networks_what_the_recipe_says(
     name: str,
     preset: str,
 ) -> None:
-    table = load_recipe(name).variants["full"].preprocessing_of(preset)
+    table = load_baseline(name).variant("full").preprocessing_of(preset)
     said = checked(EmbeddingPreprocessing, table, name)
     said = said.model_copy(update={"audio": taking_any_rate(said.audio)})
     model = load_localizer(

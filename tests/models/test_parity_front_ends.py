@@ -16,7 +16,7 @@ from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.embedding_localizer import EmbeddingPreprocessing
 from ssl_bench.models.images import prepare_images
 from ssl_bench.models.recipes import checked
-from ssl_bench.models.registry import load_recipe
+from ssl_bench.models.registry import load_baseline
 from ssl_bench.models.segments import centre_segment, opening_segment, rolled_segment
 from ssl_bench.models.sounds import (
     FixedSamplesAudio,
@@ -79,7 +79,7 @@ def awkward(vectors: Path) -> Iterator[Arrays]:
 
 
 def _front_end(model: str, preset: str) -> FrontEnd:
-    table = load_recipe(model).variants["full"].preprocessing_of(preset)
+    table = load_baseline(model).variant("full").preprocessing_of(preset)
     return checked(EmbeddingPreprocessing, table, model).audio
 
 
@@ -182,7 +182,7 @@ def test_images_of_every_pair(
     suffix: str,
 ) -> None:
     expected = parity(loader)
-    table = load_recipe(model).variants["full"].preprocessing_of(preset)
+    table = load_baseline(model).variant("full").preprocessing_of(preset)
     form = PriorPreprocessing if "audio" not in table else EmbeddingPreprocessing
     pixels = prepare_images(golden_images, checked(form, table, model).image)
     exact = "tensor" not in suffix
@@ -195,7 +195,7 @@ def test_images_of_every_pair(
 
 def test_every_preset_of_every_published_model_is_compared_where_there_are_vectors() -> None:
     published = ("ezvsl", "fnac", "lvs", "slavc", "sslalign", "ssltie")
-    presets = {(m, p) for m in published for p in load_recipe(m).variants["full"].presets}
+    presets = {(m, p) for m in published for p in load_baseline(m).variant("full").presets}
     assert presets <= {(model, preset) for model, preset, *_ in IMAGES}
     rolled = {(model, "sslalign") for model in ("ezvsl", "slavc")}
     without = {("ssltie", "original"), ("ssltie", "sslalign"), ("sslalign", "five-seconds")}

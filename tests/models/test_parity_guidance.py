@@ -20,7 +20,7 @@ from ssl_bench.models.ezvsl import EZVSL, EZVSLArchitecture, EZVSLNetwork
 from ssl_bench.models.object_guided import ObjectGuided
 from ssl_bench.models.object_prior import ObjectPrior
 from ssl_bench.models.recipes import ObjectGuidance
-from ssl_bench.models.registry import load_recipe
+from ssl_bench.models.registry import load_baseline
 from ssl_bench.protocols.conventions import Interpolation
 
 OVER_TAU = 2e-4
@@ -108,7 +108,7 @@ def test_the_mix_of_slavc(
     alpha: float | None,
     name: str,
 ) -> None:
-    guidance = load_recipe("slavc").object_guided
+    guidance = load_baseline("slavc").recipe.object_guided
     guided = ObjectGuided(full_ezvsl, full_prior, alpha, guidance)
     maps = guided.localize(guided.encode_image(golden_images), guided.encode_audio(golden_sounds))
     assert guided.provenance.alpha == (0.9 if alpha is None else alpha)
@@ -117,4 +117,4 @@ def test_the_mix_of_slavc(
 
 @pytest.mark.parametrize("name", ["ezvsl", "fnac"])
 def test_the_mix_of_ez_vsl_is_that_of_fnac(name: str) -> None:
-    assert load_recipe(name).object_guided == ObjectGuidance()
+    assert load_baseline(name).recipe.object_guided == ObjectGuidance()

@@ -21,7 +21,7 @@ from ssl_bench.models.embedding_localizer import EmbeddingPreprocessing
 from ssl_bench.models.fnac import FNACArchitecture
 from ssl_bench.models.images import prepare_images
 from ssl_bench.models.recipes import checked
-from ssl_bench.models.registry import load_localizer, load_recipe
+from ssl_bench.models.registry import load_baseline, load_localizer
 from ssl_bench.models.segments import centre_segment
 from ssl_bench.models.slavc import SLAVC, SLAVCNetwork
 from ssl_bench.training.objectives.slavc import slavc_loss
@@ -77,7 +77,7 @@ def test_images_and_sounds_as_they_reach_the_network(
     golden_images: list[NDArray[np.uint8]],
     golden_sounds: list[Waveform],
 ) -> None:
-    variant = load_recipe("slavc").variants["full"]
+    variant = load_baseline("slavc").variant("full")
     preprocessing = checked(EmbeddingPreprocessing, variant.preprocessing, "slavc")
     pixels = prepare_images(golden_images, preprocessing.image)
     assert [_digest(image) for image in pixels] == slavc["image_sha256"].tolist()

@@ -7,6 +7,7 @@ model's own.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,9 @@ from recipe_weights import recipe_weights
 
 from ssl_bench.errors import WeightsError
 from ssl_bench.media.waveform import Waveform
-from ssl_bench.models import registry
 from ssl_bench.models.lvs import SSLTIE, SSLTIE_UNUSED_ENTRIES, UNUSED_ENTRIES
 from ssl_bench.models.recipes import Recipe
-from ssl_bench.models.registry import load_localizer, load_recipe
+from ssl_bench.models.registry import load_baseline, load_localizer
 from ssl_bench.training.objectives.lvs import lvs_logits
 
 COSINE = 5e-6
@@ -50,17 +50,14 @@ def checkpoint(vectors: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def model(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> SSLTIE:
-    ezvsl = load_recipe("ezvsl").variants["full"].presets["original"].preprocessing
-    table = load_recipe("ssltie").model_dump(exclude_none=True)
+def model(checkpoint: Path) -> SSLTIE:
+    ezvsl = load_baseline("ezvsl").variant("full").presets["original"].preprocessing
+    table = load_baseline("ssltie").recipe.model_dump(exclude_none=True)
     table["variants"]["full"]["presets"] = {"of-ez-vsl": ezvsl}
     del table["variants"]["full"]["preprocessing"]
     changed = Recipe.model_validate(table)
-    original = registry.load_recipe
-    monkeypatch.setattr(
-        registry, "load_recipe", lambda name: changed if name == "ssltie" else original(name)
-    )
-    localizer = load_localizer("ssltie", variant="full", weights=checkpoint)
+    baseline = replace(load_baseline("ssltie"), recipe=changed)
+    localizer = baseline.load("full", weights=checkpoint)
     assert isinstance(localizer, SSLTIE)
     return localizer
 

@@ -19,13 +19,7 @@ from ssl_bench.models.ezvsl import EZVSL
 from ssl_bench.models.object_guided import ObjectGuided
 from ssl_bench.models.provenance import describe
 from ssl_bench.models.recipes import ObjectGuidance, Recipe, Variant, checked
-from ssl_bench.models.registry import (
-    default_alpha,
-    list_baselines,
-    load_card,
-    load_localizer,
-    load_recipe,
-)
+from ssl_bench.models.registry import default_alpha, list_baselines, load_baseline, load_localizer
 from ssl_bench.models.sounds import prepare_sound
 
 BOTH = {"original": {"image": {"side": 224}}, "sslalign": {"image": {"side": 112}}}
@@ -75,11 +69,11 @@ def test_presets_and_a_single_table_exclude_each_other() -> None:
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_every_published_model_has_both_ways_and_describes_them(name: str) -> None:
     assert name in list_baselines()
-    presets = load_recipe(name).variants["full"].presets
+    presets = load_baseline(name).variant("full").presets
     assert list(presets)[:2] == ["original", "sslalign"]
     assert presets["sslalign"].preprocessing["image"]["resize"] == "full-tensor"
     for preset in presets:
-        assert preset in load_card(name).preprocessing
+        assert preset in load_baseline(name).card.preprocessing
 
 
 def test_a_preset_may_mix_the_prior_in_its_own_way() -> None:
@@ -106,7 +100,7 @@ def test_a_wrong_mix_of_a_preset_is_named(preset: str) -> None:
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_evaluated_again_every_model_is_mixed_as_ez_vsl_is(name: str) -> None:
-    recipe = load_recipe(name)
+    recipe = load_baseline(name).recipe
     guidance = recipe.variants["full"].guidance_of("sslalign") or recipe.object_guided
     assert guidance == ObjectGuidance(
         alpha=0.4, upsampling="bilinear-corners", normalisation="min-max"
@@ -215,7 +209,7 @@ def test_every_table_of_presets_is_one_that_the_front_ends_accept(
     golden_sounds: list[Any],
 ) -> None:
     for name in ("lvs", "sslalign", "ssltie"):
-        variant = load_recipe(name).variants["full"]
+        variant = load_baseline(name).variant("full")
         for preset in variant.presets:
             table = variant.preprocessing_of(preset)
             preprocessing = checked(EmbeddingPreprocessing, table, name)

@@ -6,10 +6,14 @@ from numpy.typing import NDArray
 
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.contract import Localizer
-from ssl_bench.models.registry import list_baselines, load_card, load_localizer
+from ssl_bench.models.registry import list_baselines, load_baseline, load_localizer
 
-VISION_ONLY = [name for name in list_baselines() if load_card(name).modality == "vision-only"]
-AUDIO_VISUAL = [name for name in list_baselines() if load_card(name).modality == "audio-visual"]
+VISION_ONLY = [
+    name for name in list_baselines() if load_baseline(name).card.modality == "vision-only"
+]
+AUDIO_VISUAL = [
+    name for name in list_baselines() if load_baseline(name).card.modality == "audio-visual"
+]
 
 
 def loaded(name: str) -> Localizer:

@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from standins import boxes, sample, trials_of
 
 from ssl_bench.errors import ResultError
-from ssl_bench.models.registry import load_card
+from ssl_bench.models.registry import load_baseline
 from ssl_bench.predictions import PredictionsMeta, save_predictions
 from ssl_bench.protocols.protocol import ControlsTable, load_dialect
 from ssl_bench.scoring.results import Result, read_result, write_result
@@ -51,7 +51,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Result:
         predictions(folder / "p.npz", trials, trials.ids[:-1], 0),
         trials,
         vision_only=predictions(folder / "v.npz", trials, trials.ids, 1),
-        card=load_card("center").model_dump(mode="json"),
+        card=load_baseline("center").card.model_dump(mode="json"),
     )
     return with_timings(scored, {"localizing_s": 1.5}, {"vision_only_note": None}).result
 

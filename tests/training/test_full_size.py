@@ -13,7 +13,7 @@ from PIL import Image
 
 from ssl_bench.media.image import read_image
 from ssl_bench.media.waveform import Waveform
-from ssl_bench.models.registry import list_baselines, load_localizer, load_recipe
+from ssl_bench.models.registry import list_baselines, load_baseline, load_localizer
 from ssl_bench.models.resnet import ResidualTrunk, TrunkArchitecture
 from ssl_bench.models.unet import RESNET34
 from ssl_bench.models.vgg import VGG11_STAGES, vgg_stack
@@ -26,7 +26,7 @@ from ssl_bench.training.run import plan_training, train
 FULL_SIZE = [
     (name, variant)
     for name in list_baselines()
-    for variant, chosen in load_recipe(name).variants.items()
+    for variant, chosen in load_baseline(name).recipe.variants.items()
     if chosen.training is not None and not variant.startswith("synth")
 ]
 SECONDS = 10
@@ -39,7 +39,7 @@ pytestmark = pytest.mark.slow
 def image_trunks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Files with the keys of torchvision's classifiers, as far as their trunks are read."""
     folder = tmp_path_factory.mktemp("trunks")
-    architecture = load_recipe("ezvsl").variants["full"].architecture["trunk"]
+    architecture = load_baseline("ezvsl").variant("full").architecture["trunk"]
     trunk = ResidualTrunk(TrunkArchitecture.model_validate(architecture), input_channels=3)
     head = {"fc.weight": torch.zeros(1000, 512), "fc.bias": torch.zeros(1000)}
     torch.save({**trunk.state_dict(), **head}, folder / "resnet18.pth")
@@ -83,7 +83,7 @@ def test_it_trains_on_a_folder_of_clips(
     image_trunks: dict[str, Path],
     tmp_path: Path,
 ) -> None:
-    chosen = load_recipe(name).variants[variant]
+    chosen = load_baseline(name).variant(variant)
     rate = int(chosen.preprocessing.get("audio", {}).get("rate", 16000))
     folder = clips_at(rate)
     features = tmp_path / "features.npz"

@@ -12,7 +12,7 @@ from torch import nn
 
 from ssl_bench.errors import ModelError
 from ssl_bench.models.recipes import checked
-from ssl_bench.models.registry import load_recipe
+from ssl_bench.models.registry import load_baseline
 from ssl_bench.models.resnet import ResidualTrunk, TrunkArchitecture
 from ssl_bench.schemas import Document
 from ssl_bench.training.data import EmbeddedWorld
@@ -95,7 +95,9 @@ def test_torchs_own_distributions_draw_nothing_more() -> None:
 def test_full_recipes_follow_the_authors_and_small_ones_torch(name: str) -> None:
     chosen = {
         variant: checked(
-            FAMILY[name], training_recipe(load_recipe(name), variant, Path()).settings, "settings"
+            FAMILY[name],
+            training_recipe(load_baseline(name).recipe, variant, Path()).settings,
+            "settings",
         ).model_dump()["initialisation"]
         for variant in ("synth", "full")
     }
@@ -104,7 +106,7 @@ def test_full_recipes_follow_the_authors_and_small_ones_torch(name: str) -> None
 
 def prepared(name: str, initialisation: str) -> nn.Module:
     """The network of a small variant, as its task is built."""
-    recipe = load_recipe(name)
+    recipe = load_baseline(name).recipe
     plain = training_recipe(recipe, "synth", Path())
     changes = {"scenes": 64, "validation_scenes": 1, "image_trunk": "none"}
     torch.manual_seed(0)

@@ -13,7 +13,7 @@ from ssl_bench.errors import ModelError, WeightsError
 from ssl_bench.files import sha256_of_file
 from ssl_bench.models.object_prior import ClassifierArchitecture, ClassifierNetwork
 from ssl_bench.models.recipes import OfficialWeights, Variant
-from ssl_bench.models.registry import shipped_weights
+from ssl_bench.models.registry import load_baseline
 from ssl_bench.models.resnet import SMALL_TRUNK, ResidualTrunk
 from ssl_bench.schemas import Document
 from ssl_bench.training import preparation as module
@@ -58,7 +58,7 @@ def test_every_objective_is_found_by_its_name_and_no_other():
 def test_image_trunk_starts_from_the_shipped_object_classifier(prior):
     trunk = ResidualTrunk(SMALL_TRUNK, input_channels=3)
     chosen = preparation(image_trunk="object-classifier", object_prior=prior)
-    path, digest = shipped_weights("ogl-l1", "synth")
+    path, digest = load_baseline("ogl-l1").shipped_weights("synth")
     before = trunk.conv1.weight.clone()
     assert chosen.start_image_trunk(trunk) == digest
     assert path.is_file()

@@ -10,7 +10,7 @@ import torch
 from ssl_bench.files import content_folder, sha256_of_file
 from ssl_bench.models.checkpoints import read_checkpoint
 from ssl_bench.models.recipes import ShippedWeights
-from ssl_bench.models.registry import list_baselines, load_recipe
+from ssl_bench.models.registry import list_baselines, load_baseline
 from ssl_bench.testsets.synth.streams import WORLD_VERSION
 from ssl_bench.training.recipe import training_recipe
 from ssl_bench.training.record import TrainingRecord, read_record
@@ -21,13 +21,13 @@ LARGEST = 2_000_000
 TRAINED = [
     name
     for name in list_baselines()
-    if "synth" in (variants := load_recipe(name).variants) and variants["synth"].training
+    if "synth" in (variants := load_baseline(name).recipe.variants) and variants["synth"].training
 ]
 
 
 def shipped(name: str) -> tuple[Path, ShippedWeights, TrainingRecord]:
     folder = content_folder("baselines") / name
-    weights = load_recipe(name).variants["synth"].weights
+    weights = load_baseline(name).variant("synth").weights
     assert weights is not None
     return folder / weights.file, weights, read_record(folder / "synth.training.json")
 
@@ -44,7 +44,7 @@ def test_weights_recipe_and_record_agree(name):
     assert sha256_of_file(path) == weights.sha256 == record.weights_sha256
     assert record.model == name
     assert record.seed == record.recipe.seed == 0
-    assert record.recipe == training_recipe(load_recipe(name), "synth", path)
+    assert record.recipe == training_recipe(load_baseline(name).recipe, "synth", path)
 
 
 @pytest.mark.parametrize("name", TRAINED)

@@ -16,7 +16,7 @@ from ssl_bench.files import sha256_of_json
 from ssl_bench.models.checkpoints import load_into
 from ssl_bench.models.object_prior import ClassifierArchitecture, ClassifierNetwork
 from ssl_bench.models.recipes import checked
-from ssl_bench.models.registry import load_recipe
+from ssl_bench.models.registry import load_baseline
 from ssl_bench.models.sslalign import AlignmentArchitecture, AlignmentNetwork
 from ssl_bench.training.augmentation import Augmentation
 from ssl_bench.training.data import EmbeddedWorld
@@ -278,7 +278,7 @@ def _neighbours(preparation: Preparation, count: int, clips: Feed) -> Neighbours
 def image_features(preparation: Preparation, clips: Feed) -> Features:
     """Features of whole images by the object classifier that ships: its pooled last map."""
     prior, checkpoint = preparation.object_classifier()
-    architecture = load_recipe(prior).variants[preparation.variant_name].architecture
+    architecture = load_baseline(prior).recipe.variants[preparation.variant_name].architecture
     network = ClassifierNetwork(checked(ClassifierArchitecture, architecture, prior))
     load_into(network, checkpoint)
     network.eval()

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from refusals import refused
 
 from ssl_bench.models.images import ImagePreprocessing
-from ssl_bench.models.registry import load_recipe
+from ssl_bench.models.registry import load_baseline
 from ssl_bench.models.resnet import SMALL_TRUNK
 from ssl_bench.models.sslalign import AlignmentArchitecture, AlignmentNetwork
 from ssl_bench.training.augmentation import Augmentation
@@ -277,7 +277,7 @@ def _preparation(**settings: object) -> Preparation:
         baseline="sslalign",
         recipe_path=Path("some/recipe.toml"),
         variant_name="synth",
-        variant=load_recipe("sslalign").variants["synth"],
+        variant=load_baseline("sslalign").variant("synth"),
         object_prior="ogl-l1",
         recipe=recipe,
         data=EmbeddedWorld(),

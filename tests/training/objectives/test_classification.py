@@ -15,7 +15,7 @@ from ssl_bench.models.gradcam import VGGNetwork
 from ssl_bench.models.images import ImagePreprocessing
 from ssl_bench.models.object_prior import ClassifierArchitecture, ClassifierNetwork
 from ssl_bench.models.recipes import NoOptions
-from ssl_bench.models.registry import load_recipe
+from ssl_bench.models.registry import load_baseline
 from ssl_bench.models.resnet import SMALL_TRUNK
 from ssl_bench.training.augmentation import Augmentation
 from ssl_bench.training.data import ArraySource, EmbeddedWorld
@@ -56,7 +56,7 @@ def test_the_settings_name_the_family_of_the_classifier(baseline, network):
 
 
 def plan(baseline: str, given: Path | None = None, **changes: object) -> Preparation:
-    recipe = load_recipe(baseline)
+    recipe = load_baseline(baseline).recipe
     chosen = training_recipe(recipe, "synth", Path("recipe.toml"))
     return Preparation(
         baseline=baseline,

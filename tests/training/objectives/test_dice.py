@@ -15,7 +15,7 @@ from hypothesis.extra import numpy as hnp
 from ssl_bench.files import sha256_of_file
 from ssl_bench.models.images import ImagePreprocessing
 from ssl_bench.models.recipes import NoOptions
-from ssl_bench.models.registry import load_recipe
+from ssl_bench.models.registry import load_baseline
 from ssl_bench.models.resnet import SMALL_TRUNK, ResidualTrunk
 from ssl_bench.models.unet import RESNET34, UNetArchitecture, UNetNetwork
 from ssl_bench.training.augmentation import Augmentation
@@ -168,7 +168,7 @@ def test_steps_lower_the_objective(feed: Feed) -> None:
 
 
 def test_the_full_encoder_starts_from_torchvisions_resnet34(tmp_path: Path) -> None:
-    recipe = load_recipe("unet")
+    recipe = load_baseline("unet").recipe
     where = Path("recipe.toml")
     chosen = training_recipe(recipe, "full", where).model_copy(
         update={"scenes": 8, "validation_scenes": 2}

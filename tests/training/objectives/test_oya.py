@@ -21,7 +21,7 @@ from ssl_bench.models.gradcam import VGGArchitecture, VGGNetwork
 from ssl_bench.models.images import ImagePreprocessing
 from ssl_bench.models.oya import Oya, OyaArchitecture, OyaNetwork, OyaPreprocessing
 from ssl_bench.models.recipes import Variant
-from ssl_bench.models.registry import load_recipe
+from ssl_bench.models.registry import load_baseline
 from ssl_bench.training.augmentation import Augmentation
 from ssl_bench.training.data import ArraySource, EmbeddedWorld
 from ssl_bench.training.feeds import Feed
@@ -313,7 +313,7 @@ class TestPreparing:
 def test_recipes_say_how_each_variant_is_trained(
     variant: str, batch: int, epochs: int, rates: tuple[float, float]
 ) -> None:
-    recipe = training_recipe(load_recipe("oya"), variant, Path("recipe.toml"))
+    recipe = training_recipe(load_baseline("oya").recipe, variant, Path("recipe.toml"))
     factor = Settings.model_validate(recipe.settings).image_trunk_factor
     assert (recipe.batch, recipe.epochs) == (batch, epochs)
     found = (recipe.peak_learning_rate * factor, recipe.peak_learning_rate)
