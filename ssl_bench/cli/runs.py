@@ -188,7 +188,7 @@ def compare(
     found = compare_runs(read, measures=measures or None, most=changed)
     drawn = []
     if pictures is not None:
-        from ssl_bench.figures.trial_sheet import write_changed_sheet
+        from ssl_bench.figures.sheet import write_changed_sheet
 
         count = write_changed_sheet(pictures, found.pairs[0], read[0], read[1], data=data)
         drawn.append(f"Drew {count} trials into {pictures}.")

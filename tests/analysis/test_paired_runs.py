@@ -285,7 +285,7 @@ def test_on_the_command_line(
 
 
 def test_pictures_of_what_changed(protocol: Protocol, tmp_path: Path) -> None:
-    from ssl_bench.figures.trial_sheet import write_changed_sheet
+    from ssl_bench.figures.sheet import write_changed_sheet
 
     whole = "concat"
     for name in ("center", "oracle"):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from ssl_bench.errors import ProtocolError
-from ssl_bench.figures.trial_sheet import write_trial_sheet
+from ssl_bench.figures.sheet import write_trial_sheet
 from ssl_bench.measures.detection import top_quarter_mean
 from ssl_bench.measures.interpolation import upsample
 from ssl_bench.predictions import PredictionsMeta, PredictionsWriter, open_predictions

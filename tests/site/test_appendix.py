@@ -13,7 +13,7 @@ from boards import HOSTILE
 
 from ssl_bench.analysis.evaluation import evaluate
 from ssl_bench.errors import ResultError
-from ssl_bench.figures.trial_sheet import write_trial_sheet
+from ssl_bench.figures.sheet import write_trial_sheet
 from ssl_bench.predictions import open_predictions
 from ssl_bench.site.appendix import read_runs, write_report
 
