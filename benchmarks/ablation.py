@@ -160,7 +160,7 @@ def measured(
             return known
     results: dict[str, Result] = {}
     for options in _distinct([columns.options for columns in ablation.columns]):
-        asked = [columns for columns in ablation.columns if columns.options == options]
+        alike = [columns for columns in ablation.columns if columns.options == options]
         request = Request(
             model=ablation.model,
             variant=row.variant or ablation.data,
@@ -168,9 +168,9 @@ def measured(
             settings=options,
             folder=folder / "runs",
         )
-        done = run(request, alone(_distinct([columns.protocol for columns in asked])))
+        done = run(request, alone(_distinct([columns.protocol for columns in alike])))
         by_name = {each.result.protocol.name: each.result for each in done}
-        results.update({columns.label: by_name[columns.protocol] for columns in asked})
+        results.update({columns.label: by_name[columns.protocol] for columns in alike})
     figures = figures_of(record, ablation, results)
     write_text(kept, json.dumps({"identity": identity, "figures": figures}, indent=1))
     return figures

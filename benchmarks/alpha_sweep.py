@@ -48,7 +48,7 @@ def predicted(
 
 
 def scored(maps: Maps, trials: TrialSet, folder: Path) -> Result:
-    """Score maps as the protocol says."""
+    """Score maps by the protocol."""
     protocol, test_set = trials.protocol, trials.test_set
     meta = PredictionsMeta(
         protocol=protocol.label,
@@ -64,7 +64,7 @@ def scored(maps: Maps, trials: TrialSet, folder: Path) -> Result:
 
 
 def figures_of(result: Result) -> Figures:
-    """Figures in percent by column: of all trials, or of either type where the protocol says so."""
+    """Figures in percent by column: of all trials, or of either type where it has types."""
     name = result.protocol.name
     parts = {name: result.measures}
     if name == "type-ab":
@@ -91,11 +91,15 @@ def swept(
     trials = open_trials(protocol)
     place = folder / protocol.label.replace("@", "-").replace(":", "-")
     place.mkdir(parents=True)
-    heard = predicted(model, weights, protocol, trials, place)
+    audio_visual = predicted(model, weights, protocol, trials, place)
     for prior in priors:
-        seen = predicted(prior, None, protocol, trials, place)
+        audio_blind = predicted(prior, None, protocol, trials, place)
         for alpha in alphas:
-            yield prior, alpha, figures_of(scored(mix(heard, seen, alpha), trials, place))
+            yield (
+                prior,
+                alpha,
+                figures_of(scored(mix(audio_visual, audio_blind, alpha), trials, place)),
+            )
 
 
 def table(found: dict[tuple[str, float], Figures]) -> str:
@@ -130,7 +134,7 @@ def main() -> None:
             )
         }
         print(f"{given.model}, validation split\n\n{table(validation)}\n")
-        # The alpha of the highest figure; of several, the one that hears most.
+        # The alpha of the highest figure; of several, the one with the largest audio-visual share.
         best = {
             prior: max(
                 given.alphas,

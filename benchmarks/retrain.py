@@ -36,7 +36,7 @@ HELD = {"synth": ("cIoU@0.5", "cIoU(adaptive)@0.5")}
 """Figures that a model trained anew must reach: not below the interval of the one that ships."""
 
 SHOWN = HELD | {"concat": ("cIoU(adaptive)@0.5", "side-accuracy"), "type-ab B": ("cIoU@0.5",)}
-"""Figures of the table. On `concat` seeds differ by more than the interval over trials says."""
+"""Figures of the table. On `concat` seeds differ by more than by the interval over trials."""
 
 
 @dataclass(frozen=True)
@@ -103,9 +103,9 @@ def figures(
     model: str, seed: int, protocols: Sequence[str], folder: Path, weights: Path | None
 ) -> tuple[Row, ...]:
     """Every measure of some weights on some protocols; None for the weights that ship."""
-    asked = alone(protocols)
+    chosen = alone(protocols)
     request = Request(model, variant=DATA, weights=weights, folder=folder)
-    done = run(request, asked)
+    done = run(request, chosen)
     return tuple(
         Row(model, seed, name, value.measure, value.value, value.low, value.high)
         for each in done
@@ -250,7 +250,7 @@ def main() -> None:
     rows: list[Row] = []
     shipped: dict[str, tuple[Row, ...]] = {}
     runs = []
-    # One thread for each process, as the recipes say: threads would compete.
+    # One thread for each process, as the recipes require: threads would compete.
     with ProcessPoolExecutor(given.jobs, mp_context=get_context("spawn")) as pool:
         first = (CLASSIFIER, own_seed(CLASSIFIER))
         started_from = None

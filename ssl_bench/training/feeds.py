@@ -104,16 +104,8 @@ class Feed:
     ) -> Tensor:
         """Augmented images ``(B, 3, side, side)`` float32, channels last.
 
-        Parameters
-        ----------
-        rows
-            Rows of the examples: of the batch, of their neighbours, of anything.
-        epoch
-            The pass, from 0.
-        view
-            Each view of an image in a pass is drawn independently.
-        augmentation
-            Another augmentation than the feed's own.
+        Rows are those of any examples, such as neighbours of the batch. Each view of an image in a
+        pass is drawn independently, by the feed's own augmentation or another one.
         """
         chosen = augmentation or self.augmentation
         side = self.preprocessing.side

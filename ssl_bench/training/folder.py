@@ -250,12 +250,12 @@ def open_user_folder(
     """Find a user's clips, and check every file once.
 
     An image is ``frames/ID.jpg`` (or another image ending), or the middle file, by name, of the
-    folder ``frames/ID``. A sound is ``audio/ID.wav`` (or another sound ending).
+    folder ``frames/ID``. A sound, where one is needed, is ``audio/ID.wav`` (or another ending).
 
     Parameters
     ----------
     folder
-        Holds ``frames`` and, where sounds are needed, ``audio``.
+        Holds ``frames`` and ``audio``.
     needs
         What the objective reads.
     ids
@@ -264,12 +264,11 @@ def open_user_folder(
         are what :func:`~ssl_bench.testsets.audit.read_clip_labels` reads from it.
     truth
         Where the clips sound; needed by supervised objectives only.
-    skip_missing
-        Leave out clips with a missing or unusable file, truth or label, instead of refusing.
+    skip_missing, skip_held_out
+        Leave out clips with a missing or unusable file, truth or label, and clips that belong to a
+        test set or share a video with it, instead of refusing.
     held_out
         Test sets that no clip may belong to.
-    skip_held_out
-        Leave out clips that belong to one, or share a video with it, instead of refusing.
     progress
         Called while clips are checked.
 
@@ -317,7 +316,7 @@ def open_user_folder(
             return f"{error.where}: {error.problem}" if error.where else error.problem
         return Clip(name, image, sound)
 
-    tell = counted("checking clips", progress)
+    report = counted("checking clips", progress)
     clips: list[Clip] = []
     problems: list[str] = []
     with ThreadPoolExecutor(_READERS) as readers:
@@ -327,8 +326,8 @@ def open_user_folder(
                 clips.append(result)
             else:
                 problems.append(f"{name}: {result}")
-            if tell is not None and (number % _PROGRESS_EVERY == 0 or number == len(names)):
-                tell(number, len(names))
+            if report is not None and (number % _PROGRESS_EVERY == 0 or number == len(names)):
+                report(number, len(names))
     parts = {"sound": needs.sounds, "truth": needs.truth, "label": needs.labels}
     *others, last = ["image", *(name for name, needed in parts.items() if needed)]
     wanted = f"{', '.join(others)} or {last}" if others else last

@@ -71,15 +71,14 @@ class GivenTruth:
     path
         The table, or the folder.
     boxes
-        Boxes of each clip of a table; None for a folder, whose files are read when they are asked
-        for.
+        Boxes of each clip of a table; None for a folder, whose files are read when needed.
     """
 
     path: Path
     boxes: Mapping[str, Boxes] | None = field(repr=False)
 
     def check(self, clip: str) -> None:
-        """Raise DataError where nothing says where a clip sounds, or what says so is unusable."""
+        """Raise DataError where the truth of a clip is missing or unusable."""
         self._annotation(clip)
 
     def map(self, clip: str) -> NDArray[np.float32]:
@@ -88,7 +87,7 @@ class GivenTruth:
         return render(annotation, convention, GRID, GRID)
 
     def fingerprint(self, clip: str) -> str:
-        """Tells one truth of a clip from another: its boxes, or name and size of its file."""
+        """Identifies the truth of a clip: its boxes, or name and size of its file."""
         if self.boxes is not None:
             return sha256_of_json(self.boxes[clip].corners.tolist())
         path = self._file(clip)

@@ -154,16 +154,12 @@ def fit(
 
     Parameters
     ----------
-    task
-        Network, objective and data.
-    recipe
-        Optimizer, schedule, batch and number of epochs.
+    task, recipe
+        Network, objective and data; optimizer, schedule, batch and number of epochs.
     seed
         Decides the order of the examples.
-    hardware
-        On what; None for one CPU device.
-    fabric
-        That hardware if it is already launched.
+    hardware, fabric
+        On what, None for one CPU device; and that hardware if it is already launched.
     run_state
         Where the state of the run is saved, and loaded from if it is there: the run then resumes.
         None to save nothing.
@@ -274,6 +270,13 @@ class _Run:
         if self._fabric.is_global_zero:
             with torch.inference_mode():
                 figures = dict(self._task.validate())
+        if not np.isfinite(list(figures.values())).all():
+            raise ModelError(
+                f"a validation figure is not finite after epoch {epoch + 1}: {figures}",
+                code="E_LOSS_NOT_FINITE",
+                where="training",
+                remedy="lower the peak learning rate, or look for unusable sounds or images there",
+            )
         self._fabric.barrier()
         mean = float(np.mean(self._history.losses[-self._per_epoch :]))
         self._history.epochs.append(Epoch(number=epoch + 1, loss=mean, validation=figures))

@@ -120,16 +120,7 @@ def changed_recipe(recipe: TrainingRecipe, changes: Mapping[str, Any]) -> Traini
 
 
 def training_recipe(recipe: Recipe, variant: str, where: Path) -> TrainingRecipe:
-    """How one variant of a baseline is trained.
-
-    Parameters
-    ----------
-    recipe
-        The baseline's recipe.
-    variant
-        Name of the variant.
-    where
-        The recipe's file, for messages.
+    """How one variant of a baseline is trained; `where` is the recipe's file, for messages.
 
     Raises
     ------

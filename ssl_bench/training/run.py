@@ -126,12 +126,10 @@ def train(
         What to train on; ``synth`` for the embedded world.
     variant
         The baseline's variant; None for the default one of :class:`Plan`.
-    seed
-        Another seed than the recipe's.
+    seed, recipe
+        Another seed than the recipe's, or another training recipe than the variant's.
     out
         Folder to write to; it is created.
-    recipe
-        Another training recipe than the one in the baseline's ``recipe.toml``.
     changes
         Fields of the recipe to change, as for
         :func:`~ssl_bench.training.recipe.changed_recipe`.
@@ -147,11 +145,6 @@ def train(
         Steps after which the state of the run is saved, beside the end of each pass.
     progress
         Called after every step.
-
-    Returns
-    -------
-    TrainingRecord
-        What was trained, on what, with what result.
 
     Raises
     ------

@@ -158,12 +158,9 @@ class AudioVisualTask(Task[Network, Settings]):
     def validate(self) -> Mapping[str, float]:
         """Objective, and localization where the truth is known, else retrieval.
 
-        Returns
-        -------
-        Mapping
-            ``loss`` (mean over batches of 100). With truth, ``cIoU@0.5`` and
-            ``cIoU(adaptive)@0.5`` as shares of the examples; without it, where similarities are
-            known, ``recall(i2a)@1`` and ``recall(a2i)@1`` among the examples of a batch.
+        ``loss`` is the mean over batches of 100. With truth, ``cIoU@0.5`` and
+        ``cIoU(adaptive)@0.5`` are shares of the examples; without it, where similarities are known,
+        ``recall(i2a)@1`` and ``recall(a2i)@1`` are those among the examples of a batch.
         """
         source = self.validation_feed.source
         losses: list[float] = []
@@ -212,10 +209,7 @@ Chosen = TypeVar("Chosen", bound=EmbeddingSettings)
 
 
 class EmbeddingTask(AudioVisualTask[Embedding, Chosen]):
-    """A network that embeds places and sounds: a map is the product of each place with the sound.
-
-    Its map is that of each image with its own sound.
-    """
+    """A network that embeds places and sounds; its map is their product, place by place."""
 
     def encoded(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Features ``(B, D, h, w)`` of the images of a batch, and ``(B, D)`` of its sounds."""

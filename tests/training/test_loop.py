@@ -138,6 +138,15 @@ def test_an_objective_that_is_not_a_number_stops_the_run_and_names_the_batch():
     assert torch.isfinite(task.network[0].weight).all()
 
 
+def test_a_validation_figure_that_is_not_finite_stops_the_run():
+    class Unmeasured(Line):
+        def validate(self):
+            return {"loss": float("inf")}
+
+    with refused("E_LOSS_NOT_FINITE", where="after epoch 1"):
+        run(Unmeasured())
+
+
 def test_settings_of_torch_are_put_back_even_after_an_error():
     threads = torch.get_num_threads()
     state = torch.random.get_rng_state()

@@ -116,24 +116,24 @@ def alignment_losses(
             \log \frac{e^{s_A(v_i, a_i) / \tau}}{\sum_j e^{s_A(v_i, a_j) / \tau}} \right]
 
     With three views of each, these are nine pairs. The sounds :math:`a_j` that an image must not
-    prefer are those of the other examples in the same view as its own; the paper does not say
-    which. Row i of each view belongs with row i of all others. The result is ``(B,)``, >= 0; the
-    terms of s_A are left out where a view of the pair has no projection.
+    prefer are those of the other examples in the same view as its own; the paper leaves
+    open which. Row i of each view belongs with row i of all others. The result is ``(B,)``, >= 0;
+    the terms of s_A are left out where a view of the pair has no projection.
 
     Examples
     --------
     >>> views = [ImageView(torch.ones(2, 4, 3, 3), torch.ones(2, 5))] * 3
-    >>> heard = [SoundView(torch.ones(2, 4), torch.ones(2, 5))] * 3
-    >>> alignment_losses(views, heard, 0.07) / 18  # two terms of ln 2 for each of nine pairs
+    >>> sounds = [SoundView(torch.ones(2, 4), torch.ones(2, 5))] * 3
+    >>> alignment_losses(views, sounds, 0.07) / 18  # two terms of ln 2 for each of nine pairs
     tensor([0.6931, 0.6931])
     """
     terms = []
-    for seen in images:
-        for heard in sounds:
-            by_place = localization_similarities(seen.places, heard.whole)
+    for image in images:
+        for sound in sounds:
+            by_place = localization_similarities(image.places, sound.whole)
             terms.append(image_to_sound_losses(by_place, tau))
-            if seen.semantic is not None and heard.semantic is not None:
-                whole = semantic_similarities(seen.semantic, heard.semantic)
+            if image.semantic is not None and sound.semantic is not None:
+                whole = semantic_similarities(image.semantic, sound.semantic)
                 terms.append(image_to_sound_losses(whole, tau))
     return torch.stack(terms).sum(dim=0)
 
@@ -148,7 +148,7 @@ class Settings(EmbeddingSettings):
         projections.
     augmented
         How the varied view of a clip is drawn; False to do without. Clips themselves are varied as
-        the recipe says.
+        the recipe defines.
     neighbours
         From how many of the most similar clips one is drawn as a further view, by looks and by
         sound; 0 to do without.
@@ -204,7 +204,7 @@ class PositiveViewsFeed(Feed):
 
 
 class AlignmentTask(EmbeddingTask[AlignmentNetwork, Settings]):
-    """Every view of an image shall prefer every view of its own sound.
+    """Every view of an image should prefer every view of its own sound.
 
     With projections in the network, s_A is part of the objective; the feed for training may give
     further views.
@@ -224,20 +224,20 @@ class AlignmentTask(EmbeddingTask[AlignmentNetwork, Settings]):
     def _views(self, batch: Batch) -> tuple[list[ImageView], list[SoundView]]:
         kinds = ["", *(f"_{kind}" for kind in (_AUGMENTED, _ALIKE) if f"images_{kind}" in batch)]
         # All views in one pass, so that they share the statistics of batch normalisation.
-        seen = self.network.encode_whole_images(torch.cat([batch[f"images{k}"] for k in kinds]))
-        heard = self.network.encode_sounds(torch.cat([batch[f"sounds{k}"] for k in kinds]))
+        encoded = self.network.encode_whole_images(torch.cat([batch[f"images{k}"] for k in kinds]))
+        all_sounds = self.network.encode_sounds(torch.cat([batch[f"sounds{k}"] for k in kinds]))
         count = len(kinds)
-        places, whole = seen.places.chunk(count), heard.chunk(count)
-        if seen.semantic is None:
+        places, whole = encoded.places.chunk(count), all_sounds.chunk(count)
+        if encoded.semantic is None:
             return [ImageView(each) for each in places], [SoundView(each) for each in whole]
-        projected = self.network.project_sounds(heard)
-        images = zip(places, seen.semantic.chunk(count), strict=True)
+        projected = self.network.project_sounds(all_sounds)
+        images = zip(places, encoded.semantic.chunk(count), strict=True)
         sounds = zip(whole, projected.chunk(count), strict=True)
         return [ImageView(*view) for view in images], [SoundView(*view) for view in sounds]
 
 
 def prepare(preparation: Preparation) -> AlignmentTask:
-    """Build the task as the recipe says.
+    """Build the task of a recipe.
 
     Raises DataError if clips are to be compared and there are too few, or their features are
     unusable, or were not given with a folder.

@@ -63,7 +63,7 @@ class ClassificationTask(Task[nn.Module, BaseModel]):
 
 
 def prepare(preparation: Preparation) -> ClassificationTask:
-    """Build the task as the recipe says, with as many classes as the data have.
+    """Build the task of a recipe, with as many classes as the data have.
 
     On the embedded world, the recipe's architecture gives their number. The last layer never starts
     from the weights of another classifier.

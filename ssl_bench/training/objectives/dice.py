@@ -73,7 +73,7 @@ class DiceTask(AudioVisualTask[UNetNetwork, NoOptions]):
 
 
 def prepare(preparation: Preparation) -> DiceTask:
-    """Build the task as the recipe says."""
+    """Build the task of a recipe."""
     settings = preparation.settings(NoOptions)
     preprocessing = preparation.preprocessing(PriorPreprocessing)
     network = UNetNetwork(preparation.architecture(UNetArchitecture))

@@ -150,7 +150,7 @@ class EZVSLTask(EmbeddingTask[EZVSLNetwork, Settings]):
 
 
 def prepare(preparation: Preparation) -> EZVSLTask:
-    """Build the task as the recipe says."""
+    """Build the task of a recipe."""
     settings = preparation.settings(Settings)
     network = EZVSLNetwork(preparation.architecture(EZVSLArchitecture))
     initialise((network.audnet, network.img_proj, network.aud_proj), settings.initialisation)

@@ -129,7 +129,7 @@ class FNACTask(EmbeddingTask[FNACNetwork, Settings]):
 
 
 def prepare(preparation: Preparation) -> FNACTask:
-    """Build the task as the recipe says."""
+    """Build the task of a recipe."""
     settings = preparation.settings(Settings)
     network = FNACNetwork(preparation.architecture(FNACArchitecture))
     initialise((network.audnet, network.img_proj, network.aud_proj), settings.initialisation)

@@ -285,7 +285,7 @@ class ICLTask(EmbeddingTask[ICLNetwork, Settings]):
 
 
 def prepare(preparation: Preparation) -> ICLTask:
-    """Build the task as the recipe says."""
+    """Build the task of a recipe."""
     settings = preparation.settings(Settings)
     network = ICLNetwork(preparation.architecture(ICLArchitecture))
     trunk = preparation.start_image_trunk(network.imgnet)

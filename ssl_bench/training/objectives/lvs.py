@@ -139,7 +139,7 @@ class LVSTask(EmbeddingTask[LVSNetwork, Settings]):
 
 
 def prepare(preparation: Preparation) -> LVSTask:
-    """Build the task as the recipe says."""
+    """Build the task of a recipe."""
     settings = preparation.settings(Settings)
     network = LVSNetwork(preparation.architecture(LVSArchitecture))
     trunk = preparation.start_image_trunk(network.imgnet)

@@ -178,7 +178,7 @@ class OyaTask(AudioVisualTask[OyaNetwork, Settings]):
 
 
 def prepare(preparation: Preparation) -> OyaTask:
-    """Build the task as the recipe says."""
+    """Build the task of a recipe."""
     settings = preparation.settings(Settings)
     preprocessing = preparation.preprocessing(OyaPreprocessing)
     architecture = preparation.architecture(OyaArchitecture)

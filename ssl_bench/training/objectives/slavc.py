@@ -27,7 +27,7 @@ def joint_log_probabilities(images: Heads, sounds: Heads, tau: float) -> Tensor:
         \frac{e^{v^1_{n,xy} \cdot a^1_m / \tau}}{\sum_{m'} e^{v^1_{n,xy} \cdot a^1_{m'} / \tau}}
         \frac{e^{v^2_{n,xy} \cdot a^2_m / \tau}}{\sum_{x'y'} e^{v^2_{n,x'y'} \cdot a^2_m / \tau}}
 
-    The first factor says which sound belongs to a place, the second which place belongs to a sound.
+    The first factor is over the sounds of a place, the second over the places of a sound.
     By the authors' code (the equation's number is not known). Of the features of B images and of M
     sounds, and a temperature > 0: ``(B, M)``, <= 0.
 
@@ -42,8 +42,8 @@ def joint_log_probabilities(images: Heads, sounds: Heads, tau: float) -> Tensor:
             [0.2689, 0.7311]])
     """
     semantic, localizing = (
-        torch.einsum("nchw,mc->nmhw", seen, heard).flatten(2) / tau
-        for seen, heard in zip(images, sounds, strict=True)
+        torch.einsum("nchw,mc->nmhw", image, sound).flatten(2) / tau
+        for image, sound in zip(images, sounds, strict=True)
     )
     together = functional.log_softmax(semantic, dim=1) + functional.log_softmax(localizing, dim=2)
     return together.logsumexp(dim=2)
@@ -116,7 +116,7 @@ class SLAVCTask(EmbeddingTask[SLAVCNetwork, Settings]):
 
 
 def prepare(preparation: Preparation) -> SLAVCTask:
-    """Build the task as the recipe says."""
+    """Build the task of a recipe."""
     settings = preparation.settings(Settings)
     network = SLAVCNetwork(preparation.architecture(FNACArchitecture))
     parts = ("audnet", "img_proj1", "img_proj2", "aud_proj1", "aud_proj2")

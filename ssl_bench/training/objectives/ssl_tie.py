@@ -181,7 +181,7 @@ class SSLTIETask(EmbeddingTask[LVSNetwork, Settings]):
 
 
 def prepare(preparation: Preparation) -> SSLTIETask:
-    """Build the task as the recipe says."""
+    """Build the task of a recipe."""
     settings = preparation.settings(Settings)
     network = LVSNetwork(preparation.architecture(LVSArchitecture))
     trunk = preparation.start_image_trunk(network.imgnet)
