@@ -7,7 +7,7 @@ not on the batch that it is in, nor on what else was drawn before.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Annotated, Any, NamedTuple, Self
+from typing import Annotated, Any, NamedTuple, Self, TypeVar
 
 import cv2
 import numpy as np
@@ -24,6 +24,8 @@ _CROPS = 1
 _COLOURS = 3
 _SOUNDS = 4
 _KEPT_DRAWS = 8
+
+_Drawn = TypeVar("_Drawn", bound="Crops | Colours | SoundChanges")
 
 
 class Augmentation(Document):
@@ -125,15 +127,15 @@ def crops_of(augmentation: Augmentation, count: int, seed: int, epoch: int, view
     stretch = np.exp(0.5 * generator.uniform(-aspect, aspect, count))
     height = np.minimum(side / stretch, 1.0)
     width = np.minimum(side * stretch, 1.0)
-    crops = Crops(
-        top=generator.uniform(0, 1, count) * (1 - height),
-        left=generator.uniform(0, 1, count) * (1 - width),
-        height=height,
-        width=width,
-        mirrored=generator.uniform(0, 1, count) < augmentation.flip,
+    return _read_only(
+        Crops(
+            top=generator.uniform(0, 1, count) * (1 - height),
+            left=generator.uniform(0, 1, count) * (1 - width),
+            height=height,
+            width=width,
+            mirrored=generator.uniform(0, 1, count) < augmentation.flip,
+        )
     )
-    _make_read_only(crops)
-    return crops
 
 
 @lru_cache(maxsize=_KEPT_DRAWS)
@@ -144,9 +146,7 @@ def colours_of(
     generator = _generator(seed, _COLOURS, epoch, view)
     factors = generator.uniform(1 - augmentation.colour, 1 + augmentation.colour, (3, count))
     grey = generator.uniform(0, 1, count) < augmentation.greyscale
-    colours = Colours(factors[0], factors[1], factors[2], grey)
-    _make_read_only(colours)
-    return colours
+    return _read_only(Colours(factors[0], factors[1], factors[2], grey))
 
 
 @lru_cache(maxsize=_KEPT_DRAWS)
@@ -158,15 +158,15 @@ def sound_changes_of(
     shift, time, time_start, frequency, frequency_start = generator.uniform(0, 1, (5, count))
     time_width = augmentation.time_mask * time
     frequency_width = augmentation.frequency_mask * frequency
-    changes = SoundChanges(
-        shift=augmentation.time_shift * (2 * shift - 1),
-        time_start=time_start * (1 - time_width),
-        time_width=time_width,
-        frequency_start=frequency_start * (1 - frequency_width),
-        frequency_width=frequency_width,
+    return _read_only(
+        SoundChanges(
+            shift=augmentation.time_shift * (2 * shift - 1),
+            time_start=time_start * (1 - time_width),
+            time_width=time_width,
+            frequency_start=frequency_start * (1 - frequency_width),
+            frequency_width=frequency_width,
+        )
     )
-    _make_read_only(changes)
-    return changes
 
 
 def apply_crop(image: NDArray[Any], crops: Crops, row: int, size: int) -> NDArray[Any]:
@@ -230,6 +230,7 @@ def _generator(seed: int, stream: int, epoch: int, view: int) -> np.random.Gener
     return np.random.default_rng(np.random.SeedSequence(key))
 
 
-def _make_read_only(arrays: Crops | Colours | SoundChanges) -> None:
+def _read_only(arrays: _Drawn) -> _Drawn:
     for array in arrays:
         array.setflags(write=False)
+    return arrays

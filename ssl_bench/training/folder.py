@@ -106,11 +106,8 @@ class ClipSource(Source):
             ) from None
 
     def truth(self, row: int) -> NDArray[np.float32]:
-        """Where one clip sounds, ``(224, 224)`` float32 in [0, 1]; DataError if not known."""
-        if self._truth is None:
-            raise DataError(
-                "where this clip sounds is not known", code="E_TRUTH_MISSING", where=self.ids[row]
-            )
+        """Where one clip sounds, ``(224, 224)`` float32 in [0, 1]."""
+        assert self._truth is not None
         return self._truth.map(self.ids[row])
 
 

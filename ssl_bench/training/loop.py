@@ -176,6 +176,15 @@ def fit(
     return _Run(task, recipe, seed, on, fabric or launch(on), run_state, progress).run()
 
 
+def _not_finite(problem: str) -> ModelError:
+    return ModelError(
+        problem,
+        code="E_LOSS_NOT_FINITE",
+        where="training",
+        remedy="lower the peak learning rate, or look for unusable sounds or images there",
+    )
+
+
 class _Objective(nn.Module):
     """The objective as one module: gradients are averaged and precision is set around it."""
 
@@ -271,11 +280,8 @@ class _Run:
             with torch.inference_mode():
                 figures = dict(self._task.validate())
         if not np.isfinite(list(figures.values())).all():
-            raise ModelError(
-                f"a validation figure is not finite after epoch {epoch + 1}: {figures}",
-                code="E_LOSS_NOT_FINITE",
-                where="training",
-                remedy="lower the peak learning rate, or look for unusable sounds or images there",
+            raise _not_finite(
+                f"a validation figure is not finite after epoch {epoch + 1}: {figures}"
             )
         self._fabric.barrier()
         mean = float(np.mean(self._history.losses[-self._per_epoch :]))
@@ -305,12 +311,9 @@ class _Run:
         value = float(everywhere)
         if not np.isfinite(value):
             ids = self._task.training_feed.source.ids
-            raise ModelError(
+            raise _not_finite(
                 f"the objective became {value} in epoch {epoch + 1}, in the batch of "
-                f"{', '.join(ids[row] for row in rows)}",
-                code="E_LOSS_NOT_FINITE",
-                where="training",
-                remedy="lower the peak learning rate, or look for unusable sounds or images there",
+                f"{', '.join(ids[row] for row in rows)}"
             )
         return value
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -149,37 +149,27 @@ def read_features(path: Path, ids: Sequence[str]) -> Features:
         If the file cannot be read or is of another form, ids are missing or occur twice, or a row
         is not finite or all zero.
     """
+
+    def refuse(problem: str, code: str, remedy: str) -> NoReturn:
+        raise DataError(problem, code=code, where=path, remedy=remedy)
+
     names, values = _read(path)
     if values.ndim != 2 or values.dtype.kind not in "fiu" or 0 in values.shape:
-        raise DataError(
-            f"features are a table (N, D) of numbers, not {values.dtype} {values.shape}",
-            code="E_FEATURES_FORM",
-            where=path,
-            remedy=_FORM,
-        )
+        form = f"{values.dtype} {values.shape}"
+        refuse(f"features are a table (N, D) of numbers, not {form}", "E_FEATURES_FORM", _FORM)
     if len(names) != len(values):
-        raise DataError(
-            f"it has {len(names):,} ids for {len(values):,} rows of features",
-            code="E_FEATURES_FORM",
-            where=path,
-            remedy="give each row its id",
-        )
+        problem = f"it has {len(names):,} ids for {len(values):,} rows of features"
+        refuse(problem, "E_FEATURES_FORM", "give each row its id")
     place = {name: number for number, name in enumerate(names)}
     if len(place) != len(names):
         twice = [name for number, name in enumerate(names) if place[name] != number]
-        raise DataError(
-            f"ids occur twice: {_listed(twice)}",
-            code="E_FEATURES_REPEATED",
-            where=path,
-            remedy="keep one of each",
-        )
+        refuse(f"ids occur twice: {_listed(twice)}", "E_FEATURES_REPEATED", "keep one of each")
     missing = [name for name in ids if name not in place]
     if missing:
-        raise DataError(
+        refuse(
             f"{len(missing):,} of {len(ids):,} clips have no features: {_listed(missing)}",
-            code="E_FEATURES_MISSING",
-            where=path,
-            remedy="add them, under the names that the clips have in the list or folder",
+            "E_FEATURES_MISSING",
+            "add them, under the names that the clips have in the list or folder",
         )
     chosen = values[[place[name] for name in ids]].astype(np.float32)
     for what, wrong in (
@@ -188,11 +178,10 @@ def read_features(path: Path, ids: Sequence[str]) -> Features:
     ):
         if wrong.any():
             named = [ids[row] for row in np.flatnonzero(wrong).tolist()]
-            raise DataError(
+            refuse(
                 f"features of {len(named):,} clips {what}: {_listed(named)}",
-                code="E_FEATURES_UNUSABLE",
-                where=path,
-                remedy="compute them again, or leave the clips out of the list",
+                "E_FEATURES_UNUSABLE",
+                "compute them again, or leave the clips out of the list",
             )
     return Features(chosen, sha256_of_file(path))
 

@@ -29,16 +29,16 @@ CLASSIFIER_HEAD = ("fc.weight", "fc.bias")
 
 ImageNetwork = Literal["resnet18", "resnet34", "vgg11"]
 
-IMAGENET: Mapping[ImageNetwork, OfficialWeights] = {
-    "resnet18": OfficialWeights(
-        url="https://download.pytorch.org/models/resnet18-f37072fd.pth", sha256="f37072fd"
-    ),
-    "resnet34": OfficialWeights(
-        url="https://download.pytorch.org/models/resnet34-b627a593.pth", sha256="b627a593"
-    ),
-    "vgg11": OfficialWeights(
-        url="https://download.pytorch.org/models/vgg11-8a719046.pth", sha256="8a719046"
-    ),
+_DIGESTS: Mapping[ImageNetwork, str] = {
+    "resnet18": "f37072fd",
+    "resnet34": "b627a593",
+    "vgg11": "8a719046",
+}
+IMAGENET = {
+    name: OfficialWeights(
+        url=f"https://download.pytorch.org/models/{name}-{digest}.pth", sha256=digest
+    )
+    for name, digest in _DIGESTS.items()
 }
 """torchvision's weights for ImageNet, at their official URLs."""
 
@@ -54,10 +54,8 @@ class Preparation:
 
     Attributes
     ----------
-    baseline
-        Name of the baseline.
-    recipe_path
-        Its ``recipe.toml``, for messages.
+    baseline, recipe_path
+        Name of the baseline, and its ``recipe.toml``, for messages.
     variant_name, variant
         The variant, with its tables of architecture and preprocessing, not yet checked.
     object_prior
@@ -68,10 +66,8 @@ class Preparation:
         What it is trained on.
     seed
         The seed in force: the recipe's, or another that was chosen.
-    image_trunk
-        A weights file for the image trunk, if the caller gave one.
-    neighbours
-        Features by which clips are compared, if the caller gave some.
+    image_trunk, neighbours
+        A weights file for the image trunk, and features by which clips are compared, if given.
     progress
         Called while data are made or read.
     """

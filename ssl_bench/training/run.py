@@ -194,7 +194,21 @@ def train(
         task = prepare_task(preparation)
         # A folder that cannot be made should be known before hours of work.
         out.mkdir(parents=True, exist_ok=True)
-        run_state = RunState(out, plan.variant, _identity(preparation, task, on), save_every)
+        # What an unfinished run must share with the one that resumes it.
+        identity = {
+            "baseline": name,
+            "variant": plan.variant,
+            "architecture": preparation.variant.architecture,
+            "preprocessing": preparation.variant.preprocessing,
+            "recipe": recipe.model_dump(mode="json"),
+            "seed": preparation.seed,
+            "data": task.data_digest,
+            "image trunk": task.image_trunk_sha256,
+            # Results do not depend on the number of workers.
+            "hardware": {key: value for key, value in asdict(on).items() if key != "workers"},
+            "library versions": versions(),
+        }
+        run_state = RunState(out, plan.variant, identity, save_every)
         history = fit(
             task,
             recipe,
@@ -226,25 +240,6 @@ def train(
             run_state.remove()
     fabric.barrier()
     return read_record(written)
-
-
-def _identity(plan: Preparation, task: Task[Any, Any], on: Hardware) -> dict[str, object]:
-    """What an unfinished run must share with the one that resumes it."""
-    machine = asdict(on)
-    # Results do not depend on it.
-    del machine["workers"]
-    return {
-        "baseline": plan.baseline,
-        "variant": plan.variant_name,
-        "architecture": plan.variant.architecture,
-        "preprocessing": plan.variant.preprocessing,
-        "recipe": plan.recipe.model_dump(mode="json"),
-        "seed": plan.seed,
-        "data": task.data_digest,
-        "image trunk": task.image_trunk_sha256,
-        "hardware": machine,
-        "library versions": versions(),
-    }
 
 
 def _record(

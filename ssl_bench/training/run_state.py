@@ -36,18 +36,9 @@ _DAMAGE = (
 
 @dataclass(frozen=True)
 class Step:
-    """How far a run is.
+    """How far a run is: what is being done, in words, and how much of it, in its own units.
 
-    Attributes
-    ----------
-    stage
-        What is being done, in words.
-    done, total
-        Of this stage, in its own units.
-    loss
-        Objective on the last batch, if there is one.
-    examples_per_second
-        Throughput of the training steps so far, if there are any.
+    For training steps there are the objective on the last batch and the throughput so far, too.
     """
 
     stage: str

@@ -107,15 +107,10 @@ def pseudo_labels(
     Equations 4 to 6; the responses are those of :func:`response_map`. All cells of a region are
     taken, where the paper draws some of them at random.
 
-    Parameters
-    ----------
-    image_features, audio_features
-        ``(B, D, h, w)`` and ``(B, D)`` float, of the previous epoch's model.
-    delta_v
-        Threshold of the responses, in [0, 1].
-    delta_a
-        Threshold of the cosine of two sounds, in [0, 1]: from there on they are related. Too low a
-        value relates everything, and nothing is left to tell apart.
+    Features ``(B, D, h, w)`` and ``(B, D)`` are those of the previous epoch's model. `delta_v` is
+    the threshold of the responses and `delta_a` that of the cosine of two sounds, both in [0, 1]:
+    from there on they are related. Too low a value relates everything, and nothing is left to tell
+    apart.
 
     Examples
     --------
@@ -143,7 +138,7 @@ def iterative_loss(
     intra: bool = True,
     inter: bool = True,
 ) -> Tensor:
-    r"""Contrastive objective of the iterations (paper section 3.2, equation 7).
+    r"""Contrastive objective of the iterations, >= 0 (paper section 3.2, equation 7).
 
     .. math::
         L = -\frac{1}{B} \sum_i \log \frac{\sum_j y_{ij} e^{v_i^+ \cdot a_j / \tau}}
@@ -169,11 +164,6 @@ def iterative_loss(
         Whether related sounds are positives, too (the paper's Inter); if not, an image belongs with
         its own sound only. With neither, the objective is the paper's Itr: equation 3 with
         :math:`v_i^+` for :math:`\phi(V_i)`.
-
-    Returns
-    -------
-    Tensor
-        Scalar >= 0.
 
     Examples
     --------

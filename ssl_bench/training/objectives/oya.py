@@ -42,17 +42,9 @@ def siamese_loss(similarity: Tensor, negatives: Tensor) -> Tensor:
     There is no margin, since features that end in a ReLU give cosines in [0, 1]. Both kinds weigh
     the same, however many pairs there are of each.
 
-    Parameters
-    ----------
-    similarity
-        ``(B, B)`` in [0, 1]: cosine of image n's answer to sound m; the diagonal belongs together.
-    negatives
-        ``(B, count)`` int64: for each sound the images of its negative pairs.
-
-    Returns
-    -------
-    Tensor
-        Scalar in [0, 1]: mean of the mean losses of both kinds. 1/2 where all cosines are equal.
+    Of `similarity` ``(B, B)`` in [0, 1], the cosines of image n's answer to sound m, whose diagonal
+    belongs together, and `negatives` ``(B, count)`` int64, for each sound the images of its
+    negative pairs: a scalar in [0, 1]; 1/2 where all cosines are equal.
 
     Examples
     --------
