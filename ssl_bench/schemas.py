@@ -67,7 +67,7 @@ def in_words_of(problem: ErrorDetails) -> str:
 
 
 def _plain(text: str) -> str:
-    text = "".join(sign if sign.isprintable() else " " for sign in text)
+    text = "".join(each if each.isprintable() else " " for each in text)
     return text if len(text) <= _MAX_CHARACTERS else text[: _MAX_CHARACTERS - 1] + "…"
 
 
@@ -100,11 +100,13 @@ def checked(
             return model.model_validate_json(content)
         return model.model_validate(content)
     except ValidationError as caught:
-        found = caught.errors(include_url=False, include_input=False)
-        code = "E_JSON" if found[0]["type"] == "json_invalid" else "E_SCHEMA"
-        if all(each["type"] == "extra_forbidden" and len(each["loc"]) == 1 for each in found):
+        problems = caught.errors(include_url=False, include_input=False)
+        code = "E_JSON" if problems[0]["type"] == "json_invalid" else "E_SCHEMA"
+        if all(each["type"] == "extra_forbidden" and len(each["loc"]) == 1 for each in problems):
             known = model.model_fields
-            remedy = remedy or (one_of(known, str(found[0]["loc"][0])) if known else "leave it out")
+            remedy = remedy or (
+                one_of(known, str(problems[0]["loc"][0])) if known else "leave it out"
+            )
         remedy = remedy or "correct the named fields"
         raise error(in_words(caught), code=code, where=where, remedy=remedy) from None
 

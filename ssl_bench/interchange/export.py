@@ -28,7 +28,7 @@ _LATEX = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+    **{character: f"\\{character}" for character in "&%$#_{}"},
 }
 _N_FACTS = 9  # columns in front of the numbers
 _UNITS = "Shares in percent, with their 95 % intervals [low, high]"
@@ -65,16 +65,12 @@ class Group:
 
 def group_results(results: Iterable[Result]) -> list[Group]:
     """Put results that compare together, in order of first appearance."""
-    found: dict[tuple[str, str, str, str], list[Result]] = {}
+    groups: dict[tuple[str, str, str, str], list[Result]] = {}
     for result in results:
-        key = (
-            result.protocol.label,
-            result.protocol.dialect,
-            result.protocol.digest,
-            result.test_set.digest,
-        )
-        found.setdefault(key, []).append(result)
-    return [Group(*key, tuple(members)) for key, members in found.items()]
+        protocol = result.protocol
+        key = (protocol.label, protocol.dialect, protocol.digest, result.test_set.digest)
+        groups.setdefault(key, []).append(result)
+    return [Group(*key, tuple(members)) for key, members in groups.items()]
 
 
 def results_table(results: Sequence[Result], *, controls: bool = False) -> pd.DataFrame:
@@ -192,7 +188,7 @@ def escape_latex(text: str) -> str:
     >>> print(escape_latex("a_b & 50 %"))
     a\_b \& 50 \%
     """
-    return "".join(_LATEX.get(sign, sign) for sign in _one_line(text))
+    return "".join(_LATEX.get(character, character) for character in _one_line(text))
 
 
 def escape_markdown(text: str) -> str:
@@ -208,6 +204,7 @@ def escape_markdown(text: str) -> str:
 
 def _latex(group: Group, controls: bool) -> str:
     heads = [escape_latex(name) for name in ("model", "coverage", *group.measures)]
+    rows = [[escape_latex(cell) for cell in row] for row in _text_rows(group, controls)]
     lines = [
         f"% {_one_line(group.title)}",
         f"% {_UNITS}",
@@ -215,10 +212,7 @@ def _latex(group: Group, controls: bool) -> str:
         r"\hline",
         " & ".join(heads) + r" \\",
         r"\hline",
-        *(
-            " & ".join(escape_latex(cell) for cell in row) + r" \\"
-            for row in _text_rows(group, controls)
-        ),
+        *(" & ".join(row) + r" \\" for row in rows),
         r"\hline",
         r"\end{tabular}",
         "",
@@ -257,7 +251,7 @@ def _text_rows(group: Group, controls: bool) -> Iterable[list[str]]:
 
 
 def _one_line(text: str) -> str:
-    return "".join(sign if sign.isprintable() else " " for sign in text)
+    return "".join(each if each.isprintable() else " " for each in text)
 
 
 def _cell(value: Any) -> Any:

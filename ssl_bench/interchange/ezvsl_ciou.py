@@ -55,13 +55,11 @@ class ImportedScores:
     Attributes
     ----------
     scores
-        A score table, one row per trial; None where lines cannot be told apart by trial.
+        A score table, one row per trial; None where it is unknown which line is which trial.
     measures
         Success, area under success and mean over *all* trials of the protocol.
-    n_present, n_expected
-        Lines in the file, and trials of the protocol.
-    n_undefined
-        Lines whose cIoU is not a number; they count as 0.
+    n_present, n_expected, n_undefined
+        Lines in the file, trials of the protocol, and lines without a number, which count as 0.
     """
 
     scores: pd.DataFrame | None

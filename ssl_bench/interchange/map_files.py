@@ -40,15 +40,7 @@ def map_file_stem(trial_id: str) -> str:
 
 
 def trial_of_stem(stem: str) -> str:
-    """The trial whose map a file holds: the inverse of :func:`map_file_stem`.
-
-    Characters that did not need to be escaped may stand for themselves.
-
-    Examples
-    --------
-    >>> trial_of_stem("a%7Cb%23left"), trial_of_stem("a|b#left")
-    ('a|b#left', 'a|b#left')
-    """
+    """Trial of a file name: undoes :func:`map_file_stem`; needless escapes may be left out."""
     return unquote(stem, errors="replace")
 
 
@@ -62,7 +54,7 @@ def read_map(path: Path) -> NDArray[np.float32]:
     Raises
     ------
     DataError
-        If the file is damaged, holds something else, is too large, or has a value that is not
+        If the file is damaged, is no map, is too large, or has a value that is not
         finite.
 
     Examples

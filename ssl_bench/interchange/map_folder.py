@@ -48,14 +48,10 @@ def import_maps(
     folder
         One file for each trial, named by :func:`~ssl_bench.interchange.map_files.map_file_stem` and
         read by :func:`~ssl_bench.interchange.map_files.read_map`. Hidden files are passed over.
-    trials
-        The trials that they answer.
-    out
-        The file to write, whole or not at all.
-    model
-        Name of the model.
-    weights_digest
-        SHA-256 of its weights, where it is known.
+    trials, out
+        The trials that they answer, and the file to write, whole or not at all.
+    model, weights_digest
+        Name of the model and SHA-256 of its weights, where it is known.
     missing_fail
         A trial without a file is a failure of the model, not a mistake in the folder.
     progress

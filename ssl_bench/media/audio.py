@@ -1,6 +1,6 @@
 """Reading and writing sounds.
 
-The type of the samples says how they were stored, because models differ in how they round:
+The type of the samples is how they were stored, because models differ in how they round:
 
 ===========  =====================================================================================
 ``int16``    integers of up to 16 bits, untouched
@@ -80,7 +80,7 @@ def probe_audio(path: Path) -> float:
     ------
     DataError
         If the file is missing, empty, or its header is unusable; a WAV file also where it is
-        shorter than its header says.
+        shorter than its header announces.
     """
     require_content(path)
     if path.suffix.lower() in _CONTAINER_SUFFIXES:

@@ -196,7 +196,7 @@ def _check_directory(
         if f"{name}.npy" not in counts:
             problems.add("E_MEMBERS", f"the array {name!r} is missing", "add it")
     if "map" not in present and not can_retrieve(present):
-        remedy = "add it; a file for retrieval holds 'similarity' or both embeddings instead"
+        remedy = "add it; a file for retrieval has 'similarity' or both embeddings instead"
         problems.add("E_MEMBERS", "the array 'map' is missing", remedy)
     unknown = [name for name in counts if name not in _NAMES]
     if unknown:
@@ -242,7 +242,7 @@ def _header(
         return None
     array = Array(dtype, shape, start.tell())
     if dtype.hasobject:
-        message = f"the member {name!r} holds pickled objects, which are never loaded"
+        message = f"the member {name!r} contains pickled objects, which are never loaded"
         problems.add("E_ARRAY_TYPE", message, "give the array a plain type")
         return None
     if fortran and len(shape) > 1:

@@ -139,7 +139,7 @@ class PredictionsMeta(Strict):
 
 
 def usable_name(name: str) -> str:
-    """The name of a model, if metadata can hold it; raises ModelError otherwise."""
+    """The name of a model, if metadata can store it; raises ModelError otherwise."""
     try:
         return TypeAdapter(_Name).validate_python(name)
     except ValidationError:

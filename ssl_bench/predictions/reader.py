@@ -90,7 +90,7 @@ class Predictions:
 
     @property
     def members(self) -> frozenset[str]:
-        """Names of the arrays that every file of these predictions holds."""
+        """Names of the arrays that every file of these predictions has."""
         return frozenset.intersection(*(frozenset(part.arrays) for part in self._parts))
 
     @property
@@ -180,7 +180,7 @@ class Predictions:
         if absent:
             message = f"there is no map of the trial {min(absent)!r}"
             raise refusal(self.path, "E_IDS_MISSING", message, "predict it too")
-        found: dict[str, NDArray[np.floating[Any]]] = {}
+        chosen: dict[str, NDArray[np.floating[Any]]] = {}
         for positions, maps in self.iter_maps():
             if not left:
                 break
@@ -188,8 +188,8 @@ class Predictions:
                 name = self.trial_ids[position]
                 if name in left:
                     left.remove(name)
-                    found[name] = heat.copy()
-        return {name: found[name] for name in wanted}
+                    chosen[name] = heat.copy()
+        return {name: chosen[name] for name in wanted}
 
     def _whole(self, name: str) -> NDArray[np.float32] | None:
         if name not in self.members:
