@@ -26,7 +26,7 @@ def mean_of(text: str, **columns: ArrayLike) -> float:
 def iiou(values: ArrayLike, image: ArrayLike, threshold: float) -> float:
     """Share of pictures in which every sound is localised."""
     names = np.asarray(image, str).astype(object)
-    return mean_of(f"IIoU@{threshold!r}", cIoU=np.asarray(values, np.float64), image=names)
+    return mean_of(f"IIoU@{float(threshold)!r}", cIoU=np.asarray(values, np.float64), image=names)
 
 
 def iauc(values: ArrayLike, image: ArrayLike) -> float:

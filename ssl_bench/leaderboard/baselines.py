@@ -31,7 +31,7 @@ from ssl_bench.leaderboard.submit import (
 from ssl_bench.models.registry import default_alpha, list_baselines, load_baseline
 from ssl_bench.predictions import open_predictions
 from ssl_bench.protocols.protocol import load_protocol, protocol_names
-from ssl_bench.scoring.identity import model_of
+from ssl_bench.scoring.run import model_of
 from ssl_bench.testsets import definition
 
 PUBLISHED_PROTOCOLS = ("vggss", "interactive@is3")

@@ -31,12 +31,9 @@ Numbers = NDArray[np.float64]
 
 
 def top_quarter_mean(grid: NDArray[np.floating]) -> float:
-    """Mean of the largest quarter of a map's values: its confidence (Mo and Morgado 2022).
+    """Mean of the largest quarter of a map ``(size, size)``: its confidence (Mo and Morgado 2022).
 
-    Parameters
-    ----------
-    grid
-        ``(size, size)``, not normalised: min-max would make all maps equally confident.
+    The map is not normalised: min-max would make all maps equally confident.
 
     Examples
     --------
@@ -57,21 +54,14 @@ def _steps(hits: Flags, confidence: Numbers) -> tuple[NDArray[np.intp], NDArray[
 
 
 def average_precision(localised: ArrayLike, confidence: ArrayLike, sounding: ArrayLike) -> float:
-    """AP over all confidences; equal ones are one step.
+    """AP over all confidences in [0, 1]; equal ones are one step; nan where nothing sounds.
 
     Parameters
     ----------
-    localised
-        ``(n,)`` bool: something sounds and was found.
+    localised, sounding
+        ``(n,)`` bool: something sounds and was found; something sounds.
     confidence
         ``(n,)`` that anything sounds; higher is more confident.
-    sounding
-        ``(n,)`` bool: something sounds.
-
-    Returns
-    -------
-    float
-        In [0, 1]; nan where nothing sounds.
 
     Examples
     --------
@@ -108,8 +98,7 @@ def slavc_precision_recall(
 ) -> tuple[Numbers, Numbers]:
     """Precision and recall of the public evaluator at each of some confidences.
 
-    An object in the wrong place is a false positive and no miss; 0/0 is 1. Arguments as for
-    :func:`average_precision`.
+    An object in the wrong place is a false positive and no miss; 0/0 is 1.
 
     Examples
     --------
@@ -145,12 +134,7 @@ def slavc_average_precision(
 
     The largest confidence is left out, the others are walked from the highest with a stride of
     max(1, n // 200), precision is made non-increasing, and the area left of the first recall is
-    not counted. Arguments as for :func:`average_precision`.
-
-    Returns
-    -------
-    float
-        In [0, 1]; 0 for fewer than 3 trials, nan for none.
+    not counted. 0 for fewer than 3 trials, nan for none.
 
     Examples
     --------
@@ -171,8 +155,7 @@ def slavc_average_precision(
 def slavc_f1_list(localised: ArrayLike, confidence: ArrayLike, sounding: ArrayLike) -> list[float]:
     """F1 in percent with one decimal, as the public evaluator prints it.
 
-    One number for every max(1, n // 10)-th confidence, from the smallest. Arguments as for
-    :func:`average_precision`.
+    One number for every max(1, n // 10)-th confidence, from the smallest.
 
     Examples
     --------
@@ -188,7 +171,7 @@ def slavc_f1_list(localised: ArrayLike, confidence: ArrayLike, sounding: ArrayLi
 def slavc_f1(
     localised: ArrayLike, confidence: ArrayLike, sounding: ArrayLike, at: float = 0.5
 ) -> float:
-    """F1 of the public evaluator at one confidence; arguments as for :func:`average_precision`."""
+    """F1 of the public evaluator at one confidence."""
     return float(_f1(*slavc_precision_recall(localised, confidence, sounding, [at]))[0])
 
 

@@ -24,14 +24,7 @@ from ssl_bench.measures.localization import area_under_success, success
 
 
 def lowest_of_image(values: ArrayLike, image: ArrayLike) -> NDArray[np.float64]:
-    """Lowest value among the trials of each trial's picture.
-
-    Parameters
-    ----------
-    values
-        ``(n,)``; nan makes its whole picture nan.
-    image
-        ``(n,)`` name of the picture of each trial.
+    """Lowest value among the trials of each trial's picture; nan makes its whole picture nan.
 
     Examples
     --------
@@ -64,20 +57,10 @@ def _or_nan(values: NDArray[np.float64], scores: NDArray[np.float64]) -> NDArray
 
 
 def moved_mass(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
-    """Share of a map's mass that lies elsewhere in another: half of their L1 distance.
+    """Share of a map's mass that lies elsewhere in another: half of their L1 distance, in [0, 1].
 
     Each map is min-maxed and divided by its sum, so scale and offset do not count; a flat map is
     the uniform one.
-
-    Parameters
-    ----------
-    one, other
-        ``(h, w)`` finite, of equal shape.
-
-    Returns
-    -------
-    float
-        In [0, 1]: 0 for equal maps, 1 for maps that are nowhere above their minima together.
 
     Examples
     --------
@@ -95,17 +78,9 @@ def _mass(grid: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def swap_sensitivity(grids: Sequence[NDArray[np.floating]]) -> NDArray[np.float64]:
-    """How far each map of one picture lies from those for its other sounds.
+    """How far each of k >= 2 maps of one picture lies from those for its other sounds, ``(k,)``.
 
-    Parameters
-    ----------
-    grids
-        k maps ``(h, w)`` of one picture, one for each sound, k >= 2.
-
-    Returns
-    -------
-    ndarray
-        ``(k,)`` in [0, 1]: mean :func:`moved_mass` between a map and the k - 1 others.
+    Mean :func:`moved_mass` between a map and the k - 1 others.
 
     Examples
     --------

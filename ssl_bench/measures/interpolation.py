@@ -22,15 +22,7 @@ _CUBIC = -0.75
 
 
 class Taps(NamedTuple):
-    """Which source rows make each target row, and with which weight.
-
-    Attributes
-    ----------
-    rows
-        ``(target, n)`` int64, n = 2 or 4.
-    weight
-        ``(target, n)`` float32; each row sums to 1.
-    """
+    """Which source rows make each target row ``(target, n)``, n = 2 or 4, and with which weight."""
 
     rows: NDArray[np.int64]
     weight: NDArray[np.float32]

@@ -64,16 +64,9 @@ def ciou(
 def threshold_of(
     grid: NDArray[np.float32], truth: NDArray[np.floating], rule: Rule, value: float = 0.5
 ) -> np.float32:
-    """The threshold that a rule puts on one normalised map.
+    """The threshold that a rule puts on one normalised map ``(size, size)`` float32.
 
-    Parameters
-    ----------
-    grid
-        ``(size, size)`` float32.
-    truth
-        ``(size, size)``; only ``adaptive`` looks at it.
-    rule, value
-        See :class:`ssl_bench.protocols.protocol.ThresholdTable`.
+    Only ``adaptive`` looks at the truth; see :class:`ssl_bench.protocols.protocol.ThresholdTable`.
 
     Examples
     --------
@@ -148,17 +141,12 @@ def tau_area(grid: MapOnGrid) -> float:
 
 
 def best_ciou(grid: MapOnGrid) -> float:
-    """Best cIoU that a map without ties can reach on one truth map.
+    """Best cIoU in [0, 1] that a map without ties can reach on one truth map; 0 if it is empty.
 
     ``half`` fixes the number of predicted pixels: the best choice takes the pixels of greatest
     truth first and fills up outside of it. ``adaptive`` grants as many pixels as the truth has (one
     less under strict comparison). The other rules leave the number free. A map with ties at the
     threshold can exceed it: with ``>=`` it predicts more pixels, with ``>`` fewer.
-
-    Returns
-    -------
-    float
-        In [0, 1]; 0 for an empty truth.
 
     Examples
     --------

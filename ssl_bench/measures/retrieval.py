@@ -27,7 +27,7 @@ DIRECTIONS = ("a2i", "i2a")
 def instance_ranks(
     similarity: NDArray[np.float32], relevant: NDArray[np.bool_], ahead: int = 0
 ) -> NDArray[np.float64]:
-    """Rank of each query's own item: one more than the other items that score at least as high.
+    """Rank ``(b,)`` of each query's own item: 1 + the other items that score at least as high.
 
     Parameters
     ----------
@@ -37,11 +37,6 @@ def instance_ranks(
         ``(b, n)`` bool: each query's own item, and its copies; the best of them is ranked.
     ahead
         Items without a score; they count as not relevant and ranked before all others.
-
-    Returns
-    -------
-    ndarray
-        ``(b,)`` float64, whole numbers from 1.
 
     Examples
     --------
@@ -58,26 +53,10 @@ def instance_ranks(
 def category_ranking(
     similarity: NDArray[np.float32], relevant: NDArray[np.bool_], ahead: int = 0
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Rank of the first relevant item, and average precision, of each query.
+    """Rank of the first relevant item, and average precision in (0, 1], ``(b,)`` each.
 
     Average precision is the mean, over the relevant items, of the share of relevant items among
-    those ranked up to it.
-
-    Parameters
-    ----------
-    similarity
-        ``(b, n)`` finite.
-    relevant
-        ``(b, n)`` bool; at least one in each row.
-    ahead
-        Items without a score; they count as not relevant and ranked before all others.
-
-    Returns
-    -------
-    first
-        ``(b,)`` float64, whole numbers from 1.
-    precision
-        ``(b,)`` float64 in (0, 1].
+    those ranked up to it. Arguments as for :func:`instance_ranks`; each query has a relevant item.
 
     Examples
     --------

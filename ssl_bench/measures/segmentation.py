@@ -26,17 +26,7 @@ _NEXT_THRESHOLDS = np.append(F_THRESHOLDS[1:], np.float32(np.inf))
 
 
 def iou(prediction: NDArray[np.bool_], mask: NDArray[np.bool_]) -> float:
-    """Intersection over union of one prediction.
-
-    Parameters
-    ----------
-    prediction, mask
-        ``(h, w)`` bool.
-
-    Returns
-    -------
-    float
-        In [0, 1]; for an empty mask, the share of pixels that are not predicted.
+    """IoU of two ``(h, w)`` bool; for an empty mask, the share of pixels that are not predicted.
 
     Examples
     --------
@@ -53,7 +43,7 @@ def iou(prediction: NDArray[np.bool_], mask: NDArray[np.bool_]) -> float:
 
 
 def f_curve(values: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """F-measure of ``values >= t`` for each t of `F_THRESHOLDS`.
+    """F-measure ``(255,)`` of ``values >= t`` for each t of `F_THRESHOLDS`.
 
     Pixels are counted once, by the number of thresholds that they reach.
 
@@ -63,11 +53,6 @@ def f_curve(values: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.
         ``(h, w)`` float32, a map in [0, 1]; values beyond count as the ends.
     mask
         ``(h, w)`` bool.
-
-    Returns
-    -------
-    ndarray
-        ``(255,)`` float64 in [0, 1]; 0 where nothing is both predicted and in the mask.
 
     Examples
     --------
@@ -94,19 +79,7 @@ def f_curve(values: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.
 
 
 def max_f(curves: NDArray[np.float64], truth_pixels: NDArray[np.int64]) -> float:
-    """Largest value of the mean curve over images whose mask is not empty.
-
-    Parameters
-    ----------
-    curves
-        ``(n, 255)``.
-    truth_pixels
-        ``(n,)`` area of each mask.
-
-    Returns
-    -------
-    float
-        In [0, 1]; nan where every mask is empty.
+    """Largest value of the mean of curves ``(n, 255)``, over images whose mask is not empty.
 
     Examples
     --------

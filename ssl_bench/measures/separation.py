@@ -33,17 +33,7 @@ Numbers = NDArray[np.float64]
 
 
 def auroc(positive: ArrayLike, negative: ArrayLike) -> float:
-    """Area under the ROC curve: chance that a positive exceeds a negative, ties counting half.
-
-    Parameters
-    ----------
-    positive, negative
-        ``(p,)`` and ``(n,)`` scores.
-
-    Returns
-    -------
-    float
-        In [0, 1]; nan where either is empty.
+    """Chance that a positive score exceeds a negative one, ties counting half; nan without.
 
     Examples
     --------
@@ -59,12 +49,7 @@ def auroc(positive: ArrayLike, negative: ArrayLike) -> float:
 
 
 def area_under_coverage(shares: ArrayLike) -> Numbers:
-    """Each trial's contribution to AOC: their mean is the AOC.
-
-    Parameters
-    ----------
-    shares
-        ``(n,)`` share of the pixels that are predicted.
+    """Each trial's contribution to AOC, from the share of its pixels that are predicted.
 
     Examples
     --------

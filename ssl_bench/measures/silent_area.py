@@ -24,14 +24,7 @@ QUIET = 0.2
 
 
 def quiet_share(grid: NDArray[np.floating], level: float = QUIET) -> float:
-    """Share of the pixels that are at most `level`.
-
-    Parameters
-    ----------
-    grid
-        ``(h, w)``, not normalised.
-    level
-        In the units of the map.
+    """Share of the pixels of a map, not normalised, that are at most `level`.
 
     Examples
     --------
@@ -42,12 +35,7 @@ def quiet_share(grid: NDArray[np.floating], level: float = QUIET) -> float:
 
 
 def unpredicted_share(predicted: NDArray[np.bool_], tiles: NDArray[np.bool_]) -> float:
-    """Share of some tiles that is not predicted; 1 where there is no tile.
-
-    Parameters
-    ----------
-    predicted, tiles
-        ``(h, w)`` bool.
+    """Share of some tiles that is not predicted, both ``(h, w)`` bool; 1 where there is no tile.
 
     Examples
     --------
@@ -69,15 +57,6 @@ def mean_of_silent(
     values: NDArray[np.float64], image: NDArray[np.object_], sounding: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
     """Mean over the silent trials of each trial's picture; nan where it has none.
-
-    Parameters
-    ----------
-    values
-        ``(n,)``.
-    image
-        ``(n,)`` name of the picture of each trial.
-    sounding
-        ``(n,)`` whether anything sounds.
 
     Examples
     --------

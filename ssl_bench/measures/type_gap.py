@@ -10,19 +10,7 @@ from ssl_bench.measures.localization import success
 
 
 def type_gap(values: ArrayLike, types: ArrayLike) -> float:
-    """Mean over trials of type A minus mean over those of type B.
-
-    Parameters
-    ----------
-    values
-        ``(n,)``.
-    types
-        ``(n,)`` names; others than ``A`` and ``B`` do not count.
-
-    Returns
-    -------
-    float
-        nan where one of the types does not occur.
+    """Mean over trials of type A minus mean over those of type B; nan where one does not occur.
 
     Examples
     --------

@@ -102,16 +102,8 @@ def paired_values(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[Any]]:
     """Per-trial values of a mean in two score tables of the same trials, row by row.
 
-    Returns
-    -------
-    tuple of ndarray
-        ``(m,)`` float64 of `first` and of `second`, and ``(m,)`` group names, for the m trials that
-        count for the measure.
-
-    Raises
-    ------
-    MeasureError
-        As :func:`per_trial`.
+    Returns ``(m,)`` float64 of `first` and of `second`, and ``(m,)`` group names, for the m trials
+    that count for the measure; raises MeasureError as :func:`per_trial`.
     """
     rows = counted_rows(first, measure)
     groups = first.loc[rows, "group"].to_numpy()

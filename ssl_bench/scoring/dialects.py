@@ -25,12 +25,7 @@ from ssl_bench.trials.trial import TrialSet
 
 
 def dialects_for(protocol: Protocol, model: str) -> tuple[list[str], list[str]]:
-    """The dialects that can score a protocol's trials, and those that lack this model's constants.
-
-    Parameters
-    ----------
-    model
-        Name of the model, as its predictions file gives it.
+    """The dialects that can score a protocol's trials, and those that lack `model`'s constants.
 
     Examples
     --------
@@ -58,18 +53,7 @@ def dialect_table(
     names: Sequence[str],
     options: ScoringOptions | None = None,
 ) -> pd.DataFrame:
-    """Measures of one predictions file under several dialects.
-
-    Parameters
-    ----------
-    source
-        The predictions: a file, a folder of shards, or what was checked already.
-    trials
-        The trials of the canonical protocol.
-    names
-        Dialects; the canonical protocol itself is the first row.
-    options
-        Settings of scoring.
+    """Measures of predictions under several dialects; the canonical protocol is the first row.
 
     Returns
     -------
@@ -85,7 +69,7 @@ def dialect_table(
     settings = options or ScoringOptions()
     maps = StoredMaps(check_predictions(source, trials, partial=settings.partial), trials)
     settings.notify(f"scoring under {len(names)} dialects")
-    questions = [
+    asked = [
         Job(maps, under_dialect(trials, protocol), measures_of(protocol))
         for protocol in (
             trials.protocol,
@@ -93,7 +77,7 @@ def dialect_table(
         )
     ]
     rows = []
-    for each, scores in zip(questions, score_maps(*questions, jobs=settings.jobs), strict=True):
+    for each, scores in zip(asked, score_maps(*asked, jobs=settings.jobs), strict=True):
         dialect = each.trials.protocol.dialect
         settings.notify(f"computing intervals under {dialect}")
         counted = scores["present"].to_numpy() | (not settings.partial)
@@ -107,17 +91,7 @@ def dialect_table(
 
 @dataclass(frozen=True)
 class ThresholdRule:
-    """A rule, and the scale of the map that it is applied to.
-
-    Attributes
-    ----------
-    title
-        For people.
-    rule
-        Its name in protocol files; its value is 0.5 where it takes one.
-    normalisation
-        None for the protocol's own.
-    """
+    """A rule at 0.5, and the scale of the map that it is applied to (None: the protocol's own)."""
 
     title: str
     rule: Rule
@@ -140,34 +114,19 @@ def threshold_rule_scores(
     conventions: Protocol | None = None,
     jobs: int = 1,
 ) -> dict[str, pd.DataFrame]:
-    """Score tables of one predictions file under each of :data:`THRESHOLD_RULES`.
+    """Score tables of predictions under each of :data:`THRESHOLD_RULES`, by name of the rule.
 
-    Everything else (grid, interpolation, comparison, truth) is the protocol's.
-
-    Parameters
-    ----------
-    source
-        The predictions: a file, a folder of shards, or what was checked already.
-    trials
-        The trials of the canonical protocol that the file answers.
-    conventions
-        The protocol under a dialect; None for the canonical one.
-    jobs
-        Threads.
-
-    Returns
-    -------
-    dict
-        By name of the rule: a score table whose ``cIoU`` is that of the rule.
+    Everything else (grid, interpolation, comparison, truth) is that of the protocol, or of
+    `conventions`. Trials without a map count as failures.
 
     Raises
     ------
     PredictionsError
-        If the file cannot be scored; trials without a map count as failures.
+        If the file cannot be scored.
     """
     maps = StoredMaps(check_predictions(source, trials, partial=True), trials)
     protocol = conventions or trials.protocol
-    questions = []
+    asked = []
     for each in THRESHOLD_RULES.values():
         scale = each.normalisation or protocol.map.normalisation
         table = {"rule": each.rule, "value": 0.5, "undefined": "zero"}
@@ -178,5 +137,5 @@ def threshold_rule_scores(
             }
         )
         measure = parse_measure(f"cIoU({each.rule})@0.5")
-        questions.append(Job(maps, under_dialect(trials, changed), [measure]))
-    return dict(zip(THRESHOLD_RULES, score_maps(*questions, jobs=jobs), strict=True))
+        asked.append(Job(maps, under_dialect(trials, changed), [measure]))
+    return dict(zip(THRESHOLD_RULES, score_maps(*asked, jobs=jobs), strict=True))

@@ -31,10 +31,8 @@ class MapBatch:
     ----------
     rows
         ``(b,)`` row of each trial in the protocol's order.
-    maps
-        ``(b, h, w)``; with `index`, ``(m, h, w)``.
-    index
-        ``(b,)``: which of the maps each trial has; None for one each.
+    maps, index
+        ``(b, h, w)``; or ``(m, h, w)``, and ``(b,)`` which of them each trial has.
     confidence
         ``(b,)``: the model's own confidence that anything sounds; None where it states none.
     """
@@ -179,17 +177,7 @@ def shared_maps(
 
 @dataclass(frozen=True)
 class TrivialMap:
-    """A map that neither looks nor listens.
-
-    Attributes
-    ----------
-    make
-        From the name of the picture and the truth ``(size, size)`` to a map.
-    settings
-        What the map depends on.
-    needs_truth
-        Whether the truth is one of these.
-    """
+    """A map that is made of a picture's name and the truth ``(size, size)`` alone."""
 
     make: Callable[[str, NDArray[np.float32]], NDArray[np.float32]]
     settings: Mapping[str, int] = field(default_factory=dict)

@@ -55,21 +55,7 @@ def score_subsets(
     *,
     seed: int = 0,
 ) -> tuple[Subset, ...]:
-    """Sum up a score table whole, leaked and clean, without scoring again.
-
-    Parameters
-    ----------
-    scores
-        Score table of some or all of the trials.
-    trials
-        The trials.
-    found
-        Overlap of the training list with their test set.
-    measures
-        What to sum up.
-    seed
-        Seed of the bootstrap.
-    """
+    """Sum up a score table of `trials` whole, leaked and clean, without scoring again."""
     rows = np.array([trials.index[name] for name in scores["trial_id"]], np.intp)
     listed = trial_overlap(trials.trials, found)[rows]
     chosen: dict[str, NDArray[Any]] = {

@@ -72,17 +72,7 @@ def references(
     *,
     seed: int,
 ) -> References:
-    """Sum up the controls that a protocol names.
-
-    Parameters
-    ----------
-    trials
-        The trials under the conventions that are scored.
-    counted
-        ``(n,)`` which rows count.
-    seed
-        Seed of the bootstrap.
-    """
+    """Sum up the controls that a protocol names, on the trials that count ``(n,)``."""
     floors = tuple(
         Reference(
             name=name,

@@ -27,10 +27,7 @@ SETTINGS_TABLES = ("composition", "truth", "map", "threshold", "measures", "cont
 
 
 class MeasuredValue(Document):
-    """One measure with its interval.
-
-    `value` and the bounds are null where the measure is undefined (a dialect's 0/0).
-    """
+    """One measure with its interval; null where it is undefined or unknown."""
 
     measure: str
     value: FiniteFloat | None
@@ -45,9 +42,7 @@ class ProtocolIdentity(Document):
     """Which protocol, on what, under which dialect.
 
     `trials_digest` stands for what is asked of a model, without how it is scored. `tables` is all
-    that `digest` stands for, so that two digests can be told apart by what differs; null where an
-    earlier version wrote the document, and in entries of a leaderboard, which name a protocol that
-    ships.
+    that `digest` stands for; null on leaderboards and in documents of earlier versions.
     """
 
     name: str
@@ -85,8 +80,7 @@ class TestSetIdentity(Document):
 class Coverage(Document):
     """How many of the protocol's trials were answered, and which could not be scored.
 
-    Missing trials count as failures unless `partial`. Unscorable trials have no truth pixel; they
-    count as failures too, and are named.
+    Missing trials count as failures unless `partial`; so do unscorable ones, without a truth pixel.
     """
 
     expected: int
@@ -103,22 +97,12 @@ class ModelIdentity(Document):
 
     Attributes
     ----------
-    name
-        Name of the model.
     variant
         Variant of a baseline's recipe; null for a model from elsewhere.
-    preset
-        Preprocessing preset.
-    weights_sha256
-        Digest of the weights file.
     weights
-        What the weights file turned out to be: its container, number of entries, prefixes removed
-        from keys, entries that are not used, fields beside the weights, and what its keys cannot
-        tell.
+        What the weights file turned out to be.
     alpha
         Weight of the audio-visual map, where an object prior is mixed in.
-    seed
-        Of a random baseline.
     options
         Settings that change the maps.
     parts
@@ -153,8 +137,8 @@ class Reference(Document):
 class VisionOnly(Document):
     """The model's own audio-blind maps on the same trials, and the gap to them.
 
-    `gap` holds the paired differences, audio-visual minus audio-blind, on the trials that count for
-    the result; a trial without either map counts as a failure of both.
+    `gap` holds the paired differences, audio-visual minus audio-blind; a trial without either map
+    counts as a failure of both.
     """
 
     predictions_sha256: str | None
@@ -163,10 +147,7 @@ class VisionOnly(Document):
 
 
 class Prior(Document):
-    """An audio-blind baseline that looks at images, on the same trials.
-
-    `gap` holds the paired differences, the model minus the prior.
-    """
+    """An audio-blind baseline that looks at images, and the paired differences to it."""
 
     name: str
     predictions_sha256: str
@@ -175,18 +156,10 @@ class Prior(Document):
 
 
 class BestPrior(Document):
-    """The best prior by one measure, and the gap to it.
+    """The best prior by one measure, picked after the fact, and the gap to it.
 
-    It is picked after the fact, among the priors that were measured, which makes the gap cautious.
-
-    Attributes
-    ----------
-    names
-        Whoever reaches the best value: several where they tie, none where it is undefined for all.
-    reached
-        What they reach.
-    gap
-        The paired difference, the model minus the first named.
+    `names` are all that reach the best value (none where it is undefined for all); `gap` is that to
+    the first of them.
     """
 
     names: tuple[str, ...]
@@ -205,18 +178,17 @@ class Result(Document):
     breakdown
         For each grouping (``n_boxes``, ``size``, ``category``, ...), each level's measures.
     floors
-        Audio-blind trivial baselines; `floor` names the best of them by the first measure, and
-        `best_floor` holds the best of them for each measure.
+        Trivial maps; `floor` names the best by the first measure, `best_floor` holds the best for
+        each measure.
     ceiling
-        The best that the threshold rule allows.
+        What perfect maps get under the threshold rule.
     vision_only
         Null where the model has no audio-blind map; `vision_only_note` says why.
     class_maps_note
         Why trials that ask by category share a map, where they do and it is known.
     priors
-        Audio-blind baselines that look at images, and the gap to each; `best_prior` holds the best
-        of them for each measure (nothing where none was measured, or where an earlier version
-        wrote the document), and `priors_note` says why one that the protocol names is not there.
+        Audio-blind baselines that look at images; `best_prior` holds the best of them for each
+        measure, and `priors_note` says why one that the protocol names is not there.
     """
 
     format: Literal["ssl-bench-result/1"] = "ssl-bench-result/1"
@@ -249,7 +221,9 @@ class Result(Document):
             if value.measure == measure:
                 return value
         known = [value.measure for value in self.measures]
-        raise ResultError(f"{measure!r} was not measured", remedy=one_of(known, measure))
+        raise ResultError(
+            f"{measure!r} was not measured", code="E_MEASURE_MISSING", remedy=one_of(known, measure)
+        )
 
 
 def write_result(path: Path, result: Result) -> None:

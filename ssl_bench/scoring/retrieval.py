@@ -17,6 +17,7 @@ from ssl_bench.measures.definition import Measure
 from ssl_bench.measures.retrieval import CHANCE, category_ranking, instance_ranks
 from ssl_bench.predictions import Predictions
 from ssl_bench.scoring.results import MeasuredValue, Reference
+from ssl_bench.scoring.scores import trial_facts
 from ssl_bench.testsets.base import UNLABELLED
 from ssl_bench.trials.trial import TrialSet
 
@@ -38,11 +39,6 @@ def by_sound(predictions: Predictions, column_bytes: int = _COLUMN_BYTES) -> Ite
     """Similarities of the sounds, some at a time, with all images.
 
     A file holds them image by image, so it is read once for each part that fits into memory.
-
-    Parameters
-    ----------
-    column_bytes
-        Memory for such a part.
     """
     if "similarity" not in predictions.members:
         images, sounds = _embeddings(predictions)
@@ -94,15 +90,8 @@ def retrieval_scores(
 ) -> pd.DataFrame:
     """Rank every image by every sound and every sound by every image.
 
-    Parameters
-    ----------
-    predictions
-        A validated file.
-    trials
-        Trials of a protocol whose composition is ``retrieval``.
-    partial
-        Leave trials without a prediction out of the gallery. Otherwise they stay in it, ahead of
-        all others, so that leaving out what is hard gains nothing.
+    With `partial`, trials without a prediction are left out of the gallery. Otherwise they stay in
+    it, ahead of all others, so that leaving out what is hard gains nothing.
 
     Returns
     -------
@@ -133,12 +122,9 @@ def retrieval_scores(
         numbers[f"category_rank_{direction}"] = first
         numbers[f"average_precision_{direction}"] = precision
     instances, counts = relevance.counts(np.flatnonzero(gallery))
-    facts: dict[str, Any] = {
-        "trial_id": trials.ids,
-        "group": [trial.group for trial in trials],
-        "category": [trial.category for trial in trials],
-        "role": [trial.role for trial in trials],
-        "image": [trial.image.key for trial in trials],
+    known = trial_facts(trials)
+    facts = {name: known[name] for name in ("trial_id", "group", "category", "role", "image")}
+    facts |= {
         "present": present,
         "sounding": [trial.sounding for trial in trials],
         "unscorable": np.zeros(len(trials), bool),
@@ -200,12 +186,7 @@ def _numbered(names: Sequence[Hashable]) -> NDArray[np.intp]:
 def chance(scores: pd.DataFrame, measures: Sequence[Measure]) -> Reference:
     """Expected values under a random order without ties: exact, so without intervals.
 
-    Parameters
-    ----------
-    scores
-        The trials that count; together they are the gallery.
-    measures
-        Measures of retrieval.
+    The trials in `scores` are the gallery.
     """
     instances, relevant = (scores[name].to_numpy(np.float64) for name in ("instances", "relevant"))
     values = [
@@ -225,7 +206,7 @@ def chance(scores: pd.DataFrame, measures: Sequence[Measure]) -> Reference:
 
 
 def gallery_facts(scores: pd.DataFrame) -> dict[str, Any]:
-    """What a reader must know of the gallery beside the numbers."""
+    """Facts about the gallery that belong beside the numbers."""
     sizes = scores["group"].value_counts()
     return {
         "gallery": len(scores),

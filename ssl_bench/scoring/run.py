@@ -12,22 +12,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from ssl_bench.environment import environment
 from ssl_bench.errors import PredictionsError, Problem, SslBenchError
+from ssl_bench.files import sha256_of_file, sha256_of_json
 from ssl_bench.measures.definition import Measure
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.predictions import Predictions, Question, check
 from ssl_bench.protocols.protocol import Protocol
 from ssl_bench.scoring.aggregate import breakdown, columns_of, summarise
-from ssl_bench.scoring.identity import (
-    coverage_of,
-    digest_of,
-    identity_of_protocol,
-    identity_of_test_set,
-    model_of,
-    predicted_under,
-)
 from ssl_bench.scoring.maps import MapBatch, Maps, StoredMaps, array_maps
 from ssl_bench.scoring.references import (
     Controls,
@@ -39,7 +33,16 @@ from ssl_bench.scoring.references import (
     priors_note,
     references,
 )
-from ssl_bench.scoring.results import ModelIdentity, Prior, Result, VisionOnly
+from ssl_bench.scoring.results import (
+    Coverage,
+    ModelIdentity,
+    PredictedUnder,
+    Prior,
+    ProtocolIdentity,
+    Result,
+    TestSetIdentity,
+    VisionOnly,
+)
 from ssl_bench.scoring.retrieval import chance, gallery_facts, retrieval_scores
 from ssl_bench.scoring.scores import Job, score_maps
 from ssl_bench.scoring.thresholds import at_zero, set_apart
@@ -267,6 +270,7 @@ def score_file(
     check_scorable(asked)
     settings.notify("checking predictions")
     predictions = check_predictions(source, trials, partial=settings.partial)
+    meta = predictions.meta
     others: dict[str, Predictions] = {}
     for name, other in {"": vision_only, **(priors or {})}.items():
         if other is not None:
@@ -276,10 +280,12 @@ def score_file(
     return scoring.scored(
         predictions if asked.protocol.answers == "retrieval" else StoredMaps(predictions, asked),
         {
-            "predicted_under": predicted_under(predictions, trials),
+            "predicted_under": None
+            if meta.protocol_digest == trials.protocol.digest
+            else PredictedUnder(label=meta.protocol, digest=meta.protocol_digest),
             "model": model_of(predictions),
             "card": card,
-            "predictions_sha256": digest_of(predictions.path),
+            "predictions_sha256": _digest_of(predictions.path),
         },
         vision_only=others.pop("", None),
         priors=others,
@@ -342,7 +348,7 @@ class _Scoring:
         def against(other: Predictions, table: pd.DataFrame) -> dict[str, Any]:
             own = kept(table)
             return {
-                "predictions_sha256": digest_of(other.path),
+                "predictions_sha256": _digest_of(other.path),
                 "measures": summarise(own, measures, seed=seed),
                 "gap": summarise(scores, measures, other=own, seed=seed),
             }
@@ -352,9 +358,27 @@ class _Scoring:
         )
         first_best = measures[0].best([floor.measures[0].value for floor in beside.floors])
         result = Result(
-            protocol=identity_of_protocol(asked),
-            test_set=identity_of_test_set(asked),
-            coverage=coverage_of(everything, settings.partial),
+            protocol=ProtocolIdentity(
+                name=protocol.name,
+                label=protocol.label,
+                title=protocol.title,
+                version=protocol.version,
+                digest=protocol.digest,
+                trials_digest=asked.digest,
+                dialect=protocol.dialect,
+                composition_seed=protocol.composition.seed,
+                tables=protocol.tables,
+            ),
+            test_set=TestSetIdentity(
+                name=asked.test_set.name,
+                split=asked.test_set.split,
+                digest=asked.test_set.digest,
+                revision=asked.test_set.revision,
+                options=protocol.test_set.options,
+                n_samples=len(asked.test_set),
+                truth_convention=asked.truth_convention,
+            ),
+            coverage=_coverage(everything, settings.partial),
             measures=summarise(scores, measures, seed=seed),
             breakdown=breakdown(scores, measures, seed=seed),
             floors=beside.floors,
@@ -442,3 +466,38 @@ def _threshold_facts(asked: TrialSet, filled: TrialSet) -> dict[str, Any]:
         "universal_quantile": asked.protocol.threshold.value,
         "set_apart": int(set_apart(asked).sum()),
     }
+
+
+def _digest_of(path: Path) -> str:
+    """SHA-256 of a predictions file; for a folder, of the digests of its shards by name."""
+    if path.is_file():
+        return sha256_of_file(path)
+    return sha256_of_json({shard.name: sha256_of_file(shard) for shard in path.glob("*.npz")})
+
+
+def _coverage(scores: pd.DataFrame, partial: bool) -> Coverage:
+    present = scores["present"].to_numpy()
+    ids = scores["trial_id"].to_numpy()
+    tied, flat = (
+        scores[name].to_numpy() if name in scores else np.zeros(len(scores))
+        for name in ("n_tied", "flat")
+    )
+    return Coverage(
+        expected=len(scores),
+        present=int(present.sum()),
+        partial=partial,
+        missing=tuple(ids[~present]),
+        unscorable=tuple(ids[scores["unscorable"].to_numpy()]),
+        flat_maps=int(flat.sum()),
+        tied_maps=int((tied > 1).sum()),
+    )
+
+
+def model_of(predictions: Predictions) -> ModelIdentity:
+    """The model that a predictions file names, with what it states beside."""
+    meta = predictions.meta
+    stated = {"name": meta.model, "weights_sha256": meta.weights_digest}
+    try:
+        return ModelIdentity.model_validate({**meta.provenance, **stated})
+    except ValidationError:
+        return ModelIdentity(**stated, notes=meta.provenance)

@@ -16,7 +16,7 @@ from ssl_bench.measures.definition import RULES, Column, MapOnGrid, Measure, rul
 from ssl_bench.measures.interpolation import upsample
 from ssl_bench.measures.values import column_of, columns_read, needs_of
 from ssl_bench.protocols.conventions import Interpolation, Rule
-from ssl_bench.scoring.maps import CHUNK, MapBatch, Maps, perfect_maps, row_chunks
+from ssl_bench.scoring.maps import CHUNK, MadeMaps, MapBatch, Maps, perfect_maps, row_chunks
 from ssl_bench.scoring.thresholds import set_apart, with_threshold
 from ssl_bench.testsets.annotations import Boxes
 from ssl_bench.testsets.base import TestSet
@@ -47,21 +47,10 @@ _CONFIDENCE = "confidence"
 _MAX_WAITING = 64 * 2**20
 
 _Numbers = dict[str, NDArray[np.float64]]
-_Picture = tuple[list[int], list[NDArray[Any]]]
-"""Rows of the trials that show a picture, and their maps."""
 
 
 class Job:
-    """What is asked of some maps: measures on trials, under the conventions of their protocol.
-
-    Parameters
-    ----------
-    maps
-        Maps of the trials.
-    trials
-        Under the conventions that are scored.
-    measures
-        Decides which columns are computed.
+    """What is to be scored: maps of trials, under the conventions of their protocol.
 
     Attributes
     ----------
@@ -83,42 +72,44 @@ class Job:
         self.measures = tuple(measures)
 
 
-def score_maps(*questions: Job, jobs: int = 1) -> list[pd.DataFrame]:
-    """Score maps against the truth of their trials; what questions share is made once.
+def score_maps(*asked: Job, jobs: int = 1) -> list[pd.DataFrame]:
+    """Score maps against the truth of their trials; what jobs share is made once.
 
     Parameters
     ----------
-    questions
-        On the same trials, each of its own maps and under its own conventions.
+    asked
+        On the same trials, each with its own maps, conventions and measures.
     jobs
         Number of threads; the kernel runs outside of Python's lock.
 
     Returns
     -------
     list of DataFrame
-        For each question, one row per trial in the protocol's order: ``trial_id``, ``group``,
-        ``category``, ``role``, ``image``, ``present``, ``sounding``, ``unscorable``, ``n_boxes``,
-        ``size``, ``truth_pixels``, then the columns that the measures read. A trial without a map
-        has ``present`` False and counts as a failure: 0. Of perfect maps there are only those
-        columns that have a best value.
+        For each, one row per trial in the protocol's order: ``trial_id``, ``group``, ``category``,
+        ``role``, ``image``, ``present``, ``sounding``, ``unscorable``, ``n_boxes``, ``size``,
+        ``truth_pixels``, then the columns that the measures read. A trial without a map has
+        ``present`` False and counts as a failure: 0. Of perfect maps there are only those columns
+        whose best value is known.
     """
-    if not questions:
+    if not asked:
         return []
-    columns = [_Columns(question) for question in questions]
-    by_maps: dict[int, list[_Columns]] = {}
-    for each in columns:
-        by_maps.setdefault(id(each.maps), []).append(each)
-    groups = list(by_maps.values())
-    made = [group for group in groups if callable(group[0].maps)]
-    trials = questions[0].trials
+    columns = [_Columns(each) for each in asked]
+    trials = asked[0].trials
+    made: list[tuple[MadeMaps, list[_Columns]]] = []
+    stored: list[tuple[Iterable[MapBatch], list[_Columns]]] = []
+    for maps in {id(each.maps): each.maps for each in asked}.values():
+        group = [each for each in columns if each.maps is maps]
+        if callable(maps):
+            made.append((maps, group))
+        else:
+            stored.append((maps, group))
 
     def parts() -> Iterator[Callable[[], None]]:
-        for rows in _chunks(trials, any(each.pictures for group in made for each in group)):
-            if made:
-                yield partial(_fill_made, made, rows)
-        for group in groups:
-            if not callable(group[0].maps):
-                yield from _stored_parts(group, trials)
+        whole = any(each.pictures for _, group in made for each in group)
+        for rows in _chunks(trials, whole) if made else ():
+            yield partial(_fill_made, made, rows)
+        for batches, group in stored:
+            yield from _stored_parts(batches, group, trials)
 
     # The main thread makes the parts while workers score; joblib holds it back when they lag.
     done = Parallel(n_jobs=jobs, backend="threading", return_as="generator_unordered")(
@@ -136,7 +127,7 @@ def _chunks(trials: TrialSet, whole_pictures: bool) -> Iterator[NDArray[np.intp]
         yield from row_chunks(len(trials))
         return
     chunk: list[int] = []
-    for rows in _pictures(trials).values():
+    for rows in _pictures(trials, range(len(trials))).values():
         chunk += rows
         if len(chunk) >= CHUNK:
             yield np.array(chunk, np.intp)
@@ -145,82 +136,69 @@ def _chunks(trials: TrialSet, whole_pictures: bool) -> Iterator[NDArray[np.intp]
         yield np.array(chunk, np.intp)
 
 
-def _pictures(trials: TrialSet) -> dict[ImageRecipe, list[int]]:
+def _pictures(trials: TrialSet, rows: Iterable[int]) -> dict[ImageRecipe, list[int]]:
     found: dict[ImageRecipe, list[int]] = {}
-    for row, trial in enumerate(trials):
-        found.setdefault(trial.image, []).append(row)
+    for row in rows:
+        found.setdefault(trials.trials[row].image, []).append(row)
     return found
 
 
-def _fill_made(groups: Sequence[Sequence[_Columns]], rows: NDArray[np.intp]) -> None:
+def _fill_made(made: Sequence[tuple[MadeMaps, Sequence[_Columns]]], rows: NDArray[np.intp]) -> None:
     """Make maps of a few rows and score them; truths are drawn once for all."""
     truths: dict[tuple[int, str], NDArray[np.float32]] = {}
-    for group in groups:
-        first, maps = group[0], group[0].maps
-        if not callable(maps):
-            raise TypeError("these maps are not made")
+    for maps, group in made:
+        first = group[0]
         if first.truth not in truths:
             truths[first.truth] = first.trials.truths(rows)
         batch = maps(rows, truths[first.truth])
         _fill(group, batch, truths)
-        _fill_pictures(group, zip(rows.tolist(), batch.each(), strict=True))
+        if any(each.pictures for each in group):
+            heats = dict(zip(rows.tolist(), batch.each(), strict=True))
+            for members in _pictures(first.trials, rows).values():
+                _fill_picture(group, {row: heats[row] for row in members})
 
 
-def _fill_pictures(group: Sequence[_Columns], maps: Iterable[tuple[int, NDArray[Any]]]) -> None:
-    asked = [each for each in group if each.pictures]
-    found: dict[ImageRecipe, _Picture] = {}
-    for row, heat in maps if asked else ():
-        rows, heats = found.setdefault(asked[0].trials.trials[row].image, ([], []))
-        rows.append(row)
-        heats.append(heat)
-    for picture in found.values():
-        _each_picture(asked, picture)
+def _fill_picture(group: Sequence[_Columns], heats: Mapping[int, NDArray[Any]]) -> None:
+    for each in group:
+        if each.pictures and len(heats) > 1:
+            each.fill_picture(heats)
 
 
-def _stored_parts(group: Sequence[_Columns], trials: TrialSet) -> Iterator[Callable[[], None]]:
+def _stored_parts(
+    batches: Iterable[MapBatch], group: Sequence[_Columns], trials: TrialSet
+) -> Iterator[Callable[[], None]]:
     """Scoring of batches, and of pictures once all of their maps are there."""
-    maps = group[0].maps
-    if callable(maps):
-        raise TypeError("these maps are made")
-    asked = [each for each in group if each.pictures]
-    left = {
-        image: len(rows) for image, rows in _pictures(trials).items() if asked and len(rows) > 1
-    }
+    left: dict[ImageRecipe, int] = {}
+    if any(each.pictures for each in group):
+        pictures = _pictures(trials, range(len(trials)))
+        left = {image: len(rows) for image, rows in pictures.items() if len(rows) > 1}
     first = again = True
     while again:
-        waiting: dict[ImageRecipe, _Picture] = {}
+        waiting: dict[ImageRecipe, dict[int, NDArray[Any]]] = {}
         late: set[ImageRecipe] = set()
         held = 0
-        for batch in maps:
-            if first:
-                for start in range(0, len(batch.rows), CHUNK):
-                    yield partial(_fill, group, batch.take(slice(start, start + CHUNK)), {})
+        for batch in batches:
+            for start in range(0, len(batch.rows) if first else 0, CHUNK):
+                yield partial(_fill, group, batch.take(slice(start, start + CHUNK)), {})
             for row, heat in zip(batch.rows.tolist() if left else (), batch.each(), strict=False):
                 image = trials.trials[row].image
-                if image not in left:
-                    continue
                 # More than fits into memory is left to the next time through.
-                if image in late or (held > _MAX_WAITING and image not in waiting):
+                if image in left and image not in waiting and held > _MAX_WAITING:
                     late.add(image)
+                if image not in left or image in late:
                     continue
-                rows, heats = waiting.setdefault(image, ([], []))
-                rows.append(row)
-                heats.append(heat.copy())
+                heats = waiting.setdefault(image, {})
+                heats[row] = heat.copy()
                 held += heat.nbytes
-                if len(rows) == left[image]:
-                    held -= sum(each.nbytes for each in heats)
+                if len(heats) == left[image]:
+                    held -= sum(each.nbytes for each in heats.values())
                     del left[image], waiting[image]
-                    yield partial(_each_picture, asked, (rows, heats))
+                    yield partial(_fill_picture, group, heats)
         # What is still incomplete lacks maps.
-        for image, picture in waiting.items():
+        for image, heats in waiting.items():
             del left[image]
-            yield partial(_each_picture, asked, picture)
+            yield partial(_fill_picture, group, heats)
         first, again = False, bool(late)
-
-
-def _each_picture(asked: Sequence[_Columns], picture: _Picture) -> None:
-    for each in asked:
-        each.fill_picture(picture)
 
 
 def _fill(
@@ -261,18 +239,18 @@ def _fill(
 class _Columns:
     """Arrays of one number per trial; threads fill disjoint rows."""
 
-    def __init__(self, question: Job) -> None:
-        self.maps = question.maps
-        self.trials = trials = question.trials
+    def __init__(self, job: Job) -> None:
+        self.maps = job.maps
+        self.trials = trials = job.trials
         self.truth = (trials.protocol.map.size, trials.truth_convention)
-        self._perfect = question.maps is perfect_maps
+        self._perfect = job.maps is perfect_maps
         own = trials.protocol.threshold.rule_of_map
-        named = [rule for m in question.measures for rule in RULES if rule == m.variant]
+        named = [rule for m in job.measures for rule in RULES if rule == m.variant]
         self._rules: dict[Rule, Rule | None] = {own: None}
         self._rules.update((rule, rule) for rule in named if rule != own)
         # A variant that is the protocol's own rule reads a copy of that column.
         self._aliases = {rule for rule in named if rule == own}
-        self._read = columns_read(question.measures)
+        self._read = columns_read(job.measures)
         self._maps: dict[str, tuple[Callable[..., Any], str | None]] = {}
         self.pictures: dict[str, Callable[..., Any]] = {}
         for name in sorted(self._read):
@@ -356,19 +334,15 @@ class _Columns:
             self._set(_CONFIDENCE, batch.rows, batch.confidence)
         self._present[batch.rows] = True
 
-    def fill_picture(self, picture: _Picture) -> None:
-        """Compute the columns that need all maps of one picture; alone, a map has 0."""
-        if len(picture[0]) < 2:
-            return
-        order = np.argsort(picture[0])
-        rows = [picture[0][place] for place in order]
-        heats = [picture[1][place] for place in order]
-        grids = [self._on_grid(rows[0], heats[0])]
-        for row, heat in zip(rows[1:], heats[1:], strict=True):
+    def fill_picture(self, heats: Mapping[int, NDArray[Any]]) -> None:
+        """Compute the columns that need all maps of one picture, given by row."""
+        rows = sorted(heats)
+        grids = [self._on_grid(rows[0], heats[rows[0]])]
+        for row in rows[1:]:
             # A map that does not depend on the sound is brought to the grid once.
             same = self.trials.interpolation(row) == self.trials.interpolation(rows[0])
-            same = same and np.array_equal(heat, heats[0])
-            grids.append(grids[0] if same else self._on_grid(row, heat))
+            same = same and np.array_equal(heats[row], heats[rows[0]])
+            grids.append(grids[0] if same else self._on_grid(row, heats[row]))
         for name, compute in self.pictures.items():
             self._set(name, rows, compute(grids))
 

@@ -53,13 +53,7 @@ def set_apart(trials: TrialSet) -> NDArray[np.bool_]:
 def with_threshold(trials: TrialSet, maps: Maps) -> TrialSet:
     """The same trials with the threshold, or thresholds, that these maps give.
 
-    Parameters
-    ----------
-    trials
-        Returned as they are where the protocol's rule needs no other maps.
-    maps
-        The model's maps, of which only those that the rule names are looked at; not touched where
-        it needs none.
+    They are returned as they are, and no map is looked at, where the protocol's rule needs none.
 
     Raises
     ------

@@ -33,15 +33,7 @@ _BLOCK = 256
 
 @dataclass(frozen=True)
 class Interval:
-    """A confidence interval and how it was found.
-
-    Attributes
-    ----------
-    low, high
-        Bounds; nan where there is none.
-    method
-        ``cluster-bootstrap``, ``wilson``, or ``none`` (an undefined value, or only one group).
-    """
+    """A confidence interval and how it was found; nan where there is none."""
 
     low: float
     high: float
@@ -52,14 +44,7 @@ NO_INTERVAL = Interval(float("nan"), float("nan"), "none")
 
 
 def wilson(successes: float, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Wilson score interval of a rate (Wilson 1927).
-
-    Parameters
-    ----------
-    successes
-        Number of successes, 0..n; need not be whole.
-    n
-        Number of independent observations, >= 1.
+    """Wilson score interval of a rate (Wilson 1927), of `n` >= 1 independent observations.
 
     Examples
     --------
@@ -84,10 +69,8 @@ class ClusterBootstrap:
     ----------
     groups
         ``(n,)`` group name of each row.
-    seed
-        Seed of the resampling.
-    resamples
-        Number of resamples.
+    seed, resamples
+        Seed and number of resamples.
 
     Examples
     --------
@@ -106,16 +89,8 @@ class ClusterBootstrap:
     def means(self, values: ArrayLike) -> NDArray[np.float64]:
         """Means of every resample.
 
-        Parameters
-        ----------
-        values
-            ``(n,)``, or ``(n, m)`` for m columns at once.
-
-        Returns
-        -------
-        ndarray
-            ``(resamples,)`` or ``(resamples, m)``. Equal groups and seeds give equal resamples, so
-            the difference of two calls is paired.
+        Of values ``(n,)`` or ``(n, m)``: ``(resamples,)`` or ``(resamples, m)``. Equal groups and
+        seeds give equal resamples, so the difference of two calls is paired.
         """
         numbers = np.asarray(values, np.float64)
         columns = numbers.reshape(len(numbers), -1)
@@ -185,12 +160,8 @@ class ClusterBootstrap:
     ) -> NDArray[np.float64]:
         """Any statistic of a set of rows on the first 400 resamples, ``(400,)``.
 
-        Parameters
-        ----------
-        statistic
-            Its value from row numbers, some of which come several times.
-        rows
-            ``(n,)`` all row numbers, in an order that does not depend on the table's.
+        It is given row numbers, some several times; `rows` are all of them, in an order that does
+        not depend on the table's.
         """
         weights = _group_weights(*self._draw)[:FEWER_RESAMPLES, self._member[rows]]
         return np.array([statistic(np.repeat(rows, weight)) for weight in weights], np.float64)

@@ -17,14 +17,10 @@ _BLOCK = 500
 
 @dataclass(frozen=True)
 class McNemar:
-    """McNemar's test (McNemar 1947), exact.
+    """McNemar's exact test (McNemar 1947).
 
-    Attributes
-    ----------
-    only_first, only_second
-        Trials on which just one of the two succeeds.
-    p_value
-        Two-sided probability of so uneven a split, if both were equally good.
+    `only_first` and `only_second` are trials on which just one of the two succeeds, `p_value` the
+    two-sided probability of so uneven a split, if both were equally good.
     """
 
     only_first: int
@@ -41,17 +37,10 @@ def permutation_p_value(differences: ArrayLike, groups: ArrayLike, *, seed: int 
 
     Parameters
     ----------
-    differences
-        ``(n,)`` first minus second, one per trial.
-    groups
-        ``(n,)`` names; trials of one group are flipped together.
+    differences, groups
+        ``(n,)`` first minus second; names, of which equal ones are flipped together.
     seed
         Of the random flips.
-
-    Returns
-    -------
-    float
-        In (0, 1]; 1 where there is no trial.
 
     Examples
     --------
@@ -80,15 +69,10 @@ def permutation_p_value(differences: ArrayLike, groups: ArrayLike, *, seed: int 
 
 
 def mcnemar(first: ArrayLike, second: ArrayLike) -> McNemar:
-    """Exact test of two success rates on the same trials.
+    """Exact test of two success rates ``(n,)`` on the same trials.
 
     It takes trials for independent; where several share a source video, trust
     :func:`permutation_p_value` instead.
-
-    Parameters
-    ----------
-    first, second
-        ``(n,)`` successes as booleans, or 0 and 1.
 
     Examples
     --------

@@ -24,17 +24,7 @@ from ssl_bench.statistics.bootstrap import CONFIDENCE
 
 @dataclass(frozen=True, eq=False)
 class Contender:
-    """One entry's value of a measure.
-
-    Attributes
-    ----------
-    value
-        None where the measure is undefined.
-    replicates
-        ``(B,)`` its values on the shared resamples; empty where there are none.
-    n_groups
-        Independent groups of trials.
-    """
+    """An entry's value, None where undefined, and its replicates ``(B,)``, empty for none."""
 
     value: float | None
     replicates: NDArray[np.float64]
@@ -43,16 +33,12 @@ class Contender:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two entries compared.
+    """Two entries compared, the better one first.
 
     Attributes
     ----------
-    first, second
-        Their names, the better one first.
-    difference
-        first - second.
     low, high
-        Its percentile interval, not corrected; nan where the entries cannot be compared.
+        Percentile interval of first - second, not corrected; nan where they cannot be compared.
     p_value, corrected
         Of no difference, two-sided; before and after Holm's correction over all pairs. 1 where the
         entries cannot be compared.
@@ -76,13 +62,11 @@ class Standing:
 
     Attributes
     ----------
-    name
-        The entry.
     group
         Number of its tie group, from 1; None where its value is undefined.
     best_rank, worst_rank
-        Ranks that the tests leave open: one more than the number of entries that are better beyond
-        doubt, and the number of entries less those that are worse beyond doubt.
+        Ranks that the tests leave open: one more than the number of entries that are significantly
+        better, and the number of entries less those that are significantly worse.
     """
 
     name: str
@@ -95,12 +79,8 @@ class Standing:
 class Ties:
     """All entries of one protocol by one measure.
 
-    Attributes
-    ----------
-    standings
-        Best value first; undefined values last, by name.
-    pairs
-        Every pair of entries whose values are defined, in the order of the standings.
+    Standings have the best value first and undefined values last, by name; pairs are of entries
+    whose values are defined, in that order.
     """
 
     standings: tuple[Standing, ...]
@@ -115,17 +95,7 @@ class Ties:
 
 
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
-    """Holm's step-down correction (Holm 1979).
-
-    Parameters
-    ----------
-    p_values
-        ``(m,)`` in [0, 1].
-
-    Returns
-    -------
-    ndarray
-        ``(m,)`` corrected values in [0, 1], in the same order.
+    """Holm's step-down correction of ``(m,)`` p-values, in the same order (Holm 1979).
 
     Examples
     --------
@@ -145,10 +115,8 @@ def paired_p_value(difference: float, replicates: NDArray[np.float64], n_groups:
 
     Parameters
     ----------
-    difference
-        The observed one.
-    replicates
-        ``(B,)`` differences on the resamples.
+    difference, replicates
+        The observed one, and ``(B,)`` differences on the resamples.
     n_groups
         Independent groups, >= 2.
 
@@ -194,16 +162,8 @@ def find_ties(
     """Test all pairs of entries, and form tie groups.
 
     The best entry leads the first group, which holds all that cannot be told from it; the best of
-    the rest leads the second, and so on.
-
-    Parameters
-    ----------
-    contenders
-        Entries by name, all of one protocol's digest.
-    better
-        Which values are better.
-    confidence
-        1 less the probability that any pair at all is taken to be apart by mistake.
+    the rest leads the second, and so on. 1 - `confidence` is the probability that any pair at all
+    is taken to be apart by mistake.
 
     Raises
     ------
