@@ -31,9 +31,8 @@ For retrieval, ``similarity`` or both embeddings take the place of maps.
 """
 
 from ssl_bench.predictions.archive import FileProblem
-from ssl_bench.predictions.check import check, open_predictions
 from ssl_bench.predictions.format import FORMAT, LIMITS, Limits, PredictionsMeta
-from ssl_bench.predictions.reader import Predictions, Question
+from ssl_bench.predictions.reader import Predictions, Question, check, open_predictions
 from ssl_bench.predictions.writer import PredictionsWriter, save_predictions
 
 __all__ = [
