@@ -212,7 +212,7 @@ class TestSuite:
     "other",
     [
         Waveform(np.zeros((4, 1), np.int16), 4000),
-        Waveform(np.zeros((4, 1), np.int32), 8000),
+        Waveform(np.zeros((4, 1), np.float16), 8000),
         Waveform(np.zeros((2, 2), np.int16), 8000),
         Waveform(np.ones((4, 1), np.int16), 8000),
     ],
