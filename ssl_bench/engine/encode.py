@@ -1,8 +1,8 @@
 """Encoding each distinct image and sound of several protocols once, and pairing them into trials.
 
-Images are told apart by the files (or the world) that they are made of: their features are dropped
-batch by batch, so what is equal has to be known before it is read. Sounds are told apart by their
-samples as well, since their features stay: the silences of a thousand clips are one sound.
+Images are distinguished by the files (or the world) that they are made of: their features are
+dropped batch by batch, so what is equal has to be known before it is read. Sounds are distinguished
+by their samples as well, since their features stay: the silences of a thousand clips are one sound.
 """
 
 from __future__ import annotations

@@ -34,8 +34,8 @@ def maps_of_pairs(
 ) -> NDArray[np.float32]:
     """The map ``(n, h, w)`` float32 of each of n pairs, `batch_size` of them in one call."""
     parts = [
-        checked_maps(localizer.localize(seen, heard), len(chosen), localizer)
-        for chosen, seen, heard in _batches(images, sounds, pairs, batch_size)
+        checked_maps(localizer.localize(shown, played), len(chosen), localizer)
+        for chosen, shown, played in _batches(images, sounds, pairs, batch_size)
     ]
     return np.concatenate(parts)
 
@@ -55,8 +55,8 @@ def class_maps_of_pairs(
     """
     found: dict[Pair, NDArray[np.float32]] = {}
     distinct = list(dict.fromkeys(pairs))
-    for chosen, seen, heard in _batches(images, sounds, distinct, batch_size):
-        maps = np.asarray(localizer.class_maps(seen, heard, categories))
+    for chosen, shown, played in _batches(images, sounds, distinct, batch_size):
+        maps = np.asarray(localizer.class_maps(shown, played, categories))
         wanted = (len(chosen), len(categories))
         if maps.ndim != 4 or maps.shape[:2] != wanted or maps.dtype.kind != "f" or 0 in maps.shape:
             raise ModelError(
@@ -119,9 +119,9 @@ def _batches(
 ) -> Iterator[tuple[Sequence[Pair], Features, Features]]:
     for start in range(0, len(pairs), size):
         chosen = pairs[start : start + size]
-        heard = [pair.sound for pair in chosen if pair.sound is not None]
-        seen = [pair.image for pair in chosen]
-        yield chosen, _rows_of(images, seen), _rows_of(sounds, heard)
+        played = [pair.sound for pair in chosen if pair.sound is not None]
+        shown = [pair.image for pair in chosen]
+        yield chosen, _rows_of(images, shown), _rows_of(sounds, played)
 
 
 def _rows_of(features: Features, rows: Sequence[int] | NDArray[np.intp]) -> Features:

@@ -239,7 +239,7 @@ class TrialSet:
         weights_digest: str | None = None,
         provenance: Mapping[str, Any] | None = None,
     ) -> PredictionsMeta:
-        """What a complete predictions file of these trials says of itself.
+        """Metadata of a complete predictions file of these trials.
 
         Raises
         ------

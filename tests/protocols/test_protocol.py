@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import caller
 from refusals import refused
 
 from ssl_bench.files import content_folder
@@ -126,6 +127,14 @@ parameters = { pairs = 50 }
         assert protocol.controls == ControlsTable()
         assert (protocol.map, protocol.threshold) == (MapTable(), ThresholdTable())
         assert (protocol.composition.seed, protocol.answers) == (0, "maps")
+
+    def test_the_command_line_shows_them(
+        self, parse: Parse, path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        digest = parse(self.SHORT).on("synth", "standard").digest
+        shown = caller(capsys)("protocols", path).out
+        for line in ("split: standard", "rule: half", "size: 224", f"digest: {digest}"):
+            assert line in shown
 
     def test_all_of_them_are_part_of_the_identity(self, parse: Parse) -> None:
         tables = parse(self.SHORT).tables

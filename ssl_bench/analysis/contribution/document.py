@@ -1,4 +1,4 @@
-"""The document that says how much of a score needs the sound."""
+"""The document on how much of a score needs the sound."""
 
 from __future__ import annotations
 

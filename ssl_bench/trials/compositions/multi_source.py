@@ -80,13 +80,13 @@ def _mosaic(members: Sequence[Sample], group: str, rng: np.random.Generator) -> 
     tiles = list(zip(members, TILES, strict=True))
     chosen = sorted(rng.permutation(len(TILES))[:SOUNDING].tolist())
     sounding = [tiles[number] for number in chosen]
-    heard = [member.id for member, _ in sounding]
+    audible = [member.id for member, _ in sounding]
     return Scene(
         id="|".join(member.id for member in members),
         image=ImageRecipe(tuple((member.id, tile) for member, tile in tiles)),
         audio=AudioRecipe(tuple(member.sound for member, _ in sounding)),
         targets={member.category: (Target(member.id, tile),) for member, tile in sounding},
-        silent=tuple(member.category for member in members if member.id not in heard),
+        silent=tuple(member.category for member in members if member.id not in audible),
         group=group,
     )
 

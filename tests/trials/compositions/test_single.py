@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from refusals import refused
 from standins import MemoryTestSet, protocol, sample, trials_of
 
 from ssl_bench.protocols.protocol import CompositionTable
+from ssl_bench.trials import compositions
 from ssl_bench.trials.compositions import compose, composition_names
 from ssl_bench.trials.trial import WHOLE, AudioRecipe, ImageRecipe, Target
 
@@ -71,6 +73,24 @@ class TestByName:
         )
         assert len(trials) == len(other) == 6
         assert trials.ids != other.ids
+
+    def test_a_new_composition_is_one_file(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "backwards.py").write_text(
+            "from ssl_bench.trials.trial import Trial\n"
+            "def compose(test_set, seed=0, *, mark: str = '#b'):\n"
+            "    samples = reversed(test_set.samples)\n"
+            "    return [Trial.of(sample, id=sample.id + mark) for sample in samples]\n"
+        )
+        monkeypatch.setattr(compositions, "__path__", [*compositions.__path__, str(tmp_path)])
+        assert "backwards" in composition_names()
+        assert trials_of(SAMPLES, "backwards").ids == ["a#b", "b#b"]
+        table = CompositionTable(kind="backwards", parameters={"mark": "!"})
+        assert trials_of(SAMPLES, composition=table).ids == ["a!", "b!"]
+        with refused("E_COMPOSITION_PARAMETER", where="mark"):
+            table = CompositionTable(kind="backwards", parameters={"mark": 3})
+            trials_of(SAMPLES, composition=table)
 
     def test_a_test_set_that_cannot_be_composed_is_refused(self) -> None:
         alike = [sample("a", category="dog"), sample("b", category="dog")]
