@@ -48,7 +48,7 @@ def one(
     return {name: float(values[0]) for name, values in scores.rules[chosen.rule].items()}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     HEATS,
     TRUTHS,
@@ -86,7 +86,7 @@ RULES = st.lists(
 SOFT = arrays(np.float32, (SIZE, SIZE), elements=st.floats(0, 1, width=32).filter(lambda x: x != 1))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     HEATS.map(lambda heat: np.stack([heat, heat])),
     st.tuples(TRUTHS, st.one_of(TRUTHS, SOFT)).map(np.stack),
@@ -115,7 +115,7 @@ def test_evaluators_that_share_a_grid_score_as_each_does_alone(
                 np.testing.assert_array_equal(column, alone.rules[rule][name], err_msg=name)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(HEATS, TRUTHS)
 def test_the_peak_and_the_side_equal_a_search(
     heat: NDArray[np.float32], truth: NDArray[np.float32]
@@ -129,7 +129,7 @@ def test_the_peak_and_the_side_equal_a_search(
     assert scores.side[0] == {(True, True): 0.5, (True, False): 1, (False, True): 0}[left, right]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(arrays(np.float32, (7, 7), elements=st.integers(-50, 50), unique=True), TRUTHS)
 def test_half_predicts_half_and_adaptive_as_many_as_the_truth_has(
     heat: NDArray[np.float32], truth: NDArray[np.float32]
@@ -141,7 +141,7 @@ def test_half_predicts_half_and_adaptive_as_many_as_the_truth_has(
     assert 0 <= adaptive["n_predicted"] - covered < adaptive["n_tied"]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(HEATS, TRUTHS, st.sampled_from(["half", "adaptive"]))
 def test_ranks_survive_powers_of_two(
     heat: NDArray[np.float32], truth: NDArray[np.float32], rule: Rule

@@ -54,7 +54,7 @@ class TestSuccess:
         assert area_under_success([0.0]) == pytest.approx(0.025)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     arrays(np.float32, (6, 6), elements=st.floats(-4, 4, width=16)),
     arrays(np.float32, (6, 6), elements=st.sampled_from([0.0, 0.5, 1.0])),

@@ -56,7 +56,7 @@ def cube(values: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(values**3, np.float32)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     LEVEL_MAPS,
     TRUTHS,
@@ -85,7 +85,7 @@ def test_the_rules_that_rank_pixels_predict_the_same_ones(
         )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(LEVEL_MAPS, TRUTHS, SCALES, NORMALISATIONS)
 def test_the_peak_and_its_side_stay_where_they_are(
     levels: NDArray[np.int64],

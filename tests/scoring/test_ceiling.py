@@ -51,7 +51,7 @@ class TestSearch:
             highest = max(defined(ciou(binarize(grid, truth, table), truth)) for grid in orders)
             assert best(truth, table) == pytest.approx(highest)
 
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=25)
     @given(truth=WEIGHTS)
     def test_over_all_predictions_of_the_allowed_size_on_nine_pixels(
         self, table: ThresholdTable, truth: NDArray[np.float32]

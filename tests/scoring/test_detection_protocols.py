@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from refusals import refused
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from ssl_bench.errors import ProtocolError
 from ssl_bench.figures.sheet import write_trial_sheet
 from ssl_bench.measures.detection import top_quarter_mean
 from ssl_bench.measures.interpolation import upsample
@@ -258,20 +258,20 @@ class TestUniversalThreshold:
     def test_it_needs_trials_that_say_which_are_set_apart(self) -> None:
         threshold = load_protocol("negative-audio").threshold
         asked = changed(small("synth", 4), threshold=threshold)
-        with pytest.raises(ProtocolError, match="set apart"):
+        with refused("E_TRIALS_SET_APART"):
             with_threshold(changed(asked, map=load_protocol("negative-audio").map), iter(()))
 
     def test_it_refuses_maps_that_are_normalised_one_by_one(self, trials: TrialSet) -> None:
         asked = changed(trials, map=load_protocol("synth").map)
-        with pytest.raises(ProtocolError, match="normalised one by one"):
+        with refused("E_THRESHOLD_NORMALISED"):
             with_threshold(asked, iter(()))
 
     def test_without_the_maps_that_it_needs_there_is_none(self, trials: TrialSet) -> None:
         rows = np.flatnonzero(heard(trials))
         batch = MapBatch(rows, noisy(trials)[rows])
-        with pytest.raises(ProtocolError, match="no universal threshold"):
+        with refused("E_THRESHOLD_UNKNOWN"):
             with_threshold(trials, [batch])
 
     def test_scoring_without_it_is_refused(self, trials: TrialSet) -> None:
-        with pytest.raises(ProtocolError, match="universal threshold"):
+        with refused("E_THRESHOLD_UNKNOWN"):
             assert trials.protocol.threshold.rule_of_map

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from refusals import refused
 from standins import predictions_of, sample, trials_of
 
-from ssl_bench.errors import MeasureError, ProtocolError
+from ssl_bench.errors import ProtocolError
 from ssl_bench.protocols.protocol import ControlsTable, load_dialect, load_protocol
 from ssl_bench.scoring.dialects import dialect_table, dialects_for
 from ssl_bench.scoring.run import check_scorable
@@ -84,7 +85,7 @@ def test_pooling_needs_thresholds_to_pool(trials: TrialSet) -> None:
     pooled = trials.protocol.model_copy(
         update={"measures": ("pooled-AUC",), "controls": ControlsTable(floors=())}
     )
-    with pytest.raises(MeasureError, match="no thresholds to pool"):
+    with refused("E_THRESHOLDS_POOLED"):
         check_scorable(TrialSet(pooled, trials.test_set, trials.trials))
 
 

@@ -72,7 +72,7 @@ def test_what_the_field_reads_at_a_threshold_is_among_them() -> None:
     assert texts >= {"recall(a2i)", "recall(i2a)", "category-recall(a2i)", "maxF1", "F1"}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32), st.integers(1, 12), st.lists(st.floats(0, 1), max_size=4))
 def test_every_measure_is_monotone_in_it(seed: int, count: int, further: list[float]) -> None:
     table = table_of(seed, count)

@@ -118,7 +118,7 @@ MAPS = arrays(
 )
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     MAPS,
     arrays(np.bool_, 24),
@@ -135,7 +135,7 @@ def test_values_of_any_maps(
         assert_within(measure, value(table, measure), count)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(arrays(np.float32, (6, 6), elements=st.floats(-10, 10, width=16)))
 def test_values_of_any_similarities(square: NDArray[np.float32]) -> None:
     table, measures = ranked(square)

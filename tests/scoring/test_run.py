@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from refusals import refused
 
-from ssl_bench.errors import PredictionsError, SslBenchError
+from ssl_bench.errors import PredictionsError
 from ssl_bench.files import sha256_of_file
 from ssl_bench.models.trivial import Oracle
 from ssl_bench.predictions import PredictionsMeta, save_predictions
@@ -170,15 +171,21 @@ class TestAudioBlindFile:
         self, trials: TrialSet, stored: Path, tmp_path: Path
     ) -> None:
         short = self.save(tmp_path / "short.npz", trials, trials.ids[:-3])
-        with pytest.raises(PredictionsError, match="lacks 3 trials"):
+        with refused("E_TRIALS_MISSING", where=short):
             score_file(stored, trials, vision_only=short)
 
     def test_one_of_another_model_is_refused(
         self, trials: TrialSet, stored: Path, tmp_path: Path
     ) -> None:
         other = self.save(tmp_path / "other.npz", trials, trials.ids, model="somebody")
-        with pytest.raises(PredictionsError, match="somebody"):
+        with refused("E_BLIND_MODEL", where=other):
             score_file(stored, trials, vision_only=other)
+
+    def test_the_predictions_are_no_prior_of_themselves(
+        self, trials: TrialSet, stored: Path
+    ) -> None:
+        with refused("E_PRIOR_SAME", where=stored):
+            score_file(stored, trials, priors={"itself": stored})
 
     def test_its_digest_is_in_the_result(
         self, trials: TrialSet, stored: Path, tmp_path: Path
@@ -192,21 +199,20 @@ class TestAudioBlindFile:
 
 class TestProtocolsThatDoNotFit:
     @pytest.mark.parametrize(
-        ("changed", "words"),
+        ("changed", "code"),
         [
-            ({"measures": ("side-accuracy",)}, "side"),
-            ({"measures": ("beauty",)}, "beauty"),
-            ({"controls": ControlsTable(floors=("nobody",))}, "nobody"),
-            ({"controls": ControlsTable(floors=("ezvsl",))}, "looks at images"),
+            ({"measures": ("side-accuracy",)}, "E_COLUMN_MISSING"),
+            ({"measures": ("beauty",)}, "E_MEASURE_UNKNOWN"),
+            ({"controls": ControlsTable(floors=("nobody",))}, "E_FLOOR_UNKNOWN"),
+            ({"controls": ControlsTable(floors=("ezvsl",))}, "E_FLOOR_UNKNOWN"),
         ],
     )
     def test_they_are_refused_by_name_before_any_work(
-        self, trials: TrialSet, changed: dict[str, object], words: str
+        self, trials: TrialSet, changed: dict[str, object], code: str
     ) -> None:
         protocol = trials.protocol.model_copy(update=changed)
-        with pytest.raises(SslBenchError, match=words) as caught:
+        with refused(code, where=protocol.label):
             check_scorable(TrialSet(protocol, trials.test_set, trials.trials))
-        assert caught.value.where == protocol.label
 
 
 def test_the_gap_is_the_paired_difference(trials: TrialSet, stored: Path, tmp_path: Path) -> None:
