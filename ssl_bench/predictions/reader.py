@@ -116,10 +116,9 @@ class Predictions:
 
         Yields
         ------
-        positions
-            ``(b,)`` rows in `trial_ids`, in file order.
-        similarity
-            ``(b, N)`` float32: images of `positions` by sounds of `trial_ids`.
+        positions, similarity
+            ``(b,)`` rows in `trial_ids`, in file order; and ``(b, N)`` float32, these images by
+            the sounds of `trial_ids`.
 
         Raises
         ------
@@ -143,11 +142,10 @@ class Predictions:
 
         Yields
         ------
-        positions
-            ``(b,)`` rows in `trial_ids`. Each trial comes exactly once: in file order, or, where
-            a file has a map index, in the order of its map rows.
-        maps
-            ``(b, h, w)`` float16 or float32, as stored, read-only. Shards may differ in size.
+        positions, maps
+            ``(b,)`` rows in `trial_ids`, each exactly once: in file order, or in that of the map
+            rows where there is a map index; and ``(b, h, w)`` float16 or float32, as stored,
+            read-only. Shards may differ in size.
 
         Raises
         ------

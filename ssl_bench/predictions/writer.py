@@ -119,6 +119,8 @@ class PredictionsWriter:
     ) -> None:
         """Add B trials.
 
+        All calls give the same arrays, of the same height and width.
+
         Parameters
         ----------
         trial_ids
@@ -133,8 +135,6 @@ class PredictionsWriter:
         similarity
             ``(B, N)``: of the images of these trials with the sounds of all N trials of the file,
             in the order in which they are added.
-
-        All calls give the same arrays, of the same height and width.
 
         Raises
         ------
