@@ -80,13 +80,7 @@ def sha256_of_file(path: Path) -> str:
 
 
 def sha256_of_json(content: Any) -> str:
-    """SHA-256 of a JSON-able value in one canonical spelling (sorted keys, no blanks).
-
-    Examples
-    --------
-    >>> sha256_of_json({"b": 1, "a": 2}) == sha256_of_json({"a": 2, "b": 1})
-    True
-    """
+    """SHA-256 of a JSON-able value in one canonical spelling (sorted keys, no blanks)."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -123,14 +117,8 @@ def digest_of_code(
 ) -> str:
     """SHA-256 over what decides the outcome of some code.
 
-    Parameters
-    ----------
-    parts, suffixes
-        Files and folders of this package, by path within it, and which files of a folder count.
-    content
-        Content folders whose TOML files count.
-    libraries
-        Distributions whose version counts.
+    That is `parts` (files and folders of this package, in which files with these `suffixes`
+    count), the TOML files of `content` folders, and the versions of `libraries`.
     """
     files: list[Path] = []
     for part in parts:

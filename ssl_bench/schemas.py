@@ -81,10 +81,7 @@ def checked(
 ) -> _Model:
     """Check content against a model: JSON as text or bytes, or a value of JSON's types.
 
-    Raises
-    ------
-    SslBenchError
-        `error`, naming every field that does not follow the model.
+    Raises `error`, naming every field that does not follow the model.
 
     Examples
     --------
@@ -120,19 +117,8 @@ def read_toml(
 ) -> _Model:
     """Read a TOML file with a schema.
 
-    Parameters
-    ----------
-    path, model
-        The file, and the model of its content.
-    error
-        Class of the errors.
-    remedy
-        What to do about a missing file, or one that does not follow the schema.
-
-    Raises
-    ------
-    SslBenchError
-        `error`, if the file cannot be read, is not TOML, or does not follow the schema.
+    Raises `error` with `remedy` if it is missing or does not follow the schema, and `error` if it
+    cannot be read or is not TOML.
     """
     return parse_toml(_content(path, error, remedy), model, path, error=error, remedy=remedy)
 

@@ -34,12 +34,7 @@ def export_coco(test_set: TestSet, path: Path) -> None:
     pixels, each box as one annotation (so that conventions that count boxes can be applied);
     samples with a mask have one annotation at the mask's own size.
 
-    Parameters
-    ----------
-    test_set
-        What to write; its images and sounds are not read.
-    path
-        The file, written whole or not at all.
+    The file appears whole or not at all; images and sounds are not read.
 
     Raises
     ------
