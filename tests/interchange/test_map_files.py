@@ -13,7 +13,7 @@ from PIL import Image
 from refusals import refused
 
 from ssl_bench.errors import DataError
-from ssl_bench.interchange.map_files import map_file_stem, read_map, trial_of_stem
+from ssl_bench.interchange.map_folder import map_file_stem, read_map, trial_of_stem
 
 
 class TestNames:

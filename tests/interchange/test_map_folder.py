@@ -12,8 +12,7 @@ from refusals import refused
 from standins import sample, trials_of
 
 from ssl_bench.errors import DataError, ImportedFilesError
-from ssl_bench.interchange.map_files import map_file_stem
-from ssl_bench.interchange.map_folder import import_maps
+from ssl_bench.interchange.map_folder import import_maps, map_file_stem
 from ssl_bench.predictions import open_predictions
 from ssl_bench.scoring.run import check_predictions
 from ssl_bench.trials.trial import TrialSet
