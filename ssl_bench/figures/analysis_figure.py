@@ -156,14 +156,8 @@ def _breakdown(axes: Axes, rows: pd.DataFrame, what: str, labels: Mapping[str, s
         places = np.arange(len(levels)) + offset
         axes.errorbar(places, value, yerr=sides, markersize=4, **style.points)
     counts = rows[rows["series"] == series[0]].set_index("level")["n_trials"]
-    axes.set_xticks(
-        range(len(levels)),
-        [f"{labels.get(level, level)}\nn = {counts[level]:,}" for level in levels],
-    )
-    axes.set_xlim(-0.6, len(levels) - 0.4)
-    axes.set_ylim(bottom=0)
-    axes.set_xlabel(what, fontsize=_NORMAL)
-    axes.set_ylabel("success at cIoU ≥ 0.5 (%)", fontsize=_NORMAL)
+    names = [f"{labels.get(level, level)}\nn = {counts[level]:,}" for level in levels]
+    _name_levels(axes, names, what, "success at cIoU ≥ 0.5 (%)")
 
 
 def _rules(axes: Axes, rows: pd.DataFrame) -> None:
@@ -175,24 +169,23 @@ def _rules(axes: Axes, rows: pd.DataFrame) -> None:
         label = "success at 0.5" if measure == "cIoU@0.5" else measure
         axes.errorbar(places, value, yerr=sides, markersize=4.5, label=label, **style.points)
         side = 1 if offset > 0 else -1
+        beside: dict[str, Any] = {"ha": "left" if side > 0 else "right", "va": "bottom"}
+        beside |= {"xytext": (5 * side, 1), "textcoords": "offset points"}
+        beside |= {"fontsize": _SMALL, "color": style.colour}
         for place, number in zip(places, value, strict=True):
-            axes.annotate(
-                f"{number:.1f}",
-                (place, number),
-                xytext=(5 * side, 1),
-                textcoords="offset points",
-                ha="left" if side > 0 else "right",
-                va="bottom",
-                fontsize=_SMALL,
-                color=style.colour,
-            )
-    axes.set_xticks(range(len(levels)), [_RULE_LABELS[level] for level in levels])
-    axes.set_xlim(-0.6, len(levels) - 0.4)
-    axes.set_ylim(bottom=0)
+            axes.annotate(f"{number:.1f}", (place, number), **beside)
+    names = [_RULE_LABELS[level] for level in levels]
+    _name_levels(axes, names, "pixels that are predicted (threshold rule)", "percent")
     axes.margins(y=0.15)
-    axes.set_xlabel("pixels that are predicted (threshold rule)", fontsize=_NORMAL)
-    axes.set_ylabel("percent", fontsize=_NORMAL)
     axes.legend(frameon=False, fontsize=_SMALL, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
+
+
+def _name_levels(axes: Axes, names: list[str], what: str, unit: str) -> None:
+    axes.set_xticks(range(len(names)), names)
+    axes.set_xlim(-0.6, len(names) - 0.4)
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel(what, fontsize=_NORMAL)
+    axes.set_ylabel(unit, fontsize=_NORMAL)
 
 
 def draw_categories(path: Path, table: pd.DataFrame, series: str, title: str) -> None:

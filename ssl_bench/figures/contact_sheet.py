@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ssl_bench.errors import DataError
 from ssl_bench.figures.plots import new_figure, save_figure
 from ssl_bench.testsets.annotations import Boxes, Mask
-from ssl_bench.testsets.base import Sample, TestSet
+from ssl_bench.testsets.base import TestSet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,7 +53,16 @@ def contact_sheet(
             where=path,
             remedy="ask for at least 1",
         )
-    chosen = _choose(test_set, count, seed)
+    samples = test_set.samples
+    if not samples:
+        raise DataError(
+            "the test set has no sample to show", code="E_TEST_SET_EMPTY", where=test_set.name
+        )
+    count = min(count, len(samples))
+    chosen = samples[:count]
+    if seed is not None:
+        rng = np.random.default_rng(np.random.SeedSequence([seed, len(samples)]))
+        chosen = tuple(samples[row] for row in sorted(rng.permutation(len(samples))[:count]))
     columns = min(_COLUMNS, len(chosen))
     rows = -(-len(chosen) // columns)
     figure = new_figure(
@@ -81,19 +90,6 @@ def contact_sheet(
         panel.set_title(f"{sample.id}\n{caption}", fontsize=6, pad=3)
     save_figure(figure, path)
     return tuple(sample.id for sample in chosen)
-
-
-def _choose(test_set: TestSet, count: int, seed: int | None) -> list[Sample]:
-    samples = test_set.samples
-    if not samples:
-        raise DataError(
-            "the test set has no sample to show", code="E_TEST_SET_EMPTY", where=test_set.name
-        )
-    count = min(count, len(samples))
-    if seed is None:
-        return list(samples[:count])
-    rng = np.random.default_rng(np.random.SeedSequence([seed, len(samples)]))
-    return [samples[number] for number in sorted(rng.permutation(len(samples))[:count])]
 
 
 def _draw_outline(panel: Axes, pixels: NDArray[np.bool_], height: int, width: int) -> None:

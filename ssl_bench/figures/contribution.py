@@ -22,21 +22,10 @@ _DOTS_PER_INCH = 160
 
 
 class FigureRow(NamedTuple):
-    """One line of the figure.
+    """One line of the figure: what is played, or whose maps these are, and what they score.
 
-    Attributes
-    ----------
-    name
-        What is played, or whose maps these are.
-    score
-        Its score on the trials compared.
-    difference
-        Paired difference, with the sound minus this; None for the model with the sound.
-    style
-        Colour and marker.
-    is_level
-        Whether this is the model with its sound on some of the trials, and the difference to the
-        best of the others there.
+    `difference` is paired, with the sound minus this, and None for the model with the sound. A
+    level is the model with its sound on some of the trials, against the best of the others there.
     """
 
     name: str
@@ -74,16 +63,9 @@ def figure_rows(found: Contribution) -> list[FigureRow]:
 
 
 def draw_contribution(path: Path, found: Contribution) -> None:
-    """Draw scores (left) and the paired differences to the model with its sound (right).
-
-    Raises
-    ------
-    ResultError
-        If the file cannot be written.
-    """
-    title = f"{found.model.name}, {found.protocol.label}"
-    headline = found.headline
-    draw_rows(path, figure_rows(found), f"{title}\n{headline.sentence}", headline.measure)
+    """Draw scores (left) and paired differences (right); ResultError if the file cannot be."""
+    title = f"{found.model.name}, {found.protocol.label}\n{found.headline.sentence}"
+    draw_rows(path, figure_rows(found), title, found.headline.measure)
 
 
 def draw_rows(path: Path, rows: Sequence[FigureRow], title: str, measure: str) -> None:
