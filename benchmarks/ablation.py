@@ -17,7 +17,7 @@ from alone import alone
 from pydantic import Field
 
 from ssl_bench.analysis.evaluation import Request, run
-from ssl_bench.files import content_folder, write_text
+from ssl_bench.files import write_text
 from ssl_bench.models.registry import load_baseline
 from ssl_bench.protocols.protocol import load_protocol
 from ssl_bench.schemas import Document, read_toml
@@ -104,12 +104,10 @@ class Ablation(Document):
     columns: tuple[Columns, ...] = ()
 
 
-def trained(
-    ablation: Ablation, row: Row, seed: int, folder: Path, where: Path
-) -> tuple[TrainingRecord, Path]:
+def trained(ablation: Ablation, row: Row, seed: int, folder: Path) -> tuple[TrainingRecord, Path]:
     """Record and weights of one row and seed; trained now, unless an earlier run left them."""
     variant = row.variant or ablation.data
-    recipe = training_recipe(load_baseline(ablation.model).recipe, variant, where)
+    recipe = training_recipe(load_baseline(ablation.model), variant)
     recipe = changed_recipe(recipe, row.overrides)
     weights, kept = folder / f"{variant}.safetensors", folder / f"{variant}.training.json"
     if kept.is_file() and weights.is_file():
@@ -141,10 +139,10 @@ def figures_of(
 
 
 def measured(
-    ablation: Ablation, row: Row, seed: int, folder: Path, protocols: Sequence[str], where: Path
+    ablation: Ablation, row: Row, seed: int, folder: Path, protocols: Sequence[str]
 ) -> Figures:
     """Train and evaluate one row with one seed; what an earlier run did is not done again."""
-    record, weights = trained(ablation, row, seed, folder, where)
+    record, weights = trained(ablation, row, seed, folder)
     if not protocols:
         return figures_of(record, ablation, {})
     identity = {
@@ -224,7 +222,6 @@ def main() -> None:
     given = parser.parse_args()
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     ablation = read_toml(FOLDER / f"{given.ablation}.toml", Ablation)
-    where = content_folder("baselines") / ablation.model / "recipe.toml"
     protocols = [] if given.validation_only else [each.protocol for each in ablation.columns]
     protocols = list(dict.fromkeys(protocols))
     rows = [
@@ -237,7 +234,7 @@ def main() -> None:
     for seed in given.seeds:
         for row in rows:
             place = folder / row.name.replace(",", "").replace(" ", "-") / f"seed{seed}"
-            figures = measured(ablation, row, seed, place, protocols, where)
+            figures = measured(ablation, row, seed, place, protocols)
             found.setdefault(row.name, []).append(figures)
             print(f"{row.name}, seed {seed}: {json.dumps(figures)}", flush=True)
     text = f"{ablation.title}\n{ablation.source}\n\n{table(ablation, found)}\n"

@@ -128,7 +128,7 @@ def finished(record: Path, model: str, seed: int) -> bool:
     if not record.is_file():
         return False
     found = read_record(record)
-    recipe = training_recipe(load_baseline(model).recipe, DATA, record)
+    recipe = training_recipe(load_baseline(model), DATA)
     return found.model == model and found.seed == seed and found.recipe == recipe
 
 

@@ -52,14 +52,10 @@ class Alike(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Neighbours:
-    """The nearest neighbours of each training clip.
+    """The nearest neighbours of each training clip, by image and by sound.
 
-    Attributes
-    ----------
-    images, sounds
-        ``(N, k)`` int32: rows of the clips that look, or sound, most alike.
-    digest
-        SHA-256 over k and the origin of the features.
+    Rows of the clips that are most alike are ``(N, k)`` int32. The digest is a SHA-256 over k and
+    the origin of the features.
     """
 
     images: NDArray[np.int32]

@@ -16,7 +16,7 @@ from ssl_bench.models.downloads import fetch
 from ssl_bench.models.embedding_localizer import EmbeddingPreprocessing
 from ssl_bench.models.images import ImagePreprocessing
 from ssl_bench.models.recipes import OfficialWeights, Table, Variant, checked
-from ssl_bench.models.registry import load_baseline
+from ssl_bench.models.registry import Baseline, load_baseline
 from ssl_bench.models.sounds import prepare_sound
 from ssl_bench.training.data import FrontEnd, Needs, TrainingData
 from ssl_bench.training.feeds import Feed
@@ -54,12 +54,8 @@ class Preparation:
 
     Attributes
     ----------
-    baseline, recipe_path
-        Name of the baseline, and its ``recipe.toml``, for messages.
-    variant_name, variant
-        The variant, with its tables of architecture and preprocessing, not yet checked.
-    object_prior
-        The baseline whose trunk an image trunk may start from, if the recipe names one.
+    baseline, variant_name
+        What is trained.
     recipe
         How it is trained; the settings of the objective are not yet checked.
     data
@@ -72,17 +68,24 @@ class Preparation:
         Called while data are made or read.
     """
 
-    baseline: str
-    recipe_path: Path
+    baseline: Baseline
     variant_name: str
-    variant: Variant
-    object_prior: str | None
     recipe: TrainingRecipe
     data: TrainingData
     seed: int
     image_trunk: Path | None = None
     neighbours: NeighbourFiles | None = None
     progress: Progress | None = None
+
+    @property
+    def recipe_path(self) -> Path:
+        """The baseline's ``recipe.toml``, for messages."""
+        return self.baseline.folder / "recipe.toml"
+
+    @property
+    def variant(self) -> Variant:
+        """The variant, with its tables of architecture and preprocessing, not yet checked."""
+        return self.baseline.variant(self.variant_name)
 
     def settings(self, model: type[Table]) -> Table:
         """The objective's hyper-parameters, checked; raises ModelError where one is wrong."""
@@ -172,7 +175,7 @@ class Preparation:
         """Raise ModelError where a weights file was given for a trunk that starts from none."""
         if self.image_trunk is not None or self.recipe.image_trunk != "none":
             raise ModelError(
-                f"{self.baseline} has no image trunk to start from other weights",
+                f"{self.baseline.name} has no image trunk to start from other weights",
                 code="E_IMAGE_TRUNK_UNUSED",
                 where=self.recipe_path,
                 remedy="leave the weights of the image trunk out",
@@ -183,7 +186,7 @@ class Preparation:
 
         Raises WeightsError if none ships.
         """
-        prior = self.object_prior or DEFAULT_CLASSIFIER
+        prior = self.baseline.recipe.object_prior or DEFAULT_CLASSIFIER
         shipped = load_baseline(prior).shipped_weights(self.variant_name)
         if shipped is None:
             raise WeightsError(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from ssl_bench.errors import ModelError
-from ssl_bench.models.recipes import Recipe, checked
+from ssl_bench.models.recipes import checked
+from ssl_bench.models.registry import Baseline
 from ssl_bench.training.augmentation import Augmentation
 
 Count = Annotated[int, Field(ge=1)]
@@ -119,8 +119,8 @@ def changed_recipe(recipe: TrainingRecipe, changes: Mapping[str, Any]) -> Traini
     return checked(TrainingRecipe, table, "changes of the recipe")
 
 
-def training_recipe(recipe: Recipe, variant: str, where: Path) -> TrainingRecipe:
-    """How one variant of a baseline is trained; `where` is the recipe's file, for messages.
+def training_recipe(baseline: Baseline, variant: str) -> TrainingRecipe:
+    """How one variant of a baseline is trained.
 
     Raises
     ------
@@ -128,9 +128,10 @@ def training_recipe(recipe: Recipe, variant: str, where: Path) -> TrainingRecipe
         If there is no such variant, it is not trained here, or a field of its training table is
         unknown, missing or out of range (all of them are named).
     """
-    trained = [name for name, chosen in recipe.variants.items() if chosen.training is not None]
+    where, variants = baseline.folder / "recipe.toml", baseline.recipe.variants
+    trained = [name for name, chosen in variants.items() if chosen.training is not None]
     if variant not in trained:
-        lenders = {each.weights_of for each in recipe.variants.values() if each.weights_of}
+        lenders = {each.weights_of for each in variants.values() if each.weights_of}
         if trained:
             remedy = f"choose another variant: {', '.join(trained)}"
         elif lenders:
@@ -143,4 +144,4 @@ def training_recipe(recipe: Recipe, variant: str, where: Path) -> TrainingRecipe
             where=where,
             remedy=remedy,
         )
-    return checked(TrainingRecipe, recipe.variants[variant].training or {}, where)
+    return checked(TrainingRecipe, variants[variant].training or {}, where)

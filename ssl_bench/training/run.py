@@ -11,10 +11,8 @@ from typing import Any
 import torch
 
 from ssl_bench.errors import ModelError
-from ssl_bench.files import content_folder
 from ssl_bench.models.checkpoints import save_checkpoint
-from ssl_bench.models.recipes import Recipe
-from ssl_bench.models.registry import load_baseline
+from ssl_bench.models.registry import Baseline, load_baseline
 from ssl_bench.training.data import EmbeddedWorld, Needs, TrainingData
 from ssl_bench.training.hardware import Hardware, launch
 from ssl_bench.training.loop import TrainingHistory, fit, reproducible
@@ -43,8 +41,8 @@ class Plan:
 
     Attributes
     ----------
-    baseline, path
-        The baseline's recipe, and its file.
+    baseline
+        The baseline.
     variant
         The baseline's variant. Where none was named, it is ``synth`` on the embedded world. On a
         folder it is ``full``, or, if a baseline has no such variant to train, its first one that
@@ -57,8 +55,7 @@ class Plan:
         What is read of each example.
     """
 
-    baseline: Recipe
-    path: Path
+    baseline: Baseline
     variant: str
     recipe: TrainingRecipe
     seed: int
@@ -81,18 +78,19 @@ def plan_training(
     >>> plan.variant, plan.seed, plan.needs
     ('flickr', 0, Needs(sounds=True, truth=False, labels=False))
     """
-    baseline, path = load_baseline(name).recipe, content_folder("baselines") / name / "recipe.toml"
+    baseline = load_baseline(name)
     if variant is None:
         trained = [
             each
-            for each, chosen in baseline.variants.items()
+            for each, chosen in baseline.recipe.variants.items()
             if chosen.training is not None and not each.startswith(_SMALL)
         ]
         variant = _FULL if _FULL in trained or not trained else trained[0]
         variant = variant if on_folder else _SMALL
-    recipe = training_recipe(baseline, variant, path)
+    recipe = training_recipe(baseline, variant)
     number = recipe.seed if seed is None else seed
-    return Plan(baseline, path, variant, recipe, number, needs_of(recipe.objective, path))
+    needs = needs_of(recipe.objective, baseline.folder / "recipe.toml")
+    return Plan(baseline, variant, recipe, number, needs)
 
 
 def train(
@@ -173,11 +171,8 @@ def train(
         seed = recipe.seed
     recipe = changed_recipe(recipe, changes or {})
     preparation = Preparation(
-        baseline=name,
-        recipe_path=plan.path,
+        baseline=plan.baseline,
         variant_name=plan.variant,
-        variant=plan.baseline.variants[plan.variant],
-        object_prior=plan.baseline.object_prior,
         recipe=recipe,
         data=data,
         seed=plan.seed if seed is None else seed,
@@ -254,7 +249,7 @@ def _record(
         return {name: round(value, 6) for name, value in values.items()}
 
     return TrainingRecord(
-        model=plan.baseline,
+        model=plan.baseline.name,
         variant=plan.variant_name,
         data=plan.data.name,
         data_version=plan.data.version,

@@ -9,7 +9,6 @@ from types import ModuleType
 
 import pytest
 
-from ssl_bench.files import content_folder
 from ssl_bench.models.registry import load_baseline
 from ssl_bench.protocols.protocol import load_protocol
 from ssl_bench.schemas import read_toml
@@ -33,13 +32,10 @@ def ablation() -> ModuleType:
 @pytest.mark.parametrize("name", sorted(path.stem for path in BENCHMARKS.glob("ablations/*.toml")))
 def test_every_file_fits_its_baseline_and_the_protocols(name: str, ablation: ModuleType) -> None:
     found = read_toml(BENCHMARKS / "ablations" / f"{name}.toml", ablation.Ablation)
-    where = content_folder("baselines") / found.model / "recipe.toml"
     names = [row.name for row in found.rows]
     assert len(set(names)) == len(names)
     for row in found.rows:
-        recipe = training_recipe(
-            load_baseline(found.model).recipe, row.variant or found.data, where
-        )
+        recipe = training_recipe(load_baseline(found.model), row.variant or found.data)
         changed_recipe(recipe, row.overrides)
     for columns in found.columns:
         measures = {str(measure) for measure in load_protocol(columns.protocol).measures}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from pathlib import Path
 
 import pytest
 import torch
@@ -96,7 +95,7 @@ def test_full_recipes_follow_the_authors_and_small_ones_torch(name: str) -> None
     chosen = {
         variant: checked(
             FAMILY[name],
-            training_recipe(load_baseline(name).recipe, variant, Path()).settings,
+            training_recipe(load_baseline(name), variant).settings,
             "settings",
         ).model_dump()["initialisation"]
         for variant in ("synth", "full")
@@ -106,17 +105,14 @@ def test_full_recipes_follow_the_authors_and_small_ones_torch(name: str) -> None
 
 def prepared(name: str, initialisation: str) -> nn.Module:
     """The network of a small variant, as its task is built."""
-    recipe = load_baseline(name).recipe
-    plain = training_recipe(recipe, "synth", Path())
+    baseline = load_baseline(name)
+    plain = training_recipe(baseline, "synth")
     changes = {"scenes": 64, "validation_scenes": 1, "image_trunk": "none"}
     torch.manual_seed(0)
     return prepare_task(
         Preparation(
-            baseline=name,
-            recipe_path=Path(),
+            baseline=baseline,
             variant_name="synth",
-            variant=recipe.variants["synth"],
-            object_prior=None,
             recipe=changed_recipe(plain, {**changes, "settings.initialisation": initialisation}),
             data=EmbeddedWorld(),
             seed=0,

@@ -12,7 +12,7 @@ from refusals import refused
 from ssl_bench.errors import ModelError, WeightsError
 from ssl_bench.files import sha256_of_file
 from ssl_bench.models.object_prior import ClassifierArchitecture, ClassifierNetwork
-from ssl_bench.models.recipes import OfficialWeights, Variant
+from ssl_bench.models.recipes import OfficialWeights
 from ssl_bench.models.registry import load_baseline
 from ssl_bench.models.resnet import SMALL_TRUNK, ResidualTrunk
 from ssl_bench.schemas import Document
@@ -29,12 +29,12 @@ class Settings(Document):
 
 def preparation(**changes) -> Preparation:
     table = {"objective": "ez-vsl", "scenes": 4, "epochs": 1, "batch": 2, "peak_learning_rate": 0.1}
+    baseline = load_baseline("ezvsl")
+    prior = changes.pop("object_prior", "ogl-l1")
+    recipe = baseline.recipe.model_copy(update={"object_prior": prior})
     return Preparation(
-        baseline="ezvsl",
-        recipe_path=Path("some/recipe.toml"),
+        baseline=replace(baseline, folder=Path("some"), recipe=recipe),
         variant_name="synth",
-        variant=Variant(about="One."),
-        object_prior=changes.pop("object_prior", "ogl-l1"),
         recipe=TrainingRecipe.model_validate({**table, **changes}),
         data=EmbeddedWorld(),
         seed=0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from refusals import refused
 
 from ssl_bench.errors import ModelError
 from ssl_bench.models.recipes import Recipe
+from ssl_bench.models.registry import Baseline, load_baseline
 from ssl_bench.training.augmentation import Augmentation
 from ssl_bench.training.recipe import TrainingRecipe, changed_recipe, training_recipe
 
@@ -24,8 +26,8 @@ CONTRASTIVE = {
 }
 
 
-def baseline(**variants) -> Recipe:
-    return Recipe.model_validate(
+def baseline(**variants) -> Baseline:
+    recipe = Recipe.model_validate(
         {
             "localizer": "package.module:Class",
             "default_variant": next(iter(variants)),
@@ -34,11 +36,12 @@ def baseline(**variants) -> Recipe:
             },
         }
     )
+    return replace(load_baseline("ezvsl"), folder=WHERE.parent, recipe=recipe)
 
 
 def test_reads_the_table_of_the_variant():
     other = {**CONTRASTIVE, "epochs": 9}
-    recipe = training_recipe(baseline(synth=CONTRASTIVE, other=other), "synth", WHERE)
+    recipe = training_recipe(baseline(synth=CONTRASTIVE, other=other), "synth")
     assert recipe == TrainingRecipe.model_validate(CONTRASTIVE)
     assert recipe.seed == 0
     assert recipe.threads == 1
@@ -67,34 +70,34 @@ def test_reads_the_table_of_the_variant():
 )
 def test_anything_unknown_or_inconsistent_is_named_with_the_file(change, named):
     with refused(kind=ModelError, where=named) as caught:
-        training_recipe(baseline(synth={**CONTRASTIVE, **change}), "synth", WHERE)
+        training_recipe(baseline(synth={**CONTRASTIVE, **change}), "synth")
     assert caught.value.where == str(WHERE)
 
 
 def test_all_problems_are_named_at_once():
     table = {**CONTRASTIVE, "epochs": 0, "flavour": "sweet"}
     with refused(kind=ModelError) as caught:
-        training_recipe(baseline(synth=table), "synth", WHERE)
+        training_recipe(baseline(synth=table), "synth")
     assert "epochs" in str(caught.value)
     assert "flavour" in str(caught.value)
 
 
 def test_a_variant_that_is_not_trained_here_is_refused_with_those_that_are():
     with refused("E_VARIANT_UNTRAINED", where=WHERE) as caught:
-        training_recipe(baseline(synth=CONTRASTIVE, full=None), "full", WHERE)
+        training_recipe(baseline(synth=CONTRASTIVE, full=None), "full")
     assert "synth" in str(caught.value.remedy)
     with refused("E_VARIANT_UNTRAINED", where=WHERE):
-        training_recipe(baseline(synth=CONTRASTIVE), "vggss", WHERE)
+        training_recipe(baseline(synth=CONTRASTIVE), "vggss")
 
 
 def test_a_baseline_without_anything_to_learn_says_so():
     with refused("E_VARIANT_UNTRAINED", where=WHERE):
-        training_recipe(baseline(standard=None), "synth", WHERE)
+        training_recipe(baseline(standard=None), "synth")
 
 
 def test_the_augmentation_is_a_part_of_the_recipe():
     table = {**CONTRASTIVE, "flip": 0.1, "time_mask": 0.2}
-    recipe = training_recipe(baseline(synth=table), "synth", WHERE)
+    recipe = training_recipe(baseline(synth=table), "synth")
     assert recipe.augmentation == Augmentation(flip=0.1, time_mask=0.2)
 
 
@@ -121,6 +124,7 @@ def test_a_baseline_that_borrows_its_weights_names_the_one_to_train():
             "variants": {"synth": {"about": "One.", "weights_of": "other"}},
         }
     )
+    borrower = replace(load_baseline("ezvsl"), folder=WHERE.parent, recipe=borrowing)
     with refused("E_VARIANT_UNTRAINED", where=WHERE) as caught:
-        training_recipe(borrowing, "synth", WHERE)
+        training_recipe(borrower, "synth")
     assert "other" in str(caught.value.remedy)

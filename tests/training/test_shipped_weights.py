@@ -44,7 +44,7 @@ def test_weights_recipe_and_record_agree(name):
     assert sha256_of_file(path) == weights.sha256 == record.weights_sha256
     assert record.model == name
     assert record.seed == record.recipe.seed == 0
-    assert record.recipe == training_recipe(load_baseline(name).recipe, "synth", path)
+    assert record.recipe == training_recipe(load_baseline(name), "synth")
 
 
 @pytest.mark.parametrize("name", TRAINED)

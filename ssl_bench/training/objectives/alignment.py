@@ -278,7 +278,7 @@ def _neighbours(preparation: Preparation, count: int, clips: Feed) -> Neighbours
 def image_features(preparation: Preparation, clips: Feed) -> Features:
     """Features of whole images by the object classifier that ships: its pooled last map."""
     prior, checkpoint = preparation.object_classifier()
-    architecture = load_baseline(prior).recipe.variants[preparation.variant_name].architecture
+    architecture = load_baseline(prior).variant(preparation.variant_name).architecture
     network = ClassifierNetwork(checked(ClassifierArchitecture, architecture, prior))
     load_into(network, checkpoint)
     network.eval()

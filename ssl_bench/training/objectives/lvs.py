@@ -26,12 +26,9 @@ _MASK = -99.0
 
 
 class Trimap(NamedTuple):
-    """How much each place belongs to the sound, and how much to the background.
+    """How much each place belongs to the sound, and how much to the background, in [0, 1].
 
-    Attributes
-    ----------
-    positive, negative
-        Of the shape of the map, in [0, 1]. Places between the two thresholds have little of both.
+    Places between the two thresholds have little of both.
     """
 
     positive: Tensor

@@ -21,16 +21,10 @@ from ssl_bench.training.task import EmbeddingSettings, EmbeddingTask
 
 
 class Transforms(NamedTuple):
-    """One geometric transform for each of B images.
+    """One geometric transform for each of B images; all are ``(B,)``.
 
-    Attributes
-    ----------
-    degrees
-        ``(B,)`` rotation, counter-clockwise.
-    scale
-        ``(B,)`` size of the content, > 0; below 1 the image shrinks and a margin appears.
-    mirrored
-        ``(B,)`` bool, whether left and right are swapped (before anything else).
+    Left and right are swapped first, where `mirrored`. The rotation in degrees is
+    counter-clockwise. Below a scale of 1 the image shrinks, and a margin appears.
     """
 
     degrees: Tensor

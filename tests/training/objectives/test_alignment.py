@@ -274,11 +274,8 @@ def _preparation(**settings: object) -> Preparation:
         settings={"tau": 0.07, **settings},
     )
     return Preparation(
-        baseline="sslalign",
-        recipe_path=Path("some/recipe.toml"),
+        baseline=load_baseline("sslalign"),
         variant_name="synth",
-        variant=load_baseline("sslalign").variant("synth"),
-        object_prior="ogl-l1",
         recipe=recipe,
         data=EmbeddedWorld(),
         seed=0,
@@ -320,7 +317,7 @@ def test_features_of_other_encoders_decide_who_is_alike(tmp_path: Path) -> None:
 
 def test_features_without_a_use_are_refused(tmp_path: Path) -> None:
     files = NeighbourFiles(tmp_path / "images.npz", tmp_path / "sounds.npz")
-    with refused("E_NEIGHBOURS_UNUSED", where="some/recipe.toml"):
+    with refused("E_NEIGHBOURS_UNUSED", where="sslalign/recipe.toml"):
         prepare_task(replace(_preparation(), neighbours=files))
 
 

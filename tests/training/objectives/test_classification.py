@@ -56,14 +56,11 @@ def test_the_settings_name_the_family_of_the_classifier(baseline, network):
 
 
 def plan(baseline: str, given: Path | None = None, **changes: object) -> Preparation:
-    recipe = load_baseline(baseline).recipe
-    chosen = training_recipe(recipe, "synth", Path("recipe.toml"))
+    found = load_baseline(baseline)
+    chosen = training_recipe(found, "synth")
     return Preparation(
-        baseline=baseline,
-        recipe_path=Path("recipe.toml"),
+        baseline=found,
         variant_name="synth",
-        variant=recipe.variants["synth"],
-        object_prior=None,
         recipe=chosen.model_copy(update={"scenes": 64, "validation_scenes": 2, **changes}),
         data=EmbeddedWorld(),
         seed=0,

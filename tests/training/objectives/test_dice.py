@@ -168,9 +168,8 @@ def test_steps_lower_the_objective(feed: Feed) -> None:
 
 
 def test_the_full_encoder_starts_from_torchvisions_resnet34(tmp_path: Path) -> None:
-    recipe = load_baseline("unet").recipe
-    where = Path("recipe.toml")
-    chosen = training_recipe(recipe, "full", where).model_copy(
+    baseline = load_baseline("unet")
+    chosen = training_recipe(baseline, "full").model_copy(
         update={"scenes": 8, "validation_scenes": 2}
     )
     assert chosen.image_trunk == "imagenet"
@@ -180,11 +179,8 @@ def test_the_full_encoder_starts_from_torchvisions_resnet34(tmp_path: Path) -> N
     torch.save({**trunk.state_dict(), **classifier}, file)
     task = prepare(
         Preparation(
-            baseline="unet",
-            recipe_path=where,
+            baseline=baseline,
             variant_name="full",
-            variant=recipe.variants["full"],
-            object_prior=None,
             recipe=chosen,
             data=EmbeddedWorld(),
             seed=0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -219,16 +220,16 @@ class TestPreparing:
         settings: dict[str, Any] | None = None,
         progress: Progress | None = None,
     ) -> Preparation:
+        oya = load_baseline("oya")
+        tiny = Variant(
+            about="A tiny one.",
+            architecture=ARCHITECTURE.model_dump(),
+            preprocessing={"image": {"side": 32}, "audio": AUDIO},
+        )
+        recipe = oya.recipe.model_copy(update={"variants": {"synth": tiny}})
         return Preparation(
-            baseline="oya",
-            recipe_path=Path("some/recipe.toml"),
+            baseline=replace(oya, recipe=recipe),
             variant_name="synth",
-            variant=Variant(
-                about="A tiny one.",
-                architecture=ARCHITECTURE.model_dump(),
-                preprocessing={"image": {"side": 32}, "audio": AUDIO},
-            ),
-            object_prior="ogl-l1",
             recipe=TrainingRecipe.model_validate(
                 {
                     "objective": "oya",
@@ -313,7 +314,7 @@ class TestPreparing:
 def test_recipes_say_how_each_variant_is_trained(
     variant: str, batch: int, epochs: int, rates: tuple[float, float]
 ) -> None:
-    recipe = training_recipe(load_baseline("oya").recipe, variant, Path("recipe.toml"))
+    recipe = training_recipe(load_baseline("oya"), variant)
     factor = Settings.model_validate(recipe.settings).image_trunk_factor
     assert (recipe.batch, recipe.epochs) == (batch, epochs)
     found = (recipe.peak_learning_rate * factor, recipe.peak_learning_rate)
