@@ -98,13 +98,6 @@ def read_checkpoint(path: Path, *, expected_sha256: str | None = None) -> Checkp
 
     What a torch file may hold: :func:`read_torch_file`.
 
-    Parameters
-    ----------
-    path
-        The file.
-    expected_sha256
-        The digest that the file must have, if it is known.
-
     Raises
     ------
     WeightsError
@@ -236,11 +229,6 @@ def load_into(
     spare_unknown
         Whether any other key that the network does not know is left aside, and reported, too.
 
-    Returns
-    -------
-    RecognisedWeights
-        What the file turned out to be.
-
     Raises
     ------
     MisfitError
@@ -312,26 +300,9 @@ def save_checkpoint(
 ) -> str:
     """Write tensors as safetensors, whole or not at all.
 
-    Parameters
-    ----------
-    path
-        The file to write.
-    tensors
-        Tensors by key.
-    metadata
-        Text that travels with the tensors.
-    half
-        Whether floating-point tensors are stored as float16 (they are loaded as float32).
-
-    Returns
-    -------
-    str
-        SHA-256 of the file.
-
-    Raises
-    ------
-    WeightsError
-        If a value is not finite, or does not fit into float16.
+    Returns the SHA-256 of the file. `metadata` is text that travels with the tensors; with `half`
+    floating-point tensors are stored as float16 (they are loaded as float32). A value that is not
+    finite, or does not fit into float16, is a WeightsError.
 
     Examples
     --------

@@ -35,11 +35,6 @@ class EZVSLNetwork(EmbeddingNetwork):
     Paper section 3.2, equation 1. At the default architecture the state dict has the 244 entries of
     the authors' checkpoints.
 
-    Parameters
-    ----------
-    architecture
-        Shape of the network.
-
     Examples
     --------
     >>> import torch

@@ -36,11 +36,6 @@ class FNACNetwork(EZVSLNetwork):
 
     The state dict has the keys and shapes of EZ-VSL's.
 
-    Parameters
-    ----------
-    architecture
-        Shape of the network.
-
     Examples
     --------
     >>> import torch

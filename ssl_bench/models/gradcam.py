@@ -50,11 +50,6 @@ class VGGArchitecture(Document):
 class VGGNetwork(nn.Module):
     """A VGG classifier; the state dict is that of torchvision's.
 
-    Parameters
-    ----------
-    architecture
-        Shape of the network.
-
     Examples
     --------
     >>> network = VGGNetwork(VGGArchitecture(stages=((4,), (8,)), hidden=16, classes=5)).eval()
@@ -109,21 +104,9 @@ def top_class_saliency(
         S_k = \operatorname{ReLU}\Bigl(\sum_c F_c \, \frac{1}{hw} \sum_{xy}
               \frac{\partial z_k}{\partial F_{c,xy}}\Bigr), \qquad S = \max_{k \le N} S_k
 
-    Parameters
-    ----------
-    network
-        The classifier, in evaluation mode.
-    pixels
-        Prepared images ``(B, 3, H, W)``.
-    top
-        N, at most the number of classes.
-    normalize_classes
-        Whether each class's map is divided by its own maximum before they are combined.
-
-    Returns
-    -------
-    Tensor
-        ``(B, h, w)``, >= 0.
+    ``(B, h, w)``, >= 0, of prepared images ``(B, 3, H, W)``. `top` is N, at most the number of
+    classes; with `normalize_classes` each class's map is divided by its own maximum before they are
+    combined. The network is in evaluation mode.
     """
     with torch.no_grad():
         last = network.last_map(pixels)

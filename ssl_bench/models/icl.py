@@ -34,11 +34,6 @@ class ICLNetwork(EmbeddingNetwork):
 
     Paper section 3.1. Sounds are averaged over the whole map, which the paper leaves open.
 
-    Parameters
-    ----------
-    architecture
-        Shape of the network.
-
     Examples
     --------
     >>> import torch

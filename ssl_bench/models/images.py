@@ -16,7 +16,7 @@ from ssl_bench.schemas import Document
 IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 IMAGENET_DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 
-MOST_ELONGATED = 100
+MAX_ELONGATION = 100
 """Ratio of sides up to which the centre of an image is taken: beyond, it would fill the memory."""
 
 
@@ -47,15 +47,7 @@ class ImagePreprocessing(Document):
 def normalize(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Subtract the ImageNet mean and divide by its standard deviation, channel by channel.
 
-    Parameters
-    ----------
-    pixels
-        ``(..., height, width, 3)`` uint8 RGB.
-
-    Returns
-    -------
-    ndarray
-        ``(..., 3, height, width)`` float32, contiguous.
+    From ``(..., height, width, 3)`` uint8 RGB to ``(..., 3, height, width)`` float32, contiguous.
 
     Examples
     --------
@@ -68,19 +60,9 @@ def normalize(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
 def prepare_images(
     images: Sequence[NDArray[np.uint8]], preprocessing: ImagePreprocessing
 ) -> NDArray[np.float32]:
-    """Resize and normalise B images.
+    """Resize and normalise B images: ``(B, 3, side, side)`` float32.
 
-    Parameters
-    ----------
-    images
-        B arrays ``(height, width, 3)`` uint8 RGB of any size but one pixel, which shows nothing.
-    preprocessing
-        The model's preprocessing.
-
-    Returns
-    -------
-    ndarray
-        ``(B, 3, side, side)`` float32.
+    They are arrays ``(height, width, 3)`` uint8 RGB of any size but one pixel, which shows nothing.
 
     Raises
     ------
@@ -99,11 +81,14 @@ def prepare_images(
             raise DataError(
                 f"an image must be (height, width, 3) uint8 with at least one pixel, "
                 f"not {image.shape} {image.dtype}",
+                code="E_IMAGE_FORM",
                 remedy="convert it to RGB",
             )
         if image.shape[:2] == (1, 1):
             raise DataError(
-                "this image has one pixel only", remedy="extract or download the frame again"
+                "this image has one pixel only",
+                code="E_IMAGE_ONE_PIXEL",
+                remedy="extract or download the frame again",
             )
     if preprocessing.resize in ("full-pil", "crop-pil"):
         whole = preprocessing.resize == "full-pil"
@@ -131,9 +116,10 @@ def _resized(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint
 
 def _centre(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     height, width = image.shape[:2]
-    if max(height, width) > MOST_ELONGATED * min(height, width):
+    if max(height, width) > MAX_ELONGATION * min(height, width):
         raise DataError(
             f"an image of {height}x{width} pixels is too elongated to take its centre",
+            code="E_IMAGE_ELONGATED",
             remedy="crop it",
         )
     short = min(height, width)

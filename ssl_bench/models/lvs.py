@@ -69,11 +69,6 @@ class LVSNetwork(EmbeddingNetwork):
     entries of the authors' checkpoints; `UNUSED_ENTRIES` are the rest. The stem for sounds is named
     ``conv1_a``, as there.
 
-    Parameters
-    ----------
-    architecture
-        Shape of the network.
-
     Examples
     --------
     >>> import torch

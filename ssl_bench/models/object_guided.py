@@ -68,11 +68,13 @@ class ObjectGuided(Localizer):
         if not 0 <= alpha <= 1:
             raise ModelError(
                 f"alpha is {alpha}, and must lie between 0 (prior alone) and 1 (no prior)",
+                code="E_ALPHA_RANGE",
                 remedy=f"the published value is {guidance.alpha}",
             )
         if not prior.audio_blind:
             raise ModelError(
                 f"{prior.name} listens, and cannot serve as an object prior",
+                code="E_PRIOR_LISTENS",
                 remedy="use an audio-blind localizer such as ogl-l1",
             )
         self.name = f"{audio_visual.name}+{prior.name}"
@@ -151,19 +153,8 @@ def mix(
     linear, so that enlarging it is the published mix, up to a last min-max normalisation, which
     protocols do. Under min-max normalisation a flat map contributes nothing.
 
-    Parameters
-    ----------
-    audio_visual, prior
-        ``(B, h, w)`` and ``(B, h', w')`` float32.
-    alpha
-        Weight of the audio-visual maps, in [0, 1].
-    guidance
-        How maps are up-sampled and scaled; its own alpha is not read.
-
-    Returns
-    -------
-    ndarray
-        ``(B, h, w)`` or ``(B, 224, 224)`` float32.
+    ``(B, h, w)`` or ``(B, 224, 224)`` float32, of ``(B, h, w)`` and ``(B, h', w')`` float32.
+    `alpha` is the weight of the audio-visual maps, in [0, 1]; that of `guidance` is not read.
 
     Examples
     --------

@@ -37,11 +37,6 @@ class ClassifierNetwork(ResidualTrunk):
 
     The state dict is that of torchvision's ResNet-18: the trunk's keys, ``fc.weight``, ``fc.bias``.
 
-    Parameters
-    ----------
-    architecture
-        Shape of the network.
-
     Examples
     --------
     >>> import torch

@@ -74,11 +74,6 @@ class OyaNetwork(nn.Module):
     The image trunk's keys are those of torchvision's VGG-11, so that its weights fit. Convolutions
     start from He's normal distribution, as torchvision's VGG does.
 
-    Parameters
-    ----------
-    architecture
-        Shape of the network.
-
     Examples
     --------
     >>> network = OyaNetwork(SMALL_OYA).eval()
@@ -121,17 +116,8 @@ class OyaNetwork(nn.Module):
     def encode_images(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Image features and potential localization maps (section 3.2, equation 1).
 
-        Parameters
-        ----------
-        images
-            ``(B, 3, H, W)`` float32.
-
-        Returns
-        -------
-        visual
-            ``(B, K, h, w)``, >= 0.
-        potential
-            ``(B, h, w)``, >= 0, each with sum 1.
+        Of images ``(B, 3, H, W)`` float32: ``visual (B, K, h, w)``, >= 0, and
+        ``potential (B, h, w)``, >= 0, each with sum 1.
         """
         visual: Tensor = self.projection(self.features(images))
         batch, _, height, width = visual.shape
@@ -141,14 +127,10 @@ class OyaNetwork(nn.Module):
         return visual, logits.softmax(dim=1).view(batch, height, width)
 
     def encode_sounds(self, spectrograms: Tensor) -> Tensor:
-        """Sound features ``(B, K)``, >= 0 (section 3.3).
+        """Sound features ``(B, K)``, >= 0 (section 3.3), of amplitude and phase ``(B, 2, F, T)``.
 
         Frequencies are kept and times averaged, which the paper's "along the time axis" is read as.
-
-        Parameters
-        ----------
-        spectrograms
-            ``(B, 2, F, T)`` float32, amplitude and phase; any T that the poolings leave a frame of.
+        T may be any that the poolings leave a frame of.
         """
         features: Tensor = self.sound_features(spectrograms)
         projected: Tensor = self.sound_projection(features.mean(dim=3).flatten(1))
@@ -157,17 +139,7 @@ class OyaNetwork(nn.Module):
     def answer(self, visual: Tensor, localization: Tensor) -> Tensor:
         """What the selected locations should sound like (section 3.5, equation 4).
 
-        Parameters
-        ----------
-        visual
-            ``(N, K, h, w)``.
-        localization
-            ``(N, M, h, w)``, M maps of each image.
-
-        Returns
-        -------
-        Tensor
-            ``(N, M, K)``, >= 0.
+        ``(N, M, K)``, >= 0, of ``visual (N, K, h, w)`` and M maps of each image, ``(N, M, h, w)``.
         """
         selected = localization.flatten(2) @ visual.flatten(2).transpose(1, 2)
         answered: Tensor = self.matching(selected)
@@ -176,13 +148,7 @@ class OyaNetwork(nn.Module):
     def similarity(self, visual: Tensor, potential: Tensor, sounds: Tensor) -> Tensor:
         """Cosine of each answer with its sound, ``(N, M)`` in [0, 1] (equations 5 and 6).
 
-        Parameters
-        ----------
-        visual, potential
-            As :meth:`encode_images` gives them.
-        sounds
-            ``(M, K)`` for all pairs of images and sounds, or ``(N, M, K)`` for M sounds of each
-            image.
+        `sounds` are ``(M, K)`` for all pairs with images, or ``(N, M, K)`` for M of each image.
         """
         answers = self.answer(visual, localization_maps(attention_maps(visual, sounds), potential))
         cosines: Tensor = (answers * sounds).sum(dim=2) / (_norm(answers, 2) * _norm(sounds, -1))
@@ -205,17 +171,9 @@ def attention_maps(visual: Tensor, sounds: Tensor) -> Tensor:
 
     .. math:: A_{xy} = \frac{v_{xy} \cdot s}{\lVert v_{xy} \rVert \, \lVert s \rVert}
 
-    Parameters
-    ----------
-    visual
-        ``(N, K, h, w)``, >= 0.
-    sounds
-        ``(M, K)`` for all pairs, or ``(N, M, K)`` for M sounds of each image; >= 0.
-
-    Returns
-    -------
-    Tensor
-        ``(N, M, h, w)`` in [0, 1] up to rounding; 0 where a feature is zero throughout.
+    ``(N, M, h, w)`` in [0, 1] up to rounding, 0 where a feature is zero throughout; of
+    ``visual (N, K, h, w)`` and `sounds` ``(M, K)`` for all pairs, or ``(N, M, K)`` for M of each
+    image; both >= 0.
 
     Examples
     --------
@@ -237,17 +195,8 @@ def localization_maps(attention: Tensor, potential: Tensor) -> Tensor:
     Where the sound resembles no location at all, the potential map is left as it is; the paper
     does not say what happens then.
 
-    Parameters
-    ----------
-    attention
-        ``(N, M, h, w)`` in [0, 1].
-    potential
-        ``(N, h, w)``, >= 0, each with sum 1.
-
-    Returns
-    -------
-    Tensor
-        ``(N, M, h, w)``, >= 0, each with sum 1.
+    ``(N, M, h, w)``, >= 0, each with sum 1, of ``attention (N, M, h, w)`` in [0, 1] and
+    ``potential (N, h, w)``, >= 0, each with sum 1.
 
     Examples
     --------
@@ -317,13 +266,7 @@ class Oya(TrainedLocalizer[OyaNetwork]):
         return {"visual": visual.numpy(), "potential": potential.numpy()}
 
     def encode_audio(self, sounds: Sequence[Waveform]) -> Features:
-        """Features ``audio (B, K)`` float32 of B sounds, which may differ in length.
-
-        Raises
-        ------
-        DataError
-            If a sound is empty, not finite, or of another rate than the model's.
-        """
+        """Features ``audio (B, K)`` float32 of B sounds, which may differ in length."""
         tables = [prepare_amplitude_phase(sound, self._preprocessing.audio) for sound in sounds]
         return {"audio": encode_by_shape(tables, self._network.encode_sounds)}
 

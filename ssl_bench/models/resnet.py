@@ -119,14 +119,8 @@ class ResidualTrunk(nn.Module):
     With the default architecture and three input channels its state dict is that of torchvision's
     ResNet-18 without ``fc``: `conv1`, `bn1`, `layer1` to `layer4`.
 
-    Parameters
-    ----------
-    architecture
-        Shape of the trunk.
-    input_channels
-        3 for images, 1 for spectrograms.
-    stem
-        Name of the first convolution in the state dict.
+    `input_channels` are 3 for images, 1 for spectrograms; `stem` names the first convolution in the
+    state dict.
 
     Examples
     --------

@@ -66,13 +66,6 @@ class AlignmentNetwork(LVSNetwork):
     Paper section 3. The public class has no projections, and whether the published files have them
     is not known; without them only the localization similarity remains.
 
-    Parameters
-    ----------
-    architecture
-        Shape of the network.
-    projected
-        Whether it has projections.
-
     Examples
     --------
     >>> import torch

@@ -201,17 +201,8 @@ def encode_by_shape(
 ) -> NDArray[np.float32]:
     """Encode tables, those of one shape together; called without gradients.
 
-    Parameters
-    ----------
-    tables
-        B >= 1 tables, which may differ in shape.
-    encode
-        Turns ``(n, ...)`` tables of one shape into vectors ``(n, D)``.
-
-    Returns
-    -------
-    ndarray
-        ``(B, D)`` float32, in the order of `tables`.
+    `encode` turns ``(n, ...)`` tables of one shape into vectors ``(n, D)``; of B >= 1 tables it
+    makes ``(B, D)`` float32, in their order.
 
     Examples
     --------

@@ -47,11 +47,6 @@ class UNetNetwork(nn.Module):
     a last 3x3 convolution and a sigmoid give the map. Entries under ``encoder`` are those of
     torchvision's ResNet-34 without ``fc``.
 
-    Parameters
-    ----------
-    architecture
-        Shape of the network.
-
     Examples
     --------
     >>> from ssl_bench.models.resnet import SMALL_TRUNK

@@ -22,22 +22,10 @@ def vgg_stack(
     Modules are numbered as in torchvision's ``vgg*().features`` (with `batch_norm`, as in
     ``vgg*_bn().features``), so that its weights fit, also where later stages are left out.
 
-    Parameters
-    ----------
-    stages
-        Channels of each convolution of each stage.
-    input_channels
-        Channels of the input.
-    batch_norm
-        Whether each convolution is followed by batch normalisation.
-    last_pool
-        Whether the last stage is followed by a pooling, too.
-
-    Returns
-    -------
-    nn.Sequential
-        Maps ``(B, input_channels, H, W)`` to ``(B, stages[-1][-1], H // 2**p, W // 2**p)``, >= 0,
-        where p is the number of poolings.
+    Maps ``(B, input_channels, H, W)`` to ``(B, stages[-1][-1], H // 2**p, W // 2**p)``, >= 0, where
+    p is the number of poolings. `stages` are the channels of each convolution of each stage; with
+    `batch_norm` each is followed by batch normalisation, with `last_pool` a pooling follows the
+    last stage, too.
 
     Examples
     --------

@@ -46,16 +46,16 @@ def test_full_is_flat() -> None:
 
 @given(keys=st.lists(st.text(), min_size=1, max_size=5), seed=st.integers(0, 2**40))
 def test_random_maps_do_not_depend_on_what_was_asked_before(keys: list[str], seed: int) -> None:
-    forward = Random(seed)
+    forward = Random(seed=seed)
     maps = [forward.map_for(key, TRUTH) for key in keys]
-    backward = Random(seed)
+    backward = Random(seed=seed)
     again = [backward.map_for(key, TRUTH + 1) for key in reversed(keys)]
     for one, other in zip(maps, reversed(again), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
 def test_random_maps_differ_between_images_and_between_seeds() -> None:
-    maps = [Random(seed).map_for(key, TRUTH) for seed in (0, 1) for key in ("a", "b")]
+    maps = [Random(seed=seed).map_for(key, TRUTH) for seed in (0, 1) for key in ("a", "b")]
     assert len({map_.tobytes() for map_ in maps}) == 4
 
 
@@ -66,7 +66,7 @@ def test_random_maps_are_the_same_on_every_machine() -> None:
 
 
 def test_random_maps_are_uniform_and_have_the_resolution_asked_for() -> None:
-    map_ = Random(0, resolution=100).map_for("a", TRUTH)
+    map_ = Random(resolution=100).map_for("a", TRUTH)
     assert map_.shape == (100, 100)
     assert 0 <= map_.min() < 0.01
     assert 0.99 < map_.max() < 1
