@@ -116,29 +116,30 @@ class Dialect(Strict):
         ProtocolError
             If there is no such choice.
         """
-        name = f"{self.name}:{choice}"
+        threshold: dict[str, Any] = {}
+        interpolation: dict[str, Any] = {}
+        models = self.models
         if self.threshold.batch is not None and _BATCH.fullmatch(choice):
-            shared = self.threshold.model_copy(update={"batch": int(choice)})
-            return self.model_copy(update={"name": name, "threshold": shared})
-        if choice in self.values:
-            other = self.threshold.model_copy(update={"value": self.values[choice]})
-            return self.model_copy(update={"name": name, "threshold": other})
-        if choice not in self.models:
+            threshold = {"batch": int(choice)}
+        elif choice in self.values:
+            threshold = {"value": self.values[choice]}
+        elif choice in self.models:
+            model, models = self.models[choice], {}
+            pooled = tuple(model.on_own_scale(value) for value in model.pooled)
+            threshold = {"value": model.on_own_scale(model.value), "pooled": pooled}
+            interpolation = {
+                "interpolation": model.interpolation or self.map.interpolation,
+                "interpolation_on": model.interpolation_on or self.map.interpolation_on,
+            }
+        else:
             raise ProtocolError(
                 f"the dialect {self.name!r} has no choice {choice!r}",
                 code="E_DIALECT_CHOICE",
                 remedy=self._choices,
             )
-        model = self.models[choice]
-        pooled = tuple(model.on_own_scale(value) for value in model.pooled)
-        threshold = {"value": model.on_own_scale(model.value), "pooled": pooled}
-        interpolation = {
-            "interpolation": model.interpolation or self.map.interpolation,
-            "interpolation_on": model.interpolation_on or self.map.interpolation_on,
-        }
         changed = {
-            "name": name,
-            "models": {},
+            "name": f"{self.name}:{choice}",
+            "models": models,
             "threshold": self.threshold.model_copy(update=threshold),
             "map": self.map.model_copy(update=interpolation),
         }
@@ -161,14 +162,10 @@ class Dialect(Strict):
 
     @property
     def _choices(self) -> str:
-        if self.models:
-            return f"write one of: {', '.join(f'{self.name}:{model}' for model in self.models)}"
-        if self.threshold.batch is not None:
+        if self.threshold.batch is not None and not self.models:
             return f"write {self.name}:N for a batch of N trials"
-        if self.values:
-            named = (f"{self.name}:{script}" for script in self.values)
-            return f"write one of: {', '.join((self.name, *named))}"
-        return f"write {self.name}"
+        spelled = [f"{self.name}:{choice}" for choice in self.models or self.values]
+        return f"write one of: {', '.join(spelled if self.models else (self.name, *spelled))}"
 
     def applies_to(self, protocol: Protocol) -> bool:
         """Whether the dialect can score a protocol's trials."""
