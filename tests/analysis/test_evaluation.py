@@ -11,7 +11,7 @@ from refusals import refused
 
 import ssl_bench
 from ssl_bench.analysis.evaluation import Request, run
-from ssl_bench.protocols.protocol import Protocol, TestSetTable
+from ssl_bench.protocols.protocol import ControlsTable, Protocol, TestSetTable
 from ssl_bench.scoring.score_file import read_scores
 
 
@@ -34,7 +34,9 @@ class Bright(ssl_bench.Localizer):
 @pytest.fixture(scope="module")
 def protocol() -> Protocol:
     table = TestSetTable(name="synth", split="standard", options={"count": 40})
-    return ssl_bench.load_protocol("concat").model_copy(update={"test_set": table})
+    controls = ControlsTable(floors=("center", "full"), priors=("ogl-l1",))
+    changed = {"test_set": table, "controls": controls}
+    return ssl_bench.load_protocol("concat").model_copy(update=changed)
 
 
 def test_a_localizer_of_ones_own(protocol: Protocol, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from ssl_bench.analysis.paired_runs import Run, compare_runs, read_run
 from ssl_bench.cli.main import main
 from ssl_bench.errors import ResultError
 from ssl_bench.files import sha256_of_json
-from ssl_bench.protocols.protocol import Protocol, TestSetTable, load_protocol
+from ssl_bench.protocols.protocol import ControlsTable, Protocol, TestSetTable, load_protocol
 from ssl_bench.scoring.results import (
     QUESTION_FIELDS,
     SETTINGS_TABLES,
@@ -29,7 +29,9 @@ from ssl_bench.scoring.score_file import write_scores
 @pytest.fixture(scope="module")
 def protocol() -> Protocol:
     table = TestSetTable(name="synth", split="standard", options={"count": 60})
-    return load_protocol("concat").model_copy(update={"test_set": table})
+    controls = ControlsTable(floors=("center", "full"), priors=("ogl-l1",))
+    changed = {"test_set": table, "controls": controls}
+    return load_protocol("concat").model_copy(update=changed)
 
 
 @pytest.fixture(scope="module")
@@ -284,6 +286,7 @@ def test_on_the_command_line(
     assert stopped.value.code == 2
 
 
+@pytest.mark.slow
 def test_pictures_of_what_changed(protocol: Protocol, tmp_path: Path) -> None:
     from ssl_bench.figures.sheet import write_changed_sheet
 
