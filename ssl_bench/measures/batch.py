@@ -170,6 +170,16 @@ def evaluate_maps(
     ]
 
 
+def truth_totals(
+    truths: NDArray[np.float32],
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Sum of each truth map ``(n, size, size)``, and number of its pixels above 0."""
+    from ssl_bench.measures import kernel
+
+    totals = np.array([kernel.truth_totals(truth.ravel()) for truth in truths]).reshape(-1, 2)
+    return totals[:, 0], totals[:, 1].astype(np.int64)
+
+
 def _numbers_of_rule(
     of_rule: NDArray[np.float64], truth_sum: NDArray[np.float64]
 ) -> dict[str, NDArray[np.float64]]:

@@ -207,7 +207,8 @@ def _compare(values, truth, threshold, is_mask, found):
 
 
 @njit(nogil=True, cache=True, fastmath={"reassoc"})
-def _truth_totals(truth):
+def truth_totals(truth):
+    """Sum of a truth map, and number of its pixels above 0."""
     total = 0.0
     pixels = 0
     for i in range(truth.size):
@@ -290,7 +291,7 @@ def score_maps(
                 )
             low, high = _normalise(values, normalisation)
             filled = False
-        truth_sum, truth_pixels = _truth_totals(truth)
+        truth_sum, truth_pixels = truth_totals(truth)
         of_maps[number, 0] = truth_sum
         of_maps[number, 1] = truth_pixels
         of_maps[number, 2] = is_flat

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -11,11 +12,11 @@ import pandas as pd
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
-from ssl_bench.measures.batch import Binarization, MapScores, evaluate_maps
+from ssl_bench.measures.batch import Binarization, MapScores, evaluate_maps, truth_totals
 from ssl_bench.measures.definition import RULES, Column, MapOnGrid, Measure, rule_column
 from ssl_bench.measures.interpolation import upsample
 from ssl_bench.measures.values import column_of, columns_read, needs_of
-from ssl_bench.protocols.conventions import Interpolation, Rule
+from ssl_bench.protocols.conventions import Interpolation, Rule, ThresholdTable
 from ssl_bench.scoring.maps import CHUNK, MadeMaps, MapBatch, Maps, perfect_maps, row_chunks
 from ssl_bench.scoring.thresholds import set_apart, with_threshold
 from ssl_bench.testsets.annotations import Boxes
@@ -251,7 +252,7 @@ class _Columns:
         # A variant that is the protocol's own rule reads a copy of that column.
         self._aliases = {rule for rule in named if rule == own}
         self._read = columns_read(job.measures)
-        self._maps: dict[str, tuple[Callable[..., Any], str | None]] = {}
+        self._maps: dict[str, tuple[Callable[..., Any], ThresholdTable | None]] = {}
         self.pictures: dict[str, Callable[..., Any]] = {}
         for name in sorted(self._read):
             column, rule = column_of(name)
@@ -272,7 +273,9 @@ class _Columns:
         if column.needs == "picture":
             self.pictures[name] = compute
         elif self._perfect or not column.fused:
-            self._maps[name] = compute, rule
+            table = self.trials.protocol.threshold
+            asked = None if rule is None else table.model_copy(update={"rule": rule})
+            self._maps[name] = compute, asked
 
     def _set(self, name: str, rows: NDArray[np.intp] | list[int], values: Any) -> None:
         # setdefault is atomic, so that threads agree on one array per column.
@@ -319,15 +322,18 @@ class _Columns:
     def fill(self, batch: MapBatch, truths: NDArray[np.float32]) -> None:
         """Compute the columns that are found map by map."""
         if self._perfect:
-            self._set("truth_pixels", batch.rows, np.count_nonzero(truths, axis=(1, 2)))
-            self._set(_AREA, batch.rows, truths.sum(axis=(1, 2), dtype=np.float64))
+            area, pixels = truth_totals(truths)
+            self._set("truth_pixels", batch.rows, pixels)
+            self._set(_AREA, batch.rows, area)
         found: dict[str, list[Any]] = {name: [] for name in self._maps}
         for row, heat, truth in zip(
             batch.rows if found else (), batch.each(), truths, strict=bool(found)
         ):
             grid = self._on_grid(row, heat, truth)
-            for name, (compute, rule) in self._maps.items():
-                found[name].append(compute(grid if rule is None else _under(grid, rule)))
+            for name, (compute, table) in self._maps.items():
+                found[name].append(
+                    compute(grid if table is None else replace(grid, threshold=table))
+                )
         for name, values in found.items():
             self._set(name, batch.rows, np.asarray(values, np.float64))
         if batch.confidence is not None and _CONFIDENCE in self._maps:
@@ -399,10 +405,6 @@ class _Columns:
             name: values if values.ndim == 1 else list(values) for name, values in numbers.items()
         }
         return pd.DataFrame({**facts, **cells})
-
-
-def _under(grid: MapOnGrid, rule: str) -> MapOnGrid:
-    return next(grid.under(known) for known in RULES if known == rule)
 
 
 def derived_columns(
