@@ -99,7 +99,7 @@ class TestPlainFiles:
     ) -> None:
         path = tmp_path / f"a{suffix}"
         soundfile.write(path, noise(0), RATE, subtype="PCM_16")
-        with pytest.raises(DataError, match=r"no samples|empty"):
+        with refused(kind=DataError):
             reader(path)
 
     @READERS
@@ -112,7 +112,7 @@ class TestPlainFiles:
         content = path.read_bytes()
         assert len(content) == 1644
         path.write_bytes(content[:kept])
-        with pytest.raises(DataError, match=r"clip\.wav"):
+        with refused(kind=DataError, where="clip.wav"):
             reader(path)
 
     @pytest.mark.parametrize("kept", [0.01, 0.3, 0.9])
@@ -121,7 +121,7 @@ class TestPlainFiles:
         soundfile.write(path, noise(20000), RATE)
         content = path.read_bytes()
         path.write_bytes(content[: int(len(content) * kept)])
-        with pytest.raises(DataError, match=r"clip\.flac"):
+        with refused(kind=DataError, where="clip.flac"):
             read_audio(path)
 
     @READERS
@@ -135,7 +135,7 @@ class TestPlainFiles:
         content[40:44] = struct.pack("<I", length)
         path.write_bytes(content)
         if length > 1600:
-            with pytest.raises(DataError, match=r"truncated|damaged"):
+            with refused(kind=DataError):
                 reader(path)
         else:
             assert len(read_audio(path).samples) == length // 2
@@ -154,7 +154,7 @@ class TestPlainFiles:
         self, tmp_path: Path, reader: Callable[[Path], object], content: bytes
     ) -> None:
         (tmp_path / "clip.wav").write_bytes(content)
-        with pytest.raises(DataError, match=r"clip\.wav"):
+        with refused(kind=DataError, where="clip.wav"):
             reader(tmp_path / "clip.wav")
 
     def test_a_sound_that_claims_a_huge_length_is_not_decoded(
@@ -198,7 +198,7 @@ class TestContainers:
         encode(path, tone(), **({"movflags": "faststart"} if suffix == ".mp4" else {}))
         content = path.read_bytes()
         path.write_bytes(content[: int(len(content) * kept)])
-        with pytest.raises(DataError, match="clip"):
+        with refused(kind=DataError, where="clip"):
             read_audio(path)
 
     @READERS
