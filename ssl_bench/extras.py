@@ -23,6 +23,7 @@ class MissingExtraError(SslBenchError):
     """A command or function needs a library that an extra of the package brings."""
 
     code = "E_EXTRA_MISSING"
+    name: str | None = None
 
 
 @contextmanager
@@ -50,11 +51,14 @@ def extra_needed(what: str, extra: str | None = None) -> Iterator[None]:
     """
     try:
         yield
-    except ModuleNotFoundError as error:
+    except (ModuleNotFoundError, MissingExtraError) as error:
+        # The outermost one says what the user asked for.
         library = (error.name or "").partition(".")[0]
         if library not in _EXTRA_OF:
             raise
-        raise MissingExtraError(
+        missing = MissingExtraError(
             f"{what} needs {library}, which is not installed",
             remedy=f"run: pip install 'ssl-bench[{extra or _EXTRA_OF[library]}]'",
-        ) from error
+        )
+        missing.name = library
+        raise missing from error

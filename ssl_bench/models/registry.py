@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from ssl_bench.errors import ModelError, WeightsError, one_of
+from ssl_bench.extras import extra_needed
 from ssl_bench.files import content_folder, sha256_of_file
 from ssl_bench.models.cards import Card
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
@@ -352,7 +354,7 @@ def load_localizer(
     name: str,
     *,
     variant: str | None = None,
-    weights: Path | None = None,
+    weights: str | os.PathLike[str] | None = None,
     alpha: float | None = None,
     seed: int = 0,
     options: Mapping[str, Any] | None = None,
@@ -392,10 +394,11 @@ def load_localizer(
     >>> load_localizer("random", seed=3, options={"resolution": 14}).name
     'random'
     """
+    file = None if weights is None else Path(weights)
     if ":" not in name and (name in list_baselines() or name not in plug_ins()):
-        return load_baseline(name).load(
-            variant, weights=weights, alpha=alpha, seed=seed, options=options
-        )
+        baseline = load_baseline(name)
+        with extra_needed(f"the model {name}"):
+            return baseline.load(variant, weights=file, alpha=alpha, seed=seed, options=options)
     if variant is not None or alpha is not None:
         given = "variant" if variant is not None else "alpha"
         raise ModelError(
@@ -405,7 +408,7 @@ def load_localizer(
             "ssl_bench.models.object_guided.ObjectGuided",
         )
     declared = load_class(name) if ":" in name else load_plug_in(name)
-    taken = {} if weights is None else {"weights": weights}
+    taken = {} if file is None else {"weights": file}
     return instantiate(declared, {**(options or {}), **taken}, where=name)
 
 
