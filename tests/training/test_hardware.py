@@ -45,6 +45,12 @@ def test_what_is_not_there_is_refused():
         Hardware(precision="16-mixed").resolved()
 
 
+def test_without_lightning_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "lightning_fabric", None)
+    with refused("E_EXTRA_MISSING", where="ssl-bench[train]"):
+        launch(Hardware(accelerator="cpu"))
+
+
 def test_a_batch_is_shared_evenly_or_not_at_all():
     assert Hardware(devices=2).share(8) == 4
     for devices in (3, 8):

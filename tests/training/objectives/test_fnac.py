@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
@@ -20,7 +20,6 @@ def _features(seed: int, batch: int = 4) -> tuple[torch.Tensor, torch.Tensor]:
     return images, functional.normalize(torch.randn(batch, 6, generator=generator), dim=1)
 
 
-@settings(deadline=None)
 @given(seed=st.integers(0, 100))
 def test_the_added_terms_are_mean_distances_of_rows_that_sum_to_one(seed: int) -> None:
     terms = fnac_terms(*_features(seed), TAU)

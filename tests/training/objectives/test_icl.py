@@ -40,7 +40,7 @@ from ssl_bench.training.run import train
 from ssl_bench.training.run_state import Step
 
 seeds = st.integers(0, 1000)
-few = settings(max_examples=30, deadline=None)
+few = settings(max_examples=30)
 
 
 def features(seed: int, batch: int = 5, dimensions: int = 6, side: int = 3) -> tuple[Tensor, ...]:

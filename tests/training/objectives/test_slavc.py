@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
@@ -30,7 +30,6 @@ def _permuted(heads: Heads, order: torch.Tensor) -> Heads:
     return Heads(heads.semantic[order], heads.localizing[order])
 
 
-@settings(deadline=None)
 @given(seed=st.integers(0, 100))
 def test_it_is_the_sum_over_places_of_two_softmaxes(seed: int) -> None:
     images, sounds = _heads(seed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ssl_bench.training.objectives.lvs import lvs_loss
@@ -57,7 +57,6 @@ def test_each_image_has_a_transform_of_its_own() -> None:
     assert not torch.equal(found[1], PLANE[0])
 
 
-@settings(deadline=None)
 @given(seed=st.integers(0, 50))
 def test_draws_stay_in_range(seed: int) -> None:
     torch.manual_seed(seed)
