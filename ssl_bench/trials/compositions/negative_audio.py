@@ -14,7 +14,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from ssl_bench.errors import DataError, ProtocolError
+from ssl_bench.errors import ProtocolError
 from ssl_bench.testsets.base import Sample, TestSet
 from ssl_bench.testsets.silent import off_screen_partners
 from ssl_bench.trials.trial import AudioRecipe, ImageRecipe, Trial, shared_pictures
@@ -68,7 +68,7 @@ def compose(
 
     Raises
     ------
-    ProtocolError
+    DataError
         If a sample has no partner.
     """
     samples = test_set.samples
@@ -76,10 +76,7 @@ def compose(
         [sample.group for sample in samples], share=calibration_share, seed=seed
     )
     sides = [sample.group in chosen for sample in samples]
-    try:
-        partners = off_screen_partners(samples, seed=seed, sides=sides)
-    except DataError as error:
-        raise ProtocolError(error.problem, code=error.code, remedy=error.remedy) from error
+    partners = off_screen_partners(samples, seed=seed, sides=sides)
     shown = shared_pictures(samples)
     return [
         trial

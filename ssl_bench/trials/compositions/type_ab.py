@@ -31,12 +31,7 @@ class _Typed(BaseModel):
 
 
 def read_types(path: Path) -> dict[str, str]:
-    """Read a list of types.
-
-    Parameters
-    ----------
-    path
-        CSV file with the header ``id,type``; a type is ``A`` or ``B``.
+    """Read a list of types, ``A`` or ``B``: a CSV file with the header ``id,type``.
 
     Raises
     ------
