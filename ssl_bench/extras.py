@@ -24,6 +24,7 @@ class MissingExtraError(SslBenchError):
 
     code = "E_EXTRA_MISSING"
     name: str | None = None
+    extra: str | None = None
 
 
 @contextmanager
@@ -56,9 +57,10 @@ def extra_needed(what: str, extra: str | None = None) -> Iterator[None]:
         library = (error.name or "").partition(".")[0]
         if library not in _EXTRA_OF:
             raise
+        brings = extra or getattr(error, "extra", None) or _EXTRA_OF[library]
         missing = MissingExtraError(
             f"{what} needs {library}, which is not installed",
-            remedy=f"run: pip install 'ssl-bench[{extra or _EXTRA_OF[library]}]'",
+            remedy=f"run: pip install 'ssl-bench[{brings}]'",
         )
-        missing.name = library
+        missing.name, missing.extra = library, brings
         raise missing from error
