@@ -31,14 +31,12 @@ class MapScores:
         Sum of the truth map, and number of its pixels above 0.
     is_flat
         True where all values of the map as submitted are equal.
-    peak_hit
-        Share of the pixels at the maximum that lie in the truth.
-    side
-        1 where the maximum lies only in the given region, 0 only outside, 0.5 in both; nan where no
-        regions are given.
+    peak_hit, side
+        Share of the pixels at the maximum that lie in the truth; 1 where they lie only in the given
+        region, 0 only outside, 0.5 in both, nan where no regions are given.
     rules
-        For each threshold rule asked for: threshold, n_predicted, n_tied, intersection and
-        false_positives (each ``(n,)``), and their cIoU (nan where 0/0).
+        For each rule asked for: threshold, n_predicted, n_tied, intersection and false_positives
+        (each ``(n,)``), and their cIoU (nan where 0/0).
     """
 
     truth_sum: NDArray[np.float64]

@@ -98,17 +98,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Measure:
-    """One measure; equal text means equal measure.
-
-    Attributes
-    ----------
-    definition
-        What it is.
-    variant
-        One of the definition's variants, or None.
-    threshold
-        In [0, 1], or None where the definition takes none. Recalls take a count instead.
-    """
+    """One measure; equal text means equal measure. Recalls have a count for a threshold."""
 
     definition: Definition
     variant: str | None = None

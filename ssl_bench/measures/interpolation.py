@@ -94,8 +94,7 @@ def upsample(
 ) -> NDArray[np.float32]:
     """Bring one map ``(h, w)`` to ``(size, size)`` float32.
 
-    A flat map stays exactly flat; interpolating a constant would leave rounding noise, which
-    min-max normalisation then blows up to a full-range random map.
+    A flat map stays exactly flat: normalisation would blow up the noise of interpolating it.
 
     Examples
     --------

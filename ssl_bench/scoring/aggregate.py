@@ -78,9 +78,7 @@ def counted_rows(scores: pd.DataFrame, measure: Measure) -> NDArray[np.bool_]:
 
 
 def per_trial(scores: pd.DataFrame, measure: Measure) -> NDArray[np.float64]:
-    """Per-trial values of a measure that is a mean, ``(n,)``.
-
-    A trial without a map gets the measure's value for a failure, whatever its columns hold.
+    """Per-trial values of a measure that is a mean, ``(n,)``; those without a map have `missing`.
 
     Raises
     ------
@@ -117,12 +115,10 @@ def summarise(
     other: pd.DataFrame | None = None,
     seed: int = 0,
 ) -> tuple[MeasuredValue, ...]:
-    """Every measure with its interval.
+    """Every measure with its interval, over all rows that it concerns.
 
     Parameters
     ----------
-    scores
-        Score table; all rows that a measure concerns count.
     other
         Scores on the same trials, row by row, of which the paired differences ``scores - other``
         are summed up; None for the scores themselves.
@@ -255,8 +251,7 @@ def breakdown(
     """The first measures within each level of each grouping column.
 
     Grouping columns are ``n_boxes``, ``size``, ``category`` and the trials' own attributes. With
-    the scores of an `other` on the same trials, row by row, the values are the paired differences
-    ``scores - other``.
+    `other`, the values are paired differences, as in :func:`summarise`.
     """
     found: dict[str, dict[str, tuple[MeasuredValue, ...]]] = {}
     used = {column for measure in measures for column in measure.columns}

@@ -60,10 +60,8 @@ class ScoringOptions:
     ----------
     partial
         Score only the trials that have a map; the result is marked.
-    jobs
-        Threads.
-    seed
-        Seed of the bootstrap.
+    jobs, seed
+        Threads; seed of the bootstrap.
     notify
         Called with a short text at the start of each stage.
     """
@@ -76,17 +74,12 @@ class ScoringOptions:
 
 @dataclass(frozen=True)
 class Scored:
-    """A score table and the result that sums it up.
+    """A score table, one row per trial, and the result that sums it up.
 
     Attributes
     ----------
-    scores
-        One row per trial.
-    result
-        The result document.
     trials
-        The trials under the conventions that were scored, with every threshold that depends on
-        other maps.
+        Under the conventions that were scored, with every threshold that depends on other maps.
     vision_only
         Score table of the model's own audio-blind maps; None where there are none.
     dialects
@@ -178,14 +171,12 @@ def score(
     maps
         ``(n, h, w)`` in the order of the trials, or ``(h, w)`` each by trial id; of any size.
         Trials without a map count as failures, unless the options are `partial`.
-    trials
-        The trials that they answer.
+    trials, conventions
+        The trials that they answer, and the protocol under a dialect; None for the canonical one.
     measures
         Text forms; the protocol's own by default.
     model
         Whose maps they are.
-    conventions
-        The protocol under a dialect; None for the canonical one.
     options
         Settings of scoring.
 
@@ -238,14 +229,12 @@ def score_file(
     ----------
     source
         The predictions: a file, a folder of shards, or what :func:`check_predictions` returned.
-    trials
-        The trials of the canonical protocol that the file answers.
-    vision_only
-        Predictions of the model's own audio-blind maps, for the gap.
-    priors
-        Predictions of audio-blind baselines, by name, for the gap to each.
-    conventions
-        The protocol under a dialect; None for the canonical one.
+    trials, conventions
+        The trials of the canonical protocol that the file answers, and the protocol under a
+        dialect; None for the canonical one.
+    vision_only, priors
+        Predictions of the model's own audio-blind maps, and of audio-blind baselines by name, for
+        the gap to each.
     options
         Settings of scoring.
     card
@@ -253,8 +242,8 @@ def score_file(
     controls
         Scores of floors and ceiling on these trials, where they are at hand; None to compute them.
     dialects
-        Further conventions to score the same maps under, by name; only for protocols that ask for
-        maps, and with those of its measures that they report.
+        Further conventions to score the same maps under, by name, with those of the measures that
+        they report; only for protocols that ask for maps.
 
     Raises
     ------
