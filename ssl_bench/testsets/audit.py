@@ -34,15 +34,7 @@ _GZIP = b"\x1f\x8b"
 
 @dataclass(frozen=True)
 class TrainingList:
-    """The clips of a training list.
-
-    Attributes
-    ----------
-    clips
-        Distinct ids, in order of first appearance.
-    repeated
-        How many further lines name a clip that came before.
-    """
+    """Distinct clips of a training list in its order, and how many further lines repeat one."""
 
     clips: tuple[str, ...]
     repeated: int
@@ -50,29 +42,13 @@ class TrainingList:
 
 @dataclass(frozen=True)
 class Audit:
-    """Overlap of a training list with a test set; the three tuples of ids make up the test set.
+    """Overlap of a training list with a test set; the three tuples of ids make up the test set."""
 
-    Attributes
-    ----------
-    listed
-        Number of distinct clips in the list.
-    repeated
-        Number of further lines that repeat one.
-    without_start
-        Number of listed ids that name no start second, and so are taken for whole videos.
-    clips
-        Samples that are listed themselves.
-    videos
-        Samples of which only another clip of the same video is listed.
-    clean
-        All other samples.
-    """
-
-    listed: int
-    repeated: int
-    without_start: int
-    clips: tuple[str, ...]
-    videos: tuple[str, ...]
+    listed: int  # distinct clips of the list
+    repeated: int  # further lines that repeat one
+    without_start: int  # ids without a start second, taken for whole videos
+    clips: tuple[str, ...]  # samples that are listed themselves
+    videos: tuple[str, ...]  # samples of which another clip of the same video is listed
     clean: tuple[str, ...]
 
     def overlap(self) -> dict[str, Overlap]:

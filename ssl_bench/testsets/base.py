@@ -101,26 +101,14 @@ class SilentPair:
 
 
 class TestSet(ABC):
-    """An ordered list of samples, with their images and sounds.
-
-    Attributes
-    ----------
-    name
-        Name of the definition, such as ``vggss``.
-    split
-        Which part of it, such as ``heard``.
-    truth_convention
-        The convention that the field uses on this test set.
-    revision
-        Name of the published annotation revision, or None where it is not a known one.
-    """
+    """An ordered list of samples, with their images and sounds."""
 
     __test__ = False  # not a pytest class
 
     name: str
     split: str
     truth_convention: TruthConvention
-    revision: str | None
+    revision: str | None  # name of the published annotation; None for one that is not known
 
     @property
     @abstractmethod
@@ -134,23 +122,11 @@ class TestSet(ABC):
 
     @abstractmethod
     def image(self, sample_id: str) -> NDArray[np.uint8]:
-        """Image ``(height, width, 3)`` uint8 RGB of one sample.
-
-        Raises
-        ------
-        DataError
-            If the file is missing or unreadable.
-        """
+        """Image ``(height, width, 3)`` uint8 RGB; raises DataError if it cannot be read."""
 
     @abstractmethod
     def waveform(self, sample_id: str) -> Waveform:
-        """Sound of one sample.
-
-        Raises
-        ------
-        DataError
-            If the file is missing, empty or unreadable.
-        """
+        """Sound of one sample; raises DataError if it cannot be read."""
 
     def image_file(self, sample_id: str) -> Path | None:
         """The file that a sample's image is read from; None where it is made."""
@@ -190,13 +166,7 @@ class TestSet(ABC):
         return self.media, sample_id
 
     def silent_pairs(self) -> Sequence[SilentPair]:
-        """Images with sounds that nothing in them makes, for the extended protocols.
-
-        Raises
-        ------
-        DataError
-            If the test set has none, or their list is missing or unusable.
-        """
+        """Images with sounds that nothing in them makes; raises DataError if there are none."""
         raise DataError(
             "this test set has no pairs of an image and a sound that nothing in it makes",
             code="E_NO_SILENT_PAIRS",
@@ -223,20 +193,10 @@ class TestSet(ABC):
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of a verification report.
-
-    Attributes
-    ----------
-    level
-        ``ok``, ``note`` (unusual but usable), ``missing`` or ``corrupt``.
-    item
-        The file or id concerned.
-    message
-        What was found, as a sentence without a full stop.
-    """
+    """One line of a verification report; a ``note`` is unusual but usable."""
 
     level: Literal["ok", "note", "missing", "corrupt"]
-    item: str
+    item: str  # the file or id concerned
     message: str
 
 
@@ -256,42 +216,21 @@ def corrupt(item: str, error: DataError) -> list[Finding]:
 
 
 class TestSetDefinition(ABC):
-    """How to open, describe and verify one test set.
-
-    Attributes
-    ----------
-    name
-        Name in protocols and on the command line.
-    title
-        Name in text.
-    splits
-        Names of its parts; the first is the default.
-    embedded
-        True where the data is made by code and needs no folder.
-    truth_convention
-        The convention that the field uses on this test set.
-    """
+    """How to open, describe and verify one test set."""
 
     __test__ = False  # not a pytest class
 
-    name: str
+    name: str  # in protocols and on the command line
     title: str
-    splits: tuple[str, ...] = ("all",)
-    embedded: bool = False
+    splits: tuple[str, ...] = ("all",)  # the first is the default
+    embedded: bool = False  # made by code, without a folder
     truth_convention: TruthConvention = "union"
 
     @abstractmethod
     def open(self, folder: Path | None, split: str, options: Mapping[str, Any]) -> TestSet:
-        """Open one split.
+        """Open one split in the test set's own folder, which is None for an embedded one.
 
-        Parameters
-        ----------
-        folder
-            The test set's own folder (``DATA/<name>``); None for an embedded test set.
-        split
-            One of `splits`.
-        options
-            Further settings of the protocol's ``[test_set]`` table, such as ``count``.
+        Options are further settings of the protocol's table ``test_set``, such as ``count``.
         """
 
     @abstractmethod

@@ -56,23 +56,12 @@ class Row(GridBox):
 
 
 def read_box_table(path: Path, image_column: str, *, remedy: str) -> list[Row]:
-    r"""Read a table of boxes.
-
-    Parameters
-    ----------
-    path
-        CSV file: a header, then one row for each image.
-    image_column
-        Name of its first column; ``audio``, ``xmin``, ``ymin``, ``xmax``, ``ymax`` follow.
-    remedy
-        What to do where it is unusable.
+    r"""Read a table ``IMAGE_COLUMN,audio,xmin,ymin,xmax,ymax`` with one row for each image.
 
     Raises
     ------
-    AnnotationError
-        With every problem of every row.
     DataError
-        If the file cannot be read as text.
+        If the file cannot be read; an AnnotationError with every problem of every row.
 
     Examples
     --------
@@ -88,23 +77,10 @@ def read_box_table(path: Path, image_column: str, *, remedy: str) -> list[Row]:
 
 
 class BoxTable(FolderDefinition):
-    """A test set of this form: boxes, or masks where they are there too.
-
-    Parameters
-    ----------
-    name, title
-        As for :class:`~ssl_bench.testsets.base.TestSetDefinition`.
-    annotation, description, revisions
-        As for :class:`~ssl_bench.testsets.folder.FolderDefinition`.
-
-    Attributes
-    ----------
-    image_column
-        Name of the table's first column.
-    """
+    """A test set of this form: boxes, or masks where they are there too."""
 
     splits = ("boxes", "masks")
-    image_column: str
+    image_column: str  # the table's first
 
     def __init__(
         self, name: str, title: str, annotation: str, description: str, revisions: Mapping[str, str]

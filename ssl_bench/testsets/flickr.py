@@ -80,15 +80,7 @@ Baselines that neither look nor listen need the list and the XML files alone.
 
 @dataclass(frozen=True)
 class ClipAnnotation:
-    """The content of one XML file.
-
-    Attributes
-    ----------
-    boxes
-        All boxes, in the order of the file.
-    others
-        Tags among the boxes that are no boxes, each once.
-    """
+    """The boxes of one XML file, in its order, and the tags among them that are no boxes."""
 
     boxes: Boxes
     others: tuple[str, ...] = ()
@@ -119,10 +111,7 @@ def read_clip_list(path: Path) -> list[str]:
 def read_annotation(path: Path) -> ClipAnnotation:
     """Read the XML file of one clip.
 
-    Parameters
-    ----------
-    path
-        The file. Entities and document types are refused, so that nothing expands or is fetched.
+    Entities and document types are refused, so that nothing expands or is fetched.
 
     Raises
     ------
@@ -199,15 +188,16 @@ class FlickrSoundNet(FolderDefinition):
             item = f"{_ANNOTATIONS}/{sample.id}.xml"
             found = read_annotation(test_set.folder / item)
             corners = found.boxes.corners
-            if found.others:
-                message = f"elements that are no boxes are ignored: {', '.join(found.others)}"
-                findings.append(Finding("note", item, message))
-            if ((corners < 1) | (corners > FRAME[0])).any():
-                message = "a coordinate lies outside 1..256; it is drawn clipped"
-                findings.append(Finding("note", item, message))
-            if not (corners[:, :2] < corners[:, 2:]).all(axis=1).any():
-                message = "no box has an area; the sample stays in the list and cannot be found"
-                findings.append(Finding("note", item, message))
+            oddities = {
+                f"elements that are no boxes are ignored: {', '.join(found.others)}": found.others,
+                "a coordinate lies outside 1..256; it is drawn clipped": (
+                    (corners < 1) | (corners > FRAME[0])
+                ).any(),
+                "no box has an area; the sample stays in the list and cannot be found": not (
+                    (corners[:, :2] < corners[:, 2:]).all(axis=1).any()
+                ),
+            }
+            findings += [Finding("note", item, text) for text, odd in oddities.items() if odd]
         return findings
 
 

@@ -42,15 +42,12 @@ class Contents:
 
     Attributes
     ----------
-    samples
-        The samples, in order.
     problems
         What is missing or corrupt: opening is refused, and verifying lists it.
     unreadable
         Names of the media whose annotation is among the problems.
     images, sounds
-        Names of the media below ``frames`` and ``audio`` by the sample's id, without their ending;
-        the id itself where there is no entry.
+        Names below ``frames`` and ``audio``, without ending, by sample id; by default the id.
     """
 
     samples: Sequence[Sample]
@@ -98,13 +95,7 @@ class FolderTestSet(TestSet):
         return self.media, self.sound_name(sample_id)
 
     def silent_pairs(self) -> Sequence[SilentPair]:
-        """Pairs of the released list; from then on their images and sounds can be read.
-
-        Raises
-        ------
-        DataError
-            If the test set has none, or their list is missing or unusable.
-        """
+        """Pairs of the released list; from then on their images and sounds can be read."""
         definition = self._definition
         if definition.silent_list is None:
             return super().silent_pairs()

@@ -95,20 +95,13 @@ class _Entry(BaseModel):
 def read_json(path: Path, *, remedy: str = "get the official file") -> tuple[Sample, ...]:
     """Read the annotation in its released form.
 
-    Parameters
-    ----------
-    path
-        The JSON file. Folders before the names of images and sounds do not matter; the part of a
-        name after its last ``_`` is the category that is heard, the rest names the picture.
-    remedy
-        What to do where it is unusable.
+    Folders before the names of images and sounds do not matter; the part of a name after its last
+    ``_`` is the category that is heard, the rest names the picture.
 
     Raises
     ------
-    AnnotationError
-        With every problem of every entry.
     DataError
-        If the file cannot be read as text.
+        If the file cannot be read; an AnnotationError with every problem of every entry.
 
     Examples
     --------
@@ -130,10 +123,8 @@ def read_csv(path: Path, *, remedy: str = "get the official file") -> tuple[Samp
 
     Raises
     ------
-    AnnotationError
-        With every problem of every line.
     DataError
-        If the file cannot be read as text.
+        If the file cannot be read; an AnnotationError with every problem of every line.
 
     Examples
     --------

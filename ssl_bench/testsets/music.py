@@ -65,10 +65,7 @@ Baselines that neither look nor listen need the boxes alone.
 def read_scene(path: Path) -> tuple[Sample, ...]:
     """Read the boxes of one scene: a sample for each category, in the order of the rows.
 
-    Parameters
-    ----------
-    path
-        Array file ``(n, 5)`` of numbers; its name without the ending is the scene's.
+    The file holds an array ``(n, 5)`` of numbers; its name without the ending is the scene's.
 
     Raises
     ------
@@ -146,15 +143,7 @@ def boxes_of_sizes(boxes: NDArray[np.float64]) -> Boxes:
     (music-exp/eval.py). The sum of relative numbers can truncate to another pixel: along the right
     edge of a frame of 640 pixels, in one box of nine.
 
-    Parameters
-    ----------
-    boxes
-        ``(n, 4)`` float64 rows of x, y, width, height, relative to the frame.
-
-    Returns
-    -------
-    Boxes
-        ``(n, 4)`` corners in a frame of (224, 224).
+    Takes rows ``(n, 4)`` of x, y, width and height, relative to the frame.
 
     Examples
     --------

@@ -37,26 +37,18 @@ def read_silent_pairs(
 
     Parameters
     ----------
-    path
-        The file: a header ``video,audio,label`` and one pair on each line.
+    path, remedy
+        The file, and what to do where it is unusable.
     samples
-        The annotated samples; they give the categories of the clips that are among them.
-    remedy
-        What to do where the file is unusable.
+        The annotated samples, for the categories of the clips that are among them.
     group_of
         Source video of a clip, from its id.
 
-    Returns
-    -------
-    tuple of SilentPair
-        In the order of the file.
-
     Raises
     ------
-    AnnotationError
-        With every line that is not a pair, and every pair that is listed twice.
     DataError
-        If the file is missing or cannot be read as text.
+        If the file cannot be read; an AnnotationError with every line that is not a pair, and
+        every pair that is listed twice.
 
     Examples
     --------
@@ -118,19 +110,7 @@ def off_screen_partners(
     a seeded circle, in which each takes the next one that fits; their order in the list does not
     matter.
 
-    Parameters
-    ----------
-    samples
-        ``n`` samples with distinct ids.
-    seed
-        Orders the circle.
-    sides
-        ``n`` labels; partners have equal labels.
-
-    Returns
-    -------
-    list of Sample
-        ``n`` partners, in the order of `samples`.
+    Partners are in the order of `samples`; where `sides` has a label for each, theirs are equal.
 
     Raises
     ------

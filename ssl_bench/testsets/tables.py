@@ -131,23 +131,13 @@ def read_entries(
 ) -> list[_Row]:
     r"""Read a JSON list of objects that follow a model.
 
-    Parameters
-    ----------
-    path
-        The file.
-    entry
-        Model of an object.
-    remedy
-        What to do where the file is unusable.
-    key
-        What must differ between objects, such as their id.
+    `key` gives what must differ between objects, such as their id.
 
     Raises
     ------
-    AnnotationError
-        If it is no JSON list, or is empty; with every value that is not of its type, and its place.
     DataError
-        As :func:`read_text`.
+        If the file cannot be read; an AnnotationError with every value that is not of its type,
+        and its place.
 
     Examples
     --------
@@ -184,14 +174,10 @@ def read_table(
 
     Parameters
     ----------
-    path
-        The file; blank lines do not count.
-    row
-        Model of a row.
-    columns
-        Its fields, in the order of the columns.
-    remedy
-        What to do where the file is unusable.
+    path, remedy
+        The file, of which blank lines do not count, and what to do where it is unusable.
+    row, columns
+        Model of a row, and its fields in the order of the columns.
     header
         The first line, where it has other names than the fields.
     key
@@ -199,11 +185,9 @@ def read_table(
 
     Raises
     ------
-    AnnotationError
-        If it is not valid CSV, its first line is not the header, or there is no row; with every
-        value that is not of its type, and its line.
     DataError
-        As :func:`read_text`.
+        If the file cannot be read; an AnnotationError if it is no such table, with every value
+        that is not of its type, and its line.
 
     Examples
     --------
@@ -264,15 +248,7 @@ def _problems(error: ValidationError, line: str = "") -> list[Problem]:
 
 
 def read_id_list(path: Path, *, remedy: str) -> list[str]:
-    """Read a file with one id on each line; blank lines do not count.
-
-    Raises
-    ------
-    AnnotationError
-        If an id is malformed or listed twice, or there is none.
-    DataError
-        As :func:`read_text`.
-    """
+    """Read a file with one id on each line; raises DataError, listing every unusable line."""
     lines = read_text(path, remedy=remedy).splitlines()
     numbered = [(number, line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
     identifiers = [identifier for _, identifier in numbered]

@@ -84,26 +84,12 @@ class _Entry(BaseModel):
 
 
 def read_annotation(path: Path, *, remedy: str = "get the official file") -> tuple[Sample, ...]:
-    """Read the annotation file.
-
-    Parameters
-    ----------
-    path
-        The JSON file.
-    remedy
-        What to do where it is unusable.
-
-    Returns
-    -------
-    tuple of Sample
-        In the order of the file; the group of a sample is its video.
+    """Read the annotation, in the order of the file; the group of a sample is its video.
 
     Raises
     ------
-    AnnotationError
-        With every problem of every entry.
     DataError
-        If the file cannot be read as text.
+        If the file cannot be read; an AnnotationError with every problem of every entry.
 
     Examples
     --------
