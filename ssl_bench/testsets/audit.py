@@ -110,20 +110,19 @@ def read_clip_labels(path: Path) -> dict[str, str]:
     {'a_000010': 'speech, woman', 'zYf0pcZ5q3M_000030': 'dog'}
     """
     labels: dict[str, str] = {}
-    problems: dict[str, Problem] = {}
+    problems: dict[Problem, None] = {}
     for number, line in enumerate(_read(path).splitlines(), 1):
         try:
             fields = next(csv.reader([line.strip()], skipinitialspace=True), [])
         except csv.Error as error:
-            text = f"line {number} is not CSV ({error})"
-            problems[text] = Problem(text, "E_CSV")
+            problems[Problem(f"line {number} is not CSV ({error})", "E_CSV")] = None
             continue
         clip, named_by = clip_of_row(fields)
         label = fields[named_by].strip() if len(fields) > named_by else ""
         if label and labels.setdefault(clip, label) != label:
             text = f"{clip} is labelled {labels[clip]!r} and {label!r}"
-            problems[text] = Problem(text, "E_LABELS_DIFFER")
-    refuse(list(problems.values()), path, "give each clip one line with one label")
+            problems[Problem(text, "E_LABELS_DIFFER")] = None
+    refuse(list(problems), path, "give each clip one line with one label")
     return labels
 
 

@@ -41,6 +41,7 @@ class AvsBench(BoxTable):
     """One part of AVSBench."""
 
     image_column = "frame"
+    template = _LAYOUT
 
     def group(self, row: Row) -> str:
         """The source video: clips of one video differ in the number that follows its name."""
@@ -58,41 +59,27 @@ class AvsBench(BoxTable):
         return f"{row.audio}/{row.id.replace('.mp4_', '_')}"
 
 
-_S4 = _LAYOUT.format(
-    name="avsbench-s4",
-    table="avsbench_s4.csv",
-    frame="test/helicopter/0d9u2CymIxc/0d9u2CymIxc_1.png",
-    audio="test/helicopter/0d9u2CymIxc.wav",
-    mask="test/helicopter/0d9u2CymIxc/0d9u2CymIxc_1.png",
-    part="s4_data",
-    count=3700,
-    empty=6,
-)
-
-_MS3 = _LAYOUT.format(
-    name="avsbench-ms3",
-    table="avsbench_ms3.csv",
-    frame="rq5RDUm2Hnk_1/rq5RDUm2Hnk_1.mp4_1.png",
-    audio="test/rq5RDUm2Hnk_1.wav",
-    mask="test/rq5RDUm2Hnk_1/rq5RDUm2Hnk_1_1.png",
-    part="ms3_data",
-    count=320,
-    empty=29,
-)
-
 TEST_SETS = (
     AvsBench(
         "avsbench-s4",
         "AVSBench S4",
-        "avsbench_s4.csv",
-        _S4,
-        {"14b95fbc42cc5a5d2f522e6d3a35bc3f644e11e5cde0e8af11477972bf77120d": "sslalignment"},
+        "14b95fbc42cc5a5d2f522e6d3a35bc3f644e11e5cde0e8af11477972bf77120d",
+        frame="test/helicopter/0d9u2CymIxc/0d9u2CymIxc_1.png",
+        audio="test/helicopter/0d9u2CymIxc.wav",
+        mask="test/helicopter/0d9u2CymIxc/0d9u2CymIxc_1.png",
+        part="s4_data",
+        count=3700,
+        empty=6,
     ),
     AvsBench(
         "avsbench-ms3",
         "AVSBench MS3",
-        "avsbench_ms3.csv",
-        _MS3,
-        {"47c5c6e8af1b1ed3e340b81c17c1ad4d70da9404da733e5853245d9ff48bef27": "sslalignment"},
+        "47c5c6e8af1b1ed3e340b81c17c1ad4d70da9404da733e5853245d9ff48bef27",
+        frame="rq5RDUm2Hnk_1/rq5RDUm2Hnk_1.mp4_1.png",
+        audio="test/rq5RDUm2Hnk_1.wav",
+        mask="test/rq5RDUm2Hnk_1/rq5RDUm2Hnk_1_1.png",
+        part="ms3_data",
+        count=320,
+        empty=29,
     ),
 )

@@ -33,20 +33,16 @@ class Sample:
 
     Attributes
     ----------
-    id
-        Unique within the test set.
     group
         The source video (scene): samples of one group are not independent.
-    category
-        What sounds.
-    annotation
-        Boxes or mask of what sounds.
+    category, annotation
+        What sounds, and its boxes or mask.
     categories
         Every category *capable of sounding* that is visible, sounding or not.
-    sound_of
-        Id of the sample whose sound this one shares (frames of one clip); None for its own.
     attributes
         Further facts that a breakdown or a composition may use (JSON-able values).
+    sound_of
+        Id of the sample whose sound this one shares (frames of one clip); None for its own.
     """
 
     id: str
@@ -80,23 +76,14 @@ class Sample:
 class SilentPair:
     """An image with a sound that nothing in it makes.
 
-    Attributes
-    ----------
-    image, audio
-        Ids of the image and of the sound; they need not be annotated samples.
-    group
-        Source video of the image.
-    category
-        What is heard; :data:`UNLABELLED` where it is not known.
-    same_category
-        Whether the clips of image and sound have one category, so that the image may well show
-        what is heard; None where a category is not known.
+    Image and sound are named by ids that need not be annotated. Where both clips have one category
+    (None: not known), the image may well show what is heard.
     """
 
     image: str
     audio: str
-    group: str
-    category: str = UNLABELLED
+    group: str  # source video of the image
+    category: str = UNLABELLED  # what is heard
     same_category: bool | None = None
 
 

@@ -9,7 +9,7 @@ too, the split ``masks`` takes them as truth.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, cast
@@ -77,19 +77,28 @@ def read_box_table(path: Path, image_column: str, *, remedy: str) -> list[Row]:
 
 
 class BoxTable(FolderDefinition):
-    """A test set of this form: boxes, or masks where they are there too."""
+    """A test set of this form: boxes, or masks where they are there too.
+
+    Parameters
+    ----------
+    name, title
+        Its names; that of the table follows from `name`.
+    digest
+        The :func:`~ssl_bench.testsets.folder.truth_digest` of SSLalignment's table.
+    **facts
+        What `template` has places for.
+    """
 
     splits = ("boxes", "masks")
     image_column: str  # the table's first
+    template: str  # of the description
 
-    def __init__(
-        self, name: str, title: str, annotation: str, description: str, revisions: Mapping[str, str]
-    ) -> None:
+    def __init__(self, name: str, title: str, digest: str, **facts: object) -> None:
         self.name = name
         self.title = title
-        self.annotation = annotation
-        self.description = description
-        self.revisions = revisions
+        self.annotation = f"{name.replace('-', '_')}.csv"
+        self.description = self.template.format(name=name, table=self.annotation, **facts)
+        self.revisions = {digest: "sslalignment"}
 
     @property
     def remedy(self) -> str:

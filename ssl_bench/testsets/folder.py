@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -28,7 +28,7 @@ from ssl_bench.testsets.base import (
     TestSetDefinition,
     corrupt,
 )
-from ssl_bench.testsets.silent import read_silent_pairs, unannotated, verify_silent_pairs
+from ssl_bench.testsets.silent import read_silent_pairs, unannotated
 from ssl_bench.testsets.tables import refuse
 from ssl_bench.testsets.truth import encode_rle
 
@@ -230,10 +230,9 @@ class FolderDefinition(TestSetDefinition):
         ids = [sample.id for sample in contents.samples]
         further = list(contents.unreadable)
         if self.silent_list is not None:
-            path, annotated = folder / self.silent_list, {*ids, *further}
-            found, unannotated_clips = verify_silent_pairs(path, test_set.silent_pairs, annotated)
-            findings += found
-            further += unannotated_clips
+            finding, clips = _verify_silent(folder / self.silent_list, test_set, {*ids, *further})
+            findings += finding
+            further += clips
         images = dict.fromkeys([*map(test_set.image_name, ids), *further])
         sounds = dict.fromkeys([*map(test_set.sound_name, ids), *further])
         return [
@@ -277,6 +276,25 @@ def _canonical(annotation: Annotation | None) -> list[object]:
         return [encode_rle(annotation.pixels), *_canonical(annotation.boxes)]
     corners = annotation.corners.astype(np.float64) + 0.0  # -0.0 and 0.0 are one place
     return [corners.tolist(), [float(side) for side in annotation.frame], annotation.annotators]
+
+
+def _verify_silent(
+    path: Path, test_set: FolderTestSet, annotated: Collection[str]
+) -> tuple[list[Finding], list[str]]:
+    """Findings on a list of pairs, and the clips that it needs beside the annotated ones."""
+    if not path.exists():
+        message = "not there; needed for the extended protocol only"
+        return [Finding("note", path.name, message)], []
+    try:
+        pairs = test_set.silent_pairs()
+    except DataError as error:
+        return corrupt(path.name, error), []
+    further = unannotated(pairs, annotated)
+    message = f"{len(pairs):,} pairs, {len(further):,} of their clips not annotated"
+    known = [pair.same_category for pair in pairs if pair.same_category is not None]
+    if known:
+        message += f"; {sum(known):,} of {len(known):,} pairs of annotated clips share a category"
+    return [Finding("ok", path.name, message)], further
 
 
 def _verify_media(

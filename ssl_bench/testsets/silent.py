@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from ssl_bench.errors import DataError
-from ssl_bench.testsets.base import UNLABELLED, Finding, Sample, SilentPair, corrupt
+from ssl_bench.testsets.base import UNLABELLED, Sample, SilentPair
 from ssl_bench.testsets.identifiers import Id
 from ssl_bench.testsets.tables import read_table
 
@@ -79,25 +79,6 @@ def unannotated(pairs: Sequence[SilentPair], annotated: Collection[str]) -> list
     """Clips of pairs that are not among the annotated ids, each once, in order."""
     clips = dict.fromkeys(clip for pair in pairs for clip in (pair.image, pair.audio))
     return [clip for clip in clips if clip not in annotated]
-
-
-def verify_silent_pairs(
-    path: Path, read: Callable[[], Sequence[SilentPair]], annotated: Collection[str]
-) -> tuple[list[Finding], list[str]]:
-    """Findings on a list of pairs, and the clips that it needs beside the annotated ones."""
-    if not path.exists():
-        note = "not there; needed for the extended protocol only"
-        return [Finding("note", path.name, note)], []
-    try:
-        pairs = read()
-    except DataError as error:
-        return corrupt(path.name, error), []
-    further = unannotated(pairs, annotated)
-    message = f"{len(pairs):,} pairs, {len(further):,} of their clips not annotated"
-    known = [pair.same_category for pair in pairs if pair.same_category is not None]
-    if known:
-        message += f"; {sum(known):,} of {len(known):,} pairs of annotated clips share a category"
-    return [Finding("ok", path.name, message)], further
 
 
 def off_screen_partners(

@@ -36,18 +36,10 @@ _MAX_RLE_PIXELS = 2**26  # a claimed size is untrusted
 
 
 class Rle(TypedDict):
-    """A run-length code as COCO tools read and write it.
+    """A run-length code as COCO tools read and write it."""
 
-    Attributes
-    ----------
-    size
-        ``[height, width]``.
-    counts
-        Run lengths in column-major order, in COCO's compressed spelling.
-    """
-
-    size: list[int]
-    counts: str
+    size: list[int]  # height, width
+    counts: str  # run lengths in column-major order, in COCO's compressed spelling
 
 
 def render(

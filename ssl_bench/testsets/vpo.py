@@ -31,6 +31,7 @@ class Vpo(BoxTable):
     """One part of VPO."""
 
     image_column = "image"
+    template = _LAYOUT
 
     def group(self, row: Row) -> str:
         """The photograph: the name of a row is its number and the object's."""
@@ -41,27 +42,21 @@ class Vpo(BoxTable):
         return row.image
 
 
-_SS = _LAYOUT.format(
-    name="vpo-ss", table="vpo_ss.csv", image="000000062491_432356", count=890, empty="none"
-)
-
-_MS = _LAYOUT.format(
-    name="vpo-ms", table="vpo_ms.csv", image="000000489267_157452", count=2157, empty=2
-)
-
 TEST_SETS = (
     Vpo(
         "vpo-ss",
         "VPO-SS",
-        "vpo_ss.csv",
-        _SS,
-        {"a91205be3cf71a9b897bce61dc37d8afc07216946f2b17f2909f322c160a1548": "sslalignment"},
+        "a91205be3cf71a9b897bce61dc37d8afc07216946f2b17f2909f322c160a1548",
+        image="000000062491_432356",
+        count=890,
+        empty="none",
     ),
     Vpo(
         "vpo-ms",
         "VPO-MS",
-        "vpo_ms.csv",
-        _MS,
-        {"dab3fb02ecc18abdf334d5164d8703b196ed7125b6a608e3052824f4b828d601": "sslalignment"},
+        "dab3fb02ecc18abdf334d5164d8703b196ed7125b6a608e3052824f4b828d601",
+        image="000000489267_157452",
+        count=2157,
+        empty=2,
     ),
 )

@@ -232,7 +232,7 @@ def draw_scenes(
         test_set = SynthTestSet(World(), split, count)
         test_set.prepare(progress=counted(stage, progress))
         ids = tuple(sample.id for sample in test_set.samples)
-        number = {category.name: index for index, category in enumerate(test_set.kinds)}
+        number = {category.name: index for index, category in enumerate(test_set.world.kinds)}
         names = [sample.category for sample in test_set.samples]
         categories = np.array([number.get(name, -1) for name in names], np.int64)
         images = np.stack([test_set.image(identifier) for identifier in ids])

@@ -14,12 +14,11 @@ from standins import MemoryTestSet, sample
 
 from ssl_bench.errors import AnnotationError, DataError
 from ssl_bench.testsets import open_test_set
-from ssl_bench.testsets.base import UNLABELLED, Sample
+from ssl_bench.testsets.base import UNLABELLED, Finding, Sample
 from ssl_bench.testsets.silent import (
     off_screen_partners,
     read_silent_pairs,
     unannotated,
-    verify_silent_pairs,
 )
 
 HEADER = "video,audio,label\n"
@@ -110,31 +109,6 @@ class TestReading:
         assert pairs
 
 
-class TestVerifying:
-    def test_counts(self, tmp_path: Path) -> None:
-        path = written(tmp_path, HEADER + "a,c,non-sounding\na,b,non-sounding\nz,z,non-sounding\n")
-        findings, further = verify_silent_pairs(
-            path, lambda: read_silent_pairs(path, SAMPLES, remedy=""), {"a", "b", "c"}
-        )
-        assert [finding.level for finding in findings] == ["ok"]
-        assert findings[0].message == (
-            "3 pairs, 1 of their clips not annotated; "
-            "1 of 2 pairs of annotated clips share a category"
-        )
-        assert further == ["z"]
-
-    @pytest.mark.parametrize(("text", "level"), [(None, "note"), ("x", "corrupt")])
-    def test_a_missing_or_corrupt_list(self, tmp_path: Path, text: str | None, level: str) -> None:
-        path = tmp_path / "pairs.csv"
-        if text is not None:
-            written(tmp_path, text)
-        findings, further = verify_silent_pairs(
-            path, lambda: read_silent_pairs(path, (), remedy=""), ()
-        )
-        assert [finding.level for finding in findings] == [level]
-        assert further == []
-
-
 class TestVggSs:
     """An invented VGG-SS folder whose list names a clip that is not annotated."""
 
@@ -170,6 +144,21 @@ class TestVggSs:
         (folder / "audio" / "other_000003.wav").unlink()
         missing = [finding for finding in TEST_SET.verify(folder) if finding.level == "missing"]
         assert [finding.item for finding in missing] == ["audio/other_000003"]
+
+    def test_the_list_is_verified(self, folder: Path) -> None:
+        from ssl_bench.testsets.vggss import TEST_SET
+
+        def finding() -> Finding:
+            name = "vggss_test_plus_silent.csv"
+            (found,) = [each for each in TEST_SET.verify(folder) if each.item == name]
+            return found
+
+        assert finding().level == "ok"
+        assert finding().message.startswith("2 pairs, 1 of their clips not annotated; ")
+        (folder / "vggss_test_plus_silent.csv").write_text("x")
+        assert finding().level == "corrupt"
+        (folder / "vggss_test_plus_silent.csv").unlink()
+        assert finding().level == "note"
 
     def test_opening_needs_no_list(self, folder: Path) -> None:
         (folder / "vggss_test_plus_silent.csv").unlink()

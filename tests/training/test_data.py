@@ -22,7 +22,7 @@ def training_scenes(count: int, truth_side: int | None = None) -> ArraySource:
 def test_training_scenes_are_those_of_the_test_set_of_the_same_name():
     scenes = training_scenes(COUNT)
     test_set = SynthTestSet(World(), "train", COUNT)
-    names = [category.name for category in test_set.kinds]
+    names = [category.name for category in test_set.world.kinds]
     assert scenes.ids == tuple(sample.id for sample in test_set.samples)
     for row, sample in enumerate(test_set.samples):
         assert np.array_equal(scenes.images[row], test_set.image(sample.id))

@@ -7,23 +7,8 @@ sounds (type A) and scenes in which only one does (type B), and sounds that tell
 hardly the size.
 """
 
-from ssl_bench.testsets.synth.arrays import (
-    ObjectArrays,
-    SceneArrays,
-    object_arrays,
-    scene_arrays,
-)
-from ssl_bench.testsets.synth.testset import TEST_SET, SynthDefinition, SynthTestSet
-from ssl_bench.testsets.synth.world import Scene, World
+from ssl_bench.testsets.synth.arrays import object_arrays, scene_arrays
+from ssl_bench.testsets.synth.testset import TEST_SET, SynthTestSet
+from ssl_bench.testsets.synth.world import World
 
-__all__ = [
-    "TEST_SET",
-    "ObjectArrays",
-    "Scene",
-    "SceneArrays",
-    "SynthDefinition",
-    "SynthTestSet",
-    "World",
-    "object_arrays",
-    "scene_arrays",
-]
+__all__ = ["TEST_SET", "SynthTestSet", "World", "object_arrays", "scene_arrays"]

@@ -7,8 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench.testsets.synth.cache import ArrayCache, cache_folder
-from ssl_bench.testsets.synth.chunks import CHUNK, Progress, iterate_chunks
+from ssl_bench.testsets.synth.cache import (
+    CHUNK,
+    ArrayCache,
+    Progress,
+    cache_folder,
+    iterate_chunks,
+)
 from ssl_bench.testsets.synth.layout import SIZE
 from ssl_bench.testsets.synth.sounds import LENGTH, RATE
 from ssl_bench.testsets.synth.world import OBJECTS, World
@@ -16,40 +21,20 @@ from ssl_bench.testsets.synth.world import OBJECTS, World
 
 @dataclass(frozen=True, eq=False)
 class SceneArrays:
-    """Images and sounds of n scenes.
+    """Images and sounds of n scenes, and which of the 22 categories sound in them."""
 
-    Attributes
-    ----------
-    images
-        ``(n, 128, 128, 3)`` uint8 RGB.
-    waveforms
-        ``(n, 22050)`` int16.
-    sounding
-        ``(n, 22)`` bool: which categories sound.
-    rate
-        Samples per second of the waveforms, in Hz.
-    """
-
-    images: NDArray[np.uint8]
-    waveforms: NDArray[np.int16]
-    sounding: NDArray[np.bool_]
-    rate: int = RATE
+    images: NDArray[np.uint8]  # (n, 128, 128, 3) RGB
+    waveforms: NDArray[np.int16]  # (n, 22050)
+    sounding: NDArray[np.bool_]  # (n, 22)
+    rate: int = RATE  # samples per second
 
 
 @dataclass(frozen=True, eq=False)
 class ObjectArrays:
-    """Images with one object each, and no sound.
+    """Images with one object each, and the number of its category."""
 
-    Attributes
-    ----------
-    images
-        ``(n, 128, 128, 3)`` uint8 RGB.
-    labels
-        ``(n,)`` int64: number of the object's category, of 22.
-    """
-
-    images: NDArray[np.uint8]
-    labels: NDArray[np.int64]
+    images: NDArray[np.uint8]  # (n, 128, 128, 3) RGB
+    labels: NDArray[np.int64]  # (n,)
 
 
 def scene_arrays(

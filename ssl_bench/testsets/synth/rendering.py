@@ -87,24 +87,21 @@ def _frame(placed: Placed) -> tuple[tuple[slice, slice], Pixels, Pixels]:
     return window, x, y
 
 
-def _slopes(surface: Pixels) -> tuple[Pixels, Pixels]:
-    across, along = np.zeros_like(surface), np.zeros_like(surface)
-    across[:, 1:-1] = (surface[:, 2:] - surface[:, :-2]) * 0.5
-    along[1:-1] = (surface[2:] - surface[:-2]) * 0.5
-    return across, along
-
-
 def _paint_object(canvas: Pixels, placed: Placed, category: Category) -> None:
     window, x, y = _frame(placed)
     target = canvas[window]
     surface = SHAPES[category.shape](x, y)
-    across, along = _slopes(surface)
+    across, along = np.zeros_like(surface), np.zeros_like(surface)
+    across[:, 1:-1] = (surface[:, 2:] - surface[:, :-2]) * 0.5
+    along[1:-1] = (surface[2:] - surface[:-2]) * 0.5
     # The outline's slope per pixel; bounded below, because it vanishes on ridges of the surface.
     nominal = 1.0 / max(placed.half_sides)
     slope = np.maximum(np.sqrt(across * across + along * along), 0.6 * nominal)
     depth = surface / -slope
 
-    _darken_shadow(target, depth)
+    shift_x, shift_y = _SHADOW_SHIFT
+    shadow = np.clip(depth[:-shift_y, :-shift_x] * 0.2 + 0.5, 0.0, 1.0) * 0.42
+    target[shift_y:, shift_x:] *= (1.0 - shadow)[..., None]
     cover = np.clip(depth + 0.5, 0.0, 1.0)
     tone = TEXTURES[category.texture](x, y, placed.frequency, *placed.phases)
     light = np.array(colour(placed.hue, placed.saturation, placed.light), np.float32)
@@ -127,9 +124,3 @@ def _paint_object(canvas: Pixels, placed: Placed, category: Category) -> None:
     painted *= (1.0 - rim)[..., None]
 
     target += (np.clip(painted, 0.0, 1.0) - target) * cover[..., None]
-
-
-def _darken_shadow(target: Pixels, depth: Pixels) -> None:
-    shift_x, shift_y = _SHADOW_SHIFT
-    shadow = np.clip(depth[:-shift_y, :-shift_x] * 0.2 + 0.5, 0.0, 1.0) * 0.42
-    target[shift_y:, shift_x:] *= (1.0 - shadow)[..., None]

@@ -1,7 +1,7 @@
-"""The twenty families of sounds.
+"""The twenty families of sounds, and how single sources become the sound of a scene.
 
 Each family is a function of a random stream (phases and noise), a pitch factor and a rate factor,
-and gives two seconds at any level; :mod:`.mixing` sets levels and adds the surroundings.
+and gives two seconds at any level; :func:`source` sets the level, :func:`mixture` adds the noise.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ssl_bench.testsets.synth.exact import quantised
 
 RATE = 11_025
 """Samples per second, in Hz."""
@@ -23,6 +25,9 @@ Family = Callable[[np.random.Generator, float, float], Signal]
 _TIME = np.arange(LENGTH) / RATE
 _BINS = np.fft.rfftfreq(LENGTH, 1.0 / RATE)
 _NYQUIST = RATE / 2.0
+_PITCH_DEVIATION = 3.0  # semitones
+_PITCH_SIZE_CORRELATION = 0.7
+_PEAK = 32_767
 
 
 def _turns(rng: np.random.Generator, frequency: float | Signal) -> Signal:
@@ -52,6 +57,11 @@ def _partials(turns: Signal, weights: Sequence[float], fundamental: float) -> Si
             total += weight * current
         previous, current = current, twice_cosine * current - previous
     return total
+
+
+def _swelling_noise(rng: np.random.Generator, low: float, high: float, rate: float) -> Signal:
+    swell = 1.0 + 0.3 * _sine(_turns(rng, 1.2 * rate))
+    return swell * _noise(rng, low, high)
 
 
 def _noise(rng: np.random.Generator, low: float, high: float) -> Signal:
@@ -123,16 +133,6 @@ def _chirp_down(rng: np.random.Generator, pitch: float, rate: float) -> Signal:
     )
 
 
-def _low_noise(rng: np.random.Generator, pitch: float, rate: float) -> Signal:
-    swell = 1.0 + 0.3 * _sine(_turns(rng, 1.2 * rate))
-    return swell * _noise(rng, 50.0, 330.0 * pitch)
-
-
-def _high_noise(rng: np.random.Generator, pitch: float, rate: float) -> Signal:
-    swell = 1.0 + 0.3 * _sine(_turns(rng, 1.2 * rate))
-    return swell * _noise(rng, 2900.0 * pitch, 5400.0)
-
-
 def _noise_bursts(rng: np.random.Generator, pitch: float, rate: float) -> Signal:
     part = _cycle(rng, 3.5 * rate)
     gate = np.clip((0.4 - part) * 20.0, 0.0, 1.0) * np.clip(part * 40.0, 0.0, 1.0)
@@ -142,14 +142,6 @@ def _noise_bursts(rng: np.random.Generator, pitch: float, rate: float) -> Signal
 def _clicks(rng: np.random.Generator, frequency: float, rate: float, decay: float) -> Signal:
     seconds = _cycle(rng, rate) / rate
     return np.exp(-decay * seconds) * np.sin(2.0 * np.pi * frequency * seconds)
-
-
-def _slow_clicks(rng: np.random.Generator, pitch: float, rate: float) -> Signal:
-    return _clicks(rng, 1500.0 * pitch, 3.0 * rate, 110.0)
-
-
-def _fast_clicks(rng: np.random.Generator, pitch: float, rate: float) -> Signal:
-    return _clicks(rng, 1000.0 * pitch, 15.0 * rate, 160.0)
 
 
 def _growl(rng: np.random.Generator, pitch: float, rate: float) -> Signal:
@@ -210,11 +202,11 @@ FAMILIES: Mapping[str, Family] = {
     "siren": _siren,
     "chirp-up": _chirp_up,
     "chirp-down": _chirp_down,
-    "low-noise": _low_noise,
-    "high-noise": _high_noise,
+    "low-noise": lambda rng, pitch, rate: _swelling_noise(rng, 50.0, 330.0 * pitch, rate),
+    "high-noise": lambda rng, pitch, rate: _swelling_noise(rng, 2900.0 * pitch, 5400.0, rate),
     "noise-bursts": _noise_bursts,
-    "slow-clicks": _slow_clicks,
-    "fast-clicks": _fast_clicks,
+    "slow-clicks": lambda rng, pitch, rate: _clicks(rng, 1500.0 * pitch, 3.0 * rate, 110.0),
+    "fast-clicks": lambda rng, pitch, rate: _clicks(rng, 1000.0 * pitch, 15.0 * rate, 160.0),
     "growl": _growl,
     "whistle": _whistle,
     "rain": _rain,
@@ -224,3 +216,54 @@ FAMILIES: Mapping[str, Family] = {
     "beep": _beep,
 }
 """Families by name, in the order in which categories refer to them."""
+
+
+def source(rng: np.random.Generator, family: str, size_score: float) -> Signal:
+    """Sound of one object, ``(22050,)`` float64 of power between -4 dB and 0 dB (relative to 1).
+
+    `size_score` is how large the object is for its kind, in standard deviations; larger objects
+    sound lower.
+    """
+    own = float(rng.standard_normal()) * (1.0 - _PITCH_SIZE_CORRELATION**2) ** 0.5
+    semitones = _PITCH_DEVIATION * (own - _PITCH_SIZE_CORRELATION * size_score)
+    semitones = min(max(semitones, -2.5 * _PITCH_DEVIATION), 2.5 * _PITCH_DEVIATION)
+    rate = float(rng.uniform(0.75, 1.25))
+    decibels = float(rng.uniform(-4.0, 0.0))
+    slow = float(rng.uniform(0.2, 0.6)), float(rng.random())
+    signal = FAMILIES[family](rng, quantised(2.0 ** (semitones / 12.0)), rate)
+    times = np.arange(LENGTH) / RATE
+    swell: Signal = 0.85 + 0.15 * np.sin(2.0 * np.pi * (slow[0] * times + slow[1]))
+    signal = signal * swell
+    gain: float = 10.0 ** (decibels / 20.0) / _effective(signal)
+    return signal * gain
+
+
+def ambience(rng: np.random.Generator) -> tuple[Signal, float]:
+    """Coloured noise ``(22050,)`` of unit power around a scene, and the ratio to it in dB."""
+    ratio = float(rng.uniform(5.0, 25.0))
+    slope = float(rng.uniform(0.0, 1.0))
+    bins = LENGTH // 2 + 1
+    spectrum = rng.standard_normal(bins) + 1j * rng.standard_normal(bins)
+    spectrum[1:] /= np.arange(1, bins) ** slope
+    spectrum[0] = 0.0
+    noise = np.fft.irfft(spectrum, LENGTH)
+    return noise / _effective(noise), ratio
+
+
+def mixture(sources: Sequence[Signal], noise: Signal, ratio: float) -> NDArray[np.int16]:
+    """Sum of sources over noise of unit power, at unit peak; `ratio` between them in dB."""
+    total = np.zeros(LENGTH)
+    for signal in sources:
+        total += signal
+    return at_unit_peak(total + noise * (_effective(total) * 10.0 ** (-ratio / 20.0)))
+
+
+def at_unit_peak(signal: Signal) -> NDArray[np.int16]:
+    """16-bit samples of `signal`, scaled so that the largest magnitude is 32767."""
+    scale = _PEAK / max(float(np.max(np.abs(signal))), 1e-12)
+    return np.floor(signal * scale + 0.5).astype(np.int16)
+
+
+def _effective(signal: Signal) -> float:
+    """Root mean square."""
+    return max(float(np.sqrt(np.mean(signal * signal))), 1e-9)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,9 +20,14 @@ from ssl_bench.schemas import Strict, checked
 from ssl_bench.testsets.annotations import Boxes, Mask
 from ssl_bench.testsets.base import Finding, Sample, SilentPair, TestSet, TestSetDefinition
 from ssl_bench.testsets.silent import off_screen_partners
-from ssl_bench.testsets.synth.cache import ArrayCache, cache_folder
+from ssl_bench.testsets.synth.cache import (
+    ArrayCache,
+    ChunkReader,
+    Progress,
+    cache_folder,
+    iterate_chunks,
+)
 from ssl_bench.testsets.synth.categories import Category
-from ssl_bench.testsets.synth.chunks import ChunkReader, Progress, iterate_chunks
 from ssl_bench.testsets.synth.layout import SIZE
 from ssl_bench.testsets.synth.pinned import check_pinned
 from ssl_bench.testsets.synth.sounds import RATE
@@ -69,11 +75,6 @@ class SynthTestSet(TestSet):
         self._cache = ArrayCache(cache_folder())
         self._reader = ChunkReader(world, split, self._cache)
 
-    @property
-    def kinds(self) -> tuple[Category, ...]:
-        """The 22 categories, the 16 that can sound first."""
-        return self.world.kinds
-
     @cached_property
     def samples(self) -> Sequence[Sample]:
         """All samples, in the order of their indices."""
@@ -82,7 +83,7 @@ class SynthTestSet(TestSet):
             truth = chunk["truth"]
             for row in range(len(truth["labels"])):
                 facts = {key: values[row] for key, values in truth.items()}
-                samples.append(_sample(self.split, len(samples), self.kinds, facts))
+                samples.append(_sample(self.split, len(samples), self.world.kinds, facts))
         return tuple(samples)
 
     @cached_property
@@ -90,9 +91,7 @@ class SynthTestSet(TestSet):
         """SHA-256 over world version, seed, split and count, and over ids, boxes and masks."""
         identity = {
             "version": WORLD_VERSION,
-            "seed": self.world.seed,
-            "category_set": self.world.category_set,
-            "object_size": self.world.object_size,
+            **asdict(self.world),
             "split": self.split,
             "count": self.count,
         }
@@ -107,8 +106,7 @@ class SynthTestSet(TestSet):
     @property
     def media(self) -> Hashable:
         """The world: what is rendered depends neither on the split nor on the count."""
-        world = self.world
-        return self.name, WORLD_VERSION, world.seed, world.category_set, world.object_size
+        return self.name, WORLD_VERSION, self.world
 
     def image(self, sample_id: str) -> NDArray[np.uint8]:
         """Image ``(128, 128, 3)`` uint8 RGB of one sample."""

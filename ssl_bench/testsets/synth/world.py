@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench.testsets.synth import mixing
+from ssl_bench.testsets.synth import sounds
 from ssl_bench.testsets.synth.categories import Category, categories
 from ssl_bench.testsets.synth.layout import (
     Placed,
@@ -116,16 +116,16 @@ class World:
 
     def sound(self, scene: Scene) -> NDArray[np.int16]:
         """Sound ``(22050,)`` int16 of what sounds in a scene, over ambient noise; of unit peak."""
-        noise, ratio = mixing.ambience(self._stream(scene.split, scene.number, Purpose.AMBIENCE))
+        noise, ratio = sounds.ambience(self._stream(scene.split, scene.number, Purpose.AMBIENCE))
         signals = []
         for number in scene.sounding:
             placed = scene.objects[number]
             family = str(self.kinds[placed.category].family)
             rng = self._stream(scene.split, scene.number, Purpose.OBJECT_SOUND + number)
-            signals.append(mixing.source(rng, family, placed.size_score))
+            signals.append(sounds.source(rng, family, placed.size_score))
         if not signals:
-            return mixing.at_unit_peak(noise)
-        return mixing.mixture(signals, noise, ratio)
+            return sounds.at_unit_peak(noise)
+        return sounds.mixture(signals, noise, ratio)
 
     def _stream(
         self, split: str, number: int, purpose: int, attempt: int = 0

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ssl_bench.testsets.synth.cache import ArrayCache
-from ssl_bench.testsets.synth.chunks import (
+from ssl_bench.testsets.synth.cache import (
     CHUNK,
     PARTS,
+    ArrayCache,
     ChunkReader,
     iterate_chunks,
     load_or_render,

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from ssl_bench.testsets.synth import mixing
+from ssl_bench.testsets.synth import sounds
 from ssl_bench.testsets.synth.sounds import FAMILIES, LENGTH
 from ssl_bench.testsets.synth.streams import stream
 
@@ -38,14 +38,14 @@ def test_there_are_twenty_families() -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_source_lies_between_minus_four_and_zero_decibels(family: str) -> None:
     for index in range(5):
-        signal = mixing.source(stream(1, index), family, 0.0)
+        signal = sounds.source(stream(1, index), family, 0.0)
         assert signal.shape == (LENGTH,)
         assert -4.001 < 10 * np.log10(power(signal)) < 0.001
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_family_varies_between_instances(family: str) -> None:
-    first, second = (mixing.source(stream(2, index), family, 0.0) for index in range(2))
+    first, second = (sounds.source(stream(2, index), family, 0.0) for index in range(2))
     assert abs(np.corrcoef(first, second)[0, 1]) < 0.9
 
 
@@ -53,9 +53,9 @@ def test_families_are_told_apart_by_their_spectrum_in_ambient_noise() -> None:
     descriptions, families = [], []
     for number, family in enumerate(FAMILIES):
         for index in range(16):
-            signal = mixing.source(stream(3, number, index), family, 0.0)
-            noise, ratio = mixing.ambience(stream(4, number, index))
-            descriptions.append(describe(mixing.mixture([signal], noise, ratio)))
+            signal = sounds.source(stream(3, number, index), family, 0.0)
+            noise, ratio = sounds.ambience(stream(4, number, index))
+            descriptions.append(describe(sounds.mixture([signal], noise, ratio)))
             families.append(number)
     table, labels = np.array(descriptions), np.array(families)
     known = np.arange(len(labels)) % 16 < 12
@@ -68,7 +68,7 @@ def test_families_are_told_apart_by_their_spectrum_in_ambient_noise() -> None:
 
 def test_rising_and_falling_chirps_are_mirror_images_in_time() -> None:
     def drift(family: str) -> float:
-        bands = spectrogram(mixing.at_unit_peak(mixing.source(stream(5), family, 0.0)))
+        bands = spectrogram(sounds.at_unit_peak(sounds.source(stream(5), family, 0.0)))
         centre = (np.exp(bands) * np.arange(bands.shape[1])).sum(axis=1) / np.exp(bands).sum(axis=1)
         return float(np.median(np.diff(centre)))
 
@@ -78,7 +78,7 @@ def test_rising_and_falling_chirps_are_mirror_images_in_time() -> None:
 
 def test_larger_objects_sound_lower() -> None:
     def pitch(size_score: float, index: int) -> float:
-        signal = mixing.source(stream(6, index), "beep", size_score)
+        signal = sounds.source(stream(6, index), "beep", size_score)
         return float(np.abs(np.fft.rfft(signal)).argmax()) / 2.0  # a bin is half a hertz
 
     scores = np.linspace(-2, 2, 60)
@@ -89,9 +89,9 @@ def test_larger_objects_sound_lower() -> None:
 
 def test_a_mixture_has_unit_peak() -> None:
     for index in range(10):
-        noise, ratio = mixing.ambience(stream(7, index))
-        sources = [mixing.source(stream(8, index, k), "bell", 0.0) for k in range(1 + index % 3)]
-        sound = mixing.mixture(sources, noise, ratio)
+        noise, ratio = sounds.ambience(stream(7, index))
+        sources = [sounds.source(stream(8, index, k), "bell", 0.0) for k in range(1 + index % 3)]
+        sound = sounds.mixture(sources, noise, ratio)
         assert sound.dtype == np.int16
         assert np.abs(sound.astype(int)).max() == 32767
 
@@ -99,11 +99,11 @@ def test_a_mixture_has_unit_peak() -> None:
 def test_ambient_noise_lies_five_to_twenty_five_decibels_below() -> None:
     ratios = []
     for index in range(60):
-        noise, ratio = mixing.ambience(stream(9, index))
+        noise, ratio = sounds.ambience(stream(9, index))
         assert abs(power(noise) - 1.0) < 1e-9
         ratios.append(ratio)
-        signal = mixing.source(stream(10, index), "harmonic", 0.0)
-        sound = mixing.mixture([signal], noise, ratio).astype(np.float64)
+        signal = sounds.source(stream(10, index), "harmonic", 0.0)
+        sound = sounds.mixture([signal], noise, ratio).astype(np.float64)
         # Least squares finds how much of each is in the mixture.
         parts = np.stack([signal, noise], axis=1)
         share = np.linalg.lstsq(parts, sound, rcond=None)[0]
