@@ -60,7 +60,7 @@ def test_random_maps_differ_between_images_and_between_seeds() -> None:
 
 
 def test_random_maps_are_the_same_on_every_machine() -> None:
-    assert Random(0).map_for("a", TRUTH)[0, :3].tolist() == pytest.approx(
+    assert Random(seed=0).map_for("a", TRUTH)[0, :3].tolist() == pytest.approx(
         [0.1072, 0.0013, 0.1729], abs=1e-4
     )
 
