@@ -40,7 +40,7 @@ def named(misfit: MisfitError, name: str, known_by: KnownBy) -> WeightsError:
         return _for_another(name, found, misfit.where, f" ({misfit.problem})")
     return WeightsError(
         f"by its keys this file is for {' or '.join(found)}, but {misfit.problem}",
-        code="E_WEIGHTS_VARIANT",
+        code=misfit.code,
         where=misfit.where,
         remedy=f"name the variant that it belongs to, or fetch the file again; 'ssl-bench "
         f"models {name}' lists variants",

@@ -6,6 +6,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from recipe_weights import seeded_state
+from refusals import refused
 from torch import Tensor
 
 from ssl_bench.errors import ModelError, WeightsError
@@ -173,11 +174,11 @@ def test_weights_may_tell_other_classes_apart(
     model = assembled(tmp_path, {}, other)
     assert describe(model)["options"]["top"] == top
     assert np.isfinite(model.vision_only(model.encode_image(pictures))).all()
-    with pytest.raises(ModelError, match=f"the classifier has {classes} classes"):
+    with refused("E_OPTION_TOP", where=f"{classes} classes", kind=ModelError):
         assembled(tmp_path, {"top": 41}, other)
 
 
 def test_weights_of_another_classifier_are_refused(tmp_path: Path) -> None:
     narrow = VGGNetwork(SMALL.model_copy(update={"hidden": 11, "batch_norm": False}))
-    with pytest.raises(WeightsError, match=r"w\.safetensors.*missing.*another shape"):
+    with refused("E_WEIGHTS_MISFIT", where="w.safetensors", kind=WeightsError):
         assembled(tmp_path, {}, narrow)

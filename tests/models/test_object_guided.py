@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
+from refusals import refused
 from torch.nn import functional
 
 from ssl_bench.errors import ModelError
@@ -150,7 +151,7 @@ def test_any_localizers_can_be_mixed(pictures: Pictures, small_prior: ObjectPrio
 
 
 def test_what_listens_is_no_prior(small_ezvsl: EZVSL) -> None:
-    with pytest.raises(ModelError, match="listens"):
+    with refused("E_PRIOR_LISTENS", kind=ModelError):
         ObjectGuided(small_ezvsl, small_ezvsl)
 
 
@@ -158,7 +159,7 @@ def test_what_listens_is_no_prior(small_ezvsl: EZVSL) -> None:
 def test_alpha_lies_between_zero_and_one(
     small_ezvsl: EZVSL, small_prior: ObjectPrior, alpha: float
 ) -> None:
-    with pytest.raises(ModelError, match="alpha"):
+    with refused("E_ALPHA_RANGE", kind=ModelError):
         ObjectGuided(small_ezvsl, small_prior, alpha)
 
 
@@ -250,5 +251,5 @@ def test_with_another_prior_no_fixed_range_is_known() -> None:
 def test_the_up_sampling_can_be_chosen() -> None:
     chosen = load_localizer("ezvsl", alpha=0.4, options={"ogl_upsampling": "opencv-linear"})
     assert describe(chosen)["options"]["upsampling"] == "opencv-linear"
-    with pytest.raises(ModelError, match="upsampling"):
+    with refused("E_SCHEMA", where="upsampling", kind=ModelError):
         load_localizer("ezvsl", alpha=0.4, options={"ogl_upsampling": "nearest"})

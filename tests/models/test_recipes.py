@@ -2,6 +2,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from refusals import refused
 
 from ssl_bench.errors import ModelError
 from ssl_bench.models.cards import Card
@@ -22,16 +23,16 @@ def test_a_minimal_recipe_is_valid() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "field"),
     [
         ({"localiser": "x:Y"}, "localiser"),
         ({"localizer": "no colon"}, "localizer"),
         ({"default_variant": "large"}, "'large' is none of the variants"),
         ({"variants": {}}, "variants"),
-        ({"variants": {"small": {"about": "x", "weigths": {}}}}, r"variants\.small\.weigths"),
+        ({"variants": {"small": {"about": "x", "weigths": {}}}}, "variants.small.weigths"),
         (
             {"variants": {"small": {"about": "x", "weights": {"file": "../w"}}}},
-            r"variants\.small\.weights\.file",
+            "variants.small.weights.file",
         ),
         (
             {"variants": {"small": {"about": "x", "weights": {"file": "w", "sha256": "12"}}}},
@@ -43,13 +44,13 @@ def test_a_minimal_recipe_is_valid() -> None:
         ),
     ],
 )
-def test_a_wrong_recipe_names_the_field(change: dict[str, Any], message: str) -> None:
-    with pytest.raises(ModelError, match=message):
+def test_a_wrong_recipe_names_the_field(change: dict[str, Any], field: str) -> None:
+    with refused("E_SCHEMA", where=field, kind=ModelError):
         checked(Recipe, {**RECIPE, **change}, "recipe.toml")
 
 
 def test_all_problems_are_named_at_once() -> None:
-    with pytest.raises(ModelError, match="one is not a known field; two is not a known field"):
+    with refused("E_SCHEMA", where="one is not a known field; two", kind=ModelError):
         checked(NoOptions, {"one": 1, "two": 2}, "options")
 
 
@@ -58,7 +59,7 @@ def test_an_unreadable_file_is_named(tmp_path: Path, content: bytes | None) -> N
     path = tmp_path / "card.toml"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(ModelError, match=r"card\.toml"):
+    with refused(where="card.toml", kind=ModelError):
         read_toml(path, Card, error=ModelError)
 
 
