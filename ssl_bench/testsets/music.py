@@ -10,6 +10,7 @@ The sounds were released as pickled spectrograms. Nothing here reads a pickle: w
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -86,17 +87,17 @@ def read_scene(path: Path) -> tuple[Sample, ...]:
     if not is_id(path.stem):
         raise DataError(ID_RULE, code="E_ID", where=path, remedy=_REMEDY)
     rows = _rows(path)
-    known = [row[4] in CATEGORIES for row in rows]
-    checks = (
-        (np.isfinite(rows).all(axis=1), "a number is not finite", "E_SCHEMA"),
-        ((rows[:, 2:4] >= 0).all(axis=1), "a width or height is negative", "E_BOX_ORDER"),
-        (known, f"the category is not one of {', '.join(map(str, CATEGORIES))}", "E_CATEGORY"),
-    )
-    problems = [
-        Problem(f"row {row}: {text}", code)
-        for passed, text, code in checks
-        for row in np.flatnonzero(~np.asarray(passed))
-    ]
+    problems = []
+    for number, row in enumerate(rows.tolist()):
+        if not all(map(math.isfinite, row)):
+            problems.append(Problem(f"row {number}: a number is not finite", "E_SCHEMA"))
+        elif row[2] < 0 or row[3] < 0:
+            problems.append(Problem(f"row {number}: a side is negative", "E_BOX_ORDER"))
+        elif row[4] not in CATEGORIES:
+            names = ", ".join(map(str, CATEGORIES))
+            problems.append(
+                Problem(f"row {number}: {row[4]:g} is not one of {names}", "E_CATEGORY")
+            )
     refuse(problems, path, _REMEDY)
     numbers = rows[:, 4].astype(int)
     heard = [CATEGORIES[number] for number in dict.fromkeys(numbers.tolist())]
