@@ -19,10 +19,9 @@ class Boxes:
     Attributes
     ----------
     corners
-        ``(n, 4)`` float64: x0, y0, x1, y1 in units where the whole frame spans ``frame``. Not
-        clipped: corrupt values stay as they were published and are handled where they are drawn.
+        ``(n, 4)`` float64: x0, y0, x1, y1, not clipped: corrupt values stay as published.
     frame
-        ``(width, height)`` of the whole frame in those units: (1, 1) for relative coordinates,
+        ``(width, height)`` of the whole frame in their units: (1, 1) for relative coordinates,
         (256, 256) for Flickr-SoundNet, (224, 224) for boxes on the 224 grid.
     annotators
         How many people drew the boxes (they are pooled in `corners`).
@@ -38,17 +37,9 @@ class Boxes:
 
 @dataclass(frozen=True, eq=False)
 class Mask:
-    """An exact mask.
+    """An exact mask, as large as it was published, with the boxes of its objects if known."""
 
-    Attributes
-    ----------
-    pixels
-        ``(height, width)`` bool, at the resolution at which it was published.
-    boxes
-        The boxes of the same objects, where they are known too.
-    """
-
-    pixels: NDArray[np.bool_]
+    pixels: NDArray[np.bool_]  # (height, width)
     boxes: Boxes | None = None
 
 

@@ -91,8 +91,7 @@ def read_training_list(path: Path) -> TrainingList:
 def read_clip_labels(path: Path) -> dict[str, str]:
     r"""Read the labels of a training list, by clip: what follows the clip on its line.
 
-    That is the second column, or the third in rows of VGG-Sound's own table. A label that holds a
-    comma stands in quotes. Lines without a label do not count.
+    A label that holds a comma stands in quotes. Lines without a label do not count.
 
     Raises
     ------

@@ -84,8 +84,7 @@ def video_of(clip: str) -> str:
 def clip_of_row(fields: list[str]) -> tuple[str, int]:
     """The clip that a row of a list names, and how many of its fields do so.
 
-    That is an id, with or without a media suffix, or video and start second as in VGG-Sound's own
-    table.
+    Those are an id, perhaps with a media suffix, or video and start second as in VGG-Sound's table.
 
     Examples
     --------

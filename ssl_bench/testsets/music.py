@@ -94,9 +94,9 @@ def read_scene(path: Path) -> tuple[Sample, ...]:
         elif row[2] < 0 or row[3] < 0:
             problems.append(Problem(f"row {number}: a side is negative", "E_BOX_ORDER"))
         elif row[4] not in CATEGORIES:
-            names = ", ".join(map(str, CATEGORIES))
+            known = ", ".join(map(str, CATEGORIES))
             problems.append(
-                Problem(f"row {number}: {row[4]:g} is not one of {names}", "E_CATEGORY")
+                Problem(f"row {number}: {row[4]:g} is not one of {known}", "E_CATEGORY")
             )
     refuse(problems, path, _REMEDY)
     numbers = rows[:, 4].astype(int)

@@ -35,14 +35,7 @@ def read_silent_pairs(
 ) -> tuple[SilentPair, ...]:
     r"""Read a released list of pairs.
 
-    Parameters
-    ----------
-    path, remedy
-        The file, and what to do where it is unusable.
-    samples
-        The annotated samples, for the categories of the clips that are among them.
-    group_of
-        Source video of a clip, from its id.
+    Categories are those of the annotated samples; `group_of` gives the video of a clip.
 
     Raises
     ------
