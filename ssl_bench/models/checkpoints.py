@@ -54,22 +54,9 @@ _REFUSED = re.compile(r"GLOBAL (\S+)|`add_safe_globals`,? but got <class '(\S+)'
 class Checkpoint:
     """Tensors of a weights file.
 
-    Attributes
-    ----------
-    path
-        The file.
-    tensors
-        Tensors by key; ``module.``, which distributed training puts into keys, is removed.
-    metadata
-        Text that travels with the tensors (safetensors only).
-    sha256
-        Digest of the file.
-    container
-        Kind of file, and where it keeps the weights.
-    prefixes_removed
-        What was removed from keys.
-    fields
-        Plain values beside the weights, by name.
+    ``module.``, which distributed training puts into keys, is removed from them. `metadata` is text
+    that travels with the tensors of safetensors; `fields` are plain values beside the weights;
+    `container` is the kind of file, and where it keeps the weights.
     """
 
     path: Path
@@ -82,13 +69,7 @@ class Checkpoint:
 
 
 class MisfitError(WeightsError):
-    """Weights that do not fit a network, whole as their file is.
-
-    Attributes
-    ----------
-    keys
-        The file's keys.
-    """
+    """Weights that do not fit a network, whole as their file is; and the file's keys."""
 
     keys: tuple[str, ...] = ()
 

@@ -69,13 +69,9 @@ class Localizer(ABC):
 
     @abstractmethod
     def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> Features:
-        """Encode B images.
+        """Encode B images, ``(height, width, 3)`` uint8 RGB of any and differing size >= 1x1.
 
-        Parameters
-        ----------
-        images
-            B arrays ``(height, width, 3)`` uint8 RGB, of any and differing size >= 1x1; the model
-            applies its own preprocessing.
+        The model applies its own preprocessing.
         """
 
     @abstractmethod

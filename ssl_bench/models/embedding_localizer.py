@@ -76,12 +76,8 @@ class EmbeddingLocalizer(TrainedLocalizer[Network]):
     unit length over D. The similarity is the largest cosine over all locations, unless a model says
     otherwise.
 
-    Parameters
-    ----------
-    network, preprocessing, provenance, options
-        As for :class:`TrainedLocalizer`.
-    sound_bank
-        ``(n, D)`` float32, embedded training sounds of unit length; None for weights without them.
+    Parameters are those of :class:`TrainedLocalizer`, and `sound_bank`: ``(n, D)`` float32,
+    embedded training sounds of unit length; None for weights without them.
     """
 
     preprocessing = EmbeddingPreprocessing
@@ -106,13 +102,7 @@ class EmbeddingLocalizer(TrainedLocalizer[Network]):
 
     @classmethod
     def extras(cls, checkpoint: Checkpoint, network: Any) -> dict[str, Any]:
-        """The embedded training sounds of a weights file, if it has them.
-
-        Raises
-        ------
-        WeightsError
-            If they are of another shape, or not finite.
-        """
+        """The embedded training sounds of a weights file, if it has them, checked."""
         if SOUND_BANK not in checkpoint.tensors:
             return {}
         bank: NDArray[np.float32] = checkpoint.tensors[SOUND_BANK].float().numpy()
@@ -136,13 +126,7 @@ class EmbeddingLocalizer(TrainedLocalizer[Network]):
             return {"visual": self._network.encode_images(self._pixels(images)).numpy()}
 
     def encode_audio(self, sounds: Sequence[Waveform]) -> Features:
-        """Features ``audio (B, D)`` float32 of B sounds, which may differ in length and rate.
-
-        Raises
-        ------
-        DataError
-            If the preprocessing cannot take a sound.
-        """
+        """Features ``audio (B, D)`` float32 of B sounds, which may differ in length and rate."""
         spectrograms = [prepare_sound(sound, self._preprocessing.audio) for sound in sounds]
         return {"audio": encode_by_shape(spectrograms, self._network.encode_sounds)}
 
@@ -179,12 +163,8 @@ class EmbeddingLocalizer(TrainedLocalizer[Network]):
     def vision_only(self, image_features: Features) -> NDArray[np.float32]:
         """Largest cosine over a bank of training sounds, divided by tau: ``(B, h, w)`` float32.
 
-        It shows where anything that the model has heard in training could sound.
-
-        Raises
-        ------
-        NotImplementedError
-            If the weights carry no sound bank.
+        It shows where anything that the model has heard in training could sound. Without a sound
+        bank it is not implemented.
         """
         if self._sound_bank is None:
             raise NotImplementedError(self.missing_reason("vision_only"))

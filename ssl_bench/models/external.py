@@ -40,12 +40,7 @@ def load_plug_in(name: str) -> Any:
 
 
 def load_class(address: str) -> Any:
-    """Run a Python file and take a class from it.
-
-    Parameters
-    ----------
-    address
-        ``path/to/file.py:Class``.
+    """Run a Python file and take a class from it, by ``path/to/file.py:Class``.
 
     Raises
     ------
@@ -113,14 +108,7 @@ def instantiate(
 ) -> Localizer | AnnotationLocalizer:
     """Make a localizer from a class and check that it can be one.
 
-    Parameters
-    ----------
-    declared
-        A subclass of :class:`Localizer` or :class:`AnnotationLocalizer`.
-    options
-        Arguments of its constructor.
-    where
-        Its name, for messages.
+    `options` are the arguments of its constructor; `where` is its name, for messages.
 
     Raises
     ------

@@ -136,12 +136,8 @@ def _saliency_of_one(
 class GradCAMOptions(Document):
     """Options of Grad-CAM.
 
-    Attributes
-    ----------
-    top
-        How many of the likeliest classes are combined; None for the variant's own number.
-    normalize_classes
-        Whether each class's map is divided by its own maximum before they are combined.
+    `top` likeliest classes are combined, or the variant's own number; with `normalize_classes` each
+    class's map is divided by its own maximum before.
     """
 
     top: PositiveInt | None = None
@@ -171,13 +167,7 @@ class GradCAM(VisionOnlyLocalizer[VGGNetwork]):
     last_layer = LAST_LAYER
 
     def settings(self) -> dict[str, Any]:
-        """How many classes are combined, and how.
-
-        Raises
-        ------
-        ModelError
-            If the option asks for more classes than there are.
-        """
+        """How many classes are combined, and how; raises ModelError where there are fewer."""
         own = self._network.architecture
         top = self._options.top or min(own.top, own.classes)
         if top > own.classes:

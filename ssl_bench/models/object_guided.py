@@ -40,21 +40,8 @@ class ObjectGuided(Localizer):
     the prior's map P; `guidance` says how maps are up-sampled to 224x224 and scaled. The
     similarity is that of the audio-visual model alone.
 
-    Parameters
-    ----------
-    audio_visual
-        A localizer that hears.
-    prior
-        An audio-blind localizer.
-    alpha
-        Weight of the audio-visual map, in [0, 1]; None for that of `guidance`.
-    guidance
-        How maps are mixed.
-
-    Raises
-    ------
-    ModelError
-        If `alpha` is out of range, or the prior is not audio-blind.
+    `prior` must be audio-blind, and `alpha`, the weight of the audio-visual map, lie in [0, 1];
+    anything else is a ModelError. None takes the alpha of `guidance`.
     """
 
     def __init__(

@@ -31,13 +31,8 @@ class ShippedWeights(Document):
 class OfficialWeights(Document):
     """A weights file that its authors publish.
 
-    Attributes
-    ----------
-    url
-        Where it is.
-    sha256
-        The first digits of its digest, at least eight: torchvision puts as many into the names of
-        its files.
+    `sha256` holds the first digits of its digest, at least eight: torchvision puts as many into the
+    names of its files.
     """
 
     url: Annotated[str, Field(pattern=r"^(https|file)://.*/[\w.-]+$")]
@@ -262,22 +257,9 @@ class Recipe(Document):
 class Assembly:
     """What a baseline's class is given to build itself, by its class method ``assemble``.
 
-    Attributes
-    ----------
-    name, variant
-        Of the baseline.
-    recipe
-        Its recipe file, for messages.
-    architecture, preprocessing
-        Tables of the variant, not yet checked.
-    weights
-        The weights file; None where none ships and none was given.
-    weights_sha256
-        The digest that the weights must have, where the recipe names one.
-    seed
-        For a random localizer.
-    options
-        Further settings from the caller, not yet checked.
+    The tables of the variant, and the caller's options, are not checked yet. `recipe` is the file,
+    for messages. `weights` are None where none ship and none were given; `weights_sha256` is the
+    digest that they must have, where the recipe names one; `seed` is for a random localizer.
     """
 
     name: str
