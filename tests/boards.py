@@ -1,70 +1,106 @@
-"""A small board whose only submission is hostile in every text, and predictions to make more."""
+"""Cards, maps, and a small board whose only submission is hostile in every text."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ssl_bench.leaderboard.assess import Bench
+from ssl_bench.files import content_folder
+from ssl_bench.leaderboard.assess import AssessOptions, Bench
 from ssl_bench.leaderboard.baselines import add_baselines
-from ssl_bench.leaderboard.card import TEMPLATE, SubmissionCard
-from ssl_bench.leaderboard.documents import read_card
-from ssl_bench.leaderboard.submit import SubmissionOptions, prepare, write_submission
+from ssl_bench.leaderboard.board import Board, read_board
+from ssl_bench.leaderboard.card import TEMPLATE
+from ssl_bench.leaderboard.submit import (
+    Prepared,
+    SubmissionOptions,
+    prepare,
+    write_submission,
+)
 from ssl_bench.predictions import PredictionsMeta, save_predictions
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&{{ 7 * 7 }}"
 
-_PUBLISHED = Path(__file__).parent / "site" / "published.csv"
+
+def meta_of(bench: Bench, **changes: object) -> PredictionsMeta:
+    """Metadata of complete predictions of a protocol."""
+    trials = bench.trials
+    facts = {
+        "protocol": trials.protocol.label,
+        "protocol_digest": trials.protocol.digest,
+        "test_set": trials.test_set.name,
+        "test_set_digest": trials.test_set.digest,
+        "model": "mine",
+        "complete": True,
+        **changes,
+    }
+    return PredictionsMeta.model_validate(facts)
+
+
+def write_maps(
+    path: Path,
+    bench: Bench,
+    seed: int = 0,
+    maps: NDArray[np.floating] | None = None,
+    **changes: object,
+) -> Path:
+    """Predictions of noise, or of given maps, for every trial of a protocol."""
+    noise = np.random.default_rng(seed).random((len(bench.trials), 7, 7))
+    save_predictions(
+        path, bench.trials.ids, noise if maps is None else maps, meta_of(bench, **changes)
+    )
+    return path
+
+
+def write_card(
+    path: Path, slug: str = "my-model", name: str = "My model", changes: Mapping[str, str] = {}
+) -> Path:
+    """The card that the template shows, under a name and with lines replaced."""
+    text = TEMPLATE.replace('"my-model"', f'"{slug}"').replace('"My model"', f"'''{name}'''")
+    for old, new in changes.items():
+        assert old in text, old
+        text = text.replace(old, new, 1)
+    path.write_text(text)
+    return path
+
+
+def submit(
+    root: Path, bench: Bench, maps: Path, card: Path, options: SubmissionOptions | None = None
+) -> Prepared:
+    """Prepare and write a submission."""
+    prepared = prepare(root, bench, maps, card, options)
+    write_submission(root, prepared)
+    return prepared
+
+
+def checked(root: Path, **settings: object) -> Board:
+    """A board, read; scores are those of the same maps, digests of which name them."""
+    trusted = settings.pop("trusted", None)
+    options = AssessOptions(**settings)  # type: ignore[arg-type]
+    return read_board(root, options, trusted=trusted)  # type: ignore[arg-type]
+
+
+def codes(board: Board) -> list[str]:
+    """Codes of what was found, in the order of paths."""
+    return [each.code for each in board.findings]
 
 
 def make_board(root: Path, scratch: Path, bench: Bench) -> Path:
-    """A board with two floors, an oracle, and the model ``my-model`` with audio-blind maps.
-
-    Parameters
-    ----------
-    root
-        The board.
-    scratch
-        A folder for what is submitted.
-    bench
-        The protocol ``synth``.
-    """
-    for _ in add_baselines(root, baselines=("center", "full", "oracle"), protocols=("synth",)):
-        pass
-    maps, blind = (write_maps(scratch / f"{seed}.npz", bench, seed) for seed in (0, 1))
-    options = SubmissionOptions(vision_only=blind)
-    write_submission(root, prepare(root, bench, maps, hostile_card(scratch), options))
-    shutil.copy(_PUBLISHED, root / "published.csv")
+    """A board with two floors, an oracle, and the model ``my-model`` with audio-blind maps."""
+    list(add_baselines(root, baselines=("center", "full", "oracle"), protocols=("synth",)))
+    maps, blind = (
+        write_maps(scratch / f"{seed}.npz", bench, seed, model=HOSTILE) for seed in (0, 1)
+    )
+    texts = {
+        '"First Author", "Second Author"': f"'''{HOSTILE}'''",
+        '"CC-BY-4.0"': f"'''{HOSTILE}'''",
+        '"Trained again by us, with batches of 64 in place of 128."': f"'''{HOSTILE}'''",
+        '"First Author and Second Author, A title, A conference 2026"': f"'''{HOSTILE}'''",
+    }
+    card = write_card(scratch / "card.toml", name=HOSTILE[:80], changes=texts)
+    submit(root, bench, maps, card, SubmissionOptions(vision_only=blind))
+    shutil.copy(content_folder("leaderboard") / "published.csv", root / "published.csv")
     return root
-
-
-def hostile_card(scratch: Path) -> SubmissionCard:
-    """A card whose every text is an attack."""
-    path = scratch / "card.toml"
-    path.write_text(TEMPLATE)
-    texts = ("summary", "paper", "preprocessing", "reimplementation", "licence")
-    return read_card(path).model_copy(
-        update={
-            "name": HOSTILE[:80],
-            "authors": (HOSTILE,),
-            **dict.fromkeys(texts, HOSTILE),
-        }
-    )
-
-
-def write_maps(path: Path, bench: Bench, seed: int) -> Path:
-    """Predictions of noise for every trial of a protocol."""
-    trials = bench.trials
-    meta = PredictionsMeta(
-        protocol=trials.protocol.label,
-        protocol_digest=trials.protocol.digest,
-        test_set=trials.test_set.name,
-        test_set_digest=trials.test_set.digest,
-        model=HOSTILE,
-        complete=True,
-    )
-    noise = np.random.default_rng(seed).random((len(trials), 7, 7))
-    save_predictions(path, trials.ids, noise, meta)
-    return path

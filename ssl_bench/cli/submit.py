@@ -62,8 +62,8 @@ def validate(predictions: Path, protocol: str, data: Path | None, as_json: bool)
 # \b keeps the lines that follow as they are.
 _SUBMIT_HELP = """Enter the predictions file (or folder of shards) PREDICTIONS into the leaderboard.
 
-It is checked and scored, and its entry and maps are written together or not at all. Entries
-enter the project's leaderboard by a pull request with these two files.
+It is checked and scored, and its card and maps are written into a folder of the board. Enter
+the project's leaderboard by a pull request with these two or three files.
 
 \b
   ssl-bench submit --template > card.toml
@@ -100,7 +100,9 @@ enter the project's leaderboard by a pull request with these two files.
     help="Largest height and width of a stored map.",
 )
 @click.option(
+    "--url",
     "--address",
+    "url",
     metavar="URL",
     help="Keep the file there (https) instead of on the board; its checksum is stored.",
 )
@@ -121,7 +123,7 @@ def submit(
     replace: bool,
     vision_only: Path | None,
     side: int,
-    address: str | None,
+    url: str | None,
     board: Path | None,
     data: Path | None,
     jobs: int,
@@ -138,16 +140,14 @@ def submit(
     from ssl_bench.cli.submitted import submission_facts, submission_tables
     from ssl_bench.cli.terminal import console, progress_bars
     from ssl_bench.leaderboard.assess import open_bench
-    from ssl_bench.leaderboard.places import default_board
+    from ssl_bench.leaderboard.submissions import default_board
     from ssl_bench.leaderboard.submit import SubmissionOptions, prepare, write_submission
 
     root = default_board() if board is None else board
     with progress_bars(quiet=as_json) as (_, notify):
         bench = open_bench(protocol, data, jobs=jobs, notify=notify)
-        options = SubmissionOptions(
-            side=side, address=address, vision_only=vision_only, replace=replace
-        )
-        submission = prepare(root, bench, predictions, card_path, options)
+        options = SubmissionOptions(side=side, url=url, vision_only=vision_only, replace=replace)
+        submission = prepare(root, bench, predictions, card_path, options, data=data)
     if not dry_run:
         write_submission(root, submission)
     if as_json:

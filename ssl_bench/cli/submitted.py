@@ -1,4 +1,4 @@
-"""What ``ssl-bench submit`` says of an entry: its row of the page, and what would change."""
+"""What ``ssl-bench submit`` prints of an entry: its row of the page, and what would change."""
 
 from __future__ import annotations
 
@@ -8,49 +8,47 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from ssl_bench.leaderboard.entry import Entry
-    from ssl_bench.leaderboard.submit import Submission
+    from ssl_bench.leaderboard.board import Entry
+    from ssl_bench.leaderboard.submit import Prepared
     from ssl_bench.scoring.results import MeasuredValue
 
 
-def submission_facts(submission: Submission, dry_run: bool) -> dict[str, Any]:
+def submission_facts(prepared: Prepared, dry_run: bool) -> dict[str, Any]:
     """A submission for programs."""
-    entry, standing = submission.entry, submission.standing
+    entry, standing = prepared.entry, prepared.standing
     result = entry.result
     return {
         "slug": entry.slug,
-        "protocol": entry.protocol,
+        "protocol": result.protocol.label,
         "dialect": result.protocol.dialect,
-        "digest": entry.protocol_digest,
+        "digest": result.protocol.digest,
         "written": not dry_run,
         "headline": [_position(entry, value) for value in _headline(entry)],
         "vision_only_note": result.vision_only_note,
         "measures": [each.model_dump(mode="json") for each in result.measures],
-        "submitted": [each.model_dump(mode="json") for each in submission.submitted],
+        "submitted": [each.model_dump(mode="json") for each in prepared.submitted],
         "coverage": result.coverage.model_dump(mode="json"),
         "ranked": entry.can_be_ranked,
-        "tie_group": standing.group,
-        "tied_with": [
-            name for name in submission.after.group_of(standing.name) if name != entry.slug
-        ],
-        "ranks": [standing.best_rank, standing.worst_rank],
-        "moved": [now.name for _, now in submission.moved],
+        "tie_group": None if standing is None else standing.group,
+        "tied_with": list(prepared.tied_with),
+        "ranks": None if standing is None else [standing.best_rank, standing.worst_rank],
+        "moved": [now.name for _, now in prepared.moved],
         "files": {
-            name: None if content is None else len(content)
-            for name, content in submission.files.items()
+            f"{entry.submission.path}/{name}": len(content)
+            for name, content in prepared.files.items()
         },
     }
 
 
-def submission_tables(submission: Submission, root: Path, dry_run: bool) -> list[Table | str]:
+def submission_tables(prepared: Prepared, root: Path, dry_run: bool) -> list[Table | str]:
     """A submission for a person: its row, its tie group, what the sound adds and what changes."""
     from ssl_bench.cli.terminal import coverage_sentence, plain_table, with_interval
 
-    entry, standing = submission.entry, submission.standing
+    entry, standing = prepared.entry, prepared.standing
     told = entry.result.protocol
     rows = [
         [own.measure, with_interval(own), with_interval(full), _change(own, full)]
-        for own, full in zip(entry.result.measures, submission.submitted, strict=True)
+        for own, full in zip(entry.result.measures, prepared.submitted, strict=True)
     ]
     head = ["percent [95 % interval]", "entry", "file as submitted", "difference"]
     shown: list[Table | str] = [
@@ -59,33 +57,29 @@ def submission_tables(submission: Submission, root: Path, dry_run: bool) -> list
         coverage_sentence(entry.result),
         f"Dialect {told.dialect}, protocol digest {told.digest[:12]}.",
     ]
-    others = [name for name in submission.after.group_of(entry.slug) if name != entry.slug]
-    count = len(submission.after.standings)
-    shown.append(
-        f"By {entry.headline.measure}: tie group {standing.group}, rank {standing.best_rank} to "
-        f"{standing.worst_rank} of {count}."
-        if others or count > 1
-        else f"By {entry.headline.measure}: the only entry of this protocol."
-    )
-    if entry.is_kept_elsewhere:
+    count = len(prepared.after.standings)
+    if standing is None:
+        shown.append(f"Its page will not rank it: {entry.apart or 'an oracle sees the truth'}.")
+    elif count > 1:
         shown.append(
-            "Its page will not rank it: maps that are kept at an address are listed apart, as not "
-            "scored again here."
+            f"By {entry.headline.measure}: tie group {standing.group}, rank {standing.best_rank} "
+            f"to {standing.worst_rank} of {count}."
         )
-    if others:
-        shown.append(f"Not told apart from: {', '.join(others)}.")
+    else:
+        shown.append(f"By {entry.headline.measure}: the only entry of this protocol.")
+    if prepared.tied_with:
+        shown.append(f"Not told apart from: {', '.join(prepared.tied_with)}.")
     shown += [
         f"{now.name}: group {was.group} to {now.group}, rank {was.best_rank} to {was.worst_rank} "
         f"before, {now.best_rank} to {now.worst_rank} then."
-        for was, now in submission.moved
+        for was, now in prepared.moved
     ]
     shown.append(plain_table("All measures, as stored and as submitted", head, rows))
     done = "Would write" if dry_run else "Wrote"
-    for name, content in submission.files.items():
-        if content is not None:
-            shown.append(f"{done} {root / name} ({len(content):,} bytes).")
-        elif (root / name).exists():
-            shown.append(f"Would remove {root / name}.")
+    shown += [
+        f"{done} {root / entry.submission.path / name} ({len(content):,} bytes)."
+        for name, content in prepared.files.items()
+    ]
     return shown
 
 
@@ -105,9 +99,7 @@ def sound_sentence(entry: Entry) -> str:
             f"audio-blind maps reach {with_interval(reached)}."
         )
     if entry.card.modality != "audio-visual":
-        return (
-            f"What sound adds: nothing, the card says {entry.card.modality}, which does not listen."
-        )
+        return f"What sound adds: nothing, a {entry.card.modality} model does not listen."
     return "What sound adds: unknown; give the model's audio-blind maps with --vision-only FILE."
 
 
@@ -142,7 +134,7 @@ def _row(entry: Entry) -> Table:
         place for place in range(len(heads)) if place < 2 or any(cells[place] for cells in rows)
     ]
     return plain_table(
-        f"{entry.card.name} on {entry.protocol}: its row of the page",
+        f"{entry.card.name} on {entry.result.protocol.label}: its row of the page",
         [heads[place] for place in kept],
         [[cells[place] for place in kept] for cells in rows],
     )
@@ -168,7 +160,7 @@ def _position(entry: Entry, own: MeasuredValue) -> dict[str, Any]:
 
 
 def _headline(entry: Entry) -> tuple[MeasuredValue, ...]:
-    from ssl_bench.leaderboard.evidence import RANKED
+    from ssl_bench.leaderboard.assessment import RANKED
 
     return entry.result.measures[:RANKED]
 

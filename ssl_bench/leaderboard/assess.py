@@ -1,36 +1,60 @@
-"""From a board's predictions to an entry: the one way in which entries are made and checked."""
+"""From a submission to its assessment: scored, or taken from its lock, or neither, and why."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from ssl_bench.errors import LeaderboardError
-from ssl_bench.leaderboard.card import SubmissionCard
-from ssl_bench.leaderboard.entry import Entry, PredictionsReference, StoredPredictions
-from ssl_bench.leaderboard.evidence import Shown, gather_evidence, under_dialects
-from ssl_bench.leaderboard.places import protocol_folder
-from ssl_bench.leaderboard.stated import stated_environment
-from ssl_bench.protocols.protocol import Protocol, load_protocol, protocol_names
+from ssl_bench.errors import DataError, LeaderboardError, PredictionsError, SslBenchError
+from ssl_bench.files import (
+    cache_folder,
+    digest_of_code,
+    sha256_of_file,
+    sha256_of_json,
+    write_text,
+)
+from ssl_bench.leaderboard.assessment import (
+    TOLERANCE,
+    Assessment,
+    check_printable,
+    disagreements,
+)
+from ssl_bench.leaderboard.card import BaselineCard
+from ssl_bench.leaderboard.compact import STORED_LIMITS
+from ssl_bench.leaderboard.evidence import gather_evidence, under_dialects
+from ssl_bench.leaderboard.submissions import (
+    Finding,
+    Submission,
+    is_embedded,
+    protocol_folder,
+    protocol_of_folder,
+    shipped_protocol,
+)
+from ssl_bench.predictions import Question, check, open_predictions
 from ssl_bench.scoring.references import Controls, control_scores
 from ssl_bench.scoring.run import Notify, ScoringOptions, measures_of, score_file
-from ssl_bench.testsets import definition
-from ssl_bench.trials.compositions import open_trials, with_split
+from ssl_bench.trials.compositions import open_trials
 from ssl_bench.trials.trial import TrialSet
 
+# What decides an assessment, beside the submission's files and the test set.
+_CODE = (
+    *("leaderboard", "scoring", "measures", "statistics", "trials", "testsets", "protocols"),
+    *("predictions", "engine", "models/trivial.py", "files.py"),
+)
+_LIBRARIES = ("numpy", "scipy", "pandas", "numba")
+_MAX_DIFFERENCES = 5
 
-@dataclass(frozen=True)
-class Named:
-    """A predictions file at hand, and what an entry says of where it is."""
 
-    path: Path
-    reference: PredictionsReference
+class NotAtHandError(LeaderboardError):
+    """What a submission was scored from, or on, is not at hand; nothing is said of its numbers."""
 
 
 class Bench:
-    """One protocol with its trials, floors and ceiling, which all of its entries share.
+    """One protocol with its trials, floors and ceiling, which all of its submissions share.
 
     Parameters
     ----------
@@ -49,11 +73,7 @@ class Bench:
         self.jobs = jobs
         self.notify = notify
         self.folder = protocol_folder(trials.protocol)
-
-    @property
-    def embedded(self) -> bool:
-        """Whether the test set is made by code, so that its truth may be copied."""
-        return definition(self.trials.test_set.name).embedded
+        self.embedded = is_embedded(trials.protocol)
 
     @cached_property
     def controls(self) -> Controls | None:
@@ -64,77 +84,68 @@ class Bench:
         self.notify("computing floors and ceiling")
         return control_scores(self.trials, measures_of(protocol), jobs=self.jobs)
 
-    def entry(self, card: SubmissionCard, maps: Named, blind: Named | None = None) -> Entry:
+    def assess(
+        self, maps: Path, audio_blind: Path | None = None, *, show_maps: bool = True
+    ) -> Assessment:
         """Score predictions, and gather everything that a page shows of them.
 
         Parameters
         ----------
-        card
-            What the submitter says.
-        maps
-            The predictions.
-        blind
-            The model's own audio-blind maps.
+        maps, audio_blind
+            The predictions, and the model's own audio-blind ones.
+        show_maps
+            False for maps made from an annotation that may not be copied.
 
         Raises
         ------
         PredictionsError
             With every problem of a file, if it cannot be scored.
         LeaderboardError
-            If the audio-blind maps are not on the board.
+            If its metadata hold something that cannot be shown.
         """
-        beside = None if blind is None else blind.reference
-        if beside is not None and not isinstance(beside, StoredPredictions):
-            raise LeaderboardError("audio-blind maps must be stored on the board", where=card.slug)
-        options = ScoringOptions(jobs=self.jobs, notify=self.notify)
         scored = score_file(
-            maps.path,
+            maps,
             self.trials,
-            vision_only=None if blind is None else blind.path,
-            options=options,
+            vision_only=audio_blind,
+            options=ScoringOptions(jobs=self.jobs, notify=self.notify),
             controls=self.controls,
             dialects=under_dialects(self.trials.protocol),
         )
         self.notify("gathering evidence")
-        shown = Shown(truth=self.embedded, maps=maps.reference.kind != "remade")
-        protocol = scored.result.protocol
-        return Entry(
-            slug=card.slug,
-            protocol=protocol.label,
-            protocol_digest=protocol.digest,
-            result=scored.result.model_copy(
-                update={
-                    "timings": {},
-                    "environment": stated_environment(scored.result.environment),
-                    "protocol": protocol.model_copy(update={"tables": None}),
-                }
+        result = scored.result
+        first = result.measures[0].measure
+        headline = {
+            name: {
+                level: tuple(value for value in values if value.measure == first)
+                for level, values in levels.items()
+            }
+            for name, levels in result.breakdown.items()
+        }
+        environment = dict(result.environment)
+        if str(environment.get("commit")).endswith("-dirty"):
+            # Nobody else can have a checkout with changes.
+            environment["commit"] = None
+        changes = {
+            "timings": {},
+            "environment": environment,
+            "breakdown": headline,
+            "protocol": result.protocol.model_copy(update={"tables": None}),
+        }
+        try:
+            check_printable(result.model.model_dump(mode="json"))
+        except ValueError as error:
+            raise LeaderboardError(
+                f"its metadata cannot be shown: {error}",
+                code="E_METADATA",
+                where=maps,
+                remedy="shorten the provenance, in plain text",
+            ) from error
+        return Assessment(
+            result=result.model_copy(update=changes),
+            evidence=gather_evidence(
+                maps, self.trials, scored, show_truth=self.embedded, show_maps=show_maps
             ),
-            predictions=maps.reference,
-            vision_only=beside,
-            card=card,
-            evidence=gather_evidence(maps.path, self.trials, scored, shown),
         )
-
-
-def shipped_protocol(reference: str) -> Protocol:
-    """A protocol that ships, with its split spelled out: no other can have entries.
-
-    Raises
-    ------
-    LeaderboardError
-        If it is a file of the user's own.
-    ProtocolError
-        If there is none of that name.
-    """
-    if reference.partition("@")[0] not in protocol_names():
-        load_protocol(reference)
-        raise LeaderboardError(
-            "only protocols that ship with this project have a leaderboard",
-            where=reference,
-            remedy=f"use one of: {', '.join(protocol_names())}; to rank by a protocol of your own, "
-            "contribute its file first",
-        )
-    return with_split(load_protocol(reference))
 
 
 def open_bench(
@@ -144,7 +155,227 @@ def open_bench(
     jobs: int = 1,
     notify: Callable[[str], None] = lambda _stage: None,
 ) -> Bench:
-    """Open the trials of a protocol that ships; raises as :func:`shipped_protocol` does."""
+    """Open the trials of a protocol that ships; raises as ``shipped_protocol`` does."""
     protocol = shipped_protocol(reference)
     notify("opening trials")
     return Bench(open_trials(protocol, data), jobs=jobs, notify=notify)
+
+
+@dataclass(frozen=True)
+class AssessOptions:
+    """Where to look for what is needed.
+
+    Attributes
+    ----------
+    data
+        Folder with one sub-folder per test set; None for ``SSL_BENCH_DATA``.
+    copies
+        Folder with copies of predictions that their submitters keep; None for none.
+    use_cache
+        Whether what was computed before from the same files, by the same code, is taken.
+    jobs
+        Processes.
+    """
+
+    data: Path | None = None
+    copies: Path | None = None
+    use_cache: bool = True
+    jobs: int = 1
+
+
+@dataclass(frozen=True)
+class Assessed:
+    """A submission with its assessment.
+
+    Attributes
+    ----------
+    assessment
+        None where there is neither a score nor a lock.
+    scored
+        Whether it was computed from the maps, now or before by the same code; else it is the lock.
+    unproven
+        Why it was not; empty where it was.
+    findings
+        Where it contradicts itself.
+    """
+
+    submission: Submission
+    assessment: Assessment | None
+    scored: bool
+    unproven: str = ""
+    findings: tuple[Finding, ...] = ()
+
+
+def assess_all(
+    submissions: Sequence[Submission],
+    options: AssessOptions,
+    progress: Callable[[str, int, int], None] = lambda _what, _done, _all: None,
+) -> list[Assessed]:
+    """Assess submissions in several processes, those of one protocol after another."""
+    known = {}
+    for each in submissions if options.use_cache else ():
+        with suppress(NotAtHandError):
+            path = _cache_path(each, options)
+            if path is not None and path.is_file():
+                known[each.path] = assess(each, options)
+    due = [each for each in submissions if each.path not in known]
+
+    def work() -> Iterator[Assessed]:
+        if options.jobs == 1 or len(due) < 2:
+            yield from (assess(each, options) for each in due)
+            return
+        from joblib import Parallel, delayed
+
+        parallel = Parallel(n_jobs=options.jobs, return_as="generator")
+        yield from parallel(delayed(assess)(each, options) for each in due)
+
+    for done in work():
+        known[done.submission.path] = done
+        progress("entries", len(known), len(submissions))
+    return [known[each.path] for each in submissions]
+
+
+def assess(submission: Submission, options: AssessOptions) -> Assessed:
+    """Score one submission, or take its lock, and compare with its lock and its claims."""
+    lock = submission.lock
+    try:
+        assessment = _cached(submission, options)
+    except NotAtHandError as error:
+        return Assessed(
+            submission, lock, scored=False, unproven=error.problem, findings=_absent(submission)
+        )
+    except SslBenchError as error:
+        sentences = error.problems if isinstance(error, PredictionsError) else (error.problem,)
+        findings = tuple(
+            Finding("wrong", submission.path, each, getattr(each, "code", error.code))
+            for each in sentences
+        )
+        return Assessed(submission, None, scored=False, unproven="wrong", findings=findings)
+    found = [] if lock is None else disagreements(lock, assessment)
+    more = f", and {len(found) - _MAX_DIFFERENCES} more" if len(found) > _MAX_DIFFERENCES else ""
+    differing = [
+        Finding("wrong", f"{submission.path}/lock.json", f"{each}{more}", "E_LOCK_VALUE")
+        for each in found[:_MAX_DIFFERENCES]
+    ]
+    return Assessed(
+        submission,
+        assessment,
+        scored=True,
+        findings=(*differing, *claim_findings(submission, assessment)),
+    )
+
+
+def claim_findings(submission: Submission, assessment: Assessment) -> Iterator[Finding]:
+    """Claims of the card that are not what the maps score."""
+    values = {each.measure: each.value for each in assessment.result.measures}
+    for measure, claimed in submission.card.claims.items():
+        value = values.get(measure)
+        if value is None or abs(claimed - value) > TOLERANCE * max(1.0, abs(value)):
+            message = f"its card claims {claimed:.9g} for {measure}, and its maps score {value}"
+            yield Finding("wrong", submission.path, message, "E_CLAIM")
+
+
+def _absent(submission: Submission) -> tuple[Finding, ...]:
+    if submission.lock is not None:
+        return tuple(claim_findings(submission, submission.lock))
+    return ()
+
+
+def _cached(submission: Submission, options: AssessOptions) -> Assessment:
+    path = _cache_path(submission, options)
+    found = _read_cache(path) if options.use_cache else None
+    if found is None:
+        found = _scored(submission, _bench(submission.folder, options.data), options)
+        if path is not None:
+            write_text(path, found.model_dump_json())
+    return found
+
+
+def _cache_path(submission: Submission, options: AssessOptions) -> Path | None:
+    """Where an assessment is kept, by all that decides it; None for maps kept elsewhere."""
+    protocol, maps, card = submission.protocol, submission.maps, submission.card
+    if maps is None and not submission.is_regenerated:
+        return None
+    test_set = ""
+    if not is_embedded(protocol):
+        test_set = _bench(submission.folder, options.data).trials.test_set.digest
+    key = [
+        digest_of_code(_CODE, content=("protocols",), libraries=_LIBRARIES),
+        protocol.digest,
+        test_set,
+        *(path and sha256_of_file(path) for path in (maps, submission.audio_blind)),
+        [card.baseline, card.seed] if isinstance(card, BaselineCard) and maps is None else [],
+    ]
+    return cache_folder("leaderboard", "assessments", f"{sha256_of_json(key)}.json")
+
+
+def _read_cache(path: Path | None) -> Assessment | None:
+    try:
+        return None if path is None else Assessment.model_validate_json(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def _scored(submission: Submission, bench: Bench, options: AssessOptions) -> Assessment:
+    lock = submission.lock
+    digest = bench.trials.test_set.digest
+    if lock is not None and not bench.embedded and lock.result.test_set.digest != digest:
+        raise NotAtHandError(
+            f"the test set at hand has the digest {digest[:12]}, and the lock is of "
+            f"{lock.result.test_set.digest[:12]}",
+            code="E_TEST_SET_DIGEST",
+        )
+    with ExitStack() as stack:
+        maps = submission.maps
+        if submission.is_regenerated:
+            scratch = stack.enter_context(TemporaryDirectory(prefix="ssl-bench-"))
+            maps = _regenerated(submission, bench, Path(scratch))
+        elif maps is None:
+            maps = _copy_of(submission, options.copies)
+        else:
+            for path in filter(None, (maps, submission.audio_blind)):
+                _check_stored(path, bench.trials)
+        return bench.assess(maps, submission.audio_blind, show_maps=not submission.is_regenerated)
+
+
+def _check_stored(path: Path, trials: TrialSet) -> None:
+    """Check a stored file before anything of it is unpacked; a board allows less than scoring."""
+    meta = open_predictions(path, limits=STORED_LIMITS).meta
+    protocol = trials.protocol
+    other = protocol.digest != meta.protocol_digest and trials.digest != meta.trials_digest
+    if meta.protocol == protocol.label and other:
+        raise NotAtHandError(
+            f"its maps answer another version of the protocol (digest {meta.protocol_digest[:12]})",
+            code="E_PROTOCOL_VERSION",
+        )
+    check(path, Question(trials.ids), limits=STORED_LIMITS)
+
+
+def _regenerated(submission: Submission, bench: Bench, folder: Path) -> Path:
+    from ssl_bench.engine.predict import predict
+    from ssl_bench.models.registry import load_localizer
+
+    card = submission.card
+    assert isinstance(card, BaselineCard)
+    localizer = load_localizer(card.baseline, seed=card.seed or 0)
+    return predict(localizer, [(bench.trials, folder)])[0].predictions
+
+
+def _copy_of(submission: Submission, folder: Path | None) -> Path:
+    digest = submission.lock and submission.lock.result.predictions_sha256
+    for path in sorted(folder.glob("*.npz")) if folder is not None else ():
+        if sha256_of_file(path) == digest:
+            return path
+    lacking = "no copy was given" if folder is None else "no copy has its digest"
+    raise NotAtHandError(f"its maps are kept elsewhere, and {lacking}", code="E_MAPS_ELSEWHERE")
+
+
+@lru_cache(maxsize=2)
+def _bench(folder: str, data: Path | None) -> Bench:
+    """The trials of a protocol, kept for its next submission."""
+    try:
+        return Bench(open_trials(protocol_of_folder(folder), data))
+    except DataError as error:
+        raise NotAtHandError(
+            f"test set not at hand ({error.problem})", code="E_TEST_SET_ABSENT"
+        ) from error

@@ -15,23 +15,16 @@ from typing import Literal
 from ssl_bench.analysis.evaluation import Request, run_predict
 from ssl_bench.engine.predict import Predicted
 from ssl_bench.errors import DataError, LeaderboardError, one_of
-from ssl_bench.leaderboard.assess import Bench, open_bench, shipped_protocol
-from ssl_bench.leaderboard.claims import baseline_card
-from ssl_bench.leaderboard.differences import differences
-from ssl_bench.leaderboard.documents import read_entry
-from ssl_bench.leaderboard.places import entry_path
-from ssl_bench.leaderboard.stated import states_changes
+from ssl_bench.leaderboard.assess import Bench, open_bench
+from ssl_bench.leaderboard.assessment import disagreements, read_lock
+from ssl_bench.leaderboard.submissions import CARD, LOCK, shipped_protocol, submission_path
 from ssl_bench.leaderboard.submit import (
-    Submission,
     SubmissionOptions,
     prepare,
-    prepare_remade,
     write_submission,
 )
 from ssl_bench.models.registry import default_alpha, list_baselines, load_baseline
-from ssl_bench.predictions import open_predictions
 from ssl_bench.protocols.protocol import load_protocol, protocol_names
-from ssl_bench.scoring.run import model_of
 from ssl_bench.testsets import definition
 
 PUBLISHED_PROTOCOLS = ("vggss", "interactive@is3")
@@ -160,6 +153,7 @@ def add_baselines(
         if name not in {each.name for each in entering}:
             raise LeaderboardError(
                 f"no baseline called {name!r} can be measured with what ships",
+                code="E_BASELINE",
                 remedy=one_of((each.name for each in entering), name),
             )
     chosen = [each for each in entering if not baselines or each.name in baselines]
@@ -200,35 +194,28 @@ def _entered(
         answered = run_predict(request, wanted)
         for trials, predicted in answered:
             bench = benches[trials.protocol.label]
-            submission = _submission(root, bench, contestant, predicted)
-            yield _written(root, bench, submission)
+            yield _written(root, bench, contestant, predicted)
 
 
-def _submission(
-    root: Path, bench: Bench, contestant: Contestant, predicted: Predicted
-) -> Submission:
-    model = model_of(open_predictions(predicted.predictions))
-    card = baseline_card(contestant.name, contestant.slug, bench.trials.test_set.name, model)
+def _written(root: Path, bench: Bench, contestant: Contestant, predicted: Predicted) -> Added:
+    """Write a submission unless the board has the same card and maps."""
+    label, slug = bench.trials.protocol.label, contestant.slug
+    path = root / submission_path(bench.folder, slug)
+    lines = [f'baseline = "{contestant.name}"']
+    if contestant.alpha is not None:
+        lines.append(f"alpha = {contestant.alpha!r}")
     if not bench.embedded:
-        return prepare_remade(root, bench, predicted.predictions, card, contestant.name, seed=0)
-    options = SubmissionOptions(vision_only=predicted.vision_only, replace=True)
-    return prepare(root, bench, predicted.predictions, card, options)
-
-
-def _written(root: Path, bench: Bench, submission: Submission) -> Added:
-    """Write a submission unless the board has the same: library versions alone change nothing."""
-    entry = submission.entry
-    path = root / entry_path(bench.folder, entry.slug)
-    if path.is_file():
-        try:
-            stored = read_entry(path)
-            same = not differences(stored, entry) and not states_changes(stored.result.environment)
-        except LeaderboardError:
-            same = False
-        if same and all(
-            (root / name).is_file() == (content is not None)
-            for name, content in submission.files.items()
-        ):
-            return Added(entry.protocol, entry.slug, "unchanged")
-    write_submission(root, submission)
-    return Added(entry.protocol, entry.slug, "written")
+        lines.append("seed = 0")
+    with tempfile.TemporaryDirectory(prefix="ssl-bench-") as scratch:
+        card = Path(scratch) / CARD
+        card.write_text("\n".join([*lines, ""]))
+        options = SubmissionOptions(vision_only=predicted.vision_only, replace=True)
+        prepared = prepare(root, bench, predicted.predictions, card, options)
+    held = {item.name: item.read_bytes() for item in path.iterdir()} if path.is_dir() else {}
+    lock = prepared.entry.submission.lock
+    if lock is not None and LOCK in held and not disagreements(read_lock(path / LOCK), lock):
+        held[LOCK] = prepared.files[LOCK]
+    if held == prepared.files:
+        return Added(label, slug, "unchanged")
+    write_submission(root, prepared)
+    return Added(label, slug, "written")

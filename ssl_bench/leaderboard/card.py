@@ -1,26 +1,76 @@
-"""A submission's card: what a submitter says of a model, as a TOML file."""
+"""A submission's ``card.toml``: what a submitter states of a model, or which baseline it is."""
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter, model_validator
 
-from ssl_bench.leaderboard.text import Address, Digest, Line, Paragraph, ShortLine, Slug
-from ssl_bench.schemas import Strict
+from ssl_bench.errors import LeaderboardError
+from ssl_bench.schemas import Strict, parse_toml
 
-Modality = Literal["audio-visual", "vision-only", "trivial", "oracle"]
+MAX_CARD_BYTES = 2**16
+_MAX_DOTS = 250
+_HOST = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}")
+_REMEDY = "'ssl-bench submit --template' prints a card with every field explained"
+
+
+def _printable(text: str) -> str:
+    if not text.strip() or not text.replace("\n", "").isprintable():
+        raise ValueError("blank, or with characters that cannot be printed")
+    return text
+
+
+def checked_url(text: str) -> str:
+    """Refuse everything but a plain https URL of a named host.
+
+    Raises
+    ------
+    ValueError
+        Saying what is wrong with it.
+
+    Examples
+    --------
+    >>> checked_url("javascript:alert(1)")
+    Traceback (most recent call last):
+    ...
+    ValueError: not an https:// URL of a named host
+    """
+    parts = urlsplit(text) if re.fullmatch(r"[!-~]+", text) else None
+    if parts is None or parts.scheme != "https" or not _HOST.fullmatch(parts.netloc.lower()):
+        raise ValueError("not an https:// URL of a named host")
+    if re.search(r"[\"'<>\\^`{|}]", text):
+        raise ValueError("characters that a URL must not contain")
+    return f"https{text[5:]}"
+
+
+Line = Annotated[
+    str, StringConstraints(max_length=200, pattern=r"^[^\n]*$"), AfterValidator(_printable)
+]
+"""One printable line."""
+Paragraph = Annotated[str, StringConstraints(max_length=6000), AfterValidator(_printable)]
+Name = Annotated[
+    str, StringConstraints(max_length=80, pattern=r"^[ -~]+$"), AfterValidator(_printable)
+]
+"""A model's name: printable ASCII, so that two names that differ look different."""
+Person = Annotated[
+    str, StringConstraints(max_length=80, pattern=r"^[^\n]*$"), AfterValidator(_printable)
+]
+Url = Annotated[str, StringConstraints(max_length=500), AfterValidator(checked_url)]
+Slug = Annotated[str, StringConstraints(max_length=60, pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
+"""Name of a folder: lowercase letters and digits, with single hyphens between them."""
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Claims = Annotated[dict[Line, float], Field(max_length=50)]
+"""Values by the text form of a measure, as fractions or ranks."""
 
 
 class SubmittedPretraining(Strict):
     """What the model had learned before audio-visual training; ``none`` where nothing.
 
-    Attributes
-    ----------
-    image, audio
-        Where the weights come from that each trunk starts from.
-    labels
-        Labels that any part of the model has seen.
+    `labels` are those that any part of the model has seen.
     """
 
     image: Line
@@ -29,18 +79,10 @@ class SubmittedPretraining(Strict):
 
 
 class TrainingData(Strict):
-    """What the model was trained on.
+    """What the model was trained on, and whether clips of the test set are among it.
 
-    Attributes
-    ----------
-    data
-        In words.
-    overlap
-        Whether clips of the test set are among it.
-    overlap_clips
-        How many; only with ``overlap = "yes"``.
-    list_sha256
-        Digest of the training list, for others to compare.
+    `overlap_clips` says how many, only with ``overlap = "yes"``; `list_sha256` is the digest of the
+    training list.
     """
 
     data: Paragraph
@@ -56,61 +98,145 @@ class TrainingData(Strict):
 
 
 class SubmissionCard(Strict):
-    """Content of a submission's ``card.toml``.
+    """Who a model is. What a submitter writes, and what a page shows of any entry.
 
     Attributes
     ----------
     slug
-        Name of the entry's files, unique within a protocol.
-    name
-        Name on the leaderboard.
-    authors
-        Whose model it is.
-    summary
-        What it does, in a few sentences.
-    paper
-        Reference in words; None where there is none.
-    paper_address, code_address
-        Where to read them; None where there is none.
+        Name of the submission's folder, unique within a protocol.
+    paper, paper_address, code_address
+        Reference in words, and where to read it; None where there is none.
     modality
         What the maps depend on. An ``oracle`` sees the truth.
-    pretraining, training
-        Where its knowledge comes from.
-    preprocessing
-        What happens to images and sounds.
     reimplementation
         Where it departs from the paper; None where these are the authors' own weights and code.
     measured_by
-        Who made the maps: this project, or the submitter.
+        Who made the maps; submitters write ``submitter`` or nothing.
     licence
         Licence under which the maps are given.
     baseline
-        The baseline of this project that it is; None for others.
+        The baseline of this project that it is; never in a submitter's own card.
+    claims
+        What it is said to score; compared with what the maps score.
     """
 
     slug: Slug
-    name: ShortLine
-    authors: Annotated[tuple[ShortLine, ...], Field(min_length=1, max_length=50)]
+    name: Name
+    authors: Annotated[tuple[Person, ...], Field(min_length=1, max_length=50)]
     summary: Paragraph
     paper: Line | None = None
-    paper_address: Address | None = None
-    code_address: Address | None = None
-    modality: Modality
+    paper_address: Url | None = None
+    code_address: Url | None = None
+    modality: Literal["audio-visual", "vision-only", "trivial", "oracle"]
     pretraining: SubmittedPretraining
     training: TrainingData
     preprocessing: Paragraph
     reimplementation: Paragraph | None = None
-    measured_by: Literal["this project", "submitter"]
+    measured_by: Literal["this project", "submitter"] = "submitter"
     licence: Line
     baseline: Slug | None = None
+    claims: Claims = Field(default_factory=dict)
+
+
+class BaselineCard(Strict):
+    """The card of an entry of this project: the baseline's own card says the rest.
+
+    `alpha` is the weight of the audio-visual map where it is mixed with an object prior; `seed` is
+    that of a trivial baseline whose maps are not stored but made again.
+    """
+
+    baseline: Slug
+    alpha: Annotated[float, Field(ge=0, le=1)] | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+    claims: Claims = Field(default_factory=dict)
+
+    @property
+    def slug(self) -> str:
+        """Name of the submission's folder."""
+        return self.baseline if self.alpha is None else f"{self.baseline}-ogl"
+
+
+AnyCard = SubmissionCard | BaselineCard
+
+
+def read_card(path: Path) -> AnyCard:
+    """Read a ``card.toml``.
+
+    Raises
+    ------
+    LeaderboardError
+        If it is missing, a link, too large, not TOML, or does not follow the schema; every field
+        is named.
+    """
+    raw = bounded_bytes(path, MAX_CARD_BYTES)
+    # The parser's memory grows with the square of the parts of a dotted name.
+    if any(line.count(b".") > _MAX_DOTS for line in raw.splitlines()):
+        raise LeaderboardError(
+            f"a line with more than {_MAX_DOTS} dots", code="E_CARD_SIZE", where=path
+        )
+    model: type[AnyCard] = SubmissionCard
+    if re.search(rb"^baseline\s*=", raw, re.MULTILINE):
+        model = BaselineCard
+    return parse_toml(raw, model, path, error=LeaderboardError, remedy=_REMEDY)
+
+
+def with_claims(text: str, claims: dict[str, float]) -> str:
+    """The text of a card with its claims after everything else.
+
+    Examples
+    --------
+    >>> print(with_claims('baseline = "full"', {"AUC": 0.5}), end="")
+    baseline = "full"
+    <BLANKLINE>
+    [claims]
+    "AUC" = 0.5
+    """
+    lines = [f'"{measure}" = {float(value)!r}' for measure, value in claims.items()]
+    return "\n".join([text.rstrip("\n"), "", "[claims]", *lines, ""]) if lines else text
+
+
+def is_slug(text: str) -> bool:
+    """Whether a text may be the name of a submission's folder."""
+    try:
+        TypeAdapter(Slug).validate_python(text, strict=True)
+    except ValueError:
+        return False
+    return True
+
+
+def bounded_bytes(path: Path, limit: int) -> bytes:
+    """Content of a plain file of at most `limit` bytes.
+
+    Raises
+    ------
+    LeaderboardError
+        If there is none, it is a link or not a plain file, or it is larger.
+    """
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise LeaderboardError("a link or not a plain file", code="E_FILE_KIND", where=path)
+    try:
+        with path.open("rb") as stream:
+            raw = stream.read(limit + 1)
+    except OSError as error:
+        raise LeaderboardError(
+            f"this file cannot be read ({str(error.strerror).lower()})",
+            code="E_FILE_UNREADABLE",
+            where=path,
+        ) from error
+    if len(raw) > limit:
+        raise LeaderboardError(
+            f"this file has more than {limit:,} bytes", code="E_FILE_SIZE", where=path
+        )
+    return raw
 
 
 TEMPLATE = '''# A card for the leaderboard. Lines that start with # explain; every other is needed
 # unless it says otherwise. Texts are plain: no markup, no control characters.
 
-# Name of the entry's files: small letters, digits and single hyphens; unique within a protocol.
+# Name of the submission's folder: lowercase letters, digits and single hyphens; unique within a
+# protocol.
 slug = "my-model"
-# Name on the leaderboard, at most 80 characters.
+# Name on the leaderboard: at most 80 characters, ASCII.
 name = "My model"
 authors = ["First Author", "Second Author"]
 # What it does, in a few sentences.
@@ -118,7 +244,7 @@ summary = """
 Two networks project images and sounds into one space; the map is the cosine of each location with
 the sound."""
 
-# Reference in words, and addresses that start with https://. Leave out what there is none of.
+# Reference in words, and addresses that start with https://. Leave out what does not exist.
 paper = "First Author and Second Author, A title, A conference 2026"
 paper_address = "https://example.org/paper"
 code_address = "https://example.org/code"
@@ -131,8 +257,6 @@ preprocessing = """
 Whole image resized to 224x224; the centre 3 s at 16 kHz as a log-power spectrogram."""
 # Where it departs from the paper. Leave out where these are the authors' own weights and code.
 reimplementation = "Trained again by us, with batches of 64 in place of 128."
-# "submitter"; "this project" is for baselines that ship with it.
-measured_by = "submitter"
 # Licence under which you give the maps.
 licence = "CC-BY-4.0"
 

@@ -1,144 +1,172 @@
-"""What a card claims that this project can hold against its own baselines."""
+"""What a card states that can be held against this project's baselines and the test set."""
 
 from __future__ import annotations
 
-from ssl_bench.errors import SslBenchError
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from functools import cache
+
+from ssl_bench.errors import Problem, SslBenchError
 from ssl_bench.files import sha256_of_file
-from ssl_bench.leaderboard.card import SubmissionCard, SubmittedPretraining, TrainingData
-from ssl_bench.leaderboard.entry import Entry, RemadePredictions
-from ssl_bench.leaderboard.likeness import posing
+from ssl_bench.leaderboard.card import (
+    AnyCard,
+    BaselineCard,
+    SubmissionCard,
+    SubmittedPretraining,
+    TrainingData,
+)
 from ssl_bench.models.registry import list_baselines, load_baseline
 from ssl_bench.scoring.results import ModelIdentity
 
-_EMBEDDED = "synth"
 _PROJECT = "ssl-bench"
-_LICENCE = "Apache-2.0"
+_RESERVED_AUTHORS = (_PROJECT, "this project")
+_LOOKS = str.maketrans("o1i|", "0lll")
 
 
-def claim_problems(card: SubmissionCard, n_samples: int) -> list[str]:
-    """Where a card claims what cannot be, whatever it was submitted with.
+def card_problems(card: SubmissionCard, n_samples: int, *, embedded: bool) -> Iterator[Problem]:
+    """Where a submitter's card states what cannot be.
+
+    Parameters
+    ----------
+    n_samples
+        Number of samples of the test set.
+    embedded
+        Whether its truth may be copied.
+    """
+    clips = card.training.overlap_clips
+    if clips is not None and clips > n_samples:
+        yield Problem(
+            f"its card states training on {clips:,} clips of a test set that has {n_samples:,}",
+            "E_CARD_OVERLAP",
+        )
+    if card.modality == "oracle" and not embedded:
+        yield Problem(
+            "maps made from this test set's annotation would give the annotation away",
+            "E_CARD_ORACLE",
+        )
+    name = squeezed(card.name)
+    for reserved, title in _reserved().items():
+        if name == reserved or name.startswith(f"{reserved}{squeezed('with object prior')}"):
+            yield Problem(
+                f"its name looks like that of the baseline {title!r}; say whose version it is, "
+                f"such as '{title} (retrained by us)'",
+                "E_CARD_NAME",
+            )
+    for author in card.authors:
+        scripts = (
+            {unicodedata.name(letter, "").split(" ")[0] for letter in word if letter.isalpha()}
+            for word in author.split()
+        )
+        if any(squeezed(reserved) in squeezed(author) for reserved in _RESERVED_AUTHORS) or any(
+            len(found) > 1 for found in scripts
+        ):
+            yield Problem(f"the author {author!r} looks like somebody else", "E_CARD_AUTHOR")
+
+
+def squeezed(name: str) -> str:
+    """What is left of a name for a reader who looks at it briefly.
+
+    Examples
+    --------
+    >>> squeezed("EZ-VSL") == squeezed("ez vs1"), squeezed("EZ-VSL+") == squeezed("EZ-VSL")
+    (True, False)
+    """
+    plain = unicodedata.normalize("NFKD", name).lower().translate(_LOOKS)
+    return re.sub(r"[^\w+*]|_|[\u0300-\u036f]", "", plain)
+
+
+def look_alike(own: AnyCard, other: AnyCard, *, same_protocol: bool) -> bool:
+    """Whether a reader would take the entries of two cards for the same.
+
+    In different protocols, the same name of the same authors is the same model.
+    """
+    if isinstance(own, BaselineCard) or isinstance(other, BaselineCard):
+        return False
+    if squeezed(own.name) != squeezed(other.name):
+        return False
+    return same_protocol or (own.name, own.authors) != (other.name, other.authors)
+
+
+@cache
+def _reserved() -> Mapping[str, str]:
+    titles = {name: load_baseline(name).card.title for name in list_baselines()}
+    return {squeezed(text): title for name, title in titles.items() for text in (name, title)}
+
+
+def baseline_problems(card: BaselineCard, model: ModelIdentity) -> Iterator[Problem]:
+    """Where maps are said to be a baseline's, and state otherwise."""
+    parts = (model, *model.parts)
+    if card.baseline not in {part.name for part in parts} or model.alpha != card.alpha:
+        yield Problem(
+            f"its card names the baseline {card.baseline} (alpha {card.alpha}), and its maps state "
+            f"{model.name!r:.80} (alpha {model.alpha})",
+            "E_BASELINE",
+        )
+    for part in parts:
+        if part.variant is None or part.name not in list_baselines():
+            continue
+        ships = _shipped_digest(part.name, part.variant)
+        if ships is not None and part.weights_sha256 != ships:
+            yield Problem(
+                f"its weights (digest {str(part.weights_sha256)[:12]}) are not those that ship "
+                f"with {part.name}",
+                "E_BASELINE_WEIGHTS",
+            )
+
+
+@cache
+def _shipped_digest(name: str, variant: str) -> str | None:
+    """SHA-256 of the weights that ship; None where there are none, or no such variant."""
+    try:
+        ships = load_baseline(name).shipped_weights(variant)
+    except SslBenchError:
+        return None
+    return None if ships is None else sha256_of_file(ships[0])
+
+
+def page_card(card: AnyCard, test_set: str, model: ModelIdentity) -> SubmissionCard:
+    """The card that a page shows: the submitter's, or what the baseline's own card says.
 
     Parameters
     ----------
     card
-        What a submitter says.
-    n_samples
-        How many samples the test set has.
-
-    Returns
-    -------
-    list of str
-        Sentences without a full stop.
-    """
-    found = []
-    clips = card.training.overlap_clips
-    if clips is not None and clips > n_samples:
-        found.append(f"it was trained on {clips:,} clips of a test set that has {n_samples:,}")
-    if card.measured_by == "submitter" and card.baseline is None:
-        return [*found, *posing(card)]
-    if card.measured_by == "submitter":
-        return [*found, "only this project's own entries name a baseline"]
-    if card.baseline is None or card.baseline not in list_baselines():
-        found.append("it claims to be measured by this project, and names no baseline that ships")
-    return found
-
-
-def card_problems(entry: Entry) -> list[str]:
-    """Where a card says what the entry is not, as sentences without a full stop."""
-    card = entry.card
-    found = claim_problems(card, entry.result.test_set.n_samples)
-    maps = entry.predictions
-    if isinstance(maps, RemadePredictions) and maps.model != card.baseline:
-        found.append(f"its maps are those of the baseline {maps.model}, and its card is another's")
-    if found or card.baseline is None:
-        return found
-    if entry.is_kept_elsewhere:
-        found.append("it claims to be measured by this project, which keeps its maps on the board")
-    model = entry.result.model
-    parts = (model, *model.parts)
-    if card.baseline not in {part.name for part in parts}:
-        found.append(
-            f"it names the baseline {card.baseline}, and the maps are of {model.name!r:.80}"
-        )
-    for part in parts:
-        found += _weights_problems(part)
-    try:
-        made = baseline_card(card.baseline, card.slug, entry.result.test_set.name, model)
-    except SslBenchError as error:
-        return [*found, error.problem]
-    own, other = card.model_dump(), made.model_dump()
-    names = [name for name, value in own.items() if value != other[name]]
-    if names:
-        found.append(f"it differs from the baseline's own card in: {', '.join(names)}")
-    return found
-
-
-def baseline_card(name: str, slug: str, test_set: str, model: ModelIdentity) -> SubmissionCard:
-    """The card of an entry that this project measured.
-
-    Parameters
-    ----------
-    name
-        The baseline.
-    slug
-        Of the entry.
+        As submitted.
     test_set
         Name of the test set that it was measured on.
     model
-        What its predictions say of it.
-
-    Raises
-    ------
-    ModelError
-        If there is no such baseline.
+        What its predictions state.
     """
-    card = load_baseline(name).card
-    guided = "" if model.alpha is None else f" with object prior (alpha {model.alpha:g})"
-    own = next((part for part in (model, *model.parts) if part.name == name), model)
-    ships = own.variant is not None and load_baseline(name).shipped_weights(own.variant) is not None
-    trained = card.modality != "trivial"
+    if isinstance(card, SubmissionCard):
+        return card
+    own = load_baseline(card.baseline).card
+    guided = "" if card.alpha is None else f" with object prior (alpha {card.alpha:g})"
+    variant = next((part.variant for part in (model, *model.parts) if part.name == own.name), None)
+    ships = variant is not None and _shipped_digest(own.name, variant) is not None
+    unseen = own.modality == "trivial" or (ships and test_set == "synth")
     return SubmissionCard(
-        slug=slug,
-        name=f"{card.title}{guided}"[:80],
+        slug=card.slug,
+        name=f"{own.title}{guided}"[:80],
         authors=(_PROJECT,),
-        summary=card.summary.strip(),
-        paper=None if card.paper == "none" else _one_line(card.paper),
-        code_address=card.code if card.code.startswith("https://") else None,
-        modality="oracle" if name == "oracle" else card.modality,
+        summary=own.summary.strip(),
+        paper=None if own.paper == "none" else _one_line(own.paper),
+        code_address=own.code if own.code.startswith("https://") else None,
+        modality="oracle" if own.name == "oracle" else own.modality,
         pretraining=SubmittedPretraining(
-            image=_one_line(card.pretraining.image),
-            audio=_one_line(card.pretraining.audio),
-            labels=_one_line(card.pretraining.labels),
+            image=_one_line(own.pretraining.image),
+            audio=_one_line(own.pretraining.audio),
+            labels=_one_line(own.pretraining.labels),
         ),
         training=TrainingData(
-            data=card.training_data.strip(),
-            overlap="none" if not trained or (ships and test_set == _EMBEDDED) else "unknown",
+            data=own.training_data.strip(), overlap="none" if unseen else "unknown"
         ),
-        preprocessing=card.preprocessing.strip(),
-        reimplementation=" ".join(card.deviations).strip()[:6000] or None,
+        preprocessing=own.preprocessing.strip(),
+        reimplementation=" ".join(own.deviations).strip()[:6000] or None,
         measured_by="this project",
-        licence=_LICENCE,
-        baseline=name,
+        licence="Apache-2.0",
+        baseline=card.baseline,
+        claims=card.claims,
     )
-
-
-def _weights_problems(model: ModelIdentity) -> list[str]:
-    """Where weights are not those that ship under the name."""
-    if model.variant is None or model.name not in list_baselines():
-        return []
-    try:
-        ships = load_baseline(model.name).shipped_weights(model.variant)
-    except SslBenchError as error:
-        return [error.problem]
-    if ships is None:
-        return []
-    expected = sha256_of_file(ships[0])
-    if model.weights_sha256 == expected:
-        return []
-    return [
-        f"its weights (digest {str(model.weights_sha256)[:12]}) are not those that ship with "
-        f"{model.name} (digest {expected[:12]})"
-    ]
 
 
 def _one_line(text: str) -> str:

@@ -19,15 +19,19 @@ from ssl_bench.predictions import Limits, Predictions, PredictionsWriter
 SIDE = 14
 """Height and width that maps are reduced to, unless asked otherwise."""
 
-MOST_BYTES = 2 * 10**6
-"""Largest file that a board stores."""
+MAX_MAPS_BYTES = 2 * 10**6
+"""Largest file of maps that a board stores."""
 
 STORED_LIMITS = Limits(total_bytes=2**28, trials=200_000, side=224, embedding_width=4096)
 """The largest stored file that is read, after decompression."""
 
 
 def write_compact(
-    predictions: Predictions, target: Path, *, side: int = SIDE, most_bytes: int | None = MOST_BYTES
+    predictions: Predictions,
+    target: Path,
+    *,
+    side: int = SIDE,
+    max_bytes: int | None = MAX_MAPS_BYTES,
 ) -> None:
     """Write predictions as the board stores them.
 
@@ -39,7 +43,7 @@ def write_compact(
         The file to write.
     side
         Largest height and width of a stored map.
-    most_bytes
+    max_bytes
         The largest file that is allowed; None for any.
 
     Raises
@@ -56,12 +60,13 @@ def write_compact(
         else:
             writer.add(predictions.trial_ids, None, **_for_retrieval(predictions))
     size = target.stat().st_size
-    if most_bytes is not None and size > most_bytes:
+    if max_bytes is not None and size > max_bytes:
         raise LeaderboardError(
             f"stored with maps of at most {side} x {side} it takes {size:,} bytes, and "
-            f"{most_bytes:,} are allowed",
+            f"{max_bytes:,} are allowed",
+            code="E_MAPS_SIZE",
             where=predictions.path,
-            remedy="store smaller maps with --side, or keep the file elsewhere and give --address",
+            remedy="store smaller maps with --side, or keep the file elsewhere and give --url",
         )
 
 
@@ -153,6 +158,7 @@ def _half(values: NDArray[np.floating], where: Path) -> NDArray[np.float16]:
     if not np.isfinite(half).all():
         raise LeaderboardError(
             "it has values beyond 65,504, which half precision cannot hold",
+            code="E_MAPS_RANGE",
             where=where,
             remedy="divide all maps by one number; the ranking of pixels stays as it is",
         )

@@ -1,16 +1,17 @@
-"""Which entries of a board have the same maps: nobody enters a second time what is there."""
+"""Which submissions have the same maps."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
+from contextlib import suppress
 
 import numpy as np
 
-from ssl_bench.leaderboard.card import SubmissionCard
+from ssl_bench.errors import PredictionsError
+from ssl_bench.leaderboard.card import BaselineCard
 from ssl_bench.leaderboard.compact import STORED_LIMITS
-from ssl_bench.leaderboard.entry import Entry, StoredPredictions
+from ssl_bench.leaderboard.submissions import Finding, Submission
 from ssl_bench.predictions import Predictions, open_predictions
 
 
@@ -45,43 +46,34 @@ def answers_digest(predictions: Predictions) -> str:
     return total.hexdigest()
 
 
-def stored_answers(root: Path, entry: Entry) -> dict[str, str]:
-    """Digests of the predictions that an entry has on the board, by path.
+def copies_among(submissions: Sequence[Submission]) -> list[Finding]:
+    """Maps that another submission to the same protocol has too; baselines may share theirs."""
+    found = []
+    by_folder: dict[str, list[Submission]] = {}
+    for each in submissions:
+        by_folder.setdefault(each.folder, []).append(each)
+    for members in by_folder.values():
+        if all(isinstance(each.card, BaselineCard) for each in members):
+            continue
+        digests = {each.slug: stored_answers(each) for each in members}
+        for own in members:
+            for other in members:
+                both = isinstance(own.card, BaselineCard) and isinstance(other.card, BaselineCard)
+                maps = digests[own.slug][:1]
+                if own is not other and not both and maps and maps[0] in digests[other.slug]:
+                    message = f"its maps are those of {other.path}"
+                    found.append(Finding("wrong", own.path, message, "E_MAPS_COPIED"))
+    return found
 
-    Raises
-    ------
-    PredictionsError
-        If a file cannot be read, or is larger than a board's may be.
-    """
-    return {
-        each.path: answers_digest(open_predictions(root / each.path, limits=STORED_LIMITS))
-        for each in (entry.predictions, entry.vision_only)
-        if isinstance(each, StoredPredictions)
-    }
 
-
-def copied(
-    card: SubmissionCard, answers: str, others: Sequence[tuple[Entry, Mapping[str, str]]]
-) -> list[str]:
-    """Which other entries have the maps of an entry, as sentences without a full stop.
-
-    Parameters
-    ----------
-    card
-        The entry's.
-    answers
-        Digest of its predictions.
-    others
-        The other entries of its protocol, with digests of their predictions by path. This project's
-        baselines may share maps among themselves.
-    """
-    return [
-        f"its maps are those of the entry {other.slug!r} ({path})"
-        for other, held in others
-        if not (card.baseline and other.card.baseline)
-        for path, digest in held.items()
-        if digest == answers
-    ]
+def stored_answers(submission: Submission) -> list[str]:
+    """Digests of the predictions that a submission has on the board: maps, then audio-blind."""
+    found = []
+    for path in filter(None, (submission.maps, submission.audio_blind)):
+        # What cannot be read is named where it is scored.
+        with suppress(PredictionsError):
+            found.append(answers_digest(open_predictions(path, limits=STORED_LIMITS)))
+    return found
 
 
 def _digest(values: np.ndarray) -> bytes:

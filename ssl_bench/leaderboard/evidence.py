@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
@@ -11,9 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ssl_bench.leaderboard.compact import reduce_map
-from ssl_bench.leaderboard.entry import (
-    LARGEST_SIDE,
+from ssl_bench.leaderboard.assessment import (
+    MAX_SIDE,
+    RANKED,
     CurvePoint,
     DialectScores,
     Evidence,
@@ -24,6 +23,7 @@ from ssl_bench.leaderboard.entry import (
     SoundReference,
     TruthMask,
 )
+from ssl_bench.leaderboard.compact import reduce_map
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.predictions import open_predictions
 from ssl_bench.protocols.conventions import Rule
@@ -34,34 +34,17 @@ from ssl_bench.testsets.truth import encode_rle
 from ssl_bench.trials.trial import Trial, TrialSet
 
 GALLERY_SEED = 0
-RANKED = 3
-"""For so many of a protocol's first measures, entries can be compared by paired tests."""
-
 _BEST = 6
 _RANDOM = 12
 _TRUTH_SIDE = 112
 _CURVE = tuple(parse_measure(f"cIoU@{step / 20:.2f}") for step in range(21))
-# Where scores agree to so many decimals, the id decides, so that rounding does not.
+# Where scores agree to this many decimals, the id decides, so that rounding does not.
 _DECIMALS = 6
 
 
-@dataclass(frozen=True)
-class Shown:
-    """What of single trials may be copied into an entry.
-
-    Attributes
-    ----------
-    truth
-        False where the truth is somebody else's annotation.
-    maps
-        False where the maps could give it away.
-    """
-
-    truth: bool
-    maps: bool
-
-
-def gather_evidence(path: Path, trials: TrialSet, scored: Scored, shown: Shown) -> Evidence:
+def gather_evidence(
+    path: Path, trials: TrialSet, scored: Scored, *, show_truth: bool, show_maps: bool
+) -> Evidence:
     """Everything that a page shows of an entry beside its result.
 
     Parameters
@@ -72,8 +55,10 @@ def gather_evidence(path: Path, trials: TrialSet, scored: Scored, shown: Shown) 
         Trials of the canonical protocol.
     scored
         What these predictions score, also under each of :func:`under_dialects`.
-    shown
-        What of single trials may be copied.
+    show_truth
+        False where the truth is somebody else's annotation.
+    show_maps
+        False where the maps could give it away.
     """
     maps_asked = trials.protocol.answers == "maps"
     measures = measures_of(trials.protocol)[:RANKED]
@@ -81,7 +66,7 @@ def gather_evidence(path: Path, trials: TrialSet, scored: Scored, shown: Shown) 
         success_curve=success_curve(scored.scores) if maps_asked else (),
         dialects=_dialects(trials.protocol, scored),
         gallery_seed=GALLERY_SEED,
-        gallery=_gallery(path, trials, scored.scores, shown) if maps_asked else (),
+        gallery=_gallery(path, trials, scored.scores, show_truth, show_maps) if maps_asked else (),
         replicates=tuple(
             Replicates.of(str(measure), replicates(scored.scores, measure)) for measure in measures
         ),
@@ -156,15 +141,15 @@ def _dialects(protocol: Protocol, scored: Scored) -> tuple[DialectScores, ...]:
 
 
 def _gallery(
-    path: Path, trials: TrialSet, scores: pd.DataFrame, shown: Shown
+    path: Path, trials: TrialSet, scores: pd.DataFrame, show_truth: bool, show_maps: bool
 ) -> tuple[GalleryTrial, ...]:
     predictions = open_predictions(path)
     reached = _scores_of_trials(scores)
     picked = pick_trials(scores["trial_id"].tolist(), reached)
     held = set(predictions.trial_ids)
-    maps = predictions.maps_of(name for name in picked if name in held) if shown.maps else {}
+    maps = predictions.maps_of(name for name in picked if name in held) if show_maps else {}
     return tuple(
-        _trial(trials, trials.trials[trials.index[name]], why, reached.get(name), maps, shown)
+        _trial(trials, trials.trials[trials.index[name]], why, reached.get(name), maps, show_truth)
         for name, why in picked.items()
     )
 
@@ -212,11 +197,11 @@ def _trial(
     why: str,
     score: float | None,
     maps: Mapping[str, NDArray[np.floating]],
-    shown: Shown,
+    show_truth: bool,
 ) -> GalleryTrial:
     heat = maps.get(trial.id)
-    if heat is not None and max(heat.shape) > LARGEST_SIDE:
-        heat = reduce_map(heat, *(min(side, LARGEST_SIDE) for side in heat.shape))
+    if heat is not None and max(heat.shape) > MAX_SIDE:
+        heat = reduce_map(heat, *(min(side, MAX_SIDE) for side in heat.shape))
     return GalleryTrial.model_validate(
         {
             "trial": trial.id,
@@ -226,16 +211,13 @@ def _trial(
             "role": trial.role,
             "sounding": trial.sounding,
             "image": tuple(
-                ImagePart(
-                    sample=sample,
-                    placement=(float(top), float(left), float(bottom), float(right)),
-                )
-                for sample, (top, left, bottom, right) in trial.image.parts
+                ImagePart(sample=sample, placement=(float(a), float(b), float(c), float(d)))
+                for sample, (a, b, c, d) in trial.image.parts
             ),
             "sound": SoundReference(
                 samples=trial.audio.samples, kind=trial.audio.kind, seed=trial.audio.seed
             ),
-            "truth": _truth_mask(trials, trial) if shown.truth and trial.sounding else None,
+            "truth": _truth_mask(trials, trial) if show_truth and trial.sounding else None,
             "map": None if heat is None else ShownMap.of(heat),
         }
     )

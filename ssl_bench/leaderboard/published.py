@@ -14,13 +14,13 @@ from pydantic import Field, StringConstraints, field_validator
 
 from ssl_bench.errors import LeaderboardError
 from ssl_bench.files import content_folder
-from ssl_bench.leaderboard.documents import bounded_bytes
+from ssl_bench.leaderboard.card import bounded_bytes
 from ssl_bench.schemas import Strict, in_words
 
 PUBLISHED = "published.csv"
 """Name of the file on a board."""
 
-MOST_PUBLISHED_BYTES = 2**22
+MAX_PUBLISHED_BYTES = 2**22
 """The largest such file that is read."""
 
 _CONFLICT = "CONFLICT:"
@@ -100,13 +100,16 @@ def read_published(path: Path | None = None) -> tuple[PublishedFigure, ...]:
     place = content_folder("leaderboard") / PUBLISHED if path is None else path
     columns = list(PublishedFigure.model_fields)
     try:
-        text = bounded_bytes(place, MOST_PUBLISHED_BYTES).decode("utf-8")
+        text = bounded_bytes(place, MAX_PUBLISHED_BYTES).decode("utf-8")
         rows = list(csv.reader(text.splitlines(keepends=True), strict=True))
     except (UnicodeDecodeError, csv.Error) as error:
-        raise LeaderboardError(f"this is not a readable table ({error})", where=place) from error
+        raise LeaderboardError(
+            f"this is not a readable table ({error})", code="E_FIGURES", where=place
+        ) from error
     if not rows or rows[0] != columns:
         raise LeaderboardError(
             "this table has other columns",
+            code="E_FIGURES",
             where=place,
             remedy=f"its first line must be: {','.join(columns)}",
         )
@@ -116,6 +119,6 @@ def read_published(path: Path | None = None) -> tuple[PublishedFigure, ...]:
             found.append(PublishedFigure.model_validate(dict(zip(columns, row, strict=True))))
         except ValueError as error:
             raise LeaderboardError(
-                f"row {number} cannot be used ({in_words(error)})", where=place
+                f"row {number} cannot be used ({in_words(error)})", code="E_FIGURES", where=place
             ) from error
     return tuple(found)

@@ -1,42 +1,42 @@
-"""Admission: predictions and a card become an entry, or a list of everything that is wrong."""
+"""Admission: predictions and a card become a submission, or a list of everything that is wrong."""
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from ssl_bench.errors import LeaderboardError, PredictionsError, Problem, SubmissionError
-from ssl_bench.files import sha256_of_file
-from ssl_bench.leaderboard.assess import Bench, Named
-from ssl_bench.leaderboard.card import SubmissionCard
-from ssl_bench.leaderboard.claims import card_problems, claim_problems
-from ssl_bench.leaderboard.compact import SIDE, write_compact
-from ssl_bench.leaderboard.copies import answers_digest, copied, stored_answers
-from ssl_bench.leaderboard.documents import (
-    MOST_ENTRY_BYTES,
-    check_plain,
-    entry_bytes,
+from ssl_bench.leaderboard.assess import AssessOptions, Bench, claim_findings
+from ssl_bench.leaderboard.assessment import Assessment, Lock
+from ssl_bench.leaderboard.board import Competition, Entry, read_board
+from ssl_bench.leaderboard.card import (
+    AnyCard,
+    BaselineCard,
+    SubmissionCard,
+    checked_url,
     read_card,
-    read_entry,
+    with_claims,
 )
-from ssl_bench.leaderboard.entry import (
-    AddressedPredictions,
-    Entry,
-    RemadePredictions,
-    StoredPredictions,
+from ssl_bench.leaderboard.claims import (
+    baseline_problems,
+    card_problems,
+    look_alike,
+    page_card,
 )
-from ssl_bench.leaderboard.likeness import posing_as_another
-from ssl_bench.leaderboard.places import (
-    ENTRIES,
-    board_lock,
-    entry_path,
-    links_among,
-    predictions_path,
-    replace_together,
+from ssl_bench.leaderboard.compact import SIDE, write_compact
+from ssl_bench.leaderboard.copies import answers_digest, stored_answers
+from ssl_bench.leaderboard.submissions import (
+    AUDIO_BLIND,
+    CARD,
+    LOCK,
+    MAPS,
+    Submission,
+    find_submissions,
+    submission_path,
 )
-from ssl_bench.leaderboard.standings import find_standings
-from ssl_bench.leaderboard.text import checked_address
 from ssl_bench.predictions import open_predictions
 from ssl_bench.scoring.aggregate import summarise
 from ssl_bench.scoring.maps import StoredMaps
@@ -44,7 +44,7 @@ from ssl_bench.scoring.results import MeasuredValue
 from ssl_bench.scoring.retrieval import retrieval_scores
 from ssl_bench.scoring.run import check_predictions, check_scorable, measures_of
 from ssl_bench.scoring.scores import Job, score_maps
-from ssl_bench.statistics.ties import Standing, Ties
+from ssl_bench.statistics.ties import Standing
 
 
 @dataclass(frozen=True)
@@ -55,57 +55,78 @@ class SubmissionOptions:
     ----------
     side
         Largest height and width of a stored map.
-    address
+    url
         Where the file is kept instead of on the board.
     vision_only
         The model's own audio-blind predictions.
     replace
-        Whether an entry of the same slug may be replaced.
+        Whether a submission of the same slug may be replaced.
     """
 
     side: int = SIDE
-    address: str | None = None
+    url: str | None = None
     vision_only: Path | None = None
     replace: bool = False
 
 
 @dataclass(frozen=True)
-class Submission:
-    """An entry that could be written.
+class Prepared:
+    """A submission that could be written.
 
     Attributes
     ----------
     entry
-        The entry.
+        The entry that it would be.
     files
-        What writing it changes: new content by path within the board; None to remove a file.
+        Content by name, of everything that its folder will hold.
     submitted
         The measures of the file as submitted. The entry's own are those of what the board stores.
     replace
-        Whether it may take the place of an entry of the same slug.
-    before, after
-        Standings by the protocol's first measure without and with the entry.
+        Whether it may take the place of a submission of the same slug.
+    options
+        How the protocol's other submissions are scored.
     """
 
     entry: Entry
-    files: dict[str, bytes | None]
+    files: Mapping[str, bytes]
     submitted: tuple[MeasuredValue, ...]
     replace: bool
-    before: Ties
-    after: Ties
+    options: AssessOptions
+
+    @cached_property
+    def before(self) -> Competition:
+        """The protocol's entries without it; those that were not scored before are scored now."""
+        submission = self.entry.submission
+        if submission.root.is_dir():
+            read = read_board(submission.root, self.options, folders=[submission.folder])
+            if submission.folder in read.competitions:
+                return read.competitions[submission.folder]
+        return Competition.of(submission.folder, ())
+
+    @cached_property
+    def after(self) -> Competition:
+        """The protocol's entries with it."""
+        others = [each for each in self.before.entries.values() if each.slug != self.entry.slug]
+        return Competition.of(self.entry.submission.folder, [*others, self.entry])
 
     @property
-    def standing(self) -> Standing:
-        """Where the entry would stand."""
-        return next(each for each in self.after.standings if each.name == self.entry.slug)
+    def standing(self) -> Standing | None:
+        """Where the entry would stand; None where it is not ranked."""
+        return self.after.standings.get(self.entry.slug)
+
+    @property
+    def tied_with(self) -> tuple[str, ...]:
+        """Slugs of other entries of its tie group."""
+        group = () if self.standing is None else self.after.ties.group_of(self.entry.slug)
+        return tuple(name for name in group if name != self.entry.slug)
 
     @property
     def moved(self) -> tuple[tuple[Standing, Standing], ...]:
         """Other entries whose group or ranks change, before and after."""
-        now = {each.name: each for each in self.after.standings}
+        now = self.after.standings
         return tuple(
             (each, now[each.name])
-            for each in self.before.standings
+            for each in self.before.ties.standings
             if each.name != self.entry.slug and each != now.get(each.name, each)
         )
 
@@ -114,9 +135,11 @@ def prepare(
     root: Path,
     bench: Bench,
     predictions: Path,
-    card: SubmissionCard | Path,
+    card: Path,
     options: SubmissionOptions | None = None,
-) -> Submission:
+    *,
+    data: Path | None = None,
+) -> Prepared:
     """Check and score a submission; nothing is written.
 
     Parameters
@@ -128,9 +151,11 @@ def prepare(
     predictions
         File, or folder of shards.
     card
-        What the submitter says, or the file that says it.
+        The card.
     options
         How it enters.
+    data
+        Folder with one sub-folder per test set, for the protocol's other submissions.
 
     Raises
     ------
@@ -138,26 +163,26 @@ def prepare(
         With everything that is wrong with it.
     """
     settings = options or SubmissionOptions()
-    problems = []
-    if isinstance(card, Path):
-        try:
-            card = read_card(card)
-        except LeaderboardError as error:
-            problems.append(str(error))
-    if isinstance(card, SubmissionCard):
-        problems += _card_problems(root, bench, card, settings)
-    problems += _problems(bench, predictions, settings)
-    if problems or isinstance(card, Path):
-        raise SubmissionError(problems, where=predictions)
+    problems: list[str] = []
+    read: AnyCard | None = None
     try:
-        with tempfile.TemporaryDirectory(prefix="ssl-bench-") as folder:
-            return _prepared(root, bench, predictions, card, settings, Path(folder))
+        read = read_card(card)
+        problems += _card_problems(root, bench, read, settings)
     except LeaderboardError as error:
-        raise SubmissionError([str(error)], where=predictions) from error
+        problems.append(Problem(str(error), error.code))
+    problems += _file_problems(bench, predictions, settings)
+    if problems or read is None:
+        raise SubmissionError(problems, where=predictions)
+    text = card.read_text(encoding="utf-8")
+    try:
+        with tempfile.TemporaryDirectory(prefix="ssl-bench-") as scratch:
+            return _prepared(root, bench, predictions, (read, text), settings, Path(scratch), data)
+    except LeaderboardError as error:
+        raise SubmissionError([Problem(str(error), error.code)], where=predictions) from error
 
 
-def write_submission(root: Path, submission: Submission) -> list[Path]:
-    """Write an entry and its maps, all of its files or none, and not while others write.
+def write_submission(root: Path, prepared: Prepared) -> list[Path]:
+    """Write a submission's folder.
 
     Returns
     -------
@@ -167,208 +192,167 @@ def write_submission(root: Path, submission: Submission) -> list[Path]:
     Raises
     ------
     SubmissionError
-        If a folder on the way is a link, or somebody else entered this slug since it was prepared.
+        If a folder on the way is a link, or somebody else took this slug since it was prepared.
     """
-    files = {root / name: content for name, content in submission.files.items()}
-    with board_lock(root):
-        problems = links_among(root, submission.files)
-        taken = any((root / name).exists() for name in submission.files if name.endswith(".json"))
-        if taken and not submission.replace:
-            problems.append(_taken(submission.entry.slug))
-        if problems:
-            raise SubmissionError(problems, where=root)
-        replace_together(files)
-    return [path for path, content in files.items() if content is not None]
+    folder = root / prepared.entry.submission.path
+    links = _links(root, folder)
+    if links:
+        raise SubmissionError(links, where=root)
+    try:
+        folder.mkdir(parents=True, exist_ok=prepared.replace)
+    except FileExistsError:
+        raise SubmissionError([_taken(folder.name)], where=root) from None
+    for item in folder.iterdir():
+        if item.name not in prepared.files:
+            item.unlink()
+    for name, content in prepared.files.items():
+        (folder / name).write_bytes(content)
+    return [folder / name for name in prepared.files]
 
 
-def entries_of(root: Path, folder: str) -> list[Entry]:
-    """Entries of one protocol on the board, in the order of slugs.
+def _links(root: Path, folder: Path) -> list[Problem]:
+    """Links among the places that are written: one would lead out of the board."""
+    above = [each for each in folder.parents if each.is_relative_to(root) and each != root]
+    return [
+        Problem(f"{path.relative_to(root)} is a link. Remove it", "E_BOARD_LINK")
+        for path in (*above, folder, *(folder / name for name in (CARD, MAPS, AUDIO_BLIND, LOCK)))
+        if path.is_symlink()
+    ]
 
-    Raises
-    ------
-    LeaderboardError
-        If one cannot be read.
-    """
-    return [read_entry(path) for path in sorted((root / ENTRIES / folder).glob("*.json"))]
+
+def _taken(slug: str) -> Problem:
+    return Problem(
+        f"{slug!r} is taken already. Choose another slug, or give --replace", "E_SLUG_TAKEN"
+    )
 
 
 def _card_problems(
-    root: Path, bench: Bench, card: SubmissionCard, settings: SubmissionOptions
-) -> list[str]:
+    root: Path, bench: Bench, card: AnyCard, settings: SubmissionOptions
+) -> Iterable[str]:
     """What is wrong with a card, on a board, before anything is scored."""
-    place = entry_path(bench.folder, card.slug)
-    links = links_among(root, [place, predictions_path(bench.folder, card.slug)])
-    found = list(links)
-    if (root / place).exists() and not settings.replace:
-        found.append(_taken(card.slug))
-    if card.modality == "oracle" and not bench.embedded:
-        found.append(
-            "maps that are made from this test set's annotation would give the annotation away. "
-            "Leave the entry to this project, which makes such maps again where they are needed"
-        )
-    found += [
-        f"its card cannot be true: {claim}. Mend the card"
-        for claim in claim_problems(card, len(bench.trials.test_set))
-    ]
-    if not links:
-        found += [
-            f"its name looks like that of the entry {other.slug!r}. Choose another name"
-            for other in entries_of(root, bench.folder)
-            if other.slug != card.slug and posing_as_another(card, other.card, together=True)
-        ]
-    return found
-
-
-def _problems(bench: Bench, predictions: Path, settings: SubmissionOptions) -> list[str]:
-    found = []
-    if settings.address is not None:
-        try:
-            checked_address(settings.address)
-        except ValueError as error:
-            found.append(
-                f"the address cannot be used: {error}. Give one such as https://example.org/maps.npz"
+    folder = root / submission_path(bench.folder, card.slug)
+    yield from _links(root, folder)
+    if folder.exists() and not settings.replace:
+        yield _taken(card.slug)
+    if isinstance(card, BaselineCard):
+        return
+    if card.measured_by != "submitter" or card.baseline is not None:
+        yield Problem("only this project's own entries are measured by it", "E_CARD_CLAIM")
+    yield from card_problems(card, len(bench.trials.test_set), embedded=bench.embedded)
+    for other in _others(root, bench.folder, card.slug):
+        if look_alike(card, other.card, same_protocol=True):
+            yield Problem(
+                f"its name looks like that of {other.path}. Choose another", "E_CARD_NAME"
             )
-    if settings.address is not None and settings.vision_only is not None:
-        found.append(
-            "audio-blind maps are compared with maps that are stored alike. Leave out --address "
-            "or --vision-only"
-        )
-    if settings.address is not None and not predictions.is_file():
-        found.append("only a single file can be kept at an address. Write it without shards")
+
+
+def _others(root: Path, folder: str, slug: str) -> list[Submission]:
+    if not root.is_dir():
+        return []
+    return [each for each in find_submissions(root, [folder])[0] if each.slug != slug]
+
+
+def _file_problems(bench: Bench, predictions: Path, settings: SubmissionOptions) -> Iterable[str]:
+    if settings.url is not None:
+        try:
+            checked_url(settings.url)
+        except ValueError as error:
+            yield Problem(f"{error}. Give one such as https://example.org/maps.npz", "E_URL")
+        if settings.vision_only is not None:
+            yield Problem(
+                "audio-blind maps are compared with maps that are stored alike. Leave out --url or "
+                "--vision-only",
+                "E_MAPS_ELSEWHERE",
+            )
+        if not predictions.is_file():
+            yield Problem(
+                "only a single file can be kept at a URL. Write it without shards",
+                "E_MAPS_ELSEWHERE",
+            )
     check_scorable(bench.trials)
     for path in (predictions, settings.vision_only):
         if path is not None:
             try:
                 check_predictions(path, bench.trials)
             except PredictionsError as error:
-                found += [
-                    each if path == predictions else Problem(f"{path}: {each}", error.code)
-                    for each in error.problems
-                ]
-    return found
-
-
-def _taken(slug: str) -> str:
-    return f"an entry is called {slug!r} already. Choose another slug, or give --replace"
+                for each in error.problems:
+                    text = each if path == predictions else f"{path}: {each}"
+                    yield Problem(text, getattr(each, "code", error.code))
 
 
 def _prepared(
     root: Path,
     bench: Bench,
     predictions: Path,
-    card: SubmissionCard,
+    card: tuple[AnyCard, str],
     settings: SubmissionOptions,
     scratch: Path,
-) -> Submission:
-    files: dict[str, bytes | None] = {}
-
-    def stored(path: Path, *, blind: bool) -> Named:
-        place = predictions_path(bench.folder, card.slug, blind=blind)
-        compact = scratch / Path(place).name
-        write_compact(open_predictions(path), compact, side=settings.side)
-        files[place] = compact.read_bytes()
-        size = compact.stat().st_size
-        return Named(
-            compact, StoredPredictions(path=place, sha256=sha256_of_file(compact), bytes=size)
-        )
-
-    own, twin = (predictions_path(bench.folder, card.slug, blind=blind) for blind in (False, True))
-    if settings.address is None:
+    data: Path | None,
+) -> Prepared:
+    read, text = card
+    files: dict[str, bytes] = {}
+    paths: dict[str, Path] = {MAPS: predictions}
+    regenerated = isinstance(read, BaselineCard) and read.seed is not None
+    if settings.url is None and not regenerated:
         bench.notify("reducing maps")
-        maps = stored(predictions, blind=False)
-    else:
-        maps = _addressed(predictions, settings.address)
-        files[own] = None
-    files.setdefault(twin, None)
-    blind = None if settings.vision_only is None else stored(settings.vision_only, blind=True)
-    _refuse_copies(root, bench.folder, card, maps.path)
-    entry = bench.entry(card, maps, blind)
+        for name, path in ((MAPS, predictions), (AUDIO_BLIND, settings.vision_only)):
+            if path is not None:
+                paths[name] = scratch / name
+                write_compact(open_predictions(path), paths[name], side=settings.side)
+                files[name] = paths[name].read_bytes()
+        _refuse_copies(_others(root, bench.folder, read.slug), read, paths[MAPS])
+    assessment = bench.assess(paths[MAPS], paths.get(AUDIO_BLIND), show_maps=not regenerated)
+    measures = assessment.result.measures
+    if not read.claims:
+        claims = {each.measure: each.value for each in measures if each.value is not None}
+        text = with_claims(text, claims)
+    lock = None
+    if settings.url is not None or not bench.embedded:
+        lock = Lock(
+            result=assessment.result,
+            evidence=assessment.evidence,
+            bytes=paths[MAPS].stat().st_size,
+            url=settings.url,
+        )
+        files[LOCK] = f"{lock.model_dump_json()}\n".encode()
+    files[CARD] = text.encode()
+    submission = Submission(root, bench.folder, read.slug, read, lock)
+    entry = _entry(submission, assessment)
     bench.notify("scoring what was submitted")
-    submitted = _measured(predictions, bench)
-    return _submission(root, bench.folder, entry, files, submitted, replace=settings.replace)
-
-
-def _refuse_copies(root: Path, folder: str, card: SubmissionCard, maps: Path) -> None:
-    """Refuse maps that an entry of the protocol has already."""
-    others = [
-        (each, stored_answers(root, each))
-        for each in entries_of(root, folder)
-        if each.slug != card.slug and not (card.baseline and each.card.baseline)
-    ]
-    found = copied(card, answers_digest(open_predictions(maps)), others) if others else []
-    if found:
-        raise LeaderboardError(found[0], remedy="submit what your own model answers")
-
-
-def prepare_remade(
-    root: Path, bench: Bench, path: Path, card: SubmissionCard, model: str, seed: int
-) -> Submission:
-    """An entry of a trivial baseline whose maps are made again whenever they are needed.
-
-    Parameters
-    ----------
-    path
-        The maps that `model` made.
-    """
-    reference = RemadePredictions(
-        model=model, seed=seed, sha256=sha256_of_file(path), bytes=path.stat().st_size
+    submitted = measures if settings.url or regenerated else _measured(predictions, bench)
+    return Prepared(
+        entry, files, submitted, settings.replace, AssessOptions(data=data, jobs=bench.jobs)
     )
-    entry = bench.entry(card, Named(path, reference))
-    gone = dict.fromkeys(
-        predictions_path(bench.folder, card.slug, blind=blind) for blind in (False, True)
-    )
-    measures = entry.result.measures
-    return _submission(root, bench.folder, entry, dict(gone), measures, replace=True)
 
 
-def _submission(
-    root: Path,
-    folder: str,
-    entry: Entry,
-    files: dict[str, bytes | None],
-    submitted: tuple[MeasuredValue, ...],
-    *,
-    replace: bool,
-) -> Submission:
-    claims = card_problems(entry)
-    if claims:
+def _entry(submission: Submission, assessment: Assessment) -> Entry:
+    card, result = submission.card, assessment.result
+    if isinstance(card, BaselineCard):
+        for problem in baseline_problems(card, result.model):
+            raise LeaderboardError(problem, code=problem.code)
+    for finding in claim_findings(submission, assessment):
         raise LeaderboardError(
-            f"its card cannot be true: {'; '.join(claims)}",
-            remedy='write measured_by = "submitter", and leave baseline out',
+            finding.message,
+            code=finding.code,
+            remedy="leave [claims] out of the card, and it is filled in",
         )
-    try:
-        check_plain(entry.model_dump(mode="json", exclude={"evidence"}))
-    except ValueError as error:
-        raise LeaderboardError(
-            f"its metadata cannot be shown: {error}", remedy="shorten the provenance, in plain text"
-        ) from error
-    content = entry_bytes(entry)
-    if len(content) > MOST_ENTRY_BYTES:
-        raise LeaderboardError(
-            f"the entry would take {len(content):,} bytes, and {MOST_ENTRY_BYTES:,} are allowed",
-            remedy="shorten the provenance in the file's metadata",
-        )
-    others = [
-        each
-        for each in entries_of(root, folder)
-        if each.protocol_digest == entry.protocol_digest and each.can_be_ranked
-    ]
-    kept = [each for each in others if each.slug != entry.slug]
-    return Submission(
-        entry=entry,
-        files={**files, entry_path(folder, entry.slug): content},
-        submitted=submitted,
-        replace=replace,
-        before=find_standings(others),
-        after=find_standings([*kept, entry]),
-    )
+    shown: SubmissionCard = page_card(card, result.test_set.name, result.model)
+    return Entry(submission, assessment, shown, scored=True)
 
 
-def _addressed(path: Path, address: str) -> Named:
-    size = path.stat().st_size
-    return Named(
-        path, AddressedPredictions(address=address, sha256=sha256_of_file(path), bytes=size)
-    )
+def _refuse_copies(others: Iterable[Submission], card: AnyCard, maps: Path) -> None:
+    """Refuse maps that a submission to the protocol has already."""
+    own = None
+    for other in others:
+        if isinstance(card, BaselineCard) and isinstance(other.card, BaselineCard):
+            continue
+        own = own or answers_digest(open_predictions(maps))
+        if own in stored_answers(other):
+            raise LeaderboardError(
+                f"its maps are those of {other.path}",
+                code="E_MAPS_COPIED",
+                remedy="submit what your own model answers",
+            )
 
 
 def _measured(path: Path, bench: Bench) -> tuple[MeasuredValue, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ssl_bench.leaderboard.entry import CurvePoint
+from ssl_bench.leaderboard.assessment import CurvePoint
 from ssl_bench.scoring.results import MeasuredValue
 
 CURVE_WIDTH, CURVE_HEIGHT = 360, 230

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ssl_bench.leaderboard.entry import Entry
+from ssl_bench.leaderboard.board import Competition, Entry
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.scoring.formatting import position, value_of
 from ssl_bench.scoring.results import MeasuredValue, ModelIdentity
-from ssl_bench.site.board import Competition
-from ssl_bench.site.commands import (
-    contribution_command,
-    evaluate_command,
-    score_command,
-    storage_note,
-)
 from ssl_bench.site.drawing import Scale, Strip, success_curve
 from ssl_bench.site.gallery import gallery_pages
-from ssl_bench.site.numbers import interval, percent, shown, signed
-from ssl_bench.site.rows import is_pretrained, ranks_text
+from ssl_bench.site.rendering import interval, percent, shown
+from ssl_bench.site.tables import is_pretrained, ranks_text
 
 _GROUPINGS = {
     "n_boxes": "how many boxes",
@@ -30,6 +24,8 @@ _GROUPINGS = {
     "n_capable": "how many could sound",
 }
 _LARGE_BREAKDOWN = 12
+
+Facts = list[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -41,135 +37,78 @@ class Line:
     kind
         What it stands for, which decides its colour.
     href
-        Where its name leads, within the site; empty for nowhere.
+        Where its name leads, beside the entry's page; empty for nowhere.
     """
 
     kind: str
     name: str
-    text: str
-    interval: str
+    value: MeasuredValue
     strip: Strip
     href: str = ""
-    note: str = ""
 
+    @property
+    def text(self) -> str:
+        """The value."""
+        return shown(self.value.value, self.value.measure)
 
-@dataclass(frozen=True)
-class MeasureLine:
-    """One measure of the result, with what it stands between."""
-
-    measure: str
-    title: str
-    anchor: str
-    better: str
-    text: str
-    interval: str
-    floor: str
-    ceiling: str
-    share: str
-    blind: str
-    gap: str
-    gap_interval: str
-
-
-@dataclass(frozen=True)
-class DialectLine:
-    """The entry under one public evaluator."""
-
-    name: str
-    title: str
-    measure: str
-    text: str
-    interval: str
-    rank: int | None
-    winners: tuple[str, ...]
-    digest: str
-
-
-@dataclass(frozen=True)
-class Breakdown:
-    """The first measure by one grouping."""
-
-    name: str
-    lines: tuple[Line, ...]
-    trials: tuple[int, ...]
-    large: bool
+    @property
+    def interval(self) -> str:
+        """Its interval."""
+        return interval(self.value)
 
 
 def entry_content(competition: Competition, entry: Entry) -> dict[str, Any]:
     """What the template of an entry's page shows."""
     standing = competition.standings.get(entry.slug)
     group = () if standing is None else competition.ties.group_of(entry.slug)
+    result = entry.result
     return {
+        "folder": competition.folder,
         "entry": entry,
         "competition": competition,
         "standing": standing,
         "ranks": "" if standing is None else ranks_text(standing),
         "tied": [competition.entries[slug] for slug in group if slug != entry.slug],
         "pretrained": is_pretrained(entry.card),
-        "measures": [_measure_line(entry, value) for value in entry.result.measures],
+        "measures": [_measure_line(entry, value.measure) for value in result.measures],
         "contribution": contribution_lines(competition, entry),
         "contribution_sentence": contribution_sentence(competition, entry),
         "curve": success_curve(entry.evidence.success_curve),
-        "dialects": dialect_lines(competition, entry),
+        "dialects": _dialects(competition, entry),
         "own_rank": None if standing is None else 1 + list(competition.entries).index(entry.slug),
         "best": competition.ranked[0] if competition.ranked else None,
-        "breakdowns": [_breakdown(entry, name) for name in entry.result.breakdown],
-        "gallery": gallery_pages(entry),
-        "score_command": score_command(entry),
-        "evaluate_command": evaluate_command(entry),
-        "contribution_command": contribution_command(entry),
-        "storage_note": storage_note(entry),
-        "apart": competition.why_apart(entry),
-        "provenance": provenance(entry),
-        "stated": stated(entry),
-        "parts": _parts(entry.result.model),
+        "breakdowns": [_breakdown(entry, name) for name in result.breakdown],
+        "gallery": list(gallery_pages(competition, entry)),
+        **_commands(entry),
+        "storage_note": _storage_note(entry),
+        "provenance": _provenance(entry),
+        "environment": _environment(result.environment),
+        "parts": [(each.name, _model_facts(each)) for each in (result.model, *result.model.parts)],
     }
 
 
-def contribution_lines(competition: Competition, entry: Entry) -> list[Line]:
-    """The first measure of the floor, of audio-blind maps, of the entry and of the ceiling.
-
-    Priors stand best first.
-    """
-    measure = entry.headline.measure
-    ends = position(entry.result, measure)
-    found: list[tuple[str, str, MeasuredValue | None, str]] = [
-        ("floor", "best trivial map", ends.floor, "")
-    ]
-    found += [
-        ("blind", f"prior {prior.name}", prior.value, prior.href)
-        for prior in _priors(competition, entry)
-    ]
-    found += [
-        ("blind", "its own audio-blind map", ends.audio_blind, ""),
-        ("entry", entry.card.name, entry.headline, ""),
-        ("ceiling", "ceiling of the rule", ends.ceiling, ""),
-    ]
+def _lines(found: Iterable[tuple[str, str, MeasuredValue | None, str]]) -> list[Line]:
     known = [(kind, name, value, href) for kind, name, value, href in found if value is not None]
     scale = Scale.of(value for _, _, value, _ in known)
-    return [
-        Line(
-            kind,
-            name,
-            shown(value.value, measure),
-            interval(value),
-            scale.strip(value),
-            href,
-        )
-        for kind, name, value, href in known
-    ]
+    return [Line(kind, name, value, scale.strip(value), href) for kind, name, value, href in known]
 
 
-@dataclass(frozen=True)
-class _Prior:
-    name: str
-    value: MeasuredValue
-    reached: float
-    href: str
+def contribution_lines(competition: Competition, entry: Entry) -> list[Line]:
+    """The first measure of floor, priors (best first), audio-blind map, entry and ceiling."""
+    found = position(entry.result, entry.headline.measure)
+    return _lines(
+        [
+            ("floor", "best trivial map", found.floor, ""),
+            *(("blind", f"prior {name}", *prior) for name, prior in _priors(competition, entry)),
+            ("blind", "its own audio-blind map", found.audio_blind, ""),
+            ("entry", entry.card.name, entry.headline, ""),
+            ("ceiling", "ceiling of the rule", found.ceiling, ""),
+        ]
+    )
 
 
-def _priors(competition: Competition, entry: Entry) -> list[_Prior]:
-    """What priors reach by the first measure, best first.
+def _priors(competition: Competition, entry: Entry) -> list[tuple[str, tuple[MeasuredValue, str]]]:
+    """What priors reach by the first measure and where their pages are, best first.
 
     They are those of the result, else entries of the priors that the protocol names.
     """
@@ -179,13 +118,13 @@ def _priors(competition: Competition, entry: Entry) -> list[_Prior]:
         other = competition.entries.get(name)
         if other is not None and other.card.baseline == name and name != entry.slug:
             values.setdefault(name, (value_of(other.result.measures, measure), f"{name}.html"))
-    found = [
-        _Prior(name, value, value.value, href)
+    known = [
+        (name, (value, href))
         for name, (value, href) in values.items()
         if value is not None and value.value is not None
     ]
-    falls = parse_measure(measure).definition.better == "lower"
-    return sorted(found, key=lambda prior: prior.reached if falls else -prior.reached)
+    sign = 1 if parse_measure(measure).definition.better == "lower" else -1
+    return sorted(known, key=lambda prior: sign * (prior[1][0].value or 0.0))
 
 
 def contribution_sentence(competition: Competition, entry: Entry) -> str:
@@ -196,22 +135,21 @@ def contribution_sentence(competition: Competition, entry: Entry) -> str:
     priors = _priors(competition, entry)
     if not priors or entry.headline.value is None:
         return text
-    best, measure = priors[0], entry.headline.measure
-    ahead = signed(entry.headline.value - best.reached, measure)
+    name, (best, _) = priors[0]
+    reached, measure = best.value or 0.0, entry.headline.measure
     return (
-        f"{text} The best prior, {best.name}, reaches {shown(best.reached, measure)} by looking "
-        f"alone; the difference to it is {ahead}."
+        f"{text} The best prior, {name}, reaches {shown(reached, measure)} by looking alone; the "
+        f"difference to it is {shown(entry.headline.value - reached, measure, signed=True)}."
     )
 
 
 def _against_itself(entry: Entry) -> str:
     """How far the model's own audio-blind map falls behind, in words."""
-    result = entry.result
-    measure = entry.headline.measure
-    if result.vision_only is None:
-        note = result.vision_only_note
+    if entry.result.vision_only is None:
+        note = entry.result.vision_only_note
         return "No audio-blind map of this model was given" + (f": {note}." if note else ".")
-    found = position(result, measure)
+    measure = entry.headline.measure
+    found = position(entry.result, measure)
     gap, blind = found.gap, found.audio_blind
     if gap is None or gap.value is None or blind is None:
         return "The gap to the model's own audio-blind map is undefined."
@@ -221,7 +159,7 @@ def _against_itself(entry: Entry) -> str:
         return (
             f"The sound adds nothing to {measure} that can be told from zero: {own} with it, "
             f"{other} from the model's own audio-blind map on the same trials, a difference of "
-            f"{signed(gap.value, measure)}{between}."
+            f"{shown(gap.value, measure, signed=True)}{between}."
         )
     need = (
         f"Without the sound, {shown(gap.value, measure)} of {own} points of {measure} are lost"
@@ -231,139 +169,154 @@ def _against_itself(entry: Entry) -> str:
     return f"{need}{between}: its own audio-blind map reaches {other} on the same trials."
 
 
-def dialect_lines(competition: Competition, entry: Entry) -> list[DialectLine]:
+def _dialects(competition: Competition, entry: Entry) -> list[dict[str, Any]]:
     """The entry under every public evaluator, its rank there, and who comes first."""
-    held = {each.dialect: each for each in entry.evidence.dialects}
-    found = []
-    for name, (title, ranks) in competition.under_dialects.items():
-        if name not in held:
-            continue
-        first = held[name].measures[0]
-        found.append(
-            DialectLine(
-                name,
-                title,
-                first.measure,
-                shown(first.value, first.measure),
-                interval(first),
-                ranks.get(entry.slug),
-                tuple(slug for slug, rank in ranks.items() if rank == 1),
-                held[name].digest,
-            )
+    by_name = {each.dialect: each for each in entry.evidence.dialects}
+    return [
+        {
+            "name": name,
+            "title": title,
+            "value": by_name[name].measures[0],
+            "text": shown(by_name[name].measures[0].value, by_name[name].measures[0].measure),
+            "interval": interval(by_name[name].measures[0]),
+            "rank": ranks.get(entry.slug),
+            "winners": [slug for slug, rank in ranks.items() if rank == 1],
+            "digest": by_name[name].digest,
+        }
+        for name, (title, ranks) in competition.under_dialects.items()
+        if name in by_name
+    ]
+
+
+def _measure_line(entry: Entry, measure: str) -> dict[str, str]:
+    """One measure of the result, with what it stands between."""
+    found = position(entry.result, measure)
+    definition = parse_measure(measure).definition
+    texts = {
+        name: "" if value is None else shown(value.value, measure, signed=name == "gap")
+        for name, value in (
+            ("text", found.value),
+            ("floor", found.floor),
+            ("ceiling", found.ceiling),
+            ("blind", found.audio_blind),
+            ("gap", found.gap),
         )
-    return found
-
-
-def provenance(entry: Entry) -> list[tuple[str, str]]:
-    """Digests and settings behind an entry's numbers, by name."""
-    result = entry.result
-    found = [
-        ("protocol", f"{result.protocol.label}, version {result.protocol.version}"),
-        ("protocol digest", entry.protocol_digest),
-        ("dialect", result.protocol.dialect),
-        ("composition seed", str(result.protocol.composition_seed)),
-        ("test set", f"{result.test_set.name}, split {result.test_set.split}"),
-        ("test set revision", result.test_set.revision or "no published one that is known here"),
-        ("test set digest", result.test_set.digest),
-        ("truth convention", result.test_set.truth_convention),
-        ("predictions", _about(entry)),
-        ("predictions digest", entry.predictions.sha256),
-    ]
-    if entry.vision_only is not None:
-        found.append(("audio-blind maps digest", entry.vision_only.sha256))
-    found.append(
-        ("statistics", ", ".join(f"{name} {value}" for name, value in result.statistics.items()))
-    )
-    return found
-
-
-def stated(entry: Entry) -> list[tuple[str, str]]:
-    """What an entry says of the machine that scored it, which nobody can check, by name."""
-    environment: Mapping[str, Any] = entry.result.environment
-    libraries = environment.get("libraries")
-    found = [
-        (name.replace("_", "-"), "unknown" if value is None else str(value))
-        for name, value in environment.items()
-        if not isinstance(value, dict)
-    ]
-    if isinstance(libraries, dict):
-        versions = ", ".join(f"{name} {version}" for name, version in libraries.items())
-        found.append(("libraries", versions))
-    return found
-
-
-def _about(entry: Entry) -> str:
-    reference = entry.predictions
-    size = f"{reference.bytes:,} bytes"
-    if reference.kind == "stored":
-        return f"leaderboard/{reference.path}, {size}"
-    if reference.kind == "address":
-        return f"kept at {reference.address}, {size}"
-    return f"made again by {reference.model} with seed {reference.seed}, {size}"
-
-
-def _parts(model: ModelIdentity) -> list[tuple[str, list[tuple[str, str]]]]:
-    """The models behind the maps, with what is known of each."""
-    found = []
-    for each in (model, *model.parts):
-        facts = [
-            (name, str(value))
-            for name, value in (
-                ("variant", each.variant),
-                ("preset", each.preset),
-                ("weights digest", each.weights_sha256),
-                ("alpha", None if each.alpha is None else f"{each.alpha:g}"),
-                ("seed", each.seed),
-                *each.options.items(),
-            )
-            if value is not None
-        ]
-        found.append((each.name, facts))
-    return found
-
-
-def _measure_line(entry: Entry, value: MeasuredValue) -> MeasureLine:
-    definition = parse_measure(value.measure).definition
-    found = position(entry.result, value.measure)
-
-    def written(other: MeasuredValue | None) -> str:
-        return "" if other is None else shown(other.value, other.measure)
-
-    return MeasureLine(
-        measure=value.measure,
-        title=definition.title,
-        anchor=definition.name,
-        better=definition.better,
-        text=shown(value.value, value.measure),
-        interval=interval(value),
-        floor=written(found.floor),
-        ceiling=written(found.ceiling),
-        share=percent(found.share),
-        blind=written(found.audio_blind),
-        gap="" if found.gap is None else signed(found.gap.value, value.measure),
-        gap_interval="" if found.gap is None else interval(found.gap),
-    )
-
-
-def _breakdown(entry: Entry, name: str) -> Breakdown:
-    levels = entry.result.breakdown[name]
-    measure = entry.headline.measure
-    found = {
-        level: value
-        for level, values in levels.items()
-        if (value := value_of(values, measure)) is not None
     }
-    scale = Scale.of(found.values())
-    lines = tuple(
-        Line(
-            "entry",
-            level,
-            shown(value.value, measure),
-            interval(value),
-            scale.strip(value),
-        )
-        for level, value in found.items()
+    return {
+        **texts,
+        "measure": measure,
+        "title": definition.title,
+        "anchor": definition.name,
+        "better": definition.better,
+        "interval": interval(found.value),
+        "share": percent(found.share),
+        "gap_interval": interval(found.gap),
+    }
+
+
+def _breakdown(entry: Entry, name: str) -> dict[str, Any]:
+    """The first measure by one grouping."""
+    measure = entry.headline.measure
+    lines = _lines(
+        ("entry", level, value_of(values, measure), "")
+        for level, values in entry.result.breakdown[name].items()
     )
-    counts = tuple(value.n_trials for value in found.values())
     title = _GROUPINGS.get(name, name.replace("_", " "))
-    return Breakdown(title, lines, counts, len(lines) > _LARGE_BREAKDOWN)
+    return {"name": title, "lines": lines, "large": len(lines) > _LARGE_BREAKDOWN}
+
+
+def _commands(entry: Entry) -> dict[str, str | None]:
+    """Commands that compute an entry's numbers again; None where one cannot."""
+    submission, protocol = entry.submission, entry.result.protocol.label
+    listens = entry.card.modality == "audio-visual" and bool(entry.evidence.gallery)
+    maps = f"leaderboard/{submission.path}/maps.npz" if submission.maps is not None else None
+    if entry.url:
+        maps = entry.url.rpartition("/")[2] or "predictions.npz"
+    score = contribution = evaluate = None
+    if maps is not None:
+        score = ["score", maps, "--protocol", protocol]
+        if submission.audio_blind is not None:
+            score += ["--vision-only", f"leaderboard/{submission.path}/vision-only.npz"]
+        contribution = ["contribution", "--predictions", maps, "--without"]
+        contribution += ["silence=silence.npz", "--protocol", protocol]
+    if entry.card.baseline is not None:
+        model = entry.result.model
+        options = ["--model", entry.card.baseline, "--protocol", protocol]
+        for name, value in (
+            ("--variant", model.variant),
+            ("--alpha", None if model.alpha is None else f"{model.alpha:g}"),
+            ("--seed", model.seed),
+        ):
+            options += [] if value is None else [name, str(value)]
+        evaluate, contribution = ["evaluate", *options], ["contribution", *options]
+    return {
+        f"{name}_command": None if words is None else shlex.join(["ssl-bench", *words])
+        for name, words in (
+            ("score", score),
+            ("evaluate", evaluate),
+            ("contribution", contribution if listens else None),
+        )
+    }
+
+
+def _storage_note(entry: Entry) -> str:
+    """Which file the numbers are of, where the board keeps a reduced one; else nothing."""
+    if entry.submission.maps is None:
+        return ""
+    stored = next((each.map for each in entry.evidence.gallery if each.map is not None), None)
+    size = "Predictions" if stored is None else f"Maps of {stored.height}x{stored.width}"
+    return (
+        f"{size} are stored in half precision (float16), and the numbers above are those of the "
+        "stored file. As made, they may score slightly differently."
+    )
+
+
+def _provenance(entry: Entry) -> Facts:
+    """Digests and settings behind an entry's numbers, by name."""
+    result, submission = entry.result, entry.submission
+    protocol, test_set = result.protocol, result.test_set
+    made = f"made again by {entry.card.baseline} with seed {getattr(submission.card, 'seed', 0)}"
+    kept = f"kept at {entry.url}" if entry.url else made
+    return [
+        ("protocol", f"{protocol.label}, version {protocol.version}"),
+        ("protocol digest", protocol.digest),
+        ("dialect", protocol.dialect),
+        ("composition seed", str(protocol.composition_seed)),
+        ("test set", f"{test_set.name}, split {test_set.split}"),
+        ("test set revision", test_set.revision or "no published one that is known here"),
+        ("test set digest", test_set.digest),
+        ("truth convention", test_set.truth_convention),
+        ("predictions", kept if submission.maps is None else f"{submission.path}/maps.npz"),
+        ("predictions digest", result.predictions_sha256 or ""),
+        *(
+            [("audio-blind maps digest", result.vision_only.predictions_sha256 or "")]
+            if result.vision_only is not None
+            else []
+        ),
+        ("statistics", ", ".join(f"{name} {value}" for name, value in result.statistics.items())),
+    ]
+
+
+def _environment(stated: dict[str, Any]) -> Facts:
+    """Versions that an entry was scored with, by name."""
+    return [
+        (
+            name.replace("_", "-"),
+            ", ".join(f"{key} {version}" for key, version in value.items())
+            if isinstance(value, dict)
+            else str(value or "unknown"),
+        )
+        for name, value in stated.items()
+    ]
+
+
+def _model_facts(model: ModelIdentity) -> Facts:
+    facts = (
+        ("variant", model.variant),
+        ("preset", model.preset),
+        ("weights digest", model.weights_sha256),
+        ("alpha", None if model.alpha is None else f"{model.alpha:g}"),
+        ("seed", model.seed),
+        *model.options.items(),
+    )
+    return [(name, str(value)) for name, value in facts if value is not None]

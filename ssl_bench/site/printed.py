@@ -12,8 +12,7 @@ from ssl_bench.protocols.protocol import Protocol
 NOT_STATED = "not stated"
 """Whether a printed figure's model had seen test clips: the tables of papers do not say."""
 
-_RETRIEVAL = "retrieval"
-_SECTIONS = {
+_PAPERS = {
     "senocak2023": "Senocak et al. 2023",
     "mo2022": "Mo and Morgado 2022",
     "oya2020": "Oya et al. 2020",
@@ -29,12 +28,8 @@ class PrintedRow:
     ----------
     figure
         One of its figures, for everything that they share.
-    paper
-        The paper in words.
     values
         What is printed, by metric, in the order of the table's metrics; empty where nothing is.
-    in_conflict, in_doubt
-        Whether any of the figures is.
     notes
         Remarks, each once.
     """
@@ -59,13 +54,7 @@ class PrintedRow:
 
 @dataclass(frozen=True)
 class PrintedTable:
-    """Printed figures; they are never ranked.
-
-    Attributes
-    ----------
-    metrics
-        Names of the metrics as the papers call them.
-    """
+    """Printed figures, never ranked, by metrics as the papers call them."""
 
     metrics: tuple[str, ...]
     rows: tuple[PrintedRow, ...]
@@ -82,18 +71,8 @@ def printed_table(figures: Iterable[PublishedFigure]) -> PrintedTable:
     metrics = tuple(dict.fromkeys(figure.metric for figure in chosen))
     grouped: dict[tuple[str, ...], list[PublishedFigure]] = {}
     for figure in chosen:
-        key = (
-            figure.paper,
-            figure.table,
-            figure.method,
-            figure.variant,
-            figure.modality,
-            figure.vision_pretraining,
-            figure.train_set,
-            figure.test_set,
-            figure.protocol,
-        )
-        grouped.setdefault(key, []).append(figure)
+        shared = figure.model_dump(exclude={"metric", "value", "unit", "note"})
+        grouped.setdefault(tuple(shared.values()), []).append(figure)
     return PrintedTable(metrics, tuple(_row(found, metrics) for found in grouped.values()))
 
 
@@ -101,31 +80,29 @@ def printed_for(
     protocol: Protocol, figures: Iterable[PublishedFigure]
 ) -> tuple[PublishedFigure, ...]:
     """Figures that papers print for what a protocol asks."""
-    asked = protocol.answers == "retrieval"
+    ranking = protocol.answers == "retrieval"
     return tuple(
         figure
         for figure in figures
-        if figure.test_set in protocol.reported and (figure.protocol == _RETRIEVAL) == asked
+        if figure.test_set in protocol.reported and (figure.protocol == "retrieval") == ranking
     )
 
 
 def printed_of(card: Card, figures: Iterable[PublishedFigure]) -> tuple[PublishedFigure, ...]:
     """Figures that a baseline's card names as its own."""
     named = {(each.paper, each.method, each.variant) for each in card.published}
-    return tuple(
-        figure for figure in figures if (figure.paper, figure.method, figure.variant) in named
-    )
+    return tuple(each for each in figures if (each.paper, each.method, each.variant) in named)
 
 
 def _row(found: list[PublishedFigure], metrics: tuple[str, ...]) -> PrintedRow:
-    held: dict[str, list[str]] = {}
+    values: dict[str, list[str]] = {}
     for figure in found:
-        held.setdefault(figure.metric, []).append(f"{figure.value:.2f}")
+        values.setdefault(figure.metric, []).append(f"{figure.value:.2f}")
     notes = [part.strip() for figure in found for part in figure.note.split(";") if part.strip()]
     return PrintedRow(
         figure=found[0],
-        paper=_SECTIONS.get(found[0].paper, found[0].paper),
-        values=tuple(" / ".join(held.get(metric, ())) for metric in metrics),
+        paper=_PAPERS.get(found[0].paper, found[0].paper),
+        values=tuple(" / ".join(values.get(metric, ())) for metric in metrics),
         in_conflict=any(figure.in_conflict for figure in found),
         in_doubt=any(figure.in_doubt for figure in found),
         notes=tuple(dict.fromkeys(notes)),

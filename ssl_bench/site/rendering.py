@@ -1,19 +1,55 @@
-"""From templates to text: everything is escaped, and nothing invisible gets through."""
+"""From values to text: everything is escaped, and nothing invisible gets through."""
 
 from __future__ import annotations
 
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from ssl_bench.scoring.formatting import format_interval, format_value
+from ssl_bench.scoring.results import MeasuredValue
+
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+_MINUS = "\N{MINUS SIGN}"
+
+
+def shown(value: float | None, measure: str, *, signed: bool = False) -> str:
+    """A value of a measure, or with its sign a difference of two.
+
+    Examples
+    --------
+    >>> shown(0.4321, "AUC"), shown(-0.01, "AUC"), shown(0.05, "AUC", signed=True)
+    ('43.2', '\N{MINUS SIGN}1.0', '+5.0')
+    """
+    return format_value(value, measure, signed=signed, minus=_MINUS)
+
+
+def interval(value: MeasuredValue | None) -> str:
+    """Interval of a measured value; nothing where there is none."""
+    if value is None or value.value is None or value.low is None or value.high is None:
+        return ""
+    return format_interval(value, "{low} to {high}", minus=_MINUS)
+
+
+def percent(share: float | None) -> str:
+    """A share in percent.
+
+    Examples
+    --------
+    >>> percent(0.5), percent(None)
+    ('50.0 %', '')
+    """
+    return "" if share is None else f"{100 * share:.1f} %".replace("-", _MINUS)
+
+
+def render(template: str, **content: Any) -> str:
+    """Fill a template in."""
+    return _environment().get_template(template).render(**content)
 
 
 @cache
-def environment() -> Environment:
-    """Templates of this package. Undefined names are errors; all values are escaped."""
+def _environment() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     made = Environment(
@@ -25,20 +61,17 @@ def environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.filters["address"] = address
+    made.filters["https"] = lambda url: url if (url or "").startswith("https://") else ""
     made.filters["paragraphs"] = paragraphs
+    made.filters["value"] = lambda value: shown(value.value, value.measure)
+    made.filters["interval"] = interval
     return made
 
 
-def render(template: str, **content: Any) -> str:
-    """Fill a template in."""
-    return environment().get_template(template).render(**content)
-
-
 def printable(value: Any) -> Any:
-    r"""A value as a page shows it: invisible signs in texts are replaced, None is nothing.
+    r"""A value as a page shows it: None is nothing, and invisible characters are replaced.
 
-    Signs that turn the direction of text around would let a name pose as another.
+    Characters that turn the direction of text around would let a name pose as another.
 
     Examples
     --------
@@ -49,20 +82,9 @@ def printable(value: Any) -> Any:
 
     if value is None:
         return ""
-    if not isinstance(value, str) or isinstance(value, Markup):
+    if not isinstance(value, str) or isinstance(value, Markup) or value.isprintable():
         return value
-    return "".join(sign if sign.isprintable() or sign == "\n" else _REPLACEMENT for sign in value)
-
-
-def address(text: str | None) -> str:
-    """An address that may be linked: https only; else nothing.
-
-    Examples
-    --------
-    >>> address("https://example.org"), address("javascript:alert(1)"), address(None)
-    ('https://example.org', '', '')
-    """
-    return text if text is not None and text.startswith("https://") else ""
+    return "".join(each if each.isprintable() or each == "\n" else "\ufffd" for each in value)
 
 
 def paragraphs(text: str) -> list[str]:

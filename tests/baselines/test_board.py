@@ -10,11 +10,11 @@ import pytest
 from ssl_bench.engine.predict import predict
 from ssl_bench.leaderboard.baselines import Contestant, contestants, embedded_protocols
 from ssl_bench.leaderboard.compact import write_compact
-from ssl_bench.leaderboard.documents import read_entry
-from ssl_bench.leaderboard.places import default_board, entry_path, predictions_path
+from ssl_bench.leaderboard.submissions import MAPS, default_board, submission_path
 from ssl_bench.models.registry import load_baseline, load_localizer
-from ssl_bench.predictions import open_predictions
+from ssl_bench.predictions import Predictions, open_predictions
 from ssl_bench.protocols.protocol import load_protocol
+from ssl_bench.scoring.run import model_of
 from ssl_bench.trials.compositions import open_trials
 from ssl_bench.trials.trial import TrialSet
 
@@ -28,8 +28,12 @@ ENTERED = [
     pytest.param(protocol, contestant, id=f"{protocol}-{contestant.slug}")
     for protocol in embedded_protocols()
     for contestant in TRAINED
-    if (BOARD / entry_path(protocol, contestant.slug)).is_file()
+    if (BOARD / submission_path(protocol, contestant.slug)).is_dir()
 ]
+
+
+def stored_predictions(protocol: str, slug: str) -> Predictions:
+    return open_predictions(BOARD / submission_path(protocol, slug) / MAPS)
 
 
 def test_the_board_has_trained_entries() -> None:
@@ -38,7 +42,7 @@ def test_the_board_has_trained_entries() -> None:
 
 @pytest.mark.parametrize(("protocol", "contestant"), ENTERED)
 def test_an_entry_names_the_weights_that_ship(protocol: str, contestant: Contestant) -> None:
-    model = read_entry(BOARD / entry_path(protocol, contestant.slug)).result.model
+    model = model_of(stored_predictions(protocol, contestant.slug))
     for part in model.parts or (model,):
         assert part.variant is not None
         shipped = load_baseline(part.name).shipped_weights(part.variant)
@@ -51,7 +55,7 @@ def test_an_entry_names_the_weights_that_ship(protocol: str, contestant: Contest
 def test_a_handful_of_trials_predicted_now_has_the_stored_maps(
     protocol: str, contestant: Contestant, tmp_path: Path
 ) -> None:
-    stored = open_predictions(BOARD / predictions_path(protocol, contestant.slug))
+    stored = stored_predictions(protocol, contestant.slug)
     if "map" not in stored.members:
         # A ranking belongs to all trials together; that its weights are named must do.
         assert "image_embedding" in stored.members or "similarity" in stored.members

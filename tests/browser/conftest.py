@@ -17,6 +17,7 @@ from browsers import DESKTOP
 from playwright.sync_api import Browser, Page, Request, sync_playwright
 
 from ssl_bench.leaderboard.assess import open_bench
+from ssl_bench.leaderboard.board import read_board
 from ssl_bench.site.build import build_site
 
 Opener = Callable[..., Page]
@@ -29,7 +30,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A site with all that a browser needs."""
     scratch = tmp_path_factory.mktemp("scratch")
     root = make_board(tmp_path_factory.mktemp("board"), scratch, open_bench("synth"))
-    return build_site(root).folder
+    return build_site(read_board(root), root / "site").folder
 
 
 @pytest.fixture(scope="session")

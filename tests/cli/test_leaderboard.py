@@ -74,43 +74,33 @@ def test_submit_check_and_replace(
     assert dry.code == 0
     for told in ("My model on synth", "file as submitted", "499 of 500", "the only entry"):
         assert told in dry.out
-    assert f"Would write {board / 'entries/synth/my-model.json'}" in dry.out
+    assert f"Would write {board / 'submissions/synth/my-model/card.toml'}" in dry.out
     assert list(board.iterdir()) == []
 
     written = json.loads(call(*submit, "--json").out)
     assert written["written"]
     assert (written["slug"], written["tied_with"], written["ranks"]) == ("my-model", [], [1, 1])
     files = sorted(str(path.relative_to(board)) for path in board.rglob("*.*"))
-    assert files == ["entries/synth/my-model.json", "predictions/synth/my-model.npz"]
+    folder = "submissions/synth/my-model"
+    assert files == [f"{folder}/card.toml", f"{folder}/maps.npz"]
 
     again = call(*submit)
     assert again.code == 2
-    assert "an entry is called 'my-model' already" in again.err
+    assert "'my-model' is taken already" in again.err
 
-    call("leaderboard", "build", "--board", board, "--no-media")
-    first = call("leaderboard", "check", "--board", board, "--changed-only")
-    assert first.code == 0
-    assert "1 entries scored again and found right, 0 unchanged" in first.out
-    second = json.loads(
-        call("leaderboard", "check", "--board", board, "--changed-only", "--json").out
-    )
-    assert (second["proven"], second["entries"], second["unchanged"]) == (True, 0, 1)
+    check = ["leaderboard", "check", "--board", board, "--no-pages"]
+    first = call(*check)
+    assert first.code == 0, first.err
+    assert "1 submissions scored again and found right" in first.out
+    second = json.loads(call(*check, "--changed-only", "--json").out)
+    assert (second["proven"], second["entries"], second["findings"]) == (True, 1, [])
 
-    entry = board / "entries/synth/my-model.json"
-    entry.write_text(entry.read_text().replace('"present": 499', '"present": 500'))
-    third = call("leaderboard", "check", "--board", board, "--changed-only", "--json")
+    path = board / folder / "card.toml"
+    path.write_text(path.read_text().replace('"AUC" = 0', '"AUC" = 1'))
+    third = call(*check, "--changed-only", "--json")
     assert third.code == 2
-    findings = json.loads(third.out)["findings"]
-    assert [each for each in findings if each["path"].startswith("entries/")] == [
-        {
-            "level": "wrong",
-            "path": "entries/synth/my-model.json",
-            "message": "it does not agree with its predictions",
-            "field": "result.coverage.present",
-            "stored": "500",
-            "recomputed": "499",
-        }
-    ]
+    (finding,) = json.loads(third.out)["findings"]
+    assert (finding["level"], finding["path"], finding["code"]) == ("wrong", folder, "E_CLAIM")
 
 
 def test_submit_shows_the_row_of_the_page_and_asks_for_audio_blind_maps(
@@ -173,7 +163,7 @@ def test_submit_names_what_is_wrong_with_a_card(call: Call, maps: Path, tmp_path
     path.write_text("slug = 3")
     done = call("submit", maps, "--protocol", "synth", "--card", path)
     assert done.code == 2
-    assert "slug: input should be a valid string" in done.err
+    assert "slug" in done.err
     assert "Traceback" not in done.err
 
 
@@ -191,71 +181,56 @@ def test_strict_fails_where_something_was_not_checked(
 ) -> None:
     board = tmp_path / "board"
     board.mkdir()
-    address = ["--address", "https://example.org/maps.npz"]
+    url = ["--url", "https://example.org/maps.npz"]
     submit = ["submit", maps, "--protocol", "synth", "--card", card, "--board", board]
-    assert call(*submit, *address).code == 0
-    call("leaderboard", "build", "--board", board, "--no-media")
-    loose = call("leaderboard", "check", "--board", board)
+    assert call(*submit, *url).code == 0
+    check = ["leaderboard", "check", "--board", board, "--no-pages"]
+    loose = call(*check)
     assert (loose.code, "1 not checked" in loose.out) == (0, True)
-    assert "not scored again: it is kept elsewhere" in loose.out
-    assert "NOT PROVEN: 1 entries" in loose.err
-    told = json.loads(call("leaderboard", "check", "--board", board, "--json").out)
-    assert told["proven"] is False
-    strict = ["leaderboard", "check", "--board", board, "--strict"]
-    assert call(*strict).code == 2
-    trusting = call(*strict, "--trusted", shutil.copytree(board, tmp_path / "trusted"))
+    assert "NOT PROVEN: 1 submissions" in loose.err
+    assert json.loads(call(*check, "--json").out)["proven"] is False
+    assert call(*check, "--strict").code == 2
+    trusted = shutil.copytree(board, tmp_path / "trusted")
+    trusting = call(*check, "--strict", "--trusted", trusted)
     assert (trusting.code, "1 not checked but trusted" in trusting.out) == (0, True)
-    assert "NOT PROVEN: 1 entries" in trusting.err
-    entry = tmp_path / "trusted/entries/synth/my-model.json"
-    entry.write_text(entry.read_text() + " ")
-    assert call(*strict, "--trusted", tmp_path / "trusted").code == 2
-
-
-def test_pages_that_are_missing_are_a_fault_unless_left_out(
-    call: Call, maps: Path, card: Path, tmp_path: Path
-) -> None:
-    board = tmp_path / "board"
-    call("submit", maps, "--protocol", "synth", "--card", card, "--board", board)
-    done = call("leaderboard", "check", "--board", board)
-    assert (done.code, "site: the pages are missing" in done.err) == (2, True)
-    apart = call("leaderboard", "check", "--board", board, "--no-pages", "--json")
-    told = json.loads(apart.out)
-    assert (apart.code, told["proven"], told["pages"]) == (0, False, "left out")
+    lock = tmp_path / "trusted/submissions/synth/my-model/lock.json"
+    lock.write_text(lock.read_text() + " ")
+    assert call(*check, "--strict", "--trusted", trusted).code == 2
 
 
 def test_help_of_the_group(call: Call) -> None:
     done = call("leaderboard", "--help")
     assert done.code == 0
-    assert "add-baselines" in done.out
-    assert "renew-cards" in done.out
+    for name in ("add-baselines", "build", "check"):
+        assert name in done.out
 
 
-def test_cards_are_renewed_on_a_board_that_is_there(call: Call, tmp_path: Path) -> None:
-    board = tmp_path / "board"
-    done = call("leaderboard", "renew-cards", "--board", board)
-    assert (done.code, "there is no such board" in done.err) == (2, True)
-    assert not board.exists()
-    board.mkdir()
-    assert call("leaderboard", "renew-cards", "--board", board).out == "cards renewed: 0\n"
-
-
-def test_build_then_check_then_a_page_changed_by_hand(
+def test_build_and_check_make_the_same_pages(
     call: Call, maps: Path, card: Path, tmp_path: Path
 ) -> None:
     board = tmp_path / "board"
     call("submit", maps, "--protocol", "synth", "--card", card, "--board", board)
     built = call("leaderboard", "build", "--board", board, "--no-media")
-    assert built.code == 0
+    assert built.code == 0, built.err
     assert f"Open {board / 'site' / 'index.html'} in a browser." in built.out
-    assert "0 files rendered" in call("leaderboard", "build", "--board", board, "--no-media").out
-    assert call("leaderboard", "check", "--board", board, "--changed-only").code == 0
     page = board / "site" / "entries" / "synth" / "my-model.html"
-    page.write_text(page.read_text().replace("<h2", "<h2 hidden", 1))
-    found = call("leaderboard", "check", "--board", board, "--changed-only", "--json")
-    assert found.code == 2
-    content = json.loads(found.out)
-    assert content["proven"] is False
-    assert [each["path"] for each in content["findings"]] == ["site/entries/synth/my-model.html"]
+    text = page.read_text()
+    assert "0 changed" in call("leaderboard", "build", "--board", board, "--no-media").out
+    out = tmp_path / "out"
+    checked = call("leaderboard", "check", "--board", board, "--changed-only", "--out", out)
+    assert checked.code == 0, checked.err
+    assert (out / "entries" / "synth" / "my-model.html").read_text() == text
+
+
+def test_nothing_is_built_from_a_board_with_faults(
+    call: Call, maps: Path, card: Path, tmp_path: Path
+) -> None:
+    board = tmp_path / "board"
+    call("submit", maps, "--protocol", "synth", "--card", card, "--board", board)
+    (board / "run.py").write_text("x")
+    for command in ("build", "check"):
+        assert call("leaderboard", command, "--board", board).code == 2
+    assert not (board / "site").exists()
 
 
 def test_build_refuses_a_folder_with_something_else(call: Call, tmp_path: Path) -> None:
@@ -290,5 +265,5 @@ def test_report_writes_a_page_and_tables(call: Call, maps: Path, tmp_path: Path)
 def test_report_of_no_run_is_one_sentence(call: Call, tmp_path: Path) -> None:
     done = call("report", tmp_path, "--out", tmp_path / "report.html")
     assert done.code == 2
-    assert "no run folder" in done.err
+    assert "not a run folder" in done.err
     assert not (tmp_path / "report.html").exists()

@@ -1,4 +1,4 @@
-"""A protocol, a card, predictions, and a board with one entry."""
+"""A protocol, cards, predictions, and a board with one submission."""
 
 from __future__ import annotations
 
@@ -6,17 +6,12 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
+import boards
 import pytest
-from numpy.typing import NDArray
 
 from ssl_bench.leaderboard.assess import Bench, open_bench
-from ssl_bench.leaderboard.card import TEMPLATE, SubmissionCard
-from ssl_bench.leaderboard.documents import read_card
-from ssl_bench.leaderboard.submit import prepare, write_submission
-from ssl_bench.predictions import PredictionsMeta, save_predictions
 
-MapsWriter = Callable[..., Path]
+Maker = Callable[..., Path]
 
 
 @pytest.fixture(scope="session")
@@ -25,58 +20,34 @@ def bench() -> Bench:
     return open_bench("synth")
 
 
-def meta_of(bench: Bench, **changes: object) -> PredictionsMeta:
-    trials = bench.trials
-    facts = {
-        "protocol": trials.protocol.label,
-        "protocol_digest": trials.protocol.digest,
-        "test_set": trials.test_set.name,
-        "test_set_digest": trials.test_set.digest,
-        "model": "mine",
-        "complete": True,
-        **changes,
-    }
-    return PredictionsMeta.model_validate(facts)
-
-
-@pytest.fixture(scope="session")
-def write_maps(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> MapsWriter:
+@pytest.fixture
+def write_maps(bench: Bench, tmp_path: Path) -> Maker:
     """Write predictions of noise, or of given maps, for every trial of the protocol."""
-
-    def write(seed: int = 0, maps: NDArray[np.floating] | None = None, **changes: object) -> Path:
-        path = tmp_path_factory.mktemp("maps") / "maps.npz"
-        noise = np.random.default_rng(seed).random((len(bench.trials), 7, 7))
-        save_predictions(
-            path, bench.trials.ids, noise if maps is None else maps, meta_of(bench, **changes)
-        )
-        return path
-
-    return write
+    return lambda seed=0, **settings: boards.write_maps(
+        tmp_path / f"maps-{seed}.npz", bench, seed, **settings
+    )
 
 
-@pytest.fixture(scope="session")
-def card(tmp_path_factory: pytest.TempPathFactory) -> SubmissionCard:
-    """The card that the template shows."""
-    path = tmp_path_factory.mktemp("card") / "card.toml"
-    path.write_text(TEMPLATE)
-    return read_card(path)
+@pytest.fixture
+def card(tmp_path: Path) -> Maker:
+    """Write the template's card under another name."""
+    return lambda slug="other", name="Another", **changes: boards.write_card(
+        tmp_path / f"{slug}.toml", slug, name, **changes
+    )
 
 
 @pytest.fixture(scope="session")
-def _made_board(
-    bench: Bench,
-    write_maps: MapsWriter,
-    card: SubmissionCard,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Path:
+def _made_board(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    scratch = tmp_path_factory.mktemp("scratch")
     root = tmp_path_factory.mktemp("board")
-    write_submission(root, prepare(root, bench, write_maps(), card))
+    maps = boards.write_maps(scratch / "maps.npz", bench)
+    boards.submit(root, bench, maps, boards.write_card(scratch / "card.toml"))
     return root
 
 
 @pytest.fixture
 def board(_made_board: Path, tmp_path: Path) -> Path:
-    """A board of one's own with the entry ``my-model`` of ``synth``."""
+    """A board of one's own with the submission ``my-model`` to ``synth``."""
     return Path(shutil.copytree(_made_board, tmp_path / "board"))
 
 

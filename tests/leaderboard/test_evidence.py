@@ -10,10 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ssl_bench.leaderboard.assess import Bench
-from ssl_bench.leaderboard.documents import read_entry
-from ssl_bench.leaderboard.entry import Entry
+from ssl_bench.leaderboard.board import Entry, read_board
 from ssl_bench.leaderboard.evidence import (
-    Shown,
     dialects_of,
     gather_evidence,
     pick_trials,
@@ -24,12 +22,12 @@ from ssl_bench.protocols.protocol import load_dialect, load_protocol
 from ssl_bench.scoring.run import score_file
 from ssl_bench.testsets.truth import decode_rle
 
-MAPS = "predictions/synth/my-model.npz"
+MAPS = "submissions/synth/my-model/maps.npz"
 
 
 @pytest.fixture
 def entry(board: Path) -> Entry:
-    return read_entry(board / "entries/synth/my-model.json")
+    return read_board(board).competitions["synth"].entries["my-model"]
 
 
 def test_the_success_curve_falls_through_the_headline(entry: Entry) -> None:
@@ -80,10 +78,12 @@ def test_the_gallery_shows_score_truth_and_map(entry: Entry, board: Path, bench:
 def test_nothing_is_copied_where_it_may_not_be(board: Path, bench: Bench) -> None:
     under = under_dialects(bench.trials.protocol)
     scored = score_file(board / MAPS, bench.trials, dialects=under)
-    for shown in (Shown(truth=False, maps=True), Shown(truth=False, maps=False)):
-        evidence = gather_evidence(board / MAPS, bench.trials, scored, shown)
+    for maps in (True, False):
+        evidence = gather_evidence(
+            board / MAPS, bench.trials, scored, show_truth=False, show_maps=maps
+        )
         assert all(each.truth is None for each in evidence.gallery)
-        assert all((each.map is not None) == shown.maps for each in evidence.gallery)
+        assert all((each.map is not None) == maps for each in evidence.gallery)
 
 
 def test_replicates_scatter_around_the_value(entry: Entry) -> None:

@@ -10,14 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from boards import meta_of
 from PIL import Image
 
 from ssl_bench.errors import PredictionsError
 from ssl_bench.leaderboard.assess import Bench
-from ssl_bench.leaderboard.places import default_board
+from ssl_bench.leaderboard.submissions import default_board
 from ssl_bench.scoring.run import check_predictions
-
-from .conftest import meta_of
 
 Arrays = dict[str, Any]
 

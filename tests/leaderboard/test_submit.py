@@ -1,230 +1,308 @@
-"""Admission: numbers of the stored file, both files or none, nothing partial or foreign."""
+"""Admission: numbers of the stored file, a folder of two or three files, nothing partial."""
 
 from __future__ import annotations
 
+import io
+import struct
+import subprocess
+import sys
+import time
+import tracemalloc
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
+from boards import checked, codes, meta_of, submit
+from refusals import refused
 
 from ssl_bench.errors import SubmissionError
-from ssl_bench.files import sha256_of_file
-from ssl_bench.leaderboard import places
-from ssl_bench.leaderboard.assess import Bench, shipped_protocol
-from ssl_bench.leaderboard.card import SubmissionCard
-from ssl_bench.leaderboard.documents import parse_entry, read_entry
-from ssl_bench.leaderboard.entry import AddressedPredictions, StoredPredictions
+from ssl_bench.files import content_folder
+from ssl_bench.leaderboard.assess import Bench
+from ssl_bench.leaderboard.copies import answers_digest
+from ssl_bench.leaderboard.submissions import shipped_protocol
 from ssl_bench.leaderboard.submit import SubmissionOptions, prepare, write_submission
-from ssl_bench.predictions import PredictionsMeta, open_predictions, save_predictions
-from ssl_bench.protocols.protocol import load_dialect
+from ssl_bench.predictions import PredictionsWriter, open_predictions, save_predictions
 from ssl_bench.scoring.run import score_file
 
-from .conftest import MapsWriter, meta_of, snapshot
-
-ENTRY = "entries/synth/my-model.json"
-MAPS = "predictions/synth/my-model.npz"
-
-
-def other(card: SubmissionCard, **changes: object) -> SubmissionCard:
-    return card.model_copy(update={"slug": "another", "name": "Another", **changes})
+from .conftest import Maker, snapshot
 
 
 def test_an_entry_is_scored_from_the_file_that_the_board_stores(
-    board: Path, bench: Bench, write_maps: MapsWriter, card: SubmissionCard
-) -> None:
-    fine = np.random.default_rng(5).random((len(bench.trials), 28, 28))
-    submission = prepare(board, bench, write_maps(maps=fine), other(card))
-    write_submission(board, submission)
-    stored = board / "predictions/synth/another.npz"
-    assert open_predictions(stored).map_shapes == {(14, 14)}
-    again = score_file(stored, bench.trials).result
-    entry = read_entry(board / "entries/synth/another.json")
-    assert entry.result.measures == again.measures
-    assert entry.result.measures != submission.submitted
-    assert isinstance(entry.predictions, StoredPredictions)
-    assert entry.predictions.sha256 == sha256_of_file(stored) == entry.result.predictions_sha256
-
-
-def test_an_entry_names_its_protocol_and_does_not_repeat_it(board: Path) -> None:
-    assert read_entry(board / ENTRY).result.protocol.tables is None
-
-
-def test_the_submitter_sees_what_the_file_itself_scores(
-    board: Path, bench: Bench, write_maps: MapsWriter, card: SubmissionCard
+    board: Path, bench: Bench, write_maps: Maker, card: Maker
 ) -> None:
     fine = np.random.default_rng(5).random((len(bench.trials), 28, 28))
     path = write_maps(maps=fine)
-    submission = prepare(board, bench, path, other(card))
-    assert submission.submitted == score_file(path, bench.trials).result.measures
+    done = submit(board, bench, path, card())
+    folder = board / "submissions/synth/other"
+    assert sorted(each.name for each in folder.iterdir()) == ["card.toml", "maps.npz"]
+    stored = folder / "maps.npz"
+    assert open_predictions(stored).map_shapes == {(14, 14)}
+    assert done.entry.result.measures == score_file(stored, bench.trials).result.measures
+    assert done.submitted == score_file(path, bench.trials).result.measures
+    assert done.entry.result.measures != done.submitted
+    assert checked(board).findings == ()
+
+
+def test_a_card_is_stored_as_written_with_what_it_scores(
+    board: Path, bench: Bench, write_maps: Maker, card: Maker
+) -> None:
+    path = card()
+    done = submit(board, bench, write_maps(1), path)
+    text = (board / "submissions/synth/other/card.toml").read_text()
+    assert text.startswith(path.read_text())
+    assert f'"cIoU@0.5" = {done.entry.headline.value!r}' in text
 
 
 def test_preparing_writes_nothing(
-    board: Path, bench: Bench, write_maps: MapsWriter, card: SubmissionCard
+    board: Path, bench: Bench, write_maps: Maker, card: Maker
 ) -> None:
     before = snapshot(board)
-    prepare(board, bench, write_maps(1), other(card))
+    prepare(board, bench, write_maps(1), card())
     assert snapshot(board) == before
 
 
 def test_a_slug_is_taken_once_unless_replaced(
-    board: Path, bench: Bench, write_maps: MapsWriter, card: SubmissionCard
+    board: Path, bench: Bench, write_maps: Maker, card: Maker
 ) -> None:
     before = snapshot(board)
-    with pytest.raises(SubmissionError, match=r"called 'my-model' already.*--replace"):
-        prepare(board, bench, write_maps(1), card)
+    mine = card("my-model", "My model")
+    with refused("E_SLUG_TAKEN", where="my-model"):
+        prepare(board, bench, write_maps(1), mine)
     assert snapshot(board) == before
-    write_submission(
-        board, prepare(board, bench, write_maps(1), card, SubmissionOptions(replace=True))
-    )
+    submit(board, bench, write_maps(1), mine, SubmissionOptions(replace=True))
     assert snapshot(board).keys() == before.keys()
     assert snapshot(board) != before
 
 
-def test_all_problems_come_at_once(
-    board: Path, bench: Bench, card: SubmissionCard, tmp_path: Path
+def test_many_who_enter_one_slug_at_once(
+    board: Path, bench: Bench, write_maps: Maker, card: Maker
 ) -> None:
-    maps = np.ones((3, 2, 2))
+    prepared = [prepare(board, bench, write_maps(seed), card()) for seed in (1, 2)]
+
+    def write(number: int) -> tuple[str, ...]:
+        try:
+            write_submission(board, prepared[number])
+        except SubmissionError as error:
+            return error.codes
+        return ()
+
+    with ThreadPoolExecutor(2) as threads:
+        assert sorted(threads.map(write, range(2))) == [(), ("E_SLUG_TAKEN",)]
+    assert codes(checked(board)) == []
+
+
+def test_all_problems_come_at_once(board: Path, bench: Bench, card: Maker, tmp_path: Path) -> None:
     path = tmp_path / "maps.npz"
     meta = meta_of(bench, protocol_digest="0" * 64, complete=False)
-    save_predictions(path, [*bench.trials.ids[:2], "stranger"], maps, meta)
-    with pytest.raises(SubmissionError) as raised:
-        prepare(board, bench, path, card)
-    text = str(raised.value)
-    for told in (
-        "4 problems found, the leaderboard was left as it is",
-        "called 'my-model' already",
-        "another version of the protocol",
-        "not in the protocol: 'stranger'",
-        "have no prediction",
-    ):
-        assert told in text
-
-
-def test_a_partial_file_cannot_enter(
-    board: Path, bench: Bench, card: SubmissionCard, tmp_path: Path
-) -> None:
-    path = tmp_path / "maps.npz"
-    ids = bench.trials.ids[:10]
-    save_predictions(path, ids, np.ones((10, 2, 2)), meta_of(bench, complete=False))
-    with pytest.raises(SubmissionError, match="have no prediction"):
-        prepare(board, bench, path, other(card))
-
-
-def test_a_result_of_a_dialect_is_no_entry(board: Path, bench: Bench) -> None:
-    entry = read_entry(board / ENTRY)
-    dialect = bench.trials.protocol.under(load_dialect("lvs"))
-    text = entry.model_dump_json().replace('"canonical"', '"lvs"')
-    assert dialect.dialect == "lvs"
-    with pytest.raises(Exception, match="dialect 'lvs'"):
-        parse_entry(text.encode(), Path("entry.json"))
-
-
-def test_a_partial_result_is_no_entry(board: Path) -> None:
-    text = read_entry(board / ENTRY).model_dump_json().replace('"partial":false', '"partial":true')
-    with pytest.raises(Exception, match="the result is partial"):
-        parse_entry(text.encode(), Path("entry.json"))
+    save_predictions(path, [*bench.trials.ids[:2], "stranger"], np.ones((3, 2, 2)), meta)
+    with refused("E_SLUG_TAKEN") as caught:
+        prepare(board, bench, path, card("my-model", "EZ-VSL"))
+    assert "E_CARD_NAME" in caught.value.codes
+    assert len(caught.value.problems) >= 4  # type: ignore[attr-defined]
 
 
 def test_a_protocol_file_of_ones_own_has_no_leaderboard(tmp_path: Path) -> None:
-    from ssl_bench.errors import LeaderboardError
-    from ssl_bench.files import content_folder
-
     own = tmp_path / "own.toml"
     own.write_text((content_folder("protocols") / "synth.toml").read_text())
-    with pytest.raises(LeaderboardError, match="only protocols that ship"):
+    with refused("E_PROTOCOL_UNKNOWN"):
         shipped_protocol(str(own))
 
 
-@pytest.mark.parametrize("failing", [1, 2])
-def test_both_files_or_none(
-    failing: int,
-    board: Path,
-    bench: Bench,
-    write_maps: MapsWriter,
-    card: SubmissionCard,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    submission = prepare(board, bench, write_maps(1), card, SubmissionOptions(replace=True))
-    before = snapshot(board)
-    replaced = Path.replace
-    calls = 0
-
-    def fails(self: Path, target: Path) -> Path:
-        nonlocal calls
-        if self.name.startswith(".") and not self.name.endswith(".old"):
-            calls += 1
-            if calls == failing:
-                raise OSError(28, "No space left on device")
-        return replaced(self, target)
-
-    monkeypatch.setattr(places.Path, "replace", fails)
-    with pytest.raises(OSError, match="No space"):
-        write_submission(board, submission)
-    assert snapshot(board) == before
-
-
 def test_the_row_has_a_tie_group_and_what_would_move(
-    board: Path, bench: Bench, write_maps: MapsWriter, card: SubmissionCard
+    board: Path, bench: Bench, write_maps: Maker, card: Maker
 ) -> None:
-    same = prepare(board, bench, write_maps(1), other(card))
-    assert same.after.group_of("another") == ("another", "my-model")
+    same = prepare(board, bench, write_maps(1), card())
+    assert same.tied_with == ("my-model",)
+    assert same.standing is not None
     assert (same.standing.best_rank, same.standing.worst_rank) == (1, 2)
     truth = np.stack([bench.trials.truth(trial)[::16, ::16] for trial in bench.trials])
-    better = prepare(board, bench, write_maps(maps=truth), other(card))
-    assert better.after.group_of("another") == ("another",)
+    better = prepare(board, bench, write_maps(2, maps=truth), card())
+    assert better.tied_with == ()
     ((was, now),) = better.moved
     assert (was.name, was.group, now.group) == ("my-model", 1, 2)
 
 
-def test_a_file_may_be_kept_at_an_address(
-    board: Path, bench: Bench, write_maps: MapsWriter, card: SubmissionCard
+@pytest.mark.parametrize("url", ["http://a.org/x", "https://localhost/x", "file:///etc/passwd"])
+def test_a_url_is_https(
+    url: str, board: Path, bench: Bench, write_maps: Maker, card: Maker
 ) -> None:
-    path = write_maps(1)
-    options = SubmissionOptions(address="https://example.org/maps.npz")
-    submission = prepare(board, bench, path, other(card), options)
-    write_submission(board, submission)
-    entry = read_entry(board / "entries/synth/another.json")
-    assert isinstance(entry.predictions, AddressedPredictions)
-    assert entry.predictions.sha256 == sha256_of_file(path)
-    assert entry.result.measures == submission.submitted
-    assert not (board / "predictions/synth/another.npz").exists()
-
-
-def test_an_address_is_https(
-    board: Path, bench: Bench, write_maps: MapsWriter, card: SubmissionCard
-) -> None:
-    with pytest.raises(SubmissionError, match="https://"):
-        prepare(
-            board, bench, write_maps(1), other(card), SubmissionOptions(address="http://a.org/x")
-        )
+    with refused("E_URL"):
+        prepare(board, bench, write_maps(1), card(), SubmissionOptions(url=url))
 
 
 def test_audio_blind_maps_are_stored_beside_and_give_the_gap(
-    board: Path, bench: Bench, write_maps: MapsWriter, card: SubmissionCard
+    board: Path, bench: Bench, write_maps: Maker, card: Maker
 ) -> None:
     options = SubmissionOptions(vision_only=write_maps(2))
-    write_submission(board, prepare(board, bench, write_maps(1), other(card), options))
-    entry = read_entry(board / "entries/synth/another.json")
-    assert entry.vision_only is not None
-    assert entry.result.vision_only is not None
-    own, blind = entry.headline.value, entry.result.vision_only.measures[0].value
-    gap = entry.result.vision_only.gap[0].value
-    assert own is not None
+    done = submit(board, bench, write_maps(1), card(), options)
+    assert (board / "submissions/synth/other/vision-only.npz").is_file()
+    blind = done.entry.result.vision_only
     assert blind is not None
-    assert gap == pytest.approx(own - blind)
-    assert (board / "predictions/synth/another.vision-only.npz").is_file()
+    own, other, gap = done.entry.headline.value, blind.measures[0].value, blind.gap[0].value
+    assert own is not None
+    assert other is not None
+    assert gap == pytest.approx(own - other)
+    assert codes(checked(board)) == []
 
 
 def test_metadata_that_cannot_be_shown_are_refused(
-    board: Path, bench: Bench, write_maps: MapsWriter, card: SubmissionCard
+    board: Path, bench: Bench, write_maps: Maker, card: Maker
 ) -> None:
-    path = write_maps(1, provenance={"note": "\x1b[2J"})
-    with pytest.raises(SubmissionError, match="metadata cannot be shown"):
-        prepare(board, bench, path, other(card))
+    with refused("E_METADATA"):
+        prepare(board, bench, write_maps(1, provenance={"note": "\x1b[2J"}), card())
 
 
-def test_the_entry_keeps_what_the_file_says_of_the_model(board: Path, bench: Bench) -> None:
-    entry = read_entry(board / ENTRY)
-    meta: PredictionsMeta = open_predictions(board / MAPS).meta
-    assert entry.result.model.name == meta.model == "mine"
-    assert entry.protocol_digest == meta.protocol_digest == bench.trials.protocol.digest
+def test_a_claim_that_is_not_true_is_refused(
+    board: Path, bench: Bench, write_maps: Maker, card: Maker
+) -> None:
+    path = card()
+    path.write_text(path.read_text() + '\n[claims]\n"AUC" = 0.99\n')
+    with refused("E_CLAIM"):
+        prepare(board, bench, write_maps(1), path)
+
+
+def test_maps_of_an_entry_cannot_be_submitted_again(
+    board: Path, bench: Bench, write_maps: Maker, card: Maker
+) -> None:
+    with refused("E_MAPS_COPIED"):
+        prepare(board, bench, write_maps(0, model="yours"), card())
+
+
+def test_order_and_layout_of_a_file_do_not_matter_to_copies(bench: Bench, tmp_path: Path) -> None:
+    ids = bench.trials.ids
+    maps = np.random.default_rng(0).random((2, 3, 3)).astype(np.float16)
+    index = np.arange(len(ids)) % 2
+    with PredictionsWriter(tmp_path / "shared.npz", meta_of(bench), dtype="float16") as writer:
+        writer.add(ids, maps, map_index=index)
+    full = maps[index].astype(np.float32)
+    save_predictions(tmp_path / "turned.npz", ids[::-1], full[::-1], meta_of(bench, model="you"))
+    full[7, 0, 0] += 2**-10
+    save_predictions(tmp_path / "other.npz", ids, full, meta_of(bench))
+    shared, turned, changed = (
+        answers_digest(open_predictions(tmp_path / f"{name}.npz"))
+        for name in ("shared", "turned", "other")
+    )
+    assert shared == turned
+    assert shared != changed
+
+
+@pytest.mark.parametrize("place", ["submissions", "submissions/synth", "submissions/synth/other"])
+def test_a_link_that_leads_out_of_the_board(
+    place: str, board: Path, bench: Bench, write_maps: Maker, card: Maker, tmp_path: Path
+) -> None:
+    prepared = prepare(board, bench, write_maps(1), card())
+    if (board / place).exists():
+        (board / place).rename(tmp_path / "outside")
+    else:
+        (tmp_path / "outside").mkdir()
+    (board / place).symlink_to(tmp_path / "outside")
+    before = snapshot(tmp_path)
+    with refused("E_BOARD_LINK", where=place):
+        write_submission(board, prepared)
+    assert snapshot(tmp_path) == before
+
+
+def member(array: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array, allow_pickle=True)
+    return stream.getvalue()
+
+
+def header(dtype: str, shape: tuple[int, ...]) -> bytes:
+    """A ``.npy`` header that claims `shape`, without any data."""
+    text = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text.encode()
+
+
+class Trap:
+    """Creates a file when it is unpickled."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (Path("trap"),)
+
+
+HOSTILE_FILES = {
+    "a billion rows": {"map.npy": header("<f4", (10**9, 14, 14)) + bytes(64)},
+    "a path as a member": {"../../escape.npy": b"x"},
+    "an absolute path as a member": {"/etc/escape.npy": b"x"},
+    "pickled objects": {"trial_id.npy": member(np.array([Trap()] * 3, dtype=object))},
+    "a script as an id": {"trial_id.npy": member(np.array(["<script>"] * 500))},
+    "a terminal sequence as an id": {"trial_id.npy": member(np.array(["\x1b[2J"] * 500))},
+    "no metadata": {"meta.npy": member(np.zeros(3, np.uint8))},
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE_FILES)
+def test_a_hostile_file_is_refused_in_bounded_memory(
+    name: str,
+    board: Path,
+    bench: Bench,
+    card: Maker,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    members = {
+        "trial_id.npy": member(np.array(bench.trials.ids)),
+        "map.npy": member(np.random.default_rng(0).random((500, 4, 4), np.float32)),
+        "meta.npy": member(np.frombuffer(meta_of(bench).to_bytes(), np.uint8)),
+        **HOSTILE_FILES[name],
+    }
+    path = tmp_path / "hostile.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as made:
+        for each, content in members.items():
+            made.writestr(each, content)
+    own_card, before = card(), snapshot(board)
+    tracemalloc.start()
+    started = time.monotonic()
+    with pytest.raises(SubmissionError) as raised:
+        prepare(board, bench, path, own_card)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 64 * 2**20
+    assert time.monotonic() - started < 60
+    assert snapshot(board) == before
+    assert not list(tmp_path.rglob("escape*")) + list(tmp_path.rglob("trap"))
+    assert "\x1b" not in str(raised.value)
+
+
+@pytest.mark.parametrize("digest", ["protocol_digest", "test_set_digest"])
+def test_wrong_digests(
+    digest: str, board: Path, bench: Bench, write_maps: Maker, card: Maker
+) -> None:
+    with pytest.raises(SubmissionError):
+        prepare(board, bench, write_maps(1, **{digest: "0" * 64}), card())
+
+
+@pytest.mark.slow
+def test_maps_that_unpack_to_two_gigabytes_take_bounded_memory(
+    board: Path, bench: Bench, card: Maker, tmp_path: Path
+) -> None:
+    """They are what the format allows, so they are reduced; the process stays small."""
+    path, side = tmp_path / "wide.npz", 1024
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as made:
+        made.writestr("trial_id.npy", member(np.array(bench.trials.ids)))
+        made.writestr("meta.npy", member(np.frombuffer(meta_of(bench).to_bytes(), np.uint8)))
+        with made.open("map.npy", "w", force_zip64=True) as stream:
+            stream.write(header("<f4", (len(bench.trials), side, side)))
+            # No constant map: that would be a copy of a baseline's.
+            ramp = np.tile(np.arange(side, dtype=np.float32), side).tobytes()
+            for _ in bench.trials:
+                stream.write(ramp)
+    # The peak that getrusage tells includes the process that started this one.
+    script = (
+        "import sys\nfrom pathlib import Path\nfrom ssl_bench.cli.main import main\n"
+        "try:\n    main(sys.argv[1:])\n"
+        "finally:\n    status = Path('/proc/self/status').read_text()\n"
+        "    print(status.partition('VmHWM:')[2].split()[0])"
+    )
+    command = ["submit", path, "--protocol", "synth", "--card", card(), "--board", board]
+    done = subprocess.run(
+        [sys.executable, "-c", script, *map(str, command), "--dry-run"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert int(done.stdout.split()[-1]) < 768 * 2**10

@@ -1,14 +1,15 @@
-"""A small board, made once."""
+"""A small board, made and read once."""
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 from boards import make_board
 
 from ssl_bench.leaderboard.assess import open_bench
+from ssl_bench.leaderboard.board import Board, Competition, read_board
+from ssl_bench.site.pages import site_pages
 
 
 @pytest.fixture(scope="session")
@@ -18,7 +19,19 @@ def made_board(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_board(tmp_path_factory.mktemp("board"), scratch, open_bench("synth"))
 
 
-@pytest.fixture
-def board(made_board: Path, tmp_path: Path) -> Path:
-    """A board of one's own."""
-    return Path(shutil.copytree(made_board, tmp_path / "board"))
+@pytest.fixture(scope="session")
+def board(made_board: Path) -> Board:
+    """The same, read."""
+    return read_board(made_board)
+
+
+@pytest.fixture(scope="session")
+def competition(board: Board) -> Competition:
+    """Its entries of ``synth``."""
+    return board.competitions["synth"]
+
+
+@pytest.fixture(scope="session")
+def pages(board: Board) -> dict[str, str]:
+    """Its pages, by path."""
+    return dict(site_pages(board))

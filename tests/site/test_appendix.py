@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 from boards import HOSTILE
+from refusals import refused
 
 from ssl_bench.analysis.evaluation import evaluate
-from ssl_bench.errors import ResultError
 from ssl_bench.figures.sheet import write_trial_sheet
 from ssl_bench.predictions import open_predictions
 from ssl_bench.site.appendix import read_runs, write_report
@@ -122,7 +122,7 @@ def test_invisible_signs_are_refused(runs: Path, tmp_path: Path) -> None:
     def change(content: dict) -> None:
         content["model"]["name"] = "a\u202eb"
 
-    with pytest.raises(ResultError, match="cannot be shown"):
+    with refused("E_RESULT_TEXT"):
         read_runs([edited(runs, tmp_path, change)])
 
 
@@ -139,23 +139,23 @@ def test_scores_of_another_run_are_refused(runs: Path, tmp_path: Path) -> None:
     def change(content: dict) -> None:
         content["coverage"]["expected"] = 501
 
-    with pytest.raises(ResultError, match=r"500 trials, and result\.json beside it tells of 501"):
+    with refused("E_SCORES_OTHER"):
         read_runs([edited(runs, tmp_path, change)])
 
 
 def test_a_picture_that_is_none_is_refused(runs: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(runs / "center", tmp_path / "copy"))
     (copy / "trials.png").write_text("<svg onload=alert(1)>")
-    with pytest.raises(ResultError, match="not a PNG"):
+    with refused("E_PICTURE"):
         read_runs([copy])
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ResultError, match="no run folder"):
+    with refused("E_RUN_FOLDER"):
         read_runs([tmp_path])
 
 
 def test_nothing_is_written_for_no_run(tmp_path: Path) -> None:
-    with pytest.raises(ResultError, match="no run"):
+    with refused("E_RUN_FOLDER"):
         write_report(tmp_path / "report.html", [])
     assert list(tmp_path.iterdir()) == []

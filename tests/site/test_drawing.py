@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ssl_bench.leaderboard.entry import CurvePoint
+from ssl_bench.leaderboard.assessment import CurvePoint
 from ssl_bench.site.drawing import Scale, success_curve
 
 

@@ -1,37 +1,71 @@
-"""The tables of a protocol's page: what is filtered, what is said once, what is left out."""
+"""The tables of a protocol's page: columns, references, filters."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from ssl_bench.site.board import Board, Competition, read_board
-from ssl_bench.site.filters import table_filters
-from ssl_bench.site.pages import site_pages
+from ssl_bench.leaderboard.board import Board, Competition
 from ssl_bench.site.printed import printed_table
-from ssl_bench.site.rendering import render
-from ssl_bench.site.rows import entry_table
+from ssl_bench.site.tables import Column, Table, entry_table, table_filters
 
 ATTRIBUTE = re.compile(r'<tr((?: data-[a-z]+="[^"]*")+)>')
 
 
-@pytest.fixture(scope="module")
-def board(made_board: Path) -> Board:
-    return read_board(made_board)
+def test_an_oracle_is_shown_and_not_ranked(competition: Competition) -> None:
+    assert [entry.slug for entry in competition.ranked] == ["center", "full", "my-model"]
+    assert [entry.slug for entry in competition.oracles] == ["oracle"]
 
 
-@pytest.fixture(scope="module")
-def competition(board: Board) -> Competition:
-    return board.competitions["synth"][0]
+def test_references_run_from_the_ceiling_down_and_shares_from_the_floor_up(
+    competition: Competition,
+) -> None:
+    table = entry_table(competition)
+    kinds = [row.kind for row in table.references]
+    assert kinds == sorted(kinds, key=("ceiling", "oracle", "floor").index)
+    assert set(kinds) == {"ceiling", "oracle", "floor"}
+    shares = {row.entry.slug: row.share for row in table.rows if row.entry is not None}
+    assert shares["center"] == "0.0 %"
+    assert shares["my-model"].startswith("\N{MINUS SIGN}")
 
 
-@pytest.fixture(scope="module")
-def pages(board: Board) -> dict[str, str]:
-    wanted = ("protocols/synth.html", "protocols/vggss.html", "reported.html")
-    return {page.path: page.render() for page in site_pages(board) if page.path in wanted}
+def test_header_cells_and_footer_have_the_same_columns(pages: dict[str, str]) -> None:
+    table = re.search(r'data-table="measured".*?</table>', pages["protocols/synth.html"], re.S)
+    assert table is not None
+    rows = re.findall(r"<tr.*?</tr>", table[0], re.S)
+    counts = {len(re.findall(r"<t[dh][ >]", row)) for row in rows}
+    assert len(rows) == 1 + 3 + 3
+    assert len(counts) == 1
+
+
+def test_a_new_column_is_one_line(
+    competition: Competition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = entry_table(competition)
+    heads = [column.head for column in table.columns]
+    assert heads[:3] == ["Group", "Entry", "cIoU@0.5"]
+    assert all(isinstance(column, Column) for column in table.columns)
+    for row in (*table.rows, *table.references):
+        assert len([column.cell(row) for column in table.columns]) == len(heads)
+
+
+def test_coverage_is_a_column_only_where_it_differs(competition: Competition) -> None:
+    table = entry_table(competition)
+    assert table.covered == "500"
+    assert "Coverage" not in [column.head for column in table.columns]
+    first = table.rows[0].entry
+    assert first is not None
+    coverage = first.result.coverage.model_copy(update={"present": 499})
+    result = first.result.model_copy(update={"coverage": coverage})
+    part = replace(first, assessment=first.assessment.model_copy(update={"result": result}))
+    rows = (replace(table.rows[0], entry=part), *table.rows[1:])
+    assert "Coverage" in [column.head for column in replace(table, rows=rows).columns]
+
+
+def test_a_table_without_entries_has_its_columns() -> None:
+    assert [each.head for each in Table(("AUC",)).columns][:3] == ["Group", "Entry", "AUC"]
 
 
 @pytest.mark.parametrize("path", ["protocols/synth.html", "protocols/vggss.html", "reported.html"])
@@ -58,56 +92,5 @@ def test_measured_and_reported_rows_share_their_filters(
     board: Board, competition: Competition
 ) -> None:
     filters = table_filters([entry_table(competition)], printed_table(board.published))
-    words = {each.name: dict(each.options) for each in filters}
-    assert words["origin"] == {
-        "this project": "measured by this project",
-        "submitter": "measured from submitted maps",
-        "reported": "reported in a paper",
-    }
-    assert list(words["overlap"]) == ["none", "unknown", "not stated"]
-
-
-def test_the_table_says_once_what_is_equal_in_all_rows(
-    pages: dict[str, str], competition: Competition
-) -> None:
-    text = pages["protocols/synth.html"]
-    assert "Every entry answers all 500 trials." in text
-    assert f'Dialect canonical, protocol digest <code title="{competition.digest}">' in text
-    table = text[text.index("<thead>") : text.index("</thead>")]
-    for head in ("Coverage", "Dialect", "Digest"):
-        assert f">{head}<" not in table
-
-
-def test_coverage_has_a_column_where_an_entry_leaves_trials_out(competition: Competition) -> None:
-    entry = competition.entries["my-model"]
-    coverage = entry.result.coverage.model_copy(update={"present": 499})
-    result = entry.result.model_copy(update={"coverage": coverage})
-    short = entry.model_copy(update={"result": result})
-    changed = replace(competition, entries={**competition.entries, "my-model": short})
-    assert entry_table(competition).covered == "500"
-    assert entry_table(changed).covered == ""
-
-
-def test_without_a_ceiling_there_is_no_distance_to_show(competition: Competition) -> None:
-    entries = {
-        slug: entry.model_copy(update={"result": entry.result.model_copy(update={"ceiling": None})})
-        for slug, entry in competition.entries.items()
-    }
-    table = entry_table(replace(competition, entries=entries))
-    assert (table.has_zone, table.has_shares) == (False, False)
-    whole = entry_table(competition)
-    assert (whole.has_zone, whole.has_shares) == (True, True)
-    text = render(
-        "protocol.html.jinja",
-        up="../",
-        path="protocols/synth.html",
-        folder="synth",
-        protocol=competition.protocol,
-        competitions=[{"competition": competition, "table": table, "dialects": []}],
-        filters=(),
-        printed=printed_table(()),
-        definitions=[],
-        facts=[],
-    )
-    assert "Floor to ceiling" not in text
-    assert "Share of that distance" not in text
+    origins = {name: dict(options) for name, _, options in filters}["origin"]
+    assert list(origins) == ["this project", "submitter", "reported"]

@@ -81,7 +81,7 @@
 
   // Sorting and filtering come with the table library, which the build puts beside the pages.
   const startTables = () => {
-    const DataTable = window.SslBenchTables;
+    const DataTable = window.DataTable;
     if (DataTable === undefined) {
       return;
     }
@@ -89,7 +89,7 @@
     const chosen = {};
     const origins = { measured: ["this project", "submitter"], reported: ["reported"] };
     DataTable.ext.search.push((settings, _texts, number) => {
-      const row = settings.aoData[number].nTr;
+      const row = settings.data[number].tr;
       return Object.entries(chosen).every(([name, value]) => value === "" || row.dataset[name] === value);
     });
     const tables = [...document.querySelectorAll("table.data[data-table]")].map((element) => {
