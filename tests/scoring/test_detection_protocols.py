@@ -273,5 +273,5 @@ class TestUniversalThreshold:
             with_threshold(trials, [batch])
 
     def test_scoring_without_it_is_refused(self, trials: TrialSet) -> None:
-        with refused("E_THRESHOLD_UNKNOWN"):
+        with refused("E_THRESHOLD_RULE"):
             assert trials.protocol.threshold.rule_of_map
