@@ -96,6 +96,10 @@ class Column:
     fused: bool = False
 
 
+COLUMNS: dict[str, Column] = {}
+"""Those of all modules, by name; :mod:`ssl_bench.measures.values` collects them."""
+
+
 @dataclass(frozen=True)
 class Measure:
     """One measure; equal text means equal measure. Recalls have a count for a threshold."""
@@ -119,8 +123,6 @@ class Measure:
     @property
     def columns(self) -> tuple[str, ...]:
         """Columns of the scores that it reads."""
-        from ssl_bench.measures.values import COLUMNS
-
         rule = self.variant if self.variant in RULES else None
         further = self.definition.variant_columns.get(self.variant or "", ())
         return tuple(

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ssl_bench.errors import MeasureError, one_of
-from ssl_bench.measures.definition import Column, Definition, Measure, rule_column
+from ssl_bench.measures.definition import COLUMNS, Column, Definition, Measure, rule_column
 
 _TEXT = re.compile(r"([A-Za-z][A-Za-z0-9-]*)(?:\(([a-z0-9-]+)\))?(?:@([0-9]*\.?[0-9]+))?", re.ASCII)
 
@@ -28,7 +28,7 @@ def _declared(name: str) -> Iterator[Any]:
     package = __name__.rpartition(".")[0]
     for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
         # The kernel declares nothing, and importing it starts the compiler.
-        if module.name not in ("kernel", "values"):
+        if module.name not in ("definition", "kernel", "values"):
             declared = getattr(importlib.import_module(f"{package}.{module.name}"), name, None)
             if declared is not None:
                 yield declared
@@ -39,9 +39,8 @@ DEFINITIONS: Mapping[str, Definition] = {
     for definitions in _declared("DEFINITIONS")
     for definition in definitions
 }
-COLUMNS: Mapping[str, Column] = {
-    name: column for columns in _declared("COLUMNS") for name, column in columns.items()
-}
+for _columns in _declared("COLUMNS"):
+    COLUMNS.update(_columns)
 
 
 def column_of(name: str) -> tuple[Column | None, str | None]:
