@@ -14,25 +14,17 @@ from ssl_bench.schemas import Document
 
 
 class AmplitudePhaseAudio(Document):
-    """Front end of Oya et al. (section 3.1), for one rate only; the defaults are the paper's.
+    """Front end of Oya et al. (section 3.1), for one rate only; the defaults are the paper's."""
 
-    Attributes
-    ----------
-    rate
-        The rate that the model was trained on, in Hz; any other is an error.
-    seconds
-        The start of a sound that is heard, in seconds: as much as the annotators of
-        Flickr-SoundNet heard (an assumption: the paper says that the length is arbitrary).
-    window, hop
-        Of the transform, in samples.
-    frames
-        Least number of frames, which the network's poolings need; a shorter sound is repeated.
-    """
-
+    # The rate that the model was trained on, in Hz; any other is an error.
     rate: PositiveInt = 22050
+    # The start of a sound that is heard, in seconds: as much as the annotators of Flickr-SoundNet
+    # heard (an assumption: the paper says that the length is arbitrary).
     seconds: PositiveFloat = 10.0
+    # window, hop: Of the transform, in samples.
     window: PositiveInt = 1022
     hop: PositiveInt = 511
+    # Least number of frames, which the network's poolings need; a shorter sound is repeated.
     frames: PositiveInt = 16
 
     def filled(self) -> AmplitudePhaseAudio:

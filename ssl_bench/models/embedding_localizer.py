@@ -25,18 +25,10 @@ SOUND_BANK = "sound_bank"
 
 
 class EmbeddingNetwork(nn.Module, ABC):
-    """A network that takes places of an image and whole sounds into one space.
+    """A network that takes places of an image and whole sounds into one space."""
 
-    Attributes
-    ----------
-    dimension
-        Length D of an embedded sound.
-    temperature
-        Tau, by which cosines are divided in maps.
-    """
-
-    dimension: int
-    temperature: float = 1.0
+    dimension: int  # Length D of an embedded sound
+    temperature: float = 1.0  # Tau, by which cosines are divided in maps
 
     @abstractmethod
     def encode_images(self, images: Tensor) -> Tensor:
@@ -57,15 +49,10 @@ class EmbeddingPreprocessing(PriorPreprocessing):
 
 
 class EmbeddingOptions(Document):
-    """Options of most of these localizers.
+    """Options of most of these localizers."""
 
-    Attributes
-    ----------
-    any_rate
-        Take sounds of any rate as they are, as the authors' code does. Small variants never do:
-        their front end depends on the rate.
-    """
-
+    # Take sounds of any rate as they are, as the authors' code does. Small variants never do:
+    # their front end depends on the rate.
     any_rate: bool = False
 
 

@@ -12,21 +12,12 @@ from ssl_bench.schemas import Document
 
 
 class EZVSLArchitecture(Document):
-    """Shape of an EZ-VSL network; the defaults are those of the authors' code.
+    """Shape of an EZ-VSL network; the defaults are those of the authors' code."""
 
-    Attributes
-    ----------
-    trunk
-        Shape of both trunks; they differ in their number of input channels only.
-    dimension
-        Dimensions D of the space that images and sounds share.
-    temperature
-        Tau, by which cosines are divided in the maps.
-    """
-
+    # Shape of both trunks; they differ in their number of input channels only.
     trunk: TrunkArchitecture = Field(default_factory=TrunkArchitecture)
-    dimension: PositiveInt = 512
-    temperature: PositiveFloat = 0.03
+    dimension: PositiveInt = 512  # Dimensions D of the space that images and sounds share
+    temperature: PositiveFloat = 0.03  # Tau, by which cosines are divided in the maps
 
 
 class EZVSLNetwork(EmbeddingNetwork):

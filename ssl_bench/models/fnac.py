@@ -19,14 +19,10 @@ Rate = Annotated[float, Field(ge=0, lt=1)]
 
 
 class FNACArchitecture(EZVSLArchitecture):
-    """Shape of an FNAC network: that of EZ-VSL, and what training drops; defaults as published.
+    """Shape of an FNAC network: that of EZ-VSL, and what training drops; defaults as published."""
 
-    Attributes
-    ----------
-    image_dropout, audio_dropout
-        Share of the trunks' outputs that training sets to zero before the projections.
-    """
-
+    # image_dropout, audio_dropout: Share of the trunks' outputs that training sets to zero before
+    # the projections.
     image_dropout: Rate = 0.9
     audio_dropout: Rate = 0.0
 

@@ -21,29 +21,16 @@ Channels = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
 
 
 class VGGArchitecture(Document):
-    """Shape of a VGG classifier; the defaults are VGG-11 for ImageNet (Simonyan 2014).
+    """Shape of a VGG classifier; the defaults are VGG-11 for ImageNet (Simonyan 2014)."""
 
-    Attributes
-    ----------
-    stages
-        Channels of each convolution of each stage; the image is halved after each stage.
-    batch_norm
-        Whether batch normalisation follows each convolution.
-    grid
-        Side of the map to which the last stage is averaged before the classifier.
-    hidden
-        Width of the classifier's two hidden layers.
-    classes
-        Number of classes, where no weights say another.
-    top
-        How many of the likeliest classes a map combines, unless an option says otherwise.
-    """
-
+    # Channels of each convolution of each stage; the image is halved after each stage.
     stages: Annotated[tuple[Channels, ...], Field(min_length=1)] = VGG11_STAGES
-    batch_norm: bool = False
+    batch_norm: bool = False  # Whether batch normalisation follows each convolution
+    # Side of the map to which the last stage is averaged before the classifier.
     grid: PositiveInt = 7
-    hidden: PositiveInt = 4096
-    classes: PositiveInt = 1000
+    hidden: PositiveInt = 4096  # Width of the classifier's two hidden layers
+    classes: PositiveInt = 1000  # Number of classes, where no weights say another
+    # How many of the likeliest classes a map combines, unless an option says otherwise.
     top: PositiveInt = 100
 
 

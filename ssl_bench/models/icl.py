@@ -16,16 +16,11 @@ from ssl_bench.schemas import Document
 
 
 class ICLArchitecture(Document):
-    """Shape of the network.
+    """Shape of the network."""
 
-    Attributes
-    ----------
-    trunk
-        Shape of both trunks; they differ in their number of input channels only. The paper says
-        ResNet-18, and that it shares the backbone of MSSL, whose public code keeps the resolution
-        of the last stage.
-    """
-
+    # Shape of both trunks; they differ in their number of input channels only. The paper says
+    # ResNet-18, and that it shares the backbone of MSSL, whose public code keeps the resolution of
+    # the last stage.
     trunk: TrunkArchitecture = Field(default=FINE_TRUNK)
 
 

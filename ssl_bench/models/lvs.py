@@ -51,14 +51,9 @@ SHARPNESS = 0.03
 
 
 class LVSArchitecture(Document):
-    """Shape of the network; the default is that of the authors' code.
+    """Shape of the network; the default is that of the authors' code."""
 
-    Attributes
-    ----------
-    trunk
-        Shape of both trunks; they differ in their number of input channels only.
-    """
-
+    # Shape of both trunks; they differ in their number of input channels only.
     trunk: TrunkArchitecture = Field(default=FINE_TRUNK)
 
 
@@ -97,16 +92,11 @@ class LVSNetwork(EmbeddingNetwork):
 
 
 class LVSOptions(EmbeddingOptions):
-    """Options of LVS.
+    """Options of LVS."""
 
-    Attributes
-    ----------
-    retrieval
-        How whole images are compared with whole sounds, which neither paper nor code says:
-        ``max``, the largest cosine over all places; or ``trimap``, their mean weighted by the
-        positive part of the training objective's trimap.
-    """
-
+    # How whole images are compared with whole sounds, which neither paper nor code says: ``max``,
+    # the largest cosine over all places; or ``trimap``, their mean weighted by the positive part
+    # of the training objective's trimap.
     retrieval: Literal["max", "trimap"] = "max"
 
 

@@ -18,18 +18,10 @@ HEAD = ("fc.weight", "fc.bias")
 
 
 class ClassifierArchitecture(Document):
-    """Shape of an object classifier; the defaults are torchvision's ResNet-18 for ImageNet.
+    """Shape of an object classifier; the defaults are torchvision's ResNet-18 for ImageNet."""
 
-    Attributes
-    ----------
-    trunk
-        Shape of the trunk.
-    classes
-        Number of classes, where no weights say another.
-    """
-
-    trunk: TrunkArchitecture = Field(default_factory=TrunkArchitecture)
-    classes: PositiveInt = 1000
+    trunk: TrunkArchitecture = Field(default_factory=TrunkArchitecture)  # Shape of the trunk
+    classes: PositiveInt = 1000  # Number of classes, where no weights say another
 
 
 class ClassifierNetwork(ResidualTrunk):

@@ -39,32 +39,21 @@ Stages = Annotated[
 
 
 class OyaArchitecture(Document):
-    """Shape of the network; the defaults are the paper's (supplement, tables 1 and 2).
+    """Shape of the network; the defaults are the paper's (supplement, tables 1 and 2)."""
 
-    Attributes
-    ----------
-    image_stages
-        Channels of each convolution of each stage of the image trunk; a 2x2 pooling follows each.
-    image_batch_norm
-        Whether batch normalisation follows each convolution of the image trunk.
-    sound_stages
-        The same of the sound trunk, which always has batch normalisation; a 2x2 pooling stands
-        between stages.
-    bins
-        Frequencies of the spectrogram.
-    hidden, dimension
-        Channels between and after the two 1x1 convolutions, and after the fully connected layers.
-        The paper names neither; both are assumed to be 512.
-    potential
-        ``learned``, or ``constant`` for the paper's ablation without potential localization.
-    """
-
+    # Channels of each convolution of each stage of the image trunk; a 2x2 pooling follows each.
     image_stages: Stages = VGG11_STAGES[:4]
+    # Whether batch normalisation follows each convolution of the image trunk.
     image_batch_norm: bool = False
+    # The same of the sound trunk, which always has batch normalisation; a 2x2 pooling stands
+    # between stages.
     sound_stages: Stages = ((32, 32), (64, 64), (128, 128), (128, 128), (128, 128))
-    bins: PositiveInt = 512
+    bins: PositiveInt = 512  # Frequencies of the spectrogram
+    # hidden, dimension: Channels between and after the two 1x1 convolutions, and after the fully
+    # connected layers. The paper names neither; both are assumed to be 512.
     hidden: PositiveInt = 512
     dimension: PositiveInt = 512
+    # ``learned``, or ``constant`` for the paper's ablation without potential localization.
     potential: Literal["learned", "constant"] = "learned"
 
 

@@ -24,21 +24,6 @@ def counted(name: str, keys: Sequence[str]) -> str:
 class RecognisedWeights(Document):
     """What a weights file turned out to be; as text, one line for people.
 
-    Attributes
-    ----------
-    container
-        Kind of file, and where it keeps the weights.
-    entries
-        Number of its weights that the network took.
-    prefixes_removed
-        What was removed from keys.
-    ignored
-        Keys of weights that it holds and the network does not use.
-    fields
-        Plain values beside the weights, such as ``epoch`` and ``best_cIoU``.
-    remarks
-        What its keys cannot tell, as sentences.
-
     Examples
     --------
     >>> print(RecognisedWeights(
@@ -47,12 +32,13 @@ class RecognisedWeights(Document):
     torch file, 2 entries; 'module.' removed from keys; epoch 20
     """
 
-    container: str
-    entries: int
-    prefixes_removed: tuple[str, ...] = ()
-    ignored: tuple[str, ...] = ()
+    container: str  # Kind of file, and where it keeps the weights
+    entries: int  # Number of its weights that the network took
+    prefixes_removed: tuple[str, ...] = ()  # What was removed from keys
+    ignored: tuple[str, ...] = ()  # Keys of weights that it holds and the network does not use
+    # Plain values beside the weights, such as ``epoch`` and ``best_cIoU``.
     fields: dict[str, bool | int | float | str] = Field(default_factory=dict)
-    remarks: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()  # What its keys cannot tell, as sentences
 
     def __str__(self) -> str:
         parts = [f"{self.container}, {self.entries} entries"]
@@ -68,42 +54,23 @@ class RecognisedWeights(Document):
 class Provenance(Document):
     """Everything that identifies a localizer.
 
-    Attributes
-    ----------
-    name
-        Name of the model.
-    variant
-        Variant of its recipe; None for a localizer that no recipe of this project made.
-    preset
-        Preprocessing preset.
-    weights_sha256
-        Digest of the weights file.
-    weights
-        What the weights file turned out to be.
-    alpha
-        Weight of the audio-visual map, where an object prior is mixed in.
-    seed
-        Of a random localizer.
-    options
-        Settings that change the maps, with their values.
-    parts
-        The localizers that this one is made of.
-
     Examples
     --------
     >>> Provenance("random", seed=3, options={"resolution": 7}).options
     {'resolution': 7}
     """
 
-    name: str
+    name: str  # Name of the model
+    # Variant of its recipe; None for a localizer that no recipe of this project made.
     variant: str | None = None
-    preset: str | None = None
-    weights_sha256: str | None = None
-    weights: RecognisedWeights | None = None
-    alpha: float | None = None
-    seed: int | None = None
+    preset: str | None = None  # Preprocessing preset
+    weights_sha256: str | None = None  # Digest of the weights file
+    weights: RecognisedWeights | None = None  # What the weights file turned out to be
+    alpha: float | None = None  # Weight of the audio-visual map, where an object prior is mixed in
+    seed: int | None = None  # Of a random localizer
+    # Settings that change the maps, with their values.
     options: dict[str, Any] = Field(default_factory=dict)
-    parts: tuple[Provenance, ...] = ()
+    parts: tuple[Provenance, ...] = ()  # The localizers that this one is made of
 
     def __init__(self, name: str, *, options: Any = (), **facts: Any) -> None:
         super().__init__(**{"name": name, "options": dict(options), **facts})

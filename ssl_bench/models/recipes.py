@@ -53,27 +53,19 @@ class ObjectGuidance(Document):
     Both are brought to 224x224, put on a common scale, and added: ``alpha`` times the audio-visual
     map plus ``1 - alpha`` times the prior.
 
-    Attributes
-    ----------
-    alpha
-        Weight of the audio-visual map where the caller names none, in [0, 1].
-    upsampling
-        How maps are brought to 224x224.
-    normalisation
-        ``min-max``: each map from its own minimum to its own maximum. ``fixed-range``: every map
-        from one end to the other of a range, which it may leave.
-    audio_visual_range, prior_range
-        The two ranges, for ``fixed-range`` and only for it.
-
     Examples
     --------
     >>> ObjectGuidance().upsampling, ObjectGuidance().alpha
     ('bilinear-corners', 0.4)
     """
 
+    # Weight of the audio-visual map where the caller names none, in [0, 1].
     alpha: Annotated[float, Field(ge=0, le=1)] = 0.4
-    upsampling: Interpolation = "bilinear-corners"
+    upsampling: Interpolation = "bilinear-corners"  # How maps are brought to 224x224
+    # ``min-max``: each map from its own minimum to its own maximum. ``fixed-range``: every map
+    # from one end to the other of a range, which it may leave.
     normalisation: Literal["min-max", "fixed-range"] = "min-max"
+    # audio_visual_range, prior_range: The two ranges, for ``fixed-range`` and only for it.
     audio_visual_range: Range | None = None
     prior_range: Range | None = None
 
@@ -123,37 +115,25 @@ class Variant(Document):
     localizer's class receives the chosen table as its preprocessing, with the name as the field
     ``preset``, and hands the name on to results. A variant with one way only has the table
     ``preprocessing`` instead, where it may name itself by the same field.
-
-    Attributes
-    ----------
-    about
-        One sentence for people.
-    architecture, preprocessing
-        Tables that the localizer's class checks. Where there are presets, `preprocessing` is that
-        of the default one, and a recipe does not write it.
-    presets
-        Preprocessing tables by name, where there is a choice.
-    weights
-        The weights that ship; none where there are none to ship, or none are needed.
-    weights_of
-        Another baseline whose shipped weights serve this one, too: those of its variant of the same
-        name.
-    official_weights
-        The published file that is fetched where ``download`` is given as weights.
-    object_guided
-        How an object prior is mixed in, where this variant differs from the recipe.
-    training
-        Table that the training package checks; none where this variant is not trained here.
     """
 
-    about: str
+    about: str  # One sentence for people
+    # architecture, preprocessing: Tables that the localizer's class checks. Where there are
+    # presets, `preprocessing` is that of the default one, and a recipe does not write it.
     architecture: dict[str, Any] = Field(default_factory=dict)
     preprocessing: dict[str, Any] = Field(default_factory=dict)
+    # Preprocessing tables by name, where there is a choice.
     presets: dict[str, Preset] = Field(default_factory=dict)
+    # The weights that ship; none where there are none to ship, or none are needed.
     weights: ShippedWeights | None = None
+    # Another baseline whose shipped weights serve this one, too: those of its variant of the same
+    # name.
     weights_of: str | None = None
+    # The published file that is fetched where ``download`` is given as weights.
     official_weights: OfficialWeights | None = None
+    # How an object prior is mixed in, where this variant differs from the recipe.
     object_guided: ObjectGuidance | None = None
+    # Table that the training package checks; none where this variant is not trained here.
     training: dict[str, Any] | None = None
 
     @model_validator(mode="before")
@@ -217,31 +197,19 @@ class Variant(Document):
 
 
 class Recipe(Document):
-    """Content of a ``recipe.toml``.
+    """Content of a ``recipe.toml``."""
 
-    Attributes
-    ----------
-    localizer
-        Its class, as ``module:Class``, or ``FILE.py:Class`` for a file in the baseline's folder.
-    default_variant
-        The variant that is meant where none is named.
-    object_prior
-        The baseline that object-guided localization mixes in, if the model has one; its variant of
-        the same name is taken.
-    object_guided
-        How it is mixed in.
-    recognised_by
-        Keys of a weights file by which it is known to be for this model, or for one of the same
-        keys. Of several models whose keys a file has, those with the most keys are meant.
-    variants
-        Variants by name; a baseline without settings may leave them out.
-    """
-
+    # Its class, as ``module:Class``, or ``FILE.py:Class`` for a file in the baseline's folder.
     localizer: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]
-    default_variant: str = "standard"
+    default_variant: str = "standard"  # The variant that is meant where none is named
+    # The baseline that object-guided localization mixes in, if the model has one; its variant of
+    # the same name is taken.
     object_prior: str | None = None
-    object_guided: ObjectGuidance = ObjectGuidance()
+    object_guided: ObjectGuidance = ObjectGuidance()  # How it is mixed in
+    # Keys of a weights file by which it is known to be for this model, or for one of the same
+    # keys. Of several models whose keys a file has, those with the most keys are meant.
     recognised_by: tuple[str, ...] = ()
+    # Variants by name; a baseline without settings may leave them out.
     variants: Annotated[dict[str, Variant], Field(min_length=1)] = Field(
         default_factory=lambda: {"standard": Variant(about="Its only form.")}
     )

@@ -62,15 +62,6 @@ def list_plug_ins() -> list[str]:
 class Baseline:
     """A baseline: who it is, how it is made, and its localizers.
 
-    Attributes
-    ----------
-    folder
-        Where its files are; named as the baseline.
-    card
-        Who it is.
-    recipe
-        How it is made, in one or more variants. A method takes None for the default variant.
-
     Examples
     --------
     >>> random = load_baseline("random")
@@ -80,8 +71,9 @@ class Baseline:
     'random'
     """
 
-    folder: Path
-    card: Card
+    folder: Path  # Where its files are; named as the baseline
+    card: Card  # Who it is
+    # How it is made, in one or more variants. A method takes None for the default variant.
     recipe: Recipe
 
     @classmethod

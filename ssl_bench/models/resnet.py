@@ -15,22 +15,6 @@ Shortcut = Literal["strided", "pooled"]
 class TrunkArchitecture(Document):
     """Shape of a residual trunk; the defaults are ResNet-18 (He et al., 2016).
 
-    Attributes
-    ----------
-    width
-        Channels of the stem and the first stage; each further stage doubles them.
-    blocks
-        Number of basic blocks of each stage.
-    strides
-        Stride of the first block of each stage.
-    stem_kernel
-        Side of the stem's convolution, which has stride 2.
-    stem_pool
-        Whether a 3x3 maximum pooling of stride 2 follows the stem.
-    shortcut
-        How a block's shortcut changes resolution: by a strided 1x1 convolution (``strided``, as in
-        ResNet-18), or by average pooling followed by a 1x1 convolution (``pooled``).
-
     Examples
     --------
     >>> TrunkArchitecture().channels, TrunkArchitecture().stride
@@ -39,11 +23,16 @@ class TrunkArchitecture(Document):
     (64, 16)
     """
 
+    # Channels of the stem and the first stage; each further stage doubles them.
     width: PositiveInt = 64
+    # Number of basic blocks of each stage.
     blocks: tuple[PositiveInt, ...] = Field(default=(2, 2, 2, 2), min_length=1)
+    # Stride of the first block of each stage.
     strides: tuple[PositiveInt, ...] = Field(default=(1, 2, 2, 2), min_length=1)
-    stem_kernel: PositiveInt = 7
-    stem_pool: bool = True
+    stem_kernel: PositiveInt = 7  # Side of the stem's convolution, which has stride 2
+    stem_pool: bool = True  # Whether a 3x3 maximum pooling of stride 2 follows the stem
+    # How a block's shortcut changes resolution: by a strided 1x1 convolution (``strided``, as in
+    # ResNet-18), or by average pooling followed by a 1x1 convolution (``pooled``).
     shortcut: Shortcut = "strided"
 
     @model_validator(mode="after")

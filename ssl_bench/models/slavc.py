@@ -145,15 +145,10 @@ class SLAVCNetwork(EmbeddingNetwork):
 
 
 class SLAVCOptions(EmbeddingOptions):
-    """Options of SLAVC.
+    """Options of SLAVC."""
 
-    Attributes
-    ----------
-    encoders
-        ``online``, as in the authors' test scripts, or ``momentum``, as in their validation while
-        training.
-    """
-
+    # ``online``, as in the authors' test scripts, or ``momentum``, as in their validation while
+    # training.
     encoders: Encoders = "online"
 
 

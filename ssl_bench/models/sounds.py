@@ -26,17 +26,10 @@ from ssl_bench.schemas import Document
 
 
 class FrontEnd(Document, ABC):
-    """How a model cuts a sound and what spectrogram it reads.
+    """How a model cuts a sound and what spectrogram it reads."""
 
-    Attributes
-    ----------
-    seconds
-        Length of the segment of a sound.
-    window, hop
-        Of the spectrogram, in samples.
-    """
-
-    seconds: PositiveFloat
+    seconds: PositiveFloat  # Length of the segment of a sound
+    # window, hop: Of the spectrogram, in samples.
     window: PositiveInt
     hop: PositiveInt
 
@@ -55,20 +48,14 @@ class PublishedFrontEnd(FrontEnd):
     That code never resamples and never checks the rate, although frequency scale and number of
     frames depend on it. Here a rate other than `usual_rate` is an error, unless `any_rate` asks to
     process it as that code would.
-
-    Attributes
-    ----------
-    usual_rate
-        Rate of the sounds that the published models were trained on, in Hz.
-    any_rate
-        Whether sounds of another rate are taken as they are.
     """
 
     seconds: PositiveFloat = 10.0
     window: PositiveInt = 512
     hop: PositiveInt = 238
+    # Rate of the sounds that the published models were trained on, in Hz.
     usual_rate: PositiveInt = 16000
-    any_rate: bool = False
+    any_rate: bool = False  # Whether sounds of another rate are taken as they are
 
     def check_rate(self, rate: int) -> None:
         """Raise DataError at another than the usual rate, unless any is taken."""
@@ -168,18 +155,10 @@ class MelDecibelAudio(PublishedFrontEnd):
 
 
 class OneRateAudio(FrontEnd):
-    """A mel front end for the centre of sounds of one rate.
+    """A mel front end for the centre of sounds of one rate."""
 
-    Attributes
-    ----------
-    rate
-        The rate that the model was trained on, in Hz; any other is an error.
-    bands
-        Number of mel bands between 0 Hz and half the rate.
-    """
-
-    rate: PositiveInt
-    bands: PositiveInt = 64
+    rate: PositiveInt  # The rate that the model was trained on, in Hz; any other is an error
+    bands: PositiveInt = 64  # Number of mel bands between 0 Hz and half the rate
 
     def check_rate(self, rate: int) -> None:
         """Raise DataError at any other rate."""

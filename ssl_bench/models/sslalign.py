@@ -30,33 +30,21 @@ FALLBACK = (
 
 
 class AlignmentArchitecture(LVSArchitecture):
-    """Shape of the network.
+    """Shape of the network."""
 
-    Attributes
-    ----------
-    projection
-        Dimensions of the space in which whole images are compared with whole sounds. The paper
-        says "a projection layer"; here it is linear (an assumption).
-    """
-
+    # Dimensions of the space in which whole images are compared with whole sounds. The paper says
+    # "a projection layer"; here it is linear (an assumption).
     projection: PositiveInt = 512
 
 
 class EncodedImages(NamedTuple):
-    """Images as the two similarities of the paper see them.
+    """Images as the two similarities of the paper see them."""
 
-    Attributes
-    ----------
-    places
-        ``(B, D, h, w)``, of unit length over D: what is compared with sounds at each place.
-    pooled
-        ``(B, D)``: mean over all places of the last map before it is scaled to unit length.
-    semantic
-        ``(B, P)``, of unit length: `pooled`, projected; None without projections.
-    """
-
+    # ``(B, D, h, w)``, of unit length over D: what is compared with sounds at each place.
     places: Tensor
+    # ``(B, D)``: mean over all places of the last map before it is scaled to unit length.
     pooled: Tensor
+    # ``(B, P)``, of unit length: `pooled`, projected; None without projections.
     semantic: Tensor | None
 
 
@@ -99,18 +87,12 @@ class AlignmentNetwork(LVSNetwork):
 
 
 class SSLAlignOptions(EmbeddingOptions):
-    """Options of cross-modal alignment.
+    """Options of cross-modal alignment."""
 
-    Attributes
-    ----------
-    retrieval
-        How whole images are compared with whole sounds. ``semantic``: s_A of the paper, the cosine
-        of the projected features, for which the file needs projections. ``localization``: s_L of
-        the paper, the mean cosine over all places. ``pooled``: the cosine of the features that
-        would be projected. None takes ``semantic`` where the file has projections and ``pooled``
-        where not.
-    """
-
+    # How whole images are compared with whole sounds. ``semantic``: s_A of the paper, the cosine
+    # of the projected features, for which the file needs projections. ``localization``: s_L of the
+    # paper, the mean cosine over all places. ``pooled``: the cosine of the features that would be
+    # projected. None takes ``semantic`` where the file has projections and ``pooled`` where not.
     retrieval: Literal["semantic", "localization", "pooled"] | None = None
 
 

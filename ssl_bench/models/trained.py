@@ -24,18 +24,10 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 class PriorPreprocessing(Document):
-    """Preprocessing of images; the defaults are those of EZ-VSL's code.
+    """Preprocessing of images; the defaults are those of EZ-VSL's code."""
 
-    Attributes
-    ----------
-    preset
-        Its name, as in results.
-    image
-        The front end.
-    """
-
-    preset: str = "original"
-    image: ImagePreprocessing = Field(default_factory=ImagePreprocessing)
+    preset: str = "original"  # Its name, as in results
+    image: ImagePreprocessing = Field(default_factory=ImagePreprocessing)  # The front end
 
 
 class TrainedLocalizer(Localizer, Generic[Network]):
@@ -51,28 +43,19 @@ class TrainedLocalizer(Localizer, Generic[Network]):
         Where the model comes from; None for the class's own name alone.
     options
         Settings that change the maps; None for their defaults.
-
-    Attributes
-    ----------
-    baseline
-        Name of a model without provenance.
-    network
-        Class of the network, which is made from its architecture.
-    architecture, preprocessing, options
-        Models of the recipe's tables, and of the options that a caller may give.
-    unused
-        Entries of a weights file that the network does without.
-    last_layer
-        Entries of a classifier's last layer. Its weights decide how many classes it has, in place
-        of the architecture's field ``classes``.
     """
 
-    baseline: ClassVar[str]
-    network: ClassVar[Any]
+    baseline: ClassVar[str]  # Name of a model without provenance
+    network: ClassVar[Any]  # Class of the network, which is made from its architecture
+    # architecture, preprocessing, options: Models of the recipe's tables, and of the options that
+    # a caller may give.
     architecture: ClassVar[type[Document]]
     preprocessing: ClassVar[type[PriorPreprocessing]] = PriorPreprocessing
     options: ClassVar[type[Document]] = NoOptions
+    # Entries of a weights file that the network does without.
     unused: ClassVar[tuple[str, ...]] = ()
+    # Entries of a classifier's last layer. Its weights decide how many classes it has, in place of
+    # the architecture's field ``classes``.
     last_layer: ClassVar[tuple[str, ...]] = ()
 
     def __init__(

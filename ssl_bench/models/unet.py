@@ -18,18 +18,11 @@ RESNET34 = TrunkArchitecture(blocks=(3, 4, 6, 3))
 
 
 class UNetArchitecture(Document):
-    """Shape of a U-Net; the defaults are the paper's encoder and an assumed decoder.
+    """Shape of a U-Net; the defaults are the paper's encoder and an assumed decoder."""
 
-    Attributes
-    ----------
-    encoder
-        Shape of the encoder: ResNet-34.
-    decoder
-        Channels of each stage of the decoder, deepest first. Each stage doubles the resolution; the
-        paper does not say how the decoder looks.
-    """
-
-    encoder: TrunkArchitecture = RESNET34
+    encoder: TrunkArchitecture = RESNET34  # Shape of the encoder: ResNet-34
+    # Channels of each stage of the decoder, deepest first. Each stage doubles the resolution; the
+    # paper does not say how the decoder looks.
     decoder: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (256, 128, 64, 32, 16)
 
     @model_validator(mode="after")

@@ -14,22 +14,14 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, eq=False)
 class Boxes:
-    """Boxes in the coordinates in which they were published.
+    """Boxes in the coordinates in which they were published."""
 
-    Attributes
-    ----------
-    corners
-        ``(n, 4)`` float64: x0, y0, x1, y1, not clipped: corrupt values stay as published.
-    frame
-        ``(width, height)`` of the whole frame in their units: (1, 1) for relative coordinates,
-        (256, 256) for Flickr-SoundNet, (224, 224) for boxes on the 224 grid.
-    annotators
-        How many people drew the boxes (they are pooled in `corners`).
-    """
-
+    # ``(n, 4)`` float64: x0, y0, x1, y1, not clipped: corrupt values stay as published.
     corners: NDArray[np.float64]
+    # ``(width, height)`` of the whole frame in their units: (1, 1) for relative coordinates, (256,
+    # 256) for Flickr-SoundNet, (224, 224) for boxes on the 224 grid.
     frame: tuple[float, float] = (1.0, 1.0)
-    annotators: int = 1
+    annotators: int = 1  # How many people drew the boxes (they are pooled in `corners`)
 
     def __len__(self) -> int:
         return len(self.corners)

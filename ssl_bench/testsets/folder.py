@@ -38,21 +38,14 @@ AUDIO = "audio"
 
 @dataclass(frozen=True)
 class Contents:
-    """What the annotation of a test set holds.
-
-    Attributes
-    ----------
-    problems
-        What is missing or corrupt: opening is refused, and verifying lists it.
-    unreadable
-        Names of the media whose annotation is among the problems.
-    images, sounds
-        Names below ``frames`` and ``audio``, without ending, by sample id; by default the id.
-    """
+    """What the annotation of a test set holds."""
 
     samples: Sequence[Sample]
+    # What is missing or corrupt: opening is refused, and verifying lists it.
     problems: Sequence[Finding] = ()
-    unreadable: Sequence[str] = ()
+    unreadable: Sequence[str] = ()  # Names of the media whose annotation is among the problems
+    # images, sounds: Names below ``frames`` and ``audio``, without ending, by sample id; by
+    # default the id.
     images: Mapping[str, str] = field(default_factory=dict)
     sounds: Mapping[str, str] = field(default_factory=dict)
 

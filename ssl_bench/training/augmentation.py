@@ -31,26 +31,6 @@ _Drawn = TypeVar("_Drawn", bound="Crops | Colours | SoundChanges")
 class Augmentation(Document):
     """How training images and sounds are varied; each part of it is off where it is 0.
 
-    Attributes
-    ----------
-    crop_area
-        Smallest and largest area of a crop, as a share of the picture; crops are resized to the
-        network's input.
-    crop_aspect
-        Largest ratio of width to height of a crop, and of height to width, both as shares of the
-        picture's own.
-    flip
-        Probability that a crop is mirrored.
-    colour
-        Largest relative change of brightness, contrast and saturation, each drawn independently.
-    greyscale
-        Probability that a crop loses its colours.
-    time_shift
-        Largest shift of a sound, in either direction, as a share of the clip's length; what leaves
-        at one end comes in at the other.
-    time_mask, frequency_mask
-        Largest part of a spectrogram, along each axis, that is replaced by its mean.
-
     Examples
     --------
     >>> Augmentation(crop_area=(0.8, 0.4))
@@ -59,12 +39,21 @@ class Augmentation(Document):
     pydantic_core._pydantic_core.ValidationError: 1 validation error for Augmentation...
     """
 
+    # Smallest and largest area of a crop, as a share of the picture; crops are resized to the
+    # network's input.
     crop_area: tuple[Fraction, Fraction] = (0.4, 1.0)
+    # Largest ratio of width to height of a crop, and of height to width, both as shares of the
+    # picture's own.
     crop_aspect: Annotated[float, Field(ge=1)] = 4 / 3
-    flip: Fraction = 0.5
+    flip: Fraction = 0.5  # Probability that a crop is mirrored
+    # Largest relative change of brightness, contrast and saturation, each drawn independently.
     colour: Fraction = 0.0
-    greyscale: Fraction = 0.0
+    greyscale: Fraction = 0.0  # Probability that a crop loses its colours
+    # Largest shift of a sound, in either direction, as a share of the clip's length; what leaves
+    # at one end comes in at the other.
     time_shift: HalfFraction = 0.0
+    # time_mask, frequency_mask: Largest part of a spectrogram, along each axis, that is replaced
+    # by its mean.
     time_mask: Fraction = 0.0
     frequency_mask: Fraction = 0.0
 

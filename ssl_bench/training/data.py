@@ -44,25 +44,14 @@ class Needs:
 
 
 class Source(ABC):
-    """Training examples by row.
+    """Training examples by row."""
 
-    Attributes
-    ----------
-    ids
-        Identifier of each example.
-    digest
-        SHA-256 of what is read.
-    categories
-        ``(N,)`` int64, category of the sound, or of the object in a picture of a single object;
-        -1 where several sound, or the category is unknown.
-    has_truth
-        Whether :meth:`truth` is known.
-    """
-
-    ids: tuple[str, ...]
-    digest: str
+    ids: tuple[str, ...]  # Identifier of each example
+    digest: str  # SHA-256 of what is read
+    # ``(N,)`` int64, category of the sound, or of the object in a picture of a single object; -1
+    # where several sound, or the category is unknown.
     categories: NDArray[np.int64]
-    has_truth: bool
+    has_truth: bool  # Whether :meth:`truth` is known
 
     @abstractmethod
     def image(self, row: int) -> NDArray[np.uint8]:
@@ -81,28 +70,17 @@ class Source(ABC):
 
 
 class TrainingData(ABC):
-    """A data set to train on.
+    """A data set to train on."""
 
-    Attributes
-    ----------
-    name
-        Its name in the record.
-    version
-        Version of the embedded world; None for other data.
-    left_out, held_out
-        Numbers of examples that were left out because a file is missing or unusable, and because
-        they belong to a test set.
-    checked_against
-        Names of the test sets and lists that no example may belong to.
-    classes
-        Names of the classes of objects; None where the recipe gives their number.
-    """
-
-    name: str
-    version: int | None = None
+    name: str  # Its name in the record
+    version: int | None = None  # Version of the embedded world; None for other data
+    # left_out, held_out: Numbers of examples that were left out because a file is missing or
+    # unusable, and because they belong to a test set.
     left_out: int = 0
     held_out: int = 0
+    # Names of the test sets and lists that no example may belong to.
     checked_against: tuple[str, ...] = ()
+    # Names of the classes of objects; None where the recipe gives their number.
     classes: tuple[str, ...] | None = None
 
     @abstractmethod
@@ -161,23 +139,15 @@ class EmbeddedWorld(TrainingData):
 
 @dataclass(eq=False)
 class ArraySource(Source):
-    """Examples in memory.
-
-    Attributes
-    ----------
-    images
-        ``(N, height, width, 3)`` uint8 RGB.
-    spectrograms
-        ``(N, C, F, T)`` float16, as the model's front end returns them; None where not needed.
-    truths
-        ``(N, h, w)`` float32 in [0, 1]; None where it is not to be read.
-    """
+    """Examples in memory."""
 
     ids: tuple[str, ...]
     digest: str
     categories: NDArray[np.int64]
-    images: NDArray[np.uint8]
+    images: NDArray[np.uint8]  # ``(N, height, width, 3)`` uint8 RGB
+    # ``(N, C, F, T)`` float16, as the model's front end returns them; None where not needed.
     spectrograms: NDArray[np.float16] | None = None
+    # ``(N, h, w)`` float32 in [0, 1]; None where it is not to be read.
     truths: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:

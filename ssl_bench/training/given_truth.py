@@ -64,17 +64,10 @@ class _RelativeBox(BaseModel):
 
 @dataclass(frozen=True, eq=False)
 class GivenTruth:
-    """Where clips sound, by id.
+    """Where clips sound, by id."""
 
-    Attributes
-    ----------
-    path
-        The table, or the folder.
-    boxes
-        Boxes of each clip of a table; None for a folder, whose files are read when needed.
-    """
-
-    path: Path
+    path: Path  # The table, or the folder
+    # Boxes of each clip of a table; None for a folder, whose files are read when needed.
     boxes: Mapping[str, Boxes] | None = field(repr=False)
 
     def check(self, clip: str) -> None:

@@ -23,28 +23,20 @@ Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
 class Hardware:
     """On what a run is computed. The same seed gives the same bits on one CPU device only.
 
-    Attributes
-    ----------
-    accelerator
-        ``auto`` takes a GPU where there is one.
-    devices
-        Number of devices. Each takes its share of every batch: an objective that contrasts the
-        examples of a batch has its negatives on the same device only, as in EZ-VSL's code, and
-        batch normalisation uses the statistics of that share. Gradients are averaged.
-    precision
-        ``32-true``, or mixed with half precision; weights stay in single precision.
-    workers
-        Processes that read and augment examples ahead; 0 for none. Results do not depend on it.
-
     Examples
     --------
     >>> Hardware(accelerator="cpu").resolved()
     Hardware(accelerator='cpu', devices=1, precision='32-true', workers=0)
     """
 
-    accelerator: Accelerator = "auto"
+    accelerator: Accelerator = "auto"  # ``auto`` takes a GPU where there is one
+    # Number of devices. Each takes its share of every batch: an objective that contrasts the
+    # examples of a batch has its negatives on the same device only, as in EZ-VSL's code, and batch
+    # normalisation uses the statistics of that share. Gradients are averaged.
     devices: int = 1
+    # ``32-true``, or mixed with half precision; weights stay in single precision.
     precision: Precision = "32-true"
+    # Processes that read and augment examples ahead; 0 for none. Results do not depend on it.
     workers: int = 0
 
     def resolved(self) -> Hardware:

@@ -32,22 +32,13 @@ FIRST_STEPS = 10
 
 @dataclass
 class TrainingHistory:
-    """What a run has done so far.
+    """What a run has done so far."""
 
-    Attributes
-    ----------
-    losses, epochs
-        Objective at each step, and figures after each pass.
-    seconds
-        Time spent in training steps, without validation.
-    first_rate
-        Throughput of the first ten steps, in examples per second.
-    """
-
+    # losses, epochs: Objective at each step, and figures after each pass.
     losses: list[float] = field(default_factory=list)
     epochs: list[Epoch] = field(default_factory=list)
-    seconds: float = 0.0
-    first_rate: float = 0.0
+    seconds: float = 0.0  # Time spent in training steps, without validation
+    first_rate: float = 0.0  # Throughput of the first ten steps, in examples per second
 
 
 @contextmanager

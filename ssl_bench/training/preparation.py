@@ -50,32 +50,19 @@ _AUDIO_VISUAL = Needs()
 
 @dataclass(frozen=True)
 class Preparation:
-    """Everything that decides a task.
+    """Everything that decides a task."""
 
-    Attributes
-    ----------
-    baseline, variant_name
-        What is trained.
-    recipe
-        How it is trained; the settings of the objective are not yet checked.
-    data
-        What it is trained on.
-    seed
-        The seed in force: the recipe's, or another that was chosen.
-    image_trunk, neighbours
-        A weights file for the image trunk, and features by which clips are compared, if given.
-    progress
-        Called while data are made or read.
-    """
-
+    # baseline, variant_name: What is trained.
     baseline: Baseline
     variant_name: str
-    recipe: TrainingRecipe
-    data: TrainingData
-    seed: int
+    recipe: TrainingRecipe  # How it is trained; the settings of the objective are not yet checked
+    data: TrainingData  # What it is trained on
+    seed: int  # The seed in force: the recipe's, or another that was chosen
+    # image_trunk, neighbours: A weights file for the image trunk, and features by which clips are
+    # compared, if given.
     image_trunk: Path | None = None
     neighbours: NeighbourFiles | None = None
-    progress: Progress | None = None
+    progress: Progress | None = None  # Called while data are made or read
 
     @property
     def recipe_path(self) -> Path:

@@ -25,91 +25,54 @@ LIBRARIES = (
 
 
 class Epoch(Document):
-    """Figures after one pass over the training data.
+    """Figures after one pass over the training data."""
 
-    Attributes
-    ----------
-    number
-        From 1.
-    loss
-        Mean objective over the steps of the pass.
-    validation
-        Figures on the validation split; one of them is ``loss``.
-    """
-
-    number: int
-    loss: float
-    validation: dict[str, float]
+    number: int  # From 1
+    loss: float  # Mean objective over the steps of the pass
+    validation: dict[str, float]  # Figures on the validation split; one of them is ``loss``
 
 
 class TrainingRecord(Document):
-    """Everything needed to judge and repeat a training run.
+    """Everything needed to judge and repeat a training run."""
 
-    Attributes
-    ----------
-    format
-        Version of this document.
-    model, variant, data
-        Names of the baseline, of its variant, and of what it was trained on.
-    data_version, data_digest
-        Version of the embedded world (None for other data), and SHA-256 of what was read.
-    left_out, held_out
-        Numbers of clips that were left out because a file is missing or unusable, and because they
-        belong to a test set.
-    checked_against
-        Names of the test sets and lists that no clip may belong to; none if nothing was checked.
-    classes
-        Names of the classes of a classifier, in the order of its outputs; none if its recipe gives
-        their number.
-    seed
-        The seed in force: the recipe's, or another that was chosen.
-    recipe
-        The training recipe.
-    image_trunk_sha256
-        Digest of the weights file that the image trunk started from, or None.
-    parameters
-        Number of trained parameters.
-    weights_sha256
-        Digest of the weights file that was written.
-    validation
-        Figures of these weights, as stored, on the validation split.
-    losses, epochs
-        Objective at each step, and figures after each pass.
-    seconds
-        Time spent in training steps.
-    examples_per_second, first_examples_per_second
-        Throughput of the training steps, and of the first ten.
-    accelerator, devices, precision
-        On what it was trained.
-    versions
-        Python, machine type, and the libraries that can change the weights.
-    """
-
-    format: int = 1
+    format: int = 1  # Version of this document
+    # model, variant, data: Names of the baseline, of its variant, and of what it was trained on.
     model: str
     variant: str = "synth"
     data: str
+    # data_version, data_digest: Version of the embedded world (None for other data), and SHA-256
+    # of what was read.
     data_version: int | None
     data_digest: str
+    # left_out, held_out: Numbers of clips that were left out because a file is missing or
+    # unusable, and because they belong to a test set.
     left_out: int = 0
     held_out: int = 0
+    # Names of the test sets and lists that no clip may belong to; none if nothing was checked.
     checked_against: tuple[str, ...] = ()
+    # Names of the classes of a classifier, in the order of its outputs; none if its recipe gives
+    # their number.
     classes: tuple[str, ...] = ()
-    seed: int
-    recipe: TrainingRecipe
+    seed: int  # The seed in force: the recipe's, or another that was chosen
+    recipe: TrainingRecipe  # The training recipe
+    # Digest of the weights file that the image trunk started from, or None.
     image_trunk_sha256: str | None
-    parameters: int
-    weights_sha256: str
-    validation: dict[str, float]
+    parameters: int  # Number of trained parameters
+    weights_sha256: str  # Digest of the weights file that was written
+    validation: dict[str, float]  # Figures of these weights, as stored, on the validation split
+    # losses, epochs: Objective at each step, and figures after each pass.
     losses: tuple[float, ...]
     epochs: tuple[Epoch, ...]
-    seconds: float
+    seconds: float  # Time spent in training steps
+    # examples_per_second, first_examples_per_second: Throughput of the training steps, and of the
+    # first ten.
     examples_per_second: float
     first_examples_per_second: float | None = None
+    # accelerator, devices, precision: On what it was trained.
     accelerator: str = "cpu"
     devices: int = 1
     precision: str = "32-true"
-    versions: dict[str, str]
+    versions: dict[str, str]  # Python, machine type, and the libraries that can change the weights
 
 
 def versions() -> dict[str, str]:

@@ -37,29 +37,16 @@ _FULL = "full"
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be trained.
+    """What is to be trained."""
 
-    Attributes
-    ----------
-    baseline
-        The baseline.
-    variant
-        The baseline's variant. Where none was named, it is ``synth`` on the embedded world. On a
-        folder it is ``full``, or, if a baseline has no such variant to train, its first one that
-        is not for the embedded world.
-    recipe
-        Its training recipe.
-    seed
-        The seed in force: the one that was chosen, else the recipe's.
-    needs
-        What is read of each example.
-    """
-
-    baseline: Baseline
+    baseline: Baseline  # The baseline
+    # The baseline's variant. Where none was named, it is ``synth`` on the embedded world. On a
+    # folder it is ``full``, or, if a baseline has no such variant to train, its first one that is
+    # not for the embedded world.
     variant: str
-    recipe: TrainingRecipe
-    seed: int
-    needs: Needs
+    recipe: TrainingRecipe  # Its training recipe
+    seed: int  # The seed in force: the one that was chosen, else the recipe's
+    needs: Needs  # What is read of each example
 
 
 def plan_training(

@@ -66,25 +66,15 @@ def counted(stage: str, progress: Progress | None) -> Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class RunState:
-    """The state of an unfinished run on disk.
+    """The state of an unfinished run on disk."""
 
-    Attributes
-    ----------
-    folder
-        The run's folder.
-    name
-        Start of the names of its two files: ``NAME.unfinished.pt``, the state, and
-        ``NAME.progress.json``, how far the run is, for people.
-    run
-        What identifies the run; JSON-able.
-    every
-        Number of steps after which the state is saved, beside the end of each pass; None for
-        the ends of passes only.
-    """
-
-    folder: Path
+    folder: Path  # The run's folder
+    # Start of the names of its two files: ``NAME.unfinished.pt``, the state, and
+    # ``NAME.progress.json``, how far the run is, for people.
     name: str
-    run: Mapping[str, Any]
+    run: Mapping[str, Any]  # What identifies the run; JSON-able
+    # Number of steps after which the state is saved, beside the end of each pass; None for the
+    # ends of passes only.
     every: int | None = None
 
     @property

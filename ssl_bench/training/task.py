@@ -189,18 +189,11 @@ class AudioVisualTask(Task[Network, Settings]):
 
 
 class EmbeddingSettings(Document):
-    """Hyper-parameters that all objectives on embeddings have.
+    """Hyper-parameters that all objectives on embeddings have."""
 
-    Attributes
-    ----------
-    tau
-        Temperature.
-    sound_bank_per_category
-        How many training sounds of each category are stored with the weights, embedded; the
-        model's own audio-blind map is the maximum over them.
-    """
-
-    tau: Annotated[float, Field(gt=0)]
+    tau: Annotated[float, Field(gt=0)]  # Temperature
+    # How many training sounds of each category are stored with the weights, embedded; the model's
+    # own audio-blind map is the maximum over them.
     sound_bank_per_category: Annotated[int, Field(ge=1)] = 4
 
 

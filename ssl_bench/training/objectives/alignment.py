@@ -139,23 +139,16 @@ def alignment_losses(
 
 
 class Settings(EmbeddingSettings):
-    """Hyper-parameters of cross-modal alignment.
+    """Hyper-parameters of cross-modal alignment."""
 
-    Attributes
-    ----------
-    semantic
-        Whether whole images are compared with whole sounds (s_A), too; without, the network has no
-        projections.
-    augmented
-        How the varied view of a clip is drawn; False to do without. Clips themselves are varied as
-        the recipe defines.
-    neighbours
-        From how many of the most similar clips one is drawn as a further view, by looks and by
-        sound; 0 to do without.
-    """
-
+    # Whether whole images are compared with whole sounds (s_A), too; without, the network has no
+    # projections.
     semantic: bool = True
+    # How the varied view of a clip is drawn; False to do without. Clips themselves are varied as
+    # the recipe defines.
     augmented: Augmentation | Literal[False] = False
+    # From how many of the most similar clips one is drawn as a further view, by looks and by
+    # sound; 0 to do without.
     neighbours: Annotated[int, Field(ge=0)] = 0
 
 

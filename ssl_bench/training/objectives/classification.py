@@ -29,18 +29,11 @@ NEEDS = Needs(sounds=False, labels=True)
 
 
 class Settings(Document):
-    """Hyper-parameters of classification.
+    """Hyper-parameters of classification."""
 
-    Attributes
-    ----------
-    network
-        Family of the classifier, whose shape the recipe's architecture gives.
-    initialisation
-        How layers start.
-    """
-
+    # Family of the classifier, whose shape the recipe's architecture gives.
     network: Literal["residual", "vgg"] = "residual"
-    initialisation: Initialisation = "torch"
+    initialisation: Initialisation = "torch"  # How layers start
 
 
 class ClassificationTask(Task[nn.Module, BaseModel]):

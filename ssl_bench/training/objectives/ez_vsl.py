@@ -122,18 +122,12 @@ def _cosines(image_features: Tensor, audio_features: Tensor) -> Tensor:
 
 
 class Settings(EmbeddingSettings):
-    """Hyper-parameters of EZ-VSL.
+    """Hyper-parameters of EZ-VSL."""
 
-    Attributes
-    ----------
-    matching
-        How an image is matched with a sound; the paper's table 6 compares three ways.
-    initialisation
-        How the audio trunk and the projections start; the authors' code has distributions of its
-        own, ``ez-vsl``.
-    """
-
+    # How an image is matched with a sound; the paper's table 6 compares three ways.
     matching: Matching = "max-of-similarities"
+    # How the audio trunk and the projections start; the authors' code has distributions of its
+    # own, ``ez-vsl``.
     initialisation: Initialisation = "torch"
 
 

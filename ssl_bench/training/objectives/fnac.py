@@ -23,22 +23,14 @@ FOREGROUND = 0.6
 
 
 class FNACTerms(NamedTuple):
-    """The four terms of the objective, scalars >= 0.
+    """The four terms of the objective, scalars >= 0."""
 
-    Attributes
-    ----------
-    contrastive
-        Objective of EZ-VSL.
-    sounds, images
-        Suppression of false negatives by sounds, and by images: distance of similarities between
-        images and sounds to those between sounds, and to those between images.
-    foregrounds
-        Enhancement of true negatives: distance of similarities between foregrounds to those between
-        sounds.
-    """
-
-    contrastive: Tensor
+    contrastive: Tensor  # Objective of EZ-VSL
+    # sounds, images: Suppression of false negatives by sounds, and by images: distance of
+    # similarities between images and sounds to those between sounds, and to those between images.
     sounds: Tensor
+    # Enhancement of true negatives: distance of similarities between foregrounds to those between
+    # sounds.
     foregrounds: Tensor
     images: Tensor
 
@@ -93,22 +85,15 @@ def _rows(similarities: Tensor, tau: float) -> Tensor:
 
 
 class Settings(EmbeddingSettings):
-    """Hyper-parameters of FNAC; the defaults are those of the authors' code.
-
-    Attributes
-    ----------
-    weight
-        Weight of the three terms that are added to the objective of EZ-VSL.
-    contrastive_epochs
-        Passes with the objective of EZ-VSL alone, before the other terms are added.
-    initialisation
-        How the audio trunk and the projections start; the authors' code has distributions of its
-        own, ``ez-vsl``.
-    """
+    """Hyper-parameters of FNAC; the defaults are those of the authors' code."""
 
     tau: Annotated[float, Field(gt=0)] = 0.03
+    # Weight of the three terms that are added to the objective of EZ-VSL.
     weight: Annotated[float, Field(ge=0)] = 100.0
+    # Passes with the objective of EZ-VSL alone, before the other terms are added.
     contrastive_epochs: Annotated[int, Field(ge=0)] = 3
+    # How the audio trunk and the projections start; the authors' code has distributions of its
+    # own, ``ez-vsl``.
     initialisation: Initialisation = "torch"
 
 

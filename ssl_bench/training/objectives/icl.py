@@ -18,20 +18,14 @@ from ssl_bench.training.task import EmbeddingSettings, EmbeddingTask
 
 
 class PseudoLabels(NamedTuple):
-    """What the model of the previous epoch predicts for a batch.
+    """What the model of the previous epoch predicts for a batch."""
 
-    Attributes
-    ----------
-    sounding, silent
-        ``(B, h, w)`` bool, cells whose response is above the threshold, or below it (equations 4
-        and 5).
-    related
-        ``(B, B)`` bool, whether image i belongs with sound j, too (equation 6): symmetric, and true
-        on the diagonal.
-    """
-
+    # sounding, silent: ``(B, h, w)`` bool, cells whose response is above the threshold, or below
+    # it (equations 4 and 5).
     sounding: Tensor
     silent: Tensor
+    # ``(B, B)`` bool, whether image i belongs with sound j, too (equation 6): symmetric, and true
+    # on the diagonal.
     related: Tensor
 
 
@@ -203,24 +197,15 @@ Threshold = Annotated[float, Field(ge=0, le=1)]
 
 
 class Settings(EmbeddingSettings):
-    """Hyper-parameters of iterative contrastive learning.
+    """Hyper-parameters of iterative contrastive learning."""
 
-    Attributes
-    ----------
-    initial_epochs
-        Passes with the initial objective; the pseudo-labels of all later passes are those of the
-        model at the end of the pass before. As many as there are passes: never iterate.
-    delta_v
-        Response from which on a place is taken to sound.
-    delta_a
-        Cosine of two sounds from which on they are related. Too low a value relates everything.
-    intra, inter
-        Whether silent places are negatives, and related sounds positives.
-    """
-
+    # Passes with the initial objective; the pseudo-labels of all later passes are those of the
+    # model at the end of the pass before. As many as there are passes: never iterate.
     initial_epochs: Annotated[int, Field(ge=1)]
-    delta_v: Threshold
+    delta_v: Threshold  # Response from which on a place is taken to sound
+    # Cosine of two sounds from which on they are related. Too low a value relates everything.
     delta_a: Threshold
+    # intra, inter: Whether silent places are negatives, and related sounds positives.
     intra: bool = True
     inter: bool = True
 

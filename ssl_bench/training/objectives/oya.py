@@ -96,40 +96,25 @@ class ClassifierStart(Document):
 
     It stands for the paper's start from ImageNet where there are no weights of the trunk's shape.
     Whatever is not named here is as in the recipe.
-
-    Attributes
-    ----------
-    classes
-        Number of classes.
-    epochs
-        Passes over the pictures.
-    peak_learning_rate, weight_decay
-        Of the optimizer.
     """
 
-    classes: Annotated[int, Field(ge=2)]
-    epochs: Annotated[int, Field(ge=1)]
+    classes: Annotated[int, Field(ge=2)]  # Number of classes
+    epochs: Annotated[int, Field(ge=1)]  # Passes over the pictures
+    # peak_learning_rate, weight_decay: Of the optimizer.
     peak_learning_rate: Annotated[float, Field(gt=0)]
     weight_decay: Annotated[float, Field(ge=0)]
 
 
 class Settings(Document):
-    """Hyper-parameters of the similarity loss.
+    """Hyper-parameters of the similarity loss."""
 
-    Attributes
-    ----------
-    negatives
-        How many other images of the batch each sound is compared with, drawn at random; all of them
-        where there are fewer.
-    image_trunk_factor
-        By which the learning rate is multiplied for the image trunk (in the paper 0.1 where it
-        starts from ImageNet).
-    classifier
-        How the image trunk is trained as a classifier first; None for not at all.
-    """
-
+    # How many other images of the batch each sound is compared with, drawn at random; all of them
+    # where there are fewer.
     negatives: Annotated[int, Field(ge=1)] = 1
+    # By which the learning rate is multiplied for the image trunk (in the paper 0.1 where it
+    # starts from ImageNet).
     image_trunk_factor: Annotated[float, Field(gt=0)] = 1.0
+    # How the image trunk is trained as a classifier first; None for not at all.
     classifier: ClassifierStart | None = None
 
 

@@ -79,19 +79,13 @@ def slavc_loss(
 
 
 class Settings(EmbeddingSettings):
-    """Hyper-parameters of SLAVC; the defaults are those of the authors' script.
-
-    Attributes
-    ----------
-    momentum
-        Share of its own value that each parameter of the momentum encoders keeps at a step.
-    initialisation
-        How the audio trunk and the projections start; the authors' code has distributions of its
-        own, ``ez-vsl``.
-    """
+    """Hyper-parameters of SLAVC; the defaults are those of the authors' script."""
 
     tau: Annotated[float, Field(gt=0)] = 0.03
+    # Share of its own value that each parameter of the momentum encoders keeps at a step.
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    # How the audio trunk and the projections start; the authors' code has distributions of its
+    # own, ``ez-vsl``.
     initialisation: Initialisation = "torch"
 
 

@@ -127,21 +127,13 @@ def ssltie_loss(
 
 
 class Settings(EmbeddingSettings):
-    """Hyper-parameters of SSL-TIE; the defaults are those of the authors' script.
-
-    Attributes
-    ----------
-    equivariance
-        Weight of the distance between the map of the transformed image and the transformed map.
-    most_degrees
-        Largest rotation.
-    smaller
-        Scale of half of the transforms; the others keep the size.
-    """
+    """Hyper-parameters of SSL-TIE; the defaults are those of the authors' script."""
 
     tau: float = TAU
+    # Weight of the distance between the map of the transformed image and the transformed map.
     equivariance: Annotated[float, Field(ge=0)] = 1.0
-    most_degrees: Annotated[int, Field(ge=0, le=180)] = 30
+    most_degrees: Annotated[int, Field(ge=0, le=180)] = 30  # Largest rotation
+    # Scale of half of the transforms; the others keep the size.
     smaller: Annotated[float, Field(gt=0, le=1)] = 0.5
 
 
