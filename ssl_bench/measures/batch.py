@@ -23,46 +23,29 @@ _MAX_MAGNITUDE = 1e30
 
 @dataclass(frozen=True)
 class MapScores:
-    """Per-map numbers; all arrays have one row per map.
+    """Per-map numbers; all arrays have one row per map."""
 
-    Attributes
-    ----------
-    truth_sum, truth_pixels
-        Sum of the truth map, and number of its pixels above 0.
-    is_flat
-        True where all values of the map as submitted are equal.
-    peak_hit, side
-        Share of the pixels at the maximum that lie in the truth; 1 where they lie only in the given
-        region, 0 only outside, 0.5 in both, nan where no regions are given.
-    rules
-        For each rule asked for: threshold, n_predicted, n_tied, intersection and false_positives
-        (each ``(n,)``), and their cIoU (nan where 0/0).
-    """
-
+    # truth_sum, truth_pixels: Sum of the truth map, and number of its pixels above 0.
     truth_sum: NDArray[np.float64]
     truth_pixels: NDArray[np.int64]
-    is_flat: NDArray[np.bool_]
+    is_flat: NDArray[np.bool_]  # True where all values of the map as submitted are equal
+    # peak_hit, side: Share of the pixels at the maximum that lie in the truth; 1 where they lie
+    # only in the given region, 0 only outside, 0.5 in both, nan where no regions are given.
     peak_hit: NDArray[np.float64]
     side: NDArray[np.float64]
+    # For each rule asked for: threshold, n_predicted, n_tied, intersection and false_positives
+    # (each ``(n,)``), and their cIoU (nan where 0/0).
     rules: dict[Rule, dict[str, NDArray[np.float64]]]
 
 
 @dataclass(frozen=True, eq=False)
 class Binarization:
-    """How maps on the grid become predictions.
+    """How maps on the grid become predictions."""
 
-    Attributes
-    ----------
-    threshold
-        Comparison, value and treatment of the maximum; its `rule` is not read.
-    rules
-        The rules to apply.
-    values
-        ``(n,)``: a threshold for each map under the rule ``absolute``; None for that of the table.
-    """
-
+    # Comparison, value and treatment of the maximum; its `rule` is not read.
     threshold: ThresholdTable = field(default_factory=ThresholdTable)
-    rules: tuple[Rule, ...] = ("half",)
+    rules: tuple[Rule, ...] = ("half",)  # The rules to apply
+    # ``(n,)``: a threshold for each map under the rule ``absolute``; None for that of the table.
     values: NDArray[np.float32] | None = None
 
 

@@ -24,33 +24,18 @@ RULES: tuple[Rule, ...] = get_args(Rule)
 
 @dataclass(frozen=True, eq=False)
 class MapOnGrid:
-    """One map on the protocol's grid, and what it is scored against.
+    """One map on the protocol's grid, and what it is scored against."""
 
-    Attributes
-    ----------
-    raw
-        ``(size, size)`` float32, up-sampled and not normalised.
-    truth
-        ``(size, size)`` float32 in [0, 1].
-    threshold
-        The threshold table in force.
-    normalisation
-        How the protocol normalises.
-    sounding
-        Whether anything in the picture sounds.
-    place
-        Rows and columns of the part of a composed picture that sounds; None for the whole.
-    silent_tiles
-        ``(size, size)`` bool: the parts of a composed picture that show nothing that sounds; None
-        where the picture is not composed.
-    """
-
-    raw: NDArray[np.float32]
-    truth: NDArray[np.float32]
+    raw: NDArray[np.float32]  # ``(size, size)`` float32, up-sampled and not normalised
+    truth: NDArray[np.float32]  # ``(size, size)`` float32 in [0, 1]
+    # The threshold table in force.
     threshold: ThresholdTable = field(default_factory=ThresholdTable)
-    normalisation: Normalisation = "minmax"
-    sounding: bool = True
+    normalisation: Normalisation = "minmax"  # How the protocol normalises
+    sounding: bool = True  # Whether anything in the picture sounds
+    # Rows and columns of the part of a composed picture that sounds; None for the whole.
     place: tuple[slice, slice] | None = None
+    # ``(size, size)`` bool: the parts of a composed picture that show nothing that sounds; None
+    # where the picture is not composed.
     silent_tiles: NDArray[np.bool_] | None = None
 
     @cached_property

@@ -83,22 +83,14 @@ def value_of(values: Iterable[MeasuredValue], measure: str) -> MeasuredValue | N
 
 @dataclass(frozen=True)
 class Position:
-    """A measured value and what it stands beside; None for what is unknown.
-
-    Attributes
-    ----------
-    floor, floor_name
-        The best trivial map by this measure.
-    ceiling
-        The best that the threshold rule allows.
-    audio_blind, gap
-        The model's own audio-blind maps, and what the sound adds to them.
-    """
+    """A measured value and what it stands beside; None for what is unknown."""
 
     value: MeasuredValue
+    # floor, floor_name: The best trivial map by this measure.
     floor: MeasuredValue | None
     floor_name: str | None
-    ceiling: MeasuredValue | None
+    ceiling: MeasuredValue | None  # The best that the threshold rule allows
+    # audio_blind, gap: The model's own audio-blind maps, and what the sound adds to them.
     audio_blind: MeasuredValue | None
     gap: MeasuredValue | None
 

@@ -25,21 +25,13 @@ _GRID = 224
 
 @dataclass(frozen=True)
 class MapBatch:
-    """Maps of a few trials.
+    """Maps of a few trials."""
 
-    Attributes
-    ----------
-    rows
-        ``(b,)`` row of each trial in the protocol's order.
-    maps, index
-        ``(b, h, w)``; or ``(m, h, w)``, and ``(b,)`` which of them each trial has.
-    confidence
-        ``(b,)``: the model's own confidence that anything sounds; None where it states none.
-    """
-
-    rows: NDArray[np.intp]
+    rows: NDArray[np.intp]  # ``(b,)`` row of each trial in the protocol's order
+    # maps, index: ``(b, h, w)``; or ``(m, h, w)``, and ``(b,)`` which of them each trial has.
     maps: NDArray[np.floating[Any]]
     index: NDArray[np.intp] | None = None
+    # ``(b,)``: the model's own confidence that anything sounds; None where it states none.
     confidence: NDArray[np.floating[Any]] | None = None
 
     def each(self) -> Iterator[NDArray[np.floating[Any]]]:

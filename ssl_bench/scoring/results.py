@@ -93,34 +93,18 @@ class Coverage(Document):
 
 
 class ModelIdentity(Document):
-    """Who made the maps, as far as it is known.
-
-    Attributes
-    ----------
-    variant
-        Variant of a baseline's recipe; null for a model from elsewhere.
-    weights
-        What the weights file turned out to be.
-    alpha
-        Weight of the audio-visual map, where an object prior is mixed in.
-    options
-        Settings that change the maps.
-    parts
-        The models that it is made of.
-    notes
-        What else its predictions file says.
-    """
+    """Who made the maps, as far as it is known."""
 
     name: str
-    variant: str | None = None
+    variant: str | None = None  # Variant of a baseline's recipe; null for a model from elsewhere
     preset: str | None = None
     weights_sha256: str | None = None
-    weights: dict[str, Any] | None = None
-    alpha: float | None = None
+    weights: dict[str, Any] | None = None  # What the weights file turned out to be
+    alpha: float | None = None  # Weight of the audio-visual map, where an object prior is mixed in
     seed: int | None = None
-    options: dict[str, Any] = Field(default_factory=dict)
-    parts: tuple[ModelIdentity, ...] = ()
-    notes: dict[str, Any] = Field(default_factory=dict)
+    options: dict[str, Any] = Field(default_factory=dict)  # Settings that change the maps
+    parts: tuple[ModelIdentity, ...] = ()  # The models that it is made of
+    notes: dict[str, Any] = Field(default_factory=dict)  # What else its predictions file says
 
 
 class Reference(Document):

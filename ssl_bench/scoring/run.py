@@ -54,22 +54,13 @@ Notify = Callable[[str], None]
 
 @dataclass(frozen=True)
 class ScoringOptions:
-    """Settings of scoring that are no part of the protocol.
+    """Settings of scoring that are no part of the protocol."""
 
-    Attributes
-    ----------
-    partial
-        Score only the trials that have a map; the result is marked.
-    jobs, seed
-        Threads; seed of the bootstrap.
-    notify
-        Called with a short text at the start of each stage.
-    """
-
-    partial: bool = False
+    partial: bool = False  # Score only the trials that have a map; the result is marked
+    # jobs, seed: Threads; seed of the bootstrap.
     jobs: int = 1
     seed: int = 0
-    notify: Notify = lambda _stage: None
+    notify: Notify = lambda _stage: None  # Called with a short text at the start of each stage
 
 
 @dataclass(frozen=True)

@@ -33,44 +33,31 @@ class Contender:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two entries compared, the better one first.
-
-    Attributes
-    ----------
-    low, high
-        Percentile interval of first - second, not corrected; nan where they cannot be compared.
-    p_value, corrected
-        Of no difference, two-sided; before and after Holm's correction over all pairs. 1 where the
-        entries cannot be compared.
-    tied
-        Whether the corrected value leaves open that there is no difference.
-    """
+    """Two entries compared, the better one first."""
 
     first: str
     second: str
     difference: float
+    # low, high: Percentile interval of first - second, not corrected; nan where they cannot be
+    # compared.
     low: float
     high: float
+    # p_value, corrected: Of no difference, two-sided; before and after Holm's correction over all
+    # pairs. 1 where the entries cannot be compared.
     p_value: float
     corrected: float
-    tied: bool
+    tied: bool  # Whether the corrected value leaves open that there is no difference
 
 
 @dataclass(frozen=True)
 class Standing:
-    """Where one entry stands.
-
-    Attributes
-    ----------
-    group
-        Number of its tie group, from 1; None where its value is undefined.
-    best_rank, worst_rank
-        Ranks that the tests leave open: one more than the number of entries that are significantly
-        better, and the number of entries less those that are significantly worse.
-    """
+    """Where one entry stands."""
 
     name: str
-    group: int | None
+    group: int | None  # Number of its tie group, from 1; None where its value is undefined
+    # best_rank, worst_rank: Ranks that the tests leave open: one more than the number of entries
+    # that are significantly better, and the number of entries less those that are significantly
+    # worse.
     best_rank: int
     worst_rank: int
 
