@@ -63,38 +63,21 @@ def evaluate_maps(
     Parameters
     ----------
     heats
-        ``(n, h, w)`` finite, any h, w >= 1; float16 and float32 are scored as they are, in float32.
-        With `index`, ``(m, h, w)`` for any m >= 1.
+        ``(n, h, w)`` finite, scored in float32; with `index`, ``(m, h, w)``.
     truths
         ``(n, size, size)`` float32 in [0, 1]; `size` is the grid.
     binarizations
-        Rules and thresholds that they share are applied once.
-    interpolation, normalisation
-        How maps are brought to the grid and scaled.
+        Rules and thresholds that they share are applied once; there is one result for each.
     regions
         ``(n, 4)`` top, left, bottom, right (end-exclusive) of a rectangle on the grid, for `side`.
     index
-        ``(n,)``: which of the maps goes with each truth; None for one each. A map that comes
-        several times in a row is brought to the grid once.
-
-    Returns
-    -------
-    list of MapScores
-        One for each binarization.
+        ``(n,)``: which map goes with each truth; None for one each. A map that comes several times
+        in a row is up-sampled once.
 
     Raises
     ------
     ValueError
         If maps, index and truths do not fit together.
-
-    Examples
-    --------
-    >>> truth = np.zeros((1, 4, 4), np.float32)
-    >>> truth[0, :2] = 1
-    >>> heat = np.array([[[1.0], [0.0]]], np.float32)
-    >>> [scores] = evaluate_maps(heat, truth, Binarization())
-    >>> float(scores.rules["half"]["cIoU"][0])
-    1.0
     """
     from ssl_bench.measures import kernel
 

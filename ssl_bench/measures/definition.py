@@ -1,4 +1,4 @@
-"""What a measure is, apart from how it is spelled."""
+"""What a measure is, apart from its text form."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class MapOnGrid:
 
     @cached_property
     def normalised(self) -> NDArray[np.float32]:
-        """``(size, size)`` float32, normalised as the protocol says."""
+        """``(size, size)`` float32, normalised by the protocol."""
         return normalise(self.raw, self.normalisation)
 
     def under(self, rule: Rule) -> MapOnGrid:
@@ -50,10 +50,9 @@ class MapOnGrid:
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a score table.
+    """One column of a score table, computed where a measure reads it.
 
-    A module of this package lists its own in ``COLUMNS``, by name; they are computed where a
-    measure reads them.
+    A module of this package lists its own in ``COLUMNS``, by name.
 
     Attributes
     ----------
@@ -62,12 +61,12 @@ class Column:
         of the columns that it is made of, once every trial is scored.
     compute
         For ``map``, from a :class:`MapOnGrid` to a number, or to a curve of fixed length. For
-        ``picture``, from a list of them to one number each (a picture that is shown once has 0).
-        From columns ``(n,)`` each, to ``(n,)`` float64.
+        ``picture``, from a list of them to one number each (0 where it is the only one). From
+        columns ``(n,)`` each, to ``(n,)`` float64.
     perfect
-        What the best possible map gets: a number, or a function of the same kind as `compute` that
-        is given the truth in place of the map. None where that is not known, so that measures which
-        read the column have no ceiling. Unused where the column is made of others.
+        Value for the best possible map: a number, or a function of the kind of `compute` that is
+        given the truth in place of the map. None where it is unknown, so that measures which read
+        the column have no ceiling. Unused where the column is made of others.
     by_rule
         Whether there is one for each threshold rule.
     fused
@@ -139,37 +138,27 @@ class Definition:
 
     Attributes
     ----------
-    name
-        First part of the text form.
-    title, formula, source, range, dialects
-        For people.
-    columns
-        Columns of the scores that it reads, before a variant is added.
+    name, title, formula, source, range, dialects
+        First part of the text form; the others are documentation.
+    columns, variant_columns
+        Columns of the scores that it reads; further ones that a variant reads, after the others.
     per_trial
-        For a mean: one value per trial, from the columns in the order of `columns`; by default, the
-        only column as it is.
+        For a mean: one value per trial, from the columns in order; by default, the only column.
     overall
         For a number of the whole set, in place of `per_trial`: that number, from the same columns.
     rows
         Which trials count; see :data:`Rows`.
-    takes
-        What follows ``@``: nothing, a ``threshold`` in [0, 1], or a ``count``.
-    variants
-        What may stand in parentheses.
-    needs_variant
-        Whether something must.
-    variant_columns
-        Further columns that a variant reads, after the others.
-    better
-        Which values are better.
-    default
-        The threshold where none is written; None where it must be.
+    takes, default
+        What follows ``@`` (a threshold is in [0, 1]), and its value where none is written; without
+        a default it is required.
+    variants, needs_variant
+        What may stand in parentheses, and whether something must.
     missing
         For a mean: what a trial without a map contributes.
     missing_text
         For a number of the whole set: how a trial without a map enters it, in words.
     unit
-        ``share``: people read it in percent. ``rank``: a place in an order, read as it is.
+        ``share``: shown in percent. ``rank``: shown as it is.
     """
 
     name: str
@@ -198,7 +187,7 @@ class Definition:
         return self.overall is None
 
     def facts(self) -> dict[str, str | float]:
-        """What a reader needs to know, by name; ``form`` is how the measure is spelled."""
+        """Documentation of the measure by name; ``form`` is its spelling."""
         named = "|".join(self.variants)
         variant = (f"({named})" if self.needs_variant else f"[({named})]") if named else ""
         suffix = {"nothing": "", "threshold": "@THRESHOLD", "count": "@COUNT"}[self.takes]
@@ -218,11 +207,5 @@ class Definition:
 
 
 def rule_column(name: str, rule: str | None) -> str:
-    """Name of a column under a threshold rule other than the protocol's own.
-
-    Examples
-    --------
-    >>> rule_column("cIoU", "adaptive")
-    'cIoU(adaptive)'
-    """
+    """Name of a column under a threshold rule other than the protocol's own."""
     return f"{name}({rule})" if rule else name

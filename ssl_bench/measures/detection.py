@@ -1,19 +1,9 @@
-"""Detecting whether anything sounds, and finding what does: AP, maximum F1, LocAcc.
+"""Detecting whether anything sounds, and finding it: AP, maximum F1, LocAcc.
 
-A trial is *detected* at a confidence c if its own is >= c, and *localised* at t if something sounds
-in it and its cIoU is >= t. With TP the trials that are both, D all detected ones and S all in
-which something sounds:
-
-- precision = TP / D and recall = TP / S, so that an object found in the wrong place is a false
-  positive *and* a miss;
-- AP = sum over the distinct confidences, from the highest, of precision times the step in recall;
-- maximum F1 = the largest 2 TP / (D + S) over the same confidences.
-
-The public evaluator (Mo and Morgado 2022; stoneMo/SLAVC utils.py, EvaluatorFull) counts it as a
-false positive alone, so that recall reaches 1 however bad the localisation, and walks a grid of
-confidences: the functions and variants named ``slavc``.
-
-A trial without a map fails: it is never detected where something sounds, and always elsewhere.
+An object found in the wrong place is a false positive *and* a miss. The public evaluator (Mo and
+Morgado 2022; stoneMo/SLAVC utils.py, EvaluatorFull) counts a false positive alone, so that recall
+reaches 1 however bad the localisation, and uses a grid of confidences: the functions and variants
+named ``slavc``.
 """
 
 from __future__ import annotations
@@ -34,11 +24,6 @@ def top_quarter_mean(grid: NDArray[np.floating]) -> float:
     """Mean of the largest quarter of a map ``(size, size)``: its confidence (Mo and Morgado 2022).
 
     The map is not normalised: min-max would make all maps equally confident.
-
-    Examples
-    --------
-    >>> top_quarter_mean(np.arange(16.0).reshape(4, 4))
-    13.5
     """
     kept = max(1, grid.size // 4)
     values = np.partition(grid, grid.size - kept, axis=None)[grid.size - kept :]
@@ -54,7 +39,7 @@ def _steps(hits: Flags, confidence: Numbers) -> tuple[NDArray[np.intp], NDArray[
 
 
 def average_precision(localised: ArrayLike, confidence: ArrayLike, sounding: ArrayLike) -> float:
-    """AP over all confidences in [0, 1]; equal ones are one step; nan where nothing sounds.
+    """AP over all confidences; equal ones are one step; nan where nothing sounds.
 
     Parameters
     ----------
@@ -65,8 +50,6 @@ def average_precision(localised: ArrayLike, confidence: ArrayLike, sounding: Arr
 
     Examples
     --------
-    The second is found in the wrong place, so that recall ends at 1/2.
-
     >>> average_precision([True, False, False], [0.9, 0.8, 0.1], [True, True, False])
     0.5
     """
@@ -96,15 +79,7 @@ def max_f1(localised: ArrayLike, confidence: ArrayLike, sounding: ArrayLike) -> 
 def slavc_precision_recall(
     localised: ArrayLike, confidence: ArrayLike, sounding: ArrayLike, thresholds: ArrayLike
 ) -> tuple[Numbers, Numbers]:
-    """Precision and recall of the public evaluator at each of some confidences.
-
-    An object in the wrong place is a false positive and no miss; 0/0 is 1.
-
-    Examples
-    --------
-    >>> slavc_precision_recall([True, False], [0.9, 0.8], [True, True], [0.8])
-    (array([0.5]), array([1.]))
-    """
+    """Precision and recall of the public evaluator at each of some confidences; 0/0 is 1."""
     found, heard = np.asarray(localised, bool), np.asarray(sounding, bool)
     level = np.asarray(confidence, np.float64)
     at = np.asarray(thresholds, np.float64)
@@ -132,14 +107,9 @@ def slavc_average_precision(
 ) -> float:
     """AP of the public evaluator, which depends on the number of trials.
 
-    The largest confidence is left out, the others are walked from the highest with a stride of
-    max(1, n // 200), precision is made non-increasing, and the area left of the first recall is
-    not counted. 0 for fewer than 3 trials, nan for none.
-
-    Examples
-    --------
-    >>> slavc_average_precision([True, False, False], [0.9, 0.8, 0.1], [True, True, False])
-    0.0
+    It leaves out the largest confidence, takes every max(1, n // 200)-th of the others from the
+    highest, makes precision non-increasing, and does not count the area left of the first recall.
+    0 for fewer than 3 trials, nan for none.
     """
     level = np.sort(np.asarray(confidence, np.float64))
     if len(level) == 0:
@@ -156,11 +126,6 @@ def slavc_f1_list(localised: ArrayLike, confidence: ArrayLike, sounding: ArrayLi
     """F1 in percent with one decimal, as the public evaluator prints it.
 
     One number for every max(1, n // 10)-th confidence, from the smallest.
-
-    Examples
-    --------
-    >>> slavc_f1_list([True, False, False], [0.9, 0.8, 0.1], [True, True, False])
-    [50.0, 66.7, 66.7]
     """
     level = np.sort(np.asarray(confidence, np.float64))
     walked = level[:: max(1, len(level) // 10)]

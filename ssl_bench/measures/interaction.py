@@ -1,13 +1,7 @@
-"""Measures of a picture as a whole: all of its sounds in turn (IIoU, IAUC, swap sensitivity).
+"""Measures of all sounds of a picture together: IIoU, IAUC, scene-cIoU, swap sensitivity.
 
-Definitions (Senocak et al. 2024, kaistmm/SSLalignment utils.py, Evaluator_iiou), over the trials
-that share a picture:
-
-- IIoU at t = share of pictures in which *every* trial has cIoU >= t;
-- IAUC = area under IIoU at t = 0.05 i, i = 0..20, by the trapezoid rule;
-- swap sensitivity = share of the map's mass that moves when only the sound changes.
-
-The public code groups trials by what is left of their names; here the picture is given.
+The public code (kaistmm/SSLalignment utils.py, Evaluator_iiou) groups trials by parts of their
+names; here the picture is given.
 """
 
 from __future__ import annotations
@@ -24,13 +18,7 @@ from ssl_bench.measures.localization import area_under_success, success
 
 
 def lowest_of_image(values: ArrayLike, image: ArrayLike) -> NDArray[np.float64]:
-    """Lowest value among the trials of each trial's picture; nan makes its whole picture nan.
-
-    Examples
-    --------
-    >>> lowest_of_image([0.9, 0.4, 0.7], ["a", "a", "b"]).tolist()
-    [0.4, 0.4, 0.7]
-    """
+    """Lowest value among the trials of each trial's picture; nan makes its whole picture nan."""
     names, member = np.unique(np.asarray(image), return_inverse=True)
     lowest = np.full(len(names), np.inf)
     with np.errstate(invalid="ignore"):
@@ -39,13 +27,7 @@ def lowest_of_image(values: ArrayLike, image: ArrayLike) -> NDArray[np.float64]:
 
 
 def mean_of_image(values: ArrayLike, image: ArrayLike) -> NDArray[np.float64]:
-    """Mean value of the trials of each trial's picture; as :func:`lowest_of_image`.
-
-    Examples
-    --------
-    >>> mean_of_image([0.75, 0.25, 0.7], ["a", "a", "b"]).tolist()
-    [0.5, 0.5, 0.7]
-    """
+    """Mean value of the trials of each trial's picture; as :func:`lowest_of_image`."""
     _, member, sizes = np.unique(np.asarray(image), return_inverse=True, return_counts=True)
     sums = np.bincount(member, np.asarray(values, np.float64), minlength=len(sizes))
     return np.asarray((sums / sizes)[member])
@@ -61,11 +43,6 @@ def moved_mass(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
 
     Each map is min-maxed and divided by its sum, so scale and offset do not count; a flat map is
     the uniform one.
-
-    Examples
-    --------
-    >>> moved_mass(np.array([[5.0, 1.0]]), np.array([[0.0, 0.5]]))
-    1.0
     """
     return float(np.abs(_mass(one) - _mass(other)).sum() / 2)
 
@@ -78,9 +55,7 @@ def _mass(grid: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def swap_sensitivity(grids: Sequence[NDArray[np.floating]]) -> NDArray[np.float64]:
-    """How far each of k >= 2 maps of one picture lies from those for its other sounds, ``(k,)``.
-
-    Mean :func:`moved_mass` between a map and the k - 1 others.
+    """Mean :func:`moved_mass` between each of k >= 2 maps of one picture and the others, ``(k,)``.
 
     Examples
     --------

@@ -1,8 +1,7 @@
 """Up-sampling of maps, as the five calls in use by public evaluators do it.
 
-All of them are separable: a row of the result is a weighted sum of at most four rows of the map.
-The taps (indices and weights) of each call are computed here; the fused kernel and the plain
-function use the same ones.
+All are separable: a row of the result is a weighted sum of at most four rows of the map. The fused
+kernel and the plain function share the taps (indices and weights) computed here.
 
 Sources: torch ``interpolate`` (bilinear, and bicubic with a = -0.75, with and without aligned
 corners) and OpenCV ``resize`` with ``INTER_LINEAR``, which equals half-pixel bilinear.
@@ -38,7 +37,7 @@ def _multiply_add(
 
 
 def _positions(source: int, target: int, interpolation: Interpolation) -> NDArray[np.floating]:
-    """Where each target sample lies among the source samples, in the precision of the original."""
+    """Position of each target sample among the source samples, in the precision of the original."""
     if interpolation == "opencv-linear":
         return (np.arange(target) + 0.5) * (1 / (target / source)) - 0.5
     steps = np.arange(target, dtype=np.float32)
@@ -51,13 +50,7 @@ def _positions(source: int, target: int, interpolation: Interpolation) -> NDArra
 
 @cache
 def taps(source: int, target: int, interpolation: Interpolation) -> Taps:
-    """Taps from `source` to `target` samples.
-
-    Examples
-    --------
-    >>> taps(2, 3, "bilinear-corners").weight[1].tolist()
-    [0.5, 0.5]
-    """
+    """Taps from `source` to `target` samples."""
     position = _positions(source, target, interpolation)
     if not interpolation.startswith("bicubic"):
         position = np.clip(position, 0, source - 1)
@@ -94,7 +87,7 @@ def upsample(
 ) -> NDArray[np.float32]:
     """Bring one map ``(h, w)`` to ``(size, size)`` float32.
 
-    A flat map stays exactly flat: normalisation would blow up the noise of interpolating it.
+    A flat map stays exactly flat: normalisation would amplify the rounding of the interpolation.
 
     Examples
     --------
@@ -124,16 +117,11 @@ def _combine(values: NDArray[np.float32], lines: Taps, lerp: bool) -> NDArray[np
 
 
 def normalise(grid: NDArray[np.float32], how: str) -> NDArray[np.float32]:
-    """Normalise one map on the grid, in float32 as the public evaluators do.
+    """Normalise one map ``(size, size)`` float32 in single precision, as public evaluators do.
 
-    Parameters
-    ----------
-    grid
-        ``(size, size)`` float32.
-    how
-        ``none``; ``minmax``: (x - min) / (max - min); ``inverted-minmax``: 1 - minmax(-x), which
-        rounds small values to exactly 0; ``maximum``: x / max where the maximum is positive. A
-        constant map x stays x, or becomes 1 + x, or 1.
+    ``minmax``: (x - min) / (max - min); ``inverted-minmax``: 1 - minmax(-x), which rounds small
+    values to exactly 0; ``maximum``: x / max where the maximum is positive; ``none``. A constant
+    map x stays x, or becomes 1 + x, or 1.
     """
     if how == "none":
         return grid

@@ -1,9 +1,8 @@
 """The fused scoring kernel: one map is up-sampled, normalised, thresholded and compared in cache.
 
-Everything that an evaluator sorts for is found by counting instead: a histogram of the map gives
-the bucket that holds an order statistic, and only that bucket's values are ordered. Results are
-exactly those of sorting. :mod:`ssl_bench.measures.localization` holds the plain definitions that
-this kernel is tested against.
+Order statistics are found by counting: a histogram of the map gives the bucket that holds one, and
+only that bucket's values are ordered. Results are exactly those of the plain definitions in
+:mod:`ssl_bench.measures.localization`.
 """
 
 from __future__ import annotations
@@ -112,7 +111,7 @@ def _normalise(values, how):
 
 @njit(nogil=True, cache=True)
 def _count_buckets(values, low, scale, bucket, counts):
-    """Put every value into one of the buckets from `low` on, and count those in each."""
+    """Assign each value to one of the buckets that start at `low`, and count those in each."""
     counts[:] = 0
     for i in range(values.size):
         bucket[i] = np.int16((values[i] - low) * scale)
@@ -132,7 +131,7 @@ def _count_buckets(values, low, scale, bucket, counts):
 
 @njit(nogil=True, cache=True)
 def _gather_bucket(values, bucket, wanted, gathered):
-    """The values of one bucket, in the first places of `gathered`; return how many there are."""
+    """Copy the values of one bucket to the start of `gathered`; return their number."""
     found = 0
     # Few blocks hold any of the bucket, and looking for one takes no branch.
     whole = values.size - values.size % _BLOCK
@@ -182,8 +181,8 @@ def _order_statistic(values, rank, low, high, bucket, counts, gathered, filled):
 def _compare(values, truth, threshold, is_mask, found):
     """Pixels above the threshold and at it: `found` becomes (2, 3) of all, their truth, and false.
 
-    Both comparisons of the field follow from these. Sums of a truth map are exact in double
-    precision, whatever their order; those of a mask are counts.
+    Both ``>`` and ``>=`` follow from these. Sums of a truth map are exact in double precision,
+    whatever their order; those of a mask are counts.
     """
     above = tied = false_above = false_tied = np.int32(0)
     for i in range(values.size):

@@ -1,11 +1,7 @@
-"""The plain definitions of localization measures: short, slow, and what the fast path must equal.
+"""The plain definitions of localization measures, which the fused kernel must equal.
 
-Definitions (EZ-VSL utils.py; Mo and Morgado 2022, section 4): P is the binary prediction, G the
-truth map in [0, 1], N the number of pixels.
-
-- cIoU = sum(P G) / (sum(G) + number of pixels with P = 1 and G = 0).
-- success at t = share of samples with cIoU >= t. Papers print it as "cIoU" or "cIoU@0.5".
-- AUC = area under success at t = 0.05 i, i = 0..20, by the trapezoid rule.
+P is the binary prediction, G the truth map in [0, 1] (EZ-VSL utils.py; Mo and Morgado 2022,
+section 4). Papers print the success rate as "cIoU" or "cIoU@0.5".
 """
 
 from __future__ import annotations
@@ -32,8 +28,8 @@ def ciou(
     Parameters
     ----------
     prediction
-        ``(h, w)`` bool; or a map of numbers of any size, which is read as the canonical protocols
-        do: up-sampled bilinearly with aligned corners, min-maxed, and cut by `rule`.
+        ``(h, w)`` bool; or a map of numbers of any size, which is up-sampled bilinearly with
+        aligned corners, min-maxed, and binarised by `rule`, as in the canonical protocols.
     truth
         ``(h, w)`` in [0, 1].
     rule, value
@@ -64,17 +60,9 @@ def ciou(
 def threshold_of(
     grid: NDArray[np.float32], truth: NDArray[np.floating], rule: Rule, value: float = 0.5
 ) -> np.float32:
-    """The threshold that a rule puts on one normalised map ``(size, size)`` float32.
+    """The threshold of a rule on one normalised map ``(size, size)`` float32.
 
-    Only ``adaptive`` looks at the truth; see :class:`ssl_bench.protocols.protocol.ThresholdTable`.
-
-    Examples
-    --------
-    >>> grid = np.array([[1, 2], [3, 4]], np.float32)
-    >>> threshold_of(grid, np.array([[0, 0], [0, 1]]), "half").item()
-    3.0
-    >>> threshold_of(grid, np.array([[0, 0], [0, 1]]), "adaptive").item()
-    4.0
+    Only ``adaptive`` uses the truth; see :class:`ssl_bench.protocols.protocol.ThresholdTable`.
     """
     if rule == "absolute":
         return np.float32(value)
@@ -110,8 +98,7 @@ def success(values: ArrayLike, threshold: float) -> NDArray[np.float64]:
 def area_under_success(values: ArrayLike) -> NDArray[np.float64]:
     """Each sample's contribution to AUC: their mean is the AUC.
 
-    The success curve is a mean over samples and the trapezoid rule is linear, so the area can be
-    taken per sample, which gives AUC an interval like any other mean.
+    The trapezoid rule is linear, so AUC gets an interval like any other mean.
 
     Examples
     --------
@@ -126,7 +113,7 @@ TAUS: NDArray[np.float32] = np.linspace(0, 1, 101, dtype=np.float32)
 
 
 def tau_area(grid: MapOnGrid) -> float:
-    """Area under cIoU of ``map > tau`` as tau runs over 0, 0.01 .. 1 (Oya et al. 2020, sec. 4.1).
+    """Area under cIoU of ``map > tau`` (Oya et al. 2020, sec. 4.1).
 
     An empty prediction against an empty truth counts as 0.
     """
@@ -144,15 +131,9 @@ def best_ciou(grid: MapOnGrid) -> float:
     """Best cIoU in [0, 1] that a map without ties can reach on one truth map; 0 if it is empty.
 
     ``half`` fixes the number of predicted pixels: the best choice takes the pixels of greatest
-    truth first and fills up outside of it. ``adaptive`` grants as many pixels as the truth has (one
-    less under strict comparison). The other rules leave the number free. A map with ties at the
-    threshold can exceed it: with ``>=`` it predicts more pixels, with ``>`` fewer.
-
-    Examples
-    --------
-    >>> truth = np.array([[1, 0], [0, 0]], np.float32)
-    >>> best_ciou(MapOnGrid(truth, truth))
-    0.5
+    truth first. ``adaptive`` grants as many pixels as the truth has (one less under strict
+    comparison). The other rules leave the number free. A map with ties at the threshold can exceed
+    it: with ``>=`` it predicts more pixels, with ``>`` fewer.
     """
     covered = grid.truth[grid.truth > 0].astype(np.float64)
     if covered.size == 0:
@@ -169,7 +150,7 @@ def best_ciou(grid: MapOnGrid) -> float:
 
 
 def _allowed(grid: MapOnGrid, covered: int) -> int | None:
-    """How many pixels the rule predicts of a map without ties; None where the map decides."""
+    """Number of pixels that the rule predicts of a map without ties; None where the map decides."""
     rule, size = grid.threshold.rule_of_map, grid.truth.size
     if rule in ("absolute", "fraction"):
         return None
@@ -180,14 +161,14 @@ def _allowed(grid: MapOnGrid, covered: int) -> int | None:
 
 
 def best_area(grid: MapOnGrid) -> float:
-    """How many pixels the best map predicts: none on a silent trial, where the rule allows that."""
+    """Number of pixels of the best prediction: none on a silent trial, where the rule allows it."""
     covered = int(np.count_nonzero(grid.truth))
     allowed = _allowed(grid, covered)
     return float(max(covered, 1) if grid.sounding else 0) if allowed is None else float(allowed)
 
 
 def finds_all(grid: MapOnGrid) -> float:
-    """1, where there is anything to be found."""
+    """1 where the truth is not empty."""
     return float(grid.truth.any())
 
 

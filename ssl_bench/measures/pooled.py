@@ -2,8 +2,7 @@
 
 xavijuanola/vssl_eval (eval.py) appends the cIoU of each image under five thresholds (half of the
 pixels, 0.5 and three constants of the model) to one list, and prints the success rate and the area
-of that list. The figures stand for no rule. They are kept so that printed ones can be reproduced;
-`cIoU` and `AUC` are what they should be.
+of that list. Kept to reproduce printed figures only; the measures that are meant are `cIoU`, `AUC`.
 """
 
 from __future__ import annotations
@@ -23,13 +22,7 @@ from ssl_bench.measures.localization import (
 
 
 def pooled_ciou(grid: MapOnGrid) -> NDArray[np.float64]:
-    """The cIoU of one map under the half rule, then under each pooled threshold.
-
-    Raises
-    ------
-    MeasureError
-        If the threshold table names none to pool.
-    """
+    """Values of cIoU of one map under the half rule, then under each pooled threshold."""
     table = grid.threshold
     if table.pooled is None:
         raise MeasureError(

@@ -1,15 +1,15 @@
-"""Measures of retrieval: how high a sound ranks the image it belongs to, and the other way round.
+"""Measures of retrieval: the rank of a sound's image among all images, and of an image's sound.
 
-The gallery holds every image, or every sound, of the protocol. Senocak et al. 2023, table 2, report
-recall at 1, 5 and 10 and leave open what is relevant and how ties are broken. Here:
+Senocak et al. 2023, table 2, report recall at 1, 5 and 10 and leave open what is relevant and how
+ties are broken. Here:
 
 - *instance* relevance is the headline: the image of the same sample counts, and with it those of
   samples that show the same picture or play the same sound, which no model can tell apart;
 - *category* relevance comes second: every image of the same category counts too;
 - ties are broken against the model: what is not relevant ranks before what is.
 
-``a2i`` asks with a sound for images, ``i2a`` with an image for sounds. Intervals resample the
-queries; the gallery stays as it is.
+The query of ``a2i`` is a sound, that of ``i2a`` an image. Intervals resample the queries, with the
+gallery fixed.
 """
 
 from __future__ import annotations
@@ -37,12 +37,6 @@ def instance_ranks(
         ``(b, n)`` bool: each query's own item, and its copies; the best of them is ranked.
     ahead
         Items without a score; they count as not relevant and ranked before all others.
-
-    Examples
-    --------
-    >>> similarity = np.array([[0.9, 0.1, 0.5], [0.2, 0.2, 0.2]], np.float32)
-    >>> instance_ranks(similarity, np.array([[False, False, True], [True, True, False]])).tolist()
-    [2.0, 2.0]
     """
     best = np.where(relevant, similarity, -np.inf).max(axis=1, keepdims=True)
     before = ((similarity >= best) & ~relevant).sum(axis=1)
@@ -55,15 +49,7 @@ def category_ranking(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Rank of the first relevant item, and average precision in (0, 1], ``(b,)`` each.
 
-    Average precision is the mean, over the relevant items, of the share of relevant items among
-    those ranked up to it. Arguments as for :func:`instance_ranks`; each query has a relevant item.
-
-    Examples
-    --------
-    >>> similarity = np.array([[0.9, 0.5, 0.5, 0.1]], np.float32)
-    >>> first, precision = category_ranking(similarity, np.array([[False, True, False, True]]))
-    >>> first.tolist(), precision.round(4).tolist()
-    ([3.0], [0.4167])
+    Arguments as for :func:`instance_ranks`; each query has a relevant item.
     """
     first = np.empty(len(similarity))
     precision = np.empty(len(similarity))
@@ -78,13 +64,7 @@ def category_ranking(
 
 
 def chance_recall(count: int, items: int, relevant: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Probability that a random order has a relevant item among its first `count`.
-
-    Examples
-    --------
-    >>> chance_recall(2, 4, np.array([1.0, 2.0])).round(4).tolist()
-    [0.5, 0.8333]
-    """
+    """Probability that a random order has a relevant item among its first `count`."""
     missed = np.ones_like(relevant)
     for place in range(min(count, items)):
         missed *= np.maximum(items - relevant - place, 0) / (items - place)
@@ -92,13 +72,7 @@ def chance_recall(count: int, items: int, relevant: NDArray[np.float64]) -> NDAr
 
 
 def chance_median_rank(items: int, relevant: NDArray[np.float64]) -> float:
-    """Median over queries and random orders of the rank that :func:`instance_ranks` gives.
-
-    Examples
-    --------
-    >>> chance_median_rank(500, np.ones(4)), chance_median_rank(8, np.full(4, 2.0))
-    (250.5, 3.0)
-    """
+    """Median over queries and random orders of the rank that :func:`instance_ranks` gives."""
     kinds, counts = np.unique(relevant, return_counts=True)
     # Ranks skip copies: a rank of r or less means a relevant item before the r-th other one.
     behind = np.ones(len(kinds))
@@ -115,13 +89,7 @@ def chance_median_rank(items: int, relevant: NDArray[np.float64]) -> float:
 
 
 def chance_average_precision(items: int, relevant: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Expected average precision of a random order (Bestgen 2015).
-
-    Examples
-    --------
-    >>> chance_average_precision(2, np.array([1.0, 2.0])).tolist()
-    [0.75, 1.0]
-    """
+    """Expected average precision of a random order (Bestgen 2015)."""
     if items == 1:
         return np.ones_like(relevant)
     harmonic = (1 / np.arange(1, items + 1)).sum()

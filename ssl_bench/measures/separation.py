@@ -1,15 +1,7 @@
 """Telling sound that is shown from sound that is not: silence, noise, off-screen sound.
 
-Definitions (Juanola et al. 2024, arXiv 2410.01020; xavijuanola/vssl_eval), with P the prediction at
-one universal threshold:
-
-- pIA = share of the pixels that are predicted on a trial in which nothing sounds;
-- AOC = area under the share of such trials with pIA <= t, t = 0.05 i, i = 0..20 (trapezoid);
-- F(pos, neg) = harmonic mean of mean cIoU where something sounds, and of 1 - pIA elsewhere;
-- F(AUC, AOC) = likewise of the success curve's area and of AOC;
-- AUROC = chance that a map peaks higher where something sounds than where nothing does.
-
-Several kinds of silent trials (roles) weigh the same, whatever their numbers.
+Measures of Juanola et al. 2024 (arXiv 2410.01020; xavijuanola/vssl_eval) at one universal
+threshold, and AUROC. Several kinds of silent trials (roles) weigh the same, whatever their numbers.
 """
 
 from __future__ import annotations
@@ -49,44 +41,19 @@ def auroc(positive: ArrayLike, negative: ArrayLike) -> float:
 
 
 def area_under_coverage(shares: ArrayLike) -> Numbers:
-    """Each trial's contribution to AOC, from the share of its pixels that are predicted.
-
-    Examples
-    --------
-    >>> area_under_coverage([0.0, 1.0]).round(3).tolist()
-    [1.0, 0.025]
-    """
+    """Each trial's contribution to AOC, from the share of its pixels that are predicted."""
     reached = np.asarray(shares, np.float64)[:, None] <= AUC_THRESHOLDS
     return np.trapezoid(reached.astype(np.float64), AUC_THRESHOLDS, axis=1)
 
 
 def harmonic_mean(first: float, second: float) -> float:
-    """Harmonic mean of two numbers >= 0; 0 where both are 0.
-
-    Examples
-    --------
-    >>> harmonic_mean(0.5, 1.0)
-    0.6666666666666666
-    """
+    """Harmonic mean of two numbers >= 0; 0 where both are 0."""
     total = first + second
     return 2 * first * second / total if total != 0 else 0.0
 
 
 def universal_threshold(maxima: ArrayLike, quantile: float) -> float:
-    """Threshold for all maps of a model: a quantile of the maxima of maps where nothing sounds.
-
-    Parameters
-    ----------
-    maxima
-        ``(n,)`` finite, n >= 1: largest value of each map.
-    quantile
-        In [0, 1]; order statistics are interpolated linearly.
-
-    Examples
-    --------
-    >>> universal_threshold([0.1, 0.2, 0.3], 0.75)
-    0.25
-    """
+    """Threshold for all maps of a model: a quantile of the maxima ``(n,)`` of its silent maps."""
     return float(np.quantile(np.asarray(maxima, np.float64), quantile, method="linear"))
 
 
@@ -123,7 +90,7 @@ def _overall_f(
 
 
 def _role_number(role: NDArray[np.object_]) -> Numbers:
-    """Place of each role in `ROLES`, -1 for any other: numbers compare faster than texts."""
+    """Index of each role in `ROLES`, -1 for any other: numbers compare faster than texts."""
     known = {name: number for number, name in enumerate(ROLES)}
     return np.array([known.get(str(name), -1) for name in role], np.float64)
 

@@ -1,14 +1,6 @@
 """Measures of what stays dark: objects that are seen, or could be, and do not sound.
 
-Definitions:
-
-- non-sounding area, NSA (Hu et al. 2020, music-exp/eval.py): share of the pixels of a silent
-  category's map that are <= 0.2, in absolute values; scene-NSA is its mean over scenes of the
-  mean over a scene's silent maps;
-- tile-NSA: share of the silent tiles of a composed picture that is not predicted, for methods
-  that make one map whatever sounds.
-
-Both are read beside cIoU: a map that is dark everywhere has all of them.
+Read beside cIoU: a map that is dark everywhere reaches the best value of each.
 """
 
 from __future__ import annotations
@@ -24,24 +16,12 @@ QUIET = 0.2
 
 
 def quiet_share(grid: NDArray[np.floating], level: float = QUIET) -> float:
-    """Share of the pixels of a map, not normalised, that are at most `level`.
-
-    Examples
-    --------
-    >>> quiet_share(np.array([[0.1, 0.2, 0.3, 0.9]]))
-    0.5
-    """
+    """Share of the pixels of a map, not normalised, that are at most `level`."""
     return float(np.mean(np.asarray(grid) <= level))
 
 
 def unpredicted_share(predicted: NDArray[np.bool_], tiles: NDArray[np.bool_]) -> float:
-    """Share of some tiles that is not predicted, both ``(h, w)`` bool; 1 where there is no tile.
-
-    Examples
-    --------
-    >>> unpredicted_share(np.array([[True, True, False]]), np.array([[False, True, True]]))
-    0.5
-    """
+    """Share of some tiles that is not predicted, both ``(h, w)`` bool; 1 where there is no tile."""
     area = int(np.count_nonzero(tiles))
     return 1 - int(np.count_nonzero(predicted & tiles)) / area if area else 1.0
 
@@ -56,14 +36,7 @@ def _quiet_tiles(grid: MapOnGrid) -> float:
 def mean_of_silent(
     values: NDArray[np.float64], image: NDArray[np.object_], sounding: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """Mean over the silent trials of each trial's picture; nan where it has none.
-
-    Examples
-    --------
-    >>> picture = np.array(["a", "a", "a"])
-    >>> mean_of_silent(np.array([0.9, 0.5, 1.0]), picture, np.array([True, False, False])).tolist()
-    [0.75, 0.75, 0.75]
-    """
+    """Mean over the silent trials of each trial's picture; nan where it has none."""
     names, member = np.unique(image.astype(str), return_inverse=True)
     silent = ~sounding.astype(bool)
     count = np.bincount(member, silent, minlength=len(names))

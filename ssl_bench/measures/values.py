@@ -1,11 +1,10 @@
 """Measures as values: the text form of a measure is its identity.
 
-The same text is its spelling on the command line, in protocol files and in results:
-``NAME(VARIANT)@NUMBER``, such as ``cIoU@0.5``, ``cIoU(adaptive)@0.5``, ``AUC`` or
-``recall(a2i)@5``. A number that has a default may be left out when writing, and is always printed,
-so that a measure is stored under one text. Definitions are found in the modules of this package
-that hold a tuple ``DEFINITIONS`` (and the columns that they need in ``COLUMNS``), so a new measure
-is an addition to one file, or one new file.
+It is the same on the command line, in protocol files and in results: ``NAME(VARIANT)@NUMBER``, such
+as ``cIoU@0.5``, ``cIoU(adaptive)@0.5``, ``AUC`` or ``recall(a2i)@5``. A default number may be left
+out when writing, and is always printed. Definitions are found in the modules of this package that
+have a tuple ``DEFINITIONS`` (and the columns that they need in ``COLUMNS``), so a new measure is an
+addition to one file, or one new file.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ _TEXT = re.compile(r"([A-Za-z][A-Za-z0-9-]*)(?:\(([a-z0-9-]+)\))?(?:@([0-9]*\.?[
 
 
 def _declared(name: str) -> Iterator[Any]:
-    """What the modules of this package hold under one name, in the order of modules."""
+    """What the modules of this package have under one name, in the order of modules."""
     package = __name__.rpartition(".")[0]
     for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
         # The kernel declares nothing, and importing it starts the compiler.
@@ -44,25 +43,13 @@ for _columns in _declared("COLUMNS"):
 
 
 def column_of(name: str) -> tuple[Column | None, str | None]:
-    """The column of that name, and the threshold rule that the name adds; None for a plain fact.
-
-    Examples
-    --------
-    >>> column_of("cIoU(adaptive)")[1], column_of("sounding")
-    ('adaptive', (None, None))
-    """
+    """The column of that name (None for a fact of a trial), and the threshold rule in the name."""
     base, _, rule = name.partition("(")
     return COLUMNS.get(base), rule[:-1] or None
 
 
 def needs_of(name: str) -> tuple[str, ...]:
-    """Names of the columns that a column is made of; none where it comes from maps, or is a fact.
-
-    Examples
-    --------
-    >>> needs_of("image_cIoU(adaptive)")
-    ('cIoU(adaptive)', 'image', 'sounding')
-    """
+    """Columns that a column is made of; none where it comes from maps, or is a fact of a trial."""
     column, rule = column_of(name)
     if column is None or isinstance(column.needs, str):
         return ()
@@ -73,13 +60,7 @@ def needs_of(name: str) -> tuple[str, ...]:
 
 
 def columns_read(measures: Iterable[Measure]) -> set[str]:
-    """Every column that measures read, and those that these are made of.
-
-    Examples
-    --------
-    >>> sorted(columns_read([parse_measure("IIoU(adaptive)@0.5")]))
-    ['cIoU(adaptive)', 'image', 'image_cIoU(adaptive)', 'sounding']
-    """
+    """Every column that measures read, and those that these are made of."""
     found: set[str] = set()
     left = {column for measure in measures for column in measure.columns}
     while left:
@@ -98,12 +79,8 @@ def parse_measure(text: str) -> Measure:
 
     Examples
     --------
-    >>> parse_measure("cIoU@0.5").threshold
-    0.5
-    >>> str(parse_measure("cIoU(adaptive)@0.50"))
-    'cIoU(adaptive)@0.5'
-    >>> str(parse_measure("LocAcc"))
-    'LocAcc@0.5'
+    >>> str(parse_measure("cIoU(adaptive)@0.50")), str(parse_measure("LocAcc"))
+    ('cIoU(adaptive)@0.5', 'LocAcc@0.5')
     """
     match = _TEXT.fullmatch(text)
     definition = DEFINITIONS.get(match[1]) if match else None

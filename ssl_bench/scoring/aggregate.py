@@ -43,10 +43,7 @@ _FACTS = (
 def columns_of(scores: pd.DataFrame, measure: Measure) -> list[NDArray[Any]]:
     """The columns that a measure reads, in its own order; curves as ``(n, length)``.
 
-    Raises
-    ------
-    MeasureError
-        If the scores lack one.
+    Raises MeasureError if the scores lack one.
     """
     for name in measure.columns:
         if name not in scores.columns:
@@ -80,10 +77,7 @@ def counted_rows(scores: pd.DataFrame, measure: Measure) -> NDArray[np.bool_]:
 def per_trial(scores: pd.DataFrame, measure: Measure) -> NDArray[np.float64]:
     """Per-trial values of a measure that is a mean, ``(n,)``; those without a map have `missing`.
 
-    Raises
-    ------
-    MeasureError
-        If the measure is no mean over trials, or the scores lack a column.
+    Raises MeasureError if the measure is no mean over trials, or the scores lack a column.
     """
     if not measure.definition.is_mean:
         raise MeasureError(
@@ -98,10 +92,9 @@ def per_trial(scores: pd.DataFrame, measure: Measure) -> NDArray[np.float64]:
 def paired_values(
     first: pd.DataFrame, second: pd.DataFrame, measure: Measure
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[Any]]:
-    """Per-trial values of a mean in two score tables of the same trials, row by row.
+    """Per-trial values of a mean in two score tables of the same trials, and their groups.
 
-    Returns ``(m,)`` float64 of `first` and of `second`, and ``(m,)`` group names, for the m trials
-    that count for the measure; raises MeasureError as :func:`per_trial`.
+    Arrays ``(m,)`` of the trials that count for the measure; errors as :func:`per_trial`.
     """
     rows = counted_rows(first, measure)
     groups = first.loc[rows, "group"].to_numpy()
@@ -115,15 +108,10 @@ def summarise(
     other: pd.DataFrame | None = None,
     seed: int = 0,
 ) -> tuple[MeasuredValue, ...]:
-    """Every measure with its interval, over all rows that it concerns.
+    """Every measure with its interval, over all rows that count for it.
 
-    Parameters
-    ----------
-    other
-        Scores on the same trials, row by row, of which the paired differences ``scores - other``
-        are summed up; None for the scores themselves.
-    seed
-        Seed of the bootstrap.
+    With `other`, scores of the same trials, row by row, the paired differences ``scores - other``.
+    `seed` is that of the bootstrap.
     """
     done: dict[Measure, MeasuredValue] = {}
     # Measures that are means over the same rows share their resamples.
@@ -209,14 +197,7 @@ def _statistic(part: pd.DataFrame, measure: Measure) -> Callable[[NDArray[np.int
 
 
 def n_replicates(measure: Measure, most: int = MAX_REPLICATES) -> int:
-    """How many values :func:`replicates` gives, where it gives any.
-
-    Examples
-    --------
-    >>> from ssl_bench.measures.values import parse_measure
-    >>> n_replicates(parse_measure("cIoU@0.5")), n_replicates(parse_measure("median-rank(a2i)"))
-    (1000, 400)
-    """
+    """Number of values that :func:`replicates` gives, where it gives any."""
     drawn = RESAMPLES if measure.definition.is_mean else FEWER_RESAMPLES
     return min(drawn, most)
 
@@ -227,8 +208,7 @@ def replicates(
     """Values of a measure on bootstrap resamples, ``(B,)`` with B <= `most`.
 
     Score tables of the same trials have the same resamples, so the difference of two calls is that
-    of a paired bootstrap. Empty where there is nothing to resample: one group, or a value that is
-    undefined.
+    of a paired bootstrap. Empty with one group, or where a value is undefined.
     """
     part = scores[counted_rows(scores, measure)]
     bootstrap = ClusterBootstrap(part["group"], seed=seed)
@@ -272,7 +252,7 @@ def breakdown(
 def _within_levels(
     scores: pd.DataFrame, other: pd.DataFrame | None, measures: Sequence[Measure], seed: int
 ) -> Callable[[NDArray[np.intp]], tuple[MeasuredValue, ...]]:
-    """A function that sums up some rows of a table, many times over."""
+    """A function that summarises some rows of a table, many times over."""
     rows_of = {measure.definition.rows for measure in measures}
     if (
         len(rows_of) > 1

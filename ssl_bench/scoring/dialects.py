@@ -25,16 +25,7 @@ from ssl_bench.trials.trial import TrialSet
 
 
 def dialects_for(protocol: Protocol, model: str) -> tuple[list[str], list[str]]:
-    """The dialects that can score a protocol's trials, and those that lack `model`'s constants.
-
-    Examples
-    --------
-    >>> from ssl_bench.protocols.protocol import load_protocol
-    >>> dialects_for(load_protocol("negative-audio"), "ezvsl")[0][-1]
-    'vssl:ezvsl'
-    >>> dialects_for(load_protocol("negative-audio"), "another")[1]
-    ['vssl']
-    """
+    """The dialects that can score a protocol's trials, and those that lack `model`'s constants."""
     usable: list[str] = []
     without: list[str] = []
     for name in dialect_names():
@@ -53,18 +44,10 @@ def dialect_table(
     names: Sequence[str],
     options: ScoringOptions | None = None,
 ) -> pd.DataFrame:
-    """Measures of predictions under several dialects; the canonical protocol is the first row.
+    """Measures of predictions under several dialects; the canonical protocol comes first.
 
-    Returns
-    -------
-    DataFrame
-        Columns ``dialect``, ``measure``, ``value``, ``low``, ``high``, ``method``, ``n_trials``,
-        ``n_groups``; one row per dialect and measure.
-
-    Raises
-    ------
-    PredictionsError
-        If the file cannot be scored.
+    One row per dialect and measure: ``dialect``, ``measure``, ``value``, ``low``, ``high``,
+    ``method``, ``n_trials``, ``n_groups``. Raises PredictionsError if the file cannot be scored.
     """
     settings = options or ScoringOptions()
     maps = StoredMaps(check_predictions(source, trials, partial=settings.partial), trials)
@@ -117,12 +100,8 @@ def threshold_rule_scores(
     """Score tables of predictions under each of :data:`THRESHOLD_RULES`, by name of the rule.
 
     Everything else (grid, interpolation, comparison, truth) is that of the protocol, or of
-    `conventions`. Trials without a map count as failures.
-
-    Raises
-    ------
-    PredictionsError
-        If the file cannot be scored.
+    `conventions`. Trials without a map count as failures. Raises PredictionsError if the file
+    cannot be scored.
     """
     maps = StoredMaps(check_predictions(source, trials, partial=True), trials)
     protocol = conventions or trials.protocol

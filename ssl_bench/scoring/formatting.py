@@ -1,4 +1,4 @@
-"""How values are written for people, and where they stand between floor and ceiling."""
+"""Values as text, and their position between floor and ceiling."""
 
 from __future__ import annotations
 
@@ -14,13 +14,7 @@ UNDEFINED = "undefined"
 
 
 def scale_of(measure: str | Measure) -> float:
-    """100 for a share, which people read in percent; 1 for a rank or an unknown measure.
-
-    Examples
-    --------
-    >>> scale_of("cIoU@0.5"), scale_of("median-rank(a2i)"), scale_of("of another version")
-    (100.0, 1.0, 1.0)
-    """
+    """100 for a share, which is shown in percent; 1 for a rank or an unknown measure."""
     try:
         known = parse_measure(measure) if isinstance(measure, str) else measure
     except MeasureError:
@@ -58,14 +52,7 @@ def format_interval(
     signed: bool = False,
     minus: str = "-",
 ) -> str:
-    """A measured value with its interval; without one, the value alone.
-
-    Examples
-    --------
-    >>> format_interval(MeasuredValue(measure="AUC", value=0.374, low=0.361, high=0.386,
-    ...     method="cluster-bootstrap", n_trials=9, n_groups=9))
-    '37.4 [36.1, 38.6]'
-    """
+    """A measured value with its interval; without one, the value alone."""
     value = format_value(measured.value, measured.measure, signed=signed, minus=minus)
     if measured.value is None or measured.low is None or measured.high is None:
         return value
@@ -83,7 +70,7 @@ def value_of(values: Iterable[MeasuredValue], measure: str) -> MeasuredValue | N
 
 @dataclass(frozen=True)
 class Position:
-    """A measured value and what it stands beside; None for what is unknown."""
+    """A measured value and its references; None where one is unknown."""
 
     value: MeasuredValue
     # floor, floor_name: The best trivial map by this measure.
@@ -96,7 +83,7 @@ class Position:
 
     @property
     def share(self) -> float | None:
-        """How much of the way from floor to ceiling the value has come: 0 to 1 between them."""
+        """Position from floor (0) to ceiling (1)."""
         return self.share_at(self.value.value)
 
     def share_at(self, value: float | None) -> float | None:
@@ -109,7 +96,7 @@ class Position:
 
 
 def position(result: Result, measure: str) -> Position:
-    """Where a result stands by one of its measures; raises ResultError if it was not measured."""
+    """A result's value by one measure, with its references; raises ResultError if not measured."""
     floors = {
         floor.name: value
         for floor in result.floors

@@ -1,6 +1,6 @@
-"""Maps to be scored: stored ones, arrays, and those that need nothing but the annotation.
+"""Maps to be scored: stored ones, arrays, and those made of the annotation alone.
 
-The trivial maps neither look nor listen, and show what a score is worth.
+The trivial maps use neither image nor sound; their scores show what chance and centre bias reach.
 """
 
 from __future__ import annotations
@@ -57,18 +57,12 @@ are gone through again where a threshold or a column needs other maps first."""
 
 
 def perfect_maps(rows: NDArray[np.intp], truths: NDArray[np.float32] | None) -> MapBatch:
-    """The best maps that there can be: every column gets the best that its definition states."""
+    """Stand for the best possible maps: each column gets the best value of its definition."""
     return MapBatch(rows, np.zeros((len(rows), 1, 1)) if truths is None else truths)
 
 
 def row_chunks(count: int, size: int = CHUNK) -> Iterator[NDArray[np.intp]]:
-    """Rows 0 to `count` in chunks of at most `size`.
-
-    Examples
-    --------
-    >>> [rows.tolist() for rows in row_chunks(3, 2)]
-    [[0, 1], [2]]
-    """
+    """Rows 0 to `count` in chunks of at most `size`."""
     for start in range(0, count, size):
         yield np.arange(start, min(start + size, count))
 
@@ -92,12 +86,7 @@ class StoredMaps:
 def array_maps(
     maps: NDArray[np.floating[Any]] | Mapping[str, NDArray[np.floating[Any]]], trials: TrialSet
 ) -> list[MapBatch]:
-    """Maps in memory, checked.
-
-    Parameters
-    ----------
-    maps
-        ``(n, h, w)`` in the order of the trials, or ``(h, w)`` each by trial id; of any size.
+    """Check maps in memory: ``(n, h, w)`` in the order of the trials, or ``(h, w)`` by trial id.
 
     Raises
     ------
@@ -169,7 +158,7 @@ def shared_maps(
 
 @dataclass(frozen=True)
 class TrivialMap:
-    """A map that is made of a picture's name and the truth ``(size, size)`` alone."""
+    """A map made of a picture's name and the truth ``(size, size)`` alone."""
 
     make: Callable[[str, NDArray[np.float32]], NDArray[np.float32]]
     settings: Mapping[str, int] = field(default_factory=dict)
@@ -189,12 +178,6 @@ def center() -> TrivialMap:
     """Minus the squared distance to the image centre, in pixels of the 224 grid.
 
     Under the half rule it predicts a disc in the centre that covers half of the image.
-
-    Examples
-    --------
-    >>> map_ = center().map_for("any", np.zeros((224, 224), np.float32))
-    >>> map_.shape, float(map_[111, 111]), float(map_[0, 0])
-    ((224, 224), -0.5, -24864.5)
     """
     offset = (np.arange(_GRID) - (_GRID - 1) / 2) ** 2
     return _constant((-(offset[:, None] + offset[None, :])).astype(np.float32))
@@ -210,13 +193,6 @@ def noise(seed: int = 0, resolution: int = 7) -> TrivialMap:
 
     The resolution changes the score: noise of single pixels never succeeds under the half rule,
     noise of large cells sometimes does.
-
-    Examples
-    --------
-    >>> truth = np.zeros((224, 224), np.float32)
-    >>> first = noise(seed=1).map_for("a", truth)
-    >>> first.shape, bool((first == noise(seed=1).map_for("a", truth)).all())
-    ((7, 7), True)
     """
     return TrivialMap(
         lambda image, _truth: (
@@ -227,9 +203,9 @@ def noise(seed: int = 0, resolution: int = 7) -> TrivialMap:
 
 
 def pixel_noise(seed: int = 0) -> TrivialMap:
-    """Uniform noise of single pixels of the 224 grid: the map that finds nothing at all.
+    """Uniform noise of single pixels of the 224 grid.
 
-    Under the half rule every success is an object that covers nearly the whole image.
+    Under the half rule it succeeds only on an object that covers nearly the whole image.
     """
     return TrivialMap(
         # Drawn in single precision, which takes half of the time for so many values.
@@ -246,23 +222,17 @@ def _generator(seed: int, image: str) -> np.random.Generator:
 def oracle() -> TrivialMap:
     """The truth itself, as the map that is best under the rules that binarise maps.
 
-    Pixels are ordered by truth, then from top to bottom and left to right. The order is written
-    into values that float16 holds exactly:
+    Pixels are ordered by truth, then from top to bottom and left to right, in values that float16
+    represents exactly:
 
-    - pixels with truth > 0 lie in [0.5, 1) and all others in [0, 0.5). This holds after min-max
-      normalisation too, so that a fixed threshold of one half returns the truth;
+    - pixels with truth > 0 lie in [0.5, 1) and all others in [0, 0.5), also after min-max
+      normalisation, so that a fixed threshold of one half returns the truth;
     - the last pixel of the truth, and the pixel at which half of the image is full, have values
       of their own, so that rules which take the k highest values find exactly k pixels, with
       ``>=`` as with ``>`` (which then loses one). Elsewhere up to 50 neighbours in the order
       share a value.
 
     A truth that fills the whole image has no pixel for the lower range.
-
-    Examples
-    --------
-    >>> oracle().map_for("any", np.array([[0, 1], [0, 0]], np.float32))
-    array([[0.49951172, 0.9995117 ],
-           [0.        , 0.        ]], dtype=float32)
     """
     return TrivialMap(_ordered_truth, needs_truth=True)
 

@@ -1,4 +1,4 @@
-"""One score table summed up three times: whole, on what training may have seen, and on the rest."""
+"""One score table summarised whole, on what training may have seen, and on the rest."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def score_subsets(
     *,
     seed: int = 0,
 ) -> tuple[Subset, ...]:
-    """Sum up a score table of `trials` whole, leaked and clean, without scoring again."""
+    """Summarise a score table of `trials` whole, leaked and clean."""
     rows = np.array([trials.index[name] for name in scores["trial_id"]], np.intp)
     listed = trial_overlap(trials.trials, found)[rows]
     chosen: dict[str, NDArray[Any]] = {
@@ -80,7 +80,7 @@ def score_subsets(
 def score_overlap(
     scores: pd.DataFrame, trials: TrialSet, training: TrainingList, protocol: Protocol
 ) -> OverlapScores:
-    """Compare a test set with a training list, and sum up the measures of `protocol` without it."""
+    """Compare a test set with a training list, and summarise the measures by overlap."""
     found = audit(training, trials.test_set.samples)
     return OverlapScores(
         listed=found.listed,
@@ -92,7 +92,7 @@ def score_overlap(
 
 
 def trial_overlap(trials: Sequence[Trial], found: Audit) -> NDArray[np.object_]:
-    """What is listed of each trial ``(n,)``: the worst of the samples that it shows or plays."""
+    """Overlap of each trial ``(n,)``: the closest of the samples that it shows or plays."""
     of_sample = found.overlap()
     worst = []
     for trial in trials:

@@ -1,4 +1,4 @@
-"""What a result stands beside: floors, the ceiling, and the best of several."""
+"""References of a result: floors, the ceiling, and the best of several."""
 
 from __future__ import annotations
 
@@ -44,10 +44,7 @@ def load_floor(name: str, protocol: Protocol) -> TrivialMap:
 def control_scores(trials: TrialSet, measures: Sequence[Measure], *, jobs: int = 1) -> Controls:
     """Score the protocol's floors and perfect maps, from the annotations alone.
 
-    Raises
-    ------
-    ProtocolError
-        If a floor is not a trivial map.
+    Raises ProtocolError if a floor is not a trivial map.
     """
     names = trials.protocol.controls.floors
     floors = [load_floor(name, trials.protocol) for name in names]
@@ -72,7 +69,7 @@ def references(
     *,
     seed: int,
 ) -> References:
-    """Sum up the controls that a protocol names, on the trials that count ``(n,)``."""
+    """Summarise the controls that a protocol names, on the trials that count ``(n,)``."""
     floors = tuple(
         Reference(
             name=name,
@@ -93,7 +90,7 @@ def references(
 
 
 def has_ceiling(measure: Measure) -> bool:
-    """Whether it is known what a perfect map gets in every column that a measure reads."""
+    """Whether the best value of every column that a measure reads is known."""
     columns = (column_of(name)[0] for name in columns_read([measure]))
     return all(
         column is None or isinstance(column.needs, tuple) or column.perfect is not None
@@ -102,7 +99,7 @@ def has_ceiling(measure: Measure) -> bool:
 
 
 def best_of_each(floors: Sequence[Reference], measures: Sequence[Measure]) -> Reference | None:
-    """The best trivial baseline for each measure: what a model must clear."""
+    """The best trivial baseline for each measure; None without any."""
     if not floors:
         return None
     best = []
@@ -113,10 +110,7 @@ def best_of_each(floors: Sequence[Reference], measures: Sequence[Measure]) -> Re
 
 
 def best_priors(priors: Sequence[Prior], measures: Sequence[Measure]) -> tuple[BestPrior, ...]:
-    """The best audio-blind baseline for each measure, and the gap to it; nothing without priors.
-
-    Where several reach the same, the gap is that to the first of them.
-    """
+    """The best audio-blind baseline for each measure, and the gap to the first that reaches it."""
     best = []
     for number, measure in enumerate(measures) if priors else ():
         found = [prior.measures[number] for prior in priors]
@@ -132,7 +126,7 @@ def best_priors(priors: Sequence[Prior], measures: Sequence[Measure]) -> tuple[B
 
 
 def priors_note(protocol: Protocol, given: Collection[str]) -> str | None:
-    """Why the gap to a prior is not there; None where all that the protocol names are."""
+    """Why the gap to a prior is missing; None where all that the protocol names were given."""
     lacking = [name for name in protocol.controls.priors if name not in given]
     if protocol.answers == "retrieval" or (given and not lacking):
         return None

@@ -1,4 +1,4 @@
-"""The result document: what was measured, how sure it is, and where it comes from."""
+"""The result document: measures with intervals, and their provenance."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class Coverage(Document):
 
 
 class ModelIdentity(Document):
-    """Who made the maps, as far as it is known."""
+    """The model that made the maps, as far as it is known."""
 
     name: str
     variant: str | None = None  # Variant of a baseline's recipe; null for a model from elsewhere
@@ -211,17 +211,14 @@ class Result(Document):
 
 
 def write_result(path: Path, result: Result) -> None:
-    """Write a result as JSON, whole or not at all."""
+    """Write a result as JSON, atomically."""
     write_text(path, result.model_dump_json(indent=1) + "\n")
 
 
 def read_result(path: str | os.PathLike[str]) -> Result:
     """Read a result from its file, or from the run folder that holds it.
 
-    Raises
-    ------
-    ResultError
-        If the file is missing, is not JSON, or does not follow the schema.
+    Raises ResultError if the file is missing, is not JSON, or does not follow the schema.
     """
     file = Path(path)
     if file.is_dir():
@@ -230,19 +227,11 @@ def read_result(path: str | os.PathLike[str]) -> Result:
 
 
 def differing_fields(first: Result, second: Result) -> list[tuple[str, str, str]]:
-    """In what the questions of two results differ: protocol, test set and dialect.
+    """How the questions of two results differ: protocol, test set and dialect.
 
-    Parameters
-    ----------
-    first, second
-        Two results.
-
-    Returns
-    -------
-    list of (str, str, str)
-        Name of the field, its value in `second` and in `first`. Of two versions of one protocol,
-        the settings of its file that differ are named too, such as ``protocol threshold.rule``. A
-        digest is named only where no other field of its part tells the two apart.
+    Returns (name of the field, its value in `second`, in `first`). Of two versions of a protocol,
+    the settings of its file that differ are named too, such as ``protocol threshold.rule``; a
+    digest only where no other field of its part differs.
     """
     asked = (
         ("protocol", first.protocol, second.protocol),

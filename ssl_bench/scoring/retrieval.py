@@ -29,14 +29,14 @@ _COLUMN_BYTES = 256 * 2**20
 
 
 def by_image(predictions: Predictions) -> Iterator[Block]:
-    """Similarities of the images, some at a time, with all sounds."""
+    """Similarities of blocks of images with all sounds."""
     if "similarity" in predictions.members:
         return predictions.iter_similarity(_BLOCK)
     return _cosines(*_embeddings(predictions))
 
 
 def by_sound(predictions: Predictions, column_bytes: int = _COLUMN_BYTES) -> Iterator[Block]:
-    """Similarities of the sounds, some at a time, with all images.
+    """Similarities of blocks of sounds with all images.
 
     A file holds them image by image, so it is read once for each part that fits into memory.
     """
@@ -65,8 +65,7 @@ def _embeddings(predictions: Predictions) -> tuple[NDArray[np.float32], NDArray[
 def _cosines(queries: NDArray[np.float32], items: NDArray[np.float32]) -> Iterator[Block]:
     """Cosines of queries with all items; an embedding of length zero has 0 with everything.
 
-    Computed in double precision and rounded, so that equal embeddings tie exactly, wherever they
-    stand in a block.
+    Computed in double precision and rounded, so that equal embeddings tie exactly.
     """
     for start in range(0, len(queries), _BLOCK):
         asked = _unit(queries[start : start + _BLOCK])
@@ -96,11 +95,11 @@ def retrieval_scores(
     Returns
     -------
     DataFrame
-        One row per trial in the protocol's order: facts about the trial, then, for each direction
-        (``a2i``: a sound asks for images), ``rank``, ``category_rank`` and ``average_precision``,
-        ``instances``: the number of items that are the trial's own, or show the same picture or
-        play the same sound, and ``relevant``: those and the ones of its category. A trial without a
-        prediction has ``present`` False and ranks behind all others.
+        One row per trial in the protocol's order: facts about the trial, then, for each direction,
+        ``rank``, ``category_rank`` and ``average_precision``; ``instances``: the number of items
+        that are the trial's own, or show the same picture or play the same sound; ``relevant``:
+        those and the ones of its category. A trial without a prediction has ``present`` False and
+        ranks behind all others.
     """
     rows = np.array([trials.index[name] for name in predictions.trial_ids], np.intp)
     relevance = _Relevance.of(trials)
@@ -184,10 +183,7 @@ def _numbered(names: Sequence[Hashable]) -> NDArray[np.intp]:
 
 
 def chance(scores: pd.DataFrame, measures: Sequence[Measure]) -> Reference:
-    """Expected values under a random order without ties: exact, so without intervals.
-
-    The trials in `scores` are the gallery.
-    """
+    """Expected values under a random order without ties: exact, so without intervals."""
     instances, relevant = (scores[name].to_numpy(np.float64) for name in ("instances", "relevant"))
     values = [
         MeasuredValue(
@@ -206,7 +202,7 @@ def chance(scores: pd.DataFrame, measures: Sequence[Measure]) -> Reference:
 
 
 def gallery_facts(scores: pd.DataFrame) -> dict[str, Any]:
-    """Facts about the gallery that belong beside the numbers."""
+    """Statistics of the gallery for the result document."""
     sizes = scores["group"].value_counts()
     return {
         "gallery": len(scores),

@@ -1,4 +1,4 @@
-"""Scoring maps under a protocol: the whole way to a result document."""
+"""Scoring predictions under a protocol, into a result document."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class ScoringOptions:
 
 @dataclass(frozen=True)
 class Scored:
-    """A score table, one row per trial, and the result that sums it up.
+    """A score table, one row per trial, and its result.
 
     Attributes
     ----------
@@ -74,7 +74,7 @@ class Scored:
     vision_only
         Score table of the model's own audio-blind maps; None where there are none.
     dialects
-        Score tables under further conventions, by the names that were given to them.
+        Score tables under further conventions, by name.
     """
 
     scores: pd.DataFrame
@@ -92,10 +92,7 @@ def measures_of(protocol: Protocol) -> list[Measure]:
 def check_scorable(trials: TrialSet) -> None:
     """Check that a protocol's measures, floors and truth fit its trials, before any work.
 
-    Raises
-    ------
-    SslBenchError
-        Naming the protocol, if one does not.
+    Raises SslBenchError, with the protocol's name, if one does not.
     """
     protocol = trials.protocol
     try:
@@ -123,10 +120,7 @@ def check_predictions(
 ) -> Predictions:
     """Check predictions against the trials of a canonical protocol, once.
 
-    Raises
-    ------
-    PredictionsError
-        With every problem, if they cannot be scored.
+    Raises PredictionsError with every problem, if they cannot be scored.
     """
     question = Question(
         trials.ids,
@@ -166,10 +160,6 @@ def score(
         The trials that they answer, and the protocol under a dialect; None for the canonical one.
     measures
         Text forms; the protocol's own by default.
-    model
-        Whose maps they are.
-    options
-        Settings of scoring.
 
     Raises
     ------
@@ -219,21 +209,19 @@ def score_file(
     Parameters
     ----------
     source
-        The predictions: a file, a folder of shards, or what :func:`check_predictions` returned.
+        A file, a folder of shards, or what :func:`check_predictions` returned.
     trials, conventions
         The trials of the canonical protocol that the file answers, and the protocol under a
         dialect; None for the canonical one.
     vision_only, priors
         Predictions of the model's own audio-blind maps, and of audio-blind baselines by name, for
         the gap to each.
-    options
-        Settings of scoring.
     card
         Card of the model, where it is a baseline of this project.
     controls
-        Scores of floors and ceiling on these trials, where they are at hand; None to compute them.
+        Scores of floors and ceiling on these trials; None to compute them.
     dialects
-        Further conventions to score the same maps under, by name, with those of the measures that
+        Further conventions by name to score the same maps under, with those of the measures that
         they report; only for protocols that ask for maps.
 
     Raises
@@ -302,7 +290,7 @@ class _Scoring:
         controls: Controls | None = None,
         dialects: Mapping[str, TrialSet] | None = None,
     ) -> Scored:
-        """Score maps, those that they stand beside, and sum everything up."""
+        """Score maps and their references, and summarise everything."""
         asked, measures, settings = self.trials, self.measures, self.settings
         protocol, seed = asked.protocol, settings.seed
         settings.notify("scoring")
@@ -411,13 +399,7 @@ class _Scoring:
 
 
 def _check_blind(other: Predictions, predictions: Predictions, *, is_prior: bool) -> None:
-    """Audio-blind maps are of the same model, those of a prior of another; both of every trial.
-
-    Raises
-    ------
-    PredictionsError
-        If they are not: a gap would flatter the model, or be nothing.
-    """
+    """Check that a gap is to audio-blind maps of the same model, or of another for a prior."""
     problems = []
     if is_prior and other.path.resolve() == predictions.path.resolve():
         problems.append(
@@ -474,7 +456,7 @@ def _coverage(scores: pd.DataFrame, partial: bool) -> Coverage:
 
 
 def model_of(predictions: Predictions) -> ModelIdentity:
-    """The model that a predictions file names, with what it states beside."""
+    """The model that a predictions file names, with its provenance."""
     meta = predictions.meta
     stated = {"name": meta.model, "weights_sha256": meta.weights_digest}
     try:

@@ -21,17 +21,7 @@ SCORES = "scores.npz"
 
 
 def write_scores(path: Path, table: pd.DataFrame) -> None:
-    """Write a score table, whole or not at all; every value and type is kept.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp()) / "scores.npz"
-    >>> table = pd.DataFrame({"trial_id": ["1"], "group": ["1"], "present": [True], "cIoU": [0.1]})
-    >>> write_scores(path, table)
-    >>> read_scores(path).equals(table)
-    True
-    """
+    """Write a score table atomically; every value and type is kept."""
     columns: dict[str, Any] = {
         str(name): column.to_numpy("U" if pd.api.types.is_string_dtype(column) else None)
         for name, column in table.items()
@@ -43,10 +33,7 @@ def write_scores(path: Path, table: pd.DataFrame) -> None:
 def read_scores(path: Path) -> pd.DataFrame:
     """Read a score table.
 
-    Raises
-    ------
-    ResultError
-        If the file is missing, damaged, or no score table, or has two rows of one trial.
+    Raises ResultError if the file is missing, damaged, no score table, or repeats a trial.
     """
     damaged = ResultError(
         "this is not a score table, or it is damaged",

@@ -51,19 +51,10 @@ _Numbers = dict[str, NDArray[np.float64]]
 
 
 class Job:
-    """What is to be scored: maps of trials, under the conventions of their protocol.
+    """Maps to be scored under the conventions of their trials' protocol.
 
-    Attributes
-    ----------
-    trials
-        With every threshold that these maps give.
-    set_apart
-        ``(n,)`` bool: trials that only serve to find it, and are not scored.
-
-    Raises
-    ------
-    ProtocolError
-        If the protocol's threshold cannot be found on these maps.
+    `trials` gets every threshold that these maps give; `set_apart` ``(n,)`` are those that only
+    serve to find it, and are not scored. Raises ProtocolError if it cannot be found.
     """
 
     def __init__(self, maps: Maps, trials: TrialSet, measures: Sequence[Measure]) -> None:
@@ -74,23 +65,16 @@ class Job:
 
 
 def score_maps(*asked: Job, jobs: int = 1) -> list[pd.DataFrame]:
-    """Score maps against the truth of their trials; what jobs share is made once.
-
-    Parameters
-    ----------
-    asked
-        On the same trials, each with its own maps, conventions and measures.
-    jobs
-        Number of threads; the kernel runs outside of Python's lock.
+    """Score maps against the truth of their trials on threads; what jobs share is made once.
 
     Returns
     -------
     list of DataFrame
-        For each, one row per trial in the protocol's order: ``trial_id``, ``group``, ``category``,
-        ``role``, ``image``, ``present``, ``sounding``, ``unscorable``, ``n_boxes``, ``size``,
-        ``truth_pixels``, then the columns that the measures read. A trial without a map has
-        ``present`` False and counts as a failure: 0. Of perfect maps there are only those columns
-        whose best value is known.
+        For each job, one row per trial in the protocol's order: ``trial_id``, ``group``,
+        ``category``, ``role``, ``image``, ``present``, ``sounding``, ``unscorable``, ``n_boxes``,
+        ``size``, ``truth_pixels``, then the columns that the measures read. A trial without a map
+        has ``present`` False and counts as a failure: 0. Of perfect maps there are only those
+        columns whose best value is known.
     """
     if not asked:
         return []
@@ -123,7 +107,7 @@ def score_maps(*asked: Job, jobs: int = 1) -> list[pd.DataFrame]:
 
 
 def _chunks(trials: TrialSet, whole_pictures: bool) -> Iterator[NDArray[np.intp]]:
-    """Rows of all trials, a few at a time; those of one picture together where asked for."""
+    """Rows of all trials, a few at a time; those of one picture together if required."""
     if not whole_pictures:
         yield from row_chunks(len(trials))
         return
@@ -286,14 +270,14 @@ class _Columns:
         column[rows] = values
 
     def calls(self, rows: NDArray[np.intp]) -> dict[Interpolation, NDArray[np.bool_]]:
-        """How these trials' maps are brought to the grid, and which of them in each way."""
+        """Interpolations of these trials' maps, and the trials that each applies to."""
         if self.trials.protocol.map.silent_interpolation is None:
             return {self.trials.protocol.interpolation: np.ones(len(rows), bool)}
         calls = np.array([self.trials.interpolation(row) for row in rows])
         return {call: calls == call for call in dict.fromkeys(calls.tolist())}
 
     def binarization(self, rows: NDArray[np.intp]) -> Binarization:
-        """How maps of these trials become predictions."""
+        """The threshold settings of these trials."""
         found = self.trials.thresholds
         values = None if found is None else found[rows]
         return Binarization(self.trials.protocol.threshold, tuple(self._rules), values)
@@ -308,7 +292,7 @@ class _Columns:
         return np.array([(y.start, x.start, y.stop, x.stop) for y, x in spans], np.int64)
 
     def keep(self, rows: NDArray[np.intp], scores: MapScores) -> None:
-        """Take what the fused kernel computes."""
+        """Store the kernel's columns."""
         for rule, variant in self._rules.items():
             for name in _OF_RULE:
                 self._set(rule_column(name, variant), rows, scores.rules[rule][name])
@@ -410,7 +394,7 @@ class _Columns:
 def derived_columns(
     names: Iterable[str], table: Mapping[str, Sequence[Any] | NDArray[Any]]
 ) -> dict[str, NDArray[np.float64]]:
-    """Those of the named columns that are made of others, where these are there."""
+    """Those of the named columns that are made of others in the table."""
     found = {}
     for name in sorted(names):
         column, needs = column_of(name)[0], needs_of(name)
@@ -420,7 +404,7 @@ def derived_columns(
 
 
 def trial_facts(trials: TrialSet) -> dict[str, Any]:
-    """What a score table holds of each trial whatever its map and the protocol's conventions."""
+    """Columns that depend neither on maps nor on the protocol's conventions."""
     facts: dict[str, Any] = {
         "trial_id": trials.ids,
         "group": [trial.group for trial in trials],

@@ -2,11 +2,10 @@
 
 A threshold taken from each map predicts as much where nothing sounds as where something does. A
 universal one is a quantile of the maxima of the model's maps where nothing sounds (Juanola et al.
-2024, arXiv 2410.01020). It is found on the trials whose attribute ``calibration`` is true, and
-these are not scored.
+2024, arXiv 2410.01020), on trials whose attribute ``calibration`` is true, which are not scored.
 
 A public evaluator (swimmiing/ACL-SSL, eval_utils.py) takes the threshold of the first map of a
-batch for all of it. That is a mistake, which only a dialect repeats.
+batch for all of it: a mistake, which only a dialect repeats.
 """
 
 from __future__ import annotations
@@ -28,14 +27,9 @@ _ATTRIBUTE = "calibration"
 
 
 def set_apart(trials: TrialSet) -> NDArray[np.bool_]:
-    """Which trials serve to find the universal threshold and are not scored, ``(n,)``.
+    """Which trials only serve to find the universal threshold, ``(n,)``; none under another rule.
 
-    None are where the protocol has another rule.
-
-    Raises
-    ------
-    ProtocolError
-        If the rule is ``universal`` and the trials do not say which are set apart.
+    Raises ProtocolError if the rule is ``universal`` and no trials are marked.
     """
     if trials.protocol.threshold.rule != "universal":
         return np.zeros(len(trials), np.bool_)
@@ -51,15 +45,10 @@ def set_apart(trials: TrialSet) -> NDArray[np.bool_]:
 
 
 def with_threshold(trials: TrialSet, maps: Maps) -> TrialSet:
-    """The same trials with the threshold, or thresholds, that these maps give.
+    """The same trials with the thresholds that these maps give, if the rule needs any.
 
-    They are returned as they are, and no map is looked at, where the protocol's rule needs none.
-
-    Raises
-    ------
-    ProtocolError
-        If the protocol normalises maps, so that each has the same maximum, or none of the maps
-        that are needed is there.
+    Raises ProtocolError if the protocol normalises maps, so that each has the same maximum, or if
+    none of the maps that are needed is there.
     """
     protocol = trials.protocol
     table = protocol.threshold
@@ -96,7 +85,7 @@ def with_threshold(trials: TrialSet, maps: Maps) -> TrialSet:
 
 
 def at_zero(trials: TrialSet) -> TrialSet:
-    """The same trials with 0 for a threshold that depends on other maps; else as they are."""
+    """The same trials with 0 for a threshold that depends on other maps."""
     found = trials.protocol.threshold.rule in DATASET_RULES
     return _changed(trials, "absolute", 0.0) if found else trials
 

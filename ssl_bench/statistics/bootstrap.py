@@ -63,19 +63,11 @@ def wilson(successes: float, n: int, confidence: float = CONFIDENCE) -> tuple[fl
 
 
 class ClusterBootstrap:
-    """Percentile bootstrap of means, resampling whole groups.
-
-    Parameters
-    ----------
-    groups
-        ``(n,)`` group name of each row.
-    seed, resamples
-        Seed and number of resamples.
+    """Percentile bootstrap of means, resampling whole groups ``(n,)``, the group of each row.
 
     Examples
     --------
-    >>> bootstrap = ClusterBootstrap(["a", "a", "b", "c"], seed=0)
-    >>> interval = bootstrap.interval([1.0, 1.0, 0.2, 0.4])
+    >>> interval = ClusterBootstrap(["a", "a", "b", "c"], seed=0).interval([1.0, 1.0, 0.2, 0.4])
     >>> interval.low < 0.65 < interval.high
     True
     """
@@ -160,8 +152,8 @@ class ClusterBootstrap:
     ) -> NDArray[np.float64]:
         """Any statistic of a set of rows on the first 400 resamples, ``(400,)``.
 
-        It is given row numbers, some several times; `rows` are all of them, in an order that does
-        not depend on the table's.
+        It is given row numbers, with repetitions; `rows` are all of them, in an order that does not
+        depend on the table's.
         """
         weights = _group_weights(*self._draw)[:FEWER_RESAMPLES, self._member[rows]]
         return np.array([statistic(np.repeat(rows, weight)) for weight in weights], np.float64)

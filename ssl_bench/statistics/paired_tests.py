@@ -19,8 +19,8 @@ _BLOCK = 500
 class McNemar:
     """McNemar's exact test (McNemar 1947).
 
-    `only_first` and `only_second` are trials on which just one of the two succeeds, `p_value` the
-    two-sided probability of so uneven a split, if both were equally good.
+    `only_first` and `only_second` are trials on which just one of the two succeeds; `p_value` is
+    two-sided.
     """
 
     only_first: int
@@ -31,8 +31,7 @@ class McNemar:
 def permutation_p_value(differences: ArrayLike, groups: ArrayLike, *, seed: int = 0) -> float:
     """Two-sided paired permutation test of a mean difference, flipping whole groups.
 
-    If the two sides were exchangeable, the sign of each group's summed difference would be a coin's
-    flip. With up to 13 groups all patterns are tried; otherwise 10,000 random ones, where the
+    With up to 13 groups all sign patterns are tried; otherwise 10,000 random ones, where the
     observed one counts too (Phipson and Smyth 2010), so the value is never 0.
 
     Parameters
@@ -71,7 +70,7 @@ def permutation_p_value(differences: ArrayLike, groups: ArrayLike, *, seed: int 
 def mcnemar(first: ArrayLike, second: ArrayLike) -> McNemar:
     """Exact test of two success rates ``(n,)`` on the same trials.
 
-    It takes trials for independent; where several share a source video, trust
+    It takes trials for independent; where several share a source video, use
     :func:`permutation_p_value` instead.
 
     Examples

@@ -1,11 +1,11 @@
-"""Which entries of a leaderboard are really apart: paired tests of all pairs, and tie groups.
+"""Significance of differences on a leaderboard: paired tests of all pairs, and tie groups.
 
 Entries of one protocol answered the same trials and share their bootstrap resamples
 (:func:`ssl_bench.scoring.aggregate.replicates`). The difference of two entries' replicates is a
-paired cluster bootstrap; its spread is the standard error of the difference. With many pairs to
-test, a percentile of a thousand resamples cannot resolve the probabilities that a correction asks
-for, so these come from Student's t with one degree of freedom less than there are groups, and are
-then corrected by Holm's step-down method (Holm 1979).
+paired cluster bootstrap; its spread is the standard error of the difference. A percentile of a
+thousand resamples cannot resolve the probabilities that a correction needs, so these come from
+Student's t with one degree of freedom less than there are groups, and are then corrected by Holm's
+step-down method (Holm 1979).
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Standing:
-    """Where one entry stands."""
+    """Rank and tie group of one entry."""
 
     name: str
     group: int | None  # Number of its tie group, from 1; None where its value is undefined
@@ -82,13 +82,7 @@ class Ties:
 
 
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
-    """Holm's step-down correction of ``(m,)`` p-values, in the same order (Holm 1979).
-
-    Examples
-    --------
-    >>> holm([0.01, 0.04, 0.03]).round(3).tolist()
-    [0.03, 0.06, 0.06]
-    """
+    """Holm's step-down correction of ``(m,)`` p-values, in the same order (Holm 1979)."""
     values = np.asarray(p_values, np.float64)
     order = np.argsort(values, kind="stable")
     steps = values[order] * np.arange(len(values), 0, -1)
@@ -98,26 +92,15 @@ def holm(p_values: ArrayLike) -> NDArray[np.float64]:
 
 
 def paired_p_value(difference: float, replicates: NDArray[np.float64], n_groups: int) -> float:
-    """Two-sided probability of a paired difference if there were none.
+    """Two-sided p-value of a paired difference, from its replicates ``(B,)`` and >= 2 groups.
 
-    Parameters
-    ----------
-    difference, replicates
-        The observed one, and ``(B,)`` differences on the resamples.
-    n_groups
-        Independent groups, >= 2.
-
-    Notes
-    -----
     At least ``2 ** (1 - n_groups)``, the smallest value that a test which flips the sign of whole
     groups could give: a difference that is the same in every group has no spread.
 
     Examples
     --------
-    >>> paired_p_value(0.0, np.zeros(100), 50)
-    1.0
-    >>> paired_p_value(0.5, np.full(100, 0.5), 3)
-    0.25
+    >>> paired_p_value(0.0, np.zeros(100), 50), paired_p_value(0.5, np.full(100, 0.5), 3)
+    (1.0, 0.25)
     """
     smallest = 2.0 ** (1 - n_groups) if n_groups < 1000 else 0.0
     error = float(np.std(replicates)) * math.sqrt(n_groups / (n_groups - 1))
@@ -148,14 +131,10 @@ def find_ties(
 ) -> Ties:
     """Test all pairs of entries, and form tie groups.
 
-    The best entry leads the first group, which holds all that cannot be told from it; the best of
-    the rest leads the second, and so on. 1 - `confidence` is the probability that any pair at all
-    is taken to be apart by mistake.
-
-    Raises
-    ------
-    ValueError
-        If two entries have different numbers of replicates.
+    The best entry leads the first tie group, which holds all that do not differ from it
+    significantly; the best of the rest leads the second, and so on. 1 - `confidence` is the
+    probability that any pair at all differs significantly by chance. Raises ValueError if two
+    entries have different numbers of replicates.
 
     Examples
     --------
