@@ -33,45 +33,30 @@ class Number(Document):
 
 
 class OnOneSet(Document):
-    """A model on one test set.
-
-    Attributes
-    ----------
-    n_trials
-        Trials that the measure counts.
-    partial
-        Whether only some trials were scored.
-    floor, ceiling
-        The best trivial map and the best possible one on the same trials.
-    share
-        (score - floor) / (ceiling - floor): 0 at the floor, 1 at the ceiling. Its interval takes
-        floor and ceiling for fixed. Null where no ceiling is known that is better than the floor.
-    """
+    """A model on one test set."""
 
     protocol: str
     test_set: str
-    n_trials: int
-    partial: bool
+    n_trials: int  # Trials that the measure counts
+    partial: bool  # Whether only some trials were scored
     score: Number
     floor_name: str
+    # floor, ceiling: The best trivial map and the best possible one on the same trials.
     floor: float
     ceiling: float | None
+    # (score - floor) / (ceiling - floor): 0 at the floor, 1 at the ceiling. Its interval takes
+    # floor and ceiling for fixed. Null where no ceiling is known that is better than the floor.
     share: Number | None
 
 
 class Change(Document):
-    """From one test set to the next.
-
-    Attributes
-    ----------
-    score, share
-        Difference, after minus before. The interval combines the two (Newcombe 1998, method 10,
-        "square and add"), which takes the test sets for independent; it is left out where one of
-        them contains the other.
-    """
+    """From one test set to the next."""
 
     before: str
     after: str
+    # score, share: Difference, after minus before. The interval combines the two (Newcombe 1998,
+    # method 10, "square and add"), which takes the test sets for independent; it is left out where
+    # one of them contains the other.
     score: Number
     share: Number | None
 

@@ -45,28 +45,18 @@ class Run:
 
 
 class Difference(Document):
-    """One measure of two runs, on their common trials.
-
-    Attributes
-    ----------
-    first, second
-        Values on the common trials.
-    difference
-        First minus second, paired, with its interval.
-    p_value, corrected
-        Of no difference: a paired permutation test for a mean over trials, else from the bootstrap;
-        before and after Holm's correction over all pairs of runs.
-    tied
-        Whether the corrected test leaves open that there is no difference.
-    """
+    """One measure of two runs, on their common trials."""
 
     measure: str
+    # first, second: Values on the common trials.
     first: MeasuredValue
     second: MeasuredValue
-    difference: MeasuredValue
+    difference: MeasuredValue  # First minus second, paired, with its interval
+    # p_value, corrected: Of no difference: a paired permutation test for a mean over trials, else
+    # from the bootstrap; before and after Holm's correction over all pairs of runs.
     p_value: float
     corrected: float
-    tied: bool
+    tied: bool  # Whether the corrected test leaves open that there is no difference
 
 
 class ChangedTrial(Document):
@@ -79,27 +69,17 @@ class ChangedTrial(Document):
 
 
 class Pair(Document):
-    """Two runs compared.
-
-    Attributes
-    ----------
-    n_trials
-        Common trials.
-    differences
-        Every measure that both have.
-    only_first, only_second
-        Trials on which just one of them reaches a cIoU of 0.5; None for a ranking.
-    changed
-        Trials whose cIoU differs most, largest difference first.
-    """
+    """Two runs compared."""
 
     first: str
     second: str
-    n_trials: int
-    differences: tuple[Difference, ...]
+    n_trials: int  # Common trials
+    differences: tuple[Difference, ...]  # Every measure that both have
+    # only_first, only_second: Trials on which just one of them reaches a cIoU of 0.5; None for a
+    # ranking.
     only_first: int | None
     only_second: int | None
-    changed: tuple[ChangedTrial, ...]
+    changed: tuple[ChangedTrial, ...]  # Trials whose cIoU differs most, largest difference first
 
 
 class RunComparison(Document):

@@ -35,48 +35,28 @@ _Recipe = TypeVar("_Recipe", ImageRecipe, AudioRecipe)
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """Settings of the engine; none of them changes a number beyond rounding.
+    """Settings of the engine; none of them changes a number beyond rounding."""
 
-    Attributes
-    ----------
-    batch_size
-        Images, sounds or trials in one call of the localizer.
-    jobs
-        Threads that read images and sounds.
-    dtype
-        Type in which maps are stored. float16 keeps 11 bits: neighbouring values of a map may
-        become equal, which moves cIoU by the few pixels at the threshold.
-    progress
-        Called with what is being done, how much is done and how much there is.
-    """
-
-    batch_size: int = 32
-    jobs: int = 1
+    batch_size: int = 32  # Images, sounds or trials in one call of the localizer
+    jobs: int = 1  # Threads that read images and sounds
+    # Type in which maps are stored. float16 keeps 11 bits: neighbouring values of a map may become
+    # equal, which moves cIoU by the few pixels at the threshold.
     dtype: Literal["float16", "float32"] = "float32"
+    # Called with what is being done, how much is done and how much there is.
     progress: Progress = lambda _what, _done, _all: None
 
 
 @dataclass(frozen=True)
 class LocalizedBatch:
-    """Maps of all trials of a few images, or their similarities where a ranking is asked for.
-
-    Attributes
-    ----------
-    maps
-        ``(b, h, w)`` float32, one per trial.
-    blind_maps
-        ``(m, h, w)`` float32: the model's own audio-blind maps, one per image.
-    blind_index
-        ``(b,)``: which of them belongs to each trial.
-    similarity
-        ``(b, n)`` float32: of the trials' images with the sounds of all n trials, in the order in
-        which the batches bring them.
-    """
+    """Maps of all trials of a few images, or their similarities where a ranking is asked for."""
 
     trial_ids: list[str]
-    maps: NDArray[np.float32] | None
+    maps: NDArray[np.float32] | None  # ``(b, h, w)`` float32, one per trial
+    # ``(m, h, w)`` float32: the model's own audio-blind maps, one per image.
     blind_maps: NDArray[np.float32] | None
-    blind_index: NDArray[np.intp]
+    blind_index: NDArray[np.intp]  # ``(b,)``: which of them belongs to each trial
+    # ``(b, n)`` float32: of the trials' images with the sounds of all n trials, in the order in
+    # which the batches bring them.
     similarity: NDArray[np.float32] | None = None
 
 

@@ -64,33 +64,17 @@ _PREDICTED = _Line("#ff7f0e", "dashed")
 
 @dataclass(frozen=True, eq=False)
 class SheetRow:
-    """One trial of a sheet.
+    """One trial of a sheet."""
 
-    Attributes
-    ----------
-    image
-        ``(h, w, 3)`` uint8 RGB; None for a grey field.
-    truth
-        ``(s, s)`` float32 in [0, 1]: stretched over the image, outlined where it exceeds 0.5.
-    heat
-        ``(s, s)`` float32 in [0, 1]: the map, stretched likewise.
-    predicted
-        ``(s, s)`` bool: the pixels that the protocol's threshold rule predicts.
-    title
-        What trial this is, in one or more lines; long lines are shortened in the middle.
-    score
-        cIoU in [0, 1]; NaN where the trial cannot be scored.
-    hit
-        Whether the score counts as a success.
-    """
-
-    image: NDArray[np.uint8] | None
+    image: NDArray[np.uint8] | None  # ``(h, w, 3)`` uint8 RGB; None for a grey field
+    # ``(s, s)`` float32 in [0, 1]: stretched over the image, outlined where it exceeds 0.5.
     truth: NDArray[np.float32]
-    heat: NDArray[np.float32]
+    heat: NDArray[np.float32]  # ``(s, s)`` float32 in [0, 1]: the map, stretched likewise
+    # ``(s, s)`` bool: the pixels that the protocol's threshold rule predicts.
     predicted: NDArray[np.bool_]
-    title: str
-    score: float
-    hit: bool
+    title: str  # What trial this is, in one or more lines; long lines are shortened in the middle
+    score: float  # cIoU in [0, 1]; NaN where the trial cannot be scored
+    hit: bool  # Whether the score counts as a success
 
     @property
     def frame(self) -> tuple[int, int]:

@@ -54,40 +54,27 @@ class MapTable(Strict):
 
 
 class ThresholdTable(Strict):
-    """How a map on the grid becomes a binary prediction.
+    """How a map on the grid becomes a binary prediction."""
 
-    Attributes
-    ----------
-    rule
-        ``half``: the order statistic s[N // 2] of the N ascending values. ``adaptive``: s[N - k], k
-        the number of truth pixels (it sees the truth). ``absolute``: `value` itself. ``fraction``:
-        `value` times the maximum.
-        ``universal``: one threshold for all maps of a model, the quantile `value` of the maxima
-        of its maps where nothing sounds, over the trials that are set apart for it.
-        ``first-of-batch``: the threshold that ``half`` puts on the first of each `batch` of trials,
-        in the protocol's order, for all of them (`acl`).
-    value
-        For ``absolute``, ``fraction`` and ``universal``.
-    comparison
-        A pixel is predicted if its value is ``>=`` or ``>`` the threshold.
-    keep_maximum
-        Pixels at the normalised maximum 1 are predicted even when the threshold is 1 (`lvs`).
-    batch
-        Trials that share a threshold, for ``first-of-batch``.
-    pooled
-        Further absolute thresholds, under which a map counts once more each in the measures that
-        pool them (`vssl`).
-    undefined
-        What an undefined cIoU (empty truth and empty prediction) counts as: ``zero``, or ``nan``:
-        it fails every success test and makes a mean undefined, as in the public evaluators.
-    """
-
+    # ``half``: the order statistic s[N // 2] of the N ascending values. ``adaptive``: s[N - k], k
+    # the number of truth pixels (it sees the truth). ``absolute``: `value` itself. ``fraction``:
+    # `value` times the maximum. ``universal``: one threshold for all maps of a model, the quantile
+    # `value` of the maxima of its maps where nothing sounds, over the trials that are set apart
+    # for it. ``first-of-batch``: the threshold that ``half`` puts on the first of each `batch` of
+    # trials, in the protocol's order, for all of them (`acl`).
     rule: Rule | DatasetRule = "half"
-    value: float = 0.5
+    value: float = 0.5  # For ``absolute``, ``fraction`` and ``universal``
+    # Trials that share a threshold, for ``first-of-batch``.
     batch: Annotated[int, Field(ge=1, le=999_999_999)] | None = _RARE
+    # Further absolute thresholds, under which a map counts once more each in the measures that
+    # pool them (`vssl`).
     pooled: tuple[float, ...] | None = _RARE
+    # A pixel is predicted if its value is ``>=`` or ``>`` the threshold.
     comparison: Literal[">=", ">"] = ">="
+    # Pixels at the normalised maximum 1 are predicted even when the threshold is 1 (`lvs`).
     keep_maximum: bool = False
+    # What an undefined cIoU (empty truth and empty prediction) counts as: ``zero``, or ``nan``: it
+    # fails every success test and makes a mean undefined, as in the public evaluators.
     undefined: Literal["zero", "nan"] = "zero"
 
     @property

@@ -50,22 +50,14 @@ class CompositionTable(Strict):
 
 
 class ControlsTable(Strict):
-    """What is computed beside the score, to say how much of it is trivial or needs no sound.
+    """What is computed beside the score, to say how much of it is trivial or needs no sound."""
 
-    Attributes
-    ----------
-    floors
-        Trivial baselines that run on annotations alone.
-    vision_only
-        Whether the model's own audio-blind map is scored.
-    priors
-        Audio-blind baselines that look at images; the gap to each, and to the best of them, is
-        measured where its weights ship for the test set.
-    """
-
+    # Trivial baselines that run on annotations alone.
     floors: tuple[str, ...] = ("center", "full", "random", "random-pixel")
     ceiling: bool = True
-    vision_only: bool = True
+    vision_only: bool = True  # Whether the model's own audio-blind map is scored
+    # Audio-blind baselines that look at images; the gap to each, and to the best of them, is
+    # measured where its weights ship for the test set.
     priors: tuple[str, ...] = ()
 
 
@@ -80,28 +72,19 @@ Measures = Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_each_
 
 
 class Dialect(Strict):
-    """One public evaluator's way of turning maps into numbers.
-
-    Attributes
-    ----------
-    compositions
-        Kinds of trials that it can score; None for all that ask for maps.
-    models
-        Constants of the evaluator by name of the model. One has to be chosen.
-    values
-        What the threshold's value is in its other scripts, by what these are for. One may be
-        chosen.
-    floors
-        Whether trivial maps can be scored: not where thresholds are on the scale of one model.
-    """
+    """One public evaluator's way of turning maps into numbers."""
 
     name: str
     title: str
     source: str
     description: str = ""
+    # Kinds of trials that it can score; None for all that ask for maps.
     compositions: tuple[str, ...] | None = None
+    # Constants of the evaluator by name of the model. One has to be chosen.
     models: dict[str, ModelConstants] = Field(default_factory=dict)
+    # What the threshold's value is in its other scripts, by what these are for. One may be chosen.
     values: dict[str, float] = Field(default_factory=dict)
+    # Whether trivial maps can be scored: not where thresholds are on the scale of one model.
     floors: bool = True
     map: MapTable
     threshold: ThresholdTable
@@ -282,19 +265,12 @@ class Protocol(Strict):
 
 
 class Suite(Strict):
-    """Protocols that answer one question together.
-
-    Attributes
-    ----------
-    source
-        Paper and section where they are reported together.
-    protocols
-        References as :func:`load_protocol` takes them, each once.
-    """
+    """Protocols that answer one question together."""
 
     name: str = Field(min_length=1)
     title: str = Field(min_length=1)
-    source: str
+    source: str  # Paper and section where they are reported together
+    # References as :func:`load_protocol` takes them, each once.
     protocols: tuple[str, ...] = Field(min_length=1)
 
 

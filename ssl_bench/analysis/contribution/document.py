@@ -33,113 +33,64 @@ class PairedTest(Document):
 
 
 class Without(Document):
-    """The same trials without the sound, or with another.
+    """The same trials without the sound, or with another."""
 
-    Attributes
-    ----------
-    name
-        Such as ``silence``, ``audio-blind map`` or ``prior ogl-l1``.
-    about
-        Where its maps come from, as a phrase.
-    informed
-        What they can know of the trial's own sound.
-    n_trials
-        Trials that are compared: all, or those for which there is such a sound.
-    measures, with_sound
-        On these trials, without and with the sound.
-    difference
-        With minus without, paired, with intervals.
-    tests
-        Of those measures that are means over trials.
-    breakdown
-        The first measures' difference, by grouping column and level.
-    predictions_sha256
-        Digest of the maps' file; null for a trivial baseline.
-    """
-
-    name: str
-    about: str
-    informed: Informed
-    n_trials: int
+    name: str  # Such as ``silence``, ``audio-blind map`` or ``prior ogl-l1``
+    about: str  # Where its maps come from, as a phrase
+    informed: Informed  # What they can know of the trial's own sound
+    n_trials: int  # Trials that are compared: all, or those for which there is such a sound
+    # measures, with_sound: On these trials, without and with the sound.
     measures: tuple[MeasuredValue, ...]
     with_sound: tuple[MeasuredValue, ...]
-    difference: tuple[MeasuredValue, ...]
-    tests: tuple[PairedTest, ...]
+    difference: tuple[MeasuredValue, ...]  # With minus without, paired, with intervals
+    tests: tuple[PairedTest, ...]  # Of those measures that are means over trials
+    # The first measures' difference, by grouping column and level.
     breakdown: dict[str, dict[str, tuple[MeasuredValue, ...]]]
-    predictions_sha256: str | None = None
+    predictions_sha256: str | None = None  # Digest of the maps' file; null for a trivial baseline
 
 
 class Headline(Document):
-    """How many points of the score need the sound.
-
-    Attributes
-    ----------
-    best_without, without
-        Name and score of the best of all maps that know nothing of the sound; null without any.
-    needs_sound
-        Score minus `without`, paired. The best is picked after the fact, which makes this number
-        cautious.
-    sentence
-        All of it in one sentence.
-    """
+    """How many points of the score need the sound."""
 
     measure: str
     score: MeasuredValue
+    # best_without, without: Name and score of the best of all maps that know nothing of the sound;
+    # null without any.
     best_without: str | None
     without: MeasuredValue | None
+    # Score minus `without`, paired. The best is picked after the fact, which makes this number
+    # cautious.
     needs_sound: MeasuredValue | None
-    sentence: str
+    sentence: str  # All of it in one sentence
 
 
 class LevelEffect(Document):
-    """What the sound adds on some of the trials, against the best of all maps that lack it.
+    """What the sound adds on some of the trials, against the best of all maps that lack it."""
 
-    Attributes
-    ----------
-    grouping, level
-        Which trials, such as ``size`` and ``small``.
-    without
-        What the best of the others reaches there; null where it is undefined.
-    difference
-        With minus without, paired, with its interval.
-    """
-
+    # grouping, level: Which trials, such as ``size`` and ``small``.
     grouping: str
     level: str
     with_sound: MeasuredValue
-    without: float | None
-    difference: MeasuredValue
+    without: float | None  # What the best of the others reaches there; null where it is undefined
+    difference: MeasuredValue  # With minus without, paired, with its interval
 
 
 class Contribution(Document):
-    """What the sound contributes to one model's score under one protocol.
-
-    Attributes
-    ----------
-    headline
-        Of the first measure, or of the one that was asked for.
-    measures
-        With the sound, on all trials.
-    by_level
-        The headline's comparison within breakdowns of few levels; empty in documents of earlier
-        versions.
-    notes
-        What was not compared, and why.
-    seed
-        Of partners, noise, resampling and permutations.
-    """
+    """What the sound contributes to one model's score under one protocol."""
 
     format: Literal["ssl-bench-contribution/1"] = "ssl-bench-contribution/1"
     model: ModelIdentity
     protocol: ProtocolIdentity
     coverage: Coverage
-    headline: Headline
-    measures: tuple[MeasuredValue, ...]
+    headline: Headline  # Of the first measure, or of the one that was asked for
+    measures: tuple[MeasuredValue, ...]  # With the sound, on all trials
     without: tuple[Without, ...]
+    # The headline's comparison within breakdowns of few levels; empty in documents of earlier
+    # versions.
     by_level: tuple[LevelEffect, ...] = ()
-    notes: tuple[str, ...]
+    notes: tuple[str, ...]  # What was not compared, and why
     predictions_sha256: str | None
-    seed: int
+    seed: int  # Of partners, noise, resampling and permutations
     environment: dict[str, Any]
 
 
