@@ -94,9 +94,7 @@ def explain(before: Result, after: Result) -> Explanation:
     )
     changed = any(each.before != each.after for each in measures)
     return Explanation(
-        verdict=_verdict(before, after, causes, changed),
-        causes=tuple(causes),
-        measures=measures,
+        verdict=_verdict(before, after, causes, changed), causes=tuple(causes), measures=measures
     )
 
 

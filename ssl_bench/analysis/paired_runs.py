@@ -16,12 +16,7 @@ from ssl_bench.measures.definition import Measure
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.protocols.protocol import load_dialect, load_protocol
 from ssl_bench.schemas import Document
-from ssl_bench.scoring.aggregate import (
-    counted_rows,
-    paired_values,
-    replicates,
-    summarise,
-)
+from ssl_bench.scoring.aggregate import counted_rows, paired_values, replicates, summarise
 from ssl_bench.scoring.results import MeasuredValue, Result, differing_fields, read_result
 from ssl_bench.scoring.run import under_dialect
 from ssl_bench.scoring.score_file import SCORES, read_scores

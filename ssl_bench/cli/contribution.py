@@ -29,9 +29,7 @@ if TYPE_CHECKING:
 @click.command()
 @model_option(required=False)
 @click.option(
-    "--predictions",
-    type=PATH,
-    help="In place of --model: stored predictions, made with the sound.",
+    "--predictions", type=PATH, help="In place of --model: stored predictions, made with the sound."
 )
 @pairs_option(
     "--without",
@@ -46,9 +44,7 @@ if TYPE_CHECKING:
 @prior_weights_option
 @data_option
 @click.option(
-    "--out",
-    type=FOLDER,
-    help="Folder to write to.  [default: runs/contribution-MODEL-PROTOCOL]",
+    "--out", type=FOLDER, help="Folder to write to.  [default: runs/contribution-MODEL-PROTOCOL]"
 )
 @jobs_option
 @json_option

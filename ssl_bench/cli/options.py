@@ -79,9 +79,7 @@ protocol_option = click.option(
     "'ssl-bench protocols' lists them.",
 )
 data_option = click.option(
-    "--data",
-    type=FOLDER,
-    help="Folder with one sub-folder per test set. Default: $SSL_BENCH_DATA.",
+    "--data", type=FOLDER, help="Folder with one sub-folder per test set. Default: $SSL_BENCH_DATA."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 jobs_option = click.option(

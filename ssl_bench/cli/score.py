@@ -61,9 +61,7 @@ if TYPE_CHECKING:
 )
 @data_option
 @click.option(
-    "--out",
-    type=FOLDER,
-    help="Also write scores.npz and result.json (and overlap.json) here.",
+    "--out", type=FOLDER, help="Also write scores.npz and result.json (and overlap.json) here."
 )
 @jobs_option
 @json_option

@@ -114,12 +114,7 @@ def _toml_or_text(text: str) -> Any:
     help="Features of the clips' images, from any encoder, where the recipe draws clips that look "
     "alike: .npz with ids and features, or .npy with a .txt of ids beside it.",
 )
-@click.option(
-    "--neighbour-sounds",
-    metavar="FILE",
-    type=FILE,
-    help="The same of their sounds.",
-)
+@click.option("--neighbour-sounds", metavar="FILE", type=FILE, help="The same of their sounds.")
 @click.option(
     "--accelerator",
     type=click.Choice(["auto", "cpu", "cuda"]),

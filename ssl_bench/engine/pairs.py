@@ -26,11 +26,7 @@ class Pair(NamedTuple):
 
 
 def maps_of_pairs(
-    localizer: Localizer,
-    images: Features,
-    sounds: Features,
-    pairs: Sequence[Pair],
-    batch_size: int,
+    localizer: Localizer, images: Features, sounds: Features, pairs: Sequence[Pair], batch_size: int
 ) -> NDArray[np.float32]:
     """The map ``(n, h, w)`` float32 of each of n pairs, `batch_size` of them in one call."""
     parts = [

@@ -89,10 +89,7 @@ def draw_analysis(path: Path, table: pd.DataFrame, title: str) -> None:
     columns = min(2, len(panels))
     lines = math.ceil(len(panels) / columns)
     figure = new_figure(
-        columns * _PANEL[0],
-        lines * _PANEL[1] + _HEAD,
-        dpi=_DOTS_PER_INCH,
-        layout="constrained",
+        columns * _PANEL[0], lines * _PANEL[1] + _HEAD, dpi=_DOTS_PER_INCH, layout="constrained"
     )
     figure.suptitle(title, fontsize=_NORMAL + 1.5, x=0.01, ha="left", parse_math=False)
     for number, draw in enumerate(panels):

@@ -221,9 +221,5 @@ def _effect(
     if score.value is not None and difference.value is not None:
         reached = score.value - difference.value
     return LevelEffect(
-        grouping=grouping,
-        level=level,
-        with_sound=score,
-        without=reached,
-        difference=difference,
+        grouping=grouping, level=level, with_sound=score, without=reached, difference=difference
     )

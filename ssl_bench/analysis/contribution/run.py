@@ -8,12 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ssl_bench.analysis.contribution.compare import (
-    Maps,
-    effects_by_level,
-    headline,
-    without_sound,
-)
+from ssl_bench.analysis.contribution.compare import Maps, effects_by_level, headline, without_sound
 from ssl_bench.analysis.contribution.document import Contribution, Informed
 from ssl_bench.analysis.contribution.other_sounds import OTHER_SOUNDS, OtherSound, with_other_sounds
 from ssl_bench.analysis.evaluation import Request, load_model, run
@@ -28,13 +23,7 @@ from ssl_bench.protocols.protocol import Protocol, load_protocol
 from ssl_bench.scoring.formatting import position
 from ssl_bench.scoring.maps import StoredMaps
 from ssl_bench.scoring.references import control_scores
-from ssl_bench.scoring.run import (
-    Scored,
-    ScoringOptions,
-    check_predictions,
-    measures_of,
-    score_file,
-)
+from ssl_bench.scoring.run import Scored, ScoringOptions, check_predictions, measures_of, score_file
 from ssl_bench.scoring.scores import Job, score_maps
 from ssl_bench.scoring.thresholds import set_apart
 from ssl_bench.trials.compositions import open_trials

@@ -54,10 +54,7 @@ def read_types(path: Path) -> dict[str, str]:
 
 
 def compose(
-    test_set: TestSet,
-    seed: int = 0,
-    *,
-    types: Annotated[str | None, Field(alias="list")] = None,
+    test_set: TestSet, seed: int = 0, *, types: Annotated[str | None, Field(alias="list")] = None
 ) -> list[Trial]:
     """One trial per sample of either type; its id is the sample's and the type, ``clip_1#A``.
 
