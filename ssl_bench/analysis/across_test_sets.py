@@ -9,11 +9,12 @@ gets from the best audio-blind trivial map (the floor) to the best that the thre
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from ssl_bench.analysis.paired_runs import common_measures
 from ssl_bench.errors import ResultError
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.schemas import Document
@@ -21,6 +22,7 @@ from ssl_bench.scoring.formatting import position
 from ssl_bench.scoring.results import MeasuredValue, Result
 
 _WHOLE = "all"
+# What makes two results those of one model: name, settings and weights.
 _IDENTITY = ("name", "variant", "preset", "weights_sha256", "alpha", "seed", "options", "parts")
 
 
@@ -74,18 +76,9 @@ class AcrossSets(Document):
 def compare_sets(results: Sequence[tuple[Path, Result]], measure: str | None = None) -> AcrossSets:
     """Set results of one model on several test sets side by side.
 
-    Parameters
-    ----------
-    results
-        At least two, each with the file that it comes from.
-    measure
-        Text form; by default the first that all results have.
-
-    Raises
-    ------
-    ResultError
-        If the results are of different models or dialects, repeat a protocol, or lack the measure,
-        a floor or a ceiling.
+    There are at least two `results`, each with the file that it comes from. The `measure` in its
+    text form is by default the first that all of them have. ResultError if the results are of
+    different models or dialects, repeat a protocol, or lack the measure, a floor or a ceiling.
     """
     if len(results) < 2:
         raise ResultError(
@@ -93,8 +86,12 @@ def compare_sets(results: Sequence[tuple[Path, Result]], measure: str | None = N
             code="E_COMPARE_ONE",
             remedy="give results on two or more test sets",
         )
-    _require_equal(results, "dialect", lambda result: {"": result.protocol.dialect})
-    _require_equal(results, "model", _model_identity)
+    models, dialects = [], []
+    for path, result in results:
+        models.append((path, result.model.model_dump(mode="json", include=set(_IDENTITY))))
+        dialects.append((path, {"": result.protocol.dialect}))
+    _require_equal("dialect", dialects)
+    _require_equal("model", models)
     seen: dict[tuple[str, str], Path] = {}
     for path, result in results:
         key = (result.protocol.digest, result.test_set.digest)
@@ -105,7 +102,7 @@ def compare_sets(results: Sequence[tuple[Path, Result]], measure: str | None = N
                 where=path,
             )
         seen[key] = path
-    chosen = measure or _common(results)
+    chosen = measure or common_measures([result for _, result in results])[0]
     rows = tuple(_on_one_set(path, result, chosen) for path, result in results)
     independent = [_independent(one, other) for (_, one), (_, other) in pairwise(results)]
     first = results[0][1]
@@ -142,28 +139,22 @@ def difference(after: Number, before: Number, *, with_interval: bool = True) -> 
     (0.1, 0.05, 0.15)
     """
     value = after.value - before.value
-    if not with_interval:
-        return Number(value=value, low=None, high=None)
-    if after.low is None or after.high is None or before.low is None or before.high is None:
-        return Number(value=value, low=None, high=None)
+    unknown = Number(value=value, low=None, high=None)
+    if not with_interval or after.low is None or after.high is None:
+        return unknown
+    if before.low is None or before.high is None:
+        return unknown
     down = math.hypot(after.value - after.low, before.high - before.value)
     up = math.hypot(after.high - after.value, before.value - before.low)
     return Number(value=value, low=value - down, high=value + up)
 
 
-def _model_identity(result: Result) -> dict[str, Any]:
-    """What makes two results those of one model: name, settings and weights."""
-    return result.model.model_dump(mode="json", include=set(_IDENTITY))
-
-
-def _require_equal(
-    results: Sequence[tuple[Path, Result]], what: str, of: Callable[[Result], dict[str, Any]]
-) -> None:
-    path, expected = results[0][0], of(results[0][1])
-    for other, result in results[1:]:
+def _require_equal(what: str, found: Sequence[tuple[Path, dict[str, Any]]]) -> None:
+    path, expected = found[0]
+    for other, facts in found[1:]:
         differing = "; ".join(
             f"{key} {value!r:.80}, not {expected[key]!r:.80}".strip()
-            for key, value in of(result).items()
+            for key, value in facts.items()
             if value != expected[key]
         )
         if differing:
@@ -173,18 +164,6 @@ def _require_equal(
                 where=other,
                 remedy=f"results of different {what}s are not compared here",
             )
-
-
-def _common(results: Iterable[tuple[Path, Result]]) -> str:
-    named = [[value.measure for value in result.measures] for _, result in results]
-    for name in named[0]:
-        if all(name in others for others in named[1:]):
-            return name
-    raise ResultError(
-        "these results have no measure in common",
-        code="E_MEASURE_MISSING",
-        remedy="score them alike",
-    )
 
 
 def _on_one_set(path: Path, result: Result, measure: str) -> OnOneSet:

@@ -42,6 +42,7 @@ from ssl_bench.testsets import TestSet
 from ssl_bench.trials.compositions import compose, open_protocol_test_set, with_split
 from ssl_bench.trials.trial import TrialSet
 
+_Protocol = str | os.PathLike[str] | Protocol
 _FILES = ("predictions.npz", "vision_only.npz", SCORES, "result.json", "trials.png")
 
 
@@ -95,7 +96,7 @@ class Evaluation:
 
 def evaluate(
     model: str | Localizer | AnnotationLocalizer,
-    protocol: str | os.PathLike[str] | Protocol,
+    protocol: _Protocol,
     *,
     variant: str | None = None,
     weights: str | os.PathLike[str] | None = None,
@@ -178,25 +179,15 @@ def _path(given: str | os.PathLike[str] | None) -> Path | None:
 
 def run(
     request: Request,
-    protocols: Sequence[str | os.PathLike[str] | Protocol],
+    protocols: Sequence[_Protocol],
     *,
     progress: Progress = lambda _what, _done, _all: None,
     notify: Callable[[str], None] = lambda _stage: None,
 ) -> list[Evaluation]:
     """Evaluate one model on several protocols; what they share is encoded once.
 
-    Parameters
-    ----------
-    protocols
-        The protocols. With more than one, each gets a sub-folder of the run folder, and one that
-        asks for a ranking is left out where the model has no similarity.
-    request, progress, notify
-        As in :func:`evaluate`.
-
-    Raises
-    ------
-    SslBenchError
-        If the model, a protocol, the data or the weights are missing or unusable.
+    With more than one, each gets a sub-folder of the run folder, and one that asks for a ranking is
+    left out where the model has no similarity. All else is as in :func:`evaluate`.
     """
     started = perf_counter()
     notify("opening trials")
@@ -242,10 +233,7 @@ def _score(
         options=ScoringOptions(jobs=request.jobs, notify=notify),
         card=_card(describe(localizer)),
     )
-    notes = {
-        "vision_only_note": written.vision_only_note,
-        "class_maps_note": written.class_maps_note,
-    }
+    notes = {name: getattr(written, name) for name in ("vision_only_note", "class_maps_note")}
     if scored.result.priors_note is not None and not is_audio_visual(localizer):
         notes["priors_note"] = f"{localizer.name} does not listen itself"
     scored = with_timings(scored, timings, notes)
@@ -263,7 +251,7 @@ def _score(
 
 def run_predict(
     request: Request,
-    protocols: Sequence[str | os.PathLike[str] | Protocol],
+    protocols: Sequence[_Protocol],
     *,
     progress: Progress = lambda _what, _done, _all: None,
 ) -> list[tuple[TrialSet, Predicted]]:
@@ -299,7 +287,7 @@ def write_scored(folder: Path, scored: Scored, overlap: OverlapScores | None = N
 
 
 def _open(
-    request: Request, protocols: Sequence[str | os.PathLike[str] | Protocol]
+    request: Request, protocols: Sequence[_Protocol]
 ) -> tuple[Localizer | AnnotationLocalizer, list[tuple[TrialSet, Path]], dict[str, Localizer]]:
     """The model, the trials of each protocol that it can answer with a folder, and the priors."""
     # What can be wrong in a name comes first: it should not wait for a network or a test set.

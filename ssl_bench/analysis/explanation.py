@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from ssl_bench.schemas import Document
 from ssl_bench.scoring.results import ModelIdentity, Result, differing_fields
@@ -65,7 +65,7 @@ SETTINGS_MEANINGS: dict[str, tuple[Weight, str]] = {
 }
 """How much each part of a protocol file can do, and what follows where it differs."""
 
-_ORDER: tuple[Weight, ...] = ("decides", "may matter", "rounding only")
+_ORDER: tuple[Weight, ...] = get_args(Weight)
 
 
 def explain(before: Result, after: Result) -> Explanation:
@@ -81,7 +81,13 @@ def explain(before: Result, after: Result) -> Explanation:
     'Nothing that is recorded differs, and no number does.'
     """
     causes = [
-        Cause(field=field, before=_text(one), after=_text(other), weight=weight, meaning=meaning)
+        Cause(
+            field=field,
+            before="-" if one is None else str(one),
+            after="-" if other is None else str(other),
+            weight=weight,
+            meaning=meaning,
+        )
         for field, one, other, weight, meaning in _facts(before, after)
         if one != other
     ]
@@ -140,15 +146,10 @@ def _facts(before: Result, after: Result) -> Iterator[_Fact]:
         yield field, earlier, later, weight, meaning
     yield from _of_model(before.model, after.model, "model")
     one, other = before.coverage, after.coverage
-    meaning = "a partial result leaves trials out"
-    yield "partial scoring", one.partial, other.partial, "decides", meaning
-    meaning = "each missing trial counts as a failure"
-    yield "missing trials", len(one.missing), len(other.missing), "decides", meaning
+    meanings = ("a partial result leaves trials out", "each missing trial counts as a failure")
+    yield "partial scoring", one.partial, other.partial, "decides", meanings[0]
+    yield "missing trials", len(one.missing), len(other.missing), "decides", meanings[1]
     yield from _of_environment(before.environment, after.environment)
-
-
-def _text(value: Any) -> str:
-    return "-" if value is None else str(value)
 
 
 def _table_of(field: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 
@@ -88,26 +88,14 @@ class RunComparison(Document):
 
 
 def read_run(path: Path) -> Run:
-    """Read the result and the score table of a run, from its folder or the ``result.json`` in it.
-
-    Raises
-    ------
-    ResultError
-        If either file is missing or unreadable, or they do not belong together.
-    """
+    """Read the result and the scores of a run, from its folder or the ``result.json`` in it."""
     folder = path if path.is_dir() else path.parent
     result = read_result(path)
     return Run(folder, result.model.name, result, read_scores_of(result, folder))
 
 
 def read_scores_of(result: Result, folder: Path) -> pd.DataFrame:
-    """Read the score table beside a result.
-
-    Raises
-    ------
-    ResultError
-        If it is missing or unreadable, or is not the result's.
-    """
+    """Read the score table beside a result; ResultError if it is unusable or not the result's."""
     table = folder / SCORES
     scores = read_scores(table)
     # A measure may count only some of the trials, but never more than there are.
@@ -125,14 +113,10 @@ def read_scores_of(result: Result, folder: Path) -> pd.DataFrame:
 def open_run_trials(
     folder: Path, result: Result, data: Path | None = None, *, reference: str | None = None
 ) -> tuple[TrialSet, TrialSet]:
-    """Open the trials of a run, and the same under the dialect that scored it, where it has one.
+    """The trials of a run, and the same under the dialect that scored it, where it has one.
 
     The run's protocol is found by its label, or by a `reference` where it does not ship.
-
-    Raises
-    ------
-    ResultError
-        If the protocol or the test set at hand is not the one that was scored.
+    ResultError if the protocol or the test set at hand is not the one that was scored.
     """
     identity = result.protocol
     protocol = with_split(load_protocol(reference or identity.label))
@@ -160,25 +144,12 @@ def open_run_trials(
 def compare_runs(
     runs: Sequence[Run], *, measures: Sequence[str] | None = None, most: int = 10, seed: int = 0
 ) -> RunComparison:
-    """Compare every pair of some runs on their common trials.
+    """Compare every pair of two or more runs of one protocol, test set and dialect.
 
-    Parameters
-    ----------
-    runs
-        At least two, of one protocol, test set and dialect. Equal labels are told apart by the
-        names of their folders.
-    measures
-        Text forms; None for all that every run has.
-    most
-        How many changed trials to name.
-    seed
-        Of resampling and permutations.
-
-    Raises
-    ------
-    ResultError
-        If there are fewer than two, or they do not answer the same question; the message says in
-        what they differ.
+    Equal labels are told apart by the names of the runs' folders. Without `measures` (text forms),
+    all that every run has are compared; `most` changed trials are named, and `seed` is that of
+    resampling and permutations. ResultError if there are fewer than two runs, or they do not answer
+    the same question; the message says in what they differ.
     """
     if len(runs) < 2:
         raise ResultError(
@@ -186,36 +157,46 @@ def compare_runs(
         )
     _require_same_question(runs)
     named = _told_apart(runs)
-    chosen = [parse_measure(text) for text in _common_measures(runs, measures)]
+    shared = common_measures([run.result for run in runs], measures)
+    chosen = [parse_measure(text) for text in shared]
     couples = list(combinations(named, 2))
     tables = [_common_trials(one, other) for one, other in couples]
     p_values = np.array(
         [[_p_value(first, second, measure, seed) for measure in chosen] for first, second in tables]
     )
     corrected = np.stack([holm(column) for column in p_values.T], axis=1)
+    pairs = []
+    for place, ((one, other), (first, second)) in enumerate(zip(couples, tables, strict=True)):
+        only_first, only_second, changed = _changed(first, second, most)
+        differences = _differences(first, second, chosen, p_values[place], corrected[place], seed)
+        pairs.append(
+            Pair(
+                first=one.label,
+                second=other.label,
+                n_trials=len(first),
+                differences=differences,
+                only_first=only_first,
+                only_second=only_second,
+                changed=changed,
+            )
+        )
     return RunComparison(
         protocol=runs[0].result.protocol.label,
         dialect=runs[0].result.protocol.dialect,
         runs=tuple(run.label for run in named),
         partial=any(run.result.coverage.partial for run in runs),
-        pairs=tuple(
-            _pair(one, other, *table, chosen, p_values[place], corrected[place], most, seed)
-            for place, ((one, other), table) in enumerate(zip(couples, tables, strict=True))
-        ),
+        pairs=tuple(pairs),
     )
 
 
-def _pair(
-    one: Run,
-    other: Run,
+def _differences(
     first: pd.DataFrame,
     second: pd.DataFrame,
     measures: Sequence[Measure],
     p_values: NDArray[np.float64],
     corrected: NDArray[np.float64],
-    most: int,
     seed: int,
-) -> Pair:
+) -> tuple[Difference, ...]:
     values = zip(
         summarise(first, measures, seed=seed),
         summarise(second, measures, seed=seed),
@@ -224,26 +205,17 @@ def _pair(
         corrected.tolist(),
         strict=True,
     )
-    only_first, only_second, changed = _changed(first, second, most)
-    return Pair(
-        first=one.label,
-        second=other.label,
-        n_trials=len(first),
-        differences=tuple(
-            Difference(
-                measure=own.measure,
-                first=own,
-                second=theirs,
-                difference=change,
-                p_value=p_value,
-                corrected=fixed,
-                tied=fixed >= 1 - CONFIDENCE,
-            )
-            for own, theirs, change, p_value, fixed in values
-        ),
-        only_first=only_first,
-        only_second=only_second,
-        changed=changed,
+    return tuple(
+        Difference(
+            measure=own.measure,
+            first=own,
+            second=theirs,
+            difference=change,
+            p_value=p_value,
+            corrected=fixed,
+            tied=fixed >= 1 - CONFIDENCE,
+        )
+        for own, theirs, change, p_value, fixed in values
     )
 
 
@@ -305,27 +277,22 @@ def _told_apart(runs: Sequence[Run]) -> list[Run]:
             label = f"{label} ({run.folder.name or run.folder})"
         if label in [each.label for each in named]:
             label = f"{label} {place + 1}"
-        named.append(Run(run.folder, label, run.result, run.scores))
+        named.append(replace(run, label=label))
     return named
 
 
-def _common_measures(runs: Sequence[Run], asked: Sequence[str] | None) -> list[str]:
-    known = [[value.measure for value in run.result.measures] for run in runs]
+def common_measures(results: Sequence[Result], asked: Sequence[str] | None = None) -> list[str]:
+    """The measures `asked` for, or all, each of which every result has; ResultError otherwise."""
+    known = [[value.measure for value in result.measures] for result in results]
     shared = [text for text in known[0] if all(text in others for others in known)]
-    for text in asked or ():
-        if text not in shared:
-            raise ResultError(
-                f"not every run has the measure {text!r}",
-                code="E_MEASURE_MISSING",
-                remedy=one_of(shared, text) if shared else "score them alike",
-            )
-    if not shared:
-        raise ResultError(
-            "these runs have no measure in common",
-            code="E_MEASURE_MISSING",
-            remedy="score them alike",
-        )
-    return list(asked or shared)
+    lacking = next((text for text in asked or () if text not in shared), None)
+    if shared and lacking is None:
+        return list(asked or shared)
+    problem = "these results have no measure in common"
+    if lacking is not None:
+        problem = f"not every run has the measure {lacking!r}"
+    remedy = one_of(shared, lacking) if shared and lacking is not None else "score them alike"
+    raise ResultError(problem, code="E_MEASURE_MISSING", remedy=remedy)
 
 
 def _require_same_question(runs: Sequence[Run]) -> None:

@@ -19,6 +19,7 @@ from ssl_bench.cli.options import (
     protocol_option,
     request_of,
 )
+from ssl_bench.cli.terminal import p_value, plain_table, progress_bars, show, with_interval
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -57,8 +58,6 @@ def contribution(**given: Any) -> None:
     intervals, a paired permutation test and McNemar's test. Writes contribution.json, a figure
     and a table of all trials.
     """
-    from ssl_bench.cli.terminal import progress_bars, show
-
     model, predictions = given["model"], given["predictions"]
     if (model is None) == (predictions is None):
         raise click.UsageError("give either --model, or --predictions with --without")
@@ -76,24 +75,14 @@ def contribution(**given: Any) -> None:
         from ssl_bench.figures.contribution import draw_contribution
         from ssl_bench.scoring.score_file import write_scores
 
-        settings = {name: given[name] for name in ("measure", "seed")}
+        settings = {name: given[name] for name in ("protocol", "measure", "seed")}
         if model is not None:
-            measured = measure_contribution(
-                request_of({**given, "out": folder}),
-                given["protocol"],
-                **settings,
-                progress=progress,
-                notify=notify,
-            )
+            request = request_of({**given, "out": folder})
+            measured = measure_contribution(request, **settings, progress=progress, notify=notify)
         else:
+            settings |= {name: given[name] for name in ("data", "jobs")}
             measured = contribution_of_files(
-                predictions,
-                given["without"],
-                given["protocol"],
-                **settings,
-                data=given["data"],
-                jobs=given["jobs"],
-                notify=notify,
+                predictions, given["without"], **settings, notify=notify
             )
         write_contribution(files[0], measured.contribution)
         draw_contribution(files[1], measured.contribution)
@@ -106,8 +95,6 @@ def contribution(**given: Any) -> None:
 
 
 def _tables(found: Contribution) -> list[Table | str]:
-    from ssl_bench.cli.terminal import plain_table, with_interval
-
     measure = found.headline.measure
     number = [value.measure for value in found.measures].index(measure)
     own = found.measures[number]
@@ -122,14 +109,8 @@ def _tables(found: Contribution) -> list[Table | str]:
         ]
         for each in found.without
     ]
-    heads = [
-        "what is heard",
-        measure,
-        "what the sound adds",
-        "permutation p",
-        "only with : only without (McNemar p)",
-        "trials",
-    ]
+    tests = ["permutation p", "only with : only without (McNemar p)"]
+    heads = ["what is heard", measure, "what the sound adds", *tests, "trials"]
     title = f"{found.model.name}, {found.protocol.label}, percent [95 % interval]"
     shown: list[Table | str] = [found.headline.sentence, plain_table(title, heads, rows)]
     if found.by_level:
@@ -138,7 +119,6 @@ def _tables(found: Contribution) -> list[Table | str]:
 
 
 def _level_table(found: Contribution) -> Table:
-    from ssl_bench.cli.terminal import plain_table, with_interval
     from ssl_bench.scoring.formatting import format_value
 
     measure = found.by_level[0].with_sound.measure
@@ -158,12 +138,10 @@ def _level_table(found: Contribution) -> Table:
 
 
 def _tests(each: Without, measure: str) -> list[str]:
-    from ssl_bench.cli.terminal import p_value
-
-    for test in each.tests:
-        if test.measure == measure:
-            split, counts = test.mcnemar, "-"
-            if split is not None:
-                counts = f"{split.only_with} : {split.only_without} ({p_value(split.p_value)})"
-            return [p_value(test.permutation_p), counts]
-    return ["-", "-"]
+    """The p-value of the permutation test, and the counts of McNemar's with its own."""
+    test = next((test for test in each.tests if test.measure == measure), None)
+    if test is None or test.mcnemar is None:
+        return ["-" if test is None else p_value(test.permutation_p), "-"]
+    split = test.mcnemar
+    counts = f"{split.only_with} : {split.only_without} ({p_value(split.p_value)})"
+    return [p_value(test.permutation_p), counts]

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ssl_bench.cli.options import PATH, data_option, json_option, protocol_option
+from ssl_bench.cli.options import PATH, count_option, data_option, json_option, protocol_option
+from ssl_bench.cli.terminal import print_json
 
 if TYPE_CHECKING:
     from ssl_bench.testsets import Finding
 
+# Findings of one kind that are printed unless all are asked for.
 _SHOWN = 20
-"""Findings of one kind that are printed unless all are asked for."""
-
 _STYLES = {"corrupt": "bold red", "missing": "red", "note": "yellow", "ok": "green"}
 
 _split_option = click.option(
@@ -51,7 +51,6 @@ def verify(name: str, data: Path | None, as_json: bool, show_all: bool) -> None:
     """
     from dataclasses import asdict
 
-    from ssl_bench.cli.terminal import print_json
     from ssl_bench.testsets import definition, folder_of
 
     declared = definition(name)
@@ -59,15 +58,16 @@ def verify(name: str, data: Path | None, as_json: bool, show_all: bool) -> None:
     findings = declared.verify(folder)
     counts = Counter[str](finding.level for finding in findings)
     if as_json:
-        content = {
-            "test_set": declared.name,
-            "folder": None if folder is None else str(folder),
-            "counts": {level: counts[level] for level in _STYLES},
-            "findings": [asdict(finding) for finding in findings],
-        }
-        print_json(content)
+        print_json(
+            {
+                "test_set": declared.name,
+                "folder": None if folder is None else str(folder),
+                "counts": {level: counts[level] for level in _STYLES},
+                "findings": [asdict(finding) for finding in findings],
+            }
+        )
     else:
-        _print_rows(list(_finding_rows(findings, len(findings) if show_all else _SHOWN)))
+        _print_rows(_finding_rows(findings, len(findings) if show_all else _SHOWN))
         place = "" if folder is None else f" in {folder}"
         summary = ", ".join(f"{counts[level]:,} {level}" for level in reversed(_STYLES))
         click.echo(f"{declared.title}{place}: {summary}")
@@ -91,7 +91,7 @@ def _finding_rows(findings: Sequence[Finding], most: int) -> Iterator[tuple[str,
                 yield level, f"{folder}/" if folder else "...", more
 
 
-def _print_rows(rows: Sequence[tuple[str, str, str]]) -> None:
+def _print_rows(rows: Iterable[tuple[str, str, str]]) -> None:
     """A coloured table on a terminal; one line for each row, separated by tabs, elsewhere."""
     if not sys.stdout.isatty():
         for row in rows:
@@ -111,15 +111,11 @@ def _print_rows(rows: Sequence[tuple[str, str, str]]) -> None:
 @click.argument("name")
 @data_option
 @_split_option
-@click.option("--count", type=click.IntRange(min=1), default=24, show_default=True)
+@count_option("--count", 24, "Samples to draw.")
 @click.option("--seed", type=click.IntRange(min=0), help="Draw samples; the first ones otherwise.")
 @click.option("--out", metavar="FILE.png", type=PATH, help="The picture; NAME.png by default.")
 @click.option(
-    "--wav",
-    "sounds",
-    metavar="FOLDER",
-    type=PATH,
-    help="Write the sounds of the samples shown into this folder.",
+    "--wav", "sounds", metavar="FOLDER", type=PATH, help="Write the sounds of the samples shown."
 )
 def show(
     name: str,
@@ -164,12 +160,7 @@ def export(name: str, data: Path | None, split: str | None, out: Path) -> None:
 @click.argument("training_list", metavar="LIST", type=PATH)
 @protocol_option
 @data_option
-@click.option(
-    "--out",
-    metavar="FILE.txt",
-    type=PATH,
-    help="Write the ids of the clean samples, one on each line.",
-)
+@click.option("--out", metavar="FILE.txt", type=PATH, help="Write the clean ids, one on a line.")
 @json_option
 def audit(
     training_list: Path, protocol: str, data: Path | None, out: Path | None, as_json: bool
@@ -180,7 +171,6 @@ def audit(
     media suffix or further columns, or a row VIDEO,START,... of VGG-Sound's table. A sample
     overlaps by its clip, or by another clip of its video; the others are clean.
     """
-    from ssl_bench.cli.terminal import print_json
     from ssl_bench.files import write_text
     from ssl_bench.protocols.protocol import load_protocol
     from ssl_bench.testsets.audit import audit as compare
@@ -198,18 +188,19 @@ def audit(
         "clean": (found.clean, "are clean"),
     }
     if as_json:
-        facts = {
-            "list": str(training_list),
-            "protocol": asked.label,
-            "test_set_digest": test_set.digest,
-            "samples": len(test_set),
-            "listed": found.listed,
-            "repeated": found.repeated,
-            "without_start": found.without_start,
-            **{name: len(members) for name, (members, _) in parts.items()},
-            "ids": {name: members for name, (members, _) in parts.items()},
-        }
-        print_json(facts)
+        print_json(
+            {
+                "list": str(training_list),
+                "protocol": asked.label,
+                "test_set_digest": test_set.digest,
+                "samples": len(test_set),
+                "listed": found.listed,
+                "repeated": found.repeated,
+                "without_start": found.without_start,
+                **{name: len(members) for name, (members, _) in parts.items()},
+                "ids": {name: members for name, (members, _) in parts.items()},
+            }
+        )
         return
     click.echo(f"{training_list}: {found.listed:,} clips, {found.repeated:,} repeated lines")
     if found.without_start:

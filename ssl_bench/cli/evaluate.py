@@ -8,6 +8,7 @@ import click
 
 from ssl_bench.cli.options import (
     FOLDER,
+    count_option,
     data_option,
     dialect_option,
     jobs_option,
@@ -16,22 +17,21 @@ from ssl_bench.cli.options import (
     prior_weights_option,
     protocol_option,
     request_of,
+    together,
 )
+from ssl_bench.cli.terminal import print_json, progress_bars, result_tables, show
 
 if TYPE_CHECKING:
     from ssl_bench.analysis.evaluation import Request
     from ssl_bench.protocols.protocol import Protocol
 
-_out_option = click.option("--out", type=FOLDER, help="Run folder.  [default: runs/MODEL-PROTOCOL]")
-_batch_option = click.option(
-    "--batch-size",
-    type=click.IntRange(min=1),
-    default=32,
-    show_default=True,
-    help="Inputs per call of the model.",
-)
-_half_option = click.option(
-    "--float16", is_flag=True, help="Store maps with half the bytes; may tie values."
+_run_options = together(
+    data_option,
+    click.option("--out", type=FOLDER, help="Run folder.  [default: runs/MODEL-PROTOCOL]"),
+    count_option("--batch-size", 32, "Inputs per call of the model."),
+    click.option("--float16", is_flag=True, help="Store maps with half the bytes; may tie values."),
+    jobs_option,
+    json_option,
 )
 
 
@@ -40,19 +40,10 @@ _half_option = click.option(
 @protocol_option
 @dialect_option
 @prior_weights_option
-@data_option
-@_out_option
-@_batch_option
-@_half_option
-@jobs_option
-@json_option
-@click.option(
-    "--sheet",
-    "pictured",
-    type=click.IntRange(0, 200),  # as many as a sheet holds
-    default=6,
-    show_default=True,
-    help="Trials in the picture sheet; 0 for none.",
+@_run_options
+# As many as a sheet holds.
+@count_option(
+    "--sheet", 6, "Trials in the picture sheet; 0 for none.", "pictured", least=0, most=200
 )
 def evaluate(**given: Any) -> None:
     """Run a model on a protocol and score it.
@@ -61,8 +52,6 @@ def evaluate(**given: Any) -> None:
     that they share is encoded once. Writes predictions.npz, scores.npz, result.json and a
     picture sheet into a run folder.
     """
-    from ssl_bench.cli.terminal import print_json, progress_bars, result_tables, show
-
     with progress_bars() as (progress, notify):
         from ssl_bench.analysis.evaluation import run
         from ssl_bench.figures.sheet import draw_run
@@ -93,16 +82,9 @@ def evaluate(**given: Any) -> None:
 @click.command()
 @model_option()
 @protocol_option
-@data_option
-@_out_option
-@_batch_option
-@_half_option
-@jobs_option
-@json_option
+@_run_options
 def predict(**given: Any) -> None:
     """Run a model on a protocol and write its predictions, without scoring."""
-    from ssl_bench.cli.terminal import print_json, progress_bars
-
     with progress_bars() as (progress, _):
         from ssl_bench.analysis.evaluation import run_predict
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ssl_bench.cli.options import PATH, data_option, json_option, protocol_option
+from ssl_bench.cli.terminal import plain_table, print_json, progress_bars, show, with_interval
 
 if TYPE_CHECKING:
     from ssl_bench.interchange.export import Format
@@ -57,7 +58,6 @@ def maps(
     as_json: bool,
 ) -> None:
     """Make a predictions file of FOLDER, which holds one map for each trial."""
-    from ssl_bench.cli.terminal import print_json, progress_bars
     from ssl_bench.interchange.map_folder import import_maps
     from ssl_bench.trials.compositions import open_trials
 
@@ -67,14 +67,8 @@ def maps(
             folder, trials, out, model=model, missing_fail=missing_fail, progress=progress
         )
     if as_json:
-        facts = {
-            "file": str(out),
-            "trials": len(trials),
-            "maps": done.n_maps,
-            "missing": list(done.missing),
-            "shape": list(done.shape),
-        }
-        print_json(facts)
+        facts = {"file": str(out), "trials": len(trials), "maps": done.n_maps}
+        print_json({**facts, "missing": list(done.missing), "shape": list(done.shape)})
         return
     height, width = done.shape
     click.echo(f"{done.n_maps:,} of {len(trials):,} maps of {height} x {width} written to {out}")
@@ -118,7 +112,6 @@ def ezvsl_ciou(
     as_json: bool,
 ) -> None:
     """Sum up FILE, the per-clip cIoU that the EZ-VSL test script writes."""
-    from ssl_bench.cli.terminal import plain_table, print_json, show, with_interval
     from ssl_bench.errors import SslBenchError
     from ssl_bench.interchange.ezvsl_ciou import import_ciou
     from ssl_bench.scoring.score_file import write_scores
@@ -139,20 +132,21 @@ def ezvsl_ciou(
             )
         write_scores(out, found.scores)
     if as_json:
-        facts = {
-            "protocol": trials.protocol.label,
-            "present": found.n_present,
-            "expected": found.n_expected,
-            "undefined": found.n_undefined,
-            "by_trial": found.scores is not None,
-            "measures": [value.model_dump(mode="json") for value in found.measures],
-        }
-        print_json(facts)
+        print_json(
+            {
+                "protocol": trials.protocol.label,
+                "present": found.n_present,
+                "expected": found.n_expected,
+                "undefined": found.n_undefined,
+                "by_trial": found.scores is not None,
+                "measures": [value.model_dump(mode="json") for value in found.measures],
+            }
+        )
         return
     heads = ["percent [95 % interval]", *(value.measure for value in found.measures)]
     row = [file.name, *(with_interval(value) for value in found.measures)]
-    show(plain_table(None, heads, [row]))
-    show(f"Coverage: {found.n_present:,} of {found.n_expected:,} trials.")
+    coverage = f"Coverage: {found.n_present:,} of {found.n_expected:,} trials."
+    show(plain_table(None, heads, [row]), coverage)
     if found.n_undefined:
         show(f"{found.n_undefined:,} lines hold no number; they count as failures.")
     if found.scores is None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ssl_bench.cli.options import data_option, json_option
+from ssl_bench.cli.terminal import print_json, show, text_table
 
 if TYPE_CHECKING:
-    from ssl_bench.models.cards import Card
+    from ssl_bench.leaderboard.published import PublishedFigure
     from ssl_bench.models.recipes import Recipe
 
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 @json_option
 def protocols(name: str | None, with_trials: bool, data: Path | None, as_json: bool) -> None:
     """List the protocols, or explain the one called NAME."""
-    from ssl_bench.cli.terminal import plain_table, print_json, show
     from ssl_bench.protocols.protocol import (
         dialect_names,
         load_dialect,
@@ -55,23 +55,13 @@ def protocols(name: str | None, with_trials: bool, data: Path | None, as_json: b
         [each.name, each.title, each.label.partition("@")[2], each.composition.kind]
         for each in loaded
     ]
-    suites = [load_suite(known) for known in suite_names()]
+    suites = [[each, ", ".join(load_suite(each).protocols)] for each in suite_names()]
     dialects = [load_dialect(known) for known in dialect_names()]
     show(
-        plain_table(None, ["protocol", "title", "test set", "composition"], rows, texts=range(4)),
+        text_table(["protocol", "title", "test set", "composition"], rows),
         "'ssl-bench protocols NAME' explains one; NAME@TESTSET moves it to another test set.",
-        plain_table(
-            None,
-            ["suite", "protocols"],
-            [[each.name, ", ".join(each.protocols)] for each in suites],
-            texts=range(2),
-        ),
-        plain_table(
-            None,
-            ["dialect", "title"],
-            [[each.form, each.title] for each in dialects],
-            texts=range(2),
-        ),
+        text_table(["suite", "protocols"], suites),
+        text_table(["dialect", "title"], [[each.form, each.title] for each in dialects]),
     )
 
 
@@ -80,23 +70,20 @@ def protocols(name: str | None, with_trials: bool, data: Path | None, as_json: b
 @json_option
 def models(name: str | None, as_json: bool) -> None:
     """List the models, or print the card of the one called NAME."""
-    from ssl_bench.cli.terminal import plain_table, print_json, show
     from ssl_bench.leaderboard.published import read_published
     from ssl_bench.models.registry import list_baselines, list_plug_ins, load_baseline
     from ssl_bench.site.printed import printed_of
 
     if name is not None:
-        card, recipe = load_baseline(name).card, load_baseline(name).recipe
+        baseline = load_baseline(name)
+        figures = printed_of(baseline.card, read_published())
+        content = baseline.card.model_dump(mode="json")
         if as_json:
-            figures = printed_of(card, read_published())
-            whole = {
-                **card.model_dump(mode="json"),
-                "published_figures": [figure.model_dump() for figure in figures],
-                "recipe": recipe.model_dump(mode="json"),
-            }
-            print_json(whole)
+            content["published_figures"] = [figure.model_dump() for figure in figures]
+            content["recipe"] = baseline.recipe.model_dump(mode="json")
+            print_json(content)
         else:
-            _print_nested(_card_for_people(card, recipe))
+            _print_nested({**content, **_for_people(figures, baseline.recipe)})
         return
     cards = [load_baseline(known).card for known in list_baselines()]
     if as_json:
@@ -105,7 +92,7 @@ def models(name: str | None, as_json: bool) -> None:
     rows = [[card.name, card.title, card.modality] for card in cards]
     rows += [[plug_in, "installed plug-in", ""] for plug_in in list_plug_ins()]
     show(
-        plain_table(None, ["model", "title", "modality"], rows, texts=range(3)),
+        text_table(["model", "title", "modality"], rows),
         "'ssl-bench models NAME' prints a card; --model also takes path/to/file.py:Class.",
     )
 
@@ -115,7 +102,6 @@ def models(name: str | None, as_json: bool) -> None:
 @json_option
 def measures(text: str | None, as_json: bool) -> None:
     """List the measures, or explain one such as cIoU(adaptive)@0.5."""
-    from ssl_bench.cli.terminal import plain_table, print_json, show
     from ssl_bench.measures.values import DEFINITIONS, parse_measure
 
     if text is not None:
@@ -127,13 +113,12 @@ def measures(text: str | None, as_json: bool) -> None:
         print_json(found)
         return
     rows = [[str(facts["form"]), str(facts["title"])] for facts in found]
-    show(plain_table(None, ["measure", "meaning"], rows, texts=range(2)))
+    show(text_table(["measure", "meaning"], rows))
 
 
 @click.command()
 def schema() -> None:
     """Print the JSON schema of the result document."""
-    from ssl_bench.cli.terminal import print_json
     from ssl_bench.scoring.results import Result
 
     print_json(Result.model_json_schema())
@@ -161,16 +146,14 @@ def _print_trials(name: str, data: Path | None, as_json: bool) -> None:
         return
     click.echo("\t".join(rows[0]))
     for row in rows:
-        click.echo(
-            "\t".join(str(cell) for cell in {**row, "targets": ",".join(row["targets"])}.values())
-        )
+        cells = {**row, "targets": ",".join(row["targets"])}
+        click.echo("\t".join(map(str, cells.values())))
 
 
-def _card_for_people(card: Card, recipe: Recipe) -> dict[str, Any]:
-    from ssl_bench.leaderboard.published import read_published
-    from ssl_bench.site.printed import printed_of, printed_table
+def _for_people(figures: Sequence[PublishedFigure], recipe: Recipe) -> dict[str, Any]:
+    from ssl_bench.site.printed import printed_table
 
-    table = printed_table(printed_of(card, read_published()))
+    table = printed_table(figures)
     published = []
     for row in table.rows:
         figure = row.figure
@@ -191,24 +174,15 @@ def _card_for_people(card: Card, recipe: Recipe) -> dict[str, Any]:
         for variant, chosen in recipe.variants.items()
         if chosen.presets
     }
-    return {
-        **card.model_dump(mode="json"),
-        "published": published,
-        "variants": variants,
-        "presets": presets,
-    }
+    return {"published": published, "variants": variants, "presets": presets}
 
 
 def _print_facts(content: Mapping[str, Any], as_json: bool) -> None:
-    from ssl_bench.cli.terminal import print_json
-
     (print_json if as_json else _print_nested)(content)
 
 
 def _print_nested(content: Mapping[str, Any], indent: int = 0) -> None:
     """Print nested facts as indented lines, leaving out what is empty."""
-    from ssl_bench.cli.terminal import show
-
     blank = "  " * indent
     for key, value in content.items():
         if value in (None, "", [], {}):

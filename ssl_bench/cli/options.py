@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -27,32 +28,17 @@ _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,40}")
 
 
 def whole_or_text(value: str) -> int | str:
-    """A whole number as one, everything else as text.
-
-    Examples
-    --------
-    >>> whole_or_text("14"), whole_or_text("1e3")
-    (14, '1e3')
-    """
+    """A whole number as one, everything else (such as ``1e3``) as text."""
     return int(value) if _WHOLE_NUMBER.fullmatch(value) else value
 
 
 def pairs_option(
     flag: str, name: str, metavar: str, value: Callable[[str], Any], **settings: Any
 ) -> _Decorator[Any]:
-    """A repeatable option ``KEY=VALUE`` that arrives as a dictionary.
+    """A repeatable option ``KEY=VALUE`` that arrives as a dictionary of what `value` reads.
 
-    Parameters
-    ----------
-    flag, name
-        The option, and its parameter of the command.
-    metavar
-        How a pair is written. In brackets, ``[NAME=]FILE``, the key is optional, and the stem of
-        the file stands in for it.
-    value
-        Reads a value.
-    **settings
-        As for :func:`click.option`.
+    With a key in brackets in `metavar`, ``[NAME=]FILE``, the key is optional, and the stem of the
+    file stands in for it.
     """
 
     def read(_context: click.Context, _option: click.Parameter, texts: tuple[str, ...]) -> Any:
@@ -71,6 +57,25 @@ def pairs_option(
     return click.option(flag, name, multiple=True, metavar=metavar, callback=read, **settings)
 
 
+def count_option(
+    flag: str, default: int, text: str, *names: str, least: int = 1, most: int | None = None
+) -> _Decorator[Any]:
+    """A whole number from `least` to `most`, whose default the help shows."""
+    kind = click.IntRange(least, most)
+    return click.option(flag, *names, type=kind, default=default, show_default=True, help=text)
+
+
+def together(*options: _Decorator[Any]) -> _Decorator[Any]:
+    """Several options as one decorator, in this order in the help."""
+
+    def decorate(command: _Command) -> _Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
 protocol_option = click.option(
     "--protocol",
     required=True,
@@ -82,12 +87,8 @@ data_option = click.option(
     "--data", type=FOLDER, help="Folder with one sub-folder per test set. Default: $SSL_BENCH_DATA."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
-jobs_option = click.option(
-    "--jobs",
-    type=click.IntRange(1, MAX_WORKERS),
-    default=2,
-    show_default=True,
-    help="Threads that read and score. Does not change results.",
+jobs_option = count_option(
+    "--jobs", 2, "Threads that read and score. Does not change results.", most=MAX_WORKERS
 )
 dialect_option = click.option(
     "--dialect",
@@ -112,13 +113,9 @@ board_option = click.option(
 
 def model_option(*, required: bool = True) -> _Decorator[Any]:
     """Which model, and in which form: name, variant, weights, object guidance, seed, options."""
-    options = (
-        click.option(
-            "--model",
-            required=required,
-            metavar="NAME",
-            help="Baseline, plug-in, or FILE.py:Class.",
-        ),
+    about = "Baseline, plug-in, or FILE.py:Class."
+    return together(
+        click.option("--model", required=required, metavar="NAME", help=about),
         click.option("--variant", help="Variant of the baseline. Default: the one that ships."),
         click.option(
             "--weights",
@@ -147,22 +144,9 @@ def model_option(*, required: bool = True) -> _Decorator[Any]:
         ),
     )
 
-    def decorate(command: _Command) -> _Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
-
 
 def request_of(given: Mapping[str, Any]) -> Request:
-    """The model that a command was asked to run, and its settings.
-
-    Raises
-    ------
-    ModelError
-        If the model has no object prior to be guided by.
-    """
+    """The model that a command was asked to run, and its settings."""
     from ssl_bench.analysis.evaluation import Request
 
     alpha = given["alpha"]
@@ -170,18 +154,6 @@ def request_of(given: Mapping[str, Any]) -> Request:
         from ssl_bench.models.registry import PRESET, default_alpha
 
         alpha = default_alpha(given["model"], given["variant"], given["settings"].get(PRESET))
-    return Request(
-        model=given["model"],
-        variant=given["variant"],
-        weights=given["weights"],
-        alpha=alpha,
-        seed=given["seed"],
-        settings=given["settings"],
-        data=given["data"],
-        folder=given["out"],
-        dialect=given.get("dialect"),
-        batch_size=given.get("batch_size", 32),
-        jobs=given["jobs"],
-        dtype="float16" if given.get("float16") else "float32",
-        priors=given.get("priors", {}),
-    )
+    named = {each.name: given[each.name] for each in fields(Request) if each.name in given}
+    dtype = "float16" if given.get("float16") else "float32"
+    return Request(**{**named, "alpha": alpha, "folder": given["out"], "dtype": dtype})

@@ -7,7 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ssl_bench.cli.options import FILE, FOLDER, PATH, data_option, jobs_option, json_option
+from ssl_bench.cli.options import (
+    FILE,
+    FOLDER,
+    PATH,
+    count_option,
+    data_option,
+    jobs_option,
+    json_option,
+)
+from ssl_bench.cli.terminal import (
+    p_value,
+    plain_table,
+    progress_bars,
+    show,
+    text_table,
+    with_interval,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -16,7 +32,7 @@ if TYPE_CHECKING:
     from ssl_bench.analysis.explanation import Explanation
     from ssl_bench.analysis.paired_runs import Pair, RunComparison
 
-# A measure whose values are shares, for the distance from floor to ceiling.
+# A measure whose values are shares, as the distance from floor to ceiling is.
 _SHARE = "cIoU@0.5"
 
 # \b keeps the lines that follow as they are.
@@ -49,8 +65,6 @@ RUN_FOLDER is what 'ssl-bench evaluate' writes.
 @jobs_option
 def analyse(run_folder: Path, out: Path | None, **settings: Any) -> None:
     """Draw and tabulate what lies behind the numbers of the run in RUN_FOLDER."""
-    from ssl_bench.cli.terminal import progress_bars, show
-
     with progress_bars() as (_, notify):
         from ssl_bench.figures.analysis import analyse_run
 
@@ -101,7 +115,6 @@ def compare_sets(results: tuple[Path, ...], measure: str | None, as_json: bool) 
     refused.
     """
     from ssl_bench.analysis.across_test_sets import compare_sets as compare
-    from ssl_bench.cli.terminal import show
     from ssl_bench.scoring.results import read_result
 
     found = compare([(path, read_result(path)) for path in results], measure)
@@ -112,15 +125,13 @@ def compare_sets(results: tuple[Path, ...], measure: str | None, as_json: bool) 
 
 
 def _across_tables(found: AcrossSets) -> list[Table | str]:
-    from ssl_bench.cli.terminal import plain_table
     from ssl_bench.scoring.formatting import format_value
 
     def shown(number: Number | None, measure: str = found.measure) -> str:
         if number is None:
             return format_value(None, measure)
-        value, low, high = (
-            format_value(each, measure) for each in (number.value, number.low, number.high)
-        )
+        each = (number.value, number.low, number.high)
+        value, low, high = (format_value(one, measure) for one in each)
         return value if number.low is None else f"{value}  [{low}, {high}]"
 
     rows = [
@@ -153,18 +164,9 @@ def _across_tables(found: AcrossSets) -> list[Table | str]:
 @click.option(
     "--measure", "measures", multiple=True, metavar="MEASURE", help="Default: all; repeatable."
 )
+@count_option("--changed", 10, "How many of the trials that changed most to name.", least=0)
 @click.option(
-    "--changed",
-    type=click.IntRange(min=0),
-    default=10,
-    show_default=True,
-    help="How many of the trials that changed most to name.",
-)
-@click.option(
-    "--pictures",
-    metavar="FILE.png",
-    type=FILE,
-    help="Draw them, with the maps of the first two runs.",
+    "--pictures", metavar="FILE.png", type=FILE, help="Draw them, with the first two runs' maps."
 )
 @data_option
 @json_option
@@ -182,7 +184,6 @@ def compare(
     number of comparisons. Runs of different protocols, test sets or dialects are refused.
     """
     from ssl_bench.analysis.paired_runs import compare_runs, read_run
-    from ssl_bench.cli.terminal import show
 
     read = [read_run(path) for path in runs]
     found = compare_runs(read, measures=measures or None, most=changed)
@@ -190,24 +191,22 @@ def compare(
     if pictures is not None:
         from ssl_bench.figures.sheet import write_changed_sheet
 
-        count = write_changed_sheet(pictures, found.pairs[0], read[0], read[1], data=data)
-        drawn.append(f"Drew {count} trials into {pictures}.")
+        trials = write_changed_sheet(pictures, found.pairs[0], read[0], read[1], data=data)
+        drawn.append(f"Drew {trials} trials into {pictures}.")
     if as_json:
         click.echo(found.model_dump_json(indent=1))
         return
     for pair in found.pairs:
         show(*_pair_tables(pair, found))
-    if len(found.pairs) > 1:
-        show(
-            f"The p-values are corrected for {len(found.pairs)} comparisons of each measure (Holm)."
-        )
+    count = len(found.pairs)
+    if count > 1:
+        show(f"The p-values are corrected for {count} comparisons of each measure (Holm).")
     if found.partial:
         show("PARTIAL: a run left trials out; only common trials are compared.")
     show(*drawn)
 
 
 def _pair_tables(pair: Pair, found: RunComparison) -> list[Table | str]:
-    from ssl_bench.cli.terminal import p_value, plain_table, with_interval
     from ssl_bench.scoring.formatting import format_value
 
     rows = [
@@ -237,7 +236,7 @@ def _pair_tables(pair: Pair, found: RunComparison) -> list[Table | str]:
             [
                 each.trial_id,
                 each.category,
-                *(format_value(value, "cIoU@0.5") for value in (each.first, each.second)),
+                *(format_value(one, _SHARE) for one in (each.first, each.second)),
             ]
             for each in pair.changed
         ]
@@ -258,7 +257,6 @@ def explain(before: Path, after: Path, as_json: bool) -> None:
     compared, with how much each difference matters.
     """
     from ssl_bench.analysis.explanation import explain as find
-    from ssl_bench.cli.terminal import show
     from ssl_bench.scoring.results import read_result
 
     found = find(read_result(before), read_result(after))
@@ -269,7 +267,6 @@ def explain(before: Path, after: Path, as_json: bool) -> None:
 
 
 def _explanation(found: Explanation) -> list[Table | str]:
-    from ssl_bench.cli.terminal import plain_table
     from ssl_bench.scoring.formatting import format_value
 
     shown: list[Table | str] = [found.verdict]
@@ -279,13 +276,10 @@ def _explanation(found: Explanation) -> list[Table | str]:
             for each in found.causes
         ]
         heads = ["what differs", "before", "after", "weight", "what it means"]
-        shown.append(plain_table(None, heads, rows, texts=range(5)))
+        shown.append(text_table(heads, rows))
     if found.measures:
         values = [
-            [
-                each.measure,
-                *(format_value(value, each.measure) for value in (each.before, each.after)),
-            ]
+            [each.measure, *(format_value(one, each.measure) for one in (each.before, each.after))]
             for each in found.measures
         ]
         shown.append(plain_table(None, ["measure, percent", "before", "after"], values))

@@ -18,6 +18,15 @@ from ssl_bench.cli.options import (
     protocol_option,
     vision_only_option,
 )
+from ssl_bench.cli.terminal import (
+    console,
+    plain_table,
+    print_json,
+    progress_bars,
+    result_tables,
+    show,
+    with_interval,
+)
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -71,19 +80,12 @@ def score(**given: Any) -> None:
     All problems of a file are reported at once, and then nothing is scored.
     """
     if given["dialect"] == "all":
-        for name, option in (
-            ("training_list", "--exclude-overlap"),
-            ("vision_only", "--vision-only"),
-            ("priors", "--prior"),
-            ("out", "--out"),
-            ("measures", "--measure"),
-        ):
+        for name in ("training_list", "vision_only", "priors", "out", "measures"):
             if given[name]:
+                option = {each.name: each for each in score.params}[name].opts[0]
                 raise click.UsageError(f"{option} needs one dialect, not 'all'.")
         _score_under_all(given)
         return
-    from ssl_bench.cli.terminal import print_json, progress_bars, result_tables, show
-
     overlap = None
     with progress_bars() as (_, notify):
         from ssl_bench.analysis.evaluation import write_scored
@@ -128,16 +130,12 @@ def score(**given: Any) -> None:
 
 
 def _overlap_table(overlap: OverlapScores) -> Table:
-    from ssl_bench.cli.terminal import plain_table, with_interval
-
     subsets = overlap.subsets
     cells = [{value.measure: with_interval(value) for value in each.measures} for each in subsets]
+    heads = [f"{each.name} ({each.n_trials:,})" for each in subsets]
     table = plain_table(
         "With and without the overlap with the training list",
-        [
-            "percent [95 % interval] (trials)",
-            *(f"{each.name} ({each.n_trials:,})" for each in subsets),
-        ],
+        ["percent [95 % interval] (trials)", *heads],
         [[name, *(column.get(name, "no trial") for column in cells)] for name in cells[0]],
     )
     table.caption = "; ".join(f"{each.name}: {each.title}" for each in subsets)
@@ -147,8 +145,6 @@ def _overlap_table(overlap: OverlapScores) -> Table:
 
 def _score_under_all(given: dict[str, Any]) -> None:
     """Score under every dialect that has constants for this model, and print one table."""
-    from ssl_bench.cli.terminal import progress_bars, show
-
     with progress_bars() as (_, notify):
         from ssl_bench.scoring.dialects import dialect_table, dialects_for
         from ssl_bench.scoring.run import ScoringOptions, check_predictions
@@ -173,7 +169,6 @@ def _score_under_all(given: dict[str, Any]) -> None:
 
 def _dialect_tables(table: DataFrame) -> list[Table]:
     """Measures in rows and dialects in columns, in as many tables as the terminal needs."""
-    from ssl_bench.cli.terminal import console, plain_table
     from ssl_bench.scoring.formatting import format_value
 
     values: dict[str, dict[str, str]] = {}
@@ -192,14 +187,7 @@ def _dialect_tables(table: DataFrame) -> list[Table]:
 
 
 def _fitting(values: dict[str, dict[str, str]], width: int) -> list[list[str]]:
-    """Dialects in groups whose columns fit beside those of the measures' names.
-
-    Examples
-    --------
-    >>> values = {"lvs": {"AUC": "1.0"}, "oya": {"AUC": "2.0"}}
-    >>> _fitting(values, 18), _fitting(values, 17), _fitting(values, 1)
-    ([['lvs', 'oya']], [['lvs'], ['oya']], [['lvs'], ['oya']])
-    """
+    """Dialects in groups whose columns fit beside those of the measures' names."""
     gap, left = 3, 0
     groups: list[list[str]] = []
     widest = max(len(measure) for measures in values.values() for measure in measures)

@@ -8,21 +8,21 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 import click
-from rich import box
-from rich.cells import cell_len
-from rich.console import Console
-from rich.table import Table
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
     from ssl_bench.scoring.results import MeasuredValue, Result
     from ssl_bench.scoring.run import Notify
-
 
 _WIDE = 400
 
 
 def console(*, to_stderr: bool = False) -> Console:
     """A console; as wide as needed where the output is not a terminal."""
+    from rich.console import Console
+
     # A name is printed as it is: in brackets it is no style, and ":x:" in it is no picture.
     plain: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
     made = Console(stderr=to_stderr, soft_wrap=True, **plain)
@@ -30,24 +30,15 @@ def console(*, to_stderr: bool = False) -> Console:
 
 
 class Counted(Protocol):
-    """Called with what is being done, how much is done, and how much there is."""
+    """Shows what is being done, how much is done, how much there is, and a detail behind it."""
 
     def __call__(self, what: str, done: int, of: int, detail: str = "") -> None:
         """Show it."""
-        ...
 
 
 @contextmanager
 def progress_bars(quiet: bool = False) -> Iterator[tuple[Counted, Notify]]:
-    """Callbacks that draw progress on standard error, if that is a terminal.
-
-    Yields
-    ------
-    progress
-        For counted work; a detail, such as a throughput, is shown behind the count.
-    notify
-        For stages without a count.
-    """
+    """Draw progress on standard error, if that is a terminal: of counted work, and of stages."""
     from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bars
 
@@ -94,6 +85,8 @@ def show(*parts: Table | str) -> None:
 
 def print_whole(screen: Console, part: Table | str) -> None:
     """Print a table or sentence; a table is wider than a terminal that would cut its words."""
+    from rich.table import Table
+
     if isinstance(part, Table):
         unbounded = screen.options.update(width=10_000)
         screen.width = max(screen.width, screen.measure(part, options=unbounded).minimum)
@@ -108,13 +101,7 @@ def with_interval(value: MeasuredValue, *, signed: bool = False) -> str:
 
 
 def p_value(probability: float) -> str:
-    """A p-value with three decimals.
-
-    Examples
-    --------
-    >>> p_value(0.0404), p_value(0.0004)
-    ('0.040', '< 0.001')
-    """
+    """A p-value with three decimals, or that it is smaller."""
     return "< 0.001" if probability < 0.001 else f"{probability:.3f}"
 
 
@@ -129,6 +116,10 @@ def plain_table(
 
     Cells wrap between words alone, because a cut number would be wrong.
     """
+    from rich import box
+    from rich.cells import cell_len
+    from rich.table import Table
+
     table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
     cells = list(zip(columns, *rows, strict=True))
     for number, column in enumerate(cells):
@@ -145,8 +136,13 @@ def plain_table(
     return table
 
 
+def text_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    """A table of words, without a title."""
+    return plain_table(None, columns, rows, texts=range(len(columns)))
+
+
 def result_tables(result: Result) -> list[Table | str]:
-    """A result as tables and sentences for a person; a row for each measure.
+    """A result as tables, a row for each measure, and sentences.
 
     Where the terminal is too narrow, intervals stand under their values.
     """
@@ -172,11 +168,8 @@ def result_tables(result: Result) -> list[Table | str]:
         columns |= floors
     if result.ceiling is not None:
         columns["ceiling of the rule"] = _cells(result.ceiling.measures)
-    protocol = result.protocol
-    title = (
-        f"{protocol.title}, {protocol.label}, version {protocol.version}, "
-        f"dialect {protocol.dialect}"
-    )
+    told = result.protocol
+    title = f"{told.title}, {told.label}, version {told.version}, dialect {told.dialect}"
     shown: list[Table | str] = [table(title, "percent [95 % interval]", columns)]
     if len(priors) > 1:
         shown.append(table(None, "audio-blind, the priors", priors))
@@ -245,11 +238,5 @@ def coverage_sentence(result: Result) -> str:
 
 
 def first_few(names: Sequence[str]) -> str:
-    """The first five names.
-
-    Examples
-    --------
-    >>> first_few("abcdefg")
-    'a, b, c, d, e, ...'
-    """
+    """The first five names, and dots where there are more."""
     return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ssl_bench.cli.options import FILE, FOLDER, MAX_WORKERS, PATH, json_option, pairs_option
+from ssl_bench.cli.options import (
+    FILE,
+    FOLDER,
+    MAX_WORKERS,
+    PATH,
+    count_option,
+    json_option,
+    pairs_option,
+)
+from ssl_bench.cli.terminal import progress_bars
 from ssl_bench.errors import ModelError
 from ssl_bench.extras import extra_needed
 
@@ -22,7 +31,6 @@ if TYPE_CHECKING:
     from ssl_bench.training.run_state import Progress, Step
 
 EMBEDDED_WORLD = "synth"
-
 _FIRST_LINE_SECONDS = 5.0
 _LINE_SECONDS = 60.0
 
@@ -122,13 +130,11 @@ def _toml_or_text(text: str) -> Any:
     show_default=True,
     help="auto takes a GPU where there is one.",
 )
-@click.option(
+@count_option(
     "--devices",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Devices that share each batch. Negatives of a contrastive objective are those on the "
-    "same device.",
+    1,
+    "Devices that share each batch. Negatives of a contrastive objective are those on the same "
+    "device.",
 )
 @click.option(
     "--precision",
@@ -137,12 +143,8 @@ def _toml_or_text(text: str) -> Any:
     show_default=True,
     help="Single precision, or mixed with half precision.",
 )
-@click.option(
-    "--workers",
-    type=click.IntRange(0, MAX_WORKERS),
-    default=0,
-    show_default=True,
-    help="Processes that read ahead. Does not change results.",
+@count_option(
+    "--workers", 0, "Processes that read ahead. Does not change results.", least=0, most=MAX_WORKERS
 )
 @click.option(
     "--save-every",
@@ -163,8 +165,6 @@ def train(**given: Any) -> None:
     Validation never looks at a test set: the embedded world has a split of its own, and of a
     folder a tenth of the clips, whole videos, is held out.
     """
-    from ssl_bench.cli.terminal import progress_bars
-
     as_json, seed = given["as_json"], given["seed"]
     with progress_bars(quiet=as_json) as (progress, _):
         from ssl_bench.training.hardware import Hardware, is_first_process
@@ -198,11 +198,9 @@ def train(**given: Any) -> None:
             variant=plan.variant,
             seed=plan.seed,
             out=folder,
-            changes=given["changes"],
-            image_trunk=given["image_trunk"],
+            **{name: given[name] for name in ("changes", "image_trunk", "save_every")},
             neighbours=_neighbours(given["neighbour_images"], given["neighbour_sounds"]),
             hardware=Hardware(*hardware),
-            save_every=given["save_every"],
             progress=tell,
         )
     if is_first_process():
@@ -258,7 +256,6 @@ def _neighbours(images: Path | None, sounds: Path | None) -> NeighbourFiles | No
 
 
 def _detail(step: Step) -> str:
-    """Loss and throughput, where there are any."""
     if step.loss is None or step.examples_per_second is None:
         return ""
     return f"loss {step.loss:.3f}, {_rate(step.examples_per_second)}"

@@ -92,19 +92,9 @@ def localize(
     """Localize the trials of several protocols, a batch of images at a time.
 
     Sounds are encoded first (their features are small and stay in memory); images follow in
-    batches, each with all its trials.
-
-    Parameters
-    ----------
-    vision_only
-        For each protocol: also make the model's own audio-blind map of each image.
-
-    Yields
-    ------
-    number
-        Which of `sets` the batch belongs to.
-    batch
-        Maps of some of its trials.
+    batches, each with all its trials. `vision_only` says of which protocols the model's own
+    audio-blind maps are made too. Yields the place of a protocol in `sets`, and maps of some of its
+    trials.
 
     Raises
     ------
@@ -212,14 +202,7 @@ def _encode_sounds(
 
 
 def content_of(sound: Waveform) -> Hashable:
-    """Identity of a sound by what is played: rate, type and samples.
-
-    Examples
-    --------
-    >>> one, same, slower = (Waveform(np.zeros((4, 1)), rate) for rate in (8000, 8000, 4000))
-    >>> content_of(one) == content_of(same), content_of(one) == content_of(slower)
-    (True, False)
-    """
+    """Identity of a sound by what is played: rate, type and samples."""
     samples = np.ascontiguousarray(sound.samples)
     digest = hashlib.sha256(samples.data).digest()
     return sound.rate, samples.dtype.str, samples.shape, digest

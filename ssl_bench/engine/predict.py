@@ -59,15 +59,6 @@ def predict(
     ModelError
         If the localizer breaks its contract, or a protocol asks for a ranking and the localizer has
         no similarity.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from ssl_bench.trials.compositions import open_trials
-    >>> from ssl_bench.models.trivial import Center
-    >>> (written,) = predict(Center(), [(open_trials("synth"), Path(tempfile.mkdtemp()))])
-    >>> written.predictions.name
-    'predictions.npz'
     """
     settings = options or EngineOptions()
     for trials, _ in runs:

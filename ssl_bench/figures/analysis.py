@@ -48,23 +48,10 @@ def analyse_run(
 ) -> Analysis:
     """Write ``analysis.csv``, ``analysis.png`` and, for several categories, ``categories.png``.
 
-    Parameters
-    ----------
-    folder
-        Run folder with ``scores.npz`` and ``result.json``; unless `scores_only`, with
-        ``predictions.npz`` (and ``vision_only.npz``) too.
-    out
-        Where to write; ``FOLDER/analysis`` by default.
-    protocol
-        Reference of the protocol; None for the one that the result names.
-    data
-        Folder with one sub-folder per test set; None for ``SSL_BENCH_DATA``.
-    scores_only
-        Leave out what needs the test set: threshold rules, the audio-blind map, floor and ceiling.
-    jobs, seed
-        Threads; seed of the bootstrap.
-    notify
-        Called with a short text at the start of each stage.
+    They are made of a run folder's ``scores.npz`` and ``result.json`` and, unless `scores_only`,
+    ``predictions.npz`` (and ``vision_only.npz``), and written to ``FOLDER/analysis`` by default.
+    With `scores_only`, all that needs the test set is left out: threshold rules, the audio-blind
+    map, floor and ceiling. A `protocol` reference takes the place of the one that the result names.
 
     Raises
     ------

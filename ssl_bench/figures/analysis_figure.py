@@ -65,17 +65,10 @@ _RULE_LABELS = {
 
 
 def draw_analysis(path: Path, table: pd.DataFrame, title: str) -> None:
-    """Draw success curve, breakdowns and threshold rules, as far as the table holds them.
+    """Draw success curve, breakdowns and threshold rules into a PNG file.
 
-    Parameters
-    ----------
-    path
-        The PNG file to write, whole or not at all; ResultError if that fails.
-    table
-        As :func:`ssl_bench.figures.analysis_numbers.analyse_scores` makes it, with the rows of
-        :func:`~ssl_bench.figures.analysis_numbers.analyse_rules` where they are known.
-    title
-        Model and protocol.
+    The table is that of :func:`ssl_bench.figures.analysis_numbers.analyse_scores`, with the rows of
+    :func:`~ssl_bench.figures.analysis_numbers.analyse_rules` where they are known.
     """
     boxes, sizes, rules = (part(table, name) for name in ("boxes", "size", "threshold rule"))
     panels: list[Callable[[Axes], None]] = [lambda axes: _curve(axes, table)]
@@ -186,16 +179,10 @@ def _name_levels(axes: Axes, names: list[str], what: str, unit: str) -> None:
 
 
 def draw_categories(path: Path, table: pd.DataFrame, series: str, title: str) -> None:
-    """Draw success at 0.5 of each category with its interval, from the best to the worst.
+    """Draw success at 0.5 of a series' categories with intervals, from the best to the worst.
 
-    Categories of fewer than five trials are left out and counted, unless all are as small.
-
-    Parameters
-    ----------
-    path, table, title
-        As for :func:`draw_analysis`; ResultError also where there are too many categories to draw.
-    series
-        Whose categories.
+    Categories of fewer than five trials are left out and counted, unless all are as small;
+    ResultError where there are too many to draw.
     """
     rows = part(table, "category", series)
     if len(rows) > _MAX_CATEGORIES:

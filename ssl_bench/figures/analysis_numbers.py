@@ -54,21 +54,11 @@ class Series:
 
 
 def analyse_scores(series: Sequence[Series], *, seed: int = 0) -> pd.DataFrame:
-    """Success curve, and success by number of boxes, object size and category.
+    """Success curve, and success by number of boxes, object size and (of the model) category.
 
-    Parameters
-    ----------
-    series
-        The model first, then what it is compared with. Categories are of the model alone.
-    seed
-        Seed of the bootstrap.
-
-    Returns
-    -------
-    DataFrame
-        Columns :data:`COLUMNS`. ``analysis`` is ``overall``, ``success curve``, ``boxes``,
-        ``size`` or ``category``; ``level`` the cIoU threshold or the name of the level. Breakdowns
-        are success at 0.5.
+    Returns a table of :data:`COLUMNS`: ``analysis`` is ``overall``, ``success curve``, ``boxes``,
+    ``size`` or ``category``; ``level`` the cIoU threshold or the name of the level. Breakdowns are
+    success at 0.5.
     """
     rows: list[dict[str, Any]] = []
     for each in series:

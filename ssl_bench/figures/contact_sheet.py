@@ -30,21 +30,9 @@ def contact_sheet(
 ) -> tuple[str, ...]:
     """Draw images of a test set with their truth outlined, and what sounds above each.
 
-    Parameters
-    ----------
-    test_set
-        Where images and truth come from; DataError if an image is missing or unreadable.
-    path
-        The PNG file to write, whole or not at all; ResultError if that fails.
-    count
-        Number of samples, at least 1; fewer if the test set has fewer.
-    seed
-        Which samples: drawn without replacement for a seed, the first ones for None.
-
-    Returns
-    -------
-    tuple of str
-        Ids of the samples shown, in the order of the sheet.
+    The first `count` samples are drawn, fewer if there are fewer, or as many random ones for a
+    `seed`; returns their ids, in the order of the sheet. DataError if an image is missing or
+    unreadable.
     """
     if count < 1:
         raise DataError(

@@ -84,29 +84,9 @@ class SheetRow:
 
 
 def trial_sheet(rows: Sequence[SheetRow], path: Path, title: str) -> None:
-    r"""Draw one row for each trial: image with truth, map, prediction with truth, and the score.
+    """Draw one row for each of 1 to :data:`MAX_ROWS` trials; the same rows give the same bytes.
 
-    The same rows give the same bytes on the same installation.
-
-    Parameters
-    ----------
-    rows
-        1 to :data:`MAX_ROWS` trials; DataError otherwise.
-    path
-        The PNG file to write, whole or not at all; ResultError if that fails.
-    title
-        Title of the sheet.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> disc = np.hypot(*np.mgrid[-1:1:32j, -1:1:32j]) < 0.5
-    >>> disc_map = disc.astype(np.float32)
-    >>> row = SheetRow(None, disc_map, disc_map, disc, "t0", score=1.0, hit=True)
-    >>> path = Path(tempfile.mkdtemp()) / "sheet.png"
-    >>> trial_sheet([row], path, "a perfect model")
-    >>> path.read_bytes()[:4]
-    b'\x89PNG'
+    A row shows the image with truth, the map, the prediction with truth, and the score.
     """
     if not 0 < len(rows) <= MAX_ROWS:
         raise DataError(
@@ -132,13 +112,7 @@ def trial_sheet(rows: Sequence[SheetRow], path: Path, title: str) -> None:
 
 
 def shortened(line: str, letters: int) -> str:
-    """A line of at most `letters` letters, with its middle left out where it is longer.
-
-    Examples
-    --------
-    >>> shortened("concat-000017-left", 11)
-    'conca…-left'
-    """
+    """A line of at most `letters` letters, with its middle left out where it is longer."""
     if len(line) <= letters:
         return line
     tail = (letters - 1) // 2
@@ -316,16 +290,9 @@ def write_trial_sheet(
     count: int = 6,
     with_images: bool = True,
 ) -> tuple[str, ...]:
-    """Draw `count` trials, under the threshold rule of `trials`; returns their ids.
+    """Draw `count` trials under the threshold rule of `trials`; returns their ids.
 
-    Parameters
-    ----------
-    path
-        The PNG file to write, whole or not at all.
-    trials, predictions, scores
-        Trials under the protocol or dialect that scored them, their maps and their score table.
-    with_images
-        False to leave images out, where there may be none.
+    Maps and score table are of the same trials; images are left out where there may be none.
     """
     reached = dict(zip(scores["trial_id"], scores["cIoU"].astype(float), strict=True))
     held = reached.keys() & predictions.trial_ids
@@ -374,23 +341,10 @@ def _row(
 def write_changed_sheet(
     path: Path, pair: Pair, first: Run, second: Run, *, data: Path | None = None
 ) -> int:
-    """Draw the changed trials of a pair of runs, each with the map of either run.
+    """Draw the changed trials of a pair of runs with the map of either; returns how many were.
 
-    Parameters
-    ----------
-    path
-        The PNG file to write, whole or not at all.
-    pair
-        The comparison, whose `changed` trials are drawn; returns how many were.
-    first, second
-        The two runs, with ``predictions.npz`` in their folders.
-    data
-        Folder of the test sets.
-
-    Raises
-    ------
-    ResultError
-        If the protocol or the test set at hand is not the one that was scored, or nothing changed.
+    Both runs have ``predictions.npz`` in their folders. ResultError if nothing changed, or if the
+    protocol or the test set at hand is not the one that was scored.
     """
     if not pair.changed:
         raise ResultError(

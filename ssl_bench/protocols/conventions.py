@@ -79,13 +79,7 @@ class ThresholdTable(Strict):
 
     @property
     def rule_of_map(self) -> Rule:
-        """The rule, which needs no more than the map and its truth.
-
-        Raises
-        ------
-        ProtocolError
-            If it is one of :data:`DatasetRule`: the threshold depends on other maps.
-        """
+        """The rule, where it needs no more than the map and its truth; ProtocolError otherwise."""
         if self.rule == "universal" or self.rule == "first-of-batch":
             raise ProtocolError(
                 f"the {self.rule} threshold depends on maps that were not given",
@@ -109,11 +103,5 @@ class ModelConstants(Strict):
     interpolation_on: dict[str, Interpolation] = Field(default_factory=dict)
 
     def on_own_scale(self, threshold: float) -> float:
-        """What a threshold of the evaluator is on the model's own scale.
-
-        Examples
-        --------
-        >>> ModelConstants(value=0.75, pooled=(), scale=0.5, offset=0.5).on_own_scale(0.75)
-        0.5
-        """
+        """What a threshold of the evaluator is on the model's own scale."""
         return (threshold - self.offset) / self.scale

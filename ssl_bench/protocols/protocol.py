@@ -92,13 +92,7 @@ class Dialect(Strict):
     measures: Measures
 
     def chosen(self, choice: str) -> Dialect:
-        """The dialect with the constants of one model or script, or with a batch size.
-
-        Raises
-        ------
-        ProtocolError
-            If there is no such choice.
-        """
+        """The dialect with the constants of one model or script, or with a batch size."""
         threshold: dict[str, Any] = {}
         interpolation: dict[str, Any] = {}
         models = self.models
@@ -157,14 +151,7 @@ class Dialect(Strict):
         return protocol.answers == "maps" and of_kind
 
     def check_applies(self, protocol: Protocol) -> None:
-        """Do nothing where the dialect can score a protocol's trials.
-
-        Raises
-        ------
-        ProtocolError
-            If it cannot, since retrieval protocols have no dialects and some dialects have certain
-            compositions only, or if its constants depend on the model and none is chosen.
-        """
+        """Raise ProtocolError where the dialect cannot score such trials or lacks a choice."""
         if protocol.answers == "retrieval":
             problem = f"the dialect {self.name!r} is about maps, and retrieval protocols have none"
             code, remedy = "E_DIALECT_MAPS", "score it without a dialect"
@@ -244,13 +231,7 @@ class Protocol(Strict):
         return self.model_copy(update={"test_set": TestSetTable(name=test_set, split=split)})
 
     def under(self, dialect: Dialect) -> Protocol:
-        """The same trials under another evaluator's conventions.
-
-        Raises
-        ------
-        ProtocolError
-            If the dialect cannot score such trials; see :meth:`Dialect.check_applies`.
-        """
+        """The same trials under another evaluator's conventions, where it can score them."""
         dialect.check_applies(self)
         floors = self.controls.floors if dialect.floors else ()
         changed = {
@@ -309,11 +290,6 @@ def _file(reference: str, kind: Literal["protocol", "suite"], shipped: dict[str,
 def load_dialect(name: str) -> Dialect:
     """Read one dialect by ``NAME``, or ``NAME:CHOICE`` where it leaves a choice.
 
-    Raises
-    ------
-    ProtocolError
-        If there is none of that name, its file is malformed, or there is no such choice.
-
     Examples
     --------
     >>> load_dialect("lvs").threshold.comparison
@@ -358,13 +334,7 @@ def load_protocol(reference: str | os.PathLike[str] | Protocol) -> Protocol:
 
 
 def load_suite(reference: str | os.PathLike[str]) -> Suite:
-    """Read a suite by name or by path to a file; every protocol that it names must exist.
-
-    Raises
-    ------
-    ProtocolError
-        If there is none of that name, its file is malformed, or a protocol is unknown or listed
-        twice.
+    """Read a suite by name or by path to a file; every protocol that it names must exist, once.
 
     Examples
     --------

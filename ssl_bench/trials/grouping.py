@@ -1,4 +1,4 @@
-"""Groups of samples that can share a picture, and the source videos that these pictures link."""
+"""Groups of samples that can share a picture, the source videos that they link, and seeds."""
 
 from __future__ import annotations
 
@@ -48,15 +48,7 @@ def seeded_groups(
 def joined_groups(found: Iterable[Sequence[Sample]]) -> dict[str, str]:
     """Name of the connected component of each group: a picture links the groups of its samples.
 
-    Parameters
-    ----------
-    found
-        The samples of each picture.
-
-    Returns
-    -------
-    dict
-        From each group to the first one (by name) of its component.
+    The result leads from each group to the first one (by name) of its component.
 
     Examples
     --------
@@ -79,3 +71,9 @@ def joined_groups(found: Iterable[Sequence[Sample]]) -> dict[str, str]:
         for other in others:
             parent[other] = first
     return {group: root(group) for group in list(parent)}
+
+
+def seed_of(seed: int, stream: int, identifier: str) -> int:
+    """Seed of one sample or trial in a stream of a seed, whatever its place in a list."""
+    key = np.random.SeedSequence([seed, stream, *identifier.encode()])
+    return int(key.generate_state(1)[0])

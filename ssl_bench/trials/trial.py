@@ -39,13 +39,7 @@ class Placement(NamedTuple):
     right: float
 
     def on_grid(self, height: int, width: int) -> tuple[slice, slice]:
-        """Rows and columns of the rectangle on a grid.
-
-        Examples
-        --------
-        >>> Placement(0, 0.5, 1, 1).on_grid(224, 224)
-        (slice(0, 224, None), slice(112, 224, None))
-        """
+        """Rows and columns of the rectangle on a grid."""
         return (
             slice(int(height * self.top), int(height * self.bottom)),
             slice(int(width * self.left), int(width * self.right)),
@@ -239,13 +233,7 @@ class TrialSet:
         weights_digest: str | None = None,
         provenance: Mapping[str, Any] | None = None,
     ) -> PredictionsMeta:
-        """Metadata of a complete predictions file of these trials.
-
-        Raises
-        ------
-        ModelError
-            If a model cannot be called that.
-        """
+        """Metadata of a complete predictions file of these trials; ModelError for an odd name."""
         from ssl_bench.predictions.format import PredictionsMeta, usable_name
 
         return PredictionsMeta(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from ssl_bench.analysis.contribution.document import (
     Discordant,
@@ -24,8 +23,8 @@ from ssl_bench.scoring.formatting import format_value, value_of
 from ssl_bench.scoring.results import MeasuredValue
 from ssl_bench.statistics.paired_tests import mcnemar, permutation_p_value
 
+# Groupings with more levels, such as categories, are in the document of each comparison only.
 MAX_LEVELS = 6
-"""Groupings with more levels, such as categories, are in the document of each comparison only."""
 
 _Breakdown = Mapping[str, Mapping[str, Sequence[MeasuredValue]]]
 
@@ -57,32 +56,30 @@ def without_sound(
         measures=summarise(second, measures, seed=seed),
         with_sound=summarise(first, measures, seed=seed),
         difference=summarise(first, measures, other=second, seed=seed),
-        tests=tuple(_tests(first, second, measures, seed)),
+        tests=tuple(
+            _paired_test(first, second, measure, seed)
+            for measure in measures
+            if measure.definition.is_mean
+        ),
         breakdown=breakdown(first, measures, other=second, seed=seed) if len(first) else {},
         predictions_sha256=maps.predictions_sha256,
     )
 
 
-def _tests(
-    first: pd.DataFrame, second: pd.DataFrame, measures: Sequence[Measure], seed: int
-) -> Iterable[PairedTest]:
-    for measure in measures:
-        if not measure.definition.is_mean:
-            continue
-        one, other, groups = paired_values(first, second, measure)
-        yield PairedTest(
-            measure=str(measure),
-            permutation_p=permutation_p_value(np.nan_to_num(one - other), groups, seed=seed),
-            mcnemar=_discordant(one, other),
+def _paired_test(
+    first: pd.DataFrame, second: pd.DataFrame, measure: Measure, seed: int
+) -> PairedTest:
+    one, other, groups = paired_values(first, second, measure)
+    discordant = None
+    if np.isin([one, other], (0.0, 1.0)).all():
+        found = mcnemar(one, other)
+        discordant = Discordant(
+            only_with=found.only_first, only_without=found.only_second, p_value=found.p_value
         )
-
-
-def _discordant(one: NDArray[np.float64], other: NDArray[np.float64]) -> Discordant | None:
-    if not all(np.isin(values, (0.0, 1.0)).all() for values in (one, other)):
-        return None
-    found = mcnemar(one, other)
-    return Discordant(
-        only_with=found.only_first, only_without=found.only_second, p_value=found.p_value
+    return PairedTest(
+        measure=str(measure),
+        permutation_p=permutation_p_value(np.nan_to_num(one - other), groups, seed=seed),
+        mcnemar=discordant,
     )
 
 
@@ -95,16 +92,8 @@ def headline(
 ) -> Headline:
     """How many points of a score need the sound, against the best of all maps that lack it.
 
-    Only maps that know nothing of the sound, on all trials of the model, are looked at.
-
-    Parameters
-    ----------
-    model, protocol
-        What the sentence calls them.
-    measures
-        With the sound.
-    number
-        Place of the measure in question.
+    Only maps that know nothing of the sound, on all trials of the model, are looked at, by the
+    measure at place `number`. The sentence names `model` and `protocol` so.
     """
     score = measures[number]
     chosen = parse_measure(score.measure)
@@ -115,26 +104,23 @@ def headline(
         and each.measures[number].value is not None
         and each.measures[number].n_trials == score.n_trials
     ]
-    if not uninformed:
-        return Headline(
-            measure=score.measure,
-            score=score,
-            best_without=None,
-            without=None,
-            needs_sound=None,
-            sentence="Nothing was compared without the sound, so it is unknown what "
-            f"{model} needs it for.",
-        )
-    place = chosen.best([each.measures[number].value for each in uninformed])
-    best = uninformed[place or 0]
-    sign = -1 if chosen.definition.better == "lower" else 1
+    best, without_it, change = None, None, None
+    sentence = (
+        f"Nothing was compared without the sound, so it is unknown what {model} needs it for."
+    )
+    if uninformed:
+        place = chosen.best([each.measures[number].value for each in uninformed])
+        best = uninformed[place or 0]
+        without_it, change = best.measures[number], best.difference[number]
+        sign = -1 if chosen.definition.better == "lower" else 1
+        sentence = _sentence(model, protocol, score, best, number, sign)
     return Headline(
         measure=score.measure,
         score=score,
-        best_without=best.name,
-        without=best.measures[number],
-        needs_sound=best.difference[number],
-        sentence=_sentence(model, protocol, score, best, number, sign),
+        best_without=None if best is None else best.name,
+        without=without_it,
+        needs_sound=change,
+        sentence=sentence,
     )
 
 
@@ -173,18 +159,9 @@ def effects_by_level(
 ) -> tuple[LevelEffect, ...]:
     """The headline's comparison within each level of the groupings that have few.
 
-    Parameters
-    ----------
-    without
-        The comparisons, with the one that the headline names as the best.
-    with_sound
-        The model's own breakdown.
-
-    Returns
-    -------
-    tuple of LevelEffect
-        Of the headline's measure, or of the first where breakdowns leave that one out. A grouping
-        that splits the trials as an earlier one does, with the same numbers, is left out.
+    It is of the headline's measure, or of the first where breakdowns leave that one out;
+    `with_sound` is the model's own breakdown. A grouping that splits the trials as an earlier one
+    does, with the same numbers, is left out.
     """
     best = next((each for each in without if each.name == found.best_without), None)
     effects: list[LevelEffect] = []

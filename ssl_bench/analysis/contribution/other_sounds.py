@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
 from ssl_bench.testsets.base import UNLABELLED
+from ssl_bench.trials.grouping import seed_of
 from ssl_bench.trials.trial import AudioRecipe, Trial, TrialSet
 
 OtherSound = Literal["silence", "noise", "other-category", "same-category"]
 """What is played in place of a trial's own sound."""
 
-OTHER_SOUNDS: tuple[OtherSound, ...] = ("silence", "noise", "other-category", "same-category")
+OTHER_SOUNDS: tuple[OtherSound, ...] = get_args(OtherSound)
 
 # Keys of the independent random streams of one seed.
 _NOISE, _OTHER, _SAME = 1, 2, 3
@@ -23,32 +24,12 @@ _NOISE, _OTHER, _SAME = 1, 2, 3
 def with_other_sounds(trials: TrialSet, kind: OtherSound, *, seed: int = 0) -> list[Trial]:
     """The trials of a set, each with another sound and the same picture, id and truth.
 
-    Only trials in whose picture something sounds are changed; where nothing sounds in the first
-    place, the trial stays as it is.
-
-    Parameters
-    ----------
-    kind
-        ``silence`` and ``noise`` are as long and of the same rate as the trial's own sound;
-        ``other-category`` is the sound of another group's trial that nothing in the picture can
-        make; ``same-category`` that of another group's trial in which the same is heard. Where the
-        test set names no categories, ``other-category`` is any other group's sound.
-    seed
-        Chooses noise and partners. The order of the trials does not matter.
-
-    Returns
-    -------
-    list of Trial
-        Without the trials for which there is no such sound.
-
-    Examples
-    --------
-    >>> from ssl_bench.trials.compositions import open_trials
-    >>> from ssl_bench.protocols.protocol import load_protocol
-    >>> trials = open_trials(load_protocol("concat"))
-    >>> mute = with_other_sounds(trials, "silence")[0]
-    >>> mute.id == trials.trials[0].id, mute.audio.kind
-    (True, 'silence')
+    ``silence`` and ``noise`` are as long and of the same rate as the trial's own sound;
+    ``other-category`` is the sound of another group's trial that nothing in the picture can make;
+    ``same-category`` that of another group's trial in which the same is heard. Where the test set
+    names no categories, ``other-category`` is any other group's sound. The seed chooses noise and
+    partners, whatever the order of the trials. A trial in whose picture nothing sounds stays as it
+    is; one for which there is no such sound is left out.
     """
     partners: Mapping[str, Trial] = {}
     if kind in ("other-category", "same-category"):
@@ -57,13 +38,9 @@ def with_other_sounds(trials: TrialSet, kind: OtherSound, *, seed: int = 0) -> l
     for trial in trials:
         if not trial.sounding:
             changed.append(trial)
-        elif kind == "silence":
-            recipe = AudioRecipe(trial.audio.samples[:1], "silence")
-            changed.append(replace(trial, audio=recipe))
-        elif kind == "noise":
-            key = np.random.SeedSequence([seed, _NOISE, *trial.id.encode()])
-            number = int(key.generate_state(1)[0])
-            recipe = AudioRecipe(trial.audio.samples[:1], "noise", number)
+        elif kind == "silence" or kind == "noise":
+            number = seed_of(seed, _NOISE, trial.id) if kind == "noise" else 0
+            recipe = AudioRecipe(trial.audio.samples[:1], kind, number)
             changed.append(replace(trial, audio=recipe))
         elif trial.id in partners:
             changed.append(replace(trial, audio=partners[trial.id].audio))

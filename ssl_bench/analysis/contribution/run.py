@@ -42,13 +42,11 @@ _Other = tuple[str, Path, str, Informed]
 
 @dataclass(frozen=True)
 class Measured:
-    """What came out: the document, the model's score, and the scores of all maps.
-
-    The table has one row per trial and kind of maps, which the column ``maps`` names; that of the
-    model itself, ``with the sound``, stands first.
-    """
+    """What came out: the document, the scores of all maps, and the model's score."""
 
     contribution: Contribution
+    # One row per trial and kind of maps, which the column ``maps`` names; that of the model
+    # itself, ``with the sound``, comes first.
     scores: pd.DataFrame
     scored: Scored
 
@@ -64,20 +62,11 @@ def measure_contribution(
 ) -> Measured:
     """Run a model on the trials of a protocol with their own sounds and with others.
 
-    Beside the maps with silence, noise and other clips' sounds stand the model's own audio-blind
-    map, the priors that an evaluation compares with, and the best trivial map.
-
-    Parameters
-    ----------
-    request
-        The model; its folder gets everything that an evaluation writes, and a sub-folder of
-        predictions for each other sound.
-    measure
-        The headline's; None for the protocol's first.
-    seed
-        Of noise, partners, resampling and permutations.
-    protocol, progress, notify
-        As in :func:`ssl_bench.analysis.evaluation.evaluate`.
+    They are compared with maps for silence, noise and other clips' sounds, the model's own
+    audio-blind map, the priors that an evaluation compares with, and the best trivial map. The
+    request's folder gets everything that an evaluation writes, and a sub-folder of predictions for
+    each other sound. The headline is of `measure`, by default the protocol's first; the seed is
+    that of noise, partners, resampling and permutations.
 
     Raises
     ------
@@ -119,16 +108,8 @@ def measure_contribution(
         others.append((f"prior {prior.name}", path, "an audio-blind baseline", "nothing"))
     if done.result.priors_note is not None:
         notes.append(f"priors: {done.result.priors_note}")
-    return _compare(
-        done.folder / "predictions.npz",
-        trials,
-        others,
-        place=place,
-        seed=seed,
-        jobs=request.jobs,
-        notes=notes,
-        notify=notify,
-    )
+    own = done.folder / "predictions.npz"
+    return _compare(own, trials, others, place, notes, seed, request.jobs, notify)
 
 
 def _with_other_sounds(trials: TrialSet, seed: int) -> tuple[dict[OtherSound, TrialSet], list[str]]:
@@ -164,19 +145,8 @@ def contribution_of_files(
 ) -> Measured:
     """Compare stored predictions with others, made without the sound, on the same trials.
 
-    Parameters
-    ----------
-    predictions
-        Made with the sound.
-    without
-        Predictions files by name; they are taken for maps that know nothing of the sound.
-    protocol, data, measure, seed, jobs, notify
-        As in :func:`measure_contribution`.
-
-    Raises
-    ------
-    PredictionsError
-        If a file does not answer these trials.
+    `without` holds predictions files by name, taken for maps that know nothing of the sound; the
+    other parameters are as in :func:`measure_contribution`.
     """
     loaded, place = _checked(protocol, measure)
     trials = open_trials(loaded, data)
@@ -188,27 +158,20 @@ def contribution_of_files(
                 where=path,
             )
         check_predictions(path, trials)
-    return _compare(
-        predictions,
-        trials,
-        [(name, path, "given predictions", "nothing") for name, path in without.items()],
-        place=place,
-        seed=seed,
-        jobs=jobs,
-        notes=[],
-        notify=notify,
-    )
+    others: list[_Other] = [
+        (name, path, "given predictions", "nothing") for name, path in without.items()
+    ]
+    return _compare(predictions, trials, others, place, [], seed, jobs, notify)
 
 
 def _compare(
     predictions: Path,
     trials: TrialSet,
     others: Sequence[_Other],
-    *,
     place: int,
+    notes: Sequence[str],
     seed: int,
     jobs: int,
-    notes: Sequence[str],
     notify: Callable[[str], None],
 ) -> Measured:
     notify("scoring")
@@ -216,7 +179,7 @@ def _compare(
     scored = score_file(
         predictions, trials, options=ScoringOptions(jobs=jobs, seed=seed), controls=controls
     )
-    asked = scored.trials
+    asked, result = scored.trials, scored.result
     measures = measures_of(asked.protocol)
     maps = []
     for name, path, about, informed in others:
@@ -224,30 +187,24 @@ def _compare(
         table = _scores_of(path, asked, measures, jobs)
         maps.append(Maps(name, about, informed, table, sha256_of_file(path)))
     counted = set(scored.scores["trial_id"])
-    best = position(scored.result, str(measures[place])).floor_name
+    best = position(result, str(measures[place])).floor_name
     if best is not None:
         table = controls.floors[best]
         table = table[table["trial_id"].isin(counted)]
         maps.append(Maps(f"floor {best}", "the best trivial map", "nothing", table))
     notify("comparing")
     compared = [without_sound(scored.scores, each, measures, seed=seed) for each in maps]
-    found = headline(
-        scored.result.model.name,
-        scored.result.protocol.label,
-        scored.result.measures,
-        compared,
-        place,
-    )
+    found = headline(result.model.name, result.protocol.label, result.measures, compared, place)
     contribution = Contribution(
-        model=scored.result.model,
-        protocol=scored.result.protocol,
-        coverage=scored.result.coverage,
+        model=result.model,
+        protocol=result.protocol,
+        coverage=result.coverage,
         headline=found,
-        measures=scored.result.measures,
+        measures=result.measures,
         without=tuple(compared),
-        by_level=effects_by_level(found, compared, scored.result.breakdown),
+        by_level=effects_by_level(found, compared, result.breakdown),
         notes=tuple(notes),
-        predictions_sha256=scored.result.predictions_sha256,
+        predictions_sha256=result.predictions_sha256,
         seed=seed,
         environment=environment(),
     )

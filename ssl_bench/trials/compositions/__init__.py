@@ -36,10 +36,8 @@ def composition_names() -> list[str]:
 def compose(protocol: Protocol, test_set: TestSet) -> TrialSet:
     """Compose a test set's samples into the protocol's trials.
 
-    Raises
-    ------
-    ProtocolError
-        If the composition is unknown, does not take these parameters or cannot use these samples.
+    ProtocolError if the composition is unknown, does not take these parameters or cannot use these
+    samples.
     """
     protocol = with_split(protocol, test_set.split)
     table = protocol.composition
@@ -110,18 +108,9 @@ def open_trials(
 def resolve_protocols(text: str, data: Path | None = None) -> list[Protocol]:
     """The protocols that a text names.
 
-    Parameters
-    ----------
-    text
-        One reference, several with commas between, the name of a suite, or ``all``: every protocol
-        whose test set is embedded or lies in the data folder.
-    data
-        Folder with one sub-folder per test set; None for ``SSL_BENCH_DATA``.
-
-    Raises
-    ------
-    ProtocolError
-        If a name is unknown, or the same protocol is named twice.
+    It is one reference, several with commas between, the name of a suite, or ``all``: every
+    protocol whose test set is embedded or lies in the data folder. ProtocolError if a name is
+    unknown, or the same protocol is named twice.
 
     Examples
     --------

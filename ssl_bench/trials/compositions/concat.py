@@ -23,14 +23,8 @@ def compose(
 ) -> list[Trial]:
     """Two trials (twins) per pair: same picture, the sound of the left or of the right half.
 
-    Trial ids are ``LEFT|RIGHT#left`` and ``LEFT|RIGHT#right``.
-
-    Parameters
-    ----------
-    seed
-        Chooses the pairs and their sides.
-    pairs
-        At most this many are used; None for all.
+    Trial ids are ``LEFT|RIGHT#left`` and ``LEFT|RIGHT#right``. The seed chooses the pairs and their
+    sides; at most `pairs` are used.
     """
     rng = np.random.default_rng(np.random.SeedSequence([seed]))
     found = seeded_groups(test_set.samples, 2, _fit, rng)[:pairs]

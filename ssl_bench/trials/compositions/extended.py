@@ -17,11 +17,6 @@ def compose(test_set: TestSet, seed: int = 0) -> list[Trial]:
     """One trial per sample under its own id, then one per pair: ``IMAGE|AUDIO#silent``.
 
     The group of a silent trial is that of its image. Nothing is random.
-
-    Raises
-    ------
-    DataError
-        If the test set has no silent pairs, or their list is missing or unusable.
     """
     del seed
     pairs = test_set.silent_pairs()

@@ -11,14 +11,7 @@ from ssl_bench.trials.trial import ImageRecipe, Trial, shared_pictures
 
 
 def compose(test_set: TestSet, seed: int = 0) -> list[Trial]:
-    """One trial per sample, under its own id; those of one picture are twins.
-
-    Nothing is random.
-
-    Raises
-    ------
-    ProtocolError
-        If a sample lacks the attribute ``image``, or no picture has two sounds.
+    """One trial per sample, under its own id; those of one picture are twins. Nothing is random.
 
     Examples
     --------

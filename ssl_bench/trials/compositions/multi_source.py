@@ -94,12 +94,8 @@ def _mosaic(members: Sequence[Sample], group: str, rng: np.random.Generator) -> 
 def ready_scenes(samples: Sequence[Sample]) -> list[Scene]:
     """Scenes that the test set brings: its samples are the sounding categories of its pictures.
 
-    Silent are all categories of the test set that are not annotated in the picture.
-
-    Raises
-    ------
-    ProtocolError
-        If the sources of a picture do not share their sound: then none plays all of them.
+    Silent are all categories of the test set that are not annotated in the picture. ProtocolError
+    if the sources of a picture do not share their sound: then none plays all of them.
     """
     shown = shared_pictures(samples)
     members: dict[str, list[Sample]] = {}
@@ -140,21 +136,10 @@ def compose(
     targets: Literal["class", "union"] = "class",
     scenes: Annotated[int, Field(ge=1)] | None = None,
 ) -> list[Trial]:
-    """The trials of all scenes.
+    """The trials of all scenes, or of the first `scenes`; `targets` is the question of the module.
 
-    Parameters
-    ----------
-    seed
-        Chooses what stands in a mosaic, and which of it sounds.
-    targets
-        The question; see the module.
-    scenes
-        At most this many are used; None for all.
-
-    Raises
-    ------
-    ProtocolError
-        If no scene can be made, or the sources of a picture do not share their sound.
+    The seed chooses what stands in a mosaic, and which of it sounds. ProtocolError if no scene can
+    be made, or the sources of a picture do not share their sound.
     """
     samples = test_set.samples
     composed = bool(samples) and all("image" in sample.attributes for sample in samples)

@@ -17,6 +17,7 @@ from pydantic import Field
 from ssl_bench.errors import ProtocolError
 from ssl_bench.testsets.base import Sample, TestSet
 from ssl_bench.testsets.silent import off_screen_partners
+from ssl_bench.trials.grouping import seed_of
 from ssl_bench.trials.trial import AudioRecipe, ImageRecipe, Trial, shared_pictures
 
 # Keys of the independent random streams of one seed.
@@ -24,18 +25,7 @@ _CALIBRATION, _NOISE = 1, 2
 
 
 def calibration_groups(groups: Sequence[str], *, share: float, seed: int) -> frozenset[str]:
-    """Groups that are set apart: a seeded share (above 0, below 1), at least one, never all.
-
-    Raises
-    ------
-    ProtocolError
-        If there are fewer than two groups.
-
-    Examples
-    --------
-    >>> len(calibration_groups(["a", "b", "c", "d", "e", "a"], share=0.2, seed=0))
-    1
-    """
+    """Groups that are set apart: a seeded share (above 0, below 1), at least one, never all."""
     names = sorted(set(groups))
     if len(names) < 2:
         raise ProtocolError(
@@ -57,19 +47,9 @@ def compose(
 
     The sample's own sound under its own id (role ``sounding``), then ``ID#silence``, ``ID#noise``
     and ``ID#off-screen``. The off-screen sound is that of a sample of another group that shares no
-    category which can sound, on the same side of the calibration split.
-
-    Parameters
-    ----------
-    seed
-        Chooses noise, off-screen partners and the groups that are set apart.
-    calibration_share
-        Share of the groups whose trials have the attribute ``calibration``.
-
-    Raises
-    ------
-    DataError
-        If a sample has no partner.
+    category which can sound, on the same side of the calibration split; DataError where there is
+    none. The seed chooses noise, partners and the share of the groups that are set apart, whose
+    trials have the attribute ``calibration``.
     """
     samples = test_set.samples
     chosen = calibration_groups(
@@ -91,7 +71,7 @@ def _quadruple(
     sounds = {
         "sounding": (AudioRecipe.of(sample.sound), sample.category),
         "silence": (AudioRecipe((sample.sound,), "silence"), "silence"),
-        "noise": (AudioRecipe((sample.sound,), "noise", _noise_seed(sample.id, seed)), "noise"),
+        "noise": (AudioRecipe((sample.sound,), "noise", seed_of(seed, _NOISE, sample.id)), "noise"),
         "off-screen": (AudioRecipe.of(partner.sound), partner.category),
     }
     names = {role: sample.id if role == "sounding" else f"{sample.id}#{role}" for role in sounds}
@@ -108,9 +88,3 @@ def _quadruple(
         )
         for role, (audio, category) in sounds.items()
     ]
-
-
-def _noise_seed(identifier: str, seed: int) -> int:
-    """Seed of one sample's noise, whatever its place in the list."""
-    key = np.random.SeedSequence([seed, _NOISE, *identifier.encode()])
-    return int(key.generate_state(1)[0])

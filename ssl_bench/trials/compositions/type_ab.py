@@ -33,21 +33,7 @@ class _Typed(BaseModel):
 def read_types(path: Path) -> dict[str, str]:
     """Read a list of types, ``A`` or ``B``: a CSV file with the header ``id,type``.
 
-    Raises
-    ------
-    AnnotationError
-        With every problem of every line.
-    DataError
-        If the file cannot be read as text.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp()) / "type_ab.csv"
-    >>> with path.open("w") as stream:
-    ...     print("id,type", "clip_1,A", "clip_2,B", sep=chr(10), file=stream)
-    >>> read_types(path)
-    {'clip_1': 'A', 'clip_2': 'B'}
+    AnnotationError lists every problem of every line.
     """
     rows = read_table(path, _Typed, ("id", "type"), remedy=_REMEDY, key=lambda row: row.id)
     return {row.id: row.type for row in rows}
@@ -58,21 +44,11 @@ def compose(
 ) -> list[Trial]:
     """One trial per sample of either type; its id is the sample's and the type, ``clip_1#A``.
 
-    Nothing is random.
-
-    Parameters
-    ----------
-    types
-        ``list`` in a protocol: path of a list of types, absolute or in the test set's folder. By
-        default ``type_ab.csv`` in that folder, if there is one, else the samples' attributes
-        ``type`` and ``n_capable``, of which those with a single capable object have no type.
-
-    Raises
-    ------
-    ProtocolError
-        If there is no list and the samples have no types, or one of the types does not occur.
-    AnnotationError
-        If the list is unusable, or names a sample that the test set does not have.
+    Nothing is random. ``list`` in a protocol is the path of a list of types, absolute or in the
+    test set's folder. By default it is ``type_ab.csv`` in that folder, if there is one, else the
+    samples' attributes ``type`` and ``n_capable`` tell, of which those with a single capable object
+    have no type. ProtocolError if there are no types or one does not occur; AnnotationError if the
+    list is unusable, or names a sample that the test set does not have.
 
     Examples
     --------
