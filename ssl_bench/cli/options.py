@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -63,6 +63,12 @@ def count_option(
     """A whole number from `least` to `most`, whose default the help shows."""
     kind = click.IntRange(least, most)
     return click.option(flag, *names, type=kind, default=default, show_default=True, help=text)
+
+
+def choice_option(flag: str, choices: Sequence[str], text: str) -> _Decorator[Any]:
+    """One of some words; the first is the default."""
+    kind = click.Choice(choices)
+    return click.option(flag, type=kind, default=choices[0], show_default=True, help=text)
 
 
 def together(*options: _Decorator[Any]) -> _Decorator[Any]:

@@ -16,6 +16,7 @@ from ssl_bench.cli.options import (
     FOLDER,
     MAX_WORKERS,
     PATH,
+    choice_option,
     count_option,
     json_option,
     pairs_option,
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from ssl_bench.training.run_state import Progress, Step
 
 EMBEDDED_WORLD = "synth"
+# Choices among the clips of a folder.
+_OF_FOLDERS = ("ids", "truth", "skip_missing", "held_out", "skip_held_out")
 _FIRST_LINE_SECONDS = 5.0
 _LINE_SECONDS = 60.0
 
@@ -54,15 +57,14 @@ def _toml_or_text(text: str) -> Any:
 )
 @click.option(
     "--variant",
-    help="Variant of the baseline.  [default: synth for synth; for a folder full, or the first "
-    "other one]",
+    help="Variant of the baseline.  [default: synth; for a folder full, or the first other one]",
 )
 @click.option(
     "--ids",
     metavar="LIST",
     type=FILE,
-    help="Clips of the folder to train on, one on each line (text or CSV, plain or .gz), as the "
-    "public lists are. A classifier takes its labels from the second column.  [default: all]",
+    help="Clips of the folder to train on, one on each line (text or CSV, plain or .gz); a "
+    "classifier takes its labels from the second column.  [default: all]",
 )
 @click.option(
     "--truth",
@@ -75,8 +77,7 @@ def _toml_or_text(text: str) -> Any:
 @click.option(
     "--skip-missing",
     is_flag=True,
-    help="Leave out clips with a missing or unusable file, label or truth, and say how "
-    "many, instead of refusing.",
+    help="Leave out, and count, clips with a missing or unusable file, label or truth.",
 )
 @click.option(
     "--held-out",
@@ -85,11 +86,7 @@ def _toml_or_text(text: str) -> Any:
     help="Refuse to train on clips of this protocol's test set or of this list, or on other clips "
     "of their videos; may be repeated.",
 )
-@click.option(
-    "--skip-held-out",
-    is_flag=True,
-    help="Leave such clips out, and say how many, instead of refusing.",
-)
+@click.option("--skip-held-out", is_flag=True, help="Leave such clips out, and say how many.")
 @click.option(
     "--seed", type=click.IntRange(0, 2**63 - 1), help="Seed of the run.  [default: the recipe's]"
 )
@@ -110,38 +107,27 @@ def _toml_or_text(text: str) -> Any:
 )
 @click.option(
     "--image-trunk",
-    metavar="FILE",
     type=FILE,
     help="Weights that the image trunk starts from, where the recipe asks for some.  [default: "
     "the object classifier that ships, or torchvision's ImageNet weights from their address]",
 )
 @click.option(
     "--neighbour-images",
-    metavar="FILE",
     type=FILE,
     help="Features of the clips' images, from any encoder, where the recipe draws clips that look "
     "alike: .npz with ids and features, or .npy with a .txt of ids beside it.",
 )
-@click.option("--neighbour-sounds", metavar="FILE", type=FILE, help="The same of their sounds.")
-@click.option(
-    "--accelerator",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="auto takes a GPU where there is one.",
-)
+@click.option("--neighbour-sounds", type=FILE, help="The same of their sounds.")
+@choice_option("--accelerator", ["auto", "cpu", "cuda"], "auto takes a GPU where there is one.")
 @count_option(
     "--devices",
     1,
-    "Devices that share each batch. Negatives of a contrastive objective are those on the same "
-    "device.",
+    "Devices that share a batch; contrastive negatives are those on the same device.",
 )
-@click.option(
+@choice_option(
     "--precision",
-    type=click.Choice(["32-true", "16-mixed", "bf16-mixed"]),
-    default="32-true",
-    show_default=True,
-    help="Single precision, or mixed with half precision.",
+    ["32-true", "16-mixed", "bf16-mixed"],
+    "Single precision, or mixed with half precision.",
 )
 @count_option(
     "--workers", 0, "Processes that read ahead. Does not change results.", least=0, most=MAX_WORKERS
@@ -214,8 +200,7 @@ def _source(given: dict[str, Any], needs: Needs, progress: Progress) -> Training
 
     folder, truth = Path(given["data"]), given["truth"]
     if given["data"] == EMBEDDED_WORLD:
-        choices = ("ids", "truth", "skip_missing", "held_out", "skip_held_out")
-        if any(given[name] for name in choices):
+        if any(given[name] for name in _OF_FOLDERS):
             raise click.UsageError(
                 "--ids, --truth, --held-out and their like choose among the clips of a folder: "
                 "name one with --data, or leave them out"
@@ -235,16 +220,10 @@ def _source(given: dict[str, Any], needs: Needs, progress: Progress) -> Training
             code="E_TRUTH_UNUSED",
             remedy="leave --truth out, or train a supervised model such as unet",
         )
-    return open_user_folder(
-        folder,
-        needs=needs,
-        ids=given["ids"],
-        truth=None if truth is None else open_truth(truth),
-        skip_missing=given["skip_missing"],
-        held_out=[read_held_out(reference) for reference in given["held_out"]],
-        skip_held_out=given["skip_held_out"],
-        progress=progress,
-    )
+    choices = {name: given[name] for name in _OF_FOLDERS}
+    choices["truth"] = None if truth is None else open_truth(truth)
+    choices["held_out"] = [read_held_out(reference) for reference in given["held_out"]]
+    return open_user_folder(folder, needs=needs, **choices, progress=progress)
 
 
 def _neighbours(images: Path | None, sounds: Path | None) -> NeighbourFiles | None:
@@ -287,18 +266,18 @@ class _Lines:
 
 def _summary(record: TrainingRecord, folder: Path) -> str:
     figures = ", ".join(f"{name} {value:.3f}" for name, value in record.validation.items())
-    lines = [
+    text = (
         f"Trained {record.model} on {record.data}, seed {record.seed}: "
         f"{len(record.losses):,} steps in {record.seconds:.0f} s "
-        f"({_rate(record.examples_per_second)}).",
-        f"On the validation split: {figures}.",
-        f"Wrote {record.variant}.safetensors (sha256 {record.weights_sha256}), its record and its "
-        f"loss curve into {folder}.",
-    ]
+        f"({_rate(record.examples_per_second)}).\n"
+    )
     if record.left_out or record.held_out:
-        lines.insert(
-            1,
+        text += (
             f"Left out {record.left_out + record.held_out:,} clips: {record.left_out:,} with "
-            f"missing or unusable files, {record.held_out:,} held out for testing.",
+            f"missing or unusable files, {record.held_out:,} held out for testing.\n"
         )
-    return "\n".join(lines)
+    return (
+        f"{text}On the validation split: {figures}.\n"
+        f"Wrote {record.variant}.safetensors (sha256 {record.weights_sha256}), its record and its "
+        f"loss curve into {folder}."
+    )

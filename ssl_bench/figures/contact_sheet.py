@@ -34,13 +34,6 @@ def contact_sheet(
     `seed`; returns their ids, in the order of the sheet. DataError if an image is missing or
     unreadable.
     """
-    if count < 1:
-        raise DataError(
-            f"{count} samples were asked for",
-            code="E_SHEET_ROWS",
-            where=path,
-            remedy="ask for at least 1",
-        )
     samples = test_set.samples
     if not samples:
         raise DataError(

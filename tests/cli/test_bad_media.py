@@ -74,18 +74,18 @@ def test_a_sound_of_another_rate(call: Call, data: Path, name: str) -> None:
 
 def test_a_sound_without_samples(call: Call, data: Path) -> None:
     soundfile.write(_sound(data), np.zeros((0, 1), np.int16), _rate("ezvsl"))
-    assert "holds no samples" in _refused(call, "ezvsl", data, _sound(data))
+    assert "[E_SOUND_EMPTY]" in _refused(call, "ezvsl", data, _sound(data))
 
 
 def test_an_empty_sound_file(call: Call, data: Path) -> None:
     _sound(data).write_bytes(b"")
-    assert "is empty" in _refused(call, "ezvsl", data, _sound(data))
+    assert "[E_FILE_EMPTY]" in _refused(call, "ezvsl", data, _sound(data))
 
 
 @pytest.mark.parametrize("name", ["ezvsl", "ogl-l1"])
 def test_an_image_of_one_pixel(call: Call, data: Path, name: str) -> None:
     Image.new("RGB", (1, 1), (200, 200, 200)).save(_image(data))
-    assert "one pixel only" in _refused(call, name, data, _image(data))
+    assert "[E_IMAGE_EMPTY]" in _refused(call, name, data, _image(data))
 
 
 def test_an_image_too_elongated_for_the_model(call: Call, data: Path, tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_an_image_too_elongated_for_the_model(call: Call, data: Path, tmp_path: 
     mine = tmp_path / "mine.py"
     mine.write_text(_CROPPING)
     said = _refused(call, f"{mine}:Cropping", data, _image(data))
-    assert "too elongated" in said
+    assert "[E_IMAGE_ELONGATED]" in said
     assert f"{BAD} (" in said
 
 

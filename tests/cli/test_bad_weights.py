@@ -116,19 +116,16 @@ def test_the_key_that_is_wrong_is_named(
 
 @pytest.mark.parametrize("name", WITH_SOUND_BANK)
 @pytest.mark.parametrize(
-    ("fault", "problem"),
+    "fault",
     [
-        pytest.param(
-            lambda bank: bank * torch.nan, "holds values that are not finite", id="not-finite"
-        ),
-        pytest.param(lambda bank: bank[:, :-1], "is no table of sounds with", id="reshaped"),
-        pytest.param(lambda bank: bank[:0], "is no table of sounds with", id="empty"),
+        pytest.param(lambda bank: bank * torch.nan, id="not-finite"),
+        pytest.param(lambda bank: bank[:, :-1], id="reshaped"),
+        pytest.param(lambda bank: bank[:0], id="empty"),
     ],
 )
 def test_a_bad_sound_bank_is_named(
     name: str,
     fault: Callable[[Tensor], Tensor],
-    problem: str,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -137,7 +134,8 @@ def test_a_bad_sound_bank_is_named(
     file = tmp_path / "best.pth"
     torch.save(state, file)
     said = _refused(file, name, capsys)
-    assert f"the entry sound_bank {problem}" in said
+    assert "[E_WEIGHTS_BANK]" in said
+    assert "sound_bank" in said
 
 
 @pytest.mark.parametrize("name", WITH_WEIGHTS)
@@ -148,7 +146,7 @@ def test_weights_of_another_architecture_are_refused(
     state = _state(other)
     file = tmp_path / "best.pth"
     torch.save(state, file)
-    assert "missing" in _refused(file, name, capsys)
+    assert "[E_WEIGHTS_MODEL]" in _refused(file, name, capsys)
 
 
 @pytest.mark.parametrize("name", WITH_WEIGHTS)
@@ -158,7 +156,7 @@ def test_a_truncated_torch_file_is_refused(
     file = tmp_path / "cut.pth"
     torch.save({"model": _state(name), "epoch": 20}, file)
     file.write_bytes(file.read_bytes()[:-1000])
-    assert "this file is damaged" in _refused(file, name, capsys)
+    assert "[E_WEIGHTS_DAMAGED]" in _refused(file, name, capsys)
 
 
 @pytest.mark.parametrize("name", WITH_WEIGHTS)
@@ -169,7 +167,7 @@ def test_a_truncated_file_is_refused(
     assert path is not None
     file = tmp_path / "cut.safetensors"
     file.write_bytes(path.read_bytes()[:-1000])
-    assert "not readable as safetensors" in _refused(file, name, capsys)
+    assert "[E_WEIGHTS_DAMAGED]" in _refused(file, name, capsys)
 
 
 @pytest.mark.parametrize("name", WITH_WEIGHTS)
@@ -182,7 +180,7 @@ def test_a_pickle_payload_is_refused_and_not_run(
     monkeypatch.chdir(tmp_path)
     file = tmp_path / "best.pth"
     torch.save({"model": _state(name), "payload": _Harmful()}, file)
-    assert "could run code" in _refused(file, name, capsys)
+    assert "[E_WEIGHTS_CODE]" in _refused(file, name, capsys)
     assert not (tmp_path / "harm-was-done").exists()
 
 

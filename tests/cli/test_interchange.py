@@ -66,7 +66,7 @@ class TestAudit:
             *("--out", tmp_path / "clean.txt"),
         )
         assert (done.code, done.out) == (2, "")
-        assert "damaged" in done.err
+        assert "error[E_FILE_DAMAGED]" in done.err
         assert not (tmp_path / "clean.txt").exists()
 
     def test_scores_with_and_without_the_overlap(
@@ -229,4 +229,4 @@ class TestCompareSets:
         write_result(tmp_path / "b.json", result(dialect="lvs", digest="f" * 64))
         done = call("compare-sets", tmp_path / "a.json", tmp_path / "b.json")
         assert (done.code, done.out) == (2, "")
-        assert "dialect" in done.err
+        assert "error[E_COMPARE_DIFFERENT]" in done.err

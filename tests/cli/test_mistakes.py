@@ -101,7 +101,7 @@ def test_a_model_needs_a_usable_name(call: Call, tmp_path: Path, name: str) -> N
     words = ["import", "maps", tmp_path, "--protocol", "synth", "--missing-fail", "--out", out]
     done = call(*words, "--model", name)
     assert done.code == 2
-    assert "a model cannot be called" in done.err
+    assert "error[E_MODEL_NAME]" in done.err
     assert not out.exists()
 
 
@@ -118,7 +118,7 @@ class TestRunFolders:
     def test_a_folder_without_a_result_is_told(self, call: Call, tmp_path: Path) -> None:
         done = call("explain", tmp_path, tmp_path)
         assert done.code == 2
-        assert "result.json: this file does not exist. Give the folder" in done.err
+        assert "error[E_FILE_MISSING]" in done.err
 
     @pytest.mark.parametrize("command", ["compare", "analyse"])
     def test_a_score_table_with_two_rows_of_a_trial_is_refused(
@@ -131,7 +131,7 @@ class TestRunFolders:
         words = [run, twice] if command == "compare" else [twice]
         done = call(command, *words)
         assert (done.code, done.out) == (2, "")
-        assert "scores.npz: this score table has more than one row for 'standard-" in done.err
+        assert "error[E_SCORES_REPEATED]" in done.err
 
     def test_a_score_table_that_lacks_trials_is_not_analysed(
         self, call: Call, run: Path, tmp_path: Path
@@ -142,7 +142,7 @@ class TestRunFolders:
         write_scores(few / "scores.npz", table.head(10))
         done = call("analyse", few, "--scores-only")
         assert done.code == 2
-        assert "has 10 rows and does not belong to its result.json" in done.err
+        assert "error[E_SCORES_OTHER]" in done.err
         assert not (few / "analysis").exists()
 
     def test_a_result_holds_finite_numbers(self, call: Call, run: Path, tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ class TestRunFolders:
         broken.write_text(json.dumps(document))
         done = call("explain", run, broken)
         assert done.code == 2
-        assert "measures.0.value: input should be a finite number" in done.err
+        assert "measures.0.value" in done.err
 
 
 def test_a_model_file_that_ends_the_program_is_no_success(call: Call, tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_a_model_file_that_ends_the_program_is_no_success(call: Call, tmp_path: 
     script.write_text("raise SystemExit(0)\n")
     done = call("evaluate", "--model", f"{script}:Model", "--protocol", "synth")
     assert done.code == 2
-    assert f"{script}: this file ends the program when it is loaded (with 0)" in done.err
+    assert f"error[E_MODEL_FILE]: {script}" in done.err
 
 
 @pytest.mark.parametrize("text", ["=mute.npz", "silence=", "=", ""])
@@ -188,7 +188,7 @@ def test_a_ciou_per_clip_answers_no_ranking(call: Call, tmp_path: Path) -> None:
     table.write_text("0,0.5\n")
     done = call("import", "ezvsl-ciou", table, "--protocol", "retrieval")
     assert (done.code, done.out) == (2, "")
-    assert "this protocol asks for a ranking" in done.err
+    assert "error[E_PROTOCOL_ANSWERS]" in done.err
 
 
 def test_a_report_does_not_write_one_file_twice(call: Call, run: Path, tmp_path: Path) -> None:
@@ -209,4 +209,4 @@ def test_training_into_a_place_that_cannot_be_written_fails_at_once(
     small = [word for pair in SMALL.items() for word in ("--change", "=".join(pair))]
     done = call("train", "--model", "ezvsl", "--out", tmp_path / "file" / "sub", *small)
     assert done.code == 2
-    assert "Not a directory" in done.err
+    assert "error[E_FILE_ACCESS]" in done.err

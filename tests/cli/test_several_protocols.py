@@ -87,8 +87,8 @@ def shortened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "suites" / "mine.toml").write_text(
         'name = "mine"\ntitle = "Mine"\nsource = "here"\nprotocols = ["interactive", "type-ab"]\n'
     )
-    for module in ("protocol", "suites"):
-        monkeypatch.setattr(f"ssl_bench.{module}.content_folder", lambda name: folder.parent / name)
+    places = "ssl_bench.protocols.protocol.content_folder"
+    monkeypatch.setattr(places, lambda name: folder.parent / name)
 
 
 @pytest.fixture
