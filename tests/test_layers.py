@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from collections.abc import Collection, Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -168,3 +169,40 @@ def test_an_import_that_climbs_is_named_with_its_file(
     assert re.fullmatch(
         r"ssl_bench/errors\.py:\d+ imports ssl_bench\.models(\.contract)?", found[0]
     )
+
+
+def drawing() -> str:
+    """The layers and what their packages import, as a Mermaid chart.
+
+    An arrow is left out where a longer way of arrows says it already; the base, which everything
+    imports, has none.
+    """
+    base = set(LAYERS["base"])
+    below: dict[str, set[str]] = {name: set() for packages in LAYERS.values() for name in packages}
+    for each in imports(PACKAGE):
+        importer, imported = package_of(each.importer), package_of(each.imported)
+        if importer != imported and imported not in base and importer not in {"ssl_bench", *base}:
+            below[importer].add(imported)
+
+    def reached(name: str) -> set[str]:
+        return below[name].union(*(reached(each) for each in below[name]))
+
+    lines = ["flowchart TD"]
+    for title, packages in LAYERS.items():
+        inner = [name for name in packages if name not in {"ssl_bench", "__main__"}]
+        lines += [f"  subgraph {title}", *(f"    {name}" for name in inner), "  end"]
+    for name in below:
+        further = set().union(*(reached(each) for each in below[name]))
+        lines += [f"  {name} --> {each}" for each in sorted(below[name] - further)]
+    return "\n".join(lines)
+
+
+def test_contributing_shows_the_structure_as_it_is() -> None:
+    text = (PACKAGE.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    shown = re.search(r"```mermaid\n(.*?)\n```", text, re.DOTALL)
+    assert shown is not None
+    assert shown[1] == drawing(), "renew it: python tests/test_layers.py"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(drawing() + "\n")

@@ -1,0 +1,114 @@
+"""The examples that CONTRIBUTING prints, run as they stand.
+
+A block of a file starts with a comment that names it. All of them are written into one copy of the
+checkout, with no edit elsewhere; then the commands printed beside them run there, one by one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+PLACE = re.compile(r"# ([\w./-]+)")
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not (ROOT / "CONTRIBUTING.md").is_file(), reason="it is part of a checkout"),
+]
+
+
+def blocks() -> list[tuple[str, str, str]]:
+    """Heading, language and text of every block under a heading that begins with Adding."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    sections = re.split(r"^## ", text, flags=re.MULTILINE)[1:]
+    return [
+        (section.splitlines()[0], *block)
+        for section in sections
+        if section.startswith("Adding")
+        for block in BLOCK.findall(section)
+    ]
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the checkout that holds every printed file."""
+    copy = tmp_path_factory.mktemp("contributed")
+    for name in ("ssl_bench", "protocols", "baselines", "tests", "benchmarks"):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "CONTRIBUTING.md"):
+        shutil.copyfile(ROOT / name, copy / name)
+    (copy / "leaderboard").mkdir()
+    shutil.copyfile(ROOT / "leaderboard/published.csv", copy / "leaderboard/published.csv")
+    for _, language, text in blocks():
+        place = PLACE.match(text)
+        if language != "sh" and place:
+            (copy / place[1]).parent.mkdir(parents=True, exist_ok=True)
+            assert not (copy / place[1]).exists(), f"{place[1]} is there already"
+            # A table has no comments.
+            content = text.split("\n", 1)[1] if language == "csv" else text
+            (copy / place[1]).write_text(content, encoding="utf-8")
+    return copy
+
+
+def run(checkout: Path, *command: str) -> str:
+    settings = {**os.environ, "PYTHONPATH": str(checkout)}
+    done = subprocess.run(
+        [sys.executable, "-m", *command], cwd=checkout, env=settings, capture_output=True, text=True
+    )
+    assert done.returncode == 0, f"{shlex.join(command)}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def result(checkout: Path, model: str, protocol: str) -> dict[str, Any]:
+    folder = checkout / "runs" / f"{model}-{protocol}"
+    options = ("--sheet", "0", "--json", "--out", str(folder))
+    command = ("ssl_bench", "evaluate", "--model", model, "--protocol", protocol, *options)
+    document: dict[str, Any] = json.loads(run(checkout, *command))
+    return document
+
+
+COMMANDS = [
+    (heading, line)
+    for heading, language, text in (blocks() if (ROOT / "CONTRIBUTING.md").is_file() else [])
+    if language == "sh"
+    for line in text.splitlines()
+]
+
+
+@pytest.mark.parametrize(("heading", "line"), COMMANDS, ids=[line for _, line in COMMANDS])
+def test_a_printed_command_runs(checkout: Path, heading: str, line: str) -> None:
+    program, *arguments = shlex.split(line, comments=True)
+    module = {"ssl-bench": "ssl_bench", "pytest": "pytest"}[program]
+    run(checkout, module, *arguments)
+
+
+def test_every_kind_of_contribution_is_printed() -> None:
+    headings = {heading for heading, language, _ in blocks() if language != "sh"}
+    kinds = ("protocol", "composition", "measure", "dialect", "trivial baseline", "test set")
+    assert {kind for kind in kinds if f"Adding a {kind}" not in headings} == set()
+
+
+def test_a_new_measure_has_the_ceiling_of_the_rule(checkout: Path) -> None:
+    """Whatever the model, and not below the best floor."""
+    found = [result(checkout, model, "synth-centroid") for model in ("center", "random")]
+    ceilings = [
+        {each["measure"]: each["value"] for each in document["ceiling"]["measures"]}["centroid"]
+        for document in found
+    ]
+    assert ceilings[0] == ceilings[1] >= found[0]["best_floor"]["centroid"]["value"]
+
+
+def test_the_tests_of_the_package_pass_with_all_of_it(checkout: Path) -> None:
+    tests = ("protocols", "measures/test_values.py", "models/test_cards.py", "test_layers.py")
+    run(checkout, "pytest", "-q", "-p", "no:cacheprovider", *(f"tests/{name}" for name in tests))
