@@ -181,7 +181,11 @@ def drawing() -> str:
     below: dict[str, set[str]] = {name: set() for packages in LAYERS.values() for name in packages}
     for each in imports(PACKAGE):
         importer, imported = package_of(each.importer), package_of(each.imported)
-        if importer != imported and imported not in base and importer not in {"ssl_bench", *base}:
+        if (
+            importer != imported
+            and imported not in base
+            and importer not in {"ssl_bench", "__main__", *base}
+        ):
             below[importer].add(imported)
 
     def reached(name: str) -> set[str]:
@@ -190,7 +194,11 @@ def drawing() -> str:
     lines = ["flowchart TD"]
     for title, packages in LAYERS.items():
         inner = [name for name in packages if name not in {"ssl_bench", "__main__"}]
-        lines += [f"  subgraph {title}", *(f"    {name}" for name in inner), "  end"]
+        lines += [
+            f"  subgraph {title}-layer [{title}]",
+            *(f"    {name}" for name in inner),
+            "  end",
+        ]
     for name in below:
         further = set().union(*(reached(each) for each in below[name]))
         lines += [f"  {name} --> {each}" for each in sorted(below[name] - further)]
