@@ -13,6 +13,7 @@ import ast
 import re
 import sys
 from collections.abc import Collection, Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import NamedTuple
@@ -77,6 +78,7 @@ def imported_modules(
     return (name for name in named if name in known)
 
 
+@cache
 def imports(package: Path) -> list[Import]:
     """Every import between modules of a package."""
     files = sources(package)
