@@ -3,11 +3,11 @@
     python benchmarks/mutation.py --count 80 --seed 0 --jobs 2
 
 draws `count` mutants at random over the modules that make numbers (``AREAS``), each with equal
-chances for its areas, and runs the tests of the area against each in a copy of the checkout. A
-mutant that these let live meets the tests of the whole package that evaluate something. What still
-lives is either a missing test or no change at all; ``benchmarks/mutation.csv`` lists the latter
-with the reason, and the share of killed ones is printed without them. Not part of the test suite:
-80 mutants take about half an hour on two cores.
+chances for its areas, and tries each in a copy of the checkout: first the tests of the module's own
+name and its examples, then those of its area, up to the first that fails. What lives is either a
+missing test or no change at all; ``benchmarks/mutation.csv`` lists the latter with the reason, and
+the share of killed ones is printed without them. Not part of the test suite: 80 mutants take about
+half an hour on two cores.
 """
 
 from __future__ import annotations
@@ -15,17 +15,20 @@ from __future__ import annotations
 import argparse
 import ast
 import csv
+import importlib
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import connection, get_context
+from multiprocessing.context import ForkProcess
 from pathlib import Path
-from queue import Queue
 
 ROOT = Path(__file__).resolve().parent.parent
 EXPLAINED = Path(__file__).with_name("mutation.csv")
@@ -36,7 +39,16 @@ AREAS: dict[str, tuple[str, ...]] = {
     "trials/compositions": ("tests/trials",),
     "engine": ("tests/engine",),
 }
-WIDER = ("tests/scoring", "tests/analysis", "tests/engine", "tests/leaderboard", "tests/cli")
+LIBRARIES = (
+    "hypothesis",
+    "numba",
+    "pandas",
+    "pyarrow",
+    "pydantic",
+    "scipy.stats",
+    "sklearn",
+    "torch",
+)
 COMPARISONS: dict[type[ast.cmpop], str] = {
     ast.Lt: "<=",
     ast.LtE: "<",
@@ -130,7 +142,7 @@ def candidates(area: str, path: Path) -> Iterator[Mutant]:
             if where:
                 yield mutant(node, *where, new)
         elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not | ast.Invert | ast.USub):
-            yield mutant(node, first, place(node.operand)[0], "")
+            yield mutant(node, first, first + (3 if isinstance(node.op, ast.Not) else 1), "")
         elif isinstance(node, ast.Constant) and isinstance(node.value, bool):
             yield mutant(node, first, last, str(not node.value))
         elif isinstance(node, ast.Constant) and isinstance(node.value, int | float):
@@ -170,12 +182,17 @@ def spelled(kind: type[ast.AST]) -> str:
 
 
 def expressions(tree: ast.AST) -> Iterator[ast.expr]:
-    """Expressions that decide something: no annotations, messages, texts or decorators."""
+    """Expressions that decide something.
+
+    No annotations, messages, texts or decorators, and no keywords that only guard or describe.
+    """
     for name, value in ast.iter_fields(tree):
         if name in {"annotation", "returns", "decorator_list", "type_params"}:
             continue
         for node in value if isinstance(value, list) else [value]:
             if not isinstance(node, ast.AST) or isinstance(node, ast.Raise | ast.JoinedStr):
+                continue
+            if isinstance(node, ast.keyword) and node.arg in {"repr", "strict"}:
                 continue
             if isinstance(node, ast.expr):
                 yield node
@@ -194,35 +211,74 @@ def drawn(count: int, seed: int) -> list[Mutant]:
     return chosen
 
 
-def killed(copy: Path, tests: tuple[str, ...], seconds: float) -> bool:
-    """Whether tests in a copy of the checkout fail; one that takes too long has noticed, too."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
-    # A copy brings its own package; a temporary folder of its own keeps runs apart.
-    env = {**os.environ, "PYTHONPATH": str(copy), "OMP_NUM_THREADS": "1"}
-    env["PYTEST_ADDOPTS"] = f"--basetemp={copy}-tmp"
-    try:
-        done = subprocess.run(command, cwd=copy, env=env, capture_output=True, timeout=seconds)
-    except subprocess.TimeoutExpired:
-        return True
-    return done.returncode != 0
+def copy_of_checkout(folder: Path) -> Path:
+    """Copy the tracked files, with their times, into a folder."""
+    tracked = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    for name in tracked:
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    return folder
 
 
-def tests_of(mutant: Mutant) -> tuple[str, ...]:
-    """Tests of the mutant's area, and the examples in its own module."""
-    return (*AREAS[mutant.area], mutant.path)
+def load_libraries() -> None:
+    """Import what tests import, all but the package: forked processes need not do it again."""
+    for name in LIBRARIES:
+        importlib.import_module(name)
 
 
-def verdict(mutant: Mutant, copy: Path, seconds: float) -> str:
-    """``killed``, ``killed by wider tests`` or ``SURVIVED``."""
-    target = copy / mutant.path
-    whole = target.read_bytes()
-    target.write_bytes(whole[: mutant.start] + mutant.text.encode() + whole[mutant.end :])
-    try:
-        if killed(copy, tests_of(mutant), seconds):
-            return "killed"
-        return "killed by wider tests" if killed(copy, WIDER, 3 * seconds) else "SURVIVED"
-    finally:
-        target.write_bytes(whole)
+def stages(mutant: Mutant) -> list[list[str]]:
+    """Arguments of pytest: tests of the module's own name and its examples; those of the area."""
+    stem = Path(mutant.path).stem
+    folders = AREAS[mutant.area]
+    own = sorted(str(path) for name in folders for path in Path(name).rglob(f"test*_{stem}*.py"))
+    return [[*own, mutant.path], [*folders, *(f"--ignore={path}" for path in own)]]
+
+
+def run_tests(copy: Path, mutant: Mutant | None, tests: list[list[str]], log: Path) -> None:
+    """In a process of its own: run lists of tests in turn, and exit with 1 if any fails."""
+    import numba
+    import pytest
+
+    os.chdir(copy)
+    with log.open("w") as stream:
+        os.dup2(stream.fileno(), 1)
+        os.dup2(stream.fileno(), 2)
+    sys.path[:] = [str(copy), *(each for each in sys.path if Path(each or ".") != ROOT)]
+    os.environ |= {"PYTHONPATH": str(copy), "PYTEST_ADDOPTS": "", "PYTHONDONTWRITEBYTECODE": "1"}
+    if mutant is not None:
+        # What is compiled of the mutant must not be found by another.
+        sys.dont_write_bytecode = True
+        if "numba" in (copy / mutant.path).read_text(encoding="utf-8"):
+            numba.config.CACHE_DIR = f"{log}-numba"
+    os.setsid()
+    for arguments in tests:
+        # Hypothesis refuses to run a test twice in one process.
+        child = os.fork()
+        if child == 0:
+            options = ["-x", "-q", "-p", "no:cacheprovider", f"--basetemp={log}-tmp"]
+            code = pytest.main([*options, *arguments])
+            os._exit(code not in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED})
+        if os.waitpid(child, 0)[1]:
+            os._exit(1)
+    os._exit(0)
+
+
+def change(copy: Path, mutant: Mutant) -> None:
+    """Write the mutant's file into a copy."""
+    whole = (ROOT / mutant.path).read_bytes()
+    changed = whole[: mutant.start] + mutant.text.encode() + whole[mutant.end :]
+    ast.parse(changed)  # a mutant that is no Python would be killed by anything
+    (copy / mutant.path).write_bytes(changed)
+
+
+def killer(log: Path) -> str:
+    """The first test that failed, by the output of pytest."""
+    lines = log.read_text(errors="replace").splitlines()
+    failed = [line for line in lines if line.startswith(("FAILED ", "ERROR "))]
+    return " ".join([*failed, *lines[-1:]][0].split()[1:])[:200] if lines else "nothing"
 
 
 def explained() -> dict[tuple[str, str], str]:
@@ -233,46 +289,93 @@ def explained() -> dict[tuple[str, str], str]:
         return {(row["file"], row["change"]): row["reason"] for row in csv.DictReader(stream)}
 
 
+@dataclass
+class Running:
+    """A process that tests a mutant in a copy."""
+
+    process: ForkProcess
+    mutant: Mutant
+    copy: Path
+    log: Path
+    until: float
+
+
+def outcomes(
+    mutants: list[Mutant], copies: list[Path], seconds: float
+) -> Iterator[tuple[Mutant, str]]:
+    """Try every mutant, as many at a time as there are copies.
+
+    A mutant under which the tests take longer than `seconds` is killed.
+    """
+    waiting, free, running = list(reversed(mutants)), list(copies), list[Running]()
+    while waiting or running:
+        while waiting and free:
+            mutant, copy = waiting.pop(), free.pop()
+            log = copy.parent / f"{len(waiting)}.log"
+            change(copy, mutant)
+            process = get_context("fork").Process(
+                target=run_tests, args=(copy, mutant, stages(mutant), log)
+            )
+            process.start()
+            running.append(Running(process, mutant, copy, log, time.monotonic() + seconds))
+        connection.wait([each.process.sentinel for each in running], timeout=1)
+        for each in list(running):
+            if each.process.is_alive() and time.monotonic() < each.until:
+                continue
+            late = each.process.is_alive()
+            if late:
+                os.killpg(each.process.pid or 0, signal.SIGKILL)
+            each.process.join()
+            shutil.copy2(ROOT / each.mutant.path, each.copy / each.mutant.path)
+            running.remove(each)
+            free.append(each.copy)
+            if late:
+                yield each.mutant, "killed by the time limit"
+            elif each.process.exitcode:
+                yield each.mutant, f"killed by {killer(each.log)}"
+            else:
+                yield each.mutant, "SURVIVED"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--count", type=int, default=80)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--seconds", type=float, default=300, help="limit for one run of tests")
+    parser.add_argument("--seconds", type=float, default=300, help="limit for one mutant")
     parser.add_argument("--only", default="", help="part of a path: these files only")
     options = parser.parse_args()
-    mutants = [each for each in drawn(options.count, options.seed) if options.only in each.path]
+    drawn_all = [each for each in drawn(options.count, options.seed) if options.only in each.path]
     reasons = explained()
-    tracked = subprocess.run(
-        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout.splitlines()
+    mutants = [each for each in drawn_all if (each.path, each.shown) not in reasons]
+    load_libraries()
     with tempfile.TemporaryDirectory(prefix="mutation-") as scratch:
-        copies: Queue[Path] = Queue()
-        for number in range(options.jobs):
-            copy = Path(scratch) / str(number)
-            for name in tracked:
-                if (ROOT / name).is_file():
-                    (copy / name).parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copyfile(ROOT / name, copy / name)
-            copies.put(copy)
-
-        def tried(mutant: Mutant) -> tuple[Mutant, str]:
-            if (mutant.path, mutant.shown) in reasons:
-                return mutant, "changes nothing"
-            copy = copies.get()
-            try:
-                return mutant, verdict(mutant, copy, options.seconds)
-            finally:
-                copies.put(copy)
-
-        counts: dict[str, int] = {}
-        with ThreadPoolExecutor(options.jobs) as pool:
-            for mutant, outcome in pool.map(tried, mutants):
-                counts[outcome] = counts.get(outcome, 0) + 1
-                print(f"{outcome:22} {mutant.path}:{mutant.line}  {mutant.shown[:140]}", flush=True)
-    real = sum(counts.values()) - counts.get("changes nothing", 0)
-    died = real - counts.get("SURVIVED", 0)
-    print(f"{died} of {real} mutants killed ({100 * died / max(real, 1):.1f} %): {counts}")
+        copies = [
+            copy_of_checkout(Path(scratch) / str(number) / "checkout")
+            for number in range(options.jobs)
+        ]
+        # Without a change all tests have to pass, once in each copy, which compiles what can be.
+        areas = [folder for area in {each.area for each in mutants} for folder in AREAS[area]]
+        for copy in copies:
+            log = copy.parent / "unchanged.log"
+            process = get_context("fork").Process(
+                target=run_tests, args=(copy, None, [sorted(set(areas))], log)
+            )
+            process.start()
+            process.join()
+            if process.exitcode:
+                raise SystemExit(f"the tests fail without a change: {killer(log)}")
+        counts: dict[str, list[int]] = {area: [0, 0] for area in AREAS}
+        for mutant, outcome in outcomes(mutants, copies, options.seconds):
+            counts[mutant.area][outcome != "SURVIVED"] += 1
+            print(f"{mutant.path}:{mutant.line}  {mutant.shown[:140]}\n    {outcome}", flush=True)
+    for area, (lived, died) in counts.items():
+        print(f"{area}: {died} of {lived + died} killed")
+    lived, died = (sum(each[number] for each in counts.values()) for number in (0, 1))
+    print(
+        f"{died} of {lived + died} mutants killed ({100 * died / max(lived + died, 1):.1f} %); "
+        f"{len(drawn_all) - len(mutants)} more change nothing"
+    )
 
 
 if __name__ == "__main__":

@@ -120,6 +120,7 @@ class TestGroups:
         base = np.random.default_rng(7).random(200)
         found = find_ties({"a": contender(base, weights), "b": Contender(None, np.zeros(0), 200)})
         assert [(each.name, each.group) for each in found.standings] == [("a", 1), ("b", None)]
+        assert [(each.best_rank, each.worst_rank) for each in found.standings] == [(1, 1), (1, 2)]
         assert found.group_of("b") == ("b",)
         assert found.pairs == ()
 
@@ -128,7 +129,19 @@ class TestGroups:
             {"a": Contender(0.9, np.zeros(0), 1), "b": Contender(0.1, np.zeros(0), 1)}
         )
         assert found.pairs[0].tied
+        assert (found.pairs[0].p_value, found.pairs[0].corrected) == (1, 1)
+        assert np.isnan([found.pairs[0].low, found.pairs[0].high]).all()
         assert found.group_of("a") == ("a", "b")
+
+    def test_two_groups_are_compared_and_one_is_not(self) -> None:
+        def compared(n_groups: int) -> float:
+            entries = {
+                "a": Contender(0.9, np.full(4, 0.9), n_groups),
+                "b": Contender(0.1, np.full(4, 0.1), n_groups),
+            }
+            return find_ties(entries).pairs[0].p_value
+
+        assert (compared(1), compared(2)) == (1, 0.5)
 
     def test_resamples_that_are_not_shared_are_an_error(self) -> None:
         with pytest.raises(ValueError, match="do not share their resamples"):
