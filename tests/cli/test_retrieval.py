@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from refusals import refused
 from rich.console import Console
 
 from ssl_bench.analysis.evaluation import Request, evaluate, run
 from ssl_bench.cli.main import main
 from ssl_bench.cli.terminal import result_tables
-from ssl_bench.errors import ModelError
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.contract import Features, Localizer
 from ssl_bench.protocols.protocol import Protocol, TestSetTable, load_protocol
@@ -92,7 +92,7 @@ def test_several_protocols_leave_out_what_a_model_cannot_answer(tmp_path: Path) 
 
 
 def test_one_protocol_that_a_model_cannot_answer_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="silent declares no image-sound similarity"):
+    with refused("E_MODEL_NO_SIMILARITY"):
         evaluate(Silent(), small("retrieval"), folder=tmp_path)
 
 
