@@ -69,17 +69,7 @@ _ORDER: tuple[Weight, ...] = get_args(Weight)
 
 
 def explain(before: Result, after: Result) -> Explanation:
-    """Say why two results differ, from what they record about themselves.
-
-    Examples
-    --------
-    >>> from pathlib import Path
-    >>> from tempfile import mkdtemp
-    >>> from ssl_bench.analysis.evaluation import evaluate
-    >>> result = evaluate("center", "synth", folder=Path(mkdtemp())).result
-    >>> explain(result, result).verdict
-    'Nothing that is recorded differs, and no number does.'
-    """
+    """Say why two results differ, from what they record about themselves."""
     causes = [
         Cause(
             field=field,

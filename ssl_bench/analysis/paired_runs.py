@@ -123,21 +123,16 @@ def open_run_trials(
     asked = protocol
     if identity.dialect != protocol.dialect:
         asked = protocol.under(load_dialect(identity.dialect))
+    where = folder / "result.json"
     if asked.digest != identity.digest:
-        raise ResultError(
-            f"this run was scored under another version of {protocol.label}",
-            code="E_PROTOCOL_CHANGED",
-            where=folder / "result.json",
-            remedy="score its predictions again, or name its own protocol file",
-        )
+        problem = f"this run was scored under another version of {protocol.label}"
+        remedy = "score its predictions again, or name its own protocol file"
+        raise ResultError(problem, code="E_PROTOCOL_CHANGED", where=where, remedy=remedy)
     trials = open_trials(protocol, data)
     if trials.test_set.digest != result.test_set.digest:
-        raise ResultError(
-            f"this run was scored on another revision of {trials.test_set.name}",
-            code="E_TEST_SET_CHANGED",
-            where=folder / "result.json",
-            remedy="score its predictions again",
-        )
+        problem = f"this run was scored on another revision of {trials.test_set.name}"
+        remedy = "score its predictions again"
+        raise ResultError(problem, code="E_TEST_SET_CHANGED", where=where, remedy=remedy)
     return trials, trials if asked is protocol else under_dialect(trials, asked)
 
 

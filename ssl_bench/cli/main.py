@@ -16,35 +16,29 @@ from ssl_bench.errors import SslBenchError, one_of
 from ssl_bench.extras import extra_needed
 
 _COMMANDS: Mapping[str, tuple[str, str]] = {
-    "evaluate": ("ssl_bench.cli.evaluate:evaluate", "Run a model on a protocol and score it."),
-    "predict": ("ssl_bench.cli.evaluate:predict", "Run a model and write its predictions only."),
-    "score": ("ssl_bench.cli.score:score", "Check and score a predictions file."),
-    "validate": ("ssl_bench.cli.submit:validate", "Check a predictions file, and only check."),
-    "submit": ("ssl_bench.cli.submit:submit", "Enter predictions into the leaderboard."),
+    "evaluate": ("evaluate:evaluate", "Run a model on a protocol and score it."),
+    "predict": ("evaluate:predict", "Run a model and write its predictions only."),
+    "score": ("score:score", "Check and score a predictions file."),
+    "validate": ("submit:validate", "Check a predictions file, and only check."),
+    "submit": ("submit:submit", "Enter predictions into the leaderboard."),
     "leaderboard": (
-        "ssl_bench.cli.leaderboard:leaderboard",
+        "leaderboard:leaderboard",
         "Build and check the leaderboard; enter the shipped baselines.",
     ),
-    "protocols": ("ssl_bench.cli.listing:protocols", "List the protocols, or explain one."),
-    "models": ("ssl_bench.cli.listing:models", "List the models, or explain one."),
-    "measures": ("ssl_bench.cli.listing:measures", "List the measures, or explain one."),
-    "data": ("ssl_bench.cli.data:data", "Lay out, verify, show and export test sets."),
-    "import": ("ssl_bench.cli.interchange:import_", "Import maps or cIoU per clip."),
-    "export": ("ssl_bench.cli.interchange:export", "Write results or scores as a table."),
-    "analyse": ("ssl_bench.cli.runs:analyse", "Draw and tabulate what a run's scores hold."),
-    "contribution": (
-        "ssl_bench.cli.contribution:contribution",
-        "Measure how much of a score needs the sound.",
-    ),
-    "compare": ("ssl_bench.cli.runs:compare", "Compare runs trial by trial."),
-    "explain": ("ssl_bench.cli.runs:explain", "Explain why a score differs from another."),
-    "compare-sets": (
-        "ssl_bench.cli.runs:compare_sets",
-        "Compare one model's results on several test sets.",
-    ),
-    "report": ("ssl_bench.cli.runs:report", "Write runs as one page for a paper's appendix."),
-    "train": ("ssl_bench.cli.train:train", "Train a model on the embedded world or on your clips."),
-    "schema": ("ssl_bench.cli.listing:schema", "Print the JSON schema of the result document."),
+    "protocols": ("listing:protocols", "List the protocols, or explain one."),
+    "models": ("listing:models", "List the models, or explain one."),
+    "measures": ("listing:measures", "List the measures, or explain one."),
+    "data": ("data:data", "Lay out, verify, show and export test sets."),
+    "import": ("interchange:import_", "Import maps or cIoU per clip."),
+    "export": ("interchange:export", "Write results or scores as a table."),
+    "analyse": ("runs:analyse", "Draw and tabulate what a run's scores hold."),
+    "contribution": ("contribution:contribution", "Measure how much of a score needs the sound."),
+    "compare": ("runs:compare", "Compare runs trial by trial."),
+    "explain": ("runs:explain", "Explain why a score differs from another."),
+    "compare-sets": ("runs:compare_sets", "Compare one model's results on several test sets."),
+    "report": ("runs:report", "Write runs as one page for a paper's appendix."),
+    "train": ("train:train", "Train a model on the embedded world or on your clips."),
+    "schema": ("listing:schema", "Print the JSON schema of the result document."),
 }
 
 
@@ -60,7 +54,9 @@ class _Commands(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         module, _, attribute = _COMMANDS[cmd_name][0].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
+        command: click.Command = getattr(
+            importlib.import_module(f"ssl_bench.cli.{module}"), attribute
+        )
         return command
 
     def resolve_command(

@@ -120,14 +120,7 @@ def shortened(line: str, letters: int) -> str:
 
 
 def wrapped(title: str) -> str:
-    """The caption of a row: each line on at most two, a longer one shortened in its middle.
-
-    Examples
-    --------
-    >>> print(wrapped("standard-000450|standard-000328#right"))
-    standard-000450|
-    standard-000328#right
-    """
+    """The caption of a row: each line on at most two, a longer one shortened in its middle."""
     lines: list[str] = []
     for line in title.splitlines():
         short = shortened(line, 2 * _LINE_LETTERS)

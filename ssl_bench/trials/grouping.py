@@ -20,14 +20,6 @@ def seeded_groups(
     The samples are shuffled (in the order of their ids, so that their order in the list does not
     matter) and each joins the first group in the making in which it fits all members. Groups that
     stay incomplete are left out, which the number of trials shows.
-
-    Examples
-    --------
-    >>> from ssl_bench.testsets import open_test_set
-    >>> samples = open_test_set("synth", options={"count": 20}).samples
-    >>> fit = lambda one, other: one.group != other.group
-    >>> [len(group) for group in seeded_groups(samples, 8, fit, np.random.default_rng(0))]
-    [8, 8]
     """
     ordered = sorted(samples, key=lambda sample: sample.id)
     making: list[list[Sample]] = []
@@ -46,17 +38,9 @@ def seeded_groups(
 
 
 def joined_groups(found: Iterable[Sequence[Sample]]) -> dict[str, str]:
-    """Name of the connected component of each group: a picture links the groups of its samples.
+    """The connected components of groups: a picture links the groups of its samples.
 
-    The result leads from each group to the first one (by name) of its component.
-
-    Examples
-    --------
-    >>> from ssl_bench.testsets import open_test_set
-    >>> one, two, three = open_test_set("synth", options={"count": 3}).samples
-    >>> joined = joined_groups([(one, three), (two,)])
-    >>> joined[three.group] == one.group, joined[two.group] == two.group
-    (True, True)
+    Leads from each group to the first one (by name) of its component.
     """
     parent: dict[str, str] = {}
 

@@ -181,17 +181,8 @@ def shared_pictures(samples: Iterable[Sample]) -> dict[str, str]:
 class TrialSet:
     """All trials of one protocol on one test set, and what they are made of.
 
-    Parameters
-    ----------
-    trials
-        In the protocol's own order; ids are unique.
-    thresholds
-        ``(n,)``: an absolute threshold for each, in place of the protocol's.
-
-    Raises
-    ------
-    ProtocolError
-        If two trials share an id, or there is none.
+    The trials are in the protocol's own order, with unique ids; `thresholds` ``(n,)`` are absolute
+    ones, one for each, in place of the protocol's. ProtocolError if there is no trial.
     """
 
     def __init__(
@@ -249,21 +240,9 @@ class TrialSet:
         )
 
     def save(self, path: str | os.PathLike[str], maps: ArrayLike, *, model: str) -> None:
-        """Write maps of all trials as a predictions file.
+        """Write finite maps ``(n, h, w)`` of all trials, in order, as an ``.npz`` predictions file.
 
-        Parameters
-        ----------
-        path
-            The ``.npz`` file to write.
-        maps
-            ``(n, h, w)``, finite: a map for each trial, in order.
-        model
-            Name of the model that made them.
-
-        Raises
-        ------
-        ModelError
-            If the maps or the name cannot be used.
+        ModelError if the maps or the name of the model cannot be used.
         """
         from ssl_bench.predictions import save_predictions
 
