@@ -134,9 +134,7 @@ def evaluate_maps(
     ]
 
 
-def truth_totals(
-    truths: NDArray[np.float32],
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def truth_totals(truths: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Sum of each truth map ``(n, size, size)``, and number of its pixels above 0."""
     from ssl_bench.measures import kernel
 

@@ -210,9 +210,7 @@ def _best_confidence(grid: MapOnGrid) -> float:
     return best_ciou(grid) if grid.sounding else -1.0
 
 
-COLUMNS = {
-    "confidence": Column("map", lambda grid: top_quarter_mean(grid.raw), _best_confidence),
-}
+COLUMNS = {"confidence": Column("map", lambda grid: top_quarter_mean(grid.raw), _best_confidence)}
 
 _SLAVC = "Mo and Morgado 2022, section 4; stoneMo/SLAVC utils.py (EvaluatorFull)"
 _MISSING = "never detected where something sounds, always where nothing does"

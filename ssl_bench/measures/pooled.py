@@ -12,13 +12,7 @@ from numpy.typing import NDArray
 
 from ssl_bench.errors import MeasureError
 from ssl_bench.measures.definition import Column, Definition, MapOnGrid
-from ssl_bench.measures.localization import (
-    area_under_success,
-    best_ciou,
-    binarize,
-    ciou,
-    success,
-)
+from ssl_bench.measures.localization import area_under_success, best_ciou, binarize, ciou, success
 
 
 def pooled_ciou(grid: MapOnGrid) -> NDArray[np.float64]:

@@ -10,12 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ssl_bench.measures.definition import Column, Definition, MapOnGrid, Measure
-from ssl_bench.measures.localization import (
-    AUC_THRESHOLDS,
-    area_under_success,
-    best_area,
-    binarize,
-)
+from ssl_bench.measures.localization import AUC_THRESHOLDS, area_under_success, best_area, binarize
 
 ROLES = ("silence", "noise", "off-screen")
 """Roles of the silent trials that a variant may single out."""
@@ -75,10 +70,7 @@ def _overall_auroc(
     chosen = ~heard
     if measure.variant is not None:
         chosen = chosen & (role == ROLES.index(measure.variant))
-    return auroc(
-        np.where(there, peak, -np.inf)[heard],
-        np.where(there, peak, np.inf)[chosen],
-    )
+    return auroc(np.where(there, peak, -np.inf)[heard], np.where(there, peak, np.inf)[chosen])
 
 
 def _overall_f(

@@ -28,16 +28,7 @@ MAX_REPLICATES = 1000
 _BREAKDOWN_MEASURES = 3
 # A column with more levels than trials per level is an identity, not a grouping.
 _MAX_LEVELS = 400
-_FACTS = (
-    "trial_id",
-    "group",
-    "image",
-    "present",
-    "sounding",
-    "unscorable",
-    "truth_pixels",
-    "flat",
-)
+_FACTS = ("trial_id", "group", "image", "present", "sounding", "unscorable", "truth_pixels", "flat")
 
 
 def columns_of(scores: pd.DataFrame, measure: Measure) -> list[NDArray[Any]]:
@@ -81,8 +72,7 @@ def per_trial(scores: pd.DataFrame, measure: Measure) -> NDArray[np.float64]:
     """
     if not measure.definition.is_mean:
         raise MeasureError(
-            f"{measure} is a number of the whole set, not a mean over trials",
-            code="E_MEASURE_MEAN",
+            f"{measure} is a number of the whole set, not a mean over trials", code="E_MEASURE_MEAN"
         )
     values = measure.definition.per_trial(measure, *columns_of(scores, measure))
     present = scores["present"].to_numpy(bool)

@@ -187,9 +187,7 @@ def _stored_parts(
 
 
 def _fill(
-    group: Sequence[_Columns],
-    batch: MapBatch,
-    truths: dict[tuple[int, str], NDArray[np.float32]],
+    group: Sequence[_Columns], batch: MapBatch, truths: dict[tuple[int, str], NDArray[np.float32]]
 ) -> None:
     """Score one batch under several conventions; what they share is made once."""
     alike: dict[tuple[Any, ...], list[_Columns]] = {}
@@ -337,10 +335,7 @@ class _Columns:
             self._set(name, rows, compute(grids))
 
     def _on_grid(
-        self,
-        row: int,
-        heat: NDArray[np.floating[Any]],
-        truth: NDArray[np.float32] | None = None,
+        self, row: int, heat: NDArray[np.floating[Any]], truth: NDArray[np.float32] | None = None
     ) -> MapOnGrid:
         trial, table = self.trials.trials[row], self.trials.protocol.map
         place = _place(trial)
