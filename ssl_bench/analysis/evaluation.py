@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal
@@ -35,7 +35,6 @@ from ssl_bench.scoring.run import (
     measures_of,
     score_file,
     under_dialect,
-    with_timings,
 )
 from ssl_bench.scoring.score_file import SCORES, write_scores
 from ssl_bench.testsets import TestSet
@@ -236,7 +235,8 @@ def _score(
     notes = {name: getattr(written, name) for name in ("vision_only_note", "class_maps_note")}
     if scored.result.priors_note is not None and not is_audio_visual(localizer):
         notes["priors_note"] = f"{localizer.name} does not listen itself"
-    scored = with_timings(scored, timings, notes)
+    changes = {"timings": {**timings, **scored.result.timings}, **notes}
+    scored = replace(scored, result=scored.result.model_copy(update=changes))
     predictions = [written.predictions, written.vision_only, *priors.values()]
     files = [path for path in predictions if path is not None] + write_scored(folder, scored)
     return Evaluation(

@@ -374,7 +374,7 @@ def _look_alikes(submissions: Sequence[Submission]) -> Iterator[Finding]:
 
 def _ranks(values: Mapping[str, float | None], measure: str) -> dict[str, int]:
     """One more than the number of better ones."""
-    sign = -1 if parse_measure(measure).definition.better == "lower" else 1
+    sign = parse_measure(measure).sign
     defined = [sign * value for value in values.values() if value is not None]
     return {
         slug: len(values)

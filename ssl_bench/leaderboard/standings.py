@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
 from ssl_bench.errors import LeaderboardError
 from ssl_bench.leaderboard.assessment import Assessment
@@ -37,10 +36,9 @@ def find_standings(entries: Mapping[str, Assessment]) -> Ties:
             )
         value, drawn = entry.result.measures[0], entry.evidence.replicates[0]
         contenders[slug] = Contender(value.value, drawn.array(), value.n_groups)
-    falls = parse_measure(first.measures[0].measure).definition.better == "lower"
-    better: Literal["lower", "higher"] = "lower" if falls else "higher"
+    sign = parse_measure(first.measures[0].measure).sign
     try:
-        return find_ties(contenders, better=better)
+        return find_ties(contenders, sign=sign)
     except ValueError as error:
         raise LeaderboardError(
             f"these entries cannot be compared ({error})",

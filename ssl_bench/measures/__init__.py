@@ -13,7 +13,7 @@ from ssl_bench.measures.interaction import swap_sensitivity
 from ssl_bench.measures.localization import area_under_success, ciou, success
 from ssl_bench.measures.segmentation import f_curve, iou, max_f
 from ssl_bench.measures.separation import auroc
-from ssl_bench.measures.type_gap import type_gap
+from ssl_bench.measures.silent_area import type_gap
 
 __all__ = [
     "area_under_success",

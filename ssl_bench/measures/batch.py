@@ -60,19 +60,11 @@ def evaluate_maps(
 ) -> list[MapScores]:
     """Score a batch of maps against their truth, in one pass over each map.
 
-    Parameters
-    ----------
-    heats
-        ``(n, h, w)`` finite, scored in float32; with `index`, ``(m, h, w)``.
-    truths
-        ``(n, size, size)`` float32 in [0, 1]; `size` is the grid.
-    binarizations
-        Rules and thresholds that they share are applied once; there is one result for each.
-    regions
-        ``(n, 4)`` top, left, bottom, right (end-exclusive) of a rectangle on the grid, for `side`.
-    index
-        ``(n,)``: which map goes with each truth; None for one each. A map that comes several times
-        in a row is up-sampled once.
+    `heats` is ``(n, h, w)``, finite, scored in float32; with `index` ``(n,)``, which says which map
+    goes with each truth, ``(m, h, w)``, and a map that comes several times in a row is up-sampled
+    once. `truths` is ``(n, size, size)`` float32 in [0, 1] on the grid, `regions` ``(n, 4)`` top,
+    left, bottom, right (end-exclusive) of a rectangle on it, for `side`. There is one result for
+    each binarization; rules and thresholds that they share are applied once.
 
     Raises
     ------
@@ -83,7 +75,7 @@ def evaluate_maps(
 
     count, size = len(truths), truths.shape[-1]
     which = np.arange(len(heats)) if index is None else np.ascontiguousarray(index, np.int64)
-    # The kernel reads where it is told to.
+    # The kernel does not check its indices.
     if which.shape != (count,) or not np.isin(which, np.arange(len(heats))).all():
         raise ValueError(f"{len(heats)} maps do not go with {count} truths")
     if regions is None:

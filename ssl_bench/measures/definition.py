@@ -28,7 +28,6 @@ class MapOnGrid:
 
     raw: NDArray[np.float32]  # ``(size, size)`` float32, up-sampled and not normalised
     truth: NDArray[np.float32]  # ``(size, size)`` float32 in [0, 1]
-    # The threshold table in force.
     threshold: ThresholdTable = field(default_factory=ThresholdTable)
     normalisation: Normalisation = "minmax"  # How the protocol normalises
     sounding: bool = True  # Whether anything in the picture sounds
@@ -105,6 +104,11 @@ class Measure:
         return self.definition.name
 
     @property
+    def sign(self) -> int:
+        """1 where higher values are better, -1 where lower ones are."""
+        return -1 if self.definition.better == "lower" else 1
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Columns of the scores that it reads."""
         rule = self.variant if self.variant in RULES else None
@@ -123,13 +127,8 @@ class Measure:
 
     def best(self, values: Sequence[float | None]) -> int | None:
         """Place of the best value, the first of several; None where none is defined."""
-        sign = -1 if self.definition.better == "lower" else 1
         defined = {place: value for place, value in enumerate(values) if value is not None}
-        return max(defined, key=lambda place: sign * defined[place], default=None)
-
-
-def _as_it_is(_measure: Measure, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return values
+        return max(defined, key=lambda place: self.sign * defined[place], default=None)
 
 
 @dataclass(frozen=True)
@@ -166,7 +165,7 @@ class Definition:
     formula: str
     source: str
     columns: tuple[str, ...]
-    per_trial: Callable[..., NDArray[np.float64]] = _as_it_is
+    per_trial: Callable[..., NDArray[np.float64]] = lambda _measure, values: values
     overall: Callable[..., float] | None = None
     rows: Rows = "sounding"
     takes: Literal["nothing", "threshold", "count"] = "nothing"

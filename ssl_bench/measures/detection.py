@@ -140,16 +140,6 @@ def slavc_f1(
     return float(_f1(*slavc_precision_recall(localised, confidence, sounding, [at]))[0])
 
 
-def _localised(measure: Measure, ciou: Numbers, sounding: Flags, present: Flags) -> Flags:
-    return np.asarray((ciou >= measure.at) & sounding.astype(bool) & present.astype(bool))
-
-
-def _confidence(confidence: Numbers, sounding: Flags, present: Flags) -> Numbers:
-    """A trial without a map fails: never detected where something sounds, elsewhere always."""
-    failed = np.where(sounding.astype(bool), -np.inf, np.inf)
-    return np.where(present.astype(bool), confidence, failed)
-
-
 def _judged(
     measure: Measure,
     ciou: Numbers,
@@ -158,15 +148,16 @@ def _judged(
     present: Flags,
     same_category: Flags | None = None,
 ) -> tuple[Flags, Numbers, Flags]:
-    """Whether each trial is localised, how confidently it is detected, whether anything sounds.
+    """Whether each trial is localised, its confidence, and whether anything sounds.
 
-    Where `same_category` is given, silent trials whose picture may show what is heard are left out.
+    A trial without a map fails: never detected where something sounds, elsewhere always. Where
+    `same_category` is given, silent trials with a sound of the picture's category are left out.
     """
-    kept = np.ones(len(sounding), bool)
-    if same_category is not None:
-        kept = sounding.astype(bool) | ~same_category.astype(bool)
-    localised = _localised(measure, ciou, sounding, present)
-    return localised[kept], _confidence(confidence, sounding, present)[kept], sounding[kept]
+    sounds, there = sounding.astype(bool), present.astype(bool)
+    localised = (ciou >= measure.at) & sounds & there
+    level = np.where(there, confidence, np.where(sounds, -np.inf, np.inf))
+    kept = np.ones_like(sounds) if same_category is None else sounds | ~same_category.astype(bool)
+    return localised[kept], level[kept], sounding[kept]
 
 
 def _overall_ap(measure: Measure, *columns: NDArray[Any]) -> float:
@@ -193,20 +184,14 @@ def _overall_f1(
 ) -> float:
     if confidence is not None:
         return slavc_f1(*_judged(measure, ciou, confidence, sounding, present))
-    localised = _localised(measure, ciou, sounding, present)
-    detected = _confidence(np.where(n_predicted > 0, 1.0, 0.0), sounding, present) > 0
+    localised, level, _ = _judged(measure, ciou, n_predicted, sounding, present)
+    detected = level > 0
     total = np.count_nonzero(detected) + np.count_nonzero(sounding)
     return 2 * np.count_nonzero(localised & detected) / total if total else float("nan")
 
 
-def _loc_acc(measure: Measure, ciou: Numbers) -> Numbers:
-    if measure.variant == "slavc":
-        return (ciou > measure.at).astype(np.float64)
-    return success(ciou, measure.at)
-
-
 def _best_confidence(grid: MapOnGrid) -> float:
-    # Surest where it finds most, so that what cannot be found is detected last.
+    # Highest where it finds most, so that what cannot be found is detected last.
     return best_ciou(grid) if grid.sounding else -1.0
 
 
@@ -257,7 +242,9 @@ DEFINITIONS = (
         formula="1 if cIoU >= threshold, else 0; the threshold is 0.5 where none is written",
         source=_SLAVC + ", Precision-visible",
         columns=("cIoU",),
-        per_trial=_loc_acc,
+        per_trial=lambda measure, ciou: (
+            ciou > measure.at if measure.variant == "slavc" else success(ciou, measure.at)
+        ),
         takes="threshold",
         default=0.5,
         variants=("slavc",),

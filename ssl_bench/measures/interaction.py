@@ -94,7 +94,7 @@ _PICTURE = ("cIoU", "image", "sounding")
 COLUMNS = {
     "image_cIoU": Column(_PICTURE, _among_sounding(lowest_of_image), by_rule=True),
     "scene_cIoU": Column(_PICTURE, _among_sounding(mean_of_image), by_rule=True),
-    # What a map should do when the sound changes is what the truth does.
+    # The best map changes with the sound as the truth does.
     "swap": Column("picture", _swap, _swap),
 }
 
@@ -136,7 +136,7 @@ DEFINITIONS = (
         title="How far the map moves when only the sound changes",
         formula="half the L1 distance between two maps of one picture, each min-maxed and divided "
         "by its sum; mean over a trial's twins, then over trials",
-        source="this project; 0 for a map that cannot hear",
+        source="this project; 0 for a map that ignores the sound",
         columns=("swap",),
         rows="twins",
         dialects="Only the up-sampling differs.",

@@ -26,7 +26,7 @@ def _upsample(heat, row_index, row_weight, column_index, column_weight, lerp, wi
     taps = column_index.shape[1]
     size = grid.shape[0]
     if heat.shape == grid.shape:
-        # Every call leaves a map that is on the grid already as it is, bit for bit.
+        # Every interpolation keeps a map of the grid's own size bit for bit.
         grid[:] = heat
         return
     for y in range(heat.shape[0]):
@@ -66,7 +66,7 @@ def _upsample(heat, row_index, row_weight, column_index, column_weight, lerp, wi
 
 @njit(nogil=True, cache=True)
 def _extrema(values):
-    # Floats whose bits are read as integers, with those below zero turned round, keep their
+    # The bits of floats, with those of negative ones inverted, compare as integers in the same
     # order; the compiler vectorises integer extrema only.
     bits = values.view(np.int32)
     flip = np.int32(0x7FFFFFFF)
@@ -116,8 +116,8 @@ def _count_buckets(values, low, scale, bucket, counts):
     for i in range(values.size):
         bucket[i] = np.int16((values[i] - low) * scale)
     # Four histograms in turn: neighbouring pixels often share a bucket, and adding to the same
-    # counter twice in a row makes the processor wait. A place without a sign is not looked at for
-    # being counted from the end.
+    # counter twice in a row makes the processor wait. An unsigned index needs no test for being
+    # counted from the end.
     first, second, third, fourth = counts[0], counts[1], counts[2], counts[3]
     for quarter in range(values.size // 4):
         i = 4 * quarter

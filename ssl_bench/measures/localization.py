@@ -23,7 +23,7 @@ AUC_THRESHOLDS: NDArray[np.float64] = np.array([0.05 * i for i in range(21)])
 def ciou(
     prediction: NDArray[Any], truth: NDArray[np.floating], rule: Rule = "half", value: float = 0.5
 ) -> float:
-    """Consensus intersection over union of one prediction, or of one map.
+    """Consensus intersection over union of one prediction, or of one map; nan where both are empty.
 
     Parameters
     ----------
@@ -34,11 +34,6 @@ def ciou(
         ``(h, w)`` in [0, 1].
     rule, value
         See :class:`ssl_bench.protocols.protocol.ThresholdTable`; for maps only.
-
-    Returns
-    -------
-    float
-        In [0, 1]; nan where truth and prediction are both empty.
 
     Examples
     --------
@@ -80,8 +75,8 @@ def binarize(
 ) -> NDArray[np.bool_]:
     """The binary prediction ``(size, size)`` of one normalised map under a threshold rule."""
     threshold = threshold_of(grid, truth, table.rule_of_map, table.value)
-    predicted = grid > threshold if table.comparison == ">" else grid >= threshold
-    return predicted | (grid >= 1) if table.keep_maximum else predicted
+    found = grid > threshold if table.comparison == ">" else grid >= threshold
+    return found | (grid >= 1) if table.keep_maximum else found
 
 
 def success(values: ArrayLike, threshold: float) -> NDArray[np.float64]:
@@ -172,7 +167,8 @@ def finds_all(grid: MapOnGrid) -> float:
     return float(grid.truth.any())
 
 
-def _predicted(grid: MapOnGrid) -> NDArray[np.bool_]:
+def predicted(grid: MapOnGrid) -> NDArray[np.bool_]:
+    """The binary prediction of a map under its own threshold table."""
     return binarize(grid.normalised, grid.truth, grid.threshold)
 
 
@@ -200,11 +196,11 @@ _LAST_STEP = 0.5 / (len(TAUS) - 1)
 
 COLUMNS = {
     "cIoU": Column(
-        "map", lambda grid: ciou(_predicted(grid), grid.truth), best_ciou, by_rule=True, fused=True
+        "map", lambda grid: ciou(predicted(grid), grid.truth), best_ciou, by_rule=True, fused=True
     ),
     "threshold": Column("map", _threshold, by_rule=True, fused=True),
     "n_predicted": Column(
-        "map", lambda grid: _predicted(grid).sum(), best_area, by_rule=True, fused=True
+        "map", lambda grid: predicted(grid).sum(), best_area, by_rule=True, fused=True
     ),
     "n_tied": Column(
         "map", lambda grid: (grid.normalised == _threshold(grid)).sum(), by_rule=True, fused=True

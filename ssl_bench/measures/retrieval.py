@@ -29,14 +29,9 @@ def instance_ranks(
 ) -> NDArray[np.float64]:
     """Rank ``(b,)`` of each query's own item: 1 + the other items that score at least as high.
 
-    Parameters
-    ----------
-    similarity
-        ``(b, n)`` finite: b queries, n items.
-    relevant
-        ``(b, n)`` bool: each query's own item, and its copies; the best of them is ranked.
-    ahead
-        Items without a score; they count as not relevant and ranked before all others.
+    `similarity` is ``(b, n)`` of b queries and n items, `relevant` ``(b, n)`` bool marks each
+    query's own item and its copies, the best of which is ranked; `ahead` more items have no score,
+    are not relevant, and rank before all others.
     """
     best = np.where(relevant, similarity, -np.inf).max(axis=1, keepdims=True)
     before = ((similarity >= best) & ~relevant).sum(axis=1)

@@ -11,8 +11,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench.measures.definition import Column, Definition, MapOnGrid, Measure
-from ssl_bench.measures.localization import best_area, best_ciou, binarize, finds_all
+from ssl_bench.measures.definition import Column, Definition, MapOnGrid
+from ssl_bench.measures.localization import best_area, best_ciou, finds_all, predicted
 
 BETA_SQUARED = 0.3
 # In single precision, in which maps are compared, the last one is 1.
@@ -81,10 +81,6 @@ def max_f(curves: NDArray[np.float64], truth_pixels: NDArray[np.int64]) -> float
     return float((counted @ curves).max() / counted.sum()) if counted.any() else float("nan")
 
 
-def _iou_of(grid: MapOnGrid) -> float:
-    return iou(binarize(grid.normalised, grid.truth, grid.threshold), grid.truth > 0)
-
-
 def best_iou(grid: MapOnGrid) -> float:
     """Best IoU with the mask of one truth map; an empty mask is best matched by no prediction."""
     mask = (grid.truth > 0).astype(np.float32)
@@ -93,14 +89,8 @@ def best_iou(grid: MapOnGrid) -> float:
     return 1 - best_area(replace(grid, sounding=False)) / mask.size
 
 
-def _max_f(
-    _measure: Measure, curves: NDArray[np.float64], truth_pixels: NDArray[np.int64]
-) -> float:
-    return max_f(curves, truth_pixels)
-
-
 COLUMNS = {
-    "IoU": Column("map", _iou_of, best_iou),
+    "IoU": Column("map", lambda grid: iou(predicted(grid), grid.truth > 0), best_iou),
     # A perfect map separates the mask at every threshold, whatever the protocol's rule.
     "F_curve": Column(
         "map",
@@ -126,7 +116,7 @@ DEFINITIONS = (
         "1.3 precision recall / (0.3 precision + recall) of {map >= t}, t = i / 254, i = 0..254",
         source="Zhou et al. 2022, section 5; swimmiing/ACL-SSL AVSBench/eval_utils.py",
         columns=("F_curve", "truth_pixels"),
-        overall=_max_f,
+        overall=lambda _measure, curves, truth_pixels: max_f(curves, truth_pixels),
         missing_text="a curve of 0 at every threshold",
         dialects="AVSBench's own code takes the maximum in each batch, so that its value depends "
         "on the size of the batch.",

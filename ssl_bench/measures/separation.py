@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ssl_bench.measures.definition import Column, Definition, MapOnGrid, Measure
-from ssl_bench.measures.localization import AUC_THRESHOLDS, area_under_success, best_area, binarize
+from ssl_bench.measures.definition import Column, Definition, Measure
+from ssl_bench.measures.localization import AUC_THRESHOLDS, area_under_success, best_area, predicted
 
 ROLES = ("silence", "noise", "off-screen")
 """Roles of the silent trials that a variant may single out."""
@@ -92,26 +92,22 @@ def _false_area(share: Numbers, present: Flags) -> Numbers:
     return np.where(present.astype(bool), share, 1.0)
 
 
-def _success_area(ciou: Numbers, present: Flags) -> Numbers:
-    return area_under_success(np.where(present.astype(bool), ciou, 0.0))
-
-
-def _predicted_share(grid: MapOnGrid) -> float:
-    return float(binarize(grid.normalised, grid.truth, grid.threshold).mean())
+def _counted(ciou: Numbers, present: Flags) -> Numbers:
+    return np.where(present.astype(bool), ciou, 0.0)
 
 
 _SHARE = ("predicted_share", "present")
 COLUMNS = {
     "peak": Column("map", lambda grid: grid.raw.max(), lambda grid: grid.sounding),
     "predicted_share": Column(
-        "map", _predicted_share, lambda grid: best_area(grid) / grid.truth.size
+        "map", lambda grid: predicted(grid).mean(), lambda grid: best_area(grid) / grid.truth.size
     ),
     "role_number": Column(("role",), _role_number),
     "false_area": Column(_SHARE, _false_area),
     "spared_area": Column(_SHARE, lambda *columns: 1 - _false_area(*columns)),
     "coverage_area": Column(_SHARE, lambda *each: area_under_coverage(_false_area(*each))),
-    "counted_cIoU": Column(("cIoU", "present"), lambda ciou, present: np.where(present, ciou, 0.0)),
-    "success_area": Column(("cIoU", "present"), _success_area),
+    "counted_cIoU": Column(("cIoU", "present"), _counted),
+    "success_area": Column(("cIoU", "present"), lambda *each: area_under_success(_counted(*each))),
 }
 
 _VSSL = "Juanola et al. 2024, arXiv 2410.01020; xavijuanola/vssl_eval"

@@ -6,10 +6,10 @@ Read beside cIoU: a map that is dark everywhere reaches the best value of each.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from ssl_bench.measures.definition import Column, Definition, MapOnGrid
-from ssl_bench.measures.localization import binarize
+from ssl_bench.measures.definition import RULES, Column, Definition, MapOnGrid
+from ssl_bench.measures.localization import predicted, success
 
 QUIET = 0.2
 """A pixel is dark up to this value (music-exp/eval.py)."""
@@ -20,17 +20,16 @@ def quiet_share(grid: NDArray[np.floating], level: float = QUIET) -> float:
     return float(np.mean(np.asarray(grid) <= level))
 
 
-def unpredicted_share(predicted: NDArray[np.bool_], tiles: NDArray[np.bool_]) -> float:
+def unpredicted_share(prediction: NDArray[np.bool_], tiles: NDArray[np.bool_]) -> float:
     """Share of some tiles that is not predicted, both ``(h, w)`` bool; 1 where there is no tile."""
     area = int(np.count_nonzero(tiles))
-    return 1 - int(np.count_nonzero(predicted & tiles)) / area if area else 1.0
+    return 1 - int(np.count_nonzero(prediction & tiles)) / area if area else 1.0
 
 
 def _quiet_tiles(grid: MapOnGrid) -> float:
     if grid.silent_tiles is None:
         return 1.0
-    predicted = binarize(grid.normalised, grid.truth, grid.threshold)
-    return unpredicted_share(predicted, grid.silent_tiles)
+    return unpredicted_share(predicted(grid), grid.silent_tiles)
 
 
 def mean_of_silent(
@@ -43,6 +42,23 @@ def mean_of_silent(
     total = np.bincount(member, np.where(silent, values, 0.0), minlength=len(names))
     mean = np.divide(total, count, out=np.full(len(names), np.nan), where=count > 0)
     return np.asarray(mean[member])
+
+
+def type_gap(values: ArrayLike, types: ArrayLike) -> float:
+    """Mean over trials of type A minus mean over those of type B; nan where one does not occur.
+
+    In a trial of type B, an object that could sound does not.
+
+    Examples
+    --------
+    >>> type_gap([1.0, 0.5, 0.25], ["A", "A", "B"])
+    0.5
+    """
+    numbers, names = np.asarray(values, np.float64), np.asarray(types)
+    first, second = numbers[names == "A"], numbers[names == "B"]
+    if not (first.size and second.size):
+        return float("nan")
+    return float(first.mean() - second.mean())
 
 
 COLUMNS = {
@@ -86,5 +102,19 @@ DEFINITIONS = (
         formula="1 - #{P = 1 in a tile without a target} / #{pixels of such tiles}",
         source="this project, after the non-sounding area of Hu et al. 2020",
         columns=("quiet_tiles",),
+    ),
+    Definition(
+        name="type-gap",
+        title="Success rate on Type A minus that on Type B",
+        formula="mean over type A of 1[cIoU >= threshold] - mean over type B of the same",
+        source="the comparison of Oya et al. 2020, section 5; as one number, this project",
+        columns=("cIoU", "type"),
+        overall=lambda measure, values, types: type_gap(success(values, measure.at), types),
+        missing_text="a cIoU of 0 in the mean of its type",
+        takes="threshold",
+        variants=RULES,
+        range="-1 to 1; 0 where an object that stays silent costs nothing",
+        better="lower",
+        dialects="Oya et al. print the two rows, of mean cIoU.",
     ),
 )

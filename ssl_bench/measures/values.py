@@ -72,10 +72,8 @@ def columns_read(measures: Iterable[Measure]) -> set[str]:
 def parse_measure(text: str) -> Measure:
     """The measure of that text form.
 
-    Raises
-    ------
-    MeasureError
-        If the name is unknown, or a variant or number is missing, unknown or out of place.
+    Raises MeasureError if the name is unknown, or a variant or number is missing, unknown or out of
+    place.
 
     Examples
     --------
@@ -92,11 +90,10 @@ def parse_measure(text: str) -> Measure:
         )
     _, variant, number = match.groups()
     if variant is not None and variant not in definition.variants:
-        known = ", ".join(definition.variants) or "none"
         raise MeasureError(
             f"{text!r} names a variant that {definition.name} does not have",
             code="E_MEASURE_VARIANT",
-            remedy=f"its variants are: {known}",
+            remedy=f"its variants are: {', '.join(definition.variants) or 'none'}",
         )
     if number is None and definition.default is not None:
         return Measure(definition, variant, definition.default)
@@ -114,12 +111,11 @@ def parse_measure(text: str) -> Measure:
     if number is None:
         return Measure(definition, variant)
     value = float(number)
-    if definition.takes == "threshold" and not 0 <= value <= 1:
-        raise MeasureError(
-            f"the threshold of {text!r} is not in 0 to 1", code="E_MEASURE_THRESHOLD"
-        )
-    if definition.takes == "count" and (value < 1 or value != int(value)):
-        raise MeasureError(
-            f"the count of {text!r} is not a whole number from 1", code="E_MEASURE_THRESHOLD"
-        )
+    if definition.takes == "threshold":
+        valid, numbers = 0 <= value <= 1, "in 0 to 1"
+    else:
+        valid, numbers = value >= 1 and value.is_integer(), "a whole number from 1"
+    if not valid:
+        problem = f"the {definition.takes} of {text!r} is not {numbers}"
+        raise MeasureError(problem, code="E_MEASURE_THRESHOLD")
     return Measure(definition, variant, value)

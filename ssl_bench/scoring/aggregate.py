@@ -36,6 +36,7 @@ def columns_of(scores: pd.DataFrame, measure: Measure) -> list[NDArray[Any]]:
 
     Raises MeasureError if the scores lack one.
     """
+    found = []
     for name in measure.columns:
         if name not in scores.columns:
             raise MeasureError(
@@ -43,13 +44,10 @@ def columns_of(scores: pd.DataFrame, measure: Measure) -> list[NDArray[Any]]:
                 code="E_COLUMN_MISSING",
                 remedy="use it with a protocol whose trials have it",
             )
-    return [_plain(scores[name].to_numpy()) for name in measure.columns]
-
-
-def _plain(values: NDArray[Any]) -> NDArray[Any]:
-    """A column as one array, also where its cells are arrays."""
-    curves = values.dtype == object and len(values) > 0 and isinstance(values[0], np.ndarray)
-    return np.stack(list(values)) if curves else values
+        values = scores[name].to_numpy()
+        curves = values.dtype == object and len(values) > 0 and isinstance(values[0], np.ndarray)
+        found.append(np.stack(list(values)) if curves else values)
+    return found
 
 
 def counted_rows(scores: pd.DataFrame, measure: Measure) -> NDArray[np.bool_]:
@@ -112,10 +110,8 @@ def summarise(
         paired = None if other is None else other[counted]
         bootstrap = ClusterBootstrap(part["group"], seed=seed)
         means = [measure for measure in chosen if measure.definition.is_mean]
-        done.update(_means(_values(part, paired, means), paired is not None, means, bootstrap))
-        for measure in chosen:
-            if not measure.definition.is_mean:
-                done[measure] = _overall(part, paired, measure, bootstrap)
+        done |= _means(_values(part, paired, means), paired is not None, means, bootstrap)
+        done |= {each: _overall(part, paired, each, bootstrap) for each in set(chosen) - set(means)}
     return tuple(done[measure] for measure in measures)
 
 
@@ -129,11 +125,11 @@ def _values(
     part: pd.DataFrame, other: pd.DataFrame | None, measures: Sequence[Measure]
 ) -> NDArray[np.float64]:
     """Per-trial values ``(n, m)`` of measures that are means, or their paired differences."""
-    if not measures:
-        return np.zeros((len(part), 0))
-    values = np.stack([per_trial(part, measure) for measure in measures], axis=1)
-    if other is not None:
-        values -= np.stack([per_trial(other, measure) for measure in measures], axis=1)
+    values = np.zeros((len(part), len(measures)))
+    for number, measure in enumerate(measures):
+        values[:, number] = per_trial(part, measure)
+        if other is not None:
+            values[:, number] -= per_trial(other, measure)
     return values
 
 
@@ -274,16 +270,11 @@ def _levels(scores: pd.DataFrame, name: str) -> Iterator[tuple[str, NDArray[np.i
 
     A trial in which several categories sound (``cat+dog``) counts under each of them.
     """
-    if name != "category":
-        for level, rows in sorted(scores.groupby(name).indices.items()):
-            yield str(level), np.asarray(rows, np.intp)
-        return
-    heard: dict[str, list[int]] = {}
-    for row, categories in enumerate(scores[name].tolist()):
-        for category in dict.fromkeys(categories.split("+")):
-            heard.setdefault(category, []).append(row)
-    for level in sorted(heard):
-        yield level, np.array(heard[level], np.intp)
+    values = scores[name].reset_index(drop=True)
+    if name == "category":
+        values = values.str.split("+").explode()
+    for level, rows in sorted(values.groupby(values.to_numpy()).groups.items()):
+        yield str(level), np.unique(rows.to_numpy(np.intp))
 
 
 def _order_of_ids(part: pd.DataFrame) -> NDArray[np.intp]:

@@ -25,11 +25,11 @@ def dialects_for(protocol: Protocol, model: str) -> tuple[list[str], list[str]]:
     without: list[str] = []
     for name in dialect_names():
         dialect = load_dialect(name)
-        if dialect.applies_to(protocol) and not dialect.models:
-            usable.append(name)
-        elif dialect.applies_to(protocol):
+        if dialect.applies_to(protocol):
             known = model in dialect.models
-            (usable if known else without).append(f"{name}:{model}" if known else name)
+            (without if dialect.models and not known else usable).append(
+                f"{name}:{model}" if known else name
+            )
     return usable, without
 
 
@@ -47,12 +47,10 @@ def dialect_table(
     settings = options or ScoringOptions()
     maps = StoredMaps(check_predictions(source, trials, partial=settings.partial), trials)
     settings.notify(f"scoring under {len(names)} dialects")
+    others = (trials.protocol.under(load_dialect(name)) for name in names)
     asked = [
         Job(maps, under_dialect(trials, protocol), measures_of(protocol))
-        for protocol in (
-            trials.protocol,
-            *(trials.protocol.under(load_dialect(name)) for name in names),
-        )
+        for protocol in (trials.protocol, *others)
     ]
     rows = []
     for each, scores in zip(asked, score_maps(*asked, jobs=settings.jobs), strict=True):

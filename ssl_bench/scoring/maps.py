@@ -88,10 +88,8 @@ def array_maps(
 ) -> list[MapBatch]:
     """Check maps in memory: ``(n, h, w)`` in the order of the trials, or ``(h, w)`` by trial id.
 
-    Raises
-    ------
-    PredictionsError
-        With every map that belongs to no trial, is not two-dimensional, or is not finite.
+    Raises PredictionsError with every map that belongs to no trial, is not two-dimensional, or is
+    not finite.
     """
     if isinstance(maps, Mapping):
         named: dict[str, Any] = dict(maps)
@@ -132,8 +130,9 @@ class FromAnnotation(Protocol):
         """Whether they depend on the truth."""
         ...
 
-    def map_for(self, image_key: str, truth: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The map ``(h, w)`` of one trial; the same array where the map is the same."""
+    @property
+    def map_for(self) -> Callable[[str, NDArray[np.float32]], NDArray[np.float32]]:
+        """Makes the map ``(h, w)`` of one trial; the same array where the map is the same."""
         ...
 
 
@@ -160,13 +159,9 @@ def shared_maps(
 class TrivialMap:
     """A map made of a picture's name and the truth ``(size, size)`` alone."""
 
-    make: Callable[[str, NDArray[np.float32]], NDArray[np.float32]]
+    map_for: Callable[[str, NDArray[np.float32]], NDArray[np.float32]]
     settings: Mapping[str, int] = field(default_factory=dict)
     needs_truth: bool = False
-
-    def map_for(self, image_key: str, truth: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The map of one trial."""
-        return self.make(image_key, truth)
 
 
 def _constant(values: NDArray[np.float32]) -> TrivialMap:
@@ -222,15 +217,13 @@ def _generator(seed: int, image: str) -> np.random.Generator:
 def oracle() -> TrivialMap:
     """The truth itself, as the map that is best under the rules that binarise maps.
 
-    Pixels are ordered by truth, then from top to bottom and left to right, in values that float16
-    represents exactly:
+    Pixels are ordered by truth, then row by row, in values that float16 represents exactly:
 
     - pixels with truth > 0 lie in [0.5, 1) and all others in [0, 0.5), also after min-max
       normalisation, so that a fixed threshold of one half returns the truth;
     - the last pixel of the truth, and the pixel at which half of the image is full, have values
       of their own, so that rules which take the k highest values find exactly k pixels, with
-      ``>=`` as with ``>`` (which then loses one). Elsewhere up to 50 neighbours in the order
-      share a value.
+      ``>=`` as with ``>`` (which then loses one). Up to 50 other neighbours share a value.
 
     A truth that fills the whole image has no pixel for the lower range.
     """

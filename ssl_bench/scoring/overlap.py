@@ -38,15 +38,6 @@ class OverlapScores(Document):
     subsets: tuple[Subset, ...]
 
 
-SUBSETS = (
-    ("full", "all trials"),
-    ("leaked", "the clip or its video is listed"),
-    ("leaked-clip", "the clip itself is listed"),
-    ("clean", "nothing of the video is listed"),
-)
-"""Names and titles of the subsets, in the order in which they are shown."""
-
-
 def score_subsets(
     scores: pd.DataFrame,
     trials: TrialSet,
@@ -56,24 +47,22 @@ def score_subsets(
     seed: int = 0,
 ) -> tuple[Subset, ...]:
     """Summarise a score table of `trials` whole, leaked and clean."""
-    rows = np.array([trials.index[name] for name in scores["trial_id"]], np.intp)
-    listed = trial_overlap(trials.trials, found)[rows]
-    chosen: dict[str, NDArray[Any]] = {
-        "full": np.ones(len(scores), bool),
-        "leaked": listed != "none",
-        "leaked-clip": listed == "clip",
-        "clean": listed == "none",
-    }
+    places = [trials.index[name] for name in scores["trial_id"]]
+    listed = trial_overlap(trials.trials, found)[places]
+    subsets: tuple[tuple[str, str, NDArray[Any]], ...] = (
+        ("full", "all trials", np.ones(len(scores), bool)),
+        ("leaked", "the clip or its video is listed", listed != "none"),
+        ("leaked-clip", "the clip itself is listed", listed == "clip"),
+        ("clean", "nothing of the video is listed", listed == "none"),
+    )
     return tuple(
         Subset(
             name=name,
             title=title,
-            n_trials=int(chosen[name].sum()),
-            measures=summarise(scores[chosen[name]], measures, seed=seed)
-            if chosen[name].any()
-            else (),
+            n_trials=int(rows.sum()),
+            measures=summarise(scores[rows], measures, seed=seed) if rows.any() else (),
         )
-        for name, title in SUBSETS
+        for name, title, rows in subsets
     )
 
 

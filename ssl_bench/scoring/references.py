@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
@@ -53,14 +52,6 @@ def control_scores(trials: TrialSet, measures: Sequence[Measure], *, jobs: int =
     return Controls(dict(zip(names, tables[:-1], strict=True)), tables[-1])
 
 
-@dataclass(frozen=True)
-class References:
-    """Floors and ceiling of the trials that count."""
-
-    floors: tuple[Reference, ...]
-    ceiling: Reference | None = None
-
-
 def references(
     trials: TrialSet,
     counted: NDArray[np.bool_],
@@ -68,8 +59,8 @@ def references(
     controls: Controls,
     *,
     seed: int,
-) -> References:
-    """Summarise the controls that a protocol names, on the trials that count ``(n,)``."""
+) -> tuple[tuple[Reference, ...], Reference | None]:
+    """Floors and ceiling of a protocol, on the trials that count ``(n,)``."""
     floors = tuple(
         Reference(
             name=name,
@@ -79,14 +70,14 @@ def references(
         for name, table in controls.floors.items()
     )
     if not trials.protocol.controls.ceiling:
-        return References(floors)
+        return floors, None
     table = controls.ceiling[counted]
     known = [measure for measure in measures if has_ceiling(measure)]
     values = dict(zip(known, summarise(table, known, seed=seed), strict=True))
     best = tuple(
         values[measure] if measure in values else undefined(table, measure) for measure in measures
     )
-    return References(floors, Reference(name="ceiling", measures=best))
+    return floors, Reference(name="ceiling", measures=best)
 
 
 def has_ceiling(measure: Measure) -> bool:

@@ -157,22 +157,20 @@ class Result(Document):
     Attributes
     ----------
     predicted_under
-        The protocol that the predictions were made for, where it is another one, or another
-        version, with the same trials.
+        The protocol that the predictions were made for, if another with the same trials.
     breakdown
         For each grouping (``n_boxes``, ``size``, ``category``, ...), each level's measures.
-    floors
-        Trivial maps; `floor` names the best by the first measure, `best_floor` holds the best for
-        each measure.
+    floors, floor, best_floor
+        Trivial maps, the name of the best by the first measure, and the best for each measure.
     ceiling
-        What perfect maps get under the threshold rule.
-    vision_only
-        Null where the model has no audio-blind map; `vision_only_note` says why.
+        Values of perfect maps under the threshold rule.
+    vision_only, vision_only_note
+        Null where the model has no audio-blind map, and why.
     class_maps_note
-        Why trials that ask by category share a map, where they do and it is known.
-    priors
-        Audio-blind baselines that look at images; `best_prior` holds the best of them for each
-        measure, and `priors_note` says why one that the protocol names is not there.
+        Why trials that ask by category share a map, if known.
+    priors, best_prior, priors_note
+        Audio-blind baselines that use images, the best of them for each measure, and why one that
+        the protocol names is missing.
     """
 
     format: Literal["ssl-bench-result/1"] = "ssl-bench-result/1"
@@ -201,13 +199,11 @@ class Result(Document):
 
     def __getitem__(self, measure: str) -> MeasuredValue:
         """The measure of that text form; raises ResultError where it was not measured."""
-        for value in self.measures:
-            if value.measure == measure:
-                return value
-        known = [value.measure for value in self.measures]
-        raise ResultError(
-            f"{measure!r} was not measured", code="E_MEASURE_MISSING", remedy=one_of(known, measure)
-        )
+        found = {value.measure: value for value in self.measures}
+        if measure not in found:
+            text = f"{measure!r} was not measured"
+            raise ResultError(text, code="E_MEASURE_MISSING", remedy=one_of(found, measure))
+        return found[measure]
 
 
 def write_result(path: Path, result: Result) -> None:
@@ -233,17 +229,16 @@ def differing_fields(first: Result, second: Result) -> list[tuple[str, str, str]
     the settings of its file that differ are named too, such as ``protocol threshold.rule``; a
     digest only where no other field of its part differs.
     """
-    asked = (
+    found: list[tuple[str, str, str]] = []
+    for part, one, other in (
         ("protocol", first.protocol, second.protocol),
         ("test set", first.test_set, second.test_set),
-    )
-    found: list[tuple[str, str, str]] = []
-    for part, one, other in asked:
-        rows = [
-            (f"{part} {name}", getattr(other, name), getattr(one, name))
+    ):
+        differing = [
+            (f"{part} {name}", str(getattr(other, name)), str(getattr(one, name)))
             for name in QUESTION_FIELDS[part]
+            if getattr(other, name) != getattr(one, name)
         ]
-        differing = [(name, str(own), str(its)) for name, own, its in rows if own != its]
         if part == "protocol":
             differing += _differing_settings(first.protocol, second.protocol)
         if not differing and one.digest != other.digest:
@@ -256,12 +251,16 @@ def _differing_settings(
     first: ProtocolIdentity, second: ProtocolIdentity
 ) -> list[tuple[str, str, str]]:
     """Settings that differ within one protocol and dialect, by their place in its file."""
-    if (first.name, first.dialect) != (second.name, second.dialect):
-        return []
-    if first.tables is None or second.tables is None:
+    same = (first.name, first.dialect) == (second.name, second.dialect)
+    if not same or first.tables is None or second.tables is None:
         return []
     one, other = (
-        {name: value for table in SETTINGS_TABLES for name, value in _settings(each, table)}
+        {
+            name: value
+            for table in SETTINGS_TABLES
+            if table in each
+            for name, value in _settings(each[table], table)
+        }
         for each in (first.tables, second.tables)
     )
     return [
@@ -271,17 +270,12 @@ def _differing_settings(
     ]
 
 
-def _settings(content: dict[str, Any], name: str) -> Iterator[tuple[str, Any]]:
+def _settings(value: Any, place: str) -> Iterator[tuple[str, Any]]:
     """Every value of a table by its dotted name; of a list, its items as a text."""
-
-    def within(value: Any, place: str) -> Iterator[tuple[str, Any]]:
-        if isinstance(value, dict):
-            for key, inner in value.items():
-                yield from within(inner, f"{place}.{key}")
-        elif isinstance(value, list | tuple):
-            yield place, ", ".join(map(str, value)) or "none"
-        else:
-            yield place, value
-
-    if name in content:
-        yield from within(content[name], name)
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _settings(inner, f"{place}.{key}")
+    elif isinstance(value, list | tuple):
+        yield place, ", ".join(map(str, value)) or "none"
+    else:
+        yield place, value

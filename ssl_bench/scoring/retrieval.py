@@ -6,7 +6,6 @@ Neither direction ever needs the whole square of similarities in memory.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -90,19 +89,16 @@ def retrieval_scores(
     """Rank every image by every sound and every sound by every image.
 
     With `partial`, trials without a prediction are left out of the gallery. Otherwise they stay in
-    it, ahead of all others, so that leaving out what is hard gains nothing.
+    it, ahead of all others, so that leaving out what is hard gains nothing; they have ``present``
+    False and rank behind all others themselves.
 
-    Returns
-    -------
-    DataFrame
-        One row per trial in the protocol's order: facts about the trial, then, for each direction,
-        ``rank``, ``category_rank`` and ``average_precision``; ``instances``: the number of items
-        that are the trial's own, or show the same picture or play the same sound; ``relevant``:
-        those and the ones of its category. A trial without a prediction has ``present`` False and
-        ranks behind all others.
+    There is one row per trial in the protocol's order: facts about the trial, then, for each
+    direction, ``rank``, ``category_rank`` and ``average_precision``; ``instances``: the number of
+    items that are the trial's own, or show the same picture or play the same sound; ``relevant``:
+    those and the ones of its category.
     """
     rows = np.array([trials.index[name] for name in predictions.trial_ids], np.intp)
-    relevance = _Relevance.of(trials)
+    identities = _identities(trials)
     present = np.zeros(len(trials), bool)
     present[rows] = True
     gallery = present if partial else np.ones_like(present)
@@ -114,13 +110,22 @@ def retrieval_scores(
         first, precision = rank.copy(), np.zeros(len(trials))
         for positions, similarity in blocks:
             asked = rows[positions]
-            copies, relevant = relevance.between(asked, rows)
+            copies, relevant = _relevance(identities[:, asked], identities[:, rows])
             rank[asked] = instance_ranks(similarity, copies, ahead)
             first[asked], precision[asked] = category_ranking(similarity, relevant, ahead)
         numbers[f"rank_{direction}"] = rank
         numbers[f"category_rank_{direction}"] = first
         numbers[f"average_precision_{direction}"] = precision
-    instances, counts = relevance.counts(np.flatnonzero(gallery))
+    instances, counts = (
+        np.concatenate(each).astype(np.float64)
+        for each in zip(
+            *(
+                [found.sum(axis=1) for found in _relevance(queries, identities[:, gallery])]
+                for queries in np.split(identities, range(_BLOCK, len(trials), _BLOCK), axis=1)
+            ),
+            strict=True,
+        )
+    )
     known = trial_facts(trials)
     facts = {name: known[name] for name in ("trial_id", "group", "category", "role", "image")}
     facts |= {
@@ -133,53 +138,29 @@ def retrieval_scores(
     return pd.DataFrame({**facts, **numbers})
 
 
-@dataclass(frozen=True)
-class _Relevance:
-    """``(n,)`` each: equal numbers for trials of one picture, one sound, one category."""
+def _identities(trials: TrialSet) -> NDArray[np.intp]:
+    """``(3, n)``: equal numbers for trials of one picture, one sound, one category.
 
-    pictures: NDArray[np.intp]
-    sounds: NDArray[np.intp]
-    categories: NDArray[np.intp]
-
-    @classmethod
-    def of(cls, trials: TrialSet) -> _Relevance:
-        """Those of the trials; one without a category is alone."""
-        return cls(
-            _numbered([trials.image_identity(trial.image) for trial in trials]),
-            _numbered([trials.sound_identity(trial.audio) for trial in trials]),
-            _numbered(
-                [
-                    (trial.category, trial.id if trial.category == UNLABELLED else "")
-                    for trial in trials
-                ]
-            ),
-        )
-
-    def between(
-        self, queries: NDArray[np.intp], items: NDArray[np.intp]
-    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """``(b, n)`` bool: copies of the query's own item; those and what has its category."""
-        copies = self.pictures[queries][:, None] == self.pictures[items]
-        copies |= self.sounds[queries][:, None] == self.sounds[items]
-        return copies, copies | (self.categories[queries][:, None] == self.categories[items])
-
-    def counts(self, gallery: NDArray[np.intp]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """``(n,)`` each: how many items of the gallery are relevant to each trial, in both ways."""
-        everything = np.arange(len(self.pictures))
-        blocks = [
-            [
-                found.sum(axis=1)
-                for found in self.between(everything[start : start + _BLOCK], gallery)
-            ]
-            for start in range(0, len(everything), _BLOCK)
-        ]
-        copies, relevant = (np.concatenate(each) for each in zip(*blocks, strict=True))
-        return copies.astype(np.float64), relevant.astype(np.float64)
+    A trial without a category has one of its own.
+    """
+    own = [(each.category, each.id if each.category == UNLABELLED else "") for each in trials]
+    pictures = [trials.image_identity(trial.image) for trial in trials]
+    sounds = [trials.sound_identity(trial.audio) for trial in trials]
+    return np.array([_numbered(pictures), _numbered(sounds), _numbered(own)], np.intp)
 
 
-def _numbered(names: Sequence[Hashable]) -> NDArray[np.intp]:
+def _relevance(
+    queries: NDArray[np.intp], items: NDArray[np.intp]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """``(b, n)`` bool: copies of the query's own item; those and what has its category."""
+    picture, sound, category = queries[:, :, None] == items[:, None, :]
+    copies = picture | sound
+    return copies, copies | category
+
+
+def _numbered(names: Sequence[Hashable]) -> list[int]:
     number = {name: place for place, name in enumerate(dict.fromkeys(names))}
-    return np.array([number[name] for name in names], np.intp)
+    return [number[name] for name in names]
 
 
 def chance(scores: pd.DataFrame, measures: Sequence[Measure]) -> Reference:

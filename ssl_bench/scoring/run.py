@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -25,7 +25,6 @@ from ssl_bench.scoring.aggregate import breakdown, columns_of, summarise
 from ssl_bench.scoring.maps import MapBatch, Maps, StoredMaps, array_maps
 from ssl_bench.scoring.references import (
     Controls,
-    References,
     best_of_each,
     best_priors,
     control_scores,
@@ -163,10 +162,9 @@ def score(
 
     Raises
     ------
-    PredictionsError
-        With every map that cannot be scored.
     SslBenchError
-        If the measures, floors or truth do not fit the trials.
+        If the measures, floors or truth do not fit the trials; PredictionsError with every map that
+        cannot be scored.
 
     Examples
     --------
@@ -188,8 +186,8 @@ def score(
             where=protocol.label,
         )
     check_scorable(asked)
-    scoring = _Scoring(asked, measures_of(protocol), settings, perf_counter())
-    return scoring.scored(array_maps(maps, trials), {"model": ModelIdentity(name=model)})
+    facts = {"model": ModelIdentity(name=model)}
+    return _scored(array_maps(maps, trials), asked, settings, perf_counter(), facts)
 
 
 def score_file(
@@ -204,7 +202,9 @@ def score_file(
     controls: Controls | None = None,
     dialects: Mapping[str, Protocol] | None = None,
 ) -> Scored:
-    """Check and score a predictions file.
+    """Check and score a predictions file; errors as for :func:`score`.
+
+    A gap to audio-blind maps of another model, or without a trial of the predictions, is refused.
 
     Parameters
     ----------
@@ -223,14 +223,6 @@ def score_file(
     dialects
         Further conventions by name to score the same maps under, with those of the measures that
         they report; only for protocols that ask for maps.
-
-    Raises
-    ------
-    PredictionsError
-        With every problem of a file, if it cannot be scored; or where the audio-blind maps are of
-        another model, or lack a trial that the predictions have.
-    SslBenchError
-        If the protocol's measures, floors or truth do not fit its trials.
     """
     settings = options or ScoringOptions()
     started = perf_counter()
@@ -244,9 +236,11 @@ def score_file(
         if other is not None:
             others[name] = check_predictions(other, trials, partial=settings.partial)
             _check_blind(others[name], predictions, is_prior=bool(name))
-    scoring = _Scoring(asked, measures_of(asked.protocol), settings, started)
-    return scoring.scored(
-        predictions if asked.protocol.answers == "retrieval" else StoredMaps(predictions, asked),
+    return _scored(
+        predictions,
+        asked,
+        settings,
+        started,
         {
             "predicted_under": None
             if meta.protocol_digest == trials.protocol.digest
@@ -264,138 +258,133 @@ def score_file(
     )
 
 
-def with_timings(
-    scored: Scored, timings: dict[str, float], notes: Mapping[str, str | None]
+def _scored(
+    maps: Maps | Predictions,
+    asked: TrialSet,
+    settings: ScoringOptions,
+    started: float,
+    facts: dict[str, Any],
+    *,
+    vision_only: Predictions | None = None,
+    priors: Mapping[str, Predictions] | None = None,
+    controls: Controls | None = None,
+    dialects: Mapping[str, TrialSet] | None = None,
 ) -> Scored:
-    """The same with further timings, and with notes on what was not measured and why."""
-    result = scored.result
-    changed = result.model_copy(update={"timings": {**timings, **result.timings}, **notes})
-    return replace(scored, result=changed)
+    """Score maps and their references, and summarise everything."""
+    protocol, seed = asked.protocol, settings.seed
+    measures = measures_of(protocol)
+    settings.notify("scoring")
+    filled, everything, others = _tables(maps, asked, settings, dialects or {})
+    blind = None if vision_only is None else _tables(vision_only, asked, settings)[1]
+    seen = {name: _tables(prior, asked, settings)[1] for name, prior in (priors or {}).items()}
+    scored_at = perf_counter()
+    counted = (everything["present"].to_numpy() | (not settings.partial)) & ~set_apart(asked)
+
+    def kept(table: pd.DataFrame) -> pd.DataFrame:
+        return table[counted].reset_index(drop=True)
+
+    scores = kept(everything)
+    settings.notify("computing floors and ceiling")
+    if protocol.answers == "maps":
+        known = controls or control_scores(asked, measures, jobs=settings.jobs)
+        floors, ceiling = references(asked, counted, measures, known, seed=seed)
+    else:
+        floors, ceiling = (chance(scores, measures),), None
+    controlled_at = perf_counter()
+    settings.notify("computing intervals")
+
+    def against(other: Predictions, table: pd.DataFrame) -> dict[str, Any]:
+        own = kept(table)
+        return {
+            "predictions_sha256": _digest_of(other.path),
+            "measures": summarise(own, measures, seed=seed),
+            "gap": summarise(scores, measures, other=own, seed=seed),
+        }
+
+    further = gallery_facts(scores) if protocol.answers == "retrieval" else {}
+    if filled is not asked:
+        further |= {
+            "universal_threshold": filled.protocol.threshold.value,
+            "universal_quantile": protocol.threshold.value,
+            "set_apart": int(set_apart(asked).sum()),
+        }
+    found = tuple(
+        Prior(name=name, **against((priors or {})[name], table)) for name, table in seen.items()
+    )
+    first_best = measures[0].best([floor.measures[0].value for floor in floors])
+    result = Result(
+        protocol=ProtocolIdentity(
+            name=protocol.name,
+            label=protocol.label,
+            title=protocol.title,
+            version=protocol.version,
+            digest=protocol.digest,
+            trials_digest=asked.digest,
+            dialect=protocol.dialect,
+            composition_seed=protocol.composition.seed,
+            tables=protocol.tables,
+        ),
+        test_set=TestSetIdentity(
+            name=asked.test_set.name,
+            split=asked.test_set.split,
+            digest=asked.test_set.digest,
+            revision=asked.test_set.revision,
+            options=protocol.test_set.options,
+            n_samples=len(asked.test_set),
+            truth_convention=asked.truth_convention,
+        ),
+        coverage=_coverage(everything, settings.partial),
+        measures=summarise(scores, measures, seed=seed),
+        breakdown=breakdown(scores, measures, seed=seed),
+        floors=floors,
+        floor=None if first_best is None else floors[first_best].name,
+        best_floor=best_of_each(floors, measures),
+        ceiling=ceiling,
+        vision_only=None
+        if vision_only is None or blind is None
+        else VisionOnly(**against(vision_only, blind)),
+        priors=found,
+        best_prior=best_priors(found, measures),
+        priors_note=priors_note(protocol, seen),
+        statistics={
+            "confidence": CONFIDENCE,
+            "resamples": RESAMPLES,
+            "seed": seed,
+            **further,
+        },
+        environment=environment(),
+        timings={
+            "scoring_s": round(scored_at - started, 3),
+            "controls_s": round(controlled_at - scored_at, 3),
+            "intervals_s": round(perf_counter() - controlled_at, 3),
+        },
+        **facts,
+    )
+    return Scored(
+        scores, result, filled, blind, {name: kept(table) for name, table in others.items()}
+    )
 
 
-@dataclass(frozen=True)
-class _Scoring:
-    trials: TrialSet
-    measures: list[Measure]
-    settings: ScoringOptions
-    started: float
-
-    def scored(
-        self,
-        maps: Maps | Predictions,
-        facts: dict[str, Any],
-        *,
-        vision_only: Predictions | None = None,
-        priors: Mapping[str, Predictions] | None = None,
-        controls: Controls | None = None,
-        dialects: Mapping[str, TrialSet] | None = None,
-    ) -> Scored:
-        """Score maps and their references, and summarise everything."""
-        asked, measures, settings = self.trials, self.measures, self.settings
-        protocol, seed = asked.protocol, settings.seed
-        settings.notify("scoring")
-        filled, everything, others = self._tables(maps, dialects or {})
-        blind = None if vision_only is None else self._blind(vision_only)
-        seen = {name: self._blind(prior) for name, prior in (priors or {}).items()}
-        scored_at = perf_counter()
-        counted = (everything["present"].to_numpy() | (not settings.partial)) & ~set_apart(asked)
-
-        def kept(table: pd.DataFrame) -> pd.DataFrame:
-            return table[counted].reset_index(drop=True)
-
-        scores = kept(everything)
-        settings.notify("computing floors and ceiling")
-        if protocol.answers == "retrieval":
-            beside = References((chance(scores, measures),))
-        else:
-            known = controls or control_scores(asked, measures, jobs=settings.jobs)
-            beside = references(asked, counted, measures, known, seed=seed)
-        controlled_at = perf_counter()
-        settings.notify("computing intervals")
-
-        def against(other: Predictions, table: pd.DataFrame) -> dict[str, Any]:
-            own = kept(table)
-            return {
-                "predictions_sha256": _digest_of(other.path),
-                "measures": summarise(own, measures, seed=seed),
-                "gap": summarise(scores, measures, other=own, seed=seed),
-            }
-
-        found = tuple(
-            Prior(name=name, **against((priors or {})[name], table)) for name, table in seen.items()
-        )
-        first_best = measures[0].best([floor.measures[0].value for floor in beside.floors])
-        result = Result(
-            protocol=ProtocolIdentity(
-                name=protocol.name,
-                label=protocol.label,
-                title=protocol.title,
-                version=protocol.version,
-                digest=protocol.digest,
-                trials_digest=asked.digest,
-                dialect=protocol.dialect,
-                composition_seed=protocol.composition.seed,
-                tables=protocol.tables,
-            ),
-            test_set=TestSetIdentity(
-                name=asked.test_set.name,
-                split=asked.test_set.split,
-                digest=asked.test_set.digest,
-                revision=asked.test_set.revision,
-                options=protocol.test_set.options,
-                n_samples=len(asked.test_set),
-                truth_convention=asked.truth_convention,
-            ),
-            coverage=_coverage(everything, settings.partial),
-            measures=summarise(scores, measures, seed=seed),
-            breakdown=breakdown(scores, measures, seed=seed),
-            floors=beside.floors,
-            floor=None if first_best is None else beside.floors[first_best].name,
-            best_floor=best_of_each(beside.floors, measures),
-            ceiling=beside.ceiling,
-            vision_only=None
-            if vision_only is None or blind is None
-            else VisionOnly(**against(vision_only, blind)),
-            priors=found,
-            best_prior=best_priors(found, measures),
-            priors_note=priors_note(protocol, seen),
-            statistics={
-                "confidence": CONFIDENCE,
-                "resamples": RESAMPLES,
-                "seed": seed,
-                **_threshold_facts(asked, filled),
-                **(gallery_facts(scores) if protocol.answers == "retrieval" else {}),
-            },
-            environment=environment(),
-            timings={
-                "scoring_s": round(scored_at - self.started, 3),
-                "controls_s": round(controlled_at - scored_at, 3),
-                "intervals_s": round(perf_counter() - controlled_at, 3),
-            },
-            **facts,
-        )
-        return Scored(
-            scores, result, filled, blind, {name: kept(table) for name, table in others.items()}
-        )
-
-    def _tables(
-        self, maps: Maps | Predictions, dialects: Mapping[str, TrialSet]
-    ) -> tuple[TrialSet, pd.DataFrame, dict[str, pd.DataFrame]]:
-        """Trials with their thresholds, their scores, and the scores under further conventions."""
-        if isinstance(maps, Predictions):
-            ranked = retrieval_scores(maps, self.trials, partial=self.settings.partial)
-            return self.trials, ranked, {}
-        own = Job(maps, self.trials, self.measures)
-        others = [
-            Job(maps, each, [m for m in self.measures if str(m) in each.protocol.measures])
-            for each in dialects.values()
-        ]
-        table, *further = score_maps(own, *others, jobs=self.settings.jobs)
-        return own.trials, table, dict(zip(dialects, further, strict=True))
-
-    def _blind(self, other: Predictions) -> pd.DataFrame:
-        ranked = self.trials.protocol.answers == "retrieval"
-        return self._tables(other if ranked else StoredMaps(other, self.trials), {})[1]
+def _tables(
+    maps: Maps | Predictions,
+    trials: TrialSet,
+    settings: ScoringOptions,
+    dialects: Mapping[str, TrialSet] | None = None,
+) -> tuple[TrialSet, pd.DataFrame, dict[str, pd.DataFrame]]:
+    """Trials with their thresholds, their scores, and the scores under further conventions."""
+    if isinstance(maps, Predictions):
+        if trials.protocol.answers == "retrieval":
+            return trials, retrieval_scores(maps, trials, partial=settings.partial), {}
+        maps = StoredMaps(maps, trials)
+    measures = measures_of(trials.protocol)
+    further = dialects or {}
+    own = Job(maps, trials, measures)
+    others = [
+        Job(maps, each, [m for m in measures if str(m) in each.protocol.measures])
+        for each in further.values()
+    ]
+    table, *tables = score_maps(own, *others, jobs=settings.jobs)
+    return own.trials, table, dict(zip(further, tables, strict=True))
 
 
 def _check_blind(other: Predictions, predictions: Predictions, *, is_prior: bool) -> None:
@@ -418,16 +407,6 @@ def _check_blind(other: Predictions, predictions: Predictions, *, is_prior: bool
         problems.append(Problem(text, "E_TRIALS_MISSING"))
     if problems:
         raise PredictionsError(problems, where=other.path)
-
-
-def _threshold_facts(asked: TrialSet, filled: TrialSet) -> dict[str, Any]:
-    if filled is asked:
-        return {}
-    return {
-        "universal_threshold": filled.protocol.threshold.value,
-        "universal_quantile": asked.protocol.threshold.value,
-        "set_apart": int(set_apart(asked).sum()),
-    }
 
 
 def _digest_of(path: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -67,14 +68,11 @@ class Job:
 def score_maps(*asked: Job, jobs: int = 1) -> list[pd.DataFrame]:
     """Score maps against the truth of their trials on threads; what jobs share is made once.
 
-    Returns
-    -------
-    list of DataFrame
-        For each job, one row per trial in the protocol's order: ``trial_id``, ``group``,
-        ``category``, ``role``, ``image``, ``present``, ``sounding``, ``unscorable``, ``n_boxes``,
-        ``size``, ``truth_pixels``, then the columns that the measures read. A trial without a map
-        has ``present`` False and counts as a failure: 0. Of perfect maps there are only those
-        columns whose best value is known.
+    For each job there is one row per trial in the protocol's order: ``trial_id``, ``group``,
+    ``category``, ``role``, ``image``, ``present``, ``sounding``, ``unscorable``, ``n_boxes``,
+    ``size``, ``truth_pixels``, then the columns that the measures read. A trial without a map has
+    ``present`` False and counts as a failure: 0. Of perfect maps there are only those columns whose
+    best value is known.
     """
     if not asked:
         return []
@@ -227,31 +225,27 @@ class _Columns:
         self.trials = trials = job.trials
         self.truth = (trials.protocol.map.size, trials.truth_convention)
         self._perfect = job.maps is perfect_maps
+        # Variants of columns by rule; the protocol's own rule has a column without a name, too.
         own = trials.protocol.threshold.rule_of_map
-        named = [rule for m in job.measures for rule in RULES if rule == m.variant]
-        self._rules: dict[Rule, Rule | None] = {own: None}
-        self._rules.update((rule, rule) for rule in named if rule != own)
-        # A variant that is the protocol's own rule reads a copy of that column.
-        self._aliases = {rule for rule in named if rule == own}
+        self._rules: dict[Rule, list[Rule | None]] = {own: [None]}
+        for rule in RULES:
+            if any(rule == measure.variant for measure in job.measures):
+                self._rules.setdefault(rule, []).append(rule)
         self._read = columns_read(job.measures)
         self._maps: dict[str, tuple[Callable[..., Any], ThresholdTable | None]] = {}
         self.pictures: dict[str, Callable[..., Any]] = {}
         for name in sorted(self._read):
-            column, rule = column_of(name)
-            if column is not None and not isinstance(column.needs, tuple):
-                self._add(name, column, rule)
+            self._add(name, *column_of(name))
         self._placed = all(_place(trial) is not None for trial in trials)
         self._numbers: _Numbers = {}
         self._present = np.zeros(len(trials), bool)
 
-    def _add(self, name: str, column: Column, rule: str | None) -> None:
-        """Take a column that comes from maps."""
-        compute = column.compute
-        if self._perfect:
-            if column.perfect is None:
-                return
-            best = column.perfect
-            compute = best if callable(best) else lambda _grid: best
+    def _add(self, name: str, column: Column | None, rule: str | None) -> None:
+        """Take a column if it comes from maps."""
+        best = None if column is None else column.perfect if self._perfect else column.compute
+        if column is None or isinstance(column.needs, tuple) or best is None:
+            return
+        compute = best if callable(best) else lambda _grid: best
         if column.needs == "picture":
             self.pictures[name] = compute
         elif self._perfect or not column.fused:
@@ -291,8 +285,8 @@ class _Columns:
 
     def keep(self, rows: NDArray[np.intp], scores: MapScores) -> None:
         """Store the kernel's columns."""
-        for rule, variant in self._rules.items():
-            for name in _OF_RULE:
+        for rule, variants in self._rules.items():
+            for variant, name in product(variants, _OF_RULE):
                 self._set(rule_column(name, variant), rows, scores.rules[rule][name])
         self._set("flat", rows, scores.is_flat)
         self._set("peak_hit", rows, scores.peak_hit)
@@ -364,10 +358,6 @@ class _Columns:
         for name in list(numbers):
             if name.startswith("cIoU") and trials.protocol.threshold.undefined == "zero":
                 numbers[name] = np.nan_to_num(numbers[name], nan=0.0)
-        for alias in self._aliases:
-            for name in _OF_RULE:
-                if name in numbers:
-                    numbers[rule_column(name, alias)] = numbers[name]
         sounding = given["sounding"]
         facts: dict[str, Any] = {
             "present": self._present,

@@ -123,8 +123,8 @@ def _priors(competition: Competition, entry: Entry) -> list[tuple[str, tuple[Mea
         for name, (value, href) in values.items()
         if value is not None and value.value is not None
     ]
-    sign = 1 if parse_measure(measure).definition.better == "lower" else -1
-    return sorted(known, key=lambda prior: sign * (prior[1][0].value or 0.0))
+    sign = parse_measure(measure).sign
+    return sorted(known, key=lambda prior: -sign * (prior[1][0].value or 0.0))
 
 
 def contribution_sentence(competition: Competition, entry: Entry) -> str:

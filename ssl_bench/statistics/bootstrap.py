@@ -114,38 +114,30 @@ class ClusterBootstrap:
         A rate (all values 0 or 1) near 0 or 1 gets a Wilson interval with the number of groups as
         the number of observations, which is conservative.
         """
-        means = self.means(np.nan_to_num(values)) if len(values) else None
-        return [
-            self._choose(column, None if means is None else means[:, number], confidence)
-            for number, column in enumerate(values.T)
-        ]
+        if not len(values):
+            return [NO_INTERVAL] * values.shape[1]
+        means = self.means(np.nan_to_num(values))
+        return [self._choose(*each, confidence) for each in zip(values.T, means.T, strict=True)]
 
     def interval(self, values: ArrayLike, confidence: float = CONFIDENCE) -> Interval:
         """Interval of the mean of `values` ``(n,)``; see :meth:`intervals`."""
         return self.intervals(np.asarray(values, np.float64)[:, None], confidence)[0]
 
-    def difference(
-        self, first: ArrayLike, second: ArrayLike, confidence: float = CONFIDENCE
-    ) -> Interval:
+    def difference(self, first: ArrayLike, second: ArrayLike) -> Interval:
         """Interval of the mean paired difference ``first - second``."""
         change = np.asarray(first, np.float64) - np.asarray(second, np.float64)
         if not np.isfinite(change).all() or change.size == 0:
             return NO_INTERVAL
-        return self._percentiles(self.means(change), confidence)
+        return self._percentiles(self.means(change))
 
     def overall(
-        self,
-        statistic: Callable[[NDArray[np.intp]], float],
-        rows: NDArray[np.intp],
-        confidence: float = CONFIDENCE,
+        self, statistic: Callable[[NDArray[np.intp]], float], rows: NDArray[np.intp]
     ) -> Interval:
         """Interval of any statistic of a set of rows; see :meth:`overall_values`."""
         if self.n_groups < 2:
             return NO_INTERVAL
         found = self.overall_values(statistic, rows)
-        if not np.isfinite(found).all():
-            return NO_INTERVAL
-        return self._percentiles(found, confidence)
+        return self._percentiles(found) if np.isfinite(found).all() else NO_INTERVAL
 
     def overall_values(
         self, statistic: Callable[[NDArray[np.intp]], float], rows: NDArray[np.intp]
@@ -159,9 +151,9 @@ class ClusterBootstrap:
         return np.array([statistic(np.repeat(rows, weight)) for weight in weights], np.float64)
 
     def _choose(
-        self, values: NDArray[np.float64], means: NDArray[np.float64] | None, confidence: float
+        self, values: NDArray[np.float64], means: NDArray[np.float64], confidence: float
     ) -> Interval:
-        if means is None or not np.isfinite(values).all():
+        if not np.isfinite(values).all():
             return NO_INTERVAL
         rate = float(values.mean())
         if min(rate, 1 - rate) * self.n_groups < _FEW and np.isin(values, (0.0, 1.0)).all():
@@ -169,8 +161,8 @@ class ClusterBootstrap:
             return Interval(low, high, "wilson")
         return self._percentiles(means, confidence)
 
-    def _percentiles(self, means: NDArray[np.float64], confidence: float) -> Interval:
-        if self.n_groups < 2:  # one group says nothing about how groups differ
+    def _percentiles(self, means: NDArray[np.float64], confidence: float = CONFIDENCE) -> Interval:
+        if self.n_groups < 2:  # the spread between groups is unknown
             return NO_INTERVAL
         tail = (1 - confidence) / 2
         low, high = np.quantile(means, [tail, 1 - tail])

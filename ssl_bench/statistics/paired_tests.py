@@ -31,15 +31,9 @@ class McNemar:
 def permutation_p_value(differences: ArrayLike, groups: ArrayLike, *, seed: int = 0) -> float:
     """Two-sided paired permutation test of a mean difference, flipping whole groups.
 
-    With up to 13 groups all sign patterns are tried; otherwise 10,000 random ones, where the
-    observed one counts too (Phipson and Smyth 2010), so the value is never 0.
-
-    Parameters
-    ----------
-    differences, groups
-        ``(n,)`` first minus second; names, of which equal ones are flipped together.
-    seed
-        Of the random flips.
+    `differences` are first minus second ``(n,)``; those of one group are flipped together. With up
+    to 13 groups all sign patterns are tried; otherwise 10,000 random ones, where the observed one
+    counts too (Phipson and Smyth 2010), so the value is never 0.
 
     Examples
     --------

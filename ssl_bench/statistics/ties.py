@@ -14,7 +14,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -123,17 +122,12 @@ def _beyond(t: float, degrees: int) -> float:
     return max(0.0, 1 - inside)
 
 
-def find_ties(
-    contenders: Mapping[str, Contender],
-    *,
-    better: Literal["higher", "lower"] = "higher",
-    confidence: float = CONFIDENCE,
-) -> Ties:
-    """Test all pairs of entries, and form tie groups.
+def find_ties(contenders: Mapping[str, Contender], *, sign: int = 1) -> Ties:
+    """Test all pairs of entries, and form tie groups; `sign` is -1 where lower is better.
 
     The best entry leads the first tie group, which holds all that do not differ from it
-    significantly; the best of the rest leads the second, and so on. 1 - `confidence` is the
-    probability that any pair at all differs significantly by chance. Raises ValueError if two
+    significantly; the best of the rest leads the second, and so on. The probability that any
+    pair at all differs significantly by chance is 5 %. Raises ValueError if two
     entries have different numbers of replicates.
 
     Examples
@@ -146,10 +140,9 @@ def find_ties(
     >>> [(each.name, each.group, each.best_rank, each.worst_rank) for each in found.standings]
     [('a', 1, 1, 2), ('b', 1, 1, 2), ('c', 2, 3, 3)]
     """
-    sign = 1 if better == "higher" else -1
     defined = {name: each.value for name, each in contenders.items() if each.value is not None}
     order = sorted(defined, key=lambda name: (-sign * defined[name], name))
-    pairs = _tested(order, contenders, confidence)
+    pairs = _tested(order, contenders)
     apart = {(pair.first, pair.second) for pair in pairs if not pair.tied}
     group: dict[str, int] = {}
     for leader in order:
@@ -172,12 +165,10 @@ def find_ties(
     return Ties(tuple(standings), pairs)
 
 
-def _tested(
-    order: Sequence[str], contenders: Mapping[str, Contender], confidence: float
-) -> tuple[Pair, ...]:
+def _tested(order: Sequence[str], contenders: Mapping[str, Contender]) -> tuple[Pair, ...]:
     """Every pair, in order; the first of each has the better value."""
     found = []
-    tail = (1 - confidence) / 2
+    tail = (1 - CONFIDENCE) / 2
     for first, second in combinations(order, 2):
         one, other = contenders[first], contenders[second]
         difference = (one.value or 0.0) - (other.value or 0.0)
@@ -192,6 +183,6 @@ def _tested(
         found.append((first, second, difference, float(low), float(high), p_value))
     corrected = holm([pair[-1] for pair in found])
     return tuple(
-        Pair(*pair, corrected=float(value), tied=bool(value >= 1 - confidence))
+        Pair(*pair, corrected=float(value), tied=bool(value >= 1 - CONFIDENCE))
         for pair, value in zip(found, corrected, strict=True)
     )

@@ -20,7 +20,7 @@ from ssl_bench.measures.interaction import (
     swap_sensitivity,
 )
 from ssl_bench.measures.localization import AUC_THRESHOLDS, area_under_success, success
-from ssl_bench.measures.type_gap import type_gap
+from ssl_bench.measures.silent_area import type_gap
 
 PAIRS = st.lists(
     st.tuples(st.floats(0, 1), st.sampled_from(["a", "b", "c", "d"])), min_size=1, max_size=12

@@ -101,7 +101,7 @@ class TestGroups:
     def test_lower_may_be_better(self, weights: np.ndarray) -> None:
         base = np.random.default_rng(4).random(200)
         entries = {"a": contender(base, weights), "b": contender(base + 1, weights)}
-        assert [each.name for each in find_ties(entries, better="lower").standings] == ["a", "b"]
+        assert [each.name for each in find_ties(entries, sign=-1).standings] == ["a", "b"]
         assert [each.name for each in find_ties(entries).standings] == ["b", "a"]
 
     def test_pairing_sees_what_unpaired_intervals_hide(self, weights: np.ndarray) -> None:
