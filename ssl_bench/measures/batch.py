@@ -10,13 +10,9 @@ from numpy.typing import NDArray
 from ssl_bench.measures.interpolation import taps
 from ssl_bench.protocols.conventions import Interpolation, Normalisation, Rule, ThresholdTable
 
-_RULES: dict[Rule, int] = {"half": 0, "adaptive": 1, "absolute": 2, "fraction": 3}
-_NORMALISATIONS: dict[Normalisation, int] = {
-    "none": 0,
-    "minmax": 1,
-    "inverted-minmax": 2,
-    "maximum": 3,
-}
+# In the order of the kernel's constants.
+_RULES: tuple[Rule, ...] = ("half", "adaptive", "absolute", "fraction")
+_NORMALISATIONS: tuple[Normalisation, ...] = ("none", "minmax", "inverted-minmax", "maximum")
 # Beyond this, the difference of two values may leave single precision.
 _MAX_MAGNITUDE = 1e30
 
@@ -83,7 +79,7 @@ def evaluate_maps(
     # Equal rules side by side, because the kernel remembers the threshold before.
     asked = sorted(
         ((each, rule) for each in binarizations for rule in each.rules),
-        key=lambda pair: _RULES[pair[1]],
+        key=lambda pair: _RULES.index(pair[1]),
     )
     of_maps = np.empty((count, len(kernel.MAP_COLUMNS)))
     of_rules = np.empty((count, len(asked), len(kernel.RULE_COLUMNS)))
@@ -99,8 +95,8 @@ def evaluate_maps(
         *taps(heats.shape[1], size, interpolation),
         *taps(heats.shape[2], size, interpolation),
         interpolation == "opencv-linear",
-        _NORMALISATIONS[normalisation],
-        np.array([_RULES[rule] for _, rule in asked], np.int64),
+        _NORMALISATIONS.index(normalisation),
+        np.array([_RULES.index(rule) for _, rule in asked], np.int64),
         thresholds,
         np.array([each.threshold.comparison == ">" for each, _ in asked], np.bool_),
         np.array([each.threshold.keep_maximum for each, _ in asked], np.bool_),

@@ -57,19 +57,16 @@ class Column:
     ----------
     needs
         ``map``: each trial's map alone. ``picture``: all maps of one picture together. Or the names
-        of the columns that it is made of, once every trial is scored.
+        of the columns that it is made of.
     compute
         For ``map``, from a :class:`MapOnGrid` to a number, or to a curve of fixed length. For
         ``picture``, from a list of them to one number each (0 where it is the only one). From
         columns ``(n,)`` each, to ``(n,)`` float64.
     perfect
-        Value for the best possible map: a number, or a function of the kind of `compute` that is
-        given the truth in place of the map. None where it is unknown, so that measures which read
-        the column have no ceiling. Unused where the column is made of others.
-    by_rule
-        Whether there is one for each threshold rule.
-    fused
-        Whether the kernel computes it; `compute` is then its plain definition.
+        Value for the best possible map: a number, or a function like `compute` that is given the
+        truth in place of the map. None where it is unknown: measures of it have no ceiling.
+    by_rule, fused
+        Whether there is one for each threshold rule; whether the kernel computes it.
     """
 
     needs: Literal["map", "picture"] | tuple[str, ...]

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ssl_bench.errors import MeasureError
 from ssl_bench.measures.definition import RULES, Column, Definition, MapOnGrid
 from ssl_bench.measures.interpolation import normalise, upsample
 from ssl_bench.protocols.conventions import Rule, ThresholdTable
@@ -191,6 +192,32 @@ def _side(grid: MapOnGrid) -> float:
     return {(True, False): 1.0, (False, True): 0.0}.get(found, 0.5)
 
 
+def pooled_ciou(grid: MapOnGrid) -> NDArray[np.float64]:
+    """Values of cIoU of one map under the half rule, then under each pooled threshold.
+
+    xavijuanola/vssl_eval (eval.py) appends them to one list (half of the pixels, 0.5 and three
+    constants of the model) by mistake, and prints its success rate and area.
+    """
+    table = grid.threshold
+    if table.pooled is None:
+        raise MeasureError(
+            "there are no thresholds to pool",
+            code="E_THRESHOLDS_POOLED",
+            remedy="use the measure with the dialect vssl, or write 'pooled' under [threshold]",
+        )
+    rules = [table.model_copy(update={"rule": "half"})]
+    rules += [table.model_copy(update={"rule": "absolute", "value": each}) for each in table.pooled]
+    values = np.array(
+        [ciou(binarize(grid.normalised, grid.truth, rule), grid.truth) for rule in rules]
+    )
+    return np.nan_to_num(values) if table.undefined == "zero" else values
+
+
+def _best_pooled(grid: MapOnGrid) -> NDArray[np.float64]:
+    free = len(grid.threshold.pooled or ())
+    return np.array([best_ciou(grid.under("half")), *[best_ciou(grid.under("absolute"))] * free])
+
+
 # At tau = 1 nothing lies strictly above, so the last step of the trapezoid is lost.
 _LAST_STEP = 0.5 / (len(TAUS) - 1)
 
@@ -209,8 +236,12 @@ COLUMNS = {
         "map", lambda grid: (grid.truth[_peak(grid)] > 0).mean(), finds_all, fused=True
     ),
     "side": Column("map", _side, finds_all, fused=True),
+    "pooled_cIoU": Column("map", pooled_ciou, _best_pooled),
     "tau_AUC": Column("map", tau_area, lambda grid: finds_all(grid) * (1 - _LAST_STEP)),
 }
+
+_POOLED = "xavijuanola/vssl_eval eval.py (the lists behind CIoU and AUC)"
+_MISTAKE = "Only vssl_eval prints this, as CIoU or AUC; the measure that is meant is cIoU or AUC."
 
 DEFINITIONS = (
     Definition(
@@ -265,5 +296,28 @@ DEFINITIONS = (
         formula="1 if the maximum lies in the sounding half only, 0.5 if in both, else 0",
         source="this project, for the concat trials of Oya et al. 2020; chance is 0.5",
         columns=("side",),
+    ),
+    Definition(
+        name="pooled-cIoU",
+        title="Success rate over several thresholds of each map in one list",
+        formula="mean over the half rule and each pooled threshold of 1[cIoU >= threshold]",
+        source=_POOLED,
+        columns=("pooled_cIoU",),
+        per_trial=lambda measure, values: success(values, measure.at).mean(axis=1),
+        takes="threshold",
+        dialects=_MISTAKE,
+    ),
+    Definition(
+        name="pooled-AUC",
+        title="Area under the success rate over several thresholds of each map in one list",
+        formula="mean over the half rule and each pooled threshold of AUC's area",
+        source=_POOLED,
+        columns=("pooled_cIoU",),
+        per_trial=lambda _measure, values: (
+            area_under_success(values.ravel()).reshape(values.shape).mean(axis=1)
+        ),
+        range="0.025 to 1 (every trial succeeds at t = 0)",
+        missing=0.025,
+        dialects=_MISTAKE,
     ),
 )

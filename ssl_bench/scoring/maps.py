@@ -178,11 +178,6 @@ def center() -> TrivialMap:
     return _constant((-(offset[:, None] + offset[None, :])).astype(np.float32))
 
 
-def full() -> TrivialMap:
-    """A constant map, which the protocols' rules read as the whole image."""
-    return _constant(np.zeros((1, 1), np.float32))
-
-
 def noise(seed: int = 0, resolution: int = 7) -> TrivialMap:
     """Uniform noise in [0, 1) on a coarse grid, from the seed and the name of the picture alone.
 
@@ -224,8 +219,6 @@ def oracle() -> TrivialMap:
     - the last pixel of the truth, and the pixel at which half of the image is full, have values
       of their own, so that rules which take the k highest values find exactly k pixels, with
       ``>=`` as with ``>`` (which then loses one). Up to 50 other neighbours share a value.
-
-    A truth that fills the whole image has no pixel for the lower range.
     """
     return TrivialMap(_ordered_truth, needs_truth=True)
 
@@ -255,7 +248,8 @@ def _levels(count: int, available: int) -> NDArray[np.int64]:
 
 TRIVIAL_MAPS: Mapping[str, Callable[..., TrivialMap]] = {
     "center": center,
-    "full": full,
+    # The protocols' rules read a constant map as the whole image.
+    "full": lambda: _constant(np.zeros((1, 1), np.float32)),
     "random": noise,
     "random-pixel": pixel_noise,
     "oracle": oracle,

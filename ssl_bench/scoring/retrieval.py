@@ -6,7 +6,6 @@ Neither direction ever needs the whole square of similarities in memory.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -180,14 +179,3 @@ def chance(scores: pd.DataFrame, measures: Sequence[Measure]) -> Reference:
         if measure.name in CHANCE
     ]
     return Reference(name="chance", measures=tuple(values))
-
-
-def gallery_facts(scores: pd.DataFrame) -> dict[str, Any]:
-    """Statistics of the gallery for the result document."""
-    sizes = scores["group"].value_counts()
-    return {
-        "gallery": len(scores),
-        "gallery_sources": len(sizes),
-        "items_with_a_distractor_of_their_source": int(sizes[sizes > 1].sum()),
-        "resampled": "queries, with the gallery fixed",
-    }

@@ -42,7 +42,7 @@ from ssl_bench.scoring.results import (
     TestSetIdentity,
     VisionOnly,
 )
-from ssl_bench.scoring.retrieval import chance, gallery_facts, retrieval_scores
+from ssl_bench.scoring.retrieval import chance, retrieval_scores
 from ssl_bench.scoring.scores import Job, score_maps
 from ssl_bench.scoring.thresholds import at_zero, set_apart
 from ssl_bench.statistics.bootstrap import CONFIDENCE, RESAMPLES
@@ -301,9 +301,17 @@ def _scored(
             "gap": summarise(scores, measures, other=own, seed=seed),
         }
 
-    further = gallery_facts(scores) if protocol.answers == "retrieval" else {}
+    statistics: dict[str, Any] = {"confidence": CONFIDENCE, "resamples": RESAMPLES, "seed": seed}
+    if protocol.answers == "retrieval":
+        sizes = scores["group"].value_counts()
+        statistics |= {
+            "gallery": len(scores),
+            "gallery_sources": len(sizes),
+            "items_with_a_distractor_of_their_source": int(sizes[sizes > 1].sum()),
+            "resampled": "queries, with the gallery fixed",
+        }
     if filled is not asked:
-        further |= {
+        statistics |= {
             "universal_threshold": filled.protocol.threshold.value,
             "universal_quantile": protocol.threshold.value,
             "set_apart": int(set_apart(asked).sum()),
@@ -346,12 +354,7 @@ def _scored(
         priors=found,
         best_prior=best_priors(found, measures),
         priors_note=priors_note(protocol, seen),
-        statistics={
-            "confidence": CONFIDENCE,
-            "resamples": RESAMPLES,
-            "seed": seed,
-            **further,
-        },
+        statistics=statistics,
         environment=environment(),
         timings={
             "scoring_s": round(scored_at - started, 3),

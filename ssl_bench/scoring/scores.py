@@ -41,7 +41,8 @@ _FACTS = (
 _AREA = "truth_sum"
 _OF_RULE = ("cIoU", "threshold", "n_predicted", "n_tied")
 # Lower bounds of the sum of the truth map, in pixels of the 224 grid (SLAVC, EvaluatorFull).
-_SIZES = ((0, "small"), (32**2, "medium"), (96**2, "large"), (144**2, "huge"))
+_SIZES = np.array(["small", "medium", "large", "huge"], dtype=object)
+_SIZE_BOUNDS = np.array([0, 32**2, 96**2, 144**2])
 _SIZE_GRID = 224**2
 # The column that a model may state by itself.
 _CONFIDENCE = "confidence"
@@ -359,10 +360,12 @@ class _Columns:
             if name.startswith("cIoU") and trials.protocol.threshold.undefined == "zero":
                 numbers[name] = np.nan_to_num(numbers[name], nan=0.0)
         sounding = given["sounding"]
+        area = area * _SIZE_GRID / trials.protocol.map.size**2
+        sizes = _SIZES[np.searchsorted(_SIZE_BOUNDS, area, side="right") - 1]
         facts: dict[str, Any] = {
             "present": self._present,
             "unscorable": sounding & (truth_pixels == 0),
-            "size": np.where(sounding, _size_names(area, trials.protocol.map.size), "silent"),
+            "size": np.where(sounding, sizes, "silent"),
             "truth_pixels": truth_pixels,
         }
         facts = {
@@ -431,10 +434,3 @@ def _box_count(trial: Trial, test_set: TestSet) -> int:
     annotations = [test_set[target.sample].annotation for target in trial.targets]
     boxes = [each if isinstance(each, Boxes) else each.boxes for each in annotations]
     return sum(len(each) for each in boxes if each is not None)
-
-
-def _size_names(area: NDArray[np.float64], size: int) -> NDArray[np.object_]:
-    """Size class of each sum of a truth map, on a grid of `size`."""
-    bounds = np.array([bound for bound, _ in _SIZES])
-    names = np.array([name for _, name in _SIZES], dtype=object)
-    return names[np.searchsorted(bounds, area * (_SIZE_GRID / size**2), side="right") - 1]
