@@ -110,10 +110,7 @@ class Measure:
         """Columns of the scores that it reads."""
         rule = self.variant if self.variant in RULES else None
         further = self.definition.variant_columns.get(self.variant or "", ())
-        return tuple(
-            rule_column(name, rule) if name in COLUMNS and COLUMNS[name].by_rule else name
-            for name in (*self.definition.columns, *further)
-        )
+        return tuple(rule_column(name, rule) for name in (*self.definition.columns, *further))
 
     @property
     def at(self) -> float:
@@ -203,5 +200,6 @@ class Definition:
 
 
 def rule_column(name: str, rule: str | None) -> str:
-    """Name of a column under a threshold rule other than the protocol's own."""
-    return f"{name}({rule})" if rule else name
+    """Name of a column under another threshold rule; its own where it does not depend on one."""
+    column = COLUMNS.get(name)
+    return f"{name}({rule})" if rule and column is not None and column.by_rule else name

@@ -41,12 +41,8 @@ def _steps(hits: Flags, confidence: Numbers) -> tuple[NDArray[np.intp], NDArray[
 def average_precision(localised: ArrayLike, confidence: ArrayLike, sounding: ArrayLike) -> float:
     """AP over all confidences; equal ones are one step; nan where nothing sounds.
 
-    Parameters
-    ----------
-    localised, sounding
-        ``(n,)`` bool: something sounds and was found; something sounds.
-    confidence
-        ``(n,)`` that anything sounds; higher is more confident.
+    All are ``(n,)``: something sounds and was found; the confidence that anything sounds, higher is
+    more confident; something sounds.
 
     Examples
     --------

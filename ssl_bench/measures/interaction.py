@@ -26,11 +26,17 @@ def lowest_of_image(values: ArrayLike, image: ArrayLike) -> NDArray[np.float64]:
     return np.asarray(lowest[member])
 
 
-def mean_of_image(values: ArrayLike, image: ArrayLike) -> NDArray[np.float64]:
-    """Mean value of the trials of each trial's picture; as :func:`lowest_of_image`."""
-    _, member, sizes = np.unique(np.asarray(image), return_inverse=True, return_counts=True)
-    sums = np.bincount(member, np.asarray(values, np.float64), minlength=len(sizes))
-    return np.asarray((sums / sizes)[member])
+def mean_of_image(
+    values: ArrayLike, image: ArrayLike, counted: ArrayLike = True
+) -> NDArray[np.float64]:
+    """Mean over the counted trials of each trial's picture; nan where it has none."""
+    names, member = np.unique(np.asarray(image), return_inverse=True)
+    rows = np.broadcast_to(np.asarray(counted, bool), member.shape)
+    numbers = np.where(rows, np.asarray(values, np.float64), 0.0)
+    count = np.bincount(member, rows, minlength=len(names))
+    total = np.bincount(member, numbers, minlength=len(names))
+    mean = np.divide(total, count, out=np.full(len(names), np.nan), where=count > 0)
+    return np.asarray(mean[member])
 
 
 def _or_nan(values: NDArray[np.float64], scores: NDArray[np.float64]) -> NDArray[np.float64]:

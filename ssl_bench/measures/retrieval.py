@@ -1,15 +1,10 @@
 """Measures of retrieval: the rank of a sound's image among all images, and of an image's sound.
 
 Senocak et al. 2023, table 2, report recall at 1, 5 and 10 and leave open what is relevant and how
-ties are broken. Here:
-
-- *instance* relevance is the headline: the image of the same sample counts, and with it those of
-  samples that show the same picture or play the same sound, which no model can tell apart;
-- *category* relevance comes second: every image of the same category counts too;
-- ties are broken against the model: what is not relevant ranks before what is.
-
-The query of ``a2i`` is a sound, that of ``i2a`` an image. Intervals resample the queries, with the
-gallery fixed.
+ties are broken. Here *instance* relevance is the headline (the same sample, and those with the same
+picture or sound, which no model can tell apart), *category* relevance comes second, and ties are
+broken against the model. The query of ``a2i`` is a sound, that of ``i2a`` an image. Intervals
+resample the queries, with the gallery fixed.
 """
 
 from __future__ import annotations

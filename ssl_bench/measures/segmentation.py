@@ -37,12 +37,8 @@ def iou(prediction: NDArray[np.bool_], mask: NDArray[np.bool_]) -> float:
 def f_curve(values: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     """F-measure ``(255,)`` of ``values >= t`` for each t of `F_THRESHOLDS`.
 
-    Parameters
-    ----------
-    values
-        ``(h, w)`` float32, a map in [0, 1]; values beyond count as the ends.
-    mask
-        ``(h, w)`` bool.
+    `values` is a map ``(h, w)`` float32 in [0, 1], and `mask` ``(h, w)`` bool; values beyond count
+    as the ends.
 
     Examples
     --------

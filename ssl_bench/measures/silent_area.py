@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ssl_bench.measures.definition import RULES, Column, Definition, MapOnGrid
+from ssl_bench.measures.interaction import mean_of_image
 from ssl_bench.measures.localization import predicted, success
 
 QUIET = 0.2
@@ -32,18 +33,6 @@ def _quiet_tiles(grid: MapOnGrid) -> float:
     return unpredicted_share(predicted(grid), grid.silent_tiles)
 
 
-def mean_of_silent(
-    values: NDArray[np.float64], image: NDArray[np.object_], sounding: NDArray[np.bool_]
-) -> NDArray[np.float64]:
-    """Mean over the silent trials of each trial's picture; nan where it has none."""
-    names, member = np.unique(image.astype(str), return_inverse=True)
-    silent = ~sounding.astype(bool)
-    count = np.bincount(member, silent, minlength=len(names))
-    total = np.bincount(member, np.where(silent, values, 0.0), minlength=len(names))
-    mean = np.divide(total, count, out=np.full(len(names), np.nan), where=count > 0)
-    return np.asarray(mean[member])
-
-
 def type_gap(values: ArrayLike, types: ArrayLike) -> float:
     """Mean over trials of type A minus mean over those of type B; nan where one does not occur.
 
@@ -64,7 +53,12 @@ def type_gap(values: ArrayLike, types: ArrayLike) -> float:
 COLUMNS = {
     "quiet": Column("map", lambda grid: quiet_share(grid.raw), lambda grid: not grid.sounding),
     "quiet_tiles": Column("map", _quiet_tiles, 1.0),
-    "scene_quiet": Column(("quiet", "image", "sounding"), mean_of_silent),
+    "scene_quiet": Column(
+        ("quiet", "image", "sounding"),
+        lambda values, image, sounding: mean_of_image(
+            values, image.astype(str), ~sounding.astype(bool)
+        ),
+    ),
 }
 
 _DSOL = (

@@ -53,10 +53,7 @@ def needs_of(name: str) -> tuple[str, ...]:
     column, rule = column_of(name)
     if column is None or isinstance(column.needs, str):
         return ()
-    return tuple(
-        rule_column(each, rule) if each in COLUMNS and COLUMNS[each].by_rule else each
-        for each in column.needs
-    )
+    return tuple(rule_column(each, rule) for each in column.needs)
 
 
 def columns_read(measures: Iterable[Measure]) -> set[str]:

@@ -30,15 +30,7 @@ def format_value(
     signed: bool = False,
     minus: str = "-",
 ) -> str:
-    """A value of a measure, or a difference of two: a share in percent, a rank as it is.
-
-    Examples
-    --------
-    >>> format_value(0.3402, "AUC"), format_value(0.05, "AUC", signed=True)
-    ('34.0', '+5.0')
-    >>> format_value(1234.5, "median-rank(a2i)"), format_value(None, "AUC")
-    ('1,234.5', 'undefined')
-    """
+    """A value of a measure, or a difference of two: a share in percent, a rank as it is."""
     if value is None:
         return UNDEFINED
     text = f"{scale_of(measure) * value:,.{digits}f}".replace("-", minus)

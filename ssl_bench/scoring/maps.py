@@ -91,19 +91,17 @@ def array_maps(
     Raises PredictionsError with every map that belongs to no trial, is not two-dimensional, or is
     not finite.
     """
-    if isinstance(maps, Mapping):
-        named: dict[str, Any] = dict(maps)
-    elif len(maps) == len(trials):
-        named = dict(zip(trials.ids, maps, strict=True))
-    else:
-        raise PredictionsError(
-            [Problem(f"{len(maps)} maps for {len(trials)} trials", "E_MAPS_COUNT")],
-            where=trials.protocol.label,
-            remedy="give one map for each trial in order, or a mapping from trial ids to maps",
-        )
+    if not isinstance(maps, Mapping):
+        if len(maps) != len(trials):
+            raise PredictionsError(
+                [Problem(f"{len(maps)} maps for {len(trials)} trials", "E_MAPS_COUNT")],
+                where=trials.protocol.label,
+                remedy="give one map for each trial in order, or a mapping from trial ids to maps",
+            )
+        maps = dict(zip(trials.ids, maps, strict=True))
     problems = []
     by_shape: dict[tuple[int, ...], tuple[list[int], list[NDArray[Any]]]] = {}
-    for name, given in named.items():
+    for name, given in maps.items():
         heat = np.asarray(given)
         if heat.dtype != np.float16:
             heat = heat.astype(np.float32, casting="unsafe")

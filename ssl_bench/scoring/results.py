@@ -57,7 +57,7 @@ class ProtocolIdentity(Document):
 
 
 class PredictedUnder(Document):
-    """Another protocol or version of it with the same trials, for which predictions were made."""
+    """Another protocol, or version of it, with the same trials."""
 
     label: str
     digest: str

@@ -91,10 +91,9 @@ def retrieval_scores(
     it, ahead of all others, so that leaving out what is hard gains nothing; they have ``present``
     False and rank behind all others themselves.
 
-    There is one row per trial in the protocol's order: facts about the trial, then, for each
-    direction, ``rank``, ``category_rank`` and ``average_precision``; ``instances``: the number of
-    items that are the trial's own, or show the same picture or play the same sound; ``relevant``:
-    those and the ones of its category.
+    One row per trial in order: facts about the trial, for each direction ``rank``,
+    ``category_rank`` and ``average_precision``, ``instances``: the number of items that are the
+    trial's own, or have its picture or sound, and ``relevant``: those and the ones of its category.
     """
     rows = np.array([trials.index[name] for name in predictions.trial_ids], np.intp)
     identities = _identities(trials)

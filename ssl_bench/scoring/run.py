@@ -70,10 +70,8 @@ class Scored:
     ----------
     trials
         Under the conventions that were scored, with every threshold that depends on other maps.
-    vision_only
-        Score table of the model's own audio-blind maps; None where there are none.
-    dialects
-        Score tables under further conventions, by name.
+    vision_only, dialects
+        Score tables of the model's own audio-blind maps, or None, and under further conventions.
     """
 
     scores: pd.DataFrame
@@ -211,15 +209,12 @@ def score_file(
     source
         A file, a folder of shards, or what :func:`check_predictions` returned.
     trials, conventions
-        The trials of the canonical protocol that the file answers, and the protocol under a
-        dialect; None for the canonical one.
+        As for :func:`score`.
     vision_only, priors
         Predictions of the model's own audio-blind maps, and of audio-blind baselines by name, for
         the gap to each.
-    card
-        Card of the model, where it is a baseline of this project.
-    controls
-        Scores of floors and ceiling on these trials; None to compute them.
+    card, controls
+        Card of a baseline of this project; scores of floors and ceiling, None to compute them.
     dialects
         Further conventions by name to score the same maps under, with those of the measures that
         they report; only for protocols that ask for maps.
@@ -231,6 +226,7 @@ def score_file(
     settings.notify("checking predictions")
     predictions = check_predictions(source, trials, partial=settings.partial)
     meta = predictions.meta
+    under = PredictedUnder(label=meta.protocol, digest=meta.protocol_digest)
     others: dict[str, Predictions] = {}
     for name, other in {"": vision_only, **(priors or {})}.items():
         if other is not None:
@@ -242,9 +238,7 @@ def score_file(
         settings,
         started,
         {
-            "predicted_under": None
-            if meta.protocol_digest == trials.protocol.digest
-            else PredictedUnder(label=meta.protocol, digest=meta.protocol_digest),
+            "predicted_under": None if under.digest == trials.protocol.digest else under,
             "model": model_of(predictions),
             "card": card,
             "predictions_sha256": _digest_of(predictions.path),
@@ -252,9 +246,7 @@ def score_file(
         vision_only=others.pop("", None),
         priors=others,
         controls=controls,
-        dialects={
-            name: under_dialect(trials, protocol) for name, protocol in (dialects or {}).items()
-        },
+        dialects={name: under_dialect(trials, each) for name, each in (dialects or {}).items()},
     )
 
 

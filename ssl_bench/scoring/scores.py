@@ -79,21 +79,19 @@ def score_maps(*asked: Job, jobs: int = 1) -> list[pd.DataFrame]:
         return []
     columns = [_Columns(each) for each in asked]
     trials = asked[0].trials
-    made: list[tuple[MadeMaps, list[_Columns]]] = []
-    stored: list[tuple[Iterable[MapBatch], list[_Columns]]] = []
-    for maps in {id(each.maps): each.maps for each in asked}.values():
-        group = [each for each in columns if each.maps is maps]
-        if callable(maps):
-            made.append((maps, group))
-        else:
-            stored.append((maps, group))
+    shared = [
+        (maps, [each for each in columns if each.maps is maps])
+        for maps in {id(each.maps): each.maps for each in asked}.values()
+    ]
+    made = [(maps, sharing) for maps, sharing in shared if callable(maps)]
+    stored = [(maps, sharing) for maps, sharing in shared if not callable(maps)]
 
     def parts() -> Iterator[Callable[[], None]]:
-        whole = any(each.pictures for _, group in made for each in group)
+        whole = any(each.pictures for _, sharing in made for each in sharing)
         for rows in _chunks(trials, whole) if made else ():
             yield partial(_fill_made, made, rows)
-        for batches, group in stored:
-            yield from _stored_parts(batches, group, trials)
+        for batches, sharing in stored:
+            yield from _stored_parts(batches, sharing, trials)
 
     # The main thread makes the parts while workers score; joblib holds it back when they lag.
     done = Parallel(n_jobs=jobs, backend="threading", return_as="generator_unordered")(
@@ -130,30 +128,30 @@ def _pictures(trials: TrialSet, rows: Iterable[int]) -> dict[ImageRecipe, list[i
 def _fill_made(made: Sequence[tuple[MadeMaps, Sequence[_Columns]]], rows: NDArray[np.intp]) -> None:
     """Make maps of a few rows and score them; truths are drawn once for all."""
     truths: dict[tuple[int, str], NDArray[np.float32]] = {}
-    for maps, group in made:
-        first = group[0]
+    for maps, sharing in made:
+        first = sharing[0]
         if first.truth not in truths:
             truths[first.truth] = first.trials.truths(rows)
         batch = maps(rows, truths[first.truth])
-        _fill(group, batch, truths)
-        if any(each.pictures for each in group):
+        _fill(sharing, batch, truths)
+        if any(each.pictures for each in sharing):
             heats = dict(zip(rows.tolist(), batch.each(), strict=True))
             for members in _pictures(first.trials, rows).values():
-                _fill_picture(group, {row: heats[row] for row in members})
+                _fill_picture(sharing, {row: heats[row] for row in members})
 
 
-def _fill_picture(group: Sequence[_Columns], heats: Mapping[int, NDArray[Any]]) -> None:
-    for each in group:
+def _fill_picture(sharing: Sequence[_Columns], heats: Mapping[int, NDArray[Any]]) -> None:
+    for each in sharing:
         if each.pictures and len(heats) > 1:
             each.fill_picture(heats)
 
 
 def _stored_parts(
-    batches: Iterable[MapBatch], group: Sequence[_Columns], trials: TrialSet
+    batches: Iterable[MapBatch], sharing: Sequence[_Columns], trials: TrialSet
 ) -> Iterator[Callable[[], None]]:
     """Scoring of batches, and of pictures once all of their maps are there."""
     left: dict[ImageRecipe, int] = {}
-    if any(each.pictures for each in group):
+    if any(each.pictures for each in sharing):
         pictures = _pictures(trials, range(len(trials)))
         left = {image: len(rows) for image, rows in pictures.items() if len(rows) > 1}
     first = again = True
@@ -163,7 +161,7 @@ def _stored_parts(
         held = 0
         for batch in batches:
             for start in range(0, len(batch.rows) if first else 0, CHUNK):
-                yield partial(_fill, group, batch.take(slice(start, start + CHUNK)), {})
+                yield partial(_fill, sharing, batch.take(slice(start, start + CHUNK)), {})
             for row, heat in zip(batch.rows.tolist() if left else (), batch.each(), strict=False):
                 image = trials.trials[row].image
                 # More than fits into memory is left to the next time through.
@@ -177,20 +175,20 @@ def _stored_parts(
                 if len(heats) == left[image]:
                     held -= sum(each.nbytes for each in heats.values())
                     del left[image], waiting[image]
-                    yield partial(_fill_picture, group, heats)
+                    yield partial(_fill_picture, sharing, heats)
         # What is still incomplete lacks maps.
         for image, heats in waiting.items():
             del left[image]
-            yield partial(_fill_picture, group, heats)
+            yield partial(_fill_picture, sharing, heats)
         first, again = False, bool(late)
 
 
 def _fill(
-    group: Sequence[_Columns], batch: MapBatch, truths: dict[tuple[int, str], NDArray[np.float32]]
+    sharing: Sequence[_Columns], batch: MapBatch, truths: dict[tuple[int, str], NDArray[np.float32]]
 ) -> None:
     """Score one batch under several conventions; what they share is made once."""
     alike: dict[tuple[Any, ...], list[_Columns]] = {}
-    for each in group:
+    for each in sharing:
         if each.truth not in truths:
             truths[each.truth] = each.trials.truths(batch.rows)
         if each.maps is perfect_maps:
@@ -214,7 +212,7 @@ def _fill(
         )
         for each, scores in zip(asked, found, strict=True):
             each.keep(part.rows, scores)
-    for each in group:
+    for each in sharing:
         each.fill(batch, truths[each.truth])
 
 

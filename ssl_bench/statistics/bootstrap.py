@@ -44,14 +44,7 @@ NO_INTERVAL = Interval(float("nan"), float("nan"), "none")
 
 
 def wilson(successes: float, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Wilson score interval of a rate (Wilson 1927), of `n` >= 1 independent observations.
-
-    Examples
-    --------
-    >>> low, high = wilson(0, 20)
-    >>> round(low, 3), round(high, 3)
-    (0.0, 0.161)
-    """
+    """Wilson score interval of a rate (Wilson 1927), of `n` >= 1 independent observations."""
     z = _Z_95 if confidence == 0.95 else NormalDist().inv_cdf(0.5 + confidence / 2)
     rate = successes / n
     center = (rate + z * z / (2 * n)) / (1 + z * z / n)
@@ -63,14 +56,7 @@ def wilson(successes: float, n: int, confidence: float = CONFIDENCE) -> tuple[fl
 
 
 class ClusterBootstrap:
-    """Percentile bootstrap of means, resampling whole groups ``(n,)``, the group of each row.
-
-    Examples
-    --------
-    >>> interval = ClusterBootstrap(["a", "a", "b", "c"], seed=0).interval([1.0, 1.0, 0.2, 0.4])
-    >>> interval.low < 0.65 < interval.high
-    True
-    """
+    """Percentile bootstrap of means, resampling whole groups ``(n,)``, the group of each row."""
 
     def __init__(self, groups: ArrayLike, seed: int = 0, resamples: int = RESAMPLES) -> None:
         names, self._member = np.unique(np.asarray(groups, dtype=str), return_inverse=True)

@@ -66,11 +66,6 @@ def mcnemar(first: ArrayLike, second: ArrayLike) -> McNemar:
 
     It takes trials for independent; where several share a source video, use
     :func:`permutation_p_value` instead.
-
-    Examples
-    --------
-    >>> mcnemar([1, 1, 1, 1, 0], [0, 0, 0, 0, 0])
-    McNemar(only_first=4, only_second=0, p_value=0.125)
     """
     one: NDArray[np.bool_] = np.asarray(first, np.bool_)
     other: NDArray[np.bool_] = np.asarray(second, np.bool_)
