@@ -127,7 +127,8 @@ def _references(
         [table] = score_maps(Job(maps, asked, measures), jobs=jobs)
         found.append(Series("its audio-blind map", "audio-blind", table))
     notify("computing floor and ceiling")
-    floors, ceiling = control_scores(asked, measures, jobs=jobs)
+    controls = control_scores(asked, measures, jobs=jobs)
+    floors, ceiling = controls.floors, controls.ceiling
     if floors:
         best = max(floors, key=lambda name: float(per_trial(floors[name], measures[0]).mean()))
         found.append(Series(f"floor: {best}", "floor", floors[best]))

@@ -35,6 +35,7 @@ from ssl_bench.leaderboard.submissions import (
     shipped_protocol,
 )
 from ssl_bench.predictions import Question, check, open_predictions
+from ssl_bench.protocols.protocol import Protocol
 from ssl_bench.scoring.references import Controls, control_scores
 from ssl_bench.scoring.run import Notify, ScoringOptions, measures_of, score_file
 from ssl_bench.trials.compositions import open_trials
@@ -84,6 +85,11 @@ class Bench:
         self.notify("computing floors and ceiling")
         return control_scores(self.trials, measures_of(protocol), jobs=self.jobs)
 
+    @cached_property
+    def dialects(self) -> dict[str, Protocol]:
+        """The protocol under each dialect that is shown, by name."""
+        return under_dialects(self.trials.protocol)
+
     def assess(
         self, maps: Path, audio_blind: Path | None = None, *, show_maps: bool = True
     ) -> Assessment:
@@ -107,20 +113,12 @@ class Bench:
             maps,
             self.trials,
             vision_only=audio_blind,
-            options=ScoringOptions(jobs=self.jobs, notify=self.notify),
+            options=ScoringOptions(jobs=self.jobs, broken_down=1, notify=self.notify),
             controls=self.controls,
-            dialects=under_dialects(self.trials.protocol),
+            dialects=self.dialects,
         )
         self.notify("gathering evidence")
         result = scored.result
-        first = result.measures[0].measure
-        headline = {
-            name: {
-                level: tuple(value for value in values if value.measure == first)
-                for level, values in levels.items()
-            }
-            for name, levels in result.breakdown.items()
-        }
         environment = dict(result.environment)
         if str(environment.get("commit")).endswith("-dirty"):
             # Nobody else can have a checkout with changes.
@@ -128,7 +126,6 @@ class Bench:
         changes = {
             "timings": {},
             "environment": environment,
-            "breakdown": headline,
             "protocol": result.protocol.model_copy(update={"tables": None}),
         }
         try:
@@ -143,7 +140,12 @@ class Bench:
         return Assessment(
             result=result.model_copy(update=changes),
             evidence=gather_evidence(
-                maps, self.trials, scored, show_truth=self.embedded, show_maps=show_maps
+                maps,
+                self.trials,
+                scored,
+                dialects=self.dialects,
+                show_truth=self.embedded,
+                show_maps=show_maps,
             ),
         )
 
@@ -211,7 +213,7 @@ def assess_all(
     options: AssessOptions,
     progress: Callable[[str, int, int], None] = lambda _what, _done, _all: None,
 ) -> list[Assessed]:
-    """Assess submissions in several processes, those of one protocol after another."""
+    """Assess submissions in several processes, each of which opens few protocols."""
     known = {}
     for each in submissions if options.use_cache else ():
         with suppress(NotAtHandError):
@@ -220,19 +222,36 @@ def assess_all(
                 known[each.path] = assess(each, options)
     due = [each for each in submissions if each.path not in known]
 
-    def work() -> Iterator[Assessed]:
+    def work() -> Iterator[list[Assessed]]:
         if options.jobs == 1 or len(due) < 2:
-            yield from (assess(each, options) for each in due)
+            yield from ([assess(each, options)] for each in due)
             return
         from joblib import Parallel, delayed
 
-        parallel = Parallel(n_jobs=options.jobs, return_as="generator")
-        yield from parallel(delayed(assess)(each, options) for each in due)
+        parallel = Parallel(n_jobs=options.jobs, return_as="generator_unordered", batch_size=1)
+        yield from parallel(delayed(_assess_some)(part, options) for part in _parts(due, options))
 
-    for done in work():
-        known[done.submission.path] = done
+    for some in work():
+        known.update((done.submission.path, done) for done in some)
         progress("entries", len(known), len(submissions))
     return [known[each.path] for each in submissions]
+
+
+def _parts(due: Sequence[Submission], options: AssessOptions) -> list[list[Submission]]:
+    """Submissions of one protocol each, the longest work first; few, and at least one a process."""
+    by_folder: dict[str, list[Submission]] = {}
+    for each in due:
+        by_folder.setdefault(each.folder, []).append(each)
+    pieces = -(-options.jobs // len(by_folder))
+    parts = [found[place::pieces] for found in by_folder.values() for place in range(pieces)]
+    return sorted(
+        filter(None, parts),
+        key=lambda part: -sum(each.maps.stat().st_size for each in part if each.maps is not None),
+    )
+
+
+def _assess_some(submissions: Sequence[Submission], options: AssessOptions) -> list[Assessed]:
+    return [assess(each, options) for each in submissions]
 
 
 def assess(submission: Submission, options: AssessOptions) -> Assessed:

@@ -43,7 +43,13 @@ _DECIMALS = 6
 
 
 def gather_evidence(
-    path: Path, trials: TrialSet, scored: Scored, *, show_truth: bool, show_maps: bool
+    path: Path,
+    trials: TrialSet,
+    scored: Scored,
+    *,
+    dialects: Mapping[str, Protocol],
+    show_truth: bool,
+    show_maps: bool,
 ) -> Evidence:
     """Everything that a page shows of an entry beside its result.
 
@@ -54,7 +60,9 @@ def gather_evidence(
     trials
         Trials of the canonical protocol.
     scored
-        What these predictions score, also under each of :func:`under_dialects`.
+        What these predictions score, also under each of the `dialects`.
+    dialects
+        See :func:`under_dialects`.
     show_truth
         False where the truth is somebody else's annotation.
     show_maps
@@ -64,7 +72,7 @@ def gather_evidence(
     measures = measures_of(trials.protocol)[:RANKED]
     return Evidence(
         success_curve=success_curve(scored.scores) if maps_asked else (),
-        dialects=_dialects(trials.protocol, scored),
+        dialects=_dialects(trials.protocol, scored, dialects),
         gallery_seed=GALLERY_SEED,
         gallery=_gallery(path, trials, scored.scores, show_truth, show_maps) if maps_asked else (),
         replicates=tuple(
@@ -124,10 +132,12 @@ def success_curve(scores: pd.DataFrame) -> tuple[CurvePoint, ...]:
     )
 
 
-def _dialects(protocol: Protocol, scored: Scored) -> tuple[DialectScores, ...]:
+def _dialects(
+    protocol: Protocol, scored: Scored, dialects: Mapping[str, Protocol]
+) -> tuple[DialectScores, ...]:
     own = measures_of(protocol)
     found = []
-    for name, under in under_dialects(protocol).items():
+    for name, under in dialects.items():
         reported = [measure for measure in own if str(measure) in under.measures]
         found.append(
             DialectScores(

@@ -24,8 +24,9 @@ from ssl_bench.statistics.bootstrap import (
 MAX_REPLICATES = 1000
 """Largest number of values that :func:`replicates` gives."""
 
-# Breakdowns report the protocol's first measures only: the rest would repeat them.
-_BREAKDOWN_MEASURES = 3
+BROKEN_DOWN = 3
+"""Breakdowns report as many of a protocol's first measures: the rest would repeat them."""
+
 # A column with more levels than trials per level is an identity, not a grouping.
 _MAX_LEVELS = 400
 _FACTS = ("trial_id", "group", "image", "present", "sounding", "unscorable", "truth_pixels", "flat")
@@ -212,17 +213,17 @@ def breakdown(
     measures: Sequence[Measure],
     *,
     other: pd.DataFrame | None = None,
+    most: int = BROKEN_DOWN,
     seed: int = 0,
 ) -> dict[str, dict[str, tuple[MeasuredValue, ...]]]:
-    """The first measures within each level of each grouping column.
+    """The first `most` measures within each level of each grouping column.
 
     Grouping columns are ``n_boxes``, ``size``, ``category`` and the trials' own attributes. With
     `other`, the values are paired differences, as in :func:`summarise`.
     """
     found: dict[str, dict[str, tuple[MeasuredValue, ...]]] = {}
     used = {column for measure in measures for column in measure.columns}
-    chosen = measures[:_BREAKDOWN_MEASURES]
-    within = _within_levels(scores, other, chosen, seed)
+    within = _within_levels(scores, other, measures[:most], seed)
     for name in map(str, scores.columns):
         # A measure's own columns hold its numbers or curves; a text that it reads groups trials.
         is_number = scores[name].dtype.kind == "f"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,12 +20,47 @@ from ssl_bench.scoring.results import BestPrior, Prior, Reference
 from ssl_bench.scoring.scores import Job, score_maps
 from ssl_bench.trials.trial import TrialSet
 
+_Summed = tuple[tuple[Reference, ...], Reference | None]
 
-class Controls(NamedTuple):
+
+@dataclass(frozen=True, eq=False)
+class Controls:
     """Score tables of the floors by name, and of perfect maps, of one protocol's trials."""
 
+    trials: TrialSet
+    measures: tuple[Measure, ...]
     floors: dict[str, pd.DataFrame]
     ceiling: pd.DataFrame
+    # By the trials that count and the seed, for the next predictions.
+    _summed: dict[tuple[bytes, int], _Summed] = field(default_factory=dict, repr=False)
+
+    def references(self, counted: NDArray[np.bool_], *, seed: int) -> _Summed:
+        """Floors and ceiling on the trials that count ``(n,)``."""
+        key = (counted.tobytes(), seed)
+        if key not in self._summed:
+            self._summed[key] = self._references(counted, seed)
+        return self._summed[key]
+
+    def _references(self, counted: NDArray[np.bool_], seed: int) -> _Summed:
+        protocol, measures = self.trials.protocol, self.measures
+        floors = tuple(
+            Reference(
+                name=name,
+                measures=summarise(table[counted], measures, seed=seed),
+                settings=dict(load_floor(name, protocol).settings),
+            )
+            for name, table in self.floors.items()
+        )
+        if not protocol.controls.ceiling:
+            return floors, None
+        table = self.ceiling[counted]
+        known = [measure for measure in measures if has_ceiling(measure)]
+        values = dict(zip(known, summarise(table, known, seed=seed), strict=True))
+        best = tuple(
+            values[measure] if measure in values else undefined(table, measure)
+            for measure in measures
+        )
+        return floors, Reference(name="ceiling", measures=best)
 
 
 def load_floor(name: str, protocol: Protocol) -> TrivialMap:
@@ -48,36 +83,8 @@ def control_scores(trials: TrialSet, measures: Sequence[Measure], *, jobs: int =
     names = trials.protocol.controls.floors
     floors = [load_floor(name, trials.protocol) for name in names]
     maps: list[Maps] = [*(partial(shared_maps, floor, trials) for floor in floors), perfect_maps]
-    tables = score_maps(*(Job(each, trials, measures) for each in maps), jobs=jobs)
-    return Controls(dict(zip(names, tables[:-1], strict=True)), tables[-1])
-
-
-def references(
-    trials: TrialSet,
-    counted: NDArray[np.bool_],
-    measures: Sequence[Measure],
-    controls: Controls,
-    *,
-    seed: int,
-) -> tuple[tuple[Reference, ...], Reference | None]:
-    """Floors and ceiling of a protocol, on the trials that count ``(n,)``."""
-    floors = tuple(
-        Reference(
-            name=name,
-            measures=summarise(table[counted], measures, seed=seed),
-            settings=dict(load_floor(name, trials.protocol).settings),
-        )
-        for name, table in controls.floors.items()
-    )
-    if not trials.protocol.controls.ceiling:
-        return floors, None
-    table = controls.ceiling[counted]
-    known = [measure for measure in measures if has_ceiling(measure)]
-    values = dict(zip(known, summarise(table, known, seed=seed), strict=True))
-    best = tuple(
-        values[measure] if measure in values else undefined(table, measure) for measure in measures
-    )
-    return floors, Reference(name="ceiling", measures=best)
+    *tables, ceiling = score_maps(*(Job(each, trials, measures) for each in maps), jobs=jobs)
+    return Controls(trials, tuple(measures), dict(zip(names, tables, strict=True)), ceiling)
 
 
 def has_ceiling(measure: Measure) -> bool:

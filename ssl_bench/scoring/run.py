@@ -21,7 +21,7 @@ from ssl_bench.measures.definition import Measure
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.predictions import Predictions, Question, check
 from ssl_bench.protocols.protocol import Protocol
-from ssl_bench.scoring.aggregate import breakdown, columns_of, summarise
+from ssl_bench.scoring.aggregate import BROKEN_DOWN, breakdown, columns_of, summarise
 from ssl_bench.scoring.maps import MapBatch, Maps, StoredMaps, array_maps
 from ssl_bench.scoring.references import (
     Controls,
@@ -30,7 +30,6 @@ from ssl_bench.scoring.references import (
     control_scores,
     load_floor,
     priors_note,
-    references,
 )
 from ssl_bench.scoring.results import (
     Coverage,
@@ -59,6 +58,7 @@ class ScoringOptions:
     # jobs, seed: Threads; seed of the bootstrap.
     jobs: int = 1
     seed: int = 0
+    broken_down: int = BROKEN_DOWN  # How many of the first measures are broken down
     notify: Notify = lambda _stage: None  # Called with a short text at the start of each stage
 
 
@@ -279,7 +279,7 @@ def _scored(
     settings.notify("computing floors and ceiling")
     if protocol.answers == "maps":
         known = controls or control_scores(asked, measures, jobs=settings.jobs)
-        floors, ceiling = references(asked, counted, measures, known, seed=seed)
+        floors, ceiling = known.references(counted, seed=seed)
     else:
         floors, ceiling = (chance(scores, measures),), None
     controlled_at = perf_counter()
@@ -335,7 +335,7 @@ def _scored(
         ),
         coverage=_coverage(everything, settings.partial),
         measures=summarise(scores, measures, seed=seed),
-        breakdown=breakdown(scores, measures, seed=seed),
+        breakdown=breakdown(scores, measures, most=settings.broken_down, seed=seed),
         floors=floors,
         floor=None if first_best is None else floors[first_best].name,
         best_floor=best_of_each(floors, measures),

@@ -143,7 +143,8 @@ def test_floors_and_ceiling_have_the_columns_of_pictures() -> None:
         ("b", "top"),
         controls=ControlsTable(floors=("center", "random"), ceiling=True, vision_only=False),
     )
-    floors, ceiling = control_scores(trials, MEASURES)
+    controls = control_scores(trials, MEASURES)
+    floors, ceiling = controls.floors, controls.ceiling
     for table in floors.values():
         assert value(table, "swap-sensitivity") == 0
     assert value(ceiling, "IIoU@0.5") == 1

@@ -43,7 +43,8 @@ def test_it_is_the_known_revision_of_3240_pictures() -> None:
 
 @pytest.mark.slow
 def test_the_whole_image_and_the_best_half(trials: TrialSet) -> None:
-    floors, ceiling = control_scores(trials, MEASURES)
+    controls = control_scores(trials, MEASURES)
+    floors, ceiling = controls.floors, controls.ceiling
     assert rates(floors["full"])[0] == 20.6
     assert rates(ceiling) == [58.6, 30.5, 100.0]
 
