@@ -74,7 +74,11 @@ class Bench:
         self.jobs = jobs
         self.notify = notify
         self.folder = protocol_folder(trials.protocol)
-        self.embedded = is_embedded(trials.protocol)
+
+    @property
+    def embedded(self) -> bool:
+        """Whether anybody can score submissions again, and the truth may be shown."""
+        return is_embedded(self.trials.protocol)
 
     @cached_property
     def controls(self) -> Controls | None:

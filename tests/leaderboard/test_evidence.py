@@ -80,7 +80,7 @@ def test_nothing_is_copied_where_it_may_not_be(board: Path, bench: Bench) -> Non
     scored = score_file(board / MAPS, bench.trials, dialects=under)
     for maps in (True, False):
         evidence = gather_evidence(
-            board / MAPS, bench.trials, scored, show_truth=False, show_maps=maps
+            board / MAPS, bench.trials, scored, dialects=under, show_truth=False, show_maps=maps
         )
         assert all(each.truth is None for each in evidence.gallery)
         assert all((each.map is not None) == maps for each in evidence.gallery)
