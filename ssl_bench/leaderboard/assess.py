@@ -46,7 +46,7 @@ _CODE = (
     *("leaderboard", "scoring", "measures", "statistics", "trials", "testsets", "protocols"),
     *("predictions", "engine", "models/trivial.py", "files.py"),
 )
-_LIBRARIES = ("numpy", "scipy", "pandas", "numba")
+_LIBRARIES = ("numpy", "pandas", "numba")
 _MAX_DIFFERENCES = 5
 
 

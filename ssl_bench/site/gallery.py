@@ -26,7 +26,7 @@ _KINDS = (("best", "Best"), ("worst", "Worst"), ("random", "Random"))
 _JPEG_QUALITY = 92
 # What decides how a trial looks and sounds.
 _MAKERS = ("trials", "testsets", "media", "site/gallery.py")
-_LIBRARIES = ("numpy", "pillow", "scipy", "soundfile")
+_LIBRARIES = ("numpy", "pillow", "soundfile")
 
 
 @dataclass(frozen=True)
