@@ -212,11 +212,12 @@ def drawn(count: int, seed: int) -> list[Mutant]:
 
 
 def copy_of_checkout(folder: Path) -> Path:
-    """Copy the tracked files, with their times, into a folder."""
+    """Copy the tracked files, and what numba has compiled of them, with their times."""
     tracked = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.splitlines()
-    for name in tracked:
+    compiled = [str(path.relative_to(ROOT)) for path in (ROOT / "ssl_bench").rglob("*.nb?")]
+    for name in (*tracked, *compiled):
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)

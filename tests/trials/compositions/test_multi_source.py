@@ -56,6 +56,14 @@ def distinct(count: int) -> list[Sample]:
     return [sample(f"s{number:03d}", category=f"c{number}") for number in range(count)]
 
 
+def test_the_tiles_are_the_quarters_of_the_picture() -> None:
+    covered = np.zeros((8, 8), int)
+    for tile in TILES:
+        covered[tile.on_grid(8, 8)] += 1
+        assert (tile.bottom - tile.top, tile.right - tile.left) == (0.5, 0.5)
+    assert (covered == 1).all()
+
+
 class TestMosaics:
     @given(sample_lists(), st.integers(0, 3))
     def test_four_samples_that_fit_each_used_once(self, samples: list[Sample], seed: int) -> None:

@@ -110,6 +110,11 @@ def test_whole_groups_are_set_apart() -> None:
     assert sum(side == {True} for side in sides.values()) == 6
 
 
+def test_a_fifth_of_the_groups_is_set_apart_where_no_share_is_given() -> None:
+    chosen = {trial.group for trial in compose(SAMPLES) if trial.attributes["calibration"]}
+    assert len(chosen) == 2  # of twelve
+
+
 def test_without_categories_it_still_runs() -> None:
     plain = [sample(f"s{number}", category=UNLABELLED) for number in range(8)]
     trials = compose(plain, calibration_share=0.5)
