@@ -13,13 +13,13 @@ import torch
 from click.testing import CliRunner, Result
 from recipe_weights import seeded_state
 from refusals import refused
-from standins import predictions_of
+from standins import MemoryTestSet, predictions_of, protocol, sample, trials_of
 
 import ssl_bench
 from ssl_bench.analysis.evaluation import Evaluation
 from ssl_bench.cli.main import commands
 from ssl_bench.engine.encode import EngineOptions
-from ssl_bench.engine.predict import predict_priors
+from ssl_bench.engine.predict import is_embedded, predict_priors
 from ssl_bench.errors import PredictionsError, SslBenchError
 from ssl_bench.models.contract import Features, Localizer
 from ssl_bench.models.object_prior import ClassifierArchitecture, ClassifierNetwork
@@ -27,7 +27,7 @@ from ssl_bench.models.registry import list_baselines, load_baseline
 from ssl_bench.predictions import open_predictions
 from ssl_bench.protocols.protocol import ControlsTable, Protocol, TestSetTable
 from ssl_bench.scoring.run import score_file
-from ssl_bench.trials.compositions import open_trials
+from ssl_bench.trials.compositions import compose, open_trials
 from ssl_bench.trials.trial import TrialSet
 
 PRIOR = "ogl-l1"
@@ -147,6 +147,17 @@ def test_rankings_are_compared_with_no_prior(tmp_path: Path) -> None:
     assert PRIOR in found[tmp_path / "maps"]
     done = ssl_bench.evaluate(Comparing(), small("retrieval"), folder=tmp_path / "run")
     assert done.result.priors == ()
+
+
+class InAFolder(MemoryTestSet):
+    name = "vggss"
+
+
+def test_weights_of_priors_ship_for_test_sets_that_are_made_by_code() -> None:
+    published = compose(protocol(), InAFolder([sample("a")]))
+    unknown = trials_of([sample("a")])
+    found = [is_embedded(each) for each in (open_trials(small()), published, unknown)]
+    assert found == [True, False, False]
 
 
 class TestPredictions:
