@@ -3,11 +3,11 @@
     python benchmarks/mutation.py --count 80 --seed 0 --jobs 2
 
 draws `count` mutants at random over the modules that make numbers (``AREAS``), each with equal
-chances for its areas, and tries each in a copy of the checkout: first the tests of the module's own
-name and its examples, then those of its area, up to the first that fails. What lives is either a
-missing test or no change at all; ``benchmarks/mutation.csv`` lists the latter with the reason, and
-the share of killed ones is printed without them. Not part of the test suite: 80 mutants take about
-half an hour on two cores.
+chances for its areas, and tries each in a copy of the checkout: first the module's examples and the
+tests that import it, then the others of its area, up to the first that fails. What lives is either
+a missing test or no change at all; ``benchmarks/mutation.csv`` lists the latter with the reason,
+and the share of killed ones is printed without them. Not part of the test suite: 80 mutants take
+about half an hour on two cores.
 """
 
 from __future__ import annotations
@@ -231,11 +231,15 @@ def load_libraries() -> None:
 
 
 def stages(mutant: Mutant) -> list[list[str]]:
-    """Arguments of pytest: tests of the module's own name and its examples; those of the area."""
-    stem = Path(mutant.path).stem
+    """Arguments of pytest: the module's examples and tests that name or import it; the others."""
+    path = Path(mutant.path)
     folders = AREAS[mutant.area]
-    own = sorted(str(path) for name in folders for path in Path(name).rglob(f"test*_{stem}*.py"))
-    return [[*own, mutant.path], [*folders, *(f"--ignore={path}" for path in own)]]
+    imported = f"from {'.'.join(path.with_suffix('').parts)} import"
+    tests = sorted(test for name in folders for test in Path(name).rglob("test_*.py"))
+    named = [test for test in tests if path.stem in test.stem]
+    importing = [test for test in tests if imported in test.read_text(encoding="utf-8")]
+    own = list(dict.fromkeys(map(str, (*named, *importing))))
+    return [[mutant.path, *own], [*folders, *(f"--ignore={test}" for test in own)]]
 
 
 def run_tests(copy: Path, mutant: Mutant | None, tests: list[list[str]], log: Path) -> None:
