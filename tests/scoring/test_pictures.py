@@ -11,9 +11,10 @@ from handmade_scores import iauc, iiou
 from numpy.typing import NDArray
 from standins import boxes, sample, trials_of
 
-from ssl_bench.measures.interaction import swap_sensitivity
+from ssl_bench.measures.interaction import moved_mass, swap_sensitivity
 from ssl_bench.measures.interpolation import upsample
 from ssl_bench.measures.values import parse_measure
+from ssl_bench.protocols.conventions import MapTable
 from ssl_bench.protocols.protocol import ControlsTable, load_dialect
 from ssl_bench.scoring import scores as scoring
 from ssl_bench.scoring.aggregate import breakdown, counted_rows, summarise
@@ -58,6 +59,25 @@ def half(name: str) -> NDArray[np.float32]:
 def scored(trials: TrialSet, maps: list[NDArray[np.float32]], rows: list[int]) -> pd.DataFrame:
     batches = [MapBatch(np.array([row]), maps[row][None]) for row in rows]
     return score_maps(Job(batches, trials, MEASURES))[0]
+
+
+def test_equal_maps_on_one_grid_that_are_interpolated_differently_are_moved() -> None:
+    table = MapTable(
+        size=8, interpolation="bilinear-half-pixel", silent_interpolation="bilinear-corners"
+    )
+    samples = [sample(f"s{number}", category=f"k{number}") for number in range(12)]
+    trials = trials_of(samples, "negative_audio", map=table)
+    assert [trial.role for trial in trials][:4] == ["sounding", "silence", "noise", "off-screen"]
+    heat = np.random.default_rng(0).random((3, 3), np.float32)
+    batch = MapBatch(np.arange(48), heat[None], np.zeros(48, np.intp))
+    scores = score_maps(Job([batch], trials, [parse_measure("swap-sensitivity")]))[0]
+    apart = moved_mass(
+        upsample(heat, 8, "bilinear-half-pixel"), upsample(heat, 8, "bilinear-corners")
+    )
+    assert apart > 0
+    # The sounding one against three others, and each of these against it and two equal ones.
+    expected = [apart, apart / 3, apart / 3, apart / 3]
+    assert scores["swap"].tolist() == pytest.approx(expected * 12)
 
 
 def value(scores: pd.DataFrame, text: str) -> float | None:
