@@ -162,6 +162,15 @@ def test_values_too_far_apart_for_a_histogram_are_sorted() -> None:
     assert one(heat, truth, normalisation="inverted-minmax")["cIoU"] == 1.0
 
 
+def test_a_low_map_that_interpolation_would_take_beyond_single_precision() -> None:
+    heat = np.array([[0, 0, -3.4e38, -3.4e38]] * 4, np.float32)
+    truth = np.zeros((8, 8), np.float32)
+    truth[:, :4] = 1
+    found = one(heat, truth, interpolation="bicubic-corners")
+    assert found == one(heat * np.float32(2**-60), truth, interpolation="bicubic-corners")
+    assert found["cIoU"] == 1
+
+
 def test_a_flat_map_predicts_everything_or_nothing_by_dialect() -> None:
     heat = np.full((7, 7), 0.37, np.float32)
     truth = np.zeros((224, 224), np.float32)

@@ -17,7 +17,7 @@ from ssl_bench.errors import ResultError
 from ssl_bench.models.registry import load_baseline
 from ssl_bench.predictions import PredictionsMeta, save_predictions
 from ssl_bench.protocols.protocol import ControlsTable, load_dialect
-from ssl_bench.scoring.results import Result, read_result, write_result
+from ssl_bench.scoring.results import Result, differing_fields, read_result, write_result
 from ssl_bench.scoring.run import score_file
 from ssl_bench.trials.trial import TrialSet
 
@@ -229,3 +229,27 @@ class TestMalformedFiles:
         ):
             with refused("E_FILE_MISSING", where=asked, kind=ResultError):
                 read_result(path)
+
+
+def test_settings_that_differ_are_named_for_one_protocol_only(real: Result) -> None:
+    assert real.protocol.tables is not None
+    rule = real.protocol.tables["threshold"]["rule"]
+    threshold = {**real.protocol.tables["threshold"], "rule": "fraction"}
+    tables = {**real.protocol.tables, "threshold": threshold}
+
+    def against(**changes: Any) -> list[tuple[str, str, str]]:
+        protocol = real.protocol.model_copy(update={"tables": tables, **changes})
+        return differing_fields(real, real.model_copy(update={"protocol": protocol}))
+
+    assert against() == [("protocol threshold.rule", "fraction", rule)]
+    assert against(name="other") == [("protocol name", "other", real.protocol.name)]
+
+
+@pytest.mark.parametrize("floors", [("center", "full"), ("full", "center")])
+def test_the_floor_is_the_best_by_the_first_measure(
+    floors: tuple[str, str], tmp_path: Path
+) -> None:
+    middle = [sample("a", boxes((0.25, 0.25, 0.75, 0.75)))]
+    trials = trials_of(middle, controls=ControlsTable(floors=floors), measures=("AUC",))
+    path = predictions(tmp_path / "p.npz", trials, ["a"], seed=0)
+    assert score_file(path, trials).result.floor == "center"
