@@ -243,13 +243,3 @@ def test_settings_that_differ_are_named_for_one_protocol_only(real: Result) -> N
 
     assert against() == [("protocol threshold.rule", "fraction", rule)]
     assert against(name="other") == [("protocol name", "other", real.protocol.name)]
-
-
-@pytest.mark.parametrize("floors", [("center", "full"), ("full", "center")])
-def test_the_floor_is_the_best_by_the_first_measure(
-    floors: tuple[str, str], tmp_path: Path
-) -> None:
-    middle = [sample("a", boxes((0.25, 0.25, 0.75, 0.75)))]
-    trials = trials_of(middle, controls=ControlsTable(floors=floors), measures=("AUC",))
-    path = predictions(tmp_path / "p.npz", trials, ["a"], seed=0)
-    assert score_file(path, trials).result.floor == "center"
