@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 import tomllib
@@ -194,11 +193,3 @@ def test_the_minimum_versions_are_the_lower_ends_of_the_ranges() -> None:
         for requirement in requirements("test")
     }
     assert pins("minimum.txt") == lower_ends
-
-
-def test_the_protocol_of_the_contributing_guide_works_as_a_path(tmp_path: Path) -> None:
-    guide = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"```toml\n(.*?)```", guide, re.DOTALL)
-    path = tmp_path / "concat-small.toml"
-    path.write_text(example, encoding="utf-8")
-    assert len(ssl_bench.open_trials(ssl_bench.load_protocol(str(path)))) == 2 * 50

@@ -136,6 +136,7 @@ def audit(training: TrainingList, samples: Sequence[Sample]) -> Audit:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from ssl_bench.testsets.annotations import Mask
     >>> drawn = Mask(np.ones((1, 1), np.bool_))
     >>> samples = [Sample(f"{video}_000010", video, "dog", drawn) for video in "abc"]

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from refusals import refused
+from standins import boxes, sample, trials_of
 
 from ssl_bench.files import sha256_of_file
 from ssl_bench.models.trivial import Oracle
@@ -18,7 +19,7 @@ from ssl_bench.protocols.protocol import (
     load_protocol,
 )
 from ssl_bench.scoring.dialects import dialect_table, dialects_for
-from ssl_bench.scoring.run import ScoringOptions, check_scorable, score_file
+from ssl_bench.scoring.run import ScoringOptions, check_scorable, score, score_file
 from ssl_bench.trials.compositions import open_trials
 from ssl_bench.trials.trial import TrialSet
 
@@ -263,3 +264,10 @@ def test_all_dialects_in_one_table(trials: TrialSet, stored: Path) -> None:
             assert np.array_equal(rows[name], np.array(alone, np.float64), equal_nan=True)
     first = table[table["measure"] == "cIoU@0.5"].set_index("dialect")["value"]
     assert first["canonical"] == first["ezvsl"]
+
+
+@pytest.mark.parametrize("floors", [("center", "full"), ("full", "center")])
+def test_the_floor_is_the_best_by_the_first_measure(floors: tuple[str, str]) -> None:
+    middle = [sample("a", boxes((0.25, 0.25, 0.75, 0.75)))]
+    trials = trials_of(middle, controls=ControlsTable(floors=floors), measures=("AUC",))
+    assert score(np.zeros((1, 4, 4)), trials).result.floor == "center"
