@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from standin_results import result
+from standin_results import measured, result
 
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.scoring.formatting import (
@@ -12,20 +12,7 @@ from ssl_bench.scoring.formatting import (
     position,
     scale_of,
 )
-from ssl_bench.scoring.results import MeasuredValue, Reference, Result, VisionOnly
-
-
-def measured(measure: str, value: float | None, around: float | None = None) -> MeasuredValue:
-    known = value is not None and around is not None
-    return MeasuredValue(
-        measure=measure,
-        value=value,
-        low=value - around if known else None,
-        high=value + around if known else None,
-        method="cluster-bootstrap" if known else "none",
-        n_trials=9,
-        n_groups=9,
-    )
+from ssl_bench.scoring.results import Reference, Result, VisionOnly
 
 
 def with_floors(
@@ -68,7 +55,7 @@ class TestFormat:
 
     def test_what_is_undefined(self) -> None:
         assert format_interval(measured("AUC", None)) == "undefined"
-        assert format_interval(measured("AUC", 0.5)) == "50.0"
+        assert format_interval(measured("AUC", 0.5, None)) == "50.0"
 
 
 class TestPosition:

@@ -1,9 +1,14 @@
-"""Recipes that train in seconds."""
+"""Recipes and examples that train in seconds."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+from ssl_bench.models.images import ImagePreprocessing
+from ssl_bench.training.augmentation import Augmentation
+from ssl_bench.training.data import ArraySource
+from ssl_bench.training.feeds import Feed
 from ssl_bench.training.recipe import TrainingRecipe
 
 
@@ -30,3 +35,18 @@ def quick_classification() -> TrainingRecipe:
         batch=32,
         peak_learning_rate=4e-3,
     )
+
+
+@pytest.fixture(scope="session")
+def feed() -> Feed:
+    """Eight examples of noise in three categories."""
+    generator = np.random.default_rng(0)
+    scenes = ArraySource(
+        ids=tuple(f"s{index}" for index in range(8)),
+        images=generator.integers(0, 256, (8, 40, 40, 3), np.uint8),
+        spectrograms=generator.normal(-1, 0.2, (8, 1, 64, 40)).astype(np.float16),
+        categories=np.arange(8) % 3 - 1,
+        truths=np.zeros((8, 224, 224), np.float32),
+        digest="",
+    )
+    return Feed(scenes, Augmentation(), ImagePreprocessing(side=32), 0)

@@ -7,12 +7,9 @@ import pytest
 import torch
 
 from ssl_bench.models.fnac import FNACArchitecture, FNACNetwork
-from ssl_bench.models.images import ImagePreprocessing
 from ssl_bench.models.lvs import LVSArchitecture, LVSNetwork
 from ssl_bench.models.resnet import SMALL_TRUNK
 from ssl_bench.models.slavc import SLAVCNetwork
-from ssl_bench.training.augmentation import Augmentation
-from ssl_bench.training.data import ArraySource
 from ssl_bench.training.feeds import Feed
 from ssl_bench.training.objectives import fnac, lvs, slavc, ssl_tie
 from ssl_bench.training.objectives.ez_vsl import ez_vsl_loss
@@ -22,20 +19,6 @@ from ssl_bench.training.objectives.ssl_tie import draw_transforms, ssltie_loss, 
 from ssl_bench.training.task import EmbeddingTask
 
 DIMENSION = 8
-
-
-@pytest.fixture(scope="module")
-def feed() -> Feed:
-    generator = np.random.default_rng(0)
-    scenes = ArraySource(
-        ids=tuple(f"s{index}" for index in range(8)),
-        images=generator.integers(0, 256, (8, 40, 40, 3), np.uint8),
-        spectrograms=generator.normal(-1, 0.2, (8, 1, 64, 40)).astype(np.float16),
-        categories=np.arange(8) % 3 - 1,
-        truths=np.zeros((8, 224, 224), np.float32),
-        digest="",
-    )
-    return Feed(scenes, Augmentation(), ImagePreprocessing(side=32), 0)
 
 
 @pytest.fixture(params=["lvs", "ssl-tie", "fnac", "slavc"])

@@ -12,10 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ssl_bench.models.ezvsl import EZVSLArchitecture, EZVSLNetwork
-from ssl_bench.models.images import ImagePreprocessing
 from ssl_bench.models.resnet import SMALL_TRUNK
-from ssl_bench.training.augmentation import Augmentation
-from ssl_bench.training.data import ArraySource
 from ssl_bench.training.feeds import Feed
 from ssl_bench.training.objectives.ez_vsl import (
     MATCHINGS,
@@ -186,19 +183,9 @@ def test_the_three_differ_and_the_best_location_is_the_default() -> None:
 
 
 @pytest.fixture
-def task() -> EZVSLTask:
-    generator = np.random.default_rng(0)
-    scenes = ArraySource(
-        ids=tuple(f"s{index}" for index in range(8)),
-        images=generator.integers(0, 256, (8, 40, 40, 3), np.uint8),
-        spectrograms=generator.normal(-1, 0.2, (8, 1, 64, 40)).astype(np.float16),
-        categories=np.arange(8) % 3 - 1,
-        truths=np.zeros((8, 224, 224), np.float32),
-        digest="",
-    )
+def task(feed: Feed) -> EZVSLTask:
     torch.manual_seed(0)
     network = EZVSLNetwork(EZVSLArchitecture(trunk=SMALL_TRUNK, dimension=8)).eval()
-    feed = Feed(scenes, Augmentation(), ImagePreprocessing(side=32), 0)
     return EZVSLTask(network, feed, feed, Settings(tau=0.1, sound_bank_per_category=2))
 
 
