@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,11 +77,9 @@ def submit(
     return prepared
 
 
-def checked(root: Path, **settings: object) -> Board:
+def checked(root: Path, *, trusted: Path | None = None, **settings: Any) -> Board:
     """A board, read; scores are those of the same maps, digests of which name them."""
-    trusted = settings.pop("trusted", None)
-    options = AssessOptions(**settings)  # type: ignore[arg-type]
-    return read_board(root, options, trusted=trusted)  # type: ignore[arg-type]
+    return read_board(root, AssessOptions(**settings), trusted=trusted)
 
 
 def codes(board: Board) -> list[str]:

@@ -104,14 +104,16 @@ class TestAtomicPath:
             write_text(tmp_path, "text")
         assert folder.value.filename == str(tmp_path)
         long = tmp_path / ("x" * 240)
-        with pytest.raises(OSError, match="too long") as unnameable:
+        with pytest.raises(OSError) as unnameable:
             write_text(long, "text")
+        assert unnameable.value.errno == errno.ENAMETOOLONG
         assert unnameable.value.filename == str(long)
 
     def test_a_full_disk_is_told_with_the_name_of_the_file(self, tmp_path: Path) -> None:
         target = tmp_path / "c.txt"
-        with pytest.raises(OSError, match="No space") as full, atomic_path(target):
+        with pytest.raises(OSError) as full, atomic_path(target):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        assert full.value.errno == errno.ENOSPC
         assert full.value.filename == str(target)
         assert list(tmp_path.iterdir()) == []
 

@@ -30,6 +30,7 @@ from ssl_bench.leaderboard.standings import find_standings
 from ssl_bench.leaderboard.submissions import (
     CARD,
     Finding,
+    Level,
     Submission,
     find_submissions,
     input_problems,
@@ -321,8 +322,8 @@ def _findings(assessed: Assessed, trusted: Path | None) -> Iterator[Finding]:
         code = "E_NOT_SCORED"
         if assessment is None and "version" not in assessed.unproven:
             message, code = f"{message}, and there is no lock", "E_LOCK_MISSING"
-        level = "trusted" if is_trusted else "not checked"
-        yield Finding(level, submission.path, message, code)  # type: ignore[arg-type]
+        level: Level = "trusted" if is_trusted else "not checked"
+        yield Finding(level, submission.path, message, code)
     elif isinstance(card, BaselineCard) and trusted is not None and not is_trusted:
         message = "it claims to be measured by this project, and the trusted board does not have it"
         yield Finding("not checked", submission.path, message, "E_NOT_VOUCHED")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -40,6 +40,8 @@ DOWNLOAD = "download"
 
 UPSAMPLING = "ogl_upsampling"
 """Option that names how maps are up-sampled before they are mixed with an object prior."""
+
+_Assemble = Callable[[Assembly], Localizer | AnnotationLocalizer]
 
 
 def list_baselines() -> list[str]:
@@ -214,11 +216,11 @@ class Baseline:
             seed=seed,
             options=settings,
         )
-        assemble = getattr(self._declared(), "assemble", None)
+        assemble: _Assemble | None = getattr(self._declared(), "assemble", None)
         if assemble is None:
             return self._plain(assembly)
         if weights is None:
-            return assemble(assembly)  # type: ignore[no-any-return]
+            return assemble(assembly)
         return _recognised(assemble, assembly)
 
     def _declared(self) -> Any:
@@ -417,7 +419,7 @@ def default_alpha(name: str, variant: str | None = None, preset: str | None = No
     return load_baseline(name).guidance(variant, preset).alpha
 
 
-def _recognised(assemble: Any, assembly: Assembly) -> Localizer | AnnotationLocalizer:
+def _recognised(assemble: _Assemble, assembly: Assembly) -> Localizer | AnnotationLocalizer:
     """Build a baseline from a user's weights file; a misfit names the model that it may be for."""
     from ssl_bench.models.checkpoints import MisfitError
     from ssl_bench.models.lookalikes import named, refuse_larger, remarks
@@ -425,7 +427,7 @@ def _recognised(assemble: Any, assembly: Assembly) -> Localizer | AnnotationLoca
     name = assembly.name
     known_by = {each: load_baseline(each).recipe.recognised_by for each in list_baselines()}
     try:
-        localizer: Localizer | AnnotationLocalizer = assemble(assembly)
+        localizer = assemble(assembly)
     except MisfitError as misfit:
         raise named(misfit, name, known_by) from None
     provenance = localizer.provenance

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from refusals import refused
+from refusals import refused, unsupported
 
 import ssl_bench
 from ssl_bench.engine.encode import EngineOptions, localize
@@ -153,8 +153,7 @@ def test_a_trivial_map_is_told_no_category(tmp_path: Path) -> None:
 class TestContract:
     def test_a_model_without_them_says_so(self, trials: TrialSet) -> None:
         model = Agnostic(trials)
-        assert not model.supports("class_maps")
-        with pytest.raises(NotImplementedError, match="agnostic"):
+        with unsupported(model, "class_maps", naming="agnostic"):
             model.class_maps({}, {}, ["dog"])
 
     @pytest.mark.parametrize("shape", [(2, 3, 7, 7), (1, 7, 7), (0,), (1, 8, 0, 7)])

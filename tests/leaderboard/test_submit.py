@@ -100,7 +100,8 @@ def test_all_problems_come_at_once(board: Path, bench: Bench, card: Maker, tmp_p
     with refused("E_SLUG_TAKEN") as caught:
         prepare(board, bench, path, card("my-model", "EZ-VSL"))
     assert "E_CARD_NAME" in caught.value.codes
-    assert len(caught.value.problems) >= 4  # type: ignore[attr-defined]
+    assert isinstance(caught.value, SubmissionError)
+    assert len(caught.value.problems) >= 4
 
 
 def test_a_protocol_file_of_ones_own_has_no_leaderboard(tmp_path: Path) -> None:

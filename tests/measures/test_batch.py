@@ -248,5 +248,5 @@ class TestSharedMaps:
     @pytest.mark.parametrize("index", [None, [0] * 6, [0] * 6 + [3], [0] * 6 + [-1]])
     def test_maps_that_do_not_go_with_the_truths_are_refused(self, index: list[int] | None) -> None:
         which = None if index is None else np.array(index)
-        with pytest.raises(ValueError, match="3 maps do not go with 7 truths"):
+        with pytest.raises(ValueError, match=r"\b3\b.*\b7\b"):
             evaluate_maps(self.MAPS, self.TRUTHS, BOTH, index=which)

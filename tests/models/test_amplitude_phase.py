@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from refusals import refused
 
 from ssl_bench.errors import DataError
 from ssl_bench.media.waveform import Waveform
@@ -73,17 +74,18 @@ def test_a_short_sound_is_repeated_until_the_poolings_have_enough(count: int) ->
 
 @pytest.mark.parametrize("rate", [11025, 16000, 44100])
 def test_another_rate_is_refused_rather_than_resampled(rate: int) -> None:
-    with pytest.raises(DataError, match=rf"{rate} Hz.*22050 Hz"):
+    with refused("E_SOUND_RATE", where=f"{rate} Hz", kind=DataError) as caught:
         prepare_amplitude_phase(Waveform(noise(rate), rate), PAPER)
+    assert "22050 Hz" in str(caught.value)
 
 
 def test_a_sound_without_samples_is_refused() -> None:
-    with pytest.raises(DataError, match="must have samples"):
+    with refused("E_SOUND_EMPTY", where="(0, 1)", kind=DataError):
         prepare_amplitude_phase(Waveform(np.zeros((0, 1), np.int16), 22050), PAPER)
 
 
 def test_a_sound_that_is_not_finite_is_refused() -> None:
     broken = noise(22050)
     broken[17] = np.nan
-    with pytest.raises(DataError, match="not finite"):
+    with refused("E_SOUND_NOT_FINITE", kind=DataError):
         prepare_amplitude_phase(Waveform(broken, 22050), PAPER)

@@ -12,7 +12,7 @@ import torch
 from containers import prefixed
 from numpy.typing import NDArray
 from recipe_weights import seeded_state
-from refusals import refused
+from refusals import refused, unsupported
 from torch import Tensor
 
 from ssl_bench.errors import DataError, ModelError, WeightsError
@@ -28,6 +28,9 @@ Clips = list[Waveform]
 Write = Callable[[Any], Path]
 MODELS = ["sslalign", "lvs", "ssltie"]
 PROJECTIONS = ("image_projection", "audio_projection")
+
+# The small SSL-TIE has the keys of LVS, so that a file that does not fit looks like one for LVS.
+MISFIT = {"sslalign": "E_WEIGHTS_MISFIT", "lvs": "E_WEIGHTS_MISFIT", "ssltie": "E_WEIGHTS_MODEL"}
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +119,7 @@ class TestEveryModel:
     ) -> None:
         bare = _small(name, write(states[name]))
         images, bank = bare.encode_image(pictures[:2]), bare.encode_audio(clips)["audio"]
-        with pytest.raises(NotImplementedError, match="no bank of training sounds"):
+        with unsupported(bare, "vision_only", naming="bank"):
             bare.vision_only(images)
         model = _small(name, write({**states[name], SOUND_BANK: torch.from_numpy(bank)}))
         maps = [
@@ -140,17 +143,16 @@ class TestEveryModel:
     ) -> None:
         state = dict(states[name])
         del state["audnet.layer1.0.conv1.weight"]
-        with pytest.raises(
-            WeightsError, match=r"weights\.pth\.tar: .*missing \(audnet\.layer1\.0\.conv1\.weight\)"
-        ):
+        with refused(MISFIT[name], where="weights.pth.tar", kind=WeightsError) as caught:
             _small(name, write(prefixed(state)))
+        assert "audnet.layer1.0.conv1.weight" in str(caught.value)
 
     def test_a_weight_that_is_not_finite_is_named(
         self, name: str, states: Mapping[str, Mapping[str, Tensor]], write: Write
     ) -> None:
         broken = states[name]["imgnet.bn1.weight"].clone()
         broken[3] = torch.nan
-        with refused(where="not finite (imgnet.bn1.weight)", kind=WeightsError):
+        with refused(MISFIT[name], where="imgnet.bn1.weight", kind=WeightsError):
             _small(name, write({**states[name], "imgnet.bn1.weight": broken}))
 
     def test_a_truncated_file_is_damaged(
@@ -164,11 +166,8 @@ class TestEveryModel:
     def test_a_bad_sound_bank_is_refused(
         self, name: str, states: Mapping[str, Mapping[str, Tensor]], write: Write
     ) -> None:
-        for bank, problem in (
-            (torch.zeros(2, 3), "is no table of sounds with 64 dimensions"),
-            (torch.full((2, 64), torch.inf), "holds values that are not finite"),
-        ):
-            with refused("E_WEIGHTS_BANK", where=problem, kind=WeightsError):
+        for bank in (torch.zeros(2, 3), torch.full((2, 64), torch.inf)):
+            with refused("E_WEIGHTS_BANK", where=SOUND_BANK, kind=WeightsError):
                 _small(name, write({**states[name], SOUND_BANK: bank}))
 
 
@@ -176,7 +175,7 @@ class TestEveryModel:
 def test_an_unknown_weight_is_an_error_in_a_small_network(
     name: str, states: Mapping[str, Mapping[str, Tensor]], write: Write
 ) -> None:
-    with refused(where="not known to this network (head.weight)", kind=WeightsError):
+    with refused(MISFIT[name], where="head.weight", kind=WeightsError):
         _small(name, write({**states[name], "head.weight": torch.zeros(2)}))
 
 

@@ -1,8 +1,8 @@
 from collections.abc import Callable
 
 import numpy as np
-import pytest
 from numpy.typing import NDArray
+from refusals import unsupported
 
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.ezvsl import EZVSL
@@ -69,5 +69,5 @@ def test_the_audio_blind_map_is_the_maximum_over_the_sound_bank(
 def test_weights_without_a_sound_bank_have_no_audio_blind_map(
     small_ezvsl: EZVSL, pictures: Pictures
 ) -> None:
-    with pytest.raises(NotImplementedError, match="no bank of training sounds"):
+    with unsupported(small_ezvsl, "vision_only", naming="bank"):
         small_ezvsl.vision_only(small_ezvsl.encode_image(pictures))

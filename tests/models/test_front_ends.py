@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from pydantic import TypeAdapter, ValidationError
+from refusals import refused
 
 from ssl_bench.errors import DataError
 from ssl_bench.media.waveform import Waveform
@@ -62,26 +63,28 @@ def test_only_the_left_channel_is_heard_where_the_authors_take_it() -> None:
 def test_two_channels_are_an_error_where_the_authors_loader_fails(
     front_end: PublishedFrontEnd,
 ) -> None:
-    with pytest.raises(DataError, match=r"2 channels.*takes one.*[Mm]ix"):
+    with refused("E_SOUND_CHANNELS", where="2 channels", kind=DataError):
         prepare_sound(Waveform(np.zeros((160000, 2), np.int16), 16000), front_end)
 
 
 @pytest.mark.parametrize("front_end", PUBLISHED)
 class TestEveryPublishedFrontEnd:
     def test_three_channels_are_refused(self, front_end: PublishedFrontEnd) -> None:
-        with pytest.raises(DataError, match="3 channels"):
+        with refused("E_SOUND_CHANNELS", where="3 channels", kind=DataError):
             prepare_sound(Waveform(np.zeros((160000, 3), np.int16), 16000), front_end)
 
     def test_another_rate_is_refused_unless_any_is_taken(
         self, front_end: PublishedFrontEnd
     ) -> None:
         sound = Waveform(np.zeros((220500, 1), np.int16), 22050)
-        with pytest.raises(DataError, match=r"22050 Hz.*16000 Hz.*any_rate"):
+        with refused("E_SOUND_RATE", where="22050 Hz", kind=DataError) as caught:
             prepare_sound(sound, front_end)
+        assert "16000 Hz" in str(caught.value)
+        assert "any_rate" in str(caught.value)
         assert np.isfinite(prepare_sound(sound, taking_any_rate(front_end))).all()
 
     def test_no_samples_are_refused(self, front_end: PublishedFrontEnd) -> None:
-        with pytest.raises(DataError, match="must have samples"):
+        with refused("E_SOUND_EMPTY", where="(0, 1)", kind=DataError):
             prepare_sound(Waveform(np.zeros((0, 1), np.int16), 16000), front_end)
 
     def test_a_single_sample_is_repeated(self, front_end: PublishedFrontEnd) -> None:
@@ -89,7 +92,7 @@ class TestEveryPublishedFrontEnd:
         assert np.isfinite(prepare_sound(sound, front_end)).all()
 
     def test_a_rate_too_low_for_the_segment_is_an_error(self, front_end: PublishedFrontEnd) -> None:
-        with pytest.raises(DataError, match=r"fewer than"):
+        with refused("E_SOUND_SHORT", where="50 Hz", kind=DataError):
             prepare_sound(Waveform(np.zeros((50, 1), np.int16), 50), taking_any_rate(front_end))
 
     def test_a_recipe_can_name_it(self, front_end: PublishedFrontEnd) -> None:
@@ -98,11 +101,15 @@ class TestEveryPublishedFrontEnd:
 
 
 def test_an_unknown_spectrogram_is_no_front_end() -> None:
-    with pytest.raises(ValidationError, match="log-power-fixed"):
+    with pytest.raises(ValidationError) as caught:
         TypeAdapter(AudioPreprocessing).validate_python({"spectrogram": "log-pawer"})
+    (problem,) = caught.value.errors()
+    assert problem["type"] == "union_tag_invalid"
+    assert "log-power-fixed" in problem["ctx"]["expected_tags"]
 
 
 def test_a_front_end_for_one_rate_never_takes_another() -> None:
     sound = Waveform(np.zeros((16000, 1), np.int16), 16000)
-    with pytest.raises(DataError, match=r"16000 Hz.*11025 Hz"):
+    with refused("E_SOUND_RATE", where="16000 Hz", kind=DataError) as caught:
         prepare_sound(sound, taking_any_rate(LogMelAudio()))
+    assert "11025 Hz" in str(caught.value)

@@ -154,16 +154,20 @@ def test_the_number_of_classes_is_an_option_on_record(
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("options", "code", "facts"),
     [
-        ({"top": 10}, r"top is 10, and the classifier has 9 classes.*--option top=N"),
-        ({"top": 0}, "top"),
-        ({"n": 3}, "n is not a known field"),
+        ({"top": 10}, "E_OPTION_TOP", ["10", "9 classes", "top=N"]),
+        ({"top": 0}, "E_SCHEMA", ["top"]),
+        ({"number": 3}, "E_SCHEMA", ["number"]),
     ],
 )
-def test_wrong_options_are_named(tmp_path: Path, options: dict[str, object], message: str) -> None:
-    with pytest.raises(ModelError, match=message):
+def test_wrong_options_are_named(
+    tmp_path: Path, options: dict[str, object], code: str, facts: list[str]
+) -> None:
+    with refused(code, where="options of gradcam", kind=ModelError) as caught:
         assembled(tmp_path, options)
+    for fact in facts:
+        assert fact in str(caught.value)
 
 
 @pytest.mark.parametrize(("classes", "top"), [(3, 3), (40, 4)])

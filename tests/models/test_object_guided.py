@@ -229,7 +229,7 @@ def test_the_guidance_names_the_weight_and_is_recorded(
     ],
 )
 def test_a_guidance_that_makes_no_sense_is_refused(table: dict[str, Any]) -> None:
-    with pytest.raises(ModelError, match="guidance"):
+    with refused("E_SCHEMA", where="guidance", kind=ModelError):
         checked(ObjectGuidance, table, "guidance")
 
 

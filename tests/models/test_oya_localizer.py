@@ -9,7 +9,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from recipe_weights import seeded_state
-from refusals import refused
+from refusals import refused, unsupported
 
 from ssl_bench.errors import DataError, ModelError, WeightsError
 from ssl_bench.media.waveform import Waveform
@@ -159,7 +159,7 @@ class TestPotentialPrior:
         np.testing.assert_array_equal(
             heard, prior.localize(images, prior.encode_audio(clips[::-1]))
         )
-        with pytest.raises(NotImplementedError, match="never listens"):
+        with unsupported(prior, "similarity", naming="listens"):
             prior.similarity(images, {})
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from refusals import unsupported
 from torch.nn import functional
 
 from ssl_bench.media.waveform import Waveform
@@ -148,5 +149,5 @@ def test_object_guided_map_is_published_combination_after_upsampling(
 
 
 def test_the_authors_weights_have_no_audio_blind_map(full_ezvsl: EZVSL, images: Features) -> None:
-    with pytest.raises(NotImplementedError):
+    with unsupported(full_ezvsl, "vision_only", naming="bank"):
         full_ezvsl.vision_only(_seen(images, "audio_visual."))

@@ -1,7 +1,7 @@
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from refusals import refused
 
 from ssl_bench.errors import DataError
 from ssl_bench.media.waveform import Waveform
@@ -26,7 +26,7 @@ def test_sixteen_bit_samples_are_divided_by_32768_and_floats_are_clipped() -> No
 
 def test_more_channels_than_the_loader_survives_are_refused() -> None:
     stereo = Waveform(np.zeros((4, 2), np.int16), 1)
-    with pytest.raises(DataError, match="2 channels"):
+    with refused("E_SOUND_CHANNELS", where="2 channels", kind=DataError):
         opening_segment(stereo, 4)
     assert len(opening_segment(stereo, 4, channels=2)) == 4
 

@@ -10,6 +10,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from refusals import refused
 
 from ssl_bench.errors import DataError
 from ssl_bench.media.audio import read_audio
@@ -91,7 +92,7 @@ def test_two_channels_are_averaged_with_halves_rounded_up() -> None:
 
 
 def test_three_channels_are_refused_by_the_original_preset() -> None:
-    with pytest.raises(DataError, match="3 channels"):
+    with refused("E_SOUND_CHANNELS", where="3 channels", kind=DataError):
         centre_segment(Waveform(np.zeros((9, 3), np.int16), 3))
 
 
@@ -143,8 +144,10 @@ def test_sixteen_bit_samples_are_divided_by_32767() -> None:
 
 def test_another_rate_is_an_error_in_the_original_preset_too() -> None:
     sound = Waveform(np.zeros((22050 * 4, 1), np.int16), 22050)
-    with pytest.raises(DataError, match=r"22050 Hz.*16000 Hz.*any_rate"):
+    with refused("E_SOUND_RATE", where="22050 Hz", kind=DataError) as caught:
         prepare_sound(sound, LogPowerAudio())
+    assert "16000 Hz" in str(caught.value)
+    assert "any_rate" in str(caught.value)
 
 
 def test_it_is_taken_as_it_is_where_that_is_asked_for() -> None:
@@ -154,20 +157,21 @@ def test_it_is_taken_as_it_is_where_that_is_asked_for() -> None:
 
 def test_another_rate_is_an_error_for_the_small_model_and_names_both() -> None:
     sound = Waveform(np.zeros((16000, 1), np.int16), 16000)
-    with pytest.raises(DataError, match=r"16000 Hz.*11025 Hz"):
+    with refused("E_SOUND_RATE", where="16000 Hz", kind=DataError) as caught:
         prepare_sound(sound, LogMelAudio())
+    assert "11025 Hz" in str(caught.value)
 
 
 @pytest.mark.parametrize("preprocessing", [LogPowerAudio(usual_rate=11025), LogMelAudio()])
 class TestUnusableSounds:
     def test_no_samples(self, preprocessing: LogPowerAudio | LogMelAudio) -> None:
-        with pytest.raises(DataError, match="must have samples"):
+        with refused("E_SOUND_EMPTY", where="(0, 1)", kind=DataError):
             prepare_sound(Waveform(np.zeros((0, 1), np.int16), 11025), preprocessing)
 
     def test_values_that_are_no_numbers(self, preprocessing: LogPowerAudio | LogMelAudio) -> None:
         samples = np.zeros((11025, 1), np.float32)
         samples[7] = np.nan
-        with pytest.raises(DataError, match="not finite"):
+        with refused("E_SOUND_NOT_FINITE", kind=DataError):
             prepare_sound(Waveform(samples, 11025), preprocessing)
 
     def test_a_single_sample_is_repeated(self, preprocessing: LogPowerAudio | LogMelAudio) -> None:
@@ -177,7 +181,7 @@ class TestUnusableSounds:
 
 def test_a_rate_too_low_for_one_window_is_an_error() -> None:
     sound = Waveform(np.zeros((1000, 1), np.int16), 100)
-    with pytest.raises(DataError, match="fewer than one window"):
+    with refused("E_SOUND_SHORT", where="100 Hz", kind=DataError):
         prepare_sound(sound, LogPowerAudio(any_rate=True))
 
 
