@@ -7,14 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 from alone import alone
+from board_results import board_result, heard, points, unheard
+from numpy.typing import NDArray
 
 import ssl_bench
 from ssl_bench.analysis.evaluation import Evaluation, Request, run
+from ssl_bench.leaderboard.submissions import MAPS, default_board, submission_path
+from ssl_bench.trials.trial import TrialSet
 
 
 class Parts(NamedTuple):
@@ -24,70 +28,40 @@ class Parts(NamedTuple):
     type_b: float
 
 
-@pytest.fixture(scope="module")
-def evaluated(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Evaluation]:
-    folder = tmp_path_factory.mktemp("claims")
-    return {
-        (model, protocol): ssl_bench.evaluate(
-            model, protocol, folder=folder / f"{model}-{protocol}"
-        )
-        for model in ("ezvsl", "ogl-l1", "center", "random")
-        for protocol in ("synth", "concat")
-    }
-
-
-Evaluated = dict[tuple[str, str], Evaluation]
-
-
-def points(evaluated: Evaluated, model: str, protocol: str, measure: str) -> float:
-    value = evaluated[model, protocol].result[measure].value
-    assert value is not None
-    return 100 * value
-
-
-def blind_points(evaluated: Evaluated, protocol: str, measure: str) -> float:
-    blind = evaluated["ezvsl", protocol].result.vision_only
-    assert blind is not None
-    value = next(found.value for found in blind.measures if found.measure == measure)
-    assert value is not None
-    return 100 * value
-
-
 class TestStandardTrials:
-    def test_ezvsl_is_far_above_the_floors(self, evaluated: Evaluated) -> None:
+    def test_ezvsl_is_far_above_the_floors(self) -> None:
         for measure, margin in (("cIoU@0.5", 5), ("cIoU(adaptive)@0.5", 18)):
-            reached = points(evaluated, "ezvsl", "synth", measure)
-            assert reached > points(evaluated, "center", "synth", measure) + margin
-            assert reached > points(evaluated, "random", "synth", measure) + 40
+            reached = heard("ezvsl", "synth", measure)
+            floors = {each.name: each.measures for each in board_result("ezvsl", "synth").floors}
+            assert reached > points(floors["center"], measure) + margin
+            assert reached > points(floors["random"], measure) + 40
 
-    def test_the_object_prior_comes_close_without_hearing(self, evaluated: Evaluated) -> None:
-        heard = points(evaluated, "ezvsl", "synth", "cIoU@0.5")
-        assert points(evaluated, "ogl-l1", "synth", "cIoU@0.5") > heard - 10
+    def test_the_object_prior_comes_close_without_hearing(self) -> None:
+        reached = heard("ezvsl", "synth", "cIoU@0.5")
+        assert heard("ogl-l1", "synth", "cIoU@0.5") > reached - 10
 
-    def test_so_does_the_audio_blind_map_of_the_model_itself(self, evaluated: Evaluated) -> None:
-        heard = points(evaluated, "ezvsl", "synth", "cIoU@0.5")
-        assert blind_points(evaluated, "synth", "cIoU@0.5") > heard - 10
+    def test_so_does_the_audio_blind_map_of_the_model_itself(self) -> None:
+        reached = heard("ezvsl", "synth", "cIoU@0.5")
+        assert unheard("ezvsl", "synth", "cIoU@0.5") > reached - 10
 
 
 class TestConcat:
-    def test_without_sound_the_half_is_a_guess(self, evaluated: Evaluated) -> None:
-        assert 42 < points(evaluated, "ogl-l1", "concat", "side-accuracy") < 58
-        assert 42 < blind_points(evaluated, "concat", "side-accuracy") < 58
+    def test_without_sound_the_half_is_a_guess(self) -> None:
+        assert 42 < heard("ogl-l1", "concat", "side-accuracy") < 58
+        assert 42 < unheard("ezvsl", "concat", "side-accuracy") < 58
 
-    def test_with_sound_it_is_found(self, evaluated: Evaluated) -> None:
-        assert points(evaluated, "ezvsl", "concat", "side-accuracy") > 88
+    def test_with_sound_it_is_found(self) -> None:
+        assert heard("ezvsl", "concat", "side-accuracy") > 88
 
-    def test_ezvsl_stays_clearly_ahead_of_everything_audio_blind(
-        self, evaluated: Evaluated
-    ) -> None:
-        heard = points(evaluated, "ezvsl", "concat", "cIoU(adaptive)@0.5")
-        assert heard > points(evaluated, "ogl-l1", "concat", "cIoU(adaptive)@0.5") + 20
-        assert heard > blind_points(evaluated, "concat", "cIoU(adaptive)@0.5") + 25
+    def test_ezvsl_stays_clearly_ahead_of_everything_audio_blind(self) -> None:
+        reached = heard("ezvsl", "concat", "cIoU(adaptive)@0.5")
+        assert reached > heard("ogl-l1", "concat", "cIoU(adaptive)@0.5") + 20
+        assert reached > unheard("ezvsl", "concat", "cIoU(adaptive)@0.5") + 25
 
-    def test_the_gap_is_wide_here_and_narrow_on_standard_trials(self, evaluated: Evaluated) -> None:
+    def test_the_gap_is_wide_here_and_narrow_on_standard_trials(self) -> None:
         gaps = {}
         for protocol in ("synth", "concat"):
-            blind = evaluated["ezvsl", protocol].result.vision_only
+            blind = board_result("ezvsl", protocol).vision_only
             assert blind is not None
             gaps[protocol] = next(gap for gap in blind.gap if gap.measure == "cIoU(adaptive)@0.5")
         assert gaps["concat"].low is not None
@@ -95,47 +69,56 @@ class TestConcat:
         assert gaps["concat"].low > gaps["synth"].high
 
 
+def maps_of(slug: str, trials: TrialSet) -> dict[str, NDArray[np.floating[Any]]]:
+    path = default_board() / submission_path("concat", slug) / MAPS
+    return ssl_bench.open_predictions(path).maps_of(trials.ids)
+
+
 class TestSwappingSounds:
+    trials = ssl_bench.open_trials(ssl_bench.load_protocol("concat"))
+
     @pytest.mark.parametrize(("model", "moves"), [("ezvsl", True), ("ogl-l1", False)])
-    def test_it_moves_the_map_of_a_model_that_hears(
-        self, evaluated: Evaluated, model: str, moves: bool
-    ) -> None:
-        done = evaluated[model, "concat"]
-        trials = ssl_bench.open_trials(ssl_bench.load_protocol("concat"))
-        maps = ssl_bench.open_predictions(done.folder / "predictions.npz").maps_of(trials.ids)
+    def test_it_moves_the_map_of_a_model_that_hears(self, model: str, moves: bool) -> None:
+        maps = maps_of(model, self.trials)
         changed = [
             float(np.abs(maps[trial.id] - maps[trial.twins[0]]).max() / np.ptp(maps[trial.id]))
-            for trial in trials
+            for trial in self.trials
         ]
         if moves:
             assert np.median(changed) > 0.3
         else:
             assert max(changed) == 0
 
-    def test_playing_the_other_sound_loses_the_object(
-        self, evaluated: Evaluated, tmp_path: Path
-    ) -> None:
+    def test_playing_the_other_sound_loses_the_object(self) -> None:
         """Each trial is scored with the map of its twin: the same picture, the other sound."""
-        done = evaluated["ezvsl", "concat"]
-        trials = ssl_bench.open_trials(ssl_bench.load_protocol("concat"))
-        predictions = ssl_bench.open_predictions(done.folder / "predictions.npz")
-        maps = predictions.maps_of(trials.ids)
-        swapped = np.stack([maps[trial.twins[0]] for trial in trials])
-        path = tmp_path / "swapped.npz"
-        ssl_bench.save_predictions(path, trials.ids, swapped, predictions.meta)
-        result = ssl_bench.score_file(path, trials).result
-        heard = done.result["cIoU(adaptive)@0.5"].value or 0
-        assert (result["cIoU(adaptive)@0.5"].value or 0) < heard / 4
-        assert (result["side-accuracy"].value or 0) < 0.12
+        maps = maps_of("ezvsl", self.trials)
+        swapped = {trial.id: maps[trial.twins[0]] for trial in self.trials}
+        result = ssl_bench.score(swapped, self.trials).result
+        reached = heard("ezvsl", "concat", "cIoU(adaptive)@0.5")
+        assert points(result.measures, "cIoU(adaptive)@0.5") < reached / 4
+        assert points(result.measures, "side-accuracy") < 12
+
+
+def normalised_maps(done: Evaluation) -> dict[str, NDArray[np.floating[Any]]]:
+    predictions = ssl_bench.open_predictions(done.folder / "predictions.npz")
+    ids = [trial.id for trial in done.trials]
+    return {
+        trial: (heat - heat.min()) / np.ptp(heat)
+        for trial, heat in predictions.maps_of(ids).items()
+    }
 
 
 def test_object_guided_localization_mixes_both(tmp_path: Path) -> None:
-    mixed = ssl_bench.evaluate("ezvsl", "synth", alpha=0.4, folder=tmp_path / "m")
-    prior = ssl_bench.evaluate("ezvsl", "synth", alpha=0.0, folder=tmp_path / "p")
-    own = ssl_bench.evaluate("ogl-l1", "synth", folder=tmp_path / "o")
+    (whole,) = alone(["synth"])
+    few = whole.test_set.model_copy(update={"options": {"count": 12}})
+    protocol = whole.model_copy(update={"test_set": few})
+    mixed = ssl_bench.evaluate("ezvsl", protocol, alpha=0.4, folder=tmp_path / "m")
     assert mixed.result.model.alpha == 0.4
     assert {part.name for part in mixed.result.model.parts} == {"ezvsl", "ogl-l1"}
-    assert prior.result["cIoU@0.5"].value == pytest.approx(own.result["cIoU@0.5"].value, abs=0.005)
+    prior = normalised_maps(ssl_bench.evaluate("ezvsl", protocol, alpha=0.0, folder=tmp_path / "p"))
+    own = normalised_maps(ssl_bench.evaluate("ogl-l1", protocol, folder=tmp_path / "o"))
+    for trial, heat in own.items():
+        np.testing.assert_allclose(prior[trial], heat, rtol=0, atol=1e-6)
 
 
 @pytest.fixture(scope="module")

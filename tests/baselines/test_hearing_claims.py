@@ -6,68 +6,40 @@ that hears is clearly ahead of all of them. On the embedded world and shipped we
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
-from alone import alone
+from board_results import floor, heard, heard_of_type
 from hearing_margins import ABOVE_FLOORS, ADAPTIVE, AHEAD, CLOSE, HALF
 
-from ssl_bench.analysis.evaluation import Request, run
 from ssl_bench.models.registry import list_baselines, load_baseline
 
 HEARING = [name for name in list_baselines() if load_baseline(name).card.modality == "audio-visual"]
 BLIND = [name for name in list_baselines() if load_baseline(name).card.modality == "vision-only"]
-FLOORS = ["center", "full", "random", "random-pixel"]
-PROTOCOLS = ["synth", "concat", "type-ab", "interactive"]
-Points = dict[tuple[str, str], float]
-Measured = Callable[[str], Points]
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def points(tmp_path_factory: pytest.TempPathFactory) -> Measured:
-    """Percentages of one baseline by part and measure; each baseline is measured once."""
-    held: dict[str, Points] = {}
-
-    def measure(name: str) -> Points:
-        if name not in held:
-            folder = tmp_path_factory.mktemp(name)
-            asked = alone(PROTOCOLS)
-            done = run(Request(name, folder=folder), asked)
-            parts = {each.result.protocol.name: each.result.measures for each in done}
-            (typed,) = (each.result for each in done if each.result.protocol.name == "type-ab")
-            parts["type-ab B"] = typed.breakdown["type"]["B"]
-            held[name] = {
-                (part, found.measure): 100 * found.value
-                for part, measures in parts.items()
-                for found in measures
-                if found.value is not None
-            }
-        return held[name]
-
-    return measure
+def adaptive(name: str, part: str) -> float:
+    protocol, _, kind = part.partition(" ")
+    return heard_of_type(name, kind, ADAPTIVE) if kind else heard(name, protocol, ADAPTIVE)
 
 
 @pytest.mark.parametrize("name", HEARING)
 @pytest.mark.parametrize("measure", ABOVE_FLOORS)
-def test_it_is_clearly_above_the_floors_on_standard_trials(
-    points: Measured, name: str, measure: str
-) -> None:
-    floor = max(points(each)["synth", measure] for each in FLOORS)
-    assert points(name)["synth", measure] > floor + ABOVE_FLOORS[measure]
+def test_it_is_clearly_above_the_floors_on_standard_trials(name: str, measure: str) -> None:
+    best = floor(name, "synth", measure)
+    assert heard(name, "synth", measure) > best + ABOVE_FLOORS[measure]
 
 
 @pytest.mark.parametrize("name", HEARING)
 @pytest.mark.parametrize("part", AHEAD)
 def test_it_is_clearly_ahead_of_all_that_never_hear_where_sound_chooses(
-    points: Measured, name: str, part: str
+    name: str, part: str
 ) -> None:
-    blind = {each: points(each)[part, ADAPTIVE] for each in BLIND}
-    assert points(name)[part, ADAPTIVE] > max(blind.values()) + AHEAD[part], blind
+    blind = {each: adaptive(each, part) for each in BLIND}
+    assert adaptive(name, part) > max(blind.values()) + AHEAD[part], blind
 
 
 @pytest.mark.parametrize("name", HEARING)
-def test_what_never_hears_comes_close_on_standard_trials(points: Measured, name: str) -> None:
-    best = max(points(each)["synth", HALF] for each in BLIND)
-    assert best > points(name)["synth", HALF] - CLOSE
+def test_what_never_hears_comes_close_on_standard_trials(name: str) -> None:
+    best = max(heard(each, "synth", HALF) for each in BLIND)
+    assert best > heard(name, "synth", HALF) - CLOSE

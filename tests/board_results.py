@@ -1,0 +1,77 @@
+"""What a shipped baseline reaches, in percent, scored from the maps that the board stores of it.
+
+``tests/baselines/test_board.py`` makes some of these maps again from the weights that ship.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+
+from ssl_bench.leaderboard.submissions import AUDIO_BLIND, MAPS, default_board, submission_path
+from ssl_bench.protocols.protocol import load_protocol
+from ssl_bench.scoring.references import Controls, control_scores
+from ssl_bench.scoring.results import MeasuredValue, Result
+from ssl_bench.scoring.run import ScoringOptions, measures_of, score_file
+from ssl_bench.trials.compositions import open_trials
+from ssl_bench.trials.trial import TrialSet
+
+
+@cache
+def _trials(protocol: str) -> tuple[TrialSet, Controls | None]:
+    trials = open_trials(load_protocol(protocol))
+    maps = trials.protocol.answers == "maps"
+    return trials, control_scores(trials, measures_of(trials.protocol)) if maps else None
+
+
+@cache
+def board_result(slug: str, protocol: str) -> Result:
+    """The result of an entry."""
+    folder = default_board() / submission_path(protocol, slug)
+    trials, controls = _trials(protocol)
+    blind = folder / AUDIO_BLIND
+    return score_file(
+        folder / MAPS,
+        trials,
+        vision_only=blind if controls is not None and blind.is_file() else None,
+        controls=controls,
+        options=ScoringOptions(broken_down=3),  # cIoU under both rules, for both types
+    ).result
+
+
+def points(measures: Iterable[MeasuredValue], name: str) -> float:
+    """The value of one measure."""
+    value = next(found.value for found in measures if found.measure == name)
+    assert value is not None
+    return 100 * value
+
+
+def heard(slug: str, protocol: str, name: str) -> float:
+    """The figure of a baseline, with the sound where it listens."""
+    return points(board_result(slug, protocol).measures, name)
+
+
+def heard_of_type(slug: str, kind: str, name: str) -> float:
+    """The same, on the trials of Type A or of Type B."""
+    return points(board_result(slug, "type-ab").breakdown["type"][kind], name)
+
+
+def unheard(slug: str, protocol: str, name: str) -> float:
+    """The figure of the model's own audio-blind map."""
+    blind = board_result(slug, protocol).vision_only
+    assert blind is not None
+    return points(blind.measures, name)
+
+
+def audio_blind(slug: str, protocol: str, name: str) -> list[float]:
+    """The figure of the model's own audio-blind map, and of each prior."""
+    priors = _trials(protocol)[0].protocol.controls.priors
+    assert priors
+    return [unheard(slug, protocol, name), *(heard(prior, protocol, name) for prior in priors)]
+
+
+def floor(slug: str, protocol: str, name: str) -> float:
+    """The figure of the best trivial map."""
+    best = board_result(slug, protocol).best_floor
+    assert best is not None
+    return points(best.measures, name)
