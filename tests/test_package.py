@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from protocol_files import few_trials
 
 import ssl_bench
 
@@ -164,7 +165,8 @@ def test_help_loads_no_numerical_library(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("dialect", [(), ("--dialect", "all")], ids=["canonical", "all dialects"])
 def test_scoring_never_loads_torch(dialect: tuple[str, ...], tmp_path: Path) -> None:
-    protocol = ("--protocol", "synth")
+    (tmp_path / "few.toml").write_text(few_trials(12))
+    protocol = ("--protocol", tmp_path / "few.toml")
     predict = ("predict", "--model", "center", *protocol, "--out", tmp_path)
     loaded_modules(*predict, folder=tmp_path)
     score = ("score", tmp_path / "predictions.npz", *protocol, *dialect)

@@ -146,6 +146,7 @@ class TestEvaluate:
             "result.json",
         }
 
+    @pytest.mark.slow
     def test_all_dialects(self, call: Call, tmp_path: Path) -> None:
         call("predict", "--model", "random", "--protocol", "synth", "--out", tmp_path)
         done = call(

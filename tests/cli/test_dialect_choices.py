@@ -39,6 +39,7 @@ def score(predictions: Path, protocol: Path, *options: str) -> Result:
     return CliRunner().invoke(commands, arguments)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dialect", ["vssl:ezvsl", "acl-half", "acl-half:16"])
 def test_the_choice_is_part_of_the_name(predictions: Path, protocol: Path, dialect: str) -> None:
     done = score(predictions, protocol, "--dialect", dialect, "--json")
@@ -46,6 +47,7 @@ def test_the_choice_is_part_of_the_name(predictions: Path, protocol: Path, diale
     assert json.loads(done.stdout)["protocol"]["dialect"] == dialect
 
 
+@pytest.mark.slow
 def test_constants_of_another_model_give_other_figures(predictions: Path, protocol: Path) -> None:
     area = {}
     for model in ("ezvsl", "slavc", "lvs"):
@@ -93,6 +95,7 @@ def test_the_listing_says_what_can_be_chosen() -> None:
     assert "dsol[:duet|solo]" in text
 
 
+@pytest.mark.slow
 def test_tables_show_every_figure_whole(predictions: Path, protocol: Path) -> None:
     printed = score(predictions, protocol, "--dialect", "all").stdout
     rows = json.loads(score(predictions, protocol, "--dialect", "all", "--json").stdout)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from command_line import Call
+from protocol_files import few_trials
 from standin_results import measured, result
 
 from ssl_bench.protocols.protocol import load_protocol
@@ -16,20 +17,7 @@ from ssl_bench.scoring.results import write_result
 from ssl_bench.scoring.score_file import read_scores
 from ssl_bench.trials.compositions import open_trials
 
-PROTOCOL = """
-name = "tiny"
-title = "Tiny"
-version = 1
-source = "these tests"
-measures = ["cIoU@0.5", "AUC"]
-[test_set]
-name = "synth"
-options = { count = 12 }
-[composition]
-kind = "single"
-[controls]
-floors = ["center"]
-"""
+PROTOCOL = few_trials(12, ["center"])
 
 
 @pytest.fixture

@@ -63,6 +63,7 @@ def test_validate_lists_all_problems(call: Call, maps: Path) -> None:
     assert "E_IDS_UNKNOWN" in done.err
 
 
+@pytest.mark.slow
 def test_submit_check_and_replace(
     call: Call, maps: Path, card: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,6 +104,7 @@ def test_submit_check_and_replace(
     assert (finding["level"], finding["path"], finding["code"]) == ("wrong", folder, "E_CLAIM")
 
 
+@pytest.mark.slow
 def test_submit_shows_the_row_of_the_page_and_asks_for_audio_blind_maps(
     call: Call, maps: Path, card: Path, tmp_path: Path
 ) -> None:
@@ -127,6 +129,7 @@ def test_submit_shows_the_row_of_the_page_and_asks_for_audio_blind_maps(
     assert first["what_sound_adds"] is None
 
 
+@pytest.mark.slow
 def test_submit_says_how_much_is_hearing(
     call: Call, maps: Path, card: Path, tmp_path: Path
 ) -> None:
@@ -144,6 +147,7 @@ def test_submit_says_how_much_is_hearing(
     assert f"What sound adds to cIoU@0.5: {shown}; the model's own audio-blind maps" in dry.out
 
 
+@pytest.mark.slow
 def test_submit_says_that_a_model_which_only_looks_hears_nothing(
     call: Call, maps: Path, card: Path, tmp_path: Path
 ) -> None:
@@ -205,6 +209,7 @@ def test_help_of_the_group(call: Call) -> None:
         assert name in done.out
 
 
+@pytest.mark.slow
 def test_build_and_check_make_the_same_pages(
     call: Call, maps: Path, card: Path, tmp_path: Path
 ) -> None:
@@ -222,6 +227,7 @@ def test_build_and_check_make_the_same_pages(
     assert (out / "entries" / "synth" / "my-model.html").read_text() == text
 
 
+@pytest.mark.slow
 def test_nothing_is_built_from_a_board_with_faults(
     call: Call, maps: Path, card: Path, tmp_path: Path
 ) -> None:

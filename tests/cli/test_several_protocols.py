@@ -135,6 +135,7 @@ def embedded() -> set[str]:
     }
 
 
+@pytest.mark.slow
 def test_all_runs_what_is_embedded_and_what_the_data_folder_holds(
     call: Call, model: str, data: Path, tmp_path: Path, encoded: Callable[[], list[str]]
 ) -> None:

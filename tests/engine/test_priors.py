@@ -230,6 +230,7 @@ class TestCommandLine:
     def score(self, *arguments: str) -> Result:
         return CliRunner().invoke(commands, ["score", "--protocol", "concat", *arguments])
 
+    @pytest.mark.slow
     def test_predictions_of_a_prior(self, files: tuple[Path, Path]) -> None:
         own, seen = map(str, files)
         done = self.score(own, "--prior", f"{PRIOR}={seen}", "--json")
@@ -239,6 +240,7 @@ class TestCommandLine:
         assert [best["names"] for best in document["best_prior"]] == [[PRIOR]] * 6
         assert document["priors_note"].startswith("no maps of ogl-cls")
 
+    @pytest.mark.slow
     def test_several_share_a_column_that_names_the_best(self, files: tuple[Path, Path]) -> None:
         own, seen = map(str, files)
         done = self.score(own, "--prior", f"{PRIOR}={seen}", "--prior", f"unet={seen}")

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from protocol_files import few_trials
 from refusals import refused
 
 from ssl_bench.analysis.evaluation import evaluate
@@ -19,20 +20,7 @@ from ssl_bench.files import content_folder
 from ssl_bench.scoring.results import read_result
 from ssl_bench.scoring.score_file import read_scores, write_scores
 
-PROTOCOL = """
-name = "tiny"
-title = "Tiny"
-version = 1
-source = "these tests"
-measures = ["cIoU@0.5", "AUC"]
-[test_set]
-name = "synth"
-options = { count = 24 }
-[composition]
-kind = "single"
-[controls]
-floors = ["full", "center"]
-"""
+PROTOCOL = few_trials(24, ["full", "center"])
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +56,7 @@ class TestRun:
         assert len(read) == len(done.table)
         assert read["value"].tolist() == pytest.approx(done.table["value"].tolist())
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("dialect", [None, "acl-half:8"])
     def test_audio_blind_maps_have_a_threshold_of_their_own(
         self, dialect: str | None, tmp_path: Path
@@ -107,6 +96,7 @@ class TestRun:
         assert set(done.table["series"]) == {"random"}
         assert "threshold rule" not in set(done.table["analysis"])
 
+    @pytest.mark.slow
     def test_the_same_run_gives_the_same_bytes(self, run: Path, tmp_path: Path) -> None:
         for name in ("a", "b"):
             analyse_run(run, tmp_path / name, scores_only=True)

@@ -47,6 +47,7 @@ def test_a_submission_is_written_once_and_proven(tmp_path: Path) -> None:
     assert snapshot(tmp_path) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["oracle", "random-pixel"])
 def test_maps_that_are_made_again_are_not_stored(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

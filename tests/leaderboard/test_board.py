@@ -133,6 +133,7 @@ def test_maps_that_are_missing_exchanged_or_huge(
     assert codes(checked(board)) == ["E_MAPS_MISSING"]
 
 
+@pytest.mark.slow
 def test_a_stored_bomb_is_not_unpacked(board: Path, bench: Bench) -> None:
     with zipfile.ZipFile(board / FOLDER / "maps.npz", "w", zipfile.ZIP_DEFLATED) as made:
         for name, array in (
@@ -195,6 +196,7 @@ def test_printed_figures_are_those_that_ship(board: Path, tmp_path: Path) -> Non
     assert codes(checked(board, trusted=trusted)) == ["E_FIGURES"]
 
 
+@pytest.mark.slow
 def test_a_baseline_that_the_trusted_board_does_not_have(board: Path, tmp_path: Path) -> None:
     """Maps prove what they score, and not that the baseline made them."""
     trusted = Path(shutil.copytree(board, tmp_path / "trusted"))
@@ -329,6 +331,7 @@ class TestLocks:
         assert "version 0" in entry.apart
         assert not entry.can_be_ranked
 
+    @pytest.mark.slow
     def test_maps_kept_elsewhere(
         self, board: Path, bench: Bench, write_maps: Maker, card: Maker, tmp_path: Path
     ) -> None:

@@ -38,6 +38,7 @@ def test_the_success_curve_falls_through_the_headline(entry: Entry) -> None:
     assert curve[10].value == entry.result["cIoU@0.5"].value
 
 
+@pytest.mark.slow
 def test_dialects_are_those_of_scoring_alone(entry: Entry, board: Path, bench: Bench) -> None:
     shown = {each.dialect: each for each in entry.evidence.dialects}
     assert {"ezvsl", "lvs", "slavc", "sslalign"} <= set(shown)

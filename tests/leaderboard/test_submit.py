@@ -29,6 +29,7 @@ from ssl_bench.scoring.run import score_file
 from .conftest import Maker, snapshot
 
 
+@pytest.mark.slow
 def test_an_entry_is_scored_from_the_file_that_the_board_stores(
     board: Path, bench: Bench, write_maps: Maker, card: Maker
 ) -> None:
@@ -76,6 +77,7 @@ def test_a_slug_is_taken_once_unless_replaced(
     assert snapshot(board) != before
 
 
+@pytest.mark.slow
 def test_many_who_enter_one_slug_at_once(
     board: Path, bench: Bench, write_maps: Maker, card: Maker
 ) -> None:
@@ -133,6 +135,7 @@ def test_a_url_is_https(
         prepare(board, bench, write_maps(1), card(), SubmissionOptions(url=url))
 
 
+@pytest.mark.slow
 def test_audio_blind_maps_are_stored_beside_and_give_the_gap(
     board: Path, bench: Bench, write_maps: Maker, card: Maker
 ) -> None:

@@ -86,6 +86,7 @@ RULES = st.lists(
 SOFT = arrays(np.float32, (SIZE, SIZE), elements=st.floats(0, 1, width=32).filter(lambda x: x != 1))
 
 
+@pytest.mark.slow
 @settings(max_examples=100)
 @given(
     HEATS.map(lambda heat: np.stack([heat, heat])),

@@ -8,7 +8,7 @@ from random import Random
 import numpy as np
 import pytest
 from handmade_scores import iauc, iiou
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -47,6 +47,7 @@ class TestPictures:
         expected = sum(whole) / len(whole)
         assert iiou(values, images, threshold) == pytest.approx(expected)
 
+    @settings(max_examples=20)
     @given(PAIRS)
     def test_the_area_is_that_under_the_curve(self, pairs: list[tuple[float, str]]) -> None:
         values, images = zip(*pairs, strict=True)
@@ -63,6 +64,7 @@ class TestPictures:
         assert iiou(values, images, 0.5) == pytest.approx(success(values, 0.5).mean())
         assert iauc(values, images) == pytest.approx(area_under_success(values).mean())
 
+    @settings(max_examples=20)
     @given(PAIRS, st.randoms(use_true_random=False))
     def test_order_does_not_matter_and_the_threshold_only_lowers(
         self, pairs: list[tuple[float, str]], rng: Random

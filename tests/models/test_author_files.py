@@ -14,6 +14,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from containers import ezvsl_container, prefixed, slavc_container, write
+from protocol_files import few_trials
 from recipe_weights import recipe_weights
 from refusals import refused
 from torch import Tensor
@@ -69,6 +70,7 @@ def test_files_of_ez_vsl_and_fnac(weights: Weights, tmp_path: Path, name: str, p
     }
 
 
+@pytest.mark.slow
 def test_files_of_slavc(weights: Weights, tmp_path: Path) -> None:
     found = _recognised("slavc", write(tmp_path, "latest.pth", slavc_container(weights("slavc"))))
     assert found["entries"] == len(weights("slavc"))
@@ -217,9 +219,20 @@ def test_every_model_with_weights_says_by_which_keys_they_are_known() -> None:
 def test_evaluate_says_what_it_recognised_beside_its_tables(tmp_path: Path) -> None:
     copied = tmp_path / "mine.safetensors"
     copied.write_bytes(SHIPPED.read_bytes())
-    command = ["evaluate", "--model", "ezvsl", "--protocol", "interactive", "--sheet", "0"]
+    (tmp_path / "few.toml").write_text(few_trials(4))
+    command = ["evaluate", "--model", "ezvsl", "--protocol", str(tmp_path / "few.toml")]
     run = CliRunner().invoke(
-        commands, [*command, "--weights", str(copied), "--out", str(tmp_path / "run"), "--json"]
+        commands,
+        [
+            *command,
+            "--sheet",
+            "0",
+            "--weights",
+            str(copied),
+            "--out",
+            str(tmp_path / "run"),
+            "--json",
+        ],
     )
     assert run.exit_code == 0, run.output
     assert f"{copied}: safetensors, " in run.stderr

@@ -186,6 +186,7 @@ def test_fixed_ranges_keep_the_height_of_maps() -> None:
     np.testing.assert_allclose(mixed, 0.75 * 0.75 + 0.25 * 2.0, rtol=1e-5)
 
 
+@pytest.mark.slow
 @given(_grids(5), _grids(5), st.floats(0, 1))
 @settings(deadline=None)
 def test_other_up_sampling_than_the_protocols_gives_enlarged_maps(

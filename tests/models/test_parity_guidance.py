@@ -81,6 +81,7 @@ def test_the_map_enlarged_as_validation_while_training_does(
     _close(up[:, ::8, ::8], ezvsl["up_bicubic_noac_slice"], OVER_TAU)
 
 
+@pytest.mark.slow
 def test_what_the_trunks_hand_to_the_projections(ezvsl: Arrays, vectors: Path) -> None:
     network = EZVSLNetwork(EZVSLArchitecture()).eval()
     network.load_state_dict(recipe_weights(vectors, "ezvsl"))

@@ -52,6 +52,8 @@ from ssl_bench.training.objectives.alignment import (
 from ssl_bench.training.objectives.lvs import lvs_logits, lvs_loss, trimap
 from ssl_bench.training.objectives.slavc import slavc_loss
 
+pytestmark = pytest.mark.slow
+
 COSINE = 5e-6
 OVER_TAU = 2e-4
 NORMALIZED = 5e-5

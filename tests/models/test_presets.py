@@ -111,6 +111,7 @@ def test_evaluated_again_every_model_is_mixed_as_ez_vsl_is(name: str) -> None:
     assert default_alpha(name, "full", "sslalign") == 0.4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("preset", "alpha", "upsampling", "normalisation"),
     [

@@ -77,6 +77,7 @@ class TestExtended:
     def trials(cls) -> TrialSet:
         return small("vggss-extended@synth")
 
+    @pytest.mark.slow
     def test_the_confidence_is_read_from_the_map_and_silence_is_no_size(
         self, trials: TrialSet, tmp_path: Path
     ) -> None:
@@ -88,6 +89,7 @@ class TestExtended:
         sizes = scored.scores["size"].to_numpy()
         np.testing.assert_array_equal(sizes == "silent", ~heard(trials))
 
+    @pytest.mark.slow
     def test_the_model_may_state_it_instead(self, trials: TrialSet, tmp_path: Path) -> None:
         stated = np.random.default_rng(1).random(len(trials)).astype(np.float32)
         order = np.random.default_rng(2).permutation(len(trials))
@@ -154,6 +156,7 @@ class TestNegativeAudio:
         assert facts["set_apart"] == set_apart(trials).sum() > 0
         np.testing.assert_allclose(scored.scores["threshold"], threshold, rtol=1e-6)
 
+    @pytest.mark.slow
     def test_trials_that_are_set_apart_are_not_scored(
         self, trials: TrialSet, scored: Scored, tmp_path: Path
     ) -> None:
@@ -189,6 +192,7 @@ class TestNegativeAudio:
             "off-screen",
         }
 
+    @pytest.mark.slow
     def test_a_map_that_hears_beats_one_that_only_sees(
         self, trials: TrialSet, tmp_path: Path
     ) -> None:
@@ -210,6 +214,7 @@ class TestNegativeAudio:
         assert seen["AUROC"] == pytest.approx(0.5)
         assert seen["F1@0.5"] == 0.0
 
+    @pytest.mark.slow
     def test_the_scale_of_the_maps_does_not_matter_and_floors_have_their_own(
         self, trials: TrialSet, scored: Scored, tmp_path: Path
     ) -> None:

@@ -98,6 +98,7 @@ def undisputed(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", MODES)
 def test_maps_in_a_file(
     stored: Stored,

@@ -226,6 +226,7 @@ def test_each_kind_of_silence(
             assert found == pytest.approx(aggregate[key], abs=allowed), key
 
 
+@pytest.mark.slow
 def test_every_map_at_each_constant(
     predictions: Path,
     trials: TrialSet,
@@ -291,6 +292,7 @@ class TestWhereItIsWrong:
         assert percent(found, "AUC") == pytest.approx(100 * 0.025)
         assert percent(score_file(path, trials), "cIoU@0.5") == 100
 
+    @pytest.mark.slow
     def test_a_sound_alone_changes_how_its_map_is_interpolated(
         self, trials: TrialSet, tmp_path: Path
     ) -> None:
@@ -308,6 +310,7 @@ class TestWhereItIsWrong:
 
 
 class TestReferences:
+    @pytest.mark.slow
     def test_the_ceiling_is_that_of_a_perfect_map(
         self, trials: TrialSet, scored: Scored, dialect: Dialect, tmp_path: Path
     ) -> None:

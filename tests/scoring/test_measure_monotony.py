@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -72,6 +73,7 @@ def test_what_the_field_reads_at_a_threshold_is_among_them() -> None:
     assert texts >= {"recall(a2i)", "recall(i2a)", "category-recall(a2i)", "maxF1", "F1"}
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(st.integers(0, 2**32), st.integers(1, 12), st.lists(st.floats(0, 1), max_size=4))
 def test_every_measure_is_monotone_in_it(seed: int, count: int, further: list[float]) -> None:

@@ -162,6 +162,7 @@ def ranked(square: NDArray[np.float32]) -> tuple[pd.DataFrame, list[Measure]]:
     return table, [each for each in retrieval if readable(table, each)]
 
 
+@pytest.mark.slow
 def test_every_measure_is_reached_with_its_interval() -> None:
     rng = np.random.default_rng(0)
     reached = set()

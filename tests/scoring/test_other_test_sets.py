@@ -175,6 +175,7 @@ class TestNegativeAudioOnVggss:
         # A fifth of the 20 videos, with two clips each.
         assert len(apart) == 4 * 4 * 2
 
+    @pytest.mark.slow
     def test_figures(self, root: Path) -> None:
         done = evaluate(LevelMatcher(), "negative-audio@vggss", data=root, folder=root / "run")
         found = numbers(done.result.measures)

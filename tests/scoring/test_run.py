@@ -250,7 +250,11 @@ def test_a_dialect_keeps_the_trials_and_changes_the_conventions(
     assert [value.measure for value in result.measures][:2] == ["mean-cIoU", "tau-AUC"]
 
 
-def test_all_dialects_in_one_table(trials: TrialSet, stored: Path) -> None:
+def test_all_dialects_in_one_table(trials: TrialSet, tmp_path: Path) -> None:
+    nothing = ControlsTable(floors=(), ceiling=False, vision_only=False)
+    alone = trials.protocol.model_copy(update={"controls": nothing})
+    trials, stored = TrialSet(alone, trials.test_set, trials.trials), tmp_path / "noise.npz"
+    save_predictions(stored, trials.ids, noise(len(trials)), meta(trials))
     names, _ = dialects_for(trials.protocol, "noise")
     table = dialect_table(stored, trials, names)
     assert list(dict.fromkeys(table["dialect"])) == ["canonical", *names]
@@ -260,8 +264,8 @@ def test_all_dialects_in_one_table(trials: TrialSet, stored: Path) -> None:
         rows = table[table["dialect"] == dialect]
         assert rows["measure"].tolist() == [value.measure for value in single.measures]
         for name in ("value", "low", "high"):
-            alone = [getattr(value, name) for value in single.measures]
-            assert np.array_equal(rows[name], np.array(alone, np.float64), equal_nan=True)
+            expected = [getattr(value, name) for value in single.measures]
+            assert np.array_equal(rows[name], np.array(expected, np.float64), equal_nan=True)
     first = table[table["measure"] == "cIoU@0.5"].set_index("dialect")["value"]
     assert first["canonical"] == first["ezvsl"]
 

@@ -41,6 +41,7 @@ def edited(runs: Path, tmp_path: Path, change: Callable[[dict], None]) -> Path:
     return copy
 
 
+@pytest.mark.slow
 def test_the_same_runs_give_the_same_bytes(runs: Path, tmp_path: Path) -> None:
     first = report(tmp_path, runs / "center", runs / "full")
     assert report(tmp_path, runs / "center", runs / "full") == first

@@ -66,6 +66,7 @@ def test_one_of_several_processes_reports(monkeypatch):
     assert not is_first_process()
 
 
+@pytest.mark.slow
 def test_mixed_precision_trains_and_stores_single_precision(quick_classification, tmp_path):
     short = quick_classification.model_copy(update={"epochs": 1})
     mixed = train(

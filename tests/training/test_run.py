@@ -19,6 +19,8 @@ from ssl_bench.training.recipe import TrainingRecipe
 from ssl_bench.training.record import TrainingRecord, read_record
 from ssl_bench.training.run import train
 
+pytestmark = pytest.mark.slow
+
 FILES = ["synth.safetensors", "synth.training.json", "synth.training.png"]
 
 
@@ -48,9 +50,7 @@ def test_weights_record_and_picture_are_written_and_nothing_else(trained, reques
     assert sha256_of_file(folder / FILES[0]) == record.weights_sha256
 
 
-@pytest.mark.parametrize(
-    "trained", ["classifier", pytest.param("contrastive", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("trained", ["classifier", "contrastive"])
 def test_the_same_seed_gives_the_same_bytes_another_seed_does_not(trained, request, tmp_path):
     folder, record = request.getfixturevalue(trained)
     again = train(record.model, out=tmp_path / "again", recipe=record.recipe)

@@ -17,6 +17,8 @@ from ssl_bench.training.recipe import TrainingRecipe
 from ssl_bench.training.run import train
 from ssl_bench.training.run_state import RunState, Step
 
+pytestmark = pytest.mark.slow
+
 STEP = Step("training", 3, 9, 0.5, 12.34)
 
 # Killed from within, at a step in the middle of a pass: nothing can be tidied up.
@@ -66,7 +68,6 @@ def killed(tmp_path_factory, recipe) -> Path:
     return folder
 
 
-@pytest.mark.slow
 def test_killed_in_the_middle_of_a_pass_it_resumes_to_the_same_bytes(killed, tmp_path, recipe):
     whole = train("ezvsl", out=tmp_path / "whole", recipe=recipe)
     folder = tmp_path / "killed"

@@ -83,6 +83,7 @@ def test_a_folder_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
     assert blocked.read_text() == "in the way"
 
 
+@pytest.mark.slow
 def test_two_processes_write_and_read_the_same_names_at_once(tmp_path: Path) -> None:
     code = """
 import sys

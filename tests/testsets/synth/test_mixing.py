@@ -49,6 +49,7 @@ def test_a_family_varies_between_instances(family: str) -> None:
     assert abs(np.corrcoef(first, second)[0, 1]) < 0.9
 
 
+@pytest.mark.slow
 def test_families_are_told_apart_by_their_spectrum_in_ambient_noise() -> None:
     descriptions, families = [], []
     for number, family in enumerate(FAMILIES):

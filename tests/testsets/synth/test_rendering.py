@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from ssl_bench.testsets.synth.categories import categories
 from ssl_bench.testsets.synth.layout import SIZE, Placed, Sizes, draw_single
@@ -43,6 +44,7 @@ def test_later_objects_hide_earlier_ones() -> None:
     assert (labels == 1).sum() == ((label_map([behind], KINDS) == 1) & ~alone).sum()
 
 
+@pytest.mark.slow
 def test_an_image_differs_from_its_background_where_objects_are_and_only_near_them(
     world: World, scenes: dict[str, list[Scene]]
 ) -> None:

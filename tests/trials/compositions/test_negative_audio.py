@@ -67,6 +67,7 @@ def test_silence_and_noise_are_as_long_as_the_samples_own_sound() -> None:
     assert not np.array_equal(noise.samples, other.samples)
 
 
+@pytest.mark.slow
 @given(st.integers(0, 5), st.permutations(range(len(SAMPLES))))
 def test_the_order_of_samples_does_not_matter(seed: int, order: list[int]) -> None:
     turned = [SAMPLES[number] for number in order]
