@@ -11,18 +11,17 @@ from ssl_bench.measures.localization import binarize, ciou
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.protocols.protocol import TestSetTable, load_protocol
 from ssl_bench.scoring.maps import MapBatch
-from ssl_bench.scoring.scores import Job, score_maps
+from ssl_bench.scoring.scores import Job, derived_columns, score_maps
 from ssl_bench.trials.compositions import open_trials
 from ssl_bench.trials.trial import TrialSet
 
+TABLE = TestSetTable(name="synth", split="standard", options={"count": 30})
 MEASURES = [parse_measure(text) for text in ("cIoU@0.5", "cIoU(adaptive)@0.5", "side-accuracy")]
 
 
 @pytest.fixture(scope="module")
 def trials() -> TrialSet:
-    protocol = load_protocol("concat")
-    table = TestSetTable(name="synth", split="standard", options={"count": 30})
-    return open_trials(protocol.model_copy(update={"test_set": table}))
+    return open_trials(load_protocol("concat").model_copy(update={"test_set": TABLE}))
 
 
 @pytest.fixture(scope="module")
@@ -81,3 +80,21 @@ def test_a_flat_map_says_so(trials: TrialSet) -> None:
     table = score_maps(Job(batches(flat, np.arange(len(trials)), 8), trials, MEASURES))[0]
     assert (table["flat"] == 1).all()
     assert (table["side"] == 0.5).all()
+
+
+def test_nothing_lies_on_a_side_where_some_trials_show_one_picture(
+    trials: TrialSet, maps: np.ndarray
+) -> None:
+    whole = open_trials(load_protocol("synth").model_copy(update={"test_set": TABLE})).trials[0]
+    mixed = TrialSet(trials.protocol, trials.test_set, [*trials.trials[:2], whole])
+    asked = [parse_measure("cIoU@0.5")]
+    [table] = score_maps(Job(batches(maps, np.arange(3), 3), mixed, asked))
+    assert table["present"].all()
+    assert "side" not in table
+
+
+def test_a_column_is_made_where_all_that_it_needs_is_there() -> None:
+    known = {"cIoU": [0.2, 0.6], "sounding": [True, True]}
+    assert derived_columns(["image_cIoU", "category"], known) == {}
+    made = derived_columns(["image_cIoU"], {**known, "image": ["a", "a"]})
+    assert made["image_cIoU"].tolist() == [0.2, 0.2]

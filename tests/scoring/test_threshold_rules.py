@@ -6,10 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from standins import boxes, sample, trials_of
+from standins import boxes, predictions_of, sample, trials_of
 
 from ssl_bench.errors import PredictionsError
-from ssl_bench.predictions import PredictionsMeta, save_predictions
 from ssl_bench.protocols.conventions import MapTable, ThresholdTable
 from ssl_bench.scoring.dialects import THRESHOLD_RULES, threshold_rule_scores
 from ssl_bench.trials.trial import TrialSet
@@ -22,17 +21,9 @@ def trials() -> TrialSet:
     return trials_of([sample("quarter", quarter), sample("most", most)], size=4)
 
 
-def written(folder: Path, trials: TrialSet, maps: np.ndarray) -> Path:
-    meta = PredictionsMeta(
-        protocol=trials.protocol.label,
-        protocol_digest=trials.protocol.digest,
-        test_set=trials.test_set.name,
-        test_set_digest=trials.test_set.digest,
-        model="mine",
-        complete=True,
-    )
-    save_predictions(folder / "p.npz", trials.ids[: len(maps)], maps, meta)
-    return folder / "p.npz"
+def written(folder: Path, trials: TrialSet, maps: np.ndarray, *, complete: bool = True) -> Path:
+    ids = trials.ids[: len(maps)]
+    return predictions_of(trials, maps, folder / "p.npz", ids, complete=complete)
 
 
 def columns(*values: float) -> np.ndarray:
@@ -71,8 +62,11 @@ def test_the_rules_do_not_depend_on_the_rule_of_the_protocol(
         assert found[name]["cIoU"].tolist() == expected[name]["cIoU"].tolist()
 
 
-def test_a_trial_without_a_map_is_a_failure(trials: TrialSet, tmp_path: Path) -> None:
-    path = written(tmp_path, trials, columns(4, 3, 2, 1)[None])
+@pytest.mark.parametrize("complete", [True, False])
+def test_a_trial_without_a_map_is_a_failure(
+    complete: bool, trials: TrialSet, tmp_path: Path
+) -> None:
+    path = written(tmp_path, trials, columns(4, 3, 2, 1)[None], complete=complete)
     for table in threshold_rule_scores(path, trials).values():
         assert table["present"].tolist() == [True, False]
         assert table["cIoU"].tolist()[1] == 0
