@@ -3,10 +3,10 @@
 The type of the samples is how they were stored, because models differ in how they round:
 
 ===========  =====================================================================================
-``int16``    integers of up to 16 bits, untouched
+``int16``    what decodes to integers of up to 16 bits, untouched
 ``float64``  integers of 24 or 32 bits, divided by 2**23 or 2**31, which is exact: the 16-bit value
              that an arithmetic shift gives is ``floor(32768 * sample)``
-``float32``  anything stored as floating point or compressed with loss
+``float32``  what decodes to floating point, such as most of what is compressed with loss
 ===========  =====================================================================================
 
 Channels are kept and nothing is resampled: both are decisions of a model's preprocessing.
@@ -14,16 +14,21 @@ Channels are kept and nothing is resampled: both are decisions of a model's prep
 
 from __future__ import annotations
 
-import struct
+import io
+import os
+import sys
 import wave
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench.errors import DataError
+from ssl_bench.errors import DataError, Problem
 from ssl_bench.files import atomic_path
+from ssl_bench.media.containers import Contents, contents_of
 from ssl_bench.media.find import require_content
 from ssl_bench.media.waveform import Waveform
 
@@ -33,24 +38,59 @@ _CONTAINER_SUFFIXES = (".m4a", ".mp3", ".aac", ".opus", ".mp4", ".mkv", ".webm")
 AUDIO_SUFFIXES = _PLAIN_SUFFIXES + _CONTAINER_SUFFIXES
 """File names that are looked for, in this order."""
 
-MAX_SAMPLES = 2**28
+MAX_SAMPLES = 3600 * 44100
 """Samples (over all channels) that are decoded at most: a small file can claim any length."""
+
+SHORT = 0.1
+"""Seconds below which a sound is remarked on."""
 
 _SUBTYPES_INT16 = {"PCM_16", "PCM_S8", "PCM_U8", "ULAW", "ALAW", "IMA_ADPCM", "MS_ADPCM"}
 _SUBTYPES_WIDE = {"PCM_24", "PCM_32"}
+_MP3 = "MPEG_LAYER_III"  # its length in WAV is an estimate of libsndfile
+_PLAIN = ("wav", "w64", "aiff", "au", "flac", "ogg")
+# Endings of the names of each kind of content.
+_NAMES = {
+    "wav": (".wav",),
+    "flac": (".flac",),
+    "ogg": (".ogg", ".opus"),
+    "matroska": (".mkv", ".webm"),
+    "mp4": (".mp4", ".m4a"),
+    "other": (".mp3", ".aac"),
+}
+# Demuxers that may open a file: no playlist, whose entries would be opened as well.
+_DEMUXERS = "mov,matroska,mp3,aac,ogg,flac,wav,w64,aiff,au,avi"
+# Formats of decoded samples that are integers; what is not here becomes single precision.
+_FORMATS = {"u8": "s16", "s16": "s16", "s32": "s32"}
+_TYPES: dict[str, np.dtype[Any]] = {
+    "s16": np.dtype(np.int16),
+    "s32": np.dtype(np.int32),
+    "flt": np.dtype(np.float32),
+}
+# Fewer frames than libsndfile gives for FLAC of unknown length, which it cannot read.
+_LENGTH_UNKNOWN = 2**62
+# Encoders pad and trim at both ends, by less than this, in seconds.
+_PADDING = 0.2
+# Seconds that damage inside may cost: a few frames.
+_MOST_LOST = 0.25
+# Peak of floating-point sound that is remarked on.
+_LOUD = 8.0
+_NO_LENGTH = Problem(
+    "its header gives no length, or a wrong one; it was read to its end", "N_SOUND_LENGTH"
+)
 
 
 def read_audio(path: Path) -> Waveform:
     """Read a sound file whole: ``(n, channels)`` samples, n >= 1, with a type as listed above.
 
-    WAV, FLAC or Ogg; or a compressed file or video with a sound track (MP4, M4A, MP3, WebM and
-    others), whose first sound track is decoded by FFmpeg.
+    WAV, FLAC, Ogg and others of libsndfile; or a compressed file or video with a sound track (MP4,
+    M4A, MP3, WebM and others), whose first sound track is decoded by FFmpeg. The content decides
+    which, not the name.
 
     Raises
     ------
     DataError
-        If the file is missing, empty, truncated, damaged, of another format, without sound, or
-        has values that are not finite.
+        If the file is missing, empty, truncated, damaged, too long, of another format, without
+        sound, or has values that are not finite.
 
     Examples
     --------
@@ -61,46 +101,71 @@ def read_audio(path: Path) -> Waveform:
     >>> sound.samples.tolist(), sound.rate
     ([[0], [1000]], 16000)
     """
+    return examine_audio(path)[0]
+
+
+def examine_audio(path: Path) -> tuple[Waveform, tuple[Problem, ...]]:
+    """Read a sound file as :func:`read_audio` does, and remark on what is unusual about it.
+
+    The codes of the remarks begin with ``N_SOUND_``: a silent or very short sound, one that is far
+    louder than [-1, 1], a header with no length or a wrong one, damage that costs a few frames, a
+    name that says another format.
+
+    Examples
+    --------
+    >>> import tempfile, soundfile
+    >>> path = Path(tempfile.mkdtemp()) / "muted.wav"
+    >>> soundfile.write(path, np.zeros(16000, np.int16), 16000)
+    >>> examine_audio(path)[1]
+    ('every sample of it is 0',)
+    """
     require_content(path)
-    if path.suffix.lower() in _CONTAINER_SUFFIXES:
-        samples, rate = _decode_container(path)
-    else:
-        samples, rate = _read_plain(path)
+    contents = _whole(path)
+    decode = _read_plain if _is_plain(path, contents) else _decode_container
+    samples, rate, notes = decode(path, contents)
     if len(samples) == 0:
         raise _refusal(path, "E_SOUND_EMPTY", "has no samples")
-    if samples.dtype != np.int16 and not np.isfinite(samples).all():
-        raise _refusal(path, "E_NOT_FINITE", "has values that are not finite")
-    return Waveform(samples, rate)
+    if samples.dtype != np.int16:
+        peak = float(np.abs(samples).max())
+        if not np.isfinite(peak):
+            raise _refusal(path, "E_NOT_FINITE", "has values that are not finite")
+        if peak > _LOUD:
+            text = f"its samples reach {peak:,.0f}, where 1 is full scale"
+            notes.append(Problem(text, "N_SOUND_SCALE"))
+    sound = Waveform(samples, rate)
+    if sound.seconds < SHORT:
+        notes.append(Problem(f"it lasts {sound.seconds:.3g} s", "N_SOUND_SHORT"))
+    if not samples.any():
+        notes.append(Problem("every sample of it is 0", "N_SOUND_SILENT"))
+    if contents.odd_length:
+        notes.append(_NO_LENGTH)
+    suffix = path.suffix.lower()
+    if suffix in AUDIO_SUFFIXES and suffix not in _NAMES.get(contents.kind, ()):
+        kind = "of another kind" if contents.kind == "other" else contents.kind.upper()
+        notes.append(Problem(f"its content is {kind}, despite its name", "N_SOUND_FORMAT"))
+    return sound, tuple(notes)
 
 
 def probe_audio(path: Path) -> float:
-    """Duration in seconds of a sound file that opens and claims samples; nothing is decoded.
+    """Duration in seconds that a sound file claims that opens and is whole by its headers.
+
+    Nothing is decoded, so damage inside is not seen; 0 where the headers do not say.
 
     Raises
     ------
     DataError
-        If the file is missing, empty, or its header is unusable; a WAV file also where it is
-        shorter than its header announces.
+        If the file is missing, empty, shorter than its headers say, or they are unusable.
     """
     require_content(path)
-    if path.suffix.lower() in _CONTAINER_SUFFIXES:
-        import av
-
-        try:
-            with av.open(str(path)) as container:
-                return _announced_seconds(container, _sound_track(path, container))
-        except (av.error.FFmpegError, ValueError) as error:
-            raise _damaged(path) from error
-    import soundfile
-
-    try:
-        info = soundfile.info(str(path))
-    except (soundfile.SoundFileError, TypeError) as error:
-        raise _damaged(path) from error
-    _require_whole_wav(path)
-    if info.frames < 1:
-        raise _refusal(path, "E_SOUND_EMPTY", "has no samples")
-    return float(info.frames / info.samplerate)
+    contents = _whole(path)
+    if _is_plain(path, contents):
+        with _opened(path, contents) as file:
+            if file is not None:
+                if file.frames < 1:
+                    raise _refusal(path, "E_SOUND_EMPTY", "has no samples")
+                return file.frames / file.samplerate if file.frames < _LENGTH_UNKNOWN else 0.0
+    with _container(path) as container:
+        return _announced_seconds(path, container, _sound_track(path, container))
 
 
 def write_wav(path: Path, waveform: Waveform) -> None:
@@ -162,89 +227,208 @@ def _truncated(path: Path) -> DataError:
 def _require_bounded(path: Path, samples: int) -> None:
     if samples > MAX_SAMPLES:
         raise DataError(
-            f"this sound file claims {samples} samples, more than the {MAX_SAMPLES} allowed",
+            f"this sound file has {samples:,} samples or more, over the {MAX_SAMPLES:,} allowed "
+            "(an hour of one channel)",
             code="E_SOUND_TOO_LONG",
             where=path,
             remedy="cut it to the clip",
         )
 
 
-def _read_plain(path: Path) -> tuple[NDArray[Any], int]:
+def _whole(path: Path) -> Contents:
+    """What lies there; DataError where parts of it are missing."""
+    contents = contents_of(path)
+    if contents.damage == "truncated":
+        raise _truncated(path)
+    if contents.damage == "gap":
+        raise _refusal(path, "E_SOUND_DAMAGED", "lacks parts")
+    return contents
+
+
+def _is_plain(path: Path, contents: Contents) -> bool:
+    """Whether libsndfile reads it; Opus is left to FFmpeg, which keeps the rate of the codec."""
+    return contents.kind in _PLAIN and path.suffix.lower() != ".opus"
+
+
+@contextmanager
+def _opened(path: Path, contents: Contents) -> Iterator[Any]:
+    """The file, open; None where libsndfile does not know its codec."""
     import soundfile
 
+    source: Any = os.fsencode(path)  # as a name need not be text
+    if contents.mended is not None:
+        source = io.BytesIO(contents.mended)
+    elif sys.platform == "win32":
+        source = str(path)
     try:
-        with soundfile.SoundFile(str(path)) as file:
+        file = soundfile.SoundFile(source)
+    except (soundfile.SoundFileError, TypeError):
+        yield None
+        return
+    try:
+        with file:
+            yield file
+    except (soundfile.SoundFileError, TypeError) as error:
+        raise _damaged(path) from error
+
+
+def _read_plain(path: Path, contents: Contents) -> tuple[NDArray[Any], int, list[Problem]]:
+    with _opened(path, contents) as file:
+        if file is not None and file.frames < _LENGTH_UNKNOWN and file.subtype != _MP3:
             _require_bounded(path, file.frames * file.channels)
             if file.subtype in _SUBTYPES_INT16:
                 dtype = "int16"
             else:
                 dtype = "float64" if file.subtype in _SUBTYPES_WIDE else "float32"
-            samples = file.read(dtype=dtype, always_2d=True)
-            frames, rate = file.frames, file.samplerate
-    except (soundfile.SoundFileError, TypeError) as error:
-        raise _damaged(path) from error
-    _require_whole_wav(path)
-    if len(samples) < frames:
-        raise _truncated(path)
-    return samples, int(rate)
+            samples = file.read(file.frames, dtype=dtype, always_2d=True)
+            if len(samples) < file.frames:
+                raise _truncated(path)
+            return samples, int(file.samplerate), []
+    samples, rate, notes = _decode_container(path, contents)
+    unknown = file is not None and file.frames >= _LENGTH_UNKNOWN
+    return samples, rate, [*notes, _NO_LENGTH] if unknown else notes
 
 
-def _require_whole_wav(path: Path) -> None:
-    """Raise DataError where a WAV file ends before its data do, which the library ignores."""
-    size = path.stat().st_size
-    with path.open("rb") as stream:
-        head = stream.read(12)
-        if head[:4] != b"RIFF" or head[8:] != b"WAVE":
-            return
-        while len(chunk := stream.read(8)) == 8:
-            name, length = struct.unpack("<4sI", chunk)
-            if name == b"data":
-                # programs that write to a pipe leave the length at its largest value
-                if length != 0xFFFFFFFF and stream.tell() + length > size:
-                    raise _truncated(path)
-                return
-            stream.seek(length + length % 2, 1)
-    raise _truncated(path)
-
-
-def _decode_container(path: Path) -> tuple[NDArray[np.float32], int]:
+@contextmanager
+def _container(path: Path) -> Iterator[Any]:
     import av
 
-    pieces: list[NDArray[np.float32]] = []
-    total = 0
+    # A name with a colon is no address of FFmpeg's.
+    name, options = f"file:{os.fspath(path)}", {"format_whitelist": _DEMUXERS}
     try:
-        with av.open(str(path)) as container:
-            track = _sound_track(path, container)
-            rate = int(track.rate)
-            announced = _announced_seconds(container, track)
-            converter = av.AudioResampler(format="fltp", layout=track.layout, rate=rate)
-            for frame in container.decode(track):
-                for piece in converter.resample(frame):
-                    pieces.append(piece.to_ndarray().astype(np.float32, copy=False))
-                    total += pieces[-1].size
-                    _require_bounded(path, total)
+        with av.open(name, options=options, metadata_errors="ignore") as container:
+            yield container
     except (av.error.FFmpegError, ValueError) as error:
         raise _damaged(path) from error
-    if not pieces:
-        return np.zeros((0, 1), np.float32), rate
-    samples = np.ascontiguousarray(np.concatenate(pieces, axis=1).T)
-    # encoders pad and trim at both ends, by less than a fifth of a second
-    if len(samples) / rate < announced - 0.2:
+
+
+class _Samples:
+    """Decoded frames as one array, in the rate, the channels and the type of the first."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._bytes = path, bytearray()
+        self._wanted: tuple[str, str, int] = ("flt", "mono", 0)
+        self._given: tuple[str, str, int] | None = None
+        self._converter: Any = None
+        self.channels, self.joined = 1, False
+
+    @property
+    def rate(self) -> int:
+        """Samples per second; 0 before the first frame."""
+        return self._wanted[2]
+
+    def add(self, frame: Any) -> None:
+        import av
+
+        given = frame.format.name, frame.layout.name, frame.sample_rate
+        if given != self._given:
+            if self._given is None:
+                kind = _FORMATS.get(given[0].removesuffix("p"), "flt")
+                self._wanted = kind, *given[1:]
+                self.channels = frame.layout.nb_channels
+            else:
+                self._take(None)
+                self.joined |= given[1:] != self._given[1:]
+            kind, layout, rate = self._wanted
+            self._converter = av.AudioResampler(format=kind, layout=layout, rate=rate)
+            self._given = given
+        frame.pts = None
+        self._take(frame)
+
+    def _take(self, frame: Any) -> None:
+        for piece in self._converter.resample(frame):
+            self._bytes += piece.to_ndarray().tobytes()
+        _require_bounded(self._path, len(self._bytes) // _TYPES[self._wanted[0]].itemsize)
+
+    def array(self) -> NDArray[Any]:
+        """All samples, ``(n, channels)``."""
+        if self._converter is not None:
+            self._take(None)
+        kind = self._wanted[0]
+        samples: NDArray[Any] = np.frombuffer(self._bytes, _TYPES[kind])
+        samples = samples.reshape(-1, self.channels)
+        return samples / 2.0**31 if kind == "s32" else samples
+
+
+def _decode_container(path: Path, _: Contents) -> tuple[NDArray[Any], int, list[Problem]]:
+    """Decode the first sound track; damage that costs a few frames is skipped, as FFmpeg does."""
+    import av
+
+    samples, notes = _Samples(path), []
+    # How much failed, and whether the last that did looks like the beginning of a frame.
+    lost, failed, cut_off = 0.0, False, False
+    with _container(path) as container:
+        track = _sound_track(path, container)
+        announced = _announced_seconds(path, container, track)
+        packets = container.demux(track)
+        while True:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                break
+            except av.error.FFmpegError:
+                failed = True
+                break
+            try:
+                for frame in packet.decode():
+                    samples.add(frame)
+                    cut_off = False
+            except av.error.EOFError:
+                continue
+            except av.error.FFmpegError:
+                failed, cut_off = True, bytes(packet)[:1] == b"\xff"
+                lost += float((packet.duration or 0) * track.time_base)
+        decoded = samples.array()
+    if not samples.rate:
+        return np.zeros((0, 1), np.float32), 1, []
+    seconds = len(decoded) / samples.rate
+    if seconds < announced - _PADDING - lost or (cut_off and not announced):
         raise _truncated(path)
-    return samples, rate
+    if lost > _MOST_LOST:
+        raise _damaged(path)
+    if failed:
+        text = f"{lost:.2f} s of it cannot be decoded and were skipped, as FFmpeg does"
+        notes.append(Problem(text, "N_SOUND_DAMAGE"))
+    if samples.joined:
+        text = "its rate or its channels change inside; all of it was brought to the first"
+        notes.append(Problem(text, "N_SOUND_DAMAGE"))
+    return decoded, samples.rate, notes
 
 
 def _sound_track(path: Path, container: Any) -> Any:
     if not container.streams.audio:
         raise _refusal(path, "E_SOUND_TRACK", "has no sound track")
-    return container.streams.audio[0]
+    track = container.streams.audio[0]
+    if track.codec_context is None:
+        raise DataError(
+            "FFmpeg has no decoder for the sound track of this file",
+            code="E_SOUND_CODEC",
+            where=path,
+            remedy="convert it to WAV or FLAC",
+        )
+    return track
 
 
-def _announced_seconds(container: Any, track: Any) -> float:
+def _announced_seconds(path: Path, container: Any, track: Any) -> float:
     """Duration that a header gives for the sound; 0 where it gives none."""
+    if container.format.name == "aac" or (container.format.name == "mp3" and not _counted(path)):
+        return 0.0  # guessed from the bit rate
     if track.duration:
         return float(track.duration * track.time_base)
     # Matroska and WebM give one for the whole file, which may be that of the pictures.
     if container.duration and not container.streams.video:
         return float(container.duration) / 1_000_000
     return 0.0
+
+
+def _counted(path: Path) -> bool:
+    """Whether the first frame of an MP3 file holds the number of frames."""
+    with path.open("rb") as stream:
+        head = stream.read(10)
+        if head[:3] == b"ID3":
+            size = sum(
+                (byte & 127) << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=False)
+            )
+            stream.seek(10 + size)
+        first = stream.read(400)
+    return any(mark in first for mark in (b"Xing", b"Info", b"VBRI"))

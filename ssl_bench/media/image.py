@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 from collections.abc import Callable
@@ -10,9 +11,9 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
-from ssl_bench.errors import DataError
+from ssl_bench.errors import DataError, Problem
 from ssl_bench.media.find import require_content
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
@@ -21,8 +22,24 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 MAX_PIXELS = 50_000_000
 """Pixels that are decoded at most: a small file can claim any size."""
 
+MAX_SIDE = 16_384
+"""Pixels of the longer side, at most: readers need memory for each row, however short."""
+
+TINY = 32
+"""Pixels of the shorter side below which an image is remarked on."""
+
 # A fixed list keeps Pillow from trying readers that run other programs, such as Ghostscript.
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
+# Formats that are named where they are found under another's name.
+_NAMED = ("GIF", "TIFF", "AVIF", "JPEG2000", "PPM")
+_ORIENTATION = 0x0112
+# Steps between the darkest and the brightest pixel of a picture of one colour, at most.
+_FLAT = 3
+# Warnings of libjpeg that mean wrong pixels; others are about headers.
+_JPEG_DAMAGE = ("Corrupt JPEG data", "Premature end", "Inconsistent progression")
+# Bytes at the end of WebP data without which a whole picture cannot be decoded; encoders pad by
+# fewer.
+_WEBP_TAIL = 16
 
 DAMAGE = (
     OSError,
@@ -43,7 +60,8 @@ _T = TypeVar("_T")
 def read_image(path: Path) -> NDArray[np.uint8]:
     """Read a JPEG, PNG, WebP or BMP file whole.
 
-    Converted to RGB as Pillow does; an orientation tag is ignored, as in the field's loaders, so
+    Converted to RGB as Pillow does, but for 16-bit grey, of which the upper 8 bits are kept, as
+    Pillow does with 16-bit colour. An orientation tag is ignored, as in the field's loaders, so
     that boxes keep their place.
 
     Returns
@@ -55,7 +73,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     ------
     DataError
         If the file is missing, empty, truncated, damaged, of another format, has more than
-        `MAX_PIXELS` pixels, or a single one.
+        `MAX_PIXELS` pixels or `MAX_SIDE` in a row or column, or a single one.
 
     Examples
     --------
@@ -65,9 +83,101 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     >>> read_image(path)[0, 0]
     array([7, 7, 7], dtype=uint8)
     """
-    pixels = _open(path, lambda image: np.array(image.convert("RGB"), dtype=np.uint8))
+    return examine_image(path)[0]
+
+
+def examine_image(path: Path) -> tuple[NDArray[np.uint8], tuple[Problem, ...]]:
+    """Read an image file as :func:`read_image` does, and remark on what is unusual about it.
+
+    The codes of the remarks begin with ``N_IMAGE_``: one colour all over, a tiny picture, an
+    orientation tag, several pictures of which the first is taken, 16-bit grey that is all dark, a
+    JPEG file that could not be searched for damage.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "black.png"
+    >>> Image.new("RGB", (64, 64)).save(path)
+    >>> examine_image(path)[1]
+    ('it shows one colour all over',)
+    """
+
+    def decode(image: Image.Image) -> tuple[NDArray[np.uint8], list[Problem]]:
+        notes: list[Problem] = []
+        pixels = None
+        if image.format in ("JPEG", "MPO"):
+            pixels = _decode_jpeg(path, image.mode, notes)
+        elif image.format == "WEBP":
+            _require_whole_webp(path)
+        if pixels is None and image.mode.startswith("I"):
+            grey = np.asarray(image)
+            if 0 < grey.max() < 2**12:
+                text = "its 16-bit grey values stay below 4,096, so that it is nearly black"
+                notes.append(Problem(text, "N_IMAGE_DARK"))
+            pixels = np.repeat((grey >> 8).astype(np.uint8)[..., None], 3, axis=2)
+        elif pixels is None:
+            pixels = np.array(image.convert("RGB"), dtype=np.uint8)
+        if "exif" in image.info and image.getexif().get(_ORIENTATION, 1) > 1:
+            text = "it has an orientation tag, which is ignored: it is read as it is stored"
+            notes.append(Problem(text, "N_IMAGE_TURNED"))
+        if image.format in ("PNG", "WEBP") and getattr(image, "is_animated", False):
+            notes.append(Problem("it holds several pictures; the first is read", "N_IMAGE_SERIES"))
+        return pixels, notes
+
+    pixels, notes = _open(path, decode)
     _refuse_one_pixel(pixels.shape[:2], path)
-    return pixels
+    if min(pixels.shape[:2]) < TINY:
+        size = f"it has {pixels.shape[1]} x {pixels.shape[0]} pixels"
+        notes.append(Problem(size, "N_IMAGE_TINY"))
+    # Few rows tell that most pictures are not of one colour.
+    if all(int(np.ptp(part)) <= _FLAT for rows in (pixels[::16], pixels) for part in rows.T):
+        notes.append(Problem("it shows one colour all over", "N_IMAGE_FLAT"))
+    return pixels, tuple(notes)
+
+
+def _decode_jpeg(path: Path, mode: str, notes: list[Problem]) -> NDArray[np.uint8] | None:
+    """Decode a JPEG file and heed what libjpeg warns of, which Pillow does not pass on.
+
+    The pixels are the same. None where Pillow has to decode it; DataError if it is damaged.
+    """
+    try:
+        import simplejpeg
+    except ModuleNotFoundError:
+        text = "damage inside it was not looked for, as simplejpeg is not installed"
+        notes.append(Problem(text, "N_IMAGE_UNCHECKED"))
+        return None
+    colours = "CMYK" if mode == "CMYK" else "RGB"
+    try:
+        pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(path.read_bytes(), colours)
+    except ValueError as error:
+        if str(error).startswith(_JPEG_DAMAGE):
+            raise _damaged(path) from error
+        return None
+    return None if mode == "CMYK" else pixels
+
+
+def _require_whole_webp(path: Path) -> None:
+    """Raise DataError where a WebP picture can be decoded without the end of its data.
+
+    Its data have no checksum; but behind damage, a decoder needs more bytes than there are, which
+    libwebp refuses itself, or fewer.
+    """
+    content = path.read_bytes()
+    place = 12
+    while place + 8 <= len(content):
+        name, length = struct.unpack_from("<4sI", content, place)
+        data = content[place + 8 : place + 8 + length]
+        if name in (b"VP8 ", b"VP8L") and length > 4 * _WEBP_TAIL:
+            data = data[: -_WEBP_TAIL - length % 2]
+            chunk = name + struct.pack("<I", len(data)) + data
+            short = b"RIFF" + struct.pack("<I", 4 + len(chunk)) + b"WEBP" + chunk
+            try:
+                with Image.open(io.BytesIO(short), formats=["WEBP"]) as image:
+                    image.load()
+            except DAMAGE:
+                return
+            raise _damaged(path)
+        place += 8 + length + length % 2
 
 
 def read_mask(path: Path) -> NDArray[np.bool_]:
@@ -135,20 +245,36 @@ def _open(path: Path, use: Callable[[Image.Image], _T]) -> _T:
     require_content(path)
     try:
         with Image.open(path, formats=_FORMATS) as image:
-            if image.width * image.height <= MAX_PIXELS:
+            if image.width * image.height <= MAX_PIXELS and max(image.size) <= MAX_SIDE:
                 return use(image)
     except Image.DecompressionBombError:
         pass  # larger than Pillow's own limit, and so than this one
+    except UnidentifiedImageError as error:
+        raise _damaged(path, _format_of(path)) from error
     except (*DAMAGE, MemoryError) as error:
-        raise DataError(
-            "this image is damaged or in no known format",
-            code="E_IMAGE_DAMAGED",
-            where=path,
-            remedy="extract the frame again as JPEG or PNG",
-        ) from error
+        raise _damaged(path) from error
     raise DataError(
-        f"this image claims more than {MAX_PIXELS:,} pixels",
+        f"this image claims more than {MAX_PIXELS:,} pixels, or {MAX_SIDE:,} in a row or column",
         code="E_IMAGE_TOO_LARGE",
         where=path,
         remedy="extract the frame again at the size of the video",
     )
+
+
+def _damaged(path: Path, found: str | None = None) -> DataError:
+    known = "is damaged or in no known format"
+    return DataError(
+        f"this image {known if found is None else f'is in the format {found}, which is not read'}",
+        code="E_IMAGE_DAMAGED" if found is None else "E_IMAGE_FORMAT",
+        where=path,
+        remedy="extract the frame again as JPEG or PNG",
+    )
+
+
+def _format_of(path: Path) -> str | None:
+    """Name of another format, by its header; None for none that is known."""
+    try:
+        with Image.open(path, formats=_NAMED) as image:
+            return image.format
+    except (*DAMAGE, MemoryError):
+        return None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, Literal
 
 import av
 import numpy as np
@@ -13,8 +14,8 @@ import soundfile
 from numpy.typing import NDArray
 from refusals import refused
 
-from ssl_bench.errors import DataError
-from ssl_bench.media.audio import MAX_SAMPLES, probe_audio, read_audio
+from ssl_bench.errors import DataError, Problem
+from ssl_bench.media.audio import MAX_SAMPLES, examine_audio, probe_audio, read_audio
 
 RATE = 16000
 READERS = pytest.mark.parametrize("reader", [read_audio, probe_audio])
@@ -23,6 +24,23 @@ READERS = pytest.mark.parametrize("reader", [read_audio, probe_audio])
 def noise(count: int = 800, channels: int = 1) -> NDArray[np.int16]:
     rng = np.random.default_rng(0)
     return rng.integers(-32768, 32768, (count, channels)).astype(np.int16)
+
+
+def wav_of_length(
+    folder: Path, length: int, order: Literal["little", "big"] = "little", outer: int = 1636
+) -> Path:
+    """A WAV file of 800 samples whose headers give these lengths in bytes."""
+    path = folder / "clip.wav"
+    endian = {"little": "LITTLE", "big": "BIG"}[order]
+    soundfile.write(path, noise(800), RATE, subtype="PCM_16", endian=endian)
+    content = bytearray(path.read_bytes())
+    content[4:8], content[40:44] = outer.to_bytes(4, order), length.to_bytes(4, order)
+    path.write_bytes(content)
+    return path
+
+
+def codes(notes: Sequence[Problem]) -> list[str]:
+    return [note.code for note in notes]
 
 
 def tone(seconds: float = 2.0) -> NDArray[np.float32]:
@@ -124,29 +142,122 @@ class TestPlainFiles:
         with refused(kind=DataError, where="clip.flac"):
             read_audio(path)
 
-    @READERS
-    @pytest.mark.parametrize("length", [800, 1598, 1602, 2**31, 2**32 - 2])
-    def test_a_header_with_the_wrong_length_never_invents_samples(
-        self, tmp_path: Path, reader: Callable[[Path], object], length: int
-    ) -> None:
-        path = tmp_path / "clip.wav"
-        soundfile.write(path, noise(800), RATE, subtype="PCM_16")
-        content = bytearray(path.read_bytes())
-        content[40:44] = struct.pack("<I", length)
-        path.write_bytes(content)
-        if length > 1600:
-            with refused(kind=DataError):
-                reader(path)
-        else:
-            assert len(read_audio(path).samples) == length // 2
+    @pytest.mark.parametrize("length", [800, 1598])
+    def test_what_follows_the_sound_is_no_part_of_it(self, tmp_path: Path, length: int) -> None:
+        path = wav_of_length(tmp_path, length)
+        assert len(read_audio(path).samples) == length // 2
+        assert examine_audio(path)[1] == ("it lasts 0.025 s",) or length == 1598
 
-    def test_a_wav_from_a_pipe_has_no_length_and_is_read(self, tmp_path: Path) -> None:
-        path = tmp_path / "clip.wav"
-        soundfile.write(path, noise(800), RATE, subtype="PCM_16")
+    @pytest.mark.parametrize("order", ["little", "big"])
+    @pytest.mark.parametrize(
+        "length",
+        [
+            *(0, 1601, 1608, 3200, 0x7F000000, 0x7FFFF000),
+            *(0x7FFFFFFF, 0x80000000, 0xFFFFFFDB, 0xFFFFFFFE, 0xFFFFFFFF),
+        ],
+    )
+    def test_a_wrong_length_in_a_whole_wav_is_remarked_on(
+        self, tmp_path: Path, length: int, order: Literal["little", "big"]
+    ) -> None:
+        path = wav_of_length(tmp_path, length, order)
+        sound, notes = examine_audio(path)
+        np.testing.assert_array_equal(sound.samples, noise(800))
+        assert "N_SOUND_LENGTH" in codes(notes)
+        assert probe_audio(path) == 0.05
+
+    @READERS
+    def test_both_lengths_of_a_wav_from_a_pipe_may_be_unknown(
+        self, tmp_path: Path, reader: Callable[[Path], object]
+    ) -> None:
+        for outer in (0, 0x7FFFF024, 0xFFFFFFFF):
+            reader(wav_of_length(tmp_path, 0x7FFFF000, outer=outer))
+        with refused("E_SOUND_TRUNCATED"):
+            reader(wav_of_length(tmp_path, 3200, outer=3236))
+
+    def test_an_empty_wav_with_other_chunks_behind_is_empty(self, tmp_path: Path) -> None:
+        path = wav_of_length(tmp_path, 0)
+        path.write_bytes(path.read_bytes()[:44] + b"LIST\4\0\0\0abcd")
+        with refused("E_SOUND_EMPTY"):
+            read_audio(path)
+
+    @READERS
+    @pytest.mark.parametrize(
+        ("name", "settings"),
+        [
+            ("a.wav", {"endian": "BIG"}),
+            ("a.wav", {"format": "RF64"}),
+            ("a.w64", {}),
+            ("a.aiff", {}),
+            ("a.au", {}),
+            ("a.ogg", {}),
+        ],
+    )
+    def test_every_format_knows_its_own_end(
+        self, tmp_path: Path, reader: Callable[[Path], object], name: str, settings: dict[str, Any]
+    ) -> None:
+        path = tmp_path / name
+        soundfile.write(path, noise(40000), RATE, **settings)
+        reader(path)
+        assert len(read_audio(path).samples) == 40000
+        content = path.read_bytes()
+        for share in (0.2, 0.6, 0.95, 0.999):
+            path.write_bytes(content[: int(share * len(content))])
+            with refused("E_SOUND_TRUNCATED", where=name):
+                reader(path)
+
+    def test_a_page_that_is_missing_from_an_ogg_file_is_noticed(self, tmp_path: Path) -> None:
+        soundfile.write(tmp_path / "a.ogg", noise(40000), RATE)
+        content = (tmp_path / "a.ogg").read_bytes()
+        pages = content.split(b"OggS")
+        (tmp_path / "a.ogg").write_bytes(b"OggS".join(pages[:4] + pages[5:]))
+        with refused("E_SOUND_DAMAGED"):
+            read_audio(tmp_path / "a.ogg")
+
+    def test_flac_of_unknown_length_is_read_to_its_end(self, tmp_path: Path) -> None:
+        path = tmp_path / "clip.flac"
+        soundfile.write(path, noise(20000), RATE)
         content = bytearray(path.read_bytes())
-        content[4:8] = content[40:44] = b"\xff" * 4
+        content[21] &= 0xF0
+        content[22:26] = bytes(4)
         path.write_bytes(content)
-        np.testing.assert_array_equal(read_audio(path).samples, noise(800))
+        sound, notes = examine_audio(path)
+        np.testing.assert_array_equal(sound.samples, noise(20000))
+        assert codes(notes) == ["N_SOUND_LENGTH"]
+
+    @pytest.mark.parametrize("subtype", ["GSM610", "G721_32", "NMS_ADPCM_32"])
+    def test_rare_codecs_are_read(self, tmp_path: Path, subtype: str) -> None:
+        slow = np.sin(np.arange(8000) / 20) * 0.5
+        soundfile.write(tmp_path / "a.wav", slow, 8000, subtype=subtype)
+        samples = read_audio(tmp_path / "a.wav").samples[:8000, 0]
+        assert np.abs(samples - slow)[200:].mean() < 0.05
+
+    def test_silent_short_and_loud_sounds_are_remarked_on(self, tmp_path: Path) -> None:
+        def notes(samples: NDArray[Any]) -> list[str]:
+            soundfile.write(tmp_path / "a.wav", samples, RATE, subtype="FLOAT")
+            return codes(examine_audio(tmp_path / "a.wav")[1])
+
+        assert notes(tone()) == []
+        assert notes(0 * tone()) == ["N_SOUND_SILENT"]
+        assert notes(tone(0.05)) == ["N_SOUND_SHORT"]
+        assert notes(32768 * tone()) == ["N_SOUND_SCALE"]
+
+    def test_the_content_decides_whatever_the_name(self, tmp_path: Path) -> None:
+        soundfile.write(tmp_path / "a.wav", noise(), RATE)
+        (tmp_path / "a.wav").rename(tmp_path / "a.mp3")
+        sound, notes = examine_audio(tmp_path / "a.mp3")
+        np.testing.assert_array_equal(sound.samples, noise())
+        assert "N_SOUND_FORMAT" in codes(notes)
+
+    def test_a_name_need_not_be_text(self, tmp_path: Path) -> None:
+        for suffix in (".wav", ".m4a"):
+            path = tmp_path / os.fsdecode(b"\xff:" + suffix.encode())
+            if suffix == ".wav":
+                soundfile.write(tmp_path / "a.wav", noise(), RATE)
+                (tmp_path / "a.wav").rename(path)
+            else:
+                encode(tmp_path / "a.m4a", tone())
+                (tmp_path / "a.m4a").rename(path)
+            assert read_audio(path).rate == RATE
 
     @READERS
     @pytest.mark.parametrize("content", [b"no sound here", bytes(5000), b"RIFF\x04\0\0\0WAVE"])

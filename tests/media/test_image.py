@@ -15,7 +15,7 @@ from PIL import Image
 from refusals import refused
 
 from ssl_bench.errors import DataError
-from ssl_bench.media.image import MAX_PIXELS, probe_image, read_image
+from ssl_bench.media.image import MAX_PIXELS, MAX_SIDE, examine_image, probe_image, read_image
 
 
 def picture(height: int = 48, width: int = 64) -> np.ndarray:
@@ -137,3 +137,103 @@ def test_damaged_bytes_never_raise_anything_else(tmp_path: Path) -> None:
             path.write_bytes(damaged.tobytes())
             with suppress(DataError):
                 assert read_image(path).ndim == 3
+
+
+class TestDamageInside:
+    """Bytes that change within a file that keeps its beginning and its end."""
+
+    @staticmethod
+    def damaged(content: bytes) -> dict[str, bytes]:
+        middle = len(content) // 2
+        return {
+            "zeros": content[:middle] + bytes(500) + content[middle + 500 :],
+            "ones": content[:middle] + b"\xff" * 500 + content[middle + 500 :],
+            "lost": content[:middle] + content[middle + 500 :],
+            "half": content[:middle] + bytes(len(content) - middle),
+            "cut, with an end": content[:middle] + content[-2:],
+            "line ends": content.replace(b"\n", b"\r\n"),
+        }
+
+    @staticmethod
+    def photograph() -> Image.Image:
+        small = Image.fromarray(picture(12, 16)).resize((320, 240), Image.Resampling.BICUBIC)
+        noise = np.random.default_rng(1).normal(0, 6, (240, 320, 3))
+        return Image.fromarray(np.clip(np.asarray(small) + noise, 0, 255).astype(np.uint8))
+
+    @pytest.mark.parametrize(
+        ("mode", "settings"),
+        [
+            *(("RGB", {}), ("L", {}), ("CMYK", {}), ("RGB", {"progressive": True})),
+            *(("RGB", {"optimize": True}), ("RGB", {"quality": 95, "subsampling": 0})),
+        ],
+    )
+    def test_a_jpeg_is_refused(
+        self, tmp_path: Path, mode: str, settings: dict[str, object]
+    ) -> None:
+        pytest.importorskip("simplejpeg")
+        path = tmp_path / "clip.jpg"
+        self.photograph().convert(mode).save(path, **settings)
+        content = path.read_bytes()
+        with Image.open(path) as image:
+            np.testing.assert_array_equal(read_image(path), np.asarray(image.convert("RGB")))
+        for kind, changed in self.damaged(content).items():
+            path.write_bytes(changed)
+            with refused("E_IMAGE_DAMAGED", where="clip.jpg"):
+                pytest.fail(f"{kind}: {read_image(path).shape}")
+        path.write_bytes(content + b"bytes behind the end")
+        assert examine_image(path)[1] == ()
+
+    @pytest.mark.parametrize("settings", [{}, {"quality": 95}, {"lossless": True}, {"exact": True}])
+    def test_a_webp_is_refused(self, tmp_path: Path, settings: dict[str, object]) -> None:
+        path = tmp_path / "clip.webp"
+        self.photograph().save(path, **settings)
+        content = path.read_bytes()
+        assert examine_image(path)[1] == ()
+        for kind, changed in self.damaged(content).items():
+            path.write_bytes(changed)
+            with refused(where="clip.webp", kind=DataError):
+                pytest.fail(f"{kind}: {read_image(path).shape}")
+
+
+def test_16_bit_grey_keeps_its_upper_8_bits(tmp_path: Path) -> None:
+    grey = picture()[..., 0]
+    Image.fromarray(grey).save(tmp_path / "8.png")
+    Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "16.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "16.png"), read_image(tmp_path / "8.png"))
+    assert examine_image(tmp_path / "16.png")[1] == ()
+    Image.fromarray(grey.astype(np.uint16) * 16).save(tmp_path / "12.png")
+    pixels, notes = examine_image(tmp_path / "12.png")
+    np.testing.assert_array_equal(pixels[..., 0], grey >> 4)
+    assert [note.code for note in notes] == ["N_IMAGE_DARK"]
+
+
+def test_what_is_odd_about_a_picture_is_remarked_on(tmp_path: Path) -> None:
+    def codes(image: Image.Image, name: str = "a.png", **settings: object) -> list[str]:
+        image.save(tmp_path / name, **settings)
+        return [note.code for note in examine_image(tmp_path / name)[1]]
+
+    whole = Image.fromarray(picture())
+    tags = Image.Exif()
+    tags[0x0112] = 6
+    assert codes(whole) == []
+    assert codes(whole, "a.jpg", exif=tags)[-1] == "N_IMAGE_TURNED"
+    assert codes(Image.new("RGB", (64, 48), (9, 200, 7))) == ["N_IMAGE_FLAT"]
+    assert codes(Image.new("RGB", (64, 48)), "a.jpg")[-1] == "N_IMAGE_FLAT"
+    assert codes(whole.crop((0, 0, 2, 2))) == ["N_IMAGE_TINY"]
+    assert codes(whole, save_all=True, append_images=[whole.rotate(180)]) == ["N_IMAGE_SERIES"]
+
+
+@pytest.mark.parametrize("kind", ["GIF", "TIFF", "AVIF", "JPEG2000"])
+def test_another_format_under_a_known_name_is_named(tmp_path: Path, kind: str) -> None:
+    Image.fromarray(picture()).save(tmp_path / "a.jpg", kind)
+    with refused("E_IMAGE_FORMAT", where=f"in the format {kind}"):
+        read_image(tmp_path / "a.jpg")
+
+
+@pytest.mark.parametrize("size", [(1, MAX_SIDE + 1), (50_000_000, 1)])
+def test_a_row_or_column_of_a_huge_length_is_not_decoded(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    (tmp_path / "a.png").write_bytes(png_that_claims(*size))
+    with refused("E_IMAGE_TOO_LARGE"):
+        read_image(tmp_path / "a.png")
