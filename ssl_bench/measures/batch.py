@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench.measures.interpolation import taps
+from ssl_bench.measures.interpolation import LARGEST, taps
 from ssl_bench.protocols.conventions import Interpolation, Normalisation, Rule, ThresholdTable
 
 # In the order of the kernel's constants.
 _RULES: tuple[Rule, ...] = ("half", "adaptive", "absolute", "fraction")
 _NORMALISATIONS: tuple[Normalisation, ...] = ("none", "minmax", "inverted-minmax", "maximum")
-# Beyond this, the difference of two values may leave single precision.
-_MAX_MAGNITUDE = 1e30
+# Magnitudes beyond 2 ** 100 are far from 1, and those below 2 ** -100.
+_FAR = 100
 
 
 @dataclass(frozen=True)
@@ -144,15 +144,19 @@ def _numbers_of_rule(
 
 
 def _within_range(heats: NDArray[np.floating], how: Normalisation) -> NDArray[np.float32]:
-    """The maps in single precision, scaled down (exactly) where normalising would overflow."""
+    """The maps in single precision, away from its ends.
+
+    Where they are normalised, those beyond are scaled by a power of two, which is exact.
+    """
     single = np.ascontiguousarray(heats, np.float32)
-    if how == "none":
-        return single
     highest = single.max(axis=(1, 2), initial=0)
     lowest = single.min(axis=(1, 2), initial=0)
-    wide = np.maximum(highest, -lowest) > _MAX_MAGNITUDE
-    if not wide.any():
+    exponent = np.frexp(np.maximum(highest, -lowest))[1]
+    far = np.abs(exponent) > _FAR
+    if not far.any():
         return single
+    if how == "none":
+        return np.clip(single, -LARGEST, LARGEST)
     tamed = single.copy()
-    tamed[wide] *= np.float32(2**-20)
+    tamed[far] = np.ldexp(single[far], -exponent[far, None, None])
     return tamed

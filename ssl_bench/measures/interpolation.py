@@ -1,6 +1,8 @@
 """Up-sampling of maps, as the five calls in use by public evaluators do it.
 
-All are separable: a row of the result is a weighted sum of at most four rows of the map. The fused
+All are separable: a row of the result is one row of the map, and weighted differences of at most
+three others to it. Written so, equal values stay equal, whatever they are and however the weights
+are rounded; a weighted sum would split ties by its rounding, and thresholds fall on ties. The fused
 kernel and the plain function share the taps (indices and weights) computed here.
 
 Sources: torch ``interpolate`` (bilinear, and bicubic with a = -0.75, with and without aligned
@@ -17,11 +19,19 @@ from numpy.typing import NDArray
 
 from ssl_bench.protocols.conventions import Interpolation
 
+LARGEST = np.float32(1e38)
+"""Values beyond it count as it, so that no difference of values leaves single precision."""
+
 _CUBIC = -0.75
 
 
 class Taps(NamedTuple):
-    """Which source rows make each target row ``(target, n)``, n = 2 or 4, and with which weight."""
+    """Which source rows make each target row ``(target, n)``, n = 2 or 4.
+
+    The first is taken whole, and of the difference of each other one to it the share `weight`
+    ``(target, n - 1)``. The first is the nearest, so that a bilinear share is at most one half and
+    its sum, though rounded, never leaves the range of the two.
+    """
 
     rows: NDArray[np.int64]
     weight: NDArray[np.float32]
@@ -52,22 +62,22 @@ def _positions(source: int, target: int, interpolation: Interpolation) -> NDArra
 def taps(source: int, target: int, interpolation: Interpolation) -> Taps:
     """Taps from `source` to `target` samples."""
     position = _positions(source, target, interpolation)
-    if not interpolation.startswith("bicubic"):
+    bicubic = interpolation.startswith("bicubic")
+    if not bicubic:
         position = np.clip(position, 0, source - 1)
     floor = np.floor(position)
-    index = floor.astype(np.int64)[:, None]
     beyond = (position - floor).astype(np.float32)
-    before = np.float32(1) - beyond
-    if interpolation.startswith("bicubic"):
-        index = index + np.arange(-1, 3)
+    # OpenCV starts at the sample before, but where its share is rounded to nothing.
+    turned = beyond == 1 if interpolation == "opencv-linear" else beyond > np.float32(0.5)
+    step = np.where(turned, -1, 1)[:, None]
+    share = np.where(turned, np.float32(1) - beyond, beyond)
+    rows = (floor.astype(np.int64) + turned)[:, None] + step * np.arange(2)
+    weight = share[:, None]
+    if bicubic:
         one = np.float32(1)
-        weight = np.stack(
-            [_far(beyond + one), _near(beyond), _near(before), _far(before + one)], axis=1
-        )
-    else:
-        index = index + np.arange(2)
-        weight = np.stack([before, beyond], axis=1)
-    result = Taps(np.clip(index, 0, source - 1), weight)
+        rows = np.concatenate([rows, rows[:, :1] - step, rows[:, 1:] + step], axis=1)
+        weight = np.stack([_near(one - share), _far(share + one), _far(one - share + one)], axis=1)
+    result = Taps(np.clip(rows, 0, source - 1), np.ascontiguousarray(weight))
     result.rows.setflags(write=False)
     result.weight.setflags(write=False)
     return result
@@ -87,32 +97,27 @@ def upsample(
 ) -> NDArray[np.float32]:
     """Bring one map ``(h, w)`` to ``(size, size)`` float32.
 
-    A flat map stays exactly flat: normalisation would amplify the rounding of the interpolation.
+    Where all samples that make a pixel are equal, it equals them.
 
     Examples
     --------
     >>> upsample(np.array([[0.0, 1.0]]), 3, "bilinear-corners")[0].tolist()
     [0.0, 0.5, 1.0]
     """
-    values = np.asarray(heat, np.float32)
-    if values.min() == values.max():
-        return np.full((size, size), values.flat[0], np.float32)
-    down = taps(values.shape[0], size, interpolation)
-    across = taps(values.shape[1], size, interpolation)
-    lerp = interpolation == "opencv-linear"
-    wide = _combine(values.T, across, lerp).T
-    return _combine(wide, down, lerp)
+    values = np.clip(np.asarray(heat, np.float32), -LARGEST, LARGEST)
+    once = interpolation == "opencv-linear"
+    wide = _combine(values.T, taps(values.shape[1], size, interpolation), once).T
+    return _combine(wide, taps(values.shape[0], size, interpolation), once)
 
 
-def _combine(values: NDArray[np.float32], lines: Taps, lerp: bool) -> NDArray[np.float32]:
-    """Weighted sums of rows; `lerp` adds a share of the difference instead, as OpenCV 5 does."""
+def _combine(values: NDArray[np.float32], lines: Taps, once: bool) -> NDArray[np.float32]:
+    """Rows and weighted differences to them; `once` rounds one time only, as OpenCV 5 does."""
     weight = lines.weight[:, :, None]
-    if lerp:
-        first, second = values[lines.rows[:, 0]], values[lines.rows[:, 1]]
-        return _multiply_add(second - first, weight[:, 1], first)
-    total = values[lines.rows[:, 0]] * weight[:, 0]
+    total = first = values[lines.rows[:, 0]]
     for number in range(1, lines.rows.shape[1]):
-        total = total + values[lines.rows[:, number]] * weight[:, number]
+        step = values[lines.rows[:, number]] - first
+        share = weight[:, number - 1]
+        total = _multiply_add(step, share, total) if once else total + step * share
     return total
 
 

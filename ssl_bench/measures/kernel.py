@@ -22,7 +22,7 @@ _BLOCK = 128
 
 
 @njit(nogil=True, cache=True)
-def _upsample(heat, row_index, row_weight, column_index, column_weight, lerp, wide, grid):
+def _upsample(heat, row_index, row_weight, column_index, column_weight, once, wide, grid):
     taps = column_index.shape[1]
     size = grid.shape[0]
     if heat.shape == grid.shape:
@@ -31,36 +31,37 @@ def _upsample(heat, row_index, row_weight, column_index, column_weight, lerp, wi
         return
     for y in range(heat.shape[0]):
         for x in range(size):
-            if lerp:
-                start = heat[y, column_index[x, 0]]
-                step = np.float64(heat[y, column_index[x, 1]] - start)
-                wide[y, x] = np.float32(start + step * column_weight[x, 1])
-            else:
-                total = column_weight[x, 0] * heat[y, column_index[x, 0]]
-                for tap in range(1, taps):
-                    total += column_weight[x, tap] * heat[y, column_index[x, tap]]
-                wide[y, x] = total
+            start = heat[y, column_index[x, 0]]
+            total = start
+            for tap in range(1, taps):
+                step = heat[y, column_index[x, tap]] - start
+                share = column_weight[x, tap - 1]
+                if once:
+                    total = np.float32(total + np.float64(step) * share)
+                else:
+                    total += step * share
+            wide[y, x] = total
     for y in range(size):
         target = grid[y]
         weight = row_weight[y]
         first = wide[row_index[y, 0]]
         second = wide[row_index[y, 1]]
-        if lerp:
+        if once:
             for x in range(size):
                 step = np.float64(second[x] - first[x])
-                target[x] = np.float32(first[x] + step * weight[1])
+                target[x] = np.float32(first[x] + step * weight[0])
         elif taps == 2:
             for x in range(size):
-                target[x] = weight[0] * first[x] + weight[1] * second[x]
+                target[x] = first[x] + (second[x] - first[x]) * weight[0]
         else:
             third = wide[row_index[y, 2]]
             fourth = wide[row_index[y, 3]]
             for x in range(size):
                 target[x] = (
-                    weight[0] * first[x]
-                    + weight[1] * second[x]
-                    + weight[2] * third[x]
-                    + weight[3] * fourth[x]
+                    first[x]
+                    + (second[x] - first[x]) * weight[0]
+                    + (third[x] - first[x]) * weight[1]
+                    + (fourth[x] - first[x]) * weight[2]
                 )
 
 
@@ -254,7 +255,7 @@ def score_maps(
     row_weight,
     column_index,
     column_weight,
-    lerp,
+    once,
     normalisation,
     rules,
     rule_values,
@@ -282,12 +283,7 @@ def score_maps(
             heat = heats[index[number]]
             lowest, highest = _extrema(heat.ravel())
             is_flat = lowest == highest
-            if is_flat:
-                grid[:] = lowest
-            else:
-                _upsample(
-                    heat, row_index, row_weight, column_index, column_weight, lerp, wide, grid
-                )
+            _upsample(heat, row_index, row_weight, column_index, column_weight, once, wide, grid)
             low, high = _normalise(values, normalisation)
             filled = False
         truth_sum, truth_pixels = truth_totals(truth)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.nn import functional
 
 from ssl_bench.errors import ModelError
+from ssl_bench.measures.interpolation import upsample
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.contract import Features, Localizer, OptionalMethod
 from ssl_bench.models.provenance import Provenance, provenance_of
@@ -20,15 +19,6 @@ EZ_VSL_GUIDANCE = ObjectGuidance()
 """Weight, up-sampling and normalisation in all scripts of EZ-VSL, and in those of FNAC."""
 
 _GRID = 224
-# Modes of torch, and whether corners are aligned. OpenCV's linear resize equals half-pixel bilinear
-# interpolation within 5e-7.
-_MODES: dict[Interpolation, tuple[str, bool]] = {
-    "bilinear-corners": ("bilinear", True),
-    "bilinear-half-pixel": ("bilinear", False),
-    "bicubic-corners": ("bicubic", True),
-    "bicubic-half-pixel": ("bicubic", False),
-    "opencv-linear": ("bilinear", False),
-}
 _AUDIO_VISUAL = "audio_visual."
 _PRIOR = "prior."
 
@@ -171,22 +161,14 @@ def _scaled(
     enlarged = _enlarged(maps, upsampling)
     low = enlarged.min(axis=(1, 2), keepdims=True)
     span = enlarged.max(axis=(1, 2), keepdims=True) - low
-    # Looked for before up-sampling, whose rounding makes a flat map look uneven.
-    flat = (np.ptp(maps, axis=(1, 2), keepdims=True) == 0) | (span == 0)
+    flat = span == 0
     scaled = ((maps if keep_grid else enlarged) - low) / np.where(flat, np.float32(1), span)
     unit: NDArray[np.float32] = np.where(flat, np.float32(0), scaled)
     return unit
 
 
 def _enlarged(maps: NDArray[np.float32], upsampling: Interpolation) -> NDArray[np.float32]:
-    mode, corners = _MODES[upsampling]
-    enlarged: NDArray[np.float32] = functional.interpolate(
-        torch.from_numpy(np.ascontiguousarray(maps))[:, None],
-        size=(_GRID, _GRID),
-        mode=mode,
-        align_corners=corners,
-    )[:, 0].numpy()
-    return enlarged
+    return np.stack([upsample(heat, _GRID, upsampling) for heat in maps])
 
 
 def _part(features: Features, prefix: str) -> Features:

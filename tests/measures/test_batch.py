@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -19,6 +21,10 @@ BOTH = Binarization(rules=("half", "adaptive"))
 VALUES = st.floats(-100, 100, width=16)
 HEATS = st.tuples(st.integers(1, 9), st.integers(1, 9)).flatmap(
     lambda shape: arrays(np.float32, shape, elements=VALUES)
+)
+# Few levels, so that many neighbours are equal; none of these times a weight is exact.
+PLATEAUS = arrays(
+    np.float32, st.tuples(*[st.integers(1, 9)] * 2), elements=st.sampled_from([0.1, 1 / 3, 1e6])
 )
 TRUTHS = arrays(np.float32, (SIZE, SIZE), elements=st.sampled_from([0.0, 0.0, 0.5, 1.0]))
 TABLES = st.builds(
@@ -50,19 +56,11 @@ def one(
 
 @settings(max_examples=150)
 @given(
-    HEATS,
+    st.one_of(HEATS, PLATEAUS),
     TRUTHS,
     TABLES,
-    st.sampled_from(
-        [
-            "bilinear-corners",
-            "bilinear-half-pixel",
-            "bicubic-corners",
-            "bicubic-half-pixel",
-            "opencv-linear",
-        ]
-    ),
-    st.sampled_from(["none", "minmax", "inverted-minmax"]),
+    st.sampled_from(get_args(Interpolation)),
+    st.sampled_from(get_args(Normalisation)),
 )
 def test_it_equals_the_plain_definitions(
     heat: NDArray[np.float32],
@@ -143,19 +141,38 @@ def test_half_predicts_half_and_adaptive_as_many_as_the_truth_has(
 
 
 @settings(max_examples=40)
-@given(HEATS, TRUTHS, st.sampled_from(["half", "adaptive"]))
+@given(HEATS, TRUTHS, st.sampled_from(["half", "adaptive"]), st.sampled_from([2, 119, -120]))
 def test_ranks_survive_powers_of_two(
-    heat: NDArray[np.float32], truth: NDArray[np.float32], rule: Rule
+    heat: NDArray[np.float32], truth: NDArray[np.float32], rule: Rule, power: int
 ) -> None:
     """Doubling is exact in floating point, so the prediction must not move at all."""
     table = ThresholdTable(rule=rule)
     assert one(heat, truth, table)["cIoU"] == pytest.approx(
-        one(heat * 4, truth, table)["cIoU"], abs=0, nan_ok=True
+        one(np.ldexp(heat, power), truth, table)["cIoU"], abs=0, nan_ok=True
     )
 
 
+@pytest.mark.parametrize("side", [7, 14, 28])
+@pytest.mark.parametrize("interpolation", get_args(Interpolation))
+@given(level=st.sampled_from([1.9626956, -0.6420634, 0.1, 1 / 3, 1e-7, 1e6]))
+def test_a_plateau_above_zero_is_tied_with_itself(
+    interpolation: Interpolation, side: int, level: float
+) -> None:
+    """The lower half of it is no more of a prediction than the upper: all of it is predicted."""
+    heat = np.full((side, side), level, np.float32)
+    heat[2, 4] += 1.7 * abs(level)
+    truth = np.zeros((224, 224), np.float32)
+    truth[:112] = 1
+    for normalisation in ("none", "minmax", "inverted-minmax"):
+        found = one(heat, truth, interpolation=interpolation, normalisation=normalisation)
+        if not interpolation.startswith("bicubic"):
+            assert found["n_predicted"] == 224 * 224
+        # Three samples on either side at most are made of the peak.
+        assert found["n_tied"] > 224 * 224 * (1 - (5 / (side - 1)) ** 2)
+
+
 def test_values_too_far_apart_for_a_histogram_are_sorted() -> None:
-    heat = np.array([[-3e38, 1e38], [2e38, 3e38]], np.float32)
+    heat = np.array([[-3e38, 9e37], [2e38, 3e38]], np.float32)
     truth = np.zeros((2, 2), np.float32)
     truth[1] = 1
     assert one(heat, truth, normalisation="none")["cIoU"] == 1.0

@@ -1,5 +1,5 @@
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -21,6 +21,7 @@ from ssl_bench.models.object_prior import ObjectPrior
 from ssl_bench.models.provenance import describe
 from ssl_bench.models.recipes import ObjectGuidance, checked
 from ssl_bench.models.registry import default_alpha, load_localizer
+from ssl_bench.protocols.conventions import Interpolation
 
 Maps = NDArray[np.float32]
 Pictures = list[NDArray[np.uint8]]
@@ -80,6 +81,14 @@ def test_a_flat_map_contributes_nothing() -> None:
     prior = np.arange(49, dtype=np.float32).reshape(1, 7, 7)
     flat = np.full((1, 7, 7), 0.37, np.float32)
     np.testing.assert_array_equal(mix(flat, prior, 0.4), np.float32(0.6) * mix(prior, prior, 0.0))
+
+
+@pytest.mark.parametrize("upsampling", get_args(Interpolation))
+def test_what_is_equal_in_both_maps_is_equal_in_the_mix(upsampling: Interpolation) -> None:
+    heard, seen = np.full((1, 7, 7), 0.37, np.float32), np.full((1, 14, 14), 0.1, np.float32)
+    heard[0, :2, :2] = seen[0, :3, :3] = 1
+    mixed = mix(heard, seen, 0.4, ObjectGuidance(upsampling=upsampling))
+    assert np.ptp(mixed[0, 130:, 130:]) == 0
 
 
 def test_alpha_one_ranks_as_the_audio_visual_map_and_zero_as_the_prior(
