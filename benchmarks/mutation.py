@@ -26,6 +26,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from linecache import getline
 from multiprocessing import connection, get_context
 from multiprocessing.context import ForkProcess
 from pathlib import Path
@@ -286,12 +287,10 @@ def killer(log: Path) -> str:
     return " ".join([*failed, *lines[-1:]][0].split()[1:])[:200] if lines else "nothing"
 
 
-def explained() -> dict[tuple[str, str], str]:
-    """Reasons of mutants that change nothing, by file and change."""
-    if not EXPLAINED.is_file():
-        return {}
+def explained() -> set[tuple[str, str, str]]:
+    """Mutants that change nothing: file, line of it with its indentation, and change."""
     with EXPLAINED.open(encoding="utf-8", newline="") as stream:
-        return {(row["file"], row["change"]): row["reason"] for row in csv.DictReader(stream)}
+        return {(row["file"], row["line"], row["change"]) for row in csv.DictReader(stream)}
 
 
 @dataclass
@@ -351,8 +350,13 @@ def main() -> None:
     parser.add_argument("--only", default="", help="part of a path: these files only")
     options = parser.parse_args()
     drawn_all = [each for each in drawn(options.count, options.seed) if options.only in each.path]
-    reasons = explained()
-    mutants = [each for each in drawn_all if (each.path, each.shown) not in reasons]
+    equivalent = explained()
+    mutants = [
+        each
+        for each in drawn_all
+        if (each.path, getline(str(ROOT / each.path), each.line).rstrip(), each.shown)
+        not in equivalent
+    ]
     load_libraries()
     with tempfile.TemporaryDirectory(prefix="mutation-") as scratch:
         copies = [

@@ -47,6 +47,9 @@ class TestWilson:
 
 
 class TestClusterBootstrap:
+    def test_there_are_as_many_resamples_as_results_state(self) -> None:
+        assert ClusterBootstrap(independent(5)).means(np.arange(5)).shape == (2000,)
+
     @pytest.mark.parametrize("seed", [0, 1, 2])
     def test_it_equals_scipy_where_every_row_is_a_group(self, seed: int) -> None:
         values = np.random.default_rng(seed).beta(0.5, 0.8, 120)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
 from itertools import product
 
 import numpy as np
@@ -64,3 +66,10 @@ def test_mcnemar_is_a_binomial_test_of_what_differs(pairs: list[tuple[bool, bool
     assert (found.only_first, found.only_second) == only
     expected = stats.binomtest(only[0], sum(only)).pvalue if sum(only) else 1.0
     assert found.p_value == pytest.approx(expected)
+
+
+def test_mcnemar_counts_more_trials_than_floats_can() -> None:
+    first, second = np.repeat([True, False], [1200, 1000]), np.repeat([False, True], [1200, 1000])
+    ways = sum(math.comb(2200, fewer) for fewer in range(1001))
+    expected = float(Fraction(2 * ways, 2**2200))
+    assert mcnemar(first, second).p_value == pytest.approx(expected, rel=1e-12)

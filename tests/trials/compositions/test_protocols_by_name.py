@@ -26,3 +26,8 @@ def test_a_suite_is_its_protocols() -> None:
 def test_naming_a_protocol_twice_is_an_error() -> None:
     with refused("E_PROTOCOL_REPEATED", where="synth@synth:standard"):
         resolve_protocols("synth,concat,synth")
+
+
+def test_a_protocol_may_name_its_test_set() -> None:
+    labels = [each.label for each in resolve_protocols("concat@synth, type-ab@synth:type-ab")]
+    assert labels == ["concat@synth:standard", "type-ab@synth:type-ab"]
