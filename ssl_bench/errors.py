@@ -86,7 +86,7 @@ class SslBenchError(Exception):
 
     def _sentence(self) -> str:
         text = self.problem if self.where is None else f"{self.where}: {self.problem}"
-        text = text.rstrip(".") + "."
+        text = text if text.endswith("...") else text.rstrip(".") + "."
         if self.remedy:
             text += f" {self.remedy[0].upper()}{self.remedy[1:].rstrip('.')}."
         return text

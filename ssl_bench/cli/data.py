@@ -167,19 +167,22 @@ def audit(
 ) -> None:
     """Count the samples of a protocol's test set that the training list LIST holds.
 
-    LIST has one clip on each line (plain text or gzip): an id such as VIDEO_000030, perhaps with a
-    media suffix or further columns, or a row VIDEO,START,... of VGG-Sound's table. A sample
-    overlaps by its clip, or by another clip of its video; the others are clean.
+    LIST has one clip on each line (plain text or gzip): a name such as VIDEO_000030,
+    VIDEO_30000_40000 or YVIDEO_30.mp4, perhaps with further columns, or a row VIDEO,START,... of
+    VGG-Sound's table, whose rows marked "test" do not count. A sample overlaps by its clip, or by
+    another clip of its video; the others are clean. A list that cannot be understood is refused.
     """
     from ssl_bench.files import write_text
     from ssl_bench.protocols.protocol import load_protocol
     from ssl_bench.testsets.audit import audit as compare
-    from ssl_bench.testsets.audit import read_training_list
+    from ssl_bench.testsets.audit import shown
+    from ssl_bench.testsets.lists import read_clip_list
     from ssl_bench.trials.compositions import open_protocol_test_set
 
     asked = load_protocol(protocol)
     test_set = open_protocol_test_set(asked, data)
-    found = compare(read_training_list(training_list), test_set.samples)
+    listed = read_clip_list(training_list)
+    found = compare(listed, test_set.samples)
     if out is not None:
         write_text(out, "".join(f"{name}\n" for name in found.clean))
     parts = {
@@ -197,6 +200,8 @@ def audit(
                 "listed": found.listed,
                 "repeated": found.repeated,
                 "without_start": found.without_start,
+                "not_understood": len(found.not_understood),
+                "marked_test": found.marked_test,
                 **{name: len(members) for name, (members, _) in parts.items()},
                 "ids": {name: members for name, (members, _) in parts.items()},
             }
@@ -205,6 +210,11 @@ def audit(
     click.echo(f"{training_list}: {found.listed:,} clips, {found.repeated:,} repeated lines")
     if found.without_start:
         click.echo(f"{found.without_start:,} of them have no start second: taken for whole videos")
+    if found.not_understood:
+        examples = shown(found.not_understood)
+        click.echo(f"{len(found.not_understood):,} further lines are not understood: {examples}")
+    if listed.note:
+        click.echo(listed.note)
     click.echo(f"{asked.label}: {len(test_set):,} samples, of which")
     for members, meaning in parts.values():
         share = 100 * len(members) / len(test_set)

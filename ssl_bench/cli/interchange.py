@@ -115,7 +115,7 @@ def ezvsl_ciou(
     from ssl_bench.errors import SslBenchError
     from ssl_bench.interchange.ezvsl_ciou import import_ciou
     from ssl_bench.scoring.score_file import write_scores
-    from ssl_bench.testsets.tables import read_id_list
+    from ssl_bench.testsets.lists import read_id_list
     from ssl_bench.trials.compositions import open_trials
 
     trials = open_trials(protocol, data)

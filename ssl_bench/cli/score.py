@@ -92,12 +92,12 @@ def score(**given: Any) -> None:
         from ssl_bench.protocols.protocol import load_dialect
         from ssl_bench.scoring.overlap import score_overlap
         from ssl_bench.scoring.run import ScoringOptions, score_file
-        from ssl_bench.testsets.audit import read_training_list
+        from ssl_bench.testsets.lists import read_clip_list
         from ssl_bench.trials.compositions import open_trials
 
         options = ScoringOptions(partial=given["partial"], jobs=given["jobs"], notify=notify)
         listed = given["training_list"]
-        training = None if listed is None else read_training_list(listed)
+        training = None if listed is None else read_clip_list(listed)
         trials = open_trials(given["protocol"], given["data"])
         asked = trials.protocol
         if given["dialect"] is not None:
@@ -138,7 +138,12 @@ def _overlap_table(overlap: OverlapScores) -> Table:
         ["percent [95 % interval] (trials)", *heads],
         [[name, *(column.get(name, "no trial") for column in cells)] for name in cells[0]],
     )
-    table.caption = "; ".join(f"{each.name}: {each.title}" for each in subsets)
+    facts = [f"{each.name}: {each.title}" for each in subsets]
+    if overlap.not_understood:
+        facts.append(f"{overlap.not_understood:,} lines of the list are not understood")
+    if overlap.marked_test:
+        facts.append(f"{overlap.marked_test:,} rows that are marked as test clips do not count")
+    table.caption = "; ".join(facts)
     table.caption_justify = "left"
     return table
 

@@ -172,6 +172,8 @@ def train(**given: Any) -> None:
         if on_folder and is_first_process():
             if given["variant"] is None:
                 click.echo(f"variant: {plan.variant}; --variant NAME takes another", err=True)
+            for note in source.notes:
+                click.echo(note, err=True)
             if not given["held_out"]:
                 remark = "nothing was checked; --held-out PROTOCOL refuses clips of a test set"
                 click.echo(f"held out: {remark}", err=True)

@@ -70,7 +70,7 @@ def _content(test_set: TestSet) -> dict[str, Any]:
         images.append(
             {
                 "id": number,
-                "file_name": f"{sample.id}.jpg",
+                "file_name": _file_name(test_set, sample.id),
                 "width": width,
                 "height": height,
                 "ssl_bench": _stored(sample),
@@ -104,6 +104,15 @@ def _content(test_set: TestSet) -> dict[str, Any]:
         "annotations": annotations,
         "categories": [{"id": category_ids[name], "name": name} for name in names],
     }
+
+
+def _file_name(test_set: TestSet, sample_id: str) -> str:
+    """Name of a sample's image with the ending that it really has; .jpg where there is none."""
+    try:
+        path = test_set.image_file(sample_id)
+    except DataError:
+        path = None
+    return f"{sample_id}{'.jpg' if path is None else path.suffix}"
 
 
 def _stored(sample: Sample) -> dict[str, Any]:

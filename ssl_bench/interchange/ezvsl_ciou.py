@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from ssl_bench.errors import ImportedFilesError, Problem, ProtocolError
 from ssl_bench.interchange import capped
 from ssl_bench.measures.values import parse_measure
+from ssl_bench.media.names import clip_names
 from ssl_bench.schemas import quoted
 from ssl_bench.scoring.aggregate import summarise
 from ssl_bench.scoring.results import MeasuredValue
@@ -179,13 +180,24 @@ def _by_trial(
     path: Path, read: CiouFile, trials: TrialSet, tested: list[str] | None
 ) -> dict[str, float] | None:
     """The cIoU of each trial; None where the lines are numbered and what was tested is unknown."""
-    ids = sorted(trials.ids if tested is None else tested)
+    known = clip_names(trials.index)
+
+    def own(name: str) -> str:
+        clip = known.read(name)
+        return clip.id if clip is not None and clip.id in known else name
+
+    # Indices count the clips as they are spelled where they were tested.
+    ids = [own(name) for name in sorted(trials.ids if tested is None else tested)]
+    names = [own(name) for name in read.names]
     problems = [
+        Problem(f"{quoted(name)} is named twice, in different spellings", "E_IDS_DUPLICATE")
+        for name in (*duplicates(ids), *duplicates(names))
+    ]
+    problems += [
         Problem(f"{quoted(name)} was tested but is not in the protocol", "E_IDS_UNKNOWN")
         for name in ids
         if name not in trials.index
     ]
-    names = list(read.names)
     allowed = set(ids)
     if not read.by_index or allowed.issuperset(names):
         problems += [

@@ -18,6 +18,7 @@ from PIL import Image
 from ssl_bench.errors import DataError, ImportedFilesError, Problem
 from ssl_bench.interchange import capped
 from ssl_bench.media.image import DAMAGE
+from ssl_bench.media.names import clip_names
 from ssl_bench.predictions import LIMITS, PredictionsWriter
 from ssl_bench.schemas import quoted
 from ssl_bench.trials.trial import TrialSet
@@ -173,8 +174,8 @@ def import_maps(
     Parameters
     ----------
     folder
-        One file for each trial, named by :func:`map_file_stem` and
-        read by :func:`read_map`. Hidden files are passed over.
+        One file for each trial, named by :func:`map_file_stem` (or by another spelling of its
+        clip) and read by :func:`read_map`. Hidden files are passed over.
     trials, out
         The trials that they answer, and the file to write, whole or not at all.
     model, weights_digest
@@ -242,8 +243,11 @@ def _files(folder: Path, trials: TrialSet) -> tuple[dict[str, Path], list[Proble
         ) from error
     files: dict[str, Path] = {}
     others, unknown, doubled = [], [], []
+    known = clip_names(trials.index)
     for item in entries:
         name = trial_of_stem(item.stem)
+        clip = known.read(name)
+        name = name if clip is None else clip.id
         if item.suffix.lower() not in SUFFIXES or not item.is_file():
             others.append(quoted(item.name))
         elif name not in trials.index:

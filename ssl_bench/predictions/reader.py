@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench.errors import PredictionsError
+from ssl_bench.media.names import clip_names
 from ssl_bench.predictions.archive import Archive, Problems, refusal, scan
 from ssl_bench.predictions.format import (
     LIMITS,
@@ -419,6 +420,16 @@ def _check_answered(
     """Trials without a prediction; checks that they may be missing, and that none is unknown."""
     present = {name for part in parts for name in part.ids}
     unknown = sorted(filter(is_valid_id, present.difference(question.trial_ids)))
+    if unknown:
+        known = clip_names(question.trial_ids)
+        read = {name: clip.id for name in unknown if (clip := known.read(name)) is not None}
+        meant = {name: trial for name, trial in read.items() if trial in known}
+        if meant:
+            name, trial = next(iter(meant.items()))
+            message = "these ids spell trials of the protocol in another way"
+            remedy = f"name them as the protocol does, such as {quoted(name)} as {quoted(trial)}"
+            problems.add("E_IDS_SPELLING", message, remedy, list(meant))
+        unknown = [name for name in unknown if name not in meant]
     if unknown:
         message = "these trials are not in the protocol"
         remedy = "remove them, or score the file under the protocol that it was made for"

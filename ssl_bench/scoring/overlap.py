@@ -15,7 +15,8 @@ from ssl_bench.schemas import Document
 from ssl_bench.scoring.aggregate import summarise
 from ssl_bench.scoring.results import MeasuredValue
 from ssl_bench.scoring.run import measures_of
-from ssl_bench.testsets.audit import Audit, Overlap, TrainingList, audit
+from ssl_bench.testsets.audit import Audit, Overlap, audit
+from ssl_bench.testsets.lists import ClipList
 from ssl_bench.trials.trial import Trial, TrialSet
 
 
@@ -35,6 +36,8 @@ class OverlapScores(Document):
     same_clip: int
     same_video_only: int
     clean: int
+    not_understood: int = 0
+    marked_test: int = 0
     subsets: tuple[Subset, ...]
 
 
@@ -67,7 +70,7 @@ def score_subsets(
 
 
 def score_overlap(
-    scores: pd.DataFrame, trials: TrialSet, training: TrainingList, protocol: Protocol
+    scores: pd.DataFrame, trials: TrialSet, training: ClipList, protocol: Protocol
 ) -> OverlapScores:
     """Compare a test set with a training list, and summarise the measures by overlap."""
     found = audit(training, trials.test_set.samples)
@@ -76,6 +79,8 @@ def score_overlap(
         same_clip=len(found.clips),
         same_video_only=len(found.videos),
         clean=len(found.clean),
+        not_understood=len(found.not_understood),
+        marked_test=found.marked_test,
         subsets=score_subsets(scores, trials, found, measures_of(protocol)),
     )
 

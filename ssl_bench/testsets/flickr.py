@@ -26,7 +26,8 @@ from ssl_bench.protocols.conventions import TruthConvention
 from ssl_bench.testsets.annotations import Boxes
 from ssl_bench.testsets.base import UNLABELLED, Finding, Sample, corrupt
 from ssl_bench.testsets.folder import Contents, FolderDefinition, FolderTestSet
-from ssl_bench.testsets.tables import read_bytes, read_id_list
+from ssl_bench.testsets.lists import read_id_list
+from ssl_bench.testsets.tables import read_bytes
 
 ANNOTATORS = 3
 """Annotators per clip, as the data set's description says; the files do not tell them apart."""
@@ -43,15 +44,17 @@ KNOWN_LISTS = {
 _WITHOUT_ANNOTATION = "3908875357"
 _CORRECTED = "3908875350"
 
-_ANNOTATIONS = "annotations"
+_ANNOTATIONS = ("annotations", "Annotations")
+_LISTS = ("flickr_test.txt", "test_list.txt")
+_ARCHIVE = "Data"
 _MAX_BYTES = 1024**2
 _INTEGER = re.compile(r"[+-]?\d{1,6}", re.ASCII)
 _REMEDY = "get the official files; 'ssl-bench data layout flickr' says where"
 
 _LAYOUT = """\
 DATA/flickr/
-  flickr_test.txt             the test clips, one id per line
-  annotations/<id>.xml        boxes of three annotators, one file per clip
+  flickr_test.txt             the test clips, one id per line (or test_list.txt)
+  annotations/<id>.xml        boxes of three annotators, one file per clip (or Annotations/)
   frames/<id>.jpg             one image per clip (.jpg, .jpeg, .png, .webp, .bmp)
   audio/<id>.wav              one sound per clip (.wav, .flac, .ogg, or a video such as .mp4)
   flickr_test_plus_silent.csv only for flickr-extended: pairs of an image and a sound that
@@ -63,6 +66,7 @@ Where the files come from
   https://github.com/ardasnck/learning_to_localize_sound_source (Senocak et al. 2018):
   the annotated data set (images, sounds, XML files) is linked from its README; test_list.txt
   is the list. Images and sounds come from Flickr-SoundNet, http://soundnet.csail.mit.edu
+  Its archive may stay as it is: images and sounds are found in Data/<number>/ too.
   The 250 silent pairs: https://github.com/stoneMo/SLAVC, folder metadata
 
 Which clips
@@ -147,7 +151,7 @@ class FlickrSoundNet(FolderDefinition):
     title = "Flickr-SoundNet"
     truth_convention: TruthConvention = "consensus"
     description = _LAYOUT
-    annotation = "flickr_test.txt"
+    annotation = _LISTS[0]
     silent_list = "flickr_test_plus_silent.csv"
     remedy = _REMEDY
 
@@ -161,16 +165,31 @@ class FlickrSoundNet(FolderDefinition):
         samples: list[Sample] = []
         problems: list[Finding] = []
         unreadable: list[str] = []
-        for clip in read_clip_list(folder / self.annotation):
-            item = f"{_ANNOTATIONS}/{clip}.xml"
+        for clip in read_clip_list(folder / self.annotation_in(folder)):
+            path = self._annotation_of(folder, clip)
             try:
-                boxes = read_annotation(folder / item).boxes
+                boxes = read_annotation(path).boxes
             except DataError as error:
-                problems += corrupt(item, error)
+                problems += corrupt(f"{path.parent.name}/{path.name}", error)
                 unreadable.append(clip)
             else:
                 samples.append(Sample(clip, clip, UNLABELLED, boxes))
         return Contents(samples, problems, unreadable)
+
+    def annotation_in(self, folder: Path) -> str:
+        """The list of clips, under either of its names."""
+        return _first(folder, _LISTS)
+
+    def media_folders(self, folder: Path, kind: str) -> list[Path]:
+        """The folder of that kind, and those of the archive, which hold images and sounds."""
+        archive = folder / _ARCHIVE
+        parts = (
+            sorted(path for path in archive.iterdir() if path.is_dir()) if archive.is_dir() else []
+        )
+        return [folder / kind, *parts]
+
+    def _annotation_of(self, folder: Path, clip: str) -> Path:
+        return folder / _first(folder, _ANNOTATIONS) / f"{clip}.xml"
 
     def counts(self, samples: Sequence[Sample]) -> str:
         """Clips."""
@@ -179,14 +198,16 @@ class FlickrSoundNet(FolderDefinition):
     def notes(self, test_set: FolderTestSet) -> list[Finding]:
         """The known wrong id of the list, and what is odd about the boxes of a clip."""
         findings = []
-        if _WITHOUT_ANNOTATION in read_id_list(test_set.folder / self.annotation, remedy=_REMEDY):
+        listed = self.annotation_in(test_set.folder)
+        if _WITHOUT_ANNOTATION in read_id_list(test_set.folder / listed, remedy=_REMEDY):
             message = f"{_WITHOUT_ANNOTATION} has no annotation and is read as {_CORRECTED}"
-            findings.append(Finding("note", self.annotation, message))
+            findings.append(Finding("note", listed, message))
         if all(sample.id != _CORRECTED for sample in test_set.samples):
-            findings.append(Finding("note", self.annotation, f"{_CORRECTED} is not listed"))
+            findings.append(Finding("note", listed, f"{_CORRECTED} is not listed"))
         for sample in test_set.samples:
-            item = f"{_ANNOTATIONS}/{sample.id}.xml"
-            found = read_annotation(test_set.folder / item)
+            path = self._annotation_of(test_set.folder, sample.id)
+            item = f"{path.parent.name}/{path.name}"
+            found = read_annotation(path)
             corners = found.boxes.corners
             oddities = {
                 f"elements that are no boxes are ignored: {', '.join(found.others)}": found.others,
@@ -199,6 +220,11 @@ class FlickrSoundNet(FolderDefinition):
             }
             findings += [Finding("note", item, text) for text, odd in oddities.items() if odd]
         return findings
+
+
+def _first(folder: Path, names: Sequence[str]) -> str:
+    """The first of the names that exists in a folder; the first where none does."""
+    return next((name for name in names if (folder / name).exists()), names[0])
 
 
 TEST_SET = FlickrSoundNet()

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from ssl_bench.errors import DataError, Problem
 from ssl_bench.files import sha256_of_json
 from ssl_bench.media.audio import AUDIO_SUFFIXES, probe_audio, read_audio
-from ssl_bench.media.find import find_media, require_media
+from ssl_bench.media.find import MediaFiles, key_of
 from ssl_bench.media.image import IMAGE_SUFFIXES, probe_image, read_image
+from ssl_bench.media.names import ClipNames, video_of
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.protocols.conventions import TruthConvention
 from ssl_bench.testsets.annotations import Annotation, Mask
@@ -66,6 +67,7 @@ class FolderTestSet(TestSet):
         self._definition = definition
         self._contents = contents
         self._unannotated: frozenset[str] = frozenset()
+        self._found: dict[tuple[str, str], tuple[object, MediaFiles]] = {}
         self.revision = definition.revision_of(self)
 
     @property
@@ -99,6 +101,8 @@ class FolderTestSet(TestSet):
             group_of=definition.group_of,
         )
         self._unannotated = frozenset(unannotated(pairs, self._by_id))
+        self._found.clear()
+        self.__dict__.pop("_names_below", None)
         return pairs
 
     def image(self, sample_id: str) -> NDArray[np.uint8]:
@@ -111,11 +115,11 @@ class FolderTestSet(TestSet):
 
     def image_file(self, sample_id: str) -> Path:
         """The file of a sample's image; raises DataError where there is none."""
-        return require_media(self.folder / FRAMES, self.image_name(sample_id), IMAGE_SUFFIXES)
+        return self.media_file(FRAMES, self.image_name(sample_id))
 
     def sound_file(self, sample_id: str) -> Path:
         """The file of a sample's sound; raises DataError where there is none."""
-        return require_media(self.folder / AUDIO, self.sound_name(sample_id), AUDIO_SUFFIXES)
+        return self.media_file(AUDIO, self.sound_name(sample_id))
 
     def image_name(self, sample_id: str) -> str:
         """Name of an image below ``frames``, without its ending."""
@@ -124,6 +128,38 @@ class FolderTestSet(TestSet):
     def sound_name(self, sample_id: str) -> str:
         """Name of a sound below ``audio``, without its ending."""
         return self._media_name(sample_id, self._contents.sounds)
+
+    def media_file(self, kind: str, name: str) -> Path:
+        """The file below ``frames`` or ``audio`` of a name; raises DataError where there is none.
+
+        Names may be spelled in any way that :mod:`ssl_bench.media.names` reads.
+        """
+        parent, _, leaf = name.rpartition("/")
+        folders = self._definition.media_folders(self.folder, kind)
+        places = [folder / parent for folder in folders]
+        changed = [place.stat().st_mtime_ns if place.is_dir() else None for place in places]
+        known = self._found.get((kind, parent))
+        if known is None or known[0] != changed:
+            files = self._media_files(kind, parent, places)
+            self._found[kind, parent] = known = changed, files
+        return known[1].require(leaf)
+
+    def _media_files(self, kind: str, parent: str, places: Sequence[Path]) -> MediaFiles:
+        of_images = kind == FRAMES
+        known = ClipNames({name: video_of(name) for name in self._names_below[kind][parent]})
+        suffixes = IMAGE_SUFFIXES if of_images else AUDIO_SUFFIXES
+        return MediaFiles(places, suffixes, key_of(known), frames=of_images)
+
+    @cached_property
+    def _names_below(self) -> dict[str, dict[str, list[str]]]:
+        """Names of media without their folders, by kind and folder."""
+        below: dict[str, dict[str, list[str]]] = {FRAMES: {}, AUDIO: {}}
+        ids = [*(sample.id for sample in self.samples), *self._unannotated]
+        for kind, name_of in ((FRAMES, self.image_name), (AUDIO, self.sound_name)):
+            for name in (*map(name_of, ids), *self._contents.unreadable):
+                parent, _, leaf = name.rpartition("/")
+                below[kind].setdefault(parent, []).append(leaf)
+        return below
 
     def _media_name(self, sample_id: str, names: Mapping[str, str]) -> str:
         # Only known ids are looked up, never a path that somebody passed for an id.
@@ -178,6 +214,10 @@ class FolderDefinition(TestSetDefinition):
         """Name of the published annotation; None for one that is not known."""
         return self.revisions.get(test_set.digest)
 
+    def media_folders(self, folder: Path, kind: str) -> list[Path]:
+        """Where images (``frames``) or sounds (``audio``) lie."""
+        return [folder / kind]
+
     def group_of(self, clip: str) -> str:
         """The source of a clip that is not annotated."""
         return clip
@@ -230,8 +270,8 @@ class FolderDefinition(TestSetDefinition):
         sounds = dict.fromkeys([*map(test_set.sound_name, ids), *further])
         return [
             *findings,
-            *_verify_media(folder / FRAMES, list(images), "images", IMAGE_SUFFIXES, probe_image),
-            *_verify_media(folder / AUDIO, list(sounds), "sounds", AUDIO_SUFFIXES, probe_audio),
+            *_verify_media(test_set, FRAMES, list(images), "images", probe_image),
+            *_verify_media(test_set, AUDIO, list(sounds), "sounds", probe_audio),
         ]
 
     def summary(self, test_set: FolderTestSet) -> Finding:
@@ -291,23 +331,21 @@ def _verify_silent(
 
 
 def _verify_media(
-    folder: Path,
+    test_set: FolderTestSet,
+    folder: str,
     names: Sequence[str],
     kind: str,
-    suffixes: Sequence[str],
     probe: Callable[[Path], object],
 ) -> list[Finding]:
     """Look at files without decoding them whole; a summary follows what is missing or corrupt."""
     findings: list[Finding] = []
     for name in names:
-        path = find_media(folder, name, suffixes)
-        if path is None:
-            message = f"no file with one of the endings {', '.join(suffixes)}"
-            findings.append(Finding("missing", f"{folder.name}/{name}", message))
-            continue
+        item = f"{folder}/{name}"
         try:
+            path = test_set.media_file(folder, name)
+            item = f"{folder}/{path.name}"
             probe(path)
         except DataError as error:
-            findings += corrupt(f"{folder.name}/{path.name}", error)
+            findings += corrupt(item, error)
     usable = f"{len(names) - len(findings):,} of {len(names):,} {kind} are usable"
-    return [*findings, Finding("note" if findings else "ok", f"{folder.name}/", usable)]
+    return [*findings, Finding("note" if findings else "ok", f"{folder}/", usable)]

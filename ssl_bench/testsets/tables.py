@@ -247,18 +247,6 @@ def _problems(error: ValidationError, line: str = "") -> list[Problem]:
     return problems
 
 
-def read_id_list(path: Path, *, remedy: str) -> list[str]:
-    """Read a file with one id on each line; raises DataError, listing every unusable line."""
-    lines = read_text(path, remedy=remedy).splitlines()
-    numbered = [(number, line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
-    identifiers = [identifier for _, identifier in numbered]
-    problems = bad_ids(numbered) + repeated(identifiers)
-    if not identifiers:
-        problems.append(Problem("there is no id in this file", "E_FILE_EMPTY"))
-    refuse(problems, path, remedy)
-    return identifiers
-
-
 def bad_ids(numbered: Sequence[tuple[int, str]]) -> list[Problem]:
     """A problem for each line whose id is malformed."""
     return [

@@ -8,6 +8,7 @@ two entries that are left without any truth pixel (they stay in the denominator)
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, cast
@@ -17,18 +18,14 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from ssl_bench.errors import DataError, Problem
 from ssl_bench.files import sha256_of_file
+from ssl_bench.media.names import video_of
 from ssl_bench.testsets.annotations import Boxes
+from ssl_bench.testsets.audit import names_of
 from ssl_bench.testsets.base import Finding, Sample, corrupt
 from ssl_bench.testsets.folder import Contents, FolderDefinition, FolderTestSet
-from ssl_bench.testsets.identifiers import FieldError, Id, has_start, video_of
-from ssl_bench.testsets.tables import (
-    GRID,
-    Category,
-    Finite,
-    read_entries,
-    read_id_list,
-    refuse,
-)
+from ssl_bench.testsets.identifiers import FieldError, Id
+from ssl_bench.testsets.lists import read_id_list
+from ssl_bench.testsets.tables import GRID, Category, Finite, read_entries, refuse
 from ssl_bench.testsets.truth import render
 
 KNOWN_REVISIONS = {
@@ -71,8 +68,11 @@ Baselines that neither look nor listen need vggss.json alone.
 """
 
 
+_CLIP = re.compile(r".+_[0-9]{6}")
+
+
 def _with_start(clip: str) -> str:
-    if not has_start(clip):
+    if not _CLIP.fullmatch(clip):
         raise FieldError("an id must be a video, '_' and a start second of six digits", "E_ID")
     return clip
 
@@ -138,8 +138,10 @@ class VggSs(FolderDefinition):
         if split == "all":
             return Contents(samples)
         path = folder / _SPLIT_LISTS[split]
-        listed = set(read_id_list(path, remedy=self.remedy))
-        unknown = sorted(listed - {sample.id for sample in samples})
+        known = names_of(samples)
+        names = {name: known.read(name) for name in read_id_list(path, remedy=self.remedy)}
+        listed = {clip.id for clip in names.values() if clip is not None}
+        unknown = sorted(name for name, clip in names.items() if not clip or clip.id not in known)
         problems = [
             Problem(f"{each} is listed but not annotated", "E_ID_UNKNOWN") for each in unknown
         ]

@@ -78,6 +78,8 @@ class TrainingData(ABC):
     # unusable, and because they belong to a test set.
     left_out: int = 0
     held_out: int = 0
+    # What a user should know about how the data were read.
+    notes: tuple[str, ...] = ()
     # Names of the test sets and lists that no example may belong to.
     checked_against: tuple[str, ...] = ()
     # Names of the classes of objects; None where the recipe gives their number.

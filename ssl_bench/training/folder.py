@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +13,15 @@ from numpy.typing import NDArray
 
 from ssl_bench.errors import DataError
 from ssl_bench.media.audio import AUDIO_SUFFIXES, probe_audio, read_audio
+from ssl_bench.media.find import MediaFiles, key_of
 from ssl_bench.media.image import IMAGE_SUFFIXES, probe_image, read_image
+from ssl_bench.media.names import ClipNames, bare, clip_names, read_names, video_of
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.protocols.protocol import load_protocol
-from ssl_bench.testsets import open_test_set
-from ssl_bench.testsets.audit import read_clip_labels, read_training_list
+from ssl_bench.testsets import DATA_VARIABLE, open_test_set
+from ssl_bench.testsets.audit import names_of, require_understood, shown
 from ssl_bench.testsets.folder import AUDIO, FRAMES
-from ssl_bench.testsets.identifiers import video_of
+from ssl_bench.testsets.lists import ClipList, labels_by_clip, read_clip_list
 from ssl_bench.training.data import FrontEnd, Needs, Source, TrainingData
 from ssl_bench.training.given_truth import HOW_TO_GIVE_TRUTH, GivenTruth
 from ssl_bench.training.recipe import TrainingRecipe
@@ -30,13 +31,11 @@ HOW_TO_GIVE_LABELS = "give --ids LIST.csv with lines like ID,LABEL"
 """What to do where an objective needs labels and there are none."""
 
 _AUDIO_VISUAL = Needs()
-_HEADING = "id"
 # Key of the stream of random numbers of the hold-out.
 _HOLD_OUT = 5
 # Fewer would always be retrieved rightly.
 _MIN_HELD_OUT = 2
 _MAX_SHOWN_PROBLEMS = 50
-_MAX_SHOWN_CLIPS = 5
 _READERS = 8
 _PROGRESS_EVERY = 100
 
@@ -128,7 +127,9 @@ class UserFolder(TrainingData):
         checked_against: tuple[str, ...] = (),
         truth: GivenTruth | None = None,
         labels: Mapping[str, str] | None = None,
+        notes: tuple[str, ...] = (),
     ) -> None:
+        self.notes = notes
         self.name = folder.resolve().name
         self.clips = tuple(clips)
         self.left_out = left_out
@@ -246,8 +247,9 @@ def open_user_folder(
 ) -> UserFolder:
     """Find a user's clips, and check every file once.
 
-    An image is ``frames/ID.jpg`` (or another image ending), or the middle file, by name, of the
-    folder ``frames/ID``. A sound, where one is needed, is ``audio/ID.wav`` (or another ending).
+    An image is ``frames/ID.jpg`` (or another image ending), or the middle file, by number, of the
+    folder ``frames/ID``. A sound, where one is needed, is ``audio/ID.wav`` (or another ending). The
+    two, and the list, may spell a clip in different ways; see :mod:`ssl_bench.media.names`.
 
     Parameters
     ----------
@@ -256,9 +258,8 @@ def open_user_folder(
     needs
         What the objective reads.
     ids
-        A list of clips in any form that ``testsets.audit.read_training_list`` reads, perhaps
-        under a heading ``id``; None for all clips that are there. Labels, where they are needed,
-        are what :func:`~ssl_bench.testsets.audit.read_clip_labels` reads from it.
+        A list of clips in any form that :func:`~ssl_bench.testsets.lists.read_clip_list` reads,
+        with their labels where these are needed; None for all clips that are there.
     truth
         Where the clips sound; needed by supervised objectives only.
     skip_missing, skip_held_out
@@ -278,32 +279,36 @@ def open_user_folder(
         If the list is malformed.
     """
     require_given(folder, needs, truth=truth, labels=ids)
-    images = _find_images(folder / FRAMES)
-    sounds = _files(folder / AUDIO, AUDIO_SUFFIXES) if needs.sounds else {}
-    there = tuple(sorted({*images, *sounds}))
-    names = there if ids is None else read_training_list(ids).clips
-    if names and names[0] == _HEADING and _HEADING not in there:
-        names = names[1:]
+    images, sounds = _media(folder, needs)
+    there = tuple(sorted({*images.clips, *(sounds.clips if sounds is not None else ())}))
+    own = clip_names(there)
+    names, notes = there, []
+    labels: dict[str, str] | None = None
+    if ids is not None:
+        listed = read_clip_list(ids)
+        names = _listed(listed, own)
+        notes += [f"{ids}: {listed.note}"] if listed.note else []
+        labels = labels_by_clip(listed, own) if needs.labels else None
     excluded: set[str] = set()
     for test_set in held_out:
         if not skip_held_out:
             refuse_overlap(names, test_set, where=ids or folder)
-        excluded.update(*overlap(names, test_set))
+        excluded.update(*overlap(names, test_set, where=ids or folder))
     names = tuple(name for name in names if name not in excluded)
-    labels = read_clip_labels(ids) if needs.labels and ids is not None else None
     truth = truth if needs.truth else None
 
     def checked(name: str) -> Clip | str:
         """One clip, whose files can be opened; or its problem."""
-        image, sound = images.get(name), sounds.get(name)
-        absent = {
-            "image": image is None,
-            "sound": needs.sounds and sound is None,
-            "label": labels is not None and name not in labels,
-        }
-        if any(absent.values()) or image is None:
-            return f"no {' and no '.join(kind for kind, lacks in absent.items() if lacks)}"
         try:
+            image = images.find(name)
+            sound = None if sounds is None else sounds.find(name)
+            absent = {
+                "image": image is None,
+                "sound": sounds is not None and sound is None,
+                "label": labels is not None and name not in labels,
+            }
+            if any(absent.values()) or image is None:
+                return f"no {' and no '.join(kind for kind, lacks in absent.items() if lacks)}"
             probe_image(image)
             if sound is not None:
                 probe_audio(sound)
@@ -357,83 +362,106 @@ def open_user_folder(
         checked_against=tuple(test_set.name for test_set in held_out),
         truth=truth,
         labels=labels,
+        notes=tuple(notes),
     )
 
 
-def _find_images(folder: Path) -> dict[str, Path]:
-    """Image of each clip: a file, or the middle one of a folder of frames."""
-    found = _files(folder, IMAGE_SUFFIXES)
-    for entry in os.scandir(folder):
-        if entry.is_dir() and entry.name not in found:
-            frames = sorted(_files(Path(entry.path), IMAGE_SUFFIXES).values())
-            if frames:
-                found[entry.name] = frames[len(frames) // 2]
-    return found
+def _media(folder: Path, needs: Needs) -> tuple[MediaFiles, MediaFiles | None]:
+    """Images by clip, and sounds where they are needed; images give the clips their names."""
+    places = [folder / FRAMES, *([folder / AUDIO] if needs.sounds else [])]
+    for place in places:
+        if not place.is_dir():
+            raise DataError(
+                "this folder does not exist",
+                code="E_FOLDER_UNREADABLE",
+                where=place,
+                remedy=f"training needs {FRAMES}/ and, for models that use sounds, {AUDIO}/ in one "
+                "folder",
+            )
+    images = MediaFiles(places[:1], IMAGE_SUFFIXES, bare, frames=True)
+    if not needs.sounds:
+        return images, None
+    known = key_of(clip_names(images.clips))
+    return images, MediaFiles(places[1:], AUDIO_SUFFIXES, lambda stem: known(stem) or bare(stem))
 
 
-def _files(folder: Path, suffixes: Collection[str]) -> dict[str, Path]:
-    """Files by name without ending; of several endings the first in `suffixes` counts."""
-    order = {suffix: place for place, suffix in enumerate(suffixes)}
-    try:
-        paths = [Path(entry.path) for entry in os.scandir(folder)]
-    except OSError as error:
+def _listed(listed: ClipList, own: ClipNames) -> tuple[str, ...]:
+    """The clips of a list by their names in the folder; those that are not there by their own."""
+    read = read_names(listed.names, own)
+    where = Path(listed.path)
+    require_understood(read, own, where=where)
+    if not any(clip in own for clip in read.clips):
         raise DataError(
-            f"this folder cannot be read ({error.strerror})",
-            code="E_FOLDER_UNREADABLE",
-            where=folder,
-            remedy=f"training needs {FRAMES}/ and, for models that use sounds, {AUDIO}/ in one "
-            "folder",
-        ) from None
-    wanted = [path for path in paths if path.suffix in order]
-    # The last one of a name is kept.
-    return {path.stem: path for path in sorted(wanted, key=lambda p: -order[p.suffix])}
+            f"no clip of this list is in the folder: it names {shown(listed.names)}, and the "
+            f"folder holds {own.example!r}",
+            code="E_CLIPS_NONE",
+            where=where,
+            remedy="name clips that are in the folder",
+        )
+    return tuple(read.clips)
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Clips that are kept for testing, by id, with the videos that they come from."""
+    """Clips that are kept for testing, by what they are called."""
 
     name: str
-    clips: frozenset[str]
-    videos: frozenset[str]
+    clips: ClipNames
 
 
 def read_held_out(reference: str) -> HeldOut:
     """The clips of a protocol's test set, or of a list.
 
-    `reference` is a file with one clip on each line, in any form that a training list may have;
-    else a protocol, such as ``vggss``, whose test set is found as for an evaluation. Raises
-    DataError or ProtocolError if it is neither, or cannot be read.
+    `reference` is a file with one clip on each line, in any form that a training list may have,
+    of which only the rows marked as test clips count where some are; else a protocol, such as
+    ``vggss``, whose test set is found as for an evaluation. Raises DataError or ProtocolError if
+    it is neither, or cannot be read.
 
     Examples
     --------
     >>> held_out = read_held_out("synth")
-    >>> len(held_out.clips), min(held_out.clips)
-    (500, 'standard-000000')
+    >>> "standard-000000" in held_out.clips
+    True
     """
     if Path(reference).is_file():
-        clips = read_training_list(Path(reference)).clips
-        return HeldOut(reference, frozenset(clips), frozenset(map(video_of, clips)))
+        listed = read_clip_list(Path(reference))
+        names = read_names(listed.tests or listed.names).clips
+        return HeldOut(reference, ClipNames({clip.id: clip.video for clip in names.values()}))
     protocol = load_protocol(reference)
     table = protocol.test_set
-    samples = open_test_set(table.name, table.split, options=table.options).samples
-    videos = {video for sample in samples for video in (sample.group, video_of(sample.id))}
-    return HeldOut(protocol.label, frozenset(sample.id for sample in samples), frozenset(videos))
+    try:
+        samples = open_test_set(table.name, table.split, options=table.options).samples
+    except DataError as error:
+        if error.code != "E_DATA_FOLDER":
+            raise
+        remedy = f"set {DATA_VARIABLE} to the folder that holds it; --data is what is trained on"
+        raise DataError(error.problem, code=error.code, remedy=remedy) from None
+    return HeldOut(protocol.label, names_of(samples))
 
 
-def overlap(clips: Sequence[str], test_set: HeldOut) -> tuple[list[str], list[str]]:
+def overlap(
+    clips: Sequence[str], test_set: HeldOut, *, where: str | Path = "the clips"
+) -> tuple[list[str], list[str]]:
     """Clips that belong to a test set themselves, and further ones that share a video with it.
+
+    Raises DataError where too many of them are not understood as clips of such a test set.
 
     Examples
     --------
-    >>> kept = HeldOut("vggss", frozenset({"a_000010"}), frozenset({"a"}))
-    >>> overlap(["a_000010", "a_000030", "b_000010"], kept)
-    (['a_000010'], ['a_000030'])
+    >>> kept = HeldOut("vggss", ClipNames({"a_000010": "a"}))
+    >>> overlap(["a_10", "a_000030", "b_000010"], kept)
+    (['a_10'], ['a_000030'])
     """
-    others = [clip for clip in clips if clip not in test_set.clips]
-    # A clip without a start second stands for its whole video.
-    related = [clip for clip in others if {clip, video_of(clip)} & test_set.videos]
-    return [clip for clip in clips if clip in test_set.clips], related
+    known = test_set.clips
+    require_understood(read_names(clips, known), known, where=where)
+    same, related = [], []
+    for name in clips:
+        clip = known.read(name)
+        if clip is not None and clip.id in known:
+            same.append(name)
+        elif clip is not None and clip.video in known.videos:
+            related.append(name)
+    return same, related
 
 
 def refuse_overlap(clips: Sequence[str], test_set: HeldOut, *, where: str | Path) -> None:
@@ -441,15 +469,14 @@ def refuse_overlap(clips: Sequence[str], test_set: HeldOut, *, where: str | Path
 
     `where` is the list or folder of the training clips, for the message.
     """
-    same, related = overlap(clips, test_set)
+    same, related = overlap(clips, test_set, where=where)
     found = [*same, *related]
     if not found:
         return
-    shown = ", ".join(found[:_MAX_SHOWN_CLIPS]) + (", ..." if len(found) > _MAX_SHOWN_CLIPS else "")
     verb = "belongs" if len(found) == 1 else "belong"
     raise DataError(
         f"{len(found):,} of {len(clips):,} training clips {verb} to {test_set.name} "
-        f"({len(same):,} themselves, {len(related):,} by their video): {shown}",
+        f"({len(same):,} themselves, {len(related):,} by their video): {shown(found)}",
         code="E_CLIPS_HELD_OUT",
         where=where,
         remedy="take them off the training list, or leave them out with --skip-held-out",

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
@@ -25,7 +26,9 @@ from pydantic import BaseModel, Field, model_validator
 
 from ssl_bench.errors import DataError
 from ssl_bench.files import sha256_of_json
+from ssl_bench.media.find import MediaFiles
 from ssl_bench.media.image import read_mask
+from ssl_bench.media.names import ClipNames, bare, clip_names
 from ssl_bench.protocols.conventions import TruthConvention
 from ssl_bench.testsets import flickr, vggss
 from ssl_bench.testsets.annotations import Annotation, Boxes, Mask
@@ -79,32 +82,45 @@ class GivenTruth:
         annotation, convention = self._annotation(clip)
         return render(annotation, convention, GRID, GRID)
 
+    @cached_property
+    def _files(self) -> MediaFiles:
+        return MediaFiles([self.path], (".png", ".xml"), bare)
+
+    @cached_property
+    def _names(self) -> ClipNames:
+        return clip_names(self._files.clips if self.boxes is None else self.boxes)
+
+    def _own(self, clip: str) -> str:
+        """The table's or folder's name of a clip, which may be spelled in another way."""
+        found = self._names.read(clip)
+        return clip if found is None else found.id
+
     def fingerprint(self, clip: str) -> str:
         """Identifies the truth of a clip: its boxes, or name and size of its file."""
         if self.boxes is not None:
-            return sha256_of_json(self.boxes[clip].corners.tolist())
+            return sha256_of_json(self.boxes[self._own(clip)].corners.tolist())
         path = self._file(clip)
         return f"{path.name}\t{path.stat().st_size}"
 
     def _annotation(self, clip: str) -> tuple[Annotation, TruthConvention]:
         if self.boxes is not None:
-            if clip not in self.boxes:
+            name = self._own(clip)
+            if name not in self.boxes:
                 raise DataError(
                     "the table of boxes does not name this clip",
                     code="E_TRUTH_MISSING",
                     where=self.path,
                 )
-            return self.boxes[clip], "union"
+            return self.boxes[name], "union"
         path = self._file(clip)
-        if path.suffix == ".xml":
+        if path.suffix.lower() == ".xml":
             return flickr.read_annotation(path).boxes, "annotator-mean"
         return Mask(read_mask(path)), "mask"
 
     def _file(self, clip: str) -> Path:
-        for ending in (".png", ".xml"):
-            path = self.path / f"{clip}{ending}"
-            if path.is_file():
-                return path
+        path = self._files.find(self._own(clip))
+        if path is not None:
+            return path
         raise DataError(
             "there is neither a mask nor an annotation of this clip",
             code="E_TRUTH_MISSING",

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ssl_bench.errors import DataError
 from ssl_bench.files import sha256_of_file, sha256_of_json
+from ssl_bench.media.names import clip_names
 
 _FORM = (
     "give a .npz with ids (N,) and features (N, D), or a .npy with features (N, D) and, beside it, "
@@ -160,14 +161,16 @@ def read_features(path: Path, ids: Sequence[str]) -> Features:
     if len(place) != len(names):
         twice = [name for number, name in enumerate(names) if place[name] != number]
         refuse(f"ids occur twice: {_listed(twice)}", "E_FEATURES_REPEATED", "keep one of each")
-    missing = [name for name in ids if name not in place]
+    known = clip_names(place)
+    own = {name: clip.id for name in ids if (clip := known.read(name)) is not None}
+    missing = [name for name in ids if own.get(name) not in known]
     if missing:
         refuse(
             f"{len(missing):,} of {len(ids):,} clips have no features: {_listed(missing)}",
             "E_FEATURES_MISSING",
             "add them, under the names that the clips have in the list or folder",
         )
-    chosen = values[[place[name] for name in ids]].astype(np.float32)
+    chosen = values[[place[own[name]] for name in ids]].astype(np.float32)
     for what, wrong in (
         ("are not finite", ~np.isfinite(chosen).all(axis=1)),
         ("are all zero, which have no cosine", ~chosen.any(axis=1)),

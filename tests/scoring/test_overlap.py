@@ -10,7 +10,8 @@ from ssl_bench.measures.values import parse_measure
 from ssl_bench.scoring.aggregate import summarise
 from ssl_bench.scoring.overlap import score_subsets, trial_overlap
 from ssl_bench.scoring.scores import Job, score_maps
-from ssl_bench.testsets.audit import TrainingList, audit
+from ssl_bench.testsets.audit import audit
+from ssl_bench.testsets.lists import ClipList
 from ssl_bench.trials.trial import TrialSet
 
 MEASURES = [parse_measure("cIoU@0.5")]
@@ -26,7 +27,7 @@ def test_each_subset_is_summed_up_from_its_own_rows(trials: TrialSet) -> None:
     scores = score_maps(Job([], trials, MEASURES))[0].assign(present=True)
     scores["cIoU"] = [1.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0, 0.0]
     # v0 at 10 s is listed, v1 by another second: its two clips share the video only.
-    found = audit(TrainingList((NAMES[0], "v1_000099"), 0), trials.test_set.samples)
+    found = audit(ClipList((NAMES[0], "v1_000099")), trials.test_set.samples)
     subsets = {subset.name: subset for subset in score_subsets(scores, trials, found, MEASURES)}
     values = {name: subset.measures[0].value for name, subset in subsets.items()}
     assert values == {"full": 0.5, "leaked": 0.75, "leaked-clip": 1.0, "clean": 0.25}
@@ -40,7 +41,7 @@ def test_each_subset_is_summed_up_from_its_own_rows(trials: TrialSet) -> None:
 def test_an_order_of_rows_of_ones_own(trials: TrialSet) -> None:
     scores = score_maps(Job([], trials, MEASURES))[0].assign(present=True)
     scores["cIoU"] = np.linspace(0, 1, len(scores))
-    found = audit(TrainingList((NAMES[2],), 0), trials.test_set.samples)
+    found = audit(ClipList((NAMES[2],)), trials.test_set.samples)
     shuffled = scores.sample(frac=1, random_state=3)
     assert score_subsets(shuffled, trials, found, MEASURES) == score_subsets(
         scores, trials, found, MEASURES
@@ -49,7 +50,7 @@ def test_an_order_of_rows_of_ones_own(trials: TrialSet) -> None:
 
 def test_a_subset_without_a_trial_has_no_measure(trials: TrialSet) -> None:
     scores = score_maps(Job([], trials, MEASURES))[0].assign(present=True, cIoU=1.0)
-    found = audit(TrainingList(tuple(NAMES), 0), trials.test_set.samples)
+    found = audit(ClipList(tuple(NAMES)), trials.test_set.samples)
     clean = score_subsets(scores, trials, found, MEASURES)[-1]
     assert (clean.n_trials, clean.measures) == (0, ())
 
@@ -62,9 +63,9 @@ def test_a_trial_is_as_bad_as_the_worst_of_its_samples() -> None:
         ],
         "concat",
     )
-    found = audit(TrainingList(("b_000010",), 0), trials.test_set.samples)
+    found = audit(ClipList(("b_000010",)), trials.test_set.samples)
     assert set(trial_overlap(trials.trials, found)) == {"clip"}
-    found = audit(TrainingList(("b_000090",), 0), trials.test_set.samples)
+    found = audit(ClipList(("b_000090",)), trials.test_set.samples)
     assert set(trial_overlap(trials.trials, found)) == {"video"}
-    found = audit(TrainingList(("c_000090",), 0), trials.test_set.samples)
+    found = audit(ClipList(("c_000090",)), trials.test_set.samples)
     assert set(trial_overlap(trials.trials, found)) == {"none"}

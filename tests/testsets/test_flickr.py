@@ -283,7 +283,7 @@ class TestVerify:
     def test_a_folder_without_anything_is_reported_not_raised(self, tmp_path: Path) -> None:
         assert [item.level for item in TEST_SET.verify(tmp_path / "gone")] == ["missing"]
         assert [item.item for item in TEST_SET.verify(tmp_path)] == ["flickr_test.txt"]
-        (tmp_path / "flickr_test.txt").write_text("a/b\n")
+        (tmp_path / "flickr_test.txt").write_text("a b\n")
         assert [item.level for item in TEST_SET.verify(tmp_path)] == ["corrupt"]
 
 

@@ -14,8 +14,9 @@ import soundfile
 from PIL import Image
 from refusals import refused
 
-from ssl_bench.errors import AnnotationError, DataError
+from ssl_bench.errors import DataError
 from ssl_bench.media.image import read_image
+from ssl_bench.media.names import ClipNames, video_of
 from ssl_bench.models.sounds import LogMelAudio, prepare_sound
 from ssl_bench.training.data import Needs
 from ssl_bench.training.folder import (
@@ -66,8 +67,64 @@ def test_a_list_says_which_clips_in_its_order(folder, tmp_path, packed):
 
 def test_a_malformed_list_is_refused(folder, tmp_path):
     (tmp_path / "list.txt").write_text("../../etc/passwd\n")
-    with refused(kind=AnnotationError, where="line 1"):
+    with refused("E_LIST_FORM", where=tmp_path / "list.txt"):
         open_user_folder(folder, ids=tmp_path / "list.txt")
+    (tmp_path / "list.txt").write_text("video99_000010\n")
+    with refused("E_CLIPS_NONE", where="'video99_000010'"):
+        open_user_folder(folder, ids=tmp_path / "list.txt")
+
+
+def test_rows_marked_as_test_clips_are_left_out_and_said(folder, tmp_path):
+    lines = [f"{clip},dog,{'test' if n < 5 else 'train'}\n" for n, clip in enumerate(CLIPS)]
+    (tmp_path / "list.csv").write_text("".join(lines))
+    found = open_user_folder(folder, ids=tmp_path / "list.csv")
+    assert [clip.id for clip in found.clips] == CLIPS[5:]
+    assert "5 rows are marked as test clips" in found.notes[0]
+
+
+SPELLINGS = {
+    "unpadded": "{video}_{start}",
+    "milliseconds": "{video}_{start}000_{end}000",
+    "start and end": "{video}_{start:06d}_{end:06d}",
+    "Y": "Y{video}_{start:06d}",
+    "ending": "{video}_{start:06d}.mp4",
+    "capitals": "{video}_{start:06d}",
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_images_sounds_lists_and_test_sets_may_spell_clips_in_different_ways(
+    spelling, tmp_path, write_media
+):
+    videos = [f"{'abcdefghij'[n] * 10}A" for n in range(6)]
+    clips = [f"{video}_000{start:03d}" for video in videos for start in (32, 150)]
+    write_media(tmp_path, clips)
+    form = SPELLINGS[spelling]
+    spelled = [form.format(video=c[:11], start=int(c[12:]), end=int(c[12:]) + 10) for c in clips]
+    for clip, name in zip(clips, spelled, strict=True):
+        ending = ".PNG" if spelling == "capitals" else ".png"
+        (tmp_path / "frames" / f"{clip}.png").rename(tmp_path / "frames" / f"{name}{ending}")
+    (tmp_path / "list.txt").write_text("".join(f"{clip}.wav\n" for clip in clips))
+    found = open_user_folder(tmp_path, ids=tmp_path / "list.txt")
+    assert len(found.clips) == 12
+    kept = HeldOut("vggss", ClipNames({clip: clip[:11] for clip in clips[:5]}))
+    names = [clip.id for clip in found.clips]
+    assert tuple(map(len, overlap(names, kept))) == (5, 1)
+    held_out = hold_out(names, 4, seed=0)
+    assert len(held_out) == 4
+    assert len({video_of(name) for name in held_out}) == 2
+
+
+def test_what_two_files_may_be_is_named(folder):
+    shutil.copy(folder / "frames" / f"{CLIPS[0]}.png", folder / "frames" / f"{CLIPS[0]}.PNG")
+    with refused("E_CLIPS_UNUSABLE", where=f"{CLIPS[0]}.PNG"):
+        open_user_folder(folder)
+
+
+def test_clips_whose_names_cannot_be_compared_are_not_called_clean(folder):
+    kept = HeldOut("vggss", ClipNames({"zYf0pcZ5q3M_000030": "zYf0pcZ5q3M"}))
+    with refused("E_LIST_FORM", where=folder):
+        open_user_folder(folder, held_out=[kept])
 
 
 def test_of_a_folder_of_frames_the_middle_one_is_taken(folder):
@@ -130,7 +187,7 @@ def test_a_folder_without_clips_is_refused(tmp_path):
 
 def test_clips_of_a_test_set_are_refused_before_files_are_looked_at(folder):
     broken(folder)
-    kept = HeldOut("vggss", frozenset({CLIPS[3]}), frozenset({"video3"}))
+    kept = HeldOut("vggss", ClipNames({CLIPS[3]: "video3"}))
     with refused("E_CLIPS_HELD_OUT", where=folder) as caught:
         open_user_folder(folder, held_out=[kept])
     assert CLIPS[3] in str(caught.value)
@@ -257,7 +314,7 @@ def test_clips_without_a_label_are_named(folder, tmp_path):
 
 
 def test_what_was_checked_for_clips_of_test_sets_is_kept(folder):
-    kept = HeldOut("vggss", frozenset({"other_000010"}), frozenset({"other"}))
+    kept = HeldOut("vggss", ClipNames({"other_000010": "other"}))
     assert open_user_folder(folder, held_out=[kept]).checked_against == ("vggss",)
     assert open_user_folder(folder).checked_against == ()
 
@@ -300,7 +357,7 @@ def test_digest_tells_which_files_were_read(folder):
     assert first != scenes(folder).digest
 
 
-KEPT = HeldOut("vggss", frozenset({"a_000010", "b_000010"}), frozenset({"a", "b"}))
+KEPT = HeldOut("vggss", ClipNames({"a_000010": "a", "b_000010": "b"}))
 
 
 def test_clips_of_other_videos_are_fine():
@@ -312,7 +369,7 @@ def test_clips_and_clips_of_the_same_videos_are_counted_apart():
     assert overlap(clips, KEPT) == (["a_000010"], ["a_000090", "b_000090"])
     with refused("E_CLIPS_HELD_OUT", where="mine.txt") as caught:
         refuse_overlap(clips, KEPT, where="mine.txt")
-    assert "a_000010, a_000090, b_000090" in str(caught.value)
+    assert "'a_000010', 'a_000090', 'b_000090'. Take" in str(caught.value)
 
 
 def test_a_clip_without_a_start_second_stands_for_its_whole_video():
@@ -321,10 +378,18 @@ def test_a_clip_without_a_start_second_stands_for_its_whole_video():
 
 def test_a_list_is_read_as_training_lists_are(tmp_path: Path):
     path = tmp_path / "test.csv"
-    path.write_text("zYf0pcZ5q3M,30,dog barking,test\n")
-    found = read_held_out(str(path))
-    assert found.clips == {"zYf0pcZ5q3M_000030"}
-    assert found.videos == {"zYf0pcZ5q3M"}
+    for lines in ("zYf0pcZ5q3M,30,dog,test\n---g-f_I2yQ,1,dog,train\n", "zYf0pcZ5q3M,30,dog\n"):
+        path.write_text(lines)
+        found = read_held_out(str(path))
+        assert "zYf0pcZ5q3M_000030" in found.clips
+        assert found.clips.videos == {"zYf0pcZ5q3M"}
+
+
+def test_without_the_folder_of_a_test_set_the_remedy_does_not_name_the_training_data(monkeypatch):
+    monkeypatch.delenv("SSL_BENCH_DATA", raising=False)
+    with refused("E_DATA_FOLDER", where="SSL_BENCH_DATA") as caught:
+        read_held_out("vggss")
+    assert "give --data" not in str(caught.value).lower()
 
 
 def test_a_protocol_stands_for_its_test_set():
