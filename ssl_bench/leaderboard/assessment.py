@@ -89,7 +89,7 @@ class TruthMask(Strict):
 
 
 class ShownMap(Strict):
-    """A map as it is stored in the predictions: base64 of float16 values, low byte first."""
+    """A map as it is stored in the predictions: base64 of float32 values, low byte first."""
 
     height: Annotated[int, Field(ge=1, le=MAX_SIDE)]
     width: Annotated[int, Field(ge=1, le=MAX_SIDE)]
@@ -97,7 +97,7 @@ class ShownMap(Strict):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        values = _decoded(self.data, "<f2")
+        values = _decoded(self.data, "<f4")
         if values.size != self.height * self.width or not np.isfinite(values).all():
             raise ValueError(f"the data are not {self.height} x {self.width} finite numbers")
         return self
@@ -106,7 +106,7 @@ class ShownMap(Strict):
     def of(cls, values: NDArray[np.floating]) -> ShownMap:
         """Encode a map ``(h, w)``."""
         height, width = values.shape
-        return cls(height=height, width=width, data=_encoded(values, "<f2"))
+        return cls(height=height, width=width, data=_encoded(values, "<f4"))
 
     def array(self) -> NDArray[np.float32]:
         """The map ``(height, width)`` float32.
@@ -116,8 +116,7 @@ class ShownMap(Strict):
         >>> ShownMap.of(np.array([[0.0, 0.5]])).array()
         array([[0. , 0.5]], dtype=float32)
         """
-        values = _decoded(self.data, "<f2").reshape(self.height, self.width)
-        return values.astype(np.float32)
+        return _decoded(self.data, "<f4").reshape(self.height, self.width)
 
 
 class GalleryTrial(Strict):

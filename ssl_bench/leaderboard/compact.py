@@ -1,8 +1,9 @@
-"""Predictions as the board stores them: maps of at most 14 x 14, in half precision.
+"""Predictions as the board stores them: maps of at most 14 x 14, in the precision of scoring.
 
-An entry's numbers are those of the stored file. Maps are reduced by averaging areas, so that every
-pixel of the original counts alike, and equal maps are stored once; embeddings and similarities are
-rounded to half precision. The same predictions give the same bytes.
+An entry's numbers are those of the stored file. Maps of that size are stored as they are, bit for
+bit, so that they score as submitted. Larger ones are reduced by averaging areas, so that every
+pixel of the original counts alike. Equal maps are stored once. The same predictions give the same
+bytes.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from numpy.typing import NDArray
 
 from ssl_bench.errors import LeaderboardError
 from ssl_bench.predictions import Limits, Predictions, PredictionsWriter
+from ssl_bench.predictions.format import EMBEDDINGS
 
 SIDE = 14
 """Height and width that maps are reduced to, unless asked otherwise."""
 
-MAX_MAPS_BYTES = 2 * 10**6
+MAX_MAPS_BYTES = 4 * 10**6
 """Largest file of maps that a board stores."""
 
 STORED_LIMITS = Limits(total_bytes=2**28, trials=200_000, side=224, embedding_width=4096)
@@ -49,14 +51,12 @@ def write_compact(
     Raises
     ------
     LeaderboardError
-        If the file comes out larger, or half precision cannot hold a value.
+        If the file comes out larger.
     """
-    with PredictionsWriter(target, predictions.meta, dtype="float16") as writer:
+    with PredictionsWriter(target, predictions.meta) as writer:
         if "map" in predictions.members:
             maps, index = _reduced_maps(predictions, side)
-            writer.add(
-                predictions.trial_ids, maps, map_index=index, score=_halved(predictions, "score")
-            )
+            writer.add(predictions.trial_ids, maps, map_index=index, score=predictions.score)
         else:
             writer.add(predictions.trial_ids, None, **_for_retrieval(predictions))
     size = target.stat().st_size
@@ -81,22 +81,31 @@ def reduce_map(values: NDArray[np.floating], height: int, width: int) -> NDArray
     Returns
     -------
     ndarray
-        ``(..., height, width)`` float64. A pixel that lies in two areas counts in proportion.
+        ``(..., height, width)`` float64. A pixel that lies in two areas counts in proportion. An
+        average of equal values is that value.
 
     Examples
     --------
     >>> reduce_map(np.array([[0.0, 0.0, 3.0]]), 1, 2)
     array([[0., 2.]])
     """
-    rows = _shares(values.shape[-2], height)
-    columns = _shares(values.shape[-1], width)
-    averaged: NDArray[np.float64] = np.matmul(np.matmul(rows, values.astype(np.float64)), columns.T)
+    wide = np.swapaxes(_averaged(values.astype(np.float64), width), -1, -2)
+    return np.swapaxes(_averaged(wide, height), -1, -2)
+
+
+def _averaged(values: NDArray[np.float64], parts: int) -> NDArray[np.float64]:
+    """Averages over parts of the last axis, within the range of what they are made of."""
+    shares = _shares(values.shape[-1], parts)
+    averaged: NDArray[np.float64] = np.matmul(values, shares.T)
+    for part, share in enumerate(shares):
+        inside = values[..., share > 0]
+        averaged[..., part] = np.clip(averaged[..., part], inside.min(-1), inside.max(-1))
     return averaged
 
 
 def _shares(size: int, parts: int) -> NDArray[np.float64]:
     """``(parts, size)``: which share of each part each pixel is."""
-    edges = np.arange(parts + 1) * (size / parts)
+    edges = np.arange(parts + 1) * size / parts  # exact where an edge lies between two pixels
     pixels = np.arange(size)
     upper = np.minimum(edges[1:, None], pixels + 1)
     lower = np.maximum(edges[:-1, None], pixels)
@@ -106,16 +115,16 @@ def _shares(size: int, parts: int) -> NDArray[np.float64]:
 
 def _reduced_maps(
     predictions: Predictions, side: int
-) -> tuple[NDArray[np.float16], NDArray[np.int64]]:
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Distinct maps in the order of their first trial, and which of them each trial has."""
     index = np.zeros(len(predictions), np.int64)
     number: dict[bytes, int] = {}
     first: list[int] = []
-    held: list[NDArray[np.float16]] = []
+    held: list[NDArray[np.float32]] = []
     shape = _common_shape(predictions, side)
     for positions, maps in predictions.iter_maps():
         small = maps if maps.shape[1:] == shape else reduce_map(maps, *shape)
-        for position, heat in zip(positions.tolist(), _half(small, predictions.path), strict=True):
+        for position, heat in zip(positions.tolist(), small.astype(np.float32), strict=True):
             key = heat.tobytes()
             if key not in number:
                 number[key] = len(held)
@@ -139,27 +148,8 @@ def _common_shape(predictions: Predictions, side: int) -> tuple[int, int]:
     )
 
 
-def _halved(predictions: Predictions, name: str) -> NDArray[np.float32] | None:
-    values: NDArray[np.float32] | None = getattr(predictions, name)
-    return None if values is None else _half(values, predictions.path).astype(np.float32)
-
-
 def _for_retrieval(predictions: Predictions) -> dict[str, Any]:
     """What scoring reads of a file for retrieval."""
     if "similarity" in predictions.members:
-        blocks = [block for _, block in predictions.iter_similarity()]
-        return {"similarity": _half(np.concatenate(blocks), predictions.path)}
-    return {name: _halved(predictions, name) for name in ("image_embedding", "audio_embedding")}
-
-
-def _half(values: NDArray[np.floating], where: Path) -> NDArray[np.float16]:
-    with np.errstate(over="ignore"):
-        half = values.astype(np.float16)
-    if not np.isfinite(half).all():
-        raise LeaderboardError(
-            "it has values beyond 65,504, which half precision cannot hold",
-            code="E_MAPS_RANGE",
-            where=where,
-            remedy="divide all maps by one number; the ranking of pixels stays as it is",
-        )
-    return half
+        return {"similarity": np.concatenate([rows for _, rows in predictions.iter_similarity()])}
+    return {name: getattr(predictions, name) for name in EMBEDDINGS}

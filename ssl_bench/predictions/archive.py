@@ -291,7 +291,7 @@ def scan(path: Path, limits: Limits, *, shard: str = "", values: bool) -> Archiv
             f"the file has {archive.total_bytes:,} bytes after decompression, and no more than "
             f"{limits.total_bytes:,} can be read here"
         )
-        archive.problems.add("E_FILE_TOO_LARGE", message, "store smaller maps, or float16")
+        archive.problems.add("E_FILE_TOO_LARGE", message, "store smaller maps")
         return archive
     usable = {
         name: array

@@ -139,8 +139,8 @@ class PredictionsWriter:
         Raises
         ------
         ModelError
-            If a shape is wrong, a value is not finite, or an id is malformed or was added before.
-            Nothing of the call is then kept.
+            If a shape is wrong, a value is not finite or would become 0 in float16, or an id is
+            malformed or was added before. Nothing of the call is then kept.
         """
         if not self._spools:
             raise RuntimeError("a PredictionsWriter is used in a 'with' block")
@@ -216,11 +216,17 @@ class PredictionsWriter:
         dtype = self._dtype if name in _SPOOLED else np.dtype(np.float32)
         with np.errstate(over="ignore"):
             stored = array.astype(dtype, order="C", copy=False)
-        finite = np.asarray(np.isfinite(stored).all(axis=tuple(range(1, stored.ndim))))[index]
-        if not finite.all():
-            row = int(np.argmin(finite))
-            large = np.isfinite(array[index[row]]).all()
-            fault = f"values too large for {dtype}" if large else "NaN or infinite values"
+        kept = np.isfinite(stored)
+        if dtype == np.float16:
+            # Zeros are tied, and what was ranked among them is lost.
+            kept &= (stored != 0) | (array == 0)
+        whole = np.asarray(kept.all(axis=tuple(range(1, kept.ndim))))[index]
+        if not whole.all():
+            row = int(np.argmin(whole))
+            finite = np.isfinite(array[index[row]]).all()
+            fault = (
+                f"values too large or too small for {dtype}" if finite else "NaN or infinite values"
+            )
             raise self._refusal("E_NOT_FINITE", f"the {name} of {ids[row]!r} has {fault}")
         return stored
 

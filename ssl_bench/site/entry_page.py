@@ -266,8 +266,8 @@ def _storage_note(entry: Entry) -> str:
     stored = next((each.map for each in entry.evidence.gallery if each.map is not None), None)
     size = "Predictions" if stored is None else f"Maps of {stored.height}x{stored.width}"
     return (
-        f"{size} are stored in half precision (float16), and the numbers above are those of the "
-        "stored file. As made, they may score slightly differently."
+        f"{size} are stored, and the numbers above are those of the stored file. Where a model "
+        "makes larger or more precise ones, they may score slightly differently."
     )
 
 

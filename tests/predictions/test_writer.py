@@ -77,6 +77,18 @@ def test_half_precision_is_stored_where_asked(tmp_path: Path, meta: PredictionsM
     assert np.allclose(maps, maps_of(1), atol=1e-3)
 
 
+@pytest.mark.parametrize("value", [1e-8, -1e-8, 1e5])
+def test_values_beyond_half_precision_are_refused(
+    tmp_path: Path, meta: PredictionsMeta, value: float
+) -> None:
+    """Small ones would be tied at 0, and rules that rank pixels would tell no more of them."""
+    maps = maps_of(1)
+    maps[0, 0, 0] = value
+    with refused("E_NOT_FINITE"):
+        save_predictions(tmp_path / "p.npz", ["t0"], maps, meta, dtype="float16")
+    save_predictions(tmp_path / "p.npz", ["t0"], maps, meta)
+
+
 BROKEN: dict[str, tuple[dict[str, Any], str]] = {
     "NaN": ({"maps": np.full((2, 3, 4), [[[1.0]], [[np.nan]]])}, "E_NOT_FINITE"),
     "infinite": ({"maps": np.full((2, 3, 4), np.inf)}, "E_NOT_FINITE"),
