@@ -34,6 +34,17 @@ def one_of(known: Iterable[str], asked: str) -> str:
     return f"did you mean {folded[near[0]]!r}? {listed[0].upper()}{listed[1:]}"
 
 
+def first_few(names: Sequence[str]) -> str:
+    """The first five names, and dots where there are more.
+
+    Examples
+    --------
+    >>> first_few("abcdef")
+    'a, b, c, d, e, ...'
+    """
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+
+
 class SslBenchError(Exception):
     """Base class of all errors that ssl-bench raises on purpose.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +16,9 @@ from ssl_bench.errors import ProtocolError, SslBenchError, one_of
 _MAX_PROBLEMS = 20
 _MAX_CHARACTERS = 300
 _MAX_NAME = 80
+
+# What git writes around two versions of a line.
+_CONFLICT = re.compile(rb"^(<{7}|>{7}) \S", re.MULTILINE)
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -153,11 +157,23 @@ def read_json(
     return checked(_content(path, error, remedy), model, path, error=error, remedy=remedy)
 
 
+def refuse_conflict(content: bytes, where: Path, error: type[SslBenchError]) -> None:
+    """Raise `error` where a text file holds the marks of a merge that was not finished."""
+    mark = _CONFLICT.search(content)
+    if mark is not None:
+        line = content.count(b"\n", 0, mark.start()) + 1
+        message = f"line {line} is the mark of an unfinished merge"
+        remedy = "resolve the conflict, or fetch the file again"
+        raise error(message, code="E_MERGE_CONFLICT", where=where, remedy=remedy)
+
+
 def _content(path: Path, error: type[SslBenchError], remedy: str | None) -> bytes:
     try:
-        return path.read_bytes()
+        content = path.read_bytes()
     except OSError as caught:
         missing = isinstance(caught, FileNotFoundError)
         problem = "does not exist" if missing else f"cannot be read ({caught.strerror})"
         code = "E_FILE_MISSING" if missing else "E_FILE_UNREADABLE"
         raise error(f"this file {problem}", code=code, where=path, remedy=remedy) from None
+    refuse_conflict(content, path, error)
+    return content

@@ -89,7 +89,7 @@ def compare_sets(results: Sequence[tuple[Path, Result]], measure: str | None = N
     models, dialects = [], []
     for path, result in results:
         models.append((path, result.model.model_dump(mode="json", include=set(_IDENTITY))))
-        dialects.append((path, {"": result.protocol.dialect}))
+        dialects.append((path, {"": result.protocol.conventions}))
     _require_equal("dialect", dialects)
     _require_equal("model", models)
     seen: dict[tuple[str, str], Path] = {}
@@ -108,7 +108,7 @@ def compare_sets(results: Sequence[tuple[Path, Result]], measure: str | None = N
     first = results[0][1]
     return AcrossSets(
         model=first.model.name,
-        dialect=first.protocol.dialect,
+        dialect=first.protocol.conventions,
         measure=chosen,
         sets=rows,
         changes=tuple(

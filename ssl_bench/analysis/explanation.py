@@ -47,7 +47,7 @@ MEANINGS = {
     "or controls; the results do not record which",
     "test set name": "other images and sounds are asked about",
     "test set split": "other images and sounds are asked about",
-    "test set revision": "the annotation was corrected",
+    "test set revision": "the truth is that of another annotation",
     "test set options": "another part of it is used",
     "test set truth_convention": "annotations are turned into pixels in another way",
     "test set n_samples": "there are more or fewer samples",

@@ -177,7 +177,7 @@ def compare_runs(
         )
     return RunComparison(
         protocol=runs[0].result.protocol.label,
-        dialect=runs[0].result.protocol.dialect,
+        dialect=runs[0].result.protocol.conventions,
         runs=tuple(run.label for run in named),
         partial=any(run.result.coverage.partial for run in runs),
         pairs=tuple(pairs),

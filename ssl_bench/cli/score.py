@@ -151,8 +151,15 @@ def _overlap_table(overlap: OverlapScores) -> Table:
 def _score_under_all(given: dict[str, Any]) -> None:
     """Score under every dialect that has constants for this model, and print one table."""
     with progress_bars() as (_, notify):
+        from ssl_bench.protocols.protocol import load_dialect
         from ssl_bench.scoring.dialects import dialect_table, dialects_for
-        from ssl_bench.scoring.run import ScoringOptions, check_predictions
+        from ssl_bench.scoring.run import (
+            ScoringOptions,
+            check_predictions,
+            maps_beyond,
+            takes_probabilities,
+            under_dialect,
+        )
         from ssl_bench.trials.compositions import open_trials
 
         options = ScoringOptions(partial=given["partial"], jobs=given["jobs"], notify=notify)
@@ -161,10 +168,18 @@ def _score_under_all(given: dict[str, Any]) -> None:
         model = checked.meta.model
         usable, without = dialects_for(trials.protocol, model)
         table = dialect_table(checked, trials, usable, options)
+        strict = [name for name in usable if takes_probabilities(load_dialect(name))]
+        conventions = [trials.protocol.under(load_dialect(name)) for name in strict[:1]]
+        beyond = sum(maps_beyond(checked, under_dialect(trials, each)) for each in conventions)
     if given["as_json"]:
         click.echo(table.to_json(orient="records", indent=1))
         return
     show(*_dialect_tables(table))
+    if beyond:
+        show(
+            f"{beyond:,} maps hold values outside 0..1, where {', '.join(strict)} take "
+            "probabilities: are they logits?"
+        )
     if without:
         show(
             f"Left out {', '.join(without)}: no constants for a model named {model!r}; "

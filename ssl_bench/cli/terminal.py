@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
+from ssl_bench.errors import first_few
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -169,7 +171,7 @@ def result_tables(result: Result) -> list[Table | str]:
     if result.ceiling is not None:
         columns["ceiling of the rule"] = _cells(result.ceiling.measures)
     told = result.protocol
-    title = f"{told.title}, {told.label}, version {told.version}, dialect {told.dialect}"
+    title = f"{told.title}, {told.label}, version {told.version}, dialect {told.conventions}"
     shown: list[Table | str] = [table(title, "percent [95 % interval]", columns)]
     if len(priors) > 1:
         shown.append(table(None, "audio-blind, the priors", priors))
@@ -212,11 +214,36 @@ def _notes(result: Result) -> Iterator[str]:
     if result.priors_note:
         lacking = "Not every prior was measured" if result.priors else "No gap to a prior"
         yield f"{lacking}: {result.priors_note}."
+    beyond = result.statistics.get("maps_beyond_0_to_1")
+    if beyond:
+        yield (
+            f"{beyond:,} maps hold values outside 0..1, where this threshold is an absolute one: "
+            "are they logits? Submit probabilities."
+        )
     if result.test_set.revision is None:
         yield (
             f"The annotation of {result.test_set.name} is not a known published revision (digest "
             f"{result.test_set.digest[:12]}); its numbers compare with that file only."
         )
+
+
+def _treatment(result: Result) -> str:
+    """What each measure does with trials that have no truth pixel."""
+    from ssl_bench.errors import MeasureError
+    from ssl_bench.measures.definition import FAILURE
+    from ssl_bench.measures.values import parse_measure
+
+    ways: dict[str, list[str]] = {}
+    for value in result.measures:
+        try:
+            definition = parse_measure(value.measure).definition
+        except MeasureError:  # of another version
+            continue
+        if definition.rows != "silent":
+            ways.setdefault(definition.empty, []).append(value.measure)
+    if list(ways) in ([], [FAILURE]):
+        return FAILURE
+    return "; ".join(f"{way} in {', '.join(names)}" for way, names in ways.items())
 
 
 def coverage_sentence(result: Result) -> str:
@@ -229,14 +256,9 @@ def coverage_sentence(result: Result) -> str:
         text += f" The {len(coverage.missing):,} missing ones count as failures."
     if coverage.unscorable:
         text += (
-            f" {len(coverage.unscorable)} without a truth pixel count as failures: "
+            f" {len(coverage.unscorable)} without a truth pixel {_treatment(result)}: "
             f"{first_few(coverage.unscorable)}."
         )
     if coverage.flat_maps:
         text += f" {coverage.flat_maps:,} maps are flat."
     return text
-
-
-def first_few(names: Sequence[str]) -> str:
-    """The first five names, and dots where there are more."""
-    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")

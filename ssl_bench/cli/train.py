@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 EMBEDDED_WORLD = "synth"
 # Choices among the clips of a folder.
-_OF_FOLDERS = ("ids", "truth", "skip_missing", "held_out", "skip_held_out")
+_OF_FOLDERS = ("ids", "truth", "masks", "skip_missing", "held_out", "skip_held_out")
 _FIRST_LINE_SECONDS = 5.0
 _LINE_SECONDS = 60.0
 
@@ -73,6 +73,13 @@ def _toml_or_text(text: str) -> Any:
     help="Where the clips of the folder sound, for supervised models: a CSV of boxes "
     "(id,x0,y0,x1,y1, from 0 to 1 of the image), a JSON as of VGG-SS, or a folder of masks ID.png "
     "or of annotations ID.xml as of Flickr-SoundNet.",
+)
+@click.option(
+    "--masks",
+    type=click.Choice(["two-valued", "nonzero", "half", "alpha", "dither"]),
+    help="What is inside a mask of --truth: all that is not black, at least half as bright as "
+    "white, its alpha channel, or as Pillow dithers it.  [default: two-valued, which refuses masks "
+    "of more than black and one other level]",
 )
 @click.option(
     "--skip-missing",
@@ -222,8 +229,10 @@ def _source(given: dict[str, Any], needs: Needs, progress: Progress) -> Training
             code="E_TRUTH_UNUSED",
             remedy="leave --truth out, or train a supervised model such as unet",
         )
-    choices = {name: given[name] for name in _OF_FOLDERS}
-    choices["truth"] = None if truth is None else open_truth(truth)
+    choices = {name: given[name] for name in _OF_FOLDERS if name != "masks"}
+    if truth is None and given["masks"]:
+        raise click.UsageError("--masks says how the masks of --truth are read: give both.")
+    choices["truth"] = None if truth is None else open_truth(truth, given["masks"] or "two-valued")
     choices["held_out"] = [read_held_out(reference) for reference in given["held_out"]]
     return open_user_folder(folder, needs=needs, **choices, progress=progress)
 

@@ -85,7 +85,7 @@ def analyse_run(
     notify("computing intervals")
     table = pd.concat([analyse_scores(series, seed=seed), *rules], ignore_index=True)
     notify("drawing")
-    title = f"{model} on {result.protocol.label}, dialect {result.protocol.dialect}"
+    title = f"{model} on {result.protocol.label}, dialect {result.protocol.conventions}"
     files = [place / "analysis.csv", place / "analysis.png"]
     write_table(files[0], table, "csv")
     draw_analysis(files[1], table, title)

@@ -298,7 +298,7 @@ def write_trial_sheet(
         sheet.append(_row(trials, row, maps[trial.id], reached[trial.id], title, with_images))
     protocol = trials.protocol
     trial_sheet(
-        sheet, path, f"{predictions.meta.model} on {protocol.label}, dialect {protocol.dialect}"
+        sheet, path, f"{predictions.meta.model} on {protocol.label}, dialect {protocol.conventions}"
     )
     return tuple(trials.trials[row].id for row in rows)
 

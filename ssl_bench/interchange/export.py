@@ -68,7 +68,7 @@ def group_results(results: Iterable[Result]) -> list[Group]:
     groups: dict[tuple[str, str, str, str], list[Result]] = {}
     for result in results:
         protocol = result.protocol
-        key = (protocol.label, protocol.dialect, protocol.digest, result.test_set.digest)
+        key = (protocol.label, protocol.conventions, protocol.digest, result.test_set.digest)
         groups.setdefault(key, []).append(result)
     return [Group(*key, tuple(members)) for key, members in groups.items()]
 

@@ -18,6 +18,12 @@ Rows = Literal["sounding", "silent", "all", "pictures", "twins"]
 """Which trials count: those with a sounding target, those without, or all; one sounding trial of
 each picture; those whose picture is shown in another trial too."""
 
+FAILURE = "count as failures"
+"""What most measures do with trials without a truth pixel."""
+
+UNTOUCHED = "count like the others"
+"""What measures do with them that do not read the truth."""
+
 RULES: tuple[Rule, ...] = get_args(Rule)
 """Variants that name a threshold rule other than the protocol's own."""
 
@@ -150,6 +156,8 @@ class Definition:
         For a mean: what a trial without a map contributes.
     missing_text
         For a number of the whole set: how a trial without a map enters it, in words.
+    empty
+        What it does with sounding trials whose truth has no pixel, in words.
     unit
         ``share``: shown in percent. ``rank``: shown as it is.
     """
@@ -171,6 +179,7 @@ class Definition:
     default: float | None = None
     missing: float = 0.0
     missing_text: str = ""
+    empty: str = FAILURE
     unit: Literal["share", "rank"] = "share"
     dialects: str = "The dialects differ in how the map becomes a prediction, not in this formula."
 

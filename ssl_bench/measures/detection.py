@@ -118,14 +118,19 @@ def slavc_average_precision(
     return float(np.sum(envelope[:-1] * np.diff(recall)))
 
 
-def slavc_f1_list(localised: ArrayLike, confidence: ArrayLike, sounding: ArrayLike) -> list[float]:
-    """F1 in percent with one decimal, as the public evaluator prints it.
+def slavc_f1_walk(localised: ArrayLike, confidence: ArrayLike, sounding: ArrayLike) -> Numbers:
+    """F1 of the public evaluator at every max(1, n // 10)-th confidence, from the smallest.
 
-    One number for every max(1, n // 10)-th confidence, from the smallest.
+    Their largest is what ACL's copy of it calls ef1.
     """
     level = np.sort(np.asarray(confidence, np.float64))
     walked = level[:: max(1, len(level) // 10)]
-    scores = _f1(*slavc_precision_recall(localised, confidence, sounding, walked))
+    return _f1(*slavc_precision_recall(localised, confidence, sounding, walked))
+
+
+def slavc_f1_list(localised: ArrayLike, confidence: ArrayLike, sounding: ArrayLike) -> list[float]:
+    """Those of :func:`slavc_f1_walk` as the evaluator prints them: percent with one decimal."""
+    scores = slavc_f1_walk(localised, confidence, sounding)
     return [float(f"{100 * score:.1f}") for score in scores]
 
 

@@ -12,7 +12,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ssl_bench.measures.definition import RULES, Column, Definition, MapOnGrid
+from ssl_bench.measures.definition import RULES, UNTOUCHED, Column, Definition, MapOnGrid
 from ssl_bench.measures.interpolation import normalise
 from ssl_bench.measures.localization import area_under_success, success
 
@@ -144,6 +144,7 @@ DEFINITIONS = (
         "by its sum; mean over a trial's twins, then over trials",
         source="this project; 0 for a map that ignores the sound",
         columns=("swap",),
+        empty=UNTOUCHED,
         rows="twins",
         dialects="Only the up-sampling differs.",
     ),

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ssl_bench.errors import MeasureError
-from ssl_bench.measures.definition import RULES, Column, Definition, MapOnGrid
+from ssl_bench.measures.definition import RULES, UNTOUCHED, Column, Definition, MapOnGrid
 from ssl_bench.measures.interpolation import normalise, upsample
 from ssl_bench.protocols.conventions import Rule, ThresholdTable
 
@@ -296,6 +296,7 @@ DEFINITIONS = (
         formula="1 if the maximum lies in the sounding half only, 0.5 if in both, else 0",
         source="this project, for the concat trials of Oya et al. 2020; chance is 0.5",
         columns=("side",),
+        empty=UNTOUCHED,
     ),
     Definition(
         name="pooled-cIoU",

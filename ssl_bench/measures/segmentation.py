@@ -102,6 +102,7 @@ DEFINITIONS = (
         formula="#(P and G) / #(P or G); for an empty mask, 1 - #P / #pixels",
         source="Zhou et al. 2022, section 5; swimmiing/ACL-SSL AVSBench/eval_utils.py",
         columns=("IoU",),
+        empty="count by the share of pixels that is not predicted",
         dialects="ACL adds 1e-7 to the union and averages over batches of five, then over batches; "
         "here every image counts alike.",
     ),
@@ -114,6 +115,7 @@ DEFINITIONS = (
         columns=("F_curve", "truth_pixels"),
         overall=lambda _measure, curves, truth_pixels: max_f(curves, truth_pixels),
         missing_text="a curve of 0 at every threshold",
+        empty="are left out",
         dialects="AVSBench's own code takes the maximum in each batch, so that its value depends "
         "on the size of the batch.",
     ),

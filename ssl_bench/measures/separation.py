@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ssl_bench.measures.definition import Column, Definition, Measure
+from ssl_bench.measures.definition import UNTOUCHED, Column, Definition, Measure
 from ssl_bench.measures.localization import AUC_THRESHOLDS, area_under_success, best_area, predicted
 
 ROLES = ("silence", "noise", "off-screen")
@@ -124,6 +124,7 @@ DEFINITIONS = (
         "nothing does, ties counting half; a variant takes one kind of silent trials",
         source="this project, for the trials of " + _VSSL,
         columns=("peak", "role_number", "sounding", "present"),
+        empty=UNTOUCHED,
         overall=_overall_auroc,
         missing_text="the lowest peak where something sounds, the highest where nothing does",
         rows="all",

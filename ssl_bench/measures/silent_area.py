@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ssl_bench.measures.definition import RULES, Column, Definition, MapOnGrid
+from ssl_bench.measures.definition import RULES, UNTOUCHED, Column, Definition, MapOnGrid
 from ssl_bench.measures.interaction import mean_of_image
 from ssl_bench.measures.localization import predicted, success
 
@@ -22,15 +22,19 @@ def quiet_share(grid: NDArray[np.floating], level: float = QUIET) -> float:
 
 
 def unpredicted_share(prediction: NDArray[np.bool_], tiles: NDArray[np.bool_]) -> float:
-    """Share of some tiles that is not predicted, both ``(h, w)`` bool; 1 where there is no tile."""
+    """Share of some tiles that is not predicted, both ``(h, w)`` bool; nan without a tile."""
     area = int(np.count_nonzero(tiles))
-    return 1 - int(np.count_nonzero(prediction & tiles)) / area if area else 1.0
+    return 1 - int(np.count_nonzero(prediction & tiles)) / area if area else float("nan")
 
 
 def _quiet_tiles(grid: MapOnGrid) -> float:
     if grid.silent_tiles is None:
-        return 1.0
+        return float("nan")
     return unpredicted_share(predicted(grid), grid.silent_tiles)
+
+
+def _best_quiet_tiles(grid: MapOnGrid) -> float:
+    return 1.0 if grid.silent_tiles is not None and grid.silent_tiles.any() else float("nan")
 
 
 def type_gap(values: ArrayLike, types: ArrayLike) -> float:
@@ -52,7 +56,7 @@ def type_gap(values: ArrayLike, types: ArrayLike) -> float:
 
 COLUMNS = {
     "quiet": Column("map", lambda grid: quiet_share(grid.raw), lambda grid: not grid.sounding),
-    "quiet_tiles": Column("map", _quiet_tiles, 1.0),
+    "quiet_tiles": Column("map", _quiet_tiles, _best_quiet_tiles),
     "scene_quiet": Column(
         ("quiet", "image", "sounding"),
         lambda values, image, sounding: mean_of_image(
@@ -86,6 +90,7 @@ DEFINITIONS = (
         "picture's silent trials, then over pictures",
         source=_DSOL,
         columns=("scene_quiet",),
+        empty=UNTOUCHED,
         rows="pictures",
         dialects="DSOL's maps are of clusters, and further clusters of a sounding class count as "
         f"silent there. {_ABSOLUTE}",
@@ -96,6 +101,8 @@ DEFINITIONS = (
         formula="1 - #{P = 1 in a tile without a target} / #{pixels of such tiles}",
         source="this project, after the non-sounding area of Hu et al. 2020",
         columns=("quiet_tiles",),
+        empty=UNTOUCHED,
+        dialects="Undefined for a set with a picture that is not made of tiles.",
     ),
     Definition(
         name="type-gap",

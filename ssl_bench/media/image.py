@@ -7,13 +7,13 @@ import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from ssl_bench.errors import DataError, Problem
+from ssl_bench.errors import DataError, Problem, first_few
 from ssl_bench.media.find import require_content
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
@@ -27,6 +27,12 @@ MAX_SIDE = 16_384
 
 TINY = 32
 """Pixels of the shorter side below which an image is remarked on."""
+
+JPEG_MARGIN = 48  # reached at quality 75
+"""How far a level of a JPEG may lie from black or white to stand for it in a mask."""
+
+MaskRule = Literal["two-valued", "nonzero", "half", "alpha", "dither"]
+"""What is inside a mask; see :func:`read_mask`."""
 
 # A fixed list keeps Pillow from trying readers that run other programs, such as Ghostscript.
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
@@ -180,17 +186,30 @@ def _require_whole_webp(path: Path) -> None:
         place += 8 + length + length % 2
 
 
-def read_mask(path: Path) -> NDArray[np.bool_]:
-    """Read a black-and-white mask at its own size, as the field's loaders do (Pillow, mode "1").
+def read_mask(path: Path, rule: MaskRule = "two-valued") -> NDArray[np.bool_]:
+    """Read a mask at its own size, ``(height, width)`` bool: True is inside.
 
-    ``(height, width)`` bool: white is inside. Grey pixels become black or white as Pillow dithers
-    them.
+    What the levels of a picture mean is for its owner to say, so that only a mask without doubt is
+    read by itself:
+
+    ``two-valued``
+        One grey picture, opaque, of black and at most one other level, whatever its depth: black is
+        outside. In a JPEG, whose levels are inexact, within `JPEG_MARGIN` of black or of white.
+    ``nonzero``
+        Every pixel that is not black is inside, whatever its colour.
+    ``half``
+        Every pixel with a channel of at least half of full scale is inside.
+    ``alpha``
+        The alpha channel is the mask, two-valued.
+    ``dither``
+        As Pillow's mode "1", which dithers grey and colours: the loaders of AVSBench for S4 and of
+        ACL.
 
     Raises
     ------
     DataError
-        As :func:`read_image`; or if every pixel that is not black is so dark that nothing is left
-        of the mask, as with label images of values 0 and 1.
+        As :func:`read_image`; or if the rule cannot read this picture, or would leave nothing of
+        it.
 
     Examples
     --------
@@ -199,18 +218,76 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
     >>> Image.fromarray(np.array([[0, 255]], np.uint8)).save(path)
     >>> read_mask(path)
     array([[False,  True]])
+    >>> Image.fromarray(np.array([[0, 9, 255]], np.uint8)).save(path)
+    >>> read_mask(path, "nonzero")
+    array([[False,  True,  True]])
     """
-    grey, pixels = _open(
-        path, lambda image: (np.asarray(image.convert("L")), np.array(image.convert("1"), np.bool_))
-    )
-    if grey.any() and not pixels.any():
-        raise DataError(
-            "this mask has no white pixel, only darker ones",
-            code="E_MASK_LEVELS",
-            where=path,
-            remedy="store what is inside as 255 and what is outside as 0",
+
+    def refused(problem: str, code: str) -> DataError:
+        remedy = (
+            "store what is inside as white and what is outside as black, or name the rule that "
+            f"reads it: {', '.join(get_args(MaskRule)[1:])}"
         )
-    return pixels
+        return DataError(f"this mask {problem}", code=code, where=path, remedy=remedy)
+
+    def decode(image: Image.Image) -> NDArray[np.bool_]:
+        inside: NDArray[np.bool_] | None
+        if image.format == "JPEG":
+            _decode_jpeg(path, image.mode, [])  # refuses what is damaged inside
+        levels, alpha, coloured = _levels_of(image)
+        if rule == "dither":
+            inside = np.array(image.convert("1"), np.bool_)
+        elif rule == "alpha":
+            if alpha is None:
+                raise refused("has no alpha channel, or an opaque one", "E_MASK_ALPHA")
+            levels, inside = alpha, _two_valued(alpha, lossy=False)
+        elif alpha is not None:
+            raise refused(
+                "is transparent in places: is the mask its alpha channel?", "E_MASK_ALPHA"
+            )
+        elif rule == "nonzero":
+            inside = levels > 0
+        elif rule == "half":
+            full = np.iinfo(np.uint8 if image.mode[0] != "I" else np.uint16).max
+            inside = levels > full / 2
+        elif coloured:
+            raise refused("has colours", "E_MASK_COLOUR")
+        else:
+            inside = _two_valued(levels, lossy=image.format == "JPEG")
+        if inside is None:
+            shown = first_few([str(level) for level in np.unique(levels)])
+            raise refused(f"has other levels than black and one other: {shown}", "E_MASK_LEVELS")
+        if levels.any() and not inside.any():
+            raise refused(
+                f"is not black, and the rule {rule!r} leaves nothing of it", "E_MASK_LEVELS"
+            )
+        return inside
+
+    return _open(path, decode)
+
+
+def _levels_of(
+    image: Image.Image,
+) -> tuple[NDArray[np.integer], NDArray[np.uint8] | None, bool]:
+    """The brightest channel of each pixel, alpha where it is not opaque, and if there are colours.
+
+    Grey levels are those of the file, 16-bit ones too.
+    """
+    if image.mode in ("L", "I", "I;16") and "transparency" not in image.info:
+        return np.asarray(image), None, False
+    pixels = np.asarray(image.convert("RGBA"))
+    levels, alpha = pixels[..., :3].max(axis=2), pixels[..., 3]
+    coloured = bool((pixels[..., :3].min(axis=2) != levels).any())
+    return levels, None if alpha.min(initial=255) == 255 else alpha, coloured
+
+
+def _two_valued(levels: NDArray[np.integer], *, lossy: bool) -> NDArray[np.bool_] | None:
+    """What is inside, where all levels are black or one other; None where they are not."""
+    if lossy:
+        away = np.minimum(levels, 255 - levels)
+        return levels > 127 if away.max(initial=0) <= JPEG_MARGIN else None
+    others = np.flatnonzero(np.bincount(levels.ravel())[1:])
+    return levels > 0 if len(others) <= 1 else None
 
 
 def probe_image(path: Path) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -216,6 +217,11 @@ class Protocol(Strict):
         )
 
     @property
+    def conventions(self) -> str:
+        """The dialect, and what is not as it ships (:func:`conventions_of`)."""
+        return conventions_of(self.name, self.dialect, self.tables)
+
+    @property
     def label(self) -> str:
         """``NAME@TESTSET:SPLIT``; without the split where it is not spelled out."""
         split = "" if self.test_set.split is None else f":{self.test_set.split}"
@@ -307,6 +313,41 @@ def load_dialect(name: str) -> Dialect:
         )
     dialect = read_toml(shipped[name], Dialect)
     return dialect.chosen(choice) if colon else dialect
+
+
+def conventions_of(name: str, dialect: str, tables: Mapping[str, Any]) -> str:
+    """The name of a dialect, and every setting of `tables` that is not as it ships under that name.
+
+    Settings are those of truth, map and threshold; without a dialect, of the protocol that ships
+    under `name`, or the defaults.
+
+    Examples
+    --------
+    >>> conventions_of("vggss", "acl", {"threshold": {"rule": "absolute", "value": 0.35}})
+    'acl but threshold.value = 0.35'
+    """
+    shipped: Protocol | Dialect | None = None
+    if dialect != "canonical":
+        try:
+            shipped = load_dialect(dialect)
+        except ProtocolError:
+            return dialect
+    elif name in _shipped("."):
+        shipped = load_protocol(name)
+    defaults = {"truth": TruthTable(), "map": MapTable(), "threshold": ThresholdTable()}
+    changed = []
+    for table, default in defaults.items():
+        known = default if shipped is None else getattr(shipped, table)
+        if known is None:  # a dialect that takes the protocol's own
+            continue
+        as_shipped = known.model_dump(mode="json")
+        own = tables.get(table, as_shipped)
+        changed += [
+            f"{table}.{field} = {value}"
+            for field, value in own.items()
+            if value != as_shipped.get(field)
+        ]
+    return f"{dialect} but {', '.join(changed)}" if changed else dialect
 
 
 def load_protocol(reference: str | os.PathLike[str] | Protocol) -> Protocol:

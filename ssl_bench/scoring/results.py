@@ -11,6 +11,7 @@ from pydantic import Field, FiniteFloat
 
 from ssl_bench.errors import ResultError, one_of
 from ssl_bench.files import write_text
+from ssl_bench.protocols.protocol import conventions_of
 from ssl_bench.schemas import Document, read_json
 from ssl_bench.statistics.bootstrap import Method
 
@@ -55,6 +56,11 @@ class ProtocolIdentity(Document):
     composition_seed: int
     tables: dict[str, Any] | None = None
 
+    @property
+    def conventions(self) -> str:
+        """The dialect, and every setting that is known not to be as it ships."""
+        return conventions_of(self.name, self.dialect, self.tables or {})
+
 
 class PredictedUnder(Document):
     """Another protocol, or version of it, with the same trials."""
@@ -80,7 +86,8 @@ class TestSetIdentity(Document):
 class Coverage(Document):
     """How many of the protocol's trials were answered, and which could not be scored.
 
-    Missing trials count as failures unless `partial`; so do unscorable ones, without a truth pixel.
+    Missing trials count as failures unless `partial`; what unscorable ones, without a truth pixel,
+    count as is up to the measure (:attr:`~ssl_bench.measures.definition.Definition.empty`).
     """
 
     expected: int

@@ -20,7 +20,7 @@ from ssl_bench.files import sha256_of_file, sha256_of_json
 from ssl_bench.measures.definition import Measure
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.predictions import Predictions, Question, check
-from ssl_bench.protocols.protocol import Protocol
+from ssl_bench.protocols.protocol import Dialect, Protocol
 from ssl_bench.scoring.aggregate import BROKEN_DOWN, breakdown, columns_of, summarise
 from ssl_bench.scoring.maps import MapBatch, Maps, StoredMaps, array_maps
 from ssl_bench.scoring.references import (
@@ -302,6 +302,9 @@ def _scored(
             "items_with_a_distractor_of_their_source": int(sizes[sizes > 1].sum()),
             "resampled": "queries, with the gallery fixed",
         }
+    beyond = maps_beyond(maps, asked)
+    if beyond:
+        statistics["maps_beyond_0_to_1"] = beyond
     if filled is not asked:
         statistics |= {
             "universal_threshold": filled.protocol.threshold.value,
@@ -380,6 +383,25 @@ def _tables(
     ]
     table, *tables = score_maps(own, *others, jobs=settings.jobs)
     return own.trials, table, dict(zip(further, tables, strict=True))
+
+
+def maps_beyond(maps: Maps | Predictions, trials: TrialSet) -> int:
+    """How many maps leave 0..1, where that is the scale of the protocol's absolute threshold."""
+    protocol = trials.protocol
+    if not takes_probabilities(protocol) or callable(maps):
+        return 0
+    batches = StoredMaps(maps, trials) if isinstance(maps, Predictions) else maps
+    found = (
+        (batch.maps.min(axis=(1, 2)) < 0) | (batch.maps.max(axis=(1, 2)) > 1) for batch in batches
+    )
+    return sum(int(beyond.sum()) for beyond in found)
+
+
+def takes_probabilities(conventions: Protocol | Dialect) -> bool:
+    """Whether maps are compared, as they are, with one threshold for all models."""
+    table = conventions.threshold
+    plain = conventions.map.normalisation == "none" and table.pooled is None
+    return table.rule == "absolute" and plain
 
 
 def _check_blind(other: Predictions, predictions: Predictions, *, is_prior: bool) -> None:

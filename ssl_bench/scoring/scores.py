@@ -22,6 +22,7 @@ from ssl_bench.scoring.maps import CHUNK, MadeMaps, MapBatch, Maps, perfect_maps
 from ssl_bench.scoring.thresholds import set_apart, with_threshold
 from ssl_bench.testsets.annotations import Boxes
 from ssl_bench.testsets.base import TestSet
+from ssl_bench.testsets.truth import drawn_boxes
 from ssl_bench.trials.trial import WHOLE, ImageRecipe, Placement, Trial, TrialSet
 
 # The first columns of a score table, in order.
@@ -429,6 +430,7 @@ def _silent_tiles(trial: Trial, size: int) -> NDArray[np.bool_] | None:
 
 
 def _box_count(trial: Trial, test_set: TestSet) -> int:
+    """Number of boxes that cover a pixel of the grid, whatever was published beside them."""
     annotations = [test_set[target.sample].annotation for target in trial.targets]
     boxes = [each if isinstance(each, Boxes) else each.boxes for each in annotations]
-    return sum(len(each) for each in boxes if each is not None)
+    return sum(drawn_boxes(each) for each in boxes if each is not None)

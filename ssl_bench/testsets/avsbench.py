@@ -19,12 +19,15 @@ DATA/{name}/
   {table}   the boxes: frame,audio,xmin,ymin,xmax,ymax in pixels of the 224 grid
   frames/<frame>    one image per row (.jpg, .jpeg, .png, .webp, .bmp)
   audio/<audio>     one sound per clip (.wav, .flac, .ogg, or a video such as .mp4)
-  masks/<mask>.png  only for {name}:masks: white is what sounds
+  masks/<mask>.png  only for {name}:masks: black, and white where it sounds (see below)
 
 <frame> and <audio> are the names in the table, with their folders; the ending may be another.
   frame   {frame}
   audio   {audio}
   mask    {mask}
+Masks of more levels or colours are read by a rule that the split names: {name}:masks-nonzero
+(not black), :masks-half (at least half as bright as white), :masks-alpha (the alpha channel), or
+:masks-dither, which is how AVSBench's loader reads S4, and ACL both parts.
 So links to the folders of the data set are enough:
   frames -> visual_frames, audio -> audio_wav, masks -> gt_masks
 

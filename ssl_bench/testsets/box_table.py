@@ -3,7 +3,9 @@
 SSLalignment (Senocak et al. 2023) evaluates AVSBench and VPO in this form: a picture, a sound, and
 the corners of one box in whole pixels, end-exclusive. An empty box, 0, 0, 0, 0, stays in the table:
 nothing can be found there, and the trial counts as a failure. Where the exact masks are at hand
-too, the split ``masks`` takes them as truth.
+too, the split ``masks`` takes them as truth, if they are black and one other level. Other masks are
+read only by a rule that the split names: ``masks-nonzero``, ``masks-half``, ``masks-alpha`` or
+``masks-dither`` (:func:`~ssl_bench.media.image.read_mask`).
 """
 
 from __future__ import annotations
@@ -12,21 +14,24 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, cast, get_args
 
 from pydantic import AfterValidator
 
 from ssl_bench.errors import DataError
 from ssl_bench.media.audio import AUDIO_SUFFIXES
-from ssl_bench.media.image import IMAGE_SUFFIXES, read_mask
+from ssl_bench.media.image import IMAGE_SUFFIXES, MaskRule, read_mask
 from ssl_bench.protocols.conventions import TruthConvention
 from ssl_bench.testsets.annotations import Boxes, Mask
 from ssl_bench.testsets.base import UNLABELLED, Finding, Sample, corrupt
-from ssl_bench.testsets.folder import Contents, FolderDefinition, FolderTestSet
+from ssl_bench.testsets.folder import Contents, FolderDefinition, FolderTestSet, truth_notes
 from ssl_bench.testsets.identifiers import ID_RULE, FieldError, is_id
 from ssl_bench.testsets.tables import CORNERS, GridBox, grid_boxes, read_table
 
 _MASKS = "masks"
+_RULE_OF: dict[str, MaskRule] = {
+    _MASKS if rule == "two-valued" else f"{_MASKS}-{rule}": rule for rule in get_args(MaskRule)
+}
 _MAX_NAME = 200
 _MAX_MASK = 2048
 
@@ -89,7 +94,7 @@ class BoxTable(FolderDefinition):
         What `template` has places for.
     """
 
-    splits = ("boxes", "masks")
+    splits = ("boxes", *_RULE_OF)
     image_column: str  # the table's first
     template: str  # of the description
 
@@ -103,7 +108,11 @@ class BoxTable(FolderDefinition):
     @property
     def remedy(self) -> str:
         """What to do about a file that is missing or corrupt."""
-        return f"{super().remedy}; {self.name}:boxes needs no masks"
+        others = ", ".join(list(_RULE_OF)[1:])
+        return (
+            f"{super().remedy}; {self.name}:boxes needs no masks, and the splits {others} read "
+            "masks by other rules"
+        )
 
     @abstractmethod
     def group(self, row: Row) -> str:
@@ -120,11 +129,11 @@ class BoxTable(FolderDefinition):
 
     def convention_of(self, split: str) -> TruthConvention:
         """Masks are drawn as they are."""
-        return "mask" if split == "masks" else self.truth_convention
+        return "mask" if split in _RULE_OF else self.truth_convention
 
     def revision_of(self, test_set: FolderTestSet) -> str | None:
         """Name of the published table; its boxes alone are known."""
-        return None if test_set.split == "masks" else super().revision_of(test_set)
+        return None if test_set.split in _RULE_OF else super().revision_of(test_set)
 
     def read(self, folder: Path, split: str) -> Contents:
         """Read the table; equal sounds are shared, and masks stand beside their boxes."""
@@ -135,7 +144,7 @@ class BoxTable(FolderDefinition):
         samples = [self._sample(row, first[row.audio]) for row in rows]
         images = {row.id: row.image for row in rows}
         sounds = {row.id: row.audio for row in rows}
-        if split == "boxes":
+        if split not in _RULE_OF:
             return Contents(samples, images=images, sounds=sounds)
         with_masks: list[Sample] = []
         problems: list[Finding] = []
@@ -145,7 +154,7 @@ class BoxTable(FolderDefinition):
                 problems.append(Finding("missing", item, "this file does not exist"))
                 continue
             try:
-                pixels = read_mask(folder / item)
+                pixels = read_mask(folder / item, _RULE_OF[split])
                 if max(pixels.shape) > _MAX_MASK:
                     problem = f"this mask is larger than {_MAX_MASK} pixels on a side"
                     raise DataError(problem, code="E_MASK_SIZE", where=folder / item)
@@ -174,17 +183,11 @@ class BoxTable(FolderDefinition):
         return f"{len(samples):,} boxes, {sounds:,} sounds, {groups:,} sources"
 
     def notes(self, test_set: FolderTestSet) -> list[Finding]:
-        """Empty boxes, and the masks of the other split."""
-        findings = []
-        for sample in test_set.samples:
-            x0, y0, x1, y1 = cast(Boxes, sample.annotation).corners[0]
-            if x0 == x1 or y0 == y1:
-                message = "its box is empty; the sample stays in the list and cannot be found"
-                findings.append(Finding("note", sample.id, message))
+        """The masks of the other splits."""
         if not (test_set.folder / _MASKS).is_dir():
             message = "not there; needed for the split 'masks' only"
-            return [*findings, Finding("note", f"{_MASKS}/", message)]
-        masks = self.read(test_set.folder, "masks")
+            return [Finding("note", f"{_MASKS}/", message)]
+        masks = self.read(test_set.folder, _MASKS)
         usable = f"{len(masks.samples):,} of {len(test_set):,} masks are usable"
         level = Finding("note" if masks.problems else "ok", f"{_MASKS}/", usable)
-        return [*findings, *masks.problems, level]
+        return [*truth_notes(masks.samples, "mask"), *masks.problems, level]

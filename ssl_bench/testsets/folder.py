@@ -30,11 +30,14 @@ from ssl_bench.testsets.base import (
     corrupt,
 )
 from ssl_bench.testsets.silent import read_silent_pairs, unannotated
-from ssl_bench.testsets.tables import refuse
-from ssl_bench.testsets.truth import encode_rle
+from ssl_bench.testsets.tables import GRID, refuse
+from ssl_bench.testsets.truth import encode_rle, render
 
 FRAMES = "frames"
 AUDIO = "audio"
+
+# Share of the picture below which a region is remarked on: 25 pixels of the grid.
+_SPECK = 0.0005
 
 
 @dataclass(frozen=True)
@@ -259,6 +262,7 @@ class FolderDefinition(TestSetDefinition):
             return corrupt(annotation, error)
         test_set = FolderTestSet(self, folder, self.splits[0], contents)
         findings = [self.summary(test_set), *contents.problems]
+        findings += truth_notes(test_set.samples, test_set.truth_convention)
         findings += self.notes(test_set)
         ids = [sample.id for sample in contents.samples]
         further = list(contents.unreadable)
@@ -309,6 +313,44 @@ def _canonical(annotation: Annotation | None) -> list[object]:
         return [encode_rle(annotation.pixels), *_canonical(annotation.boxes)]
     corners = annotation.corners.astype(np.float64) + 0.0  # -0.0 and 0.0 are one place
     return [corners.tolist(), [float(side) for side in annotation.frame], annotation.annotators]
+
+
+def truth_notes(samples: Iterable[Sample], convention: TruthConvention) -> list[Finding]:
+    """Samples of which no truth pixel is left, or hardly any, and specks of a mask.
+
+    Examples
+    --------
+    >>> from ssl_bench.testsets.annotations import Boxes
+    >>> corner = Boxes(np.array([[0.0, 0.0, 0.01, 0.01]]))
+    >>> truth_notes([Sample("a", "a", "dog", corner)], "union")[0].message
+    'its truth is 4 of 50,176 pixels'
+    """
+    findings = []
+    for sample in samples:
+        drawn = np.count_nonzero(render(sample.annotation, convention, GRID, GRID))
+        is_mask = convention == "mask" and isinstance(sample.annotation, Mask)
+        specks = _specks(sample.annotation.pixels) if is_mask else []
+        if not drawn:
+            why = "its mask is empty" if is_mask else "no box has an area"
+            message = f"no truth pixel is left ({why}); the sample stays in the list"
+        elif drawn < _SPECK * GRID**2:
+            message = f"its truth is {drawn} of {GRID**2:,} pixels"
+        elif specks:
+            message = (
+                f"{len(specks)} specks in its mask, of {sum(specks)} pixels in all: stray labels?"
+            )
+        else:
+            continue
+        findings.append(Finding("note", sample.id, message))
+    return findings
+
+
+def _specks(pixels: NDArray[np.bool_]) -> list[int]:
+    """Areas of the small regions of a mask that touch no other."""
+    import cv2
+
+    areas = cv2.connectedComponentsWithStats(pixels.astype(np.uint8))[2][1:, cv2.CC_STAT_AREA]
+    return [int(area) for area in areas if area < _SPECK * pixels.size]
 
 
 def _verify_silent(

@@ -41,6 +41,7 @@ BOXES = "box"
 SCENES = 455
 """Scenes of the released test part (Lin et al. 2021, section 4.1)."""
 
+_FAR = 2.0  # a box with a number beyond is no share of a frame
 _MAX_BYTES = 2**16
 _REMEDY = "get the official files; 'ssl-bench data layout music-synthetic' says where"
 
@@ -93,6 +94,9 @@ def read_scene(path: Path) -> tuple[Sample, ...]:
             problems.append(Problem(f"row {number}: a number is not finite", "E_SCHEMA"))
         elif row[2] < 0 or row[3] < 0:
             problems.append(Problem(f"row {number}: a side is negative", "E_BOX_ORDER"))
+        elif max(map(abs, row[:4])) > _FAR:
+            text = "the box is given in parts of the frame, and this looks like pixels"
+            problems.append(Problem(f"row {number}: {text}", "E_BOX_RANGE"))
         elif row[4] not in CATEGORIES:
             known = ", ".join(map(str, CATEGORIES))
             problems.append(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -16,7 +17,7 @@ import numpy as np
 from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationError, model_validator
 
 from ssl_bench.errors import AnnotationError, DataError, Problem
-from ssl_bench.schemas import in_words_of
+from ssl_bench.schemas import in_words_of, quoted, refuse_conflict
 from ssl_bench.testsets.annotations import Boxes
 from ssl_bench.testsets.identifiers import ID_RULE, FieldError, duplicates, is_id
 
@@ -34,15 +35,68 @@ Pixel = Annotated[float, Field(strict=True, ge=0, le=GRID, multiple_of=1)]
 """A whole number from 0 to :data:`GRID`."""
 
 
-def _in_order(corners: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+Corners = tuple[float, float, float, float]
+"""x0, y0, x1, y1 of a box."""
+
+SLACK = 0.01
+"""How far, in parts of the frame, a box may reach beyond it: drawn clipped."""
+
+_CORRUPT = -1e6
+_MANY = 0.1  # of the boxes of a file: no slip of the pen
+
+
+def _in_order(corners: Corners) -> Corners:
     x0, y0, x1, y1 = corners
     if x1 < x0 or y1 < y0:
         raise FieldError("the end of the box lies before its start", "E_BOX_ORDER")
     return corners
 
 
+def check_box(corners: Corners, low: float, high: float) -> Corners:
+    """Check that a box lies in its frame, from `low` to `high`, and ends after its start.
+
+    An end near -2.9e16, of which the published VGG-SS has twelve, stays as it is. Raises
+    FieldError, E_BOX_RANGE or E_BOX_ORDER.
+
+    Examples
+    --------
+    >>> check_box((0.5, 0.5, 1.005, 0.5), 0, 1)
+    (0.5, 0.5, 1.005, 0.5)
+    """
+    slack = SLACK * (high - low)
+    whole = [each for each in corners if each > _CORRUPT]
+    outside = [each for each in whole if not low - slack <= each <= high + slack]
+    if outside:
+        raise FieldError(f"{outside[0]:.6g} lies outside {low:g}..{high:g}", "E_BOX_RANGE")
+    return _in_order(corners) if len(whole) == len(corners) else corners
+
+
+def box_reading(codes: Sequence[str], count: int, *, order: str = "x, y, width, height") -> str:
+    """What the boxes of a file probably are, if many are refused; empty where that is unknown.
+
+    `codes` are those of the boxes that are, `count` is the number of all; `order` is what boxes
+    look like that end before they start.
+
+    Examples
+    --------
+    >>> box_reading(["E_BOX_ORDER", "E_BOX_ORDER"], 5)
+    '2 of 5 entries are refused for their boxes: these look like x, y, width, height'
+    """
+    beyond, turned = codes.count("E_BOX_RANGE"), codes.count("E_BOX_ORDER")
+    most = max(beyond, turned)
+    if most < max(2, _MANY * count):
+        return ""
+    looks = order if turned == most else "pixels of another frame"
+    return f"{most} of {count} entries are refused for their boxes: these look like {looks}"
+
+
 GridCorners = Annotated[tuple[Pixel, Pixel, Pixel, Pixel], AfterValidator(_in_order)]
 """Corners x0, y0, x1, y1 of a box in pixels of the grid, end-exclusive."""
+
+RelativeCorners = Annotated[
+    tuple[Finite, Finite, Finite, Finite], AfterValidator(lambda corners: check_box(corners, 0, 1))
+]
+"""Corners x0, y0, x1, y1 of a box in parts of the frame; see :func:`check_box`."""
 
 
 def checked_category(text: str) -> str:
@@ -89,7 +143,9 @@ def read_bytes(path: Path, *, remedy: str, limit: int = _MAX_BYTES) -> bytes:
     try:
         size = path.stat().st_size
         if size <= limit:
-            return path.read_bytes()
+            content = path.read_bytes()
+            refuse_conflict(content, path, DataError)
+            return content
     except FileNotFoundError:
         problem, code = "this file does not exist", "E_FILE_MISSING"
     except OSError as error:
@@ -154,9 +210,19 @@ def read_entries(
         entries = TypeAdapter(list[entry]).validate_json(text)  # type: ignore[valid-type]
     except ValidationError as error:
         problems = _problems(error)
+        problems += _reading([error], text.count("{"))
     else:
         if not entries:
             problems = [Problem("there is no entry in this list", "E_FILE_EMPTY")]
+        # JSON lets a key stand twice, and readers silently take one of the two.
+        twice = json.loads(
+            text, object_pairs_hook=lambda pairs: duplicates(key for key, _ in pairs)
+        )
+        problems += [
+            Problem(f"entry {number}: {quoted(name)} stands in it more than once", "E_KEY_REPEATED")
+            for number, names in enumerate(twice)
+            for name in names
+        ]
     refuse([*problems, *repeated([key(each) for each in entries])], path, remedy)
     return entries
 
@@ -214,6 +280,7 @@ def read_table(
         raise AnnotationError([Problem(problem, "E_CSV_HEADER")], where=path, remedy=remedy)
     rows: list[_Row] = []
     problems: list[Problem] = []
+    errors: list[ValidationError] = []
     for number, values in lines:
         line = f"line {number} ({values[0][:60]!r})"
         if len(values) != len(columns):
@@ -223,13 +290,29 @@ def read_table(
         try:
             rows.append(row.model_validate_strings(dict(zip(columns, values, strict=True))))
         except ValidationError as error:
+            errors.append(error)
             problems += _problems(error, line)
+    problems += _reading(errors, len(lines))
     if not lines:
         problems.append(Problem("there is no row below the header", "E_FILE_EMPTY"))
     if key is not None:
         problems += repeated([key(each) for each in rows])
     refuse(problems, path, remedy)
     return rows
+
+
+def _reading(errors: Sequence[ValidationError], count: int) -> list[Problem]:
+    """What the boxes of a file look like, from the faults of its rows, or of all its entries."""
+    codes: dict[object, str] = {}
+    for number, error in enumerate(errors):
+        for fault in error.errors(include_url=False, include_input=False):
+            code = getattr(fault.get("ctx", {}).get("error"), "code", fault["type"])
+            code = "E_BOX_RANGE" if code == "less_than_equal" else code
+            row = number if len(errors) > 1 or not fault["loc"] else fault["loc"][0]
+            if code.startswith("E_BOX"):
+                codes[row] = code
+    text = box_reading(list(codes.values()), count)
+    return [Problem(text, "E_BOX_READING")] if text else []
 
 
 def _problems(error: ValidationError, line: str = "") -> list[Problem]:

@@ -6,7 +6,8 @@ The conventions differ between test sets and change every number, so a protocol 
     A pixel is 1 inside any box, 0 elsewhere (VGG-SS).
 ``consensus``
     Half the number of boxes over a pixel, at most 1: two opinions make certainty
-    (Flickr-SoundNet; Senocak et al. 2018, section 4.1). Boxes are counted, not annotators.
+    (Flickr-SoundNet; Senocak et al. 2018, section 4.1). Boxes are counted, not annotators: two
+    boxes of one person agree. Where a single person drew, it is the union.
 ``consensus-one-based``
     The same with corners that count pixels from 1, where several people drew boxes in pixels
     (shvdiwnkozbw/Multi-Source-Sound-Localization); the union where one did.
@@ -60,7 +61,7 @@ def render(
     --------
     Corners are truncated to pixels, and the last row and column are outside the box:
 
-    >>> boxes = Boxes(np.array([[0.0, 0.0, 0.7, 0.5], [0.5, 0.0, 0.8, 1.0]]))
+    >>> boxes = Boxes(np.array([[0.0, 0.0, 0.7, 0.5], [0.5, 0.0, 0.8, 1.0]]), annotators=2)
     >>> render(boxes, "union", 2, 4)
     array([[1., 1., 1., 0.],
            [0., 0., 1., 0.]], dtype=float32)
@@ -95,7 +96,10 @@ def render(
     if convention == "union":
         _cover(drawn, boxes)
         return drawn
-    wholes = {"consensus": _CONSENSUS, "annotator-mean": boxes.annotators}
+    wholes = {
+        "consensus": min(_CONSENSUS, boxes.annotators),
+        "annotator-mean": boxes.annotators,
+    }
     if convention not in wholes:
         raise ProtocolError(
             f"no truth convention is called {convention!r}",
@@ -164,6 +168,18 @@ def pixel_corners(boxes: Boxes, height: int, width: int) -> NDArray[np.int64]:
     corners = np.asarray(boxes.corners, dtype=np.float64).reshape(-1, 4)
     scaled = size * np.clip(corners, 0.0, frame) / frame
     return scaled.astype(np.int64)
+
+
+def drawn_boxes(boxes: Boxes) -> int:
+    """How many of the boxes cover a pixel of the 224 grid.
+
+    Examples
+    --------
+    >>> drawn_boxes(Boxes(np.array([[0, 0, 0.5, 0.5], [0.2, 0.9, 0.4, -3e16]])))
+    1
+    """
+    corners = pixel_corners(boxes, 224, 224)
+    return int((corners[:, :2] < corners[:, 2:]).all(axis=1).sum())
 
 
 def encode_rle(mask: NDArray[np.bool_]) -> Rle:

@@ -25,8 +25,7 @@ from ssl_bench.testsets.base import Finding, Sample, corrupt
 from ssl_bench.testsets.folder import Contents, FolderDefinition, FolderTestSet
 from ssl_bench.testsets.identifiers import FieldError, Id
 from ssl_bench.testsets.lists import read_id_list
-from ssl_bench.testsets.tables import GRID, Category, Finite, read_entries, refuse
-from ssl_bench.testsets.truth import render
+from ssl_bench.testsets.tables import Category, RelativeCorners, read_entries, refuse
 
 KNOWN_REVISIONS = {
     "ae300b4a259267e6fe839970d495862edd70bfe3da63d925bcdb34054ed3b15e": "public-0f5102ca",
@@ -34,7 +33,6 @@ KNOWN_REVISIONS = {
 """Published annotation files by SHA-256; named after the MD5 that repositories quote."""
 
 _SPLIT_LISTS = {"heard": "vggss_heard_test.txt", "unheard": "vggss_unheard_test.txt"}
-_FAR = 1.0  # a coordinate this far outside the frame is no annotator's box
 
 _LAYOUT = """\
 DATA/vggss/
@@ -80,7 +78,7 @@ def _with_start(clip: str) -> str:
 class _Entry(BaseModel):
     file: Annotated[Id, AfterValidator(_with_start)]
     category: Category = Field(alias="class")
-    bbox: list[tuple[Finite, Finite, Finite, Finite]]
+    bbox: list[RelativeCorners]
 
 
 def read_annotation(path: Path, *, remedy: str = "get the official file") -> tuple[Sample, ...]:
@@ -157,17 +155,14 @@ class VggSs(FolderDefinition):
         return f"{entries}, {categories:,} categories, {videos:,} videos"
 
     def notes(self, test_set: FolderTestSet) -> list[Finding]:
-        """Corrupt coordinates, truths without a pixel, and the lists of the splits."""
+        """Corrupt coordinates, and the lists of the splits."""
         findings = []
         for sample in test_set.samples:
             corners = _boxes(sample).corners
-            outside = (corners < -_FAR) | (corners > 1 + _FAR)
+            outside = (corners < 0) | (corners > 1)
             if outside.any():
-                value = f"a coordinate of {corners[outside][0]:.4g} lies far outside the frame"
+                value = f"a coordinate of {corners[outside][0]:.4g} lies outside the frame"
                 findings.append(Finding("note", sample.id, f"{value}; it is drawn clipped"))
-            if not render(_boxes(sample), "union", GRID, GRID).any():
-                message = "no truth pixel is left; the sample stays in the list and cannot be found"
-                findings.append(Finding("note", sample.id, message))
         for split, name in _SPLIT_LISTS.items():
             if not (test_set.folder / name).exists():
                 message = f"not there; needed for the split {split!r} only"

@@ -13,7 +13,9 @@ DATA/{name}/
   {table}       the boxes: image,audio,xmin,ymin,xmax,ymax in pixels of the 224 grid
   frames/<image>.jpg   one image per row (.jpg, .jpeg, .png, .webp, .bmp)
   audio/<audio>.wav    one sound per row (.wav, .flac, .ogg, or a video such as .mp4)
-  masks/<image>.png    only for {name}:masks: white is the object that is heard
+  masks/<image>.png    only for {name}:masks: black, and white where the object is that is
+                       heard; {name}:masks-nonzero, :masks-half, :masks-alpha and :masks-dither
+                       read other masks by these rules
 
 <image> and <audio> are the names in the table, such as {image}: the photograph and the
 annotated object. Rows of one photograph are not independent and share a group.

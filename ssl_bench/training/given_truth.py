@@ -8,8 +8,9 @@ A file is a table of boxes, and the truth is 1 inside any box of a clip:
   (the first column may have any name): one box for each image, on the 224 grid.
 - ``.json`` in the form of VGG-SS.
 
-A folder holds ``ID.png``, a black-and-white mask (white: it sounds there), or ``ID.xml``, boxes in
-the form of Flickr-SoundNet, whose truth is the share of annotators that cover a place.
+A folder holds ``ID.png``, a mask of black and one other level (not black: it sounds there) or one
+that a named rule reads (:func:`~ssl_bench.media.image.read_mask`), or ``ID.xml``, boxes in the form
+of Flickr-SoundNet, whose truth is the share of annotators that cover a place.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from pydantic import BaseModel, Field, model_validator
 from ssl_bench.errors import DataError
 from ssl_bench.files import sha256_of_json
 from ssl_bench.media.find import MediaFiles
-from ssl_bench.media.image import read_mask
+from ssl_bench.media.image import MaskRule, read_mask
 from ssl_bench.media.names import ClipNames, bare, clip_names
 from ssl_bench.protocols.conventions import TruthConvention
 from ssl_bench.testsets import flickr, vggss
@@ -48,7 +49,7 @@ HOW_TO_GIVE_TRUTH = (
 """What to do where an objective needs the truth and there is none."""
 
 
-_Share = Annotated[float, Field(ge=0, le=1)]
+_Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
 class _RelativeBox(BaseModel):
@@ -72,6 +73,7 @@ class GivenTruth:
     path: Path  # The table, or the folder
     # Boxes of each clip of a table; None for a folder, whose files are read when needed.
     boxes: Mapping[str, Boxes] | None = field(repr=False)
+    masks: MaskRule = "two-valued"  # How masks are read
 
     def check(self, clip: str) -> None:
         """Raise DataError where the truth of a clip is missing or unusable."""
@@ -100,7 +102,8 @@ class GivenTruth:
         if self.boxes is not None:
             return sha256_of_json(self.boxes[self._own(clip)].corners.tolist())
         path = self._file(clip)
-        return f"{path.name}\t{path.stat().st_size}"
+        rule = "" if self.masks == "two-valued" else f"\t{self.masks}"
+        return f"{path.name}\t{path.stat().st_size}{rule}"
 
     def _annotation(self, clip: str) -> tuple[Annotation, TruthConvention]:
         if self.boxes is not None:
@@ -115,7 +118,7 @@ class GivenTruth:
         path = self._file(clip)
         if path.suffix.lower() == ".xml":
             return flickr.read_annotation(path).boxes, "annotator-mean"
-        return Mask(read_mask(path)), "mask"
+        return Mask(read_mask(path, self.masks)), "mask"
 
     def _file(self, clip: str) -> Path:
         path = self._files.find(self._own(clip))
@@ -128,7 +131,7 @@ class GivenTruth:
         )
 
 
-def open_truth(path: Path) -> GivenTruth:
+def open_truth(path: Path, masks: MaskRule = "two-valued") -> GivenTruth:
     r"""Read a table of boxes, or take note of a folder of masks or annotations.
 
     Raises
@@ -147,7 +150,14 @@ def open_truth(path: Path) -> GivenTruth:
     np.float32(0.75)
     """
     if path.is_dir():
-        return GivenTruth(path, None)
+        return GivenTruth(path, None, masks)
+    if masks != "two-valued":
+        raise DataError(
+            f"masks are read by the rule {masks!r}, and this is no folder of masks",
+            code="E_MASK_RULE",
+            where=path,
+            remedy="leave the rule out, or name the folder",
+        )
     if not path.is_file():
         raise DataError(
             "there is no such table of boxes or folder of masks",

@@ -20,6 +20,7 @@ from ssl_bench.measures.detection import (
     slavc_average_precision,
     slavc_f1,
     slavc_f1_list,
+    slavc_f1_walk,
     slavc_precision_recall,
     top_quarter_mean,
 )
@@ -95,6 +96,12 @@ class TestByHand:
     def test_its_f1_at_one_confidence(self) -> None:
         assert slavc_f1([True, True], [0.5, 0.4], [True, True]) == pytest.approx(2 / 3)
         assert slavc_f1([False], [0.9], [True]) == 0.0
+
+    def test_the_largest_f1_of_the_walk_is_not_the_one_at_half(self) -> None:
+        trials = [True, True, True, False], [0.4, 0.3, 0.2, 0.9], [True, True, True, False]
+        assert slavc_f1(*trials) == 0.0
+        assert slavc_f1_walk(*trials).tolist() == pytest.approx([6 / 7, 2 / 3, 0.4, 0.0])
+        assert slavc_f1_list(*trials) == [85.7, 66.7, 40.0, 0.0]
 
 
 @given(detections())

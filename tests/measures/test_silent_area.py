@@ -29,7 +29,7 @@ def test_predicted_and_unpredicted_shares_of_the_tiles_add_up(
     predicted: NDArray[np.bool_], tiles: NDArray[np.bool_]
 ) -> None:
     both = unpredicted_share(predicted, tiles) + unpredicted_share(~predicted, tiles)
-    assert both == pytest.approx(1 if tiles.any() else 2)
+    assert both == pytest.approx(1 if tiles.any() else np.nan, nan_ok=True)
 
 
 def test_the_area_is_read_before_normalising_and_the_tiles_after_thresholding() -> None:
@@ -39,8 +39,18 @@ def test_the_area_is_read_before_normalising_and_the_tiles_after_thresholding() 
     grid = MapOnGrid(raw, np.zeros((2, 2), np.float32), table, "minmax", silent_tiles=tiles)
     assert COLUMNS["quiet"].compute(grid) == 0.5
     assert COLUMNS["quiet_tiles"].compute(grid) == 0.5
-    whole = MapOnGrid(raw, np.zeros((2, 2), np.float32), table, "minmax")
-    assert COLUMNS["quiet_tiles"].compute(whole) == 1
+
+
+def test_where_there_is_no_silent_tile_nothing_is_known_of_any_map_a_perfect_one_too() -> None:
+    raw = np.array([[0.1, 0.2], [0.3, 0.4]], np.float32)
+    column = COLUMNS["quiet_tiles"]
+    for tiles in (None, np.zeros((2, 2), np.bool_)):
+        grid = MapOnGrid(raw, np.zeros((2, 2), np.float32), silent_tiles=tiles)
+        assert np.isnan(column.compute(grid))
+        assert callable(column.perfect)
+        assert np.isnan(column.perfect(grid))
+    covered = MapOnGrid(raw, raw, silent_tiles=raw > 0.15)
+    assert column.perfect(covered) == 1
 
 
 def test_a_scene_is_as_dark_as_its_silent_maps_on_average() -> None:

@@ -105,10 +105,10 @@ class TestCeiling:
     @staticmethod
     def trials() -> TrialSet:
         samples = [
-            sample("small", boxes((0.1, 0.2, 0.3, 0.5))),
+            sample("small", boxes((0.1, 0.2, 0.3, 0.5), annotators=3)),
             sample("agreed", boxes((0, 0, 0.6, 0.5), (0.2, 0.1, 0.9, 0.9), annotators=3)),
             sample("nothing", boxes()),
-            sample("large", boxes((0, 0, 1, 0.9))),
+            sample("large", boxes((0, 0, 1, 0.9), annotators=3)),
         ]
         return trials_of(samples, convention="consensus", map=MapTable(size=224))
 

@@ -176,12 +176,42 @@ def test_every_missing_or_damaged_mask_is_named(s4: Path) -> None:
     assert levels == {"aaaaaaaaaaa_2.png": "corrupt", "-bbbbbbbbbb_1.png": "missing", "": "note"}
 
 
-def test_a_label_image_is_no_mask(tmp_path: Path) -> None:
+def test_a_mask_of_several_levels_is_refused_or_read_by_the_rule_of_a_split(tmp_path: Path) -> None:
     folder = written(tmp_path, "vpo-ss", VPO[:1], HEADER.replace("frame", "image"))
     name = "000000000009_11"
-    media(folder, f"{name}.png", f"{name}.wav", f"{name}.png", half_white() // 255)
-    with refused(where=f"masks/{name}.png"):
+    labels = half_white() // 255
+    labels[0, 0] = 200
+    media(folder, f"{name}.png", f"{name}.wav", f"{name}.png", labels)
+    with refused("E_MASK_LEVELS", where=f"masks/{name}.png"):
         open_test_set("vpo-ss", "masks", data=tmp_path)
+    corrupt = [each for each in definition("vpo-ss").verify(folder) if each.level == "corrupt"]
+    assert [each.item for each in corrupt] == [f"masks/{name}.png"]
+    shares = {"masks-nonzero": 0.5, "masks-half": 1 / 24}
+    digests = set()
+    for split, share in shares.items():
+        test_set = open_test_set("vpo-ss", split, data=tmp_path)
+        annotation = test_set[name].annotation
+        assert isinstance(annotation, Mask)
+        assert annotation.pixels.mean() == share
+        assert (test_set.truth_convention, test_set.revision) == ("mask", None)
+        digests.add(test_set.digest)
+    assert len(digests) == 2
+
+
+def test_empty_masks_and_specks_are_noted(tmp_path: Path) -> None:
+    folder = written(tmp_path, "vpo-ms", VPO, HEADER.replace("frame", "image"))
+    empty, specked = np.zeros((100, 100), np.uint8), np.zeros((100, 100), np.uint8)
+    specked[:50] = 255
+    specked[80, [10, 30]] = 255
+    for name, pixels in zip(("000000000009_11", "000000000009_12"), (empty, specked), strict=True):
+        media(folder, f"{name}.png", f"{name}.wav", f"{name}.png", pixels)
+    notes = {
+        each.item: each.message
+        for each in definition("vpo-ms").verify(folder)
+        if each.level == "note" and "000000000009" in each.item
+    }
+    assert "mask is empty" in notes["000000000009_11"]
+    assert "2 specks in its mask, of 2 pixels" in notes["000000000009_12"]
 
 
 def test_a_huge_mask_is_refused(tmp_path: Path) -> None:

@@ -84,6 +84,40 @@ class TestAnnotation:
         assert len(found.boxes) == 1
         assert found.others == ("name",)
 
+    def test_a_single_box_is_by_one_person_and_its_truth_is_plain(self, tmp_path: Path) -> None:
+        boxes = read_annotation(write(tmp_path, flickr_xml((0, 0, 128, 128)))).boxes
+        assert boxes.annotators == 1
+        for convention in ("consensus", "annotator-mean", "union"):
+            truth = render(boxes, convention, 224, 224)
+            assert np.unique(truth).tolist() == [0, 1]
+            assert truth.mean() == 0.25
+
+    @pytest.mark.parametrize(("people", "mean"), [(1, 1.0), (2, 0.5), (4, 0.25)])
+    def test_a_file_may_say_how_many_people_there_were(
+        self, tmp_path: Path, people: int, mean: float
+    ) -> None:
+        text = flickr_xml((1, 1, 128, 256), (129, 1, 256, 256))
+        said = text.replace("<annotation>", "<annotation>" + "<annotator/>" * people)
+        found = read_annotation(write(tmp_path, said))
+        assert (found.boxes.annotators, found.others) == (people, ())
+        assert render(found.boxes, "annotator-mean", 224, 224)[100, 50] == np.float32(mean)
+        consensus = render(found.boxes, "consensus", 224, 224)[100, 50]
+        assert consensus == (1 if people == 1 else 0.5)
+
+    @pytest.mark.parametrize(
+        ("box", "code"), [((9, 1, 5, 9), "E_BOX_ORDER"), ((1, 1, 640, 9), "E_BOX_RANGE")]
+    )
+    def test_a_box_out_of_order_or_frame_is_refused_by_its_number(
+        self, tmp_path: Path, box: tuple[int, ...], code: str
+    ) -> None:
+        with refused(code, where="clip.xml: box 1"):
+            read_annotation(write(tmp_path, flickr_xml((1, 1, 256, 256), box)))
+
+    def test_a_long_tag_is_cut(self, flickr: Path) -> None:
+        text = flickr_xml((1, 2, 3, 4)).replace("<bbox>", f"<{'a' * 900_000}/><bbox>")
+        (flickr / "annotations" / "9900000002.xml").write_text(text)
+        assert max(len(finding.message) for finding in TEST_SET.verify(flickr)) < 200
+
     def test_boxes_of_several_objects_are_pooled(self, tmp_path: Path) -> None:
         one, two = flickr_xml((1, 2, 3, 4)), flickr_xml((5, 6, 7, 8))
         inner = one.removesuffix("</annotation>") + two.removeprefix("<annotation>")
@@ -129,6 +163,7 @@ class TestAnnotation:
             "<bbox><i/><a>1</a><a>2</a><a>3</a><a>nan</a></bbox>",
             "<bbox><i/><a>1</a><a>2</a><a>3</a><a>99999999999999999999</a></bbox>",
             "<bbox><i/><a>1</a><a>2</a><a>3</a><a/></bbox>",
+            "<bbox><i/><a>1</a><a>2</a><a>3</a><a>4<b/>5</a></bbox>",
         ],
     )
     def test_a_malformed_box_is_refused_by_its_number(self, tmp_path: Path, box: str) -> None:
@@ -224,6 +259,19 @@ class TestOpening:
         assert [problem.split(":")[0] for problem in caught.value.problems] == [
             "annotations/9900000001.xml",
             "annotations/9900000002.xml",
+        ]
+
+    def test_boxes_of_another_form_are_told_for_the_whole_folder(self, flickr: Path) -> None:
+        for number, box in ((1, (100, 200, 50, 30)), (2, (40, 200, 90, 80))):
+            path = flickr / "annotations" / f"990000000{number}.xml"
+            path.write_text(flickr_xml(box))
+        with refused("E_BOX_ORDER", "E_BOX_READING"):
+            open_test_set("flickr", data=flickr.parent)
+        corrupt = [item for item in TEST_SET.verify(flickr) if item.level == "corrupt"]
+        assert [item.item for item in corrupt] == [
+            "annotations/9900000001.xml",
+            "annotations/9900000002.xml",
+            "annotations/",
         ]
 
     def test_an_unknown_option_is_refused(self, flickr: Path) -> None:

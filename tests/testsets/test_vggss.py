@@ -220,6 +220,10 @@ class TestRefusals:
             (ENTRY | {"bbox": [[0, 0, 1, float("nan")]]}, "E_SCHEMA", "1.bbox.0.3"),
             (ENTRY | {"bbox": [[0, 0, float("-inf"), 1]]}, "E_SCHEMA", "1.bbox.0.2"),
             (ENTRY | {"bbox": [[0, 0, 1, 10**400]]}, "E_SCHEMA", "1.bbox.0.3"),
+            (ENTRY | {"bbox": [[0, 0, 1, 1], [0.5, 0, 0.4, 1]]}, "E_BOX_ORDER", "1.bbox.1"),
+            (ENTRY | {"bbox": [[0, 0, 1, 1.5]]}, "E_BOX_RANGE", "1.bbox.0"),
+            (ENTRY | {"bbox": [[-0.2, 0, 1, -2.9e16]]}, "E_BOX_RANGE", "1.bbox.0"),
+            (ENTRY | {"bbox": [[0, 0, 1e300, 1]]}, "E_BOX_RANGE", "1.bbox.0"),
         ],
     )
     def test_a_malformed_entry_is_named_by_its_place(
@@ -229,6 +233,26 @@ class TestRefusals:
             read_annotation(write(tmp_path, [ENTRY, entry]))
         assert len(problems(caught)) == 1
         assert re.match(rf"entry {re.escape(place)}[: ]", problems(caught)[0])
+
+    @pytest.mark.parametrize(
+        ("boxes", "code", "reading"),
+        [
+            ([[10, 20, 200, 180], [5, 5, 640, 480]], "E_BOX_RANGE", "pixels"),
+            ([[0.5, 0.5, 0.2, 0.3], [0.6, 0.1, 0.3, 0.5]], "E_BOX_ORDER", "x, y, width, height"),
+        ],
+    )
+    def test_what_many_boxes_look_like_is_said(
+        self, tmp_path: Path, boxes: list[list[float]], code: str, reading: str
+    ) -> None:
+        valid = [[0, 0, 1, 1]] * 10
+        entries = [
+            ENTRY | {"file": f"a_{number:06d}", "bbox": [box]}
+            for number, box in enumerate([*boxes, *valid])
+        ]
+        with refused(code, "E_BOX_READING", where="vggss.json") as caught:
+            read_annotation(write(tmp_path, entries))
+        assert "2 of 12 entries" in problems(caught)[-1]
+        assert reading in problems(caught)[-1]
 
     def test_all_problems_are_reported_at_once(self, tmp_path: Path) -> None:
         entries = [{"file": 1, "class": 2, "bbox": 3}, ENTRY, ENTRY | {"bbox": [[1], [2, "a"]]}]
@@ -241,6 +265,18 @@ class TestRefusals:
     def test_a_repeated_id_is_refused(self, tmp_path: Path) -> None:
         with refused("E_ID_REPEATED", where="abcdefghijk_000030"):
             read_annotation(write(tmp_path, [ENTRY, ENTRY]))
+
+    def test_a_key_that_stands_twice_is_refused_by_its_entry(self, tmp_path: Path) -> None:
+        other = json.dumps(ENTRY)[:-1] + ', "bbox": [[0, 0, 1, 1]]}'
+        with refused("E_KEY_REPEATED", where="entry 1: 'bbox'"):
+            read_annotation(
+                write(tmp_path, f"[{json.dumps(ENTRY | {'file': 'a_000001'})}, {other}]")
+            )
+
+    def test_the_marks_of_an_unfinished_merge_are_told(self, tmp_path: Path) -> None:
+        text = f"[\n<<<<<<< HEAD\n{json.dumps(ENTRY)}\n=======\n>>>>>>> other\n]"
+        with refused("E_MERGE_CONFLICT", where="vggss.json: line 2 "):
+            read_annotation(write(tmp_path, text))
 
     @pytest.mark.parametrize("content", ["{}", "null", '"text"', "3"])
     def test_content_other_than_a_list_is_refused(self, tmp_path: Path, content: str) -> None:
@@ -294,7 +330,7 @@ class TestVerify:
 
     def test_corrupt_coordinates_and_empty_truths_are_noted_by_id(self, vggss: Path) -> None:
         notes = [finding for finding in TEST_SET.verify(vggss) if finding.level == "note"]
-        far = [note.item for note in notes if "far outside" in note.message]
+        far = [note.item for note in notes if "outside the frame" in note.message]
         empty = [note.item for note in notes if "no truth pixel" in note.message]
         assert far == ["-_cdefghij0_000001", "abcdefghijk_000120"]
         assert empty == ["abcdefghijk_000120"]

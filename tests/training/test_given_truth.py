@@ -58,6 +58,17 @@ def test_a_folder_may_hold_masks_and_annotations_of_several_people(tmp_path):
     assert truth.map("b")[0, [0, 223]] == pytest.approx([1 / 3, 2 / 3])
 
 
+def test_masks_of_several_levels_need_a_rule_which_is_part_of_the_fingerprint(tmp_path):
+    Image.fromarray(np.array([[0, 100, 255, 255]], np.uint8)).save(tmp_path / "a.png")
+    with refused("E_MASK_LEVELS", where="a.png"):
+        open_truth(tmp_path).check("a")
+    nonzero, half = open_truth(tmp_path, "nonzero"), open_truth(tmp_path, "half")
+    assert (nonzero.map("a").mean(), half.map("a").mean()) == (0.75, 0.5)
+    assert nonzero.fingerprint("a") != half.fingerprint("a")
+    with refused("E_MASK_RULE", where="boxes.csv"):
+        open_truth(written(tmp_path, HEADING + "a,0,0,1,1\n"), "half")
+
+
 def test_fingerprints_tell_what_was_given(tmp_path):
     first = open_truth(written(tmp_path, HEADING + "a,0,0,1,1\nb,0,0,1,1\n"))
     second = open_truth(written(tmp_path, HEADING + "a,0,0,1,0.5\nb,0,0,1,1\n"))

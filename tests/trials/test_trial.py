@@ -196,8 +196,8 @@ class TestTargets:
 
     def test_where_objects_overlap_the_greater_value_counts(self) -> None:
         half_sure = [
-            sample("a", boxes((0, 0, 0.5, 1))),
-            sample("b", boxes((0, 0, 1, 1), (0, 0, 0.25, 1))),
+            sample("a", boxes((0, 0, 0.5, 1), annotators=3)),
+            sample("b", boxes((0, 0, 1, 1), (0, 0, 0.25, 1), annotators=3)),
         ]
         trials = trials_of(half_sure, convention="consensus", size=4)
         for order in (("a", "b"), ("b", "a")):
