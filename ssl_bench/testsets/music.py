@@ -14,7 +14,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ from ssl_bench.testsets.annotations import Boxes
 from ssl_bench.testsets.base import Finding, Sample, corrupt
 from ssl_bench.testsets.folder import Contents, FolderDefinition, FolderTestSet
 from ssl_bench.testsets.identifiers import ID_RULE, is_id
-from ssl_bench.testsets.tables import GRID, read_bytes, refuse
+from ssl_bench.testsets.tables import GRID, SLACK, box_reading, read_bytes, refuse
 
 CATEGORIES: Mapping[int, str] = {
     1: "cello",
@@ -187,6 +187,12 @@ class MusicSynthetic(FolderDefinition):
                 problems += corrupt(f"{BOXES}/{path.name}", error)
                 unreadable.append(path.stem)
         scenes = {sample.id: sample.group for sample in samples}
+        ends = [cast(Boxes, sample.annotation).corners.max() for sample in samples]
+        beyond = sum(end > (1 + SLACK) * GRID for end in ends)
+        order = "corners x0, y0, x1, y1, not x, y, width, height"
+        reading = box_reading(["E_BOX_ORDER"] * beyond, len(ends), order=order)
+        if reading:
+            problems.append(Finding("corrupt", f"{BOXES}/", Problem(reading, "E_BOX_READING")))
         return Contents(samples, problems, unreadable, images=scenes, sounds=scenes)
 
     def summary(self, test_set: FolderTestSet) -> Finding:

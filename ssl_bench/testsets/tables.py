@@ -80,14 +80,14 @@ def box_reading(codes: Sequence[str], count: int, *, order: str = "x, y, width, 
     Examples
     --------
     >>> box_reading(["E_BOX_ORDER", "E_BOX_ORDER"], 5)
-    '2 of 5 entries are refused for their boxes: these look like x, y, width, height'
+    '2 of 5 have boxes out of order or frame: they look like x, y, width, height'
     """
     beyond, turned = codes.count("E_BOX_RANGE"), codes.count("E_BOX_ORDER")
     most = max(beyond, turned)
     if most < max(2, _MANY * count):
         return ""
     looks = order if turned == most else "pixels of another frame"
-    return f"{most} of {count} entries are refused for their boxes: these look like {looks}"
+    return f"{most} of {count} have boxes out of order or frame: they look like {looks}"
 
 
 GridCorners = Annotated[tuple[Pixel, Pixel, Pixel, Pixel], AfterValidator(_in_order)]

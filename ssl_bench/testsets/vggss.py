@@ -25,7 +25,7 @@ from ssl_bench.testsets.base import Finding, Sample, corrupt
 from ssl_bench.testsets.folder import Contents, FolderDefinition, FolderTestSet
 from ssl_bench.testsets.identifiers import FieldError, Id
 from ssl_bench.testsets.lists import read_id_list
-from ssl_bench.testsets.tables import Category, RelativeCorners, read_entries, refuse
+from ssl_bench.testsets.tables import SLACK, Category, RelativeCorners, read_entries, refuse
 
 KNOWN_REVISIONS = {
     "ae300b4a259267e6fe839970d495862edd70bfe3da63d925bcdb34054ed3b15e": "public-0f5102ca",
@@ -161,7 +161,9 @@ class VggSs(FolderDefinition):
             corners = _boxes(sample).corners
             outside = (corners < 0) | (corners > 1)
             if outside.any():
-                value = f"a coordinate of {corners[outside][0]:.4g} lies outside the frame"
+                first = corners[outside][0]
+                far = "far " if abs(first) > 1 + SLACK else ""
+                value = f"a coordinate of {first:.4g} lies {far}outside the frame"
                 findings.append(Finding("note", sample.id, f"{value}; it is drawn clipped"))
         for split, name in _SPLIT_LISTS.items():
             if not (test_set.folder / name).exists():

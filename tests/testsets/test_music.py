@@ -188,3 +188,17 @@ class TestVerify:
     def test_a_folder_without_anything_is_reported(self, tmp_path: Path) -> None:
         assert [finding.level for finding in TEST_SET.verify(tmp_path)] == ["missing"]
         assert [finding.level for finding in TEST_SET.verify(None)] == ["missing"]
+
+
+def test_corners_in_place_of_sizes_are_told_for_the_whole_folder(music: Path) -> None:
+    for number in range(3):
+        corners = np.array([[0.5, 0.5, 0.9, 0.9, 1], [0.1, 0.1, 0.4, 0.4, 3]])
+        np.save(music / "box" / f"2{number}.npy", corners)
+    with refused("E_BOX_READING", where="box/: 3 of 9 "):
+        open_test_set("music-synthetic", data=music.parent)
+
+
+def test_pixels_in_place_of_shares_are_refused_by_their_row(music: Path) -> None:
+    np.save(music / "box" / "8.npy", np.array([ROW, [10, 20, 112, 90, 1]]))
+    with refused("E_BOX_RANGE", where="8.npy: row 1"):
+        open_test_set("music-synthetic", data=music.parent)
