@@ -328,8 +328,8 @@ def truth_notes(samples: Iterable[Sample], convention: TruthConvention) -> list[
     findings = []
     for sample in samples:
         drawn = np.count_nonzero(render(sample.annotation, convention, GRID, GRID))
-        is_mask = convention == "mask" and isinstance(sample.annotation, Mask)
-        specks = _specks(sample.annotation.pixels) if is_mask else []
+        is_mask = convention == "mask"
+        specks = _specks(sample.annotation) if is_mask else []
         if not drawn:
             why = "its mask is empty" if is_mask else "no box has an area"
             message = f"no truth pixel is left ({why}); the sample stays in the list"
@@ -345,10 +345,13 @@ def truth_notes(samples: Iterable[Sample], convention: TruthConvention) -> list[
     return findings
 
 
-def _specks(pixels: NDArray[np.bool_]) -> list[int]:
+def _specks(annotation: Annotation) -> list[int]:
     """Areas of the small regions of a mask that touch no other."""
     import cv2
 
+    if not isinstance(annotation, Mask):
+        return []
+    pixels = annotation.pixels
     areas = cv2.connectedComponentsWithStats(pixels.astype(np.uint8))[2][1:, cv2.CC_STAT_AREA]
     return [int(area) for area in areas if area < _SPECK * pixels.size]
 
