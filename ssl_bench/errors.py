@@ -7,9 +7,13 @@ prints it as one sentence and exits with code 2; a user never sees a traceback f
 from __future__ import annotations
 
 import difflib
+import struct
+import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
+
+_MAX_CHARACTERS = 2000
 
 MAX_SHOWN = 50
 """Problems of one error that its text lists; further ones are counted."""
@@ -43,6 +47,38 @@ def first_few(names: Sequence[str]) -> str:
     'a, b, c, d, e, ...'
     """
     return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+
+
+def escaped(text: str, *, name: bool = False) -> str:
+    r"""Text with JSON's escapes for what cannot be printed: control characters, direction signs.
+
+    Ends of lines and tabs stay, unless it is a `name`.
+
+    Examples
+    --------
+    >>> print(escaped("a\x1b[2J\u202eb\n", name=True))
+    a\u001b[2J\u202eb\u000a
+    """
+    kept = "" if name else "\n\t"
+    if text.isprintable():
+        return text
+    return "".join(
+        each
+        if each.isprintable() or each in kept or unicodedata.category(each) == "Zs"
+        else "".join(f"\\u{unit:04x}" for unit in _units(each))
+        for each in text
+    )
+
+
+def _units(character: str) -> tuple[int, ...]:
+    """What JSON's escapes are numbers of: one or two units of UTF-16."""
+    data = character.encode("utf-16-be", "surrogatepass")
+    return struct.unpack(f">{len(data) // 2}H", data)
+
+
+def shortened(text: str, most: int) -> str:
+    """Text of at most that many characters; messages do not grow with what they are about."""
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 class SslBenchError(Exception):
@@ -96,11 +132,13 @@ class SslBenchError(Exception):
         return (self.code,)
 
     def _sentence(self) -> str:
-        text = self.problem if self.where is None else f"{self.where}: {self.problem}"
+        text = shortened(self.problem, _MAX_CHARACTERS)
+        if self.where is not None:
+            text = f"{escaped(self.where, name=True)}: {text}"
         text = text if text.endswith("...") else text.rstrip(".") + "."
         if self.remedy:
             text += f" {self.remedy[0].upper()}{self.remedy[1:].rstrip('.')}."
-        return text
+        return escaped(text)
 
 
 def _rebuilt(kind: type[SslBenchError], arguments: tuple[Any, ...]) -> SslBenchError:
@@ -155,7 +193,10 @@ class ProblemsError(SslBenchError):
         self.problems = tuple(problems)
         count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
         super().__init__(f"{count} found{self._outcome}", code=code, where=where, remedy=remedy)
-        lines = [str(self.args[0]), *(f"  - {problem}" for problem in self.problems[:MAX_SHOWN])]
+        shown = (
+            escaped(shortened(problem, _MAX_CHARACTERS)) for problem in self.problems[:MAX_SHOWN]
+        )
+        lines = [str(self.args[0]), *(f"  - {problem}" for problem in shown)]
         if len(self.problems) > MAX_SHOWN:
             lines.append(f"  - and {len(self.problems) - MAX_SHOWN:,} more")
         self.args = ("\n".join(lines),)

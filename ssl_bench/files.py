@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
+import fcntl
 import hashlib
 import json
 import os
+import re
 import secrets
+import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -14,10 +19,19 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from ssl_bench.errors import SslBenchError
+
 CACHE_VARIABLE = "SSL_BENCH_CACHE"
 """Environment variable that names another cache folder."""
 
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+"""Numbers of the system's errors where a disk, or a user's share of it, is full."""
+
 _PACKAGE = Path(__file__).resolve().parent
+_LEFT_OVER = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{16}")
+# A folder that is whole and only has to be moved, and in it what is to be removed.
+_READY, _GONE = ".ready", ".gone"
+_PROBE_BYTES = 2**20
 
 
 @contextmanager
@@ -26,12 +40,14 @@ def atomic_path(target: Path) -> Iterator[Path]:
 
     On any error the temporary file is removed and `target` is left as it was. The folder is
     created. Safe when several threads or processes write the same target: the last one wins whole.
+    What a killed process left of this target is removed.
 
     Raises
     ------
     OSError
-        If it cannot be written, with `target` as the file's name. A folder, a pipe or a device is
-        never replaced.
+        If it cannot be written, with `target` as the file's name; of a full disk too where the
+        library that writes has another error for it. A folder, a pipe or a device is never
+        replaced.
 
     Examples
     --------
@@ -47,24 +63,266 @@ def atomic_path(target: Path) -> Iterator[Path]:
     if in_dev or (target.exists() and not target.is_file()):
         number = errno.EISDIR if target.is_dir() else errno.EEXIST
         raise OSError(number, "Not a regular file", str(target))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}{target.suffix}")
-    try:
+    with _scratch(target.parent, target) as scratch:
+        temporary = scratch / target.name
         # Created here, so that the user's umask decides the permissions. Some libraries put a file
         # of their own with narrower ones in its place.
         temporary.touch(exist_ok=False)
         mode = temporary.stat().st_mode
-        yield temporary
+        try:
+            yield temporary
+        except Exception as error:
+            if not isinstance(error, OSError | SslBenchError):
+                _blame_full_disk(scratch, error)
+            raise
         temporary.chmod(mode)
         temporary.replace(target)
+
+
+@contextmanager
+def replaced_folder(
+    target: Path, patterns: Sequence[str], *, overwrite: bool = True
+) -> Iterator[Path]:
+    """Give an empty folder; on success its files become those of `target`, all at once.
+
+    The files of `target` that the glob `patterns` name (see :func:`files_of`) go; whatever else
+    lies there stays. On any error `target` is left as it was. A process that is killed leaves the
+    old files or the new ones, and the next one that writes `target` removes what is left over.
+    Such a folder may be the `target` of another one, and is then given itself.
+    Where folders cannot be swapped (a mount point, the working directory, some file systems), files
+    are moved one by one, and the next process moves the rest.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written, with the name of a file of `target`; FileExistsError if there are
+        such files and they must not be overwritten.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp()) / "run"
+    >>> for number in "12":
+    ...     with replaced_folder(folder, ["*.txt"]) as fresh:
+    ...         _ = (fresh / f"{number}.txt").write_text("whole")
+    >>> [path.name for path in files_of(folder, ["*"])]
+    ['2.txt']
+    """
+    if is_left_over(target.name):
+        # It takes its place with all that it is a part of.
+        yield target
+        return
+    place = target.resolve()
+    if place.exists() and not place.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(target))
+    _finish(place)
+    with _scratch(place.parent if _can_be_swapped(place) else place, target) as scratch:
+        yield scratch
+        try:
+            if place.is_dir():
+                shutil.copystat(place, scratch)
+            scratch.rename(place)
+        except OSError:
+            # It is not empty, or cannot be moved.
+            if not place.is_dir():
+                raise
+            if not overwrite and files_of(place, patterns):
+                raise FileExistsError(errno.EEXIST, "written meanwhile", str(place)) from None
+            _put_in_place(scratch, place, patterns)
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Give a folder among the system's temporary files; those of killed processes are removed."""
+    with _scratch(Path(tempfile.gettempdir()), Path("ssl-bench"), mode=0o700) as scratch:
+        yield scratch
+
+
+@contextmanager
+def blamed_on(target: Path) -> Iterator[None]:
+    """Give the name of `target` to a system's error without one, such as that of a full disk."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            error.filename = str(target)
+        raise
+
+
+def files_of(folder: Path, patterns: Sequence[str]) -> list[Path]:
+    """Plain files of a folder that glob patterns name, in order; hidden ones are never among them.
+
+    Neither are pipes, devices, or what lies in a hidden folder. Nothing is opened.
+    """
+    found = {path for pattern in patterns for path in folder.glob(pattern) if path.is_file()}
+    return sorted(
+        path for path in found if not any(p.startswith(".") for p in path.relative_to(folder).parts)
+    )
+
+
+def is_left_over(name: str) -> bool:
+    """Whether a file system entry has the name of something that is, or was, being written."""
+    return _LEFT_OVER.fullmatch(name) is not None
+
+
+def remove_left_overs(folder: Path, name: str | None = None) -> None:
+    """Remove what killed processes left in a folder, of the target `name` or of any.
+
+    What a living process writes stays, as does what cannot be removed.
+    """
+    try:
+        entries = [entry for entry in os.scandir(folder) if entry.name.startswith(".")]
+    except OSError:
+        return
+    for entry in entries:
+        found = _LEFT_OVER.fullmatch(entry.name)
+        if found is None or name not in (None, found["name"]):
+            continue
+        # Another process may have it, or be faster.
+        with suppress(OSError):
+            if entry.stat(follow_symlinks=False).st_uid != os.getuid():
+                continue
+            lock = _locked(Path(entry.path))
+            if lock is not None:
+                shutil.rmtree(entry.path, ignore_errors=True)
+                os.close(lock)
+
+
+def _locked(folder: Path) -> int | None:
+    """Lock a folder for as long as this process lives; None where its file system has no locks.
+
+    Raises BlockingIOError where another process has it, and OSError where it is gone.
+    """
+    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        if isinstance(error, BlockingIOError):
+            raise
+        return None
+    return lock
+
+
+@contextmanager
+def _scratch(parent: Path, target: Path, *, mode: int = 0o777) -> Iterator[Path]:
+    """A hidden folder for `target`, locked, so that others can tell it from a left-over.
+
+    Errors of files in it are told with the name that they have in `target`.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    remove_left_overs(parent, target.name)
+    lock = None
+    try:
+        while True:
+            scratch = parent / f".{target.name}.{secrets.token_hex(8)}"
+            scratch.mkdir(mode)
+            # Another process may take it for a left-over before it is locked.
+            with suppress(BlockingIOError, FileNotFoundError):
+                lock = _locked(scratch)
+                if scratch.is_dir():
+                    break
+        yield scratch
     except OSError as error:
         # A temporary name tells the user nothing, and a full disk comes without any name.
-        if error.filename in (None, str(temporary)) and error.errno is not None:
-            error.filename, error.filename2 = str(target), None
+        if error.errno is not None:
+            inside = Path(str(error.filename or scratch))
+            if inside.is_relative_to(scratch):
+                rest = inside.relative_to(scratch)
+                error.filename = str(target if str(rest) in (".", target.name) else target / rest)
+                error.filename2 = None
+        raise
+    except SslBenchError as error:
+        error.args = tuple(str(text).replace(str(scratch), str(target)) for text in error.args)
         raise
     finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
+
+
+def _can_be_swapped(folder: Path) -> bool:
+    """Whether a folder may get another of its name in its place."""
+    if not folder.exists():
+        return True
+    if not os.access(folder.parent, os.W_OK) or os.path.ismount(folder):
+        return False
+    with suppress(OSError):
+        return not Path.cwd().is_relative_to(folder)
+    return True
+
+
+def _put_in_place(scratch: Path, target: Path, patterns: Sequence[str]) -> None:
+    """Make the files of `scratch` those of `target`."""
+    old = files_of(target, patterns)
+    going = {str(path) for path in old}
+    if scratch.parent == target.parent:
+        kept = [
+            path
+            for path in target.rglob("*")
+            if str(path) not in going and not is_left_over(path.relative_to(target).parts[0])
+        ]
+        # Folders that only held what goes are not kept.
+        for path in kept:
+            copy = scratch / path.relative_to(target)
+            # Another process may put its own in place meanwhile.
+            with suppress(FileNotFoundError, FileExistsError):
+                if path.is_symlink() or not path.is_dir():
+                    copy.parent.mkdir(parents=True, exist_ok=True)
+                    link(path, copy)
+                elif not any(path.iterdir()):
+                    copy.mkdir(parents=True, exist_ok=True)
         with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+            _exchange(scratch, target)
+            return
+    new = {path.relative_to(scratch) for path in scratch.rglob("*")}
+    gone = [path.relative_to(target) for path in old if path.relative_to(target) not in new]
+    (scratch / _GONE).write_text(json.dumps([str(path) for path in gone]))
+    scratch.rename(target / _READY)
+    _finish(target)
+
+
+def link(path: Path, copy: Path) -> None:
+    """Give a file a second name; a copy where the file system has no such thing."""
+    try:
+        os.link(path, copy, follow_symlinks=False)
+    except (FileExistsError, FileNotFoundError):
+        raise
+    except OSError:
+        shutil.copy2(path, copy, follow_symlinks=False)
+
+
+def _exchange(one: Path, other: Path) -> None:
+    """Swap two folders in one step; OSError where the system cannot."""
+    swap = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    here, exchange = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of the Linux kernel
+    if swap is None or swap(here, os.fsencode(one), here, os.fsencode(other), exchange) != 0:
+        raise OSError(ctypes.get_errno() or errno.ENOSYS, "cannot be swapped", str(other))
+
+
+def _finish(target: Path) -> None:
+    """Move the files of a folder that is ready, but not in place, into `target`."""
+    ready = target / _READY
+    if not (ready / _GONE).is_file():
+        return
+    for name in json.loads((ready / _GONE).read_text()):
+        (target / name).unlink(missing_ok=True)
+    for path in sorted(ready.rglob("*"), reverse=True):
+        if path.is_file() and path.name != _GONE:
+            place = target / path.relative_to(ready)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(place)
+    shutil.rmtree(ready)
+
+
+def _blame_full_disk(folder: Path, error: Exception) -> None:
+    """Raise the system's own error where a library failed because the disk is full."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(bytes(_PROBE_BYTES))
+    except OSError as full:
+        if full.errno in NO_SPACE:
+            raise OSError(full.errno, os.strerror(full.errno), str(folder)) from error
 
 
 def write_text(target: Path, text: str) -> None:

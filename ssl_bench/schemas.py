@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
-from ssl_bench.errors import ProtocolError, SslBenchError, one_of
+from ssl_bench.errors import ProtocolError, SslBenchError, one_of, shortened
 
 _MAX_PROBLEMS = 20
 _MAX_CHARACTERS = 300
@@ -43,7 +43,7 @@ def quoted(name: str) -> str:
     >>> quoted("a\x1b[2J")
     "'a\\x1b[2J'"
     """
-    return repr(name if len(name) <= _MAX_NAME else name[: _MAX_NAME - 1] + "…")
+    return repr(shortened(name, _MAX_NAME))
 
 
 def in_words(error: Exception) -> str:
@@ -72,7 +72,7 @@ def in_words_of(problem: ErrorDetails) -> str:
 
 def _plain(text: str) -> str:
     text = "".join(each if each.isprintable() else " " for each in text)
-    return text if len(text) <= _MAX_CHARACTERS else text[: _MAX_CHARACTERS - 1] + "…"
+    return shortened(text, _MAX_CHARACTERS)
 
 
 def checked(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import pickle
 from pathlib import Path
 
@@ -81,3 +82,29 @@ def test_an_error_crosses_process_borders_whole(error: SslBenchError) -> None:
     assert type(copy) is type(error)
     assert str(copy) == str(error)
     assert vars(copy) == vars(error)
+
+
+@pytest.mark.parametrize(
+    "sign", ["\x1b", "\x7f", "\x9b", "\u202e", "\u2028", "\udcff", "\U000e0001"]
+)
+def test_what_cannot_be_printed_is_shown_as_json_writes_it(sign: str) -> None:
+    text = errors.escaped(f"a{sign}b")
+    assert text.isprintable()
+    assert json.loads(f'"{text}"') == f"a{sign}b"
+    for error in (
+        SslBenchError("it broke", where=f"a{sign}b"),
+        SslBenchError(f"the key a{sign}b"),
+        PredictionsError([f"a{sign}b"], where="p.npz"),
+    ):
+        assert sign not in str(error)
+        assert text in str(error)
+
+
+def test_lines_stay_lines_except_in_names() -> None:
+    assert errors.escaped("a\n\tb\u3000c") == "a\n\tb\u3000c"
+    assert "\n" not in str(SslBenchError("it broke", where="a\nb"))
+
+
+def test_a_message_does_not_grow_with_what_it_is_about() -> None:
+    assert len(str(SslBenchError("x" * 10**6))) < 3000
+    assert len(str(PredictionsError(["x" * 10**6] * 300, where="p.npz"))) < 200_000

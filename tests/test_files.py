@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,14 +16,20 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kills import content, hidden, killed_everywhere
+from refusals import refused
 
+from ssl_bench.errors import DataError
 from ssl_bench.files import (
     CACHE_VARIABLE,
     atomic_path,
     cache_folder,
     digest_of_code,
+    files_of,
+    replaced_folder,
     sha256_of_file,
     sha256_of_json,
+    temporary_folder,
     write_text,
 )
 
@@ -55,7 +62,7 @@ class TestAtomicPath:
     ) -> None:
         target = tmp_path / "c.parquet"
         with atomic_path(target) as temporary:
-            assert temporary.parent == target.parent
+            assert temporary.parent.parent == target.parent
             assert temporary.suffix == ".parquet"
             assert temporary.exists()
 
@@ -135,6 +142,42 @@ class TestAtomicPath:
         assert len(set(text)) == 1
         assert list(tmp_path.iterdir()) == [target]
 
+    def test_what_a_killed_process_left_is_removed_by_the_next(self, tmp_path: Path) -> None:
+        target = tmp_path / "c.txt"
+        write_text(target, "before")
+        for _ in killed_everywhere(lambda: write_text(target, "after")):
+            assert target.read_text() in ("before", "after")
+            write_text(target, "before")
+            assert hidden(target) == []
+
+    def test_what_a_living_process_writes_stays(self, tmp_path: Path) -> None:
+        target = tmp_path / "c.txt"
+        with atomic_path(target) as temporary:
+            temporary.write_text("whole")
+            write_text(target, "shorter")
+        assert target.read_text() == "whole"
+
+    def test_a_full_disk_is_told_whatever_the_library_calls_it(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class Full:
+            def __enter__(self) -> Full:
+                return self
+
+            def __exit__(self, *_error: object) -> None:
+                pass
+
+            def write(self, _data: bytes) -> None:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        target = tmp_path / "c.pt"
+        with pytest.raises(RuntimeError, match="unexpected"), atomic_path(target):
+            raise RuntimeError("unexpected position")
+        monkeypatch.setattr("tempfile.TemporaryFile", lambda **_where: Full())
+        with pytest.raises(OSError, match="No space") as full, atomic_path(target):
+            raise RuntimeError("unexpected position")
+        assert full.value.filename == str(target)
+
     @pytest.fixture
     def umask(self) -> Iterator[int]:
         before = os.umask(0o027)
@@ -154,6 +197,125 @@ class TestAtomicPath:
         monkeypatch.setattr(os, "umask", touched)
         write_text(tmp_path / "c.txt", "text")
         assert (tmp_path / "c.txt").read_text() == "text"
+
+
+def write_run(folder: Path, text: str, *names: str, overwrite: bool = True) -> None:
+    with replaced_folder(folder, ("*.txt", "in/*.txt"), overwrite=overwrite) as fresh:
+        for name in names or ("a.txt", "b.txt"):
+            write_text(fresh / name, text)
+
+
+class TestReplacedFolder:
+    @pytest.fixture(params=["swapped", "moved one by one", "where the process stands"])
+    def folder(
+        self, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> Path:
+        folder = tmp_path / "run"
+        folder.mkdir()
+        if request.param == "moved one by one":
+
+            def unable(_one: Path, other: Path) -> None:
+                raise OSError(errno.EINVAL, "cannot be swapped", str(other))
+
+            monkeypatch.setattr("ssl_bench.files._exchange", unable)
+        elif request.param == "where the process stands":
+            monkeypatch.chdir(folder)
+        return folder
+
+    def test_own_files_are_replaced_and_others_stay(self, folder: Path) -> None:
+        write_run(folder, "1", "a.txt", "in/b.txt")
+        (folder / "in" / "mine.csv").write_text("kept")
+        (folder / "empty").mkdir()
+        (folder / "link").symlink_to("nowhere")
+        write_run(folder, "2", "a.txt", "c.txt")
+        assert content(folder) == {"a.txt": b"2", "c.txt": b"2", "in/mine.csv": b"kept"}
+        assert (folder / "empty").is_dir()
+        assert (folder / "link").is_symlink()
+        assert hidden(folder) == []
+
+    def test_an_error_leaves_what_stood_there(self, folder: Path) -> None:
+        write_run(folder, "1")
+        with pytest.raises(ValueError, match="half"), replaced_folder(folder, ("*.txt",)):
+            raise ValueError("half")
+        assert content(folder) == {"a.txt": b"1", "b.txt": b"1"}
+        assert hidden(folder) == []
+
+    def test_what_is_there_already_is_kept_where_it_must_be(self, folder: Path) -> None:
+        write_run(folder, "1")
+        with pytest.raises(FileExistsError):
+            write_run(folder, "2", overwrite=False)
+        assert content(folder) == {"a.txt": b"1", "b.txt": b"1"}
+
+    def test_a_process_that_dies_leaves_the_old_or_the_new(
+        self, folder: Path, request: pytest.FixtureRequest
+    ) -> None:
+        (folder / "mine.csv").write_text("kept")
+        write_run(folder, "1")
+        old = content(folder)
+        new = {"a.txt": b"2", "c.txt": b"2", "mine.csv": b"kept"}
+        for _ in killed_everywhere(lambda: write_run(folder, "2", "a.txt", "c.txt")):
+            if "swapped" in request.node.name:
+                assert content(folder) in (old, new)
+            assert content(folder)["mine.csv"] == b"kept"
+            write_run(folder, "2", "a.txt", "c.txt")
+            assert content(folder) == new
+            assert hidden(folder) == []
+            write_run(folder, "1")
+            assert content(folder) == old
+
+    def test_its_rights_stay(self, folder: Path) -> None:
+        folder.chmod(0o711)
+        write_run(folder, "1")
+        write_run(folder, "2")
+        assert folder.stat().st_mode & 0o777 == 0o711
+
+    def test_errors_name_the_file_that_was_to_be(self, folder: Path) -> None:
+        with pytest.raises(OSError, match="No space") as full, replaced_folder(folder, ()) as fresh:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(fresh / "a.txt"))
+        assert full.value.filename == str(folder / "a.txt")
+        with refused("E_DATA", where=folder / "a.txt"), replaced_folder(folder, ()) as fresh:
+            raise DataError("bad", where=fresh / "a.txt")
+
+
+def test_a_new_folder_appears_whole(tmp_path: Path) -> None:
+    folder = tmp_path / "deep" / "run"
+    for _ in killed_everywhere(lambda: write_run(folder, "1")):
+        assert content(folder) in ({}, {"a.txt": b"1", "b.txt": b"1"})
+        write_run(folder, "1")
+        assert hidden(folder) == []
+        shutil.rmtree(folder.parent)
+
+
+def test_several_processes_may_write_one_folder(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda text: write_run(tmp_path / "run", text), "1234" * 5))
+    assert len(set(content(tmp_path / "run").values())) == 1
+    assert hidden(tmp_path / "run") == []
+
+
+def test_pipes_links_and_hidden_files_are_no_files_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "a.npz").write_text("1")
+    (tmp_path / ".b.npz").write_text("1")
+    (tmp_path / ".hidden").mkdir()
+    (tmp_path / ".hidden" / "c.npz").write_text("1")
+    (tmp_path / "folder.npz").mkdir()
+    (tmp_path / "zero.npz").symlink_to("/dev/zero")
+    os.mkfifo(tmp_path / "pipe.npz")
+    assert files_of(tmp_path, ["*.npz", "*/*.npz"]) == [tmp_path / "a.npz"]
+
+
+def test_temporary_folders_of_killed_processes_are_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    def write() -> None:
+        with temporary_folder() as folder:
+            (folder / "a.txt").write_text("1")
+
+    for _ in killed_everywhere(write):
+        write()
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_text_is_written_as_utf8(tmp_path: Path) -> None:

@@ -6,14 +6,19 @@ Commands are loaded when they are used, so that ``--help`` does not wait for num
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import NoReturn
 
 import click
 
+from ssl_bench.cli.terminal import plain_streams
 from ssl_bench.errors import SslBenchError, one_of
 from ssl_bench.extras import extra_needed
+from ssl_bench.files import NO_SPACE
 
 _COMMANDS: Mapping[str, tuple[str, str]] = {
     "evaluate": ("evaluate:evaluate", "Run a model on a protocol and score it."),
@@ -93,24 +98,62 @@ def commands() -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; errors of this project are one sentence and exit code 2."""
+    """Run the command line; errors of this project are one sentence and exit code 2.
+
+    A process that is told to end (by a user, a scheduler, a closed terminal) cleans up first, and
+    exits with 128 and the number of the signal.
+    """
     given = sys.argv[1:] if arguments is None else arguments
+    signals: list[int] = [signal.SIGINT]
+    with plain_streams(), _stopped_by(signals):
+        try:
+            _run(given)
+        except click.Abort:
+            click.echo("stopped", err=True)
+            sys.exit(128 + signals[-1])
+
+
+def _run(given: list[str]) -> None:
     try:
+        for text in given:
+            text.encode()
         with extra_needed(" ".join(["ssl-bench", *given[:1]])):
             commands.main(args=given, prog_name="ssl-bench", standalone_mode=False)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
-    except click.Abort:
-        click.echo("stopped", err=True)
-        sys.exit(130)
     except click.ClickException as error:
         error.show()
         sys.exit(2)
     except SslBenchError as error:
         _refuse(", ".join(error.codes), str(error))
+    except UnicodeEncodeError as error:
+        _refuse("E_NAME_ENCODING", f"{error.object}: this name is not UTF-8 text. Rename it.")
     except OSError as error:
+        if error.errno in NO_SPACE:
+            place = error.filename or "standard output, or the folder of temporary files"
+            _refuse("E_DISK_FULL", f"{place}: no space is left on its disk. Make room.")
         place = error.filename or "standard output, or a file without a name"
         _refuse("E_FILE_ACCESS", f"{place}: cannot be read or written ({error.strerror}).")
+
+
+@contextmanager
+def _stopped_by(signals: list[int]) -> Iterator[None]:
+    """Take the signals that end a process for an interrupt, and note which came."""
+
+    def stop(number: int, _frame: object) -> None:
+        signals.append(number)
+        raise KeyboardInterrupt
+
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is signal.SIG_DFL:
+                before[number] = signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _refuse(codes: str, sentence: str) -> NoReturn:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TextIO, cast
 
 import click
 
-from ssl_bench.errors import first_few
+from ssl_bench.errors import escaped, first_few
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,12 +22,39 @@ if TYPE_CHECKING:
 _WIDE = 400
 
 
+class _PlainStream:
+    """A text stream that shows control characters in place of sending them to a terminal."""
+
+    def __init__(self, styled: TextIO) -> None:
+        self.styled = styled
+
+    def write(self, text: str) -> int:
+        return self.styled.write(escaped(text))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.styled, name)
+
+
+@contextmanager
+def plain_streams() -> Iterator[None]:
+    """Within, no name from a file can move the cursor, change colours, or turn a line around."""
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = (cast(TextIO, _PlainStream(each)) for each in before)
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
+
+
 def console(*, to_stderr: bool = False) -> Console:
     """A console; as wide as needed where the output is not a terminal."""
     from rich.console import Console
 
     # A name is printed as it is: in brackets it is no style, and ":x:" in it is no picture.
     plain: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
+    stream = sys.stderr if to_stderr else sys.stdout
+    # Colours and bars are sent as they are; what they are made of is escaped.
+    plain["file"] = getattr(stream, "styled", stream)
     made = Console(stderr=to_stderr, soft_wrap=True, **plain)
     return made if made.is_terminal else Console(stderr=to_stderr, width=_WIDE, **plain)
 
@@ -58,6 +86,7 @@ def progress_bars(quiet: bool = False) -> Iterator[tuple[Counted, Notify]]:
     tasks: dict[str, TaskID] = {}
 
     def progress(what: str, done: int, of: int, detail: str = "") -> None:
+        what = escaped(what)
         if what not in tasks:
             tasks[what] = bars.add_task(what, total=of, detail=detail)
         bars.update(tasks[what], completed=done, total=of, detail=detail)
@@ -67,7 +96,7 @@ def progress_bars(quiet: bool = False) -> Iterator[tuple[Counted, Notify]]:
     def notify(stage: str) -> None:
         if stages:
             bars.remove_task(stages.pop())
-        stages.append(bars.add_task(stage, total=None, detail=""))
+        stages.append(bars.add_task(escaped(stage), total=None, detail=""))
 
     with bars:
         yield progress, notify
@@ -92,7 +121,7 @@ def print_whole(screen: Console, part: Table | str) -> None:
     if isinstance(part, Table):
         unbounded = screen.options.update(width=10_000)
         screen.width = max(screen.width, screen.measure(part, options=unbounded).minimum)
-    screen.print(part)
+    screen.print(escaped(part) if isinstance(part, str) else part)
 
 
 def with_interval(value: MeasuredValue, *, signed: bool = False) -> str:
@@ -122,7 +151,11 @@ def plain_table(
     from rich.cells import cell_len
     from rich.table import Table
 
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    columns = [escaped(column) for column in columns]
+    rows = [[escaped(cell) for cell in row] for row in rows]
+    table = Table(
+        title=title and escaped(title), box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False
+    )
     cells = list(zip(columns, *rows, strict=True))
     for number, column in enumerate(cells):
         widest = max(cell_len(line) for cell in column for line in [*cell.splitlines(), ""])
@@ -207,13 +240,19 @@ def _notes(result: Result) -> Iterator[str]:
             f"Its maps were made for {result.predicted_under.label} with the digest "
             f"{result.predicted_under.digest[:12]}, which asks for the same."
         )
+    lacking = result.statistics.get("set_apart_missing")
+    if lacking:
+        yield (
+            f"{lacking:,} of the {result.statistics['set_apart']:,} trials that only serve to find "
+            "the threshold are missing: the others gave it, and these count as nothing."
+        )
     if result.vision_only is None and result.vision_only_note:
         yield f"No audio-blind score: {result.vision_only_note}."
     if result.class_maps_note:
         yield f"The same map for every category: {result.class_maps_note}."
     if result.priors_note:
-        lacking = "Not every prior was measured" if result.priors else "No gap to a prior"
-        yield f"{lacking}: {result.priors_note}."
+        head = "Not every prior was measured" if result.priors else "No gap to a prior"
+        yield f"{head}: {result.priors_note}."
     beyond = result.statistics.get("maps_beyond_0_to_1")
     if beyond:
         yield (

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -61,10 +65,72 @@ def test_a_full_disk_behind_standard_output_is_told() -> None:
             check=False,
         )
     assert done.returncode == 2
-    assert done.stderr.startswith("error[E_FILE_ACCESS]: standard output")
-    assert "No space left" in done.stderr
+    assert done.stderr.startswith("error[E_DISK_FULL]: standard output")
 
 
 @pytest.mark.parametrize("group", ["data", "leaderboard", "import"])
 def test_the_help_of_a_group_cuts_no_sentence(call: Call, group: str) -> None:
     assert "..." not in call(group, "--help").out.partition("Commands:")[2]
+
+
+def ended(command: list[str], number: int, marker: Path) -> tuple[int, str]:
+    """Code and messages of a command that gets a signal once a file is there."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ssl_bench", *command], stderr=subprocess.PIPE, text=True
+    )
+    while not marker.exists() and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(number)
+    _, told = process.communicate(timeout=120)
+    return process.returncode, told
+
+
+def test_a_process_that_a_scheduler_ends_cleans_up(tmp_path: Path) -> None:
+    marker = tmp_path / "started"
+    (tmp_path / "slow.py").write_text(
+        "import time\nfrom pathlib import Path\nfrom ssl_bench import AnnotationLocalizer\n"
+        "class Slow(AnnotationLocalizer):\n"
+        "    name = 'slow'\n"
+        "    def map_for(self, image_key, truth):\n"
+        f"        Path({str(marker)!r}).touch()\n"
+        "        time.sleep(60)\n"
+    )
+    words = ["evaluate", "--model", f"{tmp_path / 'slow.py'}:Slow", "--protocol", "synth"]
+    code, told = ended([*words, "--out", str(tmp_path / "run")], signal.SIGTERM, marker)
+    assert (code, told.strip()) == (143, "stopped")
+    assert {path.name for path in tmp_path.iterdir()} - {"__pycache__"} == {"slow.py", "started"}
+
+
+def test_a_name_that_is_not_utf8_is_refused_at_once(call: Call, tmp_path: Path) -> None:
+    out = os.fsdecode(os.fsencode(tmp_path) + b"/o\xff")
+    done = call("evaluate", "--model", "center", "--protocol", "synth", "--out", out)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("error[E_NAME_ENCODING]: ")
+    assert "o\\udcff" in done.err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("sign", ["\x9b", "\u202e", "\u2028", "\x1b"])
+def test_names_from_files_cannot_steer_the_terminal(call: Call, tmp_path: Path, sign: str) -> None:
+    done = call("score", tmp_path / f"a{sign}[2Jb.npz", "--protocol", "synth")
+    assert done.code == 2
+    assert sign not in done.err
+    stream = io.StringIO()
+    print_whole(Console(file=stream, width=80), plain_table(f"a{sign}", [f"b{sign}"], [[sign]]))
+    print_whole(Console(file=stream, width=80), f"a{sign}b")
+    assert sign not in stream.getvalue()
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_to_blame_and_named(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def full(*_arguments: object, **_settings: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("ssl_bench.predictions.writer.PredictionsWriter._finish", full)
+    out = tmp_path / "run"
+    done = call("predict", "--model", "center", "--protocol", "synth", "--out", out)
+    assert done.code == 2
+    assert f"error[E_DISK_FULL]: {out / 'predictions.npz'}: " in done.err
+    assert not out.exists()
