@@ -44,6 +44,8 @@ _NAMES = {f"{name}.npy": name for name in MEMBERS}
 _MAX_HEADER = 4096
 _MAX_DIRECTORY = 2**16
 _MAX_SHOWN = 5
+# Arrays of text may be wider than what is in them, which is looked at one by one.
+_WIDE = 8
 # Version 3 differs from 2 in the encoding of field names only, and there are none.
 _READ_LONG = npy.read_array_header_2_0
 _READ_HEADER = {(1, 0): npy.read_array_header_1_0, (2, 0): _READ_LONG, (3, 0): _READ_LONG}
@@ -345,7 +347,7 @@ def _fits(name: str, array: Array, limits: Limits, problems: Problems) -> bool:
         message = f"{stored}, and no more than {largest} can be read here"
         remedy = f"give {wanted}, and only trials of the protocol"
         problems.add("E_FILE_TOO_LARGE", message, remedy)
-    elif dtype.kind == "U" and dtype.itemsize > 4 * limits.id_length:
+    elif dtype.kind == "U" and dtype.itemsize > _WIDE * 4 * limits.id_length:
         message = f"{name!r} has room for {dtype.itemsize // 4:,} characters for each id"
         problems.add("E_IDS", message, f"ids have at most {limits.id_length} characters")
     else:
@@ -414,13 +416,18 @@ def _read_map_index(archive: Archive) -> NDArray[np.int64] | None:
 
 
 def _check_finite(archive: Archive, name: str) -> None:
-    wrong = np.concatenate(
-        [~np.isfinite(block.reshape(len(block), -1)).all(axis=1) for block in archive.blocks(name)]
-    )
+    # Scoring reads single precision.
+    with np.errstate(over="ignore"):
+        wrong = np.concatenate(
+            [
+                ~np.isfinite(block.reshape(len(block), -1).astype(np.float32, copy=False)).all(1)
+                for block in archive.blocks(name)
+            ]
+        )
     if wrong.any():
         if name == "map" and archive.map_index is not None:
             wrong = wrong[archive.map_index]
-        message = f"{name!r} has NaN or infinite values"
+        message = f"{name!r} has NaN or infinite values, or such as single precision cannot hold"
         remedy = "find out why the model gives them, and store finite numbers"
         archive.problems.add("E_NOT_FINITE", message, remedy, _ids_at(wrong, archive.ids))
 

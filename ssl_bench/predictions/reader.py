@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench.errors import PredictionsError
+from ssl_bench.files import sha256_of_file, sha256_of_json
 from ssl_bench.media.names import clip_names
 from ssl_bench.predictions.archive import Archive, Problems, refusal, scan
 from ssl_bench.predictions.format import (
@@ -98,6 +99,13 @@ class Predictions:
     def audio_embedding(self) -> NDArray[np.float32] | None:
         """``(N, d)`` float32; None where the file has none."""
         return self._whole("audio_embedding")
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 of the file; of a folder, of the digests of its shards by name."""
+        if self.path.is_file():
+            return sha256_of_file(self.path)
+        return sha256_of_json({part.path.name: sha256_of_file(part.path) for part in self._parts})
 
     @property
     def members(self) -> frozenset[str]:
@@ -204,7 +212,8 @@ class Predictions:
         if name not in self.members:
             return None
         whole = np.concatenate([part.whole(name) for part in self._parts])
-        values = whole.astype(np.float32, copy=False)
+        with np.errstate(over="ignore"):
+            values = whole.astype(np.float32, copy=False)
         if not np.isfinite(values).all():
             raise _not_finite(repr(name), self.path)
         return values
@@ -300,11 +309,11 @@ def _files(path: Path, limits: Limits, problems: Problems) -> list[Path]:
     try:
         if path.is_file():
             return [path]
-        # a hidden file is one that is still being written
+        # a hidden file is one that is still being written, or none of the user's
         shards = sorted(
             item
             for item in path.iterdir()
-            if item.suffix == ".npz" and not item.name.startswith(".") and item.is_file()
+            if item.suffix.lower() == ".npz" and not item.name.startswith(".")
         )
     except OSError as error:
         message, remedy = "there is no such file or folder", "check the name"
@@ -319,6 +328,14 @@ def _files(path: Path, limits: Limits, problems: Problems) -> list[Path]:
     if not shards:
         message = "this folder has no shards (files ending in .npz)"
         problems.add("E_SHARDS", message, "check the name")
+    for item in shards:
+        if not item.is_file():
+            message = f"{quoted(item.name)} is not a file, but a folder, a pipe or a dead link"
+            problems.add("E_SHARDS", message, "remove it, or give it a name that does not end so")
+        elif not item.name.isprintable():
+            message = f"{quoted(item.name)} is not a name that can be printed"
+            problems.add("E_SHARDS", message, "rename it")
+    shards = [item for item in shards if item.is_file() and item.name.isprintable()]
     if len(shards) > limits.shards:
         message = f"this folder has {len(shards):,} shards, at most {limits.shards:,} are read"
         problems.add("E_FILE_TOO_LARGE", message, "write larger shards")

@@ -17,7 +17,7 @@ from numpy.lib import format as npy
 from numpy.typing import ArrayLike, NDArray
 
 from ssl_bench.errors import ModelError, SslBenchError
-from ssl_bench.files import atomic_path
+from ssl_bench.files import atomic_path, blamed_on
 from ssl_bench.predictions.format import (
     MEMBERS,
     ROW_MEMBERS,
@@ -101,7 +101,7 @@ class PredictionsWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        with self._stack:
+        with blamed_on(self._path), self._stack:
             if kind is None:
                 self._finish()
         self._spools = {}
@@ -173,12 +173,13 @@ class PredictionsWriter:
             return
         self._check_agrees(ids[0], arrays)
         self._ids.update(dict.fromkeys(ids))
-        for name, array in arrays.items():
-            if name in _SPOOLED:
-                self._spools[name].write(np.ascontiguousarray(array).data)
-                self._lengths[name] += len(array)
-            else:
-                self._small.setdefault(name, []).append(array)
+        with blamed_on(self._path):
+            for name, array in arrays.items():
+                if name in _SPOOLED:
+                    self._spools[name].write(np.ascontiguousarray(array).data)
+                    self._lengths[name] += len(array)
+                else:
+                    self._small.setdefault(name, []).append(array)
 
     def _refusal(self, code: str, message: str, remedy: str | None = None) -> ModelError:
         return ModelError(message, code=code, where=self._meta.model, remedy=remedy)

@@ -16,7 +16,6 @@ from pydantic import ValidationError
 
 from ssl_bench.environment import environment
 from ssl_bench.errors import PredictionsError, Problem, SslBenchError
-from ssl_bench.files import sha256_of_file, sha256_of_json
 from ssl_bench.measures.definition import Measure
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.predictions import Predictions, Question, check
@@ -241,7 +240,7 @@ def score_file(
             "predicted_under": None if under.digest == trials.protocol.digest else under,
             "model": model_of(predictions),
             "card": card,
-            "predictions_sha256": _digest_of(predictions.path),
+            "predictions_sha256": predictions.sha256,
         },
         vision_only=others.pop("", None),
         priors=others,
@@ -288,7 +287,7 @@ def _scored(
     def against(other: Predictions, table: pd.DataFrame) -> dict[str, Any]:
         own = kept(table)
         return {
-            "predictions_sha256": _digest_of(other.path),
+            "predictions_sha256": other.sha256,
             "measures": summarise(own, measures, seed=seed),
             "gap": summarise(scores, measures, other=own, seed=seed),
         }
@@ -306,10 +305,13 @@ def _scored(
     if beyond:
         statistics["maps_beyond_0_to_1"] = beyond
     if filled is not asked:
+        apart = set_apart(asked)
+        lacking = int((apart & ~everything["present"].to_numpy(bool)).sum())
+        statistics |= {"set_apart_missing": lacking} if lacking else {}
         statistics |= {
             "universal_threshold": filled.protocol.threshold.value,
             "universal_quantile": protocol.threshold.value,
-            "set_apart": int(set_apart(asked).sum()),
+            "set_apart": int(apart.sum()),
         }
     found = tuple(
         Prior(name=name, **against((priors or {})[name], table)) for name, table in seen.items()
@@ -424,13 +426,6 @@ def _check_blind(other: Predictions, predictions: Predictions, *, is_prior: bool
         problems.append(Problem(text, "E_TRIALS_MISSING"))
     if problems:
         raise PredictionsError(problems, where=other.path)
-
-
-def _digest_of(path: Path) -> str:
-    """SHA-256 of a predictions file; for a folder, of the digests of its shards by name."""
-    if path.is_file():
-        return sha256_of_file(path)
-    return sha256_of_json({shard.name: sha256_of_file(shard) for shard in path.glob("*.npz")})
 
 
 def _coverage(scores: pd.DataFrame, partial: bool) -> Coverage:

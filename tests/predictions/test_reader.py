@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import shutil
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -13,10 +15,13 @@ from hypothesis.extra import numpy as hnp
 from refusals import refused
 
 from ssl_bench.errors import PredictionsError
+from ssl_bench.files import sha256_of_file
 from ssl_bench.predictions import (
     Limits,
     PredictionsMeta,
     PredictionsWriter,
+    Question,
+    check,
     open_predictions,
     save_predictions,
 )
@@ -204,3 +209,61 @@ def test_memory_is_bounded_by_the_chunk(tmp_path: Path, meta: PredictionsMeta) -
     assert total == sum(range(0, 1000, 100)) * 100
     assert peak < 8e6
     assert 8 * peak < 1000 * 128 * 128 * 4
+
+
+@pytest.mark.parametrize("kind", ["pipe", "endless", "dead link", "folder", "no text"])
+def test_what_is_no_shard_is_named_and_never_opened(
+    kind: str, tmp_path: Path, members: Callable[..., dict[str, Any]]
+) -> None:
+    np.savez(tmp_path / "a.npz", **members())
+    other = tmp_path / "b.npz"
+    if kind == "pipe":
+        os.mkfifo(other)
+    elif kind == "folder":
+        other.mkdir()
+    elif kind == "no text":
+        shutil.copy(tmp_path / "a.npz", os.fsencode(tmp_path) + b"/\xe9.npz")
+    else:
+        other.symlink_to("/dev/zero" if kind == "endless" else "nowhere")
+    with refused("E_SHARDS"):
+        open_predictions(tmp_path)
+
+
+def test_a_hidden_file_is_no_shard_and_not_in_the_digest(
+    tmp_path: Path, members: Callable[..., dict[str, Any]]
+) -> None:
+    np.savez(tmp_path / "a.npz", **members())
+    digest = open_predictions(tmp_path).sha256
+    (tmp_path / ".b.npz").write_text("being written")
+    assert open_predictions(tmp_path).sha256 == digest
+    assert open_predictions(tmp_path / "a.npz").sha256 == sha256_of_file(tmp_path / "a.npz")
+
+
+def test_a_shard_whose_ending_is_in_capitals_counts(
+    tmp_path: Path, members: Callable[..., dict[str, Any]]
+) -> None:
+    np.savez(tmp_path / "a.npz", **members(2))
+    other = members(2) | {"trial_id": np.array(["t2", "t3"])}
+    np.savez(tmp_path / "b.npz", **other)
+    (tmp_path / "b.npz").rename(tmp_path / "b.NPZ")
+    assert open_predictions(tmp_path).trial_ids == ("t0", "t1", "t2", "t3")
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_number_beyond_single_precision_is_told_without_a_warning(
+    tmp_path: Path, members: Callable[..., dict[str, Any]]
+) -> None:
+    score = np.array([0.0, 1.0, 1e300, 2.0])
+    np.savez(tmp_path / "a.npz", **members(score=score))
+    with refused("E_NOT_FINITE", where="t2"):
+        check(tmp_path / "a.npz", Question(["t0", "t1", "t2", "t3"]))
+    with refused("E_NOT_FINITE"):
+        assert open_predictions(tmp_path / "a.npz").score is not None
+
+
+def test_an_array_of_text_may_be_wider_than_its_ids(
+    tmp_path: Path, members: Callable[..., dict[str, Any]]
+) -> None:
+    ids = np.array([f"t{number}" for number in range(4)], "U256")
+    np.savez(tmp_path / "a.npz", **members(trial_id=ids))
+    assert open_predictions(tmp_path / "a.npz").trial_ids == ("t0", "t1", "t2", "t3")
