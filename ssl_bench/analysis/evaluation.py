@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
@@ -21,13 +22,15 @@ from ssl_bench.engine.predict import (
     predict,
     predict_priors,
 )
-from ssl_bench.files import write_text
+from ssl_bench.errors import SslBenchError
+from ssl_bench.files import files_of, replaced_folder, sha256_of_file, write_text
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
 from ssl_bench.models.provenance import describe
 from ssl_bench.models.registry import list_baselines, load_baseline, load_localizer
 from ssl_bench.protocols.protocol import Protocol, load_dialect, load_protocol
+from ssl_bench.scoring.formatting import format_value
 from ssl_bench.scoring.overlap import OverlapScores
-from ssl_bench.scoring.results import Result, write_result
+from ssl_bench.scoring.results import Result, read_result, write_result
 from ssl_bench.scoring.run import (
     Scored,
     ScoringOptions,
@@ -42,7 +45,9 @@ from ssl_bench.trials.compositions import compose, open_protocol_test_set, with_
 from ssl_bench.trials.trial import TrialSet
 
 _Protocol = str | os.PathLike[str] | Protocol
-_FILES = ("predictions.npz", "vision_only.npz", SCORES, "result.json", "trials.png")
+PREDICTIONS, OVERLAP, SHEET = "predictions.npz", "overlap.json", "trials.png"
+SCORED_FILES = (SCORES, "result.json", OVERLAP, SHEET)
+"""What scoring writes into a run folder."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,7 @@ class Request:
     jobs: int = 1
     dtype: Literal["float16", "float32"] = "float32"
     priors: Mapping[str, Path] = field(default_factory=dict)
+    overwrite: bool = False
 
     def engine_options(self, progress: Progress) -> EngineOptions:
         """The settings that concern the engine."""
@@ -83,6 +89,8 @@ class Evaluation:
     has_images
         Whether the images of the trials were needed, or are made by code; otherwise they may be
         missing.
+    replaced
+        What stood in the folder before, in words; empty where nothing did.
     """
 
     scores: pd.DataFrame
@@ -91,6 +99,7 @@ class Evaluation:
     files: tuple[Path, ...]
     trials: TrialSet
     has_images: bool
+    replaced: str = ""
 
 
 def evaluate(
@@ -109,6 +118,7 @@ def evaluate(
     jobs: int = 1,
     dtype: Literal["float16", "float32"] = "float32",
     priors: Mapping[str, str | os.PathLike[str]] | None = None,
+    overwrite: bool = False,
     progress: Progress = lambda _what, _done, _all: None,
     notify: Callable[[str], None] = lambda _stage: None,
 ) -> Evaluation:
@@ -137,6 +147,9 @@ def evaluate(
     priors
         Weights of audio-blind baselines by name, of the variant ``full`` where there is one: the
         gap to each is measured beside, or in place of, those whose weights ship.
+    overwrite
+        Whether a run that the folder holds may be replaced. It is, as a whole, when the new one is
+        there as a whole.
     progress
         Called with what is being done, how much is done and how much there is.
     notify
@@ -145,7 +158,8 @@ def evaluate(
     Raises
     ------
     SslBenchError
-        If the model, the protocol, the data or the weights are missing or unusable.
+        If the model, the protocol, the data or the weights are missing or unusable, or the folder
+        holds a run.
 
     Examples
     --------
@@ -168,6 +182,7 @@ def evaluate(
         jobs=jobs,
         dtype=dtype,
         priors={name: Path(file) for name, file in (priors or {}).items()},
+        overwrite=overwrite,
     )
     return run(request, [protocol], progress=progress, notify=notify)[0]
 
@@ -182,33 +197,90 @@ def run(
     *,
     progress: Progress = lambda _what, _done, _all: None,
     notify: Callable[[str], None] = lambda _stage: None,
+    draw: Callable[[Evaluation], Iterable[Path]] = lambda _done: (),
 ) -> list[Evaluation]:
     """Evaluate one model on several protocols; what they share is encoded once.
 
     With more than one, each gets a sub-folder of the run folder, and one that asks for a ranking is
-    left out where the model has no similarity. All else is as in :func:`evaluate`.
+    left out where the model has no similarity. `draw` may add files to what an evaluation wrote,
+    before all of them take the place of an earlier run. All else is as in :func:`evaluate`.
     """
     started = perf_counter()
     notify("opening trials")
     localizer, runs, given = _open(request, protocols)
     opened_at = perf_counter()
     notify("localizing")
-    # Remove what an earlier run left under the names that a run writes, and nothing else.
-    priors_files = [f"{name}/predictions.npz" for name in list_baselines()]
-    for _, folder in runs:
-        for name in (*_FILES, *priors_files):
-            (folder / name).unlink(missing_ok=True)
     options = request.engine_options(progress)
-    written = predict(localizer, runs, options)
-    priors = predict_priors(localizer, runs, given, options)
-    timings = {
-        "opening_s": round(opened_at - started, 3),
-        "localizing_s": round(perf_counter() - opened_at, 3),
-    }
+    replaced = [earlier_run(folder, run_files()) for _, folder in runs]
+    with ExitStack() as stack:
+        fresh = _opened(stack, runs, request.overwrite)
+        written = predict(localizer, fresh, options)
+        priors = predict_priors(localizer, fresh, given, options)
+        timings = {
+            "opening_s": round(opened_at - started, 3),
+            "localizing_s": round(perf_counter() - opened_at, 3),
+        }
+        done = [
+            _score(request, localizer, trials, place, each, priors[place], timings, notify)
+            for (trials, place), each in zip(fresh, written, strict=True)
+        ]
+        done = [replace(each, files=(*each.files, *draw(each))) for each in done]
     return [
-        _score(request, localizer, trials, folder, each, priors[folder], timings, notify)
-        for (trials, folder), each in zip(runs, written, strict=True)
+        replace(
+            each,
+            folder=folder,
+            files=tuple(folder / path.relative_to(each.folder) for path in each.files),
+            replaced=before,
+        )
+        for each, (_, folder), before in zip(done, runs, replaced, strict=True)
     ]
+
+
+def _opened(
+    stack: ExitStack, runs: Sequence[tuple[TrialSet, Path]], overwrite: bool
+) -> list[tuple[TrialSet, Path]]:
+    """The same trials with empty folders, whose files are put into place when the stack closes."""
+    return [
+        (
+            trials,
+            stack.enter_context(replaced_folder(folder, run_files(), overwrite=overwrite)),
+        )
+        for trials, folder in runs
+    ]
+
+
+def run_files() -> tuple[str, ...]:
+    """Files of a run folder: what an evaluation writes, and nothing else."""
+    priors = (f"{name}/predictions.npz" for name in list_baselines())
+    return (PREDICTIONS, "vision_only.npz", *SCORED_FILES, *priors)
+
+
+def earlier_run(folder: Path, files: Sequence[str]) -> str:
+    """What a folder holds of these files of a run, in words; empty where it holds none."""
+    found = files_of(folder, files)
+    if not found:
+        return ""
+    try:
+        result = read_result(folder)
+    except SslBenchError:
+        return ", ".join(path.name for path in found[:3])
+    first = result.measures[0]
+    return (
+        f"a run of {result.model.name} on {result.protocol.label} ({first.measure} "
+        f"{format_value(first.value, first.measure)})"
+    )
+
+
+def require_new(folder: Path, files: Sequence[str], *, overwrite: bool) -> None:
+    """Refuse to replace files of an earlier run unless that was asked for; SslBenchError."""
+    found = "" if overwrite else earlier_run(folder, files)
+    if found:
+        raise SslBenchError(
+            f"{found} is here already",
+            code="E_RUN_EXISTS",
+            where=folder,
+            remedy="give --overwrite to replace it, or another folder with --out",
+        )
 
 
 def _score(
@@ -238,12 +310,12 @@ def _score(
     changes = {"timings": {**timings, **scored.result.timings}, **notes}
     scored = replace(scored, result=scored.result.model_copy(update=changes))
     predictions = [written.predictions, written.vision_only, *priors.values()]
-    files = [path for path in predictions if path is not None] + write_scored(folder, scored)
+    result, files = write_scored(folder, scored)
     return Evaluation(
         scored.scores,
-        scored.result,
+        result,
         folder,
-        tuple(files),
+        (*(path for path in predictions if path is not None), *files),
         scored.trials,
         has_images=isinstance(localizer, Localizer) or is_embedded(trials),
     )
@@ -255,10 +327,17 @@ def run_predict(
     *,
     progress: Progress = lambda _what, _done, _all: None,
 ) -> list[tuple[TrialSet, Predicted]]:
-    """Predict only; returns the trials of each protocol and the files that answer them."""
+    """Predict only; returns the trials of each protocol and the files that answer them.
+
+    What else an earlier run left in their folders goes: it was made of other predictions.
+    """
     localizer, runs, _ = _open(request, protocols)
-    written = predict(localizer, runs, request.engine_options(progress))
-    return list(zip([trials for trials, _ in runs], written, strict=True))
+    with ExitStack() as stack:
+        fresh = _opened(stack, runs, request.overwrite)
+        written = predict(localizer, fresh, request.engine_options(progress))
+    return [
+        (trials, each.moved(folder)) for (trials, folder), each in zip(runs, written, strict=True)
+    ]
 
 
 def load_model(request: Request) -> Localizer | AnnotationLocalizer:
@@ -275,15 +354,42 @@ def load_model(request: Request) -> Localizer | AnnotationLocalizer:
     )
 
 
-def write_scored(folder: Path, scored: Scored, overlap: OverlapScores | None = None) -> list[Path]:
-    """Write ``scores.npz``, ``result.json`` and, if given, ``overlap.json``; returns the paths."""
+def write_scored(
+    folder: Path, scored: Scored, overlap: OverlapScores | None = None
+) -> tuple[Result, list[Path]]:
+    """Write ``scores.npz``, ``result.json`` and, if given, ``overlap.json``.
+
+    Returns the result, which names the digests of scores and predictions, so that files of another
+    run beside it are noticed; and the paths.
+    """
     files = [folder / SCORES, folder / "result.json"]
     write_scores(files[0], scored.scores)
-    write_result(files[1], scored.result)
+    result = scored.result.model_copy(update={"scores_sha256": sha256_of_file(files[0])})
+    write_result(files[1], result)
     if overlap is not None:
-        files.append(folder / "overlap.json")
+        files.append(folder / OVERLAP)
         write_text(files[2], overlap.model_dump_json(indent=1) + "\n")
-    return files
+    return result, files
+
+
+def replace_scores(
+    folder: Path, scored: Scored, overlap: OverlapScores | None = None
+) -> tuple[Result, list[Path]]:
+    """Make these the scores of a folder, as a whole, in place of earlier ones.
+
+    As :func:`write_scored`; SslBenchError if the folder holds other predictions.
+    """
+    own = folder / PREDICTIONS
+    if own.is_file() and sha256_of_file(own) != scored.result.predictions_sha256:
+        raise SslBenchError(
+            f"the folder holds another {PREDICTIONS} than the one that was scored",
+            code="E_RUN_OTHER",
+            where=folder,
+            remedy="give another folder with --out",
+        )
+    with replaced_folder(folder, SCORED_FILES) as fresh:
+        result, files = write_scored(fresh, scored, overlap)
+    return result, [folder / path.name for path in files]
 
 
 def _open(
@@ -296,6 +402,13 @@ def _open(
     for protocol in loaded:
         measures_of(protocol if dialect is None else protocol.under(dialect))
     localizer = load_model(request)
+    places = [each.label.replace("@", "-").replace(":", "-") for each in loaded]
+    alone = len(loaded) == 1
+    name = _run_name(localizer, places[0] if alone else "suite", request)
+    root = request.folder or Path("runs") / name
+    folders = [root if alone else root / place for place in places]
+    for folder in folders:
+        require_new(folder, run_files(), overwrite=request.overwrite)
     priors = {name: load_prior(name, weights) for name, weights in request.priors.items()}
     # Protocols on the same test set share it, and with it what was read of it.
     opened: dict[str, TestSet] = {}
@@ -309,11 +422,6 @@ def _open(
             trials if dialect is None else under_dialect(trials, trials.protocol.under(dialect))
         )
         sets.append(trials)
-    places = [trials.protocol.label.replace("@", "-").replace(":", "-") for trials in sets]
-    alone = len(sets) == 1
-    name = _run_name(localizer, places[0] if alone else "suite", request)
-    root = request.folder or Path("runs") / name
-    folders = [root if alone else root / place for place in places]
     runs = list(zip(sets, folders, strict=True))
     # A model without a similarity cannot rank; that must not keep it from the other protocols.
     # Where it can answer none of them, it is refused.
@@ -325,13 +433,18 @@ def _run_name(localizer: Localizer | AnnotationLocalizer, place: str, request: R
     """Name of a run folder: whatever the user changed is part of it."""
     changed = [
         request.variant,
-        None if request.weights is None else request.weights.stem,
+        None if request.weights is None else _weights_name(request.weights),
         None if request.alpha is None else f"alpha{request.alpha:g}",
         f"seed{request.seed}" if request.seed else None,
         *(f"{key}-{Path(str(value)).name}" for key, value in sorted(request.settings.items())),
         None if request.dialect is None else request.dialect.replace(":", "-"),
     ]
     return "-".join([localizer.name, place, *(text for text in changed if text)])
+
+
+def _weights_name(weights: Path) -> str:
+    """Weights in the name of a folder: many files are called best.pth, so their digest tells."""
+    return f"{weights.stem}-{sha256_of_file(weights)[:8]}" if weights.is_file() else weights.stem
 
 
 def _card(facts: Mapping[str, Any]) -> dict[str, Any] | None:

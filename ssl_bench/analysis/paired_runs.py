@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
@@ -11,7 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ssl_bench.errors import ResultError, one_of
+from ssl_bench.errors import MeasureError, ResultError, one_of
+from ssl_bench.files import sha256_of_file
 from ssl_bench.measures.definition import Measure
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.protocols.protocol import load_dialect, load_protocol
@@ -95,19 +97,71 @@ def read_run(path: Path) -> Run:
 
 
 def read_scores_of(result: Result, folder: Path) -> pd.DataFrame:
-    """Read the score table beside a result; ResultError if it is unusable or not the result's."""
+    """Read the score table beside a result; ResultError if it is unusable or not the result's.
+
+    It is the result's by its digest; beside a result of an earlier version, which has none, if it
+    gives the same measures. The predictions beside it must be the result's too.
+    """
     table = folder / SCORES
     scores = read_scores(table)
-    # A measure may count only some of the trials, but never more than there are.
-    counted = max((value.n_trials for value in result.measures), default=0)
-    if "sounding" not in scores.columns or counted > len(scores):
+    _require_own_predictions(result, folder)
+    if result.scores_sha256 is not None:
+        same = sha256_of_file(table) == result.scores_sha256
+    else:
+        same = _gives(scores, result.measures)
+    if not same:
         raise ResultError(
-            f"this score table has {len(scores)} rows and does not belong to its result.json",
+            f"this score table ({len(scores):,} rows) does not belong to the result.json beside it",
             code="E_SCORES_OTHER",
             where=table,
-            remedy="evaluate or score again",
+            remedy="keep the files of a run together, or evaluate or score again",
         )
     return scores
+
+
+def _gives(scores: pd.DataFrame, measures: Sequence[MeasuredValue]) -> bool:
+    """Whether a score table gives these measures, up to rounding."""
+    # A measure may count only some of the trials, but never more than there are.
+    counted = max((value.n_trials for value in measures), default=0)
+    if "sounding" not in scores.columns or counted > len(scores):
+        return False
+    try:
+        found = summarise(scores, [parse_measure(value.measure) for value in measures])
+    except MeasureError:
+        return False
+    return all(
+        (one.n_trials, one.n_groups) == (other.n_trials, other.n_groups)
+        and np.allclose(_number(one), _number(other), rtol=0, atol=1e-9, equal_nan=True)
+        for one, other in zip(found, measures, strict=True)
+    )
+
+
+def _number(value: MeasuredValue) -> float:
+    return np.nan if value.value is None else value.value
+
+
+def _require_own_predictions(result: Result, folder: Path) -> None:
+    blind = None if result.vision_only is None else result.vision_only.predictions_sha256
+    digests = {"predictions.npz": result.predictions_sha256, "vision_only.npz": blind}
+    for name, digest in digests.items():
+        path = folder / name
+        if digest is not None and path.is_file() and sha256_of_file(path) != digest:
+            raise ResultError(
+                f"these are not the predictions of the result.json beside them (digest "
+                f"{digest[:12]})",
+                code="E_PREDICTIONS_OTHER",
+                where=path,
+                remedy="keep the files of a run together, or score these predictions again",
+            )
+
+
+def require_unmixed(predictions: Path) -> None:
+    """Refuse predictions in a run folder whose result is of others; ResultError."""
+    with suppress(OSError):
+        if predictions.name in ("predictions.npz", "vision_only.npz"):
+            folder = predictions.parent
+            if (folder / "result.json").is_file():
+                _require_own_predictions(read_result(folder), folder)
 
 
 def open_run_trials(

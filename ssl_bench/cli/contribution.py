@@ -14,6 +14,7 @@ from ssl_bench.cli.options import (
     jobs_option,
     json_option,
     model_option,
+    overwrite_option,
     pairs_option,
     prior_weights_option,
     protocol_option,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 @click.option(
     "--out", type=FOLDER, help="Folder to write to.  [default: runs/contribution-MODEL-PROTOCOL]"
 )
+@overwrite_option
 @jobs_option
 @json_option
 def contribution(**given: Any) -> None:
@@ -68,29 +70,38 @@ def contribution(**given: Any) -> None:
     place = given["protocol"].replace("@", "-").replace(":", "-").replace("/", "-")
     name = Path(model or predictions.stem).stem
     folder = given["out"] or Path("runs") / f"contribution-{name}-{place}"
-    files = [folder / f"contribution.{suffix}" for suffix in ("json", "png", "npz")]
+    names = [f"contribution.{suffix}" for suffix in ("json", "png", "npz")]
     with progress_bars(quiet=given["as_json"]) as (progress, notify):
         from ssl_bench.analysis.contribution.document import write_contribution
+        from ssl_bench.analysis.contribution.other_sounds import OTHER_SOUNDS
         from ssl_bench.analysis.contribution.run import contribution_of_files, measure_contribution
+        from ssl_bench.analysis.evaluation import require_new, run_files
         from ssl_bench.figures.contribution import draw_contribution
+        from ssl_bench.files import replaced_folder
         from ssl_bench.scoring.score_file import write_scores
 
+        own = (*names, *run_files(), *(f"{kind}/predictions.npz" for kind in OTHER_SOUNDS))
+        require_new(folder, own, overwrite=given["overwrite"])
         settings = {name: given[name] for name in ("protocol", "measure", "seed")}
-        if model is not None:
-            request = request_of({**given, "out": folder})
-            measured = measure_contribution(request, **settings, progress=progress, notify=notify)
-        else:
-            settings |= {name: given[name] for name in ("data", "jobs")}
-            measured = contribution_of_files(
-                predictions, given["without"], **settings, notify=notify
-            )
-        write_contribution(files[0], measured.contribution)
-        draw_contribution(files[1], measured.contribution)
-        write_scores(files[2], measured.scores)
+        with replaced_folder(folder, own) as fresh:
+            if model is not None:
+                request = request_of({**given, "out": fresh})
+                measured = measure_contribution(
+                    request, **settings, progress=progress, notify=notify
+                )
+            else:
+                settings |= {name: given[name] for name in ("data", "jobs")}
+                measured = contribution_of_files(
+                    predictions, given["without"], **settings, notify=notify
+                )
+            files = [fresh / each for each in names]
+            write_contribution(files[0], measured.contribution)
+            draw_contribution(files[1], measured.contribution)
+            write_scores(files[2], measured.scores)
     if given["as_json"]:
         click.echo(measured.contribution.model_dump_json(indent=1))
         return
-    written = f"Wrote {', '.join(path.name for path in files)} into {folder}."
+    written = f"Wrote {', '.join(names)} into {folder}."
     show(*_tables(measured.contribution), written)
 
 

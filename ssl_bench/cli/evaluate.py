@@ -14,6 +14,7 @@ from ssl_bench.cli.options import (
     jobs_option,
     json_option,
     model_option,
+    overwrite_option,
     prior_weights_option,
     protocol_option,
     request_of,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _run_options = together(
     data_option,
     click.option("--out", type=FOLDER, help="Run folder.  [default: runs/MODEL-PROTOCOL]"),
+    overwrite_option,
     count_option("--batch-size", 32, "Inputs per call of the model."),
     click.option("--float16", is_flag=True, help="Store maps with half the bytes; may tie values."),
     jobs_option,
@@ -57,8 +59,16 @@ def evaluate(**given: Any) -> None:
         from ssl_bench.figures.sheet import draw_run
 
         request, protocols = _request(given)
-        done = run(request, protocols, progress=progress, notify=notify)
-        sheets = [draw_run(each, given["pictured"], notify) for each in done]
+        done = run(
+            request,
+            protocols,
+            progress=progress,
+            notify=notify,
+            draw=lambda each: draw_run(each, given["pictured"], notify),
+        )
+    for each in done:
+        if each.replaced:
+            click.echo(f"Replaced {each.replaced} in {each.folder}.", err=True)
     if given["weights"] is not None:
         from ssl_bench.models.provenance import RecognisedWeights
 
@@ -74,8 +84,8 @@ def evaluate(**given: Any) -> None:
     answered = {each.result.protocol.name for each in done}
     for name in dict.fromkeys(each.name for each in protocols if each.name not in answered):
         show(f"Left out {name}: {request.model} has no similarity of images and sounds.")
-    for each, sheet in zip(done, sheets, strict=True):
-        files = ", ".join(str(path.relative_to(each.folder)) for path in (*each.files, *sheet))
+    for each in done:
+        files = ", ".join(str(path.relative_to(each.folder)) for path in each.files)
         show(*result_tables(each.result), f"Wrote {files} into {each.folder}.")
 
 

@@ -109,6 +109,9 @@ prior_weights_option = pairs_option(
     help="Weights of an audio-blind baseline such as ogl-l1 (variant full), for the gap where none "
     "ship; may be repeated.",
 )
+overwrite_option = click.option(
+    "--overwrite", is_flag=True, help="Replace what an earlier run left in that folder."
+)
 vision_only_option = click.option(
     "--vision-only", type=PATH, help="The model's audio-blind predictions, for the gap."
 )

@@ -15,6 +15,7 @@ from ssl_bench.cli.options import (
     data_option,
     jobs_option,
     json_option,
+    overwrite_option,
 )
 from ssl_bench.cli.terminal import (
     p_value,
@@ -51,6 +52,7 @@ RUN_FOLDER is what 'ssl-bench evaluate' writes.
 @click.command(help=_ANALYSE_HELP)
 @click.argument("run_folder", type=PATH)
 @click.option("--out", type=FOLDER, help="Where to write.  [default: RUN_FOLDER/analysis]")
+@overwrite_option
 @click.option(
     "--protocol",
     metavar="NAME[@TESTSET[:SPLIT]]",
@@ -63,11 +65,12 @@ RUN_FOLDER is what 'ssl-bench evaluate' writes.
 )
 @data_option
 @jobs_option
-def analyse(run_folder: Path, out: Path | None, **settings: Any) -> None:
+def analyse(run_folder: Path, out: Path | None, overwrite: bool, **settings: Any) -> None:
     """Draw and tabulate what lies behind the numbers of the run in RUN_FOLDER."""
     with progress_bars() as (_, notify):
         from ssl_bench.figures.analysis import analyse_run
 
+        settings["overwrite"] = overwrite or out is None
         done = analyse_run(run_folder, out, notify=notify, **settings)
     names = ", ".join(path.name for path in done.files)
     show(f"Wrote {names} into {done.files[0].parent}.")

@@ -14,6 +14,7 @@ from ssl_bench.cli.options import (
     data_option,
     jobs_option,
     json_option,
+    overwrite_option,
     pairs_option,
     protocol_option,
     vision_only_option,
@@ -72,6 +73,7 @@ if TYPE_CHECKING:
 @click.option(
     "--out", type=FOLDER, help="Also write scores.npz and result.json (and overlap.json) here."
 )
+@overwrite_option
 @jobs_option
 @json_option
 def score(**given: Any) -> None:
@@ -88,13 +90,16 @@ def score(**given: Any) -> None:
         return
     overlap = None
     with progress_bars() as (_, notify):
-        from ssl_bench.analysis.evaluation import write_scored
+        from ssl_bench.analysis.evaluation import SCORED_FILES, replace_scores, require_new
         from ssl_bench.protocols.protocol import load_dialect
         from ssl_bench.scoring.overlap import score_overlap
         from ssl_bench.scoring.run import ScoringOptions, score_file
         from ssl_bench.testsets.lists import read_clip_list
         from ssl_bench.trials.compositions import open_trials
 
+        out: Path | None = given["out"]
+        if out is not None:
+            require_new(out, SCORED_FILES, overwrite=given["overwrite"])
         options = ScoringOptions(partial=given["partial"], jobs=given["jobs"], notify=notify)
         listed = given["training_list"]
         training = None if listed is None else read_clip_list(listed)
@@ -115,18 +120,21 @@ def score(**given: Any) -> None:
         if training is not None:
             notify("summing up without the overlap")
             overlap = score_overlap(scored.scores, trials, training, asked)
-        files = [] if given["out"] is None else write_scored(given["out"], scored, overlap)
+        result = scored.result
+        files: list[Path] = []
+        if out is not None:
+            result, files = replace_scores(out, scored, overlap)
     if given["as_json"]:
-        content = scored.result.model_dump(mode="json")
+        content = result.model_dump(mode="json")
         if overlap is not None:
             content = {"result": content, "overlap": overlap.model_dump(mode="json")}
         print_json(content)
         return
-    show(*result_tables(scored.result))
+    show(*result_tables(result))
     if overlap is not None:
         show(_overlap_table(overlap))
     if files:
-        show(f"Wrote {', '.join(path.name for path in files)} into {given['out']}.")
+        show(f"Wrote {', '.join(path.name for path in files)} into {out}.")
 
 
 def _overlap_table(overlap: OverlapScores) -> Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ssl_bench.engine.encode import EngineOptions, by_category, localize
@@ -29,6 +29,11 @@ class Predicted:
     vision_only: Path | None
     vision_only_note: str | None = None
     class_maps_note: str | None = None
+
+    def moved(self, folder: Path) -> Predicted:
+        """The same files in another folder."""
+        blind = None if self.vision_only is None else folder / self.vision_only.name
+        return replace(self, predictions=folder / self.predictions.name, vision_only=blind)
 
 
 def predictions_meta(

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from ssl_bench.analysis.evaluation import require_new
 from ssl_bench.analysis.paired_runs import open_run_trials, read_scores_of
 from ssl_bench.errors import ResultError
 from ssl_bench.figures.analysis_figure import draw_analysis, draw_categories
 from ssl_bench.figures.analysis_numbers import Series, analyse_rules, analyse_scores, part
+from ssl_bench.files import files_of, replaced_folder
 from ssl_bench.interchange.export import model_name, write_table
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.scoring.aggregate import per_trial
@@ -24,6 +26,7 @@ from ssl_bench.scoring.score_file import SCORES
 from ssl_bench.scoring.scores import Job, score_maps
 from ssl_bench.trials.trial import TrialSet
 
+_FILES = ("analysis.csv", "analysis.png", "categories.png")
 _MEASURES = ("cIoU@0.5", "AUC")
 
 
@@ -44,6 +47,7 @@ def analyse_run(
     scores_only: bool = False,
     jobs: int = 1,
     seed: int = 0,
+    overwrite: bool = True,
     notify: Callable[[str], None] = lambda _stage: None,
 ) -> Analysis:
     """Write ``analysis.csv``, ``analysis.png`` and, for several categories, ``categories.png``.
@@ -52,6 +56,7 @@ def analyse_run(
     ``predictions.npz`` (and ``vision_only.npz``), and written to ``FOLDER/analysis`` by default.
     With `scores_only`, all that needs the test set is left out: threshold rules, the audio-blind
     map, floor and ceiling. A `protocol` reference takes the place of the one that the result names.
+    An earlier analysis is replaced as a whole, or refused where it must not be overwritten.
 
     Raises
     ------
@@ -61,6 +66,7 @@ def analyse_run(
         If the protocol or the data is missing or unusable.
     """
     place = folder / "analysis" if out is None else out
+    require_new(place, _FILES, overwrite=overwrite)
     result = read_result(folder / "result.json")
     scores = read_scores_of(result, folder)
     _require_localization(folder / SCORES, scores)
@@ -70,7 +76,8 @@ def analyse_run(
     if not scores_only:
         notify("opening trials")
         trials, asked = open_run_trials(folder, result, data, reference=protocol)
-        series += _references(folder, scores, trials, asked, jobs, notify)
+        blind = folder / "vision_only.npz" if result.vision_only is not None else None
+        series += _references(blind, scores, trials, asked, jobs, notify)
         notify("scoring under each threshold rule")
         tables = threshold_rule_scores(
             folder / "predictions.npz",
@@ -86,13 +93,12 @@ def analyse_run(
     table = pd.concat([analyse_scores(series, seed=seed), *rules], ignore_index=True)
     notify("drawing")
     title = f"{model} on {result.protocol.label}, dialect {result.protocol.conventions}"
-    files = [place / "analysis.csv", place / "analysis.png"]
-    write_table(files[0], table, "csv")
-    draw_analysis(files[1], table, title)
-    if part(table, "category", model)["level"].nunique() > 1:
-        files.append(place / "categories.png")
-        draw_categories(files[-1], table, model, title)
-    return Analysis(table, tuple(files))
+    with replaced_folder(place, _FILES) as fresh:
+        write_table(fresh / _FILES[0], table, "csv")
+        draw_analysis(fresh / _FILES[1], table, title)
+        if part(table, "category", model)["level"].nunique() > 1:
+            draw_categories(fresh / _FILES[2], table, model, title)
+    return Analysis(table, tuple(files_of(place, _FILES)))
 
 
 def _require_localization(path: Path, scores: pd.DataFrame) -> None:
@@ -110,7 +116,7 @@ def _require_localization(path: Path, scores: pd.DataFrame) -> None:
 
 
 def _references(
-    folder: Path,
+    blind: Path | None,
     scores: pd.DataFrame,
     trials: TrialSet,
     asked: TrialSet,
@@ -120,8 +126,7 @@ def _references(
     """The model's audio-blind map, the best floor, and the ceiling, on the trials of `scores`."""
     measures = [parse_measure(text) for text in _MEASURES]
     found: list[Series] = []
-    blind = folder / "vision_only.npz"
-    if blind.is_file():
+    if blind is not None and blind.is_file():
         notify("scoring the audio-blind maps")
         maps = StoredMaps(check_predictions(blind, trials, partial=True), asked)
         [table] = score_maps(Job(maps, asked, measures), jobs=jobs)

@@ -178,6 +178,9 @@ class Result(Document):
     priors, best_prior, priors_note
         Audio-blind baselines that use images, the best of them for each measure, and why one that
         the protocol names is missing.
+    predictions_sha256, scores_sha256
+        Of the files that lie beside it in a run folder; null where the result was not written there
+        or, of the scores, is of an earlier version.
     """
 
     format: Literal["ssl-bench-result/1"] = "ssl-bench-result/1"
@@ -200,6 +203,7 @@ class Result(Document):
     model: ModelIdentity
     card: dict[str, Any] | None = None
     predictions_sha256: str | None = None
+    scores_sha256: str | None = None
     statistics: dict[str, Any]
     environment: dict[str, Any]
     timings: dict[str, float] = Field(default_factory=dict)

@@ -15,9 +15,13 @@ import pandas as pd
 
 from ssl_bench.errors import ResultError
 from ssl_bench.files import atomic_path
+from ssl_bench.measures.values import column_of
 
 SCORES = "scores.npz"
 """Name of the score table in a run folder."""
+
+
+_FLAGS = ("present", "sounding", "unscorable")
 
 
 def write_scores(path: Path, table: pd.DataFrame) -> None:
@@ -33,7 +37,8 @@ def write_scores(path: Path, table: pd.DataFrame) -> None:
 def read_scores(path: Path) -> pd.DataFrame:
     """Read a score table.
 
-    Raises ResultError if the file is missing, damaged, no score table, or repeats a trial.
+    Raises ResultError if the file is missing, damaged, no score table, repeats a trial, or has text
+    in a column of numbers.
     """
     damaged = ResultError(
         "this is not a score table, or it is damaged",
@@ -43,7 +48,8 @@ def read_scores(path: Path) -> pd.DataFrame:
     )
     try:
         with np.load(path, allow_pickle=False) as stored:
-            table = pd.DataFrame({name: stored[name] for name in stored.files})
+            arrays = {name: stored[name] for name in stored.files}
+        table = pd.DataFrame(arrays)
     except FileNotFoundError as error:
         raise ResultError(
             "this score table does not exist",
@@ -65,6 +71,16 @@ def read_scores(path: Path) -> pd.DataFrame:
         raise damaged from error
     if not {"trial_id", "group", "present"} <= set(table.columns):
         raise damaged
+    for name, array in arrays.items():
+        kinds, wanted = ("b", "flags") if name in _FLAGS else ("biuf", "numbers")
+        is_known = name in _FLAGS or column_of(name)[0] is not None
+        if is_known and array.dtype.kind not in kinds:
+            raise ResultError(
+                f"the column {name!r} has {array.dtype} in place of {wanted}",
+                code="E_SCORES_DAMAGED",
+                where=path,
+                remedy="keep the table as it was written, or evaluate or score again",
+            )
     repeated = table["trial_id"][table["trial_id"].duplicated()]
     if len(repeated):
         raise ResultError(

@@ -11,15 +11,16 @@ from typing import Any
 
 import pandas as pd
 
+from ssl_bench.analysis.paired_runs import read_scores_of
 from ssl_bench.errors import LeaderboardError, ResultError
-from ssl_bench.files import write_text
+from ssl_bench.files import files_of, write_text
 from ssl_bench.interchange.export import Group, group_results
 from ssl_bench.leaderboard.assessment import check_printable
 from ssl_bench.leaderboard.card import bounded_bytes
 from ssl_bench.leaderboard.evidence import success_curve
 from ssl_bench.scoring.formatting import value_of
 from ssl_bench.scoring.results import MeasuredValue, Prior, Result, VisionOnly, read_result
-from ssl_bench.scoring.score_file import SCORES, read_scores
+from ssl_bench.scoring.score_file import SCORES
 from ssl_bench.site.drawing import Scale
 from ssl_bench.site.drawing import success_curve as drawn_curve
 from ssl_bench.site.rendering import interval, render, shown
@@ -60,7 +61,7 @@ def read_runs(folders: Sequence[Path]) -> list[Run]:
         if (folder / RESULT).is_file():
             found.append(_read_run(folder))
             continue
-        inner = sorted(path.parent for path in folder.glob(f"*/{RESULT}"))
+        inner = [path.parent for path in files_of(folder, (f"*/{RESULT}",))]
         if not inner:
             raise ResultError(
                 f"this is not a run folder: it has no {RESULT}",
@@ -99,16 +100,7 @@ def _read_run(folder: Path) -> Run:
             code="E_RESULT_TEXT",
             where=folder / RESULT,
         ) from error
-    scores = read_scores(folder / SCORES) if (folder / SCORES).is_file() else None
-    coverage = result.coverage
-    expected = coverage.present if coverage.partial else coverage.expected
-    if scores is not None and len(scores) != expected:
-        raise ResultError(
-            f"it has {len(scores):,} trials, and {RESULT} beside it states {expected:,}",
-            code="E_SCORES_OTHER",
-            where=folder / SCORES,
-            remedy="report a folder as one run wrote it",
-        )
+    scores = read_scores_of(result, folder) if (folder / SCORES).is_file() else None
     return Run(folder, result, scores, _read_pictures(folder / PICTURES))
 
 

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from kills import content, hidden, killed_everywhere
 from refusals import refused
 
 import ssl_bench
-from ssl_bench.analysis.evaluation import Request, run
+from ssl_bench.analysis.evaluation import (
+    Request,
+    _run_name,
+    replace_scores,
+    run,
+    run_predict,
+)
+from ssl_bench.analysis.paired_runs import read_run, read_scores_of, require_unmixed
+from ssl_bench.files import sha256_of_file
 from ssl_bench.protocols.protocol import ControlsTable, Protocol, TestSetTable
-from ssl_bench.scoring.score_file import read_scores
+from ssl_bench.scoring.formatting import format_value
+from ssl_bench.scoring.results import write_result
+from ssl_bench.scoring.score_file import read_scores, write_scores
 
 
 class Bright(ssl_bench.Localizer):
@@ -68,10 +81,134 @@ def test_a_new_run_leaves_nothing_of_an_earlier_one(protocol: Protocol, tmp_path
     mine = tmp_path / "another run" / "predictions.npz"
     mine.parent.mkdir()
     mine.write_text("kept")
-    ssl_bench.evaluate("center", protocol, folder=tmp_path)
+    done = ssl_bench.evaluate("center", protocol, folder=tmp_path, overwrite=True)
+    assert done.replaced.startswith("a run of bright on concat")
     assert not (tmp_path / "trials.png").exists()
     assert not (tmp_path / "ogl-l1" / "predictions.npz").exists()
     assert mine.read_text() == "kept"
+
+
+class TestEarlierRuns:
+    def test_a_run_is_not_replaced_unasked(
+        self, protocol: Protocol, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        first = ssl_bench.evaluate(Bright(), protocol, folder=tmp_path)
+        before = content(tmp_path)
+
+        def opened(*_arguments: object) -> None:
+            raise AssertionError("nothing is to be read before the refusal")
+
+        place = "ssl_bench.analysis.evaluation.open_protocol_test_set"
+        monkeypatch.setattr(place, opened)
+        shown = format_value(first.result.measures[0].value, "cIoU@0.5")
+        with refused("E_RUN_EXISTS", where=tmp_path) as caught:
+            ssl_bench.evaluate(Bright(), protocol, folder=tmp_path)
+        assert f"a run of bright on {first.result.protocol.label} (cIoU@0.5 {shown})" in str(
+            caught.value
+        )
+        with refused("E_RUN_EXISTS", where=tmp_path):
+            run_predict(Request(Bright(), folder=tmp_path), [protocol])
+        assert content(tmp_path) == before
+
+    def test_a_run_that_fails_leaves_the_earlier_one(
+        self, protocol: Protocol, tmp_path: Path
+    ) -> None:
+        class Breaks(Bright):
+            def localize(self, image_features, audio_features):
+                raise KeyboardInterrupt
+
+        folder = tmp_path / "run"
+        ssl_bench.evaluate(Bright(), protocol, folder=folder)
+        before = content(folder)
+        with pytest.raises(KeyboardInterrupt):
+            ssl_bench.evaluate(Breaks(), protocol, folder=folder, overwrite=True)
+        assert content(folder) == before
+        assert hidden(folder) == []
+
+    def test_new_predictions_end_the_scores_of_the_old(
+        self, protocol: Protocol, tmp_path: Path
+    ) -> None:
+        ssl_bench.evaluate(Bright(), protocol, folder=tmp_path)
+        ((_, done),) = run_predict(Request("center", folder=tmp_path, overwrite=True), [protocol])
+        assert content(tmp_path).keys() == {"predictions.npz"}
+        assert done.predictions == tmp_path / "predictions.npz"
+
+    def test_scores_join_the_predictions_that_they_are_of(
+        self, protocol: Protocol, tmp_path: Path
+    ) -> None:
+        request = Request("center", folder=tmp_path / "own")
+        ((trials, done),) = run_predict(request, [protocol])
+        scored = ssl_bench.score_file(done.predictions, trials)
+        replace_scores(tmp_path / "own", scored)
+        assert read_run(tmp_path / "own").result.predictions_sha256 == sha256_of_file(
+            done.predictions
+        )
+        run_predict(Request("random", folder=tmp_path / "other"), [protocol])
+        with refused("E_RUN_OTHER", where=tmp_path / "other"):
+            replace_scores(tmp_path / "other", scored)
+
+    def test_a_process_that_dies_leaves_the_old_scores_or_the_new(
+        self, protocol: Protocol, tmp_path: Path
+    ) -> None:
+        folder = tmp_path / "run"
+        ((trials, done),) = run_predict(Request("random", folder=folder), [protocol])
+        scored = ssl_bench.score_file(done.predictions, trials)
+        replace_scores(folder, scored)
+        changed = replace(scored, scores=scored.scores.assign(cIoU=0.25))
+        for _ in killed_everywhere(lambda: replace_scores(folder, changed)):
+            assert read_scores_of(ssl_bench.read_result(folder), folder) is not None
+            replace_scores(folder, scored)
+            assert hidden(folder) == []
+            assert content(folder).keys() == {"predictions.npz", "result.json", "scores.npz"}
+
+    def test_checkpoints_of_one_name_have_folders_of_their_own(self, tmp_path: Path) -> None:
+        names = []
+        for text in ("a", "b"):
+            path = tmp_path / text / "best.pth"
+            path.parent.mkdir()
+            path.write_text(text)
+            names.append(_run_name(Bright(), "concat", Request("bright", weights=path)))
+        assert names[0].startswith("bright-concat-best-")
+        assert names[0] != names[1]
+
+
+class TestMixtures:
+    @pytest.fixture
+    def runs(self, protocol: Protocol, tmp_path: Path) -> tuple[Path, Path]:
+        folders = tmp_path / "one", tmp_path / "other"
+        for folder, model in zip(folders, (Bright(), "random"), strict=True):
+            ssl_bench.evaluate(model, protocol, folder=folder)
+        return folders
+
+    def test_scores_of_another_run(self, runs: tuple[Path, Path]) -> None:
+        shutil.copy(runs[1] / "scores.npz", runs[0] / "scores.npz")
+        with refused("E_SCORES_OTHER", where=runs[0] / "scores.npz"):
+            read_run(runs[0])
+
+    def test_scores_beside_a_result_without_their_digest(self, runs: tuple[Path, Path]) -> None:
+        result = ssl_bench.read_result(runs[0]).model_copy(update={"scores_sha256": None})
+        write_result(runs[0] / "result.json", result)
+        table = read_run(runs[0]).scores
+        for changed in (
+            table.assign(group="one"),
+            table.assign(cIoU=table["cIoU"].where(table.index > 0)),
+            table.drop(columns="cIoU"),
+            read_run(runs[1]).scores,
+        ):
+            write_scores(runs[0] / "scores.npz", changed)
+            with refused("E_SCORES_OTHER", where=runs[0] / "scores.npz"):
+                read_run(runs[0])
+        write_scores(runs[0] / "scores.npz", table.assign(cIoU=table["cIoU"].astype(str)))
+        with refused("E_SCORES_DAMAGED", where="cIoU"):
+            read_run(runs[0])
+
+    def test_predictions_of_another_run(self, runs: tuple[Path, Path]) -> None:
+        shutil.copy(runs[1] / "predictions.npz", runs[0] / "predictions.npz")
+        with refused("E_PREDICTIONS_OTHER", where=runs[0] / "predictions.npz"):
+            read_run(runs[0])
+        with refused("E_PREDICTIONS_OTHER"):
+            require_unmixed(runs[0] / "predictions.npz")
+        require_unmixed(runs[1] / "predictions.npz")
 
 
 def test_what_is_written_can_be_read_and_scored_again(protocol: Protocol, tmp_path: Path) -> None:

@@ -144,9 +144,9 @@ def test_knowing_what_sounds_reaches_the_ceiling_and_knowing_where_alone_does_no
 
 
 def test_a_trivial_map_is_told_no_category(tmp_path: Path) -> None:
-    done = ssl_bench.evaluate("center", asking("multi-source"), folder=tmp_path)
+    done = ssl_bench.evaluate("center", asking("multi-source"), folder=tmp_path / "by category")
     assert done.result.class_maps_note == "center is told no category"
-    other = ssl_bench.evaluate("center", asking("synth"), folder=tmp_path)
+    other = ssl_bench.evaluate("center", asking("synth"), folder=tmp_path / "own")
     assert other.result.class_maps_note is None
 
 

@@ -16,8 +16,8 @@ from ssl_bench.errors import PredictionsError
 from ssl_bench.figures.analysis import analyse_run
 from ssl_bench.figures.analysis_figure import draw_analysis, draw_categories
 from ssl_bench.figures.analysis_numbers import Series, analyse_scores, part
-from ssl_bench.files import content_folder
-from ssl_bench.scoring.results import read_result
+from ssl_bench.files import content_folder, sha256_of_file
+from ssl_bench.scoring.results import read_result, write_result
 from ssl_bench.scoring.score_file import read_scores, write_scores
 
 PROTOCOL = few_trials(24, ["full", "center"])
@@ -111,6 +111,12 @@ class TestBadInput:
             (folder / name).write_bytes((run / name).read_bytes())
         return folder
 
+    def rewrite(self, folder: Path, table: pd.DataFrame) -> None:
+        write_scores(folder / "scores.npz", table)
+        digest = {"scores_sha256": sha256_of_file(folder / "scores.npz")}
+        result = read_result(folder).model_copy(update=digest)
+        write_result(folder / "result.json", result)
+
     @pytest.mark.parametrize("missing", ["scores.npz", "result.json"])
     def test_a_run_without_a_file(self, missing: str, run: Path, tmp_path: Path) -> None:
         kept = {"scores.npz", "result.json"} - {missing}
@@ -134,10 +140,10 @@ class TestBadInput:
     def test_scores_without_localization(self, run: Path, tmp_path: Path) -> None:
         folder = self.copy(run, tmp_path / "run", "scores.npz", "result.json")
         table = read_scores(folder / "scores.npz")
-        write_scores(folder / "scores.npz", table.drop(columns="cIoU"))
+        self.rewrite(folder, table.drop(columns="cIoU"))
         with refused("E_SCORES_COLUMNS", where="scores.npz"):
             analyse_run(folder)
-        write_scores(folder / "scores.npz", table.assign(sounding=False))
+        self.rewrite(folder, table.assign(sounding=False))
         with refused("E_SCORES_SILENT", where="scores.npz"):
             analyse_run(folder)
 

@@ -137,11 +137,10 @@ def test_a_run_without_scores_and_pictures_is_reported_without(runs: Path, tmp_p
 
 
 def test_scores_of_another_run_are_refused(runs: Path, tmp_path: Path) -> None:
-    def change(content: dict) -> None:
-        content["coverage"]["expected"] = 501
-
-    with refused("E_SCORES_OTHER"):
-        read_runs([edited(runs, tmp_path, change)])
+    copy = Path(shutil.copytree(runs / "center", tmp_path / "copy"))
+    shutil.copy(runs / "full" / "scores.npz", copy / "scores.npz")
+    with refused("E_SCORES_OTHER", where=copy / "scores.npz"):
+        read_runs([copy])
 
 
 def test_a_picture_that_is_none_is_refused(runs: Path, tmp_path: Path) -> None:

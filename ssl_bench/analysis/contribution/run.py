@@ -12,13 +12,13 @@ from ssl_bench.analysis.contribution.compare import Maps, effects_by_level, head
 from ssl_bench.analysis.contribution.document import Contribution, Informed
 from ssl_bench.analysis.contribution.other_sounds import OTHER_SOUNDS, OtherSound, with_other_sounds
 from ssl_bench.analysis.evaluation import Request, load_model, run
+from ssl_bench.analysis.paired_runs import require_unmixed
 from ssl_bench.engine.encode import Progress
 from ssl_bench.engine.predict import is_audio_visual, predict
 from ssl_bench.environment import environment
 from ssl_bench.errors import ModelError, PredictionsError, ProtocolError, one_of
-from ssl_bench.files import sha256_of_file
 from ssl_bench.measures.definition import Measure
-from ssl_bench.predictions import open_predictions
+from ssl_bench.predictions import Predictions, open_predictions
 from ssl_bench.protocols.protocol import Protocol, load_protocol
 from ssl_bench.scoring.formatting import position
 from ssl_bench.scoring.maps import StoredMaps
@@ -149,6 +149,8 @@ def contribution_of_files(
     other parameters are as in :func:`measure_contribution`.
     """
     loaded, place = _checked(protocol, measure)
+    for path in (predictions, *without.values()):
+        require_unmixed(path)
     trials = open_trials(loaded, data)
     for path in without.values():
         if path.resolve() == predictions.resolve():
@@ -184,8 +186,9 @@ def _compare(
     maps = []
     for name, path, about, informed in others:
         notify(f"scoring {name}")
-        table = _scores_of(path, asked, measures, jobs)
-        maps.append(Maps(name, about, informed, table, sha256_of_file(path)))
+        stored = open_predictions(path)
+        table = _scores_of(stored, asked, measures, jobs)
+        maps.append(Maps(name, about, informed, table, stored.sha256))
     counted = set(scored.scores["trial_id"])
     best = position(result, str(measures[place])).floor_name
     if best is not None:
@@ -213,9 +216,10 @@ def _compare(
     return Measured(contribution, whole, scored)
 
 
-def _scores_of(path: Path, asked: TrialSet, measures: Sequence[Measure], jobs: int) -> pd.DataFrame:
+def _scores_of(
+    predictions: Predictions, asked: TrialSet, measures: Sequence[Measure], jobs: int
+) -> pd.DataFrame:
     """Score table of the trials that a file answers and the protocol counts."""
-    predictions = open_predictions(path)
     [table] = score_maps(Job(StoredMaps(predictions, asked), asked, measures), jobs=jobs)
     answered = table["trial_id"].isin(set(predictions.trial_ids)).to_numpy()
     return table[answered & ~set_apart(asked)].reset_index(drop=True)
