@@ -115,7 +115,13 @@ def trained(ablation: Ablation, row: Row, seed: int, folder: Path) -> tuple[Trai
         if record.recipe == recipe and record.seed == seed and record.model == ablation.model:
             return record, weights
     record = train(
-        ablation.model, data=ablation.data, variant=variant, seed=seed, out=folder, recipe=recipe
+        ablation.model,
+        data=ablation.data,
+        variant=variant,
+        seed=seed,
+        out=folder,
+        recipe=recipe,
+        overwrite=True,
     )
     return record, weights
 
@@ -165,6 +171,7 @@ def measured(
             weights=weights,
             settings=options,
             folder=folder / "runs",
+            overwrite=True,
         )
         done = run(request, alone(_distinct([columns.protocol for columns in alike])))
         by_name = {each.result.protocol.name: each.result for each in done}

@@ -104,7 +104,7 @@ def figures(
 ) -> tuple[Row, ...]:
     """Every measure of some weights on some protocols; None for the weights that ship."""
     chosen = alone(protocols)
-    request = Request(model, variant=DATA, weights=weights, folder=folder)
+    request = Request(model, variant=DATA, weights=weights, folder=folder, overwrite=True)
     done = run(request, chosen)
     return tuple(
         Row(model, seed, name, value.measure, value.value, value.low, value.high)
@@ -161,7 +161,8 @@ def retrained(model: str, seed: int, protocols: Sequence[str], root: Path) -> Tr
     started = perf_counter()
     record = folder / f"{DATA}.training.json"
     if not (weights.is_file() and finished(record, model, seed)):
-        train(model, data=DATA, seed=seed, out=folder, image_trunk=image_trunk(model, root))
+        trunk = image_trunk(model, root)
+        train(model, data=DATA, seed=seed, out=folder, image_trunk=trunk, overwrite=True)
     seconds = perf_counter() - started
     shipped = load_baseline(model).recipe.variants[DATA].weights
     return Trained(

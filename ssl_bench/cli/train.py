@@ -19,6 +19,7 @@ from ssl_bench.cli.options import (
     choice_option,
     count_option,
     json_option,
+    overwrite_option,
     pairs_option,
 )
 from ssl_bench.cli.terminal import progress_bars
@@ -112,6 +113,7 @@ def _toml_or_text(text: str) -> Any:
     help="Folder for the weights and their record. An unfinished run of the same kind in it is "
     "resumed.  [default: trained/MODEL-DATA-seedSEED]",
 )
+@overwrite_option
 @click.option(
     "--image-trunk",
     type=FILE,
@@ -193,7 +195,7 @@ def train(**given: Any) -> None:
             variant=plan.variant,
             seed=plan.seed,
             out=folder,
-            **{name: given[name] for name in ("changes", "image_trunk", "save_every")},
+            **{name: given[name] for name in ("changes", "image_trunk", "save_every", "overwrite")},
             neighbours=_neighbours(given["neighbour_images"], given["neighbour_sounds"]),
             hardware=Hardware(*hardware),
             progress=tell,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from ssl_bench.errors import ModelError
+from ssl_bench.files import files_of, replaced_folder
 from ssl_bench.models.checkpoints import save_checkpoint
 from ssl_bench.models.registry import Baseline, load_baseline
 from ssl_bench.training.data import EmbeddedWorld, Needs, TrainingData
@@ -33,6 +34,7 @@ from ssl_bench.training.task import Task
 
 _SMALL = "synth"
 _FULL = "full"
+_ENDINGS = ("safetensors", "training.json", "training.png")
 
 
 @dataclass(frozen=True)
@@ -93,13 +95,14 @@ def train(
     neighbours: NeighbourFiles | None = None,
     hardware: Hardware | None = None,
     save_every: int | None = None,
+    overwrite: bool = False,
     progress: Progress | None = None,
 ) -> TrainingRecord:
     """Train a baseline and write what came out.
 
     Into `out` go ``<variant>.safetensors`` (the weights; as float16 where they are those of the
     embedded world), ``<variant>.training.json`` (the record) and ``<variant>.training.png`` (the
-    loss curve), each whole or not at all. During the run, ``<variant>.unfinished.pt`` holds its
+    loss curve), all of them at once. During the run, ``<variant>.unfinished.pt`` holds its
     state and ``<variant>.progress.json`` shows how far it is; both are deleted at the end. A run
     that finds its own state there resumes, on one CPU device to the very same weights.
 
@@ -128,6 +131,8 @@ def train(
         On what to train; None for one CPU device.
     save_every
         Steps after which the state of the run is saved, beside the end of each pass.
+    overwrite
+        Whether weights of an earlier run in `out` may be replaced.
     progress
         Called after every step.
 
@@ -135,7 +140,7 @@ def train(
     ------
     ModelError
         If there is no such baseline, it is not trained on `data`, its recipe is wrong, the
-        objective breaks down, or `out` holds an unfinished run of another kind.
+        objective breaks down, or `out` holds an unfinished run of another kind, or a finished one.
     DataError
         If the data are unusable.
     WeightsError
@@ -170,8 +175,9 @@ def train(
     on = (hardware or Hardware(accelerator="cpu")).resolved()
     on.share(recipe.batch)
     fabric = launch(on)
-    weights = out / f"{plan.variant}.safetensors"
-    written = out / f"{plan.variant}.training.json"
+    names = [f"{plan.variant}.{ending}" for ending in _ENDINGS]
+    if not overwrite and not (out / f"{plan.variant}.unfinished.pt").exists():
+        _require_new(out, names)
     with reproducible(preparation.seed, recipe.threads, deterministic=on.accelerator == "cpu"):
         task = prepare_task(preparation)
         # A folder that cannot be made should be known before hours of work.
@@ -209,19 +215,33 @@ def train(
                             tensor.copy_(tensor.half())
                 figures = dict(task.validate())
             origin = {"model": name, "data": data.name, "seed": preparation.seed}
-            weights_sha256 = save_checkpoint(
-                weights,
-                {**task.network.state_dict(), **task.extra_tensors()},
-                # One entry: the order of several is not the same in every process.
-                metadata={"training": json.dumps(origin)},
-                half=small,
-            )
-            record = _record(preparation, task, history, figures, weights_sha256, on)
-            write_record(record, written)
-            draw_losses(record, weights.with_suffix(".training.png"))
+            with replaced_folder(out, names) as fresh:
+                weights, written, curve = (fresh / name for name in names)
+                weights_sha256 = save_checkpoint(
+                    weights,
+                    {**task.network.state_dict(), **task.extra_tensors()},
+                    # One entry: the order of several is not the same in every process.
+                    metadata={"training": json.dumps(origin)},
+                    half=small,
+                )
+                record = _record(preparation, task, history, figures, weights_sha256, on)
+                write_record(record, written)
+                draw_losses(record, curve)
             run_state.remove()
     fabric.barrier()
-    return read_record(written)
+    return read_record(out / names[1])
+
+
+def _require_new(out: Path, names: Sequence[str]) -> None:
+    """Refuse to train where the files of a finished run lie; ModelError."""
+    found = files_of(out, names)
+    if found:
+        raise ModelError(
+            f"the {found[0].name} of an earlier run is here already",
+            code="E_RUN_EXISTS",
+            where=out,
+            remedy="give --overwrite to replace it, or another folder with --out",
+        )
 
 
 def _record(
