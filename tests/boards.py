@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,11 +57,26 @@ def write_maps(
     return path
 
 
+FILLED = {
+    "First Author and Second Author, A title": "Ada Author and Ben Author, Our title",
+    '"First Author", "Second Author"': '"Ada Author", "Ben Author"',
+    "Two networks": "Our two networks",
+    "example.org": "example.com",
+    "by us, with": "by us with",
+    "Such as: whole": "Whole",
+    '"such as ': '"',
+}
+"""Words of the template, and what a submitter writes in place of them."""
+
+
 def write_card(
     path: Path, slug: str = "my-model", name: str = "My model", changes: Mapping[str, str] = {}
 ) -> Path:
-    """The card that the template shows, under a name and with lines replaced."""
-    text = TEMPLATE.replace('"my-model"', f'"{slug}"').replace('"My model"', f"'''{name}'''")
+    """The card that the template shows, filled in, under a name and with lines replaced."""
+    text = TEMPLATE
+    for old, new in FILLED.items():
+        text = text.replace(old, new)
+    text = text.replace('"your-model"', f'"{slug}"').replace('"Your model"', f"'''{name}'''")
     for old, new in changes.items():
         assert old in text, old
         text = text.replace(old, new, 1)
@@ -72,7 +88,9 @@ def submit(
     root: Path, bench: Bench, maps: Path, card: Path, options: SubmissionOptions | None = None
 ) -> Prepared:
     """Prepare and write a submission."""
-    prepared = prepare(root, bench, maps, card, options)
+    prepared = prepare(
+        root, bench, maps, card, replace(options or SubmissionOptions(), new_board=True)
+    )
     write_submission(root, prepared)
     return prepared
 
@@ -94,10 +112,10 @@ def make_board(root: Path, scratch: Path, bench: Bench) -> Path:
         write_maps(scratch / f"{seed}.npz", bench, seed, model=HOSTILE) for seed in (0, 1)
     )
     texts = {
-        '"First Author", "Second Author"': f"'''{HOSTILE}'''",
+        '"Ada Author", "Ben Author"': f"'''{HOSTILE}'''",
         '"CC-BY-4.0"': f"'''{HOSTILE}'''",
-        '"Trained again by us, with batches of 64 in place of 128."': f"'''{HOSTILE}'''",
-        '"First Author and Second Author, A title, A conference 2026"': f"'''{HOSTILE}'''",
+        '"Trained again by us with batches of 64 in place of 128."': f"'''{HOSTILE}'''",
+        '"Ada Author and Ben Author, Our title, A conference 2026"': f"'''{HOSTILE}'''",
     }
     card = write_card(scratch / "card.toml", name=HOSTILE[:80], changes=texts)
     submit(root, bench, maps, card, SubmissionOptions(vision_only=blind))

@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from boards import submit, write_card
 from command_line import Call, caller
 
 from ssl_bench.leaderboard.assess import open_bench
-from ssl_bench.leaderboard.card import TEMPLATE
-from ssl_bench.leaderboard.submit import prepare, write_submission
 from ssl_bench.predictions import PredictionsMeta, save_predictions
 
 ROOT = Path(__file__).parent.parent
@@ -110,10 +109,8 @@ def accepted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     maps = np.random.default_rng(0).random((len(trials), 7, 7))
     save_predictions(scratch / "maps.npz", trials.ids, maps, meta)
-    (scratch / "card.toml").write_text(TEMPLATE)
-    board = scratch / "checkout" / "leaderboard"
-    submission = prepare(board, bench, scratch / "maps.npz", scratch / "card.toml")
-    write_submission(board, submission)
+    card = write_card(scratch / "card.toml")
+    submit(scratch / "checkout" / "leaderboard", bench, scratch / "maps.npz", card)
     return scratch / "checkout"
 
 

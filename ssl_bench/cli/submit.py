@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,7 +88,10 @@ the project's leaderboard by a pull request with these two or three files.
 )
 @click.option("--template", is_flag=True, help="Print a card to fill in, and do nothing else.")
 @click.option("--dry-run", is_flag=True, help="Show what would change, and write nothing.")
-@click.option("--replace", is_flag=True, help="Replace the entry of the same slug.")
+@click.option(
+    "--replace", is_flag=True, help="Replace the entry of the same slug, by the same authors."
+)
+@click.option("--new-board", is_flag=True, help="Begin a board where there is none.")
 @click.option(
     "--vision-only",
     type=click.Path(path_type=Path),
@@ -121,6 +126,7 @@ def submit(
     template: bool,
     dry_run: bool,
     replace: bool,
+    new_board: bool,
     vision_only: Path | None,
     side: int,
     url: str | None,
@@ -138,7 +144,7 @@ def submit(
     if predictions is None or protocol is None or card_path is None:
         raise click.UsageError("Give PREDICTIONS, --protocol and --card (or --template alone).")
     from ssl_bench.cli.submitted import submission_facts, submission_tables
-    from ssl_bench.cli.terminal import console, progress_bars
+    from ssl_bench.cli.terminal import print_json, progress_bars, show
     from ssl_bench.leaderboard.assess import open_bench
     from ssl_bench.leaderboard.submissions import default_board
     from ssl_bench.leaderboard.submit import SubmissionOptions, prepare, write_submission
@@ -146,16 +152,19 @@ def submit(
     root = default_board() if board is None else board
     with progress_bars(quiet=as_json) as (_, notify):
         bench = open_bench(protocol, data, jobs=jobs, notify=notify)
-        options = SubmissionOptions(side=side, url=url, vision_only=vision_only, replace=replace)
+        options = SubmissionOptions(
+            side=side, url=url, vision_only=vision_only, replace=replace, new_board=new_board
+        )
         submission = prepare(root, bench, predictions, card_path, options, data=data)
+        # Before it is written: what it replaces is part of what is told.
+        tell: Callable[[], None]
+        if as_json:
+            tell = partial(print_json, submission_facts(submission, dry_run))
+        else:
+            tell = partial(show, *submission_tables(submission, root, dry_run))
     if not dry_run:
         write_submission(root, submission)
-    if as_json:
-        click.echo(json.dumps(submission_facts(submission, dry_run), indent=1, ensure_ascii=False))
-        return
-    screen = console()
-    for part in submission_tables(submission, root, dry_run):
-        screen.print(part)
+    tell()
 
 
 def _facts(problem: FileProblem) -> dict[str, Any]:

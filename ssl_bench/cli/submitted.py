@@ -17,6 +17,7 @@ def submission_facts(prepared: Prepared, dry_run: bool) -> dict[str, Any]:
     """A submission for programs."""
     entry, standing = prepared.entry, prepared.standing
     result = entry.result
+    old = None if prepared.replaced is None else prepared.replaced.result.measures
     return {
         "slug": entry.slug,
         "protocol": result.protocol.label,
@@ -32,6 +33,7 @@ def submission_facts(prepared: Prepared, dry_run: bool) -> dict[str, Any]:
         "tie_group": None if standing is None else standing.group,
         "tied_with": list(prepared.tied_with),
         "ranks": None if standing is None else [standing.best_rank, standing.worst_rank],
+        "replaced": [] if old is None else [each.model_dump(mode="json") for each in old],
         "moved": [now.name for _, now in prepared.moved],
         "files": {
             f"{entry.submission.path}/{name}": len(content)
@@ -57,6 +59,8 @@ def submission_tables(prepared: Prepared, root: Path, dry_run: bool) -> list[Tab
         coverage_sentence(entry.result),
         f"Dialect {told.dialect}, protocol digest {told.digest[:12]}.",
     ]
+    if prepared.replaced is not None:
+        shown.append(_replaced(prepared.replaced, prepared))
     count = len(prepared.after.standings)
     if standing is None:
         shown.append(f"Its page will not rank it: {entry.apart or 'an oracle sees the truth'}.")
@@ -81,6 +85,29 @@ def submission_tables(prepared: Prepared, root: Path, dry_run: bool) -> list[Tab
         for name, content in prepared.files.items()
     ]
     return shown
+
+
+def _replaced(old: Entry, prepared: Prepared) -> Table:
+    """The entry that is replaced beside the one that replaces it."""
+    from ssl_bench.cli.terminal import plain_table, with_interval
+
+    before = {each.measure: each for each in old.result.measures}
+    rows = [
+        [
+            own.measure,
+            with_interval(before[own.measure]) if own.measure in before else "",
+            with_interval(own),
+            _change(own, before[own.measure]) if own.measure in before else "",
+        ]
+        for own in prepared.entry.result.measures
+    ]
+    ranks = [
+        f"rank {each.best_rank} to {each.worst_rank}" if each is not None else "not ranked"
+        for each in (prepared.before.standings.get(old.slug), prepared.standing)
+    ]
+    rows.append(["", *ranks, ""])
+    title = f"It replaces the entry {old.slug}: {old.card.name}"
+    return plain_table(title, ["percent [95 % interval]", "before", "now", "difference"], rows)
 
 
 def sound_sentence(entry: Entry) -> str:

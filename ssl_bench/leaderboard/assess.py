@@ -7,14 +7,15 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from ssl_bench.errors import DataError, LeaderboardError, PredictionsError, SslBenchError
 from ssl_bench.files import (
     cache_folder,
     digest_of_code,
+    files_of,
     sha256_of_file,
     sha256_of_json,
+    temporary_folder,
     write_text,
 )
 from ssl_bench.leaderboard.assessment import (
@@ -351,8 +352,7 @@ def _scored(submission: Submission, bench: Bench, options: AssessOptions) -> Ass
     with ExitStack() as stack:
         maps = submission.maps
         if submission.is_regenerated:
-            scratch = stack.enter_context(TemporaryDirectory(prefix="ssl-bench-"))
-            maps = _regenerated(submission, bench, Path(scratch))
+            maps = _regenerated(submission, bench, stack.enter_context(temporary_folder()))
         elif maps is None:
             maps = _copy_of(submission, options.copies)
         else:
@@ -386,7 +386,7 @@ def _regenerated(submission: Submission, bench: Bench, folder: Path) -> Path:
 
 def _copy_of(submission: Submission, folder: Path | None) -> Path:
     digest = submission.lock and submission.lock.result.predictions_sha256
-    for path in sorted(folder.glob("*.npz")) if folder is not None else ():
+    for path in files_of(folder, ("*.npz",)) if folder is not None else ():
         if sha256_of_file(path) == digest:
             return path
     lacking = "no copy was given" if folder is None else "no copy has its digest"

@@ -6,7 +6,6 @@ annotation-only ones also answer protocols on published test sets: there they ne
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Literal
 from ssl_bench.analysis.evaluation import Request, run_predict
 from ssl_bench.engine.predict import Predicted
 from ssl_bench.errors import DataError, LeaderboardError, one_of
+from ssl_bench.files import files_of, temporary_folder, write_text
 from ssl_bench.leaderboard.assess import Bench, open_bench
 from ssl_bench.leaderboard.assessment import disagreements, read_lock
 from ssl_bench.leaderboard.submissions import CARD, LOCK, shipped_protocol, submission_path
@@ -182,13 +182,13 @@ def _entered(
     ]
     if not wanted:
         return
-    with tempfile.TemporaryDirectory(prefix="ssl-bench-") as folder:
+    with temporary_folder() as folder:
         notify(f"predicting: {contestant.slug}")
         request = Request(
             model=contestant.name,
             alpha=contestant.alpha,
             data=data,
-            folder=Path(folder),
+            folder=folder,
             jobs=jobs,
         )
         answered = run_predict(request, wanted)
@@ -206,12 +206,13 @@ def _written(root: Path, bench: Bench, contestant: Contestant, predicted: Predic
         lines.append(f"alpha = {contestant.alpha!r}")
     if not bench.embedded:
         lines.append("seed = 0")
-    with tempfile.TemporaryDirectory(prefix="ssl-bench-") as scratch:
-        card = Path(scratch) / CARD
-        card.write_text("\n".join([*lines, ""]))
-        options = SubmissionOptions(vision_only=predicted.vision_only, replace=True)
+    with temporary_folder() as scratch:
+        card = scratch / CARD
+        write_text(card, "\n".join([*lines, ""]))
+        blind = predicted.vision_only
+        options = SubmissionOptions(vision_only=blind, replace=True, new_board=True)
         prepared = prepare(root, bench, predicted.predictions, card, options)
-    held = {item.name: item.read_bytes() for item in path.iterdir()} if path.is_dir() else {}
+    held = {item.name: item.read_bytes() for item in files_of(path, ("*",))}
     lock = prepared.entry.submission.lock
     if lock is not None and LOCK in held and not disagreements(read_lock(path / LOCK), lock):
         held[LOCK] = prepared.files[LOCK]

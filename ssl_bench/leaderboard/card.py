@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -13,6 +14,8 @@ from ssl_bench.errors import LeaderboardError
 from ssl_bench.schemas import Strict, parse_toml
 
 MAX_CARD_BYTES = 2**16
+# Of these, the template's word may be the right one.
+_CHOICES = ("modality", "overlap", "audio")
 _MAX_DOTS = 250
 _HOST = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}")
 _REMEDY = "'ssl-bench submit --template' prints a card with every field explained"
@@ -180,6 +183,23 @@ def read_card(path: Path) -> AnyCard:
     return parse_toml(raw, model, path, error=LeaderboardError, remedy=_REMEDY)
 
 
+def untouched_fields(card: SubmissionCard) -> list[str]:
+    """Fields of a card whose text is still that of the template, in its order."""
+    template = tomllib.loads(TEMPLATE)
+    stated = card.model_dump(mode="json")
+    return [
+        f"{prefix}{key}"
+        for table, own, prefix in (
+            (template, stated, ""),
+            *((template[name], stated[name], f"{name}.") for name in ("pretraining", "training")),
+        )
+        for key, value in table.items()
+        if not isinstance(value, dict)
+        and key not in _CHOICES
+        and (any(part in own[key] for part in value) if key == "authors" else own[key] == value)
+    ]
+
+
 def with_claims(text: str, claims: dict[str, float]) -> str:
     """The text of a card with its claims after everything else.
 
@@ -235,9 +255,9 @@ TEMPLATE = '''# A card for the leaderboard. Lines that start with # explain; eve
 
 # Name of the submission's folder: lowercase letters, digits and single hyphens; unique within a
 # protocol.
-slug = "my-model"
+slug = "your-model"
 # Name on the leaderboard: at most 80 characters, ASCII.
-name = "My model"
+name = "Your model"
 authors = ["First Author", "Second Author"]
 # What it does, in a few sentences.
 summary = """
@@ -254,20 +274,20 @@ code_address = "https://example.org/code"
 modality = "audio-visual"
 # What happens to images and sounds before the network sees them.
 preprocessing = """
-Whole image resized to 224x224; the centre 3 s at 16 kHz as a log-power spectrogram."""
+Such as: whole image resized to 224x224; the centre 3 s at 16 kHz as a log-power spectrogram."""
 # Where it departs from the paper. Leave out where these are the authors' own weights and code.
 reimplementation = "Trained again by us, with batches of 64 in place of 128."
 # Licence under which you give the maps.
-licence = "CC-BY-4.0"
+licence = "such as CC-BY-4.0"
 
 # What it started from, and the labels that any part of it has seen; "none" where nothing.
 [pretraining]
-image = "ImageNet (ResNet-18)"
+image = "such as ImageNet (ResNet-18)"
 audio = "none"
-labels = "ImageNet's classes"
+labels = "such as ImageNet's classes"
 
 [training]
-data = "144k pairs of VGG-Sound, no annotation"
+data = "such as 144k pairs of VGG-Sound, no annotation"
 # Whether clips of the test set are among the training data: "none", "unknown", or "yes" with how
 # many; 'ssl-bench data audit' counts them.
 overlap = "unknown"

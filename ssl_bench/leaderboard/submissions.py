@@ -1,6 +1,7 @@
 """The submissions of a board as they lie there: which files there are, and what cannot be one.
 
-Nothing is executed, links are not followed, and files are read in bounded memory.
+Nothing is executed, links are not followed, and files are read in bounded memory. What a killed
+command left is removed.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from ssl_bench.errors import LeaderboardError, SslBenchError, one_of
-from ssl_bench.files import content_folder, sha256_of_file
+from ssl_bench.files import content_folder, is_left_over, remove_left_overs, sha256_of_file
 from ssl_bench.leaderboard.assessment import RANKED, Lock, read_lock
 from ssl_bench.leaderboard.card import AnyCard, BaselineCard, is_slug, read_card
 from ssl_bench.leaderboard.compact import MAX_MAPS_BYTES
@@ -214,7 +215,11 @@ def find_submissions(
 
     def entries_of(path: Path) -> list[os.DirEntry[str]]:
         found = []
+        remove_left_overs(path)
         for item in sorted(os.scandir(path), key=lambda each: each.name):
+            if is_left_over(item.name) and item.is_dir(follow_symlinks=False):
+                # Another process writes it just now.
+                continue
             if item.is_symlink():
                 refuse(item, "links are not allowed on a board", "E_BOARD_LINK")
             else:

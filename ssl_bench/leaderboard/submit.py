@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from ssl_bench.errors import LeaderboardError, PredictionsError, Problem, SubmissionError
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl_bench.analysis.paired_runs import require_unmixed
+from ssl_bench.errors import (
+    LeaderboardError,
+    PredictionsError,
+    Problem,
+    ResultError,
+    SubmissionError,
+)
+from ssl_bench.files import blamed_on, replaced_folder, temporary_folder
 from ssl_bench.leaderboard.assess import AssessOptions, Bench, claim_findings
 from ssl_bench.leaderboard.assessment import Assessment, Lock
 from ssl_bench.leaderboard.board import Competition, Entry, read_board
@@ -18,6 +28,7 @@ from ssl_bench.leaderboard.card import (
     SubmissionCard,
     checked_url,
     read_card,
+    untouched_fields,
     with_claims,
 )
 from ssl_bench.leaderboard.claims import (
@@ -25,19 +36,21 @@ from ssl_bench.leaderboard.claims import (
     card_problems,
     look_alike,
     page_card,
+    squeezed,
 )
-from ssl_bench.leaderboard.compact import SIDE, write_compact
+from ssl_bench.leaderboard.compact import SIDE, reduce_map, write_compact
 from ssl_bench.leaderboard.copies import answers_digest, stored_answers
 from ssl_bench.leaderboard.submissions import (
     AUDIO_BLIND,
     CARD,
     LOCK,
     MAPS,
+    SUBMISSIONS,
     Submission,
     find_submissions,
     submission_path,
 )
-from ssl_bench.predictions import open_predictions
+from ssl_bench.predictions import Predictions, open_predictions
 from ssl_bench.scoring.aggregate import summarise
 from ssl_bench.scoring.maps import StoredMaps
 from ssl_bench.scoring.results import MeasuredValue
@@ -45,6 +58,10 @@ from ssl_bench.scoring.retrieval import retrieval_scores
 from ssl_bench.scoring.run import check_predictions, check_scorable, measures_of
 from ssl_bench.scoring.scores import Job, score_maps
 from ssl_bench.statistics.ties import Standing
+from ssl_bench.trials.trial import AudioRecipe, ImageRecipe, TrialSet
+
+# Maps that were computed in other batches may differ in their last bits.
+_ROUNDING = 1e-3
 
 
 @dataclass(frozen=True)
@@ -60,13 +77,16 @@ class SubmissionOptions:
     vision_only
         The model's own audio-blind predictions.
     replace
-        Whether a submission of the same slug may be replaced.
+        Whether a submission of the same slug, by the same authors, may be replaced.
+    new_board
+        Whether the board may be made where there is none.
     """
 
     side: int = SIDE
     url: str | None = None
     vision_only: Path | None = None
     replace: bool = False
+    new_board: bool = False
 
 
 @dataclass(frozen=True)
@@ -113,6 +133,11 @@ class Prepared:
     def standing(self) -> Standing | None:
         """Where the entry would stand; None where it is not ranked."""
         return self.after.standings.get(self.entry.slug)
+
+    @property
+    def replaced(self) -> Entry | None:
+        """The entry whose place it takes; None where there is none, or it could not be scored."""
+        return self.before.entries.get(self.entry.slug)
 
     @property
     def tied_with(self) -> tuple[str, ...]:
@@ -175,8 +200,8 @@ def prepare(
         raise SubmissionError(problems, where=predictions)
     text = card.read_text(encoding="utf-8")
     try:
-        with tempfile.TemporaryDirectory(prefix="ssl-bench-") as scratch:
-            return _prepared(root, bench, predictions, (read, text), settings, Path(scratch), data)
+        with temporary_folder() as scratch:
+            return _prepared(root, bench, predictions, (read, text), settings, scratch, data)
     except LeaderboardError as error:
         raise SubmissionError([Problem(str(error), error.code)], where=predictions) from error
 
@@ -199,14 +224,12 @@ def write_submission(root: Path, prepared: Prepared) -> list[Path]:
     if links:
         raise SubmissionError(links, where=root)
     try:
-        folder.mkdir(parents=True, exist_ok=prepared.replace)
+        with replaced_folder(folder, ("*",), overwrite=prepared.replace) as fresh:
+            for name, content in prepared.files.items():
+                with blamed_on(folder / name):
+                    (fresh / name).write_bytes(content)
     except FileExistsError:
         raise SubmissionError([_taken(folder.name)], where=root) from None
-    for item in folder.iterdir():
-        if item.name not in prepared.files:
-            item.unlink()
-    for name, content in prepared.files.items():
-        (folder / name).write_bytes(content)
     return [folder / name for name in prepared.files]
 
 
@@ -232,18 +255,45 @@ def _card_problems(
     """What is wrong with a card, on a board, before anything is scored."""
     folder = root / submission_path(bench.folder, card.slug)
     yield from _links(root, folder)
+    if not (root / SUBMISSIONS).is_dir() and not settings.new_board:
+        yield Problem(
+            f"there is no board in {str(root)!r}. Check --board, or give --new-board to begin one",
+            "E_BOARD_MISSING",
+        )
     if folder.exists() and not settings.replace:
         yield _taken(card.slug)
+    elif (folder / CARD).exists() and not _same_authors(card, folder / CARD):
+        yield Problem(
+            f"the entry {card.slug!r} is of other authors. Only they replace it; choose another "
+            "slug",
+            "E_ENTRY_OTHERS",
+        )
     if isinstance(card, BaselineCard):
         return
     if card.measured_by != "submitter" or card.baseline is not None:
         yield Problem("only this project's own entries are measured by it", "E_CARD_CLAIM")
+    untouched = untouched_fields(card)
+    if untouched:
+        yield Problem(
+            f"the card still has the template's text in: {', '.join(untouched)}. Write your own",
+            "E_CARD_TEMPLATE",
+        )
     yield from card_problems(card, len(bench.trials.test_set), embedded=bench.embedded)
     for other in _others(root, bench.folder, card.slug):
         if look_alike(card, other.card, same_protocol=True):
             yield Problem(
                 f"its name looks like that of {other.path}. Choose another", "E_CARD_NAME"
             )
+
+
+def _same_authors(card: AnyCard, held: Path) -> bool:
+    try:
+        other = read_card(held)
+    except LeaderboardError:
+        return False
+    if isinstance(card, BaselineCard) or isinstance(other, BaselineCard):
+        return isinstance(card, BaselineCard) and isinstance(other, BaselineCard)
+    return {squeezed(each) for each in card.authors} == {squeezed(each) for each in other.authors}
 
 
 def _others(root: Path, folder: str, slug: str) -> list[Submission]:
@@ -273,7 +323,10 @@ def _file_problems(bench: Bench, predictions: Path, settings: SubmissionOptions)
     for path in (predictions, settings.vision_only):
         if path is not None:
             try:
+                require_unmixed(path)
                 check_predictions(path, bench.trials)
+            except ResultError as error:
+                yield Problem(str(error), error.code)
             except PredictionsError as error:
                 for each in error.problems:
                     text = each if path == predictions else f"{path}: {each}"
@@ -292,6 +345,8 @@ def _prepared(
     read, text = card
     files: dict[str, bytes] = {}
     paths: dict[str, Path] = {MAPS: predictions}
+    if isinstance(read, SubmissionCard):
+        _refuse_contradiction(read, open_predictions(predictions), bench.trials)
     regenerated = isinstance(read, BaselineCard) and read.seed is not None
     if settings.url is None and not regenerated:
         bench.notify("reducing maps")
@@ -353,6 +408,54 @@ def _refuse_copies(others: Iterable[Submission], card: AnyCard, maps: Path) -> N
                 code="E_MAPS_COPIED",
                 remedy="submit what your own model answers",
             )
+
+
+def _refuse_contradiction(card: SubmissionCard, predictions: Predictions, trials: TrialSet) -> None:
+    """Refuse a modality that maps of one picture under several sounds contradict."""
+    modality = {"audio-visual", "vision-only"} & {card.modality}
+    change = change_with_sound(predictions, trials) if modality else None
+    if change is None:
+        return
+    if card.modality == "audio-visual" and change == 0:
+        raise LeaderboardError(
+            "its card says audio-visual, and every map is the same whatever is heard",
+            code="E_CARD_MODALITY",
+            remedy="state vision-only, or find out why the sound has no effect",
+        )
+    if card.modality == "vision-only" and change > _ROUNDING:
+        raise LeaderboardError(
+            "its card says vision-only, and maps of the same picture differ with the sound by "
+            f"{100 * change:.2g} % of their range",
+            code="E_CARD_MODALITY",
+            remedy="state audio-visual, or make the maps the same whatever is heard",
+        )
+
+
+def change_with_sound(predictions: Predictions, trials: TrialSet) -> float | None:
+    """How much maps of one picture differ under several sounds, as a share of their range.
+
+    The largest difference of any picture's maps, each reduced to at most 14 x 14; None where no
+    picture comes with several sounds, or there are no maps.
+    """
+    sounds: dict[ImageRecipe, set[AudioRecipe]] = {}
+    for trial in trials:
+        sounds.setdefault(trial.image, set()).add(trial.audio)
+    if "map" not in predictions.members or all(len(each) < 2 for each in sounds.values()):
+        return None
+    first: dict[ImageRecipe, NDArray[np.float64]] = {}
+    largest = 0.0
+    for positions, maps in predictions.iter_maps():
+        small = reduce_map(maps, *(min(SIDE, side) for side in maps.shape[1:]))
+        for position, heat in zip(positions.tolist(), small, strict=True):
+            name = predictions.trial_ids[position]
+            image = trials.trials[trials.index[name]].image
+            other = first.setdefault(image, heat)
+            if other.shape != heat.shape:
+                return 1.0
+            extent = float(max(np.ptp(other), np.ptp(heat)))
+            if extent > 0:
+                largest = max(largest, float(np.abs(other - heat).max()) / extent)
+    return largest
 
 
 def _measured(path: Path, bench: Bench) -> tuple[MeasuredValue, ...]:

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from ssl_bench.errors import LeaderboardError
-from ssl_bench.files import write_text
+from ssl_bench.files import (
+    atomic_path,
+    files_of,
+    link,
+    replaced_folder,
+    write_text,
+)
 from ssl_bench.leaderboard.board import Board
 from ssl_bench.site.gallery import write_media
 from ssl_bench.site.pages import site_pages
 
 _ASSETS = Path(__file__).parent / "assets"
-# What a build may remove where it is no longer part of the site.
-_OWN = ("*.html", "protocols/*.html", "baselines/*.html", "entries/*/*.html", "media/*.*")
+# The files of a site: what is no longer part of it is removed.
+_OWN = (
+    *("*.html", "protocols/*.html", "baselines/*.html", "entries/*/*.html"),
+    *("media/*.*", "assets/*.*", "assets/vendor/*.*"),
+)
 
 
 @dataclass(frozen=True)
@@ -56,31 +66,48 @@ def build_site(
     LeaderboardError
         If the folder holds something else, or is a link.
     """
-    is_site = not folder.exists() or (folder / "index.html").is_file() or not any(folder.iterdir())
-    if folder.is_symlink() or not is_site:
+    notify("rendering pages")
+    pages = dict(site_pages(board))
+    # A build that was interrupted may have left any of them.
+    known = {"assets", "media", *(Path(path).parts[0] for path in pages)}
+    held = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    foreign = {name for name in held - known if not name.startswith(".")}
+    if folder.is_symlink() or (foreign and "index.html" not in held):
         raise LeaderboardError(
             "this folder holds something else than a site",
             code="E_SITE_FOLDER",
             where=folder,
             remedy="give an empty or a new folder with --out",
         )
-    notify("rendering pages")
-    pages = dict(site_pages(board))
+    patterns = _OWN if media else tuple(each for each in _OWN if not each.startswith("media"))
+    before = [path.relative_to(folder) for path in files_of(folder, patterns)]
     changed = 0
-    for path, text in pages.items():
-        target = folder / path
-        if not target.is_file() or target.read_bytes() != text.encode("utf-8"):
-            write_text(target, text)
-            changed += 1
-    shutil.copytree(_ASSETS, folder / "assets", dirs_exist_ok=True)
-    kept = pages.keys() | (write_media(board, folder, jobs, notify) if media else set())
-    patterns = _OWN if media else _OWN[:-1]
-    gone = [
-        file
-        for pattern in patterns
-        for file in folder.glob(pattern)
-        if file.relative_to(folder).as_posix() not in kept
-    ]
-    for file in gone:
-        file.unlink()
+    with replaced_folder(folder, patterns) as fresh:
+        for path in before:
+            # What stays as it is is the same file.
+            (fresh / path).parent.mkdir(parents=True, exist_ok=True)
+            with suppress(FileNotFoundError):
+                link(folder / path, fresh / path)
+        for name, text in pages.items():
+            target = fresh / name
+            if not target.is_file() or target.read_bytes() != text.encode("utf-8"):
+                write_text(target, text)
+                changed += 1
+        assets = _copied_assets(fresh / "assets")
+        kept = {*pages, *assets, *(write_media(board, fresh, jobs, notify) if media else ())}
+        gone = [path for path in before if path.as_posix() not in kept]
+        for path in gone:
+            (fresh / path).unlink(missing_ok=True)
     return Built(folder, len(pages), changed, len(gone))
+
+
+def _copied_assets(folder: Path) -> list[str]:
+    """Write the assets that are missing or other; returns the names of all."""
+    names = []
+    for source in files_of(_ASSETS, ("**/*",)):
+        target = folder / source.relative_to(_ASSETS)
+        if not target.is_file() or target.read_bytes() != source.read_bytes():
+            with atomic_path(target) as temporary:
+                shutil.copyfile(source, temporary)
+        names.append(f"assets/{source.relative_to(_ASSETS).as_posix()}")
+    return names

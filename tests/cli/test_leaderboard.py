@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from boards import write_card
 from command_line import Call
 
 from ssl_bench.predictions import PredictionsMeta, open_predictions, save_predictions
@@ -33,10 +34,8 @@ def maps(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def card(call: Call, tmp_path: Path) -> Path:
-    path = tmp_path / "card.toml"
-    path.write_text(call("submit", "--template").out)
-    return path
+def card(tmp_path: Path) -> Path:
+    return write_card(tmp_path / "card.toml")
 
 
 def test_validate_says_how_many_trials_are_answered(call: Call, maps: Path) -> None:
@@ -71,6 +70,7 @@ def test_submit_check_and_replace(
     board = tmp_path / "board"
     board.mkdir()
     submit = ["submit", maps, "--protocol", "synth", "--card", card, "--board", board]
+    submit += ["--new-board"]
     dry = call(*submit, "--dry-run")
     assert dry.code == 0
     for told in ("My model on synth", "file as submitted", "499 of 500", "the only entry"):
@@ -109,6 +109,7 @@ def test_submit_shows_the_row_of_the_page_and_asks_for_audio_blind_maps(
     call: Call, maps: Path, card: Path, tmp_path: Path
 ) -> None:
     submit = ["submit", maps, "--protocol", "synth", "--card", card, "--board", tmp_path]
+    submit += ["--new-board"]
     dry = call(*submit, "--dry-run")
     digest = load_protocol("synth").digest
     for told in (
@@ -138,6 +139,7 @@ def test_submit_says_how_much_is_hearing(
     flat = np.ones((len(trials) - 1, 1, 1))
     save_predictions(blind, trials.ids[1:], flat, open_predictions(maps).meta)
     submit = ["submit", maps, "--protocol", "synth", "--card", card, "--board", tmp_path]
+    submit += ["--new-board"]
     submit += ["--dry-run", "--vision-only", blind]
     told = json.loads(call(*submit, "--json").out)
     gap = told["headline"][0]["what_sound_adds"]
@@ -153,6 +155,7 @@ def test_submit_says_that_a_model_which_only_looks_hears_nothing(
 ) -> None:
     card.write_text(card.read_text().replace('"audio-visual"', '"vision-only"'))
     submit = ["submit", maps, "--protocol", "synth", "--card", card, "--board", tmp_path]
+    submit += ["--new-board"]
     assert "What sound adds: nothing" in call(*submit, "--dry-run").out
 
 
@@ -187,6 +190,7 @@ def test_strict_fails_where_something_was_not_checked(
     board.mkdir()
     url = ["--url", "https://example.org/maps.npz"]
     submit = ["submit", maps, "--protocol", "synth", "--card", card, "--board", board]
+    submit += ["--new-board"]
     assert call(*submit, *url).code == 0
     check = ["leaderboard", "check", "--board", board, "--no-pages"]
     loose = call(*check)
@@ -214,7 +218,7 @@ def test_build_and_check_make_the_same_pages(
     call: Call, maps: Path, card: Path, tmp_path: Path
 ) -> None:
     board = tmp_path / "board"
-    call("submit", maps, "--protocol", "synth", "--card", card, "--board", board)
+    call("submit", maps, "--protocol", "synth", "--card", card, "--board", board, "--new-board")
     built = call("leaderboard", "build", "--board", board, "--no-media")
     assert built.code == 0, built.err
     assert f"Open {board / 'site' / 'index.html'} in a browser." in built.out
@@ -232,7 +236,7 @@ def test_nothing_is_built_from_a_board_with_faults(
     call: Call, maps: Path, card: Path, tmp_path: Path
 ) -> None:
     board = tmp_path / "board"
-    call("submit", maps, "--protocol", "synth", "--card", card, "--board", board)
+    call("submit", maps, "--protocol", "synth", "--card", card, "--board", board, "--new-board")
     (board / "run.py").write_text("x")
     for command in ("build", "check"):
         assert call("leaderboard", command, "--board", board).code == 2

@@ -108,7 +108,7 @@ def test_overlap_needs_its_count(tmp_path: Path) -> None:
 
 
 def test_people_have_letters_of_any_language(tmp_path: Path) -> None:
-    path = write_card(tmp_path / "c.toml", changes={"First Author": "Nguy\u1ec5n \u65b9"})
+    path = write_card(tmp_path / "c.toml", changes={"Ada Author": "Nguy\u1ec5n \u65b9"})
     card = read_card(path)
     assert isinstance(card, SubmissionCard)
     assert list(card_problems(card, 500, embedded=True)) == []

@@ -14,15 +14,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from boards import checked, codes, meta_of, submit
+from boards import FILLED, checked, codes, meta_of, submit
+from boards import write_maps as write_maps_of
+from kills import content, hidden, killed_everywhere
 from refusals import refused
 
+from ssl_bench.analysis.evaluation import write_scored
+from ssl_bench.cli.submitted import submission_facts, submission_tables
 from ssl_bench.errors import SubmissionError
 from ssl_bench.files import content_folder
-from ssl_bench.leaderboard.assess import Bench
+from ssl_bench.leaderboard.assess import Bench, open_bench
+from ssl_bench.leaderboard.card import TEMPLATE
 from ssl_bench.leaderboard.copies import answers_digest
-from ssl_bench.leaderboard.submissions import shipped_protocol
-from ssl_bench.leaderboard.submit import SubmissionOptions, prepare, write_submission
+from ssl_bench.leaderboard.submissions import find_submissions, shipped_protocol
+from ssl_bench.leaderboard.submit import Prepared, SubmissionOptions, prepare, write_submission
 from ssl_bench.predictions import PredictionsWriter, open_predictions, save_predictions
 from ssl_bench.scoring.run import score_file
 
@@ -75,6 +80,133 @@ def test_a_slug_is_taken_once_unless_replaced(
     submit(board, bench, write_maps(1), mine, SubmissionOptions(replace=True))
     assert snapshot(board).keys() == before.keys()
     assert snapshot(board) != before
+
+
+def test_only_its_authors_replace_an_entry(
+    board: Path, bench: Bench, write_maps: Maker, card: Maker
+) -> None:
+    before = snapshot(board)
+    stranger = card("my-model", "Mine", changes={"Ada Author": "Cleo Author"})
+    with refused("E_ENTRY_OTHERS", where="my-model"):
+        prepare(board, bench, write_maps(1), stranger, SubmissionOptions(replace=True))
+    (board / "submissions/synth/my-model/card.toml").write_text('baseline = "center"\n')
+    with refused("E_ENTRY_OTHERS"):
+        prepare(board, bench, write_maps(1), card("my-model"), SubmissionOptions(replace=True))
+    assert snapshot(board).keys() == before.keys()
+
+
+def test_what_is_replaced_is_shown_beside_what_replaces_it(
+    board: Path, bench: Bench, write_maps: Maker, card: Maker
+) -> None:
+    mine = card("my-model", "My model")
+    options = SubmissionOptions(replace=True)
+    prepared = prepare(board, bench, write_maps(1), mine, options)
+    old = checked(board).competitions["synth"].entries["my-model"].result.measures
+    assert prepared.replaced is not None
+    assert prepared.replaced.result.measures == old
+    shown = submission_facts(prepared, dry_run=True)
+    assert [each["value"] for each in shown["replaced"]] == [each.value for each in old]
+    tables = submission_tables(prepared, board, dry_run=True)
+    titles = [str(each.title) for each in tables if not isinstance(each, str)]
+    assert any("It replaces the entry my-model" in title for title in titles)
+
+
+def test_a_board_is_not_made_by_a_typing_error(
+    tmp_path: Path, bench: Bench, write_maps: Maker, card: Maker
+) -> None:
+    with refused("E_BOARD_MISSING", where="nowhere"):
+        prepare(tmp_path / "nowhere", bench, write_maps(1), card())
+    options = SubmissionOptions(new_board=True)
+    write_submission(
+        tmp_path / "new", prepare(tmp_path / "new", bench, write_maps(1), card(), options)
+    )
+    assert codes(checked(tmp_path / "new")) == []
+
+
+@pytest.mark.parametrize("field", list(FILLED))
+def test_a_card_that_still_has_the_template_s_text(
+    field: str, board: Path, bench: Bench, write_maps: Maker, card: Maker
+) -> None:
+    changes = {FILLED[field]: field} if field != '"such as ' else {'= "CC': '= "such as CC'}
+    with refused("E_CARD_TEMPLATE"):
+        prepare(board, bench, write_maps(1), card(changes=changes))
+
+
+def test_the_template_itself_is_no_card(
+    board: Path, bench: Bench, write_maps: Maker, tmp_path: Path
+) -> None:
+    (tmp_path / "card.toml").write_text(TEMPLATE)
+    with refused("E_CARD_TEMPLATE", where="slug, name, authors, summary"):
+        prepare(board, bench, write_maps(1), tmp_path / "card.toml")
+
+
+class TestModality:
+    """On trials that show one picture under two sounds, maps say whether a model listens."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def pairs(cls) -> Bench:
+        return open_bench("concat")
+
+    def submitted(
+        self, pairs: Bench, board: Path, card: Path, maps: np.ndarray, tmp_path: Path
+    ) -> Prepared:
+        path = write_maps_of(tmp_path / "pairs.npz", pairs, maps=maps)
+        return prepare(board, pairs, path, card)
+
+    def maps(self, pairs: Bench, *, noise: float) -> np.ndarray:
+        pictures = {trial.image: None for trial in pairs.trials}
+        own = dict(
+            zip(pictures, np.random.default_rng(0).random((len(pictures), 7, 7)), strict=True)
+        )
+        whole = np.stack([own[trial.image] for trial in pairs.trials])
+        return whole + noise * np.random.default_rng(1).random(whole.shape)
+
+    def test_maps_that_never_change_with_the_sound_are_not_audio_visual(
+        self, pairs: Bench, board: Path, card: Maker, tmp_path: Path
+    ) -> None:
+        with refused("E_CARD_MODALITY", where="vision-only"):
+            self.submitted(pairs, board, card(), self.maps(pairs, noise=0), tmp_path)
+
+    def test_maps_that_change_with_the_sound_are_not_vision_only(
+        self, pairs: Bench, board: Path, card: Maker, tmp_path: Path
+    ) -> None:
+        blind = card(changes={'"audio-visual"\n#': '"vision-only"\n#'})
+        with refused("E_CARD_MODALITY", where="audio-visual"):
+            self.submitted(pairs, board, blind, self.maps(pairs, noise=0.1), tmp_path)
+
+    @pytest.mark.parametrize(("noise", "modality"), [(0.1, "audio-visual"), (1e-6, "vision-only")])
+    def test_a_true_claim_is_taken(
+        self, pairs: Bench, board: Path, card: Maker, tmp_path: Path, noise: float, modality: str
+    ) -> None:
+        own = card(changes={'"audio-visual"\n#': f'"{modality}"\n#'})
+        assert self.submitted(pairs, board, own, self.maps(pairs, noise=noise), tmp_path).files
+
+
+def test_predictions_of_a_mixed_folder_are_refused(
+    board: Path, bench: Bench, write_maps: Maker, card: Maker, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    write_scored(folder, score_file(write_maps(1), bench.trials))
+    path = write_maps(2).rename(folder / "predictions.npz")
+    with refused("E_PREDICTIONS_OTHER", where=path):
+        prepare(board, bench, path, card())
+
+
+def test_a_process_that_dies_leaves_the_old_entry_or_the_new(
+    board: Path, bench: Bench, write_maps: Maker, card: Maker
+) -> None:
+    mine, options = card("my-model", "My model"), SubmissionOptions(replace=True)
+    prepared = [prepare(board, bench, write_maps(seed), mine, options) for seed in (1, 2)]
+    wanted = [dict(each.files) for each in prepared]
+    folder = board / "submissions/synth/my-model"
+    write_submission(board, prepared[0])
+    for _ in killed_everywhere(lambda: write_submission(board, prepared[1])):
+        assert content(folder) in wanted
+        _, findings = find_submissions(board)
+        assert findings == []
+        assert hidden(folder) == []
+        write_submission(board, prepared[0])
 
 
 @pytest.mark.slow

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from kills import content, hidden
 from refusals import refused
 
 from ssl_bench.leaderboard.board import Board
@@ -88,3 +90,31 @@ def test_a_folder_with_something_else_is_refused(board: Board, tmp_path: Path) -
 def test_a_board_without_submissions_has_a_site(tmp_path: Path) -> None:
     build_site(Board({}, (), (), 0), tmp_path / "site", media=False)
     assert "This board holds no entry yet" in (tmp_path / "site" / "index.html").read_text()
+
+
+def test_a_build_that_was_interrupted_can_be_repeated(board: Board, tmp_path: Path) -> None:
+    folder = tmp_path / "site"
+    (folder / "protocols").mkdir(parents=True)
+    (folder / "protocols" / "synth.html").write_text("half")
+    (folder / ".site.0123456789abcdef").mkdir()
+    build_site(board, folder, media=False)
+    assert "half" not in (folder / "protocols" / "synth.html").read_text()
+    assert hidden(folder) == []
+
+
+def test_a_page_of_somebody_else_is_no_site(board: Board, tmp_path: Path) -> None:
+    (tmp_path / "report.html").write_text("mine")
+    with refused("E_SITE_FOLDER", where=tmp_path):
+        build_site(board, tmp_path, media=False)
+    assert content(tmp_path) == {"report.html": b"mine"}
+
+
+def test_several_builds_at_once_leave_one_whole_site(
+    board: Board, site: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "site"
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda _: build_site(board, folder, media=False), range(3)))
+    whole = {name: text for name, text in content(site).items() if not name.startswith("media")}
+    assert content(folder).keys() == whole.keys() - {"note.txt"}
+    assert hidden(folder) == []
