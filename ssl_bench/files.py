@@ -168,8 +168,11 @@ def is_left_over(name: str) -> bool:
 def remove_left_overs(folder: Path, name: str | None = None) -> None:
     """Remove what killed processes left in a folder, of the target `name` or of any.
 
-    What a living process writes stays, as does what cannot be removed.
+    What they had finished is put into place. What a living process writes stays, as does what
+    cannot be removed.
     """
+    with suppress(OSError, ValueError):
+        _finish(folder.resolve())
     try:
         entries = [entry for entry in os.scandir(folder) if entry.name.startswith(".")]
     except OSError:
@@ -303,14 +306,17 @@ def _exchange(one: Path, other: Path) -> None:
 def _finish(target: Path) -> None:
     """Move the files of a folder that is ready, but not in place, into `target`."""
     ready = target / _READY
-    if not (ready / _GONE).is_file():
+    if ready.is_symlink() or not (ready / _GONE).is_file():
         return
-    for name in json.loads((ready / _GONE).read_text()):
-        (target / name).unlink(missing_ok=True)
-    for path in sorted(ready.rglob("*"), reverse=True):
-        if path.is_file() and path.name != _GONE:
-            place = target / path.relative_to(ready)
-            place.parent.mkdir(parents=True, exist_ok=True)
+    gone = json.loads((ready / _GONE).read_text())
+    # Who wrote it is not known: nothing but plain files of this very folder is touched.
+    for path in files_of(target, ("**/*",)):
+        if str(path.relative_to(target)) in gone:
+            path.unlink()
+    for path in files_of(ready, ("**/*",)):
+        place = target / path.relative_to(ready)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if place.parent.resolve() == place.parent:
             path.replace(place)
     shutil.rmtree(ready)
 

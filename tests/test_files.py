@@ -263,6 +263,19 @@ class TestReplacedFolder:
             write_run(folder, "1")
             assert content(folder) == old
 
+    def test_what_is_to_be_finished_never_leads_out(self, folder: Path, tmp_path: Path) -> None:
+        (tmp_path / "outside").mkdir()
+        (tmp_path / "outside" / "a.txt").write_text("kept")
+        (folder / "link").symlink_to(tmp_path / "outside")
+        ready = folder / ".ready"
+        (ready / "link").mkdir(parents=True)
+        (ready / "link" / "a.txt").write_text("hostile")
+        names = ["../outside/a.txt", str(tmp_path / "outside" / "a.txt"), "link/a.txt"]
+        (ready / ".gone").write_text(json.dumps(names))
+        write_run(folder, "1")
+        assert (tmp_path / "outside" / "a.txt").read_text() == "kept"
+        assert hidden(folder) == []
+
     def test_its_rights_stay(self, folder: Path) -> None:
         folder.chmod(0o711)
         write_run(folder, "1")
