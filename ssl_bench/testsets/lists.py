@@ -28,6 +28,8 @@ MAX_LIST_BYTES = 64 * 2**20
 MAX_CLIPS = 1_000_000
 """Most lines of a list that name a clip."""
 
+_MAX_LINES = 2 * MAX_CLIPS
+_MAX_LINE = 20_000
 _REMEDY = "give a text file with one clip id on each line, plain or compressed by gzip"
 _GZIP = b"\x1f\x8b"
 _COMMENT = "#"
@@ -171,6 +173,9 @@ def _lines_of_fields(path: Path, problems: list[Problem]) -> Iterator[list[str]]
         text = line.strip()
         if not text:
             continue
+        if len(text) > _MAX_LINE:
+            problems.append(Problem(f"line {number} has more than {_MAX_LINE:,} letters", "E_CSV"))
+            continue
         if not separator and not text.startswith(_COMMENT):
             separator = (
                 max(_SEPARATORS, key=text.count) if any(map(text.count, _SEPARATORS)) else ""
@@ -192,10 +197,11 @@ def _text_of(path: Path) -> Iterator[str]:
         if content.startswith(_GZIP):
             with gzip.open(io.BytesIO(content)) as stream:
                 content = stream.read(MAX_LIST_BYTES + 1)
-        if len(content) <= MAX_LIST_BYTES:
+        if len(content) <= MAX_LIST_BYTES and content.count(b"\n") <= _MAX_LINES:
             yield from io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig")
             return
-        problem, code = f"this list unpacks to more than {MAX_LIST_BYTES:,} bytes", "E_FILE_SIZE"
+        limits = f"{MAX_LIST_BYTES:,} bytes or {_MAX_LINES:,} lines"
+        problem, code = f"this list has more than {limits}", "E_FILE_SIZE"
     except (EOFError, gzip.BadGzipFile, zlib.error):
         problem, code = "this compressed list is damaged or truncated", "E_FILE_DAMAGED"
     except UnicodeDecodeError:

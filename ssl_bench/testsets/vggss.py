@@ -44,7 +44,9 @@ DATA/vggss/
   vggss_test_plus_silent.csv  only for vggss-extended: pairs of an image and a sound that
                               nothing in it makes (video,audio,label)
 
-<id> is the "file" of the annotation, such as zYf0pcZ5q3M_000030: video and start second.
+<id> is the "file" of the annotation, such as zYf0pcZ5q3M_000030: video and start second. Files
+in other spellings are found too: ID_30.JPG, ID_30000_40000.mp4.wav, YID_000030.png, a folder ID/
+of frames (its middle one).
 
 Where the files come from
   vggss.json   https://github.com/hche11/Localizing-Visual-Sounds-the-Hard-Way

@@ -289,6 +289,8 @@ def open_user_folder(
         names = _listed(listed, own)
         notes += [f"{ids}: {listed.note}"] if listed.note else []
         labels = labels_by_clip(listed, own) if needs.labels else None
+    if len({video_of(name) for name in names}) == len(names) > 1:
+        notes.append("validation: each clip is taken for a video of its own")
     excluded: set[str] = set()
     for test_set in held_out:
         if not skip_held_out:

@@ -344,3 +344,23 @@ def test_the_layout_names_the_files_and_their_source() -> None:
         "3908875350",
     ):
         assert text in layout
+
+
+def test_the_official_list_and_the_folders_of_the_archive_work_as_they_come(
+    flickr: Path, tmp_path: Path
+) -> None:
+    (flickr / "flickr_test.txt").unlink()
+    listed = ["9900000001.png", "9900000002.png", "3908875357.png"]
+    (flickr / "test_list.txt").write_text("\n".join(listed) + "\n")
+    (flickr / "annotations").rename(flickr / "Annotations")
+    for number, clip in enumerate(("9900000001", "9900000002", "3908875350")):
+        part = flickr / "Data" / str(number)
+        part.mkdir(parents=True)
+        (flickr / "frames" / f"{clip}.png").rename(part / f"{clip}.png")
+        (flickr / "audio" / f"{clip}.wav").rename(part / f"{clip}.wav")
+    test_set = open_test_set("flickr", data=tmp_path)
+    assert [each.id for each in test_set.samples] == ["9900000001", "9900000002", "3908875350"]
+    assert test_set.image("3908875350").ndim == 3
+    assert test_set.waveform("9900000002").rate == 16000
+    levels = {finding.item: finding.level for finding in TEST_SET.verify(flickr)}
+    assert (levels["frames/"], levels["audio/"]) == ("ok", "ok")
