@@ -218,3 +218,15 @@ def test_memory_does_not_grow_with_the_maps(tmp_path: Path, meta: PredictionsMet
     assert found == []
     assert 640 * 128 * 128 * 4 > 40e6
     assert peak < 5e6
+
+
+def test_trials_in_another_spelling_are_to_be_renamed_not_removed(
+    members: Make, zipped: Zip
+) -> None:
+    ids = np.array(["t0.mp4", "t1", "t2", "zz"])
+    found = problems_of(zipped(members(trial_id=ids)), ["t0", "t1", "t2"], partial=True)
+    assert [(each.code, each.ids) for each in found] == [
+        ("E_IDS_SPELLING", ("t0.mp4",)),
+        ("E_IDS_UNKNOWN", ("zz",)),
+    ]
+    assert "'t0.mp4' as 't0'" in str(found[0].remedy)
