@@ -139,3 +139,13 @@ class TestRefusals:
         with refused("E_FILE_UNWRITABLE", where="truth.json"):
             export_coco(invented(boxes((0, 0, 1, 1))), tmp_path / "truth.json")
         assert [path.name for path in tmp_path.iterdir()] == ["truth.json"]
+
+
+def test_images_have_their_real_endings(tmp_path: Path) -> None:
+    (tmp_path / "frames").mkdir()
+    for name in ("clip-0.png", "clip-1.JPG"):
+        (tmp_path / "frames" / name).touch()
+    samples = [Sample(f"clip-{n}", f"clip-{n}", "dog", EXAMPLES[0]) for n in range(3)]
+    export_coco(folder_test_set(samples, tmp_path), tmp_path / "truth.json")
+    images = json.loads((tmp_path / "truth.json").read_text())["images"]
+    assert [each["file_name"] for each in images] == ["clip-0.png", "clip-1.JPG", "clip-2.jpg"]

@@ -135,6 +135,20 @@ class TestImport:
         reached = dict(zip(found.scores["trial_id"], found.scores["cIoU"], strict=True))
         assert reached == {"a_000010": 0, "a_000050": 0.9, "c_000010": 0, "d_000010": 0.1}
 
+    def test_lines_and_tested_clips_may_be_spelled_in_another_way(
+        self, trials: TrialSet, tmp_path: Path
+    ) -> None:
+        found = import_ciou(written(tmp_path, "c_10.jpg,0.8\na_000010.mp4,0.9\n"), trials)
+        assert value(found, "cIoU@0.5") == 0.5
+        # Indices follow the order of the spellings: a_10, a_9.
+        other = trials_of([sample("a_000009", group="a"), sample("a_000010", group="a")])
+        found = import_ciou(written(tmp_path, "0,0.1\n1,0.9\n"), other, ["a_9", "a_10"])
+        assert found.scores is not None
+        reached = dict(zip(found.scores["trial_id"], found.scores["cIoU"], strict=True))
+        assert reached == {"a_000010": 0.1, "a_000009": 0.9}
+        with refused("E_IDS_DUPLICATE", where="a_000010"):
+            import_ciou(written(tmp_path, "a_10,0.8\na_000010,0.9\n"), trials)
+
     def test_not_a_number_counts_as_a_failure(self, trials: TrialSet, tmp_path: Path) -> None:
         path = written(tmp_path, "3,0.5\n0,0.6\n1,0.7\n2,nan\n")
         found = import_ciou(path, trials)

@@ -121,3 +121,13 @@ def test_an_empty_folder_and_no_folder(trials: TrialSet, tmp_path: Path) -> None
     with refused("E_FILE_UNREADABLE", kind=DataError):
         import_maps(tmp_path / "gone", trials, tmp_path / "o.npz", model="mine")
     assert [item.name for item in tmp_path.iterdir()] == ["empty"]
+
+
+def test_files_may_spell_clips_in_another_way(tmp_path: Path) -> None:
+    trials = trials_of([sample("zYf0pcZ5q3M_000030"), sample("---g-f_I2yQ_000001")])
+    for name in ("zYf0pcZ5q3M_30000_40000.mp4", "Y---g-f_I2yQ_1"):
+        np.save(tmp_path / f"{name}.npy", np.eye(3, dtype=np.float32))
+    assert import_maps(tmp_path, trials, tmp_path / "o" / "o.npz", model="mine").n_maps == 2
+    np.save(tmp_path / "zYf0pcZ5q3M_000030.npy", np.eye(3, dtype=np.float32))
+    with refused("E_IDS_DUPLICATE", where="zYf0pcZ5q3M_000030"):
+        import_maps(tmp_path, trials, tmp_path / "o" / "o.npz", model="mine")

@@ -114,3 +114,17 @@ def test_what_is_missing_is_named_with_the_way_to_give_it(tmp_path):
         open_truth(written(tmp_path, HEADING + "a,0,0,1,1\n")).check("b")
     with refused("E_TRUTH_MISSING", where=tmp_path):
         open_truth(tmp_path).check("b")
+
+
+def test_tables_and_files_may_spell_clips_in_another_way(tmp_path):
+    (tmp_path / "boxes.csv").write_text("id,x0,y0,x1,y1\nzYf0pcZ5q3M_30,0,0,0.5,1\n")
+    table = open_truth(tmp_path / "boxes.csv")
+    assert table.map("zYf0pcZ5q3M_000030").mean() == 0.5
+    with refused("E_TRUTH_MISSING", where="boxes.csv"):
+        table.check("zYf0pcZ5q3M_000040")
+    (tmp_path / "masks").mkdir()
+    Image.new("L", (4, 4), 255).save(tmp_path / "masks" / "YzYf0pcZ5q3M_30000_40000.PNG")
+    folder = open_truth(tmp_path / "masks")
+    assert folder.map("zYf0pcZ5q3M_000030").mean() == 1
+    with refused("E_TRUTH_MISSING", where="masks"):
+        folder.check("zYf0pcZ5q3M_000040")
