@@ -18,6 +18,7 @@ NEEDED = {
         "vggss/vggss_unheard_test.txt",
     ],
     "cli/test_audit_published.py": ["vggss/vggss.json", "vggss/vggss_144k_train.txt.gz"],
+    "scoring/test_oya_published.py": ["flickr/flickr_boxes.csv.gz"],
     "testsets/test_is3_published.py": ["is3/is3.csv"],
     "testsets/test_flickr_published.py": ["flickr/flickr_boxes.csv.gz"],
     "testsets/test_silent_published.py": [

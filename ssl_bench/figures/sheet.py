@@ -19,10 +19,10 @@ from ssl_bench.analysis.evaluation import Evaluation
 from ssl_bench.analysis.paired_runs import Pair, Run, open_run_trials
 from ssl_bench.errors import DataError, ResultError
 from ssl_bench.figures.plots import new_figure, save_figure
-from ssl_bench.measures.interpolation import normalise, upsample
+from ssl_bench.measures.interpolation import normalise
 from ssl_bench.measures.localization import binarize
 from ssl_bench.predictions import Predictions, open_predictions
-from ssl_bench.scoring.maps import StoredMaps
+from ssl_bench.scoring.maps import StoredMaps, on_grid
 from ssl_bench.scoring.thresholds import with_threshold
 from ssl_bench.testsets import definitions
 from ssl_bench.trials.trial import TrialSet
@@ -314,14 +314,13 @@ def _row(
     """A trial, its map ``(h, w)`` and what that scored, under the threshold rule of `trials`."""
     trial = trials.trials[row]
     truth = trials.truth(trial)
-    conventions = trials.protocol.map
-    grid = upsample(heat, conventions.size, trials.interpolation(row))
-    normalised = normalise(grid, conventions.normalisation)
+    grid = on_grid(heat, trials, row)
+    normalised = normalise(grid, trials.protocol.map.normalisation)
     predicted = binarize(normalised, truth, trials.threshold(row))
     span = float(grid.max() - grid.min())
     shown = (grid - grid.min()) / span if span > 0 else np.zeros_like(grid)
     return SheetRow(
-        image=trials.image(trial.image) if with_image else None,
+        image=trials.cropped(trial, trials.image(trial.image)) if with_image else None,
         truth=truth,
         heat=shown.astype(np.float32),
         predicted=predicted,

@@ -235,7 +235,7 @@ def _trial(
 
 def _truth_mask(trials: TrialSet, trial: Trial) -> TruthMask:
     """The truth at the centres of a coarse grid's cells: where it exceeds one half."""
-    truth = trials.truth(trial)
+    [truth] = trials.truths([trials.index[trial.id]], whole=True)
     side = min(_TRUTH_SIDE, len(truth))
     centres = ((2 * np.arange(side) + 1) * len(truth)) // (2 * side)
     code = encode_rle(truth[np.ix_(centres, centres)] > 0.5)

@@ -43,7 +43,8 @@ class MapTable(Strict):
 
     `interpolation_on` names test sets on which an evaluator interpolates otherwise, and
     `silent_interpolation` is how it interpolates maps of trials in which nothing sounds, where that
-    differs.
+    differs. `crop` is the share of each side of a picture that counts, in its centre: of truth and
+    map alike, before the map is normalised; of a composed picture, in each of its parts.
     """
 
     size: int = Field(default=224, ge=1, le=2048)
@@ -51,6 +52,12 @@ class MapTable(Strict):
     interpolation_on: dict[str, Interpolation] = Field(default_factory=dict)
     silent_interpolation: Interpolation | None = _RARE
     normalisation: Normalisation = "minmax"
+    crop: Annotated[float, Field(gt=0, lt=1)] | None = _RARE
+
+    @property
+    def whole_size(self) -> int:
+        """Side of the grid of the whole picture, whose centre is the grid that is scored."""
+        return self.size if self.crop is None else round(self.size / self.crop)
 
 
 class ThresholdTable(Strict):

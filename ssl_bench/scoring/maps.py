@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench.errors import PredictionsError, Problem
+from ssl_bench.measures.interpolation import upsample
 from ssl_bench.predictions import Predictions
 from ssl_bench.trials.trial import TrialSet
 
@@ -59,6 +60,43 @@ are gone through again where a threshold or a column needs other maps first."""
 def perfect_maps(rows: NDArray[np.intp], truths: NDArray[np.float32] | None) -> MapBatch:
     """Stand for the best possible maps: each column gets the best value of its definition."""
     return MapBatch(rows, np.zeros((len(rows), 1, 1)) if truths is None else truths)
+
+
+def on_grid(heat: NDArray[np.floating[Any]], trials: TrialSet, row: int) -> NDArray[np.float32]:
+    """The map ``(h, w)`` of one trial on the protocol's grid ``(size, size)``, not normalised."""
+    whole = upsample(heat, trials.protocol.map.whole_size, trials.interpolation(row))
+    return trials.cropped(trials.trials[row], whole)
+
+
+def kept_of(maps: Maps, trials: TrialSet) -> Maps:
+    """What the protocol's crop leaves of maps; the same maps where it has none."""
+    if trials.protocol.map.crop is None or maps is perfect_maps:
+        return maps
+    # The truths that the maker of maps would be given are cropped already.
+    return (
+        (lambda rows, _: _kept(maps(rows, None), trials)) if callable(maps) else _Kept(maps, trials)
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Kept:
+    """Cropped maps, made anew each time that they are gone through."""
+
+    maps: Iterable[MapBatch]
+    trials: TrialSet
+
+    def __iter__(self) -> Iterator[MapBatch]:
+        for batch in self.maps:
+            for start in range(0, len(batch.rows), CHUNK):
+                yield _kept(batch.take(slice(start, start + CHUNK)), self.trials)
+
+
+def _kept(batch: MapBatch, trials: TrialSet) -> MapBatch:
+    heats = [
+        on_grid(heat, trials, row)
+        for row, heat in zip(batch.rows.tolist(), batch.each(), strict=True)
+    ]
+    return MapBatch(batch.rows, np.stack(heats), None, batch.confidence)
 
 
 def row_chunks(count: int, size: int = CHUNK) -> Iterator[NDArray[np.intp]]:
@@ -142,7 +180,7 @@ def shared_maps(
 ) -> MapBatch:
     """Maps of a few trials; one that never changes is kept once. Truths are drawn if not given."""
     if truths is None and source.needs_truth:
-        truths = trials.truths(rows)
+        truths = trials.truths(rows, whole=True)
     nothing = np.zeros((0, 0), np.float32)
     distinct: dict[int, tuple[int, NDArray[np.float32]]] = {}
     index = np.empty(len(rows), np.intp)

@@ -18,7 +18,15 @@ from ssl_bench.measures.definition import RULES, Column, MapOnGrid, Measure, rul
 from ssl_bench.measures.interpolation import upsample
 from ssl_bench.measures.values import column_of, columns_read, needs_of
 from ssl_bench.protocols.conventions import Interpolation, Rule, ThresholdTable
-from ssl_bench.scoring.maps import CHUNK, MadeMaps, MapBatch, Maps, perfect_maps, row_chunks
+from ssl_bench.scoring.maps import (
+    CHUNK,
+    MadeMaps,
+    MapBatch,
+    Maps,
+    kept_of,
+    perfect_maps,
+    row_chunks,
+)
 from ssl_bench.scoring.thresholds import set_apart, with_threshold
 from ssl_bench.testsets.annotations import Boxes
 from ssl_bench.testsets.base import TestSet
@@ -50,6 +58,7 @@ _CONFIDENCE = "confidence"
 # Bytes of maps that wait in memory for those of the same picture.
 _MAX_WAITING = 64 * 2**20
 
+_Truth = tuple[int, float | None, str]
 _Numbers = dict[str, NDArray[np.float64]]
 
 
@@ -61,7 +70,7 @@ class Job:
     """
 
     def __init__(self, maps: Maps, trials: TrialSet, measures: Sequence[Measure]) -> None:
-        self.maps = maps
+        self.maps = kept_of(maps, trials)
         self.trials = with_threshold(trials, maps)
         self.set_apart = set_apart(trials)
         self.measures = tuple(measures)
@@ -128,7 +137,7 @@ def _pictures(trials: TrialSet, rows: Iterable[int]) -> dict[ImageRecipe, list[i
 
 def _fill_made(made: Sequence[tuple[MadeMaps, Sequence[_Columns]]], rows: NDArray[np.intp]) -> None:
     """Make maps of a few rows and score them; truths are drawn once for all."""
-    truths: dict[tuple[int, str], NDArray[np.float32]] = {}
+    truths: dict[_Truth, NDArray[np.float32]] = {}
     for maps, sharing in made:
         first = sharing[0]
         if first.truth not in truths:
@@ -185,7 +194,7 @@ def _stored_parts(
 
 
 def _fill(
-    sharing: Sequence[_Columns], batch: MapBatch, truths: dict[tuple[int, str], NDArray[np.float32]]
+    sharing: Sequence[_Columns], batch: MapBatch, truths: dict[_Truth, NDArray[np.float32]]
 ) -> None:
     """Score one batch under several conventions; what they share is made once."""
     alike: dict[tuple[Any, ...], list[_Columns]] = {}
@@ -223,7 +232,7 @@ class _Columns:
     def __init__(self, job: Job) -> None:
         self.maps = job.maps
         self.trials = trials = job.trials
-        self.truth = (trials.protocol.map.size, trials.truth_convention)
+        self.truth = (trials.protocol.map.size, trials.protocol.map.crop, trials.truth_convention)
         self._perfect = job.maps is perfect_maps
         # Variants of columns by rule; the protocol's own rule has a column without a name, too.
         own = trials.protocol.threshold.rule_of_map

@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench.errors import ProtocolError
-from ssl_bench.measures.interpolation import normalise, upsample
+from ssl_bench.measures.interpolation import normalise
 from ssl_bench.measures.localization import threshold_of
 from ssl_bench.measures.separation import universal_threshold
 from ssl_bench.protocols.conventions import DATASET_RULES, Rule
-from ssl_bench.scoring.maps import MapBatch, Maps, perfect_maps, row_chunks
+from ssl_bench.scoring.maps import MapBatch, Maps, on_grid, perfect_maps, row_chunks
 from ssl_bench.trials.trial import TrialSet
 
 _ATTRIBUTE = "calibration"
@@ -69,7 +69,7 @@ def with_threshold(trials: TrialSet, maps: Maps) -> TrialSet:
         )
     wanted = set_apart(trials) & np.array([not trial.sounding for trial in trials])
     maxima = [
-        float(upsample(heat, protocol.map.size, trials.interpolation(row)).max())
+        float(on_grid(heat, trials, row).max())
         for batch in _batches(trials, maps)
         for row, heat in zip(batch.rows, batch.each(), strict=True)
         if wanted[row]
@@ -115,7 +115,7 @@ def _with_first_thresholds(trials: TrialSet, maps: Maps) -> TrialSet:
         for row, heat in zip(batch.rows.tolist(), batch.each(), strict=True):
             number = batch_of[row]
             if row < first[number]:
-                grid = upsample(heat, protocol.map.size, trials.interpolation(row))
+                grid = on_grid(heat, trials, row)
                 normalised = normalise(grid, protocol.map.normalisation)
                 first[number], found[number] = row, threshold_of(normalised, normalised, "half")
     return _changed(trials, "absolute", 0.0, found[batch_of])

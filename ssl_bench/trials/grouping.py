@@ -3,10 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 import numpy as np
 
+from ssl_bench.errors import ProtocolError
 from ssl_bench.testsets.base import Sample
+
+Made = TypeVar("Made")
+
+
+def asked_for(made: Sequence[Made], count: int | None, what: str, more: str = "") -> list[Made]:
+    """The first `count` of what was made, or all; ProtocolError if there are fewer.
+
+    `what` are they, and `more` says how there can be more, after "ask for fewer".
+    """
+    if count is not None and len(made) < count:
+        raise ProtocolError(
+            f"these samples give {len(made):,} {what}, and {count:,} are asked for",
+            code="E_COMPOSITION_SAMPLES",
+            remedy=f"ask for fewer{more}",
+        )
+    return list(made[:count])
 
 
 def seeded_groups(

@@ -46,6 +46,13 @@ class Placement(NamedTuple):
         )
 
 
+def _centre(whole: slice, kept: slice) -> slice:
+    """The middle of some lines, as many as are kept."""
+    count = kept.stop - kept.start
+    start = whole.start + (whole.stop - whole.start - count) // 2
+    return slice(start, start + count)
+
+
 WHOLE = Placement(0.0, 0.0, 1.0, 1.0)
 LEFT = Placement(0.0, 0.0, 1.0, 0.5)
 RIGHT = Placement(0.0, 0.5, 1.0, 1.0)
@@ -296,14 +303,31 @@ class TrialSet:
 
     def truth(self, trial: Trial) -> NDArray[np.float32]:
         """Truth map ``(size, size)`` float32 in [0, 1] of one trial on the protocol's grid."""
-        size = self.protocol.map.size
-        grid = np.zeros((size, size), np.float32)
+        side = self.protocol.map.whole_size
+        grid = np.zeros((side, side), np.float32)
         self._draw(trial, grid)
-        return grid
+        return self.cropped(trial, grid)
 
-    def truths(self, rows: Sequence[int] | NDArray[np.intp]) -> NDArray[np.float32]:
-        """Truth maps ``(b, size, size)`` float32 of a few trials, by row."""
+    def cropped(self, trial: Trial, picture: NDArray[Any]) -> NDArray[Any]:
+        """What the protocol keeps of something ``(h, w, ...)`` that covers a trial's picture."""
+        crop = self.protocol.map.crop
+        if crop is None:
+            return picture
+        height, width = (round(side * crop) for side in picture.shape[:2])
+        kept = np.zeros((height, width, *picture.shape[2:]), picture.dtype)
+        for _, placement in trial.image.parts:
+            places = placement.on_grid(height, width)
+            wholes = placement.on_grid(*picture.shape[:2])
+            kept[places] = picture[tuple(map(_centre, wholes, places))]
+        return kept
+
+    def truths(
+        self, rows: Sequence[int] | NDArray[np.intp], *, whole: bool = False
+    ) -> NDArray[np.float32]:
+        """Truth maps ``(b, size, size)`` float32 of a few trials, by row; `whole`: not cropped."""
         size = self.protocol.map.size
+        if self.protocol.map.crop is not None and not whole:
+            return np.stack([self.truth(self.trials[row]) for row in rows])
         # Drawn in place: a second copy of the maps would cost as much time as drawing them. Filled
         # with zeros by an assignment, which other threads need not wait for, unlike np.zeros.
         grids = np.empty((len(rows), size, size), np.float32)

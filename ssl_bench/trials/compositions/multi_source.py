@@ -24,7 +24,7 @@ from pydantic import Field
 
 from ssl_bench.errors import ProtocolError
 from ssl_bench.testsets.base import Sample, TestSet
-from ssl_bench.trials.grouping import joined_groups, seeded_groups
+from ssl_bench.trials.grouping import asked_for, joined_groups, seeded_groups
 from ssl_bench.trials.trial import (
     WHOLE,
     AudioRecipe,
@@ -143,15 +143,15 @@ def compose(
     """
     samples = test_set.samples
     composed = bool(samples) and all("image" in sample.attributes for sample in samples)
-    found = (ready_scenes(samples) if composed else mosaics(samples, seed))[:scenes]
-    if not found:
+    made = ready_scenes(samples) if composed else mosaics(samples, seed)
+    if not made:
         raise ProtocolError(
             "no mosaic can be made of these samples",
             code="E_COMPOSITION_SAMPLES",
             remedy="it takes four samples of different categories, with one capable object each",
         )
     ask = _of_classes if targets == "class" else _of_union
-    return [trial for scene in found for trial in ask(scene)]
+    return [trial for scene in asked_for(made, scenes, "scenes") for trial in ask(scene)]
 
 
 def _of_classes(scene: Scene) -> list[Trial]:

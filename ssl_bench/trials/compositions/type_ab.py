@@ -1,8 +1,8 @@
-"""Type A and Type B: every capable object sounds, or only one of several (Oya et al. 2020, sec. 5).
+"""Type A and Type B: every capable object sounds, or only one of several (Oya et al. 2020, 4.3).
 
 A method that looks for objects that *could* sound is right on Type A and fails on Type B. The 30
-and 30 clips of the paper were never released. Types come from the samples themselves (``synth``),
-or from a list, a table ``id,type``.
+and 30 clips of the paper were never released; of Type A some show a single object that could sound.
+Types come from the samples themselves (``synth``), or from a list, a table ``id,type``.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -165,12 +166,32 @@ class TestGroups:
 
 
 class TestParameters:
-    def test_at_most_so_many_pairs_are_used_the_first_ones(self) -> None:
+    def test_so_many_pairs_are_used_the_first_ones(self) -> None:
         everything = compose(distinct(20))
         assert compose(distinct(20), pairs=3) == [
             trial for trial in everything if trial in everything[:6]
         ]
-        assert compose(distinct(20), pairs=999) == everything
+        assert compose(distinct(20), pairs=10) == everything
+
+    def test_more_pairs_than_there_are_samples_for_are_refused(self) -> None:
+        with refused("E_COMPOSITION_SAMPLES"):
+            compose(distinct(20), pairs=11)
+
+    def test_samples_are_paired_again_where_repeats_are_asked_for(self) -> None:
+        trials = compose(distinct(20), pairs=50, repeats=True)
+        assert len(trials) == len({trial.id for trial in trials}) == 100
+        assert trials[:20] == [
+            replace(trial, group=again.group)
+            for trial, again in zip(compose(distinct(20)), trials, strict=False)
+        ]
+        pictures = {frozenset(name for name, _ in trial.image.parts) for trial in trials}
+        assert len(pictures) == 50
+        assert len({trial.group for trial in trials}) == 1
+        assert trials == compose(distinct(20)[::-1], pairs=50, repeats=True)
+
+    def test_no_two_samples_are_paired_twice_so_that_pairs_run_out(self) -> None:
+        with refused("E_COMPOSITION_SAMPLES"):
+            compose(distinct(4), pairs=7, repeats=True)
 
     def test_groups_are_those_of_the_pairs_in_use(self) -> None:
         chain = [

@@ -186,9 +186,11 @@ class TestQuestions:
         with refused("E_COMPOSITION_SAMPLES"):
             compose(samples)
 
-    def test_at_most_so_many_scenes_are_used(self) -> None:
+    def test_so_many_scenes_are_used(self) -> None:
         everything = compose(distinct(20), **UNION)
         assert compose(distinct(20), **UNION, scenes=2) == everything[:2]
+        with refused("E_COMPOSITION_SAMPLES"):
+            compose(distinct(20), **UNION, scenes=6)
 
     @pytest.mark.parametrize(
         "given",
