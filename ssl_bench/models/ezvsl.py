@@ -47,9 +47,14 @@ class EZVSLNetwork(EmbeddingNetwork):
         self.audnet = ResidualTrunk(architecture.trunk, input_channels=1)
         self.aud_proj = nn.Linear(channels, architecture.dimension)
 
+    def project_images(self, images: Tensor) -> Tensor:
+        """Project images ``(B, 3, H, W)`` to ``(B, D, h, w)``, of any length (equation 1)."""
+        projected: Tensor = self.img_proj(self.imgnet(images))
+        return projected
+
     def encode_images(self, images: Tensor) -> Tensor:
         """Encode images ``(B, 3, H, W)`` as ``(B, D, h, w)``, of unit length over D."""
-        return functional.normalize(self.img_proj(self.imgnet(images)), dim=1)
+        return functional.normalize(self.project_images(images), dim=1)
 
     def encode_sounds(self, spectrograms: Tensor) -> Tensor:
         """Encode spectrograms ``(B, 1, F, T)`` as ``(B, D)``, of unit length."""

@@ -12,6 +12,7 @@ from typing import Annotated, Any, NamedTuple, Self, TypeVar
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from pydantic import Field, model_validator
 
 from ssl_bench.schemas import Document
@@ -24,6 +25,9 @@ _CROPS = 1
 _COLOURS = 3
 _SOUNDS = 4
 _KEPT_DRAWS = 8
+# How many times larger than the network's input a crop is before it is smoothed. The embedded
+# world's pictures are no larger than 1.15 times.
+_SMOOTHED_FROM = 1.5
 
 _Drawn = TypeVar("_Drawn", bound="Crops | Colours | SoundChanges")
 
@@ -45,6 +49,9 @@ class Augmentation(Document):
     # Largest ratio of width to height of a crop, and of height to width, both as shares of the
     # picture's own.
     crop_aspect: Annotated[float, Field(ge=1)] = 4 / 3
+    # Whether area and aspect are those of a square on the picture's short edge, as where that edge
+    # is resized to a fixed length before a square is cut: the crop lies anywhere in the picture.
+    crop_square: bool = False
     flip: Fraction = 0.5  # Probability that a crop is mirrored
     # Largest relative change of brightness, contrast and saturation, each drawn independently.
     colour: Fraction = 0.0
@@ -65,7 +72,11 @@ class Augmentation(Document):
 
 
 class Crops(NamedTuple):
-    """One crop for each of N pictures, ``(N,)``: shares of its sides in [0, 1], and if mirrored."""
+    """One crop for each of N pictures, ``(N,)``, all in [0, 1], and if mirrored.
+
+    Height and width are shares of the picture's sides; top and left are the crop's place in the
+    room that it leaves, 0 at the top or left edge and 1 at the other.
+    """
 
     top: NDArray[np.float64]
     left: NDArray[np.float64]
@@ -101,14 +112,14 @@ class SoundChanges(NamedTuple):
 def crops_of(augmentation: Augmentation, count: int, seed: int, epoch: int, view: int = 0) -> Crops:
     """Crops of all `count` pictures for one view in one pass; the arrays are read-only.
 
-    Areas are uniform, aspects log-uniform, and crops wholly inside the picture.
+    Areas are uniform, aspects log-uniform, places uniform, and crops wholly inside the picture.
 
     Examples
     --------
     >>> whole = Augmentation(crop_area=(1, 1), crop_aspect=1, flip=0)
     >>> crops = crops_of(whole, 3, seed=0, epoch=0)
-    >>> crops.height.tolist(), crops.left.tolist()
-    ([1.0, 1.0, 1.0], [0.0, 0.0, 0.0])
+    >>> crops.height.tolist()
+    [1.0, 1.0, 1.0]
     """
     generator = _generator(seed, _CROPS, epoch, view)
     side = np.sqrt(generator.uniform(*augmentation.crop_area, count))
@@ -118,8 +129,8 @@ def crops_of(augmentation: Augmentation, count: int, seed: int, epoch: int, view
     width = np.minimum(side * stretch, 1.0)
     return _read_only(
         Crops(
-            top=generator.uniform(0, 1, count) * (1 - height),
-            left=generator.uniform(0, 1, count) * (1 - width),
+            top=generator.uniform(0, 1, count),
+            left=generator.uniform(0, 1, count),
             height=height,
             width=width,
             mirrored=generator.uniform(0, 1, count) < augmentation.flip,
@@ -158,18 +169,39 @@ def sound_changes_of(
     )
 
 
-def apply_crop(image: NDArray[Any], crops: Crops, row: int, size: int) -> NDArray[Any]:
-    """Cut, resize (bilinear) and mirror one picture: the one of this row in `crops`.
+def apply_crop(
+    image: NDArray[Any],
+    crops: Crops,
+    row: int,
+    size: int,
+    *,
+    square_of: tuple[int, ...] | None = None,
+) -> NDArray[Any]:
+    """Cut, resize and mirror one picture: the one of this row in `crops`.
 
-    ``(height, width)`` or ``(height, width, C)``, uint8 or float32, becomes ``(size, size)`` or
-    ``(size, size, C)``.
+    ``(height, width)`` float32 or ``(height, width, 3)`` uint8 becomes ``(size, size)`` or
+    ``(size, size, 3)``. Where the crop's height and width are shares of the picture's short edge,
+    `square_of` are height and width of that picture, which a map of it may not share.
+    A crop that is much larger than `size` is smoothed (Pillow, bicubic, and bilinear for a map), as
+    whole pictures are; a smaller one is resized bilinearly, which leaves no pixel out.
     """
-    full_height, full_width = image.shape[:2]
-    top = min(round(crops.top[row] * full_height), full_height - 1)
-    left = min(round(crops.left[row] * full_width), full_width - 1)
-    bottom = min(full_height, top + max(1, round(crops.height[row] * full_height)))
-    right = min(full_width, left + max(1, round(crops.width[row] * full_width)))
-    resized = cv2.resize(image[top:bottom, left:right], (size, size))
+    full = np.array(image.shape[:2])
+    shares = np.array([crops.height[row], crops.width[row]])
+    if square_of is not None:
+        shares = shares * (min(square_of[:2]) / np.array(square_of[:2]))
+    place = np.array([crops.top[row], crops.left[row]]) * (1 - shares)
+    top, left = (
+        min(round(a * b), b - 1) for a, b in zip(place.tolist(), full.tolist(), strict=True)
+    )
+    height, width = (
+        max(1, round(a * b)) for a, b in zip(shares.tolist(), full.tolist(), strict=True)
+    )
+    cut = image[top : top + height, left : left + width]
+    if max(cut.shape[:2]) > _SMOOTHED_FROM * size:
+        kind = Image.Resampling.BICUBIC if image.dtype == np.uint8 else Image.Resampling.BILINEAR
+        resized = np.asarray(Image.fromarray(cut).resize((size, size), kind))
+    else:
+        resized = cv2.resize(cut, (size, size))
     return resized[:, ::-1] if crops.mirrored[row] else resized
 
 

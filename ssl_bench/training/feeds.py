@@ -113,7 +113,9 @@ class Feed:
         colours = colours_of(chosen, len(self), self.seed, epoch, view)
         pixels = np.empty((len(rows), side, side, 3), np.uint8)
         for place, row in enumerate(rows):
-            cut = apply_crop(self.source.image(int(row)), crops, row, side)
+            image = self.source.image(int(row))
+            square_of = image.shape if chosen.crop_square else None
+            cut = apply_crop(image, crops, row, side, square_of=square_of)
             if chosen.colour or chosen.greyscale:
                 cut = apply_colours(cut, colours, row)
             pixels[place] = cut
@@ -149,7 +151,10 @@ class Feed:
         """
         crops = crops_of(self.augmentation, len(self), self.seed, epoch, view)
         side = self.preprocessing.side
-        cut = [apply_crop(self.source.truth(int(row)), crops, row, side) for row in rows]
+        cut = []
+        for row in map(int, rows):
+            square_of = self.source.image(row).shape if self.augmentation.crop_square else None
+            cut.append(apply_crop(self.source.truth(row), crops, row, side, square_of=square_of))
         return torch.from_numpy(np.stack(cut))
 
     def _known(self, rows: Rows) -> Batch:

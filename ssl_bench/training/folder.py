@@ -33,6 +33,7 @@ HOW_TO_GIVE_LABELS = "give --ids LIST.csv with lines like ID,LABEL"
 _AUDIO_VISUAL = Needs()
 # Key of the stream of random numbers of the hold-out.
 _HOLD_OUT = 5
+_DRAWN = 6
 # Fewer would always be retrieved rightly.
 _MIN_HELD_OUT = 2
 _MAX_SHOWN_PROBLEMS = 50
@@ -152,9 +153,10 @@ class UserFolder(TrainingData):
         """Clips for training, and some that are held out for validation.
 
         Whole videos are held out, drawn by `seed`, until they have a tenth of the clips (two at
-        least), or as many as the recipe's ``validation_scenes``. Raises DataError if truth or
-        labels are needed and were not given, all labels are the same, or all clips are of one
-        video.
+        least), or as many as the recipe's ``validation_scenes``. Of the others all are used, or
+        as many as the recipe's ``scenes``, drawn by `seed`. Raises DataError if truth or labels
+        are needed and were not given, all labels are the same, all clips are of one video, or
+        there are fewer than the recipe asks for.
         """
         del progress
         require_given(self._folder, needs, truth=self._truth, labels=self._labels)
@@ -180,6 +182,8 @@ class UserFolder(TrainingData):
                 where=self._folder,
                 remedy="add clips of other videos",
             )
+        if recipe.scenes is not None:
+            training = _drawn(training, recipe.scenes, seed, self._folder)
 
         def source(clips: Sequence[Clip]) -> ClipSource:
             own = [numbers[clip.id] for clip in clips if needs.labels]
@@ -191,6 +195,20 @@ class UserFolder(TrainingData):
             )
 
         return source(training), source([clip for clip in self.clips if clip.id in held_out])
+
+
+def _drawn(clips: Sequence[Clip], count: int, seed: int, folder: Path) -> list[Clip]:
+    """So many of the clips, in their order; those of a number are among those of a larger one."""
+    if len(clips) < count:
+        raise DataError(
+            f"{len(clips):,} clips are left for training, and scenes asks for {count:,}",
+            code="E_CLIPS_FEW",
+            where=folder,
+            remedy="ask for fewer, or leave scenes out",
+        )
+    order = np.random.default_rng(np.random.SeedSequence([seed, _DRAWN])).permutation(len(clips))
+    chosen = set(order[:count].tolist())
+    return [clip for number, clip in enumerate(clips) if number in chosen]
 
 
 def require_given(folder: Path, needs: Needs, *, truth: object, labels: object) -> None:

@@ -24,7 +24,8 @@ class TrainingRecipe(Augmentation):
         What is trained, as the name of a module of :mod:`ssl_bench.training.tasks`: ``ez-vsl``
         (images with sounds), ``classification`` (pictures of single objects), and so on.
     scenes
-        Number of training scenes or pictures of the embedded world; a user's folder is used whole.
+        Number of training scenes or pictures of the embedded world. A user's folder is used whole,
+        unless a change of the recipe asks for so many of its clips, drawn by the seed.
     validation_scenes
         Number of scenes or pictures of the validation split; of a user's folder at most a tenth is
         held out.
@@ -70,8 +71,8 @@ class TrainingRecipe(Augmentation):
     batch: Annotated[int, Field(ge=2)]
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
     schedule: Literal["one-cycle", "constant"] = "one-cycle"
-    peak_learning_rate: Annotated[float, Field(gt=0)]
-    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    peak_learning_rate: Annotated[float, Field(gt=0, le=1e30)]
+    weight_decay: Annotated[float, Field(ge=0, le=1e30)] = 0.01
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     warm_up: Annotated[float, Field(gt=0, lt=1)] = 0.3
     image_trunk: Literal["none", "object-classifier", "imagenet"] = "none"

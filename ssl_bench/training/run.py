@@ -158,7 +158,8 @@ def train(
     small = isinstance(data, EmbeddedWorld)
     plan = plan_training(name, variant=variant, seed=seed, on_folder=not small)
     if recipe is None:
-        recipe = plan.recipe
+        # The number of scenes is one of the embedded world.
+        recipe = plan.recipe if small else plan.recipe.model_copy(update={"scenes": None})
     elif seed is None:
         seed = recipe.seed
     recipe = changed_recipe(recipe, changes or {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -28,10 +29,8 @@ from ssl_bench.training.augmentation import (
 )
 def test_crops_lie_inside_the_picture_and_keep_to_area_and_aspect(seed, smallest, aspect):
     crops = crops_of(Augmentation(crop_area=(smallest, 1.0), crop_aspect=aspect), 50, seed, 0)
-    assert (crops.top >= 0).all()
-    assert (crops.left >= 0).all()
-    assert (crops.top + crops.height <= 1 + 1e-12).all()
-    assert (crops.left + crops.width <= 1 + 1e-12).all()
+    for share in crops[:4]:
+        assert ((share >= 0) & (share <= 1)).all()
     ratio = crops.width / crops.height
     assert ((ratio <= aspect + 1e-9) & (ratio >= 1 / aspect - 1e-9)).all()
     assert (crops.height * crops.width >= smallest / aspect - 1e-9).all()
@@ -54,8 +53,35 @@ def crop(top: float, left: float, height: float, width: float, mirrored: bool = 
 def test_a_crop_shows_the_part_that_it_names():
     image = np.zeros((8, 8, 3), np.uint8)
     image[4:, :4] = 200  # lower left quarter
-    assert (apply_crop(image, crop(0.5, 0.0, 0.5, 0.5), 0, 6) == 200).all()
-    assert (apply_crop(image, crop(0.5, 0.5, 0.5, 0.5), 0, 6) == 0).all()
+    assert (apply_crop(image, crop(1.0, 0.0, 0.5, 0.5), 0, 6) == 200).all()
+    assert (apply_crop(image, crop(1.0, 1.0, 0.5, 0.5), 0, 6) == 0).all()
+
+
+def test_a_square_of_the_short_edge_is_a_square_wherever_it_lies() -> None:
+    # As of 246 pixels on the short edge a square of 224: here 182 of 200.
+    image = np.zeros((200, 400, 3), np.uint8)
+    image[80:120, 180:220] = 255  # 40 x 40
+    for across in (0.2, 0.5, 0.8):
+        cut = apply_crop(image, crop(0.5, across, 0.91, 0.91), 0, 91, square_of=image.shape)
+        inside = cut[..., 0] > 127
+        assert [inside.any(axis=axis).sum() for axis in (0, 1)] == pytest.approx([20, 20], abs=1)
+    # A map of the whole picture on a grid of its own is cut at the same place.
+    grid = np.zeros((50, 50), np.float32)
+    grid[20:30, 22:28] = 1
+    shown = apply_crop(grid, crop(0.5, 0.5, 1.0, 1.0), 0, 40, square_of=image.shape)
+    rows, columns = np.nonzero(shown > 0.5)
+    assert (np.ptp(rows) + 1, np.ptp(columns) + 1) == (8, pytest.approx(9.6, abs=1))
+
+
+def test_a_large_crop_is_smoothed_and_a_small_one_keeps_its_bits() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (720, 1280, 3), dtype=np.uint8)
+    whole = crop(0, 0, 1, 1)
+    assert apply_crop(noise, whole, 0, 224).std() < 25  # 49 where pixels are left out
+    stripes = np.zeros((720, 1280, 3), np.uint8)
+    stripes[:, ::2] = 255
+    assert apply_crop(stripes, whole, 0, 224).std() < 5
+    small = noise[:128, :128]
+    np.testing.assert_array_equal(apply_crop(small, whole, 0, 112), cv2.resize(small, (112, 112)))
 
 
 def test_a_map_is_cut_as_its_picture_is():

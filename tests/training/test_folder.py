@@ -207,6 +207,22 @@ def test_validation_clips_are_held_out_by_seed(folder):
     assert len({split(seed)[1] for seed in range(8)}) > 2
 
 
+def test_so_many_clips_are_used_as_the_recipe_asks_for(folder):
+    data = open_user_folder(folder)
+
+    def chosen(count: int | None, seed: int = 0) -> tuple[str, ...]:
+        recipe = RECIPE.model_copy(update={"scenes": count})
+        return data.sources(Needs(), recipe, seed, FRONT_END)[0].ids
+
+    everything, some, more = chosen(None), chosen(4), chosen(7)
+    assert len(some) == 4
+    assert set(some) < set(more) < set(everything)
+    assert list(some) == [clip for clip in everything if clip in some]
+    assert len({chosen(4, seed) for seed in range(8)}) > 2
+    with refused("E_CLIPS_FEW", where=folder):
+        chosen(11)
+
+
 def test_clips_of_one_video_stay_together():
     clips = [f"{video}_{start:06d}" for video in "abcdefgh" for start in (0, 10, 20)]
     for seed in range(5):

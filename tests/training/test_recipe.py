@@ -54,6 +54,8 @@ def test_reads_the_table_of_the_variant():
         ({"epochs": 0}, "epochs"),
         ({"batch": 1}, "batch"),
         ({"peak_learning_rate": -1}, "peak_learning_rate"),
+        ({"peak_learning_rate": 1e40}, "peak_learning_rate"),
+        ({"weight_decay": float("inf")}, "weight_decay"),
         ({"objective": "../guess"}, "objective"),
         ({"tau": 0.1}, "tau"),
         ({"optimizer": "guess"}, "optimizer"),

@@ -11,6 +11,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from ssl_bench.errors import ModelError
 from ssl_bench.models.amplitude_phase import prepare_amplitude_phase
 from ssl_bench.models.images import ImagePreprocessing
 from ssl_bench.models.oya import (
@@ -101,8 +102,8 @@ class ClassifierStart(Document):
     classes: Annotated[int, Field(ge=2)]  # Number of classes
     epochs: Annotated[int, Field(ge=1)]  # Passes over the pictures
     # peak_learning_rate, weight_decay: Of the optimizer.
-    peak_learning_rate: Annotated[float, Field(gt=0)]
-    weight_decay: Annotated[float, Field(ge=0)]
+    peak_learning_rate: Annotated[float, Field(gt=0, le=1e30)]
+    weight_decay: Annotated[float, Field(ge=0, le=1e30)]
 
 
 class Settings(Document):
@@ -113,7 +114,7 @@ class Settings(Document):
     negatives: Annotated[int, Field(ge=1)] = 1
     # By which the learning rate is multiplied for the image trunk (in the paper 0.1 where it
     # starts from ImageNet).
-    image_trunk_factor: Annotated[float, Field(gt=0)] = 1.0
+    image_trunk_factor: Annotated[float, Field(gt=0, le=1e6)] = 1.0
     # How the image trunk is trained as a classifier first; None for not at all.
     classifier: ClassifierStart | None = None
 
@@ -155,7 +156,11 @@ class OyaTask(AudioVisualTask[OyaNetwork, Settings]):
 
 
 def prepare(preparation: Preparation) -> OyaTask:
-    """Build the task of a recipe."""
+    """Build the task of a recipe.
+
+    ModelError if the image trunk starts from nothing and has a learning rate of its own, which is
+    meant for a trunk that has learned before.
+    """
     settings = preparation.settings(Settings)
     preprocessing = preparation.preprocessing(OyaPreprocessing)
     architecture = preparation.architecture(OyaArchitecture)
@@ -163,6 +168,15 @@ def prepare(preparation: Preparation) -> OyaTask:
     # The file's keys carry the name that the trunk has within the network.
     rest = [key for key in network.state_dict() if not key.startswith("features.")]
     trunk = preparation.start_image_trunk(network, network="vgg11", unused=REST_OF_VGG, kept=rest)
+    if trunk is None and settings.classifier is None and settings.image_trunk_factor != 1:
+        raise ModelError(
+            "the image trunk starts from nothing, and its learning rate is multiplied by "
+            f"{settings.image_trunk_factor:g}",
+            code="E_IMAGE_TRUNK_FACTOR",
+            where=preparation.recipe_path,
+            remedy="add settings.image_trunk_factor=1 (the paper's start from nothing also takes "
+            "epochs=50), or start from other weights",
+        )
     if settings.classifier is not None:
         channels = architecture.image_stages[-1][-1]
         head = nn.Linear(channels, settings.classifier.classes)

@@ -19,10 +19,12 @@ from ssl_bench.training.objectives.ez_vsl import (
     EZVSLTask,
     Matching,
     Settings,
+    average_similarity,
     ez_vsl_loss,
     max_similarity,
     mean_similarity,
     pooled_similarity,
+    unit_pooled_similarity,
 )
 
 
@@ -148,17 +150,20 @@ def test_the_mean_is_that_of_the_cosines_of_all_locations() -> None:
             assert found[n, m].item() == pytest.approx(float(sum(cosines)) / 6, abs=1e-6)
 
 
-def test_pooling_takes_the_largest_value_of_each_channel_over_unit_vectors() -> None:
-    """Locations (3, 4) and (1, 0) become (0.6, 0.8) and (1, 0): pooled (1, 0.8)."""
+def test_pooling_takes_the_largest_value_of_each_channel() -> None:
+    """Locations (3, 4) and (1, 0) pooled are (3, 4); of unit length (0.6, 0.8), pooled (1, 0.8)."""
     images = torch.tensor([[[[3.0, 1.0]], [[4.0, 0.0]]]])
-    found = pooled_similarity(images, torch.tensor([[0.0, 2.0]]))
-    assert found.item() == pytest.approx(0.8 / math.hypot(1, 0.8))
+    sound = torch.tensor([[0.0, 2.0]])
+    assert pooled_similarity(images, sound).item() == pytest.approx(0.8)
+    of_unit = unit_pooled_similarity(images, sound).item()
+    assert of_unit == pytest.approx(0.8 / math.hypot(1, 0.8))
+    assert average_similarity(images, sound).item() == pytest.approx(2 / math.hypot(2, 2))
 
 
 def test_one_location_leaves_no_difference() -> None:
     images, sounds = features_of_task()
     alone = images[:, :, :1, :1]
-    for similarity in (mean_similarity, pooled_similarity):
+    for similarity in MATCHINGS.values():
         torch.testing.assert_close(similarity(alone, sounds), max_similarity(alone, sounds))
 
 
@@ -175,10 +180,10 @@ def test_the_objective_uses_the_similarity_of_that_name(matching: Matching) -> N
     assert loss.item() == pytest.approx(2 * math.log(4), rel=1e-5)
 
 
-def test_the_three_differ_and_the_best_location_is_the_default() -> None:
+def test_all_differ_and_the_best_location_is_the_default() -> None:
     images, sounds = features_of_task()
     losses = {name: ez_vsl_loss(images, sounds[:4], 0.2, name).item() for name in MATCHINGS}
-    assert len({round(loss, 4) for loss in losses.values()}) == 3
+    assert len({round(loss, 4) for loss in losses.values()}) == len(MATCHINGS)
     assert losses["max-of-similarities"] == ez_vsl_loss(images, sounds[:4], 0.2).item()
 
 
@@ -208,3 +213,15 @@ def test_sound_bank_holds_embedded_training_sounds_of_unit_length(task):
     bank = task.extra_tensors()["sound_bank"]
     assert bank.shape == (4, 8)  # two of each category that sounds alone: 0 and 1
     assert torch.allclose(bank.norm(dim=1), torch.ones(4), atol=1e-6)
+
+
+def test_pooled_images_are_as_they_are_projected(feed: Feed, task: EZVSLTask) -> None:
+    settings = Settings(tau=0.1, matching="similarity-of-max", sound_bank_per_category=2)
+    pooling = EZVSLTask(task.network, feed, feed, settings)
+    batch = feed.batch(np.arange(4), 0)
+    with torch.inference_mode():
+        images = task.network.project_images(batch["images"])
+        assert (images.norm(dim=1) - 1).abs().max() > 0.1
+        expected = ez_vsl_loss(images, task.encoded(batch)[1], 0.1, "similarity-of-max")
+        assert pooling.loss(batch) == expected
+        assert pooling.loss(batch) != ez_vsl_loss(*task.encoded(batch), 0.1, "similarity-of-max")

@@ -289,6 +289,10 @@ class TestPreparing:
             assert torch.equal(value, random[key]) != key.startswith("features."), key
         assert stages.count("training the image trunk to classify") == 2 * 2 * 2
 
+    def test_a_trunk_that_starts_from_nothing_learns_as_fast_as_the_rest(self) -> None:
+        with refused("E_IMAGE_TRUNK_FACTOR"):
+            prepare(self.preparation("none", settings={"image_trunk_factor": 0.1}))
+
     def test_a_file_of_another_classifier_is_refused(self, tmp_path: Path) -> None:
         path = tmp_path / "other.safetensors"
         save_checkpoint(path, {"conv1.weight": torch.zeros(2)})
