@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -70,13 +71,7 @@ def evaluate(**given: Any) -> None:
         if each.replaced:
             click.echo(f"Replaced {each.replaced} in {each.folder}.", err=True)
     if given["weights"] is not None:
-        from ssl_bench.models.provenance import RecognisedWeights
-
-        model = done[0].result.model
-        for part in (model, *model.parts[:1]):
-            if part.weights is not None:
-                weights = RecognisedWeights.model_validate(part.weights)
-                click.echo(f"{given['weights']}: {weights}.", err=True)
+        _show_recognised(given["weights"], done[0].result.model.model_dump())
     if given["as_json"]:
         documents = [each.result.model_dump(mode="json") for each in done]
         print_json(documents[0] if len(documents) == 1 else documents)
@@ -99,6 +94,11 @@ def predict(**given: Any) -> None:
         from ssl_bench.analysis.evaluation import run_predict
 
         done = run_predict(*_request(given), progress=progress)
+    if given["weights"] is not None and done:
+        from ssl_bench.predictions import open_predictions
+
+        predictions = open_predictions(done[0][1].predictions)
+        _show_recognised(given["weights"], predictions.meta.provenance)
     rows: list[dict[str, Any]] = [
         {
             "protocol": trials.protocol.label,
@@ -114,6 +114,16 @@ def predict(**given: Any) -> None:
         return
     for row in rows:
         click.echo(f"Wrote maps of {row['trials']:,} trials: {', '.join(row['files'])}")
+
+
+def _show_recognised(file: object, model: Mapping[str, Any]) -> None:
+    """Say what the weights file turned out to be, of a model or of the first that it is made of."""
+    from ssl_bench.models.provenance import RecognisedWeights
+
+    for part in (model, *list(model.get("parts") or ())[:1]):
+        if part.get("weights") is not None:
+            weights = RecognisedWeights.model_validate(part["weights"])
+            click.echo(f"{file}: {weights}.", err=True)
 
 
 def _request(given: dict[str, Any]) -> tuple[Request, list[Protocol]]:

@@ -141,7 +141,8 @@ def model_option(*, required: bool = True) -> _Decorator[Any]:
         click.option(
             "--alpha",
             type=click.FloatRange(0, 1),
-            help="Weight of the audio-visual map in that mix; implies --ogl.  [default: 0.4]",
+            help="Weight of the audio-visual map in that mix; implies --ogl.  [default: "
+            "0.4, and 0.9 of slavc, as in its scripts for extended test sets]",
         ),
         click.option("--seed", type=click.IntRange(min=0), default=0, help="For random baselines."),
         pairs_option(

@@ -108,7 +108,7 @@ DEFINITIONS = (
         name="type-gap",
         title="Success rate on Type A minus that on Type B",
         formula="mean over type A of 1[cIoU >= threshold] - mean over type B of the same",
-        source="the comparison of Oya et al. 2020, section 5; as one number, this project",
+        source="the comparison of Oya et al. 2020, table 4; as one number, this project",
         columns=("cIoU", "type"),
         overall=lambda measure, values, types: type_gap(success(values, measure.at), types),
         missing_text="a cIoU of 0 in the mean of its type",

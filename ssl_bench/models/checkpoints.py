@@ -11,6 +11,7 @@ import re
 import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +194,7 @@ def load_into(
     *,
     ignored: Collection[str] = (),
     spare_unknown: bool = False,
+    beside: Collection[str] = (),
 ) -> RecognisedWeights:
     """Copy a checkpoint into a network, which needs every one of its keys and no other.
 
@@ -209,6 +211,8 @@ def load_into(
         Keys that the file may hold and the network does not use.
     spare_unknown
         Whether any other key that the network does not know is left aside, and reported, too.
+    beside
+        Keys that the file may hold and something else than the network reads.
 
     Raises
     ------
@@ -220,7 +224,7 @@ def load_into(
     given = {
         key: value
         for key, value in checkpoint.tensors.items()
-        if key in wanted or not (spare_unknown or key in ignored)
+        if key in wanted or not (spare_unknown or key in ignored or key in beside)
     }
     shared = [key for key in wanted if key in given]
     missing = [key for key in wanted if key not in given]
@@ -246,12 +250,17 @@ def load_into(
     }
     problems = [counted(name, keys) for name, keys in findings.items() if keys]
     if problems:
+        remedy = (
+            "name the model and the variant that the weights belong to, or fetch the file again"
+        )
+        prefix = _common_prefix(checkpoint.tensors, wanted)
+        if prefix:
+            remedy = f"remove {prefix!r}, with which all keys of the file begin"
         error = MisfitError(
             f"these weights do not fit the network: {'; '.join(problems)}",
             code="E_WEIGHTS_MISFIT",
             where=checkpoint.path,
-            remedy="name the model and the variant that the weights belong to, or fetch the file "
-            "again",
+            remedy=remedy,
         )
         error.keys = tuple(checkpoint.tensors)
         raise error
@@ -266,10 +275,19 @@ def load_into(
         container=checkpoint.container,
         entries=len(given),
         prefixes_removed=checkpoint.prefixes_removed,
-        ignored=tuple(key for key in checkpoint.tensors if key not in given),
+        ignored=tuple(key for key in checkpoint.tensors if key not in given and key not in beside),
         fields=dict(checkpoint.fields),
         remarks=remarks,
     )
+
+
+def _common_prefix(given: Collection[str], wanted: Collection[str]) -> str:
+    """What all keys begin with, up to a dot, where without it at least half are wanted; or ''."""
+    # What the first and the last in order share, all between them share.
+    ends = zip(min(given).split("."), max(given).split("."), strict=False)
+    prefix = "".join(f"{one}." for one, _ in takewhile(lambda pair: pair[0] == pair[1], ends))
+    fitting = sum(key.removeprefix(prefix) in wanted for key in given) if prefix else 0
+    return prefix if fitting > max(len(given) // 2, sum(key in wanted for key in given)) else ""
 
 
 def save_checkpoint(

@@ -69,7 +69,7 @@ class EmbeddingLocalizer(TrainedLocalizer[Network]):
 
     preprocessing = EmbeddingPreprocessing
     options: ClassVar[type[Document]] = EmbeddingOptions
-    unused: ClassVar[tuple[str, ...]] = (SOUND_BANK,)
+    beside = (SOUND_BANK,)
 
     def __init__(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from ssl_bench.errors import WeightsError
 from ssl_bench.models.checkpoints import MisfitError
@@ -37,6 +37,10 @@ def named(misfit: MisfitError, name: str, known_by: KnownBy) -> WeightsError:
     if not found:
         return misfit
     if name not in found:
+        # A part of its own model that none of the others has: the file is incomplete.
+        parts = _parts({*known_by[name]} & {*misfit.keys})
+        if not parts <= _parts(key for other in found for key in known_by[other]):
+            return misfit
         return _for_another(name, found, misfit.where, f" ({misfit.problem})")
     return WeightsError(
         f"by its keys this file is for {' or '.join(found)}, but {misfit.problem}",
@@ -64,8 +68,12 @@ def refuse_larger(
         raise _for_another(name, larger, where)
 
 
-def remarks(weights: RecognisedWeights, name: str, known_by: KnownBy) -> tuple[str, ...]:
+def remarks(
+    weights: RecognisedWeights, name: str, known_by: KnownBy, unused: Collection[str] = ()
+) -> tuple[str, ...]:
     """What the keys of a user's file for model `name` cannot tell, as sentences.
+
+    `unused` are keys that its network does without.
 
     Examples
     --------
@@ -80,6 +88,16 @@ def remarks(weights: RecognisedWeights, name: str, known_by: KnownBy) -> tuple[s
         together = f"{', '.join(alike[:-1])} and {alike[-1]}"
         found.append(f"keys do not distinguish {together}; the name given, {name}, was used")
     stated = _stated_model(weights)
+    # Keys that only files of this model have and its network does without.
+    absent = {*known_by[name]} & {*unused} - {*weights.ignored}
+    smaller = sorted(
+        other for other, keys in known_by.items() if keys and {*known_by[name]} - {*keys} == absent
+    )
+    if absent and smaller and stated is None:
+        found.append(
+            f"the file lacks {', '.join(sorted(absent))}, by which one for {name} is known: it may "
+            f"be one for {' or '.join(smaller)}; the name given, {name}, was used"
+        )
     if stated not in (None, name):
         found.append(f"the file states that it was trained as {stated}")
     return tuple(found)
@@ -92,6 +110,10 @@ def _for_another(name: str, found: list[str], where: str | None, detail: str = "
         where=where,
         remedy=f"give --model {found[0]}, or a file for {name}",
     )
+
+
+def _parts(keys: Iterable[str]) -> set[str]:
+    return {key.partition(".")[0] for key in keys}
 
 
 def _stated_model(weights: RecognisedWeights) -> str | None:

@@ -15,7 +15,6 @@ from torch.nn import functional
 
 from ssl_bench.models.contract import Features
 from ssl_bench.models.embedding_localizer import (
-    SOUND_BANK,
     EmbeddingLocalizer,
     EmbeddingNetwork,
     EmbeddingOptions,
@@ -85,10 +84,13 @@ class LVSNetwork(EmbeddingNetwork):
         """Encode images ``(B, 3, H, W)`` as ``(B, D, h, w)``, of unit length over D."""
         return functional.normalize(self.imgnet(images), dim=1)
 
+    def pool_sounds(self, spectrograms: Tensor) -> Tensor:
+        """Largest value of each channel of spectrograms ``(B, 1, F, T)``: ``(B, D)``."""
+        return functional.adaptive_max_pool2d(self.audnet(spectrograms), 1).flatten(1)
+
     def encode_sounds(self, spectrograms: Tensor) -> Tensor:
         """Encode spectrograms ``(B, 1, F, T)`` as ``(B, D)``, of unit length."""
-        strongest = functional.adaptive_max_pool2d(self.audnet(spectrograms), 1).flatten(1)
-        return functional.normalize(strongest, dim=1)
+        return functional.normalize(self.pool_sounds(spectrograms), dim=1)
 
 
 class LVSOptions(EmbeddingOptions):
@@ -107,7 +109,7 @@ class LVS(EmbeddingLocalizer[LVSNetwork]):
     network = LVSNetwork
     architecture = LVSArchitecture
     options = LVSOptions
-    unused = (SOUND_BANK, *UNUSED_ENTRIES)
+    unused = UNUSED_ENTRIES
 
     def similarity(self, image_features: Features, audio_features: Features) -> NDArray[np.float32]:
         """Similarity ``(B_images, B_sounds)`` float32, by the option ``retrieval``."""
@@ -131,4 +133,4 @@ class SSLTIE(EmbeddingLocalizer[LVSNetwork]):
     baseline = "ssltie"
     network = LVSNetwork
     architecture = LVSArchitecture
-    unused = (SOUND_BANK, *UNUSED_ENTRIES, *SSLTIE_UNUSED_ENTRIES)
+    unused = (*UNUSED_ENTRIES, *SSLTIE_UNUSED_ENTRIES)

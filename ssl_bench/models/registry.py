@@ -435,7 +435,8 @@ def _recognised(assemble: _Assemble, assembly: Assembly) -> Localizer | Annotati
         return localizer
     weights = provenance.weights
     refuse_larger(weights, name, known_by, str(assembly.weights))
-    together = (*weights.remarks, *remarks(weights, name, known_by))
+    unused = getattr(type(localizer), "unused", ())
+    together = (*weights.remarks, *remarks(weights, name, known_by, unused))
     weights = weights.model_copy(update={"remarks": together})
     localizer.provenance = provenance.model_copy(update={"weights": weights})
     return localizer

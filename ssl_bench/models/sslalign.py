@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from dataclasses import replace
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import PositiveInt
+from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ssl_bench.errors import ModelError
+from ssl_bench.errors import ModelError, WeightsError
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.checkpoints import Checkpoint
 from ssl_bench.models.contract import Features
-from ssl_bench.models.embedding_localizer import SOUND_BANK, EmbeddingLocalizer, EmbeddingOptions
-from ssl_bench.models.lvs import UNUSED_ENTRIES, LVSArchitecture, LVSNetwork
+from ssl_bench.models.embedding_localizer import EmbeddingLocalizer, EmbeddingOptions
+from ssl_bench.models.lvs import SSLTIE_UNUSED_ENTRIES, UNUSED_ENTRIES, LVSArchitecture, LVSNetwork
+from ssl_bench.models.provenance import counted
 from ssl_bench.models.resnet import FINE_TRUNK
+from ssl_bench.models.sounds import prepare_sound
+from ssl_bench.models.trained import encode_by_shape
 
 PROJECTIONS = ("image_projection", "audio_projection")
 """Modules whose weights a file may or may not have."""
@@ -35,6 +39,9 @@ class AlignmentArchitecture(LVSArchitecture):
     # Dimensions of the space in which whole images are compared with whole sounds. The paper says
     # "a projection layer"; here it is linear (an assumption).
     projection: PositiveInt = 512
+    # What the projection of sounds reads: the feature as it is pooled (equation 2), or scaled to
+    # unit length.
+    projected_sound: Literal["pooled", "unit"] = "pooled"
 
 
 class EncodedImages(NamedTuple):
@@ -46,6 +53,13 @@ class EncodedImages(NamedTuple):
     pooled: Tensor
     # ``(B, P)``, of unit length: `pooled`, projected; None without projections.
     semantic: Tensor | None
+
+
+class EncodedSounds(NamedTuple):
+    """Sounds as the two similarities of the paper see them."""
+
+    whole: Tensor  # ``(B, D)``, of unit length: what is compared with each place
+    semantic: Tensor | None  # ``(B, P)``, of unit length: projected; None without projections
 
 
 class AlignmentNetwork(LVSNetwork):
@@ -64,11 +78,14 @@ class AlignmentNetwork(LVSNetwork):
     ((2, 64, 7, 7), (2, 64), (2, 32))
     """
 
-    def __init__(self, architecture: AlignmentArchitecture, *, projected: bool = True) -> None:
+    def __init__(
+        self, architecture: AlignmentArchitecture, *, projected: bool = True, bias: bool = True
+    ) -> None:
         super().__init__(architecture)
         channels, dimension = architecture.trunk.channels, architecture.projection
-        self.image_projection = nn.Linear(channels, dimension) if projected else None
-        self.audio_projection = nn.Linear(channels, dimension) if projected else None
+        self.image_projection = nn.Linear(channels, dimension, bias) if projected else None
+        self.audio_projection = nn.Linear(channels, dimension, bias) if projected else None
+        self._projects_unit = architecture.projected_sound == "unit"
 
     def encode_whole_images(self, images: Tensor) -> EncodedImages:
         """Encode images ``(B, 3, H, W)`` for both similarities."""
@@ -79,11 +96,14 @@ class AlignmentNetwork(LVSNetwork):
             semantic = functional.normalize(self.image_projection(pooled), dim=1)
         return EncodedImages(functional.normalize(last, dim=1), pooled, semantic)
 
-    def project_sounds(self, sounds: Tensor) -> Tensor:
-        """Project encoded sounds ``(B, D)`` to ``(B, P)``, of unit length, with projections."""
+    def encode_whole_sounds(self, spectrograms: Tensor) -> EncodedSounds:
+        """Encode spectrograms ``(B, 1, F, T)`` for both similarities."""
+        pooled = self.pool_sounds(spectrograms)
+        whole = functional.normalize(pooled, dim=1)
         if self.audio_projection is None:
-            raise ValueError("this network has no projections")
-        return functional.normalize(self.audio_projection(sounds), dim=1)
+            return EncodedSounds(whole, None)
+        projected = self.audio_projection(whole if self._projects_unit else pooled)
+        return EncodedSounds(whole, functional.normalize(projected, dim=1))
 
 
 class SSLAlignOptions(EmbeddingOptions):
@@ -94,6 +114,8 @@ class SSLAlignOptions(EmbeddingOptions):
     # paper, the mean cosine over all places. ``pooled``: the cosine of the features that would be
     # projected. None takes ``semantic`` where the file has projections and ``pooled`` where not.
     retrieval: Literal["semantic", "localization", "pooled"] | None = None
+    # Names that the projections of images and of sounds have in the file, as ``IMAGE,AUDIO``.
+    projections: Annotated[str, Field(pattern=r"^[^,]+,[^,]+$")] | None = None
 
 
 class SSLAlign(EmbeddingLocalizer[AlignmentNetwork]):
@@ -109,7 +131,7 @@ class SSLAlign(EmbeddingLocalizer[AlignmentNetwork]):
     network = AlignmentNetwork
     architecture = AlignmentArchitecture
     options = SSLAlignOptions
-    unused = (SOUND_BANK, *UNUSED_ENTRIES)
+    unused = UNUSED_ENTRIES
 
     def __init__(self, network: AlignmentNetwork, *arguments: Any, **named: Any) -> None:
         super().__init__(network, *arguments, **named)
@@ -127,11 +149,56 @@ class SSLAlign(EmbeddingLocalizer[AlignmentNetwork]):
             self.provenance = self.provenance.model_copy(update={"weights": weights})
 
     @classmethod
+    def renamed(cls, checkpoint: Checkpoint, options: Any) -> Checkpoint:
+        """The weights with the projections that an option names under the network's names."""
+        if options.projections is None:
+            return checkpoint
+        given = options.projections.split(",")
+        names = {
+            f"{old}.{kind}": f"{new}.{kind}"
+            for old, new in zip(given, PROJECTIONS, strict=True)
+            for kind in ("weight", "bias")
+        }
+        lacking = [f"{old}.weight" for old in given if f"{old}.weight" not in checkpoint.tensors]
+        if lacking:
+            raise WeightsError(
+                f"the option projections names entries that the file lacks: {', '.join(lacking)}",
+                code="E_WEIGHTS_PROJECTIONS",
+                where=checkpoint.path,
+                remedy="name the two projections as the file does, such as proj_v,proj_a",
+            )
+        tensors = {names.get(key, key): value for key, value in checkpoint.tensors.items()}
+        return replace(checkpoint, tensors=tensors)
+
+    @classmethod
     def build(cls, architecture: Any, options: Any, checkpoint: Checkpoint) -> AlignmentNetwork:
-        """The network, with projections where the file has any part of them."""
-        del options
-        projected = any(key.startswith(PROJECTIONS) for key in checkpoint.tensors)
-        return AlignmentNetwork(architecture, projected=projected)
+        """The network, with projections where the file has any part of them.
+
+        WeightsError where it has none under the network's names, and others that could be them.
+        """
+        tensors, channels = checkpoint.tensors, architecture.trunk.channels
+        ours = [key for key in tensors if key.startswith(PROJECTIONS)]
+        bias = not ours or any(key.endswith("bias") for key in ours)
+        network = AlignmentNetwork(architecture, projected=bool(ours), bias=bias)
+        wanted = network.state_dict()
+        known = {*wanted, *cls.unused, *cls.beside, *SSLTIE_UNUSED_ENTRIES}
+        fitting = [
+            f"{key} {tuple(value.shape)}"
+            for key, value in tensors.items()
+            if key not in known and value.ndim >= 2 and value.shape[1] == channels
+        ]
+        spared = cls.ignores_unknown(architecture) and options.retrieval in (None, "semantic")
+        # A file that lacks anything is for another model, which loading says.
+        if fitting and spared and {*filter(_read, wanted)} <= {*tensors}:
+            raise WeightsError(
+                f"the file has {counted('unknown entries that fit a projection', fitting)}",
+                code="E_WEIGHTS_PROJECTIONS",
+                where=checkpoint.path,
+                remedy="if two of them are the paper's projections of images and of sounds, give "
+                "--option projections=IMAGE,AUDIO (their names without .weight); to do without, "
+                "give --option retrieval=localization or retrieval=pooled",
+            )
+        return network
 
     @classmethod
     def ignores_unknown(cls, architecture: Any) -> bool:
@@ -155,12 +222,17 @@ class SSLAlign(EmbeddingLocalizer[AlignmentNetwork]):
 
     def encode_audio(self, sounds: Sequence[Waveform]) -> Features:
         """Features ``audio`` and perhaps ``semantic`` of B sounds."""
-        features = super().encode_audio(sounds)
         if self._network.audio_projection is None:
-            return features
-        with torch.inference_mode():
-            semantic = self._network.project_sounds(torch.from_numpy(features["audio"]))
-        return {**features, "semantic": semantic.numpy()}
+            return super().encode_audio(sounds)
+
+        def both(spectrograms: Tensor) -> Tensor:
+            encoded = self._network.encode_whole_sounds(spectrograms)
+            assert encoded.semantic is not None
+            return torch.cat([encoded.whole, encoded.semantic], dim=1)
+
+        spectrograms = [prepare_sound(sound, self._preprocessing.audio) for sound in sounds]
+        parts = np.split(encode_by_shape(spectrograms, both), [self._network.dimension], axis=1)
+        return {"audio": parts[0], "semantic": parts[1]}
 
     def similarity(self, image_features: Features, audio_features: Features) -> NDArray[np.float32]:
         """Similarity ``(B_images, B_sounds)`` float32, by the option ``retrieval``."""
@@ -175,3 +247,7 @@ class SSLAlign(EmbeddingLocalizer[AlignmentNetwork]):
             length = np.linalg.norm(pooled, axis=1, keepdims=True)
             seen = pooled / np.maximum(length, 1e-12)
         return np.asarray(seen @ heard.T, np.float32)
+
+
+def _read(key: str) -> bool:
+    return not key.endswith("num_batches_tracked")

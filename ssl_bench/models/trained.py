@@ -54,6 +54,8 @@ class TrainedLocalizer(Localizer, Generic[Network]):
     options: ClassVar[type[Document]] = NoOptions
     # Entries of a weights file that the network does without.
     unused: ClassVar[tuple[str, ...]] = ()
+    # Entries of a weights file that `extras` reads, and the network does not.
+    beside: ClassVar[tuple[str, ...]] = ()
     # Entries of a classifier's last layer. Its weights decide how many classes it has, in place of
     # the architecture's field ``classes``.
     last_layer: ClassVar[tuple[str, ...]] = ()
@@ -90,8 +92,9 @@ class TrainedLocalizer(Localizer, Generic[Network]):
         """
         options = assembly.checked_options(cls.options)
         preprocessing = checked(cls.preprocessing, assembly.preprocessing, assembly.recipe)
-        checkpoint = read_checkpoint(
-            assembly.needed_weights(), expected_sha256=assembly.weights_sha256
+        checkpoint = cls.renamed(
+            read_checkpoint(assembly.needed_weights(), expected_sha256=assembly.weights_sha256),
+            options,
         )
         table = {**assembly.architecture, **cls._classes_in(checkpoint)}
         architecture = checked(cls.architecture, table, assembly.recipe)
@@ -105,10 +108,17 @@ class TrainedLocalizer(Localizer, Generic[Network]):
                 checkpoint,
                 ignored=cls.unused,
                 spare_unknown=cls.ignores_unknown(architecture),
+                beside=cls.beside,
             ),
         )
         extras = cls.extras(checkpoint, network)
         return cls(network, preprocessing, provenance, options=options, **extras)
+
+    @classmethod
+    def renamed(cls, checkpoint: Checkpoint, options: Any) -> Checkpoint:
+        """The weights under the names that the network has; by default those of the file."""
+        del options
+        return checkpoint
 
     @classmethod
     def build(cls, architecture: Any, options: Any, checkpoint: Checkpoint) -> Network:

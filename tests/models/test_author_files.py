@@ -97,9 +97,38 @@ def test_files_of_cross_modal_alignment_report_what_they_hold_beyond(
     assert found["prefixes_removed"] == []
 
 
+def test_a_file_of_lvs_is_remarked_upon_under_the_name_of_ssl_tie(
+    weights: Weights, tmp_path: Path
+) -> None:
+    found = _recognised("ssltie", write(tmp_path, "lvs.pth.tar", {"state_dict": weights("lvs")}))
+    assert _models_in(" ".join(found["remarks"])) == {"lvs", "sslalign", "ssltie"}
+
+
+def test_a_file_that_lacks_a_part_of_its_model_is_not_for_another(
+    weights: Weights, tmp_path: Path
+) -> None:
+    state = {key: value for key, value in weights("ezvsl").items() if "aud_proj" not in key}
+    with refused("E_WEIGHTS_MISFIT", where="aud_proj.weight", kind=WeightsError) as caught:
+        _load("ezvsl", write(tmp_path, "short.pth", {"model": state}))
+    assert "icl" not in caught.value.problem
+
+
+def test_what_all_keys_begin_with_is_named(weights: Weights, tmp_path: Path) -> None:
+    state = {f"net.model.{key}": value for key, value in weights("ezvsl").items()}
+    with refused("E_WEIGHTS_MISFIT", where="w.ckpt", kind=WeightsError) as caught:
+        _load("ezvsl", write(tmp_path, "w.ckpt", {"state_dict": state}))
+    assert "'net.model.'" in str(caught.value.remedy)
+
+
+def test_a_bank_of_training_sounds_is_used() -> None:
+    found = describe(load_localizer("ezvsl", weights=SHIPPED))["weights"]
+    assert found["ignored"] == []
+
+
 def test_files_of_ssl_tie(weights: Weights, tmp_path: Path) -> None:
     content = {"epoch": 7, "state_dict": weights("ssltie"), "best_miou": torch.tensor(0.5)}
     found = _recognised("ssltie", write(tmp_path, "ssltie.pth.tar", content))
+    assert found["remarks"] == []
     assert found["fields"] == {"epoch": 7, "best_miou": 0.5}
     assert "vision_fc1.weight" in found["ignored"]
 

@@ -45,6 +45,7 @@ from ssl_bench.models.resnet import ResidualTrunk, TrunkArchitecture
 from ssl_bench.models.segments import centre_segment
 from ssl_bench.models.slavc import SLAVCNetwork
 from ssl_bench.models.sounds import WholeClipAudio, prepare_sound, taking_any_rate
+from ssl_bench.models.trained import encode_by_shape
 from ssl_bench.training.objectives.alignment import (
     image_to_sound_losses,
     localization_similarities,
@@ -585,10 +586,47 @@ def test_a_file_with_projections_is_compared_by_them(
         weight, bias = (projections[f"{which}_projection.{part}"] for part in ("weight", "bias"))
         return functional.normalize(torch.from_numpy(features) @ weight.T + bias, dim=1).numpy()
 
-    seen = projected("image", subject.images["pooled"])
-    wanted = seen @ projected("audio", subject.sounds["audio"]).T
     images, sounds = model.encode_image(subject.pictures), model.encode_audio(subject.clips)
+    # Equation 2: both are projected as they are pooled, of any length.
+    spectrograms = [prepare_sound(clip, subject.preprocessing.audio) for clip in subject.clips]
+    with torch.inference_mode():
+        pooled = encode_by_shape(spectrograms, model._network.pool_sounds)
+    assert (np.linalg.norm(pooled, axis=1) > 2).all()
+    seen = projected("image", subject.images["pooled"])
+    wanted = seen @ projected("audio", pooled).T
     _close(model.similarity(images, sounds), wanted, COSINE)
+    np.testing.assert_array_equal(sounds["audio"], subject.sounds["audio"])
+
+
+def test_projections_of_other_names_are_taken_by_an_option_or_refused(
+    vectors: Path, written: Written, subjects: Mapping[str, Subject]
+) -> None:
+    seed, subject = recipe_seed(vectors), subjects["ours"]
+    weights = {
+        name: recipe_tensor(seed, f"{name}.weight", (512, 512))
+        for name in ("image_projection", "audio_projection")
+    }
+    zeros = {f"{name}.bias": torch.zeros(512) for name in weights}
+    path = written("sslalign", {**{f"{k}.weight": v for k, v in weights.items()}, **zeros})
+    pair = _loaded(load_baseline("sslalign"), path, preset="antialiased")
+    named = {
+        "proj_v.weight": weights["image_projection"],
+        "proj_a.weight": weights["audio_projection"],
+    }
+    path = written("sslalign", named)
+    baseline = load_baseline("sslalign")
+    for options in ({}, {"retrieval": "semantic"}, {"projections": "proj_v,proj_b"}):
+        with refused("E_WEIGHTS_PROJECTIONS", where=path):
+            _loaded(baseline, path, **options)
+    aside = _loaded(baseline, path, retrieval="pooled")
+    assert {*named} <= {*_recognised(aside).ignored}
+    mapped = _loaded(baseline, path, preset="antialiased", projections="proj_v,proj_a")
+    assert mapped.provenance.options["projections"] == "proj_v,proj_a"
+    found, wanted = (
+        each.similarity(each.encode_image(subject.pictures), each.encode_audio(subject.clips))
+        for each in (mapped, pair)
+    )
+    np.testing.assert_array_equal(found, wanted)
 
 
 @pytest.mark.parametrize("name", NAMES)

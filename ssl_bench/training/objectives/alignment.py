@@ -218,14 +218,13 @@ class AlignmentTask(EmbeddingTask[AlignmentNetwork, Settings]):
         kinds = ["", *(f"_{kind}" for kind in (_AUGMENTED, _ALIKE) if f"images_{kind}" in batch)]
         # All views in one pass, so that they share the statistics of batch normalisation.
         encoded = self.network.encode_whole_images(torch.cat([batch[f"images{k}"] for k in kinds]))
-        all_sounds = self.network.encode_sounds(torch.cat([batch[f"sounds{k}"] for k in kinds]))
+        heard = self.network.encode_whole_sounds(torch.cat([batch[f"sounds{k}"] for k in kinds]))
         count = len(kinds)
-        places, whole = encoded.places.chunk(count), all_sounds.chunk(count)
-        if encoded.semantic is None:
+        places, whole = encoded.places.chunk(count), heard.whole.chunk(count)
+        if encoded.semantic is None or heard.semantic is None:
             return [ImageView(each) for each in places], [SoundView(each) for each in whole]
-        projected = self.network.project_sounds(all_sounds)
         images = zip(places, encoded.semantic.chunk(count), strict=True)
-        sounds = zip(whole, projected.chunk(count), strict=True)
+        sounds = zip(whole, heard.semantic.chunk(count), strict=True)
         return [ImageView(*view) for view in images], [SoundView(*view) for view in sounds]
 
 

@@ -44,7 +44,7 @@ def mean_unit_features(image_features: Tensor) -> Tensor:
 
 
 def initial_loss(image_features: Tensor, audio_features: Tensor, tau: float) -> Tensor:
-    r"""Contrastive objective of the initial stage (paper section 3.1, equation 3).
+    r"""Contrastive objective of the initial stage (paper section 3.2, equation 3).
 
     .. math::
         L = -\frac{1}{B} \sum_i \log
