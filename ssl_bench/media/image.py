@@ -242,9 +242,7 @@ def read_mask(path: Path, rule: MaskRule = "two-valued") -> NDArray[np.bool_]:
                 raise refused("has no alpha channel, or an opaque one", "E_MASK_ALPHA")
             levels, inside = alpha, _two_valued(alpha, lossy=False)
         elif alpha is not None:
-            raise refused(
-                "is transparent in places: is the mask its alpha channel?", "E_MASK_ALPHA"
-            )
+            raise refused("is transparent in places, as if alpha were the mask", "E_MASK_ALPHA")
         elif rule == "nonzero":
             inside = levels > 0
         elif rule == "half":

@@ -189,5 +189,7 @@ class BoxTable(FolderDefinition):
             return [Finding("note", f"{_MASKS}/", message)]
         masks = self.read(test_set.folder, _MASKS)
         usable = f"{len(masks.samples):,} of {len(test_set):,} masks are usable"
+        if masks.problems:
+            usable += f"; the splits {', '.join(list(_RULE_OF)[1:])} read others by these rules"
         level = Finding("note" if masks.problems else "ok", f"{_MASKS}/", usable)
         return [*truth_notes(masks.samples, "mask"), *masks.problems, level]
