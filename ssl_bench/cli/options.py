@@ -115,6 +115,12 @@ overwrite_option = click.option(
 vision_only_option = click.option(
     "--vision-only", type=PATH, help="The model's audio-blind predictions, for the gap."
 )
+resample_option = click.option(
+    "--resample",
+    is_flag=True,
+    help="Convert sounds of another rate, or of more channels, than the model takes, in place of "
+    "refusing them. The result says so.",
+)
 board_option = click.option(
     "--board", type=FOLDER, help="Folder of the leaderboard. Default: that of this project."
 )
@@ -152,6 +158,7 @@ def model_option(*, required: bool = True) -> _Decorator[Any]:
             whole_or_text,
             help="Further setting of the model; may be repeated.",
         ),
+        resample_option,
     )
 
 
@@ -165,5 +172,7 @@ def request_of(given: Mapping[str, Any]) -> Request:
 
         alpha = default_alpha(given["model"], given["variant"], given["settings"].get(PRESET))
     named = {each.name: given[each.name] for each in fields(Request) if each.name in given}
+    if given.get("resample"):
+        named["settings"] = {**named["settings"], "resample": True}
     dtype = "float16" if given.get("float16") else "float32"
     return Request(**{**named, "alpha": alpha, "folder": given["out"], "dtype": dtype})

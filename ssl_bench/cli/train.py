@@ -21,6 +21,7 @@ from ssl_bench.cli.options import (
     json_option,
     overwrite_option,
     pairs_option,
+    resample_option,
 )
 from ssl_bench.cli.terminal import progress_bars
 from ssl_bench.errors import ModelError
@@ -106,6 +107,7 @@ def _toml_or_text(text: str) -> Any:
     help="Change a field of the recipe, such as batch=32, epochs=5 or settings.tau=0.05; may be "
     "repeated. The record says so.",
 )
+@resample_option
 @click.option(
     "--out",
     metavar="DIR",
@@ -188,6 +190,7 @@ def train(**given: Any) -> None:
                 click.echo(f"held out: {remark}", err=True)
         name = f"{given['model']}-{source.name}-seed{plan.seed}"
         folder = given["out"] or Path("trained") / name
+        changes = {**given["changes"], **({"resample": True} if given["resample"] else {})}
         hardware = (given[key] for key in ("accelerator", "devices", "precision", "workers"))
         record = run(
             given["model"],
@@ -195,7 +198,8 @@ def train(**given: Any) -> None:
             variant=plan.variant,
             seed=plan.seed,
             out=folder,
-            **{name: given[name] for name in ("changes", "image_trunk", "save_every", "overwrite")},
+            changes=changes,
+            **{name: given[name] for name in ("image_trunk", "save_every", "overwrite")},
             neighbours=_neighbours(given["neighbour_images"], given["neighbour_sounds"]),
             hardware=Hardware(*hardware),
             progress=tell,

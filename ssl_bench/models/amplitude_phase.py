@@ -8,15 +8,14 @@ from pydantic import PositiveFloat, PositiveInt
 
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.segments import repeated
-from ssl_bench.models.sounds import check_only_rate, check_sound
+from ssl_bench.models.sounds import SoundInput
 from ssl_bench.models.spectrograms import short_time_transform
-from ssl_bench.schemas import Document
 
 
-class AmplitudePhaseAudio(Document):
+class AmplitudePhaseAudio(SoundInput):
     """Front end of Oya et al. (section 3.1), for one rate only; the defaults are the paper's."""
 
-    # The rate that the model was trained on, in Hz; any other is an error.
+    # The rate that the model was trained on, in Hz; no other is taken.
     rate: PositiveInt = 22050
     # The start of a sound that is heard, in seconds: as much as the annotators of Flickr-SoundNet
     # heard (an assumption: the paper says that the length is arbitrary).
@@ -26,6 +25,11 @@ class AmplitudePhaseAudio(Document):
     hop: PositiveInt = 511
     # Least number of frames, which the network's poolings need; a shorter sound is repeated.
     frames: PositiveInt = 16
+
+    @property
+    def taken_rate(self) -> int | None:
+        """The rate that the model was trained on."""
+        return self.rate
 
     def filled(self) -> AmplitudePhaseAudio:
         """The same, repeating shorter sounds until all are equally long, as batches need it.
@@ -53,9 +57,9 @@ def prepare_amplitude_phase(
     >>> prepare_amplitude_phase(silence, AmplitudePhaseAudio()).shape
     (2, 512, 44)
     """
-    check_sound(sound)
-    check_only_rate(sound.rate, preprocessing.rate)
-    heard = sound.as_float()[: round(preprocessing.seconds * sound.rate)].mean(axis=1)
+    sound = preprocessing.taken(sound)
+    opening = sound.samples[: round(preprocessing.seconds * sound.rate)]
+    heard = Waveform(opening, sound.rate).as_float().mean(axis=1)
     least = (preprocessing.frames - 1) * preprocessing.hop
     if len(heard) < least:
         heard = repeated(heard, least)

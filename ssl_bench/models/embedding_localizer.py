@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import model_validator
 from torch import Tensor, nn
 
 from ssl_bench.errors import WeightsError
@@ -17,7 +18,12 @@ from ssl_bench.models.checkpoints import Checkpoint
 from ssl_bench.models.contract import Features, OptionalMethod
 from ssl_bench.models.provenance import Provenance
 from ssl_bench.models.sounds import AudioPreprocessing, prepare_sound, taking_any_rate
-from ssl_bench.models.trained import PriorPreprocessing, TrainedLocalizer, encode_by_shape
+from ssl_bench.models.trained import (
+    PriorPreprocessing,
+    SoundOptions,
+    TrainedLocalizer,
+    encode_by_shape,
+)
 from ssl_bench.schemas import Document
 
 SOUND_BANK = "sound_bank"
@@ -48,12 +54,18 @@ class EmbeddingPreprocessing(PriorPreprocessing):
     audio: AudioPreprocessing
 
 
-class EmbeddingOptions(Document):
+class EmbeddingOptions(SoundOptions):
     """Options of most of these localizers."""
 
     # Take sounds of any rate as they are, as the authors' code does. Small variants never do:
     # their front end depends on the rate.
     any_rate: bool = False
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if self.any_rate and self.resample:
+            raise ValueError("any_rate takes sounds as they are, and resample converts them")
+        return self
 
 
 class EmbeddingLocalizer(TrainedLocalizer[Network]):

@@ -10,8 +10,8 @@ from torch.nn import functional
 
 from ssl_bench.models.contract import Features
 from ssl_bench.models.embedding_localizer import EmbeddingLocalizer, EmbeddingNetwork
-from ssl_bench.models.recipes import NoOptions
 from ssl_bench.models.resnet import FINE_TRUNK, ResidualTrunk, TrunkArchitecture
+from ssl_bench.models.trained import SoundOptions
 from ssl_bench.schemas import Document
 
 
@@ -66,7 +66,7 @@ class ICL(EmbeddingLocalizer[ICLNetwork]):
     baseline = "icl"
     network = ICLNetwork
     architecture = ICLArchitecture
-    options = NoOptions
+    options = SoundOptions
 
     def similarity(self, image_features: Features, audio_features: Features) -> NDArray[np.float32]:
         """Mean cosine over locations, ``(B_images, B_sounds)`` float32 (equation 3)."""

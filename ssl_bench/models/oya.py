@@ -20,6 +20,7 @@ from ssl_bench.models.amplitude_phase import AmplitudePhaseAudio, prepare_amplit
 from ssl_bench.models.contract import Features
 from ssl_bench.models.trained import (
     PriorPreprocessing,
+    SoundOptions,
     TrainedLocalizer,
     VisionOnlyLocalizer,
     encode_by_shape,
@@ -247,6 +248,7 @@ class Oya(TrainedLocalizer[OyaNetwork]):
     network = OyaNetwork
     architecture = OyaArchitecture
     preprocessing = OyaPreprocessing
+    options = SoundOptions
 
     def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> Features:
         """Features ``visual (B, K, h, w)`` and ``potential (B, h, w)`` float32 of B images."""

@@ -30,7 +30,7 @@ def centre_segment(sound: Waveform, seconds: float = 3.0) -> NDArray[np.int16]:
     [2, 3, -4]
     """
     rate, count = sound.rate, len(sound.samples)
-    _check_channels(sound, 2)
+    check_channels(sound, 2)
     start = max(count / (2 * rate) - seconds / 2, 0)
     first = math.floor(math.floor(1e6 * start) * rate / 1e6 + 0.5)
     # A sound of very few samples could round to none at all.
@@ -91,9 +91,10 @@ def opening_segment(
     >>> opening_segment(stereo, 3, channels=2).tolist()
     [0.25, 0.5, 0.25]
     """
-    _check_channels(sound, channels)
-    left = sound.as_float()[:, 0]
-    return np.clip(repeated(left, int(seconds * sound.rate)), -1.0, 1.0)
+    check_channels(sound, channels)
+    wanted = int(seconds * sound.rate)
+    left = Waveform(sound.samples[:wanted, :1], sound.rate).as_float()[:, 0]
+    return np.clip(repeated(left, wanted), -1.0, 1.0)
 
 
 def rolled_segment(sound: Waveform, seconds: float = 10.0) -> NDArray[np.int16]:
@@ -112,7 +113,7 @@ def rolled_segment(sound: Waveform, seconds: float = 10.0) -> NDArray[np.int16]:
     >>> rolled_segment(Waveform(np.array([[1], [2], [3]], np.int16), 1), 7).tolist()
     [3, 1, 1, 2, 3, 1, 2]
     """
-    _check_channels(sound, 2)
+    check_channels(sound, 2)
     rate, duration = sound.rate, len(sound.samples) / sound.rate
     # As in centre_segment, a sound's last sample can be lost to rounding.
     length = max(1, int(min(seconds, duration) * rate))
@@ -132,12 +133,13 @@ def _mixed(samples: NDArray[Any]) -> NDArray[np.int16]:
     return sixteen_bits(halves[:, 0] + halves[:, 1])
 
 
-def _check_channels(sound: Waveform, most: int) -> None:
+def check_channels(sound: Waveform, most: int) -> None:
+    """Raise DataError where a sound has more channels than that, one or two."""
     count = sound.samples.shape[1]
     if count > most:
         takes = "one" if most == 1 else "one or two"
         raise DataError(
             f"a sound has {count} channels, and this preprocessing takes {takes}",
             code="E_SOUND_CHANNELS",
-            remedy="mix the sounds down to one channel",
+            remedy="give --resample, or mix the sounds down to one channel",
         )

@@ -1,20 +1,27 @@
-"""Front ends: how each public loader cuts a sound, and the spectrogram that it makes.
+"""Front ends: which sounds a model takes, how its loader cuts them, and its spectrogram.
 
-None resamples.
+None resamples, unless it was asked to.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, ClassVar, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from ssl_bench.errors import DataError
+from ssl_bench.media.resampling import converted
 from ssl_bench.media.waveform import Waveform
-from ssl_bench.models.segments import centre_segment, opening_segment, repeated, rolled_segment
+from ssl_bench.models.segments import (
+    centre_segment,
+    check_channels,
+    opening_segment,
+    repeated,
+    rolled_segment,
+)
 from ssl_bench.models.spectrograms import (
     dsol_log_mel,
     log_mel_spectrogram,
@@ -25,17 +32,58 @@ from ssl_bench.models.spectrograms import (
 from ssl_bench.schemas import Document
 
 
-class FrontEnd(Document, ABC):
+class SoundInput(Document, ABC):
+    """Which sounds a model takes."""
+
+    # Most channels that are taken; None for any number.
+    most_channels: ClassVar[int | None] = None
+    # Whether sounds of another rate are converted to the model's, and those of more channels than
+    # it takes to one.
+    resample: bool = False
+
+    @property
+    @abstractmethod
+    def taken_rate(self) -> int | None:
+        """The only rate that is taken, in Hz; None where any is."""
+
+    def taken(self, sound: Waveform) -> Waveform:
+        """The sound as the model takes it, converted where that was asked for.
+
+        Raises
+        ------
+        DataError
+            If the sound is empty, holds values that are not finite, or has a rate or a number of
+            channels that is not taken.
+
+        Examples
+        --------
+        >>> sound = Waveform(np.zeros((44100, 6), np.int16), 44100)
+        >>> LogPowerAudio(resample=True).taken(sound).samples.shape
+        (16000, 1)
+        """
+        check_sound(sound)
+        rate, channels = self.taken_rate or sound.rate, sound.samples.shape[1]
+        many = self.most_channels is not None and channels > self.most_channels
+        if self.resample and (many or rate != sound.rate):
+            return converted(sound, rate, mono=many)
+        if rate != sound.rate:
+            raise DataError(
+                f"a sound has {sound.rate} Hz, and this model takes {rate} Hz",
+                code="E_SOUND_RATE",
+                remedy=f"give --resample, or store the sounds at {rate} Hz",
+            )
+        if many:
+            check_channels(sound, self.most_channels or 1)
+        return sound
+
+
+class FrontEnd(SoundInput, ABC):
     """How a model cuts a sound and what spectrogram it reads."""
 
     seconds: PositiveFloat  # Length of the segment of a sound
     # window, hop: Of the spectrogram, in samples.
     window: PositiveInt
     hop: PositiveInt
-
-    @abstractmethod
-    def check_rate(self, rate: int) -> None:
-        """Raise DataError where sounds of that rate, in Hz, are not taken."""
 
     @abstractmethod
     def table(self, sound: Waveform) -> NDArray[np.float64]:
@@ -47,26 +95,20 @@ class PublishedFrontEnd(FrontEnd):
 
     That code never resamples and never checks the rate, although frequency scale and number of
     frames depend on it. Here a rate other than `usual_rate` is an error, unless `any_rate` asks to
-    process it as that code would.
+    process it as that code would, or `resample` to convert it.
     """
 
+    most_channels: ClassVar[int | None] = 2
     seconds: PositiveFloat = 10.0
     window: PositiveInt = 512
     hop: PositiveInt = 238
-    # Rate of the sounds that the published models were trained on, in Hz.
-    usual_rate: PositiveInt = 16000
+    usual_rate: PositiveInt = 16000  # Rate of the sounds that are taken, in Hz
     any_rate: bool = False  # Whether sounds of another rate are taken as they are
 
-    def check_rate(self, rate: int) -> None:
-        """Raise DataError at another than the usual rate, unless any is taken."""
-        if rate != self.usual_rate and not self.any_rate:
-            raise DataError(
-                f"a sound has {rate} Hz, and the published models were trained on "
-                f"{self.usual_rate} Hz",
-                code="E_SOUND_RATE",
-                remedy=f"resample the sounds to {self.usual_rate} Hz, or give --option "
-                "any_rate=true to take them as they are, as the authors' code does",
-            )
+    @property
+    def taken_rate(self) -> int | None:
+        """The usual rate, unless any is taken."""
+        return None if self.any_rate else self.usual_rate
 
     def log_power(self, samples: NDArray[np.float64], rate: int) -> NDArray[np.float64]:
         """Log-power spectrogram of samples; see :func:`log_power_spectrogram`."""
@@ -107,6 +149,7 @@ class FixedSamplesAudio(PublishedFrontEnd):
 class WholeClipAudio(PublishedFrontEnd):
     """LVS: the opening seconds of a sound of one channel, log-power spectrogram."""
 
+    most_channels: ClassVar[int | None] = 1
     spectrogram: Literal["log-power-whole"] = "log-power-whole"
 
     def table(self, sound: Waveform) -> NDArray[np.float64]:
@@ -143,6 +186,7 @@ class RolledAudio(PublishedFrontEnd):
 class MelDecibelAudio(PublishedFrontEnd):
     """SSL-TIE: the opening seconds of a sound of one channel, mel spectrogram in decibels."""
 
+    most_channels: ClassVar[int | None] = 1
     spectrogram: Literal["mel-decibel"] = "mel-decibel"
     hop: PositiveInt = 239
     bands: PositiveInt = 257
@@ -157,18 +201,20 @@ class MelDecibelAudio(PublishedFrontEnd):
 class OneRateAudio(FrontEnd):
     """A mel front end for the centre of sounds of one rate."""
 
-    rate: PositiveInt  # The rate that the model was trained on, in Hz; any other is an error
+    rate: PositiveInt  # The rate that the model was trained on, in Hz; no other is taken
     bands: PositiveInt = 64  # Number of mel bands between 0 Hz and half the rate
 
-    def check_rate(self, rate: int) -> None:
-        """Raise DataError at any other rate."""
-        check_only_rate(rate, self.rate)
+    @property
+    def taken_rate(self) -> int | None:
+        """The rate that the model was trained on."""
+        return self.rate
 
     def centre(self, sound: Waveform) -> NDArray[np.float64]:
         """Samples ``(seconds * rate,)`` of the centre, all channels mixed; a short one repeated."""
-        samples, wanted = sound.as_float().mean(axis=1), round(self.seconds * sound.rate)
-        start = max(0, (len(samples) - wanted) // 2)
-        return repeated(samples[start:], wanted)
+        wanted = round(self.seconds * sound.rate)
+        start = max(0, (len(sound.samples) - wanted) // 2)
+        part = Waveform(sound.samples[start : start + wanted], sound.rate)
+        return repeated(part.as_float().mean(axis=1), wanted)
 
     def sizes(self) -> dict[str, int]:
         """Arguments of its spectrogram."""
@@ -265,9 +311,7 @@ def prepare_sound(sound: Waveform, preprocessing: FrontEnd) -> NDArray[np.float3
     >>> prepare_sound(silence, LogMelAudio()).shape
     (1, 64, 169)
     """
-    check_sound(sound)
-    preprocessing.check_rate(sound.rate)
-    return preprocessing.table(sound).astype(np.float32)[None]
+    return preprocessing.table(preprocessing.taken(sound)).astype(np.float32)[None]
 
 
 def check_sound(sound: Waveform) -> None:
@@ -283,14 +327,4 @@ def check_sound(sound: Waveform) -> None:
             "a sound holds samples that are not finite numbers",
             code="E_SOUND_NOT_FINITE",
             remedy="replace the file",
-        )
-
-
-def check_only_rate(rate: int, taken: int) -> None:
-    """Raise DataError where a sound's rate is not the one that a model takes, both in Hz."""
-    if rate != taken:
-        raise DataError(
-            f"a sound has {rate} Hz, and this model was trained on {taken} Hz",
-            code="E_SOUND_RATE",
-            remedy=f"resample the sounds to {taken} Hz, or use another model",
         )

@@ -18,6 +18,7 @@ from ssl_bench.models.contract import Features, Localizer
 from ssl_bench.models.images import ImagePreprocessing, prepare_images
 from ssl_bench.models.provenance import Provenance
 from ssl_bench.models.recipes import Assembly, NoOptions, checked
+from ssl_bench.models.sounds import SoundInput
 from ssl_bench.schemas import Document
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -28,6 +29,25 @@ class PriorPreprocessing(Document):
 
     preset: str = "original"  # Its name, as in results
     image: ImagePreprocessing = Field(default_factory=ImagePreprocessing)  # The front end
+
+    @property
+    def sound(self) -> SoundInput | None:
+        """Which sounds are taken; None for a model that does not listen."""
+        return getattr(self, "audio", None)
+
+    def resampling(self) -> Self:
+        """The same, converting sounds that are not taken as they are."""
+        if self.sound is None:
+            return self
+        return self.model_copy(update={"audio": self.sound.model_copy(update={"resample": True})})
+
+
+class SoundOptions(Document):
+    """Options of a model that takes sounds of one rate."""
+
+    # Convert sounds of another rate, and those of more channels than the model takes, in place of
+    # refusing them.
+    resample: bool = False
 
 
 class TrainedLocalizer(Localizer, Generic[Network]):
@@ -69,8 +89,10 @@ class TrainedLocalizer(Localizer, Generic[Network]):
         options: Any = None,
     ) -> None:
         self._network = network.eval()
-        self._preprocessing: Any = preprocessing
         self._options: Any = self.options() if options is None else options
+        if getattr(self._options, "resample", False):
+            preprocessing = preprocessing.resampling()
+        self._preprocessing: Any = preprocessing
         provenance = provenance or Provenance(self.baseline)
         self.name = provenance.name
         self.preset = preprocessing.preset
@@ -138,6 +160,12 @@ class TrainedLocalizer(Localizer, Generic[Network]):
         """Further arguments of the constructor out of a weights file; by default none."""
         del checkpoint, network
         return {}
+
+    @property
+    def sound_input(self) -> SoundInput | None:
+        """Which sounds the model takes; None where it does not listen."""
+        found: SoundInput | None = self._preprocessing.sound
+        return found
 
     def settings(self) -> dict[str, Any]:
         """What results say of the options: those that are not at their defaults."""

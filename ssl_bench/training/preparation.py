@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from torch import nn
 
@@ -18,6 +18,7 @@ from ssl_bench.models.images import ImagePreprocessing
 from ssl_bench.models.recipes import OfficialWeights, Table, Variant, checked
 from ssl_bench.models.registry import Baseline, load_baseline
 from ssl_bench.models.sounds import prepare_sound
+from ssl_bench.models.trained import PriorPreprocessing
 from ssl_bench.training.data import FrontEnd, Needs, TrainingData
 from ssl_bench.training.feeds import Feed
 from ssl_bench.training.neighbours import NeighbourFiles
@@ -27,6 +28,7 @@ from ssl_bench.training.run_state import Progress
 CLASSIFIER_HEAD = ("fc.weight", "fc.bias")
 """Keys of a residual classifier that its trunk does not use."""
 
+Preprocessing = TypeVar("Preprocessing", bound=PriorPreprocessing)
 ImageNetwork = Literal["resnet18", "resnet34", "vgg11"]
 
 _DIGESTS: Mapping[ImageNetwork, str] = {
@@ -83,9 +85,10 @@ class Preparation:
         """The table of the architecture, checked; raises ModelError where it is wrong."""
         return checked(model, self.variant.architecture, self.recipe_path)
 
-    def preprocessing(self, model: type[Table]) -> Table:
+    def preprocessing(self, model: type[Preprocessing]) -> Preprocessing:
         """The table of the preprocessing, checked; raises ModelError where it is wrong."""
-        return checked(model, self.variant.preprocessing, self.recipe_path)
+        table = checked(model, self.variant.preprocessing, self.recipe_path)
+        return table.resampling() if self.recipe.resample else table
 
     def feeds(
         self,

@@ -45,6 +45,9 @@ class TrainingRecipe(Augmentation):
         Where the image trunk starts: ``object-classifier`` (the weights of the baseline named by
         ``object_prior``, trained on pictures of single objects without sound), ``imagenet``
         (torchvision's weights), or ``none`` (random).
+    resample
+        Whether sounds of another rate, or of more channels, than the model takes are converted, in
+        place of being refused.
     threads
         Threads that torch may use: weights are the same bits for the same number only.
     seed
@@ -76,6 +79,7 @@ class TrainingRecipe(Augmentation):
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     warm_up: Annotated[float, Field(gt=0, lt=1)] = 0.3
     image_trunk: Literal["none", "object-classifier", "imagenet"] = "none"
+    resample: bool = False
     threads: Count = 1
     seed: Annotated[int, Field(ge=0)] = 0
     settings: dict[str, Any] = Field(default_factory=dict)

@@ -80,7 +80,6 @@ class TestEveryPublishedFrontEnd:
         with refused("E_SOUND_RATE", where="22050 Hz", kind=DataError) as caught:
             prepare_sound(sound, front_end)
         assert "16000 Hz" in str(caught.value)
-        assert "any_rate" in str(caught.value)
         assert np.isfinite(prepare_sound(sound, taking_any_rate(front_end))).all()
 
     def test_no_samples_are_refused(self, front_end: PublishedFrontEnd) -> None:

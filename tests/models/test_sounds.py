@@ -147,7 +147,6 @@ def test_another_rate_is_an_error_in_the_original_preset_too() -> None:
     with refused("E_SOUND_RATE", where="22050 Hz", kind=DataError) as caught:
         prepare_sound(sound, LogPowerAudio())
     assert "16000 Hz" in str(caught.value)
-    assert "any_rate" in str(caught.value)
 
 
 def test_it_is_taken_as_it_is_where_that_is_asked_for() -> None:
