@@ -75,7 +75,7 @@ _MOST_LOST = 0.25
 # Peak of floating-point sound that is remarked on.
 _LOUD = 8.0
 _NO_LENGTH = Problem(
-    "its header gives no length, or a wrong one; it was read to its end", "N_SOUND_LENGTH"
+    "it does not say its length, or a wrong one, and was read to its end", "N_SOUND_LENGTH"
 )
 
 
@@ -350,7 +350,7 @@ class _Samples:
         return samples / 2.0**31 if kind == "s32" else samples
 
 
-def _decode_container(path: Path, _: Contents) -> tuple[NDArray[Any], int, list[Problem]]:
+def _decode_container(path: Path, contents: Contents) -> tuple[NDArray[Any], int, list[Problem]]:
     """Decode the first sound track; damage that costs a few frames is skipped, as FFmpeg does."""
     import av
 
@@ -386,6 +386,8 @@ def _decode_container(path: Path, _: Contents) -> tuple[NDArray[Any], int, list[
         raise _truncated(path)
     if lost > _MOST_LOST:
         raise _damaged(path)
+    if contents.kind == "other" and not announced:
+        notes.append(_NO_LENGTH)
     if failed:
         text = f"{lost:.2f} s of it cannot be decoded and were skipped, as FFmpeg does"
         notes.append(Problem(text, "N_SOUND_DAMAGE"))

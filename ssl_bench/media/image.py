@@ -146,18 +146,16 @@ def _decode_jpeg(path: Path, mode: str, notes: list[Problem]) -> NDArray[np.uint
 
     The pixels are the same. None where Pillow has to decode it; DataError if it is damaged.
     """
-    try:
-        import simplejpeg
-    except ModuleNotFoundError:
-        text = "damage inside it was not looked for, as simplejpeg is not installed"
-        notes.append(Problem(text, "N_IMAGE_UNCHECKED"))
-        return None
     colours = "CMYK" if mode == "CMYK" else "RGB"
     try:
+        import simplejpeg
+
         pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(path.read_bytes(), colours)
-    except ValueError as error:
+    except (ModuleNotFoundError, ValueError) as error:
         if str(error).startswith(_JPEG_DAMAGE):
             raise _damaged(path) from error
+        text = f"damage inside it could not be looked for ({error})"
+        notes.append(Problem(text, "N_IMAGE_UNCHECKED"))
         return None
     return None if mode == "CMYK" else pixels
 

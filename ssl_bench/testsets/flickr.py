@@ -87,6 +87,7 @@ Which clips
 How to prepare them
   Take the one image of each clip whole, at any size, and its sound uncompressed:
     ffmpeg -i CLIP.mp3 -ac 1 -ar 16000 -c:a pcm_s16le audio/ID.wav
+  At full size oya, and icl's variant flickr, take 22,050 Hz. --resample converts other rates.
 
 Baselines that neither look nor listen need the list and the XML files alone.
 """

@@ -72,6 +72,14 @@ def test_a_sound_of_another_rate(call: Call, data: Path, name: str) -> None:
     assert f"{BAD} (" in said
 
 
+def test_a_sound_of_another_rate_is_converted_when_asked(call: Call, data: Path) -> None:
+    soundfile.write(_sound(data), np.ones((9000, 6), np.int16), 8000)
+    out = data.parent / "run"
+    words = ["evaluate", "--model", "ezvsl", "--protocol", "vggss", "--data", data, "--out", out]
+    assert call(*words, "--sheet", 0, "--resample").code == 0
+    assert json.loads((out / "result.json").read_text())["model"]["options"] == {"resample": True}
+
+
 def test_a_sound_without_samples(call: Call, data: Path) -> None:
     soundfile.write(_sound(data), np.zeros((0, 1), np.int16), _rate("ezvsl"))
     assert "[E_SOUND_EMPTY]" in _refused(call, "ezvsl", data, _sound(data))
