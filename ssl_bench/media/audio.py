@@ -70,6 +70,8 @@ _TYPES: dict[str, np.dtype[Any]] = {
 _LENGTH_UNKNOWN = 2**62
 # Encoders pad and trim at both ends, by less than this, in seconds.
 _PADDING = 0.2
+# Frames of MP3 that hold no sound of their own, at most.
+_PADDED_FRAMES = 3
 # Seconds that damage inside may cost: a few frames.
 _MOST_LOST = 0.25
 # Peak of floating-point sound that is remarked on.
@@ -413,8 +415,8 @@ def _sound_track(path: Path, container: Any) -> Any:
 
 def _announced_seconds(path: Path, container: Any, track: Any) -> float:
     """Duration that a header gives for the sound; 0 where it gives none."""
-    if container.format.name == "aac" or (container.format.name == "mp3" and not _counted(path)):
-        return 0.0  # guessed from the bit rate
+    if container.format.name in ("aac", "mp3"):  # whose own duration is guessed from the bit rate
+        return _counted_samples(path) / track.rate if container.format.name == "mp3" else 0.0
     if track.duration:
         return float(track.duration * track.time_base)
     # Matroska and WebM give one for the whole file, which may be that of the pictures.
@@ -423,14 +425,18 @@ def _announced_seconds(path: Path, container: Any, track: Any) -> float:
     return 0.0
 
 
-def _counted(path: Path) -> bool:
-    """Whether the first frame of an MP3 file holds the number of frames."""
+def _counted_samples(path: Path) -> int:
+    """Samples that the first frame of an MP3 file counts, less what encoders pad; 0 for none."""
     with path.open("rb") as stream:
         head = stream.read(10)
         if head[:3] == b"ID3":
-            size = sum(
-                (byte & 127) << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=False)
-            )
-            stream.seek(10 + size)
+            bits = zip(head[6:], (21, 14, 7, 0), strict=False)
+            stream.seek(10 + sum((byte & 127) << shift for byte, shift in bits))
+        else:
+            stream.seek(0)
         first = stream.read(400)
-    return any(mark in first for mark in (b"Xing", b"Info", b"VBRI"))
+    place = max(first.find(b"Xing"), first.find(b"Info"))
+    if place < 0 or len(first) < place + 12 or not first[place + 7] & 1:
+        return 0
+    frames = int.from_bytes(first[place + 8 : place + 12], "big")
+    return max(0, frames - _PADDED_FRAMES) * (1152 if first[1] & 8 else 576)

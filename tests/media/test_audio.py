@@ -48,17 +48,19 @@ def tone(seconds: float = 2.0) -> NDArray[np.float32]:
     return (0.5 * np.sin(2 * np.pi * 440 * time)).astype(np.float32)
 
 
-def encode(path: Path, sound: NDArray[np.float32], **options: str) -> None:
-    """Write a stereo AAC file: the sound on the left, silence on the right."""
+def encode(path: Path, sound: NDArray[np.float32], codec: str = "aac", **options: str) -> None:
+    """Write a stereo file: the sound on the left, silence on the right."""
     with av.open(str(path), "w", options=options) as container:
-        stream = container.add_stream("aac", rate=RATE, layout="stereo")
+        stream = container.add_stream(codec, rate=RATE, layout="stereo")
         frame = av.AudioFrame.from_ndarray(
             np.stack([sound, np.zeros_like(sound)]), format="fltp", layout="stereo"
         )
         frame.sample_rate = RATE
         queue = av.AudioFifo()
         queue.write(frame)
-        while (piece := queue.read(1024, partial=True)) is not None:
+        stream.codec_context.open()
+        size = stream.codec_context.frame_size or 1024
+        while (piece := queue.read(size, partial=True)) is not None:
             container.mux(stream.encode(piece))
         container.mux(stream.encode(None))
 
@@ -341,3 +343,45 @@ class TestContainers:
         monkeypatch.setattr("ssl_bench.media.audio.MAX_SAMPLES", 10_000)
         with refused("E_SOUND_TOO_LONG"):
             read_audio(tmp_path / "clip.mp4")
+
+    @pytest.mark.parametrize("counted", ["1", "0"])
+    def test_harmless_damage_of_mp3_is_skipped_with_a_remark(
+        self, tmp_path: Path, counted: str
+    ) -> None:
+        path = tmp_path / "clip.mp3"
+        encode(path, tone(4), "libmp3lame", write_xing=counted)
+        content, middle = path.read_bytes(), path.stat().st_size // 2
+        whole, notes = examine_audio(path)
+        assert codes(notes) == ([] if counted == "1" else ["N_SOUND_LENGTH"])
+        for changed, seconds in {
+            content + bytes(4096): whole.seconds,
+            content + b"text " * 800: whole.seconds,
+            content[:middle] + content[middle + 600 :]: whole.seconds - 0.1,
+            content[:middle] + bytes(600) + content[middle + 600 :]: whole.seconds - 0.1,
+            content + content: 2 * whole.seconds,
+        }.items():
+            path.write_bytes(changed)
+            assert read_audio(path).seconds == pytest.approx(seconds, abs=0.25)
+        path.write_bytes(content[:middle] + bytes(600) + content[middle + 600 :])
+        assert "N_SOUND_DAMAGE" in codes(examine_audio(path)[1])
+        if counted == "1":
+            path.write_bytes(content[:middle])
+            with refused("E_SOUND_TRUNCATED"):
+                read_audio(path)
+
+    @pytest.mark.parametrize(
+        ("name", "codec", "kind"),
+        [
+            ("a.m4a", "alac", np.float64),
+            ("a.mkv", "pcm_s16le", np.int16),
+            ("a.mkv", "pcm_s24le", np.float64),
+        ],
+    )
+    def test_what_is_stored_without_loss_keeps_its_integers(
+        self, tmp_path: Path, name: str, codec: str, kind: type
+    ) -> None:
+        encode(tmp_path / name, tone(), codec)
+        samples = read_audio(tmp_path / name).samples
+        assert samples.dtype == kind
+        scale = 32768 if kind is np.int16 else 1
+        np.testing.assert_allclose(samples[:, 0] / scale, tone(), atol=1e-4)
