@@ -95,10 +95,10 @@ def test_a_board_without_submissions_has_a_site(tmp_path: Path) -> None:
 def test_a_build_that_was_interrupted_can_be_repeated(board: Board, tmp_path: Path) -> None:
     folder = tmp_path / "site"
     (folder / "protocols").mkdir(parents=True)
-    (folder / "protocols" / "synth.html").write_text("half")
+    (folder / "protocols" / "synth.html").write_text("unfinished")
     (folder / ".site.0123456789abcdef").mkdir()
     build_site(board, folder, media=False)
-    assert "half" not in (folder / "protocols" / "synth.html").read_text()
+    assert "unfinished" not in (folder / "protocols" / "synth.html").read_text()
     assert hidden(folder) == []
 
 
