@@ -332,14 +332,14 @@ class _Samples:
                 self._take(None)
                 self.joined |= given[1:] != self._given[1:]
             kind, layout, rate = self._wanted
-            self._converter = av.AudioResampler(format=kind, layout=layout, rate=rate)
+            self._converter = av.AudioResampler(format=f"{kind}p", layout=layout, rate=rate)
             self._given = given
         frame.pts = None
         self._take(frame)
 
     def _take(self, frame: Any) -> None:
         for piece in self._converter.resample(frame):
-            self._bytes += piece.to_ndarray().tobytes()
+            self._bytes += piece.to_ndarray().T.tobytes()
         _require_bounded(self._path, len(self._bytes) // _TYPES[self._wanted[0]].itemsize)
 
     def array(self) -> NDArray[Any]:
