@@ -220,6 +220,18 @@ class AnnotationError(ProblemsError, DataError):
     _outcome = " in the annotation"
 
 
+class MediaError(ProblemsError, DataError):
+    """Images or sounds are missing or unusable; lists *all* problems that were found."""
+
+    code = "E_MEDIA"
+    _outcome = " in images and sounds"
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """Its own code, and those of all problems."""
+        return tuple(dict.fromkeys((self.code, *super().codes)))
+
+
 class ProtocolError(SslBenchError):
     """A protocol or dialect file is unknown, malformed or inconsistent."""
 

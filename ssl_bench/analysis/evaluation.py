@@ -22,8 +22,10 @@ from ssl_bench.engine.predict import (
     predict,
     predict_priors,
 )
+from ssl_bench.engine.usable import check_trials
 from ssl_bench.errors import SslBenchError
 from ssl_bench.files import files_of, replaced_folder, sha256_of_file, write_text
+from ssl_bench.media.check import refuse_unusable, write_report
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
 from ssl_bench.models.provenance import describe
 from ssl_bench.models.registry import list_baselines, load_baseline, load_localizer
@@ -45,6 +47,9 @@ from ssl_bench.trials.compositions import compose, open_protocol_test_set, with_
 from ssl_bench.trials.trial import TrialSet
 
 _Protocol = str | os.PathLike[str] | Protocol
+Missing = Literal["skip", "fail"]
+"""What is done about trials whose images or sounds are missing or unusable."""
+
 PREDICTIONS, OVERLAP, SHEET = "predictions.npz", "overlap.json", "trials.png"
 SCORED_FILES = (SCORES, "result.json", OVERLAP, SHEET)
 """What scoring writes into a run folder."""
@@ -68,6 +73,8 @@ class Request:
     dtype: Literal["float16", "float32"] = "float32"
     priors: Mapping[str, Path] = field(default_factory=dict)
     overwrite: bool = False
+    missing: Missing | None = None
+    problems: Path | None = None
 
     def engine_options(self, progress: Progress) -> EngineOptions:
         """The settings that concern the engine."""
@@ -119,6 +126,8 @@ def evaluate(
     dtype: Literal["float16", "float32"] = "float32",
     priors: Mapping[str, str | os.PathLike[str]] | None = None,
     overwrite: bool = False,
+    missing: Missing | None = None,
+    problems: str | os.PathLike[str] | None = None,
     progress: Progress = lambda _what, _done, _all: None,
     notify: Callable[[str], None] = lambda _stage: None,
 ) -> Evaluation:
@@ -150,6 +159,12 @@ def evaluate(
     overwrite
         Whether a run that the folder holds may be replaced. It is, as a whole, when the new one is
         there as a whole.
+    missing
+        All images and sounds are checked before the first is encoded. None raises one error that
+        names every problem; ``skip`` leaves out the trials concerned, and the result is partial;
+        ``fail`` counts them as failures, over all trials of the protocol.
+    problems
+        CSV file to write every problem and remark on images and sounds into.
     progress
         Called with what is being done, how much is done and how much there is.
     notify
@@ -183,6 +198,8 @@ def evaluate(
         dtype=dtype,
         priors={name: Path(file) for name, file in (priors or {}).items()},
         overwrite=overwrite,
+        missing=missing,
+        problems=_path(problems),
     )
     return run(request, [protocol], progress=progress, notify=notify)[0]
 
@@ -208,12 +225,13 @@ def run(
     started = perf_counter()
     notify("opening trials")
     localizer, runs, given = _open(request, protocols)
+    parts = _usable(request, localizer, runs, progress)
     opened_at = perf_counter()
     notify("localizing")
     options = request.engine_options(progress)
     replaced = [earlier_run(folder, run_files()) for _, folder in runs]
     with ExitStack() as stack:
-        fresh = _opened(stack, runs, request.overwrite)
+        fresh = _opened(stack, parts, request.overwrite)
         written = predict(localizer, fresh, options)
         priors = predict_priors(localizer, fresh, given, options)
         timings = {
@@ -221,8 +239,8 @@ def run(
             "localizing_s": round(perf_counter() - opened_at, 3),
         }
         done = [
-            _score(request, localizer, trials, place, each, priors[place], timings, notify)
-            for (trials, place), each in zip(fresh, written, strict=True)
+            _score(request, localizer, part, place, each, priors[place], timings, notify)
+            for (part, place), each in zip(fresh, written, strict=True)
         ]
         done = [replace(each, files=(*each.files, *draw(each))) for each in done]
     return [
@@ -286,7 +304,7 @@ def require_new(folder: Path, files: Sequence[str], *, overwrite: bool) -> None:
 def _score(
     request: Request,
     localizer: Localizer | AnnotationLocalizer,
-    trials: TrialSet,
+    part: TrialSet,
     folder: Path,
     written: Predicted,
     priors: dict[str, Path],
@@ -294,6 +312,7 @@ def _score(
     notify: Callable[[str], None],
 ) -> Evaluation:
     """Score one protocol's predictions and write what comes out."""
+    trials = part.whole
     dialect = None if request.dialect is None else load_dialect(request.dialect)
     scored = score_file(
         written.predictions,
@@ -301,7 +320,7 @@ def _score(
         vision_only=written.vision_only,
         priors=priors,
         conventions=None if dialect is None else trials.protocol.under(dialect),
-        options=ScoringOptions(jobs=request.jobs, notify=notify),
+        options=ScoringOptions(not part.rest_fails, jobs=request.jobs, notify=notify),
         card=_card(describe(localizer)),
     )
     notes = {name: getattr(written, name) for name in ("vision_only_note", "class_maps_note")}
@@ -332,11 +351,12 @@ def run_predict(
     What else an earlier run left in their folders goes: it was made of other predictions.
     """
     localizer, runs, _ = _open(request, protocols)
+    parts = _usable(request, localizer, runs, progress)
     with ExitStack() as stack:
-        fresh = _opened(stack, runs, request.overwrite)
+        fresh = _opened(stack, parts, request.overwrite)
         written = predict(localizer, fresh, request.engine_options(progress))
     return [
-        (trials, each.moved(folder)) for (trials, folder), each in zip(runs, written, strict=True)
+        (trials, each.moved(folder)) for (trials, folder), each in zip(parts, written, strict=True)
     ]
 
 
@@ -427,6 +447,33 @@ def _open(
     # Where it can answer none of them, it is refused.
     answerable = [each for each in runs if no_answer(localizer, each[0]) is None]
     return localizer, answerable or runs, priors
+
+
+def _usable(
+    request: Request,
+    localizer: Localizer | AnnotationLocalizer,
+    runs: Sequence[tuple[TrialSet, Path]],
+    progress: Progress,
+) -> list[tuple[TrialSet, Path]]:
+    """The trials whose images and sounds can be used; MediaError where others are not left out."""
+    sets = [trials for trials, _ in runs]
+    checked, kept = check_trials(localizer, sets, request.engine_options(progress))
+    if request.problems is not None:
+        write_report(request.problems, checked)
+    fails = request.missing == "fail"
+    parts = []
+    for (trials, folder), rows in zip(runs, kept, strict=True):
+        if len(rows) < len(trials) and (request.missing is None or not rows):
+            refuse_unusable(
+                checked,
+                where=f"{trials.protocol.label} ({len(trials) - len(rows):,} of {len(trials):,} "
+                "trials cannot be answered)",
+                remedy="add the files, or leave the trials out with --skip-missing; --problems "
+                "FILE.csv lists all",
+            )
+        whole = len(rows) == len(trials)
+        parts.append((trials if whole else trials.part(rows, rest_fails=fails), folder))
+    return parts
 
 
 def _run_name(localizer: Localizer | AnnotationLocalizer, place: str, request: Request) -> str:

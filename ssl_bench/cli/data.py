@@ -5,13 +5,21 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ssl_bench.cli.options import PATH, count_option, data_option, json_option, protocol_option
-from ssl_bench.cli.terminal import print_json
+from ssl_bench.cli.options import (
+    PATH,
+    count_option,
+    data_option,
+    jobs_option,
+    json_option,
+    protocol_option,
+)
+from ssl_bench.cli.terminal import print_json, progress_bars
 
 if TYPE_CHECKING:
     from ssl_bench.testsets import Finding
@@ -43,27 +51,52 @@ def layout(name: str) -> None:
 @click.argument("name")
 @data_option
 @json_option
+@jobs_option
+@click.option("--no-decode", is_flag=True, help="Look at the headers of images and sounds only.")
+@click.option("--out", metavar="FILE.csv", type=PATH, help="Write every finding, with its code.")
 @click.option("--all", "show_all", is_flag=True, help="Print every finding, not 20 of each kind.")
-def verify(name: str, data: Path | None, as_json: bool, show_all: bool) -> None:
+def verify(
+    name: str,
+    data: Path | None,
+    as_json: bool,
+    jobs: int,
+    no_decode: bool,
+    out: Path | None,
+    show_all: bool,
+) -> None:
     """List what is there of test set NAME, what is missing and what is corrupt.
 
-    Exits with 1 if anything is missing or corrupt.
+    Every image and sound is decoded; what was usable is remembered until it changes. What is
+    unusual (silent or very short sounds, pictures of one colour, and others) is noted. Exits with
+    1 if anything is missing or corrupt.
     """
     from dataclasses import asdict
 
+    from ssl_bench.media.check import CheckOptions, write_table
     from ssl_bench.testsets import definition, folder_of
+    from ssl_bench.testsets.folder import FolderDefinition
 
     declared = definition(name)
     folder = folder_of(declared, data)
-    findings = declared.verify(folder)
+    with progress_bars(quiet=as_json) as (progress, _):
+        if isinstance(declared, FolderDefinition):
+            tell = partial(progress, "checking files")
+            findings = declared.verify(folder, CheckOptions(not no_decode, jobs, tell))
+        else:
+            findings = declared.verify(folder)
     counts = Counter[str](finding.level for finding in findings)
+    if out is not None:
+        columns = ("level", "code", "item", "message")
+        rows = ((each.level, each.code or "", each.item, each.message) for each in findings)
+        write_table(out, columns, rows)
     if as_json:
         print_json(
             {
                 "test_set": declared.name,
                 "folder": None if folder is None else str(folder),
                 "counts": {level: counts[level] for level in _STYLES},
-                "findings": [asdict(finding) for finding in findings],
+                "codes": dict(Counter(each.code for each in findings if each.code)),
+                "findings": [{**asdict(each), "code": each.code} for each in findings],
             }
         )
     else:
@@ -76,19 +109,21 @@ def verify(name: str, data: Path | None, as_json: bool, show_all: bool) -> None:
 
 
 def _finding_rows(findings: Sequence[Finding], most: int) -> Iterator[tuple[str, str, str]]:
-    """Level, item and message; the worst last, the first ones of each level and sub-folder."""
+    """Level, item and message; the worst last, the first ones of each kind in a sub-folder."""
     for level in reversed(_STYLES):
-        by_folder: dict[str, list[Finding]] = {}
+        kinds: dict[tuple[str, str | None], list[Finding]] = {}
         for finding in findings:
             if finding.level == level:
                 folder = finding.item.partition("/")[0] if "/" in finding.item else ""
-                by_folder.setdefault(folder, []).append(finding)
-        for folder, members in by_folder.items():
+                kinds.setdefault((folder, finding.code), []).append(finding)
+        for (folder, code), members in kinds.items():
             for finding in members[:most]:
                 yield level, finding.item, finding.message
             if len(members) > most:
-                more = f"and {len(members) - most:,} more; --all shows them"
-                yield level, f"{folder}/" if folder else "...", more
+                more = f"and {len(members) - most:,} more"
+                if code is not None:
+                    more += f" with {code}"
+                yield level, f"{folder}/" if folder else "...", f"{more}; --all shows them"
 
 
 def _print_rows(rows: Iterable[tuple[str, str, str]]) -> None:

@@ -14,6 +14,7 @@ from ssl_bench.cli.options import (
     dialect_option,
     jobs_option,
     json_option,
+    missing_options,
     model_option,
     overwrite_option,
     prior_weights_option,
@@ -33,6 +34,7 @@ _run_options = together(
     overwrite_option,
     count_option("--batch-size", 32, "Inputs per call of the model."),
     click.option("--float16", is_flag=True, help="Store maps with half the bytes; may tie values."),
+    missing_options,
     jobs_option,
     json_option,
 )
@@ -103,6 +105,7 @@ def predict(**given: Any) -> None:
         {
             "protocol": trials.protocol.label,
             "trials": len(trials),
+            "left_out": len(trials.whole) - len(trials),
             "files": [
                 str(path) for path in (written.predictions, written.vision_only) if path is not None
             ],
@@ -113,7 +116,10 @@ def predict(**given: Any) -> None:
         print_json(rows[0] if len(rows) == 1 else rows)
         return
     for row in rows:
-        click.echo(f"Wrote maps of {row['trials']:,} trials: {', '.join(row['files'])}")
+        trials = f"{row['trials']:,} trials"
+        if row["left_out"]:
+            trials += f" ({row['left_out']:,} left out, whose image or sound is unusable)"
+        click.echo(f"Wrote maps of {trials}: {', '.join(row['files'])}")
 
 
 def _show_recognised(file: object, model: Mapping[str, Any]) -> None:

@@ -112,6 +112,26 @@ prior_weights_option = pairs_option(
 overwrite_option = click.option(
     "--overwrite", is_flag=True, help="Replace what an earlier run left in that folder."
 )
+missing_options = together(
+    click.option(
+        "--skip-missing",
+        "missing",
+        flag_value="skip",
+        help="Leave out trials whose image or sound is missing or unusable; the result is partial.",
+    ),
+    click.option(
+        "--fail-missing",
+        "missing",
+        flag_value="fail",
+        help="Count such trials as failures, over all trials of the protocol.",
+    ),
+    click.option(
+        "--problems",
+        metavar="FILE.csv",
+        type=PATH,
+        help="Write every problem and remark on images and sounds.",
+    ),
+)
 vision_only_option = click.option(
     "--vision-only", type=PATH, help="The model's audio-blind predictions, for the gap."
 )

@@ -89,6 +89,12 @@ def _toml_or_text(text: str) -> Any:
     help="Leave out, and count, clips with a missing or unusable file, label or truth.",
 )
 @click.option(
+    "--problems",
+    metavar="FILE.csv",
+    type=PATH,
+    help="Write every problem and remark on the clips of the folder.",
+)
+@click.option(
     "--held-out",
     multiple=True,
     metavar="PROTOCOL|FILE",
@@ -238,6 +244,7 @@ def _source(given: dict[str, Any], needs: Needs, progress: Progress) -> Training
     choices = {name: given[name] for name in _OF_FOLDERS if name != "masks"}
     if truth is None and given["masks"]:
         raise click.UsageError("--masks says how the masks of --truth are read: give both.")
+    choices["report"] = choices.pop("problems")
     choices["truth"] = None if truth is None else open_truth(truth, given["masks"] or "two-valued")
     choices["held_out"] = [read_held_out(reference) for reference in given["held_out"]]
     return open_user_folder(folder, needs=needs, **choices, progress=progress)

@@ -115,7 +115,7 @@ def localize(
         if trials.protocol.answers == "retrieval"
     }
     categories = {
-        number: sorted({trial.asked or "" for trial in trials})
+        number: sorted({trial.asked or "" for trial in trials.whole})
         for number, trials in enumerate(sets)
         if by_category(trials) and localizer.supports("class_maps")
     }

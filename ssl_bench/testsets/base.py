@@ -186,6 +186,11 @@ class Finding:
     item: str  # the file or id concerned
     message: str
 
+    @property
+    def code(self) -> str | None:
+        """Code of the problem or remark; None for a plain sentence."""
+        return getattr(self.message, "code", None)
+
 
 def corrupt(item: str, error: DataError) -> list[Finding]:
     """One finding for each problem of a file or id that cannot be used, or is missing.
@@ -197,9 +202,12 @@ def corrupt(item: str, error: DataError) -> list[Finding]:
     """
     if isinstance(error, AnnotationError):
         return [Finding("corrupt", item, problem) for problem in error.problems]
-    level: Literal["missing", "corrupt"]
-    level = "missing" if error.code == "E_FILE_MISSING" else "corrupt"
-    return [Finding(level, item, Problem(error.problem, error.code))]
+    return [problem_of(item, Problem(error.problem, error.code))]
+
+
+def problem_of(item: str, problem: Problem) -> Finding:
+    """The finding that a file or id is missing, or cannot be used."""
+    return Finding("missing" if problem.code == "E_FILE_MISSING" else "corrupt", item, problem)
 
 
 class TestSetDefinition(ABC):

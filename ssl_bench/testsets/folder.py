@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench.errors import DataError, Problem
 from ssl_bench.files import sha256_of_json
-from ssl_bench.media.audio import AUDIO_SUFFIXES, probe_audio, read_audio
+from ssl_bench.media.audio import AUDIO_SUFFIXES, read_audio
+from ssl_bench.media.check import CheckOptions, Kind, Wanted, check_media
 from ssl_bench.media.find import MediaFiles, key_of
-from ssl_bench.media.image import IMAGE_SUFFIXES, probe_image, read_image
+from ssl_bench.media.image import IMAGE_SUFFIXES, read_image
 from ssl_bench.media.names import ClipNames, video_of
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.protocols.conventions import TruthConvention
@@ -28,6 +30,7 @@ from ssl_bench.testsets.base import (
     TestSet,
     TestSetDefinition,
     corrupt,
+    problem_of,
 )
 from ssl_bench.testsets.silent import read_silent_pairs, unannotated
 from ssl_bench.testsets.tables import GRID, refuse
@@ -249,8 +252,11 @@ class FolderDefinition(TestSetDefinition):
         """How the folder must look and where the official files come from."""
         return self.description
 
-    def verify(self, folder: Path | None) -> list[Finding]:
-        """What is there, what is missing, what is corrupt, by name."""
+    def verify(self, folder: Path | None, options: CheckOptions | None = None) -> list[Finding]:
+        """What is there, what is missing, what is corrupt, by name.
+
+        Images and sounds are checked as the options say; by default all are decoded.
+        """
         if folder is None or not folder.is_dir():
             return [Finding("missing", str(folder or self.name), "this folder does not exist")]
         annotation = self.annotation_in(folder)
@@ -274,8 +280,7 @@ class FolderDefinition(TestSetDefinition):
         sounds = dict.fromkeys([*map(test_set.sound_name, ids), *further])
         return [
             *findings,
-            *_verify_media(test_set, FRAMES, list(images), "images", probe_image),
-            *_verify_media(test_set, AUDIO, list(sounds), "sounds", probe_audio),
+            *_verify_media(test_set, images, sounds, options or CheckOptions()),
         ]
 
     def summary(self, test_set: FolderTestSet) -> Finding:
@@ -376,21 +381,36 @@ def _verify_silent(
 
 
 def _verify_media(
-    test_set: FolderTestSet,
-    folder: str,
-    names: Sequence[str],
-    kind: str,
-    probe: Callable[[Path], object],
+    test_set: FolderTestSet, images: Iterable[str], sounds: Iterable[str], options: CheckOptions
 ) -> list[Finding]:
-    """Look at files without decoding them whole; a summary follows what is missing or corrupt."""
+    """What is missing, corrupt or unusual among images and sounds, each with a summary."""
+    kinds: dict[Kind, tuple[str, Iterable[str]]]
+    kinds = {"image": (FRAMES, images), "sound": (AUDIO, sounds)}
+    wanted = [
+        Wanted(name, kind, partial(test_set.media_file, folder, name))
+        for kind, (folder, names) in kinds.items()
+        for name in names
+    ]
+    checked = check_media(wanted, options)
     findings: list[Finding] = []
-    for name in names:
-        item = f"{folder}/{name}"
-        try:
-            path = test_set.media_file(folder, name)
-            item = f"{folder}/{path.name}"
-            probe(path)
-        except DataError as error:
-            findings += corrupt(item, error)
-    usable = f"{len(names) - len(findings):,} of {len(names):,} {kind} are usable"
-    return [*findings, Finding("note" if findings else "ok", f"{folder}/", usable)]
+    for kind, (folder, _) in kinds.items():
+        own = [each for each in checked if each.kind == kind]
+        for each in own:
+            item = f"{folder}/{each.item if each.path is None else each.path.name}"
+            if each.facts.problem is not None:
+                findings.append(problem_of(item, each.facts.problem))
+            findings += [Finding("note", item, note) for note in each.facts.notes]
+        usable = [each.facts for each in own if each.facts.problem is None]
+        message = f"{len(usable):,} of {len(own):,} {kind}s are usable"
+        if not options.decode:
+            message += " by their headers; nothing was decoded"
+        forms = Counter((facts.rate, facts.channels) for facts in usable if facts.rate)
+        if forms:
+            message += f"; {', '.join(_form(*form, count) for form, count in forms.most_common())}"
+        level: Literal["ok", "note"] = "ok" if len(usable) == len(own) else "note"
+        findings.append(Finding(level, f"{folder}/", message))
+    return findings
+
+
+def _form(rate: int, channels: int, count: int) -> str:
+    return f"{count:,} of {rate:,} Hz {'mono' if channels == 1 else f'and {channels} channels'}"

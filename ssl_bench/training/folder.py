@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench.errors import DataError
-from ssl_bench.media.audio import AUDIO_SUFFIXES, probe_audio, read_audio
+from ssl_bench.errors import DataError, Problem
+from ssl_bench.media.audio import AUDIO_SUFFIXES, read_audio
+from ssl_bench.media.check import (
+    Checked,
+    CheckOptions,
+    Facts,
+    Wanted,
+    check_media,
+    refuse_unusable,
+    write_report,
+)
 from ssl_bench.media.find import MediaFiles, key_of
-from ssl_bench.media.image import IMAGE_SUFFIXES, probe_image, read_image
+from ssl_bench.media.image import IMAGE_SUFFIXES, read_image
 from ssl_bench.media.names import ClipNames, bare, clip_names, read_names, video_of
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.protocols.protocol import load_protocol
@@ -36,9 +45,7 @@ _HOLD_OUT = 5
 _DRAWN = 6
 # Fewer would always be retrieved rightly.
 _MIN_HELD_OUT = 2
-_MAX_SHOWN_PROBLEMS = 50
-_READERS = 8
-_PROGRESS_EVERY = 100
+_READERS = 2
 
 
 @dataclass(frozen=True)
@@ -261,9 +268,11 @@ def open_user_folder(
     skip_missing: bool = False,
     held_out: Sequence[HeldOut] = (),
     skip_held_out: bool = False,
+    takes: Callable[[Waveform], object] | None = None,
+    report: Path | None = None,
     progress: Progress | None = None,
 ) -> UserFolder:
-    """Find a user's clips, and check every file once.
+    """Find a user's clips, and decode every file once.
 
     An image is ``frames/ID.jpg`` (or another image ending), or the middle file, by number, of the
     folder ``frames/ID``. A sound, where one is needed, is ``audio/ID.wav`` (or another ending). The
@@ -285,6 +294,10 @@ def open_user_folder(
         test set or share a video with it, instead of refusing.
     held_out
         Test sets that no clip may belong to.
+    takes
+        Raises DataError for a sound that the model does not take, as of another rate.
+    report
+        CSV file to write every problem and remark on images and sounds into.
     progress
         Called while clips are checked.
 
@@ -317,58 +330,50 @@ def open_user_folder(
     names = tuple(name for name in names if name not in excluded)
     truth = truth if needs.truth else None
 
-    def checked(name: str) -> Clip | str:
-        """One clip, whose files can be opened; or its problem."""
+    def wanted(name: str) -> Iterator[Wanted]:
+        yield Wanted(name, "image", partial(images.require, name))
+        if sounds is not None:
+            yield Wanted(name, "sound", partial(sounds.require, name))
+
+    checked = check_media(
+        [file for name in names for file in wanted(name)],
+        CheckOptions(jobs=_READERS, progress=counted("checking clips", progress)),
+        takes=takes,
+    )
+    for name in names:
+        if labels is not None and name not in labels:
+            problem = Problem("the list gives no label for it", "E_LABELS_MISSING")
+            checked.append(Checked(name, "label", None, Facts(problem)))
         try:
-            image = images.find(name)
-            sound = None if sounds is None else sounds.find(name)
-            absent = {
-                "image": image is None,
-                "sound": sounds is not None and sound is None,
-                "label": labels is not None and name not in labels,
-            }
-            if any(absent.values()) or image is None:
-                return f"no {' and no '.join(kind for kind, lacks in absent.items() if lacks)}"
-            probe_image(image)
-            if sound is not None:
-                probe_audio(sound)
             if truth is not None:
                 truth.check(name)
         except DataError as error:
-            return f"{error.where}: {error.problem}" if error.where else error.problem
-        return Clip(name, image, sound)
-
-    report = counted("checking clips", progress)
-    clips: list[Clip] = []
-    problems: list[str] = []
-    with ThreadPoolExecutor(_READERS) as readers:
-        results = zip(names, readers.map(checked, names), strict=True)
-        for number, (name, result) in enumerate(results, 1):
-            if isinstance(result, Clip):
-                clips.append(result)
-            else:
-                problems.append(f"{name}: {result}")
-            if report is not None and (number % _PROGRESS_EVERY == 0 or number == len(names)):
-                report(number, len(names))
+            where = f"{error.where}: " if error.where else ""
+            problem = Problem(f"{where}{error.problem}", error.code)
+            checked.append(Checked(name, "truth", None, Facts(problem)))
+    if report is not None:
+        write_report(report, checked)
+    unusable = {each.item for each in checked if each.problem is not None}
+    found = {(each.item, each.kind): each.path for each in checked if each.path is not None}
+    clips = [
+        Clip(name, image, found.get((name, "sound")))
+        for name in names
+        if name not in unusable and (image := found.get((name, "image"))) is not None
+    ]
     parts = {"sound": needs.sounds, "truth": needs.truth, "label": needs.labels}
     *others, last = ["image", *(name for name, needed in parts.items() if needed)]
-    wanted = f"{', '.join(others)} or {last}" if others else last
-    if problems and not skip_missing:
-        shown = problems[:_MAX_SHOWN_PROBLEMS]
-        if len(problems) > len(shown):
-            shown.append(f"and {len(problems) - len(shown):,} more")
-        error = DataError(
-            f"{len(problems):,} of {len(names):,} clips lack a usable {wanted}",
+    usable = f"usable {', '.join(others)} or {last}" if others else f"usable {last}"
+    if not skip_missing:
+        refuse_unusable(
+            checked,
             code="E_CLIPS_UNUSABLE",
-            where=folder,
+            where=f"{folder} ({len(unusable):,} of {len(names):,} clips lack a {usable})",
             remedy="add the files, take the clips off the list, or leave them out with "
             "--skip-missing",
         )
-        error.args = ("\n  - ".join([str(error), *shown]),)
-        raise error
     if not clips:
         raise DataError(
-            f"no clip here has a usable {wanted}",
+            f"no clip here has a {usable}",
             code="E_CLIPS_NONE",
             where=folder,
             remedy=f"put images into {FRAMES}/"
@@ -377,7 +382,7 @@ def open_user_folder(
     return UserFolder(
         folder,
         clips,
-        left_out=len(problems),
+        left_out=len(unusable),
         held_out=len(excluded),
         checked_against=tuple(test_set.name for test_set in held_out),
         truth=truth,

@@ -190,6 +190,13 @@ class TrialSet:
 
     The trials are in the protocol's own order, with unique ids; `thresholds` ``(n,)`` are absolute
     ones, one for each, in place of the protocol's. ProtocolError if there is no trial.
+
+    Attributes
+    ----------
+    whole
+        All trials of the protocol, where these are a part of them; else the same set.
+    rest_fails
+        Whether the trials outside a part count as failures, so that answers to it are complete.
     """
 
     def __init__(
@@ -201,6 +208,7 @@ class TrialSet:
     ) -> None:
         self.protocol, self.test_set, self.thresholds = protocol, test_set, thresholds
         self.trials = tuple(trials)
+        self.whole, self.rest_fails = self, True
         if not self.trials:
             raise ProtocolError(
                 "this protocol composes no trial of these samples",
@@ -212,6 +220,13 @@ class TrialSet:
             raise ProtocolError(
                 "two trials share an id", code="E_TRIAL_REPEATED", where=protocol.label
             )
+
+    def part(self, rows: Sequence[int], *, rest_fails: bool) -> TrialSet:
+        """Some of the trials, whose predictions are predictions of the whole set."""
+        chosen = None if self.thresholds is None else self.thresholds[list(rows)]
+        part = TrialSet(self.protocol, self.test_set, [self.trials[row] for row in rows], chosen)
+        part.whole, part.rest_fails = self.whole, rest_fails
+        return part
 
     def __len__(self) -> int:
         return len(self.trials)
@@ -231,7 +246,7 @@ class TrialSet:
         weights_digest: str | None = None,
         provenance: Mapping[str, Any] | None = None,
     ) -> PredictionsMeta:
-        """Metadata of a complete predictions file of these trials; ModelError for an odd name."""
+        """Metadata of predictions of all these trials; ModelError for an odd name."""
         from ssl_bench.predictions.format import PredictionsMeta, usable_name
 
         return PredictionsMeta(
@@ -242,7 +257,7 @@ class TrialSet:
             test_set_digest=self.test_set.digest,
             model=usable_name(model),
             weights_digest=weights_digest,
-            complete=True,
+            complete=self.rest_fails,
             provenance=dict(provenance or {}),
         )
 
@@ -268,6 +283,8 @@ class TrialSet:
         which only measures, threshold or controls changed. Nor is the truth: it is part of the test
         set's own digest.
         """
+        if self.whole is not self:
+            return self.whole.digest
         asked = {
             trial.id: [
                 [[sample, *placement] for sample, placement in trial.image.parts],

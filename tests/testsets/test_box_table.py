@@ -136,7 +136,7 @@ def test_media_lie_under_the_names_of_the_table_whatever_their_ending(tmp_path: 
     identifier = test_set.samples[0].id
     assert test_set.image(identifier).shape == (4, 6, 3)
     assert test_set.waveform(identifier).rate == 8000
-    levels = [finding.level for finding in definition("avsbench-ms3").verify(folder)]
+    levels = [each.level for each in definition("avsbench-ms3").verify(folder) if not each.code]
     assert levels == ["note", "ok", "ok", "ok"]  # no known revision; all files are usable
 
 

@@ -326,7 +326,7 @@ class TestVerify:
         texts = [f"{finding.item}: {finding.message}" for finding in findings]
         assert any("3 entries, 4 boxes, 2 categories, 2 videos" in text for text in texts)
         assert "frames/: 3 of 3 images are usable" in texts
-        assert "audio/: 3 of 3 sounds are usable" in texts
+        assert "audio/: 3 of 3 sounds are usable; 3 of 16,000 Hz mono" in texts
 
     def test_corrupt_coordinates_and_empty_truths_are_noted_by_id(self, vggss: Path) -> None:
         notes = [finding for finding in TEST_SET.verify(vggss) if finding.level == "note"]

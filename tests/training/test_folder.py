@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import pickle
 import shutil
@@ -152,8 +153,8 @@ def test_all_missing_and_unusable_files_are_named_at_once(folder):
     text = str(caught.value)
     assert "4 of 12 clips" in text
     assert text.splitlines()[1].startswith("  - ")
-    assert f"{CLIPS[2]}: no image\n" in text
-    assert f"{CLIPS[5]}: no sound\n" in text
+    for number, kind in ((2, "image"), (5, "sound")):
+        assert f"  - {CLIPS[number]} ({kind}): there is no file" in text
     for name, file in ((CLIPS[7], "audio"), (CLIPS[8], "frames")):
         assert f"{name}: {folder / file / name}" in text
     assert "--skip-missing" in text
@@ -165,7 +166,7 @@ def test_a_long_report_is_cut_and_says_how_many_more(tmp_path, write_media):
         path.unlink()
     with refused("E_CLIPS_UNUSABLE", where="60 of 60 clips") as caught:
         open_user_folder(tmp_path)
-    assert str(caught.value).count("no sound") == 50
+    assert str(caught.value).count("E_FILE_MISSING") == 50
     assert "and 10 more" in str(caught.value)
 
 
@@ -174,6 +175,32 @@ def test_clips_may_be_left_out_and_are_counted(folder):
     found = open_user_folder(folder, skip_missing=True)
     assert found.left_out == 4
     assert {clip.id for clip in found.clips} == set(CLIPS) - {CLIPS[n] for n in (2, 5, 7, 8)}
+
+
+@pytest.mark.parametrize("skip_missing", [False, True])
+def test_what_opens_but_cannot_be_decoded_is_found_before_training(folder, tmp_path, skip_missing):
+    sound = np.full((1600, 1), np.nan, np.float32)
+    soundfile.write(folder / "audio" / f"{CLIPS[1]}.wav", sound, 16000, subtype="FLOAT")
+    soundfile.write(folder / "audio" / f"{CLIPS[3]}.wav", np.ones(1600, np.int16), 44100)
+
+    def takes(heard):
+        if heard.rate != 16000:
+            raise DataError("wrong rate", code="E_SOUND_RATE")
+
+    report = tmp_path / "problems.csv"
+    if skip_missing:
+        found = open_user_folder(folder, skip_missing=True, takes=takes, report=report)
+        assert found.left_out == 2
+        assert {clip.id for clip in found.clips} == set(CLIPS) - {CLIPS[1], CLIPS[3]}
+    else:
+        with refused("E_CLIPS_UNUSABLE", "E_NOT_FINITE", "E_SOUND_RATE", where=CLIPS[3]):
+            open_user_folder(folder, takes=takes, report=report)
+    with report.open(newline="") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["level"] == "problem"]
+    assert [(row["id"], row["code"]) for row in rows] == [
+        (CLIPS[1], "E_NOT_FINITE"),
+        (CLIPS[3], "E_SOUND_RATE"),
+    ]
 
 
 def test_a_folder_without_clips_is_refused(tmp_path):
@@ -285,7 +312,7 @@ def test_clips_without_usable_truth_are_named_or_left_out(folder, tmp_path):
     with refused("E_CLIPS_UNUSABLE", where="3 of 12 clips") as caught:
         open_user_folder(folder, needs=SUPERVISED, truth=truth)
     for clip in (CLIPS[0], CLIPS[1], CLIPS[5]):
-        assert f"{clip}: {masks}" in str(caught.value)
+        assert f"{clip} (truth): {masks}" in str(caught.value)
     found = open_user_folder(folder, needs=SUPERVISED, truth=truth, skip_missing=True)
     assert (len(found.clips), found.left_out) == (9, 3)
 
@@ -326,7 +353,7 @@ def test_clips_without_a_label_are_named(folder, tmp_path):
     (tmp_path / "ids.csv").write_text("".join(f"{clip}\n" for clip in CLIPS))
     with refused("E_CLIPS_UNUSABLE", where="12 of 12 clips") as caught:
         open_user_folder(folder, needs=LABELLED, ids=tmp_path / "ids.csv")
-    assert f"{CLIPS[3]}: no label" in str(caught.value)
+    assert f"{CLIPS[3]} (label): " in str(caught.value)
 
 
 def test_what_was_checked_for_clips_of_test_sets_is_kept(folder):
