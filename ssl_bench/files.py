@@ -362,13 +362,36 @@ def content_folder(name: str) -> Path:
 
 
 def cache_folder(*parts: str) -> Path:
-    """Path below ``$SSL_BENCH_CACHE``, or below ``ssl-bench`` in the user's cache folder."""
+    """Path below ``$SSL_BENCH_CACHE``, or below ``ssl-bench`` in the user's cache folder.
+
+    Where there is no such folder and none can be made, it is one of the user's in the folder for
+    temporary files. A cache that cannot be written costs time alone.
+    """
     named = os.environ.get(CACHE_VARIABLE)
-    if named:
-        return Path(named).joinpath(*parts)
+    return (Path(named) if named else _users_cache()).joinpath(*parts)
+
+
+def _users_cache() -> Path:
     import platformdirs
 
-    return platformdirs.user_cache_path("ssl-bench").joinpath(*parts)
+    own = platformdirs.user_cache_path("ssl-bench")
+    # Without HOME, and without an entry in the list of users, the path starts with a literal "~".
+    if own.is_absolute() and _made(own):
+        return own
+    user = os.getuid() if hasattr(os, "getuid") else None
+    with suppress(OSError):
+        spare = Path(tempfile.gettempdir()) / f"ssl-bench-{user}"
+        # Anyone may have put something of this name there, and compiled code is read from it.
+        if _made(spare) and spare.stat().st_uid == user and not spare.stat().st_mode & 0o022:
+            return spare
+    return own if own.is_absolute() else Path(os.devnull, own.name)
+
+
+def _made(folder: Path) -> bool:
+    with suppress(OSError):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return os.access(folder, os.R_OK | os.X_OK)
+    return False
 
 
 @cache

@@ -7,12 +7,15 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import platformdirs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -363,8 +366,37 @@ class TestDigests:
         assert len(digests) == 5
 
 
-def test_the_cache_folder_can_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
-    assert cache_folder("a", "b") == tmp_path / "a" / "b"
-    monkeypatch.delenv(CACHE_VARIABLE)
-    assert cache_folder().name == "ssl-bench"
+class TestCacheFolder:
+    def test_can_be_named(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
+        assert cache_folder("a", "b") == tmp_path / "a" / "b"
+        monkeypatch.delenv(CACHE_VARIABLE)
+        assert cache_folder().name == "ssl-bench"
+
+    @pytest.fixture
+    def homeless(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        for name in (CACHE_VARIABLE, "XDG_CACHE_HOME"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        return tmp_path
+
+    @pytest.mark.parametrize("home", ["~", "/dev/null/home", "/proc/home"])
+    def test_is_a_temporary_one_of_the_user_without_a_home(
+        self, homeless: Path, monkeypatch: pytest.MonkeyPatch, home: str
+    ) -> None:
+        monkeypatch.setenv("HOME", home)
+        if home == "~":  # as for a user without an entry in the list of users
+            monkeypatch.setattr(platformdirs, "user_cache_path", partial(Path, "~", ".cache"))
+        monkeypatch.chdir(homeless)
+        assert cache_folder("synth") == homeless / f"ssl-bench-{os.getuid()}" / "synth"
+        assert [each.name for each in homeless.iterdir()] == [f"ssl-bench-{os.getuid()}"]
+
+    def test_that_others_can_write_is_not_taken(
+        self, homeless: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (homeless / f"ssl-bench-{os.getuid()}").mkdir()
+        (homeless / f"ssl-bench-{os.getuid()}").chmod(0o777)
+        monkeypatch.setenv("HOME", "/dev/null/home")
+        assert cache_folder() == Path("/dev/null/home/.cache/ssl-bench")
+        monkeypatch.setattr(platformdirs, "user_cache_path", partial(Path, "~", ".cache"))
+        assert cache_folder() == Path(os.devnull, "ssl-bench")

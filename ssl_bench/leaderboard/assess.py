@@ -311,7 +311,8 @@ def _cached(submission: Submission, options: AssessOptions) -> Assessment:
     if found is None:
         found = _scored(submission, _bench(submission.folder, options.data), options)
         if path is not None:
-            write_text(path, found.model_dump_json())
+            with suppress(OSError):
+                write_text(path, found.model_dump_json())
     return found
 
 

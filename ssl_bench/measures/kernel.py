@@ -8,7 +8,8 @@ only that bucket's values are ordered. Results are exactly those of the plain de
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from ssl_bench.measures.compiled import compiled
 
 HALF, ADAPTIVE, ABSOLUTE, FRACTION = range(4)
 NONE, MINMAX, INVERTED_MINMAX, MAXIMUM = range(4)
@@ -21,7 +22,7 @@ _BUCKETS = 2048
 _BLOCK = 128
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _upsample(heat, row_index, row_weight, column_index, column_weight, once, wide, grid):
     taps = column_index.shape[1]
     size = grid.shape[0]
@@ -65,7 +66,7 @@ def _upsample(heat, row_index, row_weight, column_index, column_weight, once, wi
                 )
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _extrema(values):
     # The bits of floats, with those of negative ones inverted, compare as integers in the same
     # order; the compiler vectorises integer extrema only.
@@ -83,7 +84,7 @@ def _extrema(values):
     return extrema[0], extrema[1]
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _normalise(values, how):
     """Normalise in place; return the extrema of the result."""
     if how == INVERTED_MINMAX:
@@ -110,7 +111,7 @@ def _normalise(values, how):
     return low, high
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _count_buckets(values, low, scale, bucket, counts):
     """Assign each value to one of the buckets that start at `low`, and count those in each."""
     counts[:] = 0
@@ -130,7 +131,7 @@ def _count_buckets(values, low, scale, bucket, counts):
         first[np.uint16(bucket[i])] += 1
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _gather_bucket(values, bucket, wanted, gathered):
     """Copy the values of one bucket to the start of `gathered`; return their number."""
     found = 0
@@ -153,7 +154,7 @@ def _gather_bucket(values, bucket, wanted, gathered):
     return found
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _order_statistic(values, rank, low, high, bucket, counts, gathered, filled):
     """s[rank] of the ascending values; `bucket` and `counts` are reused once `filled`."""
     width = high - low
@@ -178,7 +179,7 @@ def _order_statistic(values, rank, low, high, bucket, counts, gathered, filled):
     return np.partition(inside, rank - below)[rank - below]
 
 
-@njit(nogil=True, cache=True, fastmath={"reassoc"})
+@compiled(fastmath={"reassoc"})
 def _compare(values, truth, threshold, is_mask, found):
     """Pixels above the threshold and at it: `found` becomes (2, 3) of all, their truth, and false.
 
@@ -206,7 +207,7 @@ def _compare(values, truth, threshold, is_mask, found):
     found[1, 0], found[1, 1], found[1, 2] = tied, true_tied, false_tied
 
 
-@njit(nogil=True, cache=True, fastmath={"reassoc"})
+@compiled(fastmath={"reassoc"})
 def truth_totals(truth):
     """Sum of a truth map, and number of its pixels above 0."""
     total = 0.0
@@ -217,7 +218,7 @@ def truth_totals(truth):
     return total, pixels
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _peak(values, truth, high):
     """Share of the pixels at the maximum that lie in the truth."""
     at_peak = 0
@@ -228,7 +229,7 @@ def _peak(values, truth, high):
     return hit / at_peak
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _side(grid, region, high):
     """1 where the maximum lies inside the region only, 0 outside only, one half where in both."""
     inside = False
@@ -245,7 +246,7 @@ def _side(grid, region, high):
     return 1.0 if inside else 0.0
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def score_maps(
     heats,
     index,
