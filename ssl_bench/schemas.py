@@ -137,16 +137,16 @@ def parse_toml(
 ) -> _Model:
     """Check the bytes of a TOML file; otherwise like :func:`read_toml`."""
     try:
-        table = tomllib.loads(content.decode("utf-8"))
+        # Strict mode takes a list for a tuple only where it reads JSON. No text field takes a date
+        # without quotes: as a table, it makes the error name the field.
+        table = tomllib.loads(content.decode("utf-8-sig"))
+        text = json.dumps(table, default=lambda date: {"date": str(date)})
     except UnicodeDecodeError as caught:
         message = f"this file is not UTF-8 text (byte {caught.start})"
         raise error(message, code="E_ENCODING", where=where, remedy="save it as UTF-8") from None
     except (ValueError, RecursionError) as caught:
         message = f"this is not valid TOML ({in_words(caught)})"
         raise error(message, code="E_TOML", where=where, remedy="fix that line") from None
-    # Strict mode takes a list for a tuple only where it reads JSON. No text field takes a date
-    # without quotes: as a table, it makes the error name the field.
-    text = json.dumps(table, default=lambda date: {"date": str(date)})
     return checked(text, model, where, error=error, remedy=remedy)
 
 

@@ -37,7 +37,7 @@ class Lenient(Document):
 
 def test_a_file_that_follows_its_schema_is_read(tmp_path: Path) -> None:
     path = tmp_path / "a.toml"
-    path.write_text('title = "x"\n[[parts]]\nspeed = 1\nnames = ["a"]\n')
+    path.write_text('\ufefftitle = "x"\n[[parts]]\nspeed = 1\nnames = ["a"]\n')
     whole = read_toml(path, Whole)
     assert whole == Whole(title="x", parts=(Part(speed=1.0, names=("a",)),))
     (tmp_path / "a.json").write_text(whole.model_dump_json())
@@ -50,6 +50,9 @@ def test_a_file_that_follows_its_schema_is_read(tmp_path: Path) -> None:
         (None, "E_FILE_MISSING"),
         (b"title = ", "E_TOML"),
         (b"a = " + b"[" * 5000, "E_TOML"),
+        (b"a." * 3000 + b"b = 1", "E_TOML"),
+        (b"title = 0x" + b"f" * 9000, "E_TOML"),
+        (b"title = " + b"9" * 5000, "E_TOML"),
         (b"\xff\xfe", "E_ENCODING"),
         (b"title = 1979-05-27", "E_SCHEMA"),
         (b"title = 1", "E_SCHEMA"),

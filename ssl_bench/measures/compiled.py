@@ -18,7 +18,7 @@ from numba.core.caching import (
 from ssl_bench.files import cache_folder
 
 
-class _OwnFolder(UserWideCacheLocator):  # type: ignore[misc]
+class _OwnFolder(UserWideCacheLocator):
     """Below this project's cache folder: numba's own writes into ``~`` where there is no HOME."""
 
     def __init__(self, function: Any, file: str) -> None:
@@ -26,11 +26,13 @@ class _OwnFolder(UserWideCacheLocator):  # type: ignore[misc]
         self._cache_path = str(cache_folder("numba", self.get_suitable_cache_subpath(file)))
 
 
-class _Places(CompileResultCacheImpl):  # type: ignore[misc]
-    _locator_classes = (UserProvidedCacheLocator, InTreeCacheLocator, _OwnFolder)
+class _Places(CompileResultCacheImpl):
+    def __init__(self, function: Any) -> None:
+        self._locator_classes = [UserProvidedCacheLocator, InTreeCacheLocator, _OwnFolder]
+        super().__init__(function)
 
 
-class _Cache(FunctionCache):  # type: ignore[misc]
+class _Cache(FunctionCache):
     """One that costs time alone where it cannot be read or written, or is damaged."""
 
     _impl_class = _Places

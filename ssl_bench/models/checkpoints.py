@@ -6,14 +6,19 @@ with ``weights_only=True`` and a short list of permitted numpy types.
 
 from __future__ import annotations
 
+import io
 import math
+import pickle
+import pickletools
 import re
 import warnings
-from collections.abc import Collection, Mapping
+import zipfile
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import safetensors
@@ -24,6 +29,7 @@ from torch import Tensor, nn
 from ssl_bench.errors import WeightsError
 from ssl_bench.files import atomic_path, sha256_of_file
 from ssl_bench.models.provenance import RecognisedWeights, counted
+from ssl_bench.schemas import in_words
 
 _MODULE = "module."
 _KINDS = frozenset(
@@ -33,6 +39,7 @@ _KINDS = frozenset(
     }
 )
 _MAX_TEXT = 200
+_MAX_FIELDS = 100
 _COUNTER = "num_batches_tracked"
 
 
@@ -142,6 +149,7 @@ def read_torch_file(path: Path) -> tuple[dict[str, Tensor], str, Mapping[Any, An
     >>> tensors["w"], container, int(beside["epoch"])
     (tensor([1., 1.]), "torch file, state dict under 'model'", 3)
     """
+    _refuse_inflation(path)
     try:
         with torch.serialization.safe_globals(_PERMITTED), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -186,6 +194,48 @@ def read_torch_file(path: Path) -> tuple[dict[str, Tensor], str, Mapping[Any, An
             remedy=f"save the state dict bare or under one of {', '.join(STATE_FIELDS)}",
         )
     return {str(key): value for key, value in content.items()}, container, beside
+
+
+def _refuse_inflation(path: Path) -> None:
+    """Raise WeightsError where reading a torch file would take more memory than it has bytes.
+
+    torch itself stores its members as they are, and never writes a ``bytearray``, which its reader
+    makes as long as the file says.
+    """
+    size = path.stat().st_size
+    problem = ""
+    streams: list[BinaryIO] = []
+    with suppress(zipfile.BadZipFile, ValueError, OSError, NotImplementedError, RuntimeError):
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                members = archive.infolist()
+                if sum(member.file_size for member in members) > size:
+                    problem = "unpacks to more bytes than it has"
+                else:
+                    pickles = [each for each in members if each.filename.endswith(".pkl")]
+                    streams = [io.BytesIO(archive.read(each)) for each in pickles]
+        else:
+            streams = [path.open("rb")]
+        for stream in streams:
+            with stream:
+                if any("bytearray" in str(name) for name in _globals_of(stream)):
+                    problem = "holds a bytearray"
+    if problem:
+        raise WeightsError(
+            f"this file {problem}",
+            code="E_WEIGHTS_SIZE",
+            where=path,
+            remedy="save its state dict alone, with torch.save",
+        )
+
+
+def _globals_of(stream: BinaryIO) -> Iterator[object]:
+    """Names that the pickles of a stream look up, up to where it holds something else."""
+    while stream.read(1) == pickle.PROTO:
+        stream.seek(-1, io.SEEK_CUR)
+        for operation, argument, _ in pickletools.genops(stream):
+            if operation.name in ("GLOBAL", "INST"):
+                yield argument
 
 
 def load_into(
@@ -245,7 +295,10 @@ def load_into(
         "not finite": [
             key
             for key in shared
-            if given[key].is_floating_point() and not bool(given[key].isfinite().all())
+            # A tensor of another shape may be of any size.
+            if given[key].shape == wanted[key].shape
+            and given[key].is_floating_point()
+            and not bool(given[key].isfinite().all())
         ],
     }
     problems = [counted(name, keys) for name, keys in findings.items() if keys]
@@ -343,9 +396,12 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             # Copied, so that the file is not kept open for as long as the weights live.
             tensors = {key: stream.get_tensor(key).clone() for key in keys}
             return tensors, dict(stream.metadata() or {})
-    except (safetensors.SafetensorError, OSError) as error:
+    except (safetensors.SafetensorError, OSError, TypeError, RuntimeError, ValueError) as error:
+        # Where torch cannot make a shape, its error is a stack of functions.
+        own = isinstance(error, safetensors.SafetensorError | OSError)
+        reason = in_words(error) if own else "a shape that no tensor can have"
         raise WeightsError(
-            f"this file is not readable as safetensors ({error})",
+            f"this file is not readable as safetensors ({reason})",
             code="E_WEIGHTS_DAMAGED",
             where=path,
             remedy="fetch or train it again",
@@ -365,6 +421,18 @@ def _check_plain(tensors: Mapping[str, Tensor], path: Path) -> None:
             where=path,
             remedy="save them dense, as float32 or float16",
         )
+    stretched = [
+        f"{key} {tuple(value.shape)}"
+        for key, value in tensors.items()
+        if value.numel() * value.element_size() > value.untyped_storage().nbytes()
+    ]
+    if stretched:
+        raise WeightsError(
+            f"this file stores fewer numbers than its shapes say: {counted('tensors', stretched)}",
+            code="E_WEIGHTS_SIZE",
+            where=path,
+            remedy="save them dense",
+        )
 
 
 def _fields(content: Mapping[Any, Any]) -> dict[str, int | float | str]:
@@ -378,7 +446,9 @@ def _fields(content: Mapping[Any, Any]) -> dict[str, int | float | str]:
         if isinstance(value, float) and not math.isfinite(value):
             value = str(value)
         if isinstance(value, int | float) or (isinstance(value, str) and len(value) <= _MAX_TEXT):
-            found[str(key)] = value
+            found[str(key)[:_MAX_TEXT]] = value
+            if len(found) == _MAX_FIELDS:
+                break
     return found
 
 

@@ -9,6 +9,8 @@ from pydantic import Field
 
 from ssl_bench.schemas import Document
 
+_MAX_SHOWN = 10  # plain values of a file
+
 
 def counted(name: str, keys: Sequence[str]) -> str:
     """How many keys there are of a kind, and the first three of them.
@@ -47,7 +49,9 @@ class RecognisedWeights(Document):
         if self.ignored:
             parts.append(counted("not used", self.ignored))
         if self.fields:
-            parts.append(", ".join(f"{name} {value}" for name, value in self.fields.items()))
+            shown = [f"{name} {value}" for name, value in self.fields.items()]
+            more = [f"and {len(shown) - _MAX_SHOWN} more"] if len(shown) > _MAX_SHOWN else []
+            parts.append(", ".join([*shown[:_MAX_SHOWN], *more]))
         return "; ".join([*parts, *self.remarks])
 
 

@@ -46,7 +46,7 @@ class CompositionTable(Strict):
     """How samples become trials: a module of `ssl_bench.trials.compositions` and what it takes."""
 
     kind: str
-    seed: int = 0
+    seed: int = Field(0, ge=0)
     parameters: dict[str, int | float | str | bool] = Field(default_factory=dict)
 
 

@@ -1,6 +1,7 @@
 import argparse
 import os
 import pickle
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ssl_bench.errors import WeightsError
-from ssl_bench.models.checkpoints import load_into, read_checkpoint, save_checkpoint
+from ssl_bench.models.checkpoints import Checkpoint, load_into, read_checkpoint, save_checkpoint
 from ssl_bench.models.resnet import ResidualTrunk, TrunkArchitecture
 
 State = dict[str, Tensor]
@@ -282,3 +283,62 @@ def test_values_that_cannot_be_stored_leave_no_file(tmp_path: Path, half: bool) 
     with refused("E_WEIGHTS_NOT_FINITE", kind=WeightsError):
         save_checkpoint(tmp_path / "w.safetensors", {"w": torch.tensor([value])}, half=half)
     assert list(tmp_path.iterdir()) == []
+
+
+class _Long:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return bytearray, (2**32,)
+
+
+@pytest.mark.parametrize("old_format", [False, True])
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"model": {"w": torch.ones(2)}, "x": _Long()},
+        {"model": {"w": torch.ones(1).expand(10**12)}},
+        {"w": torch.ones(3, 1).expand(3, 10**9)},
+    ],
+)
+def test_what_would_take_more_memory_than_the_file_has_is_refused(
+    tmp_path: Path, content: Any, old_format: bool
+) -> None:
+    path = tmp_path / "small.pth"
+    torch.save(content, path, _use_new_zipfile_serialization=not old_format)
+    with refused("E_WEIGHTS_SIZE", where="small.pth"):
+        read_checkpoint(path)
+
+
+def test_compressed_members_are_refused_before_they_are_unpacked(tmp_path: Path) -> None:
+    torch.save({"w": torch.zeros(10**6)}, tmp_path / "plain.pth")
+    with (
+        zipfile.ZipFile(tmp_path / "plain.pth") as plain,
+        zipfile.ZipFile(tmp_path / "small.pth", "w", zipfile.ZIP_DEFLATED) as small,
+    ):
+        for name in plain.namelist():
+            small.writestr(name, plain.read(name))
+    with refused("E_WEIGHTS_SIZE", where="small.pth"):
+        read_checkpoint(tmp_path / "small.pth")
+
+
+def test_a_shape_that_no_tensor_can_have_is_a_clear_error(tmp_path: Path) -> None:
+    header = b'{"w":{"dtype":"F32","shape":[0,9223372036854775808],"data_offsets":[0,0]}}'
+    path = tmp_path / "zero.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    with refused("E_WEIGHTS_DAMAGED", where="zero.safetensors"):
+        read_checkpoint(path)
+
+
+def test_many_long_fields_are_cut(tmp_path: Path, state: State) -> None:
+    fields = {f"{number}" + "x" * 10**5: number for number in range(5000)}
+    torch.save({"model": state, **fields}, tmp_path / "wide.pth")
+    network = _network()
+    recognised = load_into(network, read_checkpoint(tmp_path / "wide.pth"))
+    assert len(recognised.fields) == 100
+    assert len(str(recognised)) < 3000
+
+
+def test_values_of_another_shape_are_not_looked_at(tmp_path: Path) -> None:
+    tensors = {"weight": torch.full((1,), torch.nan).expand(10**12), "bias": torch.ones(1)}
+    with refused("E_WEIGHTS_MISFIT", where="weight (1000000000000,)") as caught:
+        load_into(torch.nn.Linear(1, 1), Checkpoint(tmp_path, tensors, {}, ""))
+    assert "finite" not in str(caught.value)
