@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-_MAX_CHARACTERS = 2000
+_MAX_CHARACTERS = 2500
 
 MAX_SHOWN = 50
 """Problems of one error that its text lists; further ones are counted."""
