@@ -120,7 +120,7 @@ missing_options = together(
         help="Leave out trials whose image or sound is missing or unusable; the result is partial.",
     ),
     click.option(
-        "--fail-missing",
+        "--missing-fail",
         "missing",
         flag_value="fail",
         help="Count such trials as failures, over all trials of the protocol.",

@@ -28,14 +28,15 @@ from ssl_bench.errors import ModelError
 from ssl_bench.extras import extra_needed
 
 if TYPE_CHECKING:
-    from ssl_bench.training.data import Needs, TrainingData
+    from ssl_bench.training.data import TrainingData
     from ssl_bench.training.neighbours import NeighbourFiles
     from ssl_bench.training.record import TrainingRecord
+    from ssl_bench.training.run import Plan
     from ssl_bench.training.run_state import Progress, Step
 
 EMBEDDED_WORLD = "synth"
 # Choices among the clips of a folder.
-_OF_FOLDERS = ("ids", "truth", "masks", "skip_missing", "held_out", "skip_held_out")
+_OF_FOLDERS = ("ids", "truth", "masks", "skip_missing", "problems", "held_out", "skip_held_out")
 _FIRST_LINE_SECONDS = 5.0
 _LINE_SECONDS = 60.0
 
@@ -185,7 +186,7 @@ def train(**given: Any) -> None:
         plan = plan_training(
             given["model"], variant=given["variant"], seed=seed, on_folder=on_folder
         )
-        source = _source(given, plan.needs, tell)
+        source = _source(given, plan, tell)
         if on_folder and is_first_process():
             if given["variant"] is None:
                 click.echo(f"variant: {plan.variant}; --variant NAME takes another", err=True)
@@ -214,12 +215,12 @@ def train(**given: Any) -> None:
         click.echo(record.model_dump_json(indent=1) if as_json else _summary(record, folder))
 
 
-def _source(given: dict[str, Any], needs: Needs, progress: Progress) -> TrainingData:
+def _source(given: dict[str, Any], plan: Plan, progress: Progress) -> TrainingData:
     from ssl_bench.training.data import EmbeddedWorld
     from ssl_bench.training.folder import open_user_folder, read_held_out, require_given
     from ssl_bench.training.given_truth import open_truth
 
-    folder, truth = Path(given["data"]), given["truth"]
+    folder, truth, needs = Path(given["data"]), given["truth"], plan.needs
     if given["data"] == EMBEDDED_WORLD:
         if any(given[name] for name in _OF_FOLDERS):
             raise click.UsageError(
@@ -247,7 +248,9 @@ def _source(given: dict[str, Any], needs: Needs, progress: Progress) -> Training
     choices["report"] = choices.pop("problems")
     choices["truth"] = None if truth is None else open_truth(truth, given["masks"] or "two-valued")
     choices["held_out"] = [read_held_out(reference) for reference in given["held_out"]]
-    return open_user_folder(folder, needs=needs, **choices, progress=progress)
+    taken = None if given["resample"] or given["changes"].get("resample") else plan.sound_input
+    takes = None if taken is None else taken.taken
+    return open_user_folder(folder, needs=needs, takes=takes, **choices, progress=progress)
 
 
 def _neighbours(images: Path | None, sounds: Path | None) -> NeighbourFiles | None:

@@ -78,8 +78,8 @@ class Checked:
         found = self.facts.problem
         if found is None:
             return None
-        place = f"{self.item} ({self.kind})" if self.path is None else f"{self.item}: {self.path}"
-        return Problem(f"{place}: {found} [{found.code}]", found.code)
+        text = f"{self.item} ({self.path or self.kind}): {found} [{found.code}]"
+        return Problem(text, found.code)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.contract import Features, Localizer, OptionalMethod
 from ssl_bench.models.provenance import Provenance, provenance_of
 from ssl_bench.models.recipes import ObjectGuidance, Range
+from ssl_bench.models.sounds import SoundInput
 from ssl_bench.protocols.conventions import Interpolation
 
 EZ_VSL_GUIDANCE = ObjectGuidance()
@@ -68,6 +69,11 @@ class ObjectGuided(Localizer):
         self._prior = prior
         self._alpha = alpha
         self._guidance = guidance
+
+    @property
+    def sound_input(self) -> SoundInput | None:
+        """Which sounds the audio-visual model takes; None where it says nothing of it."""
+        return getattr(self._audio_visual, "sound_input", None)
 
     def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> Features:
         """Features of both localizers, told apart by a prefix."""

@@ -216,14 +216,15 @@ class Baseline:
             seed=seed,
             options=settings,
         )
-        assemble: _Assemble | None = getattr(self._declared(), "assemble", None)
+        assemble: _Assemble | None = getattr(self.declared(), "assemble", None)
         if assemble is None:
             return self._plain(assembly)
         if weights is None:
             return assemble(assembly)
         return _recognised(assemble, assembly)
 
-    def _declared(self) -> Any:
+    def declared(self) -> Any:
+        """The class, or the function, that makes its localizer."""
         home, _, class_name = self.recipe.localizer.partition(":")
         if home.endswith(".py"):
             return load_class(f"{self.folder / home}:{class_name}")
@@ -233,7 +234,7 @@ class Baseline:
         """A class that takes its options as arguments, as one that is written elsewhere does."""
         path = assembly.weights
         given = {**assembly.options, **({} if path is None else {"weights": path})}
-        localizer = instantiate(self._declared(), given, where=str(assembly.recipe))
+        localizer = instantiate(self.declared(), given, where=str(assembly.recipe))
         localizer.name = self.name
         if localizer.provenance is None:
             localizer.provenance = Provenance(

@@ -13,7 +13,9 @@ import torch
 from ssl_bench.errors import ModelError
 from ssl_bench.files import files_of, replaced_folder
 from ssl_bench.models.checkpoints import save_checkpoint
+from ssl_bench.models.recipes import checked
 from ssl_bench.models.registry import Baseline, load_baseline
+from ssl_bench.models.sounds import SoundInput
 from ssl_bench.training.data import EmbeddedWorld, Needs, TrainingData
 from ssl_bench.training.hardware import Hardware, launch
 from ssl_bench.training.loop import TrainingHistory, fit, reproducible
@@ -49,6 +51,16 @@ class Plan:
     recipe: TrainingRecipe  # Its training recipe
     seed: int  # The seed in force: the one that was chosen, else the recipe's
     needs: Needs  # What is read of each example
+
+    @property
+    def sound_input(self) -> SoundInput | None:
+        """Which sounds are taken; None where none are read, or any."""
+        table = getattr(self.baseline.declared(), "preprocessing", None)
+        if table is None or not self.needs.sounds:
+            return None
+        given = self.baseline.variant(self.variant).preprocessing
+        found: SoundInput | None = checked(table, given, self.baseline.folder / "recipe.toml").sound
+        return found
 
 
 def plan_training(

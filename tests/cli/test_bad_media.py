@@ -72,6 +72,26 @@ def test_a_sound_of_another_rate(call: Call, data: Path, name: str) -> None:
     assert f"{BAD} (" in said
 
 
+def test_all_of_them_are_named_or_left_out(call: Call, data: Path) -> None:
+    soundfile.write(_sound(data), np.ones((9000, 1), np.int16), 8000)
+    (data / "vggss" / "frames" / f"{CLIPS[0]}.png").unlink()
+    said = _refused(call, "ezvsl", data, _sound(data))
+    assert "[E_MEDIA, E_FILE_MISSING, E_SOUND_RATE]" in said
+    assert f"{CLIPS[0]} (image)" in said
+    out, report = data.parent / "run", data.parent / "problems.csv"
+    words = ["--model", "ezvsl", "--protocol", "vggss", "--data", data, "--out", out, "--json"]
+    done = call("predict", *words, "--skip-missing", "--problems", report)
+    facts = json.loads(done.out)
+    assert (done.code, facts["trials"], facts["left_out"]) == (0, 1, 2)
+    assert report.read_text().count("problem,") == 2
+    done = call("evaluate", *words, "--skip-missing", "--sheet", 2, "--overwrite")
+    coverage = json.loads(done.out)["coverage"]
+    assert (coverage["expected"], coverage["present"], coverage["partial"]) == (3, 1, True)
+    done = call("evaluate", *words, "--missing-fail", "--sheet", 2, "--overwrite")
+    coverage = json.loads(done.out)["coverage"]
+    assert (coverage["expected"], coverage["present"], coverage["partial"]) == (3, 1, False)
+
+
 def test_a_sound_of_another_rate_is_converted_when_asked(call: Call, data: Path) -> None:
     soundfile.write(_sound(data), np.ones((9000, 6), np.int16), 8000)
     out = data.parent / "run"

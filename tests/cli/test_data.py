@@ -105,6 +105,24 @@ class TestVerify:
             for finding in content["findings"]
         )
 
+    def test_damage_inside_is_found_and_oddities_are_counted(
+        self, root: Path, tmp_path: Path
+    ) -> None:
+        audio = root / "vggss" / "audio"
+        bad = np.full(1600, np.nan, np.float32)
+        soundfile.write(audio / f"{IDS[0]}.wav", bad, 16000, subtype="FLOAT")
+        soundfile.write(audio / f"{IDS[1]}.wav", np.zeros(1600, np.int16), 16000)
+        report = tmp_path / "findings.csv"
+        result = run("verify", "vggss", "--data", root, "--json", "--out", report)
+        assert result.exit_code == 1
+        codes = json.loads(result.output)["codes"]
+        expected = {"E_NOT_FINITE": 1, "N_SOUND_SILENT": 1, "N_SOUND_SHORT": 1, "N_IMAGE_FLAT": 3}
+        assert expected.items() <= codes.items()
+        assert f"corrupt,E_NOT_FINITE,audio/{IDS[0]}.wav," in report.read_text()
+        cheap = run("verify", "vggss", "--data", root, "--no-decode")
+        assert cheap.exit_code == 0
+        assert "3 of 3 sounds are usable by their headers; nothing was decoded" in cheap.output
+
     def test_a_test_set_without_a_folder_is_missing(self, root: Path) -> None:
         result = run("verify", "flickr", "--data", root)
         assert result.exit_code == 1

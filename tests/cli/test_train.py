@@ -100,6 +100,24 @@ def test_trains_on_a_folder_of_ones_own(clips: Path, tmp_path: Path):
 
 
 @pytest.mark.usefixtures("small_steps")
+def test_sounds_that_the_model_does_not_take_are_left_out_before_the_first_step(
+    clips: Path, tmp_path: Path
+):
+    path = clips / "audio" / "video05_000010.wav"
+    soundfile.write(path, np.ones(4000, np.int16), 44100)
+    arguments = ["--model", "ezvsl", "--variant", "synth", "--data", str(clips)]
+    arguments += ["--out", str(tmp_path / "out")]
+    with refused("E_CLIPS_UNUSABLE", "E_SOUND_RATE", where=path):
+        CliRunner().invoke(train, arguments, catch_exceptions=False)
+    assert not (tmp_path / "out").exists()
+    report = tmp_path / "problems.csv"
+    done = CliRunner().invoke(train, [*arguments, "--skip-missing", "--problems", str(report)])
+    assert done.exit_code == 0, done.output
+    assert "1 with missing or unusable files" in done.output
+    assert "E_SOUND_RATE" in report.read_text()
+
+
+@pytest.mark.usefixtures("small_steps")
 def test_clips_that_are_held_out_are_refused(clips: Path, tmp_path: Path):
     held_out = tmp_path / "test.txt"
     held_out.write_text("video03_000070\n")

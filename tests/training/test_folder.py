@@ -156,7 +156,7 @@ def test_all_missing_and_unusable_files_are_named_at_once(folder):
     for number, kind in ((2, "image"), (5, "sound")):
         assert f"  - {CLIPS[number]} ({kind}): there is no file" in text
     for name, file in ((CLIPS[7], "audio"), (CLIPS[8], "frames")):
-        assert f"{name}: {folder / file / name}" in text
+        assert f"{name} ({folder / file / name}" in text
     assert "--skip-missing" in text
 
 
