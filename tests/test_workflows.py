@@ -156,7 +156,7 @@ def kept_elsewhere(checkout: Path) -> None:
 FORGERIES: dict[str, Callable[[Path], None]] = {
     "a number": changed(lambda it: it["result"]["measures"][0].update(value=0.99)),
     "an interval": changed(lambda it: it["result"]["measures"][0].update(low=0.98)),
-    "a word": edited("card.toml", "Two networks", "The best two networks"),
+    "a word": edited("card.toml", "Our two networks", "Our best two networks"),
     "a claim": edited("card.toml", '"AUC" = 0', '"AUC" = 1'),
     "a measure less": changed(lambda it: it["result"]["measures"].pop()),
     "no lock": lambda checkout: (checkout / FOLDER / "lock.json").unlink(),

@@ -102,9 +102,13 @@ class TestConcatOnVggss:
 
 
 class TestConcatOnFlickrAfterOya:
-    """All three annotators drew the left half of the box, two of three its right half."""
+    """All three annotators drew the left half of the box, two of three its right half.
+
+    The centre of each picture counts, 196 of 224 pixels.
+    """
 
     TRUTH = BOX / 2 * (1 + 2 / 3)
+    SEEN = 196 * 196
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -121,11 +125,13 @@ class TestConcatOnFlickrAfterOya:
         assert len(theirs) == 12
         trial = theirs.trials[0]
         assert trial.id.endswith("#left")
-        expected = np.zeros((224, 224), np.float32)
-        expected[56:168, 28:84] = 2 / 3
-        expected[56:168, 28:56] = 1
+        expected = np.zeros((196, 196), np.float32)
+        expected[42:154, 21:77] = 2 / 3
+        expected[42:154, 21:49] = 1
         np.testing.assert_allclose(theirs.truth(trial), expected, rtol=1e-6)
-        np.testing.assert_array_equal(plain.truth(plain.trials[0]), expected > 0)
+        whole = np.zeros((224, 224), bool)
+        whole[56:168, 28:84] = True
+        np.testing.assert_array_equal(plain.truth(plain.trials[0]), whole)
 
     def test_a_model_that_hears_which_half_sounds(self, root: Path) -> None:
         done = evaluate(
@@ -137,7 +143,7 @@ class TestConcatOnFlickrAfterOya:
         )
         assert done.result.protocol.dialect == "oya"
         found = numbers(done.result.measures)
-        assert found["mean-cIoU"] == pytest.approx(self.TRUTH / (self.TRUTH + PIXELS / 2 - BOX))
+        assert found["mean-cIoU"] == pytest.approx(self.TRUTH / (self.TRUTH + self.SEEN / 2 - BOX))
         assert found["cIoU@0.5"] == 0.0
 
     def test_the_whole_picture(self, root: Path, tmp_path: Path) -> None:
@@ -145,7 +151,7 @@ class TestConcatOnFlickrAfterOya:
         path = predictions_of(trials, np.ones((12, 1, 1), np.float32), tmp_path / "ones.npz")
         theirs = trials.protocol.under(load_dialect("oya"))
         found = numbers(score_file(path, trials, conventions=theirs).result.measures)
-        everywhere = self.TRUTH / (self.TRUTH + PIXELS - BOX)
+        everywhere = self.TRUTH / (self.TRUTH + self.SEEN - BOX)
         assert found["mean-cIoU"] == pytest.approx(everywhere)
         # It is above every tau but the last, 1, at which nothing is predicted.
         assert found["tau-AUC"] == pytest.approx(0.995 * everywhere)
