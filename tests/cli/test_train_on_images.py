@@ -79,7 +79,9 @@ def test_it_is_said_that_no_test_set_was_checked(images: Path) -> None:
     assert record.checked_against == ()
     kept = images / "test.txt"
     kept.write_text("other_000010\n")
-    done, record = trained(images, "unet", "--truth", images / "masks", "--held-out", kept)
+    done, record = trained(
+        images, "unet", "--truth", images / "masks", "--held-out", kept, "--overwrite"
+    )
     assert "held out:" not in done.stderr
     assert record.checked_against == (str(kept),)
 
@@ -141,7 +143,7 @@ def test_on_a_folder_the_full_network_is_meant_and_named(
     # A file that is none stops the run where the network is there and starts to be filled.
     Path("trunk.pth").write_bytes(b"nothing")
     with pytest.raises(SystemExit) as stop:
-        main(["train", "--model", model, "--data", "mine", "--image-trunk", "trunk.pth"])
+        main(["train", *f"--model {model} --data mine --image-trunk trunk.pth --resample".split()])
     assert stop.value.code == 2
     printed = capsys.readouterr().err
     assert f"variant: {variant}; --variant NAME takes another" in printed
