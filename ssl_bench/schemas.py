@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 import tomllib
@@ -176,4 +177,4 @@ def _content(path: Path, error: type[SslBenchError], remedy: str | None) -> byte
         code = "E_FILE_MISSING" if missing else "E_FILE_UNREADABLE"
         raise error(f"this file {problem}", code=code, where=path, remedy=remedy) from None
     refuse_conflict(content, path, error)
-    return content
+    return content.removeprefix(codecs.BOM_UTF8)

@@ -40,7 +40,7 @@ def test_a_file_that_follows_its_schema_is_read(tmp_path: Path) -> None:
     path.write_text('\ufefftitle = "x"\n[[parts]]\nspeed = 1\nnames = ["a"]\n')
     whole = read_toml(path, Whole)
     assert whole == Whole(title="x", parts=(Part(speed=1.0, names=("a",)),))
-    (tmp_path / "a.json").write_text(whole.model_dump_json())
+    (tmp_path / "a.json").write_text("\ufeff" + whole.model_dump_json())
     assert read_json(tmp_path / "a.json", Whole, error=ResultError) == whole
 
 

@@ -100,7 +100,7 @@ def read_published(path: Path | None = None) -> tuple[PublishedFigure, ...]:
     place = content_folder("leaderboard") / PUBLISHED if path is None else path
     columns = list(PublishedFigure.model_fields)
     try:
-        text = bounded_bytes(place, MAX_PUBLISHED_BYTES).decode("utf-8")
+        text = bounded_bytes(place, MAX_PUBLISHED_BYTES).decode("utf-8-sig")
         rows = list(csv.reader(text.splitlines(keepends=True), strict=True))
     except (UnicodeDecodeError, csv.Error) as error:
         raise LeaderboardError(

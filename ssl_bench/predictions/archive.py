@@ -8,6 +8,7 @@ bounded by the number of trials.
 
 from __future__ import annotations
 
+import codecs
 import io
 import math
 import struct
@@ -300,7 +301,7 @@ def scan(path: Path, limits: Limits, *, shard: str = "", values: bool) -> Archiv
         for name, array in archive.arrays.items()
         if _fits(name, array, limits, archive.problems)
     }
-    _check_lengths(usable, archive.problems)
+    rows_fit = _check_lengths(usable, archive.problems)
     if "meta" in usable:
         with _damage_noted(archive):
             archive.meta = _read_meta(archive)
@@ -310,7 +311,8 @@ def scan(path: Path, limits: Limits, *, shard: str = "", values: bool) -> Archiv
     if "map_index" in usable and "map" in usable:
         with _damage_noted(archive):
             archive.map_index = _read_map_index(archive)
-    for name in (*ROW_MEMBERS, "map") if values else ():
+    # Values of rows that belong to no trial may be many, and tell nothing.
+    for name in (*ROW_MEMBERS, "map") if values and rows_fit else ():
         if name in usable:
             with _damage_noted(archive):
                 _check_finite(archive, name)
@@ -355,10 +357,10 @@ def _fits(name: str, array: Array, limits: Limits, problems: Problems) -> bool:
     return False
 
 
-def _check_lengths(usable: Mapping[str, Array], problems: Problems) -> None:
-    """Check that members agree in their numbers of rows."""
+def _check_lengths(usable: Mapping[str, Array], problems: Problems) -> bool:
+    """Check that members agree in their numbers of rows; return whether they do."""
     if "trial_id" not in usable:
-        return
+        return True
     n_trials = usable["trial_id"].shape[0]
     one_each = ["map_index", *ROW_MEMBERS]
     if "map_index" not in usable:
@@ -376,11 +378,14 @@ def _check_lengths(usable: Mapping[str, Array], problems: Problems) -> None:
     for message in messages:
         remedy = "give one row for each trial, in the order of trial_id"
         problems.add("E_ARRAY_SHAPE", message, remedy)
+    return not messages
 
 
 def _read_meta(archive: Archive) -> PredictionsMeta | None:
     try:
-        return PredictionsMeta.model_validate_json(archive.whole("meta").tobytes())
+        return PredictionsMeta.model_validate_json(
+            archive.whole("meta").tobytes().removeprefix(codecs.BOM_UTF8)
+        )
     except ValidationError as error:
         for each in error.errors(include_url=False, include_input=False)[:_MAX_META_PROBLEMS]:
             place = ".".join(str(part) for part in each["loc"])
