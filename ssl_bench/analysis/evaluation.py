@@ -238,11 +238,16 @@ def run(
             "opening_s": round(opened_at - started, 3),
             "localizing_s": round(perf_counter() - opened_at, 3),
         }
-        done = [
-            _score(request, localizer, part, place, each, priors[place], timings, notify)
-            for (part, place), each in zip(fresh, written, strict=True)
-        ]
-        done = [replace(each, files=(*each.files, *draw(each))) for each in done]
+        try:
+            done = [
+                _score(request, localizer, part, place, each, priors[place], timings, notify)
+                for (part, place), each in zip(fresh, written, strict=True)
+            ]
+            done = [replace(each, files=(*each.files, *draw(each))) for each in done]
+        except BaseException:
+            for (_, place), (_, folder) in zip(fresh, runs, strict=True):
+                _keep_predictions(place, folder)
+            raise
     return [
         replace(
             each,
@@ -265,6 +270,16 @@ def _opened(
         )
         for trials, folder in runs
     ]
+
+
+def _keep_predictions(place: Path, folder: Path) -> None:
+    """Keep what took the longest where scoring failed, unless an earlier run is in the way."""
+    names = (PREDICTIONS, "vision_only.npz")
+    if place == folder or files_of(folder, run_files()):
+        return
+    with replaced_folder(folder, names) as kept:
+        for path in files_of(place, names):
+            path.rename(kept / path.name)
 
 
 def run_files() -> tuple[str, ...]:

@@ -125,6 +125,28 @@ class TestEarlierRuns:
         assert content(folder) == before
         assert hidden(folder) == []
 
+    @pytest.mark.parametrize("earlier", [False, True])
+    def test_what_was_predicted_is_kept_where_scoring_fails(
+        self, earlier: bool, protocol: Protocol, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        folder = tmp_path / "run"
+        whole = ssl_bench.evaluate(
+            Bright(), protocol, folder=folder if earlier else tmp_path / "whole"
+        )
+        before = content(folder) if earlier else {}
+
+        def stopped(*_arguments: object, **_settings: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("ssl_bench.analysis.evaluation.score_file", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            ssl_bench.evaluate(Bright(), protocol, folder=folder, overwrite=True)
+        if earlier:
+            assert content(folder) == before
+        else:
+            predictions = (whole.folder / "predictions.npz").read_bytes()
+            assert content(folder) == {"predictions.npz": predictions}
+
     def test_new_predictions_end_the_scores_of_the_old(
         self, protocol: Protocol, tmp_path: Path
     ) -> None:
