@@ -79,6 +79,20 @@ def result(checkout: Path, model: str, protocol: str) -> dict[str, Any]:
     return document
 
 
+NETWORK = """
+from ssl_bench.models.ezvsl import EZVSL, EZVSLNetwork
+
+
+class Network(EZVSLNetwork):
+    pass
+
+
+class Mine(EZVSL):
+    baseline = "mine"
+    network = Network
+"""
+
+
 COMMANDS = [
     (heading, line)
     for heading, language, text in (blocks() if (ROOT / "CONTRIBUTING.md").is_file() else [])
@@ -111,6 +125,25 @@ def test_a_new_measure_has_the_ceiling_of_the_rule(checkout: Path) -> None:
     )
     assert center["ceiling"] == random["ceiling"]
     assert center["ceiling"]["centroid"] == 1.0 >= center["best_floor"]["centroid"]
+
+
+def test_a_trained_baseline_is_one_folder_and_its_network(checkout: Path) -> None:
+    """The small EZ-VSL under another name, with a network of its own that does the same."""
+    folder, shipped = checkout / "baselines" / "mine", checkout / "baselines" / "ezvsl"
+    shutil.copytree(shipped, folder)
+    for name, old, new in (
+        ("card.toml", 'name = "ezvsl"', 'name = "mine"'),
+        ("card.toml", 'title = "EZ-VSL"', 'title = "Mine"'),
+        ("recipe.toml", "ssl_bench.models.ezvsl:EZVSL", "localizer.py:Mine"),
+    ):
+        text = (folder / name).read_text(encoding="utf-8")
+        assert text.count(old) == 1
+        (folder / name).write_text(text.replace(old, new), encoding="utf-8")
+    (folder / "localizer.py").write_text(NETWORK, encoding="utf-8")
+    own, theirs = (result(checkout, name, "concat-small") for name in ("mine", "ezvsl"))
+    assert own["model"]["name"] == "mine"
+    assert own["measures"] == theirs["measures"]
+    shutil.rmtree(folder)
 
 
 def test_the_tests_of_the_package_pass_with_all_of_it(checkout: Path) -> None:
