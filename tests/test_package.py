@@ -87,6 +87,7 @@ def wheel_names(wheel: Path) -> set[str]:
         return set(archive.namelist())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", ["protocols", "baselines"])
 def test_the_wheel_holds_a_content_folder_whole(folder: str, wheel_names: set[str]) -> None:
     files = [path for path in (ROOT / folder).rglob("*") if path.is_file()]
@@ -163,6 +164,7 @@ def test_help_loads_no_numerical_library(tmp_path: Path) -> None:
     assert loaded & numerical == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dialect", [(), ("--dialect", "all")], ids=["canonical", "all dialects"])
 def test_scoring_never_loads_torch(dialect: tuple[str, ...], tmp_path: Path) -> None:
     (tmp_path / "few.toml").write_text(few_trials(12))

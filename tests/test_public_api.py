@@ -51,6 +51,7 @@ def test_paths_may_be_text_and_protocols_names(run: str, tmp_path: Path) -> None
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
 
 
+@pytest.mark.slow
 def test_maps_are_saved_in_one_line(tmp_path: Path) -> None:
     trials = ssl_bench.open_trials("synth")
     maps = np.random.default_rng(0).random((len(trials), 5, 4))

@@ -51,6 +51,7 @@ def renamed(run: Run, label: str, scores: pd.DataFrame | None = None) -> Run:
     return Run(run.folder, label, run.result, run.scores if scores is None else scores)
 
 
+@pytest.mark.slow
 def test_a_run_against_itself_is_a_tie(runs: dict[str, Run]) -> None:
     found = compare_runs([runs["ezvsl"], renamed(runs["ezvsl"], "again")])
     (pair,) = found.pairs

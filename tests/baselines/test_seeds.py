@@ -49,6 +49,7 @@ def test_each_was_trained_with_three_seeds(points: Points, name: str) -> None:
         assert found == SEEDS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("measure", [HALF, ADAPTIVE])
 def test_each_seed_is_clearly_above_the_floors(
     points: Points, measure: str, tmp_path: Path

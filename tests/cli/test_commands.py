@@ -33,6 +33,7 @@ class TestListing:
         lines = call("--help").out.splitlines()
         assert "    ssl-bench evaluate --model ezvsl --protocol concat" in lines
 
+    @pytest.mark.slow
     def test_protocols(self, call: Call) -> None:
         listed = json.loads(call("protocols", "--json").out)
         assert [protocol["name"] for protocol in listed] == protocol_names()
@@ -104,6 +105,7 @@ class TestEvaluate:
         names = {path.name for path in tmp_path.iterdir()}
         assert names == {"predictions.npz", "scores.npz", "result.json", "trials.png"}
 
+    @pytest.mark.slow
     def test_a_table_for_people(self, call: Call, tmp_path: Path) -> None:
         done = call(
             *("evaluate", "--model", "center", "--protocol", "concat", "--out", tmp_path),
@@ -154,6 +156,7 @@ class TestEvaluate:
         )
         assert all(name in done.out for name in ("canonical", "ezvsl", "lvs", "oya", "slavc"))
 
+    @pytest.mark.slow
     def test_settings_reach_the_model(self, call: Call, tmp_path: Path) -> None:
         done = call(
             *("evaluate", "--model", "random", "--option", "resolution=3", "--protocol", "synth"),

@@ -70,6 +70,7 @@ def test_a_wrong_choice_names_the_right_ones(
     assert problem in str(done.exception)
 
 
+@pytest.mark.slow
 def test_all_take_the_constants_of_the_files_own_model(predictions: Path, protocol: Path) -> None:
     done = score(predictions, protocol, "--dialect", "all", "--json")
     rows = json.loads(done.stdout)
@@ -77,6 +78,7 @@ def test_all_take_the_constants_of_the_files_own_model(predictions: Path, protoc
     assert "vssl:ezvsl" not in {row["dialect"] for row in rows}
 
 
+@pytest.mark.slow
 def test_a_model_without_constants_is_told_how_to_take_anothers(
     protocol: Path, tmp_path: Path
 ) -> None:

@@ -186,6 +186,7 @@ class TestExport:
         assert not (tmp_path / "t.csv").exists()
 
 
+@pytest.mark.slow
 def test_analyse(call: Call, protocol: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     call("evaluate", "--model", "center", "--protocol", protocol, "--out", run, "--sheet", "0")

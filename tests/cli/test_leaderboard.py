@@ -183,6 +183,7 @@ def test_faults_of_card_and_maps_come_at_once(call: Call, maps: Path, tmp_path: 
         assert told in done.err
 
 
+@pytest.mark.slow
 def test_strict_fails_where_something_was_not_checked(
     call: Call, maps: Path, card: Path, tmp_path: Path
 ) -> None:
@@ -252,6 +253,7 @@ def test_build_refuses_a_folder_with_something_else(call: Call, tmp_path: Path) 
     assert built.err.startswith("error[E_")
 
 
+@pytest.mark.slow
 def test_report_writes_a_page_and_tables(call: Call, maps: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     call("score", maps, "--protocol", "synth", "--out", run)

@@ -72,6 +72,7 @@ def test_a_number_beyond_all_use_is_refused_before_any_work(
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_names_in_brackets_and_colons_are_printed_as_they_are(
     call: Call, tmp_path: Path, run: Path
 ) -> None:

@@ -96,6 +96,7 @@ def test_one_protocol_that_a_model_cannot_answer_is_refused(tmp_path: Path) -> N
         evaluate(Silent(), small("retrieval"), folder=tmp_path)
 
 
+@pytest.mark.slow
 def test_the_command_says_what_was_left_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -151,6 +151,7 @@ def test_all_runs_what_is_embedded_and_what_the_data_folder_holds(
     assert len(encoded()) > 0
 
 
+@pytest.mark.slow
 def test_a_list_with_commas_runs_each_of_them(
     call: Call, model: str, tmp_path: Path, encoded: Callable[[], list[str]]
 ) -> None:
@@ -170,6 +171,7 @@ def test_a_list_with_commas_runs_each_of_them(
     assert sum(line.startswith("sound") for line in encoded()) == 40
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("suite", "labels"),
     [

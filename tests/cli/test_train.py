@@ -126,6 +126,7 @@ def test_clips_that_are_held_out_are_refused(clips: Path, tmp_path: Path):
         CliRunner().invoke(train, [*arguments, "--held-out", str(held_out)], catch_exceptions=False)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_steps")
 def test_clips_that_are_held_out_may_be_left_out_instead(clips: Path, tmp_path: Path):
     held_out = tmp_path / "test.txt"
@@ -194,6 +195,7 @@ def test_fields_of_the_recipe_may_be_changed_and_the_record_says_so(tmp_path: Pa
     assert len(record.losses) == 4
 
 
+@pytest.mark.slow
 def test_folder_is_named_after_the_run_unless_it_is_given(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -241,6 +243,7 @@ def _features(path: Path, ids: list[str], seed: int) -> str:
     return str(path)
 
 
+@pytest.mark.slow
 def test_clips_are_compared_by_features_of_ones_own(
     clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

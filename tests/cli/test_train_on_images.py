@@ -73,6 +73,7 @@ def test_a_classifier_has_the_classes_of_the_list_and_is_loaded_with_them(
         assert np.isfinite(found.vision_only(found.encode_image([picture]))).all()
 
 
+@pytest.mark.slow
 def test_it_is_said_that_no_test_set_was_checked(images: Path) -> None:
     done, record = trained(images, "unet", "--truth", images / "masks")
     assert "held out: nothing was checked; --held-out PROTOCOL refuses clips" in done.stderr

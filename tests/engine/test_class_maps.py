@@ -124,6 +124,7 @@ def test_trials_that_ask_for_no_category_get_the_plain_map() -> None:
     np.testing.assert_array_equal(found[trials.ids[0]], trials.truth(trials.trials[0]))
 
 
+@pytest.mark.slow
 def test_knowing_what_sounds_reaches_the_ceiling_and_knowing_where_alone_does_not(
     trials: TrialSet, tmp_path: Path
 ) -> None:

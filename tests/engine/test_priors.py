@@ -84,6 +84,7 @@ class TestWeights:
             priors={PRIOR: weights},
         )
 
+    @pytest.mark.slow
     def test_those_given_take_the_place_of_those_that_ship(self, done: Evaluation) -> None:
         assert [prior.name for prior in done.result.priors] == [PRIOR, "unet"]
         facts = open_predictions(done.folder / PRIOR / "predictions.npz").meta.provenance
@@ -252,6 +253,7 @@ class TestCommandLine:
         assert re.search(r"AUC .* all  \d", done.stdout)
         assert "Not every prior was measured: no maps of ogl-cls, gradcam and" in done.stdout
 
+    @pytest.mark.slow
     def test_without_it_the_output_says_how_to_give_one(self, files: tuple[Path, Path]) -> None:
         done = self.score(str(files[0]))
         assert "No gap to a prior" in done.stdout

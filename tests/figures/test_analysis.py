@@ -43,6 +43,7 @@ def is_blank(path: Path) -> bool:
 
 
 class TestRun:
+    @pytest.mark.slow
     def test_it_writes_numbers_and_pictures(
         self, run: Path, protocol: Path, tmp_path: Path
     ) -> None:
@@ -73,6 +74,7 @@ class TestRun:
         expected = {each.measure: each.value for each in done.result.vision_only.measures}
         assert blind["value"].iloc[0] == pytest.approx(expected["cIoU@0.5"])
 
+    @pytest.mark.slow
     def test_its_numbers_are_those_of_the_result(
         self, run: Path, protocol: Path, tmp_path: Path
     ) -> None:
@@ -91,6 +93,7 @@ class TestRun:
         half = part(done.table, "threshold rule").set_index(["level", "measure"])["value"]
         assert half["half", "cIoU@0.5"] == pytest.approx(result["cIoU@0.5"].value)
 
+    @pytest.mark.slow
     def test_scores_alone_need_no_test_set(self, run: Path, tmp_path: Path) -> None:
         done = analyse_run(run, tmp_path, scores_only=True)
         assert set(done.table["series"]) == {"random"}
@@ -170,6 +173,7 @@ def many(categories: int, trials: int, name: str = "kind") -> pd.DataFrame:
 
 
 class TestPictures:
+    @pytest.mark.slow
     def test_hundreds_of_categories_stand_in_columns(self, tmp_path: Path) -> None:
         draw_categories(tmp_path / "c.png", many(150, 1), "a $model_", "title $x^2")
         with Image.open(tmp_path / "c.png") as picture:
@@ -177,6 +181,7 @@ class TestPictures:
         assert width > height
         assert not is_blank(tmp_path / "c.png")
 
+    @pytest.mark.slow
     def test_names_of_any_kind_can_be_drawn(self, tmp_path: Path) -> None:
         table = many(3, 5, name="$\\frac{ \x1b[2J" + "long " * 30)
         draw_categories(tmp_path / "c.png", table, "a $model_", "$\\bad{")

@@ -94,6 +94,7 @@ def test_truth_and_prediction_are_outlined_where_they_are(tmp_path: Path, row: S
         assert set(panel.astype(int).tolist()) == panels
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error")
 def test_empty_and_full_regions_are_drawn(tmp_path: Path, row: SheetRow) -> None:
     nothing, everything = np.zeros((SIDE, SIDE), bool), np.ones((SIDE, SIDE), bool)

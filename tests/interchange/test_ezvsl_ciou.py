@@ -177,6 +177,7 @@ class TestImport:
             import_ciou(written(tmp_path, content), trials, tested)
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(0, 1), min_size=4, max_size=4))
 def test_success_and_area_are_those_of_the_script(
     tmp_path_factory: pytest.TempPathFactory, values: list[float]

@@ -171,6 +171,7 @@ def test_maps_of_another_version_are_no_fault_and_not_proven(
     assert unscored[0].slug == "my-model"
 
 
+@pytest.mark.slow
 def test_copied_maps_and_names_that_look_alike(
     board: Path, bench: Bench, write_maps: Maker, card: Maker
 ) -> None:

@@ -57,6 +57,7 @@ def test_dialects_fit_the_protocol() -> None:
     assert dialects_of(load_protocol("retrieval")) == []
 
 
+@pytest.mark.slow
 def test_the_gallery_shows_score_truth_and_map(entry: Entry, board: Path, bench: Bench) -> None:
     scores = score_file(board / MAPS, bench.trials).scores.set_index("trial_id")["cIoU"]
     gallery = entry.evidence.gallery
@@ -76,6 +77,7 @@ def test_the_gallery_shows_score_truth_and_map(entry: Entry, board: Path, bench:
         assert mask.mean() == pytest.approx(truth.mean(), abs=0.02)
 
 
+@pytest.mark.slow
 def test_nothing_is_copied_where_it_may_not_be(board: Path, bench: Bench) -> None:
     under = under_dialects(bench.trials.protocol)
     scored = score_file(board / MAPS, bench.trials, dialects=under)

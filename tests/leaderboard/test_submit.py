@@ -69,6 +69,7 @@ def test_preparing_writes_nothing(
     assert snapshot(board) == before
 
 
+@pytest.mark.slow
 def test_a_slug_is_taken_once_unless_replaced(
     board: Path, bench: Bench, write_maps: Maker, card: Maker
 ) -> None:
@@ -245,6 +246,7 @@ def test_a_protocol_file_of_ones_own_has_no_leaderboard(tmp_path: Path) -> None:
         shipped_protocol(str(own))
 
 
+@pytest.mark.slow
 def test_the_row_has_a_tie_group_and_what_would_move(
     board: Path, bench: Bench, write_maps: Maker, card: Maker
 ) -> None:
@@ -324,6 +326,7 @@ def test_order_and_layout_of_a_file_do_not_matter_to_copies(bench: Bench, tmp_pa
     assert shared != changed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["submissions", "submissions/synth", "submissions/synth/other"])
 def test_a_link_that_leads_out_of_the_board(
     place: str, board: Path, bench: Bench, write_maps: Maker, card: Maker, tmp_path: Path

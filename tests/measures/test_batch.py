@@ -54,6 +54,7 @@ def one(
     return {name: float(values[0]) for name, values in scores.rules[chosen.rule].items()}
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(
     st.one_of(HEATS, PLATEAUS),

@@ -47,6 +47,7 @@ class TestPictures:
         expected = sum(whole) / len(whole)
         assert iiou(values, images, threshold) == pytest.approx(expected)
 
+    @pytest.mark.slow
     @settings(max_examples=20)
     @given(PAIRS)
     def test_the_area_is_that_under_the_curve(self, pairs: list[tuple[float, str]]) -> None:
@@ -55,6 +56,7 @@ class TestPictures:
         expected = np.trapezoid(curve, AUC_THRESHOLDS)
         assert iauc(values, images) == pytest.approx(expected)
 
+    @pytest.mark.slow
     @given(PAIRS)
     def test_pictures_with_one_sound_are_scored_as_trials(
         self, pairs: list[tuple[float, str]]
@@ -64,6 +66,7 @@ class TestPictures:
         assert iiou(values, images, 0.5) == pytest.approx(success(values, 0.5).mean())
         assert iauc(values, images) == pytest.approx(area_under_success(values).mean())
 
+    @pytest.mark.slow
     @settings(max_examples=20)
     @given(PAIRS, st.randoms(use_true_random=False))
     def test_order_does_not_matter_and_the_threshold_only_lowers(

@@ -117,6 +117,7 @@ def test_the_rules_that_read_values_do_see_it(rule: Rule) -> None:
 PEAKS = arrays(np.int64, st.integers(1, 12), elements=st.integers(0, LEVELS - 1))
 
 
+@pytest.mark.slow
 @given(PEAKS, PEAKS, SCALES)
 def test_auroc_ranks_peaks(
     shown: NDArray[np.int64], elsewhere: NDArray[np.int64], scale: NDArray[np.float32]

@@ -69,6 +69,7 @@ def plain_curve(values: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray
     return np.array(curve)
 
 
+@pytest.mark.slow
 @given(MAPS, MASKS)
 def test_the_curve_is_the_plain_one(values: NDArray[np.float32], mask: NDArray[np.bool_]) -> None:
     np.testing.assert_allclose(f_curve(values, mask), plain_curve(values, mask), atol=1e-12)

@@ -26,6 +26,7 @@ from ssl_bench.protocols.conventions import ThresholdTable
 SCORES = arrays(np.float64, st.integers(1, 20), elements=st.sampled_from([-1.0, 0.0, 0.5, 2.0]))
 
 
+@pytest.mark.slow
 @given(SCORES, SCORES)
 def test_auroc_equals_scikit_learn(
     positive: NDArray[np.float64], negative: NDArray[np.float64]

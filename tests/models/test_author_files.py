@@ -55,6 +55,7 @@ def _recognised(name: str, path: Path) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prefix", ["", "module."])
 @pytest.mark.parametrize("name", ["ezvsl", "fnac"])
 def test_files_of_ez_vsl_and_fnac(weights: Weights, tmp_path: Path, name: str, prefix: str) -> None:
@@ -78,6 +79,7 @@ def test_files_of_slavc(weights: Weights, tmp_path: Path) -> None:
     assert found["remarks"] == []
 
 
+@pytest.mark.slow
 def test_files_of_lvs(weights: Weights, tmp_path: Path) -> None:
     content = {"model_state_dict": prefixed(weights("lvs"))}
     found = _recognised("lvs", write(tmp_path, "lvs.pth.tar", content))
@@ -88,6 +90,7 @@ def test_files_of_lvs(weights: Weights, tmp_path: Path) -> None:
     assert "keys do not distinguish lvs and sslalign" in found["remarks"][0]
 
 
+@pytest.mark.slow
 def test_files_of_cross_modal_alignment_report_what_they_hold_beyond(
     weights: Weights, tmp_path: Path
 ) -> None:
@@ -125,6 +128,7 @@ def test_a_bank_of_training_sounds_is_used() -> None:
     assert found["ignored"] == []
 
 
+@pytest.mark.slow
 def test_files_of_ssl_tie(weights: Weights, tmp_path: Path) -> None:
     content = {"epoch": 7, "state_dict": weights("ssltie"), "best_miou": torch.tensor(0.5)}
     found = _recognised("ssltie", write(tmp_path, "ssltie.pth.tar", content))
@@ -133,6 +137,7 @@ def test_files_of_ssl_tie(weights: Weights, tmp_path: Path) -> None:
     assert "vision_fc1.weight" in found["ignored"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "file", "key"),
     [
@@ -156,6 +161,7 @@ def test_a_missing_entry_is_an_error_for_every_model(
         _load(name, write(tmp_path, "w.pth", {"model_state_dict": state}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("asked", "file", "seems"),
     [
@@ -203,6 +209,7 @@ def test_legacy_files_are_read(weights: Weights, tmp_path: Path) -> None:
     assert _recognised("ezvsl", path)["entries"] == len(weights("ezvsl"))
 
 
+@pytest.mark.slow
 def test_values_that_are_not_finite_are_named(weights: Weights, tmp_path: Path) -> None:
     state = weights("slavc")
     state["aud_proj2.bias"] = torch.full_like(state["aud_proj2.bias"], float("nan"))

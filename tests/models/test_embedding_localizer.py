@@ -179,6 +179,7 @@ def test_an_unknown_weight_is_an_error_in_a_small_network(
         _small(name, write({**states[name], "head.weight": torch.zeros(2)}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_a_file_of_another_model_is_named(name: str, authors_checkpoint: Path) -> None:
     with refused("E_WEIGHTS_MODEL", where="ezvsl", kind=WeightsError):

@@ -44,6 +44,7 @@ def encoded(
     return network.encode_images(images), network.encode_sounds(torch.from_numpy(sounds))
 
 
+@pytest.mark.slow
 def test_similarity_is_that_of_the_authors_code(encoded, parity):
     found = max_similarity(*encoded).detach().numpy()
     assert np.abs(found - parity["sim_max"]).max() < 5e-6
@@ -54,6 +55,7 @@ def test_loss_is_that_of_the_authors_code(encoded, parity):
     assert found == pytest.approx(float(parity["loss"]), abs=1e-4)
 
 
+@pytest.mark.slow
 def test_gradients_of_every_parameter_are_as_long_as_the_authors(network, encoded, parity):
     network.zero_grad()
     loss = ez_vsl_loss(*encoded, EZVSLArchitecture().temperature)

@@ -51,6 +51,7 @@ def _up(maps: Maps) -> Maps:
     )[:, 0].numpy()
 
 
+@pytest.mark.slow
 @given(_grids(5), _grids(5), st.floats(0, 1))
 def test_on_equal_grids_the_enlarged_mix_is_the_mix_of_the_enlarged(
     heard: Maps, seen: Maps, alpha: float
@@ -62,6 +63,7 @@ def test_on_equal_grids_the_enlarged_mix_is_the_mix_of_the_enlarged(
     np.testing.assert_allclose(_up(mixed), expected, atol=1e-5)
 
 
+@pytest.mark.slow
 @given(_grids(3), _grids(6), st.floats(0, 1))
 def test_on_different_grids_the_mix_is_given_enlarged(
     heard: Maps, seen: Maps, alpha: float

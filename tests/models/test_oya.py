@@ -52,6 +52,7 @@ class TestSelection:
         assert float(maps.min()) >= 0
         torch.testing.assert_close(maps.sum(dim=(2, 3)), torch.ones(len(visual), len(sounds)))
 
+    @pytest.mark.slow
     @given(features())
     @settings(deadline=None)
     def test_it_is_never_where_nothing_could_sound(

@@ -72,6 +72,7 @@ def _close(actual: NDArray[np.float32], expected: NDArray[np.float32], tolerance
     np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance)
 
 
+@pytest.mark.slow
 def test_features(
     ezvsl: dict[str, NDArray[np.float32]], images: Features, sounds: Features
 ) -> None:

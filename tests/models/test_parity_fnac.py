@@ -27,6 +27,7 @@ def fnac(vectors: Path) -> Iterator[dict[str, NDArray[np.float32]]]:
         yield dict(arrays)
 
 
+@pytest.mark.slow
 def test_maps(
     fnac: dict[str, NDArray[np.float32]],
     vectors: Path,
@@ -42,6 +43,7 @@ def test_maps(
     np.testing.assert_allclose(maps, fnac["map_ref"], rtol=0, atol=OVER_TAU)
 
 
+@pytest.mark.slow
 def test_the_terms_of_the_objective(fnac: dict[str, NDArray[np.float32]], vectors: Path) -> None:
     network = FNACNetwork(FNACArchitecture()).eval()
     network.load_state_dict(recipe_weights(vectors, "fnac"))

@@ -155,6 +155,7 @@ def load(authors_checkpoint: Path, imagenet_checkpoint: Path) -> Callable[..., L
     return load
 
 
+@pytest.mark.slow
 def test_results_name_the_preset(load: Callable[..., Localizer]) -> None:
     for preset in ("original", "sslalign"):
         model = load(preset=preset)
@@ -162,6 +163,7 @@ def test_results_name_the_preset(load: Callable[..., Localizer]) -> None:
     assert describe(load())["preset"] == "original"
 
 
+@pytest.mark.slow
 def test_a_preset_changes_the_map(
     load: Callable[..., Localizer], pictures: list[NDArray[np.uint8]], golden_sounds: list[Any]
 ) -> None:
@@ -173,6 +175,7 @@ def test_a_preset_changes_the_map(
     assert np.abs(maps[0] - maps[1]).max() > 0.01
 
 
+@pytest.mark.slow
 def test_sounds_of_any_rate_are_taken_in_both_presets(
     load: Callable[..., Localizer], clips: list[Any]
 ) -> None:
@@ -183,6 +186,7 @@ def test_sounds_of_any_rate_are_taken_in_both_presets(
         assert describe(model)["options"] == {"any_rate": True}
 
 
+@pytest.mark.slow
 def test_the_object_prior_sees_the_image_as_the_model_does(
     load: Callable[..., Localizer],
     full_prior: Localizer,

@@ -86,6 +86,7 @@ def test_the_oracle_survives_storage_as_float16(truth: Map) -> None:
     np.testing.assert_array_equal(map_.astype(np.float16).astype(np.float32), map_)
 
 
+@pytest.mark.slow
 @given(truths)
 def test_the_oracles_highest_pixels_are_the_truth(truth: Map) -> None:
     positive = truth > 0

@@ -297,6 +297,7 @@ def test_a_bomb_that_lies_about_its_size_is_cut_off(members: Make, zipped: Zip) 
     assert peak < 2e6
 
 
+@pytest.mark.slow
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_random_damage_is_reported_or_harmless(members: Make, zipped: Zip, data: Any) -> None:

@@ -177,6 +177,7 @@ def test_maps_and_similarities_do_not_alternate(tmp_path: Path) -> None:
             writer.add(IDS[2:], similarity=SQUARE[2:])
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_square(tmp_path: Path) -> None:
     count = 2000
     ids = [f"t{row}" for row in range(count)]

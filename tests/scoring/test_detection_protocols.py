@@ -103,6 +103,7 @@ class TestExtended:
         expected = average_precision_score(localised, stated) * reached
         assert value(scored, "AP@0.5") == pytest.approx(expected)
 
+    @pytest.mark.slow
     def test_a_perfect_map_reaches_the_ceiling(self, trials: TrialSet, tmp_path: Path) -> None:
         maps = np.stack([trials.truth(trial) for trial in trials])
         scored = score_file(written(tmp_path / "oracle.npz", trials, maps), trials)
@@ -142,6 +143,7 @@ class TestNegativeAudio:
     def scored(cls, trials: TrialSet, stored: Path) -> Scored:
         return score_file(stored, trials)
 
+    @pytest.mark.slow
     def test_one_threshold_from_the_trials_that_are_set_apart(
         self, trials: TrialSet, scored: Scored
     ) -> None:

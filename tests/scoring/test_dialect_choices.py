@@ -63,6 +63,7 @@ def test_thresholds_are_the_constants_on_the_scale_of_the_maps(model: str) -> No
         assert own * constants.scale + constants.offset == pytest.approx(value)
 
 
+@pytest.mark.slow
 def test_all_dialects_include_that_of_the_files_own_model(
     predictions: Path, trials: TrialSet
 ) -> None:

@@ -198,6 +198,7 @@ PRINTED = {
 }
 
 
+@pytest.mark.slow
 def test_what_it_prints(scored: Scored, facts: dict[str, Any], slack: dict[str, float]) -> None:
     for measure, key in PRINTED.items():
         allowed = PERCENT + slack.get(measure, 0)

@@ -118,6 +118,7 @@ MAPS = arrays(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=12)
 @given(
     MAPS,

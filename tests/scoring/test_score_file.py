@@ -18,6 +18,7 @@ TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)
 TABLE = pd.DataFrame({"trial_id": ["a", "b"], "group": ["1", "1"], "present": [True, False]})
 
 
+@pytest.mark.slow
 @given(
     ids=st.lists(TEXT, min_size=1, unique=True),
     texts=st.lists(TEXT | st.sampled_from(["", "NA", "nan", "1", "1.0", "True"]), min_size=40),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
@@ -30,6 +31,7 @@ def test_every_corner_counts(corners: NDArray[np.float64], place: int) -> None:
     assert truth_digest([sample(Boxes(corners))]) != truth_digest([sample(Boxes(changed))])
 
 
+@pytest.mark.slow
 @given(CORNERS)
 def test_frame_annotators_id_and_order_count(corners: NDArray[np.float64]) -> None:
     base = sample(Boxes(corners))

@@ -435,6 +435,7 @@ def test_without_the_folder_of_a_test_set_the_remedy_does_not_name_the_training_
     assert "give --data" not in str(caught.value).lower()
 
 
+@pytest.mark.slow
 def test_a_protocol_stands_for_its_test_set():
     assert "two-source-000001" in read_held_out("synth@synth:two-source").clips
 

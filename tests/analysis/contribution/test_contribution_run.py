@@ -127,6 +127,7 @@ def test_its_files_give_the_same_numbers(ezvsl: tuple[Measured, Path], protocol:
     assert (again.difference, again.tests) == (own.difference, own.tests)
 
 
+@pytest.mark.slow
 def test_a_model_that_ignores_the_sound_needs_none(
     without_priors: Protocol, tmp_path: Path
 ) -> None:
@@ -138,6 +139,7 @@ def test_a_model_that_ignores_the_sound_needs_none(
     assert "own audio-blind map: deaf has no audio-blind map of its own" in found.notes
 
 
+@pytest.mark.slow
 def test_a_swapped_sound_is_no_silence(without_priors: Protocol, tmp_path: Path) -> None:
     found = {
         each.name: each

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from ssl_bench.testsets.synth.arrays import object_arrays, scene_arrays
 from ssl_bench.testsets.synth.world import World
 
 
+@pytest.mark.slow
 def test_scenes_hold_images_sounds_and_labels(world: World) -> None:
     scenes = scene_arrays("train", 60)
     assert scenes.images.shape == (60, 128, 128, 3)
@@ -21,6 +23,7 @@ def test_scenes_hold_images_sounds_and_labels(world: World) -> None:
         np.testing.assert_array_equal(scenes.waveforms[index], world.sound(scene))
 
 
+@pytest.mark.slow
 def test_more_scenes_leave_the_first_ones_as_they_are() -> None:
     few, many = scene_arrays("val", 7), scene_arrays("val", 60)
     np.testing.assert_array_equal(few.images, many.images[:7])
@@ -28,6 +31,7 @@ def test_more_scenes_leave_the_first_ones_as_they_are() -> None:
     np.testing.assert_array_equal(few.sounding, many.sounding[:7])
 
 
+@pytest.mark.slow
 def test_objects_stand_alone_and_cover_all_categories(world: World) -> None:
     objects = object_arrays(200)
     assert set(objects.labels) == set(range(22))

@@ -32,6 +32,7 @@ def capable(objects: tuple[Placed, ...]) -> list[Placed]:
     return [placed for placed in objects if placed.category < SOUNDING]
 
 
+@pytest.mark.slow
 def test_box_areas_of_single_objects_are_log_normal() -> None:
     areas = np.array([area(capable(o)[0].extent) for o in layouts("single", 1, 1500)])
     assert abs(np.median(areas) - 0.30) < 0.02
@@ -48,6 +49,7 @@ def test_small_sizes_give_small_objects() -> None:
     assert abs(np.median(areas) - 0.18) < 0.02
 
 
+@pytest.mark.slow
 def test_objects_that_never_sound_are_none_one_or_two_and_smaller() -> None:
     drawn = layouts("single", 1, 1500)
     silent = [[o for o in objects if o.category >= SOUNDING] for objects in drawn]

@@ -211,6 +211,7 @@ def test_unknown_ids_are_refused(sample_id: str) -> None:
             method(sample_id)
 
 
+@pytest.mark.slow
 def test_rendering_ahead_fills_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
     told: list[int] = []

@@ -167,6 +167,7 @@ def test_steps_lower_the_objective(feed: Feed) -> None:
     assert losses[-1] < losses[0] - 0.05
 
 
+@pytest.mark.slow
 def test_the_full_encoder_starts_from_torchvisions_resnet34(tmp_path: Path) -> None:
     baseline = load_baseline("unet")
     chosen = training_recipe(baseline, "full").model_copy(

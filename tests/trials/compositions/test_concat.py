@@ -61,6 +61,7 @@ def distinct(count: int) -> list[Sample]:
 
 
 class TestPairs:
+    @pytest.mark.slow
     @given(sample_lists(), st.integers(0, 3))
     def test_partners_fit_and_no_sample_is_used_twice(
         self, samples: list[Sample], seed: int
@@ -73,12 +74,14 @@ class TestPairs:
             assert left.group != right.group
             assert fit(left, right)
 
+    @pytest.mark.slow
     @given(sample_lists(), st.integers(0, 3))
     def test_no_two_samples_are_left_that_fit(self, samples: list[Sample], seed: int) -> None:
         used = {member.id for pair in seeded_pairs(samples, seed) for member in pair}
         left = [each for each in samples if each.id not in used]
         assert not any(fit(one, other) for one in left for other in left if one is not other)
 
+    @pytest.mark.slow
     @given(sample_lists(), st.integers(0, 3), st.randoms(use_true_random=False))
     def test_the_order_of_the_list_does_not_matter(
         self, samples: list[Sample], seed: int, rng: Random
@@ -107,6 +110,7 @@ class TestPairs:
 
 
 class TestTrials:
+    @pytest.mark.slow
     @given(sample_lists(), st.integers(0, 3))
     def test_each_pair_is_asked_twice_with_one_picture(
         self, samples: list[Sample], seed: int
@@ -142,6 +146,7 @@ class TestTrials:
 
 
 class TestGroups:
+    @pytest.mark.slow
     @given(sample_lists(), st.integers(0, 3))
     def test_trials_that_share_a_video_share_a_group(
         self, samples: list[Sample], seed: int

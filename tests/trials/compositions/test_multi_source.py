@@ -65,6 +65,7 @@ def test_the_tiles_are_the_quarters_of_the_picture() -> None:
 
 
 class TestMosaics:
+    @pytest.mark.slow
     @given(sample_lists(), st.integers(0, 3))
     def test_four_samples_that_fit_each_used_once(self, samples: list[Sample], seed: int) -> None:
         by_id = {each.id: each for each in samples}
@@ -78,6 +79,7 @@ class TestMosaics:
             assert len({member.group for member in members}) == 4
             assert all(len(member.categories) == 1 for member in members)
 
+    @pytest.mark.slow
     @given(sample_lists(), st.integers(0, 3))
     def test_two_tiles_sound_and_two_are_silent(self, samples: list[Sample], seed: int) -> None:
         by_id = {each.id: each for each in samples}
@@ -89,6 +91,7 @@ class TestMosaics:
             everything = {by_id[name].category for name, _ in scene.image.parts}
             assert set(scene.targets) | set(scene.silent) == everything
 
+    @pytest.mark.slow
     @given(sample_lists(), st.integers(0, 3), st.randoms(use_true_random=False))
     def test_the_order_of_the_list_does_not_matter(
         self, samples: list[Sample], seed: int, rng: Random
