@@ -12,7 +12,7 @@ from ssl_bench.models.registry import list_baselines, load_baseline
 from ssl_bench.protocols.protocol import Protocol
 from ssl_bench.trials.compositions import resolve_protocols
 
-SAMPLES = 24
+SAMPLES = 12
 AUDIO_VISUAL = [
     name for name in list_baselines() if load_baseline(name).card.modality == "audio-visual"
 ]
