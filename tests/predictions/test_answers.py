@@ -166,12 +166,9 @@ def test_an_unreadable_shard_is_not_also_reported_as_missing_trials(
 
 
 def test_one_report_names_every_problem(members: Make, zipped: Zip) -> None:
-    maps = members(5)["map"].copy()
-    maps[1, 0, 0] = np.nan
     arrays = members(
         5,
         trial_id=np.array(["t0", "t1", "t1", "stranger", "a\nb"]),
-        map=maps,
         score=np.zeros(4),
         map_index=np.array([0, 1, 2, 3, 9]),
         about={"protocol_digest": "d" * 64},
@@ -183,7 +180,6 @@ def test_one_report_names_every_problem(members: Make, zipped: Zip) -> None:
         "E_ARRAY_SHAPE",
         "E_IDS",
         "E_MAP_INDEX",
-        "E_NOT_FINITE",
         "E_IDS_DUPLICATE",
         "E_PROTOCOL_VERSION",
         "E_IDS_UNKNOWN",
@@ -192,6 +188,16 @@ def test_one_report_names_every_problem(members: Make, zipped: Zip) -> None:
     assert all(problem.remedy for problem in found)
     for part in ("'stranger'", "'../evil.npy'", "'t2', 't3'", r"'a\nb'"):
         assert any(part in problem for problem in found)
+
+
+def test_values_are_not_read_where_rows_belong_to_no_trial(members: Make, zipped: Zip) -> None:
+    maps = members(5)["map"].copy()
+    maps[1, 0, 0] = np.nan
+    fits, does_not = (members(5, map=maps, score=np.zeros(count)) for count in (5, 4))
+    assert "E_NOT_FINITE" in [each.code for each in problems_of(zipped(fits), IDS)]
+    codes = [each.code for each in problems_of(zipped(does_not), IDS)]
+    assert "E_ARRAY_SHAPE" in codes
+    assert "E_NOT_FINITE" not in codes
 
 
 def test_far_more_trials_than_expected_are_not_even_read(tmp_path: Path, members: Make) -> None:
