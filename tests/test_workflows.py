@@ -168,6 +168,7 @@ FORGERIES: dict[str, Callable[[Path], None]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("forgery", [None, *FORGERIES])
 def test_the_last_command_passes_what_was_accepted_and_nothing_else(
     forgery: str | None, accepted: Path, tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch

@@ -298,6 +298,7 @@ def test_an_audio_blind_prior_is_scored_on_the_same_trials(
 
 
 class TestSuite:
+    @pytest.mark.slow
     def test_several_protocols_give_what_each_gives_alone(
         self, protocol: Protocol, tmp_path: Path
     ) -> None:

@@ -59,6 +59,7 @@ def test_a_run_against_itself_is_a_tie(runs: dict[str, Run]) -> None:
     assert (pair.only_first, pair.only_second, pair.changed) == (0, 0, ())
 
 
+@pytest.mark.slow
 def test_a_real_difference_is_apart(runs: dict[str, Run]) -> None:
     pair = compare_runs([runs["oracle"], runs["center"]]).pairs[0]
     adaptive = next(each for each in pair.differences if each.measure == "cIoU(adaptive)@0.5")

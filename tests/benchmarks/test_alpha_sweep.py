@@ -23,6 +23,7 @@ def sweep() -> ModuleType:
     return module
 
 
+@pytest.mark.slow
 def test_alpha_is_chosen_on_the_validation_split(sweep: ModuleType) -> None:
     trials = open_trials(sweep.validation_protocol())
     assert trials.protocol.label == "synth@synth:val"

@@ -121,6 +121,7 @@ class TestEvaluate:
             assert text in done.out
         assert done.err == ""
 
+    @pytest.mark.slow
     def test_predict_then_score_equals_evaluate(self, call: Call, tmp_path: Path) -> None:
         whole = call(
             *("evaluate", "--model", "random", "--seed", "4", "--protocol", "synth"),

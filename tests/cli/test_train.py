@@ -171,6 +171,7 @@ def test_logs_get_a_line_soon_and_then_one_each_minute(capsys: pytest.CaptureFix
     ]
 
 
+@pytest.mark.slow
 def test_json_is_the_record(tmp_path: Path):
     done = CliRunner().invoke(train, ["--model", "ogl-l1", "--out", str(tmp_path), "--json"])
     assert done.exit_code == 0, done.output

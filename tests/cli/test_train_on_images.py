@@ -48,6 +48,7 @@ def trained(folder: Path, model: str, *further: str | Path) -> tuple[Result, Tra
     return done, read_record(out / "synth.training.json")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("truth", ["boxes.csv", "masks"])
 def test_a_supervised_model_learns_from_images_and_their_truth(images: Path, truth: str) -> None:
     _, record = trained(images, "unet", "--truth", images / truth)

@@ -35,6 +35,7 @@ def test_where_they_enter() -> None:
     assert "vggss" not in embedded_protocols()
 
 
+@pytest.mark.slow
 def test_a_submission_is_written_once_and_proven(tmp_path: Path) -> None:
     def add() -> list[tuple[str, str]]:
         done = add_baselines(tmp_path, baselines=["center"], protocols=["synth"])

@@ -78,6 +78,7 @@ class TestReduceMap:
 
 
 class TestWriteCompact:
+    @pytest.mark.slow
     @given(maps=MAPS)
     def test_small_maps_stay_as_they_are_so_that_no_score_changes(
         self, maps: NDArray[np.floating]

@@ -176,6 +176,7 @@ class TestModality:
         with refused("E_CARD_MODALITY", where="audio-visual"):
             self.submitted(pairs, board, blind, self.maps(pairs, noise=0.1), tmp_path)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(("noise", "modality"), [(0.1, "audio-visual"), (1e-6, "vision-only")])
     def test_a_true_claim_is_taken(
         self, pairs: Bench, board: Path, card: Maker, tmp_path: Path, noise: float, modality: str
@@ -184,6 +185,7 @@ class TestModality:
         assert self.submitted(pairs, board, own, self.maps(pairs, noise=noise), tmp_path).files
 
 
+@pytest.mark.slow
 def test_predictions_of_a_mixed_folder_are_refused(
     board: Path, bench: Bench, write_maps: Maker, card: Maker, tmp_path: Path
 ) -> None:
@@ -194,6 +196,7 @@ def test_predictions_of_a_mixed_folder_are_refused(
         prepare(board, bench, path, card())
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_leaves_the_old_entry_or_the_new(
     board: Path, bench: Bench, write_maps: Maker, card: Maker
 ) -> None:

@@ -105,9 +105,11 @@ def test_an_ascending_map_stays_ascending(
 @pytest.mark.parametrize("how", get_args(Normalisation))
 @given(heat=ASCENDING)
 def test_normalisation_keeps_order_and_ties(how: Normalisation, heat: NDArray[np.float32]) -> None:
-    found = normalise(heat, how)
-    assert (np.diff(found) >= 0).all()
-    assert (np.diff(found)[np.diff(heat) == 0] == 0).all()
+    found = normalise(heat, how)[0]
+    # Divided by a tiny maximum, values may be infinite, so that they have no difference.
+    assert (found[1:] >= found[:-1]).all()
+    equal = heat[0, 1:] == heat[0, :-1]
+    assert (found[1:][equal] == found[:-1][equal]).all()
 
 
 @pytest.mark.parametrize("how", BILINEAR)

@@ -252,6 +252,7 @@ def test_every_model_with_weights_says_by_which_keys_they_are_known() -> None:
     assert without == set()
 
 
+@pytest.mark.slow
 def test_evaluate_says_what_it_recognised_beside_its_tables(tmp_path: Path) -> None:
     copied = tmp_path / "mine.safetensors"
     copied.write_bytes(SHIPPED.read_bytes())

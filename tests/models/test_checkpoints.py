@@ -234,10 +234,10 @@ def test_a_file_without_one_state_dict_is_refused(
 @pytest.mark.parametrize(
     "unusual",
     [
-        pytest.param(torch.eye(2).to_sparse(), id="sparse"),
-        pytest.param(torch.eye(2).to(torch.float8_e4m3fn), id="float8"),
-        pytest.param(torch.eye(2).to(torch.complex64), id="complex"),
-        pytest.param(torch.eye(2, device="meta"), id="without values"),
+        pytest.param(torch.ones(2).to_sparse(), id="sparse"),
+        pytest.param(torch.ones(2).to(torch.float8_e4m3fn), id="float8"),
+        pytest.param(torch.ones(2).to(torch.complex64), id="complex"),
+        pytest.param(torch.empty(2, device="meta"), id="without values"),
     ],
 )
 def test_a_tensor_that_is_no_plain_table_is_named(
@@ -329,7 +329,7 @@ def test_a_shape_that_no_tensor_can_have_is_a_clear_error(tmp_path: Path) -> Non
 
 
 def test_many_long_fields_are_cut(tmp_path: Path, state: State) -> None:
-    fields = {f"{number}" + "x" * 10**5: number for number in range(5000)}
+    fields = {f"{number}" + "x" * 10**4: number for number in range(1000)}
     torch.save({"model": state, **fields}, tmp_path / "wide.pth")
     network = _network()
     recognised = load_into(network, read_checkpoint(tmp_path / "wide.pth"))

@@ -120,6 +120,7 @@ def prepared(name: str, initialisation: str) -> nn.Module:
     ).network
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILY)
 def test_audio_trunk_and_projections_are_drawn_and_the_image_trunk_is_not(name: str) -> None:
     drawn, plain = (dict(prepared(name, how).named_parameters()) for how in ("ez-vsl", "torch"))

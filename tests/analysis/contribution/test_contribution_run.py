@@ -19,6 +19,8 @@ from ssl_bench.analysis.evaluation import Request
 from ssl_bench.models.contract import Localizer
 from ssl_bench.protocols.protocol import ControlsTable, Protocol, TestSetTable, load_protocol
 
+pytestmark = pytest.mark.slow
+
 
 class Deaf(Localizer):
     """Encodes sounds and never uses them, without saying so."""
