@@ -250,6 +250,7 @@ def test_a_dialect_keeps_the_trials_and_changes_the_conventions(
     assert [value.measure for value in result.measures][:2] == ["mean-cIoU", "tau-AUC"]
 
 
+@pytest.mark.slow
 def test_all_dialects_in_one_table(trials: TrialSet, tmp_path: Path) -> None:
     nothing = ControlsTable(floors=(), ceiling=False, vision_only=False)
     alone = trials.protocol.model_copy(update={"controls": nothing})
