@@ -149,7 +149,9 @@ def test_an_installed_wheel_works_in_an_empty_folder(wheel: Path, tmp_path: Path
         [command, "leaderboard", "check"], cwd=empty, env=settings, capture_output=True, text=True
     )
     assert (refused.returncode, "Give --board DIR" in refused.stderr) == (2, True)
-    start(command, "evaluate", "--model", "center", "--protocol", "synth", "--sheet", "0")
+    protocol = tmp_path / "tiny.toml"
+    protocol.write_text(few_trials(12), encoding="utf-8")
+    start(command, "evaluate", "--model", "center", "--protocol", protocol, "--sheet", "0")
     assert {path.name for path in empty.rglob("*") if path.is_file()} == {
         "predictions.npz",
         "result.json",

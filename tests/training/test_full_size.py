@@ -30,7 +30,7 @@ FULL_SIZE = [
     if chosen.training is not None and not variant.startswith("synth")
 ]
 SECONDS = 10
-CLIPS = [f"video{number}_000010" for number in range(7)]
+CLIPS = [f"video{number}_000010" for number in range(5)]
 
 pytestmark = pytest.mark.slow
 
@@ -112,7 +112,7 @@ def test_it_trains_on_a_folder_of_clips(
         neighbours=NeighbourFiles(features, features) if fewer else None,
     )
     record = read_record(tmp_path / f"{variant}.training.json")
-    assert len(record.losses) == 2
+    assert len(record.losses) == 1
     assert np.isfinite(record.losses).all()
 
     model = load_localizer(name, variant=variant, weights=tmp_path / f"{variant}.safetensors")
