@@ -28,7 +28,9 @@ def _upsample(heat, row_index, row_weight, column_index, column_weight, once, wi
     size = grid.shape[0]
     if heat.shape == grid.shape:
         # Every interpolation keeps a map of the grid's own size bit for bit.
-        grid[:] = heat
+        for y in range(size):
+            for x in range(size):
+                grid[y, x] = heat[y, x]
         return
     for y in range(heat.shape[0]):
         for x in range(size):
@@ -78,8 +80,9 @@ def _extrema(values):
         key = bits[i] ^ ((bits[i] >> np.int32(31)) & flip)
         low = key if key < low else low
         high = key if key > high else high
-    found = np.array([low, high], np.int32)
-    found ^= (found >> np.int32(31)) & flip
+    found = np.empty(2, np.int32)
+    found[0] = low ^ ((low >> np.int32(31)) & flip)
+    found[1] = high ^ ((high >> np.int32(31)) & flip)
     extrema = found.view(np.float32)
     return extrema[0], extrema[1]
 
@@ -155,13 +158,45 @@ def _gather_bucket(values, bucket, wanted, gathered):
 
 
 @compiled()
+def _select(values, rank):
+    """s[rank] of the ascending values, which are reordered (Hoare 1961).
+
+    numpy's own partition and sort take longer to compile than all else here.
+    """
+    first = 0
+    last = values.size - 1
+    while first < last:
+        pivot = values[(first + last) // 2]
+        left = first
+        right = last
+        while left <= right:
+            while values[left] < pivot:
+                left += 1
+            while values[right] > pivot:
+                right -= 1
+            if left <= right:
+                values[left], values[right] = values[right], values[left]
+                left += 1
+                right -= 1
+        if rank <= right:
+            last = right
+        elif rank >= left:
+            first = left
+        else:
+            break
+    return values[rank]
+
+
+@compiled()
 def _order_statistic(values, rank, low, high, bucket, counts, gathered, filled):
     """s[rank] of the ascending values; `bucket` and `counts` are reused once `filled`."""
     width = high - low
     scale = np.float32(_BUCKETS) / width
     # A range beyond single precision, or within its last digits, has no buckets.
     if not (np.isfinite(width) and np.isfinite(scale)):
-        return np.sort(values)[rank]
+        for i in range(values.size):
+            gathered[i] = values[i]
+        return _select(gathered, rank)
     if not filled:
         _count_buckets(values, low, scale, bucket, counts)
     below = 0
@@ -176,7 +211,7 @@ def _order_statistic(values, rank, low, high, bucket, counts, gathered, filled):
     lowest, highest = _extrema(inside)
     if lowest == highest:
         return lowest
-    return np.partition(inside, rank - below)[rank - below]
+    return _select(inside, rank - below)
 
 
 @compiled(fastmath={"reassoc"})
