@@ -21,7 +21,7 @@ from ssl_bench.trials.trial import TrialSet
 BOARD = default_board()
 HANDFUL = 6
 TOLERANCE = 1e-3
-"""Of the range of a map; half precision may add one step of its own."""
+"""Of the range of a map: processors differ in the last digits."""
 
 TRAINED = [each for each in contestants() if load_baseline(each.name).card.modality != "trivial"]
 ENTERED = [
@@ -74,6 +74,5 @@ def test_a_handful_of_trials_predicted_now_has_the_stored_maps(
     assert len(now) == len(few.ids) >= HANDFUL
     for trial, heat in now.items():
         old = board[trial].astype(np.float64)
-        step = float(np.spacing(np.float16(np.abs(old).max())))
-        allowed = max(TOLERANCE * float(np.ptp(old)), step)
+        allowed = TOLERANCE * float(np.ptp(old))
         np.testing.assert_allclose(heat, old, rtol=0, atol=allowed, err_msg=trial)
