@@ -353,13 +353,14 @@ def _scored(submission: Submission, bench: Bench, options: AssessOptions) -> Ass
     with ExitStack() as stack:
         maps = submission.maps
         if submission.is_regenerated:
-            maps = _regenerated(submission, bench, stack.enter_context(temporary_folder()))
+            maps = regenerated(submission, bench.trials, stack.enter_context(temporary_folder()))
         elif maps is None:
             maps = _copy_of(submission, options.copies)
         else:
             for path in filter(None, (maps, submission.audio_blind)):
                 _check_stored(path, bench.trials)
-        return bench.assess(maps, submission.audio_blind, show_maps=not submission.is_regenerated)
+        show_maps = bench.embedded or not submission.is_regenerated
+        return bench.assess(maps, submission.audio_blind, show_maps=show_maps)
 
 
 def _check_stored(path: Path, trials: TrialSet) -> None:
@@ -375,14 +376,15 @@ def _check_stored(path: Path, trials: TrialSet) -> None:
     check(path, Question(trials.ids), limits=STORED_LIMITS)
 
 
-def _regenerated(submission: Submission, bench: Bench, folder: Path) -> Path:
+def regenerated(submission: Submission, trials: TrialSet, folder: Path) -> Path:
+    """Make the maps of a trivial baseline's submission again, in a folder."""
     from ssl_bench.engine.predict import predict
     from ssl_bench.models.registry import load_localizer
 
     card = submission.card
     assert isinstance(card, BaselineCard)
     localizer = load_localizer(card.baseline, seed=card.seed or 0)
-    return predict(localizer, [(bench.trials, folder)])[0].predictions
+    return predict(localizer, [(trials, folder)])[0].predictions
 
 
 def _copy_of(submission: Submission, folder: Path | None) -> Path:

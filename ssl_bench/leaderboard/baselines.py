@@ -204,7 +204,7 @@ def _written(root: Path, bench: Bench, contestant: Contestant, predicted: Predic
     lines = [f'baseline = "{contestant.name}"']
     if contestant.alpha is not None:
         lines.append(f"alpha = {contestant.alpha!r}")
-    if not bench.embedded:
+    if contestant.needs_no_media:
         lines.append("seed = 0")
     with temporary_folder() as scratch:
         card = scratch / CARD

@@ -9,10 +9,13 @@ from contextlib import suppress
 import numpy as np
 
 from ssl_bench.errors import PredictionsError
+from ssl_bench.files import temporary_folder
+from ssl_bench.leaderboard.assess import regenerated
 from ssl_bench.leaderboard.card import BaselineCard
-from ssl_bench.leaderboard.compact import STORED_LIMITS
-from ssl_bench.leaderboard.submissions import Finding, Submission
+from ssl_bench.leaderboard.compact import STORED_LIMITS, write_compact
+from ssl_bench.leaderboard.submissions import Finding, Submission, is_embedded
 from ssl_bench.predictions import Predictions, open_predictions
+from ssl_bench.trials.compositions import open_trials
 
 
 def answers_digest(predictions: Predictions) -> str:
@@ -67,7 +70,15 @@ def copies_among(submissions: Sequence[Submission]) -> list[Finding]:
 
 
 def stored_answers(submission: Submission) -> list[str]:
-    """Digests of the predictions that a submission has on the board: maps, then audio-blind."""
+    """Digests of the predictions that a submission has on the board: maps, then audio-blind.
+
+    Those of a trivial baseline on the embedded world are made again, and reduced as others are.
+    """
+    if submission.is_regenerated and is_embedded(submission.protocol):
+        with temporary_folder() as folder:
+            made = regenerated(submission, open_trials(submission.protocol), folder)
+            write_compact(open_predictions(made), folder / "compact.npz", max_bytes=None)
+            return [answers_digest(open_predictions(folder / "compact.npz"))]
     found = []
     for path in filter(None, (submission.maps, submission.audio_blind)):
         # What cannot be read is named where it is scored.

@@ -356,7 +356,9 @@ def _prepared(
                 write_compact(open_predictions(path), paths[name], side=settings.side)
                 files[name] = paths[name].read_bytes()
         _refuse_copies(_others(root, bench.folder, read.slug), read, paths[MAPS])
-    assessment = bench.assess(paths[MAPS], paths.get(AUDIO_BLIND), show_maps=not regenerated)
+    assessment = bench.assess(
+        paths[MAPS], paths.get(AUDIO_BLIND), show_maps=bench.embedded or not regenerated
+    )
     measures = assessment.result.measures
     if not read.claims:
         claims = {each.measure: each.value for each in measures if each.value is not None}
