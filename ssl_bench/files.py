@@ -6,6 +6,7 @@ import ctypes
 import errno
 import fcntl
 import hashlib
+import io
 import json
 import os
 import re
@@ -335,6 +336,21 @@ def write_text(target: Path, text: str) -> None:
     """Write `text` as UTF-8 to `target`, whole or not at all."""
     with atomic_path(target) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+class CappedReader(io.BufferedReader):
+    """A file of which no more is asked than it has: Python allocates what is asked for.
+
+    Chunks of pictures and texts of pickles claim any length.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(io.FileIO(path))
+        self._size = path.stat().st_size
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """At most `size` bytes."""
+        return super().read(size if size is None else min(size, self._size))
 
 
 def sha256_of_file(path: Path) -> str:

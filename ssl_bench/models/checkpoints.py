@@ -27,7 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from ssl_bench.errors import WeightsError
-from ssl_bench.files import atomic_path, sha256_of_file
+from ssl_bench.files import CappedReader, atomic_path, sha256_of_file
 from ssl_bench.models.provenance import RecognisedWeights, counted
 from ssl_bench.schemas import in_words
 
@@ -153,7 +153,11 @@ def read_torch_file(path: Path) -> tuple[dict[str, Tensor], str, Mapping[Any, An
     try:
         with torch.serialization.safe_globals(_PERMITTED), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            if zipfile.is_zipfile(path):
+                content = torch.load(path, map_location="cpu", weights_only=True)
+            else:
+                with CappedReader(path) as stream:
+                    content = torch.load(stream, map_location="cpu", weights_only=True)
     # torch names no set of errors for damaged files, and its parser raises almost every kind.
     except Exception as error:
         refused = _REFUSED.search(str(error))
@@ -215,7 +219,7 @@ def _refuse_inflation(path: Path) -> None:
                     pickles = [each for each in members if each.filename.endswith(".pkl")]
                     streams = [io.BytesIO(archive.read(each)) for each in pickles]
         else:
-            streams = [path.open("rb")]
+            streams = [CappedReader(path)]
         for stream in streams:
             with stream:
                 if any("bytearray" in str(name) for name in _globals_of(stream)):

@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ssl_bench.arrays import DAMAGE, read_arrays
 from ssl_bench.errors import ResultError
 from ssl_bench.files import atomic_path
 from ssl_bench.measures.values import column_of
@@ -47,8 +46,7 @@ def read_scores(path: Path) -> pd.DataFrame:
         remedy=f"give the {SCORES} of a run folder, or evaluate or score again",
     )
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
+        arrays = read_arrays(path)
         table = pd.DataFrame(arrays)
     except FileNotFoundError as error:
         raise ResultError(
@@ -57,17 +55,7 @@ def read_scores(path: Path) -> pd.DataFrame:
             where=path,
             remedy=f"keep result.json and {SCORES} together, as 'evaluate' writes them",
         ) from error
-    except (
-        OSError,
-        ValueError,
-        TypeError,
-        AttributeError,
-        EOFError,
-        NotImplementedError,
-        MemoryError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
+    except DAMAGE as error:
         raise damaged from error
     if not {"trial_id", "group", "present"} <= set(table.columns):
         raise damaged

@@ -29,12 +29,13 @@ from defusedxml.ElementTree import fromstring
 from ssl_bench.errors import DataError, Problem, first_few
 from ssl_bench.files import sha256_of_json
 from ssl_bench.protocols.conventions import TruthConvention
+from ssl_bench.schemas import read_bytes
 from ssl_bench.testsets.annotations import Boxes
 from ssl_bench.testsets.base import UNLABELLED, Finding, Sample, corrupt
 from ssl_bench.testsets.folder import Contents, FolderDefinition, FolderTestSet
 from ssl_bench.testsets.identifiers import FieldError
 from ssl_bench.testsets.lists import read_id_list
-from ssl_bench.testsets.tables import Corners, box_reading, check_box, read_bytes
+from ssl_bench.testsets.tables import Corners, box_reading, check_box
 
 ANNOTATORS = 3
 """Annotators of each published clip, as the data set's description says."""
@@ -134,7 +135,7 @@ def read_annotation(path: Path) -> ClipAnnotation:
         If the file is missing, not XML, or a box is not an ignored child and four integers, in
         order and in the frame.
     """
-    content = read_bytes(path, remedy=_REMEDY, limit=_MAX_BYTES)
+    content = read_bytes(path, error=DataError, remedy=_REMEDY, limit=_MAX_BYTES)
     try:
         root: Element = fromstring(content, forbid_dtd=True)
     except DefusedXmlException as error:

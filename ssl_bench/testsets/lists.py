@@ -20,9 +20,9 @@ from typing import NamedTuple
 
 from ssl_bench.errors import DataError, Problem
 from ssl_bench.media.names import ClipNames, bare
-from ssl_bench.testsets.tables import bad_ids, read_bytes, read_text, refuse, repeated
+from ssl_bench.schemas import MAX_BYTES, read_bytes
+from ssl_bench.testsets.tables import bad_ids, read_text, refuse, repeated
 
-MAX_LIST_BYTES = 64 * 2**20
 """Most bytes of a list, after decompression."""
 
 MAX_CLIPS = 1_000_000
@@ -192,15 +192,15 @@ def _lines_of_fields(path: Path, problems: list[Problem]) -> Iterator[list[str]]
 
 def _text_of(path: Path) -> Iterator[str]:
     """Lines of a file, plain or compressed; never more than the limit is unpacked."""
-    content = read_bytes(path, remedy=_REMEDY, limit=MAX_LIST_BYTES)
+    content = read_bytes(path, error=DataError, remedy=_REMEDY)
     try:
         if content.startswith(_GZIP):
             with gzip.open(io.BytesIO(content)) as stream:
-                content = stream.read(MAX_LIST_BYTES + 1)
-        if len(content) <= MAX_LIST_BYTES and content.count(b"\n") <= _MAX_LINES:
+                content = stream.read(MAX_BYTES + 1)
+        if len(content) <= MAX_BYTES and content.count(b"\n") <= _MAX_LINES:
             yield from io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig")
             return
-        limits = f"{MAX_LIST_BYTES:,} bytes or {_MAX_LINES:,} lines"
+        limits = f"{MAX_BYTES:,} bytes or {_MAX_LINES:,} lines"
         problem, code = f"this list has more than {limits}", "E_FILE_SIZE"
     except (EOFError, gzip.BadGzipFile, zlib.error):
         problem, code = "this compressed list is damaged or truncated", "E_FILE_DAMAGED"

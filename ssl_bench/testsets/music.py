@@ -19,12 +19,14 @@ from typing import Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from ssl_bench.arrays import read_array
 from ssl_bench.errors import DataError, Problem
+from ssl_bench.schemas import read_bytes
 from ssl_bench.testsets.annotations import Boxes
 from ssl_bench.testsets.base import Finding, Sample, corrupt
 from ssl_bench.testsets.folder import Contents, FolderDefinition, FolderTestSet
 from ssl_bench.testsets.identifiers import ID_RULE, is_id
-from ssl_bench.testsets.tables import GRID, SLACK, box_reading, read_bytes, refuse
+from ssl_bench.testsets.tables import GRID, SLACK, box_reading, refuse
 
 CATEGORIES: Mapping[int, str] = {
     1: "cello",
@@ -124,11 +126,10 @@ def read_scene(path: Path) -> tuple[Sample, ...]:
 
 def _rows(path: Path) -> NDArray[np.float64]:
     """The array of a file, with five columns and at least one row."""
-    read_bytes(path, remedy=_REMEDY, limit=_MAX_BYTES)
+    stored = read_bytes(path, error=DataError, remedy=_REMEDY, limit=_MAX_BYTES)
     try:
-        # Mapped, so that a claimed size is compared with the file's before anything is allocated.
-        content = np.lib.format.open_memmap(path, mode="r")
-    except (OSError, ValueError) as error:
+        content = read_array(stored)
+    except ValueError as error:
         problem = "the file is not an array of numbers, or truncated"
         raise DataError(problem, code="E_ARRAY", where=path, remedy=_REMEDY) from error
     if content.dtype.kind not in "fiu" or content.ndim != 2 or content.shape[1:] != (5,):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -17,14 +16,12 @@ import numpy as np
 from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationError, model_validator
 
 from ssl_bench.errors import AnnotationError, DataError, Problem
-from ssl_bench.schemas import in_words_of, quoted, refuse_conflict
+from ssl_bench.schemas import code_of, in_words_of, parse_json, read_bytes
 from ssl_bench.testsets.annotations import Boxes
 from ssl_bench.testsets.identifiers import ID_RULE, FieldError, duplicates, is_id
 
 GRID = 224
 """Width and height of the grid on which boxes in pixels are given and maps are scored."""
-
-_MAX_BYTES = 64 * 1024**2
 
 _Row = TypeVar("_Row", bound=BaseModel)
 
@@ -138,27 +135,10 @@ class GridBox(BaseModel):
         return self.xmin, self.ymin, self.xmax, self.ymax
 
 
-def read_bytes(path: Path, *, remedy: str, limit: int = _MAX_BYTES) -> bytes:
-    """Read a file; raises DataError if it is missing, unreadable, or larger than any annotation."""
-    try:
-        size = path.stat().st_size
-        if size <= limit:
-            content = path.read_bytes()
-            refuse_conflict(content, path, DataError)
-            return content
-    except FileNotFoundError:
-        problem, code = "this file does not exist", "E_FILE_MISSING"
-    except OSError as error:
-        problem, code = f"this file cannot be read ({error.strerror})", "E_FILE_UNREADABLE"
-    else:
-        problem, code = f"this file is too large ({size:,} bytes)", "E_FILE_SIZE"
-    raise DataError(problem, code=code, where=path, remedy=remedy)
-
-
 def read_text(path: Path, *, remedy: str) -> str:
     """Read a file as UTF-8, with or without byte order mark; raises DataError if it is not."""
     try:
-        return read_bytes(path, remedy=remedy).decode("utf-8-sig")
+        return read_bytes(path, error=DataError, remedy=remedy).decode()
     except UnicodeDecodeError as error:
         raise DataError(
             f"this file is not UTF-8 text (byte {error.start})",
@@ -207,22 +187,13 @@ def read_entries(
     problems: list[Problem] = []
     entries: list[_Row] = []
     try:
-        entries = TypeAdapter(list[entry]).validate_json(text)  # type: ignore[valid-type]
+        entries = parse_json(text, TypeAdapter(list[entry]))  # type: ignore[valid-type]
     except ValidationError as error:
         problems = _problems(error)
         problems += _reading([error], text.count("{"))
     else:
         if not entries:
             problems = [Problem("there is no entry in this list", "E_FILE_EMPTY")]
-        # JSON lets a key stand twice, and readers silently take one of the two.
-        twice = json.loads(
-            text, object_pairs_hook=lambda pairs: duplicates(key for key, _ in pairs)
-        )
-        problems += [
-            Problem(f"entry {number}: {quoted(name)} stands in it more than once", "E_KEY_REPEATED")
-            for number, names in enumerate(twice)
-            for name in names
-        ]
     refuse([*problems, *repeated([key(each) for each in entries])], path, remedy)
     return entries
 
@@ -319,9 +290,7 @@ def _problems(error: ValidationError, line: str = "") -> list[Problem]:
     """What pydantic found, with its place; our own checks have codes of their own."""
     problems = []
     for fault in error.errors(include_url=False, include_input=False):
-        cause = fault.get("ctx", {}).get("error")
-        code = "E_JSON" if fault["type"] == "json_invalid" else getattr(cause, "code", "E_SCHEMA")
-        text = in_words_of(fault)
+        text, code = in_words_of(fault), code_of(fault)
         if line:
             text = f"{line}: {text.removeprefix('the whole: ')}"
         elif fault["loc"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +89,14 @@ def test_arrays_that_are_no_score_table_are_refused(
     np.savez(path, **arrays)
     with refused("E_SCORES_DAMAGED", where=path):
         read_scores(path)
+
+
+def test_a_pipe_and_a_table_that_unpacks_to_much_more_are_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.npz")
+    np.savez_compressed(tmp_path / "bomb.npz", trial_id=np.zeros(70 * 2**20, np.uint8))
+    for name in ("pipe.npz", "bomb.npz"):
+        with refused("E_SCORES_DAMAGED", where=name):
+            read_scores(tmp_path / name)
 
 
 def test_a_missing_file_and_a_repeated_trial_are_refused(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ from refusals import refused
 
 from ssl_bench.errors import AnnotationError
 from ssl_bench.media.names import ClipNames, clip_names
+from ssl_bench.schemas import MAX_BYTES
 from ssl_bench.testsets import lists
 from ssl_bench.testsets.lists import (
-    MAX_LIST_BYTES,
     ClipList,
     labels_by_clip,
     read_clip_list,
@@ -164,7 +164,7 @@ class TestFiles:
 
     def test_a_small_file_that_unpacks_to_a_huge_one_is_refused(self, tmp_path: Path) -> None:
         with gzip.open(tmp_path / "bomb.gz", "wb", compresslevel=1) as stream:
-            for _ in range(MAX_LIST_BYTES // 2**20 + 1):
+            for _ in range(MAX_BYTES // 2**20 + 1):
                 stream.write(b"\n" * 2**20)
         with refused("E_FILE_SIZE", where="bomb.gz"):
             read_clip_list(tmp_path / "bomb.gz")

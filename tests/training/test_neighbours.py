@@ -110,7 +110,7 @@ def test_a_plain_table_has_its_ids_beside_it(tmp_path: Path) -> None:
     with refused("E_FEATURES_FORM", where=path):
         read_features(path, ["b"])
     (tmp_path / "f.txt").unlink()
-    with refused("E_FEATURES_UNREADABLE", where="f.txt"):
+    with refused("E_FILE_MISSING", where="f.txt"):
         read_features(path, ["b"])
 
 
