@@ -13,6 +13,7 @@ from ssl_bench.cli.options import (
     data_option,
     jobs_option,
     json_option,
+    missing_options,
     model_option,
     overwrite_option,
     pairs_option,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     "--out", type=FOLDER, help="Folder to write to.  [default: runs/contribution-MODEL-PROTOCOL]"
 )
 @overwrite_option
+@missing_options
 @jobs_option
 @json_option
 def contribution(**given: Any) -> None:
@@ -67,6 +69,10 @@ def contribution(**given: Any) -> None:
         raise click.UsageError("--predictions needs at least one --without FILE to compare with")
     if model is not None and given["without"]:
         raise click.UsageError("--without belongs to --predictions; a model makes its own maps")
+    if predictions is not None and (given["missing"] or given["problems"]):
+        raise click.UsageError(
+            "stored predictions need no images and sounds: leave such options out"
+        )
     place = given["protocol"].replace("@", "-").replace(":", "-").replace("/", "-")
     name = Path(model or predictions.stem).stem
     folder = given["out"] or Path("runs") / f"contribution-{name}-{place}"

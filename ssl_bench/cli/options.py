@@ -94,7 +94,10 @@ data_option = click.option(
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 jobs_option = count_option(
-    "--jobs", 2, "Threads that read and score. Does not change results.", most=MAX_WORKERS
+    "--jobs",
+    2,
+    "Threads, or processes, that read and score. Does not change results.",
+    most=MAX_WORKERS,
 )
 dialect_option = click.option(
     "--dialect",

@@ -66,6 +66,8 @@ _TYPES: dict[str, np.dtype[Any]] = {
     "s32": np.dtype(np.int32),
     "flt": np.dtype(np.float32),
 }
+# Decoded frames, which are short, are put into an array together, about as many samples at a time.
+_TOGETHER = 65536
 # Fewer frames than libsndfile gives for FLAC of unknown length, which it cannot read.
 _LENGTH_UNKNOWN = 2**62
 # Encoders pad and trim at both ends, by less than this, in seconds.
@@ -312,6 +314,7 @@ class _Samples:
         self._wanted: tuple[str, str, int] = ("flt", "mono", 0)
         self._given: tuple[str, str, int] | None = None
         self._converter: Any = None
+        self._waiting: Any = None
         self.channels, self.joined = 1, False
 
     @property
@@ -333,14 +336,22 @@ class _Samples:
                 self.joined |= given[1:] != self._given[1:]
             kind, layout, rate = self._wanted
             self._converter = av.AudioResampler(format=f"{kind}p", layout=layout, rate=rate)
-            self._given = given
+            self._waiting, self._given = av.AudioFifo(), given
         frame.pts = None
         self._take(frame)
 
     def _take(self, frame: Any) -> None:
         for piece in self._converter.resample(frame):
-            self._bytes += piece.to_ndarray().T.tobytes()
-        _require_bounded(self._path, len(self._bytes) // _TYPES[self._wanted[0]].itemsize)
+            piece.pts = None
+            self._waiting.write(piece)
+        if frame is None or self._waiting.samples >= _TOGETHER:
+            pieces = self._waiting.read_many(_TOGETHER, partial=True)
+            for planes in (piece.to_ndarray() for piece in pieces):
+                samples = np.empty(planes.shape[::-1], planes.dtype)
+                for channel, plane in enumerate(planes):
+                    samples[:, channel] = plane
+                self._bytes += samples.data
+            _require_bounded(self._path, len(self._bytes) // _TYPES[self._wanted[0]].itemsize)
 
     def array(self) -> NDArray[Any]:
         """All samples, ``(n, channels)``."""
