@@ -150,7 +150,7 @@ def _overlap_table(overlap: OverlapScores) -> Table:
     if overlap.not_understood:
         facts.append(f"{overlap.not_understood:,} lines of the list are not understood")
     if overlap.marked_test:
-        facts.append(f"{overlap.marked_test:,} rows that are marked as test clips do not count")
+        facts.append(f"{overlap.marked_test:,} rows marked as test clips are left out")
     table.caption = "; ".join(facts)
     table.caption_justify = "left"
     return table

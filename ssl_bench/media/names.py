@@ -1,10 +1,10 @@
 """What a name says about a clip: which one it is, and which video it is from.
 
 Lists, files and predictions spell one clip in many ways: with folders and media endings, start
-seconds with or without leading zeros, start and end, milliseconds, a ``Y`` or a label in front, or
-twice. How a text is read depends on the clips at hand: eleven characters can be a YouTube video
-where there are such videos, and a number is one where videos are numbers (Flickr). Other names
-stand for themselves.
+seconds with or without leading zeros, start and end, milliseconds, ``0:30``, a ``Y`` or a label in
+front, or twice. How a text is read depends on the clips at hand: eleven characters can be a YouTube
+video where there are such videos, and a number is one where videos are numbers (Flickr). Other
+names stand for themselves.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ _DELIMITED = re.compile(
 )
 _NUMBER = r"([0-9]{1,12})(\.[0-9]{1,9})?(?:s|sec|ms)?(?![0-9A-Za-z])"
 _TIMES = re.compile(rf"[^0-9A-Za-z]*{_NUMBER}(?:[^0-9A-Za-z]+{_NUMBER})?")
+_CLOCK = re.compile(r"(?<![0-9:])(?:([0-9]{1,3}):)?([0-9]{1,3}):([0-9]{2})(?![0-9:])")
 _PADDED = re.compile(r"(.+?)_([0-9]{6})(?:_[0-9]{6})?")
 
 
@@ -143,6 +144,7 @@ class ClipNames:
             return exact
         if not name or len(name) > _MAX_LENGTH or not name.isprintable():
             return None
+        name = _CLOCK.sub(_seconds, name) if ":" in name else name
         if self._only_numbers:
             return self._number(name)
         found = self._known(name) or _unknown(name)
@@ -254,6 +256,11 @@ def read_names(texts: Iterable[str], known: ClipNames = _ALONE) -> ReadNames:
             count += 1
             clips[clip.id] = clip
     return ReadNames(clips, count - len(clips), tuple(unclear))
+
+
+def _seconds(clock: re.Match[str]) -> str:
+    hours, minutes, seconds = (int(part or 0) for part in clock.groups())
+    return str(3600 * hours + 60 * minutes + seconds)
 
 
 def _composed(name: str) -> str:

@@ -23,8 +23,6 @@ from ssl_bench.media.names import ClipNames, bare
 from ssl_bench.schemas import MAX_BYTES, read_bytes
 from ssl_bench.testsets.tables import bad_ids, read_text, refuse, repeated
 
-"""Most bytes of a list, after decompression."""
-
 MAX_CLIPS = 1_000_000
 """Most lines of a list that name a clip."""
 
@@ -35,13 +33,16 @@ _GZIP = b"\x1f\x8b"
 _COMMENT = "#"
 _SEPARATORS = (",", "\t", ";")
 _VIDEO = re.compile(r"Y?(?=.*[^0-9])[A-Za-z0-9_-]{11}")
-_SECOND = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?")
+_SECOND = re.compile(r"(?:[0-9]{1,3}:){0,2}[0-9]{1,12}(\.[0-9]{1,9})?")
+_JSON = re.compile(r"\[\s*[\[{\"']")
 
 # Headings of columns, in lower case and with "_" for what is no letter; the likeliest first.
+_OF_VIDEOS = "ytid youtube_id youtubeid yt_id video_id videoid vid video url youtube_url"
+_OF_CLIPS = "clip_id clip file_name filename file path filepath"
+_OF_OTHERS = "trial_id sample_id segment_id id ids name key image frame audio"
 _HEADINGS: Mapping[str, str] = {
-    "clip": "ytid youtube_id youtubeid yt_id video_id videoid vid video clip_id clip file_name "
-    "filename file path filepath trial_id sample_id segment_id id ids name key image frame audio",
-    "start": "start_seconds start_second start_sec start_s start_time time_start start",
+    "start": "start_seconds start_second start_sec start_s start_time time_start start start_ms",
+    "clip": f"{_OF_VIDEOS} {_OF_CLIPS} {_OF_OTHERS}",
     "label": "label labels class category class_name positive_labels",
     "split": "split set subset part partition phase",
     "is_test": "test is_test",
@@ -76,8 +77,8 @@ class ClipList:
         """A sentence on the rows that are marked as test clips; empty where there are none."""
         if not self.tests:
             return ""
-        verb = "row is" if len(self.tests) == 1 else "rows are"
-        return f"{len(self.tests):,} {verb} marked as test clips, and no training clips"
+        rows = "row" if len(self.tests) == 1 else "rows"
+        return f"left out: {len(self.tests):,} {rows} marked as test clips"
 
 
 def read_clip_list(path: Path) -> ClipList:
@@ -141,6 +142,8 @@ def _columns(fields: Sequence[str]) -> dict[str, int]:
     words = [re.sub(r"[^a-z0-9]+", "_", text.casefold()).strip("_") for text in fields]
     found: dict[str, int] = {}
     for column, headings in _HEADINGS.items():
+        if column == "clip" and "start" not in found:  # a video alone does not say which clip
+            headings = f"{_OF_CLIPS} {_OF_VIDEOS} {_OF_OTHERS}"
         name = next((name for name in headings.split() if name in words), None)
         if name is not None:
             found[column] = words.index(name)
@@ -176,6 +179,9 @@ def _lines_of_fields(path: Path, problems: list[Problem]) -> Iterator[list[str]]
         if len(text) > _MAX_LINE:
             problems.append(Problem(f"line {number} has more than {_MAX_LINE:,} letters", "E_CSV"))
             continue
+        if number == 1 and _JSON.match(text):
+            problem = "this is a list in JSON, and not one clip on each line"
+            raise DataError(problem, code="E_LIST_JSON", where=path, remedy=_REMEDY)
         if not separator and not text.startswith(_COMMENT):
             separator = (
                 max(_SEPARATORS, key=text.count) if any(map(text.count, _SEPARATORS)) else ""

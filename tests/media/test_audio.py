@@ -16,6 +16,7 @@ from refusals import refused
 
 from ssl_bench.errors import DataError, Problem
 from ssl_bench.media.audio import MAX_SAMPLES, examine_audio, probe_audio, read_audio
+from ssl_bench.media.containers import contents_of
 
 RATE = 16000
 READERS = pytest.mark.parametrize("reader", [read_audio, probe_audio])
@@ -262,7 +263,9 @@ class TestPlainFiles:
             assert read_audio(path).rate == RATE
 
     @READERS
-    @pytest.mark.parametrize("content", [b"no sound here", bytes(5000), b"RIFF\x04\0\0\0WAVE"])
+    @pytest.mark.parametrize(
+        "content", [b"no sound here", bytes(5000), b"RIFF\x04\0\0\0WAVE", b".snd"]
+    )
     def test_other_content_is_refused(
         self, tmp_path: Path, reader: Callable[[Path], object], content: bytes
     ) -> None:
@@ -278,6 +281,25 @@ class TestPlainFiles:
         soundfile.write(tmp_path / "clip.wav", noise(800, channels=2), RATE)
         with refused("E_SOUND_TOO_LONG"):
             read_audio(tmp_path / "clip.wav")
+
+    @READERS
+    def test_a_file_of_zeros_is_not_searched_for_ever(
+        self,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        reader: Callable[[Path], object],
+    ) -> None:
+        monkeypatch.setattr("ssl_bench.media.containers._Headers.left", 100)
+        (tmp_path / "clip.wav").write_bytes(b"RIFF\0\0\0\0WAVE" + bytes(2000))
+        with refused("E_SOUND_DAMAGED", where="clip.wav"):
+            reader(tmp_path / "clip.wav")
+
+    def test_a_file_too_large_to_hold_is_not_copied(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("ssl_bench.media.containers._MOST_MENDED", 1000)
+        path = wav_of_length(tmp_path, 0xFFFFFFFE, outer=0xFFFFFFFF)
+        assert contents_of(path).mended is None
 
     @READERS
     def test_a_missing_sound_is_named(

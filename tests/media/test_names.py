@@ -53,6 +53,16 @@ def test_a_video_is_found_without_knowing_any(video: str, start: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "start"), [("0:30", 30), ("00:01:30.500", 90), ("1:00:05", 3605), ("12:30:1", 12)]
+)
+def test_minutes_and_seconds_are_read(text: str, start: int) -> None:
+    names = ClipNames({f"zYf0pcZ5q3M_{start:06d}": "zYf0pcZ5q3M"})
+    clip = names.read(f"zYf0pcZ5q3M_{text}")
+    assert clip is not None
+    assert clip.id.startswith(f"zYf0pcZ5q3M_{start:06d}")
+
+
+@pytest.mark.parametrize(
     ("known", "text", "expected"),
     [
         # Eleven characters that hold what may stand around them.

@@ -59,6 +59,11 @@ class TestColumns:
             f"{VIDEO},30.0,dog,train\n",
             f"{VIDEO}.mp4,30,dog\n",
             f"label,video,start\ndog,{VIDEO},30\n",
+            f"video_id;start;label\n{VIDEO};00:00:30;dog\n",
+            f"{VIDEO},0:30,dog\n",
+            f"video_id,start_ms\n{VIDEO},30000\n",
+            f"url,start\nhttps://www.youtube.com/watch?v={VIDEO},30\n",
+            f"video_id,filename\n{VIDEO},{VIDEO}_000030.mp4\n",
             f"0,x\n# YTID, start_seconds, end_seconds, positive_labels\n{VIDEO}, 30.000, 40.000,"
             ' "/m/09x0r,/t/dd00088"\n'.removeprefix("0,x\n"),
         ],
@@ -87,7 +92,7 @@ class TestParts:
     def test_rows_marked_test_are_no_training_clips(self, content: str, tmp_path: Path) -> None:
         found = read(tmp_path, content)
         assert (found.names, found.tests) == (("a", "c"), ("b",))
-        assert "1 row is marked as test clips" in found.note
+        assert found.note.startswith("left out: 1 row ")
 
     def test_a_class_of_that_name_is_a_label(self, tmp_path: Path) -> None:
         found = read(tmp_path, "a,train\nb,test\nc,dog\n")
@@ -146,6 +151,7 @@ class TestFiles:
             ("a_000010\n".encode("utf-16"), "E_ENCODING"),
             (gzip.compress(b"a_000010\n" * 900, mtime=0)[:40], "E_FILE_DAMAGED"),
             (b"\x1f\x8bnot a gzip file", "E_FILE_DAMAGED"),
+            (b'["a_000010", "b_000020"]', "E_LIST_JSON"),
         ],
     )
     def test_what_is_no_list_is_refused_with_its_file(
