@@ -42,7 +42,7 @@ _FALLEN = OUTCOMES[2:]
 _SECONDS = 10
 _BLOCKED = 20  # seconds by the clock, for what waits without computing
 _MEMORY = 2**30
-_ADDRESSES = 3 * 2**30  # beyond those at the start: what is reserved need not be used
+_ADDRESSES = 8 * 2**30  # beyond those at the start: what is reserved need not be used
 _MESSAGE = 20_000
 
 
@@ -114,7 +114,8 @@ def _read(kind: Kind, path: Path, number: int) -> Outcome:
     # Whatever else a reader raises is what is looked for.
     except Exception as error:
         reason = traceback.format_exc()
-        if any(isinstance(each, MemoryError) for each in _chain(error)):
+        # FFmpeg has one of its own for claims that it refuses.
+        if any(type(each) is MemoryError for each in _chain(error)):
             return Outcome(number, "memory", reason)
         if not isinstance(error, SslBenchError):
             return Outcome(number, "traceback", reason)

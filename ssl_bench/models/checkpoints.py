@@ -204,7 +204,7 @@ def _refuse_inflation(path: Path) -> None:
     """Raise WeightsError where reading a torch file would take more memory than it has bytes.
 
     torch itself stores its members as they are, and never writes a ``bytearray``, which its reader
-    makes as long as the file says.
+    makes as long as the file says. It searches its own messages for long in which long names stand.
     """
     size = path.stat().st_size
     problem = ""
@@ -222,8 +222,11 @@ def _refuse_inflation(path: Path) -> None:
             streams = [CappedReader(path)]
         for stream in streams:
             with stream:
-                if any("bytearray" in str(name) for name in _globals_of(stream)):
-                    problem = "holds a bytearray"
+                for name in map(str, _globals_of(stream)):
+                    if "bytearray" in name:
+                        problem = "holds a bytearray"
+                    elif len(name) > _MAX_TEXT:
+                        problem = f"names a class by {len(name):,} letters"
     if problem:
         raise WeightsError(
             f"this file {problem}",

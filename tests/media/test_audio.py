@@ -345,6 +345,11 @@ class TestContainers:
             reader(tmp_path / "clip.mp4")
 
     @READERS
+    def test_a_track_without_decoder_is_refused(self, reader: Callable[[Path], object]) -> None:
+        with refused("E_SOUND_CODEC", where="sound-track-without-decoder.m4a"):
+            reader(Path(__file__).parent / "sound-track-without-decoder.m4a")
+
+    @READERS
     def test_a_silent_film_is_refused(
         self, tmp_path: Path, reader: Callable[[Path], object]
     ) -> None:

@@ -161,6 +161,14 @@ def test_a_field_of_the_metadata_stands_once(
     assert "complete" in problem.message
 
 
+def test_metadata_may_begin_with_a_byte_order_mark(
+    members: Make, zipped: Zip, meta: PredictionsMeta
+) -> None:
+    text = b"\xef\xbb\xbf" + meta.to_bytes()
+    path = zipped(members(meta=np.frombuffer(text, np.uint8)))
+    assert open_predictions(path).meta == meta
+
+
 def test_the_remedy_names_the_fields_of_the_metadata(members: Make, zipped: Zip) -> None:
     (problem, *_) = problems_of(zipped(members(meta=np.frombuffer(b"{}", np.uint8))))
     assert problem.remedy == (
