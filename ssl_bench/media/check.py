@@ -150,6 +150,8 @@ def refuse_unusable(
 ) -> None:
     """Raise MediaError with every problem, if there is one."""
     problems = [each.problem for each in checked if each.problem is not None]
+    if any(problem.code in ("E_SOUND_RATE", "E_SOUND_CHANNELS") for problem in problems):
+        remedy = f"convert sounds with --resample; {remedy}"
     if problems:
         raise MediaError(problems, code=code, where=where, remedy=remedy)
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from ssl_bench.arrays import read_array
 from ssl_bench.errors import DataError, Problem
+from ssl_bench.files import files_of
 from ssl_bench.schemas import read_bytes
 from ssl_bench.testsets.annotations import Boxes
 from ssl_bench.testsets.base import Finding, Sample, corrupt
@@ -173,7 +174,7 @@ class MusicSynthetic(FolderDefinition):
     def read(self, folder: Path, split: str) -> Contents:
         """Read the boxes of all scenes; samples of a scene share its picture and its sound."""
         del split
-        paths = sorted((folder / BOXES).glob("*.npy"))
+        paths = files_of(folder / BOXES, ["*.npy"])
         if not paths:
             raise DataError(
                 "there is no scene here", code="E_FILE_EMPTY", where=folder / BOXES, remedy=_REMEDY
@@ -203,12 +204,17 @@ class MusicSynthetic(FolderDefinition):
         return Finding(level, f"{BOXES}/", f"{scenes:,} of {SCENES:,} scenes")
 
     def notes(self, test_set: FolderTestSet) -> list[Finding]:
-        """Scenes in which one category sounds alone."""
+        """Scenes in which one category sounds alone, and boxes that leave the frame."""
         sources = Counter(sample.group for sample in test_set.samples)
-        return [
+        alone = [
             Finding("note", f"{BOXES}/{scene}.npy", "one category sounds, not two")
             for scene, count in sources.items()
             if count == 1
+        ]
+        return alone + [
+            Finding("note", sample.id, "a box reaches beyond the frame; it is drawn clipped")
+            for sample in test_set.samples
+            if (np.abs(cast(Boxes, sample.annotation).corners / GRID - 0.5) > 0.5 + SLACK).any()
         ]
 
 
