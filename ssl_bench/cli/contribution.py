@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @click.command()
 @model_option(required=False)
 @click.option(
-    "--predictions", type=PATH, help="In place of --model: stored predictions, made with the sound."
+    "--predictions", type=PATH, help="Instead of --model: stored predictions, made with the sound."
 )
 @pairs_option(
     "--without",

@@ -132,7 +132,7 @@ missing_options = together(
         "--problems",
         metavar="FILE.csv",
         type=PATH,
-        help="Write every problem and remark on images and sounds.",
+        help="Write every problem and note about images and sounds.",
     ),
 )
 vision_only_option = click.option(
@@ -141,7 +141,7 @@ vision_only_option = click.option(
 resample_option = click.option(
     "--resample",
     is_flag=True,
-    help="Convert sounds of another rate, or of more channels, than the model takes, in place of "
+    help="Convert sounds of another rate, or of more channels, than the model takes, instead of "
     "refusing them. The result says so.",
 )
 board_option = click.option(

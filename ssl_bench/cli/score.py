@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     "measures",
     multiple=True,
     metavar="MEASURE",
-    help="Measure this in place of what the protocol names; may be repeated. "
+    help="Measure this instead of what the protocol names; may be repeated. "
     "'ssl-bench measures' lists them.",
 )
 @click.option(

@@ -163,7 +163,7 @@ def add_baselines(
         try:
             benches[label] = open_bench(reference, data, jobs=jobs, notify=notify)
         except DataError as error:
-            yield Added(reference, "", "left out", f"test set not at hand ({error.problem})")
+            yield Added(reference, "", "left out", f"test set not available ({error.problem})")
     for each in chosen:
         yield from _entered(root, each, benches, data, jobs, notify)
 

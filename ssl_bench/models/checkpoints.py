@@ -170,7 +170,7 @@ def read_torch_file(path: Path) -> tuple[dict[str, Tensor], str, Mapping[Any, An
                 remedy="save its state dict alone, if you trust the file",
             ) from None
         raise WeightsError(
-            "this file is damaged, or is no weights file",
+            "this file is damaged, or is not a weights file",
             code="E_WEIGHTS_DAMAGED",
             where=path,
             remedy="fetch it again",

@@ -117,7 +117,7 @@ def instantiate(
     """
     if not inspect.isclass(declared) or not issubclass(declared, Localizer | AnnotationLocalizer):
         raise ModelError(
-            "this is no Localizer class", code="E_CLASS_CONTRACT", where=where, remedy=_REMEDY
+            "this is not a Localizer class", code="E_CLASS_CONTRACT", where=where, remedy=_REMEDY
         )
     missing = sorted(getattr(declared, "__abstractmethods__", ()))
     if missing:

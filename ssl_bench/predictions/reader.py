@@ -335,7 +335,7 @@ def _files(path: Path, limits: Limits, problems: Problems) -> list[Path]:
         problems.add("E_SHARDS", message, "check the name")
     for item in shards:
         if not item.is_file():
-            message = f"{quoted(item.name)} is not a file, but a folder, a pipe or a dead link"
+            message = f"{quoted(item.name)} is not a file, but a folder, a pipe or a broken link"
             problems.add("E_SHARDS", message, "remove it, or give it a name that does not end so")
         elif not item.name.isprintable():
             message = f"{quoted(item.name)} is not a name that can be printed"

@@ -64,7 +64,7 @@ def read_scores(path: Path) -> pd.DataFrame:
         is_known = name in _FLAGS or column_of(name)[0] is not None
         if is_known and array.dtype.kind not in kinds:
             raise ResultError(
-                f"the column {name!r} has {array.dtype} in place of {wanted}",
+                f"the column {name!r} has {array.dtype} instead of {wanted}",
                 code="E_SCORES_DAMAGED",
                 where=path,
                 remedy="keep the table as it was written, or evaluate or score again",

@@ -96,7 +96,7 @@ Baselines that neither look nor listen need the list and the XML files alone.
 
 @dataclass(frozen=True)
 class ClipAnnotation:
-    """The boxes of one XML file, in its order, and the tags among them that are no boxes."""
+    """The boxes of one XML file, in its order, and the other tags among them."""
 
     boxes: Boxes
     others: tuple[str, ...] = ()
@@ -236,7 +236,7 @@ class FlickrSoundNet(FolderDefinition):
             found = read_annotation(path)
             corners = found.boxes.corners
             oddities = {
-                f"elements that are no boxes are ignored: {first_few(found.others)}": found.others,
+                f"elements other than bbox are ignored: {first_few(found.others)}": found.others,
                 "a coordinate lies outside 1..256; it is drawn clipped": (
                     (corners < 1) | (corners > FRAME[0])
                 ).any(),

@@ -265,7 +265,7 @@ def read_table(
             problems += _problems(error, line)
     problems += _reading(errors, len(lines))
     if not lines:
-        problems.append(Problem("there is no row below the header", "E_FILE_EMPTY"))
+        problems.append(Problem("there are no rows below the header", "E_FILE_EMPTY"))
     if key is not None:
         problems += repeated([key(each) for each in rows])
     refuse(problems, path, remedy)

@@ -153,7 +153,7 @@ def open_truth(path: Path, masks: MaskRule = "two-valued") -> GivenTruth:
         return GivenTruth(path, None, masks)
     if masks != "two-valued":
         raise DataError(
-            f"masks are read by the rule {masks!r}, and this is no folder of masks",
+            f"masks are read by the rule {masks!r}, and this is not a folder of masks",
             code="E_MASK_RULE",
             where=path,
             remedy="leave the rule out, or name the folder",

@@ -78,7 +78,7 @@ def test_a_test_set_that_is_not_at_hand_is_left_out(
     (done,) = add_baselines(tmp_path, baselines=["center"], protocols=["vggss"])
     assert (done.outcome, done.reason) == (
         "left out",
-        "test set not at hand (this folder does not exist)",
+        "test set not available (this folder does not exist)",
     )
 
 
