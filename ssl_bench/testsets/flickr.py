@@ -35,7 +35,7 @@ from ssl_bench.testsets.base import UNLABELLED, Finding, Sample, corrupt
 from ssl_bench.testsets.folder import Contents, FolderDefinition, FolderTestSet
 from ssl_bench.testsets.identifiers import FieldError
 from ssl_bench.testsets.lists import read_id_list
-from ssl_bench.testsets.tables import Corners, box_reading, check_box
+from ssl_bench.testsets.tables import CORNERS, Corners, box_reading, check_box
 
 ANNOTATORS = 3
 """Annotators of each published clip, as the data set's description says."""
@@ -150,6 +150,10 @@ def read_annotation(path: Path) -> ClipAnnotation:
         inside = [element for child in box[1:] for element in child]
         if len(values) != 4 or inside or not all(map(_INTEGER.fullmatch, values)):
             problem = f"box {number} is not an ignored element and four integers: {values!r:.60}"
+            raise DataError(problem, code="E_BOX", where=path, remedy=_REMEDY)
+        tags = [child.tag for child in box[1:]]
+        if tags != list(CORNERS) and sorted(tags) == sorted(CORNERS):
+            problem = f"box {number} has {', '.join(tags)}, and the order is {', '.join(CORNERS)}"
             raise DataError(problem, code="E_BOX", where=path, remedy=_REMEDY)
         x0, y0, x1, y1 = map(int, values)
         try:
