@@ -156,6 +156,19 @@ def refuse_unusable(
         raise MediaError(problems, code=code, where=where, remedy=remedy)
 
 
+def remarks_on(checked: Iterable[Checked]) -> tuple[str, ...]:
+    """What is unusual about usable files, as one sentence without a full stop for each code."""
+    found: dict[str, list[tuple[Checked, str]]] = {}
+    for each in checked:
+        for note in each.facts.notes if each.facts.problem is None else ():
+            found.setdefault(note.code, []).append((each, note))
+    return tuple(
+        f"{code}: {len(noted):,} {noted[0][0].kind}{'s' * (len(noted) > 1)}, such as "
+        f"{noted[0][0].item} ({noted[0][1]})"
+        for code, noted in found.items()
+    )
+
+
 def write_report(target: Path, checked: Iterable[Checked]) -> None:
     """Write every problem and remark as CSV: level, code, kind, clip, file and text."""
     rows = [
