@@ -20,7 +20,15 @@ SCORES = "scores.npz"
 """Name of the score table in a run folder."""
 
 
-_FLAGS = ("present", "sounding", "unscorable")
+# Kinds of arrays that columns have, in words; a number that is not defined is NaN.
+_TEXTS = dict.fromkeys(("trial_id", "group", "category", "role", "image", "size"), "text")
+_FLAGS = dict.fromkeys(("present", "sounding", "unscorable"), "flags")
+_COUNTS = dict.fromkeys(
+    ("n_boxes", "truth_pixels", "n_objects", "n_capable", "n_sounding", "n_silent"), "whole numbers"
+)
+_KNOWN = _TEXTS | _FLAGS | _COUNTS
+_KINDS = {"text": "U", "flags": "b", "whole numbers": "iu", "numbers": "biuf"}
+_NEEDED = {"trial_id", "group", "category", "present", "sounding"}
 
 
 def write_scores(path: Path, table: pd.DataFrame) -> None:
@@ -36,8 +44,8 @@ def write_scores(path: Path, table: pd.DataFrame) -> None:
 def read_scores(path: Path) -> pd.DataFrame:
     """Read a score table.
 
-    Raises ResultError if the file is missing, damaged, no score table, repeats a trial, or has text
-    in a column of numbers.
+    Raises ResultError if the file is missing, damaged, no score table, repeats a trial, lacks a
+    column, or has something else in one, such as text among numbers.
     """
     damaged = ResultError(
         "this is not a score table, or it is damaged",
@@ -57,12 +65,12 @@ def read_scores(path: Path) -> pd.DataFrame:
         ) from error
     except DAMAGE as error:
         raise damaged from error
-    if not {"trial_id", "group", "present"} <= set(table.columns):
+    if not set(table.columns) >= _NEEDED:
         raise damaged
     for name, array in arrays.items():
-        kinds, wanted = ("b", "flags") if name in _FLAGS else ("biuf", "numbers")
-        is_known = name in _FLAGS or column_of(name)[0] is not None
-        if is_known and array.dtype.kind not in kinds:
+        wanted = _KNOWN.get(name, "numbers")
+        is_known = name in _KNOWN or column_of(name)[0] is not None
+        if is_known and array.dtype.kind not in _KINDS[wanted]:
             raise ResultError(
                 f"the column {name!r} has {array.dtype} instead of {wanted}",
                 code="E_SCORES_DAMAGED",
