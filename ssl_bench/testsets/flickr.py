@@ -151,9 +151,9 @@ def read_annotation(path: Path) -> ClipAnnotation:
         if len(values) != 4 or inside or not all(map(_INTEGER.fullmatch, values)):
             problem = f"box {number} is not an ignored element and four integers: {values!r:.60}"
             raise DataError(problem, code="E_BOX", where=path, remedy=_REMEDY)
-        tags = [child.tag for child in box[1:]]
-        if tags != list(CORNERS) and sorted(tags) == sorted(CORNERS):
-            problem = f"box {number} has {', '.join(tags)}, and the order is {', '.join(CORNERS)}"
+        named = [child.tag for child in box[1:]]
+        if named != list(CORNERS) and sorted(named) == sorted(CORNERS):
+            problem = f"box {number} has {', '.join(named)}, and the order is {', '.join(CORNERS)}"
             raise DataError(problem, code="E_BOX", where=path, remedy=_REMEDY)
         x0, y0, x1, y1 = map(int, values)
         try:
