@@ -43,7 +43,7 @@ _JSON = (
     '"\x7f\u009b31m\u202e"', '"\\u001b[2J"', "[]", "{}", "[[]]", "[null]", '{"a": 1}', '"../../x"',
     "[" * 150 + "]" * 150, "[" * 3000 + "]" * 3000, '{"a":' * 150 + "1" + "}" * 150,
     "[0" + ",0" * 50_000 + "]", "{" + ",".join(f'"k{number}":0' for number in range(5000)) + "}",
-    "'a'", "01", "+1", ".5", "1.",
+    "'a'", "01", "+1", ".5", "1.", "[" + "{}," * 300_000 + "{}]",
 )  # fmt: skip
 _TOML = (
     "true", "0", "-1", "nan", "inf", "-inf", "1e999", "0x10", "9" * 25, "9" * 5000, "1.5", "-0.0",
@@ -172,7 +172,7 @@ def text(content: bytes, generator: Generator) -> bytes:
     one, other = (int(generator.integers(max(1, len(lines)))) for _ in "12")
     match generator.integers(10):
         case 0:
-            lines[one:one] = lines[one : one + 1] * int(generator.integers(1, 400))
+            lines[one:one] = lines[one : one + 1] * int(_one((1, 2, 40, 400, 50_000), generator))
         case 1:
             del lines[one:other]
         case 2:

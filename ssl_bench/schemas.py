@@ -7,7 +7,7 @@ import json
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +20,7 @@ MAX_BYTES = 64 * 2**20
 """The largest text file that is read."""
 
 _MAX_TOML_BYTES = 2**19
+_MAX_VALUES = 500_000
 # The time and memory of the parser grow with the square of the parts of a dotted name.
 _MAX_DOTS = 250
 _MAX_PROBLEMS = 20
@@ -92,15 +93,20 @@ def code_of(problem: ErrorDetails) -> str:
     return getattr(problem.get("ctx", {}).get("error"), "code", "E_SCHEMA")
 
 
-class _RepeatedKeyError(ValueError):
-    code = "E_KEY_REPEATED"
+class _DocumentError(ValueError):
+    def __init__(self, problem: str, code: str) -> None:
+        super().__init__(problem)
+        self.code = code
 
 
-def parse_json(content: str | bytes, form: TypeAdapter[_Content]) -> _Content:
+def parse_json(
+    content: str | bytes, form: TypeAdapter[_Content], *, most: int = _MAX_VALUES
+) -> _Content:
     """Read JSON as text or UTF-8, with or without byte order mark, by a schema.
 
-    Raises ValidationError, also where a key stands in an object more than once: JSON lets it, and
-    readers silently take one of the two.
+    Raises ValidationError, also where there are more than `most` values, each of which may be
+    wrong, or where a key stands in an object more than once: JSON lets it, and readers silently
+    take one of the two.
 
     Examples
     --------
@@ -113,6 +119,10 @@ def parse_json(content: str | bytes, form: TypeAdapter[_Content]) -> _Content:
     a
       Value error, this key stands in it more than once ...
     """
+    signs = (b"{", b",") if isinstance(content, bytes) else ("{", ",")
+    if sum(map(content.count, signs)) > most:  # type: ignore[arg-type]
+        error = _DocumentError(f"there are more than {most:,} values", "E_FILE_SIZE")
+        raise _invalid([((), error)])
     twice = False
 
     def look(pairs: list[tuple[str, Any]]) -> None:
@@ -125,12 +135,18 @@ def parse_json(content: str | bytes, form: TypeAdapter[_Content]) -> _Content:
     json.loads(content, object_pairs_hook=look, parse_int=str, parse_float=str)
     if twice:
         pairs = json.loads(content, object_pairs_hook=_Pairs, parse_int=str, parse_float=str)
-        problems = [
-            InitErrorDetails(type="value_error", loc=place, ctx={"error": error}, input=None)
-            for place, error in _repeated(pairs, ())
-        ]
-        raise ValidationError.from_exception_data("document", problems)
+        raise _invalid(_repeated(pairs, ()))
     return found
+
+
+def _invalid(
+    problems: Iterable[tuple[tuple[int | str, ...], _DocumentError]],
+) -> ValidationError:
+    details = [
+        InitErrorDetails(type="value_error", loc=place, ctx={"error": error}, input=None)
+        for place, error in problems
+    ]
+    return ValidationError.from_exception_data("document", details)
 
 
 class _Pairs(list[tuple[str, Any]]):
@@ -139,7 +155,7 @@ class _Pairs(list[tuple[str, Any]]):
 
 def _repeated(
     value: Any, place: tuple[int | str, ...]
-) -> Iterator[tuple[tuple[int | str, ...], ValueError]]:
+) -> Iterator[tuple[tuple[int | str, ...], _DocumentError]]:
     """The keys that stand twice in an object, with its place."""
     inside = value if isinstance(value, _Pairs) else enumerate(value)
     for key, each in inside:
@@ -148,7 +164,8 @@ def _repeated(
     if isinstance(value, _Pairs):
         for key, count in Counter(key for key, _ in value).items():
             if count > 1:
-                yield (*place, key), _RepeatedKeyError("this key stands in it more than once")
+                error = _DocumentError("this key stands in it more than once", "E_KEY_REPEATED")
+                yield (*place, key), error
 
 
 def checked(

@@ -78,6 +78,7 @@ def test_any_other_toml_file_is_refused(tmp_path: Path, content: bytes | None, c
         ("{", "E_JSON"),
         ("[" * 5000, "E_JSON"),
         ("{}", "E_SCHEMA"),
+        ('{"title": "a", "parts": [' + "{}," * 600_000 + "{}]}", "E_FILE_SIZE"),
         ('{"title": "a", "title": "b"}', "E_KEY_REPEATED"),
         ('{"title": "a", "parts": [{"speed": 1, "names": ["a"], "speed": 2}]}', "E_KEY_REPEATED"),
     ],

@@ -10,13 +10,21 @@ import csv
 import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    FailFast,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 from ssl_bench.errors import AnnotationError, DataError, Problem
-from ssl_bench.schemas import code_of, in_words_of, parse_json, read_bytes
+from ssl_bench.schemas import MAX_BYTES, code_of, in_words_of, parse_json, read_bytes
 from ssl_bench.testsets.annotations import Boxes
 from ssl_bench.testsets.identifiers import ID_RULE, FieldError, duplicates, is_id
 
@@ -39,6 +47,9 @@ SLACK = 0.01
 """How far, in parts of the frame, a box may reach beyond it: drawn clipped."""
 
 _CORRUPT = -1e6
+# Every problem takes time and memory. Of longer lists of entries, the first bad one is named.
+_MOST_PROBLEMS = 1000
+_MOST_AT_ONCE = 20_000
 _MANY = 0.1  # of the boxes of a file: no slip of the pen
 
 
@@ -135,10 +146,10 @@ class GridBox(BaseModel):
         return self.xmin, self.ymin, self.xmax, self.ymax
 
 
-def read_text(path: Path, *, remedy: str) -> str:
+def read_text(path: Path, *, remedy: str, most_lines: int = 500_000) -> str:
     """Read a file as UTF-8, with or without byte order mark; raises DataError if it is not."""
     try:
-        return read_bytes(path, error=DataError, remedy=remedy).decode()
+        text = read_bytes(path, error=DataError, remedy=remedy).decode()
     except UnicodeDecodeError as error:
         raise DataError(
             f"this file is not UTF-8 text (byte {error.start})",
@@ -146,6 +157,10 @@ def read_text(path: Path, *, remedy: str) -> str:
             where=path,
             remedy=remedy,
         ) from error
+    if text.count("\n") > most_lines:
+        problem = f"this file has more than {most_lines:,} lines"
+        raise DataError(problem, code="E_FILE_SIZE", where=path, remedy=remedy)
+    return text
 
 
 def refuse(problems: Sequence[Problem], path: Path, remedy: str) -> None:
@@ -183,11 +198,14 @@ def read_entries(
     >>> read_entries(path, GridBox, remedy="", key=str)[0].corners
     (0.0, 0.0, 112.0, 224.0)
     """
-    text = read_text(path, remedy=remedy)
+    text = read_text(path, remedy=remedy, most_lines=MAX_BYTES)
     problems: list[Problem] = []
     entries: list[_Row] = []
     try:
-        entries = parse_json(text, TypeAdapter(list[entry]))  # type: ignore[valid-type]
+        form: Any = list[entry]  # type: ignore[valid-type]
+        if text.count("{") > _MOST_AT_ONCE:
+            form = Annotated[form, FailFast()]
+        entries = parse_json(text, TypeAdapter(form), most=MAX_BYTES)
     except ValidationError as error:
         problems = _problems(error)
         problems += _reading([error], text.count("{"))
@@ -253,6 +271,10 @@ def read_table(
     problems: list[Problem] = []
     errors: list[ValidationError] = []
     for number, values in lines:
+        if len(problems) > _MOST_PROBLEMS:
+            text = f"the lines from {number:,} on were not looked at"
+            problems.append(Problem(text, "E_CSV"))
+            break
         line = f"line {number} ({values[0][:60]!r})"
         if len(values) != len(columns):
             problem = f"{line}: there are {len(values)} fields, not {len(columns)}"
