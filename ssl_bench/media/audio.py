@@ -46,7 +46,8 @@ SHORT = 0.1
 
 _SUBTYPES_INT16 = {"PCM_16", "PCM_S8", "PCM_U8", "ULAW", "ALAW", "IMA_ADPCM", "MS_ADPCM"}
 _SUBTYPES_WIDE = {"PCM_24", "PCM_32"}
-_MP3 = "MPEG_LAYER_III"  # its length in WAV is an estimate of libsndfile
+# Left to FFmpeg: libsndfile estimates the length of MP3 in WAV, and changes the rate of Opus.
+_SUBTYPES_OF_FFMPEG = {"MPEG_LAYER_III", "OPUS"}
 _PLAIN = ("wav", "w64", "aiff", "au", "flac", "ogg")
 # Endings of the names of each kind of content.
 _NAMES = {
@@ -125,7 +126,7 @@ def examine_audio(path: Path) -> tuple[Waveform, tuple[Problem, ...]]:
     """
     require_content(path)
     contents = _whole(path)
-    decode = _read_plain if _is_plain(path, contents) else _decode_container
+    decode = _read_plain if contents.kind in _PLAIN else _decode_container
     samples, rate, notes = decode(path, contents)
     if len(samples) == 0:
         raise _refusal(path, "E_SOUND_EMPTY", "has no samples")
@@ -162,7 +163,7 @@ def probe_audio(path: Path) -> float:
     """
     require_content(path)
     contents = _whole(path)
-    if _is_plain(path, contents):
+    if contents.kind in _PLAIN:
         with _opened(path, contents) as file:
             if file is not None:
                 if file.frames < 1:
@@ -249,11 +250,6 @@ def _whole(path: Path) -> Contents:
     return contents
 
 
-def _is_plain(path: Path, contents: Contents) -> bool:
-    """Whether libsndfile reads it; Opus is left to FFmpeg, which keeps the rate of the codec."""
-    return contents.kind in _PLAIN and path.suffix.lower() != ".opus"
-
-
 @contextmanager
 def _opened(path: Path, contents: Contents) -> Iterator[Any]:
     """The file, open; None where libsndfile does not know its codec."""
@@ -278,7 +274,8 @@ def _opened(path: Path, contents: Contents) -> Iterator[Any]:
 
 def _read_plain(path: Path, contents: Contents) -> tuple[NDArray[Any], int, list[Problem]]:
     with _opened(path, contents) as file:
-        if file is not None and file.frames < _LENGTH_UNKNOWN and file.subtype != _MP3:
+        known = file is not None and file.frames < _LENGTH_UNKNOWN
+        if known and file.subtype not in _SUBTYPES_OF_FFMPEG:
             _require_bounded(path, file.frames * file.channels)
             if file.subtype in _SUBTYPES_INT16:
                 dtype = "int16"

@@ -251,6 +251,12 @@ class TestPlainFiles:
         np.testing.assert_array_equal(sound.samples, noise())
         assert "N_SOUND_FORMAT" in codes(notes)
 
+    def test_opus_has_one_rate_whatever_the_name(self, tmp_path: Path) -> None:
+        for name in ("a.opus", "a.ogg", "a.wav"):
+            soundfile.write(tmp_path / name, tone(), RATE, format="OGG", subtype="OPUS")
+            sound = read_audio(tmp_path / name)
+            assert (sound.rate, sound.samples.shape) == (48000, (96000, 1))
+
     def test_a_name_need_not_be_text(self, tmp_path: Path) -> None:
         for suffix in (".wav", ".m4a"):
             path = tmp_path / os.fsdecode(b"\xff:" + suffix.encode())
