@@ -82,7 +82,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
 
 @contextmanager
 def replaced_folder(
-    target: Path, patterns: Sequence[str], *, overwrite: bool = True
+    target: Path, patterns: Sequence[str], *, overwrite: bool = True, keep: bool = False
 ) -> Iterator[Path]:
     """Give an empty folder; on success its files become those of `target`, all at once.
 
@@ -97,7 +97,8 @@ def replaced_folder(
     ------
     OSError
         If it cannot be written, with the name of a file of `target`; FileExistsError if there are
-        such files and they must not be overwritten.
+        such files and they must not be overwritten. With `keep`, the new ones then go into a
+        folder beside `target`, which the error names.
 
     Examples
     --------
@@ -128,7 +129,12 @@ def replaced_folder(
             if not place.is_dir():
                 raise
             if not overwrite and files_of(place, patterns):
-                raise FileExistsError(errno.EEXIST, "written meanwhile", str(place)) from None
+                reason = "written meanwhile"
+                if keep:
+                    kept = scratch.with_name(f"{place.name}-{secrets.token_hex(4)}")
+                    scratch.rename(kept)
+                    reason += f"; what was to go there is kept in {kept}"
+                raise FileExistsError(errno.EEXIST, reason, str(place)) from None
             _put_in_place(scratch, place, patterns)
 
 

@@ -270,7 +270,9 @@ def _opened(
     return [
         (
             trials,
-            stack.enter_context(replaced_folder(folder, run_files(), overwrite=overwrite)),
+            stack.enter_context(
+                replaced_folder(folder, run_files(), overwrite=overwrite, keep=True)
+            ),
         )
         for trials, folder in runs
     ]

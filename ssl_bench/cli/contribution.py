@@ -89,7 +89,7 @@ def contribution(**given: Any) -> None:
         own = (*names, *run_files(), *(f"{kind}/predictions.npz" for kind in OTHER_SOUNDS))
         require_new(folder, own, overwrite=given["overwrite"])
         settings = {name: given[name] for name in ("protocol", "measure", "seed")}
-        with replaced_folder(folder, own) as fresh:
+        with replaced_folder(folder, own, overwrite=given["overwrite"], keep=True) as fresh:
             if model is not None:
                 request = request_of({**given, "out": fresh})
                 measured = measure_contribution(

@@ -9,7 +9,7 @@ The type of the samples is how they were stored, because models differ in how th
 ``float32``  what decodes to floating point, such as most of what is compressed with loss
 ===========  =====================================================================================
 
-Channels are kept and nothing is resampled: both are decisions of a model's preprocessing.
+Channels are kept and nothing is resampled here: both are decisions of a model's preprocessing.
 """
 
 from __future__ import annotations
