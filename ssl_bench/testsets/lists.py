@@ -34,6 +34,7 @@ _COMMENT = "#"
 _SEPARATORS = (",", "\t", ";")
 _VIDEO = re.compile(r"Y?(?=.*[^0-9])[A-Za-z0-9_-]{11}")
 _SECOND = re.compile(r"(?:[0-9]{1,3}:){0,2}[0-9]{1,12}(\.[0-9]{1,9})?")
+_QUOTED = re.compile(r'"[^"]*"')
 _JSON = re.compile(r"\[\s*[\[{\"']")
 
 # Headings of columns, in lower case and with "_" for what is no letter; the likeliest first.
@@ -183,9 +184,9 @@ def _lines_of_fields(path: Path, problems: list[Problem]) -> Iterator[list[str]]
             problem = "this is a list in JSON, and not one clip on each line"
             raise DataError(problem, code="E_LIST_JSON", where=path, remedy=_REMEDY)
         if not separator and not text.startswith(_COMMENT):
-            separator = (
-                max(_SEPARATORS, key=text.count) if any(map(text.count, _SEPARATORS)) else ""
-            )
+            # The first one, as a label may hold others.
+            plain = _QUOTED.sub("", text)
+            separator = next((each for each in plain if each in _SEPARATORS), "")
         if '"' not in text:
             yield [each.strip() for each in text.split(separator or ",")]
             continue

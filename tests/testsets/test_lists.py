@@ -74,6 +74,15 @@ class TestColumns:
         assert clip is not None
         assert clip.id == f"{VIDEO}_000030"
 
+    @pytest.mark.parametrize("separator", ["\t", ";", ","])
+    def test_a_label_may_hold_other_separators(self, separator: str, tmp_path: Path) -> None:
+        label = "speech, big; loud, male\tman"
+        label = f'"{label}"' if separator == "," else label.replace(separator, " ")
+        rows = [separator.join(("a_000010", label, part)) for part in ("train", "test")]
+        found = read(tmp_path, "\n".join(rows))
+        assert (found.names, found.labels) == (("a_000010",), (label.strip('"'),))
+        assert found.tests == ("a_000010",)
+
     def test_a_number_behind_another_name_is_a_label(self, tmp_path: Path) -> None:
         found = read(tmp_path, "10000130166,3\nparty,4\n")
         assert (found.names, found.labels) == (("10000130166", "party"), ("3", "4"))
