@@ -34,6 +34,7 @@ _COMMENT = "#"
 _SEPARATORS = (",", "\t", ";")
 _VIDEO = re.compile(r"Y?(?=.*[^0-9])[A-Za-z0-9_-]{11}")
 _SECOND = re.compile(r"(?:[0-9]{1,3}:){0,2}[0-9]{1,12}(\.[0-9]{1,9})?")
+_WORD = re.compile(r"[a-z]+")
 _QUOTED = re.compile(r'"[^"]*"')
 _JSON = re.compile(r"\[\s*[\[{\"']")
 
@@ -45,12 +46,13 @@ _HEADINGS: Mapping[str, str] = {
     "start": "start_seconds start_second start_sec start_s start_time time_start start start_ms",
     "clip": f"{_OF_VIDEOS} {_OF_CLIPS} {_OF_OTHERS}",
     "label": "label labels class category class_name positive_labels",
-    "split": "split set subset part partition phase",
+    "split": "split set subset part partition phase usage",
     "is_test": "test is_test",
+    "is_train": "is_train is_training",
 }
 _TEST = frozenset(("test", "testing", "eval", "evaluation"))
 _PARTS = _TEST | {"train", "training", "val", "valid", "validation", "dev"}
-_TRUE = frozenset(("1", "true", "yes"))
+_TRUE = frozenset(("1", "1.0", "true", "yes"))
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ def read_clip_list(path: Path) -> ClipList:
     # Without a heading, the last column is one of parts if it holds nothing else.
     last = {row.mark for row in rows if row.mark is not None}
     divided = bool(last) and (bool(columns) or last <= _PARTS)
-    in_test = [divided and row.mark in _TEST for row in rows]
+    in_test = [divided and bool(_TEST & {*_WORD.findall(row.mark or "")}) for row in rows]
     kept = [row for row, test in zip(rows, in_test, strict=True) if not test]
     return ClipList(
         names=tuple(row.name for row in kept),
@@ -156,6 +158,8 @@ def _by_heading(fields: Sequence[str], columns: Mapping[str, int]) -> _Row:
     name, start, mark = found.get("clip", ""), found.get("start", ""), found.get("split")
     if "is_test" in found and mark is None:
         mark = "test" if found["is_test"].casefold() in _TRUE else "train"
+    if "is_train" in found and mark is None:
+        mark = "train" if found["is_train"].casefold() in _TRUE else "test"
     name = f"{bare(name)}_{start}" if name and _SECOND.fullmatch(start) else name
     return _Row(name, found.get("label", ""), None if mark is None else mark.casefold())
 

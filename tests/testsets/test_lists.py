@@ -96,6 +96,8 @@ class TestParts:
             "a,train\nb,test\nc,train\n",
             "id,split,label\na,train,dog\nb,TEST,dog\nc,val,cat\n",
             "id,box,test\na,0,0\nb,0,1\nc,0,0\n",
+            "id,is_train\na,1\nb,0\nc,True\n",
+            "id,usage\na,train\nb,public_test\nc,train\n",
         ],
     )
     def test_rows_marked_test_are_no_training_clips(self, content: str, tmp_path: Path) -> None:
