@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import difflib
 import struct
+import traceback
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -287,3 +289,29 @@ class SubmissionError(ProblemsError, LeaderboardError):
 
     code = "E_SUBMISSION"
     _outcome = ", the leaderboard was left as it is"
+
+
+@contextmanager
+def blamed(what: str) -> Iterator[None]:
+    """Raise ModelError for whatever a model's own code raises, with the line that did.
+
+    Examples
+    --------
+    >>> with blamed("mine.localize"):
+    ...     1 / 0
+    Traceback (most recent call last):
+    ssl_bench.errors.ModelError: mine.localize raised ZeroDivisionError: division by zero ...
+    """
+    try:
+        yield
+    except SslBenchError:
+        raise
+    except Exception as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        text = " ".join(str(error).split())
+        raise ModelError(
+            f"{what} raised {type(error).__name__}{': ' if text else ''}{text} "
+            f"({Path(last.filename).name}, line {last.lineno})",
+            code="E_MODEL_RAISED",
+            remedy="correct it; called from Python, it shows the whole traceback",
+        ) from error

@@ -6,6 +6,7 @@ import ctypes
 import errno
 import fcntl
 import hashlib
+import io
 import json
 import os
 import re
@@ -81,7 +82,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
 
 @contextmanager
 def replaced_folder(
-    target: Path, patterns: Sequence[str], *, overwrite: bool = True
+    target: Path, patterns: Sequence[str], *, overwrite: bool = True, keep: bool = False
 ) -> Iterator[Path]:
     """Give an empty folder; on success its files become those of `target`, all at once.
 
@@ -96,7 +97,8 @@ def replaced_folder(
     ------
     OSError
         If it cannot be written, with the name of a file of `target`; FileExistsError if there are
-        such files and they must not be overwritten.
+        such files and they must not be overwritten. With `keep`, the new ones then go into a
+        folder beside `target`, which the error names.
 
     Examples
     --------
@@ -127,7 +129,12 @@ def replaced_folder(
             if not place.is_dir():
                 raise
             if not overwrite and files_of(place, patterns):
-                raise FileExistsError(errno.EEXIST, "written meanwhile", str(place)) from None
+                reason = "written meanwhile"
+                if keep:
+                    kept = scratch.with_name(f"{place.name}-{secrets.token_hex(4)}")
+                    scratch.rename(kept)
+                    reason += f"; what was to go there is kept in {kept}"
+                raise FileExistsError(errno.EEXIST, reason, str(place)) from None
             _put_in_place(scratch, place, patterns)
 
 
@@ -335,6 +342,21 @@ def write_text(target: Path, text: str) -> None:
     """Write `text` as UTF-8 to `target`, whole or not at all."""
     with atomic_path(target) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+class CappedReader(io.BufferedReader):
+    """A file of which no more is asked than it has: Python allocates what is asked for.
+
+    Chunks of pictures and texts of pickles claim any length.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(io.FileIO(path))
+        self._size = path.stat().st_size
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """At most `size` bytes."""
+        return super().read(size if size is None else min(size, self._size))
 
 
 def sha256_of_file(path: Path) -> str:

@@ -6,14 +6,23 @@ import codecs
 import json
 import re
 import tomllib
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails, InitErrorDetails
 
 from ssl_bench.errors import ProtocolError, SslBenchError, one_of, shortened
 
+MAX_BYTES = 64 * 2**20
+"""The largest text file that is read."""
+
+_MAX_TOML_BYTES = 2**19
+_MAX_VALUES = 500_000
+# The time and memory of the parser grow with the square of the parts of a dotted name.
+_MAX_DOTS = 250
 _MAX_PROBLEMS = 20
 _MAX_CHARACTERS = 300
 _MAX_NAME = 80
@@ -22,6 +31,7 @@ _MAX_NAME = 80
 _CONFLICT = re.compile(rb"^(<{7}|>{7}) \S", re.MULTILINE)
 
 _Model = TypeVar("_Model", bound=BaseModel)
+_Content = TypeVar("_Content")
 
 
 class Strict(BaseModel):
@@ -76,6 +86,88 @@ def _plain(text: str) -> str:
     return shortened(text, _MAX_CHARACTERS)
 
 
+def code_of(problem: ErrorDetails) -> str:
+    """Code of one problem of a validation; our own checks have one of their own."""
+    if problem["type"] == "json_invalid":
+        return "E_JSON"
+    return getattr(problem.get("ctx", {}).get("error"), "code", "E_SCHEMA")
+
+
+class _DocumentError(ValueError):
+    def __init__(self, problem: str, code: str) -> None:
+        super().__init__(problem)
+        self.code = code
+
+
+def parse_json(
+    content: str | bytes, form: TypeAdapter[_Content], *, most: int = _MAX_VALUES
+) -> _Content:
+    """Read JSON as text or UTF-8, with or without byte order mark, by a schema.
+
+    Raises ValidationError, also where there are more than `most` values, each of which may be
+    wrong, or where a key stands in an object more than once: JSON lets it, and readers silently
+    take one of the two.
+
+    Examples
+    --------
+    >>> parse_json('{"a": 1}', TypeAdapter(dict[str, int]))
+    {'a': 1}
+    >>> parse_json('{"a": 1, "a": 2}', TypeAdapter(dict[str, int]))
+    Traceback (most recent call last):
+    ...
+    pydantic_core._pydantic_core.ValidationError: 1 validation error for document
+    a
+      Value error, this key stands in it more than once ...
+    """
+    signs = (b"{", b",") if isinstance(content, bytes) else ("{", ",")
+    if sum(map(content.count, signs)) > most:  # type: ignore[arg-type]
+        error = _DocumentError(f"there are more than {most:,} values", "E_FILE_SIZE")
+        raise _invalid([((), error)])
+    twice = False
+
+    def look(pairs: list[tuple[str, Any]]) -> None:
+        nonlocal twice
+        twice |= len(dict(pairs)) < len(pairs)
+
+    content = content.removeprefix(codecs.BOM_UTF8) if isinstance(content, bytes) else content
+    found = form.validate_json(content)
+    # Numbers stay text: Python refuses to read very long ones.
+    json.loads(content, object_pairs_hook=look, parse_int=str, parse_float=str)
+    if twice:
+        pairs = json.loads(content, object_pairs_hook=_Pairs, parse_int=str, parse_float=str)
+        raise _invalid(_repeated(pairs, ()))
+    return found
+
+
+def _invalid(
+    problems: Iterable[tuple[tuple[int | str, ...], _DocumentError]],
+) -> ValidationError:
+    details = [
+        InitErrorDetails(type="value_error", loc=place, ctx={"error": error}, input=None)
+        for place, error in problems
+    ]
+    return ValidationError.from_exception_data("document", details)
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """An object of JSON with all its keys."""
+
+
+def _repeated(
+    value: Any, place: tuple[int | str, ...]
+) -> Iterator[tuple[tuple[int | str, ...], _DocumentError]]:
+    """The keys that stand twice in an object, with its place."""
+    inside = value if isinstance(value, _Pairs) else enumerate(value)
+    for key, each in inside:
+        if isinstance(each, list):
+            yield from _repeated(each, (*place, key))
+    if isinstance(value, _Pairs):
+        for key, count in Counter(key for key, _ in value).items():
+            if count > 1:
+                error = _DocumentError("this key stands in it more than once", "E_KEY_REPEATED")
+                yield (*place, key), error
+
+
 def checked(
     content: Any,
     model: type[_Model],
@@ -99,11 +191,11 @@ def checked(
     """
     try:
         if isinstance(content, str | bytes):
-            return model.model_validate_json(content)
+            return parse_json(content, TypeAdapter(model))
         return model.model_validate(content)
     except ValidationError as caught:
         problems = caught.errors(include_url=False, include_input=False)
-        code = "E_JSON" if problems[0]["type"] == "json_invalid" else "E_SCHEMA"
+        code = code_of(problems[0])
         if all(each["type"] == "extra_forbidden" and len(each["loc"]) == 1 for each in problems):
             known = model.model_fields
             remedy = remedy or (
@@ -125,7 +217,8 @@ def read_toml(
     Raises `error` with `remedy` if it is missing or does not follow the schema, and `error` if it
     cannot be read or is not TOML.
     """
-    return parse_toml(_content(path, error, remedy), model, path, error=error, remedy=remedy)
+    content = read_bytes(path, error=error, remedy=remedy, limit=_MAX_TOML_BYTES)
+    return parse_toml(content, model, path, error=error, remedy=remedy)
 
 
 def parse_toml(
@@ -137,6 +230,9 @@ def parse_toml(
     remedy: str | None = None,
 ) -> _Model:
     """Check the bytes of a TOML file; otherwise like :func:`read_toml`."""
+    if any(line.count(b".") > _MAX_DOTS for line in content.splitlines()):
+        message = f"a line of this file has more than {_MAX_DOTS} dots"
+        raise error(message, code="E_TOML", where=where, remedy="break or shorten that line")
     try:
         # Strict mode takes a list for a tuple only where it reads JSON. No text field takes a date
         # without quotes: as a table, it makes the error name the field.
@@ -155,7 +251,8 @@ def read_json(
     path: Path, model: type[_Model], *, error: type[SslBenchError], remedy: str | None = None
 ) -> _Model:
     """Read a JSON document with a schema; otherwise like :func:`read_toml`."""
-    return checked(_content(path, error, remedy), model, path, error=error, remedy=remedy)
+    content = read_bytes(path, error=error, remedy=remedy)
+    return checked(content, model, path, error=error, remedy=remedy)
 
 
 def refuse_conflict(content: bytes, where: Path, error: type[SslBenchError]) -> None:
@@ -168,13 +265,26 @@ def refuse_conflict(content: bytes, where: Path, error: type[SslBenchError]) -> 
         raise error(message, code="E_MERGE_CONFLICT", where=where, remedy=remedy)
 
 
-def _content(path: Path, error: type[SslBenchError], remedy: str | None) -> bytes:
+def read_bytes(
+    path: Path, *, error: type[SslBenchError], remedy: str | None = None, limit: int = MAX_BYTES
+) -> bytes:
+    """Content of a plain file of at most `limit` bytes, without a byte order mark.
+
+    Raises `error` if it is missing, unreadable, larger, a pipe (which would be waited for) or a
+    device (which need not end), or holds the marks of an unfinished merge.
+    """
     try:
-        content = path.read_bytes()
+        size = path.stat().st_size
+        if not path.is_file() and not path.is_dir():
+            problem, code = "this is a pipe, a device or a socket, not a file", "E_FILE_KIND"
+        elif size > limit:
+            problem, code = f"this file is too large ({size:,} bytes)", "E_FILE_SIZE"
+        else:
+            content = path.read_bytes()
+            refuse_conflict(content, path, error)
+            return content.removeprefix(codecs.BOM_UTF8)
+    except FileNotFoundError:
+        problem, code = "this file does not exist", "E_FILE_MISSING"
     except OSError as caught:
-        missing = isinstance(caught, FileNotFoundError)
-        problem = "does not exist" if missing else f"cannot be read ({caught.strerror})"
-        code = "E_FILE_MISSING" if missing else "E_FILE_UNREADABLE"
-        raise error(f"this file {problem}", code=code, where=path, remedy=remedy) from None
-    refuse_conflict(content, path, error)
-    return content.removeprefix(codecs.BOM_UTF8)
+        problem, code = f"this file cannot be read ({caught.strerror})", "E_FILE_UNREADABLE"
+    raise error(problem, code=code, where=path, remedy=remedy)

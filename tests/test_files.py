@@ -249,6 +249,19 @@ class TestReplacedFolder:
             write_run(folder, "2", overwrite=False)
         assert content(folder) == {"a.txt": b"1", "b.txt": b"1"}
 
+    def test_what_was_made_meanwhile_is_kept_beside_it(self, folder: Path) -> None:
+        def overtaken() -> None:
+            with replaced_folder(folder, ("*.txt",), overwrite=False, keep=True) as fresh:
+                (fresh / "a.txt").write_text("2")
+                write_run(folder, "1")
+
+        with pytest.raises(FileExistsError) as refused:
+            overtaken()
+        assert [path.read_text() for path in files_of(folder, ("*.txt",))] == ["1", "1"]
+        [kept] = folder.parent.resolve().rglob(f"{folder.resolve().name}-*")
+        assert content(kept) == {"a.txt": b"2"}
+        assert str(kept) in str(refused.value)
+
     def test_a_process_that_dies_leaves_the_old_or_the_new(
         self, folder: Path, request: pytest.FixtureRequest
     ) -> None:

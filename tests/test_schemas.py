@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from pydantic import BaseModel, ValidationError, field_validator
 from refusals import refused
 
 from ssl_bench.errors import ModelError, ResultError
-from ssl_bench.schemas import Document, Strict, checked, quoted, read_json, read_toml
+from ssl_bench.schemas import MAX_BYTES, Document, Strict, checked, quoted, read_json, read_toml
 
 
 class Part(Strict):
@@ -51,6 +52,8 @@ def test_a_file_that_follows_its_schema_is_read(tmp_path: Path) -> None:
         (b"title = ", "E_TOML"),
         (b"a = " + b"[" * 5000, "E_TOML"),
         (b"a." * 3000 + b"b = 1", "E_TOML"),
+        (b"a." * 200_000 + b"b = 1", "E_TOML"),
+        (b"#" * 2**20, "E_FILE_SIZE"),
         (b"title = 0x" + b"f" * 9000, "E_TOML"),
         (b"title = " + b"9" * 5000, "E_TOML"),
         (b"\xff\xfe", "E_ENCODING"),
@@ -70,7 +73,15 @@ def test_any_other_toml_file_is_refused(tmp_path: Path, content: bytes | None, c
 
 @pytest.mark.parametrize(
     ("content", "code"),
-    [(None, "E_FILE_MISSING"), ("{", "E_JSON"), ("[" * 5000, "E_JSON"), ("{}", "E_SCHEMA")],
+    [
+        (None, "E_FILE_MISSING"),
+        ("{", "E_JSON"),
+        ("[" * 5000, "E_JSON"),
+        ("{}", "E_SCHEMA"),
+        ('{"title": "a", "parts": [' + "{}," * 600_000 + "{}]}", "E_FILE_SIZE"),
+        ('{"title": "a", "title": "b"}', "E_KEY_REPEATED"),
+        ('{"title": "a", "parts": [{"speed": 1, "names": ["a"], "speed": 2}]}', "E_KEY_REPEATED"),
+    ],
 )
 def test_any_other_json_file_is_refused(tmp_path: Path, content: str | None, code: str) -> None:
     path = tmp_path / "a.json"
@@ -80,9 +91,30 @@ def test_any_other_json_file_is_refused(tmp_path: Path, content: str | None, cod
         read_json(path, Whole, error=ResultError)
 
 
-def test_a_folder_is_not_a_file(tmp_path: Path) -> None:
+def test_a_folder_a_pipe_and_a_device_are_not_files(tmp_path: Path) -> None:
     with refused("E_FILE_UNREADABLE", where=tmp_path):
         read_toml(tmp_path, Whole)
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "device").symlink_to("/dev/zero")
+    for name in ("pipe", "device"):
+        with refused("E_FILE_KIND", where=name):
+            read_toml(tmp_path / name, Whole)
+        with refused("E_FILE_KIND", where=name):
+            read_json(tmp_path / name, Whole, error=ResultError)
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "a.json").open("wb") as stream:
+        stream.truncate(MAX_BYTES + 1)
+    with refused("E_FILE_SIZE", where="a.json"):
+        read_json(tmp_path / "a.json", Whole, error=ResultError)
+
+
+def test_a_key_that_stands_twice_is_named_with_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text('{"title": "a", "parts": [{"speed": 1}, {"speed": 1, "speed": 1}]}')
+    with refused("E_KEY_REPEATED", where="parts.1.speed"):
+        read_json(path, Whole, error=ResultError)
 
 
 def test_all_fields_are_named_at_once_and_printably() -> None:

@@ -25,7 +25,7 @@ from ssl_bench.engine.predict import (
 from ssl_bench.engine.usable import check_trials
 from ssl_bench.errors import SslBenchError
 from ssl_bench.files import files_of, replaced_folder, sha256_of_file, write_text
-from ssl_bench.media.check import refuse_unusable, write_report
+from ssl_bench.media.check import refuse_unusable, remarks_on, write_report
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
 from ssl_bench.models.provenance import describe
 from ssl_bench.models.registry import list_baselines, load_baseline, load_localizer
@@ -98,6 +98,8 @@ class Evaluation:
         missing.
     replaced
         What stood in the folder before, in words; empty where nothing did.
+    media_notes
+        What is unusual about images and sounds, of all protocols that were run together.
     """
 
     scores: pd.DataFrame
@@ -107,6 +109,7 @@ class Evaluation:
     trials: TrialSet
     has_images: bool
     replaced: str = ""
+    media_notes: tuple[str, ...] = ()
 
 
 def evaluate(
@@ -225,7 +228,7 @@ def run(
     started = perf_counter()
     notify("opening trials")
     localizer, runs, given = _open(request, protocols)
-    parts = _usable(request, localizer, runs, progress)
+    parts, media_notes = _usable(request, localizer, runs, progress)
     opened_at = perf_counter()
     notify("localizing")
     options = request.engine_options(progress)
@@ -254,6 +257,7 @@ def run(
             folder=folder,
             files=tuple(folder / path.relative_to(each.folder) for path in each.files),
             replaced=before,
+            media_notes=media_notes,
         )
         for each, (_, folder), before in zip(done, runs, replaced, strict=True)
     ]
@@ -266,7 +270,9 @@ def _opened(
     return [
         (
             trials,
-            stack.enter_context(replaced_folder(folder, run_files(), overwrite=overwrite)),
+            stack.enter_context(
+                replaced_folder(folder, run_files(), overwrite=overwrite, keep=True)
+            ),
         )
         for trials, folder in runs
     ]
@@ -366,7 +372,7 @@ def run_predict(
     What else an earlier run left in their folders goes: it was made of other predictions.
     """
     localizer, runs, _ = _open(request, protocols)
-    parts = _usable(request, localizer, runs, progress)
+    parts, _ = _usable(request, localizer, runs, progress)
     with ExitStack() as stack:
         fresh = _opened(stack, parts, request.overwrite)
         written = predict(localizer, fresh, request.engine_options(progress))
@@ -469,8 +475,11 @@ def _usable(
     localizer: Localizer | AnnotationLocalizer,
     runs: Sequence[tuple[TrialSet, Path]],
     progress: Progress,
-) -> list[tuple[TrialSet, Path]]:
-    """The trials whose images and sounds can be used; MediaError where others are not left out."""
+) -> tuple[list[tuple[TrialSet, Path]], tuple[str, ...]]:
+    """The trials whose images and sounds can be used, and remarks on these.
+
+    MediaError where others are not left out.
+    """
     sets = [trials for trials, _ in runs]
     checked, kept = check_trials(localizer, sets, request.engine_options(progress))
     if request.problems is not None:
@@ -488,7 +497,7 @@ def _usable(
             )
         whole = len(rows) == len(trials)
         parts.append((trials if whole else trials.part(rows, rest_fails=fails), folder))
-    return parts
+    return parts, remarks_on(checked)
 
 
 def _run_name(localizer: Localizer | AnnotationLocalizer, place: str, request: Request) -> str:

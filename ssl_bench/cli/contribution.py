@@ -13,6 +13,7 @@ from ssl_bench.cli.options import (
     data_option,
     jobs_option,
     json_option,
+    missing_options,
     model_option,
     overwrite_option,
     pairs_option,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 @click.command()
 @model_option(required=False)
 @click.option(
-    "--predictions", type=PATH, help="In place of --model: stored predictions, made with the sound."
+    "--predictions", type=PATH, help="Instead of --model: stored predictions, made with the sound."
 )
 @pairs_option(
     "--without",
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     "--out", type=FOLDER, help="Folder to write to.  [default: runs/contribution-MODEL-PROTOCOL]"
 )
 @overwrite_option
+@missing_options
 @jobs_option
 @json_option
 def contribution(**given: Any) -> None:
@@ -67,6 +69,10 @@ def contribution(**given: Any) -> None:
         raise click.UsageError("--predictions needs at least one --without FILE to compare with")
     if model is not None and given["without"]:
         raise click.UsageError("--without belongs to --predictions; a model makes its own maps")
+    if predictions is not None and (given["missing"] or given["problems"]):
+        raise click.UsageError(
+            "stored predictions need no images and sounds: leave such options out"
+        )
     place = given["protocol"].replace("@", "-").replace(":", "-").replace("/", "-")
     name = Path(model or predictions.stem).stem
     folder = given["out"] or Path("runs") / f"contribution-{name}-{place}"
@@ -83,7 +89,7 @@ def contribution(**given: Any) -> None:
         own = (*names, *run_files(), *(f"{kind}/predictions.npz" for kind in OTHER_SOUNDS))
         require_new(folder, own, overwrite=given["overwrite"])
         settings = {name: given[name] for name in ("protocol", "measure", "seed")}
-        with replaced_folder(folder, own) as fresh:
+        with replaced_folder(folder, own, overwrite=given["overwrite"], keep=True) as fresh:
             if model is not None:
                 request = request_of({**given, "out": fresh})
                 measured = measure_contribution(

@@ -72,6 +72,8 @@ def evaluate(**given: Any) -> None:
     for each in done:
         if each.replaced:
             click.echo(f"Replaced {each.replaced} in {each.folder}.", err=True)
+    for note in done[0].media_notes:
+        click.echo(f"{note}.", err=True)
     if given["weights"] is not None:
         _show_recognised(given["weights"], done[0].result.model.model_dump())
     if given["as_json"]:

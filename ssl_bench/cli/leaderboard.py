@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ssl_bench.cli.options import data_option, jobs_option, json_option
+from ssl_bench.cli.options import board_option, data_option, jobs_option, json_option
 
 if TYPE_CHECKING:
     from ssl_bench.leaderboard.board import Board
@@ -20,15 +20,6 @@ if TYPE_CHECKING:
 _MAX_LINES = 200
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
-
-
-def board_option(command: _Command) -> _Command:
-    """``--board DIR``."""
-    return click.option(
-        "--board",
-        type=click.Path(path_type=Path, file_okay=False),
-        help="Folder of the leaderboard. Default: that of this project.",
-    )(command)
 
 
 def out_option(command: _Command) -> _Command:
@@ -175,12 +166,14 @@ def _report(read: Board, wrong: list[Finding], no_pages: bool, as_json: bool) ->
 @click.option(
     "--protocol", "protocols", multiple=True, metavar="NAME[@TESTSET]", help="Only this one."
 )
+@click.option("--new-board", is_flag=True, help="Begin a board where there is none.")
 @jobs_option
 def add(
     board: Path | None,
     data: Path | None,
     baselines: tuple[str, ...],
     protocols: tuple[str, ...],
+    new_board: bool,
     jobs: int,
 ) -> None:
     """Measure the baselines that ship, and write their submissions where anything changed.
@@ -195,7 +188,13 @@ def add(
     root = default_board() if board is None else board
     with progress_bars() as (_, notify):
         done = add_baselines(
-            root, baselines=baselines, protocols=protocols, data=data, jobs=jobs, notify=notify
+            root,
+            baselines=baselines,
+            protocols=protocols,
+            data=data,
+            jobs=jobs,
+            new_board=new_board,
+            notify=notify,
         )
         for each in done:
             reason = f": {each.reason}" if each.reason else ""

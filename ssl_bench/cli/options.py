@@ -94,7 +94,10 @@ data_option = click.option(
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 jobs_option = count_option(
-    "--jobs", 2, "Threads that read and score. Does not change results.", most=MAX_WORKERS
+    "--jobs",
+    2,
+    "Threads, or processes, that read and score. Does not change results.",
+    most=MAX_WORKERS,
 )
 dialect_option = click.option(
     "--dialect",
@@ -129,7 +132,7 @@ missing_options = together(
         "--problems",
         metavar="FILE.csv",
         type=PATH,
-        help="Write every problem and remark on images and sounds.",
+        help="Write every problem and note about images and sounds.",
     ),
 )
 vision_only_option = click.option(
@@ -138,7 +141,7 @@ vision_only_option = click.option(
 resample_option = click.option(
     "--resample",
     is_flag=True,
-    help="Convert sounds of another rate, or of more channels, than the model takes, in place of "
+    help="Convert sounds of another rate, or of more channels, than the model takes, instead of "
     "refusing them. The result says so.",
 )
 board_option = click.option(

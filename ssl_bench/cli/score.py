@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     "measures",
     multiple=True,
     metavar="MEASURE",
-    help="Measure this in place of what the protocol names; may be repeated. "
+    help="Measure this instead of what the protocol names; may be repeated. "
     "'ssl-bench measures' lists them.",
 )
 @click.option(
@@ -150,7 +150,7 @@ def _overlap_table(overlap: OverlapScores) -> Table:
     if overlap.not_understood:
         facts.append(f"{overlap.not_understood:,} lines of the list are not understood")
     if overlap.marked_test:
-        facts.append(f"{overlap.marked_test:,} rows that are marked as test clips do not count")
+        facts.append(f"{overlap.marked_test:,} rows marked as test clips are left out")
     table.caption = "; ".join(facts)
     table.caption_justify = "left"
     return table

@@ -93,7 +93,7 @@ def _toml_or_text(text: str) -> Any:
     "--problems",
     metavar="FILE.csv",
     type=PATH,
-    help="Write every problem and remark on the clips of the folder.",
+    help="Write every problem and note about the clips of the folder.",
 )
 @click.option(
     "--held-out",

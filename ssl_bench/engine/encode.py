@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 
 from ssl_bench.engine.pairs import (
     Pair,
+    asked_of,
     checked_maps,
     class_maps_of_pairs,
     maps_of_pairs,
     similarity_rows,
 )
-from ssl_bench.errors import DataError, ModelError
+from ssl_bench.errors import DataError, ModelError, blamed
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.contract import Features, Localizer
 from ssl_bench.trials.trial import AudioRecipe, ImageRecipe, TrialSet
@@ -126,7 +127,7 @@ def localize(
         features = _encode(localizer.encode_image, images, chunk, localizer)
         blind = None
         if any(vision_only):
-            blind = checked_maps(localizer.vision_only(features), len(chunk), localizer)
+            blind = checked_maps(asked_of(localizer.vision_only, features), len(chunk), localizer)
         for number, trials in enumerate(sets):
             places = [
                 (position, row)
@@ -197,6 +198,13 @@ def _encode_sounds(
             parts.append(_encode(localizer.encode_audio, list(waveforms), made_of, localizer))
             del waiting[:size]
     options.progress("sounds", len(sounds), len(sounds))
+    forms = [{name: values.shape[1:] for name, values in part.items()} for part in parts]
+    if any(form != forms[0] for form in forms):
+        raise ModelError(
+            f"{localizer.name} returned features of sounds of {forms[0]}, and of other forms",
+            code="E_MODEL_FEATURES",
+            remedy="return arrays of the same names and sizes for every batch",
+        )
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     return joined, [[place[sound] for sound in of_set] for of_set in used]
 
@@ -220,12 +228,15 @@ def _encode(
     localizer: Localizer,
 ) -> Features:
     """Encode a batch, check its shape, and name the input where the model refuses one."""
+    called = getattr(encode, "__qualname__", "the model")
     try:
-        features = encode(inputs)
+        with blamed(called):
+            features = encode(inputs)
     except DataError:
         for source, each in zip(made_of, inputs, strict=True):
             try:
-                encode([each])
+                with blamed(called):
+                    encode([each])
             except DataError as error:
                 where = source.trials.source(source.recipe)
                 raise DataError(
@@ -238,12 +249,14 @@ def _encode(
             code="E_MODEL_FEATURES",
             remedy="return a dictionary of arrays, such as {'visual': array}",
         )
+    with blamed(f"{localizer.name}: making arrays of what it encoded"):
+        features = {name: np.asarray(values) for name, values in features.items()}
     for name, values in features.items():
-        if np.ndim(values) == 0 or len(values) != len(inputs):
+        if values.ndim == 0 or len(values) != len(inputs):
             raise ModelError(
                 f"{localizer.name} was given {len(inputs)} inputs to encode and returned "
-                f"{np.shape(values)[:1] or 'no'} rows of {name!r}",
+                f"{values.shape[:1] or 'no'} rows of {name!r}",
                 code="E_MODEL_FEATURES",
                 remedy="return one row per input, in order",
             )
-    return {name: np.asarray(values) for name, values in features.items()}
+    return features

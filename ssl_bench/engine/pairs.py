@@ -5,13 +5,13 @@ All functions raise ModelError where the localizer breaks its contract.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench.errors import ModelError
+from ssl_bench.errors import ModelError, blamed
 from ssl_bench.models.contract import Features, Localizer
 
 # Sounds in one call of a model's similarity.
@@ -30,9 +30,17 @@ def maps_of_pairs(
 ) -> NDArray[np.float32]:
     """The map ``(n, h, w)`` float32 of each of n pairs, `batch_size` of them in one call."""
     parts = [
-        checked_maps(localizer.localize(shown, played), len(chosen), localizer)
+        checked_maps(asked_of(localizer.localize, shown, played), len(chosen), localizer)
         for chosen, shown, played in _batches(images, sounds, pairs, batch_size)
     ]
+    sizes = sorted({part.shape[1:] for part in parts})
+    if len(sizes) > 1:
+        raise ModelError(
+            f"{localizer.name} returned maps of {sizes[0]} and of {sizes[1]} values for one batch "
+            "of images",
+            code="E_MODEL_MAPS",
+            remedy="return maps of one size",
+        )
     return np.concatenate(parts)
 
 
@@ -52,7 +60,7 @@ def class_maps_of_pairs(
     found: dict[Pair, NDArray[np.float32]] = {}
     distinct = list(dict.fromkeys(pairs))
     for chosen, shown, played in _batches(images, sounds, distinct, batch_size):
-        maps = np.asarray(localizer.class_maps(shown, played, categories))
+        maps = asked_of(localizer.class_maps, shown, played, categories)
         wanted = (len(chosen), len(categories))
         if maps.ndim != 4 or maps.shape[:2] != wanted or maps.dtype.kind != "f" or 0 in maps.shape:
             raise ModelError(
@@ -81,7 +89,7 @@ def similarity_rows(
     blocks = []
     for start in range(0, len(used), _BLOCK):
         chosen = used[start : start + _BLOCK]
-        block = np.asarray(localizer.similarity(images, _rows_of(sounds, chosen)))
+        block = asked_of(localizer.similarity, images, _rows_of(sounds, chosen))
         if block.shape != (count, len(chosen)) or block.dtype.kind != "f":
             raise ModelError(
                 f"{localizer.name} returned similarities of shape {block.shape} and type "
@@ -94,12 +102,18 @@ def similarity_rows(
     return found
 
 
-def checked_maps(maps: Any, count: int, localizer: Localizer) -> NDArray[np.float32]:
-    """Maps ``(count, h, w)`` as float32; raises ModelError where they are anything else."""
+def asked_of(method: Callable[..., Any], *given: Any) -> NDArray[Any]:
+    """What a localizer's method returns, as an array; ModelError where either fails."""
+    with blamed(getattr(method, "__qualname__", "the model")):
+        found = method(*given)
     try:
-        given = np.asarray(maps)
-    except ValueError:  # maps of several sizes in one list
-        given = np.empty(0, object)
+        return np.asarray(found)
+    except (ValueError, TypeError, RuntimeError):  # such as a list of arrays of several sizes
+        return np.empty(0, object)
+
+
+def checked_maps(given: NDArray[Any], count: int, localizer: Localizer) -> NDArray[np.float32]:
+    """Maps ``(count, h, w)`` as float32; raises ModelError where they are anything else."""
     if given.ndim != 3 or len(given) != count or given.dtype.kind != "f" or 0 in given.shape:
         raise ModelError(
             f"{localizer.name} returned maps of shape {given.shape} and type {given.dtype} "

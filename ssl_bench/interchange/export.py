@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,6 @@ from ssl_bench.scoring.formatting import format_interval
 from ssl_bench.scoring.results import MeasuredValue, Result
 
 Format = Literal["csv", "parquet", "json", "latex", "markdown"]
-FORMATS: tuple[Format, ...] = get_args(Format)
 
 _LATEX = {
     "\\": r"\textbackslash{}",

@@ -11,16 +11,16 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 import numpy as np
-from numpy.lib import format as npy
 from numpy.typing import NDArray
 from PIL import Image
 
+from ssl_bench.arrays import MAX_HEADER, read_array
 from ssl_bench.errors import DataError, ImportedFilesError, Problem
 from ssl_bench.interchange import capped
 from ssl_bench.media.image import DAMAGE
 from ssl_bench.media.names import clip_names
 from ssl_bench.predictions import LIMITS, PredictionsWriter
-from ssl_bench.schemas import quoted
+from ssl_bench.schemas import quoted, read_bytes
 from ssl_bench.trials.trial import TrialSet
 
 _BATCH = 64
@@ -28,7 +28,6 @@ _BATCH = 64
 Progress = Callable[[str, int, int], None]
 SUFFIXES = (".npy", ".png")
 
-_MAX_HEADER = 10_000
 # Greatest value of each single-channel kind of PNG, by Pillow's name of it.
 _WHITE: Mapping[str, int] = {"1": 1, "L": 255, "I;16": 65535, "I;16B": 65535, "I": 65535}
 
@@ -75,15 +74,9 @@ def read_map(path: Path) -> NDArray[np.float32]:
     [[0.0, 0.20000000298023224, 1.0]]
     """
     read = _read_npy if path.suffix.lower() == ".npy" else _read_png
-    try:
-        # Sixteen bytes for each pixel: the widest numbers that numpy stores.
-        if path.stat().st_size > 16 * LIMITS.side**2 + _MAX_HEADER:
-            raise DataError("this file is too large to be a map", code="E_MAP_SIZE", where=path)
-        values = read(path, path.read_bytes())
-    except OSError as error:
-        raise DataError(
-            f"this file cannot be read ({error.strerror})", code="E_FILE_UNREADABLE", where=path
-        ) from error
+    # Sixteen bytes for each pixel: the widest numbers that numpy stores.
+    largest = 16 * LIMITS.side**2 + MAX_HEADER
+    values = read(path, read_bytes(path, error=DataError, limit=largest))
     with np.errstate(over="ignore"):
         heat = np.ascontiguousarray(values, np.float32)
     if not np.isfinite(heat).all():
@@ -96,26 +89,18 @@ def read_map(path: Path) -> NDArray[np.float32]:
 
 
 def _read_npy(path: Path, content: bytes) -> NDArray[Any]:
-    stream = io.BytesIO(content)
     try:
-        version = npy.read_magic(stream)
-        read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        shape, _, dtype = read(stream, max_header_size=_MAX_HEADER)
-    # numpy parses the header as Python's literals, so a hostile one fails in the parser's ways.
-    except (ValueError, EOFError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
-        raise _damaged(path, "this is not a numpy file, or it is truncated") from error
-    if dtype.kind not in "fiub":
-        message = f"this file contains {dtype}, not numbers"
+        array = read_array(content)
+    except ValueError as error:
+        raise _damaged(path, f"this is not a numpy file, or it is truncated ({error})") from error
+    if array.dtype.kind not in "fiub":
+        message = f"this file contains {array.dtype}, not numbers"
         raise DataError(message, code="E_ARRAY_TYPE", where=path)
-    if len(shape) < 2 or any(side != 1 for side in shape[:-2]):
-        message = f"an array of shape {shape} is not a map of shape (h, w)"
+    if array.ndim < 2 or any(side != 1 for side in array.shape[:-2]):
+        message = f"an array of shape {array.shape} is not a map of shape (h, w)"
         raise DataError(message, code="E_ARRAY_SHAPE", where=path)
-    height, width = shape[-2:]
+    height, width = array.shape[-2:]
     _check_side(path, height, width)
-    if len(content) - stream.tell() < height * width * dtype.itemsize:
-        raise _damaged(path, "this numpy file is truncated")
-    stream.seek(0)
-    array: NDArray[Any] = np.load(stream, allow_pickle=False)
     return array.reshape(height, width)
 
 

@@ -346,7 +346,7 @@ def _scored(submission: Submission, bench: Bench, options: AssessOptions) -> Ass
     digest = bench.trials.test_set.digest
     if lock is not None and not bench.embedded and lock.result.test_set.digest != digest:
         raise NotAtHandError(
-            f"the test set at hand has the digest {digest[:12]}, and the lock is of "
+            f"the local test set has the digest {digest[:12]}, and the lock is of "
             f"{lock.result.test_set.digest[:12]}",
             code="E_TEST_SET_DIGEST",
         )
@@ -403,5 +403,5 @@ def _bench(folder: str, data: Path | None) -> Bench:
         return Bench(open_trials(protocol_of_folder(folder), data))
     except DataError as error:
         raise NotAtHandError(
-            f"test set not at hand ({error.problem})", code="E_TEST_SET_ABSENT"
+            f"test set not available ({error.problem})", code="E_TEST_SET_ABSENT"
         ) from error

@@ -15,12 +15,12 @@ from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter, model_validator
 
 from ssl_bench.errors import LeaderboardError
 from ssl_bench.leaderboard.card import Digest, Line, Url, bounded_bytes
 from ssl_bench.predictions.format import is_valid_id
-from ssl_bench.schemas import Strict, in_words
+from ssl_bench.schemas import Strict, in_words, parse_json
 from ssl_bench.scoring.results import MeasuredValue, Result
 
 MAX_LOCK_BYTES = 2 * 2**20
@@ -242,7 +242,7 @@ def read_lock(path: Path) -> Lock:
     """
     raw = bounded_bytes(path, MAX_LOCK_BYTES)
     try:
-        lock = Lock.model_validate_json(raw)
+        lock = parse_json(raw, TypeAdapter(Lock))
         check_printable(lock.result.model_dump(mode="json"))
     except (ValueError, RecursionError) as error:
         raise LeaderboardError(

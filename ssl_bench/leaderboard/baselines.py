@@ -17,7 +17,13 @@ from ssl_bench.errors import DataError, LeaderboardError, one_of
 from ssl_bench.files import files_of, temporary_folder, write_text
 from ssl_bench.leaderboard.assess import Bench, open_bench
 from ssl_bench.leaderboard.assessment import disagreements, read_lock
-from ssl_bench.leaderboard.submissions import CARD, LOCK, shipped_protocol, submission_path
+from ssl_bench.leaderboard.submissions import (
+    CARD,
+    LOCK,
+    SUBMISSIONS,
+    shipped_protocol,
+    submission_path,
+)
 from ssl_bench.leaderboard.submit import (
     SubmissionOptions,
     prepare,
@@ -120,6 +126,7 @@ def add_baselines(
     protocols: Sequence[str] = (),
     data: Path | None = None,
     jobs: int = 1,
+    new_board: bool = True,
     notify: Callable[[str], None] = lambda _stage: None,
 ) -> Iterator[Added]:
     """Measure baselines, and write their entries where anything changed.
@@ -135,6 +142,8 @@ def add_baselines(
         set is not at hand are left out.
     jobs
         Threads.
+    new_board
+        Whether a board is begun where there is none.
     notify
         Called with a short text at the start of each stage.
 
@@ -146,8 +155,15 @@ def add_baselines(
     Raises
     ------
     LeaderboardError
-        If a baseline is unknown or has no weights that ship.
+        If a baseline is unknown or has no weights that ship, or there is no board.
     """
+    if not (root / SUBMISSIONS).is_dir() and not new_board:
+        raise LeaderboardError(
+            "there is no board here",
+            code="E_BOARD_MISSING",
+            where=root,
+            remedy="check --board, or give --new-board to begin one",
+        )
     entering = contestants()
     for name in baselines:
         if name not in {each.name for each in entering}:
@@ -163,7 +179,7 @@ def add_baselines(
         try:
             benches[label] = open_bench(reference, data, jobs=jobs, notify=notify)
         except DataError as error:
-            yield Added(reference, "", "left out", f"test set not at hand ({error.problem})")
+            yield Added(reference, "", "left out", f"test set not available ({error.problem})")
     for each in chosen:
         yield from _entered(root, each, benches, data, jobs, notify)
 

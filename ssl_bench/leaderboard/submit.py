@@ -264,8 +264,8 @@ def _card_problems(
         yield _taken(card.slug)
     elif (folder / CARD).exists() and not _same_authors(card, folder / CARD):
         yield Problem(
-            f"the entry {card.slug!r} is of other authors. Only they replace it; choose another "
-            "slug",
+            f"the entry {card.slug!r} belongs to other authors, who alone can replace it. Choose "
+            "another slug",
             "E_ENTRY_OTHERS",
         )
     if isinstance(card, BaselineCard):

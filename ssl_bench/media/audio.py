@@ -9,7 +9,7 @@ The type of the samples is how they were stored, because models differ in how th
 ``float32``  what decodes to floating point, such as most of what is compressed with loss
 ===========  =====================================================================================
 
-Channels are kept and nothing is resampled: both are decisions of a model's preprocessing.
+Channels are kept and nothing is resampled here: both are decisions of a model's preprocessing.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ SHORT = 0.1
 
 _SUBTYPES_INT16 = {"PCM_16", "PCM_S8", "PCM_U8", "ULAW", "ALAW", "IMA_ADPCM", "MS_ADPCM"}
 _SUBTYPES_WIDE = {"PCM_24", "PCM_32"}
-_MP3 = "MPEG_LAYER_III"  # its length in WAV is an estimate of libsndfile
+# Left to FFmpeg: libsndfile estimates the length of MP3 in WAV, and changes the rate of Opus.
+_SUBTYPES_OF_FFMPEG = {"MPEG_LAYER_III", "OPUS"}
 _PLAIN = ("wav", "w64", "aiff", "au", "flac", "ogg")
 # Endings of the names of each kind of content.
 _NAMES = {
@@ -66,6 +67,8 @@ _TYPES: dict[str, np.dtype[Any]] = {
     "s32": np.dtype(np.int32),
     "flt": np.dtype(np.float32),
 }
+# Decoded frames, which are short, are put into an array together, about as many samples at a time.
+_TOGETHER = 65536
 # Fewer frames than libsndfile gives for FLAC of unknown length, which it cannot read.
 _LENGTH_UNKNOWN = 2**62
 # Encoders pad and trim at both ends, by less than this, in seconds.
@@ -123,7 +126,7 @@ def examine_audio(path: Path) -> tuple[Waveform, tuple[Problem, ...]]:
     """
     require_content(path)
     contents = _whole(path)
-    decode = _read_plain if _is_plain(path, contents) else _decode_container
+    decode = _read_plain if contents.kind in _PLAIN else _decode_container
     samples, rate, notes = decode(path, contents)
     if len(samples) == 0:
         raise _refusal(path, "E_SOUND_EMPTY", "has no samples")
@@ -160,7 +163,7 @@ def probe_audio(path: Path) -> float:
     """
     require_content(path)
     contents = _whole(path)
-    if _is_plain(path, contents):
+    if contents.kind in _PLAIN:
         with _opened(path, contents) as file:
             if file is not None:
                 if file.frames < 1:
@@ -247,11 +250,6 @@ def _whole(path: Path) -> Contents:
     return contents
 
 
-def _is_plain(path: Path, contents: Contents) -> bool:
-    """Whether libsndfile reads it; Opus is left to FFmpeg, which keeps the rate of the codec."""
-    return contents.kind in _PLAIN and path.suffix.lower() != ".opus"
-
-
 @contextmanager
 def _opened(path: Path, contents: Contents) -> Iterator[Any]:
     """The file, open; None where libsndfile does not know its codec."""
@@ -276,7 +274,8 @@ def _opened(path: Path, contents: Contents) -> Iterator[Any]:
 
 def _read_plain(path: Path, contents: Contents) -> tuple[NDArray[Any], int, list[Problem]]:
     with _opened(path, contents) as file:
-        if file is not None and file.frames < _LENGTH_UNKNOWN and file.subtype != _MP3:
+        known = file is not None and file.frames < _LENGTH_UNKNOWN
+        if known and file.subtype not in _SUBTYPES_OF_FFMPEG:
             _require_bounded(path, file.frames * file.channels)
             if file.subtype in _SUBTYPES_INT16:
                 dtype = "int16"
@@ -312,6 +311,7 @@ class _Samples:
         self._wanted: tuple[str, str, int] = ("flt", "mono", 0)
         self._given: tuple[str, str, int] | None = None
         self._converter: Any = None
+        self._waiting: Any = None
         self.channels, self.joined = 1, False
 
     @property
@@ -333,14 +333,22 @@ class _Samples:
                 self.joined |= given[1:] != self._given[1:]
             kind, layout, rate = self._wanted
             self._converter = av.AudioResampler(format=f"{kind}p", layout=layout, rate=rate)
-            self._given = given
+            self._waiting, self._given = av.AudioFifo(), given
         frame.pts = None
         self._take(frame)
 
     def _take(self, frame: Any) -> None:
         for piece in self._converter.resample(frame):
-            self._bytes += piece.to_ndarray().T.tobytes()
-        _require_bounded(self._path, len(self._bytes) // _TYPES[self._wanted[0]].itemsize)
+            piece.pts = None
+            self._waiting.write(piece)
+        if frame is None or self._waiting.samples >= _TOGETHER:
+            pieces = self._waiting.read_many(_TOGETHER, partial=True)
+            for planes in (piece.to_ndarray() for piece in pieces):
+                samples = np.empty(planes.shape[::-1], planes.dtype)
+                for channel, plane in enumerate(planes):
+                    samples[:, channel] = plane
+                self._bytes += samples.data
+            _require_bounded(self._path, len(self._bytes) // _TYPES[self._wanted[0]].itemsize)
 
     def array(self) -> NDArray[Any]:
         """All samples, ``(n, channels)``."""

@@ -17,6 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from time import monotonic
 from typing import Literal
 
 import numpy as np
@@ -31,9 +32,9 @@ Kind = Literal["image", "sound"]
 
 _LIBRARIES = ("av", "numpy", "pillow", "simplejpeg", "soundfile")
 _BATCH = 32
-# Readers hold Python's lock for about a third of their time, so that threads do not fill two
-# cores; but processes take a second to start.
-_PROCESSES_FROM = 512
+# Seconds after which other processes take over what is left: they take about as long to start.
+# (Threads would wait for each other: compressed sounds are decoded in thousands of short calls.)
+_ALONE = 1.0
 # Bytes at the beginning and at the end of a file whose digest tells it from another.
 _ENDS = 4096
 
@@ -92,7 +93,7 @@ class CheckOptions:
         Whether they are decoded; otherwise their headers alone are looked at, which does not show
         what is damaged inside, silent, black or of the wrong rate.
     jobs
-        How many are decoded at a time.
+        How many processes decode, where there is much to do.
     progress
         Called with how many are done and how many there are.
     """
@@ -149,8 +150,23 @@ def refuse_unusable(
 ) -> None:
     """Raise MediaError with every problem, if there is one."""
     problems = [each.problem for each in checked if each.problem is not None]
+    if any(problem.code in ("E_SOUND_RATE", "E_SOUND_CHANNELS") for problem in problems):
+        remedy = f"convert sounds with --resample; {remedy}"
     if problems:
         raise MediaError(problems, code=code, where=where, remedy=remedy)
+
+
+def remarks_on(checked: Iterable[Checked]) -> tuple[str, ...]:
+    """What is unusual about usable files, as one sentence without a full stop for each code."""
+    found: dict[str, list[tuple[Checked, str]]] = {}
+    for each in checked:
+        for note in each.facts.notes if each.facts.problem is None else ():
+            found.setdefault(note.code, []).append((each, note))
+    return tuple(
+        f"{code}: {len(noted):,} {noted[0][0].kind}{'s' * (len(noted) > 1)}, such as "
+        f"{noted[0][0].item} ({noted[0][1]})"
+        for code, noted in found.items()
+    )
 
 
 def write_report(target: Path, checked: Iterable[Checked]) -> None:
@@ -206,14 +222,17 @@ def _facts(
 def _read(
     files: Sequence[tuple[Kind, Path]], options: CheckOptions
 ) -> Iterator[tuple[Sequence[tuple[Kind, Path]], list[Facts]]]:
-    from joblib import Parallel, delayed
-
     batches = [files[start : start + _BATCH] for start in range(0, len(files), _BATCH)]
-    heavy = options.decode and len(files) >= _PROCESSES_FROM
-    pool = Parallel(options.jobs, backend="loky" if heavy else "threading", return_as="generator")
-    yield from zip(
-        batches, pool(delayed(_read_batch)(batch, options.decode) for batch in batches), strict=True
-    )
+    began = monotonic()
+    while batches and (options.jobs == 1 or monotonic() - began < _ALONE):
+        batch = batches.pop(0)
+        yield batch, _read_batch(batch, options.decode)
+    if batches:
+        from joblib import Parallel, delayed
+
+        pool = Parallel(options.jobs, return_as="generator")
+        read = delayed(_read_batch)
+        yield from zip(batches, pool(read(each, options.decode) for each in batches), strict=True)
 
 
 def _read_batch(files: Sequence[tuple[Kind, Path]], decode: bool) -> list[Facts]:

@@ -22,6 +22,8 @@ _W64_DATA = b"data\xf3\xac\xd3\x11"
 _EBML = b"\x1a\x45\xdf\xa3"
 _SEGMENT, _CLUSTER, _GROUP = 0x18538067, 0x1F43B675, 0xA0
 _LAST_PAGE = 4  # of the flags of an Ogg page
+_MOST_HEADERS = 1_000_000  # far more than an hour of sound has
+_MOST_MENDED = 2**30  # bytes of a file that is copied to give it a length
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,18 @@ class Contents:
     odd_length: bool = False
 
 
+class _Headers(io.BufferedReader):
+    """A file that refuses to be searched for ever: zeros read as headers of empty parts."""
+
+    left = _MOST_HEADERS
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.left -= 1
+        if self.left < 0:
+            raise ValueError("too many headers")
+        return super().read(size)
+
+
 def contents_of(path: Path) -> Contents:
     """Kind and completeness of a sound file; reads headers, never samples.
 
@@ -57,31 +71,37 @@ def contents_of(path: Path) -> Contents:
     >>> contents_of(path)
     Contents(kind='au', damage='truncated', mended=None, odd_length=False)
     """
-    size = path.stat().st_size
-    with path.open("rb") as stream:
-        head = stream.read(24)
-        stream.seek(0)
-        if head[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64"):
-            if head[8:12] == b"WAVE":
-                return _wav(stream, size)
-            length = int.from_bytes(head[4:8], "little")
-            short = size < length + 8 < _UNKNOWN
-            return Contents("other", "truncated" if short else None)
-        if head[:8] == _W64_RIFF:
-            return _w64(stream, size)
-        if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
-            return _aiff(stream, size)
-        if head[:4] == b".snd":
-            begin, length = struct.unpack(">2I", head[4:12])
-            return _judged("au", length, size - begin)
-        if head[:4] == b"OggS":
-            return Contents("ogg", _ogg_damage(stream, size))
-        if head[:4] == b"fLaC":
-            return Contents("flac")
-        if head[:4] == _EBML:
-            return Contents("matroska", _matroska_damage(stream, size))
-        if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
-            return Contents("mp4", _mp4_damage(stream, size))
+    with _Headers(io.FileIO(path)) as stream:
+        try:
+            return _contents(stream, path.stat().st_size)
+        except ValueError:
+            return Contents("other", "gap")
+
+
+def _contents(stream: BinaryIO, size: int) -> Contents:
+    head = stream.read(24)
+    stream.seek(0)
+    if head[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64"):
+        if head[8:12] == b"WAVE":
+            return _wav(stream, size)
+        length = int.from_bytes(head[4:8], "little")
+        short = size < length + 8 < _UNKNOWN
+        return Contents("other", "truncated" if short else None)
+    if head[:8] == _W64_RIFF:
+        return _w64(stream, size)
+    if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
+        return _aiff(stream, size)
+    if head[:4] == b".snd":
+        begin, length = struct.unpack(">2I", head[4:12].ljust(8, b"\0"))
+        return _judged("au", length, size - begin)
+    if head[:4] == b"OggS":
+        return Contents("ogg", _ogg_damage(stream, size))
+    if head[:4] == b"fLaC":
+        return Contents("flac")
+    if head[:4] == _EBML:
+        return Contents("matroska", _matroska_damage(stream, size))
+    if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
+        return Contents("mp4", _mp4_damage(stream, size))
     return Contents("other")
 
 
@@ -114,6 +134,8 @@ def _wav(stream: BinaryIO, size: int) -> Contents:
             # A length beyond the end of a file that is as long as its first header says is wrong.
             if length < _UNKNOWN and not 8 < outer + 8 <= size:
                 return Contents("wav", "truncated")
+            if size > _MOST_MENDED:
+                return Contents("wav", odd_length=True)  # too long in any case
             first = b"RIFX" if order == "big" else b"RIFF"
             stream.seek(0)
             whole = bytearray(stream.read())

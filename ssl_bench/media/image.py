@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from ssl_bench.errors import DataError, Problem, first_few
+from ssl_bench.files import CappedReader
 from ssl_bench.media.find import require_content
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
@@ -317,7 +318,7 @@ def _refuse_one_pixel(size: tuple[int, ...], path: Path) -> None:
 def _open(path: Path, use: Callable[[Image.Image], _T]) -> _T:
     require_content(path)
     try:
-        with Image.open(path, formats=_FORMATS) as image:
+        with CappedReader(path) as stream, Image.open(stream, formats=_FORMATS) as image:
             if image.width * image.height <= MAX_PIXELS and max(image.size) <= MAX_SIDE:
                 return use(image)
     except Image.DecompressionBombError:

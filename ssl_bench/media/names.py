@@ -1,10 +1,10 @@
 """What a name says about a clip: which one it is, and which video it is from.
 
-Lists, files and predictions spell one clip in many ways: with folders and media endings, start
-seconds with or without leading zeros, start and end, milliseconds, a ``Y`` or a label in front, or
-twice. How a text is read depends on the clips at hand: eleven characters can be a YouTube video
-where there are such videos, and a number is one where videos are numbers (Flickr). Other names
-stand for themselves.
+Lists, files and predictions spell one clip in many ways: with folders and media endings, as a URL,
+start seconds with or without leading zeros, start and end, milliseconds, ``0:30``, a ``Y`` or a
+label in front, or twice. How a text is read depends on the clips at hand: eleven characters can be
+a YouTube video where there are such videos, and a number is one where videos are numbers (Flickr).
+Other names stand for themselves.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ _DELIMITED = re.compile(
     r"(?=(?P<video>[A-Za-z0-9_-]{11})(?![A-Za-z0-9]))"
 )
 _NUMBER = r"([0-9]{1,12})(\.[0-9]{1,9})?(?:s|sec|ms)?(?![0-9A-Za-z])"
-_TIMES = re.compile(rf"[^0-9A-Za-z]*{_NUMBER}(?:[^0-9A-Za-z]+{_NUMBER})?")
+_TIMES = re.compile(rf"[^0-9A-Za-z]*(?:t=)?{_NUMBER}(?:[^0-9A-Za-z]+{_NUMBER})?")
+_CLOCK = re.compile(r"(?<![0-9:])(?:([0-9]{1,3}):)?([0-9]{1,3}):([0-9]{2})(?![0-9:])")
 _PADDED = re.compile(r"(.+?)_([0-9]{6})(?:_[0-9]{6})?")
 
 
@@ -61,7 +62,7 @@ def bare(text: str) -> str:
         name = unicodedata.normalize("NFC", name)
     if "/" in name or "\\" in name:
         parts = re.split(r"[/\\]", name.rstrip("/\\"))
-        name = name if ".." in parts else parts[-1]
+        name = name if ".." in parts else parts[-1].removeprefix("watch?v=")
     while True:
         stem, _, ending = name.rpartition(".")
         if not stem or ending.lower() not in ENDINGS:
@@ -143,6 +144,7 @@ class ClipNames:
             return exact
         if not name or len(name) > _MAX_LENGTH or not name.isprintable():
             return None
+        name = _CLOCK.sub(_seconds, name) if ":" in name else name
         if self._only_numbers:
             return self._number(name)
         found = self._known(name) or _unknown(name)
@@ -256,6 +258,11 @@ def read_names(texts: Iterable[str], known: ClipNames = _ALONE) -> ReadNames:
     return ReadNames(clips, count - len(clips), tuple(unclear))
 
 
+def _seconds(clock: re.Match[str]) -> str:
+    hours, minutes, seconds = (int(part or 0) for part in clock.groups())
+    return str(3600 * hours + 60 * minutes + seconds)
+
+
 def _composed(name: str) -> str:
     return name if name.isascii() else unicodedata.normalize("NFC", name)
 
@@ -270,16 +277,18 @@ def _unknown(name: str) -> Clip | None:
         video = match["video"]
         if not _YOUTUBE.fullmatch(video):
             continue
-        if name in (video, f"Y{video}"):
+        end_of_video = match.end("video")
+        times = _TIMES.match(name, end_of_video)
+        in_url = name[end_of_video : end_of_video + 1] in ("?", "&")
+        if name in (video, f"Y{video}") or (in_url and times is None):
             return Clip(video, video)
-        times = _TIMES.match(name, match.end("video"))
         if times is None:
             continue
         # Of two that share characters, the one with nothing but numbers behind it.
         whole = times.end() == len(name)
         if found is None or (whole and not clear and match.start() < end):
             found = Clip(_spelled(video, next(_starts(times))), video)
-            end, clear = match.end("video"), whole
+            end, clear = end_of_video, whole
     return found
 
 

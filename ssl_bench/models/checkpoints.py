@@ -27,7 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from ssl_bench.errors import WeightsError
-from ssl_bench.files import atomic_path, sha256_of_file
+from ssl_bench.files import CappedReader, atomic_path, sha256_of_file
 from ssl_bench.models.provenance import RecognisedWeights, counted
 from ssl_bench.schemas import in_words
 
@@ -153,7 +153,11 @@ def read_torch_file(path: Path) -> tuple[dict[str, Tensor], str, Mapping[Any, An
     try:
         with torch.serialization.safe_globals(_PERMITTED), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            if zipfile.is_zipfile(path):
+                content = torch.load(path, map_location="cpu", weights_only=True)
+            else:
+                with CappedReader(path) as stream:
+                    content = torch.load(stream, map_location="cpu", weights_only=True)
     # torch names no set of errors for damaged files, and its parser raises almost every kind.
     except Exception as error:
         refused = _REFUSED.search(str(error))
@@ -166,7 +170,7 @@ def read_torch_file(path: Path) -> tuple[dict[str, Tensor], str, Mapping[Any, An
                 remedy="save its state dict alone, if you trust the file",
             ) from None
         raise WeightsError(
-            "this file is damaged, or is no weights file",
+            "this file is damaged, or is not a weights file",
             code="E_WEIGHTS_DAMAGED",
             where=path,
             remedy="fetch it again",
@@ -200,7 +204,7 @@ def _refuse_inflation(path: Path) -> None:
     """Raise WeightsError where reading a torch file would take more memory than it has bytes.
 
     torch itself stores its members as they are, and never writes a ``bytearray``, which its reader
-    makes as long as the file says.
+    makes as long as the file says. It searches its own messages for long in which long names stand.
     """
     size = path.stat().st_size
     problem = ""
@@ -215,11 +219,14 @@ def _refuse_inflation(path: Path) -> None:
                     pickles = [each for each in members if each.filename.endswith(".pkl")]
                     streams = [io.BytesIO(archive.read(each)) for each in pickles]
         else:
-            streams = [path.open("rb")]
+            streams = [CappedReader(path)]
         for stream in streams:
             with stream:
-                if any("bytearray" in str(name) for name in _globals_of(stream)):
-                    problem = "holds a bytearray"
+                for name in map(str, _globals_of(stream)):
+                    if "bytearray" in name:
+                        problem = "holds a bytearray"
+                    elif len(name) > _MAX_TEXT:
+                        problem = f"names a class by {len(name):,} letters"
     if problem:
         raise WeightsError(
             f"this file {problem}",

@@ -107,7 +107,7 @@ class EmbeddingLocalizer(TrainedLocalizer[Network]):
         bank: NDArray[np.float32] = checkpoint.tensors[SOUND_BANK].float().numpy()
         problem = None
         if bank.ndim != 2 or len(bank) == 0 or bank.shape[1] != network.dimension:
-            problem = f"is no table of sounds with {network.dimension} dimensions, but {bank.shape}"
+            problem = f"has shape {bank.shape}, not (sounds, {network.dimension})"
         elif not np.isfinite(bank).all():
             problem = "holds values that are not finite"
         if problem is not None:

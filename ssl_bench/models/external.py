@@ -11,7 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
-from ssl_bench.errors import ModelError, one_of
+from ssl_bench.errors import ModelError, blamed, one_of
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
 
 PLUG_INS = "ssl_bench.localizers"
@@ -30,9 +30,9 @@ def load_plug_in(name: str) -> Any:
     point = plug_ins()[name]
     try:
         return point.load()
-    except (ImportError, AttributeError) as error:
+    except Exception as error:
         raise ModelError(
-            f"the plug-in cannot be loaded ({error})",
+            f"the plug-in cannot be loaded ({type(error).__name__}: {error})",
             code="E_PLUGIN_BROKEN",
             where=f"{name} ({point.value})",
             remedy="install it again, or remove its package",
@@ -45,8 +45,8 @@ def load_class(address: str) -> Any:
     Raises
     ------
     ModelError
-        If the file is missing or not readable as Python, imports what is not installed, ends the
-        program, or lacks the class. Any other error of the file's own code is raised as it is.
+        If the file is missing or not readable as Python, imports what is not installed, raises,
+        ends the program, or lacks the class.
     """
     file, _, class_name = address.rpartition(":")
     path = Path(file)
@@ -70,10 +70,10 @@ def load_class(address: str) -> Any:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except (SyntaxError, ImportError, UnicodeDecodeError) as error:
+    except Exception as error:
         del sys.modules[name]
         raise ModelError(
-            f"this file cannot be loaded ({error})",
+            f"this file cannot be loaded ({type(error).__name__}: {error})",
             code="E_MODEL_FILE",
             where=path,
             remedy="correct it",
@@ -117,7 +117,7 @@ def instantiate(
     """
     if not inspect.isclass(declared) or not issubclass(declared, Localizer | AnnotationLocalizer):
         raise ModelError(
-            "this is no Localizer class", code="E_CLASS_CONTRACT", where=where, remedy=_REMEDY
+            "this is not a Localizer class", code="E_CLASS_CONTRACT", where=where, remedy=_REMEDY
         )
     missing = sorted(getattr(declared, "__abstractmethods__", ()))
     if missing:
@@ -136,7 +136,8 @@ def instantiate(
             where=where,
             remedy=f"its arguments are {inspect.signature(declared)}",
         ) from None
-    localizer: Localizer | AnnotationLocalizer = declared(**options)
+    with blamed(f"{where}, when it is made,"):
+        localizer: Localizer | AnnotationLocalizer = declared(**options)
     if not isinstance(getattr(localizer, "name", None), str):
         raise ModelError(
             "this class sets no name",

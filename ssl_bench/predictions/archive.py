@@ -8,12 +8,8 @@ bounded by the number of trials.
 
 from __future__ import annotations
 
-import codecs
-import io
 import math
-import struct
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,10 +17,10 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import numpy as np
-from numpy.lib import format as npy
 from numpy.typing import NDArray
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
+from ssl_bench.arrays import DAMAGE, MAX_HEADER, open_zip, read_header
 from ssl_bench.errors import PredictionsError, Problem
 from ssl_bench.predictions.format import (
     EMBEDDINGS,
@@ -35,24 +31,16 @@ from ssl_bench.predictions.format import (
     can_retrieve,
     is_valid_id,
 )
-from ssl_bench.schemas import quoted
+from ssl_bench.schemas import in_words_of, parse_json, quoted
 
 _REWRITE = "write the file again, with numpy.savez_compressed or PredictionsWriter"
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 0x1
 _BLOCK_BYTES = 2**20
 _NAMES = {f"{name}.npy": name for name in MEMBERS}
-_MAX_HEADER = 4096
-_MAX_DIRECTORY = 2**16
 _MAX_SHOWN = 5
 # Arrays of text may be wider than what is in them, which is looked at one by one.
 _WIDE = 8
-# Version 3 differs from 2 in the encoding of field names only, and there are none.
-_READ_LONG = npy.read_array_header_2_0
-_READ_HEADER = {(1, 0): npy.read_array_header_1_0, (2, 0): _READ_LONG, (3, 0): _READ_LONG}
-# What the zip module and its file raise for malformed input.
-_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, struct.error)
-_DAMAGE = (*_ZIP_ERRORS, EOFError, OSError, ValueError, OverflowError, RuntimeError)
 _LAST_CODE_POINT = 0x10FFFF
 _MAX_META_PROBLEMS = 10
 _FIELDS = PredictionsMeta.model_fields.items()
@@ -138,7 +126,7 @@ class Archive:
         self.ids: tuple[str, ...] = ()
         self.map_index: NDArray[np.int64] | None = None
         try:
-            with _opened(path) as archive:
+            with open_zip(path) as archive:
                 members = archive.infolist()
                 self.total_bytes = sum(member.file_size for member in members)
                 counts = Counter(member.filename for member in members)
@@ -149,7 +137,7 @@ class Archive:
                         array = _header(archive, name, member, self.problems)
                         if array is not None:
                             self.arrays[name] = array
-        except _DAMAGE as error:
+        except DAMAGE as error:
             self.arrays = {}
             message = f"this is not a readable .npz file ({_reason(error)}); it may be truncated"
             self.problems.clear()
@@ -164,38 +152,20 @@ class Archive:
         native = array.dtype.newbyteorder("=")
         step = rows or max(1, _BLOCK_BYTES // array.row_bytes)
         try:
-            with _opened(self.path) as archive, archive.open(f"{name}.npy") as member:
+            with open_zip(self.path) as archive, archive.open(f"{name}.npy") as member:
                 _read(member, array.offset)
                 for start in range(0, array.shape[0], step):
                     count = min(step, array.shape[0] - start)
                     data = _read(member, count * array.row_bytes)
                     block = np.frombuffer(data, array.dtype).reshape(count, *array.shape[1:])
                     yield block.astype(native, copy=False)
-        except _DAMAGE as error:
+        except DAMAGE as error:
             message = f"the member {name + '.npy'!r} is damaged ({_reason(error)})"
             raise refusal(self.path, "E_FILE_DAMAGED", message) from error
 
     def whole(self, name: str) -> NDArray[Any]:
         """All rows of a member; raises PredictionsError as :meth:`blocks` does."""
         return np.concatenate(list(self.blocks(name)))
-
-
-class _BoundedReader(io.BufferedReader):
-    """A file that can refuse a long read: the zip module reads a table of contents in one go."""
-
-    max_read: int | None = _MAX_DIRECTORY
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        if self.max_read is not None and size is not None and size > self.max_read:
-            raise zipfile.BadZipFile("its table of contents is too long")
-        return super().read(size)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
-    with _BoundedReader(io.FileIO(path)) as stream, zipfile.ZipFile(stream) as archive:
-        stream.max_read = None
-        yield archive
 
 
 def _check_directory(
@@ -233,24 +203,19 @@ def _header(
     """The array that a member claims to be, where the claim fits its size."""
     try:
         with archive.open(member) as stream:
-            # numpy reads a header whole before it looks at its length
-            start = io.BytesIO(stream.read(_MAX_HEADER))
-    except _DAMAGE as error:
+            start = stream.read(MAX_HEADER)
+    except DAMAGE as error:
         message = f"the member {name + '.npy'!r} is damaged ({_reason(error)})"
         problems.add("E_FILE_DAMAGED", message, _REWRITE)
         return None
     try:
-        read = _READ_HEADER[npy.read_magic(start)]
-        shape, fortran, dtype = read(start, max_header_size=_MAX_HEADER)
-        if any(size < 0 for size in shape):
-            raise ValueError("a negative size")
-    except Exception:  # a hostile header is parsed as Python's literals, and may raise anything
+        dtype, shape, fortran, offset = header = read_header(start)
+    except ValueError:
         message = f"the member {name!r} is not an array with a readable header"
-        if start.getvalue().startswith(b"PK"):
+        if start.startswith(b"PK"):
             message = f"the member {name!r} is a zip file, not an array"
         problems.add("E_ARRAY_TYPE", message, "save it with numpy, without objects or fields")
         return None
-    array = Array(dtype, shape, start.tell())
     if dtype.hasobject:
         message = f"the member {name!r} contains pickled objects, which are never loaded"
         problems.add("E_ARRAY_TYPE", message, "give the array a plain type")
@@ -259,14 +224,14 @@ def _header(
         message = f"the member {name!r} is stored in column-major (Fortran) order"
         problems.add("E_ARRAY_TYPE", message, "save numpy.ascontiguousarray of it")
         return None
-    if array.offset + dtype.itemsize * math.prod(shape) != member.file_size:
+    if header.end != member.file_size:
         message = (
             f"the header of {name!r} claims {dtype} of shape {shape}, which does not fit the "
             f"{member.file_size:,} bytes of the member"
         )
         problems.add("E_FILE_DAMAGED", message, _REWRITE)
         return None
-    return array
+    return Array(dtype, shape, offset)
 
 
 def _read(stream: IO[bytes], size: int) -> bytes:
@@ -383,14 +348,10 @@ def _check_lengths(usable: Mapping[str, Array], problems: Problems) -> bool:
 
 def _read_meta(archive: Archive) -> PredictionsMeta | None:
     try:
-        return PredictionsMeta.model_validate_json(
-            archive.whole("meta").tobytes().removeprefix(codecs.BOM_UTF8)
-        )
+        return parse_json(archive.whole("meta").tobytes(), TypeAdapter(PredictionsMeta))
     except ValidationError as error:
         for each in error.errors(include_url=False, include_input=False)[:_MAX_META_PROBLEMS]:
-            place = ".".join(str(part) for part in each["loc"])
-            field = f"the field {quoted(place)} of the metadata" if place else "the metadata"
-            message = f"{field} cannot be used: {each['msg']}"
+            message = f"the metadata cannot be used: {in_words_of(each)}"
             archive.problems.add("E_META", message, _META_REMEDY)
     return None
 

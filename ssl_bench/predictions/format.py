@@ -89,7 +89,7 @@ class Limits:
     shards: int = 10_000
     side: int = 1024
     id_length: int = 200
-    embedding_width: int = 16_384
+    embedding_width: int = 4096
     meta_bytes: int = 2**20
 
 

@@ -211,9 +211,14 @@ class Predictions:
     def _whole(self, name: str) -> NDArray[np.float32] | None:
         if name not in self.members:
             return None
-        whole = np.concatenate([part.whole(name) for part in self._parts])
-        with np.errstate(over="ignore"):
-            values = whole.astype(np.float32, copy=False)
+        shape = self._parts[0].arrays[name].shape
+        values = np.empty((len(self), *shape[1:]), np.float32)
+        first = 0
+        for part in self._parts:
+            for block in part.blocks(name):
+                with np.errstate(over="ignore"):
+                    values[first : first + len(block)] = block
+                first += len(block)
         if not np.isfinite(values).all():
             raise _not_finite(repr(name), self.path)
         return values
@@ -330,7 +335,7 @@ def _files(path: Path, limits: Limits, problems: Problems) -> list[Path]:
         problems.add("E_SHARDS", message, "check the name")
     for item in shards:
         if not item.is_file():
-            message = f"{quoted(item.name)} is not a file, but a folder, a pipe or a dead link"
+            message = f"{quoted(item.name)} is not a file, but a folder, a pipe or a broken link"
             problems.add("E_SHARDS", message, "remove it, or give it a name that does not end so")
         elif not item.name.isprintable():
             message = f"{quoted(item.name)} is not a name that can be printed"

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench.errors import PredictionsError, Problem
+from ssl_bench.errors import PredictionsError, Problem, blamed
 from ssl_bench.measures.interpolation import upsample
 from ssl_bench.predictions import Predictions
 from ssl_bench.trials.trial import TrialSet
@@ -186,7 +186,8 @@ def shared_maps(
     index = np.empty(len(rows), np.intp)
     for place, row in enumerate(rows):
         truth = truths[place] if truths is not None and source.needs_truth else nothing
-        heat = source.map_for(trials.trials[row].image.key, truth)
+        with blamed(f"{getattr(source, 'name', 'map')}.map_for"):
+            heat = source.map_for(trials.trials[row].image.key, truth)
         index[place] = distinct.setdefault(id(heat), (len(distinct), heat))[0]
     return MapBatch(rows, np.stack([heat for _, heat in distinct.values()]), index)
 

@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ssl_bench.arrays import DAMAGE, read_arrays
 from ssl_bench.errors import ResultError
 from ssl_bench.files import atomic_path
 from ssl_bench.measures.values import column_of
@@ -21,7 +20,15 @@ SCORES = "scores.npz"
 """Name of the score table in a run folder."""
 
 
-_FLAGS = ("present", "sounding", "unscorable")
+# Kinds of arrays that columns have, in words; a number that is not defined is NaN.
+_TEXTS = dict.fromkeys(("trial_id", "group", "category", "role", "image", "size"), "text")
+_FLAGS = dict.fromkeys(("present", "sounding", "unscorable"), "flags")
+_COUNTS = dict.fromkeys(
+    ("n_boxes", "truth_pixels", "n_objects", "n_capable", "n_sounding", "n_silent"), "whole numbers"
+)
+_KNOWN = _TEXTS | _FLAGS | _COUNTS
+_KINDS = {"text": "U", "flags": "b", "whole numbers": "iu", "numbers": "biuf"}
+_NEEDED = {"trial_id", "group", "category", "present", "sounding"}
 
 
 def write_scores(path: Path, table: pd.DataFrame) -> None:
@@ -37,8 +44,8 @@ def write_scores(path: Path, table: pd.DataFrame) -> None:
 def read_scores(path: Path) -> pd.DataFrame:
     """Read a score table.
 
-    Raises ResultError if the file is missing, damaged, no score table, repeats a trial, or has text
-    in a column of numbers.
+    Raises ResultError if the file is missing, damaged, no score table, repeats a trial, lacks a
+    column, or has something else in one, such as text among numbers.
     """
     damaged = ResultError(
         "this is not a score table, or it is damaged",
@@ -47,8 +54,7 @@ def read_scores(path: Path) -> pd.DataFrame:
         remedy=f"give the {SCORES} of a run folder, or evaluate or score again",
     )
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
+        arrays = read_arrays(path)
         table = pd.DataFrame(arrays)
     except FileNotFoundError as error:
         raise ResultError(
@@ -57,26 +63,16 @@ def read_scores(path: Path) -> pd.DataFrame:
             where=path,
             remedy=f"keep result.json and {SCORES} together, as 'evaluate' writes them",
         ) from error
-    except (
-        OSError,
-        ValueError,
-        TypeError,
-        AttributeError,
-        EOFError,
-        NotImplementedError,
-        MemoryError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
+    except DAMAGE as error:
         raise damaged from error
-    if not {"trial_id", "group", "present"} <= set(table.columns):
+    if not set(table.columns) >= _NEEDED:
         raise damaged
     for name, array in arrays.items():
-        kinds, wanted = ("b", "flags") if name in _FLAGS else ("biuf", "numbers")
-        is_known = name in _FLAGS or column_of(name)[0] is not None
-        if is_known and array.dtype.kind not in kinds:
+        wanted = _KNOWN.get(name, "numbers")
+        is_known = name in _KNOWN or column_of(name)[0] is not None
+        if is_known and array.dtype.kind not in _KINDS[wanted]:
             raise ResultError(
-                f"the column {name!r} has {array.dtype} in place of {wanted}",
+                f"the column {name!r} has {array.dtype} instead of {wanted}",
                 code="E_SCORES_DAMAGED",
                 where=path,
                 remedy="keep the table as it was written, or evaluate or score again",

@@ -29,12 +29,13 @@ from defusedxml.ElementTree import fromstring
 from ssl_bench.errors import DataError, Problem, first_few
 from ssl_bench.files import sha256_of_json
 from ssl_bench.protocols.conventions import TruthConvention
+from ssl_bench.schemas import read_bytes
 from ssl_bench.testsets.annotations import Boxes
 from ssl_bench.testsets.base import UNLABELLED, Finding, Sample, corrupt
 from ssl_bench.testsets.folder import Contents, FolderDefinition, FolderTestSet
 from ssl_bench.testsets.identifiers import FieldError
 from ssl_bench.testsets.lists import read_id_list
-from ssl_bench.testsets.tables import Corners, box_reading, check_box, read_bytes
+from ssl_bench.testsets.tables import CORNERS, Corners, box_reading, check_box
 
 ANNOTATORS = 3
 """Annotators of each published clip, as the data set's description says."""
@@ -95,7 +96,7 @@ Baselines that neither look nor listen need the list and the XML files alone.
 
 @dataclass(frozen=True)
 class ClipAnnotation:
-    """The boxes of one XML file, in its order, and the tags among them that are no boxes."""
+    """The boxes of one XML file, in its order, and the other tags among them."""
 
     boxes: Boxes
     others: tuple[str, ...] = ()
@@ -134,7 +135,7 @@ def read_annotation(path: Path) -> ClipAnnotation:
         If the file is missing, not XML, or a box is not an ignored child and four integers, in
         order and in the frame.
     """
-    content = read_bytes(path, remedy=_REMEDY, limit=_MAX_BYTES)
+    content = read_bytes(path, error=DataError, remedy=_REMEDY, limit=_MAX_BYTES)
     try:
         root: Element = fromstring(content, forbid_dtd=True)
     except DefusedXmlException as error:
@@ -149,6 +150,10 @@ def read_annotation(path: Path) -> ClipAnnotation:
         inside = [element for child in box[1:] for element in child]
         if len(values) != 4 or inside or not all(map(_INTEGER.fullmatch, values)):
             problem = f"box {number} is not an ignored element and four integers: {values!r:.60}"
+            raise DataError(problem, code="E_BOX", where=path, remedy=_REMEDY)
+        named = [child.tag for child in box[1:]]
+        if named != list(CORNERS) and sorted(named) == sorted(CORNERS):
+            problem = f"box {number} has {', '.join(named)}, and the order is {', '.join(CORNERS)}"
             raise DataError(problem, code="E_BOX", where=path, remedy=_REMEDY)
         x0, y0, x1, y1 = map(int, values)
         try:
@@ -235,7 +240,7 @@ class FlickrSoundNet(FolderDefinition):
             found = read_annotation(path)
             corners = found.boxes.corners
             oddities = {
-                f"elements that are no boxes are ignored: {first_few(found.others)}": found.others,
+                f"elements other than bbox are ignored: {first_few(found.others)}": found.others,
                 "a coordinate lies outside 1..256; it is drawn clipped": (
                     (corners < 1) | (corners > FRAME[0])
                 ).any(),

@@ -342,7 +342,7 @@ def truth_notes(samples: Iterable[Sample], convention: TruthConvention) -> list[
             message = f"its truth is {drawn} of {GRID**2:,} pixels"
         elif specks:
             message = (
-                f"{len(specks)} specks in its mask, of {sum(specks)} pixels in all: stray labels?"
+                f"{len(specks)} tiny regions in its mask ({sum(specks)} pixels): stray labels?"
             )
         else:
             continue

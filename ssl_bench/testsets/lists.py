@@ -20,10 +20,8 @@ from typing import NamedTuple
 
 from ssl_bench.errors import DataError, Problem
 from ssl_bench.media.names import ClipNames, bare
-from ssl_bench.testsets.tables import bad_ids, read_bytes, read_text, refuse, repeated
-
-MAX_LIST_BYTES = 64 * 2**20
-"""Most bytes of a list, after decompression."""
+from ssl_bench.schemas import MAX_BYTES, read_bytes
+from ssl_bench.testsets.tables import bad_ids, read_text, refuse, repeated
 
 MAX_CLIPS = 1_000_000
 """Most lines of a list that name a clip."""
@@ -35,20 +33,26 @@ _GZIP = b"\x1f\x8b"
 _COMMENT = "#"
 _SEPARATORS = (",", "\t", ";")
 _VIDEO = re.compile(r"Y?(?=.*[^0-9])[A-Za-z0-9_-]{11}")
-_SECOND = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?")
+_SECOND = re.compile(r"(?:[0-9]{1,3}:){0,2}[0-9]{1,12}(\.[0-9]{1,9})?")
+_WORD = re.compile(r"[a-z]+")
+_QUOTED = re.compile(r'"[^"]*"')
+_JSON = re.compile(r"\[\s*[\[{\"']")
 
 # Headings of columns, in lower case and with "_" for what is no letter; the likeliest first.
+_OF_VIDEOS = "ytid youtube_id youtubeid yt_id video_id videoid vid video url youtube_url"
+_OF_CLIPS = "clip_id clip file_name filename file path filepath"
+_OF_OTHERS = "trial_id sample_id segment_id id ids name key image frame audio"
 _HEADINGS: Mapping[str, str] = {
-    "clip": "ytid youtube_id youtubeid yt_id video_id videoid vid video clip_id clip file_name "
-    "filename file path filepath trial_id sample_id segment_id id ids name key image frame audio",
-    "start": "start_seconds start_second start_sec start_s start_time time_start start",
+    "start": "start_seconds start_second start_sec start_s start_time time_start start start_ms",
+    "clip": f"{_OF_VIDEOS} {_OF_CLIPS} {_OF_OTHERS}",
     "label": "label labels class category class_name positive_labels",
-    "split": "split set subset part partition phase",
+    "split": "split set subset part partition phase usage",
     "is_test": "test is_test",
+    "is_train": "is_train is_training",
 }
 _TEST = frozenset(("test", "testing", "eval", "evaluation"))
 _PARTS = _TEST | {"train", "training", "val", "valid", "validation", "dev"}
-_TRUE = frozenset(("1", "true", "yes"))
+_TRUE = frozenset(("1", "1.0", "true", "yes"))
 
 
 @dataclass(frozen=True)
@@ -76,8 +80,8 @@ class ClipList:
         """A sentence on the rows that are marked as test clips; empty where there are none."""
         if not self.tests:
             return ""
-        verb = "row is" if len(self.tests) == 1 else "rows are"
-        return f"{len(self.tests):,} {verb} marked as test clips, and no training clips"
+        rows = "row" if len(self.tests) == 1 else "rows"
+        return f"left out: {len(self.tests):,} {rows} marked as test clips"
 
 
 def read_clip_list(path: Path) -> ClipList:
@@ -117,7 +121,7 @@ def read_clip_list(path: Path) -> ClipList:
     # Without a heading, the last column is one of parts if it holds nothing else.
     last = {row.mark for row in rows if row.mark is not None}
     divided = bool(last) and (bool(columns) or last <= _PARTS)
-    in_test = [divided and row.mark in _TEST for row in rows]
+    in_test = [divided and bool(_TEST & {*_WORD.findall(row.mark or "")}) for row in rows]
     kept = [row for row, test in zip(rows, in_test, strict=True) if not test]
     return ClipList(
         names=tuple(row.name for row in kept),
@@ -141,6 +145,8 @@ def _columns(fields: Sequence[str]) -> dict[str, int]:
     words = [re.sub(r"[^a-z0-9]+", "_", text.casefold()).strip("_") for text in fields]
     found: dict[str, int] = {}
     for column, headings in _HEADINGS.items():
+        if column == "clip" and "start" not in found:  # a video alone does not say which clip
+            headings = f"{_OF_CLIPS} {_OF_VIDEOS} {_OF_OTHERS}"
         name = next((name for name in headings.split() if name in words), None)
         if name is not None:
             found[column] = words.index(name)
@@ -152,6 +158,8 @@ def _by_heading(fields: Sequence[str], columns: Mapping[str, int]) -> _Row:
     name, start, mark = found.get("clip", ""), found.get("start", ""), found.get("split")
     if "is_test" in found and mark is None:
         mark = "test" if found["is_test"].casefold() in _TRUE else "train"
+    if "is_train" in found and mark is None:
+        mark = "train" if found["is_train"].casefold() in _TRUE else "test"
     name = f"{bare(name)}_{start}" if name and _SECOND.fullmatch(start) else name
     return _Row(name, found.get("label", ""), None if mark is None else mark.casefold())
 
@@ -176,10 +184,13 @@ def _lines_of_fields(path: Path, problems: list[Problem]) -> Iterator[list[str]]
         if len(text) > _MAX_LINE:
             problems.append(Problem(f"line {number} has more than {_MAX_LINE:,} letters", "E_CSV"))
             continue
+        if number == 1 and _JSON.match(text):
+            problem = "this is a list in JSON, and not one clip on each line"
+            raise DataError(problem, code="E_LIST_JSON", where=path, remedy=_REMEDY)
         if not separator and not text.startswith(_COMMENT):
-            separator = (
-                max(_SEPARATORS, key=text.count) if any(map(text.count, _SEPARATORS)) else ""
-            )
+            # The first one, as a label may hold others.
+            plain = _QUOTED.sub("", text)
+            separator = next((each for each in plain if each in _SEPARATORS), "")
         if '"' not in text:
             yield [each.strip() for each in text.split(separator or ",")]
             continue
@@ -192,15 +203,15 @@ def _lines_of_fields(path: Path, problems: list[Problem]) -> Iterator[list[str]]
 
 def _text_of(path: Path) -> Iterator[str]:
     """Lines of a file, plain or compressed; never more than the limit is unpacked."""
-    content = read_bytes(path, remedy=_REMEDY, limit=MAX_LIST_BYTES)
+    content = read_bytes(path, error=DataError, remedy=_REMEDY)
     try:
         if content.startswith(_GZIP):
             with gzip.open(io.BytesIO(content)) as stream:
-                content = stream.read(MAX_LIST_BYTES + 1)
-        if len(content) <= MAX_LIST_BYTES and content.count(b"\n") <= _MAX_LINES:
+                content = stream.read(MAX_BYTES + 1)
+        if len(content) <= MAX_BYTES and content.count(b"\n") <= _MAX_LINES:
             yield from io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig")
             return
-        limits = f"{MAX_LIST_BYTES:,} bytes or {_MAX_LINES:,} lines"
+        limits = f"{MAX_BYTES:,} bytes or {_MAX_LINES:,} lines"
         problem, code = f"this list has more than {limits}", "E_FILE_SIZE"
     except (EOFError, gzip.BadGzipFile, zlib.error):
         problem, code = "this compressed list is damaged or truncated", "E_FILE_DAMAGED"

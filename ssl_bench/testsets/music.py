@@ -19,12 +19,15 @@ from typing import Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from ssl_bench.arrays import read_array
 from ssl_bench.errors import DataError, Problem
+from ssl_bench.files import files_of
+from ssl_bench.schemas import read_bytes
 from ssl_bench.testsets.annotations import Boxes
 from ssl_bench.testsets.base import Finding, Sample, corrupt
 from ssl_bench.testsets.folder import Contents, FolderDefinition, FolderTestSet
 from ssl_bench.testsets.identifiers import ID_RULE, is_id
-from ssl_bench.testsets.tables import GRID, SLACK, box_reading, read_bytes, refuse
+from ssl_bench.testsets.tables import GRID, SLACK, box_reading, refuse
 
 CATEGORIES: Mapping[int, str] = {
     1: "cello",
@@ -124,11 +127,10 @@ def read_scene(path: Path) -> tuple[Sample, ...]:
 
 def _rows(path: Path) -> NDArray[np.float64]:
     """The array of a file, with five columns and at least one row."""
-    read_bytes(path, remedy=_REMEDY, limit=_MAX_BYTES)
+    stored = read_bytes(path, error=DataError, remedy=_REMEDY, limit=_MAX_BYTES)
     try:
-        # Mapped, so that a claimed size is compared with the file's before anything is allocated.
-        content = np.lib.format.open_memmap(path, mode="r")
-    except (OSError, ValueError) as error:
+        content = read_array(stored)
+    except ValueError as error:
         problem = "the file is not an array of numbers, or truncated"
         raise DataError(problem, code="E_ARRAY", where=path, remedy=_REMEDY) from error
     if content.dtype.kind not in "fiu" or content.ndim != 2 or content.shape[1:] != (5,):
@@ -172,7 +174,7 @@ class MusicSynthetic(FolderDefinition):
     def read(self, folder: Path, split: str) -> Contents:
         """Read the boxes of all scenes; samples of a scene share its picture and its sound."""
         del split
-        paths = sorted((folder / BOXES).glob("*.npy"))
+        paths = files_of(folder / BOXES, ["*.npy"])
         if not paths:
             raise DataError(
                 "there is no scene here", code="E_FILE_EMPTY", where=folder / BOXES, remedy=_REMEDY
@@ -202,12 +204,17 @@ class MusicSynthetic(FolderDefinition):
         return Finding(level, f"{BOXES}/", f"{scenes:,} of {SCENES:,} scenes")
 
     def notes(self, test_set: FolderTestSet) -> list[Finding]:
-        """Scenes in which one category sounds alone."""
+        """Scenes in which one category sounds alone, and boxes that leave the frame."""
         sources = Counter(sample.group for sample in test_set.samples)
-        return [
+        alone = [
             Finding("note", f"{BOXES}/{scene}.npy", "one category sounds, not two")
             for scene, count in sources.items()
             if count == 1
+        ]
+        return alone + [
+            Finding("note", sample.id, "a box reaches beyond the frame; it is drawn clipped")
+            for sample in test_set.samples
+            if (np.abs(cast(Boxes, sample.annotation).corners / GRID - 0.5) > 0.5 + SLACK).any()
         ]
 
 

@@ -8,23 +8,28 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    FailFast,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 from ssl_bench.errors import AnnotationError, DataError, Problem
-from ssl_bench.schemas import in_words_of, quoted, refuse_conflict
+from ssl_bench.schemas import MAX_BYTES, code_of, in_words_of, parse_json, read_bytes
 from ssl_bench.testsets.annotations import Boxes
 from ssl_bench.testsets.identifiers import ID_RULE, FieldError, duplicates, is_id
 
 GRID = 224
 """Width and height of the grid on which boxes in pixels are given and maps are scored."""
-
-_MAX_BYTES = 64 * 1024**2
 
 _Row = TypeVar("_Row", bound=BaseModel)
 
@@ -42,6 +47,9 @@ SLACK = 0.01
 """How far, in parts of the frame, a box may reach beyond it: drawn clipped."""
 
 _CORRUPT = -1e6
+# Every problem takes time and memory. Of longer lists of entries, the first bad one is named.
+_MOST_PROBLEMS = 1000
+_MOST_AT_ONCE = 20_000
 _MANY = 0.1  # of the boxes of a file: no slip of the pen
 
 
@@ -138,27 +146,10 @@ class GridBox(BaseModel):
         return self.xmin, self.ymin, self.xmax, self.ymax
 
 
-def read_bytes(path: Path, *, remedy: str, limit: int = _MAX_BYTES) -> bytes:
-    """Read a file; raises DataError if it is missing, unreadable, or larger than any annotation."""
-    try:
-        size = path.stat().st_size
-        if size <= limit:
-            content = path.read_bytes()
-            refuse_conflict(content, path, DataError)
-            return content
-    except FileNotFoundError:
-        problem, code = "this file does not exist", "E_FILE_MISSING"
-    except OSError as error:
-        problem, code = f"this file cannot be read ({error.strerror})", "E_FILE_UNREADABLE"
-    else:
-        problem, code = f"this file is too large ({size:,} bytes)", "E_FILE_SIZE"
-    raise DataError(problem, code=code, where=path, remedy=remedy)
-
-
-def read_text(path: Path, *, remedy: str) -> str:
+def read_text(path: Path, *, remedy: str, most_lines: int = 500_000) -> str:
     """Read a file as UTF-8, with or without byte order mark; raises DataError if it is not."""
     try:
-        return read_bytes(path, remedy=remedy).decode("utf-8-sig")
+        text = read_bytes(path, error=DataError, remedy=remedy).decode()
     except UnicodeDecodeError as error:
         raise DataError(
             f"this file is not UTF-8 text (byte {error.start})",
@@ -166,6 +157,10 @@ def read_text(path: Path, *, remedy: str) -> str:
             where=path,
             remedy=remedy,
         ) from error
+    if text.count("\n") > most_lines:
+        problem = f"this file has more than {most_lines:,} lines"
+        raise DataError(problem, code="E_FILE_SIZE", where=path, remedy=remedy)
+    return text
 
 
 def refuse(problems: Sequence[Problem], path: Path, remedy: str) -> None:
@@ -203,26 +198,20 @@ def read_entries(
     >>> read_entries(path, GridBox, remedy="", key=str)[0].corners
     (0.0, 0.0, 112.0, 224.0)
     """
-    text = read_text(path, remedy=remedy)
+    text = read_text(path, remedy=remedy, most_lines=MAX_BYTES)
     problems: list[Problem] = []
     entries: list[_Row] = []
     try:
-        entries = TypeAdapter(list[entry]).validate_json(text)  # type: ignore[valid-type]
+        form: Any = list[entry]  # type: ignore[valid-type]
+        if text.count("{") > _MOST_AT_ONCE:
+            form = Annotated[form, FailFast()]
+        entries = parse_json(text, TypeAdapter(form), most=MAX_BYTES)
     except ValidationError as error:
         problems = _problems(error)
         problems += _reading([error], text.count("{"))
     else:
         if not entries:
             problems = [Problem("there is no entry in this list", "E_FILE_EMPTY")]
-        # JSON lets a key stand twice, and readers silently take one of the two.
-        twice = json.loads(
-            text, object_pairs_hook=lambda pairs: duplicates(key for key, _ in pairs)
-        )
-        problems += [
-            Problem(f"entry {number}: {quoted(name)} stands in it more than once", "E_KEY_REPEATED")
-            for number, names in enumerate(twice)
-            for name in names
-        ]
     refuse([*problems, *repeated([key(each) for each in entries])], path, remedy)
     return entries
 
@@ -282,6 +271,10 @@ def read_table(
     problems: list[Problem] = []
     errors: list[ValidationError] = []
     for number, values in lines:
+        if len(problems) > _MOST_PROBLEMS:
+            text = f"the lines from {number:,} on were not looked at"
+            problems.append(Problem(text, "E_CSV"))
+            break
         line = f"line {number} ({values[0][:60]!r})"
         if len(values) != len(columns):
             problem = f"{line}: there are {len(values)} fields, not {len(columns)}"
@@ -294,7 +287,7 @@ def read_table(
             problems += _problems(error, line)
     problems += _reading(errors, len(lines))
     if not lines:
-        problems.append(Problem("there is no row below the header", "E_FILE_EMPTY"))
+        problems.append(Problem("there are no rows below the header", "E_FILE_EMPTY"))
     if key is not None:
         problems += repeated([key(each) for each in rows])
     refuse(problems, path, remedy)
@@ -319,9 +312,7 @@ def _problems(error: ValidationError, line: str = "") -> list[Problem]:
     """What pydantic found, with its place; our own checks have codes of their own."""
     problems = []
     for fault in error.errors(include_url=False, include_input=False):
-        cause = fault.get("ctx", {}).get("error")
-        code = "E_JSON" if fault["type"] == "json_invalid" else getattr(cause, "code", "E_SCHEMA")
-        text = in_words_of(fault)
+        text, code = in_words_of(fault), code_of(fault)
         if line:
             text = f"{line}: {text.removeprefix('the whole: ')}"
         elif fault["loc"]:

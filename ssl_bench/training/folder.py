@@ -20,6 +20,7 @@ from ssl_bench.media.check import (
     Wanted,
     check_media,
     refuse_unusable,
+    remarks_on,
     write_report,
 )
 from ssl_bench.media.find import MediaFiles, key_of
@@ -351,6 +352,7 @@ def open_user_folder(
             where = f"{error.where}: " if error.where else ""
             problem = Problem(f"{where}{error.problem}", error.code)
             checked.append(Checked(name, "truth", None, Facts(problem)))
+    notes += remarks_on(checked)
     if report is not None:
         write_report(report, checked)
     unusable = {each.item for each in checked if each.problem is not None}

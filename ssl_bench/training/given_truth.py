@@ -153,7 +153,7 @@ def open_truth(path: Path, masks: MaskRule = "two-valued") -> GivenTruth:
         return GivenTruth(path, None, masks)
     if masks != "two-valued":
         raise DataError(
-            f"masks are read by the rule {masks!r}, and this is no folder of masks",
+            f"masks are read by the rule {masks!r}, and this is not a folder of masks",
             code="E_MASK_RULE",
             where=path,
             remedy="leave the rule out, or name the folder",
@@ -170,7 +170,8 @@ def open_truth(path: Path, masks: MaskRule = "two-valued") -> GivenTruth:
         return GivenTruth(
             path, {s.id: s.annotation for s in samples if isinstance(s.annotation, Boxes)}
         )
-    heading = read_text(path, remedy=HOW_TO_GIVE_TRUTH).partition("\n")[0].strip().split(",")
+    first = read_text(path, remedy=HOW_TO_GIVE_TRUTH).partition("\n")[0]
+    heading = [name.strip('" \r') for name in first.split(",")]
     if heading[1:] == ["audio", *CORNERS]:
         rows = read_box_table(path, heading[0], remedy=HOW_TO_GIVE_TRUTH)
         return GivenTruth(path, {row.id: grid_boxes(row.corners) for row in rows})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,9 +11,11 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from ssl_bench.arrays import DAMAGE, read_array, read_arrays
 from ssl_bench.errors import DataError
 from ssl_bench.files import sha256_of_file, sha256_of_json
 from ssl_bench.media.names import clip_names
+from ssl_bench.schemas import read_bytes
 
 _FORM = (
     "give a .npz with ids (N,) and features (N, D), or a .npy with features (N, D) and, beside it, "
@@ -24,6 +25,7 @@ _FORM = (
 _NEIGHBOURS = 6
 _KEPT_DRAWS = 4
 _MAX_SHOWN = 5
+_MAX_BYTES = 2**36
 # Similarities that are computed at once: half a gigabyte.
 _BLOCK = 2**27
 
@@ -187,18 +189,17 @@ def read_features(path: Path, ids: Sequence[str]) -> Features:
 
 def _read(path: Path) -> tuple[list[str], NDArray[Any]]:
     try:
-        content = np.load(path, allow_pickle=False)
-        if isinstance(content, np.ndarray):
-            return path.with_suffix(".txt").read_text(encoding="utf-8").splitlines(), content
-        with content:
-            return [str(name) for name in content["ids"].ravel()], content["features"]
-    except OSError as error:
-        problem = f"this file cannot be read ({error.strerror or error})"
-        path = Path(error.filename or path)
+        if path.suffix == ".npy":
+            listed = read_bytes(path.with_suffix(".txt"), error=DataError, remedy=_FORM)
+            content = read_bytes(path, error=DataError, remedy=_FORM, limit=_MAX_BYTES)
+            return listed.decode().splitlines(), read_array(content)
+        arrays = read_arrays(path)
+        return [str(name) for name in arrays["ids"].ravel()], arrays["features"]
     except KeyError as error:
         problem = f"this file lacks an array: {error.args[0]}"
-    except (ValueError, EOFError, SyntaxError, MemoryError, zipfile.BadZipFile) as error:
-        problem = f"this file is damaged, or holds no plain arrays ({error})"
+    except DAMAGE as error:
+        reason = getattr(error, "strerror", None) or error
+        problem = f"this file cannot be read, or holds no plain arrays ({reason})"
     raise DataError(problem, code="E_FEATURES_UNREADABLE", where=path, remedy=_FORM)
 
 

@@ -217,7 +217,8 @@ def test_a_score_table_that_is_missing_or_foreign(folders: dict[str, Path], tmp_
     write_scores(tmp_path / "scores.npz", pd.DataFrame({"trial_id": ["a"]}))
     with refused("E_SCORES_DAMAGED", where="scores.npz"):
         read_run(tmp_path)
-    table = pd.DataFrame({"trial_id": ["a"], "group": ["a"], "present": [True]})
+    texts, flags = dict.fromkeys(("trial_id", "group", "category"), "a"), ("present", "sounding")
+    table = pd.DataFrame([{**texts, **dict.fromkeys(flags, True)}])
     write_scores(tmp_path / "scores.npz", table)
     with refused("E_SCORES_OTHER"):
         read_run(tmp_path)

@@ -118,6 +118,21 @@ def test_sounds_that_the_model_does_not_take_are_left_out_before_the_first_step(
 
 
 @pytest.mark.usefixtures("small_steps")
+def test_sounds_of_another_rate_are_converted_when_asked_and_odd_ones_are_named(
+    clips: Path, tmp_path: Path
+):
+    soundfile.write(clips / "audio" / "video05_000010.wav", np.ones((44100, 2), np.int16), 44100)
+    soundfile.write(clips / "audio" / "video06_000010.wav", np.zeros(11025, np.int16), 11025)
+    out = tmp_path / "out"
+    arguments = ["--model", "ezvsl", "--variant", "synth", "--data", str(clips), "--resample"]
+    done = CliRunner().invoke(train, [*arguments, "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    assert "N_SOUND_SILENT: 1 sound, such as video06_000010" in done.output
+    record = read_record(out / "synth.training.json")
+    assert (record.left_out, record.recipe.resample) == (0, True)
+
+
+@pytest.mark.usefixtures("small_steps")
 def test_clips_that_are_held_out_are_refused(clips: Path, tmp_path: Path):
     held_out = tmp_path / "test.txt"
     held_out.write_text("video03_000070\n")

@@ -106,7 +106,7 @@ class TestNumpy:
     def test_a_file_that_is_too_large_is_not_read(self, tmp_path: Path) -> None:
         with (tmp_path / "a.npy").open("wb") as stream:
             stream.truncate(17 * 1024**2 * 16)
-        with refused("E_MAP_SIZE"):
+        with refused("E_FILE_SIZE"):
             read_map(tmp_path / "a.npy")
 
 

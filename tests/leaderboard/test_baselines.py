@@ -79,10 +79,16 @@ def test_a_test_set_that_is_not_at_hand_is_left_out(
     (done,) = add_baselines(tmp_path, baselines=["center"], protocols=["vggss"])
     assert (done.outcome, done.reason) == (
         "left out",
-        "test set not at hand (this folder does not exist)",
+        "test set not available (this folder does not exist)",
     )
 
 
 def test_an_unknown_baseline(tmp_path: Path) -> None:
     with refused("E_BASELINE", where="nobody"):
         list(add_baselines(tmp_path, baselines=["nobody"]))
+
+
+def test_a_mistyped_board_is_not_begun(tmp_path: Path) -> None:
+    with refused("E_BOARD_MISSING", where="bord"):
+        list(add_baselines(tmp_path / "bord", baselines=["center"], new_board=False))
+    assert not (tmp_path / "bord").exists()

@@ -24,8 +24,8 @@ from ssl_bench.scoring.results import ModelIdentity
 @pytest.mark.parametrize(
     ("content", "code"),
     [
-        ("a" + ".a" * 30_000 + " = 1", "E_CARD_SIZE"),
-        ("[a" + ".a" * 15_000 + "]", "E_CARD_SIZE"),
+        ("a" + ".a" * 30_000 + " = 1", "E_TOML"),
+        ("[a" + ".a" * 15_000 + "]", "E_TOML"),
         ("x = " + "{a = " * 9_000 + "1" + "}" * 9_000, "E_TOML"),
         (f"a = {'[' * 20_000}{']' * 20_000}", "E_TOML"),
         (f"overlap_clips = {'9' * 5_000}", "E_TOML"),

@@ -26,6 +26,12 @@ def test_every_figure_is_there() -> None:
     assert sum("PRETRAINING DOUBT:" in each.note for each in figures) == 76
 
 
+def test_a_byte_order_mark_does_not_count(tmp_path: Path) -> None:
+    path = tmp_path / "published.csv"
+    path.write_bytes(b"\xef\xbb\xbf" + (default_board() / "published.csv").read_bytes())
+    assert read_published(path) == read_published()
+
+
 def test_no_figure_comes_twice() -> None:
     keys = Counter(
         (

@@ -16,6 +16,7 @@ from refusals import refused
 
 from ssl_bench.errors import DataError, Problem
 from ssl_bench.media.audio import MAX_SAMPLES, examine_audio, probe_audio, read_audio
+from ssl_bench.media.containers import contents_of
 
 RATE = 16000
 READERS = pytest.mark.parametrize("reader", [read_audio, probe_audio])
@@ -250,6 +251,12 @@ class TestPlainFiles:
         np.testing.assert_array_equal(sound.samples, noise())
         assert "N_SOUND_FORMAT" in codes(notes)
 
+    def test_opus_has_one_rate_whatever_the_name(self, tmp_path: Path) -> None:
+        for name in ("a.opus", "a.ogg", "a.wav"):
+            soundfile.write(tmp_path / name, tone(), RATE, format="OGG", subtype="OPUS")
+            sound = read_audio(tmp_path / name)
+            assert (sound.rate, sound.samples.shape) == (48000, (96000, 1))
+
     def test_a_name_need_not_be_text(self, tmp_path: Path) -> None:
         for suffix in (".wav", ".m4a"):
             path = tmp_path / os.fsdecode(b"\xff:" + suffix.encode())
@@ -262,7 +269,9 @@ class TestPlainFiles:
             assert read_audio(path).rate == RATE
 
     @READERS
-    @pytest.mark.parametrize("content", [b"no sound here", bytes(5000), b"RIFF\x04\0\0\0WAVE"])
+    @pytest.mark.parametrize(
+        "content", [b"no sound here", bytes(5000), b"RIFF\x04\0\0\0WAVE", b".snd"]
+    )
     def test_other_content_is_refused(
         self, tmp_path: Path, reader: Callable[[Path], object], content: bytes
     ) -> None:
@@ -278,6 +287,25 @@ class TestPlainFiles:
         soundfile.write(tmp_path / "clip.wav", noise(800, channels=2), RATE)
         with refused("E_SOUND_TOO_LONG"):
             read_audio(tmp_path / "clip.wav")
+
+    @READERS
+    def test_a_file_of_zeros_is_not_searched_for_ever(
+        self,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        reader: Callable[[Path], object],
+    ) -> None:
+        monkeypatch.setattr("ssl_bench.media.containers._Headers.left", 100)
+        (tmp_path / "clip.wav").write_bytes(b"RIFF\0\0\0\0WAVE" + bytes(2000))
+        with refused("E_SOUND_DAMAGED", where="clip.wav"):
+            reader(tmp_path / "clip.wav")
+
+    def test_a_file_too_large_to_hold_is_not_copied(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("ssl_bench.media.containers._MOST_MENDED", 1000)
+        path = wav_of_length(tmp_path, 0xFFFFFFFE, outer=0xFFFFFFFF)
+        assert contents_of(path).mended is None
 
     @READERS
     def test_a_missing_sound_is_named(
@@ -321,6 +349,11 @@ class TestContainers:
         (tmp_path / "clip.mp4").write_bytes(b"no video here" * 100)
         with refused("E_SOUND_DAMAGED", where="clip.mp4"):
             reader(tmp_path / "clip.mp4")
+
+    @READERS
+    def test_a_track_without_decoder_is_refused(self, reader: Callable[[Path], object]) -> None:
+        with refused("E_SOUND_CODEC", where="sound-track-without-decoder.m4a"):
+            reader(Path(__file__).parent / "sound-track-without-decoder.m4a")
 
     @READERS
     def test_a_silent_film_is_refused(

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 from PIL import Image
+from refusals import refused
 
 from ssl_bench.errors import DataError
 from ssl_bench.media import check
@@ -22,6 +23,7 @@ from ssl_bench.media.check import (
     Kind,
     Wanted,
     check_media,
+    refuse_unusable,
     write_report,
 )
 from ssl_bench.media.find import MediaFiles
@@ -127,6 +129,8 @@ def test_sounds_that_the_model_does_not_take_are_problems(files: list[Path]) -> 
     problems = [each.problem.code for each in checked if each.problem is not None]
     assert problems.count("E_SOUND_RATE") == 2
     assert len(asked) == 1  # one rate and number of channels
+    with refused("E_SOUND_RATE", where="--resample"):
+        refuse_unusable(checked, where="here", remedy="add the files")
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -190,7 +194,7 @@ def test_many_files_are_read_by_processes_with_the_same_outcome(
     files: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone = check_media(wanted(*files))
-    monkeypatch.setattr(check, "_PROCESSES_FROM", 1)
+    monkeypatch.setattr(check, "_ALONE", 0.0)
     monkeypatch.setattr(check, "_BATCH", 2)
     monkeypatch.setattr(check, "_code", lambda: "another version")
     assert check_media(wanted(*files), CheckOptions(jobs=2)) == alone

@@ -52,6 +52,26 @@ def test_a_video_is_found_without_knowing_any(video: str, start: int) -> None:
         assert video_of(SPELLINGS[name](video, start)) == video, name
 
 
+@pytest.mark.parametrize("known", [{}, {"zYf0pcZ5q3M_000030": "zYf0pcZ5q3M"}])
+def test_urls_are_read_with_and_without_their_start(known: dict[str, str]) -> None:
+    names = ClipNames(known)
+    for place in ("youtu.be/zYf0pcZ5q3M?t=", "www.youtube.com/watch?v=zYf0pcZ5q3M&t="):
+        assert names.read(f"https://{place}30s") == ("zYf0pcZ5q3M_000030", "zYf0pcZ5q3M")
+        for end in ("", "?si=1a", "&list=b2"):
+            url = f"https://{place[:-3]}{end}"
+            assert names.read(url) == ("zYf0pcZ5q3M", "zYf0pcZ5q3M")
+
+
+@pytest.mark.parametrize(
+    ("text", "start"), [("0:30", 30), ("00:01:30.500", 90), ("1:00:05", 3605), ("12:30:1", 12)]
+)
+def test_minutes_and_seconds_are_read(text: str, start: int) -> None:
+    names = ClipNames({f"zYf0pcZ5q3M_{start:06d}": "zYf0pcZ5q3M"})
+    clip = names.read(f"zYf0pcZ5q3M_{text}")
+    assert clip is not None
+    assert clip.id.startswith(f"zYf0pcZ5q3M_{start:06d}")
+
+
 @pytest.mark.parametrize(
     ("known", "text", "expected"),
     [

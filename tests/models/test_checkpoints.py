@@ -285,6 +285,20 @@ def test_values_that_cannot_be_stored_leave_no_file(tmp_path: Path, half: bool) 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_file_that_names_a_class_at_great_length_is_refused_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "w.pth"
+    path.write_bytes(b"\x80\x02c" + b"a" * 200_000 + b"\nb\n.")
+    with refused("E_WEIGHTS_SIZE", where=path):
+        read_checkpoint(path)
+
+
+def test_a_text_that_claims_to_be_long_is_not_made_room_for(tmp_path: Path) -> None:
+    path = tmp_path / "w.pth"
+    path.write_bytes(b"\x80\x02X" + (2**31).to_bytes(4, "little") + b"a.")
+    with refused("E_WEIGHTS_DAMAGED", where=path):
+        read_checkpoint(path)
+
+
 class _Long:
     def __reduce__(self) -> tuple[Any, ...]:
         return bytearray, (2**32,)

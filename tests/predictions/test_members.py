@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from predicted import codes_of, problems_of
 
-from ssl_bench.predictions import LIMITS, Limits, open_predictions
+from ssl_bench.predictions import LIMITS, Limits, PredictionsMeta, open_predictions
 
 Make = Callable[..., dict[str, Any]]
 Zip = Callable[..., Path]
@@ -150,6 +150,23 @@ def test_metadata_that_cannot_be_used(members: Make, zipped: Zip, text: bytes, p
     problems = problems_of(zipped(members(meta=np.frombuffer(text, np.uint8))))
     assert {problem.code for problem in problems} == {"E_META"}
     assert part in " ".join(problem.message for problem in problems)
+
+
+def test_a_field_of_the_metadata_stands_once(
+    members: Make, zipped: Zip, meta: PredictionsMeta
+) -> None:
+    text = b'{"complete": true, ' + meta.to_bytes()[1:]
+    (problem,) = problems_of(zipped(members(meta=np.frombuffer(text, np.uint8))))
+    assert problem.code == "E_META"
+    assert "complete" in problem.message
+
+
+def test_metadata_may_begin_with_a_byte_order_mark(
+    members: Make, zipped: Zip, meta: PredictionsMeta
+) -> None:
+    text = b"\xef\xbb\xbf" + meta.to_bytes()
+    path = zipped(members(meta=np.frombuffer(text, np.uint8)))
+    assert open_predictions(path).meta == meta
 
 
 def test_the_remedy_names_the_fields_of_the_metadata(members: Make, zipped: Zip) -> None:

@@ -213,6 +213,7 @@ class TestRefusals:
             ("version = 1", 'version = "1"', "version"),
             ("version = 1", "version = 1.5", "version"),
             ("version = 1", "version = 0", "version"),
+            ("seed = 3", "seed = -1", "composition.seed"),
             ('title = "Mine"\n', "", "title"),
             ('["cIoU@0.5", "AUC"]', "[]", "measures"),
             ('["cIoU@0.5", "AUC"]', '"AUC"', "measures"),

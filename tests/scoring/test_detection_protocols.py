@@ -144,6 +144,17 @@ class TestNegativeAudio:
         return score_file(stored, trials)
 
     @pytest.mark.slow
+    def test_trials_that_are_set_apart_and_missing_are_counted(
+        self, trials: TrialSet, tmp_path: Path
+    ) -> None:
+        rows = np.delete(np.arange(len(trials)), np.flatnonzero(set_apart(trials))[:3])
+        part = trials.part(rows.tolist(), rest_fails=False)
+        path = written(tmp_path / "maps.npz", part, noisy(trials)[rows])
+        facts = score_file(path, trials, options=ScoringOptions(partial=True)).result.statistics
+        assert facts["set_apart_missing"] == 3
+        assert facts["set_apart"] == set_apart(trials).sum()
+
+    @pytest.mark.slow
     def test_one_threshold_from_the_trials_that_are_set_apart(
         self, trials: TrialSet, scored: Scored
     ) -> None:

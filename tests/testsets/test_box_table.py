@@ -211,7 +211,7 @@ def test_empty_masks_and_specks_are_noted(tmp_path: Path) -> None:
         if each.level == "note" and "000000000009" in each.item
     }
     assert "mask is empty" in notes["000000000009_11"]
-    assert "2 specks in its mask, of 2 pixels" in notes["000000000009_12"]
+    assert "2 tiny regions in its mask (2 pixels)" in notes["000000000009_12"]
 
 
 def test_a_huge_mask_is_refused(tmp_path: Path) -> None:

@@ -165,6 +165,7 @@ class TestAnnotation:
             "<bbox><i/><a>1</a><a>2</a><a>3</a><a>99999999999999999999</a></bbox>",
             "<bbox><i/><a>1</a><a>2</a><a>3</a><a/></bbox>",
             "<bbox><i/><a>1</a><a>2</a><a>3</a><a>4<b/>5</a></bbox>",
+            "<bbox><i/><ymin>1</ymin><xmin>2</xmin><ymax>3</ymax><xmax>4</xmax></bbox>",
         ],
     )
     def test_a_malformed_box_is_refused_by_its_number(self, tmp_path: Path, box: str) -> None:
@@ -318,7 +319,7 @@ class TestVerify:
             (flickr_xml((1, 1, 257, 9)), "outside 1..256"),
             (
                 flickr_xml((1, 1, 5, 9)).replace("<bbox>", "<name/><bbox>"),
-                "no boxes are ignored: name",
+                "other than bbox are ignored: name",
             ),
         ],
     )

@@ -198,6 +198,16 @@ class TestRefusals:
         with pytest.raises(AnnotationError):
             read_json(write(tmp_path, JSON_FORM, text))
 
+    def test_problems_are_not_looked_for_without_end(self, tmp_path: Path) -> None:
+        with refused("E_SCHEMA", "E_CSV", kind=AnnotationError) as caught:
+            read_csv(write(tmp_path, CSV_FORM, as_csv() + "a,b,c,x,0,1,1\n" * 3000))
+        assert 1000 < len(caught.value.problems) < 1100
+        with refused("E_SCHEMA", where="entry 0", kind=AnnotationError) as caught:
+            read_json(write(tmp_path, JSON_FORM, "[" + "{}," * 30_000 + "{}]"))
+        assert len(caught.value.problems) < 5
+        with refused("E_FILE_SIZE", where=CSV_FORM):
+            read_csv(write(tmp_path, CSV_FORM, as_csv() + "\n" * 600_000))
+
     @pytest.mark.parametrize("read", [read_json, read_csv])
     def test_another_encoding_and_a_missing_file_are_refused(
         self, tmp_path: Path, read: Callable[[Path], object]

@@ -10,9 +10,9 @@ from refusals import refused
 
 from ssl_bench.errors import AnnotationError
 from ssl_bench.media.names import ClipNames, clip_names
+from ssl_bench.schemas import MAX_BYTES
 from ssl_bench.testsets import lists
 from ssl_bench.testsets.lists import (
-    MAX_LIST_BYTES,
     ClipList,
     labels_by_clip,
     read_clip_list,
@@ -59,6 +59,11 @@ class TestColumns:
             f"{VIDEO},30.0,dog,train\n",
             f"{VIDEO}.mp4,30,dog\n",
             f"label,video,start\ndog,{VIDEO},30\n",
+            f"video_id;start;label\n{VIDEO};00:00:30;dog\n",
+            f"{VIDEO},0:30,dog\n",
+            f"video_id,start_ms\n{VIDEO},30000\n",
+            f"url,start\nhttps://www.youtube.com/watch?v={VIDEO},30\n",
+            f"video_id,filename\n{VIDEO},{VIDEO}_000030.mp4\n",
             f"0,x\n# YTID, start_seconds, end_seconds, positive_labels\n{VIDEO}, 30.000, 40.000,"
             ' "/m/09x0r,/t/dd00088"\n'.removeprefix("0,x\n"),
         ],
@@ -68,6 +73,15 @@ class TestColumns:
         clip = ClipNames({f"{VIDEO}_000030": VIDEO}).read(read(tmp_path, content).names[0])
         assert clip is not None
         assert clip.id == f"{VIDEO}_000030"
+
+    @pytest.mark.parametrize("separator", ["\t", ";", ","])
+    def test_a_label_may_hold_other_separators(self, separator: str, tmp_path: Path) -> None:
+        label = "speech, big; loud, male\tman"
+        label = f'"{label}"' if separator == "," else label.replace(separator, " ")
+        rows = [separator.join(("a_000010", label, part)) for part in ("train", "test")]
+        found = read(tmp_path, "\n".join(rows))
+        assert (found.names, found.labels) == (("a_000010",), (label.strip('"'),))
+        assert found.tests == ("a_000010",)
 
     def test_a_number_behind_another_name_is_a_label(self, tmp_path: Path) -> None:
         found = read(tmp_path, "10000130166,3\nparty,4\n")
@@ -82,12 +96,14 @@ class TestParts:
             "a,train\nb,test\nc,train\n",
             "id,split,label\na,train,dog\nb,TEST,dog\nc,val,cat\n",
             "id,box,test\na,0,0\nb,0,1\nc,0,0\n",
+            "id,is_train\na,1\nb,0\nc,True\n",
+            "id,usage\na,train\nb,public_test\nc,train\n",
         ],
     )
     def test_rows_marked_test_are_no_training_clips(self, content: str, tmp_path: Path) -> None:
         found = read(tmp_path, content)
         assert (found.names, found.tests) == (("a", "c"), ("b",))
-        assert "1 row is marked as test clips" in found.note
+        assert found.note.startswith("left out: 1 row ")
 
     def test_a_class_of_that_name_is_a_label(self, tmp_path: Path) -> None:
         found = read(tmp_path, "a,train\nb,test\nc,dog\n")
@@ -146,6 +162,7 @@ class TestFiles:
             ("a_000010\n".encode("utf-16"), "E_ENCODING"),
             (gzip.compress(b"a_000010\n" * 900, mtime=0)[:40], "E_FILE_DAMAGED"),
             (b"\x1f\x8bnot a gzip file", "E_FILE_DAMAGED"),
+            (b'["a_000010", "b_000020"]', "E_LIST_JSON"),
         ],
     )
     def test_what_is_no_list_is_refused_with_its_file(
@@ -164,7 +181,7 @@ class TestFiles:
 
     def test_a_small_file_that_unpacks_to_a_huge_one_is_refused(self, tmp_path: Path) -> None:
         with gzip.open(tmp_path / "bomb.gz", "wb", compresslevel=1) as stream:
-            for _ in range(MAX_LIST_BYTES // 2**20 + 1):
+            for _ in range(MAX_BYTES // 2**20 + 1):
                 stream.write(b"\n" * 2**20)
         with refused("E_FILE_SIZE", where="bomb.gz"):
             read_clip_list(tmp_path / "bomb.gz")

@@ -202,3 +202,12 @@ def test_pixels_in_place_of_shares_are_refused_by_their_row(music: Path) -> None
     np.save(music / "box" / "8.npy", np.array([ROW, [10, 20, 112, 90, 1]]))
     with refused("E_BOX_RANGE", where="8.npy: row 1"):
         open_test_set("music-synthetic", data=music.parent)
+
+
+def test_a_box_beyond_the_frame_and_a_hidden_file(music: Path) -> None:
+    np.save(music / "box" / "8.npy", np.array([ROW, [0.75, 0.5, 0.5, 0.5, 1]]))
+    (music / "box" / "._8.npy").write_bytes(b"of macOS")
+    notes = {finding.item: finding.message for finding in TEST_SET.verify(music)}
+    assert "beyond the frame" in notes["8.cello"]
+    assert "8.accordion" not in notes
+    assert "box/._8.npy" not in notes

@@ -18,7 +18,14 @@ from vectors import Vectors
 from ssl_bench.errors import DataError, ProtocolError
 from ssl_bench.protocols.conventions import TruthConvention
 from ssl_bench.testsets.annotations import Boxes, Mask
-from ssl_bench.testsets.truth import decode_rle, draw, encode_rle, pixel_corners, render
+from ssl_bench.testsets.truth import (
+    decode_rle,
+    draw,
+    drawn_boxes,
+    encode_rle,
+    pixel_corners,
+    render,
+)
 
 CORRUPT = -2.8823037615171176e16
 
@@ -295,3 +302,20 @@ class TestRunLengthCodes:
     ) -> None:
         with refused(problem):
             decode_rle(code)
+
+
+@pytest.mark.parametrize(
+    ("boxes", "drawn"),
+    [
+        (relative((0, 0, 1, 1), (0.5, 0.5, 0.6, 0.6)), 2),
+        (relative((0.5, 0.5, 0.503, 0.6)), 0),  # thinner than a pixel, within one
+        (relative((0.5, 0.2, 0.5, 0.6)), 0),
+        (relative((-0.5, 0.2, 0.5, 0.6), (0.9, 0.9, 7.0, 7.0)), 2),
+        (relative((1.1, 0.2, 1.5, 0.6)), 0),
+        (relative((0.2, 0.9, 0.4, CORRUPT)), 0),
+        (flickr((0, 0, 256, 256), (64, 64, 64, 128)), 1),
+        (relative(), 0),
+    ],
+)
+def test_boxes_that_are_drawn_are_counted(boxes: Boxes, drawn: int) -> None:
+    assert drawn_boxes(boxes) == drawn

@@ -268,7 +268,7 @@ class TestRefusals:
 
     def test_a_key_that_stands_twice_is_refused_by_its_entry(self, tmp_path: Path) -> None:
         other = json.dumps(ENTRY)[:-1] + ', "bbox": [[0, 0, 1, 1]]}'
-        with refused("E_KEY_REPEATED", where="entry 1: 'bbox'"):
+        with refused("E_KEY_REPEATED", where="entry 1.bbox"):
             read_annotation(
                 write(tmp_path, f"[{json.dumps(ENTRY | {'file': 'a_000001'})}, {other}]")
             )

@@ -80,7 +80,7 @@ def test_rows_marked_as_test_clips_are_left_out_and_said(folder, tmp_path):
     (tmp_path / "list.csv").write_text("".join(lines))
     found = open_user_folder(folder, ids=tmp_path / "list.csv")
     assert [clip.id for clip in found.clips] == CLIPS[5:]
-    assert "5 rows are marked as test clips" in found.notes[0]
+    assert "5 rows marked as test clips" in found.notes[0]
 
 
 SPELLINGS = {

@@ -35,7 +35,7 @@ def test_boxes_are_relative_to_the_image_and_may_be_several(tmp_path):
 
 
 def test_a_box_table_of_the_test_sets_is_read_as_it_is(tmp_path):
-    table = "frame,audio,xmin,ymin,xmax,ymax\nclips/a_1.png,clips/a.wav,0,0,112,224\n"
+    table = '"frame","audio",xmin,ymin,xmax,ymax\r\nclips/a_1.png,clips/a.wav,0,0,112,224\r\n'
     truth = open_truth(written(tmp_path, table))
     assert np.array_equal(truth.map("a_1"), covered(slice(None), slice(0, 112)))
 

@@ -101,6 +101,15 @@ def test_rows_come_in_the_order_that_is_asked_for(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_features(path, ["c", "a"]).values, VALUES[[2, 0]])
 
 
+def test_rows_are_found_by_other_spellings_of_their_ids(tmp_path: Path) -> None:
+    spelt = np.array(["dog/YzYf0pcZ5q3M_30.mp4", "zYf0pcZ5q3M_40000_50000", "a-b_c-d_e-f_000001"])
+    path = _write(tmp_path / "f.npz", ids=spelt)
+    found = read_features(path, ["zYf0pcZ5q3M_000040", "zYf0pcZ5q3M_000030"])
+    np.testing.assert_array_equal(found.values, VALUES[[1, 0]])
+    with refused("E_FEATURES_MISSING", where="zYf0pcZ5q3M_000050"):
+        read_features(path, ["zYf0pcZ5q3M_000050"])
+
+
 def test_a_plain_table_has_its_ids_beside_it(tmp_path: Path) -> None:
     path = tmp_path / "f.npy"
     np.save(path, VALUES)
@@ -110,7 +119,7 @@ def test_a_plain_table_has_its_ids_beside_it(tmp_path: Path) -> None:
     with refused("E_FEATURES_FORM", where=path):
         read_features(path, ["b"])
     (tmp_path / "f.txt").unlink()
-    with refused("E_FEATURES_UNREADABLE", where="f.txt"):
+    with refused("E_FILE_MISSING", where="f.txt"):
         read_features(path, ["b"])
 
 

@@ -90,8 +90,18 @@ def measure_contribution(
             remedy="measure an audio-visual model, or compare two models with 'ssl-bench compare'",
         )
     (done,) = run(replace(request, model=localizer), [protocol], progress=progress, notify=notify)
+    own = done.folder / "predictions.npz"
     trials = open_trials(protocol, request.data)
-    changed, notes = _with_other_sounds(trials, seed)
+    answered = set(open_predictions(own).trial_ids)
+    rows = [row for row, trial in enumerate(trials.ids) if trial in answered]
+    part = trials.part(rows, rest_fails=request.missing == "fail" or len(rows) == len(trials))
+    changed, notes = _with_other_sounds(part, seed)
+    if len(part) < len(trials):
+        fate = "count as failures" if part.rest_fails else "are left out"
+        notes.append(
+            f"{len(trials) - len(part):,} of {len(trials):,} trials, whose image or sound is "
+            f"missing or unusable, {fate}"
+        )
     notify("localizing with other sounds")
     runs = [(asked, done.folder / kind) for kind, asked in changed.items()]
     predict(localizer, runs, request.engine_options(progress))
@@ -108,8 +118,7 @@ def measure_contribution(
         others.append((f"prior {prior.name}", path, "an audio-blind baseline", "nothing"))
     if done.result.priors_note is not None:
         notes.append(f"priors: {done.result.priors_note}")
-    own = done.folder / "predictions.npz"
-    return _compare(own, trials, others, place, notes, seed, request.jobs, notify)
+    return _compare(own, part, others, place, notes, seed, request.jobs, notify)
 
 
 def _with_other_sounds(trials: TrialSet, seed: int) -> tuple[dict[OtherSound, TrialSet], list[str]]:
@@ -168,7 +177,7 @@ def contribution_of_files(
 
 def _compare(
     predictions: Path,
-    trials: TrialSet,
+    part: TrialSet,
     others: Sequence[_Other],
     place: int,
     notes: Sequence[str],
@@ -177,17 +186,18 @@ def _compare(
     notify: Callable[[str], None],
 ) -> Measured:
     notify("scoring")
+    trials = part.whole
     controls = control_scores(trials, measures_of(trials.protocol), jobs=jobs)
-    scored = score_file(
-        predictions, trials, options=ScoringOptions(jobs=jobs, seed=seed), controls=controls
-    )
+    options = ScoringOptions(not part.rest_fails, jobs=jobs, seed=seed)
+    scored = score_file(predictions, trials, options=options, controls=controls)
+    failed = set(trials.ids) - set(part.ids) if part.rest_fails else set()
     asked, result = scored.trials, scored.result
     measures = measures_of(asked.protocol)
     maps = []
     for name, path, about, informed in others:
         notify(f"scoring {name}")
         stored = open_predictions(path)
-        table = _scores_of(stored, asked, measures, jobs)
+        table = _scores_of(stored, asked, measures, failed, jobs)
         maps.append(Maps(name, about, informed, table, stored.sha256))
     counted = set(scored.scores["trial_id"])
     best = position(result, str(measures[place])).floor_name
@@ -217,11 +227,15 @@ def _compare(
 
 
 def _scores_of(
-    predictions: Predictions, asked: TrialSet, measures: Sequence[Measure], jobs: int
+    predictions: Predictions,
+    asked: TrialSet,
+    measures: Sequence[Measure],
+    failed: set[str],
+    jobs: int,
 ) -> pd.DataFrame:
-    """Score table of the trials that a file answers and the protocol counts."""
+    """Score table of the trials that the protocol counts and a file answers, or nothing could."""
     [table] = score_maps(Job(StoredMaps(predictions, asked), asked, measures), jobs=jobs)
-    answered = table["trial_id"].isin(set(predictions.trial_ids)).to_numpy()
+    answered = table["trial_id"].isin({*predictions.trial_ids, *failed}).to_numpy()
     return table[answered & ~set_apart(asked)].reset_index(drop=True)
 
 

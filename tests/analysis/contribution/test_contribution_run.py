@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from made_clips import LevelMatcher, make_vggss
 from refusals import refused
 
 from ssl_bench.analysis.contribution.document import Contribution, write_contribution
@@ -15,7 +17,7 @@ from ssl_bench.analysis.contribution.run import (
     contribution_of_files,
     measure_contribution,
 )
-from ssl_bench.analysis.evaluation import Request
+from ssl_bench.analysis.evaluation import Missing, Request
 from ssl_bench.models.contract import Localizer
 from ssl_bench.protocols.protocol import ControlsTable, Protocol, TestSetTable, load_protocol
 
@@ -189,3 +191,45 @@ def test_the_document_reads_back(ezvsl: tuple[Measured, Path], tmp_path: Path) -
     write_contribution(path, ezvsl[0].contribution)
     assert Contribution.model_validate_json(path.read_text()) == ezvsl[0].contribution
     assert json.loads(path.read_text())["format"] == "ssl-bench-contribution/1"
+
+
+@pytest.fixture
+def lacking(tmp_path: Path) -> Request:
+    """A model, and twelve clips of which one has no sound and one a damaged picture."""
+    make_vggss(tmp_path / "data", 12)
+    folder = tmp_path / "data" / "vggss"
+    (folder / "audio" / "clip0000001_000000.wav").unlink()
+    (folder / "frames" / "clip0000002_000000.png").write_bytes(b"no picture")
+    report = tmp_path / "problems.csv"
+    return Request(LevelMatcher(), data=tmp_path / "data", folder=tmp_path / "run", problems=report)
+
+
+@pytest.fixture
+def vggss() -> Protocol:
+    controls = ControlsTable(floors=("center",), vision_only=False)
+    return load_protocol("vggss").model_copy(update={"controls": controls})
+
+
+def test_unusable_media_are_named_before_anything_is_encoded(
+    lacking: Request, vggss: Protocol
+) -> None:
+    with refused("E_MEDIA", "E_FILE_MISSING", "E_IMAGE_DAMAGED"):
+        measure_contribution(lacking, vggss)
+    assert lacking.folder is not None
+    assert not lacking.folder.exists()
+    assert lacking.problems is not None
+    assert "clip0000002_000000" in lacking.problems.read_text()
+
+
+@pytest.mark.parametrize(("missing", "counted"), [("skip", 10), ("fail", 12)])
+def test_such_trials_are_left_out_or_fail_whatever_is_heard(
+    lacking: Request, vggss: Protocol, missing: Missing, counted: int
+) -> None:
+    found = measure_contribution(replace(lacking, missing=missing), vggss).contribution
+    assert (found.coverage.present, found.coverage.partial) == (10, missing == "skip")
+    assert found.measures[0].n_trials == counted
+    compared = {each.name: each.n_trials for each in found.without}
+    assert compared["silence"] == compared["noise"] == compared["floor center"] == counted
+    assert compared["other-category"] <= counted
+    assert found.headline.needs_sound is not None
+    assert any(note.startswith("2 of 12 trials") for note in found.notes)
