@@ -129,9 +129,7 @@ def mixed(alpha: float, prior: str) -> Parts:
     found = {}
     for protocol in ("synth", "type-ab"):
         (trials,) = map(ssl_bench.open_trials, alone([protocol]))
-        heard, seen = (
-            np.stack(list(maps_of(slug, trials).values())) for slug in ("ezvsl", prior)
-        )
+        heard, seen = (np.stack(list(maps_of(slug, trials).values())) for slug in ("ezvsl", prior))
         scored = ssl_bench.score(mix(heard, seen, alpha), trials, measures=(name,))
         found[protocol] = scored.result
     of_b = found["type-ab"].breakdown["type"]["B"]
@@ -150,9 +148,7 @@ class TestMixingWithAnObjectPrior:
         assert both.standard > heard.standard + 2
         assert both.type_b > heard.type_b - 3
 
-    def test_costs_much_on_type_b_by_the_published_weight(
-        self, prior: str
-    ) -> None:
+    def test_costs_much_on_type_b_by_the_published_weight(self, prior: str) -> None:
         heard, both = mixed(1, prior), mixed(0.4, prior)
         assert both.standard > heard.standard + 2
         assert both.type_b < heard.type_b - 10
