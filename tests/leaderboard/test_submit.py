@@ -24,9 +24,15 @@ from ssl_bench.cli.submitted import submission_facts, submission_tables
 from ssl_bench.errors import SubmissionError
 from ssl_bench.files import content_folder
 from ssl_bench.leaderboard.assess import Bench, open_bench
+from ssl_bench.leaderboard.baselines import add_baselines
 from ssl_bench.leaderboard.card import TEMPLATE
 from ssl_bench.leaderboard.copies import answers_digest
-from ssl_bench.leaderboard.submissions import find_submissions, shipped_protocol
+from ssl_bench.leaderboard.submissions import (
+    MAPS,
+    find_submissions,
+    shipped_protocol,
+    submission_path,
+)
 from ssl_bench.leaderboard.submit import Prepared, SubmissionOptions, prepare, write_submission
 from ssl_bench.predictions import PredictionsWriter, open_predictions, save_predictions
 from ssl_bench.scoring.run import score_file
@@ -309,6 +315,17 @@ def test_maps_of_an_entry_cannot_be_submitted_again(
 ) -> None:
     with refused("E_MAPS_COPIED"):
         prepare(board, bench, write_maps(0, model="yours"), card())
+
+
+@pytest.mark.slow
+def test_nor_can_those_of_a_trivial_baseline_which_are_not_stored(
+    board: Path, bench: Bench, write_maps: Maker, card: Maker
+) -> None:
+    list(add_baselines(board, baselines=["full"], protocols=["synth"]))
+    assert not (board / submission_path("synth", "full") / MAPS).exists()
+    constant = np.zeros((len(bench.trials), 1, 1), np.float32)
+    with refused("E_MAPS_COPIED"):
+        prepare(board, bench, write_maps(1, maps=constant), card())
 
 
 def test_order_and_layout_of_a_file_do_not_matter_to_copies(bench: Bench, tmp_path: Path) -> None:
