@@ -189,6 +189,8 @@ def load_everything() -> None:
     """Import and compile what commands need, so that processes that are split off start at once."""
     for target, _ in _COMMANDS.values():
         importlib.import_module(f"ssl_bench.cli.{target.partition(':')[0]}")
+    for name in ("ssl_bench.training.run", "lightning_fabric", "matplotlib.figure"):
+        importlib.import_module(name)
     with tempfile.TemporaryDirectory() as folder:
         trials = vggss_trials(invent_vggss(Path(folder), 8))
         score(invent_maps(len(trials), 7), trials)
@@ -265,9 +267,10 @@ def tried(name: str, kills: int, seed: int, place: Path) -> Iterator[Tried]:
         sudden = (_DIED, -signal.SIGKILL, -signal.SIGTERM)
         ends = (0, *sudden, 128 + signal.SIGTERM, 128 + signal.SIGINT)
         wrong = [] if code in ends else [f"exit code {code}"]
-        if name != "train" and stated(folder) not in (before, wanted):
+        there = stated(folder)
+        if name != "train" and there not in (before, wanted):
             wrong.append("neither the old files nor the new ones")
-        if run(folder) != 0:
+        if run(folder) != 0 and there != wanted:  # what is finished may be refused
             wrong.append("the next run fails")
         if stated(folder) != wanted:
             wrong.append("the next run gives other files")
