@@ -211,10 +211,14 @@ def stated(folder: Path) -> dict[str, bytes]:
     """Files below a folder, without the seconds that documents state."""
     found = content(folder)
     for name, data in found.items():
-        if name.endswith(("result.json", "training.json")):
-            document = {k: v for k, v in json.loads(data).items() if k not in _TIMES}
+        if name.endswith(("result.json", "training.json", "lock.json")):
+            document = json.loads(data, object_hook=_without_times)
             found[name] = json.dumps(document).encode()
     return found
+
+
+def _without_times(table: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in table.items() if name not in _TIMES}
 
 
 class Tried(NamedTuple):
