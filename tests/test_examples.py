@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from protocol_files import few_trials
 
 import ssl_bench
 
@@ -58,10 +59,11 @@ def test_the_python_of_the_readme_runs_as_it_stands(tmp_path: Path) -> None:
 def test_a_model_in_ten_lines(tmp_path: Path) -> None:
     code = (EXAMPLES / "own_model.py").read_text().split('"""')[-1]
     assert len([line for line in code.splitlines() if line.strip()]) <= 10
+    (tmp_path / "tiny.toml").write_text(few_trials(40), encoding="utf-8")
     arguments = ("evaluate", "--model", f"{EXAMPLES / 'own_model.py'}:Bright")
-    found = ssl_bench_json(*arguments, "--protocol", "concat", "--sheet", "0", folder=tmp_path)
+    found = ssl_bench_json(*arguments, "--protocol", "tiny.toml", "--sheet", "0", folder=tmp_path)
     assert found["model"]["name"] == "bright"
-    assert found["coverage"]["present"] == 500
+    assert found["coverage"]["present"] == 40
 
 
 @pytest.mark.slow
@@ -80,7 +82,8 @@ def test_a_package_of_its_own_is_known_by_name(tmp_path: Path) -> None:
     site = tmp_path / "site"
     install = ("-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", site)
     run(sys.executable, *install, wheel, folder=tmp_path)
-    arguments = ("evaluate", "--model", "quiet-corner", "--protocol", "synth", "--sheet", "0")
+    (tmp_path / "tiny.toml").write_text(few_trials(40), encoding="utf-8")
+    arguments = ("evaluate", "--model", "quiet-corner", "--protocol", "tiny.toml", "--sheet", "0")
     found = ssl_bench_json(*arguments, "--option", "loudness=0", folder=tmp_path, search=(site,))
     assert found["model"]["name"] == "quiet-corner"
-    assert found["coverage"]["present"] == 500
+    assert found["coverage"]["present"] == 40

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,11 @@ ENTERED = [
 SOME = ENTERED[::3]
 
 
+@cache
+def trials_of(protocol: str) -> TrialSet:
+    return open_trials(load_protocol(protocol))
+
+
 def stored_predictions(protocol: str, slug: str) -> Predictions:
     return open_predictions(BOARD / submission_path(protocol, slug) / MAPS)
 
@@ -63,7 +69,7 @@ def test_a_handful_of_trials_predicted_now_has_the_stored_maps(
         # A ranking belongs to all trials together; that its weights are named must do.
         assert "image_embedding" in stored.members or "similarity" in stored.members
         return
-    whole = open_trials(load_protocol(protocol))
+    whole = trials_of(protocol)
     some = whole.trials[:: len(whole.trials) // HANDFUL]
     few = TrialSet(whole.protocol, whole.test_set, some)
     localizer = load_localizer(contestant.name, alpha=contestant.alpha)

@@ -22,13 +22,15 @@ RANKINGS = {"retrieval"}
 
 @pytest.fixture
 def protocols(monkeypatch: pytest.MonkeyPatch) -> list[Protocol]:
-    """What ``--protocol all`` means without a data folder, on fewer samples and without floors."""
+    """What ``--protocol all`` means without a data folder, on few samples, without controls."""
     monkeypatch.delenv("SSL_BENCH_DATA", raising=False)
     smaller = []
     for protocol in resolve_protocols("all"):
         options = {**protocol.test_set.options, "count": SAMPLES}
         test_set = protocol.test_set.model_copy(update={"options": options})
-        controls = protocol.controls.model_copy(update={"floors": (), "ceiling": False})
+        controls = protocol.controls.model_copy(
+            update={"floors": (), "ceiling": False, "priors": ()}
+        )
         smaller.append(protocol.model_copy(update={"test_set": test_set, "controls": controls}))
     return smaller
 

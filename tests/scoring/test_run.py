@@ -259,7 +259,7 @@ def test_all_dialects_in_one_table(trials: TrialSet, tmp_path: Path) -> None:
     names, _ = dialects_for(trials.protocol, "noise")
     table = dialect_table(stored, trials, names)
     assert list(dict.fromkeys(table["dialect"])) == ["canonical", *names]
-    for dialect in names:
+    for dialect in names[::4]:
         conventions = trials.protocol.under(load_dialect(dialect))
         single = score_file(stored, trials, conventions=conventions).result
         rows = table[table["dialect"] == dialect]
