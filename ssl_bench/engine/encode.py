@@ -45,6 +45,7 @@ class EngineOptions:
     dtype: Literal["float16", "float32"] = "float32"
     # Called with what is being done, how much is done and how much there is.
     progress: Progress = lambda _what, _done, _all: None
+    compress: bool = True  # Whether files are compressed
 
 
 @dataclass(frozen=True)

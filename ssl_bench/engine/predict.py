@@ -93,7 +93,9 @@ def predict(
             if path is None:
                 return None
             meta = predictions_meta(localizer, trials)
-            return stack.enter_context(PredictionsWriter(path, meta, dtype=settings.dtype))
+            return stack.enter_context(
+                PredictionsWriter(path, meta, dtype=settings.dtype, compress=settings.compress)
+            )
 
         writers = [
             (writer(each.predictions, trials), writer(each.vision_only, trials))
@@ -120,7 +122,7 @@ def _predict_trivial(
     # A map that never changes is stored once per batch; an oracle's are large and all differ.
     size = settings.batch_size if localizer.needs_truth else 4096
     meta = predictions_meta(localizer, trials)
-    with PredictionsWriter(path, meta, dtype=settings.dtype) as writer:
+    with PredictionsWriter(path, meta, dtype=settings.dtype, compress=settings.compress) as writer:
         for rows in row_chunks(len(trials), size):
             shared = shared_maps(localizer, trials, rows)
             ids = [trials.trials[row].id for row in rows]

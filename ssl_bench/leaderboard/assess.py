@@ -378,13 +378,14 @@ def _check_stored(path: Path, trials: TrialSet) -> None:
 
 def regenerated(submission: Submission, trials: TrialSet, folder: Path) -> Path:
     """Make the maps of a trivial baseline's submission again, in a folder."""
+    from ssl_bench.engine.encode import EngineOptions
     from ssl_bench.engine.predict import predict
     from ssl_bench.models.registry import load_localizer
 
     card = submission.card
     assert isinstance(card, BaselineCard)
     localizer = load_localizer(card.baseline, seed=card.seed or 0)
-    return predict(localizer, [(trials, folder)])[0].predictions
+    return predict(localizer, [(trials, folder)], EngineOptions(compress=False))[0].predictions
 
 
 def _copy_of(submission: Submission, folder: Path | None) -> Path:

@@ -67,8 +67,10 @@ class PredictionsWriter:
         meta: PredictionsMeta,
         *,
         dtype: Literal["float16", "float32"] = "float32",
+        compress: bool = True,
     ) -> None:
         self._path = Path(path)
+        self._compression = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
         self._meta = meta
         self._dtype = np.dtype(dtype)
         self._ids: dict[str, None] = {}
@@ -263,7 +265,7 @@ class PredictionsWriter:
                 arrays[name] = np.memmap(spool, self._dtype, "r", shape=shape)
         with (
             atomic_path(self._path) as temporary,
-            zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive,
+            zipfile.ZipFile(temporary, "w", self._compression) as archive,
         ):
             _write(archive, "meta", np.frombuffer(self._meta.to_bytes(), np.uint8))
             _write(archive, "trial_id", np.array(list(self._ids), dtype=np.str_))
@@ -288,7 +290,7 @@ def save_predictions(
 def _write(archive: zipfile.ZipFile, name: str, array: NDArray[Any]) -> None:
     # The member's header depends on nothing but its name.
     info = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
-    info.compress_type = zipfile.ZIP_DEFLATED
+    info.compress_type = archive.compression
     info.create_system = 3
     info.external_attr = 0o644 << 16
     info.file_size = array.nbytes
