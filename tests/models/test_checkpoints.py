@@ -292,6 +292,15 @@ def test_a_file_that_names_a_class_at_great_length_is_refused_at_once(tmp_path: 
         read_checkpoint(path)
 
 
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
+def test_a_file_of_too_many_steps_is_refused(tmp_path: Path, zipped: bool) -> None:
+    content = {"weight": torch.ones(1), "history": [0] * 600_000}
+    path = tmp_path / "w.pth"
+    torch.save(content, path, _use_new_zipfile_serialization=zipped)
+    with refused("E_WEIGHTS_SIZE", where=path):
+        read_checkpoint(path)
+
+
 def test_a_text_that_claims_to_be_long_is_not_made_room_for(tmp_path: Path) -> None:
     path = tmp_path / "w.pth"
     path.write_bytes(b"\x80\x02X" + (2**31).to_bytes(4, "little") + b"a.")
