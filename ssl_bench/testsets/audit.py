@@ -94,18 +94,25 @@ def names_of(samples: Sequence[Sample]) -> ClipNames:
     return ClipNames({sample.id: sample.group for sample in samples})
 
 
-def require_understood(read: ReadNames, known: ClipNames, *, where: str | Path) -> None:
-    """Raise DataError where too many names are of another form to be compared with known ones."""
+def require_understood(read: ReadNames, known: ClipNames, *, where: str | Path) -> str:
+    """Raise DataError where too many names are of another form to be compared with known ones.
+
+    Returns a note on those that are, without a full stop; empty where there are none.
+    """
     unclear = len(read.not_understood)
     total = unclear + len(read.clips) + read.repeated
+    if not unclear:
+        return ""
+    note = f"{unclear:,} of {total:,} clips are not understood, such as "
+    note += shown(read.not_understood)
     if unclear > _MAX_UNCLEAR * total:
         raise DataError(
-            f"{unclear:,} of {total:,} clips are not understood, such as "
-            f"{shown(read.not_understood)}; whether the test set holds them cannot be said",
+            f"{note}, so they cannot be compared with those at hand",
             code="E_LIST_FORM",
             where=where,
             remedy=f"write each clip in a form like {known.example!r}",
         )
+    return note
 
 
 def shown(names: Sequence[str]) -> str:

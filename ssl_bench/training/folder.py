@@ -267,7 +267,7 @@ def open_user_folder(
     ids: Path | None = None,
     truth: GivenTruth | None = None,
     skip_missing: bool = False,
-    held_out: Sequence[HeldOut] = (),
+    held_out: Sequence[HeldOut | ClipList] = (),
     skip_held_out: bool = False,
     takes: Callable[[Waveform], object] | None = None,
     report: Path | None = None,
@@ -294,7 +294,7 @@ def open_user_folder(
         Leave out clips with a missing or unusable file, truth or label, and clips that belong to a
         test set or share a video with it, instead of refusing.
     held_out
-        Test sets that no clip may belong to.
+        Test sets, and lists of their clips, that no clip may belong to.
     takes
         Raises DataError for a sound that the model does not take, as of another rate.
     report
@@ -318,13 +318,15 @@ def open_user_folder(
     labels: dict[str, str] | None = None
     if ids is not None:
         listed = read_clip_list(ids)
-        names = _listed(listed, own)
-        notes += [f"{ids}: {listed.note}"] if listed.note else []
+        names, note = _listed(listed, own)
+        notes += [f"{ids}: {each}" for each in (listed.note, note) if each]
         labels = labels_by_clip(listed, own) if needs.labels else None
     if len({video_of(name) for name in names}) == len(names) > 1:
         notes.append("validation: each clip is taken for a video of its own")
     excluded: set[str] = set()
-    for test_set in held_out:
+    tested = [each if isinstance(each, HeldOut) else held_out_of(each, own) for each in held_out]
+    for test_set in tested:
+        notes += [f"{test_set.name}: {test_set.note}"] if test_set.note else []
         if not skip_held_out:
             refuse_overlap(names, test_set, where=ids or folder)
         excluded.update(*overlap(names, test_set, where=ids or folder))
@@ -386,7 +388,7 @@ def open_user_folder(
         clips,
         left_out=len(unusable),
         held_out=len(excluded),
-        checked_against=tuple(test_set.name for test_set in held_out),
+        checked_against=tuple(test_set.name for test_set in tested),
         truth=truth,
         labels=labels,
         notes=tuple(notes),
@@ -412,11 +414,11 @@ def _media(folder: Path, needs: Needs) -> tuple[MediaFiles, MediaFiles | None]:
     return images, MediaFiles(places[1:], AUDIO_SUFFIXES, lambda stem: known(stem) or bare(stem))
 
 
-def _listed(listed: ClipList, own: ClipNames) -> tuple[str, ...]:
-    """The clips of a list by their names in the folder; those that are not there by their own."""
+def _listed(listed: ClipList, own: ClipNames) -> tuple[tuple[str, ...], str]:
+    """The clips of a list by their names in the folder, others by their own; and a note."""
     read = read_names(listed.names, own)
     where = Path(listed.path)
-    require_understood(read, own, where=where)
+    note = require_understood(read, own, where=where)
     if not any(clip in own for clip in read.clips):
         raise DataError(
             f"no clip of this list is in the folder: it names {shown(listed.names)}, and the "
@@ -425,19 +427,37 @@ def _listed(listed: ClipList, own: ClipNames) -> tuple[str, ...]:
             where=where,
             remedy="name clips that are in the folder",
         )
-    return tuple(read.clips)
+    return tuple(read.clips), note
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Clips that are kept for testing, by what they are called."""
+    """Clips that are kept for testing, by what they are called, and what else is to say of them."""
 
     name: str
     clips: ClipNames
+    note: str = ""
 
 
-def read_held_out(reference: str) -> HeldOut:
-    """The clips of a protocol's test set, or of a list.
+def held_out_of(listed: ClipList, own: ClipNames) -> HeldOut:
+    """The test clips of a list, read by the names of the training clips.
+
+    Raises DataError where too many lines are not understood beside them.
+
+    Examples
+    --------
+    >>> own = ClipNames({"zYf0pcZ5q3M_000030": "zYf0pcZ5q3M"})
+    >>> held_out_of(ClipList(("zYf0pcZ5q3M_90_100.mp4",)), own).clips.videos
+    frozenset({'zYf0pcZ5q3M'})
+    """
+    read = read_names(listed.tests or listed.names, own)
+    note = require_understood(read, own, where=listed.path)
+    known = ClipNames({clip.id: clip.video for clip in read.clips.values()})
+    return HeldOut(str(listed.path), known, note)
+
+
+def read_held_out(reference: str) -> HeldOut | ClipList:
+    """The clips of a protocol's test set, or a list that :func:`held_out_of` reads.
 
     `reference` is a file with one clip on each line, in any form that a training list may have,
     of which only the rows marked as test clips count where some are; else a protocol, such as
@@ -451,9 +471,7 @@ def read_held_out(reference: str) -> HeldOut:
     True
     """
     if Path(reference).is_file():
-        listed = read_clip_list(Path(reference))
-        names = read_names(listed.tests or listed.names).clips
-        return HeldOut(reference, ClipNames({clip.id: clip.video for clip in names.values()}))
+        return read_clip_list(Path(reference))
     protocol = load_protocol(reference)
     table = protocol.test_set
     try:

@@ -24,6 +24,7 @@ from ssl_bench.training.folder import (
     Clip,
     ClipSource,
     HeldOut,
+    held_out_of,
     hold_out,
     open_user_folder,
     overlap,
@@ -423,9 +424,21 @@ def test_a_list_is_read_as_training_lists_are(tmp_path: Path):
     path = tmp_path / "test.csv"
     for lines in ("zYf0pcZ5q3M,30,dog,test\n---g-f_I2yQ,1,dog,train\n", "zYf0pcZ5q3M,30,dog\n"):
         path.write_text(lines)
-        found = read_held_out(str(path))
+        found = held_out_of(read_held_out(str(path)), ClipNames())
         assert "zYf0pcZ5q3M_000030" in found.clips
         assert found.clips.videos == {"zYf0pcZ5q3M"}
+
+
+def test_a_list_of_test_clips_is_read_by_the_names_of_the_training_clips(folder, tmp_path):
+    path = tmp_path / "test.txt"
+    path.write_text(f"{CLIPS[3]}.mp4\nexcerpt of video4\n")
+    with refused("E_LIST_FORM", where=path):
+        open_user_folder(folder, held_out=[read_held_out(str(path))])
+    many = "".join(f"other{number}_000010\n" for number in range(200))
+    path.write_text(f"{CLIPS[3]}.mp4\nexcerpt of video4\n{many}")
+    found = open_user_folder(folder, held_out=[read_held_out(str(path))], skip_held_out=True)
+    assert (found.held_out, found.checked_against) == (1, (str(path),))
+    assert any("1 of 202" in note and "excerpt of" in note for note in found.notes)
 
 
 def test_without_the_folder_of_a_test_set_the_remedy_does_not_name_the_training_data(monkeypatch):
@@ -437,7 +450,9 @@ def test_without_the_folder_of_a_test_set_the_remedy_does_not_name_the_training_
 
 @pytest.mark.slow
 def test_a_protocol_stands_for_its_test_set():
-    assert "two-source-000001" in read_held_out("synth@synth:two-source").clips
+    held_out = read_held_out("synth@synth:two-source")
+    assert isinstance(held_out, HeldOut)
+    assert "two-source-000001" in held_out.clips
 
 
 def test_what_is_neither_is_refused():
