@@ -73,7 +73,7 @@ class FolderTestSet(TestSet):
         self._definition = definition
         self._contents = contents
         self._unannotated: frozenset[str] = frozenset()
-        self._found: dict[tuple[str, str], tuple[object, MediaFiles]] = {}
+        self._found: dict[tuple[str, str], MediaFiles] = {}
         self.revision = definition.revision_of(self)
 
     @property
@@ -138,20 +138,18 @@ class FolderTestSet(TestSet):
     def media_file(self, kind: str, name: str) -> Path:
         """The file below ``frames`` or ``audio`` of a name; raises DataError where there is none.
 
-        Names may be spelled in any way that :mod:`ssl_bench.media.names` reads.
+        Names may be spelled in any way that :mod:`ssl_bench.media.names` reads. A folder is looked
+        into once: what is added later is found by opening the test set again.
         """
         parent, _, leaf = name.rpartition("/")
-        folders = self._definition.media_folders(self.folder, kind)
-        places = [folder / parent for folder in folders]
-        changed = [place.stat().st_mtime_ns if place.is_dir() else None for place in places]
         known = self._found.get((kind, parent))
-        if known is None or known[0] != changed:
-            files = self._media_files(kind, parent, places)
-            self._found[kind, parent] = known = changed, files
-        return known[1].require(leaf)
+        if known is None:
+            known = self._found[kind, parent] = self._media_files(kind, parent)
+        return known.require(leaf)
 
-    def _media_files(self, kind: str, parent: str, places: Sequence[Path]) -> MediaFiles:
+    def _media_files(self, kind: str, parent: str) -> MediaFiles:
         of_images = kind == FRAMES
+        places = [each / parent for each in self._definition.media_folders(self.folder, kind)]
         known = ClipNames({name: video_of(name) for name in self._names_below[kind][parent]})
         suffixes = IMAGE_SUFFIXES if of_images else AUDIO_SUFFIXES
         return MediaFiles(places, suffixes, key_of(known), frames=of_images)

@@ -19,6 +19,7 @@ from ssl_bench.testsets.flickr import (
     read_annotation,
     read_clip_list,
 )
+from ssl_bench.testsets.folder import FolderDefinition
 from ssl_bench.testsets.truth import render
 
 BOMB = """<?xml version="1.0"?>
@@ -347,6 +348,24 @@ def test_the_layout_names_the_files_and_their_source() -> None:
         "3908875350",
     ):
         assert text in layout
+
+
+def test_folders_are_looked_into_once(
+    flickr: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[str] = []
+    folders = type(TEST_SET).media_folders
+
+    def counted(self: FolderDefinition, folder: Path, kind: str) -> list[Path]:
+        looked.append(kind)
+        return folders(TEST_SET, folder, kind)
+
+    monkeypatch.setattr(type(TEST_SET), "media_folders", counted)
+    test_set = open_test_set("flickr", data=tmp_path)
+    for sample in test_set.samples:
+        assert test_set.image_file(sample.id) != test_set.sound_file(sample.id)
+    assert sorted(looked) == ["audio", "frames"]
+    assert flickr.is_dir()
 
 
 def test_the_official_list_and_the_folders_of_the_archive_work_as_they_come(
