@@ -73,8 +73,11 @@ _TOGETHER = 65536
 _LENGTH_UNKNOWN = 2**62
 # Encoders pad and trim at both ends, by less than this, in seconds.
 _PADDING = 0.2
-# Frames of MP3 that hold no sound of their own, at most.
-_PADDED_FRAMES = 3
+# Samples of MP3 files that are no sound of their own, at most, where the encoder does not say.
+_PADDED = 3 * 1152
+_DECODER_DELAY = 529
+# Flags of the first frame of an MP3 file, and the lengths of the fields that they announce.
+_INFO = ((2, 4), (4, 100), (8, 4))
 # Seconds that damage inside may cost: a few frames.
 _MOST_LOST = 0.25
 # Peak of floating-point sound that is remarked on.
@@ -247,6 +250,8 @@ def _whole(path: Path) -> Contents:
         raise _truncated(path)
     if contents.damage == "gap":
         raise _refusal(path, "E_SOUND_DAMAGED", "lacks parts")
+    if contents.damage == "several":
+        raise _refusal(path, "E_SOUND_DAMAGED", "holds several sounds, one behind the other")
     return contents
 
 
@@ -396,7 +401,7 @@ def _decode_container(path: Path, contents: Contents) -> tuple[NDArray[Any], int
         raise _truncated(path)
     if lost > _MOST_LOST:
         raise _damaged(path)
-    if contents.kind == "other" and not announced:
+    if contents.kind == "other" and (not announced or seconds < announced - lost):
         notes.append(_NO_LENGTH)
     if failed:
         text = f"{lost:.2f} s of it cannot be decoded and were skipped, as FFmpeg does"
@@ -447,4 +452,10 @@ def _counted_samples(path: Path) -> int:
     if place < 0 or len(first) < place + 12 or not first[place + 7] & 1:
         return 0
     frames = int.from_bytes(first[place + 8 : place + 12], "big")
-    return max(0, frames - _PADDED_FRAMES) * (1152 if first[1] & 8 else 576)
+    # The encoder's own tag stands behind the other fields that the flags name.
+    tag = first[place + 12 + sum(size for bit, size in _INFO if first[place + 7] & bit) :][:24]
+    padded = _PADDED
+    if tag[:4] in (b"LAME", b"Lavf", b"Lavc") and len(tag) == 24:
+        both = int.from_bytes(tag[21:], "big")
+        padded = (both >> 12) + max(both & 4095, _DECODER_DELAY)
+    return max(0, frames * (1152 if first[1] & 8 else 576) - padded)

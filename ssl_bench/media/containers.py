@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import BinaryIO, Literal
 
+_Order = Literal["little", "big"]
 Kind = Literal["wav", "w64", "aiff", "au", "flac", "ogg", "matroska", "mp4", "other"]
 
 # Lengths from here on stand for "unknown" where less is there: SoX leaves 0x7FFFF000 or 0x7F000000,
@@ -35,15 +38,17 @@ class Contents:
     kind
         Its format, whatever its name; ``other`` for what has no header of these, such as MP3.
     damage
-        ``truncated`` where the file ends before it should, ``gap`` where parts of it are missing.
+        ``truncated`` where the file ends before it should, ``gap`` where parts of it are missing,
+        ``several`` where it holds more than one sound.
     mended
-        The whole file with a header that says its length, where its own does not; None otherwise.
+        The whole file as decoders read it, where its header does not say its length or where odd
+        chunks are not padded; None otherwise.
     odd_length
         Whether its header says no length, or a wrong one.
     """
 
     kind: Kind
-    damage: Literal["truncated", "gap"] | None = None
+    damage: Literal["truncated", "gap", "several"] | None = None
     mended: bytes | None = None
     odd_length: bool = False
 
@@ -116,43 +121,64 @@ def _judged(kind: Kind, length: int, there: int) -> Contents:
 
 def _wav(stream: BinaryIO, size: int) -> Contents:
     head = stream.read(12)
-    order: Literal["little", "big"] = "big" if head[:4] == b"RIFX" else "little"
+    order: _Order = "big" if head[:4] == b"RIFX" else "little"
     outer, wide = int.from_bytes(head[4:8], order), None
-    while len(chunk := stream.read(8)) == 8:
-        name, length = chunk[:4], int.from_bytes(chunk[4:], order)
-        begin = stream.tell()
+    unpadded: list[int] = []
+    odd_end = 0  # of the last chunk
+    chunks = _chunks(stream, order)
+    for name, begin, length in chunks:
+        if begin - 8 == odd_end:
+            unpadded.append(odd_end)
+        odd_end = begin + length if length % 2 else 0
         if name == b"ds64" and head[:4] in (b"RF64", b"BW64"):
             outer, wide = struct.unpack("<2Q", stream.read(16).ljust(16, b"\0"))
-        if name == b"data":
-            there = size - begin
-            if wide is not None and length == 0xFFFFFFFF:
-                length = wide
-            if length == 0 and there and not _is_chunks(stream, size, order):
-                length = _UNKNOWN  # not known when it was written
-            if length <= there:
-                return Contents("wav")
-            # A length beyond the end of a file that is as long as its first header says is wrong.
-            if length < _UNKNOWN and not 8 < outer + 8 <= size:
-                return Contents("wav", "truncated")
-            if size > _MOST_MENDED:
-                return Contents("wav", odd_length=True)  # too long in any case
-            first = b"RIFX" if order == "big" else b"RIFF"
-            stream.seek(0)
-            whole = bytearray(stream.read())
-            whole[:8] = first + (size - 8).to_bytes(4, order)
-            whole[begin - 4 : begin] = there.to_bytes(4, order)
-            return Contents("wav", mended=bytes(whole), odd_length=True)
-        stream.seek(begin + length + length % 2)
+        if name != b"data":
+            continue
+        there = size - begin
+        if wide is not None and length == 0xFFFFFFFF:
+            length = wide
+        if length == 0 and there and not _is_chunks(stream, size, order):
+            length = _UNKNOWN  # not known when it was written
+        wrong = length > there
+        # A length beyond the end of a file that is as long as its first header says is wrong.
+        if wrong and length < _UNKNOWN and not 8 < outer + 8 <= size:
+            return Contents("wav", "truncated")
+        further = () if wrong else takewhile(lambda chunk: _is_name(chunk[0]), chunks)
+        if any(each == b"data" and more for each, _, more in further):
+            return Contents("wav", "several")
+        # What is too long is refused in any case.
+        if not (wrong or unpadded) or size > _MOST_MENDED:
+            return Contents("wav", odd_length=wrong)
+        stream.seek(0)
+        whole = bytearray(stream.read())
+        whole[begin - 4 : begin] = min(length, there).to_bytes(4, order)
+        for place in reversed(unpadded):
+            whole.insert(place, 0)
+        first = b"RIFX" if order == "big" else b"RIFF"
+        whole[:8] = first + (len(whole) - 8).to_bytes(4, order)
+        return Contents("wav", mended=bytes(whole), odd_length=wrong)
     return Contents("wav", "truncated")
 
 
-def _is_chunks(stream: BinaryIO, size: int, order: Literal["little", "big"]) -> bool:
-    """Whether whole chunks follow, up to the end."""
+def _chunks(stream: BinaryIO, order: _Order) -> Iterator[tuple[bytes, int, int]]:
+    """Name, place and length of each chunk; one of odd length may lack the byte that pads it."""
     while len(chunk := stream.read(8)) == 8:
-        if not chunk[:4].isascii():
+        begin, length = stream.tell(), int.from_bytes(chunk[4:], order)
+        yield chunk[:4], begin, length
+        stream.seek(begin + length)
+        padded = length % 2 and not _is_name(stream.read(4))
+        stream.seek(begin + length + padded)
+
+
+def _is_name(text: bytes) -> bool:
+    return len(text) == 4 and text.isascii() and text.decode().isprintable()
+
+
+def _is_chunks(stream: BinaryIO, size: int, order: _Order) -> bool:
+    """Whether whole chunks follow, up to the end."""
+    for name, _, _ in _chunks(stream, order):
+        if not name.isascii():
             return False
-        length = int.from_bytes(chunk[4:], order)
-        stream.seek(length + length % 2, io.SEEK_CUR)
     return size <= stream.tell() <= size + 1
 
 
@@ -171,12 +197,9 @@ def _w64(stream: BinaryIO, size: int) -> Contents:
 
 def _aiff(stream: BinaryIO, size: int) -> Contents:
     stream.seek(12)
-    while len(chunk := stream.read(8)) == 8:
-        length = int.from_bytes(chunk[4:], "big")
-        begin = stream.tell()
-        if chunk[:4] == b"SSND":
+    for name, begin, length in _chunks(stream, "big"):
+        if name == b"SSND":
             return _judged("aiff", length, size - begin)
-        stream.seek(begin + length + length % 2)
     return Contents("aiff", "truncated")
 
 

@@ -49,14 +49,16 @@ def tone(seconds: float = 2.0) -> NDArray[np.float32]:
     return (0.5 * np.sin(2 * np.pi * 440 * time)).astype(np.float32)
 
 
-def encode(path: Path, sound: NDArray[np.float32], codec: str = "aac", **options: str) -> None:
+def encode(
+    path: Path, sound: NDArray[np.float32], codec: str = "aac", rate: int = RATE, **options: str
+) -> None:
     """Write a stereo file: the sound on the left, silence on the right."""
     with av.open(str(path), "w", options=options) as container:
-        stream = container.add_stream(codec, rate=RATE, layout="stereo")
+        stream = container.add_stream(codec, rate=rate, layout="stereo")
         frame = av.AudioFrame.from_ndarray(
             np.stack([sound, np.zeros_like(sound)]), format="fltp", layout="stereo"
         )
-        frame.sample_rate = RATE
+        frame.sample_rate = rate
         queue = av.AudioFifo()
         queue.write(frame)
         stream.codec_context.open()
@@ -226,6 +228,33 @@ class TestPlainFiles:
         sound, notes = examine_audio(path)
         np.testing.assert_array_equal(sound.samples, noise(20000))
         assert codes(notes) == ["N_SOUND_LENGTH"]
+
+    @READERS
+    @pytest.mark.parametrize("odd", [b"abc", b"data of many kinds", bytes(9)])
+    @pytest.mark.parametrize("padding", [b"", b"\0"])
+    def test_odd_chunks_are_read_with_and_without_padding(
+        self, tmp_path: Path, reader: Callable[[Path], object], odd: bytes, padding: bytes
+    ) -> None:
+        path = wav_of_length(tmp_path, 1600)
+        content = path.read_bytes()
+        odd += b"x" * (1 - len(odd) % 2)
+        chunk = b"JUNK" + len(odd).to_bytes(4, "little") + odd + padding
+        path.write_bytes(content[:36] + chunk * 2 + content[36:] + chunk)
+        reader(path)
+        np.testing.assert_array_equal(read_audio(path).samples, noise(800))
+        path.write_bytes(path.read_bytes()[:1000])
+        with refused("E_SOUND_TRUNCATED"):
+            reader(path)
+
+    @READERS
+    def test_a_second_sound_in_one_file_is_refused(
+        self, tmp_path: Path, reader: Callable[[Path], object]
+    ) -> None:
+        path = wav_of_length(tmp_path, 1600)
+        content = path.read_bytes()
+        path.write_bytes(content + content[36:])
+        with refused("E_SOUND_DAMAGED", where=path.name):
+            reader(path)
 
     @pytest.mark.parametrize("subtype", ["GSM610", "G721_32", "NMS_ADPCM_32"])
     def test_rare_codecs_are_read(self, tmp_path: Path, subtype: str) -> None:
@@ -401,6 +430,17 @@ class TestContainers:
             path.write_bytes(content[:middle])
             with refused("E_SOUND_TRUNCATED"):
                 read_audio(path)
+
+    @pytest.mark.parametrize("rate", [16000, 44100])
+    def test_a_few_missing_frames_of_mp3_are_remarked_on(self, tmp_path: Path, rate: int) -> None:
+        path = tmp_path / "clip.mp3"
+        for length in range(rate, rate + 1200, 371):
+            samples = (noise(length)[:, 0] / 32768).astype(np.float32)
+            encode(path, samples, "libmp3lame", rate)
+            assert codes(examine_audio(path)[1]) == []
+        content = path.read_bytes()
+        path.write_bytes(content[: int(0.88 * len(content))])
+        assert "N_SOUND_LENGTH" in codes(examine_audio(path)[1])
 
     @pytest.mark.parametrize(
         ("name", "codec", "kind"),
