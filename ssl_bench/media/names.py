@@ -297,6 +297,8 @@ def _starts(times: re.Match[str]) -> Iterator[float]:
     first, second = int(times[1]), None if times[3] is None else int(times[3])
     if times[2] is not None:
         yield float(times[1] + times[2])
+        if times[0].startswith("."):  # which then may stand between start and end, too
+            yield first
         return
     # A clip lasts for whole seconds, and less than a quarter of an hour.
     length = 0 if second is None else second - first

@@ -101,6 +101,15 @@ def test_of_two_readings_a_known_clip_comes_first() -> None:
         assert clip.id == expected
 
 
+@pytest.mark.parametrize("text", ["zYf0pcZ5q3M.30.40", "zYf0pcZ5q3M.30.40.wav"])
+def test_full_stops_may_stand_between_start_and_end(text: str) -> None:
+    video = "zYf0pcZ5q3M"
+    whole, exact = f"{video}_000030", f"{video}_000030.400"
+    assert ClipNames({whole: video}).read(text) == (whole, video)
+    assert ClipNames({whole: video, exact: video}).read(text) == (exact, video)
+    assert ClipNames({whole: video}).read(f"{video}_30.40") == (exact, video)
+
+
 class TestNumbers:
     names = ClipNames({name: name for name in ("10000130166", "3908875350")})
 
