@@ -195,7 +195,8 @@ def read_mask(path: Path, rule: MaskRule = "two-valued") -> NDArray[np.bool_]:
         One grey picture, opaque, of black and at most one other level, whatever its depth: black is
         outside. In a JPEG, whose levels are inexact, within `JPEG_MARGIN` of black or of white.
     ``nonzero``
-        Every pixel that is not black is inside, whatever its colour.
+        Every pixel that is not black is inside, whatever its colour; no JPEG, where black is
+        inexact.
     ``half``
         Every pixel with a channel of at least half of full scale is inside.
     ``alpha``
@@ -233,6 +234,7 @@ def read_mask(path: Path, rule: MaskRule = "two-valued") -> NDArray[np.bool_]:
         inside: NDArray[np.bool_] | None
         if image.format == "JPEG":
             _decode_jpeg(path, image.mode, [])  # refuses what is damaged inside
+        lossy = image.format in ("JPEG", "MPO")
         levels, alpha, coloured = _levels_of(image)
         if rule == "dither":
             inside = np.array(image.convert("1"), np.bool_)
@@ -243,6 +245,8 @@ def read_mask(path: Path, rule: MaskRule = "two-valued") -> NDArray[np.bool_]:
         elif alpha is not None:
             raise refused("is transparent in places, as if alpha were the mask", "E_MASK_ALPHA")
         elif rule == "nonzero":
+            if lossy:
+                raise refused("is a JPEG, whose black is inexact", "E_MASK_LEVELS")
             inside = levels > 0
         elif rule == "half":
             full = np.iinfo(np.uint8 if image.mode[0] != "I" else np.uint16).max
@@ -250,7 +254,7 @@ def read_mask(path: Path, rule: MaskRule = "two-valued") -> NDArray[np.bool_]:
         elif coloured:
             raise refused("has colours", "E_MASK_COLOUR")
         else:
-            inside = _two_valued(levels, lossy=image.format == "JPEG")
+            inside = _two_valued(levels, lossy=lossy)
         if inside is None:
             shown = first_few([str(level) for level in np.unique(levels)])
             raise refused(f"has other levels than black and one other: {shown}", "E_MASK_LEVELS")

@@ -152,6 +152,9 @@ def test_a_jpeg_may_be_nearly_black_and_white_and_no_more(tmp_path: Path) -> Non
     big = np.kron(two(255), np.ones((16, 16), np.uint8))
     path = stored(tmp_path, big, format="JPEG", quality=90)
     np.testing.assert_array_equal(read_mask(path), big > 0)
+    with refused("E_MASK_LEVELS", where="mask.png"):
+        read_mask(path, "nonzero")
+    np.testing.assert_array_equal(read_mask(path, "half"), big > 0)
     for level in (38, 128):
         with refused("E_MASK_LEVELS", where="mask.png"):
             read_mask(stored(tmp_path, (big > 0) * np.uint8(level), format="JPEG", quality=90))
