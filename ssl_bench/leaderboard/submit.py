@@ -262,12 +262,8 @@ def _card_problems(
         )
     if folder.exists() and not settings.replace:
         yield _taken(card.slug)
-    elif (folder / CARD).exists() and not _same_authors(card, folder / CARD):
-        yield Problem(
-            f"the entry {card.slug!r} belongs to other authors, who alone can replace it. Choose "
-            "another slug",
-            "E_ENTRY_OTHERS",
-        )
+    elif (folder / CARD).exists():
+        yield from _of_others(card, folder / CARD)
     if isinstance(card, BaselineCard):
         return
     if card.measured_by != "submitter" or card.baseline is not None:
@@ -286,14 +282,24 @@ def _card_problems(
             )
 
 
-def _same_authors(card: AnyCard, held: Path) -> bool:
+def _of_others(card: AnyCard, held: Path) -> Iterable[Problem]:
+    """Why an entry may not take the place of the one with this card."""
     try:
         other = read_card(held)
-    except LeaderboardError:
-        return False
+    except LeaderboardError as error:
+        text = f"whose the entry {card.slug!r} is cannot be read, so it is not replaced: {error}"
+        yield Problem(text, error.code)
+        return
     if isinstance(card, BaselineCard) or isinstance(other, BaselineCard):
-        return isinstance(card, BaselineCard) and isinstance(other, BaselineCard)
-    return {squeezed(each) for each in card.authors} == {squeezed(each) for each in other.authors}
+        same = isinstance(card, BaselineCard) and isinstance(other, BaselineCard)
+    else:
+        same = {*map(squeezed, card.authors)} == {*map(squeezed, other.authors)}
+    if not same:
+        yield Problem(
+            f"the entry {card.slug!r} belongs to other authors, who alone can replace it. Choose "
+            "another slug",
+            "E_ENTRY_OTHERS",
+        )
 
 
 def _others(root: Path, folder: str, slug: str) -> list[Submission]:

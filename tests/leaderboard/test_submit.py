@@ -99,6 +99,10 @@ def test_only_its_authors_replace_an_entry(
     (board / "submissions/synth/my-model/card.toml").write_text('baseline = "center"\n')
     with refused("E_ENTRY_OTHERS"):
         prepare(board, bench, write_maps(1), card("my-model"), SubmissionOptions(replace=True))
+    (board / "submissions/synth/my-model/card.toml").write_text("name = [\n")
+    with refused("E_TOML", where="my-model/card.toml") as caught:
+        prepare(board, bench, write_maps(1), card("my-model"), SubmissionOptions(replace=True))
+    assert "E_ENTRY_OTHERS" not in caught.value.codes
     assert snapshot(board).keys() == before.keys()
 
 
