@@ -117,12 +117,14 @@ class ClipNames:
         numbers = [video for video in self.videos if video.isdecimal()]
         self._folded = {video.lower(): video for video in tubes}
         self._only_youtube = len(tubes) > 0 and len(tubes) >= _MOST * len(self.videos)
-        self._only_numbers = len(numbers) > 0 and len(numbers) >= _MOST * len(self.videos)
         self._shortest = min(map(len, numbers), default=0)
         self._with_start = bool(known) and all(
             name == f"{video}_{name[-6:]}" and name[-6:].isdecimal()
             for name, video in known.items()
         )
+        # Where clips of a numbered video have starts, the number alone does not say which.
+        some = len(numbers) > 0 and not self._with_start
+        self._only_numbers = some and len(numbers) >= _MOST * len(self.videos)
 
     def __contains__(self, clip: object) -> bool:
         """Whether a clip has this id."""

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ssl_bench.errors import DataError, Problem
-from ssl_bench.media.names import ClipNames, bare
+from ssl_bench.media.names import ClipNames, bare, video_of
 from ssl_bench.schemas import MAX_BYTES, read_bytes
 from ssl_bench.testsets.tables import bad_ids, read_text, refuse, repeated
 
@@ -28,12 +28,15 @@ MAX_CLIPS = 1_000_000
 
 _MAX_LINES = 2 * MAX_CLIPS
 _MAX_LINE = 20_000
+# Columns of a table without a heading.
+_MOST_FIELDS = 20
+_SHOWN = 60
 _REMEDY = "give a text file with one clip id on each line, plain or compressed by gzip"
 _GZIP = b"\x1f\x8b"
 _COMMENT = "#"
 _SEPARATORS = (",", "\t", ";")
 _VIDEO = re.compile(r"Y?(?=.*[^0-9])[A-Za-z0-9_-]{11}")
-_SECOND = re.compile(r"(?:[0-9]{1,3}:){0,2}[0-9]{1,12}(\.[0-9]{1,9})?")
+_SECOND = re.compile(r"(?:[0-9]{1,3}:){0,2}[0-9]{1,12}([.,][0-9]{1,9})?")
 _WORD = re.compile(r"[a-z]+")
 _QUOTED = re.compile(r'"[^"]*"')
 _JSON = re.compile(r"\[\s*[\[{\"']")
@@ -90,7 +93,7 @@ def read_clip_list(path: Path) -> ClipList:
     Raises
     ------
     AnnotationError
-        If there is no clip, or a line is no CSV.
+        If there is no clip, a line is no CSV, or a start is no second.
     DataError
         If the file is missing, damaged, not text, or too large.
 
@@ -114,7 +117,10 @@ def read_clip_list(path: Path) -> ClipList:
         if len(rows) == MAX_CLIPS:
             problem = f"this list has more than {MAX_CLIPS:,} clips"
             raise DataError(problem, code="E_FILE_SIZE", where=path, remedy=_REMEDY)
-        rows.append(_by_heading(fields, columns) if columns else _by_place(fields))
+        if not rows and not columns and _names_several(fields):
+            problem = "this is a list of clips side by side, and not one on each line"
+            raise DataError(problem, code="E_LIST_LINE", where=path, remedy=_REMEDY)
+        rows.append(_by_heading(fields, columns, problems) if columns else _by_place(fields))
     if not rows and not problems:
         problems.append(Problem("there is no clip in this file", "E_FILE_EMPTY"))
     refuse(problems, path, _REMEDY)
@@ -153,14 +159,29 @@ def _columns(fields: Sequence[str]) -> dict[str, int]:
     return found if "clip" in found else {}
 
 
-def _by_heading(fields: Sequence[str], columns: Mapping[str, int]) -> _Row:
+def _names_several(fields: Sequence[str]) -> bool:
+    """Whether a row without a heading holds clips side by side."""
+    with_start = all(video_of(bare(each)) != bare(each) for each in fields)
+    videos = all(_VIDEO.fullmatch(bare(each)) for each in fields)
+    return (
+        len(fields) > _MOST_FIELDS
+        or (with_start and len(fields) > 1)
+        or (videos and len(fields) > 2)
+    )
+
+
+def _by_heading(fields: Sequence[str], columns: Mapping[str, int], problems: list[Problem]) -> _Row:
     found = {name: fields[place] for name, place in columns.items() if place < len(fields)}
     name, start, mark = found.get("clip", ""), found.get("start", ""), found.get("split")
     if "is_test" in found and mark is None:
         mark = "test" if found["is_test"].casefold() in _TRUE else "train"
     if "is_train" in found and mark is None:
         mark = "train" if found["is_train"].casefold() in _TRUE else "test"
-    name = f"{bare(name)}_{start}" if name and _SECOND.fullmatch(start) else name
+    if start and not _SECOND.fullmatch(start):
+        text = f"{name[:_SHOWN]!r}: {start[:_SHOWN]!r} is no start second"
+        problems.append(Problem(text, "E_LIST_START"))
+    elif name and start:
+        name = f"{bare(name)}_{start.replace(',', '.')}"
     return _Row(name, found.get("label", ""), None if mark is None else mark.casefold())
 
 
@@ -168,7 +189,7 @@ def _by_place(fields: Sequence[str]) -> _Row:
     """A row without a heading: clip, or video and start; then a label; and perhaps the part."""
     name, place = fields[0], 1
     if len(fields) > 1 and _SECOND.fullmatch(fields[1]) and _VIDEO.fullmatch(bare(name)):
-        name, place = f"{bare(name)}_{fields[1]}", 2
+        name, place = f"{bare(name)}_{fields[1].replace(',', '.')}", 2
     last = fields[-1] if len(fields) > place else None
     label = fields[place] if len(fields) > place else ""
     return _Row(name, label, None if last is None else last.casefold(), last)

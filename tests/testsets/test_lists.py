@@ -61,6 +61,8 @@ class TestColumns:
             f"label,video,start\ndog,{VIDEO},30\n",
             f"video_id;start;label\n{VIDEO};00:00:30;dog\n",
             f"{VIDEO},0:30,dog\n",
+            f"video_id;start\n{VIDEO};30,0\n",
+            f"{VIDEO};30,0;dog\n",
             f"video_id,start_ms\n{VIDEO},30000\n",
             f"url,start\nhttps://www.youtube.com/watch?v={VIDEO},30\n",
             f"video_id,filename\n{VIDEO},{VIDEO}_000030.mp4\n",
@@ -82,6 +84,12 @@ class TestColumns:
         found = read(tmp_path, "\n".join(rows))
         assert (found.names, found.labels) == (("a_000010",), (label.strip('"'),))
         assert found.tests == ("a_000010",)
+
+    def test_numbers_with_a_start_are_no_whole_videos(self, tmp_path: Path) -> None:
+        found = read(tmp_path, "video_id,start\n30,0\n31,10\n")
+        known = clip_names(["30_000000", "32_000000"])
+        assert known.read(found.names[0]) == ("30_000000", "30")
+        assert found.names == ("30_0", "31_10")
 
     def test_a_number_behind_another_name_is_a_label(self, tmp_path: Path) -> None:
         found = read(tmp_path, "10000130166,3\nparty,4\n")
@@ -163,6 +171,11 @@ class TestFiles:
             (gzip.compress(b"a_000010\n" * 900, mtime=0)[:40], "E_FILE_DAMAGED"),
             (b"\x1f\x8bnot a gzip file", "E_FILE_DAMAGED"),
             (b'["a_000010", "b_000020"]', "E_LIST_JSON"),
+            (b"a_000010,b_000020,c_000030\n", "E_LIST_LINE"),
+            (f"{VIDEO}_30.mp4 ; {VIDEO}_40.mp4\n".encode(), "E_LIST_LINE"),
+            (f"{VIDEO},---g-f_I2yQ,Ybd5lEnpT_8\n".encode(), "E_LIST_LINE"),
+            (",".join(map(str, range(10**10, 10**10 + 30))).encode(), "E_LIST_LINE"),
+            (b"video_id,start\n30,0\n31,soon\n", "E_LIST_START"),
         ],
     )
     def test_what_is_no_list_is_refused_with_its_file(
