@@ -60,6 +60,13 @@ def _in_order(corners: Corners) -> Corners:
     return corners
 
 
+def _on_grid(corners: Corners) -> Corners:
+    if corners == (0, 0, 1, 1):
+        text = "0, 0, 1, 1 looks like a box in parts of the frame, where pixels are read"
+        raise FieldError(text, "E_BOX_READING")
+    return _in_order(corners)
+
+
 def check_box(corners: Corners, low: float, high: float) -> Corners:
     """Check that a box lies in its frame, from `low` to `high`, and ends after its start.
 
@@ -98,7 +105,7 @@ def box_reading(codes: Sequence[str], count: int, *, order: str = "x, y, width, 
     return f"{most} of {count} have boxes out of order or frame: they look like {looks}"
 
 
-GridCorners = Annotated[tuple[Pixel, Pixel, Pixel, Pixel], AfterValidator(_in_order)]
+GridCorners = Annotated[tuple[Pixel, Pixel, Pixel, Pixel], AfterValidator(_on_grid)]
 """Corners x0, y0, x1, y1 of a box in pixels of the grid, end-exclusive."""
 
 RelativeCorners = Annotated[
@@ -136,8 +143,8 @@ class GridBox(BaseModel):
     ymax: Pixel
 
     @model_validator(mode="after")
-    def _check_order(self) -> GridBox:
-        _in_order(self.corners)
+    def _check_corners(self) -> GridBox:
+        _on_grid(self.corners)
         return self
 
     @property

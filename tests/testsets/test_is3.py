@@ -113,7 +113,7 @@ class TestOpening:
             open_test_set("is3", data=is3.parent, options={"count": 2})
 
     def test_a_blank_within_a_name_is_taken_as_it_is(self, tmp_path: Path) -> None:
-        path = write(tmp_path, CSV_FORM, f"{','.join(HEADER)}\na b_c,a b,c,0,0,1,1\n")
+        path = write(tmp_path, CSV_FORM, f"{','.join(HEADER)}\na b_c,a b,c,0,0,1,2\n")
         assert read_csv(path)[0].id == "a b_c"
 
 
@@ -135,6 +135,7 @@ class TestRefusals:
             (ENTRY | {"gt_box": [0, 0, 1]}, "E_SCHEMA", "1.gt_box.3"),
             (ENTRY | {"gt_box": [0, 0, 1, "1"]}, "E_SCHEMA", "1.gt_box.3"),
             (ENTRY | {"gt_box": [0, 0, 1, True]}, "E_SCHEMA", "1.gt_box.3"),
+            (ENTRY | {"gt_box": [0, 0, 1, 1]}, "E_BOX_READING", "1.gt_box"),
             (ENTRY | {"gt_box": [0, 0, 1, 1.5]}, "E_SCHEMA", "1.gt_box.3"),
             (ENTRY | {"gt_box": [0, 0, 1, 225]}, "E_SCHEMA", "1.gt_box.3"),
             (ENTRY | {"gt_box": [-1, 0, 1, 1]}, "E_SCHEMA", "1.gt_box.0"),
@@ -161,6 +162,7 @@ class TestRefusals:
             ("a,b, ,0,0,1,1", "E_CATEGORY"),
             ("a,b,c,0,0,1,225", "E_SCHEMA"),
             ("a,b,c,0,0,1,1.5", "E_SCHEMA"),
+            ("a_c,a,c,0,0,1,1", "E_BOX_READING"),
             ("a,b,c,0,0,1,-1", "E_SCHEMA"),
             ("a,b,c,0,0,1,nan", "E_SCHEMA"),
             ("a,b,c,0,0,1,٣", "E_SCHEMA"),
@@ -171,7 +173,7 @@ class TestRefusals:
     def test_a_malformed_line_is_named_by_its_number(
         self, tmp_path: Path, line: str, code: str
     ) -> None:
-        text = "\n".join([",".join(HEADER), LINE, line, "z_z,z,z,0,0,1,1", ""])
+        text = "\n".join([",".join(HEADER), LINE, line, "z_z,z,z,0,0,1,2", ""])
         with refused(code, where="line 3") as caught:
             read_csv(write(tmp_path, CSV_FORM, text))
         assert isinstance(caught.value, AnnotationError)

@@ -38,6 +38,8 @@ def test_a_box_table_of_the_test_sets_is_read_as_it_is(tmp_path):
     table = '"frame","audio",xmin,ymin,xmax,ymax\r\nclips/a_1.png,clips/a.wav,0,0,112,224\r\n'
     truth = open_truth(written(tmp_path, table))
     assert np.array_equal(truth.map("a_1"), covered(slice(None), slice(0, 112)))
+    with refused("E_BOX_READING", where="boxes.csv"):
+        open_truth(written(tmp_path, f"{table}a_2.png,a.wav,0,0,1,1\r\n"))
 
 
 def test_a_json_as_of_vggss_is_read_as_it_is(tmp_path):
