@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
@@ -233,8 +233,7 @@ def run(
     notify("localizing")
     options = request.engine_options(progress)
     replaced = [earlier_run(folder, run_files()) for _, folder in runs]
-    with ExitStack() as stack:
-        fresh = _opened(stack, parts, request.overwrite)
+    with _opened(parts, request.overwrite) as fresh:
         written = predict(localizer, fresh, options)
         priors = predict_priors(localizer, fresh, given, options)
         timings = {
@@ -263,19 +262,34 @@ def run(
     ]
 
 
+@contextmanager
 def _opened(
-    stack: ExitStack, runs: Sequence[tuple[TrialSet, Path]], overwrite: bool
-) -> list[tuple[TrialSet, Path]]:
-    """The same trials with empty folders, whose files are put into place when the stack closes."""
-    return [
-        (
-            trials,
-            stack.enter_context(
-                replaced_folder(folder, run_files(), overwrite=overwrite, keep=True)
-            ),
-        )
-        for trials, folder in runs
-    ]
+    runs: Sequence[tuple[TrialSet, Path]], overwrite: bool
+) -> Iterator[list[tuple[TrialSet, Path]]]:
+    """The same trials with empty folders, whose files are put into place afterwards.
+
+    One that another run has filled meanwhile keeps the others from nothing.
+    """
+    with ExitStack() as stack:
+        own = [stack.enter_context(ExitStack()) for _ in runs]
+        yield [
+            (
+                trials,
+                each.enter_context(
+                    replaced_folder(folder, run_files(), overwrite=overwrite, keep=True)
+                ),
+            )
+            for each, (trials, folder) in zip(own, runs, strict=True)
+        ]
+        failed: list[OSError] = []
+        for each in own:
+            try:
+                each.close()
+            except OSError as error:
+                failed.append(error)
+        if failed:
+            reasons = "; ".join(str(error.strerror) for error in failed)
+            raise OSError(failed[0].errno, reasons, failed[0].filename)
 
 
 def _keep_predictions(place: Path, folder: Path) -> None:
@@ -372,12 +386,12 @@ def run_predict(
     What else an earlier run left in their folders goes: it was made of other predictions.
     """
     localizer, runs, _ = _open(request, protocols)
-    parts, _ = _usable(request, localizer, runs, progress)
-    with ExitStack() as stack:
-        fresh = _opened(stack, parts, request.overwrite)
+    parts, media_notes = _usable(request, localizer, runs, progress)
+    with _opened(parts, request.overwrite) as fresh:
         written = predict(localizer, fresh, request.engine_options(progress))
     return [
-        (trials, each.moved(folder)) for (trials, folder), each in zip(parts, written, strict=True)
+        (trials, replace(each.moved(folder), media_notes=media_notes))
+        for (trials, folder), each in zip(parts, written, strict=True)
     ]
 
 
@@ -458,11 +472,7 @@ def _open(
         key = protocol.test_set.model_dump_json()
         if key not in opened:
             opened[key] = open_protocol_test_set(protocol, request.data)
-        trials = compose(protocol, opened[key])
-        check_scorable(
-            trials if dialect is None else under_dialect(trials, trials.protocol.under(dialect))
-        )
-        sets.append(trials)
+        sets.append(compose(protocol, opened[key]))
     runs = list(zip(sets, folders, strict=True))
     # A model without a similarity cannot rank; that must not keep it from the other protocols.
     # Where it can answer none of them, it is refused.
@@ -478,7 +488,7 @@ def _usable(
 ) -> tuple[list[tuple[TrialSet, Path]], tuple[str, ...]]:
     """The trials whose images and sounds can be used, and remarks on these.
 
-    MediaError where others are not left out.
+    MediaError where others are not left out; SslBenchError where the trials cannot be scored.
     """
     sets = [trials for trials, _ in runs]
     checked, kept = check_trials(localizer, sets, request.engine_options(progress))
@@ -497,6 +507,11 @@ def _usable(
             )
         whole = len(rows) == len(trials)
         parts.append((trials if whole else trials.part(rows, rest_fails=fails), folder))
+    # Only now, as it compiles and draws.
+    dialect = None if request.dialect is None else load_dialect(request.dialect)
+    for trials in sets:
+        conventions = trials.protocol if dialect is None else trials.protocol.under(dialect)
+        check_scorable(under_dialect(trials, conventions))
     return parts, remarks_on(checked)
 
 

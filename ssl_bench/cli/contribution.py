@@ -21,7 +21,14 @@ from ssl_bench.cli.options import (
     protocol_option,
     request_of,
 )
-from ssl_bench.cli.terminal import p_value, plain_table, progress_bars, show, with_interval
+from ssl_bench.cli.terminal import (
+    p_value,
+    plain_table,
+    progress_bars,
+    show,
+    show_notes,
+    with_interval,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -104,6 +111,7 @@ def contribution(**given: Any) -> None:
             write_contribution(files[0], measured.contribution)
             draw_contribution(files[1], measured.contribution)
             write_scores(files[2], measured.scores)
+    show_notes(measured.media_notes)
     if given["as_json"]:
         click.echo(measured.contribution.model_dump_json(indent=1))
         return

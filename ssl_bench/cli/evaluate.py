@@ -22,7 +22,7 @@ from ssl_bench.cli.options import (
     request_of,
     together,
 )
-from ssl_bench.cli.terminal import print_json, progress_bars, result_tables, show
+from ssl_bench.cli.terminal import print_json, progress_bars, result_tables, show, show_notes
 
 if TYPE_CHECKING:
     from ssl_bench.analysis.evaluation import Request
@@ -72,8 +72,7 @@ def evaluate(**given: Any) -> None:
     for each in done:
         if each.replaced:
             click.echo(f"Replaced {each.replaced} in {each.folder}.", err=True)
-    for note in done[0].media_notes:
-        click.echo(f"{note}.", err=True)
+    show_notes(done[0].media_notes)
     if given["weights"] is not None:
         _show_recognised(given["weights"], done[0].result.model.model_dump())
     if given["as_json"]:
@@ -98,6 +97,7 @@ def predict(**given: Any) -> None:
         from ssl_bench.analysis.evaluation import run_predict
 
         done = run_predict(*_request(given), progress=progress)
+    show_notes(done[0][1].media_notes)
     if given["weights"] is not None and done:
         from ssl_bench.predictions import open_predictions
 

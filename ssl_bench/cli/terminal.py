@@ -114,6 +114,12 @@ def show(*parts: Table | str) -> None:
         print_whole(screen, part)
 
 
+def show_notes(notes: Iterable[str]) -> None:
+    """Print remarks beside what a command answers."""
+    for note in notes:
+        click.echo(f"{note}.", err=True)
+
+
 def print_whole(screen: Console, part: Table | str) -> None:
     """Print a table or sentence; a table is wider than a terminal that would cut its words."""
     from rich.table import Table

@@ -22,13 +22,15 @@ from ssl_bench.trials.trial import TrialSet
 class Predicted:
     """Files that were written: the model's maps, and its own audio-blind maps.
 
-    The notes say why there are no audio-blind maps, and why trials that ask by category share one.
+    The notes say why there are no audio-blind maps, why trials that ask by category share one, and
+    what is unusual about images and sounds, of all protocols that were answered together.
     """
 
     predictions: Path
     vision_only: Path | None
     vision_only_note: str | None = None
     class_maps_note: str | None = None
+    media_notes: tuple[str, ...] = ()
 
     def moved(self, folder: Path) -> Predicted:
         """The same files in another folder."""

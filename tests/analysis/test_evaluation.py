@@ -312,3 +312,24 @@ class TestSuite:
             "synth-synth-standard",
         ]
         assert all((done.folder / "result.json").is_file() for done in together)
+
+    def test_a_folder_that_another_run_filled_keeps_none_of_the_others(
+        self, protocol: Protocol, tmp_path: Path
+    ) -> None:
+        further = [protocol.model_copy(update={"name": name}) for name in ("one", "two", "three")]
+
+        class Overtaken(Bright):
+            def localize(self, image_features, audio_features):
+                folder = tmp_path / "suite" / "two-synth-standard"
+                folder.mkdir(parents=True, exist_ok=True)
+                (folder / "result.json").write_text("of another run")
+                return super().localize(image_features, audio_features)
+
+        with pytest.raises(FileExistsError) as caught:
+            run_predict(Request(Overtaken(), folder=tmp_path / "suite"), further)
+        for place in ("one-synth-standard", "three-synth-standard"):
+            assert (tmp_path / "suite" / place / "predictions.npz").is_file()
+        [kept] = (tmp_path / "suite").glob("two-synth-standard-*")
+        assert (kept / "predictions.npz").is_file()
+        assert str(kept) in str(caught.value)
+        assert (tmp_path / "suite/two-synth-standard/result.json").read_text() == "of another run"

@@ -102,6 +102,26 @@ def test_a_sound_of_another_rate_is_converted_when_asked(call: Call, data: Path)
     assert json.loads((out / "result.json").read_text())["model"]["options"] == {"resample": True}
 
 
+@pytest.mark.parametrize("command", ["evaluate --sheet 0", "predict", "contribution"])
+def test_what_is_unusual_is_shown_by_every_command(call: Call, data: Path, command: str) -> None:
+    soundfile.write(_sound(data), np.zeros((9000, 1), np.int16), _rate("ezvsl"))
+    words = ["--model", "ezvsl", "--protocol", "vggss", "--data", data, "--out", data / "run"]
+    done = call(*command.split(), *words)
+    assert done.code == 0, done.err
+    assert f"N_SOUND_SILENT: 1 sound, such as {BAD}" in done.err
+
+
+def test_media_are_looked_at_before_anything_is_drawn(
+    call: Call, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def drawn(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("ssl_bench.analysis.evaluation.check_scorable", drawn)
+    _sound(data).write_bytes(b"")
+    assert "[E_FILE_EMPTY]" in _refused(call, "ezvsl", data, _sound(data))
+
+
 def test_a_sound_without_samples(call: Call, data: Path) -> None:
     soundfile.write(_sound(data), np.zeros((0, 1), np.int16), _rate("ezvsl"))
     assert "[E_SOUND_EMPTY]" in _refused(call, "ezvsl", data, _sound(data))

@@ -49,6 +49,7 @@ class Measured:
     # itself, ``with the sound``, comes first.
     scores: pd.DataFrame
     scored: Scored
+    media_notes: tuple[str, ...] = ()  # What is unusual about images and sounds
 
 
 def measure_contribution(
@@ -118,7 +119,8 @@ def measure_contribution(
         others.append((f"prior {prior.name}", path, "an audio-blind baseline", "nothing"))
     if done.result.priors_note is not None:
         notes.append(f"priors: {done.result.priors_note}")
-    return _compare(own, part, others, place, notes, seed, request.jobs, notify)
+    measured = _compare(own, part, others, place, notes, seed, request.jobs, notify)
+    return replace(measured, media_notes=done.media_notes)
 
 
 def _with_other_sounds(trials: TrialSet, seed: int) -> tuple[dict[OtherSound, TrialSet], list[str]]:
