@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from closeness import assert_close
 from numpy.typing import NDArray
 from refusals import unsupported
 from torch.nn import functional
@@ -67,19 +68,14 @@ def _minmax(maps: NDArray[np.float32]) -> NDArray[np.float32]:
     return (maps - low) / (high - low)
 
 
-def _close(actual: NDArray[np.float32], expected: NDArray[np.float32], tolerance: float) -> None:
-    assert actual.shape == expected.shape
-    np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance)
-
-
 @pytest.mark.slow
 def test_features(
     ezvsl: dict[str, NDArray[np.float32]], images: Features, sounds: Features
 ) -> None:
     visual = images["audio_visual.visual"]
-    _close(visual[0], ezvsl["img_feat_pair0"], COSINE)
-    _close(visual[:, ::16], ezvsl["img_feat_slice"], COSINE)
-    _close(sounds["audio"], ezvsl["aud_feat"], COSINE)
+    assert_close(visual[0], ezvsl["img_feat_pair0"], COSINE)
+    assert_close(visual[:, ::16], ezvsl["img_feat_slice"], COSINE)
+    assert_close(sounds["audio"], ezvsl["aud_feat"], COSINE)
 
 
 def test_maps(
@@ -90,11 +86,11 @@ def test_maps(
 ) -> None:
     maps = full_ezvsl.localize(_seen(images, "audio_visual."), sounds)
     assert maps.dtype == np.float32
-    _close(maps, ezvsl["map_ref"], OVER_TAU)
-    _close(_enlarged(maps)[0], ezvsl["up_bilinear_ac_pair0"], OVER_TAU)
-    _close(_enlarged(maps)[:, ::8, ::8], ezvsl["up_bilinear_ac_slice"], OVER_TAU)
-    _close(_minmax(_enlarged(maps))[0], ezvsl["norm_pair0"], NORMALIZED)
-    _close(_minmax(_enlarged(maps))[:, ::8, ::8], ezvsl["norm_slice"], NORMALIZED)
+    assert_close(maps, ezvsl["map_ref"], OVER_TAU)
+    assert_close(_enlarged(maps)[0], ezvsl["up_bilinear_ac_pair0"], OVER_TAU)
+    assert_close(_enlarged(maps)[:, ::8, ::8], ezvsl["up_bilinear_ac_slice"], OVER_TAU)
+    assert_close(_minmax(_enlarged(maps))[0], ezvsl["norm_pair0"], NORMALIZED)
+    assert_close(_minmax(_enlarged(maps))[:, ::8, ::8], ezvsl["norm_slice"], NORMALIZED)
 
 
 def test_maps_of_every_image_with_every_sound(
@@ -109,8 +105,8 @@ def test_maps_of_every_image_with_every_sound(
     maps = full_ezvsl.localize(
         {"visual": seen["visual"][rows]}, {"audio": sounds["audio"][columns]}
     )
-    _close(maps.reshape(ezvsl["cos_all"].shape) * np.float32(0.03), ezvsl["cos_all"], COSINE)
-    _close(full_ezvsl.similarity(seen, sounds), ezvsl["sim_max"], COSINE)
+    assert_close(maps.reshape(ezvsl["cos_all"].shape) * np.float32(0.03), ezvsl["cos_all"], COSINE)
+    assert_close(full_ezvsl.similarity(seen, sounds), ezvsl["sim_max"], COSINE)
 
 
 def test_object_prior(
@@ -118,10 +114,10 @@ def test_object_prior(
 ) -> None:
     maps = full_prior.localize(_seen(images, "prior."), {})
     assert maps.dtype == np.float32
-    _close(maps, ogl_l1["raw"], OVER_TAU)
-    _close(_enlarged(maps)[0], ogl_l1["up_bilinear_ac_pair0"], OVER_TAU)
-    _close(_enlarged(maps)[:, ::8, ::8], ogl_l1["up_bilinear_ac_slice"], OVER_TAU)
-    _close(_minmax(_enlarged(maps))[:, ::8, ::8], ogl_l1["norm_slice"], NORMALIZED)
+    assert_close(maps, ogl_l1["raw"], OVER_TAU)
+    assert_close(_enlarged(maps)[0], ogl_l1["up_bilinear_ac_pair0"], OVER_TAU)
+    assert_close(_enlarged(maps)[:, ::8, ::8], ogl_l1["up_bilinear_ac_slice"], OVER_TAU)
+    assert_close(_minmax(_enlarged(maps))[:, ::8, ::8], ogl_l1["norm_slice"], NORMALIZED)
 
 
 def test_class_prior(
@@ -133,7 +129,7 @@ def test_class_prior(
     assert isinstance(prior, ClassPrior)
     maps = prior.localize(prior.encode_image(golden_images), {})
     assert maps.dtype == np.float32
-    _close(maps, ogl_l1["derived_cls_prior"], NORMALIZED)
+    assert_close(maps, ogl_l1["derived_cls_prior"], NORMALIZED)
 
 
 def test_object_guided_map_is_published_combination_after_upsampling(
@@ -145,8 +141,8 @@ def test_object_guided_map_is_published_combination_after_upsampling(
     maps = guided.localize(images, sounds)
     assert maps.shape == ogl_l1["raw"].shape
     final = _minmax(_enlarged(maps))
-    _close(final[0], ogl_l1["combined_ezvsl_alpha04_pair0"], NORMALIZED)
-    _close(final[:, ::8, ::8], ogl_l1["combined_ezvsl_alpha04_slice"], NORMALIZED)
+    assert_close(final[0], ogl_l1["combined_ezvsl_alpha04_pair0"], NORMALIZED)
+    assert_close(final[:, ::8, ::8], ogl_l1["combined_ezvsl_alpha04_slice"], NORMALIZED)
 
 
 def test_the_authors_weights_have_no_audio_blind_map(full_ezvsl: EZVSL, images: Features) -> None:

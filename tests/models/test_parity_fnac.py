@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from closeness import assert_close
 from containers import ezvsl_container, golden_inputs, write
 from numpy.typing import NDArray
 from recipe_weights import recipe_weights
@@ -40,7 +41,7 @@ def test_maps(
     assert isinstance(model, FNAC)
     maps = model.localize(model.encode_image(golden_images), model.encode_audio(golden_sounds))
     assert maps.shape == fnac["map_ref"].shape
-    np.testing.assert_allclose(maps, fnac["map_ref"], rtol=0, atol=OVER_TAU)
+    assert_close(maps, fnac["map_ref"], OVER_TAU)
 
 
 @pytest.mark.slow

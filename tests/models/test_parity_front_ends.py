@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from closeness import assert_close
 from numpy.typing import NDArray
 from refusals import refused
 
@@ -103,11 +104,6 @@ def _sha(array: NDArray[Any]) -> str:
     return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
 
 
-def _close(actual: Any, expected: NDArray[Any], tolerance: float) -> None:
-    assert np.shape(actual) == expected.shape
-    np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance)
-
-
 def _figures(table: NDArray[np.float64], *, unbiased: bool = False) -> list[float]:
     return [table.min(), table.max(), table.mean(), table.std(ddof=int(unbiased))]
 
@@ -122,12 +118,12 @@ def test_sounds_of_every_pair(
     assert [_sha(segment) for segment in segments] == expected["segment_int16_sha256"].tolist()
     tables = np.stack([front_end.table(sound) for sound in golden_sounds])
     assert [len(tables), 1, *tables.shape[1:]] == expected["spec_shape"].tolist()
-    _close(tables[:, ::16, ::20], expected["spec_slice"], SPECTROGRAM)
+    assert_close(tables[:, ::16, ::20], expected["spec_slice"], SPECTROGRAM)
     # At their own rate, sounds need no option.
     prepared = np.stack([prepare_sound(sound, front_end) for sound in golden_sounds])
     np.testing.assert_array_equal(prepared[:, 0], tables.astype(np.float32))
     figures = np.array([_figures(table, unbiased=True) for table in tables])
-    _close(figures, expected["spec_stats"], SPECTROGRAM)
+    assert_close(figures, expected["spec_stats"], SPECTROGRAM)
 
 
 @pytest.mark.parametrize(("model", "preset", "loader"), SOUNDS)
@@ -153,8 +149,8 @@ def test_short_stereo_and_low_rate_sounds(
         assert _sha(segment) == str(awkward[f"{clip}_segment_int16_sha256"])
         assert [1, *table.shape] == awkward[f"{clip}_shape"].tolist()
         columns = 40 if loader == "lvs" else 20
-        _close(table[::16, ::columns], awkward[f"{clip}_slice"], SPECTROGRAM)
-        _close(_figures(table), awkward[f"{clip}_stats"], SPECTROGRAM)
+        assert_close(table[::16, ::columns], awkward[f"{clip}_slice"], SPECTROGRAM)
+        assert_close(_figures(table), awkward[f"{clip}_stats"], SPECTROGRAM)
 
 
 @pytest.mark.parametrize("model", ["ezvsl", "slavc"])
@@ -169,8 +165,8 @@ def test_rolled_sounds_of_the_second_evaluation(
         assert segment[: len(head)].tolist() == head.tolist()
         assert _sha(segment) == str(awkward[f"{clip}_rolled_int16_sha256"])
         assert [1, *table.shape] == awkward[f"{clip}_shape"].tolist()
-        _close(table[::16, ::20], awkward[f"{clip}_slice"], SPECTROGRAM)
-        _close(_figures(table), awkward[f"{clip}_stats"], SPECTROGRAM)
+        assert_close(table[::16, ::20], awkward[f"{clip}_slice"], SPECTROGRAM)
+        assert_close(_figures(table), awkward[f"{clip}_stats"], SPECTROGRAM)
 
 
 @pytest.mark.parametrize(("model", "preset", "loader", "suffix"), IMAGES)
@@ -187,9 +183,9 @@ def test_images_of_every_pair(
     form = PriorPreprocessing if "audio" not in table else EmbeddingPreprocessing
     pixels = prepare_images(golden_images, checked(form, table, model).image)
     exact = "tensor" not in suffix
-    _close(pixels[:, :, ::32, ::32], expected[f"image_slice{suffix}"], 0 if exact else IMAGE)
+    assert_close(pixels[:, :, ::32, ::32], expected[f"image_slice{suffix}"], 0 if exact else IMAGE)
     figures = np.stack([pixels.mean(axis=(2, 3)), pixels.std(axis=(2, 3), ddof=1)], axis=2)
-    _close(figures, expected[f"image_stats{suffix}"], IMAGE)
+    assert_close(figures, expected[f"image_stats{suffix}"], IMAGE)
     if exact:
         assert [_sha(image) for image in pixels] == expected[f"image_sha256{suffix}"].tolist()
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from closeness import assert_close
 from containers import golden_inputs
 from numpy.typing import NDArray
 from recipe_weights import recipe_weights
@@ -42,11 +43,6 @@ def ogl_l1(vectors: Path) -> Iterator[Arrays]:
         yield dict(arrays)
 
 
-def _close(actual: NDArray[np.floating], expected: NDArray[np.float32], tolerance: float) -> None:
-    assert actual.shape == expected.shape
-    np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance)
-
-
 def _enlarged(maps: NDArray[np.float32], how: Interpolation) -> NDArray[np.float32]:
     return np.stack([upsample(map_, 224, how) for map_ in maps])
 
@@ -61,11 +57,11 @@ def test_the_prior_enlarged_as_each_script_does(
 ) -> None:
     maps = full_prior.vision_only(seen)
     bicubic = _enlarged(maps, "bicubic-corners")
-    _close(bicubic[:, ::8, ::8], ogl_l1["up_bicubic_ac_slice"], OVER_TAU)
+    assert_close(bicubic[:, ::8, ::8], ogl_l1["up_bicubic_ac_slice"], OVER_TAU)
     linear = _enlarged(maps, "opencv-linear")
-    _close(linear[:, ::8, ::8], ogl_l1["up_cv2_slice"], OVER_TAU)
+    assert_close(linear[:, ::8, ::8], ogl_l1["up_cv2_slice"], OVER_TAU)
     unit = np.stack([normalise(map_, "inverted-minmax") for map_ in linear])
-    _close(unit[:, ::8, ::8], ogl_l1["pred_cv2_slice"], NORMALIZED)
+    assert_close(unit[:, ::8, ::8], ogl_l1["pred_cv2_slice"], NORMALIZED)
 
 
 def test_the_map_enlarged_as_validation_while_training_does(
@@ -78,7 +74,7 @@ def test_the_map_enlarged_as_validation_while_training_does(
         full_ezvsl.encode_image(golden_images), full_ezvsl.encode_audio(golden_sounds)
     )
     up = _enlarged(maps, "bicubic-half-pixel")
-    _close(up[:, ::8, ::8], ezvsl["up_bicubic_noac_slice"], OVER_TAU)
+    assert_close(up[:, ::8, ::8], ezvsl["up_bicubic_noac_slice"], OVER_TAU)
 
 
 @pytest.mark.slow
@@ -91,8 +87,8 @@ def test_what_the_trunks_hand_to_the_projections(ezvsl: Arrays, vectors: Path) -
     with torch.no_grad():
         images = network.imgnet(pixels)
         sounds = functional.adaptive_max_pool2d(network.audnet(tables), 1).flatten(1)
-    _close(images[:, ::32].numpy(), ezvsl["backbone_img_slice"], BACKBONE)
-    _close(sounds.numpy(), ezvsl["backbone_aud"], BACKBONE)
+    assert_close(images[:, ::32].numpy(), ezvsl["backbone_img_slice"], BACKBONE)
+    assert_close(sounds.numpy(), ezvsl["backbone_aud"], BACKBONE)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +111,7 @@ def test_the_mix_of_slavc(
     guided = ObjectGuided(full_ezvsl, full_prior, alpha, guidance)
     maps = guided.localize(guided.encode_image(golden_images), guided.encode_audio(golden_sounds))
     assert guided.provenance.alpha == (0.9 if alpha is None else alpha)
-    _close(maps[:, ::8, ::8], ogl_l1[name], NORMALIZED)
+    assert_close(maps[:, ::8, ::8], ogl_l1[name], NORMALIZED)
 
 
 @pytest.mark.parametrize("name", ["ezvsl", "fnac"])

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from closeness import assert_close
 from containers import golden_inputs, prefixed, write
 from numpy.typing import NDArray
 from recipe_weights import recipe_seed, recipe_tensor, recipe_weights
@@ -414,10 +415,10 @@ def test_it_is_what_the_authors_code_makes(
     tolerance: float,
 ) -> None:
     found, wanted = np.asarray(make(subjects[name])), expected(name)[key]
-    assert found.shape == wanted.shape
     if tolerance:
-        np.testing.assert_allclose(found, wanted, rtol=0, atol=tolerance)
+        assert_close(found, wanted, tolerance)
     else:
+        assert found.shape == wanted.shape
         np.testing.assert_array_equal(found, wanted)
 
 
@@ -426,7 +427,7 @@ def test_the_similarity_of_slavc_is_the_maximum_of_the_mean_cosine(
 ) -> None:
     arrays = expected("slavc")
     mean = (arrays["cos1_all"] + arrays["cos2_all"]) / 2
-    _close(subjects["slavc"].similarity, mean.max(axis=(2, 3)), COSINE)
+    assert_close(subjects["slavc"].similarity, mean.max(axis=(2, 3)), COSINE)
 
 
 def test_the_trimap_similarity_of_lvs_is_the_logit_of_other_sounds(
@@ -437,12 +438,7 @@ def test_the_trimap_similarity_of_lvs_is_the_logit_of_other_sounds(
     assert model.provenance.options == {"retrieval": "trimap"}
     wanted = expected("lvs")["logits"][:, 1:-1] * 0.07
     wanted[np.diag_indices(len(wanted))] /= -99
-    _close(model.similarity(subject.images, subject.sounds), wanted, LOGITS * 0.07)
-
-
-def _close(actual: NDArray[Any], wanted: NDArray[Any], tolerance: float) -> None:
-    assert actual.shape == wanted.shape
-    np.testing.assert_allclose(actual, wanted, rtol=0, atol=tolerance)
+    assert_close(model.similarity(subject.images, subject.sounds), wanted, LOGITS * 0.07)
 
 
 def _same_gradients(network: nn.Module, loss: Tensor, wanted: Arrays) -> None:
@@ -467,9 +463,9 @@ def test_the_objective_of_lvs_its_trimap_and_its_gradients(
     seen = network.encode_images(torch.from_numpy(subject.pixels("crop-pil")))
     heard = network.encode_sounds(torch.from_numpy(tables))
     parts = trimap(torch.einsum("chw,c->hw", seen[0], heard[0]).detach())
-    _close(parts.positive.numpy(), lvs["pos_pair0"], NORMALIZED)
-    _close(parts.negative.numpy(), lvs["neg_pair0"], NORMALIZED)
-    _close(lvs_logits(seen, heard).detach().numpy(), lvs["logits"], LOGITS)
+    assert_close(parts.positive.numpy(), lvs["pos_pair0"], NORMALIZED)
+    assert_close(parts.negative.numpy(), lvs["neg_pair0"], NORMALIZED)
+    assert_close(lvs_logits(seen, heard).detach().numpy(), lvs["logits"], LOGITS)
     loss = lvs_loss(seen, heard)
     assert loss.item() == pytest.approx(float(lvs["loss_ce_target0"]), abs=LOSS)
     _same_gradients(network, loss, lvs)
@@ -518,7 +514,7 @@ def test_the_mix_with_the_object_prior_of_the_same_image(
     maps = guided.localize(guided.encode_image(golden_images), guided.encode_audio(golden_sounds))
     assert maps.shape[1:] == (224, 224)
     unit = np.stack([normalise(map_, "minmax") for map_ in maps])
-    _close(_coarse(unit), expected("ours")[key], NORMALIZED)
+    assert_close(_coarse(unit), expected("ours")[key], NORMALIZED)
 
 
 def _recognised(model: EmbeddingLocalizer[Any]) -> RecognisedWeights:
@@ -562,7 +558,7 @@ def test_a_file_without_projections_falls_back_and_is_remarked_upon(
     assert subject.model.provenance.options["retrieval"] == "pooled"
     assert "semantic" not in subject.images
     seen = functional.normalize(torch.from_numpy(subject.images["pooled"]), dim=1).numpy()
-    _close(subject.similarity, seen @ subject.sounds["audio"].T, COSINE)
+    assert_close(subject.similarity, seen @ subject.sounds["audio"].T, COSINE)
 
 
 def test_a_file_with_projections_is_compared_by_them(
@@ -594,7 +590,7 @@ def test_a_file_with_projections_is_compared_by_them(
     assert (np.linalg.norm(pooled, axis=1) > 2).all()
     seen = projected("image", subject.images["pooled"])
     wanted = seen @ projected("audio", pooled).T
-    _close(model.similarity(images, sounds), wanted, COSINE)
+    assert_close(model.similarity(images, sounds), wanted, COSINE)
     np.testing.assert_array_equal(sounds["audio"], subject.sounds["audio"])
 
 
