@@ -250,7 +250,7 @@ def test_a_bad_row_is_reported_with_its_line(
 
 
 def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
-    rows = ["a/b.png,a.wav,0,0,1,1", "c/b.png,a.wav,0,0,1,1", "d.png,a.wav,x,0,1,999"]
+    rows = ["a/b.png,a.wav,0,0,1,2", "c/b.png,a.wav,0,0,1,2", "d.png,a.wav,x,0,1,999"]
     found = problems_of(tmp_path, rows, "E_SCHEMA", "E_ID_REPEATED")
     assert [problem.split(": ")[:2] for problem in found[:2]] == [
         ["line 4 ('d.png')", "xmin"],
