@@ -71,6 +71,7 @@ def visit(browser: Browser, site: Path) -> Iterator[Opener]:
     def opened(path: str, size: dict[str, int] = DESKTOP, **settings: Any) -> Page:
         context = browser.new_context(viewport=size, **settings)
         contexts.append(context)
+        context.set_default_timeout(120_000)  # the machine may do something else beside
         page = context.new_page()
         watch(page)
         page.goto(f"{site.as_uri()}/{path}")
