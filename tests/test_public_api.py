@@ -35,6 +35,7 @@ def test_the_version_is_that_of_the_distribution() -> None:
     assert ssl_bench.__version__ == importlib.metadata.version("ssl-bench")
 
 
+@pytest.mark.slow
 def test_paths_may_be_text_and_protocols_names(run: str, tmp_path: Path) -> None:
     trials = ssl_bench.open_trials("synth")
     maps = f"{run}/predictions.npz"

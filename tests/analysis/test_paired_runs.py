@@ -68,6 +68,7 @@ def test_a_real_difference_is_apart(runs: dict[str, Run]) -> None:
     assert adaptive.p_value < 0.001
 
 
+@pytest.mark.slow
 def test_each_difference_is_that_of_the_two_values(runs: dict[str, Run]) -> None:
     found = compare_runs([runs["ezvsl"], runs["random"], runs["center"]])
     assert [(pair.first, pair.second) for pair in found.pairs] == [

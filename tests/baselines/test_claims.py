@@ -47,6 +47,7 @@ class TestStandardTrials:
 
 
 class TestConcat:
+    @pytest.mark.slow
     def test_without_sound_the_half_is_a_guess(self) -> None:
         assert 42 < heard("ogl-l1", "concat", "side-accuracy") < 58
         assert 42 < unheard("ezvsl", "concat", "side-accuracy") < 58

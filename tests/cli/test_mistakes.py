@@ -199,6 +199,7 @@ def test_a_report_does_not_write_one_file_twice(call: Call, run: Path, tmp_path:
     assert not page.exists()
 
 
+@pytest.mark.slow
 def test_training_into_a_place_that_cannot_be_written_fails_at_once(
     call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,6 +29,7 @@ from .conftest import Maker
 FOLDER = "submissions/synth/my-model"
 
 
+@pytest.mark.slow
 def test_a_board_as_it_was_written_is_proven(board: Path) -> None:
     found = checked(board)
     assert (found.findings, found.n_scored, found.n_entries) == ((), 1, 1)

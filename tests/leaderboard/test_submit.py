@@ -122,6 +122,7 @@ def test_what_is_replaced_is_shown_beside_what_replaces_it(
     assert any("It replaces the entry my-model" in title for title in titles)
 
 
+@pytest.mark.slow
 def test_a_board_is_not_made_by_a_typing_error(
     tmp_path: Path, bench: Bench, write_maps: Maker, card: Maker
 ) -> None:

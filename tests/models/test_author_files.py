@@ -100,6 +100,7 @@ def test_files_of_cross_modal_alignment_report_what_they_hold_beyond(
     assert found["prefixes_removed"] == []
 
 
+@pytest.mark.slow
 def test_a_file_of_lvs_is_remarked_upon_under_the_name_of_ssl_tie(
     weights: Weights, tmp_path: Path
 ) -> None:
@@ -107,6 +108,7 @@ def test_a_file_of_lvs_is_remarked_upon_under_the_name_of_ssl_tie(
     assert _models_in(" ".join(found["remarks"])) == {"lvs", "sslalign", "ssltie"}
 
 
+@pytest.mark.slow
 def test_a_file_that_lacks_a_part_of_its_model_is_not_for_another(
     weights: Weights, tmp_path: Path
 ) -> None:

@@ -12,6 +12,14 @@ from ssl_bench.leaderboard.board import Board, Competition, read_board
 from ssl_bench.site.pages import site_pages
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test that looks at the board is slow, for making it takes many seconds."""
+    for item in items:
+        if "made_board" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def made_board(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The board that every test may read and none may change."""

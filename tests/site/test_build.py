@@ -13,8 +13,6 @@ from refusals import refused
 from ssl_bench.leaderboard.board import Board
 from ssl_bench.site.build import build_site
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def site(board: Board, tmp_path_factory: pytest.TempPathFactory) -> Path:

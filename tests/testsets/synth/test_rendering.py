@@ -70,6 +70,7 @@ def test_objects_are_lit_from_the_top_left(world: World) -> None:
     assert top_left > bottom_right + 40
 
 
+@pytest.mark.slow
 def test_an_image_is_neither_dark_nor_washed_out(
     world: World, scenes: dict[str, list[Scene]]
 ) -> None:
