@@ -85,6 +85,7 @@ def ended(command: list[str], number: int, marker: Path) -> tuple[int, str]:
     return process.returncode, told
 
 
+@pytest.mark.slow
 def test_a_process_that_a_scheduler_ends_cleans_up(tmp_path: Path) -> None:
     marker = tmp_path / "started"
     (tmp_path / "slow.py").write_text(

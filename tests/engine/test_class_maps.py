@@ -88,6 +88,7 @@ def maps_of(model: Localizer, trials: TrialSet, **settings: int) -> dict[str, ND
     return found
 
 
+@pytest.mark.slow
 def test_each_trial_gets_the_map_of_its_category(trials: TrialSet) -> None:
     found = maps_of(Aware(trials), trials)
     assert len(found) == len(trials) > 8
@@ -144,6 +145,7 @@ def test_knowing_what_sounds_reaches_the_ceiling_and_knowing_where_alone_does_no
     assert plain.result.class_maps_note == "agnostic makes one map, whatever category is asked for"
 
 
+@pytest.mark.slow
 def test_a_trivial_map_is_told_no_category(tmp_path: Path) -> None:
     done = ssl_bench.evaluate("center", asking("multi-source"), folder=tmp_path / "by category")
     assert done.result.class_maps_note == "center is told no category"

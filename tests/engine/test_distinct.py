@@ -110,6 +110,7 @@ def embedded_protocols() -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_all_embedded_protocols_and_the_splits_of_a_folder_together(vggss: Path) -> None:
     assert len(embedded_protocols()) > 6
     sets = [shortened(name) for name in embedded_protocols()]

@@ -17,6 +17,8 @@ from ssl_bench.figures.sheet import write_trial_sheet
 from ssl_bench.predictions import open_predictions
 from ssl_bench.site.appendix import read_runs, write_report
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
