@@ -241,9 +241,15 @@ def parse_toml(
     except UnicodeDecodeError as caught:
         message = f"this file is not UTF-8 text (byte {caught.start})"
         raise error(message, code="E_ENCODING", where=where, remedy="save it as UTF-8") from None
-    except (ValueError, RecursionError) as caught:
+    except tomllib.TOMLDecodeError as caught:
         message = f"this is not valid TOML ({in_words(caught)})"
         raise error(message, code="E_TOML", where=where, remedy="fix that line") from None
+    except RecursionError:
+        message = "tables or lists of this file are nested too deeply"
+        raise error(message, code="E_TOML", where=where, remedy="write fewer levels") from None
+    except ValueError:  # Python's limit for converting numbers to and from text
+        message = "a number of this file has too many digits"
+        raise error(message, code="E_TOML", where=where, remedy="write a shorter one") from None
     return checked(text, model, where, error=error, remedy=remedy)
 
 
