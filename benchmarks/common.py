@@ -75,3 +75,23 @@ def print_rows(title: str, rows: Sequence[tuple[str, str]]) -> None:
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
         print(f"  {name:<{width}}  {value}")
+
+
+def encode_sound(
+    path: Path, channels: NDArray[np.float32], codec: str, rate: int, **options: str
+) -> None:
+    """Write a sound ``(channels, n)`` of one or two channels in a compressed form."""
+    import av
+
+    layout = "mono" if len(channels) == 1 else "stereo"
+    with av.open(str(path), "w", options=options) as container:
+        stream = container.add_stream(codec, rate=rate, layout=layout)
+        frame = av.AudioFrame.from_ndarray(channels, format="fltp", layout=layout)
+        frame.sample_rate = rate
+        queue = av.AudioFifo()
+        queue.write(frame)
+        stream.codec_context.open()
+        size = stream.codec_context.frame_size or 1024
+        while (piece := queue.read(size, partial=True)) is not None:
+            container.mux(stream.encode(piece))
+        container.mux(stream.encode(None))

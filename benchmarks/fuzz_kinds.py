@@ -16,12 +16,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import av
 import fuzz_changes as change
 import numpy as np
 import soundfile
 import torch
-from common import invent_vggss
+from common import encode_sound, invent_vggss
 from fuzz_changes import Change
 from PIL import Image
 
@@ -435,18 +434,7 @@ def _media() -> Iterator[tuple[str, Kind]]:
 
 
 def _encode(path: Path, sound: np.ndarray, codec: str) -> None:
-    rate = 48000 if codec == "libopus" else 16000
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=rate, layout="mono")
-        frame = av.AudioFrame.from_ndarray(np.float32(sound.T), format="fltp", layout="mono")
-        frame.sample_rate = rate
-        queue = av.AudioFifo()
-        queue.write(frame)
-        stream.codec_context.open()
-        size = stream.codec_context.frame_size or 1024
-        while (piece := queue.read(size, partial=True)) is not None:
-            container.mux(stream.encode(piece))
-        container.mux(stream.encode(None))
+    encode_sound(path, np.float32(sound.T), codec, 48000 if codec == "libopus" else 16000)
 
 
 def _read_image(path: Path) -> None:

@@ -11,6 +11,7 @@ import av
 import numpy as np
 import pytest
 import soundfile
+from common import encode_sound
 from numpy.typing import NDArray
 from refusals import refused
 
@@ -53,19 +54,7 @@ def encode(
     path: Path, sound: NDArray[np.float32], codec: str = "aac", rate: int = RATE, **options: str
 ) -> None:
     """Write a stereo file: the sound on the left, silence on the right."""
-    with av.open(str(path), "w", options=options) as container:
-        stream = container.add_stream(codec, rate=rate, layout="stereo")
-        frame = av.AudioFrame.from_ndarray(
-            np.stack([sound, np.zeros_like(sound)]), format="fltp", layout="stereo"
-        )
-        frame.sample_rate = rate
-        queue = av.AudioFifo()
-        queue.write(frame)
-        stream.codec_context.open()
-        size = stream.codec_context.frame_size or 1024
-        while (piece := queue.read(size, partial=True)) is not None:
-            container.mux(stream.encode(piece))
-        container.mux(stream.encode(None))
+    encode_sound(path, np.stack([sound, np.zeros_like(sound)]), codec, rate, **options)
 
 
 class TestPlainFiles:
