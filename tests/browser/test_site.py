@@ -43,7 +43,6 @@ def test_every_page_fits_its_window_and_nothing_goes_wrong(
     visit: Visit, keep: Keep, path: str, size: dict[str, int], theme: str
 ) -> None:
     page = visit(path, size, color_scheme=theme)
-    page.wait_for_load_state("networkidle")
     widths = page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
     assert widths[0] <= widths[1]
     name = path.removesuffix(".html").replace("/", "-")
