@@ -75,10 +75,13 @@ class Request:
     overwrite: bool = False
     missing: Missing | None = None
     problems: Path | None = None
+    use_cache: bool = True
 
     def engine_options(self, progress: Progress) -> EngineOptions:
         """The settings that concern the engine."""
-        return EngineOptions(self.batch_size, self.jobs, self.dtype, progress)
+        return EngineOptions(
+            self.batch_size, self.jobs, self.dtype, progress, use_cache=self.use_cache
+        )
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,7 @@ def evaluate(
     overwrite: bool = False,
     missing: Missing | None = None,
     problems: str | os.PathLike[str] | None = None,
+    use_cache: bool = True,
     progress: Progress = lambda _what, _done, _all: None,
     notify: Callable[[str], None] = lambda _stage: None,
 ) -> Evaluation:
@@ -168,6 +172,9 @@ def evaluate(
         ``fail`` counts them as failures, over all trials of the protocol.
     problems
         CSV file to write every problem and remark on images and sounds into.
+    use_cache
+        Whether maps and scores of priors, floors and the ceiling are taken from the cache folder:
+        they are the same for every model.
     progress
         Called with what is being done, how much is done and how much there is.
     notify
@@ -203,6 +210,7 @@ def evaluate(
         overwrite=overwrite,
         missing=missing,
         problems=_path(problems),
+        use_cache=use_cache,
     )
     return run(request, [protocol], progress=progress, notify=notify)[0]
 
@@ -355,7 +363,9 @@ def _score(
         vision_only=written.vision_only,
         priors=priors,
         conventions=None if dialect is None else trials.protocol.under(dialect),
-        options=ScoringOptions(not part.rest_fails, jobs=request.jobs, notify=notify),
+        options=ScoringOptions(
+            not part.rest_fails, jobs=request.jobs, notify=notify, use_cache=request.use_cache
+        ),
         card=_card(describe(localizer)),
     )
     notes = {name: getattr(written, name) for name in ("vision_only_note", "class_maps_note")}

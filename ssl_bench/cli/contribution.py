@@ -10,6 +10,7 @@ import click
 from ssl_bench.cli.options import (
     FOLDER,
     PATH,
+    cache_option,
     data_option,
     jobs_option,
     json_option,
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 @protocol_option
 @click.option("--measure", metavar="MEASURE", help="Of the headline. Default: the first.")
 @prior_weights_option
+@cache_option
 @data_option
 @click.option(
     "--out", type=FOLDER, help="Folder to write to.  [default: runs/contribution-MODEL-PROTOCOL]"
@@ -103,7 +105,7 @@ def contribution(**given: Any) -> None:
                     request, **settings, progress=progress, notify=notify
                 )
             else:
-                settings |= {name: given[name] for name in ("data", "jobs")}
+                settings |= {name: given[name] for name in ("data", "jobs", "use_cache")}
                 measured = contribution_of_files(
                     predictions, given["without"], **settings, notify=notify
                 )

@@ -9,6 +9,7 @@ import click
 
 from ssl_bench.cli.options import (
     FOLDER,
+    cache_option,
     count_option,
     data_option,
     dialect_option,
@@ -45,6 +46,7 @@ _run_options = together(
 @protocol_option
 @dialect_option
 @prior_weights_option
+@cache_option
 @_run_options
 # As many as a sheet holds.
 @count_option(

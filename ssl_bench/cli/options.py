@@ -115,6 +115,13 @@ prior_weights_option = pairs_option(
 overwrite_option = click.option(
     "--overwrite", is_flag=True, help="Replace what an earlier run left in that folder."
 )
+cache_option = click.option(
+    "--cache/--no-cache",
+    "use_cache",
+    default=True,
+    show_default=True,
+    help="Take what is the same for every model, such as priors and floors, from the cache.",
+)
 missing_options = together(
     click.option(
         "--skip-missing",

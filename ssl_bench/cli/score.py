@@ -11,6 +11,7 @@ import click
 from ssl_bench.cli.options import (
     FOLDER,
     PATH,
+    cache_option,
     data_option,
     jobs_option,
     json_option,
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
     "--out", type=FOLDER, help="Also write scores.npz and result.json (and overlap.json) here."
 )
 @overwrite_option
+@cache_option
 @jobs_option
 @json_option
 def score(**given: Any) -> None:
@@ -100,7 +102,12 @@ def score(**given: Any) -> None:
         out: Path | None = given["out"]
         if out is not None:
             require_new(out, SCORED_FILES, overwrite=given["overwrite"])
-        options = ScoringOptions(partial=given["partial"], jobs=given["jobs"], notify=notify)
+        options = ScoringOptions(
+            partial=given["partial"],
+            jobs=given["jobs"],
+            notify=notify,
+            use_cache=given["use_cache"],
+        )
         listed = given["training_list"]
         training = None if listed is None else read_clip_list(listed)
         trials = open_trials(given["protocol"], given["data"])

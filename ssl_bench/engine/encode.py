@@ -46,6 +46,7 @@ class EngineOptions:
     # Called with what is being done, how much is done and how much there is.
     progress: Progress = lambda _what, _done, _all: None
     compress: bool = True  # Whether files are compressed
+    use_cache: bool = True  # Whether maps of priors are taken from the cache folder
 
 
 @dataclass(frozen=True)

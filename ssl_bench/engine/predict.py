@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ssl_bench.engine.encode import EngineOptions, by_category, localize
 from ssl_bench.errors import ModelError, one_of
+from ssl_bench.files import (
+    atomic_path,
+    cache_folder,
+    digest_of_code,
+    sha256_of_file,
+    sha256_of_json,
+    write_text,
+)
+from ssl_bench.media.check import mark_of_file
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
 from ssl_bench.models.provenance import describe
 from ssl_bench.models.registry import list_baselines, load_baseline, load_localizer
@@ -214,7 +224,66 @@ def predict_priors(
                 wanted.setdefault(name, []).append((trials, folder))
     for name, places in wanted.items():
         prior = given.get(name) or load_localizer(name)
-        predict(prior, [(trials, folder / name) for trials, folder in places], options)
-        for _, folder in places:
+        kept = {
+            folder: _kept_prior(prior, trials, options) if options.use_cache else None
+            for trials, folder in places
+        }
+        for folder, path in kept.items():
             found[folder][name] = folder / name / "predictions.npz"
+            _take(path, found[folder][name])
+        made = [(trials, folder) for trials, folder in places if not found[folder][name].exists()]
+        if made:
+            predict(prior, [(trials, folder / name) for trials, folder in made], options)
+        for _, folder in made:
+            _keep(found[folder][name], kept[folder])
     return found
+
+
+def _take(kept: Path | None, target: Path) -> None:
+    """Copy a kept file, if there is one and it is what was kept."""
+    if kept is None:
+        return
+    with suppress(OSError):
+        if _digest_file(kept).read_text() == sha256_of_file(kept):
+            with atomic_path(target) as temporary:
+                shutil.copyfile(kept, temporary)
+
+
+def _keep(path: Path, kept: Path | None) -> None:
+    if kept is None:
+        return
+    with suppress(OSError):
+        with atomic_path(kept) as temporary:
+            shutil.copyfile(path, temporary)
+        write_text(_digest_file(kept), sha256_of_file(path))
+
+
+def _digest_file(kept: Path) -> Path:
+    return kept.with_suffix(".sha256")
+
+
+def _kept_prior(
+    prior: Localizer | AnnotationLocalizer, trials: TrialSet, options: EngineOptions
+) -> Path | None:
+    """Where the maps of a prior are kept, by all that decides them; None to keep none.
+
+    Nothing is kept of a model or a test set from outside this package, whose code has no digest.
+    """
+    test_set = trials.test_set
+    samples = {sample for trial in trials for sample, _ in trial.image.parts}
+    files = [test_set.image_file(sample) for sample in sorted(samples)]
+    marks = [file and mark_of_file(file) for file in files]
+    ours = {type(each).__module__.split(".")[0] for each in (prior, test_set)} == {"ssl_bench"}
+    if not ours or any(
+        file is not None and mark is None for file, mark in zip(files, marks, strict=True)
+    ):
+        return None
+    made_by = ("models", "engine", "media", "testsets", "trials", "predictions", "arrays.py")
+    key = [
+        digest_of_code(made_by, libraries=("numpy", "torch", "pillow")),
+        predictions_meta(prior, trials).model_dump(mode="json"),
+        trials.ids,
+        marks,
+        [options.batch_size, options.dtype, options.compress],
+    ]
+    return cache_folder("priors", f"{sha256_of_json(key)}.npz")

@@ -19,7 +19,7 @@ from ssl_bench.measures.values import parse_measure
 from ssl_bench.scoring.aggregate import per_trial
 from ssl_bench.scoring.dialects import THRESHOLD_RULES, threshold_rule_scores
 from ssl_bench.scoring.maps import StoredMaps
-from ssl_bench.scoring.references import control_scores
+from ssl_bench.scoring.references import Controls
 from ssl_bench.scoring.results import read_result
 from ssl_bench.scoring.run import check_predictions
 from ssl_bench.scoring.score_file import SCORES
@@ -132,7 +132,7 @@ def _references(
         [table] = score_maps(Job(maps, asked, measures), jobs=jobs)
         found.append(Series("its audio-blind map", "audio-blind", table))
     notify("computing floor and ceiling")
-    controls = control_scores(asked, measures, jobs=jobs)
+    controls = Controls(asked, measures, jobs=jobs)
     floors, ceiling = controls.floors, controls.ceiling
     if floors:
         best = max(floors, key=lambda name: float(per_trial(floors[name], measures[0]).mean()))

@@ -37,7 +37,7 @@ from ssl_bench.leaderboard.submissions import (
 )
 from ssl_bench.predictions import Question, check, open_predictions
 from ssl_bench.protocols.protocol import Protocol
-from ssl_bench.scoring.references import Controls, control_scores
+from ssl_bench.scoring.references import Controls
 from ssl_bench.scoring.run import Notify, ScoringOptions, measures_of, score_file
 from ssl_bench.trials.compositions import open_trials
 from ssl_bench.trials.trial import TrialSet
@@ -88,7 +88,7 @@ class Bench:
         if protocol.answers != "maps":
             return None
         self.notify("computing floors and ceiling")
-        return control_scores(self.trials, measures_of(protocol), jobs=self.jobs)
+        return Controls(self.trials, measures_of(protocol), jobs=self.jobs)
 
     @cached_property
     def dialects(self) -> dict[str, Protocol]:

@@ -203,7 +203,7 @@ def _facts(
 ) -> Mapping[tuple[Kind, Path], Facts]:
     """What reading each distinct file tells, whether now or when it was read before."""
     memory = _Memory() if options.decode else None
-    marks = {} if memory is None else {file: _mark(file[1]) for file in files}
+    marks = {} if memory is None else {file: mark_of_file(file[1]) for file in files}
     facts = {} if memory is None else memory.recall(marks)
     todo = [file for file in files if file not in facts]
     tell = options.progress or (lambda _done, _all: None)
@@ -252,7 +252,7 @@ def _read_one(kind: Kind, path: Path, *, decode: bool) -> Facts:
         return Facts(Problem(error.problem, error.code))
 
 
-def _mark(path: Path) -> str | None:
+def mark_of_file(path: Path) -> str | None:
     """What tells a file from its earlier or later self; None where that is not known."""
     try:
         about = path.stat()

@@ -3,42 +3,87 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 from ssl_bench.errors import ProtocolError, one_of
 from ssl_bench.measures.definition import Measure
 from ssl_bench.measures.values import column_of, columns_read
 from ssl_bench.protocols.protocol import Protocol
 from ssl_bench.scoring.aggregate import summarise, undefined
+from ssl_bench.scoring.cache import ScoreCache, digest_of_rows
 from ssl_bench.scoring.maps import TRIVIAL_MAPS, Maps, TrivialMap, perfect_maps, shared_maps
 from ssl_bench.scoring.results import BestPrior, Prior, Reference
 from ssl_bench.scoring.scores import Job, score_maps
 from ssl_bench.trials.trial import TrialSet
 
 _Summed = tuple[tuple[Reference, ...], Reference | None]
+_SUMMED: TypeAdapter[_Summed] = TypeAdapter(_Summed)
 
 
-@dataclass(frozen=True, eq=False)
 class Controls:
-    """Score tables of the floors by name, and of perfect maps, of one protocol's trials."""
+    """Scores of the floors and of perfect maps on one protocol's trials, from annotations alone.
 
-    trials: TrialSet
-    measures: tuple[Measure, ...]
-    floors: dict[str, pd.DataFrame]
-    ceiling: pd.DataFrame
-    # By the trials that count and the seed, for the next predictions.
-    _summed: dict[tuple[bytes, int], _Summed] = field(default_factory=dict, repr=False)
+    Raises ProtocolError if a floor is not a trivial map.
+
+    Parameters
+    ----------
+    trials, measures
+        What is scored.
+    jobs
+        Threads that score.
+    use_cache
+        Whether what was computed before is taken from the cache folder.
+    """
+
+    def __init__(
+        self,
+        trials: TrialSet,
+        measures: Sequence[Measure],
+        *,
+        jobs: int = 1,
+        use_cache: bool = True,
+    ) -> None:
+        self.trials, self.measures, self._jobs = trials, tuple(measures), jobs
+        self._floors = {
+            name: load_floor(name, trials.protocol) for name in trials.protocol.controls.floors
+        }
+        self._cache = ScoreCache(trials, measures, used=use_cache)
+        # By the trials that count and the seed, for the next predictions.
+        self._summed: dict[tuple[str, int], _Summed] = {}
+
+    @cached_property
+    def _scored(self) -> list[pd.DataFrame]:
+        trials = self.trials
+        maps: list[Maps] = [partial(shared_maps, floor, trials) for floor in self._floors.values()]
+        jobs = (Job(each, trials, self.measures) for each in (*maps, perfect_maps))
+        return score_maps(*jobs, jobs=self._jobs)
+
+    @cached_property
+    def floors(self) -> dict[str, pd.DataFrame]:
+        """Score tables of the floors, by name."""
+        return {name: self._table(place) for place, name in enumerate(self._floors)}
+
+    @cached_property
+    def ceiling(self) -> pd.DataFrame:
+        """Score table of perfect maps."""
+        return self._table(-1)
+
+    def _table(self, place: int) -> pd.DataFrame:
+        name = [*self._floors, "ceiling"][place]
+        return self._cache.table(["controls", name], lambda: self._scored[place])
 
     def references(self, counted: NDArray[np.bool_], *, seed: int) -> _Summed:
         """Floors and ceiling on the trials that count ``(n,)``."""
-        key = (counted.tobytes(), seed)
+        key = (digest_of_rows(counted), seed)
         if key not in self._summed:
-            self._summed[key] = self._references(counted, seed)
+            self._summed[key] = self._cache.document(
+                ["controls", *key], _SUMMED, partial(self._references, counted, seed)
+            )
         return self._summed[key]
 
     def _references(self, counted: NDArray[np.bool_], seed: int) -> _Summed:
@@ -47,7 +92,7 @@ class Controls:
             Reference(
                 name=name,
                 measures=summarise(table[counted], measures, seed=seed),
-                settings=dict(load_floor(name, protocol).settings),
+                settings=dict(self._floors[name].settings),
             )
             for name, table in self.floors.items()
         )
@@ -73,18 +118,6 @@ def load_floor(name: str, protocol: Protocol) -> TrivialMap:
             remedy=f"under controls.floors, {one_of(TRIVIAL_MAPS, name)}",
         )
     return TRIVIAL_MAPS[name]()
-
-
-def control_scores(trials: TrialSet, measures: Sequence[Measure], *, jobs: int = 1) -> Controls:
-    """Score the protocol's floors and perfect maps, from the annotations alone.
-
-    Raises ProtocolError if a floor is not a trivial map.
-    """
-    names = trials.protocol.controls.floors
-    floors = [load_floor(name, trials.protocol) for name in names]
-    maps: list[Maps] = [*(partial(shared_maps, floor, trials) for floor in floors), perfect_maps]
-    *tables, ceiling = score_maps(*(Job(each, trials, measures) for each in maps), jobs=jobs)
-    return Controls(trials, tuple(measures), dict(zip(names, tables, strict=True)), ceiling)
 
 
 def has_ceiling(measure: Measure) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from ssl_bench.environment import environment
 from ssl_bench.errors import PredictionsError, Problem, SslBenchError
@@ -21,17 +22,18 @@ from ssl_bench.measures.values import parse_measure
 from ssl_bench.predictions import Predictions, Question, check
 from ssl_bench.protocols.protocol import Dialect, Protocol
 from ssl_bench.scoring.aggregate import BROKEN_DOWN, breakdown, columns_of, summarise
+from ssl_bench.scoring.cache import ScoreCache, digest_of_rows
 from ssl_bench.scoring.maps import MapBatch, Maps, StoredMaps, array_maps
 from ssl_bench.scoring.references import (
     Controls,
     best_of_each,
     best_priors,
-    control_scores,
     load_floor,
     priors_note,
 )
 from ssl_bench.scoring.results import (
     Coverage,
+    MeasuredValue,
     ModelIdentity,
     PredictedUnder,
     Prior,
@@ -48,6 +50,8 @@ from ssl_bench.trials.trial import TrialSet
 
 Notify = Callable[[str], None]
 
+_VALUES = TypeAdapter(tuple[MeasuredValue, ...])
+
 
 @dataclass(frozen=True)
 class ScoringOptions:
@@ -59,6 +63,8 @@ class ScoringOptions:
     seed: int = 0
     broken_down: int = BROKEN_DOWN  # How many of the first measures are broken down
     notify: Notify = lambda _stage: None  # Called with a short text at the start of each stage
+    # Whether scores of floors, ceiling and priors are taken from the cache folder.
+    use_cache: bool = True
 
 
 @dataclass(frozen=True)
@@ -266,8 +272,12 @@ def _scored(
     measures = measures_of(protocol)
     settings.notify("scoring")
     filled, everything, others = _tables(maps, asked, settings, dialects or {})
-    blind = None if vision_only is None else _tables(vision_only, asked, settings)[1]
-    seen = {name: _tables(prior, asked, settings)[1] for name, prior in (priors or {}).items()}
+    blind = None if vision_only is None else _scores_of(vision_only, asked, settings)
+    cache = ScoreCache(asked, measures, used=settings.use_cache)
+    seen = {
+        name: cache.table([prior.sha256], partial(_scores_of, prior, asked, settings))
+        for name, prior in (priors or {}).items()
+    }
     scored_at = perf_counter()
     counted = (everything["present"].to_numpy() | (not settings.partial)) & ~set_apart(asked)
 
@@ -277,20 +287,26 @@ def _scored(
     scores = kept(everything)
     settings.notify("computing floors and ceiling")
     if protocol.answers == "maps":
-        known = controls or control_scores(asked, measures, jobs=settings.jobs)
+        known = controls or Controls(
+            asked, measures, jobs=settings.jobs, use_cache=settings.use_cache
+        )
         floors, ceiling = known.references(counted, seed=seed)
     else:
         floors, ceiling = (chance(scores, measures),), None
     controlled_at = perf_counter()
     settings.notify("computing intervals")
 
-    def against(other: Predictions, table: pd.DataFrame) -> dict[str, Any]:
-        own = kept(table)
-        return {
-            "predictions_sha256": other.sha256,
-            "measures": summarise(own, measures, seed=seed),
-            "gap": summarise(scores, measures, other=own, seed=seed),
-        }
+    def gap_to(table: pd.DataFrame) -> tuple[MeasuredValue, ...]:
+        return summarise(scores, measures, other=kept(table), seed=seed)
+
+    def prior(name: str, table: pd.DataFrame) -> Prior:
+        digest = (priors or {})[name].sha256
+        own = cache.document(
+            [digest, digest_of_rows(counted), seed],
+            _VALUES,
+            lambda: summarise(kept(table), measures, seed=seed),
+        )
+        return Prior(name=name, predictions_sha256=digest, measures=own, gap=gap_to(table))
 
     statistics: dict[str, Any] = {"confidence": CONFIDENCE, "resamples": RESAMPLES, "seed": seed}
     if protocol.answers == "retrieval":
@@ -313,9 +329,7 @@ def _scored(
             "universal_quantile": protocol.threshold.value,
             "set_apart": int(apart.sum()),
         }
-    found = tuple(
-        Prior(name=name, **against((priors or {})[name], table)) for name, table in seen.items()
-    )
+    found = tuple(prior(name, table) for name, table in seen.items())
     first_best = measures[0].best([floor.measures[0].value for floor in floors])
     result = Result(
         protocol=ProtocolIdentity(
@@ -347,7 +361,11 @@ def _scored(
         ceiling=ceiling,
         vision_only=None
         if vision_only is None or blind is None
-        else VisionOnly(**against(vision_only, blind)),
+        else VisionOnly(
+            predictions_sha256=vision_only.sha256,
+            measures=summarise(kept(blind), measures, seed=seed),
+            gap=gap_to(blind),
+        ),
         priors=found,
         best_prior=best_priors(found, measures),
         priors_note=priors_note(protocol, seen),
@@ -385,6 +403,10 @@ def _tables(
     ]
     table, *tables = score_maps(own, *others, jobs=settings.jobs)
     return own.trials, table, dict(zip(further, tables, strict=True))
+
+
+def _scores_of(maps: Predictions, trials: TrialSet, settings: ScoringOptions) -> pd.DataFrame:
+    return _tables(maps, trials, settings)[1]
 
 
 def maps_beyond(maps: Maps | Predictions, trials: TrialSet) -> int:

@@ -17,7 +17,7 @@ from ssl_bench.protocols.conventions import MapTable, ThresholdTable
 from ssl_bench.protocols.protocol import ControlsTable
 from ssl_bench.scoring.aggregate import summarise
 from ssl_bench.scoring.maps import CHUNK, MapBatch, center, noise, row_chunks, shared_maps
-from ssl_bench.scoring.references import control_scores, load_floor
+from ssl_bench.scoring.references import Controls, load_floor
 from ssl_bench.testsets.base import Sample
 from ssl_bench.trials.trial import TrialSet
 
@@ -46,7 +46,7 @@ def floors_of(
 
 
 def scores_of(trials: TrialSet, name: str, jobs: int = 1) -> pd.DataFrame:
-    return control_scores(trials, MEASURES, jobs=jobs).floors[name]
+    return Controls(trials, MEASURES, jobs=jobs).floors[name]
 
 
 class TestFull:
@@ -159,13 +159,13 @@ def test_row_chunks_hold_every_row_once_in_order(count: int, size: int) -> None:
 
 class TestControlScores:
     def test_every_floor_of_the_protocol_is_scored_and_no_other(self) -> None:
-        tables = control_scores(floors_of(SAMPLES, "full", "center"), MEASURES).floors
+        tables = Controls(floors_of(SAMPLES, "full", "center"), MEASURES).floors
         assert list(tables) == ["full", "center"]
-        assert control_scores(floors_of(SAMPLES), MEASURES).floors == {}
+        assert Controls(floors_of(SAMPLES), MEASURES).floors == {}
 
     def test_the_ceiling_comes_with_them(self) -> None:
         trials = floors_of(SAMPLES, "full")
-        ceiling = control_scores(trials, MEASURES).ceiling
+        ceiling = Controls(trials, MEASURES).ceiling
         assert ceiling["cIoU"].tolist() == [1.0, 0.5, 0.125, 0.0]
         assert ceiling["cIoU(adaptive)"].tolist() == [1, 1, 1, 0]
 
@@ -176,8 +176,8 @@ class TestControlScores:
             x, y = generator.random(2) / 2
             samples.append(sample(f"s{number}", boxes((x, y, x + 0.4, y + 0.3))))
         trials = floors_of(samples, "center", "random")
-        one = control_scores(trials, MEASURES)
-        three = control_scores(trials, MEASURES, jobs=3)
+        one = Controls(trials, MEASURES)
+        three = Controls(trials, MEASURES, jobs=3)
         for name in ("center", "random"):
             pd.testing.assert_frame_equal(one.floors[name], three.floors[name])
             assert one.floors[name]["present"].all()

@@ -10,7 +10,7 @@ import pytest
 
 from ssl_bench.protocols.protocol import ControlsTable, load_dialect, load_protocol
 from ssl_bench.scoring.aggregate import summarise
-from ssl_bench.scoring.references import control_scores
+from ssl_bench.scoring.references import Controls
 from ssl_bench.scoring.run import measures_of, under_dialect
 from ssl_bench.trials.compositions import open_trials
 
@@ -45,7 +45,7 @@ def test_random_rows(flickr: Path, protocol: str, mean: float, area: float) -> N
     asked = asked.model_copy(update={"controls": ControlsTable(floors=("random-pixel",))})
     trials = under_dialect(open_trials(protocol, flickr), asked)
     measures = measures_of(asked)
-    table = control_scores(trials, measures).floors["random-pixel"]
+    table = Controls(trials, measures).floors["random-pixel"]
     found = {each.measure: each.value for each in summarise(table, measures, seed=0)}
     assert 100 * (found["mean-cIoU"] or 0) == pytest.approx(mean, abs=0.3)
     assert 100 * (found["tau-AUC"] or 0) == pytest.approx(area, abs=0.75)

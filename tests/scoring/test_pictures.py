@@ -19,7 +19,7 @@ from ssl_bench.protocols.protocol import ControlsTable, load_dialect
 from ssl_bench.scoring import scores as scoring
 from ssl_bench.scoring.aggregate import breakdown, counted_rows, summarise
 from ssl_bench.scoring.maps import MapBatch
-from ssl_bench.scoring.references import control_scores
+from ssl_bench.scoring.references import Controls
 from ssl_bench.scoring.run import under_dialect
 from ssl_bench.scoring.scores import Job, score_maps
 from ssl_bench.trials.trial import TrialSet
@@ -163,7 +163,7 @@ def test_floors_and_ceiling_have_the_columns_of_pictures() -> None:
         ("b", "top"),
         controls=ControlsTable(floors=("center", "random"), ceiling=True, vision_only=False),
     )
-    controls = control_scores(trials, MEASURES)
+    controls = Controls(trials, MEASURES)
     floors, ceiling = controls.floors, controls.ceiling
     for table in floors.values():
         assert value(table, "swap-sensitivity") == 0

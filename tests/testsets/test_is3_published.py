@@ -13,7 +13,7 @@ from ssl_bench.measures.localization import ciou, success
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.protocols.protocol import ControlsTable, load_protocol
 from ssl_bench.scoring.aggregate import summarise
-from ssl_bench.scoring.references import control_scores
+from ssl_bench.scoring.references import Controls
 from ssl_bench.testsets import open_test_set
 from ssl_bench.trials.compositions import open_trials
 from ssl_bench.trials.trial import TrialSet
@@ -43,7 +43,7 @@ def test_it_is_the_known_revision_of_3240_pictures() -> None:
 
 @pytest.mark.slow
 def test_the_whole_image_and_the_best_half(trials: TrialSet) -> None:
-    controls = control_scores(trials, MEASURES)
+    controls = Controls(trials, MEASURES)
     floors, ceiling = controls.floors, controls.ceiling
     assert rates(floors["full"])[0] == 20.6
     assert rates(ceiling) == [58.6, 30.5, 100.0]

@@ -22,7 +22,7 @@ from ssl_bench.predictions import Predictions, open_predictions
 from ssl_bench.protocols.protocol import Protocol, load_protocol
 from ssl_bench.scoring.formatting import position
 from ssl_bench.scoring.maps import StoredMaps
-from ssl_bench.scoring.references import control_scores
+from ssl_bench.scoring.references import Controls
 from ssl_bench.scoring.run import Scored, ScoringOptions, check_predictions, measures_of, score_file
 from ssl_bench.scoring.scores import Job, score_maps
 from ssl_bench.scoring.thresholds import set_apart
@@ -119,7 +119,9 @@ def measure_contribution(
         others.append((f"prior {prior.name}", path, "an audio-blind baseline", "nothing"))
     if done.result.priors_note is not None:
         notes.append(f"priors: {done.result.priors_note}")
-    measured = _compare(own, part, others, place, notes, seed, request.jobs, notify)
+    measured = _compare(
+        own, part, others, place, notes, seed, request.jobs, notify, use_cache=request.use_cache
+    )
     return replace(measured, media_notes=done.media_notes)
 
 
@@ -152,6 +154,7 @@ def contribution_of_files(
     measure: str | None = None,
     seed: int = 0,
     jobs: int = 1,
+    use_cache: bool = True,
     notify: Callable[[str], None] = lambda _stage: None,
 ) -> Measured:
     """Compare stored predictions with others, made without the sound, on the same trials.
@@ -174,7 +177,7 @@ def contribution_of_files(
     others: list[_Other] = [
         (name, path, "given predictions", "nothing") for name, path in without.items()
     ]
-    return _compare(predictions, trials, others, place, [], seed, jobs, notify)
+    return _compare(predictions, trials, others, place, [], seed, jobs, notify, use_cache=use_cache)
 
 
 def _compare(
@@ -186,10 +189,13 @@ def _compare(
     seed: int,
     jobs: int,
     notify: Callable[[str], None],
+    *,
+    use_cache: bool,
 ) -> Measured:
     notify("scoring")
     trials = part.whole
-    controls = control_scores(trials, measures_of(trials.protocol), jobs=jobs)
+    measures = measures_of(trials.protocol)
+    controls = Controls(trials, measures, jobs=jobs, use_cache=use_cache)
     options = ScoringOptions(not part.rest_fails, jobs=jobs, seed=seed)
     scored = score_file(predictions, trials, options=options, controls=controls)
     failed = set(trials.ids) - set(part.ids) if part.rest_fails else set()

@@ -1,0 +1,136 @@
+"""What is the same for every model is computed once, and is the same as if it were made anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import ssl_bench
+from ssl_bench.engine import predict as engine
+from ssl_bench.files import CACHE_VARIABLE
+from ssl_bench.models.contract import Features, Localizer
+from ssl_bench.protocols.protocol import ControlsTable, Protocol, TestSetTable
+from ssl_bench.scoring.results import Result
+
+
+class Centred(Localizer):
+    name = "centred"
+
+    def encode_image(self, images: Any) -> Features:
+        return {"map": np.stack([image[::16, ::16].mean(axis=2, dtype="f4") for image in images])}
+
+    def encode_audio(self, sounds: Any) -> Features:
+        return {"none": np.zeros((len(sounds), 0), np.float32)}
+
+    def localize(self, image_features: Features, audio_features: Features) -> Any:
+        return image_features["map"]
+
+
+def asked() -> Protocol:
+    return ssl_bench.load_protocol("concat").model_copy(
+        update={
+            "test_set": TestSetTable(name="synth", split="standard", options={"count": 8}),
+            "controls": ControlsTable(floors=("center", "full"), priors=("potential",)),
+        }
+    )
+
+
+def evaluated(folder: Path, **settings: Any) -> Result:
+    return ssl_bench.evaluate(Centred(), asked(), folder=folder, **settings).result
+
+
+def numbers(result: Result) -> dict[str, Any]:
+    return result.model_dump(exclude={"timings", "environment"})
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def predicted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the models that are run."""
+    names: list[str] = []
+    plain = engine.localize
+
+    def localize(localizer: Localizer, *given: Any, **named: Any) -> Any:
+        names.append(localizer.name)
+        return plain(localizer, *given, **named)
+
+    monkeypatch.setattr(engine, "localize", localize)
+    return names
+
+
+def files(cache: Path, *folders: str) -> set[Path]:
+    return {path for each in folders for path in (cache / each).rglob("*") if path.is_file()}
+
+
+def test_the_second_evaluation_runs_the_model_alone(
+    cache: Path, predicted: list[str], tmp_path: Path
+) -> None:
+    first = evaluated(tmp_path / "first")
+    kept = files(cache, "priors", "scores")
+    second = evaluated(tmp_path / "second")
+    assert predicted == ["centred", "potential", "centred"]
+    assert numbers(first) == numbers(second)
+    assert files(cache, "priors", "scores") == kept
+    maps = [(tmp_path / each / "potential" / "predictions.npz") for each in ("first", "second")]
+    assert maps[0].read_bytes() == maps[1].read_bytes()
+
+
+def test_without_the_cache_the_numbers_are_the_same_and_nothing_is_kept(
+    cache: Path, predicted: list[str], tmp_path: Path
+) -> None:
+    plain = evaluated(tmp_path / "plain", use_cache=False)
+    assert files(cache, "priors", "scores") == set()
+    filled = evaluated(tmp_path / "filled")
+    again = evaluated(tmp_path / "again", use_cache=False)
+    assert numbers(plain) == numbers(filled) == numbers(again)
+    assert predicted == ["centred", "potential"] * 3
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 no archive", b"{}"])
+def test_what_is_damaged_is_made_anew(
+    damage: bytes, cache: Path, predicted: list[str], tmp_path: Path
+) -> None:
+    first = evaluated(tmp_path / "first")
+    for path in files(cache, "priors", "scores"):
+        path.write_bytes(damage)
+    assert numbers(evaluated(tmp_path / "second")) == numbers(first)
+    evaluated(tmp_path / "third")
+    assert predicted == ["centred", "potential", "centred", "potential", "centred"]
+
+
+def test_another_batch_size_or_type_is_another_prediction(
+    cache: Path, predicted: list[str], tmp_path: Path
+) -> None:
+    evaluated(tmp_path / "first")
+    evaluated(tmp_path / "second", batch_size=2)
+    evaluated(tmp_path / "third", dtype="float16")
+    assert predicted.count("potential") == 3
+
+
+def test_a_cache_that_cannot_be_written_costs_time_alone(
+    predicted: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = numbers(evaluated(tmp_path / "first"))
+    taken = tmp_path / "taken"
+    taken.write_text("a file where a folder should be")
+    monkeypatch.setenv(CACHE_VARIABLE, str(taken))
+    assert numbers(evaluated(tmp_path / "second")) == expected
+
+
+def test_another_model_s_class_of_the_same_name_is_not_kept(cache: Path, tmp_path: Path) -> None:
+    class Mute(Centred):
+        name = "potential"
+        audio_blind = True
+
+    trials = ssl_bench.open_trials(asked())
+    options = engine.EngineOptions()
+    engine.predict_priors(Centred(), [(trials, tmp_path / "run")], {"potential": Mute()}, options)
+    assert files(cache, "priors") == set()
