@@ -18,6 +18,7 @@ from common import print_rows, seconds_of, spread
 from numpy.typing import NDArray
 
 from ssl_bench.engine.encode import EngineOptions, localize
+from ssl_bench.engine.plan import Plan
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.contract import Features, Localizer
 from ssl_bench.models.embedding_localizer import EmbeddingPreprocessing
@@ -65,7 +66,7 @@ def encode_once(model: Localizer, trials: TrialSet, batch_size: int) -> Maps:
     """Maps by the engine."""
     maps: Maps = {}
     options = EngineOptions(batch_size=batch_size)
-    for _, batch in localize(model, [trials], options, vision_only=[False]):
+    for _, batch in localize(model, Plan([trials], [False], listens=True), options):
         maps.update(zip(batch.trial_ids, batch.maps, strict=True))
     return maps
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal
@@ -13,8 +14,10 @@ from typing import Any, Literal
 import pandas as pd
 
 from ssl_bench.engine.encode import EngineOptions, Progress
+from ssl_bench.engine.parts import Load
 from ssl_bench.engine.predict import (
     Predicted,
+    discard_parts,
     is_audio_visual,
     is_embedded,
     load_prior,
@@ -24,6 +27,7 @@ from ssl_bench.engine.predict import (
 )
 from ssl_bench.engine.usable import check_trials
 from ssl_bench.errors import SslBenchError
+from ssl_bench.executors import HERE, Executor
 from ssl_bench.files import files_of, replaced_folder, sha256_of_file, write_text
 from ssl_bench.media.check import refuse_unusable, remarks_on, write_report
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
@@ -76,11 +80,20 @@ class Request:
     missing: Missing | None = None
     problems: Path | None = None
     use_cache: bool = True
+    executor: Executor = HERE
+    parts: Path | None = None
+    limit: int | None = None
 
     def engine_options(self, progress: Progress) -> EngineOptions:
         """The settings that concern the engine."""
         return EngineOptions(
-            self.batch_size, self.jobs, self.dtype, progress, use_cache=self.use_cache
+            self.batch_size,
+            self.jobs,
+            self.dtype,
+            progress,
+            use_cache=self.use_cache,
+            executor=self.executor,
+            parts=self.parts,
         )
 
 
@@ -103,6 +116,8 @@ class Evaluation:
         What stood in the folder before, in words; empty where nothing did.
     media_notes
         What is unusual about images and sounds, of all protocols that were run together.
+    parts_note
+        How much of an interrupted run was taken over; empty where nothing was.
     """
 
     scores: pd.DataFrame
@@ -113,6 +128,7 @@ class Evaluation:
     has_images: bool
     replaced: str = ""
     media_notes: tuple[str, ...] = ()
+    parts_note: str = ""
 
 
 def evaluate(
@@ -135,6 +151,9 @@ def evaluate(
     missing: Missing | None = None,
     problems: str | os.PathLike[str] | None = None,
     use_cache: bool = True,
+    executor: Executor = HERE,
+    parts: str | os.PathLike[str] | None = None,
+    limit: int | None = None,
     progress: Progress = lambda _what, _done, _all: None,
     notify: Callable[[str], None] = lambda _stage: None,
 ) -> Evaluation:
@@ -175,6 +194,13 @@ def evaluate(
     use_cache
         Whether maps and scores of priors, floors and the ceiling are taken from the cache folder:
         they are the same for every model.
+    executor
+        Who runs the model: this process, several, or a Ray cluster.
+    parts
+        Folder of finished parts, from which an interrupted run goes on; None for one in the cache
+        folder. All machines that work must share it.
+    limit
+        Answer the trials of the first images only; the result is partial.
     progress
         Called with what is being done, how much is done and how much there is.
     notify
@@ -211,6 +237,9 @@ def evaluate(
         missing=missing,
         problems=_path(problems),
         use_cache=use_cache,
+        executor=executor,
+        parts=_path(parts),
+        limit=limit,
     )
     return run(request, [protocol], progress=progress, notify=notify)[0]
 
@@ -242,7 +271,7 @@ def run(
     options = request.engine_options(progress)
     replaced = [earlier_run(folder, run_files()) for _, folder in runs]
     with _opened(parts, request.overwrite) as fresh:
-        written = predict(localizer, fresh, options)
+        written = predict(localizer, fresh, options, load=loader(request), keep_parts=True)
         priors = predict_priors(localizer, fresh, given, options)
         timings = {
             "opening_s": round(opened_at - started, 3),
@@ -258,6 +287,7 @@ def run(
             for (_, place), (_, folder) in zip(fresh, runs, strict=True):
                 _keep_predictions(place, folder)
             raise
+    discard_parts(written)
     return [
         replace(
             each,
@@ -265,8 +295,9 @@ def run(
             files=tuple(folder / path.relative_to(each.folder) for path in each.files),
             replaced=before,
             media_notes=media_notes,
+            parts_note=made.parts_note,
         )
-        for each, (_, folder), before in zip(done, runs, replaced, strict=True)
+        for each, made, (_, folder), before in zip(done, written, runs, replaced, strict=True)
     ]
 
 
@@ -398,7 +429,9 @@ def run_predict(
     localizer, runs, _ = _open(request, protocols)
     parts, media_notes = _usable(request, localizer, runs, progress)
     with _opened(parts, request.overwrite) as fresh:
-        written = predict(localizer, fresh, request.engine_options(progress))
+        options = request.engine_options(progress)
+        written = predict(localizer, fresh, options, load=loader(request), keep_parts=True)
+    discard_parts(written)
     return [
         (trials, replace(each.moved(folder), media_notes=media_notes))
         for (trials, folder), each in zip(parts, written, strict=True)
@@ -417,6 +450,17 @@ def load_model(request: Request) -> Localizer | AnnotationLocalizer:
         seed=request.seed,
         options=request.settings,
     )
+
+
+def loader(request: Request) -> Load | None:
+    """What loads the model of a request in another process; None if it is no name."""
+    return partial(_load_localizer, request) if isinstance(request.model, str) else None
+
+
+def _load_localizer(request: Request) -> Localizer:
+    localizer = load_model(request)
+    assert isinstance(localizer, Localizer)
+    return localizer
 
 
 def write_scored(
@@ -500,11 +544,12 @@ def _usable(
 
     MediaError where others are not left out; SslBenchError where the trials cannot be scored.
     """
+    if request.limit is not None:
+        runs = [(_first_images(trials, request.limit), folder) for trials, folder in runs]
     sets = [trials for trials, _ in runs]
     checked, kept = check_trials(localizer, sets, request.engine_options(progress))
     if request.problems is not None:
         write_report(request.problems, checked)
-    fails = request.missing == "fail"
     parts = []
     for (trials, folder), rows in zip(runs, kept, strict=True):
         if len(rows) < len(trials) and (request.missing is None or not rows):
@@ -516,6 +561,7 @@ def _usable(
                 "FILE.csv lists all",
             )
         whole = len(rows) == len(trials)
+        fails = request.missing == "fail" and request.limit is None
         parts.append((trials if whole else trials.part(rows, rest_fails=fails), folder))
     # Only now, as it compiles and draws.
     dialect = None if request.dialect is None else load_dialect(request.dialect)
@@ -523,6 +569,13 @@ def _usable(
         conventions = trials.protocol if dialect is None else trials.protocol.under(dialect)
         check_scorable(under_dialect(trials, conventions))
     return parts, remarks_on(checked)
+
+
+def _first_images(trials: TrialSet, limit: int) -> TrialSet:
+    """The trials of the first images."""
+    images = set(list(dict.fromkeys(trial.image for trial in trials))[:limit])
+    rows = [row for row, trial in enumerate(trials) if trial.image in images]
+    return trials.part(rows, rest_fails=False) if len(rows) < len(trials) else trials
 
 
 def _run_name(localizer: Localizer | AnnotationLocalizer, place: str, request: Request) -> str:

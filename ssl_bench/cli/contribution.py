@@ -12,6 +12,7 @@ from ssl_bench.cli.options import (
     PATH,
     cache_option,
     data_option,
+    executor_options,
     jobs_option,
     json_option,
     missing_options,
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
 )
 @overwrite_option
 @missing_options
+@executor_options
 @jobs_option
 @json_option
 def contribution(**given: Any) -> None:

@@ -13,8 +13,10 @@ from ssl_bench.cli.options import (
     count_option,
     data_option,
     dialect_option,
+    executor_options,
     jobs_option,
     json_option,
+    limit_option,
     missing_options,
     model_option,
     overwrite_option,
@@ -36,7 +38,9 @@ _run_options = together(
     count_option("--batch-size", 32, "Inputs per call of the model."),
     click.option("--float16", is_flag=True, help="Store maps with half the bytes; may tie values."),
     missing_options,
+    limit_option,
     jobs_option,
+    executor_options,
     json_option,
 )
 
@@ -74,7 +78,7 @@ def evaluate(**given: Any) -> None:
     for each in done:
         if each.replaced:
             click.echo(f"Replaced {each.replaced} in {each.folder}.", err=True)
-    show_notes(done[0].media_notes)
+    show_notes((*done[0].media_notes, *filter(None, [done[0].parts_note])))
     if given["weights"] is not None:
         _show_recognised(given["weights"], done[0].result.model.model_dump())
     if given["as_json"]:
@@ -122,7 +126,8 @@ def predict(**given: Any) -> None:
     for row in rows:
         trials = f"{row['trials']:,} trials"
         if row["left_out"]:
-            trials += f" ({row['left_out']:,} left out, whose image or sound is unusable)"
+            why = "" if given["limit"] else ", whose image or sound is unusable"
+            trials += f" ({row['left_out']:,} left out{why})"
         click.echo(f"Wrote maps of {trials}: {', '.join(row['files'])}")
 
 

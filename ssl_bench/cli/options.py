@@ -12,6 +12,7 @@ import click
 
 if TYPE_CHECKING:
     from ssl_bench.analysis.evaluation import Request
+    from ssl_bench.executors import Executor
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _Decorator = Callable[[_Command], _Command]
@@ -122,6 +123,22 @@ cache_option = click.option(
     show_default=True,
     help="Take what is the same for every model, such as priors and floors, from the cache.",
 )
+executor_options = together(
+    count_option(
+        "--workers", 1, "Processes (or Ray workers) that run the model.", most=MAX_WORKERS
+    ),
+    choice_option("--executor", ("processes", "ray"), "What runs several workers."),
+    click.option("--address", metavar="HOST:PORT", help="Ray cluster. Default: one started here."),
+    click.option(
+        "--parts",
+        type=FOLDER,
+        help="Folder of finished parts, from which an interrupted run goes on; all machines share "
+        "it.  [default: in the cache folder]",
+    ),
+)
+limit_option = click.option(
+    "--limit", type=click.IntRange(1), help="Answer the first N images only, for a first look."
+)
 missing_options = together(
     click.option(
         "--skip-missing",
@@ -192,6 +209,16 @@ def model_option(*, required: bool = True) -> _Decorator[Any]:
     )
 
 
+def _executor_of(given: Mapping[str, Any]) -> Executor:
+    from ssl_bench.executors import Executor
+
+    workers, kind = given["workers"], given["executor"]
+    if given["address"] is not None and kind != "ray":
+        raise click.UsageError("--address belongs to --executor ray")
+    alone = workers == 1 and kind == "processes"
+    return Executor("local" if alone else kind, workers, address=given["address"])
+
+
 def request_of(given: Mapping[str, Any]) -> Request:
     """The model that a command was asked to run, and its settings."""
     from ssl_bench.analysis.evaluation import Request
@@ -204,5 +231,7 @@ def request_of(given: Mapping[str, Any]) -> Request:
     named = {each.name: given[each.name] for each in fields(Request) if each.name in given}
     if given.get("resample"):
         named["settings"] = {**named["settings"], "resample": True}
+    if "workers" in given:
+        named["executor"] = _executor_of(given)
     dtype = "float16" if given.get("float16") else "float32"
     return Request(**{**named, "alpha": alpha, "folder": given["out"], "dtype": dtype})

@@ -1,17 +1,19 @@
 """Encoding each distinct image and sound of several protocols once, and pairing them into trials.
 
-Images are distinguished by the files (or the world) that they are made of: their features are
-dropped batch by batch, so what is equal has to be known before it is read. Sounds are distinguished
-by their samples as well, since their features stay: the silences of a thousand clips are one sound.
+Sounds are distinguished by their samples as well as by what they are made of, since their features
+stay: the silences of a thousand clips are one sound.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, TypeVar
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,14 +26,17 @@ from ssl_bench.engine.pairs import (
     maps_of_pairs,
     similarity_rows,
 )
+from ssl_bench.engine.plan import Distinct, Plan
 from ssl_bench.errors import DataError, ModelError, blamed
+from ssl_bench.executors import HERE, Executor
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.contract import Features, Localizer
-from ssl_bench.trials.trial import AudioRecipe, ImageRecipe, TrialSet
+from ssl_bench.trials.trial import AudioRecipe, TrialSet
 
 Progress = Callable[[str, int, int], None]
 
-_Recipe = TypeVar("_Recipe", ImageRecipe, AudioRecipe)
+# Batches that are read while the model has one.
+_AHEAD = 1
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,12 @@ class EngineOptions:
     progress: Progress = lambda _what, _done, _all: None
     compress: bool = True  # Whether files are compressed
     use_cache: bool = True  # Whether maps of priors are taken from the cache folder
+    executor: Executor = HERE  # Who works on parts
+    # Distinct images, or sounds, of one part; brought to a multiple of the batch size.
+    part_size: int = 128
+    parts: Path | None = None  # Folder of finished parts; None for one in the cache folder
+    # Called with what a user should know, as a sentence.
+    notify: Callable[[str], None] = lambda _what: None
 
 
 @dataclass(frozen=True)
@@ -63,41 +74,19 @@ class LocalizedBatch:
     similarity: NDArray[np.float32] | None = None
 
 
-@dataclass(frozen=True)
-class _Distinct(Generic[_Recipe]):
-    """One image or sound, however many protocols, splits and trials use it.
-
-    Two are equal if what they are made of is; recipe and trials are those of the first use.
-    """
-
-    identity: Hashable
-    recipe: _Recipe = field(compare=False)
-    trials: TrialSet = field(compare=False, repr=False)
-
-    def read(self) -> Any:
-        if isinstance(self.recipe, ImageRecipe):
-            return self.trials.image(self.recipe)
-        return self.trials.waveform(self.recipe)
-
-
 def by_category(trials: TrialSet) -> bool:
     """Whether every trial asks for the source of one category."""
     return all(trial.asked is not None for trial in trials)
 
 
 def localize(
-    localizer: Localizer,
-    sets: Sequence[TrialSet],
-    options: EngineOptions,
-    *,
-    vision_only: Sequence[bool],
+    localizer: Localizer, plan: Plan, options: EngineOptions
 ) -> Iterator[tuple[int, LocalizedBatch]]:
     """Localize the trials of several protocols, a batch of images at a time.
 
     Sounds are encoded first (their features are small and stay in memory); images follow in
-    batches, each with all its trials. `vision_only` says of which protocols the model's own
-    audio-blind maps are made too. Yields the place of a protocol in `sets`, and maps of some of its
-    trials.
+    batches, each with all its trials. Yields the place of a protocol in the plan, and maps of some
+    of its trials.
 
     Raises
     ------
@@ -106,98 +95,40 @@ def localize(
     ModelError
         If the localizer breaks its contract.
     """
-    size = options.batch_size
-    rows_of_image = _rows_by_image(sets)
-    pictures = list(rows_of_image)
-    sounds, sound_rows = _encode_sounds(localizer, sets, options)
-    columns = {
-        number: [
-            sound_rows[number][row] for image in pictures for row in rows_of_image[image][number]
-        ]
-        for number, trials in enumerate(sets)
-        if trials.protocol.answers == "retrieval"
-    }
-    categories = {
-        number: sorted({trial.asked or "" for trial in trials.whole})
-        for number, trials in enumerate(sets)
-        if by_category(trials) and localizer.supports("class_maps")
-    }
-    for start in range(0, len(pictures), size):
-        options.progress("images", start, len(pictures))
-        chunk = pictures[start : start + size]
-        images = _read_all(chunk, options.jobs)
-        features = _encode(localizer.encode_image, images, chunk, localizer)
-        blind = None
-        if any(vision_only):
-            blind = checked_maps(asked_of(localizer.vision_only, features), len(chunk), localizer)
-        for number, trials in enumerate(sets):
-            places = [
-                (position, row)
-                for position, image in enumerate(chunk)
-                for row in rows_of_image[image][number]
-            ]
-            if not places:
-                continue
-            owners = [position for position, _ in places]
-            chosen = [trials.trials[row] for _, row in places]
-            ids = [trial.id for trial in chosen]
-            if number in columns:
-                ranked = similarity_rows(localizer, features, sounds, columns[number])[owners]
-                yield number, LocalizedBatch(ids, None, None, np.array(owners), ranked)
-                continue
-            played = sound_rows[number]
-            pairs = [Pair(position, played[row] if played else None) for position, row in places]
-            if number in categories:
-                asked = [trial.asked or "" for trial in chosen]
-                maps = class_maps_of_pairs(
-                    localizer, features, sounds, pairs, asked, categories[number], size
-                )
-            else:
-                maps = maps_of_pairs(localizer, features, sounds, pairs, size)
-            shown, index = np.unique(owners, return_inverse=True)
-            own = blind[shown] if blind is not None and vision_only[number] else None
-            yield number, LocalizedBatch(ids, maps, own, index)
-    options.progress("images", len(pictures), len(pictures))
+    sounds = encode_sounds(localizer, plan.sounds, options)
+    yield from answer(localizer, plan, range(len(plan.images)), sounds, options)
 
 
-def _rows_by_image(sets: Sequence[TrialSet]) -> dict[_Distinct[ImageRecipe], list[list[int]]]:
-    """Rows of each distinct image in each set, images in the order of their first trials."""
-    found: dict[_Distinct[ImageRecipe], list[list[int]]] = {}
-    for number, trials in enumerate(sets):
-        for row, trial in enumerate(trials):
-            image = _Distinct(trials.image_identity(trial.image), trial.image, trials)
-            found.setdefault(image, [[] for _ in sets])[number].append(row)
-    return found
+@dataclass(frozen=True)
+class EncodedSounds:
+    """Features of sounds, each of which is encoded once: the silences of many clips are one."""
+
+    features: Features
+    rows: NDArray[np.intp]  # ``(n,)``: which of them each of n sounds has
 
 
-def _encode_sounds(
-    localizer: Localizer, sets: Sequence[TrialSet], options: EngineOptions
-) -> tuple[Features, list[list[int]]]:
-    """Features of each distinct sound, and for each set the row of each trial's sound in them."""
-    if localizer.audio_blind:
-        return {}, [[] for _ in sets]
-    used = [
-        [_Distinct(trials.sound_identity(trial.audio), trial.audio, trials) for trial in trials]
-        for trials in sets
-    ]
-    sounds = list(dict.fromkeys(sound for of_set in used for sound in of_set))
+def encode_sounds(
+    localizer: Localizer, sounds: Sequence[Distinct[AudioRecipe]], options: EngineOptions
+) -> EncodedSounds:
+    """Encode sounds, a batch at a time; errors as for :func:`localize`."""
     parts: list[Features] = []
-    rows: dict[Hashable, int] = {}
-    place: dict[_Distinct[AudioRecipe], int] = {}
-    waiting: list[tuple[_Distinct[AudioRecipe], Waveform]] = []
+    rows: dict[str, int] = {}
+    place: list[int] = []
+    waiting: list[tuple[Distinct[AudioRecipe], Waveform]] = []
     size = options.batch_size
-    for start in range(0, len(sounds), size):
-        options.progress("sounds", start, len(sounds))
-        chunk = sounds[start : start + size]
-        for sound, waveform in zip(chunk, _read_all(chunk, options.jobs), strict=True):
+    done = 0
+    for chunk, waveforms in _read_ahead(sounds, options):
+        options.progress("sounds", done, len(sounds))
+        done += len(chunk)
+        for sound, waveform in zip(chunk, waveforms, strict=True):
             content = content_of(waveform)
             if content not in rows:
                 rows[content] = len(rows)
                 waiting.append((sound, waveform))
-            place[sound] = rows[content]
-        while len(waiting) >= size or (waiting and start + size >= len(sounds)):
-            made_of, waveforms = zip(*waiting[:size], strict=True)
-            parts.append(_encode(localizer.encode_audio, list(waveforms), made_of, localizer))
+            place.append(rows[content])
+        while len(waiting) >= size or (waiting and done == len(sounds)):
+            made_of, batch = zip(*waiting[:size], strict=True)
+            parts.append(_encode(localizer.encode_audio, list(batch), made_of, localizer))
             del waiting[:size]
     options.progress("sounds", len(sounds), len(sounds))
     forms = [{name: values.shape[1:] for name, values in part.items()} for part in parts]
@@ -207,26 +138,114 @@ def _encode_sounds(
             code="E_MODEL_FEATURES",
             remedy="return arrays of the same names and sizes for every batch",
         )
-    joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    return joined, [[place[sound] for sound in of_set] for of_set in used]
+    names = forms[0] if forms else ()
+    features = {name: np.concatenate([part[name] for part in parts]) for name in names}
+    return EncodedSounds(features, np.array(place, np.intp))
 
 
-def content_of(sound: Waveform) -> Hashable:
+def answer(
+    localizer: Localizer,
+    plan: Plan,
+    chosen: range,
+    sounds: EncodedSounds,
+    options: EngineOptions,
+) -> Iterator[tuple[int, LocalizedBatch]]:
+    """Localize all trials of the images in `chosen`, as :func:`localize` does.
+
+    `sounds` are all those of the plan, in its order.
+    """
+    size = options.batch_size
+    sound_rows = [
+        sounds.rows[np.array(used, np.intp)] if used else np.zeros(0, np.intp)
+        for used in plan.sound_of
+    ]
+    columns = {
+        number: sound_rows[number][
+            [row for image in plan.images for row in plan.rows_of_image[image][number]]
+        ]
+        for number, trials in enumerate(plan.sets)
+        if trials.protocol.answers == "retrieval"
+    }
+    categories = {
+        number: sorted({trial.asked or "" for trial in trials.whole})
+        for number, trials in enumerate(plan.sets)
+        if by_category(trials) and localizer.supports("class_maps")
+    }
+    done = chosen.start
+    for chunk, images in _read_ahead(plan.images[chosen.start : chosen.stop], options):
+        options.progress("images", done, len(plan.images))
+        done += len(chunk)
+        features = _encode(localizer.encode_image, images, chunk, localizer)
+        blind = None
+        if any(plan.vision_only):
+            blind = checked_maps(asked_of(localizer.vision_only, features), len(chunk), localizer)
+        for number, trials in enumerate(plan.sets):
+            places = [
+                (position, row)
+                for position, image in enumerate(chunk)
+                for row in plan.rows_of_image[image][number]
+            ]
+            if not places:
+                continue
+            owners = [position for position, _ in places]
+            asked = [trials.trials[row] for _, row in places]
+            ids = [trial.id for trial in asked]
+            if number in columns:
+                ranked = similarity_rows(localizer, features, sounds.features, columns[number])
+                yield number, LocalizedBatch(ids, None, None, np.array(owners), ranked[owners])
+                continue
+            played = sound_rows[number]
+            pairs = [
+                Pair(position, int(played[row]) if len(played) else None)
+                for position, row in places
+            ]
+            if number in categories:
+                maps = class_maps_of_pairs(
+                    localizer,
+                    features,
+                    sounds.features,
+                    pairs,
+                    [trial.asked or "" for trial in asked],
+                    categories[number],
+                    size,
+                )
+            else:
+                maps = maps_of_pairs(localizer, features, sounds.features, pairs, size)
+            shown, index = np.unique(owners, return_inverse=True)
+            own = blind[shown] if blind is not None and plan.vision_only[number] else None
+            yield number, LocalizedBatch(ids, maps, own, index)
+    options.progress("images", done, len(plan.images))
+
+
+def content_of(sound: Waveform) -> str:
     """Identity of a sound by what is played: rate, type and samples."""
     samples = np.ascontiguousarray(sound.samples)
-    digest = hashlib.sha256(samples.data).digest()
-    return sound.rate, samples.dtype.str, samples.shape, digest
+    digest = hashlib.sha256(samples.data).hexdigest()
+    return f"{sound.rate} {samples.dtype.str} {samples.shape} {digest}"
 
 
-def _read_all(chunk: Sequence[_Distinct[Any]], jobs: int) -> list[Any]:
-    with ThreadPoolExecutor(jobs) as pool:
-        return list(pool.map(lambda each: each.read(), chunk))
+def _read_ahead(
+    sources: Sequence[Distinct[Any]], options: EngineOptions
+) -> Iterator[tuple[Sequence[Distinct[Any]], list[Any]]]:
+    """Batches of images or sounds; threads read the next ones while a model has one."""
+    size = options.batch_size
+    chunks = [sources[start : start + size] for start in range(0, len(sources), size)]
+    with ThreadPoolExecutor(options.jobs) as pool:
+        reading: deque[list[Future[Any]]] = deque()
+        try:
+            for number, chunk in enumerate(chunks):
+                for each in chunks[number + len(reading) : number + 1 + _AHEAD]:
+                    reading.append([pool.submit(source.read) for source in each])
+                yield chunk, [future.result() for future in reading.popleft()]
+        finally:
+            for future in itertools.chain(*reading):
+                future.cancel()
 
 
 def _encode(
     encode: Callable[[list[Any]], Features],
     inputs: list[Any],
-    made_of: Sequence[_Distinct[Any]],
+    made_of: Sequence[Distinct[Any]],
     localizer: Localizer,
 ) -> Features:
     """Encode a batch, check its shape, and name the input where the model refuses one."""

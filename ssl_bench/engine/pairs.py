@@ -78,13 +78,16 @@ def class_maps_of_pairs(
 
 
 def similarity_rows(
-    localizer: Localizer, images: Features, sounds: Features, columns: Sequence[int]
+    localizer: Localizer,
+    images: Features,
+    sounds: Features,
+    columns: NDArray[np.intp],
 ) -> NDArray[np.float32]:
     """Similarities ``(b, n)`` float32 of b images with the sound in the row that each column names.
 
     Each distinct sound is compared once.
     """
-    used, place = np.unique(np.asarray(columns, np.intp), return_inverse=True)
+    used, place = np.unique(columns, return_inverse=True)
     count = len(next(iter(images.values())))
     blocks = []
     for start in range(0, len(used), _BLOCK):

@@ -9,13 +9,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ssl_bench.engine.encode import EngineOptions, by_category, localize
+from ssl_bench.engine.parts import (
+    CODE,
+    LIBRARIES,
+    Load,
+    kept_parts,
+    localize_in_parts,
+    parts_folder,
+)
+from ssl_bench.engine.plan import Plan
 from ssl_bench.errors import ModelError, one_of
+from ssl_bench.executors import HERE
 from ssl_bench.files import (
     atomic_path,
     cache_folder,
     digest_of_code,
     sha256_of_file,
     sha256_of_json,
+    temporary_folder,
     write_text,
 )
 from ssl_bench.media.check import mark_of_file
@@ -41,6 +52,8 @@ class Predicted:
     vision_only_note: str | None = None
     class_maps_note: str | None = None
     media_notes: tuple[str, ...] = ()
+    parts: Path | None = None  # Where its parts are, if it was made in parts
+    parts_note: str = ""  # How many of them an earlier run left
 
     def moved(self, folder: Path) -> Predicted:
         """The same files in another folder."""
@@ -62,12 +75,30 @@ def predict(
     localizer: Localizer | AnnotationLocalizer,
     runs: Sequence[tuple[TrialSet, Path]],
     options: EngineOptions | None = None,
+    *,
+    load: Load | None = None,
+    keep_parts: bool = False,
 ) -> list[Predicted]:
     """Write the predictions of one or several protocols, each into its own folder.
 
     They are ``predictions.npz``, and ``vision_only.npz`` where the model has audio-blind maps; all
     files appear whole or not at all. An image or sound that several protocols share is encoded once
-    for all of them.
+    for all of them. What takes long is made in parts (see :mod:`ssl_bench.engine.parts`), which
+    stay in their folder if it is interrupted.
+
+    Parameters
+    ----------
+    localizer
+        The model.
+    runs
+        Trials of each protocol, and the folder that their files go to.
+    options
+        Settings; None for the defaults.
+    load
+        Makes the model in another process; None to send it there as it is.
+    keep_parts
+        Whether finished parts stay until :func:`discard_parts` is called, since what follows may be
+        interrupted too.
 
     Raises
     ------
@@ -90,12 +121,24 @@ def predict(
     if isinstance(localizer, AnnotationLocalizer):
         return [_predict_trivial(localizer, trials, folder, settings) for trials, folder in runs]
     no_blind = [_no_audio_blind_maps(localizer, trials) for trials, _ in runs]
+    plan = Plan(
+        [trials for trials, _ in runs],
+        [reason is None for reason in no_blind],
+        listens=not localizer.audio_blind,
+    )
+    # One part that is made here needs no file.
+    most = max(len(plan.images), len(plan.sounds))
+    in_parts = most > settings.part_size or settings.executor != HERE
+    parts = parts_folder(localizer, plan, settings) if in_parts else None
+    parts_note = "" if parts is None else kept_parts(plan, settings, parts)
     written = [
         Predicted(
             folder / "predictions.npz",
             folder / "vision_only.npz" if reason is None else None,
             reason,
             _no_class_maps(localizer, trials),
+            parts=parts,
+            parts_note=parts_note,
         )
         for (trials, folder), reason in zip(runs, no_blind, strict=True)
     ]
@@ -113,18 +156,27 @@ def predict(
             (writer(each.predictions, trials), writer(each.vision_only, trials))
             for each, (trials, _) in zip(written, runs, strict=True)
         ]
-        for number, batch in localize(
-            localizer,
-            [trials for trials, _ in runs],
-            settings,
-            vision_only=[reason is None for reason in no_blind],
-        ):
+        if in_parts:
+            folder = parts or stack.enter_context(temporary_folder())
+            again = load or (lambda: localizer)
+            batches = localize_in_parts(localizer, plan, settings, again, folder)
+        else:
+            batches = localize(localizer, plan, settings)
+        for number, batch in batches:
             own, blind = writers[number]
             if own is not None:
                 own.add(batch.trial_ids, batch.maps, similarity=batch.similarity)
             if blind is not None and batch.blind_maps is not None:
                 blind.add(batch.trial_ids, batch.blind_maps, map_index=batch.blind_index)
+    if not keep_parts:
+        discard_parts(written)
     return written
+
+
+def discard_parts(written: Sequence[Predicted]) -> None:
+    """Remove the parts that predictions were made of: they are whole, and in their place."""
+    for folder in {each.parts for each in written if each.parts is not None}:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _predict_trivial(
@@ -278,9 +330,8 @@ def _kept_prior(
         file is not None and mark is None for file, mark in zip(files, marks, strict=True)
     ):
         return None
-    made_by = ("models", "engine", "media", "testsets", "trials", "predictions", "arrays.py")
     key = [
-        digest_of_code(made_by, libraries=("numpy", "torch", "pillow")),
+        digest_of_code(CODE, libraries=LIBRARIES),
         predictions_meta(prior, trials).model_dump(mode="json"),
         trials.ids,
         marks,

@@ -147,12 +147,12 @@ class PredictionsWriter:
         if not self._spools:
             raise RuntimeError("a PredictionsWriter is used in a 'with' block")
         ids = list(trial_ids)
-        seen = set(self._ids)
+        seen: set[str] = set()
         for name in ids:
             if not is_valid_id(name):
                 message = f"the trial id {quoted(name)} is empty, too long or not printable"
                 raise self._refusal("E_IDS", message)
-            if name in seen:
+            if name in seen or name in self._ids:
                 raise self._refusal("E_IDS_DUPLICATE", f"the trial {name!r} was predicted twice")
             seen.add(name)
         given = zip(ROW_MEMBERS, (score, image_embedding, audio_embedding, similarity), strict=True)

@@ -13,6 +13,7 @@ from refusals import refused, unsupported
 
 import ssl_bench
 from ssl_bench.engine.encode import EngineOptions, localize
+from ssl_bench.engine.plan import Plan
 from ssl_bench.models.contract import Features, Localizer
 from ssl_bench.protocols.protocol import ControlsTable, Protocol, TestSetTable, load_protocol
 from ssl_bench.trials.compositions import open_trials
@@ -82,7 +83,7 @@ class Aware(Agnostic):
 def maps_of(model: Localizer, trials: TrialSet, **settings: int) -> dict[str, NDArray[np.float32]]:
     found: dict[str, NDArray[np.float32]] = {}
     options = EngineOptions(**settings)
-    for _, batch in localize(model, [trials], options, vision_only=[False]):
+    for _, batch in localize(model, Plan([trials], [False], listens=True), options):
         assert batch.maps is not None
         found.update(zip(batch.trial_ids, batch.maps, strict=True))
     return found

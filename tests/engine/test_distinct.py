@@ -14,6 +14,7 @@ from PIL import Image
 from standins import MemoryTestSet, protocol, sample
 
 from ssl_bench.engine.encode import EngineOptions, localize
+from ssl_bench.engine.plan import Plan
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.contract import Features, Localizer
 from ssl_bench.protocols.protocol import CompositionTable, load_protocol, protocol_names
@@ -65,7 +66,9 @@ def content_of_sound(sound: Waveform) -> tuple[object, ...]:
 def assert_one_pass_each(sets: Sequence[TrialSet]) -> Counting:
     """Run a suite, and compare what was encoded with what the trials are made of."""
     model = Counting()
-    for number, batch in localize(model, sets, EngineOptions(), vision_only=[False] * len(sets)):
+    for number, batch in localize(
+        model, Plan(sets, [False] * len(sets), listens=True), EngineOptions()
+    ):
         if batch.maps is None:
             continue
         for name, heat in zip(batch.trial_ids, batch.maps, strict=True):
@@ -180,6 +183,6 @@ def test_test_sets_of_one_name_but_other_contents_are_kept_apart() -> None:
         for level, each in enumerate(names)
     ]
     model = Counting()
-    list(localize(model, sets, EngineOptions(), vision_only=[False, False]))
+    list(localize(model, Plan(sets, [False, False], listens=True), EngineOptions()))
     assert len(model.images) == 4
     assert len(model.sounds) == 3  # equal samples are one sound, wherever they come from

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from refusals import refused
 
 from ssl_bench.engine.encode import EngineOptions, LocalizedBatch, content_of, localize
+from ssl_bench.engine.plan import Plan
 from ssl_bench.errors import DataError
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.contract import Features, Localizer
@@ -59,7 +60,12 @@ def localized(
     model: Localizer, trials: TrialSet, *, vision_only: bool = False, **settings: Any
 ) -> list[LocalizedBatch]:
     options = EngineOptions(**settings)
-    return [batch for _, batch in localize(model, [trials], options, vision_only=[vision_only])]
+    return [
+        batch
+        for _, batch in localize(
+            model, Plan([trials], [vision_only], listens=not model.audio_blind), options
+        )
+    ]
 
 
 def collect(batches: list[LocalizedBatch]) -> dict[str, NDArray[np.float32]]:
@@ -180,7 +186,9 @@ class TestSuite:
         self, suite: list[TrialSet]
     ) -> None:
         options = EngineOptions(batch_size=5)
-        for number, batch in localize(Counting(), suite, options, vision_only=[True, False, True]):
+        for number, batch in localize(
+            Counting(), Plan(suite, [True, False, True], listens=True), options
+        ):
             assert (batch.blind_maps is None) == (number == 1)
             for name, owner in zip(batch.trial_ids, batch.blind_index, strict=True):
                 trials = suite[number]
@@ -192,13 +200,15 @@ class TestSuite:
         self, suite: list[TrialSet]
     ) -> None:
         model = Counting()
-        list(localize(model, suite, EngineOptions(), vision_only=[True, False, True]))
+        list(localize(model, Plan(suite, [True, False, True], listens=True), EngineOptions()))
         assert len(model.sounds) == len(set(model.sounds)) == 14
         assert len(model.images) == len(set(model.images)) == 7 + 14
 
     def test_each_protocol_gets_what_it_gets_alone(self, suite: list[TrialSet]) -> None:
         together: list[list[LocalizedBatch]] = [[] for _ in suite]
-        for number, batch in localize(Counting(), suite, EngineOptions(), vision_only=[False] * 3):
+        for number, batch in localize(
+            Counting(), Plan(suite, [False] * 3, listens=True), EngineOptions()
+        ):
             together[number].append(batch)
         for trials, batches in zip(suite, together, strict=True):
             alone = collect(localized(Counting(), trials))

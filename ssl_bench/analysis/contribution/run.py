@@ -11,7 +11,7 @@ import pandas as pd
 from ssl_bench.analysis.contribution.compare import Maps, effects_by_level, headline, without_sound
 from ssl_bench.analysis.contribution.document import Contribution, Informed
 from ssl_bench.analysis.contribution.other_sounds import OTHER_SOUNDS, OtherSound, with_other_sounds
-from ssl_bench.analysis.evaluation import Request, load_model, run
+from ssl_bench.analysis.evaluation import Request, load_model, loader, run
 from ssl_bench.analysis.paired_runs import require_unmixed
 from ssl_bench.engine.encode import Progress
 from ssl_bench.engine.predict import is_audio_visual, predict
@@ -105,7 +105,7 @@ def measure_contribution(
         )
     notify("localizing with other sounds")
     runs = [(asked, done.folder / kind) for kind, asked in changed.items()]
-    predict(localizer, runs, request.engine_options(progress))
+    predict(localizer, runs, request.engine_options(progress), load=loader(request))
     others: list[_Other] = [
         (kind, done.folder / kind / "predictions.npz", *_ABOUT[kind]) for kind in changed
     ]

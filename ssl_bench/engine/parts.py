@@ -1,0 +1,330 @@
+"""A run as a list of parts: ranges of distinct sounds, then of distinct images with their trials.
+
+A part is written whole, under what decides it: the model, the trials, the options and the files
+that it is made of. A run that is started again takes the parts that are there, and makes the same
+predictions as one that was never interrupted.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import zipfile
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl_bench.arrays import DAMAGE, read_arrays
+from ssl_bench.engine.encode import (
+    EncodedSounds,
+    EngineOptions,
+    LocalizedBatch,
+    answer,
+    encode_sounds,
+)
+from ssl_bench.engine.plan import Distinct, Plan
+from ssl_bench.errors import ModelError
+from ssl_bench.files import (
+    atomic_path,
+    cache_folder,
+    digest_of_code,
+    replaced_folder,
+    sha256_of_file,
+    sha256_of_json,
+)
+from ssl_bench.media.check import mark_of_file
+from ssl_bench.models.contract import Localizer
+from ssl_bench.models.provenance import describe
+
+Load = Callable[[], Localizer]
+"""Makes the localizer again, in another process."""
+
+CODE = ("models", "engine", "media", "testsets", "trials", "predictions", "arrays.py")
+"""The code that decides the maps of a model of this package."""
+
+LIBRARIES = ("numpy", "torch", "pillow")
+"""Libraries that decide them too."""
+
+
+def localize_in_parts(
+    localizer: Localizer, plan: Plan, options: EngineOptions, load: Load, folder: Path
+) -> Iterator[tuple[int, LocalizedBatch]]:
+    """Localize all trials of a plan, on the workers of the executor, as ``localize`` does.
+
+    Parameters
+    ----------
+    localizer, load
+        The model, and how another process makes it.
+    folder
+        Where finished parts are, and are put: shared by all machines that work.
+
+    Raises
+    ------
+    SslBenchError
+        As ``localize``; or if a worker dies. Finished parts stay.
+    """
+    parts = _Parts(plan, options, folder)
+    local = options.executor.kind == "local"
+    workers = replace(options, progress=options.progress if local else _silent, notify=_silent)
+    own = (lambda: localizer) if local else load
+    setup = partial(_worker, own, plan.sets, plan.vision_only, workers, folder)
+    with ExitStack() as stack:
+        run: list[Callable[[Sequence[Any]], Iterator[Any]]] = []
+
+        def done(names: dict[str, range], what: str, size: int) -> Iterator[str]:
+            """Names of parts in order, as they are there; those that lack are made."""
+            left = [name for name in names if not parts.there(name)]
+            if left and not run:
+                run.append(stack.enter_context(options.executor.open(setup)))
+            made = run[0](left) if left else iter(())
+            ready = set(names) - set(left)
+            for name in names:
+                while name not in ready:
+                    ready.add(left[next(made)[0]])
+                    if not local:
+                        options.progress(what, sum(len(names[each]) for each in ready), size)
+                yield name
+
+        for _ in done(parts.sounds, "sounds", len(plan.sounds)):
+            pass
+        parts.join_sounds(localizer)
+        for name in done(parts.images, "images", len(plan.images)):
+            yield from parts.batches(name)
+
+
+def kept_parts(plan: Plan, options: EngineOptions, folder: Path) -> str:
+    """How many parts an earlier run left, in words; empty where there are none."""
+    parts = _Parts(plan, options, folder)
+    names = [*parts.sounds, *parts.images]
+    kept = sum(parts.there(name) for name in names)
+    return f"{kept:,} of {len(names):,} parts are taken from an earlier run" if kept else ""
+
+
+def parts_folder(localizer: Localizer, plan: Plan, options: EngineOptions) -> Path | None:
+    """Where the parts of such a run are; None for a model whose identity is not known."""
+    ours = type(localizer).__module__.split(".")[0] == "ssl_bench"
+    if localizer.provenance is None and not ours:
+        return None
+    source: Any = None
+    if not ours:
+        with suppress(OSError, TypeError):
+            source = sha256_of_file(Path(inspect.getfile(type(localizer))))
+    key = [
+        digest_of_code(CODE, libraries=LIBRARIES),
+        [type(localizer).__qualname__, source, describe(localizer)],
+        [
+            [each.digest, each.test_set.digest, sha256_of_json(each.ids), each.protocol.answers]
+            for each in plan.sets
+        ],
+        plan.vision_only,
+        [options.batch_size, options.part_size],
+    ]
+    return (options.parts or cache_folder("parts")) / sha256_of_json(key)
+
+
+def _silent(*_given: object) -> None:
+    """Tell nobody."""
+
+
+def _worker(
+    load: Load,
+    sets: Sequence[Any],
+    vision_only: Sequence[bool],
+    options: EngineOptions,
+    folder: Path,
+    device: str | None,
+) -> Callable[[str], None]:
+    """What makes one part after the other."""
+    del device
+    localizer = load()
+    plan = Plan(sets, vision_only, listens=not localizer.audio_blind)
+    parts = _Parts(plan, options, folder)
+    return partial(parts.make, localizer)
+
+
+def _joined(batches: Sequence[LocalizedBatch], localizer: Localizer) -> dict[str, NDArray[Any]]:
+    """Arrays of batches of one protocol, one after the other."""
+    arrays = {"ids": np.concatenate([batch.trial_ids for batch in batches])}
+    for key in ("maps", "blind_maps", "similarity"):
+        values = [found for batch in batches if (found := getattr(batch, key)) is not None]
+        sizes = sorted({each.shape[1:] for each in values})
+        if len(sizes) > 1:
+            raise ModelError(
+                f"{localizer.name} returned maps of {sizes[0]} and of {sizes[1]} values",
+                code="E_MODEL_MAPS",
+                remedy="return maps of one size",
+            )
+        if values:
+            arrays[key] = np.concatenate(values)
+    shown = [0 if batch.blind_maps is None else len(batch.blind_maps) for batch in batches]
+    starts = np.cumsum([0, *shown[:-1]])
+    arrays["blind_index"] = np.concatenate(
+        [batch.blind_index + start for batch, start in zip(batches, starts, strict=True)]
+    )
+    return arrays
+
+
+class _Parts:
+    """The parts of one plan, by name, in a folder."""
+
+    def __init__(self, plan: Plan, options: EngineOptions, folder: Path) -> None:
+        self._plan, self._options, self._folder = plan, options, folder
+        self.sounds = self._ranges("sounds", len(plan.sounds))
+        self.images = self._ranges("images", len(plan.images))
+        self._marks: dict[Hashable, str | None] = {}
+
+    def _ranges(self, kind: str, count: int) -> dict[str, range]:
+        size = max(self._options.part_size, self._options.batch_size)
+        size -= size % self._options.batch_size
+        return {
+            f"{kind}-{start // size:05d}": range(start, min(start + size, count))
+            for start in range(0, count, size)
+        }
+
+    def there(self, name: str) -> bool:
+        """Whether a part is there, and made of what is there now."""
+        try:
+            with zipfile.ZipFile(self._folder / f"{name}.npz") as archive:
+                return archive.comment.decode() == self._made_of(name)
+        except DAMAGE:
+            return False
+
+    def make(self, localizer: Localizer, name: str) -> None:
+        """Make one part, unless another worker has made it meanwhile."""
+        if self.there(name):
+            return
+        if name in self.sounds:
+            span = self.sounds[name]
+            made = encode_sounds(
+                localizer, self._plan.sounds[span.start : span.stop], self._options
+            )
+            arrays = {f"feature {key}": np.asarray(each) for key, each in made.features.items()}
+            self._write(name, {**arrays, "rows": made.rows})
+            return
+        found: dict[int, list[LocalizedBatch]] = {}
+        for number, batch in answer(
+            localizer, self._plan, self.images[name], self._joined_sounds, self._options
+        ):
+            found.setdefault(number, []).append(batch)
+        arrays = {}
+        for number, batches in found.items():
+            arrays |= {
+                f"{number} {key}": values for key, values in _joined(batches, localizer).items()
+            }
+        self._write(name, arrays)
+
+    def batches(self, name: str) -> Iterator[tuple[int, LocalizedBatch]]:
+        """What a part of images holds, as it was made."""
+        arrays = self._read(name)
+        if arrays is None:
+            path = self._folder / f"{name}.npz"
+            path.unlink(missing_ok=True)
+            raise ModelError(
+                "a finished part cannot be read, and is removed",
+                code="E_PART_DAMAGED",
+                where=path,
+                remedy="run it again, which makes this part anew",
+            )
+        found: dict[str, dict[str, NDArray[Any]]] = {}
+        for key, values in arrays.items():
+            number, kind = key.split()
+            found.setdefault(number, {})[kind] = values
+        for number, of_set in found.items():
+            batch = LocalizedBatch(
+                of_set["ids"].tolist(),
+                of_set.get("maps"),
+                of_set.get("blind_maps"),
+                of_set["blind_index"],
+                of_set.get("similarity"),
+            )
+            yield int(number), batch
+
+    def join_sounds(self, localizer: Localizer) -> None:
+        """Put the features of all parts into arrays that every worker can map into its memory."""
+        sizes = [int(self._read_sounds(name)["rows"].max()) + 1 for name in self.sounds]
+        starts = np.cumsum([0, *sizes])
+        joined: dict[str, np.memmap[Any, Any]] = {}
+        rows = [np.zeros(0, np.intp)]
+        form: dict[str, tuple[int, ...]] | None = None
+        with replaced_folder(self._folder / "sounds", ["*"]) as fresh:
+            for name, start, stop in zip(self.sounds, starts, starts[1:], strict=False):
+                features = self._read_sounds(name)
+                rows.append(features.pop("rows") + start)
+                shapes = {key: values.shape[1:] for key, values in features.items()}
+                form = form or shapes
+                if shapes != form:
+                    raise ModelError(
+                        f"{localizer.name} returned features of sounds of several forms",
+                        code="E_MODEL_FEATURES",
+                        remedy="return arrays of the same names and sizes for every batch",
+                    )
+                for number, (key, values) in enumerate(features.items()):
+                    if key not in joined:
+                        shape = (int(starts[-1]), *values.shape[1:])
+                        joined[key] = np.lib.format.open_memmap(
+                            fresh / f"{number}.npy", "w+", values.dtype, shape
+                        )
+                    joined[key][start:stop] = values
+            for array in joined.values():
+                array.flush()
+            np.save(fresh / "rows.npy", np.concatenate(rows))
+            (fresh / "names.json").write_text(json.dumps(list(joined)))
+
+    @cached_property
+    def _joined_sounds(self) -> EncodedSounds:
+        folder = self._folder / "sounds"
+        names = json.loads((folder / "names.json").read_text())
+        features = {
+            name.removeprefix("feature "): np.load(folder / f"{number}.npy", mmap_mode="r")
+            for number, name in enumerate(names)
+        }
+        return EncodedSounds(features, np.load(folder / "rows.npy"))
+
+    def _read_sounds(self, name: str) -> dict[str, NDArray[Any]]:
+        arrays = self._read(name)
+        assert arrays is not None
+        return arrays
+
+    def _read(self, name: str) -> dict[str, NDArray[Any]] | None:
+        if not self.there(name):
+            return None
+        try:
+            return read_arrays(self._folder / f"{name}.npz")
+        except DAMAGE:
+            return None
+
+    def _write(self, name: str, arrays: dict[str, NDArray[Any]]) -> None:
+        with atomic_path(self._folder / f"{name}.npz") as temporary:
+            with temporary.open("wb") as file:
+                np.savez(file, allow_pickle=False, **arrays)
+            with zipfile.ZipFile(temporary, "a") as archive:
+                archive.comment = self._made_of(name).encode()
+
+    def _made_of(self, name: str) -> str:
+        """Digest of all files that decide a part; images are answered with all sounds."""
+        if name in self.sounds:
+            span = self.sounds[name]
+            return sha256_of_json(self._marked(self._plan.sounds[span.start : span.stop]))
+        span = self.images[name]
+        return sha256_of_json(
+            [self._all_sounds, self._marked(self._plan.images[span.start : span.stop])]
+        )
+
+    @cached_property
+    def _all_sounds(self) -> str:
+        return sha256_of_json(self._marked(self._plan.sounds))
+
+    def _marked(self, sources: Sequence[Distinct[Any]]) -> list[str | None]:
+        found = []
+        for source in sources:
+            if source.identity not in self._marks:
+                marks = [mark_of_file(each) for each in source.files()]
+                self._marks[source.identity] = sha256_of_json(marks)
+            found.append(self._marks[source.identity])
+        return found

@@ -1,0 +1,179 @@
+"""A run is made in parts, which a later run takes over if they are of the same model and trials."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from refusals import refused
+from standins import MemoryTestSet, protocol, sample
+
+from ssl_bench.engine.encode import EngineOptions
+from ssl_bench.engine.predict import predict
+from ssl_bench.errors import DataError
+from ssl_bench.executors import Executor
+from ssl_bench.models.contract import Features, Localizer
+from ssl_bench.models.provenance import Provenance
+from ssl_bench.protocols.protocol import ControlsTable
+from ssl_bench.trials.compositions import compose
+from ssl_bench.trials.trial import TrialSet
+
+COUNT = 22
+CALLS: list[int] = []
+
+
+class Blended(Localizer):
+    """Maps that depend on every pixel and sample; `fails_at` counts images."""
+
+    name = "blended"
+    provenance = Provenance("blended", weights_sha256="0" * 64)
+
+    def __init__(self, fails_at: int | None = None, dies: Path | None = None) -> None:
+        self.fails_at, self.dies, self.seen = fails_at, dies, 0
+
+    def encode_image(self, images: Any) -> Features:
+        self.seen += len(images)
+        if self.fails_at is not None and self.seen > self.fails_at:
+            raise DataError("too dark", code="E_DARK", where="it", remedy="light it")
+        if self.dies is not None and not self.dies.exists():
+            self.dies.touch()
+            os._exit(9)
+        CALLS.extend(range(len(images)))
+        return {"map": np.stack([image[::8, ::8].mean(axis=2, dtype="f4") for image in images])}
+
+    def encode_audio(self, sounds: Any) -> Features:
+        levels = [np.abs(sound.samples.astype("f4")).mean() for sound in sounds]
+        return {"level": np.array(levels, np.float32)}
+
+    def localize(self, image_features: Features, audio_features: Features) -> Any:
+        return image_features["map"] * audio_features["level"][:, None, None]
+
+    def vision_only(self, image_features: Features) -> Any:
+        return image_features["map"]
+
+
+@pytest.fixture
+def trials() -> TrialSet:
+    asked = protocol(controls=ControlsTable(vision_only=True))
+    return compose(asked, MemoryTestSet([sample(f"s{number}") for number in range(COUNT)]))
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> EngineOptions:
+    return EngineOptions(batch_size=2, part_size=4, parts=tmp_path / "parts")
+
+
+Predict = Callable[..., tuple[bytes, bytes]]
+
+
+@pytest.fixture
+def predicted(tmp_path: Path, trials: TrialSet) -> Predict:
+    def run(options: EngineOptions, model: Localizer | None = None) -> tuple[bytes, bytes]:
+        CALLS.clear()
+        [written] = predict(model or Blended(), [(trials, tmp_path / "run")], options)
+        assert written.vision_only is not None
+        return written.predictions.read_bytes(), written.vision_only.read_bytes()
+
+    return run
+
+
+def test_parts_change_no_byte(predicted: Predict, options: EngineOptions) -> None:
+    whole = predicted(replace(options, part_size=100))
+    assert predicted(options) == whole
+    assert predicted(replace(options, part_size=6)) == whole
+
+
+def test_a_run_that_is_started_again_takes_the_parts_that_are_done(
+    predicted: Predict, options: EngineOptions
+) -> None:
+    expected = predicted(replace(options, part_size=100))
+    with refused("E_DARK"):
+        predicted(options, Blended(fails_at=9))
+    said: list[str] = []
+    assert predicted(replace(options, notify=said.append)) == expected
+    # Two parts of four images were done, and all sounds.
+    assert len(CALLS) == COUNT - 8
+    assert len(said) == 1
+
+
+class Other(Blended):
+    provenance = Provenance("blended", weights_sha256="1" * 64)
+
+
+@pytest.mark.parametrize(
+    ("model", "changed", "made"),
+    [
+        (Other(), {}, COUNT),
+        (Blended(), {"batch_size": 4}, COUNT),
+        (Blended(), {"dtype": "float16"}, COUNT - 8),
+    ],
+)
+def test_parts_of_another_model_or_of_other_batches_are_not_taken(
+    model: Localizer,
+    changed: dict[str, Any],
+    made: int,
+    predicted: Predict,
+    options: EngineOptions,
+) -> None:
+    with refused("E_DARK"):
+        predicted(options, Blended(fails_at=9))
+    predicted(replace(options, **changed), model)
+    assert len(CALLS) == made
+
+
+def test_a_model_of_unknown_identity_starts_anew(
+    predicted: Predict, options: EngineOptions
+) -> None:
+    class Unknown(Blended):
+        provenance = None
+
+    with refused("E_DARK"):
+        predicted(options, Unknown(fails_at=9))
+    predicted(options, Unknown())
+    assert len(CALLS) == COUNT
+
+
+def test_a_damaged_part_is_made_anew(predicted: Predict, options: EngineOptions) -> None:
+    expected = predicted(replace(options, part_size=100))
+    with refused("E_DARK"):
+        predicted(options, Blended(fails_at=9))
+    assert options.parts is not None
+    [first, _] = sorted(options.parts.rglob("images-*.npz"))
+    first.write_bytes(first.read_bytes()[:-9])
+    assert predicted(options) == expected
+    assert len(CALLS) == COUNT - 4
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_other_processes_make_the_same_bytes(
+    workers: int, predicted: Predict, options: EngineOptions
+) -> None:
+    expected = predicted(options)
+    executor = Executor("processes", workers)
+    assert predicted(replace(options, executor=executor)) == expected
+
+
+def test_what_a_part_raises_arrives_and_the_others_stay(
+    predicted: Predict, options: EngineOptions
+) -> None:
+    expected = predicted(options)
+    executor = Executor("processes", 1)
+    with refused("E_DARK"):
+        predicted(replace(options, executor=executor), Blended(fails_at=9))
+    assert predicted(options) == expected
+    assert len(CALLS) == COUNT - 8
+
+
+def test_a_worker_that_dies_is_said_and_the_next_run_goes_on(
+    predicted: Predict, options: EngineOptions, tmp_path: Path
+) -> None:
+    expected = predicted(options)
+    executor = replace(options, executor=Executor("processes", 2))
+    with refused("E_WORKER_DIED"):
+        predicted(executor, Blended(dies=tmp_path / "died"))
+    assert predicted(executor, Blended(dies=tmp_path / "died")) == expected
