@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -161,6 +162,7 @@ def _on_ray(setup: Setup, executor: Executor) -> Iterator[Run]:
     ours = not ray.is_initialized()
     if ours:
         try:
+            _reach(executor.address)
             ray.init(
                 address=executor.address,
                 log_to_driver=False,
@@ -180,7 +182,8 @@ def _on_ray(setup: Setup, executor: Executor) -> Iterator[Run]:
     try:
         shared = ray.put(setup)
         device = next(iter(executor.devices), None)
-        actors = [actor.remote(shared, device) for _ in range(executor.workers)]
+        # In a list it is only named: an actor that is started again elsewhere asks for it again.
+        actors = [actor.remote([shared], device) for _ in range(executor.workers)]
 
         def run(parts: Sequence[Any]) -> Iterator[tuple[int, Any]]:
             pool = ActorPool(actors)
@@ -205,11 +208,20 @@ def _on_ray(setup: Setup, executor: Executor) -> Iterator[Run]:
             ray.shutdown()
 
 
+def _reach(address: str | None) -> None:
+    """Raise OSError where nobody answers; Ray itself would try for minutes."""
+    host, _, port = (address or "").rpartition(":")
+    if port.isdigit():
+        socket.create_connection((host, int(port)), timeout=5).close()
+
+
 class _Actor:
     """A worker on a Ray cluster."""
 
-    def __init__(self, setup: Setup, device: str | None) -> None:
-        self._work = setup(device)
+    def __init__(self, setup: list[Any], device: str | None) -> None:
+        import ray
+
+        self._work = ray.get(setup[0])(device)
 
     def work(self, place: int, part: Any) -> tuple[int, Any]:
         return place, self._work(part)
