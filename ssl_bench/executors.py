@@ -5,6 +5,7 @@ What the parts share is set up once for each worker, and a worker is given one p
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
@@ -166,7 +167,7 @@ def _on_ray(setup: Setup, executor: Executor) -> Iterator[Run]:
             ray.init(
                 address=executor.address,
                 log_to_driver=False,
-                logging_level="error",
+                logging_level=logging.ERROR,
                 include_dashboard=None if executor.address else False,
             )
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
