@@ -75,6 +75,11 @@ HERE = Executor()
 """This process alone."""
 
 
+def processes(count: int) -> Executor:
+    """So many processes on this machine; for one, this one."""
+    return HERE if count == 1 else Executor("processes", count)
+
+
 @contextmanager
 def _here(setup: Setup, executor: Executor) -> Iterator[Run]:
     work = setup(next(iter(executor.devices), None))
@@ -183,14 +188,15 @@ def _on_ray(setup: Setup, executor: Executor) -> Iterator[Run]:
     try:
         shared = ray.put(setup)
         device = next(iter(executor.devices), None)
-        # In a list it is only named: an actor that is started again elsewhere asks for it again.
-        actors = [actor.remote([shared], device) for _ in range(executor.workers)]
+        actors = [actor.remote(device) for _ in range(executor.workers)]
 
         def run(parts: Sequence[Any]) -> Iterator[tuple[int, Any]]:
             pool = ActorPool(actors)
             try:
                 yield from pool.map_unordered(
-                    lambda each, part: each.work.remote(*part), list(enumerate(parts))
+                    # In a list it is only named: a worker asks for it once.
+                    lambda each, part: each.work.remote([shared], *part),
+                    list(enumerate(parts)),
                 )
             except ray.exceptions.RayTaskError as error:
                 if isinstance(error.cause, SslBenchError):
@@ -219,10 +225,13 @@ def _reach(address: str | None) -> None:
 class _Actor:
     """A worker on a Ray cluster."""
 
-    def __init__(self, setup: list[Any], device: str | None) -> None:
-        import ray
+    def __init__(self, device: str | None) -> None:
+        self._device = device
+        self._work: Callable[[Any], Any] | None = None
 
-        self._work = ray.get(setup[0])(device)
+    def work(self, setup: list[Any], place: int, part: Any) -> tuple[int, Any]:
+        if self._work is None:
+            import ray
 
-    def work(self, place: int, part: Any) -> tuple[int, Any]:
+            self._work = ray.get(setup[0])(self._device)
         return place, self._work(part)

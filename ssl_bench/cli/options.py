@@ -210,13 +210,14 @@ def model_option(*, required: bool = True) -> _Decorator[Any]:
 
 
 def _executor_of(given: Mapping[str, Any]) -> Executor:
-    from ssl_bench.executors import Executor
+    from ssl_bench.executors import Executor, processes
 
     workers, kind = given["workers"], given["executor"]
     if given["address"] is not None and kind != "ray":
         raise click.UsageError("--address belongs to --executor ray")
-    alone = workers == 1 and kind == "processes"
-    return Executor("local" if alone else kind, workers, address=given["address"])
+    if kind == "processes":
+        return processes(workers)
+    return Executor("ray", workers, address=given["address"])
 
 
 def request_of(given: Mapping[str, Any]) -> Request:
