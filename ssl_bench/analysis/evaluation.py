@@ -33,6 +33,7 @@ from ssl_bench.media.check import refuse_unusable, remarks_on, write_report
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
 from ssl_bench.models.provenance import describe
 from ssl_bench.models.registry import list_baselines, load_baseline, load_localizer
+from ssl_bench.progress import progress_bars
 from ssl_bench.protocols.protocol import Protocol, load_dialect, load_protocol
 from ssl_bench.scoring.formatting import format_value
 from ssl_bench.scoring.overlap import OverlapScores
@@ -154,8 +155,7 @@ def evaluate(
     executor: Executor = HERE,
     parts: str | os.PathLike[str] | None = None,
     limit: int | None = None,
-    progress: Progress = lambda _what, _done, _all: None,
-    notify: Callable[[str], None] = lambda _stage: None,
+    progress: bool = False,
 ) -> Evaluation:
     """Evaluate a model on a protocol: predict, score, and write both into a run folder.
 
@@ -202,9 +202,7 @@ def evaluate(
     limit
         Answer the trials of the first images only; the result is partial.
     progress
-        Called with what is being done, how much is done and how much there is.
-    notify
-        Called with the name of each stage as it starts.
+        Whether to draw bars on standard error, if that is a terminal.
 
     Raises
     ------
@@ -241,7 +239,8 @@ def evaluate(
         parts=_path(parts),
         limit=limit,
     )
-    return run(request, [protocol], progress=progress, notify=notify)[0]
+    with progress_bars(quiet=not progress) as (show, notify):
+        return run(request, [protocol], progress=show, notify=notify)[0]
 
 
 def _path(given: str | os.PathLike[str] | None) -> Path | None:

@@ -25,7 +25,8 @@ from ssl_bench.cli.options import (
     request_of,
     together,
 )
-from ssl_bench.cli.terminal import print_json, progress_bars, result_tables, show, show_notes
+from ssl_bench.cli.terminal import print_json, result_tables, show, show_notes
+from ssl_bench.progress import progress_bars
 
 if TYPE_CHECKING:
     from ssl_bench.analysis.evaluation import Request

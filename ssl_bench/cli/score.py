@@ -21,14 +21,13 @@ from ssl_bench.cli.options import (
     vision_only_option,
 )
 from ssl_bench.cli.terminal import (
-    console,
     plain_table,
     print_json,
-    progress_bars,
     result_tables,
     show,
     with_interval,
 )
+from ssl_bench.progress import console, progress_bars
 
 if TYPE_CHECKING:
     from pandas import DataFrame

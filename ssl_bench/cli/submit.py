@@ -144,10 +144,11 @@ def submit(
     if predictions is None or protocol is None or card_path is None:
         raise click.UsageError("Give PREDICTIONS, --protocol and --card (or --template alone).")
     from ssl_bench.cli.submitted import submission_facts, submission_tables
-    from ssl_bench.cli.terminal import print_json, progress_bars, show
+    from ssl_bench.cli.terminal import print_json, show
     from ssl_bench.leaderboard.assess import open_bench
     from ssl_bench.leaderboard.submissions import default_board
     from ssl_bench.leaderboard.submit import SubmissionOptions, prepare, write_submission
+    from ssl_bench.progress import progress_bars
 
     root = default_board() if board is None else board
     with progress_bars(quiet=as_json) as (_, notify):

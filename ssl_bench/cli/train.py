@@ -23,9 +23,9 @@ from ssl_bench.cli.options import (
     pairs_option,
     resample_option,
 )
-from ssl_bench.cli.terminal import progress_bars
 from ssl_bench.errors import ModelError
 from ssl_bench.extras import extra_needed
+from ssl_bench.progress import progress_bars
 
 if TYPE_CHECKING:
     from ssl_bench.training.data import TrainingData
