@@ -159,6 +159,43 @@ def test_two_machines_started_by_torchrun_contrast_all_examples(quick_contrastiv
     assert record.losses[0] == pytest.approx(2 * np.log(32), abs=1.0)
 
 
+GRADIENT = """
+import sys
+import torch
+from ssl_bench.training.hardware import Hardware, launch
+from ssl_bench.training.objectives.ez_vsl import ez_vsl_loss
+
+fabric = launch(Hardware("cpu", devices=2))
+torch.manual_seed(0)
+network, rows = torch.nn.Linear(5, 5), torch.randn(2, 8, 5)
+
+
+def loss(images, sounds):
+    return ez_vsl_loss(images[:, :, None, None], sounds, 0.1, "max-of-similarities")
+
+
+def all_rows(own):
+    return fabric.all_gather(own, sync_grads=True).flatten(0, 1)
+
+
+loss(*network(rows)).backward()
+whole = network.weight.grad.clone()
+network.zero_grad()
+share = slice(fabric.global_rank * 4, fabric.global_rank * 4 + 4)
+fabric.backward(loss(*map(all_rows, fabric.setup(network)(rows[:, share]))))
+torch.testing.assert_close(network.weight.grad, whole)
+"""
+
+
+@pytest.mark.slow
+def test_contrasting_all_examples_has_the_gradient_of_one_device(tmp_path):
+    script = tmp_path / "gradient.py"
+    script.write_text(GRADIENT)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, str(script)], env=environment, check=False)
+    assert done.returncode == 0
+
+
 def test_an_objective_without_negatives_gathers_none(quick_classification, tmp_path):
     with refused("E_NEGATIVES"):
         train(
