@@ -182,7 +182,8 @@ loss(*network(rows)).backward()
 whole = network.weight.grad.clone()
 network.zero_grad()
 share = slice(fabric.global_rank * 4, fabric.global_rank * 4 + 4)
-fabric.backward(loss(*map(all_rows, fabric.setup(network)(rows[:, share]))))
+module = fabric.setup(network)
+fabric.backward(loss(*map(all_rows, module(rows[:, share]))))
 torch.testing.assert_close(network.weight.grad, whole)
 """
 
