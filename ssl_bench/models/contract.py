@@ -109,7 +109,7 @@ class Localizer(ABC):
         """What :meth:`encode_audio` makes of B sounds that went through :meth:`prepare_sound`."""
         return self.encode_audio(prepared)
 
-    def move(self, place: Place) -> bool:
+    def move(self, place: Place) -> Place:
         """Compute on another device or in another precision from now on (optional).
 
         Here every torch module is moved that the object holds in its attributes, in lists or
@@ -121,8 +121,9 @@ class Localizer(ABC):
 
         Returns
         -------
-        bool
-            Whether there is anything that computes there, which results then say.
+        Place
+            Where it computes from now on, which results say: the processor with 32 bits for a
+            localizer that holds no module.
         """
         return move_held(vars(self).values(), place, Localizer)
 

@@ -6,6 +6,7 @@ torch is imported where it is needed, so that localizers without it work where i
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -62,23 +63,8 @@ class Place:
         import torch
 
         if self.precision == "32":
-            backends = torch.backends
-            parts: list[Any] = [
-                backends.cuda.matmul,
-                backends.cudnn.conv,  # type: ignore[attr-defined]
-                backends.cudnn.rnn,
-                backends.mkldnn.matmul,  # type: ignore[attr-defined]
-                backends.mkldnn.conv,  # type: ignore[attr-defined]
-            ]
-            before = [part.fp32_precision for part in parts]
-            try:
-                for part in parts:
-                    part.fp32_precision = "ieee"
-                with torch.no_grad():
-                    yield
-            finally:
-                for part, value in zip(parts, before, strict=True):
-                    part.fp32_precision = value
+            with torch.no_grad(), _FULL:
+                yield
             return
         kind = torch.bfloat16 if self.precision == "bf16" else torch.float16
         with torch.no_grad(), torch.autocast(self.device.partition(":")[0], dtype=kind):
@@ -96,6 +82,47 @@ class Place:
             kind = f"cuda ({torch.cuda.get_device_name(self.device)})"
         return None if kind == "cpu" else kind, None if precision == "32" else precision
 
+
+class _FullPrecision:
+    """Keeps torch from rounding to fewer bits than 32, until the last of those who entered leaves.
+
+    Counted, since what the first one found is put back, and threads need not leave in turn.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._before: list[str] = []
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._inside += 1
+            if self._inside == 1:
+                self._before = [part.fp32_precision for part in self._parts()]
+                for part in self._parts():
+                    part.fp32_precision = "ieee"
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                for part, value in zip(self._parts(), self._before, strict=True):
+                    part.fp32_precision = value
+
+    @staticmethod
+    def _parts() -> tuple[Any, ...]:
+        from torch.backends import cuda, cudnn, mkldnn
+
+        return (
+            cuda.matmul,
+            cudnn.conv,  # type: ignore[attr-defined]
+            cudnn.rnn,
+            mkldnn.matmul,  # type: ignore[attr-defined]
+            mkldnn.conv,  # type: ignore[attr-defined]
+        )
+
+
+_FULL = _FullPrecision()
 
 PROCESSOR = Place()
 """Where every localizer is before it is moved."""
@@ -144,7 +171,7 @@ def resolve(device: str = "auto", precision: Precision = "32") -> Place:
             remedy=f"use one of: auto, {', '.join(there)}",
         )
     kinds: dict[str, tuple[Precision, ...]] = {"cpu": ("32", "bf16"), "mps": ("32", "16")}
-    able = kinds.get(name) or _precisions_of_gpu(name)
+    able = ("32",) if precision == "32" else kinds.get(name) or _precisions_of_gpu(name)
     if precision not in able:
         raise ModelError(
             f"{name} does not compute in the precision {precision!r}",
@@ -161,43 +188,47 @@ class Movable(Protocol):
     name: str
     provenance: Provenance | None
 
-    def move(self, place: Place) -> bool:
-        """Compute there from now on; returns whether anything does."""
+    def move(self, place: Place) -> Place:
+        """Compute there from now on; returns where it does."""
 
 
-def move(localizer: Movable, place: Place) -> None:
-    """Move a localizer, and let its provenance say where it computes.
+def move(localizer: Movable, place: Place) -> Place:
+    """Move a localizer, let its provenance say where it computes, and return that.
 
-    Nothing is said of one that holds no network, or of the processor with 32 bits.
+    Nothing is said of the processor with 32 bits.
     """
-    device, precision = (place if localizer.move(place) else PROCESSOR).described()
+    where = localizer.move(place)
+    device, precision = where.described()
     provenance = provenance_of(localizer)
     if (provenance.device, provenance.precision) != (device, precision):
         changes = {"device": device, "precision": precision}
         localizer.provenance = provenance.model_copy(update=changes)
+    return where
 
 
-def move_held(values: Iterable[Any], place: Place, localizer: type[Any]) -> bool:
+def move_held(values: Iterable[Any], place: Place, localizer: type[Any]) -> Place:
     """Move every torch module and localizer among values, and in lists and dictionaries of these.
 
     From outside a module seems to stay where it is: what it is called with is sent to the device,
-    and what it returns comes back. Only calling it does so, not its other methods. Returns whether
-    anything was moved.
+    and what it returns comes back. Only calling it does so, not its other methods. Returns where
+    the first of them is that has left the processor.
     """
     # A module that is held has imported torch.
     torch = sys.modules.get("torch")
-    moved = False
+    found = PROCESSOR
     for value in values:
+        where = PROCESSOR
         if isinstance(value, localizer):
-            moved |= value.move(place)
+            where = value.move(place)
         elif torch is not None and isinstance(value, torch.nn.Module):
             _compute_at(value, place)
-            moved = True
+            where = place
         elif isinstance(value, dict):
-            moved |= move_held(value.values(), place, localizer)
+            where = move_held(value.values(), place, localizer)
         elif isinstance(value, list | tuple):
-            moved |= move_held(value, place, localizer)
-    return moved
+            where = move_held(value, place, localizer)
+        found = where if found == PROCESSOR else found
+    return found
 
 
 def _compute_at(module: nn.Module, place: Place) -> None:

@@ -191,11 +191,11 @@ class TrainedLocalizer(Localizer, Generic[Network]):
         }
         return {"classes": rows.pop()} if len(rows) == 1 and min(rows) else {}
 
-    def move(self, place: Place) -> bool:
+    def move(self, place: Place) -> Place:
         """Compute on another device or in another precision from now on."""
         self._place = place
         self._network.to(place.device)
-        return True
+        return place
 
     def prepares_as(self, other: Localizer) -> bool:
         """Whether another localizer sees images prepared in the same way."""

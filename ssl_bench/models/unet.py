@@ -73,7 +73,8 @@ class UNetNetwork(nn.Module):
             finer_size = x.shape[2:] if skip is None else skip.shape[2:]
             current = functional.interpolate(current, size=finer_size, mode="nearest")
             current = stage(current if skip is None else torch.cat([current, skip], dim=1))
-        maps: Tensor = self.head(current)[:, 0].sigmoid()
+        # In half precision all that is nearly 1 would be 1.
+        maps: Tensor = self.head(current)[:, 0].float().sigmoid()
         return maps
 
 
