@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ssl_bench.analysis.evaluation import Request, load_model
 from ssl_bench.errors import ModelError
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
-from ssl_bench.models.devices import PROCESSOR, Place, Precision, move
+from ssl_bench.models.devices import PROCESSOR, Place, Precision, move, resolve
+from ssl_bench.protocols.protocol import Protocol
 from ssl_bench.scoring.aggregate import summarise
 from ssl_bench.scoring.maps import array_maps
 from ssl_bench.scoring.run import measures_of
 from ssl_bench.scoring.scores import Job, score_maps
+from ssl_bench.trials.compositions import open_trials
 from ssl_bench.trials.trial import TrialSet
+
+_TRIALS = 64
 
 
 class Bound(NamedTuple):
@@ -46,6 +52,7 @@ class Agreement:
     """How far maps at a place are from those of the processor with 32 bits."""
 
     place: Place
+    protocol: str
     trials: int  # How many were compared
     difference: float  # The largest, as a share of the range of the map
     worst: str  # Trial of the largest difference
@@ -63,10 +70,34 @@ class Agreement:
         return max(abs(there - here) for here, there in self.measures.values())
 
     @property
+    def passes(self) -> float:
+        """The largest change of a measure that passes: that of one trial does in any case."""
+        return max(self.bound.measures, 1 / self.trials)
+
+    @property
     def agrees(self) -> bool:
         """Whether both differences are within their bounds."""
-        passes = max(self.bound.measures, 1 / self.trials) + 1e-9
-        return self.difference <= self.bound.difference and self.change <= passes
+        return self.difference <= self.bound.difference and self.change <= self.passes + 1e-9
+
+    def document(self) -> dict[str, Any]:
+        """All of it, as a JSON-able dictionary."""
+        names = ("bound", "change", "passes", "agrees")
+        return {**asdict(self), **{name: getattr(self, name) for name in names}}
+
+
+def check_devices(request: Request, protocols: Sequence[Protocol]) -> list[Agreement]:
+    """Compare a model's maps at the place of a request, on the first trials of each protocol.
+
+    As many as the request's `limit`, or else 64. Errors are those of :func:`check_agreement`.
+    """
+    place = resolve(request.device or "cpu", request.precision)
+    localizer = load_model(replace(request, device=None, precision="32"))
+    found = []
+    for protocol in protocols:
+        trials = open_trials(protocol, request.data)
+        first = trials.part(range(min(len(trials), request.limit or _TRIALS)), rest_fails=False)
+        found.append(check_agreement(localizer, place, first, batch_size=request.batch_size))
+    return found
 
 
 def check_agreement(
@@ -119,6 +150,7 @@ def check_agreement(
     scored = [_measured(maps, trials) for maps in (here, there)]
     return Agreement(
         place,
+        trials.protocol.label,
         len(trials),
         differences[worst],
         trials.trials[worst].id,

@@ -31,6 +31,7 @@ from ssl_bench.executors import HERE, Executor
 from ssl_bench.files import files_of, replaced_folder, sha256_of_file, write_text
 from ssl_bench.media.check import refuse_unusable, remarks_on, write_report
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
+from ssl_bench.models.devices import Precision, move, resolve
 from ssl_bench.models.provenance import describe
 from ssl_bench.models.registry import list_baselines, load_baseline, load_localizer
 from ssl_bench.progress import progress_bars
@@ -84,6 +85,8 @@ class Request:
     executor: Executor = HERE
     parts: Path | None = None
     limit: int | None = None
+    device: str | None = None
+    precision: Precision = "32"
 
     def engine_options(self, progress: Progress) -> EngineOptions:
         """The settings that concern the engine."""
@@ -155,6 +158,8 @@ def evaluate(
     executor: Executor = HERE,
     parts: str | os.PathLike[str] | None = None,
     limit: int | None = None,
+    device: str | None = None,
+    precision: Precision = "32",
     progress: bool = False,
 ) -> Evaluation:
     """Evaluate a model on a protocol: predict, score, and write both into a run folder.
@@ -201,6 +206,10 @@ def evaluate(
         folder. All machines that work must share it.
     limit
         Answer the trials of the first images only; the result is partial.
+    device, precision
+        Where and how the model's networks compute, as :func:`ssl_bench.models.devices.resolve`
+        takes them; the result says so. Without a device it is the processor, or wherever a
+        localizer that is given itself is.
     progress
         Whether to draw bars on standard error, if that is a terminal.
 
@@ -238,6 +247,8 @@ def evaluate(
         executor=executor,
         parts=_path(parts),
         limit=limit,
+        device=device,
+        precision=precision,
     )
     with progress_bars(quiet=not progress) as (show, notify):
         return run(request, [protocol], progress=show, notify=notify)[0]
@@ -438,17 +449,26 @@ def run_predict(
 
 
 def load_model(request: Request) -> Localizer | AnnotationLocalizer:
-    """The model of a request, loaded if it is a name; raises SslBenchError if that fails."""
-    if not isinstance(request.model, str):
-        return request.model
-    return load_localizer(
-        request.model,
-        variant=request.variant,
-        weights=request.weights,
-        alpha=request.alpha,
-        seed=request.seed,
-        options=request.settings,
-    )
+    """The model of a request, loaded if it is a name, and moved to the device that was asked for.
+
+    Raises SslBenchError if either fails.
+    """
+    place = None
+    if (request.device, request.precision) != (None, "32"):
+        place = resolve(request.device or "cpu", request.precision)
+    localizer = request.model
+    if isinstance(localizer, str):
+        localizer = load_localizer(
+            localizer,
+            variant=request.variant,
+            weights=request.weights,
+            alpha=request.alpha,
+            seed=request.seed,
+            options=request.settings,
+        )
+    if place is not None and isinstance(localizer, Localizer):
+        move(localizer, place)
+    return localizer
 
 
 def loader(request: Request) -> Load | None:
@@ -586,6 +606,8 @@ def _run_name(localizer: Localizer | AnnotationLocalizer, place: str, request: R
         f"seed{request.seed}" if request.seed else None,
         *(f"{key}-{Path(str(value)).name}" for key, value in sorted(request.settings.items())),
         None if request.dialect is None else request.dialect.replace(":", "-"),
+        None if request.device in (None, "cpu") else str(request.device).replace(":", ""),
+        None if request.precision == "32" else request.precision,
     ]
     return "-".join([localizer.name, place, *(text for text in changed if text)])
 

@@ -136,6 +136,17 @@ executor_options = together(
         "it.  [default: in the cache folder]",
     ),
 )
+device_options = together(
+    click.option(
+        "--device",
+        default="cpu",
+        show_default=True,
+        metavar="auto|cpu|cuda|cuda:N|mps",
+        help="Where the model's networks compute; auto takes a GPU where there is one. The result "
+        "says so.",
+    ),
+    choice_option("--precision", ("32", "bf16", "16"), "Bits in which networks multiply."),
+)
 limit_option = click.option(
     "--limit", type=click.IntRange(1), help="Answer the first N images only, for a first look."
 )

@@ -70,8 +70,8 @@ def test_the_bound_decides(trials: TrialSet, amount: float, agrees: bool) -> Non
 
 def test_a_measure_may_change_by_one_trial() -> None:
     measured = {"cIoU@0.5": (0.5, 0.5 + 1 / 64)}
-    assert Agreement(PROCESSOR, 64, 0.0, "a", measured).agrees
-    assert not Agreement(PROCESSOR, 128, 0.0, "a", measured).agrees
+    assert Agreement(PROCESSOR, "synth", 64, 0.0, "a", measured).agrees
+    assert not Agreement(PROCESSOR, "synth", 128, 0.0, "a", measured).agrees
 
 
 def test_a_network_in_half_precision_agrees(trials: TrialSet) -> None:
