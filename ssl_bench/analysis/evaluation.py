@@ -120,8 +120,8 @@ class Evaluation:
         What stood in the folder before, in words; empty where nothing did.
     media_notes
         What is unusual about images and sounds, of all protocols that were run together.
-    parts_note
-        How much of an interrupted run was taken over; empty where nothing was.
+    notes
+        What else a user should know, such as how much of an interrupted run was taken over.
     """
 
     scores: pd.DataFrame
@@ -132,7 +132,7 @@ class Evaluation:
     has_images: bool
     replaced: str = ""
     media_notes: tuple[str, ...] = ()
-    parts_note: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def evaluate(
@@ -278,7 +278,8 @@ def run(
     parts, media_notes = _usable(request, localizer, runs, progress)
     opened_at = perf_counter()
     notify("localizing")
-    options = request.engine_options(progress)
+    notes: list[str] = []
+    options = replace(request.engine_options(progress), notify=notes.append)
     replaced = [earlier_run(folder, run_files()) for _, folder in runs]
     with _opened(parts, request.overwrite) as fresh:
         written = predict(localizer, fresh, options, load=loader(request), keep_parts=True)
@@ -305,9 +306,9 @@ def run(
             files=tuple(folder / path.relative_to(each.folder) for path in each.files),
             replaced=before,
             media_notes=media_notes,
-            parts_note=made.parts_note,
+            notes=tuple(notes),
         )
-        for each, made, (_, folder), before in zip(done, written, runs, replaced, strict=True)
+        for each, (_, folder), before in zip(done, runs, replaced, strict=True)
     ]
 
 
@@ -439,11 +440,12 @@ def run_predict(
     localizer, runs, _ = _open(request, protocols)
     parts, media_notes = _usable(request, localizer, runs, progress)
     with _opened(parts, request.overwrite) as fresh:
-        options = request.engine_options(progress)
+        notes: list[str] = []
+        options = replace(request.engine_options(progress), notify=notes.append)
         written = predict(localizer, fresh, options, load=loader(request), keep_parts=True)
     discard_parts(written)
     return [
-        (trials, replace(each.moved(folder), media_notes=media_notes))
+        (trials, replace(each.moved(folder), media_notes=(*media_notes, *notes)))
         for (trials, folder), each in zip(parts, written, strict=True)
     ]
 
@@ -472,12 +474,14 @@ def load_model(request: Request) -> Localizer | AnnotationLocalizer:
 
 
 def loader(request: Request) -> Load | None:
-    """What loads the model of a request in another process; None if it is no name."""
-    return partial(_load_localizer, request) if isinstance(request.model, str) else None
+    """What loads the model of a request in another process; None to send it as it is."""
+    if isinstance(request.model, str) or request.executor.devices:
+        return partial(_load_localizer, request)
+    return None
 
 
-def _load_localizer(request: Request) -> Localizer:
-    localizer = load_model(request)
+def _load_localizer(request: Request, device: str | None) -> Localizer:
+    localizer = load_model(replace(request, device=device or request.device))
     assert isinstance(localizer, Localizer)
     return localizer
 

@@ -85,7 +85,7 @@ def evaluate(**given: Any) -> None:
     for each in done:
         if each.replaced:
             click.echo(f"Replaced {each.replaced} in {each.folder}.", err=True)
-    show_notes((*done[0].media_notes, *filter(None, [done[0].parts_note])))
+    show_notes((*done[0].media_notes, *done[0].notes))
     if given["weights"] is not None:
         _show_recognised(given["weights"], done[0].result.model.model_dump())
     if given["as_json"]:

@@ -142,8 +142,8 @@ device_options = together(
         default="cpu",
         show_default=True,
         metavar="auto|cpu|cuda|cuda:N|mps",
-        help="Where the model's networks compute; auto takes a GPU where there is one. The result "
-        "says so.",
+        help="Where the model's networks compute; auto takes a GPU where there is one. Several, "
+        "with commas between: a process on each. The result says so.",
     ),
     choice_option("--precision", ("32", "bf16", "16"), "Bits in which networks multiply."),
 )
@@ -226,9 +226,12 @@ def _executor_of(given: Mapping[str, Any]) -> Executor:
     workers, kind = given["workers"], given["executor"]
     if given["address"] is not None and kind != "ray":
         raise click.UsageError("--address belongs to --executor ray")
+    devices = tuple(given["device"].split(","))
     if kind == "processes":
-        return processes(workers)
-    return Executor("ray", workers, address=given["address"])
+        if len(devices) == 1:
+            return processes(workers)
+        return Executor("processes", max(workers, len(devices)), devices)
+    return Executor("ray", workers, devices, given["address"])
 
 
 def request_of(given: Mapping[str, Any]) -> Request:
@@ -245,5 +248,6 @@ def request_of(given: Mapping[str, Any]) -> Request:
         named["settings"] = {**named["settings"], "resample": True}
     if "workers" in given:
         named["executor"] = _executor_of(given)
+        named["device"] = given["device"].partition(",")[0]
     dtype = "float16" if given.get("float16") else "float32"
     return Request(**{**named, "alpha": alpha, "folder": given["out"], "dtype": dtype})

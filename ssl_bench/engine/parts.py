@@ -42,8 +42,8 @@ from ssl_bench.media.check import mark_of_file
 from ssl_bench.models.contract import Localizer
 from ssl_bench.models.provenance import describe
 
-Load = Callable[[], Localizer]
-"""Makes the localizer again, in another process."""
+Load = Callable[[str | None], Localizer]
+"""Makes the localizer again in another process, on a device of it (None: where it was)."""
 
 CODE = ("models", "engine", "media", "testsets", "trials", "predictions", "arrays.py")
 """The code that decides the maps of a model of this package."""
@@ -70,9 +70,13 @@ def localize_in_parts(
         As ``localize``; or if a worker dies. Finished parts stay.
     """
     parts = _Parts(plan, options, folder)
+    names = [*parts.sounds, *parts.images]
+    kept = sum(parts.there(name) for name in names)
+    if kept:
+        options.notify(f"{kept:,} of {len(names):,} parts are taken from an earlier run")
     local = options.executor.kind == "local"
     workers = replace(options, progress=options.progress if local else _silent, notify=_silent)
-    own = (lambda: localizer) if local else load
+    own = (lambda _device: localizer) if local else load
     setup = partial(_worker, own, plan.sets, plan.vision_only, workers, folder)
     with ExitStack() as stack:
         run: list[Callable[[Sequence[Any]], Iterator[Any]]] = []
@@ -86,7 +90,10 @@ def localize_in_parts(
             ready = set(names) - set(left)
             for name in names:
                 while name not in ready:
-                    ready.add(left[next(made)[0]])
+                    place, notes = next(made)
+                    ready.add(left[place])
+                    for note in notes:
+                        options.notify(note)
                     if not local:
                         options.progress(what, sum(len(names[each]) for each in ready), size)
                 yield name
@@ -96,14 +103,6 @@ def localize_in_parts(
         parts.join_sounds(localizer)
         for name in done(parts.images, "images", len(plan.images)):
             yield from parts.batches(name)
-
-
-def kept_parts(plan: Plan, options: EngineOptions, folder: Path) -> str:
-    """How many parts an earlier run left, in words; empty where there are none."""
-    parts = _Parts(plan, options, folder)
-    names = [*parts.sounds, *parts.images]
-    kept = sum(parts.there(name) for name in names)
-    return f"{kept:,} of {len(names):,} parts are taken from an earlier run" if kept else ""
 
 
 def parts_folder(localizer: Localizer, plan: Plan, options: EngineOptions) -> Path | None:
@@ -139,13 +138,19 @@ def _worker(
     options: EngineOptions,
     folder: Path,
     device: str | None,
-) -> Callable[[str], None]:
-    """What makes one part after the other."""
-    del device
-    localizer = load()
+) -> Callable[[str], list[str]]:
+    """What makes one part after the other, and returns what a user should know of it."""
+    localizer = load(device)
     plan = Plan(sets, vision_only, listens=not localizer.audio_blind)
-    parts = _Parts(plan, options, folder)
-    return partial(parts.make, localizer)
+    notes: list[str] = []
+    parts = _Parts(plan, replace(options, notify=notes.append), folder)
+
+    def make(name: str) -> list[str]:
+        notes.clear()
+        parts.make(localizer, name)
+        return list(notes)
+
+    return make
 
 
 def _joined(batches: Sequence[LocalizedBatch], localizer: Localizer) -> dict[str, NDArray[Any]]:

@@ -13,7 +13,6 @@ from ssl_bench.engine.parts import (
     CODE,
     LIBRARIES,
     Load,
-    kept_parts,
     localize_in_parts,
     parts_folder,
 )
@@ -53,7 +52,6 @@ class Predicted:
     class_maps_note: str | None = None
     media_notes: tuple[str, ...] = ()
     parts: Path | None = None  # Where its parts are, if it was made in parts
-    parts_note: str = ""  # How many of them an earlier run left
 
     def moved(self, folder: Path) -> Predicted:
         """The same files in another folder."""
@@ -95,7 +93,7 @@ def predict(
     options
         Settings; None for the defaults.
     load
-        Makes the model in another process; None to send it there as it is.
+        Makes the model in another process, on a device; None to send it there as it is.
     keep_parts
         Whether finished parts stay until :func:`discard_parts` is called, since what follows may be
         interrupted too.
@@ -130,7 +128,6 @@ def predict(
     most = max(len(plan.images), len(plan.sounds))
     in_parts = most > settings.part_size or settings.executor != HERE
     parts = parts_folder(localizer, plan, settings) if in_parts else None
-    parts_note = "" if parts is None else kept_parts(plan, settings, parts)
     written = [
         Predicted(
             folder / "predictions.npz",
@@ -138,7 +135,6 @@ def predict(
             reason,
             _no_class_maps(localizer, trials),
             parts=parts,
-            parts_note=parts_note,
         )
         for (trials, folder), reason in zip(runs, no_blind, strict=True)
     ]
@@ -158,7 +154,7 @@ def predict(
         ]
         if in_parts:
             folder = parts or stack.enter_context(temporary_folder())
-            again = load or (lambda: localizer)
+            again = load or (lambda _device: localizer)
             batches = localize_in_parts(localizer, plan, settings, again, folder)
         else:
             batches = localize(localizer, plan, settings)

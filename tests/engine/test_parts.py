@@ -47,7 +47,7 @@ class Blended(Localizer):
         return {"map": np.stack([image[::8, ::8].mean(axis=2, dtype="f4") for image in images])}
 
     def encode_audio(self, sounds: Any) -> Features:
-        levels = [np.abs(sound.samples.astype("f4")).mean() for sound in sounds]
+        levels = [np.abs(sound.samples.astype("f4")).mean() / 2**15 for sound in sounds]
         return {"level": np.array(levels, np.float32)}
 
     def localize(self, image_features: Features, audio_features: Features) -> Any:
@@ -95,7 +95,8 @@ def test_a_run_that_is_started_again_takes_the_parts_that_are_done(
     with refused("E_DARK"):
         predicted(options, Blended(fails_at=9))
     said: list[str] = []
-    assert predicted(replace(options, notify=said.append)) == expected
+    again = replace(options, notify=said.append)
+    assert predicted(again) == expected
     # Two parts of four images were done, and all sounds.
     assert len(CALLS) == COUNT - 8
     assert len(said) == 1
