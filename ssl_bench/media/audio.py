@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from ssl_bench.errors import DataError, Problem
 from ssl_bench.files import atomic_path
-from ssl_bench.media.containers import Contents, contents_of
+from ssl_bench.media.containers import Contents, contents_of, other_format
 from ssl_bench.media.find import require_content
 from ssl_bench.media.waveform import Waveform
 
@@ -225,6 +225,15 @@ def _refusal(path: Path, code: str, problem: str) -> DataError:
 
 
 def _damaged(path: Path) -> DataError:
+    found = other_format(path)
+    if found is not None:
+        return DataError(
+            f"this sound file is in the format {found}, which is not read",
+            code="E_SOUND_FORMAT",
+            where=path,
+            remedy="convert it to WAV or FLAC; Ogg, Opus, MP3, AAC, M4A, MP4, MKV, WebM, AVI, "
+            "AIFF, AU and W64 are read too",
+        )
     return _refusal(path, "E_SOUND_DAMAGED", "is damaged or in no known format")
 
 

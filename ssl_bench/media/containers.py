@@ -17,6 +17,22 @@ from typing import BinaryIO, Literal
 _Order = Literal["little", "big"]
 Kind = Literal["wav", "w64", "aiff", "au", "flac", "ogg", "matroska", "mp4", "other"]
 
+# Beginnings of files of other formats, and their names.
+_OTHERS = (
+    (b"caff", "CAF"),
+    (b"#!AMR", "AMR"),
+    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "WMA or WMV"),
+    (b"\x0b\x77", "AC-3"),
+    (b"FLV\x01", "FLV"),
+    (b"MThd", "MIDI"),
+    (b"MAC ", "APE"),
+    (b"wvpk", "WavPack"),
+    (b"DSD ", "DSF"),
+    (b".RMF", "RealMedia"),
+    (b"\0\0\x01\xba", "MPEG-PS"),
+)
+_SIGN = max(len(sign) for sign, _ in _OTHERS)
+
 # Lengths from here on stand for "unknown" where less is there: SoX leaves 0x7FFFF000 or 0x7F000000,
 # others the largest value that fits, or a little less.
 _UNKNOWN = 0x7F000000
@@ -51,6 +67,13 @@ class Contents:
     damage: Literal["truncated", "gap", "several"] | None = None
     mended: bytes | None = None
     odd_length: bool = False
+
+
+def other_format(path: Path) -> str | None:
+    """Name of a format of sounds or films that is not read, by its first bytes; else None."""
+    with path.open("rb") as stream:
+        head = stream.read(_SIGN)
+    return next((name for sign, name in _OTHERS if head.startswith(sign)), None)
 
 
 class _Headers(io.BufferedReader):

@@ -297,6 +297,15 @@ class TestPlainFiles:
         with refused(kind=DataError, where="clip.wav"):
             reader(tmp_path / "clip.wav")
 
+    @READERS
+    @pytest.mark.parametrize("name", ["clip.wav", "clip.m4a"])
+    def test_a_format_that_is_not_read_is_named(
+        self, tmp_path: Path, reader: Callable[[Path], object], name: str
+    ) -> None:
+        soundfile.write(tmp_path / name, np.zeros(1600, np.int16), RATE, format="CAF")
+        with refused("E_SOUND_FORMAT", where="in the format CAF"):
+            reader(tmp_path / name)
+
     def test_a_sound_that_claims_a_huge_length_is_not_decoded(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
