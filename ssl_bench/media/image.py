@@ -198,7 +198,8 @@ def read_mask(path: Path, rule: MaskRule = "two-valued") -> NDArray[np.bool_]:
 
     ``two-valued``
         One grey picture, opaque, of black and at most one other level, whatever its depth: black is
-        outside. In a JPEG or lossy WebP, whose levels are inexact, within `JPEG_MARGIN` of black or of white.
+        outside. In a JPEG or lossy WebP, whose levels are inexact, within `JPEG_MARGIN` of black
+        or of white.
     ``nonzero``
         Every pixel that is not black is inside, whatever its colour; no JPEG or lossy WebP,
         where black is inexact.
