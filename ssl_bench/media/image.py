@@ -62,6 +62,9 @@ DAMAGE = (
 )
 """What Pillow's readers raise on damaged files."""
 
+SOURCE = "Source"
+"""Text of a PNG file that holds the digest of what it shows."""
+
 _T = TypeVar("_T")
 
 
@@ -188,6 +191,16 @@ def _webp_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
         name, length = struct.unpack_from("<4sI", content, place)
         yield name, content[place + 8 : place + 8 + length]
         place += 8 + length + length % 2
+
+
+def source_of(png: bytes) -> str | None:
+    """The digest that a picture keeps of what it shows; None where it has none, or is damaged."""
+    try:
+        with Image.open(io.BytesIO(png), formats=["PNG"]) as picture:
+            found = picture.info.get(SOURCE)
+    except DAMAGE:
+        return None
+    return found if isinstance(found, str) else None
 
 
 def read_mask(path: Path, rule: MaskRule = "two-valued") -> NDArray[np.bool_]:
