@@ -10,7 +10,7 @@ from functools import cache
 
 from ssl_bench.leaderboard.submissions import AUDIO_BLIND, MAPS, default_board, submission_path
 from ssl_bench.protocols.protocol import load_protocol
-from ssl_bench.scoring.references import Controls, control_scores
+from ssl_bench.scoring.references import Controls
 from ssl_bench.scoring.results import MeasuredValue, Result
 from ssl_bench.scoring.run import ScoringOptions, measures_of, score_file
 from ssl_bench.trials.compositions import open_trials
@@ -21,7 +21,7 @@ from ssl_bench.trials.trial import TrialSet
 def _trials(protocol: str) -> tuple[TrialSet, Controls | None]:
     trials = open_trials(load_protocol(protocol))
     maps = trials.protocol.answers == "maps"
-    return trials, control_scores(trials, measures_of(trials.protocol)) if maps else None
+    return trials, Controls(trials, measures_of(trials.protocol)) if maps else None
 
 
 @cache

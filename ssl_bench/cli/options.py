@@ -90,6 +90,12 @@ protocol_option = click.option(
     help="Protocol, such as concat or concat@vggss; or a path ending in .toml. "
     "'ssl-bench protocols' lists them.",
 )
+predictions_protocol_option = click.option(
+    "--protocol",
+    metavar="NAME[@TESTSET[:SPLIT]]",
+    help="Protocol that the predictions answer, as 'ssl-bench protocols' lists them; or a path "
+    "ending in .toml. Default: the one that the file names.",
+)
 data_option = click.option(
     "--data", type=FOLDER, help="Folder with one sub-folder per test set. Default: $SSL_BENCH_DATA."
 )
