@@ -48,6 +48,9 @@ Load = Callable[[str | None], Localizer]
 CODE = ("models", "engine", "media", "testsets", "trials", "predictions", "arrays.py")
 """The code that decides the maps of a model of this package."""
 
+CONTENT = ("baselines",)
+"""The recipes that decide them too."""
+
 LIBRARIES = ("numpy", "torch", "pillow")
 """Libraries that decide them too."""
 
@@ -115,7 +118,7 @@ def parts_folder(localizer: Localizer, plan: Plan, options: EngineOptions) -> Pa
         with suppress(OSError, TypeError):
             source = sha256_of_file(Path(inspect.getfile(type(localizer))))
     key = [
-        digest_of_code(CODE, libraries=LIBRARIES),
+        digest_of_code(CODE, content=CONTENT, libraries=LIBRARIES),
         [type(localizer).__qualname__, source, describe(localizer)],
         [
             [each.digest, each.test_set.digest, sha256_of_json(each.ids), each.protocol.answers]

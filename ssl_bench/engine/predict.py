@@ -9,13 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ssl_bench.engine.encode import EngineOptions, by_category, localize
-from ssl_bench.engine.parts import (
-    CODE,
-    LIBRARIES,
-    Load,
-    localize_in_parts,
-    parts_folder,
-)
+from ssl_bench.engine.parts import CODE, CONTENT, LIBRARIES, Load, localize_in_parts, parts_folder
 from ssl_bench.engine.plan import Plan
 from ssl_bench.errors import ModelError, one_of
 from ssl_bench.executors import HERE
@@ -327,7 +321,7 @@ def _kept_prior(
     ):
         return None
     key = [
-        digest_of_code(CODE, libraries=LIBRARIES),
+        digest_of_code(CODE, content=CONTENT, libraries=LIBRARIES),
         predictions_meta(prior, trials).model_dump(mode="json"),
         trials.ids,
         marks,
