@@ -130,6 +130,15 @@ cache_option = click.option(
     help="Take what is the same for every model, such as priors and floors, from the cache.",
 )
 executor_options = together(
+    click.option(
+        "--device",
+        default="cpu",
+        show_default=True,
+        metavar="auto|cpu|cuda|cuda:N|mps",
+        help="Where the model's networks compute; auto takes a GPU where there is one. Several, "
+        "with commas between: a process on each. The result says so.",
+    ),
+    choice_option("--precision", ("32", "bf16", "16"), "Bits in which networks multiply."),
     count_option(
         "--workers", 1, "Processes (or Ray workers) that run the model.", most=MAX_WORKERS
     ),
@@ -141,17 +150,6 @@ executor_options = together(
         help="Folder of finished parts, from which an interrupted run goes on; all machines share "
         "it.  [default: in the cache folder]",
     ),
-)
-device_options = together(
-    click.option(
-        "--device",
-        default="cpu",
-        show_default=True,
-        metavar="auto|cpu|cuda|cuda:N|mps",
-        help="Where the model's networks compute; auto takes a GPU where there is one. Several, "
-        "with commas between: a process on each. The result says so.",
-    ),
-    choice_option("--precision", ("32", "bf16", "16"), "Bits in which networks multiply."),
 )
 limit_option = click.option(
     "--limit", type=click.IntRange(1), help="Answer the first N images only, for a first look."
