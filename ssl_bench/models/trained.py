@@ -13,7 +13,12 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ssl_bench.media.waveform import Waveform
-from ssl_bench.models.checkpoints import Checkpoint, load_into, read_checkpoint
+from ssl_bench.models.checkpoints import (
+    Checkpoint,
+    ParametersNotDrawn,
+    load_into,
+    read_checkpoint,
+)
 from ssl_bench.models.contract import Features, Localizer
 from ssl_bench.models.devices import PROCESSOR, Place
 from ssl_bench.models.faster import channels_last, fold_batch_norms
@@ -128,7 +133,8 @@ class TrainedLocalizer(Localizer, Generic[Network]):
         )
         table = {**assembly.architecture, **cls._classes_in(checkpoint)}
         architecture = checked(cls.architecture, table, assembly.recipe)
-        network = cls.build(architecture, options, checkpoint)
+        with ParametersNotDrawn():
+            network = cls.build(architecture, options, checkpoint)
         provenance = Provenance(
             assembly.name,
             variant=assembly.variant,
