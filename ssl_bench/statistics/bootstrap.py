@@ -134,7 +134,13 @@ class ClusterBootstrap:
         depend on the table's.
         """
         weights = _group_weights(*self._draw)[:FEWER_RESAMPLES, self._member[rows]]
-        return np.array([statistic(np.repeat(rows, weight)) for weight in weights], np.float64)
+        drawn = [weight.tobytes() for weight in weights]
+        # Few groups have few resamples that differ.
+        found = {
+            key: statistic(np.repeat(rows, weight))
+            for key, weight in dict(zip(drawn, weights, strict=True)).items()
+        }
+        return np.array([found[key] for key in drawn], np.float64)
 
     def _choose(
         self, values: NDArray[np.float64], means: NDArray[np.float64], confidence: float
