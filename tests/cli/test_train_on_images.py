@@ -56,7 +56,7 @@ def test_a_supervised_model_learns_from_images_and_their_truth(images: Path, tru
     assert len(record.losses) == 3
     model = load_localizer("unet", weights=images / "out" / "synth.safetensors")
     picture = read_image(images / "mine" / "frames" / f"{CLIPS[0]}.png")
-    assert model.vision_only(model.encode_image([picture])).shape == (1, 56, 56)
+    assert model.vision_only(model.encode_image([picture])).shape == (1, 14, 14)
 
 
 @pytest.mark.parametrize(
