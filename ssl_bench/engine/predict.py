@@ -289,7 +289,8 @@ def _take(kept: Path | None, target: Path) -> None:
     """Copy a kept file, if there is one and it is what was kept."""
     if kept is None:
         return
-    with suppress(OSError):
+    # What is damaged need not be text.
+    with suppress(OSError, UnicodeDecodeError):
         if _digest_file(kept).read_text() == sha256_of_file(kept):
             with atomic_path(target) as temporary:
                 shutil.copyfile(kept, temporary)

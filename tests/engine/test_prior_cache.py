@@ -97,7 +97,7 @@ def test_without_the_cache_the_numbers_are_the_same_and_nothing_is_kept(
     assert predicted == ["centred", "potential"] * 3
 
 
-@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 no archive", b"{}"])
+@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 no archive", b"{}", b"\xc9"])
 def test_what_is_damaged_is_made_anew(
     damage: bytes, cache: Path, predicted: list[str], tmp_path: Path
 ) -> None:
