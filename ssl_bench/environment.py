@@ -32,7 +32,7 @@ def environment() -> dict[str, Any]:
     >>> sorted(environment())[:2]
     ['commit', 'libraries']
     """
-    libraries = {name: found for name in _LIBRARIES if (found := _version(name)) is not None}
+    libraries = {name: found for name in _LIBRARIES if (found := version_of(name)) is not None}
     return {
         "ssl_bench": package_version(),
         "commit": _commit(),
@@ -45,12 +45,13 @@ def environment() -> dict[str, Any]:
 
 def package_version() -> str:
     """Version of this package."""
-    return _version("ssl-bench") or "0+unknown"
+    return version_of("ssl-bench") or "0+unknown"
 
 
 # What is asked after each result does not change while a process runs.
 @cache
-def _version(name: str) -> str | None:
+def version_of(name: str) -> str | None:
+    """Version of an installed package; None where it is not installed."""
     try:
         return version(name)
     except PackageNotFoundError:

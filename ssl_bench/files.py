@@ -16,10 +16,10 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from ssl_bench.environment import version_of
 from ssl_bench.errors import SslBenchError
 
 CACHE_VARIABLE = "SSL_BENCH_CACHE"
@@ -416,6 +416,20 @@ def _made(folder: Path) -> bool:
     return False
 
 
+def is_writable(folder: Path) -> bool:
+    """Whether files can be put into a folder, which is made where it is missing.
+
+    Examples
+    --------
+    >>> is_writable(Path("/dev/null/cache"))
+    False
+    """
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        return os.access(folder, os.W_OK | os.X_OK)
+    return False
+
+
 @cache
 def digest_of_code(
     parts: Sequence[str] = ("",),
@@ -427,7 +441,8 @@ def digest_of_code(
     """SHA-256 over what decides the outcome of some code.
 
     That is `parts` (files and folders of this package, in which files with these `suffixes`
-    count), the TOML files of `content` folders, and the versions of `libraries`.
+    count), the TOML files of `content` folders, and the versions of `libraries`; a library may be
+    missing.
     """
     files: list[Path] = []
     for part in parts:
@@ -437,4 +452,4 @@ def digest_of_code(
     for name in content:
         files += sorted(content_folder(name).rglob("*.toml"))
     digests = [[file.name, sha256_of_file(file)] for file in files]
-    return sha256_of_json([*digests, *([name, version(name)] for name in libraries)])
+    return sha256_of_json([*digests, *([name, version_of(name)] for name in libraries)])

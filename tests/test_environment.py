@@ -19,10 +19,10 @@ from ssl_bench.environment import environment, package_version
 @pytest.fixture(autouse=True)
 def forgotten() -> Iterator[None]:
     """Nothing found before is kept, nor anything found here for later."""
-    for found in (module._version, module._commit):
+    for found in (module.version_of, module._commit):
         found.cache_clear()
     yield
-    for found in (module._version, module._commit):
+    for found in (module.version_of, module._commit):
         found.cache_clear()
 
 

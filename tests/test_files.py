@@ -375,8 +375,9 @@ class TestDigests:
             digest_of_code(suffixes=(".py", ".css")),
             digest_of_code(content=("protocols",)),
             digest_of_code(libraries=("numpy",)),
+            digest_of_code(libraries=("numpy", "no-such-library")),
         }
-        assert len(digests) == 5
+        assert len(digests) == 6
 
 
 class TestCacheFolder:

@@ -22,6 +22,7 @@ def shown(monkeypatch: pytest.MonkeyPatch, stream: io.StringIO, *, quiet: bool) 
         notify("localizing")
         for done in range(4):
             progress("images\x1b[2J", done, 3)
+        progress("sounds", 0, 0)
     return stream.getvalue()
 
 
@@ -32,6 +33,7 @@ def test_a_terminal_sees_what_is_done_and_how_much_there_is(
     assert "localizing" in text
     assert "3/3" in text
     assert "\x1b[2J" not in text
+    assert "sounds" not in text
 
 
 @pytest.mark.parametrize(

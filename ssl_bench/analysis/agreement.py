@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ssl_bench.analysis.evaluation import Request, load_model
 from ssl_bench.errors import ModelError
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
-from ssl_bench.models.devices import PROCESSOR, Place, Precision, move, resolve
+from ssl_bench.models.devices import PROCESSOR, Place, Precision, move
 from ssl_bench.protocols.protocol import Protocol
 from ssl_bench.scoring.aggregate import summarise
 from ssl_bench.scoring.maps import array_maps
@@ -90,7 +90,7 @@ def check_devices(request: Request, protocols: Sequence[Protocol]) -> list[Agree
 
     As many as the request's `limit`, or else 64. Errors are those of :func:`check_agreement`.
     """
-    place = resolve(request.device or "cpu", request.precision)
+    place = request.place
     localizer = load_model(replace(request, device=None, precision="32"))
     found = []
     for protocol in protocols:

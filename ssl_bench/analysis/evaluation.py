@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from numbers import Integral
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal
@@ -31,7 +32,7 @@ from ssl_bench.executors import HERE, Executor
 from ssl_bench.files import files_of, replaced_folder, sha256_of_file, write_text
 from ssl_bench.media.check import refuse_unusable, remarks_on, write_report
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
-from ssl_bench.models.devices import Precision, move, resolve
+from ssl_bench.models.devices import Place, Precision, move, resolve
 from ssl_bench.models.provenance import describe
 from ssl_bench.models.registry import list_baselines, load_baseline, load_localizer
 from ssl_bench.progress import progress_bars
@@ -87,6 +88,28 @@ class Request:
     limit: int | None = None
     device: str | None = None
     precision: Precision = "32"
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "jobs", "limit"):
+            value = getattr(self, name)
+            if value is None or (isinstance(value, Integral) and int(value) >= 1):
+                continue
+            raise SslBenchError(
+                f"{name} is {value!r}, and must be a whole number of at least 1",
+                code="E_SETTING",
+                remedy="give another, or leave it out",
+            )
+        if not isinstance(self.executor, Executor):
+            raise SslBenchError(
+                f"executor is {self.executor!r}, and must be an ssl_bench.executors.Executor",
+                code="E_SETTING",
+                remedy="give ssl_bench.executors.processes(4) for four processes, or leave it out",
+            )
+
+    @property
+    def place(self) -> Place:
+        """Where and how the model is to compute; ModelError if that is not there."""
+        return resolve("cpu" if self.device is None else self.device, self.precision)
 
     def engine_options(self, progress: Progress) -> EngineOptions:
         """The settings that concern the engine."""
@@ -453,11 +476,14 @@ def run_predict(
 def load_model(request: Request) -> Localizer | AnnotationLocalizer:
     """The model of a request, loaded if it is a name, and moved to the device that was asked for.
 
-    Raises SslBenchError if either fails.
+    Raises SslBenchError if either fails, or if another process of this machine is to compute on a
+    device that is not there.
     """
     place = None
     if (request.device, request.precision) != (None, "32"):
-        place = resolve(request.device or "cpu", request.precision)
+        place = request.place
+    for device in request.executor.devices if request.executor.kind == "processes" else ():
+        resolve(device, request.precision)
     localizer = request.model
     if isinstance(localizer, str):
         localizer = load_localizer(
@@ -612,6 +638,7 @@ def _run_name(localizer: Localizer | AnnotationLocalizer, place: str, request: R
         None if request.dialect is None else request.dialect.replace(":", "-"),
         None if request.device in (None, "cpu") else str(request.device).replace(":", ""),
         None if request.precision == "32" else request.precision,
+        None if request.limit is None else f"limit{request.limit}",
     ]
     return "-".join([localizer.name, place, *(text for text in changed if text)])
 

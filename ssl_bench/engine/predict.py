@@ -17,6 +17,7 @@ from ssl_bench.files import (
     atomic_path,
     cache_folder,
     digest_of_code,
+    is_writable,
     sha256_of_file,
     sha256_of_json,
     temporary_folder,
@@ -122,6 +123,9 @@ def predict(
     most = max(len(plan.images), len(plan.sounds))
     in_parts = most > settings.part_size or settings.executor != HERE
     parts = parts_folder(localizer, plan, settings) if in_parts else None
+    if parts is not None and settings.parts is None and not is_writable(parts):
+        # Then nothing is kept, as in any cache that cannot be written.
+        parts = None
     written = [
         Predicted(
             folder / "predictions.npz",
@@ -285,7 +289,8 @@ def _take(kept: Path | None, target: Path) -> None:
     """Copy a kept file, if there is one and it is what was kept."""
     if kept is None:
         return
-    with suppress(OSError):
+    # What is damaged need not be text.
+    with suppress(OSError, UnicodeDecodeError):
         if _digest_file(kept).read_text() == sha256_of_file(kept):
             with atomic_path(target) as temporary:
                 shutil.copyfile(kept, temporary)
@@ -323,8 +328,9 @@ def _kept_prior(
     key = [
         digest_of_code(CODE, content=CONTENT, libraries=LIBRARIES),
         predictions_meta(prior, trials).model_dump(mode="json"),
-        trials.ids,
-        marks,
+        trials.full_digest,
+        # A mark alone does not tell files of two folders apart that one program wrote at once.
+        [repr(test_set.media), marks],
         [options.batch_size, options.dtype, options.compress],
     ]
     return cache_folder("priors", f"{sha256_of_json(key)}.npz")

@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from time import monotonic
 from typing import Literal
@@ -290,16 +289,6 @@ def mark_of_file(path: Path) -> str | None:
     return " ".join(map(str, facts))
 
 
-def _code() -> str:
-    """What decides the outcome of reading: the readers, and the libraries that are there."""
-    there = []
-    for name in _LIBRARIES:
-        with suppress(PackageNotFoundError):
-            version(name)
-            there.append(name)
-    return digest_of_code(("media",), libraries=tuple(there))
-
-
 class _Memory:
     """Facts about usable files, in a small database; nothing is kept where none can be written.
 
@@ -308,7 +297,7 @@ class _Memory:
 
     def __init__(self) -> None:
         self._base: sqlite3.Connection | None = None
-        self._code = _code()
+        self._code = digest_of_code(("media",), libraries=_LIBRARIES)
         path = cache_folder() / "media.sqlite"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

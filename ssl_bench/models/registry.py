@@ -404,7 +404,27 @@ def load_localizer(
         )
     declared = load_class(name) if ":" in name else load_plug_in(name)
     taken = {} if file is None else {"weights": file}
-    return instantiate(declared, {**(options or {}), **taken}, where=name)
+    localizer = instantiate(declared, {**(options or {}), **taken}, where=name)
+    if localizer.provenance is not None:
+        localizer.provenance = _completed(localizer.provenance, options or {}, file)
+    return localizer
+
+
+def _completed(
+    provenance: Provenance, options: Mapping[str, Any], weights: Path | None
+) -> Provenance:
+    """What a class from elsewhere says of itself, and what it was made with.
+
+    Otherwise two localizers that were made with different options would pass for one.
+    """
+    given = {
+        key: value if isinstance(value, str | int | float | None) else repr(value)
+        for key, value in options.items()
+    }
+    changes: dict[str, Any] = {"options": {**provenance.options, **given}}
+    if weights is not None and weights.is_file():
+        changes["weights_sha256"] = sha256_of_file(weights)
+    return provenance.model_copy(update=changes)
 
 
 def default_alpha(name: str, variant: str | None = None, preset: str | None = None) -> float:

@@ -22,7 +22,6 @@ from ssl_bench.measures.definition import Measure
 from ssl_bench.measures.values import column_of, columns_read
 from ssl_bench.scoring.maps import TRIVIAL_MAPS
 from ssl_bench.scoring.score_file import read_scores, write_scores
-from ssl_bench.scoring.scores import trial_facts
 from ssl_bench.trials.trial import TrialSet
 
 _Document = TypeVar("_Document")
@@ -49,16 +48,11 @@ class ScoreCache:
     def __init__(self, trials: TrialSet, measures: Sequence[Measure], *, used: bool = True) -> None:
         self._key: list[Any] | None = None
         if used and trials.thresholds is None and _is_ours(trials, measures):
-            facts = {
-                name: values.tolist() if isinstance(values, np.ndarray) else values
-                for name, values in trial_facts(trials).items()
-            }
             self._key = [
                 digest_of_code(_CODE, libraries=_LIBRARIES),
                 trials.protocol.model_dump_json(),
-                trials.digest,
-                trials.test_set.digest,
-                sha256_of_json(facts),
+                trials.full_digest,
+                [trials.test_set.digest, trials.truth_convention],
                 [str(measure) for measure in measures],
             ]
 

@@ -7,6 +7,7 @@ and encoded once however many trials use it.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -299,6 +300,23 @@ class TrialSet:
         }
         composition = self.protocol.composition.model_dump(mode="json")
         return sha256_of_json({"test_set": test_set, "composition": composition, "trials": asked})
+
+    @cached_property
+    def full_digest(self) -> str:
+        """SHA-256 over all that is known of each trial, in order: what is expected, too.
+
+        Unlike :attr:`digest`, it tells a part from the whole, and one truth from another.
+        """
+        digest = hashlib.sha256()
+        for trial in self.trials:
+            facts = {
+                **vars(trial),
+                "image": trial.image.parts,
+                "audio": vars(trial.audio),
+                "attributes": dict(trial.attributes),
+            }
+            digest.update(sha256_of_json(facts).encode())
+        return digest.hexdigest()
 
     def threshold(self, row: int) -> ThresholdTable:
         """The threshold table in force for one trial, by row."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -192,6 +193,28 @@ class TestEarlierRuns:
             names.append(_run_name(Bright(), "concat", Request("bright", weights=path)))
         assert names[0].startswith("bright-concat-best-")
         assert names[0] != names[1]
+
+    def test_a_first_look_is_not_in_the_way_of_the_whole(self) -> None:
+        names = {_run_name(Bright(), "concat", Request("bright", limit=n)) for n in (None, 2, 3)}
+        assert len(names) == 3
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"limit": 0},
+        {"limit": -1},
+        {"limit": "5"},
+        {"limit": 2.5},
+        {"batch_size": 0},
+        {"jobs": 0},
+        {"executor": "processes"},
+        {"executor": None},
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(settings: dict[str, Any]) -> None:
+    with refused("E_SETTING"):
+        ssl_bench.evaluate("center", "synth", **settings)
 
 
 class TestMixtures:

@@ -26,6 +26,16 @@ def test_a_device_that_is_not_there_is_refused(call: Call, tmp_path: Path) -> No
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("devices", ["cpu,cuda", "cpu,", ""])
+def test_a_device_that_is_not_there_is_refused_before_a_process_starts(
+    devices: str, call: Call, tmp_path: Path
+) -> None:
+    words = ("predict", "--model", "ogl-l1", "--protocol", "synth", "--out", tmp_path / "run")
+    done = call(*words, "--device", devices)
+    assert done.code == 2
+    assert "E_DEVICE]" in done.err
+
+
 @pytest.mark.slow
 def test_the_result_says_where_and_how_it_was_computed(call: Call, tmp_path: Path) -> None:
     words = ("evaluate", "--model", "ogl-l1", "--protocol", "synth", "--sheet", 0, "--limit", 20)

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
+from standins import folder_test_set, protocol, sample
 
 import ssl_bench
 from ssl_bench.engine import predict as engine
@@ -14,6 +16,7 @@ from ssl_bench.files import CACHE_VARIABLE
 from ssl_bench.models.contract import Features, Localizer
 from ssl_bench.protocols.protocol import ControlsTable, Protocol, TestSetTable
 from ssl_bench.scoring.results import Result
+from ssl_bench.trials.compositions import compose
 
 
 class Centred(Localizer):
@@ -29,17 +32,17 @@ class Centred(Localizer):
         return image_features["map"]
 
 
-def asked() -> Protocol:
+def asked(count: int = 8) -> Protocol:
     return ssl_bench.load_protocol("concat").model_copy(
         update={
-            "test_set": TestSetTable(name="synth", split="standard", options={"count": 8}),
+            "test_set": TestSetTable(name="synth", split="standard", options={"count": count}),
             "controls": ControlsTable(floors=("center", "full"), priors=("potential",)),
         }
     )
 
 
-def evaluated(folder: Path, **settings: Any) -> Result:
-    return ssl_bench.evaluate(Centred(), asked(), folder=folder, **settings).result
+def evaluated(folder: Path, count: int = 8, **settings: Any) -> Result:
+    return ssl_bench.evaluate(Centred(), asked(count), folder=folder, **settings).result
 
 
 def numbers(result: Result) -> dict[str, Any]:
@@ -94,7 +97,7 @@ def test_without_the_cache_the_numbers_are_the_same_and_nothing_is_kept(
     assert predicted == ["centred", "potential"] * 3
 
 
-@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 no archive", b"{}"])
+@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 no archive", b"{}", b"\xc9"])
 def test_what_is_damaged_is_made_anew(
     damage: bytes, cache: Path, predicted: list[str], tmp_path: Path
 ) -> None:
@@ -115,14 +118,36 @@ def test_another_batch_size_or_type_is_another_prediction(
     assert predicted.count("potential") == 3
 
 
+@pytest.mark.parametrize("count", [8, 140])  # One part, and several
 def test_a_cache_that_cannot_be_written_costs_time_alone(
-    predicted: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    count: int, predicted: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = numbers(evaluated(tmp_path / "first"))
+    expected = numbers(evaluated(tmp_path / "first", count))
     taken = tmp_path / "taken"
     taken.write_text("a file where a folder should be")
     monkeypatch.setenv(CACHE_VARIABLE, str(taken))
-    assert numbers(evaluated(tmp_path / "second")) == expected
+    assert numbers(evaluated(tmp_path / "second", count)) == expected
+
+
+def test_images_of_another_folder_are_other_images(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As if one program had written both at once, and their ends were the same.
+    monkeypatch.setattr(engine, "mark_of_file", lambda _path: "the same")
+    prior = ssl_bench.load_localizer("potential")
+    asked = protocol(controls=ControlsTable(priors=("potential",)))
+    made = []
+    for place in (tmp_path / "one", tmp_path / "other"):
+        for kind in ("frames", "audio"):
+            (place / kind).mkdir(parents=True)
+        pixels = np.random.default_rng(len(made)).integers(0, 255, (16, 16, 3), np.uint8)
+        Image.fromarray(pixels).save(place / "frames" / "a.png")
+        trials = compose(asked, folder_test_set([sample("a")], place))
+        given, run = {"potential": prior}, [(trials, place / "run")]
+        found = engine.predict_priors(Centred(), run, given, engine.EngineOptions())
+        made.append(found[place / "run"]["potential"].read_bytes())
+    assert made[0] != made[1]
+    assert len(files(cache, "priors")) == 4
 
 
 def test_another_model_s_class_of_the_same_name_is_not_kept(cache: Path, tmp_path: Path) -> None:

@@ -166,7 +166,7 @@ def test_it_is_read_again_by_other_readers(
     files: list[Path], reads: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     check_media(wanted(files[0]))
-    monkeypatch.setattr(check, "_code", lambda: "another version")
+    monkeypatch.setattr(check, "digest_of_code", lambda *_given, **_named: "another version")
     check_media(wanted(files[0]))
     assert reads == ["whole.wav"] * 2
 
@@ -196,7 +196,7 @@ def test_many_files_are_read_by_processes_with_the_same_outcome(
     alone = check_media(wanted(*files))
     for name, value in (("_ALONE", 0.0), ("_TRIED", 0.0), ("_BATCH", 2)):
         monkeypatch.setattr(check, name, value)
-    monkeypatch.setattr(check, "_code", lambda: "another version")
+    monkeypatch.setattr(check, "digest_of_code", lambda *_given, **_named: "another version")
     assert check_media(wanted(*files), CheckOptions(jobs=2)) == alone
 
 

@@ -308,6 +308,21 @@ def test_alpha_without_the_priors_weights_says_how_to_give_them(authors_checkpoi
         load_localizer("ezvsl", variant="full", weights=authors_checkpoint, alpha=0.4)
 
 
+def test_the_provenance_of_a_class_from_elsewhere_says_what_it_was_made_with(
+    plug_in: Path, tmp_path: Path
+) -> None:
+    named = 'provenance = Provenance("bright", options={"power": 1, "kind": "mean"})'
+    text = PLUG_IN.replace('name = "bright"', f'name = "bright"\n    {named}')
+    imported = "from ssl_bench.models.provenance import Provenance\n"
+    plug_in.write_text(text.replace("import numpy", f"{imported}import numpy", 1))
+    weights = tmp_path / "own.bin"
+    weights.write_bytes(b"own")
+    made = load_localizer(f"{plug_in}:Bright", weights=weights, options={"power": 2})
+    assert describe(made)["options"] == {"power": 2, "kind": "mean"}
+    assert describe(made)["weights_sha256"] == sha256_of_file(weights)
+    assert describe(load_localizer(f"{plug_in}:Bright"))["weights_sha256"] is None
+
+
 def test_a_class_in_a_file_is_a_localizer(plug_in: Path, tmp_path: Path) -> None:
     localizer = load_localizer(
         f"{plug_in}:Bright", weights=tmp_path / "w.bin", options={"power": "2"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,6 +41,37 @@ def trial(identifier: str, target: str = "a", placement: Placement = WHOLE) -> T
         group="g",
         category="dog",
     )
+
+
+class TestFullDigest:
+    @pytest.mark.parametrize(
+        "changed",
+        [
+            {"targets": ()},
+            {"group": "other"},
+            {"category": "cat"},
+            {"role": "silent"},
+            {"twins": ("b",)},
+            {"attributes": {"size": 1}},
+            {"asked": "dog"},
+            {"audio": AudioRecipe.of("b")},
+            {"image": ImageRecipe.of("b")},
+        ],
+    )
+    def test_changes_with_every_field(self, changed: dict[str, Any]) -> None:
+        one, other = (
+            TrialSet(protocol(), MemoryTestSet(PAIR), [each, trial("y")])
+            for each in (trial("x"), replace(trial("x"), **changed))
+        )
+        assert one.full_digest != other.full_digest
+
+    def test_tells_a_part_and_an_order_from_the_whole(self) -> None:
+        whole = trials_of(PAIR)
+        again = trials_of(PAIR)
+        turned = TrialSet(whole.protocol, whole.test_set, whole.trials[::-1])
+        part = whole.part([0], rest_fails=False)
+        assert whole.full_digest == again.full_digest
+        assert len({each.full_digest for each in (whole, turned, part)}) == 3
 
 
 class TestRecipes:
