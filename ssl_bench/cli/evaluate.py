@@ -103,7 +103,7 @@ def predict(**given: Any) -> None:
         from ssl_bench.analysis.evaluation import run_predict
 
         done = run_predict(*_request(given), progress=progress)
-    show_notes(done[0][1].media_notes)
+    show_notes((*done[0][1].media_notes, *filter(None, [done[0][1].parts_note])))
     if given["weights"] is not None and done:
         from ssl_bench.predictions import open_predictions
 

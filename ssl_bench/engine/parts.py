@@ -7,17 +7,21 @@ predictions as one that was never interrupted.
 
 from __future__ import annotations
 
+import fcntl
 import inspect
 import json
+import os
+import shutil
 import zipfile
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from ssl_bench.arrays import DAMAGE, read_arrays
@@ -54,7 +58,7 @@ LIBRARIES = ("numpy", "torch", "pillow")
 
 def localize_in_parts(
     localizer: Localizer, plan: Plan, options: EngineOptions, load: Load, folder: Path
-) -> Iterator[tuple[int, LocalizedBatch]]:
+) -> Generator[tuple[int, LocalizedBatch]]:
     """Localize all trials of a plan, on the workers of the executor, as ``localize`` does.
 
     Parameters
@@ -126,6 +130,41 @@ def parts_folder(localizer: Localizer, plan: Plan, options: EngineOptions) -> Pa
         [options.batch_size, options.part_size],
     ]
     return (options.parts or cache_folder("parts")) / sha256_of_json(key)
+
+
+def discard(folder: Path) -> None:
+    """Remove parts that nobody needs; they stay where another run of them is going on."""
+    with suppress(OSError), _opened(folder) as opened:
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def in_use(folder: Path) -> Iterator[Path]:
+    """Keep another run of the same parts from removing them, where the file system has locks."""
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as stack:
+            try:
+                opened = stack.enter_context(_opened(folder))
+                with suppress(OSError):
+                    fcntl.flock(opened, fcntl.LOCK_SH)
+                there = os.path.samestat(os.fstat(opened), folder.stat())
+            except FileNotFoundError:
+                there = False
+            # Another run may have removed it before it was locked.
+            if there:
+                yield folder
+                return
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield opened
+    finally:
+        os.close(opened)
 
 
 def _silent(*_given: object) -> None:
@@ -222,15 +261,6 @@ class _Parts:
     def batches(self, name: str) -> Iterator[tuple[int, LocalizedBatch]]:
         """What a part of images holds, as it was made."""
         arrays = self._read(name)
-        if arrays is None:
-            path = self._folder / f"{name}.npz"
-            path.unlink(missing_ok=True)
-            raise ModelError(
-                "a finished part cannot be read, and is removed",
-                code="E_PART_DAMAGED",
-                where=path,
-                remedy="run it again, which makes this part anew",
-            )
         found: dict[str, dict[str, NDArray[Any]]] = {}
         for key, values in arrays.items():
             number, kind = key.split()
@@ -246,15 +276,21 @@ class _Parts:
             yield int(number), batch
 
     def join_sounds(self, localizer: Localizer) -> None:
-        """Put the features of all parts into arrays that every worker can map into its memory."""
-        sizes = [int(self._read_sounds(name)["rows"].max()) + 1 for name in self.sounds]
+        """Put the features of all parts into files that every worker can map into its memory."""
+        joined = self._folder / "sounds"
+        with suppress(*DAMAGE, KeyError):
+            # Others may be reading it.
+            if json.loads((joined / "names.json").read_text())["made_of"] == self._all_sounds:
+                return
+        sizes = [int(self._read(name)["rows"].max()) + 1 for name in self.sounds]
         starts = np.cumsum([0, *sizes])
-        joined: dict[str, np.memmap[Any, Any]] = {}
         rows = [np.zeros(0, np.intp)]
         form: dict[str, tuple[int, ...]] | None = None
-        with replaced_folder(self._folder / "sounds", ["*"]) as fresh:
-            for name, start, stop in zip(self.sounds, starts, starts[1:], strict=False):
-                features = self._read_sounds(name)
+        with replaced_folder(joined, ["*"]) as fresh, ExitStack() as files:
+            # Written and not mapped: a full disk would end the process at once.
+            streams: dict[str, IO[bytes]] = {}
+            for name, start in zip(self.sounds, starts, strict=False):
+                features = self._read(name)
                 rows.append(features.pop("rows") + start)
                 shapes = {key: values.shape[1:] for key, values in features.items()}
                 form = form or shapes
@@ -265,39 +301,39 @@ class _Parts:
                         remedy="return arrays of the same names and sizes for every batch",
                     )
                 for number, (key, values) in enumerate(features.items()):
-                    if key not in joined:
-                        shape = (int(starts[-1]), *values.shape[1:])
-                        joined[key] = np.lib.format.open_memmap(
-                            fresh / f"{number}.npy", "w+", values.dtype, shape
-                        )
-                    joined[key][start:stop] = values
-            for array in joined.values():
-                array.flush()
+                    if key not in streams:
+                        stream = files.enter_context((fresh / f"{number}.npy").open("wb"))
+                        header = npy.header_data_from_array_1_0(values)
+                        header["shape"] = (int(starts[-1]), *values.shape[1:])
+                        npy.write_array_header_1_0(stream, header)
+                        streams[key] = stream
+                    streams[key].write(np.ascontiguousarray(values).data)
             np.save(fresh / "rows.npy", np.concatenate(rows))
-            (fresh / "names.json").write_text(json.dumps(list(joined)))
+            named = {"made_of": self._all_sounds, "names": list(streams)}
+            (fresh / "names.json").write_text(json.dumps(named))
 
     @cached_property
     def _joined_sounds(self) -> EncodedSounds:
         folder = self._folder / "sounds"
-        names = json.loads((folder / "names.json").read_text())
+        names = json.loads((folder / "names.json").read_text())["names"]
         features = {
             name.removeprefix("feature "): np.load(folder / f"{number}.npy", mmap_mode="r")
             for number, name in enumerate(names)
         }
         return EncodedSounds(features, np.load(folder / "rows.npy"))
 
-    def _read_sounds(self, name: str) -> dict[str, NDArray[Any]]:
-        arrays = self._read(name)
-        assert arrays is not None
-        return arrays
-
-    def _read(self, name: str) -> dict[str, NDArray[Any]] | None:
-        if not self.there(name):
-            return None
-        try:
-            return read_arrays(self._folder / f"{name}.npz")
-        except DAMAGE:
-            return None
+    def _read(self, name: str) -> dict[str, NDArray[Any]]:
+        path = self._folder / f"{name}.npz"
+        with suppress(*DAMAGE):
+            if self.there(name):
+                return read_arrays(path)
+        path.unlink(missing_ok=True)
+        raise ModelError(
+            "a finished part cannot be read, and is removed",
+            code="E_PART_DAMAGED",
+            where=path,
+            remedy="run it again, which makes this part anew",
+        )
 
     def _write(self, name: str, arrays: dict[str, NDArray[Any]]) -> None:
         with atomic_path(self._folder / f"{name}.npz") as temporary:
@@ -307,14 +343,15 @@ class _Parts:
                 archive.comment = self._made_of(name).encode()
 
     def _made_of(self, name: str) -> str:
-        """Digest of all files that decide a part; images are answered with all sounds."""
+        """Digest of all that decides a part; images are answered with all sounds."""
         if name in self.sounds:
-            span = self.sounds[name]
-            return sha256_of_json(self._marked(self._plan.sounds[span.start : span.stop]))
-        span = self.images[name]
-        return sha256_of_json(
-            [self._all_sounds, self._marked(self._plan.images[span.start : span.stop])]
-        )
+            span, sounds = self.sounds[name], None
+            own = self._marked(self._plan.sounds[span.start : span.stop])
+        else:
+            span, sounds = self.images[name], self._all_sounds
+            own = self._marked(self._plan.images[span.start : span.stop])
+        # The folder's name tells model, trials and options.
+        return sha256_of_json([self._folder.name, name, sounds, own])
 
     @cached_property
     def _all_sounds(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from ssl_bench.engine.parts import (
     CODE,
     LIBRARIES,
     Load,
+    discard,
+    in_use,
     kept_parts,
     localize_in_parts,
     parts_folder,
@@ -157,11 +159,13 @@ def predict(
             for each, (trials, _) in zip(written, runs, strict=True)
         ]
         if in_parts:
-            folder = parts or stack.enter_context(temporary_folder())
+            folder = stack.enter_context(in_use(parts) if parts else temporary_folder())
             again = load or (lambda: localizer)
             batches = localize_in_parts(localizer, plan, settings, again, folder)
         else:
             batches = localize(localizer, plan, settings)
+        # Whatever ends this ends the workers, too.
+        stack.enter_context(closing(batches))
         for number, batch in batches:
             own, blind = writers[number]
             if own is not None:
@@ -176,7 +180,7 @@ def predict(
 def discard_parts(written: Sequence[Predicted]) -> None:
     """Remove the parts that predictions were made of: they are whole, and in their place."""
     for folder in {each.parts for each in written if each.parts is not None}:
-        shutil.rmtree(folder, ignore_errors=True)
+        discard(folder)
 
 
 def _predict_trivial(
