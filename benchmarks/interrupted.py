@@ -8,7 +8,7 @@ Each kill is of a process of its own that evaluates the small EZ-VSL in parts of
 signal (KILL, TERM, INT) after a random share of the time that it takes, sent to the process, or, as
 a scheduler and a terminal do, to its whole group. The same command runs again, and takes over the
 parts that are there. Its predictions and scores must be those of a run that nothing disturbed, byte
-for byte; five seconds after the kill no process of the run may be left, and in the end no part and
+for byte; ten seconds after the kill no process of the run may be left, and in the end no part and
 no temporary file. A row for each executor says how many kills hit, in how many the next run took
 parts over, and how many fell; the exit code is 1 if any fell.
 """
@@ -45,7 +45,8 @@ _BATCH = 8
 _TAKEN = re.compile(r"^([\d,]+) of ([\d,]+) parts are taken", re.MULTILINE)
 # What a process inherits that belongs to a run.
 _MARK = "SSL_BENCH_KILLED_RUN"
-_PATIENCE = 5.0
+# Ray's own agents look after their parent every few seconds.
+_PATIENCE = 10.0
 
 PROTOCOL = f"""\
 name = "kills"
@@ -120,12 +121,12 @@ class Place:
         """What a finished run should not leave: parts, hidden files, temporary files."""
         folder = self.root / name
         found = [*folder.glob("parts/*"), *folder.rglob(".*"), *self.temporary.iterdir()]
-        return [str(path.relative_to(self.root)) for path in found]
+        return [str(path) for path in found]
 
     @property
     def temporary(self) -> Path:
-        """The folder for temporary files."""
-        return self.root / "temporary"
+        """The folder for temporary files, of a name that is short enough for Ray's sockets."""
+        return Path(tempfile.gettempdir()) / f"k{os.getpid():x}"
 
 
 def processes_of(root: Path) -> list[str]:
@@ -196,6 +197,7 @@ def tried(executor: str, kills: int, seed: int, root: Path) -> Iterator[Tried]:
             shutil.rmtree(place.temporary)
         taken = sum(int(found[1].replace(",", "")) for found in _TAKEN.finditer(said))
         yield Tried(how, code != 0, taken, "; ".join(wrong))
+    shutil.rmtree(place.temporary)
 
 
 def main() -> None:

@@ -15,7 +15,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import cache, cached_property, partial
+from functools import cache, partial
+from itertools import islice
 from typing import Any, Literal
 
 from ssl_bench.errors import SslBenchError
@@ -91,7 +92,7 @@ def _here(setup: Setup, executor: Executor) -> Iterator[Run]:
 
 @contextmanager
 def _in_processes(setup: Setup, executor: Executor) -> Iterator[Run]:
-    from concurrent.futures import as_completed
+    from concurrent.futures import FIRST_COMPLETED, wait
 
     from joblib.externals.loky import ProcessPoolExecutor
     from joblib.externals.loky.process_executor import BrokenProcessPool
@@ -106,11 +107,23 @@ def _in_processes(setup: Setup, executor: Executor) -> Iterator[Run]:
     )
 
     def run(parts: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+        left = iter(enumerate(parts))
+        places: dict[Any, int] = {}
+
+        def submit(most: int) -> None:
+            # No more than are at hand for workers: loky is slow to forget what waits behind.
+            for place, part in islice(left, most):
+                places[pool.submit(_work, part)] = place
+
         with _sent():  # With the first part
-            places = {pool.submit(_work, part): place for place, part in enumerate(parts)}
+            submit(2 * executor.workers)
         try:
-            for future in as_completed(places):
-                yield places[future], future.result()
+            while places:
+                done, _ = wait(places, return_when=FIRST_COMPLETED)
+                for future in done:
+                    result = future.result()
+                    submit(1)
+                    yield places.pop(future), result
         except BrokenProcessPool as error:
             raise SslBenchError(
                 "a worker process ended before its part was done; perhaps memory ran out",
@@ -202,14 +215,15 @@ def _on_ray(setup: Setup, executor: Executor) -> Iterator[Run]:
             max_task_retries=3,
             scheduling_strategy="SPREAD",
         )(_Actor)
-        # In a list it is only named: an actor that is started again elsewhere asks for it again.
-        actors = [actor.remote([shared], device) for _ in range(executor.workers)]
+        actors = [actor.remote() for _ in range(executor.workers)]
 
         def run(parts: Sequence[Any]) -> Iterator[tuple[int, Any]]:
             pool = ActorPool(actors)
             try:
+                # In a list it is only named: an actor asks for it once.
                 yield from pool.map_unordered(
-                    lambda each, part: each.work.remote(*part), list(enumerate(parts))
+                    lambda each, part: each.work.remote([shared], device, *part),
+                    list(enumerate(parts)),
                 )
             except ray.exceptions.RayTaskError as error:
                 if isinstance(error.cause, SslBenchError | OSError):
@@ -263,17 +277,13 @@ def _reach(address: str | None) -> None:
 class _Actor:
     """A worker on a Ray cluster."""
 
-    def __init__(self, setup: list[Any], device: str | None) -> None:
-        self._setup, self._device = setup, device
+    _work: Callable[[Any], Any] | None = None
 
-    @cached_property
-    def _work(self) -> Callable[[Any], Any]:
+    def work(self, setup: list[Any], device: str | None, place: int, part: Any) -> tuple[int, Any]:
+        """Work on one part; gives its place, too."""
         import ray
 
-        # Made with the first part: what fails here arrives as it was raised.
-        made: Callable[[Any], Any] = ray.get(self._setup[0])(self._device)
-        return made
-
-    def work(self, place: int, part: Any) -> tuple[int, Any]:
-        """Work on one part; gives its place, too."""
+        # Made with the first part: what fails here arrives as it is.
+        if self._work is None:
+            self._work = ray.get(setup[0])(device)
         return place, self._work(part)
