@@ -30,9 +30,9 @@ _FEW = 10
 
 # Resamples, and weights, that are taken at once: keeps the weights in double precision small.
 _BLOCK = 256
-_BLOCK_WEIGHTS = 2**22
+_BLOCK_WEIGHTS = 2**21
 # Weights of resamples that are kept for the next call; more are drawn again.
-_FEW_WEIGHTS, _MANY_WEIGHTS = 2**21, 2**25
+_FEW_WEIGHTS, _MANY_WEIGHTS = 2**19, 2**24
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ def _whole(seed: int, n_groups: int, resamples: int) -> NDArray[np.uint16]:
     return weights
 
 
-_of_few, _of_many = lru_cache(maxsize=64)(_whole), lru_cache(maxsize=4)(_whole)
+_of_few, _of_many = lru_cache(maxsize=64)(_whole), lru_cache(maxsize=6)(_whole)
 
 
 def _drawn(seed: int, n_groups: int, resamples: int, rows: int) -> Iterator[NDArray[np.uint16]]:

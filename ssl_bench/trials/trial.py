@@ -58,7 +58,7 @@ LEFT = Placement(0.0, 0.0, 1.0, 0.5)
 RIGHT = Placement(0.0, 0.5, 1.0, 1.0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ImageRecipe:
     """A picture made of samples' images: pairs of sample id and the placement it is squeezed to."""
 
@@ -75,7 +75,7 @@ class ImageRecipe:
         return " | ".join(sample for sample, _ in self.parts)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class AudioRecipe:
     """The sounds of samples, mixed; or silence or seeded noise as long as one sample's sound."""
 
@@ -104,7 +104,7 @@ class Target(NamedTuple):
     placement: Placement
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Trial:
     """One question to a model.
 
