@@ -15,7 +15,8 @@ def count_others(scores, wanted, marks):
 
     `scores` and `wanted` are ``(n,)``, `marks` ``(m,)`` are in ascending order.
     """
-    lowest, highest = marks[0], marks[-1]
+    # In double precision, where no difference of two numbers is infinite.
+    lowest, highest = np.float64(marks[0]), np.float64(marks[-1])
     # Marks below a bucket, and below the next one: between these a value is searched.
     first = np.zeros(_BUCKETS + 2, np.int64)
     scale = _BUCKETS / (highest - lowest) if highest > lowest else 0.0
@@ -25,7 +26,7 @@ def count_others(scores, wanted, marks):
         first[bucket] += first[bucket - 1]
     counts = np.zeros(len(marks), np.int64)
     for item in range(len(scores)):
-        score = scores[item]
+        score = np.float64(scores[item])
         if wanted[item] or score < lowest:
             continue
         last = len(marks) - 1
