@@ -5,8 +5,9 @@ Usage::
     python benchmarks/interrupted.py [--kills 60] [--seed 0] [--executor processes ...]
 
 Each kill is of a process of its own that evaluates the small EZ-VSL in parts of 16 images: by a
-signal (KILL, TERM, INT) after a random share of the time that it takes, sent to the process, or, as
-a scheduler and a terminal do, to its whole group. The same command runs again, and takes over the
+signal (KILL, TERM, INT) after a random share of the time that it takes, or, every second time, once
+a random number of parts is there; sent to the process, or, as a scheduler and a terminal do, to its
+whole group. The same command runs again, and takes over the
 parts that are there. Its predictions and scores must be those of a run that nothing disturbed, byte
 for byte; ten seconds after the kill no process of the run may be left, and in the end no part and
 no temporary file. A row for each executor says how many kills hit, in how many the next run took
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import random
 import re
 import shutil
 import signal
@@ -29,8 +31,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
-
-import numpy as np
 
 EXECUTORS = {
     "local": "",
@@ -66,6 +66,8 @@ priors = ["ogl-l1"]
 
 def child(words: list[str]) -> None:
     """The command line, with parts of a few images."""
+    # Until it heeds an interrupt, as while Python itself starts, that ends it.
+    heeds = signal.signal(signal.SIGINT, signal.SIG_DFL)
     from ssl_bench.analysis import evaluation
     from ssl_bench.cli.main import main as main_of_cli
     from ssl_bench.engine.encode import EngineOptions
@@ -76,6 +78,7 @@ def child(words: list[str]) -> None:
         return replace(made(self, progress), part_size=2 * _BATCH)
 
     evaluation.Request.engine_options = small  # type: ignore[method-assign]
+    signal.signal(signal.SIGINT, heeds)
     main_of_cli(words)
 
 
@@ -123,6 +126,10 @@ class Place:
         found = [*folder.glob("parts/*"), *folder.rglob(".*"), *self.temporary.iterdir()]
         return [str(path) for path in found]
 
+    def parts(self, name: str) -> int:
+        """How many parts are there."""
+        return len(list((self.root / name).glob("parts/*/*.npz")))
+
     @property
     def temporary(self) -> Path:
         """The folder for temporary files, of a name that is short enough for Ray's sockets."""
@@ -152,7 +159,7 @@ class Tried(NamedTuple):
 
 def tried(executor: str, kills: int, seed: int, root: Path) -> Iterator[Tried]:
     """Kill evaluations on one executor again and again."""
-    generator = np.random.default_rng([seed, *executor.encode()])
+    generator = random.Random(f"{seed} {executor}")
     place = Place(root.resolve(), EXECUTORS[executor])
     for _ in range(2):  # the first run fills the cache
         place.fresh("calm")
@@ -164,14 +171,19 @@ def tried(executor: str, kills: int, seed: int, root: Path) -> Iterator[Tried]:
     wanted = place.made("calm")
     if len(wanted) != len(_FILES):
         raise RuntimeError(f"an undisturbed run made {', '.join(wanted)} only")
-    for _ in range(kills):
+    for number in range(kills):
         place.fresh("killed")
-        sent = _SIGNALS[int(generator.integers(len(_SIGNALS)))]
-        share, group = generator.random(), bool(generator.integers(2))
-        whom = "its group" if group else "it"
-        how = f"{sent.name} to {whom} after {share:.0%} of {seconds:.1f} s"
+        sent = generator.choice(_SIGNALS)
+        share, group = generator.random(), generator.random() < 0.5
+        parts = int(share * 2 * -(-IMAGES // (2 * _BATCH)))
+        when = f"with {parts} parts" if number % 2 else f"after {share:.0%} of {seconds:.1f} s"
+        how = f"{sent.name} to {'its group' if group else 'it'} {when}"
         process = place.start("killed")
-        time.sleep(share * seconds)
+        if number % 2:
+            while process.poll() is None and place.parts("killed") < parts:
+                time.sleep(0.01)
+        else:
+            time.sleep(share * seconds)
         with suppress(ProcessLookupError):
             (os.killpg if group else os.kill)(process.pid, sent)
         code = process.wait()
