@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 import zipfile
-from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property, partial
@@ -32,8 +32,9 @@ from ssl_bench.engine.encode import (
     answer,
     encode_sounds,
 )
-from ssl_bench.engine.plan import Distinct, Plan
+from ssl_bench.engine.plan import Plan
 from ssl_bench.errors import ModelError
+from ssl_bench.executors import Setup
 from ssl_bench.files import (
     atomic_path,
     cache_folder,
@@ -75,9 +76,10 @@ def localize_in_parts(
     """
     parts = _Parts(plan, options, folder)
     local = options.executor.kind == "local"
-    workers = replace(options, progress=options.progress if local else _silent, notify=_silent)
-    own = (lambda: localizer) if local else load
-    setup = partial(_worker, own, plan.sets, plan.vision_only, workers, folder)
+    setup: Setup = partial(_here, parts, localizer)
+    if not local:
+        workers = replace(options, progress=_silent, notify=_silent)
+        setup = partial(_worker, load, plan.sets, plan.vision_only, workers, folder)
     with ExitStack() as stack:
         run: list[Callable[[Sequence[Any]], Iterator[Any]]] = []
 
@@ -171,6 +173,12 @@ def _silent(*_given: object) -> None:
     """Tell nobody."""
 
 
+def _here(parts: _Parts, localizer: Localizer, device: str | None) -> Callable[[str], None]:
+    """What makes one part after the other in this process, with what there is."""
+    del device
+    return partial(parts.make, localizer)
+
+
 def _worker(
     load: Load,
     sets: Sequence[Any],
@@ -216,7 +224,7 @@ class _Parts:
         self._plan, self._options, self._folder = plan, options, folder
         self.sounds = self._ranges("sounds", len(plan.sounds))
         self.images = self._ranges("images", len(plan.images))
-        self._marks: dict[Hashable, str | None] = {}
+        self._digests: dict[str, str] = {}
 
     def _ranges(self, kind: str, count: int) -> dict[str, range]:
         size = max(self._options.part_size, self._options.batch_size)
@@ -344,24 +352,18 @@ class _Parts:
 
     def _made_of(self, name: str) -> str:
         """Digest of all that decides a part; images are answered with all sounds."""
-        if name in self.sounds:
-            span, sounds = self.sounds[name], None
-            own = self._marked(self._plan.sounds[span.start : span.stop])
-        else:
-            span, sounds = self.images[name], self._all_sounds
-            own = self._marked(self._plan.images[span.start : span.stop])
-        # The folder's name tells model, trials and options.
-        return sha256_of_json([self._folder.name, name, sounds, own])
+        if name not in self._digests:
+            span = self.sounds[name] if name in self.sounds else self.images[name]
+            sources = self._plan.sounds if name in self.sounds else self._plan.images
+            marks = [
+                [mark_of_file(file) for file in source.files()]
+                for source in sources[span.start : span.stop]
+            ]
+            sounds = None if name in self.sounds else self._all_sounds
+            # The folder's name tells model, trials and options.
+            self._digests[name] = sha256_of_json([self._folder.name, name, sounds, marks])
+        return self._digests[name]
 
     @cached_property
     def _all_sounds(self) -> str:
-        return sha256_of_json(self._marked(self._plan.sounds))
-
-    def _marked(self, sources: Sequence[Distinct[Any]]) -> list[str | None]:
-        found = []
-        for source in sources:
-            if source.identity not in self._marks:
-                marks = [mark_of_file(each) for each in source.files()]
-                self._marks[source.identity] = sha256_of_json(marks)
-            found.append(self._marks[source.identity])
-        return found
+        return sha256_of_json([self._made_of(name) for name in self.sounds])

@@ -7,6 +7,7 @@ and encoded once however many trials use it.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ssl_bench.errors import ProtocolError
-from ssl_bench.files import sha256_of_json
+from ssl_bench.files import json_text
 from ssl_bench.media.synthesis import mixed, noise_like, silence_like
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.protocols.conventions import Interpolation, ThresholdTable, TruthConvention
@@ -285,20 +286,26 @@ class TrialSet:
         """
         if self.whole is not self:
             return self.whole.digest
-        asked = {
-            trial.id: [
-                [[sample, *placement] for sample, placement in trial.image.parts],
-                [trial.audio.kind, trial.audio.seed, *trial.audio.samples],
-            ]
-            for trial in self.trials
-        }
         test_set = {
             "name": self.test_set.name,
             "split": self.test_set.split,
             "options": self.protocol.test_set.options,
         }
         composition = self.protocol.composition.model_dump(mode="json")
-        return sha256_of_json({"test_set": test_set, "composition": composition, "trials": asked})
+        # As `sha256_of_json` of all of it would spell it, a trial at a time: they may be many.
+        digest = hashlib.sha256(
+            f'{{"composition":{json_text(composition)},"test_set":{json_text(test_set)}'.encode()
+        )
+        opening = ',"trials":{'
+        for trial in sorted(self.trials, key=lambda trial: trial.id):
+            asked = [
+                [[sample, *placement] for sample, placement in trial.image.parts],
+                [trial.audio.kind, trial.audio.seed, *trial.audio.samples],
+            ]
+            digest.update(f"{opening}{json_text(trial.id)}:{json_text(asked)}".encode())
+            opening = ","
+        digest.update(b"}}")
+        return digest.hexdigest()
 
     def threshold(self, row: int) -> ThresholdTable:
         """The threshold table in force for one trial, by row."""
