@@ -326,6 +326,8 @@ def cluster(nodes: int) -> Iterator[str]:
     port = address.rpartition(":")[2]
     head = [f"--port={port}", "--head", f"--temp-dir={folder}", "--include-dashboard=false"]
     started: list[subprocess.Popen[bytes]] = []
+    # Whoever joins proves, with the file that Ray writes for a user, to be the same user.
+    os.environ["RAY_AUTH_MODE"] = "token"
     try:
         for number in range(nodes):
             role = [f"--address={address}"] if number else head

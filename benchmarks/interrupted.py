@@ -9,7 +9,7 @@ signal (KILL, TERM, INT) after a random share of the time that it takes, or, eve
 a random number of parts is there; sent to the process, or, as a scheduler and a terminal do, to its
 whole group. The same command runs again, and takes over the
 parts that are there. Its predictions and scores must be those of a run that nothing disturbed, byte
-for byte; ten seconds after the kill no process of the run may be left, and in the end no part and
+for byte; five seconds after the kill no process of the run may be left, and in the end no part and
 no temporary file. A row for each executor says how many kills hit, in how many the next run took
 parts over, and how many fell; the exit code is 1 if any fell.
 """
@@ -45,8 +45,8 @@ _BATCH = 8
 _TAKEN = re.compile(r"^([\d,]+) of ([\d,]+) parts are taken", re.MULTILINE)
 # What a process inherits that belongs to a run.
 _MARK = "SSL_BENCH_KILLED_RUN"
-# Ray's own agents look after their parent every few seconds.
-_PATIENCE = 10.0
+# Seconds; Ray's own agents take their time to notice that they are alone.
+_PATIENCE, _PATIENCE_WITH_RAY = 5.0, 60.0
 
 PROTOCOL = f"""\
 name = "kills"
@@ -192,8 +192,8 @@ def tried(executor: str, kills: int, seed: int, root: Path) -> Iterator[Tried]:
             wrong.append(f"exit code {code}")
         if "Traceback" in (place.root / "log").read_text() and sent != signal.SIGKILL:
             wrong.append("a traceback")
-        ended = time.monotonic()
-        while (living := processes_of(place.root)) and time.monotonic() < ended + _PATIENCE:
+        until = time.monotonic() + (_PATIENCE_WITH_RAY if executor == "ray" else _PATIENCE)
+        while (living := processes_of(place.root)) and time.monotonic() < until:
             time.sleep(0.1)
         if living:
             wrong.append(f"still running: {', '.join(living)}")

@@ -228,7 +228,15 @@ def _on_ray(setup: Setup, executor: Executor) -> Iterator[Run]:
             except ray.exceptions.RayTaskError as error:
                 if isinstance(error.cause, SslBenchError | OSError):
                     raise error.cause from None
-                raise
+                if not isinstance(error.cause, ray.exceptions.RaySystemError):
+                    raise
+                reason = str(error.cause).splitlines()[0]
+                raise SslBenchError(
+                    f"a Ray worker cannot load what it is to work with ({reason})",
+                    code="E_WORKER_MODEL",
+                    remedy="install the same packages on all nodes, and name the model as "
+                    "FILE.py:Class",
+                ) from error
             except ray.exceptions.RayActorError as error:
                 raise SslBenchError(
                     "a Ray worker ended before its part was done; perhaps memory ran out",
@@ -252,6 +260,12 @@ def _join_cluster(address: str | None, stack: ExitStack) -> None:
             settings["_temp_dir"] = str(folder)
     handler = signal.getsignal(signal.SIGTERM)
     stack.callback(ray.shutdown)
+
+    def heed_again() -> None:
+        # Ray takes the signal for its own end.
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)
+
     try:
         _reach(address)
         ray.init(log_to_driver=False, logging_level=logging.ERROR, **settings)
@@ -262,9 +276,11 @@ def _join_cluster(address: str | None, stack: ExitStack) -> None:
             where=address or "this machine",
             remedy="start one with 'ray start --head', and give the address that it prints",
         ) from error
-    # Ray takes the signal for its own end.
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, handler)
+    except SystemExit:
+        heed_again()
+        signal.raise_signal(signal.SIGTERM)
+        raise
+    heed_again()
 
 
 def _reach(address: str | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import shutil
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -259,11 +260,14 @@ def test_what_the_model_raises_in_a_worker_arrives(
 
 @pytest.mark.slow
 def test_ray_makes_the_same_bytes_and_says_what_is_wrong(
-    predicted: Predict, options: EngineOptions, tmp_path: Path
+    predicted: Predict, options: EngineOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("ray")
     expected = predicted(replace(options, part_size=100))
     executor = Executor("ray", 2)
+    with refused("E_WORKER_MODEL"):  # Its workers do not know this file
+        predicted(replace(options, executor=executor))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     with refused("E_DARK"):
         predicted(replace(options, executor=Executor("ray", 1)), Blended(fails_at=9))
     assert len(_parts_of(options, "images-*.npz")) == 2
