@@ -9,9 +9,10 @@ signal (KILL, TERM, INT) after a random share of the time that it takes, or, eve
 a random number of parts is there; sent to the process, or, as a scheduler and a terminal do, to its
 whole group. The same command runs again, and takes over the
 parts that are there. Its predictions and scores must be those of a run that nothing disturbed, byte
-for byte; five seconds after the kill no process of the run may be left, and in the end no part and
-no temporary file. A row for each executor says how many kills hit, in how many the next run took
-parts over, and how many fell; the exit code is 1 if any fell.
+for byte; five seconds after the kill no process of the run may be left (a minute after it, of
+Ray's own), and in the end no part and no temporary file. A row for each executor says how many
+kills hit, in how many the next run took parts over, and how many fell; the exit code is 1 if any
+fell.
 """
 
 from __future__ import annotations
