@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
+import soundfile
 from numpy.typing import NDArray
+from PIL import Image
 
+from ssl_bench.environment import environment
 from ssl_bench.protocols.protocol import load_protocol
 from ssl_bench.trials.compositions import open_trials
 from ssl_bench.trials.trial import TrialSet
@@ -38,6 +43,69 @@ def invent_vggss(folder: Path, entries: int, seed: int = 0) -> Path:
     (folder / "vggss").mkdir(parents=True, exist_ok=True)
     (folder / "vggss" / "vggss.json").write_text(json.dumps(content))
     return folder
+
+
+def invent_clips(data: Path, size: tuple[int, int], seed: int = 0) -> None:
+    """Write a JPEG frame of that width and height, and a WAV of 10 s, for each entry of ``vggss``.
+
+    Frames are coloured clouds with some grain, of which there are eight; sounds are tones in noise
+    at 16 kHz, and all differ, since a sound that is known is not encoded again.
+    """
+    generator = np.random.default_rng(seed)
+    frames, sounds = [], []
+    for _ in range(8):
+        clouds = generator.integers(0, 256, (9, 16, 3), dtype=np.uint8)
+        smooth = np.asarray(Image.fromarray(clouds).resize(size, Image.Resampling.BICUBIC))
+        pixels = np.clip(smooth + generator.normal(0, 6, smooth.shape), 0, 255).astype(np.uint8)
+        stream = io.BytesIO()
+        Image.fromarray(pixels).save(stream, "JPEG", quality=90)
+        frames.append(stream.getvalue())
+        moments = np.arange(160000) / 16000
+        tones = sum(np.sin(2 * np.pi * pitch * moments) for pitch in generator.uniform(80, 6000, 8))
+        loud = tones / 16 + generator.normal(0, 0.05, 160000)
+        sounds.append((np.clip(loud, -1, 1) * 32767).astype(np.int16))
+    folder = data / "vggss"
+    for place in ("frames", "audio"):
+        (folder / place).mkdir()
+    for clip, entry in enumerate(json.loads((folder / "vggss.json").read_text())):
+        (folder / "frames" / f"{entry['file']}.jpg").write_bytes(frames[clip % 8])
+        samples = np.roll(sounds[clip % 8], 97 * clip)
+        soundfile.write(folder / "audio" / f"{entry['file']}.wav", samples, 16000)
+
+
+def invent_weights(folder: Path, seed: int = 0) -> tuple[Path, Path]:
+    """Write weights of the published EZ-VSL and of its object classifier, as they are initialised.
+
+    Weights do not change what a pass costs.
+    """
+    import torch
+
+    from ssl_bench.models.ezvsl import EZVSLArchitecture, EZVSLNetwork
+    from ssl_bench.models.object_prior import ClassifierArchitecture, ClassifierNetwork
+
+    torch.manual_seed(seed)
+    files = folder / "ezvsl.pth", folder / "resnet18.pth"
+    torch.save({"model": EZVSLNetwork(EZVSLArchitecture()).state_dict()}, files[0])
+    torch.save(ClassifierNetwork(ClassifierArchitecture()).state_dict(), files[1])
+    return files
+
+
+def machine() -> str:
+    """Processor and its number of cores, and versions of what computes."""
+    facts = environment()
+    names = [line for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
+    processor = names[0].partition(":")[2].strip() if names else facts["machine"]
+    libraries = ", ".join(
+        f"{name} {facts['libraries'][name]}" for name in ("torch", "numpy", "scipy", "pillow")
+    )
+    return f"{processor}, {os.cpu_count()} cores; Python {facts['python']}, {libraries}"
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        return Path(path).read_text().splitlines()
+    except OSError:
+        return []
 
 
 def vggss_trials(data: Path) -> TrialSet:

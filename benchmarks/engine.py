@@ -103,8 +103,9 @@ class Tiny(Localizer):
         return maps
 
 
-def full_ezvsl() -> Localizer:
+def full_ezvsl(device: str | None = None) -> Localizer:
     """EZ-VSL as in its paper, with random weights: they do not change its cost."""
+    del device
     import torch
 
     from ssl_bench.models.embedding_localizer import EmbeddingPreprocessing

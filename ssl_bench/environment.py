@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import subprocess
 import sys
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,8 @@ def package_version() -> str:
     return _version("ssl-bench") or "0+unknown"
 
 
+# What is asked after each result does not change while a process runs.
+@cache
 def _version(name: str) -> str | None:
     try:
         return version(name)
@@ -54,6 +57,7 @@ def _version(name: str) -> str | None:
         return None
 
 
+@cache
 def _commit() -> str | None:
     """Commit of the checkout that the package runs from; None in an installed wheel."""
     root = Path(__file__).resolve().parent.parent

@@ -84,6 +84,11 @@ HERE = Executor()
 """This process alone."""
 
 
+def processes(count: int) -> Executor:
+    """So many processes on this machine; for one, this one."""
+    return HERE if count == 1 else Executor("processes", count)
+
+
 @contextmanager
 def _here(setup: Setup, executor: Executor) -> Iterator[Run]:
     work = setup(next(iter(executor.devices), None))

@@ -46,6 +46,11 @@ class Document(Strict):
     model_config = ConfigDict(strict=False)
 
 
+def is_none(value: object) -> bool:
+    """Whether a field is to be left out of documents, for ``Field(exclude_if=...)``."""
+    return value is None
+
+
 def quoted(name: str) -> str:
     r"""Text from an untrusted file, made safe and short for a message.
 

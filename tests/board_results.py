@@ -9,33 +9,49 @@ from collections.abc import Iterable
 from functools import cache
 
 from ssl_bench.leaderboard.submissions import AUDIO_BLIND, MAPS, default_board, submission_path
-from ssl_bench.protocols.protocol import load_protocol
-from ssl_bench.scoring.references import Controls, control_scores
+from ssl_bench.protocols.protocol import Protocol, load_protocol
+from ssl_bench.scoring.references import Controls
 from ssl_bench.scoring.results import MeasuredValue, Result
-from ssl_bench.scoring.run import ScoringOptions, measures_of, score_file
+from ssl_bench.scoring.run import ScoringOptions, measures_of, score_file, under_dialect
 from ssl_bench.trials.compositions import open_trials
 from ssl_bench.trials.trial import TrialSet
 
+# What claims read, out of the measures of each protocol; the first is broken down.
+_READ = {
+    "synth": ("cIoU@0.5", "cIoU(adaptive)@0.5"),
+    "concat": ("cIoU(adaptive)@0.5", "side-accuracy"),
+    "type-ab": ("cIoU(adaptive)@0.5", "type-gap(adaptive)@0.5"),
+    "interactive": ("cIoU(adaptive)@0.5", "IIoU(adaptive)@0.5", "swap-sensitivity"),
+    "negative-audio": ("AUROC", "AUROC(off-screen)"),
+    "retrieval": (
+        *("recall(a2i)@10", "recall(i2a)@10"),
+        *("category-recall(a2i)@1", "category-recall(i2a)@1"),
+    ),
+}
+
 
 @cache
-def _trials(protocol: str) -> tuple[TrialSet, Controls | None]:
+def _trials(protocol: str) -> tuple[TrialSet, Protocol, Controls | None]:
     trials = open_trials(load_protocol(protocol))
-    maps = trials.protocol.answers == "maps"
-    return trials, control_scores(trials, measures_of(trials.protocol)) if maps else None
+    asked = trials.protocol.model_copy(update={"measures": _READ[protocol]})
+    maps = asked.answers == "maps"
+    controls = Controls(under_dialect(trials, asked), measures_of(asked)) if maps else None
+    return trials, asked, controls
 
 
 @cache
 def board_result(slug: str, protocol: str) -> Result:
-    """The result of an entry."""
+    """The result of an entry, with the measures that claims read."""
     folder = default_board() / submission_path(protocol, slug)
-    trials, controls = _trials(protocol)
+    trials, asked, controls = _trials(protocol)
     blind = folder / AUDIO_BLIND
     return score_file(
         folder / MAPS,
         trials,
         vision_only=blind if controls is not None and blind.is_file() else None,
+        conventions=asked,
         controls=controls,
-        options=ScoringOptions(broken_down=3),  # cIoU under both rules, for both types
+        options=ScoringOptions(broken_down=1),
     ).result
 
 

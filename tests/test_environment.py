@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,16 @@ import pytest
 
 from ssl_bench import environment as module
 from ssl_bench.environment import environment, package_version
+
+
+@pytest.fixture(autouse=True)
+def forgotten() -> Iterator[None]:
+    """Nothing found before is kept, nor anything found here for later."""
+    for found in (module._version, module._commit):
+        found.cache_clear()
+    yield
+    for found in (module._version, module._commit):
+        found.cache_clear()
 
 
 def test_it_is_json_and_names_what_matters() -> None:

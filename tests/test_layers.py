@@ -28,7 +28,10 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "models": ("training", "models"),
     "scoring": ("scoring", "measures", "statistics"),
     "data": ("trials", "testsets", "predictions", "media", "protocols"),
-    "base": ("environment", "schemas", "files", "arrays", "extras", "errors"),
+    "base": (
+        *("environment", "schemas", "executors", "progress"),
+        *("files", "arrays", "extras", "errors"),
+    ),
 }
 
 MODULE_AS_TEXT = re.compile(r"(ssl_bench(?:\.\w+)+)(?::\w+)?")

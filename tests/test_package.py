@@ -13,6 +13,7 @@ from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 
+import numpy as np
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -166,15 +167,22 @@ def test_help_loads_no_numerical_library(tmp_path: Path) -> None:
     assert loaded & numerical == set()
 
 
+@pytest.fixture(scope="module")
+def predicted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a protocol of a few trials, and predictions for it."""
+    folder = tmp_path_factory.mktemp("predicted")
+    (folder / "few.toml").write_text(few_trials(12))
+    trials = ssl_bench.open_trials(ssl_bench.load_protocol(folder / "few.toml"))
+    maps = np.random.default_rng(0).random((len(trials), 7, 7))
+    trials.save(folder / "predictions.npz", maps, model="noise")
+    return folder
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("dialect", [(), ("--dialect", "all")], ids=["canonical", "all dialects"])
-def test_scoring_never_loads_torch(dialect: tuple[str, ...], tmp_path: Path) -> None:
-    (tmp_path / "few.toml").write_text(few_trials(12))
-    protocol = ("--protocol", tmp_path / "few.toml")
-    predict = ("predict", "--model", "center", *protocol, "--out", tmp_path)
-    loaded_modules(*predict, folder=tmp_path)
-    score = ("score", tmp_path / "predictions.npz", *protocol, *dialect)
-    loaded = loaded_modules(*score, folder=tmp_path)
+def test_scoring_never_loads_torch(dialect: tuple[str, ...], predicted: Path) -> None:
+    score = ("score", predicted / "predictions.npz", "--protocol", predicted / "few.toml", *dialect)
+    loaded = loaded_modules(*score, folder=predicted)
     assert "ssl_bench.scoring.run" in loaded
     assert "torch" not in loaded
 

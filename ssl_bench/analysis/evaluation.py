@@ -31,8 +31,10 @@ from ssl_bench.executors import HERE, Executor
 from ssl_bench.files import files_of, replaced_folder, sha256_of_file, write_text
 from ssl_bench.media.check import refuse_unusable, remarks_on, write_report
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
+from ssl_bench.models.devices import Precision, move, resolve
 from ssl_bench.models.provenance import describe
 from ssl_bench.models.registry import list_baselines, load_baseline, load_localizer
+from ssl_bench.progress import progress_bars
 from ssl_bench.protocols.protocol import Protocol, load_dialect, load_protocol
 from ssl_bench.scoring.formatting import format_value
 from ssl_bench.scoring.overlap import OverlapScores
@@ -83,6 +85,8 @@ class Request:
     executor: Executor = HERE
     parts: Path | None = None
     limit: int | None = None
+    device: str | None = None
+    precision: Precision = "32"
 
     def engine_options(self, progress: Progress) -> EngineOptions:
         """The settings that concern the engine."""
@@ -116,8 +120,8 @@ class Evaluation:
         What stood in the folder before, in words; empty where nothing did.
     media_notes
         What is unusual about images and sounds, of all protocols that were run together.
-    parts_note
-        How much of an interrupted run was taken over; empty where nothing was.
+    notes
+        What else a user should know, such as how much of an interrupted run was taken over.
     """
 
     scores: pd.DataFrame
@@ -128,7 +132,7 @@ class Evaluation:
     has_images: bool
     replaced: str = ""
     media_notes: tuple[str, ...] = ()
-    parts_note: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def evaluate(
@@ -154,8 +158,9 @@ def evaluate(
     executor: Executor = HERE,
     parts: str | os.PathLike[str] | None = None,
     limit: int | None = None,
-    progress: Progress = lambda _what, _done, _all: None,
-    notify: Callable[[str], None] = lambda _stage: None,
+    device: str | None = None,
+    precision: Precision = "32",
+    progress: bool = False,
 ) -> Evaluation:
     """Evaluate a model on a protocol: predict, score, and write both into a run folder.
 
@@ -201,10 +206,12 @@ def evaluate(
         folder. All machines that work must share it.
     limit
         Answer the trials of the first images only; the result is partial.
+    device, precision
+        Where and how the model's networks compute, as :func:`ssl_bench.models.devices.resolve`
+        takes them; the result says so. Without a device it is the processor, or wherever a
+        localizer that is given itself is.
     progress
-        Called with what is being done, how much is done and how much there is.
-    notify
-        Called with the name of each stage as it starts.
+        Whether to draw bars on standard error, if that is a terminal.
 
     Raises
     ------
@@ -240,8 +247,11 @@ def evaluate(
         executor=executor,
         parts=_path(parts),
         limit=limit,
+        device=device,
+        precision=precision,
     )
-    return run(request, [protocol], progress=progress, notify=notify)[0]
+    with progress_bars(quiet=not progress) as (show, notify):
+        return run(request, [protocol], progress=show, notify=notify)[0]
 
 
 def _path(given: str | os.PathLike[str] | None) -> Path | None:
@@ -268,7 +278,8 @@ def run(
     parts, media_notes = _usable(request, localizer, runs, progress)
     opened_at = perf_counter()
     notify("localizing")
-    options = request.engine_options(progress)
+    notes: list[str] = []
+    options = replace(request.engine_options(progress), notify=notes.append)
     replaced = [earlier_run(folder, run_files()) for _, folder in runs]
     with _opened(parts, request.overwrite) as fresh:
         written = predict(localizer, fresh, options, load=loader(request), keep_parts=True)
@@ -295,9 +306,9 @@ def run(
             files=tuple(folder / path.relative_to(each.folder) for path in each.files),
             replaced=before,
             media_notes=media_notes,
-            parts_note=made.parts_note,
+            notes=tuple(notes),
         )
-        for each, made, (_, folder), before in zip(done, written, runs, replaced, strict=True)
+        for each, (_, folder), before in zip(done, runs, replaced, strict=True)
     ]
 
 
@@ -429,36 +440,48 @@ def run_predict(
     localizer, runs, _ = _open(request, protocols)
     parts, media_notes = _usable(request, localizer, runs, progress)
     with _opened(parts, request.overwrite) as fresh:
-        options = request.engine_options(progress)
+        notes: list[str] = []
+        options = replace(request.engine_options(progress), notify=notes.append)
         written = predict(localizer, fresh, options, load=loader(request), keep_parts=True)
     discard_parts(written)
     return [
-        (trials, replace(each.moved(folder), media_notes=media_notes))
+        (trials, replace(each.moved(folder), media_notes=(*media_notes, *notes)))
         for (trials, folder), each in zip(parts, written, strict=True)
     ]
 
 
 def load_model(request: Request) -> Localizer | AnnotationLocalizer:
-    """The model of a request, loaded if it is a name; raises SslBenchError if that fails."""
-    if not isinstance(request.model, str):
-        return request.model
-    return load_localizer(
-        request.model,
-        variant=request.variant,
-        weights=request.weights,
-        alpha=request.alpha,
-        seed=request.seed,
-        options=request.settings,
-    )
+    """The model of a request, loaded if it is a name, and moved to the device that was asked for.
+
+    Raises SslBenchError if either fails.
+    """
+    place = None
+    if (request.device, request.precision) != (None, "32"):
+        place = resolve(request.device or "cpu", request.precision)
+    localizer = request.model
+    if isinstance(localizer, str):
+        localizer = load_localizer(
+            localizer,
+            variant=request.variant,
+            weights=request.weights,
+            alpha=request.alpha,
+            seed=request.seed,
+            options=request.settings,
+        )
+    if place is not None and isinstance(localizer, Localizer):
+        move(localizer, place)
+    return localizer
 
 
 def loader(request: Request) -> Load | None:
-    """What loads the model of a request in another process; None if it is no name."""
-    return partial(_load_localizer, request) if isinstance(request.model, str) else None
+    """What loads the model of a request in another process; None to send it as it is."""
+    if isinstance(request.model, str) or request.executor.devices:
+        return partial(_load_localizer, request)
+    return None
 
 
-def _load_localizer(request: Request) -> Localizer:
-    localizer = load_model(request)
+def _load_localizer(request: Request, device: str | None) -> Localizer:
+    localizer = load_model(replace(request, device=device or request.device))
     assert isinstance(localizer, Localizer)
     return localizer
 
@@ -587,6 +610,8 @@ def _run_name(localizer: Localizer | AnnotationLocalizer, place: str, request: R
         f"seed{request.seed}" if request.seed else None,
         *(f"{key}-{Path(str(value)).name}" for key, value in sorted(request.settings.items())),
         None if request.dialect is None else request.dialect.replace(":", "-"),
+        None if request.device in (None, "cpu") else str(request.device).replace(":", ""),
+        None if request.precision == "32" else request.precision,
     ]
     return "-".join([localizer.name, place, *(text for text in changed if text)])
 

@@ -26,11 +26,11 @@ from ssl_bench.cli.options import (
 from ssl_bench.cli.terminal import (
     p_value,
     plain_table,
-    progress_bars,
     show,
     show_notes,
     with_interval,
 )
+from ssl_bench.progress import progress_bars
 
 if TYPE_CHECKING:
     from rich.table import Table

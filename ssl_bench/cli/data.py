@@ -19,7 +19,8 @@ from ssl_bench.cli.options import (
     json_option,
     protocol_option,
 )
-from ssl_bench.cli.terminal import print_json, progress_bars
+from ssl_bench.cli.terminal import print_json
+from ssl_bench.progress import progress_bars
 
 if TYPE_CHECKING:
     from ssl_bench.testsets import Finding

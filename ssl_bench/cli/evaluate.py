@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +26,13 @@ from ssl_bench.cli.options import (
     request_of,
     together,
 )
-from ssl_bench.cli.terminal import print_json, progress_bars, result_tables, show, show_notes
+from ssl_bench.cli.terminal import plain_table, print_json, result_tables, show, show_notes
+from ssl_bench.progress import progress_bars
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
+    from ssl_bench.analysis.agreement import Agreement
     from ssl_bench.analysis.evaluation import Request
     from ssl_bench.protocols.protocol import Protocol
 
@@ -78,7 +83,7 @@ def evaluate(**given: Any) -> None:
     for each in done:
         if each.replaced:
             click.echo(f"Replaced {each.replaced} in {each.folder}.", err=True)
-    show_notes((*done[0].media_notes, *filter(None, [done[0].parts_note])))
+    show_notes((*done[0].media_notes, *done[0].notes))
     if given["weights"] is not None:
         _show_recognised(given["weights"], done[0].result.model.model_dump())
     if given["as_json"]:
@@ -97,13 +102,22 @@ def evaluate(**given: Any) -> None:
 @model_option()
 @protocol_option
 @_run_options
+@click.option(
+    "--check-device",
+    is_flag=True,
+    help="Instead, compare the maps of --device and --precision with those of the processor and "
+    "32 bits, on the first 64 trials; exit code 1 if they differ by more than rounding explains.",
+)
 def predict(**given: Any) -> None:
     """Run a model on a protocol and write its predictions, without scoring."""
+    if given["check_device"]:
+        _check_device(given)
+        return
     with progress_bars() as (progress, _):
         from ssl_bench.analysis.evaluation import run_predict
 
         done = run_predict(*_request(given), progress=progress)
-    show_notes((*done[0][1].media_notes, *filter(None, [done[0][1].parts_note])))
+    show_notes(done[0][1].media_notes)
     if given["weights"] is not None and done:
         from ssl_bench.predictions import open_predictions
 
@@ -129,6 +143,31 @@ def predict(**given: Any) -> None:
             why = "" if given["limit"] else ", whose image or sound is unusable"
             trials += f" ({row['left_out']:,} left out{why})"
         click.echo(f"Wrote maps of {trials}: {', '.join(row['files'])}")
+
+
+def _check_device(given: dict[str, Any]) -> None:
+    from ssl_bench.analysis.agreement import check_devices
+
+    found = check_devices(*_request(given))
+    if given["as_json"]:
+        print_json([each.document() for each in found])
+    else:
+        show(*(part for each in found for part in _agreement(each)))
+    if not all(each.agrees for each in found):
+        sys.exit(1)
+
+
+def _agreement(found: Agreement) -> tuple[Table, str]:
+    """Both values of each measure, and what was compared with which bound."""
+    columns = ("measure", "cpu, 32 bits", f"{found.place.device}, {found.place.precision}")
+    rows = [(name, f"{here:.4f}", f"{there:.4f}") for name, (here, there) in found.measures.items()]
+    verdict = "This passes" if found.agrees else "This does NOT pass"
+    return (
+        plain_table(found.protocol, columns, rows),
+        f"On {found.trials} trials a map differs by {found.difference:.2g} of its range at most "
+        f"({found.worst}), and a measure by {found.change:.2g}. {verdict}: the bounds are "
+        f"{found.bound.difference:g} and {found.passes:.2g}.",
+    )
 
 
 def _show_recognised(file: object, model: Mapping[str, Any]) -> None:

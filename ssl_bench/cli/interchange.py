@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ssl_bench.cli.options import PATH, data_option, json_option, protocol_option
-from ssl_bench.cli.terminal import plain_table, print_json, progress_bars, show, with_interval
+from ssl_bench.cli.terminal import plain_table, print_json, show, with_interval
+from ssl_bench.progress import progress_bars
 
 if TYPE_CHECKING:
     from ssl_bench.interchange.export import Format

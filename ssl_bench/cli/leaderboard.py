@@ -49,10 +49,10 @@ def build(
 
     They work from a file, without a server, and make no request.
     """
-    from ssl_bench.cli.terminal import progress_bars
     from ssl_bench.leaderboard.assess import AssessOptions
     from ssl_bench.leaderboard.board import read_board, require_sound
     from ssl_bench.leaderboard.submissions import SITE, default_board
+    from ssl_bench.progress import progress_bars
     from ssl_bench.site.build import build_site
 
     root = default_board() if board is None else board
@@ -110,10 +110,10 @@ def check(
     again here is named, and the board is then not proven: give its test set with --data, or copies
     of its predictions with --predictions.
     """
-    from ssl_bench.cli.terminal import progress_bars
     from ssl_bench.leaderboard.assess import AssessOptions
     from ssl_bench.leaderboard.board import read_board
     from ssl_bench.leaderboard.submissions import SITE, default_board
+    from ssl_bench.progress import progress_bars
     from ssl_bench.site.build import build_site
 
     root = default_board() if board is None else board
@@ -181,9 +181,9 @@ def add(
     All on the protocols of the embedded world; the annotation-only ones on VGG-SS and IS3 too,
     where the annotations are at hand.
     """
-    from ssl_bench.cli.terminal import progress_bars
     from ssl_bench.leaderboard.baselines import add_baselines
     from ssl_bench.leaderboard.submissions import default_board
+    from ssl_bench.progress import progress_bars
 
     root = default_board() if board is None else board
     with progress_bars() as (_, notify):

@@ -90,6 +90,12 @@ protocol_option = click.option(
     help="Protocol, such as concat or concat@vggss; or a path ending in .toml. "
     "'ssl-bench protocols' lists them.",
 )
+predictions_protocol_option = click.option(
+    "--protocol",
+    metavar="NAME[@TESTSET[:SPLIT]]",
+    help="Protocol that the predictions answer, as 'ssl-bench protocols' lists them; or a path "
+    "ending in .toml. Default: the one that the file names.",
+)
 data_option = click.option(
     "--data", type=FOLDER, help="Folder with one sub-folder per test set. Default: $SSL_BENCH_DATA."
 )
@@ -124,6 +130,15 @@ cache_option = click.option(
     help="Take what is the same for every model, such as priors and floors, from the cache.",
 )
 executor_options = together(
+    click.option(
+        "--device",
+        default="cpu",
+        show_default=True,
+        metavar="auto|cpu|cuda|cuda:N|mps",
+        help="Where the model's networks compute; auto takes a GPU where there is one. Several, "
+        "with commas between: a process on each. The result says so.",
+    ),
+    choice_option("--precision", ("32", "bf16", "16"), "Bits in which networks multiply."),
     count_option(
         "--workers", 1, "Processes (or Ray workers) that run the model.", most=MAX_WORKERS
     ),
@@ -210,13 +225,17 @@ def model_option(*, required: bool = True) -> _Decorator[Any]:
 
 
 def _executor_of(given: Mapping[str, Any]) -> Executor:
-    from ssl_bench.executors import Executor
+    from ssl_bench.executors import Executor, processes
 
     workers, kind = given["workers"], given["executor"]
     if given["address"] is not None and kind != "ray":
         raise click.UsageError("--address belongs to --executor ray")
-    alone = workers == 1 and kind == "processes"
-    return Executor("local" if alone else kind, workers, address=given["address"])
+    devices = tuple(given["device"].split(","))
+    if kind == "processes":
+        if len(devices) == 1:
+            return processes(workers)
+        return Executor("processes", max(workers, len(devices)), devices)
+    return Executor("ray", workers, devices, given["address"])
 
 
 def request_of(given: Mapping[str, Any]) -> Request:
@@ -233,5 +252,6 @@ def request_of(given: Mapping[str, Any]) -> Request:
         named["settings"] = {**named["settings"], "resample": True}
     if "workers" in given:
         named["executor"] = _executor_of(given)
+        named["device"] = given["device"].partition(",")[0]
     dtype = "float16" if given.get("float16") else "float32"
     return Request(**{**named, "alpha": alpha, "folder": given["out"], "dtype": dtype})

@@ -17,18 +17,17 @@ from ssl_bench.cli.options import (
     json_option,
     overwrite_option,
     pairs_option,
-    protocol_option,
+    predictions_protocol_option,
     vision_only_option,
 )
 from ssl_bench.cli.terminal import (
-    console,
     plain_table,
     print_json,
-    progress_bars,
     result_tables,
     show,
     with_interval,
 )
+from ssl_bench.progress import console, progress_bars
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("predictions", type=PATH)
-@protocol_option
+@predictions_protocol_option
 @click.option(
     "--measure",
     "measures",
@@ -95,7 +94,7 @@ def score(**given: Any) -> None:
         from ssl_bench.analysis.evaluation import SCORED_FILES, replace_scores, require_new
         from ssl_bench.protocols.protocol import load_dialect
         from ssl_bench.scoring.overlap import score_overlap
-        from ssl_bench.scoring.run import ScoringOptions, score_file
+        from ssl_bench.scoring.run import ScoringOptions, protocol_of, score_file
         from ssl_bench.testsets.lists import read_clip_list
         from ssl_bench.trials.compositions import open_trials
 
@@ -110,7 +109,7 @@ def score(**given: Any) -> None:
         )
         listed = given["training_list"]
         training = None if listed is None else read_clip_list(listed)
-        trials = open_trials(given["protocol"], given["data"])
+        trials = open_trials(given["protocol"] or protocol_of(given["predictions"]), given["data"])
         asked = trials.protocol
         if given["dialect"] is not None:
             asked = asked.under(load_dialect(given["dialect"]))
@@ -172,13 +171,14 @@ def _score_under_all(given: dict[str, Any]) -> None:
             ScoringOptions,
             check_predictions,
             maps_beyond,
+            protocol_of,
             takes_probabilities,
             under_dialect,
         )
         from ssl_bench.trials.compositions import open_trials
 
         options = ScoringOptions(partial=given["partial"], jobs=given["jobs"], notify=notify)
-        trials = open_trials(given["protocol"], given["data"])
+        trials = open_trials(given["protocol"] or protocol_of(given["predictions"]), given["data"])
         checked = check_predictions(given["predictions"], trials, partial=options.partial)
         model = checked.meta.model
         usable, without = dialects_for(trials.protocol, model)

@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ssl_bench.cli.options import data_option, jobs_option, json_option, protocol_option
+from ssl_bench.cli.options import (
+    data_option,
+    jobs_option,
+    json_option,
+    predictions_protocol_option,
+)
 
 if TYPE_CHECKING:
     from ssl_bench.predictions import FileProblem
@@ -19,42 +24,46 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("predictions", type=click.Path(path_type=Path))
-@protocol_option
+@predictions_protocol_option
 @data_option
 @json_option
-def validate(predictions: Path, protocol: str, data: Path | None, as_json: bool) -> None:
+def validate(predictions: Path, protocol: str | None, data: Path | None, as_json: bool) -> None:
     """Check the predictions file (or folder of shards) PREDICTIONS, and score nothing.
 
     All problems are reported at once, with the trials concerned and what to do.
     """
     from ssl_bench.errors import PredictionsError
     from ssl_bench.predictions import FileProblem
-    from ssl_bench.protocols.protocol import load_protocol
-    from ssl_bench.scoring.run import check_predictions
+    from ssl_bench.scoring.run import check_predictions, protocol_of
     from ssl_bench.trials.compositions import open_trials
 
-    trials = open_trials(load_protocol(protocol), data)
+    label: str | None = None
+    n_trials: int | None = None
     missing: tuple[str, ...] = ()
     problems: list[FileProblem] = []
     try:
+        trials = open_trials(protocol or protocol_of(predictions), data)
+        label, n_trials = trials.protocol.label, len(trials)
         missing = check_predictions(predictions, trials).missing
     except PredictionsError as error:
         if not as_json:
             raise
         problems = [each for each in error.problems if isinstance(each, FileProblem)]
-    n_present = len(trials) - len(missing)
+    n_present = None if problems or n_trials is None else n_trials - len(missing)
     if as_json:
         told = {
             "scorable": not problems,
-            "expected": len(trials),
-            "present": None if problems else n_present,
+            "protocol": label,
+            "expected": n_trials,
+            "present": n_present,
             "missing": list(missing),
             "problems": [_facts(each) for each in problems],
         }
         click.echo(json.dumps(told, indent=1, ensure_ascii=False))
         sys.exit(2 if problems else 0)
     click.echo(
-        f"{predictions}: nothing is wrong; it answers {n_present:,} of {len(trials):,} trials."
+        f"{predictions}: nothing is wrong; it answers {n_present:,} of {n_trials:,} trials of "
+        f"{label}."
     )
     if missing:
         few = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
@@ -144,10 +153,11 @@ def submit(
     if predictions is None or protocol is None or card_path is None:
         raise click.UsageError("Give PREDICTIONS, --protocol and --card (or --template alone).")
     from ssl_bench.cli.submitted import submission_facts, submission_tables
-    from ssl_bench.cli.terminal import print_json, progress_bars, show
+    from ssl_bench.cli.terminal import print_json, show
     from ssl_bench.leaderboard.assess import open_bench
     from ssl_bench.leaderboard.submissions import default_board
     from ssl_bench.leaderboard.submit import SubmissionOptions, prepare, write_submission
+    from ssl_bench.progress import progress_bars
 
     root = default_board() if board is None else board
     with progress_bars(quiet=as_json) as (_, notify):

@@ -1,4 +1,4 @@
-"""Progress, tables and JSON in the terminal."""
+"""Tables and JSON in the terminal."""
 
 from __future__ import annotations
 
@@ -6,20 +6,18 @@ import json
 import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol, TextIO, cast
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import click
 
 from ssl_bench.errors import escaped, first_few
+from ssl_bench.progress import console
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
     from ssl_bench.scoring.results import MeasuredValue, Result
-    from ssl_bench.scoring.run import Notify
-
-_WIDE = 400
 
 
 class _PlainStream:
@@ -44,62 +42,6 @@ def plain_streams() -> Iterator[None]:
         yield
     finally:
         sys.stdout, sys.stderr = before
-
-
-def console(*, to_stderr: bool = False) -> Console:
-    """A console; as wide as needed where the output is not a terminal."""
-    from rich.console import Console
-
-    # A name is printed as it is: in brackets it is no style, and ":x:" in it is no picture.
-    plain: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
-    stream = sys.stderr if to_stderr else sys.stdout
-    # Colours and bars are sent as they are; what they are made of is escaped.
-    plain["file"] = getattr(stream, "styled", stream)
-    made = Console(stderr=to_stderr, soft_wrap=True, **plain)
-    return made if made.is_terminal else Console(stderr=to_stderr, width=_WIDE, **plain)
-
-
-class Counted(Protocol):
-    """Shows what is being done, how much is done, how much there is, and a detail behind it."""
-
-    def __call__(self, what: str, done: int, of: int, detail: str = "") -> None:
-        """Show it."""
-
-
-@contextmanager
-def progress_bars(quiet: bool = False) -> Iterator[tuple[Counted, Notify]]:
-    """Draw progress on standard error, if that is a terminal: of counted work, and of stages."""
-    from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as Bars
-
-    screen = console(to_stderr=True)
-    bars = Bars(
-        TextColumn("{task.description:<28}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[detail]}"),
-        console=screen,
-        transient=True,
-        disable=quiet or not screen.is_terminal,
-    )
-    tasks: dict[str, TaskID] = {}
-
-    def progress(what: str, done: int, of: int, detail: str = "") -> None:
-        what = escaped(what)
-        if what not in tasks:
-            tasks[what] = bars.add_task(what, total=of, detail=detail)
-        bars.update(tasks[what], completed=done, total=of, detail=detail)
-
-    stages: list[TaskID] = []
-
-    def notify(stage: str) -> None:
-        if stages:
-            bars.remove_task(stages.pop())
-        stages.append(bars.add_task(escaped(stage), total=None, detail=""))
-
-    with bars:
-        yield progress, notify
 
 
 def print_json(content: Any) -> None:

@@ -23,9 +23,9 @@ from ssl_bench.cli.options import (
     pairs_option,
     resample_option,
 )
-from ssl_bench.cli.terminal import progress_bars
 from ssl_bench.errors import ModelError
 from ssl_bench.extras import extra_needed
+from ssl_bench.progress import progress_bars
 
 if TYPE_CHECKING:
     from ssl_bench.training.data import TrainingData
@@ -140,7 +140,13 @@ def _toml_or_text(text: str) -> Any:
 @count_option(
     "--devices",
     1,
-    "Devices that share a batch; contrastive negatives are those on the same device.",
+    "Devices of each machine; all share a batch.",
+)
+@count_option("--nodes", 1, "Machines, where torchrun or SLURM starts this command on each.")
+@choice_option(
+    "--negatives",
+    ["device", "all"],
+    "Contrast the examples of each device, or those of all as one device would.",
 )
 @choice_option(
     "--precision",
@@ -198,7 +204,7 @@ def train(**given: Any) -> None:
         name = f"{given['model']}-{source.name}-seed{plan.seed}"
         folder = given["out"] or Path("trained") / name
         changes = {**given["changes"], **({"resample": True} if given["resample"] else {})}
-        hardware = (given[key] for key in ("accelerator", "devices", "precision", "workers"))
+        names = ("accelerator", "devices", "precision", "workers", "nodes", "negatives")
         record = run(
             given["model"],
             data=source,
@@ -208,7 +214,7 @@ def train(**given: Any) -> None:
             changes=changes,
             **{name: given[name] for name in ("image_trunk", "save_every", "overwrite")},
             neighbours=_neighbours(given["neighbour_images"], given["neighbour_sounds"]),
-            hardware=Hardware(*hardware),
+            hardware=Hardware(**{name: given[name] for name in names}),
             progress=tell,
         )
     if is_first_process():

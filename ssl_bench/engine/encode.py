@@ -18,6 +18,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ssl_bench.engine.batches import FittingBatches
 from ssl_bench.engine.pairs import (
     Pair,
     asked_of,
@@ -114,21 +115,26 @@ def encode_sounds(
     parts: list[Features] = []
     rows: dict[str, int] = {}
     place: list[int] = []
-    waiting: list[tuple[Distinct[AudioRecipe], Waveform]] = []
+    waiting: list[tuple[Distinct[AudioRecipe], Any]] = []
+    fitting = FittingBatches(options.notify)
     size = options.batch_size
     done = 0
-    for chunk, waveforms in _read_ahead(sounds, options):
+
+    def prepare(waveform: Waveform) -> tuple[str, Any]:
+        return content_of(waveform), localizer.prepare_sound(waveform)
+
+    for chunk, prepared in _read_ahead(sounds, prepare, options):
         options.progress("sounds", done, len(sounds))
         done += len(chunk)
-        for sound, waveform in zip(chunk, waveforms, strict=True):
-            content = content_of(waveform)
+        for sound, (content, ready) in zip(chunk, prepared, strict=True):
             if content not in rows:
                 rows[content] = len(rows)
-                waiting.append((sound, waveform))
+                waiting.append((sound, ready))
             place.append(rows[content])
         while len(waiting) >= size or (waiting and done == len(sounds)):
             made_of, batch = zip(*waiting[:size], strict=True)
-            parts.append(_encode(localizer.encode_audio, list(batch), made_of, localizer))
+            encode = localizer.encode_prepared_sounds
+            parts.append(_encode(encode, list(batch), made_of, localizer, fitting))
             del waiting[:size]
     options.progress("sounds", len(sounds), len(sounds))
     forms = [{name: values.shape[1:] for name, values in part.items()} for part in parts]
@@ -172,10 +178,13 @@ def answer(
         if by_category(trials) and localizer.supports("class_maps")
     }
     done = chosen.start
-    for chunk, images in _read_ahead(plan.images[chosen.start : chosen.stop], options):
+    fitting = FittingBatches(options.notify)
+    images = plan.images[chosen.start : chosen.stop]
+    for chunk, prepared in _read_ahead(images, localizer.prepare_image, options):
         options.progress("images", done, len(plan.images))
         done += len(chunk)
-        features = _encode(localizer.encode_image, images, chunk, localizer)
+        encode = localizer.encode_prepared_images
+        features = _encode(encode, prepared, chunk, localizer, fitting)
         blind = None
         if any(plan.vision_only):
             blind = checked_maps(asked_of(localizer.vision_only, features), len(chunk), localizer)
@@ -225,9 +234,18 @@ def content_of(sound: Waveform) -> str:
 
 
 def _read_ahead(
-    sources: Sequence[Distinct[Any]], options: EngineOptions
+    sources: Sequence[Distinct[Any]], prepare: Callable[[Any], Any], options: EngineOptions
 ) -> Iterator[tuple[Sequence[Distinct[Any]], list[Any]]]:
-    """Batches of images or sounds; threads read the next ones while a model has one."""
+    """Batches of prepared images or sounds; threads make the next ones while a model has one."""
+
+    def ready(source: Distinct[Any]) -> Any:
+        read = source.read()
+        try:
+            with blamed(getattr(prepare, "__qualname__", "the model")):
+                return prepare(read)
+        except DataError as error:
+            raise _named(error, source) from error
+
     size = options.batch_size
     chunks = [sources[start : start + size] for start in range(0, len(sources), size)]
     with ThreadPoolExecutor(options.jobs) as pool:
@@ -235,34 +253,38 @@ def _read_ahead(
         try:
             for number, chunk in enumerate(chunks):
                 for each in chunks[number + len(reading) : number + 1 + _AHEAD]:
-                    reading.append([pool.submit(source.read) for source in each])
+                    reading.append([pool.submit(ready, source) for source in each])
                 yield chunk, [future.result() for future in reading.popleft()]
         finally:
             for future in itertools.chain(*reading):
                 future.cancel()
 
 
+def _named(error: DataError, source: Distinct[Any]) -> DataError:
+    """The same error, with the image or sound that it is about."""
+    where = source.trials.source(source.recipe)
+    return DataError(error.problem, code=error.code, where=where, remedy=error.remedy)
+
+
 def _encode(
-    encode: Callable[[list[Any]], Features],
+    encode: Callable[[Sequence[Any]], Features],
     inputs: list[Any],
     made_of: Sequence[Distinct[Any]],
     localizer: Localizer,
+    fitting: FittingBatches,
 ) -> Features:
     """Encode a batch, check its shape, and name the input where the model refuses one."""
     called = getattr(encode, "__qualname__", "the model")
     try:
         with blamed(called):
-            features = encode(inputs)
+            features = fitting.encode(encode, inputs)
     except DataError:
         for source, each in zip(made_of, inputs, strict=True):
             try:
                 with blamed(called):
                     encode([each])
             except DataError as error:
-                where = source.trials.source(source.recipe)
-                raise DataError(
-                    error.problem, code=error.code, where=where, remedy=error.remedy
-                ) from error
+                raise _named(error, source) from error
         raise
     if not isinstance(features, Mapping):
         raise ModelError(

@@ -47,11 +47,14 @@ from ssl_bench.media.check import mark_of_file
 from ssl_bench.models.contract import Localizer
 from ssl_bench.models.provenance import describe
 
-Load = Callable[[], Localizer]
-"""Makes the localizer again, in another process."""
+Load = Callable[[str | None], Localizer]
+"""Makes the localizer again in another process, on a device of it (None: where it was)."""
 
 CODE = ("models", "engine", "media", "testsets", "trials", "predictions", "arrays.py")
 """The code that decides the maps of a model of this package."""
+
+CONTENT = ("baselines",)
+"""The recipes that decide them too."""
 
 LIBRARIES = ("numpy", "torch", "pillow")
 """Libraries that decide them too."""
@@ -75,6 +78,10 @@ def localize_in_parts(
         As ``localize``; or if a worker dies. Finished parts stay.
     """
     parts = _Parts(plan, options, folder)
+    names = [*parts.sounds, *parts.images]
+    kept = sum(parts.there(name) for name in names)
+    if kept:
+        options.notify(f"{kept:,} of {len(names):,} parts are taken from an earlier run")
     local = options.executor.kind == "local"
     setup: Setup = partial(_here, parts, localizer)
     if not local:
@@ -92,7 +99,10 @@ def localize_in_parts(
             ready = set(names) - set(left)
             for name in names:
                 while name not in ready:
-                    ready.add(left[next(made)[0]])
+                    place, notes = next(made)
+                    ready.add(left[place])
+                    for note in notes:
+                        options.notify(note)
                     if not local:
                         options.progress(what, sum(len(names[each]) for each in ready), size)
                 yield name
@@ -102,14 +112,6 @@ def localize_in_parts(
         parts.join_sounds(localizer)
         for name in done(parts.images, "images", len(plan.images)):
             yield from parts.batches(name)
-
-
-def kept_parts(plan: Plan, options: EngineOptions, folder: Path) -> str:
-    """How many parts an earlier run left, in words; empty where there are none."""
-    parts = _Parts(plan, options, folder)
-    names = [*parts.sounds, *parts.images]
-    kept = sum(parts.there(name) for name in names)
-    return f"{kept:,} of {len(names):,} parts are taken from an earlier run" if kept else ""
 
 
 def parts_folder(localizer: Localizer, plan: Plan, options: EngineOptions) -> Path | None:
@@ -122,7 +124,7 @@ def parts_folder(localizer: Localizer, plan: Plan, options: EngineOptions) -> Pa
         with suppress(OSError, TypeError):
             source = sha256_of_file(Path(inspect.getfile(type(localizer))))
     key = [
-        digest_of_code(CODE, libraries=LIBRARIES),
+        digest_of_code(CODE, content=CONTENT, libraries=LIBRARIES),
         [type(localizer).__qualname__, source, describe(localizer)],
         [
             [each.digest, each.test_set.digest, sha256_of_json(each.ids), each.protocol.answers]
@@ -173,10 +175,15 @@ def _silent(*_given: object) -> None:
     """Tell nobody."""
 
 
-def _here(parts: _Parts, localizer: Localizer, device: str | None) -> Callable[[str], None]:
+def _here(parts: _Parts, localizer: Localizer, device: str | None) -> Callable[[str], list[str]]:
     """What makes one part after the other in this process, with what there is."""
-    del device
-    return partial(parts.make, localizer)
+    del device  # The localizer is where it should be
+
+    def make(name: str) -> list[str]:
+        parts.make(localizer, name)  # Tells a user itself
+        return []
+
+    return make
 
 
 def _worker(
@@ -186,13 +193,19 @@ def _worker(
     options: EngineOptions,
     folder: Path,
     device: str | None,
-) -> Callable[[str], None]:
-    """What makes one part after the other."""
-    del device
-    localizer = load()
+) -> Callable[[str], list[str]]:
+    """What makes one part after the other, and returns what a user should know of it."""
+    localizer = load(device)
     plan = Plan(sets, vision_only, listens=not localizer.audio_blind)
-    parts = _Parts(plan, options, folder)
-    return partial(parts.make, localizer)
+    notes: list[str] = []
+    parts = _Parts(plan, replace(options, notify=notes.append), folder)
+
+    def make(name: str) -> list[str]:
+        notes.clear()
+        parts.make(localizer, name)
+        return list(notes)
+
+    return make
 
 
 def _joined(batches: Sequence[LocalizedBatch], localizer: Localizer) -> dict[str, NDArray[Any]]:

@@ -11,11 +11,11 @@ from pathlib import Path
 from ssl_bench.engine.encode import EngineOptions, by_category, localize
 from ssl_bench.engine.parts import (
     CODE,
+    CONTENT,
     LIBRARIES,
     Load,
     discard,
     in_use,
-    kept_parts,
     localize_in_parts,
     parts_folder,
 )
@@ -55,7 +55,6 @@ class Predicted:
     class_maps_note: str | None = None
     media_notes: tuple[str, ...] = ()
     parts: Path | None = None  # Where its parts are, if it was made in parts
-    parts_note: str = ""  # How many of them an earlier run left
 
     def moved(self, folder: Path) -> Predicted:
         """The same files in another folder."""
@@ -97,7 +96,7 @@ def predict(
     options
         Settings; None for the defaults.
     load
-        Makes the model in another process; None to send it there as it is.
+        Makes the model in another process, on a device; None to send it there as it is.
     keep_parts
         Whether finished parts stay until :func:`discard_parts` is called, since what follows may be
         interrupted too.
@@ -132,7 +131,6 @@ def predict(
     most = max(len(plan.images), len(plan.sounds))
     in_parts = most > settings.part_size or settings.executor != HERE
     parts = parts_folder(localizer, plan, settings) if in_parts else None
-    parts_note = "" if parts is None else kept_parts(plan, settings, parts)
     written = [
         Predicted(
             folder / "predictions.npz",
@@ -140,7 +138,6 @@ def predict(
             reason,
             _no_class_maps(localizer, trials),
             parts=parts,
-            parts_note=parts_note,
         )
         for (trials, folder), reason in zip(runs, no_blind, strict=True)
     ]
@@ -160,7 +157,7 @@ def predict(
         ]
         if in_parts:
             folder = stack.enter_context(in_use(parts) if parts else temporary_folder())
-            again = load or (lambda: localizer)
+            again = load or (lambda _device: localizer)
             batches = localize_in_parts(localizer, plan, settings, again, folder)
         else:
             batches = localize(localizer, plan, settings)
@@ -335,7 +332,7 @@ def _kept_prior(
     ):
         return None
     key = [
-        digest_of_code(CODE, libraries=LIBRARIES),
+        digest_of_code(CODE, content=CONTENT, libraries=LIBRARIES),
         predictions_meta(prior, trials).model_dump(mode="json"),
         trials.ids,
         marks,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ssl_bench.errors import ResultError
 from ssl_bench.files import atomic_path
+from ssl_bench.media.image import SOURCE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,11 +20,15 @@ def new_figure(width: float, height: float, **settings: Any) -> Figure:
     return Figure(figsize=(width, height), **settings)
 
 
-def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG, whole or not at all; equal figures give equal bytes."""
+def save_figure(figure: Figure, path: Path, source: str | None = None) -> None:
+    """Write a figure as PNG, whole or not at all; equal figures give equal bytes.
+
+    `source` is the digest of what it shows, which the file keeps for
+    :func:`~ssl_bench.media.image.source_of`.
+    """
     try:
         with atomic_path(path) as temporary:
-            figure.savefig(temporary, format="png", metadata={"Software": None})
+            figure.savefig(temporary, format="png", metadata={"Software": None, SOURCE: source})
     except OSError as error:
         raise ResultError(
             f"the picture cannot be written ({error.strerror})",

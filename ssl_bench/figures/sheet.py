@@ -83,10 +83,13 @@ class SheetRow:
         return height, width
 
 
-def trial_sheet(rows: Sequence[SheetRow], path: Path, title: str) -> None:
+def trial_sheet(
+    rows: Sequence[SheetRow], path: Path, title: str, source: str | None = None
+) -> None:
     """Draw one row for each of 1 to :data:`MAX_ROWS` trials; the same rows give the same bytes.
 
-    A row shows the image with truth, the map, the prediction with truth, and the score.
+    A row shows the image with truth, the map, the prediction with truth, and the score. `source` is
+    the digest of the predictions that are shown, which the file keeps.
     """
     if not 0 < len(rows) <= MAX_ROWS:
         raise DataError(
@@ -108,7 +111,7 @@ def trial_sheet(rows: Sequence[SheetRow], path: Path, title: str) -> None:
         _draw_row([sheet.axes(left, top, *size) for left in lefts[:-1]], row)
         _draw_caption(sheet, row, lefts[-1], top)
     _draw_legend(sheet)
-    save_figure(sheet.figure, path)
+    save_figure(sheet.figure, path, source)
 
 
 def shortened(line: str, letters: int) -> str:
@@ -297,9 +300,8 @@ def write_trial_sheet(
         title = f"{trial.id}\nsound: {trial.category}"
         sheet.append(_row(trials, row, maps[trial.id], reached[trial.id], title, with_images))
     protocol = trials.protocol
-    trial_sheet(
-        sheet, path, f"{predictions.meta.model} on {protocol.label}, dialect {protocol.conventions}"
-    )
+    title = f"{predictions.meta.model} on {protocol.label}, dialect {protocol.conventions}"
+    trial_sheet(sheet, path, title, predictions.sha256)
     return tuple(trials.trials[row].id for row in rows)
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 
 from ssl_bench.errors import DataError, LeaderboardError, PredictionsError, SslBenchError
+from ssl_bench.executors import processes
 from ssl_bench.files import (
     cache_folder,
     digest_of_code,
@@ -227,18 +228,12 @@ def assess_all(
                 known[each.path] = assess(each, options)
     due = [each for each in submissions if each.path not in known]
 
-    def work() -> Iterator[list[Assessed]]:
-        if options.jobs == 1 or len(due) < 2:
-            yield from ([assess(each, options)] for each in due)
-            return
-        from joblib import Parallel, delayed
-
-        parallel = Parallel(n_jobs=options.jobs, return_as="generator_unordered", batch_size=1)
-        yield from parallel(delayed(_assess_some)(part, options) for part in _parts(due, options))
-
-    for some in work():
-        known.update((done.submission.path, done) for done in some)
-        progress("entries", len(known), len(submissions))
+    alone = options.jobs == 1 or len(due) < 2
+    parts = [[each] for each in due] if alone else _parts(due, options)
+    with processes(1 if alone else options.jobs).open(partial(_assessor, options)) as run:
+        for _, some in run(parts):
+            known.update((done.submission.path, done) for done in some)
+            progress("entries", len(known), len(submissions))
     return [known[each.path] for each in submissions]
 
 
@@ -255,8 +250,10 @@ def _parts(due: Sequence[Submission], options: AssessOptions) -> list[list[Submi
     )
 
 
-def _assess_some(submissions: Sequence[Submission], options: AssessOptions) -> list[Assessed]:
-    return [assess(each, options) for each in submissions]
+def _assessor(
+    options: AssessOptions, _device: str | None
+) -> Callable[[Sequence[Submission]], list[Assessed]]:
+    return lambda submissions: [assess(each, options) for each in submissions]
 
 
 def assess(submission: Submission, options: AssessOptions) -> Assessed:

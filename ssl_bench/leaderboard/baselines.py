@@ -25,12 +25,14 @@ from ssl_bench.leaderboard.submissions import (
     submission_path,
 )
 from ssl_bench.leaderboard.submit import (
+    Prepared,
     SubmissionOptions,
     prepare,
     write_submission,
 )
 from ssl_bench.models.registry import default_alpha, list_baselines, load_baseline
 from ssl_bench.protocols.protocol import load_protocol, protocol_names
+from ssl_bench.scoring.formatting import scale_of
 from ssl_bench.testsets import definition
 
 PUBLISHED_PROTOCOLS = ("vggss", "interactive@is3")
@@ -68,7 +70,7 @@ class Contestant:
 
 @dataclass(frozen=True)
 class Added:
-    """What became of one entry."""
+    """What became of one entry; the reason is why it was left out, or how storing changed it."""
 
     protocol: str
     slug: str
@@ -233,6 +235,15 @@ def _written(root: Path, bench: Bench, contestant: Contestant, predicted: Predic
     if lock is not None and LOCK in held and not disagreements(read_lock(path / LOCK), lock):
         held[LOCK] = prepared.files[LOCK]
     if held == prepared.files:
-        return Added(label, slug, "unchanged")
+        return Added(label, slug, "unchanged", _changed_by_storing(prepared))
     write_submission(root, prepared)
-    return Added(label, slug, "written")
+    return Added(label, slug, "written", _changed_by_storing(prepared))
+
+
+def _changed_by_storing(prepared: Prepared) -> str:
+    """Which measures of the reduced maps differ from those of the maps as made, as a text."""
+    changes = []
+    for own, made in zip(prepared.entry.result.measures, prepared.submitted, strict=True):
+        if own.value is not None and made.value is not None and own.value != made.value:
+            changes.append(f"{own.measure} {scale_of(own.measure) * (own.value - made.value):+.2f}")
+    return f"its maps are stored smaller, which changes {', '.join(changes)}" if changes else ""

@@ -1,9 +1,10 @@
 """Predictions as the board stores them: maps of at most 14 x 14, in the precision of scoring.
 
 An entry's numbers are those of the stored file. Maps of that size are stored as they are, bit for
-bit, so that they score as submitted. Larger ones are reduced by averaging areas, so that every
-pixel of the original counts alike. Equal maps are stored once. The same predictions give the same
-bytes.
+bit, so that they score as submitted. Larger ones are reduced by averaging, each point of the
+coarser grid over the area around it. Corners stay corners, as where protocols enlarge maps: areas
+of equal size side by side would move everything outwards by up to half of one. Equal maps are
+stored once. The same predictions give the same bytes.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def write_compact(
 
 
 def reduce_map(values: NDArray[np.floating], height: int, width: int) -> NDArray[np.float64]:
-    """Average a map ``(..., h, w)`` over the areas of a coarser grid.
+    """Average a map ``(..., h, w)`` around the points of a coarser grid with the same corners.
 
     Parameters
     ----------
@@ -81,13 +82,14 @@ def reduce_map(values: NDArray[np.floating], height: int, width: int) -> NDArray
     Returns
     -------
     ndarray
-        ``(..., height, width)`` float64. A pixel that lies in two areas counts in proportion. An
+        ``(..., height, width)`` float64. The area of a point reaches half way to the next, and
+        ends at the border of the map. A pixel that lies in two areas counts in proportion. An
         average of equal values is that value.
 
     Examples
     --------
-    >>> reduce_map(np.array([[0.0, 0.0, 3.0]]), 1, 2)
-    array([[0., 2.]])
+    >>> reduce_map(np.array([[0.0, 6.0, 8.0]]), 1, 2)
+    array([[3., 7.]])
     """
     wide = np.swapaxes(_averaged(values.astype(np.float64), width), -1, -2)
     return np.swapaxes(_averaged(wide, height), -1, -2)
@@ -105,12 +107,24 @@ def _averaged(values: NDArray[np.float64], parts: int) -> NDArray[np.float64]:
 
 def _shares(size: int, parts: int) -> NDArray[np.float64]:
     """``(parts, size)``: which share of each part each pixel is."""
-    edges = np.arange(parts + 1) * size / parts  # exact where an edge lies between two pixels
-    pixels = np.arange(size)
-    upper = np.minimum(edges[1:, None], pixels + 1)
-    lower = np.maximum(edges[:-1, None], pixels)
-    shares: NDArray[np.float64] = np.maximum(upper - lower, 0.0) * (parts / size)
+    if parts == 1:
+        return np.full((1, size), 1 / size)
+    coarse, fine = _borders(parts, size), _borders(size, parts)
+    upper = np.minimum(coarse[:, 1, None], fine[:, 1])
+    lower = np.maximum(coarse[:, 0, None], fine[:, 0])
+    common = np.maximum(upper - lower, 0)
+    shares: NDArray[np.float64] = common / common.sum(axis=1, keepdims=True)
     return shares
+
+
+def _borders(count: int, other: int) -> NDArray[np.int64]:
+    """``(count, 2)``: where the areas of grid points begin and end, in units of both grids.
+
+    The first point lies on the one border of the map, the last on the other.
+    """
+    half = other - 1
+    middle = 2 * half * np.arange(count)
+    return np.clip(np.stack([middle - half, middle + half], axis=1), 0, middle[-1])
 
 
 def _reduced_maps(

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from ssl_bench.errors import DataError, Problem
 from ssl_bench.files import atomic_path
-from ssl_bench.media.containers import Contents, contents_of
+from ssl_bench.media.containers import Contents, contents_of, other_format
 from ssl_bench.media.find import require_content
 from ssl_bench.media.waveform import Waveform
 
@@ -82,6 +82,8 @@ _INFO = ((2, 4), (4, 100), (8, 4))
 _MOST_LOST = 0.25
 # Peak of floating-point sound that is remarked on.
 _LOUD = 8.0
+# Bytes behind a sound that are remarked on; tags of other programs are shorter.
+_SPARE = 1024
 _NO_LENGTH = Problem(
     "it does not say its length, or a wrong one, and was read to its end", "N_SOUND_LENGTH"
 )
@@ -116,8 +118,8 @@ def examine_audio(path: Path) -> tuple[Waveform, tuple[Problem, ...]]:
     """Read a sound file as :func:`read_audio` does, and remark on what is unusual about it.
 
     The codes of the remarks begin with ``N_SOUND_``: a silent or very short sound, one that is far
-    louder than [-1, 1], a header with no length or a wrong one, damage that costs a few frames, a
-    name that says another format.
+    louder than [-1, 1], a header with no length or a wrong one, bytes behind the sound, damage that
+    costs a few frames, a name that says another format.
 
     Examples
     --------
@@ -147,6 +149,9 @@ def examine_audio(path: Path) -> tuple[Waveform, tuple[Problem, ...]]:
         notes.append(Problem("every sample of it is 0", "N_SOUND_SILENT"))
     if contents.odd_length:
         notes.append(_NO_LENGTH)
+    if contents.spare > _SPARE:
+        text = f"{contents.spare:,} bytes lie behind the sound that its header tells of, unread"
+        notes.append(Problem(text, "N_SOUND_REST"))
     suffix = path.suffix.lower()
     if suffix in AUDIO_SUFFIXES and suffix not in _NAMES.get(contents.kind, ()):
         kind = "of another kind" if contents.kind == "other" else contents.kind.upper()
@@ -225,6 +230,15 @@ def _refusal(path: Path, code: str, problem: str) -> DataError:
 
 
 def _damaged(path: Path) -> DataError:
+    found = other_format(path)
+    if found is not None:
+        return DataError(
+            f"this sound file is in the format {found}, which is not read",
+            code="E_SOUND_FORMAT",
+            where=path,
+            remedy="convert it to WAV or FLAC; Ogg, Opus, MP3, AAC, M4A, MP4, MKV, WebM, AVI, "
+            "AIFF, AU and W64 are read too",
+        )
     return _refusal(path, "E_SOUND_DAMAGED", "is damaged or in no known format")
 
 

@@ -12,7 +12,9 @@ import json
 import os
 import sqlite3
 import stat
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -31,10 +33,14 @@ from ssl_bench.media.waveform import Waveform
 Kind = Literal["image", "sound"]
 
 _LIBRARIES = ("av", "numpy", "pillow", "simplejpeg", "soundfile")
-_BATCH = 32
-# Seconds after which other processes take over what is left: they take about as long to start.
-# (Threads would wait for each other: compressed sounds are decoded in thousands of short calls.)
-_ALONE = 1.0
+_BATCH = 16
+# Other processes help where what is left would take this process longer than so many seconds: they
+# take about one to start. It is known once _TRIED seconds are over. (Threads would wait for each
+# other: compressed sounds are decoded in thousands of short calls.)
+_ALONE = 2.0
+_TRIED = 0.25
+# Batches that each of them has at hand.
+_AHEAD = 2
 # Bytes at the beginning and at the end of a file whose digest tells it from another.
 _ENDS = 4096
 
@@ -222,17 +228,33 @@ def _facts(
 def _read(
     files: Sequence[tuple[Kind, Path]], options: CheckOptions
 ) -> Iterator[tuple[Sequence[tuple[Kind, Path]], list[Facts]]]:
-    batches = [files[start : start + _BATCH] for start in range(0, len(files), _BATCH)]
-    began = monotonic()
-    while batches and (options.jobs == 1 or monotonic() - began < _ALONE):
-        batch = batches.pop(0)
-        yield batch, _read_batch(batch, options.decode)
-    if batches:
-        from joblib import Parallel, delayed
+    """Facts about files, batch by batch as they come; this process reads beside any others."""
+    batches = deque(files[start : start + _BATCH] for start in range(0, len(files), _BATCH))
+    n_batches, began = len(batches), monotonic()
+    helpers: Executor | None = None
+    given: dict[Future[list[Facts]], Sequence[tuple[Kind, Path]]] = {}
+    while batches or given:
+        if batches:
+            batch = batches.popleft()
+            yield batch, _read_batch(batch, options.decode)
+        else:
+            wait(given, return_when=FIRST_COMPLETED)
+        for done in [each for each in given if each.done()]:
+            yield given.pop(done), done.result()
+        spent = monotonic() - began
+        if options.jobs > 1 and helpers is None and spent > _TRIED:
+            left = spent * len(batches) / (n_batches - len(batches))
+            helpers = _processes(options.jobs - 1) if left > _ALONE else None
+        while helpers is not None and batches and len(given) < _AHEAD * (options.jobs - 1):
+            batch = batches.popleft()
+            given[helpers.submit(_read_batch, batch, options.decode)] = batch
 
-        pool = Parallel(options.jobs, return_as="generator")
-        read = delayed(_read_batch)
-        yield from zip(batches, pool(read(each, options.decode) for each in batches), strict=True)
+
+def _processes(count: int) -> Executor:
+    from joblib.externals.loky import get_reusable_executor
+
+    executor: Executor = get_reusable_executor(count)
+    return executor
 
 
 def _read_batch(files: Sequence[tuple[Kind, Path]], decode: bool) -> list[Facts]:
@@ -348,7 +370,8 @@ class _Memory:
 
 
 def _key(path: Path) -> bytes:
-    return os.fsencode(path.absolute())
+    # What Path.absolute gives, in a tenth of its time: every file passes here twice.
+    return os.fsencode(os.path.join(os.getcwd(), path))  # noqa: PTH109, PTH118
 
 
 def _text(facts: Facts) -> str:

@@ -17,6 +17,22 @@ from typing import BinaryIO, Literal
 _Order = Literal["little", "big"]
 Kind = Literal["wav", "w64", "aiff", "au", "flac", "ogg", "matroska", "mp4", "other"]
 
+# Beginnings of files of other formats, and their names.
+_OTHERS = (
+    (b"caff", "CAF"),
+    (b"#!AMR", "AMR"),
+    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "WMA or WMV"),
+    (b"\x0b\x77", "AC-3"),
+    (b"FLV\x01", "FLV"),
+    (b"MThd", "MIDI"),
+    (b"MAC ", "APE"),
+    (b"wvpk", "WavPack"),
+    (b"DSD ", "DSF"),
+    (b".RMF", "RealMedia"),
+    (b"\0\0\x01\xba", "MPEG-PS"),
+)
+_TS_SYNC, _TS_PACKET = b"G", 188  # each packet of MPEG-TS begins so, and is so long
+
 # Lengths from here on stand for "unknown" where less is there: SoX leaves 0x7FFFF000 or 0x7F000000,
 # others the largest value that fits, or a little less.
 _UNKNOWN = 0x7F000000
@@ -45,12 +61,24 @@ class Contents:
         chunks are not padded; None otherwise.
     odd_length
         Whether its header says no length, or a wrong one.
+    spare
+        Bytes behind everything that the headers of a WAV file tell of.
     """
 
     kind: Kind
     damage: Literal["truncated", "gap", "several"] | None = None
     mended: bytes | None = None
     odd_length: bool = False
+    spare: int = 0
+
+
+def other_format(path: Path) -> str | None:
+    """Name of a format of sounds or films that is not read, by its first bytes; else None."""
+    with path.open("rb") as stream:
+        head = stream.read(2 * _TS_PACKET + 1)
+    if head[::_TS_PACKET] == 3 * _TS_SYNC:
+        return "MPEG-TS"
+    return next((name for sign, name in _OTHERS if head.startswith(sign)), None)
 
 
 class _Headers(io.BufferedReader):
@@ -74,7 +102,7 @@ def contents_of(path: Path) -> Contents:
     >>> path = Path(tempfile.mkdtemp()) / "cut.au"
     >>> _ = path.write_bytes(b".snd" + struct.pack(">5I", 24, 400, 3, 16000, 1) + bytes(100))
     >>> contents_of(path)
-    Contents(kind='au', damage='truncated', mended=None, odd_length=False)
+    Contents(kind='au', damage='truncated', mended=None, odd_length=False, spare=0)
     """
     with _Headers(io.FileIO(path)) as stream:
         try:
@@ -143,12 +171,15 @@ def _wav(stream: BinaryIO, size: int) -> Contents:
         # A length beyond the end of a file that is as long as its first header says is wrong.
         if wrong and length < _UNKNOWN and not 8 < outer + 8 <= size:
             return Contents("wav", "truncated")
-        further = () if wrong else takewhile(lambda chunk: _is_name(chunk[0]), chunks)
-        if any(each == b"data" and more for each, _, more in further):
-            return Contents("wav", "several")
+        end = begin + length
+        for each, start, more in () if wrong else takewhile(lambda it: _is_name(it[0]), chunks):
+            if each == b"data" and more:
+                return Contents("wav", "several")
+            end = start + more
+        spare = max(0, size - end)
         # What is too long is refused in any case.
         if not (wrong or unpadded) or size > _MOST_MENDED:
-            return Contents("wav", odd_length=wrong)
+            return Contents("wav", odd_length=wrong, spare=spare)
         stream.seek(0)
         whole = bytearray(stream.read())
         whole[begin - 4 : begin] = min(length, there).to_bytes(4, order)
@@ -156,7 +187,7 @@ def _wav(stream: BinaryIO, size: int) -> Contents:
             whole.insert(place, 0)
         first = b"RIFX" if order == "big" else b"RIFF"
         whole[:8] = first + (len(whole) - 8).to_bytes(4, order)
-        return Contents("wav", mended=bytes(whole), odd_length=wrong)
+        return Contents("wav", mended=bytes(whole), odd_length=wrong, spare=spare)
     return Contents("wav", "truncated")
 
 

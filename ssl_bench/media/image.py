@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal, TypeVar, get_args
 
@@ -30,7 +30,7 @@ TINY = 32
 """Pixels of the shorter side below which an image is remarked on."""
 
 JPEG_MARGIN = 48  # reached at quality 75
-"""How far a level of a JPEG may lie from black or white to stand for it in a mask."""
+"""How far a level of a JPEG or lossy WebP may lie from black or white to stand for it in a mask."""
 
 MaskRule = Literal["two-valued", "nonzero", "half", "alpha", "dither"]
 """What is inside a mask; see :func:`read_mask`."""
@@ -47,6 +47,7 @@ _JPEG_DAMAGE = ("Corrupt JPEG data", "Premature end", "Inconsistent progression"
 # Bytes at the end of WebP data without which a whole picture cannot be decoded; encoders pad by
 # fewer.
 _WEBP_TAIL = 16
+_WEBP_LOSSY = b"VP8 "
 
 DAMAGE = (
     OSError,
@@ -60,6 +61,9 @@ DAMAGE = (
     Image.DecompressionBombError,
 )
 """What Pillow's readers raise on damaged files."""
+
+SOURCE = "Source"
+"""Text of a PNG file that holds the digest of what it shows."""
 
 _T = TypeVar("_T")
 
@@ -167,14 +171,10 @@ def _require_whole_webp(path: Path) -> None:
     Its data have no checksum; but behind damage, a decoder needs more bytes than there are, which
     libwebp refuses itself, or fewer.
     """
-    content = path.read_bytes()
-    place = 12
-    while place + 8 <= len(content):
-        name, length = struct.unpack_from("<4sI", content, place)
-        data = content[place + 8 : place + 8 + length]
-        if name in (b"VP8 ", b"VP8L") and length > 4 * _WEBP_TAIL:
-            data = data[: -_WEBP_TAIL - length % 2]
-            chunk = name + struct.pack("<I", len(data)) + data
+    for name, data in _webp_chunks(path.read_bytes()):
+        if name in (_WEBP_LOSSY, b"VP8L") and len(data) > 4 * _WEBP_TAIL:
+            start = data[: -_WEBP_TAIL - len(data) % 2]
+            chunk = name + struct.pack("<I", len(start)) + start
             short = b"RIFF" + struct.pack("<I", 4 + len(chunk)) + b"WEBP" + chunk
             try:
                 with Image.open(io.BytesIO(short), formats=["WEBP"]) as image:
@@ -182,7 +182,25 @@ def _require_whole_webp(path: Path) -> None:
             except DAMAGE:
                 return
             raise _damaged(path)
+
+
+def _webp_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Name and data of each chunk of a WebP file; of an animation, not those of its pictures."""
+    place = 12
+    while place + 8 <= len(content):
+        name, length = struct.unpack_from("<4sI", content, place)
+        yield name, content[place + 8 : place + 8 + length]
         place += 8 + length + length % 2
+
+
+def source_of(png: bytes) -> str | None:
+    """The digest that a picture keeps of what it shows; None where it has none, or is damaged."""
+    try:
+        with Image.open(io.BytesIO(png), formats=["PNG"]) as picture:
+            found = picture.info.get(SOURCE)
+    except DAMAGE:
+        return None
+    return found if isinstance(found, str) else None
 
 
 def read_mask(path: Path, rule: MaskRule = "two-valued") -> NDArray[np.bool_]:
@@ -193,10 +211,11 @@ def read_mask(path: Path, rule: MaskRule = "two-valued") -> NDArray[np.bool_]:
 
     ``two-valued``
         One grey picture, opaque, of black and at most one other level, whatever its depth: black is
-        outside. In a JPEG, whose levels are inexact, within `JPEG_MARGIN` of black or of white.
+        outside. In a JPEG or lossy WebP, whose levels are inexact, within `JPEG_MARGIN` of black
+        or of white.
     ``nonzero``
-        Every pixel that is not black is inside, whatever its colour; no JPEG, where black is
-        inexact.
+        Every pixel that is not black is inside, whatever its colour; no JPEG or lossy WebP,
+        where black is inexact.
     ``half``
         Every pixel with a channel of at least half of full scale is inside.
     ``alpha``
@@ -234,7 +253,10 @@ def read_mask(path: Path, rule: MaskRule = "two-valued") -> NDArray[np.bool_]:
         inside: NDArray[np.bool_] | None
         if image.format == "JPEG":
             _decode_jpeg(path, image.mode, [])  # refuses what is damaged inside
-        lossy = image.format in ("JPEG", "MPO")
+        lossy = image.format in ("JPEG", "MPO") or (
+            image.format == "WEBP"
+            and any(name == _WEBP_LOSSY for name, _ in _webp_chunks(path.read_bytes()))
+        )
         levels, alpha, coloured = _levels_of(image)
         if rule == "dither":
             inside = np.array(image.convert("1"), np.bool_)
@@ -246,7 +268,9 @@ def read_mask(path: Path, rule: MaskRule = "two-valued") -> NDArray[np.bool_]:
             raise refused("is transparent in places, as if alpha were the mask", "E_MASK_ALPHA")
         elif rule == "nonzero":
             if lossy:
-                raise refused("is a JPEG, whose black is inexact", "E_MASK_LEVELS")
+                raise refused(
+                    "is compressed with loss, so that its black is inexact", "E_MASK_LEVELS"
+                )
             inside = levels > 0
         elif rule == "half":
             full = np.iinfo(np.uint8 if image.mode[0] != "I" else np.uint16).max

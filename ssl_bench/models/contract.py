@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench.media.waveform import Waveform
+from ssl_bench.models.devices import Place, move_held
 from ssl_bench.models.provenance import Provenance
 
 Features = Mapping[str, NDArray[Any]]
@@ -88,6 +89,43 @@ class Localizer(ABC):
         Higher means more likely to sound; any finite range; any h, w >= 1. No per-image
         normalisation is needed: the protocol says how maps are normalised.
         """
+
+    def prepare_image(self, image: NDArray[np.uint8]) -> Any:
+        """What encoding does to one image alone, without a network; here nothing.
+
+        Threads may call it at once, ahead of :meth:`encode_prepared_images`.
+        """
+        return image
+
+    def prepare_sound(self, sound: Waveform) -> Any:
+        """What encoding does to one sound alone, as :meth:`prepare_image` for images."""
+        return sound
+
+    def encode_prepared_images(self, prepared: Sequence[Any]) -> Features:
+        """What :meth:`encode_image` makes of B images that went through :meth:`prepare_image`."""
+        return self.encode_image(prepared)
+
+    def encode_prepared_sounds(self, prepared: Sequence[Any]) -> Features:
+        """What :meth:`encode_audio` makes of B sounds that went through :meth:`prepare_sound`."""
+        return self.encode_audio(prepared)
+
+    def move(self, place: Place) -> Place:
+        """Compute on another device or in another precision from now on (optional).
+
+        Here every torch module is moved that the object holds in its attributes, in lists or
+        dictionaries of these, or in localizers that it holds: when it is called, its inputs are
+        sent to the device, and what it returns comes back as single-precision tensors on the
+        processor. So a localizer needs nothing of its own, unless it calls other methods of a
+        module or computes with tensors of its own: then it should override this method.
+        What it returns from its methods stays in the memory of the processor.
+
+        Returns
+        -------
+        Place
+            Where it computes from now on, which results say: the processor with 32 bits for a
+            localizer that holds no module.
+        """
+        return move_held(vars(self).values(), place, Localizer)
 
     def supports(self, method: OptionalMethod) -> bool:
         """Whether an optional method works: here, whether the class defines it."""

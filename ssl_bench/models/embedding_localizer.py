@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pydantic import model_validator
 from torch import Tensor, nn
@@ -119,15 +118,19 @@ class EmbeddingLocalizer(TrainedLocalizer[Network]):
             )
         return {"sound_bank": bank}
 
-    def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> Features:
-        """Features ``visual (B, D, h, w)`` float32 of B images."""
-        with torch.inference_mode():
-            return {"visual": self._network.encode_images(self._pixels(images)).numpy()}
+    def prepare_sound(self, sound: Waveform) -> NDArray[np.float32]:
+        """The sound's spectrogram ``(1, F, T)`` float32."""
+        return prepare_sound(sound, self._preprocessing.audio)
 
-    def encode_audio(self, sounds: Sequence[Waveform]) -> Features:
-        """Features ``audio (B, D)`` float32 of B sounds, which may differ in length and rate."""
-        spectrograms = [prepare_sound(sound, self._preprocessing.audio) for sound in sounds]
-        return {"audio": encode_by_shape(spectrograms, self._network.encode_sounds)}
+    def encode_prepared_images(self, prepared: Sequence[NDArray[Any]]) -> Features:
+        """Features ``visual (B, D, h, w)`` float32 of B prepared images."""
+        with self._place.computing():
+            encoded = self._network.encode_images(self._pixels(prepared))
+        return {"visual": self._place.fetch(encoded)}
+
+    def encode_prepared_sounds(self, prepared: Sequence[NDArray[np.float32]]) -> Features:
+        """Features ``audio (B, D)`` float32 of B spectrograms, which may differ in size."""
+        return {"audio": encode_by_shape(prepared, self._network.encode_sounds, self._place)}
 
     def localize(self, image_features: Features, audio_features: Features) -> NDArray[np.float32]:
         """Maps ``(B, h, w)`` float32: cosines divided by tau."""

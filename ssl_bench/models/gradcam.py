@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ssl_bench.errors import ModelError
+from ssl_bench.models.devices import Place
 from ssl_bench.models.trained import VisionOnlyLocalizer
 from ssl_bench.models.vgg import VGG11_STAGES, vgg_stack
 from ssl_bench.schemas import Document
@@ -165,6 +167,13 @@ class GradCAM(VisionOnlyLocalizer[VGGNetwork]):
                 remedy=f"give --option top=N with N up to {own.classes}",
             )
         return {"top": top, "normalize_classes": self._options.normalize_classes}
+
+    def move(self, place: Place) -> Place:
+        """Compute on another device from now on, in 32 bits whatever precision is asked for.
+
+        Rounded values tie, and a maximum pooling then hands gradients to other locations.
+        """
+        return super().move(replace(place, precision="32"))
 
     def maps_of(self, pixels: Tensor) -> Tensor:
         """Saliency maps ``(B, h, w)``, >= 0."""

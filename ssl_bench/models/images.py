@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,32 +75,38 @@ def prepare_images(
     >>> prepare_images([np.zeros((5, 9, 3), np.uint8)], ImagePreprocessing(side=4)).shape
     (1, 3, 4, 4)
     """
+    squares: NDArray[Any] = np.stack([resize_image(image, preprocessing) for image in images])
+    return normalize(squares) if squares.dtype == np.uint8 else _normalized(squares)
+
+
+def resize_image(
+    image: NDArray[np.uint8], preprocessing: ImagePreprocessing
+) -> NDArray[np.uint8] | NDArray[np.float32]:
+    """Resize one image: ``(side, side, 3)``.
+
+    By Pillow's filter it is uint8; by torch's it is float32, near [0, 1]. Errors are those of
+    :func:`prepare_images`.
+    """
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+        raise DataError(
+            f"an image must be (height, width, 3) uint8 with at least one pixel, "
+            f"not {image.shape} {image.dtype}",
+            code="E_IMAGE_FORM",
+            remedy="convert it to RGB",
+        )
+    if image.shape[:2] == (1, 1):
+        raise DataError(
+            "this image has one pixel only",
+            code="E_IMAGE_ONE_PIXEL",
+            remedy="extract or download the frame again",
+        )
     side = preprocessing.side
-    for image in images:
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
-            raise DataError(
-                f"an image must be (height, width, 3) uint8 with at least one pixel, "
-                f"not {image.shape} {image.dtype}",
-                code="E_IMAGE_FORM",
-                remedy="convert it to RGB",
-            )
-        if image.shape[:2] == (1, 1):
-            raise DataError(
-                "this image has one pixel only",
-                code="E_IMAGE_ONE_PIXEL",
-                remedy="extract or download the frame again",
-            )
-    if preprocessing.resize in ("full-pil", "crop-pil"):
-        whole = preprocessing.resize == "full-pil"
-        squares = np.empty((len(images), side, side, 3), np.uint8)
-        for index, image in enumerate(images):
-            squares[index] = _resized(image, (side, side)) if whole else _centre(image, side)
-        return normalize(squares)
+    if preprocessing.resize == "full-pil":
+        return _resized(image, (side, side))
+    if preprocessing.resize == "crop-pil":
+        return _centre(image, side)
     smooth = preprocessing.resize == "full-tensor-antialiased"
-    floats = np.empty((len(images), side, side, 3), np.float32)
-    for index, image in enumerate(images):
-        floats[index] = _resized_as_tensor(image, side, smooth=smooth)
-    return _normalized(floats)
+    return _resized_as_tensor(image, side, smooth=smooth)
 
 
 def _normalized(scaled: NDArray[np.float32]) -> NDArray[np.float32]:

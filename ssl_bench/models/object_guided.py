@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from ssl_bench.models.contract import Features, Localizer, OptionalMethod
 from ssl_bench.models.provenance import Provenance, provenance_of
 from ssl_bench.models.recipes import ObjectGuidance, Range
 from ssl_bench.models.sounds import SoundInput
+from ssl_bench.models.trained import TrainedLocalizer
 from ssl_bench.protocols.conventions import Interpolation
 
 EZ_VSL_GUIDANCE = ObjectGuidance()
@@ -69,15 +71,30 @@ class ObjectGuided(Localizer):
         self._prior = prior
         self._alpha = alpha
         self._guidance = guidance
+        self._alike = isinstance(prior, TrainedLocalizer) and prior.prepares_as(audio_visual)
 
     @property
     def sound_input(self) -> SoundInput | None:
         """Which sounds the audio-visual model takes; None where it says nothing of it."""
         return getattr(self._audio_visual, "sound_input", None)
 
+    def prepare_image(self, image: NDArray[np.uint8]) -> tuple[Any, Any]:
+        """The image as each localizer prepares it; done once where both do the same."""
+        heard = self._audio_visual.prepare_image(image)
+        return heard, heard if self._alike else self._prior.prepare_image(image)
+
+    def prepare_sound(self, sound: Waveform) -> Any:
+        """The sound as the audio-visual localizer prepares it."""
+        return self._audio_visual.prepare_sound(sound)
+
     def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> Features:
         """Features of both localizers, told apart by a prefix."""
-        heard, seen = self._audio_visual.encode_image(images), self._prior.encode_image(images)
+        return self.encode_prepared_images([self.prepare_image(image) for image in images])
+
+    def encode_prepared_images(self, prepared: Sequence[tuple[Any, Any]]) -> Features:
+        """Features of both localizers, told apart by a prefix."""
+        heard = self._audio_visual.encode_prepared_images([each for each, _ in prepared])
+        seen = self._prior.encode_prepared_images([each for _, each in prepared])
         return {
             **{_AUDIO_VISUAL + key: rows for key, rows in heard.items()},
             **{_PRIOR + key: rows for key, rows in seen.items()},
@@ -86,6 +103,10 @@ class ObjectGuided(Localizer):
     def encode_audio(self, sounds: Sequence[Waveform]) -> Features:
         """Features of the audio-visual localizer."""
         return self._audio_visual.encode_audio(sounds)
+
+    def encode_prepared_sounds(self, prepared: Sequence[Any]) -> Features:
+        """Features of the audio-visual localizer."""
+        return self._audio_visual.encode_prepared_sounds(prepared)
 
     def localize(self, image_features: Features, audio_features: Features) -> NDArray[np.float32]:
         """Mixed maps; see :func:`mix`."""

@@ -7,7 +7,7 @@ assumed. Features of images and sounds end in a ReLU, so all cosines lie in [0, 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -250,16 +250,19 @@ class Oya(TrainedLocalizer[OyaNetwork]):
     preprocessing = OyaPreprocessing
     options = SoundOptions
 
-    def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> Features:
-        """Features ``visual (B, K, h, w)`` and ``potential (B, h, w)`` float32 of B images."""
-        with torch.inference_mode():
-            visual, potential = self._network.encode_images(self._pixels(images))
-        return {"visual": visual.numpy(), "potential": potential.numpy()}
+    def prepare_sound(self, sound: Waveform) -> NDArray[np.float32]:
+        """The sound's amplitude and phase ``(2, F, T)`` float32."""
+        return prepare_amplitude_phase(sound, self._preprocessing.audio)
 
-    def encode_audio(self, sounds: Sequence[Waveform]) -> Features:
-        """Features ``audio (B, K)`` float32 of B sounds, which may differ in length."""
-        tables = [prepare_amplitude_phase(sound, self._preprocessing.audio) for sound in sounds]
-        return {"audio": encode_by_shape(tables, self._network.encode_sounds)}
+    def encode_prepared_images(self, prepared: Sequence[NDArray[Any]]) -> Features:
+        """Features ``visual (B, K, h, w)`` and ``potential (B, h, w)`` of B prepared images."""
+        with self._place.computing():
+            visual, potential = self._network.encode_images(self._pixels(prepared))
+        return {"visual": self._place.fetch(visual), "potential": self._place.fetch(potential)}
+
+    def encode_prepared_sounds(self, prepared: Sequence[NDArray[np.float32]]) -> Features:
+        """Features ``audio (B, K)`` float32 of B prepared sounds, which may differ in length."""
+        return {"audio": encode_by_shape(prepared, self._network.encode_sounds, self._place)}
 
     def localize(self, image_features: Features, audio_features: Features) -> NDArray[np.float32]:
         """Localization maps ``(B, h, w)`` float32, each with sum 1."""
@@ -271,10 +274,15 @@ class Oya(TrainedLocalizer[OyaNetwork]):
 
     def similarity(self, image_features: Features, audio_features: Features) -> NDArray[np.float32]:
         """Cosine of what an image should sound like with a sound, ``(B_images, B_sounds)``."""
-        visual, potential = _tensors(image_features, "visual", "potential")
-        (sounds,) = _tensors(audio_features, "audio")
         # Pairs in blocks: each has a map and a vector of its own.
-        with torch.inference_mode():
+        with self._place.computing():
+            visual, potential, sounds = (
+                tensor.to(self._place.device)
+                for tensor in (
+                    *_tensors(image_features, "visual", "potential"),
+                    *_tensors(audio_features, "audio"),
+                )
+            )
             rows = [
                 torch.cat(
                     [
@@ -285,8 +293,7 @@ class Oya(TrainedLocalizer[OyaNetwork]):
                 )
                 for i in range(len(visual))
             ]
-        table: NDArray[np.float32] = torch.cat(rows).numpy()
-        return table
+        return self._place.fetch(torch.cat(rows))
 
     def vision_only(self, image_features: Features) -> NDArray[np.float32]:
         """Potential localization maps ``(B, h, w)`` float32, each with sum 1."""

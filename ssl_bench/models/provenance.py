@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from pydantic import Field
 
-from ssl_bench.schemas import Document
+from ssl_bench.schemas import Document, is_none
 
 _MAX_SHOWN = 10  # plain values of a file
 
@@ -75,6 +75,10 @@ class Provenance(Document):
     # Settings that change the maps, with their values.
     options: dict[str, Any] = Field(default_factory=dict)
     parts: tuple[Provenance, ...] = ()  # The localizers that this one is made of
+    # device, precision: Where and how its networks computed, such as ``cuda (NVIDIA H200)`` and
+    # ``bf16``. What is None, the processor and 32 bits, is left out of documents.
+    device: str | None = Field(default=None, exclude_if=is_none)
+    precision: str | None = Field(default=None, exclude_if=is_none)
 
     def __init__(self, name: str, *, options: Any = (), **facts: Any) -> None:
         super().__init__(**{"name": name, "options": dict(options), **facts})

@@ -14,14 +14,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ssl_bench.errors import ModelError, WeightsError
-from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.checkpoints import Checkpoint
 from ssl_bench.models.contract import Features
 from ssl_bench.models.embedding_localizer import EmbeddingLocalizer, EmbeddingOptions
 from ssl_bench.models.lvs import SSLTIE_UNUSED_ENTRIES, UNUSED_ENTRIES, LVSArchitecture, LVSNetwork
 from ssl_bench.models.provenance import counted
 from ssl_bench.models.resnet import FINE_TRUNK
-from ssl_bench.models.sounds import prepare_sound
 from ssl_bench.models.trained import encode_by_shape
 
 PROJECTIONS = ("image_projection", "audio_projection")
@@ -211,28 +209,28 @@ class SSLAlign(EmbeddingLocalizer[AlignmentNetwork]):
         chosen = self._options.retrieval or ("semantic" if projected else "pooled")
         return {**super().settings(), "retrieval": chosen}
 
-    def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> Features:
-        """Features ``visual``, ``pooled`` and perhaps ``semantic`` of B images."""
-        with torch.inference_mode():
-            encoded = self._network.encode_whole_images(self._pixels(images))
-        features = {"visual": encoded.places.numpy(), "pooled": encoded.pooled.numpy()}
+    def encode_prepared_images(self, prepared: Sequence[NDArray[Any]]) -> Features:
+        """Features ``visual``, ``pooled`` and perhaps ``semantic`` of B prepared images."""
+        with self._place.computing():
+            encoded = self._network.encode_whole_images(self._pixels(prepared))
+        found = {"visual": encoded.places, "pooled": encoded.pooled}
         if encoded.semantic is not None:
-            features["semantic"] = encoded.semantic.numpy()
-        return features
+            found["semantic"] = encoded.semantic
+        return {name: self._place.fetch(tensor) for name, tensor in found.items()}
 
-    def encode_audio(self, sounds: Sequence[Waveform]) -> Features:
-        """Features ``audio`` and perhaps ``semantic`` of B sounds."""
+    def encode_prepared_sounds(self, prepared: Sequence[NDArray[np.float32]]) -> Features:
+        """Features ``audio`` and perhaps ``semantic`` of B spectrograms."""
         if self._network.audio_projection is None:
-            return super().encode_audio(sounds)
+            return super().encode_prepared_sounds(prepared)
 
         def both(spectrograms: Tensor) -> Tensor:
             encoded = self._network.encode_whole_sounds(spectrograms)
             assert encoded.semantic is not None
             return torch.cat([encoded.whole, encoded.semantic], dim=1)
 
-        spectrograms = [prepare_sound(sound, self._preprocessing.audio) for sound in sounds]
-        parts = np.split(encode_by_shape(spectrograms, both), [self._network.dimension], axis=1)
-        return {"audio": parts[0], "semantic": parts[1]}
+        encoded = encode_by_shape(prepared, both, self._place)
+        whole, semantic = np.split(encoded, [self._network.dimension], axis=1)
+        return {"audio": whole, "semantic": semantic}
 
     def similarity(self, image_features: Features, audio_features: Features) -> NDArray[np.float32]:
         """Similarity ``(B_images, B_sounds)`` float32, by the option ``retrieval``."""

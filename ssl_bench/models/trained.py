@@ -13,9 +13,21 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ssl_bench.media.waveform import Waveform
-from ssl_bench.models.checkpoints import Checkpoint, load_into, read_checkpoint
+from ssl_bench.models.checkpoints import (
+    Checkpoint,
+    ParametersNotDrawn,
+    load_into,
+    read_checkpoint,
+)
 from ssl_bench.models.contract import Features, Localizer
-from ssl_bench.models.images import ImagePreprocessing, prepare_images
+from ssl_bench.models.devices import PROCESSOR, Place
+from ssl_bench.models.faster import channels_last, fold_batch_norms
+from ssl_bench.models.images import (
+    IMAGENET_DEVIATION,
+    IMAGENET_MEAN,
+    ImagePreprocessing,
+    resize_image,
+)
 from ssl_bench.models.provenance import Provenance
 from ssl_bench.models.recipes import Assembly, NoOptions, checked
 from ssl_bench.models.sounds import SoundInput
@@ -79,6 +91,7 @@ class TrainedLocalizer(Localizer, Generic[Network]):
     # Entries of a classifier's last layer. Its weights decide how many classes it has, in place of
     # the architecture's field ``classes``.
     last_layer: ClassVar[tuple[str, ...]] = ()
+    _place: Place = PROCESSOR  # Where the network is
 
     def __init__(
         self,
@@ -120,7 +133,8 @@ class TrainedLocalizer(Localizer, Generic[Network]):
         )
         table = {**assembly.architecture, **cls._classes_in(checkpoint)}
         architecture = checked(cls.architecture, table, assembly.recipe)
-        network = cls.build(architecture, options, checkpoint)
+        with ParametersNotDrawn():
+            network = cls.build(architecture, options, checkpoint)
         provenance = Provenance(
             assembly.name,
             variant=assembly.variant,
@@ -134,6 +148,8 @@ class TrainedLocalizer(Localizer, Generic[Network]):
             ),
         )
         extras = cls.extras(checkpoint, network)
+        # Nobody else holds this network, so it need not be able to train any more.
+        channels_last(fold_batch_norms(network.eval()))
         return cls(network, preprocessing, provenance, options=options, **extras)
 
     @classmethod
@@ -181,8 +197,46 @@ class TrainedLocalizer(Localizer, Generic[Network]):
         }
         return {"classes": rows.pop()} if len(rows) == 1 and min(rows) else {}
 
-    def _pixels(self, images: Sequence[NDArray[np.uint8]]) -> Tensor:
-        return torch.from_numpy(prepare_images(images, self._preprocessing.image))
+    def move(self, place: Place) -> Place:
+        """Compute on another device or in another precision from now on."""
+        self._place = place
+        self._network.to(place.device)
+        return place
+
+    def prepares_as(self, other: Localizer) -> bool:
+        """Whether another localizer sees images prepared in the same way."""
+        if not isinstance(other, TrainedLocalizer):
+            return False
+        same: bool = self._preprocessing.image == other._preprocessing.image
+        return same
+
+    def prepare_image(self, image: NDArray[np.uint8]) -> NDArray[Any]:
+        """The image as :func:`~ssl_bench.models.images.resize_image` gives it."""
+        return resize_image(image, self._preprocessing.image)
+
+    def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> Features:
+        """Features of B images; see :meth:`encode_prepared_images`."""
+        return self.encode_prepared_images([self.prepare_image(image) for image in images])
+
+    def encode_audio(self, sounds: Sequence[Waveform]) -> Features:
+        """Features of B sounds; see :meth:`encode_prepared_sounds`."""
+        return self.encode_prepared_sounds([self.prepare_sound(sound) for sound in sounds])
+
+    @abstractmethod
+    def encode_prepared_images(self, prepared: Sequence[NDArray[Any]]) -> Features:
+        """Features of B images as :meth:`prepare_image` gives them."""
+
+    @abstractmethod
+    def encode_prepared_sounds(self, prepared: Sequence[Any]) -> Features:
+        """Features of B sounds as :meth:`prepare_sound` gives them."""
+
+    def _pixels(self, prepared: Sequence[NDArray[Any]]) -> Tensor:
+        """Normalised images ``(B, 3, side, side)`` float32 on the device, channels last."""
+        squares = self._place.send(np.stack(prepared))
+        if squares.dtype == torch.uint8:
+            squares = squares.float().div_(255)
+        mean, deviation = self._place.send(IMAGENET_MEAN), self._place.send(IMAGENET_DEVIATION)
+        return squares.sub_(mean).div_(deviation).permute(0, 3, 1, 2)
 
 
 class VisionOnlyLocalizer(TrainedLocalizer[Network]):
@@ -197,14 +251,14 @@ class VisionOnlyLocalizer(TrainedLocalizer[Network]):
     def maps_of(self, pixels: Tensor) -> Tensor:
         """Maps ``(B, h, w)`` of prepared images ``(B, 3, H, W)``; called without gradients."""
 
-    def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> Features:
-        """Features ``map (B, h, w)`` float32 of B images."""
-        with torch.no_grad():
-            return {"map": self.maps_of(self._pixels(images)).numpy()}
+    def encode_prepared_images(self, prepared: Sequence[NDArray[Any]]) -> Features:
+        """Features ``map (B, h, w)`` float32 of B prepared images."""
+        with self._place.computing():
+            return {"map": self._place.fetch(self.maps_of(self._pixels(prepared)))}
 
-    def encode_audio(self, sounds: Sequence[Waveform]) -> Features:
+    def encode_prepared_sounds(self, prepared: Sequence[Any]) -> Features:
         """Nothing: an empty row for each sound."""
-        return {"none": np.zeros((len(sounds), 0), np.float32)}
+        return {"none": np.zeros((len(prepared), 0), np.float32)}
 
     def localize(self, image_features: Features, audio_features: Features) -> NDArray[np.float32]:
         """Maps ``(B, h, w)`` float32, whatever `audio_features` holds."""
@@ -218,9 +272,11 @@ class VisionOnlyLocalizer(TrainedLocalizer[Network]):
 
 
 def encode_by_shape(
-    tables: Sequence[NDArray[np.float32]], encode: Callable[[Tensor], Tensor]
+    tables: Sequence[NDArray[np.float32]],
+    encode: Callable[[Tensor], Tensor],
+    place: Place = PROCESSOR,
 ) -> NDArray[np.float32]:
-    """Encode tables, those of one shape together; called without gradients.
+    """Encode tables at a place, those of one shape together; called without gradients.
 
     `encode` turns ``(n, ...)`` tables of one shape into vectors ``(n, D)``; of B >= 1 tables it
     makes ``(B, D)`` float32, in their order.
@@ -234,8 +290,7 @@ def encode_by_shape(
     encoded: dict[int, NDArray[np.float32]] = {}
     for shape in dict.fromkeys(table.shape for table in tables):
         alike = [i for i, table in enumerate(tables) if table.shape == shape]
-        batch = torch.from_numpy(np.stack([tables[i] for i in alike]))
-        with torch.inference_mode():
-            vectors = encode(batch).numpy()
+        with place.computing():
+            vectors = place.fetch(encode(place.send(np.stack([tables[i] for i in alike]))))
         encoded.update(zip(alike, vectors, strict=True))
     return np.stack([encoded[i] for i in range(len(tables))])

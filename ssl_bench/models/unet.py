@@ -24,6 +24,9 @@ class UNetArchitecture(Document):
     # Channels of each stage of the decoder, deepest first. Each stage doubles the resolution; the
     # paper does not say how the decoder looks.
     decoder: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (256, 128, 64, 32, 16)
+    # Height and width that the localizer's maps are averaged to, once the network has made them;
+    # None for the network's own.
+    map_side: PositiveInt | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -51,6 +54,7 @@ class UNetNetwork(nn.Module):
     def __init__(self, architecture: UNetArchitecture) -> None:
         super().__init__()
         encoder = architecture.encoder
+        self.map_side = architecture.map_side
         self.encoder = ResidualTrunk(encoder, input_channels=3)
         # Channels of the stem and of each stage, finest first.
         finer = [encoder.width, *(encoder.width * 2**stage for stage in range(len(encoder.blocks)))]
@@ -73,7 +77,8 @@ class UNetNetwork(nn.Module):
             finer_size = x.shape[2:] if skip is None else skip.shape[2:]
             current = functional.interpolate(current, size=finer_size, mode="nearest")
             current = stage(current if skip is None else torch.cat([current, skip], dim=1))
-        maps: Tensor = self.head(current)[:, 0].sigmoid()
+        # In half precision all that is nearly 1 would be 1.
+        maps: Tensor = self.head(current)[:, 0].float().sigmoid()
         return maps
 
 
@@ -110,4 +115,5 @@ class UNet(VisionOnlyLocalizer[UNetNetwork]):
     def maps_of(self, pixels: Tensor) -> Tensor:
         """Maps ``(B, h, w)`` in [0, 1]."""
         maps: Tensor = self._network(pixels)
-        return maps
+        side = self._network.map_side
+        return maps if side is None else functional.adaptive_avg_pool2d(maps, side)

@@ -12,7 +12,7 @@ from pydantic import Field, FiniteFloat
 from ssl_bench.errors import ResultError, one_of
 from ssl_bench.files import write_text
 from ssl_bench.protocols.protocol import conventions_of
-from ssl_bench.schemas import Document, read_json
+from ssl_bench.schemas import Document, is_none, read_json
 from ssl_bench.statistics.bootstrap import Method
 
 _REMEDY = "give the folder or result.json that 'ssl-bench evaluate' or 'ssl-bench score' wrote"
@@ -111,6 +111,10 @@ class ModelIdentity(Document):
     seed: int | None = None
     options: dict[str, Any] = Field(default_factory=dict)  # Settings that change the maps
     parts: tuple[ModelIdentity, ...] = ()  # The models that it is made of
+    # device, precision: Where and how its networks computed; left out for the processor and for 32
+    # bits.
+    device: str | None = Field(default=None, exclude_if=is_none)
+    precision: str | None = Field(default=None, exclude_if=is_none)
     notes: dict[str, Any] = Field(default_factory=dict)  # What else its predictions file says
 
 

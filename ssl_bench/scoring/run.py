@@ -19,8 +19,10 @@ from ssl_bench.environment import environment
 from ssl_bench.errors import PredictionsError, Problem, SslBenchError
 from ssl_bench.measures.definition import Measure
 from ssl_bench.measures.values import parse_measure
-from ssl_bench.predictions import Predictions, Question, check
-from ssl_bench.protocols.protocol import Dialect, Protocol
+from ssl_bench.predictions import Predictions, Question, check, open_predictions
+from ssl_bench.predictions.archive import refusal
+from ssl_bench.protocols.protocol import Dialect, Protocol, load_protocol, protocol_names
+from ssl_bench.schemas import quoted
 from ssl_bench.scoring.aggregate import BROKEN_DOWN, breakdown, columns_of, summarise
 from ssl_bench.scoring.cache import ScoreCache, digest_of_rows
 from ssl_bench.scoring.maps import MapBatch, Maps, StoredMaps, array_maps
@@ -115,6 +117,23 @@ def check_scorable(trials: TrialSet) -> None:
         raise type(error)(
             error.problem, code=error.code, where=protocol.label, remedy=error.remedy
         ) from error
+
+
+def protocol_of(path: str | os.PathLike[str]) -> Protocol:
+    """The protocol that predictions say they answer, if it ships.
+
+    Raises
+    ------
+    PredictionsError
+        If the file cannot be read, or names a protocol that does not ship. Nothing else is looked
+        for: a path that somebody's file names is not followed.
+    """
+    stated = open_predictions(path).meta.protocol
+    if stated.partition("@")[0] not in protocol_names():
+        message = f"the file was made for the protocol {quoted(stated)}, which does not ship"
+        remedy = "give --protocol with the path of its file"
+        raise refusal(Path(path), "E_PROTOCOL_UNKNOWN", message, remedy)
+    return load_protocol(stated)
 
 
 def check_predictions(

@@ -18,6 +18,7 @@ from ssl_bench.interchange.export import Group, group_results
 from ssl_bench.leaderboard.assessment import check_printable
 from ssl_bench.leaderboard.card import bounded_bytes
 from ssl_bench.leaderboard.evidence import success_curve
+from ssl_bench.media.image import source_of
 from ssl_bench.scoring.formatting import value_of
 from ssl_bench.scoring.results import MeasuredValue, Prior, Result, VisionOnly, read_result
 from ssl_bench.scoring.score_file import SCORES
@@ -101,10 +102,11 @@ def _read_run(folder: Path) -> Run:
             where=folder / RESULT,
         ) from error
     scores = read_scores_of(result, folder) if (folder / SCORES).is_file() else None
-    return Run(folder, result, scores, _read_pictures(folder / PICTURES))
+    return Run(folder, result, scores, _read_pictures(folder / PICTURES, result))
 
 
-def _read_pictures(path: Path) -> bytes | None:
+def _read_pictures(path: Path, result: Result) -> bytes | None:
+    """A run's picture sheet; ResultError where it is known to show other predictions."""
     if not path.exists():
         return None
     try:
@@ -114,6 +116,15 @@ def _read_pictures(path: Path) -> bytes | None:
     if not content.startswith(_PNG):
         raise ResultError(
             "this is not a PNG picture", code="E_PICTURE", where=path, remedy="remove it"
+        )
+    shown = source_of(content)
+    if shown is not None and shown != result.predictions_sha256:
+        raise ResultError(
+            f"this picture shows other predictions than those of the {RESULT} beside it "
+            f"(digest {shown[:12]})",
+            code="E_PICTURE_OTHER",
+            where=path,
+            remedy="remove it, or evaluate again",
         )
     return content
 

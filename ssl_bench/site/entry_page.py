@@ -267,7 +267,7 @@ def _storage_note(entry: Entry) -> str:
     size = "Predictions" if stored is None else f"Maps of {stored.height}x{stored.width}"
     return (
         f"{size} are stored, and the numbers above are those of the stored file. Where a model "
-        "makes larger or more precise ones, they may score slightly differently."
+        "makes larger ones, they score differently, small objects most."
     )
 
 

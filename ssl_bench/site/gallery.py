@@ -6,13 +6,14 @@ import base64
 import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ssl_bench.executors import processes
 from ssl_bench.files import atomic_path, digest_of_code, sha256_of_json
 from ssl_bench.leaderboard.assessment import GalleryTrial, ShownMap, TruthMask
 from ssl_bench.leaderboard.board import Board, Competition, Entry
@@ -185,13 +186,17 @@ def write_media(board: Board, site: Path, jobs: int, notify: Callable[[str], Non
                         due.setdefault(folder, {})[path] = trial.trial
                     wanted.add(path)
     if due:
-        from joblib import Parallel, delayed
-
         notify(f"rendering pictures and sounds: {sum(map(len, due.values())):,}")
-        Parallel(n_jobs=min(jobs, len(due)))(
-            delayed(_render)(folder, site, list(paths.items())) for folder, paths in due.items()
-        )
+        with processes(min(jobs, len(due))).open(partial(_renderer, site)) as run:
+            for _ in run([(folder, list(paths.items())) for folder, paths in due.items()]):
+                pass
     return wanted
+
+
+def _renderer(
+    site: Path, _device: str | None
+) -> Callable[[tuple[str, Sequence[tuple[str, str]]]], None]:
+    return lambda part: _render(part[0], site, part[1])
 
 
 def _render(folder: str, site: Path, due: Sequence[tuple[str, str]]) -> None:

@@ -5,6 +5,7 @@ All functions are seeded and give identical results for any order of the rows.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -133,12 +134,17 @@ class ClusterBootstrap:
         It is given row numbers, with repetitions; `rows` are all of them, in an order that does not
         depend on the table's.
         """
+        # Few groups have few resamples that differ.
+        found: dict[bytes, float] = {}
+        values = []
         members = self._member[rows]
-        resampled = (weight[members] for block in _weights(*self._draw) for weight in block)
-        return np.array(
-            [statistic(np.repeat(rows, each)) for each in islice(resampled, FEWER_RESAMPLES)],
-            np.float64,
-        )
+        resampled = (weight for block in _weights(*self._draw) for weight in block)
+        for weight in islice(resampled, FEWER_RESAMPLES):
+            key = hashlib.sha256(weight.tobytes()).digest()
+            if key not in found:
+                found[key] = statistic(np.repeat(rows, weight[members]))
+            values.append(found[key])
+        return np.array(values, np.float64)
 
     def _choose(
         self, values: NDArray[np.float64], means: NDArray[np.float64], confidence: float

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Accelerator = Literal["auto", "cpu", "cuda"]
 Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
+Negatives = Literal["device", "all"]
 
 
 @dataclass(frozen=True)
@@ -26,18 +27,27 @@ class Hardware:
     Examples
     --------
     >>> Hardware(accelerator="cpu").resolved()
-    Hardware(accelerator='cpu', devices=1, precision='32-true', workers=0)
+    Hardware(accelerator='cpu', devices=1, precision='32-true', workers=0, nodes=1, ...)
     """
 
     accelerator: Accelerator = "auto"  # ``auto`` takes a GPU where there is one
-    # Number of devices. Each takes its share of every batch: an objective that contrasts the
-    # examples of a batch has its negatives on the same device only, as in EZ-VSL's code, and batch
+    # Number of devices of each machine. Each takes its share of every batch, and batch
     # normalisation uses the statistics of that share. Gradients are averaged.
     devices: int = 1
     # ``32-true``, or mixed with half precision; weights stay in single precision.
     precision: Precision = "32-true"
     # Processes that read and augment examples ahead; 0 for none. Results do not depend on it.
     workers: int = 0
+    # Number of machines, on each of which the same command is started by torchrun or SLURM.
+    nodes: int = 1
+    # What an objective that contrasts the examples of a batch contrasts: those of a ``device``, as
+    # in EZ-VSL's code, or ``all``, which is the objective of one device with the whole batch.
+    negatives: Negatives = "device"
+
+    @property
+    def processes(self) -> int:
+        """Number of devices of all machines."""
+        return self.devices * self.nodes
 
     def resolved(self) -> Hardware:
         """The same with the accelerator that is available.
@@ -65,19 +75,28 @@ class Hardware:
                 where="precision",
                 remedy="use bf16-mixed or 32-true on the CPU",
             )
+        started = int(os.environ.get("WORLD_SIZE", self.processes))
+        if "TORCHELASTIC_RUN_ID" in os.environ and started != self.processes:
+            raise ModelError(
+                f"torchrun has started {started} processes for {self.nodes} machines of "
+                f"{self.devices} devices",
+                code="E_DEVICES",
+                where="devices",
+                remedy="give --devices and --nodes as torchrun has --nproc-per-node and --nnodes",
+            )
         return replace(self, accelerator=chosen)
 
     def share(self, batch: int) -> int:
         """Examples of a batch that each device takes; ModelError if it cannot be shared evenly."""
-        if batch % self.devices or batch // self.devices < 2:
+        if batch % self.processes or batch // self.processes < 2:
             raise ModelError(
-                f"a batch of {batch} cannot be shared evenly by {self.devices} devices, two "
+                f"a batch of {batch} cannot be shared evenly by {self.processes} devices, two "
                 "examples or more on each",
                 code="E_BATCH_SHARE",
                 where="devices",
                 remedy="choose another number of devices",
             )
-        return batch // self.devices
+        return batch // self.processes
 
 
 def launch(hardware: Hardware) -> Fabric:
@@ -94,8 +113,9 @@ def launch(hardware: Hardware) -> Fabric:
         fabric = Fabric(
             accelerator=hardware.accelerator,
             devices=hardware.devices,
+            num_nodes=hardware.nodes,
             # A trunk may hold weights that its objective does not read.
-            strategy="auto" if hardware.devices == 1 else "ddp_find_unused_parameters_true",
+            strategy="auto" if hardware.processes == 1 else "ddp_find_unused_parameters_true",
             precision=hardware.precision,
         )
         fabric.launch()
@@ -104,4 +124,5 @@ def launch(hardware: Hardware) -> Fabric:
 
 def is_first_process() -> bool:
     """Whether this process reports on a run of several."""
-    return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0
+    names = ("RANK", "SLURM_PROCID", "LOCAL_RANK")
+    return int(next((os.environ[name] for name in names if name in os.environ), "0")) == 0

@@ -21,7 +21,7 @@ from ssl_bench.training.hardware import Hardware, launch
 from ssl_bench.training.recipe import TrainingRecipe
 from ssl_bench.training.record import Epoch
 from ssl_bench.training.run_state import Progress, RunState, Step
-from ssl_bench.training.task import ParameterGroup, Task
+from ssl_bench.training.task import ParameterGroup, Task, own_rows
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -201,6 +201,13 @@ class _Run:
     def __post_init__(self) -> None:
         recipe, count = self._recipe, len(self._task.training_feed)
         self._share = self._hardware.share(recipe.batch)
+        if self._hardware.negatives == "all" and not self._task.gathers:
+            raise ModelError(
+                f"the objective {recipe.objective!r} has no negatives to gather from all devices",
+                code="E_NEGATIVES",
+                where="negatives",
+                remedy="leave --negatives all out",
+            )
         if count < recipe.batch:
             raise ModelError(
                 f"{count} examples do not fill one batch of {recipe.batch}",
@@ -217,7 +224,7 @@ class _Run:
     def run(self) -> TrainingHistory:
         objective, optimizer = self._fabric.setup(_Objective(self._task), self._optimizer)
         state = self._run_state.load() if self._run_state is not None else None
-        if self._hardware.devices > 1:
+        if self._hardware.processes > 1:
             torch.manual_seed(self._seed + self._fabric.global_rank)
         first = int(state["epoch"]) if state is not None else 0
         if state is not None and first == self._recipe.epochs:
@@ -238,6 +245,8 @@ class _Run:
 
     def _train(self, objective: nn.Module, optimizer: Any, epoch: int, done: int) -> None:
         self._task.network.train()
+        if self._hardware.negatives == "all" and self._hardware.processes > 1:
+            self._task.gather = self._gather
         feed, size = self._task.training_feed, self._recipe.batch
         rank = self._fabric.global_rank
         whole = list(batches(len(feed), size, self._seed, epoch))[done:]
@@ -264,8 +273,13 @@ class _Run:
             if every and number % every == 0 and number < self._per_epoch:
                 self._save(epoch, number)
 
+    def _gather(self, rows: Tensor) -> Tensor:
+        """Rows of all devices; a gradient goes back to the device that each comes from."""
+        return torch.as_tensor(self._fabric.all_gather(rows, sync_grads=True)).flatten(0, 1)
+
     def _validate(self, epoch: int) -> None:
         self._task.network.eval()
+        self._task.gather = own_rows  # one device alone validates
         figures: dict[str, float] = {}
         if self._fabric.is_global_zero:
             with torch.inference_mode():
@@ -297,7 +311,7 @@ class _Run:
     def _finite(self, loss: Tensor, rows: NDArray[np.int64], epoch: int) -> float:
         """The objective over all devices, which stop together where it is not finite."""
         everywhere = loss.detach()
-        if self._hardware.devices > 1:
+        if self._hardware.processes > 1:
             everywhere = torch.as_tensor(self._fabric.all_reduce(everywhere))
         value = float(everywhere)
         if not np.isfinite(value):
@@ -343,7 +357,7 @@ class _Run:
         self._fabric.strategy.precision.load_state_dict(state["precision"])
         self._task.load_state(state["task"])
         # Several devices draw each from a generator of their own, and only the first one's is kept.
-        if self._hardware.devices == 1:
+        if self._hardware.processes == 1:
             torch.set_rng_state(state["generator"])
             if "cuda_generator" in state:
                 torch.cuda.set_rng_state(state["cuda_generator"])

@@ -70,7 +70,9 @@ class TrainingRecord(Document):
     first_examples_per_second: float | None = None
     # accelerator, devices, precision: On what it was trained.
     accelerator: str = "cpu"
-    devices: int = 1
+    devices: int = 1  # of each machine
+    nodes: int = 1  # machines
+    negatives: str = "device"  # contrasted on each device, or of all of them
     precision: str = "32-true"
     versions: dict[str, str]  # Python, machine type, and the libraries that can change the weights
 

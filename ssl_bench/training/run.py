@@ -294,6 +294,8 @@ def _record(
         first_examples_per_second=round(history.first_rate, 1),
         accelerator=on.accelerator,
         devices=on.devices,
+        nodes=on.nodes,
+        negatives=on.negatives,
         precision=on.precision,
         versions=versions(),
     )

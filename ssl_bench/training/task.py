@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -38,6 +38,11 @@ class ParameterGroup:
     weight_decay: float | None = None
 
 
+def own_rows(rows: Tensor) -> Tensor:
+    """The rows of this device alone."""
+    return rows
+
+
 class Task(ABC, Generic[Network, Settings]):
     """What is trained. The loop alone moves it between devices, averages gradients and stores it.
 
@@ -54,7 +59,17 @@ class Task(ABC, Generic[Network, Settings]):
     image_trunk_sha256
         Digest of the weights file that the image trunk started from, as
         :meth:`~ssl_bench.training.preparation.Preparation.start_image_trunk` returns it.
+
+    Attributes
+    ----------
+    gathers
+        Whether the objective brings what it contrasts through `gather`.
+    gather
+        Rows ``(B, ...)`` of this device, or, as the loop decides, those of all devices.
     """
+
+    gathers: ClassVar[bool] = False
+    gather: Callable[[Tensor], Tensor] = staticmethod(own_rows)
 
     def __init__(
         self,
@@ -210,6 +225,11 @@ class EmbeddingTask(AudioVisualTask[Embedding, Chosen]):
             self.network.encode_images(batch["images"]),
             self.network.encode_sounds(batch["sounds"]),
         )
+
+    def contrasted(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The same, and those of the other devices where these are contrasted too."""
+        images, sounds = self.encoded(batch)
+        return self.gather(images), self.gather(sounds)
 
     def maps(self, batch: Batch) -> Tensor:
         """Product of each place with the image's own sound, ``(B, h, w)``."""

@@ -10,7 +10,7 @@ import pytest
 
 from ssl_bench.engine.predict import predict
 from ssl_bench.leaderboard.baselines import Contestant, contestants, embedded_protocols
-from ssl_bench.leaderboard.compact import write_compact
+from ssl_bench.leaderboard.compact import SIDE, write_compact
 from ssl_bench.leaderboard.submissions import MAPS, default_board, submission_path
 from ssl_bench.models.registry import load_baseline, load_localizer
 from ssl_bench.predictions import Predictions, open_predictions
@@ -57,6 +57,23 @@ def test_an_entry_names_the_weights_that_ship(protocol: str, contestant: Contest
         shipped = load_baseline(part.name).shipped_weights(part.variant)
         assert shipped is not None
         assert part.weights_sha256 == shipped[1], part.name
+
+
+@pytest.mark.parametrize(
+    "contestant",
+    [each for each in TRAINED if each.alpha is None],
+    ids=lambda each: each.slug,
+)
+def test_no_map_of_a_baseline_is_so_large_that_storing_would_reduce_it(
+    contestant: Contestant, tmp_path: Path
+) -> None:
+    """Unless it is mixed with its prior on the grid of 224 x 224, as in the authors' scripts."""
+    whole = trials_of("synth")
+    localizer = load_localizer(contestant.name, alpha=contestant.alpha)
+    few = TrialSet(whole.protocol, whole.test_set, whole.trials[:2])
+    (written,) = predict(localizer, [(few, tmp_path / "few")])
+    [shape] = open_predictions(written.predictions).map_shapes
+    assert max(shape) <= SIDE
 
 
 @pytest.mark.slow

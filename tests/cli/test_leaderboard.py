@@ -55,6 +55,40 @@ def test_validate_for_programs(call: Call, maps: Path) -> None:
     assert all(each["remedy"] for each in told["problems"])
 
 
+def test_the_protocol_is_found_in_the_file(call: Call, maps: Path) -> None:
+    named, found = (
+        call("validate", maps, *protocol, "--json") for protocol in (["--protocol", "synth"], [])
+    )
+    assert (found.code, found.out) == (0, named.out)
+    assert json.loads(found.out)["protocol"] == "synth@synth:standard"
+
+
+@pytest.mark.parametrize(
+    ("stated", "code"),
+    [
+        ("/tmp/mine.toml", "E_PROTOCOL_UNKNOWN"),
+        ("mine@synth", "E_PROTOCOL_UNKNOWN"),
+        ("synth@../elsewhere", "E_TEST_SET"),
+    ],
+)
+@pytest.mark.parametrize("command", ["validate", "score"])
+def test_a_protocol_that_a_file_names_is_one_that_ships(
+    call: Call, tmp_path: Path, command: str, stated: str, code: str
+) -> None:
+    meta = PredictionsMeta(
+        protocol=stated,
+        protocol_digest="0" * 64,
+        test_set="synth",
+        test_set_digest="1" * 64,
+        model="mine",
+        complete=True,
+    )
+    save_predictions(tmp_path / "maps.npz", ["a"], np.ones((1, 2, 2)), meta)
+    done = call(command, tmp_path / "maps.npz")
+    assert (done.code, done.out) == (2, "")
+    assert code in done.err
+
+
 def test_validate_lists_all_problems(call: Call, maps: Path) -> None:
     done = call("validate", maps, "--protocol", "concat")
     assert done.code == 2

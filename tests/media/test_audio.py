@@ -142,6 +142,13 @@ class TestPlainFiles:
         assert len(read_audio(path).samples) == length // 2
         assert examine_audio(path)[1] == ("it lasts 0.025 s",) or length == 1598
 
+    def test_much_behind_the_sound_is_remarked_on(self, tmp_path: Path) -> None:
+        """As where a recorder wrote its header early, and never again."""
+        path = wav_of_length(tmp_path, 400)
+        assert codes(examine_audio(path)[1]) == ["N_SOUND_SHORT", "N_SOUND_REST"]
+        path.write_bytes(path.read_bytes()[:-200])
+        assert codes(examine_audio(path)[1]) == ["N_SOUND_SHORT"]
+
     @pytest.mark.parametrize("order", ["little", "big"])
     @pytest.mark.parametrize(
         "length",
@@ -296,6 +303,18 @@ class TestPlainFiles:
         (tmp_path / "clip.wav").write_bytes(content)
         with refused(kind=DataError, where="clip.wav"):
             reader(tmp_path / "clip.wav")
+
+    @READERS
+    def test_a_format_that_is_not_read_is_named(
+        self, tmp_path: Path, reader: Callable[[Path], object]
+    ) -> None:
+        path = tmp_path / "clip.m4a"
+        soundfile.write(path, np.zeros(1600, np.int16), RATE, format="CAF")
+        with refused("E_SOUND_FORMAT", where="in the format CAF"):
+            reader(path)
+        path.write_bytes((b"G" + bytes(187)) * 10)
+        with refused("E_SOUND_FORMAT", where="in the format MPEG-TS"):
+            reader(path)
 
     def test_a_sound_that_claims_a_huge_length_is_not_decoded(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

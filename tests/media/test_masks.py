@@ -148,6 +148,16 @@ def test_a_rule_that_does_not_fit_is_refused(
         read_mask(stored(tmp_path, content), rule)
 
 
+def test_a_webp_with_loss_is_not_read_by_what_is_not_quite_black(tmp_path: Path) -> None:
+    big = np.kron(two(255), np.ones((16, 16), np.uint8))
+    path = stored(tmp_path, big, format="WEBP", lossless=True)
+    np.testing.assert_array_equal(read_mask(path, "nonzero"), big > 0)
+    path = stored(tmp_path, big, format="WEBP", quality=80)
+    with refused("E_MASK_LEVELS", where="mask.png"):
+        read_mask(path, "nonzero")
+    np.testing.assert_array_equal(read_mask(path, "half"), big > 0)
+
+
 def test_a_jpeg_may_be_nearly_black_and_white_and_no_more(tmp_path: Path) -> None:
     big = np.kron(two(255), np.ones((16, 16), np.uint8))
     path = stored(tmp_path, big, format="JPEG", quality=90)

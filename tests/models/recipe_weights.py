@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import zlib
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,12 @@ def recipe_tensor(seed: str, key: str, shape: tuple[int, ...]) -> Tensor:
 
 
 def recipe_weights(folder: Path, model: str) -> dict[str, Tensor]:
-    """State dict of a model whose entries are listed in ``<model>.keys.json``."""
+    """State dict of a model whose entries are listed in ``<model>.keys.json``; made once."""
+    return dict(_recipe_weights(folder, model))
+
+
+@cache
+def _recipe_weights(folder: Path, model: str) -> dict[str, Tensor]:
     entries = json.loads((folder / f"{model}.keys.json").read_text())["entries"]
     seed = recipe_seed(folder)
     return {

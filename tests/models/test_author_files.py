@@ -6,6 +6,7 @@ import json
 import pickle
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,15 +36,8 @@ Weights = Callable[[str], State]
 
 @pytest.fixture(scope="module")
 def weights(vectors: Path) -> Weights:
-    """Recipe weights by model; made once."""
-    made: dict[str, State] = {}
-
-    def of(model: str) -> State:
-        if model not in made:
-            made[model] = recipe_weights(vectors, model)
-        return dict(made[model])
-
-    return of
+    """Recipe weights by model."""
+    return partial(recipe_weights, vectors)
 
 
 def _load(name: str, path: Path) -> Localizer | AnnotationLocalizer:
@@ -56,8 +50,7 @@ def _recognised(name: str, path: Path) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("prefix", ["", "module."])
-@pytest.mark.parametrize("name", ["ezvsl", "fnac"])
+@pytest.mark.parametrize(("name", "prefix"), [("ezvsl", ""), ("fnac", "module.")])
 def test_files_of_ez_vsl_and_fnac(weights: Weights, tmp_path: Path, name: str, prefix: str) -> None:
     content = ezvsl_container(prefixed(weights(name), prefix))
     found = _recognised(name, write(tmp_path, "best.pth", content))

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ssl_bench.errors import WeightsError
 from ssl_bench.models.checkpoints import Checkpoint, load_into, read_checkpoint, save_checkpoint
+from ssl_bench.models.registry import load_localizer
 from ssl_bench.models.resnet import ResidualTrunk, TrunkArchitecture
 
 State = dict[str, Tensor]
@@ -275,6 +276,30 @@ def test_a_truncated_file_is_a_clear_error(
     # What is left of a name in the old format is the name of something that is not permitted.
     codes = {"E_WEIGHTS_DAMAGED"} | ({"E_WEIGHTS_CODE"} if kind == "legacy" else set())
     assert caught.value.code in codes
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("place", [0, -1])
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_one_value_that_is_not_finite_is_found_anywhere(
+    tmp_path: Path, state: State, value: float, place: int, kind: torch.dtype
+) -> None:
+    state["bn1.bias"] = torch.zeros_like(state["bn1.bias"], dtype=kind)
+    load_into(_network(), Checkpoint(tmp_path / "w.pth", state, {}, ""))
+    state["bn1.bias"][place] = value
+    with refused("E_WEIGHTS_MISFIT", where="bn1.bias"):
+        load_into(_network(), Checkpoint(tmp_path / "w.pth", state, {}, ""))
+
+
+def test_a_tensor_without_values_is_finite(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "w.safetensors", {"bank": torch.zeros(0, 4)})
+    assert read_checkpoint(tmp_path / "w.safetensors").tensors["bank"].shape == (0, 4)
+
+
+def test_loading_weights_draws_no_random_number() -> None:
+    before = torch.get_rng_state()
+    load_localizer("ezvsl")
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 @pytest.mark.parametrize("half", [False, True])

@@ -133,6 +133,15 @@ def test_maps_are_those_of_the_network(
     assert model.audio_blind
 
 
+def test_maps_are_averaged_to_the_side_that_the_recipe_states(
+    tmp_path: Path, network: UNetNetwork, pictures: list[NDArray[np.uint8]]
+) -> None:
+    whole, small = assembled(tmp_path, network), assembled(tmp_path, network, map_side=12)
+    fine = whole.vision_only(whole.encode_image(pictures))
+    averaged = fine.reshape(-1, 12, 4, 12, 4).mean((2, 4))
+    np.testing.assert_allclose(small.vision_only(small.encode_image(pictures)), averaged, 1e-5)
+
+
 def test_wrong_weights_and_recipes_are_refused(tmp_path: Path, network: UNetNetwork) -> None:
     encoder = ResidualTrunk(SMALL_TRUNK, input_channels=3)
     with refused("E_SCHEMA", where="recipe.toml", kind=ModelError):

@@ -16,7 +16,7 @@ from vectors import CIOU, PIXELS, Vectors, slavc_maps, slavc_varied
 from ssl_bench.measures.localization import AUC_THRESHOLDS
 from ssl_bench.protocols.protocol import load_dialect
 from ssl_bench.scoring.aggregate import summarise
-from ssl_bench.scoring.run import Scored, measures_of, score_file
+from ssl_bench.scoring.run import Scored, ScoringOptions, measures_of, score_file
 from ssl_bench.testsets.annotations import Boxes
 from ssl_bench.trials.trial import WHOLE, AudioRecipe, ImageRecipe, Target, Trial, TrialSet
 
@@ -77,10 +77,23 @@ def heats(golden: Path) -> Stored:
     return slavc_maps(Vectors(golden))
 
 
-def scored_under(name: str, trials: TrialSet, maps: NDArray[np.float32], folder: Path) -> Scored:
-    path = predictions_of(trials, maps, folder / "maps.npz")
+@pytest.fixture(scope="module")
+def files(
+    facts: dict[str, Any], trials: TrialSet, heats: Stored, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
+    """Predictions by channel."""
+    folder = tmp_path_factory.mktemp("files")
+    return {
+        channel: predictions_of(trials, heats[channel], folder / f"{channel}.npz")
+        for channel in facts["channels"]
+    }
+
+
+def scored_under(name: str, trials: TrialSet, path: Path) -> Scored:
     conventions = trials.protocol.under(load_dialect(name))
-    return score_file(path, trials, conventions=conventions)
+    # No breakdown is compared.
+    options = ScoringOptions(broken_down=1)
+    return score_file(path, trials, conventions=conventions, options=options)
 
 
 def undisputed(
@@ -104,15 +117,13 @@ def test_maps_in_a_file(
     stored: Stored,
     facts: dict[str, Any],
     trials: TrialSet,
-    heats: Stored,
+    files: dict[str, Path],
     golden: Path,
     mode: str,
-    tmp_path: Path,
 ) -> None:
     varied = slavc_varied(Vectors(golden))
     for number, channel in enumerate(facts["channels"]):
-        maps = heats[channel]
-        scored = scored_under(MODES[mode], trials, maps, tmp_path)
+        scored = scored_under(MODES[mode], trials, files[channel])
         ciou, confidence, predicted, stable = (
             stored[f"{mode}_{key}"][number] for key in ("ciou", "conf", "npred", "stable")
         )

@@ -49,6 +49,13 @@ def test_the_same_runs_give_the_same_bytes(runs: Path, tmp_path: Path) -> None:
     assert report(tmp_path, runs / "center", runs / "full") == first
 
 
+def test_a_picture_of_other_predictions_is_refused(runs: Path, tmp_path: Path) -> None:
+    mixed = Path(shutil.copytree(runs / "full", tmp_path / "mixed"))
+    shutil.copy(runs / "center" / "trials.png", mixed)
+    with refused("E_PICTURE_OTHER", where="trials.png"):
+        report(tmp_path, mixed)
+
+
 def test_it_needs_no_other_file_and_runs_nothing(runs: Path, tmp_path: Path) -> None:
     page = report(tmp_path, runs / "center")
     sources = re.findall(r'\b(?:src|href)="([^"]*)"', page)

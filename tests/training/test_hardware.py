@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -111,6 +112,107 @@ def test_two_devices_share_each_batch_and_end_with_one_network(quick_contrastive
     assert record.losses[0] < alone.losses[0]
     tensors = read_checkpoint(out / "synth.safetensors").tensors
     assert set(tensors) == set(read_checkpoint(tmp_path / "alone" / "synth.safetensors").tensors)
+
+
+NODE = """
+import sys
+from pathlib import Path
+from ssl_bench.training.hardware import Hardware
+from ssl_bench.training.recipe import TrainingRecipe
+from ssl_bench.training.run import train
+
+recipe = TrainingRecipe.model_validate_json(sys.argv[2])
+hardware = Hardware("cpu", devices=1, nodes=2, negatives="all")
+train("ezvsl", out=Path(sys.argv[1]), recipe=recipe, hardware=hardware)
+"""
+
+
+@pytest.mark.slow
+def test_two_machines_started_by_torchrun_contrast_all_examples(quick_contrastive, tmp_path):
+    short = quick_contrastive.model_copy(update={"epochs": 1})
+    script, out = tmp_path / "node.py", tmp_path / "out"
+    script.write_text(NODE)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    started = [
+        subprocess.Popen(
+            [
+                *(
+                    sys.executable,
+                    "-m",
+                    "torch.distributed.run",
+                    "--nnodes=2",
+                    "--nproc-per-node=1",
+                ),
+                *(f"--node-rank={rank}", "--master-addr=127.0.0.1", f"--master-port={port}"),
+                *(str(script), str(out), short.model_dump_json()),
+            ],
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+        for rank in range(2)
+    ]
+    assert [each.wait(timeout=300) for each in started] == [0, 0]
+    record = read_record(out / "synth.training.json")
+    assert (record.devices, record.nodes, record.negatives) == (1, 2, "all")
+    # All thirty-two examples are contrasted, on two machines of sixteen.
+    assert record.losses[0] == pytest.approx(2 * np.log(32), abs=1.0)
+
+
+GRADIENT = """
+import sys
+import torch
+from ssl_bench.training.hardware import Hardware, launch
+from ssl_bench.training.objectives.ez_vsl import ez_vsl_loss
+
+fabric = launch(Hardware("cpu", devices=2))
+torch.manual_seed(0)
+network, rows = torch.nn.Linear(5, 5), torch.randn(2, 8, 5)
+
+
+def loss(images, sounds):
+    return ez_vsl_loss(images[:, :, None, None], sounds, 0.1, "max-of-similarities")
+
+
+def all_rows(own):
+    return fabric.all_gather(own, sync_grads=True).flatten(0, 1)
+
+
+loss(*network(rows)).backward()
+whole = network.weight.grad.clone()
+network.zero_grad()
+share = slice(fabric.global_rank * 4, fabric.global_rank * 4 + 4)
+module = fabric.setup(network)
+fabric.backward(loss(*map(all_rows, module(rows[:, share]))))
+torch.testing.assert_close(network.weight.grad, whole)
+"""
+
+
+@pytest.mark.slow
+def test_contrasting_all_examples_has_the_gradient_of_one_device(tmp_path):
+    script = tmp_path / "gradient.py"
+    script.write_text(GRADIENT)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, str(script)], env=environment, check=False)
+    assert done.returncode == 0
+
+
+def test_an_objective_without_negatives_gathers_none(quick_classification, tmp_path):
+    with refused("E_NEGATIVES"):
+        train(
+            "ogl-l1",
+            out=tmp_path,
+            recipe=quick_classification,
+            hardware=Hardware(accelerator="cpu", negatives="all"),
+        )
+
+
+def test_another_number_of_processes_than_torchrun_started_is_refused(monkeypatch):
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "run")
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    with refused("E_DEVICES"):
+        Hardware(accelerator="cpu", devices=2).resolved()
+    assert Hardware(accelerator="cpu", devices=2, nodes=2).resolved().processes == 4
 
 
 def test_too_many_devices_for_a_batch_are_refused_before_anything_is_read(

@@ -57,9 +57,10 @@ def test_the_same_seed_gives_the_same_bytes_another_seed_does_not(trained, reque
     assert (tmp_path / "again" / FILES[0]).read_bytes() == (folder / FILES[0]).read_bytes()
     assert again.losses == record.losses
     assert again.data_digest == record.data_digest
-    other = train(record.model, out=tmp_path / "other", recipe=record.recipe, seed=1)
+    one = record.recipe.model_copy(update={"epochs": 1})
+    other = train(record.model, out=tmp_path / "other", recipe=one, seed=1)
     assert other.seed == 1
-    assert other.losses != record.losses
+    assert other.losses[0] != record.losses[0]
 
 
 def test_trained_weights_are_a_localizer_with_an_audio_blind_map(contrastive):

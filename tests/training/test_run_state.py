@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -21,26 +20,21 @@ pytestmark = pytest.mark.slow
 
 STEP = Step("training", 3, 9, 0.5, 12.34)
 
-# Killed from within, at a step in the middle of a pass: nothing can be tidied up.
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from ssl_bench.training.recipe import TrainingRecipe
-from ssl_bench.training.run import train
-
-def tell(step):
-    if step.stage == "training" and step.done == int(sys.argv[3]):
-        os.kill(os.getpid(), signal.SIGKILL)
-
-recipe = TrainingRecipe.model_validate_json(sys.argv[2])
-train("ezvsl", out=Path(sys.argv[1]), recipe=recipe, save_every=2, progress=tell)
-"""
-
 
 def kill_at(step: int, folder: Path, recipe: TrainingRecipe) -> None:
-    arguments = [str(folder), recipe.model_dump_json(), str(step)]
-    done = subprocess.run([sys.executable, "-c", KILLED, *arguments], check=False)
-    assert done.returncode == -signal.SIGKILL
+    """Train in a process that is killed from within at a step: nothing can be tidied up."""
+
+    def tell(reached: Step) -> None:
+        if reached.stage == "training" and reached.done == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    child = os.fork()
+    if child == 0:
+        try:
+            train("ezvsl", out=folder, recipe=recipe, save_every=2, progress=tell)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
 
 
 @pytest.fixture(scope="module")

@@ -203,6 +203,8 @@ class AlignmentTask(EmbeddingTask[AlignmentNetwork, Settings]):
     further views.
     """
 
+    gathers = True
+
     def loss(self, batch: Batch) -> Tensor:
         """Equation 3 on the views that the batch has; negatives are its other examples."""
         return alignment_losses(*self._views(batch), self.settings.tau).mean()
@@ -220,11 +222,12 @@ class AlignmentTask(EmbeddingTask[AlignmentNetwork, Settings]):
         encoded = self.network.encode_whole_images(torch.cat([batch[f"images{k}"] for k in kinds]))
         heard = self.network.encode_whole_sounds(torch.cat([batch[f"sounds{k}"] for k in kinds]))
         count = len(kinds)
-        places, whole = encoded.places.chunk(count), heard.whole.chunk(count)
+        places = [self.gather(each) for each in encoded.places.chunk(count)]
+        whole = [self.gather(each) for each in heard.whole.chunk(count)]
         if encoded.semantic is None or heard.semantic is None:
             return [ImageView(each) for each in places], [SoundView(each) for each in whole]
-        images = zip(places, encoded.semantic.chunk(count), strict=True)
-        sounds = zip(whole, heard.semantic.chunk(count), strict=True)
+        images = zip(places, map(self.gather, encoded.semantic.chunk(count)), strict=True)
+        sounds = zip(whole, map(self.gather, heard.semantic.chunk(count)), strict=True)
         return [ImageView(*view) for view in images], [SoundView(*view) for view in sounds]
 
 

@@ -175,6 +175,8 @@ class Settings(EmbeddingSettings):
 class EZVSLTask(EmbeddingTask[EZVSLNetwork, Settings]):
     """EZ-VSL's objective, in both directions."""
 
+    gathers = True
+
     def loss(self, batch: Batch) -> Tensor:
         """Objective on a batch; negatives are the other examples of it."""
         matching = self.settings.matching
@@ -183,7 +185,7 @@ class EZVSLTask(EmbeddingTask[EZVSLNetwork, Settings]):
             sounds = self.network.encode_sounds(batch["sounds"])
         else:
             images, sounds = self.encoded(batch)
-        return ez_vsl_loss(images, sounds, self.settings.tau, matching)
+        return ez_vsl_loss(self.gather(images), self.gather(sounds), self.settings.tau, matching)
 
     def similarities(self, batch: Batch) -> Tensor:
         """Similarity of each image with each sound, as matched in training."""

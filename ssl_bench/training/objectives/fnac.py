@@ -100,6 +100,8 @@ class Settings(EmbeddingSettings):
 class FNACTask(EmbeddingTask[FNACNetwork, Settings]):
     """The objective of EZ-VSL, and from some pass on the terms against false negatives."""
 
+    gathers = True
+
     _epoch = 0
 
     def start_epoch(self, epoch: int) -> None:
@@ -109,7 +111,7 @@ class FNACTask(EmbeddingTask[FNACNetwork, Settings]):
     def loss(self, batch: Batch) -> Tensor:
         """Objective on a batch in this pass."""
         started = self._epoch >= self.settings.contrastive_epochs
-        terms = fnac_terms(*self.encoded(batch), self.settings.tau)
+        terms = fnac_terms(*self.contrasted(batch), self.settings.tau)
         return terms.total(self.settings.weight if started else 0.0)
 
 

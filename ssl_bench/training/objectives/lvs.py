@@ -130,9 +130,11 @@ class Settings(EmbeddingSettings):
 class LVSTask(EmbeddingTask[LVSNetwork, Settings]):
     """Places that surely sound against the background and against other sounds."""
 
+    gathers = True
+
     def loss(self, batch: Batch) -> Tensor:
         """Objective on a batch; negatives are the other sounds of it."""
-        return lvs_loss(*self.encoded(batch), self.settings.tau)
+        return lvs_loss(*self.contrasted(batch), self.settings.tau)
 
 
 def prepare(preparation: Preparation) -> LVSTask:

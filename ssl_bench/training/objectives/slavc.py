@@ -92,6 +92,8 @@ class Settings(EmbeddingSettings):
 class SLAVCTask(EmbeddingTask[SLAVCNetwork, Settings]):
     """Online encoders against momentum encoders, both of which are stored."""
 
+    gathers = True
+
     def loss(self, batch: Batch) -> Tensor:
         """Objective on a batch; in training the momentum encoders take a step first."""
         network = self.network
@@ -100,13 +102,16 @@ class SLAVCTask(EmbeddingTask[SLAVCNetwork, Settings]):
         with torch.no_grad():
             following = network.image_heads(batch["images"], "momentum")
             following_sounds = network.sound_heads(batch["sounds"], "momentum")
-        return slavc_loss(
-            network.image_heads(batch["images"], "online"),
-            network.sound_heads(batch["sounds"], "online"),
-            following,
-            following_sounds,
-            self.settings.tau,
+        images, sounds, following, following_sounds = (
+            Heads(*map(self.gather, heads))
+            for heads in (
+                network.image_heads(batch["images"], "online"),
+                network.sound_heads(batch["sounds"], "online"),
+                following,
+                following_sounds,
+            )
         )
+        return slavc_loss(images, sounds, following, following_sounds, self.settings.tau)
 
 
 def prepare(preparation: Preparation) -> SLAVCTask:
