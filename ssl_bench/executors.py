@@ -7,15 +7,24 @@ from __future__ import annotations
 
 import logging
 import os
+import pickle
 import signal
 import socket
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache, partial
+from itertools import islice
 from typing import Any, Literal
 
 from ssl_bench.errors import SslBenchError
 from ssl_bench.extras import extra_needed
+from ssl_bench.files import temporary_folder
+
+# Ray's sockets lie in a folder of it, under names that take the rest.
+_LONGEST_RAY_FOLDER = 40
 
 Kind = Literal["local", "processes", "ray"]
 
@@ -88,7 +97,7 @@ def _here(setup: Setup, executor: Executor) -> Iterator[Run]:
 
 @contextmanager
 def _in_processes(setup: Setup, executor: Executor) -> Iterator[Run]:
-    from concurrent.futures import as_completed
+    from concurrent.futures import FIRST_COMPLETED, wait
 
     from joblib.externals.loky import ProcessPoolExecutor
     from joblib.externals.loky.process_executor import BrokenProcessPool
@@ -103,10 +112,23 @@ def _in_processes(setup: Setup, executor: Executor) -> Iterator[Run]:
     )
 
     def run(parts: Sequence[Any]) -> Iterator[tuple[int, Any]]:
-        places = {pool.submit(_work, part): place for place, part in enumerate(parts)}
+        left = iter(enumerate(parts))
+        places: dict[Any, int] = {}
+
+        def submit(most: int) -> None:
+            # No more than are at hand for workers: loky is slow to forget what waits behind.
+            for place, part in islice(left, most):
+                places[pool.submit(_work, part)] = place
+
+        with _sent():  # With the first part
+            submit(2 * executor.workers)
         try:
-            for future in as_completed(places):
-                yield places[future], future.result()
+            while places:
+                done, _ = wait(places, return_when=FIRST_COMPLETED)
+                for future in done:
+                    result = future.result()
+                    submit(1)
+                    yield places.pop(future), result
         except BrokenProcessPool as error:
             raise SslBenchError(
                 "a worker process ended before its part was done; perhaps memory ran out",
@@ -122,23 +144,35 @@ def _in_processes(setup: Setup, executor: Executor) -> Iterator[Run]:
     pool.shutdown()
 
 
-# What this worker works with.
-_installed: Callable[[Any], Any] | None = None
+@contextmanager
+def _sent() -> Iterator[None]:
+    """Say in words that something cannot be sent to another process."""
+    try:
+        yield
+    except (pickle.PicklingError, TypeError, AttributeError, RecursionError) as error:
+        raise SslBenchError(
+            f"this model cannot be sent to another process ({str(error).splitlines()[0]})",
+            code="E_WORKER_MODEL",
+            remedy="keep what cannot be pickled out of it, name it as FILE.py:Class, or use one "
+            "worker",
+        ) from error
+
+
+# What this worker works with: made with the first part, so that what fails arrives as it is.
+_worker: Callable[[], Callable[[Any], Any]]
 
 
 def _install(setup: Setup, devices: Sequence[str], parent: int) -> None:
-    global _installed
+    global _worker
     # The process that started this one decides what an interruption means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _end_with(parent)
     number = _number_of_worker()
-    _installed = setup(devices[number % len(devices)] if devices else None)
+    _worker = cache(partial(setup, devices[number % len(devices)] if devices else None))
 
 
 def _end_with(parent: int) -> None:
     """End this process when the one that started it does, however that ends."""
-    import threading
-    import time
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -156,8 +190,7 @@ def _number_of_worker() -> int:
 
 
 def _work(part: Any) -> Any:
-    assert _installed is not None
-    return _installed(part)
+    return _worker()(part)
 
 
 @contextmanager
@@ -165,43 +198,50 @@ def _on_ray(setup: Setup, executor: Executor) -> Iterator[Run]:
     with extra_needed("--executor ray"):
         import ray
         from ray.util import ActorPool
-    ours = not ray.is_initialized()
-    if ours:
-        try:
-            _reach(executor.address)
-            ray.init(
-                address=executor.address,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                include_dashboard=None if executor.address else False,
-            )
-        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+    with ExitStack() as stack:
+        if not ray.is_initialized():
+            _join_cluster(executor.address, stack)
+        gpus = 1 if any(each.startswith("cuda") for each in executor.devices) else 0
+        there = int(ray.cluster_resources().get("GPU", 0))  # type: ignore[no-untyped-call]
+        if gpus * executor.workers > there:
             raise SslBenchError(
-                "no Ray cluster can be reached there",
-                code="E_RAY_ADDRESS",
-                where=executor.address or "this machine",
-                remedy="start one with 'ray start --head', and give the address that it prints",
-            ) from error
-    gpus = 1 if any(each.startswith("cuda") for each in executor.devices) else 0
-    # A node that leaves takes its parts with it: they are done again elsewhere.
-    actor = ray.remote(num_gpus=gpus, max_restarts=3, max_task_retries=3)(_Actor)
-    try:
-        shared = ray.put(setup)
+                f"{executor.workers} workers need a GPU each, and the Ray cluster has {there}",
+                code="E_RAY_GPUS",
+                remedy="ask for fewer workers, or for the device 'cpu'",
+            )
+        with _sent():
+            shared = ray.put(setup)
         device = next(iter(executor.devices), None)
-        actors = [actor.remote(device) for _ in range(executor.workers)]
+        # A node that leaves takes its parts with it: they are done again elsewhere.
+        actor = ray.remote(
+            num_cpus=0,  # More workers than processors share them, rather than wait for ever
+            num_gpus=gpus,
+            max_restarts=3,
+            max_task_retries=3,
+            scheduling_strategy="SPREAD",
+        )(_Actor)
+        actors = [actor.remote() for _ in range(executor.workers)]
 
         def run(parts: Sequence[Any]) -> Iterator[tuple[int, Any]]:
             pool = ActorPool(actors)
             try:
+                # In a list it is only named: an actor asks for it once.
                 yield from pool.map_unordered(
-                    # In a list it is only named: a worker asks for it once.
-                    lambda each, part: each.work.remote([shared], *part),
+                    lambda each, part: each.work.remote([shared], device, *part),
                     list(enumerate(parts)),
                 )
             except ray.exceptions.RayTaskError as error:
-                if isinstance(error.cause, SslBenchError):
+                if isinstance(error.cause, SslBenchError | OSError):
                     raise error.cause from None
-                raise
+                if not isinstance(error.cause, ray.exceptions.RaySystemError):
+                    raise
+                reason = str(error.cause).splitlines()[0]
+                raise SslBenchError(
+                    f"a Ray worker cannot load what it is to work with ({reason})",
+                    code="E_WORKER_MODEL",
+                    remedy="install the same packages on all nodes, and name the model as "
+                    "FILE.py:Class",
+                ) from error
             except ray.exceptions.RayActorError as error:
                 raise SslBenchError(
                     "a Ray worker ended before its part was done; perhaps memory ran out",
@@ -210,9 +250,42 @@ def _on_ray(setup: Setup, executor: Executor) -> Iterator[Run]:
                 ) from error
 
         yield run
-    finally:
-        if ours:
-            ray.shutdown()
+
+
+def _join_cluster(address: str | None, stack: ExitStack) -> None:
+    """Reach a Ray cluster, or start one on this machine, and leave it with the stack."""
+    import ray
+
+    settings: dict[str, Any] = {"address": address}
+    if address is None:
+        settings = {"include_dashboard": False}
+        folder = stack.enter_context(temporary_folder())
+        # Its own folder is left there for ever; sockets in it have names of at most 107 bytes.
+        if len(str(folder)) <= _LONGEST_RAY_FOLDER:
+            settings["_temp_dir"] = str(folder)
+    handler = signal.getsignal(signal.SIGTERM)
+    stack.callback(ray.shutdown)
+
+    def heed_again() -> None:
+        # Ray takes the signal for its own end.
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)
+
+    try:
+        _reach(address)
+        ray.init(log_to_driver=False, logging_level=logging.ERROR, **settings)
+    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        raise SslBenchError(
+            "no Ray cluster can be reached there",
+            code="E_RAY_ADDRESS",
+            where=address or "this machine",
+            remedy="start one with 'ray start --head', and give the address that it prints",
+        ) from error
+    except SystemExit:
+        heed_again()
+        signal.raise_signal(signal.SIGTERM)
+        raise
+    heed_again()
 
 
 def _reach(address: str | None) -> None:
@@ -225,13 +298,13 @@ def _reach(address: str | None) -> None:
 class _Actor:
     """A worker on a Ray cluster."""
 
-    def __init__(self, device: str | None) -> None:
-        self._device = device
-        self._work: Callable[[Any], Any] | None = None
+    _work: Callable[[Any], Any] | None = None
 
-    def work(self, setup: list[Any], place: int, part: Any) -> tuple[int, Any]:
+    def work(self, setup: list[Any], device: str | None, place: int, part: Any) -> tuple[int, Any]:
+        """Work on one part; gives its place, too."""
+        import ray
+
+        # Made with the first part: what fails here arrives as it is.
         if self._work is None:
-            import ray
-
-            self._work = ray.get(setup[0])(self._device)
+            self._work = ray.get(setup[0])(device)
         return place, self._work(part)

@@ -366,9 +366,13 @@ def sha256_of_file(path: Path) -> str:
 
 
 def sha256_of_json(content: Any) -> str:
-    """SHA-256 of a JSON-able value in one canonical spelling (sorted keys, no blanks)."""
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    """SHA-256 of the :func:`json_text` of a value."""
+    return hashlib.sha256(json_text(content).encode()).hexdigest()
+
+
+def json_text(content: Any) -> str:
+    """A JSON-able value in one canonical spelling (sorted keys, no blanks)."""
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def content_folder(name: str) -> Path:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +82,7 @@ def by_category(trials: TrialSet) -> bool:
 
 def localize(
     localizer: Localizer, plan: Plan, options: EngineOptions
-) -> Iterator[tuple[int, LocalizedBatch]]:
+) -> Generator[tuple[int, LocalizedBatch]]:
     """Localize the trials of several protocols, a batch of images at a time.
 
     Sounds are encoded first (their features are small and stay in memory); images follow in

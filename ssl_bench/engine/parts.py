@@ -7,17 +7,21 @@ predictions as one that was never interrupted.
 
 from __future__ import annotations
 
+import fcntl
 import inspect
 import json
+import os
+import shutil
 import zipfile
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from ssl_bench.arrays import DAMAGE, read_arrays
@@ -28,8 +32,9 @@ from ssl_bench.engine.encode import (
     answer,
     encode_sounds,
 )
-from ssl_bench.engine.plan import Distinct, Plan
+from ssl_bench.engine.plan import Plan
 from ssl_bench.errors import ModelError
+from ssl_bench.executors import Setup
 from ssl_bench.files import (
     atomic_path,
     cache_folder,
@@ -57,7 +62,7 @@ LIBRARIES = ("numpy", "torch", "pillow")
 
 def localize_in_parts(
     localizer: Localizer, plan: Plan, options: EngineOptions, load: Load, folder: Path
-) -> Iterator[tuple[int, LocalizedBatch]]:
+) -> Generator[tuple[int, LocalizedBatch]]:
     """Localize all trials of a plan, on the workers of the executor, as ``localize`` does.
 
     Parameters
@@ -78,9 +83,10 @@ def localize_in_parts(
     if kept:
         options.notify(f"{kept:,} of {len(names):,} parts are taken from an earlier run")
     local = options.executor.kind == "local"
-    workers = replace(options, progress=options.progress if local else _silent, notify=_silent)
-    own = (lambda _device: localizer) if local else load
-    setup = partial(_worker, own, plan.sets, plan.vision_only, workers, folder)
+    setup: Setup = partial(_here, parts, localizer)
+    if not local:
+        workers = replace(options, progress=_silent, notify=_silent)
+        setup = partial(_worker, load, plan.sets, plan.vision_only, workers, folder)
     with ExitStack() as stack:
         run: list[Callable[[Sequence[Any]], Iterator[Any]]] = []
 
@@ -130,8 +136,54 @@ def parts_folder(localizer: Localizer, plan: Plan, options: EngineOptions) -> Pa
     return (options.parts or cache_folder("parts")) / sha256_of_json(key)
 
 
+def discard(folder: Path) -> None:
+    """Remove parts that nobody needs; they stay where another run of them is going on."""
+    with suppress(OSError), _opened(folder) as opened:
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def in_use(folder: Path) -> Iterator[Path]:
+    """Keep another run of the same parts from removing them, where the file system has locks."""
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as stack:
+            try:
+                opened = stack.enter_context(_opened(folder))
+                with suppress(OSError):
+                    fcntl.flock(opened, fcntl.LOCK_SH)
+                there = os.path.samestat(os.fstat(opened), folder.stat())
+            except FileNotFoundError:
+                there = False
+            # Another run may have removed it before it was locked.
+            if there:
+                yield folder
+                return
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield opened
+    finally:
+        os.close(opened)
+
+
 def _silent(*_given: object) -> None:
     """Tell nobody."""
+
+
+def _here(parts: _Parts, localizer: Localizer, device: str | None) -> Callable[[str], list[str]]:
+    """What makes one part after the other in this process, with what there is."""
+    del device  # The localizer is where it should be
+
+    def make(name: str) -> list[str]:
+        parts.make(localizer, name)  # Tells a user itself
+        return []
+
+    return make
 
 
 def _worker(
@@ -185,7 +237,7 @@ class _Parts:
         self._plan, self._options, self._folder = plan, options, folder
         self.sounds = self._ranges("sounds", len(plan.sounds))
         self.images = self._ranges("images", len(plan.images))
-        self._marks: dict[Hashable, str | None] = {}
+        self._digests: dict[str, str] = {}
 
     def _ranges(self, kind: str, count: int) -> dict[str, range]:
         size = max(self._options.part_size, self._options.batch_size)
@@ -230,15 +282,6 @@ class _Parts:
     def batches(self, name: str) -> Iterator[tuple[int, LocalizedBatch]]:
         """What a part of images holds, as it was made."""
         arrays = self._read(name)
-        if arrays is None:
-            path = self._folder / f"{name}.npz"
-            path.unlink(missing_ok=True)
-            raise ModelError(
-                "a finished part cannot be read, and is removed",
-                code="E_PART_DAMAGED",
-                where=path,
-                remedy="run it again, which makes this part anew",
-            )
         found: dict[str, dict[str, NDArray[Any]]] = {}
         for key, values in arrays.items():
             number, kind = key.split()
@@ -254,15 +297,21 @@ class _Parts:
             yield int(number), batch
 
     def join_sounds(self, localizer: Localizer) -> None:
-        """Put the features of all parts into arrays that every worker can map into its memory."""
-        sizes = [int(self._read_sounds(name)["rows"].max()) + 1 for name in self.sounds]
+        """Put the features of all parts into files that every worker can map into its memory."""
+        joined = self._folder / "sounds"
+        with suppress(*DAMAGE, KeyError):
+            # Others may be reading it.
+            if json.loads((joined / "names.json").read_text())["made_of"] == self._all_sounds:
+                return
+        sizes = [int(self._read(name)["rows"].max()) + 1 for name in self.sounds]
         starts = np.cumsum([0, *sizes])
-        joined: dict[str, np.memmap[Any, Any]] = {}
         rows = [np.zeros(0, np.intp)]
         form: dict[str, tuple[int, ...]] | None = None
-        with replaced_folder(self._folder / "sounds", ["*"]) as fresh:
-            for name, start, stop in zip(self.sounds, starts, starts[1:], strict=False):
-                features = self._read_sounds(name)
+        with replaced_folder(joined, ["*"]) as fresh, ExitStack() as files:
+            # Written and not mapped: a full disk would end the process at once.
+            streams: dict[str, IO[bytes]] = {}
+            for name, start in zip(self.sounds, starts, strict=False):
+                features = self._read(name)
                 rows.append(features.pop("rows") + start)
                 shapes = {key: values.shape[1:] for key, values in features.items()}
                 form = form or shapes
@@ -273,39 +322,39 @@ class _Parts:
                         remedy="return arrays of the same names and sizes for every batch",
                     )
                 for number, (key, values) in enumerate(features.items()):
-                    if key not in joined:
-                        shape = (int(starts[-1]), *values.shape[1:])
-                        joined[key] = np.lib.format.open_memmap(
-                            fresh / f"{number}.npy", "w+", values.dtype, shape
-                        )
-                    joined[key][start:stop] = values
-            for array in joined.values():
-                array.flush()
+                    if key not in streams:
+                        stream = files.enter_context((fresh / f"{number}.npy").open("wb"))
+                        header = npy.header_data_from_array_1_0(values)
+                        header["shape"] = (int(starts[-1]), *values.shape[1:])
+                        npy.write_array_header_1_0(stream, header)
+                        streams[key] = stream
+                    streams[key].write(np.ascontiguousarray(values).data)
             np.save(fresh / "rows.npy", np.concatenate(rows))
-            (fresh / "names.json").write_text(json.dumps(list(joined)))
+            named = {"made_of": self._all_sounds, "names": list(streams)}
+            (fresh / "names.json").write_text(json.dumps(named))
 
     @cached_property
     def _joined_sounds(self) -> EncodedSounds:
         folder = self._folder / "sounds"
-        names = json.loads((folder / "names.json").read_text())
+        names = json.loads((folder / "names.json").read_text())["names"]
         features = {
             name.removeprefix("feature "): np.load(folder / f"{number}.npy", mmap_mode="r")
             for number, name in enumerate(names)
         }
         return EncodedSounds(features, np.load(folder / "rows.npy"))
 
-    def _read_sounds(self, name: str) -> dict[str, NDArray[Any]]:
-        arrays = self._read(name)
-        assert arrays is not None
-        return arrays
-
-    def _read(self, name: str) -> dict[str, NDArray[Any]] | None:
-        if not self.there(name):
-            return None
-        try:
-            return read_arrays(self._folder / f"{name}.npz")
-        except DAMAGE:
-            return None
+    def _read(self, name: str) -> dict[str, NDArray[Any]]:
+        path = self._folder / f"{name}.npz"
+        with suppress(*DAMAGE):
+            if self.there(name):
+                return read_arrays(path)
+        path.unlink(missing_ok=True)
+        raise ModelError(
+            "a finished part cannot be read, and is removed",
+            code="E_PART_DAMAGED",
+            where=path,
+            remedy="run it again, which makes this part anew",
+        )
 
     def _write(self, name: str, arrays: dict[str, NDArray[Any]]) -> None:
         with atomic_path(self._folder / f"{name}.npz") as temporary:
@@ -315,24 +364,19 @@ class _Parts:
                 archive.comment = self._made_of(name).encode()
 
     def _made_of(self, name: str) -> str:
-        """Digest of all files that decide a part; images are answered with all sounds."""
-        if name in self.sounds:
-            span = self.sounds[name]
-            return sha256_of_json(self._marked(self._plan.sounds[span.start : span.stop]))
-        span = self.images[name]
-        return sha256_of_json(
-            [self._all_sounds, self._marked(self._plan.images[span.start : span.stop])]
-        )
+        """Digest of all that decides a part; images are answered with all sounds."""
+        if name not in self._digests:
+            span = self.sounds[name] if name in self.sounds else self.images[name]
+            sources = self._plan.sounds if name in self.sounds else self._plan.images
+            marks = [
+                [mark_of_file(file) for file in source.files()]
+                for source in sources[span.start : span.stop]
+            ]
+            sounds = None if name in self.sounds else self._all_sounds
+            # The folder's name tells model, trials and options.
+            self._digests[name] = sha256_of_json([self._folder.name, name, sounds, marks])
+        return self._digests[name]
 
     @cached_property
     def _all_sounds(self) -> str:
-        return sha256_of_json(self._marked(self._plan.sounds))
-
-    def _marked(self, sources: Sequence[Distinct[Any]]) -> list[str | None]:
-        found = []
-        for source in sources:
-            if source.identity not in self._marks:
-                marks = [mark_of_file(each) for each in source.files()]
-                self._marks[source.identity] = sha256_of_json(marks)
-            found.append(self._marks[source.identity])
-        return found
+        return sha256_of_json([self._made_of(name) for name in self.sounds])

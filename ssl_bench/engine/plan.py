@@ -17,7 +17,7 @@ from ssl_bench.trials.trial import AudioRecipe, ImageRecipe, TrialSet
 _Recipe = TypeVar("_Recipe", ImageRecipe, AudioRecipe)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Distinct(Generic[_Recipe]):
     """One image or sound, however many protocols, splits and trials use it.
 

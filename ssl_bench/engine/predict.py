@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ssl_bench.engine.encode import EngineOptions, by_category, localize
-from ssl_bench.engine.parts import CODE, CONTENT, LIBRARIES, Load, localize_in_parts, parts_folder
+from ssl_bench.engine.parts import (
+    CODE,
+    CONTENT,
+    LIBRARIES,
+    Load,
+    discard,
+    in_use,
+    localize_in_parts,
+    parts_folder,
+)
 from ssl_bench.engine.plan import Plan
 from ssl_bench.errors import ModelError, one_of
 from ssl_bench.executors import HERE
@@ -151,11 +160,13 @@ def predict(
             for each, (trials, _) in zip(written, runs, strict=True)
         ]
         if in_parts:
-            folder = parts or stack.enter_context(temporary_folder())
+            folder = stack.enter_context(in_use(parts) if parts else temporary_folder())
             again = load or (lambda _device: localizer)
             batches = localize_in_parts(localizer, plan, settings, again, folder)
         else:
             batches = localize(localizer, plan, settings)
+        # Whatever ends this ends the workers, too.
+        stack.enter_context(closing(batches))
         for number, batch in batches:
             own, blind = writers[number]
             if own is not None:
@@ -170,7 +181,7 @@ def predict(
 def discard_parts(written: Sequence[Predicted]) -> None:
     """Remove the parts that predictions were made of: they are whole, and in their place."""
     for folder in {each.parts for each in written if each.parts is not None}:
-        shutil.rmtree(folder, ignore_errors=True)
+        discard(folder)
 
 
 def _predict_trivial(

@@ -41,12 +41,14 @@ def category_ranking(
 
     Arguments as for :func:`instance_ranks`; each query has a relevant item.
     """
+    # Only now: it compiles, which who lists the measures need not wait for.
+    from ssl_bench.measures.ranking import count_others
+
     first = np.empty(len(similarity))
     precision = np.empty(len(similarity))
     for row, (scores, wanted) in enumerate(zip(similarity, relevant, strict=True)):
-        others = np.sort(scores[~wanted])
-        found = np.sort(scores[wanted])[::-1]
-        before = len(others) - np.searchsorted(others, found, side="left") + ahead
+        found = np.sort(scores[wanted])
+        before = count_others(scores, wanted, found)[::-1] + ahead
         place = np.arange(1, len(found) + 1)
         first[row] = 1 + before[0]
         precision[row] = (place / (place + before)).mean()

@@ -65,11 +65,13 @@ def _cosines(queries: NDArray[np.float32], items: NDArray[np.float32]) -> Iterat
 
     Computed in double precision and rounded, so that equal embeddings tie exactly.
     """
+    firsts = range(0, len(items), _BLOCK)
+    units = [_unit(items[first : first + _BLOCK]).T for first in firsts]
     for start in range(0, len(queries), _BLOCK):
         asked = _unit(queries[start : start + _BLOCK])
         block = np.empty((len(asked), len(items)), np.float32)
-        for first in range(0, len(items), _BLOCK):
-            block[:, first : first + _BLOCK] = asked @ _unit(items[first : first + _BLOCK]).T
+        for first, unit in zip(firsts, units, strict=True):
+            block[:, first : first + _BLOCK] = asked @ unit
         yield np.arange(start, start + len(asked)), block
 
 

@@ -5,9 +5,11 @@ All functions are seeded and give identical results for any order of the rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from statistics import NormalDist
 from typing import Literal
 
@@ -27,8 +29,11 @@ _Z_95 = 1.959963984540054
 _FEW = 10
 
 
-# Resamples that are weighted at once: keeps the weights in double precision small.
+# Resamples, and weights, that are taken at once: keeps the weights in double precision small.
 _BLOCK = 256
+_BLOCK_WEIGHTS = 2**21
+# Weights of resamples that are kept for the next call; more are drawn again.
+_FEW_WEIGHTS, _MANY_WEIGHTS = 2**19, 2**24
 
 
 @dataclass(frozen=True)
@@ -82,12 +87,8 @@ class ClusterBootstrap:
             order = np.lexsort((column, self._member))
             starts = np.searchsorted(self._member[order], np.arange(self.n_groups))
             sums[:, number] = np.add.reduceat(column[order], starts)
-        weights = _group_weights(*self._draw)
         totals = np.concatenate(
-            [
-                weights[start : start + _BLOCK].astype(np.float64) @ sums
-                for start in range(0, len(weights), _BLOCK)
-            ]
+            [weights.astype(np.float64) @ sums for weights in _weights(*self._draw)]
         )
         means = totals[:, :-1] / totals[:, -1:]
         return np.asarray(means.reshape(-1, *numbers.shape[1:]))
@@ -133,14 +134,17 @@ class ClusterBootstrap:
         It is given row numbers, with repetitions; `rows` are all of them, in an order that does not
         depend on the table's.
         """
-        weights = _group_weights(*self._draw)[:FEWER_RESAMPLES, self._member[rows]]
-        drawn = [weight.tobytes() for weight in weights]
         # Few groups have few resamples that differ.
-        found = {
-            key: statistic(np.repeat(rows, weight))
-            for key, weight in dict(zip(drawn, weights, strict=True)).items()
-        }
-        return np.array([found[key] for key in drawn], np.float64)
+        found: dict[bytes, float] = {}
+        values = []
+        members = self._member[rows]
+        resampled = (weight for block in _weights(*self._draw) for weight in block)
+        for weight in islice(resampled, FEWER_RESAMPLES):
+            key = hashlib.sha256(weight.tobytes()).digest()
+            if key not in found:
+                found[key] = statistic(np.repeat(rows, weight[members]))
+            values.append(found[key])
+        return np.array(values, np.float64)
 
     def _choose(
         self, values: NDArray[np.float64], means: NDArray[np.float64], confidence: float
@@ -161,16 +165,36 @@ class ClusterBootstrap:
         return Interval(float(low), float(high), "cluster-bootstrap")
 
 
-@lru_cache(maxsize=64)
-def _group_weights(seed: int, n_groups: int, resamples: int) -> NDArray[np.uint16]:
-    """``(resamples, n_groups)``: how often each group was drawn in each resample."""
-    generator = np.random.default_rng(np.random.SeedSequence([seed, n_groups]))
-    weights = np.empty((resamples, n_groups), np.uint16)
-    rows = max(1, 2_000_000 // n_groups)
+def _weights(seed: int, n_groups: int, resamples: int) -> Iterator[NDArray[np.uint16]]:
+    """Blocks ``(b, n_groups)``: how often each group was drawn in each resample."""
+    rows = max(4, min(_BLOCK, _BLOCK_WEIGHTS // n_groups))
+    if n_groups * resamples > _MANY_WEIGHTS:
+        yield from _drawn(seed, n_groups, resamples, rows)
+        return
+    kept = _of_few if n_groups * resamples <= _FEW_WEIGHTS else _of_many
+    whole = kept(seed, n_groups, resamples)
     for start in range(0, resamples, rows):
-        block = weights[start : start + rows]
-        drawn = generator.integers(0, n_groups, block.shape)
-        drawn += np.arange(len(block))[:, None] * n_groups
-        block[:] = np.bincount(drawn.ravel(), minlength=block.size).reshape(block.shape)
+        yield whole[start : start + rows]
+
+
+def _whole(seed: int, n_groups: int, resamples: int) -> NDArray[np.uint16]:
+    [weights] = _drawn(seed, n_groups, resamples, resamples)
     weights.setflags(write=False)
     return weights
+
+
+_of_few, _of_many = lru_cache(maxsize=64)(_whole), lru_cache(maxsize=6)(_whole)
+
+
+def _drawn(seed: int, n_groups: int, resamples: int, rows: int) -> Iterator[NDArray[np.uint16]]:
+    """Weights of so many resamples at a time; the same whatever their number."""
+    generator = np.random.default_rng(np.random.SeedSequence([seed, n_groups]))
+    at_once = max(1, 2_000_000 // n_groups)
+    for first in range(0, resamples, rows):
+        weights = np.empty((min(rows, resamples - first), n_groups), np.uint16)
+        for start in range(0, len(weights), at_once):
+            block = weights[start : start + at_once]
+            drawn = generator.integers(0, n_groups, block.shape)
+            drawn += np.arange(len(block))[:, None] * n_groups
+            block[:] = np.bincount(drawn.ravel(), minlength=block.size).reshape(block.shape)
+        yield weights

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Boxes:
     """Boxes in the coordinates in which they were published."""
 
@@ -27,7 +27,7 @@ class Boxes:
         return len(self.corners)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Mask:
     """An exact mask, as large as it was published, with the boxes of its objects if known."""
 

@@ -27,7 +27,7 @@ UNLABELLED = "unlabelled"
 """The category of a sample whose data set names none."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Sample:
     """One annotated item of a test set.
 

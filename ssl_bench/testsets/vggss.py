@@ -103,15 +103,18 @@ def read_annotation(path: Path, *, remedy: str = "get the official file") -> tup
     ('zYf0pcZ5q3M', 'dog barking', array([[0. , 0. , 0.5, 1. ]]))
     """
     entries = read_entries(path, _Entry, remedy=remedy, key=lambda entry: entry.file)
+    # One array for all, of which each sample has some rows: an array of its own takes far more.
+    corners = np.array([box for entry in entries for box in entry.bbox], np.float64).reshape(-1, 4)
+    ends = np.cumsum([len(entry.bbox) for entry in entries]).tolist()
     return tuple(
         Sample(
             entry.file,
             video_of(entry.file),
             entry.category,
-            Boxes(np.array(entry.bbox, np.float64).reshape(-1, 4)),
+            Boxes(corners[end - len(entry.bbox) : end]),
             categories=(entry.category,),
         )
-        for entry in entries
+        for entry, end in zip(entries, ends, strict=True)
     )
 
 

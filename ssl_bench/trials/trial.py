@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ssl_bench.errors import ProtocolError
-from ssl_bench.files import sha256_of_json
+from ssl_bench.files import json_text
 from ssl_bench.media.synthesis import mixed, noise_like, silence_like
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.protocols.conventions import Interpolation, ThresholdTable, TruthConvention
@@ -59,7 +59,7 @@ LEFT = Placement(0.0, 0.0, 1.0, 0.5)
 RIGHT = Placement(0.0, 0.5, 1.0, 1.0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ImageRecipe:
     """A picture made of samples' images: pairs of sample id and the placement it is squeezed to."""
 
@@ -76,7 +76,7 @@ class ImageRecipe:
         return " | ".join(sample for sample, _ in self.parts)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class AudioRecipe:
     """The sounds of samples, mixed; or silence or seeded noise as long as one sample's sound."""
 
@@ -105,7 +105,7 @@ class Target(NamedTuple):
     placement: Placement
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Trial:
     """One question to a model.
 
@@ -286,20 +286,26 @@ class TrialSet:
         """
         if self.whole is not self:
             return self.whole.digest
-        asked = {
-            trial.id: [
-                [[sample, *placement] for sample, placement in trial.image.parts],
-                [trial.audio.kind, trial.audio.seed, *trial.audio.samples],
-            ]
-            for trial in self.trials
-        }
         test_set = {
             "name": self.test_set.name,
             "split": self.test_set.split,
             "options": self.protocol.test_set.options,
         }
         composition = self.protocol.composition.model_dump(mode="json")
-        return sha256_of_json({"test_set": test_set, "composition": composition, "trials": asked})
+        # As `sha256_of_json` of all of it would spell it, a trial at a time: they may be many.
+        digest = hashlib.sha256(
+            f'{{"composition":{json_text(composition)},"test_set":{json_text(test_set)}'.encode()
+        )
+        opening = ',"trials":{'
+        for trial in sorted(self.trials, key=lambda trial: trial.id):
+            asked = [
+                [[sample, *placement] for sample, placement in trial.image.parts],
+                [trial.audio.kind, trial.audio.seed, *trial.audio.samples],
+            ]
+            digest.update(f"{opening}{json_text(trial.id)}:{json_text(asked)}".encode())
+            opening = ","
+        digest.update(b"}}")
+        return digest.hexdigest()
 
     @cached_property
     def full_digest(self) -> str:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import resource
+import shutil
+import sys
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +18,7 @@ from refusals import refused
 from standins import MemoryTestSet, protocol, sample
 
 from ssl_bench.engine.encode import EngineOptions
+from ssl_bench.engine.parts import discard, in_use
 from ssl_bench.engine.predict import predict
 from ssl_bench.errors import DataError
 from ssl_bench.executors import Executor
@@ -51,7 +56,7 @@ class Blended(Localizer):
         return {"level": np.array(levels, np.float32)}
 
     def localize(self, image_features: Features, audio_features: Features) -> Any:
-        return image_features["map"] * audio_features["level"][:, None, None]
+        return image_features["map"] / (1 + audio_features["level"][:, None, None])
 
     def vision_only(self, image_features: Features) -> Any:
         return image_features["map"]
@@ -178,3 +183,102 @@ def test_a_worker_that_dies_is_said_and_the_next_run_goes_on(
     with refused("E_WORKER_DIED"):
         predicted(executor, Blended(dies=tmp_path / "died"))
     assert predicted(executor, Blended(dies=tmp_path / "died")) == expected
+
+
+def _parts_of(options: EngineOptions, pattern: str) -> list[Path]:
+    assert options.parts is not None
+    return sorted(options.parts.rglob(pattern))
+
+
+def test_a_part_of_other_weights_is_not_taken(
+    predicted: Predict, options: EngineOptions, tmp_path: Path
+) -> None:
+    expected = predicted(replace(options, part_size=100))
+    with refused("E_DARK"):
+        predicted(replace(options, parts=tmp_path / "others"), Other(fails_at=9))
+    with refused("E_DARK"):
+        predicted(options, Blended(fails_at=9))
+    [theirs, _] = sorted((tmp_path / "others").rglob("images-*.npz"))
+    shutil.copy(theirs, _parts_of(options, "images-00000.npz")[0])
+    assert predicted(options) == expected
+    assert len(CALLS) == COUNT - 4
+
+
+@pytest.mark.parametrize("kind", ["sounds", "images"])
+def test_a_part_that_breaks_later_is_said_and_removed(
+    kind: str, predicted: Predict, options: EngineOptions
+) -> None:
+    expected = predicted(replace(options, part_size=100))
+    with refused("E_DARK"):
+        predicted(options, Blended(fails_at=9))
+    for folder in _parts_of(options, "sounds"):
+        shutil.rmtree(folder)
+    [first, *_] = _parts_of(options, f"{kind}-*.npz")
+    data = bytearray(first.read_bytes())
+    data[60:90] = bytes(30)
+    first.write_bytes(data)
+    with refused("E_PART_DAMAGED"):
+        predicted(options)
+    assert predicted(options) == expected
+
+
+def test_parts_stay_while_another_run_uses_them(tmp_path: Path) -> None:
+    with in_use(tmp_path / "parts") as folder:
+        (folder / "images-00000.npz").touch()
+        discard(folder)
+        assert list(folder.iterdir())
+    discard(folder)
+    assert not folder.exists()
+
+
+def test_a_model_that_cannot_be_sent_to_a_process_is_said(
+    predicted: Predict, options: EngineOptions
+) -> None:
+    model = Blended()
+    model.lock = threading.Lock()  # type: ignore[attr-defined]
+    with refused("E_WORKER_MODEL"):
+        predicted(replace(options, executor=Executor("processes", 2)), model)
+
+
+def _unreadable(_device: str | None) -> Localizer:
+    raise DataError("these weights are damaged", code="E_DARK")
+
+
+def _little_room(_device: str | None) -> Localizer:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+    return Blended()
+
+
+def test_what_the_model_raises_in_a_worker_arrives(
+    trials: TrialSet, options: EngineOptions, tmp_path: Path
+) -> None:
+    elsewhere = replace(options, executor=Executor("processes", 1))
+    with refused("E_DARK"):
+        predict(Blended(), [(trials, tmp_path / "run")], elsewhere, load=_unreadable)
+    with pytest.raises(OSError, match="too large") as raised:
+        predict(Blended(), [(trials, tmp_path / "run")], elsewhere, load=_little_room)
+    assert Path(raised.value.filename).name == "sounds-00000.npz"
+    assert not (tmp_path / "run" / "predictions.npz").exists()
+
+
+@pytest.mark.slow
+def test_ray_makes_the_same_bytes_and_says_what_is_wrong(
+    predicted: Predict, options: EngineOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("ray")
+    expected = predicted(replace(options, part_size=100))
+    executor = Executor("ray", 2)
+    with refused("E_WORKER_MODEL"):  # Its workers do not know this file
+        predicted(replace(options, executor=executor))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    with refused("E_DARK"):
+        predicted(replace(options, executor=Executor("ray", 1)), Blended(fails_at=9))
+    assert len(_parts_of(options, "images-*.npz")) == 2
+    # One worker dies, and is started again.
+    dying = Blended(dies=tmp_path / "died")
+    assert predicted(replace(options, executor=executor), dying) == expected
+    nobody = Executor("ray", 1, address="127.0.0.1:1")
+    with refused("E_RAY_ADDRESS"):
+        predicted(replace(options, executor=nobody))
+    with refused("E_RAY_GPUS"):
+        predicted(replace(options, executor=Executor("ray", 1, devices=("cuda",))))
