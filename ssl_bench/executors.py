@@ -100,7 +100,6 @@ def _in_processes(setup: Setup, executor: Executor) -> Iterator[Run]:
     from concurrent.futures import FIRST_COMPLETED, wait
 
     from joblib.externals.loky import ProcessPoolExecutor
-    from joblib.externals.loky.process_executor import BrokenProcessPool
 
     share = str(max(1, len(os.sched_getaffinity(0)) // executor.workers))
     pool = ProcessPoolExecutor(
@@ -122,19 +121,13 @@ def _in_processes(setup: Setup, executor: Executor) -> Iterator[Run]:
 
         with _sent():  # With the first part
             submit(2 * executor.workers)
-        try:
+        with deaths_told():
             while places:
                 done, _ = wait(places, return_when=FIRST_COMPLETED)
                 for future in done:
                     result = future.result()
                     submit(1)
                     yield places.pop(future), result
-        except BrokenProcessPool as error:
-            raise SslBenchError(
-                "a worker process ended before its part was done; perhaps memory ran out",
-                code="E_WORKER_DIED",
-                remedy="run it again, which goes on from the finished parts, with fewer workers",
-            ) from error
 
     try:
         yield run
@@ -142,6 +135,21 @@ def _in_processes(setup: Setup, executor: Executor) -> Iterator[Run]:
         pool.shutdown(kill_workers=True)
         raise
     pool.shutdown()
+
+
+@contextmanager
+def deaths_told() -> Iterator[None]:
+    """Say in words that a process ended before its work was done; SslBenchError."""
+    from joblib.externals.loky.process_executor import BrokenProcessPool
+
+    try:
+        yield
+    except BrokenProcessPool as error:
+        raise SslBenchError(
+            "a worker process ended before its part was done; perhaps memory ran out",
+            code="E_WORKER_DIED",
+            remedy="run it again, which goes on from the finished parts, with fewer workers",
+        ) from error
 
 
 @contextmanager

@@ -12,8 +12,9 @@ import inspect
 import json
 import os
 import shutil
+import sys
 import zipfile
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property, partial
@@ -50,13 +51,16 @@ from ssl_bench.models.provenance import describe
 Load = Callable[[str | None], Localizer]
 """Makes the localizer again in another process, on a device of it (None: where it was)."""
 
-CODE = ("models", "engine", "media", "testsets", "trials", "predictions", "arrays.py")
+CODE = (
+    *("models", "engine", "media", "testsets", "trials", "predictions", "arrays.py"),
+    "measures/interpolation.py",
+)
 """The code that decides the maps of a model of this package."""
 
 CONTENT = ("baselines",)
 """The recipes that decide them too."""
 
-LIBRARIES = ("numpy", "torch", "pillow")
+LIBRARIES = ("numpy", "scipy", "torch", "pillow", "simplejpeg", "soundfile", "av")
 """Libraries that decide them too."""
 
 
@@ -86,7 +90,8 @@ def localize_in_parts(
     setup: Setup = partial(_here, parts, localizer)
     if not local:
         workers = replace(options, progress=_silent, notify=_silent)
-        setup = partial(_worker, load, plan.sets, plan.vision_only, workers, folder)
+        weights = _weights(describe(localizer))
+        setup = partial(_worker, load, weights, plan.sets, plan.vision_only, workers, folder)
     with ExitStack() as stack:
         run: list[Callable[[Sequence[Any]], Iterator[Any]]] = []
 
@@ -116,18 +121,17 @@ def localize_in_parts(
 
 def parts_folder(localizer: Localizer, plan: Plan, options: EngineOptions) -> Path | None:
     """Where the parts of such a run are; None for a model whose identity is not known."""
-    ours = type(localizer).__module__.split(".")[0] == "ssl_bench"
-    if localizer.provenance is None and not ours:
+    identity = _identity(localizer)
+    if identity is None:
         return None
-    source: Any = None
-    if not ours:
-        with suppress(OSError, TypeError):
-            source = sha256_of_file(Path(inspect.getfile(type(localizer))))
     key = [
         digest_of_code(CODE, content=CONTENT, libraries=LIBRARIES),
-        [type(localizer).__qualname__, source, describe(localizer)],
+        [identity, describe(localizer)],
         [
-            [each.digest, each.test_set.digest, sha256_of_json(each.ids), each.protocol.answers]
+            [
+                *(each.digest, each.full_digest, each.test_set.digest),
+                *(repr(each.test_set.media), each.protocol.answers),
+            ]
             for each in plan.sets
         ],
         plan.vision_only,
@@ -171,6 +175,27 @@ def _opened(folder: Path) -> Iterator[int]:
         os.close(opened)
 
 
+def _identity(localizer: Localizer) -> list[Any] | None:
+    """The code of a localizer, and of those that it holds; None where that is not known."""
+    kind = type(localizer)
+    found: list[Any] = [kind.__module__, kind.__qualname__]
+    if kind.__module__.split(".")[0] != "ssl_bench":
+        try:
+            folder = Path(inspect.getfile(kind)).parent
+        except (OSError, TypeError):
+            return None
+        if localizer.provenance is None:
+            return None
+        # What a class imports from beside it decides its maps, too.
+        files = {str(getattr(each, "__file__", None)) for each in list(sys.modules.values())}
+        beside = sorted(
+            file for file in files if file.endswith(".py") and Path(file).is_relative_to(folder)
+        )
+        found += [sha256_of_file(Path(file)) for file in beside]
+    held = [_identity(each) for each in vars(localizer).values() if isinstance(each, Localizer)]
+    return None if None in held else [*found, held]
+
+
 def _silent(*_given: object) -> None:
     """Tell nobody."""
 
@@ -186,8 +211,14 @@ def _here(parts: _Parts, localizer: Localizer, device: str | None) -> Callable[[
     return make
 
 
+def _weights(facts: Mapping[str, Any]) -> list[Any]:
+    """The weights of a localizer, and of those that it is made of, as provenance has them."""
+    return [facts["weights_sha256"], *(_weights(each) for each in facts["parts"])]
+
+
 def _worker(
     load: Load,
+    weights: list[Any],
     sets: Sequence[Any],
     vision_only: Sequence[bool],
     options: EngineOptions,
@@ -196,6 +227,12 @@ def _worker(
 ) -> Callable[[str], list[str]]:
     """What makes one part after the other, and returns what a user should know of it."""
     localizer = load(device)
+    if _weights(describe(localizer)) != weights:
+        raise ModelError(
+            f"a worker loaded other weights of {localizer.name} than were described",
+            code="E_WORKER_MODEL",
+            remedy="let no other program change the weights file, which all machines must share",
+        )
     plan = Plan(sets, vision_only, listens=not localizer.audio_blind)
     notes: list[str] = []
     parts = _Parts(plan, replace(options, notify=notes.append), folder)

@@ -24,6 +24,7 @@ from typing import Literal
 import numpy as np
 
 from ssl_bench.errors import DataError, MediaError, Problem
+from ssl_bench.executors import deaths_told
 from ssl_bench.files import cache_folder, digest_of_code, write_text
 from ssl_bench.media.audio import examine_audio, probe_audio
 from ssl_bench.media.image import examine_image, probe_image
@@ -239,14 +240,17 @@ def _read(
         else:
             wait(given, return_when=FIRST_COMPLETED)
         for done in [each for each in given if each.done()]:
-            yield given.pop(done), done.result()
+            with deaths_told():
+                facts = done.result()
+            yield given.pop(done), facts
         spent = monotonic() - began
         if options.jobs > 1 and helpers is None and spent > _TRIED:
             left = spent * len(batches) / (n_batches - len(batches))
             helpers = _processes(options.jobs - 1) if left > _ALONE else None
         while helpers is not None and batches and len(given) < _AHEAD * (options.jobs - 1):
             batch = batches.popleft()
-            given[helpers.submit(_read_batch, batch, options.decode)] = batch
+            with deaths_told():
+                given[helpers.submit(_read_batch, batch, options.decode)] = batch
 
 
 def _processes(count: int) -> Executor:

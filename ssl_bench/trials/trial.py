@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -186,6 +186,10 @@ def shared_pictures(samples: Iterable[Sample]) -> dict[str, str]:
     return {identifier: first[name] if name else identifier for identifier, name in names.items()}
 
 
+def _fields_of(record: Trial | AudioRecipe) -> dict[str, Any]:
+    return {each.name: getattr(record, each.name) for each in fields(record)}
+
+
 class TrialSet:
     """All trials of one protocol on one test set, and what they are made of.
 
@@ -316,12 +320,12 @@ class TrialSet:
         digest = hashlib.sha256()
         for trial in self.trials:
             facts = {
-                **vars(trial),
+                **_fields_of(trial),
                 "image": trial.image.parts,
-                "audio": vars(trial.audio),
+                "audio": _fields_of(trial.audio),
                 "attributes": dict(trial.attributes),
             }
-            digest.update(sha256_of_json(facts).encode())
+            digest.update(json_text(facts).encode())
         return digest.hexdigest()
 
     def threshold(self, row: int) -> ThresholdTable:

@@ -175,6 +175,14 @@ def test_what_a_part_raises_arrives_and_the_others_stay(
     assert len(CALLS) == COUNT - 8
 
 
+def test_a_worker_that_finds_other_weights_is_refused(
+    options: EngineOptions, trials: TrialSet, tmp_path: Path
+) -> None:
+    elsewhere = replace(options, executor=Executor("processes", 1))
+    with refused("E_WORKER_MODEL"):
+        predict(Blended(), [(trials, tmp_path)], elsewhere, load=lambda _device: Other())
+
+
 def test_a_worker_that_dies_is_said_and_the_next_run_goes_on(
     predicted: Predict, options: EngineOptions, tmp_path: Path
 ) -> None:
