@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import warnings
 from dataclasses import dataclass, replace
@@ -119,7 +120,15 @@ def launch(hardware: Hardware) -> Fabric:
             precision=hardware.precision,
         )
         fabric.launch()
+    if hardware.processes > 1:
+        # Threads that still wait for other processes would abort this one as it ends.
+        atexit.register(_leave)
     return fabric
+
+
+def _leave() -> None:
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def is_first_process() -> bool:
