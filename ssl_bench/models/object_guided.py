@@ -16,12 +16,10 @@ from ssl_bench.models.provenance import Provenance, provenance_of
 from ssl_bench.models.recipes import ObjectGuidance, Range
 from ssl_bench.models.sounds import SoundInput
 from ssl_bench.models.trained import TrainedLocalizer
-from ssl_bench.protocols.conventions import Interpolation
 
 EZ_VSL_GUIDANCE = ObjectGuidance()
 """Weight, up-sampling and normalisation in all scripts of EZ-VSL, and in those of FNAC."""
 
-_GRID = 224
 _AUDIO_VISUAL = "audio_visual."
 _PRIOR = "prior."
 
@@ -30,7 +28,7 @@ class ObjectGuided(Localizer):
     """Object-guided localization of EZ-VSL (paper section 3.3, equation 9), and its relatives.
 
     The mix is ``alpha * scaled(up(M)) + (1 - alpha) * scaled(up(P))`` of the audio-visual map M and
-    the prior's map P; `guidance` says how maps are up-sampled to 224x224 and scaled. The
+    the prior's map P; `guidance` says to what grid, and how, maps are up-sampled and scaled. The
     similarity is that of the audio-visual model alone.
 
     `prior` must be audio-blind, and `alpha`, the weight of the audio-visual map, lie in [0, 1];
@@ -64,7 +62,11 @@ class ObjectGuided(Localizer):
             self.name,
             preset=self.preset,
             alpha=alpha,
-            options={"upsampling": guidance.upsampling, "normalisation": guidance.normalisation},
+            options={
+                "upsampling": guidance.upsampling,
+                "normalisation": guidance.normalisation,
+                **({} if guidance.grid == EZ_VSL_GUIDANCE.grid else {"grid": guidance.grid}),
+            },
             parts=(provenance_of(audio_visual), provenance_of(prior)),
         )
         self._audio_visual = audio_visual
@@ -150,14 +152,14 @@ def mix(
     alpha: float,
     guidance: ObjectGuidance = EZ_VSL_GUIDANCE,
 ) -> NDArray[np.float32]:
-    """Mix maps on the scale that each has after up-sampling to 224x224.
+    """Mix maps on the scale that each has after up-sampling to the grid of `guidance`.
 
-    The mix is given at 224x224, but for one case: where both grids are equal, and up-sampling is
-    bilinear with aligned corners as in the protocols, it is given on that grid. Up-sampling is
-    linear, so that enlarging it is the published mix, up to a last min-max normalisation, which
-    protocols do. Under min-max normalisation a flat map contributes nothing.
+    The mix is given on that grid, but for one case: where both maps have equal grids, and
+    up-sampling is bilinear with aligned corners as in the protocols, it is given on theirs.
+    Up-sampling is linear, so that enlarging it is the published mix, up to a last min-max
+    normalisation, which protocols do. Under min-max normalisation a flat map contributes nothing.
 
-    ``(B, h, w)`` or ``(B, 224, 224)`` float32, of ``(B, h, w)`` and ``(B, h', w')`` float32.
+    ``(B, h, w)`` or ``(B, grid, grid)`` float32, of ``(B, h, w)`` and ``(B, h', w')`` float32.
     `alpha` is the weight of the audio-visual maps, in [0, 1]; that of `guidance` is not read.
 
     Examples
@@ -168,7 +170,7 @@ def mix(
     """
     keep_grid = audio_visual.shape == prior.shape and guidance.upsampling == "bilinear-corners"
     heard, seen = (
-        _scaled(maps, keep_grid, guidance.upsampling, fixed)
+        _scaled(maps, keep_grid, guidance, fixed)
         for maps, fixed in (
             (audio_visual, guidance.audio_visual_range),
             (prior, guidance.prior_range),
@@ -179,13 +181,13 @@ def mix(
 
 
 def _scaled(
-    maps: NDArray[np.float32], keep_grid: bool, upsampling: Interpolation, fixed: Range | None
+    maps: NDArray[np.float32], keep_grid: bool, guidance: ObjectGuidance, fixed: Range | None
 ) -> NDArray[np.float32]:
     """Maps on a common scale: that of a fixed range, or else each map's own after up-sampling."""
     if fixed is not None:
         low, high = np.float32(fixed[0]), np.float32(fixed[1])
-        return ((maps if keep_grid else _enlarged(maps, upsampling)) - low) / (high - low)
-    enlarged = _enlarged(maps, upsampling)
+        return ((maps if keep_grid else _enlarged(maps, guidance)) - low) / (high - low)
+    enlarged = _enlarged(maps, guidance)
     low = enlarged.min(axis=(1, 2), keepdims=True)
     span = enlarged.max(axis=(1, 2), keepdims=True) - low
     flat = span == 0
@@ -194,8 +196,8 @@ def _scaled(
     return unit
 
 
-def _enlarged(maps: NDArray[np.float32], upsampling: Interpolation) -> NDArray[np.float32]:
-    return np.stack([upsample(heat, _GRID, upsampling) for heat in maps])
+def _enlarged(maps: NDArray[np.float32], guidance: ObjectGuidance) -> NDArray[np.float32]:
+    return np.stack([upsample(heat, guidance.grid, guidance.upsampling) for heat in maps])
 
 
 def _part(features: Features, prefix: str) -> Features:

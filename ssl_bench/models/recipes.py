@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
 from ssl_bench import schemas
 from ssl_bench.errors import ModelError, WeightsError, one_of
@@ -50,7 +50,7 @@ Range = tuple[float, float]
 class ObjectGuidance(Document):
     """How a model's maps are mixed with those of an object prior.
 
-    Both are brought to 224x224, put on a common scale, and added: ``alpha`` times the audio-visual
+    Both are brought to one grid, put on a common scale, and added: ``alpha`` times the audio-visual
     map plus ``1 - alpha`` times the prior.
 
     Examples
@@ -61,7 +61,9 @@ class ObjectGuidance(Document):
 
     # Weight of the audio-visual map where the caller names none, in [0, 1].
     alpha: Annotated[float, Field(ge=0, le=1)] = 0.4
-    upsampling: Interpolation = "bilinear-corners"  # How maps are brought to 224x224
+    upsampling: Interpolation = "bilinear-corners"  # How maps are brought to the grid
+    # Height and width of the grid; that of the public code is 224.
+    grid: PositiveInt = 224
     # ``min-max``: each map from its own minimum to its own maximum. ``fixed-range``: every map
     # from one end to the other of a range, which it may leave.
     normalisation: Literal["min-max", "fixed-range"] = "min-max"

@@ -59,15 +59,10 @@ def test_an_entry_names_the_weights_that_ship(protocol: str, contestant: Contest
         assert part.weights_sha256 == shipped[1], part.name
 
 
-@pytest.mark.parametrize(
-    "contestant",
-    [each for each in TRAINED if each.alpha is None],
-    ids=lambda each: each.slug,
-)
+@pytest.mark.parametrize("contestant", TRAINED, ids=lambda each: each.slug)
 def test_no_map_of_a_baseline_is_so_large_that_storing_would_reduce_it(
     contestant: Contestant, tmp_path: Path
 ) -> None:
-    """Unless it is mixed with its prior on the grid of 224 x 224, as in the authors' scripts."""
     whole = trials_of("synth")
     localizer = load_localizer(contestant.name, alpha=contestant.alpha)
     few = TrialSet(whole.protocol, whole.test_set, whole.trials[:2])

@@ -73,6 +73,17 @@ def test_on_different_grids_the_mix_is_given_enlarged(
     np.testing.assert_allclose(mixed, alpha * _unit(heard) + (1 - alpha) * _unit(seen), atol=1e-6)
 
 
+@given(_grids(3), _grids(6), st.floats(0, 1))
+def test_a_guidance_may_name_another_grid(heard: Maps, seen: Maps, alpha: float) -> None:
+    mixed = mix(heard, seen, alpha, ObjectGuidance(grid=14))
+    expected = [
+        alpha * _scaled(upsample(h, 14, "bilinear-corners"))
+        + (1 - alpha) * _scaled(upsample(s, 14, "bilinear-corners"))
+        for h, s in zip(heard, seen, strict=True)
+    ]
+    np.testing.assert_allclose(mixed, expected, atol=1e-5)
+
+
 def test_extremes_between_the_cells_of_the_grid_count_after_upsampling() -> None:
     peak = np.zeros((1, 7, 7), np.float32)
     peak[0, 3, 3] = 1.0  # no pixel of the 224 grid lies exactly on this cell
@@ -227,6 +238,9 @@ def test_the_guidance_names_the_weight_and_is_recorded(
         "upsampling": "bicubic-corners",
         "normalisation": "fixed-range",
     }
+    coarse = ObjectGuidance(grid=14)
+    options = describe(ObjectGuided(small_ezvsl, small_prior, guidance=coarse))["options"]
+    assert options["grid"] == 14
 
 
 @pytest.mark.parametrize(
