@@ -9,27 +9,15 @@ import numpy as np
 import pytest
 from PIL import Image
 from standins import folder_test_set, protocol, sample
+from test_priors import Loud
 
 import ssl_bench
 from ssl_bench.engine import predict as engine
 from ssl_bench.files import CACHE_VARIABLE
-from ssl_bench.models.contract import Features, Localizer
+from ssl_bench.models.contract import Localizer
 from ssl_bench.protocols.protocol import ControlsTable, Protocol, TestSetTable
 from ssl_bench.scoring.results import Result
 from ssl_bench.trials.compositions import compose
-
-
-class Centred(Localizer):
-    name = "centred"
-
-    def encode_image(self, images: Any) -> Features:
-        return {"map": np.stack([image[::16, ::16].mean(axis=2, dtype="f4") for image in images])}
-
-    def encode_audio(self, sounds: Any) -> Features:
-        return {"none": np.zeros((len(sounds), 0), np.float32)}
-
-    def localize(self, image_features: Features, audio_features: Features) -> Any:
-        return image_features["map"]
 
 
 def asked(count: int = 8) -> Protocol:
@@ -42,7 +30,7 @@ def asked(count: int = 8) -> Protocol:
 
 
 def evaluated(folder: Path, count: int = 8, **settings: Any) -> Result:
-    return ssl_bench.evaluate(Centred(), asked(count), folder=folder, **settings).result
+    return ssl_bench.evaluate(Loud(), asked(count), folder=folder, **settings).result
 
 
 def numbers(result: Result) -> dict[str, Any]:
@@ -79,7 +67,7 @@ def test_the_second_evaluation_runs_the_model_alone(
     first = evaluated(tmp_path / "first")
     kept = files(cache, "priors", "scores")
     second = evaluated(tmp_path / "second")
-    assert predicted == ["centred", "potential", "centred"]
+    assert predicted == ["loud", "potential", "loud"]
     assert numbers(first) == numbers(second)
     assert files(cache, "priors", "scores") == kept
     maps = [(tmp_path / each / "potential" / "predictions.npz") for each in ("first", "second")]
@@ -94,7 +82,7 @@ def test_without_the_cache_the_numbers_are_the_same_and_nothing_is_kept(
     filled = evaluated(tmp_path / "filled")
     again = evaluated(tmp_path / "again", use_cache=False)
     assert numbers(plain) == numbers(filled) == numbers(again)
-    assert predicted == ["centred", "potential"] * 3
+    assert predicted == ["loud", "potential"] * 3
 
 
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 no archive", b"{}", b"\xc9"])
@@ -106,7 +94,7 @@ def test_what_is_damaged_is_made_anew(
         path.write_bytes(damage)
     assert numbers(evaluated(tmp_path / "second")) == numbers(first)
     evaluated(tmp_path / "third")
-    assert predicted == ["centred", "potential", "centred", "potential", "centred"]
+    assert predicted == ["loud", "potential", "loud", "potential", "loud"]
 
 
 def test_another_batch_size_or_type_is_another_prediction(
@@ -144,18 +132,18 @@ def test_images_of_another_folder_are_other_images(
         Image.fromarray(pixels).save(place / "frames" / "a.png")
         trials = compose(asked, folder_test_set([sample("a")], place))
         given, run = {"potential": prior}, [(trials, place / "run")]
-        found = engine.predict_priors(Centred(), run, given, engine.EngineOptions())
+        found = engine.predict_priors(Loud(), run, given, engine.EngineOptions())
         made.append(found[place / "run"]["potential"].read_bytes())
     assert made[0] != made[1]
     assert len(files(cache, "priors")) == 4
 
 
 def test_another_model_s_class_of_the_same_name_is_not_kept(cache: Path, tmp_path: Path) -> None:
-    class Mute(Centred):
+    class Mute(Loud):
         name = "potential"
         audio_blind = True
 
     trials = ssl_bench.open_trials(asked())
     options = engine.EngineOptions()
-    engine.predict_priors(Centred(), [(trials, tmp_path / "run")], {"potential": Mute()}, options)
+    engine.predict_priors(Loud(), [(trials, tmp_path / "run")], {"potential": Mute()}, options)
     assert files(cache, "priors") == set()
