@@ -10,6 +10,7 @@ resample the queries, with the gallery fixed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,40 +20,42 @@ from ssl_bench.measures.definition import Definition, Measure
 DIRECTIONS = ("a2i", "i2a")
 
 
-def instance_ranks(
-    similarity: NDArray[np.float32], relevant: NDArray[np.bool_], ahead: int = 0
-) -> NDArray[np.float64]:
-    """Rank ``(b,)`` of each query's own item: 1 + the other items that score at least as high.
+class Ranks(NamedTuple):
+    """Where a query's items stand, ``(b,)`` float64 each."""
 
-    `similarity` is ``(b, n)`` of b queries and n items, `relevant` ``(b, n)`` bool marks each
-    query's own item and its copies, the best of which is ranked; `ahead` more items have no score,
-    are not relevant, and rank before all others.
+    instance: NDArray[np.float64]
+    """1 + the other items that score at least as high as the best of the own item's copies."""
+
+    category: NDArray[np.float64]
+    """1 + the items of other categories that score at least as high as the best relevant one."""
+
+    average_precision: NDArray[np.float64]
+    """Over the relevant items, in (0, 1]."""
+
+
+def ranks(
+    similarity: NDArray[np.float32],
+    copies: NDArray[np.bool_],
+    relevant: NDArray[np.bool_],
+    ahead: int = 0,
+) -> Ranks:
+    """Rank the items of each query; those that are not relevant go first where scores tie.
+
+    Parameters
+    ----------
+    similarity
+        ``(b, n)`` float32 of b queries and n items.
+    copies
+        ``(b, n)`` bool: each query's own item and those like it; at least one.
+    relevant
+        ``(b, n)`` bool: these, and the items of the query's category.
+    ahead
+        So many more items have no score, are not relevant, and rank before all others.
     """
-    best = np.where(relevant, similarity, -np.inf).max(axis=1, keepdims=True)
-    before = ((similarity >= best) & ~relevant).sum(axis=1)
-    ranks: NDArray[np.float64] = 1.0 + before + ahead
-    return ranks
+    # Only now: it compiles, which listing the measures need not wait for.
+    from ssl_bench.measures.ranking import rankings
 
-
-def category_ranking(
-    similarity: NDArray[np.float32], relevant: NDArray[np.bool_], ahead: int = 0
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Rank of the first relevant item, and average precision in (0, 1], ``(b,)`` each.
-
-    Arguments as for :func:`instance_ranks`; each query has a relevant item.
-    """
-    # Only now: it compiles, which who lists the measures need not wait for.
-    from ssl_bench.measures.ranking import count_others
-
-    first = np.empty(len(similarity))
-    precision = np.empty(len(similarity))
-    for row, (scores, wanted) in enumerate(zip(similarity, relevant, strict=True)):
-        found = np.sort(scores[wanted])
-        before = count_others(scores, wanted, found)[::-1] + ahead
-        place = np.arange(1, len(found) + 1)
-        first[row] = 1 + before[0]
-        precision[row] = (place / (place + before)).mean()
-    return first, precision
+    return Ranks(*rankings(similarity, copies, relevant, ahead))
 
 
 def chance_recall(count: int, items: int, relevant: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -64,7 +67,7 @@ def chance_recall(count: int, items: int, relevant: NDArray[np.float64]) -> NDAr
 
 
 def chance_median_rank(items: int, relevant: NDArray[np.float64]) -> float:
-    """Median over queries and random orders of the rank that :func:`instance_ranks` gives."""
+    """Median over queries and random orders of the rank that :func:`ranks` gives."""
     kinds, counts = np.unique(relevant, return_counts=True)
     # Ranks skip copies: a rank of r or less means a relevant item before the r-th other one.
     behind = np.ones(len(kinds))

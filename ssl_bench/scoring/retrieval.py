@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ssl_bench.measures.definition import Measure
-from ssl_bench.measures.retrieval import CHANCE, category_ranking, instance_ranks
+from ssl_bench.measures.retrieval import CHANCE, ranks
 from ssl_bench.predictions import Predictions
 from ssl_bench.scoring.results import MeasuredValue, Reference
 from ssl_bench.scoring.scores import trial_facts
@@ -106,16 +106,14 @@ def retrieval_scores(
     ahead = items - len(rows)
     numbers: dict[str, NDArray[np.float64]] = {}
     for direction, blocks in (("a2i", by_sound(predictions)), ("i2a", by_image(predictions))):
-        rank = np.full(len(trials), float(items))
-        first, precision = rank.copy(), np.zeros(len(trials))
+        found = np.full((3, len(trials)), float(items))
+        found[2] = 0
         for positions, similarity in blocks:
             asked = rows[positions]
             copies, relevant = _relevance(identities[:, asked], identities[:, rows])
-            rank[asked] = instance_ranks(similarity, copies, ahead)
-            first[asked], precision[asked] = category_ranking(similarity, relevant, ahead)
-        numbers[f"rank_{direction}"] = rank
-        numbers[f"category_rank_{direction}"] = first
-        numbers[f"average_precision_{direction}"] = precision
+            found[:, asked] = ranks(similarity, copies, relevant, ahead)
+        for name, column in zip(("rank", "category_rank", "average_precision"), found, strict=True):
+            numbers[f"{name}_{direction}"] = column
     instances, counts = (
         np.concatenate(each).astype(np.float64)
         for each in zip(
@@ -138,7 +136,7 @@ def retrieval_scores(
     return pd.DataFrame({**facts, **numbers})
 
 
-def _identities(trials: TrialSet) -> NDArray[np.intp]:
+def _identities(trials: TrialSet) -> NDArray[np.int32]:
     """``(3, n)``: equal numbers for trials of one picture, one sound, one category.
 
     A trial without a category has one of its own.
@@ -146,11 +144,11 @@ def _identities(trials: TrialSet) -> NDArray[np.intp]:
     own = [(each.category, each.id if each.category == UNLABELLED else "") for each in trials]
     pictures = [trials.image_identity(trial.image) for trial in trials]
     sounds = [trials.sound_identity(trial.audio) for trial in trials]
-    return np.array([_numbered(pictures), _numbered(sounds), _numbered(own)], np.intp)
+    return np.array([_numbered(pictures), _numbered(sounds), _numbered(own)], np.int32)
 
 
 def _relevance(
-    queries: NDArray[np.intp], items: NDArray[np.intp]
+    queries: NDArray[np.int32], items: NDArray[np.int32]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """``(b, n)`` bool: copies of the query's own item; those and what has its category."""
     picture, sound, category = queries[:, :, None] == items[:, None, :]

@@ -15,11 +15,10 @@ from sklearn.metrics import average_precision_score
 from ssl_bench.measures.retrieval import (
     CHANCE,
     DEFINITIONS,
-    category_ranking,
     chance_average_precision,
     chance_median_rank,
     chance_recall,
-    instance_ranks,
+    ranks,
 )
 from ssl_bench.measures.values import parse_measure
 
@@ -42,7 +41,7 @@ def test_the_rank_of_the_own_item_is_its_place_in_the_worst_order(
         1 + worst_order(scores, wanted).index(item)
         for scores, wanted, item in zip(similarity, own, positive.tolist(), strict=True)
     ]
-    assert instance_ranks(similarity, own).tolist() == expected
+    assert ranks(similarity, own, own).instance.tolist() == expected
 
 
 @given(TIED, RELEVANT)
@@ -53,14 +52,14 @@ def test_of_several_copies_the_first_counts_and_none_stands_in_the_way(
         1 + min(map(worst_order(scores, wanted).index, np.flatnonzero(wanted).tolist()))
         for scores, wanted in zip(similarity, relevant, strict=True)
     ]
-    assert instance_ranks(similarity, relevant).tolist() == expected
+    assert ranks(similarity, relevant, relevant).instance.tolist() == expected
 
 
 @given(TIED, RELEVANT)
 def test_category_ranking_walks_down_the_worst_order(
     similarity: NDArray[np.float32], relevant: NDArray[np.bool_]
 ) -> None:
-    first, precision = category_ranking(similarity, relevant)
+    _, first, precision = ranks(similarity, relevant, relevant)
     for row, (scores, wanted) in enumerate(zip(similarity, relevant, strict=True)):
         order = worst_order(scores, wanted)
         places = [place for place, item in enumerate(order, 1) if wanted[item]]
@@ -75,7 +74,7 @@ def test_average_precision_without_ties_is_that_of_scikit_learn(seed: int) -> No
     similarity = rng.permutation(12).astype(np.float32)[None]
     relevant = rng.random((1, 12)) < 0.4
     relevant[0, 0] = True
-    _, precision = category_ranking(similarity, relevant)
+    precision = ranks(similarity, relevant, relevant).average_precision
     assert precision[0] == pytest.approx(average_precision_score(relevant[0], similarity[0]))
 
 
@@ -85,27 +84,35 @@ def test_items_without_a_score_rank_ahead(
 ) -> None:
     extended = np.concatenate([similarity, np.full((3, ahead), 9, np.float32)], axis=1)
     never = np.concatenate([relevant, np.zeros((3, ahead), bool)], axis=1)
-    assert (
-        instance_ranks(similarity, relevant, ahead).tolist()
-        == instance_ranks(extended, never).tolist()
-    )
     np.testing.assert_allclose(
-        category_ranking(similarity, relevant, ahead), category_ranking(extended, never)
+        ranks(similarity, relevant, relevant, ahead), ranks(extended, never, never)
     )
+
+
+@given(TIED, RELEVANT)
+def test_what_is_relevant_but_no_copy_stands_in_the_way_of_the_own_item(
+    similarity: NDArray[np.float32], relevant: NDArray[np.bool_]
+) -> None:
+    own = np.arange(6) == relevant.argmax(axis=1)[:, None]
+    found = ranks(similarity, own, relevant)
+    np.testing.assert_array_equal(found.instance, ranks(similarity, own, own).instance)
+    np.testing.assert_array_equal(found[1:], ranks(similarity, relevant, relevant)[1:])
 
 
 @given(TIED, RELEVANT, st.permutations(range(6)))
 def test_neither_order_nor_scale_matters(
     similarity: NDArray[np.float32], relevant: NDArray[np.bool_], order: list[int]
 ) -> None:
-    before = category_ranking(similarity, relevant)
-    np.testing.assert_allclose(category_ranking(similarity[:, order], relevant[:, order]), before)
-    np.testing.assert_allclose(category_ranking(np.exp(similarity), relevant), before)
+    before = ranks(similarity, relevant, relevant)
+    wanted = relevant[:, order]
+    np.testing.assert_allclose(ranks(similarity[:, order], wanted, wanted), before)
+    np.testing.assert_allclose(ranks(np.exp(similarity), relevant, relevant), before)
 
 
 def test_a_model_that_likes_everything_alike_ranks_last() -> None:
     similarity = np.zeros((2, 5), np.float32)
-    assert instance_ranks(similarity, np.eye(5, dtype=bool)[[0, 4]]).tolist() == [5, 5]
+    own = np.eye(5, dtype=bool)[[0, 4]]
+    assert ranks(similarity, own, own).instance.tolist() == [5, 5]
 
 
 @pytest.mark.parametrize("relevant", [1, 2, 4])
@@ -114,7 +121,8 @@ def test_chance_is_the_mean_over_every_order(relevant: int, count: int) -> None:
     items = 4
     wanted = np.arange(items) < relevant
     orders = np.array(list(permutations(range(items))), np.float32)
-    first, precision = category_ranking(orders, np.broadcast_to(wanted, orders.shape))
+    everywhere = np.tile(wanted, (len(orders), 1))
+    _, first, precision = ranks(orders, everywhere, everywhere)
     numbers = np.array([float(relevant)])
     assert chance_median_rank(items, numbers) == pytest.approx(np.median(first))
     assert chance_recall(count, items, numbers)[0] == pytest.approx((first <= count).mean())
