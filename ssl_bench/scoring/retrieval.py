@@ -23,6 +23,7 @@ Block = tuple[NDArray[np.intp], NDArray[np.float32]]
 """Positions ``(b,)`` of queries in the file, and their similarities ``(b, n)`` with all items."""
 
 _BLOCK = 256
+_ITEMS = 1024
 _COLUMN_BYTES = 256 * 2**20
 
 
@@ -65,13 +66,13 @@ def _cosines(queries: NDArray[np.float32], items: NDArray[np.float32]) -> Iterat
 
     Computed in double precision and rounded, so that equal embeddings tie exactly.
     """
-    firsts = range(0, len(items), _BLOCK)
-    units = [_unit(items[first : first + _BLOCK]).T for first in firsts]
+    firsts = range(0, len(items), _ITEMS)
+    units = [_unit(items[first : first + _ITEMS]).T for first in firsts]
     for start in range(0, len(queries), _BLOCK):
         asked = _unit(queries[start : start + _BLOCK])
         block = np.empty((len(asked), len(items)), np.float32)
         for first, unit in zip(firsts, units, strict=True):
-            block[:, first : first + _BLOCK] = asked @ unit
+            block[:, first : first + _ITEMS] = asked @ unit
         yield np.arange(start, start + len(asked)), block
 
 
