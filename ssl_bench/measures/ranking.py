@@ -59,17 +59,18 @@ def count_at_least(scores, marks):
 
 
 @compiled()
-def rankings(similarity, copies, relevant, ahead):
+def rankings(similarity, queries, items, ahead):
     """Instance rank, category rank and average precision of each query, ``(b,)`` float64.
 
     The arguments are those of :func:`ssl_bench.measures.retrieval.ranks`.
     """
-    queries = len(similarity)
-    rank, first, precision = np.empty(queries), np.empty(queries), np.empty(queries)
-    for row in range(queries):
-        wanted = np.flatnonzero(relevant[row])
+    count = len(similarity)
+    rank, first, precision = np.empty(count), np.empty(count), np.empty(count)
+    for row in range(count):
+        copies = (items[0] == queries[0, row]) | (items[1] == queries[1, row])
+        wanted = np.flatnonzero(copies | (items[2] == queries[2, row]))
         scores = similarity[row][wanted]
-        own = copies[row][wanted]
+        own = copies[wanted]
         best = scores[own].max()
         marks = np.sort(scores)
         reached = count_at_least(similarity[row], marks)

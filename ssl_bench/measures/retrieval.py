@@ -35,8 +35,8 @@ class Ranks(NamedTuple):
 
 def ranks(
     similarity: NDArray[np.float32],
-    copies: NDArray[np.bool_],
-    relevant: NDArray[np.bool_],
+    queries: NDArray[np.int32],
+    items: NDArray[np.int32],
     ahead: int = 0,
 ) -> Ranks:
     """Rank the items of each query; those that are not relevant go first where scores tie.
@@ -45,17 +45,17 @@ def ranks(
     ----------
     similarity
         ``(b, n)`` float32 of b queries and n items.
-    copies
-        ``(b, n)`` bool: each query's own item and those like it; at least one.
-    relevant
-        ``(b, n)`` bool: these, and the items of the query's category.
+    queries, items
+        ``(3, b)`` and ``(3, n)`` int32: numbers of each one's picture, sound and category. An item
+        with the query's picture or sound is its own item or a copy of it, and there is one; these
+        and the items with its category are relevant.
     ahead
         So many more items have no score, are not relevant, and rank before all others.
     """
     # Only now: it compiles, which listing the measures need not wait for.
     from ssl_bench.measures.ranking import rankings
 
-    return Ranks(*rankings(similarity, copies, relevant, ahead))
+    return Ranks(*rankings(similarity, queries, items, ahead))
 
 
 def chance_recall(count: int, items: int, relevant: NDArray[np.float64]) -> NDArray[np.float64]:

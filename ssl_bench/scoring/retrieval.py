@@ -6,6 +6,7 @@ Neither direction ever needs the whole square of similarities in memory.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,10 @@ from ssl_bench.testsets.base import UNLABELLED
 from ssl_bench.trials.trial import TrialSet
 
 Block = tuple[NDArray[np.intp], NDArray[np.float32]]
-"""Positions ``(b,)`` of queries in the file, and their similarities ``(b, n)`` with all items."""
+"""Positions ``(b,)`` of queries in the file, and their similarities ``(b, n)`` with all items.
+
+The next block may overwrite them.
+"""
 
 _BLOCK = 256
 _ITEMS = 1024
@@ -68,11 +72,14 @@ def _cosines(queries: NDArray[np.float32], items: NDArray[np.float32]) -> Iterat
     """
     firsts = range(0, len(items), _ITEMS)
     units = [_unit(items[first : first + _ITEMS]).T for first in firsts]
+    similarity = np.empty((_BLOCK, len(items)), np.float32)
+    product = np.empty((_BLOCK, _ITEMS))
     for start in range(0, len(queries), _BLOCK):
         asked = _unit(queries[start : start + _BLOCK])
-        block = np.empty((len(asked), len(items)), np.float32)
+        block = similarity[: len(asked)]
         for first, unit in zip(firsts, units, strict=True):
-            block[:, first : first + _ITEMS] = asked @ unit
+            part = product[: len(asked), : unit.shape[1]]
+            block[:, first : first + _ITEMS] = np.matmul(asked, unit, out=part)
         yield np.arange(start, start + len(asked)), block
 
 
@@ -111,28 +118,17 @@ def retrieval_scores(
         found[2] = 0
         for positions, similarity in blocks:
             asked = rows[positions]
-            copies, relevant = _relevance(identities[:, asked], identities[:, rows])
-            found[:, asked] = ranks(similarity, copies, relevant, ahead)
+            found[:, asked] = ranks(similarity, identities[:, asked], identities[:, rows], ahead)
         for name, column in zip(("rank", "category_rank", "average_precision"), found, strict=True):
             numbers[f"{name}_{direction}"] = column
-    instances, counts = (
-        np.concatenate(each).astype(np.float64)
-        for each in zip(
-            *(
-                [found.sum(axis=1) for found in _relevance(queries, identities[:, gallery])]
-                for queries in np.split(identities, range(_BLOCK, len(trials), _BLOCK), axis=1)
-            ),
-            strict=True,
-        )
-    )
     known = trial_facts(trials)
     facts = {name: known[name] for name in ("trial_id", "group", "category", "role", "image")}
     facts |= {
         "present": present,
         "sounding": [trial.sounding for trial in trials],
         "unscorable": np.zeros(len(trials), bool),
-        "instances": instances,
-        "relevant": counts,
+        "instances": _sharing(identities[:2], gallery),
+        "relevant": _sharing(identities, gallery),
     }
     return pd.DataFrame({**facts, **numbers})
 
@@ -148,13 +144,19 @@ def _identities(trials: TrialSet) -> NDArray[np.int32]:
     return np.array([_numbered(pictures), _numbered(sounds), _numbered(own)], np.int32)
 
 
-def _relevance(
-    queries: NDArray[np.int32], items: NDArray[np.int32]
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """``(b, n)`` bool: copies of the query's own item; those and what has its category."""
-    picture, sound, category = queries[:, :, None] == items[:, None, :]
-    copies = picture | sound
-    return copies, copies | category
+def _sharing(identities: NDArray[np.int32], gallery: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """How many items of the gallery share at least one of the ``(k, n)`` numbers of each item.
+
+    By inclusion and exclusion: those that share the first, and the second, less those that share
+    both, and so on.
+    """
+    total = np.zeros(identities.shape[1])
+    for size in range(1, len(identities) + 1):
+        for chosen in combinations(identities, size):
+            _, alike = np.unique(np.stack(chosen), axis=1, return_inverse=True)
+            counts = np.bincount(alike, weights=gallery)
+            total -= (-1) ** size * counts[alike]
+    return total
 
 
 def _numbered(names: Sequence[Hashable]) -> list[int]:

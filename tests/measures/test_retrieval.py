@@ -15,6 +15,7 @@ from sklearn.metrics import average_precision_score
 from ssl_bench.measures.retrieval import (
     CHANCE,
     DEFINITIONS,
+    Ranks,
     chance_average_precision,
     chance_median_rank,
     chance_recall,
@@ -25,6 +26,21 @@ from ssl_bench.measures.values import parse_measure
 # Few distinct values, so that ties are common.
 TIED = npst.arrays(np.float32, (3, 6), elements=st.sampled_from([-1.0, 0.0, 0.25, 2.0]))
 RELEVANT = npst.arrays(np.bool_, (3, 6)).filter(lambda wanted: bool(wanted.any(axis=1).all()))
+
+
+def ranked(
+    similarity: NDArray[np.float32],
+    own: NDArray[np.bool_],
+    relevant: NDArray[np.bool_],
+    ahead: int = 0,
+) -> Ranks:
+    """Ranks by masks ``(b, n)`` of what is each query's own and what is relevant to it."""
+    one = np.ones((3, 1), np.int32)
+    rows = [
+        ranks(similarity[row : row + 1], one, np.stack(labels).astype(np.int32), ahead)
+        for row, labels in enumerate(zip(own, own, relevant, strict=True))
+    ]
+    return Ranks(*np.concatenate(rows, axis=1))
 
 
 def worst_order(scores: NDArray[np.float32], wanted: NDArray[np.bool_]) -> list[int]:
@@ -41,7 +57,7 @@ def test_the_rank_of_the_own_item_is_its_place_in_the_worst_order(
         1 + worst_order(scores, wanted).index(item)
         for scores, wanted, item in zip(similarity, own, positive.tolist(), strict=True)
     ]
-    assert ranks(similarity, own, own).instance.tolist() == expected
+    assert ranked(similarity, own, own).instance.tolist() == expected
 
 
 @given(TIED, RELEVANT)
@@ -52,14 +68,14 @@ def test_of_several_copies_the_first_counts_and_none_stands_in_the_way(
         1 + min(map(worst_order(scores, wanted).index, np.flatnonzero(wanted).tolist()))
         for scores, wanted in zip(similarity, relevant, strict=True)
     ]
-    assert ranks(similarity, relevant, relevant).instance.tolist() == expected
+    assert ranked(similarity, relevant, relevant).instance.tolist() == expected
 
 
 @given(TIED, RELEVANT)
 def test_category_ranking_walks_down_the_worst_order(
     similarity: NDArray[np.float32], relevant: NDArray[np.bool_]
 ) -> None:
-    _, first, precision = ranks(similarity, relevant, relevant)
+    _, first, precision = ranked(similarity, relevant, relevant)
     for row, (scores, wanted) in enumerate(zip(similarity, relevant, strict=True)):
         order = worst_order(scores, wanted)
         places = [place for place, item in enumerate(order, 1) if wanted[item]]
@@ -74,7 +90,7 @@ def test_average_precision_without_ties_is_that_of_scikit_learn(seed: int) -> No
     similarity = rng.permutation(12).astype(np.float32)[None]
     relevant = rng.random((1, 12)) < 0.4
     relevant[0, 0] = True
-    precision = ranks(similarity, relevant, relevant).average_precision
+    precision = ranked(similarity, relevant, relevant).average_precision
     assert precision[0] == pytest.approx(average_precision_score(relevant[0], similarity[0]))
 
 
@@ -85,7 +101,7 @@ def test_items_without_a_score_rank_ahead(
     extended = np.concatenate([similarity, np.full((3, ahead), 9, np.float32)], axis=1)
     never = np.concatenate([relevant, np.zeros((3, ahead), bool)], axis=1)
     np.testing.assert_allclose(
-        ranks(similarity, relevant, relevant, ahead), ranks(extended, never, never)
+        ranked(similarity, relevant, relevant, ahead), ranked(extended, never, never)
     )
 
 
@@ -94,25 +110,25 @@ def test_what_is_relevant_but_no_copy_stands_in_the_way_of_the_own_item(
     similarity: NDArray[np.float32], relevant: NDArray[np.bool_]
 ) -> None:
     own = np.arange(6) == relevant.argmax(axis=1)[:, None]
-    found = ranks(similarity, own, relevant)
-    np.testing.assert_array_equal(found.instance, ranks(similarity, own, own).instance)
-    np.testing.assert_array_equal(found[1:], ranks(similarity, relevant, relevant)[1:])
+    found = ranked(similarity, own, relevant)
+    np.testing.assert_array_equal(found.instance, ranked(similarity, own, own).instance)
+    np.testing.assert_array_equal(found[1:], ranked(similarity, relevant, relevant)[1:])
 
 
 @given(TIED, RELEVANT, st.permutations(range(6)))
 def test_neither_order_nor_scale_matters(
     similarity: NDArray[np.float32], relevant: NDArray[np.bool_], order: list[int]
 ) -> None:
-    before = ranks(similarity, relevant, relevant)
+    before = ranked(similarity, relevant, relevant)
     wanted = relevant[:, order]
-    np.testing.assert_allclose(ranks(similarity[:, order], wanted, wanted), before)
-    np.testing.assert_allclose(ranks(np.exp(similarity), relevant, relevant), before)
+    np.testing.assert_allclose(ranked(similarity[:, order], wanted, wanted), before)
+    np.testing.assert_allclose(ranked(np.exp(similarity), relevant, relevant), before)
 
 
 def test_a_model_that_likes_everything_alike_ranks_last() -> None:
     similarity = np.zeros((2, 5), np.float32)
     own = np.eye(5, dtype=bool)[[0, 4]]
-    assert ranks(similarity, own, own).instance.tolist() == [5, 5]
+    assert ranked(similarity, own, own).instance.tolist() == [5, 5]
 
 
 @pytest.mark.parametrize("relevant", [1, 2, 4])
@@ -122,7 +138,7 @@ def test_chance_is_the_mean_over_every_order(relevant: int, count: int) -> None:
     wanted = np.arange(items) < relevant
     orders = np.array(list(permutations(range(items))), np.float32)
     everywhere = np.tile(wanted, (len(orders), 1))
-    _, first, precision = ranks(orders, everywhere, everywhere)
+    _, first, precision = ranked(orders, everywhere, everywhere)
     numbers = np.array([float(relevant)])
     assert chance_median_rank(items, numbers) == pytest.approx(np.median(first))
     assert chance_recall(count, items, numbers)[0] == pytest.approx((first <= count).mean())

@@ -132,7 +132,7 @@ class TestEmbeddings:
             (by_image(predictions), unit[0] @ unit[1].T),
             (by_sound(predictions), unit[1] @ unit[0].T),
         ):
-            found = np.concatenate([block for _, block in blocks])
+            found = np.concatenate([block.copy() for _, block in blocks])
             np.testing.assert_allclose(found, cosines, atol=1e-6)
 
     def test_equal_embeddings_tie_and_rank_last(self, tmp_path: Path) -> None:
