@@ -136,10 +136,11 @@ def child_predict(
     options = EngineOptions(batch_size=16, part_size=16, executor=executor, parts=folder / "parts")
     model = full_ezvsl()
     started = time.perf_counter()
+    before = _processor()
     [written] = predict(model, [(trials, folder / "run")], options, load=full_ezvsl)
     seconds = time.perf_counter() - started
     digest = hashlib.sha256(written.predictions.read_bytes()).hexdigest()
-    return {"seconds": seconds, "digest": digest}
+    return {"seconds": seconds, "digest": digest, "processor": _processor() - before}
 
 
 def child_evaluate(folder: Path, protocols: Sequence[str], *, score: bool) -> dict[str, Any]:
@@ -230,6 +231,12 @@ def _products(dtype: type[np.floating[Any]], items: int) -> float:
     return best
 
 
+def _processor() -> float:
+    """Seconds of this process, and of those that it started and that have ended."""
+    used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(each.ru_utime + each.ru_stime for each in used)
+
+
 def _now() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
@@ -278,6 +285,7 @@ def report_processes(given: argparse.Namespace) -> None:
         for name, way in ways.items():
             runs[name].append(predicted(given.images, *way))
     one, wide, two = ([each["seconds"] for each in runs[name]] for name in ways)
+    alone, _, both = ([each["processor"] for each in runs[name]] for name in ways)
     # Another number of threads may add in another order.
     digests = {each["digest"] for name in ways if "2 threads" not in name for each in runs[name]}
     same = {each["digest"] for found in runs.values() for each in found}
@@ -287,6 +295,9 @@ def report_processes(given: argparse.Namespace) -> None:
             *((name, spread([each["seconds"] for each in runs[name]], " s")) for name in ways),
             ("2 processes against 1 of 1 thread", ratio(one, two)),
             ("2 processes against 1 of 2 threads", ratio(wide, two)),
+            ("processor, 1 process of 1 thread", spread(alone, " s")),
+            ("processor, 2 processes", spread(both, " s")),
+            ("most that 2 processors allow", ratio([2 * each for each in alone], both)),
             ("bytes, one thread each", "equal" if len(digests) == 1 else "DIFFERENT"),
             ("bytes, with two threads", "equal" if len(same) == 1 else "others"),
         ],
@@ -298,7 +309,7 @@ def report_ray(given: argparse.Namespace) -> None:
     runs: dict[int, list[dict[str, Any]]] = {1: [], 2: []}
     for _ in range(given.repeats):
         for nodes, found in runs.items():
-            with cluster(nodes) as address:
+            with cluster(nodes) as (address, _):
                 found.append(predicted(given.images, "ray", nodes, 1, address))
     own = predicted(given.images, "local", 1, 1)
     one, two = ([each["seconds"] for each in runs[nodes]] for nodes in runs)
@@ -316,7 +327,7 @@ def report_ray(given: argparse.Namespace) -> None:
 
 
 @contextmanager
-def cluster(nodes: int) -> Iterator[str]:
+def cluster(nodes: int) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
     """Ray's own head, and further nodes, each of one processor, on this machine."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -338,12 +349,13 @@ def cluster(nodes: int) -> Iterator[str]:
                     env=os.environ | {"OMP_NUM_THREADS": "1"},
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
+                    start_new_session=True,
                 )
             )
             if not number:
                 _wait_for_head(address)
         _wait_for_nodes(address, nodes)
-        yield address
+        yield address, started
     finally:
         for process in reversed(started):
             process.terminate()

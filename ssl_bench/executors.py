@@ -13,11 +13,13 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, partial
-from itertools import islice
-from typing import Any, Literal
+from itertools import cycle, islice
+from queue import Empty, SimpleQueue
+from typing import Any, Literal, Protocol
 
 from ssl_bench.errors import SslBenchError
 from ssl_bench.extras import extra_needed
@@ -25,6 +27,8 @@ from ssl_bench.files import temporary_folder
 
 # Ray's sockets lie in a folder of it, under names that take the rest.
 _LONGEST_RAY_FOLDER = 40
+# Seconds until a cluster is taken to have no place for a worker that replaces another.
+_PATIENCE_WITH_RAY = 60.0
 
 Kind = Literal["local", "processes", "ray"]
 
@@ -42,10 +46,10 @@ class Executor:
     Attributes
     ----------
     kind
-        ``local``: this process. ``processes``: others on this machine. ``ray``: tasks on a Ray
-        cluster (extra ``ray``).
+        ``local``: this process. ``processes``: this one and others on this machine. ``ray``: tasks
+        on a Ray cluster (extra ``ray``).
     workers
-        How many processes, or Ray actors.
+        How many processes, this one among them, or Ray actors.
     devices
         What the workers compute on, by turns; Ray gives each worker on ``cuda`` a GPU of its own.
     address
@@ -63,10 +67,23 @@ class Executor:
     devices: tuple[str, ...] = ()
     address: str | None = None
 
-    def open(self, setup: Setup) -> AbstractContextManager[Run]:
+    def open(
+        self,
+        setup: Setup,
+        *,
+        here: Setup | None = None,
+        name: Callable[[Any], str] | None = None,
+    ) -> AbstractContextManager[Run]:
         """Start the workers, for as long as the ``with`` block lasts.
 
         What a part raises ends the run with the same error; parts that are done stay done.
+
+        Parameters
+        ----------
+        setup, here
+            What each worker works with; and this process, if it is another.
+        name
+            Names a part, for errors; None to number them.
 
         Raises
         ------
@@ -74,10 +91,10 @@ class Executor:
             If a worker dies, or Ray is missing or cannot be reached.
         """
         if self.kind == "ray":
-            return _on_ray(setup, self)
-        if self.kind == "processes":
-            return _in_processes(setup, self)
-        return _here(setup, self)
+            return _on_ray(setup, name, self)
+        if self.workers > 1:
+            return _in_processes(setup, here or setup, name, self)
+        return _here(here or setup, self)
 
 
 HERE = Executor()
@@ -85,7 +102,7 @@ HERE = Executor()
 
 
 def processes(count: int) -> Executor:
-    """So many processes on this machine; for one, this one."""
+    """So many processes on this machine, of which this is one."""
     return HERE if count == 1 else Executor("processes", count)
 
 
@@ -95,61 +112,147 @@ def _here(setup: Setup, executor: Executor) -> Iterator[Run]:
     yield lambda parts: ((place, work(part)) for place, part in enumerate(parts))
 
 
-@contextmanager
-def _in_processes(setup: Setup, executor: Executor) -> Iterator[Run]:
-    from concurrent.futures import FIRST_COMPLETED, wait
+class _DiedError(Exception):
+    """A worker ended while it had a part."""
 
-    from joblib.externals.loky import ProcessPoolExecutor
 
-    share = str(max(1, len(os.sched_getaffinity(0)) // executor.workers))
-    pool = ProcessPoolExecutor(
-        executor.workers,
-        initializer=_install,
-        initargs=(setup, executor.devices, os.getpid()),
-        # Numerical libraries would start as many threads as there are processors in each.
-        env={"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", share)},
+class _Worker(Protocol):
+    """What works on one part after the other, somewhere else."""
+
+    name: str
+    attempts: int  # How many of its kind may die with one part
+
+    def work(self, part: Any) -> Any:
+        """Work on one part; raises what that raises, or _DiedError."""
+
+    def start_again(self) -> bool:
+        """Start again after it died; False where that is not possible."""
+
+
+def _shared_out(
+    threads: ThreadPoolExecutor,
+    workers: Sequence[_Worker],
+    here: Callable[[Any], Any] | None,
+    name: Callable[[Any], str] | None,
+    parts: Sequence[Any],
+) -> Iterator[tuple[int, Any]]:
+    """Give each worker one part after the other, and let this process work with `here` itself."""
+    todo: SimpleQueue[tuple[int, Any] | None] = SimpleQueue()
+    done: SimpleQueue[tuple[int, Any, Exception | None]] = SimpleQueue()
+    deaths = [0 for _ in parts]
+    lost: list[_Worker] = []
+
+    def serve(worker: _Worker) -> None:
+        while (given := todo.get()) is not None:
+            place, part = given
+            try:
+                done.put((place, worker.work(part), None))
+            except _DiedError as died:
+                deaths[place] += 1
+                again = deaths[place] < worker.attempts
+                if again:
+                    todo.put(given)
+                    if worker.start_again():
+                        continue
+                    lost.append(worker)
+                if not again or len(lost) == len(workers):
+                    called = name(part) if name else f"part {place + 1} of {len(parts)}"
+                    done.put((place, None, _death(worker.name, called, died)))
+                return
+            except Exception as error:
+                done.put((place, None, error))
+
+    for each in enumerate(parts):
+        todo.put(each)
+    for worker in workers:
+        threads.submit(serve, worker)
+    try:
+        for _ in parts:
+            if here is not None and done.empty() and (mine := _taken(todo)) is not None:
+                yield mine[0], here(mine[1])
+                continue
+            place, outcome, error = done.get()
+            if error is not None:
+                raise error
+            yield place, outcome
+    finally:
+        while _taken(todo) is not None:
+            pass
+        for _ in workers:
+            todo.put(None)
+
+
+def _taken(todo: SimpleQueue[tuple[int, Any] | None]) -> tuple[int, Any] | None:
+    with suppress(Empty):
+        return todo.get_nowait()
+    return None
+
+
+def _death(worker: str, part: str, cause: BaseException) -> SslBenchError:
+    error = SslBenchError(
+        f"{worker} ended before {part} was done; perhaps memory ran out",
+        code="E_WORKER_DIED",
+        remedy="run it again, which goes on from the finished parts, with fewer workers",
     )
-
-    def run(parts: Sequence[Any]) -> Iterator[tuple[int, Any]]:
-        left = iter(enumerate(parts))
-        places: dict[Any, int] = {}
-
-        def submit(most: int) -> None:
-            # No more than are at hand for workers: loky is slow to forget what waits behind.
-            for place, part in islice(left, most):
-                places[pool.submit(_work, part)] = place
-
-        with _sent():  # With the first part
-            submit(2 * executor.workers)
-        with deaths_told():
-            while places:
-                done, _ = wait(places, return_when=FIRST_COMPLETED)
-                for future in done:
-                    result = future.result()
-                    submit(1)
-                    yield places.pop(future), result
-
-    try:
-        yield run
-    except BaseException:
-        pool.shutdown(kill_workers=True)
-        raise
-    pool.shutdown()
+    error.__cause__ = cause
+    return error
 
 
 @contextmanager
-def deaths_told() -> Iterator[None]:
-    """Say in words that a process ended before its work was done; SslBenchError."""
-    from joblib.externals.loky.process_executor import BrokenProcessPool
+def _in_processes(
+    setup: Setup, here: Setup, name: Callable[[Any], str] | None, executor: Executor
+) -> Iterator[Run]:
+    from joblib.externals.loky import ProcessPoolExecutor
+    from threadpoolctl import threadpool_limits
 
-    try:
-        yield
-    except BrokenProcessPool as error:
-        raise SslBenchError(
-            "a worker process ended before its part was done; perhaps memory ran out",
-            code="E_WORKER_DIED",
-            remedy="run it again, which goes on from the finished parts, with fewer workers",
-        ) from error
+    # Numerical libraries would start as many threads as there are processors in each.
+    share = max(1, len(os.sched_getaffinity(0)) // executor.workers)
+    share = int(os.environ.get("OMP_NUM_THREADS", share))
+    own, *others = islice(cycle(executor.devices or [None]), executor.workers)
+    # One process in each, so that it is known what it had when it died.
+    pools = [
+        ProcessPoolExecutor(
+            1,
+            initializer=_install,
+            initargs=(setup, device, os.getpid()),
+            env={"OMP_NUM_THREADS": str(share)},
+        )
+        for device in others
+    ]
+    with ThreadPoolExecutor(len(pools)) as threads:
+        try:
+            for pool in pools:
+                with _sent():
+                    pool.submit(os.getpid)  # They start while this process works.
+            work = cache(partial(here, own))
+            with threadpool_limits(share):
+                yield partial(
+                    _shared_out, threads, [*map(_Process, pools)], lambda part: work()(part), name
+                )
+        finally:
+            # What they still do is of no use any more.
+            for pool in pools:
+                pool.shutdown(kill_workers=True)
+
+
+class _Process:
+    """The one process of a pool."""
+
+    name, attempts = "a worker process", 1
+
+    def __init__(self, pool: Any) -> None:
+        self._pool = pool
+
+    def work(self, part: Any) -> Any:
+        from joblib.externals.loky.process_executor import BrokenProcessPool
+
+        try:
+            return self._pool.submit(_work, part).result()
+        except BrokenProcessPool as error:
+            raise _DiedError from error
+
+    def start_again(self) -> bool:
+        return False
 
 
 @contextmanager
@@ -170,13 +273,12 @@ def _sent() -> Iterator[None]:
 _worker: Callable[[], Callable[[Any], Any]]
 
 
-def _install(setup: Setup, devices: Sequence[str], parent: int) -> None:
+def _install(setup: Setup, device: str | None, parent: int) -> None:
     global _worker
     # The process that started this one decides what an interruption means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _end_with(parent)
-    number = _number_of_worker()
-    _worker = cache(partial(setup, devices[number % len(devices)] if devices else None))
+    _worker = cache(partial(setup, device))
 
 
 def _end_with(parent: int) -> None:
@@ -190,22 +292,14 @@ def _end_with(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _number_of_worker() -> int:
-    from multiprocessing import current_process
-
-    last = current_process().name.rpartition("-")[2]
-    return int(last) if last.isdigit() else 0
-
-
 def _work(part: Any) -> Any:
     return _worker()(part)
 
 
 @contextmanager
-def _on_ray(setup: Setup, executor: Executor) -> Iterator[Run]:
+def _on_ray(setup: Setup, name: Callable[[Any], str] | None, executor: Executor) -> Iterator[Run]:
     with extra_needed("--executor ray"):
         import ray
-        from ray.util import ActorPool
     with ExitStack() as stack:
         if not ray.is_initialized():
             _join_cluster(executor.address, stack)
@@ -220,44 +314,63 @@ def _on_ray(setup: Setup, executor: Executor) -> Iterator[Run]:
         with _sent():
             shared = ray.put(setup)
         device = next(iter(executor.devices), None)
-        # A node that leaves takes its parts with it: they are done again elsewhere.
         actor = ray.remote(
             num_cpus=0,  # More workers than processors share them, rather than wait for ever
             num_gpus=gpus,
-            max_restarts=3,
-            max_task_retries=3,
             scheduling_strategy="SPREAD",
         )(_Actor)
-        actors = [actor.remote() for _ in range(executor.workers)]
+        threads = stack.enter_context(ThreadPoolExecutor(executor.workers))
+        # In a list it is only named: an actor asks for it once.
+        workers = [_OnRay(partial(actor.remote, [shared], device)) for _ in range(executor.workers)]
+        for worker in workers:
+            stack.callback(worker.end)
+        yield partial(_shared_out, threads, workers, None, name)
 
-        def run(parts: Sequence[Any]) -> Iterator[tuple[int, Any]]:
-            pool = ActorPool(actors)
-            try:
-                # In a list it is only named: an actor asks for it once.
-                yield from pool.map_unordered(
-                    lambda each, part: each.work.remote([shared], device, *part),
-                    list(enumerate(parts)),
-                )
-            except ray.exceptions.RayTaskError as error:
-                if isinstance(error.cause, SslBenchError | OSError):
-                    raise error.cause from None
-                if not isinstance(error.cause, ray.exceptions.RaySystemError):
-                    raise
-                reason = str(error.cause).splitlines()[0]
-                raise SslBenchError(
-                    f"a Ray worker cannot load what it is to work with ({reason})",
-                    code="E_WORKER_MODEL",
-                    remedy="install the same packages on all nodes, and name the model as "
-                    "FILE.py:Class",
-                ) from error
-            except ray.exceptions.RayActorError as error:
-                raise SslBenchError(
-                    "a Ray worker ended before its part was done; perhaps memory ran out",
-                    code="E_WORKER_DIED",
-                    remedy="run it again, which goes on from the finished parts",
-                ) from error
 
-        yield run
+class _OnRay:
+    """An actor on a Ray cluster; where it dies, or its machine leaves, another one replaces it."""
+
+    name, attempts = "a Ray worker", 3
+
+    def __init__(self, start: Callable[[], Any]) -> None:
+        self._start, self._actor = start, start()
+
+    def work(self, part: Any) -> Any:
+        import ray
+
+        try:
+            return ray.get(self._actor.work.remote(part))
+        except ray.exceptions.RayTaskError as error:
+            if isinstance(error.cause, SslBenchError | OSError):
+                raise error.cause from None
+            if not isinstance(error.cause, ray.exceptions.RaySystemError):
+                raise
+            reason = str(error.cause).splitlines()[0]
+            raise SslBenchError(
+                f"a Ray worker cannot load what it is to work with ({reason})",
+                code="E_WORKER_MODEL",
+                remedy="install the same packages on all nodes, and name the model as "
+                "FILE.py:Class",
+            ) from error
+        except ray.exceptions.RayActorError as error:
+            raise _DiedError from error
+
+    def start_again(self) -> bool:
+        """Start another actor; False where the cluster has no place for it."""
+        import ray
+
+        self._actor = self._start()
+        try:
+            ray.get(self._actor.__ray_ready__.remote(), timeout=_PATIENCE_WITH_RAY)
+        except (ray.exceptions.RayActorError, ray.exceptions.GetTimeoutError):
+            return False
+        return True
+
+    def end(self) -> None:
+        """End the actor, and what waits for it."""
+        import ray
+
+        ray.kill(self._actor)
 
 
 def _join_cluster(address: str | None, stack: ExitStack) -> None:
@@ -308,11 +421,14 @@ class _Actor:
 
     _work: Callable[[Any], Any] | None = None
 
-    def work(self, setup: list[Any], device: str | None, place: int, part: Any) -> tuple[int, Any]:
-        """Work on one part; gives its place, too."""
+    def __init__(self, setup: list[Any], device: str | None) -> None:
+        self._setup, self._device = setup, device
+
+    def work(self, part: Any) -> Any:
+        """Work on one part."""
         import ray
 
         # Made with the first part: what fails here arrives as it is.
         if self._work is None:
-            self._work = ray.get(setup[0])(device)
-        return place, self._work(part)
+            self._work = ray.get(self._setup[0])(self._device)
+        return self._work(part)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
+import signal
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from engine import cluster
 from refusals import refused
 
 from ssl_bench.errors import DataError
@@ -28,7 +32,11 @@ def failing(_device: str | None) -> Callable[[Any], Any]:
 
 
 def dying(_device: str | None) -> Callable[[Any], Any]:
-    return lambda _part: os._exit(9)
+    return lambda _part: os.kill(os.getpid(), signal.SIGKILL)
+
+
+def slow(_device: str | None) -> Callable[[Any], Any]:
+    return lambda part: time.sleep(0.1) or part
 
 
 def naming_its_device(device: str | None) -> Callable[[Any], Any]:
@@ -38,7 +46,7 @@ def naming_its_device(device: str | None) -> Callable[[Any], Any]:
     return work
 
 
-LOCAL = [HERE, processes(1), processes(2), Executor("processes", 1)]
+LOCAL = [HERE, processes(1), processes(2), processes(3)]
 
 
 @pytest.mark.parametrize("executor", LOCAL, ids=str)
@@ -60,17 +68,34 @@ def test_one_process_is_this_one() -> None:
         assert dict(run([0])) == {0: (os.getpid(), None)}
 
 
-def test_workers_take_devices_by_turns() -> None:
-    executor = Executor("processes", 2, devices=("one", "two"))
+def test_this_process_works_too_and_workers_take_devices_by_turns() -> None:
+    executor = Executor("processes", 3, devices=("one", "two"))
     with executor.open(naming_its_device) as run:
-        found = {outcome for _, outcome in run(range(40))}
-    assert len(dict(found)) == len(found)  # a process has one device
-    assert {device for _, device in found} <= {"one", "two"}
+        found: set[tuple[int, str | None]] = set()
+        while len(found) < 3:
+            found |= {outcome for _, outcome in run(range(40))}
+    devices = dict(found)
+    assert len(devices) == 3  # a process has one device
+    assert devices.pop(os.getpid()) == "one"
+    assert sorted(map(str, devices.values())) == ["one", "two"]
 
 
-def test_a_worker_that_dies_is_said() -> None:
-    with refused("E_WORKER_DIED"), Executor("processes", 2).open(dying) as run:
-        list(run([1, 2, 3]))
+def test_this_process_may_work_with_what_it_has() -> None:
+    with processes(2).open(naming_its_device, here=slow) as run:
+        outcomes = dict(run(range(20)))
+    assert any(isinstance(outcome, int) for outcome in outcomes.values())
+    assert any(isinstance(outcome, tuple) for outcome in outcomes.values())
+
+
+@pytest.mark.parametrize("workers", [2, 3])
+def test_a_worker_that_dies_is_said_with_the_part_that_it_had(workers: int) -> None:
+    with refused("E_WORKER_DIED") as raised, processes(workers).open(dying, here=slow) as run:
+        list(run(range(20)))
+    assert re.search(r"part \d+ of 20", raised.value.problem)
+    named = processes(workers).open(dying, here=slow, name=lambda part: f"clip {part}")
+    with refused("E_WORKER_DIED") as raised, named as run:
+        list(run("abc"))
+    assert re.search(r"clip [abc]\b", raised.value.problem)
 
 
 class TestRay:
@@ -99,3 +124,41 @@ class TestRay:
             assert dict(run([1, 3, 4])) == {0: 1, 1: 3, 2: 4}
             with refused("E_TORN", where="clip 2"):
                 list(run([1, 2]))
+
+    @pytest.mark.slow
+    def test_parts_of_a_machine_that_leaves_are_done_elsewhere(self) -> None:
+        pytest.importorskip("ray")
+
+        def setup(_device: str | None) -> Callable[[Any], Any]:
+            def work(part: int) -> str:
+                import time
+
+                import ray
+
+                time.sleep(0.3)
+                return str(ray.get_runtime_context().get_node_id())
+
+            return work
+
+        machines: dict[int, str] = {}
+        with (
+            cluster(2) as (address, nodes),
+            Executor("ray", 2, address=address).open(setup) as run,
+        ):
+            for place, machine in run(range(20)):
+                machines[place] = machine
+                if len(set(machines.values())) == 2 and nodes[1].poll() is None:
+                    os.killpg(nodes[1].pid, signal.SIGKILL)
+                    nodes[1].wait()
+        assert len(machines) == 20
+
+    @pytest.mark.slow
+    def test_a_part_that_ends_every_worker_is_said(self) -> None:
+        pytest.importorskip("ray")
+
+        def setup(_device: str | None) -> Callable[[Any], Any]:
+            return lambda part: os._exit(9) if part == 5 else part
+
+        named = Executor("ray", 2).open(setup, name=lambda part: f"clip {part}")
+        with refused("E_WORKER_DIED", where="clip 5"), named as run:
+            list(run(range(6)))

@@ -35,7 +35,6 @@ from ssl_bench.engine.encode import (
 )
 from ssl_bench.engine.plan import Plan
 from ssl_bench.errors import ModelError
-from ssl_bench.executors import Setup
 from ssl_bench.files import (
     atomic_path,
     cache_folder,
@@ -81,17 +80,19 @@ def localize_in_parts(
     SslBenchError
         As ``localize``; or if a worker dies. Finished parts stay.
     """
-    parts = _Parts(plan, options, folder)
+    local = options.executor.kind == "local"
+    # Of one part among many nothing is told while it is made.
+    quiet = replace(options, progress=_silent)
+    parts = _Parts(plan, options if local else quiet, folder)
     names = [*parts.sounds, *parts.images]
     kept = sum(parts.there(name) for name in names)
     if kept:
         options.notify(f"{kept:,} of {len(names):,} parts are taken from an earlier run")
-    local = options.executor.kind == "local"
-    setup: Setup = partial(_here, parts, localizer)
+    setup = here = partial(_here, parts, localizer)
     if not local:
-        workers = replace(options, progress=_silent, notify=_silent)
+        elsewhere = replace(quiet, notify=_silent)
         weights = _weights(describe(localizer))
-        setup = partial(_worker, load, weights, plan.sets, plan.vision_only, workers, folder)
+        setup = partial(_worker, load, weights, plan.sets, plan.vision_only, elsewhere, folder)
     with ExitStack() as stack:
         run: list[Callable[[Sequence[Any]], Iterator[Any]]] = []
 
@@ -99,7 +100,8 @@ def localize_in_parts(
             """Names of parts in order, as they are there; those that lack are made."""
             left = [name for name in names if not parts.there(name)]
             if left and not run:
-                run.append(stack.enter_context(options.executor.open(setup)))
+                workers = options.executor.open(setup, here=here, name=parts.called)
+                run.append(stack.enter_context(workers))
             made = run[0](left) if left else iter(())
             ready = set(names) - set(left)
             for name in names:
@@ -283,6 +285,20 @@ class _Parts:
             f"{kind}-{start // size:05d}": range(start, min(start + size, count))
             for start in range(0, count, size)
         }
+
+    def called(self, name: str) -> str:
+        """What a user knows a part by: its place among all, and what it is made of."""
+        kind, names, sources = (
+            ("sounds", self.sounds, self._plan.sounds)
+            if name in self.sounds
+            else ("images", self.images, self._plan.images)
+        )
+        span = names[name]
+        first, last = (sources[place].recipe.key for place in (span[0], span[-1]))
+        return (
+            f"part {list(names).index(name) + 1} of {len(names)} of the {kind} "
+            f"({span.start + 1:,} to {span.stop:,}, {first} to {last})"
+        )
 
     def there(self, name: str) -> bool:
         """Whether a part is there, and made of what is there now."""

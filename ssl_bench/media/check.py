@@ -12,11 +12,10 @@ import json
 import os
 import sqlite3
 import stat
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Literal
@@ -24,7 +23,7 @@ from typing import Literal
 import numpy as np
 
 from ssl_bench.errors import DataError, MediaError, Problem
-from ssl_bench.executors import deaths_told
+from ssl_bench.executors import processes
 from ssl_bench.files import cache_folder, digest_of_code, write_text
 from ssl_bench.media.audio import examine_audio, probe_audio
 from ssl_bench.media.image import examine_image, probe_image
@@ -39,8 +38,6 @@ _BATCH = 16
 # other: compressed sounds are decoded in thousands of short calls.)
 _ALONE = 2.0
 _TRIED = 0.25
-# Batches that each of them has at hand.
-_AHEAD = 2
 # Bytes at the beginning and at the end of a file whose digest tells it from another.
 _ENDS = 4096
 
@@ -229,35 +226,30 @@ def _read(
     files: Sequence[tuple[Kind, Path]], options: CheckOptions
 ) -> Iterator[tuple[Sequence[tuple[Kind, Path]], list[Facts]]]:
     """Facts about files, batch by batch as they come; this process reads beside any others."""
-    batches = deque(files[start : start + _BATCH] for start in range(0, len(files), _BATCH))
-    n_batches, began = len(batches), monotonic()
-    helpers: Executor | None = None
-    given: dict[Future[list[Facts]], Sequence[tuple[Kind, Path]]] = {}
-    while batches or given:
-        if batches:
-            batch = batches.popleft()
-            yield batch, _read_batch(batch, options.decode)
-        else:
-            wait(given, return_when=FIRST_COMPLETED)
-        for done in [each for each in given if each.done()]:
-            with deaths_told():
-                facts = done.result()
-            yield given.pop(done), facts
+    batches = [files[start : start + _BATCH] for start in range(0, len(files), _BATCH)]
+    alone, began = 0, monotonic()
+    while alone < len(batches):
         spent = monotonic() - began
-        if options.jobs > 1 and helpers is None and spent > _TRIED:
-            left = spent * len(batches) / (n_batches - len(batches))
-            helpers = _processes(options.jobs - 1) if left > _ALONE else None
-        while helpers is not None and batches and len(given) < _AHEAD * (options.jobs - 1):
-            batch = batches.popleft()
-            with deaths_told():
-                given[helpers.submit(_read_batch, batch, options.decode)] = batch
+        left = spent * (len(batches) - alone) / max(1, alone)
+        if options.jobs > 1 and spent > _TRIED and left > _ALONE:
+            break
+        yield batches[alone], _read_batch(batches[alone], options.decode)
+        alone += 1
+    rest = batches[alone:]
+    if rest:
+        with processes(options.jobs).open(partial(_reader, options.decode), name=_named) as run:
+            for place, facts in run(rest):
+                yield rest[place], facts
 
 
-def _processes(count: int) -> Executor:
-    from joblib.externals.loky import get_reusable_executor
+def _named(batch: Sequence[tuple[Kind, Path]]) -> str:
+    return f"reading {len(batch)} files from {batch[0][1]} on"
 
-    executor: Executor = get_reusable_executor(count)
-    return executor
+
+def _reader(
+    decode: bool, _device: str | None
+) -> Callable[[Sequence[tuple[Kind, Path]]], list[Facts]]:
+    return partial(_read_batch, decode=decode)
 
 
 def _read_batch(files: Sequence[tuple[Kind, Path]], decode: bool) -> list[Facts]:

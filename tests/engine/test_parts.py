@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import shutil
+import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +25,7 @@ from ssl_bench.engine.encode import EngineOptions
 from ssl_bench.engine.parts import discard, in_use
 from ssl_bench.engine.predict import predict
 from ssl_bench.errors import DataError
-from ssl_bench.executors import Executor
+from ssl_bench.executors import Executor, processes
 from ssl_bench.models.contract import Features, Localizer
 from ssl_bench.models.provenance import Provenance
 from ssl_bench.protocols.protocol import ControlsTable
@@ -33,25 +37,39 @@ CALLS: list[int] = []
 
 
 class Blended(Localizer):
-    """Maps that depend on every pixel and sample; `fails_at` counts images."""
+    """Maps that depend on every pixel and sample; `fails_at` counts images.
+
+    With `once`, this process waits until that file is there; with `dies`, another makes it and dies.
+    """
 
     name = "blended"
     provenance = Provenance("blended", weights_sha256="0" * 64)
 
-    def __init__(self, fails_at: int | None = None, dies: Path | None = None) -> None:
-        self.fails_at, self.dies, self.seen = fails_at, dies, 0
+    def __init__(
+        self, fails_at: int | None = None, once: Path | None = None, *, dies: bool = False
+    ) -> None:
+        self.fails_at, self.once, self.dies, self.seen = fails_at, once, dies, 0
+        self.own = os.getpid()
+
+    def others(self) -> None:
+        if self.once is not None and self.own != os.getpid() and not self.once.exists():
+            self.once.touch()
+            if self.dies:
+                os.kill(os.getpid(), signal.SIGKILL)
+        until = time.monotonic() + 60
+        while self.once is not None and not self.once.exists() and time.monotonic() < until:
+            time.sleep(0.01)
 
     def encode_image(self, images: Any) -> Features:
         self.seen += len(images)
         if self.fails_at is not None and self.seen > self.fails_at:
             raise DataError("too dark", code="E_DARK", where="it", remedy="light it")
-        if self.dies is not None and not self.dies.exists():
-            self.dies.touch()
-            os._exit(9)
+        self.others()
         CALLS.extend(range(len(images)))
         return {"map": np.stack([image[::8, ::8].mean(axis=2, dtype="f4") for image in images])}
 
     def encode_audio(self, sounds: Any) -> Features:
+        self.others()
         levels = [np.abs(sound.samples.astype("f4")).mean() / 2**15 for sound in sounds]
         return {"level": np.array(levels, np.float32)}
 
@@ -155,42 +173,48 @@ def test_a_damaged_part_is_made_anew(predicted: Predict, options: EngineOptions)
     assert len(CALLS) == COUNT - 4
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_other_processes_make_the_same_bytes(
-    workers: int, predicted: Predict, options: EngineOptions
+def test_two_processes_make_the_same_bytes(
+    predicted: Predict, options: EngineOptions, tmp_path: Path
 ) -> None:
     expected = predicted(options)
-    executor = Executor("processes", workers)
-    assert predicted(replace(options, executor=executor)) == expected
+    two = replace(options, executor=processes(2))
+    assert predicted(two, Blended(once=tmp_path / "both")) == expected
 
 
 def test_what_a_part_raises_arrives_and_the_others_stay(
     predicted: Predict, options: EngineOptions
 ) -> None:
     expected = predicted(options)
-    executor = Executor("processes", 1)
     with refused("E_DARK"):
-        predicted(replace(options, executor=executor), Blended(fails_at=9))
+        predicted(replace(options, executor=processes(2)), Blended(fails_at=9))
+    # One of them had made two parts of four images.
     assert predicted(options) == expected
-    assert len(CALLS) == COUNT - 8
+    assert len(CALLS) <= COUNT - 8
 
 
 def test_a_worker_that_finds_other_weights_is_refused(
     options: EngineOptions, trials: TrialSet, tmp_path: Path
 ) -> None:
-    elsewhere = replace(options, executor=Executor("processes", 1))
+    elsewhere = replace(options, executor=processes(2))
+    taken = tmp_path / "taken"
+
+    def load(_device: str | None) -> Localizer:
+        taken.touch()
+        return Other()
+
     with refused("E_WORKER_MODEL"):
-        predict(Blended(), [(trials, tmp_path)], elsewhere, load=lambda _device: Other())
+        predict(Blended(once=taken), [(trials, tmp_path)], elsewhere, load=load)
 
 
 def test_a_worker_that_dies_is_said_and_the_next_run_goes_on(
     predicted: Predict, options: EngineOptions, tmp_path: Path
 ) -> None:
     expected = predicted(options)
-    executor = replace(options, executor=Executor("processes", 2))
-    with refused("E_WORKER_DIED"):
-        predicted(executor, Blended(dies=tmp_path / "died"))
-    assert predicted(executor, Blended(dies=tmp_path / "died")) == expected
+    executor = replace(options, executor=processes(2))
+    with refused("E_WORKER_DIED") as raised:
+        predicted(executor, Blended(once=tmp_path / "died", dies=True))
+    assert re.search(r"part \d of 6 of the sounds \(\d+ to \d+, s\d+ to s\d+\)", str(raised.value))
+    assert predicted(executor, Blended(once=tmp_path / "died", dies=True)) == expected
 
 
 def _parts_of(options: EngineOptions, pattern: str) -> list[Path]:
@@ -245,14 +269,16 @@ def test_a_model_that_cannot_be_sent_to_a_process_is_said(
     model = Blended()
     model.lock = threading.Lock()  # type: ignore[attr-defined]
     with refused("E_WORKER_MODEL"):
-        predicted(replace(options, executor=Executor("processes", 2)), model)
+        predicted(replace(options, executor=processes(2)), model)
 
 
-def _unreadable(_device: str | None) -> Localizer:
+def _unreadable(taken: Path, _device: str | None) -> Localizer:
+    taken.touch()
     raise DataError("these weights are damaged", code="E_DARK")
 
 
-def _little_room(_device: str | None) -> Localizer:
+def _little_room(taken: Path, _device: str | None) -> Localizer:
+    taken.touch()
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
     return Blended()
 
@@ -260,12 +286,15 @@ def _little_room(_device: str | None) -> Localizer:
 def test_what_the_model_raises_in_a_worker_arrives(
     trials: TrialSet, options: EngineOptions, tmp_path: Path
 ) -> None:
-    elsewhere = replace(options, executor=Executor("processes", 1))
+    two = replace(options, executor=processes(2))
+    runs = [(trials, tmp_path / "run")]
+    taken = tmp_path / "taken"
     with refused("E_DARK"):
-        predict(Blended(), [(trials, tmp_path / "run")], elsewhere, load=_unreadable)
+        predict(Blended(once=taken), runs, two, load=partial(_unreadable, taken))
+    taken.unlink()
     with pytest.raises(OSError, match="too large") as raised:
-        predict(Blended(), [(trials, tmp_path / "run")], elsewhere, load=_little_room)
-    assert Path(raised.value.filename).name == "sounds-00000.npz"
+        predict(Blended(once=taken), runs, two, load=partial(_little_room, taken))
+    assert Path(raised.value.filename).name.startswith("sounds-")
     assert not (tmp_path / "run" / "predictions.npz").exists()
 
 
@@ -283,7 +312,7 @@ def test_ray_makes_the_same_bytes_and_says_what_is_wrong(
         predicted(replace(options, executor=Executor("ray", 1)), Blended(fails_at=9))
     assert len(_parts_of(options, "images-*.npz")) == 2
     # One worker dies, and is started again.
-    dying = Blended(dies=tmp_path / "died")
+    dying = Blended(once=tmp_path / "died", dies=True)
     assert predicted(replace(options, executor=executor), dying) == expected
     nobody = Executor("ray", 1, address="127.0.0.1:1")
     with refused("E_RAY_ADDRESS"):
