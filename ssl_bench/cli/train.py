@@ -6,6 +6,7 @@ import sys
 import time
 import tomllib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from ssl_bench.cli.options import (
     pairs_option,
     resample_option,
 )
+from ssl_bench.cli.terminal import print_json
 from ssl_bench.errors import ModelError
 from ssl_bench.extras import extra_needed
 from ssl_bench.progress import progress_bars
@@ -104,7 +106,11 @@ def _toml_or_text(text: str) -> Any:
 )
 @click.option("--skip-held-out", is_flag=True, help="Leave such clips out, and say how many.")
 @click.option(
-    "--seed", type=click.IntRange(0, 2**63 - 1), help="Seed of the run.  [default: the recipe's]"
+    "--seed",
+    "seeds",
+    type=click.IntRange(0, 2**63 - 1),
+    multiple=True,
+    help="Seed of the run; may be repeated, for a run of each.  [default: the recipe's]",
 )
 @pairs_option(
     "--change",
@@ -120,7 +126,7 @@ def _toml_or_text(text: str) -> Any:
     metavar="DIR",
     type=FOLDER,
     help="Folder for the weights and their record. An unfinished run of the same kind in it is "
-    "resumed.  [default: trained/MODEL-DATA-seedSEED]",
+    "resumed; of several seeds, DIR/seedSEED.  [default: trained/MODEL-DATA-seedSEED]",
 )
 @overwrite_option
 @click.option(
@@ -154,8 +160,9 @@ def _toml_or_text(text: str) -> Any:
     "Single precision, or mixed with half precision.",
 )
 @count_option(
-    "--workers", 0, "Processes that read ahead. Does not change results.", least=0, most=MAX_WORKERS
+    "--jobs", 0, "Processes that read ahead. Does not change results.", least=0, most=MAX_WORKERS
 )
+@count_option("--workers", 1, "Processes that train, a seed each.", most=MAX_WORKERS)
 @click.option(
     "--save-every",
     type=click.IntRange(min=1),
@@ -175,11 +182,15 @@ def train(**given: Any) -> None:
     Validation never looks at a test set: the embedded world has a split of its own, and of a
     folder a tenth of the clips, whole videos, is held out.
     """
-    as_json, seed = given["as_json"], given["seed"]
+    seeds = given["seeds"] or (None,)
+    if len(set(seeds)) < len(seeds):
+        raise click.UsageError("a seed is given twice")
+    if len(seeds) > 1 and given["devices"] * given["nodes"] > 1:
+        raise click.UsageError("several seeds need one device each: leave out --devices, --nodes")
+    as_json = given["as_json"]
     with progress_bars(quiet=as_json) as (progress, _):
-        from ssl_bench.training.hardware import Hardware, is_first_process
-        from ssl_bench.training.run import plan_training
-        from ssl_bench.training.run import train as run
+        from ssl_bench.executors import processes
+        from ssl_bench.training.hardware import is_first_process
 
         lines = _Lines(shown=not (as_json or sys.stderr.isatty()) and is_first_process())
 
@@ -188,40 +199,69 @@ def train(**given: Any) -> None:
                 progress(step.stage, step.done, step.total, _detail(step))
             lines.tell(step)
 
-        on_folder = given["data"] != EMBEDDED_WORLD
-        plan = plan_training(
-            given["model"], variant=given["variant"], seed=seed, on_folder=on_folder
+        workers = processes(min(given["workers"], len(seeds))).open(
+            partial(_trainer, given, None),
+            here=partial(_trainer, given, tell),
+            name=lambda seed: f"seed {seed}",
         )
-        source = _source(given, plan, tell)
-        if on_folder and is_first_process():
-            if given["variant"] is None:
-                click.echo(f"variant: {plan.variant}; --variant NAME takes another", err=True)
-            for note in source.notes:
-                click.echo(note, err=True)
-            if not given["held_out"]:
-                remark = "nothing was checked; --held-out PROTOCOL refuses clips of a test set"
-                click.echo(f"held out: {remark}", err=True)
-        name = f"{given['model']}-{source.name}-seed{plan.seed}"
-        folder = given["out"] or Path("trained") / name
-        changes = {**given["changes"], **({"resample": True} if given["resample"] else {})}
-        names = ("accelerator", "devices", "precision", "workers", "nodes", "negatives")
-        record = run(
-            given["model"],
-            data=source,
-            variant=plan.variant,
-            seed=plan.seed,
-            out=folder,
-            changes=changes,
-            **{name: given[name] for name in ("image_trunk", "save_every", "overwrite")},
-            neighbours=_neighbours(given["neighbour_images"], given["neighbour_sounds"]),
-            hardware=Hardware(**{name: given[name] for name in names}),
-            progress=tell,
-        )
+        with workers as run:
+            made = dict(run(seeds))
     if is_first_process():
-        click.echo(record.model_dump_json(indent=1) if as_json else _summary(record, folder))
+        found = [made[place] for place in range(len(seeds))]
+        if as_json and len(found) > 1:
+            print_json([record.model_dump(mode="json") for record, _ in found])
+            return
+        for record, folder in found:
+            click.echo(record.model_dump_json(indent=1) if as_json else _summary(record, folder))
 
 
-def _source(given: dict[str, Any], plan: Plan, progress: Progress) -> TrainingData:
+def _trainer(
+    given: dict[str, Any], tell: Progress | None, _device: str | None
+) -> Callable[[int | None], tuple[TrainingRecord, Path]]:
+    return partial(_train_one, given, tell)
+
+
+def _train_one(
+    given: dict[str, Any], tell: Progress | None, seed: int | None
+) -> tuple[TrainingRecord, Path]:
+    """Train with one seed; what is remarkable is told beside progress."""
+    from ssl_bench.training.hardware import Hardware, is_first_process
+    from ssl_bench.training.run import plan_training
+    from ssl_bench.training.run import train as run
+
+    on_folder = given["data"] != EMBEDDED_WORLD
+    plan = plan_training(given["model"], variant=given["variant"], seed=seed, on_folder=on_folder)
+    source = _source(given, plan, tell)
+    if tell is not None and on_folder and is_first_process():
+        if given["variant"] is None:
+            click.echo(f"variant: {plan.variant}; --variant NAME takes another", err=True)
+        for note in source.notes:
+            click.echo(note, err=True)
+        if not given["held_out"]:
+            remark = "nothing was checked; --held-out PROTOCOL refuses clips of a test set"
+            click.echo(f"held out: {remark}", err=True)
+    name = f"{given['model']}-{source.name}-seed{plan.seed}"
+    folder: Path = given["out"] or Path("trained") / name
+    if given["out"] is not None and len(given["seeds"]) > 1:
+        folder /= f"seed{plan.seed}"
+    changes = {**given["changes"], **({"resample": True} if given["resample"] else {})}
+    names = ("accelerator", "devices", "precision", "nodes", "negatives")
+    record = run(
+        given["model"],
+        data=source,
+        variant=plan.variant,
+        seed=plan.seed,
+        out=folder,
+        changes=changes,
+        **{name: given[name] for name in ("image_trunk", "save_every", "overwrite")},
+        neighbours=_neighbours(given["neighbour_images"], given["neighbour_sounds"]),
+        hardware=Hardware(**{name: given[name] for name in names}, workers=given["jobs"]),
+        progress=tell,
+    )
+    return record, folder
+
+
+def _source(given: dict[str, Any], plan: Plan, progress: Progress | None) -> TrainingData:
     from ssl_bench.training.data import EmbeddedWorld
     from ssl_bench.training.folder import open_user_folder, read_held_out, require_given
     from ssl_bench.training.given_truth import open_truth

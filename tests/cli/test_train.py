@@ -52,6 +52,36 @@ def test_writes_weights_record_and_picture_and_says_where(tmp_path: Path):
     assert str(out) in done.output
 
 
+SEEDS = ["--model", "ogl-l1", "--seed", "5", "--seed", "6"]
+
+
+def test_several_seeds_have_a_folder_each(tmp_path: Path):
+    done = CliRunner().invoke(train, [*SEEDS, "--out", str(tmp_path), "--json"])
+    assert done.exit_code == 0, done.output
+    assert [record["seed"] for record in json.loads(done.stdout)] == [5, 6]
+    weights = {seed: tmp_path / f"seed{seed}" / "synth.safetensors" for seed in (5, 6)}
+    assert weights[5].read_bytes() != weights[6].read_bytes()
+    alone = [*SEEDS[:-2], "--out", str(tmp_path / "alone")]
+    assert CliRunner().invoke(train, alone).exit_code == 0
+    assert (tmp_path / "alone" / "synth.safetensors").read_bytes() == weights[5].read_bytes()
+
+
+@pytest.mark.slow
+def test_two_processes_train_what_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.undo()  # Another process has the recipe that ships.
+    changes = ("scenes=16", "validation_scenes=8", "epochs=1", "batch=8")
+    small = [f"--change={each}" for each in changes]
+    made = []
+    for workers in ("1", "2"):
+        out = tmp_path / workers
+        arguments = [*SEEDS, *small, "--workers", workers, "--out", str(out)]
+        done = CliRunner().invoke(train, arguments)
+        assert done.exit_code == 0, done.output
+        made.append([file.read_bytes() for file in sorted(out.glob("*/*.safetensors"))])
+    assert made[0] == made[1]
+    assert len(made[0]) == 2
+
+
 @pytest.fixture
 def clips(tmp_path: Path, write_media) -> Path:
     """Twelve clips whose sounds have the rate that the small models take."""
@@ -81,7 +111,7 @@ def test_trains_on_a_folder_of_ones_own(clips: Path, tmp_path: Path):
     arguments = [
         *("--model", "ezvsl", "--variant", "synth", "--data", str(clips), "--ids", str(listed)),
         *("--held-out", str(tmp_path / "test.txt"), "--skip-missing"),
-        *("--workers", "1", "--save-every", "1", "--out", str(tmp_path / "out")),
+        *("--jobs", "1", "--save-every", "1", "--out", str(tmp_path / "out")),
     ]
     done = CliRunner().invoke(train, arguments)
     assert done.exit_code == 0, done.output
@@ -93,7 +123,7 @@ def test_trains_on_a_folder_of_ones_own(clips: Path, tmp_path: Path):
     stored = read_checkpoint(tmp_path / "out" / "synth.safetensors").tensors
     assert stored["sound_bank"].shape == (10, 64)
     assert stored["img_proj.weight"].dtype == torch.float32
-    again = [*arguments[:-1], str(tmp_path / "again"), "--workers", "0"]
+    again = [*arguments[:-1], str(tmp_path / "again"), "--jobs", "0"]
     assert CliRunner().invoke(train, again).exit_code == 0
     weights = [(tmp_path / name / "synth.safetensors").read_bytes() for name in ("out", "again")]
     assert weights[0] == weights[1]
@@ -226,6 +256,8 @@ def test_folder_is_named_after_the_run_unless_it_is_given(
     [
         (["--model", "nobody"], "no localizer is called 'nobody'"),
         (["--model", "center"], "[E_VARIANT_UNTRAINED]"),
+        ([*SEEDS, "--seed", "5"], "a seed is given twice"),
+        ([*SEEDS, "--devices", "2"], "several seeds need one device each"),
         (["--model", "ogl-l1", "--data", "vggss"], "vggss: there is no such folder to train on"),
         (["--model", "ogl-l1", "--variant", "vggss"], "[E_VARIANT_UNTRAINED]"),
         (["--model", "ogl-l1", "--ids", "list.txt"], "choose among the clips of a folder"),

@@ -39,7 +39,7 @@ CALLS: list[int] = []
 class Blended(Localizer):
     """Maps that depend on every pixel and sample; `fails_at` counts images.
 
-    With `once`, this process waits until that file is there; with `dies`, another makes it and dies.
+    With `once`, this process waits until that file is there; another makes it, and `dies`.
     """
 
     name = "blended"
