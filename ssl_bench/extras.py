@@ -16,6 +16,7 @@ _EXTRA_OF = {
     "lightning_fabric": "train",
     "pyarrow": "parquet",
     "ray": "ray",
+    "fsspec": "ray",
 }
 
 

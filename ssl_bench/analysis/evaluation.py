@@ -26,6 +26,7 @@ from ssl_bench.engine.predict import (
     predict,
     predict_priors,
 )
+from ssl_bench.engine.store import is_address
 from ssl_bench.engine.usable import check_trials
 from ssl_bench.errors import SslBenchError
 from ssl_bench.executors import HERE, Executor
@@ -84,7 +85,7 @@ class Request:
     problems: Path | None = None
     use_cache: bool = True
     executor: Executor = HERE
-    parts: Path | None = None
+    parts: Path | str | None = None
     limit: int | None = None
     device: str | None = None
     precision: Precision = "32"
@@ -225,8 +226,9 @@ def evaluate(
     executor
         Who runs the model: this process, several, or a Ray cluster.
     parts
-        Folder of finished parts, from which an interrupted run goes on; None for one in the cache
-        folder. All machines that work must share it.
+        Folder of finished parts, or an address of fsspec such as ``s3://bucket/parts``, from which
+        an interrupted run goes on; None for one in the cache folder. All machines that work must
+        share it.
     limit
         Answer the trials of the first images only; the result is partial.
     device, precision
@@ -268,7 +270,7 @@ def evaluate(
         problems=_path(problems),
         use_cache=use_cache,
         executor=executor,
-        parts=_path(parts),
+        parts=parts if isinstance(parts, str) and is_address(parts) else _path(parts),
         limit=limit,
         device=device,
         precision=precision,

@@ -33,6 +33,12 @@ def whole_or_text(value: str) -> int | str:
     return int(value) if _WHOLE_NUMBER.fullmatch(value) else value
 
 
+def _folder_or_address(text: str) -> Path | str:
+    from ssl_bench.engine.store import is_address
+
+    return text if is_address(text) else Path(FOLDER.convert(text, None, None))
+
+
 def pairs_option(
     flag: str, name: str, metavar: str, value: Callable[[str], Any], **settings: Any
 ) -> _Decorator[Any]:
@@ -146,9 +152,10 @@ executor_options = together(
     click.option("--address", metavar="HOST:PORT", help="Ray cluster. Default: one started here."),
     click.option(
         "--parts",
-        type=FOLDER,
-        help="Folder of finished parts, from which an interrupted run goes on; all machines share "
-        "it.  [default: in the cache folder]",
+        metavar="DIR|URL",
+        callback=lambda _context, _option, text: text and _folder_or_address(text),
+        help="Finished parts, from which an interrupted run goes on: a folder that all machines "
+        "share, or an address of fsspec such as s3://BUCKET/DIR.  [default: in the cache folder]",
     ),
 )
 limit_option = click.option(

@@ -56,7 +56,8 @@ class EngineOptions:
     executor: Executor = HERE  # Who works on parts
     # Distinct images, or sounds, of one part; brought to a multiple of the batch size.
     part_size: int = 128
-    parts: Path | None = None  # Folder of finished parts; None for one in the cache folder
+    # Folder of finished parts, or an address of fsspec; None for a folder in the cache folder.
+    parts: Path | str | None = None
     # Called with what a user should know, as a sentence.
     notify: Callable[[str], None] = lambda _what: None
 

@@ -34,6 +34,7 @@ from ssl_bench.engine.encode import (
     encode_sounds,
 )
 from ssl_bench.engine.plan import Plan
+from ssl_bench.engine.store import Store
 from ssl_bench.errors import ModelError
 from ssl_bench.files import (
     atomic_path,
@@ -139,11 +140,21 @@ def parts_folder(localizer: Localizer, plan: Plan, options: EngineOptions) -> Pa
         plan.vision_only,
         [options.batch_size, options.part_size],
     ]
-    return (options.parts or cache_folder("parts")) / sha256_of_json(key)
+    folder = options.parts if isinstance(options.parts, Path) else cache_folder("parts")
+    return folder / sha256_of_json(key)
 
 
-def discard(folder: Path) -> None:
+def store_of(folder: Path, options: EngineOptions) -> Store | None:
+    """Where machines share the parts of a folder, if not there."""
+    if not isinstance(options.parts, str):
+        return None
+    return Store(f"{options.parts.rstrip('/')}/{folder.name}")
+
+
+def discard(folder: Path, store: Store | None = None) -> None:
     """Remove parts that nobody needs; they stay where another run of them is going on."""
+    if store is not None:
+        store.remove()
     with suppress(OSError), _opened(folder) as opened:
         fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
         shutil.rmtree(folder)
@@ -236,6 +247,8 @@ def _worker(
             remedy="let no other program change the weights file, which all machines must share",
         )
     plan = Plan(sets, vision_only, listens=not localizer.audio_blind)
+    if store_of(folder, options) is not None:
+        folder = cache_folder("parts", folder.name)  # Of this machine
     notes: list[str] = []
     parts = _Parts(plan, replace(options, notify=notes.append), folder)
 
@@ -274,6 +287,7 @@ class _Parts:
 
     def __init__(self, plan: Plan, options: EngineOptions, folder: Path) -> None:
         self._plan, self._options, self._folder = plan, options, folder
+        self._store = store_of(folder, options)
         self.sounds = self._ranges("sounds", len(plan.sounds))
         self.images = self._ranges("images", len(plan.images))
         self._digests: dict[str, str] = {}
@@ -302,9 +316,15 @@ class _Parts:
 
     def there(self, name: str) -> bool:
         """Whether a part is there, and made of what is there now."""
+        path = self._folder / f"{name}.npz"
+        if self._fits(path):
+            return True
+        return self._store is not None and self._store.fetch(path) and self._fits(path)
+
+    def _fits(self, path: Path) -> bool:
         try:
-            with zipfile.ZipFile(self._folder / f"{name}.npz") as archive:
-                return archive.comment.decode() == self._made_of(name)
+            with zipfile.ZipFile(path) as archive:
+                return archive.comment.decode() == self._made_of(path.stem)
         except DAMAGE:
             return False
 
@@ -320,6 +340,8 @@ class _Parts:
             arrays = {f"feature {key}": np.asarray(each) for key, each in made.features.items()}
             self._write(name, {**arrays, "rows": made.rows})
             return
+        if self._store is not None:
+            self.join_sounds(localizer)  # On this machine
         found: dict[int, list[LocalizedBatch]] = {}
         for number, batch in answer(
             localizer, self._plan, self.images[name], self._joined_sounds, self._options
@@ -402,6 +424,8 @@ class _Parts:
             if self.there(name):
                 return read_arrays(path)
         path.unlink(missing_ok=True)
+        if self._store is not None:
+            self._store.remove(path.name)
         raise ModelError(
             "a finished part cannot be read, and is removed",
             code="E_PART_DAMAGED",
@@ -410,11 +434,14 @@ class _Parts:
         )
 
     def _write(self, name: str, arrays: dict[str, NDArray[Any]]) -> None:
-        with atomic_path(self._folder / f"{name}.npz") as temporary:
+        path = self._folder / f"{name}.npz"
+        with atomic_path(path) as temporary:
             with temporary.open("wb") as file:
                 np.savez(file, allow_pickle=False, **arrays)
             with zipfile.ZipFile(temporary, "a") as archive:
                 archive.comment = self._made_of(name).encode()
+        if self._store is not None:
+            self._store.put(path)
 
     def _made_of(self, name: str) -> str:
         """Digest of all that decides a part; images are answered with all sounds."""

@@ -18,8 +18,10 @@ from ssl_bench.engine.parts import (
     in_use,
     localize_in_parts,
     parts_folder,
+    store_of,
 )
 from ssl_bench.engine.plan import Plan
+from ssl_bench.engine.store import Store
 from ssl_bench.errors import ModelError, one_of
 from ssl_bench.executors import HERE
 from ssl_bench.files import (
@@ -55,7 +57,9 @@ class Predicted:
     vision_only_note: str | None = None
     class_maps_note: str | None = None
     media_notes: tuple[str, ...] = ()
-    parts: Path | None = None  # Where its parts are, if it was made in parts
+    # Where its parts are, if it was made in parts, and where machines share them.
+    parts: Path | None = None
+    store: Store | None = None
 
     def moved(self, folder: Path) -> Predicted:
         """The same files in another folder."""
@@ -111,6 +115,8 @@ def predict(
         no similarity.
     """
     settings = options or EngineOptions()
+    if isinstance(settings.parts, str):
+        Store(settings.parts).require()
     for trials, _ in runs:
         reason = no_answer(localizer, trials)
         if reason is not None:
@@ -135,6 +141,9 @@ def predict(
     if parts is not None and settings.parts is None and not is_writable(parts):
         # Then nothing is kept, as in any cache that cannot be written.
         parts = None
+    store = None if parts is None else store_of(parts, settings)
+    if store is None and isinstance(settings.parts, str):
+        settings = replace(settings, parts=None)  # Nothing is kept of this model
     written = [
         Predicted(
             folder / "predictions.npz",
@@ -142,6 +151,7 @@ def predict(
             reason,
             _no_class_maps(localizer, trials),
             parts=parts,
+            store=store,
         )
         for (trials, folder), reason in zip(runs, no_blind, strict=True)
     ]
@@ -180,8 +190,9 @@ def predict(
 
 def discard_parts(written: Sequence[Predicted]) -> None:
     """Remove the parts that predictions were made of: they are whole, and in their place."""
-    for folder in {each.parts for each in written if each.parts is not None}:
-        discard(folder)
+    for folder, store in {(each.parts, each.store) for each in written}:
+        if folder is not None:
+            discard(folder, store)
 
 
 def _predict_trivial(

@@ -26,6 +26,7 @@ from ssl_bench.engine.parts import discard, in_use
 from ssl_bench.engine.predict import predict
 from ssl_bench.errors import DataError
 from ssl_bench.executors import Executor, processes
+from ssl_bench.files import CACHE_VARIABLE
 from ssl_bench.models.contract import Features, Localizer
 from ssl_bench.models.provenance import Provenance
 from ssl_bench.protocols.protocol import ControlsTable
@@ -166,7 +167,7 @@ def test_a_damaged_part_is_made_anew(predicted: Predict, options: EngineOptions)
     expected = predicted(replace(options, part_size=100))
     with refused("E_DARK"):
         predicted(options, Blended(fails_at=9))
-    assert options.parts is not None
+    assert isinstance(options.parts, Path)
     [first, _] = sorted(options.parts.rglob("images-*.npz"))
     first.write_bytes(first.read_bytes()[:-9])
     assert predicted(options) == expected
@@ -218,7 +219,7 @@ def test_a_worker_that_dies_is_said_and_the_next_run_goes_on(
 
 
 def _parts_of(options: EngineOptions, pattern: str) -> list[Path]:
-    assert options.parts is not None
+    assert isinstance(options.parts, Path)
     return sorted(options.parts.rglob(pattern))
 
 
@@ -252,6 +253,34 @@ def test_a_part_that_breaks_later_is_said_and_removed(
     with refused("E_PART_DAMAGED"):
         predicted(options)
     assert predicted(options) == expected
+
+
+def test_machines_share_parts_at_an_address(
+    predicted: Predict,
+    options: EngineOptions,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    expected = predicted(options)
+    shared = replace(options, parts=f"file://{tmp_path}/shared")
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "one"))
+    with refused("E_DARK"):
+        predicted(shared, Blended(fails_at=9))
+    # Another machine has nothing but the address.
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "other"))
+    assert predicted(shared) == expected
+    assert len(CALLS) == COUNT - 8
+    assert not list((tmp_path / "shared").rglob("*.npz"))
+    two = replace(shared, executor=processes(2))
+    assert predicted(two, Blended(once=tmp_path / "both")) == expected
+
+
+def test_an_address_that_is_wrong_is_refused_before_the_first_part(
+    predicted: Predict, options: EngineOptions
+) -> None:
+    with refused("E_PARTS_ADDRESS", where="nosuch://parts"):
+        predicted(replace(options, parts="nosuch://parts"))
+    assert not CALLS
 
 
 def test_parts_stay_while_another_run_uses_them(tmp_path: Path) -> None:
