@@ -46,7 +46,11 @@ class Place:
         """The array as a tensor on the device."""
         import torch
 
-        return torch.from_numpy(array).to(self.device)
+        tensor = torch.from_numpy(array)
+        if self.device.startswith("cuda"):
+            # From pinned memory, which torch keeps until all has arrived, nobody waits for the copy.
+            return tensor.pin_memory().to(self.device, non_blocking=True)
+        return tensor.to(self.device)
 
     def fetch(self, tensor: Tensor) -> NDArray[np.float32]:
         """The tensor as an array in the memory of the processor, contiguous."""

@@ -126,6 +126,27 @@ class TestNames:
             resolve("cpu", "16")
 
 
+class TestSending:
+    @pytest.mark.parametrize(("device", "pinned"), [("cuda:1", True), ("cpu", False)])
+    def test_only_what_goes_to_a_gpu_is_pinned(
+        self, device: str, pinned: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        calls: list[object] = []
+
+        def pin(tensor: Tensor) -> Tensor:
+            calls.append("pinned")
+            return tensor
+
+        def to(tensor: Tensor, where: str, *, non_blocking: bool = False) -> Tensor:
+            calls.append((where, non_blocking))
+            return tensor
+
+        monkeypatch.setattr(Tensor, "pin_memory", pin)
+        monkeypatch.setattr(Tensor, "to", to)
+        assert Place(device).send(np.arange(3)).tolist() == [0, 1, 2]
+        assert calls == [*(["pinned"] if pinned else []), (device, pinned)]
+
+
 class TestComputing:
     def test_single_precision_is_without_short_cuts_and_leaves_settings_as_they_were(
         self, short_cuts: None
