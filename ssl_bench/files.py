@@ -344,6 +344,34 @@ def write_text(target: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def write_kept(target: Path, text: str) -> None:
+    """Write a text that :func:`read_kept` only takes back whole, and under this name.
+
+    Examples
+    --------
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> write_kept(folder / "one", "a result")
+    >>> read_kept(folder / "one")
+    'a result'
+    >>> read_kept((folder / "one").rename(folder / "other")) is None
+    True
+    """
+    write_text(target, f"{_seal(target, text)}\n{text}")
+
+
+def read_kept(path: Path) -> str | None:
+    """The text that :func:`write_kept` wrote; None if it is not there, damaged or another's."""
+    with suppress(OSError, UnicodeDecodeError):
+        seal, _, text = path.read_bytes().decode().partition("\n")
+        if seal == _seal(path, text):
+            return text
+    return None
+
+
+def _seal(path: Path, text: str) -> str:
+    return sha256_of_json([path.name, text])
+
+
 class CappedReader(io.BufferedReader):
     """A file of which no more is asked than it has: Python allocates what is asked for.
 

@@ -29,10 +29,11 @@ from ssl_bench.files import (
     cache_folder,
     digest_of_code,
     is_writable,
+    read_kept,
     sha256_of_file,
     sha256_of_json,
     temporary_folder,
-    write_text,
+    write_kept,
 )
 from ssl_bench.media.check import mark_of_file
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
@@ -311,9 +312,8 @@ def _take(kept: Path | None, target: Path) -> None:
     """Copy a kept file, if there is one and it is what was kept."""
     if kept is None:
         return
-    # What is damaged need not be text.
-    with suppress(OSError, UnicodeDecodeError):
-        if _digest_file(kept).read_text() == sha256_of_file(kept):
+    with suppress(OSError):
+        if read_kept(_digest_file(kept)) == sha256_of_file(kept):
             with atomic_path(target) as temporary:
                 shutil.copyfile(kept, temporary)
 
@@ -324,7 +324,7 @@ def _keep(path: Path, kept: Path | None) -> None:
     with suppress(OSError):
         with atomic_path(kept) as temporary:
             shutil.copyfile(path, temporary)
-        write_text(_digest_file(kept), sha256_of_file(path))
+        write_kept(_digest_file(kept), sha256_of_file(path))
 
 
 def _digest_file(kept: Path) -> Path:

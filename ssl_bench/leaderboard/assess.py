@@ -14,10 +14,11 @@ from ssl_bench.files import (
     cache_folder,
     digest_of_code,
     files_of,
+    read_kept,
     sha256_of_file,
     sha256_of_json,
     temporary_folder,
-    write_text,
+    write_kept,
 )
 from ssl_bench.leaderboard.assessment import (
     TOLERANCE,
@@ -309,7 +310,7 @@ def _cached(submission: Submission, options: AssessOptions) -> Assessment:
         found = _scored(submission, _bench(submission.folder, options.data), options)
         if path is not None:
             with suppress(OSError):
-                write_text(path, found.model_dump_json())
+                write_kept(path, found.model_dump_json())
     return found
 
 
@@ -332,10 +333,10 @@ def _cache_path(submission: Submission, options: AssessOptions) -> Path | None:
 
 
 def _read_cache(path: Path | None) -> Assessment | None:
-    try:
-        return None if path is None else Assessment.model_validate_json(path.read_bytes())
-    except (OSError, ValueError):
-        return None
+    text = None if path is None else read_kept(path)
+    with suppress(ValueError):
+        return None if text is None else Assessment.model_validate_json(text)
+    return None
 
 
 def _scored(submission: Submission, bench: Bench, options: AssessOptions) -> Assessment:

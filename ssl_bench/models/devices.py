@@ -48,7 +48,7 @@ class Place:
 
         tensor = torch.from_numpy(array)
         if self.device.startswith("cuda"):
-            # From pinned memory, which torch keeps until all has arrived, nobody waits for the copy.
+            # torch keeps what is pinned until all of it has arrived.
             return tensor.pin_memory().to(self.device, non_blocking=True)
         return tensor.to(self.device)
 

@@ -1,11 +1,13 @@
 """Scores of maps that many models are compared with, kept in the cache folder.
 
 Floors, the ceiling and the maps of audio-blind baselines are the same for every model on a
-protocol. What is kept carries everything that decides it in its name; anything else is made anew.
+protocol. What is kept carries everything that decides it in its name, and its name inside; anything
+else is made again.
 """
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,8 +18,15 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
+from ssl_bench.arrays import DAMAGE
 from ssl_bench.errors import ResultError
-from ssl_bench.files import cache_folder, digest_of_code, sha256_of_json, write_text
+from ssl_bench.files import (
+    cache_folder,
+    digest_of_code,
+    read_kept,
+    sha256_of_json,
+    write_kept,
+)
 from ssl_bench.measures.definition import Measure
 from ssl_bench.measures.values import column_of, columns_read
 from ssl_bench.scoring.maps import TRIVIAL_MAPS
@@ -60,13 +69,15 @@ class ScoreCache:
         """The score table of maps; `maps` is JSON-able and says which these are."""
         path = self._path("table", maps, ".npz")
         if path is not None and path.is_file():
-            with suppress(ResultError):
-                return read_scores(path)
+            with suppress(ResultError, *DAMAGE):
+                with zipfile.ZipFile(path) as archive:
+                    known = archive.comment.decode() == path.name
+                if known:
+                    return read_scores(path)
         table = make()
         if path is not None:
             with suppress(OSError):
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_scores(path, table)
+                write_scores(path, table, comment=path.name)
         return table
 
     def document(
@@ -74,13 +85,14 @@ class ScoreCache:
     ) -> _Document:
         """What is summarised of maps, as :meth:`table` has it, by what reads and writes it."""
         path = self._path("document", maps, ".json")
-        if path is not None:
-            with suppress(OSError, ValueError):
-                return reader.validate_json(path.read_bytes())
+        text = None if path is None else read_kept(path)
+        if text is not None:
+            with suppress(ValueError):
+                return reader.validate_json(text)
         made = make()
         if path is not None:
             with suppress(OSError):
-                write_text(path, reader.dump_json(made).decode())
+                write_kept(path, reader.dump_json(made).decode())
         return made
 
     def _path(self, what: str, maps: Sequence[Any], suffix: str) -> Path | None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +32,18 @@ _KINDS = {"text": "U", "flags": "b", "whole numbers": "iu", "numbers": "biuf"}
 _NEEDED = {"trial_id", "group", "category", "present", "sounding"}
 
 
-def write_scores(path: Path, table: pd.DataFrame) -> None:
-    """Write a score table atomically; every value and type is kept."""
+def write_scores(path: Path, table: pd.DataFrame, *, comment: str = "") -> None:
+    """Write a score table atomically; every value and type is kept. A comment is the archive's."""
     columns: dict[str, Any] = {
         str(name): column.to_numpy("U" if pd.api.types.is_string_dtype(column) else None)
         for name, column in table.items()
     }
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, **columns)
+    with atomic_path(path) as temporary:
+        with temporary.open("wb") as file:
+            np.savez_compressed(file, **columns)
+        if comment:
+            with zipfile.ZipFile(temporary, "a") as archive:
+                archive.comment = comment.encode()
 
 
 def read_scores(path: Path) -> pd.DataFrame:

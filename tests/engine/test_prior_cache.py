@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,31 @@ def test_what_is_damaged_is_made_anew(
     assert numbers(evaluated(tmp_path / "second")) == numbers(first)
     evaluated(tmp_path / "third")
     assert predicted == ["loud", "potential", "loud", "potential", "loud"]
+
+
+def test_what_belongs_to_another_key_is_made_anew(
+    cache: Path, predicted: list[str], tmp_path: Path
+) -> None:
+    first = evaluated(tmp_path / "first")
+    evaluated(tmp_path / "fewer", count=6)
+    for suffix in (".npz", ".json", ".sha256"):
+        for folder in ("priors", "scores"):
+            kept = sorted(path for path in files(cache, folder) if path.suffix == suffix)
+            contents = [path.read_bytes() for path in kept]
+            for path, content in zip(kept, contents[1:] + contents[:1], strict=True):
+                path.write_bytes(content)
+    assert numbers(evaluated(tmp_path / "second")) == numbers(first)
+    assert predicted.count("potential") == 3
+
+
+def test_a_number_that_was_changed_is_not_believed(cache: Path, tmp_path: Path) -> None:
+    first = evaluated(tmp_path / "first")
+    for path in files(cache, "scores"):
+        if path.suffix == ".json":
+            text = path.read_text()
+            assert '"value":0.' in text or '"value":1.' in text
+            path.write_text(re.sub('"value":[01][.]', '"value":2.', text))
+    assert numbers(evaluated(tmp_path / "second")) == numbers(first)
 
 
 def test_another_batch_size_or_type_is_another_prediction(
