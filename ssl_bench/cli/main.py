@@ -43,6 +43,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "compare-sets": ("runs:compare_sets", "Compare one model's results on several test sets."),
     "report": ("runs:report", "Write runs as one page for a paper's appendix."),
     "train": ("train:train", "Train a model on the embedded world or on your clips."),
+    "cache": ("cache:cache", "Show what is kept to save time, and remove it."),
     "schema": ("listing:schema", "Print the JSON schema of the result document."),
 }
 
