@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from itertools import cycle, islice
 from queue import Empty, SimpleQueue
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from ssl_bench.errors import SslBenchError
 from ssl_bench.extras import extra_needed
@@ -116,34 +116,23 @@ class _DiedError(Exception):
     """A worker ended while it had a part."""
 
 
-class _Worker(Protocol):
-    """What works on one part after the other, somewhere else."""
-
-    name: str
-    attempts: int  # How many of its kind may die with one part
-
-    def work(self, part: Any) -> Any:
-        """Work on one part; raises what that raises, or _DiedError."""
-
-    def start_again(self) -> bool:
-        """Start again after it died; False where that is not possible."""
-
-
 def _shared_out(
     threads: ThreadPoolExecutor,
-    workers: Sequence[_Worker],
+    workers: list[_Process] | list[_OnRay],
     here: Callable[[Any], Any] | None,
     name: Callable[[Any], str] | None,
     parts: Sequence[Any],
 ) -> Iterator[tuple[int, Any]]:
-    """Give each worker one part after the other, and let this process work with `here` itself."""
+    """Give each worker one part after the other, and let this process work with `here` itself.
+
+    Workers that are lost leave the list.
+    """
     todo: SimpleQueue[tuple[int, Any] | None] = SimpleQueue()
     done: SimpleQueue[tuple[int, Any, Exception | None]] = SimpleQueue()
     deaths = [0 for _ in parts]
-    lost: list[_Worker] = []
 
-    def serve(worker: _Worker) -> None:
-        while (given := todo.get()) is not None:
+    def serve(worker: Any) -> None:
+        while worker in workers and (given := todo.get()) is not None:
             place, part = given
             try:
                 done.put((place, worker.work(part), None))
@@ -152,13 +141,11 @@ def _shared_out(
                 again = deaths[place] < worker.attempts
                 if again:
                     todo.put(given)
-                    if worker.start_again():
-                        continue
-                    lost.append(worker)
-                if not again or len(lost) == len(workers):
+                    if not worker.start_again():
+                        workers.remove(worker)
+                if not again or not workers:
                     called = name(part) if name else f"part {place + 1} of {len(parts)}"
                     done.put((place, None, _death(worker.name, called, died)))
-                return
             except Exception as error:
                 done.put((place, None, error))
 
@@ -207,7 +194,7 @@ def _in_processes(
 
     # Numerical libraries would start as many threads as there are processors in each.
     share = max(1, len(os.sched_getaffinity(0)) // executor.workers)
-    share = int(os.environ.get("OMP_NUM_THREADS", share))
+    given = os.environ.get("OMP_NUM_THREADS")
     own, *others = islice(cycle(executor.devices or [None]), executor.workers)
     # One process in each, so that it is known what it had when it died.
     pools = [
@@ -215,7 +202,7 @@ def _in_processes(
             1,
             initializer=_install,
             initargs=(setup, device, os.getpid()),
-            env={"OMP_NUM_THREADS": str(share)},
+            env={"OMP_NUM_THREADS": given or str(share)},
         )
         for device in others
     ]
@@ -225,7 +212,7 @@ def _in_processes(
                 with _sent():
                     pool.submit(os.getpid)  # They start while this process works.
             work = cache(partial(here, own))
-            with threadpool_limits(share):
+            with threadpool_limits(None if given else share):
                 yield partial(
                     _shared_out, threads, [*map(_Process, pools)], lambda part: work()(part), name
                 )
@@ -238,7 +225,7 @@ def _in_processes(
 class _Process:
     """The one process of a pool."""
 
-    name, attempts = "a worker process", 1
+    name, attempts = "a worker process", 1  # How many may die with one part
 
     def __init__(self, pool: Any) -> None:
         self._pool = pool
@@ -250,9 +237,6 @@ class _Process:
             return self._pool.submit(_work, part).result()
         except BrokenProcessPool as error:
             raise _DiedError from error
-
-    def start_again(self) -> bool:
-        return False
 
 
 @contextmanager
@@ -370,7 +354,8 @@ class _OnRay:
         """End the actor, and what waits for it."""
         import ray
 
-        ray.kill(self._actor)
+        with suppress(ray.exceptions.RayError):
+            ray.kill(self._actor)
 
 
 def _join_cluster(address: str | None, stack: ExitStack) -> None:
