@@ -36,6 +36,14 @@ def test_a_device_that_is_not_there_is_refused_before_a_process_starts(
     assert "E_DEVICE]" in done.err
 
 
+def test_parts_may_be_at_an_address(call: Call, tmp_path: Path) -> None:
+    words = ("predict", "--model", "ogl-l1", "--protocol", "synth", "--out", tmp_path / "run")
+    done = call(*words, "--parts", "nosuch://bucket/parts")
+    assert done.code == 2
+    assert "E_PARTS_ADDRESS]: nosuch://bucket/parts:" in done.err
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.slow
 def test_the_result_says_where_and_how_it_was_computed(call: Call, tmp_path: Path) -> None:
     words = ("evaluate", "--model", "ogl-l1", "--protocol", "synth", "--sheet", 0, "--limit", 20)
