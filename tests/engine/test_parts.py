@@ -18,8 +18,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from refusals import refused
-from standins import MemoryTestSet, protocol, sample
+from standins import MemoryTestSet, folder_test_set, protocol, sample
 
 from ssl_bench.engine.encode import EngineOptions
 from ssl_bench.engine.parts import discard, in_use
@@ -273,6 +274,35 @@ def test_machines_share_parts_at_an_address(
     assert not list((tmp_path / "shared").rglob("*.npz"))
     two = replace(shared, executor=processes(2))
     assert predicted(two, Blended(once=tmp_path / "both")) == expected
+
+
+class Deaf(Blended):
+    audio_blind = True
+
+    def localize(self, image_features: Features, audio_features: Features) -> Any:
+        return image_features["map"]
+
+
+def test_machines_that_share_parts_may_have_copies_of_the_data(
+    options: EngineOptions, tmp_path: Path
+) -> None:
+    ids = [f"s{number}" for number in range(6)]
+    for kind in ("frames", "audio"):
+        (tmp_path / "data" / kind).mkdir(parents=True)
+    for number, name in enumerate(ids):
+        pixels = np.random.default_rng(number).integers(0, 255, (16, 16, 3), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "data" / "frames" / f"{name}.png")
+    trials = compose(protocol(), folder_test_set([sample(name) for name in ids], tmp_path / "data"))
+    runs = [(trials, tmp_path / "run")]
+    for parts, made in ((f"file://{tmp_path}/shared", 2), (tmp_path / "parts", 6)):
+        shared = replace(options, parts=parts)
+        with refused("E_DARK"):
+            predict(Deaf(fails_at=5), runs, shared)
+        for file in (tmp_path / "data" / "frames").iterdir():
+            os.utime(file)
+        CALLS.clear()
+        predict(Deaf(), runs, shared)
+        assert len(CALLS) == made
 
 
 def test_an_address_that_is_wrong_is_refused_before_the_first_part(
