@@ -146,6 +146,16 @@ def temporary_folder() -> Iterator[Path]:
 
 
 @contextmanager
+def scratch_folder(target: Path) -> Iterator[Path]:
+    """Give a folder beside `target`, for files that are moved to their places when they are whole.
+
+    It is removed at the end; what a killed process left of this target, too.
+    """
+    with _scratch(target.parent, target) as scratch:
+        yield scratch
+
+
+@contextmanager
 def blamed_on(target: Path) -> Iterator[None]:
     """Give the name of `target` to a system's error without one, such as that of a full disk."""
     try:

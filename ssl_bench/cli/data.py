@@ -19,6 +19,7 @@ from ssl_bench.cli.options import (
     json_option,
     protocol_option,
 )
+from ssl_bench.cli.prepare import prepare
 from ssl_bench.cli.terminal import print_json
 from ssl_bench.progress import progress_bars
 
@@ -257,3 +258,6 @@ def audit(
         click.echo(f"{len(members):>8,}  {share:5.1f} %  {meaning}")
     if out is not None:
         click.echo(f"ids of the clean samples written to {out}")
+
+
+data.add_command(prepare)

@@ -1,0 +1,306 @@
+"""Cutting a picture and a sound out of a video, as FFmpeg's own command does.
+
+Pictures are counted from the first one of the video, and turned as the file says. Sounds are timed
+from the beginning of the file: one that starts late begins with silence, and gaps are silent.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl_bench.errors import DataError
+from ssl_bench.media.audio import MAX_SAMPLES
+from ssl_bench.media.containers import contents_of
+from ssl_bench.media.find import require_content
+from ssl_bench.media.image import MAX_PIXELS
+from ssl_bench.media.waveform import Waveform
+
+VIDEO_SUFFIXES = (".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v")
+"""File names that are taken for videos."""
+
+# No playlist, whose entries would be opened as well.
+_DEMUXERS = "mov,matroska,avi"
+_MATRIX = "DISPLAYMATRIX"
+_LAYOUTS = {1: "mono", 2: "stereo"}
+# Microseconds: the unit of a container's own times.
+_MICRO = 1_000_000
+# Seconds that are decoded before a sound that begins inside a file, for decoders that look back.
+_LEAD = 1.0
+# Seconds of a sound that may be damaged; they are silent.
+_MOST_LOST = 0.25
+
+
+class Moment(NamedTuple):
+    """A picture by its number, from 0, where so many pictures are shown in a second."""
+
+    number: int
+    rate: Fraction
+
+
+class Video:
+    """An open video; see :func:`open_video`.
+
+    Attributes
+    ----------
+    seconds
+        How long it lasts by its headers; 0 where they do not say.
+    rate
+        Pictures in a second, on average; 0 without pictures.
+    """
+
+    def __init__(self, path: Path, container: Any) -> None:
+        self._path, self._container = path, container
+        # The picture on the cover of a sound is no video.
+        tracks = [each for each in container.streams.video if not _is_cover(each)]
+        self._pictures = tracks[0] if tracks else None
+        self._sounds = next(iter(container.streams.audio), None)
+        self.seconds = float((container.duration or 0) / _MICRO)
+        rate = self._pictures.average_rate if self._pictures is not None else None
+        self.rate = Fraction(rate or 0)
+        if self._pictures is not None:
+            # Several videos are decoded at a time, each by one thread.
+            self._pictures.codec_context.thread_count = 1
+
+    def picture(self, moment: Moment, *, or_last: bool = False) -> NDArray[np.uint8]:
+        """The picture ``(height, width, 3)`` uint8 RGB of a moment.
+
+        As ``fps=RATE,select=eq(n,NUMBER)`` chooses it: the last one whose time, as a number of
+        pictures at that rate, is not over `number` when it is rounded.
+
+        Raises
+        ------
+        DataError
+            If there are no pictures, they are damaged, or end before that moment (unless
+            `or_last`, which takes the last one).
+        """
+        track = self._pictures
+        if track is None:
+            raise self._refusal("has no pictures", "E_VIDEO_TRACK")
+        if track.codec_context.width * track.codec_context.height > MAX_PIXELS:
+            raise self._refusal(f"has more than {MAX_PIXELS:,} pixels", "E_VIDEO_TOO_LARGE")
+        base, first = track.time_base, track.start_time or 0
+        steps = base * moment.rate
+        offset = _rounded(first * steps)
+        target = first + int(moment.number / steps)
+        found, ended = self._last_until(moment.number, target, steps, offset)
+        # The last picture is shown for as long as the others.
+        shown = max(1, round(moment.rate / self.rate)) if self.rate else 1
+        if found is None or (
+            ended and not or_last and _rounded(found.pts * steps) - offset + shown <= moment.number
+        ):
+            second = float(moment.number / moment.rate)
+            raise self._refusal(f"ends before second {second:.6g}", "E_CLIP_SPAN")
+        return _turned(found)
+
+    def _last_until(
+        self, number: int, target: int, steps: Fraction, offset: int
+    ) -> tuple[Any, bool]:
+        """The last picture up to a number, and whether no other follows; None for no picture."""
+        track = self._pictures
+        for place in (target, None):
+            # Where the place cannot be found in an index, all is decoded.
+            self._seek(track, place)
+            found, sure = None, place is None
+            for frame in self._decoded(track):
+                if frame.pts is None:
+                    continue
+                after = _rounded(frame.pts * steps) - offset > number
+                if after and (found is not None or not sure):
+                    break
+                # What precedes a key picture may lack what it refers to.
+                sure = sure or bool(frame.key_frame)
+                found = frame if sure else None
+            else:
+                if found is not None or place is None:
+                    return found, True
+            if found is not None:
+                return found, False
+        return None, True
+
+    def sound(
+        self, rate: int, channels: int = 1, *, start: float = 0.0, seconds: float | None = None
+    ) -> Waveform:
+        """The sound, or `seconds` of it from second `start`, as int16 of a rate and channels.
+
+        Mixed and resampled as FFmpeg does. DataError if there is no sound there, or it is damaged.
+        """
+        track = self._sounds
+        if track is None:
+            raise self._refusal("has no sound track", "E_SOUND_TRACK")
+        if track.codec_context is None:
+            raise self._refusal("has a sound that FFmpeg has no decoder for", "E_SOUND_CODEC")
+        begin = Fraction(self._container.start_time or 0, _MICRO) + Fraction(start)
+        lead = int((begin - Fraction(_LEAD)) / track.time_base)
+        self._seek(track, lead if start > _LEAD else None)
+        pieces: list[NDArray[np.int16]] = []
+        graph: Any = None
+        form: tuple[Any, ...] = ()
+        for frame in self._decoded(track, forgiven=_MOST_LOST):
+            if frame.pts is None or not frame.samples:
+                continue
+            frame.pts -= _rounded(begin / frame.time_base)
+            at = frame.pts * frame.time_base
+            if seconds is not None and at >= seconds:
+                break
+            if at + Fraction(frame.samples, frame.sample_rate) <= 0:
+                continue
+            now = frame.format.name, frame.layout.name, frame.sample_rate, frame.time_base
+            if now != form:
+                pieces += _drained(graph)
+                count = sum(map(len, pieces))
+                graph, form = _resampler(frame, rate, channels, count, seconds), now
+            graph.push(frame)
+            pieces += _pulled(graph)
+            if at * rate * channels > MAX_SAMPLES:
+                raise self._refusal("has a sound of more than an hour", "E_SOUND_TOO_LONG")
+        pieces += _drained(graph)
+        if not pieces:
+            ends = "no sound" if not start else f"no sound from second {start:.6g} on"
+            raise self._refusal(f"has {ends}", "E_CLIP_SPAN" if start else "E_SOUND_EMPTY")
+        return Waveform(np.concatenate(pieces), rate)
+
+    def _seek(self, track: Any, place: int | None) -> None:
+        import av
+
+        # Decoders of sounds need what comes before the first sample, too.
+        first = (track.start_time or 0) - int(_LEAD / track.time_base)
+        with suppress(av.error.FFmpegError):
+            self._container.seek(first if place is None else place, stream=track)
+
+    def _decoded(self, track: Any, forgiven: float = 0.0) -> Iterator[Any]:
+        """Frames of a track; damage that costs no more seconds than `forgiven` is passed over."""
+        import av
+
+        lost = 0.0
+        for packet in self._container.demux(track):
+            try:
+                frames = packet.decode()
+            except av.error.EOFError:
+                continue
+            except av.error.FFmpegError as error:
+                lost += float((packet.duration or 1) * track.time_base)
+                if lost > forgiven:
+                    raise self._damaged(track.type) from error
+                continue
+            for frame in frames:
+                if track.type == "video" and frame.is_corrupt:
+                    raise self._damaged(track.type)
+                yield frame
+
+    def _damaged(self, kind: str) -> DataError:
+        what = "pictures" if kind == "video" else "sounds"
+        code = "E_VIDEO_DAMAGED" if kind == "video" else "E_SOUND_DAMAGED"
+        return self._refusal(f"has damaged {what}", code)
+
+    def _refusal(self, problem: str, code: str) -> DataError:
+        return _refusal(self._path, problem, code)
+
+
+@contextmanager
+def open_video(path: Path) -> Iterator[Video]:
+    """Open a video file that is whole by its headers.
+
+    Raises
+    ------
+    DataError
+        If it is missing, empty, truncated, damaged, or in no format that is read.
+    """
+    import av
+
+    require_content(path)
+    if contents_of(path).damage == "truncated":
+        raise _refusal(path, "is truncated", "E_VIDEO_TRUNCATED")
+    try:
+        # A name with a colon is no address of FFmpeg's.
+        name, options = f"file:{os.fspath(path)}", {"format_whitelist": _DEMUXERS}
+        with av.open(name, options=options, metadata_errors="ignore") as container:
+            yield Video(path, container)
+    except (av.error.FFmpegError, ValueError) as error:
+        raise _refusal(
+            path, "is damaged, or no MP4, MKV, WebM, MOV or AVI", "E_VIDEO_DAMAGED"
+        ) from error
+
+
+def _refusal(path: Path, problem: str, code: str) -> DataError:
+    return DataError(
+        f"this video {problem}",
+        code=code,
+        where=path,
+        remedy="get this clip again, or leave it out",
+    )
+
+
+def _is_cover(track: Any) -> bool:
+    from av.stream import Disposition
+
+    return bool(track.disposition & Disposition.attached_pic) or track.codec_context is None
+
+
+def _rounded(value: Fraction) -> int:
+    """The nearest whole number; halves go up, as in FFmpeg's filters."""
+    return int((value + Fraction(1, 2)) // 1)
+
+
+def _turned(frame: Any) -> NDArray[np.uint8]:
+    """The pixels of a picture, turned and mirrored as its display matrix says."""
+    pixels: NDArray[np.uint8] = frame.to_ndarray(format="rgb24")
+    side_data = frame.side_data.get(_MATRIX)
+    if side_data is None:
+        return pixels
+    matrix = np.frombuffer(bytes(side_data), "=i4")
+    (a, b), (c, d) = np.sign(np.round(matrix[[[0, 1], [3, 4]]] / 2**16)).astype(int)
+    if a == d == 0:  # columns become rows
+        pixels = pixels.transpose(1, 0, 2)
+        a, d = c, b
+    pixels = pixels[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
+    return np.ascontiguousarray(pixels)
+
+
+def _resampler(frame: Any, rate: int, channels: int, count: int, seconds: float | None) -> Any:
+    """A graph of filters that puts frames of one form behind `count` samples, with silent gaps."""
+    from av.filter import Graph
+
+    graph = Graph()
+    source = graph.add_abuffer(
+        sample_rate=frame.sample_rate,
+        format=frame.format.name,
+        layout=frame.layout.name,
+        time_base=frame.time_base,
+    )
+    nodes = [source]
+    until = "" if seconds is None else f":end={seconds}"
+    nodes.append(graph.add("atrim", f"start=0{until}"))
+    nodes.append(graph.add("aresample", f"{rate}:async=1:first_pts={count}"))
+    form = f"sample_fmts=s16:sample_rates={rate}:channel_layouts={_LAYOUTS[channels]}"
+    nodes.append(graph.add("aformat", form))
+    nodes.append(graph.add("abuffersink"))
+    graph.link_nodes(*nodes).configure()
+    return graph
+
+
+def _pulled(graph: Any) -> list[NDArray[np.int16]]:
+    import av
+
+    pieces: list[NDArray[np.int16]] = []
+    while True:
+        try:
+            frame = graph.pull()
+        except (av.error.BlockingIOError, av.error.EOFError):
+            return pieces
+        channels = frame.layout.nb_channels
+        pieces.append(frame.to_ndarray().reshape(-1, channels))
+
+
+def _drained(graph: Any) -> list[NDArray[np.int16]]:
+    if graph is None:
+        return []
+    graph.push(None)
+    return _pulled(graph)

@@ -1,0 +1,316 @@
+"""Making the pictures and sounds of a test set, or of a training folder, from video clips."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from PIL import Image
+
+from ssl_bench.errors import DataError, Problem, first_few
+from ssl_bench.executors import HERE, Executor
+from ssl_bench.files import files_of, scratch_folder
+from ssl_bench.media.audio import AUDIO_SUFFIXES, write_wav
+from ssl_bench.media.check import Checked, Facts
+from ssl_bench.media.find import MediaFiles, key_of
+from ssl_bench.media.image import IMAGE_SUFFIXES
+from ssl_bench.media.names import ClipNames, clip_names, read_names, video_of
+from ssl_bench.media.video import VIDEO_SUFFIXES, Video, open_video
+from ssl_bench.testsets.audit import require_understood
+from ssl_bench.testsets.cutting import CONVENTIONS, Span
+from ssl_bench.testsets.folder import AUDIO, FRAMES, FolderDefinition, FolderTestSet
+from ssl_bench.testsets.lists import ClipList
+from ssl_bench.testsets.silent import unannotated
+
+Kind = Literal["image", "sound"]
+
+_QUALITY = 95
+_START = re.compile(r"_([0-9]{6}(?:\.[0-9]{3})?)")
+_NUMBER = re.compile(r".*_([1-9][0-9]{0,3})")
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What is to be made of one clip.
+
+    Attributes
+    ----------
+    id
+        The sample.
+    clip
+        The clip that its video is named after.
+    image, sound
+        The files to write; None for what is there.
+    number
+        Which of the clip's pictures it is, from 1.
+    """
+
+    id: str
+    clip: str
+    image: Path | None
+    sound: Path | None
+    number: int = 1
+
+
+@dataclass(frozen=True)
+class CutOptions:
+    """How clips are cut.
+
+    Attributes
+    ----------
+    convention
+        One of :data:`~ssl_bench.testsets.cutting.CONVENTIONS`.
+    rate, channels
+        Of the sounds.
+    seconds
+        How long a clip lasts that is a part of a longer video; None for what the convention says.
+    executor
+        Where clips are worked on.
+    progress
+        Called with how many are done and how many there are.
+    """
+
+    convention: str = "middle"
+    rate: int = 16000
+    channels: int = 1
+    seconds: float | None = None
+    executor: Executor = HERE
+    progress: Callable[[int, int], object] = lambda _done, _all: None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What came of it: how many were made and kept, and what could not be made, and why."""
+
+    images: int
+    sounds: int
+    images_kept: int
+    sounds_kept: int
+    problems: tuple[Checked, ...]
+
+
+def cuts_of_test_set(
+    declared: FolderDefinition, test_set: FolderTestSet, listed: ClipList | None = None
+) -> list[Cut]:
+    """What is to be made of the clips of a test set, or of those of its clips that are listed.
+
+    Clips of its list of silent pairs, where it is there, are among them.
+    """
+    ids = [sample.id for sample in test_set.samples]
+    if declared.silent_list is not None and (test_set.folder / declared.silent_list).is_file():
+        ids += unannotated(test_set.silent_pairs(), frozenset(ids))
+    if listed is not None:
+        known = ClipNames({name: video_of(name) for name in ids})
+        read = read_names((*listed.names, *listed.tests), known)
+        require_understood(read, known, where=listed.path)
+        ids = [name for name in ids if name in read.clips]
+    cuts, seen = [], set()
+    for name in ids:
+        image, sound = test_set.image_name(name), test_set.sound_name(name)
+        number = _NUMBER.fullmatch(image)
+        cut = Cut(
+            name,
+            sound.rpartition("/")[2],
+            test_set.folder / FRAMES / f"{image}.jpg",
+            None if sound in seen else test_set.folder / AUDIO / f"{sound}.wav",
+            int(number[1]) if number else 1,
+        )
+        seen.add(sound)
+        cuts.append(cut)
+    return cuts
+
+
+def cuts_of_folder(folder: Path, clips: Path, listed: ClipList | None = None) -> list[Cut]:
+    """What is to be made of listed clips, or of all that lie in the folder `clips`."""
+    stems = [path.stem for path in _videos_in(clips)]
+    names = dict.fromkeys(stems)
+    if listed is not None:
+        own = clip_names(names)
+        read = read_names(listed.names, own)
+        require_understood(read, own, where=listed.path)
+        names = dict.fromkeys(read.clips)
+    return [
+        Cut(name, name, folder / FRAMES / f"{name}.jpg", folder / AUDIO / f"{name}.wav")
+        for name in names
+    ]
+
+
+def prepare(
+    cuts: Sequence[Cut], clips: Path, folder: Path, options: CutOptions | None = None
+) -> Prepared:
+    """Make pictures and sounds of clips; what is there is kept, and every file is written whole.
+
+    `folder` holds them all; files lie in hidden folders of it while they are written.
+
+    The video of a clip lies anywhere below `clips`, named after the clip, in any spelling that
+    :mod:`ssl_bench.media.names` reads; or it is the whole video, from which the part is cut that
+    begins at the clip's start second.
+    """
+    settings = options or CutOptions()
+    todo, kept = _without_kept(cuts)
+    found = _Videos(clips, [cut.clip for cut in cuts])
+    problems: list[Checked] = []
+    jobs: list[tuple[Cut, Path, float | None]] = []
+    for cut in todo:
+        try:
+            jobs.append((cut, *found.of(cut.clip)))
+        except DataError as error:
+            problems += _problems(cut, None, dict.fromkeys(_missing(cut), error))
+    # What is sent to other processes knows nothing of the progress shown here.
+    sent = replace(settings, executor=HERE, progress=CutOptions.progress)
+    made: Counter[Kind] = Counter()
+    settings.progress(0, len(jobs))
+    with settings.executor.open(partial(_worker, sent, folder)) as run:
+        for done, (place, errors) in enumerate(run(jobs), 1):
+            cut, video, _ = jobs[place]
+            problems += _problems(cut, video, errors)
+            made.update(kind for kind in _missing(cut) if kind not in errors)
+            settings.progress(done, len(jobs))
+    order = {cut.id: place for place, cut in enumerate(cuts)}
+    return Prepared(
+        made["image"],
+        made["sound"],
+        kept["image"],
+        kept["sound"],
+        tuple(sorted(problems, key=lambda each: order[each.item])),
+    )
+
+
+def _missing(cut: Cut) -> list[Kind]:
+    targets: dict[Kind, Path | None] = {"image": cut.image, "sound": cut.sound}
+    return [kind for kind, target in targets.items() if target is not None]
+
+
+def _problems(cut: Cut, video: Path | None, errors: dict[Kind, DataError]) -> Iterator[Checked]:
+    for kind, error in errors.items():
+        yield Checked(cut.id, kind, video, Facts(Problem(error.problem, error.code)))
+
+
+def _without_kept(cuts: Sequence[Cut]) -> tuple[list[Cut], Counter[Kind]]:
+    """What is left to be made, and how much there is of each kind."""
+    kinds: tuple[tuple[Kind, Sequence[str]], ...]
+    kinds = (("image", IMAGE_SUFFIXES), ("sound", AUDIO_SUFFIXES))
+    kept: Counter[Kind] = Counter()
+    left = list(cuts)
+    for kind, suffixes in kinds:
+        below: dict[Path, list[str]] = {}
+        for cut in cuts:
+            target: Path | None = getattr(cut, kind)
+            if target is not None:
+                below.setdefault(target.parent, []).append(target.stem)
+        there = {
+            folder: MediaFiles(
+                [folder],
+                suffixes,
+                key_of(ClipNames({name: video_of(name) for name in names})),
+                frames=kind == "image",
+            ).clips
+            for folder, names in below.items()
+        }
+        for place, cut in enumerate(left):
+            target = getattr(cut, kind)
+            if target is not None and target.stem in there[target.parent]:
+                image = kind == "image"
+                left[place] = replace(cut, image=None) if image else replace(cut, sound=None)
+                kept[kind] += 1
+    return [cut for cut in left if _missing(cut)], kept
+
+
+def _videos_in(clips: Path) -> list[Path]:
+    if not clips.is_dir():
+        raise DataError("this folder does not exist", code="E_FOLDER_MISSING", where=clips)
+    found = files_of(clips, ["**/*"])
+    return [path for path in found if path.suffix.lower() in VIDEO_SUFFIXES]
+
+
+class _Videos:
+    """The videos below a folder, by clip, or by the video that clips are a part of."""
+
+    def __init__(self, folder: Path, names: Sequence[str]) -> None:
+        self._folder = folder
+        known = ClipNames({name: video_of(name) for name in names})
+        self._files: dict[str, list[Path]] = {}
+        self._whole: dict[str, list[Path]] = {}
+        for path in _videos_in(folder):
+            clip = known.read(path.stem)
+            if clip is not None and clip.id in known:
+                self._files.setdefault(clip.id, []).append(path)
+            elif clip is not None and clip.id in known.videos:
+                self._whole.setdefault(clip.id, []).append(path)
+
+    def of(self, name: str) -> tuple[Path, float | None]:
+        """The file of a clip, and the second at which it begins there; None where it is all of it.
+
+        Raises DataError where there is none, or more than one.
+        """
+        video = video_of(name)
+        start = _START.fullmatch(name.removeprefix(video))
+        found = self._files.get(name, [])
+        whole = [] if found or start is None else self._whole.get(video, [])
+        paths = found or whole
+        if len(paths) > 1:
+            names = [str(path.relative_to(self._folder)) for path in paths[:_SHOWN]]
+            raise DataError(
+                f"several videos could be of {name!r}: {first_few(names)}",
+                code="E_FILE_AMBIGUOUS",
+                where=self._folder,
+            )
+        if not paths:
+            raise DataError(
+                f"there is no video of {name!r}", code="E_FILE_MISSING", where=self._folder
+            )
+        return paths[0], float(start[1]) if whole and start is not None else None
+
+
+def _worker(options: CutOptions, folder: Path, device: str | None) -> Callable[[Any], Any]:
+    del device
+    return partial(_make, options, folder)
+
+
+def _make(
+    options: CutOptions, folder: Path, job: tuple[Cut, Path, float | None]
+) -> dict[Kind, DataError]:
+    """Write what a clip lacks; gives the errors of what cannot be made."""
+    cut, path, start = job
+    errors: dict[Kind, DataError] = {}
+    try:
+        with scratch_folder(folder / cut.id) as scratch, open_video(path) as video:
+            for kind in _missing(cut):
+                try:
+                    _write(kind, cut, video, start, options, scratch)
+                except DataError as error:
+                    errors[kind] = error
+    except DataError as error:
+        return dict.fromkeys(_missing(cut), error)
+    return errors
+
+
+def _write(
+    kind: Kind, cut: Cut, video: Video, start: float | None, options: CutOptions, scratch: Path
+) -> None:
+    convention = CONVENTIONS[options.convention]
+    seconds = None if start is None else options.seconds or convention.seconds
+    begin = start or 0.0
+    if video.seconds and begin >= video.seconds:
+        raise DataError(
+            f"this video ends at second {video.seconds:.6g}, and the clip begins at {begin:.6g}",
+            code="E_CLIP_SPAN",
+        )
+    temporary = scratch / kind
+    if kind == "image":
+        span = Span(begin, seconds or video.seconds, video.rate, cut.number)
+        pixels = video.picture(convention.choose(span), or_last=convention.or_last)
+        Image.fromarray(pixels).save(temporary, "JPEG", quality=_QUALITY)
+    else:
+        sound = video.sound(options.rate, options.channels, start=begin, seconds=seconds)
+        write_wav(temporary, sound)
+    target = cut.image if kind == "image" else cut.sound
+    assert target is not None
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary.replace(target)
