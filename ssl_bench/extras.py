@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from ssl_bench.errors import SslBenchError
 
 _EXTRA_OF = {
-    "av": "models",
+    "av": "media",
     "safetensors": "models",
     "scipy": "models",
     "torch": "models",

@@ -53,7 +53,7 @@ def number_of(pixels: NDArray[np.uint8]) -> int:
     return int(sum(1 << bit for bit, level in enumerate(row) if level > 127))
 
 
-def make_video(path: Path, made: Made = Made()) -> Path:  # noqa: B008
+def make_video(path: Path, made: Made = Made()) -> Path:
     """Write a video; its sound is a tone, of another pitch in each channel."""
     with av.open(str(path), "w") as container:
         picture = sound = None

@@ -117,8 +117,9 @@ def prepare(
             click.echo(f"and {len(done.problems) - _SHOWN:,} more; --problems FILE.csv holds all")
         click.echo(f"frames: {CONVENTIONS[chosen].about} ({CONVENTIONS[chosen].source})")
         click.echo(
-            f"{folder}: {done.images:,} images and {done.sounds:,} sounds made, "
-            f"{done.images_kept:,} and {done.sounds_kept:,} kept, {len(done.problems):,} not made"
+            f"{folder}: images: {done.images:,} made, {done.images_kept:,} kept; "
+            f"sounds: {done.sounds:,} made, {done.sounds_kept:,} kept; not made: "
+            f"{len(done.problems):,}"
         )
     if done.problems:
         sys.exit(1)

@@ -92,13 +92,12 @@ class TestPictures:
     @against_ffmpeg
     @pytest.mark.parametrize("kind", KINDS)
     def test_it_is_the_picture_of_ffmpeg(self, kind: str, videos: dict[str, Path]) -> None:
-        for number in (3, 33, 60):
-            choice = rf"fps=25,select=eq(n\,{number})"
-            options = ["-vf", choice, "-frames:v", "1", "-pix_fmt", "rgb24", "-f", "rawvideo"]
-            expected = np.frombuffer(ffmpeg(videos[kind], options), np.uint8)
-            found = picture(videos[kind], number)
-            apart = np.abs(found.astype(int) - expected.reshape(found.shape))
-            assert apart.max() <= 2
+        numbers = (3, 33, 60)
+        chosen = "+".join(rf"eq(n\,{number})" for number in numbers)
+        options = ["-vf", f"fps=25,select={chosen}", "-vsync", "0", "-pix_fmt", "rgb24"]
+        shown = np.frombuffer(ffmpeg(videos[kind], [*options, "-f", "rawvideo"]), np.uint8)
+        found = np.stack([picture(videos[kind], number) for number in numbers])
+        assert np.abs(found.astype(int) - shown.reshape(found.shape)).max() <= 2
 
 
 class TestSounds:
@@ -130,8 +129,7 @@ class TestSounds:
             sound(videos["25"], start=9.0, seconds=1.0)
 
     @against_ffmpeg
-    @pytest.mark.parametrize("kind", KINDS)
-    @pytest.mark.parametrize("channels", [1, 2])
+    @pytest.mark.parametrize(("kind", "channels"), [*((k, 1) for k in KINDS), ("5.1", 2)])
     def test_it_is_the_sound_of_ffmpeg(
         self, kind: str, channels: int, videos: dict[str, Path]
     ) -> None:

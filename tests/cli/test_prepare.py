@@ -1,0 +1,93 @@
+"""`data prepare`, as a user types it."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from command_line import Call, caller
+from made_videos import Made, make_video
+
+from ssl_bench.cli.prepare import prepare
+from ssl_bench.media.audio import read_audio
+from ssl_bench.testsets.cutting import CONVENTIONS
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Call:
+    monkeypatch.delenv("SSL_BENCH_DATA", raising=False)
+    return caller(capsys)
+
+
+@pytest.fixture
+def clips(tmp_path: Path) -> Path:
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    make_video(folder / "party.mp4")
+    make_video(folder / "mute.mp4", Made(layout=""))
+    return folder
+
+
+def test_a_folder_is_filled_and_a_clip_that_lacks_something_exits_with_1(
+    clips: Path, tmp_path: Path, call: Call
+) -> None:
+    target, problems = tmp_path / "train", tmp_path / "problems.csv"
+    words = ("data", "prepare", target, "--clips", clips, "--jobs", 1)
+    done = call(*words, "--problems", problems)
+    assert done.code == 1
+    assert "mute\tsound\tE_SOUND_TRACK" in done.out
+    assert "images: 2 made, 0 kept; sounds: 1 made, 0 kept; not made: 1" in done.out
+    [row] = csv.DictReader(problems.open())
+    assert (row["code"], row["id"]) == ("E_SOUND_TRACK", "mute")
+    (clips / "mute.mp4").unlink()
+    again = call(*words, "--json")
+    assert again.code == 0
+    told = json.loads(again.out)
+    assert (told["made"], told["kept"]) == (
+        {"images": 0, "sounds": 0},
+        {"images": 1, "sounds": 1},
+    )
+    assert told["convention"]["source"] == CONVENTIONS["middle"].source
+
+
+def test_the_rate_and_the_channels_of_sounds_are_given(
+    clips: Path, tmp_path: Path, call: Call
+) -> None:
+    call(
+        "data",
+        "prepare",
+        tmp_path / "t",
+        "--clips",
+        clips,
+        "--rate",
+        22050,
+        "--channels",
+        2,
+        "--jobs",
+        1,
+    )
+    sound = read_audio(tmp_path / "t" / "audio" / "party.wav")
+    assert (sound.rate, sound.samples.shape[1]) == (22050, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("vgss", "E_TEST_SET"), ("synth", "E_TEST_SET"), ("vggss", "E_DATA_FOLDER")],
+)
+def test_a_name_that_has_no_clips_is_refused(name: str, code: str, clips: Path, call: Call) -> None:
+    done = call("data", "prepare", name, "--clips", clips)
+    assert done.code == 2
+    assert code in done.err
+
+
+def test_clips_that_are_no_folder_are_refused(tmp_path: Path, call: Call) -> None:
+    done = call("data", "prepare", tmp_path / "t", "--clips", tmp_path / "none")
+    assert done.code == 2
+    assert "E_FOLDER_MISSING" in done.err
+
+
+def test_the_help_names_the_conventions_that_there_are() -> None:
+    [option] = [each for each in prepare.params if each.name == "convention"]
+    assert list(option.type.choices) == list(CONVENTIONS)  # type: ignore[attr-defined]
