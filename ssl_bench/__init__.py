@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from ssl_bench.analysis.evaluation import Evaluation as Evaluation
     from ssl_bench.analysis.evaluation import evaluate as evaluate
     from ssl_bench.errors import SslBenchError as SslBenchError
+    from ssl_bench.figures.localized import Localization as Localization
+    from ssl_bench.figures.localized import localize as localize
     from ssl_bench.media.waveform import Waveform as Waveform
     from ssl_bench.models.contract import AnnotationLocalizer as AnnotationLocalizer
     from ssl_bench.models.contract import Features as Features
@@ -41,6 +43,7 @@ _HOMES = {
     "AnnotationLocalizer": "models.contract",
     "Evaluation": "analysis.evaluation",
     "Features": "models.contract",
+    "Localization": "figures.localized",
     "Localizer": "models.contract",
     "PredictionsMeta": "predictions",
     "PredictionsWriter": "predictions",
@@ -50,6 +53,7 @@ _HOMES = {
     "Waveform": "media.waveform",
     "evaluate": "analysis.evaluation",
     "load_localizer": "models.registry",
+    "localize": "figures.localized",
     "load_protocol": "protocols.protocol",
     "open_predictions": "predictions",
     "open_test_set": "testsets",

@@ -23,6 +23,7 @@ from ssl_bench.files import NO_SPACE
 _COMMANDS: Mapping[str, tuple[str, str]] = {
     "evaluate": ("evaluate:evaluate", "Run a model on a protocol and score it."),
     "predict": ("evaluate:predict", "Run a model and write its predictions only."),
+    "localize": ("localize:localize", "Find what makes a sound in one picture, or in a video."),
     "score": ("score:score", "Check and score a predictions file."),
     "validate": ("submit:validate", "Check a predictions file, and only check."),
     "submit": ("submit:submit", "Enter predictions into the leaderboard."),

@@ -20,15 +20,28 @@ def new_figure(width: float, height: float, **settings: Any) -> Figure:
     return Figure(figsize=(width, height), **settings)
 
 
-def save_figure(figure: Figure, path: Path, source: str | None = None) -> None:
-    """Write a figure as PNG, whole or not at all; equal figures give equal bytes.
+# What would change from file to file, by format.
+_CHANGING = {
+    "png": {"Software": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+    "svg": {"Date": None, "Creator": None},
+}
 
-    `source` is the digest of what it shows, which the file keeps for
-    :func:`~ssl_bench.media.image.source_of`.
+
+def save_figure(figure: Figure, path: Path, source: str | None = None) -> None:
+    """Write a figure, whole or not at all; equal figures give equal bytes.
+
+    As PDF or SVG where the file is called so, else as PNG; `source` is the digest of what it shows,
+    which a PNG file keeps for :func:`~ssl_bench.media.image.source_of`.
     """
+    from matplotlib import rc_context
+
+    ending = path.suffix[1:].lower()
+    kind = ending if ending in _CHANGING else "png"
+    metadata = _CHANGING[kind] | ({SOURCE: source} if kind == "png" else {})
     try:
-        with atomic_path(path) as temporary:
-            figure.savefig(temporary, format="png", metadata={"Software": None, SOURCE: source})
+        with atomic_path(path) as temporary, rc_context({"svg.hashsalt": "ssl-bench"}):
+            figure.savefig(temporary, format=kind, metadata=metadata)
     except OSError as error:
         raise ResultError(
             f"the picture cannot be written ({error.strerror})",

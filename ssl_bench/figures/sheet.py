@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,17 @@ from numpy.typing import NDArray
 from ssl_bench.analysis.evaluation import Evaluation
 from ssl_bench.analysis.paired_runs import Pair, Run, open_run_trials
 from ssl_bench.errors import DataError, ResultError
+from ssl_bench.figures.panels import (
+    HALO_WIDTH,
+    LINE_WIDTH,
+    MAP_COLOURS,
+    PREDICTED,
+    TRUTH,
+    extent_of,
+    outline,
+    show_map,
+    show_prediction,
+)
 from ssl_bench.figures.plots import new_figure, save_figure
 from ssl_bench.measures.interpolation import normalise
 from ssl_bench.measures.localization import binarize
@@ -46,20 +57,8 @@ _HIT = 0.5
 _WORD_ENDS = " |+/,"
 _TITLE_LETTERS = 110
 
-# Told apart by brightness and by dashes as well as by hue; the map runs from blue to yellow.
-_MAP_COLOURS = "cividis"
 _GREY = 0.62
 _HIT_COLOUR, _MISS_COLOUR, _NOTE_COLOUR = "#00695c", "#b3261e", "#555555"
-_LINE_WIDTH, _HALO_WIDTH = 1.6, 3.0
-
-
-class _Line(NamedTuple):
-    colour: str
-    dashes: Literal["solid", "dashed"]
-
-
-_TRUTH = _Line("#ffffff", "solid")
-_PREDICTED = _Line("#ff7f0e", "dashed")
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,45 +169,12 @@ class _Sheet:
 def _draw_row(axes: Sequence[Axes], row: SheetRow) -> None:
     with_truth, with_map, with_prediction = axes
     height, width = row.frame
-    extent = (0.0, float(width), float(height), 0.0)
     picture = np.full((height, width, 3), _GREY) if row.image is None else row.image / 255.0
-    # greyed, so that only the map has colours
-    grey = np.repeat(picture.mean(axis=2, keepdims=True), 3, axis=2)
-    with_truth.imshow(picture, extent=extent)
-    with_map.imshow(grey, extent=extent)
-    alpha = 1.0 if row.image is None else 0.65
-    style: dict[str, Any] = {"extent": extent, "interpolation": "nearest"}
-    with_map.imshow(row.heat, cmap=_MAP_COLOURS, vmin=0, vmax=1, alpha=alpha, **style)
-    with_prediction.imshow(0.5 + 0.5 * grey, extent=extent)
-    shade = np.zeros((*row.predicted.shape, 4))
-    shade[row.predicted] = (1.0, 0.5, 0.05, 0.3)
-    with_prediction.imshow(shade, **style)
-    _outline(with_prediction, row.predicted, extent, _PREDICTED)
+    with_truth.imshow(picture, extent=extent_of(picture))
+    show_map(with_map, picture, row.heat, alpha=1.0 if row.image is None else 0.65)
+    show_prediction(with_prediction, picture, row.predicted)
     for panel in (with_truth, with_prediction):
-        _outline(panel, row.truth > 0.5, extent, _TRUTH)
-    for panel in axes:
-        panel.set(xlim=extent[:2], ylim=extent[2:])
-
-
-_Extent = tuple[float, float, float, float]
-
-
-def _outline(axes: Axes, region: NDArray[np.bool_], extent: _Extent, line: _Line) -> None:
-    """Draw the border of a region, closed also where the region meets the edge of the picture."""
-    from matplotlib.patheffects import withStroke
-
-    if not region.any():
-        return
-    padded = np.pad(region.astype(np.float32), 1)
-    height, width = region.shape
-    # centres of pixels, in the units of the picture; the rim lies as far inside the edge as the
-    # line needs room
-    rim = 0.012 * extent[2]
-    across = np.clip((np.arange(-1, width + 1) + 0.5) / width * extent[1], rim, extent[1] - rim)
-    down = np.clip((np.arange(-1, height + 1) + 0.5) / height * extent[2], rim, extent[2] - rim)
-    style: dict[str, Any] = {"colors": line.colour, "linestyles": line.dashes}
-    border = axes.contour(across, down, padded, levels=[0.5], linewidths=_LINE_WIDTH, **style)
-    border.set_path_effects([withStroke(linewidth=_HALO_WIDTH, foreground="#000000")])
+        outline(panel, row.truth > 0.5, picture, TRUTH)
 
 
 def _draw_caption(sheet: _Sheet, row: SheetRow, left: float, top: float) -> None:
@@ -232,21 +198,21 @@ def _draw_legend(sheet: _Sheet) -> None:
     top = sheet.height - middle
     style = {"va": "center_baseline", "color": _NOTE_COLOUR}
     for left, line, name in (
-        (sheet.centre(0) - 0.4, _TRUTH, "truth"),
-        (sheet.centre(2) - 0.6, _PREDICTED, "prediction"),
+        (sheet.centre(0) - 0.4, TRUTH, "truth"),
+        (sheet.centre(2) - 0.6, PREDICTED, "prediction"),
     ):
         drawn = Line2D(
             [left / sheet.width, (left + 0.4) / sheet.width],
             [middle / sheet.height] * 2,
             color=line.colour,
             linestyle=line.dashes,
-            linewidth=_LINE_WIDTH,
-            path_effects=[withStroke(linewidth=_HALO_WIDTH, foreground="#000000")],
+            linewidth=LINE_WIDTH,
+            path_effects=[withStroke(linewidth=HALO_WIDTH, foreground="#000000")],
         )
         sheet.figure.add_artist(drawn)
         sheet.write(left + 0.48, top, name, 8, **style)
     bar = sheet.axes(sheet.centre(1) - 0.4, top - 0.05, 0.8, 0.1)
-    bar.imshow(np.linspace(0, 1, 128)[None], cmap=_MAP_COLOURS, aspect="auto")
+    bar.imshow(np.linspace(0, 1, 128)[None], cmap=MAP_COLOURS, aspect="auto")
     sheet.write(sheet.centre(1) - 0.46, top, "low", 8, ha="right", **style)
     sheet.write(sheet.centre(1) + 0.46, top, "high", 8, **style)
 

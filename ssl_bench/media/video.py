@@ -7,7 +7,7 @@ from the beginning of the file: one that starts late begins with silence, and ga
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench.errors import DataError
+from ssl_bench.files import atomic_path
 from ssl_bench.media.audio import MAX_SAMPLES
 from ssl_bench.media.containers import contents_of
 from ssl_bench.media.find import require_content
@@ -32,6 +33,8 @@ _MATRIX = "DISPLAYMATRIX"
 _LAYOUTS = {1: "mono", 2: "stereo"}
 # Microseconds: the unit of a container's own times.
 _MICRO = 1_000_000
+# Of videos that are written: steps of time in a second, and pictures, at most.
+_STEPS, _MOST_PICTURES = 12_800, 60
 # Seconds that are decoded before a sound that begins inside a file, for decoders that look back.
 _LEAD = 1.0
 # Seconds of a sound that may be damaged; they are silent.
@@ -99,6 +102,16 @@ class Video:
             second = float(moment.number / moment.rate)
             raise self._refusal(f"ends before second {second:.6g}", "E_CLIP_SPAN")
         return _turned(found)
+
+    def pictures(self) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+        """All pictures, each with its second from the beginning of the file."""
+        if self._pictures is None:
+            raise self._refusal("has no pictures", "E_VIDEO_TRACK")
+        begin = Fraction(self._container.start_time or 0, _MICRO)
+        self._seek(self._pictures, None)
+        for frame in self._decoded(self._pictures):
+            if frame.pts is not None:
+                yield float(frame.pts * frame.time_base - begin), _turned(frame)
 
     def _last_until(
         self, number: int, target: int, steps: Fraction, offset: int
@@ -227,6 +240,42 @@ def open_video(path: Path) -> Iterator[Video]:
         raise _refusal(
             path, "is damaged, or no MP4, MKV, WebM, MOV or AVI", "E_VIDEO_DAMAGED"
         ) from error
+
+
+def write_video(
+    path: Path, pictures: Iterable[tuple[float, NDArray[np.uint8]]], sound: Waveform
+) -> int:
+    """Write a video (H.264, AAC), whole or not at all; returns the number of its pictures.
+
+    Pictures ``(height, width, 3)`` uint8 RGB are of one size with even sides, each with its second;
+    the sound begins at second 0.
+    """
+    import av
+
+    with atomic_path(path) as temporary, av.open(str(temporary), "w", format="mp4") as container:
+        codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
+        shown: Any = container.add_stream(
+            codec, rate=_MOST_PICTURES, options={"preset": "veryfast"}
+        )
+        shown.pix_fmt, shown.codec_context.time_base = "yuv420p", Fraction(1, _STEPS)
+        channels = sound.samples.shape[1]
+        heard: Any = container.add_stream("aac", rate=sound.rate, layout=_LAYOUTS[channels])
+        planes = np.ascontiguousarray(sound.as_float().T.astype(np.float32))
+        samples = av.AudioFrame.from_ndarray(planes, "fltp", _LAYOUTS[channels])
+        samples.sample_rate, samples.time_base = sound.rate, Fraction(1, sound.rate)
+        count, last = 0, -1
+        for second, pixels in pictures:
+            if not count:
+                shown.height, shown.width = pixels.shape[:2]
+                container.mux(heard.encode(samples))
+            picture = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            last = max(last + 1, round(second * _STEPS))
+            picture.pts, picture.time_base = last, Fraction(1, _STEPS)
+            container.mux(shown.encode(picture))
+            count += 1
+        for track in (shown, heard):
+            container.mux(track.encode(None))
+    return count
 
 
 def _refusal(path: Path, problem: str, code: str) -> DataError:

@@ -1,0 +1,199 @@
+"""One picture and one sound: where models hear it, as arrays and as a figure."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl_bench.analysis.localizing import Located, locate
+from ssl_bench.errors import DataError
+from ssl_bench.figures.panels import show_map, show_prediction
+from ssl_bench.figures.plots import new_figure, save_figure
+from ssl_bench.media.audio import read_audio
+from ssl_bench.media.image import read_image
+from ssl_bench.media.waveform import Waveform
+from ssl_bench.models.contract import AnnotationLocalizer, Localizer
+from ssl_bench.models.registry import list_baselines, load_baseline, load_localizer
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Model = str | Localizer | AnnotationLocalizer
+
+PICTURE_SUFFIXES = (".png", ".pdf", ".svg")
+"""Endings of the files that a figure can be written to."""
+
+_COLUMNS = ("image", "map", "predicted pixels", "audio-blind map")
+_PANEL_INCHES = 2.4
+_HEAD_INCHES = 0.35
+_DOTS_PER_INCH = 130
+
+
+@dataclass(frozen=True, eq=False)
+class Localization:
+    """What one or several models make of a picture and a sound; in a notebook it draws itself.
+
+    Attributes
+    ----------
+    image
+        ``(height, width, 3)`` uint8 RGB.
+    models
+        What each model says: its map, the pixels that are predicted, the peak, and its audio-blind
+        map.
+    """
+
+    image: NDArray[np.uint8]
+    models: tuple[Located, ...]
+
+    @property
+    def heat(self) -> NDArray[np.float32]:
+        """The map of the first model, ``(224, 224)`` float32 in [0, 1]."""
+        return self.models[0].heat
+
+    @property
+    def predicted(self) -> NDArray[np.bool_]:
+        """The pixels that the first model's map predicts, ``(224, 224)`` bool."""
+        return self.models[0].predicted
+
+    @property
+    def peak(self) -> tuple[int, int]:
+        """Where the first model's map is highest: column and row in pixels of the image."""
+        return self.peak_of(self.models[0])
+
+    def peak_of(self, model: Located) -> tuple[int, int]:
+        """Where a model's map is highest: column and row in pixels of the image."""
+        height, width = self.image.shape[:2]
+        return int(model.peak[0] * width), int(model.peak[1] * height)
+
+    def plot(self) -> Figure:
+        """A row for each model: the image, the map, the predicted pixels, the audio-blind map."""
+        columns = len(_COLUMNS) - (not any(each.blind is not None for each in self.models))
+        height, width = self.image.shape[:2]
+        across = _PANEL_INCHES * min(max(width / height, 0.6), 2.0)
+        rows = len(self.models)
+        figure = new_figure(
+            columns * across,
+            rows * _PANEL_INCHES + _HEAD_INCHES,
+            dpi=_DOTS_PER_INCH,
+            layout="constrained",
+        )
+        picture = self.image / 255.0
+        panels = figure.subplots(rows, columns, squeeze=False)
+        for place, (row, model) in enumerate(zip(panels, self.models, strict=True)):
+            row[0].imshow(picture)
+            row[0].set_ylabel(model.model, fontsize=9, parse_math=False)
+            show_map(row[1], picture, model.heat)
+            row[1].plot(*self.peak_of(model), "x", color="white", markersize=7, markeredgewidth=2)
+            show_prediction(row[2], picture, model.predicted)
+            if model.blind is not None:
+                show_map(row[3], picture, model.blind)
+            elif columns == len(_COLUMNS):
+                row[3].text(0.5, 0.5, "none", ha="center", transform=row[3].transAxes)
+            for panel, name in zip(row, _COLUMNS, strict=False):
+                panel.set(xticks=[], yticks=[])
+                panel.spines[:].set_visible(False)
+                if place == 0:
+                    panel.set_title(name, fontsize=9)
+        return figure
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the figure as PNG, PDF or SVG, by the ending of the name.
+
+        Raises
+        ------
+        DataError
+            If it is another ending.
+        ResultError
+            If it cannot be written.
+        """
+        target = Path(path)
+        if target.suffix.lower() not in PICTURE_SUFFIXES:
+            raise DataError(
+                f"a figure cannot be written as {target.suffix or 'a file without an ending'}",
+                code="E_PICTURE_FORMAT",
+                where=target,
+                remedy=f"name a file that ends in {', '.join(PICTURE_SUFFIXES)}",
+            )
+        save_figure(self.plot(), target)
+
+    def _repr_png_(self) -> bytes:
+        stream = io.BytesIO()
+        self.plot().savefig(stream, format="png")
+        return stream.getvalue()
+
+
+def localize(
+    image: str | os.PathLike[str] | NDArray[np.uint8],
+    sound: str | os.PathLike[str] | Waveform,
+    model: Model | Sequence[Model] = "ezvsl",
+    *,
+    resample: bool = False,
+    **settings: Any,
+) -> Localization:
+    """Ask one or several models where in a picture a sound comes from.
+
+    Parameters
+    ----------
+    image
+        A file, or ``(height, width, 3)`` uint8 RGB.
+    sound
+        A file (also a video), or a sound.
+    model
+        Names of baselines or plug-ins, ``path/to/file.py:Class``, or localizers themselves.
+    resample
+        Whether a sound of another rate, or of more channels, than a named model takes is converted.
+    **settings
+        How named models are loaded: `variant`, `weights`, `alpha`, `seed` and `options` of
+        :func:`ssl_bench.models.registry.load_localizer`. The weights that ship know the embedded
+        world alone; photographs need others.
+
+    Raises
+    ------
+    SslBenchError
+        If a file or a model cannot be used, or a model does not take the sound.
+
+    Examples
+    --------
+    >>> import ssl_bench
+    >>> world = ssl_bench.open_test_set("synth", options={"count": 1})
+    >>> name = world.samples[0].id
+    >>> found = ssl_bench.localize(world.image(name), world.waveform(name), "ezvsl")
+    >>> found.heat.shape, found.predicted.dtype, found.peak
+    ((224, 224), dtype('bool'), ...)
+    """
+    pixels = image if isinstance(image, np.ndarray) else read_image(Path(image))
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
+        raise DataError(
+            f"an image is an array (height, width, 3) of uint8, not {pixels.dtype} {pixels.shape}",
+            code="E_IMAGE_FORM",
+            remedy="convert it to RGB with 8 bits",
+        )
+    heard = sound if isinstance(sound, Waveform) else read_audio(Path(sound))
+    named = [model] if isinstance(model, str | Localizer | AnnotationLocalizer) else model
+    localizers = [loaded(each, resample=resample, **settings) for each in named]
+    return Localization(pixels, tuple(locate(each, [pixels], [heard])[0] for each in localizers))
+
+
+def loaded(
+    model: Model,
+    *,
+    resample: bool = False,
+    options: Mapping[str, Any] | None = None,
+    **settings: Any,
+) -> Localizer | AnnotationLocalizer:
+    """A localizer by its name, or itself; one that does not listen is not told to resample."""
+    if not isinstance(model, str):
+        return model
+    given = dict(options or {})
+    if resample and (
+        model not in list_baselines() or load_baseline(model).card.modality == "audio-visual"
+    ):
+        given["resample"] = True
+    return load_localizer(model, options=given, **settings)
