@@ -9,6 +9,7 @@ from ssl_bench.errors import SslBenchError
 
 _EXTRA_OF = {
     "av": "media",
+    "faiss": "search",
     "safetensors": "models",
     "scipy": "models",
     "torch": "models",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ssl_bench.cli.features import features
 from ssl_bench.cli.options import (
     PATH,
     count_option,
@@ -261,3 +262,4 @@ def audit(
 
 
 data.add_command(prepare)
+data.add_command(features)

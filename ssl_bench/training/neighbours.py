@@ -18,8 +18,8 @@ from ssl_bench.media.names import clip_names
 from ssl_bench.schemas import read_bytes
 
 _FORM = (
-    "give a .npz with ids (N,) and features (N, D), or a .npy with features (N, D) and, beside it, "
-    "a .txt of the same name with one id on each line"
+    "give a .npz with ids (N,) and features (N, D), as 'ssl-bench data features' writes; or a .npy "
+    "with features (N, D) and, beside it, a .txt of the same name with one id on each line"
 )
 # Key of the stream of random numbers; 1 to 5 are those of augmentation, sound bank and hold-out.
 _NEIGHBOURS = 6
@@ -40,10 +40,15 @@ class NeighbourFiles:
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """What clips are compared by: ``(N, D)`` float32, and a text that identifies the origin."""
+    """What clips are compared by: ``(N, D)`` float32, and a text that identifies the origin.
+
+    `nearest` are rows ``(N, K)`` int32 of clips that were found before, the nearest first, and -1
+    for clips that are not among these.
+    """
 
     values: NDArray[np.float32]
     origin: str
+    nearest: NDArray[np.int32] | None = None
 
 
 class Alike(NamedTuple):
@@ -101,16 +106,33 @@ def find_neighbours(images: Features, sounds: Features, k: int) -> Neighbours:
             remedy="lower it, or train on more clips",
         )
     return Neighbours(
-        nearest(images.values, k),
-        nearest(sounds.values, k),
+        _nearest_of(images, k),
+        _nearest_of(sounds, k),
         sha256_of_json([k, images.origin, sounds.origin]),
     )
 
 
-def nearest(features: NDArray[np.float32], k: int) -> NDArray[np.int32]:
+def _nearest_of(features: Features, k: int) -> NDArray[np.int32]:
+    """What was found before, where enough of it is left; what is found now, elsewhere."""
+    before = features.nearest
+    if before is None or before.shape[1] < k:
+        return nearest(features.values, k)
+    gone = before < 0
+    order = np.argsort(gone, axis=1, kind="stable")[:, :k]
+    found = np.take_along_axis(before, order, axis=1)
+    short = np.flatnonzero((~gone).sum(axis=1) < k)
+    if len(short):
+        found[short] = nearest(features.values, k, short)
+    return found
+
+
+def nearest(
+    features: NDArray[np.float32], k: int, asked: NDArray[np.int64] | None = None
+) -> NDArray[np.int32]:
     """Rows of the k most similar other rows by their cosine, ``(N, k)`` int32, the nearest first.
 
-    Features ``(N, D)`` are finite, no row all zero, and k is at most N - 1.
+    Features ``(N, D)`` are finite, no row all zero, and k is at most N - 1. With `asked`, only for
+    these rows.
 
     Examples
     --------
@@ -118,12 +140,13 @@ def nearest(features: NDArray[np.float32], k: int) -> NDArray[np.int32]:
     [[2], [2], [0]]
     """
     count = len(features)
-    unit = features / np.sqrt(np.einsum("nd,nd->n", features, features))[:, None]
-    found = np.empty((count, k), np.int32)
+    asked = np.arange(count) if asked is None else asked
+    unit = unit_rows(features)
+    found = np.empty((len(asked), k), np.int32)
     block = max(1, _BLOCK // count)
-    for start in range(0, count, block):
-        rows = np.arange(start, min(start + block, count))[:, None]
-        distances = np.clip(1 - unit[start : start + block] @ unit.T, 0, 2)
+    for start in range(0, len(asked), block):
+        rows = asked[start : start + block, None]
+        distances = np.clip(1 - unit[rows[:, 0]] @ unit.T, 0, 2)
         np.put_along_axis(distances, rows, 0, axis=1)
         closest = np.argpartition(distances, k, axis=1)[:, : k + 1]
         order = np.argsort(np.take_along_axis(distances, closest, axis=1))
@@ -135,12 +158,20 @@ def nearest(features: NDArray[np.float32], k: int) -> NDArray[np.int32]:
     return found
 
 
+def unit_rows(features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The same rows, of unit length."""
+    unit: NDArray[np.float32] = (
+        features / np.sqrt(np.einsum("nd,nd->n", features, features))[:, None]
+    )
+    return unit
+
+
 def read_features(path: Path, ids: Sequence[str]) -> Features:
     """Read a file of features, and put its rows into the order of `ids`; it may hold more.
 
     It is a ``.npz`` with ``ids (N,)`` and ``features (N, D)``; or a ``.npy`` with ``features
     (N, D)`` and, beside it, a ``.txt`` of the same name with one id on each line. Nothing in a
-    file is unpickled.
+    file is unpickled. A ``.npz`` may hold the rows ``neighbours (N, K)`` of the nearest of each.
 
     Raises
     ------
@@ -152,13 +183,21 @@ def read_features(path: Path, ids: Sequence[str]) -> Features:
     def refuse(problem: str, code: str, remedy: str) -> NoReturn:
         raise DataError(problem, code=code, where=path, remedy=remedy)
 
-    names, values = _read(path)
+    names, values, near = _read(path)
     if values.ndim != 2 or values.dtype.kind not in "fiu" or 0 in values.shape:
         form = f"{values.dtype} {values.shape}"
         refuse(f"features are a table (N, D) of numbers, not {form}", "E_FEATURES_FORM", _FORM)
     if len(names) != len(values):
         problem = f"it has {len(names):,} ids for {len(values):,} rows of features"
         refuse(problem, "E_FEATURES_FORM", "give each row its id")
+    if near is not None and (
+        near.ndim != 2
+        or near.dtype.kind not in "iu"
+        or len(near) != len(values)
+        or (near.size and not 0 <= near.min() <= near.max() < len(values))
+    ):
+        problem = f"neighbours are rows (N, K) of this file, not {near.dtype} {near.shape}"
+        refuse(problem, "E_FEATURES_FORM", _FORM)
     place = {name: number for number, name in enumerate(names)}
     if len(place) != len(names):
         twice = [name for number, name in enumerate(names) if place[name] != number]
@@ -172,7 +211,8 @@ def read_features(path: Path, ids: Sequence[str]) -> Features:
             "E_FEATURES_MISSING",
             "add them, under the names that the clips have in the list or folder",
         )
-    chosen = values[[place[own[name]] for name in ids]].astype(np.float32)
+    rows = [place[own[name]] for name in ids]
+    chosen = values[rows].astype(np.float32)
     for what, wrong in (
         ("are not finite", ~np.isfinite(chosen).all(axis=1)),
         ("are all zero, which have no cosine", ~chosen.any(axis=1)),
@@ -184,17 +224,22 @@ def read_features(path: Path, ids: Sequence[str]) -> Features:
                 "E_FEATURES_UNUSABLE",
                 "compute them again, or leave the clips out of the list",
             )
-    return Features(chosen, sha256_of_file(path))
+    if near is not None:
+        among = np.full(len(values), -1, np.int32)
+        among[rows] = np.arange(len(rows))
+        near = among[near[rows]]
+    return Features(chosen, sha256_of_file(path), near)
 
 
-def _read(path: Path) -> tuple[list[str], NDArray[Any]]:
+def _read(path: Path) -> tuple[list[str], NDArray[Any], NDArray[Any] | None]:
     try:
         if path.suffix == ".npy":
             listed = read_bytes(path.with_suffix(".txt"), error=DataError, remedy=_FORM)
             content = read_bytes(path, error=DataError, remedy=_FORM, limit=_MAX_BYTES)
-            return listed.decode().splitlines(), read_array(content)
+            return listed.decode().splitlines(), read_array(content), None
         arrays = read_arrays(path)
-        return [str(name) for name in arrays["ids"].ravel()], arrays["features"]
+        names = [str(name) for name in arrays["ids"].ravel()]
+        return names, arrays["features"], arrays.get("neighbours")
     except KeyError as error:
         problem = f"this file lacks an array: {error.args[0]}"
     except DAMAGE as error:
