@@ -24,11 +24,11 @@ from ssl_bench.media.find import require_content
 from ssl_bench.media.image import MAX_PIXELS
 from ssl_bench.media.waveform import Waveform
 
-VIDEO_SUFFIXES = (".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v")
+VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
 """File names that are taken for videos."""
 
-# No playlist, whose entries would be opened as well.
-_DEMUXERS = "mov,matroska,avi"
+# No playlist, whose entries would be opened as well; no AVI, which may lack the times of pictures.
+_DEMUXERS = "mov,matroska"
 _MATRIX = "DISPLAYMATRIX"
 _LAYOUTS = {1: "mono", 2: "stereo"}
 # Microseconds: the unit of a container's own times.
@@ -89,19 +89,22 @@ class Video:
             raise self._refusal("has no pictures", "E_VIDEO_TRACK")
         if track.codec_context.width * track.codec_context.height > MAX_PIXELS:
             raise self._refusal(f"has more than {MAX_PIXELS:,} pixels", "E_VIDEO_TOO_LARGE")
-        base, first = track.time_base, track.start_time or 0
-        steps = base * moment.rate
+        if not (track.time_base and moment.rate):
+            raise self._refusal("does not say when its pictures are shown", "E_VIDEO_DAMAGED")
+        first, steps = track.start_time or 0, track.time_base * moment.rate
         offset = _rounded(first * steps)
         target = first + int(moment.number / steps)
-        found, ended = self._last_until(moment.number, target, steps, offset)
+        with _blamed(self._path):
+            found, ended = self._last_until(moment.number, target, steps, offset)
+            pixels = None if found is None else _turned(found)
         # The last picture is shown for as long as the others.
         shown = max(1, round(moment.rate / self.rate)) if self.rate else 1
-        if found is None or (
+        if pixels is None or (
             ended and not or_last and _rounded(found.pts * steps) - offset + shown <= moment.number
         ):
             second = float(moment.number / moment.rate)
             raise self._refusal(f"ends before second {second:.6g}", "E_CLIP_SPAN")
-        return _turned(found)
+        return pixels
 
     def pictures(self) -> Iterator[tuple[float, NDArray[np.uint8]]]:
         """All pictures, each with its second from the beginning of the file."""
@@ -109,9 +112,15 @@ class Video:
             raise self._refusal("has no pictures", "E_VIDEO_TRACK")
         begin = Fraction(self._container.start_time or 0, _MICRO)
         self._seek(self._pictures, None)
-        for frame in self._decoded(self._pictures):
+        frames = self._decoded(self._pictures)
+        while True:
+            with _blamed(self._path):
+                frame = next(frames, None)
+                pixels = None if frame is None else _turned(frame)
+            if frame is None or pixels is None:
+                return
             if frame.pts is not None:
-                yield float(frame.pts * frame.time_base - begin), _turned(frame)
+                yield float(frame.pts * frame.time_base - begin), pixels
 
     def _last_until(
         self, number: int, target: int, steps: Fraction, offset: int
@@ -150,12 +159,22 @@ class Video:
             raise self._refusal("has no sound track", "E_SOUND_TRACK")
         if track.codec_context is None:
             raise self._refusal("has a sound that FFmpeg has no decoder for", "E_SOUND_CODEC")
+        with _blamed(self._path):
+            pieces = list(self._resampled(track, rate, channels, start, seconds))
+        if not pieces:
+            ends = f"no sound from second {start:.6g} on" if start else "no sound"
+            raise self._refusal(f"has {ends}", "E_CLIP_SPAN" if start else "E_SOUND_EMPTY")
+        return Waveform(np.concatenate(pieces), rate)
+
+    def _resampled(
+        self, track: Any, rate: int, channels: int, start: float, seconds: float | None
+    ) -> Iterator[NDArray[np.int16]]:
         begin = Fraction(self._container.start_time or 0, _MICRO) + Fraction(start)
         lead = int((begin - Fraction(_LEAD)) / track.time_base)
         self._seek(track, lead if start > _LEAD else None)
-        pieces: list[NDArray[np.int16]] = []
         graph: Any = None
         form: tuple[Any, ...] = ()
+        count = 0
         for frame in self._decoded(track, forgiven=_MOST_LOST):
             if frame.pts is None or not frame.samples:
                 continue
@@ -165,20 +184,21 @@ class Video:
                 break
             if at + Fraction(frame.samples, frame.sample_rate) <= 0:
                 continue
+            # A gap before it would be filled.
+            if at * rate * channels > MAX_SAMPLES:
+                problem = f"has more than {MAX_SAMPLES:,} samples of sound"
+                raise self._refusal(problem, "E_SOUND_TOO_LONG")
             now = frame.format.name, frame.layout.name, frame.sample_rate, frame.time_base
+            for piece in _drained(graph) if now != form else ():
+                count += len(piece)
+                yield piece
             if now != form:
-                pieces += _drained(graph)
-                count = sum(map(len, pieces))
                 graph, form = _resampler(frame, rate, channels, count, seconds), now
             graph.push(frame)
-            pieces += _pulled(graph)
-            if at * rate * channels > MAX_SAMPLES:
-                raise self._refusal("has a sound of more than an hour", "E_SOUND_TOO_LONG")
-        pieces += _drained(graph)
-        if not pieces:
-            ends = "no sound" if not start else f"no sound from second {start:.6g} on"
-            raise self._refusal(f"has {ends}", "E_CLIP_SPAN" if start else "E_SOUND_EMPTY")
-        return Waveform(np.concatenate(pieces), rate)
+            for piece in _pulled(graph):
+                count += len(piece)
+                yield piece
+        yield from _drained(graph)
 
     def _seek(self, track: Any, place: int | None) -> None:
         import av
@@ -231,15 +251,24 @@ def open_video(path: Path) -> Iterator[Video]:
     require_content(path)
     if contents_of(path).damage == "truncated":
         raise _refusal(path, "is truncated", "E_VIDEO_TRUNCATED")
+    # A name with a colon is no address of FFmpeg's.
+    name, options = f"file:{os.fspath(path)}", {"format_whitelist": _DEMUXERS}
+    with _blamed(path):
+        container = av.open(name, options=options, metadata_errors="ignore")
+    with container:
+        yield Video(path, container)
+
+
+@contextmanager
+def _blamed(path: Path) -> Iterator[None]:
+    """Blame the video for what PyAV raises."""
+    import av
+
     try:
-        # A name with a colon is no address of FFmpeg's.
-        name, options = f"file:{os.fspath(path)}", {"format_whitelist": _DEMUXERS}
-        with av.open(name, options=options, metadata_errors="ignore") as container:
-            yield Video(path, container)
+        yield
     except (av.error.FFmpegError, ValueError) as error:
-        raise _refusal(
-            path, "is damaged, or no MP4, MKV, WebM, MOV or AVI", "E_VIDEO_DAMAGED"
-        ) from error
+        problem = "is damaged, or no MP4, MOV, MKV or WebM"
+        raise _refusal(path, problem, "E_VIDEO_DAMAGED") from error
 
 
 def write_video(

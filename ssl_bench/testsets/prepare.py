@@ -14,7 +14,7 @@ from PIL import Image
 
 from ssl_bench.errors import DataError, Problem, first_few
 from ssl_bench.executors import HERE, Executor
-from ssl_bench.files import files_of, scratch_folder
+from ssl_bench.files import files_of, remove_left_overs, scratch_folder
 from ssl_bench.media.audio import AUDIO_SUFFIXES, write_wav
 from ssl_bench.media.check import Checked, Facts
 from ssl_bench.media.find import MediaFiles, key_of
@@ -153,6 +153,7 @@ def prepare(
     begins at the clip's start second.
     """
     settings = options or CutOptions()
+    remove_left_overs(folder)
     todo, kept = _without_kept(cuts)
     found = _Videos(clips, [cut.clip for cut in cuts])
     problems: list[Checked] = []

@@ -63,6 +63,7 @@ How to extract them
     ffmpeg -i CLIP.mp4 -vf "fps=25,select=eq(n\\,125)" -frames:v 1 -q:v 2 frames/ID.jpg
   Keep the whole sound, uncompressed; models take their own window from it:
     ffmpeg -i CLIP.mp4 -vn -ac 1 -ar 16000 -c:a pcm_s16le audio/ID.wav
+  'ssl-bench data prepare vggss --clips DIR' does both, for all clips.
   Oya at full size takes 22,050 Hz. --resample converts other rates.
 
 Baselines that neither look nor listen need vggss.json alone.

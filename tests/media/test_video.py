@@ -60,6 +60,11 @@ class TestPictures:
     ) -> None:
         assert number_of(picture(videos[kind], number)) == number
 
+    def test_matroska_is_read_alike(self, tmp_path: Path) -> None:
+        path = make_video(tmp_path / "clip.mkv", Made(b_frames=2))
+        assert [number_of(picture(path, number)) for number in (0, 26, 74)] == [0, 26, 74]
+        assert sound(path).seconds == pytest.approx(3, abs=0.03)
+
     def test_at_another_rate_it_is_the_last_one_up_to_the_moment(
         self, videos: dict[str, Path]
     ) -> None:
