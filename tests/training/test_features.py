@@ -68,6 +68,7 @@ class TestEncoders:
             assert found.shape == (4, width)
             assert len(np.unique(found.round(3), axis=0)) == 4
 
+    @pytest.mark.slow
     def test_torchvisions_weights_are_read_with_or_without_the_last_layer(
         self, folder: Path
     ) -> None:
