@@ -27,6 +27,8 @@ class Made:
     # Times of the pictures in seconds, where they are not evenly spaced.
     times: Sequence[float] | None = None
     b_frames: int = 0
+    # Whether pictures before a key picture, as they are shown, may refer to it.
+    open_groups: bool = False
     # Channels of the sound, as FFmpeg names them; empty for none.
     layout: str = "mono"
     sound_rate: int = 44_100
@@ -59,6 +61,8 @@ def make_video(path: Path, made: Made = Made()) -> Path:
         picture = sound = None
         if made.pictures:
             options = {"bf": str(made.b_frames), "preset": "ultrafast", "threads": "1"}
+            if made.open_groups:
+                options["x264-params"] = "open-gop=1"
             picture = container.add_stream("libx264", rate=made.rate, options=options)
             picture.width, picture.height, picture.pix_fmt = _WIDTH, _HEIGHT, "yuv420p"
             picture.gop_size = 25

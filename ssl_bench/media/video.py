@@ -126,26 +126,29 @@ class Video:
         self, number: int, target: int, steps: Fraction, offset: int
     ) -> tuple[Any, bool]:
         """The last picture up to a number, and whether no other follows; None for no picture."""
-        track = self._pictures
-        for place in (target, None):
-            # Where the place cannot be found in an index, all is decoded.
-            self._seek(track, place)
-            found, sure = None, place is None
-            for frame in self._decoded(track):
-                if frame.pts is None:
-                    continue
-                after = _rounded(frame.pts * steps) - offset > number
-                if after and (found is not None or not sure):
-                    break
-                # What precedes a key picture may lack what it refers to.
-                sure = sure or bool(frame.key_frame)
-                found = frame if sure else None
-            else:
-                if found is not None or place is None:
-                    return found, True
-            if found is not None:
+        try:
+            found = self._scan(number, target, steps, offset)
+            if found[0] is not None:
+                return found
+        except DataError:
+            pass  # what precedes a key picture may lack what it refers to
+        # Where the place cannot be found in an index, all is decoded.
+        return self._scan(number, None, steps, offset)
+
+    def _scan(
+        self, number: int, place: int | None, steps: Fraction, offset: int
+    ) -> tuple[Any, bool]:
+        """As :meth:`_last_until`, from the key picture before a place on, or from the first."""
+        self._seek(self._pictures, place)
+        found, sure = None, place is None
+        for frame in self._decoded(self._pictures):
+            if frame.pts is None:
+                continue
+            if _rounded(frame.pts * steps) - offset > number and (found is not None or not sure):
                 return found, False
-        return None, True
+            sure = sure or bool(frame.key_frame)
+            found = frame if sure else None
+        return found, True
 
     def sound(
         self, rate: int, channels: int = 1, *, start: float = 0.0, seconds: float | None = None

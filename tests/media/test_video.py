@@ -24,6 +24,7 @@ KINDS = {
     "29.97": Made(rate=NTSC),
     "variable rate": Made(count=60, times=UNEVEN),
     "B-frames": Made(b_frames=3),
+    "open groups": Made(b_frames=3, open_groups=True),
     "turned by 90": Made(turn=90),
     "turned by 180": Made(turn=180),
     "turned by 270": Made(turn=270),
@@ -54,7 +55,7 @@ def sound(path: Path, channels: int = 1, **span: float) -> Waveform:
 
 class TestPictures:
     @pytest.mark.parametrize("number", [0, 1, 24, 25, 26, 49, 74])
-    @pytest.mark.parametrize("kind", ["25", "B-frames", "late sound"])
+    @pytest.mark.parametrize("kind", ["25", "B-frames", "open groups", "late sound"])
     def test_a_picture_is_found_by_its_number(
         self, kind: str, number: int, videos: dict[str, Path]
     ) -> None:
@@ -134,7 +135,7 @@ class TestSounds:
             sound(videos["25"], start=9.0, seconds=1.0)
 
     @against_ffmpeg
-    @pytest.mark.parametrize(("kind", "channels"), [*((k, 1) for k in KINDS), ("5.1", 2)])
+    @pytest.mark.parametrize(("kind", "channels"), [*((kind, 1) for kind in KINDS), ("5.1", 2)])
     def test_it_is_the_sound_of_ffmpeg(
         self, kind: str, channels: int, videos: dict[str, Path]
     ) -> None:
