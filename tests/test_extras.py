@@ -16,7 +16,11 @@ import ssl_bench
 from ssl_bench.extras import _EXTRA_OF, extra_needed
 
 ROOT = Path(__file__).parent.parent
-DISTRIBUTIONS = {"cv2": "opencv-python-headless", "lightning_fabric": "lightning-fabric"}
+DISTRIBUTIONS = {
+    "cv2": "opencv-python-headless",
+    "faiss": "faiss-cpu",
+    "lightning_fabric": "lightning-fabric",
+}
 
 
 @pytest.mark.parametrize("library", sorted(_EXTRA_OF))
