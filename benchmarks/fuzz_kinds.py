@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ from ssl_bench.leaderboard.published import read_published
 from ssl_bench.leaderboard.submissions import find_submissions, input_problems
 from ssl_bench.media.audio import examine_audio, probe_audio
 from ssl_bench.media.image import examine_image, probe_image, read_mask
+from ssl_bench.media.video import Moment, open_video, write_video
+from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.cards import Card
 from ssl_bench.models.checkpoints import read_checkpoint, save_checkpoint
 from ssl_bench.models.recipes import Recipe
@@ -47,7 +50,7 @@ from ssl_bench.testsets import definition, is3, lists
 from ssl_bench.testsets.annotations import Annotation, Boxes
 from ssl_bench.testsets.silent import read_silent_pairs
 from ssl_bench.training.given_truth import open_truth
-from ssl_bench.training.neighbours import read_features
+from ssl_bench.training.neighbours import find_neighbours, read_features
 from ssl_bench.training.record import read_record
 from ssl_bench.trials.compositions import open_trials
 from ssl_bench.trials.compositions.type_ab import read_types
@@ -295,7 +298,10 @@ def _arrays() -> Iterator[tuple[str, Kind]]:
     scores = _npz(**named, **flags, cIoU=noise.random(3), category=np.array(["x", "y", "x"]))
     yield "scores", Kind("scores.npz", [scores], in_zip, _read_scores)
     features = _npz(ids=named["trial_id"], features=noise.random((3, 4), np.float32))
-    yield "features", Kind("features.npz", [features], in_zip, _read_features)
+    nearest = np.array([[1], [0], [1]], np.int32)
+    with_nearest = _npz(ids=named["trial_id"], features=np.eye(3), neighbours=nearest)
+    contents = [features, with_nearest]
+    yield "features", Kind("features.npz", contents, in_zip, _read_features)
     rows = np.array([[0.1, 0.1, 0.3, 0.3, 1], [0.5, 0.5, 0.2, 0.2, 3]])
     file = "box/0001.npy"
     yield (
@@ -339,7 +345,9 @@ def _read_scores(path: Path) -> None:
 
 
 def _read_features(path: Path) -> None:
-    assert np.isfinite(read_features(path, ("a", "b", "c")).values).all()
+    found = read_features(path, ("a", "b", "c"))
+    assert np.isfinite(found.values).all()
+    assert find_neighbours(found, found, 1).images.max() < 3
 
 
 def _read_music(path: Path) -> None:
@@ -431,6 +439,10 @@ def _media() -> Iterator[tuple[str, Kind]]:
     ):
         content = _saved(ending, partial(_encode, sound=sound, codec=codec))
         yield f"sound {ending}", Kind(f"a{ending}", [content], whole, _read_sound)
+    shown = [(number / 25, np.roll(pixels, number, axis=1)) for number in range(10)]
+    heard = Waveform((sound * 32767).astype(np.int16), 16000)
+    film = _saved(".mp4", lambda path: write_video(path, shown, heard))
+    yield "video", Kind("a.mp4", [film], whole, _read_video)
 
 
 def _encode(path: Path, sound: np.ndarray, codec: str) -> None:
@@ -448,6 +460,14 @@ def _read_image(path: Path) -> None:
 
 def _read_mask(path: Path) -> None:
     assert read_mask(path).dtype == np.bool_
+
+
+def _read_video(path: Path) -> None:
+    with open_video(path) as video:
+        with suppress(DataError):
+            assert len(video.sound(16000, start=0.1, seconds=0.1).samples)
+        assert video.picture(Moment(5, Fraction(25)), or_last=True).dtype == np.uint8
+        assert video.sound(8000, 2).samples.shape[1] == 2
 
 
 def _read_sound(path: Path) -> None:
