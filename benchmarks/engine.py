@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.contract import Features, Localizer
+from ssl_bench.packed import packed
 from ssl_bench.testsets.annotations import Boxes
 from ssl_bench.testsets.base import Sample, TestSet
 
@@ -49,7 +50,7 @@ class Made(TestSet):
 
     def __init__(self, count: int, size: tuple[int, int], samples: int) -> None:
         self._count, self._size, self._samples = count, size, samples
-        self._made: tuple[Sample, ...] = ()
+        self._made: Sequence[Sample] = ()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Made, (self._count, self._size, self._samples)
@@ -59,7 +60,7 @@ class Made(TestSet):
         """A box around the middle of each; ten of one video, and 220 categories."""
         if not self._made:
             box = np.array([[0.2, 0.3, 0.7, 0.8]])
-            self._made = tuple(
+            self._made = packed(
                 Sample(f"clip{number:07d}", f"video{number // 2}", f"{number % 220}", Boxes(box))
                 for number in range(self._count)
             )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -162,14 +162,8 @@ def answer(
     `sounds` are all those of the plan, in its order.
     """
     size = options.batch_size
-    sound_rows = [
-        sounds.rows[np.array(used, np.intp)] if used else np.zeros(0, np.intp)
-        for used in plan.sound_of
-    ]
     columns = {
-        number: sound_rows[number][
-            [row for image in plan.images for row in plan.rows_of_image[image][number]]
-        ]
+        number: sounds.rows[plan.sounds.of_set(number)[plan.images.rows(number)]]
         for number, trials in enumerate(plan.sets)
         if trials.protocol.answers == "retrieval"
     }
@@ -183,6 +177,7 @@ def answer(
     images = plan.images[chosen.start : chosen.stop]
     for chunk, prepared in _read_ahead(images, localizer.prepare_image, options):
         options.progress("images", done, len(plan.images))
+        places = range(done, done + len(chunk))
         done += len(chunk)
         encode = localizer.encode_prepared_images
         features = _encode(encode, prepared, chunk, localizer, fitting)
@@ -190,25 +185,20 @@ def answer(
         if any(plan.vision_only):
             blind = checked_maps(asked_of(localizer.vision_only, features), len(chunk), localizer)
         for number, trials in enumerate(plan.sets):
-            places = [
-                (position, row)
-                for position, image in enumerate(chunk)
-                for row in plan.rows_of_image[image][number]
-            ]
-            if not places:
+            rows = plan.images.rows(number, places)
+            if not len(rows):
                 continue
-            owners = [position for position, _ in places]
-            asked = [trials.trials[row] for _, row in places]
+            owners = plan.images.of_set(number)[rows].astype(np.intp) - places.start
+            asked = [trials.trials[row] for row in rows.tolist()]
             ids = [trial.id for trial in asked]
             if number in columns:
                 ranked = similarity_rows(localizer, features, sounds.features, columns[number])
-                yield number, LocalizedBatch(ids, None, None, np.array(owners), ranked[owners])
+                yield number, LocalizedBatch(ids, None, None, owners, ranked[owners])
                 continue
-            played = sound_rows[number]
-            pairs = [
-                Pair(position, int(played[row]) if len(played) else None)
-                for position, row in places
-            ]
+            played: Iterable[int | None] = itertools.repeat(None)
+            if plan.listens:
+                played = sounds.rows[plan.sounds.of_set(number)[rows]].tolist()
+            pairs = list(map(Pair, owners.tolist(), played))
             if number in categories:
                 maps = class_maps_of_pairs(
                     localizer,

@@ -6,13 +6,17 @@ dropped batch by batch, so what is equal has to be known before it is read.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, overload
 
-from ssl_bench.trials.trial import AudioRecipe, ImageRecipe, TrialSet
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl_bench.trials.trial import AudioRecipe, ImageRecipe, Trial, TrialSet
 
 _Recipe = TypeVar("_Recipe", ImageRecipe, AudioRecipe)
 
@@ -21,12 +25,11 @@ _Recipe = TypeVar("_Recipe", ImageRecipe, AudioRecipe)
 class Distinct(Generic[_Recipe]):
     """One image or sound, however many protocols, splits and trials use it.
 
-    Two are equal if what they are made of is; recipe and trials are those of the first use.
+    Recipe and trials are those of the first use.
     """
 
-    identity: Hashable
-    recipe: _Recipe = field(compare=False)
-    trials: TrialSet = field(compare=False, repr=False)
+    recipe: _Recipe
+    trials: TrialSet
 
     def read(self) -> Any:
         """The image or the sound; raises DataError if it is missing or unreadable."""
@@ -63,40 +66,92 @@ class Plan:
         self.sets, self.vision_only, self.listens = tuple(sets), tuple(vision_only), listens
 
     @cached_property
-    def rows_of_image(self) -> dict[Distinct[ImageRecipe], list[list[int]]]:
-        """Rows of each distinct image in each set, images in the order of their first trials."""
-        found: dict[Distinct[ImageRecipe], list[list[int]]] = {}
-        for number, trials in enumerate(self.sets):
-            for row, trial in enumerate(trials):
-                image = Distinct(trials.image_identity(trial.image), trial.image, trials)
-                found.setdefault(image, [[] for _ in self.sets])[number].append(row)
-        return found
-
-    @cached_property
-    def images(self) -> list[Distinct[ImageRecipe]]:
+    def images(self) -> Uses[ImageRecipe]:
         """The distinct images."""
-        return list(self.rows_of_image)
+        return Uses(self.sets, attrgetter("image"), TrialSet.image_identity)
 
     @cached_property
-    def _sounds(self) -> tuple[list[Distinct[AudioRecipe]], list[list[int]]]:
-        place: dict[Distinct[AudioRecipe], int] = {}
-        used = [
-            [
-                place.setdefault(
-                    Distinct(trials.sound_identity(trial.audio), trial.audio, trials), len(place)
+    def sounds(self) -> Uses[AudioRecipe]:
+        """The distinct sounds; none for an audio-blind model."""
+        sets = self.sets if self.listens else ()
+        return Uses(sets, attrgetter("audio"), TrialSet.sound_identity)
+
+
+class Uses(Sequence[Distinct[_Recipe]]):
+    """The distinct images or sounds of several protocols, in the order of their first trials.
+
+    `recipe_of` gives the recipe of a trial, `identity` what that is made of.
+    """
+
+    def __init__(
+        self,
+        sets: Sequence[TrialSet],
+        recipe_of: Callable[[Trial], _Recipe],
+        identity: Callable[[TrialSet, _Recipe], Hashable],
+    ) -> None:
+        self._sets = sets
+        self._recipe_of: Callable[[Trial], _Recipe] = recipe_of
+        self._identity: Callable[[TrialSet, _Recipe], Hashable] = identity
+        self._starts = np.cumsum([0, *map(len, sets)])
+        found = (identity(each, recipe_of(trial)) for each in sets for trial in each)
+        hashes = np.fromiter(map(hash, found), np.int64, self._starts[-1])
+        equal = self._told_apart(np.unique(hashes, return_inverse=True)[1].astype(np.int32))
+        _, first, place = np.unique(equal, return_index=True, return_inverse=True)
+        order = np.argsort(first)
+        self._first = first[order].astype(np.int32)
+        self._place = np.argsort(order).astype(np.int32)[place]
+        # Trials of all sets, one image or sound after the other.
+        self._users = np.argsort(self._place, kind="stable").astype(np.int32)
+        self._ends = np.cumsum(np.bincount(self._place)).astype(np.int32)
+
+    def _told_apart(self, place: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Places of equal hashes, or others where what has the hash is not equal.
+
+        A hash takes eight bytes and what it is of hundreds, which are there for one place at a
+        time.
+        """
+        users = np.argsort(place, kind="stable")
+        counts = np.bincount(place)
+        ends, further = np.cumsum(counts), len(counts)
+        for number in np.flatnonzero(counts > 1).tolist():
+            same: dict[Hashable, int] = {}
+            for user in users[ends[number] - counts[number] : ends[number]].tolist():
+                each, recipe = self._used_by(user)
+                place[user] = same.setdefault(
+                    self._identity(each, recipe), further + len(same) - 1 if same else number
                 )
-                for trial in (trials if self.listens else ())
-            ]
-            for trials in self.sets
-        ]
-        return list(place), used
+            further += len(same) - 1
+        return place
 
-    @property
-    def sounds(self) -> list[Distinct[AudioRecipe]]:
-        """The distinct sounds, in order of their first trials; none for an audio-blind model."""
-        return self._sounds[0]
+    def _used_by(self, user: int) -> tuple[TrialSet, _Recipe]:
+        number = int(np.searchsorted(self._starts, user, side="right")) - 1
+        trials = self._sets[number]
+        return trials, self._recipe_of(trials.trials[user - int(self._starts[number])])
 
-    @property
-    def sound_of(self) -> list[list[int]]:
-        """For each set the place of each trial's sound among the distinct ones."""
-        return self._sounds[1]
+    def __len__(self) -> int:
+        return len(self._first)
+
+    @overload
+    def __getitem__(self, place: int) -> Distinct[_Recipe]: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[Distinct[_Recipe]]: ...
+
+    def __getitem__(self, place: int | slice) -> Distinct[_Recipe] | list[Distinct[_Recipe]]:
+        if isinstance(place, slice):
+            return [self[each] for each in range(len(self))[place]]
+        trials, recipe = self._used_by(int(self._first[place]))
+        return Distinct(recipe, trials)
+
+    def of_set(self, number: int) -> NDArray[np.int32]:
+        """The place of each trial's image or sound among the distinct ones, ``(n,)``."""
+        return self._place[self._starts[number] : self._starts[number + 1]]
+
+    def rows(self, number: int, places: range | None = None) -> NDArray[np.intp]:
+        """Rows of a set's trials that use the distinct ones at some places, or all, in turn."""
+        chosen = self._users
+        if places is not None:
+            start = self._ends[places.start - 1] if places.start else 0
+            chosen = chosen[start : self._ends[places.stop - 1]]
+        first, end = self._starts[number : number + 2]
+        return np.asarray(chosen[(chosen >= first) & (chosen < end)] - first, np.intp)

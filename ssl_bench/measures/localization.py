@@ -19,6 +19,8 @@ from ssl_bench.protocols.conventions import Rule, ThresholdTable
 # The double products 0.05 * i, as the public evaluators compute them: 0.05 * 3 is
 # 0.15000000000000002, so a cIoU of exactly 3/20 fails there.
 AUC_THRESHOLDS: NDArray[np.float64] = np.array([0.05 * i for i in range(21)])
+# Area where so many of them are reached.
+_AREAS = np.asarray(np.trapezoid(np.tri(22, 21, -1), AUC_THRESHOLDS, axis=1), np.float64)
 
 
 def ciou(
@@ -101,8 +103,10 @@ def area_under_success(values: ArrayLike) -> NDArray[np.float64]:
     >>> area_under_success([0.0, 1.0, float("nan")]).round(3).tolist()
     [0.025, 1.0, 0.0]
     """
-    reached = np.asarray(values, np.float64)[:, None] >= AUC_THRESHOLDS
-    return np.trapezoid(reached.astype(np.float64), AUC_THRESHOLDS, axis=1)
+    # A value reaches thresholds from the lowest one on, so that there are few areas.
+    given = np.asarray(values, np.float64)
+    reached = np.searchsorted(AUC_THRESHOLDS, np.where(np.isnan(given), -1, given), side="right")
+    return np.asarray(_AREAS[reached])
 
 
 TAUS: NDArray[np.float32] = np.linspace(0, 1, 101, dtype=np.float32)

@@ -22,6 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ssl_bench.arrays import DAMAGE, MAX_HEADER, open_zip, read_header
 from ssl_bench.errors import PredictionsError, Problem
+from ssl_bench.packed import packed
 from ssl_bench.predictions.format import (
     EMBEDDINGS,
     MEMBERS,
@@ -123,7 +124,7 @@ class Archive:
         self.arrays: dict[str, Array] = {}
         self.total_bytes = 0
         self.meta: PredictionsMeta | None = None
-        self.ids: tuple[str, ...] = ()
+        self.ids: Sequence[str] = ()
         self.map_index: NDArray[np.int64] | None = None
         try:
             with open_zip(path) as archive:
@@ -356,17 +357,20 @@ def _read_meta(archive: Archive) -> PredictionsMeta | None:
     return None
 
 
-def _read_ids(archive: Archive, limits: Limits) -> tuple[str, ...]:
+def _read_ids(archive: Archive, limits: Limits) -> Sequence[str]:
     """The ids; one that is not even text is empty."""
-    ids: list[str] = []
-    for block in archive.blocks("trial_id"):
-        points = block.view(np.uint32).reshape(len(block), -1)
-        ids += np.where((points <= _LAST_CODE_POINT).all(axis=1), block, "").tolist()
+
+    def texts() -> Iterator[str]:
+        for block in archive.blocks("trial_id"):
+            points = block.view(np.uint32).reshape(len(block), -1)
+            yield from np.where((points <= _LAST_CODE_POINT).all(axis=1), block, "").tolist()
+
+    ids = packed(texts())
     malformed = [name for name in ids if not is_valid_id(name, limits)]
     if malformed:
         message = "these trial ids are empty, too long, or not printable"
         archive.problems.add("E_IDS", message, "use the ids that the protocol lists", malformed)
-    return tuple(ids)
+    return ids
 
 
 def _read_map_index(archive: Archive) -> NDArray[np.int64] | None:
@@ -398,5 +402,5 @@ def _check_finite(archive: Archive, name: str) -> None:
         archive.problems.add("E_NOT_FINITE", message, remedy, _ids_at(wrong, archive.ids))
 
 
-def _ids_at(chosen: NDArray[np.bool_], ids: tuple[str, ...]) -> list[str]:
-    return [ids[row] for row in np.flatnonzero(chosen) if row < len(ids)]
+def _ids_at(chosen: NDArray[np.bool_], ids: Sequence[str]) -> list[str]:
+    return [ids[row] for row in np.flatnonzero(chosen).tolist() if row < len(ids)]

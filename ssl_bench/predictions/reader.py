@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ssl_bench.errors import PredictionsError
 from ssl_bench.files import sha256_of_file, sha256_of_json
 from ssl_bench.media.names import clip_names
+from ssl_bench.packed import packed, rows_by_name
 from ssl_bench.predictions.archive import Archive, Problems, refusal, scan
 from ssl_bench.predictions.format import (
     LIMITS,
@@ -42,7 +43,7 @@ class Question:
     they count as failures.
     """
 
-    trial_ids: Sequence[str]
+    trial_ids: Collection[str]
     protocol: str | None = None
     protocol_digest: str | None = None
     trials_digest: str | None = None
@@ -77,7 +78,8 @@ class Predictions:
     ) -> None:
         self.path = path
         self.meta = meta
-        self.trial_ids: tuple[str, ...] = tuple(name for part in parts for name in part.ids)
+        [first, *others] = (part.ids for part in parts)
+        self.trial_ids = packed(chain(first, *others)) if others else first
         self.question = question
         self.missing = tuple(missing)
         self._parts = tuple(parts)
@@ -177,7 +179,7 @@ class Predictions:
                     rows = order[start : min(start + step, end)]
                     local = index[rows] - first
                     if not finite[local].all():
-                        name = part.ids[rows[np.argmin(finite[local])]]
+                        name = part.ids[int(rows[np.argmin(finite[local])])]
                         raise _not_finite(f"the map of {name!r}", part.path)
                     yield rows + first_trial, maps if part.map_index is None else maps[local]
                 first = last
@@ -370,18 +372,20 @@ def _layout(part: Archive) -> dict[str, tuple[int, ...]]:
 
 def _check_trials(parts: Sequence[Archive], problems: Problems) -> None:
     """Check that no trial comes twice, and that similarities cover all of them in one order."""
-    ids = [name for part in parts for name in part.ids]
-    repeated = [name for name, count in Counter(ids).items() if count > 1]
-    if repeated:
+    ids = packed(name for part in parts for name in part.ids)
+    rows = rows_by_name(ids)
+    count = len(ids)
+    if len(rows) < count:
         message = "these trials have more than one prediction"
-        problems.add("E_IDS_DUPLICATE", message, "keep one for each trial", repeated)
+        repeated = dict.fromkeys(name for row, name in enumerate(ids) if rows[name] != row)
+        problems.add("E_IDS_DUPLICATE", message, "keep one for each trial", list(repeated))
     square = [part for part in parts if len(_layout(part).get("similarity", ())) == 1]
     if not square or not all(part.ids for part in parts):
         return
     for part in square:
         (width,) = _layout(part)["similarity"]
-        if width != len(ids):
-            message = f"'similarity' has {width:,} columns for {len(ids):,} trials"
+        if width != count:
+            message = f"'similarity' has {width:,} columns for {count:,} trials"
             remedy = "give one column for the sound of each trial, in the order of trial_id"
             part.problems.add("E_ARRAY_SHAPE", message, remedy)
     stems = [part.path.stem for part in parts]
@@ -440,8 +444,16 @@ def _check_answered(
     parts: Sequence[Archive], question: Question, complete: bool, problems: Problems
 ) -> list[str]:
     """Trials without a prediction; checks that they may be missing, and that none is unknown."""
-    present = {name for part in parts for name in part.ids}
-    unknown = sorted(filter(is_valid_id, present.difference(question.trial_ids)))
+    asked = question.trial_ids
+    rows = asked if isinstance(asked, Mapping) else rows_by_name(asked)
+    present = np.zeros(len(asked), bool)
+    others = set()
+    for name in (name for part in parts for name in part.ids):
+        if name in rows:
+            present[rows[name]] = True
+        else:
+            others.add(name)
+    unknown = sorted(filter(is_valid_id, others))
     if unknown:
         known = clip_names(question.trial_ids)
         read = {name: clip.id for name in unknown if (clip := known.read(name)) is not None}
@@ -456,7 +468,7 @@ def _check_answered(
         message = "these trials are not in the protocol"
         remedy = "remove them, or score the file under the protocol that it was made for"
         problems.add("E_IDS_UNKNOWN", message, remedy, unknown)
-    missing = [name for name in question.trial_ids if name not in present]
+    missing = [name for name, answered in zip(asked, present, strict=True) if not answered]
     # where ids could not be read, that is the problem, and not that they are missing
     readable = bool(parts) and all(part.ids for part in parts)
     if missing and readable and not question.partial and not complete:

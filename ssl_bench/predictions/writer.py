@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Literal, Self
@@ -73,7 +76,7 @@ class PredictionsWriter:
         self._compression = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
         self._meta = meta
         self._dtype = np.dtype(dtype)
-        self._ids: dict[str, None] = {}
+        self._ids = _Ids()
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._lengths = dict.fromkeys(_SPOOLED, 0)
         self._small: dict[str, list[NDArray[Any]]] = {}
@@ -148,11 +151,12 @@ class PredictionsWriter:
             raise RuntimeError("a PredictionsWriter is used in a 'with' block")
         ids = list(trial_ids)
         seen: set[str] = set()
+        known = self._ids.among(ids)
         for name in ids:
             if not is_valid_id(name):
                 message = f"the trial id {quoted(name)} is empty, too long or not printable"
                 raise self._refusal("E_IDS", message)
-            if name in seen or name in self._ids:
+            if name in seen or name in known:
                 raise self._refusal("E_IDS_DUPLICATE", f"the trial {name!r} was predicted twice")
             seen.add(name)
         given = zip(ROW_MEMBERS, (score, image_embedding, audio_embedding, similarity), strict=True)
@@ -174,7 +178,8 @@ class PredictionsWriter:
         if not ids:
             return
         self._check_agrees(ids[0], arrays)
-        self._ids.update(dict.fromkeys(ids))
+        self._leave_out_plain(arrays)
+        self._ids.add(ids)
         with blamed_on(self._path):
             for name, array in arrays.items():
                 if name in _SPOOLED:
@@ -245,6 +250,16 @@ class PredictionsWriter:
             raise self._refusal("E_ARRAY_SHAPE", message, remedy)
         self._shapes = shapes
 
+    def _leave_out_plain(self, arrays: dict[str, NDArray[Any]]) -> None:
+        """Keep no map index while trial i has row i; called before the ids of a batch are added."""
+        index, known = arrays.get("map_index"), len(self._ids)
+        if index is None or "map_index" in self._small:
+            return
+        if np.array_equal(index, np.arange(known, known + len(index))):
+            del arrays["map_index"]
+        else:
+            self._small["map_index"] = [np.arange(known)]
+
     def _finish(self) -> None:
         n_trials = len(self._ids)
         if not n_trials:
@@ -256,22 +271,27 @@ class PredictionsWriter:
             remedy = "give one column for the sound of each trial of the file"
             raise self._refusal("E_ARRAY_SHAPE", message, remedy)
         arrays = {name: np.concatenate(parts) for name, parts in self._small.items()}
-        if np.array_equal(arrays.get("map_index", []), np.arange(self._lengths["map"])):
-            arrays.pop("map_index", None)
-        for name, spool in self._spools.items():
-            if name in self._shapes:
-                spool.flush()
-                shape = (self._lengths[name], *self._shapes[name])
-                arrays[name] = np.memmap(spool, self._dtype, "r", shape=shape)
+        names = np.dtype(f"U{max(map(len, self._ids))}")
+        ids = iter(self._ids)
         with (
             atomic_path(self._path) as temporary,
             zipfile.ZipFile(temporary, "w", self._compression) as archive,
         ):
             _write(archive, "meta", np.frombuffer(self._meta.to_bytes(), np.uint8))
-            _write(archive, "trial_id", np.array(list(self._ids), dtype=np.str_))
+            _write_rows(
+                *(archive, "trial_id", names, (n_trials,)),
+                lambda rows: np.array([*islice(ids, rows.stop - rows.start)], names).tobytes(),
+            )
             for name in ("map_index", *(each for each in arrays if each != "map_index")):
                 if name in arrays:
                     _write(archive, name, arrays[name])
+            for name, spool in self._spools.items():
+                if name in self._shapes:
+                    spool.seek(0)
+                    shape = (self._lengths[name], *self._shapes[name])
+                    of_row = self._dtype.itemsize * math.prod(shape[1:])
+                    next_of = partial(_next_of, spool, of_row)
+                    _write_rows(archive, name, self._dtype, shape, next_of)
 
 
 def save_predictions(
@@ -287,15 +307,71 @@ def save_predictions(
         writer.add(trial_ids, maps)
 
 
+class _Ids(Iterable[str]):
+    """Ids in order, in some twenty bytes each: they may be many."""
+
+    def __init__(self) -> None:
+        # Valid ids hold no line break.
+        self._lines: list[bytes] = []
+        # Sorted hashes, in arrays each of which is at least twice as long as the next.
+        self._hashes: list[NDArray[np.int64]] = []
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[str]:
+        return chain.from_iterable(lines.decode().split("\n") for lines in self._lines)
+
+    def add(self, ids: Sequence[str]) -> None:
+        """Put ids behind the others; none of them may be there already."""
+        self._lines.append("\n".join(ids).encode())
+        self._count += len(ids)
+        new = np.sort(_hashes(ids))
+        while self._hashes and len(self._hashes[-1]) < 2 * len(new):
+            new = np.sort(np.concatenate([self._hashes.pop(), new]), kind="stable")
+        self._hashes.append(new)
+
+    def among(self, ids: Sequence[str]) -> set[str]:
+        """Those of some ids that are there."""
+        asked = _hashes(ids)
+        alike = any(
+            (hashes.take(np.searchsorted(hashes, asked), mode="clip") == asked).any()
+            for hashes in self._hashes
+        )
+        return set(ids).intersection(self) if alike else set()
+
+
+def _hashes(ids: Sequence[str]) -> NDArray[np.int64]:
+    return np.fromiter(map(hash, ids), np.int64, len(ids))
+
+
+def _next_of(spool: IO[bytes], of_row: int, rows: slice) -> bytes:
+    return spool.read((rows.stop - rows.start) * of_row)
+
+
 def _write(archive: zipfile.ZipFile, name: str, array: NDArray[Any]) -> None:
+    _write_rows(archive, name, array.dtype, array.shape, lambda rows: array[rows].tobytes())
+
+
+def _write_rows(
+    archive: zipfile.ZipFile,
+    name: str,
+    dtype: np.dtype[Any],
+    shape: tuple[int, ...],
+    read: Callable[[slice], bytes],
+) -> None:
+    """Write an array of which some rows are read at a time, in order."""
     # The member's header depends on nothing but its name.
     info = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
     info.compress_type = archive.compression
     info.create_system = 3
     info.external_attr = 0o644 << 16
-    info.file_size = array.nbytes
-    rows = max(1, _BLOCK_BYTES * len(array) // array.nbytes)
+    of_row = dtype.itemsize * math.prod(shape[1:])
+    info.file_size = shape[0] * of_row
+    rows = max(1, _BLOCK_BYTES // of_row)
+    header = {"descr": npy.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
     with archive.open(info, "w") as member:
-        npy.write_array_header_1_0(member, npy.header_data_from_array_1_0(array))
-        for start in range(0, len(array), rows):
-            member.write(array[start : start + rows].tobytes())
+        npy.write_array_header_1_0(member, header)
+        for start in range(0, shape[0], rows):
+            member.write(read(slice(start, min(start + rows, shape[0]))))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from ssl_bench.statistics.bootstrap import (
     RESAMPLES,
     ClusterBootstrap,
     Interval,
+    Numbered,
 )
 
 MAX_REPLICATES = 1000
@@ -107,55 +108,72 @@ def summarise(
     for rows in dict.fromkeys(measure.definition.rows for measure in measures):
         chosen = [measure for measure in measures if measure.definition.rows == rows]
         counted = counted_rows(scores, chosen[0])
-        part = scores[counted]
-        paired = None if other is None else other[counted]
-        bootstrap = ClusterBootstrap(part["group"], seed=seed)
+        part = _part(scores, counted, chosen)
+        paired = None if other is None else _part(other, counted, chosen)
+        bootstrap = ClusterBootstrap(_groups(part), seed=seed)
         means = [measure for measure in chosen if measure.definition.is_mean]
-        done |= _means(_values(part, paired, means), paired is not None, means, bootstrap)
+        values = (_values(part, paired, measure) for measure in means)
+        done |= _means(values, paired is not None, means, bootstrap)
         done |= {each: _overall(part, paired, each, bootstrap) for each in set(chosen) - set(means)}
     return tuple(done[measure] for measure in measures)
 
 
+def _part(
+    scores: pd.DataFrame, rows: NDArray[np.bool_], measures: Sequence[Measure]
+) -> pd.DataFrame:
+    """Some rows of a table, with what measures read."""
+    if rows.all():
+        return scores
+    read = {"trial_id", "group", "present", *(name for each in measures for name in each.columns)}
+    return scores.loc[rows, [name for name in scores.columns if name in read]]
+
+
 def undefined(scores: pd.DataFrame, measure: Measure) -> MeasuredValue:
     """A measure that is not known, on the trials that count for it."""
-    groups = scores.loc[counted_rows(scores, measure), "group"]
+    groups = _groups(scores[counted_rows(scores, measure)])
     return _measured(measure, math.nan, NO_INTERVAL, ClusterBootstrap(groups))
 
 
+def _groups(scores: pd.DataFrame) -> Numbered:
+    """The group of each row."""
+    numbers, names = pd.factorize(scores["group"])
+    rank = np.empty(len(names), np.int32)
+    rank[names.argsort()] = np.arange(len(names), dtype=np.int32)
+    return Numbered(rank[numbers])
+
+
 def _values(
-    part: pd.DataFrame, other: pd.DataFrame | None, measures: Sequence[Measure]
+    part: pd.DataFrame, other: pd.DataFrame | None, measure: Measure
 ) -> NDArray[np.float64]:
-    """Per-trial values ``(n, m)`` of measures that are means, or their paired differences."""
-    values = np.zeros((len(part), len(measures)))
-    for number, measure in enumerate(measures):
-        values[:, number] = per_trial(part, measure)
-        if other is not None:
-            values[:, number] -= per_trial(other, measure)
-    return values
+    """Per-trial values ``(n,)`` of a measure that is a mean, or their paired differences."""
+    values = per_trial(part, measure)
+    return values if other is None else values - per_trial(other, measure)
 
 
 def _means(
-    values: NDArray[np.float64],
+    values: Iterable[NDArray[np.float64]],
     paired: bool,
     measures: Sequence[Measure],
     bootstrap: ClusterBootstrap,
 ) -> dict[Measure, MeasuredValue]:
-    """Means of the columns of `values`, with their intervals."""
+    """Means of values ``(n,)`` of each measure, with their intervals."""
     if not measures:
         return {}
+    means: list[float] = []
+
+    def noted() -> Iterator[NDArray[np.float64]]:
+        for column in values:
+            # fsum is exact, so the mean does not depend on the order of trials.
+            means.append(math.fsum(column) / len(column) if len(column) else math.nan)
+            yield column
+
     if paired:
-        intervals = [bootstrap.difference(column, np.zeros_like(column)) for column in values.T]
+        intervals = [bootstrap.difference(column, np.zeros_like(column)) for column in noted()]
     else:
-        intervals = bootstrap.intervals(values)
+        intervals = bootstrap.intervals(noted())
     return {
-        # fsum is exact, so the mean does not depend on the order of trials.
-        measure: _measured(
-            measure,
-            math.fsum(column) / len(column) if len(column) else math.nan,
-            interval,
-            bootstrap,
-        )
-        for measure, column, interval in zip(measures, values.T, intervals, strict=True)
+        measure: _measured(measure, mean, interval, bootstrap)
+        for measure, mean, interval in zip(measures, means, intervals, strict=True)
     }
 
 
@@ -198,7 +216,7 @@ def replicates(
     of a paired bootstrap. Empty with one group, or where a value is undefined.
     """
     part = scores[counted_rows(scores, measure)]
-    bootstrap = ClusterBootstrap(part["group"], seed=seed)
+    bootstrap = ClusterBootstrap(_groups(part), seed=seed)
     if bootstrap.n_groups < 2:
         return np.zeros(0)
     if measure.definition.is_mean:
@@ -253,14 +271,15 @@ def _within_levels(
             seed=seed,
         )
     # Each trial counts by itself, so that its values are found once for all levels.
-    values = _values(scores, other, measures)
-    groups = scores["group"].to_numpy(dtype=str)
+    values = [_values(scores, other, measure) for measure in measures]
+    groups = _groups(scores).numbers
     counted = counted_rows(scores, measures[0])
 
     def summed(rows: NDArray[np.intp]) -> tuple[MeasuredValue, ...]:
         kept = rows[counted[rows]]
-        bootstrap = ClusterBootstrap(groups[kept], seed=seed)
-        done = _means(values[kept], other is not None, measures, bootstrap)
+        bootstrap = ClusterBootstrap(Numbered(groups[kept]), seed=seed)
+        some = (column[kept] for column in values)
+        done = _means(some, other is not None, measures, bootstrap)
         return tuple(done[measure] for measure in measures)
 
     return summed
@@ -271,11 +290,15 @@ def _levels(scores: pd.DataFrame, name: str) -> Iterator[tuple[str, NDArray[np.i
 
     A trial in which several categories sound (``cat+dog``) counts under each of them.
     """
-    values = scores[name].reset_index(drop=True)
-    if name == "category":
-        values = values.str.split("+").explode()
-    for level, rows in sorted(values.groupby(values.to_numpy()).groups.items()):
-        yield str(level), np.unique(rows.to_numpy(np.intp))
+    numbers, values = pd.factorize(scores[name])
+    order = np.argsort(numbers, kind="stable")
+    ends = np.searchsorted(numbers[order], np.arange(len(values) + 1))
+    found: dict[Any, list[NDArray[np.intp]]] = {}
+    for number, value in enumerate(values):
+        for level in dict.fromkeys(value.split("+") if name == "category" else [value]):
+            found.setdefault(level, []).append(order[ends[number] : ends[number + 1]])
+    for level, parts in sorted(found.items(), key=lambda each: each[0]):
+        yield str(level), np.sort(np.concatenate(parts))
 
 
 def _order_of_ids(part: pd.DataFrame) -> NDArray[np.intp]:

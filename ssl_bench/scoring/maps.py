@@ -114,7 +114,7 @@ class StoredMaps:
 
     def __iter__(self) -> Iterator[MapBatch]:
         predictions = self.predictions
-        rows = np.array([self.trials.index[name] for name in predictions.trial_ids], np.intp)
+        rows = self.trials.rows_of(predictions.trial_ids)
         stated = predictions.score
         for positions, maps in predictions.iter_maps():
             confidence = None if stated is None else stated[positions]

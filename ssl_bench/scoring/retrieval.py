@@ -105,7 +105,7 @@ def retrieval_scores(
     ``category_rank`` and ``average_precision``, ``instances``: the number of items that are the
     trial's own, or have its picture or sound, and ``relevant``: those and the ones of its category.
     """
-    rows = np.array([trials.index[name] for name in predictions.trial_ids], np.intp)
+    rows = trials.rows_of(predictions.trial_ids)
     identities = _identities(trials)
     present = np.zeros(len(trials), bool)
     present[rows] = True

@@ -19,6 +19,7 @@ from ssl_bench.environment import environment
 from ssl_bench.errors import PredictionsError, Problem, SslBenchError
 from ssl_bench.measures.definition import Measure
 from ssl_bench.measures.values import parse_measure
+from ssl_bench.packed import rows_by_name
 from ssl_bench.predictions import Predictions, Question, check, open_predictions
 from ssl_bench.predictions.archive import refusal
 from ssl_bench.protocols.protocol import Dialect, Protocol, load_protocol, protocol_names
@@ -144,7 +145,7 @@ def check_predictions(
     Raises PredictionsError with every problem, if they cannot be scored.
     """
     question = Question(
-        trials.ids,
+        trials.index,
         protocol=trials.protocol.label,
         protocol_digest=trials.protocol.digest,
         trials_digest=trials.digest,
@@ -301,7 +302,7 @@ def _scored(
     counted = (everything["present"].to_numpy() | (not settings.partial)) & ~set_apart(asked)
 
     def kept(table: pd.DataFrame) -> pd.DataFrame:
-        return table[counted].reset_index(drop=True)
+        return table if counted.all() else table[counted].reset_index(drop=True)
 
     scores = kept(everything)
     settings.notify("computing floors and ceiling")
@@ -461,7 +462,8 @@ def _check_blind(other: Predictions, predictions: Predictions, *, is_prior: bool
             "weights or another name"
         )
         problems.append(Problem(text, "E_BLIND_MODEL"))
-    lacking = sorted(set(predictions.trial_ids) - set(other.trial_ids))
+    answered = rows_by_name(other.trial_ids)
+    lacking = sorted(name for name in predictions.trial_ids if name not in answered)
     if lacking:
         text = f"it lacks {len(lacking)} trials of the predictions, such as {lacking[0]!r}"
         problems.append(Problem(text, "E_TRIALS_MISSING"))
@@ -471,7 +473,7 @@ def _check_blind(other: Predictions, predictions: Predictions, *, is_prior: bool
 
 def _coverage(scores: pd.DataFrame, partial: bool) -> Coverage:
     present = scores["present"].to_numpy()
-    ids = scores["trial_id"].to_numpy()
+    ids = scores["trial_id"]
     tied, flat = (
         scores[name].to_numpy() if name in scores else np.zeros(len(scores))
         for name in ("n_tied", "flat")

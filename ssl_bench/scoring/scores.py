@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import product
+from itertools import islice, product
 from typing import Any
 
 import numpy as np
@@ -53,6 +53,8 @@ _OF_RULE = ("cIoU", "threshold", "n_predicted", "n_tied")
 _SIZES = np.array(["small", "medium", "large", "huge"], dtype=object)
 _SIZE_BOUNDS = np.array([0, 32**2, 96**2, 144**2])
 _SIZE_GRID = 224**2
+# Trials of which a fact is found at once.
+_AT_ONCE = 4096
 # The column that a model may state by itself.
 _CONFIDENCE = "confidence"
 # Bytes of maps that wait in memory for those of the same picture.
@@ -287,7 +289,7 @@ class _Columns:
         """Where on the grid each trial's truth lies; None where trials have no such place."""
         if not self._placed:
             return None
-        places = [_place(self.trials.trials[row]) for row in rows]
+        places = [_place(self.trials.trials[row]) for row in rows.tolist()]
         size = self.trials.protocol.map.size
         spans = [place.on_grid(size, size) for place in places if place is not None]
         return np.array([(y.start, x.start, y.stop, x.stop) for y, x in spans], np.int64)
@@ -359,7 +361,7 @@ class _Columns:
         numbers = dict(self._numbers)
         truth_pixels = numbers.pop("truth_pixels", np.zeros(len(trials))).astype(np.int64)
         area = numbers.pop(_AREA, np.zeros(len(trials)))
-        for row in np.flatnonzero(~self._present):
+        for row in np.flatnonzero(~self._present).tolist():
             truth = trials.truth(trials.trials[row])
             truth_pixels[row], area[row] = np.count_nonzero(truth), truth.sum(dtype=np.float64)
         for name in self.pictures:
@@ -384,7 +386,7 @@ class _Columns:
         cells = {
             name: values if values.ndim == 1 else list(values) for name, values in numbers.items()
         }
-        return pd.DataFrame({**facts, **cells})
+        return pd.DataFrame({**facts, **cells}, copy=False)
 
 
 def derived_columns(
@@ -401,23 +403,43 @@ def derived_columns(
 
 def trial_facts(trials: TrialSet) -> dict[str, Any]:
     """Columns that depend neither on maps nor on the protocol's conventions."""
-    facts: dict[str, Any] = {
-        "trial_id": trials.ids,
-        "group": [trial.group for trial in trials],
-        "category": [trial.category for trial in trials],
-        "role": [trial.role for trial in trials],
-        "image": [trial.image.key for trial in trials],
-        "sounding": np.array([trial.sounding for trial in trials]),
-        "n_boxes": [_box_count(trial, trials.test_set) for trial in trials],
-    }
+    first = trials.trials[0].attributes
     # Attributes that every trial has and that fit into one cell.
-    for name, value in trials.trials[0].attributes.items():
-        if (
-            name not in _FACTS
-            and isinstance(value, str | int | float | bool)
-            and all(isinstance(trial.attributes.get(name), type(value)) for trial in trials)
-        ):
-            facts[name] = [trial.attributes[name] for trial in trials]
+    cells = {
+        name: type(value)
+        for name, value in first.items()
+        if name not in _FACTS and isinstance(value, str | int | float | bool)
+    }
+    for trial in trials:
+        for name in [
+            name for name, kind in cells.items() if not isinstance(trial.attributes.get(name), kind)
+        ]:
+            del cells[name]
+    left = iter(trials)
+    # There are only a few Python objects at a time: a column holds texts in less memory.
+    parts = iter(lambda: list(islice(left, _AT_ONCE)), [])
+    table = pd.concat(
+        (
+            pd.DataFrame(
+                {
+                    "trial_id": [trial.id for trial in part],
+                    "group": [trial.group for trial in part],
+                    "category": [trial.category for trial in part],
+                    "role": [trial.role for trial in part],
+                    "image": [trial.image.key for trial in part],
+                    "sounding": [trial.sounding for trial in part],
+                    "n_boxes": _box_counts(part, trials.test_set),
+                    **{name: [trial.attributes[name] for trial in part] for name in cells},
+                }
+            )
+            for part in parts
+        ),
+        ignore_index=True,
+    )
+    facts: dict[str, Any] = {str(name): column for name, column in table.items()}
+    if table["image"].equals(table["trial_id"]):
+        # One column in memory where each trial shows its own picture.
+        facts["image"] = facts["trial_id"]
     return facts
 
 
@@ -438,8 +460,19 @@ def _silent_tiles(trial: Trial, size: int) -> NDArray[np.bool_] | None:
     return silent
 
 
-def _box_count(trial: Trial, test_set: TestSet) -> int:
-    """Number of boxes that cover a pixel of the grid, whatever was published beside them."""
-    annotations = [test_set[target.sample].annotation for target in trial.targets]
-    boxes = [each if isinstance(each, Boxes) else each.boxes for each in annotations]
-    return sum(drawn_boxes(each) for each in boxes if each is not None)
+def _box_counts(trials: Sequence[Trial], test_set: TestSet) -> NDArray[np.int64]:
+    """Numbers of boxes that cover a pixel of the grid, whatever was published beside them."""
+    counts = np.zeros(len(trials), np.int64)
+    # Boxes in one frame are counted together.
+    of_frame: dict[tuple[float, float], list[tuple[int, Boxes]]] = {}
+    for row, trial in enumerate(trials):
+        for target in trial.targets:
+            drawn = test_set[target.sample].annotation
+            boxes = drawn if isinstance(drawn, Boxes) else drawn.boxes
+            if boxes is not None:
+                of_frame.setdefault(boxes.frame, []).append((row, boxes))
+    for frame, found in of_frame.items():
+        owners = np.repeat([row for row, _ in found], [len(boxes) for _, boxes in found])
+        corners = np.concatenate([boxes.corners for _, boxes in found])
+        np.add.at(counts, owners, drawn_boxes(Boxes(corners, frame)))
+    return counts

@@ -6,12 +6,12 @@ All functions are seeded and give identical results for any order of the rows.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from statistics import NormalDist
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -60,11 +60,21 @@ def wilson(successes: float, n: int, confidence: float = CONFIDENCE) -> tuple[fl
     return low, high
 
 
+class Numbered(NamedTuple):
+    """Groups by numbers ``(n,)`` that have the order of their names, which take more memory."""
+
+    numbers: NDArray[np.integer[Any]]
+
+
 class ClusterBootstrap:
     """Percentile bootstrap of means, resampling whole groups ``(n,)``, the group of each row."""
 
-    def __init__(self, groups: ArrayLike, seed: int = 0, resamples: int = RESAMPLES) -> None:
-        names, self._member = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
+    def __init__(
+        self, groups: ArrayLike | Numbered, seed: int = 0, resamples: int = RESAMPLES
+    ) -> None:
+        given = groups.numbers if isinstance(groups, Numbered) else np.asarray(groups, dtype=str)
+        names, member = np.unique(given, return_inverse=True)
+        self._member = member.astype(np.int32)
         self.n_groups = len(names)
         self.n_rows = len(self._member)
         self._draw = (seed, self.n_groups, resamples)
@@ -77,38 +87,49 @@ class ClusterBootstrap:
         """
         numbers = np.asarray(values, np.float64)
         columns = numbers.reshape(len(numbers), -1)
-        sums = np.empty((self.n_groups, columns.shape[1] + 1))
-        sums[:, -1] = np.bincount(self._member, minlength=self.n_groups)
-        for number, column in enumerate(columns.T):
-            if self.n_groups == self.n_rows:
-                sums[self._member, number] = column
-                continue
-            # Sorting inside each group makes the sums independent of the order of rows.
-            order = np.lexsort((column, self._member))
-            starts = np.searchsorted(self._member[order], np.arange(self.n_groups))
-            sums[:, number] = np.add.reduceat(column[order], starts)
+        means = self._means([self._sums(column) for column in columns.T])
+        return np.asarray(means.reshape(-1, *numbers.shape[1:]))
+
+    def _sums(self, column: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The sum of each group's values."""
+        if self.n_groups == self.n_rows:
+            sums = np.empty(self.n_groups)
+            sums[self._member] = column
+            return sums
+        # Sorting inside each group makes the sums independent of the order of rows.
+        order = np.lexsort((column, self._member))
+        starts = np.searchsorted(self._member[order], np.arange(self.n_groups))
+        return np.asarray(np.add.reduceat(column[order], starts))
+
+    def _means(self, of_groups: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+        """Means ``(resamples, m)`` of every resample, from sums of m columns."""
+        sizes = np.bincount(self._member, minlength=self.n_groups)
+        sums = np.column_stack([*of_groups, sizes])
         totals = np.concatenate(
             [weights.astype(np.float64) @ sums for weights in _weights(*self._draw)]
         )
-        means = totals[:, :-1] / totals[:, -1:]
-        return np.asarray(means.reshape(-1, *numbers.shape[1:]))
+        return np.asarray(totals[:, :-1] / totals[:, -1:])
 
     def intervals(
-        self, values: NDArray[np.float64], confidence: float = CONFIDENCE
+        self, columns: Iterable[NDArray[np.float64]], confidence: float = CONFIDENCE
     ) -> list[Interval]:
-        """Interval of the mean of each column of `values` ``(n, m)``.
+        """Interval of the mean of each of some columns ``(n,)``, of which one is held at a time.
 
         A rate (all values 0 or 1) near 0 or 1 gets a Wilson interval with the number of groups as
         the number of observations, which is conservative.
         """
-        if not len(values):
-            return [NO_INTERVAL] * values.shape[1]
-        means = self.means(np.nan_to_num(values))
-        return [self._choose(*each, confidence) for each in zip(values.T, means.T, strict=True)]
+        sums, rates = [], []
+        for column in columns:
+            rates.append(self._rate(column))
+            sums.append(self._sums(np.nan_to_num(column)) if len(column) else column)
+        if not self.n_rows or not sums:
+            return [NO_INTERVAL] * len(sums)
+        means = self._means(sums)
+        return [self._choose(*each, confidence) for each in zip(rates, means.T, strict=True)]
 
     def interval(self, values: ArrayLike, confidence: float = CONFIDENCE) -> Interval:
         """Interval of the mean of `values` ``(n,)``; see :meth:`intervals`."""
-        return self.intervals(np.asarray(values, np.float64)[:, None], confidence)[0]
+        return self.intervals([np.asarray(values, np.float64)], confidence)[0]
 
     def difference(self, first: ArrayLike, second: ArrayLike) -> Interval:
         """Interval of the mean paired difference ``first - second``."""
@@ -146,13 +167,20 @@ class ClusterBootstrap:
             values.append(found[key])
         return np.array(values, np.float64)
 
+    @staticmethod
+    def _rate(values: NDArray[np.float64]) -> tuple[float, bool]:
+        """The mean, which is nan where a value is not finite, and whether all are 0 or 1."""
+        if not len(values) or not np.isfinite(values).all():
+            return float("nan"), False
+        return float(values.mean()), bool(((values == 0) | (values == 1)).all())
+
     def _choose(
-        self, values: NDArray[np.float64], means: NDArray[np.float64], confidence: float
+        self, of_values: tuple[float, bool], means: NDArray[np.float64], confidence: float
     ) -> Interval:
-        if not np.isfinite(values).all():
+        rate, is_rate = of_values
+        if np.isnan(rate):
             return NO_INTERVAL
-        rate = float(values.mean())
-        if min(rate, 1 - rate) * self.n_groups < _FEW and np.isin(values, (0.0, 1.0)).all():
+        if min(rate, 1 - rate) * self.n_groups < _FEW and is_rate:
             low, high = wilson(rate * self.n_groups, self.n_groups, confidence)
             return Interval(low, high, "wilson")
         return self._percentiles(means, confidence)

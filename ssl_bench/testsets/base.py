@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from ssl_bench.errors import AnnotationError, DataError, Problem
 from ssl_bench.media.waveform import Waveform
+from ssl_bench.packed import rows_by_name
 from ssl_bench.protocols.conventions import TruthConvention
 from ssl_bench.testsets.annotations import Annotation
 
@@ -139,8 +140,8 @@ class TestSet(ABC):
 
         Samples that say by an equal attribute ``image`` that they show one picture share it.
         """
-        sample = self._by_id.get(sample_id)
-        picture = None if sample is None else sample.attributes.get("image")
+        row = self._rows.get(sample_id)
+        picture = None if row is None else self.samples[row].attributes.get("image")
         own = ("own", self.image_name(sample_id))
         return self.media, own if picture is None else ("shared", str(picture))
 
@@ -162,13 +163,13 @@ class TestSet(ABC):
         )
 
     @cached_property
-    def _by_id(self) -> dict[str, Sample]:
-        return {sample.id: sample for sample in self.samples}
+    def _rows(self) -> Mapping[str, int]:
+        return rows_by_name(sample.id for sample in self.samples)
 
     def __getitem__(self, sample_id: str) -> Sample:
         """The sample of that id; raises DataError where there is none."""
         try:
-            return self._by_id[sample_id]
+            return self.samples[self._rows[sample_id]]
         except KeyError:
             raise DataError(
                 f"no sample has the id {sample_id!r}", code="E_SAMPLE_ID", where=self.name

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +21,7 @@ from ssl_bench.media.find import MediaFiles, key_of
 from ssl_bench.media.image import IMAGE_SUFFIXES, read_image
 from ssl_bench.media.names import ClipNames, video_of
 from ssl_bench.media.waveform import Waveform
+from ssl_bench.packed import packed
 from ssl_bench.protocols.conventions import TruthConvention
 from ssl_bench.testsets.annotations import Annotation, Mask
 from ssl_bench.testsets.base import (
@@ -71,7 +72,7 @@ class FolderTestSet(TestSet):
         self.truth_convention = definition.convention_of(split)
         self.folder = folder
         self._definition = definition
-        self._contents = contents
+        self._contents = replace(contents, samples=packed(contents.samples))
         self._unannotated: frozenset[str] = frozenset()
         self._found: dict[tuple[str, str], MediaFiles] = {}
         self.revision = definition.revision_of(self)
@@ -106,7 +107,7 @@ class FolderTestSet(TestSet):
             remedy=definition.remedy,
             group_of=definition.group_of,
         )
-        self._unannotated = frozenset(unannotated(pairs, self._by_id))
+        self._unannotated = frozenset(unannotated(pairs, self._rows))
         self._found.clear()
         self.__dict__.pop("_names_below", None)
         return pairs

@@ -170,16 +170,16 @@ def pixel_corners(boxes: Boxes, height: int, width: int) -> NDArray[np.int64]:
     return scaled.astype(np.int64)
 
 
-def drawn_boxes(boxes: Boxes) -> int:
-    """How many of the boxes cover a pixel of the 224 grid.
+def drawn_boxes(boxes: Boxes) -> NDArray[np.bool_]:
+    """Which of the boxes cover a pixel of the 224 grid, ``(n,)``.
 
     Examples
     --------
-    >>> drawn_boxes(Boxes(np.array([[0, 0, 0.5, 0.5], [0.2, 0.9, 0.4, -3e16]])))
-    1
+    >>> drawn_boxes(Boxes(np.array([[0, 0, 0.5, 0.5], [0.2, 0.9, 0.4, -3e16]]))).tolist()
+    [True, False]
     """
     corners = pixel_corners(boxes, 224, 224)
-    return int((corners[:, :2] < corners[:, 2:]).all(axis=1).sum())
+    return np.asarray((corners[:, :2] < corners[:, 2:]).all(axis=1))
 
 
 def encode_rle(mask: NDArray[np.bool_]) -> Rle:

@@ -22,6 +22,7 @@ from ssl_bench.errors import ProtocolError
 from ssl_bench.files import json_text
 from ssl_bench.media.synthesis import mixed, noise_like, silence_like
 from ssl_bench.media.waveform import Waveform
+from ssl_bench.packed import packed, rows_by_name
 from ssl_bench.protocols.conventions import Interpolation, ThresholdTable, TruthConvention
 from ssl_bench.protocols.protocol import Protocol
 from ssl_bench.testsets.base import Sample, TestSet
@@ -208,11 +209,11 @@ class TrialSet:
         self,
         protocol: Protocol,
         test_set: TestSet,
-        trials: Sequence[Trial],
+        trials: Iterable[Trial],
         thresholds: NDArray[np.float32] | None = None,
     ) -> None:
         self.protocol, self.test_set, self.thresholds = protocol, test_set, thresholds
-        self.trials = tuple(trials)
+        self.trials = packed(trials)
         self.whole, self.rest_fails = self, True
         if not self.trials:
             raise ProtocolError(
@@ -229,7 +230,8 @@ class TrialSet:
     def part(self, rows: Sequence[int], *, rest_fails: bool) -> TrialSet:
         """Some of the trials, whose predictions are predictions of the whole set."""
         chosen = None if self.thresholds is None else self.thresholds[list(rows)]
-        part = TrialSet(self.protocol, self.test_set, [self.trials[row] for row in rows], chosen)
+        some = (self.trials[row] for row in rows)
+        part = TrialSet(self.protocol, self.test_set, some, chosen)
         part.whole, part.rest_fails = self.whole, rest_fails
         return part
 
@@ -240,9 +242,13 @@ class TrialSet:
         return iter(self.trials)
 
     @cached_property
-    def index(self) -> dict[str, int]:
-        """Row number of each trial id."""
-        return {trial.id: row for row, trial in enumerate(self.trials)}
+    def index(self) -> Mapping[str, int]:
+        """Row number of each trial id, in order."""
+        return rows_by_name(trial.id for trial in self.trials)
+
+    def rows_of(self, ids: Iterable[str]) -> NDArray[np.intp]:
+        """Row numbers ``(n,)`` of some trials."""
+        return np.fromiter(map(self.index.__getitem__, ids), np.intp)
 
     def predictions_meta(
         self,
@@ -278,7 +284,7 @@ class TrialSet:
     @property
     def ids(self) -> list[str]:
         """All trial ids, in order."""
-        return [trial.id for trial in self.trials]
+        return list(self.index)
 
     @cached_property
     def digest(self) -> str:
@@ -301,7 +307,9 @@ class TrialSet:
             f'{{"composition":{json_text(composition)},"test_set":{json_text(test_set)}'.encode()
         )
         opening = ',"trials":{'
-        for trial in sorted(self.trials, key=lambda trial: trial.id):
+        ids = np.array(self.ids)
+        for row in np.argsort(ids, kind="stable").tolist():
+            trial = self.trials[row]
             asked = [
                 [[sample, *placement] for sample, placement in trial.image.parts],
                 [trial.audio.kind, trial.audio.seed, *trial.audio.samples],

@@ -83,7 +83,7 @@ def test_frames_of_one_clip_share_group_and_sound(s4: Path) -> None:
         "aaaaaaaaaaa_1",
         "-bbbbbbbbbb_1",
     ]
-    trials = compose(test_set)
+    trials = list(compose(test_set))
     assert trials[0].audio == trials[1].audio
     assert trials[0].image != trials[1].image
 

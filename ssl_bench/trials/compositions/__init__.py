@@ -1,6 +1,7 @@
 """Compositions: from samples to trials. One module each, found by name.
 
-A composition module holds ``compose(test_set, seed, *, ...) -> list[Trial]``, a pure function. Its
+A composition module holds ``compose(test_set, seed, *, ...)``, a pure function that returns trials:
+a list, or an iterator where there may be many. Its
 keyword-only parameters, with types and defaults, are those that a protocol file may set in
 ``[composition] parameters``; they are checked against the types before it is called.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 import importlib
 import os
 import pkgutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import ConfigDict, ValidationError, validate_call
@@ -51,7 +53,7 @@ def compose(protocol: Protocol, test_set: TestSet) -> TrialSet:
     module = importlib.import_module(f"{__name__}.{table.kind}")
     checked = validate_call(config=ConfigDict(strict=True, arbitrary_types_allowed=True))
     try:
-        trials: list[Trial] = checked(module.compose)(test_set, table.seed, **table.parameters)
+        trials: Iterable[Trial] = checked(module.compose)(test_set, table.seed, **table.parameters)
     except ValidationError as error:
         raise ProtocolError(
             f"the composition {table.kind!r} does not take these parameters: {in_words(error)}",
