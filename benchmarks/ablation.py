@@ -16,7 +16,8 @@ from typing import Annotated, Any, TypeVar
 from alone import alone
 from pydantic import Field
 
-from ssl_bench.analysis.evaluation import Request, run
+from ssl_bench.analysis.evaluation import run
+from ssl_bench.analysis.request import Request
 from ssl_bench.files import write_text
 from ssl_bench.models.registry import load_baseline
 from ssl_bench.protocols.protocol import load_protocol

@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench.analysis.evaluation import Request, run_predict
+from ssl_bench.analysis.evaluation import run_predict
+from ssl_bench.analysis.request import Request
 from ssl_bench.models.object_guided import EZ_VSL_GUIDANCE, mix
 from ssl_bench.predictions import PredictionsMeta, open_predictions, save_predictions
 from ssl_bench.protocols.protocol import Protocol, load_protocol

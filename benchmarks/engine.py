@@ -146,7 +146,8 @@ def child_predict(
 
 def child_evaluate(folder: Path, protocols: Sequence[str], *, score: bool) -> dict[str, Any]:
     """Evaluate (or predict with) the small EZ-VSL; processor seconds once everything is loaded."""
-    from ssl_bench.analysis.evaluation import Request, run, run_predict
+    from ssl_bench.analysis.evaluation import run, run_predict
+    from ssl_bench.analysis.request import Request
 
     request = Request("ezvsl", folder=folder / "run", overwrite=True)
     started = time.process_time()

@@ -69,16 +69,16 @@ def child(words: list[str]) -> None:
     """The command line, with parts of a few images."""
     # Until it heeds an interrupt, as while Python itself starts, that ends it.
     heeds = signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from ssl_bench.analysis import evaluation
+    from ssl_bench.analysis.request import Request
     from ssl_bench.cli.main import main as main_of_cli
     from ssl_bench.engine.encode import EngineOptions
 
-    made = evaluation.Request.engine_options
+    made = Request.engine_options
 
-    def small(self: evaluation.Request, progress: Callable[[str, int, int], None]) -> EngineOptions:
+    def small(self: Request, progress: Callable[[str, int, int], None]) -> EngineOptions:
         return replace(made(self, progress), part_size=2 * _BATCH)
 
-    evaluation.Request.engine_options = small  # type: ignore[method-assign]
+    Request.engine_options = small  # type: ignore[method-assign]
     signal.signal(signal.SIGINT, heeds)
     main_of_cli(words)
 

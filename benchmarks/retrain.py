@@ -18,7 +18,8 @@ from time import perf_counter
 
 from alone import alone
 
-from ssl_bench.analysis.evaluation import Request, run
+from ssl_bench.analysis.evaluation import run
+from ssl_bench.analysis.request import Request
 from ssl_bench.files import sha256_of_file, write_text
 from ssl_bench.models.registry import list_baselines, load_baseline
 from ssl_bench.scoring.results import MeasuredValue, Result

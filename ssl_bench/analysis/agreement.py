@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench.analysis.evaluation import Request, load_model
+from ssl_bench.analysis.request import Request, load_model
 from ssl_bench.errors import ModelError
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
 from ssl_bench.models.devices import PROCESSOR, Place, Precision, move

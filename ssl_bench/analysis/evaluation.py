@@ -3,126 +3,43 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
-from functools import partial
-from numbers import Integral
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal
 
 import pandas as pd
 
-from ssl_bench.engine.encode import EngineOptions, Progress
-from ssl_bench.engine.parts import Load
+from ssl_bench.analysis.request import AnyProtocol, Missing, Request, loader, open_runs, usable_runs
+from ssl_bench.analysis.run_folder import (
+    earlier_run,
+    keep_predictions,
+    opened_folders,
+    run_files,
+    write_scored,
+)
+from ssl_bench.engine.encode import Progress
 from ssl_bench.engine.predict import (
     Predicted,
     discard_parts,
-    is_audio_visual,
-    is_embedded,
-    load_prior,
-    no_answer,
     predict,
-    predict_priors,
 )
+from ssl_bench.engine.priors import is_audio_visual, is_embedded, predict_priors
 from ssl_bench.engine.store import is_address
-from ssl_bench.engine.usable import check_trials
-from ssl_bench.errors import SslBenchError
 from ssl_bench.executors import HERE, Executor
-from ssl_bench.files import files_of, replaced_folder, sha256_of_file, write_text
-from ssl_bench.media.check import refuse_unusable, remarks_on, write_report
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
-from ssl_bench.models.devices import Place, Precision, move, resolve
+from ssl_bench.models.devices import Precision
 from ssl_bench.models.provenance import describe
-from ssl_bench.models.registry import list_baselines, load_baseline, load_localizer
+from ssl_bench.models.registry import list_baselines, load_baseline
 from ssl_bench.progress import progress_bars
-from ssl_bench.protocols.protocol import Protocol, load_dialect, load_protocol
-from ssl_bench.scoring.formatting import format_value
-from ssl_bench.scoring.overlap import OverlapScores
-from ssl_bench.scoring.results import Result, read_result, write_result
+from ssl_bench.protocols.protocol import load_dialect
+from ssl_bench.scoring.results import Result
 from ssl_bench.scoring.run import (
-    Scored,
     ScoringOptions,
-    check_scorable,
-    measures_of,
     score_file,
-    under_dialect,
 )
-from ssl_bench.scoring.score_file import SCORES, write_scores
-from ssl_bench.testsets import TestSet
-from ssl_bench.trials.compositions import compose, open_protocol_test_set, with_split
 from ssl_bench.trials.trial import TrialSet
-
-_Protocol = str | os.PathLike[str] | Protocol
-Missing = Literal["skip", "fail"]
-"""What is done about trials whose images or sounds are missing or unusable."""
-
-PREDICTIONS, OVERLAP, SHEET = "predictions.npz", "overlap.json", "trials.png"
-SCORED_FILES = (SCORES, "result.json", OVERLAP, SHEET)
-"""What scoring writes into a run folder."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """A model and the settings to run it with; each is described at :func:`evaluate`."""
-
-    model: str | Localizer | AnnotationLocalizer
-    variant: str | None = None
-    weights: Path | None = None
-    alpha: float | None = None
-    seed: int = 0
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    data: Path | None = None
-    folder: Path | None = None
-    dialect: str | None = None
-    batch_size: int = 32
-    jobs: int = 1
-    dtype: Literal["float16", "float32"] = "float32"
-    priors: Mapping[str, Path] = field(default_factory=dict)
-    overwrite: bool = False
-    missing: Missing | None = None
-    problems: Path | None = None
-    use_cache: bool = True
-    executor: Executor = HERE
-    parts: Path | str | None = None
-    limit: int | None = None
-    device: str | None = None
-    precision: Precision = "32"
-
-    def __post_init__(self) -> None:
-        for name in ("batch_size", "jobs", "limit"):
-            value = getattr(self, name)
-            if value is None or (isinstance(value, Integral) and int(value) >= 1):
-                continue
-            raise SslBenchError(
-                f"{name} is {value!r}, and must be a whole number of at least 1",
-                code="E_SETTING",
-                remedy="give another, or leave it out",
-            )
-        if not isinstance(self.executor, Executor):
-            raise SslBenchError(
-                f"executor is {self.executor!r}, and must be an ssl_bench.executors.Executor",
-                code="E_SETTING",
-                remedy="give ssl_bench.executors.processes(4) for four processes, or leave it out",
-            )
-
-    @property
-    def place(self) -> Place:
-        """Where and how the model is to compute; ModelError if that is not there."""
-        return resolve("cpu" if self.device is None else self.device, self.precision)
-
-    def engine_options(self, progress: Progress) -> EngineOptions:
-        """The settings that concern the engine."""
-        return EngineOptions(
-            self.batch_size,
-            self.jobs,
-            self.dtype,
-            progress,
-            use_cache=self.use_cache,
-            executor=self.executor,
-            parts=self.parts,
-        )
 
 
 @dataclass(frozen=True)
@@ -161,7 +78,7 @@ class Evaluation:
 
 def evaluate(
     model: str | Localizer | AnnotationLocalizer,
-    protocol: _Protocol,
+    protocol: AnyProtocol,
     *,
     variant: str | None = None,
     weights: str | os.PathLike[str] | None = None,
@@ -285,7 +202,7 @@ def _path(given: str | os.PathLike[str] | None) -> Path | None:
 
 def run(
     request: Request,
-    protocols: Sequence[_Protocol],
+    protocols: Sequence[AnyProtocol],
     *,
     progress: Progress = lambda _what, _done, _all: None,
     notify: Callable[[str], None] = lambda _stage: None,
@@ -299,14 +216,14 @@ def run(
     """
     started = perf_counter()
     notify("opening trials")
-    localizer, runs, given = _open(request, protocols)
-    parts, media_notes = _usable(request, localizer, runs, progress)
+    localizer, runs, given = open_runs(request, protocols)
+    parts, media_notes = usable_runs(request, localizer, runs, progress)
     opened_at = perf_counter()
     notify("localizing")
     notes: list[str] = []
     options = replace(request.engine_options(progress), notify=notes.append)
     replaced = [earlier_run(folder, run_files()) for _, folder in runs]
-    with _opened(parts, request.overwrite) as fresh:
+    with opened_folders(parts, request.overwrite) as fresh:
         written = predict(localizer, fresh, options, load=loader(request), keep_parts=True)
         priors = predict_priors(localizer, fresh, given, options)
         timings = {
@@ -321,7 +238,7 @@ def run(
             done = [replace(each, files=(*each.files, *draw(each))) for each in done]
         except BaseException:
             for (_, place), (_, folder) in zip(fresh, runs, strict=True):
-                _keep_predictions(place, folder)
+                keep_predictions(place, folder)
             raise
     discard_parts(written)
     return [
@@ -335,80 +252,6 @@ def run(
         )
         for each, (_, folder), before in zip(done, runs, replaced, strict=True)
     ]
-
-
-@contextmanager
-def _opened(
-    runs: Sequence[tuple[TrialSet, Path]], overwrite: bool
-) -> Iterator[list[tuple[TrialSet, Path]]]:
-    """The same trials with empty folders, whose files are put into place afterwards.
-
-    One that another run has filled meanwhile keeps the others from nothing.
-    """
-    with ExitStack() as stack:
-        own = [stack.enter_context(ExitStack()) for _ in runs]
-        yield [
-            (
-                trials,
-                each.enter_context(
-                    replaced_folder(folder, run_files(), overwrite=overwrite, keep=True)
-                ),
-            )
-            for each, (trials, folder) in zip(own, runs, strict=True)
-        ]
-        failed: list[OSError] = []
-        for each in own:
-            try:
-                each.close()
-            except OSError as error:
-                failed.append(error)
-        if failed:
-            reasons = "; ".join(str(error.strerror) for error in failed)
-            raise OSError(failed[0].errno, reasons, failed[0].filename)
-
-
-def _keep_predictions(place: Path, folder: Path) -> None:
-    """Keep what took the longest where scoring failed, unless an earlier run is in the way."""
-    names = (PREDICTIONS, "vision_only.npz")
-    if place == folder or files_of(folder, run_files()):
-        return
-    with replaced_folder(folder, names) as kept:
-        for path in files_of(place, names):
-            path.rename(kept / path.name)
-
-
-def run_files() -> tuple[str, ...]:
-    """Files of a run folder: what an evaluation writes, and nothing else."""
-    priors = (f"{name}/predictions.npz" for name in list_baselines())
-    return (PREDICTIONS, "vision_only.npz", *SCORED_FILES, *priors)
-
-
-def earlier_run(folder: Path, files: Sequence[str]) -> str:
-    """What a folder holds of these files of a run, in words; empty where it holds none."""
-    found = files_of(folder, files)
-    if not found:
-        return ""
-    try:
-        result = read_result(folder)
-    except SslBenchError:
-        return ", ".join(path.name for path in found[:3])
-    first = result.measures[0]
-    return (
-        f"a run of {result.model.name} on {result.protocol.label} ({first.measure} "
-        f"{format_value(first.value, first.measure)})"
-    )
-
-
-def require_new(folder: Path, files: Sequence[str], *, overwrite: bool) -> None:
-    """Refuse to replace files of an earlier run unless that was asked for; SslBenchError."""
-    found = "" if overwrite else earlier_run(folder, files)
-    if found:
-        raise SslBenchError(
-            f"{found} is here already",
-            code="E_RUN_EXISTS",
-            where=folder,
-            remedy="give --overwrite to replace it, or another folder with --out",
-        )
 
 
 def _score(
@@ -454,7 +297,7 @@ def _score(
 
 def run_predict(
     request: Request,
-    protocols: Sequence[_Protocol],
+    protocols: Sequence[AnyProtocol],
     *,
     progress: Progress = lambda _what, _done, _all: None,
 ) -> list[tuple[TrialSet, Predicted]]:
@@ -462,9 +305,9 @@ def run_predict(
 
     What else an earlier run left in their folders goes: it was made of other predictions.
     """
-    localizer, runs, _ = _open(request, protocols)
-    parts, media_notes = _usable(request, localizer, runs, progress)
-    with _opened(parts, request.overwrite) as fresh:
+    localizer, runs, _ = open_runs(request, protocols)
+    parts, media_notes = usable_runs(request, localizer, runs, progress)
+    with opened_folders(parts, request.overwrite) as fresh:
         notes: list[str] = []
         options = replace(request.engine_options(progress), notify=notes.append)
         written = predict(localizer, fresh, options, load=loader(request), keep_parts=True)
@@ -473,181 +316,6 @@ def run_predict(
         (trials, replace(each.moved(folder), media_notes=(*media_notes, *notes)))
         for (trials, folder), each in zip(parts, written, strict=True)
     ]
-
-
-def load_model(request: Request) -> Localizer | AnnotationLocalizer:
-    """The model of a request, loaded if it is a name, and moved to the device that was asked for.
-
-    Raises SslBenchError if either fails, or if another process of this machine is to compute on a
-    device that is not there.
-    """
-    place = None
-    if (request.device, request.precision) != (None, "32"):
-        place = request.place
-    for device in request.executor.devices if request.executor.kind == "processes" else ():
-        resolve(device, request.precision)
-    localizer = request.model
-    if isinstance(localizer, str):
-        localizer = load_localizer(
-            localizer,
-            variant=request.variant,
-            weights=request.weights,
-            alpha=request.alpha,
-            seed=request.seed,
-            options=request.settings,
-        )
-    if place is not None and isinstance(localizer, Localizer):
-        move(localizer, place)
-    return localizer
-
-
-def loader(request: Request) -> Load | None:
-    """What loads the model of a request in another process; None to send it as it is."""
-    if isinstance(request.model, str) or request.executor.devices:
-        return partial(_load_localizer, request)
-    return None
-
-
-def _load_localizer(request: Request, device: str | None) -> Localizer:
-    localizer = load_model(replace(request, device=device or request.device))
-    assert isinstance(localizer, Localizer)
-    return localizer
-
-
-def write_scored(
-    folder: Path, scored: Scored, overlap: OverlapScores | None = None
-) -> tuple[Result, list[Path]]:
-    """Write ``scores.npz``, ``result.json`` and, if given, ``overlap.json``.
-
-    Returns the result, which names the digests of scores and predictions, so that files of another
-    run beside it are noticed; and the paths.
-    """
-    files = [folder / SCORES, folder / "result.json"]
-    write_scores(files[0], scored.scores)
-    result = scored.result.model_copy(update={"scores_sha256": sha256_of_file(files[0])})
-    write_result(files[1], result)
-    if overlap is not None:
-        files.append(folder / OVERLAP)
-        write_text(files[2], overlap.model_dump_json(indent=1) + "\n")
-    return result, files
-
-
-def replace_scores(
-    folder: Path, scored: Scored, overlap: OverlapScores | None = None
-) -> tuple[Result, list[Path]]:
-    """Make these the scores of a folder, as a whole, in place of earlier ones.
-
-    As :func:`write_scored`; SslBenchError if the folder holds other predictions.
-    """
-    own = folder / PREDICTIONS
-    if own.is_file() and sha256_of_file(own) != scored.result.predictions_sha256:
-        raise SslBenchError(
-            f"the folder holds another {PREDICTIONS} than the one that was scored",
-            code="E_RUN_OTHER",
-            where=folder,
-            remedy="give another folder with --out",
-        )
-    with replaced_folder(folder, SCORED_FILES) as fresh:
-        result, files = write_scored(fresh, scored, overlap)
-    return result, [folder / path.name for path in files]
-
-
-def _open(
-    request: Request, protocols: Sequence[_Protocol]
-) -> tuple[Localizer | AnnotationLocalizer, list[tuple[TrialSet, Path]], dict[str, Localizer]]:
-    """The model, the trials of each protocol that it can answer with a folder, and the priors."""
-    # What can be wrong in a name comes first: it should not wait for a network or a test set.
-    loaded = [with_split(load_protocol(each)) for each in protocols]
-    dialect = None if request.dialect is None else load_dialect(request.dialect)
-    for protocol in loaded:
-        measures_of(protocol if dialect is None else protocol.under(dialect))
-    localizer = load_model(request)
-    places = [each.label.replace("@", "-").replace(":", "-") for each in loaded]
-    alone = len(loaded) == 1
-    name = _run_name(localizer, places[0] if alone else "suite", request)
-    root = request.folder or Path("runs") / name
-    folders = [root if alone else root / place for place in places]
-    for folder in folders:
-        require_new(folder, run_files(), overwrite=request.overwrite)
-    priors = {name: load_prior(name, weights) for name, weights in request.priors.items()}
-    # Protocols on the same test set share it, and with it what was read of it.
-    opened: dict[str, TestSet] = {}
-    sets = []
-    for protocol in loaded:
-        key = protocol.test_set.model_dump_json()
-        if key not in opened:
-            opened[key] = open_protocol_test_set(protocol, request.data)
-        sets.append(compose(protocol, opened[key]))
-    runs = list(zip(sets, folders, strict=True))
-    # A model without a similarity cannot rank; that must not keep it from the other protocols.
-    # Where it can answer none of them, it is refused.
-    answerable = [each for each in runs if no_answer(localizer, each[0]) is None]
-    return localizer, answerable or runs, priors
-
-
-def _usable(
-    request: Request,
-    localizer: Localizer | AnnotationLocalizer,
-    runs: Sequence[tuple[TrialSet, Path]],
-    progress: Progress,
-) -> tuple[list[tuple[TrialSet, Path]], tuple[str, ...]]:
-    """The trials whose images and sounds can be used, and remarks on these.
-
-    MediaError where others are not left out; SslBenchError where the trials cannot be scored.
-    """
-    if request.limit is not None:
-        runs = [(_first_images(trials, request.limit), folder) for trials, folder in runs]
-    sets = [trials for trials, _ in runs]
-    checked, kept = check_trials(localizer, sets, request.engine_options(progress))
-    if request.problems is not None:
-        write_report(request.problems, checked)
-    parts = []
-    for (trials, folder), rows in zip(runs, kept, strict=True):
-        if len(rows) < len(trials) and (request.missing is None or not rows):
-            refuse_unusable(
-                checked,
-                where=f"{trials.protocol.label} ({len(trials) - len(rows):,} of {len(trials):,} "
-                "trials cannot be answered)",
-                remedy="add the files, or leave the trials out with --skip-missing; --problems "
-                "FILE.csv lists all",
-            )
-        whole = len(rows) == len(trials)
-        fails = request.missing == "fail" and request.limit is None
-        parts.append((trials if whole else trials.part(rows, rest_fails=fails), folder))
-    # Only now, as it compiles and draws.
-    dialect = None if request.dialect is None else load_dialect(request.dialect)
-    for trials in sets:
-        conventions = trials.protocol if dialect is None else trials.protocol.under(dialect)
-        check_scorable(under_dialect(trials, conventions))
-    return parts, remarks_on(checked)
-
-
-def _first_images(trials: TrialSet, limit: int) -> TrialSet:
-    """The trials of the first images."""
-    images = set(list(dict.fromkeys(trial.image for trial in trials))[:limit])
-    rows = [row for row, trial in enumerate(trials) if trial.image in images]
-    return trials.part(rows, rest_fails=False) if len(rows) < len(trials) else trials
-
-
-def _run_name(localizer: Localizer | AnnotationLocalizer, place: str, request: Request) -> str:
-    """Name of a run folder: whatever the user changed is part of it."""
-    changed = [
-        request.variant,
-        None if request.weights is None else _weights_name(request.weights),
-        None if request.alpha is None else f"alpha{request.alpha:g}",
-        f"seed{request.seed}" if request.seed else None,
-        *(f"{key}-{Path(str(value)).name}" for key, value in sorted(request.settings.items())),
-        None if request.dialect is None else request.dialect.replace(":", "-"),
-        None if request.device in (None, "cpu") else str(request.device).replace(":", ""),
-        None if request.precision == "32" else request.precision,
-        None if request.limit is None else f"limit{request.limit}",
-    ]
-    return "-".join([localizer.name, place, *(text for text in changed if text)])
-
-
-def _weights_name(weights: Path) -> str:
-    """Weights in the name of a folder: many files are called best.pth, so their digest tells."""
-    return f"{weights.stem}-{sha256_of_file(weights)[:8]}" if weights.is_file() else weights.stem
 
 
 def _card(facts: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -92,7 +92,7 @@ def contribution(**given: Any) -> None:
         from ssl_bench.analysis.contribution.document import write_contribution
         from ssl_bench.analysis.contribution.other_sounds import OTHER_SOUNDS
         from ssl_bench.analysis.contribution.run import contribution_of_files, measure_contribution
-        from ssl_bench.analysis.evaluation import require_new, run_files
+        from ssl_bench.analysis.run_folder import require_new, run_files
         from ssl_bench.figures.contribution import draw_contribution
         from ssl_bench.files import replaced_folder
         from ssl_bench.scoring.score_file import write_scores

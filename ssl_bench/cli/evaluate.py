@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from ssl_bench.analysis.agreement import Agreement
-    from ssl_bench.analysis.evaluation import Request
+    from ssl_bench.analysis.request import Request
     from ssl_bench.protocols.protocol import Protocol
 
 _run_options = together(

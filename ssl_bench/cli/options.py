@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from ssl_bench.analysis.evaluation import Request
+    from ssl_bench.analysis.request import Request
     from ssl_bench.executors import Executor
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -247,7 +247,7 @@ def _executor_of(given: Mapping[str, Any]) -> Executor:
 
 def request_of(given: Mapping[str, Any]) -> Request:
     """The model that a command was asked to run, and its settings."""
-    from ssl_bench.analysis.evaluation import Request
+    from ssl_bench.analysis.request import Request
 
     alpha = given["alpha"]
     if alpha is None and given["ogl"]:

@@ -91,7 +91,7 @@ def score(**given: Any) -> None:
         return
     overlap = None
     with progress_bars() as (_, notify):
-        from ssl_bench.analysis.evaluation import SCORED_FILES, replace_scores, require_new
+        from ssl_bench.analysis.run_folder import SCORED_FILES, replace_scores, require_new
         from ssl_bench.protocols.protocol import load_dialect
         from ssl_bench.scoring.overlap import score_overlap
         from ssl_bench.scoring.run import ScoringOptions, protocol_of, score_file

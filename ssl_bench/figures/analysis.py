@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from ssl_bench.analysis.evaluation import require_new
 from ssl_bench.analysis.paired_runs import open_run_trials, read_scores_of
+from ssl_bench.analysis.run_folder import require_new
 from ssl_bench.errors import ResultError
 from ssl_bench.figures.analysis_figure import draw_analysis, draw_categories
 from ssl_bench.figures.analysis_numbers import Series, analyse_rules, analyse_scores, part

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ssl_bench.analysis.evaluation import Request, run_predict
+from ssl_bench.analysis.evaluation import run_predict
+from ssl_bench.analysis.request import Request
 from ssl_bench.engine.predict import Predicted
 from ssl_bench.errors import DataError, LeaderboardError, one_of
 from ssl_bench.files import files_of, temporary_folder, write_text

@@ -14,14 +14,10 @@ from kills import content, hidden, killed_everywhere
 from refusals import refused
 
 import ssl_bench
-from ssl_bench.analysis.evaluation import (
-    Request,
-    _run_name,
-    replace_scores,
-    run,
-    run_predict,
-)
+from ssl_bench.analysis.evaluation import run, run_predict
 from ssl_bench.analysis.paired_runs import read_run, read_scores_of, require_unmixed
+from ssl_bench.analysis.request import Request, _run_name
+from ssl_bench.analysis.run_folder import replace_scores
 from ssl_bench.files import sha256_of_file
 from ssl_bench.protocols.protocol import ControlsTable, Protocol, TestSetTable
 from ssl_bench.scoring.formatting import format_value
@@ -99,7 +95,7 @@ class TestEarlierRuns:
         def opened(*_arguments: object) -> None:
             raise AssertionError("nothing is to be read before the refusal")
 
-        place = "ssl_bench.analysis.evaluation.open_protocol_test_set"
+        place = "ssl_bench.analysis.request.open_protocol_test_set"
         monkeypatch.setattr(place, opened)
         shown = format_value(first.result.measures[0].value, "cIoU@0.5")
         with refused("E_RUN_EXISTS", where=tmp_path) as caught:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ssl_bench.analysis.evaluation import Request, run
+from ssl_bench.analysis.evaluation import run
+from ssl_bench.analysis.request import Request
 from ssl_bench.models.registry import list_baselines, load_baseline
 from ssl_bench.protocols.protocol import Protocol
 from ssl_bench.trials.compositions import resolve_protocols

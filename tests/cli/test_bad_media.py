@@ -117,7 +117,7 @@ def test_media_are_looked_at_before_anything_is_drawn(
     def drawn(*_: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr("ssl_bench.analysis.evaluation.check_scorable", drawn)
+    monkeypatch.setattr("ssl_bench.analysis.request.check_scorable", drawn)
     _sound(data).write_bytes(b"")
     assert "[E_FILE_EMPTY]" in _refused(call, "ezvsl", data, _sound(data))
 

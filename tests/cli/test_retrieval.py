@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from refusals import refused
 from rich.console import Console
 
-from ssl_bench.analysis.evaluation import Request, evaluate, run
+from ssl_bench.analysis.evaluation import evaluate, run
+from ssl_bench.analysis.request import Request
 from ssl_bench.cli.main import main
 from ssl_bench.cli.terminal import result_tables
 from ssl_bench.media.waveform import Waveform

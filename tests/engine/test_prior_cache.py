@@ -14,6 +14,9 @@ from test_priors import Loud
 
 import ssl_bench
 from ssl_bench.engine import predict as engine
+from ssl_bench.engine import priors
+from ssl_bench.engine.encode import EngineOptions
+from ssl_bench.engine.priors import predict_priors
 from ssl_bench.files import CACHE_VARIABLE
 from ssl_bench.models.contract import Localizer
 from ssl_bench.protocols.protocol import ControlsTable, Protocol, TestSetTable
@@ -147,7 +150,7 @@ def test_images_of_another_folder_are_other_images(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # As if one program had written both at once, and their ends were the same.
-    monkeypatch.setattr(engine, "mark_of_file", lambda _path: "the same")
+    monkeypatch.setattr(priors, "mark_of_file", lambda _path: "the same")
     prior = ssl_bench.load_localizer("potential")
     asked = protocol(controls=ControlsTable(priors=("potential",)))
     made = []
@@ -158,7 +161,7 @@ def test_images_of_another_folder_are_other_images(
         Image.fromarray(pixels).save(place / "frames" / "a.png")
         trials = compose(asked, folder_test_set([sample("a")], place))
         given, run = {"potential": prior}, [(trials, place / "run")]
-        found = engine.predict_priors(Loud(), run, given, engine.EngineOptions())
+        found = predict_priors(Loud(), run, given, EngineOptions())
         made.append(found[place / "run"]["potential"].read_bytes())
     assert made[0] != made[1]
     assert len(files(cache, "priors")) == 4
@@ -170,6 +173,6 @@ def test_another_model_s_class_of_the_same_name_is_not_kept(cache: Path, tmp_pat
         audio_blind = True
 
     trials = ssl_bench.open_trials(asked())
-    options = engine.EngineOptions()
-    engine.predict_priors(Loud(), [(trials, tmp_path / "run")], {"potential": Mute()}, options)
+    options = EngineOptions()
+    predict_priors(Loud(), [(trials, tmp_path / "run")], {"potential": Mute()}, options)
     assert files(cache, "priors") == set()

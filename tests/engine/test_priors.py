@@ -19,7 +19,7 @@ import ssl_bench
 from ssl_bench.analysis.evaluation import Evaluation
 from ssl_bench.cli.main import commands
 from ssl_bench.engine.encode import EngineOptions
-from ssl_bench.engine.predict import is_embedded, predict_priors
+from ssl_bench.engine.priors import is_embedded, predict_priors
 from ssl_bench.errors import PredictionsError, SslBenchError
 from ssl_bench.models.contract import Features, Localizer
 from ssl_bench.models.object_prior import ClassifierArchitecture, ClassifierNetwork

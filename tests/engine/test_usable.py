@@ -12,7 +12,8 @@ import soundfile
 from made_clips import LevelMatcher, make_vggss
 from refusals import refused
 
-from ssl_bench.analysis.evaluation import Request, evaluate, run_predict
+from ssl_bench.analysis.evaluation import evaluate, run_predict
+from ssl_bench.analysis.request import Request
 from ssl_bench.engine.usable import check_trials
 from ssl_bench.errors import MediaError
 from ssl_bench.models.trivial import Center

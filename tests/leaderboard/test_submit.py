@@ -19,7 +19,7 @@ from boards import write_maps as write_maps_of
 from kills import content, hidden, killed_everywhere
 from refusals import refused
 
-from ssl_bench.analysis.evaluation import write_scored
+from ssl_bench.analysis.run_folder import write_scored
 from ssl_bench.cli.submitted import submission_facts, submission_tables
 from ssl_bench.errors import SubmissionError
 from ssl_bench.files import content_folder

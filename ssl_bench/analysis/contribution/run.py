@@ -11,10 +11,12 @@ import pandas as pd
 from ssl_bench.analysis.contribution.compare import Maps, effects_by_level, headline, without_sound
 from ssl_bench.analysis.contribution.document import Contribution, Informed
 from ssl_bench.analysis.contribution.other_sounds import OTHER_SOUNDS, OtherSound, with_other_sounds
-from ssl_bench.analysis.evaluation import Request, load_model, loader, run
+from ssl_bench.analysis.evaluation import run
 from ssl_bench.analysis.paired_runs import require_unmixed
+from ssl_bench.analysis.request import Request, load_model, loader
 from ssl_bench.engine.encode import Progress
-from ssl_bench.engine.predict import is_audio_visual, predict
+from ssl_bench.engine.predict import predict
+from ssl_bench.engine.priors import is_audio_visual
 from ssl_bench.environment import environment
 from ssl_bench.errors import ModelError, PredictionsError, ProtocolError, one_of
 from ssl_bench.measures.definition import Measure

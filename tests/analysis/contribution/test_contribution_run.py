@@ -17,7 +17,7 @@ from ssl_bench.analysis.contribution.run import (
     contribution_of_files,
     measure_contribution,
 )
-from ssl_bench.analysis.evaluation import Missing, Request
+from ssl_bench.analysis.request import Missing, Request
 from ssl_bench.models.contract import Localizer
 from ssl_bench.protocols.protocol import ControlsTable, Protocol, TestSetTable, load_protocol
 
