@@ -25,7 +25,7 @@ from ssl_bench.engine.predict import (
     discard_parts,
     predict,
 )
-from ssl_bench.engine.priors import is_audio_visual, is_embedded, predict_priors
+from ssl_bench.engine.priors import is_audio_visual, predict_priors
 from ssl_bench.engine.store import is_address
 from ssl_bench.executors import HERE, Executor
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
@@ -39,6 +39,7 @@ from ssl_bench.scoring.run import (
     ScoringOptions,
     score_file,
 )
+from ssl_bench.testsets import is_embedded
 from ssl_bench.trials.trial import TrialSet
 
 
@@ -291,7 +292,7 @@ def _score(
         folder,
         (*(path for path in predictions if path is not None), *files),
         scored.trials,
-        has_images=isinstance(localizer, Localizer) or is_embedded(trials),
+        has_images=isinstance(localizer, Localizer) or is_embedded(trials.test_set.name),
     )
 
 

@@ -173,7 +173,7 @@ def open_run_trials(
     ResultError if the protocol or the test set at hand is not the one that was scored.
     """
     identity = result.protocol
-    protocol = with_split(load_protocol(reference or identity.label))
+    protocol = with_split(load_protocol(reference or identity.label), data=data)
     asked = protocol
     if identity.dialect != protocol.dialect:
         asked = protocol.under(load_dialect(identity.dialect))

@@ -144,7 +144,7 @@ def open_runs(
 ) -> tuple[Localizer | AnnotationLocalizer, list[tuple[TrialSet, Path]], dict[str, Localizer]]:
     """The model, the trials of each protocol that it can answer with a folder, and the priors."""
     # What can be wrong in a name comes first: it should not wait for a network or a test set.
-    loaded = [with_split(load_protocol(each)) for each in protocols]
+    loaded = [with_split(load_protocol(each), data=request.data) for each in protocols]
     dialect = None if request.dialect is None else load_dialect(request.dialect)
     for protocol in loaded:
         measures_of(protocol if dialect is None else protocol.under(dialect))

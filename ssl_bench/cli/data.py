@@ -79,7 +79,7 @@ def verify(
     from ssl_bench.testsets import definition, folder_of
     from ssl_bench.testsets.folder import FolderDefinition
 
-    declared = definition(name)
+    declared = definition(name, data)
     folder = folder_of(declared, data)
     with progress_bars(quiet=as_json) as (progress, _):
         if isinstance(declared, FolderDefinition):

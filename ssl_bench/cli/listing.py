@@ -44,7 +44,7 @@ def protocols(name: str | None, with_trials: bool, data: Path | None, as_json: b
         _print_trials(name, data, as_json)
         return
     if name is not None:
-        protocol = with_split(load_protocol(name))
+        protocol = with_split(load_protocol(name), data=data)
         _print_facts({**protocol.model_dump(mode="json"), "digest": protocol.digest}, as_json)
         return
     loaded = [load_protocol(known) for known in protocol_names()]

@@ -27,7 +27,7 @@ from ssl_bench.files import (
 from ssl_bench.media.check import mark_of_file
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
 from ssl_bench.models.registry import list_baselines, load_baseline, load_localizer
-from ssl_bench.testsets import definitions
+from ssl_bench.testsets import is_embedded
 from ssl_bench.trials.trial import TrialSet
 
 
@@ -53,12 +53,6 @@ def is_audio_visual(localizer: Localizer | AnnotationLocalizer) -> bool:
     return isinstance(localizer, Localizer) and not localizer.audio_blind
 
 
-def is_embedded(trials: TrialSet) -> bool:
-    """Whether the test set is made by code, so that weights for it ship."""
-    known = definitions().get(trials.test_set.name)
-    return known is not None and known.embedded
-
-
 def predict_priors(
     localizer: Localizer | AnnotationLocalizer,
     runs: Sequence[tuple[TrialSet, Path]],
@@ -74,7 +68,7 @@ def predict_priors(
     wanted: dict[str, list[tuple[TrialSet, Path]]] = {}
     for trials, folder in runs if is_audio_visual(localizer) else ():
         if trials.protocol.answers == "maps":
-            shipped = trials.protocol.controls.priors if is_embedded(trials) else ()
+            shipped = trials.protocol.controls.priors if is_embedded(trials.test_set.name) else ()
             for name in dict.fromkeys((*shipped, *given)):
                 wanted.setdefault(name, []).append((trials, folder))
     for name, places in wanted.items():

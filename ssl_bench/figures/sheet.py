@@ -35,7 +35,7 @@ from ssl_bench.measures.localization import binarize
 from ssl_bench.predictions import Predictions, open_predictions
 from ssl_bench.scoring.maps import StoredMaps, on_grid
 from ssl_bench.scoring.thresholds import with_threshold
-from ssl_bench.testsets import definitions
+from ssl_bench.testsets import is_embedded
 from ssl_bench.trials.trial import TrialSet
 
 if TYPE_CHECKING:
@@ -316,8 +316,7 @@ def write_changed_sheet(
     for run in (first, second):
         predictions = open_predictions(run.folder / "predictions.npz")
         sides.append((run, predictions, with_threshold(trials, StoredMaps(predictions, trials))))
-    known = definitions().get(trials.test_set.name)
-    with_images = known is not None and known.embedded
+    with_images = is_embedded(trials.test_set.name)
     rows = []
     for changed in pair.changed[: MAX_ROWS // 2]:
         row = trials.index[changed.trial_id]

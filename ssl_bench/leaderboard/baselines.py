@@ -34,7 +34,7 @@ from ssl_bench.leaderboard.submit import (
 from ssl_bench.models.registry import default_alpha, list_baselines, load_baseline
 from ssl_bench.protocols.protocol import load_protocol, protocol_names
 from ssl_bench.scoring.formatting import scale_of
-from ssl_bench.testsets import definition
+from ssl_bench.testsets import is_embedded
 
 PUBLISHED_PROTOCOLS = ("vggss", "interactive@is3")
 """Protocols on published test sets that the annotation-only baselines answer."""
@@ -87,9 +87,7 @@ def embedded_protocols() -> list[str]:
     >>> "concat" in embedded_protocols(), "vggss" in embedded_protocols()
     (True, False)
     """
-    return [
-        name for name in protocol_names() if definition(load_protocol(name).test_set.name).embedded
-    ]
+    return [name for name in protocol_names() if is_embedded(load_protocol(name).test_set.name)]
 
 
 def contestants() -> list[Contestant]:

@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
+from ssl_bench import testsets
 from ssl_bench.errors import LeaderboardError, SslBenchError, one_of
 from ssl_bench.files import content_folder, is_left_over, remove_left_overs, sha256_of_file
 from ssl_bench.leaderboard.assessment import RANKED, Lock, read_lock
@@ -22,7 +23,6 @@ from ssl_bench.models.registry import list_baselines, load_baseline
 from ssl_bench.protocols.protocol import Protocol, load_protocol, protocol_names
 from ssl_bench.scoring.aggregate import n_replicates
 from ssl_bench.scoring.run import measures_of
-from ssl_bench.testsets import definition
 from ssl_bench.trials.compositions import with_split
 
 SUBMISSIONS, SITE = "submissions", "site"
@@ -187,7 +187,7 @@ def shipped_protocol(reference: str) -> Protocol:
 
 def is_embedded(protocol: Protocol) -> bool:
     """Whether the test set is made by code, so that anybody can score, and truth may be shown."""
-    return definition(protocol.test_set.name).embedded
+    return testsets.is_embedded(protocol.test_set.name)
 
 
 def find_submissions(

@@ -335,6 +335,11 @@ def probe_image(path: Path) -> tuple[int, int]:
     return size
 
 
+def image_size(path: Path) -> tuple[int, int]:
+    """Width and height that the header of an image file states; raises as :func:`read_image`."""
+    return _open(path, lambda image: image.size)
+
+
 def _refuse_one_pixel(size: tuple[int, ...], path: Path) -> None:
     """Raise DataError where an image shows nothing: such files stand in for missing frames."""
     if max(size) == 1:

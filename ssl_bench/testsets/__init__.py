@@ -7,11 +7,15 @@ import os
 import pkgutil
 from collections.abc import Mapping
 from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
 from ssl_bench.errors import DataError, one_of
 from ssl_bench.testsets.base import Finding, Sample, TestSet, TestSetDefinition
+from ssl_bench.testsets.described.description import FILE, read_description
+from ssl_bench.testsets.described.test_set import Described
+from ssl_bench.testsets.identifiers import is_id
 
 __all__ = [
     "Finding",
@@ -22,32 +26,82 @@ __all__ = [
     "definition",
     "definitions",
     "folder_of",
+    "is_embedded",
     "open_test_set",
 ]
 
 DATA_VARIABLE = "SSL_BENCH_DATA"
 
+PLUG_INS = "ssl_bench.test_sets"
+"""Entry-point group through which other packages add test sets."""
+
+_BUILTIN = Path(__file__).parent / "described" / "builtin"
+
 
 @cache
 def definitions() -> Mapping[str, TestSetDefinition]:
     """Every test set of this package, by name, in alphabetical order."""
-    found: dict[str, TestSetDefinition] = {}
+    found: dict[str, TestSetDefinition] = {
+        path.stem: Described(path.stem, read_description(path)) for path in _BUILTIN.glob("*.toml")
+    }
     for module in pkgutil.iter_modules(__path__):
         content = importlib.import_module(f"{__name__}.{module.name}")
-        one = getattr(content, "TEST_SET", None)
-        for declared in getattr(content, "TEST_SETS", () if one is None else (one,)):
+        declared = getattr(content, "TEST_SET", None)
+        if declared is not None:
             found[declared.name] = declared
     return dict(sorted(found.items()))
 
 
-def definition(name: str) -> TestSetDefinition:
-    """The definition of that name; raises DataError with the known names otherwise."""
-    try:
+def is_embedded(name: str) -> bool:
+    """Whether a test set is made by code, so that anybody can score on it."""
+    known = definitions().get(name)
+    return known is not None and known.embedded
+
+
+def definition(name: str, data: str | os.PathLike[str] | None = None) -> TestSetDefinition:
+    """The definition of that name.
+
+    It is one of this package, one that another package adds through the entry-point group
+    ``ssl_bench.test_sets``, or a folder of the data folder with a ``testset.toml``. Raises
+    DataError where there is none.
+    """
+    if name in definitions():
         return definitions()[name]
-    except KeyError:
-        raise DataError(
-            f"no test set is called {name!r}", code="E_TEST_SET", remedy=one_of(definitions(), name)
-        ) from None
+    plug_ins = {point.name: point for point in entry_points(group=PLUG_INS)}
+    if name in plug_ins:
+        return _load(plug_ins[name])
+    own = own_test_sets(data)
+    if name in own:
+        return Described(name, read_description(own[name]), own=True)
+    remedy = one_of([*definitions(), *plug_ins, *own], name)
+    if data_root(data) is None:
+        remedy += f"; for one of your own, give --data DIR or set {DATA_VARIABLE}"
+    raise DataError(f"no test set is called {name!r}", code="E_TEST_SET", remedy=remedy)
+
+
+def own_test_sets(data: str | os.PathLike[str] | None = None) -> dict[str, Path]:
+    """The files that describe test sets in the data folder, by name."""
+    root = data_root(data)
+    files = [] if root is None else sorted(root.glob(f"*/{FILE}"))
+    return {path.parent.name: path for path in files if is_id(path.parent.name)}
+
+
+def _load(point: EntryPoint) -> TestSetDefinition:
+    """The definition that a package adds; raises DataError where there is none."""
+    try:
+        found = point.load()
+    except Exception as error:
+        problem = f"the plug-in cannot be loaded ({type(error).__name__}: {error})"
+    else:
+        if isinstance(found, TestSetDefinition):
+            return found
+        problem = "the plug-in is no TestSetDefinition"
+    raise DataError(
+        problem,
+        code="E_PLUGIN_BROKEN",
+        where=f"{point.name} ({point.value})",
+        remedy="install it again, or remove its package",
+    )
 
 
 def data_root(given: str | os.PathLike[str] | None = None) -> Path | None:
@@ -113,7 +167,7 @@ def open_test_set(
     >>> len(open_test_set("synth", options={"count": 4}))
     4
     """
-    declared = definition(name)
+    declared = definition(name, data)
     chosen = declared.splits[0] if split is None else split
     if chosen not in declared.splits:
         raise DataError(

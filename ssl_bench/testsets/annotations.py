@@ -36,3 +36,8 @@ class Mask:
 
 
 Annotation = Boxes | Mask
+
+
+def boxes_of(annotation: Annotation) -> Boxes | None:
+    """The boxes of an annotation, or beside its mask; None where there are none."""
+    return annotation.boxes if isinstance(annotation, Mask) else annotation

@@ -23,7 +23,7 @@ from ssl_bench.media.names import ClipNames, video_of
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.packed import packed
 from ssl_bench.protocols.conventions import TruthConvention
-from ssl_bench.testsets.annotations import Annotation, Mask
+from ssl_bench.testsets.annotations import Annotation, Boxes, Mask
 from ssl_bench.testsets.base import (
     Finding,
     Sample,
@@ -56,6 +56,7 @@ class Contents:
     # default the id.
     images: Mapping[str, str] = field(default_factory=dict)
     sounds: Mapping[str, str] = field(default_factory=dict)
+    convention: TruthConvention | None = None  # else the definition's
 
 
 class FolderTestSet(TestSet):
@@ -69,7 +70,7 @@ class FolderTestSet(TestSet):
     ) -> None:
         self.name = definition.name
         self.split = split
-        self.truth_convention = definition.convention_of(split)
+        self.truth_convention = contents.convention or definition.truth_convention
         self.folder = folder
         self._definition = definition
         self._contents = replace(contents, samples=packed(contents.samples))
@@ -84,8 +85,13 @@ class FolderTestSet(TestSet):
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over ids and truth, whatever the spelling of the annotation file."""
-        return truth_digest(self.samples)
+        """SHA-256 over ids and truth, whatever the spelling of the annotation file.
+
+        A convention that does not follow from the annotation is part of it.
+        """
+        digest, convention = truth_digest(self.samples), self.truth_convention
+        usual = convention == usual_convention(self.samples)
+        return digest if usual else sha256_of_json([digest, convention])
 
     @property
     def media(self) -> Hashable:
@@ -100,7 +106,7 @@ class FolderTestSet(TestSet):
         """Pairs of the released list; from then on their images and sounds can be read."""
         definition = self._definition
         if definition.silent_list is None:
-            return super().silent_pairs()
+            return definition.silent_pairs_of(self.samples) or super().silent_pairs()
         pairs = read_silent_pairs(
             self.folder / definition.silent_list,
             self.samples,
@@ -210,10 +216,10 @@ class FolderDefinition(TestSetDefinition):
         del test_set
         return []
 
-    def convention_of(self, split: str) -> TruthConvention:
-        """The truth convention of one split."""
-        del split
-        return self.truth_convention
+    def silent_pairs_of(self, samples: Sequence[Sample]) -> Sequence[SilentPair]:
+        """Pairs of an image and a sound that nothing in it makes, where there is no list."""
+        del samples
+        return ()
 
     def revision_of(self, test_set: FolderTestSet) -> str | None:
         """Name of the published annotation; None for one that is not known."""
@@ -289,6 +295,22 @@ class FolderDefinition(TestSetDefinition):
             return Finding("ok", item, f"{counts}; revision {test_set.revision}")
         unknown = "not a known revision, results may not compare with published ones"
         return Finding("note", item, f"{counts}; {unknown}")
+
+
+def usual_convention(samples: Sequence[Sample]) -> TruthConvention:
+    """The truth convention that an annotation implies.
+
+    Examples
+    --------
+    >>> from ssl_bench.testsets.annotations import Boxes
+    >>> usual_convention([Sample("a", "a", "dog", Boxes(np.zeros((2, 4)), annotators=3))])
+    'consensus'
+    """
+    drawn = [sample.annotation for sample in samples]
+    if drawn and all(isinstance(each, Mask) for each in drawn):
+        return "mask"
+    several = any(isinstance(each, Boxes) and each.annotators > 1 for each in drawn)
+    return "consensus" if several else "union"
 
 
 def truth_digest(samples: Iterable[Sample]) -> str:

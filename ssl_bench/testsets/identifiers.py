@@ -15,6 +15,7 @@ ID_RULE = (
 )
 
 _ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}")
+_MAX_PATH = 200
 
 
 class FieldError(ValueError):
@@ -44,6 +45,47 @@ def _checked(text: str) -> str:
 
 Id = Annotated[str, AfterValidator(_checked)]
 """The type of an id in a table or JSON file."""
+
+
+def is_name(text: str) -> bool:
+    """Whether a text is an id but for blanks within it, which published names have.
+
+    Examples
+    --------
+    >>> is_name("a b_c"), is_name(" a")
+    (True, False)
+    """
+    return text == text.strip() and is_id(text.replace(" ", "_"))
+
+
+def _checked_name(text: str) -> str:
+    if not is_name(text):
+        raise FieldError(ID_RULE, "E_ID")
+    return text
+
+
+def is_path(text: str) -> bool:
+    """Whether a text is a path below a folder, of names with ``/`` between them.
+
+    Examples
+    --------
+    >>> is_path("dogs/7.jpg"), is_path("../7.jpg"), is_path("/7.jpg")
+    (True, False, False)
+    """
+    return len(text) <= _MAX_PATH and all(map(is_name, text.split("/")))
+
+
+def _checked_path(text: str) -> str:
+    if not is_path(text):
+        raise FieldError(f"in the path of a file, {ID_RULE}", "E_ID")
+    return text
+
+
+Name = Annotated[str, AfterValidator(_checked_name)]
+"""The type of an id that may hold blanks; see :func:`is_name`."""
+
+RelativePath = Annotated[str, AfterValidator(_checked_path)]
+"""The type of a path below a folder; see :func:`is_path`."""
 
 
 def duplicates(identifiers: Iterable[str]) -> list[str]:

@@ -53,37 +53,38 @@ _MOST_AT_ONCE = 20_000
 _MANY = 0.1  # of the boxes of a file: no slip of the pen
 
 
-def _in_order(corners: Corners) -> Corners:
+def box_in_order(corners: Corners) -> Corners:
+    """A box by its corners; raises FieldError, E_BOX_ORDER, where it ends before its start."""
     x0, y0, x1, y1 = corners
     if x1 < x0 or y1 < y0:
         raise FieldError("the end of the box lies before its start", "E_BOX_ORDER")
     return corners
 
 
-def _on_grid(corners: Corners) -> Corners:
+def box_on_grid(corners: Corners) -> Corners:
+    """A box in whole pixels; raises FieldError where it is out of order, or in parts of a frame."""
     if corners == (0, 0, 1, 1):
         text = "0, 0, 1, 1 looks like a box in parts of the frame, where pixels are read"
         raise FieldError(text, "E_BOX_READING")
-    return _in_order(corners)
+    return box_in_order(corners)
 
 
-def check_box(corners: Corners, low: float, high: float) -> Corners:
+def check_box(corners: Corners, low: float, high: float, height: float | None = None) -> Corners:
     """Check that a box lies in its frame, from `low` to `high`, and ends after its start.
 
-    An end near -2.9e16, of which the published VGG-SS has twelve, stays as it is. Raises
-    FieldError, E_BOX_RANGE or E_BOX_ORDER.
+    `height` is the highest y where it is not that of x. An end near -2.9e16, of which the published
+    VGG-SS has twelve, stays as it is. Raises FieldError, E_BOX_RANGE or E_BOX_ORDER.
 
     Examples
     --------
     >>> check_box((0.5, 0.5, 1.005, 0.5), 0, 1)
     (0.5, 0.5, 1.005, 0.5)
     """
-    slack = SLACK * (high - low)
-    whole = [each for each in corners if each > _CORRUPT]
-    outside = [each for each in whole if not low - slack <= each <= high + slack]
-    if outside:
-        raise FieldError(f"{outside[0]:.6g} lies outside {low:g}..{high:g}", "E_BOX_RANGE")
-    return _in_order(corners) if len(whole) == len(corners) else corners
+    for end, most in zip(corners, (high, high if height is None else height) * 2, strict=True):
+        slack = SLACK * (most - low)
+        if end > _CORRUPT and not low - slack <= end <= most + slack:
+            raise FieldError(f"{end:.6g} lies outside {low:g}..{most:g}", "E_BOX_RANGE")
+    return box_in_order(corners) if min(corners) > _CORRUPT else corners
 
 
 def box_reading(codes: Sequence[str], count: int, *, order: str = "x, y, width, height") -> str:
@@ -105,7 +106,7 @@ def box_reading(codes: Sequence[str], count: int, *, order: str = "x, y, width, 
     return f"{most} of {count} have boxes out of order or frame: they look like {looks}"
 
 
-GridCorners = Annotated[tuple[Pixel, Pixel, Pixel, Pixel], AfterValidator(_on_grid)]
+GridCorners = Annotated[tuple[Pixel, Pixel, Pixel, Pixel], AfterValidator(box_on_grid)]
 """Corners x0, y0, x1, y1 of a box in pixels of the grid, end-exclusive."""
 
 RelativeCorners = Annotated[
@@ -144,7 +145,7 @@ class GridBox(BaseModel):
 
     @model_validator(mode="after")
     def _check_corners(self) -> GridBox:
-        _on_grid(self.corners)
+        box_on_grid(self.corners)
         return self
 
     @property
@@ -205,22 +206,24 @@ def read_entries(
     >>> read_entries(path, GridBox, remedy="", key=str)[0].corners
     (0.0, 0.0, 112.0, 224.0)
     """
+    entries, problems = entries_of(path, entry, remedy=remedy)
+    refuse([*problems, *repeated([key(each) for each in entries])], path, remedy)
+    return entries
+
+
+def entries_of(path: Path, entry: type[_Row], *, remedy: str) -> tuple[list[_Row], list[Problem]]:
+    """As :func:`read_entries`, with the problems beside the entries: none where there are any."""
     text = read_text(path, remedy=remedy, most_lines=MAX_BYTES)
-    problems: list[Problem] = []
-    entries: list[_Row] = []
     try:
         form: Any = list[entry]  # type: ignore[valid-type]
         if text.count("{") > _MOST_AT_ONCE:
             form = Annotated[form, FailFast()]
-        entries = parse_json(text, TypeAdapter(form), most=MAX_BYTES)
+        entries: list[_Row] = parse_json(text, TypeAdapter(form), most=MAX_BYTES)
     except ValidationError as error:
-        problems = _problems(error)
-        problems += _reading([error], text.count("{"))
-    else:
-        if not entries:
-            problems = [Problem("there is no entry in this list", "E_FILE_EMPTY")]
-    refuse([*problems, *repeated([key(each) for each in entries])], path, remedy)
-    return entries
+        return [], [*problems_of(error, "entry "), *_reading([error], text.count("{"))]
+    if not entries:
+        return [], [Problem("there is no entry in this list", "E_FILE_EMPTY")]
+    return entries, []
 
 
 def read_table(
@@ -229,7 +232,6 @@ def read_table(
     columns: Sequence[str],
     *,
     remedy: str,
-    header: Sequence[str] | None = None,
     key: Callable[[_Row], str] | None = None,
 ) -> list[_Row]:
     r"""Read a CSV file whose rows follow a model.
@@ -240,8 +242,6 @@ def read_table(
         The file, of which blank lines do not count, and what to do where it is unusable.
     row, columns
         Model of a row, and its fields in the order of the columns.
-    header
-        The first line, where it has other names than the fields.
     key
         What must differ between rows, such as their id.
 
@@ -263,18 +263,32 @@ def read_table(
       - line 3 ('0'): xmax: input should be a valid number, unable to parse string as a number
       - line 3 ('0'): ymax: input should be less than or equal to 224
     """
-    expected = list(columns if header is None else header)
+    found, problems = rows_of(path, row, columns, remedy=remedy)
+    rows = [each for _, each in found]
+    if key is not None:
+        problems += repeated([key(each) for each in rows])
+    refuse(problems, path, remedy)
+    return rows
+
+
+def rows_of(
+    path: Path, row: type[_Row], columns: Sequence[str], *, remedy: str, more: bool = False
+) -> tuple[list[tuple[str, _Row]], list[Problem]]:
+    """As :func:`read_table`: the good rows, each with its place, and the problems beside them.
+
+    Raises DataError where there is no such table at all. With `more`, the columns may stand in any
+    order, and others beside them.
+    """
     reader = csv.reader(io.StringIO(read_text(path, remedy=remedy), newline=""), strict=True)
     try:
-        first = [name.strip() for name in next(reader, [])]
+        header = [name.strip() for name in next(reader, [])]
         lines = [(reader.line_num, values) for values in reader if values]
     except csv.Error as error:
         problem = f"line {reader.line_num} is not CSV, or the file is truncated ({error})"
         raise AnnotationError([Problem(problem, "E_CSV")], where=path, remedy=remedy) from error
-    if first != expected:
-        problem = f"the first line must be {','.join(expected)}"
-        raise AnnotationError([Problem(problem, "E_CSV_HEADER")], where=path, remedy=remedy)
-    rows: list[_Row] = []
+    refuse(_bad_header(header, columns, more), path, remedy)
+    places = {name: header.index(name) for name in columns}
+    rows: list[tuple[str, _Row]] = []
     problems: list[Problem] = []
     errors: list[ValidationError] = []
     for number, values in lines:
@@ -282,23 +296,35 @@ def read_table(
             text = f"the lines from {number:,} on were not looked at"
             problems.append(Problem(text, "E_CSV"))
             break
-        line = f"line {number} ({values[0][:60]!r})"
-        if len(values) != len(columns):
-            problem = f"{line}: there are {len(values)} fields, not {len(columns)}"
+        named = values[min(places[columns[0]], len(values) - 1)]
+        line = f"line {number} ({named[:60]!r})"
+        if len(values) != len(header):
+            problem = f"{line}: there are {len(values)} fields, not {len(header)}"
             problems.append(Problem(problem, "E_CSV_FIELDS"))
             continue
         try:
-            rows.append(row.model_validate_strings(dict(zip(columns, values, strict=True))))
+            content = {name: values[place] for name, place in places.items()}
+            rows.append((line, row.model_validate_strings(content)))
         except ValidationError as error:
             errors.append(error)
-            problems += _problems(error, line)
+            problems += problems_of(error, line)
     problems += _reading(errors, len(lines))
     if not lines:
         problems.append(Problem("there are no rows below the header", "E_FILE_EMPTY"))
-    if key is not None:
-        problems += repeated([key(each) for each in rows])
-    refuse(problems, path, remedy)
-    return rows
+    return rows, problems
+
+
+def _bad_header(header: Sequence[str], columns: Sequence[str], more: bool) -> list[Problem]:
+    lacking = [name for name in columns if name not in header]
+    if lacking or (not more and header != list(columns)):
+        order = "name" if more else "be"
+        lacks = f"; it lacks {', '.join(lacking)}" if lacking else ""
+        problem = f"the first line must {order} {','.join(columns)}{lacks}"
+        return [Problem(problem, "E_CSV_HEADER")]
+    return [
+        Problem(f"the column {name} stands in the first line more than once", "E_KEY_REPEATED")
+        for name in duplicates(header)
+    ]
 
 
 def _reading(errors: Sequence[ValidationError], count: int) -> list[Problem]:
@@ -315,16 +341,20 @@ def _reading(errors: Sequence[ValidationError], count: int) -> list[Problem]:
     return [Problem(text, "E_BOX_READING")] if text else []
 
 
-def _problems(error: ValidationError, line: str = "") -> list[Problem]:
-    """What pydantic found, with its place; our own checks have codes of their own."""
+def problems_of(error: ValidationError, place: str = "") -> list[Problem]:
+    """What pydantic found, with its place; our own checks have codes of their own.
+
+    A `place` that ends with a blank is put before the name of the field, another one and a colon
+    before all of it.
+    """
     problems = []
     for fault in error.errors(include_url=False, include_input=False):
-        text, code = in_words_of(fault), code_of(fault)
-        if line:
-            text = f"{line}: {text.removeprefix('the whole: ')}"
+        text = in_words_of(fault)
+        if place and not place.endswith(" "):
+            text = f"{place}: {text.removeprefix('the whole: ')}"
         elif fault["loc"]:
-            text = f"entry {text}"
-        problems.append(Problem(text, code))
+            text = f"{place}{text}"
+        problems.append(Problem(text, code_of(fault)))
     return problems
 
 

@@ -31,11 +31,11 @@ from ssl_bench.media.find import MediaFiles
 from ssl_bench.media.image import MaskRule, read_mask
 from ssl_bench.media.names import ClipNames, bare, clip_names
 from ssl_bench.protocols.conventions import TruthConvention
-from ssl_bench.testsets import flickr, vggss
+from ssl_bench.testsets import definitions, flickr
 from ssl_bench.testsets.annotations import Annotation, Boxes, Mask
-from ssl_bench.testsets.box_table import read_box_table
+from ssl_bench.testsets.described.test_set import Described
 from ssl_bench.testsets.identifiers import FieldError, Id
-from ssl_bench.testsets.tables import CORNERS, GRID, grid_boxes, read_table, read_text
+from ssl_bench.testsets.tables import CORNERS, GRID, read_table, read_text
 from ssl_bench.testsets.truth import render
 
 COLUMNS = ("id", "x0", "y0", "x1", "y1")
@@ -166,16 +166,21 @@ def open_truth(path: Path, masks: MaskRule = "two-valued") -> GivenTruth:
             remedy=HOW_TO_GIVE_TRUTH,
         )
     if path.suffix == ".json":
-        samples = vggss.read_annotation(path)
-        return GivenTruth(
-            path, {s.id: s.annotation for s in samples if isinstance(s.annotation, Boxes)}
-        )
+        return GivenTruth(path, _read_published(path, "vggss"))
     first = read_text(path, remedy=HOW_TO_GIVE_TRUTH).partition("\n")[0]
     heading = [name.strip('" \r') for name in first.split(",")]
     if heading[1:] == ["audio", *CORNERS]:
-        rows = read_box_table(path, heading[0], remedy=HOW_TO_GIVE_TRUTH)
-        return GivenTruth(path, {row.id: grid_boxes(row.corners) for row in rows})
+        name = "avsbench-ms3" if heading[0] == "frame" else "vpo-ms"
+        return GivenTruth(path, _read_published(path, name))
     return GivenTruth(path, _read_relative_boxes(path))
+
+
+def _read_published(path: Path, name: str) -> dict[str, Boxes]:
+    """The boxes of a file in the form of a published test set."""
+    declared = definitions()[name]
+    assert isinstance(declared, Described)
+    drawn = {sample.id: sample.annotation for sample in declared.read_file(path)}
+    return {clip: boxes for clip, boxes in drawn.items() if isinstance(boxes, Boxes)}
 
 
 def _read_relative_boxes(path: Path) -> dict[str, Boxes]:

@@ -25,7 +25,7 @@ from ssl_bench.protocols.protocol import (
     suite_names,
 )
 from ssl_bench.schemas import in_words
-from ssl_bench.testsets import data_root, definition, open_test_set
+from ssl_bench.testsets import data_root, definition, is_embedded, open_test_set
 from ssl_bench.testsets.base import TestSet
 from ssl_bench.trials.trial import Trial, TrialSet
 
@@ -63,10 +63,13 @@ def compose(protocol: Protocol, test_set: TestSet) -> TrialSet:
     return TrialSet(protocol, test_set, trials)
 
 
-def with_split(protocol: Protocol, default: str | None = None) -> Protocol:
+def with_split(
+    protocol: Protocol, default: str | None = None, *, data: Path | None = None
+) -> Protocol:
     """The same protocol with its test set's default split spelled out; None to look it up.
 
-    Label and digest then do not depend on whether the split was named.
+    Label and digest then do not depend on whether the split was named. A test set of the user's
+    own is looked for in the folder `data`, else ``SSL_BENCH_DATA``.
 
     Examples
     --------
@@ -76,7 +79,7 @@ def with_split(protocol: Protocol, default: str | None = None) -> Protocol:
     table = protocol.test_set
     if table.split is not None:
         return protocol
-    split = definition(table.name).splits[0] if default is None else default
+    split = definition(table.name, data).splits[0] if default is None else default
     return protocol.model_copy(update={"test_set": table.model_copy(update={"split": split})})
 
 
@@ -125,7 +128,7 @@ def resolve_protocols(text: str, data: Path | None = None) -> list[Protocol]:
         return [
             protocol
             for protocol in every
-            if definition(protocol.test_set.name).embedded
+            if is_embedded(protocol.test_set.name)
             or (root is not None and (root / protocol.test_set.name).is_dir())
         ]
     is_suite = text in suite_names() and text not in protocol_names()
@@ -139,7 +142,7 @@ def resolve_protocols(text: str, data: Path | None = None) -> list[Protocol]:
                 code="E_PROTOCOL_UNKNOWN",
                 remedy=f"{one_of(known, name)}, or a path ending in .toml",
             )
-        protocol = with_split(load_protocol(name))
+        protocol = with_split(load_protocol(name), data=data)
         if protocol.label in found:
             raise ProtocolError(
                 f"{protocol.label} is named twice",
