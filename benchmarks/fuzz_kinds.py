@@ -46,7 +46,7 @@ from ssl_bench.schemas import read_toml
 from ssl_bench.scoring.results import read_result
 from ssl_bench.scoring.retrieval import by_image, by_sound
 from ssl_bench.scoring.score_file import read_scores
-from ssl_bench.testsets import definition, is3, lists
+from ssl_bench.testsets import definition, lists
 from ssl_bench.testsets.annotations import Annotation, Boxes
 from ssl_bench.testsets.silent import read_silent_pairs
 from ssl_bench.training.given_truth import open_truth
@@ -232,7 +232,7 @@ def _annotations() -> Iterator[tuple[str, Kind]]:
     invented = _saved(".json", vggss)
     for name, file, content, read in (
         ("vggss", "vggss.json", invented, opened("vggss")),
-        ("is3 json", "is3.json", json.dumps([pair]).encode(), is3.read_json),
+        ("is3 json", "synthetic3240_bbox.json", json.dumps([pair]).encode(), opened("is3")),
         ("is3 csv", "is3.csv", b"id,image,category," + grid + b"a,p,dog," + box, opened("is3")),
         ("vpo", "vpo_ss.csv", b"image,audio," + grid + b"1_2,1_2," + box, opened("vpo-ss")),
         (

@@ -14,6 +14,7 @@ import click
 from ssl_bench.cli.features import features
 from ssl_bench.cli.options import (
     PATH,
+    choice_option,
     count_option,
     data_option,
     jobs_option,
@@ -26,6 +27,7 @@ from ssl_bench.progress import progress_bars
 
 if TYPE_CHECKING:
     from ssl_bench.testsets import Finding
+    from ssl_bench.testsets.described.template import FormName
 
 # Findings of one kind that are printed unless all are asked for.
 _SHOWN = 20
@@ -41,13 +43,26 @@ def data() -> None:
     """Look at test sets: their files, their samples, their truth."""
 
 
+@data.command(short_help="Describe a test set of your own, in one file with comments.")
+@click.argument("name")
+@data_option
+@choice_option("--form", ("table", "coco", "masks"), "How it is annotated.")
+def new(name: str, data: Path | None, form: FormName) -> None:
+    """Write NAME/testset.toml into the data folder: what lies there, and what it means."""
+    from ssl_bench.testsets import folder_of_own
+    from ssl_bench.testsets.described.template import write_template
+
+    click.echo(f"{write_template(folder_of_own(name, data), form)} is written: fill it in")
+
+
 @data.command(short_help="List the files that a test set needs, and their sources.")
 @click.argument("name")
-def layout(name: str) -> None:
+@data_option
+def layout(name: str, data: Path | None) -> None:
     """Describe the folder of test set NAME, and where its files come from."""
     from ssl_bench.testsets import definition
 
-    click.echo(definition(name).layout().rstrip())
+    click.echo(definition(name, data).layout().strip())
 
 
 @data.command(short_help="List what is there, missing or corrupt.")

@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 
 from ssl_bench.errors import DataError
 from ssl_bench.files import write_text
-from ssl_bench.testsets.annotations import Mask
+from ssl_bench.testsets.annotations import Mask, boxes_of
 from ssl_bench.testsets.base import Sample, TestSet
+from ssl_bench.testsets.described.coco import EXPORT
+from ssl_bench.testsets.folder import FolderTestSet
 from ssl_bench.testsets.truth import Rle, encode_rle, pixel_corners
 
 GRID = 224
@@ -73,7 +75,7 @@ def _content(test_set: TestSet) -> dict[str, Any]:
                 "file_name": _file_name(test_set, sample.id),
                 "width": width,
                 "height": height,
-                "ssl_bench": _stored(sample),
+                "ssl_bench": {**_stored(sample), **_names(test_set, sample.id)},
             }
         )
         for bbox, segmentation, area in drawn:
@@ -92,7 +94,7 @@ def _content(test_set: TestSet) -> dict[str, Any]:
         "info": {
             "description": f"Truth of {test_set.name}, split {test_set.split}",
             "ssl_bench": {
-                "format": "ssl-bench-coco/1",
+                "format": EXPORT,
                 "test_set": test_set.name,
                 "split": test_set.split,
                 "revision": test_set.revision,
@@ -112,18 +114,26 @@ def _file_name(test_set: TestSet, sample_id: str) -> str:
         path = test_set.image_file(sample_id)
     except DataError:
         path = None
-    return f"{sample_id}{'.jpg' if path is None else path.suffix}"
+    return f"{test_set.image_name(sample_id)}{'.jpg' if path is None else path.suffix}"
+
+
+def _names(test_set: TestSet, sample_id: str) -> dict[str, str]:
+    """Names of a sample's image and sound in a folder, without endings."""
+    if not isinstance(test_set, FolderTestSet):
+        return {}
+    return {"image": test_set.image_name(sample_id), "sound": test_set.sound_name(sample_id)}
 
 
 def _stored(sample: Sample) -> dict[str, Any]:
     annotation = sample.annotation
-    boxes = annotation.boxes if isinstance(annotation, Mask) else annotation
+    boxes = boxes_of(annotation)
     return {
         "id": sample.id,
         "group": sample.group,
         "category": sample.category,
         "categories": list(sample.categories),
         "attributes": dict(sample.attributes),
+        "sound_of": sample.sound_of,
         "kind": "mask" if isinstance(annotation, Mask) else "boxes",
         "boxes": None
         if boxes is None

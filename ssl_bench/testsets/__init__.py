@@ -15,7 +15,7 @@ from ssl_bench.errors import DataError, one_of
 from ssl_bench.testsets.base import Finding, Sample, TestSet, TestSetDefinition
 from ssl_bench.testsets.described.description import FILE, read_description
 from ssl_bench.testsets.described.test_set import Described
-from ssl_bench.testsets.identifiers import is_id
+from ssl_bench.testsets.identifiers import ID_RULE, is_id
 
 __all__ = [
     "Finding",
@@ -65,18 +65,21 @@ def definition(name: str, data: str | os.PathLike[str] | None = None) -> TestSet
     ``ssl_bench.test_sets``, or a folder of the data folder with a ``testset.toml``. Raises
     DataError where there is none.
     """
-    if name in definitions():
-        return definitions()[name]
-    plug_ins = {point.name: point for point in entry_points(group=PLUG_INS)}
-    if name in plug_ins:
-        return _load(plug_ins[name])
-    own = own_test_sets(data)
+    elsewhere, own = _elsewhere(), own_test_sets(data)
+    if name in elsewhere:
+        found = elsewhere[name]
+        return found if isinstance(found, TestSetDefinition) else _load(found)
     if name in own:
         return Described(name, read_description(own[name]), own=True)
-    remedy = one_of([*definitions(), *plug_ins, *own], name)
+    remedy = one_of([*elsewhere, *own], name)
     if data_root(data) is None:
         remedy += f"; for one of your own, give --data DIR or set {DATA_VARIABLE}"
     raise DataError(f"no test set is called {name!r}", code="E_TEST_SET", remedy=remedy)
+
+
+def _elsewhere() -> dict[str, TestSetDefinition | EntryPoint]:
+    """The test sets of this package and of others, by name."""
+    return {**{each.name: each for each in entry_points(group=PLUG_INS)}, **definitions()}
 
 
 def own_test_sets(data: str | os.PathLike[str] | None = None) -> dict[str, Path]:
@@ -84,6 +87,19 @@ def own_test_sets(data: str | os.PathLike[str] | None = None) -> dict[str, Path]
     root = data_root(data)
     files = [] if root is None else sorted(root.glob(f"*/{FILE}"))
     return {path.parent.name: path for path in files if is_id(path.parent.name)}
+
+
+def folder_of_own(name: str, data: str | os.PathLike[str] | None = None) -> Path:
+    """The folder of a test set of the user's own, which may be missing.
+
+    Raises DataError where the name is another test set's or none, or there is no data folder.
+    """
+    if not is_id(name) or name in _elsewhere():
+        known = "is that of another test set" if is_id(name) else f"cannot be used: {ID_RULE}"
+        raise DataError(
+            f"the name {name!r} {known}", code="E_TEST_SET_NAME", remedy="choose another name"
+        )
+    return _root(name, name, data) / name
 
 
 def _load(point: EntryPoint) -> TestSetDefinition:
@@ -120,13 +136,16 @@ def folder_of(
     DataError
         If there is no folder `data`, and no ``SSL_BENCH_DATA``.
     """
-    if declared.embedded:
-        return None
+    return None if declared.embedded else _root(declared.name, declared.title, data) / declared.name
+
+
+def _root(name: str, title: str, data: str | os.PathLike[str] | None) -> Path:
+    """The data folder; raises DataError where there is none."""
     root = data_root(data)
-    remedy = f"'ssl-bench data layout {declared.name}' lists its files"
+    remedy = f"'ssl-bench data layout {name}' lists its files"
     if root is None:
         raise DataError(
-            f"{declared.title} needs a data folder, and none was given",
+            f"{title} needs a data folder, and none was given",
             code="E_DATA_FOLDER",
             remedy=f"give --data DIR or set {DATA_VARIABLE}; {remedy}",
         )
@@ -134,7 +153,7 @@ def folder_of(
         raise DataError(
             "this folder does not exist", code="E_FOLDER_MISSING", where=root, remedy=remedy
         )
-    return root / declared.name
+    return root
 
 
 def open_test_set(

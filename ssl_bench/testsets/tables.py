@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-import numpy as np
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -20,12 +19,10 @@ from pydantic import (
     Field,
     TypeAdapter,
     ValidationError,
-    model_validator,
 )
 
 from ssl_bench.errors import AnnotationError, DataError, Problem
 from ssl_bench.schemas import MAX_BYTES, code_of, in_words_of, parse_json, read_bytes
-from ssl_bench.testsets.annotations import Boxes
 from ssl_bench.testsets.identifiers import ID_RULE, FieldError, duplicates, is_id
 
 GRID = 224
@@ -35,10 +32,6 @@ _Row = TypeVar("_Row", bound=BaseModel)
 
 Finite = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 """A number; in JSON not a boolean and not a text."""
-
-Pixel = Annotated[float, Field(strict=True, ge=0, le=GRID, multiple_of=1)]
-"""A whole number from 0 to :data:`GRID`."""
-
 
 Corners = tuple[float, float, float, float]
 """x0, y0, x1, y1 of a box."""
@@ -106,15 +99,6 @@ def box_reading(codes: Sequence[str], count: int, *, order: str = "x, y, width, 
     return f"{most} of {count} have boxes out of order or frame: they look like {looks}"
 
 
-GridCorners = Annotated[tuple[Pixel, Pixel, Pixel, Pixel], AfterValidator(box_on_grid)]
-"""Corners x0, y0, x1, y1 of a box in pixels of the grid, end-exclusive."""
-
-RelativeCorners = Annotated[
-    tuple[Finite, Finite, Finite, Finite], AfterValidator(lambda corners: check_box(corners, 0, 1))
-]
-"""Corners x0, y0, x1, y1 of a box in parts of the frame; see :func:`check_box`."""
-
-
 def checked_category(text: str) -> str:
     """The name of a category; raises FieldError where it is empty or not printable."""
     if not text.strip() or not text.isprintable():
@@ -126,32 +110,8 @@ Category = Annotated[str, AfterValidator(checked_category)]
 """The name of a category, on one line."""
 
 
-def grid_boxes(corners: Sequence[float]) -> Boxes:
-    """One box on the grid, from its corners x0, y0, x1, y1 in pixels."""
-    return Boxes(np.array([corners], np.float64), frame=(GRID, GRID))
-
-
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
-"""Names of the columns with the corners of a box on the grid."""
-
-
-class GridBox(BaseModel):
-    """One box on the grid, in the columns :data:`CORNERS`."""
-
-    xmin: Pixel
-    ymin: Pixel
-    xmax: Pixel
-    ymax: Pixel
-
-    @model_validator(mode="after")
-    def _check_corners(self) -> GridBox:
-        box_on_grid(self.corners)
-        return self
-
-    @property
-    def corners(self) -> tuple[float, float, float, float]:
-        """The corners x0, y0, x1, y1 in pixels, end-exclusive."""
-        return self.xmin, self.ymin, self.xmax, self.ymax
+"""Names of the corners of a box in published annotations."""
 
 
 def read_text(path: Path, *, remedy: str, most_lines: int = 500_000) -> str:
@@ -185,34 +145,21 @@ def repeated(identifiers: Sequence[str]) -> list[Problem]:
     ]
 
 
-def read_entries(
-    path: Path, entry: type[_Row], *, remedy: str, key: Callable[[_Row], str]
-) -> list[_Row]:
-    r"""Read a JSON list of objects that follow a model.
+def entries_of(path: Path, entry: type[_Row], *, remedy: str) -> tuple[list[_Row], list[Problem]]:
+    r"""Read a JSON list of objects that follow a model: the objects, or all problems.
 
-    `key` gives what must differ between objects, such as their id.
-
-    Raises
-    ------
-    DataError
-        If the file cannot be read; an AnnotationError with every value that is not of its type,
-        and its place.
+    Raises DataError where the file cannot be read.
 
     Examples
     --------
     >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp()) / "boxes.json"
-    >>> _ = path.write_text('[{"xmin": 0, "ymin": 0, "xmax": 112, "ymax": 224}]')
-    >>> read_entries(path, GridBox, remedy="", key=str)[0].corners
-    (0.0, 0.0, 112.0, 224.0)
+    >>> class Place(BaseModel):
+    ...     x: Finite
+    >>> path = Path(tempfile.mkdtemp()) / "places.json"
+    >>> _ = path.write_text('[{"x": 0}, {"x": true}]')
+    >>> entries_of(path, Place, remedy="")
+    ([], ['entry 1.x: input should be a valid number'])
     """
-    entries, problems = entries_of(path, entry, remedy=remedy)
-    refuse([*problems, *repeated([key(each) for each in entries])], path, remedy)
-    return entries
-
-
-def entries_of(path: Path, entry: type[_Row], *, remedy: str) -> tuple[list[_Row], list[Problem]]:
-    """As :func:`read_entries`, with the problems beside the entries: none where there are any."""
     text = read_text(path, remedy=remedy, most_lines=MAX_BYTES)
     try:
         form: Any = list[entry]  # type: ignore[valid-type]
@@ -254,14 +201,17 @@ def read_table(
     Examples
     --------
     >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp()) / "boxes.csv"
-    >>> _ = path.write_text("xmin,ymin,xmax,ymax\n0,0,112,224\n0,0,x,225\n")
-    >>> read_table(path, GridBox, CORNERS, remedy="")
+    >>> class Place(BaseModel):
+    ...     x: Finite
+    ...     y: Finite
+    >>> path = Path(tempfile.mkdtemp()) / "places.csv"
+    >>> _ = path.write_text("x,y\n0,0\nx,inf\n")
+    >>> read_table(path, Place, ("x", "y"), remedy="")
     Traceback (most recent call last):
     ...
-    ssl_bench.errors.AnnotationError: ...boxes.csv: 2 problems found in the annotation.
-      - line 3 ('0'): xmax: input should be a valid number, unable to parse string as a number
-      - line 3 ('0'): ymax: input should be less than or equal to 224
+    ssl_bench.errors.AnnotationError: ...places.csv: 2 problems found in the annotation.
+      - line 3 ('x'): x: input should be a valid number, unable to parse string as a number
+      - line 3 ('x'): y: input should be a finite number
     """
     found, problems = rows_of(path, row, columns, remedy=remedy)
     rows = [each for _, each in found]

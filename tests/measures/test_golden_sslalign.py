@@ -29,8 +29,8 @@ from ssl_bench.measures.batch import MapScores
 from ssl_bench.measures.interaction import lowest_of_image
 from ssl_bench.protocols.conventions import Rule
 from ssl_bench.protocols.protocol import load_dialect
+from ssl_bench.testsets import open_test_set
 from ssl_bench.testsets.annotations import Boxes
-from ssl_bench.testsets.is3 import read_json
 from ssl_bench.testsets.truth import render
 
 RULES: tuple[Rule, Rule] = ("half", "adaptive")
@@ -155,9 +155,11 @@ class TestOnIs3:
             {"image": f"{name}.jpg", "audio": f"{name}.wav", "gt_box": box}
             for name, box in zip(names, stored["boxes"].tolist(), strict=True)
         ]
-        file = tmp_path / "is3.json"
+        file = tmp_path / "is3" / "synthetic3240_bbox.json"
+        file.parent.mkdir()
         file.write_text(json.dumps(entries))
-        read = {sample.id: str(sample.attributes["image"]) for sample in read_json(file)}
+        samples = open_test_set("is3", data=tmp_path).samples
+        read = {sample.id: str(sample.attributes["image"]) for sample in samples}
         pictures = [read[name] for name in names]
         pairs = set(zip(pictures, stored["group"].tolist(), strict=True))
         assert len(pairs) == len(set(pictures)) == facts["n_groups"]

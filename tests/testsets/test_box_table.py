@@ -14,9 +14,9 @@ from PIL import Image
 from refusals import refused
 
 from ssl_bench.errors import AnnotationError, DataError
-from ssl_bench.testsets import definition, open_test_set
+from ssl_bench.testsets import Sample, definition, open_test_set
 from ssl_bench.testsets.annotations import Boxes, Mask
-from ssl_bench.testsets.box_table import Row, read_box_table
+from ssl_bench.testsets.described.test_set import Described
 from ssl_bench.testsets.truth import render
 from ssl_bench.trials.compositions.single import compose
 
@@ -44,6 +44,12 @@ def written(root: Path, name: str, rows: Sequence[str], header: str = HEADER) ->
 @pytest.fixture
 def s4(tmp_path: Path) -> Path:
     return written(tmp_path, "avsbench-s4", S4)
+
+
+def read(path: Path) -> Sequence[Sample]:
+    declared = definition("avsbench-s4")
+    assert isinstance(declared, Described)
+    return declared.read_file(path)
 
 
 def problems_of(
@@ -232,12 +238,12 @@ def test_a_huge_mask_is_refused(tmp_path: Path) -> None:
         ("a/b.png,a.wav,0,0,²,1", "E_SCHEMA", "line 2 ('a/b.png'): xmax: "),
         ("a/b.png,a.wav,0,0,zz,1", "E_SCHEMA", "line 2 ('a/b.png'): xmax: "),
         ("a/b.png,a.wav,9,0,5,1", "E_BOX_ORDER", "line 2 ('a/b.png'): "),
-        ("../b.png,a.wav,0,0,5,1", "E_ID", "line 2 ('../b.png'): image: "),
-        ("/etc/b.png,a.wav,0,0,5,1", "E_ID", "line 2 ('/etc/b.png'): image: "),
-        ("a\\b.png,a.wav,0,0,5,1", "E_ID", "line 2 ('a\\\\b.png'): image: "),
+        ("../b.png,a.wav,0,0,5,1", "E_ID", "line 2 ('../b.png'): frame: "),
+        ("/etc/b.png,a.wav,0,0,5,1", "E_ID", "line 2 ('/etc/b.png'): frame: "),
+        ("a\\b.png,a.wav,0,0,5,1", "E_ID", "line 2 ('a\\\\b.png'): frame: "),
         ("b.png,../../a.wav,0,0,5,1", "E_ID", "line 2 ('b.png'): audio: "),
         ("b.png,a\x00.wav,0,0,5,1", "E_ID", "line 2 ('b.png'): audio: "),
-        (f"{'b/' * 150}b.png,a.wav,0,0,5,1", "E_ID", f"line 2 ('{'b/' * 30}'): image: "),
+        (f"{'b/' * 150}b.png,a.wav,0,0,5,1", "E_ID", f"line 2 ('{'b/' * 30}'): frame: "),
         ('b.png,"a.wav,0,0,5,1', "E_CSV", "line 2 "),
     ],
 )
@@ -270,7 +276,7 @@ def test_what_is_no_utf8_table_is_refused(tmp_path: Path, content: bytes) -> Non
     path = tmp_path / "boxes.csv"
     path.write_bytes(content)
     with pytest.raises(DataError):
-        read_box_table(path, "frame", remedy="mend it")
+        read(path)
 
 
 @given(st.binary(max_size=300))
@@ -281,10 +287,10 @@ def test_no_bytes_bring_it_down(content: bytes) -> None:
         path = Path(folder) / "boxes.csv"
         path.write_bytes(f"{HEADER}\n".encode() + content)
         try:
-            rows = read_box_table(path, "frame", remedy="mend it")
+            samples = read(path)
         except DataError:
             return
-        assert all(isinstance(row, Row) for row in rows)
+        assert all(isinstance(sample, Sample) for sample in samples)
 
 
 def test_a_missing_table_or_folder_is_a_finding(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from refusals import refused
 from standins import MemoryTestSet, sample
 
 from ssl_bench.errors import AnnotationError, DataError
-from ssl_bench.testsets import open_test_set
+from ssl_bench.testsets import definition, open_test_set
 from ssl_bench.testsets.base import UNLABELLED, Finding, Sample
 from ssl_bench.testsets.silent import (
     off_screen_partners,
@@ -139,18 +139,15 @@ class TestVggSs:
             test_set.image("../vggss.json")
 
     def test_the_other_clips_are_verified_too(self, folder: Path) -> None:
-        from ssl_bench.testsets.vggss import TEST_SET
-
         (folder / "audio" / "other_000003.wav").unlink()
-        missing = [finding for finding in TEST_SET.verify(folder) if finding.level == "missing"]
-        assert [finding.item for finding in missing] == ["audio/other_000003"]
+        findings = definition("vggss").verify(folder)
+        missing = [finding.item for finding in findings if finding.level == "missing"]
+        assert missing == ["audio/other_000003"]
 
     def test_the_list_is_verified(self, folder: Path) -> None:
-        from ssl_bench.testsets.vggss import TEST_SET
-
         def finding() -> Finding:
             name = "vggss_test_plus_silent.csv"
-            (found,) = [each for each in TEST_SET.verify(folder) if each.item == name]
+            (found,) = [each for each in definition("vggss").verify(folder) if each.item == name]
             return found
 
         assert finding().level == "ok"
@@ -168,8 +165,6 @@ class TestVggSs:
             test_set.silent_pairs()
 
     def test_the_layout_names_the_list(self) -> None:
-        from ssl_bench.testsets import definition
-
         for name in ("vggss", "flickr"):
             assert f"{name}_test_plus_silent.csv" in definition(name).layout()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,12 @@ import pytest
 from refusals import refused
 
 from ssl_bench.errors import AnnotationError, SslBenchError
-from ssl_bench.testsets import open_test_set
+from ssl_bench.testsets import Sample, definition, open_test_set
 from ssl_bench.testsets.annotations import Boxes
+from ssl_bench.testsets.described.test_set import Described
 from ssl_bench.testsets.truth import render
-from ssl_bench.testsets.vggss import KNOWN_REVISIONS, TEST_SET, read_annotation
 
+TEST_SET = definition("vggss")
 ENTRY = {"file": "abcdefghijk_000030", "class": "dog barking", "bbox": [[0.1, 0.2, 0.5, 0.8]]}
 
 
@@ -55,6 +56,11 @@ def write(tmp_path: Path, content: object) -> Path:
     path = tmp_path / "vggss.json"
     path.write_text(content if isinstance(content, str) else json.dumps(content))
     return path
+
+
+def read_annotation(path: Path) -> Sequence[Sample]:
+    assert isinstance(TEST_SET, Described)
+    return TEST_SET.read_file(path)
 
 
 class TestOpening:
@@ -178,11 +184,11 @@ class TestIdentity:
         import hashlib
 
         digest = hashlib.sha256((vggss / "vggss.json").read_bytes()).hexdigest()
-        monkeypatch.setitem(KNOWN_REVISIONS, digest, "invented")
+        monkeypatch.setattr(definition("vggss"), "revisions", {digest: "invented"})
         assert open_test_set("vggss", data=vggss.parent).revision == "invented"
         assert any(
             finding.level == "ok" and "invented" in finding.message
-            for finding in TEST_SET.verify(vggss)
+            for finding in definition("vggss").verify(vggss)
         )
 
 
@@ -196,9 +202,9 @@ class TestRefusals:
             (ENTRY | {"file": 30}, "E_SCHEMA", "1.file"),
             (ENTRY | {"file": ""}, "E_ID", "1.file"),
             (ENTRY | {"file": "a" * 200 + "_000030"}, "E_ID", "1.file"),
-            (ENTRY | {"file": "abcdefghijk"}, "E_ID", "1.file"),
-            (ENTRY | {"file": "abcdefghijk_"}, "E_ID", "1.file"),
-            (ENTRY | {"file": "_000030"}, "E_ID", "1.file"),
+            (ENTRY | {"file": "abcdefghijk"}, "E_ID", "1"),
+            (ENTRY | {"file": "abcdefghijk_"}, "E_ID", "1"),
+            (ENTRY | {"file": "_000030"}, "E_ID", "1"),
             (ENTRY | {"file": "../../secret_000030"}, "E_ID", "1.file"),
             (ENTRY | {"file": "a\\b_000030"}, "E_ID", "1.file"),
             (ENTRY | {"file": "/etc/passwd_000030"}, "E_ID", "1.file"),
@@ -324,7 +330,10 @@ class TestVerify:
         findings = TEST_SET.verify(vggss)
         assert {finding.level for finding in findings} == {"ok", "note"}
         texts = [f"{finding.item}: {finding.message}" for finding in findings]
-        assert any("3 entries, 4 boxes, 2 categories, 2 videos" in text for text in texts)
+        assert any(
+            "3 samples, 4 boxes, 2 categories, 3 pictures, 3 sounds, 2 groups" in text
+            for text in texts
+        )
         assert "frames/: 3 of 3 images are usable" in texts
         assert "audio/: 3 of 3 sounds are usable; 3 of 16,000 Hz mono" in texts
 

@@ -9,10 +9,9 @@ import pytest
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.protocols.protocol import load_protocol
 from ssl_bench.scoring.scores import Job, score_maps
-from ssl_bench.testsets import TestSet, open_test_set
+from ssl_bench.testsets import TestSet, definition, open_test_set
 from ssl_bench.testsets.annotations import Boxes
 from ssl_bench.testsets.truth import render
-from ssl_bench.testsets.vggss import TEST_SET
 from ssl_bench.trials.compositions import open_trials
 
 
@@ -43,7 +42,7 @@ def test_two_truths_are_empty(published: TestSet) -> None:
 
 
 def test_twelve_coordinates_are_corrupt(published_data: Path) -> None:
-    findings = TEST_SET.verify(published_data / "vggss")
+    findings = definition("vggss").verify(published_data / "vggss")
     assert len({item.item for item in findings if "far outside" in item.message}) == 12
 
 

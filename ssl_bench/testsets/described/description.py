@@ -65,6 +65,7 @@ class Columns(Strict):
     picture: str | None = None  # what several images show; else the image, if it is shared
     group: str | None = None  # the source video; else the picture, or the id
     category: str | None = None
+    mask: str | None = None  # name of the mask's file; else that of the image
     # Four columns, or one field of four numbers; `boxes` is a field with a list of these.
     box: str | tuple[str, str, str, str] | None = None
     boxes: str | None = None
@@ -74,9 +75,9 @@ class Columns(Strict):
 class Derivations(Strict):
     """Facts that names tell; the later ones may be derived from the earlier ones."""
 
-    id: Derived | None = None
     image: Derived | None = None
     sound: Derived | None = None
+    id: Derived | None = None
     picture: Derived | None = None
     group: Derived | None = None
     category: Derived | None = None

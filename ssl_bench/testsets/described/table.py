@@ -91,7 +91,7 @@ def _model(form: TableForm) -> type[_Row]:
             fields[name] = (kind, Field(alias=column))
 
     kinds: dict[str, Any] = {
-        **dict.fromkeys(("image", "sound"), RelativePath),
+        **dict.fromkeys(("image", "sound", "mask"), RelativePath),
         **dict.fromkeys(("id", "picture", "group"), Name),
         "category": Category,
     }
@@ -193,7 +193,7 @@ def facts_of(given: Mapping[str, str], derive: Derivations) -> Facts:
         picture=facts.get("picture", ""),
         group=facts.get("group", ""),
         category=facts.get("category") or UNLABELLED,
-        mask=facts.get("mask") or facts["image"],
+        mask=without((".png",), facts.get("mask") or facts["image"]),
     )
     for fact, is_right in _KINDS.items():
         text = facts.get(fact, "")

@@ -174,12 +174,12 @@ class Described(FolderDefinition):
             contents = replace(contents, samples=listed)
         return contents
 
-    def read_file(self, path: Path) -> Sequence[Sample]:
-        """The samples of an annotation file of the first form, wherever it lies.
+    def read_file(self, path: Path, form: int = 0) -> Sequence[Sample]:
+        """The samples of an annotation file, wherever it lies, in one of the forms.
 
         Raises DataError where it cannot be read; an AnnotationError with every problem.
         """
-        made = self._made(path, self.file.forms[0])
+        made = self._made(path, self.file.forms[form])
         refuse(made.problems, path, self.remedy)
         return made.samples
 
