@@ -75,7 +75,8 @@ def is_path(text: str) -> bool:
     return len(text) <= _MAX_PATH and all(map(is_name, text.split("/")))
 
 
-def _checked_path(text: str) -> str:
+def checked_path(text: str) -> str:
+    """A path that :func:`is_path`; raises FieldError where it is none."""
     if not is_path(text):
         raise FieldError(f"in the path of a file, {ID_RULE}", "E_ID")
     return text
@@ -84,7 +85,7 @@ def _checked_path(text: str) -> str:
 Name = Annotated[str, AfterValidator(_checked_name)]
 """The type of an id that may hold blanks; see :func:`is_name`."""
 
-RelativePath = Annotated[str, AfterValidator(_checked_path)]
+RelativePath = Annotated[str, AfterValidator(checked_path)]
 """The type of a path below a folder; see :func:`is_path`."""
 
 

@@ -7,6 +7,7 @@ annotation mean. ``ssl-bench data new`` writes one with comments; docs/own-data.
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -82,6 +83,11 @@ class Derivations(Strict):
     group: Derived | None = None
     category: Derived | None = None
     mask: Derived | None = None
+
+    @cached_property
+    def steps(self) -> tuple[tuple[str, Derived | None], ...]:
+        """Each fact with what it is derived from, in order."""
+        return tuple(self)
 
 
 class _Form(Strict):

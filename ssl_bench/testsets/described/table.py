@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, Field, PrivateAttr, create_model, model_validator
 
-from ssl_bench.errors import Problem
+from ssl_bench.errors import Problem, first_few
 from ssl_bench.media.audio import AUDIO_SUFFIXES
 from ssl_bench.media.image import IMAGE_SUFFIXES
+from ssl_bench.schemas import quoted
 from ssl_bench.testsets.base import UNLABELLED
 from ssl_bench.testsets.described.description import Derivations, TableForm
 from ssl_bench.testsets.described.objects import UNKNOWN, Facts, Object
@@ -20,7 +21,7 @@ from ssl_bench.testsets.identifiers import (
     FieldError,
     Name,
     RelativePath,
-    is_name,
+    checked_path,
     is_path,
 )
 from ssl_bench.testsets.tables import (
@@ -36,10 +37,6 @@ from ssl_bench.testsets.tables import (
 
 _SIDE = Annotated[int, Field(ge=1)]
 _CORNERS = ("x0", "y0", "x1", "y1")
-_KINDS = {
-    **dict.fromkeys(("image", "sound", "mask"), is_path),
-    **dict.fromkeys(("id", "picture", "group"), is_name),
-}
 
 
 class _Row(BaseModel):
@@ -91,12 +88,12 @@ def _model(form: TableForm) -> type[_Row]:
             fields[name] = (kind, Field(alias=column))
 
     kinds: dict[str, Any] = {
-        **dict.fromkeys(("image", "sound", "mask"), RelativePath),
         **dict.fromkeys(("id", "picture", "group"), Name),
+        **dict.fromkeys(("image", "sound", "mask"), RelativePath),
         "category": Category,
     }
     if not form.once:
-        kinds["sound"] = RelativePath | Literal[""]
+        kinds["sound"] = Annotated[str, AfterValidator(lambda name: name and checked_path(name))]
     for name, kind in kinds.items():
         field(name, str if getattr(form.derive, name) else kind, getattr(columns, name))
     number: Any = Finite
@@ -162,7 +159,9 @@ def without(endings: tuple[str, ...], name: str) -> str:
     >>> without((".jpg", ".png"), "a/b.png")
     'a/b'
     """
-    return next((name.removesuffix(each) for each in endings if name.endswith(each)), name)
+    if not name.endswith(endings):
+        return name
+    return name.removesuffix(next(each for each in endings if name.endswith(each)))
 
 
 def facts_of(given: Mapping[str, str], derive: Derivations) -> Facts:
@@ -176,7 +175,7 @@ def facts_of(given: Mapping[str, str], derive: Derivations) -> Facts:
     'dogs/7'
     """
     facts: dict[str, str] = dict(given)
-    for fact, derived in derive:
+    for fact, derived in derive.steps:
         if derived is not None:
             facts[fact] = derived.value(facts.get(derived.of, ""))
             if derived.required and not facts[fact]:
@@ -195,8 +194,9 @@ def facts_of(given: Mapping[str, str], derive: Derivations) -> Facts:
         category=facts.get("category") or UNLABELLED,
         mask=without((".png",), facts.get("mask") or facts["image"]),
     )
-    for fact, is_right in _KINDS.items():
-        text = facts.get(fact, "")
-        if not is_right(text) and (text or fact == "image"):
-            raise FieldError(f"{fact}: {ID_RULE}", "E_ID")
+    paths = {told["image"], told["sound"] or told["image"], told["mask"]}
+    names = {told["id"], told["picture"], told["group"]} - {""}
+    if not all(map(is_path, paths | names)) or any("/" in name for name in names):
+        wrong = first_few(sorted(map(quoted, paths | names)))
+        raise FieldError(f"{ID_RULE}: {wrong}", "E_ID")
     return told
