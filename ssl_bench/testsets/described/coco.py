@@ -15,7 +15,16 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    TypeAdapter,
+    ValidationError,
+)
 
 from ssl_bench.errors import AnnotationError, DataError, Problem
 from ssl_bench.protocols.conventions import TruthConvention
@@ -87,6 +96,12 @@ class _Code(BaseModel):
     counts: str | list[Annotated[int, Field(ge=0)]]
 
 
+_Shape = Annotated[
+    Annotated[list[_Polygon], Tag("polygon")] | Annotated[_Code, Tag("code")],
+    Discriminator(lambda shape: "polygon" if isinstance(shape, list) else "code"),
+]
+
+
 class _Image(_Open):
     id: int
     file_name: str
@@ -100,7 +115,7 @@ class _Annotation(_Open):
     image_id: int
     category_id: int
     bbox: tuple[Finite, Finite, Finite, Finite] | None = None
-    segmentation: list[_Polygon] | _Code | None = None
+    segmentation: _Shape | None = None
 
 
 class _CategoryName(_Open):

@@ -35,6 +35,7 @@ from ssl_bench.testsets.folder import (
     FolderDefinition,
     FolderTestSet,
     truth_notes,
+    usual_convention,
 )
 from ssl_bench.testsets.identifiers import FieldError
 from ssl_bench.testsets.lists import read_id_list
@@ -158,7 +159,7 @@ class Described(FolderDefinition):
             made.samples,
             images=made.images,
             sounds=made.sounds,
-            convention=self.file.truth or made.convention,
+            convention=self.file.truth or made.convention or usual_convention(made.samples),
         )
         if self.own:
             at_hand = FolderTestSet(self, folder, split, contents)
