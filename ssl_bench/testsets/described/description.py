@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from ssl_bench.errors import DataError
 from ssl_bench.media.image import MaskRule
@@ -183,7 +183,11 @@ class Description(Strict):
     sounds: RelativePath = "audio"
     partial: bool = False
     truth: TruthConvention | None = None
-    annotation: Form | Annotated[tuple[Form, ...], Field(min_length=1)]
+    annotation: Annotated[
+        Annotated[Form, Tag("one")]
+        | Annotated[tuple[Form, ...], Field(min_length=1), Tag("several")],
+        Discriminator(lambda given: "several" if isinstance(given, list | tuple) else "one"),
+    ]
     masks: Masks | None = None
     splits: dict[str, RelativePath] = Field(default_factory=dict)
     silent: RelativePath | None = None
