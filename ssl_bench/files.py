@@ -476,7 +476,7 @@ def is_writable(folder: Path) -> bool:
 def digest_of_code(
     parts: Sequence[str] = ("",),
     *,
-    suffixes: Sequence[str] = (".py",),
+    suffixes: Sequence[str] = (".py", ".toml"),
     content: Sequence[str] = (),
     libraries: Sequence[str] = (),
 ) -> str:

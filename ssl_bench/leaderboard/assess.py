@@ -165,7 +165,7 @@ def open_bench(
     notify: Callable[[str], None] = lambda _stage: None,
 ) -> Bench:
     """Open the trials of a protocol that ships; raises as ``shipped_protocol`` does."""
-    protocol = shipped_protocol(reference)
+    protocol = shipped_protocol(reference, data)
     notify("opening trials")
     return Bench(open_trials(protocol, data), jobs=jobs, notify=notify)
 
@@ -321,7 +321,8 @@ def _cache_path(submission: Submission, options: AssessOptions) -> Path | None:
         return None
     test_set = ""
     if not is_embedded(protocol):
-        test_set = _bench(submission.folder, options.data).trials.test_set.digest
+        trials = _bench(submission.folder, options.data).trials
+        test_set = f"{trials.test_set.digest} {trials.full_digest}"  # with groups and categories
     key = [
         digest_of_code(_CODE, content=("protocols",), libraries=_LIBRARIES),
         protocol.digest,

@@ -163,8 +163,10 @@ def protocol_of_folder(folder: str) -> Protocol:
     return protocol
 
 
-def shipped_protocol(reference: str) -> Protocol:
+def shipped_protocol(reference: str, data: Path | None = None) -> Protocol:
     """A protocol that ships, with its split spelled out: no other can have submissions.
+
+    A test set of the user's own is looked for in the folder `data`.
 
     Raises
     ------
@@ -182,7 +184,7 @@ def shipped_protocol(reference: str) -> Protocol:
             remedy=f"{one_of(protocol_names(), reference)}; to rank by a protocol of your own, "
             "contribute its file first",
         )
-    return with_split(load_protocol(reference))
+    return with_split(load_protocol(reference), data=data)
 
 
 def is_embedded(protocol: Protocol) -> bool:
