@@ -25,6 +25,10 @@ NEEDED = {
         "vggss/vggss.json",
         "vggss/vggss_test_plus_silent.csv",
     ],
+    "testsets/described/test_round_trip_published.py": [
+        *("vggss/vggss.json", "is3/is3.csv", "vpo-ms/vpo_ms.csv"),
+        "avsbench-ms3/avsbench_ms3.csv",
+    ],
     "testsets/test_box_tables_published.py": [
         f"{name}/{name.replace('-', '_')}.csv" for name in _TABLES
     ],
