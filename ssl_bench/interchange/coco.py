@@ -152,7 +152,7 @@ def _drawn(sample: Sample) -> tuple[list[_Drawn], int, int]:
     """Bounding box, run-length code and area of each annotation; height and width of the image."""
     annotation = sample.annotation
     if isinstance(annotation, Mask):
-        height, width = annotation.pixels.shape
+        height, width = annotation.shape
         return [_describe(annotation.pixels)], height, width
     drawn = []
     for x0, y0, x1, y1 in pixel_corners(annotation, GRID, GRID).tolist():

@@ -80,7 +80,7 @@ def render(
         # The mask is sampled at the centres of the map's cells.
         rows = ((2 * np.arange(height) + 1) * pixels.shape[0]) // (2 * height)
         columns = ((2 * np.arange(width) + 1) * pixels.shape[1]) // (2 * width)
-        return pixels[np.ix_(rows, columns)].astype(np.float32)
+        return np.ascontiguousarray(pixels[np.ix_(rows, columns)], np.float32)
     boxes = annotation.boxes if isinstance(annotation, Mask) else annotation
     if boxes is None:
         raise ProtocolError(
@@ -192,7 +192,7 @@ def encode_rle(mask: NDArray[np.bool_]) -> Rle:
     """
     from pycocotools import mask as coco_mask
 
-    encoded = coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))
+    encoded = coco_mask.encode(np.asfortranarray(mask).view(np.uint8))
     return {
         "size": [int(side) for side in encoded["size"]],
         "counts": encoded["counts"].decode("ascii"),

@@ -230,7 +230,7 @@ def _objects(
                     corners=_corners(one, image, needed=not masks),
                     frame=(float(image.width), float(image.height)),
                     sized=True,
-                    pixels=_pixels(one, image) if masks else None,
+                    drawn=Mask(_pixels(one, image)) if masks else None,
                     attributes={name: extra[name] for name in form.attributes},
                     **facts,
                 )
@@ -271,8 +271,8 @@ def _pixels(one: _Annotation, image: _Image) -> NDArray[np.bool_]:
     if not shape:
         raise FieldError("there is no segmentation, and masks are the truth", "E_MASK_MISSING")
     for polygon in shape:
-        for x, y in zip(polygon[::2], polygon[1::2], strict=True):
-            check_box((x, y, x, y), 0, image.width, image.height)
+        x, y = polygon[::2], polygon[1::2]
+        check_box((min(x), min(y), max(x), max(y)), 0, image.width, image.height)
     codes = coco_mask.frPyObjects(shape, image.height, image.width)
     return np.asarray(coco_mask.decode(coco_mask.merge(codes)), np.bool_)
 

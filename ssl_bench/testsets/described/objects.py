@@ -10,7 +10,6 @@ from itertools import accumulate, pairwise
 from typing import Any, TypedDict
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ssl_bench.errors import Problem
 from ssl_bench.protocols.conventions import TruthConvention
@@ -52,7 +51,7 @@ class Object:
     corners: Sequence[Corners] = ()
     frame: tuple[float, float] = (1.0, 1.0)
     sized: bool = False  # whether the frame is the picture, in its pixels
-    pixels: NDArray[np.bool_] | None = None
+    drawn: Mask | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -202,9 +201,13 @@ def _annotations(parts: Sequence[Sequence[Object]]) -> Iterable[Annotation]:
     corners = np.array([box for some in boxes for box in some], np.float64).reshape(-1, 4)
     ends = accumulate(map(len, boxes), initial=0)
     for members, (start, end) in zip(parts, pairwise(ends), strict=True):
-        drawn = [each.pixels for each in members if each.pixels is not None]
+        drawn = [each.drawn for each in members if each.drawn is not None]
         own = Boxes(corners[start:end], members[0].frame)
-        if drawn:
-            yield Mask(np.logical_or.reduce(drawn), own if start < end else None)
-        else:
+        if not drawn:
             yield own
+            continue
+        mask = drawn[0]
+        for other in drawn[1:]:
+            mask = Mask(mask.pixels | other.pixels)
+        mask.boxes = own if start < end else None
+        yield mask

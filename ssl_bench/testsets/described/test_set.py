@@ -23,6 +23,7 @@ from ssl_bench.testsets.described.description import (
     CocoForm,
     Description,
     Form,
+    Masks,
     MasksForm,
     TableForm,
 )
@@ -129,11 +130,11 @@ class Described(FolderDefinition):
 
     def revision_of(self, test_set: FolderTestSet) -> str | None:
         """Name of the published annotation, known by the digest of its truth or its file."""
-        known = self.revisions.get(test_set.digest)
-        if known is not None or not self.revisions or test_set.split in _RULE_OF:
-            return known
+        if not self.revisions or test_set.split in _RULE_OF:
+            return None
         path = test_set.folder / self.annotation_in(test_set.folder)
-        return self.revisions.get(sha256_of_file(path))
+        digests = (test_set.digest, sha256_of_file(path))
+        return next(filter(None, map(self.revisions.get, digests)), None)
 
     def silent_pairs_of(self, samples: Sequence[Sample]) -> Sequence[SilentPair]:
         """Without a list, each image has the sound of a sample that it cannot show."""
@@ -161,15 +162,15 @@ class Described(FolderDefinition):
             sounds=made.sounds,
             convention=self.file.truth or made.convention or usual_convention(made.samples),
         )
-        if self.own:
-            at_hand = FolderTestSet(self, folder, split, contents)
+        at_hand = FolderTestSet(self, folder, split, contents) if self.own else None
+        if at_hand is not None:
             problems += self._misfits(at_hand, made)
             contents = replace(contents, samples=self._sized(at_hand, made, problems))
         refuse(problems, path, self.remedy)
-        if split in _RULE_OF:
-            contents = self._with_masks(folder, contents, made, _RULE_OF[split])
-        elif self.file.masks is not None and not self._has_boxes_and_masks:
-            contents = self._with_masks(folder, contents, made, self.file.masks.rule)
+        masks = self.file.masks
+        if masks is not None and (split in _RULE_OF or not self._has_boxes_and_masks):
+            asked = masks.model_copy(update={"rule": _RULE_OF.get(split, masks.rule)})
+            contents = self._with_masks(folder, asked, contents, made, at_hand)
         if split in self.file.splits:
             listed = self._listed(folder / self.file.splits[split], contents.samples)
             contents = replace(contents, samples=listed)
@@ -240,20 +241,23 @@ class Described(FolderDefinition):
         return samples
 
     def _with_masks(
-        self, folder: Path, contents: Contents, made: Assembled, rule: MaskRule
+        self,
+        folder: Path,
+        masks: Masks,
+        contents: Contents,
+        made: Assembled,
+        at_hand: FolderTestSet | None,
     ) -> Contents:
         """Samples with their masks, and the boxes beside them."""
-        assert self.file.masks is not None
-        test_set = FolderTestSet(self, folder, self.splits[0], contents)
         samples: list[Sample] = []
         problems: list[Finding] = []
         for sample in contents.samples:
             drawn = []
             for one in made.objects[sample.id]:
-                item = f"{self.file.masks.folder}/{one.mask}.png"
+                item = f"{masks.folder}/{one.mask}.png"
                 try:
-                    size = _size_of(test_set, sample.id) if self.own else None
-                    drawn.append(_read_mask(folder / item, rule, size))
+                    size = None if at_hand is None else _size_of(at_hand, sample.id)
+                    drawn.append(_read_mask(folder / item, masks.rule, size))
                 except DataError as error:
                     problem = Problem(f"{error.problem} ({one.place})", error.code)
                     problems.append(problem_of(item, problem))
