@@ -42,12 +42,14 @@ from ssl_bench.models.checkpoints import read_checkpoint, save_checkpoint
 from ssl_bench.models.recipes import Recipe
 from ssl_bench.predictions import PredictionsMeta, Question, check
 from ssl_bench.protocols.protocol import Dialect, Protocol, load_protocol, load_suite
-from ssl_bench.schemas import read_toml
+from ssl_bench.schemas import parse_toml, read_toml
 from ssl_bench.scoring.results import read_result
 from ssl_bench.scoring.retrieval import by_image, by_sound
 from ssl_bench.scoring.score_file import read_scores
-from ssl_bench.testsets import definition, lists
+from ssl_bench.testsets import TestSetDefinition, definition, lists
 from ssl_bench.testsets.annotations import Annotation, Boxes
+from ssl_bench.testsets.described import Described, Description, read_description
+from ssl_bench.testsets.described.template import FormName, template
 from ssl_bench.testsets.silent import read_silent_pairs
 from ssl_bench.training.given_truth import open_truth
 from ssl_bench.training.neighbours import find_neighbours, read_features
@@ -205,6 +207,21 @@ def _json() -> Iterator[tuple[str, Kind]]:
     yield "training record", Kind("training.json", [record], changes, read_record)
 
 
+_SHAPES: list[dict[str, object]] = [
+    {"segmentation": [[1, 1, 9, 1, 9, 7, 1, 7]]},
+    {"segmentation": {"size": [8, 10], "counts": [3, 20, 57]}},
+    {"segmentation": {"size": [8, 10], "counts": "96200000000000007"}},
+]
+_INSTANCES = {
+    "images": [{"id": 1, "file_name": "a.jpg", "width": 10, "height": 8}],
+    "annotations": [
+        {"id": n, "image_id": 1, "category_id": n, "bbox": [1, 1, 8, 6], "sound": "b.wav", **shape}
+        for n, shape in enumerate(_SHAPES)
+    ],
+    "categories": [{"id": n, "name": name} for n, name in enumerate(("dog", "cat", "owl"))],
+}
+
+
 def _annotations() -> Iterator[tuple[str, Kind]]:
     in_text = (change.text, change.text, change.text, change.blind)
     in_json = (change.json_text, *in_text)
@@ -229,6 +246,11 @@ def _annotations() -> Iterator[tuple[str, Kind]]:
     def flickr_xml(path: Path) -> None:
         _read_test_set("flickr", path.parents[1])
 
+    def own(form: FormName) -> Callable[[Path], object]:
+        described = parse_toml(template("mine", form).encode(), Description, form)
+        return lambda path: _open_in(Described("mine", described, own=True), path.parent)
+
+    line = b"image,sound,category,x0,y0,x1,y1\na,b,dog,0,0,0.5,1\na,c,cat,0.5,0,1,1\n"
     invented = _saved(".json", vggss)
     for name, file, content, read in (
         ("vggss", "vggss.json", invented, opened("vggss")),
@@ -241,6 +263,9 @@ def _annotations() -> Iterator[tuple[str, Kind]]:
             frames + grid + video + box,
             opened("avsbench-s4"),
         ),
+        ("own table", "boxes.csv", line, own("table")),
+        ("own coco", "annotations.json", json.dumps(_INSTANCES).encode(), own("coco")),
+        ("description", "testset.toml", template("mine", "coco").encode(), read_description),
         ("clip list", "list.csv", clips, _read_list),
         ("id list", "flickr_test.txt", b"1\n10000130166\n3\n", lists_of_ids),
         ("silent pairs", "pairs.csv", b"video,audio,label\na,b,non-sounding\n", _read_pairs),
@@ -276,7 +301,10 @@ def _read_pairs(path: Path) -> None:
 
 
 def _read_test_set(name: str, folder: Path) -> None:
-    found = definition(name)
+    _open_in(definition(name), folder)
+
+
+def _open_in(found: TestSetDefinition, folder: Path) -> None:
     opened = found.open(folder, found.splits[0], {})
     assert opened.samples
     for sample in opened.samples:

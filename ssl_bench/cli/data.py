@@ -62,7 +62,7 @@ def layout(name: str, data: Path | None) -> None:
     """Describe the folder of test set NAME, and where its files come from."""
     from ssl_bench.testsets import definition
 
-    click.echo(definition(name, data).layout().strip())
+    click.echo(definition(name, data).layout().rstrip())
 
 
 @data.command(short_help="List what is there, missing or corrupt.")

@@ -73,7 +73,7 @@ def definition(name: str, data: str | os.PathLike[str] | None = None) -> TestSet
         return Described(name, read_description(own[name]), own=True)
     remedy = one_of([*elsewhere, *own], name)
     if data_root(data) is None:
-        remedy += f"; for one of your own, give --data DIR or set {DATA_VARIABLE}"
+        remedy += f"; for one of your own, name the data folder ({DATA_VARIABLE})"
     raise DataError(f"no test set is called {name!r}", code="E_TEST_SET", remedy=remedy)
 
 

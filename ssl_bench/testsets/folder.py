@@ -154,6 +154,10 @@ class FolderTestSet(TestSet):
             known = self._found[kind, parent] = self._media_files(kind, parent)
         return known.require(leaf)
 
+    def folder_name(self, kind: str) -> str:
+        """Name of the folder of images (``frames``) or sounds (``audio``)."""
+        return self._definition.media_folders(self.folder, kind)[0].name
+
     def _media_files(self, kind: str, parent: str) -> MediaFiles:
         of_images = kind == FRAMES
         places = [each / parent for each in self._definition.media_folders(self.folder, kind)]
@@ -414,8 +418,9 @@ def _verify_media(
     ]
     checked = check_media(wanted, options)
     findings: list[Finding] = []
-    for kind, (folder, _) in kinds.items():
+    for kind, (named, _) in kinds.items():
         own = [each for each in checked if each.kind == kind]
+        folder = test_set.folder_name(named)
         for each in own:
             item = f"{folder}/{each.item if each.path is None else each.path.name}"
             if each.facts.problem is not None:

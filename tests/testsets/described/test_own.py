@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from boards import write_card, write_maps
 from command_line import caller
 from own_sets import (
     HEADER,
@@ -28,6 +29,7 @@ from refusals import refused
 
 from ssl_bench import testsets
 from ssl_bench.errors import DataError
+from ssl_bench.leaderboard.assess import open_bench
 from ssl_bench.testsets import definition, open_test_set, own_test_sets
 from ssl_bench.testsets.annotations import Mask
 from ssl_bench.testsets.described.description import FILE, Description, read_description
@@ -307,3 +309,24 @@ def test_the_command_line_from_a_description_to_a_page(
     assert (refusal.code, refusal.out) == (2, "")
     assert "annotation 0 (id 100)" in refusal.err
     assert len(problems_of(folder)) == 1
+
+
+@pytest.mark.slow
+def test_a_board_of_ones_own_has_pages_of_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    coco(tmp_path / "data", scenes()[0])
+    call, board = caller(capsys), tmp_path / "board"
+    data = ("--data", tmp_path / "data")
+    maps = write_maps(tmp_path / "maps.npz", open_bench("concat@mine", tmp_path / "data"))
+    card = write_card(tmp_path / "card.toml")
+    asked = ("--protocol", "concat@mine", "--card", card, "--board", board, "--new-board", *data)
+    submitted = call("submit", maps, *asked)
+    assert submitted.code == 0, submitted.err
+    page = board / "site" / "protocols" / "concat--mine--all.html"
+    assert call("leaderboard", "build", "--board", board, *data).code == 0
+    assert "My model" in page.read_text()
+    checked = call("leaderboard", "check", "--board", board, *data)
+    assert "1 submissions scored again and found right" in checked.out
+    elsewhere = call("leaderboard", "check", "--board", board)
+    assert "E_NOT_SCORED" in elsewhere.out + elsewhere.err
