@@ -15,6 +15,8 @@ ID_RULE = (
 )
 
 _ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}")
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_. -]{0,127}(?<! )")
+_PATHS = re.compile(rf"{_NAME.pattern}(/{_NAME.pattern})*")
 _MAX_PATH = 200
 
 
@@ -55,7 +57,7 @@ def is_name(text: str) -> bool:
     >>> is_name("a b_c"), is_name(" a")
     (True, False)
     """
-    return text == text.strip() and is_id(text.replace(" ", "_"))
+    return _NAME.fullmatch(text) is not None
 
 
 def _checked_name(text: str) -> str:
@@ -72,7 +74,7 @@ def is_path(text: str) -> bool:
     >>> is_path("dogs/7.jpg"), is_path("../7.jpg"), is_path("/7.jpg")
     (True, False, False)
     """
-    return len(text) <= _MAX_PATH and all(map(is_name, text.split("/")))
+    return len(text) <= _MAX_PATH and _PATHS.fullmatch(text) is not None
 
 
 def checked_path(text: str) -> str:

@@ -142,18 +142,19 @@ def _by_id(
         problems += repeated(ids)
         return {identifier: [each] for identifier, each in zip(ids, objects, strict=True)}
     parts: dict[tuple[str, ...], list[Object]] = {}
+    drawn: dict[tuple[object, ...], Object] = {}
     for each in objects:
         key = (each.id,) if each.id else (each.image, each.category, each.sound)
         members = parts.setdefault(key, [])
-        for other in members:
-            pairs = ((name, getattr(each, name), getattr(other, name)) for name in _SAME)
-            differs = next((name for name, one, two in pairs if one != two), "")
-            if differs or (each.corners and each.corners == other.corners):
-                same = f"has another {differs} than" if differs else "repeats"
-                text = f"{each.place}: it {same} {other.place}"
-                problems.append(Problem(text, "E_ID_REPEATED"))
-                break
         members.append(each)
+        one = members[0]
+        differs = next((name for name in _SAME if getattr(each, name) != getattr(one, name)), "")
+        known = drawn.setdefault((key, *each.corners), each) if each.corners else each
+        if differs or known is not each:
+            text = (
+                f"has another {differs} than {one.place}" if differs else f"repeats {known.place}"
+            )
+            problems.append(Problem(f"{each.place}: it {text}", "E_ID_REPEATED"))
     counts = Counter(members[0].image for members in parts.values())
     named: dict[str, list[Object]] = {}
     numbers = Counter[str]()

@@ -112,11 +112,12 @@ def _model(form: TableForm) -> type[_Row]:
     for name in form.attributes:
         field(f"of_{name}", str | int | float | bool, name)
 
+    told = [name for name in kinds if name in fields]
+
     def look(row: _Row) -> _Row:
         for box in _boxes(row.__dict__, form) if "x0" in fields else ():
             _checked(box, form)
-        given = {name: row.__dict__[name] for name in kinds if name in fields}
-        row._facts = facts_of(given, form.derive)
+        row._facts = facts_of({name: row.__dict__[name] for name in told}, form.derive)
         return row
 
     checks: Any = {"look": model_validator(mode="after")(look)}
