@@ -17,7 +17,7 @@ from ssl_bench.errors import DataError
 from ssl_bench.media.image import MaskRule
 from ssl_bench.protocols.conventions import TruthConvention
 from ssl_bench.schemas import Strict, read_toml
-from ssl_bench.testsets.identifiers import FieldError, RelativePath
+from ssl_bench.testsets.identifiers import FieldError, Id, RelativePath
 
 FILE = "testset.toml"
 
@@ -168,7 +168,8 @@ class Description(Strict):
     annotation
         One form, or several of which the first counts whose file is there.
     splits
-        Names of parts, each with a list of ids; ``all`` is always there, and the default.
+        Names of parts, each with a list of ids, beside ``all``, the default; or beside ``boxes``,
+        the default, and ``masks`` where both are there.
     silent
         A list of pairs ``video,audio,label`` of an image and a sound that nothing in it makes.
     revisions
@@ -189,7 +190,7 @@ class Description(Strict):
         Discriminator(lambda given: "several" if isinstance(given, list | tuple) else "one"),
     ]
     masks: Masks | None = None
-    splits: dict[str, RelativePath] = Field(default_factory=dict)
+    splits: dict[Id, RelativePath] = Field(default_factory=dict)
     silent: RelativePath | None = None
     revisions: dict[str, str] = Field(default_factory=dict)
 
@@ -200,8 +201,11 @@ class Description(Strict):
 
     @model_validator(mode="after")
     def _check(self) -> Description:
-        if "all" in self.splits:
-            raise FieldError("the split 'all' is there by itself", "E_SCHEMA")
+        taken = [
+            each for each in self.splits if each.partition("-")[0] in ("all", "boxes", "masks")
+        ]
+        if taken:
+            raise FieldError(f"the name {taken[0]!r} is kept for a split of its own", "E_SCHEMA")
         for form in self.forms:
             of_masks = isinstance(form, MasksForm)
             if of_masks and (self.masks is None or self.masks.folder != form.file):
