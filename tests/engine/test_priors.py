@@ -19,7 +19,7 @@ import ssl_bench
 from ssl_bench.analysis.evaluation import Evaluation
 from ssl_bench.cli.main import commands
 from ssl_bench.engine.encode import EngineOptions
-from ssl_bench.engine.priors import is_embedded, predict_priors
+from ssl_bench.engine.priors import predict_priors
 from ssl_bench.errors import PredictionsError, SslBenchError
 from ssl_bench.models.contract import Features, Localizer
 from ssl_bench.models.object_prior import ClassifierArchitecture, ClassifierNetwork
@@ -27,6 +27,7 @@ from ssl_bench.models.registry import list_baselines, load_baseline
 from ssl_bench.predictions import open_predictions
 from ssl_bench.protocols.protocol import ControlsTable, Protocol, TestSetTable
 from ssl_bench.scoring.run import score_file
+from ssl_bench.testsets import is_embedded
 from ssl_bench.trials.compositions import compose, open_trials
 from ssl_bench.trials.trial import TrialSet
 
@@ -157,7 +158,8 @@ class InAFolder(MemoryTestSet):
 def test_weights_of_priors_ship_for_test_sets_that_are_made_by_code() -> None:
     published = compose(protocol(), InAFolder([sample("a")]))
     unknown = trials_of([sample("a")])
-    found = [is_embedded(each) for each in (open_trials(small()), published, unknown)]
+    sets = (open_trials(small()), published, unknown)
+    found = [is_embedded(each.test_set.name) for each in sets]
     assert found == [True, False, False]
 
 
