@@ -130,14 +130,17 @@ def _cuts(
 ) -> tuple[Path, list[Cut]]:
     """The folder that is filled, and what is to be made."""
     from ssl_bench.errors import DataError
-    from ssl_bench.testsets import definition, open_test_set
+    from ssl_bench.testsets import definition, open_definition
+    from ssl_bench.testsets.described import Described
     from ssl_bench.testsets.folder import FolderDefinition, FolderTestSet
     from ssl_bench.testsets.prepare import cuts_of_folder, cuts_of_test_set
 
     if "/" in name or Path(name).is_dir():
         return Path(name), cuts_of_folder(Path(name), clips, listed)
-    declared = definition(name)
-    test_set = open_test_set(name, data=data)
+    declared = definition(name, data)
+    if isinstance(declared, Described):
+        declared = Described(name, declared.file)  # of which images and sounds may be missing
+    test_set = open_definition(declared, data=data)
     if not isinstance(declared, FolderDefinition) or not isinstance(test_set, FolderTestSet):
         raise DataError(
             f"the images and sounds of {declared.title} are not cut from clips",

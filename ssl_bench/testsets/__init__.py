@@ -27,6 +27,7 @@ __all__ = [
     "definitions",
     "folder_of",
     "is_embedded",
+    "open_definition",
     "open_test_set",
 ]
 
@@ -186,7 +187,17 @@ def open_test_set(
     >>> len(open_test_set("synth", options={"count": 4}))
     4
     """
-    declared = definition(name, data)
+    return open_definition(definition(name, data), split, data=data, options=options)
+
+
+def open_definition(
+    declared: TestSetDefinition,
+    split: str | None = None,
+    *,
+    data: str | os.PathLike[str] | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> TestSet:
+    """Open a test set by its definition; otherwise as :func:`open_test_set`."""
     chosen = declared.splits[0] if split is None else split
     if chosen not in declared.splits:
         raise DataError(
@@ -200,6 +211,6 @@ def open_test_set(
             "this folder does not exist",
             code="E_FOLDER_MISSING",
             where=folder,
-            remedy=f"'ssl-bench data layout {name}' lists its files",
+            remedy=f"'ssl-bench data layout {declared.name}' lists its files",
         )
     return declared.open(folder, chosen, options or {})

@@ -111,14 +111,17 @@ def cuts_of_test_set(
         require_understood(read, known, where=listed.path)
         ids = [name for name in ids if name in read.clips]
     cuts, seen = [], set()
+    (images, *_), (sounds, *_) = (
+        declared.media_folders(test_set.folder, kind) for kind in (FRAMES, AUDIO)
+    )
     for name in ids:
         image, sound = test_set.image_name(name), test_set.sound_name(name)
         number = _NUMBER.fullmatch(image)
         cut = Cut(
             name,
             sound.rpartition("/")[2],
-            test_set.folder / FRAMES / f"{image}.jpg",
-            None if sound in seen else test_set.folder / AUDIO / f"{sound}.wav",
+            images / f"{image}.jpg",
+            None if sound in seen else sounds / f"{sound}.wav",
             int(number[1]) if number else 1,
         )
         seen.add(sound)

@@ -311,6 +311,21 @@ def test_the_command_line_from_a_description_to_a_page(
     assert len(problems_of(folder)) == 1
 
 
+def test_images_and_sounds_can_be_made_while_some_are_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = table(tmp_path, ROWS)
+    text = (folder / FILE).read_text()
+    (folder / FILE).write_text(f'images = "pictures"\n{text}')
+    (folder / "pictures").mkdir()
+    assert len(problems_of(folder)) == 3
+    (tmp_path / "clips").mkdir()
+    asked = ("--clips", tmp_path / "clips", "--data", tmp_path, "--json")
+    done = caller(capsys)("data", "prepare", "mine", *asked)
+    assert done.code == 1
+    assert {each["id"] for each in json.loads(done.out)["problems"]} == {"a", "b", "c"}
+
+
 @pytest.mark.slow
 def test_a_board_of_ones_own_has_pages_of_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
