@@ -83,7 +83,8 @@ class TestSamples:
         assert (one.id, one.group, one.attributes) == ("7", "v", {"scene": "street", "count": 12})
         assert (other.id, other.group) == ("8", "v")
         facts = trial_facts(open_trials("vggss@mine", tmp_path))
-        assert (facts["scene"], facts["count"]) == (["street", "room"], [12, 3])
+        assert list(facts["scene"]) == ["street", "room"]
+        assert list(facts["count"]) == [12, 3]
 
     def test_names_tell_the_video_and_the_category(self, tmp_path: Path) -> None:
         columns = 'annotation.columns = { image = "image", box = ["x0", "y0", "x1", "y1"] }'
