@@ -30,7 +30,17 @@ BROKEN_DOWN = 3
 
 # A column with more levels than trials per level is an identity, not a grouping.
 _MAX_LEVELS = 400
-_FACTS = ("trial_id", "group", "image", "present", "sounding", "unscorable", "truth_pixels", "flat")
+_FACTS = (
+    "trial_id",
+    "group",
+    "image",
+    "scene",
+    "present",
+    "sounding",
+    "unscorable",
+    "truth_pixels",
+    "flat",
+)
 
 
 def columns_of(scores: pd.DataFrame, measure: Measure) -> list[NDArray[Any]]:
