@@ -142,9 +142,7 @@ def test_avgn(vectors: Vectors) -> None:
     grids = under("avgn", stored["maps"].reshape(-1, 7, 7), boxes(stored["boxes"].reshape(-1, 4)))
     overlap = np.array([ciou(predicted(grid), grid.truth) for grid in grids]).reshape(-1, 2)
     np.testing.assert_allclose(overlap, stored["ciou"], atol=2e-4)
-    counts = counts_of(grids)
-    measure = parse_measure("PIAP(avgn)")
-    swapped = measure.definition.per_trial(measure, counts).reshape(-1, 2)
+    swapped = np.array([COLUMNS["swapped_AP"].compute(grid) for grid in grids]).reshape(-1, 2)
     np.testing.assert_allclose(swapped, stored["piap"], atol=2e-4)
     for source, printed in enumerate(facts["by_source"]):
         for level, key in ((0.1, "at_10"), (0.3, "at_30"), (0.5, "at_50")):
@@ -225,3 +223,11 @@ def test_ego_av_loc(vectors: Vectors) -> None:
             absolute = ThresholdTable(rule="absolute", value=float(level))
             found = ciou(binarize(grid, truth, absolute), truth)
             assert found == pytest.approx(expected, abs=1e-3)
+
+
+def test_the_piap_of_avgn_is_perfect_where_everything_is_predicted() -> None:
+    truth = np.zeros((4, 4), np.float32)
+    truth[1, 1] = 1
+    flat = MapOnGrid(raw=np.zeros((4, 4), np.float32), truth=truth)
+    assert COLUMNS["swapped_AP"].compute(flat) == 1
+    assert float(binary_precision(*pixel_counts(predicted(flat), truth > 0))) == 1 / 16

@@ -318,7 +318,9 @@ class TestDialects:
         dialect = load_dialect(name)
         if dialect.models:
             dialect = dialect.chosen(next(iter(dialect.models)))
-        canonical = load_protocol("vggss" if dialect.compositions is None else "negative-audio")
+        kind = dialect.compositions[0] if dialect.compositions else "single"
+        asked = {"single": "vggss", "mixture": "vggss-duet", "negative_audio": "negative-audio"}
+        canonical = load_protocol(asked[kind])
         spoken = canonical.under(dialect)
         assert spoken.dialect == dialect.name
         assert spoken.map == dialect.map
