@@ -121,7 +121,8 @@ def boxes(corners: NDArray[np.int32], rows: int = 224, columns: int = 224) -> ND
 
 @pytest.fixture(scope="module")
 def vectors(golden: Path) -> Vectors:
-    return Vectors(golden)
+    own = Path(__file__).parents[1] / "golden"
+    return Vectors(golden if (golden / "avgn.json").exists() else own)
 
 
 def under(name: str, maps: NDArray[np.float32], truths: NDArray[np.float32]) -> list[MapOnGrid]:
