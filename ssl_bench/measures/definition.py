@@ -145,6 +145,9 @@ class Definition:
         For a mean: one value per trial, from the columns in order; by default, the only column.
     overall
         For a number of the whole set, in place of `per_trial`: that number, from the same columns.
+    of_rows
+        The same as a function of row numbers, some of them repeated, where columns are too long to
+        be copied for each resample.
     rows
         Which trials count; see :data:`Rows`.
     takes, default
@@ -169,6 +172,7 @@ class Definition:
     columns: tuple[str, ...]
     per_trial: Callable[..., NDArray[np.float64]] = lambda _measure, values: values
     overall: Callable[..., float] | None = None
+    of_rows: Callable[..., Callable[[NDArray[np.intp]], float]] | None = None
     rows: Rows = "sounding"
     takes: Literal["nothing", "threshold", "count"] = "nothing"
     variants: tuple[str, ...] = ()

@@ -8,6 +8,8 @@ on PIAP. DenseAV ranks the values of all maps of a category together.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -103,64 +105,108 @@ def level_counts(values: NDArray[np.floating], truth: NDArray[np.bool_]) -> Numb
     return np.bincount(reached, minlength=2 * LEVELS).astype(np.float64)
 
 
-def ranked_precision(counts: Numbers) -> float:
-    """AP of pixels ranked by level, from :func:`level_counts` of one map or the sum of several.
+def ranked_precision(outside: Numbers, inside: Numbers) -> float:
+    """AP of pixels ranked by level, from their counts ``(k,)`` by ascending level.
 
     Examples
     --------
-    >>> values, truth = np.array([0.9, 0.8, 0.1]), np.array([True, False, True])
-    >>> round(ranked_precision(level_counts(values, truth)), 4)
+    >>> round(ranked_precision(np.array([0.0, 1.0, 0.0]), np.array([1.0, 0.0, 1.0])), 4)
     0.8333
     """
-    outside, inside = counts.reshape(2, LEVELS)[:, ::-1]
-    hits, retrieved = inside.cumsum(), (outside + inside).cumsum()
-    steps = inside > 0
-    return float(np.sum(hits[steps] / retrieved[steps] * inside[steps]) / hits[-1])
+    hits, retrieved = inside[::-1].cumsum(), (outside + inside)[::-1].cumsum()
+    steps = inside[::-1] > 0
+    return float(np.sum(hits[steps] / retrieved[steps] * inside[::-1][steps]) / hits[-1])
 
 
-def best_iou_of_levels(counts: Numbers) -> float:
-    """Best IoU of ``value > t`` over 20 thresholds from the lowest to the highest value.
+def best_iou_of_levels(outside: Numbers, inside: Numbers, values: Numbers) -> float:
+    """Best IoU of ``value > t`` over 20 thresholds from the lowest to the highest of `values`.
 
     Examples
     --------
-    >>> values, truth = np.array([0.5, 1.0, 0.0]), np.array([True, True, False])
-    >>> best_iou_of_levels(level_counts(values, truth))
+    >>> outside, inside = np.array([1.0, 0.0, 0.0]), np.array([0.0, 1.0, 1.0])
+    >>> best_iou_of_levels(outside, inside, np.array([0.0, 0.5, 1.0]))
     1.0
     """
-    outside, inside = counts.reshape(2, LEVELS)
-    there = np.flatnonzero(outside + inside)
-    thresholds = np.linspace(_VALUES[there[0]], _VALUES[there[-1]], _STEPS)
-    above = _VALUES[there] > thresholds[:, None]
-    hits, false = above @ inside[there], above @ outside[there]
-    return float((hits / (inside.sum() + false)).max())
+    above = values > np.linspace(values[0], values[-1], _STEPS)[:, None]
+    return float((above @ inside / (inside.sum() + above @ outside)).max())
 
 
-def _over_categories(compute: Callable[[Numbers], float]) -> Callable[..., float]:
-    """The mean of a number over the categories that have a truth pixel."""
+@dataclass(frozen=True)
+class _Category:
+    """Trials of one category, and the pixels of each level that occurs in them."""
 
-    def overall(
-        _measure: Measure,
-        counts: Numbers,
-        category: NDArray[np.object_],
-        present: NDArray[np.bool_],
-        truth_pixels: NDArray[np.int64],
-    ) -> float:
-        there, names = present.astype(bool), category.astype(str)
-        pixels = counts.sum(axis=1).max(initial=0)
-        values = []
-        for name in np.unique(names[truth_pixels > 0]):
-            rows = names == name
-            total = counts[rows & there].sum(axis=0)
-            used = np.flatnonzero(total.reshape(2, LEVELS).any(axis=0))
-            if len(used):
-                # A missing map is the worst: what is false comes first, and what is true last.
-                missed = truth_pixels[rows & ~there]
-                total[used[-1]] += (pixels - missed).sum()
-                total[LEVELS + used[0]] += missed.sum()
-            values.append(compute(total) if len(used) else 0.0)
-        return float(np.mean(values)) if values else float("nan")
+    rows: NDArray[np.intp]
+    levels: NDArray[np.intp]
+    counts: Numbers  # (trials, 2, levels)
+    missed: NDArray[np.bool_]
+    truth_pixels: Numbers
+    pixels: float
 
-    return overall
+    def total(self, drawn: NDArray[np.intp]) -> tuple[Numbers, Numbers, Numbers] | None:
+        """Counts outside and inside by level, and the levels' values; None without a map.
+
+        A missing map is the worst: what is false comes first, and what is true last.
+        """
+        times = drawn[self.rows].astype(np.float64)
+        total = np.tensordot(times, self.counts, 1)
+        used = total.any(axis=0)
+        if not used.any():
+            return None
+        outside, inside = total[:, used]
+        outside[-1] += times[self.missed] @ (self.pixels - self.truth_pixels[self.missed])
+        inside[0] += times[self.missed] @ self.truth_pixels[self.missed]
+        return outside, inside, _VALUES[self.levels[used]]
+
+
+def _categories(
+    counts: Numbers,
+    category: NDArray[np.object_],
+    present: NDArray[np.bool_],
+    truth_pixels: NDArray[np.int64],
+) -> list[_Category]:
+    names, there = category.astype(str), present.astype(bool)
+    sides = counts.reshape(-1, 2, LEVELS)
+    pixels = float(counts.sum(axis=1).max(initial=0))
+    found = []
+    for name in np.unique(names):
+        rows = np.flatnonzero(names == name)
+        own = sides[rows] * there[rows, None, None]
+        levels = np.flatnonzero(own.any(axis=(0, 1)))
+        wanted = truth_pixels[rows].astype(np.float64)
+        found.append(_Category(rows, levels, own[:, :, levels], ~there[rows], wanted, pixels))
+    return found
+
+
+def _over_categories(
+    compute: Callable[[Numbers, Numbers, Numbers], float],
+) -> Callable[..., Callable[[NDArray[np.intp]], float]]:
+    """The mean of a number over the categories that have a truth pixel among some rows."""
+
+    def of_rows(_measure: Measure, *columns: NDArray[Any]) -> Callable[[NDArray[np.intp]], float]:
+        categories = _categories(*columns)
+
+        def number(rows: NDArray[np.intp]) -> float:
+            drawn = np.bincount(rows, minlength=len(columns[0]))
+            values = []
+            for each in categories:
+                if drawn[each.rows] @ each.truth_pixels > 0:
+                    total = each.total(drawn)
+                    values.append(0.0 if total is None else compute(*total))
+            return float(np.mean(values)) if values else float("nan")
+
+        return number
+
+    return of_rows
+
+
+def _whole(
+    of_rows: Callable[..., Callable[[NDArray[np.intp]], float]],
+) -> Callable[..., float]:
+    return lambda measure, *columns: of_rows(measure, *columns)(np.arange(len(columns[0])))
+
+
+_class_ap = _over_categories(lambda outside, inside, _values: ranked_precision(outside, inside))
+_class_iou = _over_categories(best_iou_of_levels)
 
 
 def _best_counts(grid: MapOnGrid) -> Numbers:
@@ -228,7 +274,8 @@ DEFINITIONS = (
         formula="sum over levels of map values, from the highest, of precision x step in recall, "
         "over the pixels of all trials of a category; mean over categories",
         source=f"{_DENSEAV}, basic_ap",
-        overall=_over_categories(ranked_precision),
+        overall=_whole(_class_ap),
+        of_rows=_class_ap,
         dialects=_LEVELS,
         columns=_READ,
         missing_text=_MISSING,
@@ -241,7 +288,8 @@ DEFINITIONS = (
         "category's maps, of #(P and G) / #(P or G) over the pixels of all its trials; mean over "
         "categories",
         source=f"{_DENSEAV}, basic_iou (multi_iou)",
-        overall=_over_categories(best_iou_of_levels),
+        overall=_whole(_class_iou),
+        of_rows=_class_iou,
         dialects=f"{_LEVELS} The threshold sees the truth.",
         columns=_READ,
         missing_text=_MISSING,

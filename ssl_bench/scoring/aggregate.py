@@ -208,6 +208,8 @@ def _statistic(part: pd.DataFrame, measure: Measure) -> Callable[[NDArray[np.int
     if compute is None:
         raise TypeError(f"{measure} is a mean over trials")
     columns = columns_of(part, measure)
+    if measure.definition.of_rows is not None:
+        return measure.definition.of_rows(measure, *columns)
     return lambda rows: compute(measure, *(column[rows] for column in columns))
 
 

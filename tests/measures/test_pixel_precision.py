@@ -20,7 +20,6 @@ from ssl_bench.measures.localization import area_under_success, binarize, ciou, 
 from ssl_bench.measures.pixel_precision import (
     COLUMNS,
     LEVELS,
-    best_iou_of_levels,
     binary_precision,
     level_counts,
     levels_of,
@@ -55,7 +54,7 @@ def test_ap_of_levels_is_scikit_learns(
 ) -> None:
     if truth.any():
         expected = average_precision_score(truth.ravel(), values.ravel())
-        found = ranked_precision(level_counts(values, truth))
+        found = ranked_precision(*level_counts(values, truth).reshape(2, LEVELS))
         assert found == pytest.approx(expected, abs=1e-12)
 
 
@@ -192,19 +191,16 @@ def test_denseav(vectors: Vectors) -> None:
     stored, facts = vectors.arrays("denseav"), vectors.facts("denseav")
     grids = under("denseav", stored["maps"], boxes(stored["boxes"]))
     counts = np.stack([level_counts(grid.raw, grid.truth > 0) for grid in grids])
-    for name, precision, overlap in zip(
-        stored["class_names"], stored["ap"], stored["iou"], strict=True
-    ):
-        total = counts[stored["classes"] == name].sum(axis=0)
-        assert ranked_precision(total) == pytest.approx(precision, abs=2e-3)
-        assert best_iou_of_levels(total) == pytest.approx(overlap, abs=1e-3)
     category = stored["classes"].astype(str).astype(object)
     pixels = np.array([grid.truth.sum() for grid in grids])
-    for measure, key in (("class-AP", "mean_ap"), ("class-IoU", "mean_iou")):
-        overall = parse_measure(measure).definition.overall
-        assert overall is not None
-        found = overall(parse_measure(measure), counts, category, np.ones(len(counts)), pixels)
-        assert found == pytest.approx(facts[key], abs=2e-3)
+    for name, key, each in (("class-AP", "mean_ap", "ap"), ("class-IoU", "mean_iou", "iou")):
+        measure = parse_measure(name)
+        assert measure.definition.of_rows is not None
+        number = measure.definition.of_rows(measure, counts, category, np.ones(len(counts)), pixels)
+        assert number(np.arange(len(counts))) == pytest.approx(facts[key], abs=2e-3)
+        for kind, expected in zip(stored["class_names"], stored[each], strict=True):
+            rows = np.flatnonzero(stored["classes"] == kind)
+            assert number(rows) == pytest.approx(expected, abs=2e-3)
 
 
 def test_ego_av_loc(vectors: Vectors) -> None:
@@ -232,3 +228,23 @@ def test_the_piap_of_avgn_is_perfect_where_everything_is_predicted() -> None:
     flat = MapOnGrid(raw=np.zeros((4, 4), np.float32), truth=truth)
     assert COLUMNS["swapped_AP"].compute(flat) == 1
     assert float(binary_precision(*pixel_counts(predicted(flat), truth > 0))) == 1 / 16
+
+
+def test_rows_may_be_drawn_more_than_once() -> None:
+    """A resample is what a set of these trials would have."""
+    rng = np.random.default_rng(0)
+    truths = rng.random((6, 4, 4)) < 0.4
+    maps = rng.integers(0, 5, (6, 4, 4)).astype(np.float32)
+    counts = np.stack(list(map(level_counts, maps, truths)))
+    category = np.array(list("aabbbc"), dtype=object)
+    columns = (counts, category, np.array([1, 1, 1, 0, 1, 1], bool), truths.sum(axis=(1, 2)))
+    rows = np.array([4, 4, 0, 3, 1, 0])
+    for name in ("class-AP", "class-IoU"):
+        measure = parse_measure(name)
+        definition = measure.definition
+        assert definition.of_rows is not None
+        assert definition.overall is not None
+        found = definition.of_rows(measure, *columns)(rows)
+        assert found == pytest.approx(
+            definition.overall(measure, *(each[rows] for each in columns))
+        )
