@@ -23,7 +23,7 @@ LEVELS = 8192
 """Values of maps that are told apart where maps of a category are ranked together."""
 
 _SHIFT = 3  # of the 16 bits of a half-precision number
-_STEPS = 20
+_STEPS = np.arange(20) / 19
 
 
 def binary_precision(
@@ -127,8 +127,9 @@ def best_iou_of_levels(outside: Numbers, inside: Numbers, values: Numbers) -> fl
     >>> best_iou_of_levels(outside, inside, np.array([0.0, 0.5, 1.0]))
     1.0
     """
-    above = values > np.linspace(values[0], values[-1], _STEPS)[:, None]
-    return float((above @ inside / (inside.sum() + above @ outside)).max())
+    first = values.searchsorted(values[0] + (values[-1] - values[0]) * _STEPS, side="right")
+    hits, false = (np.append(each[::-1].cumsum()[::-1], 0)[first] for each in (inside, outside))
+    return float((hits / (inside.sum() + false)).max())
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ class _Category:
 
     rows: NDArray[np.intp]
     levels: NDArray[np.intp]
-    counts: Numbers  # (trials, 2, levels)
+    counts: Numbers  # (trials, 2 * levels): outside of the truth, then within it
     missed: NDArray[np.bool_]
     truth_pixels: Numbers
     pixels: float
@@ -148,8 +149,8 @@ class _Category:
         A missing map is the worst: what is false comes first, and what is true last.
         """
         times = drawn[self.rows].astype(np.float64)
-        total = np.tensordot(times, self.counts, 1)
-        used = total.any(axis=0)
+        total = (times @ self.counts).reshape(2, -1)
+        used = (total[0] + total[1]) > 0
         if not used.any():
             return None
         outside, inside = total[:, used]
@@ -173,7 +174,8 @@ def _categories(
         own = sides[rows] * there[rows, None, None]
         levels = np.flatnonzero(own.any(axis=(0, 1)))
         wanted = truth_pixels[rows].astype(np.float64)
-        found.append(_Category(rows, levels, own[:, :, levels], ~there[rows], wanted, pixels))
+        kept = own[:, :, levels].reshape(len(rows), -1)
+        found.append(_Category(rows, levels, kept, ~there[rows], wanted, pixels))
     return found
 
 
