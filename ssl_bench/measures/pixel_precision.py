@@ -226,7 +226,7 @@ COLUMNS = {
         lambda grid: float(binary_precision(*pixel_counts(grid.truth > 0, predicted(grid)))),
         lambda grid: float(binary_precision(*_best_counts(grid)[[0, 2, 1, 3]])),
     ),
-    "scene_AP": Column(("pixel_counts", "scene", "sounding"), scene_precision),
+    "scene_AP": Column(("pixel_counts", "mixture", "sounding"), scene_precision),
     "level_counts": Column(
         "map",
         lambda grid: level_counts(grid.raw, grid.truth > 0),

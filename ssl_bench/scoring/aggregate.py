@@ -34,7 +34,7 @@ _FACTS = (
     "trial_id",
     "group",
     "image",
-    "scene",
+    "mixture",
     "present",
     "sounding",
     "unscorable",

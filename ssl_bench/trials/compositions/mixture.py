@@ -54,7 +54,7 @@ def compose(
                     id=f"{scene}#{role}",
                     audio=AudioRecipe((one.sound, other.sound)),
                     group=groups[one.group],
-                    attributes={**facts, "scene": scene},
+                    attributes={**facts, "mixture": scene},
                     asked=None if sample.category == UNLABELLED else sample.category,
                 )
             )

@@ -37,7 +37,7 @@ def test_a_list_of_partners_is_taken_as_it_is() -> None:
     assert (one.image, other.image) == (ImageRecipe.of("cat"), ImageRecipe.of("dog"))
     assert (one.asked, other.asked) == ("cat", "dog")
     assert [target.sample for target in other.targets] == ["dog"]
-    assert one.attributes == other.attributes == {"scene": "cat+dog"}
+    assert one.attributes == other.attributes == {"mixture": "cat+dog"}
 
 
 def test_scenes_that_share_a_video_share_a_group() -> None:
@@ -104,4 +104,4 @@ def test_a_scene_is_scored_by_source_and_as_a_whole() -> None:
     assert found["PIAP(noprior)"] == pytest.approx(0.75 * 0.75 + 0.5 * 0.25)
     assert found["class-AP"] == pytest.approx((1 + second) / 2)
     assert found["class-IoU"] == pytest.approx((1 + 1 / 3) / 2)
-    assert "scene" not in breakdown(scores, parsed)
+    assert "mixture" not in breakdown(scores, parsed)
