@@ -130,14 +130,19 @@ def data_root(given: str | os.PathLike[str] | None = None) -> Path | None:
 def folder_of(
     declared: TestSetDefinition, data: str | os.PathLike[str] | None = None
 ) -> Path | None:
-    """The test set's own folder, which may be missing; None for an embedded test set.
+    """The test set's own folder, which may be missing; None if embedded or installed elsewhere.
 
     Raises
     ------
     DataError
         If there is no folder `data`, and no ``SSL_BENCH_DATA``.
     """
-    return None if declared.embedded else _root(declared.name, declared.title, data) / declared.name
+    root = data_root(data)
+    if declared.embedded or (
+        declared.installed and (root is None or not (root / declared.name).is_dir())
+    ):
+        return None
+    return _root(declared.name, declared.title, data) / declared.name
 
 
 def _root(name: str, title: str, data: str | os.PathLike[str] | None) -> Path:

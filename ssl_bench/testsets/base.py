@@ -220,11 +220,12 @@ class TestSetDefinition(ABC):
     title: str
     splits: tuple[str, ...] = ("all",)  # the first is the default
     embedded: bool = False  # made by code, without a folder
+    installed: bool = False  # without a folder of its own, it lies where packages put it
     truth_convention: TruthConvention = "union"
 
     @abstractmethod
     def open(self, folder: Path | None, split: str, options: Mapping[str, Any]) -> TestSet:
-        """Open one split in the test set's own folder, which is None for an embedded one.
+        """Open one split in the test set's own folder; None if embedded or installed elsewhere.
 
         Options are further settings of the protocol's table ``test_set``, such as ``count``.
         """

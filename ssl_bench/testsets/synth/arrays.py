@@ -7,16 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench.testsets.synth.cache import (
-    CHUNK,
-    ArrayCache,
-    Progress,
-    cache_folder,
-    iterate_chunks,
-)
+from ssl_bench.testsets.rendered import ArrayCache, Progress, iterate_chunks
 from ssl_bench.testsets.synth.layout import SIZE
 from ssl_bench.testsets.synth.sounds import LENGTH, RATE
-from ssl_bench.testsets.synth.world import OBJECTS, World
+from ssl_bench.testsets.synth.world import CHUNK, OBJECTS, World, cache_folder
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,20 +19,14 @@ from ssl_bench.media.waveform import Waveform
 from ssl_bench.schemas import Strict, checked
 from ssl_bench.testsets.annotations import Boxes, Mask
 from ssl_bench.testsets.base import Finding, Sample, SilentPair, TestSet, TestSetDefinition
+from ssl_bench.testsets.rendered import ArrayCache, ChunkReader, Progress, iterate_chunks
 from ssl_bench.testsets.silent import off_screen_partners
-from ssl_bench.testsets.synth.cache import (
-    ArrayCache,
-    ChunkReader,
-    Progress,
-    cache_folder,
-    iterate_chunks,
-)
 from ssl_bench.testsets.synth.categories import Category
 from ssl_bench.testsets.synth.layout import SIZE
 from ssl_bench.testsets.synth.pinned import check_pinned
 from ssl_bench.testsets.synth.sounds import RATE
 from ssl_bench.testsets.synth.streams import MAX_SEED, WORLD_VERSION
-from ssl_bench.testsets.synth.world import PAIRED, SPLITS, World
+from ssl_bench.testsets.synth.world import PAIRED, SPLITS, World, cache_folder
 
 _DEFAULT_COUNTS = {
     "standard": 500,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ssl_bench.testsets.rendered import Arrays, cache_of
 from ssl_bench.testsets.synth import sounds
 from ssl_bench.testsets.synth.categories import Category, categories
 from ssl_bench.testsets.synth.layout import (
@@ -19,7 +22,7 @@ from ssl_bench.testsets.synth.layout import (
     draw_single,
 )
 from ssl_bench.testsets.synth.rendering import label_map, paint
-from ssl_bench.testsets.synth.streams import Purpose, stream
+from ssl_bench.testsets.synth.streams import WORLD_VERSION, Purpose, stream
 
 SPLITS = ("standard", "two-source", "interactive", "type-ab", "train", "val")
 """Splits of the test set."""
@@ -35,6 +38,9 @@ SIZES = {"normal": Sizes(), "small": Sizes(median=0.18, smallest=0.02, fill=(0.5
 
 SMALLEST_VISIBLE = 20
 """Pixels that every object shows at least."""
+
+CHUNK = 50
+"""Samples that are rendered at a time."""
 
 MAX_OBJECTS = 5
 """Objects that a scene can hold: three that can sound and two that never do."""
@@ -83,6 +89,16 @@ class World:
     category_set: int = 0
     object_size: str = "normal"
 
+    @property
+    def chunk(self) -> int:
+        """Samples that are rendered at a time."""
+        return CHUNK
+
+    @property
+    def name(self) -> str:
+        """Name of a folder for what this world renders."""
+        return f"set{self.category_set}-seed{self.seed}-{self.object_size}"
+
     @cached_property
     def kinds(self) -> tuple[Category, ...]:
         """The 22 categories, the sounding ones first."""
@@ -127,6 +143,23 @@ class World:
             return sounds.at_unit_peak(noise)
         return sounds.mixture(signals, noise, ratio)
 
+    def render(self, split: str, number: int, parts: Sequence[str]) -> dict[str, Arrays]:
+        """Render parts of one chunk: samples ``50 * number`` to ``50 * number + 49``.
+
+        ``truth`` holds ``labels`` (50, 128, 128) uint8, ``category`` (50, 5) int8 (-1 for none),
+        ``sounding`` (50, 5) bool and ``boxes`` (50, 5, 4) int16; ``images`` holds ``images``
+        (50, 128, 128, 3) uint8; ``sounds`` holds ``sounds`` (50, 22050) int16.
+        """
+        scenes = [self.scene(split, CHUNK * number + offset) for offset in range(CHUNK)]
+        rendered: dict[str, Arrays] = {}
+        if "truth" in parts:
+            rendered["truth"] = _truth(scenes)
+        if "images" in parts:
+            rendered["images"] = {"images": np.stack([self.image(scene) for scene in scenes])}
+        if "sounds" in parts:
+            rendered["sounds"] = {"sounds": np.stack([self.sound(scene) for scene in scenes])}
+        return rendered
+
     def _stream(
         self, split: str, number: int, purpose: int, attempt: int = 0
     ) -> np.random.Generator:
@@ -168,3 +201,21 @@ def object_boxes(labels: NDArray[np.uint8], count: int) -> NDArray[np.int16]:
         if len(rows):
             boxes[number] = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
     return boxes
+
+
+def _truth(scenes: Sequence[Scene]) -> Arrays:
+    category = np.full((CHUNK, MAX_OBJECTS), -1, np.int8)
+    sounding = np.zeros((CHUNK, MAX_OBJECTS), np.bool_)
+    boxes = np.zeros((CHUNK, MAX_OBJECTS, 4), np.int16)
+    for row, scene in enumerate(scenes):
+        count = len(scene.objects)
+        category[row, :count] = [placed.category for placed in scene.objects]
+        sounding[row, :count] = [placed.sounding for placed in scene.objects]
+        boxes[row, :count] = object_boxes(scene.labels, count)
+    labels = np.stack([scene.labels for scene in scenes])
+    return {"labels": labels, "category": category, "sounding": sounding, "boxes": boxes}
+
+
+def cache_folder() -> Path:
+    """Folder of this world's version, in the user's cache folder."""
+    return cache_of("synth", WORLD_VERSION)

@@ -4,20 +4,18 @@ from pathlib import Path
 
 import numpy as np
 
-from ssl_bench.testsets.synth.cache import (
-    CHUNK,
+from ssl_bench.testsets.rendered import (
     PARTS,
     ArrayCache,
     ChunkReader,
     iterate_chunks,
     load_or_render,
-    render_chunk,
 )
-from ssl_bench.testsets.synth.world import World
+from ssl_bench.testsets.synth.world import CHUNK, World
 
 
 def test_a_chunk_holds_what_the_world_renders(world: World) -> None:
-    chunk = render_chunk(world, "two-source", 1, PARTS)
+    chunk = world.render("two-source", 1, PARTS)
     for row in (0, 17, CHUNK - 1):
         scene = world.scene("two-source", CHUNK + row)
         np.testing.assert_array_equal(chunk["truth"]["labels"][row], scene.labels)

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from ssl_bench.files import CACHE_VARIABLE
-from ssl_bench.testsets.synth.cache import ArrayCache, cache_folder
-from ssl_bench.testsets.synth.streams import WORLD_VERSION
+from ssl_bench.testsets.rendered import ArrayCache, cache_of
 
 
 def only_file(folder: Path) -> Path:
@@ -89,7 +88,7 @@ def test_two_processes_write_and_read_the_same_names_at_once(tmp_path: Path) -> 
 import sys
 from pathlib import Path
 import numpy as np
-from ssl_bench.testsets.synth.cache import ArrayCache
+from ssl_bench.testsets.rendered import ArrayCache
 cache = ArrayCache(Path(sys.argv[1]), limit=400_000)
 for turn in range(150):
     name = f"n{turn % 7}"
@@ -115,4 +114,4 @@ def test_the_folder_lies_in_the_users_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
-    assert cache_folder() == tmp_path / "synth" / f"v{WORLD_VERSION}"
+    assert cache_of("synth", 1) == tmp_path / "synth" / "v1"

@@ -1,7 +1,7 @@
-"""Samples rendered in chunks of fifty, and a bounded folder of what was rendered.
+"""Samples that are made by code, rendered in chunks, and a bounded folder of what was rendered.
 
 A chunk has three parts that are rendered and stored apart: ``truth`` (label maps and facts),
-``images`` and ``sounds``. Opening a test set needs the first only.
+``images`` and ``sounds``. Opening a test set needs the first at most.
 
 Any number of processes share the folder. Every file starts with the SHA-256 of the rest, so that a
 damaged file is recognised and counts as absent. Files are written aside and renamed. The folder
@@ -17,25 +17,20 @@ import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench import files
 from ssl_bench.files import atomic_path
-from ssl_bench.testsets.synth.streams import WORLD_VERSION
-from ssl_bench.testsets.synth.world import MAX_OBJECTS, Scene, World, object_boxes
-
-CHUNK = 50
-"""Samples in a chunk."""
 
 PARTS = ("truth", "images", "sounds")
 
 Progress = Callable[[int, int], None]
 """Called with the number of samples done and the total."""
 
-_IN_MEMORY = 24  # chunks of each part: about 60 MB of images and 53 MB of sounds
+_IN_MEMORY = 24  # chunks of each part: of synth, about 60 MB of images and 53 MB of sounds
 
 DEFAULT_LIMIT = 2 * 1024**3
 
@@ -44,9 +39,24 @@ Arrays = Mapping[str, NDArray[Any]]
 _DIGEST_BYTES = 32
 
 
-def cache_folder() -> Path:
-    """Folder of this world's version, in the user's cache folder."""
-    return files.cache_folder("synth", f"v{WORLD_VERSION}")
+class Renderer(Protocol):
+    """A world that renders samples, `chunk` of them at a time."""
+
+    @property
+    def chunk(self) -> int:
+        """Samples in a chunk."""
+
+    @property
+    def name(self) -> str:
+        """Name of a folder for what it renders: another world has another."""
+
+    def render(self, split: str, number: int, parts: Sequence[str]) -> dict[str, Arrays]:
+        """Parts of one chunk of a split; arrays have a row for each sample."""
+
+
+def cache_of(test_set: str, version: int) -> Path:
+    """Folder of one version of a test set, in the user's cache folder."""
+    return files.cache_folder(test_set, f"v{version}")
 
 
 class ArrayCache:
@@ -118,57 +128,25 @@ class ArrayCache:
             excess -= size
 
 
-def render_chunk(world: World, split: str, number: int, parts: Sequence[str]) -> dict[str, Arrays]:
-    """Render parts of one chunk: samples ``50 * number`` to ``50 * number + 49``.
-
-    ``truth`` holds ``labels`` (50, 128, 128) uint8, ``category`` (50, 5) int8 (-1: no such object),
-    ``sounding`` (50, 5) bool and ``boxes`` (50, 5, 4) int16; ``images`` holds ``images``
-    (50, 128, 128, 3) uint8; ``sounds`` holds ``sounds`` (50, 22050) int16.
-    """
-    scenes = [world.scene(split, CHUNK * number + offset) for offset in range(CHUNK)]
-    rendered: dict[str, Arrays] = {}
-    if "truth" in parts:
-        rendered["truth"] = _truth(scenes)
-    if "images" in parts:
-        rendered["images"] = {"images": np.stack([world.image(scene) for scene in scenes])}
-    if "sounds" in parts:
-        rendered["sounds"] = {"sounds": np.stack([world.sound(scene) for scene in scenes])}
-    return rendered
-
-
-def _truth(scenes: Sequence[Scene]) -> Arrays:
-    category = np.full((CHUNK, MAX_OBJECTS), -1, np.int8)
-    sounding = np.zeros((CHUNK, MAX_OBJECTS), np.bool_)
-    boxes = np.zeros((CHUNK, MAX_OBJECTS, 4), np.int16)
-    for row, scene in enumerate(scenes):
-        count = len(scene.objects)
-        category[row, :count] = [placed.category for placed in scene.objects]
-        sounding[row, :count] = [placed.sounding for placed in scene.objects]
-        boxes[row, :count] = object_boxes(scene.labels, count)
-    labels = np.stack([scene.labels for scene in scenes])
-    return {"labels": labels, "category": category, "sounding": sounding, "boxes": boxes}
-
-
 def load_or_render(
-    world: World, split: str, number: int, parts: Sequence[str], cache: ArrayCache
+    world: Renderer, split: str, number: int, parts: Sequence[str], cache: ArrayCache
 ) -> dict[str, Arrays]:
     """Parts of one chunk, from the cache where it has them; the rest is rendered and stored."""
     found = {part: cache.load(_name(world, split, number, part)) for part in parts}
     missing = [part for part, arrays in found.items() if arrays is None]
-    rendered = render_chunk(world, split, number, missing) if missing else {}
+    rendered = world.render(split, number, missing) if missing else {}
     for part, arrays in rendered.items():
         cache.store(_name(world, split, number, part), arrays, compress=part == "truth")
     present = {part: arrays for part, arrays in found.items() if arrays is not None}
     return {**present, **rendered}
 
 
-def _name(world: World, split: str, number: int, part: str) -> str:
-    which = f"set{world.category_set}-seed{world.seed}-{world.object_size}"
-    return f"{which}/{split}/{part}-{number:05d}"
+def _name(world: Renderer, split: str, number: int, part: str) -> str:
+    return f"{world.name}/{split}/{part}-{number:05d}"
 
 
 def iterate_chunks(
-    world: World,
+    world: Renderer,
     split: str,
     count: int,
     parts: Sequence[str],
@@ -176,21 +154,21 @@ def iterate_chunks(
     progress: Progress | None = None,
 ) -> Iterator[dict[str, Arrays]]:
     """Parts of all chunks of the first `count` samples, in order; the last one is cut."""
-    for number in range(-(-count // CHUNK)):
+    for number in range(-(-count // world.chunk)):
         chunk = load_or_render(world, split, number, parts, cache)
-        rows = min(CHUNK, count - CHUNK * number)
+        rows = min(world.chunk, count - world.chunk * number)
         yield {
             part: {key: values[:rows] for key, values in arrays.items()}
             for part, arrays in chunk.items()
         }
         if progress is not None:
-            progress(CHUNK * number + rows, count)
+            progress(world.chunk * number + rows, count)
 
 
 class ChunkReader:
     """Random access to single samples of a split, with the chunks used last in memory."""
 
-    def __init__(self, world: World, split: str, cache: ArrayCache) -> None:
+    def __init__(self, world: Renderer, split: str, cache: ArrayCache) -> None:
         self._world = world
         self._split = split
         self._cache = cache
@@ -198,7 +176,7 @@ class ChunkReader:
 
     def row(self, part: str, index: int) -> Arrays:
         """Arrays of one sample's part; views that must not be written to."""
-        number, row = divmod(index, CHUNK)
+        number, row = divmod(index, self._world.chunk)
         kept = self._kept[part]
         if number not in kept:
             kept[number] = load_or_render(self._world, self._split, number, (part,), self._cache)[

@@ -1,0 +1,188 @@
+"""What stands where in a scene, what sounds, and how: draws of whole numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ssl_bench.testsets.synth.exact import quantised
+
+SIZE = 448
+"""Pixels along each side of an image."""
+
+SPLITS = (
+    "standard",
+    "two-source",
+    "interactive",
+    "type-ab",
+    "unseen-cutouts",
+    "train",
+    "validation",
+)
+"""Splits of the test set."""
+
+PAIRED = ("interactive", "type-ab")
+"""Splits in which two consecutive samples share one picture and differ in what sounds."""
+
+SMALLEST, LARGEST = 0.005, 0.30
+"""Shares of the picture that a whole thing covers."""
+
+HIDDEN = 0.25
+"""Share of a thing that others hide at most."""
+
+ENLARGED = 2.0
+"""How many times larger than its file a thing is drawn at most."""
+
+_MARGIN = 4
+_TRIALS = 12
+_SIZES = 5
+_SHRINK = 0.8
+_BOXES = 1.2  # Share of the picture that the boxes of several things have together at most
+# Chances of none to three silent things, and of one to three that can sound.
+_SILENT = (0.25, 0.35, 0.25, 0.15)
+_LOOK_ALIKE = 0.6
+_FLYING = 0.2  # Chance that a thing may stand higher than with its foot in the lower half
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Size of a cut-out in its file, and the share of its box that it covers."""
+
+    width: int
+    height: int
+    cover: float
+
+
+@dataclass(frozen=True)
+class Placed:
+    """One thing of a scene: which cut-out, and its box in pixels."""
+
+    cutout: int
+    x: int
+    y: int
+    width: int
+    height: int
+    mirrored: bool
+    sounding: bool
+
+    def overlap(self, other: Placed) -> int:
+        """Pixels that the boxes of two things share."""
+        across = min(self.x + self.width, other.x + other.width) - max(self.x, other.x)
+        along = min(self.y + self.height, other.y + other.height) - max(self.y, other.y)
+        return max(across, 0) * max(along, 0)
+
+
+@dataclass(frozen=True)
+class Stock:
+    """What a split draws from: cut-outs by category, those that never sound, and all shapes."""
+
+    capable: Mapping[str, Sequence[int]]
+    look_alikes: Sequence[int]
+    salient: Sequence[int]
+    shapes: Sequence[Shape]
+
+
+def draw_things(rng: np.random.Generator, split: str, stock: Stock) -> tuple[Placed, ...]:
+    """The things of a scene, in the order of painting; of pairs, as the second one sounds."""
+    while True:
+        things = _chosen(rng, split, stock)
+        placed: list[Placed] = []
+        for cutout, sounding in things:
+            thing = _place(rng, cutout, sounding, placed, stock.shapes, len(things))
+            if thing is None:  # no room
+                break
+            placed.append(thing)
+        if len(placed) == len(things):
+            return tuple(placed[int(number)] for number in rng.permutation(len(placed)))
+
+
+def _chosen(rng: np.random.Generator, split: str, stock: Stock) -> list[tuple[int, bool]]:
+    """Cut-outs of a scene and whether they sound, in the order of placing."""
+    count, all_sound = _composition(rng, split)
+    names = list(stock.capable)
+    heard = int(rng.integers(count))
+    things = []
+    for number, name in enumerate(rng.permutation(len(names))[:count].tolist()):
+        of_kind = stock.capable[names[name]]
+        cutout = of_kind[int(rng.integers(len(of_kind)))]
+        things.append((cutout, all_sound or number == heard))
+    silent = int(np.searchsorted(np.cumsum(_SILENT[:-1]), rng.random(), side="right"))
+    for _ in range(silent):
+        pool = stock.look_alikes if rng.random() < _LOOK_ALIKE else stock.salient
+        pool = pool or stock.look_alikes or stock.salient
+        if pool:
+            things.append((pool[int(rng.integers(len(pool)))], False))
+    return [things[int(number)] for number in rng.permutation(len(things))]
+
+
+def with_sounds(
+    things: tuple[Placed, ...], split: str, turn: int, capable: Sequence[bool]
+) -> tuple[Placed, ...]:
+    """The things of one picture with what sounds in the first or second sample of its pair."""
+    if split == "interactive":
+        able = [number for number, each in enumerate(things) if capable[each.cutout]]
+        return tuple(
+            replace(each, sounding=number == able[turn]) for number, each in enumerate(things)
+        )
+    if split == "type-ab" and turn == 0:
+        return tuple(replace(each, sounding=capable[each.cutout]) for each in things)
+    return things
+
+
+def _composition(rng: np.random.Generator, split: str) -> tuple[int, bool]:
+    """How many things can sound, and whether all do."""
+    draw, several = float(rng.random()), 2 if rng.random() < 0.8 else 3
+    if split in ("standard", "unseen-cutouts"):
+        return (1 if draw < 0.8 else several), True
+    if split in ("two-source", "type-ab"):
+        return several, False
+    if split == "interactive":
+        return 2, False
+    return (1 if draw < 0.7 else several), draw < 0.85
+
+
+def _place(
+    rng: np.random.Generator,
+    cutout: int,
+    sounding: bool,
+    others: Sequence[Placed],
+    shapes: Sequence[Shape],
+    count: int,
+) -> Placed | None:
+    """A place where the thing, and what is there already, stays visible enough, if there is."""
+    shape = shapes[cutout]
+    largest = LARGEST if count == 1 else min(LARGEST, 0.5 / count)
+    # Logarithms and roots are the platform's: their last bits are rounded away.
+    area = quantised(math.exp(float(rng.uniform(math.log(SMALLEST), math.log(largest)))))
+    scale = math.sqrt(area * SIZE * SIZE / (shape.cover * shape.width * shape.height))
+    room = float(SIZE - 2 * _MARGIN)
+    box = math.sqrt(min(1.0, _BOXES / count) * SIZE * SIZE / (shape.width * shape.height))
+    scale = min(scale, box, ENLARGED, room / shape.width, room / shape.height)
+    mirrored, flies = bool(rng.integers(2)), bool(rng.random() < _FLYING)
+    for _ in range(_SIZES):
+        width, height = (max(8, int(side * scale)) for side in (shape.width, shape.height))
+        for _ in range(_TRIALS):
+            x = int(rng.integers(_MARGIN, SIZE - _MARGIN - width + 1))
+            highest = _MARGIN if flies else max(_MARGIN, SIZE // 2 - height)
+            y = int(rng.integers(highest, SIZE - _MARGIN - height + 1))
+            thing = Placed(cutout, x, y, width, height, mirrored, sounding)
+            if _fits(thing, others, shapes):
+                return thing
+        scale *= _SHRINK
+    return None
+
+
+def _fits(thing: Placed, others: Sequence[Placed], shapes: Sequence[Shape]) -> bool:
+    """Whether no thing can lose more than it may, whichever stands in front.
+
+    What boxes share bounds what masks do; each of up to six things hides its part at most.
+    """
+    for one in (thing, *others):
+        allowed = HIDDEN * shapes[one.cutout].cover * one.width * one.height
+        rest = [other for other in (thing, *others) if other is not one]
+        if sum(one.overlap(other) for other in rest) > allowed:
+            return False
+    return True
