@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ssl_bench.testsets.synth.exact import quantised
-
 SIZE = 448
 """Pixels along each side of an image."""
 
@@ -37,12 +35,11 @@ ENLARGED = 2.0
 """How many times larger than its file a thing is drawn at most."""
 
 _MARGIN = 4
-_TRIALS = 12
-_SIZES = 5
-_SHRINK = 0.8
+_TRIALS = 4
+_SHRINK = 0.75
 _BOXES = 1.2  # Share of the picture that the boxes of several things have together at most
-# Chances of none to three silent things, and of one to three that can sound.
-_SILENT = (0.25, 0.35, 0.25, 0.15)
+# Chances of fewer than one, two, three silent things.
+_SILENT = (0.25, 0.60, 0.85)
 _LOOK_ALIKE = 0.6
 _FLYING = 0.2  # Chance that a thing may stand higher than with its foot in the lower half
 
@@ -56,7 +53,7 @@ class Shape:
     cover: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Placed:
     """One thing of a scene: which cut-out, and its box in pixels."""
 
@@ -70,9 +67,11 @@ class Placed:
 
     def overlap(self, other: Placed) -> int:
         """Pixels that the boxes of two things share."""
-        across = min(self.x + self.width, other.x + other.width) - max(self.x, other.x)
-        along = min(self.y + self.height, other.y + other.height) - max(self.y, other.y)
-        return max(across, 0) * max(along, 0)
+        left, right = max(self.x, other.x), min(self.x + self.width, other.x + other.width)
+        if left >= right:
+            return 0
+        top, bottom = max(self.y, other.y), min(self.y + self.height, other.y + other.height)
+        return (right - left) * max(bottom - top, 0)
 
 
 @dataclass(frozen=True)
@@ -103,18 +102,19 @@ def _chosen(rng: np.random.Generator, split: str, stock: Stock) -> list[tuple[in
     """Cut-outs of a scene and whether they sound, in the order of placing."""
     count, all_sound = _composition(rng, split)
     names = list(stock.capable)
-    heard = int(rng.integers(count))
+    heard = int(rng.random() * count)
     things = []
     for number, name in enumerate(rng.permutation(len(names))[:count].tolist()):
         of_kind = stock.capable[names[name]]
-        cutout = of_kind[int(rng.integers(len(of_kind)))]
+        cutout = of_kind[int(rng.random() * len(of_kind))]
         things.append((cutout, all_sound or number == heard))
-    silent = int(np.searchsorted(np.cumsum(_SILENT[:-1]), rng.random(), side="right"))
+    draw = rng.random()
+    silent = sum(draw >= limit for limit in _SILENT)
     for _ in range(silent):
         pool = stock.look_alikes if rng.random() < _LOOK_ALIKE else stock.salient
         pool = pool or stock.look_alikes or stock.salient
         if pool:
-            things.append((pool[int(rng.integers(len(pool)))], False))
+            things.append((pool[int(rng.random() * len(pool))], False))
     return [things[int(number)] for number in rng.permutation(len(things))]
 
 
@@ -154,32 +154,37 @@ def _place(
 ) -> Placed | None:
     """A place where the thing, and what is there already, stays visible enough, if there is."""
     shape = shapes[cutout]
-    largest = LARGEST if count == 1 else min(LARGEST, 0.5 / count)
-    # Logarithms and roots are the platform's: their last bits are rounded away.
-    area = quantised(math.exp(float(rng.uniform(math.log(SMALLEST), math.log(largest)))))
-    scale = math.sqrt(area * SIZE * SIZE / (shape.cover * shape.width * shape.height))
+    largest = LARGEST if count == 1 else min(LARGEST, 0.7 / count)
+    # The larger of two draws of a side: most things that are photographed are not tiny.
+    draw = max(rng.random(2).tolist())
+    side = (math.sqrt(SMALLEST) + draw * (math.sqrt(largest) - math.sqrt(SMALLEST))) * SIZE
+    scale = side / math.sqrt(shape.cover * shape.width * shape.height)
     room = float(SIZE - 2 * _MARGIN)
     box = math.sqrt(min(1.0, _BOXES / count) * SIZE * SIZE / (shape.width * shape.height))
     scale = min(scale, box, ENLARGED, room / shape.width, room / shape.height)
-    mirrored, flies = bool(rng.integers(2)), bool(rng.random() < _FLYING)
-    for _ in range(_SIZES):
-        width, height = (max(8, int(side * scale)) for side in (shape.width, shape.height))
-        for _ in range(_TRIALS):
-            x = int(rng.integers(_MARGIN, SIZE - _MARGIN - width + 1))
-            highest = _MARGIN if flies else max(_MARGIN, SIZE // 2 - height)
-            y = int(rng.integers(highest, SIZE - _MARGIN - height + 1))
+    mirrored, flies = rng.random() < 0.5, rng.random() < _FLYING
+    while True:
+        width, height = int(shape.width * scale), int(shape.height * scale)
+        if shape.cover * width * height < SMALLEST * SIZE * SIZE:
+            return None
+        highest = _MARGIN if flies else max(_MARGIN, SIZE // 2 - height)
+        for across, along in rng.random((_TRIALS, 2)).tolist():
+            x = _MARGIN + int(across * (SIZE - 2 * _MARGIN - width + 1))
+            y = highest + int(along * (SIZE - _MARGIN - height - highest + 1))
             thing = Placed(cutout, x, y, width, height, mirrored, sounding)
             if _fits(thing, others, shapes):
                 return thing
         scale *= _SHRINK
-    return None
 
 
 def _fits(thing: Placed, others: Sequence[Placed], shapes: Sequence[Shape]) -> bool:
-    """Whether no thing can lose more than it may, whichever stands in front.
+    """Whether no thing loses more than it may, whichever stands in front.
 
-    What boxes share bounds what masks do; each of up to six things hides its part at most.
+    What boxes share bounds what masks share.
     """
+    shared = [thing.overlap(other) for other in others]
+    if not any(shared):
+        return True
     for one in (thing, *others):
         allowed = HIDDEN * shapes[one.cutout].cover * one.width * one.height
         rest = [other for other in (thing, *others) if other is not one]
