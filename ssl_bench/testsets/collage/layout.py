@@ -183,11 +183,15 @@ def _fits(thing: Placed, others: Sequence[Placed], shapes: Sequence[Shape]) -> b
     What boxes share bounds what masks share.
     """
     shared = [thing.overlap(other) for other in others]
-    if not any(shared):
-        return True
-    for one in (thing, *others):
-        allowed = HIDDEN * shapes[one.cutout].cover * one.width * one.height
-        rest = [other for other in (thing, *others) if other is not one]
-        if sum(one.overlap(other) for other in rest) > allowed:
-            return False
-    return True
+    if sum(shared) > _allowed(thing, shapes):
+        return False
+    return all(
+        part + sum(other.overlap(third) for third in others if third is not other)
+        <= _allowed(other, shapes)
+        for other, part in zip(others, shared, strict=True)
+        if part
+    )
+
+
+def _allowed(thing: Placed, shapes: Sequence[Shape]) -> float:
+    return HIDDEN * shapes[thing.cutout].cover * thing.width * thing.height
