@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field, PositiveInt
@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ssl_bench.errors import ModelError
+from ssl_bench.models.checkpoints import Checkpoint
 from ssl_bench.models.devices import Place
+from ssl_bench.models.efficientnet import LITE_HEAD, Lite, LiteClassifier
 from ssl_bench.models.trained import VisionOnlyLocalizer
 from ssl_bench.models.vgg import VGG11_STAGES, vgg_stack
 from ssl_bench.schemas import Document
@@ -23,8 +25,12 @@ Channels = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
 
 
 class VGGArchitecture(Document):
-    """Shape of a VGG classifier; the defaults are VGG-11 for ImageNet (Simonyan 2014)."""
+    """Shape of a VGG classifier; the defaults are VGG-11 for ImageNet (Simonyan 2014).
 
+    Of another network than a VGG, `classes` and `top` alone mean something.
+    """
+
+    network: Literal["vgg"] | Lite = "vgg"
     # Channels of each convolution of each stage; the image is halved after each stage.
     stages: Annotated[tuple[Channels, ...], Field(min_length=1)] = VGG11_STAGES
     batch_norm: bool = False  # Whether batch normalisation follows each convolution
@@ -80,8 +86,19 @@ class VGGNetwork(nn.Module):
         return logits
 
 
+class LiteNetwork(LiteClassifier):
+    """EfficientNet-Lite0, with the settings of its maps."""
+
+    def __init__(self, architecture: VGGArchitecture) -> None:
+        super().__init__(architecture.classes)
+        self.architecture = architecture
+
+
+SaliencyNetwork = VGGNetwork | LiteNetwork
+
+
 def top_class_saliency(
-    network: VGGNetwork, pixels: Tensor, top: int, *, normalize_classes: bool = False
+    network: SaliencyNetwork, pixels: Tensor, top: int, *, normalize_classes: bool = False
 ) -> Tensor:
     r"""Grad-CAM of the likeliest classes, combined by their maximum.
 
@@ -106,7 +123,7 @@ def top_class_saliency(
 
 
 def _saliency_of_one(
-    network: VGGNetwork, last: Tensor, top: int, normalize_classes: bool
+    network: SaliencyNetwork, last: Tensor, top: int, normalize_classes: bool
 ) -> Tensor:
     with torch.enable_grad():
         leaf = last.detach().requires_grad_()
@@ -133,7 +150,7 @@ class GradCAMOptions(Document):
     normalize_classes: bool = False
 
 
-class GradCAM(VisionOnlyLocalizer[VGGNetwork]):
+class GradCAM(VisionOnlyLocalizer[SaliencyNetwork]):
     """Saliency of a classifier's likeliest classes (Oya et al., section 4.2 and supplement C).
 
     The option ``top`` is refused by a ModelError where the classifier has fewer classes; the
@@ -150,10 +167,16 @@ class GradCAM(VisionOnlyLocalizer[VGGNetwork]):
     """
 
     baseline = "gradcam"
-    network = VGGNetwork
     architecture = VGGArchitecture
     options = GradCAMOptions
-    last_layer = LAST_LAYER
+    last_layer = LAST_LAYER + LITE_HEAD
+
+    @classmethod
+    def build(cls, architecture: Any, options: Any, checkpoint: Checkpoint) -> SaliencyNetwork:
+        """The whole classifier."""
+        del options, checkpoint
+        vgg = architecture.network == "vgg"
+        return VGGNetwork(architecture) if vgg else LiteNetwork(architecture)
 
     def settings(self) -> dict[str, Any]:
         """How many classes are combined, and how; raises ModelError where there are fewer."""

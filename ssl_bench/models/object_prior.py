@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ssl_bench.models.checkpoints import Checkpoint
+from ssl_bench.models.efficientnet import LITE_HEAD, Lite, LiteClassifier, LiteTrunk
 from ssl_bench.models.resnet import ResidualTrunk, TrunkArchitecture
 from ssl_bench.models.trained import VisionOnlyLocalizer
 from ssl_bench.schemas import Document
@@ -20,7 +21,8 @@ HEAD = ("fc.weight", "fc.bias")
 class ClassifierArchitecture(Document):
     """Shape of an object classifier; the defaults are torchvision's ResNet-18 for ImageNet."""
 
-    trunk: TrunkArchitecture = Field(default_factory=TrunkArchitecture)  # Shape of the trunk
+    # Shape of the trunk, or the name of another one
+    trunk: TrunkArchitecture | Lite = Field(default_factory=TrunkArchitecture)
     classes: PositiveInt = 1000  # Number of classes, where no weights say another
 
 
@@ -39,8 +41,10 @@ class ClassifierNetwork(ResidualTrunk):
     """
 
     def __init__(self, architecture: ClassifierArchitecture) -> None:
-        super().__init__(architecture.trunk, input_channels=3)
-        self.fc = nn.Linear(architecture.trunk.channels, architecture.classes)
+        trunk = architecture.trunk
+        assert isinstance(trunk, TrunkArchitecture)
+        super().__init__(trunk, input_channels=3)
+        self.fc = nn.Linear(trunk.channels, architecture.classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits ``(B, classes)`` of images ``(B, 3, H, W)``."""
@@ -57,7 +61,7 @@ class ClassifierNetwork(ResidualTrunk):
         return functional.conv2d(last, self.fc.weight[:, :, None, None], self.fc.bias)
 
 
-class ObjectPrior(VisionOnlyLocalizer[ResidualTrunk]):
+class ObjectPrior(VisionOnlyLocalizer[ResidualTrunk | LiteTrunk]):
     """Mean absolute activation of a classifier's last map: L1 object-guided localization.
 
     The paper (EZ-VSL, section 3.3, equation 8) takes the L1 norm over channels, the authors' code
@@ -79,12 +83,16 @@ class ObjectPrior(VisionOnlyLocalizer[ResidualTrunk]):
 
     baseline = "ogl-l1"
     architecture = ClassifierArchitecture
-    unused = HEAD
+    unused = HEAD + LITE_HEAD
 
     @classmethod
-    def build(cls, architecture: Any, options: Any, checkpoint: Checkpoint) -> ResidualTrunk:
+    def build(
+        cls, architecture: Any, options: Any, checkpoint: Checkpoint
+    ) -> ResidualTrunk | LiteTrunk:
         """The trunk of the classifier."""
         del options, checkpoint
+        if not isinstance(architecture.trunk, TrunkArchitecture):
+            return LiteTrunk()
         return ResidualTrunk(architecture.trunk, input_channels=3)
 
     def maps_of(self, pixels: Tensor) -> Tensor:
@@ -93,7 +101,7 @@ class ObjectPrior(VisionOnlyLocalizer[ResidualTrunk]):
         return activation.abs().mean(dim=1)
 
 
-class ClassPrior(VisionOnlyLocalizer[ClassifierNetwork]):
+class ClassPrior(VisionOnlyLocalizer[ClassifierNetwork | LiteClassifier]):
     r"""Probability of the likeliest class at each location: object-guided localization by class.
 
     The classifier's last layer is applied to every location of the last map (EZ-VSL, section 3.3,
@@ -114,9 +122,18 @@ class ClassPrior(VisionOnlyLocalizer[ClassifierNetwork]):
     """
 
     baseline = "ogl-cls"
-    network = ClassifierNetwork
     architecture = ClassifierArchitecture
-    last_layer = HEAD
+    last_layer = HEAD + LITE_HEAD
+
+    @classmethod
+    def build(
+        cls, architecture: Any, options: Any, checkpoint: Checkpoint
+    ) -> ClassifierNetwork | LiteClassifier:
+        """The whole classifier."""
+        del options, checkpoint
+        if isinstance(architecture.trunk, TrunkArchitecture):
+            return ClassifierNetwork(architecture)
+        return LiteClassifier(architecture.classes)
 
     def maps_of(self, pixels: Tensor) -> Tensor:
         """Largest class probability ``(B, h, w)``."""

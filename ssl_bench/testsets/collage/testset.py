@@ -51,19 +51,21 @@ class SceneMask(Mask):
     """An exact mask that is drawn when it is looked at: most readers of samples never do."""
 
     __slots__ = ("_labels", "_sounding")
+    _labels: Callable[[], NDArray[np.uint8]]
+    _sounding: tuple[int, ...]
 
     def __init__(self, labels: Callable[[], NDArray[np.uint8]], sounding: Sequence[int]) -> None:
         object.__setattr__(self, "_labels", labels)
         object.__setattr__(self, "_sounding", tuple(sounding))
 
     @property
-    def pixels(self) -> NDArray[np.bool_]:  # type: ignore[override]
+    def pixels(self) -> NDArray[np.bool_]:
         """What is visible of all that sounds."""
         heard: NDArray[np.bool_] = np.isin(self._labels(), [each + 1 for each in self._sounding])
         return heard
 
     @property
-    def boxes(self) -> Boxes:  # type: ignore[override]
+    def boxes(self) -> Boxes:
         """The box of what is visible of each thing that sounds."""
         labels = self._labels()
         corners = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -107,7 +108,7 @@ class World:
 
     def unreadable(self) -> list[Finding]:
         """One finding for each file that cannot be used."""
-        wanted = [
+        wanted: list[tuple[str, Material, Callable[[Path], NDArray[Any]]]] = [
             *(("cutout", each.file, read_cutout) for each in self.sources.cutouts),
             *(("sound", sound, read_sound) for _, sound in self.sources.sounds),
             *(("photograph", each, read_photograph) for _, each in self.sources.photographs),
