@@ -43,6 +43,23 @@ _STAGES = (
 )
 
 
+class _SamePadded(nn.Conv2d):
+    """A convolution padded as TensorFlow does, where the weights come from.
+
+    With a stride of 2 an even side gets one pixel more at its end than at its start. Padded alike
+    at both, the maps would lie some 30 pixels off.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        pads = []
+        for side, kernel, stride in zip(
+            reversed(x.shape[2:]), reversed(self.kernel_size), reversed(self.stride), strict=True
+        ):
+            total = max((-(-side // stride) - 1) * stride + kernel - side, 0)
+            pads += [total // 2, total - total // 2]
+        return super().forward(functional.pad(x, pads))
+
+
 class _Block(nn.Module):
     """An inverted residual: expand, filter each channel, project. Names are those of the file."""
 
@@ -53,8 +70,8 @@ class _Block(nn.Module):
         if self._expands:
             self._expand_conv = nn.Conv2d(incoming, inner, 1, bias=False)
             self._bn0 = nn.BatchNorm2d(inner, eps=_EPSILON)
-        self._depthwise_conv = nn.Conv2d(
-            inner, inner, stage.kernel, stride, stage.kernel // 2, groups=inner, bias=False
+        self._depthwise_conv = _SamePadded(
+            inner, inner, stage.kernel, stride, groups=inner, bias=False
         )
         self._bn1 = nn.BatchNorm2d(inner, eps=_EPSILON)
         self._project_conv = nn.Conv2d(inner, stage.channels, 1, bias=False)
@@ -84,7 +101,7 @@ class LiteTrunk(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self._conv_stem = nn.Conv2d(3, _STEM, 3, 2, 1, bias=False)
+        self._conv_stem = _SamePadded(3, _STEM, 3, 2, bias=False)
         self._bn0 = nn.BatchNorm2d(_STEM, eps=_EPSILON)
         blocks, incoming = [], _STEM
         for stage in _STAGES:
