@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from ssl_bench.errors import DataError
+from ssl_bench.errors import AnnotationError, DataError
 from ssl_bench.files import sha256_of_json
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.schemas import Strict, checked
@@ -23,6 +23,7 @@ from ssl_bench.testsets.base import (
     TestSet,
     TestSetDefinition,
     corrupt,
+    problem_of,
 )
 from ssl_bench.testsets.collage.layout import PAIRED, SIZE, SPLITS
 from ssl_bench.testsets.collage.materials import RATE
@@ -220,8 +221,11 @@ which may be deleted at any time. docs/collage.md tells more.
         """What the tables name that is missing or differs; and whether all of it can be read."""
         try:
             sources = read_sources(folder)
+        except AnnotationError as error:
+            item = STAMPS if folder is None else str(folder)
+            return [problem_of(item, problem) for problem in error.problems]
         except DataError as error:
-            return corrupt(str(folder or STAMPS), error)
+            return corrupt(str(error.where), error)
         world = World(sources)
         findings = world.unreadable()
         counts = [

@@ -72,7 +72,11 @@ class World:
 
     def labels(self, scene: Scene) -> NDArray[np.uint8]:
         """``(448, 448)`` uint8: 0 for the background, k + 1 where thing k is visible."""
-        return rendering.label_map(scene.things, self._cutout)
+        return self.label_map_of(scene.things)
+
+    def label_map_of(self, things: Sequence[Placed]) -> NDArray[np.uint8]:
+        """The same of some things."""
+        return rendering.label_map(things, self._cutout)
 
     def image(self, scene: Scene) -> NDArray[np.uint8]:
         """Image ``(448, 448, 3)`` uint8 RGB of a scene."""
