@@ -223,9 +223,8 @@ which may be deleted at any time. docs/collage.md tells more.
             sources = read_sources(folder)
         except AnnotationError as error:
             item = STAMPS if folder is None else str(folder)
-            return [
-                problem_of(item, problem) for problem in error.problems if isinstance(problem, Problem)
-            ]
+            known = [each for each in error.problems if isinstance(each, Problem)]
+            return [problem_of(item, each) for each in known]
         except DataError as error:
             return corrupt(str(error.where), error)
         world = World(sources)
