@@ -21,6 +21,7 @@ _KINDS = {
     "scores": "scores of floors, ceilings and priors",
     "leaderboard": "assessments of entries",
     "synth": "images and sounds of the embedded world",
+    "collage": "images and sounds of the test set collage",
     "media.sqlite": "which images and sounds were found usable",
     "numba": "compiled code",
 }
