@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -208,7 +208,8 @@ def _material(folder: Path, name: str, expected: str, problems: list[Problem]) -
 
 def _photographs(
     named: str | None, base: Path, problems: list[Problem]
-) -> Iterable[tuple[Use, Material]]:
+) -> list[tuple[Use, Material]]:
+    """Photographs and which scenes they stand behind; none where they are to be drawn."""
     if named == DRAWN:
         return []
     if named is None:

@@ -59,6 +59,10 @@ class SceneMask(Mask):
         object.__setattr__(self, "_labels", labels)
         object.__setattr__(self, "_sounding", tuple(sounding))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # What is sent to another process is drawn before.
+        return Mask, (self.pixels, self.boxes)
+
     @property
     def pixels(self) -> NDArray[np.bool_]:
         """What is visible of all that sounds."""

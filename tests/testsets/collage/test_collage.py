@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +88,8 @@ def test_a_mask_is_what_is_visible_of_all_that_sounds(opened: Opened) -> None:
     [box] = sample.annotation.boxes.corners.astype(int).tolist()
     rows, columns = np.nonzero(labels == heard[0])
     assert box == [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+    sent = pickle.loads(pickle.dumps(sample.annotation))
+    np.testing.assert_array_equal(sent.pixels, sample.annotation.pixels)
 
 
 def test_nothing_but_the_rim_of_a_thing_differs_from_the_background_outside_its_mask(
