@@ -22,7 +22,7 @@ from ssl_bench.models.images import ImagePreprocessing, prepare_images
 from ssl_bench.models.object_prior import HEAD, ClassifierArchitecture
 from ssl_bench.models.recipes import checked
 from ssl_bench.models.registry import list_baselines, load_baseline, load_localizer
-from ssl_bench.models.resnet import ResidualTrunk
+from ssl_bench.models.resnet import ResidualTrunk, TrunkArchitecture
 from ssl_bench.models.sounds import LogMelAudio, prepare_sound
 
 Kind = Literal["images", "sounds"]
@@ -120,6 +120,7 @@ def _trunk(name: str, weights: Path | None, place: Place) -> Encoder:
         )
     tables = baseline.variant(variant)
     architecture = checked(ClassifierArchitecture, tables.architecture, _CLASSIFIER).trunk
+    assert isinstance(architecture, TrunkArchitecture)
     if name in _BLOCKS:
         architecture = architecture.model_copy(update={"blocks": _BLOCKS[name]})
     network = ResidualTrunk(architecture, input_channels=3).eval()
