@@ -52,12 +52,11 @@ class SceneMask(Mask):
     """An exact mask that is drawn when it is looked at: most readers of samples never do."""
 
     __slots__ = ("_labels", "_sounding")
-    _labels: Callable[[], NDArray[np.uint8]]
-    _sounding: tuple[int, ...]
 
     def __init__(self, labels: Callable[[], NDArray[np.uint8]], sounding: Sequence[int]) -> None:
-        object.__setattr__(self, "_labels", labels)
-        object.__setattr__(self, "_sounding", tuple(sounding))
+        self.shape = (SIZE, SIZE)
+        self._labels = labels
+        self._sounding = tuple(sounding)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # What is sent to another process is drawn before.
@@ -70,7 +69,7 @@ class SceneMask(Mask):
         return heard
 
     @property
-    def boxes(self) -> Boxes:
+    def boxes(self) -> Boxes:  # type: ignore[override]
         """The box of what is visible of each thing that sounds."""
         labels = self._labels()
         corners = []
