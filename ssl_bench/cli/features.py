@@ -23,9 +23,9 @@ _SHOWN = 20
     "--encoder",
     required=True,
     metavar="NAME",
-    help="Of images: trunk (ships; knows the embedded world), resnet18 or resnet34 (with "
-    "torchvision's --weights). Of sounds: bands (nothing is learned), or a baseline such as ezvsl. "
-    "Or FILE.py:Class with a method encode(batch).",
+    help="Of images: trunk (ships; knows the embedded world), efficientnet-lite0 (ImageNet; extra "
+    "imagenet), resnet18 or resnet34 (with torchvision's --weights). Of sounds: bands (nothing is "
+    "learned), or a baseline such as ezvsl. Or FILE.py:Class with a method encode(batch).",
 )
 @click.option("--weights", type=FILE, help="Weights of the encoder.")
 @click.option("--variant", help="Variant of the baseline. Default: the one that ships.")

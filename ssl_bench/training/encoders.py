@@ -17,6 +17,7 @@ from ssl_bench.files import sha256_of_file, sha256_of_json
 from ssl_bench.models.checkpoints import load_into, read_checkpoint
 from ssl_bench.models.contract import Localizer
 from ssl_bench.models.devices import Place, move, move_held
+from ssl_bench.models.efficientnet import LITE_HEAD, LiteTrunk
 from ssl_bench.models.external import load_class
 from ssl_bench.models.images import ImagePreprocessing, prepare_images
 from ssl_bench.models.object_prior import HEAD, ClassifierArchitecture
@@ -32,6 +33,8 @@ TRUNK, BANDS = "trunk", "bands"
 
 _CLASSIFIER = "ogl-l1"
 _BLOCKS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3)}
+_LITE = "efficientnet-lite0"
+_TRUNKS = (TRUNK, _LITE, *_BLOCKS)
 _EMBEDDED = "audio"
 # The middle ten seconds of a sound of any rate; a shorter one is repeated.
 _FRONT_END = LogMelAudio(rate=16_000, seconds=10.0, resample=True)
@@ -69,8 +72,9 @@ def load_encoder(
 ) -> Encoder:
     """Load an encoder of images or sounds by name.
 
-    Images: ``trunk`` (the classifier of the embedded world that ships), ``resnet18`` or
-    ``resnet34`` with torchvision's `weights`. Sounds: ``bands`` (mean and deviation over time of
+    Images: ``trunk`` (the classifier of the embedded world that ships), ``efficientnet-lite0``
+    (ImageNet; the extra ``imagenet`` brings the weights), ``resnet18`` or ``resnet34`` with
+    torchvision's `weights`. Sounds: ``bands`` (mean and deviation over time of
     mel bands; nothing is learned), or a baseline that embeds sounds, such as ``ezvsl``, with the
     weights of a `variant`; sounds are converted to the rate that it takes. Either: a class of one's
     own in ``path/to/file.py:Class``, made without arguments, whose method ``encode`` takes a list
@@ -86,7 +90,7 @@ def load_encoder(
     where = place or Place()
     if ":" in name:
         return _own(name)
-    if kind == "images" and (name == TRUNK or name in _BLOCKS):
+    if kind == "images" and name in _TRUNKS:
         return _trunk(name, weights, where)
     if kind == "sounds" and name == BANDS:
         front_end = _FRONT_END.model_dump(mode="json")
@@ -98,7 +102,7 @@ def load_encoder(
         )
     if kind == "sounds" and name in list_baselines():
         return _embedding(name, variant, weights, where)
-    known = [TRUNK, *_BLOCKS] if kind == "images" else [BANDS, *list_baselines()]
+    known = _TRUNKS if kind == "images" else [BANDS, *list_baselines()]
     raise ModelError(
         f"no encoder of {kind} is called {name!r}",
         code="E_ENCODER",
@@ -107,25 +111,29 @@ def load_encoder(
 
 
 def _trunk(name: str, weights: Path | None, place: Place) -> Encoder:
-    """The mean of the last map of a residual classifier."""
+    """The mean of the last map of a classifier."""
     baseline = load_baseline(_CLASSIFIER)
-    variant, path = "full", weights
+    variant = {TRUNK: baseline.recipe.default_variant, _LITE: "imagenet-lite"}.get(name, "full")
+    tables, path = baseline.variant(variant), weights
     if name == TRUNK:
-        variant, path = baseline.recipe.default_variant, (baseline.shipped_weights() or [None])[0]
+        path = (baseline.shipped_weights() or [None])[0]
+    elif path is None and tables.packaged_weights is not None:
+        path = tables.packaged_weights.path()
     if path is None:
         raise WeightsError(
             f"the encoder {name} needs a weights file, and none was given",
             code="E_WEIGHTS_NEEDED",
             remedy="give torchvision's file with --weights",
         )
-    tables = baseline.variant(variant)
     architecture = checked(ClassifierArchitecture, tables.architecture, _CLASSIFIER).trunk
-    assert isinstance(architecture, TrunkArchitecture)
-    if name in _BLOCKS:
-        architecture = architecture.model_copy(update={"blocks": _BLOCKS[name]})
-    network = ResidualTrunk(architecture, input_channels=3).eval()
+    network: nn.Module = LiteTrunk()
+    if isinstance(architecture, TrunkArchitecture):
+        blocks = _BLOCKS.get(name, architecture.blocks)
+        shape = architecture.model_copy(update={"blocks": blocks})
+        network = ResidualTrunk(shape, input_channels=3)
+    network.eval()
     checkpoint = read_checkpoint(path)
-    load_into(network, checkpoint, ignored=HEAD)
+    load_into(network, checkpoint, ignored=HEAD + LITE_HEAD)
     image = checked(ImagePreprocessing, tables.preprocessing["image"], _CLASSIFIER)
     move_held([network], place, Localizer)
 

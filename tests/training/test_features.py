@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,9 @@ import soundfile
 import torch
 from PIL import Image
 from refusals import refused
+from torch import nn
 
+from ssl_bench.models.efficientnet import LiteClassifier
 from ssl_bench.models.object_prior import ClassifierArchitecture, ClassifierNetwork
 from ssl_bench.training import approximate
 from ssl_bench.training.approximate import nearest_in_long
@@ -69,20 +72,28 @@ class TestEncoders:
             assert len(np.unique(found.round(3), axis=0)) == 4
 
     @pytest.mark.slow
-    def test_torchvisions_weights_are_read_with_or_without_the_last_layer(
-        self, folder: Path
+    @pytest.mark.parametrize(
+        ("name", "made", "width"),
+        [
+            ("resnet18", lambda: ClassifierNetwork(ClassifierArchitecture(classes=7)), 512),
+            ("efficientnet-lite0", lambda: LiteClassifier(7), 1280),
+        ],
+    )
+    def test_weights_are_read_with_or_without_the_last_layer(
+        self, name: str, made: Callable[[], nn.Module], width: int, folder: Path
     ) -> None:
         torch.manual_seed(0)
-        whole = ClassifierNetwork(ClassifierArchitecture(classes=7)).state_dict()
-        bare = {key: value for key, value in whole.items() if not key.startswith("fc.")}
+        whole = made().state_dict()
+        bare = {key: value for key, value in whole.items() if "fc." not in key}
+        assert 0 < len(bare) < len(whole)
         values = []
         for state in (whole, bare):
             torch.save(state, folder / "r.pth")
-            encoder = load_encoder("images", "resnet18", weights=folder / "r.pth")
+            encoder = load_encoder("images", name, weights=folder / "r.pth")
             make_features("images", folder / "frames", encoder, folder / "f.npz")
             values.append(read_features(folder / "f.npz", ["a", "d"]).values)
         np.testing.assert_array_equal(*values)
-        assert values[0].shape == (2, 512)
+        assert values[0].shape == (2, width)
 
     @pytest.mark.parametrize(
         ("kind", "name", "code"),
