@@ -91,16 +91,23 @@ def own_test_sets(data: str | os.PathLike[str] | None = None) -> dict[str, Path]
 
 
 def folder_of_own(name: str, data: str | os.PathLike[str] | None = None) -> Path:
-    """The folder of a test set of the user's own, which may be missing.
+    """The folder of a test set of the user's own; it and the data folder may be missing.
 
-    Raises DataError where the name is another test set's or none, or there is no data folder.
+    Raises DataError where the name is another test set's or none, or no data folder is named.
     """
     if not is_id(name) or name in _elsewhere():
         known = "is that of another test set" if is_id(name) else f"cannot be used: {ID_RULE}"
         raise DataError(
             f"the name {name!r} {known}", code="E_TEST_SET_NAME", remedy="choose another name"
         )
-    return _root(name, name, data) / name
+    root = data_root(data)
+    if root is None:
+        raise DataError(
+            f"no data folder was named, in which {name} could lie",
+            code="E_DATA_FOLDER",
+            remedy=f"give --data DIR or set {DATA_VARIABLE}",
+        )
+    return root / name
 
 
 def _load(point: EntryPoint) -> TestSetDefinition:

@@ -9,10 +9,13 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-ID_RULE = (
-    'an id has 1 to 128 letters, digits, "_", "-" and ".", and does not start with "."; '
-    "it becomes part of file names"
+_RULE = (
+    'has 1 to 128 Latin letters without accents, digits, "_", "-" and "."{}, and does not start '
+    'with "."'
 )
+ID_RULE = f"an id {_RULE.format('')}; it becomes part of file names"
+NAME_RULE = f"an id {_RULE.format(', with blanks only within')}; it becomes part of file names"
+_PATH_RULE = f"the name of a file or folder {_RULE.format(', with blanks only within')}"
 
 _ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}")
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_. -]{0,127}(?<! )")
@@ -62,7 +65,7 @@ def is_name(text: str) -> bool:
 
 def _checked_name(text: str) -> str:
     if not is_name(text):
-        raise FieldError(ID_RULE, "E_ID")
+        raise FieldError(NAME_RULE, "E_ID")
     return text
 
 
@@ -80,7 +83,7 @@ def is_path(text: str) -> bool:
 def checked_path(text: str) -> str:
     """A path that :func:`is_path`; raises FieldError where it is none."""
     if not is_path(text):
-        raise FieldError(f"in the path of a file, {ID_RULE}", "E_ID")
+        raise FieldError(_PATH_RULE, "E_ID")
     return text
 
 

@@ -21,7 +21,8 @@ from typing import NamedTuple
 from ssl_bench.errors import DataError, Problem
 from ssl_bench.media.names import ClipNames, bare, video_of
 from ssl_bench.schemas import MAX_BYTES, read_bytes
-from ssl_bench.testsets.tables import bad_ids, read_text, refuse, repeated
+from ssl_bench.testsets.identifiers import ID_RULE, NAME_RULE, is_id, is_name
+from ssl_bench.testsets.tables import read_text, refuse, repeated
 
 MAX_CLIPS = 1_000_000
 """Most lines of a list that name a clip."""
@@ -260,15 +261,22 @@ def labels_by_clip(listed: ClipList, known: ClipNames) -> dict[str, str]:
     return labels
 
 
-def read_id_list(path: Path, *, remedy: str) -> list[str]:
+def read_id_list(path: Path, *, remedy: str, blanks: bool = False) -> list[str]:
     """Read a file with one id on each line; folders and media endings do not count.
 
-    Raises DataError, listing every line that is unusable or repeats another.
+    `blanks` says that ids may hold them. Raises DataError, listing every line that is unusable or
+    repeats another.
     """
     lines = read_text(path, remedy=remedy).splitlines()
     numbered = [(number, bare(line)) for number, line in enumerate(lines, 1) if line.strip()]
     identifiers = [identifier for _, identifier in numbered]
-    problems = bad_ids(numbered) + repeated(identifiers)
+    fits, rule = (is_name, NAME_RULE) if blanks else (is_id, ID_RULE)
+    problems = [
+        Problem(f"line {number} ({identifier[:60]!r}): {rule}", "E_ID")
+        for number, identifier in numbered
+        if not fits(identifier)
+    ]
+    problems += repeated(identifiers)
     if not identifiers:
         problems.append(Problem("there is no id in this file", "E_FILE_EMPTY"))
     refuse(problems, path, remedy)

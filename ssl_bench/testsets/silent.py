@@ -16,13 +16,13 @@ from pydantic import BaseModel
 
 from ssl_bench.errors import DataError
 from ssl_bench.testsets.base import UNLABELLED, Sample, SilentPair
-from ssl_bench.testsets.identifiers import Id
+from ssl_bench.testsets.identifiers import Name
 from ssl_bench.testsets.tables import read_table
 
 
 class _Pair(BaseModel):
-    video: Id
-    audio: Id
+    video: Name
+    audio: Name
     label: Literal["non-sounding"]
 
 
@@ -119,7 +119,7 @@ def off_screen_partners(
             raise DataError(
                 f"no sound of another group and category can be paired with {sample.id!r}",
                 code="E_NO_PARTNER",
-                remedy="use a test set with more samples or more categories",
+                remedy="use a test set with more source videos or more categories",
             )
         partners[number] = partner
     return [partners[number] for number in range(len(samples))]

@@ -23,7 +23,7 @@ from pydantic import (
 
 from ssl_bench.errors import AnnotationError, DataError, Problem
 from ssl_bench.schemas import MAX_BYTES, code_of, in_words_of, parse_json, read_bytes
-from ssl_bench.testsets.identifiers import ID_RULE, FieldError, duplicates, is_id
+from ssl_bench.testsets.identifiers import FieldError, duplicates
 
 GRID = 224
 """Width and height of the grid on which boxes in pixels are given and maps are scored."""
@@ -306,12 +306,3 @@ def problems_of(error: ValidationError, place: str = "") -> list[Problem]:
             text = f"{place}{text}"
         problems.append(Problem(text, code_of(fault)))
     return problems
-
-
-def bad_ids(numbered: Sequence[tuple[int, str]]) -> list[Problem]:
-    """A problem for each line whose id is malformed."""
-    return [
-        Problem(f"line {number} ({identifier[:60]!r}): {ID_RULE}", "E_ID")
-        for number, identifier in numbered
-        if not is_id(identifier)
-    ]

@@ -15,7 +15,7 @@ from ssl_bench.errors import Problem
 from ssl_bench.protocols.conventions import TruthConvention
 from ssl_bench.testsets.annotations import Annotation, Boxes, Mask
 from ssl_bench.testsets.base import UNLABELLED, Sample
-from ssl_bench.testsets.identifiers import ID_RULE, is_name
+from ssl_bench.testsets.identifiers import NAME_RULE, is_name
 from ssl_bench.testsets.tables import Corners, repeated
 
 UNKNOWN = (0.0, 0.0)
@@ -151,9 +151,7 @@ def _by_id(
         differs = next((name for name in _SAME if getattr(each, name) != getattr(one, name)), "")
         known = drawn.setdefault((key, *each.corners), each) if each.corners else each
         if differs or known is not each:
-            text = (
-                f"has another {differs} than {one.place}" if differs else f"repeats {known.place}"
-            )
+            text = f"differs from {one.place} in {differs}" if differs else f"repeats {known.place}"
             problems.append(Problem(f"{each.place}: it {text}", "E_ID_REPEATED"))
     counts = Counter(members[0].image for members in parts.values())
     named: dict[str, list[Object]] = {}
@@ -167,7 +165,7 @@ def _by_id(
             count = numbers[f"{one.image}.{identifier}"]
             identifier += f"-{count}" if count > 1 else ""
         if not is_name(identifier):
-            problems.append(Problem(f"{one.place}: {identifier!r}: {ID_RULE}", "E_ID"))
+            problems.append(Problem(f"{one.place}: {identifier!r}: {NAME_RULE}", "E_ID"))
         elif identifier in named:
             text = f"{one.place}: {identifier!r} is the id of {named[identifier][0].place}, too"
             problems.append(Problem(f"{text}; give ids", "E_ID_REPEATED"))

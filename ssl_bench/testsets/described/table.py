@@ -17,7 +17,7 @@ from ssl_bench.testsets.base import UNLABELLED
 from ssl_bench.testsets.described.description import Derivations, TableForm
 from ssl_bench.testsets.described.objects import UNKNOWN, Facts, Object
 from ssl_bench.testsets.identifiers import (
-    ID_RULE,
+    NAME_RULE,
     FieldError,
     Name,
     RelativePath,
@@ -115,8 +115,9 @@ def _model(form: TableForm) -> type[_Row]:
     told = [name for name in kinds if name in fields]
 
     def look(row: _Row) -> _Row:
-        for box in _boxes(row.__dict__, form) if "x0" in fields else ():
-            _checked(box, form)
+        if "x0" in fields:
+            x0, y0, x1, y1 = (row.__dict__[name] for name in _CORNERS)
+            _checked((x0, y0, x1, y1), form)
         row._facts = facts_of({name: row.__dict__[name] for name in told}, form.derive)
         return row
 
@@ -153,16 +154,15 @@ def _checked(box: Corners, form: TableForm) -> Corners:
 
 
 def without(endings: tuple[str, ...], name: str) -> str:
-    """A name without the first of these endings that it has.
+    """A name without the one of these endings that it has, which may be in capitals.
 
     Examples
     --------
-    >>> without((".jpg", ".png"), "a/b.png")
+    >>> without((".jpg", ".png"), "a/b.PNG")
     'a/b'
     """
-    if not name.endswith(endings):
-        return name
-    return name.removesuffix(next(each for each in endings if name.endswith(each)))
+    stem, dot, ending = name.rpartition(".")
+    return stem if dot + ending.lower() in endings else name
 
 
 def facts_of(given: Mapping[str, str], derive: Derivations) -> Facts:
@@ -199,5 +199,5 @@ def facts_of(given: Mapping[str, str], derive: Derivations) -> Facts:
     names = {told["id"], told["picture"], told["group"]} - {""}
     if not all(map(is_path, paths | names)) or any("/" in name for name in names):
         wrong = first_few(sorted(map(quoted, paths | names)))
-        raise FieldError(f"{ID_RULE}: {wrong}", "E_ID")
+        raise FieldError(f"{NAME_RULE}: {wrong}", "E_ID")
     return told

@@ -209,7 +209,7 @@ class Described(FolderDefinition):
                 try:
                     test_set.media_file(kind, name)
                 except DataError as error:
-                    text = f"{made.place_of(identifier)}: {error.problem}"
+                    text = f"{made.place_of(identifier)}: {place.name}/: {error.problem}"
                     problems.setdefault(f"{kind}/{name}", Problem(text, error.code))
         return list(problems.values())
 
@@ -227,7 +227,7 @@ class Described(FolderDefinition):
             size = None if stated is None else _size_of(test_set, sample.id)
             if size is None:
                 if stated == UNKNOWN:
-                    text = "its box is in pixels, and the image that tells the size is not there"
+                    text = "its box is in pixels, and no readable image tells the size"
                     problems.append(Problem(f"{place}: {text}", "E_IMAGE_SIZE"))
             elif stated == UNKNOWN and isinstance(annotation, Boxes):
                 sample = replace(sample, annotation=replace(annotation, frame=size))
@@ -274,7 +274,8 @@ class Described(FolderDefinition):
     def _listed(self, path: Path, samples: Sequence[Sample]) -> list[Sample]:
         """The samples of a list, in the order of the annotation."""
         known = names_of(samples)
-        names = {name: known.read(name) for name in read_id_list(path, remedy=self.remedy)}
+        ids = read_id_list(path, remedy=self.remedy, blanks=True)
+        names = {name: known.read(name) for name in ids}
         listed = {clip.id for clip in names.values() if clip is not None}
         problems = [
             Problem(f"{name} is listed but not annotated", "E_ID_UNKNOWN")
@@ -333,14 +334,16 @@ class Described(FolderDefinition):
 
     def _notes_on_masks(self, test_set: FolderTestSet) -> list[Finding]:
         """The masks of the other splits."""
-        if not (test_set.folder / _MASKS).is_dir():
+        assert self.file.masks is not None
+        name = f"{self.file.masks.folder}/"
+        if not (test_set.folder / name).is_dir():
             message = "not there; needed for the split 'masks' only"
-            return [Finding("note", f"{_MASKS}/", message)]
+            return [Finding("note", name, message)]
         masks = self.read(test_set.folder, _MASKS)
         usable = f"{len(masks.samples):,} of {len(test_set):,} masks are usable"
         if masks.problems:
             usable += f"; the splits {_OTHER_RULES} read others by these rules"
-        level = Finding("note" if masks.problems else "ok", f"{_MASKS}/", usable)
+        level = Finding("note" if masks.problems else "ok", name, usable)
         return [*truth_notes(masks.samples, "mask"), *masks.problems, level]
 
 

@@ -205,6 +205,18 @@ class TestMasks:
             ("corrupt", "masks/levels.png"),
         ]
 
+    def test_beside_boxes_they_lie_in_the_folder_that_is_named(self, tmp_path: Path) -> None:
+        folder = table(tmp_path, ROWS, '[masks]\nfolder = "drawn"\n')
+        for name in "abc":
+            mask_file(folder, name, self.LEFT)
+        (note,) = [
+            each for each in definition("mine", tmp_path).verify(folder) if each.item == "drawn/"
+        ]
+        assert note.level == "note"
+        (folder / "masks").rename(folder / "drawn")
+        found = definition("mine", tmp_path).verify(folder)
+        assert ("ok", "drawn/") in [(each.level, each.item) for each in found]
+
 
 class TestIdentity:
     def test_a_convention_that_the_annotation_does_not_imply_is_part_of_the_digest(
@@ -228,6 +240,21 @@ class TestIdentity:
         assert opened(folder).split == "all"
         (folder / "easy.txt").write_text("c\nx\n")
         with refused("E_ID_UNKNOWN", where="x is listed"):
+            opened(folder, "easy")
+
+    def test_lists_name_ids_with_blanks(self, tmp_path: Path) -> None:
+        rows = ["my dog,a,dog,0,0,1,1", "my cat,b,cat,0,0,1,1"]
+        folder = table(tmp_path, rows, '[splits]\neasy = "easy.txt"\n')
+        (folder / "easy.txt").write_text("my cat\n")
+        assert [sample.id for sample in opened(folder, "easy").samples] == ["my cat"]
+        (folder / "testset.toml").write_text(
+            f'silent = "pairs.csv"\n{(folder / "testset.toml").read_text()}'
+        )
+        (folder / "pairs.csv").write_text("video,audio,label\nmy dog,my cat,non-sounding\n")
+        (pair,) = opened(folder).silent_pairs()
+        assert (pair.image, pair.audio) == ("my dog", "my cat")
+        (folder / "easy.txt").write_text("../my cat\n")
+        with refused("E_ID", where="line 1"):
             opened(folder, "easy")
 
     def test_silent_pairs_are_drawn_or_listed(self, tmp_path: Path) -> None:
@@ -284,6 +311,9 @@ def test_the_command_line_from_a_description_to_a_page(
 ) -> None:
     call = caller(capsys)
     data = ("--data", tmp_path)
+    assert call("data", "new", "mine").err.startswith("error[E_DATA_FOLDER]")
+    assert call("data", "new", "other", "--data", tmp_path / "not" / "there").code == 0
+    assert (tmp_path / "not" / "there" / "other" / FILE).is_file()
     assert call("data", "new", "mine", *data, "--form", "coco").code == 0
     assert call("data", "new", "vggss", *data).err.startswith("error[E_TEST_SET_NAME]")
     content, images, sounds = scenes(4)

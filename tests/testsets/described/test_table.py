@@ -56,6 +56,15 @@ class TestSamples:
         assert test_set.image(dog.id).shape == test_set.image(cat.id).shape == (30, 40, 3)
         assert test_set.sound_file("a.cat").name == "2.wav"
 
+    def test_endings_may_be_in_capitals(self, tmp_path: Path) -> None:
+        folder = table(tmp_path, ["a.PNG,a.WAV,dog,0,0,0.5,1"])
+        add_images(folder, ["a"])
+        add_sounds(folder, ["a"])
+        (folder / "frames" / "a.png").rename(folder / "frames" / "a.PNG")
+        test_set = opened(folder)
+        assert test_set.image_file("a").name == "a.PNG"
+        assert test_set.sound_file("a").name == "a.wav"
+
     def test_things_that_sound_together_share_the_sound(self, tmp_path: Path) -> None:
         dog, cat = opened(table(tmp_path, ["a,m,dog,0,0,0.5,1", "a,m,cat,0.5,0,1,1"])).samples
         assert (dog.sound, cat.sound) == (dog.id, dog.id)
@@ -122,7 +131,7 @@ class TestSamples:
 class TestPixels:
     def test_they_are_those_of_the_image(self, tmp_path: Path) -> None:
         folder = table(tmp_path, ["a,a,dog,10,0,20.5,30"], PIXELS)
-        assert "image that tells the size" in problems_of(folder)[0]
+        assert [each.code for each in problems_of(folder)] == ["E_IMAGE_SIZE"]
         add_images(folder, ["a"])
         annotation = opened(folder).samples[0].annotation
         assert isinstance(annotation, Boxes)
@@ -145,8 +154,23 @@ class TestPixels:
         annotation = opened(table(tmp_path, ["a,a,dog,10,0,20,30"], more)).samples[0].annotation
         assert isinstance(annotation, Boxes)
         assert (annotation.frame, annotation.corners.tolist()) == ((100, 50), [[10, 0, 30, 30]])
-        found = problems_of(table(tmp_path, ["a,a,dog,90,0,20,30", "b,b,cat,0,0,-1,30"], more))
-        assert [each.code for each in found] == ["E_BOX_RANGE", "E_BOX_ORDER"]
+        bad = ["a,a,dog,90,0,20,30", "b,b,cat,0,0,-1,30", "c,c,cat,10,0,-5,30"]
+        found = problems_of(table(tmp_path, bad, more))
+        assert [each.code for each in found] == [
+            "E_BOX_RANGE",
+            "E_BOX_ORDER",
+            "E_BOX_ORDER",
+            "E_BOX_READING",
+        ]
+        folder = table(tmp_path, ["a,a,dog,80,20,20,30"], more)
+        assert corners(opened(folder).samples[0]) == [[80, 20, 100, 50]]
+
+    def test_corner_and_size_as_shares(self, tmp_path: Path) -> None:
+        more = 'annotation.corners = "size"\n'
+        folder = table(tmp_path, ["a,a,dog,0.5,0.25,0.5,0.5"], more)
+        assert corners(opened(folder).samples[0]) == [[0.5, 0.25, 1, 0.75]]
+        (found,) = problems_of(table(tmp_path, ["a,a,dog,0.5,0.25,0.5,-0.1"], more))
+        assert found.code == "E_BOX_ORDER"
 
 
 class TestRefusals:
@@ -193,7 +217,7 @@ class TestRefusals:
         (found,) = problems_of(table(tmp_path, rows, more, f"id,{HEADER}"))
         assert (found.code, found) == (
             "E_ID_REPEATED",
-            "line 3 ('7'): it has another image than line 2 ('7')",
+            "line 3 ('7'): it differs from line 2 ('7') in image",
         )
 
     def test_a_missing_column_is_named(self, tmp_path: Path) -> None:
