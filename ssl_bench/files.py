@@ -114,7 +114,7 @@ def replaced_folder(
         # It takes its place with all that it is a part of.
         yield target
         return
-    place = target.resolve()
+    place = Path(os.path.realpath(target))
     if place.exists() and not place.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(target))
     _finish(place)

@@ -306,6 +306,13 @@ class TestReplacedFolder:
             raise DataError("bad", where=fresh / "a.txt")
 
 
+def test_a_link_to_itself_is_no_place_for_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "ring").symlink_to("ring")
+    with pytest.raises(OSError, match="ring"), replaced_folder(tmp_path / "ring", ["*"]):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["ring"]
+
+
 def test_a_new_folder_appears_whole(tmp_path: Path) -> None:
     folder = tmp_path / "deep" / "run"
     for _ in killed_everywhere(lambda: write_run(folder, "1")):

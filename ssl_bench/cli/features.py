@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -70,7 +71,7 @@ def features(
     from ssl_bench.training.feature_files import FeatureOptions, make_features
 
     kind: Literal["images", "sounds"] = "images" if images else "sounds"
-    target = out or folder.with_name(f"{folder.resolve().name}-features.npz")
+    target = out or folder.with_name(f"{Path(os.path.realpath(folder)).name}-features.npz")
     loaded = load_encoder(kind, encoder, weights=weights, variant=variant, place=resolve(device))
     with progress_bars(quiet=as_json) as (progress, _):
         tell = partial(progress, f"encoding {kind}")

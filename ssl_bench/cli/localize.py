@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,11 @@ def localize(**given: Any) -> None:
     if len(given["weights"]) not in (0, len(models)):
         raise click.UsageError("give --weights once for each --model, or not at all")
     out: Path = given["out"] or Path(f"{image.stem}-localized.{'mp4' if sound is None else 'png'}")
-    if out.resolve() in {each.resolve() for each in (image, sound) if each is not None}:
+    from ssl_bench.media.image import IMAGE_SUFFIXES
+
+    if sound is None and image.suffix.lower() in IMAGE_SUFFIXES:
+        raise click.UsageError(f"{image} is a picture: give a SOUND, too")
+    if os.path.realpath(out) in {os.path.realpath(each) for each in (image, sound) if each}:
         raise click.UsageError(f"{out} is what is to be localized; name another file with --out")
     from ssl_bench.figures.localized import loaded
     from ssl_bench.figures.localized import localize as find

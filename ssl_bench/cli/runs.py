@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,7 +94,7 @@ def report(runs: tuple[Path, ...], out: Path, markdown: Path | None, latex: Path
     from ssl_bench.site.appendix import read_runs, write_report
 
     written = [path for path in (out, markdown, latex) if path is not None]
-    if len({path.resolve() for path in written}) < len(written):
+    if len(set(map(os.path.realpath, written))) < len(written):
         raise click.UsageError("--out, --markdown and --latex are files of their own")
     read = read_runs(runs)
     results = [run.result for run in read]

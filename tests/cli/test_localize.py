@@ -49,7 +49,8 @@ def test_a_video_gives_a_video(call: Call) -> None:
     [
         (("dog.png", "none.wav"), "E_FILE_MISSING"),
         (("dog.wav", "dog.png"), "E_IMAGE_DAMAGED"),
-        (("dog.png",), "E_VIDEO_DAMAGED"),
+        (("dog.png",), "give a SOUND"),
+        (("dog.wav",), "E_VIDEO_DAMAGED"),
         (("dog.png", "dog.wav", "--model", "nobody"), "E_MODEL_UNKNOWN"),
         (("dog.png", "dog.wav", "-o", "dog.gif"), "E_PICTURE_FORMAT"),
         (("dog.png", "dog.wav", "-o", "dog.png"), "is what is to be localized"),
@@ -65,3 +66,11 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(
     assert done.code == 2
     assert told in done.err
     assert {path: path.read_bytes() for path in Path().iterdir()} == before
+
+
+@pytest.mark.parametrize("words", [("ring", "dog.wav"), ("dog.png", "ring")])
+def test_a_link_to_itself_is_no_file(words: tuple[str, ...], call: Call) -> None:
+    Path("ring").symlink_to("ring")
+    done = call("localize", *words, "--model", "center")
+    assert done.code == 2
+    assert done.err.startswith("error[E_FILE_MISSING]: ring")
