@@ -113,7 +113,11 @@ class MediaFiles:
         """What else is in the folders, those of the same video first, as the end of a sentence."""
         count = sum(map(len, self._others.values()))
         if not count:
-            return "" if any(folder.is_dir() for folder in self._folders) else "; it does not exist"
+            return (
+                ""
+                if any(folder.is_dir() for folder in self._folders)
+                else "; this folder does not exist"
+            )
         of_video = self._others.get(video_of(clip))
         example = min(of_video or next(iter(self._others.values())))
         files = "1 other file," if count == 1 else f"{count:,} other files, such as"

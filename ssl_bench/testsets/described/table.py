@@ -197,7 +197,8 @@ def facts_of(given: Mapping[str, str], derive: Derivations) -> Facts:
     )
     paths = {told["image"], told["sound"] or told["image"], told["mask"]}
     names = {told["id"], told["picture"], told["group"]} - {""}
-    if not all(map(is_path, paths | names)) or any("/" in name for name in names):
-        wrong = first_few(sorted(map(quoted, paths | names)))
-        raise FieldError(f"{NAME_RULE}: {wrong}", "E_ID")
+    wrong = {name for name in paths | names if not is_path(name)}
+    wrong |= {name for name in names if "/" in name}
+    if wrong:
+        raise FieldError(f"{first_few(sorted(map(quoted, wrong)))}: {NAME_RULE}", "E_ID")
     return told

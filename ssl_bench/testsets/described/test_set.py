@@ -168,6 +168,8 @@ class Described(FolderDefinition):
         if at_hand is not None:
             problems += self._misfits(at_hand, made)
             contents = replace(contents, samples=self._sized(at_hand, made, problems))
+        if not made.samples and not problems:
+            problems.append(Problem("nothing in it has a sound", "E_FILE_EMPTY"))
         refuse(problems, path, self.remedy)
         masks = self.file.masks
         if masks is not None and (split in _RULE_OF or not self._has_boxes_and_masks):

@@ -166,6 +166,18 @@ class TestRefusals:
             "E_IMAGE_UNKNOWN",
         ]
 
+    def test_of_several_names_the_wrong_one_is_told(self, tmp_path: Path) -> None:
+        content = instances({**BOX, "sound": "bell"})
+        content["images"][0]["file_name"] = "café.png"
+        (found,) = problems_of(coco(tmp_path, content))
+        assert found.code == "E_ID"
+        assert "'café'" in found
+        assert "bell" not in found
+
+    def test_without_objects_there_is_no_sample(self, tmp_path: Path) -> None:
+        (found,) = problems_of(coco(tmp_path, instances()))
+        assert found.code == "E_FILE_EMPTY"
+
     def test_a_key_that_stands_twice(self, tmp_path: Path) -> None:
         text = json.dumps(instances(BOX)).replace('"id": 100', '"id": 100, "id": 101')
         with refused("E_KEY_REPEATED", where="instances.json"):

@@ -186,6 +186,7 @@ class TestRefusals:
             ("a,../a,dog,0,0,1,1", "E_ID", "line 3 ('a'): sound: "),
             ("a,a,,0,0,1,1", "E_CATEGORY", "line 3 ('a'): category: "),
             ("a,,owl,0,0,1,1", "E_SILENT", "line 3 ('a'): "),
+            ("é,a,cat,0,0,1,1", "E_ID", "line 3 ('é'): image: "),
             ("z,z,dog,0,0,1,1", "E_ID_REPEATED", "line 3 ('z'): it repeats line 2 ('z')"),
             ("p/z,p,cat,0,0,1,1", "E_ID_REPEATED", "line 3 ('p/z'): "),
         ],
