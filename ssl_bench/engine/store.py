@@ -43,6 +43,10 @@ class Store:
         """Refuse an address that nothing can be put at."""
         with self._reached() as (files, root):
             files.makedirs(root, exist_ok=True)
+            # Storage without folders finds out only now whether it can be reached.
+            probe = f"{root}/.{secrets.token_hex(8)}"
+            files.pipe_file(probe, b"probe")
+            files.rm_file(probe)
 
     def fetch(self, target: Path) -> bool:
         """Write a file of that name to `target`; False if there is none."""

@@ -57,7 +57,14 @@ def test_what_is_removed_is_not_there(store: Store, part: Path) -> None:
     store.remove()
 
 
-@pytest.mark.parametrize("address", ["nosuch://bucket/parts", "file:///dev/null/parts"])
+def test_looking_whether_something_can_be_kept_leaves_nothing(tmp_path: Path) -> None:
+    Store(f"file://{tmp_path}/parts").require()
+    assert list((tmp_path / "parts").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "address", ["nosuch://bucket/parts", "file:///dev/null/parts", "http://127.0.0.1:9/parts"]
+)
 def test_an_address_where_nothing_can_be_kept_is_refused(address: str) -> None:
     with refused("E_PARTS_ADDRESS", where=address):
         Store(address).require()
