@@ -79,7 +79,7 @@ CONVENTIONS: Mapping[str, Convention] = {
         _middle,
     ),
     "vggss": Convention(
-        "number 125 of 25 in a second, on which the boxes were drawn",
+        "picture number 125, at 25 a second, on which the boxes were drawn",
         "swimmiing/ACL-SSL, VGGSS/README.md",
         10.0,
         _frame_125,
