@@ -51,7 +51,7 @@ def allocate() -> None:
         (loop, "hang"),
         (wait, "hang"),
         (allocate, "memory"),
-        (lambda: b"\1" * (fuzz._MEMORY + 2**28), "memory"),
+        (lambda: b"\1" * (fuzz._MEMORY + 2**30), "memory"),
         (lambda: os._exit(9), "died"),
     ],
 )

@@ -31,7 +31,7 @@ from ssl_bench.testsets.base import SilentPair
 from ssl_bench.trials.compositions import compose
 from ssl_bench.trials.trial import TrialSet
 
-KINDS = ("single", "concat", "interactive", "type_ab", "extended", "negative_audio")
+KINDS = ("single", "concat", "interactive", "type_ab", "extended", "negative_audio", "mixture")
 MEASURES = [
     Measure(
         definition, variant, {"nothing": None, "threshold": 0.5, "count": 2.0}[definition.takes]
