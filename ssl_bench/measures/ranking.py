@@ -56,28 +56,3 @@ def count_at_least(scores, marks):
     for place in range(len(marks) - 1, 0, -1):
         counts[place] += counts[place + 1]
     return counts[1:]
-
-
-@compiled()
-def rankings(similarity, queries, items, ahead):
-    """Instance rank, category rank and average precision of each query, ``(b,)`` float64.
-
-    The arguments are those of :func:`ssl_bench.measures.retrieval.ranks`.
-    """
-    count = len(similarity)
-    rank, first, precision = np.empty(count), np.empty(count), np.empty(count)
-    for row in range(count):
-        copies = (items[0] == queries[0, row]) | (items[1] == queries[1, row])
-        wanted = np.flatnonzero(copies | (items[2] == queries[2, row]))
-        scores = similarity[row][wanted]
-        own = copies[wanted]
-        best = scores[own].max()
-        marks = np.sort(scores)
-        reached = count_at_least(similarity[row], marks)
-        # Of those, the relevant ones are no others.
-        others = reached - len(marks) + np.searchsorted(marks, marks)
-        rank[row] = 1 + ahead + others[np.searchsorted(marks, best)] + (scores[~own] >= best).sum()
-        first[row] = 1 + ahead + others[-1]
-        place = np.arange(1, len(marks) + 1)
-        precision[row] = (place / (place + others[::-1] + ahead)).mean()
-    return rank, first, precision

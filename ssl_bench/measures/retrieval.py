@@ -53,9 +53,25 @@ def ranks(
         So many more items have no score, are not relevant, and rank before all others.
     """
     # Only now: it compiles, which listing the measures need not wait for.
-    from ssl_bench.measures.ranking import rankings
+    from ssl_bench.measures.ranking import count_at_least
 
-    return Ranks(*rankings(similarity, queries, items, ahead))
+    found = Ranks(*np.empty((3, len(similarity))))
+    for row, (scores, (picture, sound, category)) in enumerate(
+        zip(similarity, queries.T.tolist(), strict=True)
+    ):
+        copies = (items[0] == picture) | (items[1] == sound)
+        relevant = np.flatnonzero(copies | (items[2] == category))
+        own, marks = copies[relevant], scores[relevant]
+        best, others_of_category = marks[own].max(), marks[~own]
+        marks = np.sort(marks)
+        # Those that are relevant themselves are no others.
+        before = count_at_least(scores, marks) - len(marks) + np.searchsorted(marks, marks) + ahead
+        of_best = before[np.searchsorted(marks, best)]
+        found.instance[row] = 1 + of_best + np.count_nonzero(others_of_category >= best)
+        found.category[row] = 1 + before[-1]
+        place = np.arange(1, len(marks) + 1)
+        found.average_precision[row] = (place / (place + before[::-1])).mean()
+    return found
 
 
 def chance_recall(count: int, items: int, relevant: NDArray[np.float64]) -> NDArray[np.float64]:
