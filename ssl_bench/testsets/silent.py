@@ -127,3 +127,12 @@ def off_screen_partners(
 
 def _cannot_show(sample: Sample, heard: Sample) -> bool:
     return sample.group != heard.group and not sample.audible & heard.audible
+
+
+def off_screen_pairs(samples: Sequence[Sample], *, seed: int) -> list[SilentPair]:
+    """Each image with the sound of its partner in :func:`off_screen_partners`, ``(n,)``."""
+    pairs = []
+    for sample, partner in zip(samples, off_screen_partners(samples, seed=seed), strict=True):
+        same = None if UNLABELLED in (sample.category, partner.category) else False
+        pairs.append(SilentPair(sample.id, partner.sound, sample.group, partner.category, same))
+    return pairs

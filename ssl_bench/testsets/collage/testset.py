@@ -37,7 +37,7 @@ from ssl_bench.testsets.rendered import (
     cache_of,
     iterate_chunks,
 )
-from ssl_bench.testsets.silent import off_screen_partners
+from ssl_bench.testsets.silent import off_screen_pairs
 
 _COUNTS = {"interactive": 1000, "type-ab": 1000, "train": 4000}
 _COUNT = 500  # of other splits
@@ -119,11 +119,7 @@ class CollageTestSet(TestSet):
 
     def silent_pairs(self) -> Sequence[SilentPair]:
         """Each image with the sound of a scene of which it shows nothing, by the world's seed."""
-        partners = off_screen_partners(self.samples, seed=self.world.seed)
-        return tuple(
-            SilentPair(sample.id, partner.id, sample.group, partner.category, False)
-            for sample, partner in zip(self.samples, partners, strict=True)
-        )
+        return off_screen_pairs(self.samples, seed=self.world.seed)
 
     def prepare(self, progress: Progress | None = None) -> None:
         """Render everything into the cache; `progress` gets the samples done and their number."""

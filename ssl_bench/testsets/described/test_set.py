@@ -16,7 +16,7 @@ from ssl_bench.files import files_of, sha256_of_file
 from ssl_bench.media.image import MaskRule, image_size, read_mask
 from ssl_bench.testsets.annotations import Boxes, Mask, boxes_of
 from ssl_bench.testsets.audit import names_of
-from ssl_bench.testsets.base import UNLABELLED, Finding, Sample, SilentPair, corrupt, problem_of
+from ssl_bench.testsets.base import Finding, Sample, SilentPair, corrupt, problem_of
 from ssl_bench.testsets.described.coco import read_coco
 from ssl_bench.testsets.described.description import (
     FILE,
@@ -40,7 +40,7 @@ from ssl_bench.testsets.folder import (
 )
 from ssl_bench.testsets.identifiers import FieldError
 from ssl_bench.testsets.lists import read_id_list
-from ssl_bench.testsets.silent import off_screen_partners
+from ssl_bench.testsets.silent import off_screen_pairs
 from ssl_bench.testsets.tables import SLACK, check_box, refuse
 
 _MASKS = "masks"
@@ -138,12 +138,7 @@ class Described(FolderDefinition):
 
     def silent_pairs_of(self, samples: Sequence[Sample]) -> Sequence[SilentPair]:
         """Without a list, each image has the sound of a sample that it cannot show."""
-        pairs = []
-        for sample, partner in zip(samples, off_screen_partners(samples, seed=0), strict=True):
-            same = None if UNLABELLED in (sample.category, partner.category) else False
-            heard = partner.category
-            pairs.append(SilentPair(sample.id, partner.sound, sample.group, heard, same))
-        return pairs
+        return off_screen_pairs(samples, seed=0)
 
     def read(self, folder: Path, split: str) -> Contents:
         """Read the annotation, and the list or the masks of a split.

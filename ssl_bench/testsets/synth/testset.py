@@ -20,7 +20,7 @@ from ssl_bench.schemas import Strict, checked
 from ssl_bench.testsets.annotations import Boxes, Mask
 from ssl_bench.testsets.base import Finding, Sample, SilentPair, TestSet, TestSetDefinition
 from ssl_bench.testsets.rendered import ArrayCache, ChunkReader, Progress, iterate_chunks
-from ssl_bench.testsets.silent import off_screen_partners
+from ssl_bench.testsets.silent import off_screen_pairs
 from ssl_bench.testsets.synth.categories import Category
 from ssl_bench.testsets.synth.layout import SIZE
 from ssl_bench.testsets.synth.pinned import check_pinned
@@ -114,11 +114,7 @@ class SynthTestSet(TestSet):
 
     def silent_pairs(self) -> Sequence[SilentPair]:
         """Each image with the sound of a scene of which it shows nothing, by the world's seed."""
-        partners = off_screen_partners(self.samples, seed=self.world.seed)
-        return tuple(
-            SilentPair(sample.id, partner.id, sample.group, partner.category, False)
-            for sample, partner in zip(self.samples, partners, strict=True)
-        )
+        return off_screen_pairs(self.samples, seed=self.world.seed)
 
     def prepare(self, progress: Progress | None = None) -> None:
         """Render everything into the cache; `progress` gets the samples done and their number."""
