@@ -71,7 +71,9 @@ def features(
     from ssl_bench.training.feature_files import FeatureOptions, make_features
 
     kind: Literal["images", "sounds"] = "images" if images else "sounds"
-    target = out or folder.with_name(f"{Path(os.path.realpath(folder)).name}-features.npz")
+    place = Path(os.path.realpath(folder))
+    # `.` has no name of its own.
+    target = out or (folder if folder.name else place).parent / f"{place.name}-features.npz"
     loaded = load_encoder(kind, encoder, weights=weights, variant=variant, place=resolve(device))
     with progress_bars(quiet=as_json) as (progress, _):
         tell = partial(progress, f"encoding {kind}")

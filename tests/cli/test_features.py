@@ -46,3 +46,11 @@ def test_a_sound_that_cannot_be_read_exits_with_1(call: Call) -> None:
 def test_images_or_sounds_must_be_named(call: Call) -> None:
     assert call("data", "features", "--encoder", "trunk").code == 2
     assert call("data", "features", "--images", "a", "--sounds", "b", "--encoder", "x").code == 2
+
+
+def test_the_folder_may_be_the_one_that_one_is_in(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path / "frames")
+    assert call("data", "features", "--images", ".", "--encoder", "trunk").code == 0
+    assert (tmp_path / "frames-features.npz").is_file()
