@@ -79,7 +79,7 @@ def test_many_trials_answer_as_few_do() -> None:
 def test_a_sample_and_its_trial_take_tens_of_bytes() -> None:
     def made() -> list[object]:
         samples = packed(
-            sample(f"clip{number:07d}", group=f"video{number // 2}") for number in range(COUNT)
+            sample(f"clip{number:07d}", group=f"video{number // 2}") for number in range(2 * MANY)
         )
         trials = packed(map(Trial.of, samples))
         return [samples, trials, rows_by_name(each.id for each in trials)]
@@ -92,7 +92,7 @@ def test_a_sample_and_its_trial_take_tens_of_bytes() -> None:
         tracemalloc.stop()
     assert len(kept) == 3
     # As objects they take 1,100.
-    assert held / COUNT < 100
+    assert held / (2 * MANY) < 100
 
 
 def test_samples_keep_what_they_hold() -> None:
