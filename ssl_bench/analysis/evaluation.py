@@ -25,7 +25,7 @@ from ssl_bench.engine.predict import (
     discard_parts,
     predict,
 )
-from ssl_bench.engine.priors import is_audio_visual, predict_priors
+from ssl_bench.engine.priors import does_not_listen, is_audio_visual, predict_priors
 from ssl_bench.engine.store import is_address
 from ssl_bench.executors import HERE, Executor
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
@@ -93,6 +93,7 @@ def evaluate(
     jobs: int = 1,
     dtype: Literal["float16", "float32"] = "float32",
     priors: Mapping[str, str | os.PathLike[str]] | None = None,
+    without: Mapping[str, str | os.PathLike[str]] | None = None,
     overwrite: bool = False,
     missing: Missing | None = None,
     problems: str | os.PathLike[str] | None = None,
@@ -127,8 +128,10 @@ def evaluate(
     dtype
         Type in which maps are stored; see :class:`~ssl_bench.engine.encode.EngineOptions`.
     priors
-        Weights of audio-blind baselines by name, of the variant ``full`` where there is one: the
-        gap to each is measured beside, or in place of, those whose weights ship.
+        Weights of audio-blind baselines by name, of the variant ``full`` where there is one,
+        beside, or in place of, those whose weights ship: hearing is what exceeds the best.
+    without
+        Predictions of the same trials made without the sound, by name, that count like a prior.
     overwrite
         Whether a run that the folder holds may be replaced. It is, as a whole, when the new one is
         there as a whole.
@@ -183,6 +186,7 @@ def evaluate(
         jobs=jobs,
         dtype=dtype,
         priors={name: Path(file) for name, file in (priors or {}).items()},
+        without={name: Path(file) for name, file in (without or {}).items()},
         overwrite=overwrite,
         missing=missing,
         problems=_path(problems),
@@ -226,7 +230,9 @@ def run(
     replaced = [earlier_run(folder, run_files()) for _, folder in runs]
     with opened_folders(parts, request.overwrite) as fresh:
         written = predict(localizer, fresh, options, load=loader(request), keep_parts=True)
-        priors = predict_priors(localizer, fresh, given, options)
+        priors: dict[Path, dict[str, Path]] = {place: {} for _, place in fresh}
+        if is_audio_visual(localizer):
+            priors = predict_priors(fresh, given, options)
         timings = {
             "opening_s": round(opened_at - started, 3),
             "localizing_s": round(perf_counter() - opened_at, 3),
@@ -272,12 +278,13 @@ def _score(
         written.predictions,
         trials,
         vision_only=written.vision_only,
-        priors=priors,
+        priors={**priors, **request.without},
         conventions=None if dialect is None else trials.protocol.under(dialect),
         options=ScoringOptions(
             not part.rest_fails, jobs=request.jobs, notify=notify, use_cache=request.use_cache
         ),
         card=_card(describe(localizer)),
+        is_deaf=does_not_listen(localizer),
     )
     notes = {name: getattr(written, name) for name in ("vision_only_note", "class_maps_note")}
     if scored.result.priors_note is not None and not is_audio_visual(localizer):

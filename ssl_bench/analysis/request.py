@@ -16,13 +16,14 @@ from ssl_bench.engine.parts import Load
 from ssl_bench.engine.predict import no_answer
 from ssl_bench.engine.priors import load_prior
 from ssl_bench.engine.usable import check_trials
-from ssl_bench.errors import SslBenchError
+from ssl_bench.errors import PredictionsError, SslBenchError
 from ssl_bench.executors import HERE, Executor
 from ssl_bench.files import sha256_of_file
 from ssl_bench.media.check import refuse_unusable, remarks_on, write_report
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
 from ssl_bench.models.devices import Place, Precision, move, resolve
 from ssl_bench.models.registry import load_localizer
+from ssl_bench.predictions import open_predictions
 from ssl_bench.protocols.protocol import Protocol, load_dialect, load_protocol
 from ssl_bench.scoring.run import (
     check_scorable,
@@ -55,6 +56,7 @@ class Request:
     jobs: int = 1
     dtype: Literal["float16", "float32"] = "float32"
     priors: Mapping[str, Path] = field(default_factory=dict)
+    without: Mapping[str, Path] = field(default_factory=dict)
     overwrite: bool = False
     missing: Missing | None = None
     problems: Path | None = None
@@ -148,6 +150,15 @@ def open_runs(
     dialect = None if request.dialect is None else load_dialect(request.dialect)
     for protocol in loaded:
         measures_of(protocol if dialect is None else protocol.under(dialect))
+    for path in request.without.values():
+        open_predictions(path)
+        if len(loaded) > 1:
+            raise PredictionsError(
+                ["predictions answer one protocol, and several are to be run"],
+                code="E_PREDICTIONS_PROTOCOL",
+                where=path,
+                remedy="run one protocol at a time",
+            )
     localizer = load_model(request)
     places = [each.label.replace("@", "-").replace(":", "-") for each in loaded]
     alone = len(loaded) == 1

@@ -16,7 +16,8 @@ from ssl_bench.scoring.run import Scored
 from ssl_bench.scoring.score_file import SCORES, write_scores
 from ssl_bench.trials.trial import TrialSet
 
-PREDICTIONS, OVERLAP, SHEET = "predictions.npz", "overlap.json", "trials.png"
+PREDICTIONS, VISION_ONLY = "predictions.npz", "vision_only.npz"
+OVERLAP, SHEET = "overlap.json", "trials.png"
 SCORED_FILES = (SCORES, "result.json", OVERLAP, SHEET)
 """What scoring writes into a run folder."""
 
@@ -53,7 +54,7 @@ def opened_folders(
 
 def keep_predictions(place: Path, folder: Path) -> None:
     """Keep what took the longest where scoring failed, unless an earlier run is in the way."""
-    names = (PREDICTIONS, "vision_only.npz")
+    names = (PREDICTIONS, VISION_ONLY)
     if place == folder or files_of(folder, run_files()):
         return
     with replaced_folder(folder, names) as kept:
@@ -64,7 +65,7 @@ def keep_predictions(place: Path, folder: Path) -> None:
 def run_files() -> tuple[str, ...]:
     """Files of a run folder: what an evaluation writes, and nothing else."""
     priors = (f"{name}/predictions.npz" for name in list_baselines())
-    return (PREDICTIONS, "vision_only.npz", *SCORED_FILES, *priors)
+    return (PREDICTIONS, VISION_ONLY, *SCORED_FILES, *priors)
 
 
 def earlier_run(folder: Path, files: Sequence[str]) -> str:

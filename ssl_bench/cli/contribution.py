@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     "silence=mute.npz; may be repeated.",
 )
 @protocol_option
-@click.option("--measure", metavar="MEASURE", help="Of the headline. Default: the first.")
+@click.option("--measure", metavar="MEASURE", help="Of what hearing adds. Default: the first.")
 @prior_weights_option
 @cache_option
 @data_option
@@ -124,7 +124,9 @@ def contribution(**given: Any) -> None:
 
 
 def _tables(found: Contribution) -> list[Table | str]:
-    measure = found.headline.measure
+    from ssl_bench.scoring.hearing import hearing_sentence
+
+    measure = found.hearing.measure
     number = [value.measure for value in found.measures].index(measure)
     own = found.measures[number]
     rows = [["with the sound", with_interval(own), "", "", "", ""]]
@@ -139,12 +141,13 @@ def _tables(found: Contribution) -> list[Table | str]:
         for each in found.without
     ]
     tests = ["permutation p", "only with : only without (McNemar p)"]
-    heads = ["what is heard", measure, "what the sound adds", *tests, "trials"]
+    heads = ["what is heard", measure, "what hearing adds", *tests, "trials"]
     title = f"{found.model.name}, {found.protocol.label}, percent [95 % interval]"
-    shown: list[Table | str] = [found.headline.sentence, plain_table(title, heads, rows)]
+    shown: list[Table | str] = [plain_table(title, heads, rows)]
     if found.by_level:
         shown.append(_level_table(found))
-    return [*shown, *(f"* {note}." for note in found.notes)]
+    sentence = hearing_sentence(found.hearing)
+    return [*shown, *(f"* {note}." for note in found.notes), sentence]
 
 
 def _level_table(found: Contribution) -> Table:
@@ -161,9 +164,9 @@ def _level_table(found: Contribution) -> Table:
         ]
         for each in found.by_level
     ]
-    best = str(found.headline.best_without)
-    heads = [f"{measure} by", "with the sound", best, "what the sound adds", "trials"]
-    return plain_table("Against the best without the sound, within breakdowns", heads, rows)
+    best = str(found.hearing.best_without)
+    heads = [f"{measure} by", "with the sound", best, "what hearing adds", "trials"]
+    return plain_table("Against the best without sound, within breakdowns", heads, rows)
 
 
 def _tests(each: Without, measure: str) -> list[str]:

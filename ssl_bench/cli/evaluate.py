@@ -24,9 +24,12 @@ from ssl_bench.cli.options import (
     prior_weights_option,
     protocol_option,
     request_of,
+    sheet_option,
     together,
+    without_option,
 )
-from ssl_bench.cli.terminal import plain_table, print_json, result_tables, show, show_notes
+from ssl_bench.cli.result_tables import show_evaluations, table_options
+from ssl_bench.cli.terminal import plain_table, print_json, show, show_notes
 from ssl_bench.progress import progress_bars
 
 if TYPE_CHECKING:
@@ -55,12 +58,11 @@ _run_options = together(
 @protocol_option
 @dialect_option
 @prior_weights_option
+@without_option
 @cache_option
 @_run_options
-# As many as a sheet holds.
-@count_option(
-    "--sheet", 6, "Trials in the picture sheet; 0 for none.", "pictured", least=0, most=200
-)
+@table_options
+@sheet_option
 def evaluate(**given: Any) -> None:
     """Run a model on a protocol and score it.
 
@@ -86,16 +88,12 @@ def evaluate(**given: Any) -> None:
     show_notes((*done[0].media_notes, *done[0].notes))
     if given["weights"] is not None:
         _show_recognised(given["weights"], done[0].result.model.model_dump())
-    if given["as_json"]:
-        documents = [each.result.model_dump(mode="json") for each in done]
-        print_json(documents[0] if len(documents) == 1 else documents)
-        return
     answered = {each.result.protocol.name for each in done}
     for name in dict.fromkeys(each.name for each in protocols if each.name not in answered):
-        show(f"Left out {name}: {request.model} has no similarity of images and sounds.")
-    for each in done:
-        files = ", ".join(str(path.relative_to(each.folder)) for path in each.files)
-        show(*result_tables(each.result), f"Wrote {files} into {each.folder}.")
+        click.echo(
+            f"Left out {name}: {request.model} has no similarity of images and sounds.", err=True
+        )
+    show_evaluations(done, given)
 
 
 @click.command()

@@ -122,8 +122,16 @@ prior_weights_option = pairs_option(
     "priors",
     "NAME=WEIGHTS",
     Path,
-    help="Weights of an audio-blind baseline such as ogl-l1 (variant full), for the gap where none "
-    "ship; may be repeated.",
+    help="Weights of an audio-blind baseline such as ogl-l1 (variant full), for what is reached "
+    "without sound where none ship; may be repeated.",
+)
+without_option = pairs_option(
+    "--without",
+    "without",
+    "[NAME=]FILE",
+    Path,
+    help="Predictions of the same trials that were made without the sound, such as those of a "
+    "prior of your own; may be repeated.",
 )
 overwrite_option = click.option(
     "--overwrite", is_flag=True, help="Replace what an earlier run left in that folder."
@@ -134,6 +142,10 @@ cache_option = click.option(
     default=True,
     show_default=True,
     help="Take what is the same for every model, such as priors and floors, from the cache.",
+)
+# As many as a sheet holds.
+sheet_option = count_option(
+    "--sheet", 6, "Trials in the picture sheet; 0 for none.", "pictured", least=0, most=200
 )
 executor_options = together(
     click.option(
@@ -182,7 +194,7 @@ missing_options = together(
     ),
 )
 vision_only_option = click.option(
-    "--vision-only", type=PATH, help="The model's audio-blind predictions, for the gap."
+    "--vision-only", type=PATH, help="The model's own audio-blind predictions."
 )
 resample_option = click.option(
     "--resample",

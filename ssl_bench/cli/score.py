@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,14 +16,15 @@ from ssl_bench.cli.options import (
     jobs_option,
     json_option,
     overwrite_option,
-    pairs_option,
     predictions_protocol_option,
+    sheet_option,
     vision_only_option,
+    without_option,
 )
+from ssl_bench.cli.result_tables import show_evaluations, table_options
 from ssl_bench.cli.terminal import (
     plain_table,
     print_json,
-    result_tables,
     show,
     with_interval,
 )
@@ -54,13 +55,7 @@ if TYPE_CHECKING:
     "'ssl-bench protocols' lists them.",
 )
 @vision_only_option
-@pairs_option(
-    "--prior",
-    "priors",
-    "NAME=FILE",
-    Path,
-    help="Predictions of an audio-blind baseline such as ogl-l1, for the gap; may be repeated.",
-)
+@without_option
 @click.option("--partial", is_flag=True, help="Score a subset; the result is marked.")
 @click.option(
     "--exclude-overlap",
@@ -70,77 +65,46 @@ if TYPE_CHECKING:
     help="Training list: also score without the trials whose clips or videos it holds.",
 )
 @data_option
-@click.option(
-    "--out", type=FOLDER, help="Also write scores.npz and result.json (and overlap.json) here."
-)
+@click.option("--out", type=FOLDER, help="Run folder.  [default: runs/NAME-PROTOCOL]")
 @overwrite_option
 @cache_option
 @jobs_option
 @json_option
+@table_options
+@sheet_option
 def score(**given: Any) -> None:
     """Check and score the predictions file (or folder of shards) PREDICTIONS.
 
-    All problems of a file are reported at once, and then nothing is scored.
+    All problems of a file are reported at once, and then nothing is scored. What is reached
+    without sound is scored beside it, and all of it is written into a run folder.
     """
     if given["dialect"] == "all":
-        for name in ("training_list", "vision_only", "priors", "out", "measures"):
+        for name in ("training_list", "vision_only", "without", "out", "measures"):
             if given[name]:
                 option = {each.name: each for each in score.params}[name].opts[0]
                 raise click.UsageError(f"{option} needs one dialect, not 'all'.")
         _score_under_all(given)
         return
-    overlap = None
-    with progress_bars() as (_, notify):
-        from ssl_bench.analysis.run_folder import SCORED_FILES, replace_scores, require_new
-        from ssl_bench.protocols.protocol import load_dialect
-        from ssl_bench.scoring.overlap import score_overlap
-        from ssl_bench.scoring.run import ScoringOptions, protocol_of, score_file
-        from ssl_bench.testsets.lists import read_clip_list
-        from ssl_bench.trials.compositions import open_trials
+    with progress_bars() as (progress, notify):
+        from ssl_bench.analysis.own_maps import OwnMaps, score_own_maps
+        from ssl_bench.figures.sheet import draw_run
 
-        out: Path | None = given["out"]
-        if out is not None:
-            require_new(out, SCORED_FILES, overwrite=given["overwrite"])
-        options = ScoringOptions(
-            partial=given["partial"],
-            jobs=given["jobs"],
+        named = {each.name: given[each.name] for each in fields(OwnMaps) if each.name in given}
+        done, overlap = score_own_maps(
+            OwnMaps(**{**named, "folder": given["out"]}),
+            progress=progress,
             notify=notify,
-            use_cache=given["use_cache"],
+            draw=lambda each: draw_run(each, given["pictured"], notify),
         )
-        listed = given["training_list"]
-        training = None if listed is None else read_clip_list(listed)
-        trials = open_trials(given["protocol"] or protocol_of(given["predictions"]), given["data"])
-        asked = trials.protocol
-        if given["dialect"] is not None:
-            asked = asked.under(load_dialect(given["dialect"]))
-        if given["measures"]:
-            asked = asked.model_copy(update={"measures": given["measures"]})
-        scored = score_file(
-            given["predictions"],
-            trials,
-            vision_only=given["vision_only"],
-            priors=given["priors"],
-            conventions=None if asked == trials.protocol else asked,
-            options=options,
-        )
-        if training is not None:
-            notify("summing up without the overlap")
-            overlap = score_overlap(scored.scores, trials, training, asked)
-        result = scored.result
-        files: list[Path] = []
-        if out is not None:
-            result, files = replace_scores(out, scored, overlap)
-    if given["as_json"]:
-        content = result.model_dump(mode="json")
-        if overlap is not None:
-            content = {"result": content, "overlap": overlap.model_dump(mode="json")}
-        print_json(content)
+    if done.replaced:
+        click.echo(f"Replaced {done.replaced} in {done.folder}.", err=True)
+    if given["as_json"] and overlap is not None:
+        content = done.result.model_dump(mode="json")
+        print_json({"result": content, "overlap": overlap.model_dump(mode="json")})
         return
-    show(*result_tables(result))
-    if overlap is not None:
+    show_evaluations([done], given)
+    if overlap is not None and given["format"] == "text":
         show(_overlap_table(overlap))
-    if files:
-        show(f"Wrote {', '.join(path.name for path in files)} into {out}.")
 
 
 def _overlap_table(overlap: OverlapScores) -> Table:

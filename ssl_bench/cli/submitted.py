@@ -44,7 +44,8 @@ def submission_facts(prepared: Prepared, dry_run: bool) -> dict[str, Any]:
 
 def submission_tables(prepared: Prepared, root: Path, dry_run: bool) -> list[Table | str]:
     """A submission for a person: its row, its tie group, what the sound adds and what changes."""
-    from ssl_bench.cli.terminal import coverage_sentence, plain_table, with_interval
+    from ssl_bench.cli.result_tables import coverage_sentence
+    from ssl_bench.cli.terminal import plain_table, with_interval
 
     entry, standing = prepared.entry, prepared.standing
     told = entry.result.protocol
@@ -111,27 +112,16 @@ def _replaced(old: Entry, prepared: Prepared) -> Table:
 
 
 def sound_sentence(entry: Entry) -> str:
-    """How much of an entry's first measure is hearing, or what it takes to know."""
-    from ssl_bench.cli.terminal import with_interval
-    from ssl_bench.scoring.formatting import position
+    """How much of an entry's first measure is hearing."""
+    from ssl_bench.scoring.hearing import hearing_sentence
 
-    measure = entry.headline.measure
-    if entry.result.vision_only is not None:
-        found = position(entry.result, measure)
-        gap, reached = found.gap, found.audio_blind
-        if gap is None or reached is None:
-            return f"What sound adds: unknown, because {measure} of the audio-blind maps is."
-        return (
-            f"What sound adds to {measure}: {with_interval(gap, signed=True)}; the model's own "
-            f"audio-blind maps reach {with_interval(reached)}."
-        )
-    if entry.card.modality != "audio-visual":
-        return f"What sound adds: nothing, a {entry.card.modality} model does not listen."
-    return "What sound adds: unknown; give the model's audio-blind maps with --vision-only FILE."
+    found = entry.result.hearing
+    return hearing_sentence(found[0]) if found else ""
 
 
 def _row(entry: Entry) -> Table:
     """The row of the page, upright: a line for each headline measure."""
+    from ssl_bench.cli.result_tables import hearing_cell
     from ssl_bench.cli.terminal import plain_table, with_interval
     from ssl_bench.scoring.formatting import position
 
@@ -146,7 +136,8 @@ def _row(entry: Entry) -> Table:
                 "" if found.floor is None else with_interval(found.floor),
                 "" if found.ceiling is None else with_interval(found.ceiling),
                 "" if share is None else f"{100 * share:.1f} %",
-                "unknown" if found.gap is None else with_interval(found.gap, signed=True),
+                "" if found.without_sound is None else with_interval(found.without_sound),
+                hearing_cell(found.hearing),
             ]
         )
     heads = [
@@ -155,7 +146,8 @@ def _row(entry: Entry) -> Table:
         "best floor",
         "ceiling",
         "share of that distance",
-        "what sound adds",
+        "without sound",
+        "hearing",
     ]
     kept = [
         place for place in range(len(heads)) if place < 2 or any(cells[place] for cells in rows)
@@ -182,7 +174,9 @@ def _position(entry: Entry, own: MeasuredValue) -> dict[str, Any]:
         "floor": facts(found.floor),
         "ceiling": facts(found.ceiling),
         "share_of_distance": found.share,
-        "what_sound_adds": facts(found.gap),
+        "without_sound": facts(found.without_sound),
+        "best_without": found.best_without,
+        "hearing": facts(found.adds),
     }
 
 

@@ -53,20 +53,24 @@ def is_audio_visual(localizer: Localizer | AnnotationLocalizer) -> bool:
     return isinstance(localizer, Localizer) and not localizer.audio_blind
 
 
+def does_not_listen(localizer: Localizer | AnnotationLocalizer) -> bool:
+    """Whether a model knows neither the sound nor the truth."""
+    if isinstance(localizer, Localizer):
+        return localizer.audio_blind
+    return not localizer.needs_truth
+
+
 def predict_priors(
-    localizer: Localizer | AnnotationLocalizer,
-    runs: Sequence[tuple[TrialSet, Path]],
-    given: Mapping[str, Localizer],
-    options: EngineOptions,
+    runs: Sequence[tuple[TrialSet, Path]], given: Mapping[str, Localizer], options: EngineOptions
 ) -> dict[Path, dict[str, Path]]:
     """Maps of the audio-blind baselines that each protocol compares with, in sub-folders.
 
-    They are made for audio-visual models on protocols that ask for maps: by the priors `given`, and
-    by those that the protocol names if weights for its test set ship, as for the embedded world.
+    They are made for protocols that ask for maps: by the priors `given`, and by those that the
+    protocol names if weights for its test set ship, as for the embedded world.
     """
     found: dict[Path, dict[str, Path]] = {folder: {} for _, folder in runs}
     wanted: dict[str, list[tuple[TrialSet, Path]]] = {}
-    for trials, folder in runs if is_audio_visual(localizer) else ():
+    for trials, folder in runs:
         if trials.protocol.answers == "maps":
             shipped = trials.protocol.controls.priors if is_embedded(trials.test_set.name) else ()
             for name in dict.fromkeys((*shipped, *given)):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ssl_bench.analysis.contribution.document import Contribution
 from ssl_bench.figures.plots import new_figure, save_figure
+from ssl_bench.scoring.hearing import hearing_sentence
 from ssl_bench.scoring.results import MeasuredValue
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class FigureRow(NamedTuple):
 
 def figure_rows(found: Contribution) -> list[FigureRow]:
     """The model with its sound, the others from the best down, and the model's levels."""
-    measure = found.headline.measure
+    measure = found.hearing.measure
     number = [value.measure for value in found.measures].index(measure)
     others = sorted(found.without, key=lambda each: -(each.measures[number].value or 0.0))
     styles = {"category": _CATEGORY}
@@ -64,8 +65,8 @@ def figure_rows(found: Contribution) -> list[FigureRow]:
 
 def draw_contribution(path: Path, found: Contribution) -> None:
     """Draw scores (left) and paired differences (right); ResultError if the file cannot be."""
-    title = f"{found.model.name}, {found.protocol.label}\n{found.headline.sentence}"
-    draw_rows(path, figure_rows(found), title, found.headline.measure)
+    title = f"{found.model.name}, {found.protocol.label}\n{hearing_sentence(found.hearing)}"
+    draw_rows(path, figure_rows(found), title, found.hearing.measure)
 
 
 def draw_rows(path: Path, rows: Sequence[FigureRow], title: str, measure: str) -> None:

@@ -7,6 +7,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from ssl_bench.errors import DataError, LeaderboardError, PredictionsError, SslBenchError
 from ssl_bench.executors import processes
@@ -27,6 +28,7 @@ from ssl_bench.leaderboard.assessment import (
     disagreements,
 )
 from ssl_bench.leaderboard.card import BaselineCard
+from ssl_bench.leaderboard.claims import is_deaf
 from ssl_bench.leaderboard.compact import STORED_LIMITS
 from ssl_bench.leaderboard.evidence import gather_evidence, under_dialects
 from ssl_bench.leaderboard.submissions import (
@@ -47,7 +49,7 @@ from ssl_bench.trials.trial import TrialSet
 # What decides an assessment, beside the submission's files and the test set.
 _CODE = (
     *("leaderboard", "scoring", "measures", "statistics", "trials", "testsets", "protocols"),
-    *("predictions", "engine", "models/trivial.py", "files.py"),
+    *("predictions", "engine", "models", "files.py"),
 )
 _LIBRARIES = ("numpy", "pandas", "numba")
 _MAX_DIFFERENCES = 5
@@ -93,12 +95,31 @@ class Bench:
         return Controls(self.trials, measures_of(protocol), jobs=self.jobs)
 
     @cached_property
+    def _priors_folder(self) -> TemporaryDirectory[str]:
+        return TemporaryDirectory(prefix="ssl-bench-priors-")
+
+    @cached_property
+    def priors(self) -> dict[str, Path]:
+        """Maps of the priors that the protocol names, where their weights ship."""
+        from ssl_bench.engine.encode import EngineOptions
+        from ssl_bench.engine.priors import predict_priors
+
+        self.notify("localizing without sound")
+        folder = Path(self._priors_folder.name)
+        return predict_priors([(self.trials, folder)], {}, EngineOptions(jobs=self.jobs))[folder]
+
+    @cached_property
     def dialects(self) -> dict[str, Protocol]:
         """The protocol under each dialect that is shown, by name."""
         return under_dialects(self.trials.protocol)
 
     def assess(
-        self, maps: Path, audio_blind: Path | None = None, *, show_maps: bool = True
+        self,
+        maps: Path,
+        audio_blind: Path | None = None,
+        *,
+        is_deaf: bool = False,
+        show_maps: bool = True,
     ) -> Assessment:
         """Score predictions, and gather everything that a page shows of them.
 
@@ -106,6 +127,8 @@ class Bench:
         ----------
         maps, audio_blind
             The predictions, and the model's own audio-blind ones.
+        is_deaf
+            Whether the model does not listen, by its card.
         show_maps
             False for maps made from an annotation that may not be copied.
 
@@ -120,9 +143,11 @@ class Bench:
             maps,
             self.trials,
             vision_only=audio_blind,
+            priors=self.priors,
             options=ScoringOptions(jobs=self.jobs, broken_down=1, notify=self.notify),
             controls=self.controls,
             dialects=self.dialects,
+            is_deaf=is_deaf,
         )
         self.notify("gathering evidence")
         result = scored.result
@@ -324,13 +349,25 @@ def _cache_path(submission: Submission, options: AssessOptions) -> Path | None:
         trials = _bench(submission.folder, options.data).trials
         test_set = f"{trials.test_set.digest} {trials.full_digest}"  # with groups and categories
     key = [
-        digest_of_code(_CODE, content=("protocols",), libraries=_LIBRARIES),
+        digest_of_code(_CODE, content=("protocols", "baselines"), libraries=_LIBRARIES),
         protocol.digest,
         test_set,
         *(path and sha256_of_file(path) for path in (maps, submission.audio_blind)),
         [card.baseline, card.seed] if isinstance(card, BaselineCard) and maps is None else [],
+        is_deaf(card),
+        _priors_digest(protocol),
     ]
     return cache_folder("leaderboard", "assessments", f"{sha256_of_json(key)}.json")
+
+
+def _priors_digest(protocol: Protocol) -> list[str]:
+    """What tells the priors that ship from those of another version."""
+    from ssl_bench.models.registry import load_baseline
+
+    if not is_embedded(protocol):
+        return []
+    found = (load_baseline(name).shipped_weights() for name in protocol.controls.priors)
+    return [sha256_of_file(weights[0]) for weights in found if weights is not None]
 
 
 def _read_cache(path: Path | None) -> Assessment | None:
@@ -359,7 +396,9 @@ def _scored(submission: Submission, bench: Bench, options: AssessOptions) -> Ass
             for path in filter(None, (maps, submission.audio_blind)):
                 _check_stored(path, bench.trials)
         show_maps = bench.embedded or not submission.is_regenerated
-        return bench.assess(maps, submission.audio_blind, show_maps=show_maps)
+        return bench.assess(
+            maps, submission.audio_blind, is_deaf=is_deaf(submission.card), show_maps=show_maps
+        )
 
 
 def _check_stored(path: Path, trials: TrialSet) -> None:

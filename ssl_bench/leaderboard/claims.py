@@ -76,6 +76,15 @@ def squeezed(name: str) -> str:
     return re.sub(r"[^\w+*]|_|[\u0300-\u036f]", "", plain)
 
 
+def is_deaf(card: AnyCard) -> bool:
+    """Whether a card says that the model knows neither the sound nor the truth."""
+    if isinstance(card, SubmissionCard):
+        return card.modality in ("vision-only", "trivial")
+    return (
+        card.baseline != "oracle" and load_baseline(card.baseline).card.modality != "audio-visual"
+    )
+
+
 def look_alike(own: AnyCard, other: AnyCard, *, same_protocol: bool) -> bool:
     """Whether a reader would take the entries of two cards for the same.
 

@@ -34,6 +34,7 @@ from ssl_bench.leaderboard.card import (
 from ssl_bench.leaderboard.claims import (
     baseline_problems,
     card_problems,
+    is_deaf,
     look_alike,
     page_card,
     squeezed,
@@ -363,7 +364,10 @@ def _prepared(
                 files[name] = paths[name].read_bytes()
         _refuse_copies(_others(root, bench.folder, read.slug), read, paths[MAPS])
     assessment = bench.assess(
-        paths[MAPS], paths.get(AUDIO_BLIND), show_maps=bench.embedded or not regenerated
+        paths[MAPS],
+        paths.get(AUDIO_BLIND),
+        is_deaf=is_deaf(read),
+        show_maps=bench.embedded or not regenerated,
     )
     measures = assessment.result.measures
     if not read.claims:

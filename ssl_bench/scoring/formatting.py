@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ssl_bench.errors import MeasureError
 from ssl_bench.measures.definition import Measure
 from ssl_bench.measures.values import parse_measure
-from ssl_bench.scoring.results import MeasuredValue, Result
+from ssl_bench.scoring.results import Hearing, MeasuredValue, Result
 
 UNDEFINED = "undefined"
 
@@ -69,9 +69,23 @@ class Position:
     floor: MeasuredValue | None
     floor_name: str | None
     ceiling: MeasuredValue | None  # The best that the threshold rule allows
-    # audio_blind, gap: The model's own audio-blind maps, and what the sound adds to them.
-    audio_blind: MeasuredValue | None
-    gap: MeasuredValue | None
+    audio_blind: MeasuredValue | None  # The model's own audio-blind maps
+    hearing: Hearing | None  # What the sound adds to the best without it
+
+    @property
+    def without_sound(self) -> MeasuredValue | None:
+        """The best that is reached without sound."""
+        return None if self.hearing is None else self.hearing.without_sound
+
+    @property
+    def best_without(self) -> str | None:
+        """Name of what reaches that."""
+        return None if self.hearing is None else self.hearing.best_without
+
+    @property
+    def adds(self) -> MeasuredValue | None:
+        """What hearing adds to that."""
+        return None if self.hearing is None else self.hearing.adds
 
     @property
     def share(self) -> float | None:
@@ -103,5 +117,5 @@ def position(result: Result, measure: str) -> Position:
         floor_name=name,
         ceiling=None if result.ceiling is None else value_of(result.ceiling.measures, measure),
         audio_blind=None if blind is None else value_of(blind.measures, measure),
-        gap=None if blind is None else value_of(blind.gap, measure),
+        hearing=next((each for each in result.hearing if each.measure == measure), None),
     )

@@ -17,11 +17,12 @@ from ssl_bench.protocols.protocol import Protocol
 from ssl_bench.scoring.aggregate import summarise, undefined
 from ssl_bench.scoring.cache import ScoreCache, digest_of_rows
 from ssl_bench.scoring.maps import TRIVIAL_MAPS, Maps, TrivialMap, perfect_maps, shared_maps
-from ssl_bench.scoring.results import BestPrior, Prior, Reference
+from ssl_bench.scoring.results import Reference
 from ssl_bench.scoring.scores import Job, score_maps
 from ssl_bench.trials.trial import TrialSet
 
 _Summed = tuple[tuple[Reference, ...], Reference | None]
+_CEILING = "ceiling"
 _SUMMED: TypeAdapter[_Summed] = TypeAdapter(_Summed)
 
 
@@ -63,18 +64,22 @@ class Controls:
         jobs = (Job(each, trials, self.measures) for each in (*maps, perfect_maps))
         return score_maps(*jobs, jobs=self._jobs)
 
-    @cached_property
+    def floor(self, name: str) -> pd.DataFrame:
+        """Score table of one floor."""
+        return self._table(name)
+
+    @property
     def floors(self) -> dict[str, pd.DataFrame]:
         """Score tables of the floors, by name."""
-        return {name: self._table(place) for place, name in enumerate(self._floors)}
+        return {name: self.floor(name) for name in self._floors}
 
     @cached_property
     def ceiling(self) -> pd.DataFrame:
         """Score table of perfect maps."""
-        return self._table(-1)
+        return self._table(_CEILING)
 
-    def _table(self, place: int) -> pd.DataFrame:
-        name = [*self._floors, "ceiling"][place]
+    def _table(self, name: str) -> pd.DataFrame:
+        place = [*self._floors, _CEILING].index(name)
         return self._cache.table(["controls", name], lambda: self._scored[place])
 
     def references(self, counted: NDArray[np.bool_], *, seed: int) -> _Summed:
@@ -91,10 +96,10 @@ class Controls:
         floors = tuple(
             Reference(
                 name=name,
-                measures=summarise(table[counted], measures, seed=seed),
-                settings=dict(self._floors[name].settings),
+                measures=summarise(self.floor(name)[counted], measures, seed=seed),
+                settings=dict(floor.settings),
             )
-            for name, table in self.floors.items()
+            for name, floor in self._floors.items()
         )
         if not protocol.controls.ceiling:
             return floors, None
@@ -105,7 +110,7 @@ class Controls:
             values[measure] if measure in values else undefined(table, measure)
             for measure in measures
         )
-        return floors, Reference(name="ceiling", measures=best)
+        return floors, Reference(name=_CEILING, measures=best)
 
 
 def load_floor(name: str, protocol: Protocol) -> TrivialMap:
@@ -129,43 +134,16 @@ def has_ceiling(measure: Measure) -> bool:
     )
 
 
-def best_of_each(floors: Sequence[Reference], measures: Sequence[Measure]) -> Reference | None:
-    """The best trivial baseline for each measure; None without any."""
-    if not floors:
-        return None
-    best = []
-    for number, measure in enumerate(measures):
-        found = [floor.measures[number] for floor in floors]
-        best.append(found[measure.best([each.value for each in found]) or 0])
-    return Reference(name="best floor", measures=tuple(best))
-
-
-def best_priors(priors: Sequence[Prior], measures: Sequence[Measure]) -> tuple[BestPrior, ...]:
-    """The best audio-blind baseline for each measure, and the gap to the first that reaches it."""
-    best = []
-    for number, measure in enumerate(measures) if priors else ():
-        found = [prior.measures[number] for prior in priors]
-        place = measure.best([each.value for each in found]) or 0
-        reached = found[place]
-        names = tuple(
-            prior.name
-            for prior, value in zip(priors, found, strict=True)
-            if value.value is not None and value.value == reached.value
-        )
-        best.append(BestPrior(names=names, reached=reached, gap=priors[place].gap[number]))
-    return tuple(best)
-
-
 def priors_note(protocol: Protocol, given: Collection[str]) -> str | None:
     """Why the gap to a prior is missing; None where all that the protocol names were given."""
     lacking = [name for name in protocol.controls.priors if name not in given]
     if protocol.answers == "retrieval" or (given and not lacking):
         return None
     if not lacking:
-        return "the protocol names none; --prior NAME=FILE compares with one"
+        return "the protocol names none; --without NAME=FILE compares with one"
     names = " and ".join(filter(None, [", ".join(lacking[:-1]), lacking[-1]]))
     return (
         f"no maps of {names} on these trials were given; give weights to 'evaluate' "
-        f"(--prior {lacking[0]}=WEIGHTS), or predictions to 'score' (--prior "
+        f"(--prior {lacking[0]}=WEIGHTS), or predictions (--without "
         f"{lacking[0]}=PREDICTIONS.npz, made by 'predict --model {lacking[0]}')"
     )

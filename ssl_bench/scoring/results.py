@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field, FiniteFloat
+from pydantic import Field, FiniteFloat, model_validator
 
 from ssl_bench.errors import ResultError, one_of
 from ssl_bench.files import write_text
@@ -119,7 +119,7 @@ class ModelIdentity(Document):
 
 
 class Reference(Document):
-    """A trivial baseline, the best of them, or a ceiling on the same trials.
+    """A trivial map, or a ceiling, on the same trials.
 
     `settings` is what the baseline's map depends on, such as a seed and a resolution.
     """
@@ -129,40 +129,71 @@ class Reference(Document):
     settings: dict[str, Any] = Field(default_factory=dict)
 
 
-class VisionOnly(Document):
-    """The model's own audio-blind maps on the same trials, and the gap to them.
+class _Shortened(Document):
+    """Reads documents of earlier versions too, without the fields that have gone since."""
 
-    `gap` holds the paired differences, audio-visual minus audio-blind; a trial without either map
-    counts as a failure of both.
-    """
+    _gone: ClassVar[tuple[str, ...]] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop(cls, content: Any) -> Any:
+        if isinstance(content, dict):
+            return {name: value for name, value in content.items() if name not in cls._gone}
+        return content
+
+
+class VisionOnly(_Shortened):
+    """The model's own audio-blind maps on the same trials."""
+
+    _gone = ("gap",)
 
     predictions_sha256: str | None
     measures: tuple[MeasuredValue, ...]
-    gap: tuple[MeasuredValue, ...]
 
 
-class Prior(Document):
-    """An audio-blind baseline that looks at images, and the paired differences to it."""
+class Prior(_Shortened):
+    """An audio-blind baseline that looks at images, or other maps made without the sound."""
+
+    _gone = ("gap",)
 
     name: str
     predictions_sha256: str
     measures: tuple[MeasuredValue, ...]
-    gap: tuple[MeasuredValue, ...]
 
 
-class BestPrior(Document):
-    """The best prior by one measure, picked after the fact, and the gap to it.
+class Hearing(Document):
+    """How much of a score is hearing: what it exceeds the best known score without sound by.
 
-    `names` are all that reach the best value (none where it is undefined for all); `gap` is that to
-    the first of them.
+    Attributes
+    ----------
+    score
+        With the sound.
+    best_without, without_sound
+        The best of everything that is known on these trials and does not listen, by name, such as
+        ``prior unet``, and its score. It is picked after the fact, which makes `adds` cautious.
+        Null where nothing is known.
+    adds
+        Score minus `without_sound`, paired by trial, with the sign turned where lower is better:
+        a positive value is a gain.
+    p_value
+        Two-sided paired permutation test of `adds`, which flips whole groups; null where the
+        measure is no mean over trials.
     """
 
-    names: tuple[str, ...]
-    reached: MeasuredValue
-    gap: MeasuredValue
+    measure: str
+    score: MeasuredValue
+    best_without: str | None
+    without_sound: MeasuredValue | None
+    adds: MeasuredValue | None
+    p_value: float | None = None
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether the whole interval of what hearing adds lies above nothing."""
+        return self.adds is not None and self.adds.low is not None and self.adds.low > 0
 
 
-class Result(Document):
+class Result(_Shortened):
     """One result document.
 
     Attributes
@@ -171,21 +202,25 @@ class Result(Document):
         The protocol that the predictions were made for, if another with the same trials.
     breakdown
         For each grouping (``n_boxes``, ``size``, ``category``, ...), each level's measures.
-    floors, floor, best_floor
-        Trivial maps, the name of the best by the first measure, and the best for each measure.
+    floors
+        Trivial maps; for a ranking, chance.
     ceiling
         Values of perfect maps under the threshold rule.
     vision_only, vision_only_note
         Null where the model has no audio-blind map, and why.
     class_maps_note
         Why trials that ask by category share a map, if known.
-    priors, best_prior, priors_note
-        Audio-blind baselines that use images, the best of them for each measure, and why one that
-        the protocol names is missing.
+    priors, priors_note
+        Audio-blind baselines that use images, and why one that the protocol names is missing.
+    hearing
+        For each measure, what the sound adds to the best of all these. Empty in documents of
+        earlier versions.
     predictions_sha256, scores_sha256
         Of the files that lie beside it in a run folder; null where the result was not written there
         or, of the scores, is of an earlier version.
     """
+
+    _gone = ("floor", "best_floor", "best_prior")
 
     format: Literal["ssl-bench-result/1"] = "ssl-bench-result/1"
     protocol: ProtocolIdentity
@@ -195,15 +230,13 @@ class Result(Document):
     measures: tuple[MeasuredValue, ...]
     breakdown: dict[str, dict[str, tuple[MeasuredValue, ...]]]
     floors: tuple[Reference, ...] = ()
-    floor: str | None = None
-    best_floor: Reference | None = None
     ceiling: Reference | None = None
     vision_only: VisionOnly | None = None
     vision_only_note: str | None = None
     class_maps_note: str | None = None
     priors: tuple[Prior, ...] = ()
-    best_prior: tuple[BestPrior, ...] = ()
     priors_note: str | None = None
+    hearing: tuple[Hearing, ...] = ()
     model: ModelIdentity
     card: dict[str, Any] | None = None
     predictions_sha256: str | None = None

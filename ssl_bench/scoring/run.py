@@ -26,11 +26,16 @@ from ssl_bench.protocols.protocol import Dialect, Protocol, load_protocol, proto
 from ssl_bench.schemas import quoted
 from ssl_bench.scoring.aggregate import BROKEN_DOWN, breakdown, columns_of, summarise
 from ssl_bench.scoring.cache import ScoreCache, digest_of_rows
+from ssl_bench.scoring.hearing import (
+    OWN_BLIND,
+    OWN_DEAF,
+    WithoutSound,
+    find_hearing,
+    is_same_for_every_sound,
+)
 from ssl_bench.scoring.maps import MapBatch, Maps, StoredMaps, array_maps
 from ssl_bench.scoring.references import (
     Controls,
-    best_of_each,
-    best_priors,
     load_floor,
     priors_note,
 )
@@ -224,10 +229,11 @@ def score_file(
     card: dict[str, Any] | None = None,
     controls: Controls | None = None,
     dialects: Mapping[str, Protocol] | None = None,
+    is_deaf: bool = False,
 ) -> Scored:
     """Check and score a predictions file; errors as for :func:`score`.
 
-    A gap to audio-blind maps of another model, or without a trial of the predictions, is refused.
+    Audio-blind maps of another model, or without a trial of the predictions, are refused.
 
     Parameters
     ----------
@@ -236,13 +242,15 @@ def score_file(
     trials, conventions
         As for :func:`score`.
     vision_only, priors
-        Predictions of the model's own audio-blind maps, and of audio-blind baselines by name, for
-        the gap to each.
+        Predictions of the model's own audio-blind maps, and of audio-blind baselines and other maps
+        made without the sound, by name: what hearing adds is measured from the best of them.
     card, controls
         Card of a baseline of this project; scores of floors and ceiling, None to compute them.
     dialects
         Further conventions by name to score the same maps under, with those of the measures that
         they report; only for protocols that ask for maps.
+    is_deaf
+        Whether the model is known not to listen, so that its own maps are made without sound too.
     """
     settings = options or ScoringOptions()
     started = perf_counter()
@@ -272,6 +280,7 @@ def score_file(
         priors=others,
         controls=controls,
         dialects={name: under_dialect(trials, each) for name, each in (dialects or {}).items()},
+        is_deaf=is_deaf,
     )
 
 
@@ -286,6 +295,7 @@ def _scored(
     priors: Mapping[str, Predictions] | None = None,
     controls: Controls | None = None,
     dialects: Mapping[str, TrialSet] | None = None,
+    is_deaf: bool = False,
 ) -> Scored:
     """Score maps and their references, and summarise everything."""
     protocol, seed = asked.protocol, settings.seed
@@ -301,9 +311,7 @@ def _scored(
     scored_at = perf_counter()
     counted = (everything["present"].to_numpy() | (not settings.partial)) & ~set_apart(asked)
 
-    def kept(table: pd.DataFrame) -> pd.DataFrame:
-        return table if counted.all() else table[counted].reset_index(drop=True)
-
+    kept = partial(_rows, counted)
     scores = kept(everything)
     settings.notify("computing floors and ceiling")
     if protocol.answers == "maps":
@@ -311,22 +319,44 @@ def _scored(
             asked, measures, jobs=settings.jobs, use_cache=settings.use_cache
         )
         floors, ceiling = known.references(counted, seed=seed)
+        trivial = [
+            WithoutSound(
+                f"trivial map {each.name}",
+                each.measures,
+                partial(_floor, known, each.name, counted),
+            )
+            for each in floors
+        ]
     else:
         floors, ceiling = (chance(scores, measures),), None
+        trivial = [WithoutSound("chance", floors[0].measures)]
     controlled_at = perf_counter()
     settings.notify("computing intervals")
 
-    def gap_to(table: pd.DataFrame) -> tuple[MeasuredValue, ...]:
-        return summarise(scores, measures, other=kept(table), seed=seed)
-
-    def prior(name: str, table: pd.DataFrame) -> Prior:
-        digest = (priors or {})[name].sha256
-        own = cache.document(
-            [digest, digest_of_rows(counted), seed],
-            _VALUES,
-            lambda: summarise(kept(table), measures, seed=seed),
+    values = summarise(scores, measures, seed=seed)
+    blind_values = () if blind is None else summarise(kept(blind), measures, seed=seed)
+    found = tuple(
+        Prior(
+            name=name,
+            predictions_sha256=(priors or {})[name].sha256,
+            measures=cache.document(
+                [(priors or {})[name].sha256, digest_of_rows(counted), seed],
+                _VALUES,
+                partial(summarise, kept(table), measures, seed=seed),
+            ),
         )
-        return Prior(name=name, predictions_sha256=digest, measures=own, gap=gap_to(table))
+        for name, table in seen.items()
+    )
+    without = [
+        *([] if blind is None else [WithoutSound(OWN_BLIND, blind_values, partial(kept, blind))]),
+        *(
+            WithoutSound(f"prior {each.name}", each.measures, partial(kept, seen[each.name]))
+            for each in found
+        ),
+        *trivial,
+    ]
+    if is_deaf or _ignores_sound(maps, asked):
+        without.insert(0, WithoutSound(OWN_DEAF, values, lambda: scores))
 
     statistics: dict[str, Any] = {"confidence": CONFIDENCE, "resamples": RESAMPLES, "seed": seed}
     if protocol.answers == "retrieval":
@@ -349,8 +379,6 @@ def _scored(
             "universal_quantile": protocol.threshold.value,
             "set_apart": int(apart.sum()),
         }
-    found = tuple(prior(name, table) for name, table in seen.items())
-    first_best = measures[0].best([floor.measures[0].value for floor in floors])
     result = Result(
         protocol=ProtocolIdentity(
             name=protocol.name,
@@ -373,22 +401,16 @@ def _scored(
             truth_convention=asked.truth_convention,
         ),
         coverage=_coverage(everything, settings.partial),
-        measures=summarise(scores, measures, seed=seed),
+        measures=values,
         breakdown=breakdown(scores, measures, most=settings.broken_down, seed=seed),
         floors=floors,
-        floor=None if first_best is None else floors[first_best].name,
-        best_floor=best_of_each(floors, measures),
         ceiling=ceiling,
         vision_only=None
-        if vision_only is None or blind is None
-        else VisionOnly(
-            predictions_sha256=vision_only.sha256,
-            measures=summarise(kept(blind), measures, seed=seed),
-            gap=gap_to(blind),
-        ),
+        if vision_only is None
+        else VisionOnly(predictions_sha256=vision_only.sha256, measures=blind_values),
         priors=found,
-        best_prior=best_priors(found, measures),
         priors_note=priors_note(protocol, seen),
+        hearing=find_hearing(scores, values, measures, without, seed=seed),
         statistics=statistics,
         environment=environment(),
         timings={
@@ -401,6 +423,21 @@ def _scored(
     return Scored(
         scores, result, filled, blind, {name: kept(table) for name, table in others.items()}
     )
+
+
+def _rows(counted: NDArray[np.bool_], table: pd.DataFrame) -> pd.DataFrame:
+    return table if counted.all() else table[counted].reset_index(drop=True)
+
+
+def _floor(known: Controls, name: str, counted: NDArray[np.bool_]) -> pd.DataFrame:
+    return _rows(counted, known.floor(name))
+
+
+def _ignores_sound(maps: Maps | Predictions, trials: TrialSet) -> bool:
+    if trials.protocol.answers != "maps" or callable(maps):
+        return False
+    batches = StoredMaps(maps, trials) if isinstance(maps, Predictions) else maps
+    return is_same_for_every_sound(batches, trials)
 
 
 def _tables(

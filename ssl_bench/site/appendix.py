@@ -20,7 +20,8 @@ from ssl_bench.leaderboard.card import bounded_bytes
 from ssl_bench.leaderboard.evidence import success_curve
 from ssl_bench.media.image import source_of
 from ssl_bench.scoring.formatting import value_of
-from ssl_bench.scoring.results import MeasuredValue, Prior, Result, VisionOnly, read_result
+from ssl_bench.scoring.hearing import hearing_sentence
+from ssl_bench.scoring.results import Hearing, MeasuredValue, Result, read_result
 from ssl_bench.scoring.score_file import SCORES
 from ssl_bench.site.drawing import Scale
 from ssl_bench.site.drawing import success_curve as drawn_curve
@@ -163,6 +164,12 @@ def _cell(value: MeasuredValue | None) -> tuple[str, str]:
     return ("", "") if value is None else (shown(value.value, value.measure), interval(value))
 
 
+def _gain(found: Hearing) -> tuple[str, str]:
+    if found.adds is None:
+        return "", ""
+    return shown(found.adds.value, found.measure, signed=True), interval(found.adds)
+
+
 def _run(run: Run) -> dict[str, Any]:
     """What is shown of one run below the tables."""
     curve, picture = None, ""
@@ -170,42 +177,18 @@ def _run(run: Run) -> dict[str, Any]:
         curve = drawn_curve(success_curve(run.scores))
     if run.pictures is not None:
         picture = "data:image/png;base64," + base64.b64encode(run.pictures).decode("ascii")
-    gaps = [
-        (
-            gap.measure,
-            name,
-            _cell(other)[0],
-            shown(gap.value, gap.measure, signed=True),
-            interval(gap),
-        )
-        for name, other, gap in _gaps(run.result)
+    hearing = [
+        (each.measure, _cell(each.score), _cell(each.without_sound), each.best_without, _gain(each))
+        for each in run.result.hearing
     ]
     return {
         "name": _name(run.result),
-        "gaps": gaps,
+        "hearing": hearing,
+        "sentence": hearing_sentence(run.result.hearing[0]) if run.result.hearing else "",
         "curve": curve,
         "picture": picture,
         "facts": _facts(run.result),
     }
-
-
-def _gaps(result: Result) -> list[tuple[str, MeasuredValue | None, MeasuredValue]]:
-    """Maps made without the sound, what they reach, and the paired differences to them."""
-    compared: list[tuple[str, VisionOnly | Prior]] = []
-    if result.vision_only is not None:
-        compared.append(("its own audio-blind map", result.vision_only))
-    several = bool(result.best_prior) and len(result.priors) > 1
-    if not several:
-        compared += [(f"prior {prior.name}", prior) for prior in result.priors]
-    found = [
-        (name, value_of(other.measures, gap.measure), gap)
-        for name, other in compared
-        for gap in other.gap
-    ]
-    for best in result.best_prior if several else ():
-        names = f" ({', '.join(best.names)})" if best.names else ""
-        found.append((f"best prior{names}", best.reached, best.gap))
-    return found
 
 
 def _facts(result: Result) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ from typing import Any
 from ssl_bench.leaderboard.board import Competition, Entry
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.scoring.formatting import position, value_of
+from ssl_bench.scoring.hearing import hearing_sentence
 from ssl_bench.scoring.results import MeasuredValue, ModelIdentity
 from ssl_bench.site.drawing import Scale, Strip, success_curve
 from ssl_bench.site.gallery import gallery_pages
@@ -72,7 +73,7 @@ def entry_content(competition: Competition, entry: Entry) -> dict[str, Any]:
         "pretrained": is_pretrained(entry.card),
         "measures": [_measure_line(entry, value.measure) for value in result.measures],
         "contribution": contribution_lines(competition, entry),
-        "contribution_sentence": contribution_sentence(competition, entry),
+        "hearing_sentence": hearing_sentence(result.hearing[0]) if result.hearing else "",
         "curve": success_curve(entry.evidence.success_curve),
         "dialects": _dialects(competition, entry),
         "own_rank": None if standing is None else 1 + list(competition.entries).index(entry.slug),
@@ -127,48 +128,6 @@ def _priors(competition: Competition, entry: Entry) -> list[tuple[str, tuple[Mea
     return sorted(known, key=lambda prior: -sign * (prior[1][0].value or 0.0))
 
 
-def contribution_sentence(competition: Competition, entry: Entry) -> str:
-    """What the sound adds to the first measure, and what the best prior reaches, in words."""
-    if entry.result.vision_only is None and entry.card.modality != "audio-visual":
-        return "This model does not listen, so nothing of its score needs the sound."
-    text = _against_itself(entry)
-    priors = _priors(competition, entry)
-    if not priors or entry.headline.value is None:
-        return text
-    name, (best, _) = priors[0]
-    reached, measure = best.value or 0.0, entry.headline.measure
-    return (
-        f"{text} The best prior, {name}, reaches {shown(reached, measure)} by looking alone; the "
-        f"difference to it is {shown(entry.headline.value - reached, measure, signed=True)}."
-    )
-
-
-def _against_itself(entry: Entry) -> str:
-    """How far the model's own audio-blind map falls behind, in words."""
-    if entry.result.vision_only is None:
-        note = entry.result.vision_only_note
-        return "No audio-blind map of this model was given" + (f": {note}." if note else ".")
-    measure = entry.headline.measure
-    found = position(entry.result, measure)
-    gap, blind = found.gap, found.audio_blind
-    if gap is None or gap.value is None or blind is None:
-        return "The gap to the model's own audio-blind map is undefined."
-    own, other = shown(entry.headline.value, measure), shown(blind.value, measure)
-    between = f" (95 % interval {interval(gap)})" if interval(gap) else ""
-    if gap.low is None or gap.high is None or gap.low <= 0 <= gap.high:
-        return (
-            f"The sound adds nothing to {measure} that can be told from zero: {own} with it, "
-            f"{other} from the model's own audio-blind map on the same trials, a difference of "
-            f"{shown(gap.value, measure, signed=True)}{between}."
-        )
-    need = (
-        f"Without the sound, {shown(gap.value, measure)} of {own} points of {measure} are lost"
-        if gap.value > 0
-        else f"With the sound, {measure} is {shown(-gap.value, measure)} lower than without"
-    )
-    return f"{need}{between}: its own audio-blind map reaches {other} on the same trials."
-
-
 def _dialects(competition: Competition, entry: Entry) -> list[dict[str, Any]]:
     """The entry under every public evaluator, its rank there, and who comes first."""
     by_name = {each.dialect: each for each in entry.evidence.dialects}
@@ -193,13 +152,14 @@ def _measure_line(entry: Entry, measure: str) -> dict[str, str]:
     found = position(entry.result, measure)
     definition = parse_measure(measure).definition
     texts = {
-        name: "" if value is None else shown(value.value, measure, signed=name == "gap")
+        name: "" if value is None else shown(value.value, measure, signed=name == "hearing")
         for name, value in (
             ("text", found.value),
             ("floor", found.floor),
             ("ceiling", found.ceiling),
             ("blind", found.audio_blind),
-            ("gap", found.gap),
+            ("without", found.without_sound),
+            ("hearing", found.adds),
         )
     }
     return {
@@ -210,7 +170,8 @@ def _measure_line(entry: Entry, measure: str) -> dict[str, str]:
         "better": definition.better,
         "interval": interval(found.value),
         "share": percent(found.share),
-        "gap_interval": interval(found.gap),
+        "best_without": found.best_without or "",
+        "hearing_interval": interval(found.adds),
     }
 
 

@@ -228,8 +228,10 @@ def entry_table(competition: Competition) -> Table:
         return Table(measures, folder=competition.folder)
     first = entries[0].result
     references = [Row("floor", floor.name, floor.measures) for floor in first.floors]
-    if first.best_floor is not None and len(references) != 1:
-        references = [Row("floor", "best of the trivial maps", first.best_floor.measures)]
+    if len(references) > 1:
+        best = (position(first, each).floor for each in measures)
+        values = [value for value in best if value is not None]
+        references = [Row("floor", "best of the trivial maps", values)]
     if first.ceiling is not None:
         references.append(Row("ceiling", first.ceiling.name, first.ceiling.measures))
     references += [

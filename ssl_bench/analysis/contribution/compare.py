@@ -10,7 +10,6 @@ import pandas as pd
 
 from ssl_bench.analysis.contribution.document import (
     Discordant,
-    Headline,
     Informed,
     LevelEffect,
     PairedTest,
@@ -19,8 +18,9 @@ from ssl_bench.analysis.contribution.document import (
 from ssl_bench.measures.definition import Measure
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.scoring.aggregate import breakdown, paired_values, summarise
-from ssl_bench.scoring.formatting import format_value, value_of
-from ssl_bench.scoring.results import MeasuredValue
+from ssl_bench.scoring.formatting import value_of
+from ssl_bench.scoring.hearing import turned
+from ssl_bench.scoring.results import Hearing, MeasuredValue
 from ssl_bench.statistics.paired_tests import mcnemar, permutation_p_value
 
 # Groupings with more levels, such as categories, are in the document of each comparison only.
@@ -83,83 +83,39 @@ def _paired_test(
     )
 
 
-def headline(
-    model: str,
-    protocol: str,
-    measures: Sequence[MeasuredValue],
-    without: Sequence[Without],
-    number: int = 0,
-) -> Headline:
-    """How many points of a score need the sound, against the best of all maps that lack it.
+def hearing_against(
+    measures: Sequence[MeasuredValue], without: Sequence[Without], number: int = 0
+) -> Hearing:
+    """What hearing adds to the measure at place `number`, to the best of all maps that lack it.
 
-    Only maps that know nothing of the sound, on all trials of the model, are looked at, by the
-    measure at place `number`. The sentence names `model` and `protocol` so.
+    Only maps that know nothing of the sound, on all trials of the model, are looked at.
     """
     score = measures[number]
     chosen = parse_measure(score.measure)
     uninformed = [
         each
         for each in without
-        if each.informed == "nothing"
-        and each.measures[number].value is not None
-        and each.measures[number].n_trials == score.n_trials
+        if each.informed == "nothing" and each.measures[number].n_trials == score.n_trials
     ]
-    best, without_it, change = None, None, None
-    sentence = (
-        f"Nothing was compared without the sound, so it is unknown what {model} needs it for."
-    )
-    if uninformed:
-        place = chosen.best([each.measures[number].value for each in uninformed])
-        best = uninformed[place or 0]
-        without_it, change = best.measures[number], best.difference[number]
-        sign = -1 if chosen.definition.better == "lower" else 1
-        sentence = _sentence(model, protocol, score, best, number, sign)
-    return Headline(
+    place = chosen.best([each.measures[number].value for each in uninformed])
+    best = None if place is None else uninformed[place]
+    tests = {} if best is None else {each.measure: each.permutation_p for each in best.tests}
+    return Hearing(
         measure=score.measure,
         score=score,
         best_without=None if best is None else best.name,
-        without=without_it,
-        needs_sound=change,
-        sentence=sentence,
-    )
-
-
-def _sentence(
-    model: str, protocol: str, score: MeasuredValue, best: Without, number: int, sign: int
-) -> str:
-    change = best.difference[number]
-    blind = best.measures[number].value
-    if change.value is None or score.value is None or blind is None:
-        return f"{score.measure} of {model} on {protocol} is undefined, with the sound or without."
-
-    def points(value: float) -> str:
-        return format_value(value, score.measure)
-
-    interval = ""
-    if change.low is not None and change.high is not None:
-        interval = f" [{points(change.low)}, {points(change.high)}]"
-    reached = f"{points(blind)} are reached without it ({best.name})"
-    whole = f"{points(score.value)} points of {score.measure} on {protocol}"
-    bounds = [bound for bound in (change.low, change.high) if bound is not None]
-    if bounds and min(sign * bound for bound in bounds) > 0:
-        return f"Of {model}'s {whole}, {points(change.value)}{interval} need the sound; {reached}."
-    if bounds and max(sign * bound for bound in bounds) < 0:
-        return (
-            f"{model} has {whole} and is worse than what needs no sound by "
-            f"{points(abs(change.value))} points{interval}; {reached}."
-        )
-    return (
-        f"None of {model}'s {whole} demonstrably needs the sound: the difference is "
-        f"{points(change.value)}{interval}; {reached}."
+        without_sound=None if best is None else best.measures[number],
+        adds=None if best is None else turned(best.difference[number], chosen.sign),
+        p_value=tests.get(score.measure),
     )
 
 
 def effects_by_level(
-    found: Headline, without: Sequence[Without], with_sound: _Breakdown
+    found: Hearing, without: Sequence[Without], with_sound: _Breakdown
 ) -> tuple[LevelEffect, ...]:
-    """The headline's comparison within each level of the groupings that have few.
+    """What hearing adds within each level of the groupings that have few.
 
-    It is of the headline's measure, or of the first where breakdowns leave that one out;
+    It is of the measure of `found`, or of the first where breakdowns leave that one out;
     `with_sound` is the model's own breakdown. A grouping that splits the trials as an earlier one
     does, with the same numbers, is left out.
     """

@@ -7,7 +7,13 @@ from typing import Any, Literal
 
 from ssl_bench.files import write_text
 from ssl_bench.schemas import Document
-from ssl_bench.scoring.results import Coverage, MeasuredValue, ModelIdentity, ProtocolIdentity
+from ssl_bench.scoring.results import (
+    Coverage,
+    Hearing,
+    MeasuredValue,
+    ModelIdentity,
+    ProtocolIdentity,
+)
 
 Informed = Literal["nothing", "category", "unknown"]
 """What maps can know of the sound: nothing of it, its category, or that is not known here."""
@@ -49,23 +55,8 @@ class Without(Document):
     predictions_sha256: str | None = None  # Digest of the maps' file; null for a trivial baseline
 
 
-class Headline(Document):
-    """How many points of the score need the sound."""
-
-    measure: str
-    score: MeasuredValue
-    # best_without, without: Name and score of the best of all maps that know nothing of the sound;
-    # null without any.
-    best_without: str | None
-    without: MeasuredValue | None
-    # Score minus `without`, paired. The best is picked after the fact, which makes this number
-    # cautious.
-    needs_sound: MeasuredValue | None
-    sentence: str  # All of it in one sentence
-
-
 class LevelEffect(Document):
-    """What the sound adds on some of the trials, against the best of all maps that lack it."""
+    """What hearing adds on some of the trials, against the best of all maps that lack it."""
 
     # grouping, level: Which trials, such as ``size`` and ``small``.
     grouping: str
@@ -78,16 +69,15 @@ class LevelEffect(Document):
 class Contribution(Document):
     """What the sound contributes to one model's score under one protocol."""
 
-    format: Literal["ssl-bench-contribution/1"] = "ssl-bench-contribution/1"
+    format: Literal["ssl-bench-contribution/2"] = "ssl-bench-contribution/2"
     model: ModelIdentity
     protocol: ProtocolIdentity
     coverage: Coverage
-    headline: Headline  # Of the first measure, or of the one that was asked for
+    # Of the first measure, or of the one that was asked for; other sounds count as maps without it.
+    hearing: Hearing
     measures: tuple[MeasuredValue, ...]  # With the sound, on all trials
     without: tuple[Without, ...]
-    # The headline's comparison within breakdowns of few levels; empty in documents of earlier
-    # versions.
-    by_level: tuple[LevelEffect, ...] = ()
+    by_level: tuple[LevelEffect, ...]  # The same within breakdowns of few levels
     notes: tuple[str, ...]  # What was not compared, and why
     predictions_sha256: str | None
     seed: int  # Of partners, noise, resampling and permutations

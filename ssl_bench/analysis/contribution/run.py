@@ -8,7 +8,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from ssl_bench.analysis.contribution.compare import Maps, effects_by_level, headline, without_sound
+from ssl_bench.analysis.contribution.compare import (
+    Maps,
+    effects_by_level,
+    hearing_against,
+    without_sound,
+)
 from ssl_bench.analysis.contribution.document import Contribution, Informed
 from ssl_bench.analysis.contribution.other_sounds import OTHER_SOUNDS, OtherSound, with_other_sounds
 from ssl_bench.analysis.evaluation import run
@@ -23,6 +28,7 @@ from ssl_bench.measures.definition import Measure
 from ssl_bench.predictions import Predictions, open_predictions
 from ssl_bench.protocols.protocol import Protocol, load_protocol
 from ssl_bench.scoring.formatting import position
+from ssl_bench.scoring.hearing import OWN_BLIND
 from ssl_bench.scoring.maps import StoredMaps
 from ssl_bench.scoring.references import Controls
 from ssl_bench.scoring.run import Scored, ScoringOptions, check_predictions, measures_of, score_file
@@ -68,7 +74,7 @@ def measure_contribution(
     They are compared with maps for silence, noise and other clips' sounds, the model's own
     audio-blind map, the priors that an evaluation compares with, and the best trivial map. The
     request's folder gets everything that an evaluation writes, and a sub-folder of predictions for
-    each other sound. The headline is of `measure`, by default the protocol's first; the seed is
+    each other sound. Hearing is of `measure`, by default the protocol's first; the seed is
     that of noise, partners, resampling and permutations.
 
     Raises
@@ -113,12 +119,14 @@ def measure_contribution(
     ]
     if done.result.vision_only is not None:
         blind = done.folder / "vision_only.npz"
-        others.append(("audio-blind map", blind, "the model's own audio-blind map", "nothing"))
+        others.append((OWN_BLIND, blind, "the model's own audio-blind map", "nothing"))
     else:
         notes.append(f"own audio-blind map: {done.result.vision_only_note}")
     for prior in done.result.priors:
-        path = done.folder / prior.name / "predictions.npz"
-        others.append((f"prior {prior.name}", path, "an audio-blind baseline", "nothing"))
+        given = request.without.get(prior.name)
+        path = given or done.folder / prior.name / "predictions.npz"
+        about = "given predictions" if given else "an audio-blind baseline"
+        others.append((f"prior {prior.name}", path, about, "nothing"))
     if done.result.priors_note is not None:
         notes.append(f"priors: {done.result.priors_note}")
     measured = _compare(
@@ -212,17 +220,17 @@ def _compare(
     counted = set(scored.scores["trial_id"])
     best = position(result, str(measures[place])).floor_name
     if best is not None:
-        table = controls.floors[best]
+        table = controls.floor(best)
         table = table[table["trial_id"].isin(counted)]
-        maps.append(Maps(f"floor {best}", "the best trivial map", "nothing", table))
+        maps.append(Maps(f"trivial map {best}", "the best trivial map", "nothing", table))
     notify("comparing")
     compared = [without_sound(scored.scores, each, measures, seed=seed) for each in maps]
-    found = headline(result.model.name, result.protocol.label, result.measures, compared, place)
+    found = hearing_against(result.measures, compared, place)
     contribution = Contribution(
         model=result.model,
         protocol=result.protocol,
         coverage=result.coverage,
-        headline=found,
+        hearing=found,
         measures=result.measures,
         without=tuple(compared),
         by_level=effects_by_level(found, compared, result.breakdown),

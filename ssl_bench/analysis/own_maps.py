@@ -1,0 +1,153 @@
+"""Maps that were made elsewhere, scored into a run folder as an evaluation is."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from ssl_bench.analysis.evaluation import Evaluation
+from ssl_bench.analysis.request import AnyProtocol
+from ssl_bench.analysis.run_folder import (
+    PREDICTIONS,
+    VISION_ONLY,
+    earlier_run,
+    require_new,
+    run_files,
+    write_scored,
+)
+from ssl_bench.engine.encode import EngineOptions, Progress
+from ssl_bench.engine.priors import predict_priors
+from ssl_bench.files import replaced_folder, sha256_of_file
+from ssl_bench.predictions import Predictions
+from ssl_bench.protocols.protocol import Protocol, load_dialect
+from ssl_bench.scoring.overlap import OverlapScores, score_overlap
+from ssl_bench.scoring.run import ScoringOptions, check_predictions, protocol_of, score_file
+from ssl_bench.testsets.lists import read_clip_list
+from ssl_bench.trials.compositions import open_trials
+from ssl_bench.trials.trial import TrialSet
+
+
+@dataclass(frozen=True)
+class OwnMaps:
+    """Predictions to be scored, and how; each setting is described at ``ssl-bench score``."""
+
+    predictions: Path
+    protocol: AnyProtocol | None = None  # None for the one that the file names
+    data: Path | None = None
+    folder: Path | None = None
+    dialect: str | None = None
+    measures: tuple[str, ...] = ()
+    vision_only: Path | None = None
+    without: Mapping[str, Path] = field(default_factory=dict)
+    partial: bool = False
+    training_list: Path | None = None
+    overwrite: bool = False
+    use_cache: bool = True
+    jobs: int = 1
+
+
+def score_own_maps(
+    asked: OwnMaps,
+    *,
+    progress: Progress = lambda _what, _done, _all: None,
+    notify: Callable[[str], None] = lambda _stage: None,
+    draw: Callable[[Evaluation], Iterable[Path]] = lambda _done: (),
+) -> tuple[Evaluation, OverlapScores | None]:
+    """Score predictions beside what is reached without sound, and write a whole run folder.
+
+    The folder holds what an evaluation's does, with a copy of the predictions, and of audio-blind
+    ones where they lie beside them under the name that an evaluation gives them. `draw` may add
+    files. With a training list, the scores without the overlap are returned and written, too.
+
+    Raises
+    ------
+    SslBenchError
+        If the file, the protocol or the data cannot be used, or the folder holds a run of other
+        predictions that must not be replaced.
+    """
+    training = None if asked.training_list is None else read_clip_list(asked.training_list)
+    trials = open_trials(asked.protocol or protocol_of(asked.predictions), asked.data)
+    conventions = _conventions(trials.protocol, asked)
+    checked = check_predictions(asked.predictions, trials, partial=asked.partial)
+    folder = asked.folder or Path("runs") / _run_name(asked, trials.protocol)
+    overwrite = asked.overwrite or _holds(folder, checked)
+    require_new(folder, run_files(), overwrite=overwrite)
+    replaced = "" if _holds(folder, checked) else earlier_run(folder, run_files())
+    beside = asked.predictions.with_name(VISION_ONLY)
+    vision_only = asked.vision_only
+    if vision_only is None and asked.predictions.name == PREDICTIONS and beside.is_file():
+        vision_only = beside
+    with replaced_folder(folder, run_files(), overwrite=overwrite) as fresh:
+        files = []
+        for source, name in ((asked.predictions, PREDICTIONS), (vision_only, VISION_ONLY)):
+            if source is not None and source.is_file():
+                files.append(Path(shutil.copyfile(source, fresh / name)))
+        notify("localizing without sound")
+        options = EngineOptions(jobs=asked.jobs, progress=progress, use_cache=asked.use_cache)
+        priors = predict_priors([(trials, fresh)], {}, options)[fresh]
+        scored = score_file(
+            checked,
+            trials,
+            vision_only=vision_only,
+            priors={**priors, **asked.without},
+            conventions=conventions,
+            options=ScoringOptions(
+                partial=asked.partial, jobs=asked.jobs, notify=notify, use_cache=asked.use_cache
+            ),
+        )
+        overlap = None
+        if training is not None:
+            notify("summing up without the overlap")
+            overlap = score_overlap(scored.scores, trials, training, conventions or trials.protocol)
+        result, written = write_scored(fresh, scored, overlap)
+        done = Evaluation(
+            scored.scores,
+            result,
+            fresh,
+            (*files, *priors.values(), *written),
+            scored.trials,
+            has_images=_has_images(trials),
+            replaced=replaced,
+        )
+        if files and files[0].name == PREDICTIONS:
+            done = replace(done, files=(*done.files, *draw(done)))
+    moved = tuple(folder / path.relative_to(fresh) for path in done.files)
+    return replace(done, folder=folder, files=moved), overlap
+
+
+def _conventions(protocol: Protocol, asked: OwnMaps) -> Protocol | None:
+    """The protocol as it is to be scored; None for as it is."""
+    changed = protocol
+    if asked.dialect is not None:
+        changed = changed.under(load_dialect(asked.dialect))
+    if asked.measures:
+        changed = changed.model_copy(update={"measures": asked.measures})
+    return None if changed == protocol else changed
+
+
+def _run_name(asked: OwnMaps, protocol: Protocol) -> str:
+    """Name of a run folder: of the file, or of the run folder that it lies in."""
+    path = asked.predictions.resolve()
+    name = path.parent.name if path.name == PREDICTIONS else path.stem
+    place = protocol.label.replace("@", "-").replace(":", "-")
+    kept = [] if name.endswith(place) else [place]
+    if asked.dialect is not None:
+        kept.append(asked.dialect.replace(":", "-"))
+    if asked.partial:
+        kept.append("partial")
+    return "-".join([name, *kept])
+
+
+def _holds(folder: Path, predictions: Predictions) -> bool:
+    """Whether a folder holds these very predictions, so that scoring them again loses nothing."""
+    file = folder / PREDICTIONS
+    return file.is_file() and sha256_of_file(file) == predictions.sha256
+
+
+def _has_images(trials: TrialSet) -> bool:
+    """Whether pictures can be drawn: they are made by code, or the first is there."""
+    first = trials.trials[0].image.parts[0][0]
+    file = trials.test_set.image_file(first)
+    return file is None or file.is_file()

@@ -1,0 +1,285 @@
+"""One result in the terminal: a row for each measure, and what must be known beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ssl_bench.cli.options import choice_option, together
+from ssl_bench.cli.terminal import (
+    columns_of_screen,
+    p_value,
+    plain_table,
+    print_json,
+    show,
+    with_interval,
+)
+from ssl_bench.errors import first_few
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from ssl_bench.analysis.evaluation import Evaluation
+    from ssl_bench.scoring.results import Hearing, MeasuredValue, Result
+
+NONE_SHOWN = "none shown"
+"""Stands for what hearing adds where its interval reaches down to nothing."""
+
+table_options = together(
+    click.option(
+        "--wide",
+        is_flag=True,
+        help="All intervals, priors and trivial maps, however wide.",
+    ),
+    choice_option("--format", ("text", "csv", "markdown"), "Form of the table."),
+)
+
+
+def show_evaluations(done: Sequence[Evaluation], given: Mapping[str, Any]) -> None:
+    """Print what was evaluated or scored, in the form that the options of the command ask for."""
+    results = [each.result for each in done]
+    if given["as_json"]:
+        documents = [each.model_dump(mode="json") for each in results]
+        print_json(documents[0] if len(documents) == 1 else documents)
+    elif given["format"] != "text":
+        click.echo("\n".join(result_text(each, given["format"]) for each in results), nl=False)
+    else:
+        for each in done:
+            files = ", ".join(str(path.relative_to(each.folder)) for path in each.files)
+            show(
+                *result_tables(each.result, wide=given["wide"]),
+                f"Wrote {files} into {each.folder}.",
+                f"Next: ssl-bench analyse {each.folder}",
+            )
+
+
+def result_tables(result: Result, *, wide: bool = False) -> list[Table | str]:
+    """A result as a table that fits the terminal, and sentences; the last is on hearing."""
+    told = result.protocol
+    title = f"{told.title}: {told.label}, version {told.version}, dialect {told.conventions}"
+    shown: list[Table | str] = [f"{result.model.name} on {title}"]
+    shown += _wide_tables(result) if wide else [_narrow_table(result)]
+    shown += [coverage_sentence(result), *_notes(result)]
+    return [*shown, *_hearing_sentences(result)]
+
+
+def result_text(result: Result, form: str) -> str:
+    """A result as CSV, which holds every figure, or as a table in Markdown."""
+    if form == "csv":
+        import pandas as pd
+
+        facts = [_facts(result, value) for value in result.measures]
+        return pd.DataFrame(facts).to_csv(index=False)
+    heads, cells = _rows(result, with_interval_in_line)
+    lines = [heads, ["---", *["---:"] * (len(heads) - 1)], *cells]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def hearing_cell(found: Hearing | None, interval: Callable[..., str] = with_interval) -> str:
+    """What hearing adds, or that none is shown; empty where it is unknown."""
+    if found is None or found.adds is None or found.adds.value is None:
+        return ""
+    return interval(found.adds, signed=True) if found.is_shown else NONE_SHOWN
+
+
+def with_interval_in_line(value: MeasuredValue, *, signed: bool = False) -> str:
+    """A measure as ``34.0 [32.7, 35.3]``."""
+    return with_interval(value, signed=signed).replace("  ", " ")
+
+
+def _value(value: MeasuredValue, *, signed: bool = False) -> str:
+    from ssl_bench.scoring.formatting import format_value
+
+    return format_value(value.value, value.measure, signed=signed)
+
+
+def _short(name: str | None) -> str:
+    """The name of what does without sound, as a table has room for it."""
+    from ssl_bench.scoring.hearing import OWN_BLIND, OWN_DEAF
+
+    if name in (OWN_BLIND, OWN_DEAF):
+        return "itself"
+    return "" if name is None else name.removeprefix("prior ").removeprefix("trivial map ")
+
+
+def _narrow_table(result: Result) -> Table:
+    """With intervals as far as the terminal has room for them."""
+    for score, hearing in (
+        (with_interval_in_line, with_interval_in_line),
+        (_value, with_interval_in_line),
+        (_value, _value),
+    ):
+        heads, rows = _rows(result, score, hearing)
+        widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+        if sum(widths) + 3 * len(widths) - 1 <= columns_of_screen():
+            break
+    return plain_table(None, heads, rows)
+
+
+def _rows(
+    result: Result, score: Callable[..., str], hearing: Callable[..., str] = with_interval_in_line
+) -> tuple[list[str], list[list[str]]]:
+    """Heads and rows: measure, score, without sound, hearing, ceiling."""
+    from ssl_bench.scoring.formatting import position
+
+    rows = []
+    for value in result.measures:
+        found = position(result, value.measure)
+        without = "" if found.without_sound is None else _value(found.without_sound)
+        rows.append(
+            [
+                value.measure,
+                score(value),
+                f"{without} {_short(found.best_without)}".strip(),
+                hearing_cell(found.hearing, hearing),
+                "" if found.ceiling is None else _value(found.ceiling),
+            ]
+        )
+    heads = ["percent [95 %]", "score", "without sound", "hearing", "ceiling"]
+    kept = [place for place in range(len(heads)) if place < 2 or any(row[place] for row in rows)]
+    return [heads[place] for place in kept], [[row[place] for place in kept] for row in rows]
+
+
+def _wide_tables(result: Result) -> list[Table | str]:
+    """Every figure of a result, each with its interval."""
+    names = [value.measure for value in result.measures]
+
+    def table(title: str | None, corner: str, columns: dict[str, list[str]]) -> Table:
+        rows = [[name, *cells] for name, *cells in zip(names, *columns.values(), strict=True)]
+        return plain_table(title, [corner, *columns], rows)
+
+    def cells(values: Iterable[MeasuredValue]) -> list[str]:
+        found = {value.measure: with_interval(value) for value in values}
+        return [found.get(name, "") for name in names]
+
+    columns = {"score": cells(result.measures)}
+    if result.hearing:
+        columns["without sound"] = [
+            "" if each.without_sound is None else with_interval(each.without_sound)
+            for each in result.hearing
+        ]
+        columns["reached by"] = [each.best_without or "" for each in result.hearing]
+        columns["hearing"] = [
+            "" if each.adds is None else with_interval(each.adds, signed=True)
+            for each in result.hearing
+        ]
+        columns["p"] = [
+            "" if each.p_value is None else p_value(each.p_value) for each in result.hearing
+        ]
+    if result.ceiling is not None:
+        columns["ceiling of the rule"] = cells(result.ceiling.measures)
+    shown: list[Table | str] = [table(None, "percent [95 % interval]", columns)]
+    blind = {} if result.vision_only is None else {"itself": cells(result.vision_only.measures)}
+    blind |= {prior.name: cells(prior.measures) for prior in result.priors}
+    if blind:
+        shown.append(table(None, "without sound: audio-blind maps", blind))
+    floors = {floor.name: cells(floor.measures) for floor in result.floors}
+    if floors:
+        shown.append(table(None, "without sound: trivial maps", floors))
+    return shown
+
+
+def _facts(result: Result, value: MeasuredValue) -> dict[str, Any]:
+    """Every figure of one measure."""
+    from ssl_bench.scoring.formatting import position
+
+    found = position(result, value.measure)
+
+    def parts(name: str, measured: MeasuredValue | None) -> dict[str, float | None]:
+        fields = {"": "value", "_low": "low", "_high": "high"}
+        return {f"{name}{end}": getattr(measured, field, None) for end, field in fields.items()}
+
+    return {
+        "model": result.model.name,
+        "protocol": result.protocol.label,
+        "dialect": result.protocol.dialect,
+        "measure": value.measure,
+        **parts("score", value),
+        **parts("without_sound", found.without_sound),
+        "best_without": found.best_without,
+        **parts("hearing", found.adds),
+        "hearing_p": None if found.hearing is None else found.hearing.p_value,
+        **parts("floor", found.floor),
+        "best_trivial_map": found.floor_name,
+        **parts("ceiling", found.ceiling),
+        "trials": value.n_trials,
+        "groups": value.n_groups,
+    }
+
+
+def _hearing_sentences(result: Result) -> Sequence[str]:
+    from ssl_bench.scoring.hearing import hearing_sentence
+
+    return [hearing_sentence(each) for each in result.hearing[:1]]
+
+
+def _notes(result: Result) -> Iterator[str]:
+    """What a reader must know of how a result came about."""
+    if result.predicted_under is not None:
+        yield (
+            f"Its maps were made for {result.predicted_under.label} with the digest "
+            f"{result.predicted_under.digest[:12]}, which asks for the same."
+        )
+    lacking = result.statistics.get("set_apart_missing")
+    if lacking:
+        yield (
+            f"{lacking:,} of the {result.statistics['set_apart']:,} trials that only serve to find "
+            "the threshold are missing: the others gave it, and these count as nothing."
+        )
+    if result.vision_only is None and result.vision_only_note:
+        yield f"No own audio-blind map: {result.vision_only_note}."
+    if result.class_maps_note:
+        yield f"The same map for every category: {result.class_maps_note}."
+    if result.priors_note:
+        head = "Not every prior was measured" if result.priors else "No prior was measured"
+        yield f"{head}: {result.priors_note}."
+    beyond = result.statistics.get("maps_beyond_0_to_1")
+    if beyond:
+        yield (
+            f"{beyond:,} maps hold values outside 0..1, where this threshold is an absolute one: "
+            "are they logits? Submit probabilities."
+        )
+    if result.test_set.revision is None:
+        yield (
+            f"The annotation of {result.test_set.name} is not a known published revision (digest "
+            f"{result.test_set.digest[:12]}); its numbers compare with that file only."
+        )
+
+
+def _treatment(result: Result) -> str:
+    """What each measure does with trials that have no truth pixel."""
+    from ssl_bench.errors import MeasureError
+    from ssl_bench.measures.definition import FAILURE
+    from ssl_bench.measures.values import parse_measure
+
+    ways: dict[str, list[str]] = {}
+    for value in result.measures:
+        try:
+            definition = parse_measure(value.measure).definition
+        except MeasureError:  # of another version
+            continue
+        if definition.rows != "silent":
+            ways.setdefault(definition.empty, []).append(value.measure)
+    if list(ways) in ([], [FAILURE]):
+        return FAILURE
+    return "; ".join(f"{way} in {', '.join(names)}" for way, names in ways.items())
+
+
+def coverage_sentence(result: Result) -> str:
+    """How many trials were answered, and which could not be scored."""
+    coverage = result.coverage
+    text = f"Coverage: {coverage.present:,} of {coverage.expected:,} trials."
+    if coverage.partial:
+        text += " PARTIAL: only these were scored; this result cannot enter a leaderboard."
+    elif coverage.missing:
+        text += f" The {len(coverage.missing):,} missing ones count as failures."
+    if coverage.unscorable:
+        text += (
+            f" {len(coverage.unscorable)} without a truth pixel {_treatment(result)}: "
+            f"{first_few(coverage.unscorable)}."
+        )
+    if coverage.flat_maps:
+        text += f" {coverage.flat_maps:,} maps are flat."
+    return text

@@ -1,0 +1,177 @@
+"""Hearing: what a score has beyond the best that is known without sound on the same trials."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ssl_bench.measures.definition import Measure
+from ssl_bench.measures.values import parse_measure
+from ssl_bench.scoring.aggregate import paired_values, summarise
+from ssl_bench.scoring.formatting import format_interval, format_value
+from ssl_bench.scoring.maps import MapBatch
+from ssl_bench.scoring.results import Hearing, MeasuredValue
+from ssl_bench.statistics.paired_tests import permutation_p_value
+from ssl_bench.trials.trial import TrialSet
+
+OWN_BLIND = "own audio-blind map"
+"""Name of the model's own audio-blind maps."""
+OWN_DEAF = "its own maps, the same for every sound"
+"""Name of the maps of a model that does not listen."""
+
+
+@dataclass(frozen=True, eq=False)
+class WithoutSound:
+    """What is reached on some trials without listening.
+
+    `scores` gives a table of the same trials, row by row, as that of the model; None where only
+    expected values are known, as of chance.
+    """
+
+    name: str
+    measures: Sequence[MeasuredValue]
+    scores: Callable[[], pd.DataFrame] | None = None
+
+
+def find_hearing(
+    scores: pd.DataFrame,
+    own: Sequence[MeasuredValue],
+    measures: Sequence[Measure],
+    without: Sequence[WithoutSound],
+    *,
+    seed: int = 0,
+) -> tuple[Hearing, ...]:
+    """What each measure has beyond the best of what is reached without sound.
+
+    `own` are the values of `scores` by `measures`; `seed` is that of resamples and permutations.
+    """
+    best: dict[Measure, WithoutSound] = {}
+    for measure in measures:
+        values = [_value(each, measure) for each in without]
+        place = measure.best([None if value is None else value.value for value in values])
+        if place is not None:
+            best[measure] = without[place]
+    adds: dict[Measure, MeasuredValue] = {}
+    tests: dict[Measure, float] = {}
+    # Measures that the same maps are best by share their resamples.
+    for other in {id(each): each for each in best.values()}.values():
+        chosen = [measure for measure in measures if best.get(measure) is other]
+        if other.scores is None:
+            for measure, score in zip(measures, own, strict=True):
+                if measure in chosen:
+                    adds[measure] = _above(score, _value(other, measure))
+            continue
+        table = other.scores()
+        differences = summarise(scores, chosen, other=table, seed=seed)
+        adds.update(zip(chosen, differences, strict=True))
+        tests |= {
+            measure: _p_value(scores, table, measure, seed)
+            for measure in chosen
+            if measure.definition.is_mean
+        }
+    return tuple(
+        Hearing(
+            measure=str(measure),
+            score=score,
+            best_without=best[measure].name if measure in best else None,
+            without_sound=_value(best[measure], measure) if measure in best else None,
+            adds=turned(adds[measure], measure.sign) if measure in best else None,
+            p_value=tests.get(measure),
+        )
+        for measure, score in zip(measures, own, strict=True)
+    )
+
+
+def turned(value: MeasuredValue, sign: int) -> MeasuredValue:
+    """A difference as a gain: its sign is turned for a `sign` of -1, where lower is better."""
+    if sign > 0:
+        return value
+    low, high = (None if bound is None else 0.0 - bound for bound in (value.high, value.low))
+    found = None if value.value is None else 0.0 - value.value
+    return value.model_copy(update={"value": found, "low": low, "high": high})
+
+
+def hearing_sentence(found: Hearing) -> str:
+    """How much of a score is hearing, in one sentence.
+
+    Examples
+    --------
+    >>> value = {"low": None, "high": None, "method": "none", "n_trials": 9, "n_groups": 9}
+    >>> score, blind, adds = (
+    ...     MeasuredValue(measure="AUC", value=each, **{**value, "low": low, "high": high})
+    ...     for each, low, high in [(0.6, 0.5, 0.7), (0.4, 0.3, 0.5), (0.2, 0.1, 0.3)]
+    ... )
+    >>> told = Hearing(
+    ...     measure="AUC", score=score, best_without="prior unet", without_sound=blind, adds=adds
+    ... )
+    >>> first, second = hearing_sentence(told).split("; ")
+    >>> first
+    'Of 60.0 points of AUC, 40.0 are reached without sound (prior unet)'
+    >>> second
+    'hearing adds 20.0 [10.0, 30.0].'
+    """
+    measure, adds = found.measure, found.adds
+    if found.score.value is None:
+        return f"{measure} is undefined, and so is what hearing adds to it."
+    if adds is None or adds.value is None or found.without_sound is None:
+        return (
+            f"How much of the {measure} is hearing is unknown: no map that does without sound was "
+            "scored on these trials."
+        )
+    points = format_value(found.score.value, measure)
+    reached = format_value(found.without_sound.value, measure)
+    if parse_measure(measure).definition.better == "lower":
+        parts = f"{measure} is {points}, and {reached} without sound ({found.best_without})"
+    else:
+        parts = (
+            f"Of {points} points of {measure}, {reached} are reached without sound "
+            f"({found.best_without})"
+        )
+    if found.is_shown:
+        return f"{parts}; hearing adds {format_interval(adds)}."
+    return f"{parts}; no hearing is shown: {format_interval(adds, signed=True)}."
+
+
+def is_same_for_every_sound(batches: Iterable[MapBatch], trials: TrialSet) -> bool:
+    """Whether maps depend on pictures alone: one map for each that is shown with several sounds.
+
+    False where no picture is, for then nothing is known.
+    """
+    # Numbers take a tenth of the memory of the recipes that they stand for.
+    pictures, sounds = np.array(
+        [(hash(trial.image), hash(trial.audio)) for trial in trials], np.int64
+    ).T
+    pairs = np.unique(np.stack([pictures, sounds]), axis=1)
+    shown, times = np.unique(pairs[0], return_counts=True)
+    repeated = np.isin(pictures, shown[times > 1])
+    seen: dict[int, bytes] = {}
+    for batch in batches if repeated.any() else ():
+        for row, heat in zip(batch.rows.tolist(), batch.each(), strict=True):
+            if repeated[row]:
+                digest = hashlib.sha256(np.ascontiguousarray(heat).tobytes()).digest()
+                if seen.setdefault(int(pictures[row]), digest) != digest:
+                    return False
+    return bool(seen)
+
+
+def _value(other: WithoutSound, measure: Measure) -> MeasuredValue | None:
+    return next((each for each in other.measures if each.measure == str(measure)), None)
+
+
+def _above(value: MeasuredValue, other: MeasuredValue | None) -> MeasuredValue:
+    """A value above another that is known exactly."""
+    fixed = None if other is None else other.value
+    moved = {
+        name: None if fixed is None or bound is None else bound - fixed
+        for name, bound in (("value", value.value), ("low", value.low), ("high", value.high))
+    }
+    return value.model_copy(update=moved)
+
+
+def _p_value(scores: pd.DataFrame, other: pd.DataFrame, measure: Measure, seed: int) -> float:
+    one, two, groups = paired_values(scores, other, measure)
+    return permutation_p_value(np.nan_to_num(one - two), groups, seed=seed)
