@@ -20,7 +20,7 @@ from ssl_bench.analysis.run_folder import (
 from ssl_bench.engine.encode import EngineOptions, Progress
 from ssl_bench.engine.priors import predict_priors
 from ssl_bench.files import replaced_folder, sha256_of_file
-from ssl_bench.predictions import Predictions
+from ssl_bench.predictions import Predictions, open_predictions
 from ssl_bench.protocols.protocol import Protocol, load_dialect
 from ssl_bench.scoring.overlap import OverlapScores, score_overlap
 from ssl_bench.scoring.run import ScoringOptions, check_predictions, protocol_of, score_file
@@ -70,6 +70,8 @@ def score_own_maps(
     training = None if asked.training_list is None else read_clip_list(asked.training_list)
     trials = open_trials(asked.protocol or protocol_of(asked.predictions), asked.data)
     conventions = _conventions(trials.protocol, asked)
+    for path in asked.without.values():
+        open_predictions(path)
     checked = check_predictions(asked.predictions, trials, partial=asked.partial)
     folder = asked.folder or Path("runs") / _run_name(asked, trials.protocol)
     overwrite = asked.overwrite or _holds(folder, checked)

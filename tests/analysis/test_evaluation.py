@@ -312,8 +312,11 @@ def test_an_audio_blind_prior_is_scored_on_the_same_trials(
     assert prior.name == "ogl-l1"
     assert prior.measures == own.result.measures
     assert own.result.priors == ()
-    for value, reached, beaten in zip(prior.gap, done.result.measures, prior.measures, strict=True):
-        assert value.value == pytest.approx((reached.value or 0) - (beaten.value or 0))
+    for each in done.result.hearing:
+        assert each.without_sound is not None
+        assert each.adds is not None
+        difference = (each.score.value or 0) - (each.without_sound.value or 0)
+        assert each.adds.value == pytest.approx(difference)
 
 
 class TestSuite:

@@ -161,7 +161,7 @@ def test_images_of_another_folder_are_other_images(
         Image.fromarray(pixels).save(place / "frames" / "a.png")
         trials = compose(asked, folder_test_set([sample("a")], place))
         given, run = {"potential": prior}, [(trials, place / "run")]
-        found = predict_priors(Loud(), run, given, EngineOptions())
+        found = predict_priors(run, given, EngineOptions())
         made.append(found[place / "run"]["potential"].read_bytes())
     assert made[0] != made[1]
     assert len(files(cache, "priors")) == 4
@@ -174,5 +174,5 @@ def test_another_model_s_class_of_the_same_name_is_not_kept(cache: Path, tmp_pat
 
     trials = ssl_bench.open_trials(asked())
     options = EngineOptions()
-    predict_priors(Loud(), [(trials, tmp_path / "run")], {"potential": Mute()}, options)
+    predict_priors([(trials, tmp_path / "run")], {"potential": Mute()}, options)
     assert files(cache, "priors") == set()

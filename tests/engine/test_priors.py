@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -92,32 +91,19 @@ class TestWeights:
         assert facts["variant"] == "full"
         assert done.result.priors_note is None
 
-    def test_the_gap_is_the_difference(self, done: Evaluation) -> None:
-        for prior in done.result.priors:
-            for own, seen, gap in zip(done.result.measures, prior.measures, prior.gap, strict=True):
-                assert gap.value == pytest.approx((own.value or 0) - (seen.value or 0))
-
-    def test_the_best_of_them_stands_beside_each_measure(self, done: Evaluation) -> None:
+    def test_hearing_is_what_exceeds_the_best_of_all(self, done: Evaluation) -> None:
         result = done.result
-        assert [best.reached.measure for best in result.best_prior] == [
-            value.measure for value in result.measures
-        ]
-        for number, best in enumerate(result.best_prior):
-            values = {prior.name: prior.measures[number].value or 0 for prior in result.priors}
-            assert best.reached.value == max(values.values())
-            assert {values[name] for name in best.names} == {best.reached.value}
-            (first, *_) = (prior for prior in result.priors if prior.name in best.names)
-            assert best.gap == first.gap[number]
-
-    def test_its_gap_is_no_larger_than_that_to_any_prior(self, done: Evaluation) -> None:
-        for number, best in enumerate(done.result.best_prior):
-            gaps = [prior.gap[number].value or 0 for prior in done.result.priors]
-            assert best.gap.value == pytest.approx(min(gaps))
+        assert result.vision_only is not None or result.vision_only_note
+        for number, told in enumerate(result.hearing):
+            deaf = [*result.priors, *result.floors]
+            deaf += [] if result.vision_only is None else [result.vision_only]
+            best = max(each.measures[number].value or 0 for each in deaf)
+            assert told.without_sound is not None
+            assert told.without_sound.value == pytest.approx(best)
 
     @pytest.mark.slow
     def test_a_protocol_that_names_no_prior_takes_one(self, weights: Path, tmp_path: Path) -> None:
-        asked = small("negative-audio")
-        assert asked.controls.priors == ()
+        asked = small("negative-audio", controls=ControlsTable(priors=()))
         priors = {PRIOR: weights}
         done = ssl_bench.evaluate(Loud(), asked, folder=tmp_path, priors=priors)
         assert [prior.name for prior in done.result.priors] == [PRIOR]
@@ -144,7 +130,7 @@ def test_rankings_are_compared_with_no_prior(tmp_path: Path) -> None:
 
     maps, ranking = open_trials(small()), open_trials(small("retrieval"))
     runs = [(maps, tmp_path / "maps"), (ranking, tmp_path / "ranking")]
-    found = predict_priors(Comparing(), runs, {PRIOR: Mute()}, EngineOptions())
+    found = predict_priors(runs, {PRIOR: Mute()}, EngineOptions())
     assert found[tmp_path / "ranking"] == {}
     assert PRIOR in found[tmp_path / "maps"]
     done = ssl_bench.evaluate(Comparing(), small("retrieval"), folder=tmp_path / "run")
@@ -185,7 +171,9 @@ class TestPredictions:
 
 
 class TestWhatTheProtocolsName:
-    @pytest.mark.parametrize("name", ["synth", "concat", "type-ab", "interactive"])
+    @pytest.mark.parametrize(
+        "name", ["synth", "concat", "type-ab", "interactive", "negative-audio", "multi-source"]
+    )
     def test_every_baseline_that_looks_and_never_listens(self, name: str) -> None:
         blind = {
             each for each in list_baselines() if load_baseline(each).card.modality == "vision-only"
@@ -200,7 +188,7 @@ class TestWhyThereIsNone:
         own = predictions_of(trials, noise(trials, 0), tmp_path / "own.npz")
         note = score_file(own, trials).result.priors_note
         assert note is not None
-        assert f"--prior {PRIOR}=" in note
+        assert f"--without {PRIOR}=" in note
 
     def test_those_that_were_not_given_are_named(self, trials: TrialSet, tmp_path: Path) -> None:
         own = predictions_of(trials, noise(trials, 0), tmp_path / "own.npz")
@@ -234,37 +222,21 @@ class TestCommandLine:
         return CliRunner().invoke(commands, ["score", "--protocol", "concat", *arguments])
 
     @pytest.mark.slow
-    def test_predictions_of_a_prior(self, files: tuple[Path, Path]) -> None:
+    def test_predictions_made_without_the_sound(
+        self, files: tuple[Path, Path], tmp_path: Path
+    ) -> None:
         own, seen = map(str, files)
-        done = self.score(own, "--prior", f"{PRIOR}={seen}", "--json")
+        done = self.score(own, "--without", f"mine={seen}", "--json", "--out", str(tmp_path))
         assert done.exit_code == 0
         document = json.loads(done.stdout)
-        assert [prior["name"] for prior in document["priors"]] == [PRIOR]
-        assert [best["names"] for best in document["best_prior"]] == [[PRIOR]] * 6
-        assert document["priors_note"].startswith("no maps of ogl-cls")
-
-    @pytest.mark.slow
-    def test_several_share_a_column_that_names_the_best(self, files: tuple[Path, Path]) -> None:
-        own, seen = map(str, files)
-        done = self.score(own, "--prior", f"{PRIOR}={seen}", "--prior", f"unet={seen}")
-        lines = done.stdout.splitlines()
-        head = next(line for line in lines if "gap to best prior" in line)
-        assert "best prior" in head
-        assert PRIOR not in head
-        assert any("the priors" in line and f"{PRIOR} " in line for line in lines)
-        assert re.search(r"AUC .* all  \d", done.stdout)
-        assert "Not every prior was measured: no maps of ogl-cls, gradcam and" in done.stdout
-
-    @pytest.mark.slow
-    def test_without_it_the_output_says_how_to_give_one(self, files: tuple[Path, Path]) -> None:
-        done = self.score(str(files[0]))
-        assert "No gap to a prior" in done.stdout
-        assert f"--prior {PRIOR}=" in " ".join(done.stdout.split())
+        shipped = ssl_bench.load_protocol("concat").controls.priors
+        assert [prior["name"] for prior in document["priors"]] == [*shipped, "mine"]
+        assert document["priors_note"] is None
 
     @pytest.mark.parametrize(
         ("given", "problem"),
         [
-            (["ogl-l1"], "'ogl-l1'"),
+            (["ogl-l1"], "ogl-l1"),
             (["=seen.npz"], "'=seen.npz'"),
             (["ogl-l1=a.npz", "ogl-l1=b.npz"], "ogl-l1"),
             (["ogl-l1=absent.npz"], "absent.npz"),
@@ -273,7 +245,7 @@ class TestCommandLine:
     def test_what_cannot_be_used_is_reported(
         self, files: tuple[Path, Path], given: list[str], problem: str
     ) -> None:
-        options = [word for prior in given for word in ("--prior", prior)]
+        options = [word for prior in given for word in ("--without", prior)]
         done = self.score(str(files[0]), *options)
         assert isinstance(done.exception, SslBenchError | SystemExit)
         assert problem in (done.stderr or str(done.exception))

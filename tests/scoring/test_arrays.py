@@ -50,7 +50,7 @@ def test_arrays_score_as_a_file_of_them_does(trials: TrialSet, tmp_path: Path) -
     save_predictions(tmp_path / "mine.npz", trials.ids, maps_of(trials), meta)
     stored, given = score_file(tmp_path / "mine.npz", trials), score(maps_of(trials), trials)
     pd.testing.assert_frame_equal(stored.scores, given.scores)
-    for field in ("measures", "floors", "floor", "ceiling", "breakdown", "coverage", "protocol"):
+    for field in ("measures", "floors", "hearing", "ceiling", "breakdown", "coverage", "protocol"):
         assert getattr(stored.result, field) == getattr(given.result, field)
     assert given.result.model.name == "unnamed"
 

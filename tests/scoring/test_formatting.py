@@ -12,7 +12,7 @@ from ssl_bench.scoring.formatting import (
     position,
     scale_of,
 )
-from ssl_bench.scoring.results import Reference, Result, VisionOnly
+from ssl_bench.scoring.results import Hearing, Reference, Result, VisionOnly
 
 
 def with_floors(
@@ -80,11 +80,24 @@ class TestPosition:
         blind = VisionOnly(
             predictions_sha256=None,
             measures=(measured("AUC", 0.25),),
-            gap=(measured("AUC", 0.25, 0.1),),
         )
-        whole: Result = result(measured("AUC", 0.5)).model_copy(update={"vision_only": blind})
+        hearing = Hearing(
+            measure="AUC",
+            score=measured("AUC", 0.5),
+            best_without="prior unet",
+            without_sound=measured("AUC", 0.25),
+            adds=measured("AUC", 0.25, 0.1),
+        )
+        whole: Result = result(measured("AUC", 0.5)).model_copy(
+            update={"vision_only": blind, "hearing": (hearing,)}
+        )
         found = position(whole, "AUC")
-        assert (found.audio_blind, found.gap) == (blind.measures[0], blind.gap[0])
+        assert found.audio_blind == blind.measures[0]
+        assert (found.without_sound, found.best_without, found.adds) == (
+            hearing.without_sound,
+            "prior unet",
+            hearing.adds,
+        )
 
     @given(st.floats(0, 1), st.floats(0, 0.4), st.floats(0.5, 1))
     def test_the_share_is_0_at_the_floor_and_1_at_the_ceiling(

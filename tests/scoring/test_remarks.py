@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from standins import boxes, protocol, sample, trials_of
 
-from ssl_bench.cli.terminal import coverage_sentence, result_tables
+from ssl_bench.cli.result_tables import coverage_sentence, result_tables
 from ssl_bench.protocols.conventions import MapTable, ThresholdTable
 from ssl_bench.protocols.protocol import load_dialect, load_protocol
 from ssl_bench.scoring.run import score
@@ -86,6 +86,5 @@ def test_a_changed_threshold_is_named_where_the_conventions_are() -> None:
 
 def test_the_heading_of_a_result_names_it() -> None:
     made = trials(threshold=ABSOLUTE)
-    [table, *_] = result_tables(score(np.stack([LEFT, LEFT]), made).result)
-    assert not isinstance(table, str)
-    assert "threshold.value = 0.35" in str(table.title)
+    [title, *_] = result_tables(score(np.stack([LEFT, LEFT]), made).result)
+    assert "threshold.value = 0.35" in str(title)

@@ -183,7 +183,8 @@ def result(tmp_path: Path) -> Result:
 def test_the_result_states_every_measure_with_its_chance(result: Result) -> None:
     assert [value.measure for value in result.measures] == list(MEASURES)
     (floor,) = result.floors
-    assert (floor.name, result.floor, result.ceiling) == ("chance", "chance", None)
+    assert (floor.name, result.ceiling) == ("chance", None)
+    assert {each.best_without for each in result.hearing} == {"chance"}
     expected = {value.measure: value.value for value in floor.measures}
     assert expected["recall(i2a)@5"] == pytest.approx(5 / COUNT)
     assert expected["median-rank(a2i)"] == (COUNT + 1) / 2

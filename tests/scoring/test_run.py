@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from refusals import refused
-from standins import boxes, sample, trials_of
 
 from ssl_bench.files import sha256_of_file
 from ssl_bench.models.trivial import Oracle
@@ -19,7 +18,8 @@ from ssl_bench.protocols.protocol import (
     load_protocol,
 )
 from ssl_bench.scoring.dialects import dialect_table, dialects_for
-from ssl_bench.scoring.run import ScoringOptions, check_scorable, score, score_file
+from ssl_bench.scoring.hearing import OWN_BLIND
+from ssl_bench.scoring.run import ScoringOptions, check_scorable, score_file
 from ssl_bench.trials.compositions import open_trials
 from ssl_bench.trials.trial import TrialSet
 
@@ -71,13 +71,6 @@ def test_the_result_says_what_was_measured(trials: TrialSet, stored: Path) -> No
     ]
     assert {"n_boxes", "size", "category"} <= set(result.breakdown)
     assert result.coverage.present == len(trials)
-
-
-def test_the_best_floor_is_the_floor(trials: TrialSet, stored: Path) -> None:
-    result = score_file(stored, trials).result
-    by_name = {floor.name: floor.measures[0].value for floor in result.floors}
-    assert result.floor is not None
-    assert by_name[result.floor] == max(value or 0 for value in by_name.values())
 
 
 def test_the_oracle_reaches_the_ceiling(trials: TrialSet, tmp_path: Path) -> None:
@@ -140,11 +133,30 @@ def test_maps_of_this_very_version_need_no_such_remark(trials: TrialSet, stored:
     assert score_file(stored, trials).result.predicted_under is None
 
 
-def test_each_measure_has_its_own_best_floor(trials: TrialSet, stored: Path) -> None:
+def test_hearing_stands_beside_each_measure(trials: TrialSet, stored: Path) -> None:
     result = score_file(stored, trials).result
-    assert result.best_floor is not None
-    for number, best in enumerate(result.best_floor.measures):
-        assert best.value == max(floor.measures[number].value or 0 for floor in result.floors)
+    assert [each.measure for each in result.hearing] == [each.measure for each in result.measures]
+    for number, each in enumerate(result.hearing):
+        assert each.score == result.measures[number]
+        assert each.without_sound is not None
+        values = {floor.name: floor.measures[number].value or 0 for floor in result.floors}
+        assert each.without_sound.value == max(values.values())
+        assert each.best_without is not None
+        assert values[each.best_without.removeprefix("trivial map ")] == each.without_sound.value
+
+
+def test_a_model_that_is_known_not_to_listen_hears_nothing(
+    trials: TrialSet, tmp_path: Path
+) -> None:
+    path = tmp_path / "oracle.npz"
+    save_predictions(
+        path, trials.ids, np.stack([trials.truth(trial) for trial in trials]), meta(trials)
+    )
+    listening, deaf = (
+        score_file(path, trials, is_deaf=is_deaf).result.hearing for is_deaf in (False, True)
+    )
+    assert any(each.is_shown for each in listening)
+    assert [each.adds and each.adds.value for each in deaf] == [0.0] * len(deaf)
 
 
 def test_a_random_floor_says_its_seed_and_resolution(trials: TrialSet, stored: Path) -> None:
@@ -193,7 +205,7 @@ class TestAudioBlindFile:
         result = score_file(stored, trials, vision_only=twin).result
         assert result.vision_only is not None
         assert result.vision_only.predictions_sha256 == sha256_of_file(twin)
-        assert [value.value for value in result.vision_only.gap] == [0.0] * len(result.measures)
+        assert result.vision_only.measures == result.measures
 
 
 class TestProtocolsThatDoNotFit:
@@ -214,18 +226,20 @@ class TestProtocolsThatDoNotFit:
             check_scorable(TrialSet(protocol, trials.test_set, trials.trials))
 
 
-def test_the_gap_is_the_paired_difference(trials: TrialSet, stored: Path, tmp_path: Path) -> None:
+def test_hearing_is_the_paired_difference(trials: TrialSet, stored: Path, tmp_path: Path) -> None:
     blind = tmp_path / "blind.npz"
-    save_predictions(blind, trials.ids, np.zeros((len(trials), 1, 1)), meta(trials))
+    truths = np.stack([trials.truth(trial) for trial in trials])
+    save_predictions(blind, trials.ids, truths, meta(trials))
     scored = score_file(stored, trials, vision_only=blind)
     assert scored.vision_only is not None
-    assert scored.result.vision_only is not None
-    gap = {value.measure: value for value in scored.result.vision_only.gap}["mean-cIoU"]
+    found = {each.measure: each for each in scored.result.hearing}["mean-cIoU"]
+    assert found.best_without == OWN_BLIND
+    assert found.adds is not None
     expected = (scored.scores["cIoU"] - scored.vision_only["cIoU"]).mean()
-    assert gap.value == pytest.approx(expected)
-    assert gap.low is not None
-    assert gap.high is not None
-    assert gap.low < expected < gap.high
+    assert found.adds.value == pytest.approx(expected)
+    assert found.adds.low is not None
+    assert found.adds.high is not None
+    assert found.adds.low < expected < found.adds.high
 
 
 def test_rows_in_another_order_give_the_same_result(
@@ -269,10 +283,3 @@ def test_all_dialects_in_one_table(trials: TrialSet, tmp_path: Path) -> None:
             assert np.array_equal(rows[name], np.array(expected, np.float64), equal_nan=True)
     first = table[table["measure"] == "cIoU@0.5"].set_index("dialect")["value"]
     assert first["canonical"] == first["ezvsl"]
-
-
-@pytest.mark.parametrize("floors", [("center", "full"), ("full", "center")])
-def test_the_floor_is_the_best_by_the_first_measure(floors: tuple[str, str]) -> None:
-    middle = [sample("a", boxes((0.25, 0.25, 0.75, 0.75)))]
-    trials = trials_of(middle, controls=ControlsTable(floors=floors), measures=("AUC",))
-    assert score(np.zeros((1, 4, 4)), trials).result.floor == "center"

@@ -1,4 +1,4 @@
-"""The headline's comparison within breakdowns of few levels."""
+"""The hearing's comparison within breakdowns of few levels."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Measured:
 
 def test_a_level_has_what_its_own_trials_say(measured: Measured) -> None:
     found = measured.contribution
-    best = next(each for each in found.without if each.name == found.headline.best_without)
+    best = next(each for each in found.without if each.name == found.hearing.best_without)
     assert found.by_level
     tables = dict(iter(measured.scores.groupby("maps")))
     for each in found.by_level:
@@ -66,7 +66,7 @@ def test_categories_are_too_many_and_no_grouping_comes_twice(measured: Measured)
 
 def test_nothing_to_compare_with_gives_no_levels(measured: Measured) -> None:
     found = measured.contribution
-    nobody = found.headline.model_copy(update={"best_without": None})
+    nobody = found.hearing.model_copy(update={"best_without": None})
     assert effects_by_level(nobody, found.without, measured.scored.result.breakdown) == ()
 
 
