@@ -10,6 +10,7 @@ from functools import cache
 
 from ssl_bench.leaderboard.submissions import AUDIO_BLIND, MAPS, default_board, submission_path
 from ssl_bench.protocols.protocol import Protocol, load_protocol
+from ssl_bench.scoring.formatting import position
 from ssl_bench.scoring.references import Controls
 from ssl_bench.scoring.results import MeasuredValue, Result
 from ssl_bench.scoring.run import ScoringOptions, measures_of, score_file, under_dialect
@@ -88,6 +89,6 @@ def audio_blind(slug: str, protocol: str, name: str) -> list[float]:
 
 def floor(slug: str, protocol: str, name: str) -> float:
     """The figure of the best trivial map."""
-    best = board_result(slug, protocol).best_floor
+    best = position(board_result(slug, protocol), name).floor
     assert best is not None
-    return points(best.measures, name)
+    return points([best], name)

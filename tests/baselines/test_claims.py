@@ -60,15 +60,17 @@ class TestConcat:
         assert reached > heard("ogl-l1", "concat", "cIoU(adaptive)@0.5") + 20
         assert reached > unheard("ezvsl", "concat", "cIoU(adaptive)@0.5") + 25
 
-    def test_the_gap_is_wide_here_and_narrow_on_standard_trials(self) -> None:
-        gaps = {}
+    def test_hearing_adds_much_here_and_little_on_standard_trials(self) -> None:
+        adds = {}
         for protocol in ("synth", "concat"):
-            blind = board_result("ezvsl", protocol).vision_only
-            assert blind is not None
-            gaps[protocol] = next(gap for gap in blind.gap if gap.measure == "cIoU(adaptive)@0.5")
-        assert gaps["concat"].low is not None
-        assert gaps["synth"].high is not None
-        assert gaps["concat"].low > gaps["synth"].high
+            found = board_result("ezvsl", protocol).hearing
+            adds[protocol] = next(each.adds for each in found if each.measure == ADAPTIVE)
+        concat, standard = adds["concat"], adds["synth"]
+        assert concat is not None
+        assert standard is not None
+        assert concat.low is not None
+        assert standard.high is not None
+        assert concat.low > standard.high
 
 
 def maps_of(slug: str, trials: TrialSet) -> dict[str, NDArray[np.floating[Any]]]:

@@ -113,7 +113,8 @@ class TestEvaluate:
         )
         for text in (
             "side-accuracy",
-            "best floor",
+            "without sound",
+            "no hearing is shown",
             "ceiling",
             "Coverage: 500 of 500",
             "center",

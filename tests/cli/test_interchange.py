@@ -108,7 +108,7 @@ class TestImport:
         assert ids[0] in refused.err
         facts = json.loads(call(*arguments, "--model", "mine", "--missing-fail", "--json").out)
         assert facts["missing"] == [ids[0]]
-        scored = json.loads(call("score", out, "--protocol", protocol, "--json").out)
+        scored = json.loads(call("score", out, "--protocol", protocol, "--json", "--overwrite").out)
         assert scored["coverage"]["present"] == 11
 
     def test_ciou_of_each_clip(

@@ -139,7 +139,7 @@ def test_submit_check_and_replace(
 
 
 @pytest.mark.slow
-def test_submit_shows_the_row_of_the_page_and_asks_for_audio_blind_maps(
+def test_submit_shows_the_row_of_the_page(
     call: Call, maps: Path, card: Path, tmp_path: Path
 ) -> None:
     submit = ["submit", maps, "--protocol", "synth", "--card", card, "--board", tmp_path]
@@ -147,11 +147,11 @@ def test_submit_shows_the_row_of_the_page_and_asks_for_audio_blind_maps(
     dry = call(*submit, "--dry-run")
     digest = load_protocol("synth").digest
     for told in (
-        "best floor",
+        "without sound",
         "ceiling",
         "share of that distance",
         f"Dialect canonical, protocol digest {digest[:12]}",
-        "What sound adds: unknown; give the model's audio-blind maps with --vision-only FILE.",
+        "are reached without sound",
     ):
         assert told in dry.out
     told = json.loads(call(*submit, "--dry-run", "--json").out)
@@ -161,7 +161,8 @@ def test_submit_shows_the_row_of_the_page_and_asks_for_audio_blind_maps(
     assert first["measure"] == "cIoU@0.5"
     assert first["entry"] == told["measures"][0]
     assert first["share_of_distance"] == (values[0] - values[1]) / (values[2] - values[1])
-    assert first["what_sound_adds"] is None
+    added = first["hearing"]["value"]
+    assert added == pytest.approx(values[0] - first["without_sound"]["value"])
 
 
 @pytest.mark.slow
@@ -176,11 +177,11 @@ def test_submit_says_how_much_is_hearing(
     submit += ["--new-board"]
     submit += ["--dry-run", "--vision-only", blind]
     told = json.loads(call(*submit, "--json").out)
-    gap = told["headline"][0]["what_sound_adds"]
-    assert gap["low"] < gap["value"] < gap["high"]
-    shown = f"{100 * gap['value']:+.1f}  [{100 * gap['low']:.1f}, {100 * gap['high']:.1f}]"
-    dry = call(*submit)
-    assert f"What sound adds to cIoU@0.5: {shown}; the model's own audio-blind maps" in dry.out
+    added = told["headline"][0]["hearing"]
+    assert added["low"] <= added["value"] <= added["high"]
+    shown = f"[{100 * added['low']:.1f}, {100 * added['high']:.1f}]"
+    assert told["headline"][0]["best_without"] in call(*submit).out
+    assert shown in call(*submit).out
 
 
 @pytest.mark.slow
@@ -190,7 +191,7 @@ def test_submit_says_that_a_model_which_only_looks_hears_nothing(
     card.write_text(card.read_text().replace('"audio-visual"', '"vision-only"'))
     submit = ["submit", maps, "--protocol", "synth", "--card", card, "--board", tmp_path]
     submit += ["--new-board"]
-    assert "What sound adds: nothing" in call(*submit, "--dry-run").out
+    assert "no hearing is shown" in call(*submit, "--dry-run").out
 
 
 def test_submit_needs_a_card(call: Call, maps: Path) -> None:

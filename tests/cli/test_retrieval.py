@@ -15,7 +15,7 @@ from rich.console import Console
 from ssl_bench.analysis.evaluation import evaluate, run
 from ssl_bench.analysis.request import Request
 from ssl_bench.cli.main import main
-from ssl_bench.cli.terminal import result_tables
+from ssl_bench.cli.result_tables import result_tables
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.contract import Features, Localizer
 from ssl_bench.protocols.protocol import Protocol, TestSetTable, load_protocol

@@ -156,7 +156,7 @@ def test_a_model_that_is_known_not_to_listen_hears_nothing(
         score_file(path, trials, is_deaf=is_deaf).result.hearing for is_deaf in (False, True)
     )
     assert any(each.is_shown for each in listening)
-    assert [each.adds and each.adds.value for each in deaf] == [0.0] * len(deaf)
+    assert not any(each.is_shown for each in deaf)
 
 
 def test_a_random_floor_says_its_seed_and_resolution(trials: TrialSet, stored: Path) -> None:

@@ -76,31 +76,12 @@ def test_results_of_one_protocol_share_a_table_with_floors_and_ceiling(
     assert "500 of 500" in page
 
 
-def test_of_several_priors_the_best_of_each_measure_is_shown(runs: Path, tmp_path: Path) -> None:
-    def change(content: dict) -> None:
-        content["priors"] = [
-            {
-                "name": name,
-                "predictions_sha256": "0" * 64,
-                "measures": content["measures"],
-                "gap": content["measures"],
-            }
-            for name in ("ogl-l1", "unet")
-        ]
-        content["best_prior"] = [
-            {"names": ["unet"], "reached": value, "gap": value} for value in content["measures"]
-        ]
-
-    def old(content: dict) -> None:
-        change(content)
-        del content["best_prior"]
-
-    count = len(json.loads((runs / "center" / "result.json").read_text())["measures"])
-    page = report(tmp_path, edited(runs, tmp_path / "new", change))
-    assert page.count("best prior (unet)") == count
-    assert "ogl-l1" not in page
-    page = report(tmp_path, edited(runs, tmp_path / "old", old))
-    assert page.count("prior ogl-l1") == page.count("prior unet") == count
+def test_hearing_is_shown_of_each_measure_and_in_a_sentence(runs: Path, tmp_path: Path) -> None:
+    page = report(tmp_path, runs)
+    content = json.loads((runs / "center" / "result.json").read_text())
+    for each in content["hearing"]:
+        assert each["best_without"] in page
+    assert "no hearing is shown" in page
 
 
 def test_results_under_other_conventions_get_a_table_of_their_own(

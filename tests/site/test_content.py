@@ -10,8 +10,8 @@ import pytest
 from ssl_bench.leaderboard.board import Board, Competition, Entry
 from ssl_bench.leaderboard.published import read_published
 from ssl_bench.protocols.protocol import load_protocol
-from ssl_bench.scoring.results import MeasuredValue, Prior, VisionOnly
-from ssl_bench.site.entry_page import contribution_lines, contribution_sentence, entry_content
+from ssl_bench.scoring.results import MeasuredValue, Prior
+from ssl_bench.site.entry_page import contribution_lines, entry_content
 from ssl_bench.site.printed import printed_for, printed_table
 
 
@@ -53,37 +53,10 @@ def test_an_entry_shows_everything_that_is_known(competition: Competition, entry
         assert (line["rank"] == 1) == ("my-model" in line["winners"])
 
 
-@pytest.mark.parametrize(
-    ("gap", "words"),
-    [
-        ((0.1, 0.05, 0.15), "Without the sound, 10.0 of"),
-        ((-0.1, -0.15, -0.05), "is 10.0 lower than without"),
-        ((0.1, -0.05, 0.25), "adds nothing to cIoU@0.5 that can be told from zero"),
-    ],
-)
-def test_the_sentence_on_the_sound_follows_the_interval(
-    gap: tuple[float, float, float], words: str, competition: Competition, entry: Entry
-) -> None:
-    value, low, high = gap
-    blind = entry.result.vision_only
-    assert blind is not None
-    measured = blind.gap[0].model_copy(update={"value": value, "low": low, "high": high})
-    told = changed(
-        entry,
-        vision_only=VisionOnly(predictions_sha256=None, measures=blind.measures, gap=(measured,)),
-    )
-    assert words in contribution_sentence(competition, told)
-
-
-def test_a_model_that_does_not_listen(competition: Competition) -> None:
-    sentence = contribution_sentence(competition, competition.entries["center"])
-    assert "does not listen" in sentence
-
-
 def test_priors_stand_best_first_and_are_named(competition: Competition, entry: Entry) -> None:
     def prior(name: str, value: float) -> Prior:
         measured: MeasuredValue = entry.headline.model_copy(update={"value": value})
-        return Prior(name=name, predictions_sha256="0" * 64, measures=(measured,), gap=(measured,))
+        return Prior(name=name, predictions_sha256="0" * 64, measures=(measured,))
 
     told = changed(entry, priors=(prior("weak", 0.1), prior("strong", 0.3)))
     kinds = [(line.kind, line.name) for line in contribution_lines(competition, told)]
@@ -94,7 +67,6 @@ def test_priors_stand_best_first_and_are_named(competition: Competition, entry: 
     ]
     assert kinds[0][0] == "floor"
     assert kinds[-1][0] == "ceiling"
-    assert "The best prior, strong, reaches 30.0" in contribution_sentence(competition, told)
 
 
 def test_commands_name_files_that_are_there(competition: Competition, entry: Entry) -> None:
