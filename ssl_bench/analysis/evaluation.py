@@ -283,7 +283,7 @@ def _score(
         options=ScoringOptions(
             not part.rest_fails, jobs=request.jobs, notify=notify, use_cache=request.use_cache
         ),
-        card=_card(describe(localizer)),
+        card=card_of(describe(localizer)),
         is_deaf=does_not_listen(localizer),
     )
     notes = {name: getattr(written, name) for name in ("vision_only_note", "class_maps_note")}
@@ -326,8 +326,8 @@ def run_predict(
     ]
 
 
-def _card(facts: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Card of the baseline that made the maps; None for a model from elsewhere."""
+def card_of(facts: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Card of the baseline that made the maps, by provenance; None for a model from elsewhere."""
     for each in (facts, *facts["parts"]):
         # Only a recipe gives a variant, so a stranger's model cannot borrow a name.
         if each["variant"] is not None and each["name"] in list_baselines():

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ssl_bench.analysis.evaluation import Evaluation
+from ssl_bench.analysis.evaluation import Evaluation, card_of
 from ssl_bench.analysis.request import AnyProtocol
 from ssl_bench.analysis.run_folder import (
     PREDICTIONS,
@@ -23,7 +23,13 @@ from ssl_bench.files import replaced_folder, sha256_of_file
 from ssl_bench.predictions import Predictions, open_predictions
 from ssl_bench.protocols.protocol import Protocol, load_dialect
 from ssl_bench.scoring.overlap import OverlapScores, score_overlap
-from ssl_bench.scoring.run import ScoringOptions, check_predictions, protocol_of, score_file
+from ssl_bench.scoring.run import (
+    ScoringOptions,
+    check_predictions,
+    model_of,
+    protocol_of,
+    score_file,
+)
 from ssl_bench.testsets.lists import read_clip_list
 from ssl_bench.trials.compositions import open_trials
 from ssl_bench.trials.trial import TrialSet
@@ -86,9 +92,13 @@ def score_own_maps(
         for source, name in ((asked.predictions, PREDICTIONS), (vision_only, VISION_ONLY)):
             if source is not None and source.is_file():
                 files.append(Path(shutil.copyfile(source, fresh / name)))
-        notify("localizing without sound")
-        options = EngineOptions(jobs=asked.jobs, progress=progress, use_cache=asked.use_cache)
-        priors = predict_priors([(trials, fresh)], {}, options)[fresh]
+        card = card_of(model_of(checked).model_dump())
+        is_deaf = card is not None and card["modality"] != "audio-visual"
+        priors: dict[str, Path] = {}
+        if not is_deaf:
+            notify("localizing without sound")
+            options = EngineOptions(jobs=asked.jobs, progress=progress, use_cache=asked.use_cache)
+            priors = predict_priors([(trials, fresh)], {}, options)[fresh]
         scored = score_file(
             checked,
             trials,
@@ -98,7 +108,13 @@ def score_own_maps(
             options=ScoringOptions(
                 partial=asked.partial, jobs=asked.jobs, notify=notify, use_cache=asked.use_cache
             ),
+            card=card,
+            is_deaf=is_deaf and card is not None and card["name"] != "oracle",
         )
+        if is_deaf and scored.result.priors_note is not None:
+            note = f"{scored.result.model.name} does not listen itself"
+            told = scored.result.model_copy(update={"priors_note": note})
+            scored = replace(scored, result=told)
         overlap = None
         if training is not None:
             notify("summing up without the overlap")

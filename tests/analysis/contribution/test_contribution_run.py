@@ -75,31 +75,31 @@ def test_a_model_that_hears_needs_the_sound(ezvsl: tuple[Measured, Path]) -> Non
         "noise",
         "other-category",
         "same-category",
-        "audio-blind map",
+        "own audio-blind map",
         "prior ogl-l1",
         "prior ogl-cls",
         "prior gradcam",
         "prior potential",
         "prior unet",
-        "floor center",
+        "trivial map center",
     ]
-    headline = found.headline
-    assert headline.measure == "side-accuracy"
-    assert headline.needs_sound is not None
-    assert headline.needs_sound.low is not None
-    assert headline.needs_sound.low > 0.2
-    assert "need the sound" in headline.sentence
-    assert headline.best_without not in ("same-category", None)
+    hearing = found.hearing
+    assert hearing.measure == "side-accuracy"
+    assert hearing.adds is not None
+    assert hearing.adds.low is not None
+    assert hearing.adds.low > 0.2
+    assert hearing.is_shown
+    assert hearing.best_without not in ("same-category", None)
 
 
-def test_the_headline_is_the_smallest_difference_to_maps_that_know_nothing(
+def test_hearing_is_the_smallest_difference_to_maps_that_know_nothing(
     ezvsl: tuple[Measured, Path],
 ) -> None:
     found = ezvsl[0].contribution
     place = [value.measure for value in found.measures].index("side-accuracy")
     whole = [each for each in found.without if each.informed == "nothing"]
     smallest = min(each.difference[place].value for each in whole)
-    assert found.headline.needs_sound.value == pytest.approx(smallest)
+    assert found.hearing.adds.value == pytest.approx(smallest)
 
 
 def test_differences_are_paired_and_broken_down(ezvsl: tuple[Measured, Path]) -> None:
@@ -126,7 +126,7 @@ def test_its_files_give_the_same_numbers(ezvsl: tuple[Measured, Path], protocol:
     stored = contribution_of_files(
         folder / "predictions.npz", {"own": folder / "vision_only.npz"}, protocol
     )
-    own = next(each for each in measured.contribution.without if each.name == "audio-blind map")
+    own = next(each for each in measured.contribution.without if each.name == "own audio-blind map")
     again = stored.contribution.without[0]
     assert (again.difference, again.tests) == (own.difference, own.tests)
 
@@ -139,7 +139,7 @@ def test_a_model_that_ignores_the_sound_needs_none(
     for each in found.without[:4]:
         assert all(value.value == 0 for value in each.difference)
         assert all(test.permutation_p == 1 for test in each.tests)
-    assert "need the sound" not in found.headline.sentence
+    assert not found.hearing.is_shown
     assert "own audio-blind map: deaf has no audio-blind map of its own" in found.notes
 
 
@@ -190,7 +190,7 @@ def test_the_document_reads_back(ezvsl: tuple[Measured, Path], tmp_path: Path) -
     path = tmp_path / "contribution.json"
     write_contribution(path, ezvsl[0].contribution)
     assert Contribution.model_validate_json(path.read_text()) == ezvsl[0].contribution
-    assert json.loads(path.read_text())["format"] == "ssl-bench-contribution/1"
+    assert json.loads(path.read_text())["format"] == "ssl-bench-contribution/2"
 
 
 @pytest.fixture
@@ -229,7 +229,7 @@ def test_such_trials_are_left_out_or_fail_whatever_is_heard(
     assert (found.coverage.present, found.coverage.partial) == (10, missing == "skip")
     assert found.measures[0].n_trials == counted
     compared = {each.name: each.n_trials for each in found.without}
-    assert compared["silence"] == compared["noise"] == compared["floor center"] == counted
+    assert compared["silence"] == compared["noise"] == compared["trivial map center"] == counted
     assert compared["other-category"] <= counted
-    assert found.headline.needs_sound is not None
+    assert found.hearing.adds is not None
     assert any(note.startswith("2 of 12 trials") for note in found.notes)
