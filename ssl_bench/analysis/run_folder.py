@@ -18,8 +18,6 @@ from ssl_bench.trials.trial import TrialSet
 
 PREDICTIONS, VISION_ONLY = "predictions.npz", "vision_only.npz"
 OVERLAP, SHEET = "overlap.json", "trials.png"
-SCORED_FILES = (SCORES, "result.json", OVERLAP, SHEET)
-"""What scoring writes into a run folder."""
 
 
 @contextmanager
@@ -65,7 +63,7 @@ def keep_predictions(place: Path, folder: Path) -> None:
 def run_files() -> tuple[str, ...]:
     """Files of a run folder: what an evaluation writes, and nothing else."""
     priors = (f"{name}/predictions.npz" for name in list_baselines())
-    return (PREDICTIONS, VISION_ONLY, *SCORED_FILES, *priors)
+    return (PREDICTIONS, VISION_ONLY, SCORES, "result.json", OVERLAP, SHEET, *priors)
 
 
 def earlier_run(folder: Path, files: Sequence[str]) -> str:
@@ -112,23 +110,3 @@ def write_scored(
         files.append(folder / OVERLAP)
         write_text(files[2], overlap.model_dump_json(indent=1) + "\n")
     return result, files
-
-
-def replace_scores(
-    folder: Path, scored: Scored, overlap: OverlapScores | None = None
-) -> tuple[Result, list[Path]]:
-    """Make these the scores of a folder, as a whole, in place of earlier ones.
-
-    As :func:`write_scored`; SslBenchError if the folder holds other predictions.
-    """
-    own = folder / PREDICTIONS
-    if own.is_file() and sha256_of_file(own) != scored.result.predictions_sha256:
-        raise SslBenchError(
-            f"the folder holds another {PREDICTIONS} than the one that was scored",
-            code="E_RUN_OTHER",
-            where=folder,
-            remedy="give another folder with --out",
-        )
-    with replaced_folder(folder, SCORED_FILES) as fresh:
-        result, files = write_scored(fresh, scored, overlap)
-    return result, [folder / path.name for path in files]

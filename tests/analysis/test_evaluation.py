@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from kills import content, hidden, killed_everywhere
+from kills import content, hidden
 from refusals import refused
 
 import ssl_bench
 from ssl_bench.analysis.evaluation import run, run_predict
-from ssl_bench.analysis.paired_runs import read_run, read_scores_of, require_unmixed
+from ssl_bench.analysis.paired_runs import read_run, require_unmixed
 from ssl_bench.analysis.request import Request, _run_name
-from ssl_bench.analysis.run_folder import replace_scores
-from ssl_bench.files import sha256_of_file
 from ssl_bench.protocols.protocol import ControlsTable, Protocol, TestSetTable
 from ssl_bench.scoring.formatting import format_value
 from ssl_bench.scoring.results import write_result
@@ -151,34 +148,6 @@ class TestEarlierRuns:
         ((_, done),) = run_predict(Request("center", folder=tmp_path, overwrite=True), [protocol])
         assert content(tmp_path).keys() == {"predictions.npz"}
         assert done.predictions == tmp_path / "predictions.npz"
-
-    def test_scores_join_the_predictions_that_they_are_of(
-        self, protocol: Protocol, tmp_path: Path
-    ) -> None:
-        request = Request("center", folder=tmp_path / "own")
-        ((trials, done),) = run_predict(request, [protocol])
-        scored = ssl_bench.score_file(done.predictions, trials)
-        replace_scores(tmp_path / "own", scored)
-        assert read_run(tmp_path / "own").result.predictions_sha256 == sha256_of_file(
-            done.predictions
-        )
-        run_predict(Request("random", folder=tmp_path / "other"), [protocol])
-        with refused("E_RUN_OTHER", where=tmp_path / "other"):
-            replace_scores(tmp_path / "other", scored)
-
-    def test_a_process_that_dies_leaves_the_old_scores_or_the_new(
-        self, protocol: Protocol, tmp_path: Path
-    ) -> None:
-        folder = tmp_path / "run"
-        ((trials, done),) = run_predict(Request("random", folder=folder), [protocol])
-        scored = ssl_bench.score_file(done.predictions, trials)
-        replace_scores(folder, scored)
-        changed = replace(scored, scores=scored.scores.assign(cIoU=0.25))
-        for _ in killed_everywhere(lambda: replace_scores(folder, changed)):
-            assert read_scores_of(ssl_bench.read_result(folder), folder) is not None
-            replace_scores(folder, scored)
-            assert hidden(folder) == []
-            assert content(folder).keys() == {"predictions.npz", "result.json", "scores.npz"}
 
     def test_checkpoints_of_one_name_have_folders_of_their_own(self, tmp_path: Path) -> None:
         names = []
