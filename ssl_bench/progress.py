@@ -1,10 +1,11 @@
-"""Progress of long work on standard error, if that is a terminal."""
+"""Progress of long work on standard error: bars on a terminal, else a line now and then."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ssl_bench.errors import escaped
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _WIDE = 400
+# Seconds between two lines of what is not a terminal.
+_SPARSE = 10.0
 
 
 def console(*, to_stderr: bool = False) -> Console:
@@ -37,7 +40,14 @@ class Counted(Protocol):
 
 @contextmanager
 def progress_bars(quiet: bool = False) -> Iterator[tuple[Counted, Callable[[str], None]]]:
-    """Draw progress on standard error, if that is a terminal: of counted work, and of stages."""
+    """Show progress on standard error: of counted work, and of stages.
+
+    What is not a terminal, such as a log, gets a line where none came for a while.
+    """
+    screen = console(to_stderr=True)
+    if not quiet and not screen.is_terminal:
+        yield _lines()
+        return
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -48,7 +58,6 @@ def progress_bars(quiet: bool = False) -> Iterator[tuple[Counted, Callable[[str]
     )
     from rich.progress import Progress as Bars
 
-    screen = console(to_stderr=True)
     bars = Bars(
         TextColumn("{task.description:<22}"),
         BarColumn(bar_width=12),
@@ -60,7 +69,7 @@ def progress_bars(quiet: bool = False) -> Iterator[tuple[Counted, Callable[[str]
         TextColumn("{task.fields[detail]}"),
         console=screen,
         transient=True,
-        disable=quiet or not screen.is_terminal,
+        disable=quiet,
     )
     tasks: dict[str, TaskID] = {}
 
@@ -84,3 +93,20 @@ def progress_bars(quiet: bool = False) -> Iterator[tuple[Counted, Callable[[str]
 
     with bars:
         yield progress, notify
+
+
+def _lines() -> tuple[Counted, Callable[[str], None]]:
+    """Progress in sparse lines."""
+    last = monotonic()
+
+    def notify(line: str) -> None:
+        nonlocal last
+        if (now := monotonic()) - last >= _SPARSE:
+            last = now
+            sys.stderr.write(f"{escaped(line)}\n")
+
+    def progress(what: str, done: int, of: int, detail: str = "") -> None:
+        if of:
+            notify(f"{what}: {done:,} of {of:,}{detail and f', {detail}'}")
+
+    return progress, notify

@@ -1,8 +1,9 @@
-"""Progress is drawn on a terminal alone."""
+"""Progress is drawn on a terminal; a log gets a line now and then."""
 
 from __future__ import annotations
 
 import io
+import itertools
 import sys
 
 import pytest
@@ -39,7 +40,31 @@ def test_a_terminal_sees_what_is_done_and_how_much_there_is(
 @pytest.mark.parametrize(
     ("stream", "quiet"), [(Terminal(), True), (io.StringIO(), False)], ids=["quiet", "piped"]
 )
-def test_nothing_else_sees_anything(
+def test_what_is_quick_or_quiet_shows_nothing(
     stream: io.StringIO, quiet: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert shown(monkeypatch, stream, quiet=quiet).strip() == ""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "lines"),
+    [
+        (12, ["localizing", "images: 1 of 3", "images: 2 of 3, b", "sounds: 1,000 of 2,000"]),
+        (6, ["images: 1 of 3", "sounds: 1,000 of 2,000"]),
+        (1, []),
+    ],
+)
+def test_a_log_gets_a_line_where_none_came_for_ten_seconds(
+    seconds: float, lines: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    clock = itertools.count(0, seconds)
+    monkeypatch.setattr("ssl_bench.progress.monotonic", lambda: next(clock))
+    with progress_bars() as (progress, notify):
+        notify("localizing")
+        progress("images", 1, 3)
+        progress("images", 2, 3, "b")
+        progress("nothing", 0, 0)
+        progress("sounds", 1000, 2000)
+    assert stream.getvalue().splitlines() == lines

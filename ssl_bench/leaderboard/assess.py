@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
+from itertools import zip_longest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -53,6 +54,10 @@ _CODE = (
 )
 _LIBRARIES = ("numpy", "pandas", "numba")
 _MAX_DIFFERENCES = 5
+# Maps that were computed in other batches may differ in their last bits.
+_ROUNDING = 1e-3
+# Submissions that a process is given at once: few, so that progress is seen.
+_PART = 4
 
 
 class NotAtHandError(LeaderboardError):
@@ -255,7 +260,7 @@ def assess_all(
     due = [each for each in submissions if each.path not in known]
 
     alone = options.jobs == 1 or len(due) < 2
-    parts = [[each] for each in due] if alone else _parts(due, options)
+    parts = [[each] for each in due] if alone else list(_parts(due, options.jobs))
     with processes(1 if alone else options.jobs).open(partial(_assessor, options)) as run:
         for _, some in run(parts):
             known.update((done.submission.path, done) for done in some)
@@ -263,17 +268,25 @@ def assess_all(
     return [known[each.path] for each in submissions]
 
 
-def _parts(due: Sequence[Submission], options: AssessOptions) -> list[list[Submission]]:
-    """Submissions of one protocol each, the longest work first; few, and at least one a process."""
+def _parts(due: Sequence[Submission], jobs: int) -> Iterator[list[Submission]]:
+    """Few submissions of one protocol each, the longest work first.
+
+    As many protocols as there are processes take turns: each is opened by one of them first.
+    """
     by_folder: dict[str, list[Submission]] = {}
     for each in due:
         by_folder.setdefault(each.folder, []).append(each)
-    pieces = -(-options.jobs // len(by_folder))
-    parts = [found[place::pieces] for found in by_folder.values() for place in range(pieces)]
-    return sorted(
-        filter(None, parts),
-        key=lambda part: -sum(each.maps.stat().st_size for each in part if each.maps is not None),
+    longest_first = sorted(
+        by_folder.values(),
+        key=lambda found: -sum(each.maps.stat().st_size for each in found if each.maps is not None),
     )
+    for start in range(0, len(longest_first), jobs):
+        cut = []
+        for found in longest_first[start : start + jobs]:
+            size = min(_PART, -(-len(found) // jobs))
+            cut.append([found[place : place + size] for place in range(0, len(found), size)])
+        for row in zip_longest(*cut):
+            yield from filter(None, row)
 
 
 def _assessor(
@@ -308,8 +321,29 @@ def assess(submission: Submission, options: AssessOptions) -> Assessed:
         submission,
         assessment,
         scored=True,
-        findings=(*differing, *claim_findings(submission, assessment)),
+        findings=(
+            *differing,
+            *modality_findings(submission, assessment),
+            *claim_findings(submission, assessment),
+        ),
     )
+
+
+def modality_findings(submission: Submission, assessment: Assessment) -> Iterator[Finding]:
+    """A modality that maps of one picture under several sounds contradict."""
+    card, change = submission.card, assessment.evidence.change_with_sound
+    if isinstance(card, BaselineCard) or change is None:
+        return
+    message = ""
+    if card.modality == "audio-visual" and change == 0:
+        message = "its card says audio-visual, and every map is the same whatever is heard"
+    elif card.modality == "vision-only" and change > _ROUNDING:
+        message = (
+            "its card says vision-only, and maps of one picture differ with the sound by "
+            f"{100 * change:.2g} % of their range, as those of an audio-visual model do"
+        )
+    if message:
+        yield Finding("wrong", submission.path, message, "E_CARD_MODALITY")
 
 
 def claim_findings(submission: Submission, assessment: Assessment) -> Iterator[Finding]:
@@ -340,24 +374,33 @@ def _cached(submission: Submission, options: AssessOptions) -> Assessment:
 
 
 def _cache_path(submission: Submission, options: AssessOptions) -> Path | None:
-    """Where an assessment is kept, by all that decides it; None for maps kept elsewhere."""
-    protocol, maps, card = submission.protocol, submission.maps, submission.card
-    if maps is None and not submission.is_regenerated:
-        return None
+    protocol = submission.protocol
     test_set = ""
-    if not is_embedded(protocol):
+    if not is_embedded(protocol) and (submission.maps or submission.is_regenerated):
         trials = _bench(submission.folder, options.data).trials
         test_set = f"{trials.test_set.digest} {trials.full_digest}"  # with groups and categories
+    return cache_path("assessments", submission, test_set)
+
+
+def cache_path(what: str, submission: Submission, *asked: str) -> Path | None:
+    """Where what follows from a submission's maps is kept; None for maps kept elsewhere.
+
+    Its name is made of all that decides it: the code, the protocol, the bytes of the maps, and what
+    else was `asked`. A file that was changed has another name, and is looked at again.
+    """
+    maps, card = submission.maps, submission.card
+    if maps is None and not submission.is_regenerated:
+        return None
     key = [
         digest_of_code(_CODE, content=("protocols", "baselines"), libraries=_LIBRARIES),
-        protocol.digest,
-        test_set,
+        submission.protocol.digest,
+        *asked,
         *(path and sha256_of_file(path) for path in (maps, submission.audio_blind)),
         [card.baseline, card.seed] if isinstance(card, BaselineCard) and maps is None else [],
         is_deaf(card),
-        _priors_digest(protocol),
+        _priors_digest(submission.protocol),
     ]
-    return cache_folder("leaderboard", "assessments", f"{sha256_of_json(key)}.json")
+    return cache_folder("leaderboard", what, f"{sha256_of_json(key)}.json")
 
 
 def _priors_digest(protocol: Protocol) -> list[str]:
@@ -378,27 +421,42 @@ def _read_cache(path: Path | None) -> Assessment | None:
 
 
 def _scored(submission: Submission, bench: Bench, options: AssessOptions) -> Assessment:
-    lock = submission.lock
-    digest = bench.trials.test_set.digest
-    if lock is not None and not bench.embedded and lock.result.test_set.digest != digest:
-        raise NotAtHandError(
-            f"the local test set has the digest {digest[:12]}, and the lock is of "
-            f"{lock.result.test_set.digest[:12]}",
-            code="E_TEST_SET_DIGEST",
-        )
-    with ExitStack() as stack:
-        maps = submission.maps
-        if submission.is_regenerated:
-            maps = regenerated(submission, bench.trials, stack.enter_context(temporary_folder()))
-        elif maps is None:
-            maps = _copy_of(submission, options.copies)
-        else:
-            for path in filter(None, (maps, submission.audio_blind)):
-                _check_stored(path, bench.trials)
-        show_maps = bench.embedded or not submission.is_regenerated
+    show_maps = bench.embedded or not submission.is_regenerated
+    with maps_of(submission, bench.trials, options) as maps:
         return bench.assess(
             maps, submission.audio_blind, is_deaf=is_deaf(submission.card), show_maps=show_maps
         )
+
+
+@contextmanager
+def maps_of(submission: Submission, trials: TrialSet, options: AssessOptions) -> Iterator[Path]:
+    """The maps of a submission as one may score them here: checked, made again, or a copy.
+
+    Raises
+    ------
+    NotAtHandError
+        If they, or the annotation that was accepted, are not at hand.
+    PredictionsError
+        With every problem of a stored file.
+    """
+    lock, digest = submission.lock, trials.test_set.digest
+    accepted = (
+        digest if lock is None or is_embedded(trials.protocol) else lock.result.test_set.digest
+    )
+    if accepted != digest:
+        raise NotAtHandError(
+            f"the local test set has the digest {digest[:12]}, and the lock is of {accepted[:12]}",
+            code="E_TEST_SET_DIGEST",
+        )
+    if submission.is_regenerated:
+        with temporary_folder() as folder:
+            yield regenerated(submission, trials, folder)
+    elif submission.maps is None:
+        yield _copy_of(submission, options.copies)
+    else:
+        for path in filter(None, (submission.maps, submission.audio_blind)):
+            _check_stored(path, trials)
+        yield submission.maps
 
 
 def _check_stored(path: Path, trials: TrialSet) -> None:

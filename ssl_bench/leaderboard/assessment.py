@@ -189,6 +189,9 @@ class Evidence(Strict):
         Best, worst and random trials; `gallery_seed` drew the random ones.
     replicates
         For paired tests between entries: one for each of the protocol's first measures.
+    change_with_sound
+        How much maps of one picture differ under several sounds, as a share of their range; null
+        where no picture comes with several, and in a lock of an earlier version.
     """
 
     success_curve: tuple[CurvePoint, ...]
@@ -196,6 +199,7 @@ class Evidence(Strict):
     gallery_seed: Annotated[int, Field(ge=0)]
     gallery: Annotated[tuple[GalleryTrial, ...], Field(max_length=200)]
     replicates: tuple[Replicates, ...]
+    change_with_sound: Annotated[float, Field(ge=0)] | None = None
 
 
 class Assessment(Strict):
@@ -286,6 +290,7 @@ def _comparable(assessment: Assessment) -> dict[str, Any]:
     for name in ("environment", "timings", "predictions_sha256"):
         del content["result"][name]
     content["result"]["protocol"].pop("tables")
+    del content["evidence"]["change_with_sound"]
     content["evidence"]["replicates"] = {
         each.measure: each.array().tolist() for each in assessment.evidence.replicates
     }

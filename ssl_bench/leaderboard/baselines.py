@@ -18,6 +18,7 @@ from ssl_bench.errors import DataError, LeaderboardError, one_of
 from ssl_bench.files import files_of, temporary_folder, write_text
 from ssl_bench.leaderboard.assess import Bench, open_bench
 from ssl_bench.leaderboard.assessment import disagreements, read_lock
+from ssl_bench.leaderboard.card import read_card
 from ssl_bench.leaderboard.submissions import (
     CARD,
     LOCK,
@@ -218,6 +219,9 @@ def _written(root: Path, bench: Bench, contestant: Contestant, predicted: Predic
     """Write a submission unless the board has the same card and maps."""
     label, slug = bench.trials.protocol.label, contestant.slug
     path = root / submission_path(bench.folder, slug)
+    gone = read_card(path / CARD).withdrawn if (path / CARD).exists() else None
+    if gone is not None:
+        return Added(label, slug, "left out", f"withdrawn on {gone.date}: {gone.reason}")
     lines = [f'baseline = "{contestant.name}"']
     if contestant.alpha is not None:
         lines.append(f"alpha = {contestant.alpha!r}")

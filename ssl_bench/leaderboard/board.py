@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from ssl_bench.errors import LeaderboardError
+from ssl_bench.errors import LeaderboardError, one_of
 from ssl_bench.files import content_folder, sha256_of_file
 from ssl_bench.leaderboard.assess import Assessed, AssessOptions, assess_all
 from ssl_bench.leaderboard.assessment import Assessment, Evidence
@@ -20,6 +20,7 @@ from ssl_bench.leaderboard.claims import (
     page_card,
 )
 from ssl_bench.leaderboard.copies import copies_among
+from ssl_bench.leaderboard.history import tombstones, untraced
 from ssl_bench.leaderboard.published import (
     MAX_PUBLISHED_BYTES,
     PUBLISHED,
@@ -118,6 +119,8 @@ class Competition:
         By the protocol's first measure, of all entries that are ranked.
     unscored
         Submissions with neither a score nor a lock, each with the reason.
+    withdrawn
+        Submissions whose maps were withdrawn.
     """
 
     folder: str
@@ -125,6 +128,7 @@ class Competition:
     entries: Mapping[str, Entry]
     ties: Ties
     unscored: tuple[tuple[Submission, str], ...] = ()
+    withdrawn: tuple[Submission, ...] = ()
 
     @classmethod
     def of(
@@ -132,6 +136,7 @@ class Competition:
         folder: str,
         entries: Iterable[Entry],
         unscored: Iterable[tuple[Submission, str]] = (),
+        withdrawn: Iterable[Submission] = (),
     ) -> Competition:
         """Rank entries."""
         by_slug = {entry.slug: entry for entry in entries}
@@ -139,7 +144,8 @@ class Competition:
             {slug: each.assessment for slug, each in by_slug.items() if each.can_be_ranked}
         )
         ordered = {each.name: by_slug.pop(each.name) for each in ties.standings} | by_slug
-        return cls(folder, protocol_of_folder(folder), ordered, ties, tuple(unscored))
+        protocol = protocol_of_folder(folder)
+        return cls(folder, protocol, ordered, ties, tuple(unscored), tuple(withdrawn))
 
     @property
     def embedded(self) -> bool:
@@ -233,7 +239,8 @@ def read_board(
     options: AssessOptions | None = None,
     *,
     trusted: Path | None = None,
-    folders: Iterable[str] | None = None,
+    folders: Collection[str] | None = None,
+    slugs: Collection[str] | None = None,
     progress: Callable[[str, int, int], None] = lambda _what, _done, _all: None,
 ) -> Board:
     """Read a board, score every submission or take its lock, and name what is wrong.
@@ -246,16 +253,18 @@ def read_board(
         Where to look for test sets and copies, and whether to take cached scores.
     trusted
         A board that was accepted, such as that of the branch that a request is made to.
-    folders
-        Protocol folders to read; None for all.
+    folders, slugs
+        Protocol folders to read, and entries to score; None for all. What is wrong elsewhere is not
+        named then, and ranks are those among the entries that were scored.
 
     Raises
     ------
     LeaderboardError
-        If there is no such board.
+        If there is no such board, or no such entry.
     """
     settings = options or AssessOptions()
     submissions, findings = find_submissions(root, folders)
+    _require_known(slugs, submissions, findings)
     sound = []
     for each in submissions:
         problems = input_problems(each)
@@ -264,9 +273,13 @@ def read_board(
             sound.append(each)
     figures, wrong = _published(root, trusted)
     findings += [*wrong, *_look_alikes(sound)]
-    assessed = assess_all(sound, settings, progress)
+    if trusted is not None:
+        findings += untraced(root, submissions, find_submissions(trusted, folders)[0])
+    asked = [each for each in sound if slugs is None or each.slug in slugs]
+    present = [each for each in asked if each.withdrawn is None]
+    assessed = assess_all(present, settings, progress)
     kept: dict[str, list[Entry]] = {}
-    unscored: dict[str, list[tuple[Submission, str]]] = {each.folder: [] for each in sound}
+    unscored: dict[str, list[tuple[Submission, str]]] = {each.folder: [] for each in asked}
     proven = set()
     for done in assessed:
         found = list(_findings(done, trusted))
@@ -281,18 +294,49 @@ def read_board(
         card = page_card(submission.card, assessment.result.test_set.name, assessment.result.model)
         entry = Entry(submission, assessment, card, done.scored, done.unproven)
         kept.setdefault(submission.folder, []).append(entry)
-    copies = copies_among(sound)
+    copies = copies_among(sound, present, use_cache=settings.use_cache)
     findings += copies
     proven -= {each.path for each in copies}
+    gone = tombstones(asked)
     return Board(
         {
-            folder: Competition.of(folder, kept.get(folder, ()), unscored[folder])
+            folder: Competition.of(
+                folder,
+                kept.get(folder, ()),
+                unscored[folder],
+                (each for each in gone if each.folder == folder),
+            )
             for folder in sorted(unscored)
         },
         figures,
-        tuple(sorted(findings, key=lambda each: each.path)),
+        tuple(
+            sorted(
+                (each for each in findings if _concerns(each.path, folders, slugs)),
+                key=lambda each: each.path,
+            )
+        ),
         len(proven),
     )
+
+
+def _require_known(
+    slugs: Collection[str] | None, submissions: Sequence[Submission], findings: Iterable[Finding]
+) -> None:
+    known = {each.slug for each in submissions} | {
+        parts[2] for each in findings if len(parts := each.path.split("/")) > 2
+    }
+    for slug in sorted(set(slugs or ()) - known):
+        raise LeaderboardError(
+            f"no entry is called {slug!r}",
+            code="E_ENTRY_UNKNOWN",
+            remedy=one_of(sorted(known), slug),
+        )
+
+
+def _concerns(path: str, folders: Collection[str] | None, slugs: Collection[str] | None) -> bool:
+    """Whether a path on the board is of what was asked for."""
+    _, folder, slug, *_ = (*path.split("/"), "", "")
+    return (folders is None or folder in folders) and (slugs is None or slug in slugs)
 
 
 def _findings(assessed: Assessed, trusted: Path | None) -> Iterator[Finding]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
+from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -99,6 +102,20 @@ class TrainingData(Strict):
         return self
 
 
+class Retired(Strict):
+    """Maps that an entry no longer has: when and why they went, and what they were.
+
+    `measure` is the first one of the protocol; `score` and `maps_sha256` are null where they were
+    not known. ``submit`` and ``leaderboard withdraw`` write it; nobody else does.
+    """
+
+    date: date
+    reason: Line
+    measure: Line | None = None
+    score: float | None = None
+    maps_sha256: Digest | None = None
+
+
 class SubmissionCard(Strict):
     """Who a model is. What a submitter writes, and what a page shows of any entry.
 
@@ -120,6 +137,10 @@ class SubmissionCard(Strict):
         The baseline of this project that it is; never in a submitter's own card.
     claims
         What it is said to score; compared with what the maps score.
+    history
+        What was replaced, the oldest first.
+    withdrawn
+        The maps that were withdrawn; such an entry has none any more.
     """
 
     slug: Slug
@@ -138,6 +159,8 @@ class SubmissionCard(Strict):
     licence: Line
     baseline: Slug | None = None
     claims: Claims = Field(default_factory=dict)
+    history: Annotated[tuple[Retired, ...], Field(max_length=200)] = ()
+    withdrawn: Retired | None = None
 
 
 class BaselineCard(Strict):
@@ -151,6 +174,7 @@ class BaselineCard(Strict):
     alpha: Annotated[float, Field(ge=0, le=1)] | None = None
     seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
     claims: Claims = Field(default_factory=dict)
+    withdrawn: Retired | None = None
 
     @property
     def slug(self) -> str:
@@ -207,6 +231,27 @@ def with_claims(text: str, claims: dict[str, float]) -> str:
     """
     lines = [f'"{measure}" = {float(value)!r}' for measure, value in claims.items()]
     return "\n".join([text.rstrip("\n"), "", "[claims]", *lines, ""]) if lines else text
+
+
+def with_retired(text: str, retired: Sequence[Retired], table: str = "[[history]]") -> str:
+    """The text of a card with what was replaced, or under ``[withdrawn]``, after everything else.
+
+    Examples
+    --------
+    >>> old = Retired(date=date(2026, 11, 30), reason="A mistake", score=0.5)
+    >>> print(with_retired('name = "Mine"', [old]), end="")
+    name = "Mine"
+    <BLANKLINE>
+    [[history]]
+    date = "2026-11-30"
+    reason = "A mistake"
+    score = 0.5
+    """
+    for each in retired:
+        facts = each.model_dump(mode="json", exclude_none=True).items()
+        lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in facts]
+        text = "\n".join([text.rstrip("\n"), "", table, *lines, ""])
+    return text
 
 
 def is_slug(text: str) -> bool:

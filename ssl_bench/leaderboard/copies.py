@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 import numpy as np
 
 from ssl_bench.errors import PredictionsError
-from ssl_bench.files import temporary_folder
-from ssl_bench.leaderboard.assess import regenerated
+from ssl_bench.files import read_kept, temporary_folder, write_kept
+from ssl_bench.leaderboard.assess import cache_path, regenerated
 from ssl_bench.leaderboard.card import BaselineCard
 from ssl_bench.leaderboard.compact import STORED_LIMITS, write_compact
 from ssl_bench.leaderboard.submissions import Finding, Submission, is_embedded
@@ -49,17 +49,24 @@ def answers_digest(predictions: Predictions) -> str:
     return total.hexdigest()
 
 
-def copies_among(submissions: Sequence[Submission]) -> list[Finding]:
-    """Maps that another submission to the same protocol has too; baselines may share theirs."""
+def copies_among(
+    submissions: Sequence[Submission], asked: Sequence[Submission], *, use_cache: bool = True
+) -> list[Finding]:
+    """Maps of those `asked` for that another submission to the same protocol has too.
+
+    Baselines may share theirs. With `use_cache`, digests of maps that did not change are not made
+    again.
+    """
     found = []
     by_folder: dict[str, list[Submission]] = {}
-    for each in submissions:
+    for each in asked:
         by_folder.setdefault(each.folder, []).append(each)
-    for members in by_folder.values():
+    for folder, mine in by_folder.items():
+        members = [each for each in submissions if each.folder == folder]
         if all(isinstance(each.card, BaselineCard) for each in members):
             continue
-        digests = {each.slug: stored_answers(each) for each in members}
-        for own in members:
+        digests = {each.slug: stored_answers(each, use_cache=use_cache) for each in members}
+        for own in mine:
             for other in members:
                 both = isinstance(own.card, BaselineCard) and isinstance(other.card, BaselineCard)
                 maps = digests[own.slug][:1]
@@ -69,22 +76,32 @@ def copies_among(submissions: Sequence[Submission]) -> list[Finding]:
     return found
 
 
-def stored_answers(submission: Submission) -> list[str]:
+def stored_answers(submission: Submission, *, use_cache: bool = True) -> list[str]:
     """Digests of the predictions that a submission has on the board: maps, then audio-blind.
 
     Those of a trivial baseline on the embedded world are made again, and reduced as others are.
     """
+    path = cache_path("answers", submission, submission.protocol.digest)
+    text = read_kept(path) if use_cache and path is not None else None
+    if text is None:
+        text = "\n".join(_answers(submission))
+        if path is not None:
+            with suppress(OSError):
+                write_kept(path, text)
+    return text.split()
+
+
+def _answers(submission: Submission) -> Iterator[str]:
     if submission.is_regenerated and is_embedded(submission.protocol):
         with temporary_folder() as folder:
             made = regenerated(submission, open_trials(submission.protocol), folder)
             write_compact(open_predictions(made), folder / "compact.npz", max_bytes=None)
-            return [answers_digest(open_predictions(folder / "compact.npz"))]
-    found = []
+            yield answers_digest(open_predictions(folder / "compact.npz"))
+        return
     for path in filter(None, (submission.maps, submission.audio_blind)):
         # What cannot be read is named where it is scored.
         with suppress(PredictionsError):
-            found.append(answers_digest(open_predictions(path, limits=STORED_LIMITS)))
-    return found
+            yield answers_digest(open_predictions(path, limits=STORED_LIMITS))
 
 
 def _digest(values: np.ndarray) -> bytes:

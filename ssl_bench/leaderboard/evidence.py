@@ -23,15 +23,15 @@ from ssl_bench.leaderboard.assessment import (
     SoundReference,
     TruthMask,
 )
-from ssl_bench.leaderboard.compact import reduce_map
+from ssl_bench.leaderboard.compact import SIDE, reduce_map
 from ssl_bench.measures.values import parse_measure
-from ssl_bench.predictions import open_predictions
+from ssl_bench.predictions import Predictions, open_predictions
 from ssl_bench.protocols.conventions import Rule
 from ssl_bench.protocols.protocol import Protocol, dialect_names, load_dialect
 from ssl_bench.scoring.aggregate import replicates, summarise
 from ssl_bench.scoring.run import Scored, measures_of
 from ssl_bench.testsets.truth import encode_rle
-from ssl_bench.trials.trial import Trial, TrialSet
+from ssl_bench.trials.trial import AudioRecipe, ImageRecipe, Trial, TrialSet
 
 GALLERY_SEED = 0
 _BEST = 6
@@ -78,7 +78,35 @@ def gather_evidence(
         replicates=tuple(
             Replicates.of(str(measure), replicates(scored.scores, measure)) for measure in measures
         ),
+        change_with_sound=change_with_sound(open_predictions(path), trials),
     )
+
+
+def change_with_sound(predictions: Predictions, trials: TrialSet) -> float | None:
+    """How much maps of one picture differ under several sounds, as a share of their range.
+
+    The largest difference of any picture's maps, each reduced to at most 14 x 14; None where no
+    picture comes with several sounds, or there are no maps.
+    """
+    sounds: dict[ImageRecipe, set[AudioRecipe]] = {}
+    for trial in trials:
+        sounds.setdefault(trial.image, set()).add(trial.audio)
+    if "map" not in predictions.members or all(len(each) < 2 for each in sounds.values()):
+        return None
+    first: dict[ImageRecipe, NDArray[np.float64]] = {}
+    largest = 0.0
+    for positions, maps in predictions.iter_maps():
+        small = reduce_map(maps, *(min(SIDE, side) for side in maps.shape[1:]))
+        for position, heat in zip(positions.tolist(), small, strict=True):
+            name = predictions.trial_ids[position]
+            image = trials.trials[trials.index[name]].image
+            other = first.setdefault(image, heat)
+            if other.shape != heat.shape:
+                return 1.0
+            extent = float(max(np.ptp(other), np.ptp(heat)))
+            if extent > 0:
+                largest = max(largest, float(np.abs(other - heat).max()) / extent)
+    return largest
 
 
 def dialects_of(protocol: Protocol) -> list[str]:

@@ -17,7 +17,14 @@ from ssl_bench import testsets
 from ssl_bench.errors import LeaderboardError, SslBenchError, one_of
 from ssl_bench.files import content_folder, is_left_over, remove_left_overs, sha256_of_file
 from ssl_bench.leaderboard.assessment import RANKED, Lock, read_lock
-from ssl_bench.leaderboard.card import AnyCard, BaselineCard, is_slug, read_card
+from ssl_bench.leaderboard.card import (
+    AnyCard,
+    BaselineCard,
+    Retired,
+    is_slug,
+    read_card,
+    untouched_fields,
+)
 from ssl_bench.leaderboard.compact import MAX_MAPS_BYTES
 from ssl_bench.models.registry import list_baselines, load_baseline
 from ssl_bench.protocols.protocol import Protocol, load_protocol, protocol_names
@@ -92,6 +99,23 @@ class Submission:
         return self._file(AUDIO_BLIND)
 
     @property
+    def title(self) -> str:
+        """What it is called: by its card, or its own name where that is the baseline's."""
+        return self.slug if isinstance(self.card, BaselineCard) else self.card.name
+
+    @property
+    def withdrawn(self) -> Retired | None:
+        """The maps that it had until it was withdrawn; None where it was not."""
+        return self.card.withdrawn
+
+    @property
+    def maps_sha256(self) -> str | None:
+        """Digest of its maps, wherever they are kept; None where they are made again."""
+        if self.lock is not None:
+            return self.lock.result.predictions_sha256
+        return None if self.maps is None else sha256_of_file(self.maps)
+
+    @property
     def is_regenerated(self) -> bool:
         """Whether its maps are those of a trivial baseline, made again whenever needed."""
         return isinstance(self.card, BaselineCard) and self.card.seed is not None
@@ -107,13 +131,19 @@ class Submission:
 
 
 def default_board() -> Path:
-    """The board of this project: the content folder ``leaderboard`` of a checkout.
+    """The folder ``leaderboard`` with submissions of the checkout that one is in.
+
+    Outside of any, that of the checkout that this package is run from.
 
     Raises
     ------
     LeaderboardError
-        If this is an installed package, with which submissions do not travel.
+        If there is none: submissions do not travel with an installed package.
     """
+    here = Path.cwd()
+    for above in (here, *here.parents):
+        if (above / "leaderboard" / SUBMISSIONS).is_dir():
+            return above / "leaderboard"
     folder = content_folder("leaderboard")
     if not (folder / SUBMISSIONS).is_dir():
         raise LeaderboardError(
@@ -209,9 +239,13 @@ def find_submissions(
     LeaderboardError
         If there is no such board.
     """
-    if not root.is_dir():
+    names = {path.name for path in root.iterdir()} if root.is_dir() else set()
+    if not root.is_dir() or (SUBMISSIONS not in names and names - _TOP):
         raise LeaderboardError(
-            "there is no such board", code="E_BOARD_MISSING", where=root, remedy="check the path"
+            f"there is no board here (a folder with {SUBMISSIONS!r} in it)",
+            code="E_BOARD_MISSING",
+            where=root,
+            remedy="check --board",
         )
     findings: list[Finding] = []
 
@@ -291,8 +325,19 @@ def input_problems(submission: Submission) -> list[Finding]:
     if isinstance(card, BaselineCard):
         for message in _baseline_problems(submission, card):
             wrong(message, "E_BASELINE")
-    elif card.measured_by != "submitter" or card.baseline is not None:
-        wrong("only this project's own entries are measured by it", "E_CARD_CLAIM")
+    else:
+        if card.measured_by != "submitter" or card.baseline is not None:
+            wrong("only this project's own entries are measured by it", "E_CARD_CLAIM")
+        untouched = untouched_fields(card)
+        if untouched:
+            wrong(
+                f"its card still has the template's text in: {', '.join(untouched)}",
+                "E_CARD_TEMPLATE",
+            )
+    if submission.withdrawn is not None:
+        if maps is not None or submission.audio_blind is not None or lock is not None:
+            wrong("it is withdrawn, and maps or a lock are still there", "E_WITHDRAWN")
+        return found
     for path in filter(None, (maps, submission.audio_blind)):
         if path.stat().st_size > MAX_MAPS_BYTES:
             wrong(f"{path.name} has more than {MAX_MAPS_BYTES:,} bytes", "E_MAPS_SIZE")
@@ -306,6 +351,8 @@ def input_problems(submission: Submission) -> list[Finding]:
 
 
 def _baseline_problems(submission: Submission, card: BaselineCard) -> list[str]:
+    if submission.withdrawn is not None:
+        return []
     if card.baseline not in list_baselines():
         return [f"no baseline is called {card.baseline!r:.80}"]
     found = []

@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ssl_bench.analysis.paired_runs import require_unmixed
 from ssl_bench.errors import (
     LeaderboardError,
@@ -18,18 +15,25 @@ from ssl_bench.errors import (
     ResultError,
     SubmissionError,
 )
-from ssl_bench.files import blamed_on, replaced_folder, temporary_folder
-from ssl_bench.leaderboard.assess import AssessOptions, Bench, claim_findings
+from ssl_bench.files import blamed_on, files_of, replaced_folder, temporary_folder
+from ssl_bench.leaderboard.assess import (
+    AssessOptions,
+    Bench,
+    claim_findings,
+    modality_findings,
+)
 from ssl_bench.leaderboard.assessment import Assessment, Lock
 from ssl_bench.leaderboard.board import Competition, Entry, read_board
 from ssl_bench.leaderboard.card import (
     AnyCard,
     BaselineCard,
+    Retired,
     SubmissionCard,
     checked_url,
     read_card,
     untouched_fields,
     with_claims,
+    with_retired,
 )
 from ssl_bench.leaderboard.claims import (
     baseline_problems,
@@ -39,8 +43,9 @@ from ssl_bench.leaderboard.claims import (
     page_card,
     squeezed,
 )
-from ssl_bench.leaderboard.compact import SIDE, reduce_map, write_compact
+from ssl_bench.leaderboard.compact import SIDE, write_compact
 from ssl_bench.leaderboard.copies import answers_digest, stored_answers
+from ssl_bench.leaderboard.history import retire, retired
 from ssl_bench.leaderboard.submissions import (
     AUDIO_BLIND,
     CARD,
@@ -51,7 +56,7 @@ from ssl_bench.leaderboard.submissions import (
     find_submissions,
     submission_path,
 )
-from ssl_bench.predictions import Predictions, open_predictions
+from ssl_bench.predictions import open_predictions
 from ssl_bench.scoring.aggregate import summarise
 from ssl_bench.scoring.maps import StoredMaps
 from ssl_bench.scoring.results import MeasuredValue
@@ -59,10 +64,6 @@ from ssl_bench.scoring.retrieval import retrieval_scores
 from ssl_bench.scoring.run import check_predictions, check_scorable, measures_of
 from ssl_bench.scoring.scores import Job, score_maps
 from ssl_bench.statistics.ties import Standing
-from ssl_bench.trials.trial import AudioRecipe, ImageRecipe, TrialSet
-
-# Maps that were computed in other batches may differ in their last bits.
-_ROUNDING = 1e-3
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,9 @@ class SubmissionOptions:
         Where the file is kept instead of on the board.
     vision_only
         The model's own audio-blind predictions.
-    replace
-        Whether a submission of the same slug, by the same authors, may be replaced.
+    replace, reason
+        Whether a submission of the same slug, by the same authors, may be replaced, and why: a line
+        for the history in its card.
     new_board
         Whether the board may be made where there is none.
     """
@@ -87,6 +89,7 @@ class SubmissionOptions:
     url: str | None = None
     vision_only: Path | None = None
     replace: bool = False
+    reason: str = ""
     new_board: bool = False
 
 
@@ -139,6 +142,12 @@ class Prepared:
     def replaced(self) -> Entry | None:
         """The entry whose place it takes; None where there is none, or it could not be scored."""
         return self.before.entries.get(self.entry.slug)
+
+    @property
+    def removed(self) -> tuple[str, ...]:
+        """Names of files of the entry whose place it takes that it has none for."""
+        held = files_of(self.entry.submission.root / self.entry.submission.path, ("*",))
+        return tuple(path.name for path in held if path.name not in self.files)
 
     @property
     def tied_with(self) -> tuple[str, ...]:
@@ -276,11 +285,20 @@ def _card_problems(
             "E_CARD_TEMPLATE",
         )
     yield from card_problems(card, len(bench.trials.test_set), embedded=bench.embedded)
-    for other in _others(root, bench.folder, card.slug):
-        if look_alike(card, other.card, same_protocol=True):
+    held: tuple[Retired, ...] = ()
+    for other in _others(root, bench.folder):
+        if other.slug == card.slug:
+            held = retired(other.card)
+        elif look_alike(card, other.card, same_protocol=True):
             yield Problem(
                 f"its name looks like that of {other.path}. Choose another", "E_CARD_NAME"
             )
+    if card.withdrawn is not None or card.history not in ((), held):
+        yield Problem(
+            "its history is written by 'ssl-bench submit --replace' and 'ssl-bench leaderboard "
+            "withdraw' alone. Leave it out of the card",
+            "E_HISTORY",
+        )
 
 
 def _of_others(card: AnyCard, held: Path) -> Iterable[Problem]:
@@ -303,10 +321,8 @@ def _of_others(card: AnyCard, held: Path) -> Iterable[Problem]:
         )
 
 
-def _others(root: Path, folder: str, slug: str) -> list[Submission]:
-    if not root.is_dir():
-        return []
-    return [each for each in find_submissions(root, [folder])[0] if each.slug != slug]
+def _others(root: Path, folder: str) -> list[Submission]:
+    return find_submissions(root, [folder])[0] if root.is_dir() else []
 
 
 def _file_problems(bench: Bench, predictions: Path, settings: SubmissionOptions) -> Iterable[str]:
@@ -350,10 +366,16 @@ def _prepared(
     data: Path | None,
 ) -> Prepared:
     read, text = card
+    others = _others(root, bench.folder)
+    old = next((each for each in others if each.slug == read.slug), None)
+    if old is not None and isinstance(read, SubmissionCard):
+        added = retired(old.card)[len(read.history) :]
+        if old.withdrawn is None:
+            added += (retire(old, settings.reason, AssessOptions(data=data, jobs=bench.jobs)),)
+        text = with_retired(text, added)
+        read = read.model_copy(update={"history": (*read.history, *added)})
     files: dict[str, bytes] = {}
     paths: dict[str, Path] = {MAPS: predictions}
-    if isinstance(read, SubmissionCard):
-        _refuse_contradiction(read, open_predictions(predictions), bench.trials)
     regenerated = isinstance(read, BaselineCard) and read.seed is not None
     if settings.url is None and not regenerated:
         bench.notify("reducing maps")
@@ -362,7 +384,7 @@ def _prepared(
                 paths[name] = scratch / name
                 write_compact(open_predictions(path), paths[name], side=settings.side)
                 files[name] = paths[name].read_bytes()
-        _refuse_copies(_others(root, bench.folder, read.slug), read, paths[MAPS])
+        _refuse_copies((each for each in others if each is not old), read, paths[MAPS])
     assessment = bench.assess(
         paths[MAPS],
         paths.get(AUDIO_BLIND),
@@ -397,6 +419,10 @@ def _entry(submission: Submission, assessment: Assessment) -> Entry:
     if isinstance(card, BaselineCard):
         for problem in baseline_problems(card, result.model):
             raise LeaderboardError(problem, code=problem.code)
+    for finding in modality_findings(submission, assessment):
+        raise LeaderboardError(
+            finding.message, code=finding.code, remedy="state what the maps show, or mend them"
+        )
     for finding in claim_findings(submission, assessment):
         raise LeaderboardError(
             finding.message,
@@ -420,54 +446,6 @@ def _refuse_copies(others: Iterable[Submission], card: AnyCard, maps: Path) -> N
                 code="E_MAPS_COPIED",
                 remedy="submit what your own model answers",
             )
-
-
-def _refuse_contradiction(card: SubmissionCard, predictions: Predictions, trials: TrialSet) -> None:
-    """Refuse a modality that maps of one picture under several sounds contradict."""
-    modality = {"audio-visual", "vision-only"} & {card.modality}
-    change = change_with_sound(predictions, trials) if modality else None
-    if change is None:
-        return
-    if card.modality == "audio-visual" and change == 0:
-        raise LeaderboardError(
-            "its card says audio-visual, and every map is the same whatever is heard",
-            code="E_CARD_MODALITY",
-            remedy="state vision-only, or find out why the sound has no effect",
-        )
-    if card.modality == "vision-only" and change > _ROUNDING:
-        raise LeaderboardError(
-            "its card says vision-only, and maps of the same picture differ with the sound by "
-            f"{100 * change:.2g} % of their range",
-            code="E_CARD_MODALITY",
-            remedy="state audio-visual, or make the maps the same whatever is heard",
-        )
-
-
-def change_with_sound(predictions: Predictions, trials: TrialSet) -> float | None:
-    """How much maps of one picture differ under several sounds, as a share of their range.
-
-    The largest difference of any picture's maps, each reduced to at most 14 x 14; None where no
-    picture comes with several sounds, or there are no maps.
-    """
-    sounds: dict[ImageRecipe, set[AudioRecipe]] = {}
-    for trial in trials:
-        sounds.setdefault(trial.image, set()).add(trial.audio)
-    if "map" not in predictions.members or all(len(each) < 2 for each in sounds.values()):
-        return None
-    first: dict[ImageRecipe, NDArray[np.float64]] = {}
-    largest = 0.0
-    for positions, maps in predictions.iter_maps():
-        small = reduce_map(maps, *(min(SIDE, side) for side in maps.shape[1:]))
-        for position, heat in zip(positions.tolist(), small, strict=True):
-            name = predictions.trial_ids[position]
-            image = trials.trials[trials.index[name]].image
-            other = first.setdefault(image, heat)
-            if other.shape != heat.shape:
-                return 1.0
-            extent = float(max(np.ptp(other), np.ptp(heat)))
-            if extent > 0:
-                largest = max(largest, float(np.abs(other - heat).max()) / extent)
-    return largest
 
 
 def _measured(path: Path, bench: Bench) -> tuple[MeasuredValue, ...]:
