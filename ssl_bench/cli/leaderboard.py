@@ -10,14 +10,22 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ssl_bench.cli.options import board_option, data_option, jobs_option, json_option
+from ssl_bench.cli.options import (
+    board_option,
+    data_option,
+    jobs_option,
+    json_option,
+    may_begin,
+    new_board_option,
+    protocols_option,
+)
 
 if TYPE_CHECKING:
     from ssl_bench.leaderboard.board import Board
     from ssl_bench.leaderboard.submissions import Finding
 
-# Findings that are shown to a person.
-_MAX_LINES = 200
+# Lines of findings that are shown to a person.
+_MAX_LINES = 50
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -89,6 +97,10 @@ def build(
 @click.option(
     "--strict", is_flag=True, help="Fail too where something was not checked and is not trusted."
 )
+@click.option(
+    "--entry", "entries", multiple=True, metavar="NAME", help="Only this one; may be repeated."
+)
+@protocols_option
 @click.option("--no-pages", is_flag=True, help="Do not build the pages.")
 @jobs_option
 @json_option
@@ -100,6 +112,8 @@ def check(
     changed_only: bool,
     trusted: Path | None,
     strict: bool,
+    entries: tuple[str, ...],
+    protocols: tuple[str, ...],
     no_pages: bool,
     jobs: int,
     as_json: bool,
@@ -108,7 +122,8 @@ def check(
 
     Nothing on the board is executed. Exit code 2 where anything is wrong. What cannot be scored
     again here is named, and the board is then not proven: give its test set with --data, or copies
-    of its predictions with --predictions.
+    of its predictions with --predictions. With --entry or --protocol, only these are checked, and
+    no pages are built.
     """
     from ssl_bench.leaderboard.assess import AssessOptions
     from ssl_bench.leaderboard.board import read_board
@@ -119,7 +134,15 @@ def check(
     root = default_board() if board is None else board
     options = AssessOptions(data=data, copies=predictions, use_cache=changed_only, jobs=jobs)
     with progress_bars(quiet=as_json) as (progress, notify):
-        read = read_board(root, options, trusted=trusted, progress=progress)
+        read = read_board(
+            root,
+            options,
+            trusted=trusted,
+            folders=_folders(protocols, data),
+            slugs=entries or None,
+            progress=progress,
+        )
+        no_pages = no_pages or bool(entries or protocols)
         wrong = [each for each in read.findings if each.level == "wrong"]
         if not wrong and not no_pages:
             build_site(read, out or root / SITE, jobs=jobs, notify=notify)
@@ -128,8 +151,17 @@ def check(
         sys.exit(2)
 
 
+def _folders(protocols: tuple[str, ...], data: Path | None) -> list[str] | None:
+    """Folders of these protocols on a board; None for all."""
+    from ssl_bench.leaderboard.submissions import protocol_folder, shipped_protocol
+
+    return [protocol_folder(shipped_protocol(each, data)) for each in protocols] or None
+
+
 def _report(read: Board, wrong: list[Finding], no_pages: bool, as_json: bool) -> None:
     """Print what a check found."""
+    from ssl_bench.leaderboard.grouping import grouped
+
     findings = read.findings
     pages = "not built" if wrong or no_pages else "built"
     if as_json:
@@ -141,10 +173,11 @@ def _report(read: Board, wrong: list[Finding], no_pages: bool, as_json: bool) ->
         }
         click.echo(json.dumps(content, indent=1, ensure_ascii=False))
         return
-    for each in findings[:_MAX_LINES]:
-        click.echo(f"{each.level}: {each}", err=each.level == "wrong")
-    if len(findings) > _MAX_LINES:
-        click.echo(f"{len(findings) - _MAX_LINES:,} more; --json names all.", err=True)
+    lines = grouped(findings)
+    for level, line in lines[:_MAX_LINES]:
+        click.echo(f"{level}: {line}", err=level == "wrong")
+    if len(lines) > _MAX_LINES:
+        click.echo(f"{len(lines) - _MAX_LINES:,} more; --json names all.", err=True)
     unproven, believed = (
         sum(each.level == level for each in findings) for level in ("not checked", "trusted")
     )
@@ -163,10 +196,8 @@ def _report(read: Board, wrong: list[Finding], no_pages: bool, as_json: bool) ->
 @board_option
 @data_option
 @click.option("--baseline", "baselines", multiple=True, metavar="NAME", help="Only this one.")
-@click.option(
-    "--protocol", "protocols", multiple=True, metavar="NAME[@TESTSET]", help="Only this one."
-)
-@click.option("--new-board", is_flag=True, help="Begin a board where there is none.")
+@protocols_option
+@new_board_option
 @jobs_option
 def add(
     board: Path | None,
@@ -186,6 +217,7 @@ def add(
     from ssl_bench.progress import progress_bars
 
     root = default_board() if board is None else board
+    new_board = may_begin(root, new_board)
     with progress_bars() as (_, notify):
         done = add_baselines(
             root,
@@ -199,3 +231,48 @@ def add(
         for each in done:
             reason = f": {each.reason}" if each.reason else ""
             click.echo(f"{each.outcome}: {each.protocol} {each.slug}{reason}".replace(" :", ":"))
+
+
+@leaderboard.command(short_help="Take the maps of an entry away, and say when and why.")
+@click.argument("name")
+@protocols_option
+@click.option("--reason", required=True, metavar="TEXT", help="Why: one line, which pages show.")
+@board_option
+@data_option
+@jobs_option
+def withdraw(
+    name: str,
+    protocols: tuple[str, ...],
+    reason: str,
+    board: Path | None,
+    data: Path | None,
+    jobs: int,
+) -> None:
+    """Withdraw the entry NAME from all protocols, or from some.
+
+    Its maps are removed. Its card stays, and says when, why, what it scored, and the digest of the
+    maps; so does a line on the protocol's page. Nobody else can take its name.
+    """
+    from ssl_bench.cli.submitted import next_step
+    from ssl_bench.leaderboard.assess import AssessOptions
+    from ssl_bench.leaderboard.history import withdraw as take_away
+    from ssl_bench.leaderboard.submissions import default_board
+    from ssl_bench.progress import progress_bars
+    from ssl_bench.scoring.formatting import format_value
+
+    root = default_board() if board is None else board
+    folders = []
+    with progress_bars() as (progress, _):
+        options = AssessOptions(data=data, jobs=jobs)
+        chosen = _folders(protocols, data)
+        for each in take_away(root, name, reason, chosen, options, progress=progress):
+            folders.append(root / each.submission.path)
+            was = each.retired
+            scored = (
+                ""
+                if was.measure is None
+                else f" ({was.measure} {format_value(was.score, was.measure)})"
+            )
+            removed = f"removed {', '.join(each.removed)}" if each.removed else "no file removed"
+            click.echo(f"Withdrawn: {each.submission.path}{scored}; {removed}.")
+    click.echo(next_step(root, folders))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -101,6 +102,13 @@ predictions_protocol_option = click.option(
     metavar="NAME[@TESTSET[:SPLIT]]",
     help="Protocol that the predictions answer, as 'ssl-bench protocols' lists them; or a path "
     "ending in .toml. Default: the one that the file names.",
+)
+protocols_option = click.option(
+    "--protocol",
+    "protocols",
+    multiple=True,
+    metavar="NAME[@TESTSET]",
+    help="Only this one; may be repeated.",
 )
 data_option = click.option(
     "--data", type=FOLDER, help="Folder with one sub-folder per test set. Default: $SSL_BENCH_DATA."
@@ -203,8 +211,23 @@ resample_option = click.option(
     "refusing them. The result says so.",
 )
 board_option = click.option(
-    "--board", type=FOLDER, help="Folder of the leaderboard. Default: that of this project."
+    "--board",
+    type=FOLDER,
+    help="Folder of the leaderboard. Default: 'leaderboard' of the checkout that you are in.",
 )
+
+
+new_board_option = click.option(
+    "--new-board", is_flag=True, help="Begin a board where there is none, without being asked."
+)
+
+
+def may_begin(board: Path, new_board: bool, *, ask: bool = True) -> bool:
+    """Whether a board may be made where there is none: a person at a terminal is asked."""
+    missing = not (board / "submissions").is_dir()
+    if new_board or not (missing and ask and sys.stdin.isatty()):
+        return new_board
+    return click.confirm(f"There is no board in {str(board)!r}. Begin one?", err=True)
 
 
 def model_option(*, required: bool = True) -> _Decorator[Any]:

@@ -60,7 +60,7 @@ def result_tables(result: Result, *, wide: bool = False) -> list[Table | str]:
     told = result.protocol
     title = f"{told.title}: {told.label}, version {told.version}, dialect {told.conventions}"
     shown: list[Table | str] = [f"{result.model.name} on {title}"]
-    shown += _wide_tables(result) if wide else [_narrow_table(result)]
+    shown += _wide_tables(result) if wide else [narrow_table(result)]
     shown += [coverage_sentence(result), *_notes(result)]
     return [*shown, *_hearing_sentences(result)]
 
@@ -104,8 +104,8 @@ def _short(name: str | None) -> str:
     return "" if name is None else name.removeprefix("prior ").removeprefix("trivial map ")
 
 
-def _narrow_table(result: Result) -> Table:
-    """With intervals as far as the terminal has room for them."""
+def narrow_table(result: Result) -> Table:
+    """A row for each measure, with intervals as far as the terminal has room for them."""
     for score, hearing in (
         (with_interval_in_line, with_interval_in_line),
         (_value, with_interval_in_line),

@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ssl_bench.cli.options import (
+    board_option,
     data_option,
     jobs_option,
     json_option,
+    may_begin,
+    new_board_option,
     predictions_protocol_option,
 )
 
@@ -74,7 +77,7 @@ def validate(predictions: Path, protocol: str | None, data: Path | None, as_json
 _SUBMIT_HELP = """Enter the predictions file (or folder of shards) PREDICTIONS into the leaderboard.
 
 It is checked and scored, and its card and maps are written into a folder of the board. Enter
-the project's leaderboard by a pull request with these two or three files.
+the project's leaderboard by a pull request with these two to four files.
 
 \b
   ssl-bench submit --template > card.toml
@@ -100,7 +103,8 @@ the project's leaderboard by a pull request with these two or three files.
 @click.option(
     "--replace", is_flag=True, help="Replace the entry of the same slug, by the same authors."
 )
-@click.option("--new-board", is_flag=True, help="Begin a board where there is none.")
+@click.option("--reason", metavar="TEXT", help="Why --replace: a line for the entry's history.")
+@new_board_option
 @click.option(
     "--vision-only",
     type=click.Path(path_type=Path),
@@ -120,11 +124,7 @@ the project's leaderboard by a pull request with these two or three files.
     metavar="URL",
     help="Keep the file there (https) instead of on the board; its checksum is stored.",
 )
-@click.option(
-    "--board",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of the leaderboard. Default: that of this project.",
-)
+@board_option
 @data_option
 @jobs_option
 @json_option
@@ -135,6 +135,7 @@ def submit(
     template: bool,
     dry_run: bool,
     replace: bool,
+    reason: str | None,
     new_board: bool,
     vision_only: Path | None,
     side: int,
@@ -152,6 +153,8 @@ def submit(
         return
     if predictions is None or protocol is None or card_path is None:
         raise click.UsageError("Give PREDICTIONS, --protocol and --card (or --template alone).")
+    if replace != (reason is not None):
+        raise click.UsageError("--replace needs --reason TEXT, which the entry's history keeps.")
     from ssl_bench.cli.submitted import submission_facts, submission_tables
     from ssl_bench.cli.terminal import print_json, show
     from ssl_bench.leaderboard.assess import open_bench
@@ -160,10 +163,16 @@ def submit(
     from ssl_bench.progress import progress_bars
 
     root = default_board() if board is None else board
+    new_board = may_begin(root, new_board, ask=not as_json)
     with progress_bars(quiet=as_json) as (_, notify):
         bench = open_bench(protocol, data, jobs=jobs, notify=notify)
         options = SubmissionOptions(
-            side=side, url=url, vision_only=vision_only, replace=replace, new_board=new_board
+            side=side,
+            url=url,
+            vision_only=vision_only,
+            replace=replace,
+            reason=reason or "",
+            new_board=new_board,
         )
         submission = prepare(root, bench, predictions, card_path, options, data=data)
         # Before it is written: what it replaces is part of what is told.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
     from ssl_bench.leaderboard.board import Entry
     from ssl_bench.leaderboard.submit import Prepared
     from ssl_bench.scoring.results import MeasuredValue
+
+# Entries that are named of those that a submission moves.
+_MOVES = 3
 
 
 def submission_facts(prepared: Prepared, dry_run: bool) -> dict[str, Any]:
@@ -39,65 +43,118 @@ def submission_facts(prepared: Prepared, dry_run: bool) -> dict[str, Any]:
             f"{entry.submission.path}/{name}": len(content)
             for name, content in prepared.files.items()
         },
+        "removed": list(prepared.removed),
+        "history": [each.model_dump(mode="json") for each in entry.card.history],
     }
 
 
 def submission_tables(prepared: Prepared, root: Path, dry_run: bool) -> list[Table | str]:
-    """A submission for a person: its row, its tie group, what the sound adds and what changes."""
-    from ssl_bench.cli.result_tables import coverage_sentence
-    from ssl_bench.cli.terminal import plain_table, with_interval
+    """A submission for a person: its row and rank, who moves, and what to do next."""
+    from ssl_bench.cli.result_tables import coverage_sentence, narrow_table
 
-    entry, standing = prepared.entry, prepared.standing
+    entry = prepared.entry
     told = entry.result.protocol
-    rows = [
-        [own.measure, with_interval(own), with_interval(full), _change(own, full)]
-        for own, full in zip(entry.result.measures, prepared.submitted, strict=True)
-    ]
-    head = ["percent [95 % interval]", "entry", "file as submitted", "difference"]
     shown: list[Table | str] = [
-        _row(entry),
+        *_rank(prepared),
+        narrow_table(entry.result),
         sound_sentence(entry),
         coverage_sentence(entry.result),
         f"Dialect {told.dialect}, protocol digest {told.digest[:12]}.",
     ]
     if prepared.replaced is not None:
         shown.append(_replaced(prepared.replaced, prepared))
+    return [*shown, *_moves(prepared), _stored(prepared), *_next_steps(prepared, root, dry_run)]
+
+
+def _rank(prepared: Prepared) -> Iterator[str]:
+    """The score and where it stands."""
+    from ssl_bench.scoring.formatting import format_interval
+
+    entry, standing = prepared.entry, prepared.standing
     count = len(prepared.after.standings)
+    own = f"{entry.headline.measure} {format_interval(entry.headline)}"
     if standing is None:
-        shown.append(f"Its page will not rank it: {entry.apart or 'an oracle sees the truth'}.")
-    elif count > 1:
-        shown.append(
-            f"By {entry.headline.measure}: tie group {standing.group}, rank {standing.best_rank} "
-            f"to {standing.worst_rank} of {count}."
-        )
+        place = f"not ranked: {entry.apart or 'an oracle sees the truth'}"
+    elif count == 1:
+        place = "the only entry of this protocol"
     else:
-        shown.append(f"By {entry.headline.measure}: the only entry of this protocol.")
+        place = (
+            f"group {standing.group}, rank {standing.best_rank} to {standing.worst_rank} of {count}"
+        )
+    yield f"{entry.card.name} on {entry.result.protocol.label}: {own}, {place}."
     if prepared.tied_with:
-        shown.append(f"Not told apart from: {', '.join(prepared.tied_with)}.")
-    shown += [
-        f"{now.name}: group {was.group} to {now.group}, rank {was.best_rank} to {was.worst_rank} "
-        f"before, {now.best_rank} to {now.worst_rank} then."
-        for was, now in prepared.moved
+        yield f"Not told apart from: {', '.join(prepared.tied_with)}."
+
+
+def _moves(prepared: Prepared) -> Iterator[str]:
+    """The first few of the other entries that get another place."""
+    moved = prepared.moved
+    for was, now in moved[:_MOVES]:
+        yield (
+            f"{now.name}: rank {was.best_rank} to {was.worst_rank} before, {now.best_rank} to "
+            f"{now.worst_rank} then (group {was.group}, then {now.group})."
+        )
+    if len(moved) > _MOVES:
+        yield f"{len(moved) - _MOVES} more entries get another rank or group."
+
+
+def _stored(prepared: Prepared) -> Table | str:
+    """What storing the maps changed."""
+    from ssl_bench.cli.terminal import plain_table, with_interval
+
+    pairs = list(zip(prepared.entry.result.measures, prepared.submitted, strict=True))
+    if all(own.value == full.value for own, full in pairs):
+        return "As stored, it scores what the file as submitted scores."
+    rows = [
+        [own.measure, with_interval(own), with_interval(full), _change(own, full)]
+        for own, full in pairs
     ]
-    shown.append(plain_table("All measures, as stored and as submitted", head, rows))
-    done = "Would write" if dry_run else "Wrote"
-    shown += [
-        f"{done} {root / entry.submission.path / name} ({len(content):,} bytes)."
-        for name, content in prepared.files.items()
-    ]
-    return shown
+    head = ["percent [95 % interval]", "entry", "file as submitted", "difference"]
+    return plain_table("All measures, as stored and as submitted", head, rows)
+
+
+def _next_steps(prepared: Prepared, root: Path, dry_run: bool) -> Iterator[str]:
+    """Which files are written and removed, what to commit, and where to send it."""
+    from ssl_bench.leaderboard.submissions import AUDIO_BLIND
+
+    folder = root / prepared.entry.submission.path
+    files = ", ".join(
+        f"{name} ({len(content):,} bytes)" for name, content in prepared.files.items()
+    )
+    yield f"{'Would write' if dry_run else 'Wrote'} {folder}: {files}."
+    if prepared.removed:
+        gone = f"{'Would remove' if dry_run else 'Removed'} {', '.join(prepared.removed)} there"
+        blind = ", the model's own audio-blind maps" if AUDIO_BLIND in prepared.removed else ""
+        yield f"{gone}{blind}."
+    if dry_run:
+        yield "Nothing was written. Next: the same command without --dry-run."
+    else:
+        yield next_step(root, [folder])
+
+
+def next_step(root: Path, folders: Sequence[Path]) -> str:
+    """What to do with folders of a board that were written."""
+    place = root.resolve()
+    if not any((above / ".git").exists() for above in (place, *place.parents)):
+        return f"Next: ssl-bench leaderboard build --board {root}"
+    return (
+        f"Next: git add {' '.join(map(str, folders))}; commit it alone, and open a pull request to "
+        "the main branch of the repository that you cloned. It is checked there as 'ssl-bench "
+        f"leaderboard check --entry {folders[0].name}' does."
+    )
 
 
 def _replaced(old: Entry, prepared: Prepared) -> Table:
     """The entry that is replaced beside the one that replaces it."""
-    from ssl_bench.cli.terminal import plain_table, with_interval
+    from ssl_bench.cli.terminal import plain_table
+    from ssl_bench.scoring.formatting import format_interval
 
     before = {each.measure: each for each in old.result.measures}
     rows = [
         [
             own.measure,
-            with_interval(before[own.measure]) if own.measure in before else "",
-            with_interval(own),
+            format_interval(before[own.measure]) if own.measure in before else "",
+            format_interval(own),
             _change(own, before[own.measure]) if own.measure in before else "",
         ]
         for own in prepared.entry.result.measures
@@ -117,46 +174,6 @@ def sound_sentence(entry: Entry) -> str:
 
     found = entry.result.hearing
     return hearing_sentence(found[0]) if found else ""
-
-
-def _row(entry: Entry) -> Table:
-    """The row of the page, upright: a line for each headline measure."""
-    from ssl_bench.cli.result_tables import hearing_cell
-    from ssl_bench.cli.terminal import plain_table, with_interval
-    from ssl_bench.scoring.formatting import position
-
-    rows = []
-    for own in _headline(entry):
-        found = position(entry.result, own.measure)
-        share = found.share
-        rows.append(
-            [
-                own.measure,
-                with_interval(own),
-                "" if found.floor is None else with_interval(found.floor),
-                "" if found.ceiling is None else with_interval(found.ceiling),
-                "" if share is None else f"{100 * share:.1f} %",
-                "" if found.without_sound is None else with_interval(found.without_sound),
-                hearing_cell(found.hearing),
-            ]
-        )
-    heads = [
-        "percent [95 % interval]",
-        "entry",
-        "best floor",
-        "ceiling",
-        "share of that distance",
-        "without sound",
-        "hearing",
-    ]
-    kept = [
-        place for place in range(len(heads)) if place < 2 or any(cells[place] for cells in rows)
-    ]
-    return plain_table(
-        f"{entry.card.name} on {entry.result.protocol.label}: its row of the page",
-        [heads[place] for place in kept],
-        [[cells[place] for place in kept] for cells in rows],
-    )
 
 
 def _position(entry: Entry, own: MeasuredValue) -> dict[str, Any]:
@@ -191,4 +208,4 @@ def _change(own: MeasuredValue, full: MeasuredValue) -> str:
 
     if own.value is None or full.value is None:
         return ""
-    return f"{scale_of(own.measure) * (own.value - full.value):+.2f}"
+    return f"{scale_of(own.measure) * (own.value - full.value):+z.2f}"

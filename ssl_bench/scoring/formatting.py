@@ -33,7 +33,7 @@ def format_value(
     """A value of a measure, or a difference of two: a share in percent, a rank as it is."""
     if value is None:
         return UNDEFINED
-    text = f"{scale_of(measure) * value:,.{digits}f}".replace("-", minus)
+    text = f"{scale_of(measure) * value:z,.{digits}f}".replace("-", minus)
     return f"+{text}" if signed and value > 0 else text
 
 
