@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ssl_bench.analysis.run_folder import PREDICTIONS, VISION_ONLY
 from ssl_bench.errors import MeasureError, ResultError, one_of
 from ssl_bench.files import sha256_of_file
 from ssl_bench.measures.definition import Measure
@@ -39,6 +40,12 @@ class Run:
     label: str
     result: Result
     scores: pd.DataFrame
+    maps: Path | None = None  # Its predictions, where they are not those in the folder
+
+    @property
+    def predictions(self) -> Path:
+        """The predictions that were scored; a run may have been left without them."""
+        return self.maps or self.folder / PREDICTIONS
 
 
 class Difference(Document):
@@ -142,7 +149,7 @@ def _number(value: MeasuredValue) -> float:
 
 def _require_own_predictions(result: Result, folder: Path) -> None:
     blind = None if result.vision_only is None else result.vision_only.predictions_sha256
-    digests = {"predictions.npz": result.predictions_sha256, "vision_only.npz": blind}
+    digests = {PREDICTIONS: result.predictions_sha256, VISION_ONLY: blind}
     for name, digest in digests.items():
         path = folder / name
         if digest is not None and path.is_file() and sha256_of_file(path) != digest:
@@ -158,7 +165,7 @@ def _require_own_predictions(result: Result, folder: Path) -> None:
 def require_unmixed(predictions: Path) -> None:
     """Refuse predictions in a run folder whose result is of others; ResultError."""
     with suppress(OSError):
-        if predictions.name in ("predictions.npz", "vision_only.npz"):
+        if predictions.name in (PREDICTIONS, VISION_ONLY):
             folder = predictions.parent
             if (folder / "result.json").is_file():
                 _require_own_predictions(read_result(folder), folder)

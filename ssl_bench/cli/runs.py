@@ -12,6 +12,7 @@ from ssl_bench.cli.options import (
     FILE,
     FOLDER,
     PATH,
+    board_option,
     count_option,
     data_option,
     jobs_option,
@@ -164,7 +165,7 @@ def _across_tables(found: AcrossSets) -> list[Table | str]:
 
 
 @click.command()
-@click.argument("runs", nargs=-1, required=True, type=PATH)
+@click.argument("runs", nargs=-1, required=True)
 @click.option(
     "--measure", "measures", multiple=True, metavar="MEASURE", help="Default: all; repeatable."
 )
@@ -172,31 +173,40 @@ def _across_tables(found: AcrossSets) -> list[Table | str]:
 @click.option(
     "--pictures", metavar="FILE.png", type=FILE, help="Draw them, with the first two runs' maps."
 )
+@board_option
 @data_option
+@jobs_option
 @json_option
 def compare(
-    runs: tuple[Path, ...],
+    runs: tuple[str, ...],
     measures: tuple[str, ...],
     changed: int,
     pictures: Path | None,
+    board: Path | None,
     data: Path | None,
+    jobs: int,
     as_json: bool,
 ) -> None:
-    """Compare RUNS (run folders) trial by trial, and say whether a difference is real.
+    """Compare RUNS trial by trial, and say whether a difference is real.
+
+    A run is a run folder, or an entry of the leaderboard: its name, on the protocol of the first
+    run folder, or leaderboard:PROTOCOL/NAME.
 
     Differences are paired, on the common trials, with intervals and a test corrected for the
     number of comparisons. Runs of different protocols, test sets or dialects are refused.
     """
-    from ssl_bench.analysis.paired_runs import compare_runs, read_run
+    from ssl_bench.analysis.paired_runs import compare_runs
+    from ssl_bench.leaderboard.entry_runs import open_runs
 
-    read = [read_run(path) for path in runs]
-    found = compare_runs(read, measures=measures or None, most=changed)
-    drawn = []
-    if pictures is not None:
-        from ssl_bench.figures.sheet import write_changed_sheet
+    with open_runs(runs, board, data=data, jobs=jobs) as opened:
+        read = opened.runs
+        found = compare_runs(read, measures=measures or None, most=changed)
+        notes = opened.notes
+        if pictures is not None:
+            from ssl_bench.figures.sheet import write_changed_sheet
 
-        trials = write_changed_sheet(pictures, found.pairs[0], read[0], read[1], data=data)
-        drawn.append(f"Drew {trials} trials into {pictures}.")
+            trials = write_changed_sheet(pictures, found.pairs[0], read[0], read[1], data=data)
+            notes.append(f"Drew {trials} trials into {pictures}.")
     if as_json:
         click.echo(found.model_dump_json(indent=1))
         return
@@ -207,7 +217,7 @@ def compare(
         show(f"The p-values are corrected for {count} comparisons of each measure (Holm).")
     if found.partial:
         show("PARTIAL: a run left trials out; only common trials are compared.")
-    show(*drawn)
+    show(*notes)
 
 
 def _pair_tables(pair: Pair, found: RunComparison) -> list[Table | str]:

@@ -63,7 +63,8 @@ def submission_tables(prepared: Prepared, root: Path, dry_run: bool) -> list[Tab
     ]
     if prepared.replaced is not None:
         shown.append(_replaced(prepared.replaced, prepared))
-    return [*shown, *_moves(prepared), _stored(prepared), *_next_steps(prepared, root, dry_run)]
+    shown += [*_moves(prepared), _stored(prepared), *_next_steps(prepared, root, dry_run)]
+    return [part for part in shown if part]
 
 
 def _rank(prepared: Prepared) -> Iterator[str]:

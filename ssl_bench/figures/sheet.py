@@ -303,7 +303,7 @@ def write_changed_sheet(
 ) -> int:
     """Draw the changed trials of a pair of runs with the map of either; returns how many were.
 
-    Both runs have ``predictions.npz`` in their folders. ResultError if nothing changed, or if the
+    Both runs have their predictions. ResultError if nothing changed, or if the
     protocol or the test set at hand is not the one that was scored.
     """
     if not pair.changed:
@@ -314,7 +314,7 @@ def write_changed_sheet(
     _, trials = open_run_trials(first.folder, first.result, data)
     sides = []
     for run in (first, second):
-        predictions = open_predictions(run.folder / "predictions.npz")
+        predictions = open_predictions(run.predictions)
         sides.append((run, predictions, with_threshold(trials, StoredMaps(predictions, trials))))
     with_images = is_embedded(trials.test_set.name)
     rows = []
