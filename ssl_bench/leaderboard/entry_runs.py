@@ -125,7 +125,7 @@ def _entry_run(
             maps,
             trials,
             conventions=asked.protocol,
-            options=ScoringOptions(jobs=jobs, broken_down=0),
+            options=ScoringOptions(jobs=jobs, broken_down=1),
             is_deaf=is_deaf(submission.card),
         )
         label = f"{_PREFIX}{name.slug}"

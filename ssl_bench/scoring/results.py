@@ -266,7 +266,14 @@ def read_result(path: str | os.PathLike[str]) -> Result:
     """
     file = Path(path)
     if file.is_dir():
-        file = file / "result.json"
+        predictions, file = file / "predictions.npz", file / "result.json"
+        if predictions.is_file() and not file.exists():
+            raise ResultError(
+                "this folder holds predictions that were not scored",
+                code="E_RUN_UNSCORED",
+                where=path,
+                remedy=f"score them first: ssl-bench score {path}",
+            )
     return read_json(file, Result, error=ResultError, remedy=_REMEDY)
 
 

@@ -338,7 +338,9 @@ class TestLocks:
         self, board: Path, bench: Bench, write_maps: Maker, card: Maker, tmp_path: Path
     ) -> None:
         maps = write_maps(4)
-        options = SubmissionOptions(url="https://example.org/maps.npz", replace=True)
+        options = SubmissionOptions(
+            url="https://example.org/maps.npz", replace=True, reason="Too large"
+        )
         submit(board, bench, maps, card("my-model", "My model"), options)
         assert sorted(each.name for each in (board / FOLDER).iterdir()) == [
             "card.toml",

@@ -84,7 +84,9 @@ def test_a_slug_is_taken_once_unless_replaced(
     with refused("E_SLUG_TAKEN", where="my-model"):
         prepare(board, bench, write_maps(1), mine)
     assert snapshot(board) == before
-    submit(board, bench, write_maps(1), mine, SubmissionOptions(replace=True))
+    submit(
+        board, bench, write_maps(1), mine, SubmissionOptions(replace=True, reason="Trained longer")
+    )
     assert snapshot(board).keys() == before.keys()
     assert snapshot(board) != before
 
@@ -95,13 +97,31 @@ def test_only_its_authors_replace_an_entry(
     before = snapshot(board)
     stranger = card("my-model", "Mine", changes={"Ada Author": "Cleo Author"})
     with refused("E_ENTRY_OTHERS", where="my-model"):
-        prepare(board, bench, write_maps(1), stranger, SubmissionOptions(replace=True))
+        prepare(
+            board,
+            bench,
+            write_maps(1),
+            stranger,
+            SubmissionOptions(replace=True, reason="Trained longer"),
+        )
     (board / "submissions/synth/my-model/card.toml").write_text('baseline = "center"\n')
     with refused("E_ENTRY_OTHERS"):
-        prepare(board, bench, write_maps(1), card("my-model"), SubmissionOptions(replace=True))
+        prepare(
+            board,
+            bench,
+            write_maps(1),
+            card("my-model"),
+            SubmissionOptions(replace=True, reason="Trained longer"),
+        )
     (board / "submissions/synth/my-model/card.toml").write_text("name = [\n")
     with refused("E_TOML", where="my-model/card.toml") as caught:
-        prepare(board, bench, write_maps(1), card("my-model"), SubmissionOptions(replace=True))
+        prepare(
+            board,
+            bench,
+            write_maps(1),
+            card("my-model"),
+            SubmissionOptions(replace=True, reason="Trained longer"),
+        )
     assert "E_ENTRY_OTHERS" not in caught.value.codes
     assert snapshot(board).keys() == before.keys()
 
@@ -110,7 +130,7 @@ def test_what_is_replaced_is_shown_beside_what_replaces_it(
     board: Path, bench: Bench, write_maps: Maker, card: Maker
 ) -> None:
     mine = card("my-model", "My model")
-    options = SubmissionOptions(replace=True)
+    options = SubmissionOptions(replace=True, reason="Trained longer")
     prepared = prepare(board, bench, write_maps(1), mine, options)
     old = checked(board).competitions["synth"].entries["my-model"].result.measures
     assert prepared.replaced is not None
@@ -211,7 +231,10 @@ def test_predictions_of_a_mixed_folder_are_refused(
 def test_a_process_that_dies_leaves_the_old_entry_or_the_new(
     board: Path, bench: Bench, write_maps: Maker, card: Maker
 ) -> None:
-    mine, options = card("my-model", "My model"), SubmissionOptions(replace=True)
+    mine, options = (
+        card("my-model", "My model"),
+        SubmissionOptions(replace=True, reason="Trained longer"),
+    )
     prepared = [prepare(board, bench, write_maps(seed), mine, options) for seed in (1, 2)]
     wanted = [dict(each.files) for each in prepared]
     folder = board / "submissions/synth/my-model"
