@@ -336,7 +336,10 @@ def modality_findings(submission: Submission, assessment: Assessment) -> Iterato
         return
     message = ""
     if card.modality == "audio-visual" and change == 0:
-        message = "its card says audio-visual, and every map is the same whatever is heard"
+        message = (
+            "its card says audio-visual, and every map is the same whatever is heard, as those of "
+            "a vision-only model are"
+        )
     elif card.modality == "vision-only" and change > _ROUNDING:
         message = (
             "its card says vision-only, and maps of one picture differ with the sound by "

@@ -121,7 +121,7 @@ class Prepared:
     def before(self) -> Competition:
         """The protocol's entries without it; those that were not scored before are scored now."""
         submission = self.entry.submission
-        if submission.root.is_dir():
+        if (submission.root / SUBMISSIONS).is_dir():
             read = read_board(submission.root, self.options, folders=[submission.folder])
             if submission.folder in read.competitions:
                 return read.competitions[submission.folder]
@@ -322,7 +322,7 @@ def _of_others(card: AnyCard, held: Path) -> Iterable[Problem]:
 
 
 def _others(root: Path, folder: str) -> list[Submission]:
-    return find_submissions(root, [folder])[0] if root.is_dir() else []
+    return find_submissions(root, [folder])[0] if (root / SUBMISSIONS).is_dir() else []
 
 
 def _file_problems(bench: Bench, predictions: Path, settings: SubmissionOptions) -> Iterable[str]:

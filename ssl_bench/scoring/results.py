@@ -264,14 +264,14 @@ def read_result(path: str | os.PathLike[str]) -> Result:
 
     Raises ResultError if the file is missing, is not JSON, or does not follow the schema.
     """
-    file = Path(path)
-    if file.is_dir():
-        predictions, file = file / "predictions.npz", file / "result.json"
-        if predictions.is_file() and not file.exists():
+    file = folder = Path(path)
+    if folder.is_dir():
+        file = folder / "result.json"
+        if (folder / "predictions.npz").is_file() and not file.exists():
             raise ResultError(
                 "this folder holds predictions that were not scored",
                 code="E_RUN_UNSCORED",
-                where=path,
+                where=folder,
                 remedy=f"score them first: ssl-bench score {path}",
             )
     return read_json(file, Result, error=ResultError, remedy=_REMEDY)

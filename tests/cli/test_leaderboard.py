@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,8 @@ import pytest
 from boards import write_card
 from command_line import Call
 
+from ssl_bench.files import content_folder
+from ssl_bench.leaderboard.submissions import default_board
 from ssl_bench.predictions import PredictionsMeta, open_predictions, save_predictions
 from ssl_bench.protocols.protocol import load_protocol
 from ssl_bench.trials.compositions import open_trials
@@ -107,9 +111,13 @@ def test_submit_check_and_replace(
     submit += ["--new-board"]
     dry = call(*submit, "--dry-run")
     assert dry.code == 0
-    for told in ("My model on synth", "file as submitted", "499 of 500", "the only entry"):
+    first, *_ = dry.out.splitlines()
+    assert first.startswith("My model on synth@synth:standard: cIoU@0.5 ")
+    assert first.endswith(", the only entry of this protocol.")
+    assert "As stored, it scores" not in dry.out
+    for told in ("file as submitted", "499 of 500", "Would write", "Next: the same command"):
         assert told in dry.out
-    assert f"Would write {board / 'submissions/synth/my-model/card.toml'}" in dry.out
+    assert "-0.00" not in dry.out
     assert list(board.iterdir()) == []
 
     written = json.loads(call(*submit, "--json").out)
@@ -122,6 +130,14 @@ def test_submit_check_and_replace(
     again = call(*submit)
     assert again.code == 2
     assert "error[E_SLUG_TAKEN]" in again.err
+
+    replace = [*submit, "--replace"]
+    assert "--reason" in call(*replace, "--dry-run").err
+    (board / folder / "vision-only.npz").write_bytes((board / folder / "maps.npz").read_bytes())
+    told = call(*replace, "--reason", "A test", "--dry-run").out
+    assert "It replaces the entry my-model: My model" in told
+    assert "Would remove vision-only.npz there, the model's own audio-blind maps" in told
+    (board / folder / "vision-only.npz").unlink()
 
     check = ["leaderboard", "check", "--board", board, "--no-pages"]
     first = call(*check)
@@ -139,30 +155,29 @@ def test_submit_check_and_replace(
 
 
 @pytest.mark.slow
-def test_submit_shows_the_row_of_the_page(
+def test_submit_shows_score_floor_ceiling_and_hearing(
     call: Call, maps: Path, card: Path, tmp_path: Path
 ) -> None:
     submit = ["submit", maps, "--protocol", "synth", "--card", card, "--board", tmp_path]
-    submit += ["--new-board"]
-    dry = call(*submit, "--dry-run")
+    submit += ["--new-board", "--dry-run"]
+    dry = call(*submit)
     digest = load_protocol("synth").digest
     for told in (
         "without sound",
         "ceiling",
-        "share of that distance",
         f"Dialect canonical, protocol digest {digest[:12]}",
-        "are reached without sound",
+        "points of cIoU@0.5",
     ):
         assert told in dry.out
-    told = json.loads(call(*submit, "--dry-run", "--json").out)
+    told = json.loads(call(*submit, "--json").out)
     assert (told["dialect"], told["digest"]) == ("canonical", digest)
     first = told["headline"][0]
     values = [first[name]["value"] for name in ("entry", "floor", "ceiling")]
     assert first["measure"] == "cIoU@0.5"
     assert first["entry"] == told["measures"][0]
     assert first["share_of_distance"] == (values[0] - values[1]) / (values[2] - values[1])
-    added = first["hearing"]["value"]
-    assert added == pytest.approx(values[0] - first["without_sound"]["value"])
+    assert first["without_sound"]["value"] >= values[1]
+    assert first["hearing"]["value"] == pytest.approx(values[0] - first["without_sound"]["value"])
 
 
 @pytest.mark.slow
@@ -192,6 +207,74 @@ def test_submit_says_that_a_model_which_only_looks_hears_nothing(
     submit = ["submit", maps, "--protocol", "synth", "--card", card, "--board", tmp_path]
     submit += ["--new-board"]
     assert "no hearing is shown" in call(*submit, "--dry-run").out
+
+
+@pytest.mark.slow
+def test_a_board_that_is_not_there_is_asked_about(
+    call: Call, maps: Path, card: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit = ["submit", maps, "--protocol", "synth", "--card", card, "--board", tmp_path / "new"]
+    refused = call(*submit)
+    assert (refused.code, "E_BOARD_MISSING" in refused.err) == (2, True)
+    for answer, code in (("n\n", 2), ("y\n", 0)):
+        terminal = io.StringIO(answer)
+        monkeypatch.setattr(terminal, "isatty", lambda: True)
+        monkeypatch.setattr(sys, "stdin", terminal)
+        asked = call(*submit)
+        assert (asked.code, "Begin one?" in asked.err) == (code, True)
+        assert (tmp_path / "new").exists() == (code == 0)
+
+
+def test_the_board_of_the_checkout_that_one_is_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "checkout/leaderboard"
+    (own / "submissions").mkdir(parents=True)
+    (tmp_path / "checkout/deep/er").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "checkout/deep/er")
+    assert default_board() == own
+    monkeypatch.chdir(tmp_path)
+    assert default_board() == content_folder("leaderboard")
+
+
+def entry_of(root: Path, slug: str, lines: str = "") -> Path:
+    """A submission of a trivial baseline, whose maps are made again."""
+    folder = root / "submissions/synth" / slug
+    folder.mkdir(parents=True)
+    (folder / "card.toml").write_text(f'baseline = "{slug}"\nseed = 0\n{lines}')
+    return folder
+
+
+def test_a_check_has_one_line_for_each_cause(call: Call, tmp_path: Path) -> None:
+    entry_of(tmp_path, "full", '[claims]\n"AUC" = 0.9\n"cIoU@0.5" = 0.9\n')
+    entry_of(tmp_path, "center")
+    done = call("leaderboard", "check", "--board", tmp_path, "--entry", "full")
+    (line,) = [line for line in done.err.splitlines() if line.startswith("wrong: ")]
+    assert line.startswith("wrong: submissions/synth/full: its card claims 0.9 for AUC")
+    assert line.endswith("(and 1 more of this kind). [E_CLAIM]")
+    assert (done.code, "2 faults" in done.out, "pages not built" in done.out) == (2, True, True)
+    others = ["leaderboard", "check", "--board", tmp_path, "--entry", "center"]
+    done = call(*others, "--protocol", "synth")
+    assert (done.code, done.out[:14]) == (0, "1 submissions ")
+    done = call(*others, "--protocol", "concat")
+    assert (done.code, "E_ENTRY_UNKNOWN" in done.err) == (2, True)
+
+
+def test_withdraw_says_what_is_gone_and_what_to_do(call: Call, tmp_path: Path) -> None:
+    folder = entry_of(tmp_path, "full")
+    (folder / "notes.txt").write_text("x")
+    withdraw = ["leaderboard", "withdraw", "full", "--board", tmp_path]
+    assert "--reason" in call(*withdraw).err
+    done = call(*withdraw, "--reason", "A test")
+    assert done.code == 0, done.err
+    assert "Withdrawn: submissions/synth/full (cIoU@0.5 " in done.out
+    assert "removed notes.txt." in done.out
+    assert "Next: ssl-bench leaderboard build" in done.out
+    assert call("leaderboard", "check", "--board", tmp_path, "--no-pages").code == 0
+    built = call("leaderboard", "build", "--board", tmp_path, "--no-media")
+    assert built.code == 0, built.err
+    page = (tmp_path / "site/protocols/synth.html").read_text()
+    assert "A test" in page
 
 
 def test_submit_needs_a_card(call: Call, maps: Path) -> None:
