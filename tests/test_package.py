@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -150,6 +151,10 @@ def test_an_installed_wheel_works_in_an_empty_folder(wheel: Path, tmp_path: Path
         [command, "leaderboard", "check"], cwd=empty, env=settings, capture_output=True, text=True
     )
     assert (refused.returncode, "Give --board DIR" in refused.stderr) == (2, True)
+    own = tmp_path / "board/submissions/retrieval/icl"
+    shutil.copytree(ROOT / "leaderboard/submissions/retrieval/icl", own)
+    start(command, "leaderboard", "build", "--board", tmp_path / "board", "--no-media")
+    assert (tmp_path / "board/site/entries/retrieval/icl.html").is_file()
     protocol = tmp_path / "tiny.toml"
     protocol.write_text(few_trials(12), encoding="utf-8")
     start(command, "evaluate", "--model", "center", "--protocol", protocol, "--sheet", "0")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from itertools import zip_longest
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from weakref import finalize
 
 from ssl_bench.errors import DataError, LeaderboardError, PredictionsError, SslBenchError
 from ssl_bench.executors import processes
@@ -100,8 +100,11 @@ class Bench:
         return Controls(self.trials, measures_of(protocol), jobs=self.jobs)
 
     @cached_property
-    def _priors_folder(self) -> TemporaryDirectory[str]:
-        return TemporaryDirectory(prefix="ssl-bench-priors-")
+    def _priors_folder(self) -> Path:
+        """A folder for as long as this lives; where its process is killed, the next removes it."""
+        stack = ExitStack()
+        finalize(self, stack.close)
+        return stack.enter_context(temporary_folder())
 
     @cached_property
     def priors(self) -> dict[str, Path]:
@@ -110,7 +113,7 @@ class Bench:
         from ssl_bench.engine.priors import predict_priors
 
         self.notify("localizing without sound")
-        folder = Path(self._priors_folder.name)
+        folder = self._priors_folder
         return predict_priors([(self.trials, folder)], {}, EngineOptions(jobs=self.jobs))[folder]
 
     @cached_property
