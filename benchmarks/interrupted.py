@@ -27,7 +27,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -49,7 +49,7 @@ _MARK = "SSL_BENCH_KILLED_RUN"
 # Seconds; Ray's own agents take their time to notice that they are alone.
 _PATIENCE, _PATIENCE_WITH_RAY = 5.0, 60.0
 
-PROTOCOL = f"""\
+PROTOCOL = """\
 name = "kills"
 title = "Some trials"
 version = 1
@@ -57,7 +57,7 @@ source = "none"
 measures = ["cIoU@0.5", "AUC"]
 [test_set]
 name = "synth"
-options = {{ count = {IMAGES} }}
+options = {{ count = {images} }}
 [composition]
 kind = "single"
 [controls]
@@ -89,13 +89,14 @@ class Place:
 
     root: Path
     arguments: str
+    images: int
 
     def start(self, name: str) -> subprocess.Popen[bytes]:
         """Start the command in a folder, as the head of a group of its own."""
         folder = self.root / name
         for each in (folder, self.temporary):
             each.mkdir(exist_ok=True)
-        (folder / "kills.toml").write_text(PROTOCOL)
+        (folder / "kills.toml").write_text(PROTOCOL.format(images=self.images))
         words = f"{_COMMAND} --batch-size {_BATCH} {self.arguments}".split()
         with (self.root / "log").open("wb") as log:
             return subprocess.Popen(
@@ -158,11 +159,22 @@ class Tried(NamedTuple):
     wrong: str
 
 
-def tried(executor: str, kills: int, seed: int, root: Path) -> Iterator[Tried]:
-    """Kill evaluations on one executor again and again."""
+def tried(
+    executor: str,
+    kills: Iterable[int],
+    seed: int,
+    root: Path,
+    *,
+    images: int = IMAGES,
+    warm: bool = False,
+) -> Iterator[Tried]:
+    """Kill evaluations on one executor: after some time for even numbers, at some part for odd.
+
+    Unless the cache is `warm`, an evaluation fills it before.
+    """
     generator = random.Random(f"{seed} {executor}")
-    place = Place(root.resolve(), EXECUTORS[executor])
-    for _ in range(2):  # the first run fills the cache
+    place = Place(root.resolve(), EXECUTORS[executor], images)
+    for _ in range(1 if warm else 2):
         place.fresh("calm")
         began = time.monotonic()
         code, said = place.run("calm")
@@ -172,11 +184,11 @@ def tried(executor: str, kills: int, seed: int, root: Path) -> Iterator[Tried]:
     wanted = place.made("calm")
     if len(wanted) != len(_FILES):
         raise RuntimeError(f"an undisturbed run made {', '.join(wanted)} only")
-    for number in range(kills):
+    for number in kills:
         place.fresh("killed")
         sent = generator.choice(_SIGNALS)
         share, group = generator.random(), generator.random() < 0.5
-        parts = int(share * 2 * -(-IMAGES // (2 * _BATCH)))
+        parts = int(share * 2 * -(-images // (2 * _BATCH)))
         when = f"with {parts} parts" if number % 2 else f"after {share:.0%} of {seconds:.1f} s"
         how = f"{sent.name} to {'its group' if group else 'it'} {when}"
         process = place.start("killed")
@@ -230,7 +242,7 @@ def main() -> None:
     for name in names:
         began = time.monotonic()
         with tempfile.TemporaryDirectory() as root:
-            found = list(tried(name, chosen.kills // len(names), chosen.seed, Path(root)))
+            found = list(tried(name, range(chosen.kills // len(names)), chosen.seed, Path(root)))
         wrong = [f"{name}, {each.how}: {each.wrong}" for each in found if each.wrong]
         hit, over = sum(each.hit for each in found), sum(each.taken > 0 for each in found)
         parts = sum(each.taken for each in found)

@@ -10,7 +10,7 @@ import pytest
 
 @pytest.mark.slow
 @pytest.mark.parametrize("executor", ["local", "processes"])
-def test_killed_evaluations_run_again(executor: str, tmp_path: Path) -> None:
-    found = list(interrupted.tried(executor, 2, 2, tmp_path))
-    assert any(each.hit for each in found)
-    assert [each for each in found if each.wrong] == []
+def test_a_killed_evaluation_goes_on(executor: str, tmp_path: Path) -> None:
+    """Killed once, when some parts are there; the benchmark itself kills at any time."""
+    (found,) = interrupted.tried(executor, [1], 1, tmp_path, images=48, warm=True)
+    assert (found.hit, found.taken > 0, found.wrong) == (True, True, "")

@@ -69,7 +69,7 @@ def test_the_first_scenes_are_the_pinned_ones() -> None:
 def test_borders_do_not_tell_what_sounds() -> None:
     import borders
 
-    for question, (_, low, _, guess) in borders.measure(250).items():
+    for question, (_, low, _, guess) in borders.measure(120).items():
         # Which colours a thing has does tell kinds that sound from kinds that never do.
         if question != "standard, colours":
             assert low <= guess, question
