@@ -41,15 +41,14 @@ def _trials(protocol: str) -> tuple[TrialSet, Protocol, Controls | None]:
 
 
 @cache
-def board_result(slug: str, protocol: str) -> Result:
-    """The result of an entry, with the measures that claims read."""
+def board_result(slug: str, protocol: str, maps: str = MAPS, blind: str | None = None) -> Result:
+    """The result of an entry's maps, with the measures that claims read; beside blind ones."""
     folder = default_board() / submission_path(protocol, slug)
     trials, asked, controls = _trials(protocol)
-    blind = folder / AUDIO_BLIND
     return score_file(
-        folder / MAPS,
+        folder / maps,
         trials,
-        vision_only=blind if controls is not None and blind.is_file() else None,
+        vision_only=None if blind is None else folder / blind,
         conventions=asked,
         controls=controls,
         options=ScoringOptions(broken_down=1),
@@ -75,9 +74,7 @@ def heard_of_type(slug: str, kind: str, name: str) -> float:
 
 def unheard(slug: str, protocol: str, name: str) -> float:
     """The figure of the model's own audio-blind map."""
-    blind = board_result(slug, protocol).vision_only
-    assert blind is not None
-    return points(blind.measures, name)
+    return points(board_result(slug, protocol, AUDIO_BLIND).measures, name)
 
 
 def audio_blind(slug: str, protocol: str, name: str) -> list[float]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 import ssl_bench
 from ssl_bench.analysis.evaluation import Evaluation
-from ssl_bench.leaderboard.submissions import MAPS, default_board, submission_path
+from ssl_bench.leaderboard.submissions import AUDIO_BLIND, MAPS, default_board, submission_path
 from ssl_bench.models.object_guided import mix
 from ssl_bench.trials.trial import TrialSet
 
@@ -63,7 +63,7 @@ class TestConcat:
     def test_hearing_adds_much_here_and_little_on_standard_trials(self) -> None:
         adds = {}
         for protocol in ("synth", "concat"):
-            found = board_result("ezvsl", protocol).hearing
+            found = board_result("ezvsl", protocol, blind=AUDIO_BLIND).hearing
             adds[protocol] = next(each.adds for each in found if each.measure == ADAPTIVE)
         concat, standard = adds["concat"], adds["synth"]
         assert concat is not None
