@@ -6,6 +6,7 @@ import gc
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ settings.register_profile("ssl-bench", deadline=None, max_examples=50)
 settings.load_profile("ssl-bench")
 
 _TESTS = Path(__file__).parent
+_TOGETHER = ("tests/baselines/", "tests/site/")
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -40,6 +42,19 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
             + ", ".join(missing)
         )
     return lines
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With ``--dist loadfile``, keep in one process the files that share what is costly to make."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return next((folder for folder in _TOGETHER if file.startswith(folder)), file)
+
+    return Scheduling(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 def pytest_collection_finish() -> None:

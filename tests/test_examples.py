@@ -80,8 +80,8 @@ def test_a_package_of_its_own_is_known_by_name(tmp_path: Path) -> None:
     run(sys.executable, *build, EXAMPLES / "plug-in", folder=tmp_path)
     (wheel,) = (tmp_path / "wheel").glob("*.whl")
     site = tmp_path / "site"
-    install = ("-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", site)
-    run(sys.executable, *install, wheel, folder=tmp_path)
+    install = ("-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--no-compile")
+    run(sys.executable, *install, "--target", site, wheel, folder=tmp_path)
     (tmp_path / "tiny.toml").write_text(few_trials(40), encoding="utf-8")
     arguments = ("evaluate", "--model", "quiet-corner", "--protocol", "tiny.toml", "--sheet", "0")
     found = ssl_bench_json(*arguments, "--option", "loudness=0", folder=tmp_path, search=(site,))

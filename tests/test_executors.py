@@ -46,7 +46,7 @@ def naming_its_device(device: str | None) -> Callable[[Any], Any]:
     return work
 
 
-LOCAL = [HERE, processes(1), processes(2), processes(3)]
+LOCAL = [HERE, processes(3)]
 
 
 @pytest.mark.parametrize("executor", LOCAL, ids=str)
@@ -87,12 +87,11 @@ def test_this_process_may_work_with_what_it_has() -> None:
     assert any(isinstance(outcome, tuple) for outcome in outcomes.values())
 
 
-@pytest.mark.parametrize("workers", [2, 3])
-def test_a_worker_that_dies_is_said_with_the_part_that_it_had(workers: int) -> None:
-    with refused("E_WORKER_DIED") as raised, processes(workers).open(dying, here=slow) as run:
+def test_a_worker_that_dies_is_said_with_the_part_that_it_had() -> None:
+    with refused("E_WORKER_DIED") as raised, processes(3).open(dying, here=slow) as run:
         list(run(range(20)))
     assert re.search(r"part \d+ of 20", raised.value.problem)
-    named = processes(workers).open(dying, here=slow, name=lambda part: f"clip {part}")
+    named = processes(2).open(dying, here=slow, name=lambda part: f"clip {part}")
     with refused("E_WORKER_DIED") as raised, named as run:
         list(run("abc"))
     assert re.search(r"clip [abc]\b", raised.value.problem)

@@ -134,8 +134,8 @@ def test_the_wheel_holds_nothing_but_the_package_and_its_licence(wheel_names: se
 def test_an_installed_wheel_works_in_an_empty_folder(wheel: Path, tmp_path: Path) -> None:
     site, empty = tmp_path / "site", tmp_path / "empty"
     empty.mkdir()
-    install = ("-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", site)
-    run(sys.executable, *install, wheel, folder=empty)
+    install = ("-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--no-compile")
+    run(sys.executable, *install, "--target", site, wheel, folder=empty)
     start = partial(run, folder=empty, search=site)
     where = "import ssl_bench; print(ssl_bench.__file__)"
     assert Path(start(sys.executable, "-c", where).stdout.strip()).is_relative_to(site)

@@ -76,6 +76,7 @@ def test_many_trials_answer_as_few_do() -> None:
     assert trials.rows_of(NAMES[:7]).tolist() == list(range(7))
 
 
+@pytest.mark.slow
 def test_a_sample_and_its_trial_take_tens_of_bytes() -> None:
     def made() -> list[object]:
         samples = packed(

@@ -11,6 +11,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 from command_line import Call
+from protocol_files import few_trials
 
 from ssl_bench.measures.values import DEFINITIONS
 from ssl_bench.models.registry import list_baselines
@@ -147,10 +148,10 @@ class TestEvaluate:
 
     @pytest.mark.slow
     def test_all_dialects(self, call: Call, tmp_path: Path) -> None:
-        call("predict", "--model", "random", "--protocol", "synth", "--out", tmp_path)
-        done = call(
-            *("score", tmp_path / "predictions.npz", "--protocol", "synth", "--dialect", "all")
-        )
+        few = tmp_path / "few.toml"
+        few.write_text(few_trials(12))
+        call("predict", "--model", "random", "--protocol", few, "--out", tmp_path)
+        done = call("score", tmp_path / "predictions.npz", "--protocol", few, "--dialect", "all")
         assert all(name in done.out for name in ("canonical", "ezvsl", "lvs", "oya", "slavc"))
 
     @pytest.mark.slow

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from command_line import Call
+from protocol_files import few_trials
 
 from ssl_bench.cli.options import whole_or_text
 from ssl_bench.scoring.score_file import read_scores, write_scores
@@ -76,15 +77,16 @@ def test_a_number_beyond_all_use_is_refused_before_any_work(
 def test_names_in_brackets_and_colons_are_printed_as_they_are(
     call: Call, tmp_path: Path, run: Path
 ) -> None:
-    for name in ("[red]", "[", "x]"):
+    for name in ("[red]", "["):
         shutil.copytree(run, tmp_path / name / ":cat: run")
         done = call("analyse", tmp_path / name / ":cat: run", "--scores-only")
         assert (done.code, done.err) == (0, "")
         assert f"{name}/:cat: run/analysis." in done.out.replace("\n", "")
     closing = tmp_path / "a[" / "b]"
-    done = call(
-        "evaluate", "--model", "full", "--protocol", "synth", "--sheet", 0, "--out", closing
-    )
+    few = tmp_path / "x]" / "few.toml"
+    few.parent.mkdir()
+    few.write_text(few_trials(12))
+    done = call("evaluate", "--model", "full", "--protocol", few, "--sheet", 0, "--out", closing)
     assert (done.code, done.err) == (0, "")
     assert str(closing) in done.out
 
