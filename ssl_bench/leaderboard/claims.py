@@ -155,7 +155,7 @@ def page_card(card: AnyCard, test_set: str, model: ModelIdentity) -> SubmissionC
     unseen = own.modality == "trivial" or (ships and test_set == "synth")
     return SubmissionCard(
         slug=card.slug,
-        name=f"{own.title}{guided}"[:80],
+        name=_with_world(f"{own.title}{guided}", variant, ships=ships),
         authors=(_PROJECT,),
         summary=own.summary.strip(),
         paper=None if own.paper == "none" else _one_line(own.paper),
@@ -176,6 +176,20 @@ def page_card(card: AnyCard, test_set: str, model: ModelIdentity) -> SubmissionC
         baseline=card.baseline,
         claims=card.claims,
     )
+
+
+def _with_world(name: str, variant: str | None, *, ships: bool) -> str:
+    """A baseline's name with its variant: a small re-implementation never has a paper's name alone.
+
+    Examples
+    --------
+    >>> _with_world("EZ-VSL", "synth", ships=True), _with_world("Image centre", None, ships=False)
+    ('EZ-VSL, small, synth', 'Image centre')
+    """
+    if variant in (None, "standard", "full"):
+        return name[:80]
+    world = f"{', small' if ships else ''}, {variant}"
+    return f"{name[: 80 - len(world)]}{world}"
 
 
 def _one_line(text: str) -> str:

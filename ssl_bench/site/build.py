@@ -24,13 +24,13 @@ _ASSETS = Path(__file__).parent / "assets"
 # The files of a site: what is no longer part of it is removed.
 _OWN = (
     *("*.html", "protocols/*.html", "baselines/*.html", "entries/*/*.html"),
-    *("media/*.*", "assets/*.*", "assets/vendor/*.*"),
+    *("downloads/*.*", "media/*.*", "assets/*.*", "assets/vendor/*.*"),
 )
 
 
 @dataclass(frozen=True)
 class Built:
-    """What a build did: pages in all, those that changed, and files that it removed."""
+    """What a build did: pages in all, files that changed, and files that it removed."""
 
     folder: Path
     n_pages: int
@@ -98,7 +98,8 @@ def build_site(
         gone = [path for path in before if path.as_posix() not in kept]
         for path in gone:
             (fresh / path).unlink(missing_ok=True)
-    return Built(folder, len(pages), changed, len(gone))
+    n_pages = sum(name.endswith(".html") for name in pages)
+    return Built(folder, n_pages, changed, len(gone))
 
 
 def _copied_assets(folder: Path) -> list[str]:

@@ -18,13 +18,14 @@ class Strip:
 
     Attributes
     ----------
-    at, low, high
-        Positions; empty where there is none.
+    at, low, high, without
+        Positions, `without` that of the value without sound; empty where there is none.
     """
 
     at: str
     low: str = ""
     high: str = ""
+    without: str = ""
 
 
 @dataclass(frozen=True)

@@ -3,37 +3,50 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ssl_bench.leaderboard.board import Board, Competition
+from ssl_bench.leaderboard.submissions import is_embedded
 from ssl_bench.measures.values import DEFINITIONS, parse_measure
 from ssl_bench.models.registry import list_baselines, load_baseline
 from ssl_bench.protocols.protocol import dialect_names, load_dialect
+from ssl_bench.site.downloads import files_of_download, site_downloads
 from ssl_bench.site.entry_page import entry_content
+from ssl_bench.site.matrix import WORLDS, Matrix, matrix_of, world_of
 from ssl_bench.site.printed import printed_for, printed_of, printed_table
 from ssl_bench.site.rendering import render
+from ssl_bench.site.reported import reported_picture
 from ssl_bench.site.tables import Table, entry_table, table_filters
 
 
 def site_pages(board: Board) -> Iterator[tuple[str, str]]:
-    """Every page of a board's site: its path within the site, and its text."""
+    """Every page of a board's site, and every file to download: path within the site, and text."""
     tables = {folder: entry_table(each) for folder, each in board.competitions.items()}
-    yield _page("index", _overview(board, tables))
+    matrix = matrix_of(board)
+    downloads = dict(site_downloads(board, tables, matrix))
+    yield from downloads.items()
+    yield _page("index", _overview(board, matrix, downloads))
     yield _page("measures", {"definitions": [(n, each.facts()) for n, each in DEFINITIONS.items()]})
     dialects = [load_dialect(name) for name in dialect_names()]
     shown = [(each, _facts(each.model_dump(mode="json"))) for each in dialects]
     yield _page("dialects", {"dialects": shown})
     printed = printed_table(board.published)
-    yield _page("reported", {"printed": printed, "filters": table_filters((), printed)})
+    content = {
+        "printed": printed,
+        "filters": table_filters((), printed),
+        "downloads": files_of_download("reported", downloads),
+    }
+    yield _page("reported", content)
     for folder in board.folders:
-        content = _protocol(board, folder, tables.get(folder))
+        content = _protocol(board, folder, tables.get(folder), downloads)
         yield _page("protocol", content, f"protocols/{folder}.html")
     for name in list_baselines():
         yield _page("baseline", _baseline(board, tables, name), f"baselines/{name}.html")
     for folder, competition in board.competitions.items():
         for slug, entry in competition.entries.items():
             content = entry_content(competition, entry)
+            content["world"] = _world(board, folder)
             yield _page("entry", content, f"entries/{folder}/{slug}.html")
 
 
@@ -43,38 +56,51 @@ def _page(template: str, content: dict[str, Any], path: str = "") -> tuple[str, 
     return path, render(f"{template}.html.jinja", up=up, path=path, **content)
 
 
-def _overview(board: Board, tables: dict[str, Table]) -> dict[str, Any]:
-    protocols = [
-        {
-            "folder": folder,
-            "protocol": board.protocol_of(folder),
-            "embedded": folder not in tables or board.competitions[folder].embedded,
-            "table": table,
-            "first": [row for row in table.rows if row.group == table.rows[0].group]
-            if table
-            else [],
-        }
-        for folder in board.folders
-        for table in [tables.get(folder)]
-    ]
-    protocols.sort(key=lambda each: (each["table"] is None, each["folder"]))
+def _world(board: Board, folder: str) -> tuple[str, str]:
+    """Which kind of test set the pages of a protocol are about, and what it is."""
+    protocol = board.protocol_of(folder)
+    world = world_of(protocol, embedded=is_embedded(protocol))
+    return world, WORLDS[world]
+
+
+def _overview(board: Board, matrix: Matrix, downloads: Mapping[str, str]) -> dict[str, Any]:
+    waiting = [folder for folder in board.folders if not _has_entries(board, folder)]
     return {
         "board": board,
-        "protocols": protocols,
+        "matrix": matrix,
+        "n_protocols": len(matrix.columns),
+        "waiting": [
+            (
+                folder,
+                board.protocol_of(folder),
+                len(printed_for(board.protocol_of(folder), board.published)),
+            )
+            for folder in waiting
+        ],
         "baselines": [load_baseline(name).card for name in list_baselines()],
         "n_figures": len(board.published),
+        "downloads": files_of_download("board", downloads),
     }
 
 
-def _protocol(board: Board, folder: str, table: Table | None) -> dict[str, Any]:
+def _has_entries(board: Board, folder: str) -> bool:
+    return folder in board.competitions and bool(board.competitions[folder].entries)
+
+
+def _protocol(
+    board: Board, folder: str, table: Table | None, downloads: Mapping[str, str]
+) -> dict[str, Any]:
     protocol = board.protocol_of(folder)
     competition = board.competitions.get(folder)
-    printed = printed_table(printed_for(protocol, board.published))
+    figures = printed_for(protocol, board.published)
+    printed = printed_table(figures)
     return {
         "folder": folder,
         "protocol": protocol,
         "competition": competition,
         "table": table,
+        "world": _world(board, folder),
+        "stands_in": _STANDS_IN.get(protocol.composition.kind, ""),
         "dialects": [] if competition is None else _winners(competition),
         "filters": table_filters([table] if table else [], printed),
         "definitions": [
@@ -82,8 +108,24 @@ def _protocol(board: Board, folder: str, table: Table | None) -> dict[str, Any]:
             for text in protocol.measures
         ],
         "printed": printed,
+        "picture": None if competition is None else reported_picture(competition, figures),
         "facts": _facts(protocol.model_dump(mode="json")),
+        "downloads": files_of_download(folder, downloads),
+        "printed_downloads": files_of_download(f"{folder}-reported", downloads),
     }
+
+
+_STANDS_IN = {
+    "retrieval": (
+        "A ranking cannot be made without sound, so chance stands in: hearing is the score minus "
+        "what a random order reaches."
+    ),
+    "negative_audio": (
+        "Whether a map falls silent cannot be told without sound, so maps that ignore it stand in: "
+        "they are the same for every sound of a picture."
+    ),
+}
+"""What stands in for maps made without sound, by composition, where there can be none."""
 
 
 def _winners(competition: Competition) -> list[dict[str, Any]]:

@@ -32,6 +32,14 @@ def interval(value: MeasuredValue | None) -> str:
     return format_interval(value, "{low} to {high}", minus=_MINUS)
 
 
+def signed_interval(value: MeasuredValue) -> str:
+    """Interval of a difference, with signs; nothing where there is none."""
+    if value.value is None or value.low is None or value.high is None:
+        return ""
+    low, high = (shown(bound, value.measure, signed=True) for bound in (value.low, value.high))
+    return f"{low} to {high}"
+
+
 def percent(share: float | None) -> str:
     """A share in percent.
 

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Literal
 
-from ssl_bench.leaderboard.assessment import RANKED
 from ssl_bench.leaderboard.board import Competition, Entry
 from ssl_bench.leaderboard.card import SubmissionCard
+from ssl_bench.measures.values import parse_measure
 from ssl_bench.scoring.formatting import Position, position, value_of
 from ssl_bench.scoring.results import MeasuredValue
 from ssl_bench.site.drawing import Scale, Strip
 from ssl_bench.site.printed import NOT_STATED, PrintedTable
-from ssl_bench.site.rendering import interval, percent, shown
+from ssl_bench.site.rendering import interval, percent, shown, signed_interval
 from ssl_bench.statistics.ties import Standing
 
 _NOWHERE = "-9e99"
+_DASH = "\N{EN DASH}"
 _REFERENCES = ("ceiling", "oracle", "floor")
 
 
@@ -28,10 +30,16 @@ class Cell:
     ----------
     text, under
         What is shown, and what stands small below it.
-    order
-        What it is sorted by; empty for its text.
+    order, search
+        What it is sorted by and found by; empty for its text.
     href
         Where it leads, within the site.
+    about
+        What a pointer that rests on it is told.
+    tag
+        A mark beside the text.
+    is_word
+        Whether the text stands in place of a number.
     strip
         A value on the scale of the table.
     """
@@ -39,7 +47,11 @@ class Cell:
     text: str = ""
     under: str = ""
     order: str = ""
+    search: str = ""
     href: str = ""
+    about: str = ""
+    tag: str = ""
+    is_word: bool = False
     strip: Strip | None = None
 
 
@@ -63,7 +75,27 @@ class Row:
     entry: Entry | None = None
     standing: Standing | None = None
     place: int = 0
-    position: Position | None = None
+
+    @property
+    def position(self) -> Position | None:
+        """Its first measure with its references."""
+        return self.position_by(self.values[0].measure)
+
+    def position_by(self, measure: str) -> Position | None:
+        """One of its measures with its references; None where there is none."""
+        if self.entry is None or value_of(self.values, measure) is None:
+            return None
+        return position(self.entry.result, measure)
+
+    @property
+    def is_deaf(self) -> bool:
+        """Whether it is no entry that listens."""
+        return self.entry is None or not listens(self.entry)
+
+    @property
+    def hears(self) -> bool:
+        """Whether hearing is shown by its first measure."""
+        return self.entry is not None and hearing_text(self.entry, self.values[0].measure)[1]
 
     @property
     def traits(self) -> dict[str, str]:
@@ -92,7 +124,7 @@ class Row:
     @property
     def share(self) -> str:
         """How much of the way from floor to ceiling it has come."""
-        return "" if self.position is None else percent(self.position.share)
+        return _share(self).text
 
 
 @dataclass(frozen=True)
@@ -103,11 +135,23 @@ class Column:
     ----------
     kind
         Class of its cells, which decides how they look.
+    under
+        What stands small below the head.
+    first
+        Which order the first click asks for: the best, or the beginning of the alphabet, first.
+    choice
+        What the reader calls it by to hide or to show it; empty where it is always shown.
+    is_hidden
+        Whether it is hidden until then.
     """
 
     head: str
     kind: Literal["place", "kept", "number", "figure", "word", ""]
     cell: Callable[[Row], Cell]
+    under: str = ""
+    first: Literal["asc", "desc"] = "asc"
+    choice: str = ""
+    is_hidden: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,7 +161,7 @@ class Table:
     Attributes
     ----------
     measures
-        Text forms of the headline measures.
+        Text forms of all measures; the first ranks.
     rows, references
         Entries, best first; ceiling, oracles and floors, from the top down.
     zone
@@ -140,43 +184,98 @@ class Table:
         return f"{told[0].expected:,}"
 
     def strip(self, row: Row) -> Strip:
-        """The first measure of a row on the scale of the table."""
-        return self.scale.strip(value_of(row.values, self.measures[0]))
+        """The first measure of a row on the scale of the table, with what it is without sound."""
+        found = row.position_by(self.measures[0])
+        without = None if found is None or row.is_deaf else found.without_sound
+        strip = self.scale.strip(value_of(row.values, self.measures[0]))
+        return strip if without is None else replace(strip, without=self.scale.place(without.value))
 
-    @property
+    @cached_property
     def columns(self) -> tuple[Column, ...]:
         """Every column, from left to right. A new one is a line here."""
+        first, *others = self.measures
         columns = [
             Column("Group", "place", _group),
             Column("Entry", "kept", lambda row: _name(row, self.folder)),
-            *(Column(text, "number", _value(text)) for text in self.measures),
+            _score_column(first),
+            Column("Without sound", "number", _without(first), first, _best_first(first)),
+            Column("Hearing", "number", _hearing(first), first, "desc"),
         ]
         if all(self.zone):
             columns.append(
                 Column("Floor to ceiling", "figure", lambda row: Cell(strip=self.strip(row)))
             )
         if any(row.share for row in self.rows):
-            columns.append(Column("Share of that distance", "number", _share))
+            columns.append(
+                Column("Share of that distance", "number", _share, first="desc", choice="share")
+            )
+        for text in others:
+            columns += [
+                replace(_score_column(text), choice=text, is_hidden=True),
+                Column("Hearing", "number", _hearing(text), text, "desc", f"{text}, hearing", True),
+            ]
         columns += [
-            Column("Modality", "word", _of_card(lambda card: Cell(card.modality))),
-            Column("Pretrained", "", lambda row: Cell(row.traits.get("pretrained", ""))),
-            Column("Test clips in training", "", _of_card(_overlap)),
+            Column("Test clips in training", "", _of_card(_overlap), choice="test clips"),
+            _card_column("Modality", lambda row: Cell(row.traits.get("modality", ""))),
+            _card_column("Pretrained", lambda row: Cell(row.traits.get("pretrained", ""))),
+            _card_column("Measured by", _of_card(lambda card: Cell(card.measured_by))),
         ]
         if not self.covered:
-            columns.append(Column("Coverage", "", _coverage))
-        columns.append(Column("Measured by", "", _of_card(lambda card: Cell(card.measured_by))))
+            columns.append(Column("Coverage", "", _coverage, first="desc", choice="coverage"))
         return tuple(columns)
 
 
+def _card_column(head: str, cell: Callable[[Row], Cell]) -> Column:
+    return Column(head, "word", cell, choice=head.lower(), is_hidden=True)
+
+
+def _score_column(measure: str) -> Column:
+    lower = parse_measure(measure).sign < 0
+    return Column(
+        measure,
+        "number",
+        _value(measure),
+        "lower is better" if lower else "",
+        _best_first(measure),
+    )
+
+
+def _best_first(measure: str) -> Literal["asc", "desc"]:
+    return "asc" if parse_measure(measure).sign < 0 else "desc"
+
+
 def _group(row: Row) -> Cell:
-    if row.kind != "entry":
+    if row.kind != "entry" or row.standing is None:
         return Cell(under=row.kind)
-    return Cell(row.group or "-", f"rank {row.ranks}", str(row.place))
+    return Cell(row.group or "-", f"rank {row.ranks}", str(row.place), about=_standing_words(row))
+
+
+def _standing_words(row: Row) -> str:
+    """A tie group in words."""
+    if not row.group:
+        return "Its value is undefined, so it has no group."
+    ranks = f"Tests leave its rank open between {row.ranks.replace(_DASH, ' and ')}."
+    if _DASH not in row.ranks:
+        ranks = f"Its rank is {row.ranks}."
+    if row.group == "1":
+        return f"Group 1: the best entry, and those that cannot be told from it. {ranks}"
+    return (
+        f"Group {row.group}: it can be told from the best of each group above, "
+        f"and not from the best of its own. {ranks}"
+    )
 
 
 def _name(row: Row, folder: str) -> Cell:
-    slug = "" if row.entry is None else row.entry.slug
-    return Cell(row.name, href=f"entries/{folder}/{slug}.html" if slug else "")
+    if row.entry is None:
+        return Cell(row.name)
+    slug, modality = row.entry.slug, row.entry.card.modality
+    return Cell(
+        row.name,
+        slug,
+        search=f"{row.name} {slug}",
+        href=f"entries/{folder}/{slug}.html",
+        tag="" if modality == "audio-visual" or row.kind != "entry" else modality,
+    )
 
 
 def _value(measure: str) -> Callable[[Row], Cell]:
@@ -184,17 +283,66 @@ def _value(measure: str) -> Callable[[Row], Cell]:
         value = value_of(row.values, measure)
         if value is None:
             return Cell(order=_NOWHERE)
-        order = _NOWHERE if value.value is None else f"{value.value:.9f}"
-        return Cell(shown(value.value, measure), interval(value), order)
+        return Cell(shown(value.value, measure), interval(value), _order(value))
 
     return cell
+
+
+def _without(measure: str) -> Callable[[Row], Cell]:
+    def cell(row: Row) -> Cell:
+        found = row.position_by(measure)
+        if row.is_deaf or found is None or found.without_sound is None:
+            return Cell(order=_NOWHERE)
+        value = found.without_sound
+        return Cell(shown(value.value, measure), found.best_without or "", _order(value))
+
+    return cell
+
+
+def _hearing(measure: str) -> Callable[[Row], Cell]:
+    def cell(row: Row) -> Cell:
+        if row.kind != "entry" or row.entry is None:
+            return Cell(order=_NOWHERE)
+        text, is_shown = hearing_text(row.entry, measure)
+        found = row.position_by(measure)
+        adds = None if found is None or row.is_deaf else found.adds
+        if adds is None:
+            return Cell(text, order=_NOWHERE, is_word=True)
+        told = signed_interval(adds)
+        under = told if is_shown else f"{shown(adds.value, measure, signed=True)}, {told}"
+        return Cell(text, under, _order(adds), is_word=not is_shown)
+
+    return cell
+
+
+def hearing_text(entry: Entry, measure: str) -> tuple[str, bool]:
+    """What hearing adds to a measure of an entry, in a word or number, and whether it is shown."""
+    if not listens(entry):
+        return "deaf", False
+    found = position(entry.result, measure).hearing
+    if found is None or found.adds is None or found.adds.value is None:
+        return "unknown", False
+    if not found.is_shown:
+        return "none shown", False
+    return shown(found.adds.value, measure, signed=True), True
+
+
+def listens(entry: Entry) -> bool:
+    """Whether an entry's card says that it hears and knows no truth."""
+    return entry.card.modality == "audio-visual"
+
+
+def _order(value: MeasuredValue) -> str:
+    return _NOWHERE if value.value is None else f"{value.value:.6f}"
 
 
 def _share(row: Row) -> Cell:
     if row.kind == "ceiling":
         return Cell("100 %")
-    share = None if row.kind != "entry" or row.position is None else row.position.share
-    return Cell(percent(share), order=_NOWHERE if share is None else f"{share:.9f}")
+    found = row.position if row.kind == "entry" else None
+    share = None if found is None else found.share
+    order = _NOWHERE if share is None else f"{share:.6f}"
+    return Cell("below the floor" if share is not None and share < 0 else percent(share), "", order)
 
 
 def _of_card(cell: Callable[[SubmissionCard], Cell]) -> Callable[[Row], Cell]:
@@ -215,7 +363,7 @@ def _coverage(row: Row) -> Cell:
     if row.entry is None:
         return Cell()
     told = row.entry.result.coverage
-    order = f"{told.present / max(told.expected, 1):.9f}"
+    order = f"{told.present / max(told.expected, 1):.6f}"
     return Cell(f"{told.present:,} of {told.expected:,}", order=order)
 
 
@@ -223,7 +371,7 @@ def entry_table(competition: Competition) -> Table:
     """The table of one competition, best entries first."""
     # What was not scored again says nothing of floors and ceiling.
     entries = [*competition.ranked, *competition.oracles]
-    measures = competition.protocol.measures[:RANKED]
+    measures = competition.protocol.measures
     if not entries:
         return Table(measures, folder=competition.folder)
     first = entries[0].result
@@ -246,7 +394,6 @@ def entry_table(competition: Competition) -> Table:
             entry,
             competition.standings[entry.slug],
             place,
-            position(entry.result, measures[0]),
         )
         for place, entry in enumerate(competition.ranked, start=1)
     ]
@@ -276,7 +423,7 @@ def ranks_text(standing: Standing) -> str:
     """
     if standing.best_rank == standing.worst_rank:
         return str(standing.best_rank)
-    return f"{standing.best_rank}\N{EN DASH}{standing.worst_rank}"
+    return f"{standing.best_rank}{_DASH}{standing.worst_rank}"
 
 
 _FILTERS = {

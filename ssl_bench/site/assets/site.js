@@ -79,6 +79,28 @@
     startGallery(gallery);
   }
 
+  // Heads of tables stay in sight: in the window where a table fits, else in its frame.
+  const frames = [...document.querySelectorAll(".scroll")].filter((each) => each.querySelector("thead"));
+  const fitFrames = () => {
+    for (const frame of frames) {
+      const fits = frame.firstElementChild.scrollWidth <= frame.clientWidth;
+      frame.classList.toggle("fits", fits);
+      frame.classList.toggle("held", !fits);
+    }
+  };
+  window.addEventListener("resize", fitFrames);
+  fitFrames();
+
+  // What a reader has chosen stands in the address, after "#?", so that it can be sent on.
+  const readAddress = () => new URLSearchParams(location.hash.startsWith("#?") ? location.hash.slice(2) : "");
+  const writeAddress = (chosen) => {
+    const text = chosen.toString();
+    const known = location.hash.startsWith("#?") ? location.hash.slice(2) : "";
+    if (text !== known) {
+      window.history.replaceState(null, "", text ? `#?${text}` : location.pathname + location.search);
+    }
+  };
+
   // Sorting and filtering come with the table library, which the build puts beside the pages.
   const startTables = () => {
     const DataTable = window.DataTable;
@@ -92,57 +114,116 @@
       const row = settings.data[number].tr;
       return Object.entries(chosen).every(([name, value]) => value === "" || row.dataset[name] === value);
     });
+    const keyOf = (head) => head.dataset.key || head.textContent.trim();
     const tables = [...document.querySelectorAll("table.data[data-table]")].map((element) => {
-      const unsorted = [...element.querySelectorAll("thead th")]
-        .map((head, number) => (head.dataset.orderable === "false" ? number : -1))
-        .filter((number) => number >= 0);
-      return new DataTable(element, {
+      const heads = [...element.querySelectorAll("thead th")];
+      const paged = element.tBodies[0].rows.length > 100;
+      const table = new DataTable(element, {
         order: [],
         autoWidth: false,
-        columnDefs: [{ targets: unsorted, orderable: false }],
-        paging: element.tBodies[0].rows.length > 100,
+        columns: heads.map((head) => ({
+          orderable: head.dataset.orderable !== "false",
+          orderSequence: head.dataset.first === "desc" ? ["desc", "asc", ""] : ["asc", "desc", ""],
+        })),
+        paging: paged,
         pageLength: 50,
         lengthMenu: [50, 100, 500],
         deferRender: true,
         layout: {
           topStart: null,
           topEnd: null,
-          bottomStart: element.tBodies[0].rows.length > 100 ? "pageLength" : null,
-          bottomEnd: element.tBodies[0].rows.length > 100 ? "paging" : null,
+          bottomStart: paged ? "pageLength" : null,
+          bottomEnd: paged ? "paging" : null,
         },
         language: { emptyTable: "Nothing here yet", zeroRecords: "No row fits the filters" },
       });
+      return { element, heads, table, sort: `sort.${element.dataset.table}` };
     });
     if (form === null || tables.length === 0) {
       return;
     }
     const search = form.querySelector("[data-search]");
     const told = form.querySelector("output");
-    const tell = () => {
-      const shown = tables.reduce((sum, table) => sum + table.rows({ search: "applied" }).count(), 0);
-      const all = tables.reduce((sum, table) => sum + table.rows().count(), 0);
-      told.textContent = shown === all ? `${all} rows` : `${shown} of ${all} rows`;
+    const filters = [...form.querySelectorAll("[data-filter]")];
+    const boxes = [...form.querySelectorAll("[data-column]")];
+    const hiding = new CSSStyleSheet();
+    document.adoptedStyleSheets = [...document.adoptedStyleSheets, hiding];
+    const keep = () => {
+      const address = new URLSearchParams();
+      for (const each of filters.filter((each) => each.value !== "")) {
+        address.set(each.dataset.filter, each.value);
+      }
+      if (search.value !== "") {
+        address.set("search", search.value);
+      }
+      if (boxes.some((box) => box.checked !== box.defaultChecked)) {
+        address.set("columns", boxes.filter((box) => box.checked).map((box) => box.value).join("|"));
+      }
+      for (const { heads, table, sort } of tables) {
+        const [order] = table.order();
+        if (order !== undefined && order[1] !== "") {
+          address.set(sort, `${keyOf(heads[order[0]])}|${order[1]}`);
+        }
+      }
+      writeAddress(address);
     };
     const apply = () => {
-      for (const each of form.querySelectorAll("[data-filter]")) {
+      for (const each of filters) {
         chosen[each.dataset.filter] = each.value;
       }
-      for (const table of tables) {
+      const hidden = boxes.filter((box) => !box.checked).map((box) => box.dataset.column);
+      hiding.replaceSync(
+        hidden.map((place) => `table.board tr > :nth-child(${place}) { display: none; }`).join("\n"),
+      );
+      for (const { table } of tables) {
         table.search(search.value).draw();
       }
       for (const section of document.querySelectorAll("[data-origin-section]")) {
         const own = origins[section.dataset.originSection];
         section.hidden = Boolean(chosen.origin) && !own.includes(chosen.origin);
       }
-      tell();
+      const shown = tables.reduce((sum, { table }) => sum + table.rows({ search: "applied" }).count(), 0);
+      const all = tables.reduce((sum, { table }) => sum + table.rows().count(), 0);
+      told.textContent = shown === all ? `${all} rows` : `${shown} of ${all} rows`;
+      fitFrames();
     };
-    form.addEventListener("input", apply);
+    const restore = () => {
+      const address = readAddress();
+      for (const each of filters) {
+        const value = address.get(each.dataset.filter) || "";
+        each.value = [...each.options].some((option) => option.value === value) ? value : "";
+      }
+      search.value = address.get("search") || "";
+      const columns = address.get("columns");
+      for (const box of boxes) {
+        box.checked = columns === null ? box.defaultChecked : columns.split("|").includes(box.value);
+      }
+      for (const { heads, table, sort } of tables) {
+        const [key, direction] = (address.get(sort) || "").split("|");
+        const place = heads.findIndex((head) => keyOf(head) === key);
+        table.order(place >= 0 && ["asc", "desc"].includes(direction) ? [[place, direction]] : []);
+      }
+      apply();
+    };
+    form.addEventListener("input", () => {
+      apply();
+      keep();
+    });
     form.addEventListener("submit", (event) => event.preventDefault());
-    form.addEventListener("reset", () => window.setTimeout(apply));
+    form.addEventListener("reset", () =>
+      window.setTimeout(() => {
+        apply();
+        keep();
+      }),
+    );
+    for (const { table } of tables) {
+      table.on("order", keep);
+    }
     form.hidden = false;
-    apply();
-    // A page that is come back to has its choices filled in again, some browsers do so late.
-    window.addEventListener("pageshow", apply);
+    restore();
+    // Also after the browser has filled a page that is come back to in again, which some do late.
+    window.addEventListener("pageshow", restore);
+    window.addEventListener("hashchange", restore);
   };
   if (document.readyState === "complete") {
     startTables();

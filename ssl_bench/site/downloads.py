@@ -1,0 +1,311 @@
+"""Files that tables can be downloaded as: CSV, JSON, LaTeX and BibTeX."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from ssl_bench.files import json_text
+from ssl_bench.interchange.export import escape_latex
+from ssl_bench.leaderboard.board import Board, Competition, Entry
+from ssl_bench.leaderboard.card import SubmissionCard
+from ssl_bench.scoring.formatting import Position, scale_of, value_of
+from ssl_bench.scoring.results import MeasuredValue
+from ssl_bench.site.matrix import Matrix, world_of
+from ssl_bench.site.printed import PrintedTable, printed_for, printed_table
+from ssl_bench.site.tables import Column, Row, Table, listens
+
+FOLDER = "downloads"
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_YEAR = re.compile(r"\b(?:19|20)\d\d\b")
+
+Value = str | float | int | None
+
+
+@dataclass(frozen=True)
+class Download:
+    """A table as files.
+
+    Attributes
+    ----------
+    name, title
+        Of the files, and of the table.
+    about
+        Everything that a reader of the numbers must know, in one line.
+    records
+        Rows for CSV and JSON, by column; shares in percent, as on the page.
+    heads, lines
+        The same for LaTeX, as text, best entries of a protocol in bold.
+    papers
+        Key, reference and address of what the rows cite.
+    """
+
+    name: str
+    title: str
+    about: str
+    records: tuple[dict[str, Value], ...]
+    heads: tuple[str, ...]
+    lines: tuple[tuple[str, ...], ...]
+    papers: tuple[tuple[str, str, str], ...] = ()
+
+    @property
+    def forms(self) -> dict[str, str]:
+        """Text of each file, by the ending of its name."""
+        found = {"csv": self._csv(), "json": self._json(), "tex": self._latex()}
+        return found | ({"bib": self._bibtex()} if self.papers else {})
+
+    def _csv(self) -> str:
+        text = io.StringIO()
+        columns = list(dict.fromkeys(name for record in self.records for name in record))
+        writer = csv.DictWriter(text, columns, lineterminator="\n")
+        writer.writeheader()
+        for record in self.records:
+            writer.writerow({name: _harmless(value) for name, value in record.items()})
+        return text.getvalue()
+
+    def _json(self) -> str:
+        return json_text({"title": self.title, "about": self.about, "rows": list(self.records)})
+
+    def _latex(self) -> str:
+        lines = [
+            "% Needs the package booktabs.",
+            r"\begin{table}",
+            r"\centering",
+            rf"\caption{{{_tex(f'{self.title}. {self.about}')}}}",
+            rf"\label{{tab:{re.sub('[^a-z0-9]+', '-', self.name)}}}",
+            rf"\begin{{tabular}}{{l{'r' * (len(self.heads) - 1)}}}",
+            r"\toprule",
+            " & ".join(map(_tex, self.heads)) + r" \\",
+            r"\midrule",
+            *(" & ".join(line) + r" \\" for line in self.lines),
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+            "",
+        ]
+        return "\n".join(lines)
+
+    def _bibtex(self) -> str:
+        found = []
+        for key, reference, address in self.papers:
+            years = _YEAR.findall(reference)
+            fields = [f"  note = {{{_tex(reference)}}}"]
+            fields += [f"  year = {{{years[-1]}}}"] if years else []
+            fields += [f"  howpublished = {{\\url{{{address}}}}}"] if address else []
+            found.append(f"@misc{{{key},\n" + ",\n".join(fields) + "\n}\n")
+        return "\n".join(found)
+
+
+def _tex(text: str) -> str:
+    """Text as LaTeX prints it, whose usual fonts have no minus sign but in formulas."""
+    return escape_latex(text).replace("\N{MINUS SIGN}", "$-$")
+
+
+def _harmless(value: Value) -> Value:
+    """A cell that no spreadsheet takes for a formula."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+def entry_download(competition: Competition, table: Table) -> Download:
+    """The measured entries of one protocol, with what each has without sound."""
+    protocol = competition.protocol
+    rows = (*table.rows, *table.references)
+    columns = [
+        each for each in table.columns if each.kind in ("kept", "number") and not each.is_hidden
+    ]
+    world = world_of(protocol, embedded=competition.embedded)
+    return Download(
+        competition.folder,
+        f"{protocol.title} ({protocol.label}, version {protocol.version})",
+        f"{world}. Shares in percent with 95 % intervals. Without sound: the best that is reached "
+        f"without listening; hearing: the score minus that. Protocol digest {protocol.digest}.",
+        tuple(_record(row, table.measures) for row in rows),
+        tuple(column.head for column in columns),
+        tuple(_latex_line(row, columns) for row in rows),
+        papers_of(row.entry.card for row in table.rows if row.entry is not None),
+    )
+
+
+def _record(row: Row, measures: Sequence[str]) -> dict[str, Value]:
+    entry = row.entry
+    record: dict[str, Value] = {
+        "kind": row.kind,
+        "group": int(row.group) if row.group else None,
+        "best rank": None if row.standing is None else row.standing.best_rank,
+        "worst rank": None if row.standing is None else row.standing.worst_rank,
+        "name": row.name,
+        "slug": None if entry is None else entry.slug,
+    }
+    for measure in measures:
+        record |= _values(measure, value_of(row.values, measure))
+        found = row.position_by(measure)
+        if entry is not None and found is not None:
+            record |= _hearing(f"{measure} ", entry, found)
+    if entry is not None:
+        record |= row.traits
+    return record
+
+
+def _hearing(above: str, entry: Entry, found: Position) -> dict[str, Value]:
+    if not listens(entry):
+        return {}
+    return {
+        **_values(f"{above}without sound", found.without_sound),
+        f"{above}without sound by": found.best_without,
+        **_values(f"{above}hearing", found.adds),
+        f"{above}hearing is shown": found.hearing is not None and found.hearing.is_shown,
+    }
+
+
+def _values(name: str, value: MeasuredValue | None) -> dict[str, Value]:
+    if value is None:
+        return {name: None}
+    return {
+        name: _number(value.value, value.measure),
+        f"{name} low": _number(value.low, value.measure),
+        f"{name} high": _number(value.high, value.measure),
+    }
+
+
+def _number(value: float | None, measure: str) -> float | None:
+    return None if value is None else round(scale_of(measure) * value, 6)
+
+
+def _latex_line(row: Row, columns: Sequence[Column]) -> tuple[str, ...]:
+    line = []
+    for column in columns:
+        cell = column.cell(row)
+        text = _tex(cell.text)
+        if row.group == "1" and column.head == row.values[0].measure:
+            text = rf"\textbf{{{text}}}"
+        if column.head == "Hearing" and cell.under:
+            text += rf" {{\scriptsize {_tex(cell.under)}}}"
+        line.append(text)
+    return tuple(line)
+
+
+def matrix_download(matrix: Matrix) -> Download:
+    """Every method on every protocol."""
+    columns = matrix.columns
+    worlds = {column.folder: world for world, _, own in matrix.worlds for column in own}
+    records: list[dict[str, Value]] = []
+    lines = []
+    for row in (row for group in matrix.groups for row in group.rows):
+        texts = [row.name]
+        for column, cell in zip(columns, row.cells, strict=True):
+            texts.append("" if cell is None else f"{cell.score} ({cell.hearing})")
+            if cell is None:
+                continue
+            found = cell.position
+            records.append(
+                {
+                    "name": row.name,
+                    "slug": cell.entry.slug,
+                    "modality": cell.entry.card.modality,
+                    "world": worlds[column.folder],
+                    "protocol": column.protocol.label,
+                    "measure": column.measure,
+                    **_values("score", found.value),
+                    **_hearing("", cell.entry, found),
+                    **_values("floor", found.floor),
+                    **_values("ceiling", found.ceiling),
+                }
+            )
+        lines.append(tuple(map(_tex, texts)))
+    return Download(
+        "board",
+        "ssl-bench: score and hearing of every method on every protocol",
+        "Score by the first measure of each protocol, in percent, and in brackets what hearing "
+        "adds to the best that is reached without sound. The embedded world is pictures of coloured "
+        "shapes made by code: its figures say nothing about published checkpoints.",
+        tuple(records),
+        ("Method", *(f"{column.protocol.label} {column.measure}" for column in columns)),
+        tuple(lines),
+    )
+
+
+def printed_download(name: str, title: str, printed: PrintedTable) -> Download:
+    """Figures that papers print."""
+    records: tuple[dict[str, Value], ...] = tuple(
+        {
+            "method": row.figure.method,
+            "variant": row.figure.variant,
+            "paper": row.paper,
+            "table": row.figure.table,
+            "modality": row.figure.modality,
+            "vision pretraining": row.figure.vision_pretraining,
+            "trained on": row.figure.train_set,
+            "test set": row.figure.test_set,
+            "protocol": row.figure.protocol,
+            **dict(zip(printed.metrics, row.values, strict=True)),
+            "conflict": str(row.in_conflict).lower(),
+            "doubt": str(row.in_doubt).lower(),
+            "remarks": "; ".join(row.notes),
+        }
+        for row in printed.rows
+    )
+    lines = tuple(
+        tuple(
+            map(
+                _tex,
+                (
+                    ", ".join(filter(None, (row.figure.method, row.figure.variant))),
+                    row.paper,
+                    row.figure.train_set,
+                    row.figure.test_set,
+                    *row.values,
+                ),
+            )
+        )
+        for row in printed.rows
+    )
+    return Download(
+        name,
+        title,
+        "As printed in papers, in percent; not measured here.",
+        records,
+        ("Method", "Printed in", "Trained on", "Test set", *printed.metrics),
+        lines,
+    )
+
+
+def papers_of(cards: Iterable[SubmissionCard]) -> tuple[tuple[str, str, str], ...]:
+    """Key, reference and address of each paper that cards name, each once."""
+    found: dict[str, tuple[str, str, str]] = {}
+    for card in cards:
+        if card.paper is not None:
+            found.setdefault(card.paper, (card.slug, card.paper, card.paper_address or ""))
+    return tuple(found.values())
+
+
+def site_downloads(
+    board: Board, tables: Mapping[str, Table], matrix: Matrix
+) -> Iterator[tuple[str, str]]:
+    """Every file that can be downloaded: its path within the site, and its text."""
+    found = [matrix_download(matrix)] if matrix.groups else []
+    found += [
+        entry_download(board.competitions[folder], table)
+        for folder, table in tables.items()
+        if table.rows
+    ]
+    for folder in board.folders:
+        printed = printed_table(printed_for(board.protocol_of(folder), board.published))
+        if printed.rows:
+            title = f"{board.protocol_of(folder).title}, reported in papers"
+            found.append(printed_download(f"{folder}-reported", title, printed))
+    if board.published:
+        every = printed_table(board.published)
+        found.append(printed_download("reported", "Figures reported in papers", every))
+    for each in found:
+        for ending, text in each.forms.items():
+            yield f"{FOLDER}/{each.name}.{ending}", text
+
+
+def files_of_download(name: str, downloads: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Title and path of each file of a table that can be downloaded; none where there is none."""
+    titles = {"csv": "CSV", "json": "JSON", "tex": "LaTeX", "bib": "BibTeX"}
+    paths = ((title, f"{FOLDER}/{name}.{ending}") for ending, title in titles.items())
+    return tuple((title, path) for title, path in paths if path in downloads)
