@@ -21,6 +21,8 @@ from ssl_bench.scoring.results import ModelIdentity
 
 _PROJECT = "ssl-bench"
 _RESERVED_AUTHORS = (_PROJECT, "this project")
+_ADDED = ("with object prior", "small")
+"""What pages add to a baseline's title."""
 _LOOKS = str.maketrans("o1i|", "0lll")
 
 
@@ -47,7 +49,9 @@ def card_problems(card: SubmissionCard, n_samples: int, *, embedded: bool) -> It
         )
     name = squeezed(card.name)
     for reserved, title in _reserved().items():
-        if name == reserved or name.startswith(f"{reserved}{squeezed('with object prior')}"):
+        if name == reserved or name.startswith(
+            tuple(f"{reserved}{squeezed(each)}" for each in _ADDED)
+        ):
             yield Problem(
                 f"its name looks like that of the baseline {title!r}; say whose version it is, "
                 f"such as '{title} (retrained by us)'",

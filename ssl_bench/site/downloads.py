@@ -219,8 +219,8 @@ def matrix_download(matrix: Matrix) -> Download:
         "board",
         "ssl-bench: score and hearing of every method on every protocol",
         "Score by the first measure of each protocol, in percent, and in brackets what hearing "
-        "adds to the best that is reached without sound. The embedded world is pictures of coloured "
-        "shapes made by code: its figures say nothing about published checkpoints.",
+        "adds to the best that is reached without sound. The embedded world is pictures of "
+        "coloured shapes made by code: its figures say nothing about published checkpoints.",
         tuple(records),
         ("Method", *(f"{column.protocol.label} {column.measure}" for column in columns)),
         tuple(lines),

@@ -122,7 +122,15 @@ def problems(tmp_path: Path, name: str = "My model", **changes: str) -> list[str
 
 
 @pytest.mark.parametrize(
-    "name", ["EZ-VSL", "ez vsl", "EZ-VS1", "EZ-VSI", "EZ-VSL with object prior (alpha 0.5)"]
+    "name",
+    [
+        "EZ-VSL",
+        "ez vsl",
+        "EZ-VS1",
+        "EZ-VSI",
+        "EZ-VSL with object prior (alpha 0.5)",
+        "EZ-VSL, small",
+    ],
 )
 def test_names_that_look_like_a_baseline(name: str, tmp_path: Path) -> None:
     assert problems(tmp_path, name) == ["E_CARD_NAME"]
@@ -165,6 +173,23 @@ def test_a_page_shows_what_the_baselines_card_says(name: str) -> None:
     card = page_card(BaselineCard(baseline=name), "synth", ModelIdentity(name=name))
     assert (card.baseline, card.measured_by, card.authors) == (name, "this project", ("ssl-bench",))
     assert card.summary == load_baseline(name).card.summary.strip()
+
+
+@pytest.mark.parametrize(
+    ("name", "variant", "alpha", "shown"),
+    [
+        ("ezvsl", "synth", None, "EZ-VSL, small, synth"),
+        ("ezvsl", "synth", 0.4, "EZ-VSL with object prior (alpha 0.4), small, synth"),
+        ("ezvsl", "full", None, "EZ-VSL"),
+        ("gradcam", "imagenet-lite", None, "Grad-CAM saliency, imagenet-lite"),
+        ("center", None, None, "Image centre"),
+    ],
+)
+def test_a_small_re_implementation_never_has_a_papers_name_alone(
+    name: str, variant: str | None, alpha: float | None, shown: str
+) -> None:
+    model = ModelIdentity(name=name, variant=variant, alpha=alpha)
+    assert page_card(BaselineCard(baseline=name, alpha=alpha), "synth", model).name == shown
 
 
 def test_maps_of_a_baseline_state_its_name_alpha_and_weights() -> None:

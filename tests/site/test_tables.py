@@ -9,7 +9,8 @@ import pytest
 
 from ssl_bench.leaderboard.board import Board, Competition
 from ssl_bench.site.printed import printed_table
-from ssl_bench.site.tables import Column, Table, entry_table, table_filters
+from ssl_bench.site.tables import Column, Row, Table, entry_table, table_filters
+from ssl_bench.statistics.ties import Standing
 
 ATTRIBUTE = re.compile(r'<tr((?: data-[a-z]+="[^"]*")+)>')
 
@@ -28,7 +29,7 @@ def test_references_run_from_the_ceiling_down_and_shares_from_the_floor_up(
     assert set(kinds) == {"ceiling", "oracle", "floor"}
     shares = {row.entry.slug: row.share for row in table.rows if row.entry is not None}
     assert shares["center"] == "0.0 %"
-    assert shares["my-model"].startswith("\N{MINUS SIGN}")
+    assert shares["my-model"] == "below the floor"
 
 
 def test_header_cells_and_footer_have_the_same_columns(pages: dict[str, str]) -> None:
@@ -49,6 +50,46 @@ def test_a_new_column_is_one_line(
     assert all(isinstance(column, Column) for column in table.columns)
     for row in (*table.rows, *table.references):
         assert len([column.cell(row) for column in table.columns]) == len(heads)
+
+
+def test_score_without_sound_and_hearing_stand_side_by_side_for_every_measure(
+    competition: Competition,
+) -> None:
+    columns = entry_table(competition).columns
+    assert [column.head for column in columns[2:5]] == ["cIoU@0.5", "Without sound", "Hearing"]
+    assert [column.first for column in columns[2:5]] == ["desc"] * 3
+    chosen = {column.choice for column in columns if column.is_hidden}
+    for measure in competition.protocol.measures[1:]:
+        assert {measure, f"{measure}, hearing"} <= chosen
+
+
+def test_what_does_not_listen_is_marked_and_found_by_its_name_on_the_command_line(
+    competition: Competition,
+) -> None:
+    table = entry_table(competition)
+    cells = {row.name: table.columns[1].cell(row) for row in table.rows}
+    assert (cells["Image centre"].tag, cells["Image centre"].search) == (
+        "trivial",
+        "Image centre center",
+    )
+    hearing = {row.name: table.columns[4].cell(row).text for row in table.rows}
+    assert hearing["Image centre"] == "deaf"
+    listening = next(row for row in table.rows if not row.is_deaf)
+    assert table.columns[1].cell(listening).tag == ""
+
+
+@pytest.mark.parametrize(
+    ("standing", "words"),
+    [
+        (Standing("a", 1, 1, 1), "Group 1: the best entry, and those that cannot be told from it."),
+        (Standing("a", 2, 2, 5), "Tests leave its rank open between 2 and 5."),
+        (Standing("a", 3, 4, 4), "Its rank is 4."),
+        (Standing("a", None, 9, 9), "Its value is undefined, so it has no group."),
+    ],
+)
+def test_a_tie_group_is_told_in_words(standing: Standing, words: str) -> None:
+    row = Row("entry", "a", (), standing=standing, place=1)
+    assert words in Table(("AUC",)).columns[0].cell(row).about
 
 
 def test_coverage_is_a_column_only_where_it_differs(competition: Competition) -> None:
