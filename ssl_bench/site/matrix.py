@@ -12,7 +12,7 @@ from ssl_bench.scoring.formatting import Position, position, value_of
 from ssl_bench.site.drawing import Scale, Strip
 from ssl_bench.site.printed import printed_for
 from ssl_bench.site.rendering import shown, signed_interval
-from ssl_bench.site.tables import hearing_text, listens
+from ssl_bench.site.tables import hearing_text, listens, zoomed
 
 REAL = "Real test sets"
 COLLAGE = "Collage"
@@ -27,8 +27,9 @@ WORLDS = {
 }
 """Kinds of test sets, in the order in which they are shown, and what each is."""
 
+_HEAR = "audio-visual"
 _GROUPS = {
-    "audio-visual": "Audio-visual: they see and hear",
+    _HEAR: "Audio-visual: they see and hear",
     "vision-only": "Vision-only: they never listen",
     "trivial": "Trivial maps: they neither look nor listen",
     "oracle": "Oracle: it sees the truth",
@@ -159,6 +160,16 @@ class Matrix:
         return tuple(column for _, _, columns in self.worlds for column in columns)
 
     @property
+    def heard_in(self) -> str:
+        """The first world in which a method listens; empty where none does."""
+        listening = [row for group in self.groups for row in group.rows if group.modality == _HEAR]
+        for world, _, columns in self.worlds:
+            places = [self.columns.index(column) for column in columns]
+            if any(row.cells[place] for row in listening for place in places):
+                return world
+        return ""
+
+    @property
     def n_reported(self) -> int:
         """Figures that papers report for the first measures of its columns."""
         return sum(column.n_reported for column in self.columns)
@@ -225,7 +236,7 @@ def _column(
     ends = () if found is None else (found.floor, found.ceiling)
     marks = [None if each is None else each.value for each in ends]
     values = [value_of(entry.result.measures, measure) for entry in entries]
-    scale = Scale.over([*(each.value for each in values if each is not None), *figures, *marks])
+    scale = zoomed([*(each.value for each in values if each is not None), *figures, *marks])
     floor, ceiling = map(scale.place, marks or (None, None))
     column = MatrixColumn(folder, protocol, measure, (floor, ceiling))
     if figures:

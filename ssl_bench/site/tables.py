@@ -207,7 +207,7 @@ class Table:
             )
         if any(row.share for row in self.rows):
             columns.append(
-                Column("Share of that distance", "number", _share, first="desc", choice="share")
+                Column("Share of floor to ceiling", "number", _share, first="desc", choice="share")
             )
         for text in others:
             columns += [
@@ -397,7 +397,13 @@ def entry_table(competition: Competition) -> Table:
         )
         for place, entry in enumerate(competition.ranked, start=1)
     ]
-    scale = Scale.of(value_of(row.values, measures[0]) for row in (*rows, *references))
+    shown_values = [value_of(row.values, measures[0]) for row in (*rows, *references)]
+    scale = zoomed(
+        end
+        for value in shown_values
+        if value is not None
+        for end in (value.value, value.low, value.high)
+    )
     ends = position(first, measures[0])
     floor, ceiling = (
         scale.place(None if each is None else each.value) for each in (ends.floor, ends.ceiling)
@@ -405,6 +411,11 @@ def entry_table(competition: Competition) -> Table:
     return Table(
         measures, tuple(rows), tuple(references), (floor, ceiling), scale, competition.folder
     )
+
+
+def zoomed(values: Iterable[float | None]) -> Scale:
+    """A scale from nothing to the highest of some values, or from the lowest where that is less."""
+    return Scale.over(values, most=0.01)
 
 
 def is_pretrained(card: SubmissionCard) -> bool:

@@ -91,6 +91,14 @@
   window.addEventListener("resize", fitFrames);
   fitFrames();
 
+  // A narrow window begins where there is hearing; what stands before is a scroll away.
+  const start = document.querySelector("[data-start]");
+  if (start !== null && window.matchMedia("(max-width: 40rem)").matches && location.hash === "") {
+    const frame = start.closest(".scroll");
+    const name = frame.querySelector(".kept");
+    frame.scrollLeft += start.getBoundingClientRect().left - name.getBoundingClientRect().right;
+  }
+
   // What a reader has chosen stands in the address, after "#?", so that it can be sent on.
   const readAddress = () => new URLSearchParams(location.hash.startsWith("#?") ? location.hash.slice(2) : "");
   const writeAddress = (chosen) => {
