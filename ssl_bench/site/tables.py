@@ -201,10 +201,9 @@ class Table:
             Column("Without sound", "number", _without(first), first, _best_first(first)),
             Column("Hearing", "number", _hearing(first), first, "desc"),
         ]
-        if all(self.zone):
-            columns.append(
-                Column("Floor to ceiling", "figure", lambda row: Cell(strip=self.strip(row)))
-            )
+        if self.rows:
+            head = "Floor to ceiling" if all(self.zone) else "Without sound to score"
+            columns.append(Column(head, "figure", lambda row: Cell(strip=self.strip(row))))
         if any(row.share for row in self.rows):
             columns.append(
                 Column("Share of floor to ceiling", "number", _share, first="desc", choice="share")
