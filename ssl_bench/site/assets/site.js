@@ -89,7 +89,6 @@
     }
   };
   window.addEventListener("resize", fitFrames);
-  fitFrames();
 
   // A narrow window begins where there is hearing; what stands before is a scroll away.
   const start = document.querySelector("[data-start]");
@@ -109,10 +108,23 @@
     }
   };
 
+  // Columns that are not asked for are hidden before anything is drawn.
+  const boxes = [...document.querySelectorAll("#filters [data-column]")];
+  const hiding = new CSSStyleSheet();
+  document.adoptedStyleSheets = [...document.adoptedStyleSheets, hiding];
+  const hideColumns = () => {
+    const hidden = boxes.filter((box) => !box.checked).map((box) => box.dataset.column);
+    hiding.replaceSync(
+      hidden.map((place) => `table.board tr > :nth-child(${place}) { display: none; }`).join("\n"),
+    );
+  };
+  hideColumns();
+
   // Sorting and filtering come with the table library, which the build puts beside the pages.
   const startTables = () => {
     const DataTable = window.DataTable;
     if (DataTable === undefined) {
+      fitFrames();
       return;
     }
     const form = document.getElementById("filters");
@@ -148,14 +160,12 @@
       return { element, heads, table, sort: `sort.${element.dataset.table}` };
     });
     if (form === null || tables.length === 0) {
+      fitFrames();
       return;
     }
     const search = form.querySelector("[data-search]");
     const told = form.querySelector("output");
     const filters = [...form.querySelectorAll("[data-filter]")];
-    const boxes = [...form.querySelectorAll("[data-column]")];
-    const hiding = new CSSStyleSheet();
-    document.adoptedStyleSheets = [...document.adoptedStyleSheets, hiding];
     const keep = () => {
       const address = new URLSearchParams();
       for (const each of filters.filter((each) => each.value !== "")) {
@@ -179,10 +189,7 @@
       for (const each of filters) {
         chosen[each.dataset.filter] = each.value;
       }
-      const hidden = boxes.filter((box) => !box.checked).map((box) => box.dataset.column);
-      hiding.replaceSync(
-        hidden.map((place) => `table.board tr > :nth-child(${place}) { display: none; }`).join("\n"),
-      );
+      hideColumns();
       for (const { table } of tables) {
         table.search(search.value).draw();
       }
