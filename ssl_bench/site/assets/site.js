@@ -108,20 +108,21 @@
     }
   };
 
-  // Columns that are not asked for are hidden before anything is drawn.
+  // Columns that are not asked for are hidden before anything is drawn, and rows of later pages
+  // until tables have pages.
   const boxes = [...document.querySelectorAll("#filters [data-column]")];
   const hiding = new CSSStyleSheet();
   document.adoptedStyleSheets = [...document.adoptedStyleSheets, hiding];
-  const hideColumns = () => {
+  const hideColumns = (more = []) => {
     const hidden = boxes.filter((box) => !box.checked).map((box) => box.dataset.column);
-    hiding.replaceSync(
-      hidden.map((place) => `table.board tr > :nth-child(${place}) { display: none; }`).join("\n"),
-    );
+    const rules = hidden.map((place) => `table.board tr > :nth-child(${place}) { display: none; }`);
+    hiding.replaceSync([...rules, ...more].join("\n"));
   };
-  hideColumns();
+  hideColumns(["table.data[data-table] tbody tr:nth-child(n + 101) { display: none; }"]);
 
   // Sorting and filtering come with the table library, which the build puts beside the pages.
   const startTables = () => {
+    hideColumns();
     const DataTable = window.DataTable;
     if (DataTable === undefined) {
       fitFrames();
