@@ -108,21 +108,20 @@
     }
   };
 
-  // Columns that are not asked for are hidden before anything is drawn, and rows of later pages
-  // until tables have pages.
+  // Columns that are not asked for are hidden before anything is drawn.
   const boxes = [...document.querySelectorAll("#filters [data-column]")];
   const hiding = new CSSStyleSheet();
   document.adoptedStyleSheets = [...document.adoptedStyleSheets, hiding];
-  const hideColumns = (more = []) => {
+  const hideColumns = () => {
     const hidden = boxes.filter((box) => !box.checked).map((box) => box.dataset.column);
     const rules = hidden.map((place) => `table.board tr > :nth-child(${place}) { display: none; }`);
-    hiding.replaceSync([...rules, ...more].join("\n"));
+    hiding.replaceSync(rules.join("\n"));
   };
-  hideColumns(["table.data[data-table] tbody tr:nth-child(n + 101) { display: none; }"]);
+  hideColumns();
 
   // Sorting and filtering come with the table library, which the build puts beside the pages.
   const startTables = () => {
-    hideColumns();
+    root.classList.remove("starting");
     const DataTable = window.DataTable;
     if (DataTable === undefined) {
       fitFrames();
