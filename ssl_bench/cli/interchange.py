@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ssl_bench.cli.options import PATH, data_option, json_option, protocol_option
+from ssl_bench.cli.options import (
+    PATH,
+    data_option,
+    json_option,
+    protocol_option,
+    require_label_each,
+    table_choice_options,
+)
 from ssl_bench.cli.terminal import plain_table, print_json, show, with_interval
 from ssl_bench.progress import progress_bars
 
@@ -163,35 +170,54 @@ def ezvsl_ciou(
     "form",
     type=click.Choice(["csv", "parquet", "latex", "markdown", "json"]),
     required=True,
-    help="latex and markdown have one table for each protocol, shares in percent.",
+    help="latex and markdown have a table for each protocol, in percent; the others have one of "
+    "all figures.",
 )
 @click.option("--out", required=True, type=PATH, help="The file to write.")
-@click.option("--controls", is_flag=True, help="Add the floors and the ceiling as rows.")
-def export(files: tuple[Path, ...], form: Format, out: Path, controls: bool) -> None:
+@click.option("--controls", is_flag=True, help="Add priors, trivial maps and the ceiling as rows.")
+@table_choice_options
+def export(
+    files: tuple[Path, ...],
+    form: Format,
+    out: Path,
+    controls: bool,
+    measures: tuple[str, ...],
+    columns: list[str],
+    labels: tuple[str, ...],
+) -> None:
     """Write results (FILES: run folders or result.json) or one scores.npz as a table.
 
-    Of results: one row for each model and protocol, one column for each measure, with its interval.
-    Results compare only under the same protocol, dialect and test set, told by their digests: each
-    such group is a table of its own in latex and markdown, and every row carries the digests in
-    csv, parquet and json.
+    Of results: a row for each measure of each, with what is reached without sound and what hearing
+    adds. Results compare only under the same protocol, dialect and test set, told by their
+    digests: each such group is a table of its own in latex and markdown, where the best is bold;
+    every row carries the digests in csv, parquet and json.
     """
-    from ssl_bench.interchange.export import group_results, write_results, write_table
+    from ssl_bench.analysis.paired_runs import read_scores_of
+    from ssl_bench.interchange.export import write_results, write_table
+    from ssl_bench.interchange.result_rows import Given, tables_of
     from ssl_bench.scoring.results import read_result
-    from ssl_bench.scoring.score_file import read_scores
+    from ssl_bench.scoring.score_file import SCORES, read_scores
 
     if any(path.suffix == ".npz" for path in files):
-        if len(files) > 1 or controls:
+        if len(files) > 1 or controls or measures or columns or labels:
             raise click.UsageError("give one scores.npz alone, or results only")
         table = read_scores(files[0])
         write_table(out, table, form)
         click.echo(f"{len(table):,} trials written to {out}")
         return
-    results = [read_result(path) for path in files]
-    write_results(out, results, form, controls=controls)
-    groups = group_results(results)
-    counted = "1 result" if len(results) == 1 else f"{len(results)} results"
-    click.echo(f"{counted} written to {out}")
-    if len(groups) > 1:
-        click.echo(f"they are of {len(groups)} groups that do not compare with each other:")
-        for group in groups:
-            click.echo(f"  {len(group.results):>3}  {group.title}")
+    require_label_each(labels, len(files))
+    given = []
+    for place, path in enumerate(files):
+        result = read_result(path)
+        folder = path.parent if path.name == "result.json" else path
+        scores = read_scores_of(result, folder) if (folder / SCORES).is_file() else None
+        label = labels[place] if labels else None
+        run = folder.absolute().name.removesuffix(".json")
+        given.append(Given(result, run=run, label=label, scores=scores))
+    tables = tables_of(given, measures=measures, references=controls)
+    write_results(out, tables, form, columns=columns)
+    counted = "1 result" if len(given) == 1 else f"{len(given)} results"
+    show(f"{counted} written to {out}")
+    if len(tables) > 1:
+        show(f"they are of {len(tables)} groups that do not compare with each other:")
+        show(*(f"  {len(each.given):>3}  {each.title}" for each in tables))

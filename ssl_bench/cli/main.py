@@ -120,7 +120,7 @@ def _run(given: list[str]) -> None:
         for text in given:
             text.encode()
         with extra_needed(" ".join(["ssl-bench", *given[:1]])):
-            commands.main(args=given, prog_name="ssl-bench", standalone_mode=False)
+            commands.main(args=given, prog_name="ssl-bench", standalone_mode=False, obj=given)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.ClickException as error:

@@ -266,6 +266,39 @@ def model_option(*, required: bool = True) -> _Decorator[Any]:
     )
 
 
+table_choice_options = together(
+    click.option(
+        "--measure",
+        "measures",
+        multiple=True,
+        metavar="MEASURE",
+        help="Measure to show; may be repeated.  [default: all]",
+    ),
+    click.option(
+        "--columns",
+        metavar="NAME,NAME,...",
+        default="",
+        callback=lambda _context, _option, text: [each for each in text.split(",") if each],
+        help="Columns: coverage, score, without-sound, hearing, p, floor, ceiling, and what tells "
+        "runs apart: run, variant, weights, training-set, training-seed, alpha, seed, device, "
+        "precision, or an option.  [default: what differs, score, without-sound, hearing]",
+    ),
+    click.option(
+        "--label",
+        "labels",
+        multiple=True,
+        metavar="NAME",
+        help="What a run is called in the tables; one for each, in their order.",
+    ),
+)
+
+
+def require_label_each(labels: Sequence[str], count: int) -> None:
+    """Refuse labels that are not as many as there are runs."""
+    if labels and len(labels) != count:
+        raise click.UsageError(f"--label names each run: {count} runs, {len(labels)} labels")
+
+
 def _executor_of(given: Mapping[str, Any]) -> Executor:
     from ssl_bench.executors import Executor, processes
 

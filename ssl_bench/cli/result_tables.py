@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,7 +10,6 @@ import click
 from ssl_bench.cli.options import choice_option, together
 from ssl_bench.cli.terminal import (
     columns_of_screen,
-    p_value,
     plain_table,
     print_json,
     show,
@@ -24,8 +23,7 @@ if TYPE_CHECKING:
     from ssl_bench.analysis.evaluation import Evaluation
     from ssl_bench.scoring.results import Hearing, MeasuredValue, Result
 
-NONE_SHOWN = "none shown"
-"""Stands for what hearing adds where its interval reaches down to nothing."""
+_COLUMNS = ("score", "without-sound", "hearing", "ceiling")
 
 table_options = together(
     click.option(
@@ -44,7 +42,7 @@ def show_evaluations(done: Sequence[Evaluation], given: Mapping[str, Any]) -> No
         documents = [each.model_dump(mode="json") for each in results]
         print_json(documents[0] if len(documents) == 1 else documents)
     elif given["format"] != "text":
-        click.echo("\n".join(result_text(each, given["format"]) for each in results), nl=False)
+        click.echo(result_text(results, given["format"]), nl=False)
     else:
         for each in done:
             files = ", ".join(str(path.relative_to(each.folder)) for path in each.files)
@@ -65,85 +63,55 @@ def result_tables(result: Result, *, wide: bool = False) -> list[Table | str]:
     return [*shown, *_hearing_sentences(result)]
 
 
-def result_text(result: Result, form: str) -> str:
-    """A result as CSV, which holds every figure, or as a table in Markdown."""
+def result_text(results: Sequence[Result], form: str) -> str:
+    """Results as CSV, which holds every figure, or as tables in Markdown."""
+    from ssl_bench.interchange.export import results_text
+    from ssl_bench.interchange.result_rows import Given, figures_of, tables_of
+
+    tables = tables_of([Given(each) for each in results])
     if form == "csv":
-        import pandas as pd
-
-        facts = [_facts(result, value) for value in result.measures]
-        return pd.DataFrame(facts).to_csv(index=False)
-    heads, cells = _rows(result, with_interval_in_line)
-    lines = [heads, ["---", *["---:"] * (len(heads) - 1)], *cells]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+        return figures_of(tables).to_csv(index=False)
+    return results_text(tables, "markdown", _COLUMNS)
 
 
-def hearing_cell(found: Hearing | None, interval: Callable[..., str] = with_interval) -> str:
+def hearing_cell(found: Hearing | None) -> str:
     """What hearing adds, or that none is shown; empty where it is unknown."""
     if found is None or found.adds is None or found.adds.value is None:
         return ""
-    return interval(found.adds, signed=True) if found.is_shown else NONE_SHOWN
+    from ssl_bench.interchange.result_rows import NONE_SHOWN
 
-
-def with_interval_in_line(value: MeasuredValue, *, signed: bool = False) -> str:
-    """A measure as ``34.0 [32.7, 35.3]``."""
-    return with_interval(value, signed=signed).replace("  ", " ")
-
-
-def _value(value: MeasuredValue, *, signed: bool = False) -> str:
-    from ssl_bench.scoring.formatting import format_value
-
-    return format_value(value.value, value.measure, signed=signed)
-
-
-def _short(name: str | None) -> str:
-    """The name of what does without sound, as a table has room for it."""
-    from ssl_bench.scoring.hearing import OWN_BLIND, OWN_DEAF
-
-    if name in (OWN_BLIND, OWN_DEAF):
-        return "itself"
-    return "" if name is None else name.removeprefix("prior ").removeprefix("trivial map ")
+    return with_interval(found.adds, signed=True) if found.is_shown else NONE_SHOWN
 
 
 def narrow_table(result: Result) -> Table:
     """A row for each measure, with intervals as far as the terminal has room for them."""
-    for score, hearing in (
-        (with_interval_in_line, with_interval_in_line),
-        (_value, with_interval_in_line),
-        (_value, _value),
-    ):
-        heads, rows = _rows(result, score, hearing)
+    from ssl_bench.interchange.result_rows import NONE_SHOWN, Given, tables_of
+
+    [table] = tables_of([Given(result)])
+    columns = table.columns(_COLUMNS)
+    heads = ["percent [95 %]", *(name.replace("-", " ") for name in columns)]
+    for beside in (("score", "without-sound", "hearing"), ("without-sound", "hearing"), ()):
+        rows = [
+            [
+                row.measure,
+                *(
+                    " ".join(cell) if name in beside and cell.text != NONE_SHOWN else cell.text
+                    for name in columns
+                    for cell in [row.cell(name)]
+                ),
+            ]
+            for row in table.rows
+        ]
         widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
         if sum(widths) + 3 * len(widths) - 1 <= columns_of_screen():
             break
     return plain_table(None, heads, rows)
 
 
-def _rows(
-    result: Result, score: Callable[..., str], hearing: Callable[..., str] = with_interval_in_line
-) -> tuple[list[str], list[list[str]]]:
-    """Heads and rows: measure, score, without sound, hearing, ceiling."""
-    from ssl_bench.scoring.formatting import position
-
-    rows = []
-    for value in result.measures:
-        found = position(result, value.measure)
-        without = "" if found.without_sound is None else _value(found.without_sound)
-        rows.append(
-            [
-                value.measure,
-                score(value),
-                f"{without} {_short(found.best_without)}".strip(),
-                hearing_cell(found.hearing, hearing),
-                "" if found.ceiling is None else _value(found.ceiling),
-            ]
-        )
-    heads = ["percent [95 %]", "score", "without sound", "hearing", "ceiling"]
-    kept = [place for place in range(len(heads)) if place < 2 or any(row[place] for row in rows)]
-    return [heads[place] for place in kept], [[row[place] for place in kept] for row in rows]
-
-
 def _wide_tables(result: Result) -> list[Table | str]:
     """Every figure of a result, each with its interval."""
+    from ssl_bench.scoring.formatting import format_p_value
+
     names = [value.measure for value in result.measures]
 
     def table(title: str | None, corner: str, columns: dict[str, list[str]]) -> Table:
@@ -166,7 +134,7 @@ def _wide_tables(result: Result) -> list[Table | str]:
             for each in result.hearing
         ]
         columns["p"] = [
-            "" if each.p_value is None else p_value(each.p_value) for each in result.hearing
+            "" if each.p_value is None else format_p_value(each.p_value) for each in result.hearing
         ]
     if result.ceiling is not None:
         columns["ceiling of the rule"] = cells(result.ceiling.measures)
@@ -179,34 +147,6 @@ def _wide_tables(result: Result) -> list[Table | str]:
     if floors:
         shown.append(table(None, "without sound: trivial maps", floors))
     return shown
-
-
-def _facts(result: Result, value: MeasuredValue) -> dict[str, Any]:
-    """Every figure of one measure."""
-    from ssl_bench.scoring.formatting import position
-
-    found = position(result, value.measure)
-
-    def parts(name: str, measured: MeasuredValue | None) -> dict[str, float | None]:
-        fields = {"": "value", "_low": "low", "_high": "high"}
-        return {f"{name}{end}": getattr(measured, field, None) for end, field in fields.items()}
-
-    return {
-        "model": result.model.name,
-        "protocol": result.protocol.label,
-        "dialect": result.protocol.dialect,
-        "measure": value.measure,
-        **parts("score", value),
-        **parts("without_sound", found.without_sound),
-        "best_without": found.best_without,
-        **parts("hearing", found.adds),
-        "hearing_p": None if found.hearing is None else found.hearing.p_value,
-        **parts("floor", found.floor),
-        "best_trivial_map": found.floor_name,
-        **parts("ceiling", found.ceiling),
-        "trials": value.n_trials,
-        "groups": value.n_groups,
-    }
 
 
 def _hearing_sentences(result: Result) -> Sequence[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +20,10 @@ from ssl_bench.cli.options import (
     jobs_option,
     json_option,
     overwrite_option,
+    require_label_each,
+    table_choice_options,
 )
 from ssl_bench.cli.terminal import (
-    p_value,
     plain_table,
     show,
     text_table,
@@ -85,25 +88,47 @@ def analyse(run_folder: Path, out: Path | None, overwrite: bool, **settings: Any
 )
 @click.option("--markdown", type=FILE, help="Also write the tables as Markdown.")
 @click.option("--latex", type=FILE, help="Also write the tables as LaTeX.")
-def report(runs: tuple[Path, ...], out: Path, markdown: Path | None, latex: Path | None) -> None:
+@table_choice_options
+@click.pass_obj
+def report(
+    words: list[str] | None,
+    runs: tuple[Path, ...],
+    out: Path,
+    markdown: Path | None,
+    latex: Path | None,
+    measures: tuple[str, ...],
+    columns: list[str],
+    labels: tuple[str, ...],
+) -> None:
     """Write the results of run folders as one page, for a paper's appendix.
 
     The page holds everything, pictures of trials included, and neither runs nor fetches anything.
-    Results under different conventions or on different trials get tables of their own.
+    Results under different conventions or on different trials get tables of their own. The page
+    has rows of priors, trivial maps and the ceiling, too; 'export --controls' adds them elsewhere.
     """
+    from ssl_bench.environment import environment
     from ssl_bench.interchange.export import write_results
-    from ssl_bench.site.appendix import read_runs, write_report
+    from ssl_bench.interchange.result_rows import tables_of
+    from ssl_bench.site.appendix import Made, labelled, read_runs, write_report
 
     written = [path for path in (out, markdown, latex) if path is not None]
     if len(set(map(os.path.realpath, written))) < len(written):
         raise click.UsageError("--out, --markdown and --latex are files of their own")
     read = read_runs(runs)
-    results = [run.result for run in read]
-    write_report(out, read)
+    require_label_each(labels, len(read))
+    read = labelled(read, labels)
+    made = Made(
+        date=f"{datetime.now(UTC):%Y-%m-%d}",
+        version=str(environment()["ssl_bench"]),
+        commit=environment()["commit"] or "",
+        command=shlex.join(["ssl-bench", *(words or ["report"])]),
+    )
+    write_report(out, read, measures=measures, columns=columns, made=made)
+    tables = tables_of([run.given for run in read], measures=measures)
     if markdown is not None:
-        write_results(markdown, results, "markdown", controls=True)
+        write_results(markdown, tables, "markdown", columns=columns)
     if latex is not None:
-        write_results(latex, results, "latex", controls=True)
+        write_results(latex, tables, "latex", columns=columns)
     click.echo(f"Wrote {', '.join(map(str, written))}: {len(read)} runs.")
 
 
@@ -221,7 +246,7 @@ def compare(
 
 
 def _pair_tables(pair: Pair, found: RunComparison) -> list[Table | str]:
-    from ssl_bench.scoring.formatting import format_value
+    from ssl_bench.scoring.formatting import format_p_value, format_value
 
     rows = [
         [
@@ -229,7 +254,7 @@ def _pair_tables(pair: Pair, found: RunComparison) -> list[Table | str]:
             with_interval(each.first),
             with_interval(each.second),
             with_interval(each.difference),
-            p_value(each.corrected),
+            format_p_value(each.corrected),
             "tie" if each.tied else "apart",
         ]
         for each in pair.differences

@@ -86,11 +86,6 @@ def with_interval(value: MeasuredValue, *, signed: bool = False) -> str:
     return format_interval(value, "{value}  [{low}, {high}]", signed=signed)
 
 
-def p_value(probability: float) -> str:
-    """A p-value with three decimals, or that it is smaller."""
-    return "< 0.001" if probability < 0.001 else f"{probability:.3f}"
-
-
 def plain_table(
     title: str | None,
     columns: Sequence[str],

@@ -55,6 +55,11 @@ def format_interval(
     return form.format(value=value, low=low, high=high)
 
 
+def format_p_value(probability: float) -> str:
+    """A p-value with three decimals, or that it is smaller."""
+    return "< 0.001" if probability < 0.001 else f"{probability:.3f}"
+
+
 def value_of(values: Iterable[MeasuredValue], measure: str) -> MeasuredValue | None:
     """The value of that measure; None where it was not measured."""
     return next((value for value in values if value.measure == measure), None)

@@ -5,30 +5,30 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-
-import pandas as pd
 
 from ssl_bench.analysis.paired_runs import read_scores_of
 from ssl_bench.errors import LeaderboardError, ResultError
 from ssl_bench.files import files_of, write_text
-from ssl_bench.interchange.export import Group, group_results
+from ssl_bench.interchange.result_rows import FIGURES, Given, ResultTable, tables_of
+from ssl_bench.interchange.settings import RUN, WEIGHTS
 from ssl_bench.leaderboard.assessment import check_printable
 from ssl_bench.leaderboard.card import bounded_bytes
 from ssl_bench.leaderboard.evidence import success_curve
 from ssl_bench.media.image import source_of
-from ssl_bench.scoring.formatting import value_of
 from ssl_bench.scoring.hearing import hearing_sentence
-from ssl_bench.scoring.results import Hearing, MeasuredValue, Result, read_result
+from ssl_bench.scoring.results import Result, read_result
 from ssl_bench.scoring.score_file import SCORES
 from ssl_bench.site.drawing import Scale
 from ssl_bench.site.drawing import success_curve as drawn_curve
-from ssl_bench.site.rendering import interval, render, shown
+from ssl_bench.site.rendering import MINUS, render
 
 RESULT, PICTURES = "result.json", "trials.png"
 _MAX_PICTURE_BYTES = 2**25
+# Classes of the style sheet.
+_STYLES = {"model": "entry", "prior": "blind", "trivial map": "floor", "ceiling": "ceiling"}
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -38,16 +38,30 @@ class Run:
 
     Attributes
     ----------
-    scores
-        One row for each trial; None where the folder has no such file.
+    given
+        Its result, its scores (where the folder has some), and what it is called.
     pictures
         PNG of single trials; None where there is none.
     """
 
     folder: Path
-    result: Result
-    scores: pd.DataFrame | None
+    given: Given
     pictures: bytes | None
+
+    @property
+    def result(self) -> Result:
+        """The same, without what belongs to it."""
+        return self.given.result
+
+
+@dataclass(frozen=True)
+class Made:
+    """When and how a page was made; the commit is empty where that is unknown."""
+
+    date: str
+    version: str
+    commit: str
+    command: str
 
 
 def read_runs(folders: Sequence[Path]) -> list[Run]:
@@ -75,21 +89,39 @@ def read_runs(folders: Sequence[Path]) -> list[Run]:
     return found
 
 
-def write_report(path: Path, runs: Sequence[Run]) -> None:
-    """Write one HTML file with everything in it; the same runs give the same bytes.
+def labelled(runs: Sequence[Run], labels: Sequence[str]) -> list[Run]:
+    """Runs under other names, one for each; without names, as they are."""
+    if not labels:
+        return list(runs)
+    return [
+        replace(run, given=replace(run.given, label=label))
+        for run, label in zip(runs, labels, strict=True)
+    ]
 
-    Raises
-    ------
-    ResultError
-        If there is no run.
+
+def write_report(
+    path: Path,
+    runs: Sequence[Run],
+    *,
+    measures: Sequence[str] = (),
+    columns: Sequence[str] = (),
+    made: Made | None = None,
+) -> None:
+    """Write one HTML file with everything in it; the same arguments give the same bytes.
+
+    `measures` and `columns` are those of the tables; see
+    :func:`~ssl_bench.interchange.result_rows.tables_of`. Raises ResultError if there is no
+    run, or one of them is unknown.
     """
     if not runs:
         raise ResultError("there is no run to report", code="E_RUN_FOLDER")
-    groups = [_group(group, runs) for group in group_results(run.result for run in runs)]
+    tables = tables_of([run.given for run in runs], measures=measures, references=True)
+    groups = [_group(table, table.columns(columns), runs) for table in tables]
     style = (Path(__file__).parent / "assets" / "site.css").read_text(encoding="utf-8")
     # The policy admits this style and nothing else, so the page can neither run nor fetch anything.
     allowed = base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")
-    write_text(path, render("appendix.html.jinja", groups=groups, style=style, allowed=allowed))
+    page = render("appendix.html.jinja", groups=groups, style=style, allowed=allowed, made=made)
+    write_text(path, page)
 
 
 def _read_run(folder: Path) -> Run:
@@ -103,7 +135,8 @@ def _read_run(folder: Path) -> Run:
             where=folder / RESULT,
         ) from error
     scores = read_scores_of(result, folder) if (folder / SCORES).is_file() else None
-    return Run(folder, result, scores, _read_pictures(folder / PICTURES, result))
+    given = Given(result, run=folder.absolute().name, scores=scores)
+    return Run(folder, given, _read_pictures(folder / PICTURES, result))
 
 
 def _read_pictures(path: Path, result: Result) -> bytes | None:
@@ -130,90 +163,74 @@ def _read_pictures(path: Path, result: Result) -> bytes | None:
     return content
 
 
-def _group(group: Group, runs: Sequence[Run]) -> dict[str, Any]:
-    """Results that may stand in one table, with their floors and ceiling."""
-    members = [run for run in runs if any(run.result is each for each in group.results)]
-    first = members[0].result
-    found = [
-        ("entry", _name(run.result), _coverage(run.result), run.result.measures) for run in members
-    ]
-    if first.ceiling is not None:
-        found.append(("ceiling", first.ceiling.name, "", first.ceiling.measures))
-    found += [("floor", floor.name, "", floor.measures) for floor in first.floors]
-    measures = tuple(group.measures)
-    scale = Scale.of(value_of(values, measures[0]) for *_, values in found)
-    return {
-        "title": first.protocol.title,
-        "heading": group.title,
-        "measures": measures,
-        "rows": [
+def _group(table: ResultTable, columns: Sequence[str], runs: Sequence[Run]) -> dict[str, Any]:
+    """One table with what stands below it."""
+    blocks = []
+    for measure, rows in table.blocks.items():
+        scale = Scale.of(row.found.value for row in rows)
+        shown = [
             {
-                "kind": kind,
-                "name": name,
-                "coverage": coverage,
-                "cells": [_cell(value_of(values, measure)) for measure in measures],
-                "strip": scale.strip(value_of(values, measures[0])),
+                "kind": _STYLES[row.kind],
+                "name": row.name,
+                "about": "" if row.kind in ("model", row.name) else row.kind,
+                "strip": scale.strip(row.found.value),
+                "cells": [(name in row.best, row.cell(name, minus=MINUS)) for name in columns],
             }
-            for kind, name, coverage, values in found
-        ],
-        "runs": [_run(run) for run in members],
+            for row in rows
+        ]
+        blocks.append((measure, shown))
+    members = [run for run in runs if any(run.given is each for each in table.given)]
+    return {
+        "title": table.given[0].result.protocol.title,
+        "heading": table.title,
+        "columns": [(name.replace("-", " "), name in FIGURES[1:]) for name in columns],
+        "blocks": blocks,
+        "how_best": table.how_best if any(row.best for row in table.rows) else "",
+        "runs": [_run(run, table.settings) for run in members],
     }
 
 
-def _cell(value: MeasuredValue | None) -> tuple[str, str]:
-    return ("", "") if value is None else (shown(value.value, value.measure), interval(value))
-
-
-def _gain(found: Hearing) -> tuple[str, str]:
-    if found.adds is None:
-        return "", ""
-    return shown(found.adds.value, found.measure, signed=True), interval(found.adds)
-
-
-def _run(run: Run) -> dict[str, Any]:
+def _run(run: Run, settings: Sequence[str]) -> dict[str, Any]:
     """What is shown of one run below the tables."""
-    curve, picture = None, ""
-    if run.scores is not None and "sounding" in run.scores:
-        curve = drawn_curve(success_curve(run.scores))
+    curve, picture, given = None, "", run.given
+    if given.scores is not None and "sounding" in given.scores:
+        curve = drawn_curve(success_curve(given.scores))
     if run.pictures is not None:
         picture = "data:image/png;base64," + base64.b64encode(run.pictures).decode("ascii")
-    hearing = [
-        (each.measure, _cell(each.score), _cell(each.without_sound), each.best_without, _gain(each))
-        for each in run.result.hearing
-    ]
+    told = [f"{name} {given.settings[name]}" for name in settings if given.settings.get(name)]
     return {
-        "name": _name(run.result),
-        "hearing": hearing,
+        "name": f"{given.name} ({', '.join(told)})" if told else given.name,
         "sentence": hearing_sentence(run.result.hearing[0]) if run.result.hearing else "",
         "curve": curve,
         "picture": picture,
-        "facts": _facts(run.result),
+        "facts": _facts(given),
     }
 
 
-def _facts(result: Result) -> list[tuple[str, str]]:
+def _facts(given: Given) -> list[tuple[str, str]]:
+    result = given.result
     weights = [
         (f"weights of {part.name}", part.weights_sha256)
         for part in (result.model, *result.model.parts)
         if part.weights_sha256 is not None
     ]
-    return [
+    coverage, used = result.coverage, result.environment
+    partial = ", partial" if coverage.partial else ""
+    facts = [
+        ("run folder", given.run),
+        ("trials answered", f"{coverage.present:,} of {coverage.expected:,}{partial}"),
+        *(
+            (name.replace("-", " "), given.settings[name])
+            for name in given.settings
+            if name not in (RUN, WEIGHTS)
+        ),
         ("protocol digest", result.protocol.digest),
         ("test set digest", result.test_set.digest),
         ("test set revision", result.test_set.revision or "no published one that is known here"),
         ("predictions digest", result.predictions_sha256 or "not known"),
         *weights,
         ("statistics", ", ".join(f"{name} {value}" for name, value in result.statistics.items())),
-        ("ssl-bench", str(result.environment.get("ssl_bench", "not known"))),
+        ("ssl-bench", str(used.get("ssl_bench", "not known"))),
+        ("commit", str(used.get("commit") or "not known")),
     ]
-
-
-def _name(result: Result) -> str:
-    variant = "" if result.model.variant is None else f" ({result.model.variant})"
-    return f"{result.model.name}{variant}"
-
-
-def _coverage(result: Result) -> str:
-    coverage = result.coverage
-    partial = ", partial" if coverage.partial else ""
-    return f"{coverage.present:,} of {coverage.expected:,}{partial}"
+    return [(name, text) for name, text in facts if text]

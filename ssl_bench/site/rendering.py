@@ -11,7 +11,7 @@ from ssl_bench.scoring.results import MeasuredValue
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-_MINUS = "\N{MINUS SIGN}"
+MINUS = "\N{MINUS SIGN}"
 
 
 def shown(value: float | None, measure: str, *, signed: bool = False) -> str:
@@ -22,14 +22,14 @@ def shown(value: float | None, measure: str, *, signed: bool = False) -> str:
     >>> shown(0.4321, "AUC"), shown(-0.01, "AUC"), shown(0.05, "AUC", signed=True)
     ('43.2', '\N{MINUS SIGN}1.0', '+5.0')
     """
-    return format_value(value, measure, signed=signed, minus=_MINUS)
+    return format_value(value, measure, signed=signed, minus=MINUS)
 
 
 def interval(value: MeasuredValue | None) -> str:
     """Interval of a measured value; nothing where there is none."""
     if value is None or value.value is None or value.low is None or value.high is None:
         return ""
-    return format_interval(value, "{low} to {high}", minus=_MINUS)
+    return format_interval(value, "{low} to {high}", minus=MINUS)
 
 
 def signed_interval(value: MeasuredValue) -> str:
@@ -48,7 +48,7 @@ def percent(share: float | None) -> str:
     >>> percent(0.5), percent(None)
     ('50.0 %', '')
     """
-    return "" if share is None else f"{100 * share:.1f} %".replace("-", _MINUS)
+    return "" if share is None else f"{100 * share:.1f} %".replace("-", MINUS)
 
 
 def render(template: str, **content: Any) -> str:
