@@ -6,7 +6,9 @@ from typing import Any
 
 from ssl_bench.scoring.results import (
     Coverage,
+    Hearing,
     MeasuredValue,
+    Prior,
     ProtocolIdentity,
     Reference,
     Result,
@@ -28,6 +30,25 @@ def measured(measure: str, value: float | None, spread: float | None = 0.05) -> 
     )
 
 
+def hearing(
+    measure: str,
+    adds: float,
+    spread: float = 0.05,
+    *,
+    best: str = "prior unet",
+    without: float = 0.2,
+) -> Hearing:
+    """What hearing adds, above a score without sound."""
+    return Hearing(
+        measure=measure,
+        score=measured(measure, without + adds),
+        best_without=best,
+        without_sound=measured(measure, without),
+        adds=measured(measure, adds, spread),
+        p_value=0.0001,
+    )
+
+
 def result(
     *values: MeasuredValue,
     model: str = "mine",
@@ -41,8 +62,12 @@ def result(
     floors: dict[str, float] | None = None,
     ceiling: float | None = 0.8,
     partial: bool = False,
+    present: int = 90,
+    hears: tuple[Hearing, ...] = (),
+    priors: dict[str, float] | None = None,
+    **model_fields: Any,
 ) -> Result:
-    """A result; its floors and ceiling have one measure, the first of `values`."""
+    """A result; its floors, priors and ceiling have one measure, the first of `values`."""
     chosen = values or (measured("cIoU@0.5", 0.5),)
     first = chosen[0].measure
     trivial = {"center": 0.3} if floors is None else floors
@@ -67,7 +92,7 @@ def result(
         ),
         "coverage": Coverage(
             expected=100,
-            present=90,
+            present=present,
             partial=partial,
             missing=(),
             unscorable=(),
@@ -83,7 +108,12 @@ def result(
         "ceiling": None
         if ceiling is None
         else Reference(name="ceiling", measures=(measured(first, ceiling),)),
-        "model": {"name": model, "weights_sha256": weights},
+        "priors": tuple(
+            Prior(name=name, predictions_sha256="0" * 64, measures=(measured(first, value),))
+            for name, value in (priors or {}).items()
+        ),
+        "hearing": hears,
+        "model": {"name": model, "weights_sha256": weights, **model_fields},
         "statistics": {},
         "environment": {},
     }

@@ -40,7 +40,7 @@ def answer_alike(scores: Sequence[pd.DataFrame | None]) -> TypeGuard[Sequence[pd
 def find_best(
     results: Sequence[Result], scores: Sequence[pd.DataFrame | None], measure: str
 ) -> Best:
-    """The best results by one measure, and those that are not told apart from it.
+    """The best results by one measure, and those not told apart from it; of one alone, none.
 
     Where :func:`answer_alike`, by the test of the leaderboard's tie groups: a paired bootstrap,
     corrected for all pairs (Holm). Otherwise a result is told apart if its interval does not meet
@@ -53,6 +53,8 @@ def find_best(
         for place, each in enumerate(results)
         if (value := value_of(each.measures, measure)) is not None and value.value is not None
     }
+    if len(known) < 2:
+        return Best()
     apart = _told_apart(known, [scores[place] for place in known], measure)
 
     def tied(leader: int, other: int) -> bool:
@@ -60,21 +62,25 @@ def find_best(
             return _meet(known[leader], known[other])
         return (leader, other) not in apart and (other, leader) not in apart
 
-    leader = max(known, key=lambda place: sign * (known[place].value or 0), default=None)
-    best = {place for place in known if leader is not None and tied(leader, place)}
+    leader = max(known, key=lambda place: sign * (known[place].value or 0))
+    best = frozenset(place for place in known if tied(leader, place))
     heard: dict[int, tuple[MeasuredValue, object]] = {}
     for place in known:
         found = hearing_of(results[place], measure)
         if found is not None and found.adds is not None and found.is_shown:
             heard[place] = found.adds, (found.best_without, found.without_sound)
-    leader = max(heard, key=lambda place: heard[place][0].value or 0, default=None)
-    shared = set()
-    if leader is not None:
-        adds, without = heard[leader]
-        for place, (added, other) in heard.items():
-            if tied(leader, place) if other == without else _meet(adds, added):
-                shared.add(place)
-    return Best(frozenset(best), frozenset(shared))
+    if not heard:
+        return Best(best)
+    leader = max(heard, key=lambda place: heard[place][0].value or 0)
+    adds, without = heard[leader]
+    return Best(
+        best,
+        frozenset(
+            place
+            for place, (added, other) in heard.items()
+            if (tied(leader, place) if other == without else _meet(adds, added))
+        ),
+    )
 
 
 def _told_apart(

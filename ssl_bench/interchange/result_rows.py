@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 import pandas as pd
 
 from ssl_bench.errors import ResultError, one_of
-from ssl_bench.interchange.best import Best, answer_alike, find_best
+from ssl_bench.interchange.best import answer_alike, find_best
 from ssl_bench.interchange.settings import RUN, settings_of, telling_apart
 from ssl_bench.scoring.formatting import (
     Position,
@@ -307,7 +307,7 @@ def _table(given: Sequence[Given], measures: Sequence[str], references: bool) ->
     for measure in measures:
         if all(value_of(result.measures, measure) is None for result in results):
             continue
-        best = find_best(results, scores, measure) if len(given) > 1 else Best()
+        best = find_best(results, scores, measure)
         for place, each in enumerate(given):
             if value_of(each.result.measures, measure) is not None:
                 marks = frozenset(
