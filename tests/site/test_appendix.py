@@ -15,7 +15,7 @@ from refusals import refused
 from ssl_bench.analysis.evaluation import evaluate
 from ssl_bench.figures.sheet import write_trial_sheet
 from ssl_bench.predictions import open_predictions
-from ssl_bench.site.appendix import read_runs, write_report
+from ssl_bench.site.appendix import Made, labelled, read_runs, write_report
 
 pytestmark = pytest.mark.slow
 
@@ -35,9 +35,13 @@ def report(tmp_path: Path, *folders: Path) -> str:
     return (tmp_path / "report.html").read_text()
 
 
+def content_of(run: Path) -> dict:
+    return json.loads((run / "result.json").read_text())
+
+
 def edited(runs: Path, tmp_path: Path, change: Callable[[dict], None]) -> Path:
     copy = Path(shutil.copytree(runs / "center", tmp_path / "edited"))
-    content = json.loads((copy / "result.json").read_text())
+    content = content_of(copy)
     change(content)
     (copy / "result.json").write_text(json.dumps(content))
     return copy
@@ -71,17 +75,50 @@ def test_results_of_one_protocol_share_a_table_with_floors_and_ceiling(
     page = report(tmp_path, runs)
     assert page.count("<h2") == 1
     assert page.count("<h3>") == 2
-    assert re.search(r'class="ceiling"', page)
-    assert len(re.findall(r'<tr class="floor">', page)) == 4
+    count = len(content_of(runs / "center")["measures"])
+    assert len(re.findall(r'<tr class="ceiling">', page)) == count
+    assert len(re.findall(r'<tr class="floor">', page)) == 4 * count
     assert "500 of 500" in page
 
 
-def test_hearing_is_shown_of_each_measure_and_in_a_sentence(runs: Path, tmp_path: Path) -> None:
-    page = report(tmp_path, runs)
-    content = json.loads((runs / "center" / "result.json").read_text())
-    for each in content["hearing"]:
-        assert each["best_without"] in page
+def test_every_row_says_what_is_reached_without_sound_and_what_hearing_adds(
+    runs: Path, tmp_path: Path
+) -> None:
+    page = report(tmp_path, runs / "center")
+    assert all(f">{head}</th>" in page for head in ("Score", "Without sound", "Hearing"))
+    measures = [each["measure"] for each in content_of(runs / "center")["measures"]]
+    assert re.findall(r'<th scope="rowgroup"[^>]*>([^<]*)</th>', page) == measures
+    assert page.count("none shown") == len(measures)
     assert "no hearing is shown" in page
+
+
+def test_an_earlier_result_without_hearing_is_reported_without(runs: Path, tmp_path: Path) -> None:
+    page = report(tmp_path, edited(runs, tmp_path, lambda content: content.update(hearing=[])))
+    assert ">Score</th>" in page
+    assert ">Hearing</th>" not in page
+
+
+def test_measures_columns_and_names_can_be_chosen(runs: Path, tmp_path: Path) -> None:
+    read = labelled(read_runs([runs]), ["in the middle", "everywhere"])
+    write_report(tmp_path / "r.html", read, measures=["AUC"], columns=["run", "p"])
+    page = (tmp_path / "r.html").read_text()
+    assert re.findall(r'<th scope="rowgroup"[^>]*>([^<]*)</th>', page) == ["AUC"]
+    assert ">Score</th>" not in page
+    assert page.count("<bdi>in the middle</bdi>") == 2
+
+
+def test_equal_names_are_told_apart_by_the_run(runs: Path, tmp_path: Path) -> None:
+    page = report(tmp_path, runs / "center", edited(runs, tmp_path, lambda _content: None))
+    assert "<bdi>center (run edited)</bdi>" in page
+    assert ">Run</th>" in page
+
+
+def test_it_says_when_and_how_it_was_made(runs: Path, tmp_path: Path) -> None:
+    made = Made("2026-11-30", "0.1.0", "abc", "ssl-bench report 'a b'")
+    write_report(tmp_path / "r.html", read_runs([runs / "center"]), made=made)
+    page = (tmp_path / "r.html").read_text()
+    assert "2026-11-30 with ssl-bench 0.1.0, commit abc" in page
+    assert "<code>ssl-bench report &#39;a b&#39;</code>" in page
 
 
 def test_results_under_other_conventions_get_a_table_of_their_own(
