@@ -69,7 +69,7 @@ def cache(cleared: tuple[str, ...], days: float | None, as_json: bool) -> None:
     show(plain_table(str(folder), ("kind", "files", "MB", "what it is"), rows, texts=(0, 3)))
     for kind, each in kinds.items():
         if "left" in each:
-            click.echo(f"{kind}: {each['files'] - each['left']:,} files removed")
+            show(f"{kind}: {each['files'] - each['left']:,} files removed")
 
 
 def _kept(place: Path, latest: float | None) -> Iterator[tuple[Path, int]]:

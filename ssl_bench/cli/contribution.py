@@ -22,9 +22,9 @@ from ssl_bench.cli.options import (
     prior_weights_option,
     protocol_option,
     request_of,
+    wide_option,
 )
 from ssl_bench.cli.terminal import (
-    p_value,
     plain_table,
     show,
     show_notes,
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from ssl_bench.analysis.contribution.document import Contribution, Without
+    from ssl_bench.scoring.results import MeasuredValue
 
 
 @click.command()
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
 @missing_options
 @executor_options
 @jobs_option
+@wide_option
 @json_option
 def contribution(**given: Any) -> None:
     """Measure how much of a score needs the sound.
@@ -120,31 +122,35 @@ def contribution(**given: Any) -> None:
         click.echo(measured.contribution.model_dump_json(indent=1))
         return
     written = f"Wrote {', '.join(names)} into {folder}."
-    show(*_tables(measured.contribution), written)
+    show(*_tables(measured.contribution, wide=given["wide"]), written)
 
 
-def _tables(found: Contribution) -> list[Table | str]:
-    from ssl_bench.scoring.hearing import hearing_sentence
+def _tables(found: Contribution, *, wide: bool) -> list[Table | str]:
+    """One row for each kind of maps: its score, and what hearing adds to it."""
+    from ssl_bench.measures.values import parse_measure
+    from ssl_bench.scoring.formatting import format_value
+    from ssl_bench.scoring.hearing import hearing_sentence, turned
 
     measure = found.hearing.measure
     number = [value.measure for value in found.measures].index(measure)
-    own = found.measures[number]
-    rows = [["with the sound", with_interval(own), "", "", "", ""]]
-    rows += [
-        [
-            each.name + ("" if each.n_trials == own.n_trials else " *"),
-            with_interval(each.measures[number]),
-            with_interval(each.difference[number]),
-            *_tests(each, measure),
-            f"{each.n_trials:,}",
-        ]
-        for each in found.without
-    ]
-    tests = ["permutation p", "only with : only without (McNemar p)"]
-    heads = ["what is heard", measure, "what hearing adds", *tests, "trials"]
+    own, sign = found.measures[number], parse_measure(measure).sign
+
+    def score(value: MeasuredValue) -> str:
+        return with_interval(value) if wide else format_value(value.value, measure)
+
+    rows = [["with the sound", score(own), "", *[""] * (3 if wide else 1)]]
+    for each in found.without:
+        adds = with_interval(turned(each.difference[number], sign), signed=True)
+        name = each.name + ("" if each.n_trials == own.n_trials else " *")
+        p_value, counts = _tests(each, measure)
+        rest = [p_value, counts, f"{each.n_trials:,}"] if wide else [p_value]
+        rows.append([name, score(each.measures[number]), adds, *rest])
+    heads = ["what is heard", measure, "hearing adds", "p"]
+    if wide:
+        heads += ["only with : only without (McNemar p)", "trials"]
     title = f"{found.model.name}, {found.protocol.label}, percent [95 % interval]"
-    shown: list[Table | str] = [plain_table(title, heads, rows)]
-    if found.by_level:
+    shown: list[Table | str] = [plain_table(title, heads, rows, wide=wide)]
+    if wide and found.by_level:
         shown.append(_level_table(found))
     sentence = hearing_sentence(found.hearing)
     return [*shown, *(f"* {note}." for note in found.notes), sentence]
@@ -165,15 +171,17 @@ def _level_table(found: Contribution) -> Table:
         for each in found.by_level
     ]
     best = str(found.hearing.best_without)
-    heads = [f"{measure} by", "with the sound", best, "what hearing adds", "trials"]
-    return plain_table("Against the best without sound, within breakdowns", heads, rows)
+    heads = [f"{measure} by", "with the sound", best, "hearing adds", "trials"]
+    return plain_table("Against the best without sound, within breakdowns", heads, rows, wide=True)
 
 
 def _tests(each: Without, measure: str) -> list[str]:
     """The p-value of the permutation test, and the counts of McNemar's with its own."""
+    from ssl_bench.scoring.formatting import format_p_value
+
     test = next((test for test in each.tests if test.measure == measure), None)
     if test is None or test.mcnemar is None:
-        return ["-" if test is None else p_value(test.permutation_p), "-"]
+        return ["-" if test is None else format_p_value(test.permutation_p), "-"]
     split = test.mcnemar
-    counts = f"{split.only_with} : {split.only_without} ({p_value(split.p_value)})"
-    return [p_value(test.permutation_p), counts]
+    counts = f"{split.only_with} : {split.only_without} ({format_p_value(split.p_value)})"
+    return [format_p_value(test.permutation_p), counts]

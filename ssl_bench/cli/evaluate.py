@@ -140,7 +140,7 @@ def predict(**given: Any) -> None:
         if row["left_out"]:
             why = "" if given["limit"] else ", whose image or sound is unusable"
             trials += f" ({row['left_out']:,} left out{why})"
-        click.echo(f"Wrote maps of {trials}: {', '.join(row['files'])}")
+        show(f"Wrote maps of {trials}: {', '.join(row['files'])}")
 
 
 def _check_device(given: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from typing import Literal
 import click
 
 from ssl_bench.cli.options import FILE, FOLDER, count_option, jobs_option, json_option
-from ssl_bench.cli.terminal import print_json
+from ssl_bench.cli.terminal import print_json, show
 from ssl_bench.progress import progress_bars
 
 _SHOWN = 20
@@ -93,11 +93,11 @@ def features(
         )
     else:
         for each in problems[:_SHOWN]:
-            click.echo(each)
+            show(each)
         if len(problems) > _SHOWN:
             click.echo(f"and {len(problems) - _SHOWN:,} more; --json lists all")
         nearest = {None: "", True: ", with neighbours", False: ", with approximate neighbours"}
-        click.echo(
+        show(
             f"{target}: {made.clips:,} clips{nearest[made.exact]}; {made.encoded:,} encoded, "
             f"{made.clips - made.encoded:,} kept; not encoded: {len(problems):,}"
         )

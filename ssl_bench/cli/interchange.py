@@ -79,10 +79,10 @@ def maps(
         print_json({**facts, "missing": list(done.missing), "shape": list(done.shape)})
         return
     height, width = done.shape
-    click.echo(f"{done.n_maps:,} of {len(trials):,} maps of {height} x {width} written to {out}")
+    show(f"{done.n_maps:,} of {len(trials):,} maps of {height} x {width} written to {out}")
     if done.missing:
-        click.echo(f"the {len(done.missing):,} missing ones count as failures")
-    click.echo(f"score them with: ssl-bench score {out} --protocol {trials.protocol.label}")
+        show(f"the {len(done.missing):,} missing ones count as failures")
+    show(f"score them with: ssl-bench score {out} --protocol {trials.protocol.label}")
 
 
 _CIOU_HELP = """Sum up FILE, the per-clip cIoU that the EZ-VSL test script writes.
@@ -203,7 +203,7 @@ def export(
             raise click.UsageError("give one scores.npz alone, or results only")
         table = read_scores(files[0])
         write_table(out, table, form)
-        click.echo(f"{len(table):,} trials written to {out}")
+        show(f"{len(table):,} trials written to {out}")
         return
     require_label_each(labels, len(files))
     given = []

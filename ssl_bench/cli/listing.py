@@ -36,11 +36,12 @@ def protocols(name: str | None, with_trials: bool, data: Path | None, as_json: b
         protocol_names,
         suite_names,
     )
+    from ssl_bench.testsets import is_embedded
     from ssl_bench.trials.compositions import with_split
 
     if with_trials:
         if name is None:
-            raise click.UsageError("--trials needs the NAME of a protocol.")
+            raise click.UsageError("--trials needs the NAME of a protocol")
         _print_trials(name, data, as_json)
         return
     if name is not None:
@@ -52,13 +53,19 @@ def protocols(name: str | None, with_trials: bool, data: Path | None, as_json: b
         print_json([protocol.model_dump(mode="json") for protocol in loaded])
         return
     rows = [
-        [each.name, each.title, each.label.partition("@")[2], each.composition.kind]
+        [
+            each.name,
+            each.title,
+            each.label.partition("@")[2],
+            "ships" if is_embedded(each.test_set.name) else "to get",
+        ]
         for each in loaded
     ]
     suites = [[each, ", ".join(load_suite(each).protocols)] for each in suite_names()]
     dialects = [load_dialect(known) for known in dialect_names()]
     show(
-        text_table(["protocol", "title", "test set", "composition"], rows),
+        text_table(["protocol", "title", "test set", "data"], rows),
+        "'ssl-bench data layout TESTSET' says how to get what does not ship.",
         "'ssl-bench protocols NAME' explains one; NAME@TESTSET moves it to another test set.",
         text_table(["suite", "protocols"], suites),
         text_table(["dialect", "title"], [[each.form, each.title] for each in dialects]),
@@ -102,18 +109,25 @@ def models(name: str | None, as_json: bool) -> None:
 @json_option
 def measures(text: str | None, as_json: bool) -> None:
     """List the measures, or explain one such as cIoU(adaptive)@0.5."""
+    from ssl_bench.measures.definition import RULES
     from ssl_bench.measures.values import DEFINITIONS, parse_measure
 
     if text is not None:
-        definition = DEFINITIONS[text] if text in DEFINITIONS else parse_measure(text).definition
-        _print_facts(definition.facts(), as_json)
+        known = DEFINITIONS.get(text)
+        _print_facts(known.facts() if known else parse_measure(text).facts(), as_json)
         return
     found = [definition.facts() for definition in DEFINITIONS.values()]
     if as_json:
         print_json(found)
         return
-    rows = [[str(facts["form"]), str(facts["title"])] for facts in found]
-    show(text_table(["measure", "meaning"], rows))
+    rules = "|".join(RULES)
+    rows = [[str(facts["form"]).replace(rules, "RULE"), str(facts["title"])] for facts in found]
+    show(
+        text_table(["measure", "meaning"], rows),
+        f"RULE, how a map becomes a prediction, is {', '.join(RULES)}; without one, that of the "
+        "protocol.",
+        "'ssl-bench measures \"cIoU(adaptive)@0.5\"' explains one, with its formula.",
+    )
 
 
 @click.command()

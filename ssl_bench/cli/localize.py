@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from ssl_bench.cli.options import FILE, json_option, pairs_option, resample_option, whole_or_text
-from ssl_bench.cli.terminal import print_json
+from ssl_bench.cli.terminal import print_json, show
 from ssl_bench.progress import progress_bars
 
 _SHIPPED = "-"
@@ -115,7 +115,7 @@ def localize(**given: Any) -> None:
         if given["as_json"]:
             print_json({"file": str(out), "pictures": count, "models": list(models)})
         else:
-            click.echo(f"Wrote {count:,} pictures with their sound into {out}.")
+            show(f"Wrote {count:,} pictures with their sound into {out}.")
         return
     found = find(image, sound, localizers)
     found.save(out)
@@ -126,7 +126,7 @@ def localize(**given: Any) -> None:
         return
     for each in found.models:
         column, row = found.peak_of(each)
-        click.echo(f"{each.model}: highest at column {column}, row {row} of {width} x {height}")
+        show(f"{each.model}: highest at column {column}, row {row} of {width} x {height}")
         if each.blind_note:
-            click.echo(f"{each.model}: no audio-blind map ({each.blind_note})")
-    click.echo(f"Wrote {out}.")
+            show(f"{each.model}: no audio-blind map ({each.blind_note})")
+    show(f"Wrote {out}.")

@@ -15,10 +15,11 @@ from typing import NoReturn
 
 import click
 
-from ssl_bench.cli.terminal import plain_streams
+from ssl_bench.cli.terminal import plain_streams, print_whole
 from ssl_bench.errors import SslBenchError, one_of
 from ssl_bench.extras import extra_needed
 from ssl_bench.files import NO_SPACE
+from ssl_bench.progress import console
 
 _COMMANDS: Mapping[str, tuple[str, str]] = {
     "evaluate": ("evaluate:evaluate", "Run a model on a protocol and score it."),
@@ -123,9 +124,14 @@ def _run(given: list[str]) -> None:
             commands.main(args=given, prog_name="ssl-bench", standalone_mode=False, obj=given)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(2)
+    except click.UsageError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # of click 8.2 and newer
+            error.show()
+            sys.exit(2)
+        told = " ".join(error.format_message().split()).rstrip(".")
+        command = error.ctx.command_path if error.ctx else "ssl-bench"
+        sentence = f"{told[:1].lower()}{told[1:]}. '{command} --help' says what it takes."
+        _refuse("E_USAGE", sentence)
     except SslBenchError as error:
         _refuse(", ".join(error.codes), str(error))
     except UnicodeEncodeError as error:
@@ -159,5 +165,5 @@ def _stopped_by(signals: list[int]) -> Iterator[None]:
 
 
 def _refuse(codes: str, sentence: str) -> NoReturn:
-    click.echo(f"error[{codes}]: {sentence}", err=True)
+    print_whole(console(to_stderr=True), f"error[{codes}]: {sentence}")
     sys.exit(2)

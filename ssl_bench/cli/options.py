@@ -266,6 +266,9 @@ def model_option(*, required: bool = True) -> _Decorator[Any]:
     )
 
 
+wide_option = click.option(
+    "--wide", is_flag=True, help="All figures with their intervals, however wide."
+)
 table_choice_options = together(
     click.option(
         "--measure",

@@ -19,7 +19,7 @@ from ssl_bench.cli.options import (
     jobs_option,
     json_option,
 )
-from ssl_bench.cli.terminal import print_json
+from ssl_bench.cli.terminal import print_json, show
 from ssl_bench.progress import progress_bars
 
 if TYPE_CHECKING:
@@ -114,9 +114,9 @@ def prepare(
         for each in done.problems[:_SHOWN]:
             click.echo("\t".join(_row(each).values()))
         if len(done.problems) > _SHOWN:
-            click.echo(f"and {len(done.problems) - _SHOWN:,} more; --problems FILE.csv holds all")
-        click.echo(f"frames: {CONVENTIONS[chosen].about} ({CONVENTIONS[chosen].source})")
-        click.echo(
+            show(f"and {len(done.problems) - _SHOWN:,} more; --problems FILE.csv holds all")
+        show(f"frames: {CONVENTIONS[chosen].about} ({CONVENTIONS[chosen].source})")
+        show(
             f"{folder}: images: {done.images:,} made, {done.images_kept:,} kept; "
             f"sounds: {done.sounds:,} made, {done.sounds_kept:,} kept; not made: "
             f"{len(done.problems):,}"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ssl_bench.cli.options import choice_option, together
+from ssl_bench.cli.options import choice_option, together, wide_option
 from ssl_bench.cli.terminal import (
-    columns_of_screen,
+    first_that_fits,
     plain_table,
     print_json,
     show,
@@ -21,16 +22,13 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from ssl_bench.analysis.evaluation import Evaluation
+    from ssl_bench.interchange.result_rows import Row
     from ssl_bench.scoring.results import Hearing, MeasuredValue, Result
 
 _COLUMNS = ("score", "without-sound", "hearing", "ceiling")
 
 table_options = together(
-    click.option(
-        "--wide",
-        is_flag=True,
-        help="All intervals, priors and trivial maps, however wide.",
-    ),
+    wide_option,
     choice_option("--format", ("text", "csv", "markdown"), "Form of the table."),
 )
 
@@ -90,22 +88,19 @@ def narrow_table(result: Result) -> Table:
     [table] = tables_of([Given(result)])
     columns = table.columns(_COLUMNS)
     heads = ["percent [95 %]", *(name.replace("-", " ") for name in columns)]
-    for beside in (("score", "without-sound", "hearing"), ("without-sound", "hearing"), ()):
-        rows = [
-            [
-                row.measure,
-                *(
-                    " ".join(cell) if name in beside and cell.text != NONE_SHOWN else cell.text
-                    for name in columns
-                    for cell in [row.cell(name)]
-                ),
-            ]
-            for row in table.rows
-        ]
-        widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-        if sum(widths) + 3 * len(widths) - 1 <= columns_of_screen():
-            break
-    return plain_table(None, heads, rows)
+
+    def with_beside(beside: Collection[str]) -> Table:
+        def text(row: Row, column: str) -> str:
+            cell = row.cell(column)
+            whole = column in beside and cell.text != NONE_SHOWN
+            return " ".join(filter(None, cell)) if whole else cell.text
+
+        rows = [[row.measure, *(text(row, name) for name in columns)] for row in table.rows]
+        return plain_table(None, heads, rows)
+
+    every = ("score", "without-sound", "hearing")
+    choices = every, every[1:], every[1:2], ()
+    return first_that_fits([partial(with_beside, beside) for beside in choices])
 
 
 def _wide_tables(result: Result) -> list[Table | str]:
@@ -116,7 +111,7 @@ def _wide_tables(result: Result) -> list[Table | str]:
 
     def table(title: str | None, corner: str, columns: dict[str, list[str]]) -> Table:
         rows = [[name, *cells] for name, *cells in zip(names, *columns.values(), strict=True)]
-        return plain_table(title, [corner, *columns], rows)
+        return plain_table(title, [corner, *columns], rows, wide=True)
 
     def cells(values: Iterable[MeasuredValue]) -> list[str]:
         found = {value.measure: with_interval(value) for value in values}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +23,10 @@ from ssl_bench.cli.options import (
     overwrite_option,
     require_label_each,
     table_choice_options,
+    wide_option,
 )
 from ssl_bench.cli.terminal import (
+    first_that_fits,
     plain_table,
     show,
     text_table,
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from ssl_bench.analysis.across_test_sets import AcrossSets, Number
     from ssl_bench.analysis.explanation import Explanation
     from ssl_bench.analysis.paired_runs import Pair, RunComparison
+    from ssl_bench.scoring.results import MeasuredValue
 
 # A measure whose values are shares, as the distance from floor to ceiling is.
 _SHARE = "cIoU@0.5"
@@ -129,7 +133,7 @@ def report(
         write_results(markdown, tables, "markdown", columns=columns)
     if latex is not None:
         write_results(latex, tables, "latex", columns=columns)
-    click.echo(f"Wrote {', '.join(map(str, written))}: {len(read)} runs.")
+    show(f"Wrote {', '.join(map(str, written))}: {len(read)} runs.")
 
 
 @click.command(name="compare-sets")
@@ -162,13 +166,13 @@ def _across_tables(found: AcrossSets) -> list[Table | str]:
             return format_value(None, measure)
         each = (number.value, number.low, number.high)
         value, low, high = (format_value(one, measure) for one in each)
-        return value if number.low is None else f"{value}  [{low}, {high}]"
+        return value if number.low is None else f"{value} [{low}, {high}]"
 
     rows = [
         [
             row.protocol + (" (partial)" if row.partial else ""),
             f"{row.n_trials:,}",
-            f"{format_value(row.floor, found.measure)} ({row.floor_name})",
+            f"{format_value(row.floor, found.measure)} {row.floor_name}",
             shown(row.score),
             format_value(row.ceiling, found.measure),
             shown(row.share, _SHARE),
@@ -199,6 +203,7 @@ def _across_tables(found: AcrossSets) -> list[Table | str]:
     "--pictures", metavar="FILE.png", type=FILE, help="Draw them, with the first two runs' maps."
 )
 @board_option
+@wide_option
 @data_option
 @jobs_option
 @json_option
@@ -208,6 +213,7 @@ def compare(
     changed: int,
     pictures: Path | None,
     board: Path | None,
+    wide: bool,
     data: Path | None,
     jobs: int,
     as_json: bool,
@@ -236,7 +242,7 @@ def compare(
         click.echo(found.model_dump_json(indent=1))
         return
     for pair in found.pairs:
-        show(*_pair_tables(pair, found))
+        show(*_pair_tables(pair, found, wide=wide))
     count = len(found.pairs)
     if count > 1:
         show(f"The p-values are corrected for {count} comparisons of each measure (Holm).")
@@ -245,43 +251,53 @@ def compare(
     show(*notes)
 
 
-def _pair_tables(pair: Pair, found: RunComparison) -> list[Table | str]:
+def _pair_tables(pair: Pair, found: RunComparison, *, wide: bool) -> list[Table | str]:
     from ssl_bench.scoring.formatting import format_p_value, format_value
 
-    rows = [
-        [
-            each.measure,
-            with_interval(each.first),
-            with_interval(each.second),
-            with_interval(each.difference),
-            format_p_value(each.corrected),
-            "tie" if each.tied else "apart",
+    def measured(names: tuple[str, str], bounded: bool) -> Table:
+        def score(value: MeasuredValue) -> str:
+            return with_interval(value) if bounded else format_value(value.value, value.measure)
+
+        rows = [
+            [
+                each.measure,
+                score(each.first),
+                score(each.second),
+                with_interval(each.difference),
+                format_p_value(each.corrected),
+                "tie" if each.tied else "apart",
+            ]
+            for each in pair.differences
         ]
-        for each in pair.differences
-    ]
+        heads = ["percent [95 %]", *names, "difference", "p", ""]
+        return plain_table(title, heads, rows, wide=wide)
+
+    def changed(names: tuple[str, str], sound: bool) -> Table:
+        rows = []
+        for each in pair.changed:
+            played = [each.category.replace("+", " + ")] if sound else []
+            values = [format_value(one, _SHARE) for one in (each.first, each.second)]
+            rows.append([each.trial_id, *played, *values])
+        heads = ["trial", *(["sound"] if sound else []), *names]
+        texts = range(len(heads) - 2)
+        return plain_table("Changed most, cIoU in percent", heads, rows, texts=texts, wide=wide)
+
     title = (
         f"{pair.first} against {pair.second}: {found.protocol}, dialect {found.dialect}, "
-        f"{pair.n_trials:,} common trials, percent [95 % interval]"
+        f"{pair.n_trials:,} common trials"
     )
-    heads = ["measure", pair.first, pair.second, "difference", "p", ""]
-    shown: list[Table | str] = [plain_table(title, heads, rows)]
+    names, places = (pair.first, pair.second), ("first", "second")
+    forms = [(names, True)] if wide else [(names, True), (names, False), (places, False)]
+    shown: list[Table | str] = [first_that_fits([partial(measured, *each) for each in forms])]
     if pair.only_first is not None:
         shown.append(
             f"Trials that only {pair.first} gets right (cIoU >= 0.5): {pair.only_first:,}; only "
             f"{pair.second}: {pair.only_second:,}."
         )
     if pair.changed:
-        changes = [
-            [
-                each.trial_id,
-                each.category,
-                *(format_value(one, _SHARE) for one in (each.first, each.second)),
-            ]
-            for each in pair.changed
-        ]
-        heads = ["trial", "sound", pair.first, pair.second]
-        title = "Changed most, cIoU in percent"
-        shown.append(plain_table(title, heads, changes, texts=(0, 1)))
+        forms = [(names, True)] if wide else [(names, True), (places, True), (places, False)]
+        tables = [partial(changed, *each) for each in forms]
+        shown.append(first_that_fits(tables, in_one_line=False))
     return shown
 
 

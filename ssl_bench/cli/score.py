@@ -23,12 +23,13 @@ from ssl_bench.cli.options import (
 )
 from ssl_bench.cli.result_tables import show_evaluations, table_options
 from ssl_bench.cli.terminal import (
+    columns_of_screen,
     plain_table,
     print_json,
     show,
     with_interval,
 )
-from ssl_bench.progress import console, progress_bars
+from ssl_bench.progress import progress_bars
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -82,7 +83,7 @@ def score(**given: Any) -> None:
         for name in ("training_list", "vision_only", "without", "out", "measures"):
             if given[name]:
                 option = {each.name: each for each in score.params}[name].opts[0]
-                raise click.UsageError(f"{option} needs one dialect, not 'all'.")
+                raise click.UsageError(f"{option} needs one dialect, not 'all'")
         _score_under_all(given)
         return
     with progress_bars() as (progress, notify):
@@ -177,7 +178,7 @@ def _dialect_tables(table: DataFrame) -> list[Table]:
         shown = format_value(None if math.isnan(value) else value, measure)
         values.setdefault(dialect, {})[measure] = shown
     tables: list[Table] = []
-    for names in _fitting(values, console().width):
+    for names in _fitting(values, columns_of_screen()):
         measures = dict.fromkeys(measure for name in names for measure in values[name])
         rows = [[each, *(values[name].get(each, "") for name in names)] for each in measures]
         title = None if tables else "The same maps under every evaluator, in percent"

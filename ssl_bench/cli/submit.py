@@ -152,9 +152,9 @@ def submit(
         click.echo(TEMPLATE, nl=False)
         return
     if predictions is None or protocol is None or card_path is None:
-        raise click.UsageError("Give PREDICTIONS, --protocol and --card (or --template alone).")
+        raise click.UsageError("give PREDICTIONS, --protocol and --card (or --template alone)")
     if replace != (reason is not None):
-        raise click.UsageError("--replace needs --reason TEXT, which the entry's history keeps.")
+        raise click.UsageError("--replace needs --reason TEXT, which the entry's history keeps")
     from ssl_bench.cli.submitted import submission_facts, submission_tables
     from ssl_bench.cli.terminal import print_json, show
     from ssl_bench.leaderboard.assess import open_bench

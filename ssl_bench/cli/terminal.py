@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from ssl_bench.scoring.results import MeasuredValue
+
+_NARROW = 80
 
 
 class _PlainStream:
@@ -59,31 +61,59 @@ def show(*parts: Table | str) -> None:
 def show_notes(notes: Iterable[str]) -> None:
     """Print remarks beside what a command answers."""
     for note in notes:
-        click.echo(f"{note}.", err=True)
+        print_whole(console(to_stderr=True), f"{note}.")
 
 
 def print_whole(screen: Console, part: Table | str) -> None:
-    """Print a table or sentence; a table is wider than a terminal that would cut its words."""
+    """Print a table or sentence; a table is wider than it should be where words would be cut."""
     if isinstance(part, str):
         # In a terminal sentences break between words; a file keeps each on one line.
         screen.print(escaped(part), soft_wrap=not screen.is_terminal)
         return
+    if part.title:
+        print_whole(screen, str(part.title))
+        part.title = None
     unbounded = screen.options.update(width=10_000)
-    screen.width = max(screen.width, screen.measure(part, options=unbounded).minimum)
-    screen.print(part)
+    before, minimum = screen.width, screen.measure(part, options=unbounded).minimum
+    screen.width = max(_columns(screen), minimum)
+    if screen.is_terminal:
+        screen.print(part)
+    else:
+        with screen.capture() as printed:
+            screen.print(part)
+        screen.file.writelines(f"{line.rstrip()}\n" for line in printed.get().splitlines())
+    screen.width = before
 
 
 def columns_of_screen() -> int:
     """Width that a table should fit: of the terminal, and 80 in a file or a pipe."""
+    return _columns(console())
+
+
+def _columns(screen: Console) -> int:
+    return screen.width if screen.is_terminal else min(screen.width, _NARROW)
+
+
+def first_that_fits(makers: Iterable[Callable[[], Table]], *, in_one_line: bool = True) -> Table:
+    """The first of some tables that fits the terminal, or the last.
+
+    Its cells stay `in_one_line`, or may break between words.
+    """
     screen = console()
-    return screen.width if screen.is_terminal else 80
+    unbounded = screen.options.update(width=10_000)
+    for make in makers:
+        made = make()
+        width = screen.measure(made, options=unbounded)
+        if (width.maximum if in_one_line else width.minimum) <= columns_of_screen():
+            break
+    return made
 
 
 def with_interval(value: MeasuredValue, *, signed: bool = False) -> str:
-    """A measure as ``34.0  [32.7, 35.3]``: a share in percent, a rank as it is."""
+    """A measure as ``34.0 [32.7, 35.3]``: a share in percent, a rank as it is."""
     from ssl_bench.scoring.formatting import format_interval
 
-    return format_interval(value, "{value}  [{low}, {high}]", signed=signed)
+    return format_interval(value, signed=signed)
 
 
 def plain_table(
@@ -92,10 +122,11 @@ def plain_table(
     rows: Iterable[Sequence[str]],
     *,
     texts: Collection[int] = (0,),
+    wide: bool = False,
 ) -> Table:
     """A table whose columns of `texts` are left-aligned and whose others are right-aligned.
 
-    Cells wrap between words alone, because a cut number would be wrong.
+    Cells break between words alone, because a cut number would be wrong; not at all if `wide`.
     """
     from rich import box
     from rich.cells import cell_len
@@ -113,8 +144,8 @@ def plain_table(
         table.add_column(
             column[0],
             justify="left" if number in texts else "right",
-            no_wrap=number == 0 or least == widest,
-            min_width=least,
+            no_wrap=wide or number == 0 or least == widest,
+            min_width=widest if wide else least,
         )
     for row in zip(*(column[1:] for column in cells), strict=True):
         table.add_row(*row)

@@ -290,7 +290,7 @@ def _source(given: dict[str, Any], plan: Plan, progress: Progress | None) -> Tra
         )
     choices = {name: given[name] for name in _OF_FOLDERS if name != "masks"}
     if truth is None and given["masks"]:
-        raise click.UsageError("--masks says how the masks of --truth are read: give both.")
+        raise click.UsageError("--masks says how the masks of --truth are read: give both")
     choices["report"] = choices.pop("problems")
     choices["truth"] = None if truth is None else open_truth(truth, given["masks"] or "two-valued")
     choices["held_out"] = [read_held_out(reference) for reference in given["held_out"]]
