@@ -173,7 +173,7 @@ def _on_one_set(path: Path, result: Result, measure: str) -> OnOneSet:
             f"no floor of {measure} is known in this result",
             code="E_FLOOR_UNKNOWN",
             where=path,
-            remedy="score it under a protocol whose controls name floors",
+            remedy="score it under a protocol whose controls name trivial maps",
         )
     score, floor = _number(path, found.value), _number(path, found.floor).value
     ceiling = None if found.ceiling is None else found.ceiling.value

@@ -61,7 +61,10 @@ SETTINGS_MEANINGS: dict[str, tuple[Weight, str]] = {
     "map": ("decides", "maps are resized or normalised in another way"),
     "threshold": ("decides", "other pixels count as predicted"),
     "measures": ("may matter", "other measures are reported; those in common are defined alike"),
-    "controls": ("may matter", "other floors and priors are set beside it, its own score stays"),
+    "controls": (
+        "may matter",
+        "other trivial maps and priors are set beside it, its own score stays",
+    ),
 }
 """How much each part of a protocol file can do, and what follows where it differs."""
 

@@ -18,7 +18,7 @@ from ssl_bench.files import cache_folder
 _KINDS = {
     "parts": "finished parts of runs that were interrupted",
     "priors": "maps of audio-blind baselines (priors)",
-    "scores": "scores of floors, ceilings and priors",
+    "scores": "scores of priors, trivial maps and ceilings",
     "leaderboard": "assessments of entries",
     "synth": "images and sounds of the embedded world",
     "collage": "images and sounds of the test set collage",

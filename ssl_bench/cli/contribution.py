@@ -67,7 +67,7 @@ if TYPE_CHECKING:
 @wide_option
 @json_option
 def contribution(**given: Any) -> None:
-    """Measure how much of a score needs the sound.
+    """Measure how much of a score is hearing.
 
     The same trials are answered with the real sound, silence, noise and another clip's sound (of
     another and of the same category), and compared, trial by trial, with the model's own

@@ -23,7 +23,7 @@ from ssl_bench.cli.options import (
 )
 from ssl_bench.cli.prepare import prepare
 from ssl_bench.cli.terminal import print_json
-from ssl_bench.cli.terminal import show as tell
+from ssl_bench.cli.terminal import show as say
 from ssl_bench.progress import progress_bars
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def new(name: str, data: Path | None, form: FormName) -> None:
     from ssl_bench.testsets import folder_of_own
     from ssl_bench.testsets.described.template import write_template
 
-    tell(f"{write_template(folder_of_own(name, data), form)} is written: fill it in")
+    say(f"{write_template(folder_of_own(name, data), form)} is written: fill it in")
 
 
 @data.command(short_help="List the files that a test set needs, and their sources.")
@@ -63,7 +63,7 @@ def layout(name: str, data: Path | None) -> None:
     """Describe the folder of test set NAME, and where its files come from."""
     from ssl_bench.testsets import definition
 
-    tell(definition(name, data).layout().rstrip())
+    say(definition(name, data).layout().rstrip())
 
 
 @data.command(short_help="List what is there, missing or corrupt.")
@@ -122,7 +122,7 @@ def verify(
         _print_rows(_finding_rows(findings, len(findings) if show_all else _SHOWN))
         place = "" if folder is None else f" in {folder}"
         summary = ", ".join(f"{counts[level]:,} {level}" for level in reversed(_STYLES))
-        tell(f"{declared.title}{place}: {summary}")
+        say(f"{declared.title}{place}: {summary}")
     if counts["missing"] or counts["corrupt"]:
         sys.exit(1)
 
@@ -188,11 +188,11 @@ def show(
     test_set = open_test_set(name, split, data=data)
     target = out or Path(f"{name}.png")
     shown = contact_sheet(test_set, target, count, seed=seed)
-    tell(f"{len(shown)} samples drawn in {target}")
+    say(f"{len(shown)} samples drawn in {target}")
     if sounds is not None:
         for identifier in shown:
             write_wav(sounds / f"{identifier}.wav", test_set.waveform(identifier))
-        tell(f"{len(shown)} sounds written to {sounds}")
+        say(f"{len(shown)} sounds written to {sounds}")
 
 
 @data.command(short_help="Write the truth as COCO JSON.")
@@ -207,7 +207,7 @@ def export(name: str, data: Path | None, split: str | None, out: Path) -> None:
 
     test_set = open_test_set(name, split, data=data)
     export_coco(test_set, out)
-    tell(f"truth of {len(test_set):,} samples written to {out}")
+    say(f"truth of {len(test_set):,} samples written to {out}")
 
 
 @data.command(short_help="Count the samples of a test set that a training list holds.")
@@ -261,20 +261,20 @@ def audit(
             }
         )
         return
-    tell(f"{training_list}: {found.listed:,} clips, {found.repeated:,} repeated lines")
+    say(f"{training_list}: {found.listed:,} clips, {found.repeated:,} repeated lines")
     if found.without_start:
-        tell(f"{found.without_start:,} of them have no start second: taken for whole videos")
+        say(f"{found.without_start:,} of them have no start second: taken for whole videos")
     if found.not_understood:
         examples = shown(found.not_understood)
-        tell(f"{len(found.not_understood):,} further lines are not understood: {examples}")
+        say(f"{len(found.not_understood):,} further lines are not understood: {examples}")
     if listed.note:
-        tell(listed.note)
-    tell(f"{asked.label}: {len(test_set):,} samples, of which")
+        say(listed.note)
+    say(f"{asked.label}: {len(test_set):,} samples, of which")
     for members, meaning in parts.values():
         share = 100 * len(members) / len(test_set)
-        tell(f"{len(members):>8,}  {share:5.1f} %  {meaning}")
+        say(f"{len(members):>8,}  {share:5.1f} %  {meaning}")
     if out is not None:
-        tell(f"ids of the clean samples written to {out}")
+        say(f"ids of the clean samples written to {out}")
 
 
 data.add_command(prepare)

@@ -39,7 +39,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "import": ("interchange:import_", "Import maps or cIoU per clip."),
     "export": ("interchange:export", "Write results or scores as a table."),
     "analyse": ("runs:analyse", "Draw and tabulate what a run's scores hold."),
-    "contribution": ("contribution:contribution", "Measure how much of a score needs the sound."),
+    "contribution": ("contribution:contribution", "Measure how much of a score is hearing."),
     "compare": ("runs:compare", "Compare runs trial by trial."),
     "explain": ("runs:explain", "Explain why a score differs from another."),
     "compare-sets": ("runs:compare_sets", "Compare one model's results on several test sets."),

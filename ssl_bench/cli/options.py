@@ -149,7 +149,7 @@ cache_option = click.option(
     "use_cache",
     default=True,
     show_default=True,
-    help="Take what is the same for every model, such as priors and floors, from the cache.",
+    help="Take what is the same for every model, such as priors and trivial maps, from the cache.",
 )
 # As many as a sheet holds.
 sheet_option = count_option(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import fields
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -24,6 +26,7 @@ from ssl_bench.cli.options import (
 from ssl_bench.cli.result_tables import show_evaluations, table_options
 from ssl_bench.cli.terminal import (
     columns_of_screen,
+    first_that_fits,
     plain_table,
     print_json,
     show,
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from ssl_bench.scoring.overlap import OverlapScores
+    from ssl_bench.scoring.results import MeasuredValue
 
 
 @click.command()
@@ -105,18 +109,24 @@ def score(**given: Any) -> None:
         return
     show_evaluations([done], given)
     if overlap is not None and given["format"] == "text":
-        show(_overlap_table(overlap))
+        show(_overlap_table(overlap, wide=given["wide"]))
 
 
-def _overlap_table(overlap: OverlapScores) -> Table:
+def _overlap_table(overlap: OverlapScores, *, wide: bool) -> Table:
+    from ssl_bench.scoring.formatting import format_value
+
     subsets = overlap.subsets
-    cells = [{value.measure: with_interval(value) for value in each.measures} for each in subsets]
     heads = [f"{each.name} ({each.n_trials:,})" for each in subsets]
-    table = plain_table(
-        "With and without the overlap with the training list",
-        ["percent [95 % interval] (trials)", *heads],
-        [[name, *(column.get(name, "no trial") for column in cells)] for name in cells[0]],
-    )
+    names = [value.measure for value in subsets[0].measures]
+
+    def made(shown: Callable[[MeasuredValue], str]) -> Table:
+        cells = [{value.measure: shown(value) for value in each.measures} for each in subsets]
+        rows = [[name, *(column.get(name, "no trial") for column in cells)] for name in names]
+        title = "With and without the overlap with the training list"
+        return plain_table(title, ["percent (trials)", *heads], rows, wide=wide)
+
+    choices = (with_interval, lambda value: format_value(value.value, value.measure))
+    table = first_that_fits([partial(made, each) for each in choices[: 1 if wide else 2]])
     facts = [f"{each.name}: {each.title}" for each in subsets]
     if overlap.not_understood:
         facts.append(f"{overlap.not_understood:,} lines of the list are not understood")

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from ssl_bench.scoring.results import MeasuredValue
 
 _NARROW = 80
+# A head up to so long stays in one line.
+_SHORT_HEAD = 12
 
 
 class _PlainStream:
@@ -140,7 +142,8 @@ def plain_table(
     cells = list(zip(columns, *rows, strict=True))
     for number, column in enumerate(cells):
         widest = max(cell_len(line) for cell in column for line in [*cell.splitlines(), ""])
-        least = max(cell_len(word) for cell in column for word in [*cell.split(), ""])
+        words = [word for cell in column for word in cell.split()]
+        least = max(map(cell_len, [*words, column[0] if len(column[0]) <= _SHORT_HEAD else ""]))
         table.add_column(
             column[0],
             justify="left" if number in texts else "right",

@@ -49,7 +49,7 @@ def load_prior(name: str, weights: Path) -> Localizer:
 
 
 def is_audio_visual(localizer: Localizer | AnnotationLocalizer) -> bool:
-    """Whether a model looks and listens, so that the gap to a prior means something."""
+    """Whether a model looks and listens, so that what it has beyond a prior is hearing."""
     return isinstance(localizer, Localizer) and not localizer.audio_blind
 
 

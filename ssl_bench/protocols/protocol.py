@@ -57,8 +57,8 @@ class ControlsTable(Strict):
     floors: tuple[str, ...] = ("center", "full", "random", "random-pixel")
     ceiling: bool = True
     vision_only: bool = True  # Whether the model's own audio-blind map is scored
-    # Audio-blind baselines that look at images; the gap to each, and to the best of them, is
-    # measured where its weights ship for the test set.
+    # Audio-blind baselines that look at images, scored on the same trials where their weights ship
+    # for the test set: what hearing adds is above the best of all that does without sound.
     priors: tuple[str, ...] = ()
 
 

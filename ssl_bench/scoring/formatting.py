@@ -75,7 +75,7 @@ class Position:
     floor_name: str | None
     ceiling: MeasuredValue | None  # The best that the threshold rule allows
     audio_blind: MeasuredValue | None  # The model's own audio-blind maps
-    hearing: Hearing | None  # What the sound adds to the best without it
+    hearing: Hearing | None  # What it has beyond the best without sound
 
     @property
     def without_sound(self) -> MeasuredValue | None:

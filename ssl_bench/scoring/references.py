@@ -135,7 +135,7 @@ def has_ceiling(measure: Measure) -> bool:
 
 
 def priors_note(protocol: Protocol, given: Collection[str]) -> str | None:
-    """Why the gap to a prior is missing; None where all that the protocol names were given."""
+    """Why a prior is missing; None where all that the protocol names were given."""
     lacking = [name for name in protocol.controls.priors if name not in given]
     if protocol.answers == "retrieval" or (given and not lacking):
         return None

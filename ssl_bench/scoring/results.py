@@ -213,7 +213,7 @@ class Result(_Shortened):
     priors, priors_note
         Audio-blind baselines that use images, and why one that the protocol names is missing.
     hearing
-        For each measure, what the sound adds to the best of all these. Empty in documents of
+        For each measure, what hearing adds to the best of all these. Empty in documents of
         earlier versions.
     predictions_sha256, scores_sha256
         Of the files that lie beside it in a run folder; null where the result was not written there

@@ -486,7 +486,7 @@ def takes_probabilities(conventions: Protocol | Dialect) -> bool:
 
 
 def _check_blind(other: Predictions, predictions: Predictions, *, is_prior: bool) -> None:
-    """Check that a gap is to audio-blind maps of the same model, or of another for a prior."""
+    """Check that audio-blind maps are of the same model, and those of a prior of another."""
     problems = []
     if is_prior and other.path.resolve() == predictions.path.resolve():
         problems.append(

@@ -101,14 +101,17 @@ class TestImport:
         done = call(*arguments, "--model", "mine")
         assert done.code == 0
         assert "12 of 12 maps of 5 x 5" in done.out
-        assert call("score", out, "--protocol", protocol).code == 0
+        scored_in = ("--out", tmp_path / "scored")
+        assert call("score", out, "--protocol", protocol, *scored_in).code == 0
         (folder / f"{ids[0]}.npy").unlink()
         refused = call(*arguments, "--model", "mine")
         assert (refused.code, refused.out) == (2, "")
         assert ids[0] in refused.err
         facts = json.loads(call(*arguments, "--model", "mine", "--missing-fail", "--json").out)
         assert facts["missing"] == [ids[0]]
-        scored = json.loads(call("score", out, "--protocol", protocol, "--json", "--overwrite").out)
+        scored = json.loads(
+            call("score", out, "--protocol", protocol, *scored_in, "--json", "--overwrite").out
+        )
         assert scored["coverage"]["present"] == 11
 
     def test_ciou_of_each_clip(

@@ -1,4 +1,4 @@
-"""From score tables with and without the sound to what the sound adds, and on which trials."""
+"""From score tables with and without the sound to what hearing adds, and on which trials."""
 
 from __future__ import annotations
 
