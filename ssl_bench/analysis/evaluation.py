@@ -142,7 +142,7 @@ def evaluate(
     problems
         CSV file to write every problem and remark on images and sounds into.
     use_cache
-        Whether maps and scores of priors, trivial maps and the ceiling are taken from the cache folder:
+        Whether maps and scores of priors, trivial maps and the ceiling come from the cache folder:
         they are the same for every model.
     executor
         Who runs the model: this process, several, or a Ray cluster.

@@ -124,7 +124,8 @@ def hearing_sentence(found: Hearing) -> str:
         )
     points = format_value(found.score.value, measure)
     reached = format_value(found.without_sound.value, measure)
-    if parse_measure(measure).definition.better == "lower":
+    within = (found.without_sound.value or 0.0) <= found.score.value
+    if parse_measure(measure).definition.better == "lower" or not within:
         parts = f"{measure} is {points}, and {reached} without sound ({found.best_without})"
     else:
         parts = (
