@@ -109,12 +109,18 @@ def models(name: str | None, as_json: bool) -> None:
 @json_option
 def measures(text: str | None, as_json: bool) -> None:
     """List the measures, or explain one such as cIoU(adaptive)@0.5."""
-    from ssl_bench.measures.definition import RULES
+    from ssl_bench.measures.definition import RULES, Measure
     from ssl_bench.measures.values import DEFINITIONS, parse_measure
 
     if text is not None:
-        known = DEFINITIONS.get(text)
-        _print_facts(known.facts() if known else parse_measure(text).facts(), as_json)
+        if text in DEFINITIONS:  # all of its forms
+            definition = DEFINITIONS[text]
+            told = Measure(definition).facts()
+            told = {"form": definition.facts()["form"], **told}
+            del told["measure"]
+        else:
+            told = parse_measure(text).facts()
+        _print_facts(told, as_json)
         return
     found = [definition.facts() for definition in DEFINITIONS.values()]
     if as_json:

@@ -15,7 +15,7 @@ import pytest
 from command_line import Call
 from rich.console import Console
 
-from ssl_bench.cli.terminal import plain_table, print_whole
+from ssl_bench.cli.terminal import first_that_fits, plain_table, print_whole
 
 ROWS = [
     ["cIoU(adaptive)@0.5", "51.6  [47.2, 56.0]", "violet-rayed-triangle"],
@@ -41,6 +41,34 @@ def test_no_word_is_cut_where_the_terminal_is_narrow(width: int) -> None:
 
 def test_a_table_takes_no_more_than_the_terminal_has_where_its_words_fit() -> None:
     assert max(map(len, printed(60).splitlines())) <= 60 < max(map(len, printed(80).splitlines()))
+
+
+def test_a_file_gets_no_more_than_80_columns_and_no_blanks_behind() -> None:
+    lines = printed(400).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert all(line == line.rstrip() for line in lines)
+
+
+def test_a_wide_table_breaks_no_cell() -> None:
+    stream = io.StringIO()
+    rows = [["a", "some words " * 20]]
+    print_whole(Console(file=stream, width=400), plain_table(None, ["b", "c"], rows, wide=True))
+    assert ("some words " * 20).strip() in stream.getvalue()
+
+
+def test_a_title_is_a_sentence_of_its_own() -> None:
+    stream = io.StringIO()
+    title = "a title of more words than its table is wide " * 4
+    print_whole(Console(file=stream, width=400), plain_table(title.strip(), ["b"], [["c"]]))
+    assert stream.getvalue().splitlines()[0] == title.strip()
+
+
+def test_the_first_table_that_fits_is_taken_or_the_last() -> None:
+    tables = [plain_table(None, ["a"], [["word " * count]]) for count in (40, 15, 1)]
+    makers = [lambda made=made: made for made in tables]
+    assert first_that_fits(makers) is tables[1]
+    assert first_that_fits(makers, in_one_line=False) is tables[0]
+    assert first_that_fits(makers[:1]) is tables[0]
 
 
 @pytest.mark.parametrize("command", ["protocols", "models", "measures"])

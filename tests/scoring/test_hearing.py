@@ -184,6 +184,10 @@ class TestSentence:
             )
         )
 
+    def test_a_score_is_no_part_of_a_better_one_without_sound(self) -> None:
+        told = self.told((-0.2, -0.3, -0.1))
+        assert told.startswith("AUC is 60.0, and 80.0 without sound (prior unet); no hearing is")
+
     def test_it_names_score_the_best_without_sound_and_what_hearing_adds(self) -> None:
         told = self.told((0.2, 0.1, 0.3))
         for part in ("60.0", "AUC", "40.0", "prior unet", "hearing adds 20.0 [10.0, 30.0]"):

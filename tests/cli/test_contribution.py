@@ -1,0 +1,41 @@
+"""What ``contribution`` prints: a row for each kind of maps, and the rest where it is asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from command_line import Call
+from protocol_files import few_trials
+
+
+@pytest.fixture
+def words(call: Call, tmp_path: Path) -> list[object]:
+    """The command, on stored maps of twelve trials."""
+    protocol = tmp_path / "tiny.toml"
+    protocol.write_text(few_trials(12, ["center"]))
+    files = []
+    for seed in (0, 1):
+        out = tmp_path / f"run{seed}"
+        call("predict", "--model", "random", "--seed", seed, "--protocol", protocol, "--out", out)
+        files.append(out / "predictions.npz")
+    return [
+        *("contribution", "--predictions", files[0], "--without", f"mute={files[1]}"),
+        *("--protocol", protocol, "--out", tmp_path / "out"),
+    ]
+
+
+def test_a_row_says_what_hearing_adds_and_its_p(call: Call, words: list[object]) -> None:
+    done = call(*words)
+    assert done.code == 0
+    lines = done.out.splitlines()
+    head = next(number for number, line in enumerate(lines) if "hearing adds" in line)
+    assert lines[head].split()[-1] == "p"
+    assert [line.split()[0] for line in lines[head + 2 : head + 5]] == ["with", "mute", "trivial"]
+    assert max(map(len, lines[head : head + 5])) <= 80
+    assert "McNemar" not in done.out
+
+
+def test_wide_tables_hold_the_rest(call: Call, words: list[object]) -> None:
+    out = call(*words, "--wide").out
+    assert all(text in out for text in ("McNemar", "trials", "within breakdowns"))
