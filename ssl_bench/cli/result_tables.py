@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ssl_bench.analysis.evaluation import Evaluation
     from ssl_bench.interchange.result_rows import Row
-    from ssl_bench.scoring.results import Hearing, MeasuredValue, Result
+    from ssl_bench.scoring.results import MeasuredValue, Result
 
 _COLUMNS = ("score", "without-sound", "hearing", "ceiling")
 
@@ -70,15 +70,6 @@ def result_text(results: Sequence[Result], form: str) -> str:
     if form == "csv":
         return figures_of(tables).to_csv(index=False)
     return results_text(tables, "markdown", _COLUMNS)
-
-
-def hearing_cell(found: Hearing | None) -> str:
-    """What hearing adds, or that none is shown; empty where it is unknown."""
-    if found is None or found.adds is None or found.adds.value is None:
-        return ""
-    from ssl_bench.interchange.result_rows import NONE_SHOWN
-
-    return with_interval(found.adds, signed=True) if found.is_shown else NONE_SHOWN
 
 
 def narrow_table(result: Result) -> Table:

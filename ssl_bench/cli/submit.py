@@ -108,7 +108,7 @@ the project's leaderboard by a pull request with these two to four files.
 @click.option(
     "--vision-only",
     type=click.Path(path_type=Path),
-    help="The model's audio-blind predictions, for the gap.",
+    help="The model's own audio-blind predictions.",
 )
 @click.option(
     "--side",

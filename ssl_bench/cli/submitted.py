@@ -178,7 +178,7 @@ def sound_sentence(entry: Entry) -> str:
 
 
 def _position(entry: Entry, own: MeasuredValue) -> dict[str, Any]:
-    """A headline measure between floor and ceiling, and what the sound adds to it."""
+    """A headline measure between floor and ceiling, and what hearing adds."""
     from ssl_bench.scoring.formatting import position
 
     found = position(entry.result, own.measure)

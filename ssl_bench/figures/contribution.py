@@ -82,7 +82,7 @@ def draw_rows(path: Path, rows: Sequence[FigureRow], title: str, measure: str) -
             _mark(right, place, row.difference, *row.style)
     left.set_yticks(range(len(shown)), [row.name for row in shown], fontsize=8)
     left.invert_yaxis()
-    adds = "points that the trial's own sound adds"
+    adds = "points that hearing adds"
     whole = sum(not row.is_level for row in shown)
     if whole < len(shown):
         adds += "; below the line, to the best of the others"
