@@ -66,10 +66,11 @@ class TestAudit:
             *("score", tmp_path / "run" / "predictions.npz", "--protocol", protocol),
             *("--exclude-overlap", tmp_path / "train.txt"),
         )
-        done = call(*arguments, "--out", tmp_path / "scored")
+        arguments += ("--out", tmp_path / "scored")
+        done = call(*arguments)
         assert done.code == 0
         assert all(text in done.out for text in ("full (12)", "leaked (4)", "clean (8)"))
-        document = json.loads(call(*arguments, "--json").out)
+        document = json.loads(call(*arguments, "--overwrite", "--json").out)
         assert document["overlap"] == json.loads((tmp_path / "scored/overlap.json").read_text())
         subsets = {subset["name"]: subset for subset in document["overlap"]["subsets"]}
         assert subsets["full"]["measures"] == document["result"]["measures"]
