@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ssl_bench.files import json_text
-from ssl_bench.interchange.export import escape_latex
+from ssl_bench.interchange.latex import escape_latex
 from ssl_bench.leaderboard.board import Board, Competition, Entry
 from ssl_bench.leaderboard.card import SubmissionCard
 from ssl_bench.scoring.formatting import Position, scale_of, value_of
