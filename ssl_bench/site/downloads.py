@@ -74,11 +74,11 @@ class Download:
             "% Needs the package booktabs.",
             r"\begin{table}",
             r"\centering",
-            rf"\caption{{{_tex(f'{self.title}. {self.about}')}}}",
+            rf"\caption{{{escape_latex(f'{self.title}. {self.about}')}}}",
             rf"\label{{tab:{re.sub('[^a-z0-9]+', '-', self.name)}}}",
             rf"\begin{{tabular}}{{l{'r' * (len(self.heads) - 1)}}}",
             r"\toprule",
-            " & ".join(map(_tex, self.heads)) + r" \\",
+            " & ".join(map(escape_latex, self.heads)) + r" \\",
             r"\midrule",
             *(" & ".join(line) + r" \\" for line in self.lines),
             r"\bottomrule",
@@ -92,16 +92,11 @@ class Download:
         found = []
         for key, reference, address in self.papers:
             years = _YEAR.findall(reference)
-            fields = [f"  note = {{{_tex(reference)}}}"]
+            fields = [f"  note = {{{escape_latex(reference)}}}"]
             fields += [f"  year = {{{years[-1]}}}"] if years else []
             fields += [f"  howpublished = {{\\url{{{address}}}}}"] if address else []
             found.append(f"@misc{{{key},\n" + ",\n".join(fields) + "\n}\n")
         return "\n".join(found)
-
-
-def _tex(text: str) -> str:
-    """Text as LaTeX prints it, whose usual fonts have no minus sign but in formulas."""
-    return escape_latex(text).replace("\N{MINUS SIGN}", "$-$")
 
 
 def _harmless(value: Value) -> Value:
@@ -178,11 +173,11 @@ def _latex_line(row: Row, columns: Sequence[Column]) -> tuple[str, ...]:
     line = []
     for column in columns:
         cell = column.cell(row)
-        text = _tex(cell.text)
+        text = escape_latex(cell.text)
         if row.group == "1" and column.head == row.values[0].measure:
             text = rf"\textbf{{{text}}}"
         if column.head == "Hearing" and cell.under:
-            text += rf" {{\scriptsize {_tex(cell.under)}}}"
+            text += rf" {{\scriptsize {escape_latex(cell.under)}}}"
         line.append(text)
     return tuple(line)
 
@@ -214,7 +209,7 @@ def matrix_download(matrix: Matrix) -> Download:
                     **_values("ceiling", found.ceiling),
                 }
             )
-        lines.append(tuple(map(_tex, texts)))
+        lines.append(tuple(map(escape_latex, texts)))
     return Download(
         "board",
         "ssl-bench: score and hearing of every method on every protocol",
