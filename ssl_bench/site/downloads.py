@@ -245,7 +245,7 @@ def printed_download(name: str, title: str, printed: PrintedTable) -> Download:
     lines = tuple(
         tuple(
             map(
-                _tex,
+                escape_latex,
                 (
                     ", ".join(filter(None, (row.figure.method, row.figure.variant))),
                     row.paper,
