@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ssl_bench.analysis.evaluation import run_predict
 from ssl_bench.analysis.request import Request
-from ssl_bench.models.object_guided import EZ_VSL_GUIDANCE, mix
+from ssl_bench.models.mixing import EZ_VSL_GUIDANCE, mix
 from ssl_bench.predictions import PredictionsMeta, open_predictions, save_predictions
 from ssl_bench.protocols.protocol import Protocol, load_protocol
 from ssl_bench.scoring.results import Result

@@ -39,7 +39,6 @@ from ssl_bench.scoring.run import (
     ScoringOptions,
     score_file,
 )
-from ssl_bench.testsets import is_embedded
 from ssl_bench.trials.trial import TrialSet
 
 
@@ -55,9 +54,6 @@ class Evaluation:
         Everything that was written, and where.
     trials
         What was asked, under the conventions that scored it.
-    has_images
-        Whether the images of the trials were needed, or are made by code; otherwise they may be
-        missing.
     replaced
         What stood in the folder before, in words; empty where nothing did.
     media_notes
@@ -71,7 +67,6 @@ class Evaluation:
     folder: Path
     files: tuple[Path, ...]
     trials: TrialSet
-    has_images: bool
     replaced: str = ""
     media_notes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -299,7 +294,6 @@ def _score(
         folder,
         (*(path for path in predictions if path is not None), *files),
         scored.trials,
-        has_images=isinstance(localizer, Localizer) or is_embedded(trials.test_set.name),
     )
 
 

@@ -32,7 +32,6 @@ from ssl_bench.scoring.run import (
 )
 from ssl_bench.testsets.lists import read_clip_list
 from ssl_bench.trials.compositions import open_trials
-from ssl_bench.trials.trial import TrialSet
 
 
 @dataclass(frozen=True)
@@ -126,7 +125,6 @@ def score_own_maps(
             fresh,
             (*files, *priors.values(), *written),
             scored.trials,
-            has_images=_has_images(trials),
             replaced=replaced,
         )
         if files and files[0].name == PREDICTIONS:
@@ -162,10 +160,3 @@ def _holds(folder: Path, predictions: Predictions) -> bool:
     """Whether a folder holds these very predictions, so that scoring them again loses nothing."""
     file = folder / PREDICTIONS
     return file.is_file() and sha256_of_file(file) == predictions.sha256
-
-
-def _has_images(trials: TrialSet) -> bool:
-    """Whether pictures can be drawn: they are made by code, or the first is there."""
-    first = trials.trials[0].image.parts[0][0]
-    file = trials.test_set.image_file(first)
-    return file is None or file.is_file()

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ssl_bench.analysis.labels import labels_of
 from ssl_bench.analysis.run_folder import PREDICTIONS, VISION_ONLY
 from ssl_bench.errors import MeasureError, ResultError, one_of
 from ssl_bench.files import sha256_of_file
@@ -202,16 +203,16 @@ def compare_runs(
 ) -> RunComparison:
     """Compare every pair of two or more runs of one protocol, test set and dialect.
 
-    Equal labels are told apart by the names of the runs' folders. Without `measures` (text forms),
-    all that every run has are compared; `most` changed trials are named, and `seed` is that of
-    resampling and permutations. ResultError if there are fewer than two runs, or they do not answer
-    the same question; the message says in what they differ.
+    Equal names are told apart by what differs. Without `measures` (text forms), all that every run
+    has are compared; `most` changed trials are named, and `seed` is that of resampling and
+    permutations. ResultError if there are fewer than two runs, or they do not answer the same
+    question; the message says in what they differ.
     """
     if len(runs) < 2:
         raise ResultError(
             "one run alone cannot be compared", code="E_COMPARE_ONE", remedy="give two or more"
         )
-    _require_same_question(runs)
+    require_same_question(runs)
     named = _told_apart(runs)
     shared = common_measures([run.result for run in runs], measures)
     chosen = [parse_measure(text) for text in shared]
@@ -325,16 +326,9 @@ def _common_trials(one: Run, other: Run) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def _told_apart(runs: Sequence[Run]) -> list[Run]:
     """The runs with distinct labels."""
-    labels = [run.label for run in runs]
-    named: list[Run] = []
-    for place, run in enumerate(runs):
-        label = run.label
-        if labels.count(label) > 1:
-            label = f"{label} ({run.folder.name or run.folder})"
-        if label in [each.label for each in named]:
-            label = f"{label} {place + 1}"
-        named.append(replace(run, label=label))
-    return named
+    models = [run.result.model.model_copy(update={"name": run.label}) for run in runs]
+    labels = labels_of(models, [run.folder for run in runs])
+    return [replace(run, label=label) for run, label in zip(runs, labels, strict=True)]
 
 
 def common_measures(results: Sequence[Result], asked: Sequence[str] | None = None) -> list[str]:
@@ -351,7 +345,8 @@ def common_measures(results: Sequence[Result], asked: Sequence[str] | None = Non
     raise ResultError(problem, code="E_MEASURE_MISSING", remedy=remedy)
 
 
-def _require_same_question(runs: Sequence[Run]) -> None:
+def require_same_question(runs: Sequence[Run]) -> None:
+    """Refuse runs of different protocols, test sets or dialects; the ResultError names both."""
     first = runs[0]
     for run in runs[1:]:
         differing = differing_fields(first.result, run.result)

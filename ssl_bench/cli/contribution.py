@@ -13,6 +13,7 @@ from ssl_bench.cli.options import (
     cache_option,
     data_option,
     executor_options,
+    format_option,
     jobs_option,
     json_option,
     missing_options,
@@ -30,6 +31,7 @@ from ssl_bench.cli.terminal import (
     show_notes,
     with_interval,
 )
+from ssl_bench.plots import FORMATS
 from ssl_bench.progress import progress_bars
 
 if TYPE_CHECKING:
@@ -60,6 +62,7 @@ if TYPE_CHECKING:
 @click.option(
     "--out", type=FOLDER, help="Folder to write to.  [default: runs/contribution-MODEL-PROTOCOL]"
 )
+@format_option
 @overwrite_option
 @missing_options
 @executor_options
@@ -89,7 +92,7 @@ def contribution(**given: Any) -> None:
     place = given["protocol"].replace("@", "-").replace(":", "-").replace("/", "-")
     name = Path(model or predictions.stem).stem
     folder = given["out"] or Path("runs") / f"contribution-{name}-{place}"
-    names = [f"contribution.{suffix}" for suffix in ("json", "png", "npz")]
+    names = [f"contribution.{suffix}" for suffix in ("json", given["ending"], "npz")]
     with progress_bars(quiet=given["as_json"]) as (progress, notify):
         from ssl_bench.analysis.contribution.document import write_contribution
         from ssl_bench.analysis.contribution.other_sounds import OTHER_SOUNDS
@@ -99,7 +102,9 @@ def contribution(**given: Any) -> None:
         from ssl_bench.files import replaced_folder
         from ssl_bench.scoring.score_file import write_scores
 
-        own = (*names, *run_files(), *(f"{kind}/predictions.npz" for kind in OTHER_SOUNDS))
+        figures = (f"contribution.{ending}" for ending in FORMATS)
+        maps = (f"{kind}/predictions.npz" for kind in OTHER_SOUNDS)
+        own = (*names, *figures, *run_files(), *maps)
         require_new(folder, own, overwrite=given["overwrite"])
         settings = {name: given[name] for name in ("protocol", "measure", "seed")}
         with replaced_folder(folder, own, overwrite=given["overwrite"], keep=True) as fresh:

@@ -14,6 +14,7 @@ import click
 from ssl_bench.cli.features import features
 from ssl_bench.cli.options import (
     PATH,
+    PICTURE,
     choice_option,
     count_option,
     data_option,
@@ -167,7 +168,12 @@ def _print_rows(rows: Iterable[tuple[str, str, str]]) -> None:
 @_split_option
 @count_option("--count", 24, "Samples to draw.")
 @click.option("--seed", type=click.IntRange(min=0), help="Draw samples; the first ones otherwise.")
-@click.option("--out", metavar="FILE.png", type=PATH, help="The picture; NAME.png by default.")
+@click.option(
+    "--out",
+    type=PICTURE,
+    metavar="FILE",
+    help="The picture (.png, .pdf, .svg); NAME.png by default.",
+)
 @click.option(
     "--wav", "sounds", metavar="FOLDER", type=PATH, help="Write the sounds of the samples shown."
 )

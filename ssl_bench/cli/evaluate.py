@@ -72,7 +72,7 @@ def evaluate(**given: Any) -> None:
     """
     with progress_bars() as (progress, notify):
         from ssl_bench.analysis.evaluation import run
-        from ssl_bench.figures.sheet import draw_run
+        from ssl_bench.figures.trial_pictures import draw_run
 
         request, protocols = _request(given)
         done = run(

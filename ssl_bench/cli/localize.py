@@ -11,6 +11,7 @@ import click
 
 from ssl_bench.cli.options import FILE, json_option, pairs_option, resample_option, whole_or_text
 from ssl_bench.cli.terminal import print_json, show
+from ssl_bench.plots import format_of
 from ssl_bench.progress import progress_bars
 
 _SHIPPED = "-"
@@ -91,6 +92,8 @@ def localize(**given: Any) -> None:
         raise click.UsageError(f"{image} is a picture: give a SOUND, too")
     if os.path.realpath(out) in {os.path.realpath(each) for each in (image, sound) if each}:
         raise click.UsageError(f"{out} is what is to be localized; name another file with --out")
+    if sound is not None:
+        format_of(out)
     from ssl_bench.figures.localized import loaded
     from ssl_bench.figures.localized import localize as find
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ssl_bench.plots import FORMATS, format_of
+
 if TYPE_CHECKING:
     from ssl_bench.analysis.request import Request
     from ssl_bench.executors import Executor
@@ -24,6 +26,18 @@ MAX_WORKERS = 256
 PATH = click.Path(path_type=Path)
 FILE = click.Path(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+class _Picture(click.Path):
+    """A file that a figure is written to; another ending than a figure's is refused at once."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Path:
+        path: Path = super().convert(value, param, ctx)  # type: ignore[assignment]
+        format_of(path)
+        return path
+
+
+PICTURE = _Picture(path_type=Path, dir_okay=False)
 
 # Longer ones are no number that any option takes, and Python refuses to read the longest.
 _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,40}")
@@ -178,6 +192,21 @@ executor_options = together(
         "share, or an address of fsspec such as s3://BUCKET/DIR.  [default: in the cache folder]",
     ),
 )
+format_option = click.option(
+    "--format",
+    "ending",
+    type=click.Choice(FORMATS),
+    default=FORMATS[0],
+    show_default=True,
+    help="Format of the figures; in pdf and svg, text stays text.",
+)
+label_option = click.option(
+    "--label",
+    "labels",
+    multiple=True,
+    metavar="NAME",
+    help="What a RUN is called, once for each, in their order. Default: what tells them apart.",
+)
 limit_option = click.option(
     "--limit", type=click.IntRange(1), help="Answer the first N images only, for a first look."
 )
@@ -286,13 +315,7 @@ table_choice_options = together(
         "runs apart: run, variant, weights, training-set, training-seed, alpha, seed, device, "
         "precision, or an option.  [default: what differs, score, without-sound, hearing]",
     ),
-    click.option(
-        "--label",
-        "labels",
-        multiple=True,
-        metavar="NAME",
-        help="What a run is called in the tables; one for each, in their order.",
-    ),
+    label_option,
 )
 
 

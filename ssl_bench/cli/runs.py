@@ -1,4 +1,4 @@
-"""Commands on run folders: ``analyse``, ``report``, ``compare``, ``explain``, ``compare-sets``."""
+"""Commands on run folders: ``report``, ``compare``, ``explain``, ``compare-sets``."""
 
 from __future__ import annotations
 
@@ -7,20 +7,19 @@ import shlex
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from ssl_bench.cli.options import (
     FILE,
-    FOLDER,
     PATH,
+    PICTURE,
     board_option,
     count_option,
     data_option,
     jobs_option,
     json_option,
-    overwrite_option,
     require_label_each,
     table_choice_options,
     wide_option,
@@ -32,7 +31,6 @@ from ssl_bench.cli.terminal import (
     text_table,
     with_interval,
 )
-from ssl_bench.progress import progress_bars
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -44,45 +42,6 @@ if TYPE_CHECKING:
 
 # A measure whose values are shares, as the distance from floor to ceiling is.
 _SHARE = "cIoU@0.5"
-
-# \b keeps the lines that follow as they are.
-_ANALYSE_HELP = """Draw and tabulate what lies behind the numbers of the run in RUN_FOLDER.
-
-\b
-analysis.png    success over cIoU thresholds, by number of boxes, by object size, and
-                under four threshold rules, beside audio-blind map, floor and ceiling
-categories.png  success of every category, sorted (where there is more than one)
-analysis.csv    all numbers of both, with their intervals
-
-RUN_FOLDER is what 'ssl-bench evaluate' writes.
-"""
-
-
-@click.command(help=_ANALYSE_HELP)
-@click.argument("run_folder", type=PATH)
-@click.option("--out", type=FOLDER, help="Where to write.  [default: RUN_FOLDER/analysis]")
-@overwrite_option
-@click.option(
-    "--protocol",
-    metavar="NAME[@TESTSET[:SPLIT]]",
-    help="Protocol of the run, where its result names one that does not ship.",
-)
-@click.option(
-    "--scores-only",
-    is_flag=True,
-    help="Only what scores.npz holds: no test set, no threshold rules, no floor.",
-)
-@data_option
-@jobs_option
-def analyse(run_folder: Path, out: Path | None, overwrite: bool, **settings: Any) -> None:
-    """Draw and tabulate what lies behind the numbers of the run in RUN_FOLDER."""
-    with progress_bars() as (_, notify):
-        from ssl_bench.figures.analysis import analyse_run
-
-        settings["overwrite"] = overwrite or out is None
-        done = analyse_run(run_folder, out, notify=notify, **settings)
-    names = ", ".join(path.name for path in done.files)
-    show(f"Wrote {names} into {done.files[0].parent}.")
 
 
 @click.command()
@@ -200,7 +159,10 @@ def _across_tables(found: AcrossSets) -> list[Table | str]:
 )
 @count_option("--changed", 10, "How many of the trials that changed most to name.", least=0)
 @click.option(
-    "--pictures", metavar="FILE.png", type=FILE, help="Draw them, with the first two runs' maps."
+    "--pictures",
+    metavar="FILE",
+    type=PICTURE,
+    help="Draw those on which RUNS differ most, with the map of each (.png, .pdf, .svg).",
 )
 @board_option
 @wide_option
@@ -234,10 +196,13 @@ def compare(
         found = compare_runs(read, measures=measures or None, most=changed)
         notes = opened.notes
         if pictures is not None:
-            from ssl_bench.figures.sheet import write_changed_sheet
+            from ssl_bench.analysis.chosen_trials import Choice
+            from ssl_bench.figures.trial_pictures import draw_trials, open_shown
 
-            trials = write_changed_sheet(pictures, found.pairs[0], read[0], read[1], data=data)
-            notes.append(f"Drew {trials} trials into {pictures}.")
+            shown = open_shown(read, data=data, labels=found.runs)
+            done = draw_trials(shown, Choice("apart", changed), out=pictures, jobs=jobs)
+            notes.extend(f"{note}." for note in done.notes)
+            notes.append(f"Drew {len(done.trial_ids)} trials into {pictures}.")
     if as_json:
         click.echo(found.model_dump_json(indent=1))
         return

@@ -92,7 +92,7 @@ def score(**given: Any) -> None:
         return
     with progress_bars() as (progress, notify):
         from ssl_bench.analysis.own_maps import OwnMaps, score_own_maps
-        from ssl_bench.figures.sheet import draw_run
+        from ssl_bench.figures.trial_pictures import draw_run
 
         named = {each.name: given[each.name] for each in fields(OwnMaps) if each.name in given}
         done, overlap = score_own_maps(

@@ -19,6 +19,7 @@ from ssl_bench.cli.options import (
     PATH,
     choice_option,
     count_option,
+    format_option,
     json_option,
     overwrite_option,
     pairs_option,
@@ -169,13 +170,14 @@ def _toml_or_text(text: str) -> Any:
     metavar="STEPS",
     help="Save the state of the run after that many steps, beside the end of each pass.",
 )
+@format_option
 @json_option
 @extra_needed("ssl-bench train", "train")
 def train(**given: Any) -> None:
     """Train a baseline as its recipe says.
 
     Writes the weights (safetensors), a record (JSON: recipe, seed, versions, losses, figures on
-    the validation split) and the loss curve (PNG). The same seed gives the same weights on the
+    the validation split) and the loss curve. The same seed gives the same weights on the
     same machine and library versions. Re-run the same command to resume a run that was
     killed; on one CPU device it ends with the same weights.
 
@@ -254,6 +256,7 @@ def _train_one(
         out=folder,
         changes=changes,
         **{name: given[name] for name in ("image_trunk", "save_every", "overwrite")},
+        curve=given["ending"],
         neighbours=_neighbours(given["neighbour_images"], given["neighbour_sounds"]),
         hardware=Hardware(**{name: given[name] for name in names}, workers=given["jobs"]),
         progress=tell,

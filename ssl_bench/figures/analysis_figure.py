@@ -13,17 +13,18 @@ from numpy.typing import NDArray
 
 from ssl_bench.errors import ResultError
 from ssl_bench.figures.analysis_numbers import Kind, part
-from ssl_bench.figures.plots import new_figure, save_figure
+from ssl_bench.plots import fitted, new_figure, save_figure, text_width
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _DOTS_PER_INCH = 200
 _PANEL = (4.3, 3.3)
-_HEAD = 0.55
-_SMALL, _NORMAL = 7.5, 8.5
+_HEAD, _LEGEND_LINE = 0.4, 0.16
+_TINY, _SMALL, _NORMAL = 6.5, 7.5, 8.5
 _LEGEND: dict[str, Any] = {"frameon": False, "fontsize": _NORMAL}
-_MAX_ROWS, _MAX_CATEGORIES, _MAX_LETTERS = 56, 1000, 34
+_MAX_ROWS, _MAX_CATEGORIES = 56, 1000
+_NAME_WIDTH = 1.9
 # The rate of fewer trials says next to nothing; it stays in the table.
 _FEWEST = 5
 _ROW_HEIGHT, _COLUMN_WIDTH, _CATEGORY_HEAD = 0.155, 3.9, 0.95
@@ -32,7 +33,7 @@ _ROW_HEIGHT, _COLUMN_WIDTH, _CATEGORY_HEAD = 0.155, 3.9, 0.95
 class _Style(NamedTuple):
     colour: str
     marker: str
-    line: str
+    line: str | tuple[float, tuple[float, ...]]
 
     @property
     def points(self) -> dict[str, Any]:
@@ -42,14 +43,26 @@ class _Style(NamedTuple):
 
 
 # Okabe and Ito's palette; markers and dashes tell the series apart without colour too.
+_RUNS = (
+    _Style("#0072B2", "o", "-"),
+    _Style("#D55E00", "s", "-"),
+    _Style("#009E73", "^", "-"),
+    _Style("#CC79A7", "D", "-"),
+    _Style("#E69F00", "P", "-"),
+    _Style("#56B4E9", "X", "-"),
+)
+_DASHES = ("-", (0, (6, 1.5)), (0, (1, 1)))
 _STYLES: dict[Kind, _Style] = {
-    "model": _Style("#0072B2", "o", "-"),
+    "model": _RUNS[0],
     "audio-blind": _Style("#D55E00", "s", "--"),
+    "prior": _Style("#3d3d3d", "d", (0, (4, 1.5))),
     "floor": _Style("#6b6b6b", "v", ":"),
-    "ceiling": _Style("#009E73", "^", "-."),
+    "ceiling": _Style("#9a9a9a", "_", "-."),
 }
 _MEAN_COLOUR = _STYLES["audio-blind"].colour
 _RULE_MEASURES = {"cIoU@0.5": _Style("#0072B2", "o", "-"), "AUC": _Style("#CC79A7", "D", "-")}
+_BOXES = "number of boxes in the truth"
+_AREA = "object size in pixels of a 224 x 224 grid"
 _SIZE_LABELS = {
     "small": "small\n< 32²",
     "medium": "medium\n32² to 96²",
@@ -65,26 +78,33 @@ _RULE_LABELS = {
 
 
 def draw_analysis(path: Path, table: pd.DataFrame, title: str) -> None:
-    """Draw success curve, breakdowns and threshold rules into a PNG file.
+    """Draw success curves, breakdowns and threshold rules into one file.
 
     The table is that of :func:`ssl_bench.figures.analysis_numbers.analyse_scores`, with the rows of
     :func:`~ssl_bench.figures.analysis_numbers.analyse_rules` where they are known.
     """
     boxes, sizes, rules = (part(table, name) for name in ("boxes", "size", "threshold rule"))
-    panels: list[Callable[[Axes], None]] = [lambda axes: _curve(axes, table)]
+    styles = _styles_of(part(table, "overall"))
+    panels: list[Callable[[Axes], None]] = [lambda axes: _curve(axes, table, styles)]
     if boxes["level"].nunique() > 1:
-        panels.append(lambda axes: _breakdown(axes, boxes, "number of boxes in the truth", {}))
+        panels.append(lambda axes: _breakdown(axes, boxes, _BOXES, {}, styles))
     if sizes["level"].nunique() > 1:
-        what = "object size in pixels of a 224 x 224 grid"
-        panels.append(lambda axes: _breakdown(axes, sizes, what, _SIZE_LABELS))
+        panels.append(lambda axes: _breakdown(axes, sizes, _AREA, _SIZE_LABELS, styles))
     if len(rules):
         panels.append(lambda axes: _rules(axes, rules))
     columns = min(2, len(panels))
     lines = math.ceil(len(panels) / columns)
-    figure = new_figure(
-        columns * _PANEL[0], lines * _PANEL[1] + _HEAD, dpi=_DOTS_PER_INCH, layout="constrained"
+    width = columns * _PANEL[0]
+    names = {name: fitted(name, width - 1.6, _NORMAL) for name in styles}
+    per_line = max(
+        1, int(width / (max(text_width(each, _NORMAL) for each in names.values()) + 1.4))
     )
-    figure.suptitle(title, fontsize=_NORMAL + 1.5, x=0.01, ha="left", parse_math=False)
+    legend = math.ceil(len(styles) / per_line) * _LEGEND_LINE
+    heading = fitted(title, width - 0.3, _NORMAL + 1.5, lines=2)
+    figure = new_figure(
+        width, lines * _PANEL[1] + _HEAD + legend, dpi=_DOTS_PER_INCH, layout="constrained"
+    )
+    figure.suptitle(heading, fontsize=_NORMAL + 1.5, x=0.01, ha="left", parse_math=False)
     for number, draw in enumerate(panels):
         axes = figure.add_subplot(lines, columns, number + 1)
         axes.spines[["top", "right"]].set_visible(False)
@@ -93,9 +113,26 @@ def draw_analysis(path: Path, table: pd.DataFrame, title: str) -> None:
         axes.set_axisbelow(True)
         draw(axes)
         axes.set_title(f"({'abcd'[number]})", loc="left", fontsize=_NORMAL, fontweight="bold")
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(handles), **_LEGEND)
+    handles, _ = figure.axes[0].get_legend_handles_labels()
+    areas = part(table, "overall").query("measure == 'AUC'").set_index("series")["value"]
+    shown = [f"{names[name]} (AUC {100 * areas[name]:.1f})" for name in styles]
+    drawn = figure.legend(handles, shown, loc="outside lower center", ncols=per_line, **_LEGEND)
+    for text in drawn.get_texts():
+        text.set_parse_math(False)
     save_figure(figure, path)
+
+
+def _styles_of(overall: pd.DataFrame) -> dict[str, _Style]:
+    """How each series is drawn: runs in colours, what they are compared with in greys."""
+    kinds = dict(zip(overall["series"], overall["kind"], strict=True))
+    runs = [name for name, kind in kinds.items() if kind == "model"]
+    styles: dict[str, _Style] = {}
+    for name, kind in kinds.items():
+        styles[name] = _STYLES[kind]
+        if kind == "model":
+            turn, place = divmod(runs.index(name), len(_RUNS))
+            styles[name] = _RUNS[place]._replace(line=_DASHES[turn % len(_DASHES)])
+    return styles
 
 
 def _percent(values: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -108,23 +145,21 @@ def _percent(values: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.floa
     return value, np.maximum(sides, 0)
 
 
-def _curve(axes: Axes, table: pd.DataFrame) -> None:
+def _curve(axes: Axes, table: pd.DataFrame, styles: Mapping[str, _Style]) -> None:
     curves = part(table, "success curve")
-    for name, rows in curves.groupby("series", sort=False):
-        style = _STYLES[rows["kind"].iloc[0]]
-        overall = part(table, "overall", str(name)).set_index("measure")["value"]
-        shown = str(name).replace("$", r"\$").lstrip("_")
+    for name, style in styles.items():
+        rows = curves[curves["series"] == name]
         thresholds = rows["level"].astype(float).to_numpy()
         value, sides = _percent(rows)
         axes.plot(
             thresholds,
             value,
-            style.line,
+            linestyle=style.line,
             color=style.colour,
             marker=style.marker,
             markersize=3,
             linewidth=1.3,
-            label=f"{shown} (AUC {100 * overall['AUC']:.1f})",
+            label=".",
         )
         axes.fill_between(
             thresholds, value - sides[0], value + sides[1], color=style.colour, alpha=0.15, lw=0
@@ -135,17 +170,24 @@ def _curve(axes: Axes, table: pd.DataFrame) -> None:
     axes.set_ylabel("success rate (%)", fontsize=_NORMAL)
 
 
-def _breakdown(axes: Axes, rows: pd.DataFrame, what: str, labels: Mapping[str, str]) -> None:
+def _breakdown(
+    axes: Axes,
+    rows: pd.DataFrame,
+    what: str,
+    labels: Mapping[str, str],
+    styles: Mapping[str, _Style],
+) -> None:
     levels = list(dict.fromkeys(rows["level"]))
-    series = list(dict.fromkeys(rows["series"]))
-    offsets = np.linspace(-0.25, 0.25, len(series)) if len(series) > 1 else [0.0]
-    for name, offset in zip(series, offsets, strict=True):
+    offsets = np.linspace(-0.25, 0.25, len(styles)) if len(styles) > 1 else [0.0]
+    several = (rows.drop_duplicates("series")["kind"] == "model").sum() > 1
+    for (name, style), offset in zip(styles.items(), offsets, strict=True):
         own = rows[rows["series"] == name].set_index("level").loc[levels]
-        style = _STYLES[own["kind"].iloc[0]]
         value, sides = _percent(own)
         places = np.arange(len(levels)) + offset
         axes.errorbar(places, value, yerr=sides, markersize=4, **style.points)
-    counts = rows[rows["series"] == series[0]].set_index("level")["n_trials"]
+        if several:
+            axes.plot(places, value, linestyle=style.line, color=style.colour, linewidth=0.7)
+    counts = rows[rows["series"] == next(iter(styles))].set_index("level")["n_trials"]
     names = [f"{labels.get(level, level)}\nn = {counts[level]:,}" for level in levels]
     _name_levels(axes, names, what, "success at cIoU ≥ 0.5 (%)")
 
@@ -196,13 +238,15 @@ def draw_categories(path: Path, table: pd.DataFrame, series: str, title: str) ->
     ordered = drawn.sort_values(["value", "level"], ascending=[False, True])
     columns = math.ceil(len(ordered) / _MAX_ROWS)
     per_column = math.ceil(len(ordered) / columns)
+    width = max(columns * _COLUMN_WIDTH, 5.0)
     figure = new_figure(
-        max(columns * _COLUMN_WIDTH, 5.0),
+        width,
         per_column * _ROW_HEIGHT + _CATEGORY_HEAD,
         dpi=_DOTS_PER_INCH,
         layout="constrained",
     )
-    figure.suptitle(title, fontsize=10, x=0.01, ha="left", parse_math=False)
+    heading = fitted(title, width - 0.3, _NORMAL + 1.5, lines=2)
+    figure.suptitle(heading, fontsize=_NORMAL + 1.5, x=0.01, ha="left", parse_math=False)
     overall = part(table, "overall", series).set_index("measure")["value"]["cIoU@0.5"]
     for number in range(columns):
         axes = figure.add_subplot(1, columns, number + 1)
@@ -230,10 +274,10 @@ def _draw_column(axes: Axes, shown: pd.DataFrame, overall: float, per_column: in
     axes.set_yticks(
         places,
         [
-            f"{_short(name)} ({count})"
+            f"{fitted(name, _NAME_WIDTH, _TINY)} ({count})"
             for name, count in zip(shown["level"], shown["n_trials"], strict=True)
         ],
-        fontsize=6.5,
+        fontsize=_TINY,
         parse_math=False,
     )
     # Every column has the same number of places, so that rows are equally far apart.
@@ -247,8 +291,3 @@ def _draw_column(axes: Axes, shown: pd.DataFrame, overall: float, per_column: in
         axes.axhspan(place - 0.5, place + 0.5, color="#f4f6f8", zorder=-1, linewidth=0)
     axes.set_axisbelow(True)
     axes.spines[["top", "right", "left"]].set_visible(False)
-
-
-def _short(name: str) -> str:
-    plain = "".join(letter if letter.isprintable() else " " for letter in name)
-    return plain if len(plain) <= _MAX_LETTERS else f"{plain[: _MAX_LETTERS - 1]}…"

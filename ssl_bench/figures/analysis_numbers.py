@@ -13,7 +13,7 @@ from ssl_bench.measures.values import parse_measure
 from ssl_bench.scoring.aggregate import summarise
 from ssl_bench.scoring.results import MeasuredValue
 
-Kind = Literal["model", "audio-blind", "floor", "ceiling", "rule"]
+Kind = Literal["model", "audio-blind", "prior", "floor", "ceiling", "rule"]
 
 COLUMNS = ("analysis", "level", "series", "kind", *MeasuredValue.model_fields)
 SIZES = ("small", "medium", "large", "huge")

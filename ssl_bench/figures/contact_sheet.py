@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench.errors import DataError
-from ssl_bench.figures.plots import new_figure, save_figure
+from ssl_bench.plots import new_figure, save_figure
 from ssl_bench.testsets.annotations import Boxes, Mask
 from ssl_bench.testsets.base import TestSet
 

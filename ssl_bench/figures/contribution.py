@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ssl_bench.analysis.contribution.document import Contribution
-from ssl_bench.figures.plots import new_figure, save_figure
+from ssl_bench.plots import fitted, new_figure, save_figure
 from ssl_bench.scoring.hearing import hearing_sentence
 from ssl_bench.scoring.results import MeasuredValue
 
@@ -17,8 +16,14 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's palette; markers tell the kinds apart without colour too.
 _WITH, _NOTHING, _CATEGORY = ("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^")
-_ROW = 0.3
-_WIDTH = 8.6
+_MEANINGS = {
+    _WITH: "the trial's own sound",
+    _CATEGORY: "another sound of its category",
+    _NOTHING: "without its sound",
+}
+_NORMAL, _LARGE = 8.0, 9.0
+# Inches: of a row, the figure, the names of rows, and one of the two axes.
+_ROW, _WIDTH, _NAME_WIDTH, _AXIS_WIDTH = 0.3, 8.6, 2.2, 2.9
 _DOTS_PER_INCH = 160
 
 
@@ -72,15 +77,17 @@ def draw_contribution(path: Path, found: Contribution) -> None:
 def draw_rows(path: Path, rows: Sequence[FigureRow], title: str, measure: str) -> None:
     """Draw rows from top to bottom, levels last and behind a line, without undefined values."""
     shown = [row for row in rows if row.score.value is not None]
-    figure = new_figure(_WIDTH, 1.75 + _ROW * len(shown), dpi=_DOTS_PER_INCH, layout="constrained")
-    lines = [textwrap.fill(line, 104) for line in title.splitlines()]
-    figure.suptitle("\n".join(lines), fontsize=9, x=0.01, ha="left")
+    heading = "\n".join(fitted(line, _WIDTH - 0.3, _LARGE, lines=4) for line in title.splitlines())
+    names = [fitted(row.name, _NAME_WIDTH, _NORMAL) for row in shown]
+    height = 1.75 + 0.14 * heading.count("\n") + _ROW * len(shown)
+    figure = new_figure(_WIDTH, height, dpi=_DOTS_PER_INCH, layout="constrained")
+    figure.suptitle(heading, fontsize=_LARGE, x=0.01, ha="left", parse_math=False)
     left, right = figure.subplots(1, 2, sharey=True)
     for place, row in enumerate(shown):
-        _mark(left, place, row.score, *row.style)
+        _mark(left, place, row.score, row.style)
         if row.difference is not None:
-            _mark(right, place, row.difference, *row.style)
-    left.set_yticks(range(len(shown)), [row.name for row in shown], fontsize=8)
+            _mark(right, place, row.difference, row.style)
+    left.set_yticks(range(len(shown)), names, fontsize=_NORMAL, parse_math=False)
     left.invert_yaxis()
     adds = "points that hearing adds"
     whole = sum(not row.is_level for row in shown)
@@ -88,18 +95,26 @@ def draw_rows(path: Path, rows: Sequence[FigureRow], title: str, measure: str) -
         adds += "; below the line, to the best of the others"
         for axes in (left, right):
             axes.axhline(whole - 0.5, color="#6b6b6b", linewidth=0.6)
-    left.set_xlabel(f"{measure}, percent", fontsize=8)
-    right.set_xlabel(adds, fontsize=8)
+    left.set_xlabel(f"{measure}, percent", fontsize=_NORMAL)
+    right.set_xlabel(fitted(adds, _AXIS_WIDTH, _NORMAL, lines=3), fontsize=_NORMAL)
     right.axvline(0, color="#6b6b6b", linewidth=0.8)
     left.set_xlim(left=min(0.0, left.get_xlim()[0]))
     for axes in (left, right):
-        axes.tick_params(labelsize=8)
+        axes.tick_params(labelsize=_NORMAL)
         axes.grid(axis="x", linewidth=0.4, alpha=0.6)
         axes.spines[["top", "right"]].set_visible(False)
+    used = {row.style for row in shown}
+    for style, meaning in _MEANINGS.items():
+        if style in used:
+            # Beside the rows: a sample for the legend alone.
+            left.plot([], [], style[1], color=style[0], markersize=5, label=meaning)
+    left.plot([], [], color="#6b6b6b", linewidth=1.6, label="95 % interval")
+    figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=_NORMAL)
     save_figure(figure, path)
 
 
-def _mark(axes: Axes, place: int, value: MeasuredValue, colour: str, marker: str) -> None:
+def _mark(axes: Axes, place: int, value: MeasuredValue, style: tuple[str, str]) -> None:
+    colour, marker = style
     if value.value is None:
         return
     if value.low is not None and value.high is not None:

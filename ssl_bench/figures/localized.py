@@ -14,26 +14,18 @@ from numpy.typing import NDArray
 
 from ssl_bench.analysis.localizing import Located, locate
 from ssl_bench.errors import DataError
-from ssl_bench.figures.panels import show_map, show_prediction
-from ssl_bench.figures.plots import new_figure, save_figure
+from ssl_bench.figures.sheet import MapPanel, SheetRow, draw_sheet
 from ssl_bench.media.audio import read_audio
 from ssl_bench.media.image import read_image
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
 from ssl_bench.models.registry import list_baselines, load_baseline, load_localizer
+from ssl_bench.plots import save_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Model = str | Localizer | AnnotationLocalizer
-
-PICTURE_SUFFIXES = (".png", ".pdf", ".svg")
-"""Endings of the files that a figure can be written to."""
-
-_COLUMNS = ("image", "map", "predicted pixels", "audio-blind map")
-_PANEL_INCHES = 2.4
-_HEAD_INCHES = 0.35
-_DOTS_PER_INCH = 130
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,55 +65,25 @@ class Localization:
         return int(model.peak[0] * width), int(model.peak[1] * height)
 
     def plot(self) -> Figure:
-        """A row for each model: the image, the map, the predicted pixels, the audio-blind map."""
-        columns = len(_COLUMNS) - (not any(each.blind is not None for each in self.models))
-        height, width = self.image.shape[:2]
-        across = _PANEL_INCHES * min(max(width / height, 0.6), 2.0)
-        rows = len(self.models)
-        figure = new_figure(
-            columns * across,
-            rows * _PANEL_INCHES + _HEAD_INCHES,
-            dpi=_DOTS_PER_INCH,
-            layout="constrained",
-        )
-        picture = self.image / 255.0
-        panels = figure.subplots(rows, columns, squeeze=False)
-        for place, (row, model) in enumerate(zip(panels, self.models, strict=True)):
-            row[0].imshow(picture)
-            row[0].set_ylabel(model.model, fontsize=9, parse_math=False)
-            show_map(row[1], picture, model.heat)
-            row[1].plot(*self.peak_of(model), "x", color="white", markersize=7, markeredgewidth=2)
-            show_prediction(row[2], picture, model.predicted)
-            if model.blind is not None:
-                show_map(row[3], picture, model.blind)
-            elif columns == len(_COLUMNS):
-                row[3].text(0.5, 0.5, "none", ha="center", transform=row[3].transAxes)
-            for panel, name in zip(row, _COLUMNS, strict=False):
-                panel.set(xticks=[], yticks=[])
-                panel.spines[:].set_visible(False)
-                if place == 0:
-                    panel.set_title(name, fontsize=9)
-        return figure
+        """A row for each model: the image, the map with predicted pixels, the audio-blind map."""
+        with_blind = any(each.blind is not None for each in self.models)
+        rows = []
+        for each in self.models:
+            own = MapPanel(each.heat, each.predicted, peak=each.peak)
+            blind = None if each.blind is None else MapPanel(each.blind)
+            maps = (own, blind) if with_blind else (own,)
+            rows.append(SheetRow(each.model, self.image, None, maps))
+        return draw_sheet(rows, ("map", "audio-blind map") if with_blind else ("map",))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the figure as PNG, PDF or SVG, by the ending of the name.
 
         Raises
         ------
-        DataError
-            If it is another ending.
         ResultError
-            If it cannot be written.
+            If it is another ending, or the file cannot be written.
         """
-        target = Path(path)
-        if target.suffix.lower() not in PICTURE_SUFFIXES:
-            raise DataError(
-                f"a figure cannot be written as {target.suffix or 'a file without an ending'}",
-                code="E_PICTURE_FORMAT",
-                where=target,
-                remedy=f"name a file that ends in {', '.join(PICTURE_SUFFIXES)}",
-            )
-        save_figure(self.plot(), target)
+        save_figure(self.plot(), Path(path))
 
     def _repr_png_(self) -> bytes:
         stream = io.BytesIO()

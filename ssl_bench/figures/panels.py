@@ -1,4 +1,4 @@
-"""Panels that show a picture with a map, or with the pixels that are predicted."""
+"""What a panel shows: a picture, a map stretched over it, and the borders of regions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 MAP_COLOURS = "cividis"
 """Told apart by brightness as well as by hue: from blue to yellow."""
 
-LINE_WIDTH, HALO_WIDTH = 1.6, 3.0
+LINE_WIDTH, HALO_WIDTH = 1.2, 2.2
 
 
 class Line(NamedTuple):
@@ -29,33 +29,22 @@ PREDICTED = Line("#ff7f0e", "dashed")
 _Extent = tuple[float, float, float, float]
 
 
-def extent_of(picture: NDArray[Any]) -> _Extent:
-    """Where a picture lies on its axes: one unit for each pixel."""
-    height, width = picture.shape[:2]
-    return (0.0, float(width), float(height), 0.0)
+def show_picture(axes: Axes, picture: NDArray[np.floating]) -> None:
+    """Show a picture ``(h, w, 3)`` in [0, 1] as it is."""
+    axes.imshow(picture, extent=_extent_of(picture))
 
 
 def show_map(
     axes: Axes, picture: NDArray[np.floating], heat: NDArray[np.floating], alpha: float = 0.65
 ) -> None:
-    """Stretch a map ``(s, s)`` in [0, 1] over a greyed picture ``(h, w, 3)`` in [0, 1]."""
-    extent = extent_of(picture)
-    axes.imshow(_greyed(picture), extent=extent)
+    """Stretch a map ``(s, s)`` in [0, 1] over a picture ``(h, w, 3)`` in [0, 1], which is greyed.
+
+    Only the map has colours.
+    """
+    extent = _extent_of(picture)
+    axes.imshow(np.repeat(picture.mean(axis=2, keepdims=True), 3, axis=2), extent=extent)
     style: dict[str, Any] = {"extent": extent, "interpolation": "nearest"}
     axes.imshow(heat, cmap=MAP_COLOURS, vmin=0, vmax=1, alpha=alpha, **style)
-    axes.set(xlim=extent[:2], ylim=extent[2:])
-
-
-def show_prediction(
-    axes: Axes, picture: NDArray[np.floating], predicted: NDArray[np.bool_]
-) -> None:
-    """Shade and outline predicted pixels ``(s, s)`` on a picture, which is greyed."""
-    extent = extent_of(picture)
-    axes.imshow(0.5 + 0.5 * _greyed(picture), extent=extent)
-    shade = np.zeros((*predicted.shape, 4))
-    shade[predicted] = (1.0, 0.5, 0.05, 0.3)
-    axes.imshow(shade, extent=extent, interpolation="nearest")
-    outline(axes, predicted, picture, PREDICTED)
     axes.set(xlim=extent[:2], ylim=extent[2:])
 
 
@@ -65,7 +54,7 @@ def outline(axes: Axes, region: NDArray[np.bool_], picture: NDArray[Any], line: 
 
     if not region.any():
         return
-    extent = extent_of(picture)
+    extent = _extent_of(picture)
     padded = np.pad(region.astype(np.float32), 1)
     height, width = region.shape
     # centres of pixels, in the units of the picture; the rim lies as far inside the edge as the
@@ -79,6 +68,7 @@ def outline(axes: Axes, region: NDArray[np.bool_], picture: NDArray[Any], line: 
     axes.set(xlim=extent[:2], ylim=extent[2:])
 
 
-def _greyed(picture: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Only the map has colours."""
-    return np.repeat(picture.mean(axis=2, keepdims=True), 3, axis=2)
+def _extent_of(picture: NDArray[Any]) -> _Extent:
+    """Where a picture lies on its axes: one unit for each pixel."""
+    height, width = picture.shape[:2]
+    return (0.0, float(width), float(height), 0.0)

@@ -16,6 +16,7 @@ from PIL import Image, UnidentifiedImageError
 from ssl_bench.errors import DataError, Problem, first_few
 from ssl_bench.files import CappedReader
 from ssl_bench.media.find import require_content
+from ssl_bench.plots import SOURCE
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 """File names that are looked for, in this order."""
@@ -61,9 +62,6 @@ DAMAGE = (
     Image.DecompressionBombError,
 )
 """What Pillow's readers raise on damaged files."""
-
-SOURCE = "Source"
-"""Text of a PNG file that holds the digest of what it shows."""
 
 _T = TypeVar("_T")
 

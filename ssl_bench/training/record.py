@@ -8,7 +8,8 @@ from importlib import metadata
 from pathlib import Path
 
 from ssl_bench.errors import ResultError
-from ssl_bench.files import atomic_path, write_text
+from ssl_bench.files import write_text
+from ssl_bench.plots import new_figure, save_figure
 from ssl_bench.schemas import Document, read_json
 from ssl_bench.training.recipe import TrainingRecipe
 
@@ -95,12 +96,8 @@ def read_record(path: Path) -> TrainingRecord:
 
 
 def draw_losses(record: TrainingRecord, path: Path) -> None:
-    """Draw the objective at each step and its mean over each pass, as a PNG picture."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
-    FigureCanvasAgg(figure)
+    """Draw the objective at each step and its mean over each pass, as PNG, PDF or SVG."""
+    figure = new_figure(6.4, 3.6, dpi=120, layout="constrained")
     axes = figure.add_subplot()
     steps = range(1, len(record.losses) + 1)
     axes.plot(steps, record.losses, linewidth=0.8, alpha=0.6, label="training, each step")
@@ -114,5 +111,4 @@ def draw_losses(record: TrainingRecord, path: Path) -> None:
     axes.set_ylabel(f"objective ({record.recipe.objective})")
     axes.set_title(f"{record.model} on {record.data}, seed {record.seed}")
     axes.legend(frameon=False)
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=120, format="png", metadata={"Software": None})
+    save_figure(figure, path)

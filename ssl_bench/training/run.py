@@ -16,6 +16,7 @@ from ssl_bench.models.checkpoints import save_checkpoint
 from ssl_bench.models.recipes import checked
 from ssl_bench.models.registry import Baseline, load_baseline
 from ssl_bench.models.sounds import SoundInput
+from ssl_bench.plots import FORMATS
 from ssl_bench.training.data import EmbeddedWorld, Needs, TrainingData
 from ssl_bench.training.hardware import Hardware, launch
 from ssl_bench.training.loop import TrainingHistory, fit, reproducible
@@ -36,7 +37,7 @@ from ssl_bench.training.task import Task
 
 _SMALL = "synth"
 _FULL = "full"
-_ENDINGS = ("safetensors", "training.json", "training.png")
+_ENDINGS = ("safetensors", "training.json", *(f"training.{ending}" for ending in FORMATS))
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,7 @@ def train(
     hardware: Hardware | None = None,
     save_every: int | None = None,
     overwrite: bool = False,
+    curve: str = "png",
     progress: Progress | None = None,
 ) -> TrainingRecord:
     """Train a baseline and write what came out.
@@ -145,6 +147,8 @@ def train(
         Steps after which the state of the run is saved, beside the end of each pass.
     overwrite
         Whether weights of an earlier run in `out` may be replaced.
+    curve
+        Format of the loss curve, ``png``, ``pdf`` or ``svg``.
     progress
         Called after every step.
 
@@ -229,7 +233,7 @@ def train(
                 figures = dict(task.validate())
             origin = {"model": name, "data": data.name, "seed": preparation.seed}
             with replaced_folder(out, names) as fresh:
-                weights, written, curve = (fresh / name for name in names)
+                weights, written = (fresh / name for name in names[:2])
                 weights_sha256 = save_checkpoint(
                     weights,
                     {**task.network.state_dict(), **task.extra_tensors()},
@@ -239,7 +243,7 @@ def train(
                 )
                 record = _record(preparation, task, history, figures, weights_sha256, on)
                 write_record(record, written)
-                draw_losses(record, curve)
+                draw_losses(record, fresh / f"{plan.variant}.training.{curve}")
             run_state.remove()
     fabric.barrier()
     return read_record(out / names[1])

@@ -14,7 +14,6 @@ from ssl_bench.analysis.evaluation import evaluate
 from ssl_bench.analysis.explanation import MEANINGS, SETTINGS_MEANINGS, explain
 from ssl_bench.analysis.paired_runs import Run, compare_runs, read_run
 from ssl_bench.cli.main import main
-from ssl_bench.errors import ResultError
 from ssl_bench.files import sha256_of_json
 from ssl_bench.protocols.protocol import ControlsTable, Protocol, TestSetTable, load_protocol
 from ssl_bench.scoring.results import (
@@ -288,21 +287,3 @@ def test_on_the_command_line(
     with pytest.raises(SystemExit) as stopped:
         main(["compare", str(folders["ezvsl"]), str(tmp_path)])
     assert stopped.value.code == 2
-
-
-@pytest.mark.slow
-def test_pictures_of_what_changed(protocol: Protocol, tmp_path: Path) -> None:
-    from ssl_bench.figures.sheet import write_changed_sheet
-
-    whole = "concat"
-    for name in ("center", "oracle"):
-        evaluate(name, whole, folder=tmp_path / name)
-    first, second = read_run(tmp_path / "center"), read_run(tmp_path / "oracle")
-    pair = compare_runs([first, second], most=2).pairs[0]
-    assert write_changed_sheet(tmp_path / "changed.png", pair, first, second) == 2
-    assert (tmp_path / "changed.png").read_bytes().startswith(b"\x89PNG")
-    small = evaluate("center", protocol, folder=tmp_path / "small")
-    part = Run(small.folder, "small", small.result, small.scores)
-    with refused(kind=ResultError):
-        write_changed_sheet(tmp_path / "other.png", pair, part, second)
-    assert not (tmp_path / "other.png").exists()

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 import ssl_bench
 from ssl_bench.analysis.evaluation import Evaluation
 from ssl_bench.leaderboard.submissions import AUDIO_BLIND, MAPS, default_board, submission_path
-from ssl_bench.models.object_guided import mix
+from ssl_bench.models.mixing import mix
 from ssl_bench.trials.trial import TrialSet
 
 

@@ -7,13 +7,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from drawn import is_blank, is_cut_off, pixels_of
 from PIL import Image
 from protocol_files import few_trials
 from refusals import refused
 
 from ssl_bench.analysis.evaluation import evaluate
+from ssl_bench.cli.main import main
 from ssl_bench.errors import PredictionsError
-from ssl_bench.figures.analysis import analyse_run
+from ssl_bench.figures.analysis import analyse_runs
 from ssl_bench.figures.analysis_figure import draw_analysis, draw_categories
 from ssl_bench.figures.analysis_numbers import Series, analyse_scores, part
 from ssl_bench.files import content_folder, sha256_of_file
@@ -37,22 +39,17 @@ def run(protocol: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def is_blank(path: Path) -> bool:
-    with Image.open(path) as picture:
-        return len(np.unique(np.asarray(picture.convert("L")))) < 10
-
-
 class TestRun:
     @pytest.mark.slow
     def test_it_writes_numbers_and_pictures(
         self, run: Path, protocol: Path, tmp_path: Path
     ) -> None:
-        done = analyse_run(run, tmp_path, protocol=str(protocol))
+        done = analyse_runs([run], tmp_path, protocol=str(protocol))
         names = [path.name for path in done.files]
         assert names == ["analysis.csv", "analysis.png", "categories.png"]
         assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
-        assert not is_blank(tmp_path / "analysis.png")
-        assert not is_blank(tmp_path / "categories.png")
+        assert not is_blank(pixels_of(tmp_path / "analysis.png"))
+        assert not is_blank(pixels_of(tmp_path / "categories.png"))
         read = pd.read_csv(tmp_path / "analysis.csv")
         assert len(read) == len(done.table)
         assert read["value"].tolist() == pytest.approx(done.table["value"].tolist())
@@ -68,7 +65,7 @@ class TestRun:
         path.write_text(text.replace("count = 500", "count = 10"))
         folder = tmp_path / "run"
         done = evaluate("ezvsl", str(path), folder=folder, dialect=dialect)
-        table = analyse_run(folder, tmp_path / "out", protocol=str(path)).table
+        table = analyse_runs([folder], tmp_path / "out", protocol=str(path)).table
         blind = table[(table["series"] == "its audio-blind map") & (table["measure"] == "cIoU@0.5")]
         assert done.result.vision_only is not None
         expected = {each.measure: each.value for each in done.result.vision_only.measures}
@@ -78,7 +75,7 @@ class TestRun:
     def test_its_numbers_are_those_of_the_result(
         self, run: Path, protocol: Path, tmp_path: Path
     ) -> None:
-        done = analyse_run(run, tmp_path, protocol=str(protocol))
+        done = analyse_runs([run], tmp_path, protocol=str(protocol))
         result = read_result(run / "result.json")
         overall = part(done.table, "overall").set_index(["series", "measure"])["value"]
         floor = max(result.floors, key=lambda each: each.measures[0].value or 0)
@@ -95,16 +92,68 @@ class TestRun:
 
     @pytest.mark.slow
     def test_scores_alone_need_no_test_set(self, run: Path, tmp_path: Path) -> None:
-        done = analyse_run(run, tmp_path, scores_only=True)
+        done = analyse_runs([run], tmp_path, scores_only=True)
         assert set(done.table["series"]) == {"random"}
         assert "threshold rule" not in set(done.table["analysis"])
 
     @pytest.mark.slow
     def test_the_same_run_gives_the_same_bytes(self, run: Path, tmp_path: Path) -> None:
         for name in ("a", "b"):
-            analyse_run(run, tmp_path / name, scores_only=True)
+            analyse_runs([run], tmp_path / name, scores_only=True)
         for name in ("analysis.csv", "analysis.png", "categories.png"):
             assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+class TestSeveral:
+    def test_they_share_one_figure_with_the_best_prior_floor_and_ceiling(
+        self, runs: dict[str, Path], few_protocol: str, tmp_path: Path
+    ) -> None:
+        chosen = [runs["ezvsl"], runs["guided"], runs["center"]]
+        names = ("plain", "guided", "a $centre")
+        done = analyse_runs(chosen, tmp_path, protocol=few_protocol, labels=names, ending="svg")
+        assert [path.name for path in done.files] == ["analysis.csv", "analysis.svg"]
+        kinds = dict(zip(done.table["series"], done.table["kind"], strict=True))
+        assert kinds == {
+            **dict.fromkeys(names, "model"),
+            "best prior: ogl-l1": "prior",
+            "floor: center": "floor",
+            "ceiling of the rule": "ceiling",
+        }
+        overall = part(done.table, "overall").set_index(["series", "measure"])["value"]
+        for name, folder in zip(names, chosen, strict=True):
+            assert overall[name, "AUC"] == pytest.approx(read_result(folder)["AUC"].value)
+        prior = read_result(runs["ezvsl"]).priors[0]
+        assert overall["best prior: ogl-l1", "AUC"] == pytest.approx(prior.measures[1].value)
+        drawn = (tmp_path / "analysis.svg").read_text()
+        for name in kinds:
+            assert f">{name} (AUC {100 * overall[name, 'AUC']:.1f})</text>" in drawn
+
+    def test_runs_of_other_questions_are_refused(
+        self, run: Path, runs: dict[str, Path], tmp_path: Path
+    ) -> None:
+        with refused("E_COMPARE_DIFFERENT"):
+            analyse_runs([run, runs["center"]], tmp_path / "out", scores_only=True)
+        assert not list(tmp_path.iterdir())
+
+    def test_an_analysis_in_a_folder_of_its_own_is_not_replaced_unasked(
+        self, runs: dict[str, Path], tmp_path: Path
+    ) -> None:
+        given = ["analyse", str(runs["ezvsl"]), str(runs["center"]), "--scores-only"]
+        given += ["--out", str(tmp_path / "out")]
+        main(given)
+        with pytest.raises(SystemExit):
+            main(given)
+        main([*given, "--overwrite", "--format", "pdf"])
+        names = {path.name for path in (tmp_path / "out").iterdir()}
+        assert names == {"analysis.csv", "analysis.png", "analysis.pdf"}
+
+    def test_nothing_is_cut_off_however_many_and_long_the_names(self, tmp_path: Path) -> None:
+        one = many(2, 10)
+        tables = [
+            one.assign(series=f"{number} {'long name ' * (number % 4 * 6)}") for number in range(14)
+        ]
+        draw_analysis(tmp_path / "a.png", pd.concat(tables, ignore_index=True), "title " * 60)
+        assert not is_cut_off(pixels_of(tmp_path / "a.png"))
 
 
 class TestBadInput:
@@ -125,35 +174,35 @@ class TestBadInput:
         kept = {"scores.npz", "result.json"} - {missing}
         folder = self.copy(run, tmp_path / "run", *kept)
         with refused("E_FILE_MISSING", where=missing):
-            analyse_run(folder)
+            analyse_runs([folder])
         assert {item.name for item in folder.iterdir()} == kept
 
     def test_a_run_without_predictions(self, run: Path, protocol: Path, tmp_path: Path) -> None:
         folder = self.copy(run, tmp_path / "run", "scores.npz", "result.json")
         with refused(where="predictions.npz", kind=PredictionsError):
-            analyse_run(folder, None, protocol=str(protocol))
+            analyse_runs([folder], None, protocol=str(protocol))
         assert not (folder / "analysis").exists()
 
     def test_a_protocol_that_has_changed(self, run: Path, protocol: Path, tmp_path: Path) -> None:
         changed = tmp_path / "tiny.toml"
         changed.write_text(PROTOCOL.replace("version = 1", "version = 2"))
         with refused("E_PROTOCOL_CHANGED", where="result.json"):
-            analyse_run(run, tmp_path / "out", protocol=str(changed))
+            analyse_runs([run], tmp_path / "out", protocol=str(changed))
 
     def test_scores_without_localization(self, run: Path, tmp_path: Path) -> None:
         folder = self.copy(run, tmp_path / "run", "scores.npz", "result.json")
         table = read_scores(folder / "scores.npz")
         self.rewrite(folder, table.drop(columns="cIoU"))
         with refused("E_SCORES_COLUMNS", where="scores.npz"):
-            analyse_run(folder)
+            analyse_runs([folder])
         self.rewrite(folder, table.assign(sounding=False))
         with refused("E_SCORES_SILENT", where="scores.npz"):
-            analyse_run(folder)
+            analyse_runs([folder])
 
     def test_a_folder_that_cannot_be_written(self, run: Path, tmp_path: Path) -> None:
         (tmp_path / "taken").write_text("")
         with pytest.raises(OSError, match="taken"):
-            analyse_run(run, tmp_path / "taken" / "out", scores_only=True)
+            analyse_runs([run], tmp_path / "taken" / "out", scores_only=True)
 
 
 def many(categories: int, trials: int, name: str = "kind") -> pd.DataFrame:
@@ -179,14 +228,14 @@ class TestPictures:
         with Image.open(tmp_path / "c.png") as picture:
             width, height = picture.size
         assert width > height
-        assert not is_blank(tmp_path / "c.png")
+        assert not is_blank(pixels_of(tmp_path / "c.png"))
 
     @pytest.mark.slow
     def test_names_of_any_kind_can_be_drawn(self, tmp_path: Path) -> None:
         table = many(3, 5, name="$\\frac{ \x1b[2J" + "long " * 30)
         draw_categories(tmp_path / "c.png", table, "a $model_", "$\\bad{")
         draw_analysis(tmp_path / "a.png", table, "$\\bad{")
-        assert not is_blank(tmp_path / "a.png")
+        assert not is_blank(pixels_of(tmp_path / "a.png"))
 
     def test_too_many_categories_are_refused(self, tmp_path: Path) -> None:
         table = many(2, 5)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from drawn import is_cut_off, pixels_of
 from PIL import Image
 from refusals import refused
 
@@ -64,6 +65,19 @@ def test_levels_are_drawn_as_the_model_with_its_sound(
     for name, last in (("level.png", level), ("other.png", other)):
         _draw(tmp_path / name, [*rows, last])
     assert (tmp_path / "level.png").read_bytes() != (tmp_path / "other.png").read_bytes()
+
+
+def test_nothing_is_cut_off_and_every_mark_is_explained(
+    rows: list[FigureRow], tmp_path: Path
+) -> None:
+    long = FigureRow("a name " * 20, _value(0.7), _value(0.3), is_level=True)
+    for ending in ("png", "svg"):
+        draw_rows(tmp_path / f"a.{ending}", [*rows, long], "a title $x " * 60, "cIoU@0.5")
+    assert not is_cut_off(pixels_of(tmp_path / "a.png"))
+    drawn = (tmp_path / "a.svg").read_text()
+    assert "to the best of" in drawn
+    for meaning in ("own sound", "of its category", "without its sound", "95 % interval"):
+        assert meaning in drawn
 
 
 def test_a_place_that_cannot_be_written_is_named(rows: list[FigureRow], tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from ssl_bench.measures.interpolation import upsample
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.contract import Features, Localizer
 from ssl_bench.models.ezvsl import EZVSL
-from ssl_bench.models.object_guided import ObjectGuided, mix
+from ssl_bench.models.mixing import mix, unmix
+from ssl_bench.models.object_guided import ObjectGuided
 from ssl_bench.models.object_prior import ObjectPrior
 from ssl_bench.models.provenance import describe
 from ssl_bench.models.recipes import ObjectGuidance, checked
@@ -82,6 +83,16 @@ def test_a_guidance_may_name_another_grid(heard: Maps, seen: Maps, alpha: float)
         for h, s in zip(heard, seen, strict=True)
     ]
     np.testing.assert_allclose(mixed, expected, atol=1e-5)
+
+
+@given(_grids(3), st.sampled_from([3, 6]), st.floats(0.1, 1))
+def test_a_mix_can_be_taken_apart_where_the_prior_is_known(
+    heard: Maps, side: int, alpha: float
+) -> None:
+    seen = np.random.default_rng(0).random((2, side, side), dtype=np.float32)
+    found = unmix(mix(heard, seen, alpha), seen, alpha)
+    expected = _unit(heard) if side == 6 else mix(heard, seen, 1.0)
+    np.testing.assert_allclose(found, expected, atol=2e-5)
 
 
 def test_extremes_between_the_cells_of_the_grid_count_after_upsampling() -> None:

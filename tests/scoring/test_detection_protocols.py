@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from refusals import refused
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from ssl_bench.figures.sheet import write_trial_sheet
+from ssl_bench.analysis.chosen_trials import Choice
+from ssl_bench.figures.trial_pictures import ShownRun, draw_trials
 from ssl_bench.measures.detection import top_quarter_mean
 from ssl_bench.measures.interpolation import upsample
 from ssl_bench.predictions import PredictionsMeta, PredictionsWriter, open_predictions
@@ -250,16 +251,13 @@ class TestNegativeAudio:
     def test_the_sheet_shows_what_was_scored(
         self, stored: Path, scored: Scored, tmp_path: Path
     ) -> None:
-        shown = write_trial_sheet(
-            tmp_path / "sheet.png",
-            scored.trials,
-            open_predictions(stored),
-            scored.scores,
-            count=4,
-            with_images=False,
-        )
+        maps, model = open_predictions(stored), scored.result.model
+        run = ShownRun("mine", model, None, scored.trials, maps, scored.scores, "universal")
+        by, sheet = Choice("random", 4), tmp_path / "sheet.png"
+        shown = draw_trials([run], by, out=sheet).trial_ids
         assert len(shown) == 4
         assert set(shown) <= set(scored.scores["trial_id"])
+        assert sheet.is_file()
 
 
 class TestUniversalThreshold:

@@ -13,8 +13,7 @@ from boards import HOSTILE
 from refusals import refused
 
 from ssl_bench.analysis.evaluation import evaluate
-from ssl_bench.figures.sheet import write_trial_sheet
-from ssl_bench.predictions import open_predictions
+from ssl_bench.figures.trial_pictures import draw_run
 from ssl_bench.site.appendix import Made, labelled, read_runs, write_report
 
 pytestmark = pytest.mark.slow
@@ -25,8 +24,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of two runs of ``synth``."""
     folder = tmp_path_factory.mktemp("runs")
     done, _ = (evaluate(name, "synth", folder=folder / name) for name in ("center", "full"))
-    maps = open_predictions(done.folder / "predictions.npz")
-    write_trial_sheet(done.folder / "trials.png", done.trials, maps, done.scores, count=2)
+    draw_run(done, 2, lambda _stage: None)
     return folder
 
 

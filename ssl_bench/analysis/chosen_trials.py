@@ -1,0 +1,144 @@
+"""Which trials are looked at: the worst, the best, random ones, or those that are named."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from ssl_bench.errors import ResultError, first_few, one_of
+from ssl_bench.trials.trial import Trial, TrialSet
+
+How = Literal["all", "random", "worst", "best", "apart"]
+
+_FEW = 20
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which trials, and how many.
+
+    Attributes
+    ----------
+    how
+        ``worst`` and ``best`` go by the first model, ``apart`` by how far the models lie apart.
+    count
+        How many; all for ``all``.
+    category
+        Only of this category, alone or with others that sound in the trial.
+    ids
+        These trials, in this order, whatever the rest says; several stand with commas between.
+    seed
+        Of ``random``.
+    """
+
+    how: How = "all"
+    count: int = 0
+    category: str | None = None
+    ids: tuple[str, ...] = ()
+    seed: int = 0
+
+
+def choose(
+    trials: TrialSet, answered: Collection[str], values: Sequence[Mapping[str, float]], by: Choice
+) -> list[int]:
+    """Rows of the chosen trials, out of those that are `answered`.
+
+    `values` are those of each model by trial id, higher for better; a trial without one is never
+    among the worst or the best. Equal values stay in the order of the protocol. Random trials are
+    each followed by those of the same picture.
+
+    Raises
+    ------
+    ResultError
+        If a trial or a category is unknown, or no trial is left.
+    """
+    if by.ids:
+        # An id may hold commas itself.
+        split = [[text] if text in trials.index else text.split(",") for text in by.ids]
+        named = dict.fromkeys(name for names in split for name in names)
+        unknown = next((name for name in named if name not in trials.index), None)
+        if unknown is not None:
+            raise ResultError(
+                f"there is no trial {unknown!r}",
+                code="E_TRIAL_UNKNOWN",
+                where=trials.protocol.label,
+                remedy=_few_of(trials.index, unknown),
+            )
+        return [trials.index[name] for name in named]
+    held = [row for row, trial in enumerate(trials) if trial.id in answered]
+    if by.category is not None:
+        known = {name for trial in trials for name in _categories(trial)}
+        if by.category not in known:
+            raise ResultError(
+                f"no trial is of the category {by.category!r}",
+                code="E_CATEGORY_UNKNOWN",
+                where=trials.protocol.label,
+                remedy=_few_of(sorted(known), by.category),
+            )
+        held = [row for row in held if by.category in _categories(trials.trials[row])]
+    found = _chosen(trials, held, values, by)
+    if not found:
+        agree = by.how == "apart" and held and by.count
+        raise ResultError(
+            "these runs agree on every trial" if agree else "no trial is left to show",
+            code="E_NOTHING_CHANGED" if agree else "E_TRIALS_NONE",
+            where=trials.protocol.label,
+            remedy="choose other trials, such as --random 6",
+        )
+    return found
+
+
+def _chosen(
+    trials: TrialSet, held: Sequence[int], values: Sequence[Mapping[str, float]], by: Choice
+) -> list[int]:
+    if by.how == "all":
+        return list(held)
+    if by.how == "random":
+        return _random(trials, held, by)
+    ranked: Callable[[str], float]
+    if by.how == "apart":
+
+        def ranked(name: str) -> float:
+            found = [each.get(name, np.nan) for each in values]
+            return float(np.min(found) - np.max(found))
+
+    else:
+        sign = 1 if by.how == "worst" else -1
+
+        def ranked(name: str) -> float:
+            return sign * values[0].get(name, np.nan)
+
+    keys = {row: ranked(trials.trials[row].id) for row in held}
+    counted = [row for row in held if not np.isnan(keys[row])]
+    if by.how == "apart":
+        counted = [row for row in counted if keys[row] < 0]
+    return sorted(counted, key=keys.__getitem__)[: by.count]
+
+
+def _random(trials: TrialSet, held: Sequence[int], by: Choice) -> list[int]:
+    order = np.random.default_rng(np.random.SeedSequence([by.seed])).permutation(len(trials))
+    among = set(held)
+    rows: dict[int, None] = {}
+    for row in order.tolist():
+        for name in (trials.trials[row].id, *trials.trials[row].twins):
+            if trials.index[name] in among:
+                rows[trials.index[name]] = None
+        if len(rows) >= by.count:
+            break
+    return list(rows)[: by.count]
+
+
+def _categories(trial: Trial) -> set[str]:
+    return {trial.category, *trial.category.split("+")}
+
+
+def _few_of(known: Collection[str], asked: str) -> str:
+    """A remedy that names all where they are few, else those that come close."""
+    if len(known) <= _FEW:
+        return one_of(known, asked)
+    near = difflib.get_close_matches(asked, known, n=5)
+    return one_of(near, asked) if near else f"there are {first_few(list(known))}"

@@ -1,0 +1,65 @@
+"""``ssl-bench analyse``: figures and numbers of one or several runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ssl_bench.cli.options import (
+    FOLDER,
+    PATH,
+    data_option,
+    format_option,
+    jobs_option,
+    label_option,
+    overwrite_option,
+)
+from ssl_bench.cli.terminal import show
+from ssl_bench.progress import progress_bars
+
+# \b keeps the lines that follow as they are.
+_HELP = """Draw and tabulate what lies behind the numbers of RUNs.
+
+\b
+analysis.png    success over cIoU thresholds, by number of boxes, by object size,
+                beside best prior, floor and ceiling; of one RUN also beside
+                its audio-blind map, and under four threshold rules
+categories.png  success of every category, sorted (of one RUN)
+analysis.csv    all numbers of both, with their intervals
+
+RUN is a folder that 'ssl-bench evaluate' writes; several are of one protocol.
+"""
+
+
+@click.command(help=_HELP)
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=PATH)
+@label_option
+@format_option
+@click.option(
+    "--out", type=FOLDER, help="Where to write.  [default: RUN/analysis; of several, analysis]"
+)
+@overwrite_option
+@click.option(
+    "--protocol",
+    metavar="NAME[@TESTSET[:SPLIT]]",
+    help="Protocol of the runs, where their results name one that does not ship.",
+)
+@click.option(
+    "--scores-only",
+    is_flag=True,
+    help="Only what scores.npz holds: no test set, no threshold rules, no prior, no floor.",
+)
+@data_option
+@jobs_option
+def analyse(runs: tuple[Path, ...], out: Path | None, overwrite: bool, **settings: Any) -> None:
+    """Draw and tabulate what lies behind the numbers of RUNs."""
+    with progress_bars() as (_, notify):
+        from ssl_bench.figures.analysis import analyse_runs
+
+        # What lies in a run's own folder was made of this run.
+        settings["overwrite"] = overwrite or (out is None and len(runs) == 1)
+        done = analyse_runs(runs, out, notify=notify, **settings)
+    names = ", ".join(path.name for path in done.files)
+    show(f"Wrote {names} into {done.files[0].parent}.")

@@ -1,0 +1,116 @@
+"""``ssl-bench pictures``: trials of runs as images with truth and maps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ssl_bench.cli.options import (
+    FOLDER,
+    PATH,
+    PICTURE,
+    data_option,
+    format_option,
+    jobs_option,
+    json_option,
+    label_option,
+)
+from ssl_bench.cli.terminal import print_json, show, show_notes
+from ssl_bench.progress import progress_bars
+
+if TYPE_CHECKING:
+    from ssl_bench.analysis.chosen_trials import Choice
+
+_HOW = ("worst", "best", "random", "apart")
+_COUNT = click.IntRange(1, 200)
+
+
+@click.command()
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=PATH)
+@click.option("--worst", type=_COUNT, metavar="N", help="The N worst trials of the first RUN.")
+@click.option("--best", type=_COUNT, metavar="N", help="The N best trials of the first RUN.")
+@click.option("--random", type=_COUNT, metavar="N", help="N random trials.  [default: 6]")
+@click.option("--apart", type=_COUNT, metavar="N", help="The N trials on which RUNs differ most.")
+@click.option("--ids", multiple=True, metavar="A,B", help="These trials; may be repeated.")
+@click.option("--category", metavar="NAME", help="Only trials of this category; alone, all of it.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="Of --random.")
+@click.option(
+    "--measure",
+    metavar="MEASURE",
+    help="What is ranked by and written below each map, a mean over trials.  [default: cIoU]",
+)
+@click.option(
+    "--parts/--no-parts",
+    default=None,
+    help="Also the maps that a map is made of or compared with: AVL and OGL, potential map, "
+    "audio-blind map.  [default: of a single RUN]",
+)
+@label_option
+@click.option(
+    "--per-clip", type=FOLDER, metavar="DIR", help="A file for each picture, in this folder."
+)
+@format_option
+@click.option(
+    "--out",
+    type=PICTURE,
+    help="One file of all trials (.png, .pdf, .svg).  [default: pictures.png, or none with "
+    "--per-clip]",
+)
+@click.option(
+    "--protocol",
+    metavar="NAME[@TESTSET[:SPLIT]]",
+    help="Protocol of the runs, where they name one that does not ship.",
+)
+@data_option
+@jobs_option
+@json_option
+def pictures(runs: tuple[Path, ...], **given: Any) -> None:
+    """Draw trials of RUNs: image, truth, and each RUN's map with its score.
+
+    RUN is a run folder or a predictions file. One row for each trial: the predicted pixels and the
+    truth are outlined. The images are those of the test set, where they are at hand.
+    """
+    by = _choice(given)
+    out: Path | None = given["out"]
+    if out is None and given["per_clip"] is None:
+        out = Path(f"pictures.{given['ending']}")
+    with progress_bars(quiet=given["as_json"]) as (_, notify):
+        from ssl_bench.figures.trial_pictures import MEASURE, draw_trials, open_shown
+
+        notify("opening trials")
+        shown = open_shown(
+            runs, protocol=given["protocol"], data=given["data"], labels=given["labels"]
+        )
+        notify("drawing")
+        drawn = draw_trials(
+            shown,
+            by,
+            measure=given["measure"] or MEASURE,
+            parts=given["parts"],
+            out=out,
+            per_clip=given["per_clip"],
+            ending=given["ending"],
+            jobs=given["jobs"],
+        )
+    if given["as_json"]:
+        files = [str(path) for path in drawn.files]
+        print_json({"trials": drawn.trial_ids, "files": files, "notes": drawn.notes})
+        return
+    show_notes(drawn.notes)
+    where = drawn.files[0] if out is not None else given["per_clip"]
+    further = f" and {given['per_clip']}" if out is not None and given["per_clip"] else ""
+    show(f"Drew {len(drawn.trial_ids):,} trials into {where}{further}.")
+
+
+def _choice(given: dict[str, Any]) -> Choice:
+    from ssl_bench.analysis.chosen_trials import Choice
+
+    named = [how for how in _HOW if given[how] is not None]
+    if len(named) + bool(given["ids"]) > 1:
+        ways = ", ".join(f"--{how}" for how in (*_HOW, "ids"))
+        raise click.UsageError(f"give one of {ways}")
+    how: Any = named[0] if named else "all" if given["category"] else "random"
+    count = given[how] if named else 6
+    return Choice(how, count, given["category"], given["ids"], given["seed"])
