@@ -42,6 +42,7 @@ from ssl_bench.leaderboard.submissions import (
 )
 from ssl_bench.predictions import Question, check, open_predictions
 from ssl_bench.protocols.protocol import Protocol
+from ssl_bench.scoring.hearing import OWN_BLIND
 from ssl_bench.scoring.references import Controls
 from ssl_bench.scoring.run import Notify, ScoringOptions, measures_of, score_file
 from ssl_bench.trials.compositions import open_trials
@@ -186,6 +187,11 @@ class Bench:
                 dialects=self.dialects,
                 show_truth=self.embedded,
                 show_maps=show_maps,
+                blind_maps={
+                    **({} if audio_blind is None else {OWN_BLIND: audio_blind}),
+                    **{f"prior {name}": path for name, path in self.priors.items()},
+                },
+                controls=self.controls,
             ),
         )
 

@@ -119,21 +119,34 @@ class ShownMap(Strict):
         return _decoded(self.data, "<f4").reshape(self.height, self.width)
 
 
+class WithoutSoundMap(Strict):
+    """A map of the same trial that was made without the sound, its cIoU and predicted pixels."""
+
+    score: _Share | None
+    map: ShownMap
+    predicted: TruthMask | None
+
+
 class GalleryTrial(Strict):
     """One trial of an entry's gallery.
 
     Attributes
     ----------
+    picked
+        Why it is there; ``gained``: its score exceeds that without sound most.
     score
         cIoU; null where the trial has none.
     truth
         Null where the test set's annotation may not be copied, and where nothing sounds.
-    map
-        Null where maps could give away the annotation, and where the trial was not answered.
+    map, predicted
+        The map, and the pixels that its threshold keeps. Null where they could give away the
+        annotation, and where the trial was not answered.
+    without_sound
+        Null where there is no such map, or it may not be shown.
     """
 
     trial: _Identifier
-    picked: Literal["best", "worst", "random"]
+    picked: Literal["best", "worst", "gained", "random"]
     score: _Share | None
     category: Line
     role: Line
@@ -142,6 +155,36 @@ class GalleryTrial(Strict):
     sound: SoundReference
     truth: TruthMask | None
     map: ShownMap | None
+    predicted: TruthMask | None = None
+    without_sound: WithoutSoundMap | None = None
+
+
+class ReferenceCurve(Strict):
+    """Success at the thresholds of an entry's own curve, of what it stands beside."""
+
+    kind: Literal["floor", "blind", "ceiling"]
+    name: Line
+    values: tuple[_Share | None, ...]
+
+
+class TrialScores(Strict):
+    """cIoU of every trial that has one, with the entry's maps and with the best without sound.
+
+    `without_sound` is empty where nothing is known but the entry's own maps, or these are made
+    without sound themselves.
+    """
+
+    trials: tuple[_Identifier, ...]
+    categories: tuple[Line, ...]
+    scores: tuple[_Share, ...]
+    without_sound: tuple[_Share, ...]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        lengths = {len(each) for each in (self.trials, self.categories, self.scores)}
+        if lengths | ({len(self.without_sound)} - {0}) != {len(self.trials)}:
+            raise ValueError("there is not one of each for every trial")
+        return self
 
 
 class Replicates(Strict):
@@ -181,12 +224,20 @@ class Evidence(Strict):
 
     Attributes
     ----------
-    success_curve
-        Share of sounding trials whose cIoU reaches each threshold.
+    success_curve, reference_curves
+        Share of sounding trials whose cIoU reaches each threshold; the same of the best trivial
+        map, of the best without sound, and of perfect maps.
+    hearing_by
+        What hearing adds to the first measure within each level of each grouping.
     dialects
         The same maps under every dialect that reports the protocol's first measure.
     gallery
-        Best, worst and random trials; `gallery_seed` drew the random ones.
+        Best, worst and random trials, and those that gain most by the sound; `gallery_seed` drew
+        the random ones.
+    without_sound
+        Whose maps made without sound the gallery shows; null for none.
+    trials
+        Null where ids and categories are somebody else's annotation.
     replicates
         For paired tests between entries: one for each of the protocol's first measures.
     change_with_sound
@@ -195,9 +246,13 @@ class Evidence(Strict):
     """
 
     success_curve: tuple[CurvePoint, ...]
+    reference_curves: tuple[ReferenceCurve, ...] = ()
+    hearing_by: dict[Line, dict[Line, MeasuredValue]] = Field(default_factory=dict)
     dialects: tuple[DialectScores, ...]
     gallery_seed: Annotated[int, Field(ge=0)]
     gallery: Annotated[tuple[GalleryTrial, ...], Field(max_length=200)]
+    without_sound: Line | None = None
+    trials: TrialScores | None = None
     replicates: tuple[Replicates, ...]
     change_with_sound: Annotated[float, Field(ge=0)] | None = None
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -18,25 +20,37 @@ from ssl_bench.leaderboard.assessment import (
     Evidence,
     GalleryTrial,
     ImagePart,
+    ReferenceCurve,
     Replicates,
     ShownMap,
     SoundReference,
+    TrialScores,
     TruthMask,
+    WithoutSoundMap,
 )
 from ssl_bench.leaderboard.compact import SIDE, reduce_map
+from ssl_bench.measures.definition import MapOnGrid, Measure
+from ssl_bench.measures.localization import predicted
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.predictions import Predictions, open_predictions
 from ssl_bench.protocols.conventions import Rule
 from ssl_bench.protocols.protocol import Protocol, dialect_names, load_dialect
-from ssl_bench.scoring.aggregate import replicates, summarise
+from ssl_bench.scoring.aggregate import breakdown, replicates, summarise
+from ssl_bench.scoring.formatting import position, value_of
+from ssl_bench.scoring.hearing import OWN_BLIND, OWN_DEAF, WithoutSound, turned
+from ssl_bench.scoring.maps import on_grid
+from ssl_bench.scoring.references import Controls
+from ssl_bench.scoring.results import MeasuredValue
 from ssl_bench.scoring.run import Scored, measures_of
 from ssl_bench.testsets.truth import encode_rle
 from ssl_bench.trials.trial import AudioRecipe, ImageRecipe, Trial, TrialSet
 
 GALLERY_SEED = 0
 _BEST = 6
-_RANDOM = 12
+_GAINED = 6
+_RANDOM = 12  # Fewer where others gain by the sound
 _TRUTH_SIDE = 112
+_PREDICTED_SIDE = 56
 _CURVE = tuple(parse_measure(f"cIoU@{step / 20:.2f}") for step in range(21))
 # Where scores agree to this many decimals, the id decides, so that rounding does not.
 _DECIMALS = 6
@@ -50,6 +64,8 @@ def gather_evidence(
     dialects: Mapping[str, Protocol],
     show_truth: bool,
     show_maps: bool,
+    blind_maps: Mapping[str, Path] | None = None,
+    controls: Controls | None = None,
 ) -> Evidence:
     """Everything that a page shows of an entry beside its result.
 
@@ -67,18 +83,95 @@ def gather_evidence(
         False where the truth is somebody else's annotation.
     show_maps
         False where the maps could give it away.
+    blind_maps
+        Predictions made without sound, by the names that `scored` knows them by.
+    controls
+        Scores of floors and ceiling on these trials.
     """
-    maps_asked = trials.protocol.answers == "maps"
     measures = measures_of(trials.protocol)[:RANKED]
+    told: dict[str, Any] = {"success_curve": (), "gallery": ()}
+    if trials.protocol.answers == "maps":
+        best = _best_without(scored)
+        table = None if best is None or best.scores is None else best.scores()
+        shown = _shown_blind(scored, blind_maps or {}) if show_truth else None
+        told = {
+            "success_curve": success_curve(scored.scores),
+            "reference_curves": tuple(_reference_curves(scored, best, controls)),
+            "hearing_by": {} if table is None else _hearing_by(scored.scores, table, measures[0]),
+            "gallery": _gallery(path, trials, scored, shown, show_truth, show_maps),
+            "without_sound": None if shown is None else shown.name,
+            "trials": _trial_scores(scored.scores, table) if show_truth else None,
+        }
     return Evidence(
-        success_curve=success_curve(scored.scores) if maps_asked else (),
         dialects=_dialects(trials.protocol, scored, dialects),
         gallery_seed=GALLERY_SEED,
-        gallery=_gallery(path, trials, scored.scores, show_truth, show_maps) if maps_asked else (),
         replicates=tuple(
             Replicates.of(str(measure), replicates(scored.scores, measure)) for measure in measures
         ),
         change_with_sound=change_with_sound(open_predictions(path), trials),
+        **told,
+    )
+
+
+def _best_without(scored: Scored) -> WithoutSound | None:
+    """What hearing is measured from by the first measure; None for the entry's own maps."""
+    name = scored.result.hearing[0].best_without if scored.result.hearing else None
+    return next((each for each in scored.without if each.name == name != OWN_DEAF), None)
+
+
+def _shown_blind(scored: Scored, blind_maps: Mapping[str, Path]) -> _Blind | None:
+    """The maps beside which a gallery shows an entry's: its own audio-blind ones, or a prior's."""
+    known = {each.name: each for each in scored.without}
+    if OWN_DEAF in known:
+        return None
+    measure = parse_measure(scored.result.measures[0].measure)
+    names = [name for name in blind_maps if name in known]
+    values = [value_of(known[name].measures, str(measure)) for name in names]
+    place = measure.best([None if value is None else value.value for value in values])
+    if place is None:
+        return None
+    name = OWN_BLIND if OWN_BLIND in names else names[place]
+    scores = known[name].scores
+    return _Blind(name, blind_maps[name], {} if scores is None else _scores_of_trials(scores()))
+
+
+def _reference_curves(
+    scored: Scored, best: WithoutSound | None, controls: Controls | None
+) -> Iterator[ReferenceCurve]:
+    floor = position(scored.result, scored.result.measures[0].measure).floor_name
+    tables: list[tuple[str, str, pd.DataFrame]] = []
+    if controls is not None and floor is not None:
+        tables.append(("floor", floor, controls.floor(floor)))
+    if best is not None and best.scores is not None:
+        tables.append(("blind", best.name, best.scores()))
+    if controls is not None and scored.result.ceiling is not None:
+        tables.append(("ceiling", "ceiling", controls.ceiling))
+    for kind, name, table in tables:
+        found = success_curve(table)
+        if found:
+            values = tuple(point.value for point in found)
+            yield ReferenceCurve.model_validate({"kind": kind, "name": name, "values": values})
+
+
+def _hearing_by(
+    scores: pd.DataFrame, other: pd.DataFrame, measure: Measure
+) -> dict[str, dict[str, MeasuredValue]]:
+    found = breakdown(scores, [measure], other=other)
+    return {
+        name: {level: turned(values[0], measure.sign) for level, values in levels.items()}
+        for name, levels in found.items()
+    }
+
+
+def _trial_scores(scores: pd.DataFrame, other: pd.DataFrame | None) -> TrialScores:
+    reached = _scores_of_trials(scores)
+    without = {} if other is None else _scores_of_trials(other)
+    categories = dict(zip(scores["trial_id"], scores["category"], strict=True))
+    return TrialScores(
+        trials=tuple(reached),
+        categories=tuple(str(categories[name]) for name in reached),
+        scores=tuple(round(value, _DECIMALS) for value in reached.values()),
+        without_sound=tuple(round(without[name], _DECIMALS) for name in reached if without),
     )
 
 
@@ -178,18 +271,59 @@ def _dialects(
     return tuple(found)
 
 
+@dataclass(frozen=True)
+class _Blind:
+    """Maps made without sound, and the cIoU of each trial that has one."""
+
+    name: str
+    path: Path
+    scores: Mapping[str, float]
+
+
 def _gallery(
-    path: Path, trials: TrialSet, scores: pd.DataFrame, show_truth: bool, show_maps: bool
+    path: Path,
+    trials: TrialSet,
+    scored: Scored,
+    blind: _Blind | None,
+    show_truth: bool,
+    show_maps: bool,
 ) -> tuple[GalleryTrial, ...]:
+    reached = _scores_of_trials(scored.scores)
+    names = scored.scores["trial_id"].tolist()
+    picked = pick_trials(names, reached, {} if blind is None else blind.scores)
+    maps = _maps_of(path, picked) if show_maps else {}
+    without = _maps_of(blind.path, picked) if show_maps and blind is not None else {}
+    pixels = partial(_predicted, scored.trials) if show_truth else None
+    found = []
+    for name, why in picked.items():
+        trial = trials.trials[trials.index[name]]
+        shown = _trial(trials, trial, why, reached.get(name), maps, show_truth)
+        update: dict[str, Any] = {}
+        if pixels is not None and name in maps:
+            update["predicted"] = pixels(name, maps[name])
+        if pixels is not None and blind is not None and name in without:
+            update["without_sound"] = WithoutSoundMap(
+                score=blind.scores.get(name),
+                map=_shown_map(without[name]),
+                predicted=pixels(name, without[name]),
+            )
+        found.append(shown.model_copy(update=update))
+    return tuple(found)
+
+
+def _maps_of(path: Path, names: Iterable[str]) -> dict[str, NDArray[np.floating]]:
     predictions = open_predictions(path)
-    reached = _scores_of_trials(scores)
-    picked = pick_trials(scores["trial_id"].tolist(), reached)
     held = set(predictions.trial_ids)
-    maps = predictions.maps_of(name for name in picked if name in held) if show_maps else {}
-    return tuple(
-        _trial(trials, trials.trials[trials.index[name]], why, reached.get(name), maps, show_truth)
-        for name, why in picked.items()
-    )
+    return predictions.maps_of(name for name in names if name in held)
+
+
+def _predicted(trials: TrialSet, name: str, heat: NDArray[np.floating]) -> TruthMask:
+    """The pixels that are scored: those of a map that the threshold keeps."""
+    row = trials.index[name]
+    [truth] = trials.truths([row])
+    raw = on_grid(heat, trials, row)
+    grid = MapOnGrid(raw, truth, trials.threshold(row), trials.protocol.map.normalisation)
+    return _coarse(predicted(grid), _PREDICTED_SIDE)
 
 
 def _scores_of_trials(scores: pd.DataFrame) -> dict[str, float]:
@@ -202,8 +336,12 @@ def _scores_of_trials(scores: pd.DataFrame) -> dict[str, float]:
     return dict(zip(names, np.clip(values, 0, 1).tolist(), strict=True))
 
 
-def pick_trials(names: Iterable[str], reached: Mapping[str, float]) -> dict[str, str]:
-    """Trials of a gallery: best, worst and random ones, each once, with why it is there.
+def pick_trials(
+    names: Iterable[str], reached: Mapping[str, float], without: Mapping[str, float] = {}
+) -> dict[str, str]:
+    """Trials of a gallery, each once, with why it is there.
+
+    They are the best and the worst, those that gain most by the sound, and random ones.
 
     Parameters
     ----------
@@ -211,6 +349,8 @@ def pick_trials(names: Iterable[str], reached: Mapping[str, float]) -> dict[str,
         All trials that count.
     reached
         Scores of those that have one.
+    without
+        Their scores without sound; empty where they are unknown.
 
     Examples
     --------
@@ -222,9 +362,16 @@ def pick_trials(names: Iterable[str], reached: Mapping[str, float]) -> dict[str,
     each = min(_BEST, len(ranked) // 2)
     picked: dict[str, str] = dict.fromkeys(ranked[:each], "best")
     picked.update(dict.fromkeys(reversed(ranked[len(ranked) - each :]), "worst"))
+    gains = {
+        name: round(reached[name] - without[name], _DECIMALS)
+        for name in ranked
+        if name in without and name not in picked and reached[name] > without[name]
+    }
+    gained = sorted(gains, key=lambda name: (-gains[name], name))[:_GAINED]
+    picked.update(dict.fromkeys(gained, "gained"))
     rest = sorted(set(names) - picked.keys())
     generator = np.random.default_rng(np.random.SeedSequence([GALLERY_SEED, len(rest)]))
-    drawn = generator.permutation(len(rest))[:_RANDOM].tolist()
+    drawn = generator.permutation(len(rest))[: _RANDOM - len(gained)].tolist()
     picked.update({rest[place]: "random" for place in drawn})
     return picked
 
@@ -238,8 +385,6 @@ def _trial(
     show_truth: bool,
 ) -> GalleryTrial:
     heat = maps.get(trial.id)
-    if heat is not None and max(heat.shape) > MAX_SIDE:
-        heat = reduce_map(heat, *(min(side, MAX_SIDE) for side in heat.shape))
     return GalleryTrial.model_validate(
         {
             "trial": trial.id,
@@ -256,16 +401,26 @@ def _trial(
                 samples=trial.audio.samples, kind=trial.audio.kind, seed=trial.audio.seed
             ),
             "truth": _truth_mask(trials, trial) if show_truth and trial.sounding else None,
-            "map": None if heat is None else ShownMap.of(heat),
+            "map": None if heat is None else _shown_map(heat),
         }
     )
+
+
+def _shown_map(heat: NDArray[np.floating]) -> ShownMap:
+    if max(heat.shape) > MAX_SIDE:
+        heat = reduce_map(heat, *(min(side, MAX_SIDE) for side in heat.shape))
+    return ShownMap.of(heat)
 
 
 def _truth_mask(trials: TrialSet, trial: Trial) -> TruthMask:
     """The truth at the centres of a coarse grid's cells: where it exceeds one half."""
     [truth] = trials.truths([trials.index[trial.id]], whole=True)
-    side = min(_TRUTH_SIDE, len(truth))
-    centres = ((2 * np.arange(side) + 1) * len(truth)) // (2 * side)
-    code = encode_rle(truth[np.ix_(centres, centres)] > 0.5)
+    return _coarse(truth > 0.5, _TRUTH_SIDE)
+
+
+def _coarse(mask: NDArray[np.bool_], side: int) -> TruthMask:
+    side = min(side, len(mask))
+    centres = ((2 * np.arange(side) + 1) * len(mask)) // (2 * side)
+    code = encode_rle(mask[np.ix_(centres, centres)])
     height, width = code["size"]
     return TruthMask(size=(height, width), counts=code["counts"])

@@ -85,6 +85,8 @@ class Scored:
         Under the conventions that were scored, with every threshold that depends on other maps.
     vision_only, dialects
         Score tables of the model's own audio-blind maps, or None, and under further conventions.
+    without
+        Everything that is known to be reached without sound on these trials.
     """
 
     scores: pd.DataFrame
@@ -92,6 +94,7 @@ class Scored:
     trials: TrialSet
     vision_only: pd.DataFrame | None = None
     dialects: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    without: Sequence[WithoutSound] = ()
 
 
 def measures_of(protocol: Protocol) -> list[Measure]:
@@ -421,7 +424,12 @@ def _scored(
         **facts,
     )
     return Scored(
-        scores, result, filled, blind, {name: kept(table) for name, table in others.items()}
+        scores,
+        result,
+        filled,
+        blind,
+        {name: kept(table) for name, table in others.items()},
+        without,
     )
 
 
