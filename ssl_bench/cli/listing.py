@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,18 +110,23 @@ def models(name: str | None, as_json: bool) -> None:
 @json_option
 def measures(text: str | None, as_json: bool) -> None:
     """List the measures, or explain one such as cIoU(adaptive)@0.5."""
-    from ssl_bench.measures.definition import RULES, Measure
+    from ssl_bench.measures.definition import RULES
     from ssl_bench.measures.values import DEFINITIONS, parse_measure
+    from ssl_bench.scoring.explain import explain, explain_kind
 
     if text is not None:
-        if text in DEFINITIONS:  # all of its forms
-            definition = DEFINITIONS[text]
-            told = Measure(definition).facts()
-            told = {"form": definition.facts()["form"], **told}
-            del told["measure"]
-        else:
-            told = parse_measure(text).facts()
-        _print_facts(told, as_json)
+        known = DEFINITIONS.get(text)
+        told = explain(parse_measure(text)) if known is None else explain_kind(known)
+        facts = (known or parse_measure(text).definition).facts()
+        first: dict[str, Any] = {
+            "form" if known else "measure": told.measure,
+            "title": told.title,
+            "formula": told.formula,
+            **dict(told.signs),
+            "rule": told.rule,
+        }
+        more = {name: fact for name, fact in facts.items() if name not in ("form", *first)}
+        _print_facts({**first, **more}, as_json)
         return
     found = [definition.facts() for definition in DEFINITIONS.values()]
     if as_json:
@@ -215,7 +221,24 @@ def _print_nested(content: Mapping[str, Any], indent: int = 0) -> None:
             for item in value:
                 if isinstance(item, dict):
                     item = ", ".join(f"{name} {part}" for name, part in item.items() if part)
-                show(f"{blank}  - {item}")
+                _show_wrapped(f"{blank}  - {item}", f"{blank}    ")
         else:
-            text = str(value).strip().replace("\n", f"\n{blank}  ")
-            show(f"{blank}{key}: {text}")
+            _show_wrapped(f"{blank}{key}: {str(value).strip()}", f"{blank}  ")
+
+
+def _show_wrapped(text: str, indent: str) -> None:
+    """Print a text, each of its lines folded at 80 columns."""
+    first, *rest = text.split("\n")
+    for line, start in [(first, ""), *((each, indent) for each in rest)]:
+        show(
+            textwrap.fill(
+                line,
+                80,
+                initial_indent=start,
+                subsequent_indent=indent,
+                break_long_words=False,
+                break_on_hyphens=False,
+                replace_whitespace=False,
+                drop_whitespace=True,
+            )
+        )

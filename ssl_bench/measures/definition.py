@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -27,29 +26,6 @@ UNTOUCHED = "count like the others"
 
 RULES: tuple[Rule, ...] = get_args(Rule)
 """Variants that name a threshold rule other than the protocol's own."""
-
-CIOU = "sum(P G) / (sum(G) + #{P = 1, G = 0})"
-"""Overlap of a prediction with the truth, by Senocak et al. 2018."""
-
-PREDICTED: Mapping[str, str] = {
-    "": "the prediction: 1 at the pixels that the protocol's threshold rule takes, else 0",
-    "half": "the prediction: 1 at the half of the pixels where the map is highest, else 0",
-    "adaptive": "the prediction: 1 at as many pixels as the truth has, where the map is highest, "
-    "else 0",
-    "absolute": "the prediction: 1 where the map, normalised as the protocol says, reaches the "
-    "protocol's threshold, else 0",
-    "fraction": "the prediction: 1 where the map reaches the fraction of its maximum that the "
-    "protocol names, else 0",
-}
-"""What P is in a formula, under the rule of that name, or the protocol's own."""
-
-TRUTH = (
-    "the truth: 1 at the pixels of what sounds, 0 elsewhere, and between where annotators differ"
-)
-"""What G is in a formula."""
-
-_THRESHOLD, _COUNT = re.compile(r"\b(?:the )?threshold\b(?! is)"), re.compile(r"\bK\b")
-_PREDICTION = re.compile(r"\b[PG]\b")
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,26 +124,6 @@ class Measure:
         if self.threshold is None:
             raise MeasureError(f"{self} has no threshold", code="E_MEASURE_FORM")
         return self.threshold
-
-    def facts(self) -> dict[str, str | float]:
-        """Documentation of this very measure by name; ``measure`` is its spelling."""
-        facts = self.definition.facts()
-        formula = str(facts["formula"])
-        symbols: dict[str, str] = {}
-        if "cIoU" in formula:
-            symbols["cIoU"] = CIOU
-        if _PREDICTION.search(" ".join((formula, *symbols.values()))):
-            symbols |= {"P": PREDICTED[self.variant if self.variant in RULES else ""], "G": TRUTH}
-        told: dict[str, str | float] = {"measure": str(self)}
-        for name, fact in facts.items():
-            if name in ("title", "formula") and self.threshold is not None:
-                word = _COUNT if self.definition.takes == "count" else _THRESHOLD
-                fact = word.sub(f"{self.threshold:g}", str(fact))
-            if name != "form":
-                told[name] = fact
-            if name == "formula":
-                told |= symbols
-        return told
 
     def best(self, values: Sequence[float | None]) -> int | None:
         """Place of the best value, the first of several; None where none is defined."""

@@ -23,7 +23,7 @@ from ssl_bench.site.pages import site_pages
 _ASSETS = Path(__file__).parent / "assets"
 # The files of a site: what is no longer part of it is removed.
 _OWN = (
-    *("*.html", "protocols/*.html", "baselines/*.html", "entries/*/*.html"),
+    *("*.html", "protocols/*.html", "baselines/*.html", "entries/*/*.html", "entries/*/*.js"),
     *("downloads/*.*", "media/*.*", "assets/*.*", "assets/vendor/*.*"),
 )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ssl_bench.leaderboard.assessment import CurvePoint
+from ssl_bench.leaderboard.assessment import CurvePoint, ReferenceCurve
 from ssl_bench.scoring.results import MeasuredValue
 
 CURVE_WIDTH, CURVE_HEIGHT = 360, 230
@@ -82,12 +82,15 @@ class Curve:
     ----------
     line, band
         Points of the line, and of the outline of the band.
+    references
+        Kind, name and points of each curve that it stands beside.
     x_ticks, y_ticks
         Positions and labels.
     """
 
     line: str
     band: str
+    references: tuple[tuple[str, str, str], ...]
     x_ticks: tuple[tuple[str, str], ...]
     y_ticks: tuple[tuple[str, str], ...]
     width: int = CURVE_WIDTH
@@ -98,7 +101,9 @@ class Curve:
     bottom: int = CURVE_HEIGHT - _BOTTOM
 
 
-def success_curve(points: Sequence[CurvePoint]) -> Curve | None:
+def success_curve(
+    points: Sequence[CurvePoint], references: Sequence[ReferenceCurve] = ()
+) -> Curve | None:
     """The share of trials that reach each threshold; None where fewer than two are defined."""
     defined = [(point, point.value) for point in points if point.value is not None]
     if len(defined) < 2:
@@ -110,6 +115,20 @@ def success_curve(points: Sequence[CurvePoint]) -> Curve | None:
     return Curve(
         line=_points(line),
         band=_points([*upper, *reversed(lower)]),
+        references=tuple(
+            (
+                each.kind,
+                each.name,
+                _points(
+                    [
+                        (point.at, value)
+                        for point, value in zip(points, each.values, strict=True)
+                        if value is not None
+                    ]
+                ),
+            )
+            for each in references
+        ),
         x_ticks=tuple((_text(_x(tick)), f"{tick:g}") for tick in ticks),
         y_ticks=tuple((_text(_y(tick)), f"{100 * tick:.0f}") for tick in ticks),
     )

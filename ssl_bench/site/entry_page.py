@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import shlex
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
+from ssl_bench.leaderboard.assessment import TrialScores
 from ssl_bench.leaderboard.board import Competition, Entry
 from ssl_bench.measures.values import parse_measure
+from ssl_bench.protocols.protocol import load_dialect
+from ssl_bench.scoring.explain import threshold_words
 from ssl_bench.scoring.formatting import position, value_of
 from ssl_bench.scoring.hearing import hearing_sentence
 from ssl_bench.scoring.results import MeasuredValue, ModelIdentity
 from ssl_bench.site.drawing import Scale, Strip, success_curve
-from ssl_bench.site.gallery import gallery_pages
+from ssl_bench.site.gallery import KINDS, gallery_pages
 from ssl_bench.site.rendering import interval, percent, shown
 from ssl_bench.site.tables import is_pretrained, ranks_text
 
@@ -39,6 +43,8 @@ class Line:
         What it stands for, which decides its colour.
     href
         Where its name leads, beside the entry's page; empty for nowhere.
+    hearing
+        What hearing adds to the value, where that is known.
     """
 
     kind: str
@@ -46,6 +52,7 @@ class Line:
     value: MeasuredValue
     strip: Strip
     href: str = ""
+    hearing: MeasuredValue | None = None
 
     @property
     def text(self) -> str:
@@ -63,6 +70,8 @@ def entry_content(competition: Competition, entry: Entry) -> dict[str, Any]:
     standing = competition.standings.get(entry.slug)
     group = () if standing is None else competition.ties.group_of(entry.slug)
     result = entry.result
+    dialects = _dialects(competition, entry)
+    best = competition.ranked[0] if competition.ranked else None
     return {
         "folder": competition.folder,
         "entry": entry,
@@ -74,10 +83,16 @@ def entry_content(competition: Competition, entry: Entry) -> dict[str, Any]:
         "measures": [_measure_line(entry, value.measure) for value in result.measures],
         "contribution": contribution_lines(competition, entry),
         "hearing_sentence": hearing_sentence(result.hearing[0]) if result.hearing else "",
-        "curve": success_curve(entry.evidence.success_curve),
-        "dialects": _dialects(competition, entry),
+        "curve": success_curve(entry.evidence.success_curve, entry.evidence.reference_curves),
+        "kinds": KINDS,
+        "dialects": dialects,
+        "others_first": sum(
+            best is not None and best.slug not in each["winners"] for each in dialects
+        ),
+        "rule": threshold_words(competition.protocol.threshold),
+        "listed": listed_trials(competition) is not None and entry.evidence.trials is not None,
         "own_rank": None if standing is None else 1 + list(competition.entries).index(entry.slug),
-        "best": competition.ranked[0] if competition.ranked else None,
+        "best": best,
         "breakdowns": [_breakdown(entry, name) for name in result.breakdown],
         "gallery": list(gallery_pages(competition, entry)),
         **_commands(entry),
@@ -135,6 +150,7 @@ def _dialects(competition: Competition, entry: Entry) -> list[dict[str, Any]]:
         {
             "name": name,
             "title": title,
+            "rule": threshold_words(load_dialect(name).threshold),
             "value": by_name[name].measures[0],
             "text": shown(by_name[name].measures[0].value, by_name[name].measures[0].measure),
             "interval": interval(by_name[name].measures[0]),
@@ -182,8 +198,43 @@ def _breakdown(entry: Entry, name: str) -> dict[str, Any]:
         ("entry", level, value_of(values, measure), "")
         for level, values in entry.result.breakdown[name].items()
     )
+    hearing = entry.evidence.hearing_by.get(name, {})
+    lines = [replace(line, hearing=hearing.get(line.name)) for line in lines]
     title = _GROUPINGS.get(name, name.replace("_", " "))
     return {"name": title, "lines": lines, "large": len(lines) > _LARGE_BREAKDOWN}
+
+
+def listed_trials(competition: Competition) -> TrialScores | None:
+    """Names and categories of the trials that the pages of a protocol list; None for none."""
+    found = (each.evidence.trials for each in competition.entries.values())
+    return next((each for each in found if each is not None), None)
+
+
+def trial_scripts(competition: Competition) -> Iterator[tuple[str, str]]:
+    """Scripts that hold the scores of every trial, by path within the site.
+
+    A page that is opened as a file can load a script, and nothing else.
+    """
+    shared = listed_trials(competition)
+    if shared is None:
+        return
+    folder = f"entries/{competition.folder}"
+    names = sorted(set(shared.categories))
+    numbers = [names.index(category) for category in shared.categories]
+    yield (
+        f"{folder}/_trials.js",
+        _script("Trials", {"trials": shared.trials, "names": names, "categories": numbers}),
+    )
+    for slug, entry in competition.entries.items():
+        held = entry.evidence.trials
+        if held is not None:
+            without = [round(100 * value, 1) for value in held.without_sound]
+            scores = {"scores": [round(100 * value, 1) for value in held.scores]}
+            yield f"{folder}/{slug}.js", _script("Scores", {**scores, "without": without})
+
+
+def _script(name: str, content: dict[str, Any]) -> str:
+    return f"window.sslBench{name} = {json.dumps(content, separators=(',', ':'))};\n"
 
 
 def _commands(entry: Entry) -> dict[str, str | None]:

@@ -23,11 +23,47 @@ from ssl_bench.testsets.truth import decode_rle
 
 MEDIA = "media"
 _PER_PAGE = 6
-_KINDS = (("best", "Best"), ("worst", "Worst"), ("random", "Random"))
+KINDS = (
+    ("best", "Best"),
+    ("worst", "Worst"),
+    ("gained", "Most gained by sound"),
+    ("random", "Random"),
+)
 _JPEG_QUALITY = 92
 # What decides how a trial looks and sounds.
 _MAKERS = ("trials", "testsets", "media", "site/gallery.py")
 _LIBRARIES = ("numpy", "pillow", "soundfile")
+
+
+@dataclass(frozen=True)
+class Outline:
+    """Border of a mask as an SVG path, and the size that it is drawn in."""
+
+    path: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class View:
+    """One map on the picture of a trial.
+
+    Attributes
+    ----------
+    kind
+        ``heard`` or ``blind``.
+    map
+        ``data:`` URL; empty where the map is not kept.
+    predicted
+        The pixels that are scored; None where they are not kept.
+    score
+        In percent; empty where the trial has none.
+    """
+
+    kind: str
+    map: str
+    predicted: Outline | None
+    score: str
 
 
 @dataclass(frozen=True)
@@ -38,26 +74,22 @@ class GalleryCard:
     ----------
     picture, sound
         Paths within the site; empty where there is none to show.
-    map
-        ``data:`` URL; empty where the map is not kept.
-    outline, outline_size
-        SVG path of the truth's border, and the width and height that it is drawn in.
-    score
-        In percent; empty where the trial has none.
+    truth
+        None where it may not be shown, or nothing sounds.
+    views
+        With the sound, and without it where there is such a map.
     """
 
     trial: GalleryTrial
     picture: str
     sound: str
-    map: str
-    outline: str
-    outline_size: tuple[int, int]
-    score: str
+    truth: Outline | None
+    views: tuple[View, ...]
 
     @property
     def has_picture(self) -> bool:
         """Whether there is anything to see."""
-        return bool(self.picture or self.map or self.outline)
+        return bool(self.picture or self.views[0].map or self.truth)
 
     @property
     def heard(self) -> str:
@@ -71,18 +103,22 @@ class GalleryPage:
     """A few trials that are shown together, such as ``Best, 1 to 6 of 12``."""
 
     kind: str
+    number: int
     title: str
     cards: tuple[GalleryCard, ...]
 
 
 def gallery_pages(competition: Competition, entry: Entry) -> Iterator[GalleryPage]:
     """All trials of an entry's gallery, a few on each page: best, worst, random ones."""
-    for kind, title in _KINDS:
+    number = 0
+    for kind, title in KINDS:
         chosen = [trial for trial in entry.evidence.gallery if trial.picked == kind]
         for start in range(0, len(chosen), _PER_PAGE):
             shown = chosen[start : start + _PER_PAGE]
+            number += 1
             yield GalleryPage(
                 kind,
+                number,
                 f"{title}, {start + 1} to {start + len(shown)} of {len(chosen)}",
                 tuple(_card(competition, entry, trial) for trial in shown),
             )
@@ -91,15 +127,28 @@ def gallery_pages(competition: Competition, entry: Entry) -> Iterator[GalleryPag
 def _card(competition: Competition, entry: Entry, trial: GalleryTrial) -> GalleryCard:
     seen = competition.embedded and not entry.apart
     picture, sound = media_paths(entry.result.test_set.digest, trial) if seen else ("", "")
-    path, size = ("", (1, 1)) if trial.truth is None else _outlined(trial.truth)
-    heat = "" if trial.map is None else map_url(trial.map)
-    return GalleryCard(trial, picture, sound, heat, path, size, percent(trial.score))
+    views = [
+        View(
+            "heard",
+            "" if trial.map is None else map_url(trial.map),
+            _outlined(trial.predicted),
+            percent(trial.score),
+        )
+    ]
+    if trial.without_sound is not None:
+        blind = trial.without_sound
+        views.append(
+            View("blind", map_url(blind.map), _outlined(blind.predicted), percent(blind.score))
+        )
+    return GalleryCard(trial, picture, sound, _outlined(trial.truth), tuple(views))
 
 
 @lru_cache(maxsize=4096)
-def _outlined(truth: TruthMask) -> tuple[str, tuple[int, int]]:
+def _outlined(truth: TruthMask | None) -> Outline | None:
+    if truth is None:
+        return None
     mask = decode_rle({"size": list(truth.size), "counts": truth.counts})
-    return outline(mask), (mask.shape[1], mask.shape[0])
+    return Outline(outline(mask), mask.shape[1], mask.shape[0])
 
 
 def map_url(shown: ShownMap) -> str:
@@ -132,24 +181,43 @@ def _palette() -> bytes:
 
 
 def outline(mask: NDArray[np.bool_]) -> str:
-    """The border of a mask as an SVG path of straight pieces, in pixels of the mask.
+    """The border of a mask as an SVG path of closed lines, in pixels of the mask.
 
     Examples
     --------
     >>> outline(np.array([[True]]))
-    'M0 0h1M0 1h1M0 0v1M1 0v1'
+    'M0 0h1v1h-1z'
     """
-    padded = np.pad(mask, 1)
-    pieces = []
-    for step, edges in (
-        ("h", padded[1:, 1:-1] != padded[:-1, 1:-1]),
-        ("v", (padded[1:-1, 1:] != padded[1:-1, :-1]).T),
+    # Straight runs by where they start, the inside always on their right; axes alternate. Where
+    # two pixels touch by a corner, two runs of an axis start.
+    padded = np.pad(mask, 1).astype(np.int8)
+    runs: dict[str, dict[tuple[int, int], list[int]]] = {}
+    for axis, signs in (
+        ("h", padded[1:, 1:-1] - padded[:-1, 1:-1]),
+        ("v", (padded[1:-1, :-1] - padded[1:-1, 1:]).T),
     ):
-        changes = np.diff(np.pad(edges.astype(np.int8), ((0, 0), (1, 1))))
-        starts, stops = (np.argwhere(changes == sign).tolist() for sign in (1, -1))
-        for (line, start), (_, stop) in zip(starts, stops, strict=True):
-            x, y = (start, line) if step == "h" else (line, start)
-            pieces.append(f"M{x} {y}{step}{stop - start}")
+        held = runs[axis] = {}
+        for sign in (1, -1):
+            changes = np.diff(np.pad((signs == sign).astype(np.int8), ((0, 0), (1, 1))))
+            starts, stops = (np.argwhere(changes == each).tolist() for each in (1, -1))
+            for (line, first), (_, last) in zip(starts, stops, strict=True):
+                at = first if sign > 0 else last
+                place = (at, line) if axis == "h" else (line, at)
+                held.setdefault(place, []).append(sign * (last - first))
+    pieces = []
+    while runs["h"]:
+        x, y = start = next(iter(runs["h"]))
+        path, axis = f"M{x} {y}", "h"
+        while (steps := runs[axis].get((x, y))) is not None:
+            step = steps.pop()
+            if not steps:
+                del runs[axis][x, y]
+            x, y = (x + step, y) if axis == "h" else (x, y + step)
+            if (x, y) == start and axis == "v":
+                break
+            path += f"{axis}{step}"
+            axis = "v" if axis == "h" else "h"
+        pieces.append(f"{path}z")
     return "".join(pieces)
 
 

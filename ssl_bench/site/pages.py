@@ -12,7 +12,7 @@ from ssl_bench.measures.values import DEFINITIONS, parse_measure
 from ssl_bench.models.registry import list_baselines, load_baseline
 from ssl_bench.protocols.protocol import dialect_names, load_dialect
 from ssl_bench.site.downloads import files_of_download, site_downloads
-from ssl_bench.site.entry_page import entry_content
+from ssl_bench.site.entry_page import entry_content, trial_scripts
 from ssl_bench.site.matrix import WORLDS, Matrix, matrix_of, world_of
 from ssl_bench.site.printed import printed_for, printed_of, printed_table
 from ssl_bench.site.rendering import render
@@ -48,6 +48,7 @@ def site_pages(board: Board) -> Iterator[tuple[str, str]]:
             content = entry_content(competition, entry)
             content["world"] = _world(board, folder)
             yield _page("entry", content, f"entries/{folder}/{slug}.html")
+        yield from trial_scripts(competition)
 
 
 def _page(template: str, content: dict[str, Any], path: str = "") -> tuple[str, str]:

@@ -72,6 +72,7 @@ def _environment() -> Environment:
     made.filters["https"] = lambda url: url if (url or "").startswith("https://") else ""
     made.filters["paragraphs"] = paragraphs
     made.filters["value"] = lambda value: shown(value.value, value.measure)
+    made.filters["gain"] = lambda value: shown(value.value, value.measure, signed=True)
     made.filters["interval"] = interval
     return made
 

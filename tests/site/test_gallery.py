@@ -25,12 +25,19 @@ masks = st.tuples(st.integers(1, 9), st.integers(1, 9)).flatmap(
 @given(masks)
 def test_an_outline_is_every_edge_between_inside_and_outside(mask: NDArray[np.bool_]) -> None:
     found = set()
-    for x, y, step, length in re.findall(r"M(\d+) (\d+)([hv])(\d+)", outline(mask)):
-        for each in range(int(length)):
-            across, down = (each, 0) if step == "h" else (0, each)
-            edge = (step, int(x) + across, int(y) + down)
-            assert edge not in found
-            found.add(edge)
+    for line in outline(mask).split("M")[1:]:
+        x, y = start = tuple(map(int, line[: re.search("[hvz]", line).start()].split()))
+        steps = [(step, int(length)) for step, length in re.findall(r"([hv])(-?\d+)", line)]
+        assert line.endswith("z")
+        steps.append(("v", start[1] - y - sum(length for step, length in steps if step == "v")))
+        for step, length in steps:
+            for each in range(min(length, 0), max(length, 0)):
+                across, down = (each, 0) if step == "h" else (0, each)
+                edge = (step, x + across, y + down)
+                assert edge not in found
+                found.add(edge)
+            x, y = (x + length, y) if step == "h" else (x, y + length)
+        assert (x, y) == start
     padded = np.pad(mask, 1)
     rows, columns = mask.shape
     expected = {

@@ -32,53 +32,6 @@
     }
   });
 
-  const startGallery = (gallery) => {
-    const pages = [...gallery.querySelectorAll(".page")];
-    const where = gallery.querySelector(".where");
-    const kinds = [...gallery.querySelectorAll("[data-kind]")].filter((each) => each.matches("button"));
-    const steps = [...gallery.querySelectorAll("[data-step]")];
-    let current = 0;
-    const show = (number) => {
-      current = Math.max(0, Math.min(pages.length - 1, number));
-      pages.forEach((page, place) => {
-        page.hidden = place !== current;
-        if (place !== current) {
-          for (const sound of page.querySelectorAll("audio")) {
-            sound.pause();
-          }
-        }
-      });
-      where.textContent = pages[current].dataset.title;
-      for (const button of kinds) {
-        button.setAttribute("aria-pressed", String(button.dataset.kind === pages[current].dataset.kind));
-      }
-      for (const button of steps) {
-        const next = current + Number(button.dataset.step);
-        button.disabled = next < 0 || next >= pages.length;
-      }
-    };
-    for (const button of steps) {
-      button.addEventListener("click", () => show(current + Number(button.dataset.step)));
-    }
-    for (const button of kinds) {
-      button.addEventListener("click", () =>
-        show(pages.findIndex((page) => page.dataset.kind === button.dataset.kind)),
-      );
-    }
-    const opacity = gallery.querySelector("[data-opacity]");
-    opacity.addEventListener("input", () => {
-      gallery.style.setProperty("--heat", String(Number(opacity.value) / 100));
-    });
-    const outline = gallery.querySelector("[data-outline]");
-    outline.addEventListener("change", () => gallery.classList.toggle("bare", !outline.checked));
-    gallery.classList.add("paged");
-    gallery.querySelector(".controls").hidden = false;
-    show(0);
-  };
-  for (const gallery of document.querySelectorAll(".gallery")) {
-    startGallery(gallery);
-  }
-
   // Heads of tables stay in sight: in the window where a table fits, else in its frame.
   const frames = [...document.querySelectorAll(".scroll")].filter((each) => each.querySelector("thead"));
   const fitFrames = () => {
