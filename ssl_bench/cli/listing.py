@@ -183,11 +183,11 @@ def _for_people(figures: Sequence[PublishedFigure], recipe: Recipe) -> dict[str,
     published = []
     for row in table.rows:
         figure = row.figure
-        values = zip(table.metrics, row.values, strict=True)
+        values = zip(table.metrics, row.cells, strict=True)
         published.append(
-            f"{row.paper}, table {figure.table}: {f'{figure.method} {figure.variant}'.strip()}"
+            f"{row.label}, table {figure.table}: {f'{figure.method} {figure.variant}'.strip()}"
             f", trained on {figure.train_set}, on {figure.test_set} ({figure.protocol}): "
-            + ", ".join(f"{metric} {value}" for metric, value in values if value)
+            + ", ".join(f"{metric} {cell.text}" for metric, cell in values if cell.text)
             + (" (another table prints another figure)" if row.in_conflict else "")
             + (" (in doubt: what it was trained or pretrained on)" if row.in_doubt else "")
         )

@@ -16,6 +16,7 @@ from ssl_bench.leaderboard.card import (
     SubmittedPretraining,
     TrainingData,
 )
+from ssl_bench.leaderboard.papers import paper_named_in
 from ssl_bench.models.registry import list_baselines, load_baseline
 from ssl_bench.scoring.results import ModelIdentity
 
@@ -156,6 +157,7 @@ def page_card(card: AnyCard, test_set: str, model: ModelIdentity) -> SubmissionC
     guided = "" if card.alpha is None else f" with object prior (alpha {card.alpha:g})"
     variant = next((part.variant for part in (model, *model.parts) if part.name == own.name), None)
     ships = variant is not None and _shipped_digest(own.name, variant) is not None
+    cited = paper_named_in(own.paper)
     unseen = own.modality == "trivial" or (ships and test_set == "synth")
     return SubmissionCard(
         slug=card.slug,
@@ -163,6 +165,7 @@ def page_card(card: AnyCard, test_set: str, model: ModelIdentity) -> SubmissionC
         authors=(_PROJECT,),
         summary=own.summary.strip(),
         paper=None if own.paper == "none" else _one_line(own.paper),
+        paper_address=None if cited is None else cited.address,
         code_address=own.code if own.code.startswith("https://") else None,
         modality="oracle" if own.name == "oracle" else own.modality,
         pretraining=SubmittedPretraining(

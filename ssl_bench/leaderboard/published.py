@@ -43,7 +43,10 @@ class PublishedFigure(Strict):
     train_set, test_set, protocol
         What it was trained on, and what was asked.
     metric, value, unit
-        The figure, in percent or percentage points.
+        The figure, in percent or percentage points, by what it is: a measure of this project, or
+        ``gap-`` and one, with the sound minus without it.
+    printed_as
+        What the paper calls the metric, where that is another measure's name here; else empty.
     note
         Remarks, separated by ``;``.
     """
@@ -58,6 +61,7 @@ class PublishedFigure(Strict):
     test_set: Word
     protocol: Word
     metric: Word
+    printed_as: Annotated[str, StringConstraints(max_length=60)]
     value: Annotated[float, Field(ge=-100, le=100)]
     unit: Literal["percent", "percentage-points"]
     note: Annotated[str, StringConstraints(max_length=1000)]

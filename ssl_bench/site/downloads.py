@@ -228,14 +228,15 @@ def printed_download(name: str, title: str, printed: PrintedTable) -> Download:
         {
             "method": row.figure.method,
             "variant": row.figure.variant,
-            "paper": row.paper,
+            "paper": row.label,
+            "address": "" if row.paper is None else row.paper.address,
             "table": row.figure.table,
             "modality": row.figure.modality,
             "vision pretraining": row.figure.vision_pretraining,
             "trained on": row.figure.train_set,
             "test set": row.figure.test_set,
             "protocol": row.figure.protocol,
-            **dict(zip(printed.metrics, row.values, strict=True)),
+            **dict(zip(printed.metrics, (cell.exact for cell in row.cells), strict=True)),
             "conflict": str(row.in_conflict).lower(),
             "doubt": str(row.in_doubt).lower(),
             "remarks": "; ".join(row.notes),
@@ -248,10 +249,10 @@ def printed_download(name: str, title: str, printed: PrintedTable) -> Download:
                 escape_latex,
                 (
                     ", ".join(filter(None, (row.figure.method, row.figure.variant))),
-                    row.paper,
+                    row.label,
                     row.figure.train_set,
                     row.figure.test_set,
-                    *row.values,
+                    *(cell.exact for cell in row.cells),
                 ),
             )
         )

@@ -229,7 +229,7 @@ def _column(
     figures = [
         each.value / 100
         for each in printed_for(protocol, board.published)
-        if each.metric == measure.lower() and not competition.embedded
+        if each.metric == measure and not competition.embedded
     ]
     entries = _ordered(competition)
     found = position(entries[0].result, measure) if entries else None

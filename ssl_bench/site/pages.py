@@ -7,14 +7,23 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ssl_bench.leaderboard.board import Board, Competition
+from ssl_bench.leaderboard.papers import paper_named_in
 from ssl_bench.leaderboard.submissions import is_embedded
+from ssl_bench.measures.definition import RULES
 from ssl_bench.measures.values import DEFINITIONS, parse_measure
 from ssl_bench.models.registry import list_baselines, load_baseline
-from ssl_bench.protocols.protocol import dialect_names, load_dialect
+from ssl_bench.protocols.protocol import Protocol, dialect_names, load_dialect
+from ssl_bench.scoring.explain import RULE_WORDS, by_use, explain_kind, threshold_words
 from ssl_bench.site.downloads import files_of_download, site_downloads
 from ssl_bench.site.entry_page import entry_content, trial_scripts
 from ssl_bench.site.matrix import WORLDS, Matrix, matrix_of, world_of
-from ssl_bench.site.printed import printed_for, printed_of, printed_table
+from ssl_bench.site.printed import (
+    TEST_SETS,
+    printed_for,
+    printed_of,
+    printed_sections,
+    printed_table,
+)
 from ssl_bench.site.rendering import render
 from ssl_bench.site.reported import reported_picture
 from ssl_bench.site.tables import Table, entry_table, table_filters
@@ -27,17 +36,14 @@ def site_pages(board: Board) -> Iterator[tuple[str, str]]:
     downloads = dict(site_downloads(board, tables, matrix))
     yield from downloads.items()
     yield _page("index", _overview(board, matrix, downloads))
-    yield _page("measures", {"definitions": [(n, each.facts()) for n, each in DEFINITIONS.items()]})
+    yield _page("measures", _measures())
     dialects = [load_dialect(name) for name in dialect_names()]
-    shown = [(each, _facts(each.model_dump(mode="json"))) for each in dialects]
+    shown = [
+        (each, threshold_words(each.threshold), _facts(each.model_dump(mode="json")))
+        for each in dialects
+    ]
     yield _page("dialects", {"dialects": shown})
-    printed = printed_table(board.published)
-    content = {
-        "printed": printed,
-        "filters": table_filters((), printed),
-        "downloads": files_of_download("reported", downloads),
-    }
-    yield _page("reported", content)
+    yield _page("reported", _reported(board, downloads))
     for folder in board.folders:
         content = _protocol(board, folder, tables.get(folder), downloads)
         yield _page("protocol", content, f"protocols/{folder}.html")
@@ -62,6 +68,19 @@ def _world(board: Board, folder: str) -> tuple[str, str]:
     protocol = board.protocol_of(folder)
     world = world_of(protocol, embedded=is_embedded(protocol))
     return world, WORLDS[world]
+
+
+def _measures() -> dict[str, Any]:
+    """Every measure by what it is for, in words."""
+    uses = [
+        (
+            title,
+            about,
+            [(name, explain_kind(DEFINITIONS[name]), DEFINITIONS[name].facts()) for name in names],
+        )
+        for title, about, names in by_use(DEFINITIONS)
+    ]
+    return {"uses": uses, "rules": {name: RULE_WORDS[name] for name in RULES}}
 
 
 def _overview(board: Board, matrix: Matrix, downloads: Mapping[str, str]) -> dict[str, Any]:
@@ -116,6 +135,27 @@ def _protocol(
     }
 
 
+def _reported(board: Board, downloads: Mapping[str, str]) -> dict[str, Any]:
+    """Printed figures by test set, with the protocols that ask the same."""
+    sections = printed_sections(board.published)
+    names = list(dict.fromkeys(table.rows[0].figure.test_set for _, _, table in sections))
+    asked: dict[str, list[tuple[str, Protocol]]] = {name: [] for name, _, _ in sections}
+    for folder in board.folders:
+        protocol = board.protocol_of(folder)
+        for name in protocol.reported:
+            section = f"{name}-retrieval" if protocol.answers == "retrieval" else name
+            if section in asked:
+                asked[section].append((folder, protocol))
+    by_test_set = ("testset", "Test set", [(name, TEST_SETS.get(name, name)) for name in names])
+    return {
+        "n_figures": len(board.published),
+        "sections": sections,
+        "protocols": asked,
+        "downloads": files_of_download("reported", downloads),
+        "filters": [by_test_set, *table_filters((), printed_table(board.published))],
+    }
+
+
 _STANDS_IN = {
     "retrieval": (
         "A ranking cannot be made without sound, so chance stands in: hearing is the score minus "
@@ -147,6 +187,7 @@ def _baseline(board: Board, tables: dict[str, Table], name: str) -> dict[str, An
     card = load_baseline(name).card
     return {
         "card": card,
+        "paper": paper_named_in(card.paper),
         "recipe": load_baseline(name).recipe,
         "entries": [
             (folder, board.protocol_of(folder), table.measures[0], row)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
 
+from ssl_bench.leaderboard.papers import Paper, known_papers
 from ssl_bench.leaderboard.published import PublishedFigure
 from ssl_bench.models.cards import Card
 from ssl_bench.protocols.protocol import Protocol
@@ -12,12 +14,37 @@ from ssl_bench.protocols.protocol import Protocol
 NOT_STATED = "not stated"
 """Whether a printed figure's model had seen test clips: the tables of papers do not say."""
 
-_PAPERS = {
-    "senocak2023": "Senocak et al. 2023",
-    "mo2022": "Mo and Morgado 2022",
-    "oya2020": "Oya et al. 2020",
-    "lin2021": "Lin et al. 2021",
+TEST_SETS = {
+    "vggss": "VGG-SS",
+    "flickr-soundnet": "Flickr-SoundNet",
+    "vggss-heard110": "VGG-SS, categories heard in training",
+    "vggss-unheard110": "VGG-SS, categories unheard in training",
+    "flickr-concat": "Concatenated pairs of Flickr-SoundNet",
+    "flickr-type-a": "Type A of Flickr-SoundNet: everything that could sound does",
+    "flickr-type-b": "Type B of Flickr-SoundNet: something that could sound is silent",
+    "music-synthetic": "MUSIC-Synthetic, several instruments",
 }
+"""Test sets of printed figures, in the order in which they are shown."""
+
+_RETRIEVAL = "retrieval"
+
+
+@dataclass(frozen=True)
+class PrintedCell:
+    """One figure.
+
+    Attributes
+    ----------
+    text, exact
+        With one decimal, as everywhere, and as printed.
+    printed_as
+        What the paper calls the metric, where that is another measure here; else empty.
+    """
+
+    text: str = ""
+    exact: str = ""
+    in_conflict: bool = False
+    printed_as: str = ""
 
 
 @dataclass(frozen=True)
@@ -28,18 +55,29 @@ class PrintedRow:
     ----------
     figure
         One of its figures, for everything that they share.
-    values
-        What is printed, by metric, in the order of the table's metrics; empty where nothing is.
+    paper
+        Where it is printed; None for a paper that is not known.
+    cells
+        What is printed, in the order of the table's metrics.
     notes
         Remarks, each once.
     """
 
     figure: PublishedFigure
-    paper: str
-    values: tuple[str, ...]
-    in_conflict: bool
+    paper: Paper | None
+    cells: tuple[PrintedCell, ...]
     in_doubt: bool
     notes: tuple[str, ...]
+
+    @property
+    def label(self) -> str:
+        """Authors and year."""
+        return self.figure.paper if self.paper is None else self.paper.label
+
+    @property
+    def in_conflict(self) -> bool:
+        """Whether another table prints another value for any of them."""
+        return any(cell.in_conflict for cell in self.cells)
 
     @property
     def traits(self) -> dict[str, str]:
@@ -49,12 +87,13 @@ class PrintedRow:
             "modality": self.figure.modality,
             "pretrained": self.figure.vision_pretraining,
             "overlap": NOT_STATED,
+            "testset": self.figure.test_set,
         }
 
 
 @dataclass(frozen=True)
 class PrintedTable:
-    """Printed figures, never ranked, by metrics as the papers call them."""
+    """Printed figures, never ranked, by metric, the highest of the first metric first."""
 
     metrics: tuple[str, ...]
     rows: tuple[PrintedRow, ...]
@@ -62,7 +101,12 @@ class PrintedTable:
     @property
     def n_figures(self) -> int:
         """Figures in all rows."""
-        return sum(bool(value) for row in self.rows for value in row.values)
+        return sum(bool(cell.text) for row in self.rows for cell in row.cells)
+
+    @property
+    def test_sets(self) -> tuple[str, ...]:
+        """Test sets of its rows, by name."""
+        return tuple(dict.fromkeys(row.figure.test_set for row in self.rows))
 
 
 def printed_table(figures: Iterable[PublishedFigure]) -> PrintedTable:
@@ -71,9 +115,27 @@ def printed_table(figures: Iterable[PublishedFigure]) -> PrintedTable:
     metrics = tuple(dict.fromkeys(figure.metric for figure in chosen))
     grouped: dict[tuple[str, ...], list[PublishedFigure]] = {}
     for figure in chosen:
-        shared = figure.model_dump(exclude={"metric", "value", "unit", "note"})
-        grouped.setdefault(tuple(shared.values()), []).append(figure)
-    return PrintedTable(metrics, tuple(_row(found, metrics) for found in grouped.values()))
+        own = {"metric", "printed_as", "value", "unit", "note"}
+        grouped.setdefault(tuple(figure.model_dump(exclude=own).values()), []).append(figure)
+    rows = [_row(found, metrics) for found in grouped.values()]
+    rows.sort(key=lambda row: [-float(cell.exact.split(" / ")[0] or -1) for cell in row.cells])
+    return PrintedTable(metrics, tuple(rows))
+
+
+def printed_sections(figures: Iterable[PublishedFigure]) -> list[tuple[str, str, PrintedTable]]:
+    """Figures by test set and question: name for links, title, and table."""
+    grouped: dict[tuple[str, bool], list[PublishedFigure]] = {}
+    for figure in figures:
+        grouped.setdefault((figure.test_set, figure.protocol == _RETRIEVAL), []).append(figure)
+    order = [*TEST_SETS, *(name for name, _ in grouped)]
+    return [
+        (
+            f"{name}-{_RETRIEVAL}" if is_retrieval else name,
+            TEST_SETS.get(name, name) + (": retrieval" if is_retrieval else ""),
+            printed_table(grouped[name, is_retrieval]),
+        )
+        for name, is_retrieval in sorted(grouped, key=lambda key: (order.index(key[0]), key[1]))
+    ]
 
 
 def printed_for(
@@ -84,7 +146,7 @@ def printed_for(
     return tuple(
         figure
         for figure in figures
-        if figure.test_set in protocol.reported and (figure.protocol == "retrieval") == ranking
+        if figure.test_set in protocol.reported and (figure.protocol == _RETRIEVAL) == ranking
     )
 
 
@@ -95,15 +157,22 @@ def printed_of(card: Card, figures: Iterable[PublishedFigure]) -> tuple[Publishe
 
 
 def _row(found: list[PublishedFigure], metrics: tuple[str, ...]) -> PrintedRow:
-    values: dict[str, list[str]] = {}
-    for figure in found:
-        values.setdefault(figure.metric, []).append(f"{figure.value:.2f}")
     notes = [part.strip() for figure in found for part in figure.note.split(";") if part.strip()]
     return PrintedRow(
         figure=found[0],
-        paper=_PAPERS.get(found[0].paper, found[0].paper),
-        values=tuple(" / ".join(values.get(metric, ())) for metric in metrics),
-        in_conflict=any(figure.in_conflict for figure in found),
+        paper=known_papers().get(found[0].paper),
+        cells=tuple(_cell([each for each in found if each.metric == metric]) for metric in metrics),
         in_doubt=any(figure.in_doubt for figure in found),
         notes=tuple(dict.fromkeys(notes)),
+    )
+
+
+def _cell(figures: list[PublishedFigure]) -> PrintedCell:
+    tenth = Decimal("0.1")
+    exact = [f"{figure.value:g}" for figure in figures]
+    return PrintedCell(
+        " / ".join(str(Decimal(text).quantize(tenth, ROUND_HALF_UP)) for text in exact),
+        " / ".join(exact),
+        any(figure.in_conflict for figure in figures),
+        figures[0].printed_as if figures else "",
     )

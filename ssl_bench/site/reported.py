@@ -93,7 +93,7 @@ def reported_picture(
     chosen = [
         each
         for each in figures
-        if each.metric == measure.lower() and each.test_set == competition.protocol.test_set.name
+        if each.metric == measure and each.test_set == competition.protocol.test_set.name
     ]
     entries = competition.ranked
     if not chosen or not entries:
@@ -122,8 +122,8 @@ def reported_picture(
                 PictureLine(
                     "reported",
                     ", ".join(filter(None, key[:2])),
-                    "; ".join(dict.fromkeys(row.paper for row in rows)),
-                    f"{key[3]:.2f}",
+                    "; ".join(dict.fromkeys(row.label for row in rows)),
+                    shown(value, measure),
                     f"{shown(low, measure)} to {shown(high, measure)}",
                     Strip(scale.place(value), scale.place(low), scale.place(high)),
                     is_deaf=found[0].modality != "audio-visual",

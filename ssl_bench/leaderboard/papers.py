@@ -1,0 +1,82 @@
+"""Papers that printed figures and cards of baselines cite: ``papers.toml``."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from typing import Annotated
+
+from pydantic import Field
+
+from ssl_bench.files import content_folder
+from ssl_bench.schemas import Strict
+
+PAPERS = "papers.toml"
+"""Name of the file that ships."""
+
+_Text = Annotated[str, Field(min_length=1)]
+
+
+class Paper(Strict):
+    """One paper, and where it can be read."""
+
+    title: _Text
+    authors: Annotated[tuple[_Text, ...], Field(min_length=1)]
+    venue: _Text  # Short name of the conference or journal; ``arXiv`` for a preprint
+    year: Annotated[int, Field(ge=1900, le=2100)]
+    arxiv: Annotated[str, Field(pattern=r"^\d{4}\.\d{4,5}$")]
+    doi: Annotated[str, Field(pattern=r"^10\.\S+$")] | None = None
+
+    @property
+    def address(self) -> str:
+        """Where it can be read by everybody."""
+        return f"https://arxiv.org/abs/{self.arxiv}"
+
+    @property
+    def label(self) -> str:
+        """Authors and year, as papers cite each other.
+
+        Examples
+        --------
+        >>> known_papers()["mo2022"].label, known_papers()["lin2021"].label
+        ('Mo and Morgado 2022', 'Lin et al. 2021')
+        """
+        names = [author.rpartition(" ")[2] for author in self.authors]
+        some = " and ".join(names) if len(names) < 3 else f"{names[0]} et al."
+        return f"{some} {self.year}"
+
+    def bibtex(self, key: str) -> str:
+        """An entry of a bibliography."""
+        kind, place = (
+            ("misc", "howpublished") if self.venue == "arXiv" else ("inproceedings", "booktitle")
+        )
+        fields = {
+            "title": f"{{{self.title}}}",
+            "author": " and ".join(self.authors),
+            place: self.venue,
+            "year": str(self.year),
+            "eprint": self.arxiv,
+            "archiveprefix": "arXiv",
+            **({} if self.doi is None else {"doi": self.doi}),
+        }
+        lines = ",\n".join(f"  {name} = {{{value}}}" for name, value in fields.items())
+        return f"@{kind}{{{key},\n{lines}\n}}\n"
+
+
+@cache
+def known_papers() -> Mapping[str, Paper]:
+    """The papers that ship, by key."""
+    text = (content_folder("leaderboard") / PAPERS).read_text(encoding="utf-8")
+    return {key: Paper.model_validate(table) for key, table in tomllib.loads(text).items()}
+
+
+def paper_named_in(text: str) -> Paper | None:
+    """The paper whose title a reference in words holds; None if it is not known.
+
+    Examples
+    --------
+    >>> paper_named_in("Mo and Morgado, Localizing Visual Sounds the Easy Way, ECCV 2022").year
+    2022
+    """
+    return next((paper for paper in known_papers().values() if paper.title in text), None)
