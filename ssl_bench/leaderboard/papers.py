@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import Field
 
 from ssl_bench.files import content_folder
-from ssl_bench.schemas import Strict
+from ssl_bench.schemas import Document
 
 PAPERS = "papers.toml"
 """Name of the file that ships."""
@@ -18,7 +18,7 @@ PAPERS = "papers.toml"
 _Text = Annotated[str, Field(min_length=1)]
 
 
-class Paper(Strict):
+class Paper(Document):
     """One paper, and where it can be read."""
 
     title: _Text

@@ -123,6 +123,9 @@ _SIGNS = (
     (r"1\[", "1[...]", "1 where it holds, else 0"),
     (r"trapezoid", "trapezoid", "area under the straight lines between the points"),
 )
+SIGNS = {sign: words for _, sign, words in _SIGNS}
+"""What signs in formulas stand for."""
+
 # Formulas that say themselves which pixels of a map count.
 _OWN_THRESHOLDS = re.compile(r"\{map|thresholds")
 

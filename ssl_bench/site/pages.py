@@ -13,7 +13,7 @@ from ssl_bench.measures.definition import RULES
 from ssl_bench.measures.values import DEFINITIONS, parse_measure
 from ssl_bench.models.registry import list_baselines, load_baseline
 from ssl_bench.protocols.protocol import Protocol, dialect_names, load_dialect
-from ssl_bench.scoring.explain import RULE_WORDS, by_use, explain_kind, threshold_words
+from ssl_bench.scoring.explain import RULE_WORDS, SIGNS, by_use, explain_kind, threshold_words
 from ssl_bench.site.downloads import files_of_download, site_downloads
 from ssl_bench.site.entry_page import entry_content, trial_scripts
 from ssl_bench.site.matrix import WORLDS, Matrix, matrix_of, world_of
@@ -80,7 +80,7 @@ def _measures() -> dict[str, Any]:
         )
         for title, about, names in by_use(DEFINITIONS)
     ]
-    return {"uses": uses, "rules": {name: RULE_WORDS[name] for name in RULES}}
+    return {"uses": uses, "rules": {name: RULE_WORDS[name] for name in RULES}, "signs": SIGNS}
 
 
 def _overview(board: Board, matrix: Matrix, downloads: Mapping[str, str]) -> dict[str, Any]:
