@@ -51,7 +51,8 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("pyproject.toml", "README.md", "CONTRIBUTING.md"):
         shutil.copyfile(ROOT / name, copy / name)
     (copy / "leaderboard").mkdir()
-    shutil.copyfile(ROOT / "leaderboard/published.csv", copy / "leaderboard/published.csv")
+    for name in ("published.csv", "papers.toml"):
+        shutil.copyfile(ROOT / "leaderboard" / name, copy / "leaderboard" / name)
     for _, language, text in blocks():
         place = PLACE.match(text)
         if language != "sh" and place:

@@ -104,6 +104,7 @@ def test_the_wheel_holds_no_entry_of_the_leaderboard(wheel_names: set[str]) -> N
     assert {name for name in wheel_names if name.startswith(f"{folder}/")} == {
         f"{folder}/README.md",
         f"{folder}/published.csv",
+        f"{folder}/papers.toml",
     }
 
 

@@ -79,6 +79,16 @@ def test_everything_is_run_for_each_change_and_screenshots_are_kept() -> None:
     assert keep["if"] == "always()"
 
 
+def test_pages_are_published_from_main_and_previewed_for_a_request() -> None:
+    own, preview = workflow("site"), workflow("preview")
+    assert own["on"]["push"]["branches"] == ["main"]
+    assert "deploy-pages" in own["jobs"]["publish"]["steps"][-1]["uses"]
+    assert list(preview["on"]) == ["pull_request"]
+    builds, keeps = steps("preview")[-2:]
+    assert builds["run"].endswith(f"--out {keeps['with']['path']} --jobs 2")
+    assert "upload-artifact" in keeps["uses"]
+
+
 def last_command() -> list[str]:
     words = shlex.split(steps("leaderboard")[-1]["run"])
     assert words[:3] == ["ssl-bench", "leaderboard", "check"]

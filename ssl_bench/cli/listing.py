@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -227,13 +228,14 @@ def _print_nested(content: Mapping[str, Any], indent: int = 0) -> None:
 
 
 def _show_wrapped(text: str, indent: str) -> None:
-    """Print a text, each of its lines folded at 80 columns."""
+    """Print a text, each of its lines folded to the width of the terminal, or to 80 columns."""
+    width = shutil.get_terminal_size((80, 0)).columns
     first, *rest = text.split("\n")
     for line, start in [(first, ""), *((each, indent) for each in rest)]:
         show(
             textwrap.fill(
                 line,
-                80,
+                width,
                 initial_indent=start,
                 subsequent_indent=indent,
                 break_long_words=False,

@@ -87,7 +87,11 @@ class TestListing:
     def test_measures(self, call: Call) -> None:
         assert all(name in call("measures").out for name in DEFINITIONS)
         facts = json.loads(call("measures", "cIoU(adaptive)@0.5", "--json").out)
-        assert "formula" in facts
+        assert facts["formula"].endswith(">= 0.5, else 0")
+        assert facts["where"].keys() >= {"P", "G"}
+        assert "as many pixels as the truth" in facts["rule"]
+        shown = call("measures", "cIoU(adaptive)@0.5").out
+        assert max(map(len, shown.splitlines())) <= 80
 
     def test_schema(self, call: Call) -> None:
         schema = json.loads(call("schema").out)

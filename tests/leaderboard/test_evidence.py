@@ -87,6 +87,35 @@ def test_nothing_is_copied_where_it_may_not_be(board: Path, bench: Bench) -> Non
         )
         assert all(each.truth is None for each in evidence.gallery)
         assert all((each.map is not None) == maps for each in evidence.gallery)
+        assert all(each.predicted is each.without_sound is None for each in evidence.gallery)
+        assert evidence.trials is None
+
+
+def test_the_curve_without_sound_passes_through_the_score_without_sound(entry: Entry) -> None:
+    curves = {each.kind: each for each in entry.evidence.reference_curves}
+    found = entry.result.hearing[0]
+    assert found.without_sound is not None
+    assert curves["blind"].name == found.best_without
+    assert curves["blind"].values[10] == pytest.approx(found.without_sound.value)
+    assert entry.result.ceiling is not None
+    assert curves["ceiling"].values[10] == pytest.approx(entry.result.ceiling.measures[0].value)
+
+
+def test_the_gallery_shows_the_pixels_that_are_scored(entry: Entry) -> None:
+    for each in entry.evidence.gallery:
+        assert each.predicted is not None
+        mask = decode_rle({"size": list(each.predicted.size), "counts": each.predicted.counts})
+        # The half rule keeps the brighter half.
+        assert mask.mean() == pytest.approx(0.5, abs=0.03)
+
+
+def test_trials_that_gain_most_by_the_sound_are_picked() -> None:
+    reached = {f"t{number:02}": number / 100 for number in range(40)}
+    without = {**reached, "t15": 0.0, "t20": 0.1, "t39": 0.0}
+    picked = pick_trials(reached, reached, without)
+    assert [name for name, why in picked.items() if why == "gained"] == ["t15", "t20"]
+    assert picked["t39"] == "best"
+    assert sum(why == "random" for why in picked.values()) == 10
 
 
 def test_replicates_scatter_around_the_value(entry: Entry) -> None:

@@ -10,6 +10,7 @@ from refusals import refused
 
 from ssl_bench.leaderboard.published import PublishedFigure, read_published
 from ssl_bench.leaderboard.submissions import default_board
+from ssl_bench.measures.values import parse_measure
 from ssl_bench.models.registry import list_baselines, load_baseline
 
 
@@ -54,9 +55,26 @@ def test_a_known_figure() -> None:
         each.value
         for each in read_published()
         if (each.paper, each.method, each.test_set, each.metric, each.variant, each.table)
-        == ("mo2022", "EZ-VSL", "vggss", "ciou@0.5", "w/ OGL", "2")
+        == ("mo2022", "EZ-VSL", "vggss", "cIoU@0.5", "w/ OGL", "2")
     ]
     assert 38.85 in found
+
+
+def test_figures_are_filed_as_what_they_are() -> None:
+    own = [each for each in read_published() if each.paper == "oya2020" and each.printed_as]
+    assert {(each.printed_as, each.metric) for each in own} == {
+        ("cIoU", "mean-cIoU"),
+        ("AUC", "tau-AUC"),
+        ("IoU", "mIoU"),
+        ("cIoU gap", "gap-mean-cIoU"),
+        ("IoU gap", "gap-mIoU"),
+        ("AUC gap", "gap-tau-AUC"),
+    }
+    for each in read_published():
+        assert str(parse_measure(each.metric.removeprefix("gap-"))) == each.metric.removeprefix(
+            "gap-"
+        )
+        assert ("not a success rate" in each.note) <= (each.metric == "mean-cIoU")
 
 
 def test_shares_are_not_negative() -> None:

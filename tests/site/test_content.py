@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 
 import pytest
 
 from ssl_bench.leaderboard.board import Board, Competition, Entry
-from ssl_bench.leaderboard.published import read_published
-from ssl_bench.protocols.protocol import load_protocol
 from ssl_bench.scoring.results import MeasuredValue, Prior
 from ssl_bench.site.entry_page import contribution_lines, entry_content
-from ssl_bench.site.printed import printed_for, printed_table
 
 
 @pytest.fixture
@@ -48,9 +46,57 @@ def test_an_entry_shows_everything_that_is_known(competition: Competition, entry
     assert content["curve"] is not None
     assert len(content["breakdowns"]) == len(entry.result.breakdown)
     assert "how many boxes" in {each["name"] for each in content["breakdowns"]}
-    assert {page.kind for page in content["gallery"]} == {"best", "worst", "random"}
+    assert {page.kind for page in content["gallery"]} == {"best", "worst", "gained", "random"}
     for line in content["dialects"]:
         assert (line["rank"] == 1) == ("my-model" in line["winners"])
+
+
+def test_the_gallery_shows_what_is_heard_beside_what_is_not(
+    competition: Competition, entry: Entry
+) -> None:
+    cards = [card for page in entry_content(competition, entry)["gallery"] for card in page.cards]
+    for card in cards:
+        assert [view.kind for view in card.views] == ["heard", "blind"]
+        assert all(view.map and view.predicted for view in card.views)
+        assert card.truth is not None
+    deaf = entry_content(competition, competition.entries["center"])
+    assert {len(card.views) for page in deaf["gallery"] for card in page.cards} == {1}
+
+
+def test_the_curve_stands_beside_floor_blind_maps_and_ceiling(
+    competition: Competition, entry: Entry
+) -> None:
+    curve = entry_content(competition, entry)["curve"]
+    assert [kind for kind, _, _ in curve.references] == ["floor", "blind", "ceiling"]
+    assert curve.references[1][1] == entry.result.hearing[0].best_without
+
+
+def test_every_trial_is_listed_with_its_score_without_sound(
+    competition: Competition, entry: Entry, pages: dict[str, str]
+) -> None:
+    def content(path: str) -> dict[str, list[float]]:
+        return json.loads(pages[path].partition(" = ")[2].rstrip(";\n"))
+
+    shared, own = content("entries/synth/_trials.js"), content("entries/synth/my-model.js")
+    assert len(shared["trials"]) == len(own["scores"]) == len(own["without"]) == 500
+    reached = sum(value >= 50 for value in own["scores"]) / 500
+    assert reached == pytest.approx(entry.headline.value, abs=0.005)
+    without = entry.result.hearing[0].without_sound
+    assert without is not None
+    assert sum(value >= 50 for value in own["without"]) / 500 == pytest.approx(
+        without.value, abs=0.005
+    )
+
+
+def test_breakdowns_say_what_hearing_adds_on_each_level(
+    competition: Competition, entry: Entry
+) -> None:
+    told = {each["name"]: each["lines"] for each in entry_content(competition, entry)["breakdowns"]}
+    lines = told["size"]
+    adds = entry.result.hearing[0].adds
+    assert adds is not None
+    total = sum(line.hearing.value * line.hearing.n_trials for line in lines)
+    assert total / sum(line.hearing.n_trials for line in lines) == pytest.approx(adds.value)
 
 
 def test_priors_stand_best_first_and_are_named(competition: Competition, entry: Entry) -> None:
@@ -92,16 +138,6 @@ def test_what_is_not_proven_has_a_badge(pages: dict[str, str], board: Board) -> 
     page = render("entry.html.jinja", up="../../", path="x", **entry_content(competition, stated))
     assert "not proven here" in page
     assert "not proven here" not in pages["entries/synth/my-model.html"]
-
-
-def test_printed_figures_stand_with_the_protocols_that_they_are_of() -> None:
-    figures = read_published()
-    whole = printed_table(figures)
-    assert whole.n_figures == 429 or whole.n_figures <= len(figures)
-    assert sum(row.in_conflict for row in whole.rows) > 0
-    vggss = printed_for(load_protocol("vggss"), figures)
-    assert vggss
-    assert {figure.test_set for figure in vggss} <= set(load_protocol("vggss").reported)
 
 
 def test_every_page_names_its_digest(pages: dict[str, str], competition: Competition) -> None:
