@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -188,7 +186,7 @@ def _for_people(figures: Sequence[PublishedFigure], recipe: Recipe) -> dict[str,
         published.append(
             f"{row.label}, table {figure.table}: {f'{figure.method} {figure.variant}'.strip()}"
             f", trained on {figure.train_set}, on {figure.test_set} ({figure.protocol}): "
-            + ", ".join(f"{metric} {cell.text}" for metric, cell in values if cell.text)
+            + ", ".join(f"{metric} {cell.exact}" for metric, cell in values if cell.exact)
             + (" (another table prints another figure)" if row.in_conflict else "")
             + (" (in doubt: what it was trained or pretrained on)" if row.in_doubt else "")
         )
@@ -222,25 +220,7 @@ def _print_nested(content: Mapping[str, Any], indent: int = 0) -> None:
             for item in value:
                 if isinstance(item, dict):
                     item = ", ".join(f"{name} {part}" for name, part in item.items() if part)
-                _show_wrapped(f"{blank}  - {item}", f"{blank}    ")
+                show(f"{blank}  - {item}")
         else:
-            _show_wrapped(f"{blank}{key}: {str(value).strip()}", f"{blank}  ")
-
-
-def _show_wrapped(text: str, indent: str) -> None:
-    """Print a text, each of its lines folded to the width of the terminal, or to 80 columns."""
-    width = shutil.get_terminal_size((80, 0)).columns
-    first, *rest = text.split("\n")
-    for line, start in [(first, ""), *((each, indent) for each in rest)]:
-        show(
-            textwrap.fill(
-                line,
-                width,
-                initial_indent=start,
-                subsequent_indent=indent,
-                break_long_words=False,
-                break_on_hyphens=False,
-                replace_whitespace=False,
-                drop_whitespace=True,
-            )
-        )
+            text = str(value).strip().replace("\n", f"\n{blank}  ")
+            show(f"{blank}{key}: {text}")

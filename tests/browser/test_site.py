@@ -235,47 +235,6 @@ def test_from_the_overview_to_an_entry_and_back(visit: Visit) -> None:
     expect(page.locator("h1")).to_have_text("Which pixels make the sound?")
 
 
-def test_the_gallery_is_paged_and_shows_picture_map_truth_and_sound(
-    visit: Visit, keep: Keep
-) -> None:
-    page = visit("entries/synth/my-model.html")
-    gallery = page.locator(".gallery")
-    gallery.scroll_into_view_if_needed()
-    assert gallery.locator(".card:visible").count() == 6
-    expect(gallery.locator(".where")).to_have_text("Best, 1 to 6 of 6")
-    first = gallery.locator(".card:visible").first
-    first.locator("img").first.scroll_into_view_if_needed()
-    page.wait_for_function(
-        "[...document.querySelectorAll('.card img')].slice(0, 2)"
-        ".every(each => each.naturalWidth > 0)"
-    )
-    assert first.locator("svg.truth path").count() == 2
-    length = first.locator("audio").evaluate(
-        "sound => new Promise((done, fail) => {"
-        " sound.onloadedmetadata = () => done(sound.duration);"
-        " sound.onerror = () => fail(sound.error.message); sound.load(); sound.play(); })"
-    )
-    assert length > 1
-    keep(page, "gallery")
-    gallery.locator("button[data-kind=worst]").click()
-    expect(gallery.locator(".where")).to_have_text("Worst, 1 to 6 of 6")
-    gallery.locator("button[data-step='1']").click()
-    expect(gallery.locator(".where")).to_have_text("Random, 1 to 6 of 12")
-    gallery.locator("button[data-step='1']").click()
-    expect(gallery.locator(".where")).to_have_text("Random, 7 to 12 of 12")
-    expect(gallery.locator("button[data-step='1']")).to_be_disabled()
-
-
-def test_map_and_truth_can_be_hidden(visit: Visit) -> None:
-    page = visit("entries/synth/my-model.html")
-    heat = page.locator(".card:visible .heat").first
-    assert float(heat.evaluate("each => getComputedStyle(each).opacity")) == pytest.approx(0.6)
-    page.locator("[data-opacity]").fill("0")
-    assert float(heat.evaluate("each => getComputedStyle(each).opacity")) == 0
-    page.locator("[data-outline]").uncheck()
-    expect(page.locator(".card:visible .truth").first).to_be_hidden()
-
-
 def test_the_chosen_theme_is_kept_on_the_next_page(visit: Visit) -> None:
     page = visit("index.html", color_scheme="light")
     paper = "getComputedStyle(document.body).backgroundColor"

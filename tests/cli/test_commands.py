@@ -77,7 +77,7 @@ class TestListing:
         assert bool(facts["published"]) == bool(facts["published_figures"])
         for figure in facts["published_figures"]:
             lines = [line for line in shown.splitlines() if f", table {figure['table']}:" in line]
-            assert any(f"{figure['metric']} {figure['value']:.2f}" in line for line in lines)
+            assert any(f"{figure['metric']} {figure['value']:g}" in line for line in lines)
 
     def test_a_published_figure_is_named_with_paper_and_table(self, call: Call) -> None:
         shown = " ".join(call("models", "ezvsl").out.split())
@@ -90,8 +90,7 @@ class TestListing:
         assert facts["formula"].endswith(">= 0.5, else 0")
         assert facts["where"].keys() >= {"P", "G"}
         assert "as many pixels as the truth" in facts["rule"]
-        shown = call("measures", "cIoU(adaptive)@0.5").out
-        assert max(map(len, shown.splitlines())) <= 80
+        assert "G: the truth at each pixel" in call("measures", "cIoU(adaptive)@0.5").out
 
     def test_schema(self, call: Call) -> None:
         schema = json.loads(call("schema").out)

@@ -79,9 +79,9 @@ def test_printed_figures_stand_with_the_protocols_that_they_are_of() -> None:
 
 
 def test_the_page_links_papers_and_names_each_badge() -> None:
-    page = dict(site_pages(Board({}, (), read_published(), 0)))["reported.html"]
+    page = dict(site_pages(Board({}, read_published(), (), 0)))["reported.html"]
     assert page.count('href="https://arxiv.org/abs/2007.05722"') > 10
-    assert page.count("another table prints another value") == 48
+    assert page.count('title="another table prints another value"') == 48
     assert 'title="printed: 38.85"' in page
     assert "printed as cIoU" in page
     assert 'data-testset="flickr-concat"' in page
