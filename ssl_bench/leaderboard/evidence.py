@@ -190,8 +190,8 @@ def change_with_sound(predictions: Predictions, trials: TrialSet) -> float | Non
     largest = 0.0
     for positions, maps in predictions.iter_maps():
         small = reduce_map(maps, *(min(SIDE, side) for side in maps.shape[1:]))
-        for position, heat in zip(positions.tolist(), small, strict=True):
-            name = predictions.trial_ids[position]
+        for place, heat in zip(positions.tolist(), small, strict=True):
+            name = predictions.trial_ids[place]
             image = trials.trials[trials.index[name]].image
             other = first.setdefault(image, heat)
             if other.shape != heat.shape:
