@@ -139,4 +139,4 @@ class TestCompare:
 
     def test_long_names_stand_above_the_table(self, call: Call, runs: Path) -> None:
         out = call("compare", runs / "random-0", runs / "random-1").out
-        assert out.startswith("random (random-0) against random (random-1)")
+        assert out.startswith("random (seed 0) against random (seed 1)")

@@ -75,7 +75,7 @@ def test_nothing_is_cut_off_and_every_mark_is_explained(
         draw_rows(tmp_path / f"a.{ending}", [*rows, long], "a title $x " * 60, "cIoU@0.5")
     assert not is_cut_off(pixels_of(tmp_path / "a.png"))
     drawn = (tmp_path / "a.svg").read_text()
-    assert "to the best of" in drawn
+    assert "below the line" in drawn
     for meaning in ("own sound", "of its category", "without its sound", "95 % interval"):
         assert meaning in drawn
 
