@@ -68,6 +68,7 @@ def test_one_process_is_this_one() -> None:
         assert dict(run([0])) == {0: (os.getpid(), None)}
 
 
+@pytest.mark.slow
 def test_this_process_works_too_and_workers_take_devices_by_turns() -> None:
     executor = Executor("processes", 3, devices=("one", "two"))
     with executor.open(naming_its_device) as run:
@@ -87,6 +88,7 @@ def test_this_process_may_work_with_what_it_has() -> None:
     assert any(isinstance(outcome, tuple) for outcome in outcomes.values())
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_is_said_with_the_part_that_it_had() -> None:
     with refused("E_WORKER_DIED") as raised, processes(3).open(dying, here=slow) as run:
         list(run(range(20)))

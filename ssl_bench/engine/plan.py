@@ -95,10 +95,11 @@ class Uses(Sequence[Distinct[_Recipe]]):
         self._starts = np.cumsum([0, *map(len, sets)])
         found = (identity(each, recipe_of(trial)) for each in sets for trial in each)
         hashes = np.fromiter(map(hash, found), np.int64, self._starts[-1])
-        equal = self._told_apart(np.unique(hashes, return_inverse=True)[1].astype(np.int32))
-        _, first, place = np.unique(equal, return_index=True, return_inverse=True)
-        order = np.argsort(first)
-        self._first = first[order].astype(np.int32)
+        alike, _ = _numbered(hashes)
+        del hashes
+        place, first = _numbered(self._told_apart(alike))
+        order = np.argsort(first).astype(np.int32)
+        self._first = first[order]
         self._place = np.argsort(order).astype(np.int32)[place]
         # Trials of all sets, one image or sound after the other.
         self._users = np.argsort(self._place, kind="stable").astype(np.int32)
@@ -110,8 +111,10 @@ class Uses(Sequence[Distinct[_Recipe]]):
         A hash takes eight bytes and what it is of hundreds, which are there for one place at a
         time.
         """
-        users = np.argsort(place, kind="stable")
         counts = np.bincount(place)
+        if len(counts) == len(place):
+            return place
+        users = np.argsort(place, kind="stable")
         ends, further = np.cumsum(counts), len(counts)
         for number in np.flatnonzero(counts > 1).tolist():
             same: dict[Hashable, int] = {}
@@ -155,3 +158,19 @@ class Uses(Sequence[Distinct[_Recipe]]):
             chosen = chosen[start : self._ends[places.stop - 1]]
         first, end = self._starts[number : number + 2]
         return np.asarray(chosen[(chosen >= first) & (chosen < end)] - first, np.intp)
+
+
+def _numbered(
+    values: NDArray[np.integer[Any]],
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Numbers of values in ascending order, the same for equal ones, and the first row of each.
+
+    As ``np.unique`` finds them, in half of the memory.
+    """
+    order = np.argsort(values, kind="stable").astype(np.int32)
+    ordered = values[order]
+    is_first = np.ones(len(values), np.bool_)
+    is_first[1:] = ordered[1:] != ordered[:-1]
+    numbers = np.empty(len(values), np.int32)
+    numbers[order] = np.cumsum(is_first, dtype=np.int32) - 1
+    return numbers, order[is_first]

@@ -28,6 +28,8 @@ MAX_REPLICATES = 1000
 BROKEN_DOWN = 3
 """Breakdowns report as many of a protocol's first measures: the rest would repeat them."""
 
+# Rows of which texts are read at once.
+_AT_ONCE = 8192
 # A column with more levels than trials per level is an identity, not a grouping.
 _MAX_LEVELS = 400
 _FACTS = (
@@ -146,10 +148,13 @@ def undefined(scores: pd.DataFrame, measure: Measure) -> MeasuredValue:
 
 def _groups(scores: pd.DataFrame) -> Numbered:
     """The group of each row."""
-    numbers, names = pd.factorize(scores["group"])
-    rank = np.empty(len(names), np.int32)
-    rank[names.argsort()] = np.arange(len(names), dtype=np.int32)
-    return Numbered(rank[numbers])
+    names = scores["group"]
+    # As bytes, which have the same order in a quarter of memory, some at a time.
+    parts = (names.iloc[start : start + _AT_ONCE] for start in range(0, len(names), _AT_ONCE))
+    encoded = [np.char.encode(part.to_numpy("U"), "utf-8", "surrogatepass") for part in parts]
+    if not encoded:
+        return Numbered(np.zeros(0, np.int32))
+    return Numbered(np.unique(np.concatenate(encoded), return_inverse=True)[1].astype(np.int32))
 
 
 def _values(

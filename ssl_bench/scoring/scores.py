@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice, product
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -410,11 +411,14 @@ def trial_facts(trials: TrialSet) -> dict[str, Any]:
         for name, value in first.items()
         if name not in _FACTS and isinstance(value, str | int | float | bool)
     }
+    own_pictures = True
     for trial in trials:
+        own_pictures = own_pictures and trial.image.key == trial.id
         for name in [
             name for name, kind in cells.items() if not isinstance(trial.attributes.get(name), kind)
         ]:
             del cells[name]
+    pictures = {} if own_pictures else {"image": attrgetter("image.key")}
     left = iter(trials)
     # There are only a few Python objects at a time: a column holds texts in less memory.
     parts = iter(lambda: list(islice(left, _AT_ONCE)), [])
@@ -426,7 +430,7 @@ def trial_facts(trials: TrialSet) -> dict[str, Any]:
                     "group": [trial.group for trial in part],
                     "category": [trial.category for trial in part],
                     "role": [trial.role for trial in part],
-                    "image": [trial.image.key for trial in part],
+                    **{name: list(map(key, part)) for name, key in pictures.items()},
                     "sounding": [trial.sounding for trial in part],
                     "n_boxes": _box_counts(part, trials.test_set),
                     **{name: [trial.attributes[name] for trial in part] for name in cells},
@@ -437,7 +441,7 @@ def trial_facts(trials: TrialSet) -> dict[str, Any]:
         ignore_index=True,
     )
     facts: dict[str, Any] = {str(name): column for name, column in table.items()}
-    if table["image"].equals(table["trial_id"]):
+    if own_pictures:
         # One column in memory where each trial shows its own picture.
         facts["image"] = facts["trial_id"]
     return facts

@@ -29,9 +29,10 @@ _Z_95 = 1.959963984540054
 _FEW = 10
 
 
-# Resamples, and weights, that are taken at once: keeps the weights in double precision small.
-_BLOCK = 256
-_BLOCK_WEIGHTS = 2**21
+# Resamples that are taken at once, and of how many weights in all where there are many groups:
+# keeps the weights in double precision small.
+_BLOCK, _FEW_GROUPS = 256, 2**13
+_BLOCK_WEIGHTS = 2**19
 # Weights of resamples that are kept for the next call; more are drawn again.
 _FEW_WEIGHTS, _MANY_WEIGHTS = 2**19, 2**24
 
@@ -105,6 +106,7 @@ class ClusterBootstrap:
         """Means ``(resamples, m)`` of every resample, from sums of m columns."""
         sizes = np.bincount(self._member, minlength=self.n_groups)
         sums = np.column_stack([*of_groups, sizes])
+        of_groups.clear()  # They may be large
         totals = np.concatenate(
             [weights.astype(np.float64) @ sums for weights in _weights(*self._draw)]
         )
@@ -195,7 +197,7 @@ class ClusterBootstrap:
 
 def _weights(seed: int, n_groups: int, resamples: int) -> Iterator[NDArray[np.uint16]]:
     """Blocks ``(b, n_groups)``: how often each group was drawn in each resample."""
-    rows = max(4, min(_BLOCK, _BLOCK_WEIGHTS // n_groups))
+    rows = _BLOCK if n_groups <= _FEW_GROUPS else max(4, _BLOCK_WEIGHTS // n_groups)
     if n_groups * resamples > _MANY_WEIGHTS:
         yield from _drawn(seed, n_groups, resamples, rows)
         return
@@ -217,7 +219,7 @@ _of_few, _of_many = lru_cache(maxsize=64)(_whole), lru_cache(maxsize=6)(_whole)
 def _drawn(seed: int, n_groups: int, resamples: int, rows: int) -> Iterator[NDArray[np.uint16]]:
     """Weights of so many resamples at a time; the same whatever their number."""
     generator = np.random.default_rng(np.random.SeedSequence([seed, n_groups]))
-    at_once = max(1, 2_000_000 // n_groups)
+    at_once = max(1, 2**20 // n_groups)
     for first in range(0, resamples, rows):
         weights = np.empty((min(rows, resamples - first), n_groups), np.uint16)
         for start in range(0, len(weights), at_once):

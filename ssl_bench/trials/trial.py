@@ -11,7 +11,7 @@ import hashlib
 import os
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -307,8 +307,7 @@ class TrialSet:
             f'{{"composition":{json_text(composition)},"test_set":{json_text(test_set)}'.encode()
         )
         opening = ',"trials":{'
-        ids = np.array(self.ids)
-        for row in np.argsort(ids, kind="stable").tolist():
+        for row in self._by_id.tolist():
             trial = self.trials[row]
             asked = [
                 [[sample, *placement] for sample, placement in trial.image.parts],
@@ -318,6 +317,14 @@ class TrialSet:
             opening = ","
         digest.update(b"}}")
         return digest.hexdigest()
+
+    @property
+    def _by_id(self) -> NDArray[np.intp]:
+        """Rows in the order of ids; as bytes, which have the same order in a quarter of memory."""
+        encode = partial(str.encode, errors="surrogatepass")
+        longest = max(map(len, map(encode, self.index)))
+        ids = np.fromiter(map(encode, self.index), f"S{longest}", len(self.index))
+        return np.argsort(ids, kind="stable")
 
     @cached_property
     def full_digest(self) -> str:

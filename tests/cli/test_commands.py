@@ -99,14 +99,14 @@ class TestListing:
 
 class TestEvaluate:
     def test_json_follows_the_schema_and_files_are_there(self, call: Call, tmp_path: Path) -> None:
-        done = call(
-            *("evaluate", "--model", "center", "--protocol", "synth", "--out", tmp_path, "--json")
-        )
+        few, run = tmp_path / "few.toml", tmp_path / "run"
+        few.write_text(few_trials(12, floors=["full"]))
+        done = call("evaluate", "--model", "center", "--protocol", few, "--out", run, "--json")
         assert done.code == 0
         document = json.loads(done.out)
         jsonschema.validate(document, json.loads(call("schema").out))
-        assert document == json.loads((tmp_path / "result.json").read_text())
-        names = {path.name for path in tmp_path.iterdir()}
+        assert document == json.loads((run / "result.json").read_text())
+        names = {path.name for path in run.iterdir()}
         assert names == {"predictions.npz", "scores.npz", "result.json", "trials.png"}
 
     @pytest.mark.slow

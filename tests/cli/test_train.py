@@ -55,6 +55,7 @@ def test_writes_weights_record_and_picture_and_says_where(tmp_path: Path):
 SEEDS = ["--model", "ogl-l1", "--seed", "5", "--seed", "6"]
 
 
+@pytest.mark.slow
 def test_several_seeds_have_a_folder_each(tmp_path: Path):
     done = CliRunner().invoke(train, [*SEEDS, "--out", str(tmp_path), "--json"])
     assert done.exit_code == 0, done.output
@@ -102,6 +103,7 @@ def small_steps(monkeypatch: pytest.MonkeyPatch, quick: None) -> None:
     monkeypatch.setattr(run, "train", changed)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_steps")
 def test_trains_on_a_folder_of_ones_own(clips: Path, tmp_path: Path):
     listed = tmp_path / "train.csv"

@@ -208,6 +208,7 @@ def test_a_worker_that_finds_other_weights_is_refused(
         predict(Blended(once=taken), [(trials, tmp_path)], elsewhere, load=load)
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_is_said_and_the_next_run_goes_on(
     predicted: Predict, options: EngineOptions, tmp_path: Path
 ) -> None:
@@ -256,6 +257,7 @@ def test_a_part_that_breaks_later_is_said_and_removed(
     assert predicted(options) == expected
 
 
+@pytest.mark.slow
 def test_machines_share_parts_at_an_address(
     predicted: Predict,
     options: EngineOptions,
@@ -342,6 +344,7 @@ def _little_room(taken: Path, _device: str | None) -> Localizer:
     return Blended()
 
 
+@pytest.mark.slow
 def test_what_the_model_raises_in_a_worker_arrives(
     trials: TrialSet, options: EngineOptions, tmp_path: Path
 ) -> None:

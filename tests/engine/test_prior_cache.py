@@ -78,6 +78,7 @@ def test_the_second_evaluation_runs_the_model_alone(
     assert maps[0].read_bytes() == maps[1].read_bytes()
 
 
+@pytest.mark.slow
 def test_without_the_cache_the_numbers_are_the_same_and_nothing_is_kept(
     cache: Path, predicted: list[str], tmp_path: Path
 ) -> None:
@@ -89,18 +90,18 @@ def test_without_the_cache_the_numbers_are_the_same_and_nothing_is_kept(
     assert predicted == ["loud", "potential"] * 3
 
 
-@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 no archive", b"{}", b"\xc9"])
-def test_what_is_damaged_is_made_anew(
-    damage: bytes, cache: Path, predicted: list[str], tmp_path: Path
-) -> None:
+@pytest.mark.slow
+def test_what_is_damaged_is_made_again(cache: Path, predicted: list[str], tmp_path: Path) -> None:
     first = evaluated(tmp_path / "first")
-    for path in files(cache, "priors", "scores"):
-        path.write_bytes(damage)
-    assert numbers(evaluated(tmp_path / "second")) == numbers(first)
-    evaluated(tmp_path / "third")
-    assert predicted == ["loud", "potential", "loud", "potential", "loud"]
+    for number, damage in enumerate((b"", b"PK\x03\x04 no archive", b"{}", b"\xc9")):
+        for path in files(cache, "priors", "scores"):
+            path.write_bytes(damage)
+        assert numbers(evaluated(tmp_path / f"again-{number}")) == numbers(first)
+    evaluated(tmp_path / "last")
+    assert predicted == ["loud", "potential"] * 5 + ["loud"]
 
 
+@pytest.mark.slow
 def test_what_belongs_to_another_key_is_made_anew(
     cache: Path, predicted: list[str], tmp_path: Path
 ) -> None:
@@ -135,7 +136,8 @@ def test_another_batch_size_or_type_is_another_prediction(
     assert predicted.count("potential") == 3
 
 
-@pytest.mark.parametrize("count", [8, 140])  # One part, and several
+# One part, and several.
+@pytest.mark.parametrize("count", [8, pytest.param(140, marks=pytest.mark.slow)])
 def test_a_cache_that_cannot_be_written_costs_time_alone(
     count: int, predicted: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

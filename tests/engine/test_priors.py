@@ -119,6 +119,7 @@ class TestWeights:
         assert not folder.exists()
 
 
+@pytest.mark.slow
 def test_rankings_are_compared_with_no_prior(tmp_path: Path) -> None:
     class Comparing(Loud):
         def similarity(self, image_features: Features, audio_features: Features) -> Any:

@@ -38,6 +38,7 @@ def drawn(*rows: SheetRow, heads: tuple[str, ...] = ("a model",), title: str = "
     return pixels_of(draw_sheet(rows, heads, title))
 
 
+@pytest.mark.slow
 def test_each_row_adds_the_same_height(row: SheetRow) -> None:
     heights = [drawn(*[row] * count).shape[0] for count in (1, 2, 3)]
     assert abs((heights[1] - heights[0]) - (heights[2] - heights[1])) <= 1

@@ -194,6 +194,7 @@ class TestNeighbours:
             with refused("E_FEATURES_FORM", where=path):
                 read_features(path, ["a"])
 
+    @pytest.mark.slow
     def test_a_long_list_is_searched_approximately_and_the_same_each_time(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -108,6 +108,7 @@ def test_nothing_but_the_rim_of_a_thing_differs_from_the_background_outside_its_
         assert np.ptp(image[~far], axis=0).max() > 20
 
 
+@pytest.mark.slow
 def test_the_same_bytes_come_out_everywhere(opened: Opened) -> None:
     sha = hashlib.sha256()
     for split, index in (("standard", 0), ("interactive", 3), ("train", 11)):

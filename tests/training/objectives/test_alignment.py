@@ -282,6 +282,7 @@ def _preparation(**settings: object) -> Preparation:
     )
 
 
+@pytest.mark.slow
 def test_the_embedded_world_has_features_of_its_own() -> None:
     task = prepare_task(_preparation(neighbours=2))
     assert isinstance(task, AlignmentTask)

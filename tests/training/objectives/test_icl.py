@@ -306,6 +306,7 @@ def step(task: ICLTask, epoch: int) -> None:
     optimizer.step()
 
 
+@pytest.mark.slow
 def test_the_first_passes_have_the_initial_objective() -> None:
     task = make_task()
     for epoch in (0, 1):

@@ -257,6 +257,7 @@ class TestPreparing:
         save_checkpoint(path, {**state, "features.16.weight": torch.zeros(1)})
         return path
 
+    @pytest.mark.slow
     def test_the_image_trunk_starts_from_a_vgg_classifier(self, classifier: Path) -> None:
         task = prepare(self.preparation("imagenet", classifier))
         given = load_file(classifier)
