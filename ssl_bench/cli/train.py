@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from ssl_bench.training.run import Plan
     from ssl_bench.training.run_state import Progress, Step
 
-EMBEDDED_WORLD = "synth"
+_MADE_BY_CODE = ("synth", "collage")
 # Choices among the clips of a folder.
 _OF_FOLDERS = ("ids", "truth", "masks", "skip_missing", "problems", "held_out", "skip_held_out")
 _FIRST_LINE_SECONDS = 5.0
@@ -55,15 +55,15 @@ def _toml_or_text(text: str) -> Any:
 @click.option("--model", required=True, metavar="NAME", help="Baseline to train, such as ezvsl.")
 @click.option(
     "--data",
-    default=EMBEDDED_WORLD,
+    default="synth",
     show_default=True,
-    metavar="synth|DIR",
-    help="What to train on: the embedded world, or your own folder with frames/ and, except "
-    "for audio-blind models, audio/.",
+    metavar="synth|collage|DIR",
+    help="What to train on: the embedded world, the test set collage but for its test splits, or "
+    "your own folder with frames/ and, except for audio-blind models, audio/.",
 )
 @click.option(
     "--variant",
-    help="Variant of the baseline.  [default: synth; for a folder full, or the first other one]",
+    help="Variant of the baseline.  [default: as --data; for a folder full, or the first other one]",
 )
 @click.option(
     "--ids",
@@ -231,8 +231,9 @@ def _train_one(
     from ssl_bench.training.run import plan_training
     from ssl_bench.training.run import train as run
 
-    on_folder = given["data"] != EMBEDDED_WORLD
-    plan = plan_training(given["model"], variant=given["variant"], seed=seed, on_folder=on_folder)
+    on_folder = given["data"] not in _MADE_BY_CODE
+    made = None if on_folder else given["data"]
+    plan = plan_training(given["model"], variant=given["variant"], seed=seed, data=made)
     source = _source(given, plan, tell)
     if tell is not None and on_folder and is_first_process():
         if given["variant"] is None:
@@ -265,24 +266,24 @@ def _train_one(
 
 
 def _source(given: dict[str, Any], plan: Plan, progress: Progress | None) -> TrainingData:
-    from ssl_bench.training.data import EmbeddedWorld
+    from ssl_bench.training.data import MADE_BY_CODE
     from ssl_bench.training.folder import open_user_folder, read_held_out, require_given
     from ssl_bench.training.given_truth import open_truth
 
     folder, truth, needs = Path(given["data"]), given["truth"], plan.needs
-    if given["data"] == EMBEDDED_WORLD:
+    if given["data"] in _MADE_BY_CODE:
         if any(given[name] for name in _OF_FOLDERS):
             raise click.UsageError(
                 "--ids, --truth, --held-out and their like choose among the clips of a folder: "
                 "name one with --data, or leave them out"
             )
-        return EmbeddedWorld()
+        return MADE_BY_CODE[given["data"]]
     if not folder.is_dir():
         raise ModelError(
             "there is no such folder to train on",
             code="E_FOLDER_MISSING",
             where=folder,
-            remedy=f"name a folder with frames/ and audio/, or {EMBEDDED_WORLD}",
+            remedy=f"name a folder with frames/ and audio/, or {' or '.join(_MADE_BY_CODE)}",
         )
     require_given(folder, needs, truth=truth, labels=given["ids"])
     if truth is not None and not needs.truth:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
 from ssl_bench.models.embedding_localizer import EmbeddingLocalizer, EmbeddingNetwork
-from ssl_bench.models.resnet import ResidualTrunk, TrunkArchitecture
-from ssl_bench.schemas import Document
+from ssl_bench.models.image_trunks import TwoTrunks
+from ssl_bench.models.resnet import ResidualTrunk
 
 
-class EZVSLArchitecture(Document):
+class EZVSLArchitecture(TwoTrunks):
     """Shape of an EZ-VSL network; the defaults are those of the authors' code."""
 
-    # Shape of both trunks; they differ in their number of input channels only.
-    trunk: TrunkArchitecture = Field(default_factory=TrunkArchitecture)
     dimension: PositiveInt = 512  # Dimensions D of the space that images and sounds share
     temperature: PositiveFloat = 0.03  # Tau, by which cosines are divided in the maps
 
@@ -42,7 +40,7 @@ class EZVSLNetwork(EmbeddingNetwork):
         self.dimension = architecture.dimension
         self.temperature = architecture.temperature
         channels = architecture.trunk.channels
-        self.imgnet = ResidualTrunk(architecture.trunk, input_channels=3)
+        self.imgnet = architecture.seeing()
         self.img_proj = nn.Conv2d(channels, architecture.dimension, 1)
         self.audnet = ResidualTrunk(architecture.trunk, input_channels=1)
         self.aud_proj = nn.Linear(channels, architecture.dimension)

@@ -10,17 +10,16 @@ from torch.nn import functional
 
 from ssl_bench.models.contract import Features
 from ssl_bench.models.embedding_localizer import EmbeddingLocalizer, EmbeddingNetwork
+from ssl_bench.models.image_trunks import TwoTrunks
 from ssl_bench.models.resnet import FINE_TRUNK, ResidualTrunk, TrunkArchitecture
 from ssl_bench.models.trained import SoundOptions
-from ssl_bench.schemas import Document
 
 
-class ICLArchitecture(Document):
+class ICLArchitecture(TwoTrunks):
     """Shape of the network."""
 
-    # Shape of both trunks; they differ in their number of input channels only. The paper says
-    # ResNet-18, and that it shares the backbone of MSSL, whose public code keeps the resolution of
-    # the last stage.
+    # The paper says ResNet-18, and that it shares the backbone of MSSL, whose public code keeps the
+    # resolution of the last stage.
     trunk: TrunkArchitecture = Field(default=FINE_TRUNK)
 
 
@@ -43,7 +42,7 @@ class ICLNetwork(EmbeddingNetwork):
     def __init__(self, architecture: ICLArchitecture) -> None:
         super().__init__()
         self.dimension = architecture.trunk.channels
-        self.imgnet = ResidualTrunk(architecture.trunk, input_channels=3)
+        self.imgnet = architecture.seeing()
         self.audnet = ResidualTrunk(architecture.trunk, input_channels=1)
 
     def encode_images(self, images: Tensor) -> Tensor:

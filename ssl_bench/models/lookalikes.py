@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Mapping
 
 from ssl_bench.errors import WeightsError
 from ssl_bench.models.checkpoints import MisfitError
-from ssl_bench.models.provenance import RecognisedWeights
+from ssl_bench.models.provenance import RecognisedWeights, stated_origin
 
 KnownBy = Mapping[str, Collection[str]]
 """The keys by which a weights file of each model is recognised; none where it cannot be."""
@@ -118,9 +117,4 @@ def _parts(keys: Iterable[str]) -> set[str]:
 
 def _stated_model(weights: RecognisedWeights) -> str | None:
     """The model that a file of this project's training names."""
-    try:
-        stated = json.loads(str(weights.fields.get("training")))
-    except json.JSONDecodeError:
-        return None
-    model = stated.get("model") if isinstance(stated, dict) else None
-    return model if isinstance(model, str) else None
+    return stated_origin(weights.fields).get("model")

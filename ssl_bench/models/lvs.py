@@ -19,8 +19,8 @@ from ssl_bench.models.embedding_localizer import (
     EmbeddingNetwork,
     EmbeddingOptions,
 )
+from ssl_bench.models.image_trunks import TwoTrunks
 from ssl_bench.models.resnet import FINE_TRUNK, ResidualTrunk, TrunkArchitecture
-from ssl_bench.schemas import Document
 
 UNUSED_ENTRIES = (
     *(f"imgnet.{key}" for key in ("conv1_a.weight", "conv1_flow.weight", "fc.weight", "fc.bias")),
@@ -49,10 +49,9 @@ POSITIVE_FROM = 0.65
 SHARPNESS = 0.03
 
 
-class LVSArchitecture(Document):
+class LVSArchitecture(TwoTrunks):
     """Shape of the network; the default is that of the authors' code."""
 
-    # Shape of both trunks; they differ in their number of input channels only.
     trunk: TrunkArchitecture = Field(default=FINE_TRUNK)
 
 
@@ -77,7 +76,7 @@ class LVSNetwork(EmbeddingNetwork):
     def __init__(self, architecture: LVSArchitecture) -> None:
         super().__init__()
         self.dimension = architecture.trunk.channels
-        self.imgnet = ResidualTrunk(architecture.trunk, input_channels=3)
+        self.imgnet = architecture.seeing()
         self.audnet = ResidualTrunk(architecture.trunk, input_channels=1, stem="conv1_a")
 
     def encode_images(self, images: Tensor) -> Tensor:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from pydantic import Field
@@ -21,6 +22,22 @@ def counted(name: str, keys: Sequence[str]) -> str:
     '4 missing (a, b, c, ...)'
     """
     return f"{len(keys)} {name} ({', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''})"
+
+
+def stated_origin(fields: Mapping[str, Any]) -> dict[str, str]:
+    """What a file of this project's training says of itself, of the texts that travel with it.
+
+    Examples
+    --------
+    >>> stated_origin({"training": '{"model": "ezvsl", "seed": 0}'}), stated_origin({"epoch": 3})
+    ({'model': 'ezvsl'}, {})
+    """
+    try:
+        stated = json.loads(str(fields.get("training")))
+    except (json.JSONDecodeError, RecursionError):
+        return {}
+    facts = stated if isinstance(stated, dict) else {}
+    return {name: value for name, value in facts.items() if isinstance(value, str)}
 
 
 class RecognisedWeights(Document):

@@ -159,6 +159,8 @@ class Variant(Document):
     packaged_weights: PackagedWeights | None = None
     # The published file that is fetched where ``download`` is given as weights.
     official_weights: OfficialWeights | None = None
+    # The variant of the object prior that goes with this one, where it has another name.
+    object_prior_variant: str | None = None
     # How an object prior is mixed in, where this variant differs from the recipe.
     object_guided: ObjectGuidance | None = None
     # Table that the training package checks; none where this variant is not trained here.
@@ -231,7 +233,7 @@ class Recipe(Document):
     localizer: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]
     default_variant: str = "standard"  # The variant that is meant where none is named
     # The baseline that object-guided localization mixes in, if the model has one; its variant of
-    # the same name is taken.
+    # the same name is taken, unless a variant says another.
     object_prior: str | None = None
     object_guided: ObjectGuidance = ObjectGuidance()  # How it is mixed in
     # Keys of a weights file by which it is known to be for this model, or for one of the same

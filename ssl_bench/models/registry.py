@@ -277,7 +277,7 @@ class Baseline:
         audio_visual = self.load(variant, weights=weights, seed=seed, options=settings)
         seen = self.variant(variant).preprocessing_of(preset)
         prior = load_baseline(str(named))
-        size = variant or self.recipe.default_variant
+        size = self.variant(variant).object_prior_variant or variant or self.recipe.default_variant
         guide = prior._resizing_alike(size, seen, self.name)._as_prior(size, prior_weights)
         if not isinstance(audio_visual, Localizer) or not isinstance(guide, Localizer):
             raise ModelError(

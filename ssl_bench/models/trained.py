@@ -22,6 +22,7 @@ from ssl_bench.models.checkpoints import (
 from ssl_bench.models.contract import Features, Localizer
 from ssl_bench.models.devices import PROCESSOR, Place
 from ssl_bench.models.faster import channels_last, fold_batch_norms
+from ssl_bench.models.image_trunks import refuse_other_trunk
 from ssl_bench.models.images import (
     IMAGENET_DEVIATION,
     IMAGENET_MEAN,
@@ -147,6 +148,7 @@ class TrainedLocalizer(Localizer, Generic[Network]):
                 beside=cls.beside,
             ),
         )
+        refuse_other_trunk(network, checkpoint)
         extras = cls.extras(checkpoint, network)
         # Nobody else holds this network, so it need not be able to train any more.
         channels_last(fold_batch_norms(network.eval()))

@@ -1,4 +1,4 @@
-"""What is trained on: the interface of data, and the embedded world but for its test splits."""
+"""What is trained on: the interface of data, and test sets made by code but for their test splits."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench.errors import ModelError
 from ssl_bench.media.waveform import Waveform
+from ssl_bench.testsets import open_test_set
+from ssl_bench.testsets.base import TestSet
+from ssl_bench.testsets.collage.world import RECIPE as COLLAGE_RECIPE
 from ssl_bench.testsets.synth import SynthTestSet, World, object_arrays, scene_arrays
 from ssl_bench.testsets.synth.streams import WORLD_VERSION
 from ssl_bench.testsets.truth import render
@@ -73,6 +77,9 @@ class TrainingData(ABC):
     """A data set to train on."""
 
     name: str  # Its name in the record
+    # The variant that baselines have for it, where it is made by code: its recipe says how many
+    # scenes are made, and its weights, which are small, are stored as float16.
+    variant: str | None = None
     version: int | None = None  # Version of the embedded world; None for other data
     # left_out, held_out: Numbers of examples that were left out because a file is missing or
     # unusable, and because they belong to a test set.
@@ -108,7 +115,7 @@ class EmbeddedWorld(TrainingData):
     Validation scenes always have their truth; training scenes only where it is needed.
     """
 
-    name = "synth"
+    name = variant = "synth"
     version = WORLD_VERSION
 
     def sources(
@@ -121,32 +128,76 @@ class EmbeddedWorld(TrainingData):
     ) -> tuple[Source, Source]:
         """The first examples of the splits; see :meth:`TrainingData.sources`."""
         del seed
-        if recipe.scenes is None:
-            raise ModelError(
-                "this recipe does not set how many scenes of the embedded world to train on",
-                code="E_SCENES_MISSING",
-                where="scenes",
-                remedy="add scenes to the recipe, or train on a folder",
-            )
+        scenes, truth_side = _scenes_of(recipe), TRAINING_TRUTH_SIDE if needs.truth else None
         if needs.labels:
-            return draw_objects(recipe.scenes, recipe.validation_scenes, progress)
-        truth_side = TRAINING_TRUTH_SIDE if needs.truth else None
+            return draw_objects(scenes, recipe.validation_scenes, progress)
         return (
-            draw_scenes("train", recipe.scenes, front_end, truth_side, progress),
+            draw_scenes("train", scenes, front_end, truth_side, progress),
             draw_scenes(
                 "val", recipe.validation_scenes, front_end, VALIDATION_TRUTH_SIDE, progress
             ),
         )
 
 
+class Collage(TrainingData):
+    """The splits of ``collage`` for training and validation, truth and all."""
+
+    name = variant = "collage"
+    version = COLLAGE_RECIPE
+
+    def sources(
+        self,
+        needs: Needs,
+        recipe: TrainingRecipe,
+        seed: int,
+        front_end: FrontEnd | None = None,
+        progress: Progress | None = None,
+    ) -> tuple[Source, Source]:
+        """The first scenes of the splits; see :meth:`TrainingData.sources`."""
+        del seed
+        if needs.labels:
+            raise ModelError(
+                "collage has no pictures of single objects to learn their classes from",
+                code="E_TRAINING_DATA",
+                where=self.name,
+                remedy="train a model that listens, such as ezvsl",
+            )
+        truth_side = TRAINING_TRUTH_SIDE if needs.truth else None
+        return (
+            _collage("train", _scenes_of(recipe), front_end, truth_side, progress),
+            _collage(
+                "validation", recipe.validation_scenes, front_end, VALIDATION_TRUTH_SIDE, progress
+            ),
+        )
+
+
+MADE_BY_CODE = {data.name: data for data in (EmbeddedWorld(), Collage())}
+"""Data that need no folder of the user's, by name."""
+
+
+class Pictures(Protocol):
+    """Images ``(height, width, 3)`` uint8 RGB by row: an array, or what makes them when asked."""
+
+    def __getitem__(self, row: int, /) -> NDArray[np.uint8]: ...
+
+
+@dataclass(frozen=True)
+class _Rendered:
+    _test_set: TestSet
+    _ids: tuple[str, ...]
+
+    def __getitem__(self, row: int, /) -> NDArray[np.uint8]:
+        return self._test_set.image(self._ids[row])
+
+
 @dataclass(eq=False)
 class ArraySource(Source):
-    """Examples in memory."""
+    """Examples in memory, but perhaps for their images."""
 
     ids: tuple[str, ...]
     digest: str
     categories: NDArray[np.int64]
-    images: NDArray[np.uint8]  # ``(N, height, width, 3)`` uint8 RGB
+    images: Pictures  # N of them
     # ``(N, C, F, T)`` float16, as the model's front end returns them; None where not needed.
     spectrograms: NDArray[np.float16] | None = None
     # ``(N, h, w)`` float32 in [0, 1]; None where it is not to be read.
@@ -157,8 +208,7 @@ class ArraySource(Source):
 
     def image(self, row: int) -> NDArray[np.uint8]:
         """See :meth:`Source.image`."""
-        image: NDArray[np.uint8] = self.images[row]
-        return image
+        return self.images[row]
 
     def sound(self, row: int, shift: float = 0.0) -> NDArray[np.float32]:
         """The spectrogram, rolled by whole frames; see :meth:`Source.sound`."""
@@ -217,6 +267,48 @@ def draw_scenes(
         tables = np.stack([front_end(sound).astype(np.float16) for sound in sounds])
     digest = _digest(ids, images, samples, *([] if truths is None else [truths]))
     return ArraySource(ids, digest, categories, images, tables, truths)
+
+
+def _collage(
+    split: str,
+    count: int,
+    front_end: FrontEnd | None,
+    truth_side: int | None,
+    progress: Progress | None,
+) -> ArraySource:
+    test_set = open_test_set("collage", split, options={"count": count})
+    names = sorted({each.category for each in test_set.samples})
+    tell = counted(f"rendering collage, {split}", progress)
+    tables, truths, categories = [], [], []
+    for done, sample in enumerate(test_set.samples, 1):
+        alone = sample.attributes["n_sounding"] == 1
+        categories.append(names.index(sample.category) if alone else -1)
+        if front_end is not None:
+            tables.append(front_end(test_set.waveform(sample.id)).astype(np.float16))
+        if truth_side is not None:
+            truths.append(render(sample.annotation, "union", truth_side, truth_side))
+        if tell is not None:
+            tell(done, count)
+    ids = tuple(sample.id for sample in test_set.samples)
+    return ArraySource(
+        ids,
+        test_set.digest,
+        np.array(categories),
+        _Rendered(test_set, ids),
+        np.stack(tables) if tables else None,
+        np.stack(truths) if truths else None,
+    )
+
+
+def _scenes_of(recipe: TrainingRecipe) -> int:
+    if recipe.scenes is None:
+        raise ModelError(
+            "this recipe does not set how many scenes to train on",
+            code="E_SCENES_MISSING",
+            where="scenes",
+            remedy="add scenes to the recipe, or train on a folder",
+        )
+    return recipe.scenes
 
 
 def draw_objects(

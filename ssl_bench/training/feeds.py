@@ -27,6 +27,7 @@ from ssl_bench.training.augmentation import (
     sound_changes_of,
 )
 from ssl_bench.training.data import Needs, Source
+from ssl_bench.training.trunk_maps import TrunkMaps
 
 Batch = dict[str, Tensor]
 """Tensors by name, with one row for each example; ``rows (B,)`` int64 are the examples' rows."""
@@ -51,6 +52,8 @@ class Feed:
         Decides the augmentation, and whatever else is drawn.
     needs
         What a batch holds beside images.
+    maps
+        What a frozen trunk makes of the pictures, which then stand for them; None for pictures.
     """
 
     def __init__(
@@ -60,8 +63,10 @@ class Feed:
         preprocessing: ImagePreprocessing,
         seed: int,
         needs: Needs = _AUDIO_VISUAL,
+        maps: TrunkMaps | None = None,
     ) -> None:
         self.source = source
+        self.maps = maps
         self.seed = seed
         self.augmentation = augmentation
         self.preprocessing = preprocessing
@@ -110,6 +115,8 @@ class Feed:
         chosen = augmentation or self.augmentation
         side = self.preprocessing.side
         crops = crops_of(chosen, len(self), self.seed, epoch, view)
+        if self.maps is not None:
+            return self.maps.of(rows, crops.mirrored[rows])
         colours = colours_of(chosen, len(self), self.seed, epoch, view)
         pixels = np.empty((len(rows), side, side, 3), np.uint8)
         for place, row in enumerate(rows):
@@ -123,6 +130,8 @@ class Feed:
 
     def whole_images(self, rows: Rows) -> Tensor:
         """Whole images ``(B, 3, side, side)`` float32 as the model's preprocessing gives them."""
+        if self.maps is not None:
+            return self.maps.of(rows)
         images = [self.source.image(int(row)) for row in rows]
         return _channels_last(prepare_images(images, self.preprocessing))
 

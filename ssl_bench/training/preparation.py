@@ -14,6 +14,7 @@ from ssl_bench.errors import ModelError, WeightsError
 from ssl_bench.models.checkpoints import Checkpoint, load_into, read_checkpoint
 from ssl_bench.models.downloads import fetch
 from ssl_bench.models.embedding_localizer import EmbeddingPreprocessing
+from ssl_bench.models.image_trunks import FrozenTrunk
 from ssl_bench.models.images import ImagePreprocessing
 from ssl_bench.models.recipes import OfficialWeights, Table, Variant, checked
 from ssl_bench.models.registry import Baseline, load_baseline
@@ -24,6 +25,7 @@ from ssl_bench.training.feeds import Feed
 from ssl_bench.training.neighbours import NeighbourFiles
 from ssl_bench.training.recipe import TrainingRecipe
 from ssl_bench.training.run_state import Progress
+from ssl_bench.training.trunk_maps import refuse_crops, trunk_maps
 
 CLASSIFIER_HEAD = ("fc.weight", "fc.bias")
 """Keys of a residual classifier that its trunk does not use."""
@@ -108,12 +110,21 @@ class Preparation:
         )
         return training, validation
 
-    def embedding_feeds(self) -> tuple[Feed, Feed]:
-        """Feeds of images with sounds, prepared as the variant of an embedding model requires."""
+    def embedding_feeds(self, trunk: nn.Module | None = None) -> tuple[Feed, Feed]:
+        """Feeds of images with sounds, prepared as the variant of an embedding model requires.
+
+        Where the image trunk is frozen, its maps stand for the images. ModelError where the recipe
+        varies them.
+        """
         preprocessing = self.preprocessing(EmbeddingPreprocessing)
-        return self.feeds(
+        feeds = self.feeds(
             preprocessing.image, partial(prepare_sound, preprocessing=preprocessing.audio)
         )
+        if isinstance(trunk, FrozenTrunk):
+            refuse_crops(self.recipe.augmentation, self.recipe_path)
+            for feed in feeds:
+                feed.maps = trunk_maps(trunk, feed.source, preprocessing.image, self.progress)
+        return feeds
 
     def start_image_trunk(
         self,
@@ -138,7 +149,8 @@ class Preparation:
         Returns
         -------
         str or None
-            SHA-256 of the weights file; None if the trunk stays random.
+            SHA-256 of the weights file, or of that of a frozen trunk; None if the trunk stays
+            random.
 
         Raises
         ------
@@ -147,9 +159,9 @@ class Preparation:
         WeightsError
             If the weights are missing or do not fit.
         """
-        if self.recipe.image_trunk == "none":
+        if self.recipe.image_trunk == "none" or isinstance(trunk, FrozenTrunk):
             self.refuse_image_trunk()
-            return None
+            return trunk.sha256 if isinstance(trunk, FrozenTrunk) else None
         if self.image_trunk is not None:
             checkpoint = read_checkpoint(self.image_trunk)
         elif self.recipe.image_trunk == "imagenet":

@@ -10,14 +10,15 @@ from typing import Any
 
 import torch
 
-from ssl_bench.errors import ModelError
+from ssl_bench.errors import ModelError, one_of
 from ssl_bench.files import files_of, replaced_folder
 from ssl_bench.models.checkpoints import save_checkpoint
+from ssl_bench.models.image_trunks import FrozenTrunk
 from ssl_bench.models.recipes import checked
 from ssl_bench.models.registry import Baseline, load_baseline
 from ssl_bench.models.sounds import SoundInput
 from ssl_bench.plots import FORMATS
-from ssl_bench.training.data import EmbeddedWorld, Needs, TrainingData
+from ssl_bench.training.data import MADE_BY_CODE, EmbeddedWorld, Needs, TrainingData
 from ssl_bench.training.hardware import Hardware, launch
 from ssl_bench.training.loop import TrainingHistory, fit, reproducible
 from ssl_bench.training.neighbours import NeighbourFiles
@@ -35,7 +36,6 @@ from ssl_bench.training.record import (
 from ssl_bench.training.run_state import Progress, RunState
 from ssl_bench.training.task import Task
 
-_SMALL = "synth"
 _FULL = "full"
 _ENDINGS = ("safetensors", "training.json", *(f"training.{ending}" for ending in FORMATS))
 
@@ -45,9 +45,9 @@ class Plan:
     """What is to be trained."""
 
     baseline: Baseline  # The baseline
-    # The baseline's variant. Where none was named, it is ``synth`` on the embedded world. On a
-    # folder it is ``full``, or, if a baseline has no such variant to train, its first one that is
-    # not for the embedded world.
+    # The baseline's variant. Where none was named, it is that of data made by code, such as
+    # ``synth``. On a folder it is ``full``, or, if a baseline has no such variant to train, its
+    # first one that is not for data made by code.
     variant: str
     recipe: TrainingRecipe  # Its training recipe
     seed: int  # The seed in force: the one that was chosen, else the recipe's
@@ -65,9 +65,13 @@ class Plan:
 
 
 def plan_training(
-    name: str, *, variant: str | None = None, seed: int | None = None, on_folder: bool = False
+    name: str,
+    *,
+    variant: str | None = None,
+    seed: int | None = None,
+    data: str | None = EmbeddedWorld.name,
 ) -> Plan:
-    """What :func:`train` would train.
+    """What :func:`train` would train on `data` made by code, or on a folder where it is None.
 
     Raises
     ------
@@ -76,7 +80,7 @@ def plan_training(
 
     Examples
     --------
-    >>> plan = plan_training("icl", on_folder=True)
+    >>> plan = plan_training("icl", data=None)
     >>> plan.variant, plan.seed, plan.needs
     ('flickr', 0, Needs(sounds=True, truth=False, labels=False))
     """
@@ -85,10 +89,9 @@ def plan_training(
         trained = [
             each
             for each, chosen in baseline.recipe.variants.items()
-            if chosen.training is not None and not each.startswith(_SMALL)
+            if chosen.training is not None and not each.startswith(tuple(MADE_BY_CODE))
         ]
-        variant = _FULL if _FULL in trained or not trained else trained[0]
-        variant = variant if on_folder else _SMALL
+        variant = data or (_FULL if _FULL in trained or not trained else trained[0])
     recipe = training_recipe(baseline, variant)
     number = recipe.seed if seed is None else seed
     needs = needs_of(recipe.objective, baseline.folder / "recipe.toml")
@@ -114,8 +117,8 @@ def train(
 ) -> TrainingRecord:
     """Train a baseline and write what came out.
 
-    Into `out` go ``<variant>.safetensors`` (the weights; as float16 where they are those of the
-    embedded world), ``<variant>.training.json`` (the record) and ``<variant>.training.png`` (the
+    Into `out` go ``<variant>.safetensors`` (the weights, without a frozen trunk; as float16 where
+    the data are made by code), ``<variant>.training.json`` (the record) and ``<variant>.training.png`` (the
     loss curve), all of them at once. During the run, ``<variant>.unfinished.pt`` holds its
     state and ``<variant>.progress.json`` shows how far it is; both are deleted at the end. A run
     that finds its own state there resumes, on one CPU device to the very same weights.
@@ -125,7 +128,7 @@ def train(
     name
         The baseline, such as ``ezvsl`` or ``ogl-l1``.
     data
-        What to train on; ``synth`` for the embedded world.
+        What to train on; ``synth`` for the embedded world, ``collage`` for that test set.
     variant
         The baseline's variant; None for the default one of :class:`Plan`.
     seed, recipe
@@ -163,18 +166,18 @@ def train(
         If the weights that the image trunk starts from are missing or do not fit.
     """
     if isinstance(data, str):
-        if data != EmbeddedWorld.name:
+        if data not in MADE_BY_CODE:
             raise ModelError(
                 f"there is no training data {data!r}",
                 code="E_TRAINING_DATA",
                 where=name,
-                remedy=f"train on {EmbeddedWorld.name}, or on a folder with frames/ and audio/",
+                remedy=f"{one_of(MADE_BY_CODE, data)}, or a folder with frames/ and audio/",
             )
-        data = EmbeddedWorld()
-    small = isinstance(data, EmbeddedWorld)
-    plan = plan_training(name, variant=variant, seed=seed, on_folder=not small)
+        data = MADE_BY_CODE[data]
+    small = data.variant is not None
+    plan = plan_training(name, variant=variant, seed=seed, data=data.variant)
     if recipe is None:
-        # The number of scenes is one of the embedded world.
+        # The number of scenes is one of data made by code.
         recipe = plan.recipe if small else plan.recipe.model_copy(update={"scenes": None})
     elif seed is None:
         seed = recipe.seed
@@ -232,6 +235,8 @@ def train(
                             tensor.copy_(tensor.half())
                 figures = dict(task.validate())
             origin = {"model": name, "data": data.name, "seed": preparation.seed}
+            if isinstance(frozen := getattr(task.network, "imgnet", None), FrozenTrunk):
+                origin["image_trunk"] = frozen.sha256
             with replaced_folder(out, names) as fresh:
                 weights, written = (fresh / name for name in names[:2])
                 weights_sha256 = save_checkpoint(

@@ -19,11 +19,11 @@ from ssl_bench.models.recipes import checked
 from ssl_bench.models.registry import load_baseline
 from ssl_bench.models.sslalign import AlignmentArchitecture, AlignmentNetwork
 from ssl_bench.training.augmentation import Augmentation
-from ssl_bench.training.data import EmbeddedWorld
 from ssl_bench.training.feeds import Batch, Feed, Rows
 from ssl_bench.training.neighbours import Features, Neighbours, find_neighbours, read_features
 from ssl_bench.training.preparation import Preparation
 from ssl_bench.training.task import EVALUATION_BATCH, EmbeddingSettings, EmbeddingTask
+from ssl_bench.training.trunk_maps import refuse_crops
 
 _AUGMENTED = "augmented"
 _ALIKE = "alike"
@@ -168,7 +168,9 @@ class PositiveViewsFeed(Feed):
     def __init__(
         self, plain: Feed, *, augmented: Augmentation | None, neighbours: Neighbours | None
     ) -> None:
-        super().__init__(plain.source, plain.augmentation, plain.preprocessing, plain.seed)
+        super().__init__(
+            plain.source, plain.augmentation, plain.preprocessing, plain.seed, maps=plain.maps
+        )
         self._augmented = augmented
         self._neighbours = neighbours
 
@@ -242,7 +244,9 @@ def prepare(preparation: Preparation) -> AlignmentTask:
         preparation.architecture(AlignmentArchitecture), projected=settings.semantic
     )
     trunk = preparation.start_image_trunk(network.imgnet)
-    plain, validation = preparation.embedding_feeds()
+    plain, validation = preparation.embedding_feeds(network.imgnet)
+    if plain.maps is not None and settings.augmented:
+        refuse_crops(settings.augmented, preparation.recipe_path)
     training = PositiveViewsFeed(
         plain,
         augmented=settings.augmented or None,
@@ -259,7 +263,7 @@ def _neighbours(preparation: Preparation, count: int, clips: Feed) -> Neighbours
         return find_neighbours(
             read_features(files.images, ids), read_features(files.sounds, ids), count
         )
-    if not isinstance(preparation.data, EmbeddedWorld):
+    if preparation.data.variant is None:
         raise DataError(
             "this objective draws clips that look or sound alike, and there is nothing to compare "
             "these clips by",
@@ -267,7 +271,8 @@ def _neighbours(preparation: Preparation, count: int, clips: Feed) -> Neighbours
             where=preparation.data.name,
             remedy="give features of any encoders, with --neighbour-images and --neighbour-sounds",
         )
-    return find_neighbours(image_features(preparation, clips), sound_features(clips), count)
+    images = image_features(preparation, clips) if clips.maps is None else trunk_features(clips)
+    return find_neighbours(images, sound_features(clips), count)
 
 
 def image_features(preparation: Preparation, clips: Feed) -> Features:
@@ -280,6 +285,12 @@ def image_features(preparation: Preparation, clips: Feed) -> Features:
     with torch.inference_mode():
         parts = [network.pooled(clips.whole_images(rows)) for rows in _in_batches(len(clips))]
     return Features(torch.cat(parts).numpy(), checkpoint.sha256)
+
+
+def trunk_features(clips: Feed) -> Features:
+    """Features of whole images by their frozen trunk: its pooled maps."""
+    parts = [clips.whole_images(rows).mean(dim=(2, 3)) for rows in _in_batches(len(clips))]
+    return Features(torch.cat(parts).numpy(), "the frozen trunk")
 
 
 def sound_features(clips: Feed) -> Features:

@@ -198,4 +198,5 @@ def prepare(preparation: Preparation) -> EZVSLTask:
     network = EZVSLNetwork(preparation.architecture(EZVSLArchitecture))
     initialise((network.audnet, network.img_proj, network.aud_proj), settings.initialisation)
     trunk = preparation.start_image_trunk(network.imgnet)
-    return EZVSLTask(network, *preparation.embedding_feeds(), settings, image_trunk_sha256=trunk)
+    feeds = preparation.embedding_feeds(network.imgnet)
+    return EZVSLTask(network, *feeds, settings, image_trunk_sha256=trunk)

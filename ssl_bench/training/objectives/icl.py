@@ -264,4 +264,5 @@ def prepare(preparation: Preparation) -> ICLTask:
     settings = preparation.settings(Settings)
     network = ICLNetwork(preparation.architecture(ICLArchitecture))
     trunk = preparation.start_image_trunk(network.imgnet)
-    return ICLTask(network, *preparation.embedding_feeds(), settings, image_trunk_sha256=trunk)
+    feeds = preparation.embedding_feeds(network.imgnet)
+    return ICLTask(network, *feeds, settings, image_trunk_sha256=trunk)

@@ -142,4 +142,5 @@ def prepare(preparation: Preparation) -> LVSTask:
     settings = preparation.settings(Settings)
     network = LVSNetwork(preparation.architecture(LVSArchitecture))
     trunk = preparation.start_image_trunk(network.imgnet)
-    return LVSTask(network, *preparation.embedding_feeds(), settings, image_trunk_sha256=trunk)
+    feeds = preparation.embedding_feeds(network.imgnet)
+    return LVSTask(network, *feeds, settings, image_trunk_sha256=trunk)

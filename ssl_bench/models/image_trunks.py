@@ -1,0 +1,87 @@
+"""What embedding networks see images with: a residual trunk, or a frozen one under a new layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from ssl_bench.errors import WeightsError
+from ssl_bench.models.checkpoints import Checkpoint, load_into, read_checkpoint
+from ssl_bench.models.efficientnet import CHANNELS, LITE_HEAD, Lite, LiteTrunk
+from ssl_bench.models.faster import channels_last, fold_batch_norms
+from ssl_bench.models.provenance import stated_origin
+from ssl_bench.models.registry import load_baseline
+from ssl_bench.models.resnet import ResidualTrunk, TrunkArchitecture
+from ssl_bench.schemas import Document
+
+
+class FrozenTrunk(nn.Module):
+    """EfficientNet-Lite0 as the extra ``imagenet`` installs it, and one layer that is trained.
+
+    The layer, a 1x1 convolution with batch normalisation and ReLU, has `channels` channels. The
+    trunk below is neither trained nor stored: it is no part of the state dict, takes no gradient
+    and stays in evaluation mode. `sha256` is the digest of its file. WeightsError where the package
+    is not installed, or brings another file.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        packaged = load_baseline("ogl-l1").variant("imagenet-lite").packaged_weights
+        assert packaged is not None
+        checkpoint = read_checkpoint(packaged.path(), expected_sha256=packaged.sha256)
+        trunk = LiteTrunk().eval().requires_grad_(False)
+        load_into(trunk, checkpoint, ignored=LITE_HEAD)
+        channels_last(fold_batch_norms(trunk))
+        self.sha256 = checkpoint.sha256
+        # In a tuple torch does not see it.
+        self._frozen = (trunk,)
+        convolution = nn.Conv2d(CHANNELS, channels, 1, bias=False)
+        self.layer = nn.Sequential(convolution, nn.BatchNorm2d(channels), nn.ReLU())
+
+    def maps(self, images: Tensor) -> Tensor:
+        """What the layer reads, ``(B, 1280, h, w)``, of images ``(B, 3, H, W)``."""
+        with torch.no_grad():
+            found: Tensor = self._frozen[0](images)
+        return found
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``(B, channels, h, w)``, >= 0, of images, or of what :meth:`maps` made of them."""
+        mapped: Tensor = self.layer(x if x.shape[1] == CHANNELS else self.maps(x))
+        return mapped
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
+        self._frozen[0]._apply(fn, recurse)
+        return super()._apply(fn, recurse)
+
+
+class TwoTrunks(Document):
+    """Shape of a network with a trunk for images and one for sounds."""
+
+    # Shape of both trunks; they differ in their number of input channels only.
+    trunk: TrunkArchitecture = Field(default_factory=TrunkArchitecture)
+    # Another trunk for images: this one, frozen, under a layer with as many channels.
+    image_trunk: Lite | None = None
+
+    def seeing(self) -> ResidualTrunk | FrozenTrunk:
+        """The trunk for images."""
+        if self.image_trunk is not None:
+            return FrozenTrunk(self.trunk.channels)
+        return ResidualTrunk(self.trunk, input_channels=3)
+
+
+def refuse_other_trunk(network: nn.Module, checkpoint: Checkpoint) -> None:
+    """Raise WeightsError where weights were trained on another frozen trunk than is installed."""
+    needed = stated_origin(checkpoint.metadata).get("image_trunk")
+    for part in network.modules():
+        if isinstance(part, FrozenTrunk) and needed is not None and needed != part.sha256:
+            raise WeightsError(
+                f"these weights go with a frozen image trunk of the digest {needed[:12]}..., and "
+                f"the one that is installed has {part.sha256[:12]}...",
+                code="E_WEIGHTS_TRUNK",
+                where=checkpoint.path,
+                remedy="train again, or install the version of the package that they go with",
+            )
