@@ -9,7 +9,7 @@ import argparse
 import csv
 import io
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -110,11 +110,11 @@ def figures(
     return tuple(
         Row(model, seed, name, value.measure, value.value, value.low, value.high)
         for each in done
-        for name, value in _named(each.result)
+        for name, value in named_measures(each.result)
     )
 
 
-def _named(result: Result) -> Iterator[tuple[str, MeasuredValue]]:
+def named_measures(result: Result) -> Iterator[tuple[str, MeasuredValue]]:
     """The measures of a result, and those of each type of trial, under ``type-ab B`` and so on."""
     protocol = result.protocol.name
     for value in result.measures:
@@ -219,9 +219,9 @@ def write_rows(path: Path, rows: Sequence[Row]) -> None:
     write_text(path, text.getvalue())
 
 
-def spread(rows: Sequence[Row]) -> str:
-    """A table in Markdown: the figures of :data:`SHOWN` over all seeds, smallest to largest."""
-    columns = [(protocol, measure) for protocol, names in SHOWN.items() for measure in names]
+def spread(rows: Sequence[Row], shown: Mapping[str, Sequence[str]] = SHOWN) -> str:
+    """A table in Markdown: the figures of `shown` over all seeds, smallest to largest."""
+    columns = [(protocol, measure) for protocol, names in shown.items() for measure in names]
     lines = [["model", "seeds", *(f"{protocol} {measure}" for protocol, measure in columns)]]
     lines.append(["---"] * len(lines[0]))
     for model in dict.fromkeys(row.model for row in rows):

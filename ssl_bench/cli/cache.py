@@ -22,6 +22,7 @@ _KINDS = {
     "leaderboard": "assessments of entries",
     "synth": "images and sounds of the embedded world",
     "collage": "images and sounds of the test set collage",
+    "trunk-maps": "what frozen image trunks make of pictures to train on",
     "media.sqlite": "which images and sounds were found usable",
     "numba": "compiled code",
 }

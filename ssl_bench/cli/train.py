@@ -63,7 +63,8 @@ def _toml_or_text(text: str) -> Any:
 )
 @click.option(
     "--variant",
-    help="Variant of the baseline.  [default: as --data; for a folder full, or the first other one]",
+    help="Variant of the baseline.  [default: that of the data; for a folder full, or the first "
+    "other one]",
 )
 @click.option(
     "--ids",

@@ -19,6 +19,13 @@ from ssl_bench.models.resnet import ResidualTrunk, TrunkArchitecture
 from ssl_bench.schemas import Document
 
 
+def packaged_trunk() -> Checkpoint:
+    """The weights that the variant ``imagenet-lite`` of object priors takes, too."""
+    packaged = load_baseline("ogl-l1").variant("imagenet-lite").packaged_weights
+    assert packaged is not None
+    return read_checkpoint(packaged.path(), expected_sha256=packaged.sha256)
+
+
 class FrozenTrunk(nn.Module):
     """EfficientNet-Lite0 as the extra ``imagenet`` installs it, and one layer that is trained.
 
@@ -30,9 +37,7 @@ class FrozenTrunk(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        packaged = load_baseline("ogl-l1").variant("imagenet-lite").packaged_weights
-        assert packaged is not None
-        checkpoint = read_checkpoint(packaged.path(), expected_sha256=packaged.sha256)
+        checkpoint = packaged_trunk()
         trunk = LiteTrunk().eval().requires_grad_(False)
         load_into(trunk, checkpoint, ignored=LITE_HEAD)
         channels_last(fold_batch_norms(trunk))

@@ -114,9 +114,9 @@ class Feed:
         """
         chosen = augmentation or self.augmentation
         side = self.preprocessing.side
-        crops = crops_of(chosen, len(self), self.seed, epoch, view)
         if self.maps is not None:
-            return self.maps.of(rows, crops.mirrored[rows])
+            return self.maps.of(rows)
+        crops = crops_of(chosen, len(self), self.seed, epoch, view)
         colours = colours_of(chosen, len(self), self.seed, epoch, view)
         pixels = np.empty((len(rows), side, side, 3), np.uint8)
         for place, row in enumerate(rows):

@@ -25,7 +25,7 @@ from ssl_bench.training.feeds import Feed
 from ssl_bench.training.neighbours import NeighbourFiles
 from ssl_bench.training.recipe import TrainingRecipe
 from ssl_bench.training.run_state import Progress
-from ssl_bench.training.trunk_maps import refuse_crops, trunk_maps
+from ssl_bench.training.trunk_maps import refuse_varied, trunk_maps
 
 CLASSIFIER_HEAD = ("fc.weight", "fc.bias")
 """Keys of a residual classifier that its trunk does not use."""
@@ -121,7 +121,7 @@ class Preparation:
             preprocessing.image, partial(prepare_sound, preprocessing=preprocessing.audio)
         )
         if isinstance(trunk, FrozenTrunk):
-            refuse_crops(self.recipe.augmentation, self.recipe_path)
+            refuse_varied(self.recipe.augmentation, self.recipe_path)
             for feed in feeds:
                 feed.maps = trunk_maps(trunk, feed.source, preprocessing.image, self.progress)
         return feeds

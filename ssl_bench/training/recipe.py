@@ -24,8 +24,8 @@ class TrainingRecipe(Augmentation):
         What is trained, as the name of a module of :mod:`ssl_bench.training.tasks`: ``ez-vsl``
         (images with sounds), ``classification`` (pictures of single objects), and so on.
     scenes
-        Number of training scenes or pictures of the embedded world. A user's folder is used whole,
-        unless a change of the recipe asks for so many of its clips, drawn by the seed.
+        Number of training scenes or pictures, where they are made by code. A user's folder is used
+        whole, unless a change of the recipe asks for so many of its clips, drawn by the seed.
     validation_scenes
         Number of scenes or pictures of the validation split; of a user's folder at most a tenth is
         held out.
@@ -44,7 +44,7 @@ class TrainingRecipe(Augmentation):
     image_trunk
         Where the image trunk starts: ``object-classifier`` (the weights of the baseline named by
         ``object_prior``, trained on pictures of single objects without sound), ``imagenet``
-        (torchvision's weights), or ``none`` (random).
+        (torchvision's weights), or ``none`` (random, or frozen as the architecture says).
     resample
         Whether sounds of another rate, or of more channels, than the model takes are converted, in
         place of being refused.

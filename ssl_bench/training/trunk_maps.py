@@ -23,15 +23,13 @@ _BATCH = 16
 
 @dataclass(frozen=True)
 class TrunkMaps:
-    """Maps of N pictures and of their mirror images: a file ``(N, 2, D, h, w)`` float16."""
+    """Maps of N pictures: a file ``(N, D, h, w)`` float16."""
 
     path: Path
 
-    def of(self, rows: NDArray[np.int64], mirrored: NDArray[np.bool_] | None = None) -> Tensor:
-        """Maps ``(B, D, h, w)`` float32 of some pictures, some of them `mirrored` ``(B,)``."""
-        stored = np.load(self.path, mmap_mode="r")
-        chosen = stored[rows, 0 if mirrored is None else mirrored.astype(np.int64)]
-        return torch.from_numpy(chosen.astype(np.float32))
+    def of(self, rows: NDArray[np.int64]) -> Tensor:
+        """Maps ``(B, D, h, w)`` float32 of some pictures."""
+        return torch.from_numpy(np.load(self.path, mmap_mode="r")[rows].astype(np.float32))
 
 
 def trunk_maps(
@@ -42,7 +40,7 @@ def trunk_maps(
 ) -> TrunkMaps:
     """What a frozen trunk makes of all pictures of a source, from the cache folder if it is there.
 
-    4,000 pictures take a gigabyte.
+    4,000 pictures take half a gigabyte.
     """
     key = [trunk.sha256, source.digest, preprocessing.model_dump(mode="json")]
     path, count = cache_folder("trunk-maps", f"{sha256_of_json(key)}.npy"), len(source.ids)
@@ -54,27 +52,25 @@ def trunk_maps(
         for start in range(0, count, _BATCH):
             rows = range(start, min(start + _BATCH, count))
             pixels = prepare_images([source.image(row) for row in rows], preprocessing)
-            whole = torch.from_numpy(pixels).to(memory_format=torch.channels_last)
-            for mirror, seen in enumerate((whole, whole.flip(3))):
-                maps = trunk.maps(seen).half().numpy()
-                if stored is None:
-                    shape = (count, 2, *maps.shape[1:])
-                    stored = np.lib.format.open_memmap(temporary, "w+", np.float16, shape)
-                stored[start : rows.stop, mirror] = maps
+            images = torch.from_numpy(pixels).to(memory_format=torch.channels_last)
+            maps = trunk.maps(images).half().numpy()
+            if stored is None:
+                shape = (count, *maps.shape[1:])
+                stored = np.lib.format.open_memmap(temporary, "w+", np.float16, shape)
+            stored[start : rows.stop] = maps
             if tell is not None:
                 tell(rows.stop, count)
     return TrunkMaps(path)
 
 
-def refuse_crops(augmentation: Augmentation, where: Path) -> None:
-    """Raise ModelError where pictures are varied in other ways than by mirroring them."""
-    kept = {"crop_area": (1.0, 1.0), "crop_aspect": 1.0, "colour": 0.0, "greyscale": 0.0}
-    wrong = [name for name, value in kept.items() if getattr(augmentation, name) != value]
+def refuse_varied(augmentation: Augmentation, where: Path) -> None:
+    """Raise ModelError where pictures are varied, as maps of whole pictures cannot be."""
+    whole = {"crop_area": (1.0, 1.0), "crop_aspect": 1.0, "flip": 0, "colour": 0, "greyscale": 0}
+    wrong = [name for name, value in whole.items() if getattr(augmentation, name) != value]
     if wrong:
         raise ModelError(
             f"a frozen trunk reads each picture once, whole, and {', '.join(wrong)} would vary it",
             code="E_TRUNK_FROZEN",
             where=where,
-            remedy="set crop_area = [1, 1] and crop_aspect = 1, and leave colours out; "
-            "mirroring (flip) is possible",
+            remedy="set crop_area = [1, 1], crop_aspect = 1 and flip = 0, and leave colours out",
         )

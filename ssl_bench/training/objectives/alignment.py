@@ -23,7 +23,7 @@ from ssl_bench.training.feeds import Batch, Feed, Rows
 from ssl_bench.training.neighbours import Features, Neighbours, find_neighbours, read_features
 from ssl_bench.training.preparation import Preparation
 from ssl_bench.training.task import EVALUATION_BATCH, EmbeddingSettings, EmbeddingTask
-from ssl_bench.training.trunk_maps import refuse_crops
+from ssl_bench.training.trunk_maps import refuse_varied
 
 _AUGMENTED = "augmented"
 _ALIKE = "alike"
@@ -246,7 +246,7 @@ def prepare(preparation: Preparation) -> AlignmentTask:
     trunk = preparation.start_image_trunk(network.imgnet)
     plain, validation = preparation.embedding_feeds(network.imgnet)
     if plain.maps is not None and settings.augmented:
-        refuse_crops(settings.augmented, preparation.recipe_path)
+        refuse_varied(settings.augmented, preparation.recipe_path)
     training = PositiveViewsFeed(
         plain,
         augmented=settings.augmented or None,

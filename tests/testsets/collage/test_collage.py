@@ -6,14 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_collage import CAPABLE, SILENT, make_folder
 from refusals import refused
 
 from ssl_bench.testsets import definition, folder_of, open_test_set
 from ssl_bench.testsets.collage.layout import HIDDEN, LARGEST, SIZE, SMALLEST
 from ssl_bench.testsets.collage.testset import CollageTestSet
 from ssl_bench.trials.compositions import open_trials
-
-from .conftest import CAPABLE, SILENT, make_folder
 
 Opened = dict[str, CollageTestSet]
 

@@ -1,0 +1,118 @@
+"""Training on a frozen trunk: its maps are made once, of whole pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from made_collage import make_folder
+from made_trunk import DIGEST, use_made_trunk
+from refusals import refused
+
+from ssl_bench.files import CACHE_VARIABLE
+from ssl_bench.models.checkpoints import read_checkpoint
+from ssl_bench.models.image_trunks import FrozenTrunk
+from ssl_bench.models.images import ImagePreprocessing, prepare_images
+from ssl_bench.models.registry import load_localizer
+from ssl_bench.testsets import DATA_VARIABLE
+from ssl_bench.training import trunk_maps as module
+from ssl_bench.training.data import ArraySource
+from ssl_bench.training.run import train
+from ssl_bench.training.trunk_maps import trunk_maps
+
+FEW = {"scenes": 16, "validation_scenes": 6, "batch": 8, "epochs": 2}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def made(tmp_path_factory: pytest.TempPathFactory):
+    """A trunk of random weights, pictures and sounds that are made, and a cache of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        use_made_trunk(patch)
+        patch.setenv(CACHE_VARIABLE, str(tmp_path_factory.mktemp("cache")))
+        patch.setenv(DATA_VARIABLE, str(make_folder(tmp_path_factory.mktemp("data"))))
+        yield
+
+
+@dataclass(eq=False)
+class Counted(ArraySource):
+    """Pictures that count how often they are looked at."""
+
+    seen: int = 0
+
+    def image(self, row: int):
+        self.seen += 1
+        return super().image(row)
+
+
+def source() -> Counted:
+    pixels = np.random.default_rng(1).integers(0, 256, (20, 70, 70, 3), np.uint8)
+    return Counted(tuple(map(str, range(20))), "some", np.zeros(20, np.int64), pixels)
+
+
+def test_maps_are_those_of_the_trunk_and_made_once() -> None:
+    pictures, trunk, front_end = source(), FrozenTrunk(8), ImagePreprocessing(side=64)
+    rows = np.array([19, 3])
+    expected = trunk.maps(
+        torch.from_numpy(prepare_images([pictures.images[row] for row in rows], front_end))
+    )
+    assert (expected[0] - expected[1]).abs().max() > 1
+    for _ in range(2):
+        maps = trunk_maps(trunk, pictures, front_end)
+        torch.testing.assert_close(maps.of(rows), expected, atol=5e-3, rtol=5e-3)
+    assert pictures.seen == 20
+    trunk_maps(trunk, pictures, ImagePreprocessing(side=32))
+    assert pictures.seen == 40
+
+
+def test_maps_that_are_not_finished_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "prepare_images", broken)
+    trunk, front_end = FrozenTrunk(8), ImagePreprocessing(side=96)
+    with pytest.raises(KeyboardInterrupt):
+        trunk_maps(trunk, source(), front_end)
+    monkeypatch.undo()
+    assert trunk_maps(trunk, source(), front_end).of(np.array([0])).shape == (1, 1280, 3, 3)
+
+
+@pytest.mark.parametrize("name", ["ezvsl", "sslalign", "icl", "lvs"])
+def test_it_trains_on_collage_and_stores_what_was_trained(name: str, tmp_path: Path) -> None:
+    further = {"sslalign": {"settings.neighbours": 2}, "icl": {"settings.initial_epochs": 1}}
+    record = train(name, data="collage", out=tmp_path, changes=FEW | further.get(name, {}))
+    assert (record.data, record.variant, record.image_trunk_sha256) == (
+        "collage",
+        "collage",
+        DIGEST,
+    )
+    weights = tmp_path / "collage.safetensors"
+    assert sum(each.numel() for each in read_checkpoint(weights).tensors.values()) < 200_000
+    assert load_localizer(name, variant="collage", weights=weights).name == name
+
+
+def test_the_same_seed_gives_the_same_weights(tmp_path: Path) -> None:
+    first, again = (
+        train("lvs", data="collage", out=tmp_path / place, changes=FEW) for place in "ab"
+    )
+    assert first.weights_sha256 == again.weights_sha256
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("ezvsl", {"crop_area": [0.4, 1.0]}),
+        ("lvs", {"flip": 0.5}),
+        ("sslalign", {"settings.augmented": {"colour": 0.2}}),
+    ],
+)
+def test_pictures_cannot_be_varied(name: str, change: dict, tmp_path: Path) -> None:
+    with refused("E_TRUNK_FROZEN", where="recipe.toml"):
+        train(name, data="collage", out=tmp_path, changes=FEW | change)
+
+
+def test_a_classifier_of_objects_does_not_train_on_it(tmp_path: Path) -> None:
+    with refused("E_TRAINING_DATA", where="collage"):
+        train("ogl-l1", data="collage", variant="synth", out=tmp_path)
