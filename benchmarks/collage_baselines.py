@@ -49,7 +49,7 @@ PROTOCOLS = (
 ALPHAS = (0.2, 0.4, 0.6, 0.8)
 BOTH = ("cIoU(adaptive)@0.5", "pointing")
 PARTS = ("standard", "unseen-cutouts", "two-source", "concat", "type-ab A", "type-ab B")
-SHOWN = {part: BOTH for part in PARTS} | {"interactive": ("IIoU(adaptive)@0.5", *BOTH)}
+SHOWN = dict.fromkeys(PARTS, BOTH) | {"interactive": ("IIoU(adaptive)@0.5", *BOTH)}
 
 Key = tuple[str, int]
 Found = dict[Key, Maps]

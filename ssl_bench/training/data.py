@@ -286,7 +286,7 @@ def _collage(
         if front_end is not None:
             tables.append(front_end(test_set.waveform(sample.id)).astype(np.float16))
         if truth_side is not None:
-            truths.append(render(sample.annotation, "union", truth_side, truth_side))
+            truths.append(render(sample.annotation, "mask", truth_side, truth_side))
         if tell is not None:
             tell(done, count)
     ids = tuple(sample.id for sample in test_set.samples)

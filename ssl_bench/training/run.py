@@ -119,9 +119,10 @@ def train(
 
     Into `out` go ``<variant>.safetensors`` (the weights, without a frozen trunk; as float16 where
     the data are made by code), ``<variant>.training.json`` (the record) and
-    ``<variant>.training.png`` (the loss curve), all of them at once. During the run, ``<variant>.unfinished.pt`` holds its
-    state and ``<variant>.progress.json`` shows how far it is; both are deleted at the end. A run
-    that finds its own state there resumes, on one CPU device to the very same weights.
+    ``<variant>.training.png`` (the loss curve), all of them at once. During the run,
+    ``<variant>.unfinished.pt`` holds its state and ``<variant>.progress.json`` shows how far it is;
+    both are deleted at the end. A run that finds its own state there resumes, on one CPU device to
+    the very same weights.
 
     Parameters
     ----------
