@@ -17,6 +17,7 @@ from ssl_bench.models.registry import list_baselines, load_baseline, load_locali
 from ssl_bench.models.resnet import ResidualTrunk, TrunkArchitecture
 from ssl_bench.models.unet import RESNET34
 from ssl_bench.models.vgg import VGG11_STAGES, vgg_stack
+from ssl_bench.training.data import MADE_BY_CODE
 from ssl_bench.training.folder import open_user_folder
 from ssl_bench.training.given_truth import open_truth
 from ssl_bench.training.neighbours import NeighbourFiles
@@ -28,7 +29,7 @@ FULL_SIZE = [
     (name, variant)
     for name in list_baselines()
     for variant, chosen in load_baseline(name).recipe.variants.items()
-    if chosen.training is not None and not variant.startswith("synth")
+    if chosen.training is not None and not variant.startswith(tuple(MADE_BY_CODE))
 ]
 SECONDS = 5
 CLIPS = [f"video{number}_000010" for number in range(4)]

@@ -152,6 +152,6 @@ def test_a_broken_objective_leaves_the_last_sound_state_and_no_weights(
     assert left == ["synth.progress.json", "synth.unfinished.pt"]
 
 
-def test_only_the_embedded_world_is_known_by_name(tmp_path):
+def test_only_what_is_made_by_code_is_known_by_name(tmp_path):
     with refused("E_TRAINING_DATA", where="vggss"):
         train("ezvsl", data="vggss", out=tmp_path)
