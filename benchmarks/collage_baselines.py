@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from torch import Tensor
 from ssl_bench.analysis.evaluation import run_predict
 from ssl_bench.analysis.request import Request
 from ssl_bench.measures.batch import Binarization, evaluate_maps
-from ssl_bench.models.image_trunks import FrozenTrunk
+from ssl_bench.models.efficientnet import LiteTrunk
 from ssl_bench.models.object_guided import EZ_VSL_GUIDANCE, mix
 from ssl_bench.models.registry import load_baseline
 from ssl_bench.predictions import open_predictions
@@ -52,7 +52,6 @@ PARTS = ("standard", "unseen-cutouts", "two-source", "concat", "type-ab A", "typ
 SHOWN = dict.fromkeys(PARTS, BOTH) | {"interactive": ("IIoU(adaptive)@0.5", *BOTH)}
 
 Key = tuple[str, int]
-Found = dict[Key, Maps]
 
 
 def trained(model: str, seed: int, root: Path) -> Path:
@@ -66,10 +65,10 @@ def trained(model: str, seed: int, root: Path) -> Path:
 
 
 def remember_maps() -> None:
-    """Let frozen trunks look at each picture once, whichever model asks."""
-    looked, known = FrozenTrunk.maps, dict[bytes, Tensor]()
+    """Let EfficientNet-Lite0 look at each picture once, whichever model asks."""
+    looked, known = LiteTrunk.forward, dict[bytes, Tensor]()
 
-    def remembered(trunk: FrozenTrunk, images: Tensor) -> Tensor:
+    def remembered(trunk: LiteTrunk, images: Tensor) -> Tensor:
         keys = [hashlib.sha256(each.numpy().tobytes()).digest() for each in images]
         new = [place for place, key in enumerate(keys) if key not in known]
         if new:
@@ -77,7 +76,7 @@ def remember_maps() -> None:
             known.update((keys[place], each) for place, each in zip(new, found, strict=True))
         return torch.stack([known[key] for key in keys])
 
-    FrozenTrunk.maps = remembered  # type: ignore[method-assign]
+    LiteTrunk.forward = remembered  # type: ignore[method-assign]
 
 
 def requests(seeds: Sequence[int], root: Path) -> dict[Key, Request]:
@@ -91,50 +90,42 @@ def requests(seeds: Sequence[int], root: Path) -> dict[Key, Request]:
     return priors | models
 
 
-def predicted(name: str, requests: dict[Key, Request], folder: Path) -> tuple[TrialSet, Found]:
-    """Trials of a protocol, and maps ``(N, h, w)`` of them by each model."""
-    [protocol] = alone([name])
-    trials = open_trials(protocol)
-    found = {}
-    for number, (key, request) in enumerate(requests.items()):
-        place = folder / protocol.label.replace(":", "-") / str(number)
-        ((_, written),) = run_predict(replace(request, folder=place), [protocol])
+def predicted(request: Request, trials: TrialSet) -> Maps:
+    """Maps ``(N, h, w)`` of one model in the order of the trials."""
+    with tempfile.TemporaryDirectory() as folder:
+        request = replace(request, folder=Path(folder) / "run")
+        ((_, written),) = run_predict(request, [trials.protocol])
         maps = open_predictions(written.predictions).maps_of(trials.ids)
-        found[key] = np.stack([maps[trial] for trial in trials.ids]).astype(np.float32)
-    return trials, found
+        return np.stack([maps[trial] for trial in trials.ids]).astype(np.float32)
 
 
-def chosen_alphas(found: Found, trials: TrialSet) -> dict[Key, float]:
-    """The weight of each model's maps in the mix that does best by the adaptive rule.
+def best_alpha(maps: Maps, prior: Maps, truths: Maps) -> float:
+    """The weight of a model's maps in the mix that does best by the adaptive rule.
 
     Of several, the largest.
     """
-    truths = trials.truths(range(len(trials)))
-    best = {}
-    for key in sorted(set(found) - {(prior, 0) for prior in PRIORS}):
-        right = {}
-        for alpha in ALPHAS:
-            both = mix(found[key], found[MIXED, 0], alpha)
-            [scores] = evaluate_maps(both, truths, Binarization(rules=("adaptive",)))
-            right[alpha] = float((scores.rules["adaptive"]["cIoU"] >= 0.5).mean())
-        best[key] = max(ALPHAS, key=lambda alpha: (right[alpha], alpha))
-        print(f"{key[0]}, seed {key[1]}: alpha {best[key]} on validation trials", flush=True)
-    return best
+    right = {}
+    for alpha in ALPHAS:
+        both = mix(maps, prior, alpha)
+        [scores] = evaluate_maps(both, truths, Binarization(rules=("adaptive",)))
+        right[alpha] = float((scores.rules["adaptive"]["cIoU"] >= 0.5).mean())
+    return max(ALPHAS, key=lambda alpha: (right[alpha], alpha))
 
 
-def measured(
-    trials: TrialSet, found: Found, alphas: dict[Key, float], folder: Path
-) -> Iterator[Row]:
-    """Every measure of every model, alone and mixed with the prior in two ways."""
-    for (name, seed), maps in found.items():
-        shown = {name: maps}
-        if (name, seed) in alphas:
-            for how, alpha in (("", EZ_VSL_GUIDANCE.alpha), (" chosen", alphas[name, seed])):
-                shown[f"{name}+{MIXED}{how}"] = mix(maps, found[MIXED, 0], alpha)
-        for model, heat in shown.items():
-            for part, value in named_measures(scored(heat, trials, folder)):
-                part = part.replace("collage", trials.test_set.split)
-                yield Row(model, seed, part, value.measure, value.value, value.low, value.high)
+def measured(key: Key, trials: TrialSet, mixes: Mapping[str, Maps]) -> Iterator[Row]:
+    """Every measure of some maps of one model, by the name of what they are."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, maps in mixes.items():
+            for part, value in named_measures(scored(maps, trials, Path(folder))):
+                place = part.replace("collage", trials.test_set.split)
+                yield Row(name, key[1], place, value.measure, value.value, value.low, value.high)
+
+
+def mixed(key: Key, maps: Maps, prior: Maps, chosen: float) -> dict[str, Maps]:
+    """A model's maps, and mixed with the prior by the published weight and by its own best one."""
+    name = f"{key[0]}+{MIXED}"
+    published = mix(maps, prior, EZ_VSL_GUIDANCE.alpha)
+    return {key[0]: maps, name: published, f"{name} chosen": mix(maps, prior, chosen)}
 
 
 def main() -> None:
@@ -147,13 +138,22 @@ def main() -> None:
     asked = requests(given.seeds, given.out)
     remember_maps()
     rows: list[Row] = []
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        trials, found = predicted(VALIDATION, asked, folder)
-        alphas = chosen_alphas(found, trials)
-        for name in PROTOCOLS:
-            rows += measured(*predicted(name, asked, folder), alphas, folder)
-            print(name, flush=True)
+    alphas: dict[Key, float] = {}
+    for name in (VALIDATION, *PROTOCOLS):
+        trials = open_trials(alone([name])[0])
+        prior = predicted(asked[MIXED, 0], trials)
+        truths = trials.truths(range(len(trials))) if name == VALIDATION else None
+        for key, request in asked.items():
+            maps = predicted(request, trials)
+            if key[0] in PRIORS:
+                shown = {key[0]: maps}
+            elif truths is not None:
+                alphas[key] = best_alpha(maps, prior, truths)
+                print(f"{key[0]}, seed {key[1]}: alpha {alphas[key]} on validation trials")
+            else:
+                shown = mixed(key, maps, prior, alphas[key])
+            if truths is None:
+                rows += measured(key, trials, shown)
     if given.table is not None:
         write_rows(given.table, rows)
     print(spread(rows, SHOWN))
