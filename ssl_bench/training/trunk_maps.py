@@ -44,7 +44,7 @@ def trunk_maps(
     """
     key = [trunk.sha256, source.digest, preprocessing.model_dump(mode="json")]
     path, count = cache_folder("trunk-maps", f"{sha256_of_json(key)}.npy"), len(source.ids)
-    if path.exists():
+    if _is_whole(path, count):
         return TrunkMaps(path)
     tell = counted("reading images once through the frozen trunk", progress)
     with atomic_path(path) as temporary:
@@ -61,6 +61,13 @@ def trunk_maps(
             if tell is not None:
                 tell(rows.stop, count)
     return TrunkMaps(path)
+
+
+def _is_whole(path: Path, count: int) -> bool:
+    try:
+        return len(np.load(path, mmap_mode="r")) == count
+    except (OSError, ValueError):
+        return False
 
 
 def refuse_varied(augmentation: Augmentation, where: Path) -> None:

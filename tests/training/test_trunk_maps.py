@@ -67,6 +67,14 @@ def test_maps_are_those_of_the_trunk_and_made_once() -> None:
     assert pictures.seen == 40
 
 
+def test_a_damaged_file_is_made_again() -> None:
+    pictures, trunk, front_end = source(), FrozenTrunk(8), ImagePreprocessing(side=48)
+    path = trunk_maps(trunk, pictures, front_end).path
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-100])
+    assert trunk_maps(trunk, pictures, front_end).path.read_bytes() == whole
+
+
 def test_maps_that_are_not_finished_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise KeyboardInterrupt
