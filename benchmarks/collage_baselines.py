@@ -21,7 +21,6 @@ from torch import Tensor
 
 from ssl_bench.analysis.evaluation import run_predict
 from ssl_bench.analysis.request import Request
-from ssl_bench.measures.batch import Binarization, evaluate_maps
 from ssl_bench.models.efficientnet import LiteTrunk
 from ssl_bench.models.object_guided import EZ_VSL_GUIDANCE, mix
 from ssl_bench.models.registry import load_baseline
@@ -37,7 +36,6 @@ PRIORS = ("ogl-l1", "ogl-cls", "gradcam")
 MIXED = "ogl-l1"
 """The prior that is mixed in."""
 
-VALIDATION = "collage@collage:validation"
 PROTOCOLS = (
     "collage",
     "collage@collage:unseen-cutouts",
@@ -46,7 +44,6 @@ PROTOCOLS = (
     "type-ab@collage:type-ab",
     "interactive@collage:interactive",
 )
-ALPHAS = (0.2, 0.4, 0.6, 0.8)
 BOTH = ("cIoU(adaptive)@0.5", "pointing")
 PARTS = ("standard", "unseen-cutouts", "two-source", "concat", "type-ab A", "type-ab B")
 SHOWN = dict.fromkeys(PARTS, BOTH) | {"interactive": ("IIoU(adaptive)@0.5", *BOTH)}
@@ -99,38 +96,26 @@ def predicted(request: Request, trials: TrialSet) -> Maps:
         return np.stack([maps[trial] for trial in trials.ids]).astype(np.float32)
 
 
-def best_alpha(maps: Maps, prior: Maps, truths: Maps) -> float:
-    """The weight of a model's maps in the mix that does best by the adaptive rule.
-
-    Of several, the largest.
-    """
-    right = {}
-    for alpha in ALPHAS:
-        both = mix(maps, prior, alpha)
-        [scores] = evaluate_maps(both, truths, Binarization(rules=("adaptive",)))
-        right[alpha] = float((scores.rules["adaptive"]["cIoU"] >= 0.5).mean())
-    return max(ALPHAS, key=lambda alpha: (right[alpha], alpha))
+def opened(name: str, count: int) -> TrialSet:
+    """Trials of a protocol on the first so many samples of its split."""
+    [protocol] = alone([name])
+    table = protocol.test_set.model_copy(update={"options": {"count": count}})
+    return open_trials(protocol.model_copy(update={"test_set": table}))
 
 
-def measured(key: Key, trials: TrialSet, mixes: Mapping[str, Maps]) -> Iterator[Row]:
-    """Every measure of some maps of one model, by the name of what they are."""
+def measured(seed: int, trials: TrialSet, found: Mapping[str, Maps]) -> Iterator[Row]:
+    """Every measure of some maps, by the name of what they are."""
     with tempfile.TemporaryDirectory() as folder:
-        for name, maps in mixes.items():
+        for name, maps in found.items():
             for part, value in named_measures(scored(maps, trials, Path(folder))):
                 place = part.replace("collage", trials.test_set.split)
-                yield Row(name, key[1], place, value.measure, value.value, value.low, value.high)
-
-
-def mixed(key: Key, maps: Maps, prior: Maps, chosen: float) -> dict[str, Maps]:
-    """A model's maps, and mixed with the prior by the published weight and by its own best one."""
-    name = f"{key[0]}+{MIXED}"
-    published = mix(maps, prior, EZ_VSL_GUIDANCE.alpha)
-    return {key[0]: maps, name: published, f"{name} chosen": mix(maps, prior, chosen)}
+                yield Row(name, seed, place, value.measure, value.value, value.low, value.high)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--count", type=int, default=500, help="samples of each split")
     parser.add_argument("--out", type=Path, default=Path("trained/collage"), help="weights")
     parser.add_argument("--table", type=Path, help="write every figure to this CSV file")
     given = parser.parse_args()
@@ -138,22 +123,15 @@ def main() -> None:
     asked = requests(given.seeds, given.out)
     remember_maps()
     rows: list[Row] = []
-    alphas: dict[Key, float] = {}
-    for name in (VALIDATION, *PROTOCOLS):
-        trials = open_trials(alone([name])[0])
+    for name in PROTOCOLS:
+        trials = opened(name, given.count)
         prior = predicted(asked[MIXED, 0], trials)
-        truths = trials.truths(range(len(trials))) if name == VALIDATION else None
-        for key, request in asked.items():
-            maps = predicted(request, trials)
-            if key[0] in PRIORS:
-                shown = {key[0]: maps}
-            elif truths is not None:
-                alphas[key] = best_alpha(maps, prior, truths)
-                print(f"{key[0]}, seed {key[1]}: alpha {alphas[key]} on validation trials")
-            else:
-                shown = mixed(key, maps, prior, alphas[key])
-            if truths is None:
-                rows += measured(key, trials, shown)
+        for (model, seed), request in asked.items():
+            shown = {model: predicted(request, trials)}
+            if model not in PRIORS:
+                shown[f"{model}+{MIXED}"] = mix(shown[model], prior, EZ_VSL_GUIDANCE.alpha)
+            rows += measured(seed, trials, shown)
+        print(f"{name}: {len(trials)} trials", flush=True)
     if given.table is not None:
         write_rows(given.table, rows)
     print(spread(rows, SHOWN))

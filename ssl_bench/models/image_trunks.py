@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -58,9 +57,11 @@ class FrozenTrunk(nn.Module):
         mapped: Tensor = self.layer(x if x.shape[1] == CHANNELS else self.maps(x))
         return mapped
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
-        self._frozen[0]._apply(fn, recurse)
-        return super()._apply(fn, recurse)
+    def _apply(self, *arguments: Any, **named: Any) -> Any:
+        # Where the network is moved to, the trunk goes, too.
+        for part in self._frozen:
+            part._apply(*arguments, **named)  # type: ignore[no-untyped-call]
+        return super()._apply(*arguments, **named)  # type: ignore[no-untyped-call]
 
 
 class TwoTrunks(Document):
