@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +30,8 @@ FEW = {"scenes": 16, "validation_scenes": 6, "batch": 8, "epochs": 2}
 @pytest.fixture(scope="module", autouse=True)
 def made(tmp_path_factory: pytest.TempPathFactory):
     """A trunk of random weights, pictures and sounds that are made, and a cache of its own."""
+    # Compiled code comes from the user's own cache.
+    importlib.import_module("ssl_bench.measures.kernel")
     with pytest.MonkeyPatch.context() as patch:
         use_made_trunk(patch)
         patch.setenv(CACHE_VARIABLE, str(tmp_path_factory.mktemp("cache")))
@@ -99,13 +102,6 @@ def test_it_trains_on_collage_and_stores_what_was_trained(name: str, tmp_path: P
     weights = tmp_path / "collage.safetensors"
     assert sum(each.numel() for each in read_checkpoint(weights).tensors.values()) < 200_000
     assert load_localizer(name, variant="collage", weights=weights).name == name
-
-
-def test_the_same_seed_gives_the_same_weights(tmp_path: Path) -> None:
-    first, again = (
-        train("lvs", data="collage", out=tmp_path / place, changes=FEW) for place in "ab"
-    )
-    assert first.weights_sha256 == again.weights_sha256
 
 
 @pytest.mark.parametrize(
