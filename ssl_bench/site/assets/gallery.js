@@ -46,7 +46,7 @@
     }
     // A trial that is linked to is shown, whatever page it is on.
     const showLinked = () => {
-      const wanted = document.getElementById(decodeURIComponent(window.location.hash.slice(1)));
+      const wanted = document.querySelector(":target");
       const place = pages.findIndex((page) => page.contains(wanted));
       if (wanted !== null && place >= 0) {
         show(place);
