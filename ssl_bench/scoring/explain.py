@@ -103,11 +103,7 @@ _SIGNS = (
     (r"\bAOC\b", "AOC", "the area under the share of silent trials whose pIA is at most t"),
     (r"\bIIoU\b", "IIoU", "the share of pictures in which every sound reaches the cIoU asked for"),
     (r"\bpIA\b", "pIA", "the share of the pixels that is predicted where nothing sounds"),
-    (
-        r"cIoU",
-        "cIoU",
-        f"consensus intersection over union of one trial: {CIOU}",
-    ),
+    (r"cIoU", "cIoU", f"{CIOU}, the consensus intersection over union of one trial"),
     (
         r"\bP\b|predicted",
         "P",
