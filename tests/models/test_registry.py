@@ -168,7 +168,7 @@ def test_a_name_cannot_leave_the_folder_of_baselines() -> None:
 
 
 def test_an_unknown_variant_lists_the_known_ones() -> None:
-    with refused("E_VARIANT_UNKNOWN", where="synth, full", kind=ModelError):
+    with refused("E_VARIANT_UNKNOWN", where="synth, collage, full", kind=ModelError):
         load_localizer("ezvsl", variant="large")
 
 
