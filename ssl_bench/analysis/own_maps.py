@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -18,11 +20,13 @@ from ssl_bench.analysis.run_folder import (
     write_scored,
 )
 from ssl_bench.engine.encode import EngineOptions, Progress
-from ssl_bench.engine.priors import predict_priors
+from ssl_bench.engine.priors import predict_priors, require_own_names
+from ssl_bench.errors import SslBenchError
 from ssl_bench.files import replaced_folder, sha256_of_file
 from ssl_bench.predictions import Predictions, open_predictions
 from ssl_bench.protocols.protocol import Protocol, load_dialect
 from ssl_bench.scoring.overlap import OverlapScores, score_overlap
+from ssl_bench.scoring.results import read_result
 from ssl_bench.scoring.run import (
     ScoringOptions,
     check_predictions,
@@ -77,15 +81,14 @@ def score_own_maps(
     conventions = _conventions(trials.protocol, asked)
     for path in asked.without.values():
         open_predictions(path)
+    require_own_names(trials, {}, asked.without)
     checked = check_predictions(asked.predictions, trials, partial=asked.partial)
     folder = asked.folder or Path("runs") / _run_name(asked, trials.protocol)
-    overwrite = asked.overwrite or _holds(folder, checked)
+    is_again = _holds(folder, checked) and not _measures_more(folder, asked.measures)
+    overwrite = asked.overwrite or is_again
     require_new(folder, run_files(), overwrite=overwrite)
-    replaced = "" if _holds(folder, checked) else earlier_run(folder, run_files())
-    beside = asked.predictions.with_name(VISION_ONLY)
-    vision_only = asked.vision_only
-    if vision_only is None and asked.predictions.name == PREDICTIONS and beside.is_file():
-        vision_only = beside
+    replaced = "" if is_again else earlier_run(folder, run_files())
+    vision_only = asked.vision_only or _blind_beside(asked, folder, checked)
     with replaced_folder(folder, run_files(), overwrite=overwrite) as fresh:
         files = []
         for source, name in ((asked.predictions, PREDICTIONS), (vision_only, VISION_ONLY)):
@@ -153,10 +156,27 @@ def _run_name(asked: OwnMaps, protocol: Protocol) -> str:
         kept.append(asked.dialect.replace(":", "-"))
     if asked.partial:
         kept.append("partial")
+    kept += [re.sub(r"[^\w.]+", "-", each).strip("-") for each in asked.measures]
     return "-".join([name, *kept])
 
 
 def _holds(folder: Path, predictions: Predictions) -> bool:
-    """Whether a folder holds these very predictions, so that scoring them again loses nothing."""
+    """Whether a folder holds these very predictions."""
     file = folder / PREDICTIONS
     return file.is_file() and sha256_of_file(file) == predictions.sha256
+
+
+def _measures_more(folder: Path, measures: tuple[str, ...]) -> bool:
+    """Whether a run has more measures than those alone that were asked for."""
+    with suppress(SslBenchError):
+        return bool(measures) and any(
+            each.measure not in measures for each in read_result(folder).measures
+        )
+    return False
+
+
+def _blind_beside(asked: OwnMaps, folder: Path, predictions: Predictions) -> Path | None:
+    """The audio-blind maps of the run that the predictions lie in, or that is scored again."""
+    places = [asked.predictions.parent] if asked.predictions.name == PREDICTIONS else []
+    places += [folder] if _holds(folder, predictions) else []
+    return next((each / VISION_ONLY for each in places if (each / VISION_ONLY).is_file()), None)

@@ -14,7 +14,7 @@ from ssl_bench.analysis.run_folder import require_new, run_files
 from ssl_bench.engine.encode import EngineOptions, Progress
 from ssl_bench.engine.parts import Load
 from ssl_bench.engine.predict import no_answer
-from ssl_bench.engine.priors import load_prior
+from ssl_bench.engine.priors import load_prior, require_own_names
 from ssl_bench.engine.usable import check_trials
 from ssl_bench.errors import PredictionsError, SslBenchError
 from ssl_bench.executors import HERE, Executor
@@ -176,6 +176,7 @@ def open_runs(
         if key not in opened:
             opened[key] = open_protocol_test_set(protocol, request.data)
         sets.append(compose(protocol, opened[key]))
+        require_own_names(sets[-1], priors, request.without)
     runs = list(zip(sets, folders, strict=True))
     # A model without a similarity cannot rank; that must not keep it from the other protocols.
     # Where it can answer none of them, it is refused.

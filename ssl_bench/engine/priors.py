@@ -14,7 +14,7 @@ from ssl_bench.engine.parts import (
     LIBRARIES,
 )
 from ssl_bench.engine.predict import predict, predictions_meta
-from ssl_bench.errors import ModelError, one_of
+from ssl_bench.errors import ModelError, PredictionsError, one_of
 from ssl_bench.files import (
     atomic_path,
     cache_folder,
@@ -71,10 +71,8 @@ def predict_priors(
     found: dict[Path, dict[str, Path]] = {folder: {} for _, folder in runs}
     wanted: dict[str, list[tuple[TrialSet, Path]]] = {}
     for trials, folder in runs:
-        if trials.protocol.answers == "maps":
-            shipped = trials.protocol.controls.priors if is_embedded(trials.test_set.name) else ()
-            for name in dict.fromkeys((*shipped, *given)):
-                wanted.setdefault(name, []).append((trials, folder))
+        for name in _priors_of(trials, given):
+            wanted.setdefault(name, []).append((trials, folder))
     for name, places in wanted.items():
         prior = given.get(name) or load_localizer(name)
         kept = {
@@ -90,6 +88,26 @@ def predict_priors(
         for _, folder in made:
             _keep(found[folder][name], kept[folder])
     return found
+
+
+def require_own_names(
+    trials: TrialSet, given: Mapping[str, Localizer], files: Mapping[str, Path]
+) -> None:
+    """Refuse maps under the name of a prior that is run: they would stand in its place."""
+    for name in _priors_of(trials, given):
+        if name in files:
+            text = (
+                f"the prior {name!r} is run anyway, and these maps would take its place. Give them "
+                f"another name: --without my-{name}=FILE"
+            )
+            raise PredictionsError([text], code="E_PRIOR_NAME", where=files[name])
+
+
+def _priors_of(trials: TrialSet, given: Mapping[str, Localizer]) -> tuple[str, ...]:
+    if trials.protocol.answers != "maps":
+        return ()
+    shipped = trials.protocol.controls.priors if is_embedded(trials.test_set.name) else ()
+    return tuple(dict.fromkeys((*shipped, *given)))
 
 
 def _take(kept: Path | None, target: Path) -> None:

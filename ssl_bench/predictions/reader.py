@@ -332,6 +332,10 @@ def _files(path: Path, limits: Limits, problems: Problems) -> list[Path]:
             remedy = "write the predictions into a file, and give its name"
         problems.add("E_FILE_UNREADABLE", message, remedy)
         return []
+    if (path / "result.json").is_file() and (path / "predictions.npz").is_file():
+        message = "this is a run folder, not one of shards"
+        problems.add("E_SHARDS", message, f"give {str(path / 'predictions.npz')!r}")
+        return []
     if not shards:
         message = "this folder has no shards (files ending in .npz)"
         problems.add("E_SHARDS", message, "check the name")

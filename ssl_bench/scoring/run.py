@@ -496,10 +496,9 @@ def takes_probabilities(conventions: Protocol | Dialect) -> bool:
 def _check_blind(other: Predictions, predictions: Predictions, *, is_prior: bool) -> None:
     """Check that audio-blind maps are of the same model, and those of a prior of another."""
     problems = []
-    if is_prior and other.path.resolve() == predictions.path.resolve():
-        problems.append(
-            Problem("these are the predictions themselves, not those of a prior", "E_PRIOR_SAME")
-        )
+    if is_prior and other.sha256 == predictions.sha256:
+        text = "these are the predictions themselves; give maps that were made without the sound"
+        problems.append(Problem(text, "E_PRIOR_SAME"))
     own = (predictions.meta.model, predictions.meta.weights_digest)
     if not is_prior and (other.meta.model, other.meta.weights_digest) != own:
         text = (

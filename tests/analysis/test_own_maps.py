@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ import ssl_bench
 from ssl_bench.analysis.evaluation import run_predict
 from ssl_bench.analysis.own_maps import OwnMaps, score_own_maps
 from ssl_bench.analysis.paired_runs import read_run
-from ssl_bench.analysis.request import Request
+from ssl_bench.analysis.request import Request, open_runs
 from ssl_bench.files import sha256_of_file
 from ssl_bench.protocols.protocol import ControlsTable, Protocol, TestSetTable
 from ssl_bench.trials.trial import TrialSet
@@ -65,9 +67,15 @@ def test_its_name_is_that_of_the_file_and_what_was_asked(
     own = save(trials, tmp_path / "mine.npz")
     names = [
         score_own_maps(OwnMaps(own, protocol, **changes))[0].folder  # type: ignore[arg-type]
-        for changes in ({}, {"dialect": "ezvsl"}, {"partial": True})
+        for changes in (
+            {},
+            {"dialect": "ezvsl"},
+            {"partial": True},
+            {"measures": ("cIoU(adaptive)@0.5", "pointing")},
+        )
     ]
-    assert len(set(names)) == 3
+    assert len(set(names)) == 4
+    assert names[-1].name.endswith("-cIoU-adaptive-0.5-pointing")
     assert all(name.parent == Path("runs") and name.name.startswith("mine-") for name in names)
 
 
@@ -85,6 +93,46 @@ def test_the_same_maps_may_be_scored_again_and_others_are_in_the_way(
     assert read_run(folder).result.predictions_sha256 == sha256_of_file(own)
     replaced, _ = score_own_maps(OwnMaps(other, protocol, folder=folder, overwrite=True))
     assert "mine" in replaced.replaced
+
+
+def test_fewer_measures_of_the_same_maps_do_not_take_the_place_of_more(
+    trials: TrialSet, protocol: Protocol, tmp_path: Path
+) -> None:
+    own, folder = save(trials, tmp_path / "a.npz"), tmp_path / "run"
+    first, _ = score_own_maps(OwnMaps(own, protocol, folder=folder))
+    fewer = OwnMaps(own, protocol, folder=folder, measures=("pointing",))
+    with refused("E_RUN_EXISTS", where=folder):
+        score_own_maps(fewer)
+    assert read_run(folder).result.measures == first.result.measures
+    replaced, _ = score_own_maps(replace(fewer, overwrite=True))
+    assert [each.measure for each in replaced.result.measures] == ["pointing"]
+    assert replaced.replaced
+    assert score_own_maps(fewer)[0].replaced == ""
+
+
+def test_a_copy_scored_into_their_run_keeps_its_audio_blind_maps(
+    protocol: Protocol, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    ((_, written),) = run_predict(Request("ezvsl", folder=folder), [protocol])
+    assert written.vision_only is not None
+    digest = sha256_of_file(written.vision_only)
+    copy = Path(shutil.copyfile(written.predictions, tmp_path / "copy.npz"))
+    done, _ = score_own_maps(OwnMaps(copy, protocol, folder=folder))
+    assert done.result.vision_only is not None
+    assert sha256_of_file(written.vision_only) == digest
+
+
+def test_given_maps_do_not_take_the_place_of_a_prior(
+    trials: TrialSet, protocol: Protocol, tmp_path: Path
+) -> None:
+    own, weak = save(trials, tmp_path / "a.npz"), save(trials, tmp_path / "weak.npz", seed=1)
+    with refused("E_PRIOR_NAME", where=weak):
+        score_own_maps(OwnMaps(own, protocol, folder=tmp_path / "run", without={"ogl-l1": weak}))
+    request = Request("ezvsl", folder=tmp_path / "run", without={"ogl-l1": weak})
+    with refused("E_PRIOR_NAME", where=weak):
+        open_runs(request, [protocol])
+    assert not (tmp_path / "run").exists()
 
 
 def test_scores_join_predictions_in_their_folder_with_the_audio_blind_ones(
@@ -113,8 +161,9 @@ def test_maps_of_a_baseline_that_does_not_listen_are_compared_with_no_prior(
 def test_what_cannot_be_scored_leaves_nothing(
     trials: TrialSet, protocol: Protocol, tmp_path: Path
 ) -> None:
-    own = save(trials, tmp_path / "mine.npz")
-    for path, code in ((tmp_path / "absent.npz", "E_FILE_UNREADABLE"), (own, "E_PRIOR_SAME")):
+    own, copy = (save(trials, tmp_path / name) for name in ("mine.npz", "copy.npz"))
+    cases = [(tmp_path / "absent.npz", "E_FILE_UNREADABLE")]
+    for path, code in (*cases, (own, "E_PRIOR_SAME"), (copy, "E_PRIOR_SAME")):
         with refused(code):
             score_own_maps(OwnMaps(own, protocol, folder=tmp_path / "run", without={"a": path}))
     assert not (tmp_path / "run").exists()

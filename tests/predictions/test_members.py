@@ -205,6 +205,14 @@ def test_a_folder_without_shards(tmp_path: Path) -> None:
     assert codes_of(tmp_path) == ["E_SHARDS"]
 
 
+def test_a_run_folder_is_told_from_shards(tmp_path: Path) -> None:
+    for name in ("result.json", "predictions.npz", "scores.npz"):
+        (tmp_path / name).write_bytes(b"")
+    (problem,) = problems_of(tmp_path)
+    assert problem.code == "E_SHARDS"
+    assert str(tmp_path / "predictions.npz") in problem
+
+
 def test_a_folder_with_too_many_shards(tmp_path: Path) -> None:
     for number in range(3):
         (tmp_path / f"{number}.npz").write_bytes(b"")
