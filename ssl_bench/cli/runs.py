@@ -77,6 +77,10 @@ def report(
     written = [path for path in (out, markdown, latex) if path is not None]
     if len(set(map(os.path.realpath, written))) < len(written):
         raise click.UsageError("--out, --markdown and --latex are files of their own")
+    if any(
+        path.name in ("result.json", "overlap.json") or path.suffix == ".npz" for path in written
+    ):
+        raise click.UsageError("a run's own files are not written over; give another name")
     read = read_runs(runs)
     require_label_each(labels, len(read))
     read = labelled(read, labels)

@@ -194,6 +194,13 @@ def test_a_ciou_per_clip_answers_no_ranking(call: Call, tmp_path: Path) -> None:
     assert "error[E_PROTOCOL_ANSWERS]" in done.err
 
 
+def test_a_report_does_not_write_over_a_run(call: Call, run: Path) -> None:
+    before = (run / "result.json").read_bytes()
+    for option in ("--out", "--markdown", "--latex"):
+        assert call("report", run, option, run / "result.json").code == 2
+    assert (run / "result.json").read_bytes() == before
+
+
 def test_a_report_does_not_write_one_file_twice(call: Call, run: Path, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     done = call("report", run, "--out", page, "--markdown", tmp_path / "." / "page.html")

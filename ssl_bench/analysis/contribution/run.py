@@ -19,11 +19,12 @@ from ssl_bench.analysis.contribution.other_sounds import OTHER_SOUNDS, OtherSoun
 from ssl_bench.analysis.evaluation import run
 from ssl_bench.analysis.paired_runs import require_unmixed
 from ssl_bench.analysis.request import Request, load_model, loader
-from ssl_bench.engine.encode import Progress
+from ssl_bench.engine.encode import EngineOptions, Progress
 from ssl_bench.engine.predict import predict
-from ssl_bench.engine.priors import is_audio_visual
+from ssl_bench.engine.priors import is_audio_visual, predict_priors, require_own_names
 from ssl_bench.environment import environment
 from ssl_bench.errors import ModelError, PredictionsError, ProtocolError, one_of
+from ssl_bench.files import temporary_folder
 from ssl_bench.measures.definition import Measure
 from ssl_bench.predictions import Predictions, open_predictions
 from ssl_bench.protocols.protocol import Protocol, load_protocol
@@ -170,7 +171,8 @@ def contribution_of_files(
     """Compare stored predictions with others, made without the sound, on the same trials.
 
     `without` holds predictions files by name, taken for maps that know nothing of the sound; the
-    other parameters are as in :func:`measure_contribution`.
+    priors that ship for these trials are compared with, too, as by an evaluation. The other
+    parameters are as in :func:`measure_contribution`.
     """
     loaded, place = _checked(protocol, measure)
     for path in (predictions, *without.values()):
@@ -184,10 +186,18 @@ def contribution_of_files(
                 where=path,
             )
         check_predictions(path, trials)
+    require_own_names(trials, {}, without)
     others: list[_Other] = [
         (name, path, "given predictions", "nothing") for name, path in without.items()
     ]
-    return _compare(predictions, trials, others, place, [], seed, jobs, notify, use_cache=use_cache)
+    with temporary_folder() as folder:
+        notify("localizing without sound")
+        options = EngineOptions(jobs=jobs, use_cache=use_cache)
+        for name, path in predict_priors([(trials, folder)], {}, options)[folder].items():
+            others.append((f"prior {name}", path, "an audio-blind baseline", "nothing"))
+        return _compare(
+            predictions, trials, others, place, [], seed, jobs, notify, use_cache=use_cache
+        )
 
 
 def _compare(

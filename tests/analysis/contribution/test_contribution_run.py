@@ -129,6 +129,10 @@ def test_its_files_give_the_same_numbers(ezvsl: tuple[Measured, Path], protocol:
     own = next(each for each in measured.contribution.without if each.name == "own audio-blind map")
     again = stored.contribution.without[0]
     assert (again.difference, again.tests) == (own.difference, own.tests)
+    priors = [each for each in measured.contribution.without if each.name.startswith("prior ")]
+    found = {each.name: each.difference for each in stored.contribution.without}
+    assert priors
+    assert all(found[each.name] == each.difference for each in priors)
 
 
 @pytest.mark.slow
