@@ -35,7 +35,7 @@ from ssl_bench.trials.compositions import with_split
 SUBMISSIONS, SITE = "submissions", "site"
 CARD, MAPS, AUDIO_BLIND, LOCK = "card.toml", "maps.npz", "vision-only.npz", "lock.json"
 _MAX_FILES = 20_000
-_TOP = frozenset({"README.md", "published.csv", SUBMISSIONS, SITE})
+_TOP = frozenset({"README.md", "papers.toml", "published.csv", SUBMISSIONS, SITE})
 
 Level = Literal["wrong", "not checked", "trusted"]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,8 +16,9 @@ FLIPS = 10_000
 _FEW_GROUPS = 13
 # With so many groups the sum is so close to a normal variable that fewer flips serve as well.
 _MANY_GROUPS, _FEWER_FLIPS = 20_000, 2_000
-# Signs that are drawn at once, 8 bytes each.
+# Signs that are drawn at once, 8 bytes each; of so few groups they are kept, a byte each.
 _BLOCK = 1_000_000
+_KEPT = 1_000
 
 
 @dataclass(frozen=True)
@@ -55,15 +58,27 @@ def permutation_p_value(differences: ArrayLike, groups: ArrayLike, *, seed: int 
     if len(sums) <= _FEW_GROUPS:
         patterns = (np.arange(2 ** len(sums))[:, None] >> np.arange(len(sums))) & 1
         return float(np.mean(np.abs((1 - 2 * patterns) @ sums) >= observed))
-    generator = np.random.default_rng(np.random.SeedSequence([seed, len(sums)]))
-    flips = FLIPS if len(sums) <= _MANY_GROUPS else _FEWER_FLIPS
-    block = max(1, _BLOCK // len(sums))
-    reached = 1
+    flips, reached = 0, 1
+    for flipped in _kept_flips(seed, len(sums)) if len(sums) <= _KEPT else _flips(seed, len(sums)):
+        flips += len(flipped)
+        reached += int(np.count_nonzero(np.abs((1.0 - 2.0 * flipped) @ sums) >= observed))
+    return reached / (flips + 1)
+
+
+def _flips(seed: int, n_groups: int) -> Iterator[NDArray[np.int8]]:
+    """Which groups are flipped, ``(b, n_groups)`` int8 of 0 and 1, some rows at a time."""
+    generator = np.random.default_rng(np.random.SeedSequence([seed, n_groups]))
+    flips = FLIPS if n_groups <= _MANY_GROUPS else _FEWER_FLIPS
+    block = max(1, _BLOCK // n_groups)
     for start in range(0, flips, block):
         count = min(block, flips - start)
-        signs = 1.0 - 2.0 * generator.integers(0, 2, (count, len(sums)))
-        reached += int(np.count_nonzero(np.abs(signs @ sums) >= observed))
-    return reached / (flips + 1)
+        yield generator.integers(0, 2, (count, n_groups)).astype(np.int8)
+
+
+@lru_cache(maxsize=1)
+def _kept_flips(seed: int, n_groups: int) -> tuple[NDArray[np.int8], ...]:
+    """The same, kept for the next measure: most of a small test is to draw them."""
+    return tuple(_flips(seed, n_groups))
 
 
 def mcnemar(first: ArrayLike, second: ArrayLike) -> McNemar:
