@@ -23,7 +23,7 @@ from ssl_bench.engine.encode import EngineOptions, Progress
 from ssl_bench.engine.priors import predict_priors, require_own_names
 from ssl_bench.errors import SslBenchError
 from ssl_bench.files import replaced_folder, sha256_of_file
-from ssl_bench.predictions import Predictions, open_predictions
+from ssl_bench.predictions import Predictions
 from ssl_bench.protocols.protocol import Protocol, load_dialect
 from ssl_bench.scoring.overlap import OverlapScores, score_overlap
 from ssl_bench.scoring.results import read_result
@@ -32,6 +32,7 @@ from ssl_bench.scoring.run import (
     check_predictions,
     model_of,
     protocol_of,
+    require_deaf,
     score_file,
 )
 from ssl_bench.testsets.lists import read_clip_list
@@ -79,9 +80,9 @@ def score_own_maps(
     training = None if asked.training_list is None else read_clip_list(asked.training_list)
     trials = open_trials(asked.protocol or protocol_of(asked.predictions), asked.data)
     conventions = _conventions(trials.protocol, asked)
-    for path in asked.without.values():
-        open_predictions(path)
     require_own_names(trials, {}, asked.without)
+    for path in asked.without.values():
+        require_deaf(check_predictions(path, trials, partial=True), trials)
     checked = check_predictions(asked.predictions, trials, partial=asked.partial)
     folder = asked.folder or Path("runs") / _run_name(asked, trials.protocol)
     is_again = _holds(folder, checked) and not _measures_more(folder, asked.measures)

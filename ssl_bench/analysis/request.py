@@ -26,8 +26,10 @@ from ssl_bench.models.registry import load_localizer
 from ssl_bench.predictions import open_predictions
 from ssl_bench.protocols.protocol import Protocol, load_dialect, load_protocol
 from ssl_bench.scoring.run import (
+    check_predictions,
     check_scorable,
     measures_of,
+    require_deaf,
     under_dialect,
 )
 from ssl_bench.testsets import TestSet
@@ -176,7 +178,9 @@ def open_runs(
         if key not in opened:
             opened[key] = open_protocol_test_set(protocol, request.data)
         sets.append(compose(protocol, opened[key]))
-        require_own_names(sets[-1], priors, request.without)
+    require_own_names(sets[0], priors, request.without)
+    for path in request.without.values():
+        require_deaf(check_predictions(path, sets[0], partial=True), sets[0])
     runs = list(zip(sets, folders, strict=True))
     # A model without a similarity cannot rank; that must not keep it from the other protocols.
     # Where it can answer none of them, it is refused.

@@ -42,7 +42,7 @@ from ssl_bench.leaderboard.submissions import (
 )
 from ssl_bench.predictions import Question, check, open_predictions
 from ssl_bench.protocols.protocol import Protocol
-from ssl_bench.scoring.hearing import OWN_BLIND
+from ssl_bench.scoring.hearing import OWN_BLIND, ROUNDING
 from ssl_bench.scoring.references import Controls
 from ssl_bench.scoring.run import Notify, ScoringOptions, measures_of, score_file
 from ssl_bench.trials.compositions import open_trials
@@ -56,7 +56,6 @@ _CODE = (
 _LIBRARIES = ("numpy", "pandas", "numba")
 _MAX_DIFFERENCES = 5
 # Maps that were computed in other batches may differ in their last bits.
-_ROUNDING = 1e-3
 # Submissions that a process is given at once: few, so that progress is seen.
 _PART = 4
 
@@ -349,10 +348,10 @@ def modality_findings(submission: Submission, assessment: Assessment) -> Iterato
             "its card says audio-visual, and every map is the same whatever is heard, as those of "
             "a vision-only model are"
         )
-    elif card.modality == "vision-only" and change > _ROUNDING:
+    elif card.modality == "vision-only" and change > ROUNDING:
         message = (
             "its card says vision-only, and maps of one picture differ with the sound by "
-            f"{100 * change:.2g} % of their range, as those of an audio-visual model do"
+            f"{100 * change:.3g} % of their range, as those of an audio-visual model do"
         )
     if message:
         yield Finding("wrong", submission.path, message, "E_CARD_MODALITY")

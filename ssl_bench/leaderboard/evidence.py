@@ -28,22 +28,28 @@ from ssl_bench.leaderboard.assessment import (
     TruthMask,
     WithoutSoundMap,
 )
-from ssl_bench.leaderboard.compact import SIDE, reduce_map
+from ssl_bench.leaderboard.compact import reduce_map
 from ssl_bench.measures.definition import MapOnGrid, Measure
 from ssl_bench.measures.localization import predicted
 from ssl_bench.measures.values import parse_measure
-from ssl_bench.predictions import Predictions, open_predictions
+from ssl_bench.predictions import open_predictions
 from ssl_bench.protocols.conventions import Rule
 from ssl_bench.protocols.protocol import Protocol, dialect_names, load_dialect
 from ssl_bench.scoring.aggregate import breakdown, replicates, summarise
 from ssl_bench.scoring.formatting import position, value_of
-from ssl_bench.scoring.hearing import OWN_BLIND, OWN_DEAF, WithoutSound, turned
-from ssl_bench.scoring.maps import on_grid
+from ssl_bench.scoring.hearing import (
+    OWN_BLIND,
+    OWN_DEAF,
+    WithoutSound,
+    change_with_sound,
+    turned,
+)
+from ssl_bench.scoring.maps import StoredMaps, on_grid
 from ssl_bench.scoring.references import Controls
 from ssl_bench.scoring.results import MeasuredValue
 from ssl_bench.scoring.run import Scored, measures_of
 from ssl_bench.testsets.truth import encode_rle
-from ssl_bench.trials.trial import AudioRecipe, ImageRecipe, Trial, TrialSet
+from ssl_bench.trials.trial import Trial, TrialSet
 
 GALLERY_SEED = 0
 _BEST = 6
@@ -101,6 +107,9 @@ def gather_evidence(
             "gallery": _gallery(path, trials, scored, shown, show_truth, show_maps),
             "without_sound": None if shown is None else shown.name,
             "trials": _trial_scores(scored.scores, table) if show_truth else None,
+            "change_with_sound": change_with_sound(
+                StoredMaps(open_predictions(path), trials), trials
+            ),
         }
     return Evidence(
         dialects=_dialects(trials.protocol, scored, dialects),
@@ -108,7 +117,6 @@ def gather_evidence(
         replicates=tuple(
             Replicates.of(str(measure), replicates(scored.scores, measure)) for measure in measures
         ),
-        change_with_sound=change_with_sound(open_predictions(path), trials),
         **told,
     )
 
@@ -173,33 +181,6 @@ def _trial_scores(scores: pd.DataFrame, other: pd.DataFrame | None) -> TrialScor
         scores=tuple(round(value, _DECIMALS) for value in reached.values()),
         without_sound=tuple(round(without[name], _DECIMALS) for name in reached if without),
     )
-
-
-def change_with_sound(predictions: Predictions, trials: TrialSet) -> float | None:
-    """How much maps of one picture differ under several sounds, as a share of their range.
-
-    The largest difference of any picture's maps, each reduced to at most 14 x 14; None where no
-    picture comes with several sounds, or there are no maps.
-    """
-    sounds: dict[ImageRecipe, set[AudioRecipe]] = {}
-    for trial in trials:
-        sounds.setdefault(trial.image, set()).add(trial.audio)
-    if "map" not in predictions.members or all(len(each) < 2 for each in sounds.values()):
-        return None
-    first: dict[ImageRecipe, NDArray[np.float64]] = {}
-    largest = 0.0
-    for positions, maps in predictions.iter_maps():
-        small = reduce_map(maps, *(min(SIDE, side) for side in maps.shape[1:]))
-        for place, heat in zip(positions.tolist(), small, strict=True):
-            name = predictions.trial_ids[place]
-            image = trials.trials[trials.index[name]].image
-            other = first.setdefault(image, heat)
-            if other.shape != heat.shape:
-                return 1.0
-            extent = float(max(np.ptp(other), np.ptp(heat)))
-            if extent > 0:
-                largest = max(largest, float(np.abs(other - heat).max()) / extent)
-    return largest
 
 
 def dialects_of(protocol: Protocol) -> list[str]:

@@ -29,9 +29,10 @@ from ssl_bench.scoring.cache import ScoreCache, digest_of_rows
 from ssl_bench.scoring.hearing import (
     OWN_BLIND,
     OWN_DEAF,
+    ROUNDING,
     WithoutSound,
+    change_with_sound,
     find_hearing,
-    is_same_for_every_sound,
 )
 from ssl_bench.scoring.maps import MapBatch, Maps, StoredMaps, array_maps
 from ssl_bench.scoring.references import (
@@ -268,6 +269,8 @@ def score_file(
         if other is not None:
             others[name] = check_predictions(other, trials, partial=settings.partial)
             _check_blind(others[name], predictions, is_prior=bool(name))
+    if "" in others:
+        require_deaf(others[""], trials)
     return _scored(
         predictions,
         asked,
@@ -358,7 +361,7 @@ def _scored(
         ),
         *trivial,
     ]
-    if is_deaf or _ignores_sound(maps, asked):
+    if is_deaf or _change(maps, asked) == 0:
         without.insert(0, WithoutSound(OWN_DEAF, values, lambda: scores))
 
     statistics: dict[str, Any] = {"confidence": CONFIDENCE, "resamples": RESAMPLES, "seed": seed}
@@ -441,11 +444,12 @@ def _floor(known: Controls, name: str, counted: NDArray[np.bool_]) -> pd.DataFra
     return _rows(counted, known.floor(name))
 
 
-def _ignores_sound(maps: Maps | Predictions, trials: TrialSet) -> bool:
+def _change(maps: Maps | Predictions, trials: TrialSet) -> float | None:
+    """How much maps change with the sound; None where that is not known."""
     if trials.protocol.answers != "maps" or callable(maps):
-        return False
+        return None
     batches = StoredMaps(maps, trials) if isinstance(maps, Predictions) else maps
-    return is_same_for_every_sound(batches, trials)
+    return change_with_sound(batches, trials)
 
 
 def _tables(
@@ -491,6 +495,18 @@ def takes_probabilities(conventions: Protocol | Dialect) -> bool:
     table = conventions.threshold
     plain = conventions.map.normalisation == "none" and table.pooled is None
     return table.rule == "absolute" and plain
+
+
+def require_deaf(predictions: Predictions, trials: TrialSet) -> None:
+    """Refuse maps that follow the sound, where maps made without it are asked for."""
+    change = _change(predictions, trials)
+    if change is not None and change > ROUNDING:
+        text = (
+            f"its maps of one picture differ with the sound by {100 * change:.3g} % of their "
+            "range, so they were not made without it; maps made with other sounds are compared by "
+            "'ssl-bench contribution --without'"
+        )
+        raise PredictionsError([Problem(text, "E_BLIND_LISTENS")], where=predictions.path)
 
 
 def _check_blind(other: Predictions, predictions: Predictions, *, is_prior: bool) -> None:

@@ -163,7 +163,18 @@ def test_what_cannot_be_scored_leaves_nothing(
 ) -> None:
     own, copy = (save(trials, tmp_path / name) for name in ("mine.npz", "copy.npz"))
     cases = [(tmp_path / "absent.npz", "E_FILE_UNREADABLE")]
-    for path, code in (*cases, (own, "E_PRIOR_SAME"), (copy, "E_PRIOR_SAME")):
+    for path, code in (*cases, (own, "E_BLIND_LISTENS"), (copy, "E_BLIND_LISTENS")):
         with refused(code):
             score_own_maps(OwnMaps(own, protocol, folder=tmp_path / "run", without={"a": path}))
+    assert not (tmp_path / "run").exists()
+
+
+def test_maps_that_follow_the_sound_were_not_made_without_it(
+    trials: TrialSet, protocol: Protocol, tmp_path: Path
+) -> None:
+    """Else a model that listens would hide what another one hears."""
+    own, listener = save(trials, tmp_path / "a.npz"), save(trials, tmp_path / "b.npz", seed=1)
+    for given in ({"vision_only": listener}, {"without": {"a": listener}}):
+        with refused("E_BLIND_LISTENS", where=listener):
+            score_own_maps(OwnMaps(own, protocol, folder=tmp_path / "run", **given))  # type: ignore[arg-type]
     assert not (tmp_path / "run").exists()
