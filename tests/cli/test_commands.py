@@ -88,7 +88,7 @@ class TestListing:
         assert all(name in call("measures").out for name in DEFINITIONS)
         facts = json.loads(call("measures", "cIoU(adaptive)@0.5", "--json").out)
         assert facts["formula"].endswith(">= 0.5, else 0")
-        assert facts["where"].keys() >= {"P", "G"}
+        assert facts.keys() >= {"P", "G", "rule"}
         assert "as many pixels as the truth" in facts["rule"]
         assert "G: the truth at each pixel" in call("measures", "cIoU(adaptive)@0.5").out
 
