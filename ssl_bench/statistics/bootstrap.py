@@ -219,7 +219,7 @@ _of_few, _of_many = lru_cache(maxsize=64)(_whole), lru_cache(maxsize=6)(_whole)
 def _drawn(seed: int, n_groups: int, resamples: int, rows: int) -> Iterator[NDArray[np.uint16]]:
     """Weights of so many resamples at a time; the same whatever their number."""
     generator = np.random.default_rng(np.random.SeedSequence([seed, n_groups]))
-    at_once = max(1, 2**20 // n_groups)
+    at_once = max(1, 2**18 // n_groups)
     for first in range(0, resamples, rows):
         weights = np.empty((min(rows, resamples - first), n_groups), np.uint16)
         for start in range(0, len(weights), at_once):
