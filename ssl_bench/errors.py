@@ -30,8 +30,12 @@ def one_of(known: Iterable[str], asked: str) -> str:
     "did you mean 'synth'? Use one of: concat, synth"
     >>> one_of(["concat", "synth"], "mine")
     'use one of: concat, synth'
+    >>> one_of([], "mine")
+    'there is none'
     """
     names = dict.fromkeys(known)
+    if not names:
+        return "there is none"
     listed = f"use one of: {', '.join(names)}"
     folded = {name.casefold(): name for name in names}
     near = difflib.get_close_matches(asked.casefold(), folded, n=1)

@@ -96,7 +96,7 @@ def report(
         write_results(markdown, tables, "markdown", columns=columns)
     if latex is not None:
         write_results(latex, tables, "latex", columns=columns)
-    show(f"Wrote {', '.join(map(str, written))}: {len(read)} runs.")
+    show(f"Wrote {', '.join(map(str, written))}: {len(read)} run{'s' if read[1:] else ''}.")
 
 
 @click.command(name="compare-sets")

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ssl_bench.leaderboard.board import Entry
     from ssl_bench.leaderboard.submit import Prepared
     from ssl_bench.scoring.results import MeasuredValue
+    from ssl_bench.statistics.ties import Standing
 
 # Entries that are named of those that a submission moves.
 _MOVES = 3
@@ -79,12 +80,16 @@ def _rank(prepared: Prepared) -> Iterator[str]:
     elif count == 1:
         place = "the only entry of this protocol"
     else:
-        place = (
-            f"group {standing.group}, rank {standing.best_rank} to {standing.worst_rank} of {count}"
-        )
+        place = f"group {standing.group}, {_ranks(standing)} of {count}"
     yield f"{entry.card.name} on {entry.result.protocol.label}: {own}, {place}."
     if prepared.tied_with:
         yield f"Not told apart from: {', '.join(prepared.tied_with)}."
+
+
+def _ranks(standing: Standing) -> str:
+    if standing.best_rank == standing.worst_rank:
+        return f"rank {standing.best_rank}"
+    return f"rank {standing.best_rank} to {standing.worst_rank}"
 
 
 def _moves(prepared: Prepared) -> Iterator[str]:
@@ -92,8 +97,8 @@ def _moves(prepared: Prepared) -> Iterator[str]:
     moved = prepared.moved
     for was, now in moved[:_MOVES]:
         yield (
-            f"{now.name}: rank {was.best_rank} to {was.worst_rank} before, {now.best_rank} to "
-            f"{now.worst_rank} then (group {was.group}, then {now.group})."
+            f"{now.name}: {_ranks(was)} before, {_ranks(now)} then (group {was.group}, then "
+            f"{now.group})."
         )
     if len(moved) > _MOVES:
         yield f"{len(moved) - _MOVES} more entries get another rank or group."
@@ -161,7 +166,7 @@ def _replaced(old: Entry, prepared: Prepared) -> Table:
         for own in prepared.entry.result.measures
     ]
     ranks = [
-        f"rank {each.best_rank} to {each.worst_rank}" if each is not None else "not ranked"
+        "not ranked" if each is None else _ranks(each)
         for each in (prepared.before.standings.get(old.slug), prepared.standing)
     ]
     rows.append(["", *ranks, ""])

@@ -440,7 +440,7 @@ def require_sound(board: Board) -> None:
     faults = [each for each in board.findings if each.level == "wrong"]
     if faults:
         raise LeaderboardError(
-            f"{faults[0].message} ({len(faults):,} faults in all)",
+            faults[0].message + (f" ({len(faults):,} faults in all)" if faults[1:] else ""),
             code=faults[0].code,
             where=faults[0].path,
             remedy="'ssl-bench leaderboard check' names all",
