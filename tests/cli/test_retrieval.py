@@ -103,4 +103,4 @@ def test_the_command_says_what_was_left_out(
 ) -> None:
     arguments = ["evaluate", "--model", "center", "--protocol", "synth,retrieval", "--sheet", "0"]
     main([*arguments, "--out", str(tmp_path)])
-    assert "Left out retrieval: center has no similarity" in capsys.readouterr().out
+    assert "Left out retrieval: center has no similarity" in capsys.readouterr().err

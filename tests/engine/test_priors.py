@@ -217,7 +217,10 @@ class TestCommandLine:
         folder = tmp_path_factory.mktemp("files")
         asked = open_trials(ssl_bench.load_protocol("concat"))
         own = predictions_of(asked, noise(asked, 0), folder / "own.npz")
-        return own, predictions_of(asked, noise(asked, 1), folder / "seen.npz", model=PRIOR)
+        first: dict[object, int] = {}
+        rows = [first.setdefault(trial.image, row) for row, trial in enumerate(asked)]
+        seen = noise(asked, 1)[rows]
+        return own, predictions_of(asked, seen, folder / "seen.npz", model=PRIOR)
 
     def score(self, *arguments: str) -> Result:
         return CliRunner().invoke(commands, ["score", "--protocol", "concat", *arguments])

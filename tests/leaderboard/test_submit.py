@@ -491,4 +491,5 @@ def test_maps_that_unpack_to_half_a_gigabyte_take_bounded_memory(
         text=True,
         check=True,
     )
-    assert int(done.stdout.split()[-1]) < 768 * 2**10
+    # A third of it is torch, which runs the priors.
+    assert int(done.stdout.split()[-1]) < 1024 * 2**10
