@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-from pathlib import Path
-
 import pytest
+from seed_tables import Points, read_points
 
-TABLE = Path(__file__).parents[2] / "benchmarks" / "collage.csv"
 TRAINED = ("ezvsl", "sslalign", "icl", "lvs")
 PRIORS = ("gradcam", "ogl-l1", "ogl-cls")
 PARTS = ("standard", "unseen-cutouts", "two-source", "concat", "type-ab B", "interactive")
 ADAPTIVE = "cIoU(adaptive)@0.5"
 
-Points = dict[tuple[str, int, str, str], float]
-
 
 @pytest.fixture(scope="module")
 def points() -> Points:
     """Percentages by model, seed, part and measure."""
-    with TABLE.open(encoding="utf-8", newline="") as stream:
-        return {
-            (row["model"], int(row["seed"]), row["protocol"], row["measure"]): 100
-            * float(row["value"])
-            for row in csv.DictReader(stream)
-            if row["value"]
-        }
+    return read_points("collage.csv")
 
 
 def of_seeds(points: Points, name: str, part: str, measure: str = ADAPTIVE) -> list[float]:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from hearing_margins import ABOVE_FLOORS, ADAPTIVE, AHEAD, CLOSE, HALF
+from seed_tables import Points, read_points
 
 import ssl_bench
 from ssl_bench.models.registry import list_baselines, load_baseline
 
-TABLE = Path(__file__).parents[2] / "benchmarks" / "seeds.csv"
 SEEDS = {0, 1, 2}
 TRAINED = [
     name
@@ -23,19 +22,11 @@ TRAINED = [
 HEARING = [name for name in TRAINED if load_baseline(name).card.modality == "audio-visual"]
 BLIND = [name for name in TRAINED if load_baseline(name).card.modality == "vision-only"]
 
-Points = dict[tuple[str, int, str, str], float]
-
 
 @pytest.fixture(scope="module")
 def points() -> Points:
     """Percentages by model, seed, part and measure."""
-    with TABLE.open(encoding="utf-8", newline="") as stream:
-        return {
-            (row["model"], int(row["seed"]), row["protocol"], row["measure"]): 100
-            * float(row["value"])
-            for row in csv.DictReader(stream)
-            if row["value"]
-        }
+    return read_points("seeds.csv")
 
 
 def of_all_seeds(points: Points, names: Iterable[str], part: str, measure: str) -> list[float]:
