@@ -10,8 +10,8 @@ import pandas as pd
 
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.scoring.aggregate import replicates
-from ssl_bench.scoring.formatting import value_of
-from ssl_bench.scoring.results import Hearing, MeasuredValue, Result
+from ssl_bench.scoring.formatting import hearing_of, value_of
+from ssl_bench.scoring.results import MeasuredValue, Result
 from ssl_bench.statistics.ties import Contender, find_ties
 
 
@@ -96,11 +96,6 @@ def _told_apart(
     }
     pairs = find_ties(contenders, sign=parsed.sign).pairs
     return {(int(each.first), int(each.second)) for each in pairs if not each.tied}
-
-
-def hearing_of(result: Result, measure: str) -> Hearing | None:
-    """What hearing adds to a measure of a result, if it is known."""
-    return next((each for each in result.hearing if each.measure == measure), None)
 
 
 def _meet(one: MeasuredValue, other: MeasuredValue) -> bool:

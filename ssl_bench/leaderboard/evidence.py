@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -35,7 +36,7 @@ from ssl_bench.measures.values import parse_measure
 from ssl_bench.predictions import open_predictions
 from ssl_bench.protocols.conventions import Rule
 from ssl_bench.protocols.protocol import Protocol, dialect_names, load_dialect
-from ssl_bench.scoring.aggregate import breakdown, replicates, summarise
+from ssl_bench.scoring.aggregate import breakdown, per_trial, replicates, summarise
 from ssl_bench.scoring.formatting import position, value_of
 from ssl_bench.scoring.hearing import (
     OWN_BLIND,
@@ -155,9 +156,9 @@ def _reference_curves(
     if controls is not None and scored.result.ceiling is not None:
         tables.append(("ceiling", "ceiling", controls.ceiling))
     for kind, name, table in tables:
-        found = success_curve(table)
-        if found:
-            values = tuple(point.value for point in found)
+        sounding = table[table["sounding"].to_numpy(bool)]
+        if "cIoU" in table and len(sounding):
+            values = tuple(math.fsum(per_trial(sounding, at)) / len(sounding) for at in _CURVE)
             yield ReferenceCurve.model_validate({"kind": kind, "name": name, "values": values})
 
 

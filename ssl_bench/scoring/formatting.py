@@ -65,6 +65,11 @@ def value_of(values: Iterable[MeasuredValue], measure: str) -> MeasuredValue | N
     return next((value for value in values if value.measure == measure), None)
 
 
+def hearing_of(result: Result, measure: str) -> Hearing | None:
+    """What hearing adds to that measure; None where that is not known."""
+    return next((each for each in result.hearing if each.measure == measure), None)
+
+
 @dataclass(frozen=True)
 class Position:
     """A measured value and its references; None where one is unknown."""
@@ -122,5 +127,5 @@ def position(result: Result, measure: str) -> Position:
         floor_name=name,
         ceiling=None if result.ceiling is None else value_of(result.ceiling.measures, measure),
         audio_blind=None if blind is None else value_of(blind.measures, measure),
-        hearing=next((each for each in result.hearing if each.measure == measure), None),
+        hearing=hearing_of(result, measure),
     )
