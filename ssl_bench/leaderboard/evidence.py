@@ -42,10 +42,9 @@ from ssl_bench.scoring.hearing import (
     OWN_BLIND,
     OWN_DEAF,
     WithoutSound,
-    change_with_sound,
     turned,
 )
-from ssl_bench.scoring.maps import StoredMaps, on_grid
+from ssl_bench.scoring.maps import on_grid
 from ssl_bench.scoring.references import Controls
 from ssl_bench.scoring.results import MeasuredValue
 from ssl_bench.scoring.run import Scored, measures_of
@@ -108,9 +107,7 @@ def gather_evidence(
             "gallery": _gallery(path, trials, scored, shown, show_truth, show_maps),
             "without_sound": None if shown is None else shown.name,
             "trials": _trial_scores(scored.scores, table) if show_truth else None,
-            "change_with_sound": change_with_sound(
-                StoredMaps(open_predictions(path), trials), trials
-            ),
+            "change_with_sound": scored.change_with_sound,
         }
     return Evidence(
         dialects=_dialects(trials.protocol, scored, dialects),
@@ -165,6 +162,8 @@ def _reference_curves(
 def _hearing_by(
     scores: pd.DataFrame, other: pd.DataFrame, measure: Measure
 ) -> dict[str, dict[str, MeasuredValue]]:
+    if not measure.definition.is_mean:
+        return {}  # hundreds of resamples of each level would be most of scoring an entry
     found = breakdown(scores, [measure], other=other)
     return {
         name: {level: turned(values[0], measure.sign) for level, values in levels.items()}

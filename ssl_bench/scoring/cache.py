@@ -10,6 +10,7 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -38,6 +39,7 @@ _Document = TypeVar("_Document")
 _CODE = ("scoring", "measures", "statistics", "trials", "testsets", "protocols", "predictions")
 _LIBRARIES = ("numpy", "pandas", "numba")
 _PACKAGE = "ssl_bench"
+_SMALL = 2**20  # Bytes
 
 
 class ScoreCache:
@@ -70,10 +72,11 @@ class ScoreCache:
         path = self._path("table", maps, ".npz")
         if path is not None and path.is_file():
             with suppress(ResultError, *DAMAGE):
-                with zipfile.ZipFile(path) as archive:
-                    known = archive.comment.decode() == path.name
-                if known:
-                    return read_scores(path)
+                told = path.stat()
+                read = _read if told.st_size > _SMALL else _read_once
+                found = read(path, told.st_mtime_ns)
+                if found is not None:
+                    return found
         table = make()
         if path is not None:
             with suppress(OSError):
@@ -100,6 +103,18 @@ class ScoreCache:
             return None
         name = sha256_of_json([*self._key, what, list(maps)])
         return cache_folder("scores", name[:2], f"{name}{suffix}")
+
+
+def _read(path: Path, _written_ns: int) -> pd.DataFrame | None:
+    """A kept table; None where it is not what its name says."""
+    with zipfile.ZipFile(path) as archive:
+        if archive.comment.decode() != path.name:
+            return None
+    return read_scores(path)
+
+
+# Entries of a board are compared with the same few tables, one after the other.
+_read_once = lru_cache(maxsize=16)(_read)
 
 
 def digest_of_rows(counted: NDArray[np.bool_]) -> str:

@@ -88,6 +88,8 @@ class Scored:
         Score tables of the model's own audio-blind maps, or None, and under further conventions.
     without
         Everything that is known to be reached without sound on these trials.
+    change_with_sound
+        See :func:`~ssl_bench.scoring.hearing.change_with_sound`.
     """
 
     scores: pd.DataFrame
@@ -96,6 +98,7 @@ class Scored:
     vision_only: pd.DataFrame | None = None
     dialects: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     without: Sequence[WithoutSound] = ()
+    change_with_sound: float | None = None
 
 
 def measures_of(protocol: Protocol) -> list[Measure]:
@@ -361,7 +364,8 @@ def _scored(
         ),
         *trivial,
     ]
-    if is_deaf or _change(maps, asked) == 0:
+    change = _change(maps, asked)
+    if is_deaf or change == 0:
         without.insert(0, WithoutSound(OWN_DEAF, values, lambda: scores))
 
     statistics: dict[str, Any] = {"confidence": CONFIDENCE, "resamples": RESAMPLES, "seed": seed}
@@ -433,6 +437,7 @@ def _scored(
         blind,
         {name: kept(table) for name, table in others.items()},
         without,
+        change,
     )
 
 
