@@ -20,7 +20,7 @@ from ssl_bench.analysis.run_folder import (
     write_scored,
 )
 from ssl_bench.engine.encode import EngineOptions, Progress
-from ssl_bench.engine.priors import predict_priors, require_own_names
+from ssl_bench.engine.priors import require_own_names, shipped_priors
 from ssl_bench.errors import SslBenchError
 from ssl_bench.files import replaced_folder, sha256_of_file
 from ssl_bench.predictions import Predictions
@@ -98,10 +98,11 @@ def score_own_maps(
         card = card_of(model_of(checked).model_dump())
         is_deaf = card is not None and card["modality"] != "audio-visual"
         priors: dict[str, Path] = {}
+        note: str | None = f"{model_of(checked).name} does not listen itself"
         if not is_deaf:
             notify("localizing without sound")
             options = EngineOptions(jobs=asked.jobs, progress=progress, use_cache=asked.use_cache)
-            priors = predict_priors([(trials, fresh)], {}, options)[fresh]
+            priors, note = shipped_priors(trials, fresh, options)
         scored = score_file(
             checked,
             trials,
@@ -114,8 +115,7 @@ def score_own_maps(
             card=card,
             is_deaf=is_deaf and card is not None and card["name"] != "oracle",
         )
-        if is_deaf and scored.result.priors_note is not None:
-            note = f"{scored.result.model.name} does not listen itself"
+        if note is not None and scored.result.priors_note is not None:
             told = scored.result.model_copy(update={"priors_note": note})
             scored = replace(scored, result=told)
         overlap = None

@@ -165,7 +165,7 @@ def submit(
     root = default_board() if board is None else board
     new_board = may_begin(root, new_board, ask=not as_json)
     with progress_bars(quiet=as_json) as (_, notify):
-        bench = open_bench(protocol, data, jobs=jobs, notify=notify)
+        bench = open_bench(protocol, data, root, jobs=jobs, notify=notify)
         options = SubmissionOptions(
             side=side,
             url=url,

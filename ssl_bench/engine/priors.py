@@ -15,6 +15,7 @@ from ssl_bench.engine.parts import (
 )
 from ssl_bench.engine.predict import predict, predictions_meta
 from ssl_bench.errors import ModelError, PredictionsError, one_of
+from ssl_bench.extras import MissingExtraError, extra_needed
 from ssl_bench.files import (
     atomic_path,
     cache_folder,
@@ -88,6 +89,17 @@ def predict_priors(
         for _, folder in made:
             _keep(found[folder][name], kept[folder])
     return found
+
+
+def shipped_priors(
+    trials: TrialSet, folder: Path, options: EngineOptions
+) -> tuple[dict[str, Path], str | None]:
+    """Maps of the priors that ship for these trials, or, without PyTorch, a note on what lacks."""
+    try:
+        with extra_needed("running the priors"):
+            return predict_priors([(trials, folder)], {}, options)[folder], None
+    except MissingExtraError as error:
+        return {}, f"{error.problem}; {error.remedy}"
 
 
 def require_own_names(

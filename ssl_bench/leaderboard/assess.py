@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
+from importlib.util import find_spec
 from itertools import zip_longest
 from pathlib import Path
 from weakref import finalize
@@ -28,17 +29,20 @@ from ssl_bench.leaderboard.assessment import (
     check_printable,
     disagreements,
 )
-from ssl_bench.leaderboard.card import BaselineCard
+from ssl_bench.leaderboard.card import BaselineCard, read_card
 from ssl_bench.leaderboard.claims import is_deaf
 from ssl_bench.leaderboard.compact import STORED_LIMITS
 from ssl_bench.leaderboard.evidence import gather_evidence, under_dialects
 from ssl_bench.leaderboard.submissions import (
+    CARD,
+    MAPS,
     Finding,
     Submission,
     is_embedded,
     protocol_folder,
     protocol_of_folder,
     shipped_protocol,
+    submission_path,
 )
 from ssl_bench.predictions import Question, check, open_predictions
 from ssl_bench.protocols.protocol import Protocol
@@ -71,6 +75,8 @@ class Bench:
     ----------
     trials
         Trials of a protocol that ships.
+    root
+        The board, whose maps of the priors stand in where PyTorch is not installed; None for none.
     jobs
         Threads that score.
     notify
@@ -78,9 +84,15 @@ class Bench:
     """
 
     def __init__(
-        self, trials: TrialSet, *, jobs: int = 1, notify: Notify = lambda _stage: None
+        self,
+        trials: TrialSet,
+        root: Path | None = None,
+        *,
+        jobs: int = 1,
+        notify: Notify = lambda _stage: None,
     ) -> None:
         self.trials = trials
+        self.root = root
         self.jobs = jobs
         self.notify = notify
         self.folder = protocol_folder(trials.protocol)
@@ -110,11 +122,12 @@ class Bench:
     def priors(self) -> dict[str, Path]:
         """Maps of the priors that the protocol names, where their weights ship."""
         from ssl_bench.engine.encode import EngineOptions
-        from ssl_bench.engine.priors import predict_priors
+        from ssl_bench.engine.priors import shipped_priors
 
         self.notify("localizing without sound")
-        folder = self._priors_folder
-        return predict_priors([(self.trials, folder)], {}, EngineOptions(jobs=self.jobs))[folder]
+        options = EngineOptions(jobs=self.jobs)
+        found, missing = shipped_priors(self.trials, self._priors_folder, options)
+        return found if missing is None else stored_priors(self.root, self.trials.protocol)
 
     @cached_property
     def dialects(self) -> dict[str, Protocol]:
@@ -147,11 +160,17 @@ class Bench:
         LeaderboardError
             If its metadata hold something that cannot be shown.
         """
+        digest = sha256_of_file(maps)
         scored = score_file(
             maps,
             self.trials,
             vision_only=audio_blind,
-            priors=self.priors,
+            priors={
+                # An entry may be the very file that stands in for a prior.
+                name: path
+                for name, path in self.priors.items()
+                if sha256_of_file(path) != digest
+            },
             options=ScoringOptions(jobs=self.jobs, broken_down=1, notify=self.notify),
             controls=self.controls,
             dialects=self.dialects,
@@ -195,9 +214,24 @@ class Bench:
         )
 
 
+def stored_priors(root: Path | None, protocol: Protocol) -> dict[str, Path]:
+    """Maps of a protocol's priors that a board has as entries of this project's baselines."""
+    if root is None or not is_embedded(protocol):
+        return {}
+    found = {}
+    for name in protocol.controls.priors:
+        folder = root / submission_path(protocol_folder(protocol), name)
+        if (folder / CARD).is_file() and (folder / MAPS).is_file():
+            card = read_card(folder / CARD)
+            if isinstance(card, BaselineCard) and card.baseline == name and card.alpha is None:
+                found[name] = folder / MAPS
+    return found
+
+
 def open_bench(
     reference: str,
     data: Path | None = None,
+    root: Path | None = None,
     *,
     jobs: int = 1,
     notify: Callable[[str], None] = lambda _stage: None,
@@ -205,7 +239,7 @@ def open_bench(
     """Open the trials of a protocol that ships; raises as ``shipped_protocol`` does."""
     protocol = shipped_protocol(reference, data)
     notify("opening trials")
-    return Bench(open_trials(protocol, data), jobs=jobs, notify=notify)
+    return Bench(open_trials(protocol, data), root, jobs=jobs, notify=notify)
 
 
 @dataclass(frozen=True)
@@ -377,7 +411,9 @@ def _cached(submission: Submission, options: AssessOptions) -> Assessment:
     path = _cache_path(submission, options)
     found = _read_cache(path) if options.use_cache else None
     if found is None:
-        found = _scored(submission, _bench(submission.folder, options.data), options)
+        found = _scored(
+            submission, _bench(submission.folder, options.data, submission.root), options
+        )
         if path is not None:
             with suppress(OSError):
                 write_kept(path, found.model_dump_json())
@@ -388,7 +424,7 @@ def _cache_path(submission: Submission, options: AssessOptions) -> Path | None:
     protocol = submission.protocol
     test_set = ""
     if not is_embedded(protocol) and (submission.maps or submission.is_regenerated):
-        trials = _bench(submission.folder, options.data).trials
+        trials = _bench(submission.folder, options.data, submission.root).trials
         test_set = f"{trials.test_set.digest} {trials.full_digest}"  # with groups and categories
     return cache_path("assessments", submission, test_set)
 
@@ -409,17 +445,21 @@ def cache_path(what: str, submission: Submission, *asked: str) -> Path | None:
         *(path and sha256_of_file(path) for path in (maps, submission.audio_blind)),
         [card.baseline, card.seed] if isinstance(card, BaselineCard) and maps is None else [],
         is_deaf(card),
-        _priors_digest(submission.protocol),
+        _priors_digest(submission),
     ]
     return cache_folder("leaderboard", what, f"{sha256_of_json(key)}.json")
 
 
-def _priors_digest(protocol: Protocol) -> list[str]:
-    """What tells the priors that ship from those of another version."""
+def _priors_digest(submission: Submission) -> list[str]:
+    """What tells the priors that are run, or those that stand in, from others."""
     from ssl_bench.models.registry import load_baseline
 
+    protocol = submission.protocol
     if not is_embedded(protocol):
         return []
+    if find_spec("torch") is None:
+        stored = stored_priors(submission.root, protocol)
+        return ["stored", *(f"{name} {sha256_of_file(path)}" for name, path in stored.items())]
     found = (load_baseline(name).shipped_weights() for name in protocol.controls.priors)
     return [sha256_of_file(weights[0]) for weights in found if weights is not None]
 
@@ -505,10 +545,10 @@ def _copy_of(submission: Submission, folder: Path | None) -> Path:
 
 
 @lru_cache(maxsize=2)
-def _bench(folder: str, data: Path | None) -> Bench:
+def _bench(folder: str, data: Path | None, root: Path) -> Bench:
     """The trials of a protocol, kept for its next submission."""
     try:
-        return Bench(open_trials(protocol_of_folder(folder), data))
+        return Bench(open_trials(protocol_of_folder(folder), data), root)
     except DataError as error:
         raise NotAtHandError(
             f"test set not available ({error.problem})", code="E_TEST_SET_ABSENT"

@@ -21,7 +21,7 @@ from ssl_bench.analysis.paired_runs import require_unmixed
 from ssl_bench.analysis.request import Request, load_model, loader
 from ssl_bench.engine.encode import EngineOptions, Progress
 from ssl_bench.engine.predict import predict
-from ssl_bench.engine.priors import is_audio_visual, predict_priors, require_own_names
+from ssl_bench.engine.priors import is_audio_visual, require_own_names, shipped_priors
 from ssl_bench.environment import environment
 from ssl_bench.errors import ModelError, PredictionsError, ProtocolError, one_of
 from ssl_bench.files import temporary_folder
@@ -193,10 +193,12 @@ def contribution_of_files(
     with temporary_folder() as folder:
         notify("localizing without sound")
         options = EngineOptions(jobs=jobs, use_cache=use_cache)
-        for name, path in predict_priors([(trials, folder)], {}, options)[folder].items():
+        priors, note = shipped_priors(trials, folder, options)
+        for name, path in priors.items():
             others.append((f"prior {name}", path, "an audio-blind baseline", "nothing"))
+        notes = [] if note is None else [f"priors: {note}"]
         return _compare(
-            predictions, trials, others, place, [], seed, jobs, notify, use_cache=use_cache
+            predictions, trials, others, place, notes, seed, jobs, notify, use_cache=use_cache
         )
 
 
