@@ -7,18 +7,22 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ssl_bench.analysis.request import AnyProtocol, Missing, Request, loader, open_runs, usable_runs
 from ssl_bench.analysis.run_folder import (
+    PREDICTIONS,
     earlier_run,
     keep_predictions,
     opened_folders,
     run_files,
     write_scored,
 )
+from ssl_bench.displays import Picture, Shown
 from ssl_bench.engine.encode import Progress
 from ssl_bench.engine.predict import (
     Predicted,
@@ -32,6 +36,7 @@ from ssl_bench.models.contract import AnnotationLocalizer, Localizer
 from ssl_bench.models.devices import Precision
 from ssl_bench.models.provenance import describe
 from ssl_bench.models.registry import list_baselines, load_baseline
+from ssl_bench.predictions import open_predictions
 from ssl_bench.progress import progress_bars
 from ssl_bench.protocols.protocol import load_dialect
 from ssl_bench.scoring.results import Result
@@ -41,9 +46,12 @@ from ssl_bench.scoring.run import (
 )
 from ssl_bench.trials.trial import TrialSet
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-@dataclass(frozen=True)
-class Evaluation:
+
+@dataclass(frozen=True, repr=False)
+class Evaluation(Shown):
     """What came out of one protocol.
 
     Attributes
@@ -70,6 +78,29 @@ class Evaluation:
     replaced: str = ""
     media_notes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def headline(self) -> str:
+        """The result in one line, and the run folder."""
+        return f"{self.result.headline}; in {self.folder}"
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a measure, as :meth:`ssl_bench.Result.to_frame` has it."""
+        return self.result.to_frame()
+
+    def plot(self) -> Figure:
+        """A bar for each measure, as :meth:`ssl_bench.Result.plot` draws it."""
+        return self.result.plot()
+
+    def maps(self, rows: slice = slice(None)) -> dict[str, NDArray[np.floating[Any]]]:
+        """The model's maps ``(h, w)`` of some trials, by id; PredictionsError without any."""
+        return open_predictions(self.folder / PREDICTIONS).maps_of(self.trials.ids[rows])
+
+    def show(self, row: int) -> Picture:
+        """One trial with the model's map, and its sound; raises as :meth:`maps` does."""
+        trial = self.trials[row]
+        [heat] = open_predictions(self.folder / PREDICTIONS).maps_of([trial.id]).values()
+        return trial.show(heat)
 
 
 def evaluate(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ssl_bench.analysis.labels import labels_of
 from ssl_bench.analysis.run_folder import PREDICTIONS, VISION_ONLY
+from ssl_bench.displays import Shown
 from ssl_bench.errors import MeasureError, ResultError, one_of
 from ssl_bench.files import sha256_of_file
 from ssl_bench.measures.definition import Measure
@@ -87,7 +88,7 @@ class Pair(Document):
     changed: tuple[ChangedTrial, ...]  # Trials whose cIoU differs most, largest difference first
 
 
-class RunComparison(Document):
+class RunComparison(Shown, Document):
     """All pairs of some runs under one protocol."""
 
     protocol: str
@@ -95,6 +96,34 @@ class RunComparison(Document):
     runs: tuple[str, ...]
     partial: bool
     pairs: tuple[Pair, ...]
+
+    @property
+    def headline(self) -> str:
+        """The runs, protocol and dialect, in one line."""
+        return f"{', '.join(self.runs)} on {self.protocol}, dialect {self.dialect}"
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each measure of each pair: both scores, and their paired difference.
+
+        ``low`` and ``high`` bound the difference's 95 % interval; ``p`` is corrected for the number
+        of comparisons.
+        """
+        return pd.DataFrame(
+            {
+                "first": pair.first,
+                "second": pair.second,
+                "measure": each.measure,
+                "score_first": each.first.value,
+                "score_second": each.second.value,
+                "difference": each.difference.value,
+                "low": each.difference.low,
+                "high": each.difference.high,
+                "p": each.corrected,
+                "tied": each.tied,
+            }
+            for pair in self.pairs
+            for each in pair.differences
+        )
 
 
 def read_run(path: Path) -> Run:

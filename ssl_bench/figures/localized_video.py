@@ -14,10 +14,10 @@ from PIL import Image, ImageDraw
 from ssl_bench.analysis.localizing import locate
 from ssl_bench.errors import DataError
 from ssl_bench.figures.localized import Model, loaded
-from ssl_bench.figures.panels import MAP_COLOURS
 from ssl_bench.media.video import Video, open_video, write_video
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
+from ssl_bench.panels import MAP_COLOURS
 
 _RATE, _CHANNELS = 44_100, 2
 _HEIGHT = 360

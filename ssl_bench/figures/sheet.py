@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench.errors import DataError
-from ssl_bench.figures.panels import (
+from ssl_bench.panels import (
     HALO_WIDTH,
     LINE_WIDTH,
     MAP_COLOURS,

@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ssl_bench.displays import Shown
 from ssl_bench.errors import PredictionsError
 from ssl_bench.files import sha256_of_file, sha256_of_json
 from ssl_bench.media.names import clip_names
@@ -28,6 +29,9 @@ from ssl_bench.predictions.format import (
     is_valid_id,
 )
 from ssl_bench.schemas import quoted
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _CHUNK_BYTES = 16 * 2**20
 _MAX_UNEXPECTED = 100_000
@@ -53,7 +57,7 @@ class Question:
     partial: bool = False
 
 
-class Predictions:
+class Predictions(Shown):
     """Checked predictions on disk, as :func:`check` and :func:`open_predictions` return them.
 
     Attributes
@@ -86,6 +90,18 @@ class Predictions:
 
     def __len__(self) -> int:
         return len(self.trial_ids)
+
+    @property
+    def headline(self) -> str:
+        """Model, protocol, number of trials and file, in one line."""
+        return f"{self.meta.model} on {self.meta.protocol}: {len(self):,} trials; {self.path}"
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a trial, in file order: its id, and the score where the file has one."""
+        import pandas as pd
+
+        columns = {"trial_id": list(self.trial_ids)}
+        return pd.DataFrame(columns if self.score is None else {**columns, "score": self.score})
 
     @cached_property
     def score(self) -> NDArray[np.float32] | None:

@@ -13,10 +13,11 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
+from ssl_bench.displays import Shown
 from ssl_bench.errors import ProtocolError, one_of
 from ssl_bench.files import content_folder, sha256_of_json
 from ssl_bench.protocols.conventions import (
@@ -27,6 +28,9 @@ from ssl_bench.protocols.conventions import (
     TruthTable,
 )
 from ssl_bench.schemas import Strict, read_toml
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Trials in a batch, as a number of at most nine digits.
 _BATCH = re.compile("[1-9][0-9]{0,8}")
@@ -168,7 +172,7 @@ class Dialect(Strict):
         raise ProtocolError(problem, code=code, where=protocol.label, remedy=remedy)
 
 
-class Protocol(Strict):
+class Protocol(Shown, Strict):
     """A protocol, as parsed from its file.
 
     Attributes
@@ -203,6 +207,18 @@ class Protocol(Strict):
     measures: Measures
     controls: ControlsTable = ControlsTable()
     dialect: str = "canonical"
+
+    @property
+    def headline(self) -> str:
+        """Title, label, version and dialect, in one line."""
+        return f"{self.title}: {self.label}, version {self.version}, dialect {self.dialect}"
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a setting that changes a number, by its place in the protocol's file."""
+        import pandas as pd
+
+        tables = pd.json_normalize(self.tables)
+        return pd.DataFrame({"setting": tables.columns, "value": tables.iloc[0].to_numpy()})
 
     @property
     def digest(self) -> str:

@@ -5,15 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, FiniteFloat, model_validator
 
+from ssl_bench.displays import Shown
 from ssl_bench.errors import ResultError, one_of
 from ssl_bench.files import write_text
+from ssl_bench.plots import new_figure
 from ssl_bench.protocols.protocol import conventions_of
 from ssl_bench.schemas import Document, is_none, read_json
 from ssl_bench.statistics.bootstrap import Method
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
 
 _REMEDY = "give the folder or result.json that 'ssl-bench evaluate' or 'ssl-bench score' wrote"
 
@@ -193,7 +199,7 @@ class Hearing(Document):
         return self.adds is not None and self.adds.low is not None and self.adds.low > 0
 
 
-class Result(_Shortened):
+class Result(Shown, _Shortened):
     """One result document.
 
     Attributes
@@ -252,6 +258,71 @@ class Result(_Shortened):
             text = f"{measure!r} was not measured"
             raise ResultError(text, code="E_MEASURE_MISSING", remedy=one_of(found, measure))
         return found[measure]
+
+    @property
+    def headline(self) -> str:
+        """Model, protocol, dialect, coverage, and the first measure, in one line."""
+        first = self.measures[0]
+        value = "none" if first.value is None else f"{first.value:.4g}"
+        partial = ", partial" if self.coverage.partial else ""
+        return (
+            f"{self.model.name} on {self.protocol.label}, dialect {self.protocol.dialect}"
+            f"{partial}: {first.measure} {value}"
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a measure: score, score without sound and by what, hearing, floor, ceiling.
+
+        Values are as measured, not in percent; ``low`` and ``high`` bound 95 % intervals.
+        """
+        import pandas as pd
+
+        hearing = {each.measure: each for each in self.hearing}
+        ceiling = (
+            {each.measure: each.value for each in self.ceiling.measures} if self.ceiling else {}
+        )
+        rows = []
+        for each in self.measures:
+            heard = hearing.get(each.measure)
+            without = heard and heard.without_sound
+            adds = heard and heard.adds
+            rows.append(
+                {
+                    "measure": each.measure,
+                    "score": each.value,
+                    "low": each.low,
+                    "high": each.high,
+                    "without_sound": without and without.value,
+                    "best_without": heard and heard.best_without,
+                    "hearing": adds and adds.value,
+                    "hearing_low": adds and adds.low,
+                    "hearing_high": adds and adds.high,
+                    "ceiling": ceiling.get(each.measure),
+                    "trials": each.n_trials,
+                }
+            )
+        return pd.DataFrame(rows)
+
+    def plot(self) -> Figure:
+        """A bar for each measure that is a share: score, score without sound, and ceiling."""
+        frame = self.to_frame()
+        shown = frame[frame["score"].between(0, 1)].iloc[::-1]
+        figure = new_figure(6.5, 0.8 + 0.42 * len(shown), layout="constrained")
+        axes = figure.subplots()
+        names = shown["measure"].tolist()
+        axes.barh(names, shown["score"], color="#3b6ea8", height=0.6, label="score")
+        for column, colour, label in (
+            ("without_sound", "#d97706", "without sound"),
+            ("ceiling", "#111827", "ceiling"),
+        ):
+            places = shown[column].astype(float)
+            axes.plot(
+                places, names, "|", color=colour, markersize=16, markeredgewidth=2.5, label=label
+            )
+        axes.set_xlim(0, 1)
+        axes.set_title(self.headline, fontsize=8)
+        figure.legend(fontsize=7, loc="outside lower center", ncols=3)
+        return figure
 
 
 def write_result(path: Path, result: Result) -> None:

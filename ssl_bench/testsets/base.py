@@ -9,20 +9,24 @@ set is one new file.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ssl_bench.displays import Shown
 from ssl_bench.errors import AnnotationError, DataError, Problem
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.packed import rows_by_name
 from ssl_bench.protocols.conventions import TruthConvention
 from ssl_bench.testsets.annotations import Annotation
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 UNLABELLED = "unlabelled"
 """The category of a sample whose data set names none."""
@@ -88,7 +92,7 @@ class SilentPair:
     same_category: bool | None = None
 
 
-class TestSet(ABC):
+class TestSet(Shown):
     """An ordered list of samples, with their images and sounds."""
 
     __test__ = False  # not a pytest class
@@ -177,6 +181,29 @@ class TestSet(ABC):
 
     def __len__(self) -> int:
         return len(self.samples)
+
+    def __iter__(self) -> Iterator[Sample]:
+        return iter(self.samples)
+
+    @property
+    def headline(self) -> str:
+        """Name, split and number of samples, in one line."""
+        return f"{self.name}:{self.split}, {len(self):,} samples"
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a sample: id, group, category, sound, and its attributes."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            {
+                "id": sample.id,
+                "category": sample.category,
+                "group": sample.group,
+                "sound": sample.sound,
+                **sample.attributes,
+            }
+            for sample in self.samples
+        )
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ssl_bench.errors import ProtocolError
+from ssl_bench.displays import Picture, Shown
+from ssl_bench.errors import ProtocolError, SslBenchError
 from ssl_bench.files import json_text
 from ssl_bench.media.synthesis import mixed, noise_like, silence_like
 from ssl_bench.media.waveform import Waveform
@@ -27,8 +29,12 @@ from ssl_bench.protocols.conventions import Interpolation, ThresholdTable, Truth
 from ssl_bench.protocols.protocol import Protocol
 from ssl_bench.testsets.base import Sample, TestSet
 from ssl_bench.testsets.truth import draw
+from ssl_bench.trials.display import Panel, draw_panels, drawable
 
 if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
     from ssl_bench.predictions import PredictionsMeta
 
 
@@ -167,6 +173,64 @@ class Trial:
         return bool(self.targets)
 
 
+class OpenTrial(Trial):
+    """A trial with the set that it belongs to, so that what it asks can be seen and heard.
+
+    Equal to the same trial without its set. Examples are at :class:`TrialSet`.
+    """
+
+    __slots__ = ("_trials",)
+    _trials: TrialSet
+
+    @classmethod
+    def of_set(cls, trial: Trial, trials: TrialSet) -> OpenTrial:
+        """The same trial, opened."""
+        opened = object.__new__(cls)
+        for each in fields(trial):
+            object.__setattr__(opened, each.name, getattr(trial, each.name))
+        object.__setattr__(opened, "_trials", trials)
+        return opened
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Trial):
+            return NotImplemented
+        return all(getattr(self, each.name) == getattr(other, each.name) for each in fields(self))
+
+    __hash__ = Trial.__hash__
+
+    def __repr__(self) -> str:
+        return f"<OpenTrial {self.id}: {self.category}, {self.role}>"
+
+    def picture(self) -> NDArray[np.uint8]:
+        """The image ``(height, width, 3)`` uint8 RGB; DataError if it cannot be read."""
+        return self._trials.image(self.image)
+
+    def waveform(self) -> Waveform:
+        """The sound; DataError if it cannot be read."""
+        return self._trials.waveform(self.audio)
+
+    def truth(self) -> NDArray[np.float32]:
+        """Truth map ``(size, size)`` float32 in [0, 1] on the protocol's grid."""
+        return self._trials.truth(self)
+
+    def show(self, heat: ArrayLike | None = None) -> Picture:
+        """Image, truth, and a map ``(h, w)`` if one is given, with the sound to be played.
+
+        Raises
+        ------
+        DataError
+            If image or sound cannot be read.
+        PredictionsError
+            If the map has another form, or a value is not finite.
+        """
+        picture, truth = self._trials.cropped(self, self.picture()), self.truth()
+        panels = [Panel(self.id, picture), Panel(f"truth: {self.category}", picture, truth)]
+        if heat is not None:
+            panels.append(Panel("map", picture, truth, drawable(heat, self.id)))
+        sound = self.waveform()
+        return Picture(draw_panels(panels), sound.as_float(), sound.rate)
+
+
 def shared_pictures(samples: Iterable[Sample]) -> dict[str, str]:
     """Which sample's image each sample shows: the first, by id, of those with one ``image``.
 
@@ -191,7 +255,7 @@ def _fields_of(record: Trial | AudioRecipe) -> dict[str, Any]:
     return {each.name: getattr(record, each.name) for each in fields(record)}
 
 
-class TrialSet:
+class TrialSet(Shown):
     """All trials of one protocol on one test set, and what they are made of.
 
     The trials are in the protocol's own order, with unique ids; `thresholds` ``(n,)`` are absolute
@@ -203,6 +267,21 @@ class TrialSet:
         All trials of the protocol, where these are a part of them; else the same set.
     rest_fails
         Whether the trials outside a part count as failures, so that answers to it are complete.
+
+    Examples
+    --------
+    >>> from ssl_bench.trials.compositions import open_trials
+    >>> trials = open_trials("synth")
+    >>> trials
+    <TrialSet synth@synth:standard: 500 trials>
+    >>> trials[0].picture().shape, trials[0].truth().shape, trials[0].waveform().rate
+    ((128, 128, 3), (224, 224), 11025)
+    >>> trials[:3].ids
+    ['standard-000000', 'standard-000001', 'standard-000002']
+    >>> {trial.category for trial in trials.filter(category=trials[0].category)} == {
+    ...     trials[0].category
+    ... }
+    True
     """
 
     def __init__(
@@ -238,8 +317,86 @@ class TrialSet:
     def __len__(self) -> int:
         return len(self.trials)
 
-    def __iter__(self) -> Iterator[Trial]:
-        return iter(self.trials)
+    def __iter__(self) -> Iterator[OpenTrial]:
+        return (OpenTrial.of_set(trial, self) for trial in self.trials)
+
+    @overload
+    def __getitem__(self, row: int) -> OpenTrial: ...
+
+    @overload
+    def __getitem__(self, row: slice) -> TrialSet: ...
+
+    def __getitem__(self, row: int | slice) -> OpenTrial | TrialSet:
+        """The trial of a row, which can be shown; of a slice, these trials as a part of the set."""
+        if isinstance(row, slice):
+            return self.part(range(len(self))[row], rest_fails=False)
+        return OpenTrial.of_set(self.trials[row], self)
+
+    def filter(self, condition: Callable[[Trial], bool] | None = None, **values: Any) -> TrialSet:
+        """The trials that meet a condition, and have these values in fields or attributes.
+
+        Raises
+        ------
+        ProtocolError
+            If no trial is left.
+        """
+
+        def meets(trial: Trial) -> bool:
+            return (condition is None or condition(trial)) and all(
+                getattr(trial, name, trial.attributes.get(name)) == value
+                for name, value in values.items()
+            )
+
+        rows = [row for row, trial in enumerate(self.trials) if meets(trial)]
+        return self.part(rows, rest_fails=False)
+
+    def images(self) -> Iterator[NDArray[np.uint8]]:
+        """The picture ``(height, width, 3)`` uint8 RGB of each trial; raises as :meth:`image`."""
+        return (self.image(trial.image) for trial in self.trials)
+
+    def sounds(self) -> Iterator[Waveform]:
+        """The sound of each trial; raises as :meth:`waveform`."""
+        return (self.waveform(trial.audio) for trial in self.trials)
+
+    @property
+    def headline(self) -> str:
+        """Protocol and number of trials, in one line."""
+        of = "" if self.whole is self else f" of {len(self.whole):,}"
+        return f"{self.protocol.label}: {len(self):,}{of} trial{'s' if len(self) > 1 else ''}"
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a trial: id, what is seen and heard, category, role, group, and attributes."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            {
+                "trial_id": trial.id,
+                "image": trial.image.key,
+                "sound": trial.audio.key,
+                "category": trial.category,
+                "role": trial.role,
+                "group": trial.group,
+                "sounding": trial.sounding,
+                **trial.attributes,
+            }
+            for trial in self.trials
+        )
+
+    def plot(self, count: int = 5) -> Figure:
+        """The first trials beside each other, with their truth; raises as :meth:`image`."""
+        first = [self[row] for row in range(min(count, len(self)))]
+        return draw_panels(
+            [
+                Panel(each.category, self.cropped(each, each.picture()), each.truth())
+                for each in first
+            ]
+        )
+
+    def _repr_html_(self) -> str:
+        strip = ""
+        with suppress(SslBenchError):  # the table is of use where a picture is missing
+            strip = Picture(self.plot())._repr_html_()
+        return super()._repr_html_() + strip
 
     @cached_property
     def index(self) -> Mapping[str, int]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from ssl_bench.displays import Shown
 from ssl_bench.files import write_text
 from ssl_bench.schemas import Document
 from ssl_bench.scoring.results import (
@@ -14,6 +15,9 @@ from ssl_bench.scoring.results import (
     ModelIdentity,
     ProtocolIdentity,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Informed = Literal["nothing", "category", "unknown"]
 """What maps can know of the sound: nothing of it, its category, or that is not known here."""
@@ -66,7 +70,7 @@ class LevelEffect(Document):
     difference: MeasuredValue  # With minus without, paired, with its interval
 
 
-class Contribution(Document):
+class Contribution(Shown, Document):
     """What the sound contributes to one model's score under one protocol."""
 
     format: Literal["ssl-bench-contribution/2"] = "ssl-bench-contribution/2"
@@ -82,6 +86,40 @@ class Contribution(Document):
     predictions_sha256: str | None
     seed: int  # Of partners, noise, resampling and permutations
     environment: dict[str, Any]
+
+    @property
+    def headline(self) -> str:
+        """Model, protocol, and what hearing adds to which measure, in one line."""
+        adds = self.hearing.adds and self.hearing.adds.value
+        told = "unknown" if adds is None else f"{adds:+.4g}"
+        return (
+            f"{self.model.name} on {self.protocol.label}: hearing adds {told} to "
+            f"{self.hearing.measure}"
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each measure without the sound, or with another: both scores, the difference.
+
+        ``low`` and ``high`` bound the 95 % interval of the difference, with minus without.
+        """
+        import pandas as pd
+
+        return pd.DataFrame(
+            {
+                "heard": each.name,
+                "measure": own.measure,
+                "with_sound": own.value,
+                "without": other.value,
+                "difference": change.value,
+                "low": change.low,
+                "high": change.high,
+                "trials": each.n_trials,
+            }
+            for each in self.without
+            for own, other, change in zip(
+                each.with_sound, each.measures, each.difference, strict=True
+            )
+        )
 
 
 def write_contribution(path: Path, contribution: Contribution) -> None:

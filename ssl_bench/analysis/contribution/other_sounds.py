@@ -34,7 +34,7 @@ def with_other_sounds(trials: TrialSet, kind: OtherSound, *, seed: int = 0) -> l
     partners: Mapping[str, Trial] = {}
     if kind in ("other-category", "same-category"):
         partners = _partners(trials, kind, seed)
-    changed = []
+    changed: list[Trial] = []
     for trial in trials:
         if not trial.sounding:
             changed.append(trial)
@@ -74,7 +74,7 @@ def _partners(trials: TrialSet, kind: OtherSound, seed: int) -> dict[str, Trial]
             return audible[trial.id].isdisjoint(_played(other))
         return bool(_played(trial)) and _played(trial) == _played(other)
 
-    found = {}
+    found: dict[str, Trial] = {}
     for place, trial in enumerate(circle):
         following = (circle[(place + step) % len(circle)] for step in range(1, len(circle)))
         partner = next((other for other in following if fits(trial, other)), None)
