@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ssl_bench.analysis.labels import labels_of
 from ssl_bench.analysis.run_folder import PREDICTIONS, VISION_ONLY
 from ssl_bench.displays import Shown
 from ssl_bench.errors import MeasureError, ResultError, one_of
@@ -25,6 +24,7 @@ from ssl_bench.scoring.aggregate import counted_rows, paired_values, replicates,
 from ssl_bench.scoring.results import MeasuredValue, Result, differing_fields, read_result
 from ssl_bench.scoring.run import under_dialect
 from ssl_bench.scoring.score_file import SCORES, read_scores
+from ssl_bench.scoring.settings import labels_of
 from ssl_bench.statistics.bootstrap import CONFIDENCE
 from ssl_bench.statistics.paired_tests import permutation_p_value
 from ssl_bench.statistics.ties import holm, paired_p_value

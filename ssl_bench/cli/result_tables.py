@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ssl_bench.analysis.evaluation import Evaluation
     from ssl_bench.interchange.result_rows import Row
-    from ssl_bench.scoring.results import MeasuredValue, Result
+    from ssl_bench.scoring.results import Hearing, MeasuredValue, Result
 
 _COLUMNS = ("score", "without-sound", "hearing", "ceiling")
 
@@ -75,10 +75,12 @@ def result_text(results: Sequence[Result], form: str) -> str:
 def narrow_table(result: Result) -> Table:
     """A row for each measure, with intervals as far as the terminal has room for them."""
     from ssl_bench.interchange.result_rows import NONE_SHOWN, Given, tables_of
+    from ssl_bench.scoring.formatting import unit_of
 
     [table] = tables_of([Given(result)])
     columns = table.columns(_COLUMNS)
-    heads = ["percent [95 %]", *(name.replace("-", " ") for name in columns)]
+    unit = unit_of(value.measure for value in result.measures)
+    heads = [f"{unit} [95 %]", *(name.replace("-", " ") for name in columns)]
 
     def with_beside(beside: Collection[str]) -> Table:
         def text(row: Row, column: str) -> str:
@@ -96,7 +98,7 @@ def narrow_table(result: Result) -> Table:
 
 def _wide_tables(result: Result) -> list[Table | str]:
     """Every figure of a result, each with its interval."""
-    from ssl_bench.scoring.formatting import format_p_value
+    from ssl_bench.scoring.formatting import format_p_value, unit_of
 
     names = [value.measure for value in result.measures]
 
@@ -111,12 +113,12 @@ def _wide_tables(result: Result) -> list[Table | str]:
     columns = {"score": cells(result.measures)}
     if result.hearing:
         columns["without sound"] = [
-            "" if each.without_sound is None else with_interval(each.without_sound)
+            _lacking(each) if each.without_sound is None else with_interval(each.without_sound)
             for each in result.hearing
         ]
         columns["reached by"] = [each.best_without or "" for each in result.hearing]
         columns["hearing"] = [
-            "" if each.adds is None else with_interval(each.adds, signed=True)
+            _lacking(each) if each.adds is None else with_interval(each.adds, signed=True)
             for each in result.hearing
         ]
         columns["p"] = [
@@ -124,7 +126,7 @@ def _wide_tables(result: Result) -> list[Table | str]:
         ]
     if result.ceiling is not None:
         columns["ceiling of the rule"] = cells(result.ceiling.measures)
-    shown: list[Table | str] = [table(None, "percent [95 % interval]", columns)]
+    shown: list[Table | str] = [table(None, f"{unit_of(names)} [95 % interval]", columns)]
     blind = {} if result.vision_only is None else {"itself": cells(result.vision_only.measures)}
     blind |= {prior.name: cells(prior.measures) for prior in result.priors}
     if blind:
@@ -133,6 +135,13 @@ def _wide_tables(result: Result) -> list[Table | str]:
     if floors:
         shown.append(table(None, "without sound: trivial maps", floors))
     return shown
+
+
+def _lacking(found: Hearing) -> str:
+    """What stands for a score without sound that there is not, or that is not known."""
+    from ssl_bench.measures.values import parse_measure
+
+    return "-" if parse_measure(found.measure).definition.won_by_failing else ""
 
 
 def _hearing_sentences(result: Result) -> Sequence[str]:

@@ -122,7 +122,7 @@ def compare_sets(results: tuple[Path, ...], measure: str | None, as_json: bool) 
 
 
 def _across_tables(found: AcrossSets) -> list[Table | str]:
-    from ssl_bench.scoring.formatting import format_value
+    from ssl_bench.scoring.formatting import format_value, unit_of
 
     def shown(number: Number | None, measure: str = found.measure) -> str:
         if number is None:
@@ -146,7 +146,8 @@ def _across_tables(found: AcrossSets) -> list[Table | str]:
         [f"{each.before} to {each.after}", shown(each.score), shown(each.share, _SHARE)]
         for each in found.changes
     ]
-    title = f"{found.model}: {found.measure}, dialect {found.dialect}, percent [95 % interval]"
+    unit = unit_of([found.measure, _SHARE])
+    title = f"{found.model}: {found.measure}, dialect {found.dialect}, {unit} [95 % interval]"
     heads = ["protocol", "trials", "floor", "score", "ceiling", "share of floor to ceiling"]
     return [
         plain_table(title, heads, rows),
@@ -221,7 +222,9 @@ def compare(
 
 
 def _pair_tables(pair: Pair, found: RunComparison, *, wide: bool) -> list[Table | str]:
-    from ssl_bench.scoring.formatting import format_p_value, format_value
+    from ssl_bench.scoring.formatting import format_p_value, format_value, unit_of
+
+    unit = unit_of(each.measure for each in pair.differences)
 
     def measured(names: tuple[str, str], bounded: bool) -> Table:
         def score(value: MeasuredValue) -> str:
@@ -238,7 +241,7 @@ def _pair_tables(pair: Pair, found: RunComparison, *, wide: bool) -> list[Table 
             ]
             for each in pair.differences
         ]
-        heads = ["percent [95 %]", *names, "difference", "p", ""]
+        heads = [f"{unit} [95 %]", *names, "difference", "p", ""]
         return plain_table(title, heads, rows, wide=wide)
 
     def changed(names: tuple[str, str], sound: bool) -> Table:
@@ -291,7 +294,7 @@ def explain(before: Path, after: Path, as_json: bool) -> None:
 
 
 def _explanation(found: Explanation) -> list[Table | str]:
-    from ssl_bench.scoring.formatting import format_value
+    from ssl_bench.scoring.formatting import format_value, unit_of
 
     shown: list[Table | str] = [found.verdict]
     if found.causes:
@@ -306,5 +309,6 @@ def _explanation(found: Explanation) -> list[Table | str]:
             [each.measure, *(format_value(one, each.measure) for one in (each.before, each.after))]
             for each in found.measures
         ]
-        shown.append(plain_table(None, ["measure, percent", "before", "after"], values))
+        unit = unit_of(each.measure for each in found.measures)
+        shown.append(plain_table(None, [f"measure, {unit}", "before", "after"], values))
     return shown

@@ -113,7 +113,7 @@ def score(**given: Any) -> None:
 
 
 def _overlap_table(overlap: OverlapScores, *, wide: bool) -> Table:
-    from ssl_bench.scoring.formatting import format_value
+    from ssl_bench.scoring.formatting import format_value, unit_of
 
     subsets = overlap.subsets
     heads = [f"{each.name} ({each.n_trials:,})" for each in subsets]
@@ -123,7 +123,7 @@ def _overlap_table(overlap: OverlapScores, *, wide: bool) -> Table:
         cells = [{value.measure: shown(value) for value in each.measures} for each in subsets]
         rows = [[name, *(column.get(name, "no trial") for column in cells)] for name in names]
         title = "With and without the overlap with the training list"
-        return plain_table(title, ["percent (trials)", *heads], rows, wide=wide)
+        return plain_table(title, [f"{unit_of(names)} (trials)", *heads], rows, wide=wide)
 
     choices = (with_interval, lambda value: format_value(value.value, value.measure))
     table = first_that_fits([partial(made, each) for each in choices[: 1 if wide else 2]])

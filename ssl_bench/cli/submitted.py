@@ -107,6 +107,7 @@ def _moves(prepared: Prepared) -> Iterator[str]:
 def _stored(prepared: Prepared) -> Table | str:
     """What storing the maps changed."""
     from ssl_bench.cli.terminal import plain_table, with_interval
+    from ssl_bench.scoring.formatting import unit_of
 
     pairs = list(zip(prepared.entry.result.measures, prepared.submitted, strict=True))
     if all(own.value == full.value for own, full in pairs):
@@ -115,7 +116,8 @@ def _stored(prepared: Prepared) -> Table | str:
         [own.measure, with_interval(own), with_interval(full), _change(own, full)]
         for own, full in pairs
     ]
-    head = ["percent [95 % interval]", "entry", "file as submitted", "difference"]
+    unit = unit_of(own.measure for own, _ in pairs)
+    head = [f"{unit} [95 % interval]", "entry", "file as submitted", "difference"]
     return plain_table("All measures, as stored and as submitted", head, rows)
 
 
@@ -153,7 +155,7 @@ def next_step(root: Path, folders: Sequence[Path]) -> str:
 def _replaced(old: Entry, prepared: Prepared) -> Table:
     """The entry that is replaced beside the one that replaces it."""
     from ssl_bench.cli.terminal import plain_table
-    from ssl_bench.scoring.formatting import format_interval
+    from ssl_bench.scoring.formatting import format_interval, unit_of
 
     before = {each.measure: each for each in old.result.measures}
     rows = [
@@ -171,7 +173,8 @@ def _replaced(old: Entry, prepared: Prepared) -> Table:
     ]
     rows.append(["", *ranks, ""])
     title = f"It replaces the entry {old.slug}: {old.card.name}"
-    return plain_table(title, ["percent [95 % interval]", "before", "now", "difference"], rows)
+    unit = unit_of(each.measure for each in prepared.entry.result.measures)
+    return plain_table(title, [f"{unit} [95 % interval]", "before", "now", "difference"], rows)
 
 
 def sound_sentence(entry: Entry) -> str:

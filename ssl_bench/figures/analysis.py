@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from ssl_bench.analysis.labels import labels_of
 from ssl_bench.analysis.paired_runs import (
     Run,
     open_run_trials,
@@ -31,6 +30,7 @@ from ssl_bench.scoring.results import Prior
 from ssl_bench.scoring.run import check_predictions
 from ssl_bench.scoring.score_file import SCORES
 from ssl_bench.scoring.scores import Job, score_maps
+from ssl_bench.scoring.settings import labels_of
 from ssl_bench.trials.trial import TrialSet
 
 _MEASURES = ("cIoU@0.5", "AUC")

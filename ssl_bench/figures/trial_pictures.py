@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from ssl_bench.analysis.chosen_trials import Choice, choose
 from ssl_bench.analysis.evaluation import Evaluation
-from ssl_bench.analysis.labels import labels_of
 from ssl_bench.analysis.paired_runs import (
     Run,
     open_run_trials,
@@ -45,6 +44,7 @@ from ssl_bench.scoring.maps import MapBatch, StoredMaps, on_grid
 from ssl_bench.scoring.results import ModelIdentity
 from ssl_bench.scoring.run import check_predictions, model_of, protocol_of
 from ssl_bench.scoring.scores import Job, score_maps
+from ssl_bench.scoring.settings import labels_of
 from ssl_bench.scoring.thresholds import with_threshold
 from ssl_bench.trials.compositions import open_trials
 from ssl_bench.trials.trial import TrialSet

@@ -16,6 +16,7 @@ from ssl_bench.errors import ResultError
 from ssl_bench.files import atomic_path, write_text
 from ssl_bench.interchange.latex import labels_of, latex_table
 from ssl_bench.interchange.result_rows import NONE_SHOWN, ResultTable, Row, figures_of
+from ssl_bench.scoring.formatting import units_in_words
 from ssl_bench.scoring.results import Result
 
 Format = Literal["csv", "parquet", "json", "latex", "markdown"]
@@ -93,7 +94,8 @@ def _markdown(table: ResultTable, columns: Sequence[str]) -> str:
     heads = [name.replace("-", " ") for name in columns]
     best = f" {table.how_best}" if any(row.best for row in table.rows) else ""
     lines = [
-        f"**{escape_markdown(table.title)}**. Shares in percent, with 95 % intervals.{best}",
+        f"**{escape_markdown(table.title)}**. {units_in_words(table.blocks)}, with 95 % "
+        f"intervals.{best}",
         "",
         _markdown_row([*first, "model", *map(escape_markdown, heads)]),
         "|" + "---|" * (len(first) + 1 + len(columns)),

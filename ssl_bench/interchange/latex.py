@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from ssl_bench.errors import shortened
 from ssl_bench.interchange.result_rows import NONE_SHOWN, ResultTable, Row
+from ssl_bench.scoring.formatting import units_in_words
 
 COLUMN_PT, PAGE_PT = 234.0, 496.0
 r"""Points of one column, and of both, on the two-column pages of the field's conferences."""
@@ -85,19 +86,7 @@ def latex_table(table: ResultTable, columns: Sequence[str], label: str) -> str:
     if width > PAGE_PT:
         fits = f"MORE THAN THE {PAGE_PT:.0f} pt OF A PAGE: choose fewer --columns"
     alignment = "".join("r" if name in _NUMBERS else "l" for name in columns)
-    lines = [
-        f"% {_one_line(table.title)}",
-        r"% \usepackage{booktabs}",
-        f"% About {width:.0f} pt wide in Computer Modern: {fits}.",
-        rf"\begin{{{environment}}}[t]",
-        r"\centering\small",
-        rf"\setlength{{\tabcolsep}}{{{_SPACE / 2:g}pt}}",
-        rf"\caption{{{escape_latex(_caption(table, columns, beside))}}}",
-        rf"\label{{tab:{label}}}",
-        rf"\begin{{tabular}}{{@{{}}l{alignment}@{{}}}}",
-        r"\toprule",
-        _line(["model", *(name.replace("-", " ") for name in columns)]),
-    ]
+    lines = [latex_row(["model", *(name.replace("-", " ") for name in columns)])]
     for measure, rows in table.blocks.items():
         head = (
             rf"\multicolumn{{{len(columns) + 1}}}{{@{{}}l}}{{\textit{{{escape_latex(measure)}}}}}"
@@ -109,8 +98,38 @@ def latex_table(table: ResultTable, columns: Sequence[str], label: str) -> str:
                 lines.append(r"\addlinespace")
             kind = row.kind
             lines.append(rf"{escape_latex(row.title)} & {_cells(row, columns, beside)} \\")
-    lines += [r"\bottomrule", r"\end{tabular}", rf"\end{{{environment}}}", ""]
-    return "\n".join(lines)
+    notes = f"{table.title}", f"About {width:.0f} pt wide in Computer Modern: {fits}."
+    caption = _caption(table, columns, beside)
+    return booktabs(lines, f"l{alignment}", caption, label, notes=notes, environment=environment)
+
+
+def booktabs(
+    lines: Iterable[str],
+    alignment: str,
+    caption: str,
+    label: str,
+    *,
+    notes: Iterable[str] = (),
+    environment: str = "table",
+) -> str:
+    """Lines of LaTeX as a table with top and bottom rule, caption and label; notes are comments."""
+    found = [
+        *(f"% {_one_line(note)}" for note in notes),
+        r"% \usepackage{booktabs}",
+        rf"\begin{{{environment}}}[t]",
+        r"\centering\small",
+        rf"\setlength{{\tabcolsep}}{{{_SPACE / 2:g}pt}}",
+        rf"\caption{{{escape_latex(caption)}}}",
+        rf"\label{{tab:{label}}}",
+        rf"\begin{{tabular}}{{@{{}}{alignment}@{{}}}}",
+        r"\toprule",
+        *lines,
+        r"\bottomrule",
+        r"\end{tabular}",
+        rf"\end{{{environment}}}",
+        "",
+    ]
+    return "\n".join(found)
 
 
 def labels_of(tables: Sequence[ResultTable]) -> list[str]:
@@ -161,13 +180,17 @@ def _cells(row: Row, columns: Sequence[str], beside: Collection[str]) -> str:
     return " & ".join(found)
 
 
-def _line(cells: Iterable[str]) -> str:
+def latex_row(cells: Iterable[str]) -> str:
+    """One row of plain texts."""
     return " & ".join(map(escape_latex, cells)) + r" \\"
 
 
 def _caption(table: ResultTable, columns: Sequence[str], beside: Collection[str]) -> str:
     told = table.given[0].result.protocol
-    parts = [f"{told.title} ({told.label}, dialect {told.conventions})", "Shares in percent"]
+    parts = [
+        f"{told.title} ({told.label}, dialect {told.conventions})",
+        units_in_words(table.blocks),
+    ]
     bounded = {"score", "hearing"} & {*columns} & {*beside}
     if any(row.cell(name).beside for name in bounded for row in table.rows):
         parts[-1] += ", with 95 % intervals"

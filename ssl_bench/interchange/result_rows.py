@@ -16,7 +16,7 @@ import pandas as pd
 
 from ssl_bench.errors import ResultError, one_of
 from ssl_bench.interchange.best import answer_alike, find_best
-from ssl_bench.interchange.settings import RUN, settings_of, telling_apart
+from ssl_bench.measures.values import parse_measure
 from ssl_bench.scoring.formatting import (
     Position,
     format_interval,
@@ -27,6 +27,7 @@ from ssl_bench.scoring.formatting import (
 )
 from ssl_bench.scoring.hearing import OWN_BLIND, OWN_DEAF
 from ssl_bench.scoring.results import MeasuredValue, Result
+from ssl_bench.scoring.settings import RUN, settings_of, telling_apart
 
 Kind = Literal["model", "prior", "trivial map", "ceiling"]
 
@@ -68,7 +69,7 @@ class Given:
 
     @cached_property
     def settings(self) -> dict[str, str]:
-        """See :func:`~ssl_bench.interchange.settings.settings_of`."""
+        """See :func:`~ssl_bench.scoring.settings.settings_of`."""
         return settings_of(self.result, self.run)
 
 
@@ -95,6 +96,12 @@ class Row:
         """Its name, and what it is where it is no model."""
         return self.name if self.kind in ("model", self.name) else f"{self.name} ({self.kind})"
 
+    @property
+    def _has_no_hearing(self) -> bool:
+        """Whether the measure is won by failing, and so has no score without sound."""
+        told = self.given.result.hearing
+        return bool(told) and parse_measure(self.measure).definition.won_by_failing
+
     def cell(self, column: str, *, minus: str = "-") -> Cell:
         """What one of :data:`FIGURES`, or a setting, is in this row."""
         found, coverage = self.found, self.given.result.coverage
@@ -106,6 +113,8 @@ class Row:
             text = format_value(measured.value, measured.measure, minus=minus)
             return Cell(text, ("" if interval == text else interval) if beside is None else beside)
 
+        if column in ("without-sound", "hearing") and self.kind == "model" and self._has_no_hearing:
+            return Cell("-")
         if column == "score":
             return value(found.value)
         if column == "ceiling":

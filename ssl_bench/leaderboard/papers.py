@@ -71,12 +71,24 @@ def known_papers() -> Mapping[str, Paper]:
     return {key: Paper.model_validate(table) for key, table in tomllib.loads(text).items()}
 
 
+def key_named_in(text: str) -> str | None:
+    """The key of the paper whose title a reference in words holds; None if it is not known.
+
+    Examples
+    --------
+    >>> key_named_in("Mo and Morgado, Localizing Visual Sounds the Easy Way, ECCV 2022")
+    'mo2022'
+    """
+    return next((key for key, paper in known_papers().items() if paper.title in text), None)
+
+
 def paper_named_in(text: str) -> Paper | None:
-    """The paper whose title a reference in words holds; None if it is not known.
+    """The paper that a reference in words names; None if it is not known.
 
     Examples
     --------
     >>> paper_named_in("Mo and Morgado, Localizing Visual Sounds the Easy Way, ECCV 2022").year
     2022
     """
-    return next((paper for paper in known_papers().values() if paper.title in text), None)
+    key = key_named_in(text)
+    return None if key is None else known_papers()[key]

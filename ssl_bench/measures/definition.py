@@ -24,6 +24,12 @@ FAILURE = "count as failures"
 UNTOUCHED = "count like the others"
 """What measures do with them that do not read the truth."""
 
+WON_BY_FAILING = (
+    "no score without sound, and so no hearing: a map that finds nothing does well by this "
+    "measure, so the best that is deaf would be the one that fails most; read it beside the others"
+)
+"""Why a measure that is won by failing has no score without sound."""
+
 RULES: tuple[Rule, ...] = get_args(Rule)
 """Variants that name a threshold rule other than the protocol's own."""
 
@@ -161,6 +167,9 @@ class Definition:
         For a number of the whole set: how a trial without a map enters it, in words.
     empty
         What it does with sounding trials whose truth has no pixel, in words.
+    won_by_failing
+        Whether a map that finds nothing does well by it: it is read beside other measures, and has
+        no score without sound, for the best of that would be the map that fails most.
     unit
         ``share``: shown in percent. ``rank``: shown as it is.
     """
@@ -184,6 +193,7 @@ class Definition:
     missing: float = 0.0
     missing_text: str = ""
     empty: str = FAILURE
+    won_by_failing: bool = False
     unit: Literal["share", "rank"] = "share"
     dialects: str = "The dialects differ in how the map becomes a prediction, not in this formula."
 
@@ -193,7 +203,10 @@ class Definition:
         return self.overall is None
 
     def facts(self) -> dict[str, str | float]:
-        """Documentation of the measure by name; ``form`` is its spelling."""
+        """Documentation of the measure by name; ``form`` is its spelling.
+
+        ``without sound`` is there only where the measure has no score without sound, and says why.
+        """
         named = "|".join(self.variants)
         variant = (f"({named})" if self.needs_variant else f"[({named})]") if named else ""
         suffix = {"nothing": "", "threshold": "@THRESHOLD", "count": "@COUNT"}[self.takes]
@@ -207,6 +220,7 @@ class Definition:
             "better": self.better,
             "trials": self.rows,
             "missing trial": self.missing if self.is_mean else self.missing_text,
+            **({"without sound": WON_BY_FAILING} if self.won_by_failing else {}),
             "source": self.source,
             "dialects": self.dialects,
         }

@@ -142,6 +142,7 @@ DEFINITIONS = (
         variants=ROLES,
         better="lower",
         missing_text="all of its picture counts as predicted: a pIA of 1",
+        won_by_failing=True,
         dialects=_CONSTANTS,
     ),
     Definition(
@@ -155,6 +156,7 @@ DEFINITIONS = (
         variants=ROLES,
         range="0.025 to 1",
         missing_text="all of its picture counts as predicted: an area of 0.025",
+        won_by_failing=True,
         dialects=_CONSTANTS,
     ),
     Definition(

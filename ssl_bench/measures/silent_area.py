@@ -80,6 +80,7 @@ DEFINITIONS = (
         source=_DSOL,
         columns=("quiet",),
         rows="silent",
+        won_by_failing=True,
         dialects="DSOL takes the mean over scenes, which is the same where each has as many silent "
         f"maps: see scene-NSA. {_ABSOLUTE}",
     ),
@@ -92,6 +93,7 @@ DEFINITIONS = (
         columns=("scene_quiet",),
         empty=UNTOUCHED,
         rows="pictures",
+        won_by_failing=True,
         dialects="DSOL's maps are of clusters, and further clusters of a sounding class count as "
         f"silent there. {_ABSOLUTE}",
     ),
@@ -102,6 +104,7 @@ DEFINITIONS = (
         source="this project, after the non-sounding area of Hu et al. 2020",
         columns=("quiet_tiles",),
         empty=UNTOUCHED,
+        won_by_failing=True,
         dialects="Undefined for a set with a picture that is not made of tiles.",
     ),
     Definition(
@@ -116,6 +119,7 @@ DEFINITIONS = (
         variants=RULES,
         range="-1 to 1; 0 where an object that stays silent costs nothing",
         better="lower",
+        won_by_failing=True,
         dialects="Oya et al. print the two rows, of mean cIoU.",
     ),
 )

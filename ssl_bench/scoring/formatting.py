@@ -22,6 +22,32 @@ def scale_of(measure: str | Measure) -> float:
     return 100.0 if known.definition.unit == "share" else 1.0
 
 
+def unit_of(measures: Iterable[str]) -> str:
+    """What the values of some measures are in, for the head of a table.
+
+    Examples
+    --------
+    >>> unit_of(["AUC"]), unit_of(["recall(a2i)@1", "median-rank(a2i)"])
+    ('percent', 'percent or rank')
+    """
+    known = [scale_of(measure) == 1.0 for measure in measures]
+    if not any(known):
+        return "percent"
+    return "rank" if all(known) else "percent or rank"
+
+
+def units_in_words(measures: Iterable[str]) -> str:
+    """The same, for a caption.
+
+    Examples
+    --------
+    >>> units_in_words(["AUC"]), units_in_words(["AUC", "median-rank(a2i)"])
+    ('Shares in percent', 'Shares in percent, ranks as they are')
+    """
+    told = {"percent": "Shares in percent", "rank": "Ranks as they are"}
+    return told.get(unit_of(measures), "Shares in percent, ranks as they are")
+
+
 def format_value(
     value: float | None,
     measure: str | Measure,

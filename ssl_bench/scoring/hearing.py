@@ -52,10 +52,13 @@ def find_hearing(
 ) -> tuple[Hearing, ...]:
     """What each measure has beyond the best of what is reached without sound.
 
-    `own` are the values of `scores` by `measures`; `seed` is that of resamples and permutations.
+    `own` are the values of `scores` by `measures`; `seed` is that of resamples and permutations. A
+    measure that is won by failing has no score without sound.
     """
     best: dict[Measure, WithoutSound] = {}
     for measure in measures:
+        if measure.definition.won_by_failing:
+            continue
         values = [_value(each, measure) for each in without]
         place = measure.best([None if value is None else value.value for value in values])
         if place is not None:
@@ -122,6 +125,11 @@ def hearing_sentence(found: Hearing) -> str:
     measure, adds = found.measure, found.adds
     if found.score.value is None:
         return f"{measure} is undefined, and so is what hearing adds to it."
+    if parse_measure(measure).definition.won_by_failing and adds is None:
+        return (
+            f"{measure} has no score without sound: a map that finds nothing does well by it. What "
+            "hearing adds is told by the other measures."
+        )
     if adds is None or adds.value is None or found.without_sound is None:
         return (
             f"How much of the {measure} is hearing is unknown: no map that does without sound was "

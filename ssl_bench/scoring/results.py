@@ -177,7 +177,7 @@ class Hearing(Document):
     best_without, without_sound
         The best of everything that is known on these trials and does not listen, by name, such as
         ``prior unet``, and its score. It is picked after the fact, which makes `adds` cautious.
-        Null where nothing is known.
+        Null where nothing is known, and of a measure that is won by failing.
     adds
         Score minus `without_sound`, paired by trial, with the sign turned where lower is better:
         a positive value is a gain.

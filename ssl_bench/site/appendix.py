@@ -13,7 +13,6 @@ from ssl_bench.analysis.paired_runs import read_scores_of
 from ssl_bench.errors import LeaderboardError, ResultError
 from ssl_bench.files import files_of, write_text
 from ssl_bench.interchange.result_rows import FIGURES, Given, ResultTable, tables_of
-from ssl_bench.interchange.settings import RUN, WEIGHTS
 from ssl_bench.leaderboard.assessment import check_printable
 from ssl_bench.leaderboard.card import bounded_bytes
 from ssl_bench.leaderboard.evidence import success_curve
@@ -21,6 +20,7 @@ from ssl_bench.media.image import source_of
 from ssl_bench.scoring.hearing import hearing_sentence
 from ssl_bench.scoring.results import Result, read_result
 from ssl_bench.scoring.score_file import SCORES
+from ssl_bench.scoring.settings import RUN, WEIGHTS
 from ssl_bench.site.drawing import Scale
 from ssl_bench.site.drawing import success_curve as drawn_curve
 from ssl_bench.site.rendering import MINUS, render

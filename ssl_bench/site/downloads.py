@@ -9,10 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ssl_bench.files import json_text
-from ssl_bench.interchange.latex import escape_latex
+from ssl_bench.interchange.latex import booktabs, escape_latex, latex_row
 from ssl_bench.leaderboard.board import Board, Competition, Entry
 from ssl_bench.leaderboard.card import SubmissionCard
-from ssl_bench.scoring.formatting import Position, scale_of, value_of
+from ssl_bench.leaderboard.papers import key_named_in, known_papers
+from ssl_bench.scoring.formatting import Position, scale_of, units_in_words, value_of
 from ssl_bench.scoring.results import MeasuredValue
 from ssl_bench.site.matrix import Matrix, world_of
 from ssl_bench.site.printed import PrintedTable, printed_for, printed_table
@@ -40,7 +41,7 @@ class Download:
     heads, lines
         The same for LaTeX, as text, best entries of a protocol in bold.
     papers
-        Key, reference and address of what the rows cite.
+        An entry of BibTeX for each paper that the rows cite.
     """
 
     name: str
@@ -49,13 +50,13 @@ class Download:
     records: tuple[dict[str, Value], ...]
     heads: tuple[str, ...]
     lines: tuple[tuple[str, ...], ...]
-    papers: tuple[tuple[str, str, str], ...] = ()
+    papers: tuple[str, ...] = ()
 
     @property
     def forms(self) -> dict[str, str]:
         """Text of each file, by the ending of its name."""
         found = {"csv": self._csv(), "json": self._json(), "tex": self._latex()}
-        return found | ({"bib": self._bibtex()} if self.papers else {})
+        return found | ({"bib": "\n".join(self.papers)} if self.papers else {})
 
     def _csv(self) -> str:
         text = io.StringIO()
@@ -71,32 +72,16 @@ class Download:
 
     def _latex(self) -> str:
         lines = [
-            "% Needs the package booktabs.",
-            r"\begin{table}",
-            r"\centering",
-            rf"\caption{{{escape_latex(f'{self.title}. {self.about}')}}}",
-            rf"\label{{tab:{re.sub('[^a-z0-9]+', '-', self.name)}}}",
-            rf"\begin{{tabular}}{{l{'r' * (len(self.heads) - 1)}}}",
-            r"\toprule",
-            " & ".join(map(escape_latex, self.heads)) + r" \\",
+            latex_row(self.heads),
             r"\midrule",
             *(" & ".join(line) + r" \\" for line in self.lines),
-            r"\bottomrule",
-            r"\end{tabular}",
-            r"\end{table}",
-            "",
         ]
-        return "\n".join(lines)
-
-    def _bibtex(self) -> str:
-        found = []
-        for key, reference, address in self.papers:
-            years = _YEAR.findall(reference)
-            fields = [f"  note = {{{escape_latex(reference)}}}"]
-            fields += [f"  year = {{{years[-1]}}}"] if years else []
-            fields += [f"  howpublished = {{\\url{{{address}}}}}"] if address else []
-            found.append(f"@misc{{{key},\n" + ",\n".join(fields) + "\n}\n")
-        return "\n".join(found)
+        return booktabs(
+            lines,
+            "l" + "r" * (len(self.heads) - 1),
+            f"{self.title}. {self.about}",
+            re.sub("[^a-z0-9]+", "-", self.name),
+        )
 
 
 def _harmless(value: Value) -> Value:
@@ -115,8 +100,9 @@ def entry_download(competition: Competition, table: Table) -> Download:
     return Download(
         competition.folder,
         f"{protocol.title} ({protocol.label}, version {protocol.version})",
-        f"{world}. Shares in percent with 95 % intervals. Without sound: the best that is reached "
-        f"without listening; hearing: the score minus that. Protocol digest {protocol.digest}.",
+        f"{world}. {units_in_words(table.measures)}, with 95 % intervals. Without sound: the best "
+        "that is reached without listening; hearing: the score minus that. Protocol digest "
+        f"{protocol.digest}.",
         tuple(_record(row, table.measures) for row in rows),
         tuple(column.head for column in columns),
         tuple(_latex_line(row, columns) for row in rows),
@@ -265,16 +251,40 @@ def printed_download(name: str, title: str, printed: PrintedTable) -> Download:
         records,
         ("Method", "Printed in", "Trained on", "Test set", *printed.metrics),
         lines,
+        papers_printing(printed),
     )
 
 
-def papers_of(cards: Iterable[SubmissionCard]) -> tuple[tuple[str, str, str], ...]:
-    """Key, reference and address of each paper that cards name, each once."""
-    found: dict[str, tuple[str, str, str]] = {}
+def papers_of(cards: Iterable[SubmissionCard]) -> tuple[str, ...]:
+    """An entry of BibTeX for each paper that cards name, each once.
+
+    A paper that is not known here is called by the first card that names it.
+    """
+    found: dict[str, str] = {}
     for card in cards:
         if card.paper is not None:
-            found.setdefault(card.paper, (card.slug, card.paper, card.paper_address or ""))
+            key = key_named_in(card.paper)
+            if key is not None:
+                found.setdefault(key, known_papers()[key].bibtex(key))
+            else:
+                found.setdefault(f"{card.paper}\n", _unknown_paper(card))
     return tuple(found.values())
+
+
+def papers_printing(printed: PrintedTable) -> tuple[str, ...]:
+    """An entry of BibTeX for each paper that a table is printed in."""
+    keys = dict.fromkeys(row.figure.paper for row in printed.rows if row.paper is not None)
+    return tuple(known_papers()[key].bibtex(key) for key in keys)
+
+
+def _unknown_paper(card: SubmissionCard) -> str:
+    """What a card says of a paper, as an entry of BibTeX."""
+    reference = card.paper or ""
+    years = _YEAR.findall(reference)
+    fields = [f"  note = {{{escape_latex(reference)}}}"]
+    fields += [f"  year = {{{years[-1]}}}"] if years else []
+    fields += [f"  howpublished = {{\\url{{{card.paper_address}}}}}"] if card.paper_address else []
+    return f"@misc{{{card.slug},\n" + ",\n".join(fields) + "\n}\n"
 
 
 def site_downloads(

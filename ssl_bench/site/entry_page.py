@@ -167,8 +167,11 @@ def _measure_line(entry: Entry, measure: str) -> dict[str, str]:
     """One measure of the result, with what it stands between."""
     found = position(entry.result, measure)
     definition = parse_measure(measure).definition
+    lacking = "\N{EN DASH}" if definition.won_by_failing else ""
     texts = {
-        name: "" if value is None else shown(value.value, measure, signed=name == "hearing")
+        name: shown(value.value, measure, signed=name == "hearing")
+        if value is not None
+        else (lacking if name in ("without", "hearing") else "")
         for name, value in (
             ("text", found.value),
             ("floor", found.floor),

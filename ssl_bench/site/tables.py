@@ -291,7 +291,8 @@ def _without(measure: str) -> Callable[[Row], Cell]:
     def cell(row: Row) -> Cell:
         found = row.position_by(measure)
         if row.is_deaf or found is None or found.without_sound is None:
-            return Cell(order=_NOWHERE)
+            lacks = row.kind == "entry" and has_no_score_without_sound(measure)
+            return Cell(_DASH if lacks else "", order=_NOWHERE)
         value = found.without_sound
         return Cell(shown(value.value, measure), found.best_without or "", _order(value))
 
@@ -318,12 +319,19 @@ def hearing_text(entry: Entry, measure: str) -> tuple[str, bool]:
     """What hearing adds to a measure of an entry, in a word or number, and whether it is shown."""
     if not listens(entry):
         return "deaf", False
+    if has_no_score_without_sound(measure):
+        return _DASH, False
     found = position(entry.result, measure).hearing
     if found is None or found.adds is None or found.adds.value is None:
         return "unknown", False
     if not found.is_shown:
         return "none shown", False
     return shown(found.adds.value, measure, signed=True), True
+
+
+def has_no_score_without_sound(measure: str) -> bool:
+    """Whether a measure is won by failing, so that no score without sound is the best."""
+    return parse_measure(measure).definition.won_by_failing
 
 
 def listens(entry: Entry) -> bool:

@@ -11,6 +11,7 @@ from standin_results import hearing, measured, result
 
 from ssl_bench.cli.result_tables import result_tables, result_text
 from ssl_bench.cli.terminal import show
+from ssl_bench.scoring.results import Hearing
 
 RESULT = result(
     measured("cIoU(adaptive)@0.5", 0.9),
@@ -45,6 +46,36 @@ def test_wide_tables_hold_every_interval_in_one_line(capsys: pytest.CaptureFixtu
         if line.startswith(" cIoU(adaptive)@0.5") and "unet" in line
     ]
     assert row.count("[") == 4
+
+
+@pytest.mark.parametrize(
+    ("measures", "unit"),
+    [
+        (["AUC"], "percent"),
+        (["median-rank(a2i)"], "rank"),
+        (["recall(a2i)@1", "median-rank(a2i)"], "percent or rank"),
+    ],
+)
+def test_the_head_says_what_the_values_are_in(
+    measures: list[str], unit: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = result(*(measured(name, 0.5) for name in measures), ceiling=None)
+    for wide, interval in ((False, "[95 %]"), (True, "[95 % interval]")):
+        show(*result_tables(found, wide=wide))
+        assert f" {unit} {interval}" in capsys.readouterr().out
+
+
+def test_a_measure_that_is_won_by_failing_has_a_dash_for_its_score_without_sound(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    gap = measured("type-gap@0.5", 0.1)
+    heard = Hearing(
+        measure="type-gap@0.5", score=gap, best_without=None, without_sound=None, adds=None
+    )
+    show(*result_tables(result(gap, hears=(heard,), ceiling=None), wide=True))
+    lines = capsys.readouterr().out.splitlines()
+    row = next(line.split() for line in lines if line.startswith(" type-gap@0.5"))
+    assert row[-2:] == ["-", "-"]
 
 
 def test_csv_has_every_figure_and_one_head(capsys: pytest.CaptureFixture[str]) -> None:

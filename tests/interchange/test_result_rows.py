@@ -17,6 +17,7 @@ from ssl_bench.interchange.result_rows import (
     tables_of,
 )
 from ssl_bench.scoring.hearing import OWN_BLIND
+from ssl_bench.scoring.results import Hearing
 
 ONE = Given(result(measured("cIoU@0.5", 0.34), measured("AUC", 0.374), model="center"))
 TWO = Given(
@@ -30,6 +31,19 @@ TWO = Given(
 )
 OTHER_DIGEST = Given(result(model="center", digest="c" * 64))
 OTHER_TRUTH = Given(result(model="center", test_set_digest="d" * 64))
+
+
+def test_a_measure_that_is_won_by_failing_has_no_score_without_sound() -> None:
+    gap = measured("type-gap@0.5", 0.1)
+    nothing = Hearing(
+        measure="type-gap@0.5", score=gap, best_without=None, without_sound=None, adds=None
+    )
+    heard = Given(result(gap, hears=(nothing,)))
+    [row] = tables_of([heard])[0].rows
+    assert (row.cell("without-sound"), row.cell("hearing")) == (Cell("-"), Cell("-"))
+    assert row.facts()["best_without"] is None
+    [unknown] = tables_of([Given(result(gap))])[0].rows
+    assert unknown.cell("hearing") == Cell("")
 
 
 class TestTables:

@@ -213,6 +213,14 @@ def test_a_missing_trial_is_worth_what_the_worst_map_is(text: str) -> None:
     assert per_trial(text, np.zeros(1))[0] == pytest.approx(missing)
 
 
+def test_measures_that_a_dark_map_wins_say_that_they_have_no_score_without_sound() -> None:
+    """Each looks at what must stay dark, or at a difference of which both parts can be nothing."""
+    found = {name for name, each in DEFINITIONS.items() if each.won_by_failing}
+    assert found == {"pIA", "AOC", "NSA", "scene-NSA", "tile-NSA", "type-gap"}
+    told = {name for name, each in DEFINITIONS.items() if "without sound" in each.facts()}
+    assert told == found
+
+
 @pytest.mark.parametrize("definition", DEFINITIONS.values(), ids=lambda entry: entry.name)
 class TestDefinitions:
     def test_its_facts_are_complete(self, definition: Definition) -> None:

@@ -24,7 +24,9 @@ from ssl_bench.scoring.hearing import (
 from ssl_bench.scoring.results import Hearing, MeasuredValue
 from ssl_bench.scoring.run import score
 
-SUCCESS, AREA, LEFT = (parse_measure(text) for text in ("cIoU@0.5", "mean-cIoU", "pIA"))
+SUCCESS, AREA, RANK, LEFT = (
+    parse_measure(text) for text in ("cIoU@0.5", "mean-cIoU", "median-rank(a2i)", "pIA")
+)
 N = 40
 
 
@@ -98,17 +100,26 @@ def test_it_is_paired_by_trial() -> None:
 
 
 def test_its_sign_is_turned_where_lower_is_better() -> None:
-    """A model that covers 0.1 of a silent picture hears; the best map that is deaf covers 0.4."""
-    scores = table([0.1] * N, "false_area")
+    """A model that ranks the own item second hears; the best that is deaf ranks it fifth."""
+    scores = table([2.0] * N, "rank_a2i")
     others = [
-        without(name, table([share] * N, "false_area"), LEFT)
-        for name, share in [("a", 0.4), ("b", 0.6)]
+        without(name, table([rank] * N, "rank_a2i"), RANK) for name, rank in [("a", 5.0), ("b", 7)]
     ]
-    (found,) = hearing(scores, *others, measures=(LEFT,))
+    (found,) = hearing(scores, *others, measures=(RANK,))
     assert found.best_without == "a"
     assert found.adds is not None
-    assert found.adds.value == pytest.approx(0.3)
+    assert found.adds.value == 3
     assert found.is_shown
+
+
+def test_a_measure_that_is_won_by_failing_has_no_score_without_sound() -> None:
+    """A map that predicts nothing at all would be the best that is deaf."""
+    scores = table([0.1] * N, "false_area")
+    blank = without("blank", table([0.0] * N, "false_area"), LEFT)
+    (found,) = hearing(scores, blank, measures=(LEFT,))
+    assert found.score.value == pytest.approx(0.1)
+    assert (found.best_without, found.without_sound, found.adds, found.p_value) == (None,) * 4
+    assert "unknown" not in hearing_sentence(found)
 
 
 def test_a_turned_interval_keeps_its_order() -> None:

@@ -10,10 +10,13 @@ import re
 import pytest
 
 from ssl_bench.leaderboard.board import Board, Competition
-from ssl_bench.site.downloads import Download, entry_download
+from ssl_bench.leaderboard.card import SubmissionCard
+from ssl_bench.leaderboard.papers import known_papers
+from ssl_bench.site.downloads import Download, entry_download, papers_of
 from ssl_bench.site.rendering import shown
 from ssl_bench.site.tables import entry_table
 
+CARD = SubmissionCard.model_construct(slug="mine", paper_address="https://example.com/a")
 FORMS = ("csv", "json", "tex", "bib")
 
 
@@ -27,7 +30,7 @@ def download() -> Download:
         ({"name": "=1+1", "score": -1.5}, {"name": "b", "more": None}),
         ("Name", "Score"),
         (("=1+1", "$-$1.5"),),
-        (("mine", "Ada Author, A & B, ICCV 2021", "https://example.com/a"),),
+        papers_of([CARD.model_copy(update={"paper": "Ada Author, A & B, ICCV 2021"})]),
     )
 
 
@@ -57,6 +60,13 @@ def test_papers_are_entries_of_bibtex(download: Download) -> None:
     assert r"note = {Ada Author, A \& B, ICCV 2021}" in text
     assert "year = {2021}" in text
     assert r"howpublished = {\url{https://example.com/a}}" in text
+
+
+def test_a_known_paper_has_its_own_entry_however_a_card_cites_it() -> None:
+    title = "Localizing Visual Sounds the Easy Way"
+    cited = (title, f"S. Mo, P. Morgado, {title}, section 3.3", None)
+    cards = [CARD.model_copy(update={"paper": paper}) for paper in cited]
+    assert papers_of(cards) == (known_papers()["mo2022"].bibtex("mo2022"),)
 
 
 def test_a_download_has_the_numbers_of_the_page(competition: Competition) -> None:

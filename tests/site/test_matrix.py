@@ -32,6 +32,7 @@ def test_hearing_is_a_number_only_where_its_interval_is_above_nothing(
     assert hearing_text(heard(entry, 0.1), "cIoU@0.5") == ("+20.0", True)
     assert hearing_text(heard(entry, -0.1), "cIoU@0.5") == ("none shown", False)
     assert hearing_text(competition.entries["center"], "cIoU@0.5") == ("deaf", False)
+    assert hearing_text(heard(entry, 0.1), "type-gap@0.5") == ("\N{EN DASH}", False)
 
 
 def test_methods_stand_by_what_they_know_and_oracles_apart(board: Board) -> None:

@@ -88,14 +88,17 @@ def hearing_against(
 ) -> Hearing:
     """What hearing adds to the measure at place `number`, to the best of all maps that lack it.
 
-    Only maps that know nothing of the sound, on all trials of the model, are looked at.
+    Only maps that know nothing of the sound, on all trials of the model, are looked at. There is no
+    best of them by a measure that is won by failing.
     """
     score = measures[number]
     chosen = parse_measure(score.measure)
     uninformed = [
         each
         for each in without
-        if each.informed == "nothing" and each.measures[number].n_trials == score.n_trials
+        if not chosen.definition.won_by_failing
+        and each.informed == "nothing"
+        and each.measures[number].n_trials == score.n_trials
     ]
     place = chosen.best([each.measures[number].value for each in uninformed])
     best = None if place is None else uninformed[place]
