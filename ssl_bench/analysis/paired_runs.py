@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -18,11 +18,25 @@ from ssl_bench.errors import MeasureError, ResultError, one_of
 from ssl_bench.files import sha256_of_file
 from ssl_bench.measures.definition import Measure
 from ssl_bench.measures.values import parse_measure
+from ssl_bench.predictions import open_predictions
 from ssl_bench.protocols.protocol import load_dialect, load_protocol
 from ssl_bench.schemas import Document
 from ssl_bench.scoring.aggregate import counted_rows, paired_values, replicates, summarise
-from ssl_bench.scoring.results import MeasuredValue, Result, differing_fields, read_result
-from ssl_bench.scoring.run import under_dialect
+from ssl_bench.scoring.hearing import with_more_known
+from ssl_bench.scoring.results import (
+    Hearing,
+    MeasuredValue,
+    ModelIdentity,
+    Result,
+    differing_fields,
+    read_result,
+)
+from ssl_bench.scoring.run import (
+    ScoringOptions,
+    score_deaf,
+    under_dialect,
+    without_sound_of,
+)
 from ssl_bench.scoring.score_file import SCORES, read_scores
 from ssl_bench.scoring.settings import labels_of
 from ssl_bench.statistics.bootstrap import CONFIDENCE
@@ -43,6 +57,11 @@ class Run:
     result: Result
     scores: pd.DataFrame
     maps: Path | None = None  # Its predictions, where they are not those in the folder
+
+    @property
+    def model(self) -> ModelIdentity:
+        """Its model, by the name that it has in a comparison."""
+        return self.result.model.model_copy(update={"name": self.label})
 
     @property
     def predictions(self) -> Path:
@@ -88,14 +107,22 @@ class Pair(Document):
     changed: tuple[ChangedTrial, ...]  # Trials whose cIoU differs most, largest difference first
 
 
+class RunHearing(Document):
+    """What hearing adds to each measure of a run, on all of its trials."""
+
+    run: str
+    measures: tuple[Hearing, ...]
+
+
 class RunComparison(Shown, Document):
-    """All pairs of some runs under one protocol."""
+    """All pairs of some runs under one protocol, and what each run owes to the sound."""
 
     protocol: str
     dialect: str
     runs: tuple[str, ...]
     partial: bool
     pairs: tuple[Pair, ...]
+    hearing: tuple[RunHearing, ...] = ()
 
     @property
     def headline(self) -> str:
@@ -228,20 +255,22 @@ def open_run_trials(
 
 
 def compare_runs(
-    runs: Sequence[Run], *, measures: Sequence[str] | None = None, most: int = 10, seed: int = 0
+    runs: Sequence[Run],
+    *,
+    measures: Sequence[str] | None = None,
+    without: Mapping[str, pd.DataFrame] = {},
+    most: int = 10,
+    seed: int = 0,
 ) -> RunComparison:
     """Compare every pair of two or more runs of one protocol, test set and dialect.
 
     Equal names are told apart by what differs. Without `measures` (text forms), all that every run
     has are compared; `most` changed trials are named, and `seed` is that of resampling and
-    permutations. ResultError if there are fewer than two runs, or they do not answer the same
-    question; the message says in what they differ.
+    permutations. Hearing is that of the results, which maps that are scored `without` the sound
+    (see :func:`score_without`) can lower. ResultError if there are fewer than two runs, one is
+    given twice, or they do not answer the same question; the message says in what they differ.
     """
-    if len(runs) < 2:
-        raise ResultError(
-            "one run alone cannot be compared", code="E_COMPARE_ONE", remedy="give two or more"
-        )
-    require_same_question(runs)
+    require_comparable(runs)
     named = _told_apart(runs)
     shared = common_measures([run.result for run in runs], measures)
     chosen = [parse_measure(text) for text in shared]
@@ -272,7 +301,76 @@ def compare_runs(
         runs=tuple(run.label for run in named),
         partial=any(run.result.coverage.partial for run in runs),
         pairs=tuple(pairs),
+        hearing=tuple(
+            RunHearing(run=run.label, measures=_hearing(run, shared, without, seed))
+            for run in named
+        ),
     )
+
+
+def score_without(
+    runs: Sequence[Run], files: Mapping[str, Path], *, data: Path | None = None, jobs: int = 1
+) -> dict[str, pd.DataFrame]:
+    """Score predictions that were made without the sound, by name, as some runs were scored.
+
+    Raises
+    ------
+    SslBenchError
+        If they listen, are those of a run or lack a trial of it, have the name of a prior that is
+        run anyway, or the trials of the runs are not at hand.
+    """
+    from ssl_bench.engine.priors import require_own_names
+
+    if not files:
+        return {}
+    first = runs[0]
+    trials, asked = open_run_trials(first.folder, first.result, data)
+    require_own_names(trials, {}, files)
+    return score_deaf(
+        files,
+        trials,
+        [open_predictions(run.predictions) for run in runs if run.predictions.is_file()],
+        conventions=asked.protocol,
+        options=ScoringOptions(jobs=jobs),
+    )
+
+
+def _hearing(
+    run: Run, measures: Sequence[str], without: Mapping[str, pd.DataFrame], seed: int
+) -> tuple[Hearing, ...]:
+    """What hearing adds to some measures of a run; nothing where nothing is known of it."""
+    known = {each.measure: each for each in run.result.hearing}
+    if without and not known:
+        nothing = {"best_without": None, "without_sound": None, "adds": None}
+        known = {
+            each.measure: Hearing(measure=each.measure, score=each, **nothing)
+            for each in run.result.measures
+        }
+    found = [known[measure] for measure in measures if measure in known]
+    if not (found and without):
+        return tuple(found)
+    more = without_sound_of(without, run.scores, measures)
+    return with_more_known(run.scores, found, more, seed=seed)
+
+
+def require_comparable(runs: Sequence[Run]) -> None:
+    """Refuse one run alone, a run that is given twice, and runs of different questions."""
+    if len(runs) < 2:
+        raise ResultError(
+            "one run alone cannot be compared", code="E_COMPARE_ONE", remedy="give two or more"
+        )
+    require_same_question(runs)
+    seen: set[tuple[str, str]] = set()
+    for run in runs:
+        name = run.label, "" if run.maps is not None else str(run.folder.resolve())
+        if name in seen:
+            raise ResultError(
+                "the same run is given twice",
+                code="E_COMPARE_SAME",
+                where=run.label if run.maps is not None else run.folder,
+                remedy="give each run once",
+            )
+        seen.add(name)
 
 
 def _differences(
@@ -355,8 +453,7 @@ def _common_trials(one: Run, other: Run) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def _told_apart(runs: Sequence[Run]) -> list[Run]:
     """The runs with distinct labels."""
-    models = [run.result.model.model_copy(update={"name": run.label}) for run in runs]
-    labels = labels_of(models, [run.folder for run in runs])
+    labels = labels_of([run.model for run in runs], [run.folder for run in runs])
     return [replace(run, label=label) for run, label in zip(runs, labels, strict=True)]
 
 

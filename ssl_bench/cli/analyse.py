@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import click
 
 from ssl_bench.cli.options import (
     FOLDER,
-    PATH,
+    board_option,
     data_option,
     format_option,
     jobs_option,
@@ -29,16 +30,19 @@ analysis.png    success over cIoU thresholds, by number of boxes, by object size
 categories.png  success of every category, sorted (of one RUN)
 analysis.csv    all numbers of both, with their intervals
 
-RUN is a folder that 'ssl-bench evaluate' writes; several are of one protocol.
+RUN is a folder that 'ssl-bench evaluate' writes, or an entry of the
+leaderboard, leaderboard:PROTOCOL/NAME; several are of one protocol.
 """
 
 
 @click.command(help=_HELP)
-@click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=PATH)
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
 @label_option
 @format_option
 @click.option(
-    "--out", type=FOLDER, help="Where to write.  [default: RUN/analysis; of several, analysis]"
+    "--out",
+    type=FOLDER,
+    help="Where to write.  [default: RUN/analysis; of several, or of an entry, analysis]",
 )
 @overwrite_option
 @click.option(
@@ -51,15 +55,22 @@ RUN is a folder that 'ssl-bench evaluate' writes; several are of one protocol.
     is_flag=True,
     help="Only what scores.npz holds: no test set, no threshold rules, no prior, no floor.",
 )
+@board_option
 @data_option
 @jobs_option
-def analyse(runs: tuple[Path, ...], out: Path | None, overwrite: bool, **settings: Any) -> None:
+def analyse(
+    runs: tuple[str, ...], out: Path | None, overwrite: bool, board: Path | None, **settings: Any
+) -> None:
     """Draw and tabulate what lies behind the numbers of RUNs."""
-    with progress_bars() as (_, notify):
+    data, jobs = settings["data"], settings["jobs"]
+    with progress_bars() as (_, notify), ExitStack() as stack:
         from ssl_bench.figures.analysis import analyse_runs
+        from ssl_bench.leaderboard.entry_runs import open_given
 
-        # What lies in a run's own folder was made of this run.
-        settings["overwrite"] = overwrite or (out is None and len(runs) == 1)
-        done = analyse_runs(runs, out, notify=notify, **settings)
+        given = stack.enter_context(open_given(runs, board, data=data, jobs=jobs))
+        # What lies in a run's own folder was made of this run; an entry has none.
+        own = len(given) == 1 and getattr(given[0], "maps", None) is None
+        settings["overwrite"] = overwrite or (out is None and own)
+        done = analyse_runs(given, out, notify=notify, **settings)
     names = ", ".join(path.name for path in done.files)
     show(f"Wrote {names} into {done.files[0].parent}.")

@@ -12,6 +12,7 @@ from ssl_bench.cli.options import (
     PATH,
     cache_option,
     data_option,
+    deaf_maps_option,
     executor_options,
     format_option,
     jobs_option,
@@ -19,7 +20,6 @@ from ssl_bench.cli.options import (
     missing_options,
     model_option,
     overwrite_option,
-    pairs_option,
     prior_weights_option,
     protocol_option,
     request_of,
@@ -46,13 +46,9 @@ if TYPE_CHECKING:
 @click.option(
     "--predictions", type=PATH, help="Instead of --model: stored predictions, made with the sound."
 )
-@pairs_option(
-    "--without",
-    "without",
-    "[NAME=]FILE",
-    Path,
-    help="With --predictions: predictions of the same trials made without the sound, such as "
-    "silence=mute.npz; may be repeated.",
+@deaf_maps_option(
+    "With --predictions: predictions of the same trials made without the sound, such as "
+    "silence=mute.npz"
 )
 @protocol_option
 @click.option("--measure", metavar="MEASURE", help="Of what hearing adds. Default: the first.")

@@ -147,13 +147,22 @@ prior_weights_option = pairs_option(
     help="Weights of an audio-blind baseline such as ogl-l1 (variant full), for what is reached "
     "without sound where none ship; may be repeated.",
 )
-without_option = pairs_option(
-    "--without",
-    "without",
-    "[NAME=]FILE",
-    Path,
-    help="Predictions of the same trials that were made without the sound, such as those of a "
-    "prior of your own; may be repeated.",
+_DEAF_MAPS = (
+    "Predictions of the same trials that were made without the sound, such as those of a prior of "
+    "your own"
+)
+
+
+def deaf_maps_option(text: str = _DEAF_MAPS) -> _Decorator[Any]:
+    """Maps made without the sound, by name, which count in what is reached without it."""
+    shown = f"{text}; may be repeated."
+    return pairs_option("--without", "without", "[NAME=]FILE", Path, help=shown)
+
+
+without_option = deaf_maps_option()
+submitted_without_option = deaf_maps_option(
+    f"{_DEAF_MAPS}: the hearing that is told here counts them, but the board, which does not hold "
+    "them, cannot (it holds --vision-only)"
 )
 overwrite_option = click.option(
     "--overwrite", is_flag=True, help="Replace what an earlier run left in that folder."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,8 +10,8 @@ import click
 
 from ssl_bench.cli.options import (
     FOLDER,
-    PATH,
     PICTURE,
+    board_option,
     data_option,
     format_option,
     jobs_option,
@@ -28,7 +29,7 @@ _COUNT = click.IntRange(1, 200)
 
 
 @click.command()
-@click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=PATH)
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
 @click.option("--worst", type=_COUNT, metavar="N", help="The N worst trials of the first RUN.")
 @click.option("--best", type=_COUNT, metavar="N", help="The N best trials of the first RUN.")
 @click.option("--random", type=_COUNT, metavar="N", help="N random trials.  [default: 6]")
@@ -63,26 +64,29 @@ _COUNT = click.IntRange(1, 200)
     metavar="NAME[@TESTSET[:SPLIT]]",
     help="Protocol of the runs, where they name one that does not ship.",
 )
+@board_option
 @data_option
 @jobs_option
 @json_option
-def pictures(runs: tuple[Path, ...], **given: Any) -> None:
+def pictures(runs: tuple[str, ...], **given: Any) -> None:
     """Draw trials of RUNs: image, truth, and each RUN's map with its score.
 
-    RUN is a run folder or a predictions file. One row for each trial: the predicted pixels and the
+    RUN is a run folder, a predictions file, or an entry of the leaderboard, as compare takes it
+    (leaderboard:PROTOCOL/NAME). One row for each trial: the predicted pixels and the
     truth are outlined. The images are those of the test set, where they are at hand.
     """
     by = _choice(given)
     out: Path | None = given["out"]
     if out is None and given["per_clip"] is None:
         out = Path(f"pictures.{given['ending']}")
-    with progress_bars(quiet=given["as_json"]) as (_, notify):
+    data, jobs = given["data"], given["jobs"]
+    with progress_bars(quiet=given["as_json"]) as (_, notify), ExitStack() as stack:
         from ssl_bench.figures.trial_pictures import MEASURE, draw_trials, open_shown
+        from ssl_bench.leaderboard.entry_runs import open_given
 
         notify("opening trials")
-        shown = open_shown(
-            runs, protocol=given["protocol"], data=given["data"], labels=given["labels"]
-        )
+        opened = stack.enter_context(open_given(runs, given["board"], data=data, jobs=jobs))
+        shown = open_shown(opened, protocol=given["protocol"], data=data, labels=given["labels"])
         notify("drawing")
         drawn = draw_trials(
             shown,
@@ -92,7 +96,7 @@ def pictures(runs: tuple[Path, ...], **given: Any) -> None:
             out=out,
             per_clip=given["per_clip"],
             ending=given["ending"],
-            jobs=given["jobs"],
+            jobs=jobs,
         )
     if given["as_json"]:
         files = [str(path) for path in drawn.files]

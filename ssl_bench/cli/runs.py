@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,7 @@ from ssl_bench.cli.options import (
     require_label_each,
     table_choice_options,
     wide_option,
+    without_option,
 )
 from ssl_bench.cli.terminal import (
     first_that_fits,
@@ -169,6 +171,7 @@ def _across_tables(found: AcrossSets) -> list[Table | str]:
     type=PICTURE,
     help="Draw those on which RUNS differ most, with the map of each (.png, .pdf, .svg).",
 )
+@without_option
 @board_option
 @wide_option
 @data_option
@@ -179,6 +182,7 @@ def compare(
     measures: tuple[str, ...],
     changed: int,
     pictures: Path | None,
+    without: dict[str, Path],
     board: Path | None,
     wide: bool,
     data: Path | None,
@@ -191,14 +195,17 @@ def compare(
     run folder, or leaderboard:PROTOCOL/NAME.
 
     Differences are paired, on the common trials, with intervals and a test corrected for the
-    number of comparisons. Runs of different protocols, test sets or dialects are refused.
+    number of comparisons. Runs of different protocols, test sets or dialects are refused. What
+    hearing adds to the first measure is told of each run; maps given by --without count in all.
     """
-    from ssl_bench.analysis.paired_runs import compare_runs
+    from ssl_bench.analysis.paired_runs import compare_runs, require_comparable, score_without
     from ssl_bench.leaderboard.entry_runs import open_runs
 
-    with open_runs(runs, board, data=data, jobs=jobs) as opened:
+    with open_runs(runs, board, data=data, jobs=jobs, hearing=True) as opened:
         read = opened.runs
-        found = compare_runs(read, measures=measures or None, most=changed)
+        require_comparable(read)
+        deaf = score_without(read, without, data=data, jobs=jobs)
+        found = compare_runs(read, measures=measures or None, without=deaf, most=changed)
         notes = opened.notes
         if pictures is not None:
             from ssl_bench.analysis.chosen_trials import Choice
@@ -216,9 +223,19 @@ def compare(
     count = len(found.pairs)
     if count > 1:
         show(f"The p-values are corrected for {count} comparisons of each measure (Holm).")
+    show(*_heard(found))
     if found.partial:
         show("PARTIAL: a run left trials out; only common trials are compared.")
     show(*notes)
+
+
+def _heard(found: RunComparison) -> Iterator[str]:
+    """What each run owes to the sound, by the first measure."""
+    from ssl_bench.scoring.hearing import hearing_sentence
+
+    for each in found.hearing:
+        for told in each.measures[:1]:
+            yield f"{each.run}: {hearing_sentence(told)}"
 
 
 def _pair_tables(pair: Pair, found: RunComparison, *, wide: bool) -> list[Table | str]:

@@ -19,6 +19,7 @@ from ssl_bench.cli.options import (
     may_begin,
     new_board_option,
     predictions_protocol_option,
+    submitted_without_option,
 )
 
 if TYPE_CHECKING:
@@ -110,6 +111,7 @@ the project's leaderboard by a pull request with these two to four files.
     type=click.Path(path_type=Path),
     help="The model's own audio-blind predictions.",
 )
+@submitted_without_option
 @click.option(
     "--side",
     type=click.IntRange(1, 56),
@@ -138,6 +140,7 @@ def submit(
     reason: str | None,
     new_board: bool,
     vision_only: Path | None,
+    without: dict[str, Path],
     side: int,
     url: str | None,
     board: Path | None,
@@ -170,6 +173,7 @@ def submit(
             side=side,
             url=url,
             vision_only=vision_only,
+            without=without,
             replace=replace,
             reason=reason or "",
             new_board=new_board,

@@ -31,6 +31,7 @@ def submission_facts(prepared: Prepared, dry_run: bool) -> dict[str, Any]:
         "written": not dry_run,
         "headline": [_position(entry, value) for value in _headline(entry)],
         "vision_only_note": result.vision_only_note,
+        "hearing_with_given_maps": [each.model_dump(mode="json") for each in prepared.hearing],
         "measures": [each.model_dump(mode="json") for each in result.measures],
         "submitted": [each.model_dump(mode="json") for each in prepared.submitted],
         "coverage": result.coverage.model_dump(mode="json"),
@@ -59,6 +60,7 @@ def submission_tables(prepared: Prepared, root: Path, dry_run: bool) -> list[Tab
         *_rank(prepared),
         narrow_table(entry.result),
         sound_sentence(entry),
+        *_with_given_maps(prepared),
         coverage_sentence(entry.result),
         f"Dialect {told.dialect}, protocol digest {told.digest[:12]}.",
     ]
@@ -183,6 +185,19 @@ def sound_sentence(entry: Entry) -> str:
 
     found = entry.result.hearing
     return hearing_sentence(found[0]) if found else ""
+
+
+def _with_given_maps(prepared: Prepared) -> Iterator[str]:
+    """What hearing adds where maps count that the board does not hold."""
+    from ssl_bench.scoring.hearing import hearing_sentence
+
+    if not prepared.hearing:
+        return
+    if prepared.hearing[0] == prepared.entry.result.hearing[0]:
+        yield "The maps given by --without do not reach more: the same holds with them."
+        return
+    yield f"With the maps given by --without: {hearing_sentence(prepared.hearing[0])}"
+    yield "The board does not hold these maps: its pages say what stands above."
 
 
 def _position(entry: Entry, own: MeasuredValue) -> dict[str, Any]:

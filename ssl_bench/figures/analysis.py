@@ -45,7 +45,7 @@ class Analysis:
 
 
 def analyse_runs(
-    folders: Sequence[Path],
+    given: Sequence[Path | Run],
     out: Path | None = None,
     *,
     labels: Sequence[str] = (),
@@ -67,11 +67,11 @@ def analyse_runs(
 
     Parameters
     ----------
-    folders, labels
-        Runs of one protocol, test set and dialect, and what each is called; by default what tells
-        them apart.
+    given, labels
+        Folders of runs, or runs that were read, of one protocol, test set and dialect, and what
+        each is called; by default what tells them apart.
     out
-        Where to write; ``FOLDER/analysis`` of a single run, ``analysis`` of several. An earlier
+        Where to write; ``FOLDER/analysis`` of a single run's folder, else ``analysis``. An earlier
         analysis is replaced as a whole, or refused where it must not be overwritten.
     ending
         Format of the figures.
@@ -86,15 +86,17 @@ def analyse_runs(
     SslBenchError
         If the protocol or the data is missing or unusable.
     """
-    single = len(folders) == 1
-    place = (folders[0] if single else Path()) / "analysis" if out is None else out
+    single = len(given) == 1
+    runs = [each if isinstance(each, Run) else read_run(each) for each in given]
+    if out is None:
+        # Nothing is written among the submissions of a board.
+        out = (runs[0].folder if single and runs[0].maps is None else Path()) / "analysis"
     files = ("analysis.csv", f"analysis.{ending}", f"categories.{ending}")
-    require_new(place, files, overwrite=overwrite)
-    runs = [read_run(folder) for folder in folders]
+    require_new(out, files, overwrite=overwrite)
     for run in runs:
         _require_localization(run.folder / SCORES, run.scores)
     require_same_question(runs)
-    names = labels_of([run.result.model for run in runs], folders, labels)
+    names = labels_of([run.model for run in runs], [run.folder for run in runs], labels)
     counted = set.intersection(*(set(run.scores["trial_id"]) for run in runs))
     series = [Series(name, "model", run.scores) for name, run in zip(names, runs, strict=True)]
     rules: list[pd.DataFrame] = []
@@ -115,17 +117,17 @@ def analyse_runs(
     identity = runs[0].result.protocol
     shown = names[0] if single else f"{len(runs)} runs"
     title = f"{shown} on {identity.label}, dialect {identity.conventions}"
-    with replaced_folder(place, files) as fresh:
+    with replaced_folder(out, files) as fresh:
         write_table(fresh / files[0], table, "csv")
         draw_analysis(fresh / files[1], table, title)
         if single and part(table, "category", names[0])["level"].nunique() > 1:
             draw_categories(fresh / files[2], table, names[0], title)
-    return Analysis(table, tuple(files_of(place, files)))
+    return Analysis(table, tuple(files_of(out, files)))
 
 
 def _rules(run: Run, trials: TrialSet, asked: TrialSet, jobs: int, seed: int) -> pd.DataFrame:
     tables = threshold_rule_scores(
-        run.folder / PREDICTIONS,
+        run.predictions,
         trials,
         conventions=None if asked is trials else asked.protocol,
         jobs=jobs,

@@ -160,7 +160,7 @@ def open_shown(
         shown.append(
             ShownRun(
                 label="",
-                model=model_of(predictions) if own is None else own.result.model,
+                model=model_of(predictions) if own is None else own.model,
                 # An entry's maps lie among those of others.
                 folder=None if own is None or own.maps is not None else own.folder,
                 trials=asked,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+
+import pandas as pd
 
 from ssl_bench.analysis.paired_runs import require_unmixed
 from ssl_bench.errors import (
@@ -58,10 +60,18 @@ from ssl_bench.leaderboard.submissions import (
 )
 from ssl_bench.predictions import open_predictions
 from ssl_bench.scoring.aggregate import summarise
+from ssl_bench.scoring.hearing import with_more_known
 from ssl_bench.scoring.maps import StoredMaps
-from ssl_bench.scoring.results import MeasuredValue
+from ssl_bench.scoring.results import Hearing, MeasuredValue
 from ssl_bench.scoring.retrieval import retrieval_scores
-from ssl_bench.scoring.run import check_predictions, check_scorable, measures_of
+from ssl_bench.scoring.run import (
+    ScoringOptions,
+    check_predictions,
+    check_scorable,
+    measures_of,
+    score_deaf,
+    without_sound_of,
+)
 from ssl_bench.scoring.scores import Job, score_maps
 from ssl_bench.statistics.ties import Standing
 
@@ -78,6 +88,8 @@ class SubmissionOptions:
         Where the file is kept instead of on the board.
     vision_only
         The model's own audio-blind predictions.
+    without
+        Further predictions made without the sound, by name, that do not enter the board.
     replace, reason
         Whether a submission of the same slug, by the same authors, may be replaced, and why: a line
         for the history in its card.
@@ -88,6 +100,7 @@ class SubmissionOptions:
     side: int = SIDE
     url: str | None = None
     vision_only: Path | None = None
+    without: Mapping[str, Path] = field(default_factory=dict)
     replace: bool = False
     reason: str = ""
     new_board: bool = False
@@ -109,6 +122,9 @@ class Prepared:
         Whether it may take the place of a submission of the same slug.
     options
         How the protocol's other submissions are scored.
+    hearing
+        What hearing adds where the maps that do not enter the board count too; empty without any.
+        The entry's own, as its page shows it, is in its result.
     """
 
     entry: Entry
@@ -116,6 +132,7 @@ class Prepared:
     submitted: tuple[MeasuredValue, ...]
     replace: bool
     options: AssessOptions
+    hearing: tuple[Hearing, ...] = ()
 
     @cached_property
     def before(self) -> Competition:
@@ -206,12 +223,15 @@ def prepare(
     except LeaderboardError as error:
         problems.append(Problem(str(error), error.code))
     problems += _file_problems(bench, predictions, settings)
+    deaf: dict[str, pd.DataFrame] = {}
+    if not problems:
+        problems, deaf = _deaf_problems(bench, predictions, settings)
     if problems or read is None:
         raise SubmissionError(problems, where=predictions)
     text = card.read_text(encoding="utf-8")
     try:
         with temporary_folder() as scratch:
-            return _prepared(root, bench, predictions, (read, text), settings, scratch, data)
+            return _prepared(root, bench, predictions, (read, text), settings, scratch, data, deaf)
     except LeaderboardError as error:
         raise SubmissionError([Problem(str(error), error.code)], where=predictions) from error
 
@@ -356,6 +376,26 @@ def _file_problems(bench: Bench, predictions: Path, settings: SubmissionOptions)
                     yield Problem(text, getattr(each, "code", error.code))
 
 
+def _deaf_problems(
+    bench: Bench, predictions: Path, settings: SubmissionOptions
+) -> tuple[list[str], dict[str, pd.DataFrame]]:
+    """What is wrong with maps that were made without the sound, and else their scores."""
+    from ssl_bench.engine.priors import require_own_names
+
+    if not settings.without:
+        return [], {}
+    options = ScoringOptions(jobs=bench.jobs, notify=bench.notify)
+    try:
+        require_own_names(bench.trials, {}, settings.without)
+        answered = [open_predictions(predictions)]
+        return [], score_deaf(settings.without, bench.trials, answered, options=options)
+    except PredictionsError as error:
+        where = "" if error.where is None else f"{error.where}: "
+        return [
+            Problem(f"{where}{each}", getattr(each, "code", error.code)) for each in error.problems
+        ], {}
+
+
 def _prepared(
     root: Path,
     bench: Bench,
@@ -364,6 +404,7 @@ def _prepared(
     settings: SubmissionOptions,
     scratch: Path,
     data: Path | None,
+    deaf: Mapping[str, pd.DataFrame],
 ) -> Prepared:
     read, text = card
     others = _others(root, bench.folder)
@@ -409,8 +450,13 @@ def _prepared(
     entry = _entry(submission, assessment)
     bench.notify("scoring what was submitted")
     submitted = measures if settings.url or regenerated else _measured(predictions, bench)
+    heard: tuple[Hearing, ...] = ()
+    if deaf:
+        scores = _scores(paths[MAPS], bench)
+        more = without_sound_of(deaf, scores, [each.measure for each in measures])
+        heard = with_more_known(scores, assessment.result.hearing, more)
     return Prepared(
-        entry, files, submitted, settings.replace, AssessOptions(data=data, jobs=bench.jobs)
+        entry, files, submitted, settings.replace, AssessOptions(data=data, jobs=bench.jobs), heard
     )
 
 
@@ -450,11 +496,14 @@ def _refuse_copies(others: Iterable[Submission], card: AnyCard, maps: Path) -> N
 
 def _measured(path: Path, bench: Bench) -> tuple[MeasuredValue, ...]:
     """Measures of a file as it is, without floors and breakdowns."""
-    trials = bench.trials
-    measures = measures_of(trials.protocol)
-    predictions = open_predictions(path)
+    return summarise(_scores(path, bench), measures_of(bench.trials.protocol))
+
+
+def _scores(path: Path, bench: Bench) -> pd.DataFrame:
+    """The score table of a file: a row for each trial that counts."""
+    trials, predictions = bench.trials, open_predictions(path)
     if trials.protocol.answers == "retrieval":
-        return summarise(retrieval_scores(predictions, trials), measures)
-    question = Job(StoredMaps(predictions, trials), trials, measures)
+        return retrieval_scores(predictions, trials)
+    question = Job(StoredMaps(predictions, trials), trials, measures_of(trials.protocol))
     [scores] = score_maps(question, jobs=bench.jobs)
-    return summarise(scores[~question.set_apart], measures)
+    return scores[~question.set_apart].reset_index(drop=True)

@@ -94,6 +94,29 @@ def find_hearing(
     )
 
 
+def with_more_known(
+    scores: pd.DataFrame,
+    found: Sequence[Hearing],
+    more: Sequence[WithoutSound],
+    *,
+    seed: int = 0,
+) -> tuple[Hearing, ...]:
+    """The same hearing, where more is known to be reached without sound than when it was `found`.
+
+    It differs in the measures by which something of `more` is better than the best that was known.
+    """
+    measures = [parse_measure(each.measure) for each in found]
+    again = find_hearing(scores, [each.score for each in found], measures, more, seed=seed)
+    return tuple(
+        new if measure.best([_number(old), _number(new)]) == 1 else old
+        for measure, old, new in zip(measures, found, again, strict=True)
+    )
+
+
+def _number(found: Hearing) -> float | None:
+    return None if found.without_sound is None else found.without_sound.value
+
+
 def turned(value: MeasuredValue, sign: int) -> MeasuredValue:
     """A difference as a gain: its sign is turned for a `sign` of -1, where lower is better."""
     if sign > 0:

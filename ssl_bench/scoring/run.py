@@ -514,6 +514,52 @@ def require_deaf(predictions: Predictions, trials: TrialSet) -> None:
         raise PredictionsError([Problem(text, "E_BLIND_LISTENS")], where=predictions.path)
 
 
+def score_deaf(
+    files: Mapping[str, Path],
+    trials: TrialSet,
+    predictions: Sequence[Predictions],
+    *,
+    conventions: Protocol | None = None,
+    options: ScoringOptions | None = None,
+) -> dict[str, pd.DataFrame]:
+    """Score tables of maps made without the sound, by name, on all trials.
+
+    They are refused where they listen, are among the `predictions` themselves or lack a trial of
+    them. `trials` and `conventions` are as for :func:`score`.
+    """
+    settings = options or ScoringOptions()
+    asked = trials if conventions is None else under_dialect(trials, conventions)
+    checked = {}
+    for name, path in files.items():
+        checked[name] = check_predictions(path, trials, partial=True)
+        require_deaf(checked[name], trials)
+        for each in predictions:
+            _check_blind(checked[name], each, is_prior=True)
+    settings.notify("scoring what was made without sound")
+    cache = ScoreCache(asked, measures_of(asked.protocol), used=settings.use_cache)
+    return {
+        name: cache.table([each.sha256], partial(_scores_of, each, asked, settings))
+        for name, each in checked.items()
+    }
+
+
+def without_sound_of(
+    tables: Mapping[str, pd.DataFrame], scores: pd.DataFrame, measures: Sequence[str]
+) -> list[WithoutSound]:
+    """What :func:`score_deaf` found, on the trials of a score table, as priors by name."""
+    parsed = [parse_measure(text) for text in measures]
+    found = []
+    for name, table in tables.items():
+        rows = table.set_index("trial_id", drop=False).loc[scores["trial_id"].tolist()]
+        own = rows.reset_index(drop=True)
+        found.append(WithoutSound(f"prior {name}", summarise(own, parsed), partial(_same, own)))
+    return found
+
+
+def _same(table: pd.DataFrame) -> pd.DataFrame:
+    return table
+
+
 def _check_blind(other: Predictions, predictions: Predictions, *, is_prior: bool) -> None:
     """Check that audio-blind maps are of the same model, and those of a prior of another."""
     problems = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -102,6 +103,31 @@ def test_only_common_trials_count(runs: dict[str, Run]) -> None:
     none = renamed(runs["center"], "none", runs["center"].scores.iloc[:0])
     with refused("E_COMPARE_DIFFERENT"):
         compare_runs([runs["ezvsl"], none])
+
+
+def test_the_same_run_cannot_be_compared_with_itself(folders: dict[str, Path]) -> None:
+    same = [read_run(folders["ezvsl"]), read_run(folders["ezvsl"] / "result.json")]
+    with refused("E_COMPARE_SAME"):
+        compare_runs(same)
+
+
+def test_hearing_is_that_of_each_result(runs: dict[str, Run]) -> None:
+    found = compare_runs([runs["ezvsl"], runs["center"]], measures=["AUC", "cIoU@0.5"]).hearing
+    assert [each.run for each in found] == ["ezvsl", "center"]
+    for told in found:
+        known = {each.measure: each for each in runs[told.run].result.hearing}
+        assert told.measures == (known["AUC"], known["cIoU@0.5"])
+
+
+def test_maps_without_the_sound_count_in_the_hearing_of_every_run(runs: dict[str, Run]) -> None:
+    pair, deaf = [runs["ezvsl"], runs["center"]], {"looks": runs["oracle"].scores}
+    for told in compare_runs(pair, measures=["AUC"], without=deaf).hearing:
+        assert told.measures[0].best_without == "prior looks"
+        assert not told.measures[0].is_shown
+    earlier = [replace(run, result=run.result.model_copy(update={"hearing": ()})) for run in pair]
+    assert not any(each.measures for each in compare_runs(earlier).hearing)
+    found = compare_runs(earlier, measures=["AUC"], without=deaf).hearing
+    assert [each.measures[0].best_without for each in found] == ["prior looks"] * 2
 
 
 def test_one_run_or_an_unknown_measure_is_refused(runs: dict[str, Run]) -> None:

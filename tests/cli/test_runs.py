@@ -137,6 +137,16 @@ class TestCompare:
         ]
         assert row.count("[") == 3
 
+    def test_the_same_run_twice_is_refused(self, call: Call, runs: Path) -> None:
+        done = call("compare", runs / "center", runs / "random-0", runs / "center")
+        assert done.code == 2
+        assert "E_COMPARE_SAME" in done.err
+
+    def test_each_run_says_what_it_owes_to_the_sound(self, call: Call, runs: Path) -> None:
+        lines = call("compare", runs / "center", runs / "random-0").out.splitlines()
+        for name in ("center", "random"):
+            assert any(line.startswith(f"{name}: ") and "sound" in line for line in lines)
+
     def test_long_names_stand_above_the_table(self, call: Call, runs: Path) -> None:
         out = call("compare", runs / "random-0", runs / "random-1").out
         assert out.startswith("random (seed 0) against random (seed 1)")

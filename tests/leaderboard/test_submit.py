@@ -321,6 +321,30 @@ def test_audio_blind_maps_are_stored_beside_and_count_as_made_without_sound(
     assert codes(checked(board)) == []
 
 
+@pytest.mark.slow
+def test_maps_of_ones_own_without_the_sound_are_told_and_not_stored(
+    board: Path, bench: Bench, write_maps: Maker, card: Maker
+) -> None:
+    truth = np.stack([bench.trials.truth(trial)[::16, ::16] for trial in bench.trials])
+    maps, better = write_maps(1), write_maps(2, maps=truth)
+    told = prepare(board, bench, maps, card(), SubmissionOptions(without={"looks": better}))
+    plain = prepare(board, bench, maps, card())
+    adaptive = [each.measure for each in told.hearing].index("cIoU(adaptive)@0.5")
+    assert told.hearing[adaptive].best_without == "prior looks"
+    assert [each.score for each in told.hearing] == [
+        each.score for each in told.entry.result.hearing
+    ]
+    assert plain.hearing == ()
+    assert told.entry.result.hearing == plain.entry.result.hearing
+    assert told.files.keys() == plain.files.keys()
+    shown = [each for each in submission_tables(told, board, True) if isinstance(each, str)]
+    assert any("--without" in each for each in shown)
+    facts = submission_facts(told, True)["hearing_with_given_maps"]
+    assert facts[adaptive]["best_without"] == "prior looks"
+    with refused("E_PRIOR_SAME"):
+        prepare(board, bench, maps, card(), SubmissionOptions(without={"looks": maps}))
+
+
 def test_metadata_that_cannot_be_shown_are_refused(
     board: Path, bench: Bench, write_maps: Maker, card: Maker
 ) -> None:

@@ -20,6 +20,7 @@ from ssl_bench.scoring.hearing import (
     find_hearing,
     hearing_sentence,
     turned,
+    with_more_known,
 )
 from ssl_bench.scoring.results import Hearing, MeasuredValue
 from ssl_bench.scoring.run import score
@@ -178,6 +179,16 @@ def _value(measure: object, number: float | None) -> MeasuredValue:
         n_trials=N,
         n_groups=N,
     )
+
+
+def test_what_is_known_later_counts_only_where_it_reaches_more() -> None:
+    scores = table([0.75] * N)
+    found = hearing(scores, without("known", table([0.5] * N), SUCCESS, AREA), measures=(AREA,))
+    worse, better = (without(str(value), table([value] * N), AREA) for value in (0.25, 0.625))
+    assert with_more_known(scores, found, [worse]) == found
+    assert with_more_known(scores, found, []) == found
+    assert with_more_known(scores, found, [worse, better]) == hearing(scores, better)
+    assert with_more_known(scores, hearing(scores), [worse]) == hearing(scores, worse)
 
 
 class TestSentence:
