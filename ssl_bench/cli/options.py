@@ -161,8 +161,8 @@ def deaf_maps_option(text: str = _DEAF_MAPS) -> _Decorator[Any]:
 
 without_option = deaf_maps_option()
 submitted_without_option = deaf_maps_option(
-    f"{_DEAF_MAPS}: the hearing that is told here counts them, but the board, which does not hold "
-    "them, cannot (it holds --vision-only)"
+    f"{_DEAF_MAPS}: the hearing that is told here counts them, but the board cannot, for it does "
+    "not hold them (the model's own belong to --vision-only)"
 )
 overwrite_option = click.option(
     "--overwrite", is_flag=True, help="Replace what an earlier run left in that folder."
