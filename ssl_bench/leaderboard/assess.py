@@ -129,6 +129,11 @@ class Bench:
         found, missing = shipped_priors(self.trials, self._priors_folder, options)
         return found if missing is None else stored_priors(self.root, self.trials.protocol)
 
+    def priors_beside(self, maps: Path) -> dict[str, Path]:
+        """The priors of an entry: all but its own maps, which may be what stands in for one."""
+        digest = sha256_of_file(maps)
+        return {name: path for name, path in self.priors.items() if sha256_of_file(path) != digest}
+
     @cached_property
     def dialects(self) -> dict[str, Protocol]:
         """The protocol under each dialect that is shown, by name."""
@@ -160,17 +165,11 @@ class Bench:
         LeaderboardError
             If its metadata hold something that cannot be shown.
         """
-        digest = sha256_of_file(maps)
         scored = score_file(
             maps,
             self.trials,
             vision_only=audio_blind,
-            priors={
-                # An entry may be the very file that stands in for a prior.
-                name: path
-                for name, path in self.priors.items()
-                if sha256_of_file(path) != digest
-            },
+            priors=self.priors_beside(maps),
             options=ScoringOptions(jobs=self.jobs, broken_down=1, notify=self.notify),
             controls=self.controls,
             dialects=self.dialects,

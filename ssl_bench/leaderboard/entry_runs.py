@@ -151,14 +151,14 @@ def _entry_run(
         trials = asked = open_trials(_protocol(str(name.folder)), data)
     else:
         trials, asked = open_run_trials(like.folder, like.result, data)
-    bench = Bench(trials, jobs=jobs)  # The maps of priors last as long as it does
+    bench = Bench(trials, board, jobs=jobs)  # The maps of priors last as long as it does
     submission = _submission(board, protocol_folder(trials.protocol), name.slug)
     with maps_of(submission, trials, AssessOptions(data=data, jobs=jobs)) as maps:
         scored = score_file(
             maps,
             trials,
             vision_only=submission.audio_blind if hearing else None,
-            priors=bench.priors if hearing else None,
+            priors=bench.priors_beside(maps) if hearing else None,
             conventions=asked.protocol,
             options=ScoringOptions(jobs=jobs, broken_down=1),
             is_deaf=is_deaf(submission.card),
