@@ -27,7 +27,8 @@ class Boxed(Shown):
 def test_an_object_is_one_line_and_a_table() -> None:
     assert repr(Boxed()) == str(Boxed()) == "<Boxed a < b>"
     text = Boxed()._repr_html_()
-    assert "a &lt; b" in text and "<i>" not in text
+    assert "a &lt; b" in text
+    assert "<i>" not in text
     assert "3 more rows" in text
 
 
@@ -60,7 +61,8 @@ def test_what_one_works_with_is_short(shown: object) -> None:
     trials = ssl_bench.open_trials("synth")[:1]
     each = shown(trials)  # type: ignore[operator]
     assert isinstance(each, Shown)
-    assert len(repr(each)) < 120 and "\n" not in repr(each)
+    assert len(repr(each)) < 120
+    assert "\n" not in repr(each)
     assert len(each.to_frame()) > 0
     assert "<table" in each._repr_html_()
 

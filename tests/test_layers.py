@@ -30,7 +30,17 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "data": ("trials", "testsets", "predictions", "media", "protocols"),
     "base": (
         *("environment", "schemas", "executors", "progress"),
-        *("displays", "panels", "plots", "files", "arrays", "packed", "extras", "errors"),
+        *(
+            "arguments",
+            "displays",
+            "panels",
+            "plots",
+            "files",
+            "arrays",
+            "packed",
+            "extras",
+            "errors",
+        ),
     ),
 }
 

@@ -19,7 +19,8 @@ def trials() -> TrialSet:
 
 def test_a_trial_of_a_set_is_the_trial(trials: TrialSet) -> None:
     bare, opened = trials.trials[3], trials[3]
-    assert opened == bare and bare == opened
+    assert opened == bare
+    assert bare == opened
     assert opened != trials[4]
     assert [each.id for each in trials][3] == trials[3].id == trials.ids[3]
     assert trials[-1].id == trials.ids[-1]
@@ -44,7 +45,8 @@ def test_a_trial_gives_its_picture_sound_and_truth(trials: TrialSet) -> None:
 def test_a_slice_is_a_part(trials: TrialSet) -> None:
     part = trials[4:8:2]
     assert part.ids == [trials.ids[4], trials.ids[6]]
-    assert part.whole is trials and not part.rest_fails
+    assert part.whole is trials
+    assert not part.rest_fails
     with refused("E_TRIALS_NONE"):
         trials[:0]
 

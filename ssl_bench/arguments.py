@@ -1,0 +1,92 @@
+"""Arguments of public functions, checked before anything else happens."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+from collections.abc import Callable, Collection
+from typing import ParamSpec, TypeVar
+
+from pydantic import ConfigDict, ValidationError, validate_call
+
+from ssl_bench.errors import SslBenchError, one_of
+
+AnyPath = str | os.PathLike[str]
+"""A file or folder, as text or as a path."""
+
+_Given = ParamSpec("_Given")
+_Found = TypeVar("_Found")
+
+
+class ArgumentError(SslBenchError):
+    """A function was called with an argument that it does not take, or of another type."""
+
+    code = "E_ARGUMENT"
+
+
+def checked_arguments(function: Callable[_Given, _Found]) -> Callable[_Given, _Found]:
+    """Refuse unknown, missing and mistyped arguments in one sentence.
+
+    Types are those of the signature, as pydantic takes them.
+
+    Raises
+    ------
+    ArgumentError
+        When the function is called so.
+
+    Examples
+    --------
+    >>> @checked_arguments
+    ... def halved(number: int) -> float:
+    ...     return number / 2
+    >>> halved(3), halved(number=5)
+    (1.5, 2.5)
+    >>> halved(numbr=3)
+    Traceback (most recent call last):
+    ssl_bench.arguments.ArgumentError: halved: there is no argument 'numbr'. Did you mean 'number'? ...
+    """
+    checked = validate_call(config=ConfigDict(arbitrary_types_allowed=True))(function)
+    name, known = function.__name__, inspect.signature(function).parameters
+
+    @functools.wraps(function)
+    def call(*args: _Given.args, **kwargs: _Given.kwargs) -> _Found:
+        try:
+            return checked(*args, **kwargs)
+        except ValidationError as error:
+            if error.title != name:
+                raise
+            raise _refusal(name, list(known), error) from None
+
+    return call
+
+
+def _refusal(function: str, known: Collection[str], error: ValidationError) -> ArgumentError:
+    """What is wrong with the first argument that cannot be used, and what to do."""
+    first, *_ = error.errors(include_url=False, include_context=False)
+    place, value = first["loc"][0], first["input"]
+    argument = list(known)[place] if isinstance(place, int) and place < len(known) else str(place)
+    if first["type"] == "unexpected_keyword_argument":
+        return ArgumentError(
+            f"{function}: there is no argument {argument!r}", remedy=one_of(known, argument)
+        )
+    if first["type"].startswith("missing"):
+        return ArgumentError(
+            f"{function}: the argument {argument!r} is missing", remedy=f"give {argument}=..."
+        )
+    if first["type"].startswith("unexpected"):
+        return ArgumentError(
+            f"{function}: more arguments were given than it takes by position",
+            remedy=f"name them; it takes {', '.join(known)}",
+        )
+    wanted = [
+        each["msg"].removeprefix("Input should be ")
+        for each in error.errors(include_url=False, include_context=False)
+        if each["loc"][0] == place
+    ]
+    remedy = f"give {' or '.join(dict.fromkeys(wanted))}"
+    if isinstance(value, type):
+        remedy = f"give an instance of the class, such as {value.__name__}()"
+    return ArgumentError(
+        f"{function}: {argument} is {value!r:.80}, which cannot be used", remedy=remedy
+    )
