@@ -16,18 +16,33 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ssl_bench.analysis.evaluation import Evaluation as Evaluation
     from ssl_bench.analysis.evaluation import evaluate as evaluate
+    from ssl_bench.displays import Picture as Picture
     from ssl_bench.errors import SslBenchError as SslBenchError
     from ssl_bench.figures.localized import Localization as Localization
     from ssl_bench.figures.localized import localize as localize
+    from ssl_bench.library.comparing import analyse as analyse
+    from ssl_bench.library.comparing import compare as compare
+    from ssl_bench.library.comparing import explain as explain
+    from ssl_bench.library.evaluating import contribution as contribution
+    from ssl_bench.library.evaluating import contribution_of_maps as contribution_of_maps
+    from ssl_bench.library.evaluating import evaluate_maps as evaluate_maps
+    from ssl_bench.library.evaluating import predict as predict
+    from ssl_bench.library.submitting import submit as submit
+    from ssl_bench.library.training import train as train
+    from ssl_bench.library.writing import export as export
+    from ssl_bench.library.writing import pictures as pictures
+    from ssl_bench.library.writing import report as report
     from ssl_bench.media.waveform import Waveform as Waveform
     from ssl_bench.models.contract import AnnotationLocalizer as AnnotationLocalizer
     from ssl_bench.models.contract import Features as Features
     from ssl_bench.models.contract import Localizer as Localizer
     from ssl_bench.models.registry import load_localizer as load_localizer
+    from ssl_bench.predictions import Predictions as Predictions
     from ssl_bench.predictions import PredictionsMeta as PredictionsMeta
     from ssl_bench.predictions import PredictionsWriter as PredictionsWriter
     from ssl_bench.predictions import open_predictions as open_predictions
     from ssl_bench.predictions import save_predictions as save_predictions
+    from ssl_bench.protocols.protocol import Protocol as Protocol
     from ssl_bench.protocols.protocol import load_protocol as load_protocol
     from ssl_bench.scoring.results import Result as Result
     from ssl_bench.scoring.results import read_result as read_result
@@ -35,7 +50,9 @@ if TYPE_CHECKING:
     from ssl_bench.scoring.run import score as score
     from ssl_bench.scoring.run import score_file as score_file
     from ssl_bench.testsets import open_test_set as open_test_set
+    from ssl_bench.testsets.base import TestSet as TestSet
     from ssl_bench.trials.compositions import open_trials as open_trials
+    from ssl_bench.trials.trial import TrialSet as TrialSet
 
 # Where each public name lives. Names are imported on first use, so that importing the package
 # stays fast and scoring never waits for torch.
@@ -45,23 +62,40 @@ _HOMES = {
     "Features": "models.contract",
     "Localization": "figures.localized",
     "Localizer": "models.contract",
+    "Picture": "displays",
+    "Predictions": "predictions",
     "PredictionsMeta": "predictions",
     "PredictionsWriter": "predictions",
+    "Protocol": "protocols.protocol",
     "Result": "scoring.results",
     "Scored": "scoring.run",
     "SslBenchError": "errors",
+    "TestSet": "testsets.base",
+    "TrialSet": "trials.trial",
     "Waveform": "media.waveform",
+    "analyse": "library.comparing",
+    "compare": "library.comparing",
+    "contribution": "library.evaluating",
+    "contribution_of_maps": "library.evaluating",
     "evaluate": "analysis.evaluation",
+    "evaluate_maps": "library.evaluating",
+    "explain": "library.comparing",
+    "export": "library.writing",
     "load_localizer": "models.registry",
-    "localize": "figures.localized",
     "load_protocol": "protocols.protocol",
+    "localize": "figures.localized",
     "open_predictions": "predictions",
     "open_test_set": "testsets",
     "open_trials": "trials.compositions",
+    "pictures": "library.writing",
+    "predict": "library.evaluating",
     "read_result": "scoring.results",
+    "report": "library.writing",
     "save_predictions": "predictions",
     "score": "scoring.run",
     "score_file": "scoring.run",
+    "submit": "library.submitting",
+    "train": "library.training",
 }
 
 __all__ = [*sorted(_HOMES), "__version__"]

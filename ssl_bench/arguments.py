@@ -15,6 +15,21 @@ from ssl_bench.errors import SslBenchError, one_of
 AnyPath = str | os.PathLike[str]
 """A file or folder, as text or as a path."""
 
+# In plain words, by pydantic's kind of error.
+_WANTED = {
+    "string_type": "a text",
+    "path_type": "a path",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "bool_type": "True or False",
+    "bool_parsing": "True or False",
+    "mapping_type": "a mapping, such as a dict",
+}
+
+_PLAIN: dict[type, str] = {str: "text", os.PathLike: "path"}
+
 _Given = ParamSpec("_Given")
 _Found = TypeVar("_Found")
 
@@ -42,9 +57,9 @@ def checked_arguments(function: Callable[_Given, _Found]) -> Callable[_Given, _F
     ...     return number / 2
     >>> halved(3), halved(number=5)
     (1.5, 2.5)
-    >>> halved(numbr=3)
+    >>> halved(3, numbr=3)
     Traceback (most recent call last):
-    ssl_bench.arguments.ArgumentError: halved: there is no argument 'numbr'. Did you mean 'number'? ...
+    ssl_bench.arguments.ArgumentError: halved: there is no argument 'numbr'. Did you mean ...
     """
     checked = validate_call(config=ConfigDict(arbitrary_types_allowed=True))(function)
     name, known = function.__name__, inspect.signature(function).parameters
@@ -59,6 +74,25 @@ def checked_arguments(function: Callable[_Given, _Found]) -> Callable[_Given, _F
             raise _refusal(name, list(known), error) from None
 
     return call
+
+
+def require_instance(function: str, argument: str, value: object, *types: type) -> None:
+    """ArgumentError unless a value is an instance of one of some types.
+
+    For functions whose other arguments pydantic would copy, or does not know.
+
+    Examples
+    --------
+    >>> require_instance("score", "trials", 3, list, tuple)
+    Traceback (most recent call last):
+    ssl_bench.arguments.ArgumentError: score: trials is 3, which cannot be used. Give a list or ...
+    """
+    if not isinstance(value, types):
+        names = " or ".join(f"a {_PLAIN.get(each, each.__name__)}" for each in types)
+        raise ArgumentError(
+            f"{function}: {argument} is {value!r:.80}, which cannot be used",
+            remedy=f"give {names}",
+        )
 
 
 def _refusal(function: str, known: Collection[str], error: ValidationError) -> ArgumentError:
@@ -80,7 +114,9 @@ def _refusal(function: str, known: Collection[str], error: ValidationError) -> A
             remedy=f"name them; it takes {', '.join(known)}",
         )
     wanted = [
-        each["msg"].removeprefix("Input should be ")
+        _WANTED.get(each["type"], each["msg"].removeprefix("Input should be ")).replace(
+            "a valid dictionary or instance", "an instance"
+        )
         for each in error.errors(include_url=False, include_context=False)
         if each["loc"][0] == place
     ]

@@ -23,7 +23,16 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "ssl_bench"
 
 LAYERS: dict[str, tuple[str, ...]] = {
-    "faces": ("ssl_bench", "__main__", "cli", "site", "leaderboard", "interchange", "figures"),
+    "faces": (
+        "ssl_bench",
+        "__main__",
+        "library",
+        "cli",
+        "site",
+        "leaderboard",
+        "interchange",
+        "figures",
+    ),
     "analysis": ("analysis", "engine"),
     "models": ("training", "models"),
     "scoring": ("scoring", "measures", "statistics"),

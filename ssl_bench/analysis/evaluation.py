@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import InstanceOf
 
 from ssl_bench.analysis.request import AnyProtocol, Missing, Request, loader, open_runs, usable_runs
 from ssl_bench.analysis.run_folder import (
@@ -22,6 +23,7 @@ from ssl_bench.analysis.run_folder import (
     run_files,
     write_scored,
 )
+from ssl_bench.arguments import checked_arguments
 from ssl_bench.displays import Picture, Shown
 from ssl_bench.engine.encode import Progress
 from ssl_bench.engine.predict import (
@@ -103,6 +105,7 @@ class Evaluation(Shown):
         return trial.show(heat)
 
 
+@checked_arguments
 def evaluate(
     model: str | Localizer | AnnotationLocalizer,
     protocol: AnyProtocol,
@@ -124,7 +127,7 @@ def evaluate(
     missing: Missing | None = None,
     problems: str | os.PathLike[str] | None = None,
     use_cache: bool = True,
-    executor: Executor = HERE,
+    executor: InstanceOf[Executor] = HERE,
     parts: str | os.PathLike[str] | None = None,
     limit: int | None = None,
     device: str | None = None,

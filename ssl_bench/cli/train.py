@@ -26,15 +26,12 @@ from ssl_bench.cli.options import (
     resample_option,
 )
 from ssl_bench.cli.terminal import print_json
-from ssl_bench.errors import ModelError
 from ssl_bench.extras import extra_needed
 from ssl_bench.progress import progress_bars
 
 if TYPE_CHECKING:
-    from ssl_bench.training.data import TrainingData
     from ssl_bench.training.neighbours import NeighbourFiles
     from ssl_bench.training.record import TrainingRecord
-    from ssl_bench.training.run import Plan
     from ssl_bench.training.run_state import Progress, Step
 
 _MADE_BY_CODE = ("synth", "collage")
@@ -231,11 +228,14 @@ def _train_one(
     from ssl_bench.training.hardware import Hardware, is_first_process
     from ssl_bench.training.run import plan_training
     from ssl_bench.training.run import train as run
+    from ssl_bench.training.sources import FolderChoices, open_training_data
 
     on_folder = given["data"] not in _MADE_BY_CODE
     made = None if on_folder else given["data"]
     plan = plan_training(given["model"], variant=given["variant"], seed=seed, data=made)
-    source = _source(given, plan, tell)
+    choices = FolderChoices(**{name: given[name] for name in _OF_FOLDERS})
+    resample = given["resample"] or bool(given["changes"].get("resample"))
+    source = open_training_data(given["data"], plan, choices, resample=resample, progress=tell)
     if tell is not None and on_folder and is_first_process():
         if given["variant"] is None:
             click.echo(f"variant: {plan.variant}; --variant NAME takes another", err=True)
@@ -264,44 +264,6 @@ def _train_one(
         progress=tell,
     )
     return record, folder
-
-
-def _source(given: dict[str, Any], plan: Plan, progress: Progress | None) -> TrainingData:
-    from ssl_bench.training.data import MADE_BY_CODE
-    from ssl_bench.training.folder import open_user_folder, read_held_out, require_given
-    from ssl_bench.training.given_truth import open_truth
-
-    folder, truth, needs = Path(given["data"]), given["truth"], plan.needs
-    if given["data"] in _MADE_BY_CODE:
-        if any(given[name] for name in _OF_FOLDERS):
-            raise click.UsageError(
-                "--ids, --truth, --held-out and their like choose among the clips of a folder: "
-                "name one with --data, or leave them out"
-            )
-        return MADE_BY_CODE[given["data"]]
-    if not folder.is_dir():
-        raise ModelError(
-            "there is no such folder to train on",
-            code="E_FOLDER_MISSING",
-            where=folder,
-            remedy=f"name a folder with frames/ and audio/, or {' or '.join(_MADE_BY_CODE)}",
-        )
-    require_given(folder, needs, truth=truth, labels=given["ids"])
-    if truth is not None and not needs.truth:
-        raise ModelError(
-            "this model does not train on where clips sound, which --truth gives",
-            code="E_TRUTH_UNUSED",
-            remedy="leave --truth out, or train a supervised model such as unet",
-        )
-    choices = {name: given[name] for name in _OF_FOLDERS if name != "masks"}
-    if truth is None and given["masks"]:
-        raise click.UsageError("--masks says how the masks of --truth are read: give both")
-    choices["report"] = choices.pop("problems")
-    choices["truth"] = None if truth is None else open_truth(truth, given["masks"] or "two-valued")
-    choices["held_out"] = [read_held_out(reference) for reference in given["held_out"]]
-    taken = None if given["resample"] or given["changes"].get("resample") else plan.sound_input
-    takes = None if taken is None else taken.taken
-    return open_user_folder(folder, needs=needs, takes=takes, **choices, progress=progress)
 
 
 def _neighbours(images: Path | None, sounds: Path | None) -> NeighbourFiles | None:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench.analysis.localizing import Located, locate
+from ssl_bench.arguments import require_instance
 from ssl_bench.errors import DataError
 from ssl_bench.figures.sheet import MapPanel, SheetRow, draw_sheet
 from ssl_bench.media.audio import read_audio
@@ -130,6 +131,8 @@ def localize(
     >>> found.heat.shape, found.predicted.dtype, found.peak
     ((224, 224), dtype('bool'), ...)
     """
+    require_instance("localize", "image", image, str, os.PathLike, np.ndarray)
+    require_instance("localize", "sound", sound, str, os.PathLike, Waveform)
     pixels = image if isinstance(image, np.ndarray) else read_image(Path(image))
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
         raise DataError(
@@ -139,6 +142,9 @@ def localize(
         )
     heard = sound if isinstance(sound, Waveform) else read_audio(Path(sound))
     named = [model] if isinstance(model, str | Localizer | AnnotationLocalizer) else model
+    require_instance("localize", "model", named, Sequence)
+    for each in named:
+        require_instance("localize", "model", each, str, Localizer, AnnotationLocalizer)
     localizers = [loaded(each, resample=resample, **settings) for each in named]
     return Localization(pixels, tuple(locate(each, [pixels], [heard])[0] for each in localizers))
 

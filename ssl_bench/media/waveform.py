@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ssl_bench.errors import DataError
+
 
 @dataclass(frozen=True)
 class Waveform:
@@ -24,6 +26,16 @@ class Waveform:
 
     samples: NDArray[np.int16] | NDArray[np.float32] | NDArray[np.float64]
     rate: int
+
+    def __post_init__(self) -> None:
+        shape = getattr(self.samples, "shape", None)
+        if shape is None or len(shape) != 2 or not shape[0]:
+            raise DataError(
+                f"the samples of a sound are an array (n, channels) with n of at least 1, not "
+                f"{'of shape ' + str(shape) if shape is not None else repr(self.samples)[:80]}",
+                code="E_SOUND_FORM",
+                remedy="give samples[:, None] for one channel",
+            )
 
     @property
     def seconds(self) -> float:

@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
+from ssl_bench.arguments import checked_arguments
 from ssl_bench.errors import ModelError, WeightsError, one_of
 from ssl_bench.extras import extra_needed
 from ssl_bench.files import content_folder, sha256_of_file
@@ -347,6 +348,7 @@ def _read(folder: Path, changed: tuple[int, ...]) -> Baseline:
     return Baseline.read(folder)
 
 
+@checked_arguments
 def load_localizer(
     name: str,
     *,

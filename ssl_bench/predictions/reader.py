@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ssl_bench.arguments import require_instance
 from ssl_bench.displays import Shown
 from ssl_bench.errors import PredictionsError
 from ssl_bench.files import sha256_of_file, sha256_of_json
@@ -292,6 +293,7 @@ def open_predictions(path: str | os.PathLike[str], *, limits: Limits = LIMITS) -
     PredictionsError
         With everything that is wrong, as far as it shows without reading the maps.
     """
+    require_instance("open_predictions", "path", path, str, os.PathLike)
     return _checked(Path(path), None, limits)
 
 

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import ArrayLike, NDArray
 
+from ssl_bench.arguments import require_instance
 from ssl_bench.errors import ModelError, SslBenchError
 from ssl_bench.files import atomic_path, blamed_on
 from ssl_bench.predictions.format import (
@@ -72,6 +73,8 @@ class PredictionsWriter:
         dtype: Literal["float16", "float32"] = "float32",
         compress: bool = True,
     ) -> None:
+        require_instance("PredictionsWriter", "path", path, str, os.PathLike)
+        require_instance("PredictionsWriter", "meta", meta, PredictionsMeta)
         self._path = Path(path)
         self._compression = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
         self._meta = meta

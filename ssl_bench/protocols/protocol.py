@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
+from ssl_bench.arguments import checked_arguments
 from ssl_bench.displays import Shown
 from ssl_bench.errors import ProtocolError, one_of
 from ssl_bench.files import content_folder, sha256_of_json
@@ -366,6 +367,7 @@ def conventions_of(name: str, dialect: str, tables: Mapping[str, Any]) -> str:
     return f"{dialect} but {', '.join(changed)}" if changed else dialect
 
 
+@checked_arguments
 def load_protocol(reference: str | os.PathLike[str] | Protocol) -> Protocol:
     """Read a protocol by ``NAME``, ``NAME@TESTSET``, ``NAME@TESTSET:SPLIT`` or a path to a file.
 

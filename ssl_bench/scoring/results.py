@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, FiniteFloat, model_validator
 
+from ssl_bench.arguments import checked_arguments
 from ssl_bench.displays import Shown
 from ssl_bench.errors import ResultError, one_of
 from ssl_bench.files import write_text
@@ -330,6 +331,7 @@ def write_result(path: Path, result: Result) -> None:
     write_text(path, result.model_dump_json(indent=1) + "\n")
 
 
+@checked_arguments
 def read_result(path: str | os.PathLike[str]) -> Result:
     """Read a result from its file, or from the run folder that holds it.
 

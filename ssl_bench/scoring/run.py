@@ -15,6 +15,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
+from ssl_bench.arguments import AnyPath, require_instance
+from ssl_bench.displays import Shown
 from ssl_bench.environment import environment
 from ssl_bench.errors import PredictionsError, Problem, SslBenchError
 from ssl_bench.measures.definition import Measure
@@ -76,8 +78,8 @@ class ScoringOptions:
     use_cache: bool = True
 
 
-@dataclass(frozen=True)
-class Scored:
+@dataclass(frozen=True, repr=False)
+class Scored(Shown):
     """A score table, one row per trial, and its result.
 
     Attributes
@@ -99,6 +101,15 @@ class Scored:
     dialects: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     without: Sequence[WithoutSound] = ()
     change_with_sound: float | None = None
+
+    @property
+    def headline(self) -> str:
+        """The result in one line."""
+        return self.result.headline
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a measure, as :meth:`ssl_bench.Result.to_frame` has it."""
+        return self.result.to_frame()
 
 
 def measures_of(protocol: Protocol) -> list[Measure]:
@@ -177,7 +188,7 @@ def under_dialect(trials: TrialSet, protocol: Protocol) -> TrialSet:
 def score(
     maps: NDArray[np.floating[Any]] | Mapping[str, NDArray[np.floating[Any]]],
     trials: TrialSet,
-    measures: Sequence[str] | None = None,
+    measures: str | Sequence[str] | None = None,
     *,
     model: str = "unnamed",
     conventions: Protocol | None = None,
@@ -210,8 +221,11 @@ def score(
     >>> 0 < scored.result["AUC"].value < 1
     True
     """
+    require_instance("score", "trials", trials, TrialSet)
     settings = options or ScoringOptions()
     protocol = conventions or trials.protocol
+    if isinstance(measures, str):
+        measures = (measures,)
     if measures is not None:
         protocol = protocol.model_copy(update={"measures": tuple(map(str, measures))})
     asked = under_dialect(trials, protocol)
@@ -229,8 +243,8 @@ def score_file(
     source: str | os.PathLike[str] | Predictions,
     trials: TrialSet,
     *,
-    vision_only: Path | None = None,
-    priors: Mapping[str, Path] | None = None,
+    vision_only: AnyPath | None = None,
+    priors: Mapping[str, AnyPath] | None = None,
     conventions: Protocol | None = None,
     options: ScoringOptions | None = None,
     card: dict[str, Any] | None = None,
@@ -259,6 +273,8 @@ def score_file(
     is_deaf
         Whether the model is known not to listen, so that its own maps are made without sound too.
     """
+    require_instance("score_file", "source", source, str, os.PathLike, Predictions)
+    require_instance("score_file", "trials", trials, TrialSet)
     settings = options or ScoringOptions()
     started = perf_counter()
     asked = trials if conventions is None else under_dialect(trials, conventions)

@@ -11,6 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
+from ssl_bench.arguments import checked_arguments
 from ssl_bench.errors import DataError, one_of
 from ssl_bench.testsets.base import Finding, Sample, TestSet, TestSetDefinition
 from ssl_bench.testsets.described.description import FILE, read_description
@@ -169,6 +170,7 @@ def _root(name: str, title: str, data: str | os.PathLike[str] | None) -> Path:
     return root
 
 
+@checked_arguments
 def open_test_set(
     name: str,
     split: str | None = None,

@@ -13,7 +13,6 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 import numpy as np
@@ -348,6 +347,13 @@ class TrialSet(Shown):
             )
 
         rows = [row for row, trial in enumerate(self.trials) if meets(trial)]
+        if not rows:
+            raise ProtocolError(
+                "no trial meets the condition",
+                code="E_TRIALS_NONE",
+                where=self.protocol.label,
+                remedy="to_frame() shows what the trials have",
+            )
         return self.part(rows, rest_fails=False)
 
     def images(self) -> Iterator[NDArray[np.uint8]]:
@@ -357,6 +363,10 @@ class TrialSet(Shown):
     def sounds(self) -> Iterator[Waveform]:
         """The sound of each trial; raises as :meth:`waveform`."""
         return (self.waveform(trial.audio) for trial in self.trials)
+
+    def dataset(self, transform: Callable[[dict[str, Any]], Any] | None = None) -> TrialDataset:
+        """The trials as items for a ``torch.utils.data.DataLoader``; see :class:`TrialDataset`."""
+        return TrialDataset(self, transform)
 
     @property
     def headline(self) -> str:
@@ -436,7 +446,7 @@ class TrialSet(Shown):
         """
         from ssl_bench.predictions import save_predictions
 
-        save_predictions(Path(path), self.ids, maps, self.predictions_meta(model))
+        save_predictions(path, self.ids, maps, self.predictions_meta(model))
 
     @property
     def ids(self) -> list[str]:
@@ -611,3 +621,46 @@ class TrialSet(Shown):
             files = [self.test_set.sound_file(sample) for sample in recipe.samples]
         known = ", ".join(str(file) for file in files if file is not None)
         return f"{recipe.key} ({known})" if known else recipe.key
+
+
+class TrialDataset:
+    """Trials as items for one's own loop: a map-style dataset, as torch's ``DataLoader`` takes it.
+
+    An item is a dict: ``id``, ``image`` ``(height, width, 3)`` uint8, ``sound`` ``(n, channels)``
+    float32 in [-1, 1], ``rate`` in Hz, ``truth`` ``(size, size)`` float32, and ``category``.
+
+    Parameters
+    ----------
+    trials
+        The trials.
+    transform
+        Makes of an item what the loop needs, such as tensors of one size.
+
+    Examples
+    --------
+    >>> from ssl_bench.trials.compositions import open_trials
+    >>> items = open_trials("synth").dataset(lambda item: item["image"].mean())
+    >>> len(items), round(float(items[0]))
+    (500, 128)
+    """
+
+    def __init__(
+        self, trials: TrialSet, transform: Callable[[dict[str, Any]], Any] | None = None
+    ) -> None:
+        self.trials, self.transform = trials, transform
+
+    def __len__(self) -> int:
+        return len(self.trials)
+
+    def __getitem__(self, row: int) -> Any:
+        trial = self.trials[row]
+        sound = trial.waveform()
+        item = {
+            "id": trial.id,
+            "image": trial.picture(),
+            "sound": sound.as_float().astype(np.float32),
+            "rate": sound.rate,
+            "truth": trial.truth(),
+            "category": trial.category,
+        }
+        return item if self.transform is None else self.transform(item)

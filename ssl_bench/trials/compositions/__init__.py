@@ -16,6 +16,7 @@ from pathlib import Path
 
 from pydantic import ConfigDict, ValidationError, validate_call
 
+from ssl_bench.arguments import checked_arguments
 from ssl_bench.errors import ProtocolError, one_of
 from ssl_bench.protocols.protocol import (
     Protocol,
@@ -89,6 +90,7 @@ def open_protocol_test_set(protocol: Protocol, data: Path | None = None) -> Test
     return open_test_set(table.name, table.split, data=data, options=table.options)
 
 
+@checked_arguments
 def open_trials(
     protocol: str | os.PathLike[str] | Protocol, data: str | os.PathLike[str] | None = None
 ) -> TrialSet:

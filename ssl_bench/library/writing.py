@@ -1,0 +1,175 @@
+"""Runs written for people: pictures, a page, and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from ssl_bench.analysis.chosen_trials import Choice
+from ssl_bench.analysis.paired_runs import read_scores_of
+from ssl_bench.arguments import AnyPath, checked_arguments
+from ssl_bench.figures.trial_pictures import MEASURE, Drawn, draw_trials, open_shown
+from ssl_bench.interchange.export import Format, write_results
+from ssl_bench.interchange.result_rows import Given, tables_of
+from ssl_bench.leaderboard.entry_runs import open_given
+from ssl_bench.library.given import (
+    AnyResult,
+    AnyRun,
+    folder_of,
+    names_of,
+    path_of,
+    require_labels,
+    result_of,
+)
+from ssl_bench.scoring.results import Result
+from ssl_bench.scoring.score_file import SCORES
+from ssl_bench.site.appendix import labelled, read_runs, write_report
+
+
+@checked_arguments
+def pictures(
+    *runs: AnyRun,
+    out: AnyPath | None = None,
+    per_clip: AnyPath | None = None,
+    by: Literal["worst", "best", "random", "apart"] = "random",
+    count: int = 6,
+    ids: Sequence[str] = (),
+    category: str | None = None,
+    seed: int = 0,
+    measure: str = MEASURE,
+    parts: bool | None = None,
+    labels: Sequence[str] = (),
+    format: Literal["png", "pdf", "svg"] = "png",  # noqa: A002, as the command has it
+    protocol: str | None = None,
+    board: AnyPath | None = None,
+    data: AnyPath | None = None,
+    jobs: int = 1,
+) -> Drawn:
+    """Draw trials of runs: image, truth, and each run's map with its score.
+
+    Parameters
+    ----------
+    *runs, board, data, jobs
+        As in :func:`compare`; predictions files are taken too.
+    out, per_clip
+        One file for all trials, and a folder for one file a picture; ``pictures.png`` if neither.
+    by, count
+        Which trials: the worst or best of the first run, random ones, or those on which runs differ
+        most; and how many.
+    ids, category, seed
+        These trials; only those of a category; and the seed of random ones.
+    measure
+        What trials are ranked by: a mean over trials.
+    parts
+        Whether to draw the maps that a map is made of; None for those of a single run.
+    labels, format, protocol
+        As in :func:`analyse`.
+
+    Raises
+    ------
+    SslBenchError
+        If the runs do not answer the same question, a trial is unknown, or a file cannot be used.
+    """
+    target = Path(f"pictures.{format}") if out is None and per_clip is None else path_of(out)
+    with open_given(names_of(runs), path_of(board), data=path_of(data), jobs=jobs) as given:
+        shown = open_shown(given, protocol=protocol, data=path_of(data), labels=labels)
+        choice = Choice(by, count, ids=tuple(ids), category=category, seed=seed)
+        return draw_trials(
+            shown,
+            choice,
+            measure=measure,
+            parts=parts,
+            out=target,
+            per_clip=path_of(per_clip),
+            ending=format,
+            jobs=jobs,
+        )
+
+
+@checked_arguments
+def report(
+    *runs: AnyRun,
+    out: AnyPath = "report.html",
+    measures: Sequence[str] = (),
+    columns: Sequence[str] = (),
+    labels: Sequence[str] = (),
+) -> Path:
+    """Write runs as one HTML page for a paper's appendix.
+
+    Parameters
+    ----------
+    *runs
+        Run folders or evaluations.
+    out
+        The page to write.
+    measures, columns
+        What the tables show; by default all measures, and the usual columns.
+    labels
+        What each run is called.
+
+    Returns
+    -------
+    Path
+        The page.
+
+    Raises
+    ------
+    ResultError
+        If there is no run, or a file cannot be used.
+    """
+    read = read_runs([folder_of(each) for each in runs])
+    require_labels(labels, len(read))
+    write_report(Path(out), labelled(read, labels), measures=measures, columns=columns)
+    return Path(out)
+
+
+@checked_arguments
+def export(
+    *results: AnyResult,
+    out: AnyPath,
+    format: Format,  # noqa: A002, as the command has it
+    measures: Sequence[str] = (),
+    columns: Sequence[str] = (),
+    labels: Sequence[str] = (),
+    controls: bool = False,
+) -> Path:
+    """Write results as a table for a paper or another program.
+
+    Parameters
+    ----------
+    *results
+        Results, evaluations, run folders or ``result.json`` files.
+    out, format
+        The file, and its form: ``csv``, ``parquet``, ``json``, ``latex`` or ``markdown``.
+    measures, columns, labels
+        As in :func:`report`.
+    controls
+        Whether priors, trivial maps and the ceiling are rows too.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    ResultError
+        If there is no result, or a file cannot be used.
+    """
+    require_labels(labels, len(results))
+    named: Sequence[str | None] = labels or [None] * len(results)
+    given = [_given(each, label) for each, label in zip(results, named, strict=True)]
+    tables = tables_of(given, measures=measures, references=controls)
+    write_results(Path(out), tables, format, columns=columns)
+    return Path(out)
+
+
+def _given(each: AnyResult, label: str | None) -> Given:
+    result = result_of(each)
+    if isinstance(each, Result):
+        return Given(result, run=result.model.name, label=label)
+    folder = folder_of(each)
+    folder = folder.parent if folder.is_file() else folder
+    scores = read_scores_of(result, folder) if (folder / SCORES).is_file() else None
+    return Given(result, run=folder.absolute().name, label=label, scores=scores)
