@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from ssl_bench.measures.columns import derived_columns
 from ssl_bench.measures.values import columns_read, parse_measure
 from ssl_bench.scoring.aggregate import counted_rows, per_trial
-from ssl_bench.scoring.scores import derived_columns
 
 
 def mean_of(text: str, **columns: ArrayLike) -> float:

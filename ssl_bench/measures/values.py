@@ -21,13 +21,15 @@ from ssl_bench.measures.definition import COLUMNS, Column, Definition, Measure, 
 
 _TEXT = re.compile(r"([A-Za-z][A-Za-z0-9-]*)(?:\(([a-z0-9-]+)\))?(?:@([0-9]*\.?[0-9]+))?", re.ASCII)
 
+# Importing the kernel starts the compiler; the others import this module.
+_DECLARE_NOTHING = ("definition", "values", "kernel", "columns", "arrays", "functions", "metric")
+
 
 def _declared(name: str) -> Iterator[Any]:
     """What the modules of this package have under one name, in the order of modules."""
     package = __name__.rpartition(".")[0]
     for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
-        # The kernel declares nothing, and importing it starts the compiler.
-        if module.name not in ("definition", "kernel", "values"):
+        if module.name not in _DECLARE_NOTHING:
             declared = getattr(importlib.import_module(f"{package}.{module.name}"), name, None)
             if declared is not None:
                 yield declared

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ssl_bench.errors import MeasureError
+from ssl_bench.measures.columns import counted
 from ssl_bench.measures.definition import Measure
 from ssl_bench.scoring.results import MeasuredValue
 from ssl_bench.statistics.bootstrap import (
@@ -66,15 +67,9 @@ def columns_of(scores: pd.DataFrame, measure: Measure) -> list[NDArray[Any]]:
 
 def counted_rows(scores: pd.DataFrame, measure: Measure) -> NDArray[np.bool_]:
     """Which rows of a score table count for a measure, ``(n,)``."""
-    sounding = scores["sounding"].to_numpy(bool)
     rows = measure.definition.rows
-    if rows == "pictures":
-        found = np.zeros_like(sounding)
-        found[sounding] = ~scores.loc[sounding, "image"].duplicated().to_numpy()
-        return found
-    if rows == "twins":
-        return np.asarray(scores["image"].duplicated(keep=False), bool)
-    return {"sounding": sounding, "silent": ~sounding, "all": np.ones_like(sounding)}[rows]
+    image = scores["image"] if rows in ("pictures", "twins") else None
+    return counted(rows, scores["sounding"].to_numpy(bool), image)
 
 
 def per_trial(scores: pd.DataFrame, measure: Measure) -> NDArray[np.float64]:

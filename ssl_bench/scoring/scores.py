@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import islice, product
+from itertools import islice
 from operator import attrgetter
 from typing import Any
 
@@ -15,10 +15,17 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
 from ssl_bench.measures.batch import Binarization, MapScores, evaluate_maps, truth_totals
-from ssl_bench.measures.definition import RULES, Column, MapOnGrid, Measure, rule_column
+from ssl_bench.measures.columns import (
+    AREA,
+    derived_columns,
+    kernel_columns,
+    rules_of,
+    without_undefined,
+)
+from ssl_bench.measures.definition import Column, MapOnGrid, Measure
 from ssl_bench.measures.interpolation import upsample
-from ssl_bench.measures.values import column_of, columns_read, needs_of
-from ssl_bench.protocols.conventions import Interpolation, Rule, ThresholdTable
+from ssl_bench.measures.values import column_of, columns_read
+from ssl_bench.protocols.conventions import Interpolation, ThresholdTable
 from ssl_bench.scoring.maps import (
     CHUNK,
     MadeMaps,
@@ -48,8 +55,6 @@ _FACTS = (
     "size",
     "truth_pixels",
 )
-_AREA = "truth_sum"
-_OF_RULE = ("cIoU", "threshold", "n_predicted", "n_tied")
 # Lower bounds of the sum of the truth map, in pixels of the 224 grid (SLAVC, EvaluatorFull).
 _SIZES = np.array(["small", "medium", "large", "huge"], dtype=object)
 _SIZE_BOUNDS = np.array([0, 32**2, 96**2, 144**2])
@@ -238,11 +243,7 @@ class _Columns:
         self.truth = (trials.protocol.map.size, trials.protocol.map.crop, trials.truth_convention)
         self._perfect = job.maps is perfect_maps
         # Variants of columns by rule; the protocol's own rule has a column without a name, too.
-        own = trials.protocol.threshold.rule_of_map
-        self._rules: dict[Rule, list[Rule | None]] = {own: [None]}
-        for rule in RULES:
-            if any(rule == measure.variant for measure in job.measures):
-                self._rules.setdefault(rule, []).append(rule)
+        self._rules = rules_of(job.measures, trials.protocol.threshold.rule_of_map)
         self._read = columns_read(job.measures)
         self._maps: dict[str, tuple[Callable[..., Any], ThresholdTable | None]] = {}
         self.pictures: dict[str, Callable[..., Any]] = {}
@@ -297,22 +298,16 @@ class _Columns:
 
     def keep(self, rows: NDArray[np.intp], scores: MapScores) -> None:
         """Store the kernel's columns."""
-        for rule, variants in self._rules.items():
-            for variant, name in product(variants, _OF_RULE):
-                self._set(rule_column(name, variant), rows, scores.rules[rule][name])
-        self._set("flat", rows, scores.is_flat)
-        self._set("peak_hit", rows, scores.peak_hit)
-        self._set("truth_pixels", rows, scores.truth_pixels)
-        self._set(_AREA, rows, scores.truth_sum)
-        if self._placed:
-            self._set("side", rows, scores.side)
+        for name, values in kernel_columns(scores, self._rules).items():
+            if name != "side" or self._placed:
+                self._set(name, rows, values)
 
     def fill(self, batch: MapBatch, truths: NDArray[np.float32]) -> None:
         """Compute the columns that are found map by map."""
         if self._perfect:
             area, pixels = truth_totals(truths)
             self._set("truth_pixels", batch.rows, pixels)
-            self._set(_AREA, batch.rows, area)
+            self._set(AREA, batch.rows, area)
         found: dict[str, list[Any]] = {name: [] for name in self._maps}
         for row, heat, truth in zip(
             batch.rows if found else (), batch.each(), truths, strict=bool(found)
@@ -361,15 +356,14 @@ class _Columns:
         trials = self.trials
         numbers = dict(self._numbers)
         truth_pixels = numbers.pop("truth_pixels", np.zeros(len(trials))).astype(np.int64)
-        area = numbers.pop(_AREA, np.zeros(len(trials)))
+        area = numbers.pop(AREA, np.zeros(len(trials)))
         for row in np.flatnonzero(~self._present).tolist():
             truth = trials.truth(trials.trials[row])
             truth_pixels[row], area[row] = np.count_nonzero(truth), truth.sum(dtype=np.float64)
         for name in self.pictures:
             numbers.setdefault(name, np.zeros(len(trials)))
-        for name in list(numbers):
-            if name.startswith("cIoU") and trials.protocol.threshold.undefined == "zero":
-                numbers[name] = np.nan_to_num(numbers[name], nan=0.0)
+        if trials.protocol.threshold.undefined == "zero":
+            numbers = without_undefined(numbers)
         sounding = given["sounding"]
         area = area * _SIZE_GRID / trials.protocol.map.size**2
         sizes = _SIZES[np.searchsorted(_SIZE_BOUNDS, area, side="right") - 1]
@@ -388,18 +382,6 @@ class _Columns:
             name: values if values.ndim == 1 else list(values) for name, values in numbers.items()
         }
         return pd.DataFrame({**facts, **cells}, copy=False)
-
-
-def derived_columns(
-    names: Iterable[str], table: Mapping[str, Sequence[Any] | NDArray[Any]]
-) -> dict[str, NDArray[np.float64]]:
-    """Those of the named columns that are made of others in the table."""
-    found = {}
-    for name in sorted(names):
-        column, needs = column_of(name)[0], needs_of(name)
-        if column is not None and needs and all(need in table for need in needs):
-            found[name] = column.compute(*(np.asarray(table[need]) for need in needs))
-    return found
 
 
 def trial_facts(trials: TrialSet) -> dict[str, Any]:

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from ssl_bench.measures.columns import derived_columns
 from ssl_bench.measures.definition import RULES, Measure, rule_column
 from ssl_bench.measures.localization import AUC_THRESHOLDS
 from ssl_bench.measures.retrieval import DIRECTIONS
 from ssl_bench.measures.values import DEFINITIONS, columns_read, parse_measure
 from ssl_bench.scoring.aggregate import columns_of, counted_rows
-from ssl_bench.scoring.scores import derived_columns
 
 # A difference of two success rates may go either way.
 MEASURES = [

@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ssl_bench.measures.columns import derived_columns
 from ssl_bench.measures.interpolation import normalise, upsample
 from ssl_bench.measures.localization import binarize, ciou
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.protocols.protocol import TestSetTable, load_protocol
 from ssl_bench.scoring.maps import MapBatch
-from ssl_bench.scoring.scores import Job, derived_columns, score_maps
+from ssl_bench.scoring.scores import Job, score_maps
 from ssl_bench.trials.compositions import open_trials
 from ssl_bench.trials.trial import TrialSet
 
