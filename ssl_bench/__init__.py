@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ssl_bench.library.writing import export as export
     from ssl_bench.library.writing import pictures as pictures
     from ssl_bench.library.writing import report as report
+    from ssl_bench.measures.metric import Metric as Metric
     from ssl_bench.media.waveform import Waveform as Waveform
     from ssl_bench.models.contract import AnnotationLocalizer as AnnotationLocalizer
     from ssl_bench.models.contract import Features as Features
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from ssl_bench.scoring.run import score_file as score_file
     from ssl_bench.testsets import open_test_set as open_test_set
     from ssl_bench.testsets.base import TestSet as TestSet
+    from ssl_bench.training.torchmetric import TorchMetric as TorchMetric
     from ssl_bench.trials.compositions import open_trials as open_trials
     from ssl_bench.trials.trial import TrialSet as TrialSet
 
@@ -62,6 +64,7 @@ _HOMES = {
     "Features": "models.contract",
     "Localization": "figures.localized",
     "Localizer": "models.contract",
+    "Metric": "measures.metric",
     "Picture": "displays",
     "Predictions": "predictions",
     "PredictionsMeta": "predictions",
@@ -71,6 +74,7 @@ _HOMES = {
     "Scored": "scoring.run",
     "SslBenchError": "errors",
     "TestSet": "testsets.base",
+    "TorchMetric": "training.torchmetric",
     "TrialSet": "trials.trial",
     "Waveform": "media.waveform",
     "analyse": "library.comparing",

@@ -250,6 +250,12 @@ class MeasureError(SslBenchError):
     code = "E_MEASURE"
 
 
+class ArrayError(SslBenchError):
+    """Arrays that a measure was given cannot be scored, or do not go together."""
+
+    code = "E_ARRAY"
+
+
 class ModelError(SslBenchError):
     """A localizer is unknown, misconfigured, or broke its contract."""
 

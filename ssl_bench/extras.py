@@ -15,6 +15,7 @@ _EXTRA_OF = {
     "torch": "models",
     "cv2": "train",
     "lightning_fabric": "train",
+    "torchmetrics": "metrics",
     "pyarrow": "parquet",
     "ray": "ray",
     "fsspec": "ray",

@@ -9,6 +9,7 @@ addition to one file, or one new file.
 
 from __future__ import annotations
 
+import copyreg
 import importlib
 import pkgutil
 import re
@@ -22,7 +23,7 @@ from ssl_bench.measures.definition import COLUMNS, Column, Definition, Measure, 
 _TEXT = re.compile(r"([A-Za-z][A-Za-z0-9-]*)(?:\(([a-z0-9-]+)\))?(?:@([0-9]*\.?[0-9]+))?", re.ASCII)
 
 # Importing the kernel starts the compiler; the others import this module.
-_DECLARE_NOTHING = ("definition", "values", "kernel", "columns", "arrays", "functions", "metric")
+_DECLARE_NOTHING = ("definition", "values", "kernel", "columns", "arrays", "metric", "on_arrays")
 
 
 def _declared(name: str) -> Iterator[Any]:
@@ -118,3 +119,11 @@ def parse_measure(text: str) -> Measure:
         problem = f"the {definition.takes} of {text!r} is not {numbers}"
         raise MeasureError(problem, code="E_MEASURE_THRESHOLD")
     return Measure(definition, variant, value)
+
+
+def _reduced(measure: Measure) -> tuple[Any, ...]:
+    return parse_measure, (str(measure),)
+
+
+# A definition holds functions, which cannot be pickled; the text form says which it is.
+copyreg.pickle(Measure, _reduced)

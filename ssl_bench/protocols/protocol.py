@@ -165,12 +165,20 @@ class Dialect(Strict):
             kinds = ", ".join(self.compositions or ())
             problem = f"the dialect {self.name!r} only scores trials of the composition {kinds}"
             code, remedy = "E_DIALECT_COMPOSITION", "choose another dialect"
-        elif self.models:
-            problem = f"the dialect {self.name!r} has other constants for each model"
-            code, remedy = "E_DIALECT_CHOICE", self._choices
         else:
+            self.check_chosen(where=protocol.label)
             return
         raise ProtocolError(problem, code=code, where=protocol.label, remedy=remedy)
+
+    def check_chosen(self, where: str | None = None) -> None:
+        """Raise ProtocolError where the dialect lacks the choice of a model."""
+        if self.models:
+            raise ProtocolError(
+                f"the dialect {self.name!r} has other constants for each model",
+                code="E_DIALECT_CHOICE",
+                where=where,
+                remedy=self._choices,
+            )
 
 
 class Protocol(Shown, Strict):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ssl_bench.errors import MeasureError
 from ssl_bench.measures.columns import counted
 from ssl_bench.measures.definition import Measure
+from ssl_bench.measures.values import columns_read
 from ssl_bench.scoring.results import MeasuredValue
 from ssl_bench.statistics.bootstrap import (
     FEWER_RESAMPLES,
@@ -252,7 +253,7 @@ def breakdown(
     `other`, the values are paired differences, as in :func:`summarise`.
     """
     found: dict[str, dict[str, tuple[MeasuredValue, ...]]] = {}
-    used = {column for measure in measures for column in measure.columns}
+    used = columns_read(measures)
     within = _within_levels(scores, other, measures[:most], seed)
     for name in map(str, scores.columns):
         # A measure's own columns hold its numbers or curves; a text that it reads groups trials.

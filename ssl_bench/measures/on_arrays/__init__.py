@@ -1,0 +1,1 @@
+"""One function for each measure, on arrays of maps and truths."""
