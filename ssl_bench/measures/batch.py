@@ -53,6 +53,7 @@ def evaluate_maps(
     normalisation: Normalisation = "minmax",
     regions: NDArray[np.int64] | None = None,
     index: NDArray[np.intp] | None = None,
+    with_peak: bool = True,
 ) -> list[MapScores]:
     """Score a batch of maps against their truth, in one pass over each map.
 
@@ -60,7 +61,8 @@ def evaluate_maps(
     goes with each truth, ``(m, h, w)``, and a map that comes several times in a row is up-sampled
     once. `truths` is ``(n, size, size)`` float32 in [0, 1] on the grid, `regions` ``(n, 4)`` top,
     left, bottom, right (end-exclusive) of a rectangle on it, for `side`. There is one result for
-    each binarization; rules and thresholds that they share are applied once.
+    each binarization; rules and thresholds that they share are applied once. `peak_hit` is nan
+    unless it is asked for.
 
     Raises
     ------
@@ -88,7 +90,7 @@ def evaluate_maps(
         given = each.values if rule == "absolute" else None
         thresholds[:, number] = each.threshold.value if given is None else given
     kernel.score_maps(
-        _within_range(heats, normalisation),
+        *_within_range(heats, normalisation),
         which,
         np.ascontiguousarray(truths, np.float32),
         np.ascontiguousarray(regions, np.int64),
@@ -100,6 +102,7 @@ def evaluate_maps(
         thresholds,
         np.array([each.threshold.comparison == ">" for each, _ in asked], np.bool_),
         np.array([each.threshold.keep_maximum for each, _ in asked], np.bool_),
+        with_peak,
         of_maps,
         of_rules,
         size,
@@ -143,20 +146,23 @@ def _numbers_of_rule(
     return numbers
 
 
-def _within_range(heats: NDArray[np.floating], how: Normalisation) -> NDArray[np.float32]:
-    """The maps in single precision, away from its ends.
+def _within_range(
+    heats: NDArray[np.floating], how: Normalisation
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The maps in single precision, away from its ends, and the extrema of each ``(n, 2)``.
 
     Where they are normalised, those beyond are scaled by a power of two, which is exact.
     """
+    from ssl_bench.measures import kernel
+
     single = np.ascontiguousarray(heats, np.float32)
-    highest = single.max(axis=(1, 2), initial=0)
-    lowest = single.min(axis=(1, 2), initial=0)
-    exponent = np.frexp(np.maximum(highest, -lowest))[1]
+    ends = kernel.extrema(single)
+    exponent = np.frexp(np.abs(ends).max(axis=1))[1]
     far = np.abs(exponent) > _FAR
     if not far.any():
-        return single
+        return single, ends
     if how == "none":
-        return np.clip(single, -LARGEST, LARGEST)
+        return np.clip(single, -LARGEST, LARGEST), np.clip(ends, -LARGEST, LARGEST)
     tamed = single.copy()
     tamed[far] = np.ldexp(single[far], -exponent[far, None, None])
-    return tamed
+    return tamed, kernel.extrema(tamed)

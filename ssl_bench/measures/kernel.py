@@ -77,9 +77,10 @@ def _extrema(values):
     low = flip
     high = np.int32(-0x80000000)
     for i in range(bits.size):
-        key = bits[i] ^ ((bits[i] >> np.int32(31)) & flip)
-        low = key if key < low else low
-        high = key if key > high else high
+        # Without its type, a shift is wide.
+        key = np.int32(bits[i] ^ np.int32(np.int32(bits[i] >> np.int32(31)) & flip))
+        low = min(low, key)
+        high = max(high, key)
     found = np.empty(2, np.int32)
     found[0] = low ^ ((low >> np.int32(31)) & flip)
     found[1] = high ^ ((high >> np.int32(31)) & flip)
@@ -88,12 +89,24 @@ def _extrema(values):
 
 
 @compiled()
-def _normalise(values, how):
-    """Normalise in place; return the extrema of the result."""
+def extrema(heats):
+    """Lowest and highest value of each map ``(n, h, w)``; one is not finite where a value is not.
+
+    Of float32 that lies in memory without gaps; gives ``(n, 2)`` float32.
+    """
+    found = np.empty((heats.shape[0], 2), np.float32)
+    for number in range(heats.shape[0]):
+        found[number, 0], found[number, 1] = _extrema(heats[number].ravel())
+    return found
+
+
+@compiled()
+def _normalise(values, how, low, high):
+    """Normalise in place, from the extrema of the values; return those of the result."""
     if how == INVERTED_MINMAX:
         for i in range(values.size):
             values[i] = -values[i]
-    low, high = _extrema(values)
+        low, high = -high, -low
     if how == NONE:
         return low, high
     if how == MAXIMUM:
@@ -244,23 +257,28 @@ def _compare(values, truth, threshold, is_mask, found):
 
 @compiled(fastmath={"reassoc"})
 def truth_totals(truth):
-    """Sum of a truth map, and number of its pixels above 0."""
-    total = 0.0
-    pixels = 0
+    """Sum of a truth map in [0, 1], and number of its pixels above 0."""
+    # Narrow sums, as above; of a mask, which has no other values than 0 and 1, there is no more.
+    inside = whole = np.int32(0)
     for i in range(truth.size):
-        total += truth[i]
-        pixels += truth[i] > 0
-    return total, pixels
+        inside = np.int32(inside + np.int32(truth[i] > 0))
+        whole = np.int32(whole + np.int32(truth[i] == 1))
+    total = np.float64(inside)
+    if inside != whole:
+        total = np.float64(0)
+        for i in range(truth.size):
+            total += truth[i]
+    return total, np.int64(inside)
 
 
 @compiled()
 def _peak(values, truth, high):
     """Share of the pixels at the maximum that lie in the truth."""
-    at_peak = 0
-    hit = 0
+    at_peak = hit = np.int32(0)
     for i in range(values.size):
-        at_peak += values[i] == high
-        hit += (values[i] == high) & (truth[i] > 0)
+        highest = values[i] == high
+        at_peak = np.int32(at_peak + np.int32(highest))
+        hit = np.int32(hit + np.int32(highest & (truth[i] > 0)))
     return hit / at_peak
 
 
@@ -284,6 +302,7 @@ def _side(grid, region, high):
 @compiled()
 def score_maps(
     heats,
+    ends,
     index,
     truths,
     regions,
@@ -297,6 +316,7 @@ def score_maps(
     rule_values,
     strict,
     keep_maximum,
+    with_peak,
     of_maps,
     of_rules,
     size,
@@ -317,16 +337,18 @@ def score_maps(
         truth = truths[number].ravel()
         if number == 0 or index[number] != index[number - 1]:
             heat = heats[index[number]]
-            lowest, highest = _extrema(heat.ravel())
-            is_flat = lowest == highest
+            low, high = ends[index[number]]
+            is_flat = low == high
             _upsample(heat, row_index, row_weight, column_index, column_weight, once, wide, grid)
-            low, high = _normalise(values, normalisation)
+            if heat.shape != grid.shape:
+                low, high = _extrema(values)
+            low, high = _normalise(values, normalisation, low, high)
             filled = False
         truth_sum, truth_pixels = truth_totals(truth)
         of_maps[number, 0] = truth_sum
         of_maps[number, 1] = truth_pixels
         of_maps[number, 2] = is_flat
-        of_maps[number, 3] = _peak(values, truth, high)
+        of_maps[number, 3] = _peak(values, truth, high) if with_peak else np.nan
         of_maps[number, 4] = _side(grid, regions[number], high) if regions.size else np.nan
         is_mask = truth_sum == truth_pixels
         rank = -1

@@ -15,13 +15,10 @@ from ssl_bench.measures.arrays import (
     Score,
     base_columns,
     base_names,
-    check_given,
-    checked_facts,
-    checked_maps,
-    checked_truths,
     conventions,
     score_of,
 )
+from ssl_bench.measures.checks import check_given, checked_facts, checked_maps, checked_truths
 from ssl_bench.measures.definition import Measure
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.plots import fitted, new_figure

@@ -23,7 +23,10 @@ from ssl_bench.measures.definition import COLUMNS, Column, Definition, Measure, 
 _TEXT = re.compile(r"([A-Za-z][A-Za-z0-9-]*)(?:\(([a-z0-9-]+)\))?(?:@([0-9]*\.?[0-9]+))?", re.ASCII)
 
 # Importing the kernel starts the compiler; the others import this module.
-_DECLARE_NOTHING = ("definition", "values", "kernel", "columns", "arrays", "metric", "on_arrays")
+_DECLARE_NOTHING = (
+    *("definition", "values", "kernel"),
+    *("columns", "checks", "arrays", "metric", "on_arrays"),
+)
 
 
 def _declared(name: str) -> Iterator[Any]:

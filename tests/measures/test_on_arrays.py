@@ -23,7 +23,7 @@ import ssl_bench
 from ssl_bench import measures
 from ssl_bench import measures as f
 from ssl_bench.errors import ArrayError, MeasureError, ProtocolError, SslBenchError
-from ssl_bench.measures.arrays import as_array, checked_maps
+from ssl_bench.measures.checks import as_array, checked_maps
 from ssl_bench.measures.values import DEFINITIONS
 from ssl_bench.predictions import PredictionsWriter
 from ssl_bench.protocols.protocol import dialect_names, load_dialect

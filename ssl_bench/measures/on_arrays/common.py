@@ -9,16 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ssl_bench.errors import MeasureError, one_of
-from ssl_bench.measures.arrays import (
-    Score,
-    base_columns,
-    check_given,
-    checked_facts,
-    checked_maps,
-    checked_truths,
-    conventions,
-    score_of,
-)
+from ssl_bench.measures.arrays import Score, base_columns, conventions, score_of
+from ssl_bench.measures.checks import check_given, checked_facts, checked_maps, checked_truths
 from ssl_bench.measures.definition import Measure
 from ssl_bench.measures.values import DEFINITIONS, parse_measure
 from ssl_bench.protocols.conventions import Rule

@@ -5,14 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ssl_bench.measures.arrays import (
-    Score,
-    checked_facts,
-    checked_maps,
-    conventions,
-    cropped,
-    score_of,
-)
+from ssl_bench.measures.arrays import Score, conventions, cropped, score_of
+from ssl_bench.measures.checks import checked_facts, checked_maps
 from ssl_bench.measures.columns import counted
 from ssl_bench.measures.interaction import swap_sensitivity as swapped
 from ssl_bench.measures.interpolation import upsample

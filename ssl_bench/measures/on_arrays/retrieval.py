@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ssl_bench.errors import ArrayError
-from ssl_bench.measures.arrays import Score, as_array, checked_facts, same_count, score_of
+from ssl_bench.measures.arrays import Score, score_of
+from ssl_bench.measures.checks import as_array, checked_facts, same_count
 from ssl_bench.measures.definition import Measure
 from ssl_bench.measures.on_arrays.common import Names, measure_of
 from ssl_bench.measures.retrieval import DIRECTIONS, ranks

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ssl_bench.errors import ArrayError
-from ssl_bench.measures.arrays import as_array
+from ssl_bench.measures.checks import as_array
 from ssl_bench.protocols.conventions import TruthConvention
 
 
