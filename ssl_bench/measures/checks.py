@@ -145,11 +145,7 @@ def checked_facts(given: Mapping[str, Any], count: int) -> dict[str, NDArray[Any
         if values is None:
             continue
         if name in NAMES:
-            names = values if isinstance(values, list | tuple) else _names(values, name)
-            if len(names) != count or np.ndim(names) != 1:
-                same_count(count, len(names), name)
-                raise ArrayError(f"{name} are not one for each sample", code="E_ARRAY_SHAPE")
-            found[NAMES[name]] = np.array([str(each) for each in names], dtype=str)
+            found[NAMES[name]] = np.array(checked_names(values, name, count), dtype=str)
             continue
         array = as_array(values, name)
         same_count(count, len(array) if array.ndim else 0, name)
@@ -180,11 +176,17 @@ def checked_facts(given: Mapping[str, Any], count: int) -> dict[str, NDArray[Any
     return found
 
 
-def _names(values: Any, name: str) -> NDArray[Any]:
-    try:
-        return np.asarray(values)
-    except Exception as error:
-        raise ArrayError(f"{name} cannot be read as names", code="E_ARRAY_TYPE") from error
+def checked_names(values: Any, name: str, count: int) -> list[str]:
+    """One name for each sample, as texts; ArrayError where there are others."""
+    listed = values if isinstance(values, list | tuple) else None
+    if listed is None and not isinstance(values, str) and np.ndim(values) == 1:
+        listed = np.asarray(values).tolist()
+    if listed is None:
+        raise ArrayError(
+            f"{name} are no names", code="E_ARRAY_TYPE", remedy="give a list, one for each sample"
+        )
+    same_count(count, len(listed), name)
+    return [str(each) for each in listed]
 
 
 def check_given(measures: Sequence[Measure], facts: Mapping[str, NDArray[Any]]) -> None:
@@ -205,5 +207,5 @@ def check_given(measures: Sequence[Measure], facts: Mapping[str, NDArray[Any]]) 
                 raise ArrayError(
                     f"{measure} needs {argument} of each sample",
                     code="E_ARGUMENT_MISSING",
-                    remedy=f"give {argument}=...",
+                    remedy=f"give {argument}, one for each sample",
                 )

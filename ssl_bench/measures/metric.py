@@ -389,9 +389,10 @@ class Metric:
             heights = [scales.get(name, 1.0) * each[name] for each in course]
             axes.plot(range(1, len(course) + 1), heights, "o-", label=name, markersize=3)
         axes.set_xlabel("step")
+        axes.locator_params(axis="x", integer=True)
         axes.set_ylabel(unit)
         axes.grid(alpha=0.3)
-        axes.legend()
+        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
 
 
 def _check_streams(measure: Measure) -> None:

@@ -447,6 +447,8 @@ REFUSED: dict[str, tuple[Callable[..., Any], str, type[SslBenchError]]] = {
     "universal": (lambda m, t: f.pIA(m), "E_THRESHOLD_RULE", ArrayError),
     "infinite": (lambda m, t: f.pIA(m, math.inf), "E_ARRAY_TYPE", ArrayError),
     "groups": (lambda m, t: f.cIoU(m, t, groups=["a"]), "E_MAPS_COUNT", ArrayError),
+    "one group": (lambda m, t: f.cIoU(m, t, groups="abcdef"), "E_ARRAY_TYPE", ArrayError),
+    "a number": (lambda m, t: f.recall(np.eye(3), "a2i", sounds=3), "E_ARRAY_TYPE", ArrayError),
     "types": (lambda m, t: f.type_gap(m, t, list("ABCABC")), "E_ARRAY_VALUES", ArrayError),
     "flags": (lambda m, t: f.AP(m, t, range(6)), "E_ARRAY_VALUES", ArrayError),
     "roles": (lambda m, t: f.pIA(m, 0.5, role="noise"), "E_ARGUMENT_MISSING", ArrayError),

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from ssl_bench.errors import ArrayError
 from ssl_bench.measures.arrays import Score, score_of
-from ssl_bench.measures.checks import as_array, checked_facts, same_count
+from ssl_bench.measures.checks import as_array, checked_facts, checked_names
 from ssl_bench.measures.definition import Measure
 from ssl_bench.measures.on_arrays.common import Names, measure_of
 from ssl_bench.measures.retrieval import DIRECTIONS, ranks
@@ -272,8 +272,7 @@ def _score(
         if names is None:
             numbers[row] = np.arange(count)
             continue
-        same_count(count, len(names), name)
-        numbers[row] = np.unique([str(each) for each in names], return_inverse=True)[1]
+        numbers[row] = np.unique(checked_names(names, name, count), return_inverse=True)[1]
     for direction in DIRECTIONS if measure.variant is None else (measure.variant,):
         asked = np.ascontiguousarray(given.T if direction == "a2i" else given)
         found = ranks(asked, numbers, numbers)
