@@ -34,7 +34,7 @@ _Given = ParamSpec("_Given")
 _Found = TypeVar("_Found")
 
 
-class ArgumentError(SslBenchError):
+class ArgumentError(SslBenchError, TypeError):
     """A function was called with an argument that it does not take, or of another type."""
 
     code = "E_ARGUMENT"
