@@ -18,6 +18,7 @@ fell.
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import random
 import re
@@ -31,7 +32,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 EXECUTORS = {
     "local": "",
@@ -83,21 +84,87 @@ def child(words: list[str]) -> None:
     main_of_cli(words)
 
 
+class Started(Protocol):
+    """What a process that runs the command can be asked."""
+
+    @property
+    def pid(self) -> int:
+        """Its number."""
+
+    def poll(self) -> int | None:
+        """Its exit code; None while it runs."""
+
+    def wait(self) -> int:
+        """Its exit code, once it has ended."""
+
+
+class Split:
+    """A process that is split off from this one, and has all that this one has loaded."""
+
+    def __init__(self, words: list[str], folder: Path, log: Path, settings: dict[str, str]) -> None:
+        start = multiprocessing.get_context("fork").Process
+        self._process = start(target=_split, args=(words, folder, log, settings))
+        # An interrupt that comes at once waits until the process heeds it as a new one does.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        self._process.start()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        self.pid = int(self._process.pid or 0)
+
+    def poll(self) -> int | None:
+        """Its exit code; None while it runs."""
+        return self._process.exitcode
+
+    def wait(self) -> int:
+        """Its exit code, once it has ended."""
+        self._process.join()
+        return int(self._process.exitcode or 0)
+
+
+def _split(words: list[str], folder: Path, log: Path, settings: dict[str, str]) -> None:
+    """Run the command as a process does that is the head of a group of its own."""
+    code = 1
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        os.setsid()
+        os.chdir(folder)
+        os.environ.update(settings)
+        tempfile.tempdir = settings["TMPDIR"]
+        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        sys.stdout, sys.stderr = (os.fdopen(each, "w", buffering=1) for each in (1, 2))
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        child(words)
+        code = 0
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    finally:
+        os._exit(code)
+
+
 @dataclass(frozen=True)
 class Place:
-    """Where the runs of one executor are: a folder each for the run, its parts and its rest."""
+    """Where the runs of one executor are: a folder each for the run, its parts and its rest.
+
+    Where all is `loaded`, runs are split off from this process.
+    """
 
     root: Path
     arguments: str
     images: int
+    loaded: bool = False
 
-    def start(self, name: str) -> subprocess.Popen[bytes]:
+    def start(self, name: str) -> Started:
         """Start the command in a folder, as the head of a group of its own."""
         folder = self.root / name
         for each in (folder, self.temporary):
             each.mkdir(exist_ok=True)
         (folder / "kills.toml").write_text(PROTOCOL.format(images=self.images))
         words = f"{_COMMAND} --batch-size {_BATCH} {self.arguments}".split()
+        settings = {_MARK: str(self.root), "TMPDIR": str(self.temporary)}
+        if self.loaded:
+            return Split(words, folder, self.root / "log", settings)
         with (self.root / "log").open("wb") as log:
             return subprocess.Popen(
                 [sys.executable, str(Path(__file__).resolve()), "--child", *words],
@@ -105,7 +172,7 @@ class Place:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                env=os.environ | {_MARK: str(self.root), "TMPDIR": str(self.temporary)},
+                env=os.environ | settings,
             )
 
     def run(self, name: str) -> tuple[int, str]:
@@ -159,6 +226,28 @@ class Tried(NamedTuple):
     wrong: str
 
 
+class Calm(NamedTuple):
+    """What a run makes that nothing disturbs, and how long it takes."""
+
+    made: dict[str, bytes]
+    seconds: float
+
+
+def undisturbed(place: Place, times: int = 2) -> Calm:
+    """The last of some runs that nothing disturbs; the first fills the cache."""
+    for _ in range(times):
+        place.fresh("calm")
+        began = time.monotonic()
+        code, said = place.run("calm")
+        if code != 0:
+            raise RuntimeError(said)
+        seconds = time.monotonic() - began
+    found = Calm(place.made("calm"), seconds)
+    if len(found.made) != len(_FILES):
+        raise RuntimeError(f"an undisturbed run made {', '.join(found.made)} only")
+    return found
+
+
 def tried(
     executor: str,
     kills: Iterable[int],
@@ -166,24 +255,19 @@ def tried(
     root: Path,
     *,
     images: int = IMAGES,
-    warm: bool = False,
+    calm: Calm | None = None,
+    loaded: bool = False,
+    patience: float = _PATIENCE,
 ) -> Iterator[Tried]:
     """Kill evaluations on one executor: after some time for even numbers, at some part for odd.
 
-    Unless the cache is `warm`, an evaluation fills it before.
+    Unless it is known what an undisturbed run makes, two show it, of which the first fills the
+    cache. Where all is `loaded`, runs are split off from this process. After `patience` seconds no
+    process may be left, or after a minute with Ray.
     """
     generator = random.Random(f"{seed} {executor}")
-    place = Place(root.resolve(), EXECUTORS[executor], images)
-    for _ in range(1 if warm else 2):
-        place.fresh("calm")
-        began = time.monotonic()
-        code, said = place.run("calm")
-        if code != 0:
-            raise RuntimeError(said)
-        seconds = time.monotonic() - began
-    wanted = place.made("calm")
-    if len(wanted) != len(_FILES):
-        raise RuntimeError(f"an undisturbed run made {', '.join(wanted)} only")
+    place = Place(root.resolve(), EXECUTORS[executor], images, loaded)
+    wanted, seconds = calm or undisturbed(place)
     for number in kills:
         place.fresh("killed")
         sent = generator.choice(_SIGNALS)
@@ -205,7 +289,7 @@ def tried(
             wrong.append(f"exit code {code}")
         if "Traceback" in (place.root / "log").read_text() and sent != signal.SIGKILL:
             wrong.append("a traceback")
-        until = time.monotonic() + (_PATIENCE_WITH_RAY if executor == "ray" else _PATIENCE)
+        until = time.monotonic() + (_PATIENCE_WITH_RAY if executor == "ray" else patience)
         while (living := processes_of(place.root)) and time.monotonic() < until:
             time.sleep(0.1)
         if living:
