@@ -5,15 +5,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 
+import pandas as pd
+
 from ssl_bench.leaderboard.submissions import AUDIO_BLIND, MAPS, default_board, submission_path
+from ssl_bench.measures.definition import Measure
+from ssl_bench.measures.values import parse_measure
 from ssl_bench.protocols.protocol import Protocol, load_protocol
-from ssl_bench.scoring.formatting import position
+from ssl_bench.scoring.aggregate import columns_of, counted_rows, per_trial
+from ssl_bench.scoring.maps import Maps, StoredMaps
 from ssl_bench.scoring.references import Controls
 from ssl_bench.scoring.results import MeasuredValue, Result
-from ssl_bench.scoring.run import ScoringOptions, measures_of, score_file, under_dialect
+from ssl_bench.scoring.retrieval import retrieval_scores
+from ssl_bench.scoring.run import (
+    ScoringOptions,
+    check_predictions,
+    measures_of,
+    score_file,
+    under_dialect,
+)
+from ssl_bench.scoring.scores import Job, score_maps
 from ssl_bench.trials.compositions import open_trials
 from ssl_bench.trials.trial import TrialSet
 
@@ -41,12 +54,51 @@ def _trials(protocol: str) -> tuple[TrialSet, Protocol, Controls | None]:
 
 
 @cache
-def board_result(slug: str, protocol: str, maps: str = MAPS, blind: str | None = None) -> Result:
+def _scores(slug: str, protocol: str, maps: str) -> pd.DataFrame:
+    """The score table of an entry's maps."""
+    trials, asked, _ = _trials(protocol)
+    path = default_board() / submission_path(protocol, slug) / maps
+    predictions = check_predictions(path, trials)
+    if asked.answers == "retrieval":
+        return retrieval_scores(predictions, trials)
+    under = under_dialect(trials, asked)
+    return score_table(StoredMaps(predictions, under), under, measures_of(asked))
+
+
+def score_table(maps: Maps, trials: TrialSet, measures: Sequence[Measure]) -> pd.DataFrame:
+    """The score table of maps, with the trials that are scored."""
+    job = Job(maps, trials, measures)
+    [table] = score_maps(job)
+    return table[~job.set_apart]
+
+
+def _value(scores: pd.DataFrame, measure: Measure) -> float:
+    """A measure without the interval, which takes much longer."""
+    counted = scores[counted_rows(scores, measure)]
+    if measure.definition.is_mean:
+        return float(per_trial(counted, measure).mean())
+    assert measure.definition.overall is not None
+    return measure.definition.overall(measure, *columns_of(counted, measure))
+
+
+def figure(scores: pd.DataFrame, name: str, kind: str | None = None) -> float:
+    """A measure in percent, of all trials of a score table or of those of one type."""
+    rows = scores if kind is None else scores[scores["type"] == kind]
+    return 100 * _value(rows, parse_measure(name))
+
+
+@cache
+def _figure(slug: str, protocol: str, maps: str, name: str, kind: str | None = None) -> float:
+    return figure(_scores(slug, protocol, maps), name, kind)
+
+
+@cache
+def board_result(slug: str, protocol: str, blind: str | None = None) -> Result:
     """The result of an entry's maps, with the measures that claims read; beside blind ones."""
     folder = default_board() / submission_path(protocol, slug)
     trials, asked, controls = _trials(protocol)
     return score_file(
-        folder / maps,
+        folder / MAPS,
         trials,
         vision_only=None if blind is None else folder / blind,
         conventions=asked,
@@ -64,17 +116,17 @@ def points(measures: Iterable[MeasuredValue], name: str) -> float:
 
 def heard(slug: str, protocol: str, name: str) -> float:
     """The figure of a baseline, with the sound where it listens."""
-    return points(board_result(slug, protocol).measures, name)
+    return _figure(slug, protocol, MAPS, name)
 
 
 def heard_of_type(slug: str, kind: str, name: str) -> float:
     """The same, on the trials of Type A or of Type B."""
-    return points(board_result(slug, "type-ab").breakdown["type"][kind], name)
+    return _figure(slug, "type-ab", MAPS, name, kind)
 
 
 def unheard(slug: str, protocol: str, name: str) -> float:
     """The figure of the model's own audio-blind map."""
-    return points(board_result(slug, protocol, AUDIO_BLIND).measures, name)
+    return _figure(slug, protocol, AUDIO_BLIND, name)
 
 
 def audio_blind(slug: str, protocol: str, name: str) -> list[float]:
@@ -84,8 +136,12 @@ def audio_blind(slug: str, protocol: str, name: str) -> list[float]:
     return [unheard(slug, protocol, name), *(heard(prior, protocol, name) for prior in priors)]
 
 
-def floor(slug: str, protocol: str, name: str) -> float:
+@cache
+def floor(protocol: str, name: str) -> float:
     """The figure of the best trivial map."""
-    best = position(board_result(slug, protocol), name).floor
+    controls, measure = _trials(protocol)[2], parse_measure(name)
+    assert controls is not None
+    values = [_value(table, measure) for table in controls.floors.values()]
+    best = measure.best(values)
     assert best is not None
-    return points([best], name)
+    return 100 * values[best]

@@ -12,13 +12,23 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 from alone import alone
-from board_results import board_result, heard, heard_of_type, points, unheard
+from board_results import (
+    board_result,
+    figure,
+    heard,
+    heard_of_type,
+    points,
+    score_table,
+    unheard,
+)
 from numpy.typing import NDArray
 
 import ssl_bench
 from ssl_bench.analysis.evaluation import Evaluation
 from ssl_bench.leaderboard.submissions import AUDIO_BLIND, MAPS, default_board, submission_path
+from ssl_bench.measures.values import parse_measure
 from ssl_bench.models.mixing import mix
+from ssl_bench.scoring.maps import array_maps
 from ssl_bench.trials.trial import TrialSet
 
 
@@ -140,10 +150,9 @@ def mixed(alpha: float, prior: str) -> Parts:
     for protocol in ("synth", "type-ab"):
         (trials,) = map(ssl_bench.open_trials, alone([protocol]))
         heard, seen = (np.stack(list(maps_of(slug, trials).values())) for slug in ("ezvsl", prior))
-        scored = ssl_bench.score(mix(heard, seen, alpha), trials, measures=(ADAPTIVE,))
-        found[protocol] = scored.result
-    of_b = found["type-ab"].breakdown["type"]["B"]
-    return Parts(points(found["synth"].measures, ADAPTIVE), points(of_b, ADAPTIVE))
+        maps = array_maps(mix(heard, seen, alpha), trials)
+        found[protocol] = score_table(maps, trials, [parse_measure(ADAPTIVE)])
+    return Parts(figure(found["synth"], ADAPTIVE), figure(found["type-ab"], ADAPTIVE, "B"))
 
 
 @pytest.mark.slow

@@ -26,7 +26,7 @@ def adaptive(name: str, part: str) -> float:
 @pytest.mark.parametrize("name", HEARING)
 @pytest.mark.parametrize("measure", ABOVE_FLOORS)
 def test_it_is_clearly_above_the_floors_on_standard_trials(name: str, measure: str) -> None:
-    best = floor(name, "synth", measure)
+    best = floor("synth", measure)
     assert heard(name, "synth", measure) > best + ABOVE_FLOORS[measure]
 
 
