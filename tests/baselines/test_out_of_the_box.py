@@ -11,6 +11,7 @@ from ssl_bench.analysis.evaluation import run
 from ssl_bench.analysis.request import Request
 from ssl_bench.models.registry import list_baselines, load_baseline
 from ssl_bench.protocols.protocol import Protocol
+from ssl_bench.statistics import bootstrap
 from ssl_bench.trials.compositions import resolve_protocols
 
 SAMPLES = 12
@@ -26,6 +27,8 @@ RANKINGS = {"retrieval"}
 def protocols(monkeypatch: pytest.MonkeyPatch) -> list[Protocol]:
     """What ``--protocol all`` means without a data folder, on few samples, without controls."""
     monkeypatch.delenv("SSL_BENCH_DATA", raising=False)
+    # No interval is read here.
+    monkeypatch.setattr(bootstrap, "FEWER_RESAMPLES", 10)
     smaller = []
     for protocol in resolve_protocols("all"):
         options = {**protocol.test_set.options, "count": SAMPLES}
