@@ -69,7 +69,8 @@ def test_a_model_in_ten_lines(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_maps_made_elsewhere(tmp_path: Path) -> None:
     run(sys.executable, EXAMPLES / "maps_made_elsewhere.py", "mine.npz", folder=tmp_path)
-    found = ssl_bench_json("score", "mine.npz", "--protocol", "synth", folder=tmp_path)
+    score = ("score", "mine.npz", "--protocol", "synth", "--sheet", "0")
+    found = ssl_bench_json(*score, folder=tmp_path)
     assert found["model"]["name"] == "my-model"
     assert found["coverage"]["missing"] == []
 
