@@ -18,7 +18,7 @@ from published_data import NEEDED, find, lay_out, why_left_out
 MediaWriter = Callable[[Path, Sequence[str]], None]
 
 # How long an example takes depends on what else the machine does.
-settings.register_profile("ssl-bench", deadline=None, max_examples=50)
+settings.register_profile("ssl-bench", deadline=None, max_examples=25)
 settings.load_profile("ssl-bench")
 
 _TESTS = Path(__file__).parent

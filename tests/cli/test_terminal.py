@@ -126,7 +126,9 @@ def test_a_process_that_a_scheduler_ends_cleans_up(tmp_path: Path) -> None:
     )
     words = ["evaluate", "--model", f"{tmp_path / 'slow.py'}:Slow", "--protocol", "synth"]
     code, told = ended([*words, "--out", str(tmp_path / "run")], signal.SIGTERM, marker)
-    assert (code, told.strip()) == (143, "stopped")
+    # On a slow machine, the stage stands before it.
+    assert (code, told.split()[-1]) == (143, "stopped")
+    assert "Traceback" not in told
     assert {path.name for path in tmp_path.iterdir()} - {"__pycache__"} == {"slow.py", "started"}
 
 

@@ -148,10 +148,10 @@ def test_a_stored_bomb_is_not_unpacked(board: Path, bench: Bench) -> None:
             np.lib.format.write_array_header_1_0(stream, facts)
             for _ in range(500):
                 stream.write(bytes(2**20))
-    started = time.monotonic()
+    started = time.process_time()
     (finding,) = checked(board).findings
     assert finding.level == "wrong"
-    assert time.monotonic() - started < 60
+    assert time.process_time() - started < 60
 
 
 @pytest.mark.parametrize("content", [b"", b"#!/bin/sh\nexit 1\n", b"PK\x03\x04" * 99])

@@ -466,13 +466,13 @@ def test_a_hostile_file_is_refused_in_bounded_memory(
             made.writestr(each, content)
     own_card, before = card(), snapshot(board)
     tracemalloc.start()
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(SubmissionError) as raised:
         prepare(board, bench, path, own_card)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 64 * 2**20
-    assert time.monotonic() - started < 60
+    assert time.process_time() - started < 60
     assert snapshot(board) == before
     assert not list(tmp_path.rglob("escape*")) + list(tmp_path.rglob("trap"))
     assert "\x1b" not in str(raised.value)

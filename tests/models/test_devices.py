@@ -169,19 +169,19 @@ class TestComputing:
         def first() -> None:
             with PROCESSOR.computing():
                 inside.set()
-                outside.wait(5)
+                outside.wait(60)
 
         def second() -> None:
-            inside.wait(5)
+            inside.wait(60)
             with PROCESSOR.computing():
                 outside.set()
-                thread.join(5)
+                thread.join(60)
 
         thread = threading.Thread(target=first)
         other = threading.Thread(target=second)
         thread.start()
         other.start()
-        other.join(5)
+        other.join(60)
         assert torch.backends.cuda.matmul.fp32_precision == "tf32"
 
     def test_half_precision_computes_in_it(self) -> None:

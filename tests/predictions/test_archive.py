@@ -277,10 +277,10 @@ def test_a_bomb_is_recognised_by_the_size_that_it_states(tmp_path: Path, members
     # the uncompressed size in the table of contents, raised to 4 GB
     path.write_bytes(data[: entry + 24] + struct.pack("<I", 2**32 - 2) + data[entry + 28 :])
     assert zipfile.ZipFile(path).getinfo("map.npy").file_size == 2**32 - 2
-    start = time.perf_counter()
+    start = time.process_time()
     kinds = {problem.code for problem in problems_of(path)}
     assert kinds == {"E_FILE_DAMAGED"}
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 def test_a_bomb_that_lies_about_its_size_is_cut_off(members: Make, zipped: Zip) -> None:

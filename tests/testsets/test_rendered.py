@@ -101,7 +101,7 @@ for turn in range(150):
         for _ in range(2)
     ]
     for worker in workers:
-        _, errors = worker.communicate(timeout=60)
+        _, errors = worker.communicate(timeout=300)
         assert worker.returncode == 0, errors.decode()
     for number in range(7):
         arrays = ArrayCache(tmp_path).load(f"n{number}")
