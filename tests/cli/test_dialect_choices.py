@@ -14,7 +14,14 @@ from ssl_bench.cli.main import commands
 from ssl_bench.errors import ProtocolError
 from ssl_bench.files import content_folder
 from ssl_bench.protocols.protocol import load_protocol
+from ssl_bench.statistics import bootstrap
 from ssl_bench.trials.compositions import open_trials
+
+
+@pytest.fixture(autouse=True)
+def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No interval is read here."""
+    monkeypatch.setattr(bootstrap, "FEWER_RESAMPLES", 10)
 
 
 @pytest.fixture(scope="module")

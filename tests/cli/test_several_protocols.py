@@ -15,6 +15,7 @@ from command_line import Call
 from ssl_bench.engine.encode import EngineOptions
 from ssl_bench.files import content_folder
 from ssl_bench.protocols.protocol import load_protocol, protocol_names
+from ssl_bench.statistics import bootstrap
 from ssl_bench.testsets import definition
 
 CLIPS = [f"abcdefghij{letter}_000030" for letter in "uvwxyz"]
@@ -89,6 +90,7 @@ def shortened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "suites" / "mine.toml").write_text(
         'name = "mine"\ntitle = "Mine"\nsource = "here"\nprotocols = ["interactive", "type-ab"]\n'
     )
+    monkeypatch.setattr(bootstrap, "FEWER_RESAMPLES", 10)  # no interval is read here
     places = "ssl_bench.protocols.protocol.content_folder"
     monkeypatch.setattr(places, lambda name: folder.parent / name)
 
