@@ -13,7 +13,7 @@ import pytest
 from boards import write_card
 from command_line import Call
 
-from ssl_bench.files import content_folder
+from ssl_bench.files import CACHE_VARIABLE, cache_folder, content_folder
 from ssl_bench.leaderboard.submissions import default_board
 from ssl_bench.predictions import PredictionsMeta, open_predictions, save_predictions
 from ssl_bench.protocols.protocol import load_protocol
@@ -104,7 +104,12 @@ def test_validate_lists_all_problems(call: Call, maps: Path) -> None:
 def test_submit_check_and_replace(
     call: Call, maps: Path, card: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SSL_BENCH_CACHE", str(tmp_path / "cache"))
+    # No score is kept yet; scenes and maps of priors may be.
+    (tmp_path / "cache").mkdir()
+    for name in ("synth", "priors"):
+        cache_folder(name).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "cache" / name).symlink_to(cache_folder(name))
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     board = tmp_path / "board"
     board.mkdir()
     submit = ["submit", maps, "--protocol", "synth", "--card", card, "--board", board]
