@@ -69,6 +69,14 @@ class Picture:
         The sound, ``(n, channels)`` float64 in [-1, 1]; None for none.
     rate
         Samples per second of the sound, in Hz.
+
+    Examples
+    --------
+    >>> import tempfile, ssl_bench
+    >>> shown = ssl_bench.open_trials("synth")[0].show()
+    >>> shown.rate
+    11025
+    >>> shown.save(Path(tempfile.mkdtemp()) / "trial.png")
     """
 
     figure: Figure

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import inspect
 from pathlib import Path
 
 import numpy as np
@@ -74,3 +75,17 @@ def test_bad_input_as_text_is_an_error_of_ours(tmp_path: Path) -> None:
 def test_a_misspelt_keyword_is_a_type_error_with_a_remedy() -> None:
     with pytest.raises(TypeError, match=r"evaluate: .*'sed'.*'seed'"):
         ssl_bench.evaluate("center", "synth", sed=0)  # type: ignore[call-arg]
+
+
+def test_every_public_name_has_an_example() -> None:
+    lacking = []
+    for module in (ssl_bench, ssl_bench.measures):
+        for name in module.__all__:
+            each = getattr(module, name)
+            if callable(each) and inspect.getmodule(each) is not None and name != "Features":
+                text = inspect.getdoc(each) or ""
+                lacking += [name] if "Examples\n--------" not in text else []
+                lacking += (
+                    [name] if inspect.isfunction(each) and "Raises\n------" not in text else []
+                )
+    assert lacking == []

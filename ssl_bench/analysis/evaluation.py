@@ -70,6 +70,14 @@ class Evaluation(Shown):
         What is unusual about images and sounds, of all protocols that were run together.
     notes
         What else a user should know, such as how much of an interrupted run was taken over.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> done = evaluate("center", "synth", folder=tempfile.mkdtemp())
+    >>> done.to_frame()["measure"].tolist()[:2]
+    ['cIoU@0.5', 'AUC']
+    >>> picture = done.show(0)  # with the model's map
     """
 
     scores: pd.DataFrame

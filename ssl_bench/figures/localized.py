@@ -40,6 +40,10 @@ class Localization:
     models
         What each model says: its map, the pixels that are predicted, the peak, and its audio-blind
         map.
+
+    Examples
+    --------
+    Those of :func:`localize`.
     """
 
     image: NDArray[np.uint8]

@@ -130,6 +130,14 @@ def analyse(
     ------
     SslBenchError
         If the runs do not answer the same question, or a file cannot be used.
+
+    Examples
+    --------
+    >>> import tempfile, ssl_bench
+    >>> done = ssl_bench.evaluate("center", "synth", folder=tempfile.mkdtemp())
+    >>> found = analyse(done, scores_only=True)
+    >>> sorted(path.name for path in found.files)
+    ['analysis.csv', 'analysis.png', 'categories.png']
     """
     with open_given(names_of(runs), path_of(board), data=path_of(data), jobs=jobs) as given:
         return analyse_runs(

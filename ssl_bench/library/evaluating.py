@@ -270,6 +270,17 @@ def contribution_of_maps(
     ------
     SslBenchError
         If a file, the protocol or the data cannot be used.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> one, other = (
+    ...     predict(name, "synth", folder=tempfile.mkdtemp()).predictions
+    ...     for name in ("center", "full")
+    ... )
+    >>> found = contribution_of_maps(one, {"whole image": other}, "synth")
+    >>> found.contribution.without[0].name
+    'whole image'
     """
     return contribution_of_files(
         Path(predictions),

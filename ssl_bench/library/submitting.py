@@ -78,6 +78,20 @@ def submit(
     ------
     SslBenchError
         If predictions or card have a fault, or the board cannot take them.
+
+    Examples
+    --------
+    >>> import tempfile, ssl_bench
+    >>> from pathlib import Path
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> made = ssl_bench.predict("center", "synth", folder=folder / "maps")
+    >>> (folder / "card.toml").write_text("name = 'mine'")
+    13
+    >>> submit(
+    ...     made.predictions, "synth", folder / "card.toml", board=folder / "board", new_board=True
+    ... )
+    Traceback (most recent call last):
+    ssl_bench.errors.SubmissionError: ...slug is missing...
     """
     if replace != bool(reason):
         raise ArgumentError(

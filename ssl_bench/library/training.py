@@ -90,6 +90,13 @@ def train(
     ------
     SslBenchError
         If the baseline is not trained on these data, or they are unusable.
+
+    Examples
+    --------
+    >>> train("ezvsl", seed=1, out="trained/mine")  # doctest: +SKIP
+    >>> train("ezvls")
+    Traceback (most recent call last):
+    ssl_bench.errors.ModelError: ... Did you mean 'ezvsl'? ...
     """
     text = str(data)
     made = text if text in MADE_BY_CODE else None

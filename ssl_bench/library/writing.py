@@ -70,6 +70,14 @@ def pictures(
     ------
     SslBenchError
         If the runs do not answer the same question, a trial is unknown, or a file cannot be used.
+
+    Examples
+    --------
+    >>> import tempfile, ssl_bench
+    >>> from pathlib import Path
+    >>> done = ssl_bench.evaluate("center", "synth", folder=tempfile.mkdtemp())
+    >>> pictures(done, by="worst", count=1, out=Path(tempfile.mkdtemp()) / "worst.png").trial_ids
+    ('standard-...',)
     """
     target = Path(f"pictures.{format}") if out is None and per_clip is None else path_of(out)
     with open_given(names_of(runs), path_of(board), data=path_of(data), jobs=jobs) as given:
@@ -117,6 +125,14 @@ def report(
     ------
     ResultError
         If there is no run, or a file cannot be used.
+
+    Examples
+    --------
+    >>> import tempfile, ssl_bench
+    >>> from pathlib import Path
+    >>> done = ssl_bench.evaluate("center", "synth", folder=tempfile.mkdtemp())
+    >>> report(done, out=Path(tempfile.mkdtemp()) / "appendix.html").name
+    'appendix.html'
     """
     read = read_runs([folder_of(each) for each in runs])
     require_labels(labels, len(read))
@@ -156,6 +172,14 @@ def export(
     ------
     ResultError
         If there is no result, or a file cannot be used.
+
+    Examples
+    --------
+    >>> import tempfile, ssl_bench
+    >>> from pathlib import Path
+    >>> done = ssl_bench.evaluate("center", "synth", folder=tempfile.mkdtemp())
+    >>> export(done, out=Path(tempfile.mkdtemp()) / "table.tex", format="latex").suffix
+    '.tex'
     """
     require_labels(labels, len(results))
     named: Sequence[str | None] = labels or [None] * len(results)

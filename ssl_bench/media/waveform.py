@@ -22,6 +22,16 @@ class Waveform:
         them differently.
     rate
         Samples per second, in Hz.
+
+    Raises
+    ------
+    DataError
+        If the samples have another shape.
+
+    Examples
+    --------
+    >>> Waveform(np.zeros((8000, 1), np.int16), rate=16000).seconds
+    0.5
     """
 
     samples: NDArray[np.int16] | NDArray[np.float32] | NDArray[np.float64]

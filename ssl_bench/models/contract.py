@@ -185,6 +185,15 @@ class AnnotationLocalizer(ABC):
         True for an oracle; any other baseline is given an empty truth.
     provenance
         Seed, options and so on, as in results; None for the name alone.
+
+    Examples
+    --------
+    >>> class Corner(AnnotationLocalizer):
+    ...     name = "corner"
+    ...     def map_for(self, image_key, truth):
+    ...         return np.outer([1, 0], [1, 0]).astype(np.float32)
+    >>> Corner().map_for("any", np.zeros((0, 0), np.float32)).tolist()
+    [[1.0, 0.0], [0.0, 0.0]]
     """
 
     name: str

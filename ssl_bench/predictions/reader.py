@@ -71,6 +71,10 @@ class Predictions(Shown):
     question, missing
         What they were checked to answer (None for :func:`open_predictions`), and its trials without
         a prediction, in its order.
+
+    Examples
+    --------
+    Those of :func:`open_predictions`.
     """
 
     def __init__(
@@ -292,6 +296,16 @@ def open_predictions(path: str | os.PathLike[str], *, limits: Limits = LIMITS) -
     ------
     PredictionsError
         With everything that is wrong, as far as it shows without reading the maps.
+
+    Examples
+    --------
+    >>> import tempfile, ssl_bench
+    >>> path = Path(tempfile.mkdtemp()) / "mine.npz"
+    >>> trials = ssl_bench.open_trials("synth")
+    >>> trials.save(path, np.ones((500, 2, 2)), model="ones")
+    >>> predictions = open_predictions(path)
+    >>> len(predictions), predictions.maps_of(trials.ids[:1])[trials.ids[0]].shape
+    (500, (2, 2))
     """
     require_instance("open_predictions", "path", path, str, os.PathLike)
     return _checked(Path(path), None, limits)

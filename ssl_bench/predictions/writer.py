@@ -305,7 +305,21 @@ def save_predictions(
     *,
     dtype: Literal["float16", "float32"] = "float32",
 ) -> None:
-    """Write N trials and their ``(N, h, w)`` maps at once, as :class:`PredictionsWriter` does."""
+    """Write N trials and their ``(N, h, w)`` maps at once, as :class:`PredictionsWriter` does.
+
+    Raises
+    ------
+    SslBenchError
+        If the maps cannot be used, or the file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile, ssl_bench
+    >>> path = Path(tempfile.mkdtemp()) / "mine.npz"
+    >>> trials = ssl_bench.open_trials("synth")
+    >>> maps = np.ones((len(trials), 7, 7), np.float32)
+    >>> save_predictions(path, trials.ids, maps, trials.predictions_meta("mine"))
+    """
     with PredictionsWriter(path, meta, dtype=dtype) as writer:
         writer.add(trial_ids, maps)
 

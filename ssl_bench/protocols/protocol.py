@@ -385,6 +385,11 @@ def load_protocol(reference: str | os.PathLike[str] | Protocol) -> Protocol:
     ------
     ProtocolError
         If there is none of that name, or its file is malformed.
+
+    Examples
+    --------
+    >>> load_protocol("concat@vggss").measures[0]
+    'cIoU@0.5'
     """
     if isinstance(reference, Protocol):
         return reference

@@ -225,6 +225,16 @@ class Result(Shown, _Shortened):
     predictions_sha256, scores_sha256
         Of the files that lie beside it in a run folder; null where the result was not written there
         or, of the scores, is of an earlier version.
+
+    Examples
+    --------
+    >>> import numpy as np, ssl_bench
+    >>> trials = ssl_bench.open_trials("synth")
+    >>> result = ssl_bench.score(np.ones((500, 7, 7)), trials).result
+    >>> result
+    <Result unnamed on synth@synth:standard, dialect canonical: cIoU@0.5 0.34>
+    >>> result["AUC"].value, list(result.to_frame())[:2]
+    (0.405, ['measure', 'score'])
     """
 
     _gone = ("floor", "best_floor", "best_prior")
@@ -335,7 +345,17 @@ def write_result(path: Path, result: Result) -> None:
 def read_result(path: str | os.PathLike[str]) -> Result:
     """Read a result from its file, or from the run folder that holds it.
 
-    Raises ResultError if the file is missing, is not JSON, or does not follow the schema.
+    Raises
+    ------
+    ResultError
+        If the file is missing, is not JSON, or does not follow the schema.
+
+    Examples
+    --------
+    >>> import tempfile, ssl_bench
+    >>> done = ssl_bench.evaluate("center", "synth", folder=tempfile.mkdtemp())
+    >>> read_result(done.folder) == done.result
+    True
     """
     file = folder = Path(path)
     if folder.is_dir():

@@ -92,6 +92,10 @@ class Scored(Shown):
         Everything that is known to be reached without sound on these trials.
     change_with_sound
         See :func:`~ssl_bench.scoring.hearing.change_with_sound`.
+
+    Examples
+    --------
+    Those of :func:`score`.
     """
 
     scores: pd.DataFrame
@@ -272,6 +276,20 @@ def score_file(
         they report; only for protocols that ask for maps.
     is_deaf
         Whether the model is known not to listen, so that its own maps are made without sound too.
+
+    Raises
+    ------
+    SslBenchError
+        As :func:`score` does, and PredictionsError with every problem of a file.
+
+    Examples
+    --------
+    >>> import tempfile, ssl_bench
+    >>> path = Path(tempfile.mkdtemp()) / "mine.npz"
+    >>> trials = ssl_bench.open_trials("synth")
+    >>> trials.save(path, np.ones((500, 7, 7)), model="ones")
+    >>> score_file(path, trials).result["pointing"].n_trials
+    500
     """
     require_instance("score_file", "source", source, str, os.PathLike, Predictions)
     require_instance("score_file", "trials", trials, TrialSet)

@@ -93,7 +93,15 @@ class SilentPair:
 
 
 class TestSet(Shown):
-    """An ordered list of samples, with their images and sounds."""
+    """An ordered list of samples, with their images and sounds.
+
+    Examples
+    --------
+    >>> from ssl_bench.testsets import open_test_set
+    >>> world = open_test_set("synth", options={"count": 2})
+    >>> world, [sample.id for sample in world]
+    (<SynthTestSet synth:standard, 2 samples>, ['standard-000000', 'standard-000001'])
+    """
 
     __test__ = False  # not a pytest class
 

@@ -103,6 +103,11 @@ def open_trials(
     data
         Folder with one sub-folder per test set; None for ``SSL_BENCH_DATA``.
 
+    Raises
+    ------
+    SslBenchError
+        If there is no such protocol, or its test set is missing or damaged.
+
     Examples
     --------
     >>> len(open_trials("synth"))
