@@ -6,7 +6,7 @@ import functools
 import inspect
 import os
 from collections.abc import Callable, Collection
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from pydantic import ConfigDict, ValidationError, validate_call
 
@@ -61,19 +61,27 @@ def checked_arguments(function: Callable[_Given, _Found]) -> Callable[_Given, _F
     Traceback (most recent call last):
     ssl_bench.arguments.ArgumentError: halved: there is no argument 'numbr'. Did you mean ...
     """
-    checked = validate_call(config=ConfigDict(arbitrary_types_allowed=True))(function)
+    config = ConfigDict(arbitrary_types_allowed=True, strict=True)
+    checked = validate_call(config=config)(function)
     name, known = function.__name__, inspect.signature(function).parameters
 
     @functools.wraps(function)
     def call(*args: _Given.args, **kwargs: _Given.kwargs) -> _Found:
         try:
-            return checked(*args, **kwargs)
+            given = {key: _plain(value) for key, value in kwargs.items()}
+            return checked(*map(_plain, args), **given)
         except ValidationError as error:
             if error.title != name:
                 raise
             raise _refusal(name, list(known), error) from None
 
     return call
+
+
+def _plain(value: object) -> Any:
+    """A number of numpy as Python has it; else the value."""
+    is_number = type(value).__module__ == "numpy" and getattr(value, "shape", None) == ()
+    return value.item() if is_number and hasattr(value, "item") else value
 
 
 def require_instance(function: str, argument: str, value: object, *types: type) -> None:
@@ -115,7 +123,7 @@ def _refusal(function: str, known: Collection[str], error: ValidationError) -> A
         )
     wanted = [
         _WANTED.get(each["type"], each["msg"].removeprefix("Input should be ")).replace(
-            "a valid dictionary or instance", "an instance"
+            "an instance of PathLike", "a path"
         )
         for each in error.errors(include_url=False, include_context=False)
         if each["loc"][0] == place

@@ -165,20 +165,20 @@ class TestEarlierRuns:
 
 
 @pytest.mark.parametrize(
-    "settings",
+    ("settings", "code"),
     [
-        {"limit": 0},
-        {"limit": -1},
-        {"limit": "5"},
-        {"limit": 2.5},
-        {"batch_size": 0},
-        {"jobs": 0},
-        {"executor": "processes"},
-        {"executor": None},
+        ({"limit": 0}, "E_SETTING"),
+        ({"limit": -1}, "E_SETTING"),
+        ({"limit": "5"}, "E_ARGUMENT"),
+        ({"limit": 2.5}, "E_ARGUMENT"),
+        ({"batch_size": 0}, "E_SETTING"),
+        ({"jobs": 0}, "E_SETTING"),
+        ({"executor": "processes"}, "E_ARGUMENT"),
+        ({"executor": None}, "E_ARGUMENT"),
     ],
 )
-def test_settings_that_mean_nothing_are_refused(settings: dict[str, Any]) -> None:
-    with refused("E_SETTING"):
+def test_settings_that_mean_nothing_are_refused(settings: dict[str, Any], code: str) -> None:
+    with refused(code):
         ssl_bench.evaluate("center", "synth", **settings)
 
 
