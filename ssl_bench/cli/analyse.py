@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from ssl_bench.cli import candidates
+from ssl_bench.cli.candidates import completed
 from ssl_bench.cli.options import (
     FOLDER,
     board_option,
@@ -36,7 +38,7 @@ leaderboard, leaderboard:PROTOCOL/NAME; several are of one protocol.
 
 
 @click.command(help=_HELP)
-@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...", **completed(candidates.runs))
 @label_option
 @format_option
 @click.option(
@@ -48,6 +50,7 @@ leaderboard, leaderboard:PROTOCOL/NAME; several are of one protocol.
 @click.option(
     "--protocol",
     metavar="NAME[@TESTSET[:SPLIT]]",
+    **completed(candidates.protocols),
     help="Protocol of the runs, where their results name one that does not ship.",
 )
 @click.option(

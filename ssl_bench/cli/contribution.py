@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ssl_bench.cli import candidates
+from ssl_bench.cli.candidates import completed
 from ssl_bench.cli.options import (
     FOLDER,
     PATH,
@@ -51,7 +53,12 @@ if TYPE_CHECKING:
     "silence=mute.npz"
 )
 @protocol_option
-@click.option("--measure", metavar="MEASURE", help="Of what hearing adds. Default: the first.")
+@click.option(
+    "--measure",
+    metavar="MEASURE",
+    help="Of what hearing adds. Default: the first.",
+    **completed(candidates.measures),
+)
 @prior_weights_option
 @cache_option
 @data_option

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ssl_bench.cli import candidates
+from ssl_bench.cli.candidates import completed
 from ssl_bench.cli.features import features
 from ssl_bench.cli.options import (
     PATH,
@@ -58,7 +60,7 @@ def new(name: str, data: Path | None, form: FormName) -> None:
 
 
 @data.command(short_help="List the files that a test set needs, and their sources.")
-@click.argument("name")
+@click.argument("name", **completed(candidates.named_test_sets))
 @data_option
 def layout(name: str, data: Path | None) -> None:
     """Describe the folder of test set NAME, and where its files come from."""
@@ -68,7 +70,7 @@ def layout(name: str, data: Path | None) -> None:
 
 
 @data.command(short_help="List what is there, missing or corrupt.")
-@click.argument("name")
+@click.argument("name", **completed(candidates.named_test_sets))
 @data_option
 @json_option
 @jobs_option
@@ -163,7 +165,7 @@ def _print_rows(rows: Iterable[tuple[str, str, str]]) -> None:
 
 
 @data.command(short_help="Draw samples with their truth as one picture.")
-@click.argument("name")
+@click.argument("name", **completed(candidates.named_test_sets))
 @data_option
 @_split_option
 @count_option("--count", 24, "Samples to draw.")
@@ -202,7 +204,7 @@ def show(
 
 
 @data.command(short_help="Write the truth as COCO JSON.")
-@click.argument("name")
+@click.argument("name", **completed(candidates.named_test_sets))
 @data_option
 @_split_option
 @click.option("--out", metavar="FILE.json", type=PATH, required=True, help="The file to write.")

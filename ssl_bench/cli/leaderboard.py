@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ssl_bench.cli import candidates
+from ssl_bench.cli.candidates import completed
 from ssl_bench.cli.options import (
     board_option,
     data_option,
@@ -98,7 +100,12 @@ def build(
     "--strict", is_flag=True, help="Fail too where something was not checked and is not trusted."
 )
 @click.option(
-    "--entry", "entries", multiple=True, metavar="NAME", help="Only this one; may be repeated."
+    "--entry",
+    "entries",
+    multiple=True,
+    metavar="NAME",
+    help="Only this one; may be repeated.",
+    **completed(candidates.entries),
 )
 @protocols_option
 @click.option("--no-pages", is_flag=True, help="Do not build the pages.")
@@ -195,7 +202,14 @@ def _report(read: Board, wrong: list[Finding], no_pages: bool, as_json: bool) ->
 @leaderboard.command("add-baselines", short_help="Measure the baselines that ship, and enter them.")
 @board_option
 @data_option
-@click.option("--baseline", "baselines", multiple=True, metavar="NAME", help="Only this one.")
+@click.option(
+    "--baseline",
+    "baselines",
+    multiple=True,
+    metavar="NAME",
+    help="Only this one.",
+    **completed(candidates.baselines),
+)
 @protocols_option
 @new_board_option
 @jobs_option
@@ -234,7 +248,7 @@ def add(
 
 
 @leaderboard.command(short_help="Take the maps of an entry away, and say when and why.")
-@click.argument("name")
+@click.argument("name", **completed(candidates.entries))
 @protocols_option
 @click.option("--reason", required=True, metavar="TEXT", help="Why: one line, which pages show.")
 @board_option

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ssl_bench.cli import candidates
+from ssl_bench.cli.candidates import completed
 from ssl_bench.cli.options import data_option, json_option
 from ssl_bench.cli.terminal import print_json, show, text_table
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("name", required=False, metavar="[NAME]")
+@click.argument("name", required=False, metavar="[NAME]", **completed(candidates.protocols))
 @click.option(
     "--trials",
     "with_trials",
@@ -73,7 +75,7 @@ def protocols(name: str | None, with_trials: bool, data: Path | None, as_json: b
 
 
 @click.command()
-@click.argument("name", required=False, metavar="[NAME]")
+@click.argument("name", required=False, metavar="[NAME]", **completed(candidates.models))
 @json_option
 def models(name: str | None, as_json: bool) -> None:
     """List the models, or print the card of the one called NAME."""
@@ -105,7 +107,7 @@ def models(name: str | None, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("text", required=False, metavar="[MEASURE]")
+@click.argument("text", required=False, metavar="[MEASURE]", **completed(candidates.measures))
 @json_option
 def measures(text: str | None, as_json: bool) -> None:
     """List the measures, or explain one such as cIoU(adaptive)@0.5."""

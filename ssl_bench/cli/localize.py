@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from ssl_bench.cli import candidates
+from ssl_bench.cli.candidates import completed
 from ssl_bench.cli.options import FILE, json_option, pairs_option, resample_option, whole_or_text
 from ssl_bench.cli.terminal import print_json, show
 from ssl_bench.plots import format_of
@@ -27,9 +29,14 @@ _SHIPPED = "-"
     default=("ezvsl",),
     show_default=True,
     metavar="NAME",
+    **completed(candidates.models),
     help="Baseline, plug-in, or FILE.py:Class; several stand side by side.",
 )
-@click.option("--variant", help="Variant of the baselines. Default: the one that ships.")
+@click.option(
+    "--variant",
+    help="Variant of the baselines. Default: the one that ships.",
+    **completed(candidates.variants),
+)
 @click.option(
     "--weights",
     multiple=True,

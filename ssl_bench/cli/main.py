@@ -6,6 +6,7 @@ Commands are loaded when they are used, so that ``--help`` does not wait for num
 from __future__ import annotations
 
 import importlib
+import os
 import signal
 import sys
 import threading
@@ -14,12 +15,16 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
 from ssl_bench.cli.terminal import plain_streams, print_whole
 from ssl_bench.errors import SslBenchError, one_of
 from ssl_bench.extras import extra_needed
 from ssl_bench.files import NO_SPACE
 from ssl_bench.progress import console
+
+COMPLETION_VARIABLE = "_SSL_BENCH_COMPLETE"
+"""Environment variable through which a shell asks what it can complete."""
 
 _COMMANDS: Mapping[str, tuple[str, str]] = {
     "evaluate": ("evaluate:evaluate", "Run a model on a protocol and score it."),
@@ -47,6 +52,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "report": ("runs:report", "Write runs as one page for a paper's appendix."),
     "train": ("train:train", "Train a model on the embedded world or on your clips."),
     "cache": ("cache:cache", "Show what is kept to save time, and remove it."),
+    "completion": ("completion:completion", "Complete names in bash, zsh and fish."),
     "schema": ("listing:schema", "Print the JSON schema of the result document."),
 }
 
@@ -67,6 +73,15 @@ class _Commands(click.Group):
             importlib.import_module(f"ssl_bench.cli.{module}"), attribute
         )
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        return [
+            CompletionItem(name, help=about)
+            for name, (_, about) in _COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -121,6 +136,8 @@ def _run(given: list[str]) -> None:
     try:
         for text in given:
             text.encode()
+        if COMPLETION_VARIABLE in os.environ:
+            importlib.import_module("ssl_bench.cli.completion")
         with extra_needed(" ".join(["ssl-bench", *given[:1]])):
             commands.main(args=given, prog_name="ssl-bench", standalone_mode=False, obj=given)
     except click.exceptions.Exit as stop:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ssl_bench.cli import candidates
+from ssl_bench.cli.candidates import completed
 from ssl_bench.plots import FORMATS, format_of
 
 if TYPE_CHECKING:
@@ -108,12 +110,14 @@ protocol_option = click.option(
     "--protocol",
     required=True,
     metavar="NAME[@TESTSET[:SPLIT]]",
+    **completed(candidates.several_protocols),
     help="Protocol, such as concat or concat@vggss; or a path ending in .toml. "
     "'ssl-bench protocols' lists them.",
 )
 predictions_protocol_option = click.option(
     "--protocol",
     metavar="NAME[@TESTSET[:SPLIT]]",
+    **completed(candidates.protocols),
     help="Protocol that the predictions answer, as 'ssl-bench protocols' lists them; or a path "
     "ending in .toml. Default: the one that the file names.",
 )
@@ -122,6 +126,7 @@ protocols_option = click.option(
     "protocols",
     multiple=True,
     metavar="NAME[@TESTSET]",
+    **completed(candidates.protocols),
     help="Only this one; may be repeated.",
 )
 data_option = click.option(
@@ -137,6 +142,7 @@ jobs_option = count_option(
 dialect_option = click.option(
     "--dialect",
     metavar="NAME[:CHOICE]",
+    **completed(candidates.dialects),
     help="Score as this public evaluator does; 'ssl-bench protocols' lists them.",
 )
 prior_weights_option = pairs_option(
@@ -272,8 +278,14 @@ def model_option(*, required: bool = True) -> _Decorator[Any]:
     """Which model, and in which form: name, variant, weights, object guidance, seed, options."""
     about = "Baseline, plug-in, or FILE.py:Class."
     return together(
-        click.option("--model", required=required, metavar="NAME", help=about),
-        click.option("--variant", help="Variant of the baseline. Default: the one that ships."),
+        click.option(
+            "--model", required=required, metavar="NAME", help=about, **completed(candidates.models)
+        ),
+        click.option(
+            "--variant",
+            help="Variant of the baseline. Default: the one that ships.",
+            **completed(candidates.variants),
+        ),
         click.option(
             "--weights",
             type=FILE,
@@ -313,6 +325,7 @@ table_choice_options = together(
         "measures",
         multiple=True,
         metavar="MEASURE",
+        **completed(candidates.measures),
         help="Measure to show; may be repeated.  [default: all]",
     ),
     click.option(

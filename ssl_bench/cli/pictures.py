@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ssl_bench.cli import candidates
+from ssl_bench.cli.candidates import completed
 from ssl_bench.cli.options import (
     FOLDER,
     PICTURE,
@@ -29,7 +31,7 @@ _COUNT = click.IntRange(1, 200)
 
 
 @click.command()
-@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...", **completed(candidates.runs))
 @click.option("--worst", type=_COUNT, metavar="N", help="The N worst trials of the first RUN.")
 @click.option("--best", type=_COUNT, metavar="N", help="The N best trials of the first RUN.")
 @click.option("--random", type=_COUNT, metavar="N", help="N random trials.  [default: 6]")
@@ -40,6 +42,7 @@ _COUNT = click.IntRange(1, 200)
 @click.option(
     "--measure",
     metavar="MEASURE",
+    **completed(candidates.measures),
     help="What is ranked by and written below each map, a mean over trials.  [default: cIoU]",
 )
 @click.option(
@@ -62,6 +65,7 @@ _COUNT = click.IntRange(1, 200)
 @click.option(
     "--protocol",
     metavar="NAME[@TESTSET[:SPLIT]]",
+    **completed(candidates.protocols),
     help="Protocol of the runs, where they name one that does not ship.",
 )
 @board_option

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ssl_bench.cli import candidates
+from ssl_bench.cli.candidates import completed
 from ssl_bench.cli.options import (
     FILE,
     PATH,
@@ -103,7 +105,12 @@ def report(
 
 @click.command(name="compare-sets")
 @click.argument("results", nargs=-1, required=True, type=PATH)
-@click.option("--measure", metavar="MEASURE", help="Default: the first that all results have.")
+@click.option(
+    "--measure",
+    metavar="MEASURE",
+    help="Default: the first that all results have.",
+    **completed(candidates.measures),
+)
 @json_option
 def compare_sets(results: tuple[Path, ...], measure: str | None, as_json: bool) -> None:
     """Set RESULTS (run folders or result.json) of one model on several test sets side by side.
@@ -160,9 +167,14 @@ def _across_tables(found: AcrossSets) -> list[Table | str]:
 
 
 @click.command()
-@click.argument("runs", nargs=-1, required=True)
+@click.argument("runs", nargs=-1, required=True, **completed(candidates.runs))
 @click.option(
-    "--measure", "measures", multiple=True, metavar="MEASURE", help="Default: all; repeatable."
+    "--measure",
+    "measures",
+    multiple=True,
+    metavar="MEASURE",
+    help="Default: all; repeatable.",
+    **completed(candidates.measures),
 )
 @count_option("--changed", 10, "How many of the trials that changed most to name.", least=0)
 @click.option(

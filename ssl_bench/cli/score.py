@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ssl_bench.cli import candidates
+from ssl_bench.cli.candidates import completed
 from ssl_bench.cli.options import (
     FOLDER,
     PATH,
@@ -50,12 +52,14 @@ if TYPE_CHECKING:
     "measures",
     multiple=True,
     metavar="MEASURE",
+    **completed(candidates.measures),
     help="Measure this instead of what the protocol names; may be repeated. "
     "'ssl-bench measures' lists them.",
 )
 @click.option(
     "--dialect",
     metavar="NAME[:CHOICE]",
+    **completed(candidates.dialects_or_all),
     help="Score as this public evaluator does; 'all' compares every one, "
     "'ssl-bench protocols' lists them.",
 )

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ssl_bench.cli import candidates
+from ssl_bench.cli.candidates import completed
 from ssl_bench.cli.options import (
     board_option,
     data_option,
@@ -91,6 +93,7 @@ the project's leaderboard by a pull request with these two to four files.
 @click.option(
     "--protocol",
     metavar="NAME[@TESTSET[:SPLIT]]",
+    **completed(candidates.protocols),
     help="Protocol that the predictions answer. 'ssl-bench protocols' lists them.",
 )
 @click.option(

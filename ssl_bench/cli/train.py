@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ssl_bench.cli import candidates
+from ssl_bench.cli.candidates import completed
 from ssl_bench.cli.options import (
     FILE,
     FOLDER,
@@ -49,17 +51,25 @@ def _toml_or_text(text: str) -> Any:
 
 
 @click.command()
-@click.option("--model", required=True, metavar="NAME", help="Baseline to train, such as ezvsl.")
+@click.option(
+    "--model",
+    required=True,
+    metavar="NAME",
+    help="Baseline to train, such as ezvsl.",
+    **completed(candidates.baselines),
+)
 @click.option(
     "--data",
     default="synth",
     show_default=True,
     metavar="synth|collage|DIR",
+    **completed(candidates.training_data),
     help="What to train on: the embedded world, the test set collage but for its test splits, or "
     "your own folder with frames/ and, except for audio-blind models, audio/.",
 )
 @click.option(
     "--variant",
+    **completed(candidates.variants),
     help="Variant of the baseline.  [default: that of the data; for a folder full, or the first "
     "other one]",
 )
@@ -100,6 +110,7 @@ def _toml_or_text(text: str) -> Any:
     "--held-out",
     multiple=True,
     metavar="PROTOCOL|FILE",
+    **completed(candidates.protocols),
     help="Refuse to train on clips of this protocol's test set or of this list, or on other clips "
     "of their videos; may be repeated.",
 )
