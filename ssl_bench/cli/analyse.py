@@ -10,6 +10,7 @@ import click
 
 from ssl_bench.cli import candidates
 from ssl_bench.cli.candidates import completed
+from ssl_bench.cli.config import command
 from ssl_bench.cli.options import (
     FOLDER,
     board_option,
@@ -37,7 +38,7 @@ leaderboard, leaderboard:PROTOCOL/NAME; several are of one protocol.
 """
 
 
-@click.command(help=_HELP)
+@command(help=_HELP)
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...", **completed(candidates.runs))
 @label_option
 @format_option

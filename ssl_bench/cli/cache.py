@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from ssl_bench.cli.config import command
 from ssl_bench.cli.options import json_option
 from ssl_bench.cli.terminal import plain_table, print_json, show
 from ssl_bench.files import cache_folder
@@ -30,7 +31,7 @@ _DAY = 24 * 60 * 60.0
 _MB = 10**6
 
 
-@click.command()
+@command()
 @click.option(
     "--clear",
     "cleared",

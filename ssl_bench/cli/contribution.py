@@ -9,6 +9,7 @@ import click
 
 from ssl_bench.cli import candidates
 from ssl_bench.cli.candidates import completed
+from ssl_bench.cli.config import command
 from ssl_bench.cli.options import (
     FOLDER,
     PATH,
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from ssl_bench.scoring.results import MeasuredValue
 
 
-@click.command()
+@command()
 @model_option(required=False)
 @click.option(
     "--predictions", type=PATH, help="Instead of --model: stored predictions, made with the sound."

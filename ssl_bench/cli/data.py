@@ -13,6 +13,7 @@ import click
 
 from ssl_bench.cli import candidates
 from ssl_bench.cli.candidates import completed
+from ssl_bench.cli.config import ConfigurableGroup
 from ssl_bench.cli.features import features
 from ssl_bench.cli.options import (
     PATH,
@@ -42,7 +43,7 @@ _split_option = click.option(
 )
 
 
-@click.group()
+@click.group(cls=ConfigurableGroup)
 def data() -> None:
     """Look at test sets: their files, their samples, their truth."""
 

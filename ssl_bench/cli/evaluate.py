@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ssl_bench.cli.config import command
 from ssl_bench.cli.options import (
     FOLDER,
     cache_option,
@@ -53,7 +54,7 @@ _run_options = together(
 )
 
 
-@click.command()
+@command()
 @model_option()
 @protocol_option
 @dialect_option
@@ -96,7 +97,7 @@ def evaluate(**given: Any) -> None:
     show_evaluations(done, given)
 
 
-@click.command()
+@command()
 @model_option()
 @protocol_option
 @_run_options

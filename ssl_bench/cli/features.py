@@ -10,6 +10,7 @@ from typing import Literal
 
 import click
 
+from ssl_bench.cli.config import command
 from ssl_bench.cli.options import FILE, FOLDER, count_option, jobs_option, json_option
 from ssl_bench.cli.terminal import print_json, show
 from ssl_bench.progress import progress_bars
@@ -17,7 +18,7 @@ from ssl_bench.progress import progress_bars
 _SHOWN = 20
 
 
-@click.command(short_help="Make features of images or sounds, to find clips that are alike.")
+@command(short_help="Make features of images or sounds, to find clips that are alike.")
 @click.option("--images", type=FOLDER, help="Folder of images, one for each clip.")
 @click.option("--sounds", type=FOLDER, help="Folder of sounds, one for each clip.")
 @click.option(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ssl_bench.cli.config import ConfigurableGroup, command
 from ssl_bench.cli.options import (
     PATH,
     data_option,
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from ssl_bench.interchange.export import Format
 
 
-@click.group(name="import")
+@click.group(name="import", cls=ConfigurableGroup)
 def import_() -> None:
     """Import what other software wrote: maps, or cIoU per clip."""
 
@@ -163,7 +164,7 @@ def ezvsl_ciou(
         show(f"Wrote the score table to {out}.")
 
 
-@click.command()
+@command()
 @click.argument("files", nargs=-1, required=True, type=PATH)
 @click.option(
     "--format",

@@ -12,6 +12,7 @@ import click
 
 from ssl_bench.cli import candidates
 from ssl_bench.cli.candidates import completed
+from ssl_bench.cli.config import ConfigurableGroup
 from ssl_bench.cli.options import (
     board_option,
     data_option,
@@ -41,7 +42,7 @@ def out_option(command: _Command) -> _Command:
     )(command)
 
 
-@click.group()
+@click.group(cls=ConfigurableGroup)
 def leaderboard() -> None:
     """Build and check the leaderboard, and enter the project's own baselines."""
 

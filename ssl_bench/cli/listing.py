@@ -10,6 +10,7 @@ import click
 
 from ssl_bench.cli import candidates
 from ssl_bench.cli.candidates import completed
+from ssl_bench.cli.config import command
 from ssl_bench.cli.options import data_option, json_option
 from ssl_bench.cli.terminal import print_json, show, text_table
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from ssl_bench.models.recipes import Recipe
 
 
-@click.command()
+@command()
 @click.argument("name", required=False, metavar="[NAME]", **completed(candidates.protocols))
 @click.option(
     "--trials",
@@ -74,7 +75,7 @@ def protocols(name: str | None, with_trials: bool, data: Path | None, as_json: b
     )
 
 
-@click.command()
+@command()
 @click.argument("name", required=False, metavar="[NAME]", **completed(candidates.models))
 @json_option
 def models(name: str | None, as_json: bool) -> None:
@@ -106,7 +107,7 @@ def models(name: str | None, as_json: bool) -> None:
     )
 
 
-@click.command()
+@command()
 @click.argument("text", required=False, metavar="[MEASURE]", **completed(candidates.measures))
 @json_option
 def measures(text: str | None, as_json: bool) -> None:
@@ -143,7 +144,7 @@ def measures(text: str | None, as_json: bool) -> None:
     )
 
 
-@click.command()
+@command()
 def schema() -> None:
     """Print the JSON schema of the result document."""
     from ssl_bench.scoring.results import Result

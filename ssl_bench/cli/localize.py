@@ -11,6 +11,7 @@ import click
 
 from ssl_bench.cli import candidates
 from ssl_bench.cli.candidates import completed
+from ssl_bench.cli.config import command
 from ssl_bench.cli.options import FILE, json_option, pairs_option, resample_option, whole_or_text
 from ssl_bench.cli.terminal import print_json, show
 from ssl_bench.plots import format_of
@@ -19,7 +20,7 @@ from ssl_bench.progress import progress_bars
 _SHIPPED = "-"
 
 
-@click.command()
+@command()
 @click.argument("image", type=FILE, metavar="IMAGE|VIDEO")
 @click.argument("sound", type=FILE, required=False)
 @click.option(

@@ -10,6 +10,7 @@ import click
 
 from ssl_bench.cli import candidates
 from ssl_bench.cli.candidates import completed
+from ssl_bench.cli.config import command
 from ssl_bench.cli.options import (
     FOLDER,
     PICTURE,
@@ -30,7 +31,7 @@ _HOW = ("worst", "best", "random", "apart")
 _COUNT = click.IntRange(1, 200)
 
 
-@click.command()
+@command()
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...", **completed(candidates.runs))
 @click.option("--worst", type=_COUNT, metavar="N", help="The N worst trials of the first RUN.")
 @click.option("--best", type=_COUNT, metavar="N", help="The N best trials of the first RUN.")

@@ -12,6 +12,7 @@ import click
 
 from ssl_bench.cli import candidates
 from ssl_bench.cli.candidates import completed
+from ssl_bench.cli.config import command
 from ssl_bench.cli.options import (
     FILE,
     FOLDER,
@@ -34,7 +35,7 @@ _SHOWN = 20
 _CONVENTIONS = ("middle", "vggss", "flickr", "avsbench", "music")
 
 
-@click.command(short_help="Make frames and sounds out of video clips.")
+@command(short_help="Make frames and sounds out of video clips.")
 @click.argument("name", **completed(candidates.named_test_sets))
 @click.option(
     "--clips", type=FOLDER, required=True, help="Folder of videos; its sub-folders count."

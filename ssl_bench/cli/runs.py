@@ -14,6 +14,7 @@ import click
 
 from ssl_bench.cli import candidates
 from ssl_bench.cli.candidates import completed
+from ssl_bench.cli.config import command
 from ssl_bench.cli.options import (
     FILE,
     PATH,
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 _SHARE = "cIoU@0.5"
 
 
-@click.command()
+@command()
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=PATH)
 @click.option(
     "--out", type=FILE, default="report.html", show_default=True, help="The page to write."
@@ -103,7 +104,7 @@ def report(
     show(f"Wrote {', '.join(map(str, written))}: {len(read)} run{'s' if read[1:] else ''}.")
 
 
-@click.command(name="compare-sets")
+@command(name="compare-sets")
 @click.argument("results", nargs=-1, required=True, type=PATH)
 @click.option(
     "--measure",
@@ -166,7 +167,7 @@ def _across_tables(found: AcrossSets) -> list[Table | str]:
     ]
 
 
-@click.command()
+@command()
 @click.argument("runs", nargs=-1, required=True, **completed(candidates.runs))
 @click.option(
     "--measure",
@@ -302,7 +303,7 @@ def _pair_tables(pair: Pair, found: RunComparison, *, wide: bool) -> list[Table 
     return shown
 
 
-@click.command()
+@command()
 @click.argument("before", type=PATH)
 @click.argument("after", type=PATH)
 @json_option

@@ -12,6 +12,7 @@ import click
 
 from ssl_bench.cli import candidates
 from ssl_bench.cli.candidates import completed
+from ssl_bench.cli.config import command
 from ssl_bench.cli.options import (
     FOLDER,
     PATH,
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from ssl_bench.scoring.results import MeasuredValue
 
 
-@click.command()
+@command()
 @click.argument("predictions", type=PATH)
 @predictions_protocol_option
 @click.option(

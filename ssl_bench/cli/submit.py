@@ -13,6 +13,7 @@ import click
 
 from ssl_bench.cli import candidates
 from ssl_bench.cli.candidates import completed
+from ssl_bench.cli.config import command
 from ssl_bench.cli.options import (
     board_option,
     data_option,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from ssl_bench.predictions import FileProblem
 
 
-@click.command()
+@command()
 @click.argument("predictions", type=click.Path(path_type=Path))
 @predictions_protocol_option
 @data_option
@@ -88,7 +89,7 @@ the project's leaderboard by a pull request with these two to four files.
 """
 
 
-@click.command(help=_SUBMIT_HELP)
+@command(help=_SUBMIT_HELP)
 @click.argument("predictions", type=click.Path(path_type=Path), required=False)
 @click.option(
     "--protocol",

@@ -14,6 +14,7 @@ import click
 
 from ssl_bench.cli import candidates
 from ssl_bench.cli.candidates import completed
+from ssl_bench.cli.config import command
 from ssl_bench.cli.options import (
     FILE,
     FOLDER,
@@ -50,7 +51,7 @@ def _toml_or_text(text: str) -> Any:
         return text
 
 
-@click.command()
+@command()
 @click.option(
     "--model",
     required=True,
