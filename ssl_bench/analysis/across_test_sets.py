@@ -12,7 +12,7 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ssl_bench.analysis.paired_runs import common_measures
 from ssl_bench.errors import ResultError
@@ -66,6 +66,7 @@ class Change(Document):
 class AcrossSets(Document):
     """One model on several test sets."""
 
+    format: Literal["ssl-bench-compare-sets/1"] = "ssl-bench-compare-sets/1"
     model: str
     dialect: str
     measure: str

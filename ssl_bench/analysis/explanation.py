@@ -33,6 +33,7 @@ class MeasureChange(Document):
 class Explanation(Document):
     """Why a score changed: all that differs, the weightiest first, and the common measures."""
 
+    format: Literal["ssl-bench-explain/1"] = "ssl-bench-explain/1"
     verdict: str
     causes: tuple[Cause, ...]
     measures: tuple[MeasureChange, ...]

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -117,6 +118,7 @@ class RunHearing(Document):
 class RunComparison(Shown, Document):
     """All pairs of some runs under one protocol, and what each run owes to the sound."""
 
+    format: Literal["ssl-bench-compare/1"] = "ssl-bench-compare/1"
     protocol: str
     dialect: str
     runs: tuple[str, ...]

@@ -11,7 +11,7 @@ import click
 
 from ssl_bench.cli.config import command
 from ssl_bench.cli.options import json_option
-from ssl_bench.cli.terminal import plain_table, print_json, show
+from ssl_bench.cli.terminal import plain_table, show
 from ssl_bench.files import cache_folder
 
 # What lies in the cache folder, by the name of its file or folder. Weights that were fetched are
@@ -62,7 +62,9 @@ def cache(cleared: tuple[str, ...], days: float | None, as_json: bool) -> None:
             _remove(folder / kind, [path for path, _ in found])
             kinds[kind]["left"] = len(list(_kept(folder / kind, latest)))
     if as_json:
-        print_json({"folder": str(folder), "kinds": kinds})
+        from ssl_bench.cli.documents import print_document
+
+        print_document("cache", {"folder": str(folder), "kinds": kinds})
         return
     rows = [
         (kind, f"{each['files']:,}", f"{each['bytes'] / _MB:,.1f}", _KINDS[kind])

@@ -145,6 +145,13 @@ def named_test_sets(context: click.Context, _incomplete: str) -> Iterator[str]:
     yield from sorted(found | {each.name for each in entry_points(group="ssl_bench.test_sets")})
 
 
+def documents(_context: click.Context, _incomplete: str) -> Iterator[str]:
+    """Documents that have a schema."""
+    from ssl_bench.cli.documents import DOCUMENTS
+
+    yield from DOCUMENTS
+
+
 def entries(context: click.Context, _incomplete: str) -> Iterator[str]:
     """Names of the entries of the board."""
     yield from sorted({each.name for each in _submissions(context).glob("*/*/")})

@@ -128,7 +128,9 @@ def contribution(**given: Any) -> None:
             write_scores(files[2], measured.scores)
     show_notes(measured.media_notes)
     if given["as_json"]:
-        click.echo(measured.contribution.model_dump_json(indent=1))
+        from ssl_bench.cli.documents import print_document
+
+        print_document("contribution", measured.contribution)
         return
     written = f"Wrote {', '.join(names)} into {folder}."
     show(*_tables(measured.contribution, wide=given["wide"]), written)

@@ -14,6 +14,7 @@ import click
 from ssl_bench.cli import candidates
 from ssl_bench.cli.candidates import completed
 from ssl_bench.cli.config import ConfigurableGroup
+from ssl_bench.cli.exit_codes import FAULTS_FOUND
 from ssl_bench.cli.features import features
 from ssl_bench.cli.options import (
     PATH,
@@ -26,7 +27,6 @@ from ssl_bench.cli.options import (
     protocol_option,
 )
 from ssl_bench.cli.prepare import prepare
-from ssl_bench.cli.terminal import print_json
 from ssl_bench.cli.terminal import show as say
 from ssl_bench.progress import progress_bars
 
@@ -90,8 +90,8 @@ def verify(
     """List what is there of test set NAME, what is missing and what is corrupt.
 
     Every image and sound is decoded; what was usable is remembered until it changes. What is
-    unusual (silent or very short sounds, pictures of one colour, and others) is noted. Exits with
-    1 if anything is missing or corrupt.
+    unusual (silent or very short sounds, pictures of one colour, and others) is noted. Exit
+    code 1 if anything is missing or corrupt.
     """
     from dataclasses import asdict
 
@@ -113,14 +113,17 @@ def verify(
         rows = ((each.level, each.code or "", each.item, each.message) for each in findings)
         write_table(out, columns, rows)
     if as_json:
-        print_json(
+        from ssl_bench.cli.documents import print_document
+
+        print_document(
+            "data-verify",
             {
                 "test_set": declared.name,
                 "folder": None if folder is None else str(folder),
                 "counts": {level: counts[level] for level in _STYLES},
                 "codes": dict(Counter(each.code for each in findings if each.code)),
                 "findings": [{**asdict(each), "code": each.code} for each in findings],
-            }
+            },
         )
     else:
         _print_rows(_finding_rows(findings, len(findings) if show_all else _SHOWN))
@@ -128,7 +131,7 @@ def verify(
         summary = ", ".join(f"{counts[level]:,} {level}" for level in reversed(_STYLES))
         say(f"{declared.title}{place}: {summary}")
     if counts["missing"] or counts["corrupt"]:
-        sys.exit(1)
+        sys.exit(FAULTS_FOUND)
 
 
 def _finding_rows(findings: Sequence[Finding], most: int) -> Iterator[tuple[str, str, str]]:
@@ -254,7 +257,10 @@ def audit(
         "clean": (found.clean, "are clean"),
     }
     if as_json:
-        print_json(
+        from ssl_bench.cli.documents import print_document
+
+        print_document(
+            "data-audit",
             {
                 "list": str(training_list),
                 "protocol": asked.label,
@@ -267,7 +273,7 @@ def audit(
                 "marked_test": found.marked_test,
                 **{name: len(members) for name, (members, _) in parts.items()},
                 "ids": {name: members for name, (members, _) in parts.items()},
-            }
+            },
         )
         return
     say(f"{training_list}: {found.listed:,} clips, {found.repeated:,} repeated lines")

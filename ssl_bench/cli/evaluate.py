@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ssl_bench.cli.config import command
+from ssl_bench.cli.exit_codes import FAULTS_FOUND
 from ssl_bench.cli.options import (
     FOLDER,
     cache_option,
@@ -30,7 +31,7 @@ from ssl_bench.cli.options import (
     without_option,
 )
 from ssl_bench.cli.result_tables import show_evaluations, table_options
-from ssl_bench.cli.terminal import plain_table, print_json, show, show_notes
+from ssl_bench.cli.terminal import plain_table, show, show_notes
 from ssl_bench.progress import progress_bars
 
 if TYPE_CHECKING:
@@ -134,7 +135,9 @@ def predict(**given: Any) -> None:
         for trials, written in done
     ]
     if given["as_json"]:
-        print_json(rows[0] if len(rows) == 1 else rows)
+        from ssl_bench.cli.documents import print_documents
+
+        print_documents("predict", rows)
         return
     for row in rows:
         trials = f"{row['trials']:,} trials"
@@ -149,11 +152,13 @@ def _check_device(given: dict[str, Any]) -> None:
 
     found = check_devices(*_request(given))
     if given["as_json"]:
-        print_json([each.document() for each in found])
+        from ssl_bench.cli.documents import print_document
+
+        print_document("device-check", [each.document() for each in found])
     else:
         show(*(part for each in found for part in _agreement(each)))
     if not all(each.agrees for each in found):
-        sys.exit(1)
+        sys.exit(FAULTS_FOUND)
 
 
 def _agreement(found: Agreement) -> tuple[Table, str]:

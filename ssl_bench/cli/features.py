@@ -11,8 +11,9 @@ from typing import Literal
 import click
 
 from ssl_bench.cli.config import command
+from ssl_bench.cli.exit_codes import FAULTS_FOUND
 from ssl_bench.cli.options import FILE, FOLDER, count_option, jobs_option, json_option
-from ssl_bench.cli.terminal import print_json, show
+from ssl_bench.cli.terminal import show
 from ssl_bench.progress import progress_bars
 
 _SHOWN = 20
@@ -61,7 +62,7 @@ def features(
 ) -> None:
     """Make features of the images or sounds of clips, as 'train --neighbour-images' reads them.
 
-    Clips whose file and encoder have not changed are kept. Exits with 1 if a clip could not be
+    Clips whose file and encoder have not changed are kept. Exit code 1 if a clip could not be
     encoded; the others are in the file.
     """
     folder = images or sounds
@@ -82,7 +83,10 @@ def features(
         made = make_features(kind, folder, loaded, target, options)
     problems = [str(each.problem) for each in made.problems]
     if as_json:
-        print_json(
+        from ssl_bench.cli.documents import print_document
+
+        print_document(
+            "data-features",
             {
                 "file": str(target),
                 "clips": made.clips,
@@ -90,7 +94,7 @@ def features(
                 "written": made.written,
                 "exact": made.exact,
                 "problems": problems,
-            }
+            },
         )
     else:
         for each in problems[:_SHOWN]:
@@ -103,4 +107,4 @@ def features(
             f"{made.clips - made.encoded:,} kept; not encoded: {len(problems):,}"
         )
     if problems:
-        sys.exit(1)
+        sys.exit(FAULTS_FOUND)

@@ -16,7 +16,7 @@ from ssl_bench.cli.options import (
     require_label_each,
     table_choice_options,
 )
-from ssl_bench.cli.terminal import plain_table, print_json, show, with_interval
+from ssl_bench.cli.terminal import plain_table, show, with_interval
 from ssl_bench.progress import progress_bars
 
 if TYPE_CHECKING:
@@ -77,7 +77,9 @@ def maps(
         )
     if as_json:
         facts = {"file": str(out), "trials": len(trials), "maps": done.n_maps}
-        print_json({**facts, "missing": list(done.missing), "shape": list(done.shape)})
+        from ssl_bench.cli.documents import print_document
+
+        print_document("import-maps", {**facts, "missing": done.missing, "shape": done.shape})
         return
     height, width = done.shape
     show(f"{done.n_maps:,} of {len(trials):,} maps of {height} x {width} written to {out}")
@@ -141,7 +143,10 @@ def ezvsl_ciou(
             )
         write_scores(out, found.scores)
     if as_json:
-        print_json(
+        from ssl_bench.cli.documents import print_document
+
+        print_document(
+            "import-ezvsl-ciou",
             {
                 "protocol": trials.protocol.label,
                 "present": found.n_present,
@@ -149,7 +154,7 @@ def ezvsl_ciou(
                 "undefined": found.n_undefined,
                 "by_trial": found.scores is not None,
                 "measures": [value.model_dump(mode="json") for value in found.measures],
-            }
+            },
         )
         return
     heads = ["percent [95 % interval]", *(value.measure for value in found.measures)]

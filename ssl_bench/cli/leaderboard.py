@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ import click
 from ssl_bench.cli import candidates
 from ssl_bench.cli.candidates import completed
 from ssl_bench.cli.config import ConfigurableGroup
+from ssl_bench.cli.exit_codes import FAULTS_FOUND
 from ssl_bench.cli.options import (
     board_option,
     data_option,
@@ -128,7 +128,7 @@ def check(
 ) -> None:
     """Check what was submitted, score it again, compare, and build the pages.
 
-    Nothing on the board is executed. Exit code 2 where anything is wrong. What cannot be scored
+    Nothing on the board is executed. Exit code 1 where anything is wrong. What cannot be scored
     again here is named, and the board is then not proven: give its test set with --data, or copies
     of its predictions with --predictions. With --entry or --protocol, only these are checked, and
     no pages are built.
@@ -156,7 +156,7 @@ def check(
             build_site(read, out or root / SITE, jobs=jobs, notify=notify)
     _report(read, wrong, no_pages, as_json)
     if wrong or (strict and any(each.level == "not checked" for each in read.findings)):
-        sys.exit(2)
+        sys.exit(FAULTS_FOUND)
 
 
 def _folders(protocols: tuple[str, ...], data: Path | None) -> list[str] | None:
@@ -179,7 +179,9 @@ def _report(read: Board, wrong: list[Finding], no_pages: bool, as_json: bool) ->
             "entries": read.n_scored,
             "findings": [each.__dict__ for each in findings],
         }
-        click.echo(json.dumps(content, indent=1, ensure_ascii=False))
+        from ssl_bench.cli.documents import print_document
+
+        print_document("leaderboard-check", content)
         return
     lines = grouped(findings)
     for level, line in lines[:_MAX_LINES]:

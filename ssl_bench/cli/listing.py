@@ -49,11 +49,14 @@ def protocols(name: str | None, with_trials: bool, data: Path | None, as_json: b
         return
     if name is not None:
         protocol = with_split(load_protocol(name), data=data)
-        _print_facts({**protocol.model_dump(mode="json"), "digest": protocol.digest}, as_json)
+        facts = {**protocol.model_dump(mode="json"), "digest": protocol.digest}
+        _print_facts("protocol", facts, as_json)
         return
     loaded = [load_protocol(known) for known in protocol_names()]
     if as_json:
-        print_json([protocol.model_dump(mode="json") for protocol in loaded])
+        from ssl_bench.cli.documents import print_document
+
+        print_document("protocols", loaded)
         return
     rows = [
         [
@@ -89,15 +92,19 @@ def models(name: str | None, as_json: bool) -> None:
         figures = printed_of(baseline.card, read_published())
         content = baseline.card.model_dump(mode="json")
         if as_json:
-            content["published_figures"] = [figure.model_dump() for figure in figures]
-            content["recipe"] = baseline.recipe.model_dump(mode="json")
-            print_json(content)
+            from ssl_bench.cli.documents import print_document
+
+            print_document(
+                "model", {**content, "published_figures": figures, "recipe": baseline.recipe}
+            )
         else:
             _print_nested({**content, **_for_people(figures, baseline.recipe)})
         return
     cards = [load_baseline(known).card for known in list_baselines()]
     if as_json:
-        print_json([card.model_dump(mode="json") for card in cards])
+        from ssl_bench.cli.documents import print_document
+
+        print_document("models", cards)
         return
     rows = [[card.name, card.title, card.modality] for card in cards]
     rows += [[plug_in, "installed plug-in", ""] for plug_in in list_plug_ins()]
@@ -128,11 +135,13 @@ def measures(text: str | None, as_json: bool) -> None:
             "rule": told.rule,
         }
         more = {name: fact for name, fact in facts.items() if name not in ("form", *first)}
-        _print_facts({**first, **more}, as_json)
+        _print_facts("measure", {**first, **more}, as_json)
         return
     found = [definition.facts() for definition in DEFINITIONS.values()]
     if as_json:
-        print_json(found)
+        from ssl_bench.cli.documents import print_document
+
+        print_document("measures", found)
         return
     rules = "|".join(RULES)
     rows = [[str(facts["form"]).replace(rules, "RULE"), str(facts["title"])] for facts in found]
@@ -144,18 +153,43 @@ def measures(text: str | None, as_json: bool) -> None:
     )
 
 
-@command()
-def schema() -> None:
-    """Print the JSON schema of the result document."""
-    from ssl_bench.scoring.results import Result
+# \b keeps the lines that follow as they are.
+_SCHEMA_HELP = """Print the JSON schema of the document NAME that --json prints, or of the result.
 
-    print_json(Result.model_json_schema())
+\b
+  ssl-bench schema --list      all documents, and the commands that print them
+  ssl-bench schema compare     the schema of what 'ssl-bench compare --json' prints
+
+A document says its version: "format": "ssl-bench-compare/1". Within a version, fields keep their
+name, type and meaning, and none is removed; new ones may be added, so let a program ignore fields
+that it does not know. Anything else makes a new version, which the changelog names. Documents of
+earlier versions that commands wrote to files (results, contributions, training records) are still
+read. Where a command prints an array, or what a file of another kind holds, its elements follow
+the schema and the promise, and the version of the package stands for theirs. What is printed
+without --json is for people and may change.
+"""
+
+
+@command(help=_SCHEMA_HELP)
+@click.argument("name", required=False, metavar="[NAME]", **completed(candidates.documents))
+@click.option("--list", "listed", is_flag=True, help="List the documents.")
+def schema(name: str | None, listed: bool) -> None:
+    """Print the JSON schema of a document."""
+    from ssl_bench.cli.documents import DOCUMENTS, schema_of
+
+    if not listed:
+        print_json(schema_of(name or "result"))
+        return
+    rows = [
+        [each, kind.about, ", ".join(kind.commands), "yes" if kind.several else ""]
+        for each, kind in DOCUMENTS.items()
+    ]
+    heads = ["document", "what it is", "printed by", "array of several"]
+    show(text_table(heads, rows))
 
 
 def _print_trials(name: str, data: Path | None, as_json: bool) -> None:
     """Print what is shown, played and true in each trial, as tab-separated text or as JSON."""
-    import json
-
     from ssl_bench.trials.compositions import open_trials
 
     rows: list[dict[str, Any]] = [
@@ -169,8 +203,9 @@ def _print_trials(name: str, data: Path | None, as_json: bool) -> None:
         for trial in open_trials(name, data)
     ]
     if as_json:
-        # One document, and one trial a line.
-        click.echo("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]")
+        from ssl_bench.cli.documents import print_document
+
+        print_document("trials", rows, by_line=True)
         return
     click.echo("\t".join(rows[0]))
     for row in rows:
@@ -205,8 +240,13 @@ def _for_people(figures: Sequence[PublishedFigure], recipe: Recipe) -> dict[str,
     return {"published": published, "variants": variants, "presets": presets}
 
 
-def _print_facts(content: Mapping[str, Any], as_json: bool) -> None:
-    (print_json if as_json else _print_nested)(content)
+def _print_facts(document: str, content: Mapping[str, Any], as_json: bool) -> None:
+    if not as_json:
+        _print_nested(content)
+        return
+    from ssl_bench.cli.documents import print_document
+
+    print_document(document, content)
 
 
 def _print_nested(content: Mapping[str, Any], indent: int = 0) -> None:

@@ -13,7 +13,7 @@ from ssl_bench.cli import candidates
 from ssl_bench.cli.candidates import completed
 from ssl_bench.cli.config import command
 from ssl_bench.cli.options import FILE, json_option, pairs_option, resample_option, whole_or_text
-from ssl_bench.cli.terminal import print_json, show
+from ssl_bench.cli.terminal import show
 from ssl_bench.plots import format_of
 from ssl_bench.progress import progress_bars
 
@@ -124,7 +124,10 @@ def localize(**given: Any) -> None:
             options = VideoOptions(given["maps"], given["window"], given["rate"], tell)
             count = localize_video(image, out, localizers, options)
         if given["as_json"]:
-            print_json({"file": str(out), "pictures": count, "models": list(models)})
+            from ssl_bench.cli.documents import print_document
+
+            facts = {"file": str(out), "pictures": count, "models": models}
+            print_document("localize-video", facts)
         else:
             show(f"Wrote {count:,} pictures with their sound into {out}.")
         return
@@ -132,8 +135,12 @@ def localize(**given: Any) -> None:
     found.save(out)
     height, width = found.image.shape[:2]
     if given["as_json"]:
+        from ssl_bench.cli.documents import print_document
+
         peaks = {each.model: found.peak_of(each) for each in found.models}
-        print_json({"file": str(out), "width": width, "height": height, "peaks": peaks})
+        print_document(
+            "localize", {"file": str(out), "width": width, "height": height, "peaks": peaks}
+        )
         return
     for each in found.models:
         column, row = found.peak_of(each)

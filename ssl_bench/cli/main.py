@@ -10,18 +10,19 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 from click.shell_completion import CompletionItem
 
-from ssl_bench.cli.terminal import plain_streams, print_whole
+from ssl_bench.cli.exit_codes import CRASHED, REFUSED, SIGNALLED, TABLE
+from ssl_bench.cli.terminal import plain_streams, show_error
 from ssl_bench.errors import SslBenchError, one_of
 from ssl_bench.extras import extra_needed
 from ssl_bench.files import NO_SPACE
-from ssl_bench.progress import console
 
 COMPLETION_VARIABLE = "_SSL_BENCH_COMPLETE"
 """Environment variable through which a shell asks what it can complete."""
@@ -53,12 +54,22 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "train": ("train:train", "Train a model on the embedded world or on your clips."),
     "cache": ("cache:cache", "Show what is kept to save time, and remove it."),
     "completion": ("completion:completion", "Complete names in bash, zsh and fish."),
-    "schema": ("listing:schema", "Print the JSON schema of the result document."),
+    "schema": ("listing:schema", "Print the JSON schema of what --json prints."),
 }
+
+
+class _OutputClosedError(Exception):
+    """Nobody reads what a command prints, as in ``ssl-bench models | head -1``."""
 
 
 class _Commands(click.Group):
     """Commands by name, imported when they are used."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise _OutputClosedError from None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         del ctx
@@ -110,7 +121,12 @@ Maps of your own, on the real VGG-SS annotations:
 """
 
 
-@click.group(cls=_Commands, help=_HELP, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Commands,
+    help=_HELP,
+    epilog=TABLE,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(package_name="ssl-bench", prog_name="ssl-bench")
 def commands() -> None:
     """Run one of the commands."""
@@ -120,7 +136,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line; errors of this project are one sentence and exit code 2.
 
     A process that is told to end (by a user, a scheduler, a closed terminal) cleans up first, and
-    exits with 128 and the number of the signal.
+    exits with 128 and the number of the signal; so does one whose output nobody reads any more.
     """
     given = sys.argv[1:] if arguments is None else arguments
     signals: list[int] = [signal.SIGINT]
@@ -129,7 +145,17 @@ def main(arguments: list[str] | None = None) -> None:
             _run(given)
         except click.Abort:
             click.echo("stopped", err=True)
-            sys.exit(128 + signals[-1])
+            sys.exit(SIGNALLED + signals[-1])
+        except _OutputClosedError:
+            # Python would try to write what is left, and complain.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            sys.exit(SIGNALLED + signal.SIGPIPE)
+        except Exception:
+            if arguments is not None:  # Python code called, and sees the traceback
+                raise
+            traceback.print_exc()
+            show_error(["E_FAULT"], "this is a fault of ssl-bench. Report it with these lines.")
+            sys.exit(CRASHED)
 
 
 def _run(given: list[str]) -> None:
@@ -145,7 +171,7 @@ def _run(given: list[str]) -> None:
     except click.UsageError as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # of click 8.2 and newer
             error.show()
-            sys.exit(2)
+            sys.exit(REFUSED)
         told = " ".join(error.format_message().split()).rstrip(".")
         command = error.ctx.command_path if error.ctx else "ssl-bench"
         sentence = f"{told[:1].lower()}{told[1:]}. '{command} --help' says what it takes."
@@ -183,5 +209,5 @@ def _stopped_by(signals: list[int]) -> Iterator[None]:
 
 
 def _refuse(codes: str, sentence: str) -> NoReturn:
-    print_whole(console(to_stderr=True), f"error[{codes}]: {sentence}")
-    sys.exit(2)
+    show_error([codes], sentence)
+    sys.exit(REFUSED)

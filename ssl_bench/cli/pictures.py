@@ -21,7 +21,7 @@ from ssl_bench.cli.options import (
     json_option,
     label_option,
 )
-from ssl_bench.cli.terminal import print_json, show, show_notes
+from ssl_bench.cli.terminal import show, show_notes
 from ssl_bench.progress import progress_bars
 
 if TYPE_CHECKING:
@@ -104,8 +104,11 @@ def pictures(runs: tuple[str, ...], **given: Any) -> None:
             jobs=jobs,
         )
     if given["as_json"]:
+        from ssl_bench.cli.documents import print_document
+
         files = [str(path) for path in drawn.files]
-        print_json({"trials": drawn.trial_ids, "files": files, "notes": drawn.notes})
+        facts = {"trials": drawn.trial_ids, "files": files, "notes": drawn.notes}
+        print_document("pictures", facts)
         return
     show_notes(drawn.notes)
     where = drawn.files[0] if out is not None else given["per_clip"]

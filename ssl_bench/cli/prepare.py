@@ -13,6 +13,7 @@ import click
 from ssl_bench.cli import candidates
 from ssl_bench.cli.candidates import completed
 from ssl_bench.cli.config import command
+from ssl_bench.cli.exit_codes import FAULTS_FOUND
 from ssl_bench.cli.options import (
     FILE,
     FOLDER,
@@ -22,7 +23,7 @@ from ssl_bench.cli.options import (
     jobs_option,
     json_option,
 )
-from ssl_bench.cli.terminal import print_json, show
+from ssl_bench.cli.terminal import show
 from ssl_bench.progress import progress_bars
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def prepare(
     there is kept, so that an interrupted run goes on. A folder, such as one to train on, is given
     as a path (./NAME); it takes the clips of --list, or all. The video of an id bears its name in
     any spelling; or it is a whole video (zYf0pcZ5q3M.mp4 for zYf0pcZ5q3M_000030), from which the
-    part is cut that begins at the start second. Exits with 1 if anything could not be made.
+    part is cut that begins at the start second. Exit code 1 if anything could not be made.
     """
     from ssl_bench.executors import processes
     from ssl_bench.media.check import write_report
@@ -99,7 +100,10 @@ def prepare(
         write_report(problems, done.problems)
     codes = Counter(each.facts.problem.code for each in done.problems if each.facts.problem)
     if as_json:
-        print_json(
+        from ssl_bench.cli.documents import print_document
+
+        print_document(
+            "data-prepare",
             {
                 "folder": str(folder),
                 "convention": {
@@ -111,7 +115,7 @@ def prepare(
                 "kept": {"images": done.images_kept, "sounds": done.sounds_kept},
                 "codes": dict(codes),
                 "problems": [_row(each) for each in done.problems],
-            }
+            },
         )
     else:
         for each in done.problems[:_SHOWN]:
@@ -125,7 +129,7 @@ def prepare(
             f"{len(done.problems):,}"
         )
     if done.problems:
-        sys.exit(1)
+        sys.exit(FAULTS_FOUND)
 
 
 def _cuts(

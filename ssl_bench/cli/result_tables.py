@@ -12,7 +12,6 @@ from ssl_bench.cli.options import choice_option, together, wide_option
 from ssl_bench.cli.terminal import (
     first_that_fits,
     plain_table,
-    print_json,
     show,
     with_interval,
 )
@@ -37,8 +36,9 @@ def show_evaluations(done: Sequence[Evaluation], given: Mapping[str, Any]) -> No
     """Print what was evaluated or scored, in the form that the options of the command ask for."""
     results = [each.result for each in done]
     if given["as_json"]:
-        documents = [each.model_dump(mode="json") for each in results]
-        print_json(documents[0] if len(documents) == 1 else documents)
+        from ssl_bench.cli.documents import print_documents
+
+        print_documents("result", results)
     elif given["format"] != "text":
         click.echo(result_text(results, given["format"]), nl=False)
     else:

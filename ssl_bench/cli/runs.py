@@ -126,7 +126,9 @@ def compare_sets(results: tuple[Path, ...], measure: str | None, as_json: bool) 
 
     found = compare([(path, read_result(path)) for path in results], measure)
     if as_json:
-        click.echo(found.model_dump_json(indent=1))
+        from ssl_bench.cli.documents import print_document
+
+        print_document("compare-sets", found)
     else:
         show(*_across_tables(found))
 
@@ -229,7 +231,9 @@ def compare(
             notes.extend(f"{note}." for note in done.notes)
             notes.append(f"Drew {len(done.trial_ids)} trials into {pictures}.")
     if as_json:
-        click.echo(found.model_dump_json(indent=1))
+        from ssl_bench.cli.documents import print_document
+
+        print_document("compare", found)
         return
     for pair in found.pairs:
         show(*_pair_tables(pair, found, wide=wide))
@@ -318,7 +322,9 @@ def explain(before: Path, after: Path, as_json: bool) -> None:
 
     found = find(read_result(before), read_result(after))
     if as_json:
-        click.echo(found.model_dump_json(indent=1))
+        from ssl_bench.cli.documents import print_document
+
+        print_document("explain", found)
     else:
         show(*_explanation(found))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from dataclasses import fields
@@ -31,7 +32,6 @@ from ssl_bench.cli.terminal import (
     columns_of_screen,
     first_that_fits,
     plain_table,
-    print_json,
     show,
     with_interval,
 )
@@ -109,8 +109,9 @@ def score(**given: Any) -> None:
     if done.replaced:
         click.echo(f"Replaced {done.replaced} in {done.folder}.", err=True)
     if given["as_json"] and overlap is not None:
-        content = done.result.model_dump(mode="json")
-        print_json({"result": content, "overlap": overlap.model_dump(mode="json")})
+        from ssl_bench.cli.documents import print_document
+
+        print_document("overlap", {"result": done.result, "overlap": overlap})
         return
     show_evaluations([done], given)
     if overlap is not None and given["format"] == "text":
@@ -167,7 +168,9 @@ def _score_under_all(given: dict[str, Any]) -> None:
         conventions = [trials.protocol.under(load_dialect(name)) for name in strict[:1]]
         beyond = sum(maps_beyond(checked, under_dialect(trials, each)) for each in conventions)
     if given["as_json"]:
-        click.echo(table.to_json(orient="records", indent=1))
+        from ssl_bench.cli.documents import print_document
+
+        print_document("dialects", json.loads(table.to_json(orient="records")))
         return
     show(*_dialect_tables(table))
     if beyond:

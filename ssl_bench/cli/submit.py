@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -14,6 +13,7 @@ import click
 from ssl_bench.cli import candidates
 from ssl_bench.cli.candidates import completed
 from ssl_bench.cli.config import command
+from ssl_bench.cli.exit_codes import FAULTS_FOUND
 from ssl_bench.cli.options import (
     board_option,
     data_option,
@@ -24,6 +24,7 @@ from ssl_bench.cli.options import (
     predictions_protocol_option,
     submitted_without_option,
 )
+from ssl_bench.cli.terminal import show_error
 
 if TYPE_CHECKING:
     from ssl_bench.predictions import FileProblem
@@ -37,7 +38,8 @@ if TYPE_CHECKING:
 def validate(predictions: Path, protocol: str | None, data: Path | None, as_json: bool) -> None:
     """Check the predictions file (or folder of shards) PREDICTIONS, and score nothing.
 
-    All problems are reported at once, with the trials concerned and what to do.
+    All problems are reported at once, with the trials concerned and what to do; exit code 1 if
+    there are any.
     """
     from ssl_bench.errors import PredictionsError
     from ssl_bench.predictions import FileProblem
@@ -54,7 +56,8 @@ def validate(predictions: Path, protocol: str | None, data: Path | None, as_json
         missing = check_predictions(predictions, trials).missing
     except PredictionsError as error:
         if not as_json:
-            raise
+            show_error(error.codes, str(error))
+            sys.exit(FAULTS_FOUND)
         problems = [each for each in error.problems if isinstance(each, FileProblem)]
     n_present = None if problems or n_trials is None else n_trials - len(missing)
     if as_json:
@@ -66,8 +69,10 @@ def validate(predictions: Path, protocol: str | None, data: Path | None, as_json
             "missing": list(missing),
             "problems": [_facts(each) for each in problems],
         }
-        click.echo(json.dumps(told, indent=1, ensure_ascii=False))
-        sys.exit(2 if problems else 0)
+        from ssl_bench.cli.documents import print_document
+
+        print_document("validate", told)
+        sys.exit(FAULTS_FOUND if problems else 0)
     click.echo(
         f"{predictions}: nothing is wrong; it answers {n_present:,} of {n_trials:,} trials of "
         f"{label}."
@@ -163,7 +168,7 @@ def submit(
     if replace != (reason is not None):
         raise click.UsageError("--replace needs --reason TEXT, which the entry's history keeps")
     from ssl_bench.cli.submitted import submission_facts, submission_tables
-    from ssl_bench.cli.terminal import print_json, show
+    from ssl_bench.cli.terminal import show
     from ssl_bench.leaderboard.assess import open_bench
     from ssl_bench.leaderboard.submissions import default_board
     from ssl_bench.leaderboard.submit import SubmissionOptions, prepare, write_submission
@@ -186,7 +191,9 @@ def submit(
         # Before it is written: what it replaces is part of what is told.
         tell: Callable[[], None]
         if as_json:
-            tell = partial(print_json, submission_facts(submission, dry_run))
+            from ssl_bench.cli.documents import print_document
+
+            tell = partial(print_document, "submit", submission_facts(submission, dry_run))
         else:
             tell = partial(show, *submission_tables(submission, root, dry_run))
     if not dry_run:

@@ -66,6 +66,11 @@ def show_notes(notes: Iterable[str]) -> None:
         print_whole(console(to_stderr=True), f"{note}.")
 
 
+def show_error(codes: Iterable[str], sentence: str) -> None:
+    """Print an error: its codes in brackets, and what is wrong and what to do."""
+    print_whole(console(to_stderr=True), f"error[{', '.join(codes)}]: {sentence}")
+
+
 def print_whole(screen: Console, part: Table | str) -> None:
     """Print a table or sentence; a table is wider than it should be where words would be cut."""
     if isinstance(part, str):

@@ -28,7 +28,6 @@ from ssl_bench.cli.options import (
     pairs_option,
     resample_option,
 )
-from ssl_bench.cli.terminal import print_json
 from ssl_bench.extras import extra_needed
 from ssl_bench.progress import progress_bars
 
@@ -220,11 +219,13 @@ def train(**given: Any) -> None:
             made = dict(run(seeds))
     if is_first_process():
         found = [made[place] for place in range(len(seeds))]
-        if as_json and len(found) > 1:
-            print_json([record.model_dump(mode="json") for record, _ in found])
+        if as_json:
+            from ssl_bench.cli.documents import print_documents
+
+            print_documents("train", [record for record, _ in found])
             return
         for record, folder in found:
-            click.echo(record.model_dump_json(indent=1) if as_json else _summary(record, folder))
+            click.echo(_summary(record, folder))
 
 
 def _trainer(

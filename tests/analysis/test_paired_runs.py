@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from command_line import document_of
 from refusals import refused
 from standin_results import result
 
@@ -304,7 +305,9 @@ def test_on_the_command_line(
 ) -> None:
     arguments = ["compare", str(folders["ezvsl"]), str(folders["center"]), "--json"]
     main(arguments)
-    (pair,) = json.loads(capsys.readouterr().out)["pairs"]
+    document = json.loads(capsys.readouterr().out)
+    assert document_of(arguments, document) == "compare"
+    (pair,) = document["pairs"]
     assert pair["n_trials"] == 60
     main(arguments[:-1])
     assert "Changed most" in capsys.readouterr().out

@@ -8,5 +8,5 @@ from command_line import Call, caller
 
 @pytest.fixture
 def call(capsys: pytest.CaptureFixture[str]) -> Call:
-    """Runs a command, given as its words."""
+    """Runs a command, given as its words; what it prints as JSON must follow a schema."""
     return caller(capsys)

@@ -54,7 +54,7 @@ def test_validate_for_programs(call: Call, maps: Path) -> None:
     assert (right.code, json.loads(right.out)["missing"]) == (0, ["standard-000000"])
     wrong = call("validate", maps, "--protocol", "concat", "--json")
     told = json.loads(wrong.out)
-    assert (wrong.code, told["scorable"]) == (2, False)
+    assert (wrong.code, told["scorable"]) == (1, False)
     assert {"E_OTHER_PROTOCOL", "E_IDS_UNKNOWN"} <= {each["code"] for each in told["problems"]}
     assert all(each["remedy"] for each in told["problems"])
 
@@ -89,13 +89,13 @@ def test_a_protocol_that_a_file_names_is_one_that_ships(
     )
     save_predictions(tmp_path / "maps.npz", ["a"], np.ones((1, 2, 2)), meta)
     done = call(command, tmp_path / "maps.npz")
-    assert (done.code, done.out) == (2, "")
+    assert (done.code, done.out) == (1 if command == "validate" else 2, "")
     assert code in done.err
 
 
 def test_validate_lists_all_problems(call: Call, maps: Path) -> None:
     done = call("validate", maps, "--protocol", "concat")
-    assert done.code == 2
+    assert done.code == 1
     assert "E_OTHER_PROTOCOL" in done.err
     assert "E_IDS_UNKNOWN" in done.err
 
@@ -154,7 +154,7 @@ def test_submit_check_and_replace(
     path = board / folder / "card.toml"
     path.write_text(path.read_text().replace('"AUC" = 0', '"AUC" = 1'))
     third = call(*check, "--changed-only", "--json")
-    assert third.code == 2
+    assert third.code == 1
     (finding,) = json.loads(third.out)["findings"]
     assert (finding["level"], finding["path"], finding["code"]) == ("wrong", folder, "E_CLAIM")
 
@@ -261,7 +261,7 @@ def test_a_check_has_one_line_for_each_cause(call: Call, tmp_path: Path) -> None
     (line,) = [line for line in done.err.splitlines() if line.startswith("wrong: ")]
     assert line.startswith("wrong: submissions/synth/full: its card claims 0.9 for AUC")
     assert line.endswith("(and 1 more of this kind). [E_CLAIM]")
-    assert (done.code, "2 faults" in done.out, "pages not built" in done.out) == (2, True, True)
+    assert (done.code, "2 faults" in done.out, "pages not built" in done.out) == (1, True, True)
     others = ["leaderboard", "check", "--board", tmp_path, "--entry", "center"]
     done = call(*others, "--protocol", "synth")
     assert (done.code, done.out[:14]) == (0, "1 submissions ")
@@ -288,7 +288,7 @@ def test_withdraw_says_what_is_gone_and_what_to_do(call: Call, tmp_path: Path) -
 
 def test_submit_needs_a_card(call: Call, maps: Path) -> None:
     done = call("submit", maps, "--protocol", "synth")
-    assert done.code == 2
+    assert done.code == 1
     assert "--card" in done.err
 
 
@@ -296,7 +296,7 @@ def test_submit_names_what_is_wrong_with_a_card(call: Call, maps: Path, tmp_path
     path = tmp_path / "card.toml"
     path.write_text("slug = 3")
     done = call("submit", maps, "--protocol", "synth", "--card", path)
-    assert done.code == 2
+    assert done.code == 1
     assert "slug" in done.err
     assert "Traceback" not in done.err
 
@@ -305,7 +305,7 @@ def test_faults_of_card_and_maps_come_at_once(call: Call, maps: Path, tmp_path: 
     path = tmp_path / "card.toml"
     path.write_text("slug = 3")
     done = call("submit", maps, "--protocol", "concat", "--card", path, "--board", tmp_path)
-    assert done.code == 2
+    assert done.code == 1
     for told in ("slug", "name", "E_OTHER_PROTOCOL"):
         assert told in done.err
 
@@ -325,13 +325,13 @@ def test_strict_fails_where_something_was_not_checked(
     assert (loose.code, "1 not checked" in loose.out) == (0, True)
     assert "NOT PROVEN: 1 submissions" in loose.err
     assert json.loads(call(*check, "--json").out)["proven"] is False
-    assert call(*check, "--strict").code == 2
+    assert call(*check, "--strict").code == 1
     trusted = shutil.copytree(board, tmp_path / "trusted")
     trusting = call(*check, "--strict", "--trusted", trusted)
     assert (trusting.code, "1 not checked but trusted" in trusting.out) == (0, True)
     lock = tmp_path / "trusted/submissions/synth/my-model/lock.json"
     lock.write_text(lock.read_text() + " ")
-    assert call(*check, "--strict", "--trusted", trusted).code == 2
+    assert call(*check, "--strict", "--trusted", trusted).code == 1
 
 
 def test_help_of_the_group(call: Call) -> None:
@@ -366,8 +366,8 @@ def test_nothing_is_built_from_a_board_with_faults(
     board = tmp_path / "board"
     call("submit", maps, "--protocol", "synth", "--card", card, "--board", board, "--new-board")
     (board / "run.py").write_text("x")
-    for command in ("build", "check"):
-        assert call("leaderboard", command, "--board", board).code == 2
+    for command, code in (("build", 2), ("check", 1)):
+        assert call("leaderboard", command, "--board", board).code == code
     assert not (board / "site").exists()
 
 

@@ -12,6 +12,7 @@ import pytest
 import soundfile
 import torch
 from click.testing import CliRunner
+from command_line import document_of
 from refusals import refused
 
 from ssl_bench.cli import main
@@ -59,7 +60,9 @@ SEEDS = ["--model", "ogl-l1", "--seed", "5", "--seed", "6"]
 def test_several_seeds_have_a_folder_each(tmp_path: Path):
     done = CliRunner().invoke(train, [*SEEDS, "--out", str(tmp_path), "--json"])
     assert done.exit_code == 0, done.output
-    assert [record["seed"] for record in json.loads(done.stdout)] == [5, 6]
+    records = json.loads(done.stdout)
+    assert document_of(["train"], records) == "train"
+    assert [record["seed"] for record in records] == [5, 6]
     weights = {seed: tmp_path / f"seed{seed}" / "synth.safetensors" for seed in (5, 6)}
     assert weights[5].read_bytes() != weights[6].read_bytes()
     alone = [*SEEDS[:-2], "--out", str(tmp_path / "alone")]
