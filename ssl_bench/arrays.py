@@ -96,7 +96,7 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
         if sum(member.file_size for member in members) > max(_SMALL, _MOST_PACKED * size):
             raise ValueError("it unpacks to many times its size")
         if len({member.filename for member in members}) < len(members):
-            raise ValueError("a member stands in it more than once")
+            raise ValueError("a member occurs in it more than once")
         return {
             member.filename.removesuffix(".npy"): read_array(archive.read(member))
             for member in members

@@ -129,7 +129,7 @@ class SslBenchError(Exception):
         super().__init__(self._sentence())
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # An error may come from a worker process, and its keywords cannot be told from its text.
+        # An error may come from a worker process, and its text does not give its keywords back.
         return _rebuilt, (type(self), self.args), self.__dict__
 
     @property

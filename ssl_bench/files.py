@@ -211,7 +211,7 @@ def remove_left_overs(folder: Path, name: str | None = None) -> None:
 def _locked(folder: Path) -> int | None:
     """Lock a folder for as long as this process lives; None where its file system has no locks.
 
-    Raises BlockingIOError where another process has it, and OSError where it is gone.
+    Raises BlockingIOError where another process has it, and OSError where it no longer exists.
     """
     lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
@@ -228,7 +228,7 @@ def _locked(folder: Path) -> int | None:
 def _scratch(parent: Path, target: Path, *, mode: int = 0o777) -> Iterator[Path]:
     """A hidden folder for `target`, locked, so that others can tell it from a left-over.
 
-    Errors of files in it are told with the name that they have in `target`.
+    Errors of files in it are reported with the name that they have in `target`.
     """
     parent.mkdir(parents=True, exist_ok=True)
     remove_left_overs(parent, target.name)

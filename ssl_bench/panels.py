@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MAP_COLOURS = "cividis"
-"""Told apart by brightness as well as by hue: from blue to yellow."""
+"""Distinct in brightness as well as in hue: from blue to yellow."""
 
 LINE_WIDTH, HALO_WIDTH = 1.2, 2.2
 

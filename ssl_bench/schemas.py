@@ -110,7 +110,7 @@ def parse_json(
     """Read JSON as text or UTF-8, with or without byte order mark, by a schema.
 
     Raises ValidationError, also where there are more than `most` values, each of which may be
-    wrong, or where a key stands in an object more than once: JSON lets it, and readers silently
+    wrong, or where a key occurs in an object more than once: JSON lets it, and readers silently
     take one of the two.
 
     Examples
@@ -122,7 +122,7 @@ def parse_json(
     ...
     pydantic_core._pydantic_core.ValidationError: 1 validation error for document
     a
-      Value error, this key stands in it more than once ...
+      Value error, this key occurs more than once ...
     """
     signs = (b"{", b",") if isinstance(content, bytes) else ("{", ",")
     if sum(map(content.count, signs)) > most:  # type: ignore[arg-type]
@@ -169,7 +169,7 @@ def _repeated(
     if isinstance(value, _Pairs):
         for key, count in Counter(key for key, _ in value).items():
             if count > 1:
-                error = _DocumentError("this key stands in it more than once", "E_KEY_REPEATED")
+                error = _DocumentError("this key occurs more than once", "E_KEY_REPEATED")
                 yield (*place, key), error
 
 

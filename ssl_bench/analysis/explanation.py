@@ -31,7 +31,7 @@ class MeasureChange(Document):
 
 
 class Explanation(Document):
-    """Why a score changed: all that differs, the weightiest first, and the common measures."""
+    """Why a score changed: all that differs, the most important first, and the common measures."""
 
     format: Literal["ssl-bench-explain/1"] = "ssl-bench-explain/1"
     verdict: str

@@ -116,7 +116,7 @@ class RunHearing(Document):
 
 
 class RunComparison(Shown, Document):
-    """All pairs of some runs under one protocol, and what each run owes to the sound."""
+    """All pairs of some runs under one protocol, and how much of each run's score is hearing."""
 
     format: Literal["ssl-bench-compare/1"] = "ssl-bench-compare/1"
     protocol: str
@@ -266,8 +266,8 @@ def compare_runs(
 ) -> RunComparison:
     """Compare every pair of two or more runs of one protocol, test set and dialect.
 
-    Equal names are told apart by what differs. Without `measures` (text forms), all that every run
-    has are compared; `most` changed trials are named, and `seed` is that of resampling and
+    Equal names are distinguished by what differs. Without `measures` (text forms), all that every
+    run has are compared; `most` changed trials are named, and `seed` is that of resampling and
     permutations. Hearing is that of the results, which maps that are scored `without` the sound
     (see :func:`score_without`) can lower. ResultError if there are fewer than two runs, one is
     given twice, or they do not answer the same question; the message says in what they differ.

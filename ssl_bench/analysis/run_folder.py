@@ -87,7 +87,7 @@ def require_new(folder: Path, files: Sequence[str], *, overwrite: bool) -> None:
     found = "" if overwrite else earlier_run(folder, files)
     if found:
         raise SslBenchError(
-            f"{found} is here already",
+            f"{found} already exists here",
             code="E_RUN_EXISTS",
             where=folder,
             remedy="give --overwrite to replace it, or another folder with --out",

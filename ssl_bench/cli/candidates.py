@@ -18,6 +18,9 @@ from click.shell_completion import CompletionItem
 
 from ssl_bench.files import content_folder
 
+COMPLETION_VARIABLE = "_SSL_BENCH_COMPLETE"
+"""Environment variable through which a shell asks what it can complete."""
+
 Source = Callable[[click.Context, str], Iterable[str]]
 """Gives the names that an option may take, for what was typed before and of it."""
 
@@ -51,7 +54,7 @@ def completed(source: Source) -> dict[str, Any]:
         ctx: click.Context, _param: click.Parameter, incomplete: str
     ) -> list[CompletionItem[str]]:
         found: list[str] = []
-        # A file that cannot be read is told of when the command runs.
+        # A file that cannot be read is reported when the command runs.
         with suppress(OSError, ValueError):
             found = [each for each in source(ctx, incomplete) if each.startswith(incomplete)]
         if found or not incomplete:

@@ -14,7 +14,7 @@ from click.shell_completion import (
     split_arg_string,
 )
 
-from ssl_bench.cli.main import COMPLETION_VARIABLE
+from ssl_bench.cli.candidates import COMPLETION_VARIABLE
 
 # Bash cuts words at @ and :, which names hold. The whole line is handed over in place of its words,
 # and of each answer only what follows the last cut is put in.

@@ -109,7 +109,7 @@ class ConfigurableCommand(click.Command):
         for key in table:
             if key not in fields:
                 raise ConfigError(
-                    f"{key!r} is no option of this command",
+                    f"{key!r} is not an option of this command",
                     code="E_CONFIG_KEY",
                     where=path,
                     remedy=one_of(fields, key),

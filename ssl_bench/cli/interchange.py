@@ -95,8 +95,8 @@ Lines   index,cIoU as in iou_test_av.txt: the index counts the tested clips in t
         order of their sorted ids. Lines id,cIoU are read too, and tabs or blanks.
 
 Gives success at 0.5, AUC and mean cIoU over ALL trials of the protocol: a clip without a line
-counts as a failure. Where some clips were not tested, numbered lines cannot be told apart by
-clip unless --tested names those that were; each is then taken for a video of its own.
+counts as a failure. Where some clips were not tested, numbered lines cannot be assigned to
+clips unless --tested names those that were; each is then taken for a video of its own.
 """
 
 
@@ -135,7 +135,7 @@ def ezvsl_ciou(
     if out is not None:
         if found.scores is None:
             raise SslBenchError(
-                f"its {found.n_present:,} lines cannot be told apart by clip, so there is no table "
+                f"its {found.n_present:,} lines cannot be assigned to clips, so there is no table "
                 "to write",
                 code="E_CLIPS_UNKNOWN",
                 where=file,

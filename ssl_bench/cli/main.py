@@ -18,14 +18,12 @@ from typing import Any, NoReturn
 import click
 from click.shell_completion import CompletionItem
 
+from ssl_bench.cli.candidates import COMPLETION_VARIABLE
 from ssl_bench.cli.exit_codes import CRASHED, REFUSED, SIGNALLED, TABLE
 from ssl_bench.cli.terminal import plain_streams, show_error
 from ssl_bench.errors import SslBenchError, one_of
 from ssl_bench.extras import extra_needed
 from ssl_bench.files import NO_SPACE
-
-COMPLETION_VARIABLE = "_SSL_BENCH_COMPLETE"
-"""Environment variable through which a shell asks what it can complete."""
 
 _COMMANDS: Mapping[str, tuple[str, str]] = {
     "evaluate": ("evaluate:evaluate", "Run a model on a protocol and score it."),

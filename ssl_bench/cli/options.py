@@ -62,7 +62,7 @@ def pairs_option(
     """A repeatable option ``KEY=VALUE`` that arrives as a dictionary of what `value` reads.
 
     With a key in brackets in `metavar`, ``[NAME=]FILE``, the key is optional, and the stem of the
-    file stands in for it.
+    file is used in its place.
     """
 
     def read(_context: click.Context, _option: click.Parameter, texts: tuple[str, ...]) -> Any:
@@ -167,8 +167,8 @@ def deaf_maps_option(text: str = _DEAF_MAPS) -> _Decorator[Any]:
 
 without_option = deaf_maps_option()
 submitted_without_option = deaf_maps_option(
-    f"{_DEAF_MAPS}: the hearing that is told here counts them, but the board cannot, for it does "
-    "not hold them (the model's own belong to --vision-only)"
+    f"{_DEAF_MAPS}: the hearing that is printed here counts them, but the board cannot, for it "
+    "does not hold them (the model's own belong to --vision-only)"
 )
 overwrite_option = click.option(
     "--overwrite", is_flag=True, help="Replace what an earlier run left in that folder."
@@ -220,7 +220,7 @@ label_option = click.option(
     "labels",
     multiple=True,
     metavar="NAME",
-    help="What a RUN is called, once for each, in their order. Default: what tells them apart.",
+    help="What a RUN is called, once for each, in their order. Default: what distinguishes them.",
 )
 limit_option = click.option(
     "--limit", type=click.IntRange(1), help="Answer the first N images only, for a first look."
@@ -333,9 +333,9 @@ table_choice_options = together(
         metavar="NAME,NAME,...",
         default="",
         callback=lambda _context, _option, text: [each for each in text.split(",") if each],
-        help="Columns: coverage, score, without-sound, hearing, p, floor, ceiling, and what tells "
-        "runs apart: run, variant, weights, training-set, training-seed, alpha, seed, device, "
-        "precision, or an option.  [default: what differs, score, without-sound, hearing]",
+        help="Columns: coverage, score, without-sound, hearing, p, floor, ceiling, and what "
+        "distinguishes runs: run, variant, weights, training-set, training-seed, alpha, seed, "
+        "device, precision, or an option.  [default: what differs, score, without-sound, hearing]",
     ),
     label_option,
 )

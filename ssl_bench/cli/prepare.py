@@ -78,7 +78,7 @@ def prepare(
 
     Writes frames/ID.jpg and audio/ID.wav where 'ssl-bench data layout NAME' expects them; what is
     there is kept, so that an interrupted run goes on. A folder, such as one to train on, is given
-    as a path (./NAME); it takes the clips of --list, or all. The video of an id bears its name in
+    as a path (./NAME); it takes the clips of --list, or all. The video of an id has its name in
     any spelling; or it is a whole video (zYf0pcZ5q3M.mp4 for zYf0pcZ5q3M_000030), from which the
     part is cut that begins at the start second. Exit code 1 if anything could not be made.
     """

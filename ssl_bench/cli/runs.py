@@ -211,7 +211,7 @@ def compare(
 
     Differences are paired, on the common trials, with intervals and a test corrected for the
     number of comparisons. Runs of different protocols, test sets or dialects are refused. What
-    hearing adds to the first measure is told of each run; maps given by --without count in all.
+    hearing adds to the first measure is printed for each run; maps given by --without count in all.
     """
     from ssl_bench.analysis.paired_runs import compare_runs, require_comparable, score_without
     from ssl_bench.leaderboard.entry_runs import open_runs
@@ -247,7 +247,7 @@ def compare(
 
 
 def _heard(found: RunComparison) -> Iterator[str]:
-    """What each run owes to the sound, by the first measure."""
+    """How much of each run's score is hearing, by the first measure."""
     from ssl_bench.scoring.hearing import hearing_sentence
 
     for each in found.hearing:

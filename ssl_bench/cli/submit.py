@@ -188,7 +188,7 @@ def submit(
             new_board=new_board,
         )
         submission = prepare(root, bench, predictions, card_path, options, data=data)
-        # Before it is written: what it replaces is part of what is told.
+        # Before it is written: what it replaces is part of what is printed.
         tell: Callable[[], None]
         if as_json:
             from ssl_bench.cli.documents import print_document

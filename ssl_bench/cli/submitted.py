@@ -85,7 +85,7 @@ def _rank(prepared: Prepared) -> Iterator[str]:
         place = f"group {standing.group}, {_ranks(standing)} of {count}"
     yield f"{entry.card.name} on {entry.result.protocol.label}: {own}, {place}."
     if prepared.tied_with:
-        yield f"Not told apart from: {', '.join(prepared.tied_with)}."
+        yield f"Tied with: {', '.join(prepared.tied_with)}."
 
 
 def _ranks(standing: Standing) -> str:

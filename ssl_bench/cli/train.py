@@ -64,8 +64,8 @@ def _toml_or_text(text: str) -> Any:
     show_default=True,
     metavar="synth|collage|DIR",
     **completed(candidates.training_data),
-    help="What to train on: the embedded world, the test set collage but for its test splits, or "
-    "your own folder with frames/ and, except for audio-blind models, audio/.",
+    help="What to train on: the embedded world, the test set collage except for its test splits, "
+    "or your own folder with frames/ and, except for audio-blind models, audio/.",
 )
 @click.option(
     "--variant",
@@ -237,7 +237,7 @@ def _trainer(
 def _train_one(
     given: dict[str, Any], tell: Progress | None, seed: int | None
 ) -> tuple[TrainingRecord, Path]:
-    """Train with one seed; what is remarkable is told beside progress."""
+    """Train with one seed; notes are printed beside progress."""
     from ssl_bench.training.hardware import Hardware, is_first_process
     from ssl_bench.training.run import plan_training
     from ssl_bench.training.run import train as run

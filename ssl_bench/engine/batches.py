@@ -82,7 +82,7 @@ class FittingBatches:
 
 def _fits(work: Callable[[], object]) -> bool:
     """Whether memory sufficed for the work; returning frees what a failed call held."""
-    # Whoever runs out of a device's memory has imported torch.
+    # Code that runs out of a device's memory has imported torch.
     torch = sys.modules.get("torch")
     if torch is None:
         work()

@@ -82,7 +82,7 @@ def localize_in_parts(
         As ``localize``; or if a worker dies. Finished parts stay.
     """
     local = options.executor.kind == "local"
-    # Of one part among many nothing is told while it is made.
+    # Nothing is reported about one part among many while it is made.
     quiet = replace(options, progress=_silent)
     parts = _Parts(plan, options if local else quiet, folder)
     names = [*parts.sounds, *parts.images]
@@ -436,7 +436,7 @@ class _Parts:
             "a finished part cannot be read, and is removed",
             code="E_PART_DAMAGED",
             where=path,
-            remedy="run it again, which makes this part anew",
+            remedy="run it again, which makes this part again",
         )
 
     def _write(self, name: str, arrays: dict[str, NDArray[Any]]) -> None:

@@ -105,7 +105,7 @@ def shipped_priors(
 def require_own_names(
     trials: TrialSet, given: Mapping[str, Localizer], files: Mapping[str, Path]
 ) -> None:
-    """Refuse maps under the name of a prior that is run: they would stand in its place."""
+    """Refuse maps under the name of a prior that is run: they would replace it."""
     for name in _priors_of(trials, given):
         if name in files:
             text = (

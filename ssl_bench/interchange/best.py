@@ -1,4 +1,4 @@
-"""Which of some results are the best, and which are not told apart from it."""
+"""Which of some results are the best, and which do not differ significantly from it."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def answer_alike(scores: Sequence[pd.DataFrame | None]) -> TypeGuard[Sequence[pd
 def find_best(
     results: Sequence[Result], scores: Sequence[pd.DataFrame | None], measure: str
 ) -> Best:
-    """The best results by one measure, and those not told apart from it; of one alone, none.
+    """The best results by one measure, and those not distinguished from it; of one alone, none.
 
     Where :func:`answer_alike`, by the test of the leaderboard's tie groups: a paired bootstrap,
-    corrected for all pairs (Holm). Otherwise a result is told apart if its interval does not meet
-    that of the best. What hearing adds is tested in pairs, too, where the same maps are what is
-    reached without sound; it must be shown for a result to be among the best.
+    corrected for all pairs (Holm). Otherwise a result is distinguished if its interval does not
+    meet that of the best. What hearing adds is tested in pairs, too, where the same maps are what
+    is reached without sound; it must be shown for a result to be among the best.
     """
     sign = parse_measure(measure).sign
     known = {

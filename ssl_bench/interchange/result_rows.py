@@ -244,7 +244,7 @@ class ResultTable:
         test = "their intervals do"
         if self.tested:
             test = "a paired bootstrap test (Holm's correction for all pairs, 5 %) does"
-        return f"Bold: the best, and what {test} not tell apart from it."
+        return f"Bold: the best, and those that {test} not distinguish from it."
 
 
 def tables_of(

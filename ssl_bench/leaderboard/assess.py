@@ -69,14 +69,14 @@ class NotAtHandError(LeaderboardError):
 
 
 class Bench:
-    """One protocol with its trials, floors and ceiling, which all of its submissions share.
+    """One protocol with its trials, trivial maps and ceiling, which all of its submissions share.
 
     Parameters
     ----------
     trials
         Trials of a protocol that ships.
     root
-        The board, whose maps of the priors stand in where PyTorch is not installed; None for none.
+        The board, whose maps of the priors are used where PyTorch is not installed; None for none.
     jobs
         Threads that score.
     notify
@@ -104,11 +104,11 @@ class Bench:
 
     @cached_property
     def controls(self) -> Controls | None:
-        """Scores of floors and ceiling; None for a ranking, which has neither."""
+        """Scores of trivial maps and ceiling; None for a ranking, which has neither."""
         protocol = self.trials.protocol
         if protocol.answers != "maps":
             return None
-        self.notify("computing floors and ceiling")
+        self.notify("computing trivial maps and ceiling")
         return Controls(self.trials, measures_of(protocol), jobs=self.jobs)
 
     @cached_property
@@ -130,7 +130,7 @@ class Bench:
         return found if missing is None else stored_priors(self.root, self.trials.protocol)
 
     def priors_beside(self, maps: Path) -> dict[str, Path]:
-        """The priors of an entry: all but its own maps, which may be what stands in for one."""
+        """The priors of an entry, without its own maps, which may be used for one."""
         digest = sha256_of_file(maps)
         return {name: path for name, path in self.priors.items() if sha256_of_file(path) != digest}
 
@@ -450,7 +450,7 @@ def cache_path(what: str, submission: Submission, *asked: str) -> Path | None:
 
 
 def _priors_digest(submission: Submission) -> list[str]:
-    """What tells the priors that are run, or those that stand in, from others."""
+    """What distinguishes the priors that are run, or those used instead, from others."""
     from ssl_bench.models.registry import load_baseline
 
     protocol = submission.protocol

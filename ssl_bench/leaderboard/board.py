@@ -72,7 +72,7 @@ class Entry:
 
     @property
     def result(self) -> Result:
-        """Measures, floors, ceiling and where they come from."""
+        """Measures, trivial maps, ceiling and where they come from."""
         return self.assessment.result
 
     @property

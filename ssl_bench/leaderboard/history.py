@@ -28,7 +28,7 @@ class Withdrawn:
     retired
         What its card says now of the maps that it had.
     removed
-        Names of the files that are gone.
+        Names of the files that were removed.
     """
 
     submission: Submission
@@ -61,7 +61,7 @@ def retire(submission: Submission, reason: str, options: AssessOptions) -> Retir
             f"this cannot be written into a card ({in_words(error)})",
             code="E_REASON",
             where="--reason",
-            remedy="say in one line of at most 200 characters why these maps go",
+            remedy="say in one line of at most 200 characters why these maps are removed",
         ) from error
     assessment = assess(submission, options).assessment
     if assessment is None:

@@ -467,7 +467,7 @@ def _entry(submission: Submission, assessment: Assessment) -> Entry:
             raise LeaderboardError(problem, code=problem.code)
     for finding in modality_findings(submission, assessment):
         raise LeaderboardError(
-            finding.message, code=finding.code, remedy="state what the maps show, or mend them"
+            finding.message, code=finding.code, remedy="state what the maps show, or correct them"
         )
     for finding in claim_findings(submission, assessment):
         raise LeaderboardError(
@@ -495,7 +495,7 @@ def _refuse_copies(others: Iterable[Submission], card: AnyCard, maps: Path) -> N
 
 
 def _measured(path: Path, bench: Bench) -> tuple[MeasuredValue, ...]:
-    """Measures of a file as it is, without floors and breakdowns."""
+    """Measures of a file as it is, without trivial maps and breakdowns."""
     return summarise(_scores(path, bench), measures_of(bench.trials.protocol))
 
 

@@ -51,7 +51,7 @@ class _Cache(FunctionCache):
 def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     """Compile a function, free of the interpreter's lock; `options` are those of ``numba.njit``.
 
-    Without a folder that can be written, every process compiles anew.
+    Without a folder that can be written, every process compiles again.
     """
 
     def decorate(function: Callable[..., Any]) -> Any:

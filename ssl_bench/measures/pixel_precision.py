@@ -20,7 +20,7 @@ from ssl_bench.measures.localization import best_area, predicted
 Numbers = NDArray[np.float64]
 
 LEVELS = 8192
-"""Values of maps that are told apart where maps of a category are ranked together."""
+"""Values of maps that are distinguished where maps of a category are ranked together."""
 
 _SHIFT = 3  # of the 16 bits of a half-precision number
 _STEPS = np.arange(20) / 19
@@ -76,7 +76,7 @@ def scene_precision(counts: Numbers, scene: ArrayLike, sounding: ArrayLike) -> N
 def levels_of(values: NDArray[np.floating]) -> NDArray[np.intp]:
     """Levels 0 to 8191 of map values: equal in their sign, exponent and seven bits after it.
 
-    Values beyond 65504 count as that; those nearer to 0 than 0.00006 are told apart less.
+    Values beyond 65504 count as that; those nearer to 0 than 0.00006 are distinguished less finely.
 
     Examples
     --------

@@ -2,7 +2,7 @@
 
 Senocak et al. 2023, table 2, report recall at 1, 5 and 10 and leave open what is relevant and how
 ties are broken. Here *instance* relevance is the headline (the same sample, and those with the same
-picture or sound, which no model can tell apart), *category* relevance comes second, and ties are
+picture or sound, which no model can distinguish), *category* relevance comes second, and ties are
 broken against the model. The query of ``a2i`` is a sound, that of ``i2a`` an image. Intervals
 resample the queries, with the gallery fixed.
 """

@@ -308,7 +308,7 @@ class _Memory:
         except sqlite3.DatabaseError:
             self.close()
             with suppress(OSError):
-                path.unlink()  # damaged: the next one is made anew
+                path.unlink()  # damaged: a new one is made next time
 
     def recall(
         self, marks: Mapping[tuple[Kind, Path], str | None]

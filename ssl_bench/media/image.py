@@ -69,7 +69,7 @@ _T = TypeVar("_T")
 def read_image(path: Path) -> NDArray[np.uint8]:
     """Read a JPEG, PNG, WebP or BMP file whole.
 
-    Converted to RGB as Pillow does, but for 16-bit grey, of which the upper 8 bits are kept, as
+    Converted to RGB as Pillow does, except for 16-bit grey, of which the upper 8 bits are kept, as
     Pillow does with 16-bit colour. An orientation tag is ignored, as in the field's loaders, so
     that boxes keep their place.
 
@@ -339,7 +339,7 @@ def image_size(path: Path) -> tuple[int, int]:
 
 
 def _refuse_one_pixel(size: tuple[int, ...], path: Path) -> None:
-    """Raise DataError where an image shows nothing: such files stand in for missing frames."""
+    """Raise DataError where an image shows nothing: such files take the place of missing frames."""
     if max(size) == 1:
         remedy = "extract or download the frame again"
         message = "this image has one pixel only"

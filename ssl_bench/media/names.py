@@ -199,7 +199,7 @@ class ClipNames:
 
 
 def clip_names(ids: Iterable[str]) -> ClipNames:
-    """Clips whose ids are spelled in any way, and are told apart by their spelling.
+    """Clips whose ids are spelled in any way, and are distinguished by their spelling.
 
     Examples
     --------

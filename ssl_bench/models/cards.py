@@ -47,7 +47,7 @@ class Card(Document):
     weights: Text
     preprocessing: Text
     # Where this implementation departs from the paper or the authors' code, and what it assumes.
-    # An assumption that fills a gap of the paper may bear a label, ``[A-1]`` and so on, that no
+    # An assumption that fills a gap of the paper may have a label, ``[A-1]`` and so on, that no
     # other on this card has.
     deviations: tuple[Text, ...]
     # What this project measured, with remarks.

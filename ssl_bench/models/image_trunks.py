@@ -26,7 +26,7 @@ class FrozenTrunk(nn.Module):
     """EfficientNet-Lite0 as the extra ``imagenet`` installs it, and one layer that is trained.
 
     The layer, a 1x1 convolution with batch normalisation and ReLU, has `channels` channels. The
-    trunk below is neither trained nor stored: it is no part of the state dict, takes no gradient
+    trunk below is neither trained nor stored: it is not part of the state dict, takes no gradient
     and stays in evaluation mode. `sha256` is the digest of its file. WeightsError where the package
     is not installed, or brings another file.
     """

@@ -20,7 +20,7 @@ def mix(
 ) -> NDArray[np.float32]:
     """Mix maps on the scale that each has after up-sampling to the grid of `guidance`.
 
-    The mix is given on that grid, but for one case: where both maps have equal grids, and
+    The mix is given on that grid, except for one case: where both maps have equal grids, and
     up-sampling is bilinear with aligned corners as in the protocols, it is given on theirs.
     Up-sampling is linear, so that enlarging it is the published mix, up to a last min-max
     normalisation, which protocols do. Under min-max normalisation a flat map contributes nothing.

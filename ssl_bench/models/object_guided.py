@@ -87,11 +87,11 @@ class ObjectGuided(Localizer):
         return self._audio_visual.prepare_sound(sound)
 
     def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> Features:
-        """Features of both localizers, told apart by a prefix."""
+        """Features of both localizers, distinguished by a prefix."""
         return self.encode_prepared_images([self.prepare_image(image) for image in images])
 
     def encode_prepared_images(self, prepared: Sequence[tuple[Any, Any]]) -> Features:
-        """Features of both localizers, told apart by a prefix."""
+        """Features of both localizers, distinguished by a prefix."""
         heard = self._audio_visual.encode_prepared_images([each for each, _ in prepared])
         seen = self._prior.encode_prepared_images([each for _, each in prepared])
         return {

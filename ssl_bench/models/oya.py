@@ -230,7 +230,7 @@ class Oya(TrainedLocalizer[OyaNetwork]):
     Image features are ``visual (B, K, h, w)``, >= 0, and ``potential (B, h, w)``, with sum 1;
     audio features are ``audio (B, K)``, >= 0; all float32. The map is the localization map (section
     3.4, equation 3), the audio-blind map the potential map (equation 1), and the similarity the
-    cosine that training compares (section 3.5), which depends on each pair anew.
+    cosine that training compares (section 3.5), which differs from pair to pair.
 
     Examples
     --------

@@ -120,9 +120,9 @@ class SSLAlign(EmbeddingLocalizer[AlignmentNetwork]):
     """Cross-modal alignment: a map is the cosine of each location with the sound.
 
     Image features are ``visual (B, D, h, w)`` and ``pooled (B, D)``, audio features
-    ``audio (B, D)``; with projections both have ``semantic (B, P)``, too. All float32, and but for
-    ``pooled`` of unit length. An option that asks for s_A where the network has no projections is a
-    ModelError.
+    ``audio (B, D)``; with projections both have ``semantic (B, P)``, too. All float32 and,
+    except for ``pooled``, of unit length. An option that asks for s_A where the network has no
+    projections is a ModelError.
     """
 
     baseline = "sslalign"

@@ -190,7 +190,7 @@ class Protocol(Shown, Strict):
         Protocols of published figures that are measured alike.
     answers
         What a model is asked for: a map of each trial, or a ranking of all images and sounds by
-        each other. The measures follow from it, so it is no part of the digest.
+        each other. The measures follow from it, so it is not part of the digest.
 
     Examples
     --------

@@ -76,7 +76,7 @@ def counted_rows(scores: pd.DataFrame, measure: Measure) -> NDArray[np.bool_]:
 def per_trial(scores: pd.DataFrame, measure: Measure) -> NDArray[np.float64]:
     """Per-trial values of a measure that is a mean, ``(n,)``; those without a map have `missing`.
 
-    Raises MeasureError if the measure is no mean over trials, or the scores lack a column.
+    Raises MeasureError if the measure is not a mean over trials, or the scores lack a column.
     """
     if not measure.definition.is_mean:
         raise MeasureError(

@@ -53,7 +53,7 @@ class ScoreCache:
     trials, measures
         What is scored.
     used
-        False to make everything anew and to keep nothing.
+        False to compute everything again and to keep nothing.
     """
 
     def __init__(self, trials: TrialSet, measures: Sequence[Measure], *, used: bool = True) -> None:

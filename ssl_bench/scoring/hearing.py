@@ -151,11 +151,11 @@ def hearing_sentence(found: Hearing) -> str:
     if parse_measure(measure).definition.won_by_failing and adds is None:
         return (
             f"{measure} has no score without sound: a map that finds nothing does well by it. What "
-            "hearing adds is told by the other measures."
+            "hearing adds is shown by the other measures."
         )
     if adds is None or adds.value is None or found.without_sound is None:
         return (
-            f"How much of the {measure} is hearing is unknown: no map that does without sound was "
+            f"How much of the {measure} is hearing is unknown: no map made without sound was "
             "scored on these trials."
         )
     points = format_value(found.score.value, measure)

@@ -80,7 +80,7 @@ def kept_of(maps: Maps, trials: TrialSet) -> Maps:
 
 @dataclass(frozen=True, eq=False)
 class _Kept:
-    """Cropped maps, made anew each time that they are gone through."""
+    """Cropped maps, made again each time that they are gone through."""
 
     maps: Iterable[MapBatch]
     trials: TrialSet

@@ -1,4 +1,4 @@
-"""References of a result: floors, the ceiling, and the best of several."""
+"""References of a result: trivial maps, the ceiling, and the best of several."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SUMMED: TypeAdapter[_Summed] = TypeAdapter(_Summed)
 
 
 class Controls:
-    """Scores of the floors and of perfect maps on one protocol's trials, from annotations alone.
+    """Scores of the trivial maps and of perfect maps on a protocol's trials, from annotations.
 
     Raises ProtocolError if a floor is not a trivial map.
 
@@ -65,12 +65,12 @@ class Controls:
         return score_maps(*jobs, jobs=self._jobs)
 
     def floor(self, name: str) -> pd.DataFrame:
-        """Score table of one floor."""
+        """Score table of one trivial map."""
         return self._table(name)
 
     @property
     def floors(self) -> dict[str, pd.DataFrame]:
-        """Score tables of the floors, by name."""
+        """Score tables of the trivial maps, by name."""
         return {name: self.floor(name) for name in self._floors}
 
     @cached_property
@@ -83,7 +83,7 @@ class Controls:
         return self._cache.table(["controls", name], lambda: self._scored[place])
 
     def references(self, counted: NDArray[np.bool_], *, seed: int) -> _Summed:
-        """Floors and ceiling on the trials that count ``(n,)``."""
+        """Trivial maps and ceiling on the trials that count ``(n,)``."""
         key = (digest_of_rows(counted), seed)
         if key not in self._summed:
             self._summed[key] = self._cache.document(
@@ -117,7 +117,7 @@ def load_floor(name: str, protocol: Protocol) -> TrivialMap:
     """The trivial map of that name; raises ProtocolError if there is none."""
     if name not in TRIVIAL_MAPS:
         raise ProtocolError(
-            f"{name!r} is not a trivial map, so it cannot be a floor",
+            f"{name!r} is not a trivial map",
             code="E_FLOOR_UNKNOWN",
             where=protocol.label,
             remedy=f"under controls.floors, {one_of(TRIVIAL_MAPS, name)}",

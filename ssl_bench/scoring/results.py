@@ -137,7 +137,7 @@ class Reference(Document):
 
 
 class _Shortened(Document):
-    """Reads documents of earlier versions too, without the fields that have gone since."""
+    """Reads documents of earlier versions too, without the fields that were removed since."""
 
     _gone: ClassVar[tuple[str, ...]] = ()
 
@@ -184,7 +184,7 @@ class Hearing(Document):
         a positive value is a gain.
     p_value
         Two-sided paired permutation test of `adds`, which flips whole groups; null where the
-        measure is no mean over trials.
+        measure is not a mean over trials.
     """
 
     measure: str

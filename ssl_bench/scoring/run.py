@@ -122,7 +122,7 @@ def measures_of(protocol: Protocol) -> list[Measure]:
 
 
 def check_scorable(trials: TrialSet) -> None:
-    """Check that a protocol's measures, floors and truth fit its trials, before any work.
+    """Check that a protocol's measures, trivial maps and truth fit its trials, before any work.
 
     Raises SslBenchError, with the protocol's name, if one does not.
     """
@@ -198,7 +198,7 @@ def score(
     conventions: Protocol | None = None,
     options: ScoringOptions | None = None,
 ) -> Scored:
-    """Score maps in memory, beside the protocol's floors and ceiling.
+    """Score maps in memory, beside the protocol's trivial maps and ceiling.
 
     Parameters
     ----------
@@ -356,7 +356,7 @@ def _scored(
 
     kept = partial(_rows, counted)
     scores = kept(everything)
-    settings.notify("computing floors and ceiling")
+    settings.notify("computing trivial maps and ceiling")
     if protocol.answers == "maps":
         known = controls or Controls(
             asked, measures, jobs=settings.jobs, use_cache=settings.use_cache

@@ -16,7 +16,7 @@ from ssl_bench.scoring.results import ModelIdentity, Result
 
 RUN, WEIGHTS = "run", "weights"
 
-# These are told of different models too; others only where one model stands in several rows.
+# These are shown of different models too; others only where one model has several rows.
 _OF_ALL = ("variant", "training-set", "alpha", "device", "precision")
 
 

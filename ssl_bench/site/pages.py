@@ -120,7 +120,7 @@ def _protocol(
         "competition": competition,
         "table": table,
         "world": _world(board, folder),
-        "stands_in": _STANDS_IN.get(protocol.composition.kind, ""),
+        "stands_in": _IN_PLACE_OF_MAPS.get(protocol.composition.kind, ""),
         "dialects": [] if competition is None else _winners(competition),
         "filters": table_filters([table] if table else [], printed),
         "definitions": [
@@ -156,17 +156,17 @@ def _reported(board: Board, downloads: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-_STANDS_IN = {
+_IN_PLACE_OF_MAPS = {
     "retrieval": (
-        "A ranking cannot be made without sound, so chance stands in: hearing is the score minus "
-        "what a random order reaches."
+        "A ranking cannot be made without sound, so chance is used instead: hearing is the score "
+        "minus what a random order reaches."
     ),
     "negative_audio": (
-        "Whether a map falls silent cannot be told without sound, so maps that ignore it stand in: "
-        "they are the same for every sound of a picture."
+        "Whether a map falls silent cannot be measured without sound, so maps that ignore it are "
+        "used: they are the same for every sound of a picture."
     ),
 }
-"""What stands in for maps made without sound, by composition, where there can be none."""
+"""What is used in place of maps made without sound, by composition, where there can be none."""
 
 
 def _winners(competition: Competition) -> list[dict[str, Any]]:

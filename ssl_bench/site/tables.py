@@ -257,9 +257,11 @@ def _standing_words(row: Row) -> str:
     if _DASH not in row.ranks:
         ranks = f"Its rank is {row.ranks}."
     if row.group == "1":
-        return f"Group 1: the best entry, and those that cannot be told from it. {ranks}"
+        return (
+            f"Group 1: the best entry, and those that do not differ significantly from it. {ranks}"
+        )
     return (
-        f"Group {row.group}: it can be told from the best of each group above, "
+        f"Group {row.group}: it differs significantly from the best of each group above, "
         f"and not from the best of its own. {ranks}"
     )
 
@@ -386,7 +388,7 @@ def entry_table(competition: Competition) -> Table:
     if len(references) > 1:
         best = (position(first, each).floor for each in measures)
         values = [value for value in best if value is not None]
-        references = [Row("floor", "best of the trivial maps", values)]
+        references = [Row("floor", "best trivial map", values)]
     if first.ceiling is not None:
         references.append(Row("ceiling", first.ceiling.name, first.ceiling.measures))
     references += [

@@ -1,1 +1,1 @@
-"""Intervals, paired tests and groups of models that cannot be told apart."""
+"""Intervals, paired tests and groups of models that do not differ significantly."""

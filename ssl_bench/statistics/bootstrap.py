@@ -20,7 +20,7 @@ Method = Literal["cluster-bootstrap", "wilson", "none"]
 
 RESAMPLES = 2000
 FEWER_RESAMPLES = 400
-"""Statistics that are no means are computed anew for every resample, so fewer are drawn."""
+"""Statistics that are not means are computed again for every resample, so fewer are drawn."""
 CONFIDENCE = 0.95
 # Rounded correctly; NormalDist().inv_cdf(0.975) is one unit in the last place lower.
 _Z_95 = 1.959963984540054

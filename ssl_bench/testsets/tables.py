@@ -226,7 +226,7 @@ def rows_of(
 ) -> tuple[list[tuple[str, _Row]], list[Problem]]:
     """As :func:`read_table`: the good rows, each with its place, and the problems beside them.
 
-    Raises DataError where there is no such table at all. With `more`, the columns may stand in any
+    Raises DataError where there is no such table at all. With `more`, the columns may be in any
     order, and others beside them.
     """
     reader = csv.reader(io.StringIO(read_text(path, remedy=remedy), newline=""), strict=True)
@@ -272,7 +272,7 @@ def _bad_header(header: Sequence[str], columns: Sequence[str], more: bool) -> li
         problem = f"the first line must {order} {','.join(columns)}{lacks}"
         return [Problem(problem, "E_CSV_HEADER")]
     return [
-        Problem(f"the column {name} stands in the first line more than once", "E_KEY_REPEATED")
+        Problem(f"the column {name} occurs in the first line more than once", "E_KEY_REPEATED")
         for name in duplicates(header)
     ]
 

@@ -1,4 +1,4 @@
-"""What is trained on: the interface of data, and what is made by code but for test splits."""
+"""What is trained on: the interface of data, and what is made by code except for test splits."""
 
 from __future__ import annotations
 

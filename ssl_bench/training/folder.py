@@ -173,7 +173,7 @@ class UserFolder(TrainingData):
             classes = self.classes or ()
             if len(classes) < 2:
                 raise DataError(
-                    f"all clips have the label {classes[0]!r}, so there is nothing to tell apart",
+                    f"all clips have the label {classes[0]!r}, so there is nothing to distinguish",
                     code="E_CLASSES_FEW",
                     where=self._folder,
                     remedy="add clips of other classes",

@@ -260,7 +260,7 @@ def _require_new(out: Path, names: Sequence[str]) -> None:
     found = files_of(out, names)
     if found:
         raise ModelError(
-            f"the {found[0].name} of an earlier run is here already",
+            f"the {found[0].name} of an earlier run already exists here",
             code="E_RUN_EXISTS",
             where=out,
             remedy="give --overwrite to replace it, or another folder with --out",

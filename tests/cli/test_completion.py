@@ -15,7 +15,8 @@ from click.shell_completion import get_completion_class
 from command_line import Call
 
 from ssl_bench.cli import candidates
-from ssl_bench.cli.main import COMPLETION_VARIABLE, commands
+from ssl_bench.cli.candidates import COMPLETION_VARIABLE
+from ssl_bench.cli.main import commands
 from ssl_bench.measures.values import DEFINITIONS, parse_measure
 from ssl_bench.protocols.protocol import dialect_names, protocol_names, suite_names
 from ssl_bench.testsets import definitions

@@ -81,7 +81,10 @@ def test_what_does_not_listen_is_marked_and_found_by_its_name_on_the_command_lin
 @pytest.mark.parametrize(
     ("standing", "words"),
     [
-        (Standing("a", 1, 1, 1), "Group 1: the best entry, and those that cannot be told from it."),
+        (
+            Standing("a", 1, 1, 1),
+            "Group 1: the best entry, and those that do not differ significantly from it.",
+        ),
         (Standing("a", 2, 2, 5), "Tests leave its rank open between 2 and 5."),
         (Standing("a", 3, 4, 4), "Its rank is 4."),
         (Standing("a", None, 9, 9), "Its value is undefined, so it has no group."),

@@ -149,7 +149,7 @@ def read_coco(path: Path, form: CocoForm, *, remedy: str) -> Assembled:
     names = {each.id: each.name for each in content.categories}
     images = {each.id: each for each in content.images}
     problems = [
-        Problem(f"{kind} {identifier} stands in the list more than once", "E_ID_REPEATED")
+        Problem(f"{kind} {identifier} occurs in the list more than once", "E_ID_REPEATED")
         for kind, entries in (
             ("image", content.images),
             ("annotation", content.annotations),

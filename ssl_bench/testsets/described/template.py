@@ -17,7 +17,7 @@ _FORM = re.compile(r"^#--- (\w+)(.*)\n", re.MULTILINE)
 
 
 def template(name: str, form: FormName) -> str:
-    """A description for that form of annotation; the other forms stand in it as comments.
+    """A description for that form of annotation; the other forms are in it as comments.
 
     Examples
     --------

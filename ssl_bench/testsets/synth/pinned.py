@@ -38,7 +38,7 @@ PINNED: Mapping[tuple[str, int], tuple[str, str, str]] = {
 
 
 def fingerprints(world: World, split: str, index: int) -> tuple[str, str, str]:
-    """SHA-256 of one sample's image, label map and sound, rendered afresh."""
+    """SHA-256 of one sample's image, label map and sound, rendered again."""
     scene = world.scene(split, index)
     arrays = world.image(scene), scene.labels, world.sound(scene).astype("<i2")
     image, mask, sound = (hashlib.sha256(array.tobytes()).hexdigest() for array in arrays)

@@ -168,7 +168,7 @@ class SynthDefinition(TestSetDefinition):
         )
 
     def verify(self, folder: Path | None) -> list[Finding]:
-        """Render the pinned samples afresh and compare their digests, without a folder."""
+        """Render the pinned samples again and compare their digests, without a folder."""
         del folder
         differs = (
             f"renders differently from world version {WORLD_VERSION}; "

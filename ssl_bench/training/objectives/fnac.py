@@ -57,7 +57,7 @@ def fnac_terms(image_features: Tensor, audio_features: Tensor, tau: float) -> FN
 
     Examples
     --------
-    Four equal pairs: nothing is to be told apart, but for the foreground of maps without one.
+    Four equal pairs: nothing distinguishes them, except for the foreground of maps without one.
 
     >>> terms = fnac_terms(torch.ones(4, 1, 2, 2), torch.ones(4, 1), tau=0.03)
     >>> [round(term.item(), 4) for term in terms]  # the first is 2 ln 4

@@ -141,7 +141,7 @@ class SSLTIETask(EmbeddingTask[LVSNetwork, Settings]):
     """The objective of LVS on images and on their transforms, whose maps must agree."""
 
     def loss(self, batch: Batch) -> Tensor:
-        """Objective on a batch, whose images are transformed anew each time."""
+        """Objective on a batch, whose images are transformed again each time."""
         settings = self.settings
         transforms = draw_transforms(
             len(batch["images"]),

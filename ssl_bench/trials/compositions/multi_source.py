@@ -138,7 +138,7 @@ def compose(
 ) -> list[Trial]:
     """The trials of all scenes, or of the first `scenes`; `targets` is the question of the module.
 
-    The seed chooses what stands in a mosaic, and which of it sounds. ProtocolError if no scene can
+    The seed chooses what is in a mosaic, and which of it sounds. ProtocolError if no scene can
     be made, or the sources of a picture do not share their sound.
     """
     samples = test_set.samples
