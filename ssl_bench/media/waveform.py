@@ -39,10 +39,10 @@ class Waveform:
 
     def __post_init__(self) -> None:
         shape = getattr(self.samples, "shape", None)
-        if shape is None or len(shape) != 2 or not shape[0]:
+        if shape is None or len(shape) != 2:
+            found = repr(self.samples)[:80] if shape is None else f"of shape {shape}"
             raise DataError(
-                f"the samples of a sound are an array (n, channels) with n of at least 1, not "
-                f"{'of shape ' + str(shape) if shape is not None else repr(self.samples)[:80]}",
+                f"the samples of a sound are an array (n, channels), not {found}",
                 code="E_SOUND_FORM",
                 remedy="give samples[:, None] for one channel",
             )
