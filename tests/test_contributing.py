@@ -45,9 +45,9 @@ def blocks() -> list[tuple[str, str, str]]:
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the checkout that holds every printed file."""
     copy = tmp_path_factory.mktemp("contributed")
-    for name in ("ssl_bench", "protocols", "baselines", "tests", "benchmarks"):
+    for name in ("ssl_bench", "protocols", "baselines", "tests", "benchmarks", "docs"):
         # With what numba has compiled, which takes long to do again.
-        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("*.pyc"))
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("*.pyc", "made"))
     for name in ("pyproject.toml", "README.md", "CONTRIBUTING.md"):
         shutil.copyfile(ROOT / name, copy / name)
     (copy / "leaderboard").mkdir()

@@ -45,17 +45,6 @@ def test_the_readme_names_every_example() -> None:
 
 
 @pytest.mark.slow
-def test_the_python_of_the_readme_runs_as_it_stands(tmp_path: Path) -> None:
-    text = (EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert len(blocks) == 2
-    for number, block in enumerate(blocks):
-        script = tmp_path / f"readme{number}.py"
-        script.write_text(block, encoding="utf-8")
-        assert run(sys.executable, script, folder=tmp_path)
-
-
-@pytest.mark.slow
 def test_a_model_in_ten_lines(tmp_path: Path) -> None:
     code = (EXAMPLES / "own_model.py").read_text().split('"""')[-1]
     assert len([line for line in code.splitlines() if line.strip()]) <= 10

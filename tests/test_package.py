@@ -218,7 +218,7 @@ def test_the_command_is_an_entry_point() -> None:
 
 def test_every_requirement_is_pinned_within_its_range() -> None:
     pinned = pins("constraints.txt")
-    for requirement in requirements("test", "dev"):
+    for requirement in requirements("test", "dev", "docs"):
         name = canonicalize_name(requirement.name)
         assert name in pinned, f"{name} has no pin in constraints.txt"
         assert requirement.specifier.contains(pinned[name]), f"{name} {pinned[name]}"

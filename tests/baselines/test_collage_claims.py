@@ -1,4 +1,4 @@
-"""What `docs/collage.md` says of real pixels holds for every training seed."""
+"""What `docs/explanation/collage.md` says of real pixels holds for every training seed."""
 
 from __future__ import annotations
 

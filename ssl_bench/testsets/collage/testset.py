@@ -213,7 +213,7 @@ A role is seen, unseen (kept away from training), sound, look-alike or salient
 (these two never sound); sha256 may be empty. Paths start at the file's folder.
 Splits: {", ".join(SPLITS)}.
 What was rendered is kept in {cache_of("collage", RECIPE)},
-which may be deleted at any time. docs/collage.md tells more.
+which may be deleted at any time. docs/explanation/collage.md tells more.
 """
 
     def verify(self, folder: Path | None) -> list[Finding]:

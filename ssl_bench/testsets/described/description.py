@@ -1,7 +1,8 @@
 """The file that describes a test set: ``testset.toml`` in its folder.
 
 It says where the annotation, the images and the sounds lie, and what the columns and names of the
-annotation mean. ``ssl-bench data new`` writes one with comments; docs/own-data.md has the rest.
+annotation mean. ``ssl-bench data new`` writes one with comments; ``docs/how-to/own-data.md`` has
+the rest.
 """
 
 from __future__ import annotations

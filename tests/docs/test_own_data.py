@@ -12,7 +12,7 @@ from own_sets import add_images, add_sounds
 
 from ssl_bench.testsets import open_test_set
 
-PAGE = Path(__file__).parent.parent / "docs" / "own-data.md"
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "own-data.md"
 BLOCK = re.compile(r"^```(\w+)\n(?:# (\S+)\n)?(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 pytestmark = pytest.mark.skipif(not PAGE.is_file(), reason="it is part of a checkout")

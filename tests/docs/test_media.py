@@ -16,7 +16,7 @@ from made_videos import Made, make_video
 
 from ssl_bench.testsets.cutting import CONVENTIONS
 
-PAGE = Path(__file__).parent.parent / "docs" / "media.md"
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "media.md"
 
 pytestmark = pytest.mark.skipif(not PAGE.is_file(), reason="it is part of a checkout")
 
