@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from ssl_bench.leaderboard.assessment import Lock
 from ssl_bench.leaderboard.card import SubmissionCard
 from ssl_bench.leaderboard.published import PublishedFigure, read_published
 from ssl_bench.measures.definition import RULES
-from ssl_bench.measures.values import DEFINITIONS
+from ssl_bench.measures.values import DEFINITIONS, parse_measure
 from ssl_bench.models.cards import Card
 from ssl_bench.models.recipes import Recipe
 from ssl_bench.models.registry import list_baselines, load_baseline
@@ -71,18 +72,19 @@ def plain(text: object) -> str:
         parts = [line.replace("`", "'")]
     for place in range(0, len(parts), 2):
         parts[place] = re.sub(r"([\\*<>\[\]_#~$])", r"\\\1", parts[place])
-    return "`".join(parts).replace("|", "\\|")
+    return "`".join(parts)
 
 
 def code(text: object) -> str:
-    """Text as code in a line or in the cell of a table."""
-    return "`" + " ".join(str(text).split()).replace("|", "\\|") + "`"
+    """Text as code in a line."""
+    return "`" + " ".join(str(text).split()) + "`"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table of cells that are Markdown already."""
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+    cells = ([cell.replace("|", "\\|") for cell in line] for line in lines)
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells) + "\n"
 
 
 def made(title: str, about: str, *parts: str) -> str:
@@ -308,8 +310,13 @@ def protocols_page() -> str:
 
 def measures_page() -> str:
     """Every measure: formula, range, source."""
+    used = Counter(
+        parse_measure(text).name
+        for protocol in map(load_protocol, protocol_names())
+        for text in protocol.measures
+    )
     parts = []
-    for name, definition in DEFINITIONS.items():
+    for name, definition in sorted(DEFINITIONS.items(), key=lambda item: -used[item[0]]):
         facts = definition.facts()
         rows = [
             [plain(key), plain(value)]
@@ -325,7 +332,7 @@ def measures_page() -> str:
         "Measures",
         'What each measure is, from the code; `ssl-bench measures "cIoU(adaptive)@0.5"` explains '
         "one with all the rules that were asked for. *P* is the predicted set of pixels, *G* the "
-        "truth. `RULE`, how a map becomes a prediction, is one of "
+        "truth; what most protocols measure comes first. `RULE`, how a map becomes a prediction, is one of "
         f"{', '.join(map(code, RULES))}; without one, it is that of the protocol.",
         *parts,
     )
@@ -334,10 +341,16 @@ def measures_page() -> str:
 # ------------------------------------------------------------------------ models and test sets
 
 
+def baselines() -> list[str]:
+    """Names of the baselines: those that hear first, trivial ones last."""
+    order = ("audio-visual", "vision-only", "trivial")
+    return sorted(list_baselines(), key=lambda name: order.index(load_baseline(name).card.modality))
+
+
 def models_page() -> str:
     """What every baseline needs, and what of it ships."""
     parts = []
-    for name in list_baselines():
+    for name in baselines():
         baseline = load_baseline(name)
         card, recipe = baseline.card, baseline.recipe
         variants = "; ".join(
@@ -374,7 +387,7 @@ def baselines_page() -> str:
     """Each baseline against its paper."""
     figures = read_published()
     parts = []
-    for name in list_baselines():
+    for name in baselines():
         card = load_baseline(name).card
         printed = [
             figure
@@ -462,6 +475,10 @@ def _type_of(field: dict[str, Any]) -> str:
     return {"object": "table", "integer": "whole number"}.get(kind, kind)
 
 
+def _default_of(field: dict[str, Any]) -> str:
+    return code(json.dumps(field["default"])) if "default" in field else "empty"
+
+
 def schema_section(name: str) -> str:
     """The fields of one document, and a link to its JSON schema."""
     about, model = SCHEMAS[name]
@@ -471,7 +488,7 @@ def schema_section(name: str) -> str:
         [
             code(field),
             plain(_type_of(facts)),
-            "required" if field in required else code(json.dumps(facts.get("default", "made"))),
+            "required" if field in required else _default_of(facts),
         ]
         for field, facts in schema.get("properties", {}).items()
     ]

@@ -65,11 +65,10 @@ def test_every_made_page_is_in_the_table_of_contents(made: dict[str, str]) -> No
 
 
 def test_every_dialect_has_a_row_and_its_source(made: dict[str, str]) -> None:
+    rows = made["parts/dialects.md"].replace("\\|", "|")
     for name in dialect_names():
         form = load_dialect(name).form
-        assert (
-            f"\n| `{form}` |".replace("[:duet|solo]", r"[:duet\|solo]") in made["parts/dialects.md"]
-        )
+        assert f"\n| `{form}` |" in rows
         assert f"`{form}`\n: " in made["parts/dialect-sources.md"]
 
 
@@ -90,4 +89,4 @@ def test_codes_of_errors_are_found_in_the_code() -> None:
 
 
 def test_text_of_files_is_shown_as_it_is() -> None:
-    assert plain("[A-1] 2*3 <b> | `a*b`") == r"\[A-1\] 2\*3 \<b\> \| `a*b`"
+    assert plain("[A-1] 2*3 <b> | `a*b`") == r"\[A-1\] 2\*3 \<b\> | `a*b`"
