@@ -145,13 +145,16 @@ def chart() -> str:
 WIDTH, BOX, HIGH, GAP, LABEL = 860, 112, 30, 34, 90
 
 ACROSS = {
-    "cli": 0.6,
+    "library": 0.47,
+    "cli": 0.68,
     "interchange": 0.88,
     "analysis": 0.35,
     "engine": 0.35,
     "training": 0.8,
     "models": 0.35,
     "scoring": 0.55,
+    "measures": 0.3,
+    "statistics": 0.8,
     "trials": 0.6,
     "testsets": 0.4,
     "protocols": 0.12,

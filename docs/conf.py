@@ -3,6 +3,7 @@
 Nothing is fetched: pages hold no address of another host that a browser would load by itself.
 """
 
+import atexit
 import os
 import shutil
 import subprocess
@@ -79,16 +80,15 @@ def _start_kernels(app):
     os.environ["SSL_BENCH_KERNELS"] = str(folder / "socket")
     server = subprocess.Popen([sys.executable, str(DOCS / "notebooks" / "kernels.py")])
 
-    def stop(*_):
+    @atexit.register
+    def stop():
         server.terminate()
         server.wait()
         shutil.rmtree(folder)
 
-    app.connect("build-finished", stop)
-
 
 def setup(app):
     """Write the pages that are made from the code, before Sphinx looks for pages."""
-    app.connect("builder-inited", _start_kernels)
     app.connect("builder-inited", lambda _app: made_from_code.write(DOCS / "made"))
+    app.connect("builder-inited", _start_kernels)
     return {"parallel_read_safe": True}

@@ -332,8 +332,8 @@ def measures_page() -> str:
         "Measures",
         'What each measure is, from the code; `ssl-bench measures "cIoU(adaptive)@0.5"` explains '
         "one with all the rules that were asked for. *P* is the predicted set of pixels, *G* the "
-        "truth; what most protocols measure comes first. `RULE`, how a map becomes a prediction, is one of "
-        f"{', '.join(map(code, RULES))}; without one, it is that of the protocol.",
+        "truth; what most protocols measure comes first. `RULE`, how a map becomes a prediction, "
+        f"is one of {', '.join(map(code, RULES))}; without one, it is that of the protocol.",
         *parts,
     )
 

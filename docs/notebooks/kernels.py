@@ -31,14 +31,21 @@ PRELOADED = (
 
 
 def serve(path: str) -> None:
-    """Fork a kernel for each request, until a signal ends it."""
+    """Fork a kernel for each request, until a signal or the end of its parent ends it."""
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(path)
     listener.listen()
+    listener.settimeout(5)
+    parent = os.getppid()
     for name in PRELOADED:
         importlib.import_module(name)
     while True:
-        connection, _ = listener.accept()
+        try:
+            connection, _ = listener.accept()
+        except TimeoutError:
+            if os.getppid() != parent:  # what started it was killed
+                return
+            continue
         asked = json.loads(connection.makefile().readline())
         if os.fork() == 0:
             # The connection stays open as long as this process lives.
