@@ -1,8 +1,12 @@
 """A model in ten lines: where the picture is bright, whatever is heard."""
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import NDArray
 
 import ssl_bench
+from ssl_bench import Features, Waveform
 
 
 class Bright(ssl_bench.Localizer):
@@ -10,11 +14,11 @@ class Bright(ssl_bench.Localizer):
 
     name = "bright"
 
-    def encode_image(self, images):  # a list of (height, width, 3) uint8
+    def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> Features:  # (height, width, 3)
         return {"map": np.stack([image[::16, ::16].mean(2, dtype="f4") for image in images])}
 
-    def encode_audio(self, sounds):  # a list of Waveform(samples, rate)
+    def encode_audio(self, sounds: Sequence[Waveform]) -> Features:  # Waveform(samples, rate)
         return {"none": np.zeros((len(sounds), 0), "f4")}
 
-    def localize(self, image_features, audio_features):  # row i with row i
-        return image_features["map"]
+    def localize(self, image_features: Features, audio_features: Features) -> NDArray[np.float32]:
+        return image_features["map"]  # row i with row i

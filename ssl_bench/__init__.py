@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ssl_bench.library.submitting import submit as submit
     from ssl_bench.library.training import train as train
     from ssl_bench.library.writing import export as export
+    from ssl_bench.library.writing import log_result as log_result
     from ssl_bench.library.writing import pictures as pictures
     from ssl_bench.library.writing import report as report
     from ssl_bench.measures.metric import Metric as Metric
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from ssl_bench.models.contract import Features as Features
     from ssl_bench.models.contract import Localizer as Localizer
     from ssl_bench.models.registry import load_localizer as load_localizer
+    from ssl_bench.models.wrapped import wrap as wrap
     from ssl_bench.predictions import Predictions as Predictions
     from ssl_bench.predictions import PredictionsMeta as PredictionsMeta
     from ssl_bench.predictions import PredictionsWriter as PredictionsWriter
@@ -88,6 +90,7 @@ _HOMES = {
     "load_localizer": "models.registry",
     "load_protocol": "protocols.protocol",
     "localize": "figures.localized",
+    "log_result": "library.writing",
     "open_predictions": "predictions",
     "open_test_set": "testsets",
     "open_trials": "trials.compositions",
@@ -100,6 +103,7 @@ _HOMES = {
     "score_file": "scoring.run",
     "submit": "library.submitting",
     "train": "library.training",
+    "wrap": "models.wrapped",
 }
 
 __all__ = [*sorted(_HOMES), "__version__"]

@@ -248,7 +248,7 @@ def _sent() -> Iterator[None]:
         raise SslBenchError(
             f"this model cannot be sent to another process ({str(error).splitlines()[0]})",
             code="E_WORKER_MODEL",
-            remedy="keep what cannot be pickled out of it, name it as FILE.py:Class, or use one "
+            remedy="keep what cannot be pickled out of it, name it as FILE.py:NAME, or use one "
             "worker",
         ) from error
 
@@ -333,8 +333,7 @@ class _OnRay:
             raise SslBenchError(
                 f"a Ray worker cannot load what it is to work with ({reason})",
                 code="E_WORKER_MODEL",
-                remedy="install the same packages on all nodes, and name the model as "
-                "FILE.py:Class",
+                remedy="install the same packages on all nodes, and name the model as FILE.py:NAME",
             ) from error
         except ray.exceptions.RayActorError as error:
             raise _DiedError from error

@@ -56,6 +56,18 @@ def test_a_model_in_ten_lines(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_model_of_two_torch_modules(tmp_path: Path) -> None:
+    (tmp_path / "tiny.toml").write_text(few_trials(8), encoding="utf-8")
+    arguments = ("evaluate", "--model", f"{EXAMPLES / 'wrapped_model.py'}:model", "--ogl")
+    tiny = ("--protocol", "tiny.toml", "--sheet", "0", "--option", "seed=1")
+    found = ssl_bench_json(*arguments, *tiny, folder=tmp_path)
+    own, prior = found["model"]["parts"]
+    assert (own["name"], own["options"]["seed"], prior["name"]) == ("two-encoders", 1, "ogl-l1")
+    assert own["weights_sha256"]
+    assert found["model"]["alpha"] == 0.4
+
+
+@pytest.mark.slow
 def test_maps_made_elsewhere(tmp_path: Path) -> None:
     run(sys.executable, EXAMPLES / "maps_made_elsewhere.py", "mine.npz", folder=tmp_path)
     score = ("score", "mine.npz", "--protocol", "synth", "--sheet", "0")

@@ -17,6 +17,7 @@ from pydantic import InstanceOf
 from ssl_bench.analysis.request import AnyProtocol, Missing, Request, loader, open_runs, usable_runs
 from ssl_bench.analysis.run_folder import (
     PREDICTIONS,
+    SHEET,
     earlier_run,
     keep_predictions,
     opened_folders,
@@ -94,6 +95,12 @@ class Evaluation(Shown):
         """The result in one line, and the run folder."""
         return f"{self.result.headline}; in {self.folder}"
 
+    @property
+    def sheet(self) -> Path | None:
+        """The picture sheet of a few trials; None where none was drawn."""
+        path = self.folder / SHEET
+        return path if path.is_file() else None
+
     def to_frame(self) -> pd.DataFrame:
         """One row a measure, as :meth:`ssl_bench.Result.to_frame` has it."""
         return self.result.to_frame()
@@ -147,7 +154,7 @@ def evaluate(
     Parameters
     ----------
     model
-        Name of a baseline or plug-in, ``path/to/file.py:Class``, or a localizer itself.
+        Name of a baseline or plug-in, ``path/to/file.py:NAME``, or a localizer itself.
     protocol
         ``NAME[@TESTSET[:SPLIT]]``, a path to a protocol file, or a protocol itself.
     variant, weights, alpha, seed, settings

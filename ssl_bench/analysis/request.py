@@ -22,7 +22,7 @@ from ssl_bench.files import sha256_of_file
 from ssl_bench.media.check import refuse_unusable, remarks_on, write_report
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
 from ssl_bench.models.devices import Place, Precision, move, resolve
-from ssl_bench.models.registry import load_localizer
+from ssl_bench.models.registry import load_localizer, with_object_prior
 from ssl_bench.predictions import open_predictions
 from ssl_bench.protocols.protocol import Protocol, load_dialect, load_protocol
 from ssl_bench.scoring.run import (
@@ -125,6 +125,8 @@ def load_model(request: Request) -> Localizer | AnnotationLocalizer:
             seed=request.seed,
             options=request.settings,
         )
+    elif request.alpha is not None:
+        localizer = with_object_prior(localizer, request.alpha, request.settings)
     if place is not None and isinstance(localizer, Localizer):
         move(localizer, place)
     return localizer

@@ -20,6 +20,7 @@ from ssl_bench.cli.options import (
     jobs_option,
     json_option,
     limit_option,
+    log_option,
     missing_options,
     model_option,
     overwrite_option,
@@ -65,6 +66,7 @@ _run_options = together(
 @_run_options
 @table_options
 @sheet_option
+@log_option
 def evaluate(**given: Any) -> None:
     """Run a model on a protocol and score it.
 
@@ -75,7 +77,9 @@ def evaluate(**given: Any) -> None:
     with progress_bars() as (progress, notify):
         from ssl_bench.analysis.evaluation import run
         from ssl_bench.figures.trial_pictures import draw_run
+        from ssl_bench.interchange.tracking import Record, require_tracker, write_records
 
+        tracker = given["tracker"] and require_tracker(given["tracker"])
         request, protocols = _request(given)
         done = run(
             request,
@@ -95,6 +99,8 @@ def evaluate(**given: Any) -> None:
         click.echo(
             f"Left out {name}: {request.model} has no similarity of images and sounds.", err=True
         )
+    if tracker:
+        write_records([Record(each.result, each.sheet) for each in done], tracker)
     show_evaluations(done, given)
 
 

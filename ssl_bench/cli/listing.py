@@ -110,7 +110,7 @@ def models(name: str | None, as_json: bool) -> None:
     rows += [[plug_in, "installed plug-in", ""] for plug_in in list_plug_ins()]
     show(
         text_table(["model", "title", "modality"], rows),
-        "'ssl-bench models NAME' prints a card; --model also takes path/to/file.py:Class.",
+        "'ssl-bench models NAME' prints a card; --model also takes path/to/file.py:NAME.",
     )
 
 

@@ -31,7 +31,7 @@ _SHIPPED = "-"
     show_default=True,
     metavar="NAME",
     **completed(candidates.models),
-    help="Baseline, plug-in, or FILE.py:Class; several stand side by side.",
+    help="Baseline, plug-in, or FILE.py:NAME; several stand side by side.",
 )
 @click.option(
     "--variant",

@@ -222,6 +222,13 @@ label_option = click.option(
     metavar="NAME",
     help="What a RUN is called, once for each, in their order. Default: what distinguishes them.",
 )
+log_option = click.option(
+    "--log",
+    "tracker",
+    metavar="TRACKER:PLACE",
+    help="Write results to a tracker of experiments, too: tensorboard:FOLDER, mlflow:URI or "
+    "wandb:PROJECT.",
+)
 limit_option = click.option(
     "--limit", type=click.IntRange(1), help="Answer the first N images only, for a first look."
 )
@@ -276,7 +283,7 @@ def may_begin(board: Path, new_board: bool, *, ask: bool = True) -> bool:
 
 def model_option(*, required: bool = True) -> _Decorator[Any]:
     """Which model, and in which form: name, variant, weights, object guidance, seed, options."""
-    about = "Baseline, plug-in, or FILE.py:Class."
+    about = "Baseline, plug-in, or FILE.py:NAME (a class, an object, or a function)."
     return together(
         click.option(
             "--model", required=required, metavar="NAME", help=about, **completed(candidates.models)
@@ -295,8 +302,8 @@ def model_option(*, required: bool = True) -> _Decorator[Any]:
         click.option(
             "--ogl",
             is_flag=True,
-            help="Object-guided localization: mix with the baseline's object prior, or with that "
-            "of --option prior=NAME.",
+            help="Object-guided localization: mix with the model's object prior (your own model: "
+            "ogl-l1), or with that of --option prior=NAME.",
         ),
         click.option(
             "--alpha",

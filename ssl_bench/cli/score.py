@@ -21,6 +21,7 @@ from ssl_bench.cli.options import (
     data_option,
     jobs_option,
     json_option,
+    log_option,
     overwrite_option,
     predictions_protocol_option,
     sheet_option,
@@ -82,6 +83,7 @@ if TYPE_CHECKING:
 @json_option
 @table_options
 @sheet_option
+@log_option
 def score(**given: Any) -> None:
     """Check and score the predictions file (or folder of shards) PREDICTIONS.
 
@@ -89,7 +91,7 @@ def score(**given: Any) -> None:
     without sound is scored beside it, and all of it is written into a run folder.
     """
     if given["dialect"] == "all":
-        for name in ("training_list", "vision_only", "without", "out", "measures"):
+        for name in ("training_list", "vision_only", "without", "out", "measures", "tracker"):
             if given[name]:
                 option = {each.name: each for each in score.params}[name].opts[0]
                 raise click.UsageError(f"{option} needs one dialect, not 'all'")
@@ -98,7 +100,9 @@ def score(**given: Any) -> None:
     with progress_bars() as (progress, notify):
         from ssl_bench.analysis.own_maps import OwnMaps, score_own_maps
         from ssl_bench.figures.trial_pictures import draw_run
+        from ssl_bench.interchange.tracking import Record, require_tracker, write_records
 
+        tracker = given["tracker"] and require_tracker(given["tracker"])
         named = {each.name: given[each.name] for each in fields(OwnMaps) if each.name in given}
         done, overlap = score_own_maps(
             OwnMaps(**{**named, "folder": given["out"]}),
@@ -108,6 +112,8 @@ def score(**given: Any) -> None:
         )
     if done.replaced:
         click.echo(f"Replaced {done.replaced} in {done.folder}.", err=True)
+    if tracker:
+        write_records([Record(done.result, done.sheet)], tracker)
     if given["as_json"] and overlap is not None:
         from ssl_bench.cli.documents import print_document
 

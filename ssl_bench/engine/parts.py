@@ -191,6 +191,8 @@ def _opened(folder: Path) -> Iterator[int]:
 def _identity(localizer: Localizer) -> list[Any] | None:
     """The code of a localizer, and of those that it holds; None where that is not known."""
     kind = type(localizer)
+    if not getattr(kind, "code_is_known", True):
+        return None
     found: list[Any] = [kind.__module__, kind.__qualname__]
     if kind.__module__.split(".")[0] != "ssl_bench":
         try:

@@ -113,7 +113,7 @@ def localize(
     sound
         A file (also a video), or a sound.
     model
-        Names of baselines or plug-ins, ``path/to/file.py:Class``, or localizers themselves.
+        Names of baselines or plug-ins, ``path/to/file.py:NAME``, or localizers themselves.
     resample
         Whether a sound of another rate, or of more channels, than a named model takes is converted.
     **settings

@@ -1,17 +1,19 @@
-"""Runs written for people: pictures, a page, and tables."""
+"""Runs written for people: pictures, a page, tables, and trackers of experiments."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ssl_bench.analysis.chosen_trials import Choice
 from ssl_bench.analysis.paired_runs import read_scores_of
+from ssl_bench.analysis.run_folder import SHEET
 from ssl_bench.arguments import AnyPath, checked_arguments
 from ssl_bench.figures.trial_pictures import MEASURE, Drawn, draw_trials, open_shown
 from ssl_bench.interchange.export import Format, write_results
 from ssl_bench.interchange.result_rows import Given, tables_of
+from ssl_bench.interchange.tracking import Record, write_records
 from ssl_bench.leaderboard.entry_runs import open_given
 from ssl_bench.library.given import (
     AnyResult,
@@ -187,6 +189,58 @@ def export(
     tables = tables_of(given, measures=measures, references=controls)
     write_results(Path(out), tables, format, columns=columns)
     return Path(out)
+
+
+@checked_arguments
+def log_result(result: AnyResult, to: Any, *, step: int | None = None) -> None:
+    """Write a result to TensorBoard, MLflow or Weights & Biases.
+
+    Of each measure, the score and its interval, the score without sound, what hearing adds with its
+    interval, the ceiling and the number of trials become numbers named ``PROTOCOL/MEASURE/score``,
+    ``low``, ``high``, ``without_sound``, ``hearing``, ``hearing_low``, ``hearing_high``,
+    ``ceiling`` and ``trials``; what is not known is left out. The picture sheet of a run folder is
+    written too where there is one, and in TensorBoard and MLflow the whole result as JSON. MLflow
+    allows few signs in names: there ``cIoU(adaptive)@0.5`` is ``cIoU_adaptive_0.5``.
+
+    Parameters
+    ----------
+    result
+        A result, an evaluation, a run folder, or a ``result.json``.
+    to
+        A ``torch.utils.tensorboard.SummaryWriter``, a run of MLflow (``mlflow.active_run()``) or a
+        run of W&B (``wandb.init()``), which stay open. Or a text: ``tensorboard:FOLDER``,
+        ``mlflow:URI`` or ``wandb:PROJECT``; then a run of its own is made, named like the model.
+    step
+        Step of training; None outside of training.
+
+    Raises
+    ------
+    ArgumentError
+        If `to` is none of these.
+    MissingExtraError
+        If the tracker is not installed.
+    ResultError
+        If a file is no result.
+
+    Examples
+    --------
+    >>> class Writer:  # stands for torch.utils.tensorboard.SummaryWriter
+    ...     def add_scalar(self, name, value, step):
+    ...         print(name, round(value, 3))
+    ...     def add_text(self, name, text, step):
+    ...         pass
+    >>> import tempfile, ssl_bench
+    >>> done = ssl_bench.evaluate("center", "synth", folder=tempfile.mkdtemp())
+    >>> log_result(done, Writer(), step=100)
+    synth@synth:standard/cIoU@0.5/score 0.516
+    ...
+    """
+    sheet = None
+    if not isinstance(result, Result):
+        folder = folder_of(result)
+        beside = (folder.parent if folder.is_file() else folder) / SHEET
+        sheet = beside if beside.is_file() else None
+    write_records([Record(result_of(result), sheet)], to, step)
 
 
 def _given(each: AnyResult, label: str | None) -> Given:

@@ -134,19 +134,11 @@ class EmbeddingLocalizer(TrainedLocalizer[Network]):
 
     def localize(self, image_features: Features, audio_features: Features) -> NDArray[np.float32]:
         """Maps ``(B, h, w)`` float32: cosines divided by tau."""
-        visual = image_features["visual"]
-        batch, dimension, height, width = visual.shape
-        cosines = audio_features["audio"][:, None, :] @ visual.reshape(batch, dimension, -1)
-        return self._scaled(cosines.reshape(batch, height, width))
+        return self._scaled(cosine_maps(image_features["visual"], audio_features["audio"]))
 
     def similarity(self, image_features: Features, audio_features: Features) -> NDArray[np.float32]:
         """Largest cosine over locations, ``(B_images, B_sounds)`` float32."""
-        # Image by image: all maps of all pairs at once would not fit into memory.
-        rows = [
-            (audio_features["audio"] @ image.reshape(len(image), -1)).max(axis=1)
-            for image in image_features["visual"]
-        ]
-        return np.stack(rows).astype(np.float32, copy=False)
+        return largest_cosines(image_features["visual"], audio_features["audio"])
 
     def supports(self, method: OptionalMethod) -> bool:
         """Whether an optional method works; audio-blind maps need a sound bank."""
@@ -178,3 +170,27 @@ class EmbeddingLocalizer(TrainedLocalizer[Network]):
     def _scaled(self, cosines: NDArray[np.float32]) -> NDArray[np.float32]:
         scaled: NDArray[np.float32] = cosines / self._temperature
         return scaled
+
+
+def cosine_maps(visual: NDArray[np.float32], audio: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Cosines ``(B, h, w)`` of places ``(B, D, h, w)`` and sounds ``(B, D)``, row i with row i.
+
+    Both are of unit length over D.
+
+    Examples
+    --------
+    >>> places = np.array([[[[1, 0]], [[0, 1]]]], np.float32)  # to the right, then upwards
+    >>> cosine_maps(places, np.array([[0, 1]], np.float32)).tolist()
+    [[[0.0, 1.0]]]
+    """
+    batch, dimension, height, width = visual.shape
+    cosines = audio[:, None, :] @ visual.reshape(batch, dimension, -1)
+    maps: NDArray[np.float32] = cosines.reshape(batch, height, width)
+    return maps
+
+
+def largest_cosines(visual: NDArray[np.float32], audio: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Largest cosine over places, ``(B_images, B_sounds)`` float32; inputs as in `cosine_maps`."""
+    # Image by image: all maps of all pairs at once would not fit into memory.
+    rows = [(audio @ image.reshape(len(image), -1)).max(axis=1) for image in visual]
+    return np.stack(rows).astype(np.float32, copy=False)

@@ -1,4 +1,4 @@
-"""Localizers that are written elsewhere: classes in a file, or of an installed package."""
+"""Localizers that are written elsewhere: in a file, or in an installed package."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def plug_ins() -> dict[str, EntryPoint]:
 
 
 def load_plug_in(name: str) -> Any:
-    """The class that an installed package adds; raises ModelError where it cannot be imported."""
+    """What an installed package adds; raises ModelError where it cannot be imported."""
     point = plug_ins()[name]
     try:
         return point.load()
@@ -40,21 +40,23 @@ def load_plug_in(name: str) -> Any:
 
 
 def load_class(address: str) -> Any:
-    """Run a Python file and take a class from it, by ``path/to/file.py:Class``.
+    """Run a Python file and take a class, a function or an object from it.
+
+    Its address is ``path/to/file.py:NAME``.
 
     Raises
     ------
     ModelError
         If the file is missing or not readable as Python, imports what is not installed, raises,
-        ends the program, or lacks the class.
+        ends the program, or lacks the name.
     """
     file, _, class_name = address.rpartition(":")
     path = Path(file)
     if path.suffix != ".py" or not class_name:
         raise ModelError(
-            f"{address!r} is neither a baseline nor a class in a file",
+            f"{address!r} is neither a baseline nor a model in a file",
             code="E_MODEL_UNKNOWN",
-            remedy="write path/to/file.py:Class",
+            remedy="write path/to/file.py:NAME",
         )
     if not path.is_file():
         raise ModelError(
@@ -87,15 +89,9 @@ def load_class(address: str) -> Any:
             remedy="put what runs it as a program under 'if __name__ == \"__main__\":'",
         ) from stop
     if not hasattr(module, class_name):
-        found = [
-            key
-            for key, value in vars(module).items()
-            if inspect.isclass(value)
-            and issubclass(value, Localizer | AnnotationLocalizer)
-            and value.__module__ == name
-        ]
+        found = _models_in(vars(module), name)
         raise ModelError(
-            f"this file has no class {class_name!r}",
+            f"this file has no {class_name!r}",
             code="E_CLASS_MISSING",
             where=path,
             remedy=one_of(found, class_name) if found else _REMEDY,
@@ -103,23 +99,45 @@ def load_class(address: str) -> Any:
     return getattr(module, class_name)
 
 
+def _models_in(content: Mapping[str, Any], module: str) -> list[str]:
+    """Names of what may be a model: localizers and classes of them; if there is none, functions."""
+    kinds = Localizer | AnnotationLocalizer
+    own = {
+        key: value
+        for key, value in content.items()
+        if getattr(value, "__module__", None) == module or isinstance(value, kinds)
+    }
+    found = [
+        key
+        for key, value in own.items()
+        if isinstance(value, kinds) or (inspect.isclass(value) and issubclass(value, kinds))
+    ]
+    return found or [key for key, value in own.items() if inspect.isfunction(value)]
+
+
 def instantiate(
     declared: Any, options: Mapping[str, Any], *, where: str
 ) -> Localizer | AnnotationLocalizer:
-    """Make a localizer from a class and check that it can be one.
+    """Make a localizer from a class or a function, or take it as it is; check that it can be one.
 
-    `options` are the arguments of its constructor; `where` is its name, for messages.
+    `options` are the arguments of the class or function; `where` is its name, for messages.
 
     Raises
     ------
     ModelError
-        If it is no such class, lacks a method, takes other arguments, or sets no name.
+        If it is no localizer and makes none, lacks a method, takes other arguments, or sets no
+        name.
     """
-    if not inspect.isclass(declared) or not issubclass(declared, Localizer | AnnotationLocalizer):
+    kinds = Localizer | AnnotationLocalizer
+    is_class = inspect.isclass(declared) and issubclass(declared, kinds)
+    if not (is_class or isinstance(declared, kinds) or inspect.isroutine(declared)):
         raise ModelError(
-            "this is not a Localizer class", code="E_CLASS_CONTRACT", where=where, remedy=_REMEDY
+            "this is no Localizer, no class of one, and no function that makes one",
+            code="E_CLASS_CONTRACT",
+            where=where,
+            remedy=_REMEDY,
         )
-    missing = sorted(getattr(declared, "__abstractmethods__", ()))
+    missing = sorted(getattr(declared, "__abstractmethods__", ())) if is_class else []
     if missing:
         raise ModelError(
             f"this class lacks the methods {', '.join(missing)}",
@@ -127,22 +145,43 @@ def instantiate(
             where=where,
             remedy=_REMEDY,
         )
-    try:
-        inspect.signature(declared).bind(**options)
-    except TypeError as error:
+    localizer = declared
+    if isinstance(declared, kinds):
+        if options:
+            raise ModelError(
+                f"this localizer is made already, and takes no options ({', '.join(options)})",
+                code="E_CLASS_OPTIONS",
+                where=where,
+                remedy="leave them out, or name a class or a function that takes them",
+            )
+    else:
+        localizer = _made(declared, options, where, "class" if is_class else "function")
+    if not isinstance(localizer, kinds):
         raise ModelError(
-            f"this class cannot be made with the options given ({error})",
-            code="E_CLASS_OPTIONS",
+            f"this function returns a {type(localizer).__name__}, which is no Localizer",
+            code="E_CLASS_CONTRACT",
             where=where,
-            remedy=f"its arguments are {inspect.signature(declared)}",
-        ) from None
-    with blamed(f"{where}, when it is made,"):
-        localizer: Localizer | AnnotationLocalizer = declared(**options)
+            remedy="return one, such as ssl_bench.wrap makes",
+        )
     if not isinstance(getattr(localizer, "name", None), str):
         raise ModelError(
-            "this class sets no name",
+            "this model sets no name",
             code="E_CLASS_CONTRACT",
             where=where,
             remedy="set 'name' to a text",
         )
     return localizer
+
+
+def _made(declared: Any, options: Mapping[str, Any], where: str, kind: str) -> Any:
+    try:
+        inspect.signature(declared).bind(**options)
+    except TypeError as error:
+        raise ModelError(
+            f"this {kind} cannot be called with the options given ({error})",
+            code="E_CLASS_OPTIONS",
+            where=where,
+            remedy=f"its arguments are {inspect.signature(declared)}",
+        ) from None
+    with blamed(f"{where}, when it is made,"):
+        return declared(**options)

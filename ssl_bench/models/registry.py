@@ -20,6 +20,7 @@ from ssl_bench.models.external import instantiate, load_class, load_plug_in, plu
 from ssl_bench.models.provenance import Provenance
 from ssl_bench.models.recipes import (
     Assembly,
+    NoOptions,
     ObjectGuidance,
     Recipe,
     Variant,
@@ -39,8 +40,13 @@ PRIOR_WEIGHTS = "prior_weights"
 DOWNLOAD = "download"
 """What is given in place of a weights file to fetch the one that its authors publish."""
 
+PRIOR_VARIANT = "prior_variant"
+"""Option that names the variant of the object prior of a model that is written elsewhere."""
+
 UPSAMPLING = "ogl_upsampling"
 """Option that names how maps are up-sampled before they are mixed with an object prior."""
+
+_USUAL_PRIOR = "ogl-l1"
 
 _Assemble = Callable[[Assembly], Localizer | AnnotationLocalizer]
 
@@ -280,15 +286,7 @@ class Baseline:
         prior = load_baseline(str(named))
         size = self.variant(variant).object_prior_variant or variant or self.recipe.default_variant
         guide = prior._resizing_alike(size, seen, self.name)._as_prior(size, prior_weights)
-        if not isinstance(audio_visual, Localizer) or not isinstance(guide, Localizer):
-            raise ModelError(
-                f"{self.name} and {named} cannot be mixed: one of them does not look at images",
-                code="E_PRIOR_KIND",
-                remedy="mix a model that listens with an audio-blind one such as ogl-l1",
-            )
-        from ssl_bench.models.object_guided import ObjectGuided
-
-        return ObjectGuided(audio_visual, guide, alpha, guidance)
+        return _mixed(audio_visual, guide, alpha, guidance)
 
     def _resizing_alike(self, variant: str, seen: Mapping[str, Any], seen_by: str) -> Self:
         """The same prior, with images resized as by the model that it guides.
@@ -322,6 +320,71 @@ class Baseline:
             ) from None
 
 
+def _mixed(
+    audio_visual: Localizer | AnnotationLocalizer,
+    guide: Localizer | AnnotationLocalizer,
+    alpha: float,
+    guidance: ObjectGuidance,
+) -> Localizer:
+    if not isinstance(audio_visual, Localizer) or not isinstance(guide, Localizer):
+        raise ModelError(
+            f"{audio_visual.name} and {guide.name} cannot be mixed: one of them does not look at "
+            "images",
+            code="E_PRIOR_KIND",
+            remedy="mix a model that listens with an audio-blind one such as ogl-l1",
+        )
+    from ssl_bench.models.object_guided import ObjectGuided
+
+    return ObjectGuided(audio_visual, guide, alpha, guidance)
+
+
+def with_object_prior(
+    localizer: Localizer | AnnotationLocalizer,
+    alpha: float,
+    settings: Mapping[str, Any] | None = None,
+) -> Localizer:
+    """A localizer that is written elsewhere, mixed with an object prior as EZ-VSL is.
+
+    Parameters
+    ----------
+    localizer
+        The model. Where it says how it resizes images (``image_input``, as what
+        :func:`ssl_bench.wrap` makes does), the prior sees them resized alike; else as a whole.
+    alpha
+        Weight of the audio-visual map, in [0, 1].
+    settings
+        ``prior`` (an audio-blind baseline; ``ogl-l1``), ``prior_variant`` (``full`` where weights
+        are given and there is such a one, else that which ships), ``prior_weights`` (a file, or
+        ``download``) and ``ogl_upsampling``, as in :func:`load_localizer`.
+
+    Raises
+    ------
+    ModelError
+        If the two cannot be mixed, or a setting is unknown.
+    WeightsError
+        If the prior's weights are missing or unusable.
+
+    Examples
+    --------
+    >>> with_object_prior(load_localizer("ezvsl"), 0.4).name
+    'ezvsl+ogl-l1'
+    """
+    given = dict(settings or {})
+    prior = load_baseline(str(given.pop(PRIOR, _USUAL_PRIOR)))
+    weights = given.pop(PRIOR_WEIGHTS, None)
+    usual = "full" if weights is not None and "full" in prior.recipe.variants else None
+    variant = given.pop(PRIOR_VARIANT, usual) or prior.recipe.default_variant
+    where = f"options of {localizer.name}"
+    table = {"upsampling": given.pop(UPSAMPLING)} if UPSAMPLING in given else {}
+    guidance = checked(ObjectGuidance, table, where)
+    checked(NoOptions, given, where)
+    prior.variant(variant)
+    resized = getattr(localizer, "image_input", None)
+    seen = {} if resized is None else {"image": resized.model_dump()}
+    alike = prior._resizing_alike(variant, seen, localizer.name)
+    return _mixed(localizer, alike._as_prior(variant, weights), alpha, guidance)
+
+
 def load_baseline(name: str) -> Baseline:
     """Read the baseline of that name.
 
@@ -335,7 +398,7 @@ def load_baseline(name: str) -> Baseline:
         raise ModelError(
             f"no localizer is called {name!r}",
             code="E_MODEL_UNKNOWN",
-            remedy=f"{one_of([*known, *list_plug_ins()], name)}; or path/to/file.py:Class",
+            remedy=f"{one_of([*known, *list_plug_ins()], name)}; or path/to/file.py:NAME",
         )
     folder = content_folder("baselines") / name
     files = (folder / "card.toml", folder / "recipe.toml")
@@ -363,23 +426,26 @@ def load_localizer(
     Parameters
     ----------
     name
-        A baseline, a plug-in, or a class in a file as ``path/to/file.py:Class``.
+        A baseline, a plug-in, or a model in a file as ``path/to/file.py:NAME``: a class, an object,
+        or a function that returns one.
     variant
         Variant of a baseline; None for its default one.
     weights
         Weights file; None for the ones that ship with the baseline, ``download`` for the ones that
-        its authors publish. A class from elsewhere is given it as the argument ``weights``.
+        its authors publish. A class or function from elsewhere is given it as the argument
+        ``weights``.
     alpha
         Weight of the audio-visual map in object-guided localization with the baseline's object
-        prior; None for the audio-visual map alone.
+        prior, or with ``ogl-l1`` of a model from elsewhere; None for the audio-visual map alone.
     seed
         For a random baseline.
     options
         Further settings of the model. ``preset`` names one of its preprocessing presets. With
         `alpha` also ``prior`` (an audio-blind baseline, in place of the model's own object prior)
         and ``prior_weights`` (its weights file) and ``ogl_upsampling`` (in place of the one that
-        the recipe names); the prior sees images resized as the model does. A class from elsewhere
-        is given them as arguments.
+        the recipe names); the prior sees images resized as the model does. A class or function from
+        elsewhere is given all others as arguments; of its prior, ``prior_variant`` may be chosen,
+        too (see :func:`with_object_prior`).
 
     Raises
     ------
@@ -398,20 +464,25 @@ def load_localizer(
         baseline = load_baseline(name)
         with extra_needed(f"the model {name}"):
             return baseline.load(variant, weights=file, alpha=alpha, seed=seed, options=options)
-    if variant is not None or alpha is not None:
-        given = "variant" if variant is not None else "alpha"
+    if variant is not None:
         raise ModelError(
-            f"{name} comes from elsewhere, and has no {given} that this project knows",
+            f"{name} comes from elsewhere, and has no variant that this project knows",
             code="E_MODEL_EXTERNAL",
-            remedy="pass its settings as options, or mix it with a prior in Python by "
-            "ssl_bench.models.object_guided.ObjectGuided",
+            remedy="pass its settings as options; the variant of its object prior is the option "
+            f"{PRIOR_VARIANT}",
         )
+    settings = dict(options or {})
+    of_prior = (PRIOR, PRIOR_VARIANT, PRIOR_WEIGHTS, UPSAMPLING) if alpha is not None else ()
+    guiding = {key: settings.pop(key) for key in of_prior if key in settings}
     declared = load_class(name) if ":" in name else load_plug_in(name)
     taken = {} if file is None else {"weights": file}
-    localizer = instantiate(declared, {**(options or {}), **taken}, where=name)
+    localizer = instantiate(declared, {**settings, **taken}, where=name)
     if localizer.provenance is not None:
-        localizer.provenance = _completed(localizer.provenance, options or {}, file)
-    return localizer
+        localizer.provenance = _completed(localizer.provenance, settings, file)
+    if alpha is None:
+        return localizer
+    with extra_needed("object-guided localization"):
+        return with_object_prior(localizer, alpha, guiding)
 
 
 def _completed(

@@ -16,6 +16,7 @@ from ssl_bench.files import content_folder, sha256_of_file
 from ssl_bench.models import external, registry
 from ssl_bench.models.checkpoints import save_checkpoint
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
+from ssl_bench.models.images import ImagePreprocessing
 from ssl_bench.models.object_guided import ObjectGuided
 from ssl_bench.models.object_prior import ClassifierArchitecture, ClassifierNetwork
 from ssl_bench.models.provenance import describe
@@ -23,6 +24,7 @@ from ssl_bench.models.registry import (
     list_baselines,
     load_baseline,
     load_localizer,
+    with_object_prior,
 )
 
 TRIVIAL = [name for name in list_baselines() if load_baseline(name).card.modality == "trivial"]
@@ -363,12 +365,50 @@ def test_a_file_that_is_no_python_is_refused(tmp_path: Path) -> None:
             load_localizer(f"{tmp_path}/{name}")
 
 
-@pytest.mark.parametrize("given", [{"variant": "full"}, {"alpha": 0.4}])
-def test_what_comes_from_elsewhere_has_no_variants_and_no_prior(
-    plug_in: Path, given: dict[str, object]
+def test_what_comes_from_elsewhere_has_no_variants(plug_in: Path) -> None:
+    with refused("E_MODEL_EXTERNAL", where="variant", kind=ModelError):
+        load_localizer(f"{plug_in}:Bright", variant="full")
+
+
+def test_what_comes_from_elsewhere_is_mixed_with_the_usual_prior(plug_in: Path) -> None:
+    name, own = f"{plug_in}:Bright", {"power": 2}
+    guided = load_localizer(name, alpha=0.25, options=own)
+    described = describe(guided)
+    assert isinstance(guided, ObjectGuided)
+    assert (described["name"], described["alpha"]) == ("bright+ogl-l1", 0.25)
+    assert [part["name"] for part in described["parts"]] == ["bright", "ogl-l1"]
+    assert described["parts"][1] == describe(load_localizer("ogl-l1"))
+    other = {**own, "prior": "ogl-cls", "ogl_upsampling": "bilinear-half-pixel"}
+    described = describe(load_localizer(name, alpha=0.4, options=other))
+    assert described["parts"][1]["name"] == "ogl-cls"
+    assert described["options"]["upsampling"] == "bilinear-half-pixel"
+
+
+def test_weights_of_a_prior_are_those_of_its_full_size(
+    plug_in: Path, imagenet_checkpoint: Path
 ) -> None:
-    with refused("E_MODEL_EXTERNAL", where=next(iter(given)), kind=ModelError):
-        load_localizer(f"{plug_in}:Bright", **given)
+    name, weights = f"{plug_in}:Bright", {"prior_weights": str(imagenet_checkpoint)}
+    described = describe(load_localizer(name, alpha=0.4, options=weights))
+    assert described["parts"][1]["variant"] == "full"
+    assert described["parts"][1]["weights_sha256"] == sha256_of_file(imagenet_checkpoint)
+    with refused("E_WEIGHTS_MODEL", kind=WeightsError):
+        load_localizer(name, alpha=0.4, options={**weights, "prior_variant": "synth"})
+    with refused("E_WEIGHTS_NEEDED", where="prior_weights=FILE", kind=WeightsError):
+        load_localizer(name, alpha=0.4, options={"prior_variant": "full"})
+
+
+def test_a_prior_sees_images_cut_as_a_model_from_elsewhere_that_says_how() -> None:
+    model = load_localizer("center")
+    with refused("E_PRIOR_KIND", kind=ModelError):
+        with_object_prior(model, 0.4)
+    square = load_localizer("lvs")
+    assert isinstance(square, Localizer)
+    square.image_input = ImagePreprocessing(resize="crop-pil")  # type: ignore[attr-defined]
+    assert describe(with_object_prior(square, 0.4))["parts"][1]["preset"] != "synth"
+    with refused("E_SCHEMA", where="speed", kind=ModelError):
+        with_object_prior(square, 0.4, {"speed": 1})
+    with refused("E_ALPHA_RANGE", kind=ModelError):
+        with_object_prior(square, 1.5)
 
 
 def test_installed_plug_ins_are_found_by_name(
