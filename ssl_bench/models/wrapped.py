@@ -12,10 +12,11 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import InstanceOf
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from ssl_bench.arguments import ArgumentError, require_instance
+from ssl_bench.arguments import ArgumentError, checked_arguments
 from ssl_bench.errors import ModelError, blamed
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.contract import Features, Localizer, OptionalMethod
@@ -35,100 +36,6 @@ SoundLoader = Callable[[Waveform], Tensor | NDArray[Any]]
 
 # Pairs of one image with sounds that a similarity of one's own is given at once.
 _SOUNDS_AT_ONCE = 64
-
-
-def wrap(
-    image_encoder: Encoder,
-    audio_encoder: Encoder,
-    *,
-    name: str,
-    preprocess_image: ImagePreprocessing | ImageLoader | None = None,
-    preprocess_sound: FrontEnd | SoundLoader | None = None,
-    similarity: Callable[[Tensor, Tensor], Tensor] | None = None,
-    vision_only: Encoder | None = None,
-) -> WrappedLocalizer:
-    """Make a localizer of two torch modules, whose maps are cosine similarities.
-
-    All that is called may be a module, a method of one, or a function that calls modules. Modules
-    are used as they are, without a copy: in evaluation mode, without gradients, and on the device
-    where they lie, or that an evaluation asks for. Afterwards they are in the mode that they had.
-
-    Parameters
-    ----------
-    image_encoder
-        Takes a batch of preprocessed images ``(B, 3, H, W)`` float32, and returns ``(B, D, h, w)``:
-        a vector of D numbers for each place of a grid.
-    audio_encoder
-        Takes a batch of preprocessed sounds, by default ``(B, 1, 257, 200)`` float32, and returns
-        ``(B, D)``.
-    name
-        Name of the model, as in results.
-    preprocess_image
-        From an image ``(height, width, 3)`` uint8 RGB to what the encoder takes, without the axis
-        of the batch. None resizes it to 224 x 224 pixels (bicubic) and normalises it by ImageNet's
-        mean and standard deviation; ``ImagePreprocessing(side=112)`` does so at another size.
-    preprocess_sound
-        From a :class:`ssl_bench.Waveform` to what the encoder takes, without the axis of the batch.
-        None makes the log-power spectrogram of EZ-VSL of the 3 seconds in the middle, at 16 kHz:
-        other sounds are converted. Any other front end of :mod:`ssl_bench.models.sounds` is taken,
-        too.
-    similarity
-        From encoded images ``(B, D, h, w)`` and sounds ``(B, D)`` to maps ``(B, h, w)``, row i of
-        one with row i of the other; higher where the sound is more likely to come from. None for
-        the cosine.
-    vision_only
-        From encoded images ``(B, D, h, w)`` to the model's own audio-blind maps ``(B, h, w)``; None
-        if it has none.
-
-    Returns
-    -------
-    WrappedLocalizer
-        A localizer, for :func:`ssl_bench.evaluate` and everything else that takes one. The
-        similarity of an image and a sound (for ``retrieval``) is the largest value of their map.
-        Results name the digest of the modules' weights.
-
-    Raises
-    ------
-    ArgumentError
-        If an argument cannot be called, or the name is no text.
-
-    Examples
-    --------
-    >>> import ssl_bench
-    >>> from torch import nn
-    >>> model = ssl_bench.wrap(
-    ...     image_encoder=nn.Conv2d(3, 8, 16, stride=16),
-    ...     audio_encoder=nn.Sequential(nn.Flatten(), nn.LazyLinear(8)),
-    ...     name="my-model",
-    ... )
-    >>> sounds = [ssl_bench.Waveform(np.ones((48000, 1), np.int16), 16000)]
-    >>> seen = model.encode_image([np.zeros((60, 80, 3), np.uint8)])
-    >>> model.localize(seen, model.encode_audio(sounds)).shape
-    (1, 14, 14)
-    """
-    require_instance("wrap", "name", name, str)
-    for argument, given in {
-        "image_encoder": image_encoder,
-        "audio_encoder": audio_encoder,
-        "similarity": similarity,
-        "vision_only": vision_only,
-    }.items():
-        _require_callable(argument, given, optional=argument in ("similarity", "vision_only"))
-    if not isinstance(preprocess_image, ImagePreprocessing):
-        _require_callable("preprocess_image", preprocess_image, optional=True)
-    if not isinstance(preprocess_sound, FrontEnd):
-        _require_callable("preprocess_sound", preprocess_sound, optional=True)
-    return WrappedLocalizer(
-        name,
-        {
-            "image_encoder": image_encoder,
-            "audio_encoder": audio_encoder,
-            "similarity": similarity,
-            "vision_only": vision_only,
-        },
-        preprocess_image or ImagePreprocessing(),
-        preprocess_sound or LogPowerAudio(resample=True),
-    )
 
 
 class WrappedLocalizer(Localizer):
@@ -375,6 +282,97 @@ class WrappedLocalizer(Localizer):
         return digest.hexdigest()
 
 
+@checked_arguments
+def wrap(
+    image_encoder: Encoder,
+    audio_encoder: Encoder,
+    *,
+    name: str,
+    preprocess_image: InstanceOf[ImagePreprocessing] | ImageLoader | None = None,
+    preprocess_sound: InstanceOf[FrontEnd] | SoundLoader | None = None,
+    similarity: Callable[[Tensor, Tensor], Tensor] | None = None,
+    vision_only: Encoder | None = None,
+) -> WrappedLocalizer:
+    """Make a localizer of two torch modules, whose maps are cosine similarities.
+
+    All that is called may be a module, a method of one, or a function that calls modules. Modules
+    are used as they are, without a copy: in evaluation mode, without gradients, and on the device
+    where they lie, or that an evaluation asks for. Afterwards they are in the mode that they had.
+
+    Parameters
+    ----------
+    image_encoder
+        Takes a batch of preprocessed images ``(B, 3, H, W)`` float32, and returns ``(B, D, h, w)``:
+        a vector of D numbers for each place of a grid.
+    audio_encoder
+        Takes a batch of preprocessed sounds, by default ``(B, 1, 257, 200)`` float32, and returns
+        ``(B, D)``.
+    name
+        Name of the model, as in results.
+    preprocess_image
+        From an image ``(height, width, 3)`` uint8 RGB to what the encoder takes, without the axis
+        of the batch. None resizes it to 224 x 224 pixels (bicubic) and normalises it by ImageNet's
+        mean and standard deviation; ``ImagePreprocessing(side=112)`` does so at another size.
+    preprocess_sound
+        From a :class:`ssl_bench.Waveform` to what the encoder takes, without the axis of the batch.
+        None makes the log-power spectrogram of EZ-VSL of the 3 seconds in the middle, at 16 kHz:
+        other sounds are converted. Any other front end of :mod:`ssl_bench.models.sounds` is taken,
+        too.
+    similarity
+        From encoded images ``(B, D, h, w)`` and sounds ``(B, D)`` to maps ``(B, h, w)``, row i of
+        one with row i of the other; higher where the sound is more likely to come from. None for
+        the cosine.
+    vision_only
+        From encoded images ``(B, D, h, w)`` to the model's own audio-blind maps ``(B, h, w)``; None
+        if it has none.
+
+    Returns
+    -------
+    WrappedLocalizer
+        A localizer, for :func:`ssl_bench.evaluate` and everything else that takes one. The
+        similarity of an image and a sound (for ``retrieval``) is the largest value of their map.
+        Results name the digest of the modules' weights.
+
+    Raises
+    ------
+    ArgumentError
+        If an argument is unknown or cannot be called, or the name is no text.
+
+    Examples
+    --------
+    >>> import ssl_bench
+    >>> from torch import nn
+    >>> model = ssl_bench.wrap(
+    ...     image_encoder=nn.Conv2d(3, 8, 16, stride=16),
+    ...     audio_encoder=nn.Sequential(nn.Flatten(), nn.LazyLinear(8)),
+    ...     name="my-model",
+    ... )
+    >>> sounds = [ssl_bench.Waveform(np.ones((48000, 1), np.int16), 16000)]
+    >>> seen = model.encode_image([np.zeros((60, 80, 3), np.uint8)])
+    >>> model.localize(seen, model.encode_audio(sounds)).shape
+    (1, 14, 14)
+    """
+    functions = {
+        "image_encoder": image_encoder,
+        "audio_encoder": audio_encoder,
+        "similarity": similarity,
+        "vision_only": vision_only,
+    }
+    preprocessing = {"preprocess_image": preprocess_image, "preprocess_sound": preprocess_sound}
+    for argument, given in {**functions, **preprocessing}.items():
+        if isinstance(given, type):
+            raise ArgumentError(
+                f"wrap: {argument} is a class, which cannot be used",
+                remedy=f"give an instance of the class, such as {given.__name__}()",
+            )
+    return WrappedLocalizer(
+        name,
+        functions,
+        preprocess_image or ImagePreprocessing(),
+        preprocess_sound or LogPowerAudio(resample=True),
+    )
+
+
 def modules_of(function: Callable[..., Any]) -> tuple[nn.Module, ...]:
     """The torch modules that a callable is, belongs to, or names.
 
@@ -463,14 +461,3 @@ def _label(function: object) -> str:
         kind = getattr(function, "spectrogram", type(function).__name__)
         return f"{kind}, {function.seconds:g} s{', resampled' if function.resample else ''}"
     return str(getattr(function, "__qualname__", type(function).__qualname__))
-
-
-def _require_callable(argument: str, given: object, *, optional: bool) -> None:
-    if callable(given) and not isinstance(given, type):
-        return
-    if given is None and optional:
-        return
-    remedy = "give a torch module, or a function that calls one"
-    if isinstance(given, type):
-        remedy = f"give an instance of the class, such as {given.__name__}()"
-    raise ArgumentError(f"wrap: {argument} is {given!r:.80}, which cannot be called", remedy=remedy)

@@ -268,6 +268,8 @@ def test_a_wrong_shape_is_an_error_that_names_it(
         {"similarity": "cosine"},
         {"preprocess_sound": 16000},
         {"name": None},
+        {"preprocess_image": ImagePreprocessing},
+        {"preprocess": len},
     ],
 )
 def test_what_cannot_be_called_is_refused_at_once(changes: dict[str, Any]) -> None:
