@@ -391,7 +391,7 @@ def test_weights_of_a_prior_are_those_of_its_full_size(
     described = describe(load_localizer(name, alpha=0.4, options=weights))
     assert described["parts"][1]["variant"] == "full"
     assert described["parts"][1]["weights_sha256"] == sha256_of_file(imagenet_checkpoint)
-    with refused("E_WEIGHTS_MODEL", kind=WeightsError):
+    with refused("E_WEIGHTS_MISFIT", kind=WeightsError):
         load_localizer(name, alpha=0.4, options={**weights, "prior_variant": "synth"})
     with refused("E_WEIGHTS_NEEDED", where="prior_weights=FILE", kind=WeightsError):
         load_localizer(name, alpha=0.4, options={"prior_variant": "full"})
