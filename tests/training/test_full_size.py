@@ -13,6 +13,7 @@ from PIL import Image
 
 from ssl_bench.media.image import read_image
 from ssl_bench.media.waveform import Waveform
+from ssl_bench.models.recipes import Variant
 from ssl_bench.models.registry import list_baselines, load_baseline, load_localizer
 from ssl_bench.models.resnet import ResidualTrunk, TrunkArchitecture
 from ssl_bench.models.unet import RESNET34
@@ -77,6 +78,20 @@ def clips_at(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
     return make
 
 
+def make_inputs_small(chosen: Variant, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures of a fifth of the pixels, and at most 2 s of sound.
+
+    Networks stay as large as they are; tests of parity feed them what they are made for.
+    """
+    monkeypatch.setitem(chosen.preprocessing["image"], "side", 96)
+    audio = chosen.preprocessing.get("audio", {})
+    if audio.get("seconds", 0) > 2:
+        monkeypatch.setitem(audio, "seconds", 2.0)
+    if "first" in audio:  # a part of the sound, in samples
+        monkeypatch.setitem(audio, "first", 8_000)
+        monkeypatch.setitem(audio, "last", 24_000)
+
+
 @pytest.mark.parametrize(("name", "variant"), FULL_SIZE)
 def test_it_trains_on_a_folder_of_clips(
     name: str,
@@ -89,6 +104,7 @@ def test_it_trains_on_a_folder_of_clips(
     # The state of an unfinished run is up to a gigabyte; small recipes save and resume it.
     monkeypatch.setattr(RunState, "save", lambda *_: None)
     chosen = load_baseline(name).variant(variant)
+    make_inputs_small(chosen, monkeypatch)
     rate = int(chosen.preprocessing.get("audio", {}).get("rate", 16000))
     folder = clips_at(rate)
     features = tmp_path / "features.npz"
@@ -123,9 +139,8 @@ def test_it_trains_on_a_folder_of_clips(
     model = load_localizer(name, variant=variant, weights=tmp_path / f"{variant}.safetensors")
     image = read_image(folder / "frames" / f"{CLIPS[0]}.png")
     samples, _ = soundfile.read(folder / "audio" / f"{CLIPS[0]}.wav", dtype="int16", always_2d=True)
-    maps = model.localize(
-        model.encode_image([image]), model.encode_audio([Waveform(samples, rate)])
-    )
+    images = model.encode_image([image])
+    maps = model.localize(images, model.encode_audio([Waveform(samples, rate)]))
     assert maps.shape[0] == 1
     assert np.isfinite(maps).all()
     # Half a gigabyte for the largest.
