@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import socket
 import subprocess
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from refusals import refused
+from torch.distributed import run
 
 from ssl_bench.models.checkpoints import read_checkpoint
 from ssl_bench.training.hardware import Hardware, is_first_process, launch
@@ -85,87 +87,18 @@ def test_mixed_precision_trains_and_stores_single_precision(quick_classification
 TWO = """
 import sys
 from pathlib import Path
-from ssl_bench.training.hardware import Hardware
-from ssl_bench.training.recipe import TrainingRecipe
-from ssl_bench.training.run import train
 
-recipe = TrainingRecipe.model_validate_json(sys.argv[2])
-train("ezvsl", out=Path(sys.argv[1]), recipe=recipe, hardware=Hardware("cpu", devices=2))
-"""
-
-
-@pytest.mark.slow
-def test_two_devices_share_each_batch_and_end_with_one_network(quick_contrastive, tmp_path):
-    short = quick_contrastive.model_copy(update={"epochs": 2})
-    script = tmp_path / "two.py"
-    script.write_text(TWO)
-    out = tmp_path / "out"
-    arguments = [sys.executable, str(script), str(out), short.model_dump_json()]
-    done = subprocess.run(arguments, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False)
-    assert done.returncode == 0
-    record = read_record(out / "synth.training.json")
-    assert record.devices == 2
-    assert len(record.losses) == 4
-    # Negatives on the same device only: sixteen examples each, so 2 ln 16 and not 2 ln 32 at first.
-    assert record.losses[0] == pytest.approx(2 * np.log(16), abs=1.0)
-    alone = train("ezvsl", out=tmp_path / "alone", recipe=short)
-    assert record.losses[0] < alone.losses[0]
-    tensors = read_checkpoint(out / "synth.safetensors").tensors
-    assert set(tensors) == set(read_checkpoint(tmp_path / "alone" / "synth.safetensors").tensors)
-
-
-NODE = """
-import sys
-from pathlib import Path
-from ssl_bench.training.hardware import Hardware
-from ssl_bench.training.recipe import TrainingRecipe
-from ssl_bench.training.run import train
-
-recipe = TrainingRecipe.model_validate_json(sys.argv[2])
-hardware = Hardware("cpu", devices=1, nodes=2, negatives="all")
-train("ezvsl", out=Path(sys.argv[1]), recipe=recipe, hardware=hardware)
-"""
-
-
-@pytest.mark.slow
-def test_two_machines_started_by_torchrun_contrast_all_examples(quick_contrastive, tmp_path):
-    short = quick_contrastive.model_copy(update={"epochs": 1})
-    script, out = tmp_path / "node.py", tmp_path / "out"
-    script.write_text(NODE)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    started = [
-        subprocess.Popen(
-            [
-                *(
-                    sys.executable,
-                    "-m",
-                    "torch.distributed.run",
-                    "--nnodes=2",
-                    "--nproc-per-node=1",
-                ),
-                *(f"--node-rank={rank}", "--master-addr=127.0.0.1", f"--master-port={port}"),
-                *(str(script), str(out), short.model_dump_json()),
-            ],
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )
-        for rank in range(2)
-    ]
-    assert [each.wait(timeout=300) for each in started] == [0, 0]
-    record = read_record(out / "synth.training.json")
-    assert (record.devices, record.nodes, record.negatives) == (1, 2, "all")
-    # All thirty-two examples are contrasted, on two machines of sixteen.
-    assert record.losses[0] == pytest.approx(2 * np.log(32), abs=1.0)
-
-
-GRADIENT = """
-import sys
 import torch
 from ssl_bench.training.hardware import Hardware, launch
 from ssl_bench.training.objectives.ez_vsl import ez_vsl_loss
+from ssl_bench.training.recipe import TrainingRecipe
+from ssl_bench.training.run import train
 
-fabric = launch(Hardware("cpu", devices=2))
+out, hardware = Path(sys.argv[1]), Hardware("cpu", devices=2)
+recipe = TrainingRecipe.model_validate_json(sys.argv[2])
+train("ezvsl", out=out, recipe=recipe, hardware=hardware)
+
+fabric = launch(hardware)
 torch.manual_seed(0)
 network, rows = torch.nn.Linear(5, 5), torch.randn(2, 8, 5)
 
@@ -184,17 +117,94 @@ network.zero_grad()
 share = slice(fabric.global_rank * 4, fabric.global_rank * 4 + 4)
 module = fabric.setup(network)
 fabric.backward(loss(*map(all_rows, module(rows[:, share]))))
-torch.testing.assert_close(network.weight.grad, whole)
+shared = network.weight.grad
+torch.save((fabric.world_size, whole, shared), out / f"gradient{fabric.global_rank}.pt")
 """
 
 
-@pytest.mark.slow
-def test_contrasting_all_examples_has_the_gradient_of_one_device(tmp_path):
-    script = tmp_path / "gradient.py"
-    script.write_text(GRADIENT)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, str(script)], env=environment, check=False)
+@pytest.fixture(scope="module")
+def two_devices(quick_contrastive, tmp_path_factory) -> Path:
+    """What two devices make in one run, for their processes take long to start."""
+    folder = tmp_path_factory.mktemp("two")
+    short = quick_contrastive.model_copy(update={"epochs": 2})
+    script, out = folder / "two.py", folder / "out"
+    script.write_text(TWO)
+    arguments = [sys.executable, str(script), str(out), short.model_dump_json()]
+    done = subprocess.run(arguments, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False)
     assert done.returncode == 0
+    return out
+
+
+@pytest.mark.slow
+def test_two_devices_share_each_batch_and_end_with_one_network(
+    two_devices, quick_contrastive, tmp_path
+):
+    record = read_record(two_devices / "synth.training.json")
+    assert record.devices == 2
+    assert len(record.losses) == 4
+    # Negatives on the same device only: sixteen examples each, so 2 ln 16 and not 2 ln 32 at first.
+    assert record.losses[0] == pytest.approx(2 * np.log(16), abs=1.0)
+    short = quick_contrastive.model_copy(update={"epochs": 1})
+    alone = train("ezvsl", out=tmp_path / "alone", recipe=short)
+    assert record.losses[0] < alone.losses[0]
+    tensors = read_checkpoint(two_devices / "synth.safetensors").tensors
+    assert set(tensors) == set(read_checkpoint(tmp_path / "alone" / "synth.safetensors").tensors)
+
+
+@pytest.mark.slow
+def test_contrasting_all_examples_has_the_gradient_of_one_device(two_devices):
+    for rank in range(2):
+        devices, whole, shared = torch.load(two_devices / f"gradient{rank}.pt")
+        assert devices == 2
+        torch.testing.assert_close(shared, whole)
+
+
+NODE = """
+import sys
+from pathlib import Path
+from ssl_bench.training.hardware import Hardware
+from ssl_bench.training.recipe import TrainingRecipe
+from ssl_bench.training.run import train
+
+recipe = TrainingRecipe.model_validate_json(sys.argv[2])
+hardware = Hardware("cpu", devices=1, nodes=2, negatives="all")
+train("ezvsl", out=Path(sys.argv[1]), recipe=recipe, hardware=hardware)
+"""
+
+
+def torchrun(*arguments: str) -> multiprocessing.process.BaseProcess:
+    """torchrun in a process that is split off from this one, which has loaded what it needs."""
+    process = multiprocessing.get_context("fork").Process(target=run.main, args=(arguments,))
+    process.start()
+    return process
+
+
+@pytest.mark.slow
+def test_two_machines_started_by_torchrun_contrast_all_examples(
+    quick_contrastive, tmp_path, monkeypatch
+):
+    short = quick_contrastive.model_copy(update={"epochs": 1})
+    script, out = tmp_path / "node.py", tmp_path / "out"
+    script.write_text(NODE)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    started = [
+        torchrun(
+            *("--nnodes=2", "--nproc-per-node=1", f"--node-rank={rank}"),
+            *("--master-addr=127.0.0.1", f"--master-port={port}"),
+            *(str(script), str(out), short.model_dump_json()),
+        )
+        for rank in range(2)
+    ]
+    for each in started:
+        each.join(300)
+    assert [each.exitcode for each in started] == [0, 0]
+    record = read_record(out / "synth.training.json")
+    assert (record.devices, record.nodes, record.negatives) == (1, 2, "all")
+    # All thirty-two examples are contrasted, on two machines of sixteen.
+    assert record.losses[0] == pytest.approx(2 * np.log(32), abs=1.0)
 
 
 def test_an_objective_without_negatives_gathers_none(quick_classification, tmp_path):
