@@ -7,7 +7,7 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -99,6 +99,15 @@ def test_a_worker_that_dies_is_said_with_the_part_that_it_had() -> None:
     assert re.search(r"clip [abc]\b", raised.value.problem)
 
 
+@pytest.fixture(scope="class")
+def ray_here() -> Iterator[None]:
+    """A Ray cluster that an executor has started on this machine, and others join."""
+    pytest.importorskip("ray")
+    with Executor("ray", 1).open(lambda _device: lambda part: part) as run:
+        assert dict(run([7])) == {0: 7}
+        yield
+
+
 class TestRay:
     def test_without_it_the_extra_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "ray", None)
@@ -111,6 +120,7 @@ class TestRay:
             pass
 
     @pytest.mark.slow
+    @pytest.mark.usefixtures("ray_here")
     def test_it_has_the_same_outcomes_and_errors(self) -> None:
         # Workers import this package, and not these tests.
         def setup(_device: str | None) -> Callable[[Any], Any]:
@@ -125,6 +135,16 @@ class TestRay:
             assert dict(run([1, 3, 4])) == {0: 1, 1: 3, 2: 4}
             with refused("E_TORN", where="clip 2"):
                 list(run([1, 2]))
+
+    @pytest.mark.slow
+    @pytest.mark.usefixtures("ray_here")
+    def test_a_part_that_ends_every_worker_is_said(self) -> None:
+        def setup(_device: str | None) -> Callable[[Any], Any]:
+            return lambda part: os._exit(9) if part == 5 else part
+
+        named = Executor("ray", 2).open(setup, name=lambda part: f"clip {part}")
+        with refused("E_WORKER_DIED", where="clip 5"), named as run:
+            list(run(range(6)))
 
     @pytest.mark.slow
     def test_parts_of_a_machine_that_leaves_are_done_elsewhere(self) -> None:
@@ -152,14 +172,3 @@ class TestRay:
                     os.killpg(nodes[1].pid, signal.SIGKILL)
                     nodes[1].wait()
         assert len(machines) == 20
-
-    @pytest.mark.slow
-    def test_a_part_that_ends_every_worker_is_said(self) -> None:
-        pytest.importorskip("ray")
-
-        def setup(_device: str | None) -> Callable[[Any], Any]:
-            return lambda part: os._exit(9) if part == 5 else part
-
-        named = Executor("ray", 2).open(setup, name=lambda part: f"clip {part}")
-        with refused("E_WORKER_DIED", where="clip 5"), named as run:
-            list(run(range(6)))
