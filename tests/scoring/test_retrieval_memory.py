@@ -101,10 +101,11 @@ def run(kind: str, folder: Path, clips: int) -> dict[str, Any]:
 def test_all_clips_against_all_sounds_in_a_quarter_of_two_gigabytes(
     kind: str, tmp_path: Path
 ) -> None:
-    # What is compiled is kept for the next process, in which compiling would be the peak.
-    (tmp_path / "few").mkdir()
-    run(kind, tmp_path / "few", 200)
     told = run(kind, tmp_path, CLIPS)
+    if told["peak"] >= MOST_BYTES:
+        # Compiling may have been the peak; what is compiled is kept for the next process.
+        (tmp_path / "again").mkdir()
+        told = run(kind, tmp_path / "again", CLIPS)
     assert any(kind in name for name in told["members"])
     assert told["present"] == told["gallery"] == CLIPS
     assert None not in told["measures"]
