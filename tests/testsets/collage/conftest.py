@@ -13,10 +13,17 @@ from ssl_bench.testsets import open_test_set
 from ssl_bench.testsets.collage.testset import CollageTestSet
 
 
-@pytest.fixture(scope="session", autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache folder of these tests' own: never the user's."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_cache(cache: Path) -> Iterator[None]:
+    """It is the cache for these tests alone: others go on with the one that they have filled."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(CACHE_VARIABLE, str(tmp_path_factory.mktemp("cache")))
+        patch.setenv(CACHE_VARIABLE, str(cache))
         yield
 
 
@@ -26,11 +33,14 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def opened(data: Path) -> dict[str, CollageTestSet]:
+def opened(data: Path, cache: Path) -> dict[str, CollageTestSet]:
     """Sixty samples of each split."""
+    splits = ("standard", "two-source", "interactive", "type-ab", "unseen-cutouts", "train")
     found = {}
-    for split in ("standard", "two-source", "interactive", "type-ab", "unseen-cutouts", "train"):
-        test_set = open_test_set("collage", split, data=data, options={"count": 60})
-        assert isinstance(test_set, CollageTestSet)
-        found[split] = test_set
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(CACHE_VARIABLE, str(cache))
+        for split in splits:
+            test_set = open_test_set("collage", split, data=data, options={"count": 60})
+            assert isinstance(test_set, CollageTestSet)
+            found[split] = test_set
     return found
