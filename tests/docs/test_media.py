@@ -6,8 +6,6 @@ import json
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -53,6 +51,6 @@ def test_the_commands_and_the_python_run(
         done = call(*words[1:])
         assert done.code == 0, command + done.err
     [code] = blocks("python")
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    exec(code, {})
     made = ("data/vggss/frames", "trained", "party.pdf", "party-localized.mp4", "party.png")
     assert all(Path(each).exists() for each in made)
