@@ -5,6 +5,7 @@ Nothing is fetched: pages hold no address of another host that a browser would l
 
 import atexit
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -87,8 +88,15 @@ def _start_kernels(app):
         shutil.rmtree(folder)
 
 
+def _plain_signature(_app, _kind, _name, _object, _options, signature, returned):
+    """Types without what pydantic is told of them."""
+    plain = re.compile(r"Annotated\[([^,\[\]]+), InstanceOf\(\)\]")
+    return signature and plain.sub(r"\1", signature), returned and plain.sub(r"\1", returned)
+
+
 def setup(app):
     """Write the pages that are made from the code, before Sphinx looks for pages."""
+    app.connect("autodoc-process-signature", _plain_signature)
     app.connect("builder-inited", lambda _app: made_from_code.write(DOCS / "made"))
     app.connect("builder-inited", _start_kernels)
     return {"parallel_read_safe": True}

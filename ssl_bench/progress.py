@@ -28,7 +28,15 @@ def console(*, to_stderr: bool = False) -> Console:
     # Colours and bars are sent as they are; what they are made of is escaped.
     plain["file"] = getattr(stream, "styled", stream)
     made = Console(stderr=to_stderr, soft_wrap=True, **plain)
-    return made if made.is_terminal else Console(stderr=to_stderr, width=_WIDE, **plain)
+    if not made.is_terminal:
+        made = Console(stderr=to_stderr, width=_WIDE, **plain)
+    made.on_broken_pipe = _not_read  # type: ignore[method-assign]
+    return made
+
+
+def _not_read() -> None:
+    """What becomes of output that nobody reads is up to the caller; rich would end the process."""
+    raise BrokenPipeError
 
 
 class Counted(Protocol):

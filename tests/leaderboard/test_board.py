@@ -224,13 +224,13 @@ def test_a_card_that_borrows_a_baselines_name(card: str, code: str, board: Path)
     assert code in codes(checked(board))
 
 
-def test_the_command_ends_with_2_and_without_a_traceback(
+def test_the_command_ends_with_1_and_without_a_traceback(
     board: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (board / FOLDER / "card.toml").write_text("{")
     with pytest.raises(SystemExit) as stop:
         main(["leaderboard", "check", "--board", str(board)])
-    assert stop.value.code == 2
+    assert stop.value.code == 1
     captured = capsys.readouterr()
     assert f"wrong: {FOLDER}/card.toml" in captured.err
     assert "[E_TOML]" in captured.err
