@@ -14,7 +14,15 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import InstanceOf
 
-from ssl_bench.analysis.request import AnyProtocol, Missing, Request, loader, open_runs, usable_runs
+from ssl_bench.analysis.request import (
+    AnyProtocol,
+    Missing,
+    Request,
+    loader,
+    open_runs,
+    require_name,
+    usable_runs,
+)
 from ssl_bench.analysis.run_folder import (
     PREDICTIONS,
     SHEET,
@@ -216,6 +224,7 @@ def evaluate(
     >>> done.result.coverage.present
     500
     """
+    require_name(model, alpha, variant=variant, weights=weights, settings=settings)
     request = Request(
         model=model,
         variant=variant,

@@ -104,6 +104,33 @@ class Request:
         )
 
 
+def require_name(model: object, alpha: float | None, **loading: object) -> None:
+    """Refuse settings of loading a model beside one that is loaded already.
+
+    With an `alpha` they are those of the prior that is mixed in.
+
+    Raises
+    ------
+    SslBenchError
+        If the model is no name, and a setting was given.
+
+    Examples
+    --------
+    >>> require_name("ezvsl", None, variant="full")
+    >>> require_name(object(), None, variant="full")
+    Traceback (most recent call last):
+    ssl_bench.errors.SslBenchError: variant has no effect on a model that is loaded already. ...
+    """
+    given = [name for name, value in loading.items() if value]
+    if given and alpha is None and not isinstance(model, str):
+        raise SslBenchError(
+            f"{' and '.join(given)} {'have' if given[1:] else 'has'} no effect on a model that is "
+            "loaded already",
+            code="E_SETTING",
+            remedy="give them to load_localizer, or name the model",
+        )
+
+
 def load_model(request: Request) -> Localizer | AnnotationLocalizer:
     """The model of a request, loaded if it is a name, and moved to the device that was asked for.
 

@@ -13,7 +13,7 @@ from ssl_bench.analysis.contribution.run import (
 )
 from ssl_bench.analysis.evaluation import Evaluation, run_predict
 from ssl_bench.analysis.own_maps import OwnMaps, score_own_maps
-from ssl_bench.analysis.request import Missing, Request
+from ssl_bench.analysis.request import Missing, Request, require_name
 from ssl_bench.arguments import AnyPath, checked_arguments
 from ssl_bench.engine.predict import Predicted
 from ssl_bench.library.given import AnyModel, AnyProtocol, path_of, paths_of, protocol_of
@@ -64,6 +64,7 @@ def predict(
     >>> done.predictions.name
     'predictions.npz'
     """
+    require_name(model, alpha, variant=variant, weights=weights, settings=settings)
     request = Request(
         model=model,
         variant=variant,
@@ -222,6 +223,7 @@ def contribution(
     >>> found.contribution.hearing.measure
     'cIoU@0.5'
     """
+    require_name(model, None, variant=variant, weights=weights, settings=settings)
     request = Request(
         model=model,
         variant=variant,

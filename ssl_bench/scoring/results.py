@@ -330,7 +330,7 @@ class Result(Shown, _Shortened):
             axes.plot(
                 places, names, "|", color=colour, markersize=16, markeredgewidth=2.5, label=label
             )
-        axes.set_xlim(0, 1)
+        axes.set_xlim(0, 1.02)  # a mark at the end is whole
         axes.set_title(self.headline, fontsize=8)
         figure.legend(fontsize=7, loc="outside lower center", ncols=3)
         return figure

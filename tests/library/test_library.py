@@ -134,6 +134,20 @@ def test_trials_feed_a_loop() -> None:
     assert np.abs(first["sound"]).max() <= 1
 
 
+@pytest.mark.parametrize(
+    "function", [ssl_bench.evaluate, ssl_bench.predict, ssl_bench.contribution]
+)
+@pytest.mark.parametrize(
+    "setting", [{"variant": "full"}, {"weights": "a.pth"}, {"settings": {"a": 1}}]
+)
+def test_settings_beside_a_loaded_model_are_not_ignored(
+    function: Callable[..., object], setting: dict[str, Any]
+) -> None:
+    loaded = ssl_bench.load_localizer("ezvsl")
+    with refused("E_SETTING"):
+        function(loaded, "synth", **setting)
+
+
 def test_training_data_must_be_there(tmp_path: Path) -> None:
     with refused("E_FOLDER_MISSING"):
         ssl_bench.train("ezvsl", data=tmp_path / "nothing")
