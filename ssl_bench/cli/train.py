@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-import tomllib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -43,11 +42,10 @@ _FIRST_LINE_SECONDS = 5.0
 _LINE_SECONDS = 60.0
 
 
-def _toml_or_text(text: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
+def _value_of(text: str) -> Any:
+    from ssl_bench.training.recipe import value_of
+
+    return value_of(text)
 
 
 @command()
@@ -126,9 +124,9 @@ def _toml_or_text(text: str) -> Any:
     "--change",
     "changes",
     "KEY=VALUE",
-    _toml_or_text,
-    help="Change a field of the recipe, such as batch=32, epochs=5 or settings.tau=0.05; may be "
-    "repeated. The record says so.",
+    _value_of,
+    help="Change a field of the recipe, such as batch=32, epochs=5 or settings.tau=0.05, or of the "
+    "network, such as architecture.dimension=128; may be repeated. The record says so.",
 )
 @resample_option
 @click.option(

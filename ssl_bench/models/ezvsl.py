@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
@@ -86,3 +88,4 @@ class EZVSL(EmbeddingLocalizer[EZVSLNetwork]):
     baseline = "ezvsl"
     network = EZVSLNetwork
     architecture = EZVSLArchitecture
+    sized_by: ClassVar = {"dimension": ("img_proj.weight", "aud_proj.weight")}

@@ -6,7 +6,7 @@ Learning", CVPR 2023.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 from torch import Tensor
@@ -64,3 +64,4 @@ class FNAC(EmbeddingLocalizer[FNACNetwork]):
     baseline = "fnac"
     network = FNACNetwork
     architecture = FNACArchitecture
+    sized_by: ClassVar = {"dimension": ("img_proj.weight", "aud_proj.weight")}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from pydantic import Field, PositiveInt
@@ -169,7 +169,7 @@ class GradCAM(VisionOnlyLocalizer[SaliencyNetwork]):
     baseline = "gradcam"
     architecture = VGGArchitecture
     options = GradCAMOptions
-    last_layer = LAST_LAYER + LITE_HEAD
+    sized_by: ClassVar = {"classes": LAST_LAYER + LITE_HEAD}
 
     @classmethod
     def build(cls, architecture: Any, options: Any, checkpoint: Checkpoint) -> SaliencyNetwork:

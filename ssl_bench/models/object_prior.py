@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
@@ -123,7 +123,7 @@ class ClassPrior(VisionOnlyLocalizer[ClassifierNetwork | LiteClassifier]):
 
     baseline = "ogl-cls"
     architecture = ClassifierArchitecture
-    last_layer = HEAD + LITE_HEAD
+    sized_by: ClassVar = {"classes": HEAD + LITE_HEAD}
 
     @classmethod
     def build(

@@ -12,6 +12,9 @@ from ssl_bench.schemas import Document, is_none
 
 _MAX_SHOWN = 10  # plain values of a file
 
+# Of dimensions, channels, blocks and the like: a file must not make a network without end.
+_LARGEST = 8192
+
 
 def counted(name: str, keys: Sequence[str]) -> str:
     """How many keys there are of a kind, and the first three of them.
@@ -32,12 +35,38 @@ def stated_origin(fields: Mapping[str, Any]) -> dict[str, str]:
     >>> stated_origin({"training": '{"model": "ezvsl", "seed": 0}'}), stated_origin({"epoch": 3})
     ({'model': 'ezvsl'}, {})
     """
+    return {name: value for name, value in _stated(fields).items() if isinstance(value, str)}
+
+
+def stated_architecture(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of the architecture in which a file's training differed from its variant.
+
+    They are not checked yet; one with a number that no network of this project has is left out.
+
+    Examples
+    --------
+    >>> stated_architecture({"training": '{"architecture": {"dimension": 128}}'})
+    {'dimension': 128}
+    """
+    stated = _stated(fields).get("architecture")
+    sensible = isinstance(stated, dict) and _largest(stated) <= _LARGEST
+    return dict(stated) if isinstance(stated, dict) and sensible else {}
+
+
+def _stated(fields: Mapping[str, Any]) -> dict[str, Any]:
     try:
         stated = json.loads(str(fields.get("training")))
     except (json.JSONDecodeError, RecursionError):
         return {}
-    facts = stated if isinstance(stated, dict) else {}
-    return {name: value for name, value in facts.items() if isinstance(value, str)}
+    return stated if isinstance(stated, dict) else {}
+
+
+def _largest(content: Any) -> float:
+    """The largest number in nested tables and lists."""
+    if isinstance(content, dict | list):
+        inner = content.values() if isinstance(content, dict) else content
+        return max(map(_largest, inner), default=0)
+    return content if isinstance(content, int | float) else 0
 
 
 class RecognisedWeights(Document):

@@ -144,6 +144,9 @@ class Variant(Document):
     """
 
     about: str  # One sentence for people
+    # Another variant of the same baseline, whose tables this one takes except for what it states
+    # itself; the weights that ship are not taken.
+    like: str | None = None
     # architecture, preprocessing: Tables that the localizer's class checks. Where there are
     # presets, `preprocessing` is that of the default one, and a recipe does not write it.
     architecture: dict[str, Any] = Field(default_factory=dict)
@@ -244,11 +247,54 @@ class Recipe(Document):
         default_factory=lambda: {"standard": Variant(about="Its only form.")}
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_likes(cls, table: Any) -> Any:
+        variants = table.get("variants") if isinstance(table, dict) else None
+        if not isinstance(variants, dict):
+            return table
+        return {
+            **table,
+            "variants": {name: _filled(each, variants) for name, each in variants.items()},
+        }
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.default_variant not in self.variants:
             raise ValueError(f"default_variant {self.default_variant!r} is none of the variants")
         return self
+
+
+_TAKEN = (
+    "architecture",
+    "preprocessing",
+    "presets",
+    "object_guided",
+    "object_prior_variant",
+    "training",
+)
+
+
+def _filled(variant: Any, variants: Mapping[str, Any]) -> Any:
+    """A variant's table with what it takes from the one that it is like."""
+    if not isinstance(variant, dict) or "like" not in variant:
+        return variant
+    other = variants.get(variant["like"])
+    if not isinstance(other, dict) or "like" in other:
+        raise ValueError(f"like names {variant['like']!r}, which is no variant with its own tables")
+    taken = {key: other[key] for key in _TAKEN if key in other}
+    return merged({"object_prior_variant": variant["like"], **taken}, variant)
+
+
+def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Two tables in one; where both state a value, that of `over`."""
+    both = {
+        key: merged(under[key], value)
+        if isinstance(value, dict) and isinstance(under.get(key), dict)
+        else value
+        for key, value in over.items()
+    }
+    return {**under, **both}
 
 
 @dataclass(frozen=True)

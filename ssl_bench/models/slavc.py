@@ -5,7 +5,7 @@ Mo and Morgado, "A Closer Look at Weakly-Supervised Audio-Visual Source Localiza
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -163,6 +163,7 @@ class SLAVC(EmbeddingLocalizer[SLAVCNetwork]):
     baseline = "slavc"
     network = SLAVCNetwork
     architecture = FNACArchitecture
+    sized_by: ClassVar = {"dimension": ("img_proj1.weight", "aud_proj1.weight")}
     options = SLAVCOptions
 
     @classmethod

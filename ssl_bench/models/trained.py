@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
@@ -29,8 +29,8 @@ from ssl_bench.models.images import (
     ImagePreprocessing,
     resize_image,
 )
-from ssl_bench.models.provenance import Provenance
-from ssl_bench.models.recipes import Assembly, NoOptions, checked
+from ssl_bench.models.provenance import Provenance, stated_architecture
+from ssl_bench.models.recipes import Assembly, NoOptions, checked, merged
 from ssl_bench.models.sounds import SoundInput
 from ssl_bench.schemas import Document
 
@@ -89,9 +89,9 @@ class TrainedLocalizer(Localizer, Generic[Network]):
     unused: ClassVar[tuple[str, ...]] = ()
     # Entries of a weights file that `extras` reads, and the network does not.
     beside: ClassVar[tuple[str, ...]] = ()
-    # Entries of a classifier's last layer. Its weights decide how many classes it has, in place of
-    # the architecture's field ``classes``.
-    last_layer: ClassVar[tuple[str, ...]] = ()
+    # Fields of the architecture that a weights file decides: entries whose first axis has that many
+    # elements.
+    sized_by: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     _place: Place = PROCESSOR  # Where the network is
 
     def __init__(
@@ -132,7 +132,8 @@ class TrainedLocalizer(Localizer, Generic[Network]):
             read_checkpoint(assembly.needed_weights(), expected_sha256=assembly.weights_sha256),
             options,
         )
-        table = {**assembly.architecture, **cls._classes_in(checkpoint)}
+        stated = stated_architecture(checkpoint.metadata)
+        table = {**merged(assembly.architecture, stated), **cls._sizes_in(checkpoint)}
         architecture = checked(cls.architecture, table, assembly.recipe)
         with ParametersNotDrawn():
             network = cls.build(architecture, options, checkpoint)
@@ -191,13 +192,17 @@ class TrainedLocalizer(Localizer, Generic[Network]):
         return changed
 
     @classmethod
-    def _classes_in(cls, checkpoint: Checkpoint) -> dict[str, int]:
-        rows = {
-            checkpoint.tensors[key].shape[0]
-            for key in cls.last_layer
-            if key in checkpoint.tensors and checkpoint.tensors[key].ndim > 0
-        }
-        return {"classes": rows.pop()} if len(rows) == 1 and min(rows) else {}
+    def _sizes_in(cls, checkpoint: Checkpoint) -> dict[str, int]:
+        found = {}
+        for name, keys in cls.sized_by.items():
+            rows = {
+                checkpoint.tensors[key].shape[0]
+                for key in keys
+                if key in checkpoint.tensors and checkpoint.tensors[key].ndim > 0
+            }
+            if len(rows) == 1 and min(rows):
+                found[name] = rows.pop()
+        return found
 
     def move(self, place: Place) -> Place:
         """Compute on another device or in another precision from now on."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from torch import nn
 
@@ -16,7 +16,7 @@ from ssl_bench.models.downloads import fetch
 from ssl_bench.models.embedding_localizer import EmbeddingPreprocessing
 from ssl_bench.models.image_trunks import FrozenTrunk
 from ssl_bench.models.images import ImagePreprocessing
-from ssl_bench.models.recipes import OfficialWeights, Table, Variant, checked
+from ssl_bench.models.recipes import OfficialWeights, Table, Variant, checked, merged
 from ssl_bench.models.registry import Baseline, load_baseline
 from ssl_bench.models.sounds import prepare_sound
 from ssl_bench.models.trained import PriorPreprocessing
@@ -67,6 +67,8 @@ class Preparation:
     image_trunk: Path | None = None
     neighbours: NeighbourFiles | None = None
     progress: Progress | None = None  # Called while data are made or read
+    # Fields of the network's architecture that differ from the variant's.
+    changed_architecture: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def recipe_path(self) -> Path:
@@ -85,7 +87,13 @@ class Preparation:
 
     def architecture(self, model: type[Table]) -> Table:
         """The table of the architecture, checked; raises ModelError where it is wrong."""
-        return checked(model, self.variant.architecture, self.recipe_path)
+        where = "changes of the architecture" if self.changed_architecture else self.recipe_path
+        return checked(model, self.architecture_table, where)
+
+    @property
+    def architecture_table(self) -> dict[str, Any]:
+        """The table of the architecture, not yet checked."""
+        return merged(self.variant.architecture, self.changed_architecture)
 
     def preprocessing(self, model: type[Preprocessing]) -> Preprocessing:
         """The table of the preprocessing, checked; raises ModelError where it is wrong."""

@@ -6,6 +6,9 @@ import json
 import platform
 from importlib import metadata
 from pathlib import Path
+from typing import Any
+
+from pydantic import Field
 
 from ssl_bench.errors import ResultError
 from ssl_bench.files import write_text
@@ -56,6 +59,8 @@ class TrainingRecord(Document):
     classes: tuple[str, ...] = ()
     seed: int  # The seed in force: the recipe's, or another that was chosen
     recipe: TrainingRecipe  # The training recipe
+    # Fields of the network's architecture that differ from the variant's.
+    architecture: dict[str, Any] = Field(default_factory=dict, exclude_if=lambda table: not table)
     # Digest of the weights file that the image trunk started from, or None.
     image_trunk_sha256: str | None
     parameters: int  # Number of trained parameters

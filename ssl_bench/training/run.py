@@ -24,7 +24,12 @@ from ssl_bench.training.loop import TrainingHistory, fit, reproducible
 from ssl_bench.training.neighbours import NeighbourFiles
 from ssl_bench.training.objectives import needs_of, prepare_task
 from ssl_bench.training.preparation import Preparation
-from ssl_bench.training.recipe import TrainingRecipe, changed_recipe, training_recipe
+from ssl_bench.training.recipe import (
+    TrainingRecipe,
+    architecture_changes,
+    changed_recipe,
+    training_recipe,
+)
 from ssl_bench.training.record import (
     Epoch,
     TrainingRecord,
@@ -182,7 +187,8 @@ def train(
         recipe = plan.recipe if small else plan.recipe.model_copy(update={"scenes": None})
     elif seed is None:
         seed = recipe.seed
-    recipe = changed_recipe(recipe, changes or {})
+    architecture, others = architecture_changes(changes or {})
+    recipe = changed_recipe(recipe, others)
     preparation = Preparation(
         baseline=plan.baseline,
         variant_name=plan.variant,
@@ -192,6 +198,7 @@ def train(
         image_trunk=image_trunk,
         neighbours=neighbours,
         progress=progress,
+        changed_architecture=architecture,
     )
     on = (hardware or Hardware(accelerator="cpu")).resolved()
     on.share(recipe.batch)
@@ -207,7 +214,7 @@ def train(
         identity = {
             "baseline": name,
             "variant": plan.variant,
-            "architecture": preparation.variant.architecture,
+            "architecture": preparation.architecture_table,
             "preprocessing": preparation.variant.preprocessing,
             "recipe": recipe.model_dump(mode="json"),
             "seed": preparation.seed,
@@ -235,7 +242,13 @@ def train(
                         if tensor.is_floating_point():
                             tensor.copy_(tensor.half())
                 figures = dict(task.validate())
-            origin = {"model": name, "data": data.name, "seed": preparation.seed}
+            origin: dict[str, Any] = {
+                "model": name,
+                "data": data.name,
+                "seed": preparation.seed,
+                # Only what differs: a recipe that changes must not change what it wrote before.
+                **({"architecture": architecture} if architecture else {}),
+            }
             if isinstance(frozen := getattr(task.network, "imgnet", None), FrozenTrunk):
                 origin["image_trunk"] = frozen.sha256
             with replaced_folder(out, names) as fresh:
@@ -290,6 +303,7 @@ def _record(
         classes=plan.data.classes or (),
         seed=plan.seed,
         recipe=plan.recipe,
+        architecture=dict(plan.changed_architecture),
         image_trunk_sha256=task.image_trunk_sha256,
         parameters=sum(parameter.numel() for parameter in task.network.parameters()),
         weights_sha256=weights_sha256,

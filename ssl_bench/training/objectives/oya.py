@@ -100,7 +100,7 @@ class ClassifierStart(Document):
     """
 
     classes: Annotated[int, Field(ge=2)]  # Number of classes
-    epochs: Annotated[int, Field(ge=1)]  # Passes over the pictures
+    epochs: Annotated[int, Field(ge=0)]  # Passes over the pictures; 0 for no such training
     # peak_learning_rate, weight_decay: Of the optimizer.
     peak_learning_rate: Annotated[float, Field(gt=0, le=1e30)]
     weight_decay: Annotated[float, Field(ge=0, le=1e30)]
@@ -177,7 +177,7 @@ def prepare(preparation: Preparation) -> OyaTask:
             remedy="add settings.image_trunk_factor=1 (the paper's start from nothing also takes "
             "epochs=50), or start from other weights",
         )
-    if settings.classifier is not None:
+    if settings.classifier is not None and settings.classifier.epochs:
         channels = architecture.image_stages[-1][-1]
         head = nn.Linear(channels, settings.classifier.classes)
         classifier = nn.Sequential(network.features, nn.AdaptiveAvgPool2d(1), nn.Flatten(), head)

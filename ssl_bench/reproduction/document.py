@@ -1,0 +1,172 @@
+"""What came out of a table that was run again."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import pandas as pd
+from pydantic import FiniteFloat
+
+from ssl_bench.displays import Shown
+from ssl_bench.reproduction.table import Scale
+from ssl_bench.schemas import Document
+
+RowVerdict = Literal["reproduces", "does not reproduce", "measured", "cannot be run here"]
+ClaimVerdict = Literal["holds", "reversed", "not shown", "cannot be run here"]
+
+
+class Cell(Document):
+    """One figure of a table: as printed, and as measured.
+
+    Attributes
+    ----------
+    row, column
+        Id of the row, and the test set of the column.
+    measure
+        Of this project, or ``gap-`` and one for a difference of two rows.
+    printed
+        In percent or points; None where the paper leaves the cell out.
+    protocol
+        What answered; None where nothing did.
+    values
+        Measured, one for each training seed, in percent or points.
+    low, high
+        Bounds that hold the 95 % intervals of all of them.
+    """
+
+    row: str
+    column: str
+    measure: str
+    printed: FiniteFloat | None
+    protocol: str | None = None
+    values: tuple[FiniteFloat, ...] = ()
+    low: FiniteFloat | None = None
+    high: FiniteFloat | None = None
+
+    @property
+    def value(self) -> float | None:
+        """The mean over the seeds."""
+        return sum(self.values) / len(self.values) if self.values else None
+
+
+class Line(Document):
+    """One row of a table, as it was trained on one set.
+
+    Attributes
+    ----------
+    verdict
+        ``reproduces``: every printed figure lies within the measured interval. At the small scales,
+        whose figures are others by nature, a row is ``measured``.
+    reason
+        What is missing, where it cannot be run here.
+    model
+        What stood for it.
+    """
+
+    row: str
+    label: str
+    train_set: str
+    verdict: RowVerdict
+    reason: str | None = None
+    model: str | None = None
+    cells: tuple[Cell, ...]
+
+
+class ClaimChecked(Document):
+    """A claim of a table, and whether it holds here.
+
+    Attributes
+    ----------
+    differences, lows, highs
+        Of the better row minus the worse one, paired by trial, for each seed, in points.
+    verdict
+        ``holds``: every difference is positive, and the intervals of more than half of them exclude
+        zero; ``reversed``: the same with the other sign; ``not shown``: neither.
+    """
+
+    says: str
+    measure: str
+    protocol: str | None = None
+    differences: tuple[FiniteFloat, ...] = ()
+    lows: tuple[FiniteFloat, ...] = ()
+    highs: tuple[FiniteFloat, ...] = ()
+    verdict: ClaimVerdict
+    reason: str | None = None
+
+
+class Reproduction(Shown, Document):
+    """A table of a paper, run again beside its printed figures.
+
+    Attributes
+    ----------
+    scale, seeds
+        Which models on which test sets; how many trainings of each.
+    partial
+        Whether only some trials were answered.
+    """
+
+    format: Literal["ssl-bench-reproduction/1"] = "ssl-bench-reproduction/1"
+    paper: str
+    table: str
+    about: str
+    scale: Scale
+    seeds: int
+    dialect: str | None
+    partial: bool
+    lines: tuple[Line, ...]
+    claims: tuple[ClaimChecked, ...]
+
+    @property
+    def label(self) -> str:
+        """Paper and table."""
+        return f"{self.paper}:{self.table}"
+
+    @property
+    def headline(self) -> str:
+        """How many rows and claims came out how, in one line."""
+        ran = sum(line.verdict != "cannot be run here" for line in self.lines)
+        held = sum(claim.verdict == "holds" for claim in self.claims)
+        claims = f"; {held} of {len(self.claims)} claims hold" if self.claims else ""
+        return f"{self.label} at scale {self.scale}: {ran} of {len(self.lines)} rows run{claims}"
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a cell: what is printed, what was measured, and the row's verdict."""
+        return pd.DataFrame(
+            {
+                "paper": self.paper,
+                "table": self.table,
+                "method": line.label,
+                "train_set": line.train_set,
+                "test_set": cell.column,
+                "measure": cell.measure,
+                "printed": cell.printed,
+                "scale": self.scale,
+                "model": line.model,
+                "protocol": cell.protocol,
+                "measured": cell.value,
+                "low": cell.low,
+                "high": cell.high,
+                "seeds": len(cell.values),
+                "verdict": line.verdict,
+                "reason": line.reason,
+            }
+            for line in self.lines
+            for cell in line.cells
+        )
+
+    def claims_frame(self) -> pd.DataFrame:
+        """One row a claim."""
+        return pd.DataFrame(
+            {
+                "paper": self.paper,
+                "table": self.table,
+                "scale": self.scale,
+                "claim": claim.says,
+                "measure": claim.measure,
+                "protocol": claim.protocol,
+                "verdict": claim.verdict,
+                "differences": " ".join(f"{each:+.1f}" for each in claim.differences),
+                "reason": claim.reason,
+            }
+            for claim in self.claims
+        )

@@ -1,0 +1,251 @@
+"""From a row of a table to scores of its trials: weights found or trained, maps kept or made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ssl_bench.analysis.evaluation import run_predict
+from ssl_bench.analysis.request import Request
+from ssl_bench.analysis.run_folder import PREDICTIONS
+from ssl_bench.engine.encode import Progress
+from ssl_bench.errors import SslBenchError
+from ssl_bench.files import sha256_of_file, sha256_of_json
+from ssl_bench.models.registry import load_baseline
+from ssl_bench.protocols.protocol import Protocol, load_dialect, load_protocol
+from ssl_bench.reproduction.table import PaperTable, Scale, TableRow, Training
+from ssl_bench.scoring.run import ScoringOptions, score_file
+from ssl_bench.training.recipe import read_change
+from ssl_bench.training.run import train
+from ssl_bench.trials.compositions import open_trials, with_split
+from ssl_bench.trials.trial import TrialSet
+
+ENDINGS = ("safetensors", "pth", "pth.tar", "pt", "tar")
+"""Endings of weights files that are looked for, in this order."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What runs have in common.
+
+    Attributes
+    ----------
+    scale, seeds
+        Which test sets and models, and how many trainings of each.
+    out
+        Where maps are kept, for the next table and the next time.
+    weights
+        Where weights are looked for, and trained ones written to.
+    data
+        Folder with one sub-folder per test set.
+    may_train
+        Whether weights that are not there are trained, where that needs no download.
+    jobs
+        Threads that read and score.
+    limit
+        The first images only, for a first look.
+    """
+
+    scale: Scale
+    out: Path
+    weights: Path
+    seeds: int = 1
+    data: Path | None = None
+    may_train: bool = False
+    jobs: int = 1
+    limit: int | None = None
+    progress: Progress = lambda _what, _done, _all: None
+    notify: Callable[[str], None] = lambda _stage: None
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of one run on the trials of one protocol."""
+
+    table: pd.DataFrame
+    partial: bool
+
+
+@dataclass
+class Runs:
+    """Runs of one or more tables, each made once."""
+
+    settings: Settings
+    _scored: dict[tuple[Path, str, tuple[str, ...]], Scores] = field(default_factory=dict)
+    _trials: dict[str, TrialSet] = field(default_factory=dict)
+
+    def scores(
+        self,
+        table: PaperTable,
+        row: TableRow,
+        train_set: str,
+        seed: int,
+        asked: Mapping[str, Sequence[str]],
+    ) -> dict[str, Scores]:
+        """Scores by protocol, with the measures that are asked of each.
+
+        Raises
+        ------
+        SslBenchError
+            If weights or data are missing, or cannot be used; what is missing is in the message.
+        """
+        trained = row if row.weights_of is None else table.row(row.weights_of)
+        request, key = self._request(row, trained, train_set, seed)
+        folder = self.settings.out / f"{row.model}-{sha256_of_json(key)[:12]}"
+        self._predict(request, folder, list(asked))
+        return {
+            protocol: self._score(table, folder / self._place(protocol), protocol, tuple(measures))
+            for protocol, measures in asked.items()
+        }
+
+    def _request(
+        self, row: TableRow, trained: TableRow, train_set: str, seed: int
+    ) -> tuple[Request, dict[str, Any]]:
+        """What runs a row, and everything that its maps depend on beside the trials."""
+        assert row.model is not None
+        variant = _variant(row, self.settings.scale)
+        weights = self._weights(trained, train_set, seed)
+        options = dict(row.options_at.get(self.settings.scale, row.options))
+        digest = None
+        if weights is not None:
+            digest = sha256_of_file(weights)
+        elif ships := load_baseline(row.model).shipped_weights(variant):
+            digest = ships[1] or sha256_of_file(ships[0])
+        request = Request(
+            row.model,
+            variant=variant,
+            weights=weights,
+            alpha=row.alpha,
+            settings=options,
+            data=self.settings.data,
+            jobs=self.settings.jobs,
+            limit=self.settings.limit,
+            overwrite=True,
+        )
+        key = {
+            "model": row.model,
+            "variant": variant,
+            "weights": digest,
+            "alpha": row.alpha,
+            "options": options,
+            "limit": request.limit,
+        }
+        return request, key
+
+    def _weights(self, row: TableRow, train_set: str, seed: int) -> Path | None:
+        """The weights file of a row; None for weights that ship, or a model without any."""
+        scale = self.settings.scale
+        assert row.model is not None
+        asked = row.training.get(scale) or Training()
+        variant = _variant(row, scale)
+        chosen = load_baseline(row.model).recipe.variants[variant]
+        ships = chosen.weights is not None or chosen.weights_of is not None
+        is_trained = chosen.training is not None or ships
+        if (not is_trained and scale != "full") or not chosen.architecture:
+            return None
+        if scale != "full" and (row.fixed or (ships and not asked.slug and seed == 0)):
+            return None
+        words = [row.model, train_set if scale == "full" else scale, asked.slug]
+        words += [] if scale == "full" else [f"seed{seed}"]
+        stem = "-".join(word for word in words if word)
+        found = _file(self.settings.weights, stem, variant)
+        if found is not None:
+            return found
+        if scale == "full" or not self.settings.may_train:
+            raise self._no_weights(stem, row.model, variant, asked, seed)
+        self.settings.notify(f"training {stem}")
+        folder = self.settings.weights / stem
+        train(
+            row.model,
+            data=scale,
+            variant=variant,
+            seed=seed,
+            out=folder,
+            changes=dict(map(read_change, asked.changes)),
+            progress=lambda step: self.settings.progress(step.stage, step.done, step.total),
+        )
+        return folder / f"{variant}.safetensors"
+
+    def _no_weights(
+        self, stem: str, model: str, variant: str, asked: Training, seed: int
+    ) -> SslBenchError:
+        scale, folder = self.settings.scale, self.settings.weights
+        words = [f"ssl-bench train --model {model} --data"]
+        words += ["DIR"] if scale == "full" else [f"{scale} --seed {seed}"]
+        words += [f"--variant {variant}"] if variant != scale else []
+        words += [f"--change {change}" for change in asked.changes]
+        command = f"'{' '.join(words)} --out {folder / stem}'"
+        other = "add --train"
+        if scale == "full":
+            other = f"put the authors' checkpoint there as {stem}.pth"
+        return SslBenchError(
+            f"there are no weights {stem}",
+            code="E_WEIGHTS_MISSING",
+            where=folder,
+            remedy=f"{other}, or run {command}",
+        )
+
+    def _predict(self, request: Request, folder: Path, protocols: Sequence[str]) -> None:
+        """Make the maps that are not there."""
+        for label in protocols:
+            place = folder / self._place(label)
+            if not (place / PREDICTIONS).is_file():
+                self.settings.notify(f"{request.model} on {label}")
+                given = replace(request, folder=place)
+                run_predict(given, [self._protocol(label)], progress=self.settings.progress)
+
+    def _score(
+        self, table: PaperTable, folder: Path, label: str, measures: tuple[str, ...]
+    ) -> Scores:
+        key = (folder, table.dialect or "", measures)
+        if key not in self._scored:
+            trials = self._open(label)
+            protocol = trials.protocol
+            if table.dialect is not None and self.settings.scale == "full":
+                protocol = protocol.under(load_dialect(table.dialect))
+            protocol = protocol.model_copy(update={"measures": measures})
+            options = ScoringOptions(
+                partial=self.settings.limit is not None,
+                jobs=self.settings.jobs,
+                broken_down=1,
+            )
+            scored = score_file(folder / PREDICTIONS, trials, conventions=protocol, options=options)
+            self._scored[key] = Scores(scored.scores, scored.result.coverage.partial)
+        return self._scored[key]
+
+    def _open(self, label: str) -> TrialSet:
+        if label not in self._trials:
+            self._trials[label] = open_trials(self._protocol(label), self.settings.data)
+        return self._trials[label]
+
+    def _protocol(self, label: str) -> Protocol:
+        return with_split(load_protocol(label), data=self.settings.data)
+
+    def _place(self, label: str) -> str:
+        """Sub-folder of one protocol's maps; another revision of the trials has another."""
+        return f"{label.replace('@', '-').replace(':', '-')}-{self._open(label).digest[:8]}"
+
+
+def _variant(row: TableRow, scale: Scale) -> str:
+    """The variant of a row's model at a scale."""
+    assert row.model is not None
+    recipe = load_baseline(row.model).recipe
+    asked = row.training.get(scale) or Training()
+    wanted = asked.variant or scale
+    if wanted in recipe.variants or scale == "collage":
+        return wanted
+    if scale == "full":  # a baseline may call it otherwise
+        small = ("synth", "collage", "imagenet", "standard")
+        return next((each for each in recipe.variants if not each.startswith(small)), "standard")
+    return recipe.default_variant
+
+
+def _file(folder: Path, stem: str, variant: str) -> Path | None:
+    """A weights file by its stem, or in the folder that a training left."""
+    inside = folder / stem / f"{variant}.safetensors"
+    beside = (folder / f"{stem}.{ending}" for ending in ENDINGS)
+    return next((path for path in (inside, *beside) if path.is_file()), None)
