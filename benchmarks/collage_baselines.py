@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from alone import alone
-from alpha_sweep import Maps, scored
+from numpy.typing import NDArray
 from retrain import Row, named_measures, spread, write_rows
 from torch import Tensor
 
@@ -25,11 +25,14 @@ from ssl_bench.models.efficientnet import LiteTrunk
 from ssl_bench.models.object_guided import EZ_VSL_GUIDANCE, mix
 from ssl_bench.models.registry import load_baseline
 from ssl_bench.predictions import open_predictions
+from ssl_bench.scoring.run import score
 from ssl_bench.training.recipe import training_recipe
 from ssl_bench.training.record import read_record
 from ssl_bench.training.run import train
 from ssl_bench.trials.compositions import open_trials
 from ssl_bench.trials.trial import TrialSet
+
+Maps = NDArray[np.float32]
 
 MODELS = ("ezvsl", "sslalign", "icl", "lvs")
 PRIORS = ("ogl-l1", "ogl-cls", "gradcam")
@@ -105,11 +108,10 @@ def opened(name: str, count: int) -> TrialSet:
 
 def measured(seed: int, trials: TrialSet, found: Mapping[str, Maps]) -> Iterator[Row]:
     """Every measure of some maps, by the name of what they are."""
-    with tempfile.TemporaryDirectory() as folder:
-        for name, maps in found.items():
-            for part, value in named_measures(scored(maps, trials, Path(folder))):
-                place = part.replace("collage", trials.test_set.split)
-                yield Row(name, seed, place, value.measure, value.value, value.low, value.high)
+    for name, maps in found.items():
+        for part, value in named_measures(score(maps, trials).result):
+            place = part.replace("collage", trials.test_set.split)
+            yield Row(name, seed, place, value.measure, value.value, value.low, value.high)
 
 
 def main() -> None:

@@ -42,7 +42,7 @@ def full_ezvsl(weights: tuple[Path, Path]) -> ObjectGuided:
 
 def passes_alone(model: ObjectGuided, place: Place, batch: int, batches: int) -> float:
     """Clips a second of the three networks on tensors that are on the device already."""
-    parts = (model._audio_visual, model._prior)
+    parts = (model.audio_visual, model.prior)
     generator = np.random.default_rng(0)
     squares = [generator.integers(0, 256, (224, 224, 3), dtype=np.uint8) for _ in range(batch)]
     table = place.send(generator.normal(size=(batch, 1, 257, 200)).astype(np.float32))

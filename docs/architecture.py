@@ -22,7 +22,7 @@ PACKAGE = Path(__file__).parent.parent / "ssl_bench"
 LAYERS: dict[str, tuple[str, ...]] = {
     "faces": (
         *("ssl_bench", "__main__", "library", "cli", "site"),
-        *("leaderboard", "interchange", "figures"),
+        *("leaderboard", "interchange", "figures", "reproduction"),
     ),
     "analysis": ("analysis", "engine"),
     "models": ("training", "models"),

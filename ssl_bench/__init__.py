@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ssl_bench.analysis.evaluation import Evaluation as Evaluation
     from ssl_bench.analysis.evaluation import evaluate as evaluate
+    from ssl_bench.analysis.sweep import Sweep as Sweep
     from ssl_bench.displays import Picture as Picture
     from ssl_bench.errors import SslBenchError as SslBenchError
     from ssl_bench.figures.localized import Localization as Localization
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
     from ssl_bench.library.evaluating import contribution_of_maps as contribution_of_maps
     from ssl_bench.library.evaluating import evaluate_maps as evaluate_maps
     from ssl_bench.library.evaluating import predict as predict
+    from ssl_bench.library.reproducing import reproduce as reproduce
     from ssl_bench.library.submitting import submit as submit
+    from ssl_bench.library.sweeping import sweep as sweep
     from ssl_bench.library.training import train as train
     from ssl_bench.library.writing import export as export
     from ssl_bench.library.writing import log_result as log_result
@@ -47,6 +50,7 @@ if TYPE_CHECKING:
     from ssl_bench.predictions import save_predictions as save_predictions
     from ssl_bench.protocols.protocol import Protocol as Protocol
     from ssl_bench.protocols.protocol import load_protocol as load_protocol
+    from ssl_bench.reproduction.document import Reproduction as Reproduction
     from ssl_bench.scoring.results import Result as Result
     from ssl_bench.scoring.results import read_result as read_result
     from ssl_bench.scoring.run import Scored as Scored
@@ -72,9 +76,11 @@ _HOMES = {
     "PredictionsMeta": "predictions",
     "PredictionsWriter": "predictions",
     "Protocol": "protocols.protocol",
+    "Reproduction": "reproduction.document",
     "Result": "scoring.results",
     "Scored": "scoring.run",
     "SslBenchError": "errors",
+    "Sweep": "analysis.sweep",
     "TestSet": "testsets.base",
     "TorchMetric": "training.torchmetric",
     "TrialSet": "trials.trial",
@@ -99,9 +105,11 @@ _HOMES = {
     "read_result": "scoring.results",
     "report": "library.writing",
     "save_predictions": "predictions",
+    "reproduce": "library.reproducing",
     "score": "scoring.run",
     "score_file": "scoring.run",
     "submit": "library.submitting",
+    "sweep": "library.sweeping",
     "train": "library.training",
     "wrap": "models.wrapped",
 }

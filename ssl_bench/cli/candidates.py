@@ -148,6 +148,14 @@ def named_test_sets(context: click.Context, _incomplete: str) -> Iterator[str]:
     yield from sorted(found | {each.name for each in entry_points(group="ssl_bench.test_sets")})
 
 
+def tables(_context: click.Context, _incomplete: str) -> Iterator[str]:
+    """Tables of papers, papers, and all."""
+    names = [name.replace("-", ":", 1) for name in _shipped("protocols/tables")]
+    yield from names
+    yield from dict.fromkeys(name.partition(":")[0] for name in names)
+    yield "all"
+
+
 def documents(_context: click.Context, _incomplete: str) -> Iterator[str]:
     """Documents that have a schema."""
     from ssl_bench.cli.documents import DOCUMENTS

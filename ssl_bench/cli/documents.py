@@ -372,6 +372,13 @@ DOCUMENTS: Mapping[str, Kind] = {
         "ssl_bench.training.record:TrainingRecord",
         several=True,
     ),
+    "reproduction": Kind(
+        "a paper's table, run again",
+        ("reproduce",),
+        "ssl_bench.reproduction.document:Reproduction",
+        several=True,
+    ),
+    "sweep": Kind("a setting over several values", ("sweep",), "ssl_bench.analysis.sweep:Sweep"),
     "submit": Kind("an entry of the leaderboard", ("submit",), Submitted),
     "leaderboard-check": Kind("what a check found", ("leaderboard check",), BoardCheck),
     "protocols": Kind("the protocols", ("protocols",), list[Protocol]),

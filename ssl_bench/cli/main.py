@@ -49,6 +49,8 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "explain": ("runs:explain", "Explain why a score differs from another."),
     "compare-sets": ("runs:compare_sets", "Compare one model's results on several test sets."),
     "report": ("runs:report", "Write runs as one page for a paper's appendix."),
+    "reproduce": ("reproduce:reproduce", "Run a table of a paper beside its printed figures."),
+    "sweep": ("sweep:sweep", "Score a model over several values of one setting."),
     "train": ("train:train", "Train a model on the embedded world or on your clips."),
     "cache": ("cache:cache", "Show what is kept to save time, and remove it."),
     "completion": ("completion:completion", "Complete names in bash, zsh and fish."),

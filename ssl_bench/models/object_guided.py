@@ -66,25 +66,25 @@ class ObjectGuided(Localizer):
             },
             parts=(provenance_of(audio_visual), provenance_of(prior)),
         )
-        self._audio_visual = audio_visual
-        self._prior = prior
+        self.audio_visual = audio_visual
+        self.prior = prior
         self._alpha = alpha
-        self._guidance = guidance
+        self.guidance = guidance
         self._alike = isinstance(prior, TrainedLocalizer) and prior.prepares_as(audio_visual)
 
     @property
     def sound_input(self) -> SoundInput | None:
         """Which sounds the audio-visual model takes; None where it says nothing of it."""
-        return getattr(self._audio_visual, "sound_input", None)
+        return getattr(self.audio_visual, "sound_input", None)
 
     def prepare_image(self, image: NDArray[np.uint8]) -> tuple[Any, Any]:
         """The image as each localizer prepares it; done once where both do the same."""
-        heard = self._audio_visual.prepare_image(image)
-        return heard, heard if self._alike else self._prior.prepare_image(image)
+        heard = self.audio_visual.prepare_image(image)
+        return heard, heard if self._alike else self.prior.prepare_image(image)
 
     def prepare_sound(self, sound: Waveform) -> Any:
         """The sound as the audio-visual localizer prepares it."""
-        return self._audio_visual.prepare_sound(sound)
+        return self.audio_visual.prepare_sound(sound)
 
     def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> Features:
         """Features of both localizers, distinguished by a prefix."""
@@ -92,8 +92,8 @@ class ObjectGuided(Localizer):
 
     def encode_prepared_images(self, prepared: Sequence[tuple[Any, Any]]) -> Features:
         """Features of both localizers, distinguished by a prefix."""
-        heard = self._audio_visual.encode_prepared_images([each for each, _ in prepared])
-        seen = self._prior.encode_prepared_images([each for _, each in prepared])
+        heard = self.audio_visual.encode_prepared_images([each for each, _ in prepared])
+        seen = self.prior.encode_prepared_images([each for _, each in prepared])
         return {
             **{_AUDIO_VISUAL + key: rows for key, rows in heard.items()},
             **{_PRIOR + key: rows for key, rows in seen.items()},
@@ -101,46 +101,46 @@ class ObjectGuided(Localizer):
 
     def encode_audio(self, sounds: Sequence[Waveform]) -> Features:
         """Features of the audio-visual localizer."""
-        return self._audio_visual.encode_audio(sounds)
+        return self.audio_visual.encode_audio(sounds)
 
     def encode_prepared_sounds(self, prepared: Sequence[Any]) -> Features:
         """Features of the audio-visual localizer."""
-        return self._audio_visual.encode_prepared_sounds(prepared)
+        return self.audio_visual.encode_prepared_sounds(prepared)
 
     def localize(self, image_features: Features, audio_features: Features) -> NDArray[np.float32]:
         """Mixed maps; see :func:`~ssl_bench.models.mixing.mix`."""
         return mix(
-            self._audio_visual.localize(_part(image_features, _AUDIO_VISUAL), audio_features),
+            self.audio_visual.localize(_part(image_features, _AUDIO_VISUAL), audio_features),
             self._prior_map(image_features),
             self._alpha,
-            self._guidance,
+            self.guidance,
         )
 
     def supports(self, method: OptionalMethod) -> bool:
         """Whether an optional method works; a similarity is that of the audio-visual localizer."""
-        own = self._audio_visual.supports if method == "similarity" else super().supports
+        own = self.audio_visual.supports if method == "similarity" else super().supports
         return own(method)
 
     def missing_reason(self, method: OptionalMethod) -> str:
         """Why an optional method does not work, as a sentence without a full stop."""
         if method == "similarity":
-            return self._audio_visual.missing_reason(method)
+            return self.audio_visual.missing_reason(method)
         return super().missing_reason(method)
 
     def similarity(self, image_features: Features, audio_features: Features) -> NDArray[np.float32]:
         """Similarity of the audio-visual localizer; the prior plays no part in it."""
-        return self._audio_visual.similarity(_part(image_features, _AUDIO_VISUAL), audio_features)
+        return self.audio_visual.similarity(_part(image_features, _AUDIO_VISUAL), audio_features)
 
     def vision_only(self, image_features: Features) -> NDArray[np.float32]:
         """The prior mixed with the audio-visual model's own audio-blind map, if it has one."""
         prior = self._prior_map(image_features)
-        if not self._audio_visual.supports("vision_only"):
+        if not self.audio_visual.supports("vision_only"):
             return prior
-        blind = self._audio_visual.vision_only(_part(image_features, _AUDIO_VISUAL))
-        return mix(blind, prior, self._alpha, self._guidance)
+        blind = self.audio_visual.vision_only(_part(image_features, _AUDIO_VISUAL))
+        return mix(blind, prior, self._alpha, self.guidance)
 
     def _prior_map(self, image_features: Features) -> NDArray[np.float32]:
-        return self._prior.localize(_part(image_features, _PRIOR), {})
+        return self.prior.localize(_part(image_features, _PRIOR), {})
 
 
 def _part(features: Features, prefix: str) -> Features:

@@ -110,6 +110,7 @@ class _Work:
             measure=figure.metric,
             printed=figure.value,
             protocol=column.asked(self.runs.settings.scale),
+            part=None if column.part is None else column.part[1],
             values=tuple(value for value, _, _ in found),
             low=min(low for _, low, _ in found),
             high=max(high for _, _, high in found),

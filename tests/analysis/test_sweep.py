@@ -1,0 +1,143 @@
+"""One setting over several values: its scores are those of runs with each value."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from protocol_files import few_trials
+
+import ssl_bench
+from ssl_bench.analysis.sweep import Sweep, SweepError
+from ssl_bench.errors import SslBenchError
+from ssl_bench.figures.sweep import write_sweep
+
+N = 12
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("sweep")
+    (made / "few.toml").write_text(few_trials(N))
+    return made
+
+
+@pytest.fixture(scope="module")
+def protocol(folder: Path) -> str:
+    return str(folder / "few.toml")
+
+
+@pytest.fixture(scope="module")
+def alphas(protocol: str) -> Sweep:
+    return ssl_bench.sweep("alpha", "ezvsl", protocol, [0, 0.4, 1])
+
+
+def score_of(found: Sweep, value: str, measure: str = "AUC") -> float:
+    [point] = [each for each in found.points if each.value == value]
+    [measured] = [each for each in point.measures if each.measure == measure]
+    assert measured.value is not None
+    return measured.value
+
+
+class TestAlpha:
+    @pytest.mark.parametrize("alpha", [0.4, 1.0])
+    def test_a_mix_scores_as_the_model_that_mixes(
+        self, alphas: Sweep, protocol: str, folder: Path, alpha: float
+    ) -> None:
+        done = ssl_bench.evaluate(
+            "ezvsl", protocol, alpha=alpha, folder=folder / f"alpha{alpha}", overwrite=True
+        )
+        assert score_of(alphas, f"{alpha:g}") == pytest.approx(done.result["AUC"].value, abs=1e-12)
+
+    def test_no_weight_of_the_model_is_the_prior_alone(
+        self, alphas: Sweep, protocol: str, folder: Path
+    ) -> None:
+        done = ssl_bench.evaluate("ogl-l1", protocol, folder=folder / "prior", overwrite=True)
+        assert score_of(alphas, "0") == pytest.approx(done.result["AUC"].value, abs=1e-12)
+
+    def test_stored_maps_need_no_model(self, alphas: Sweep, protocol: str, folder: Path) -> None:
+        own, prior = (
+            ssl_bench.predict(name, protocol, folder=folder / f"maps-{name}", overwrite=True)
+            for name in ("ezvsl", "ogl-l1")
+        )
+        found = ssl_bench.sweep(
+            *("alpha", "ezvsl", protocol, [0, 0.4, 1]),
+            maps=own.predictions,
+            prior_maps=prior.predictions,
+        )
+        assert [point.measures for point in found.points] == [
+            point.measures for point in alphas.points
+        ]
+
+    def test_maps_of_a_model_alone_cannot_be_mixed(self, protocol: str, folder: Path) -> None:
+        with pytest.raises(SweepError) as caught:
+            ssl_bench.sweep("alpha", "ezvsl", protocol, [0, 1], maps=folder / "maps.npz")
+        assert caught.value.code == "E_SWEEP_MAPS"
+
+
+class TestThreshold:
+    def test_each_threshold_scores_as_its_dialect_does(self, protocol: str, folder: Path) -> None:
+        found = ssl_bench.sweep("threshold", "ezvsl", protocol, [0.3, 0.5], dialect="lin")
+        for value, dialect in (("0.3", "lin:0.3"), ("0.5", "lin")):
+            done = ssl_bench.evaluate(
+                "ezvsl", protocol, dialect=dialect, folder=folder / "lin", overwrite=True
+            )
+            assert score_of(found, value) == pytest.approx(done.result["AUC"].value, abs=1e-12)
+
+    def test_a_rule_without_a_value_is_refused(self, protocol: str) -> None:
+        with pytest.raises(SweepError) as caught:
+            ssl_bench.sweep("threshold", "ezvsl", protocol, [0.3, 0.5])
+        assert caught.value.code == "E_SWEEP_RULE"
+
+
+def test_options_are_run_one_by_one(protocol: str, folder: Path) -> None:
+    found = ssl_bench.sweep("top", "gradcam", protocol, [1, 5])
+    done = ssl_bench.evaluate("gradcam", protocol, settings={"top": 5}, folder=folder / "top5")
+    assert score_of(found, "5") == pytest.approx(done.result["AUC"].value, abs=1e-12)
+
+
+@pytest.mark.slow
+def test_changes_are_trained_and_loaded_with_their_shape(protocol: str, tmp_path: Path) -> None:
+    """The dimension of the file decides that of the network."""
+    values = [8, 16]
+    for value in values:
+        ssl_bench.train(
+            "ezvsl",
+            out=tmp_path / f"ezvsl-synth-dimension-{value}-seed0",
+            changes={"architecture.dimension": value, "scenes": 64, "batch": 16, "epochs": 1},
+        )
+    swept = ssl_bench.sweep("dimension", "ezvsl", protocol, values, weights_dir=tmp_path)
+    assert [point.value for point in swept.points] == ["8", "16"]
+    assert swept.points[0].without_sound
+
+
+@pytest.mark.parametrize(
+    ("setting", "values", "code"),
+    [
+        ("alhpa", [0, 1], "E_SWEEP_SETTING"),
+        ("option.", [0, 1], "E_SWEEP_SETTING"),
+        ("alpha", [0.5], "E_SWEEP_VALUES"),
+        ("alpha", [0, 2], "E_SWEEP_VALUES"),
+        ("alpha", [0, "half"], "E_SWEEP_VALUES"),
+        ("alpha", [0, "nan"], "E_SWEEP_VALUES"),
+    ],
+)
+def test_what_cannot_be_varied_is_refused(
+    setting: str, values: list[float | str], code: str, protocol: str
+) -> None:
+    with pytest.raises(SslBenchError) as caught:
+        ssl_bench.sweep(setting, "ezvsl", protocol, values)
+    assert caught.value.code == code
+
+
+def test_files_are_written_together_and_not_over_earlier_ones(
+    alphas: Sweep, tmp_path: Path
+) -> None:
+    files = write_sweep(alphas, tmp_path)
+    assert {path.name for path in files} == {"sweep.csv", "sweep.json", "sweep.png"}
+    assert all(path.is_file() for path in files)
+    with pytest.raises(SslBenchError) as caught:
+        write_sweep(alphas, tmp_path)
+    assert caught.value.code == "E_RUN_EXISTS"
+    write_sweep(alphas, tmp_path, overwrite=True, ending="svg")
+    assert not (tmp_path / "sweep.png").exists()

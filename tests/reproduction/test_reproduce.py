@@ -1,0 +1,151 @@
+"""Tables that are run again: cells, claims, and rows that cannot be run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import ssl_bench
+from ssl_bench.reproduction import runs as runs_module
+from ssl_bench.reproduction.document import Reproduction
+from ssl_bench.reproduction.grids import claims_grid, grids, notes, write_reproductions
+from ssl_bench.reproduction.reproduce import judged, reproduce
+from ssl_bench.reproduction.runs import Runs, Settings
+from ssl_bench.reproduction.table import load_table
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("reproduced")
+
+
+@pytest.fixture(scope="module")
+def saliency(out: Path) -> Reproduction:
+    """Table 3 of Oya et al.: two rows of one model that ships."""
+    settings = Settings("synth", out, out / "trained", limit=40)
+    return reproduce(load_table("oya2020:3"), Runs(settings))
+
+
+class TestRowsThatRun:
+    def test_the_figures_are_those_of_evaluate(self, saliency: Reproduction, out: Path) -> None:
+        done = ssl_bench.evaluate(
+            "gradcam", "synth", settings={"top": 1}, limit=40, missing="skip", folder=out / "own"
+        )
+        [cell, _] = saliency.lines[0].cells
+        own = done.result["mean-cIoU"].value
+        assert own is not None
+        assert (cell.measure, cell.printed) == ("mean-cIoU", 45.7)
+        assert cell.value == pytest.approx(100 * own, abs=1e-9)
+
+    def test_figures_of_a_small_world_are_not_judged(self, saliency: Reproduction) -> None:
+        assert [line.verdict for line in saliency.lines] == ["measured", "measured"]
+        assert saliency.partial
+
+    def test_the_difference_of_a_claim_is_that_of_its_rows(self, saliency: Reproduction) -> None:
+        first, second = (line.cells[0].value for line in saliency.lines)
+        [claim] = saliency.claims
+        assert first is not None
+        assert second is not None
+        assert claim.differences[0] == pytest.approx(second - first)
+        assert claim.lows[0] < claim.differences[0] < claim.highs[0]
+
+    def test_maps_are_made_once(
+        self, saliency: Reproduction, out: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(*_: object, **__: object) -> None:
+            raise AssertionError("maps are there")
+
+        monkeypatch.setattr(runs_module, "run_predict", refuse)
+        settings = Settings("synth", out, out / "trained", limit=40)
+        assert reproduce(load_table("oya2020:3"), Runs(settings)) == saliency
+
+
+@pytest.fixture(scope="module")
+def matching(out: Path) -> Reproduction:
+    """Table 6 of Mo and Morgado: the weights of two of its rows do not ship."""
+    settings = Settings("synth", out, out / "trained", limit=4)
+    return reproduce(load_table("mo2022:6"), Runs(settings))
+
+
+class TestRowsThatDoNotRun:
+    def test_weights_that_are_missing_are_named_with_the_command_that_makes_them(
+        self, matching: Reproduction
+    ) -> None:
+        line = matching.lines[0]
+        assert line.verdict == "cannot be run here"
+        assert "ezvsl-synth-matching-similarity-of-max-seed0" in str(line.reason)
+        assert "--change settings.matching=similarity-of-max" in str(line.reason)
+
+    def test_printed_figures_stay(self, matching: Reproduction) -> None:
+        assert [cell.printed for cell in matching.lines[0].cells] == [49.40, 48.97, 12.72, 27.10]
+
+    def test_a_claim_on_such_a_row_is_not_judged(self, matching: Reproduction) -> None:
+        assert {claim.verdict for claim in matching.claims} == {"cannot be run here"}
+
+    def test_other_rows_run(self, matching: Reproduction) -> None:
+        assert matching.lines[2].verdict == "measured"
+
+    def test_data_that_are_missing_are_a_reason(self, out: Path, tmp_path: Path) -> None:
+        weights = tmp_path / "ogl.txt"
+        settings = Settings("full", out, weights, data=tmp_path)
+        done = reproduce(load_table("mo2022:5"), Runs(settings))
+        assert {line.verdict for line in done.lines} == {"cannot be run here"}
+        assert all(line.reason for line in done.lines)
+
+
+def test_weights_of_a_seed_are_found_and_judged_together(
+    out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two seeds, whose second has the weights of the first: the same figures twice."""
+    shipped = ssl_bench.models.registry.load_baseline("ezvsl").shipped_weights("synth")
+    assert shipped is not None
+    (tmp_path / "ezvsl-synth-seed1.safetensors").write_bytes(shipped[0].read_bytes())
+    monkeypatch.chdir(tmp_path)
+    settings = Settings("synth", out, tmp_path, seeds=2, limit=4)
+    done = reproduce(load_table("mo2022:5"), Runs(settings))
+    [plain, *_] = done.lines
+    assert len(plain.cells[0].values) == 2
+    assert plain.cells[0].values[0] == plain.cells[0].values[1]
+    # A prior has one training, whatever the seeds.
+    assert len(done.lines[1].cells[0].values) == 1
+    assert [len(claim.differences) for claim in done.claims] == [2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("found", "verdict"),
+    [
+        ([(1.0, 0.5, 1.5)], "holds"),
+        ([(1.0, -0.5, 2.5)], "not shown"),
+        ([(1.0, 0.5, 1.5), (1.0, 0.1, 1.9), (0.1, -1.0, 1.2)], "holds"),
+        ([(1.0, 0.5, 1.5), (1.0, 0.1, 1.9), (-0.1, -1.0, 0.8)], "not shown"),
+        ([(-1.0, -1.5, -0.5)], "reversed"),
+        ([(0.0, 0.0, 0.0)], "not shown"),
+    ],
+)
+def test_a_claim_holds_where_every_seed_agrees_and_most_exclude_zero(
+    found: list[tuple[float, float, float]], verdict: str
+) -> None:
+    assert judged(found) == verdict
+
+
+class TestWritten:
+    def test_grids_hold_every_printed_and_measured_figure(self, saliency: Reproduction) -> None:
+        first, second = grids(saliency)
+        assert (first.title, second.title) == ("mean-cIoU", "tau-AUC")
+        assert [row[2] for row in first.rows] == ["45.7", "52.7"]
+        assert all("[" in row[3] for row in first.rows)
+        claims = claims_grid(saliency)
+        assert claims is not None
+        assert len(claims.rows) == 1
+        assert notes(saliency) == []
+
+    @pytest.mark.parametrize("form", ["markdown", "csv", "latex"])
+    def test_files_hold_the_printed_figures(
+        self, saliency: Reproduction, tmp_path: Path, form: str
+    ) -> None:
+        path = tmp_path / "table"
+        write_reproductions(path, [saliency], form)  # type: ignore[arg-type]
+        text = path.read_text("utf-8")
+        assert "45.7" in text
+        assert "52.7" in text

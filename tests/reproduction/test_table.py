@@ -1,0 +1,129 @@
+"""Files of papers' tables: complete, and consistent with what the papers print."""
+
+from __future__ import annotations
+
+import pytest
+
+from ssl_bench.leaderboard.published import read_published
+from ssl_bench.measures.values import parse_measure
+from ssl_bench.models.registry import load_baseline
+from ssl_bench.protocols.protocol import load_dialect, load_protocol
+from ssl_bench.reproduction.table import (
+    SCALES,
+    PaperTable,
+    TableError,
+    load_table,
+    table_names,
+    tables_named,
+)
+from ssl_bench.training.recipe import (
+    architecture_changes,
+    changed_recipe,
+    read_change,
+    training_recipe,
+)
+
+FOUR = ("lin2021", "mo2022", "oya2020", "senocak2023")
+
+
+def test_every_printed_table_of_the_four_papers_has_a_file_and_no_other() -> None:
+    printed = {(each.paper, each.table) for each in read_published() if each.paper in FOUR}
+    assert {(table.paper, table.table) for table in tables_named("all")} == printed
+
+
+@pytest.mark.parametrize("name", table_names())
+class TestShipped:
+    def test_every_printed_figure_has_its_row_and_column(self, name: str) -> None:
+        table = load_table(name)
+        assert table.label == name
+        for figure in table.printed():
+            assert table.row_of(figure) is not None, figure
+            assert table.column_of(figure) is not None, figure
+
+    def test_no_row_or_column_is_of_nothing(self, name: str) -> None:
+        table = load_table(name)
+        used = {getattr(table.row_of(figure), "id", None) for figure in table.printed()}
+        assert {row.id for row in table.rows} == used
+        assert {id(column) for column in table.columns} == {
+            id(table.column_of(figure)) for figure in table.printed()
+        }
+
+    def test_protocols_measures_and_dialects_exist(self, name: str) -> None:
+        table = load_table(name)
+        if table.dialect is not None:
+            load_dialect(table.dialect)
+        for column in table.columns:
+            for scale in SCALES:
+                asked = column.asked(scale)
+                if asked is not None:
+                    load_protocol(asked)
+        for figure in table.printed():
+            parse_measure(figure.metric.removeprefix("gap-"))
+
+    def test_models_exist_and_their_changes_are_fields_of_recipes(self, name: str) -> None:
+        for row in load_table(name).rows:
+            if row.model is None:
+                continue
+            baseline = load_baseline(row.model)
+            for scale, asked in row.training.items():
+                variant = asked.variant or scale
+                if variant not in baseline.recipe.variants and scale == "full":
+                    variant = next(
+                        each
+                        for each, chosen in baseline.recipe.variants.items()
+                        if chosen.training is not None and not each.startswith(("synth", "coll"))
+                    )
+                if variant in baseline.recipe.variants:
+                    _, others = architecture_changes(dict(map(read_change, asked.changes)))
+                    changed_recipe(training_recipe(baseline, variant), others)
+
+    def test_claims_name_columns_and_measures_of_the_table(self, name: str) -> None:
+        table = load_table(name)
+        measures = {figure.metric for figure in table.printed()}
+        sets = {column.test_set for column in table.columns}
+        for claim in table.claims:
+            assert claim.measure is None or claim.measure in measures
+            assert {claim.test_set, claim.worse_test_set} <= {None, *sets}
+
+
+def test_the_printed_order_of_every_claim_is_that_of_the_paper() -> None:
+    """A claim says what the table shows: its first figure is the higher one."""
+    for table in tables_named("all"):
+        for claim in table.claims:
+            measure = claim.measure or table.printed()[0].metric
+            test_set = claim.test_set or table.columns[0].test_set
+            better = _printed(table, claim.better, measure, test_set)
+            worse = _printed(table, claim.worse, measure, claim.worse_test_set or test_set)
+            assert better > worse, (table.label, claim.says)
+
+
+def _printed(table: PaperTable, row: str, measure: str, test_set: str) -> float:
+    for figure in table.printed():
+        found = table.row_of(figure)
+        same = measure.removeprefix("gap-") == figure.metric.removeprefix("gap-")
+        if found is not None and found.id == row and same and figure.test_set == test_set:
+            return figure.value
+    raise AssertionError(f"{table.label} prints no {measure} of {row} on {test_set}")
+
+
+def test_an_unknown_table_is_refused_with_what_there_is() -> None:
+    with pytest.raises(TableError) as caught:
+        tables_named("mo2022:7")
+    assert caught.value.code == "E_TABLE_UNKNOWN"
+    assert "mo2022:6" in str(caught.value.remedy)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"id": "a", "method": "A"},
+        {"id": "a", "method": "A", "model": "ezvsl", "missing": "no weights"},
+        {"id": "a", "method": "A", "minus": ("a", "b")},
+    ],
+    ids=["no answer", "two answers", "unknown rows"],
+)
+def test_a_row_needs_just_one_answer(row: dict[str, object]) -> None:
+    table = load_table("mo2022:5").model_dump()
+    table["rows"] = (*table["rows"], row)
+    with pytest.raises(ValueError, match="row"):
+        PaperTable.model_validate(table)
