@@ -43,6 +43,9 @@ from ssl_bench.protocols.protocol import (
     protocol_names,
     suite_names,
 )
+from ssl_bench.reproduction.document import Reproduction, read_reproduced
+from ssl_bench.reproduction.grids import markdown, points
+from ssl_bench.reproduction.table import PaperTable
 from ssl_bench.scoring.results import Result
 from ssl_bench.testsets import definitions
 from ssl_bench.testsets.described.description import Description
@@ -55,6 +58,8 @@ SCHEMAS: dict[str, tuple[str, type[BaseModel]]] = {
     "submission-card": ("`card.toml` of a submission", SubmissionCard),
     "protocol": ("a protocol file, `protocols/NAME.toml`", Protocol),
     "dialect": ("a dialect file, `protocols/dialects/NAME.toml`", Dialect),
+    "table": ("a paper's table, `protocols/tables/PAPER-TABLE.toml`", PaperTable),
+    "reproduction": ("`--json` of `reproduce`, and `leaderboard/reproduced.json`", Reproduction),
     "suite": ("a suite file, `protocols/suites/NAME.toml`", Suite),
     "test-set": ("`testset.toml` of a test set of your own", Description),
     "card": ("`card.toml` of a baseline", Card),
@@ -436,6 +441,29 @@ def _listed(title: str, texts: Sequence[str]) -> str:
     return f"**{title}**\n\n" + "".join(f"- {plain(text)}\n" for text in texts) + "\n"
 
 
+def reproduced_page() -> str:
+    """Every table of the papers as it came out in the embedded world."""
+    tables = read_reproduced()
+    claims = [
+        (code(each.label), claim.says, claim.verdict, points(claim))
+        for each in tables
+        for claim in each.claims
+    ]
+    counts = Counter(verdict for _, _, verdict, _ in claims)
+    summary = ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
+    return made(
+        "Tables of the papers in the embedded world",
+        "What `ssl-bench reproduce all` printed ([how to](../how-to/reproduce.md)). The small "
+        "models stand for the published networks, so figures are others by nature; what is asked "
+        "is whether a table's claims hold. A claim *holds* if the better row scores higher with "
+        "every training seed and most 95 % intervals of the paired difference exclude zero; it is "
+        f"*reversed* if the same is true of the other row. Of {len(claims)} claims: {summary}.",
+        "## Claims",
+        table(["table", "claim", "verdict", "points, by seed"], claims),
+        *map(markdown, tables),
+    )
+
+
 def test_sets_page() -> str:
     """Which files each test set needs."""
     parts = []
@@ -536,6 +564,7 @@ def pages() -> dict[str, str]:
         "measures.md": measures_page(),
         "models.md": models_page(),
         "baselines.md": baselines_page(),
+        "reproduced.md": reproduced_page(),
         "test-sets.md": test_sets_page(),
         "schemas.md": schemas_page(),
         "parts/dialects.md": dialect_table(),

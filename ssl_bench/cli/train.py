@@ -177,6 +177,12 @@ def _value_of(text: str) -> Any:
     metavar="STEPS",
     help="Save the state of the run after that many steps, beside the end of each pass.",
 )
+@click.option(
+    "--keep-epochs",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Keep the weights after every N passes, too, as VARIANT.epochN.safetensors.",
+)
 @format_option
 @json_option
 @extra_needed("ssl-bench train", "train")
@@ -268,7 +274,7 @@ def _train_one(
         seed=plan.seed,
         out=folder,
         changes=changes,
-        **{name: given[name] for name in ("image_trunk", "save_every", "overwrite")},
+        **{name: given[name] for name in ("image_trunk", "save_every", "keep_epochs", "overwrite")},
         curve=given["ending"],
         neighbours=_neighbours(given["neighbour_images"], given["neighbour_sounds"]),
         hardware=Hardware(**{name: given[name] for name in names}, workers=given["jobs"]),

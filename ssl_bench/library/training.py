@@ -44,6 +44,7 @@ def train(
     negatives: Negatives = "device",
     jobs: int = 0,
     save_every: int | None = None,
+    keep_epochs: int | None = None,
     overwrite: bool = False,
     format: Literal["png", "pdf", "svg"] = "png",  # noqa: A002, as the command has it
     progress: bool = False,
@@ -74,6 +75,8 @@ def train(
         Processes that read examples ahead.
     save_every
         Steps after which the state of the run is saved.
+    keep_epochs
+        Passes after each of which the weights are kept, too; None for the last ones alone.
     overwrite
         Whether weights of an earlier run may be replaced.
     format
@@ -135,6 +138,7 @@ def train(
                 negatives=negatives,
             ),
             save_every=save_every,
+            keep_epochs=keep_epochs,
             overwrite=overwrite,
             curve=format,
             progress=tell,

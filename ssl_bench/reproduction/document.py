@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 import pandas as pd
-from pydantic import FiniteFloat
+from pydantic import FiniteFloat, TypeAdapter
 
 from ssl_bench.displays import Shown
+from ssl_bench.files import content_folder
 from ssl_bench.reproduction.table import Scale
 from ssl_bench.schemas import Document
 
@@ -96,6 +97,10 @@ class ClaimChecked(Document):
     reason: str | None = None
 
 
+REPRODUCED = "reproduced.json"
+"""Name of the file of the board that holds what ``reproduce all --json`` printed."""
+
+
 class Reproduction(Shown, Document):
     """A table of a paper, run again beside its printed figures.
 
@@ -181,3 +186,15 @@ class Reproduction(Shown, Document):
             }
             for claim in self.claims
         )
+
+
+def read_reproduced() -> tuple[Reproduction, ...]:
+    """The tables that ship as they came out in the embedded world.
+
+    Examples
+    --------
+    >>> {each.scale for each in read_reproduced()}
+    {'synth'}
+    """
+    path = content_folder("leaderboard") / REPRODUCED
+    return TypeAdapter(tuple[Reproduction, ...]).validate_json(path.read_bytes())

@@ -13,7 +13,7 @@ from ssl_bench.files import atomic_path, write_text
 from ssl_bench.interchange.export import escape_markdown
 from ssl_bench.interchange.latex import booktabs, escape_latex, latex_row
 from ssl_bench.leaderboard.papers import known_papers
-from ssl_bench.reproduction.document import Cell, Reproduction
+from ssl_bench.reproduction.document import Cell, ClaimChecked, Reproduction
 
 Form = Literal["markdown", "csv", "latex"]
 
@@ -52,11 +52,13 @@ def claims_grid(done: Reproduction) -> Grid | None:
     """The claims with their verdicts; None where the table makes none."""
     if not done.claims:
         return None
-    rows = tuple(
-        (claim.says, claim.verdict, ", ".join(f"{each:+.1f}" for each in claim.differences) or NONE)
-        for claim in done.claims
-    )
+    rows = tuple((claim.says, claim.verdict, points(claim)) for claim in done.claims)
     return Grid("Claims", ("claim", "verdict", "points, by seed"), rows)
+
+
+def points(claim: ClaimChecked) -> str:
+    """The differences of a claim's rows, one a seed."""
+    return ", ".join(f"{each:+.1f}" for each in claim.differences) or NONE
 
 
 def notes(done: Reproduction) -> list[str]:
@@ -87,7 +89,7 @@ def write_reproductions(path: Path, tables: Sequence[Reproduction], form: Form) 
         with atomic_path(path) as temporary:
             pd.concat([each.to_frame() for each in tables]).to_csv(temporary, index=False)
     else:
-        text = "\n".join(_markdown(each) if form == "markdown" else _latex(each) for each in tables)
+        text = "\n".join(markdown(each) if form == "markdown" else _latex(each) for each in tables)
         write_text(path, text)
 
 
@@ -135,7 +137,8 @@ def _measured(cells: Iterable[Cell]) -> str:
     return NONE
 
 
-def _markdown(done: Reproduction) -> str:
+def markdown(done: Reproduction) -> str:
+    """A table that was run again, as a section of Markdown."""
     lines = [f"## {escape_markdown(heading(done))}", "", escape_markdown(done.about), ""]
     claims = claims_grid(done)
     for grid in [*grids(done), *([claims] if claims else [])]:

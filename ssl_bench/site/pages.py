@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ssl_bench.leaderboard.board import Board, Competition
-from ssl_bench.leaderboard.papers import paper_named_in
+from ssl_bench.leaderboard.papers import known_papers, paper_named_in
 from ssl_bench.leaderboard.submissions import is_embedded
 from ssl_bench.measures.definition import RULES
 from ssl_bench.measures.values import DEFINITIONS, parse_measure
 from ssl_bench.models.registry import list_baselines, load_baseline
 from ssl_bench.protocols.protocol import Protocol, dialect_names, load_dialect
+from ssl_bench.reproduction.document import read_reproduced
+from ssl_bench.reproduction.grids import claims_grid, grids, heading, notes
 from ssl_bench.scoring.explain import RULE_WORDS, SIGNS, by_use, explain_kind, threshold_words
 from ssl_bench.site.downloads import files_of_download, site_downloads
 from ssl_bench.site.entry_page import entry_content, trial_scripts
@@ -44,6 +47,7 @@ def site_pages(board: Board) -> Iterator[tuple[str, str]]:
     ]
     yield _page("dialects", {"dialects": shown})
     yield _page("reported", _reported(board, downloads))
+    yield _page("reproduced", _reproduced())
     for folder in board.folders:
         content = _protocol(board, folder, tables.get(folder), downloads)
         yield _page("protocol", content, f"protocols/{folder}.html")
@@ -132,6 +136,31 @@ def _protocol(
         "facts": _facts(protocol.model_dump(mode="json")),
         "downloads": files_of_download(folder, downloads),
         "printed_downloads": files_of_download(f"{folder}-reported", downloads),
+    }
+
+
+def _reproduced() -> dict[str, Any]:
+    """Tables of papers that were run again, and how many of their claims hold."""
+    tables = read_reproduced()
+    verdicts = Counter(claim.verdict for each in tables for claim in each.claims)
+    sections = [
+        {
+            "id": each.label.replace(":", "-"),
+            "short": f"{known_papers()[each.paper].label}, {each.table}",
+            "title": heading(each),
+            "about": each.about,
+            "grids": [*filter(None, [claims_grid(each)]), *grids(each)],
+            "notes": notes(each),
+        }
+        for each in tables
+    ]
+    return {
+        "sections": sections,
+        "n_claims": verdicts.total(),
+        "n_held": verdicts["holds"],
+        "n_reversed": verdicts["reversed"],
+        "n_open": verdicts["not shown"],
+        "n_missing": verdicts["cannot be run here"],
     }
 
 

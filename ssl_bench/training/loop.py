@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -140,6 +140,7 @@ def fit(
     fabric: Fabric | None = None,
     run_state: RunState | None = None,
     progress: Progress | None = None,
+    after_epoch: Callable[[int], None] | None = None,
 ) -> TrainingHistory:
     """Train the network of `task` in place.
 
@@ -156,6 +157,8 @@ def fit(
         None to save nothing.
     progress
         Called after each step.
+    after_epoch
+        Called after each pass, in the first process, with its number from 1.
 
     Raises
     ------
@@ -164,7 +167,9 @@ def fit(
         not fill a batch, or the saved state is that of another run.
     """
     on = (hardware or Hardware(accelerator="cpu")).resolved()
-    return _Run(task, recipe, seed, on, fabric or launch(on), run_state, progress).run()
+    return _Run(
+        task, recipe, seed, on, fabric or launch(on), run_state, progress, after_epoch
+    ).run()
 
 
 def _not_finite(problem: str) -> ModelError:
@@ -197,6 +202,7 @@ class _Run:
     _fabric: Fabric
     _run_state: RunState | None
     _progress: Progress | None
+    _after_epoch: Callable[[int], None] | None = None
 
     def __post_init__(self) -> None:
         recipe, count = self._recipe, len(self._task.training_feed)
@@ -239,6 +245,8 @@ class _Run:
                 state = None
             self._train(objective, optimizer, epoch, done)
             self._validate(epoch)
+            if self._after_epoch is not None and self._fabric.is_global_zero:
+                self._after_epoch(epoch + 1)
             self._save(epoch + 1, 0)
         self._task.network.eval()
         return self._history

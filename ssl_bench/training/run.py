@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from ssl_bench.errors import ModelError, one_of
-from ssl_bench.files import files_of, replaced_folder
+from ssl_bench.files import files_of, link, replaced_folder
 from ssl_bench.models.checkpoints import save_checkpoint
 from ssl_bench.models.image_trunks import FrozenTrunk
 from ssl_bench.models.recipes import checked
@@ -42,7 +42,12 @@ from ssl_bench.training.run_state import Progress, RunState
 from ssl_bench.training.task import Task
 
 _FULL = "full"
-_ENDINGS = ("safetensors", "training.json", *(f"training.{ending}" for ending in FORMATS))
+_ENDINGS = (
+    "safetensors",
+    "training.json",
+    *(f"training.{ending}" for ending in FORMATS),
+    "epoch*.safetensors",
+)
 
 
 @dataclass(frozen=True)
@@ -116,6 +121,7 @@ def train(
     neighbours: NeighbourFiles | None = None,
     hardware: Hardware | None = None,
     save_every: int | None = None,
+    keep_epochs: int | None = None,
     overwrite: bool = False,
     curve: str = "png",
     progress: Progress | None = None,
@@ -154,6 +160,9 @@ def train(
         On what to train; None for one CPU device.
     save_every
         Steps after which the state of the run is saved, beside the end of each pass.
+    keep_epochs
+        Number of passes after each of which the weights are kept, too, as
+        ``<variant>.epochN.safetensors``; None to keep the last ones alone.
     overwrite
         Whether weights of an earlier run in `out` may be replaced.
     curve
@@ -225,6 +234,35 @@ def train(
             "library versions": versions(),
         }
         run_state = RunState(out, plan.variant, identity, save_every)
+        origin: dict[str, Any] = {
+            "model": name,
+            "data": data.name,
+            "seed": preparation.seed,
+            # Only what differs: a recipe that changes must not change what it wrote before.
+            **({"architecture": architecture} if architecture else {}),
+        }
+        if isinstance(frozen := getattr(task.network, "imgnet", None), FrozenTrunk):
+            origin["image_trunk"] = frozen.sha256
+
+        def store(path: Path) -> str:
+            return save_checkpoint(
+                path,
+                {**task.network.state_dict(), **task.extra_tensors()},
+                # One entry: the order of several is not the same in every process.
+                metadata={"training": json.dumps(origin)},
+                half=small,
+            )
+
+        kept = range(0, recipe.epochs + 1, keep_epochs or recipe.epochs + 1)[1:]
+
+        def unfinished(number: int) -> Path:
+            return out / f"{plan.variant}.unfinished.epoch{number}.safetensors"
+
+        def keep(number: int) -> None:
+            if number in kept:
+                with torch.inference_mode():
+                    store(unfinished(number))
+
         history = fit(
             task,
             recipe,
@@ -233,6 +271,7 @@ def train(
             fabric=fabric,
             run_state=run_state,
             progress=progress if fabric.is_global_zero else None,
+            after_epoch=keep,
         )
         if fabric.is_global_zero:
             with torch.inference_mode():
@@ -242,28 +281,17 @@ def train(
                         if tensor.is_floating_point():
                             tensor.copy_(tensor.half())
                 figures = dict(task.validate())
-            origin: dict[str, Any] = {
-                "model": name,
-                "data": data.name,
-                "seed": preparation.seed,
-                # Only what differs: a recipe that changes must not change what it wrote before.
-                **({"architecture": architecture} if architecture else {}),
-            }
-            if isinstance(frozen := getattr(task.network, "imgnet", None), FrozenTrunk):
-                origin["image_trunk"] = frozen.sha256
             with replaced_folder(out, names) as fresh:
                 weights, written = (fresh / name for name in names[:2])
-                weights_sha256 = save_checkpoint(
-                    weights,
-                    {**task.network.state_dict(), **task.extra_tensors()},
-                    # One entry: the order of several is not the same in every process.
-                    metadata={"training": json.dumps(origin)},
-                    half=small,
-                )
+                weights_sha256 = store(weights)
+                for number in kept:
+                    link(unfinished(number), fresh / f"{plan.variant}.epoch{number}.safetensors")
                 record = _record(preparation, task, history, figures, weights_sha256, on)
                 write_record(record, written)
                 draw_losses(record, fresh / f"{plan.variant}.training.{curve}")
             run_state.remove()
+            for number in kept:
+                unfinished(number).unlink(missing_ok=True)
     fabric.barrier()
     return read_record(out / names[1])
 

@@ -155,3 +155,34 @@ def test_a_broken_objective_leaves_the_last_sound_state_and_no_weights(
 def test_only_what_is_made_by_code_is_known_by_name(tmp_path):
     with refused("E_TRAINING_DATA", where="vggss"):
         train("ezvsl", data="vggss", out=tmp_path)
+
+
+def test_weights_of_passes_are_kept_and_change_nothing(contrastive, tmp_path):
+    folder, record = contrastive
+    kept = record.recipe.epochs // 2 or 1
+    again = train("ezvsl", out=tmp_path / "kept", recipe=record.recipe, keep_epochs=kept)
+    assert again.weights_sha256 == record.weights_sha256
+    epochs = [
+        f"synth.epoch{number}.safetensors" for number in range(kept, 1 + record.recipe.epochs, kept)
+    ]
+    assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == sorted([*FILES, *epochs])
+    last = tmp_path / "kept" / epochs[-1]
+    assert load_localizer("ezvsl", weights=last).name == "ezvsl"
+    first = read_checkpoint(tmp_path / "kept" / epochs[0]).tensors
+    final = read_checkpoint(folder / FILES[0]).tensors
+    assert kept == record.recipe.epochs or any((first[key] != final[key]).any() for key in final)
+
+
+def test_a_changed_architecture_is_trained_recorded_and_loaded(quick_contrastive, tmp_path):
+    record = train(
+        "ezvsl",
+        out=tmp_path,
+        recipe=quick_contrastive,
+        changes={"architecture.dimension": 24, "architecture.trunk.width": 8},
+    )
+    assert record.architecture == {"dimension": 24, "trunk": {"width": 8}}
+    model = load_localizer("ezvsl", weights=tmp_path / "synth.safetensors", alpha=0.5)
+    image = model.encode_image([np.zeros((40, 40, 3), np.uint8)])
+    assert image is not None
+    with refused("E_SCHEMA", kind=ModelError):
+        train("ezvsl", out=tmp_path, recipe=quick_contrastive, changes={"architecture.dim": 8})
