@@ -253,6 +253,8 @@ class _Run:
 
     def _train(self, objective: nn.Module, optimizer: Any, epoch: int, done: int) -> None:
         self._task.network.train()
+        if done == 0:
+            self._task.noted.clear()
         if self._hardware.negatives == "all" and self._hardware.processes > 1:
             self._task.gather = self._gather
         feed, size = self._task.training_feed, self._recipe.batch
@@ -298,7 +300,13 @@ class _Run:
             )
         self._fabric.barrier()
         mean = float(np.mean(self._history.losses[-self._per_epoch :]))
-        self._history.epochs.append(Epoch(number=epoch + 1, loss=mean, validation=figures))
+        noted = {
+            name: round(float(total) / count, 6)
+            for name, (total, count) in sorted(self._task.noted.items())
+        }
+        self._history.epochs.append(
+            Epoch(number=epoch + 1, loss=mean, validation=figures, training=noted)
+        )
 
     def _report(self) -> None:
         step, done = self._step(), len(self._history.losses)
@@ -333,6 +341,7 @@ class _Run:
     def _save(self, epoch: int, done: int) -> None:
         if self._run_state is None or not self._fabric.is_global_zero:
             return
+        noted = self._task.noted
         state = {
             "epoch": epoch,
             "done": done,
@@ -345,6 +354,7 @@ class _Run:
             "schedule": self._schedule.state_dict(),
             "precision": self._fabric.strategy.precision.state_dict(),
             "task": dict(self._task.state()),
+            "noted": {name: [float(total), count] for name, (total, count) in noted.items()},
             "generator": torch.get_rng_state(),
         }
         if self._hardware.accelerator == "cuda":
@@ -364,6 +374,7 @@ class _Run:
         self._schedule.load_state_dict(state["schedule"])
         self._fabric.strategy.precision.load_state_dict(state["precision"])
         self._task.load_state(state["task"])
+        self._task.noted = {name: (total, count) for name, (total, count) in state["noted"].items()}
         # Several devices draw each from a generator of their own, and only the first one's is kept.
         if self._hardware.processes == 1:
             torch.set_rng_state(state["generator"])

@@ -34,6 +34,8 @@ class Epoch(Document):
     number: int  # From 1
     loss: float  # Mean objective over the steps of the pass
     validation: dict[str, float]  # Figures on the validation split; one of them is ``loss``
+    # Means over the steps of what the objective notes, such as shares of pseudo-labels.
+    training: dict[str, float] = Field(default_factory=dict, exclude_if=lambda table: not table)
 
 
 class TrainingRecord(Document):

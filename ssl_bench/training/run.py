@@ -338,7 +338,12 @@ def _record(
         validation=rounded(figures),
         losses=tuple(round(loss, 6) for loss in history.losses),
         epochs=tuple(
-            Epoch(number=e.number, loss=round(e.loss, 6), validation=rounded(e.validation))
+            Epoch(
+                number=e.number,
+                loss=round(e.loss, 6),
+                validation=rounded(e.validation),
+                training=e.training,
+            )
             for e in history.epochs
         ),
         seconds=round(history.seconds, 2),

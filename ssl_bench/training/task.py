@@ -66,6 +66,8 @@ class Task(ABC, Generic[Network, Settings]):
         Whether the objective brings what it contrasts through `gather`.
     gather
         Rows ``(B, ...)`` of this device, or, as the loop decides, those of all devices.
+    noted
+        Sum and number of what :meth:`note` was given in this pass, by name.
     """
 
     gathers: ClassVar[bool] = False
@@ -86,6 +88,13 @@ class Task(ABC, Generic[Network, Settings]):
         self.validation_feed = validation_feed
         self.settings = settings
         self.image_trunk_sha256 = image_trunk_sha256
+        self.noted: dict[str, tuple[Tensor | float, int]] = {}
+
+    def note(self, **figures: Tensor) -> None:
+        """Figures of one batch, such as the share of pseudo-labels; records give their means."""
+        for name, figure in figures.items():
+            total, count = self.noted.get(name, (0.0, 0))
+            self.noted[name] = (total + figure.detach(), count + 1)
 
     @property
     def data_digest(self) -> str:

@@ -112,6 +112,7 @@ class FNACTask(EmbeddingTask[FNACNetwork, Settings]):
         """Objective on a batch in this pass."""
         started = self._epoch >= self.settings.contrastive_epochs
         terms = fnac_terms(*self.contrasted(batch), self.settings.tau)
+        self.note(**terms._asdict())
         return terms.total(self.settings.weight if started else 0.0)
 
 

@@ -232,6 +232,11 @@ class ICLTask(EmbeddingTask[ICLNetwork, Settings]):
                 delta_v=settings.delta_v,
                 delta_a=settings.delta_a,
             )
+        pairs = len(labels.related) * (len(labels.related) - 1)
+        self.note(
+            sounding_share=labels.sounding.float().mean(),
+            related_share=(labels.related.sum() - len(labels.related)) / max(pairs, 1),
+        )
         return iterative_loss(
             *features, labels, settings.tau, intra=settings.intra, inter=settings.inter
         )

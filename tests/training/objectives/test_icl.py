@@ -435,13 +435,17 @@ def test_training_gives_a_localizer(tmp_path: Path) -> None:
     steps = 3
     assert record.losses[:steps] == initial.losses[:steps]
     assert record.losses[steps] != initial.losses[steps]
+    # The record tells which share of pairs and places the pseudo-labels of each pass took.
+    assert [bool(epoch.training) for epoch in record.epochs] == [False, True]
+    assert set(record.epochs[1].training) == {"related_share", "sounding_share"}
+    assert all(0 <= share <= 1 for share in record.epochs[1].training.values())
 
 
 @pytest.mark.slow
 def test_an_interrupted_run_resumes_to_the_very_same_weights(tmp_path: Path) -> None:
     """Interrupted as the first pass that iterates begins, and within the last one."""
     recipe = quick().model_copy(update={"epochs": 3})
-    train("icl", out=tmp_path / "whole", recipe=recipe)
+    whole = train("icl", out=tmp_path / "whole", recipe=recipe)
     for last in (4, 8):
         with pytest.raises(KeyboardInterrupt):
             train(
@@ -451,7 +455,8 @@ def test_an_interrupted_run_resumes_to_the_very_same_weights(tmp_path: Path) -> 
                 save_every=1,
                 progress=partial(interrupt, last),
             )
-    train("icl", out=tmp_path / "resumed", recipe=recipe)
+    resumed = train("icl", out=tmp_path / "resumed", recipe=recipe)
+    assert resumed.epochs == whole.epochs
     weights = [tmp_path / name / "synth.safetensors" for name in ("whole", "resumed")]
     assert weights[0].read_bytes() == weights[1].read_bytes()
 
