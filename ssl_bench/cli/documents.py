@@ -391,6 +391,9 @@ DOCUMENTS: Mapping[str, Kind] = {
     "localize": Kind("where a picture makes a sound", ("localize",), Peaks),
     "localize-video": Kind("localize VIDEO", ("localize",), LocalizedVideo),
     "pictures": Kind("trials that were drawn", ("pictures",), Pictures),
+    "nearest": Kind(
+        "sounds by sounds, images by images", ("nearest",), "ssl_bench.analysis.nearest:Nearest"
+    ),
     "data-verify": Kind("files of a test set", ("data verify",), Verified),
     "data-audit": Kind("overlap with a training list", ("data audit",), Audit),
     "data-prepare": Kind("frames and sounds of clips", ("data prepare",), Prepared),

@@ -43,6 +43,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "import": ("interchange:import_", "Import maps or cIoU per clip."),
     "export": ("interchange:export", "Write results or scores as a table."),
     "pictures": ("pictures:pictures", "Draw trials of runs: image, truth and maps."),
+    "nearest": ("nearest:nearest", "Rank sounds by sounds, or images by images."),
     "analyse": ("analyse:analyse", "Draw and tabulate what runs' scores hold."),
     "contribution": ("contribution:contribution", "Measure how much of a score is hearing."),
     "compare": ("runs:compare", "Compare runs trial by trial."),
