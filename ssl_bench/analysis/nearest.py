@@ -29,10 +29,11 @@ _BLOCK = 512
 
 
 class Neighbour(Document):
-    """An item near a query: its trial, what it shows, and the cosine of both."""
+    """An item near a query: its trial, whether it shares a category, and the cosine of both."""
 
     trial_id: str
     category: str
+    same: bool
     similarity: FiniteFloat
 
 
@@ -240,12 +241,18 @@ def find_nearest(
     )
     groups = pd.factorize(np.array([each.group for each in own]))[0]
     categories = [each.category for each in own]
+    same = _sharing(categories)
     rows, cosines = nearest_items(unit, groups, max(*CUTS, neighbours))
 
     def near(row: int) -> tuple[Neighbour, ...]:
         pairs = zip(rows[row, :neighbours], cosines[row, :neighbours], strict=True)
         return tuple(
-            Neighbour(trial_id=own[other].id, category=categories[other], similarity=float(cosine))
+            Neighbour(
+                trial_id=own[other].id,
+                category=categories[other],
+                same=bool(same[row, other]),
+                similarity=float(cosine),
+            )
             for other, cosine in pairs
             if other >= 0
         )
@@ -255,7 +262,7 @@ def find_nearest(
         model=embedded.model,
         protocol=embedded.trials.protocol.label,
         n_items=len(own),
-        hits=_hits(rows, np.array(categories), groups),
+        hits=_hits(rows, same, groups),
         queries=tuple(
             Query(trial_id=own[row].id, category=categories[row], nearest=near(row))
             for row in _shown([each.id for each in own], ids, queries, seed)
@@ -290,29 +297,35 @@ def _shown(known: Sequence[str], ids: Sequence[str], count: int, seed: int) -> l
     return sorted(rng.permutation(len(known))[:count].tolist())
 
 
+def _sharing(categories: Sequence[str]) -> NDArray[np.bool_]:
+    """Which items share a category, ``(n, n)``; one in which several sound has each of them."""
+    sets = [set(category.split("+")) for category in categories]
+    names = {name: number for number, name in enumerate(sorted(set().union(*sets)))}
+    member = np.zeros((len(sets), len(names)), np.float32)
+    for row, own in enumerate(sets):
+        member[row, [names[name] for name in own]] = 1
+    return member @ member.T > 0
+
+
 def _hits(
-    rows: NDArray[np.intp], categories: NDArray[np.str_], groups: NDArray[np.intp]
+    rows: NDArray[np.intp], same: NDArray[np.bool_], groups: NDArray[np.intp]
 ) -> tuple[Hit, ...]:
     """How often one of the same category is among the nearest, beside chance."""
-    others = np.array([int((groups != group).sum()) for group in groups])
-    alike = np.array(
-        [
-            int(((categories == category) & (groups != group)).sum())
-            for category, group in zip(categories, groups, strict=True)
-        ]
-    )
-    asked = alike > 0
+    other = groups[:, None] != groups[None]
+    others, alike = other.sum(axis=1).tolist(), (same & other).sum(axis=1).tolist()
+    asked = np.array(alike) > 0
     if not asked.any():
         return ()
-    same = (categories[rows] == categories[:, None]) & (rows >= 0)
+    found_same = np.take_along_axis(same, rows, axis=1) & (rows >= 0)
     bootstrap = ClusterBootstrap(groups[asked])
     found = []
     for k in CUTS:
-        values = same[asked, :k].any(axis=1).astype(np.float64)
+        values = found_same[asked, :k].any(axis=1).astype(np.float64)
         interval = bootstrap.interval(values)
         chances = [
             1 - comb(n - r, k) / comb(n, k) if n >= k else 1.0
-            for n, r in zip(others[asked], alike[asked], strict=True)
+            for n, r in zip(others, alike, strict=True)
+            if r
         ]
         share = float(values.mean())
         low, high = (share if np.isnan(each) else each for each in (interval.low, interval.high))

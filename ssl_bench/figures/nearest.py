@@ -34,7 +34,7 @@ def draw_nearest(found: Nearest, trials: TrialSet, path: Path) -> None:
     for panels, query in zip(grid, found.queries, strict=True):
         _draw(panels[0], trials, query.trial_id, f"query: {query.category}", None)
         for panel, each in zip(panels[1:], query.nearest, strict=False):
-            colour = _SAME if each.category == query.category else _OTHER
+            colour = _SAME if each.same else _OTHER
             title = f"{each.category}  {each.similarity:.2f}"
             _draw(panel, trials, each.trial_id, title, colour)
         for panel in panels[1 + len(query.nearest) :]:
