@@ -17,6 +17,7 @@ from ssl_bench.cli.config import ConfigurableGroup
 from ssl_bench.cli.exit_codes import FAULTS_FOUND
 from ssl_bench.cli.features import features
 from ssl_bench.cli.options import (
+    FOLDER,
     PATH,
     PICTURE,
     choice_option,
@@ -58,6 +59,38 @@ def new(name: str, data: Path | None, form: FormName) -> None:
     from ssl_bench.testsets.described.template import write_template
 
     say(f"{write_template(folder_of_own(name, data), form)} is written: fill it in")
+
+
+@data.command(short_help="Annotate your own clips on a page, and make a test set of them.")
+@click.argument("folder", type=FOLDER)
+@click.option(
+    "--take",
+    "files",
+    type=PATH,
+    multiple=True,
+    metavar="FILE.json",
+    help="Make a test set out of what the page saved; repeated for several annotators.",
+)
+def annotate(folder: Path, files: tuple[Path, ...]) -> None:
+    """Write FOLDER/annotate.html, on which its clips are annotated; nothing leaves your machine.
+
+    FOLDER holds frames/ and audio/ with equal names. Open the page from disk: it plays each sound,
+    takes boxes, what sounds, and whether all that could sound does (Type A) or only some does
+    (Type B), and saves a JSON file. --take makes boxes.csv, type_ab.csv and testset.toml of it.
+    """
+    from ssl_bench.testsets.annotating.annotations import take_annotations, write_page
+
+    if not files:
+        page, count = write_page(folder)
+        say(f"{page} is written for {count:,} clips: open it, annotate, save, then --take the file")
+        return
+    taken = take_annotations(folder, files)
+    types = "".join(f", {count:,} of Type {kind}" for kind, count in sorted(taken.types.items()))
+    say(f"{taken.samples:,} samples by {taken.annotators} annotators{types}")
+    if taken.left_out:
+        told = ", ".join(f"{count:,} {why}" for why, count in sorted(taken.left_out.items()))
+        say(f"left out: {told}")
+    say(f"wrote {', '.join(str(path) for path in taken.files)}")
 
 
 @data.command(short_help="List the files that a test set needs, and their sources.")

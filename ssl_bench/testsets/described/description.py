@@ -68,6 +68,7 @@ class Columns(Strict):
     group: str | None = None  # the source video; else the picture, or the id
     category: str | None = None
     mask: str | None = None  # name of the mask's file; else that of the image
+    annotator: str | None = None  # who drew the box; without it, one person drew all
     # Four columns, or one field of four numbers; `boxes` is a field with a list of these.
     box: str | tuple[str, str, str, str] | None = None
     boxes: str | None = None

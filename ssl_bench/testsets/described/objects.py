@@ -51,6 +51,7 @@ class Object:
     corners: Sequence[Corners] = ()
     frame: tuple[float, float] = (1.0, 1.0)
     sized: bool = False  # whether the frame is the picture, in its pixels
+    annotator: str = ""  # who drew it
     drawn: Mask | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
@@ -149,7 +150,8 @@ def _by_id(
         members.append(each)
         one = members[0]
         differs = next((name for name in _SAME if getattr(each, name) != getattr(one, name)), "")
-        known = drawn.setdefault((key, *each.corners), each) if each.corners else each
+        drawing = (key, each.annotator, *each.corners)
+        known = drawn.setdefault(drawing, each) if each.corners else each
         if differs or known is not each:
             text = f"differs from {one.place} in {differs}" if differs else f"repeats {known.place}"
             problems.append(Problem(f"{each.place}: it {text}", "E_ID_REPEATED"))
@@ -201,7 +203,8 @@ def _annotations(parts: Sequence[Sequence[Object]]) -> Iterable[Annotation]:
     ends = accumulate(map(len, boxes), initial=0)
     for members, (start, end) in zip(parts, pairwise(ends), strict=True):
         drawn = [each.drawn for each in members if each.drawn is not None]
-        own = Boxes(corners[start:end], members[0].frame)
+        people = len({each.annotator for each in members})
+        own = Boxes(corners[start:end], members[0].frame, people)
         if not drawn:
             yield own
             continue

@@ -72,6 +72,7 @@ def read_objects(path: Path, form: TableForm, *, remedy: str) -> tuple[list[Obje
                 corners=_boxes(content, form),
                 frame=frame,
                 sized=form.units == "pixels" and form.frame is None,
+                annotator=content.get("annotator", ""),
                 attributes={name: content[field] for name, field in attributes.items()},
                 **facts,
             )
@@ -109,6 +110,7 @@ def _model(form: TableForm) -> type[_Row]:
     field("boxes", list[whole_box], columns.boxes)
     for name, column in zip(("width", "height"), columns.size or (), strict=False):
         field(name, _SIDE, column)
+    field("annotator", str, columns.annotator)
     for name in form.attributes:
         field(f"of_{name}", str | int | float | bool, name)
 

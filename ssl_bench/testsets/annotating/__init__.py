@@ -1,0 +1,1 @@
+"""A page on which clips are annotated, and a test set out of what it saves."""
