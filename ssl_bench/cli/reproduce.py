@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -141,7 +142,8 @@ def _shown(done: Reproduction) -> Iterator[Table | str]:
     if claims is not None:
         rows = [(str(number), *row) for number, row in enumerate(claims.rows, start=1)]
         yield plain_table(claims.title, ("#", *claims.columns), rows, texts=(1, 2))
-    yield from notes(done)
+    for note in notes(done):
+        yield textwrap.fill(note, 79, subsequent_indent="  ", break_on_hyphens=False)
     yield f"{done.headline}."
 
 

@@ -75,7 +75,7 @@ class _Work:
             try:
                 cells.append(self._cell(row, column, train_set, figure))
             except SslBenchError as error:
-                reasons.append(f"{error.problem}. {error.remedy}" if error.remedy else str(error))
+                reasons.append(str(error))
                 cells.append(
                     Cell(
                         row=row.id,
@@ -189,7 +189,7 @@ class _Work:
                 says=claim.says,
                 measure=measure,
                 verdict="cannot be run here",
-                reason=error.problem,
+                reason=str(error),
             )
         return ClaimChecked(
             says=claim.says,

@@ -181,7 +181,7 @@ class Runs:
         command = f"'{' '.join(words)} --out {folder / stem}'"
         other = "add --train"
         if scale == "full":
-            other = f"put the authors' checkpoint there as {stem}.pth"
+            other = f"put the authors' file there as {stem}.pth"
         return SslBenchError(
             f"there are no weights {stem}",
             code="E_WEIGHTS_MISSING",
