@@ -13,7 +13,7 @@ from ssl_bench.files import atomic_path, write_text
 from ssl_bench.interchange.export import escape_markdown
 from ssl_bench.interchange.latex import booktabs, escape_latex, latex_row
 from ssl_bench.leaderboard.papers import known_papers
-from ssl_bench.reproduction.document import Cell, ClaimChecked, Reproduction
+from ssl_bench.reproduction.document import Cell, ClaimChecked, Line, Reproduction
 
 Form = Literal["markdown", "csv", "latex"]
 
@@ -116,10 +116,15 @@ def _grid(done: Reproduction, measure: str, asked: str | None, printed: Sequence
                     f"{line.label} ({line.train_set})" if several else line.label,
                     *(_printed(own.get(each)) for each in printed),
                     *([_measured(own.values())] if asked else []),
-                    *([line.verdict] if judged else []),
+                    *([_verdict(line, own.values())] if judged else []),
                 )
             )
     return Grid(measure, tuple(columns), tuple(rows))
+
+
+def _verdict(line: Line, cells: Iterable[Cell]) -> str:
+    """That of the row, where these cells of it were measured."""
+    return line.verdict if any(cell.values for cell in cells) else "cannot be run here"
 
 
 def _asked(cell: Cell) -> str:

@@ -52,8 +52,8 @@ def reproduce(table: PaperTable, runs: Runs) -> Reproduction:
 class _Work:
     table: PaperTable
     runs: Runs
-    # Scores or what went wrong, by row, training set and seed.
-    _known: dict[tuple[str, str, int], dict[str, pd.DataFrame] | SslBenchError] = field(
+    # Scores or what went wrong, by row, training set, seed and protocol.
+    _known: dict[tuple[str, str, int, str], pd.DataFrame | SslBenchError] = field(
         default_factory=dict
     )
 
@@ -145,21 +145,22 @@ class _Work:
             raise SslBenchError(
                 f"no protocol asks at scale {scale} what this column asks", code="E_COLUMN_MISSING"
             )
-        key = (row.id, "" if scale != "full" else train_set, seed)
+        key = (row.id, "" if scale != "full" else train_set, seed, asked)
         if key not in self._known:
             try:
-                scored = self.runs.scores(self.table, row, train_set, seed, self._questions())
-                self._known[key] = {name: each.table for name, each in scored.items()}
+                measures = self._questions()[asked]
+                self._known[key] = self.runs.scores(
+                    self.table, row, train_set, seed, asked, measures
+                )
             except SslBenchError as error:
                 self._known[key] = error
         known = self._known[key]
         if isinstance(known, SslBenchError):
             raise known
-        scores = known[asked]
         if column.part is None:
-            return scores
+            return known
         name, level = column.part
-        return scores[scores[name].astype(str) == level].reset_index(drop=True)
+        return known[known[name].astype(str) == level].reset_index(drop=True)
 
     def _questions(self) -> Mapping[str, list[str]]:
         """The measures that the table asks of each protocol of the scale."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from ssl_bench.engine.encode import Progress
 from ssl_bench.errors import SslBenchError
 from ssl_bench.files import sha256_of_file, sha256_of_json
 from ssl_bench.models.registry import load_baseline
-from ssl_bench.protocols.protocol import Protocol, load_dialect, load_protocol
+from ssl_bench.protocols.protocol import load_dialect, load_protocol
 from ssl_bench.reproduction.table import PaperTable, Scale, TableRow, Training
 from ssl_bench.scoring.run import ScoringOptions, score_file
 from ssl_bench.training.recipe import read_change
@@ -62,20 +62,12 @@ class Settings:
     notify: Callable[[str], None] = lambda _stage: None
 
 
-@dataclass(frozen=True)
-class Scores:
-    """Scores of one run on the trials of one protocol."""
-
-    table: pd.DataFrame
-    partial: bool
-
-
 @dataclass
 class Runs:
     """Runs of one or more tables, each made once."""
 
     settings: Settings
-    _scored: dict[tuple[Path, str, tuple[str, ...]], Scores] = field(default_factory=dict)
+    _scored: dict[tuple[Path, str, tuple[str, ...]], pd.DataFrame] = field(default_factory=dict)
     _trials: dict[str, TrialSet] = field(default_factory=dict)
 
     def scores(
@@ -84,9 +76,10 @@ class Runs:
         row: TableRow,
         train_set: str,
         seed: int,
-        asked: Mapping[str, Sequence[str]],
-    ) -> dict[str, Scores]:
-        """Scores by protocol, with the measures that are asked of each.
+        asked: str,
+        measures: Sequence[str],
+    ) -> pd.DataFrame:
+        """Scores of a row, one line a trial, on the protocol that is asked.
 
         Raises
         ------
@@ -95,12 +88,12 @@ class Runs:
         """
         trained = row if row.weights_of is None else table.row(row.weights_of)
         request, key = self._request(row, trained, train_set, seed)
-        folder = self.settings.out / f"{row.model}-{sha256_of_json(key)[:12]}"
-        self._predict(request, folder, list(asked))
-        return {
-            protocol: self._score(table, folder / self._place(protocol), protocol, tuple(measures))
-            for protocol, measures in asked.items()
-        }
+        place = self.settings.out / f"{row.model}-{sha256_of_json(key)[:12]}" / self._place(asked)
+        if not (place / PREDICTIONS).is_file():
+            self.settings.notify(f"{request.model} on {asked}")
+            protocol = self._open(asked).protocol
+            run_predict(replace(request, folder=place), [protocol], progress=self.settings.progress)
+        return self._score(table, place, asked, tuple(measures))
 
     def _request(
         self, row: TableRow, trained: TableRow, train_set: str, seed: int
@@ -189,18 +182,9 @@ class Runs:
             remedy=f"{other}, or run {command}",
         )
 
-    def _predict(self, request: Request, folder: Path, protocols: Sequence[str]) -> None:
-        """Make the maps that are not there."""
-        for label in protocols:
-            place = folder / self._place(label)
-            if not (place / PREDICTIONS).is_file():
-                self.settings.notify(f"{request.model} on {label}")
-                given = replace(request, folder=place)
-                run_predict(given, [self._protocol(label)], progress=self.settings.progress)
-
     def _score(
         self, table: PaperTable, folder: Path, label: str, measures: tuple[str, ...]
-    ) -> Scores:
+    ) -> pd.DataFrame:
         key = (folder, table.dialect or "", measures)
         if key not in self._scored:
             trials = self._open(label)
@@ -214,16 +198,14 @@ class Runs:
                 broken_down=1,
             )
             scored = score_file(folder / PREDICTIONS, trials, conventions=protocol, options=options)
-            self._scored[key] = Scores(scored.scores, scored.result.coverage.partial)
+            self._scored[key] = scored.scores
         return self._scored[key]
 
     def _open(self, label: str) -> TrialSet:
         if label not in self._trials:
-            self._trials[label] = open_trials(self._protocol(label), self.settings.data)
+            protocol = with_split(load_protocol(label), data=self.settings.data)
+            self._trials[label] = open_trials(protocol, self.settings.data)
         return self._trials[label]
-
-    def _protocol(self, label: str) -> Protocol:
-        return with_split(load_protocol(label), data=self.settings.data)
 
     def _place(self, label: str) -> str:
         """Sub-folder of one protocol's maps; another revision of the trials has another."""
