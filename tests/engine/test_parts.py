@@ -10,10 +10,11 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -360,24 +361,43 @@ def test_what_the_model_raises_in_a_worker_arrives(
     assert not (tmp_path / "run" / "predictions.npz").exists()
 
 
+@pytest.fixture(scope="module")
+def ray_here() -> Iterator[None]:
+    """A Ray cluster on this machine, whose workers know this file; executors join it."""
+    pytest.importorskip("ray")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+        with Executor("ray", 1).open(lambda _device: lambda part: part):
+            yield
+
+
 @pytest.mark.slow
+def test_a_ray_cluster_where_nobody_answers_is_refused(
+    predicted: Predict, options: EngineOptions
+) -> None:
+    pytest.importorskip("ray")
+    nobody = Executor("ray", 1, address="127.0.0.1:1")
+    with refused("E_RAY_ADDRESS"):
+        predicted(replace(options, executor=nobody))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("ray_here")
 def test_ray_makes_the_same_bytes_and_says_what_is_wrong(
     predicted: Predict, options: EngineOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("ray")
     expected = predicted(replace(options, part_size=100))
     executor = Executor("ray", 2)
-    with refused("E_WORKER_MODEL"):  # Its workers do not know this file
-        predicted(replace(options, executor=executor))
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    home = ModuleType("at_home")
+    home.AtHome = type("AtHome", (Blended,), {"__module__": home.__name__})  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, home.__name__, home)
+    with refused("E_WORKER_MODEL"):  # Its workers do not know that module
+        predicted(replace(options, executor=executor), home.AtHome())
     with refused("E_DARK"):
         predicted(replace(options, executor=Executor("ray", 1)), Blended(fails_at=9))
     assert len(_parts_of(options, "images-*.npz")) == 2
     # One worker dies, and is started again.
     dying = Blended(once=tmp_path / "died", dies=True)
     assert predicted(replace(options, executor=executor), dying) == expected
-    nobody = Executor("ray", 1, address="127.0.0.1:1")
-    with refused("E_RAY_ADDRESS"):
-        predicted(replace(options, executor=nobody))
     with refused("E_RAY_GPUS"):
         predicted(replace(options, executor=Executor("ray", 1, devices=("cuda",))))
