@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench.files import content_folder
+from ssl_bench.files import content_folder, sha256_of_file
 from ssl_bench.leaderboard.assess import AssessOptions, Bench
+from ssl_bench.leaderboard.assessment import Assessment
 from ssl_bench.leaderboard.baselines import add_baselines
 from ssl_bench.leaderboard.board import Board, read_board
 from ssl_bench.leaderboard.card import TEMPLATE
@@ -23,8 +24,24 @@ from ssl_bench.leaderboard.submit import (
     write_submission,
 )
 from ssl_bench.predictions import PredictionsMeta, save_predictions
+from ssl_bench.trials.trial import TrialSet
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&{{ 7 * 7 }}"
+
+
+class RememberingBench(Bench):
+    """Scores files of the same bytes once: an assessment depends on nothing else."""
+
+    def __init__(self, trials: TrialSet) -> None:
+        super().__init__(trials)
+        self._known: dict[tuple[object, ...], Assessment] = {}
+
+    def assess(self, maps: Path, audio_blind: Path | None = None, **settings: bool) -> Assessment:
+        files = [path and sha256_of_file(path) for path in (maps, audio_blind)]
+        key = (*files, *sorted(settings.items()))
+        if key not in self._known:
+            self._known[key] = super().assess(maps, audio_blind, **settings)
+        return self._known[key]
 
 
 def meta_of(bench: Bench, **changes: object) -> PredictionsMeta:
