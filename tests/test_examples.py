@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -11,26 +10,28 @@ from pathlib import Path
 
 import pytest
 from protocol_files import few_trials
+from split_off import run_script, split_off
 
-import ssl_bench
+from ssl_bench.cli import main
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-PACKAGE = Path(ssl_bench.__file__).parent.parent
 
 
-def run(*command: str | Path, folder: Path, search: tuple[Path, ...] = ()) -> str:
-    settings = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (*search, PACKAGE)))}
+def run(*command: str | Path, folder: Path) -> None:
     done = subprocess.run(
-        [str(part) for part in command], cwd=folder, env=settings, capture_output=True, text=True
+        [str(part) for part in command], cwd=folder, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 def ssl_bench_json(*arguments: str | Path, folder: Path, search: tuple[Path, ...] = ()) -> dict:
-    start = "import sys; from ssl_bench.cli import main; main(sys.argv[1:])"
-    found = run(sys.executable, "-c", start, *arguments, "--json", folder=folder, search=search)
-    document: dict = json.loads(found)
+    def command() -> None:
+        sys.path[:0] = map(str, search)
+        main([*map(str, arguments), "--json"])
+
+    done = split_off(command, folder)
+    assert done.code == 0, done.out + done.err
+    document: dict = json.loads(done.out)
     return document
 
 
@@ -69,7 +70,8 @@ def test_a_model_of_two_torch_modules(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_maps_made_elsewhere(tmp_path: Path) -> None:
-    run(sys.executable, EXAMPLES / "maps_made_elsewhere.py", "mine.npz", folder=tmp_path)
+    made = run_script(EXAMPLES / "maps_made_elsewhere.py", "mine.npz", folder=tmp_path)
+    assert made.code == 0, made.err
     score = ("score", "mine.npz", "--protocol", "synth", "--sheet", "0")
     found = ssl_bench_json(*score, folder=tmp_path)
     assert found["model"]["name"] == "my-model"

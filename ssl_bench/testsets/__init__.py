@@ -67,6 +67,9 @@ def definition(name: str, data: str | os.PathLike[str] | None = None) -> TestSet
     ``ssl_bench.test_sets``, or a folder of the data folder with a ``testset.toml``. Raises
     DataError where there is none.
     """
+    # What is installed beside this package takes long to look through, and does not replace it.
+    if name in (shipped := definitions()):
+        return shipped[name]
     elsewhere, own = _elsewhere(), own_test_sets(data)
     if name in elsewhere:
         found = elsewhere[name]
