@@ -61,18 +61,18 @@ def permutation_p_value(differences: ArrayLike, groups: ArrayLike, *, seed: int 
     flips, reached = 0, 1
     for flipped in _kept_flips(seed, len(sums)) if len(sums) <= _KEPT else _flips(seed, len(sums)):
         flips += len(flipped)
-        reached += int(np.count_nonzero(np.abs((1.0 - 2.0 * flipped) @ sums) >= observed))
+        reached += int(np.count_nonzero(np.abs(flipped @ sums) >= observed))
     return reached / (flips + 1)
 
 
 def _flips(seed: int, n_groups: int) -> Iterator[NDArray[np.int8]]:
-    """Which groups are flipped, ``(b, n_groups)`` int8 of 0 and 1, some rows at a time."""
+    """Signs of groups, ``(b, n_groups)`` int8 of 1 and, where flipped, -1, some rows at a time."""
     generator = np.random.default_rng(np.random.SeedSequence([seed, n_groups]))
     flips = FLIPS if n_groups <= _MANY_GROUPS else _FEWER_FLIPS
     block = max(1, _BLOCK // n_groups)
     for start in range(0, flips, block):
         count = min(block, flips - start)
-        yield generator.integers(0, 2, (count, n_groups)).astype(np.int8)
+        yield 1 - 2 * generator.integers(0, 2, (count, n_groups)).astype(np.int8)
 
 
 @lru_cache(maxsize=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -36,6 +36,9 @@ _DEFAULT_COUNTS = {
     "train": 4000,
     "val": 500,
 }
+
+# Masks of so many samples take 16 MB.
+_FEW = 1000
 
 _Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 
@@ -72,13 +75,8 @@ class SynthTestSet(TestSet):
     @cached_property
     def samples(self) -> Sequence[Sample]:
         """All samples, in the order of their indices."""
-        samples: list[Sample] = []
-        for chunk in iterate_chunks(self.world, self.split, self.count, ("truth",), self._cache):
-            truth = chunk["truth"]
-            for row in range(len(truth["labels"])):
-                facts = {key: values[row] for key, values in truth.items()}
-                samples.append(_sample(self.split, len(samples), self.world.kinds, facts))
-        return tuple(samples)
+        make = _samples if self.count <= _FEW else _samples.__wrapped__
+        return make(self.world, self.split, self.count, self._cache.folder)
 
     @cached_property
     def digest(self) -> str:
@@ -180,6 +178,18 @@ class SynthDefinition(TestSetDefinition):
             else Finding("corrupt", item, differs)
             for item, agrees in check_pinned()
         ]
+
+
+@lru_cache(maxsize=4)
+def _samples(world: World, split: str, count: int, cache: Path) -> tuple[Sample, ...]:
+    """Samples of a split; protocols of one process ask for the same few again and again."""
+    samples: list[Sample] = []
+    for chunk in iterate_chunks(world, split, count, ("truth",), ArrayCache(cache)):
+        truth = chunk["truth"]
+        for row in range(len(truth["labels"])):
+            facts = {key: values[row] for key, values in truth.items()}
+            samples.append(_sample(split, len(samples), world.kinds, facts))
+    return tuple(samples)
 
 
 def _identifier(split: str, index: int) -> str:
