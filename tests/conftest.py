@@ -72,6 +72,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason=reason))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def coarse_pictures() -> Iterator[None]:
+    """Few pixels, for most tests do not look at them; those of ``figures`` have them all."""
+    from matplotlib import rc_context
+
+    with rc_context({"savefig.dpi": 64}):
+        yield
+
+
 @pytest.fixture(scope="module")
 def published_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Data folder of the reader's own annotations, which is ``SSL_BENCH_DATA`` meanwhile."""

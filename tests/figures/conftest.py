@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from matplotlib import rc_context
 from protocol_files import few_trials
 
 from ssl_bench.analysis.evaluation import evaluate
+
+
+@pytest.fixture(autouse=True)
+def fine_pictures() -> Iterator[None]:
+    """With all of their pixels."""
+    with rc_context({"savefig.dpi": "figure"}):
+        yield
 
 
 @pytest.fixture(scope="session")
