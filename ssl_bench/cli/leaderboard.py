@@ -52,9 +52,20 @@ def leaderboard() -> None:
 @out_option
 @data_option
 @click.option("--no-media", is_flag=True, help="Leave out pictures and sounds of galleries.")
+@click.option(
+    "--documentation",
+    default="",
+    metavar="PATH|URL",
+    help="Where pages lead for the documentation, such as docs/index.html in the folder.",
+)
 @jobs_option
 def build(
-    board: Path | None, out: Path | None, data: Path | None, no_media: bool, jobs: int
+    board: Path | None,
+    out: Path | None,
+    data: Path | None,
+    no_media: bool,
+    documentation: str,
+    jobs: int,
 ) -> None:
     """Score what was not scored before, and build the pages.
 
@@ -70,7 +81,14 @@ def build(
     with progress_bars() as (progress, notify):
         read = read_board(root, AssessOptions(data=data, jobs=jobs), progress=progress)
         require_sound(read)
-        done = build_site(read, out or root / SITE, media=not no_media, jobs=jobs, notify=notify)
+        done = build_site(
+            read,
+            out or root / SITE,
+            media=not no_media,
+            jobs=jobs,
+            documentation=documentation,
+            notify=notify,
+        )
     click.echo(
         f"{done.n_pages:,} pages, of which {done.n_changed:,} changed; {done.n_removed:,} files "
         f"removed. Open {done.folder / 'index.html'} in a browser."

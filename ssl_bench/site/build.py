@@ -44,6 +44,7 @@ def build_site(
     *,
     media: bool = True,
     jobs: int = 1,
+    documentation: str = "",
     notify: Callable[[str], None] = lambda _stage: None,
 ) -> Built:
     """Build the site of a board.
@@ -58,6 +59,8 @@ def build_site(
         Whether pictures and sounds are rendered.
     jobs
         Processes that render them.
+    documentation
+        Where pages lead for the documentation: an address, or a path from the folder.
     notify
         Called with a short text at the start of each stage.
 
@@ -67,7 +70,7 @@ def build_site(
         If the folder holds something else, or is a link.
     """
     notify("rendering pages")
-    pages = dict(site_pages(board))
+    pages = dict(site_pages(board, documentation=documentation))
     # A build that was interrupted may have left any of them.
     known = {"assets", "media", *(Path(path).parts[0] for path in pages)}
     held = {path.name for path in folder.iterdir()} if folder.exists() else set()

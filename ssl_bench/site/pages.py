@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from ssl_bench.leaderboard.board import Board, Competition
@@ -32,39 +33,47 @@ from ssl_bench.site.reported import reported_picture
 from ssl_bench.site.tables import Table, entry_table, table_filters
 
 
-def site_pages(board: Board) -> Iterator[tuple[str, str]]:
-    """Every page of a board's site, and every file to download: path within the site, and text."""
+def site_pages(board: Board, *, documentation: str = "") -> Iterator[tuple[str, str]]:
+    """Every page of a board's site, and every file to download: path within the site, and text.
+
+    With the address of a `documentation`, from the site's folder, every page leads there.
+    """
+    page = partial(_page, documentation=documentation)
     tables = {folder: entry_table(each) for folder, each in board.competitions.items()}
     matrix = matrix_of(board)
     downloads = dict(site_downloads(board, tables, matrix))
     yield from downloads.items()
-    yield _page("index", _overview(board, matrix, downloads))
-    yield _page("measures", _measures())
+    yield page("index", _overview(board, matrix, downloads))
+    yield page("measures", _measures())
     dialects = [load_dialect(name) for name in dialect_names()]
     shown = [
         (each, threshold_words(each.threshold), _facts(each.model_dump(mode="json")))
         for each in dialects
     ]
-    yield _page("dialects", {"dialects": shown})
-    yield _page("reported", _reported(board, downloads))
-    yield _page("reproduced", _reproduced())
+    yield page("dialects", {"dialects": shown})
+    yield page("reported", _reported(board, downloads))
+    yield page("reproduced", reproduced_content())
     for folder in board.folders:
         content = _protocol(board, folder, tables.get(folder), downloads)
-        yield _page("protocol", content, f"protocols/{folder}.html")
+        yield page("protocol", content, f"protocols/{folder}.html")
     for name in list_baselines():
-        yield _page("baseline", _baseline(board, tables, name), f"baselines/{name}.html")
+        yield page("baseline", _baseline(board, tables, name), f"baselines/{name}.html")
     for folder, competition in board.competitions.items():
         for slug, entry in competition.entries.items():
             content = entry_content(competition, entry)
             content["world"] = _world(board, folder)
-            yield _page("entry", content, f"entries/{folder}/{slug}.html")
+            yield page("entry", content, f"entries/{folder}/{slug}.html")
         yield from trial_scripts(competition)
 
 
-def _page(template: str, content: dict[str, Any], path: str = "") -> tuple[str, str]:
+def _page(
+    template: str, content: dict[str, Any], path: str = "", *, documentation: str = ""
+) -> tuple[str, str]:
     path = path or f"{template}.html"
     up = "../" * path.count("/")
-    return path, render(f"{template}.html.jinja", up=up, path=path, **content)
+    return path, render(
+        f"{template}.html.jinja", up=up, path=path, documentation=documentation, **content
+    )
 
 
 def _world(board: Board, folder: str) -> tuple[str, str]:
@@ -139,7 +148,7 @@ def _protocol(
     }
 
 
-def _reproduced() -> dict[str, Any]:
+def reproduced_content() -> dict[str, Any]:
     """Tables of papers that were run again, and how many of their claims hold."""
     tables = read_reproduced()
     verdicts = Counter(claim.verdict for each in tables for claim in each.claims)

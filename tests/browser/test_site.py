@@ -24,6 +24,7 @@ EVERY_KIND = (
     "measures.html",
     "dialects.html",
     "reported.html",
+    "reproduced.html",
 )
 
 

@@ -12,6 +12,7 @@ from refusals import refused
 
 from ssl_bench.leaderboard.board import Board
 from ssl_bench.site.build import build_site
+from ssl_bench.site.pages import site_pages
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +37,7 @@ def test_every_kind_of_page_is_there(site: Path) -> None:
         "measures.html",
         "dialects.html",
         "reported.html",
+        "reproduced.html",
         "protocols/synth.html",
         "protocols/vggss.html",
         "baselines/ezvsl.html",
@@ -118,3 +120,13 @@ def test_several_builds_at_once_leave_one_whole_site(
     whole = {name: text for name, text in content(site).items() if not name.startswith("media")}
     assert content(folder).keys() == whole.keys() - {"note.txt"}
     assert hidden(folder) == []
+
+
+def test_pages_lead_to_the_documentation_where_there_is_one(board: Board) -> None:
+    without = dict(site_pages(board))
+    assert "Documentation" not in without["index.html"]
+    pages = dict(site_pages(board, documentation="docs/index.html"))
+    assert 'href="docs/index.html"' in pages["index.html"]
+    assert 'href="../docs/index.html"' in pages["protocols/synth.html"]
+    elsewhere = dict(site_pages(board, documentation="https://example.org/"))
+    assert 'href="https://example.org/"' in elsewhere["protocols/synth.html"]
