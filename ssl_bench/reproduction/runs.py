@@ -13,8 +13,9 @@ from ssl_bench.analysis.evaluation import run_predict
 from ssl_bench.analysis.request import Request
 from ssl_bench.analysis.run_folder import PREDICTIONS
 from ssl_bench.engine.encode import Progress
+from ssl_bench.engine.parts import CODE, CONTENT, LIBRARIES
 from ssl_bench.errors import SslBenchError
-from ssl_bench.files import sha256_of_file, sha256_of_json
+from ssl_bench.files import digest_of_code, sha256_of_file, sha256_of_json
 from ssl_bench.models.registry import load_baseline
 from ssl_bench.protocols.protocol import load_dialect, load_protocol
 from ssl_bench.reproduction.table import PaperTable, Scale, TableRow, Training
@@ -126,6 +127,8 @@ class Runs:
             "alpha": row.alpha,
             "options": options,
             "limit": request.limit,
+            # Maps of another version of what makes them are made again.
+            "code": digest_of_code(CODE, content=CONTENT, libraries=LIBRARIES),
         }
         return request, key
 
