@@ -249,9 +249,12 @@ def _train_one(
 
     on_folder = given["data"] not in _MADE_BY_CODE
     made = None if on_folder else given["data"]
-    plan = plan_training(given["model"], variant=given["variant"], seed=seed, data=made)
+    changes = given["changes"]
+    plan = plan_training(
+        given["model"], variant=given["variant"], seed=seed, data=made, changes=changes
+    )
     choices = FolderChoices(**{name: given[name] for name in _OF_FOLDERS})
-    resample = given["resample"] or bool(given["changes"].get("resample"))
+    resample = given["resample"] or bool(changes.get("resample"))
     source = open_training_data(given["data"], plan, choices, resample=resample, progress=tell)
     if tell is not None and on_folder and is_first_process():
         if given["variant"] is None:
@@ -265,7 +268,7 @@ def _train_one(
     folder: Path = given["out"] or Path("trained") / name
     if given["out"] is not None and len(given["seeds"]) > 1:
         folder /= f"seed{plan.seed}"
-    changes = {**given["changes"], **({"resample": True} if given["resample"] else {})}
+    changes = {**changes, **({"resample": True} if given["resample"] else {})}
     names = ("accelerator", "devices", "precision", "nodes", "negatives")
     record = run(
         given["model"],

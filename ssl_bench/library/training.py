@@ -103,7 +103,7 @@ def train(
     """
     text = str(data)
     made = text if text in MADE_BY_CODE else None
-    plan = plan_training(model, variant=variant, seed=seed, data=made)
+    plan = plan_training(model, variant=variant, seed=seed, data=made, changes=changes)
     choices = FolderChoices(
         ids=path_of(ids),
         truth=path_of(truth),

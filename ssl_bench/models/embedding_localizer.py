@@ -78,21 +78,21 @@ class EmbeddingLocalizer(TrainedLocalizer[Network]):
     embedded training sounds of unit length; None for weights without them.
     """
 
-    preprocessing = EmbeddingPreprocessing
+    preprocessing: ClassVar[type[PriorPreprocessing]] = EmbeddingPreprocessing
     options: ClassVar[type[Document]] = EmbeddingOptions
     beside = (SOUND_BANK,)
 
     def __init__(
         self,
         network: Network,
-        preprocessing: EmbeddingPreprocessing,
+        preprocessing: PriorPreprocessing,
         provenance: Provenance | None = None,
         *,
         options: Any = None,
         sound_bank: NDArray[np.float32] | None = None,
     ) -> None:
-        if getattr(options, "any_rate", False):
-            audio = taking_any_rate(preprocessing.audio)
+        if getattr(options, "any_rate", False) and preprocessing.sound is not None:
+            audio = taking_any_rate(preprocessing.sound)
             preprocessing = preprocessing.model_copy(update={"audio": audio})
         super().__init__(network, preprocessing, provenance, options=options)
         self._temperature = np.float32(network.temperature)

@@ -21,13 +21,14 @@ MAX_ELONGATION = 100
 
 
 class ImagePreprocessing(Document):
-    """How a model resizes and normalises images; all resizing is bicubic.
+    """How a model resizes and normalises images; resizing is bicubic where nothing else is said.
 
     Attributes
     ----------
     resize
         - ``full-pil``: the whole image becomes a square by Pillow's filter on 8-bit values,
           whatever its aspect ratio (EZ-VSL, SLAVC, FNAC).
+        - ``full-pil-bilinear``: the same by Pillow's bilinear filter (attention, DMC).
         - ``crop-pil``: Pillow's filter brings the short side to that of the square, whose centre is
           then cut out (LVS, SSL-TIE).
         - ``full-tensor``: the whole image becomes a square by torch's filter on floats, without
@@ -40,7 +41,9 @@ class ImagePreprocessing(Document):
         Side of the square, in pixels.
     """
 
-    resize: Literal["full-pil", "crop-pil", "full-tensor", "full-tensor-antialiased"] = "full-pil"
+    resize: Literal[
+        "full-pil", "full-pil-bilinear", "crop-pil", "full-tensor", "full-tensor-antialiased"
+    ] = "full-pil"
     side: PositiveInt = 224
 
 
@@ -103,6 +106,8 @@ def resize_image(
     side = preprocessing.side
     if preprocessing.resize == "full-pil":
         return _resized(image, (side, side))
+    if preprocessing.resize == "full-pil-bilinear":
+        return _resized(image, (side, side), Image.Resampling.BILINEAR)
     if preprocessing.resize == "crop-pil":
         return _centre(image, side)
     smooth = preprocessing.resize == "full-tensor-antialiased"
@@ -113,11 +118,13 @@ def _normalized(scaled: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.ascontiguousarray(np.moveaxis((scaled - IMAGENET_MEAN) / IMAGENET_DEVIATION, -1, -3))
 
 
-def _resized(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+def _resized(
+    image: NDArray[np.uint8],
+    size: tuple[int, int],
+    resampling: Image.Resampling = Image.Resampling.BICUBIC,
+) -> NDArray[np.uint8]:
     """Resize to (width, height)."""
-    return np.asarray(
-        Image.fromarray(np.ascontiguousarray(image)).resize(size, Image.Resampling.BICUBIC)
-    )
+    return np.asarray(Image.fromarray(np.ascontiguousarray(image)).resize(size, resampling))
 
 
 def _centre(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:

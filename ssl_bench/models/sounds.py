@@ -263,7 +263,7 @@ class DSOLAudio(OneRateAudio):
         return dsol_log_mel(self.centre(sound), sound.rate, **self.sizes())
 
 
-Chosen = TypeVar("Chosen", bound=FrontEnd)
+Chosen = TypeVar("Chosen", bound=SoundInput)
 
 AudioPreprocessing = Annotated[
     LogPowerAudio

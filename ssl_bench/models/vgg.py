@@ -9,6 +9,9 @@ from torch import nn
 VGG11_STAGES = ((64,), (128,), (256, 256), (512, 512), (512, 512))
 """Channels of each convolution of VGG-11; the image is halved after each stage."""
 
+VGG16_STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
+"""The same of VGG-16."""
+
 
 def vgg_stack(
     stages: Sequence[Sequence[int]],

@@ -31,12 +31,13 @@ CLASSIFIER_HEAD = ("fc.weight", "fc.bias")
 """Keys of a residual classifier that its trunk does not use."""
 
 Preprocessing = TypeVar("Preprocessing", bound=PriorPreprocessing)
-ImageNetwork = Literal["resnet18", "resnet34", "vgg11"]
+ImageNetwork = Literal["resnet18", "resnet34", "vgg11", "vgg16"]
 
 _DIGESTS: Mapping[ImageNetwork, str] = {
     "resnet18": "f37072fd",
     "resnet34": "b627a593",
     "vgg11": "8a719046",
+    "vgg16": "397923af",
 }
 IMAGENET = {
     name: OfficialWeights(

@@ -80,13 +80,16 @@ def plan_training(
     variant: str | None = None,
     seed: int | None = None,
     data: str | None = EmbeddedWorld.name,
+    changes: Mapping[str, Any] | None = None,
 ) -> Plan:
     """What :func:`train` would train on `data` made by code, or on a folder where it is None.
+
+    `changes` of the recipe, which :func:`train` makes, may decide what is read.
 
     Raises
     ------
     ModelError
-        If there is no such baseline or variant, or it is not trained here.
+        If there is no such baseline or variant, it is not trained here, or a change is wrong.
 
     Examples
     --------
@@ -104,7 +107,8 @@ def plan_training(
         variant = data or (_FULL if _FULL in trained or not trained else trained[0])
     recipe = training_recipe(baseline, variant)
     number = recipe.seed if seed is None else seed
-    needs = needs_of(recipe.objective, baseline.folder / "recipe.toml")
+    settings = changed_recipe(recipe, changes or {}).settings
+    needs = needs_of(recipe.objective, baseline.folder / "recipe.toml", settings)
     return Plan(baseline, variant, recipe, number, needs)
 
 

@@ -212,17 +212,22 @@ class AudioVisualTask(Task[Network, Settings]):
         return figures
 
 
-class EmbeddingSettings(Document):
+class SoundBankSettings(Document):
     """Hyper-parameters that all objectives on embeddings have."""
 
-    tau: Annotated[float, Field(gt=0)]  # Temperature
     # How many training sounds of each category are stored with the weights, embedded; the model's
     # own audio-blind map is the maximum over them.
     sound_bank_per_category: Annotated[int, Field(ge=1)] = 4
 
 
+class EmbeddingSettings(SoundBankSettings):
+    """Those of objectives with a temperature."""
+
+    tau: Annotated[float, Field(gt=0)]  # Temperature
+
+
 Embedding = TypeVar("Embedding", bound=EmbeddingNetwork)
-Chosen = TypeVar("Chosen", bound=EmbeddingSettings)
+Chosen = TypeVar("Chosen", bound=SoundBankSettings)
 
 
 class EmbeddingTask(AudioVisualTask[Embedding, Chosen]):

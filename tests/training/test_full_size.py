@@ -17,7 +17,7 @@ from ssl_bench.models.recipes import Variant
 from ssl_bench.models.registry import list_baselines, load_baseline, load_localizer
 from ssl_bench.models.resnet import ResidualTrunk, TrunkArchitecture
 from ssl_bench.models.unet import RESNET34
-from ssl_bench.models.vgg import VGG11_STAGES, vgg_stack
+from ssl_bench.models.vgg import VGG11_STAGES, VGG16_STAGES, vgg_stack
 from ssl_bench.training.data import MADE_BY_CODE
 from ssl_bench.training.folder import open_user_folder
 from ssl_bench.training.given_truth import open_truth
@@ -33,6 +33,8 @@ FULL_SIZE = [
     if chosen.training is not None and not variant.startswith(tuple(MADE_BY_CODE))
 ]
 SECONDS = 5
+# Networks whose images are seen by another trunk than ResNet-18.
+TRUNKS = {"attention": "deep stack", "oya": "stack", "unet": "deep"}
 CLIPS = [f"video{number}_000010" for number in range(4)]
 
 pytestmark = pytest.mark.slow
@@ -46,14 +48,17 @@ def image_trunks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     trunk = ResidualTrunk(TrunkArchitecture.model_validate(architecture), input_channels=3)
     head = {"fc.weight": torch.zeros(1000, 512), "fc.bias": torch.zeros(1000)}
     torch.save({**trunk.state_dict(), **head}, folder / "resnet18.pth")
-    stack = vgg_stack(VGG11_STAGES).state_dict()
-    torch.save({f"features.{key}": value for key, value in stack.items()}, folder / "vgg11.pth")
+    for name, stages in (("vgg11", VGG11_STAGES), ("vgg16", VGG16_STAGES)):
+        stack = vgg_stack(stages).state_dict()
+        named = {f"features.{key}": value for key, value in stack.items()}
+        torch.save(named, folder / f"{name}.pth")
     encoder = ResidualTrunk(RESNET34, input_channels=3)
     torch.save({**encoder.state_dict(), **head}, folder / "resnet34.pth")
     return {
         "residual": folder / "resnet18.pth",
         "deep": folder / "resnet34.pth",
         "stack": folder / "vgg11.pth",
+        "deep stack": folder / "vgg16.pth",
     }
 
 
@@ -129,7 +134,7 @@ def test_it_trains_on_a_folder_of_clips(
         changes={"batch": 2, "epochs": 1, **fewer},
         image_trunk=None
         if (chosen.training or {})["image_trunk"] == "none"
-        else image_trunks[{"oya": "stack", "unet": "deep"}.get(name, "residual")],
+        else image_trunks[TRUNKS.get(name, "residual")],
         neighbours=NeighbourFiles(features, features) if fewer else None,
     )
     record = read_record(tmp_path / f"{variant}.training.json")

@@ -3,13 +3,14 @@
 A recipe's ``objective`` names the module: ``ez-vsl`` is ``ez_vsl``. It holds a function
 ``prepare(preparation)`` that builds the task, and, by custom, the class ``Settings`` that checks
 the objective's hyper-parameters. Where it reads anything else than images with sounds, ``NEEDS``
-lists it.
+lists it; where that depends on the hyper-parameters, it is a function of their table.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -31,16 +32,23 @@ def list_objectives() -> list[str]:
     return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(__path__))
 
 
-def needs_of(objective: str, where: Path | None = None) -> Needs:
+def needs_of(
+    objective: str, where: Path | None = None, settings: Mapping[str, Any] | None = None
+) -> Needs:
     """What an objective reads of each example; raises ModelError if there is no such objective.
+
+    `settings` are its hyper-parameters, not yet checked, by which some decide.
 
     Examples
     --------
     >>> needs_of("ez-vsl"), needs_of("dice").sounds
     (Needs(sounds=True, truth=False, labels=False), False)
+    >>> needs_of("attention", settings={"annotated": 0.25}).truth
+    True
     """
-    needs: Needs = getattr(_module(objective, where), "NEEDS", Needs())
-    return needs
+    found: Needs | Callable[[Mapping[str, Any]], Needs]
+    found = getattr(_module(objective, where), "NEEDS", Needs())
+    return found if isinstance(found, Needs) else found(settings or {})
 
 
 def prepare_task(preparation: Preparation) -> Task[Any, Any]:
