@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -98,7 +98,6 @@ class AttentionNetwork(EmbeddingNetwork):
             else vgg_stack(trunk.stages, last_pool=False)[:-1]
         )
         self.dimension = places
-        self._frozen = False
         self.vision_embedding_model = nn.ModuleDict({"feature_extraction": seeing})
         self.audio_embedding_model = SoundNet(architecture.sound)
         self.sound_fc1 = nn.Linear(features, features)
@@ -110,18 +109,6 @@ class AttentionNetwork(EmbeddingNetwork):
     def image_trunk(self) -> nn.Module:
         """The image network."""
         return self.vision_embedding_model["feature_extraction"]
-
-    def freeze_image_trunk(self) -> None:
-        """Let the image network stay as it is in training, statistics included."""
-        self._frozen = True
-        self.image_trunk.requires_grad_(False).eval()
-
-    def train(self, mode: bool = True) -> Self:
-        """Go into training mode, or out of it; a frozen image network stays out."""
-        super().train(mode)
-        if self._frozen:
-            self.image_trunk.eval()
-        return self
 
     def see(self, images: Tensor) -> Tensor:
         """Features of places ``(B, C, h, w)``, of any length, of images ``(B, 3, H, W)``."""

@@ -34,6 +34,7 @@ class EmbeddingNetwork(nn.Module, ABC):
 
     dimension: int  # Length D of an embedded sound
     temperature: float = 1.0  # Tau, by which cosines are divided in maps
+    _frozen: tuple[nn.Module, ...] = ()  # In a tuple torch does not see them again
 
     @abstractmethod
     def encode_images(self, images: Tensor) -> Tensor:
@@ -42,6 +43,18 @@ class EmbeddingNetwork(nn.Module, ABC):
     @abstractmethod
     def encode_sounds(self, spectrograms: Tensor) -> Tensor:
         """Encode spectrograms ``(B, 1, F, T)`` as ``(B, D)``, of unit length."""
+
+    def freeze(self, part: nn.Module) -> None:
+        """Let a part stay as it is in training, statistics of batch normalisation included."""
+        part.requires_grad_(False).eval()
+        self._frozen = (*self._frozen, part)
+
+    def train(self, mode: bool = True) -> Self:
+        """Go into training mode, or out of it; frozen parts stay out."""
+        super().train(mode)
+        for part in self._frozen:
+            part.eval()
+        return self
 
 
 Network = TypeVar("Network", bound=EmbeddingNetwork)

@@ -54,7 +54,7 @@ def published_network() -> AttentionNetwork:
             for key, value in network.state_dict().items()
         }
     )
-    network.freeze_image_trunk()
+    network.freeze(network.image_trunk)
     return network
 
 

@@ -109,7 +109,7 @@ class TestNetwork:
 
     def test_a_frozen_image_network_stays_as_it_is(self) -> None:
         network = tiny_network()
-        network.freeze_image_trunk()
+        network.freeze(network.image_trunk)
         before = {key: value.clone() for key, value in network.state_dict().items()}
         network.train()
         pictures, sounds = pairs()

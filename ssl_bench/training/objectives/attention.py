@@ -190,5 +190,5 @@ def prepare(preparation: Preparation) -> AttentionTask:
         named = nn.ModuleDict({"features": network.image_trunk})
         trunk = preparation.start_image_trunk(named, network="vgg16", unused=REST_OF_VGG16)
     if settings.freeze_image_trunk:
-        network.freeze_image_trunk()
+        network.freeze(network.image_trunk)
     return AttentionTask(network, *feeds, settings, image_trunk_sha256=trunk)
