@@ -107,7 +107,8 @@ def plan_training(
         variant = data or (_FULL if _FULL in trained or not trained else trained[0])
     recipe = training_recipe(baseline, variant)
     number = recipe.seed if seed is None else seed
-    settings = changed_recipe(recipe, changes or {}).settings
+    _, others = architecture_changes(changes or {})
+    settings = changed_recipe(recipe, others).settings
     needs = needs_of(recipe.objective, baseline.folder / "recipe.toml", settings)
     return Plan(baseline, variant, recipe, number, needs)
 

@@ -201,4 +201,5 @@ class TestSettings:
 
     def test_a_change_of_the_recipe_decides(self) -> None:
         assert not plan_training("attention").needs.truth
-        assert plan_training("attention", changes={"settings.annotated": 0.5}).needs.truth
+        changes = {"settings.annotated": 0.5, "architecture.trunk.width": 8}
+        assert plan_training("attention", changes=changes).needs.truth
