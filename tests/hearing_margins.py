@@ -14,6 +14,9 @@ ABOVE_FLOORS = {HALF: 5, ADAPTIVE: 20}
 NEAR_FLOORS = frozenset({"attention"})
 """Baselines that stay nearer to it, as their cards say; where sound chooses they are ahead, too."""
 
+HARDLY_HEARING = frozenset({"dmc"})
+"""Baselines whose maps hardly follow the sound, as their cards say: nothing of this is claimed."""
+
 AHEAD = {"concat": 5, "type-ab B": 12, "interactive": 9}
 """Of the adaptive measure, above the best of all models that never hear."""
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from hearing_margins import ABOVE_FLOORS, ADAPTIVE, AHEAD, CLOSE, HALF, NEAR_FLOORS
+from hearing_margins import ABOVE_FLOORS, ADAPTIVE, AHEAD, CLOSE, HALF, HARDLY_HEARING, NEAR_FLOORS
 from seed_tables import Points, read_points
 
 import ssl_bench
@@ -19,7 +19,11 @@ TRAINED = [
     if (variant := load_baseline(name).recipe.variants.get("synth")) is not None
     and (variant.weights is not None or variant.weights_of is not None)
 ]
-HEARING = [name for name in TRAINED if load_baseline(name).card.modality == "audio-visual"]
+HEARING = [
+    name
+    for name in TRAINED
+    if load_baseline(name).card.modality == "audio-visual" and name not in HARDLY_HEARING
+]
 BLIND = [name for name in TRAINED if load_baseline(name).card.modality == "vision-only"]
 
 
