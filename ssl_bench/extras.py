@@ -16,6 +16,7 @@ _EXTRA_OF = {
     "cv2": "train",
     "lightning_fabric": "train",
     "torchmetrics": "metrics",
+    "mlflow": "tracking",
     "tensorboard": "tracking",
     "pyarrow": "parquet",
     "ray": "ray",

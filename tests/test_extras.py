@@ -24,6 +24,7 @@ DISTRIBUTIONS = {
     "cv2": "opencv-python-headless",
     "faiss": "faiss-cpu",
     "lightning_fabric": "lightning-fabric",
+    "mlflow": "mlflow-skinny",
 }
 
 

@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image
 
 from ssl_bench.arguments import ArgumentError, require_instance
-from ssl_bench.errors import one_of
+from ssl_bench.errors import SslBenchError, one_of
 from ssl_bench.extras import MissingExtraError, extra_needed
 from ssl_bench.scoring.results import Result
 
@@ -126,10 +126,19 @@ def _opened(to: str, record: Record) -> Iterator[_Write]:
         with _imported(kind).init(project=place, name=name) as run:
             yield _writer_to(run)
     else:
-        client = _imported(kind).MlflowClient(tracking_uri=place)
-        found = client.get_experiment_by_name("ssl-bench")
-        experiment = found.experiment_id if found else client.create_experiment("ssl-bench")
-        run = client.create_run(experiment, run_name=name)
+        library = _imported(kind)
+        try:
+            client = library.MlflowClient(tracking_uri=place)
+            found = client.get_experiment_by_name("ssl-bench")
+            experiment = found.experiment_id if found else client.create_experiment("ssl-bench")
+            run = client.create_run(experiment, run_name=name)
+        except library.MlflowException as error:
+            raise SslBenchError(
+                f"MLflow cannot write there: {str(error).splitlines()[0].rstrip('.')}",
+                code="E_TRACKER",
+                where=place,
+                remedy="give another address, or do what MLflow says",
+            ) from error
         status = "FAILED"
         try:
             yield lambda record, step: _to_mlflow(client, run.info.run_id, record, step)
@@ -143,10 +152,12 @@ def _imported(kind: str) -> Any:
     if kind == "tensorboard":
         with extra_needed("log_result to TensorBoard"):
             return importlib.import_module("torch.utils.tensorboard")
+    if kind == "mlflow":
+        with extra_needed("log_result to MLflow"):
+            return importlib.import_module("mlflow")
     try:
         return importlib.import_module(kind)
     except ModuleNotFoundError as error:
-        # They are not in an extra: their own requirements keep others at earlier versions.
         raise MissingExtraError(
             f"log_result needs {kind}, which is not installed",
             remedy=f"run: pip install {_LIBRARIES[kind]}",
