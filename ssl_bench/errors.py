@@ -7,15 +7,23 @@ prints it as one sentence and exits with code 2; a user never sees a traceback f
 from __future__ import annotations
 
 import difflib
+import re
 import struct
 import traceback
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
 _MAX_CHARACTERS = 2500
+
+# A word that begins a sentence; others, such as to_frame(), are names and keep their spelling.
+_PLAIN_WORD = re.compile(r"(?!ssl-bench)[a-z]+(-[a-z]+)*(?=[\s,;:?]|$)")
+
+ON_COMMAND_LINE: ContextVar[bool] = ContextVar("ON_COMMAND_LINE", default=False)
+"""Whether the user typed a command; remedies then name its options, and else arguments."""
 
 MAX_SHOWN = 50
 """Problems of one error that its text lists; further ones are counted."""
@@ -38,10 +46,37 @@ def one_of(known: Iterable[str], asked: str) -> str:
         return "there is none"
     listed = f"use one of: {', '.join(names)}"
     folded = {name.casefold(): name for name in names}
-    near = difflib.get_close_matches(asked.casefold(), folded, n=1)
+    near = [
+        name
+        for name in difflib.get_close_matches(asked.casefold(), folded, n=1)
+        # 'out' is in 'without', and means something else.
+        if len(name) - len(asked) <= 2 or name.startswith(asked.casefold())
+    ]
     if not near:
         return listed
-    return f"did you mean {folded[near[0]]!r}? {listed[0].upper()}{listed[1:]}"
+    return f"did you mean {folded[near[0]]!r}? {capitalised(listed)}"
+
+
+def capitalised(text: str) -> str:
+    """A sentence that begins with a capital, unless it begins with a name.
+
+    Examples
+    --------
+    >>> capitalised("use another"), capitalised("to_frame() shows them")
+    ('Use another', 'to_frame() shows them')
+    """
+    return text[0].upper() + text[1:] if _PLAIN_WORD.match(text) else text
+
+
+def ended(text: str) -> str:
+    """A sentence with its full stop, unless it ends with another sign.
+
+    Examples
+    --------
+    >>> ended("use another"), ended("did you mean this?")
+    ('use another.', 'did you mean this?')
+    """
+    return text if text.endswith(("...", "?", "!")) else text.rstrip(".") + "."
 
 
 def first_few(names: Sequence[str]) -> str:
@@ -141,10 +176,17 @@ class SslBenchError(Exception):
         text = shortened(self.problem, _MAX_CHARACTERS)
         if self.where is not None:
             text = f"{escaped(self.where, name=True)}: {text}"
-        text = text if text.endswith("...") else text.rstrip(".") + "."
-        if self.remedy:
-            text += f" {self.remedy[0].upper()}{self.remedy[1:].rstrip('.')}."
-        return escaped(text)
+        return escaped(ended(text) + self._remedy_sentence())
+
+    def _remedy_sentence(self) -> str:
+        return f" {ended(capitalised(self.remedy))}" if self.remedy else ""
+
+    def advise(self, remedy: str) -> None:
+        """Put another remedy in the place of the one that is told."""
+        before, self.remedy = escaped(self._remedy_sentence()), remedy
+        told = str(self.args[0])
+        now = escaped(self._remedy_sentence())
+        self.args = (told.replace(before, now, 1) if before else told + now,)
 
 
 def _rebuilt(kind: type[SslBenchError], arguments: tuple[Any, ...]) -> SslBenchError:
@@ -272,7 +314,7 @@ class PredictionsError(ProblemsError):
     """A predictions file cannot be scored; lists *all* problems that were found."""
 
     code = "E_PREDICTIONS"
-    _outcome = ", nothing was scored"
+    _outcome = " in the predictions"
 
 
 class ImportedFilesError(ProblemsError):

@@ -32,6 +32,17 @@ class MissingExtraError(SslBenchError):
     extra: str | None = None
 
 
+def install_line(extra: str) -> str:
+    """How to install an extra, as the page on installing has it.
+
+    Examples
+    --------
+    >>> install_line("models")
+    "in the checkout, run: pip install -c constraints.txt '.[models]'"
+    """
+    return f"in the checkout, run: pip install -c constraints.txt '.[{extra}]'"
+
+
 @contextmanager
 def extra_needed(what: str, extra: str | None = None) -> Iterator[None]:
     """Turn the import error of a library that an extra brings into one sentence.
@@ -65,7 +76,7 @@ def extra_needed(what: str, extra: str | None = None) -> Iterator[None]:
         brings = extra or getattr(error, "extra", None) or _EXTRA_OF[library]
         missing = MissingExtraError(
             f"{what} needs {library}, which is not installed",
-            remedy=f"run: pip install 'ssl-bench[{brings}]'",
+            remedy=install_line(brings),
         )
         missing.name, missing.extra = library, brings
         raise missing from error

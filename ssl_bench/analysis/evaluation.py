@@ -45,11 +45,12 @@ from ssl_bench.engine.store import is_address
 from ssl_bench.executors import HERE, Executor
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
 from ssl_bench.models.devices import Precision
+from ssl_bench.models.external import AnyModel
 from ssl_bench.models.provenance import describe
 from ssl_bench.models.registry import list_baselines, load_baseline
 from ssl_bench.predictions import open_predictions
 from ssl_bench.progress import progress_bars
-from ssl_bench.protocols.protocol import load_dialect
+from ssl_bench.protocols.protocol import Protocol, load_dialect
 from ssl_bench.scoring.results import Result
 from ssl_bench.scoring.run import (
     ScoringOptions,
@@ -130,8 +131,8 @@ class Evaluation(Shown):
 
 @checked_arguments
 def evaluate(
-    model: str | Localizer | AnnotationLocalizer,
-    protocol: AnyProtocol,
+    model: AnyModel,
+    protocol: str | os.PathLike[str] | InstanceOf[Protocol],
     *,
     variant: str | None = None,
     weights: str | os.PathLike[str] | None = None,

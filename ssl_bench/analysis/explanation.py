@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, get_args
 
 from ssl_bench.schemas import Document
@@ -77,8 +77,8 @@ def explain(before: Result, after: Result) -> Explanation:
     causes = [
         Cause(
             field=field,
-            before="-" if one is None else str(one),
-            after="-" if other is None else str(other),
+            before=_in_words(one),
+            after=_in_words(other),
             weight=weight,
             meaning=meaning,
         )
@@ -96,6 +96,15 @@ def explain(before: Result, after: Result) -> Explanation:
     return Explanation(
         verdict=_verdict(before, after, causes, changed), causes=tuple(causes), measures=measures
     )
+
+
+def _in_words(value: object) -> str:
+    """A fact as a table has it: settings as ``name=value``, and a dash for none."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}={_in_words(each)}" for key, each in value.items()) or "-"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_in_words, value)) or "-"
+    return "-" if value is None else str(value)
 
 
 def _verdict(before: Result, after: Result, causes: list[Cause], changed: bool) -> str:

@@ -8,7 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench.engine.pairs import Pair, asked_of, checked_maps, maps_of_pairs
+from ssl_bench.engine.pairs import (
+    Pair,
+    asked_of,
+    checked_maps,
+    maps_from,
+    maps_of_pairs,
+    name_of,
+)
 from ssl_bench.errors import ModelError, blamed
 from ssl_bench.measures.interpolation import normalise, upsample
 from ssl_bench.measures.localization import binarize
@@ -84,7 +91,8 @@ def locate(
             )
         nothing = np.zeros((0, 0), np.float32)
         found = [asked_of(localizer.map_for, str(row), nothing) for row in range(count)]
-        maps = [checked_maps(each[None], 1, localizer)[0] for each in found]  # type: ignore[arg-type]
+        called = name_of(localizer.map_for)
+        maps = [checked_maps(each[None], 1, called)[0] for each in found]
         note = f"{localizer.name} does not listen itself"
     else:
         with blamed(f"{localizer.name}"):
@@ -94,7 +102,7 @@ def locate(
         maps = list(maps_of_pairs(localizer, seen, heard, pairs, count))
         note = f"{localizer.name} does not listen itself" if localizer.audio_blind else ""
         if not note and localizer.supports("vision_only"):
-            blind = checked_maps(asked_of(localizer.vision_only, seen), count, localizer)
+            blind = maps_from(localizer.vision_only, count, seen)
         elif not note:
             note = localizer.missing_reason("vision_only")
     return [
@@ -115,6 +123,4 @@ def _located(
 
 
 def _on_grid(raw: NDArray[np.float32]) -> NDArray[np.float32]:
-    if not np.isfinite(raw).all():
-        raise ModelError("the model's map has values that are not finite", code="E_NOT_FINITE")
     return normalise(upsample(raw, _MAP.size, _MAP.interpolation), _MAP.normalisation)

@@ -20,7 +20,7 @@ from ssl_bench.cli.options import (
     label_option,
     overwrite_option,
 )
-from ssl_bench.cli.terminal import show
+from ssl_bench.cli.terminal import show, unbroken
 from ssl_bench.progress import progress_bars
 
 # \b keeps the lines that follow as they are.
@@ -77,4 +77,4 @@ def analyse(
         settings["overwrite"] = overwrite or (out is None and own)
         done = analyse_runs(given, out, notify=notify, **settings)
     names = ", ".join(path.name for path in done.files)
-    show(f"Wrote {names} into {done.files[0].parent}.")
+    show(f"Wrote {names} into {unbroken(done.files[0].parent)}.")

@@ -20,6 +20,7 @@ from ssl_bench.cli.options import (
     format_option,
     jobs_option,
     json_option,
+    limit_option,
     missing_options,
     model_option,
     overwrite_option,
@@ -32,6 +33,7 @@ from ssl_bench.cli.terminal import (
     plain_table,
     show,
     show_notes,
+    unbroken,
     with_interval,
 )
 from ssl_bench.plots import FORMATS
@@ -61,6 +63,7 @@ if TYPE_CHECKING:
     **completed(candidates.measures),
 )
 @prior_weights_option
+@limit_option
 @cache_option
 @data_option
 @click.option(
@@ -89,6 +92,8 @@ def contribution(**given: Any) -> None:
         raise click.UsageError("--predictions needs at least one --without FILE to compare with")
     if model is not None and given["without"]:
         raise click.UsageError("--without belongs to --predictions; a model makes its own maps")
+    if predictions is not None and given["limit"] is not None:
+        raise click.UsageError("--limit belongs to --model; stored predictions are compared whole")
     if predictions is not None and (given["missing"] or given["problems"]):
         raise click.UsageError(
             "stored predictions need no images and sounds: leave such options out"
@@ -132,7 +137,7 @@ def contribution(**given: Any) -> None:
 
         print_document("contribution", measured.contribution)
         return
-    written = f"Wrote {', '.join(names)} into {folder}."
+    written = f"Wrote {', '.join(names)} into {unbroken(folder)}."
     show(*_tables(measured.contribution, wide=given["wide"]), written)
 
 

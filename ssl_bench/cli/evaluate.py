@@ -32,7 +32,12 @@ from ssl_bench.cli.options import (
     without_option,
 )
 from ssl_bench.cli.result_tables import show_evaluations, table_options
-from ssl_bench.cli.terminal import plain_table, show, show_notes
+from ssl_bench.cli.terminal import (
+    plain_table,
+    show,
+    show_notes,
+    unbroken,
+)
 from ssl_bench.progress import progress_bars
 
 if TYPE_CHECKING:
@@ -150,7 +155,7 @@ def predict(**given: Any) -> None:
         if row["left_out"]:
             why = "" if given["limit"] else ", whose image or sound is unusable"
             trials += f" ({row['left_out']:,} left out{why})"
-        show(f"Wrote maps of {trials}: {', '.join(row['files'])}")
+        show(f"Wrote maps of {trials}: {', '.join(map(unbroken, row['files']))}")
 
 
 def _check_device(given: dict[str, Any]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,11 +18,18 @@ from ssl_bench.cli.options import (
     require_label_each,
     table_choice_options,
 )
-from ssl_bench.cli.terminal import plain_table, show, with_interval
+from ssl_bench.cli.terminal import (
+    plain_table,
+    show,
+    unbroken,
+    with_interval,
+)
 from ssl_bench.progress import progress_bars
 
 if TYPE_CHECKING:
     from ssl_bench.interchange.export import Format
+
+_STANDARD_OUTPUT = "-"
 
 
 @click.group(name="import", cls=ConfigurableGroup)
@@ -166,7 +175,23 @@ def ezvsl_ciou(
     if found.scores is None:
         show("Intervals take every clip for a video of its own: --tested is not given.")
     if out is not None:
-        show(f"Wrote the score table to {out}.")
+        show(f"Wrote the score table to {unbroken(out)}.")
+
+
+@contextmanager
+def _written(out: Path, form: Format) -> Iterator[Path]:
+    """The file to write; what is written for standard output is printed behind it."""
+    if str(out) != _STANDARD_OUTPUT:
+        yield out
+        return
+    if form == "parquet":
+        raise click.UsageError("a table as parquet is not printed; give a file as --out")
+    from ssl_bench.files import temporary_folder
+
+    with temporary_folder() as folder:
+        path = folder / "table"
+        yield path
+        click.echo(path.read_text(encoding="utf-8"), nl=False)
 
 
 @command()
@@ -179,7 +204,7 @@ def ezvsl_ciou(
     help="latex and markdown have a table for each protocol, in percent; the others have one of "
     "all figures.",
 )
-@click.option("--out", required=True, type=PATH, help="The file to write.")
+@click.option("--out", required=True, type=PATH, help="The file to write; - prints it.")
 @click.option("--controls", is_flag=True, help="Add priors, trivial maps and the ceiling as rows.")
 @table_choice_options
 def export(
@@ -208,8 +233,10 @@ def export(
         if len(files) > 1 or controls or measures or columns or labels:
             raise click.UsageError("give one scores.npz alone, or results only")
         table = read_scores(files[0])
-        write_table(out, table, form)
-        show(f"{len(table):,} trials written to {out}")
+        with _written(out, form) as path:
+            write_table(path, table, form)
+        if str(out) != _STANDARD_OUTPUT:
+            show(f"{len(table):,} trials written to {unbroken(out)}")
         return
     require_label_each(labels, len(files))
     given = []
@@ -221,9 +248,12 @@ def export(
         run = folder.absolute().name.removesuffix(".json")
         given.append(Given(result, run=run, label=label, scores=scores))
     tables = tables_of(given, measures=measures, references=controls)
-    write_results(out, tables, form, columns=columns)
+    with _written(out, form) as path:
+        write_results(path, tables, form, columns=columns)
+    if str(out) == _STANDARD_OUTPUT:
+        return
     counted = "1 result" if len(given) == 1 else f"{len(given)} results"
-    show(f"{counted} written to {out}")
+    show(f"{counted} written to {unbroken(out)}")
     if len(tables) > 1:
         show(f"they are of {len(tables)} groups that do not compare with each other:")
         show(*(f"  {len(each.given):>3}  {each.title}" for each in tables))

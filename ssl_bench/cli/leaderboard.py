@@ -22,6 +22,7 @@ from ssl_bench.cli.options import (
     new_board_option,
     protocols_option,
 )
+from ssl_bench.cli.terminal import show, unbroken
 
 if TYPE_CHECKING:
     from ssl_bench.leaderboard.board import Board
@@ -89,9 +90,9 @@ def build(
             documentation=documentation,
             notify=notify,
         )
-    click.echo(
+    show(
         f"{done.n_pages:,} pages, of which {done.n_changed:,} changed; {done.n_removed:,} files "
-        f"removed. Open {done.folder / 'index.html'} in a browser."
+        f"removed. Open {unbroken(done.folder / 'index.html')} in a browser."
     )
 
 
@@ -209,7 +210,7 @@ def _report(read: Board, wrong: list[Finding], no_pages: bool, as_json: bool) ->
     unproven, believed = (
         sum(each.level == level for each in findings) for level in ("not checked", "trusted")
     )
-    click.echo(
+    show(
         f"{read.n_scored:,} submissions scored again and found right, {len(wrong):,} faults, "
         f"{unproven:,} not checked, {believed:,} not checked but trusted; pages {pages}."
     )

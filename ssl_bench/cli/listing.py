@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from ssl_bench.cli import candidates
 from ssl_bench.cli.candidates import completed
 from ssl_bench.cli.config import command
 from ssl_bench.cli.options import data_option, json_option
-from ssl_bench.cli.terminal import print_json, show, text_table
+from ssl_bench.cli.terminal import print_json, show, show_facts, text_table
 
 if TYPE_CHECKING:
     from ssl_bench.leaderboard.published import PublishedFigure
@@ -263,7 +264,9 @@ def _print_nested(content: Mapping[str, Any], indent: int = 0) -> None:
             for item in value:
                 if isinstance(item, dict):
                     item = ", ".join(f"{name} {part}" for name, part in item.items() if part)
-                show(f"{blank}  - {item}")
+                show_facts(f"{blank}  - {item}")
         else:
-            text = str(value).strip().replace("\n", f"\n{blank}  ")
-            show(f"{blank}{key}: {text}")
+            # A line that does not begin with the name of a variant continues the one before.
+            text = re.sub(r"\n(?!\S+: )\s*", " ", str(value).strip())
+            text = text.replace("\n", f"\n{blank}  ")
+            show_facts(f"{blank}{key}: {text}")

@@ -13,7 +13,10 @@ from ssl_bench.cli import candidates
 from ssl_bench.cli.candidates import completed
 from ssl_bench.cli.config import command
 from ssl_bench.cli.options import FILE, json_option, pairs_option, resample_option, whole_or_text
-from ssl_bench.cli.terminal import show
+from ssl_bench.cli.terminal import (
+    show,
+    unbroken,
+)
 from ssl_bench.plots import format_of
 from ssl_bench.progress import progress_bars
 
@@ -129,7 +132,7 @@ def localize(**given: Any) -> None:
             facts = {"file": str(out), "pictures": count, "models": models}
             print_document("localize-video", facts)
         else:
-            show(f"Wrote {count:,} pictures with their sound into {out}.")
+            show(f"Wrote {count:,} pictures with their sound into {unbroken(out)}.")
         return
     found = find(image, sound, localizers)
     found.save(out)
@@ -147,4 +150,4 @@ def localize(**given: Any) -> None:
         show(f"{each.model}: highest at column {column}, row {row} of {width} x {height}")
         if each.blind_note:
             show(f"{each.model}: no audio-blind map ({each.blind_note})")
-    show(f"Wrote {out}.")
+    show(f"Wrote {unbroken(out)}.")

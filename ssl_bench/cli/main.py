@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import signal
 import sys
 import threading
@@ -21,7 +22,7 @@ from click.shell_completion import CompletionItem
 from ssl_bench.cli.candidates import COMPLETION_VARIABLE
 from ssl_bench.cli.exit_codes import CRASHED, REFUSED, SIGNALLED, TABLE
 from ssl_bench.cli.terminal import plain_streams, show_error
-from ssl_bench.errors import SslBenchError, one_of
+from ssl_bench.errors import ON_COMMAND_LINE, SslBenchError, capitalised, ended, one_of
 from ssl_bench.extras import extra_needed
 from ssl_bench.files import NO_SPACE
 
@@ -101,7 +102,7 @@ class _Commands(click.Group):
         if args[0] not in _COMMANDS and not args[0].startswith("-"):
             remedy = one_of(_COMMANDS, args[0])
             raise click.UsageError(
-                f"there is no command {args[0]!r}. {remedy[0].upper()}{remedy[1:]}.", ctx
+                f"there is no command {args[0]!r}. {ended(capitalised(remedy))}", ctx
             )
         return super().resolve_command(ctx, args)
 
@@ -141,7 +142,7 @@ def main(arguments: list[str] | None = None) -> None:
     """
     given = sys.argv[1:] if arguments is None else arguments
     signals: list[int] = [signal.SIGINT]
-    with plain_streams(), _stopped_by(signals):
+    with _on_command_line(), plain_streams(), _stopped_by(signals):
         try:
             _run(given)
         except click.Abort:
@@ -173,9 +174,12 @@ def _run(given: list[str]) -> None:
         if type(error).__name__ == "NoArgsIsHelpError":  # of click 8.2 and newer
             error.show()
             sys.exit(REFUSED)
-        told = " ".join(error.format_message().split()).rstrip(".")
+        told = ended(" ".join(error.format_message().split()))
+        told = re.sub(r"is not a valid integer( range)?", "is not a whole number", told)
+        told = re.sub(r"is not a valid float( range)?", "is not a number", told)
         command = error.ctx.command_path if error.ctx else "ssl-bench"
-        sentence = f"{told[:1].lower()}{told[1:]}. '{command} --help' says what it takes."
+        told = told if told[1:2].isupper() else f"{told[:1].lower()}{told[1:]}"
+        sentence = f"{told} '{command} --help' says what it takes."
         _refuse("E_USAGE", sentence)
     except SslBenchError as error:
         _refuse(", ".join(error.codes), str(error))
@@ -187,6 +191,16 @@ def _run(given: list[str]) -> None:
             _refuse("E_DISK_FULL", f"{place}: no space is left on its disk. Make room.")
         place = error.filename or "standard output, or a file without a name"
         _refuse("E_FILE_ACCESS", f"{place}: cannot be read or written ({error.strerror}).")
+
+
+@contextmanager
+def _on_command_line() -> Iterator[None]:
+    """Remedies name options within."""
+    typed = ON_COMMAND_LINE.set(True)
+    try:
+        yield
+    finally:
+        ON_COMMAND_LINE.reset(typed)
 
 
 @contextmanager

@@ -21,7 +21,11 @@ from ssl_bench.cli.options import (
     json_option,
     label_option,
 )
-from ssl_bench.cli.terminal import show, show_notes
+from ssl_bench.cli.terminal import (
+    show,
+    show_notes,
+    unbroken,
+)
 from ssl_bench.progress import progress_bars
 
 if TYPE_CHECKING:
@@ -112,8 +116,8 @@ def pictures(runs: tuple[str, ...], **given: Any) -> None:
         return
     show_notes(drawn.notes)
     where = drawn.files[0] if out is not None else given["per_clip"]
-    further = f" and {given['per_clip']}" if out is not None and given["per_clip"] else ""
-    show(f"Drew {len(drawn.trial_ids):,} trials into {where}{further}.")
+    further = f" and {unbroken(given['per_clip'])}" if out is not None and given["per_clip"] else ""
+    show(f"Drew {len(drawn.trial_ids):,} trials into {unbroken(where)}{further}.")
 
 
 def _choice(given: dict[str, Any]) -> Choice:

@@ -13,6 +13,7 @@ from ssl_bench.cli.terminal import (
     first_that_fits,
     plain_table,
     show,
+    unbroken,
     with_interval,
 )
 from ssl_bench.errors import first_few
@@ -46,17 +47,27 @@ def show_evaluations(done: Sequence[Evaluation], given: Mapping[str, Any]) -> No
             files = ", ".join(str(path.relative_to(each.folder)) for path in each.files)
             show(
                 *result_tables(each.result, wide=given["wide"]),
-                f"Wrote {files} into {each.folder}.",
-                f"Next: ssl-bench analyse {each.folder}",
+                f"Wrote {files} into {unbroken(each.folder)}.",
+                unbroken(f"Next: ssl-bench analyse {each.folder}"),
             )
 
 
 def result_tables(result: Result, *, wide: bool = False) -> list[Table | str]:
     """A result as a table that fits the terminal, and sentences; the last is on hearing."""
+    from ssl_bench.interchange.result_rows import short_name
+
     told = result.protocol
     title = f"{told.title}: {told.label}, version {told.version}, dialect {told.conventions}"
     shown: list[Table | str] = [f"{result.model.name} on {title}"]
-    shown += _wide_tables(result) if wide else [narrow_table(result)]
+    if wide:
+        shown += _wide_tables(result)
+    else:
+        table, is_whole = narrow_table(result)
+        remarks = [] if is_whole else ["Intervals of every column: --wide."]
+        if any(short_name(each.best_without) == "itself" for each in result.hearing):
+            own = "map without sound" if result.vision_only else "maps; it does not listen"
+            remarks.append(f"itself: the model's own {own}.")
+        shown += [table, " ".join(remarks)] if remarks else [table]
     shown += [coverage_sentence(result), *_notes(result)]
     return [*shown, *_hearing_sentences(result)]
 
@@ -72,15 +83,14 @@ def result_text(results: Sequence[Result], form: str) -> str:
     return results_text(tables, "markdown", _COLUMNS)
 
 
-def narrow_table(result: Result) -> Table:
-    """A row for each measure, with intervals as far as the terminal has room for them."""
+def narrow_table(result: Result) -> tuple[Table, bool]:
+    """A row for each measure, with intervals as far as the terminal has room; whether it has."""
     from ssl_bench.interchange.result_rows import NONE_SHOWN, Given, tables_of
     from ssl_bench.scoring.formatting import unit_of
 
     [table] = tables_of([Given(result)])
     columns = table.columns(_COLUMNS)
     unit = unit_of(value.measure for value in result.measures)
-    heads = [f"{unit} [95 %]", *(name.replace("-", " ") for name in columns)]
 
     def with_beside(beside: Collection[str]) -> Table:
         def text(row: Row, column: str) -> str:
@@ -88,12 +98,17 @@ def narrow_table(result: Result) -> Table:
             whole = column in beside and cell.text != NONE_SHOWN
             return " ".join(filter(None, cell)) if whole else cell.text
 
+        heads = [name.replace("-", " ") for name in columns]
+        first = f"{unit} [95 %]" if "score" in beside else unit
+        if "hearing" in beside and "score" not in beside:
+            heads = [f"{name} [95 %]" if name == "hearing" else name for name in heads]
         rows = [[row.measure, *(text(row, name) for name in columns)] for row in table.rows]
-        return plain_table(None, heads, rows)
+        return plain_table(None, [first, *heads], rows)
 
     every = ("score", "without-sound", "hearing")
     choices = every, every[1:], every[1:2], ()
-    return first_that_fits([partial(with_beside, beside) for beside in choices])
+    shown = first_that_fits([partial(with_beside, beside) for beside in choices])
+    return shown, "[95 %]" in str(shown.columns[0].header)
 
 
 def _wide_tables(result: Result) -> list[Table | str]:

@@ -34,6 +34,7 @@ from ssl_bench.cli.terminal import (
     plain_table,
     show,
     text_table,
+    unbroken,
     with_interval,
 )
 
@@ -101,7 +102,7 @@ def report(
         write_results(markdown, tables, "markdown", columns=columns)
     if latex is not None:
         write_results(latex, tables, "latex", columns=columns)
-    show(f"Wrote {', '.join(map(str, written))}: {len(read)} run{'s' if read[1:] else ''}.")
+    show(f"Wrote {', '.join(map(unbroken, written))}: {len(read)} run{'s' if read[1:] else ''}.")
 
 
 @command(name="compare-sets")
@@ -229,7 +230,7 @@ def compare(
             shown = open_shown(read, data=data, labels=found.runs)
             done = draw_trials(shown, Choice("apart", changed), out=pictures, jobs=jobs)
             notes.extend(f"{note}." for note in done.notes)
-            notes.append(f"Drew {len(done.trial_ids)} trials into {pictures}.")
+            notes.append(f"Drew {len(done.trial_ids)} trials into {unbroken(pictures)}.")
     if as_json:
         from ssl_bench.cli.documents import print_document
 

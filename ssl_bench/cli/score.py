@@ -85,7 +85,7 @@ if TYPE_CHECKING:
 @sheet_option
 @log_option
 def score(**given: Any) -> None:
-    """Check and score the predictions file (or folder of shards) PREDICTIONS.
+    """Check and score the predictions file (or folder of its parts) PREDICTIONS.
 
     All problems of a file are reported at once, and then nothing is scored. What is reached
     without sound is scored beside it, and all of it is written into a run folder.

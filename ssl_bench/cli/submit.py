@@ -24,7 +24,7 @@ from ssl_bench.cli.options import (
     predictions_protocol_option,
     submitted_without_option,
 )
-from ssl_bench.cli.terminal import show_error
+from ssl_bench.cli.terminal import show, show_error, unbroken
 
 if TYPE_CHECKING:
     from ssl_bench.predictions import FileProblem
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 @data_option
 @json_option
 def validate(predictions: Path, protocol: str | None, data: Path | None, as_json: bool) -> None:
-    """Check the predictions file (or folder of shards) PREDICTIONS, and score nothing.
+    """Check the predictions file (or folder of its parts) PREDICTIONS, and score nothing.
 
     All problems are reported at once, with the trials concerned and what to do; exit code 1 if
     there are any.
@@ -73,17 +73,17 @@ def validate(predictions: Path, protocol: str | None, data: Path | None, as_json
 
         print_document("validate", told)
         sys.exit(FAULTS_FOUND if problems else 0)
-    click.echo(
-        f"{predictions}: nothing is wrong; it answers {n_present:,} of {n_trials:,} trials of "
-        f"{label}."
+    show(
+        f"{unbroken(predictions)}: nothing is wrong; it answers {n_present:,} of "
+        f"{n_trials:,} trials of {label}."
     )
     if missing:
         few = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
-        click.echo(f"The {len(missing):,} missing ones count as failures: {few}")
+        show(f"The {len(missing):,} missing ones count as failures: {few}")
 
 
 # \b keeps the lines that follow as they are.
-_SUBMIT_HELP = """Enter the predictions file (or folder of shards) PREDICTIONS into the leaderboard.
+_SUBMIT_HELP = """Enter PREDICTIONS, a file or a folder of its parts, into the leaderboard.
 
 It is checked and scored, and its card and maps are written into a folder of the board. Enter
 the project's leaderboard by a pull request with these two to four files.
@@ -168,7 +168,6 @@ def submit(
     if replace != (reason is not None):
         raise click.UsageError("--replace needs --reason TEXT, which the entry's history keeps")
     from ssl_bench.cli.submitted import submission_facts, submission_tables
-    from ssl_bench.cli.terminal import show
     from ssl_bench.leaderboard.assess import open_bench
     from ssl_bench.leaderboard.submissions import default_board
     from ssl_bench.leaderboard.submit import SubmissionOptions, prepare, write_submission
@@ -176,8 +175,8 @@ def submit(
 
     root = default_board() if board is None else board
     new_board = may_begin(root, new_board, ask=not as_json)
-    with progress_bars(quiet=as_json) as (_, notify):
-        bench = open_bench(protocol, data, root, jobs=jobs, notify=notify)
+    with progress_bars(quiet=as_json) as (progress, notify):
+        bench = open_bench(protocol, data, root, jobs=jobs, notify=notify, progress=progress)
         options = SubmissionOptions(
             side=side,
             url=url,

@@ -58,7 +58,7 @@ def submission_tables(prepared: Prepared, root: Path, dry_run: bool) -> list[Tab
     told = entry.result.protocol
     shown: list[Table | str] = [
         *_rank(prepared),
-        narrow_table(entry.result),
+        narrow_table(entry.result)[0],
         sound_sentence(entry),
         *_with_given_maps(prepared),
         coverage_sentence(entry.result),

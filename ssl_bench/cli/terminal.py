@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
+import textwrap
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO, cast
@@ -20,8 +22,11 @@ if TYPE_CHECKING:
     from ssl_bench.scoring.results import MeasuredValue
 
 _NARROW = 80
-# A head up to so long stays in one line.
-_SHORT_HEAD = 12
+# Stands for a blank at which no line may break; no path holds it.
+_BLANK = "\0"
+_COMMAND = re.compile(r"'ssl-bench [^'\n]*'")
+# A text up to so long stays in one line.
+_SHORT = 13
 
 
 class _PlainStream:
@@ -54,10 +59,38 @@ def print_json(content: Any) -> None:
 
 
 def show(*parts: Table | str) -> None:
-    """Print tables and sentences."""
+    """Print tables and sentences; these break between words, but not within a path or a command."""
     screen = console()
     for part in parts:
-        print_whole(screen, part)
+        print_whole(screen, _broken(part, _columns(screen)) if isinstance(part, str) else part)
+
+
+def show_facts(text: str) -> None:
+    """Print lines of facts, each with what continues it two columns further in."""
+    screen = console()
+    print_whole(screen, _broken(text, _columns(screen), hanging="  "))
+
+
+def unbroken(text: object) -> str:
+    """A path or a command as a sentence holds it that :func:`show` must not break at its blanks."""
+    return str(text).replace(" ", _BLANK)
+
+
+def _broken(text: str, width: int, hanging: str = "") -> str:
+    """Text whose lines break between words; what continues a line is indented further."""
+    lines = []
+    for line in _COMMAND.sub(lambda found: unbroken(found[0]), text).splitlines():
+        indent = line[: len(line) - len(line.lstrip())]
+        lines += textwrap.wrap(
+            line,
+            width,
+            subsequent_indent=indent + hanging,
+            break_long_words=False,
+            break_on_hyphens=False,
+            expand_tabs=False,
+            replace_whitespace=False,
+        ) or [""]
+    return "\n".join(lines).replace(_BLANK, " ")
 
 
 def show_notes(notes: Iterable[str]) -> None:
@@ -72,17 +105,20 @@ def show_error(codes: Iterable[str], sentence: str) -> None:
 
 
 def print_whole(screen: Console, part: Table | str) -> None:
-    """Print a table or sentence; a table is wider than it should be where words would be cut."""
+    """Print a table or sentence, of which no word is cut.
+
+    Columns break between words to fit the screen, or 80 columns of a file; where the longest words
+    do not fit beside each other, lines are longer than that.
+    """
     if isinstance(part, str):
-        # In a terminal sentences break between words; a file keeps each on one line.
+        # Errors and notes in a file stay on one line, for programs that look for them.
         screen.print(escaped(part), soft_wrap=not screen.is_terminal)
         return
     if part.title:
         print_whole(screen, str(part.title))
         part.title = None
-    unbounded = screen.options.update(width=10_000)
-    before, minimum = screen.width, screen.measure(part, options=unbounded).minimum
-    screen.width = max(_columns(screen), minimum)
+    before = screen.width
+    screen.width = _set_widths(screen, part)
     if screen.is_terminal:
         screen.print(part)
     else:
@@ -90,6 +126,42 @@ def print_whole(screen: Console, part: Table | str) -> None:
             screen.print(part)
         screen.file.writelines(f"{line.rstrip()}\n" for line in printed.get().splitlines())
     screen.width = before
+
+
+def _set_widths(screen: Console, table: Table) -> int:
+    """Give each column of a table a width, and return the width of its lines.
+
+    Rich by itself shares the room without regard to the longest words, and crops what is left over.
+    """
+    from rich.cells import cell_len
+
+    cells = [[str(column.header), *map(str, column.cells)] for column in table.columns]
+    lines = [[line for cell in each for line in cell.splitlines()] for each in cells]
+    widest = [max(map(cell_len, [*each, ""])) for each in lines]
+    words = [max(map(cell_len, [*" ".join(each).split(), ""])) for each in lines]
+    widths = [
+        most if column.no_wrap else max(least, column.min_width or 0)
+        for column, least, most in zip(table.columns, words, widest, strict=True)
+    ]
+    unbounded = screen.options.update(width=10_000)
+    beside = screen.measure(table, options=unbounded).maximum - sum(
+        max(most, column.min_width or 0) for column, most in zip(table.columns, widest, strict=True)
+    )
+    room = _columns(screen) - beside - sum(widths)
+    first = min(max(room, 0), max(widest[0] - widths[0], 0))
+    if widths[0] + first >= widest[0]:  # names stay in one line where they can
+        widths[0], room = widths[0] + first, room - first
+    narrow = [number for number, most in enumerate(widest) if widths[number] < most]
+    for _ in range(room):
+        if not narrow:
+            break
+        # The column whose longest cell takes the most lines.
+        chosen = max(narrow, key=lambda number: widest[number] / widths[number])
+        widths[chosen] += 1
+        narrow = [number for number in narrow if widths[number] < widest[number]]
+    for column, width in zip(table.columns, widths, strict=True):
+        column.width = width
+    return sum(widths) + beside
 
 
 def columns_of_screen() -> int:
@@ -148,11 +220,12 @@ def plain_table(
     for number, column in enumerate(cells):
         widest = max(cell_len(line) for cell in column for line in [*cell.splitlines(), ""])
         words = [word for cell in column for word in cell.split()]
-        least = max(map(cell_len, [*words, column[0] if len(column[0]) <= _SHORT_HEAD else ""]))
+        whole = [line for cell in column for line in cell.splitlines() if len(line) <= _SHORT]
+        least = max(map(cell_len, [*words, *whole, ""]))
         table.add_column(
             column[0],
             justify="left" if number in texts else "right",
-            no_wrap=wide or number == 0 or least == widest,
+            no_wrap=wide or least == widest,
             min_width=widest if wide else least,
         )
     for row in zip(*(column[1:] for column in cells), strict=True):

@@ -27,6 +27,7 @@ from ssl_bench.cli.options import (
     pairs_option,
     resample_option,
 )
+from ssl_bench.cli.terminal import show, unbroken
 from ssl_bench.extras import extra_needed
 from ssl_bench.progress import progress_bars
 
@@ -229,7 +230,7 @@ def train(**given: Any) -> None:
             print_documents("train", [record for record, _ in found])
             return
         for record, folder in found:
-            click.echo(_summary(record, folder))
+            show(_summary(record, folder))
 
 
 def _trainer(
@@ -339,5 +340,5 @@ def _summary(record: TrainingRecord, folder: Path) -> str:
     return (
         f"{text}On the validation split: {figures}.\n"
         f"Wrote {record.variant}.safetensors (sha256 {record.weights_sha256}), its record and its "
-        f"loss curve into {folder}."
+        f"loss curve into {unbroken(folder)}."
     )

@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from ssl_bench.engine.batches import FittingBatches
 from ssl_bench.engine.pairs import (
     Pair,
-    asked_of,
-    checked_maps,
     class_maps_of_pairs,
+    maps_from,
     maps_of_pairs,
+    name_of,
     similarity_rows,
 )
 from ssl_bench.engine.plan import Distinct, Plan
@@ -141,7 +141,8 @@ def encode_sounds(
     forms = [{name: values.shape[1:] for name, values in part.items()} for part in parts]
     if any(form != forms[0] for form in forms):
         raise ModelError(
-            f"{localizer.name} returned features of sounds of {forms[0]}, and of other forms",
+            f"{name_of(localizer.encode_audio)} returned features of {forms[0]}, and of "
+            "other forms",
             code="E_MODEL_FEATURES",
             remedy="return arrays of the same names and sizes for every batch",
         )
@@ -183,7 +184,7 @@ def answer(
         features = _encode(encode, prepared, chunk, localizer, fitting)
         blind = None
         if any(plan.vision_only):
-            blind = checked_maps(asked_of(localizer.vision_only, features), len(chunk), localizer)
+            blind = maps_from(localizer.vision_only, len(chunk), features)
         for number, trials in enumerate(plan.sets):
             rows = plan.images.rows(number, places)
             if not len(rows):
@@ -232,7 +233,7 @@ def _read_ahead(
     def ready(source: Distinct[Any]) -> Any:
         read = source.read()
         try:
-            with blamed(getattr(prepare, "__qualname__", "the model")):
+            with blamed(name_of(prepare)):
                 return prepare(read)
         except DataError as error:
             raise _named(error, source) from error
@@ -265,7 +266,11 @@ def _encode(
     fitting: FittingBatches,
 ) -> Features:
     """Encode a batch, check its shape, and name the input where the model refuses one."""
-    called = getattr(encode, "__qualname__", "the model")
+    # Without preparation of its own, a model has its encode_image and encode_audio alone.
+    own: dict[str, Callable[..., Any]] = {"encode_prepared_images": localizer.encode_image}
+    own["encode_prepared_sounds"] = localizer.encode_audio
+    plain = name_of(encode).partition(".")[0] == Localizer.__name__
+    called = name_of(own.get(encode.__name__, encode) if plain else encode)
     try:
         with blamed(called):
             features = fitting.encode(encode, inputs)
@@ -279,16 +284,19 @@ def _encode(
         raise
     if not isinstance(features, Mapping):
         raise ModelError(
-            f"{localizer.name} returned a {type(features).__name__} of features",
+            f"{called} returned a {type(features).__name__}",
             code="E_MODEL_FEATURES",
             remedy="return a dictionary of arrays, such as {'visual': array}",
         )
-    with blamed(f"{localizer.name}: making arrays of what it encoded"):
-        features = {name: np.asarray(values) for name, values in features.items()}
+    with blamed(f"{called}: making arrays of what it returned"):
+        features = {
+            name: np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
+            for name, values in features.items()
+        }
     for name, values in features.items():
         if values.ndim == 0 or len(values) != len(inputs):
             raise ModelError(
-                f"{localizer.name} was given {len(inputs)} inputs to encode and returned "
+                f"{called} was given {len(inputs)} inputs and returned "
                 f"{values.shape[:1] or 'no'} rows of {name!r}",
                 code="E_MODEL_FEATURES",
                 remedy="return one row per input, in order",

@@ -30,14 +30,14 @@ def maps_of_pairs(
 ) -> NDArray[np.float32]:
     """The map ``(n, h, w)`` float32 of each of n pairs, `batch_size` of them in one call."""
     parts = [
-        checked_maps(asked_of(localizer.localize, shown, played), len(chosen), localizer)
+        maps_from(localizer.localize, len(chosen), shown, played)
         for chosen, shown, played in _batches(images, sounds, pairs, batch_size)
     ]
     sizes = sorted({part.shape[1:] for part in parts})
     if len(sizes) > 1:
         raise ModelError(
-            f"{localizer.name} returned maps of {sizes[0]} and of {sizes[1]} values for one batch "
-            "of images",
+            f"{name_of(localizer.localize)} returned maps of {sizes[0]} and of {sizes[1]} values "
+            "for one batch of images",
             code="E_MODEL_MAPS",
             remedy="return maps of one size",
         )
@@ -64,7 +64,7 @@ def class_maps_of_pairs(
         wanted = (len(chosen), len(categories))
         if maps.ndim != 4 or maps.shape[:2] != wanted or maps.dtype.kind != "f" or 0 in maps.shape:
             raise ModelError(
-                f"{localizer.name} returned class maps of shape {maps.shape} and type "
+                f"{name_of(localizer.class_maps)} returned maps of shape {maps.shape} and type "
                 f"{maps.dtype} for {wanted[0]} trials and {wanted[1]} categories",
                 code="E_MODEL_MAPS",
                 remedy="return one float map (h, w) for each, as an array "
@@ -95,7 +95,7 @@ def similarity_rows(
         block = asked_of(localizer.similarity, images, _rows_of(sounds, chosen))
         if block.shape != (count, len(chosen)) or block.dtype.kind != "f":
             raise ModelError(
-                f"{localizer.name} returned similarities of shape {block.shape} and type "
+                f"{name_of(localizer.similarity)} returned numbers of shape {block.shape} and type "
                 f"{block.dtype} for {count} images and {len(chosen)} sounds",
                 code="E_MODEL_SIMILARITY",
                 remedy="return one float for each image and sound, as an array (images, sounds)",
@@ -107,24 +107,45 @@ def similarity_rows(
 
 def asked_of(method: Callable[..., Any], *given: Any) -> NDArray[Any]:
     """What a localizer's method returns, as an array; ModelError where either fails."""
-    with blamed(getattr(method, "__qualname__", "the model")):
+    with blamed(name_of(method)):
         found = method(*given)
+    if hasattr(found, "detach"):
+        found = found.detach().cpu()
     try:
         return np.asarray(found)
     except (ValueError, TypeError, RuntimeError):  # such as a list of arrays of several sizes
         return np.empty(0, object)
 
 
-def checked_maps(given: NDArray[Any], count: int, localizer: Localizer) -> NDArray[np.float32]:
-    """Maps ``(count, h, w)`` as float32; raises ModelError where they are anything else."""
+def name_of(method: Callable[..., Any]) -> str:
+    """A method of a model as messages name it, such as ``Bright.localize``."""
+    return str(getattr(method, "__qualname__", "the model")).rpartition("<locals>.")[2]
+
+
+def maps_from(method: Callable[..., Any], count: int, *given: Any) -> NDArray[np.float32]:
+    """Maps ``(count, h, w)`` float32 that a method returns; ModelError for anything else."""
+    return checked_maps(asked_of(method, *given), count, name_of(method))
+
+
+def checked_maps(given: NDArray[Any], count: int, name: str) -> NDArray[np.float32]:
+    """Maps ``(count, h, w)`` as float32; ModelError, with the method's name, for anything else."""
     if given.ndim != 3 or len(given) != count or given.dtype.kind != "f" or 0 in given.shape:
         raise ModelError(
-            f"{localizer.name} returned maps of shape {given.shape} and type {given.dtype} "
+            f"{name} returned maps of shape {given.shape} and type {given.dtype} "
             f"for {count} trials",
             code="E_MODEL_MAPS",
             remedy="return one float map (h, w) per trial, as an array (trials, h, w)",
         )
-    return given.astype(np.float32, copy=False)
+    maps = given.astype(np.float32, copy=False)
+    if not np.isfinite(maps).all():
+        row = int(np.argmin(np.isfinite(maps).all(axis=(1, 2))))
+        raise ModelError(
+            f"{name} returned maps with NaN or infinite values, the first as number {row} of "
+            f"{count} at once",
+            code="E_NOT_FINITE",
+            remedy="return finite numbers: look for a division by zero or an overflow",
+        )
+    return maps
 
 
 def _batches(

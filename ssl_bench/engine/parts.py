@@ -342,9 +342,11 @@ class _Parts:
             return
         if name in self.sounds:
             span = self.sounds[name]
-            made = encode_sounds(
-                localizer, self._plan.sounds[span.start : span.stop], self._options
+            told, size = self._options.progress, len(self._plan.sounds)
+            options = replace(
+                self._options, progress=lambda what, done, _all: told(what, span.start + done, size)
             )
+            made = encode_sounds(localizer, self._plan.sounds[span.start : span.stop], options)
             arrays = {f"feature {key}": np.asarray(each) for key, each in made.features.items()}
             self._write(name, {**arrays, "rows": made.rows})
             return

@@ -81,6 +81,8 @@ class Bench:
         Threads that score.
     notify
         Called with a short text at the start of each stage.
+    progress
+        Called with what is done, how much of it, and how much there is.
     """
 
     def __init__(
@@ -90,11 +92,13 @@ class Bench:
         *,
         jobs: int = 1,
         notify: Notify = lambda _stage: None,
+        progress: Callable[[str, int, int], None] = lambda _what, _done, _all: None,
     ) -> None:
         self.trials = trials
         self.root = root
         self.jobs = jobs
         self.notify = notify
+        self._progress = progress
         self.folder = protocol_folder(trials.protocol)
 
     @property
@@ -125,7 +129,7 @@ class Bench:
         from ssl_bench.engine.priors import shipped_priors
 
         self.notify("localizing without sound")
-        options = EngineOptions(jobs=self.jobs)
+        options = EngineOptions(jobs=self.jobs, progress=self._progress)
         found, missing = shipped_priors(self.trials, self._priors_folder, options)
         return found if missing is None else stored_priors(self.root, self.trials.protocol)
 
@@ -234,11 +238,13 @@ def open_bench(
     *,
     jobs: int = 1,
     notify: Callable[[str], None] = lambda _stage: None,
+    progress: Callable[[str, int, int], None] = lambda _what, _done, _all: None,
 ) -> Bench:
     """Open the trials of a protocol that ships; raises as ``shipped_protocol`` does."""
     protocol = shipped_protocol(reference, data)
     notify("opening trials")
-    return Bench(open_trials(protocol, data), root, jobs=jobs, notify=notify)
+    trials = open_trials(protocol, data)
+    return Bench(trials, root, jobs=jobs, notify=notify, progress=progress)
 
 
 @dataclass(frozen=True)

@@ -201,7 +201,7 @@ def prepare(
     bench
         The protocol.
     predictions
-        File, or folder of shards.
+        File, or folder of its parts.
     card
         The card.
     options
@@ -359,7 +359,7 @@ def _file_problems(bench: Bench, predictions: Path, settings: SubmissionOptions)
             )
         if not predictions.is_file():
             yield Problem(
-                "only a single file can be kept at a URL. Write it without shards",
+                "only a single file can be kept at a URL. Write it as one file",
                 "E_MAPS_ELSEWHERE",
             )
     check_scorable(bench.trials)

@@ -10,11 +10,10 @@ from pydantic import InstanceOf
 
 from ssl_bench.analysis.evaluation import Evaluation
 from ssl_bench.arguments import AnyPath, ArgumentError
-from ssl_bench.models.contract import AnnotationLocalizer, Localizer
+from ssl_bench.models.external import AnyModel as AnyModel
 from ssl_bench.protocols.protocol import Protocol
 from ssl_bench.scoring.results import Result, read_result
 
-AnyModel = str | Localizer | AnnotationLocalizer
 AnyProtocol = AnyPath | InstanceOf[Protocol]
 AnyRun = AnyPath | InstanceOf[Evaluation]
 """A run folder, an evaluation, or an entry of the leaderboard by name."""

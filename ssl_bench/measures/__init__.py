@@ -134,4 +134,10 @@ def __dir__() -> list[str]:
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    found = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    if not isinstance(found, type):
+        from ssl_bench.arguments import named_arguments
+
+        found = named_arguments()(found)
+    globals()[name] = found
+    return found

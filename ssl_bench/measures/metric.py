@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ssl_bench.arguments import named_arguments
 from ssl_bench.errors import ArrayError, MeasureError
 from ssl_bench.measures.arrays import (
     Conventions,
@@ -92,16 +93,22 @@ class Metric:
     is_differentiable = False
     full_state_update = False
 
+    @named_arguments()
     def __init__(
         self,
-        *measures: str | Measure,
+        *measures: str | Measure | Sequence[str | Measure],
         dialect: str | None = None,
         protocol: str | Protocol | None = None,
         map_threshold: float | None = None,
         seed: int = 0,
         sync_on_compute: bool = True,
     ) -> None:
-        asked = [parse_measure(str(each)) for each in measures]
+        texts = [
+            text
+            for each in measures
+            for text in (each if isinstance(each, list | tuple) else (each,))
+        ]
+        asked = [parse_measure(str(text)) for text in texts]
         under = conventions(dialect, protocol, measures=asked, map_threshold=map_threshold)
         self.measures: tuple[Measure, ...] = tuple(
             dict.fromkeys(asked or [parse_measure(text) for text in under.measures])
@@ -135,6 +142,8 @@ class Metric:
         """Number of samples in this process, before any is left out as repeated."""
         return sum(len(part["sounding"]) for part in self._parts)
 
+    # Their names in torchmetrics are taken, too.
+    @named_arguments(preds="maps", target="truths")
     def update(
         self,
         maps: ArrayLike,
@@ -224,6 +233,7 @@ class Metric:
             self._parts.append(part)
         self.update_count += batches
 
+    @named_arguments(preds="maps", target="truths")
     def forward(self, maps: ArrayLike, truths: ArrayLike, **facts: Any) -> Scores:
         """Add a batch, as :meth:`update` does, and give the values of this batch alone."""
         before = len(self._parts)

@@ -172,6 +172,13 @@ def read_torch_file(path: Path) -> tuple[dict[str, Tensor], str, Mapping[Any, An
                 where=path,
                 remedy="save its state dict alone, if you trust the file",
             ) from None
+        if path.suffix.lower() in (".npz", ".npy"):
+            raise WeightsError(
+                "this is a file of numpy arrays, and no weights file",
+                code="E_WEIGHTS_KIND",
+                where=path,
+                remedy="give a checkpoint of torch or safetensors; 'ssl-bench score' takes maps",
+            ) from None
         raise WeightsError(
             "this file is damaged, or is not a weights file",
             code="E_WEIGHTS_DAMAGED",

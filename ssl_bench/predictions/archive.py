@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from ssl_bench.arrays import DAMAGE, MAX_HEADER, open_zip, read_header
-from ssl_bench.errors import PredictionsError, Problem
+from ssl_bench.errors import PredictionsError, Problem, capitalised, ended
 from ssl_bench.packed import packed
 from ssl_bench.predictions.format import (
     EMBEDDINGS,
@@ -77,7 +77,7 @@ class Problems(list[FileProblem]):
         text = f"{self.shard}: {message}" if self.shard else message
         if ids:
             text += f": {_listed(ids)}"
-        problem = FileProblem(f"{text}. {remedy[0].upper()}{remedy[1:]}.", code)
+        problem = FileProblem(f"{ended(text)} {ended(capitalised(remedy))}", code)
         problem.message, problem.remedy = message, remedy
         problem.where, problem.ids = self.path, tuple(ids)
         self.append(problem)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ssl_bench.arguments import require_instance
 from ssl_bench.displays import Shown
-from ssl_bench.errors import PredictionsError
+from ssl_bench.errors import PredictionsError, first_few
 from ssl_bench.files import sha256_of_file, sha256_of_json
 from ssl_bench.media.names import clip_names
 from ssl_bench.packed import packed, rows_by_name
@@ -64,7 +64,7 @@ class Predictions(Shown):
     Attributes
     ----------
     path, meta
-        The file or folder of shards, and where they come from.
+        The file or folder of its parts, and where they come from.
     trial_ids
         The trials in file order, shards in order of name. `score` and the embeddings have one row
         for each.
@@ -263,7 +263,7 @@ def check(
     *,
     limits: Limits = LIMITS,
 ) -> Predictions:
-    """Check once whether a file or a folder of shards answers a question.
+    """Check once whether a file or a folder of its parts answers a question.
 
     Nothing in the file is trusted: no object is unpickled, sizes are checked before anything is
     allocated, and memory does not grow with the maps. Predictions that were checked with the same
@@ -279,7 +279,7 @@ def check(
     >>> check("absent.npz", Question(["t0"]))
     Traceback (most recent call last):
     ...
-    ssl_bench.errors.PredictionsError: absent.npz: 1 problem found, nothing was scored.
+    ssl_bench.errors.PredictionsError: absent.npz: 1 problem found in the predictions.
       - there is no such file or folder. Check the name.
     """
     if isinstance(source, Predictions):
@@ -290,7 +290,7 @@ def check(
 
 
 def open_predictions(path: str | os.PathLike[str], *, limits: Limits = LIMITS) -> Predictions:
-    """Open a file or a folder of shards for reading, whatever it answers.
+    """Open a file or a folder of its parts for reading, whatever it answers.
 
     Raises
     ------
@@ -365,12 +365,16 @@ def _files(path: Path, limits: Limits, problems: Problems) -> list[Path]:
         problems.add("E_FILE_UNREADABLE", message, remedy)
         return []
     if (path / "result.json").is_file() and (path / "predictions.npz").is_file():
-        message = "this is a run folder, not one of shards"
+        message = "this is a run folder, not one of parts of predictions"
         problems.add("E_SHARDS", message, f"give {str(path / 'predictions.npz')!r}")
         return []
     if not shards:
-        message = "this folder has no shards (files ending in .npz)"
-        problems.add("E_SHARDS", message, "check the name")
+        message, remedy = "this folder has no parts of predictions (files .npz)", "check the name"
+        runs = [str(item.parent) for item in sorted(path.glob("*/result.json"))]
+        if runs:
+            message = "this is a folder of runs"
+            remedy = f"give one of them: {first_few(runs)}"
+        problems.add("E_SHARDS", message, remedy)
     for item in shards:
         if not item.is_file():
             message = f"{quoted(item.name)} is not a file, but a folder, a pipe or a broken link"
@@ -380,8 +384,8 @@ def _files(path: Path, limits: Limits, problems: Problems) -> list[Path]:
             problems.add("E_SHARDS", message, "rename it")
     shards = [item for item in shards if item.is_file() and item.name.isprintable()]
     if len(shards) > limits.shards:
-        message = f"this folder has {len(shards):,} shards, at most {limits.shards:,} are read"
-        problems.add("E_FILE_TOO_LARGE", message, "write larger shards")
+        message = f"this folder has {len(shards):,} parts, at most {limits.shards:,} are read"
+        problems.add("E_FILE_TOO_LARGE", message, "write larger parts")
         return []
     return shards
 
@@ -390,11 +394,11 @@ def _check_alike(first: Archive, part: Archive) -> None:
     """Check that a shard has the metadata and the arrays of the first."""
     name = quoted(first.path.name)
     if first.meta is not None and part.meta is not None and first.meta != part.meta:
-        remedy = "put only shards of the same predictions into one folder"
+        remedy = "put only parts of the same predictions into one folder"
         part.problems.add("E_SHARDS", f"its metadata differ from those of {name}", remedy)
     if first.arrays and part.arrays and _layout(first) != _layout(part):
         message = f"its maps, scores or embeddings are not like those of {name}"
-        remedy = "give them in every shard, of the same width, or in none"
+        remedy = "give them in every part, of the same width, or in none"
         part.problems.add("E_SHARDS", message, remedy)
 
 
@@ -427,10 +431,10 @@ def _check_trials(parts: Sequence[Archive], problems: Problems) -> None:
     stems = [part.path.stem for part in parts]
     if stems != sorted(stems, key=_by_number):
         message = (
-            "the names of the shards sort otherwise as text than by their numbers, and the columns "
+            "the names of the parts sort otherwise as text than by their numbers, and the columns "
             "of 'similarity' follow that order"
         )
-        remedy = "pad the numbers with zeros, such as shard-01.npz"
+        remedy = "pad the numbers with zeros, such as part-01.npz"
         problems.add("E_SHARDS", message, remedy)
 
 

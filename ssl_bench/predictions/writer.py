@@ -169,7 +169,7 @@ class PredictionsWriter:
             if values is not None
         }
         if maps is not None:
-            heat = np.asarray(maps)
+            heat = _as_array(maps)
             index = self._index(heat, map_index, ids)
             heat = self._checked("map", heat, ids, index)
             used, index = np.unique(index, return_inverse=True)
@@ -202,7 +202,9 @@ class PredictionsWriter:
         batch = f"the batch of {len(ids)} trials that starts with {ids[0] if ids else None!r}"
         if given is None:
             if maps.ndim == 3 and n_maps != len(ids):
-                raise self._refusal("E_ARRAY_SHAPE", f"{batch} has {n_maps} maps")
+                raise self._refusal(
+                    "E_ARRAY_SHAPE", f"{batch} has {n_maps} maps", "give one map for each trial"
+                )
             return np.arange(len(ids))
         index = np.asarray(given)
         if index.shape != (len(ids),) or not np.issubdtype(index.dtype, np.integer):
@@ -223,7 +225,8 @@ class PredictionsWriter:
         if wrong or (name != "map" and len(array) != len(ids)):
             message = f"the {name} of a batch of {len(ids)} trials is {array.dtype} of shape "
             message += f"{array.shape}, not {MEMBERS[name].wanted}"
-            raise self._refusal("E_ARRAY_SHAPE", message)
+            remedy = "give one map (h, w) of floats for each trial" if name == "map" else None
+            raise self._refusal("E_ARRAY_SHAPE", message, remedy)
         dtype = self._dtype if name in _SPOOLED else np.dtype(np.float32)
         with np.errstate(over="ignore"):
             stored = array.astype(dtype, order="C", copy=False)
@@ -238,7 +241,8 @@ class PredictionsWriter:
             fault = (
                 f"values too large or too small for {dtype}" if finite else "NaN or infinite values"
             )
-            raise self._refusal("E_NOT_FINITE", f"the {name} of {ids[row]!r} has {fault}")
+            remedy = "scale them, or store another type" if finite else "give finite numbers"
+            raise self._refusal("E_NOT_FINITE", f"the {name} of {ids[row]!r} has {fault}", remedy)
         return stored
 
     def _check_agrees(self, first: str, arrays: dict[str, NDArray[Any]]) -> None:
@@ -320,8 +324,49 @@ def save_predictions(
     >>> maps = np.ones((len(trials), 7, 7), np.float32)
     >>> save_predictions(path, trials.ids, maps, trials.predictions_meta("mine"))
     """
+    require_instance("save_predictions", "path", path, str, os.PathLike)
+    if Path(path).suffix.lower() != ".npz":
+        raise SslBenchError(
+            "predictions are an .npz file, and this name ends otherwise",
+            code="E_FILE_ENDING",
+            where=path if isinstance(path, str) else os.fspath(path),
+            remedy=f"call it {Path(path).with_suffix('.npz').name}",
+        )
+    heats, count = _as_array(maps), len(trial_ids)
+    wanted = f"maps are an array (n, h, w): {count:,} maps, one a trial, of any height and width"
+    remedy = wanted
+    single = [axis for axis in range(1, heats.ndim) if heats.shape[axis] == 1]
+    if heats.ndim == 4 and single:
+        index = ", ".join([":"] * single[0] + ["0"])
+        remedy = f"drop axis {single[0]}: maps[{index}]; {wanted}"
+    if heats.ndim != 3:
+        raise ModelError(
+            f"the maps have the shape {heats.shape}",
+            code="E_ARRAY_SHAPE",
+            where=meta.model,
+            remedy=remedy,
+        )
+    if len(heats) != count:
+        raise ModelError(
+            f"{len(heats):,} maps were given for {count:,} trials",
+            code="E_ARRAY_SHAPE",
+            where=meta.model,
+            remedy="give one map for each trial, in the order of their ids",
+        )
     with PredictionsWriter(path, meta, dtype=dtype) as writer:
-        writer.add(trial_ids, maps)
+        writer.add(trial_ids, heats)
+
+
+def _as_array(values: Any) -> NDArray[Any]:
+    """An array of numpy, from one or from a tensor, wherever it is."""
+    if hasattr(values, "detach"):
+        values = values.detach().cpu()
+        if "bfloat16" in str(values.dtype):
+            values = values.float()
+    try:
+        return np.asarray(values)
+    except ValueError:  # a list of arrays of several sizes
+        return np.empty(0, object)
 
 
 class _Ids(Iterable[str]):

@@ -259,7 +259,11 @@ class Protocol(Shown, Strict):
 
     def on(self, test_set: str, split: str | None = None) -> Protocol:
         """The same protocol on another test set (with that set's own options)."""
-        return self.model_copy(update={"test_set": TestSetTable(name=test_set, split=split)})
+        changed: dict[str, Any] = {"test_set": TestSetTable(name=test_set, split=split)}
+        if test_set != self.test_set.name:
+            # The titles of these are about the test set that they name.
+            changed["title"] = _MOVED_TITLES.get(self.composition.kind, self.title)
+        return self.model_copy(update=changed)
 
     def under(self, dialect: Dialect) -> Protocol:
         """The same trials under another evaluator's conventions, where it can score them."""
@@ -274,6 +278,14 @@ class Protocol(Shown, Strict):
             "dialect": dialect.name,
         }
         return self.model_copy(update=changed)
+
+
+_MOVED_TITLES = {
+    "single": "Where is what sounds",
+    "extended": "Where is what sounds, with non-sounding pairs",
+    "mixture": "Where are two that sound at once",
+}
+"""Titles of protocols that are moved to another test set, by the kind of composition."""
 
 
 class Suite(Strict):

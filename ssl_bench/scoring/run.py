@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
-from ssl_bench.arguments import AnyPath, require_instance
+from ssl_bench.arguments import AnyPath, named_arguments, require_instance
 from ssl_bench.displays import Shown
 from ssl_bench.environment import environment
 from ssl_bench.errors import PredictionsError, Problem, SslBenchError
@@ -189,6 +189,7 @@ def under_dialect(trials: TrialSet, protocol: Protocol) -> TrialSet:
     return TrialSet(protocol, trials.test_set, trials.trials)
 
 
+@named_arguments()
 def score(
     maps: NDArray[np.floating[Any]] | Mapping[str, NDArray[np.floating[Any]]],
     trials: TrialSet,
@@ -243,6 +244,7 @@ def score(
     return _scored(array_maps(maps, trials), asked, settings, perf_counter(), facts)
 
 
+@named_arguments()
 def score_file(
     source: str | os.PathLike[str] | Predictions,
     trials: TrialSet,
@@ -263,7 +265,7 @@ def score_file(
     Parameters
     ----------
     source
-        A file, a folder of shards, or what :func:`check_predictions` returned.
+        A file, a folder of its parts, or what :func:`check_predictions` returned.
     trials, conventions
         As for :func:`score`.
     vision_only, priors

@@ -76,8 +76,16 @@ def definition(name: str, data: str | os.PathLike[str] | None = None) -> TestSet
         return found if isinstance(found, TestSetDefinition) else _load(found)
     if name in own:
         return Described(name, read_description(own[name]), own=True)
+    root = data_root(data)
+    if root is not None and is_id(name) and (root / name).is_dir():
+        raise DataError(
+            f"there is no {FILE} in this folder, which would describe it",
+            code="E_TEST_SET",
+            where=root / name,
+            remedy=f"'ssl-bench data new {name} --data {root}' writes one",
+        )
     remedy = one_of([*elsewhere, *own], name)
-    if data_root(data) is None:
+    if root is None:
         remedy += f"; for one of your own, name the data folder ({DATA_VARIABLE})"
     raise DataError(f"no test set is called {name!r}", code="E_TEST_SET", remedy=remedy)
 

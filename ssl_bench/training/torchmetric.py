@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchmetrics.utilities import dim_zero_cat
 
+from ssl_bench.arguments import named_arguments
 from ssl_bench.errors import ArrayError
 from ssl_bench.measures.arrays import base_names
 from ssl_bench.measures.metric import Metric
@@ -64,7 +65,7 @@ class TorchMetric(torchmetrics.Metric):
 
     def __init__(
         self,
-        *measures: str,
+        *measures: str | Sequence[str],
         dialect: str | None = None,
         protocol: str | Protocol | None = None,
         map_threshold: float | None = None,
@@ -90,6 +91,7 @@ class TorchMetric(torchmetrics.Metric):
         """Whether higher values are better; None where the measures differ in that."""
         return self._empty.higher_is_better
 
+    @named_arguments(preds="maps", target="truths")
     def update(self, maps: Tensor, truths: Tensor, **facts: Any) -> None:
         """Add a batch; arguments as for :meth:`ssl_bench.Metric.update`."""
         metric = self._metric()

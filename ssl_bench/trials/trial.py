@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ssl_bench.arguments import ArgumentError, named_arguments, require_instance, shown_value
 from ssl_bench.displays import Picture, Shown
-from ssl_bench.errors import ProtocolError, SslBenchError
+from ssl_bench.errors import ProtocolError, SslBenchError, one_of, shortened
 from ssl_bench.files import json_text
 from ssl_bench.media.synthesis import mixed, noise_like, silence_like
 from ssl_bench.media.waveform import Waveform
@@ -254,6 +255,14 @@ def _fields_of(record: Trial | AudioRecipe) -> dict[str, Any]:
     return {each.name: getattr(record, each.name) for each in fields(record)}
 
 
+class TrialError(SslBenchError, IndexError, KeyError):
+    """There is no trial of that row or id."""
+
+    code = "E_TRIAL_UNKNOWN"
+
+    __str__ = SslBenchError.__str__  # that of KeyError puts the sentence in quotes
+
+
 class TrialSet(Shown):
     """All trials of one protocol on one test set, and what they are made of.
 
@@ -320,15 +329,33 @@ class TrialSet(Shown):
         return (OpenTrial.of_set(trial, self) for trial in self.trials)
 
     @overload
-    def __getitem__(self, row: int) -> OpenTrial: ...
+    def __getitem__(self, row: int | str) -> OpenTrial: ...
 
     @overload
     def __getitem__(self, row: slice) -> TrialSet: ...
 
-    def __getitem__(self, row: int | slice) -> OpenTrial | TrialSet:
-        """The trial of a row, which can be shown; of a slice, these trials as a part of the set."""
+    def __getitem__(self, row: int | str | slice) -> OpenTrial | TrialSet:
+        """One trial by its row or its id, which can be shown; or a slice, as a part of the set.
+
+        TrialError, which is an IndexError and a KeyError, if there is none.
+        """
         if isinstance(row, slice):
             return self.part(range(len(self))[row], rest_fails=False)
+        if isinstance(row, str):
+            if row not in self.index:
+                raise TrialError(
+                    f"no trial is called {shortened(row, 60)!r}",
+                    where=self.protocol.label,
+                    remedy=f"use an id such as {self.trials[0].id}; 'ids' lists all",
+                )
+            row = self.index[row]
+        require_instance("TrialSet[...]", "row", row, int, np.integer)
+        if not -len(self) <= row < len(self):
+            raise TrialError(
+                f"there is no trial {row:,}",
+                where=self.protocol.label,
+                remedy=f"use 0 to {len(self) - 1:,}, or a trial id",
+            )
         return OpenTrial.of_set(self.trials[row], self)
 
     def filter(self, condition: Callable[[Trial], bool] | None = None, **values: Any) -> TrialSet:
@@ -336,9 +363,24 @@ class TrialSet(Shown):
 
         Raises
         ------
+        ArgumentError
+            If no trial has such a field or attribute.
         ProtocolError
             If no trial is left.
         """
+        if condition is not None and not callable(condition):
+            raise ArgumentError(
+                f"filter: condition is {shown_value(condition)}, which cannot be called",
+                remedy='give values by name, such as category="dog", or a function of a trial',
+            )
+        names = [each.name for each in fields(Trial)]
+        for name in values:
+            if name not in names and not any(name in trial.attributes for trial in self.trials):
+                known = [*names, *sorted({key for each in self.trials for key in each.attributes})]
+                raise ArgumentError(
+                    f"filter: no trial has a field or an attribute {name!r}",
+                    remedy=one_of(known, name),
+                )
 
         def meets(trial: Trial) -> bool:
             return (condition is None or condition(trial)) and all(
@@ -439,10 +481,12 @@ class TrialSet(Shown):
             provenance=dict(provenance or {}),
         )
 
+    @named_arguments()
     def save(self, path: str | os.PathLike[str], maps: ArrayLike, *, model: str) -> None:
         """Write finite maps ``(n, h, w)`` of all trials, in order, as an ``.npz`` predictions file.
 
-        ModelError if the maps or the name of the model cannot be used.
+        Maps are an array or a tensor. SslBenchError if they, the path or the name of the model
+        cannot be used.
         """
         from ssl_bench.predictions import save_predictions
 

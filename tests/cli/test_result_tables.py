@@ -30,7 +30,7 @@ def test_there_is_a_row_for_each_measure_within_80_columns(
 ) -> None:
     lines = shown(capsys)
     head = next(number for number, line in enumerate(lines) if "without sound" in line)
-    heads = ["percent [95 %]", "score", "without sound", "hearing", "ceiling"]
+    heads = ["percent", "score", "without sound", "hearing [95 %]", "ceiling"]
     assert re.split(r"\s{2,}", lines[head].strip()) == heads
     assert lines[head + 2].split()[0] == "cIoU(adaptive)@0.5"
     assert "20.0 unet" in lines[head + 2]
@@ -63,6 +63,14 @@ def test_the_head_says_what_the_values_are_in(
     for wide, interval in ((False, "[95 %]"), (True, "[95 % interval]")):
         show(*result_tables(found, wide=wide))
         assert f" {unit} {interval}" in capsys.readouterr().out
+
+
+def test_a_table_without_the_intervals_of_scores_says_how_to_see_them(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert any("--wide" in line for line in shown(capsys))
+    show(*result_tables(result(measured("AUC", 0.5), ceiling=None)))
+    assert "--wide" not in capsys.readouterr().out
 
 
 def test_a_measure_that_is_won_by_failing_has_a_dash_for_its_score_without_sound(

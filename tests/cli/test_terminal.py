@@ -15,7 +15,7 @@ import pytest
 from command_line import Call
 from rich.console import Console
 
-from ssl_bench.cli.terminal import first_that_fits, plain_table, print_whole
+from ssl_bench.cli.terminal import first_that_fits, plain_table, print_whole, show, unbroken
 
 ROWS = [
     ["cIoU(adaptive)@0.5", "51.6  [47.2, 56.0]", "violet-rayed-triangle"],
@@ -47,6 +47,27 @@ def test_a_file_gets_no_more_than_80_columns_and_no_blanks_behind() -> None:
     lines = printed(400).splitlines()
     assert max(map(len, lines)) <= 80
     assert all(line == line.rstrip() for line in lines)
+
+
+def test_no_text_is_cut_where_one_column_has_long_words() -> None:
+    stream = io.StringIO()
+    rows = [["model options", "a_word_of_forty_characters_" * 2, "some words of a sentence " * 6]]
+    table = plain_table(None, ["what differs", "before", "meaning"], rows, texts=range(3))
+    print_whole(Console(file=stream, width=80), table)
+    assert rows[0][1] in stream.getvalue()
+    assert "model options" in stream.getvalue()
+    assert stream.getvalue().count("sentence") == 6
+
+
+def test_sentences_break_between_words_and_paths_and_commands_do_not(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path, command = f"a folder/{'b' * 90}", f"'ssl-bench data new {'c' * 70} --data data'"
+    show(f"{'word ' * 30}{unbroken(path)} {command} {'word ' * 30}".rstrip())
+    lines = capsys.readouterr().out.splitlines()
+    assert path in lines
+    assert command in lines
+    assert max(len(line) for line in lines if line not in (path, command)) <= 80
 
 
 def test_a_wide_table_breaks_no_cell() -> None:

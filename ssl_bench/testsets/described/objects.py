@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -90,7 +91,12 @@ def assemble(
     """
     heard = {each.category for each in objects if each.sound} | {*never_heard}
     problems = [
-        Problem(f"{each.place}: nothing of the category {each.category!r} has a sound", "E_SILENT")
+        Problem(
+            f"{each.place}: nothing of the category {each.category!r} has a sound; name its sound, "
+            f"or write never_heard = [{json.dumps(each.category, ensure_ascii=False)}] in "
+            "[annotation] of testset.toml",
+            "E_SILENT",
+        )
         for each in objects
         if not each.sound and each.category not in heard
     ]
