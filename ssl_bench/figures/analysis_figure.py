@@ -55,9 +55,9 @@ _DASHES = ("-", (0, (6, 1.5)), (0, (1, 1)))
 _STYLES: dict[Kind, _Style] = {
     "model": _RUNS[0],
     "audio-blind": _Style("#D55E00", "s", "--"),
-    "prior": _Style("#3d3d3d", "d", (0, (4, 1.5))),
-    "floor": _Style("#6b6b6b", "v", ":"),
-    "ceiling": _Style("#9a9a9a", "_", "-."),
+    "prior": _Style("#7A4FA3", "d", (0, (7, 1.5, 1.5, 1.5))),
+    "floor": _Style("#8a6d00", "v", (0, (1, 1.2))),
+    "ceiling": _Style("#1a1a1a", "_", (0, (9, 3))),
 }
 _MEAN_COLOUR = _STYLES["audio-blind"].colour
 _RULE_MEASURES = {"cIoU@0.5": _Style("#0072B2", "o", "-"), "AUC": _Style("#CC79A7", "D", "-")}
@@ -123,7 +123,7 @@ def draw_analysis(path: Path, table: pd.DataFrame, title: str) -> None:
 
 
 def _styles_of(overall: pd.DataFrame) -> dict[str, _Style]:
-    """How each series is drawn: runs in colours, what they are compared with in greys."""
+    """How each series is drawn: runs in colours, what they are compared with in dashes."""
     kinds = dict(zip(overall["series"], overall["kind"], strict=True))
     runs = [name for name, kind in kinds.items() if kind == "model"]
     styles: dict[str, _Style] = {}

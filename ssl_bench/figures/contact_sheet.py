@@ -79,7 +79,7 @@ def _draw_outline(panel: Axes, pixels: NDArray[np.bool_], height: int, width: in
     columns = (np.arange(-1, pixels.shape[1] + 1) + 0.5) * (width / pixels.shape[1]) - 0.5
     rows = (np.arange(-1, pixels.shape[0] + 1) + 0.5) * (height / pixels.shape[0]) - 0.5
     if pixels.any():
-        for colour, thickness in (("black", 1.8), (_COLOUR, 0.9)):
+        for colour, thickness in (("black", 3.0), (_COLOUR, 1.3)):
             panel.contour(columns, rows, framed, levels=[0.5], colors=colour, linewidths=thickness)
     panel.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
 

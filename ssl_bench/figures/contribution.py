@@ -24,6 +24,8 @@ _MEANINGS = {
 _NORMAL, _LARGE = 8.0, 9.0
 # Inches: of a row, the figure, the names of rows, and one of the two axes.
 _ROW, _WIDTH, _NAME_WIDTH, _AXIS_WIDTH = 0.3, 8.6, 2.2, 2.9
+# Of a remark's line, the legend, and between what is drawn and the edge.
+_LINE, _LEGEND, _PAD = 0.15, 0.3, 0.1
 _DOTS_PER_INCH = 160
 
 
@@ -45,13 +47,14 @@ def figure_rows(found: Contribution) -> list[FigureRow]:
     """The model with its sound, the others from the best down, and the model's levels."""
     measure = found.hearing.measure
     number = [value.measure for value in found.measures].index(measure)
+    own = found.measures[number]
     others = sorted(found.without, key=lambda each: -(each.measures[number].value or 0.0))
     styles = {"category": _CATEGORY}
     return [
-        FigureRow("with the sound", found.measures[number], None),
+        FigureRow("with the sound", own, None),
         *(
             FigureRow(
-                each.name,
+                each.name + ("" if each.n_trials == own.n_trials else " *"),
                 each.measures[number],
                 each.difference[number],
                 styles.get(each.informed, _NOTHING),
@@ -71,15 +74,22 @@ def figure_rows(found: Contribution) -> list[FigureRow]:
 def draw_contribution(path: Path, found: Contribution) -> None:
     """Draw scores (left) and paired differences (right); ResultError if the file cannot be."""
     title = f"{found.model.name}, {found.protocol.label}\n{hearing_sentence(found.hearing)}"
-    draw_rows(path, figure_rows(found), title, found.hearing.measure)
+    draw_rows(path, figure_rows(found), title, found.hearing.measure, found.notes)
 
 
-def draw_rows(path: Path, rows: Sequence[FigureRow], title: str, measure: str) -> None:
-    """Draw rows from top to bottom, levels last and behind a line, without undefined values."""
+def draw_rows(
+    path: Path, rows: Sequence[FigureRow], title: str, measure: str, notes: Sequence[str] = ()
+) -> None:
+    """Draw rows from top to bottom, levels last and behind a line, without undefined values.
+
+    What `notes` say stands below.
+    """
     shown = [row for row in rows if row.score.value is not None]
     heading = "\n".join(fitted(line, _WIDTH - 0.3, _LARGE, lines=4) for line in title.splitlines())
     names = [fitted(row.name, _NAME_WIDTH, _NORMAL) for row in shown]
-    height = 1.75 + 0.14 * heading.count("\n") + _ROW * len(shown)
+    remarks = "\n".join(fitted(f"* {note}", _WIDTH - 0.3, _NORMAL, lines=2) for note in notes)
+    room = _LINE * (remarks.count("\n") + 1) if remarks else 0.0
+    height = 1.9 + room + 0.14 * heading.count("\n") + _ROW * len(shown)
     figure = new_figure(_WIDTH, height, dpi=_DOTS_PER_INCH, layout="constrained")
     figure.suptitle(heading, fontsize=_LARGE, x=0.01, ha="left", parse_math=False)
     left, right = figure.subplots(1, 2, sharey=True)
@@ -89,10 +99,10 @@ def draw_rows(path: Path, rows: Sequence[FigureRow], title: str, measure: str) -
             _mark(right, place, row.difference, row.style)
     left.set_yticks(range(len(shown)), names, fontsize=_NORMAL, parse_math=False)
     left.invert_yaxis()
-    adds = "points that hearing adds"
+    adds = "points more with the sound than this row"
     whole = sum(not row.is_level for row in shown)
     if whole < len(shown):
-        adds += "; below the line, to the best of the others"
+        adds += "; below the line: more than the best of the other rows, on these trials"
         for axes in (left, right):
             axes.axhline(whole - 0.5, color="#6b6b6b", linewidth=0.6)
     left.set_xlabel(f"{measure}, percent", fontsize=_NORMAL)
@@ -109,7 +119,19 @@ def draw_rows(path: Path, rows: Sequence[FigureRow], title: str, measure: str) -
             # Beside the rows: a sample for the legend alone.
             left.plot([], [], style[1], color=style[0], markersize=5, label=meaning)
     left.plot([], [], color="#6b6b6b", linewidth=1.6, label="95 % interval")
-    figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=_NORMAL)
+    if remarks:
+        figure.text(0.01, 0.3 * _LINE / height, remarks, fontsize=_NORMAL, parse_math=False)
+    below = (room + _LEGEND) / height
+    figure.set_layout_engine(
+        "constrained", rect=(0, below, 1, 1 - below), w_pad=_PAD, h_pad=_PAD / 2
+    )
+    figure.legend(
+        loc="lower center",
+        bbox_to_anchor=(0, room / height, 1, 1),
+        ncols=4,
+        frameon=False,
+        fontsize=_NORMAL,
+    )
     save_figure(figure, path)
 
 

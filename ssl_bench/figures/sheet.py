@@ -34,6 +34,8 @@ _PANEL_HEIGHT, _GAP, _MARGIN = 1.35, 0.08, 0.12
 _SMALL, _NORMAL, _TITLE = 7.0, 7.5, 9.5
 _LINE, _TITLE_LINE, _LEGEND_LINE = 0.135, 0.17, 0.22
 _DOTS_PER_INCH = 160
+# Rows of one block, and the width of two.
+_MOST_ROWS, _MOST_INCHES = 6, 14.0
 # Widths of what stands before the names in the legend.
 _SAMPLES = {
     "truth": 0.35,
@@ -144,7 +146,11 @@ class _Sheet:
     ) -> None:
         self.panel_width = panel_width
         across = len(columns) * (panel_width + _GAP) - _GAP
-        self.inside = max(across, 3.0)
+        # Many rows stand in two blocks beside each other, where these are not too wide.
+        self.beside = max(across, 3.0)
+        two = len(rows) > _MOST_ROWS and 2 * self.beside <= _MOST_INCHES
+        self.rows_of_block = -(-len(rows) // 2) if two else len(rows)
+        self.inside = (2 * self.beside + 3 * _GAP) if two else self.beside
         self.width = self.inside + 2 * _MARGIN
         titled = fitted(title, self.inside, _TITLE, lines=3, bold=True) if title else ""
         heads = [fitted(name, panel_width, _NORMAL, lines=3) for name in columns]
@@ -153,34 +159,45 @@ class _Sheet:
         head = (titled.count("\n") + 1) * _TITLE_LINE + 0.06 if title else 0.0
         names = max(name.count("\n") + 1 for name in heads) * _LINE + 0.05
         each = self.title_lines * _LINE + _PANEL_HEIGHT + self.scored * _LINE + 1.5 * _GAP
-        self.height = 2 * _MARGIN + head + names + len(rows) * each + 2 * _LEGEND_LINE
+        self.height = 2 * _MARGIN + head + names + self.rows_of_block * each + 2 * _LEGEND_LINE
         self.figure = new_figure(self.width, self.height, dpi=_DOTS_PER_INCH, facecolor="white")
         self.columns = len(columns)
         self.top = _MARGIN
         if title:
             self.write(_MARGIN, self.top, titled, _TITLE, weight="bold")
         self.top += head + names
+        self.done, self.left, self.first, self.bottom = 0, _MARGIN, self.top, self.top
+        style = {"ha": "center", "va": "baseline", "color": _NOTE_COLOUR}
         for column, name in enumerate(heads):
-            centre = self._left(column) + panel_width / 2
-            style = {"ha": "center", "va": "baseline", "color": _NOTE_COLOUR}
-            self.write(centre, self.top - 0.07, name, _NORMAL, **style)
+            for block in range(1 + two):
+                centre = self._left(column) + block * self._block + panel_width / 2
+                self.write(centre, self.top - 0.07, name, _NORMAL, **style)
 
     def _left(self, column: int) -> float:
-        return _MARGIN + column * (self.panel_width + _GAP)
+        return self.left + column * (self.panel_width + _GAP)
+
+    @property
+    def _block(self) -> float:
+        """From the left of one block of rows to that of the next."""
+        return self.beside + 3 * _GAP
 
     def _title(self, title: str) -> str:
         lines = title.splitlines() or [""]
-        return "\n".join(fitted(line, self.inside, _NORMAL, lines=2) for line in lines)
+        return "\n".join(fitted(line, self.beside, _NORMAL, lines=2) for line in lines)
 
     def row(self, title: str) -> list[Axes]:
         """Panels of the next row, below its title."""
-        self.write(_MARGIN, self.top, self._title(title), _NORMAL)
+        if self.done == self.rows_of_block:
+            self.left, self.top = _MARGIN + self._block, self.first
+        self.done += 1
+        self.write(self.left, self.top, self._title(title), _NORMAL)
         self.top += self.title_lines * _LINE + 0.02
         panels = [
             self._axes(self._left(column), self.top, self.panel_width, _PANEL_HEIGHT)
             for column in range(self.columns)
         ]
         self.top += _PANEL_HEIGHT + self.scored * _LINE + 1.5 * _GAP - 0.02
+        self.bottom = max(self.bottom, self.top)
         return panels
 
     def _axes(self, left: float, top: float, width: float, height: float) -> Axes:
@@ -217,7 +234,7 @@ class _Sheet:
             "highest": any(each.peak is not None for each in maps),
             "hit: cIoU of 0.5 or more": any(each.hit is not None for each in maps),
         }
-        left, top = _MARGIN, self.top + 0.12
+        left, top = _MARGIN, self.bottom + 0.12
         for name in (name for name, is_shown in shown.items() if is_shown):
             sample = _SAMPLES[name]
             beside = sample + (0.07 if sample else 0.0)

@@ -45,6 +45,15 @@ class MeasuredValue(Document):
     n_trials: int
     n_groups: int
 
+    def __repr__(self) -> str:
+        value = "undefined" if self.value is None else f"{self.value:.4g}"
+        bounds = (
+            "" if self.low is None or self.high is None else f" [{self.low:.4g}, {self.high:.4g}]"
+        )
+        return f"<MeasuredValue {self.measure} {value}{bounds}, {self.n_trials:,} trials>"
+
+    __str__ = __repr__
+
 
 class ProtocolIdentity(Document):
     """Which protocol, on what, under which dialect.

@@ -168,5 +168,5 @@ class TestContract:
             def class_maps(self, *_: object) -> NDArray[np.float32]:
                 return np.zeros(shape, np.float32)
 
-        with refused("E_MODEL_MAPS", where="odd"):
+        with refused("E_MODEL_MAPS", where="Odd.class_maps"):
             maps_of(Odd(trials), trials, batch_size=1)

@@ -139,7 +139,7 @@ class TestBrokenModels:
             def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> Features:
                 return {"level": np.zeros(max(len(images) - 1, 0), np.float32)}
 
-        with refused("E_MODEL_FEATURES", where="counting"):
+        with refused("E_MODEL_FEATURES", where="Lazy.encode_image"):
             localized(Lazy(), trials)
 
     @pytest.mark.parametrize("shape", [(2, 3), (1, 0, 3), (0, 2, 3)])
@@ -148,7 +148,7 @@ class TestBrokenModels:
             def localize(self, image_features: Features, audio_features: Features):
                 return np.zeros(shape, np.float32)
 
-        with refused("E_MODEL_MAPS", where="counting"):
+        with refused("E_MODEL_MAPS", where="Odd.localize"):
             localized(Odd(), trials)
 
     def test_whole_numbers_are_no_maps(self, trials: TrialSet) -> None:

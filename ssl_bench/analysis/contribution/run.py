@@ -19,6 +19,7 @@ from ssl_bench.analysis.contribution.other_sounds import OTHER_SOUNDS, OtherSoun
 from ssl_bench.analysis.evaluation import run
 from ssl_bench.analysis.paired_runs import require_unmixed
 from ssl_bench.analysis.request import Request, load_model, loader
+from ssl_bench.displays import Shown
 from ssl_bench.engine.encode import EngineOptions, Progress
 from ssl_bench.engine.predict import predict
 from ssl_bench.engine.priors import is_audio_visual, require_own_names, shipped_priors
@@ -49,8 +50,8 @@ _ABOUT: dict[OtherSound, tuple[str, Informed]] = {
 _Other = tuple[str, Path, str, Informed]
 
 
-@dataclass(frozen=True)
-class Measured:
+@dataclass(frozen=True, repr=False)
+class Measured(Shown):
     """What came out: the document, the scores of all maps, and the model's score."""
 
     contribution: Contribution
@@ -59,6 +60,15 @@ class Measured:
     scores: pd.DataFrame
     scored: Scored
     media_notes: tuple[str, ...] = ()  # What is unusual about images and sounds
+
+    @property
+    def headline(self) -> str:
+        """What hearing adds, in one line, as :class:`Contribution` has it."""
+        return self.contribution.headline
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each measure without the sound, or with another, as the document has it."""
+        return self.contribution.to_frame()
 
 
 def measure_contribution(
@@ -108,10 +118,8 @@ def measure_contribution(
     changed, notes = _with_other_sounds(part, seed)
     if len(part) < len(trials):
         fate = "count as failures" if part.rest_fails else "are left out"
-        notes.append(
-            f"{len(trials) - len(part):,} of {len(trials):,} trials, whose image or sound is "
-            f"missing or unusable, {fate}"
-        )
+        why = "" if request.limit is not None else ", whose image or sound is missing or unusable,"
+        notes.append(f"{len(trials) - len(part):,} of {len(trials):,} trials{why} {fate}")
     notify("localizing with other sounds")
     runs = [(asked, done.folder / kind) for kind, asked in changed.items()]
     predict(localizer, runs, request.engine_options(progress), load=loader(request))
