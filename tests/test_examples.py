@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -70,12 +71,27 @@ def test_a_model_of_two_torch_modules(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_maps_made_elsewhere(tmp_path: Path) -> None:
-    made = run_script(EXAMPLES / "maps_made_elsewhere.py", "mine.npz", folder=tmp_path)
+    for name, words in {
+        "trials.json": ("--trials", "--json"),
+        "meta.json": ("--meta", "my-model"),
+    }.items():
+        told = split_off(partial(main, ["protocols", "synth", *words]), tmp_path)
+        assert told.code == 0, told.err
+        (tmp_path / name).write_text(told.out)
+    given = ("trials.json", "meta.json", "mine.npz")
+    made = run_script(EXAMPLES / "maps_made_elsewhere.py", *given, folder=tmp_path)
     assert made.code == 0, made.err
     score = ("score", "mine.npz", "--protocol", "synth", "--sheet", "0")
     found = ssl_bench_json(*score, folder=tmp_path)
     assert found["model"]["name"] == "my-model"
     assert found["coverage"]["missing"] == []
+
+
+def test_an_example_without_its_arguments_says_how_it_is_used(tmp_path: Path) -> None:
+    words = [sys.executable, str(EXAMPLES / "maps_made_elsewhere.py")]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("usage: ")
 
 
 @pytest.mark.slow

@@ -28,9 +28,18 @@ if TYPE_CHECKING:
     is_flag=True,
     help="List the trials of NAME, one a line: also the pairs that the seed of concat fixes.",
 )
+@click.option(
+    "--meta",
+    "model",
+    metavar="MODEL",
+    help="Print what the array 'meta' of a predictions file of NAME holds, for a model of that "
+    "name: for programs in other languages.",
+)
 @data_option
 @json_option
-def protocols(name: str | None, with_trials: bool, data: Path | None, as_json: bool) -> None:
+def protocols(
+    name: str | None, with_trials: bool, model: str | None, data: Path | None, as_json: bool
+) -> None:
     """List the protocols, or explain the one called NAME."""
     from ssl_bench.protocols.protocol import (
         dialect_names,
@@ -43,6 +52,14 @@ def protocols(name: str | None, with_trials: bool, data: Path | None, as_json: b
     from ssl_bench.testsets import is_embedded
     from ssl_bench.trials.compositions import with_split
 
+    if model is not None:
+        if name is None or with_trials:
+            raise click.UsageError("--meta needs the NAME of a protocol, and no --trials")
+        from ssl_bench.trials.compositions import open_trials
+
+        meta = open_trials(name, data).predictions_meta(model)
+        print_json(meta.model_dump(mode="json"))
+        return
     if with_trials:
         if name is None:
             raise click.UsageError("--trials needs the NAME of a protocol")

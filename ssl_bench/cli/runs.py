@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -294,7 +295,11 @@ def _pair_tables(pair: Pair, found: RunComparison, *, wide: bool) -> list[Table 
         f"{pair.n_trials:,} common trials"
     )
     names, places = (pair.first, pair.second), ("first", "second")
-    forms = [(names, True)] if wide else [(names, True), (names, False), (places, False)]
+    # leaderboard:icl is icl, where the other run is not called so, too.
+    first, second = (re.split("[:/]", name)[-1] for name in names)
+    short = (first, second) if first != second else names
+    narrow = [(short, True), (names, False), (short, False), (places, False)]
+    forms = [(names, True), *([] if wide else narrow)]
     shown: list[Table | str] = [first_that_fits([partial(measured, *each) for each in forms])]
     if pair.only_first is not None:
         shown.append(
@@ -302,7 +307,8 @@ def _pair_tables(pair: Pair, found: RunComparison, *, wide: bool) -> list[Table 
             f"{pair.second}: {pair.only_second:,}."
         )
     if pair.changed:
-        forms = [(names, True)] if wide else [(names, True), (places, True), (places, False)]
+        narrow = [(short, True), (short, False), (places, True), (places, False)]
+        forms = [(names, True), *([] if wide else narrow)]
         tables = [partial(changed, *each) for each in forms]
         shown.append(first_that_fits(tables, in_one_line=False))
     return shown

@@ -115,7 +115,7 @@ def print_whole(screen: Console, part: Table | str) -> None:
         screen.print(escaped(part), soft_wrap=not screen.is_terminal)
         return
     if part.title:
-        print_whole(screen, str(part.title))
+        print_whole(screen, _broken(str(part.title), _columns(screen)))
         part.title = None
     before = screen.width
     screen.width = _set_widths(screen, part)

@@ -22,8 +22,8 @@ _MEANINGS = {
     _NOTHING: "without its sound",
 }
 _NORMAL, _LARGE = 8.0, 9.0
-# Inches: of a row, the figure, the names of rows, and one of the two axes.
-_ROW, _WIDTH, _NAME_WIDTH, _AXIS_WIDTH = 0.3, 8.6, 2.2, 2.9
+# Inches: of a row, the figure, and the names of rows.
+_ROW, _WIDTH, _NAME_WIDTH = 0.3, 8.6, 2.2
 # Of a remark's line, the legend, and between what is drawn and the edge.
 _LINE, _LEGEND, _PAD = 0.15, 0.3, 0.1
 _DOTS_PER_INCH = 160
@@ -102,11 +102,11 @@ def draw_rows(
     adds = "points more with the sound than this row"
     whole = sum(not row.is_level for row in shown)
     if whole < len(shown):
-        adds += "; below the line: more than the best of the other rows, on these trials"
+        adds += "\nbelow the line: than the best other row there"
         for axes in (left, right):
             axes.axhline(whole - 0.5, color="#6b6b6b", linewidth=0.6)
     left.set_xlabel(f"{measure}, percent", fontsize=_NORMAL)
-    right.set_xlabel(fitted(adds, _AXIS_WIDTH, _NORMAL, lines=3), fontsize=_NORMAL)
+    right.set_xlabel(adds, fontsize=_NORMAL)
     right.axvline(0, color="#6b6b6b", linewidth=0.8)
     left.set_xlim(left=min(0.0, left.get_xlim()[0]))
     for axes in (left, right):

@@ -199,7 +199,7 @@ def _caption(table: ResultTable, columns: Sequence[str], beside: Collection[str]
     if "hearing" in columns:
         parts.append(
             f"Hearing: what the score has beyond the best without sound, paired by trial; "
-            f"{NONE_SHOWN}: its interval is not above nothing"
+            f"{NONE_SHOWN}: its interval reaches zero or below"
         )
     best = f" {table.how_best}" if any(row.best for row in table.rows) else ""
     return ". ".join(parts) + "." + best

@@ -41,7 +41,7 @@ def write_compact(
     Parameters
     ----------
     predictions
-        A validated file, or shards.
+        A validated file, or a folder of its parts.
     target
         The file to write.
     side

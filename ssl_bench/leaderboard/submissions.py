@@ -147,9 +147,9 @@ def default_board() -> Path:
     folder = content_folder("leaderboard")
     if not (folder / SUBMISSIONS).is_dir():
         raise LeaderboardError(
-            "an installed package has no leaderboard of its own",
+            "there is no leaderboard here or above, and an installed package has none",
             code="E_BOARD_MISSING",
-            where=folder,
+            where=here,
             remedy="give --board DIR, such as the folder 'leaderboard' of a checkout",
         )
     return folder

@@ -41,7 +41,7 @@ def compare(
     without
         Predictions made without the sound, by name, that count in the hearing of every run.
     board
-        Folder of the leaderboard; None for that of the checkout.
+        Folder of the leaderboard; None for the one of the checkout that you are in.
     data
         Folder with one sub-folder per test set; None for ``SSL_BENCH_DATA``.
     changed
@@ -72,7 +72,7 @@ def compare(
 
 @checked_arguments
 def explain(before: AnyResult, after: AnyResult) -> Explanation:
-    """Everything that differs between two results, what decides first.
+    """Everything that differs between two results; what changes scores most comes first.
 
     Parameters
     ----------

@@ -181,7 +181,7 @@ def _check_directory(
         problems.add("E_MEMBERS", "the array 'map' is missing", remedy)
     unknown = [name for name in counts if name not in _NAMES]
     if unknown:
-        message = f"members that the format does not have: {_listed(unknown)}"
+        message = f"arrays that the format does not know: {_listed(unknown)}"
         problems.add("E_MEMBERS", message, f"keep only the arrays {', '.join(MEMBERS)}")
     for name, count in counts.items():
         if name in _NAMES and count > 1:
@@ -191,7 +191,7 @@ def _check_directory(
             how = "encrypted" if member.flag_bits & _ENCRYPTED else "compressed in an unusual way"
             problems.add("E_MEMBERS", f"the member {member.filename!r} is {how}", _REWRITE)
     if sum(member.compress_size for member in members) > file_bytes:
-        problems.add("E_MEMBERS", "the members overlap or run past the end", _REWRITE)
+        problems.add("E_MEMBERS", "the arrays overlap or run past the end", _REWRITE)
 
 
 def _is_plain(member: zipfile.ZipInfo) -> bool:
@@ -397,7 +397,7 @@ def _check_finite(archive: Archive, name: str) -> None:
     if wrong.any():
         if name == "map" and archive.map_index is not None:
             wrong = wrong[archive.map_index]
-        message = f"{name!r} has NaN or infinite values, or such as single precision cannot hold"
+        message = f"{name!r} has NaN or infinite values, or values too large for float32"
         remedy = "find out why the model gives them, and store finite numbers"
         archive.problems.add("E_NOT_FINITE", message, remedy, _ids_at(wrong, archive.ids))
 
