@@ -168,6 +168,8 @@ def evaluate(
         ``NAME[@TESTSET[:SPLIT]]``, a path to a protocol file, or a protocol itself.
     variant, weights, alpha, seed, settings
         As in :func:`ssl_bench.models.registry.load_localizer`, which calls the last `options`.
+        ``alpha=0.4`` is what ``--ogl`` does for most models: the share of the model's own map in
+        object-guided localization.
     data
         Folder with one sub-folder per test set; None for ``SSL_BENCH_DATA``.
     folder
