@@ -41,6 +41,23 @@ def test_an_error_is_a_sentence_with_its_place_and_remedy(error: SslBenchError, 
     assert str(error).casefold() == text.casefold()
 
 
+@pytest.mark.parametrize("remedy", ["to_frame() shows them", "ssl-bench data says so", "--x is it"])
+def test_a_name_at_the_start_of_a_remedy_keeps_its_spelling(remedy: str) -> None:
+    assert str(SslBenchError("it broke", remedy=remedy)) == f"it broke. {remedy}."
+
+
+def test_a_remedy_that_asks_ends_with_its_question_mark() -> None:
+    assert str(SslBenchError("it broke", remedy="did you mean this?")).endswith("this?")
+
+
+def test_another_remedy_takes_the_place_of_the_first() -> None:
+    error = PredictionsError(["one", "two"], where="a.npz", remedy="give --out")
+    error.advise("give folder=...")
+    assert "--out" not in str(error)
+    assert "Give folder=..." in str(error)
+    assert "  - two" in str(error)
+
+
 def test_the_parts_are_at_hand_for_programs() -> None:
     error = WeightsError("the file is damaged", where=Path("w.bin"), remedy="restore it")
     assert (error.problem, error.where, error.remedy) == (

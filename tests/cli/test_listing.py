@@ -7,6 +7,9 @@ import json
 import pytest
 from command_line import Call
 
+import ssl_bench
+from ssl_bench.predictions import PredictionsMeta
+
 
 @pytest.mark.parametrize("command", ["protocols", "models", "measures"])
 def test_tables_take_80_columns_and_no_blanks_behind(call: Call, command: str) -> None:
@@ -15,6 +18,12 @@ def test_tables_take_80_columns_and_no_blanks_behind(call: Call, command: str) -
     table = [line for line in lines if line.startswith(" ")]
     assert len(table) > 10
     assert max(map(len, table)) <= 80
+
+
+def test_the_metadata_of_predictions_are_printed_for_other_languages(call: Call) -> None:
+    meta = PredictionsMeta.model_validate_json(call("protocols", "synth", "--meta", "mine").out)
+    assert meta == ssl_bench.open_trials("synth").predictions_meta("mine")
+    assert call("protocols", "--meta", "mine").code == 2
 
 
 def test_protocols_say_whose_data_ship(call: Call) -> None:

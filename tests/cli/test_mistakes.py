@@ -29,6 +29,68 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
+    ("name", "code", "told"),
+    [
+        ("net.py", "E_MODEL_UNKNOWN", "net.py:Mine; it has Mine"),
+        ("net.py:Net", "E_CLASS_CONTRACT", "ssl_bench.wrap("),
+        ("net.py:net", "E_CLASS_CONTRACT", "a Sequential"),
+        ("net.py:Duck", "E_CLASS_CONTRACT", "class Duck(ssl_bench.Localizer)"),
+    ],
+)
+def test_a_file_whose_content_is_no_localizer_says_how_to_make_one(
+    call: Call, tmp_path: Path, name: str, code: str, told: str
+) -> None:
+    (tmp_path / "net.py").write_text(
+        "import ssl_bench\nfrom torch import nn\n"
+        "class Net(nn.Module): ...\n"
+        "net = nn.Sequential(nn.Linear(3, 3))\n"
+        "class Duck:\n    def localize(self, a, b): ...\n"
+        "class Mine(ssl_bench.Localizer): ...\n"
+    )
+    done = call("evaluate", "--model", tmp_path / name, "--protocol", "synth")
+    assert (done.code, f"error[{code}]" in done.err) == (2, True)
+    assert told in done.err
+    assert "in_features" not in done.err
+
+
+def test_maps_are_no_weights(call: Call, tmp_path: Path) -> None:
+    np.savez(tmp_path / "mine.npz", map=np.ones(3))
+    words = ("evaluate", "--model", "ezvsl", "--protocol", "synth")
+    done = call(*words, "--weights", tmp_path / "mine.npz")
+    assert (done.code, "error[E_WEIGHTS_KIND]" in done.err) == (2, True)
+
+
+def test_a_folder_without_a_description_names_the_command_that_writes_one(
+    call: Call, tmp_path: Path
+) -> None:
+    (tmp_path / "bare").mkdir()
+    done = call("data", "verify", "bare", "--data", tmp_path)
+    assert (done.code, "error[E_TEST_SET]" in done.err) == (2, True)
+    assert f"ssl-bench data new bare --data {tmp_path}" in done.err
+
+
+def test_a_folder_of_runs_names_them(call: Call, run: Path) -> None:
+    done = call("pictures", run.parent)
+    assert done.code == 2
+    assert str(run) in done.err
+
+
+def test_a_number_is_asked_for_in_plain_words(call: Call) -> None:
+    done = call("evaluate", "--model", "center", "--protocol", "synth", "--limit", "abc")
+    assert done.code == 2
+    assert "is not a whole number" in done.err
+    assert "?." not in call("evaluat").err
+
+
+def test_a_table_can_be_printed_in_place_of_a_file(call: Call, run: Path) -> None:
+    done = call("export", run, "--format", "csv", "--out", "-")
+    assert done.code == 0
+    assert done.out.startswith("name,")
+    assert not Path("-").exists()
+    assert call("export", run, "--format", "parquet", "--out", "-").code == 2
+
+
+@pytest.mark.parametrize(
     ("words", "meant"),
     [
         (["evaluat"], "evaluate"),

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from refusals import refused
 
@@ -150,6 +151,38 @@ class TestBrokenModels:
 
         with refused("E_MODEL_MAPS", where="Odd.localize"):
             localized(Odd(), trials)
+
+    def test_values_that_are_not_finite_name_the_method(self, trials: TrialSet) -> None:
+        class Broken(Counting):
+            def vision_only(self, image_features: Features) -> NDArray[np.float32]:
+                return np.full((len(image_features["level"]), 2, 3), np.nan, np.float32)
+
+        with refused("E_NOT_FINITE", where="Broken.vision_only") as caught:
+            localized(Broken(), trials, vision_only=True)
+        assert caught.value.remedy
+
+    def test_a_tensor_of_features_names_the_method(self, trials: TrialSet) -> None:
+        class Bare(Counting):
+            def encode_audio(self, sounds: Sequence[Waveform]) -> Features:
+                return torch.ones(len(sounds))  # type: ignore[return-value]
+
+        with refused("E_MODEL_FEATURES", where="Bare.encode_audio returned a Tensor"):
+            localized(Bare(), trials)
+
+    def test_tensors_come_back_as_arrays(self, trials: TrialSet) -> None:
+        class Attached(Counting):
+            def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> Features:
+                level = torch.ones(len(images), requires_grad=True)
+                return {"level": level}  # type: ignore[dict-item]
+
+            def localize(
+                self, image_features: Features, audio_features: Features
+            ) -> NDArray[np.float32]:
+                assert isinstance(image_features["level"], np.ndarray)
+                count = len(image_features["level"])
+                return torch.ones(count, 2, 3, requires_grad=True)  # type: ignore[return-value]
+
+        assert sum(len(batch.trial_ids) for batch in localized(Attached(), trials)) == len(trials)
 
     def test_whole_numbers_are_no_maps(self, trials: TrialSet) -> None:
         class Whole(Counting):

@@ -372,3 +372,11 @@ def test_a_measure_that_is_listed_twice_is_refused(tmp_path: Path) -> None:
     path.write_text(text.replace('"AUC", ', '"AUC", "AUC", ', 1))
     with refused("E_SCHEMA", where="AUC"):
         load_protocol(str(path))
+
+
+def test_a_title_does_not_name_a_test_set_that_another_took_the_place_of() -> None:
+    assert "embedded" in load_protocol("synth").title
+    assert "embedded" not in load_protocol("synth@birds").title
+    assert load_protocol("synth@synth:train").title == load_protocol("synth").title
+    assert load_protocol("concat@vggss").title == load_protocol("concat").title
+    assert load_protocol("synth@vggss").digest == load_protocol("synth").on("vggss").digest

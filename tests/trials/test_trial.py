@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -26,10 +28,46 @@ from ssl_bench.trials.trial import (
     Placement,
     Target,
     Trial,
+    TrialError,
     TrialSet,
 )
 
 PAIR = [sample("a", category="dog"), sample("b", category="cat")]
+
+
+def test_a_trial_is_found_by_its_row_or_its_id() -> None:
+    trials = trials_of(PAIR)
+    assert trials["b"] == trials[1] == trials[-1]
+    with refused("E_TRIAL_UNKNOWN", where="9", kind=TrialError):
+        trials[9]
+    with pytest.raises(IndexError):
+        trials[-3]
+    with pytest.raises(KeyError, match="no trial is called 'c'"):
+        trials["c"]
+
+
+def test_a_misspelt_field_of_trials_is_refused() -> None:
+    trials = trials_of(PAIR)
+    assert trials.filter(category="dog").ids == ["a"]
+    with refused("E_ARGUMENT", where="'category'"):
+        trials.filter(categorie="dog")
+    with refused("E_ARGUMENT", where="called"):
+        trials.filter("dog")  # type: ignore[arg-type]
+
+
+def test_maps_are_saved_from_tensors_and_misfits_say_what_is_wanted(tmp_path: Path) -> None:
+    trials, maps = trials_of(PAIR), np.ones((2, 3, 3), np.float32)
+    trials.save(tmp_path / "a.npz", torch.from_numpy(maps).requires_grad_(), model="mine")
+    assert np.load(tmp_path / "a.npz")["map"].shape == (2, 3, 3)
+    with refused("E_ARRAY_SHAPE", where="1 maps were given for 2 trials"):
+        trials.save(tmp_path / "b.npz", maps[:1], model="mine")
+    with refused("E_ARRAY_SHAPE", where="maps[:, 0]"):
+        trials.save(tmp_path / "b.npz", maps[:, None], model="mine")
+    with refused("E_FILE_ENDING", where="b.npz"):
+        trials.save(tmp_path / "b.npy", maps, model="mine")
+    with refused("E_ARGUMENT", where="'model'"):
+        trials.save(tmp_path / "b.npz", maps)  # type: ignore[call-arg]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.npz"]
 
 
 def trial(identifier: str, target: str = "a", placement: Placement = WHOLE) -> Trial:
