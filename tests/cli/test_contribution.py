@@ -39,3 +39,18 @@ def test_a_row_says_what_hearing_adds_and_its_p(call: Call, words: list[object])
 def test_wide_tables_hold_the_rest(call: Call, words: list[object]) -> None:
     out = call(*words, "--wide").out
     assert all(text in out for text in ("McNemar", "trials", "within breakdowns"))
+
+
+def test_a_limit_belongs_to_a_model(call: Call, words: list[object]) -> None:
+    refused = call(*words, "--limit", 3)
+    assert (refused.code, "--limit" in refused.err) == (2, True)
+
+
+@pytest.mark.slow
+def test_a_limit_asks_the_first_images_only(call: Call, tmp_path: Path) -> None:
+    protocol = tmp_path / "tiny.toml"
+    protocol.write_text(few_trials(12, ["center"]))
+    model = ("--model", "ezvsl", "--protocol", protocol, "--limit", 4, "--out", tmp_path / "out")
+    done = call("contribution", *model)
+    assert done.code == 0, done.err
+    assert "8 of 12 trials are left out" in done.out

@@ -45,6 +45,13 @@ def test_each_row_adds_the_same_height(row: SheetRow) -> None:
     assert heights[1] > heights[0]
 
 
+@pytest.mark.slow
+def test_many_rows_stand_in_two_blocks(row: SheetRow) -> None:
+    few, many = (drawn(*[row] * count).shape for count in (6, 10))
+    assert many[0] < few[0]
+    assert many[1] < 2.2 * few[1]
+
+
 def test_each_map_adds_a_column(row: SheetRow, panel: MapPanel) -> None:
     widths = [
         drawn(replace(row, maps=(panel,) * count), heads=("a",) * count).shape[1]
