@@ -90,7 +90,8 @@ def _start_kernels(app):
 
 def _plain_signature(_app, _kind, _name, _object, _options, signature, returned):
     """Types without what pydantic is told of them."""
-    plain = re.compile(r"Annotated\[([^,\[\]]+), (?:InstanceOf|BeforeValidator)\([^\]]*\)\]")
+    checks = r"~?[\w.]*(?:InstanceOf|BeforeValidator)\([^\]]*\)"
+    plain = re.compile(rf"~?[\w.]*Annotated\[([^,\[\]]+), {checks}\]")
     return signature and plain.sub(r"\1", signature), returned and plain.sub(r"\1", returned)
 
 
