@@ -105,6 +105,7 @@ def test_the_wheel_holds_no_entry_of_the_leaderboard(wheel_names: set[str]) -> N
         f"{folder}/README.md",
         f"{folder}/published.csv",
         f"{folder}/papers.toml",
+        f"{folder}/reproduced.json",
     }
 
 
