@@ -250,12 +250,18 @@ def prepare(preparation: Preparation) -> AlignmentTask:
     training = PositiveViewsFeed(
         plain,
         augmented=settings.augmented or None,
-        neighbours=_neighbours(preparation, settings.neighbours, plain),
+        neighbours=neighbours_of(preparation, settings.neighbours, plain),
     )
     return AlignmentTask(network, training, validation, settings, image_trunk_sha256=trunk)
 
 
-def _neighbours(preparation: Preparation, count: int, clips: Feed) -> Neighbours | None:
+def neighbours_of(preparation: Preparation, count: int, clips: Feed) -> Neighbours | None:
+    """Clips that look or sound like each of these, as many as `count` of each; None for 0.
+
+    They are compared by the features that were given, or, in data that are made by code, by the
+    looks that the object classifier or the frozen trunk sees and by the bands of their sounds.
+    Raises DataError as :func:`prepare` does.
+    """
     files, ids = preparation.neighbours, clips.source.ids
     if count == 0:
         return None
