@@ -39,7 +39,8 @@ It must be picklable, such as ``functools.partial(prepare_sound, preprocessing=.
 class Needs:
     """What an objective reads of each example beside its image.
 
-    That is its sound, where in the image it sounds, and the category of the object in the image.
+    That is its sound, where in the image it sounds, and its category: of the sound, or, without
+    sounds, of the object in the image.
     """
 
     sounds: bool = True
@@ -129,7 +130,7 @@ class EmbeddedWorld(TrainingData):
         """The first examples of the splits; see :meth:`TrainingData.sources`."""
         del seed
         scenes, truth_side = _scenes_of(recipe), TRAINING_TRUTH_SIDE if needs.truth else None
-        if needs.labels:
+        if needs.labels and not needs.sounds:
             return draw_objects(scenes, recipe.validation_scenes, progress)
         return (
             draw_scenes("train", scenes, front_end, truth_side, progress),
@@ -155,7 +156,7 @@ class Collage(TrainingData):
     ) -> tuple[Source, Source]:
         """The first scenes of the splits; see :meth:`TrainingData.sources`."""
         del seed
-        if needs.labels:
+        if needs.labels and not needs.sounds:
             raise ModelError(
                 "collage has no pictures of single objects to learn their classes from",
                 code="E_TRAINING_DATA",

@@ -8,7 +8,14 @@ import numpy as np
 
 from ssl_bench.models.sounds import LogMelAudio, prepare_sound
 from ssl_bench.testsets.synth import SynthTestSet, World
-from ssl_bench.training.data import ArraySource, draw_objects, draw_scenes
+from ssl_bench.training.data import (
+    ArraySource,
+    EmbeddedWorld,
+    Needs,
+    draw_objects,
+    draw_scenes,
+)
+from ssl_bench.training.recipe import TrainingRecipe
 from ssl_bench.training.run_state import Step
 
 COUNT = 6
@@ -54,6 +61,24 @@ def test_training_scenes_carry_their_truth_where_a_supervised_objective_asks_for
         for x0, y0, x1, y1 in boxes:
             assert truth[int(y0) + 1 : int(y1) - 1, int(x0) + 1 : int(x1) - 1].all()
         assert truth.sum() <= sum((x1 - x0 + 1) * (y1 - y0 + 1) for x0, y0, x1, y1 in boxes)
+
+
+def test_labels_of_sounds_are_those_of_scenes():
+    recipe = TrainingRecipe(
+        objective="coarse-to-fine",
+        scenes=COUNT,
+        validation_scenes=2,
+        epochs=1,
+        batch=2,
+        peak_learning_rate=1e-3,
+    )
+    training, validation = EmbeddedWorld().sources(Needs(labels=True), recipe, 0, FRONT_END)
+    plain = training_scenes(COUNT)
+    assert training.digest == plain.digest
+    assert np.array_equal(training.categories, plain.categories)
+    assert not training.has_truth
+    assert validation.has_truth
+    assert training.sound(0).shape == plain.sound(0).shape
 
 
 def test_a_shifted_sound_leaves_at_one_end_and_comes_in_at_the_other():
