@@ -231,7 +231,7 @@ def require_given(folder: Path, needs: Needs, *, truth: object, labels: object) 
         )
     if needs.labels and labels is None:
         raise DataError(
-            "this model learns from labelled images, and no labels were given",
+            "this model learns from labelled clips or images, and no labels were given",
             code="E_LABELS_MISSING",
             where=folder,
             remedy=HOW_TO_GIVE_LABELS,
