@@ -138,7 +138,7 @@ class Runs:
         assert row.model is not None
         asked = row.training.get(scale) or Training()
         variant = _variant(row, scale)
-        chosen = load_baseline(row.model).recipe.variants[variant]
+        chosen = load_baseline(row.model).variant(variant)
         ships = chosen.weights is not None or chosen.weights_of is not None
         is_trained = chosen.training is not None or ships
         if (not is_trained and scale != "full") or not chosen.architecture:
@@ -221,8 +221,9 @@ def _variant(row: TableRow, scale: Scale) -> str:
     recipe = load_baseline(row.model).recipe
     asked = row.training.get(scale) or Training()
     wanted = asked.variant or scale
-    if wanted in recipe.variants or scale == "collage":
-        return wanted
+    learns = any(each.training is not None for each in recipe.variants.values())
+    if wanted in recipe.variants or (scale == "collage" and learns):
+        return wanted  # which is refused where there is none
     if scale == "full":  # a baseline may call it otherwise
         small = ("synth", "collage", "imagenet", "standard")
         return next((each for each in recipe.variants if not each.startswith(small)), "standard")

@@ -112,6 +112,17 @@ def test_weights_of_a_seed_are_found_and_judged_together(
     assert [len(claim.differences) for claim in done.claims] == [2, 2, 2]
 
 
+def test_a_model_that_was_not_trained_for_a_world_is_missing_there(out: Path) -> None:
+    table = load_table("senocak2023:1")
+    rows = tuple(row for row in table.rows if row.id in ("hardpos", "coarse-to-fine"))
+    settings = Settings("collage", out, out / "trained", limit=4)
+    done = reproduce(table.model_copy(update={"rows": rows, "claims": ()}), Runs(settings))
+    assert {line.row for line in done.lines} == {"hardpos", "coarse-to-fine"}
+    for line in done.lines:
+        assert line.verdict == "cannot be run here"
+        assert "has no variant 'collage'" in str(line.reason)
+
+
 @pytest.mark.parametrize(
     ("found", "verdict"),
     [

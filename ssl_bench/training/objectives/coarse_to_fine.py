@@ -6,8 +6,9 @@ shvdiwnkozbw/Multi-Source-Sound-Localization (de67ce3).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import torch
 from pydantic import Field, model_validator
@@ -27,9 +28,6 @@ from ssl_bench.training.data import Needs
 from ssl_bench.training.feeds import Batch
 from ssl_bench.training.preparation import Preparation
 from ssl_bench.training.task import AudioVisualTask
-
-NEEDS = Needs(labels=True)
-"""Images, sounds, and what sounds."""
 
 MARGIN = 1.4
 
@@ -107,6 +105,11 @@ def alignment_loss(
     return pulled + pushed
 
 
+def NEEDS(settings: Mapping[str, Any]) -> Needs:  # noqa: N802
+    """Images with sounds, and what sounds, unless pairs alone are told apart."""
+    return Needs(labels=bool(settings.get("labels", True)))
+
+
 class Settings(Document):
     """Hyper-parameters of coarse to fine."""
 
@@ -178,7 +181,8 @@ def prepare(preparation: Preparation) -> CoarseToFineTask:
     settings = preparation.settings(Settings)
     preprocessing = preparation.preprocessing(EmbeddingPreprocessing)
     front_end = partial(prepare_sound, preprocessing=preprocessing.audio)
-    feeds = preparation.feeds(preprocessing.image, front_end, needs=NEEDS)
+    needs = NEEDS(preparation.recipe.settings)
+    feeds = preparation.feeds(preprocessing.image, front_end, needs=needs)
     plan = preparation.architecture(CoarseToFineArchitecture)
     if preparation.data.classes is not None:
         plan = plan.model_copy(update={"classes": len(preparation.data.classes)})

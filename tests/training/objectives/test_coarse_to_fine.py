@@ -14,6 +14,7 @@ from ssl_bench.models.coarse_to_fine import CoarseToFineArchitecture, CoarseToFi
 from ssl_bench.models.resnet import SMALL_TRUNK
 from ssl_bench.training.data import Needs
 from ssl_bench.training.feeds import Feed
+from ssl_bench.training.objectives import needs_of
 from ssl_bench.training.objectives.coarse_to_fine import (
     NEEDS,
     CoarseToFineTask,
@@ -28,7 +29,7 @@ VECTORS = Path(__file__).parents[2] / "models" / "vectors" / "coarse-to-fine.npz
 
 @pytest.fixture
 def labelled(feed: Feed) -> Feed:
-    return Feed(feed.source, feed.augmentation, feed.preprocessing, feed.seed, NEEDS)
+    return Feed(feed.source, feed.augmentation, feed.preprocessing, feed.seed, NEEDS({}))
 
 
 def _task(feed: Feed, **settings: object) -> CoarseToFineTask:
@@ -162,5 +163,6 @@ def test_validation_localizes(labelled: Feed) -> None:
     assert task.similarities(batch).shape == (4, 4)
 
 
-def test_it_reads_sounds_and_labels() -> None:
-    assert Needs(sounds=True, truth=False, labels=True) == NEEDS
+def test_it_reads_labels_unless_pairs_alone_are_told_apart() -> None:
+    assert needs_of("coarse-to-fine") == Needs(labels=True)
+    assert needs_of("coarse-to-fine", settings={"labels": False}) == Needs()
