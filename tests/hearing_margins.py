@@ -11,7 +11,7 @@ HALF, ADAPTIVE = "cIoU@0.5", "cIoU(adaptive)@0.5"
 ABOVE_FLOORS = {HALF: 5, ADAPTIVE: 20}
 """On standard trials, above the best trivial map."""
 
-NEAR_FLOORS = frozenset({"attention"})
+NEAR_FLOORS = frozenset({"attention", "coarse-to-fine", "lcbm"})
 """Baselines that stay nearer to it, as their cards say; where sound chooses they are ahead, too."""
 
 HARDLY_HEARING = frozenset({"dmc"})

@@ -32,7 +32,7 @@ HEARD_FROM = 0.3
 _SMALLEST_WEIGHT = 1e-10
 _FINE_ENTRY = "project_v.0.weight"
 
-Kind = Literal["fine", "cam", "correspondence", "product", "cosine"]
+Kind = Literal["fine", "cam", "correspondence", "product"]
 
 UNUSED_ENTRIES = (
     *(f"vision.{key}" for key in ("conv1_a.weight", "fc.weight", "fc.bias")),
@@ -163,7 +163,8 @@ class CoarseToFineNetwork(nn.Module):
 
         Of `sounds` ``(A, D)`` and `images` ``(B, D)``.
         """
-        by_sound, by_image = self.avc.get_parameter("0.weight").split(self.dimension, dim=1)
+        weight = self.avc.get_parameter("0.weight")
+        by_sound, by_image = weight[:, : self.dimension], weight[:, self.dimension :]
         hidden = (sounds @ by_sound.T)[:, None] + (images @ by_image.T)[None]
         logits: Tensor = self.avc[2]((hidden + self.avc.get_parameter("0.bias")).relu())
         return logits
@@ -225,8 +226,8 @@ class CoarseToFineOptions(SoundOptions):
 
     # Which map: ``fine``, how much each place resembles the vectors of the classes that are heard,
     # the second stage; ``cam``, where the classes that are heard are seen; ``correspondence``,
-    # Grad-CAM of the judge of pairs; ``product`` and ``cosine`` of each place with the whole sound.
-    # None for fine, or cam where weights are those of the first stage.
+    # Grad-CAM of the judge of pairs; ``product``, of each place with the whole sound. None for
+    # fine, or cam where weights are those of the first stage.
     map: Kind | None = None
 
 
@@ -337,9 +338,6 @@ class CoarseToFine(TrainedLocalizer[CoarseToFineNetwork]):
             )
             if kind == "correspondence":
                 return self._place.fetch(self._network.match_activation(places, sounds))
-            if kind == "cosine":
-                places = functional.normalize(places, dim=1)
-                sounds = functional.normalize(sounds, dim=1)
             return self._place.fetch(torch.einsum("bdhw,bd->bhw", places, sounds))
 
     def similarity(self, image_features: Features, audio_features: Features) -> NDArray[np.float32]:

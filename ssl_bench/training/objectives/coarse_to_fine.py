@@ -157,12 +157,11 @@ class CoarseToFineTask(AudioVisualTask[CoarseToFineNetwork, Settings]):
     def maps(self, batch: Batch) -> Tensor:
         """The map of the second stage, ``(B, h, w)``, or where the classes that are heard are seen.
 
-        Without labels it is the cosine of each place with the whole sound.
+        Without labels it is the product of each place with the whole sound.
         """
         seen, heard = self.network.see(batch["images"]), self.network.hear(batch["sounds"])
         if not self.settings.labels:
-            sounds = functional.normalize(heard.places.mean(dim=(2, 3)), dim=1)
-            return torch.einsum("bdhw,bd->bhw", functional.normalize(seen.places, dim=1), sounds)
+            return torch.einsum("bdhw,bd->bhw", seen.places, heard.places.mean(dim=(2, 3)))
         by_class = self.network.resemblance(seen, heard) if self._comparing else seen.activation
         return by_heard_class(by_class, heard.logits.sigmoid())
 
