@@ -445,11 +445,11 @@ def reproduced_page() -> str:
     """Every table of the papers as it came out in the embedded world."""
     tables = read_reproduced()
     claims = [
-        (code(each.label), claim.says, claim.verdict, points(claim))
+        (code(each.label), claim.says, claim.measure, claim.verdict, points(claim))
         for each in tables
         for claim in each.claims
     ]
-    counts = Counter(verdict for _, _, verdict, _ in claims)
+    counts = Counter(verdict for _, _, _, verdict, _ in claims)
     summary = ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
     return made(
         "Tables of the papers in the embedded world",
@@ -459,7 +459,7 @@ def reproduced_page() -> str:
         "every training seed and most 95 % intervals of the paired difference exclude zero; it is "
         f"*reversed* if the same is true of the other row. Of {len(claims)} claims: {summary}.",
         "## Claims",
-        table(["table", "claim", "verdict", "points, by seed"], claims),
+        table(["table", "claim", "measure", "verdict", "points, by seed"], claims),
         *map(markdown, tables),
     )
 

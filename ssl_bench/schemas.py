@@ -258,6 +258,32 @@ def parse_toml(
     return checked(text, model, where, error=error, remedy=remedy)
 
 
+def value_of(text: str) -> Any:
+    """A value as TOML has it, or the text itself where that is no TOML.
+
+    Examples
+    --------
+    >>> value_of("3"), value_of("[0.2, 1.0]"), value_of("max-of-similarities")
+    (3, [0.2, 1.0], 'max-of-similarities')
+    """
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def read_change(text: str) -> tuple[str, Any]:
+    """Name and value of ``KEY=VALUE``.
+
+    Examples
+    --------
+    >>> read_change("settings.tau=0.05")
+    ('settings.tau', 0.05)
+    """
+    key, _, value = text.partition("=")
+    return key, value_of(value)
+
+
 def read_json(
     path: Path, model: type[_Model], *, error: type[SslBenchError], remedy: str | None = None
 ) -> _Model:

@@ -236,6 +236,13 @@ def find_nearest(
     """
     own = [embedded.trials[int(row)] for row in embedded.rows]
     length = np.linalg.norm(embedded.vectors, axis=1, keepdims=True)
+    if not length.any():
+        raise ModelError(
+            f"its features of {kind} are empty or zero, so nothing is near anything",
+            code="E_NEAREST_EMBEDDINGS",
+            where=embedded.model,
+            remedy="choose a model that listens, or rank images with --by images",
+        )
     unit = np.divide(
         embedded.vectors, length, out=np.zeros_like(embedded.vectors), where=length > 0
     )

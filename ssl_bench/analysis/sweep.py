@@ -28,11 +28,9 @@ from ssl_bench.models.object_guided import ObjectGuided
 from ssl_bench.models.registry import list_baselines, load_baseline, load_localizer
 from ssl_bench.predictions import open_predictions
 from ssl_bench.protocols.protocol import Protocol, load_dialect, load_protocol
-from ssl_bench.schemas import Document
+from ssl_bench.schemas import Document, value_of
 from ssl_bench.scoring.results import MeasuredValue
 from ssl_bench.scoring.run import ScoringOptions, check_predictions, score, score_file
-from ssl_bench.training.recipe import value_of
-from ssl_bench.training.run import train
 from ssl_bench.trials.compositions import open_trials, with_split
 from ssl_bench.trials.trial import TrialSet
 
@@ -286,6 +284,8 @@ class _Work:
                 code="E_SWEEP_TRAINING",
                 remedy="vary one of its options, or train it with your own code",
             )
+        from ssl_bench.training.run import train
+
         variant = request.variant or load_baseline(self.model).recipe.default_variant
         for text in self.asked.values:
             stem = f"{self.model}-{variant}-{name.rpartition('.')[2]}-{text}-seed{self.asked.seed}"

@@ -42,7 +42,7 @@ from ssl_bench.progress import progress_bars
 @click.option("--ids", multiple=True, metavar="A,B", help="These queries; may be repeated.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the choice of queries.")
 @click.option(
-    "--out", type=PICTURE, default="nearest.png", show_default=True, help="(.png, .pdf, .svg)"
+    "--out", type=PICTURE, help="(.png, .pdf, .svg)  [default: nearest-MODEL-PROTOCOL-BY.png]"
 )
 @data_option
 @json_option
@@ -57,7 +57,7 @@ def nearest(
     neighbours: int,
     ids: tuple[str, ...],
     seed: int,
-    out: Path,
+    out: Path | None,
     data: Path | None,
     as_json: bool,
 ) -> None:
@@ -89,6 +89,8 @@ def nearest(
     found = find_nearest(
         embedded, by, ids=chosen, queries=queries, neighbours=neighbours, seed=seed
     )
+    place = protocol.replace("@", "-").replace(":", "-")
+    out = out or Path(f"nearest-{embedded.model}-{Path(place).stem}-{by}.png")
     draw_nearest(found, trials, out)
     if as_json:
         from ssl_bench.cli.documents import print_document

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import click
 from ssl_bench.cli import candidates
 from ssl_bench.cli.candidates import completed
 from ssl_bench.cli.config import command
+from ssl_bench.cli.exit_codes import FAULTS_FOUND
 from ssl_bench.cli.options import (
     FILE,
     FOLDER,
@@ -96,13 +98,16 @@ def reproduce(
     """
     from ssl_bench.library.reproducing import reproduce as run
     from ssl_bench.reproduction.grids import write_reproductions
-    from ssl_bench.reproduction.table import load_table, table_names
+    from ssl_bench.reproduction.table import load_table, table_names, tables_named
 
     if table is None:
         rows = [(name, load_table(name).about) for name in table_names()]
         show(plain_table(None, ("table", "what it shows"), rows, texts=(0, 1)))
         return
     with progress_bars(quiet=as_json) as (progress, notify):
+        several = tables_named(table)
+        if several[1:]:
+            notify(f"{len(several)} tables: {', '.join(each.label for each in several)}")
         done = run(
             table,
             scale=scale,
@@ -128,6 +133,8 @@ def reproduce(
         show(*_shown(each))
     written = [str(path) for path in forms.values() if path is not None]
     show_notes([f"wrote {', '.join(written)}"] if written else [])
+    if not any(line.verdict != "cannot be run here" for each in done for line in each.lines):
+        sys.exit(FAULTS_FOUND)
 
 
 def _shown(done: Reproduction) -> Iterator[Table | str]:
@@ -141,7 +148,7 @@ def _shown(done: Reproduction) -> Iterator[Table | str]:
     claims = claims_grid(done)
     if claims is not None:
         rows = [(str(number), *row) for number, row in enumerate(claims.rows, start=1)]
-        yield plain_table(claims.title, ("#", *claims.columns), rows, texts=(1, 2))
+        yield plain_table(claims.title, ("#", *claims.columns), rows, texts=(1, 2, 3))
     for note in notes(done):
         yield textwrap.fill(note, 79, subsequent_indent="  ", break_on_hyphens=False)
     yield f"{done.headline}."

@@ -35,10 +35,20 @@ if TYPE_CHECKING:
     from ssl_bench.analysis.sweep import Sweep
 
 _USUAL = {"alpha": "0:1:0.1", "threshold": "0.05:0.95:0.05"}
+_SETTINGS = ("alpha", "threshold", "top", "dimension", "train-size")
 _MOST_VALUES = 1000
 
 
 def _values(context: click.Context, _option: click.Parameter, text: str | None) -> list[str]:
+    setting = str(context.params.get("setting", ""))
+    if not setting.startswith(("option.", "change.")) and setting not in _SETTINGS:
+        from ssl_bench.errors import SslBenchError, one_of
+
+        raise SslBenchError(
+            f"{setting!r} cannot be varied",
+            code="E_SWEEP_SETTING",
+            remedy=one_of([*_SETTINGS, "option.NAME", "change.NAME"], setting),
+        )
     text = text or _USUAL.get(context.params.get("setting", ""))
     if text is None:
         raise click.UsageError("this setting needs --values, such as --values 1,10,100")

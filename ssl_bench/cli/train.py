@@ -44,7 +44,7 @@ _LINE_SECONDS = 60.0
 
 
 def _value_of(text: str) -> Any:
-    from ssl_bench.training.recipe import value_of
+    from ssl_bench.schemas import value_of
 
     return value_of(text)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Literal
 
 import pandas as pd
@@ -11,6 +12,13 @@ from ssl_bench.displays import Shown
 from ssl_bench.files import content_folder
 from ssl_bench.reproduction.table import Scale
 from ssl_bench.schemas import Document
+
+_IN_WORDS = {
+    "holds": "hold",
+    "reversed": "reversed",
+    "not shown": "not shown",
+    "cannot be run here": "not run",
+}
 
 RowVerdict = Literal["reproduces", "does not reproduce", "measured", "cannot be run here"]
 ClaimVerdict = Literal["holds", "reversed", "not shown", "cannot be run here"]
@@ -141,8 +149,9 @@ class Reproduction(Shown, Document):
     def headline(self) -> str:
         """How many rows and claims came out how, in one line."""
         ran = sum(line.verdict != "cannot be run here" for line in self.lines)
-        held = sum(claim.verdict == "holds" for claim in self.claims)
-        claims = f"; {held} of {len(self.claims)} claims hold" if self.claims else ""
+        counts = Counter(claim.verdict for claim in self.claims)
+        told = ", ".join(f"{count} {_IN_WORDS[verdict]}" for verdict, count in counts.items())
+        claims = f"; claims: {told}" if told else ""
         return f"{self.label} at scale {self.scale}: {ran} of {len(self.lines)} rows run{claims}"
 
     def to_frame(self) -> pd.DataFrame:

@@ -52,8 +52,8 @@ def claims_grid(done: Reproduction) -> Grid | None:
     """The claims with their verdicts; None where the table makes none."""
     if not done.claims:
         return None
-    rows = tuple((claim.says, claim.verdict, points(claim)) for claim in done.claims)
-    return Grid("Claims", ("claim", "verdict", "points, by seed"), rows)
+    rows = tuple((claim.says, claim.measure, claim.verdict, points(claim)) for claim in done.claims)
+    return Grid("Claims", ("claim", "measure", "verdict", "points, by seed"), rows)
 
 
 def points(claim: ClaimChecked) -> str:

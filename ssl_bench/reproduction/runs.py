@@ -19,9 +19,8 @@ from ssl_bench.files import digest_of_code, sha256_of_file, sha256_of_json
 from ssl_bench.models.registry import load_baseline
 from ssl_bench.protocols.protocol import load_dialect, load_protocol
 from ssl_bench.reproduction.table import PaperTable, Scale, TableRow, Training
+from ssl_bench.schemas import read_change
 from ssl_bench.scoring.run import ScoringOptions, score_file
-from ssl_bench.training.recipe import read_change
-from ssl_bench.training.run import train
 from ssl_bench.trials.compositions import open_trials, with_split
 from ssl_bench.trials.trial import TrialSet
 
@@ -145,7 +144,8 @@ class Runs:
             return None
         if scale != "full" and (row.fixed or (ships and not asked.slug and seed == 0)):
             return None
-        words = [row.model, train_set if scale == "full" else scale, asked.slug]
+        trained_on = "" if train_set == "none" else train_set
+        words = [row.model, trained_on if scale == "full" else scale, asked.slug]
         words += [] if scale == "full" else [f"seed{seed}"]
         stem = "-".join(word for word in words if word)
         found = _file(self.settings.weights, stem, variant)
@@ -153,6 +153,9 @@ class Runs:
             return found
         if scale == "full" or not self.settings.may_train:
             raise self._no_weights(stem, row.model, variant, asked, seed)
+        # Only now: evaluating needs none of what training does.
+        from ssl_bench.training.run import train
+
         self.settings.notify(f"training {stem}")
         folder = self.settings.weights / stem
         train(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
@@ -95,32 +94,6 @@ class TrainingRecipe(Augmentation):
     def augmentation(self) -> Augmentation:
         """The augmentation alone."""
         return Augmentation(**{name: getattr(self, name) for name in Augmentation.model_fields})
-
-
-def value_of(text: str) -> Any:
-    """A value as TOML has it, or the text itself where that is no TOML.
-
-    Examples
-    --------
-    >>> value_of("3"), value_of("[0.2, 1.0]"), value_of("max-of-similarities")
-    (3, [0.2, 1.0], 'max-of-similarities')
-    """
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
-
-
-def read_change(text: str) -> tuple[str, Any]:
-    """Name and value of ``KEY=VALUE``.
-
-    Examples
-    --------
-    >>> read_change("settings.tau=0.05")
-    ('settings.tau', 0.05)
-    """
-    key, _, value = text.partition("=")
-    return key, value_of(value)
 
 
 def architecture_changes(changes: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

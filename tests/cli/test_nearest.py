@@ -15,3 +15,6 @@ def test_the_command_prints_shares_and_a_document(call: Call, tmp_path: Path) ->
     assert [hit["k"] for hit in document["hits"]] == [1, 5, 10]
     assert call("nearest", *on).code == 2
     assert call("nearest", "--model", "oracle", *on).code == 2
+    deaf = call("nearest", "--model", "gradcam", *on)
+    assert deaf.code == 2
+    assert "E_NEAREST_EMBEDDINGS" in deaf.err

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,22 @@ def test_reproduce_prints_and_writes_a_table(call: Call, here: Path) -> None:
     assert (here / "t.csv").read_text("utf-8").startswith("paper,table,method")
 
 
+def test_reproduce_ends_with_1_where_no_row_runs(call: Call, here: Path) -> None:
+    done = call("reproduce", "mo2022:5", "--scale", "full", "--data", here)
+    assert done.code == 1
+    assert "claims: 3 not run" in done.out
+
+
+def test_neither_needs_what_training_needs() -> None:
+    """They run with the extra that evaluates models."""
+    script = (
+        "import sys; sys.modules['cv2'] = sys.modules['lightning_fabric'] = None\n"
+        "import ssl_bench.library.reproducing, ssl_bench.library.sweeping"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_reproduce_refuses_a_table_that_there_is_not(call: Call) -> None:
     done = call("reproduce", "mo2022:9")
     assert (done.code, done.out) == (2, "")
@@ -68,6 +86,7 @@ def test_sweep_writes_table_curve_and_document(call: Call, here: Path) -> None:
         (("alpha", "--values", "0:1:1e-9"), "E_USAGE"),
         (("top",), "E_USAGE"),
         (("nothing", "--values", "1,2"), "E_SWEEP_SETTING"),
+        (("alhpa",), "E_SWEEP_SETTING"),
     ],
 )
 def test_sweep_refuses_values_that_make_no_sweep(

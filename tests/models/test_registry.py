@@ -191,7 +191,7 @@ def test_trivial_baselines_take_no_weights_and_no_alpha(name: str, tmp_path: Pat
 
 
 def test_the_full_variant_without_weights_says_how_to_give_them() -> None:
-    with refused("E_WEIGHTS_NEEDED", where="--weights FILE", kind=WeightsError):
+    with refused("E_WEIGHTS_NEEDED", where="weights=FILE", kind=WeightsError):
         load_localizer("ezvsl", variant="full")
 
 

@@ -16,10 +16,10 @@ from ssl_bench.reproduction.table import (
     table_names,
     tables_named,
 )
+from ssl_bench.schemas import read_change
 from ssl_bench.training.recipe import (
     architecture_changes,
     changed_recipe,
-    read_change,
     training_recipe,
 )
 

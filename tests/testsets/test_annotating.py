@@ -123,3 +123,12 @@ class TestTaken:
         with refused(code):
             take_annotations(clips, [path])
         assert not (clips / "boxes.csv").exists()
+
+    def test_a_file_that_is_not_there_is_one_sentence(self, clips: Path) -> None:
+        with refused("E_FILE_MISSING") as caught:
+            take_annotations(clips, [clips / "nothing.json"])
+        assert "\n" not in str(caught.value)
+
+    def test_a_folder_that_is_not_there_is_named(self, tmp_path: Path) -> None:
+        with refused("E_FOLDER_MISSING"):
+            write_page(tmp_path / "nothing")

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from pydantic import Field
 
-from ssl_bench.errors import AnnotationError, DataError, Problem
+from ssl_bench.errors import AnnotationError, DataError, Problem, first_few
 from ssl_bench.files import write_text
 from ssl_bench.media.audio import AUDIO_SUFFIXES
 from ssl_bench.media.image import IMAGE_SUFFIXES
@@ -88,8 +88,10 @@ def write_page(folder: Path) -> tuple[Path, int]:
     images, sounds = _media(folder)
     both = sorted(set(images) & set(sounds))
     if not both:
+        alone = first_few(sorted(set(images) ^ set(sounds)))
         raise DataError(
-            f"no clip has a picture and a sound ({len(images):,} pictures, {len(sounds):,} sounds)",
+            f"no clip has a picture and a sound ({len(images):,} pictures, {len(sounds):,} sounds)"
+            + (f"; alone are {alone}" if alone else ""),
             code="E_CLIPS_NONE",
             where=folder,
             remedy="put pictures into frames/ and sounds into audio/, with the same names",
@@ -124,7 +126,7 @@ def take_annotations(folder: Path, files: Sequence[Path]) -> Taken:
         twice; or if no answer has a box.
     """
     images, sounds = _media(folder)
-    given = [(path, read_json(path, Annotations, error=AnnotationError)) for path in files]
+    given = [(path, read_json(path, Annotations, error=DataError)) for path in files]
     answers: dict[str, list[tuple[str, Answer]]] = {}
     left_out: Counter[str] = Counter()
     for number, (path, each) in enumerate(given, start=1):
@@ -179,6 +181,13 @@ def take_annotations(folder: Path, files: Sequence[Path]) -> Taken:
 
 def _media(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
     """File names of pictures and of sounds by what they are called without ending."""
+    if not folder.is_dir():
+        raise DataError(
+            "this folder does not exist",
+            code="E_FOLDER_MISSING",
+            where=folder,
+            remedy="name the folder that holds frames/ and audio/",
+        )
     kinds = ((folder / "frames", IMAGE_SUFFIXES), (folder / "audio", AUDIO_SUFFIXES))
     images, sounds = (
         {
