@@ -102,7 +102,8 @@ class _Work:
 
     def _cell(self, row: TableRow, column: Column, train_set: str, figure: PublishedFigure) -> Cell:
         found = [
-            self._numbers(row, column, train_set, figure.metric, seed) for seed in self._seeds(row)
+            self._numbers(row, column, train_set, figure.metric, seed)
+            for seed in range(self._trained(row, column, train_set))
         ]
         return Cell(
             row=row.id,
@@ -128,11 +129,26 @@ class _Work:
         )
         return _summary(first, name, second)
 
-    def _seeds(self, row: TableRow) -> range:
+    def _trained(self, row: TableRow, column: Column, train_set: str) -> int:
+        """How many trainings of a row there are, of those that are asked for; at least one."""
         if row.minus is not None:
-            return self._seeds(self.table.row(row.minus[0]))
-        alone = row.fixed or self.runs.settings.scale == "full"
-        return range(1 if alone else self.runs.settings.seeds)
+            rows = map(self.table.row, row.minus)
+            return min(self._trained(each, column, train_set) for each in rows)
+        wanted = 1 if self._is_alone(row) else self.runs.settings.seeds
+        for seed in range(wanted):
+            try:
+                self._scores(row, column, train_set, seed)
+            except SslBenchError as error:
+                if seed == 0 or error.code != "E_WEIGHTS_MISSING":
+                    raise
+                return seed
+        return wanted
+
+    def _is_alone(self, row: TableRow) -> bool:
+        """Whether a row has the same weights whatever the seed."""
+        if row.minus is not None:
+            return all(self._is_alone(self.table.row(each)) for each in row.minus)
+        return row.fixed or self.runs.settings.scale == "full"
 
     def _scores(self, row: TableRow, column: Column, train_set: str, seed: int) -> pd.DataFrame:
         """The score table of a row in a column, of the column's part of the trials."""
@@ -180,7 +196,13 @@ class _Work:
         column = self._column(claim.test_set)
         other = self._column(claim.worse_test_set or claim.test_set)
         try:
-            seeds = max(len(self._seeds(better)), len(self._seeds(worse)))
+            pairs = ((better, column), (worse, other))
+            counts = [
+                self._trained(row, place, self._train_set(row))
+                for row, place in pairs
+                if not self._is_alone(row)
+            ]
+            seeds = min(counts, default=1)
             found = [
                 self._difference(better, column, worse, other, measure, seed)
                 for seed in range(seeds)
@@ -216,15 +238,9 @@ class _Work:
         seed: int,
     ) -> _Numbers:
         """Better minus worse, paired where both answer the same trials."""
-        own, its = (
-            row.train_set
-            or next(
-                each.train_set for each in self.table.printed() if self.table.row_of(each) == row
-            )
-            for row in (better, worse)
-        )
+        own, its = self._train_set(better), self._train_set(worse)
         # A row whose weights have one seed alone is the same beside every seed of the other.
-        seeds = [min(seed, len(self._seeds(row)) - 1) for row in (better, worse)]
+        seeds = [0 if self._is_alone(row) else seed for row in (better, worse)]
         if column == other and better.minus is None and worse.minus is None:
             return _summary(
                 self._scores(better, column, own, seeds[0]),
@@ -237,6 +253,11 @@ class _Work:
         half = math.hypot(*((high - low) / 2 for _, low, high in (first, second)))
         value = first[0] - second[0]
         return value, value - half, value + half
+
+    def _train_set(self, row: TableRow) -> str:
+        """What a row was trained on: the first of several."""
+        of_row = (each for each in self.table.printed() if self.table.row_of(each) == row)
+        return row.train_set or next(of_row).train_set
 
 
 def judged(found: list[_Numbers]) -> ClaimVerdict:
