@@ -75,7 +75,7 @@ def heading(done: Reproduction) -> str:
     paper = known_papers()[done.paper].label
     how = f"scale {done.scale}"
     if done.scale != "full":
-        how += f", {done.seeds} training seed{'s' if done.seeds > 1 else ''}"
+        how += f", up to {done.seeds} training seeds" if done.seeds > 1 else ", 1 training seed"
     if done.dialect is not None:
         how += f", dialect {done.dialect}"
     if done.partial:
