@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench.analysis.localizing import Located, locate
+from ssl_bench.analysis.request import require_name
 from ssl_bench.arguments import require_instance
 from ssl_bench.errors import DataError
 from ssl_bench.figures.sheet import MapPanel, SheetRow, draw_sheet
@@ -20,7 +21,12 @@ from ssl_bench.media.audio import read_audio
 from ssl_bench.media.image import read_image
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
-from ssl_bench.models.registry import list_baselines, load_baseline, load_localizer
+from ssl_bench.models.registry import (
+    list_baselines,
+    load_baseline,
+    load_localizer,
+    with_object_prior,
+)
 from ssl_bench.plots import save_figure
 
 if TYPE_CHECKING:
@@ -101,8 +107,12 @@ def localize(
     sound: str | os.PathLike[str] | Waveform,
     model: Model | Sequence[Model] = "ezvsl",
     *,
+    variant: str | None = None,
+    weights: str | os.PathLike[str] | None = None,
+    alpha: float | None = None,
+    seed: int = 0,
+    settings: Mapping[str, Any] | None = None,
     resample: bool = False,
-    **settings: Any,
 ) -> Localization:
     """Ask one or several models where in a picture a sound comes from.
 
@@ -116,10 +126,9 @@ def localize(
         Names of baselines or plug-ins, ``path/to/file.py:NAME``, or localizers themselves.
     resample
         Whether a sound of another rate, or of more channels, than a named model takes is converted.
-    **settings
-        How named models are loaded: `variant`, `weights`, `alpha`, `seed` and `options` of
-        :func:`ssl_bench.models.registry.load_localizer`. The weights that ship know the embedded
-        world alone; photographs need others.
+    variant, weights, alpha, seed, settings
+        How named models are loaded, as in :func:`ssl_bench.evaluate`. The weights that ship know
+        the embedded world alone; photographs need others.
 
     Raises
     ------
@@ -149,23 +158,41 @@ def localize(
     require_instance("localize", "model", named, Sequence)
     for each in named:
         require_instance("localize", "model", each, str, Localizer, AnnotationLocalizer)
-    localizers = [loaded(each, resample=resample, **settings) for each in named]
+    for each in named:
+        require_name(each, alpha, variant=variant, weights=weights, settings=settings)
+    localizers = [
+        loaded(
+            each,
+            variant=variant,
+            weights=None if weights is None else Path(weights),
+            alpha=alpha,
+            seed=seed,
+            options=settings,
+            resample=resample,
+        )
+        for each in named
+    ]
     return Localization(pixels, tuple(locate(each, [pixels], [heard])[0] for each in localizers))
 
 
 def loaded(
     model: Model,
     *,
-    resample: bool = False,
+    variant: str | None = None,
+    weights: Path | None = None,
+    alpha: float | None = None,
+    seed: int = 0,
     options: Mapping[str, Any] | None = None,
-    **settings: Any,
+    resample: bool = False,
 ) -> Localizer | AnnotationLocalizer:
     """A localizer by its name, or itself; one that does not listen is not told to resample."""
     if not isinstance(model, str):
-        return model
+        return model if alpha is None else with_object_prior(model, alpha, options)
     given = dict(options or {})
     if resample and (
         model not in list_baselines() or load_baseline(model).card.modality == "audio-visual"
     ):
         given["resample"] = True
-    return load_localizer(model, options=given, **settings)
+    return load_localizer(
+        model, variant=variant, weights=weights, alpha=alpha, seed=seed, options=given
+    )

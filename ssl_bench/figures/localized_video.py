@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,12 +50,11 @@ def localize_video(
     target: Path,
     models: Sequence[Model],
     options: VideoOptions | None = None,
-    **settings: Any,
 ) -> int:
     """Write a video with the map of each model over its pictures, side by side, and its sound.
 
     Each map is made of a picture and the sound around it, brought to one channel. Returns the
-    number of pictures; `settings` are those of :func:`ssl_bench.localize`.
+    number of pictures.
 
     Raises
     ------
@@ -70,7 +68,7 @@ def localize_video(
             where=target,
             remedy="name a file that ends in .mp4",
         )
-    localizers = [loaded(each, **settings) for each in models]
+    localizers = [loaded(each) for each in models]
     asked = options or VideoOptions()
     with open_video(video) as opened:
         heard, own = opened.sound(asked.rate), opened.sound(_RATE, _CHANNELS)

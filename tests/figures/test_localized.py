@@ -176,3 +176,12 @@ class TestVideo:
         with refused("E_PICTURE_FORMAT"):
             localize_video(tmp_path / "text.mp4", tmp_path / "out.png", [Sided()])
         assert [path.name for path in tmp_path.iterdir()] == ["text.mp4"]
+
+
+def test_names_take_settings_by_their_names_and_models_none() -> None:
+    found = ssl_bench.localize(IMAGE, LOUD, "random", seed=3, settings={"resolution": 5})
+    assert found.models[0].heat.shape == found.heat.shape
+    with refused("E_SETTING"):
+        ssl_bench.localize(IMAGE, LOUD, Sided(), settings={"resolution": 5})
+    with pytest.raises(TypeError):
+        ssl_bench.localize(IMAGE, LOUD, "random", resolution=5)  # type: ignore[call-arg]
