@@ -5,9 +5,9 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from functools import cache
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ssl_bench.files import content_folder
 from ssl_bench.schemas import Document
@@ -25,13 +25,21 @@ class Paper(Document):
     authors: Annotated[tuple[_Text, ...], Field(min_length=1)]
     venue: _Text  # Short name of the conference or journal; ``arXiv`` for a preprint
     year: Annotated[int, Field(ge=1900, le=2100)]
-    arxiv: Annotated[str, Field(pattern=r"^\d{4}\.\d{4,5}$")]
+    # arxiv, url: Its number there; else the page of the proceedings.
+    arxiv: Annotated[str, Field(pattern=r"^\d{4}\.\d{4,5}$")] | None = None
+    url: Annotated[str, Field(pattern=r"^https://\S+$")] | None = None
     doi: Annotated[str, Field(pattern=r"^10\.\S+$")] | None = None
+
+    @model_validator(mode="after")
+    def _can_be_read(self) -> Self:
+        if (self.arxiv is None) == (self.url is None):
+            raise ValueError("a paper has its number on arXiv, or else an address")
+        return self
 
     @property
     def address(self) -> str:
         """Where it can be read by everybody."""
-        return f"https://arxiv.org/abs/{self.arxiv}"
+        return self.url or f"https://arxiv.org/abs/{self.arxiv}"
 
     @property
     def label(self) -> str:
@@ -56,8 +64,8 @@ class Paper(Document):
             "author": " and ".join(self.authors),
             place: self.venue,
             "year": str(self.year),
-            "eprint": self.arxiv,
-            "archiveprefix": "arXiv",
+            **({"eprint": self.arxiv, "archiveprefix": "arXiv"} if self.arxiv else {}),
+            **({"url": self.url} if self.url else {}),
             **({} if self.doi is None else {"doi": self.doi}),
         }
         lines = ",\n".join(f"  {name} = {{{value}}}" for name, value in fields.items())

@@ -20,7 +20,8 @@ def test_the_paper_of_a_baseline_is_found_by_its_title(name: str) -> None:
     assert (paper is None) == (card.paper == "none")
     if paper is not None:
         assert str(paper.year) in card.paper
-        assert paper.address == f"https://arxiv.org/abs/{paper.arxiv}"
+        assert paper.address == (paper.url or f"https://arxiv.org/abs/{paper.arxiv}")
+        assert paper.address.startswith("https://")
 
 
 def test_a_paper_becomes_an_entry_of_a_bibliography() -> None:
@@ -29,3 +30,6 @@ def test_a_paper_becomes_an_entry_of_a_bibliography() -> None:
     assert "  author = {Shentong Mo and Pedro Morgado},\n" in text
     assert "  doi = {10.1007/978-3-031-19836-6_13}\n}" in text
     assert known_papers()["lin2021"].bibtex("lin2021").startswith("@misc{")
+    elsewhere = known_papers()["senocak2022less"].bibtex("x")
+    assert "  url = {https://" in elsewhere
+    assert "eprint" not in elsewhere
