@@ -50,7 +50,7 @@ def test_what_is_not_there_is_refused():
 
 def test_without_lightning_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "lightning_fabric", None)
-    with refused("E_EXTRA_MISSING", where="ssl-bench[train]"):
+    with refused("E_EXTRA_MISSING", where="[train]"):
         launch(Hardware(accelerator="cpu"))
 
 
