@@ -185,4 +185,6 @@ def test_a_changed_architecture_is_trained_recorded_and_loaded(quick_contrastive
     image = model.encode_image([np.zeros((40, 40, 3), np.uint8)])
     assert image is not None
     with refused("E_SCHEMA", kind=ModelError):
-        train("ezvsl", out=tmp_path, recipe=quick_contrastive, changes={"architecture.dim": 8})
+        train(
+            "ezvsl", out=tmp_path / "b", recipe=quick_contrastive, changes={"architecture.dim": 8}
+        )
