@@ -24,6 +24,7 @@ from ssl_bench.reproduction.table import Claim, Column, PaperTable, TableRow
 from ssl_bench.scoring.aggregate import summarise
 
 _GAP = "gap-"
+_SIGNS: dict[int, ClaimVerdict] = {1: "holds", -1: "reversed"}
 _NORMAL = 1.959964
 _Numbers = tuple[float, float, float]
 
@@ -270,14 +271,11 @@ def judged(found: list[_Numbers]) -> ClaimVerdict:
     >>> judged([(2.0, -0.5, 4.5)]), judged([(-2.0, -3.0, -1.0)])
     ('not shown', 'reversed')
     """
-    if all(value > 0 for value, _, _ in found) and 2 * sum(low > 0 for _, low, _ in found) > len(
-        found
-    ):
-        return "holds"
-    if all(value < 0 for value, _, _ in found) and 2 * sum(high < 0 for _, _, high in found) > len(
-        found
-    ):
-        return "reversed"
+    for sign, verdict in _SIGNS.items():
+        same = all(sign * value > 0 for value, _, _ in found)
+        apart = sum(low * high > 0 for _, low, high in found)
+        if same and 2 * apart > len(found):
+            return verdict
     return "not shown"
 
 

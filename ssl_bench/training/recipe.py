@@ -99,6 +99,8 @@ class TrainingRecipe(Augmentation):
 def architecture_changes(changes: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """What of some changes is the network's architecture, as a table, and the rest.
 
+    ModelError where one change is of a field within what another one replaces.
+
     Examples
     --------
     >>> architecture_changes({"epochs": 2, "architecture.trunk.width": 8})
@@ -112,6 +114,15 @@ def architecture_changes(changes: Mapping[str, Any]) -> tuple[dict[str, Any], di
             place = table
             for key in outer:
                 place = place.setdefault(key, {})
+                if not isinstance(place, dict):
+                    break
+            if not isinstance(place, dict) or isinstance(place.get(last), dict):
+                raise ModelError(
+                    f"{name} and another change are of the same field",
+                    code="E_CHANGE_TWICE",
+                    where="changes of the architecture",
+                    remedy="change each field once",
+                )
             place[last] = value
     return table, {name: value for name, value in changes.items() if not name.startswith(inner)}
 

@@ -8,7 +8,8 @@ import pytest
 from protocol_files import few_trials
 
 import ssl_bench
-from ssl_bench.analysis.sweep import Sweep, SweepError
+from ssl_bench.analysis.sweep import ALPHA, SHORT, THRESHOLD, Sweep, SweepError
+from ssl_bench.cli.sweep import _SETTINGS
 from ssl_bench.errors import SslBenchError
 from ssl_bench.figures.sweep import write_sweep
 
@@ -141,3 +142,7 @@ def test_files_are_written_together_and_not_over_earlier_ones(
     assert caught.value.code == "E_RUN_EXISTS"
     write_sweep(alphas, tmp_path, overwrite=True, ending="svg")
     assert not (tmp_path / "sweep.png").exists()
+
+
+def test_the_command_knows_the_settings_by_the_same_names() -> None:
+    assert set(_SETTINGS) == {ALPHA, THRESHOLD, *SHORT}

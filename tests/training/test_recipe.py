@@ -12,7 +12,12 @@ from ssl_bench.errors import ModelError
 from ssl_bench.models.recipes import Recipe
 from ssl_bench.models.registry import Baseline, load_baseline
 from ssl_bench.training.augmentation import Augmentation
-from ssl_bench.training.recipe import TrainingRecipe, changed_recipe, training_recipe
+from ssl_bench.training.recipe import (
+    TrainingRecipe,
+    architecture_changes,
+    changed_recipe,
+    training_recipe,
+)
 
 WHERE = Path("some/recipe.toml")
 
@@ -130,3 +135,11 @@ def test_a_baseline_that_borrows_its_weights_names_the_one_to_train():
     with refused("E_VARIANT_UNTRAINED", where=WHERE) as caught:
         training_recipe(borrower, "synth")
     assert "other" in str(caught.value.remedy)
+
+
+@pytest.mark.parametrize("names", [("a", "a.b"), ("a.b", "a"), ("a.b", "a.b.c")])
+def test_a_field_of_the_architecture_and_one_within_it_cannot_both_change(
+    names: tuple[str, str],
+) -> None:
+    with refused("E_CHANGE_TWICE"):
+        architecture_changes({f"architecture.{name}": 1 for name in names})
