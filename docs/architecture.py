@@ -30,7 +30,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "data": ("trials", "testsets", "predictions", "media", "protocols"),
     "base": (
         *("environment", "schemas", "executors", "progress", "arguments", "displays", "panels"),
-        *("plots", "files", "arrays", "packed", "extras", "errors"),
+        *("plots", "files", "arrays", "packed", "compiled", "extras", "errors"),
     ),
 }
 

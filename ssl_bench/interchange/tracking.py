@@ -91,7 +91,7 @@ def require_tracker(to: str) -> str:
     --------
     >>> require_tracker("tensorbord:runs")
     Traceback (most recent call last):
-    ssl_bench.arguments.ArgumentError: 'tensorbord:runs' names no tracker. Did you mean ...
+    ssl_bench.arguments.ArgumentError: 'tensorbord:runs' names no tracker. Use one of: ...
     """
     kind, colon, place = to.partition(":")
     if kind not in _LIBRARIES or not colon or not place:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ssl_bench.measures.compiled import compiled
+from ssl_bench.compiled import compiled
 
 HALF, ADAPTIVE, ABSOLUTE, FRACTION = range(4)
 NONE, MINMAX, INVERTED_MINMAX, MAXIMUM = range(4)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ssl_bench.measures.compiled import compiled
+from ssl_bench.compiled import compiled
 
 _BUCKETS = 4096
 _LARGEST = np.finfo(np.float32).max

@@ -16,6 +16,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ssl_bench.statistics.sums import weighted_sums
+
 Method = Literal["cluster-bootstrap", "wilson", "none"]
 
 RESAMPLES = 2000
@@ -28,13 +30,9 @@ _Z_95 = 1.959963984540054
 # collapses to a point at a rate of 0 or 1.
 _FEW = 10
 
-
-# Resamples that are taken at once, and of how many weights in all where there are many groups:
-# keeps the weights in double precision small.
-_BLOCK, _FEW_GROUPS = 256, 2**13
-_BLOCK_WEIGHTS = 2**19
-# Weights of resamples that are kept for the next call; more are drawn again.
+# Weights of resamples that are kept for the next call; more are drawn again, so many at a time.
 _FEW_WEIGHTS, _MANY_WEIGHTS = 2**19, 2**24
+_BLOCK_WEIGHTS = 2**19
 
 
 @dataclass(frozen=True)
@@ -107,9 +105,7 @@ class ClusterBootstrap:
         sizes = np.bincount(self._member, minlength=self.n_groups)
         sums = np.column_stack([*of_groups, sizes])
         of_groups.clear()  # They may be large
-        totals = np.concatenate(
-            [weights.astype(np.float64) @ sums for weights in _weights(*self._draw)]
-        )
+        totals = np.concatenate([weighted_sums(weights, sums) for weights in _weights(*self._draw)])
         return np.asarray(totals[:, :-1] / totals[:, -1:])
 
     def intervals(
@@ -197,19 +193,15 @@ class ClusterBootstrap:
 
 def _weights(seed: int, n_groups: int, resamples: int) -> Iterator[NDArray[np.uint16]]:
     """Blocks ``(b, n_groups)``: how often each group was drawn in each resample."""
-    rows = _BLOCK if n_groups <= _FEW_GROUPS else max(4, _BLOCK_WEIGHTS // n_groups)
     if n_groups * resamples > _MANY_WEIGHTS:
-        yield from _drawn(seed, n_groups, resamples, rows)
-        return
-    kept = _of_few if n_groups * resamples <= _FEW_WEIGHTS else _of_many
-    whole = kept(seed, n_groups, resamples)
-    for start in range(0, resamples, rows):
-        yield whole[start : start + rows]
+        yield from _drawn(seed, n_groups, resamples, max(4, _BLOCK_WEIGHTS // n_groups))
+    else:
+        kept = _of_few if n_groups * resamples <= _FEW_WEIGHTS else _of_many
+        yield kept(seed, n_groups, resamples)
 
 
 def _whole(seed: int, n_groups: int, resamples: int) -> NDArray[np.uint16]:
     [weights] = _drawn(seed, n_groups, resamples, resamples)
-    weights.setflags(write=False)
     return weights
 
 
@@ -227,4 +219,5 @@ def _drawn(seed: int, n_groups: int, resamples: int, rows: int) -> Iterator[NDAr
             drawn = generator.integers(0, n_groups, block.shape)
             drawn += np.arange(len(block))[:, None] * n_groups
             block[:] = np.bincount(drawn.ravel(), minlength=block.size).reshape(block.shape)
+        weights.setflags(write=False)
         yield weights

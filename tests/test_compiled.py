@@ -12,7 +12,7 @@ import pytest
 from ssl_bench.files import CACHE_VARIABLE
 
 SOURCE = """
-from ssl_bench.measures.compiled import compiled
+from ssl_bench.compiled import compiled
 
 
 @compiled()
