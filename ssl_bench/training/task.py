@@ -233,12 +233,21 @@ Chosen = TypeVar("Chosen", bound=SoundBankSettings)
 class EmbeddingTask(AudioVisualTask[Embedding, Chosen]):
     """A network that embeds places and sounds; its map is their product, place by place."""
 
+    _validated: tuple[Batch, tuple[Tensor, Tensor]] | None = None
+
     def encoded(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Features ``(B, D, h, w)`` of the images of a batch, and ``(B, D)`` of its sounds."""
-        return (
+        """Features ``(B, D, h, w)`` of the images of a batch, and ``(B, D)`` of its sounds.
+
+        Those of the last batch of validation are kept: the objective and the map both read them.
+        """
+        if self._validated is not None and self._validated[0] is batch:
+            return self._validated[1]
+        features = (
             self.network.encode_images(batch["images"]),
             self.network.encode_sounds(batch["sounds"]),
         )
+        self._validated = (batch, features) if torch.is_inference_mode_enabled() else None
+        return features
 
     def contrasted(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """The same, and those of the other devices where these are contrasted too."""
