@@ -74,7 +74,7 @@ def evaluate_maps(
     count, size = len(truths), truths.shape[-1]
     which = np.arange(len(heats)) if index is None else np.ascontiguousarray(index, np.int64)
     # The kernel does not check its indices.
-    if which.shape != (count,) or not np.isin(which, np.arange(len(heats))).all():
+    if which.shape != (count,) or (count and not 0 <= which.min() <= which.max() < len(heats)):
         raise ValueError(f"{len(heats)} maps do not go with {count} truths")
     if regions is None:
         regions = np.empty((0, 4), np.int64)

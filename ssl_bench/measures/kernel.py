@@ -23,49 +23,88 @@ _BLOCK = 128
 
 
 @compiled()
-def _upsample(heat, row_index, row_weight, column_index, column_weight, once, wide, grid):
-    taps = column_index.shape[1]
-    size = grid.shape[0]
-    if heat.shape == grid.shape:
-        # Every interpolation keeps a map of the grid's own size bit for bit.
-        for y in range(size):
-            for x in range(size):
-                grid[y, x] = heat[y, x]
-        return
+def _widen(heat, index, weight, wide):
+    """Linear interpolation along each row."""
     for y in range(heat.shape[0]):
-        for x in range(size):
-            start = heat[y, column_index[x, 0]]
-            total = start
-            for tap in range(1, taps):
-                step = heat[y, column_index[x, tap]] - start
-                share = column_weight[x, tap - 1]
-                if once:
-                    total = np.float32(total + np.float64(step) * share)
-                else:
-                    total += step * share
-            wide[y, x] = total
-    for y in range(size):
+        row = heat[y]
+        target = wide[y]
+        for x in range(target.size):
+            start = row[index[x, 0]]
+            target[x] = start + (row[index[x, 1]] - start) * weight[x, 0]
+
+
+@compiled()
+def _heighten(wide, index, weight, grid):
+    """Linear interpolation along each column."""
+    for y in range(grid.shape[0]):
         target = grid[y]
-        weight = row_weight[y]
+        first = wide[index[y, 0]]
+        second = wide[index[y, 1]]
+        share = weight[y, 0]
+        for x in range(target.size):
+            target[x] = first[x] + (second[x] - first[x]) * share
+
+
+@compiled()
+def _resize_once(heat, row_index, row_weight, column_index, column_weight, wide, grid):
+    """Linear interpolation whose weights are in double precision, and whose sums are rounded."""
+    for y in range(heat.shape[0]):
+        row = heat[y]
+        target = wide[y]
+        for x in range(target.size):
+            start = row[column_index[x, 0]]
+            step = np.float64(row[column_index[x, 1]] - start)
+            target[x] = np.float32(start + step * column_weight[x, 0])
+    for y in range(grid.shape[0]):
+        target = grid[y]
         first = wide[row_index[y, 0]]
         second = wide[row_index[y, 1]]
-        if once:
-            for x in range(size):
-                step = np.float64(second[x] - first[x])
-                target[x] = np.float32(first[x] + step * weight[0])
-        elif taps == 2:
-            for x in range(size):
-                target[x] = first[x] + (second[x] - first[x]) * weight[0]
-        else:
-            third = wide[row_index[y, 2]]
-            fourth = wide[row_index[y, 3]]
-            for x in range(size):
-                target[x] = (
-                    first[x]
-                    + (second[x] - first[x]) * weight[0]
-                    + (third[x] - first[x]) * weight[1]
-                    + (fourth[x] - first[x]) * weight[2]
-                )
+        share = row_weight[y, 0]
+        for x in range(target.size):
+            step = np.float64(second[x] - first[x])
+            target[x] = np.float32(first[x] + step * share)
+
+
+@compiled()
+def _resize_cubic(heat, row_index, row_weight, column_index, column_weight, wide, grid):
+    for y in range(heat.shape[0]):
+        row = heat[y]
+        target = wide[y]
+        for x in range(target.size):
+            start = row[column_index[x, 0]]
+            total = start
+            for tap in range(1, 4):
+                total += (row[column_index[x, tap]] - start) * column_weight[x, tap - 1]
+            target[x] = total
+    for y in range(grid.shape[0]):
+        target = grid[y]
+        first = wide[row_index[y, 0]]
+        second = wide[row_index[y, 1]]
+        third = wide[row_index[y, 2]]
+        fourth = wide[row_index[y, 3]]
+        # Read before the loop: in it, the compiler must take them for parts of the target.
+        share, share_of_third, share_of_fourth = row_weight[y]
+        for x in range(target.size):
+            target[x] = (
+                first[x]
+                + (second[x] - first[x]) * share
+                + (third[x] - first[x]) * share_of_third
+                + (fourth[x] - first[x]) * share_of_fourth
+            )
+
+
+@compiled()
+def _upsample(heat, row_index, row_weight, column_index, column_weight, once, wide, grid):
+    if heat.shape == grid.shape:
+        # Every interpolation keeps a map of the grid's own size bit for bit.
+        grid[:] = heat
+    elif once:
+        _resize_once(heat, row_index, row_weight, column_index, column_weight, wide, grid)
+    elif column_index.shape[1] == 2:
+        _widen(heat, column_index, column_weight, wide)
+        _heighten(wide, row_index, row_weight, grid)
+    else:
+        _resize_cubic(heat, row_index, row_weight, column_index, column_weight, wide, grid)
 
 
 @compiled()
