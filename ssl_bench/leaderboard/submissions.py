@@ -35,7 +35,9 @@ from ssl_bench.trials.compositions import with_split
 SUBMISSIONS, SITE = "submissions", "site"
 CARD, MAPS, AUDIO_BLIND, LOCK = "card.toml", "maps.npz", "vision-only.npz", "lock.json"
 _MAX_FILES = 20_000
-_TOP = frozenset({"README.md", "papers.toml", "published.csv", SUBMISSIONS, SITE})
+REPRODUCED = "reproduced.json"
+"""Name of the file of a board that holds what ``reproduce all --json`` printed."""
+_TOP = frozenset({"README.md", "papers.toml", "published.csv", REPRODUCED, SUBMISSIONS, SITE})
 
 Level = Literal["wrong", "not checked", "trusted"]
 

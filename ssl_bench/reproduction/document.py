@@ -10,6 +10,7 @@ from pydantic import FiniteFloat, TypeAdapter
 
 from ssl_bench.displays import Shown
 from ssl_bench.files import content_folder
+from ssl_bench.leaderboard.submissions import REPRODUCED
 from ssl_bench.reproduction.table import Scale
 from ssl_bench.schemas import Document
 
@@ -103,10 +104,6 @@ class ClaimChecked(Document):
     highs: tuple[FiniteFloat, ...] = ()
     verdict: ClaimVerdict
     reason: str | None = None
-
-
-REPRODUCED = "reproduced.json"
-"""Name of the file of the board that holds what ``reproduce all --json`` printed."""
 
 
 class Reproduction(Shown, Document):

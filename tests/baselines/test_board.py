@@ -11,7 +11,12 @@ import pytest
 from ssl_bench.engine.predict import predict
 from ssl_bench.leaderboard.baselines import Contestant, contestants, embedded_protocols
 from ssl_bench.leaderboard.compact import SIDE, write_compact
-from ssl_bench.leaderboard.submissions import MAPS, default_board, submission_path
+from ssl_bench.leaderboard.submissions import (
+    MAPS,
+    default_board,
+    find_submissions,
+    submission_path,
+)
 from ssl_bench.models.registry import load_baseline, load_localizer
 from ssl_bench.predictions import Predictions, open_predictions
 from ssl_bench.protocols.protocol import load_protocol
@@ -45,8 +50,9 @@ def stored_predictions(protocol: str, slug: str) -> Predictions:
     return open_predictions(BOARD / submission_path(protocol, slug) / MAPS)
 
 
-def test_the_board_has_trained_entries() -> None:
+def test_the_board_has_trained_entries_and_nothing_that_does_not_belong_there() -> None:
     assert ENTERED
+    assert find_submissions(BOARD)[1] == []
 
 
 @pytest.mark.parametrize(("protocol", "contestant"), ENTERED)
