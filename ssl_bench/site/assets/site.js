@@ -67,16 +67,18 @@
   document.adoptedStyleSheets = [...document.adoptedStyleSheets, hiding];
   const hideColumns = () => {
     const hidden = boxes.filter((box) => !box.checked).map((box) => box.dataset.column);
-    const rules = hidden.map((place) => `table.board tr > :nth-child(${place}) { display: none; }`);
+    const rules = hidden.map(
+      (place) => `.board td:nth-child(${place}), .board th:nth-child(${place}) { display: none; }`,
+    );
     hiding.replaceSync(rules.join("\n"));
   };
   hideColumns();
 
   // Sorting and filtering come with the table library, which the build puts beside the pages.
   const startTables = () => {
-    root.classList.remove("starting");
     const DataTable = window.DataTable;
     if (DataTable === undefined) {
+      root.classList.remove("starting");
       fitFrames();
       return;
     }
@@ -88,20 +90,28 @@
       return Object.entries(chosen).every(([name, value]) => value === "" || row.dataset[name] === value);
     });
     const keyOf = (head) => head.dataset.key || head.textContent.trim();
+    const isNumber = (head) => ["number", "place"].some((kind) => head.classList.contains(kind));
+    const orderIn = (address, heads, sort) => {
+      const [key, direction] = (address.get(sort) || "").split("|");
+      const place = heads.findIndex((head) => keyOf(head) === key);
+      return place >= 0 && ["asc", "desc"].includes(direction) ? [[place, direction]] : [];
+    };
     const tables = [...document.querySelectorAll("table.data[data-table]")].map((element) => {
       const heads = [...element.querySelectorAll("thead th")];
-      const paged = element.tBodies[0].rows.length > 100;
+      const paged = "long" in element.dataset;
+      const sort = `sort.${element.dataset.table}`;
       const table = new DataTable(element, {
-        order: [],
+        order: orderIn(readAddress(), heads, sort),
         autoWidth: false,
+        // Their kinds are said, for to find them out every cell is read several times.
         columns: heads.map((head) => ({
+          type: isNumber(head) ? "num" : "html",
           orderable: head.dataset.orderable !== "false",
           orderSequence: head.dataset.first === "desc" ? ["desc", "asc", ""] : ["asc", "desc", ""],
         })),
         paging: paged,
         pageLength: 50,
         lengthMenu: [50, 100, 500],
-        deferRender: true,
         layout: {
           topStart: null,
           topEnd: null,
@@ -110,8 +120,9 @@
         },
         language: { emptyTable: "Nothing here yet", zeroRecords: "No row fits the filters" },
       });
-      return { element, heads, table, sort: `sort.${element.dataset.table}` };
+      return { element, heads, table, sort };
     });
+    root.classList.remove("starting");
     if (form === null || tables.length === 0) {
       fitFrames();
       return;
@@ -138,13 +149,20 @@
       }
       writeAddress(address);
     };
+    const stateOf = (text, values) => JSON.stringify([text, values, tables.map(({ table }) => table.order())]);
+    const wanted = () => stateOf(search.value, filters.map((each) => each.value));
+    // To draw a long table takes time: what is drawn already stays.
+    let drawn = stateOf("", filters.map(() => ""));
     const apply = () => {
       for (const each of filters) {
         chosen[each.dataset.filter] = each.value;
       }
       hideColumns();
-      for (const { table } of tables) {
-        table.search(search.value).draw();
+      if (wanted() !== drawn) {
+        for (const { table } of tables) {
+          table.search(search.value).draw();
+        }
+        drawn = wanted();
       }
       for (const section of document.querySelectorAll("[data-origin-section]")) {
         const own = origins[section.dataset.originSection];
@@ -167,9 +185,7 @@
         box.checked = columns === null ? box.defaultChecked : columns.split("|").includes(box.value);
       }
       for (const { heads, table, sort } of tables) {
-        const [key, direction] = (address.get(sort) || "").split("|");
-        const place = heads.findIndex((head) => keyOf(head) === key);
-        table.order(place >= 0 && ["asc", "desc"].includes(direction) ? [[place, direction]] : []);
+        table.order(orderIn(address, heads, sort));
       }
       apply();
     };
