@@ -21,6 +21,7 @@ _EXTRA_OF = {
     "pyarrow": "parquet",
     "ray": "ray",
     "fsspec": "ray",
+    "transformers": "transformers",
 }
 
 

@@ -93,7 +93,7 @@ class EmbeddingLocalizer(TrainedLocalizer[Network]):
 
     preprocessing: ClassVar[type[PriorPreprocessing]] = EmbeddingPreprocessing
     options: ClassVar[type[Document]] = EmbeddingOptions
-    beside = (SOUND_BANK,)
+    beside: ClassVar[tuple[str, ...]] = (SOUND_BANK,)
 
     def __init__(
         self,

@@ -163,6 +163,8 @@ class Variant(Document):
     packaged_weights: PackagedWeights | None = None
     # The published file that is fetched where ``download`` is given as weights.
     official_weights: OfficialWeights | None = None
+    # Where its authors publish weights, for people: the page or the file.
+    weights_at: Annotated[str, Field(pattern=r"^https://\S+$")] | None = None
     # The variant of the object prior that goes with this one, where it has another name.
     object_prior_variant: str | None = None
     # How an object prior is mixed in, where this variant differs from the recipe.
@@ -316,6 +318,7 @@ class Assembly:
     weights_sha256: str | None
     seed: int
     options: Mapping[str, Any]
+    weights_at: str | None = None
 
     def checked_options(self, model: type[Table]) -> Table:
         """The options, checked; raises ModelError where one is unknown or out of range."""
@@ -324,12 +327,15 @@ class Assembly:
     def needed_weights(self) -> Path:
         """The weights file; raises WeightsError where there is none."""
         if self.weights is None:
+            published = (
+                "" if self.weights_at is None else f", which is published at {self.weights_at}"
+            )
             raise WeightsError(
                 f"the variant {self.variant!r} of {self.name} needs a weights file, and none was "
                 "given",
                 code="E_WEIGHTS_NEEDED",
-                remedy=f"give the authors' file with --weights FILE; 'ssl-bench models {self.name}'"
-                " shows where it comes from",
+                remedy=f"give the authors' file with --weights FILE{published}; 'ssl-bench models "
+                f"{self.name}' says where it comes from",
             )
         return self.weights
 

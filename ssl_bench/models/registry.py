@@ -62,6 +62,20 @@ def list_baselines() -> list[str]:
     return sorted(card.parent.name for card in content_folder("baselines").glob("*/card.toml"))
 
 
+def list_ready_baselines() -> list[str]:
+    """Names of the baselines that run as they are installed, in alphabetical order.
+
+    The others need a weights file that their authors, not this project, made.
+
+    Examples
+    --------
+    >>> ready = list_ready_baselines()
+    >>> "ezvsl" in ready, "avgn" in ready
+    (True, False)
+    """
+    return [name for name in list_baselines() if not load_baseline(name).needs_weights]
+
+
 def list_plug_ins() -> list[str]:
     """Names of the localizers that installed packages add, in alphabetical order."""
     return sorted(plug_ins())
@@ -102,6 +116,13 @@ class Baseline:
     def name(self) -> str:
         """Its name on the command line and in results."""
         return self.folder.name
+
+    @property
+    def needs_weights(self) -> bool:
+        """Whether its default variant runs only with a weights file that the caller gives."""
+        chosen = self.variant()
+        own = (chosen.weights, chosen.weights_of, chosen.packaged_weights)
+        return bool(chosen.architecture) and own == (None, None, None)
 
     def variant(self, name: str | None = None) -> Variant:
         """The variant of that name; raises ModelError where there is none."""
@@ -224,6 +245,7 @@ class Baseline:
             weights_sha256=sha256,
             seed=seed,
             options=settings,
+            weights_at=chosen.weights_at,
         )
         assemble: _Assemble | None = getattr(self.declared(), "assemble", None)
         if assemble is None:

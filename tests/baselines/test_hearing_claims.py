@@ -10,11 +10,11 @@ import pytest
 from board_results import floor, heard, heard_of_type
 from hearing_margins import ABOVE_FLOORS, ADAPTIVE, AHEAD, CLOSE, HALF, HARDLY_HEARING, NEAR_FLOORS
 
-from ssl_bench.models.registry import list_baselines, load_baseline
+from ssl_bench.models.registry import list_baselines, list_ready_baselines, load_baseline
 
 HEARING = [
     name
-    for name in list_baselines()
+    for name in list_ready_baselines()
     if load_baseline(name).card.modality == "audio-visual" and name not in HARDLY_HEARING
 ]
 BLIND = [name for name in list_baselines() if load_baseline(name).card.modality == "vision-only"]

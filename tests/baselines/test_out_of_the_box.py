@@ -9,16 +9,18 @@ import pytest
 
 from ssl_bench.analysis.evaluation import run
 from ssl_bench.analysis.request import Request
-from ssl_bench.models.registry import list_baselines, load_baseline
+from ssl_bench.models.registry import list_ready_baselines, load_baseline
 from ssl_bench.protocols.protocol import Protocol
 from ssl_bench.statistics import bootstrap
 from ssl_bench.trials.compositions import resolve_protocols
 
 SAMPLES = 12
 AUDIO_VISUAL = [
-    name for name in list_baselines() if load_baseline(name).card.modality == "audio-visual"
+    name for name in list_ready_baselines() if load_baseline(name).card.modality == "audio-visual"
 ]
-TRAINED = [name for name in list_baselines() if load_baseline(name).card.modality != "trivial"]
+TRAINED = [
+    name for name in list_ready_baselines() if load_baseline(name).card.modality != "trivial"
+]
 RANKINGS = {"retrieval"}
 """Protocols that only models with a similarity of images and sounds can answer."""
 

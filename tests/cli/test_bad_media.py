@@ -11,12 +11,12 @@ import soundfile
 from command_line import Call
 from PIL import Image
 
-from ssl_bench.models.registry import list_baselines, load_baseline
+from ssl_bench.models.registry import list_ready_baselines, load_baseline
 
 CLIPS = ["dogInTheYard_000010", "trainPasses_000030", "violinSolo_000100"]
 BAD = CLIPS[1]
 AUDIO_VISUAL = [
-    name for name in list_baselines() if load_baseline(name).card.modality == "audio-visual"
+    name for name in list_ready_baselines() if load_baseline(name).card.modality == "audio-visual"
 ]
 
 

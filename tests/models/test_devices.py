@@ -18,7 +18,11 @@ from ssl_bench.models.devices import PROCESSOR, Place, available, move, resolve
 from ssl_bench.models.faster import fold_batch_norms
 from ssl_bench.models.object_guided import ObjectGuided
 from ssl_bench.models.provenance import describe, provenance_of
-from ssl_bench.models.registry import list_baselines, load_baseline, load_localizer
+from ssl_bench.models.registry import (
+    list_ready_baselines,
+    load_baseline,
+    load_localizer,
+)
 from ssl_bench.models.resnet import SMALL_TRUNK, ResidualTrunk
 from ssl_bench.scoring.results import ModelIdentity
 
@@ -191,7 +195,7 @@ class TestComputing:
 
 class TestMove:
     @pytest.mark.slow
-    @pytest.mark.parametrize("name", list_baselines())
+    @pytest.mark.parametrize("name", list_ready_baselines())
     def test_every_baseline_moves_and_comes_back(self, name: str) -> None:
         model = load_localizer(name)
         if not isinstance(model, Localizer):
