@@ -17,6 +17,9 @@ PAPERS = "papers.toml"
 
 _Text = Annotated[str, Field(min_length=1)]
 
+# How an entry of a bibliography names a paper of a venue; all others are of conferences.
+_KINDS = {"arXiv": ("misc", "howpublished"), "TPAMI": ("article", "journal")}
+
 
 class Paper(Document):
     """One paper, and where it can be read."""
@@ -56,9 +59,7 @@ class Paper(Document):
 
     def bibtex(self, key: str) -> str:
         """An entry of a bibliography."""
-        kind, place = (
-            ("misc", "howpublished") if self.venue == "arXiv" else ("inproceedings", "booktitle")
-        )
+        kind, place = _KINDS.get(self.venue, ("inproceedings", "booktitle"))
         fields = {
             "title": f"{{{self.title}}}",
             "author": " and ".join(self.authors),

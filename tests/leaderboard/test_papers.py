@@ -30,6 +30,9 @@ def test_a_paper_becomes_an_entry_of_a_bibliography() -> None:
     assert "  author = {Shentong Mo and Pedro Morgado},\n" in text
     assert "  doi = {10.1007/978-3-031-19836-6_13}\n}" in text
     assert known_papers()["lin2021"].bibtex("lin2021").startswith("@misc{")
+    journal = known_papers()["senocak2025"].bibtex("senocak2025")
+    assert journal.startswith("@article{")
+    assert "  journal = {TPAMI}," in journal
     elsewhere = known_papers()["senocak2022less"].bibtex("x")
     assert "  url = {https://" in elsewhere
     assert "eprint" not in elsewhere
