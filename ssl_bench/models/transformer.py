@@ -114,5 +114,6 @@ def attended(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
     >>> attended(torch.zeros(1, 1, 2), torch.zeros(1, 2, 2), value, heads=2)
     tensor([[[2., 6.]]])
     """
-    parts = (each.view(*each.shape[:2], heads, -1).transpose(1, 2) for each in (query, key, value))
-    return functional.scaled_dot_product_attention(*parts).transpose(1, 2).flatten(2)
+    parts = [each.view(*each.shape[:2], heads, -1).transpose(1, 2) for each in (query, key, value)]
+    found = functional.scaled_dot_product_attention(parts[0], parts[1], parts[2])
+    return found.transpose(1, 2).flatten(2)
