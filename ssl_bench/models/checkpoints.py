@@ -44,6 +44,10 @@ _MAX_TEXT = 200
 _MAX_STEPS = 500_000
 _MAX_FIELDS = 100
 _COUNTER = "num_batches_tracked"
+_NORMALISED = {
+    "weight_g": "parametrizations.weight.original0",
+    "weight_v": "parametrizations.weight.original1",
+}
 
 
 STATE_FIELDS = ("model", "model_state_dict", "state_dict")
@@ -135,7 +139,8 @@ def read_checkpoint(path: Path, *, expected_sha256: str | None = None) -> Checkp
 def read_torch_file(path: Path) -> tuple[dict[str, Tensor], str, Mapping[Any, Any]]:
     """State dict, bare or under one of `STATE_FIELDS`; where the file keeps it; and what is beside.
 
-    The old format of torch before 1.6 is read, too.
+    State dicts of parts, and nothing else, are joined, with the part's name before each entry. The
+    old format of torch before 1.6 is read, too.
 
     Raises
     ------
@@ -192,6 +197,14 @@ def read_torch_file(path: Path) -> tuple[dict[str, Tensor], str, Mapping[Any, An
                 container, beside = f"torch file, state dict under {name!r}", content
                 content = content[name]
                 break
+        else:
+            if content and all(map(_is_state, content.values())):
+                container = "torch file, state dicts of parts"
+                content = {
+                    f"{part}.{key}": value
+                    for part, state in content.items()
+                    for key, value in state.items()
+                }
     if not isinstance(content, dict) or not content:
         raise WeightsError(
             "this file holds no state dict",
@@ -208,6 +221,25 @@ def read_torch_file(path: Path) -> tuple[dict[str, Tensor], str, Mapping[Any, An
             remedy=f"save the state dict bare or under one of {', '.join(STATE_FIELDS)}",
         )
     return {str(key): value for key, value in content.items()}, container, beside
+
+
+def _is_state(content: Any) -> bool:
+    """Whether it is a dictionary of tensors, and has some."""
+    if not isinstance(content, dict) or not content:
+        return False
+    return all(isinstance(value, Tensor) for value in content.values())
+
+
+def current_name(key: str) -> str:
+    """The name that torch now gives an entry of a layer whose weights are normalised.
+
+    Examples
+    --------
+    >>> current_name("pos_conv.0.weight_g"), current_name("fc.weight")
+    ('pos_conv.0.parametrizations.weight.original0', 'fc.weight')
+    """
+    stem, dot, last = key.rpartition(".")
+    return stem + dot + _NORMALISED.get(last, last)
 
 
 def _refuse_inflation(path: Path) -> None:

@@ -18,7 +18,7 @@ from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
 
 from ssl_bench.media.waveform import Waveform
-from ssl_bench.models.checkpoints import Checkpoint
+from ssl_bench.models.checkpoints import Checkpoint, current_name
 from ssl_bench.models.contract import Features
 from ssl_bench.models.sounds import SoundInput
 from ssl_bench.models.trained import PriorPreprocessing, SoundOptions, TrainedLocalizer
@@ -41,11 +41,6 @@ UNUSED_ENTRIES = (
     "audio_model.model.masked_spec_embed",
 )
 """Entries of the authors' files that serve training, or the image's class token, alone."""
-
-_OLD_NORM = {
-    "weight_g": "parametrizations.weight.original0",
-    "weight_v": "parametrizations.weight.original1",
-}
 
 
 class WholeWaveform(SoundInput):
@@ -266,8 +261,7 @@ def merged_ranks(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if rank is not None:
             low[f"{rank[1]}.weight", rank[2]] = value
             continue
-        stem, _, last = name.rpartition(".")
-        found[f"{stem}.{_OLD_NORM[last]}" if last in _OLD_NORM else name] = value
+        found[current_name(name)] = value
     for (name, side), first in low.items():
         second = low.get((name, "B"))
         if side == "A" and second is not None and name in found:
