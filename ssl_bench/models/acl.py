@@ -218,7 +218,8 @@ class ACLNetwork(nn.Module):
         logits = part("transposed_convolution")(places.reshape(*places.shape[:2], side, side))
         enlarged = functional.interpolate(logits, size=GRID, mode="bicubic", align_corners=False)
         shift = self.masker_i["b"] / self.masker_i["w"]
-        return (enlarged[:, 0] + shift).sigmoid()
+        masks: Tensor = (enlarged[:, 0] + shift).sigmoid()
+        return masks
 
 
 class ACLOptions(SoundOptions):
