@@ -18,6 +18,7 @@ from ssl_bench.cli.terminal import print_json, show, show_facts, text_table
 if TYPE_CHECKING:
     from ssl_bench.leaderboard.published import PublishedFigure
     from ssl_bench.models.recipes import Recipe
+    from ssl_bench.models.registry import Baseline
 
 
 @command()
@@ -118,18 +119,26 @@ def models(name: str | None, as_json: bool) -> None:
         else:
             _print_nested({**content, **_for_people(figures, baseline.recipe)})
         return
-    cards = [load_baseline(known).card for known in list_baselines()]
+    baselines = [load_baseline(known) for known in list_baselines()]
     if as_json:
         from ssl_bench.cli.documents import print_document
 
-        print_document("models", cards)
+        print_document("models", [each.card for each in baselines])
         return
-    rows = [[card.name, card.title, card.modality] for card in cards]
-    rows += [[plug_in, "installed plug-in", ""] for plug_in in list_plug_ins()]
+    rows = [[each.name, each.card.title, each.card.modality, _weights(each)] for each in baselines]
+    rows += [[plug_in, "installed plug-in", "", ""] for plug_in in list_plug_ins()]
     show(
-        text_table(["model", "title", "modality"], rows),
-        "'ssl-bench models NAME' prints a card; --model also takes path/to/file.py:NAME.",
+        text_table(["model", "title", "modality", "weights"], rows),
+        "'ssl-bench models NAME' prints a card, which says how to get weights that do not ship; "
+        "--model also takes path/to/file.py:NAME.",
     )
+
+
+def _weights(baseline: Baseline) -> str:
+    """Whether those of the default variant ship; nothing where it has none."""
+    if baseline.needs_weights:
+        return "to get"
+    return "ships" if baseline.variant().architecture else ""
 
 
 @command()

@@ -33,6 +33,12 @@ def test_protocols_say_whose_data_ship(call: Call) -> None:
     assert call("protocols").out.count("to get") > 10
 
 
+def test_models_say_whose_weights_ship(call: Call) -> None:
+    rows = [line.split() for line in call("models").out.splitlines()]
+    ends = {row[0]: row[-1] for row in rows if len(row) > 2}
+    assert (ends["ezvsl"], ends["avgn"], ends["center"]) == ("ships", "get", "trivial")
+
+
 class TestMeasures:
     def test_a_measure_is_explained_as_it_is_written(self, call: Call) -> None:
         told = json.loads(call("measures", "cIoU(adaptive)@0.5", "--json").out)
