@@ -32,7 +32,8 @@ from ssl_bench.errors import DataError, ModelError, blamed
 from ssl_bench.executors import HERE, Executor
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.contract import Features, Localizer
-from ssl_bench.trials.trial import AudioRecipe, TrialSet
+from ssl_bench.trials.recipes import AudioRecipe
+from ssl_bench.trials.trial import TrialSet
 
 Progress = Callable[[str, int, int], None]
 

@@ -16,7 +16,8 @@ from typing import Any, Generic, TypeVar, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench.trials.trial import AudioRecipe, ImageRecipe, Trial, TrialSet
+from ssl_bench.trials.recipes import AudioRecipe, ImageRecipe
+from ssl_bench.trials.trial import Trial, TrialSet
 
 _Recipe = TypeVar("_Recipe", ImageRecipe, AudioRecipe)
 

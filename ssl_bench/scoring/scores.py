@@ -39,7 +39,8 @@ from ssl_bench.scoring.thresholds import set_apart, with_threshold
 from ssl_bench.testsets.annotations import Boxes
 from ssl_bench.testsets.base import TestSet
 from ssl_bench.testsets.truth import drawn_boxes
-from ssl_bench.trials.trial import WHOLE, ImageRecipe, Placement, Trial, TrialSet
+from ssl_bench.trials.recipes import WHOLE, ImageRecipe, Placement
+from ssl_bench.trials.trial import Trial, TrialSet
 
 # The first columns of a score table, in order.
 _FACTS = (

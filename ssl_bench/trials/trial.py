@@ -1,9 +1,4 @@
-"""Trials: the questions that a protocol puts to a model.
-
-A trial names its image, its sound and its truth by *recipes*: small hashable values that say which
-samples they are made of. Equal recipes are the same image or the same sound, so each is rendered
-and encoded once however many trials use it.
-"""
+"""Trials: the questions that a protocol puts to a model."""
 
 from __future__ import annotations
 
@@ -13,7 +8,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -30,6 +25,7 @@ from ssl_bench.protocols.protocol import Protocol
 from ssl_bench.testsets.base import Sample, TestSet
 from ssl_bench.testsets.truth import draw
 from ssl_bench.trials.display import Panel, draw_panels, drawable
+from ssl_bench.trials.recipes import WHOLE, AudioRecipe, ImageRecipe, Target
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,78 +34,11 @@ if TYPE_CHECKING:
     from ssl_bench.predictions import PredictionsMeta
 
 
-class Placement(NamedTuple):
-    """A rectangle of the picture, in fractions of its height and width (end-exclusive)."""
-
-    top: float
-    left: float
-    bottom: float
-    right: float
-
-    def on_grid(self, height: int, width: int) -> tuple[slice, slice]:
-        """Rows and columns of the rectangle on a grid."""
-        return (
-            slice(int(height * self.top), int(height * self.bottom)),
-            slice(int(width * self.left), int(width * self.right)),
-        )
-
-
 def _centre(whole: slice, kept: slice) -> slice:
     """The middle of some lines, as many as are kept."""
     count = kept.stop - kept.start
     start = whole.start + (whole.stop - whole.start - count) // 2
     return slice(start, start + count)
-
-
-WHOLE = Placement(0.0, 0.0, 1.0, 1.0)
-LEFT = Placement(0.0, 0.0, 1.0, 0.5)
-RIGHT = Placement(0.0, 0.5, 1.0, 1.0)
-
-
-@dataclass(frozen=True, slots=True)
-class ImageRecipe:
-    """A picture made of samples' images: pairs of sample id and the placement it is squeezed to."""
-
-    parts: tuple[tuple[str, Placement], ...]
-
-    @classmethod
-    def of(cls, sample: str) -> ImageRecipe:
-        """The whole image of one sample."""
-        return cls(((sample, WHOLE),))
-
-    @property
-    def key(self) -> str:
-        """Identity as text: the sample ids, in the order of their placements."""
-        return " | ".join(sample for sample, _ in self.parts)
-
-
-@dataclass(frozen=True, slots=True)
-class AudioRecipe:
-    """The sounds of samples, mixed; or silence or seeded noise as long as one sample's sound."""
-
-    samples: tuple[str, ...]
-    kind: Literal["sounds", "silence", "noise"] = "sounds"
-    seed: int = 0
-
-    @classmethod
-    def of(cls, sample: str) -> AudioRecipe:
-        """The sound of one sample."""
-        return cls((sample,))
-
-    @property
-    def key(self) -> str:
-        """Identity as text."""
-        if self.kind == "sounds":
-            return " + ".join(self.samples)
-        number = f" {self.seed}" if self.kind == "noise" else ""
-        return f"{self.kind}{number} like {self.samples[0]}"
-
-
-class Target(NamedTuple):
-    """What sounds in the picture: a sample's annotation, and the place where its image stands."""
-
-    sample: str
-    placement: Placement
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,26 +158,6 @@ class OpenTrial(Trial):
             panels.append(Panel("map", picture, truth, drawable(heat, self.id)))
         sound = self.waveform()
         return Picture(draw_panels(panels), sound.as_float(), sound.rate)
-
-
-def shared_pictures(samples: Iterable[Sample]) -> dict[str, str]:
-    """Which sample's image each sample shows: the first, by id, of those with one ``image``.
-
-    Samples of the same picture have an equal attribute ``image``; a sample without it shows its
-    own.
-
-    Examples
-    --------
-    >>> from ssl_bench.testsets import open_test_set
-    >>> samples = open_test_set("synth", "interactive", options={"count": 4}).samples
-    >>> list(shared_pictures(samples).values())
-    ['interactive-000000', 'interactive-000000', 'interactive-000002', 'interactive-000002']
-    """
-    first: dict[str, str] = {}
-    names = {sample.id: str(sample.attributes.get("image", "")) for sample in samples}
-    for identifier in sorted(names):
-        first.setdefault(names[identifier], identifier)
-    return {identifier: first[name] if name else identifier for identifier, name in names.items()}
 
 
 def _fields_of(record: Trial | AudioRecipe) -> dict[str, Any]:

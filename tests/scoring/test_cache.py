@@ -13,7 +13,8 @@ from ssl_bench.files import CACHE_VARIABLE
 from ssl_bench.protocols.protocol import ControlsTable, TestSetTable
 from ssl_bench.scoring.results import Result
 from ssl_bench.scoring.run import ScoringOptions, score
-from ssl_bench.trials.trial import WHOLE, Target, TrialSet
+from ssl_bench.trials.recipes import WHOLE, Target
+from ssl_bench.trials.trial import TrialSet
 
 COUNT = 8
 

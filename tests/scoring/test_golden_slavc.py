@@ -18,7 +18,8 @@ from ssl_bench.protocols.protocol import load_dialect
 from ssl_bench.scoring.aggregate import summarise
 from ssl_bench.scoring.run import Scored, ScoringOptions, measures_of, score_file
 from ssl_bench.testsets.annotations import Boxes
-from ssl_bench.trials.trial import WHOLE, AudioRecipe, ImageRecipe, Target, Trial, TrialSet
+from ssl_bench.trials.recipes import WHOLE, AudioRecipe, ImageRecipe, Target
+from ssl_bench.trials.trial import Trial, TrialSet
 
 MODES = {"relative": "slavc-extended", "absolute": "slavc-extended-absolute"}
 CONFIDENCE = 1e-6

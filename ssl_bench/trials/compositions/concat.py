@@ -17,7 +17,8 @@ from pydantic import Field
 
 from ssl_bench.testsets.base import Sample, TestSet
 from ssl_bench.trials.grouping import asked_for, joined_groups, seeded_groups
-from ssl_bench.trials.trial import LEFT, RIGHT, ImageRecipe, Target, Trial
+from ssl_bench.trials.recipes import LEFT, RIGHT, ImageRecipe, Target
+from ssl_bench.trials.trial import Trial
 
 
 def compose(

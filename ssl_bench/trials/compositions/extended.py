@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from ssl_bench.errors import ProtocolError
 from ssl_bench.testsets.base import TestSet
-from ssl_bench.trials.trial import AudioRecipe, ImageRecipe, Trial
+from ssl_bench.trials.recipes import AudioRecipe, ImageRecipe
+from ssl_bench.trials.trial import Trial
 
 
 def compose(test_set: TestSet, seed: int = 0) -> list[Trial]:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from ssl_bench.errors import ProtocolError
 from ssl_bench.testsets.base import TestSet
-from ssl_bench.trials.trial import ImageRecipe, Trial, shared_pictures
+from ssl_bench.trials.recipes import ImageRecipe, shared_pictures
+from ssl_bench.trials.trial import Trial
 
 
 def compose(test_set: TestSet, seed: int = 0) -> list[Trial]:

@@ -16,7 +16,8 @@ from pydantic import Field
 from ssl_bench.errors import ProtocolError
 from ssl_bench.testsets.base import UNLABELLED, Sample, TestSet
 from ssl_bench.trials.grouping import asked_for, joined_groups, seeded_groups
-from ssl_bench.trials.trial import AudioRecipe, Trial
+from ssl_bench.trials.recipes import AudioRecipe
+from ssl_bench.trials.trial import Trial
 
 PARTNER = "partner"
 

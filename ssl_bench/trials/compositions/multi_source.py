@@ -25,15 +25,15 @@ from pydantic import Field
 from ssl_bench.errors import ProtocolError
 from ssl_bench.testsets.base import Sample, TestSet
 from ssl_bench.trials.grouping import asked_for, joined_groups, seeded_groups
-from ssl_bench.trials.trial import (
+from ssl_bench.trials.recipes import (
     WHOLE,
     AudioRecipe,
     ImageRecipe,
     Placement,
     Target,
-    Trial,
     shared_pictures,
 )
+from ssl_bench.trials.trial import Trial
 
 TILES = (
     Placement(0.0, 0.0, 0.5, 0.5),

@@ -18,7 +18,8 @@ from ssl_bench.errors import ProtocolError
 from ssl_bench.testsets.base import Sample, TestSet
 from ssl_bench.testsets.silent import off_screen_partners
 from ssl_bench.trials.grouping import seed_of
-from ssl_bench.trials.trial import AudioRecipe, ImageRecipe, Trial, shared_pictures
+from ssl_bench.trials.recipes import AudioRecipe, ImageRecipe, shared_pictures
+from ssl_bench.trials.trial import Trial
 
 # Keys of the independent random streams of one seed.
 _CALIBRATION, _NOISE = 1, 2

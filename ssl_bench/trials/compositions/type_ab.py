@@ -17,7 +17,8 @@ from ssl_bench.errors import AnnotationError, Problem, ProtocolError
 from ssl_bench.testsets.base import Sample, TestSet
 from ssl_bench.testsets.folder import FolderTestSet
 from ssl_bench.testsets.tables import read_table
-from ssl_bench.trials.trial import ImageRecipe, Trial, shared_pictures
+from ssl_bench.trials.recipes import ImageRecipe, shared_pictures
+from ssl_bench.trials.trial import Trial
 
 LIST = "type_ab.csv"
 TYPES = ("A", "B")

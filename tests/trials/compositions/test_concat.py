@@ -17,7 +17,8 @@ from standins import MemoryTestSet, sample, trials_of
 from ssl_bench.protocols.protocol import CompositionTable
 from ssl_bench.testsets.base import UNLABELLED, Sample
 from ssl_bench.trials.compositions import concat
-from ssl_bench.trials.trial import LEFT, RIGHT, AudioRecipe, ImageRecipe, Target, Trial
+from ssl_bench.trials.recipes import LEFT, RIGHT, AudioRecipe, ImageRecipe, Target
+from ssl_bench.trials.trial import Trial
 
 CATEGORIES = ["dog", "cat", "bell", "horn"]
 

@@ -10,7 +10,8 @@ from standins import MemoryTestSet, protocol, sample
 from ssl_bench.protocols.protocol import CompositionTable
 from ssl_bench.testsets.base import SilentPair
 from ssl_bench.trials.compositions import compose
-from ssl_bench.trials.trial import WHOLE, AudioRecipe, ImageRecipe, TrialSet
+from ssl_bench.trials.recipes import WHOLE, AudioRecipe, ImageRecipe
+from ssl_bench.trials.trial import TrialSet
 
 SAMPLES = [sample("a", category="dog", group="one"), sample("b", category="cat")]
 PAIRS = [

@@ -13,7 +13,8 @@ from standins import MemoryTestSet, sample
 from ssl_bench.testsets import open_test_set
 from ssl_bench.testsets.base import Sample
 from ssl_bench.trials.compositions import interactive
-from ssl_bench.trials.trial import WHOLE, AudioRecipe, ImageRecipe, Target, Trial
+from ssl_bench.trials.recipes import WHOLE, AudioRecipe, ImageRecipe, Target
+from ssl_bench.trials.trial import Trial
 
 
 def compose(samples: Sequence[Sample]) -> list[Trial]:

@@ -16,7 +16,8 @@ from ssl_bench.scoring.maps import array_maps
 from ssl_bench.scoring.scores import Job, score_maps
 from ssl_bench.testsets.base import UNLABELLED, Sample
 from ssl_bench.trials.compositions import mixture
-from ssl_bench.trials.trial import AudioRecipe, ImageRecipe, Trial
+from ssl_bench.trials.recipes import AudioRecipe, ImageRecipe
+from ssl_bench.trials.trial import Trial
 
 
 def compose(samples: Sequence[Sample], seed: int = 0, **parameters: Any) -> list[Trial]:

@@ -25,7 +25,8 @@ from ssl_bench.testsets import open_test_set
 from ssl_bench.testsets.base import Sample
 from ssl_bench.trials.compositions import multi_source
 from ssl_bench.trials.compositions.multi_source import TILES, mosaics
-from ssl_bench.trials.trial import WHOLE, AudioRecipe, Target, Trial
+from ssl_bench.trials.recipes import WHOLE, AudioRecipe, Target
+from ssl_bench.trials.trial import Trial
 
 UNION = {"targets": "union"}
 

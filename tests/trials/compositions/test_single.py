@@ -12,7 +12,7 @@ from standins import MemoryTestSet, protocol, sample, trials_of
 from ssl_bench.protocols.protocol import CompositionTable
 from ssl_bench.trials import compositions
 from ssl_bench.trials.compositions import compose, composition_names
-from ssl_bench.trials.trial import WHOLE, AudioRecipe, ImageRecipe, Target
+from ssl_bench.trials.recipes import WHOLE, AudioRecipe, ImageRecipe, Target
 
 SAMPLES = [
     sample("b", group="one", category="dog", attributes={"type": "A", "objects": [1, 2]}),
