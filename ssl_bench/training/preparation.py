@@ -198,7 +198,8 @@ class Preparation:
         Raises WeightsError if none ships.
         """
         prior = self.baseline.recipe.object_prior or DEFAULT_CLASSIFIER
-        shipped = load_baseline(prior).shipped_weights(self.variant_name)
+        variant = self.variant.object_prior_variant or self.variant_name
+        shipped = load_baseline(prior).shipped_weights(variant)
         if shipped is None:
             raise WeightsError(
                 f"the weights of {prior} are needed, and none ship",
