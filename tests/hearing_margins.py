@@ -14,7 +14,7 @@ ABOVE_FLOORS = {HALF: 5, ADAPTIVE: 20}
 NEAR_FLOORS = frozenset({"attention", "coarse-to-fine", "lcbm"})
 """Baselines that stay nearer to it, as their cards say; where sound chooses they are ahead, too."""
 
-HARDLY_HEARING = frozenset({"dmc"})
+HARDLY_HEARING = frozenset({"dmc", "sspl"})
 """Baselines whose maps hardly follow the sound, as their cards say: nothing of this is claimed."""
 
 AHEAD = {"concat": 5, "type-ab B": 12, "interactive": 9}

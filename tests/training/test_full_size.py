@@ -34,7 +34,7 @@ FULL_SIZE = [
 ]
 SECONDS = 5
 # Networks whose images are seen by another trunk than ResNet-18.
-TRUNKS = {"attention": "deep stack", "oya": "stack", "unet": "deep"}
+TRUNKS = {"attention": "deep stack", "oya": "stack", "sspl": "deep stack", "unet": "deep"}
 CLIPS = [f"video{number}_000010" for number in range(4)]
 
 pytestmark = pytest.mark.slow
