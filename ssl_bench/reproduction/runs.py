@@ -142,7 +142,7 @@ class Runs:
         is_trained = chosen.training is not None or ships
         if (not is_trained and scale != "full") or not chosen.architecture:
             return None
-        if scale != "full" and (row.fixed or (ships and not asked.slug and seed == 0)):
+        if scale != "full" and (row.fixed or (ships and not asked.changes and seed == 0)):
             return None
         trained_on = "" if train_set == "none" else train_set
         words = [row.model, trained_on if scale == "full" else scale, asked.slug]

@@ -123,6 +123,17 @@ def test_a_model_that_was_not_trained_for_a_world_is_missing_there(out: Path) ->
         assert "has no variant 'collage'" in str(line.reason)
 
 
+def test_another_variant_that_ships_is_measured_untrained(out: Path) -> None:
+    table = load_table("senocak2023:1")
+    rows = tuple(row for row in table.rows if row.id in ("sspl", "sspl-pcm"))
+    settings = Settings("synth", out, out / "none", limit=4)
+    done = reproduce(table.model_copy(update={"rows": rows, "claims": ()}), Runs(settings))
+    assert [line.verdict for line in done.lines] == ["measured", "measured"]
+    assert not (out / "none").exists()
+    folders = {path.name for path in out.iterdir() if path.name.startswith("sspl-")}
+    assert len(folders) == 2  # each variant has maps of its own
+
+
 @pytest.mark.parametrize(
     ("found", "verdict"),
     [
