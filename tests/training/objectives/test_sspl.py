@@ -235,3 +235,20 @@ class TestPrepare:
         save_checkpoint(path, {"features.0.weight": torch.zeros(2)})
         with refused("E_WEIGHTS_MISFIT", where=path, kind=WeightsError):
             prepare(self.preparation("synth", vggish=str(path), sound_epochs=0))
+
+    @pytest.mark.slow
+    def test_a_sound_network_that_is_given_stays_as_it_is(self, tmp_path: Path) -> None:
+        learned = prepare(self.preparation("synth-without-pcm")).network.net_sound
+        state = {
+            key: torch.rand_like(each)
+            for key, each in learned.state_dict().items()
+            if each.is_floating_point() and not key.startswith("fc.")
+        }
+        save_checkpoint(tmp_path / "sound.safetensors", state)
+        given = {"vggish": str(tmp_path / "sound.safetensors"), "sound_epochs": 0}
+        task = prepare(self.preparation("synth-without-pcm", **given))
+        task.start_epoch(0)
+        task.network.train()
+        task.loss(task.training_feed.batch(np.arange(4), 0))
+        found = task.network.net_sound.state_dict()
+        assert all(torch.equal(found[key], each) for key, each in state.items())
