@@ -382,8 +382,9 @@ def models_page() -> str:
         "Models",
         "The baselines that ship, from their cards. Most have a small variant that was trained on "
         "the embedded world, so that every protocol of it runs at once, and take weights of full "
-        "size by `--variant full --weights FILE`. Those that came after the four papers take their "
-        "authors' weights alone. How each departs from its paper is told in [](baselines.md).",
+        "size by `--variant full --weights FILE`. Those that came after the four papers take "
+        "weights of their authors' code alone. How each departs from its paper is told in "
+        "[](baselines.md).",
         *parts,
     )
 

@@ -129,16 +129,19 @@ def models(name: str | None, as_json: bool) -> None:
     rows += [[plug_in, "installed plug-in", "", ""] for plug_in in list_plug_ins()]
     show(
         text_table(["model", "title", "modality", "weights"], rows),
-        "'ssl-bench models NAME' prints a card, which says how to get weights that do not ship; "
+        "'ssl-bench models NAME' prints a card, which tells of weights that do not ship; "
         "--model also takes path/to/file.py:NAME.",
     )
 
 
 def _weights(baseline: Baseline) -> str:
-    """Whether those of the default variant ship; nothing where it has none."""
+    """Whether those of the default variant ship, or are published; nothing where it has none."""
+    from ssl_bench.models.recipes import UNPUBLISHED
+
+    variant = baseline.variant()
     if baseline.needs_weights:
-        return "to get"
-    return "ships" if baseline.variant().architecture else ""
+        return "to train" if variant.weights_at == UNPUBLISHED else "to get"
+    return "ships" if variant.architecture else ""
 
 
 @command()

@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from ssl_bench.errors import ModelError, one_of
 from ssl_bench.models.checkpoints import Checkpoint
-from ssl_bench.models.contract import Features, OptionalMethod
+from ssl_bench.models.contract import Features, Localizer, OptionalMethod
 from ssl_bench.models.embedding_localizer import (
     EmbeddingLocalizer,
     EmbeddingNetwork,
@@ -317,6 +317,8 @@ class AVGN(EmbeddingLocalizer[AVGNNetwork]):
 
     def missing_reason(self, method: OptionalMethod) -> str:
         """Why an optional method does not work, as a sentence without a full stop."""
+        if method == "vision_only":  # its files hold no sounds from which one could be made
+            return Localizer.missing_reason(self, method)
         if method != "class_maps":
             return super().missing_reason(method)
         return (

@@ -254,19 +254,37 @@ def merged_ranks(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     >>> merged_ranks(wrapped)
     {'m.qkv.weight': tensor([[16.]])}
     """
-    found, low = {}, {}
+    found: dict[str, Tensor] = {}
+    pairs: dict[tuple[str, str], dict[str, str]] = {}
     for key, value in tensors.items():
-        name = key.replace("base_model.model.", "").replace("base_layer.", "")
-        rank = re.fullmatch(r"(.*)\.lora_([AB])\.\w+\.weight", name)
-        if rank is not None:
-            low[f"{rank[1]}.weight", rank[2]] = value
+        name = _plain(key)
+        rank = re.fullmatch(r"(.*)\.lora_([AB])\.(\w+)\.weight", name)
+        if rank is None:
+            found[current_name(name)] = value
+        else:
+            pairs.setdefault((f"{rank[1]}.weight", rank[3]), {})[rank[2]] = key
+    for (name, _), sides in pairs.items():
+        layer = found.get(name)
+        first, second = (tensors.get(sides.get(side, "")) for side in "AB")
+        if layer is None or first is None or second is None or not _fits(layer, first, second):
+            # What cannot be merged keeps its name, by which it is refused as one of no layer.
+            found.update({sides[side]: tensors[sides[side]] for side in sides})
             continue
-        found[current_name(name)] = value
-    for (name, side), first in low.items():
-        second = low.get((name, "B"))
-        if side == "A" and second is not None and name in found:
-            found[name] = found[name] + LORA_ALPHA / len(first) * (second @ first)
+        change = second.to(torch.float32) @ first.to(torch.float32)
+        found[name] = layer + (LORA_ALPHA / len(first) * change).to(layer.dtype)
     return found
+
+
+def _plain(key: str) -> str:
+    """The name of an entry without the wrapping of peft."""
+    return key.replace("base_model.model.", "").replace("base_layer.", "")
+
+
+def _fits(layer: Tensor, first: Tensor, second: Tensor) -> bool:
+    """Whether two low ranks make a change of a layer."""
+    if not layer.ndim == first.ndim == second.ndim == 2 or not len(first):
+        return False
+    return (len(second), first.shape[1]) == layer.shape and second.shape[1] == len(first)
 
 
 class DenseAV(TrainedLocalizer[DenseAVNetwork]):

@@ -7,7 +7,7 @@ Image and Audio".
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -227,7 +227,7 @@ class JointSlotsOptions(SoundOptions):
     map: Literal["sound", "refined"] = "sound"
     # By what products are multiplied before slots compete: 0.1 in the authors' test script, and 1
     # in training on 144k pairs.
-    sharpness: PositiveFloat = 0.1
+    sharpness: Annotated[float, Field(gt=0, le=1000)] = 0.1
 
 
 class JointSlots(TrainedLocalizer[JointSlotsNetwork]):

@@ -18,6 +18,9 @@ from ssl_bench.schemas import Document
 
 Table = TypeVar("Table", bound=BaseModel)
 
+UNPUBLISHED = "unpublished"
+"""In place of an address of weights that no one has published."""
+
 
 class NoOptions(Document):
     """The options of a localizer that has none."""
@@ -163,8 +166,8 @@ class Variant(Document):
     packaged_weights: PackagedWeights | None = None
     # The published file that is fetched where ``download`` is given as weights.
     official_weights: OfficialWeights | None = None
-    # Where its authors publish weights, for people: the page or the file.
-    weights_at: Annotated[str, Field(pattern=r"^https://\S+$")] | None = None
+    # Where its authors publish weights, for people: the page or the file, or "unpublished".
+    weights_at: Annotated[str, Field(pattern=r"^(https://\S+|unpublished)$")] | None = None
     # The variant of the object prior that goes with this one, where it has another name.
     object_prior_variant: str | None = None
     # How an object prior is mixed in, where this variant differs from the recipe.
@@ -330,12 +333,20 @@ class Assembly:
             published = (
                 "" if self.weights_at is None else f", which is published at {self.weights_at}"
             )
+            remedy = (
+                f"give the authors' file with --weights FILE{published}; 'ssl-bench models "
+                f"{self.name}' says where it comes from"
+            )
+            if self.weights_at == UNPUBLISHED:
+                remedy = (
+                    "none are published: train it with the authors' code, and give what that "
+                    f"writes with --weights FILE; 'ssl-bench models {self.name}' says more"
+                )
             raise WeightsError(
                 f"the variant {self.variant!r} of {self.name} needs a weights file, and none was "
                 "given",
                 code="E_WEIGHTS_NEEDED",
-                remedy=f"give the authors' file with --weights FILE{published}; 'ssl-bench models "
-                f"{self.name}' says where it comes from",
+                remedy=remedy,
             )
         return self.weights
 

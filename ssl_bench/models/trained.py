@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
+from ssl_bench.errors import ModelError, WeightsError
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.checkpoints import (
     Checkpoint,
@@ -133,8 +134,20 @@ class TrainedLocalizer(Localizer, Generic[Network]):
             options,
         )
         stated = stated_architecture(checkpoint.metadata)
-        table = {**merged(assembly.architecture, stated), **cls._sizes_in(checkpoint)}
+        table = merged(assembly.architecture, stated)
         architecture = checked(cls.architecture, table, assembly.recipe)
+        if sizes := cls._sizes_in(checkpoint):
+            try:
+                architecture = checked(cls.architecture, {**table, **sizes}, checkpoint.path)
+            except ModelError as error:
+                told = ", ".join(f"{name} {size}" for name, size in sizes.items())
+                raise WeightsError(
+                    f"its entries have sizes that {cls.baseline} cannot have ({told}): "
+                    f"{error.problem}",
+                    code="E_WEIGHTS_MISFIT",
+                    where=checkpoint.path,
+                    remedy="give weights of this model, or fetch the file again",
+                ) from error
         with ParametersNotDrawn():
             network = cls.build(architecture, options, checkpoint)
         provenance = Provenance(
@@ -198,9 +211,11 @@ class TrainedLocalizer(Localizer, Generic[Network]):
             rows = {
                 checkpoint.tensors[key].shape[0]
                 for key in keys
-                if key in checkpoint.tensors and checkpoint.tensors[key].ndim > 0
+                # A shape without elements may claim any size.
+                if key in checkpoint.tensors and checkpoint.tensors[key].numel() > 0
+                if checkpoint.tensors[key].ndim > 0
             }
-            if len(rows) == 1 and min(rows):
+            if len(rows) == 1:
                 found[name] = rows.pop()
         return found
 

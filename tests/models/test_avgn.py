@@ -165,3 +165,23 @@ class TestFiles:
         save_checkpoint(path, seeded_state(network))
         with refused("E_WEIGHTS_MISFIT", where=path, kind=WeightsError):
             load_localizer("avgn", weights=path)
+
+    @pytest.mark.parametrize(
+        "entries",
+        [
+            {"av_token": (10**12, 0)},
+            {"img_proj.weight": (10**12, 0, 1, 1), "aud_proj.weight": (10**12, 0)},
+            {"img_proj.weight": (12, 16, 1, 1), "aud_proj.weight": (12, 16)},
+        ],
+    )
+    def test_sizes_that_the_model_cannot_have_are_refused(
+        self, entries: dict[str, tuple[int, ...]], tmp_path: Path
+    ) -> None:
+        path = tmp_path / "best.pth"
+        changed = {name: torch.zeros(shape) for name, shape in entries.items()}
+        torch.save({**seeded_state(AVGNNetwork(SMALL)), **changed}, path)
+        with refused("E_WEIGHTS_MISFIT", where=path, kind=WeightsError):
+            load_localizer("avgn", weights=path)
+
+    def test_it_says_that_it_has_no_audio_blind_map(self) -> None:
+        assert small_model().missing_reason("vision_only").startswith("avgn has no")

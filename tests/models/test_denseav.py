@@ -163,6 +163,41 @@ def test_low_ranks_are_merged_by_their_formula(tmp_path: Path) -> None:
     network.load_state_dict(dict(renamed.tensors))
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ((2, 3), (4, 2)),
+        ((2, 4), (4, 3)),
+        ((0, 4), (4, 0)),
+        ((), (4, 2)),
+        ((2, 4), None),
+        (None, (4, 2)),
+    ],
+)
+def test_low_ranks_that_make_no_change_of_the_layer_are_kept_to_be_refused(
+    first: tuple[int, ...] | None, second: tuple[int, ...] | None
+) -> None:
+    given = {
+        f"qkv.lora_{side}.default.weight": torch.ones(shape)
+        for side, shape in (("A", first), ("B", second))
+        if shape is not None
+    }
+    layer = {"qkv.base_layer.weight": torch.zeros(4, 4)}
+    found = merged_ranks(layer | given)
+    assert found.keys() == {"qkv.weight", *given}
+    assert not found["qkv.weight"].any()
+
+
+def test_each_of_several_changes_is_merged_in_any_precision() -> None:
+    ranks = {
+        f"qkv.lora_{side}.{name}.weight": torch.ones((1, 4) if side == "A" else (4, 1)).half()
+        for name in ("one", "two")
+        for side in "AB"
+    }
+    found = merged_ranks({"qkv.base_layer.weight": torch.zeros(4, 4)} | ranks)
+    assert (found["qkv.weight"] == 64).all()
+
+
 class TestLocalizer:
     def test_swapped_sounds_change_the_maps(self, pictures: Pictures, clips: Clips) -> None:
         model = model_of()

@@ -161,6 +161,12 @@ class TestFiles:
         with refused("E_WEIGHTS_NEEDED", where="weights=FILE", kind=WeightsError):
             load_localizer("jsa")
 
+    def test_a_sharpness_beyond_single_precision_is_refused(self, tmp_path: Path) -> None:
+        path = tmp_path / "best.safetensors"
+        save_checkpoint(path, seeded_state(JointSlotsNetwork(SMALL)))
+        with refused("E_SCHEMA", where="sharpness"):
+            load_localizer("jsa", weights=path, options={"sharpness": 1e300})
+
     def test_a_file_of_another_shape_is_refused(self, tmp_path: Path) -> None:
         path = tmp_path / "best.safetensors"
         save_checkpoint(path, seeded_state(JointSlotsNetwork(SMALL)))
