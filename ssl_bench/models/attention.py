@@ -28,6 +28,7 @@ from ssl_bench.models.embedding_localizer import (
     EmbeddingNetwork,
     cosine_maps,
 )
+from ssl_bench.models.recipes import FileName
 from ssl_bench.models.resnet import ResidualTrunk, TrunkArchitecture
 from ssl_bench.models.soundnet import SoundNet, SoundNetArchitecture, WaveformAudio
 from ssl_bench.models.sounds import LogMelAudio
@@ -197,7 +198,7 @@ class AttentionOptions(SoundOptions):
 
     # A file of SoundNet's weights in torch's form, for the authors' checkpoints, which were trained
     # on its features and do not hold it.
-    soundnet: str | None = None
+    soundnet: FileName | None = None
 
 
 class Attention(EmbeddingLocalizer[AttentionNetwork]):

@@ -29,6 +29,7 @@ from ssl_bench.models.embedding_localizer import (
     largest_cosines,
 )
 from ssl_bench.models.ezvsl import EZVSLArchitecture
+from ssl_bench.models.recipes import FileName
 from ssl_bench.models.resnet import ResidualTrunk
 from ssl_bench.models.transformer import Block, Layers, attended
 
@@ -231,7 +232,7 @@ class AVGNOptions(EmbeddingOptions):
     # File that names the categories that the weights were trained on, one or more in a line; of a
     # line with commas, such as one of the authors' lists of training clips, all but what stands
     # before the first. With it the model makes a map for each category.
-    categories: str | None = None
+    categories: FileName | None = None
 
 
 def categories_in(text: str) -> list[str]:

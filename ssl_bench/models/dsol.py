@@ -31,6 +31,7 @@ from ssl_bench.models.embedding_localizer import (
     largest_cosines,
 )
 from ssl_bench.models.provenance import Provenance
+from ssl_bench.models.recipes import FileName
 from ssl_bench.models.resnet import FINE_TRUNK, ResidualTrunk, TrunkArchitecture
 from ssl_bench.models.trained import PriorPreprocessing, SoundOptions, encode_by_shape
 from ssl_bench.schemas import Document
@@ -170,8 +171,8 @@ class DSOLOptions(SoundOptions):
     # dictionary, matches: Files of the authors' code, ``obj_feature_*.npy`` and ``corr.npy``, which
     # go with a file of the second stage that does not hold them: the representation of each
     # cluster, and which clusters are which categories.
-    dictionary: str | None = None
-    matches: str | None = None
+    dictionary: FileName | None = None
+    matches: FileName | None = None
 
 
 class DSOL(EmbeddingLocalizer[DSOLNetwork]):

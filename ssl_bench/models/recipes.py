@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, model_validator
 
 from ssl_bench import schemas
 from ssl_bench.errors import ModelError, WeightsError, one_of
@@ -20,6 +21,14 @@ Table = TypeVar("Table", bound=BaseModel)
 
 UNPUBLISHED = "unpublished"
 """In place of an address of weights that no one has published."""
+
+
+def _name_of(given: Any) -> Any:
+    return os.fspath(given) if isinstance(given, os.PathLike) else given
+
+
+FileName = Annotated[str, BeforeValidator(_name_of)]
+"""An option that is the name of a file, which Python code may give as a path."""
 
 
 class NoOptions(Document):

@@ -26,6 +26,7 @@ from ssl_bench.models.attention import StackArchitecture
 from ssl_bench.models.checkpoints import Checkpoint, read_checkpoint
 from ssl_bench.models.contract import Features
 from ssl_bench.models.embedding_localizer import EmbeddingLocalizer, EmbeddingNetwork
+from ssl_bench.models.recipes import FileName
 from ssl_bench.models.resnet import ResidualTrunk, TrunkArchitecture
 from ssl_bench.models.sounds import LogMelAudio
 from ssl_bench.models.trained import PriorPreprocessing, SoundOptions
@@ -388,8 +389,8 @@ class SSPLOptions(SoundOptions):
 
     # Files of the authors' image network and predictive coding module (``frame_best.pth``,
     # ``pcm_best.pth``), which go with a file of their sound network (``sound_best.pth``).
-    frame: str | None = None
-    pcm: str | None = None
+    frame: FileName | None = None
+    pcm: FileName | None = None
 
 
 class SSPL(EmbeddingLocalizer[SSPLNetwork]):

@@ -186,9 +186,7 @@ class TestWeights:
             save_checkpoint(path, {**named, **scenes})
         with refused("E_WEIGHTS_MISFIT", where="audio_embedding_model", kind=WeightsError):
             Attention.assemble(assembly(parts[False], TINY.model_dump()))
-        joined = Attention.assemble(
-            assembly(parts[False], TINY.model_dump(), soundnet=str(parts[True]))
-        )
+        joined = Attention.assemble(assembly(parts[False], TINY.model_dump(), soundnet=parts[True]))
         for key, rows in model.encode_audio(clips).items():
             np.testing.assert_array_equal(joined.encode_audio(clips)[key], rows)
         assert describe(joined)["options"] == {"soundnet": sha256_of_file(parts[True])}

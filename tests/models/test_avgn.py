@@ -43,7 +43,7 @@ Clips = list[Waveform]
 def small_model(categories: Path | None = None) -> AVGN:
     network = AVGNNetwork(SMALL)
     network.load_state_dict(seeded_state(network))
-    options = AVGNOptions(categories=None if categories is None else str(categories))
+    options = AVGNOptions.model_validate({"categories": categories})
     return AVGN(network, PREPROCESSING, options=options)
 
 

@@ -220,7 +220,7 @@ class TestWeights:
         for name, key in (("dictionary", DICTIONARY), ("matches", MATCHES)):
             paths[name] = tmp_path / f"{name}.npy"
             np.save(paths[name], tensors.pop(key).double().numpy())
-        given = {name: str(path) for name, path in paths.items()}
+        given = {"dictionary": paths["dictionary"], "matches": str(paths["matches"])}
         model = assembled(tensors, tmp_path, map="classes", **given)
         assert model.supports("class_maps")
         digests = {name: sha256_of_file(path) for name, path in paths.items()}

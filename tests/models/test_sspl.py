@@ -298,7 +298,7 @@ class TestAuthorsFiles:
         return SSPL.assemble(Assembly(**{**vars(asked), "preprocessing": table}))
 
     def test_they_make_one_model(self, parts: Mapping[str, Path], pictures: Pictures) -> None:
-        options = {name: str(parts[name]) for name in ("frame", "pcm")}
+        options = {"frame": parts["frame"], "pcm": str(parts["pcm"])}
         joined, whole = self.assembled(parts["sound"], **options), self.assembled(parts["whole"])
         noise = np.random.default_rng(0).normal(0, 3000, (16000, 1)).astype(np.int16)
         maps = [
