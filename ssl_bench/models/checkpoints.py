@@ -100,6 +100,13 @@ def read_checkpoint(path: Path, *, expected_sha256: str | None = None) -> Checkp
         If the file is missing, damaged, of another kind, holds anything but tensors and plain
         values, or has another digest.
     """
+    if path.is_dir():
+        raise WeightsError(
+            "this is a directory, not a weights file",
+            code="E_WEIGHTS_KIND",
+            where=path,
+            remedy="give a file in it",
+        )
     if not path.is_file():
         raise WeightsError(
             "this weights file does not exist",

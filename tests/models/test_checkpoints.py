@@ -209,6 +209,12 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         read_checkpoint(tmp_path / "absent.pth")
 
 
+def test_a_directory_is_refused_as_one(tmp_path: Path) -> None:
+    with refused("E_WEIGHTS_KIND", where="is a directory", kind=WeightsError) as caught:
+        read_checkpoint(tmp_path)
+    assert caught.value.where == str(tmp_path)
+
+
 def test_another_digest_than_expected_is_refused(tmp_path: Path, state: State) -> None:
     save_checkpoint(tmp_path / "w.safetensors", state)
     with refused("E_WEIGHTS_DIGEST", kind=WeightsError):
