@@ -6,7 +6,7 @@ CLIPSeg is that of the library transformers; BEATs hears.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,11 +23,15 @@ from ssl_bench.files import sha256_of_file
 from ssl_bench.models.beats import BEATs, BEATsArchitecture, FilterBankAudio
 from ssl_bench.models.checkpoints import (
     Checkpoint,
+    MisfitError,
     current_name,
+    is_safetensors,
+    load_into,
     read_checkpoint,
     read_torch_file,
 )
 from ssl_bench.models.contract import Features
+from ssl_bench.models.recipes import FileName
 from ssl_bench.models.sounds import prepare_sound
 from ssl_bench.models.trained import (
     PriorPreprocessing,
@@ -47,7 +51,13 @@ GRID = 224
 CLIP_MEAN = np.array([0.48145466, 0.4578275, 0.40821073], np.float32)
 CLIP_DEVIATION = np.array([0.26862954, 0.26130258, 0.27577711], np.float32)
 
-_BEATS, _CLIPSEG = "audio_backbone.", "av_grounder."
+_PARTS = {"beats": "audio_backbone.", "clipseg": "av_grounder."}
+"""What the entries of a part begin with, of each option that names its file."""
+
+_OWN = ("audio_proj.fga.", "masker_i.")
+"""What entries of ACL's own file begin with, and those of no other model."""
+
+_MAX_DISTANCE = 2**31
 
 
 class ACLPreprocessing(PriorPreprocessing):
@@ -226,8 +236,8 @@ class ACLOptions(SoundOptions):
     """Options of ACL."""
 
     # beats, clipseg: Weights files of BEATs and of CLIPSeg, unless that of ACL holds them, too.
-    beats: str | None = None
-    clipseg: str | None = None
+    beats: FileName | None = None
+    clipseg: FileName | None = None
 
 
 class ACL(TrainedLocalizer[ACLNetwork]):
@@ -247,13 +257,24 @@ class ACL(TrainedLocalizer[ACLNetwork]):
     def renamed(cls, checkpoint: Checkpoint, options: Any) -> Checkpoint:
         """The weights with those of BEATs and of CLIPSeg, from files of their own.
 
-        WeightsError where one is in no file.
+        WeightsError where one is in no file, MisfitError where ACL's own are not.
         """
         tensors = dict(checkpoint.tensors)
-        for prefix, option in ((_BEATS, "beats"), (_CLIPSEG, "clipseg")):
+        if not any(key.startswith(_OWN) for key in tensors):
+            misfit = MisfitError(
+                "this file holds no weights of acl itself",
+                code="E_WEIGHTS_MISFIT",
+                where=checkpoint.path,
+                remedy="give the authors' file with --weights; 'ssl-bench models acl' says where "
+                "it comes from",
+            )
+            misfit.keys = tuple(tensors)
+            raise misfit
+        for option, prefix in _PARTS.items():
             file = getattr(options, option)
             if file is not None:
                 own = read_checkpoint(Path(file)).tensors
+                tensors = {key: each for key, each in tensors.items() if not key.startswith(prefix)}
                 tensors |= {prefix + current_name(key): value for key, value in own.items()}
             elif not any(key.startswith(prefix) for key in tensors):
                 raise WeightsError(
@@ -267,14 +288,27 @@ class ACL(TrainedLocalizer[ACLNetwork]):
 
     @classmethod
     def build(cls, architecture: Any, options: Any, checkpoint: Checkpoint) -> ACLNetwork:
-        """The network, with the distances that the file of BEATs states."""
-        del checkpoint
-        if options.beats is not None and not options.beats.endswith(".safetensors"):
-            stated = read_torch_file(Path(options.beats))[2].get("cfg", {})
-            farthest = stated.get("max_distance", architecture.beats.farthest)
-            beats = architecture.beats.model_copy(update={"farthest": int(farthest)})
+        """The network, with the distances that the file of BEATs states.
+
+        WeightsError, which names the file, where it states none that can be, or where the file of
+        BEATs or of CLIPSeg does not fit.
+        """
+        if options.beats is not None:
+            farthest = _farthest(Path(options.beats), architecture.beats)
+            beats = architecture.beats.model_copy(update={"farthest": farthest})
             architecture = architecture.model_copy(update={"beats": beats})
-        return ACLNetwork(architecture)
+        network = ACLNetwork(architecture)
+        for option, prefix in _PARTS.items():
+            file = getattr(options, option)
+            if file is not None:
+                own = {
+                    key.removeprefix(prefix): value
+                    for key, value in checkpoint.tensors.items()
+                    if key.startswith(prefix)
+                }
+                part = network.get_submodule(prefix.rstrip("."))
+                _refuse_misfit(part, replace(checkpoint, path=Path(file), tensors=own), option)
+        return network
 
     @classmethod
     def ignores_unknown(cls, architecture: Any) -> bool:
@@ -317,3 +351,41 @@ class ACL(TrainedLocalizer[ACLNetwork]):
         squares = self._place.send(np.stack(prepared)).float().div_(255)
         mean, deviation = self._place.send(CLIP_MEAN), self._place.send(CLIP_DEVIATION)
         return squares.sub_(mean).div_(deviation).permute(0, 3, 1, 2)
+
+
+def _farthest(file: Path, shape: BEATsArchitecture) -> int:
+    """Distance from which on all are of one class, as a file of BEATs states it; else the shape's.
+
+    WeightsError where it is no whole number above the distances that have a class of their own.
+    """
+    beside = {} if is_safetensors(file) else read_torch_file(file)[2]
+    stated = beside.get("cfg", {})
+    farthest = stated.get("max_distance", shape.farthest) if isinstance(stated, Mapping) else None
+    if (
+        not isinstance(farthest, int | float | np.integer)
+        or not shape.exact < farthest < _MAX_DISTANCE
+        or farthest != int(farthest)
+    ):
+        raise WeightsError(
+            f"max_distance in this file's cfg is not a whole number above {shape.exact} (a "
+            "quarter of the buckets) and below 2^31",
+            code="E_WEIGHTS_DISTANCE",
+            where=file,
+            remedy="fetch the file of BEATs again",
+        )
+    return int(farthest)
+
+
+def _refuse_misfit(part: nn.Module, own: Checkpoint, option: str) -> None:
+    """Raise WeightsError where the file that an option names does not fit its part."""
+    try:
+        load_into(part, own, spare_unknown=True)
+    except MisfitError as misfit:
+        # No MisfitError, whose keys would tell for which other model --weights is.
+        raise WeightsError(
+            f"{misfit.problem} (as the option {option})",
+            code=misfit.code,
+            where=own.path,
+            remedy=f"give the file of {option} with --option {option}=FILE, or fetch it again; "
+            "'ssl-bench models acl' says where it comes from",
+        ) from None

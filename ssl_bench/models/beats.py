@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import PositiveFloat, PositiveInt, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -106,6 +106,23 @@ class BEATsArchitecture(Document):
     buckets: PositiveInt = 320  # Classes of distances between tokens
     farthest: PositiveInt = 800  # Distance from which on all are of one class
     kept: tuple[int, ...] = (3, 7, 11)  # Layers whose tokens are joined
+
+    @property
+    def exact(self) -> int:
+        """Distances each way that have a class of their own; the farthest is beyond them.
+
+        Examples
+        --------
+        >>> BEATsArchitecture().exact
+        80
+        """
+        return self.buckets // 4
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not 0 < self.exact < self.farthest:
+            raise ValueError("buckets are at least 4, and farthest is above a quarter of them")
+        return self
 
 
 class _Attention(nn.Module):

@@ -123,7 +123,7 @@ def read_checkpoint(path: Path, *, expected_sha256: str | None = None) -> Checkp
             where=path,
             remedy="restore the file, or train again and put the new digest into the recipe",
         )
-    if _is_safetensors(path):
+    if is_safetensors(path):
         tensors, metadata = _read_safetensors(path)
         container, fields = "safetensors", _fields(metadata)
     else:
@@ -480,7 +480,8 @@ def save_checkpoint(
     return sha256_of_file(path)
 
 
-def _is_safetensors(path: Path) -> bool:
+def is_safetensors(path: Path) -> bool:
+    """Whether a file is read as safetensors: by its name or, under any other, by how it begins."""
     if path.suffix == ".safetensors":
         return True
     with path.open("rb") as stream:

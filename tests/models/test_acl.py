@@ -17,6 +17,7 @@ from refusals import refused
 from torch import Tensor
 
 from ssl_bench.errors import WeightsError
+from ssl_bench.files import sha256_of_file
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.acl import (
     ACL,
@@ -27,10 +28,15 @@ from ssl_bench.models.acl import (
     CLIPSegArchitecture,
     CLIPTower,
 )
-from ssl_bench.models.beats import DEVIATION, MEAN, BEATsArchitecture, kaldi_log_mel
-from ssl_bench.models.checkpoints import current_name, save_checkpoint
+from ssl_bench.models.beats import DEVIATION, MEAN, BEATs, BEATsArchitecture, kaldi_log_mel
+from ssl_bench.models.checkpoints import (
+    Checkpoint,
+    current_name,
+    read_checkpoint,
+    save_checkpoint,
+)
 from ssl_bench.models.recipes import Assembly
-from ssl_bench.models.registry import load_localizer
+from ssl_bench.models.registry import load_baseline, load_localizer
 
 pytest.importorskip("transformers")
 
@@ -69,6 +75,14 @@ def seeded(key: str, shape: tuple[int, ...]) -> Tensor:
     if last in NORMALISED:
         stem, last = stem.removesuffix(".parametrizations.weight"), NORMALISED[last]
     return recipe_tensor(SEED, f"{stem}.{last}", shape)
+
+
+# What the file of BEATs may not say beside its weights: of 32 buckets, 8 distances are exact.
+NO_DISTANCES: tuple[Any, ...] = (
+    *(5, "text", None, [1], torch.ones(2)),
+    *({"max_distance": each} for each in (None, "far", math.nan, math.inf, 9.5, torch.ones(2))),
+    *({"max_distance": each} for each in (0, -5, 8, True, 2**31, 10**400)),
+)
 
 
 @cache
@@ -112,6 +126,16 @@ def assembly(weights: Path, **options: Any) -> Assembly:
 def seeded_input(key: str, shape: tuple[int, ...], largest: float) -> Tensor:
     scale = math.sqrt(math.prod(shape[1:]) / 6) * largest
     return recipe_tensor(SEED, f"{key}.input", shape) * scale
+
+
+def files_of_parts(files: Mapping[str, Path]) -> dict[str, Path]:
+    return {name: files[name] for name in ("beats", "clipseg")}
+
+
+def shipped(name: str) -> Path:
+    found = load_baseline(name).shipped_weights()
+    assert found is not None
+    return found[0]
 
 
 @pytest.fixture(scope="module")
@@ -210,6 +234,101 @@ class TestFiles:
             ACL.assemble(assembly(files["acl"]))
         with refused("E_WEIGHTS_NEEDED", where="clipseg=FILE", kind=WeightsError):
             ACL.assemble(assembly(files["acl"], beats=str(files["beats"])))
+
+    @pytest.mark.parametrize("config", NO_DISTANCES)
+    def test_distances_that_cannot_be_are_refused(self, tmp_path: Path, config: Any) -> None:
+        path = tmp_path / "beats.pt"
+        torch.save({"cfg": config, "model": {"w": torch.zeros(1)}}, path)
+        checkpoint = Checkpoint(tmp_path / "acl.pt", {}, {}, "")
+        with refused("E_WEIGHTS_DISTANCE", where=path, kind=WeightsError) as caught:
+            ACL.build(SMALL, ACLOptions(beats=str(path)), checkpoint)
+        assert "max_distance" in str(caught.value)
+
+    @pytest.mark.parametrize(
+        ("beside", "farthest"),
+        [
+            *(({}, 40), ({"cfg": {}}, 40), ({"cfg": {"max_distance": 9}}, 9)),
+            *(({"cfg": {"max_distance": np.int64(50)}}, 50), ({"cfg": {"max_distance": 60.0}}, 60)),
+        ],
+    )
+    def test_distances_are_those_of_the_file(
+        self, tmp_path: Path, beside: dict[str, Any], farthest: int
+    ) -> None:
+        state = {key: value for key, value in small_state().items() if key.startswith("audio_back")}
+        path = tmp_path / "beats.pt"
+        torch.save({**beside, "model": {"w": torch.zeros(1)}}, path)
+        checkpoint = Checkpoint(tmp_path / "acl.pt", state, {}, "")
+        network = ACL.build(SMALL, ACLOptions(beats=str(path)), checkpoint)
+        shape = SMALL.beats.model_copy(update={"farthest": farthest})
+        expected = BEATs(shape)
+        expected.load_state_dict(network.audio_backbone.state_dict())
+        table = seeded_input("table", (1, 1, 1600, 32), 1.0)
+        with torch.inference_mode():
+            torch.testing.assert_close(
+                network.audio_backbone.eval()(table), expected.eval()(table), rtol=0, atol=0
+            )
+
+    @pytest.mark.parametrize("name", ["beats_st.pt", "beats_st.safetensors"])
+    def test_safetensors_load_under_any_name(self, files: dict[str, Path], name: str) -> None:
+        path = files["beats"].with_name(name)
+        save_checkpoint(path, read_checkpoint(files["beats"]).tensors)
+        model = ACL.assemble(assembly(files["acl"], beats=path, clipseg=files["clipseg"]))
+        digests = (sha256_of_file(each)[:12] for each in (path, files["clipseg"]))
+        assert tuple(model.provenance.options.values()) == tuple(digests)
+
+    @pytest.mark.parametrize("option", ["beats", "clipseg"])
+    @pytest.mark.parametrize("fault", ["not finite", "swapped", "ezvsl", "acl"])
+    def test_faults_are_those_of_the_file_that_has_them(
+        self, files: dict[str, Path], option: str, fault: str
+    ) -> None:
+        given = files_of_parts(files)
+        if fault == "not finite":
+            tensors = read_checkpoint(given[option]).tensors
+            key = {"beats": "layer_norm.bias", "clipseg": "decoder.film_mul.bias"}[option]
+            torch.save({**tensors, key: tensors[key] * torch.nan}, given[option])
+        else:
+            swapped = given["clipseg" if option == "beats" else "beats"]
+            others = {"swapped": swapped, "ezvsl": shipped("ezvsl"), "acl": files["acl"]}
+            given[option] = others[fault]
+        with refused("E_WEIGHTS_MISFIT", where=f"--option {option}=", kind=WeightsError) as caught:
+            ACL.assemble(assembly(files["acl"], **given))
+        assert caught.value.where == str(given[option])
+
+    @pytest.mark.parametrize("fault", ["missing", "of another shape"])
+    def test_one_wrong_entry_is_named_with_its_file(
+        self, files: dict[str, Path], fault: str
+    ) -> None:
+        tensors = dict(read_checkpoint(files["beats"]).tensors)
+        del tensors["layer_norm.bias"]
+        if fault != "missing":
+            tensors["layer_norm.bias"] = torch.zeros(3)
+        torch.save(tensors, files["beats"])
+        with refused("E_WEIGHTS_MISFIT", where="layer_norm.bias", kind=WeightsError) as caught:
+            ACL.assemble(assembly(files["acl"], **files_of_parts(files)))
+        assert caught.value.where == str(files["beats"])
+        assert fault in str(caught.value)
+
+    def test_entries_of_a_part_come_from_its_file_alone(self, files: dict[str, Path]) -> None:
+        save_checkpoint(files["acl"].with_name("all.safetensors"), small_state())
+        torch.save({"model": {"w": torch.zeros(1)}}, files["beats"])
+        with refused("E_WEIGHTS_MISFIT", where=files["beats"], kind=WeightsError):
+            whole = files["acl"].with_name("all.safetensors")
+            ACL.assemble(assembly(whole, beats=files["beats"]))
+
+    @pytest.mark.parametrize("option", ["beats", "clipseg"])
+    def test_a_directory_is_refused_as_one(self, files: dict[str, Path], option: str) -> None:
+        options = {**files_of_parts(files), option: files["acl"].parent}
+        with refused("E_WEIGHTS_KIND", where="is a directory", kind=WeightsError) as caught:
+            ACL.assemble(assembly(files["acl"], **options))
+        assert caught.value.where == str(files["acl"].parent)
+
+    def test_a_file_for_another_model_is_known_without_the_parts(self) -> None:
+        with refused("E_WEIGHTS_MODEL", where="ezvsl", kind=WeightsError):
+            load_localizer("acl", weights=shipped("ezvsl"))
+
+    def test_a_part_given_as_the_weights_is_refused(self, files: dict[str, Path]) -> None:
+        with refused("E_WEIGHTS_MISFIT", where=files["beats"], kind=WeightsError):
+            load_localizer("acl", weights=files["beats"])
 
     def test_a_file_of_another_shape_is_refused(self, tmp_path: Path) -> None:
         path = tmp_path / "all.safetensors"

@@ -9,15 +9,18 @@ import pytest
 import torch
 from refusals import refused
 
+from ssl_bench.errors import ModelError
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.beats import (
     DEVIATION,
     MEAN,
     SMALLEST_ENERGY,
+    BEATsArchitecture,
     FilterBankAudio,
     distance_classes,
     kaldi_log_mel,
 )
+from ssl_bench.models.recipes import checked
 
 
 def test_a_tone_is_loudest_in_the_band_around_it() -> None:
@@ -50,3 +53,9 @@ def test_near_distances_have_classes_of_their_own_and_far_ones_share() -> None:
 def test_another_rate_is_refused(rate: int) -> None:
     with refused("E_SOUND_RATE"):
         FilterBankAudio().taken(Waveform(np.zeros((rate, 1), np.int16), rate))
+
+
+@pytest.mark.parametrize("table", [{"farthest": 80}, {"buckets": 3}, {"buckets": 8, "farthest": 2}])
+def test_the_farthest_distance_is_above_a_quarter_of_the_buckets(table: dict[str, int]) -> None:
+    with refused("E_SCHEMA", where="farthest", kind=ModelError):
+        checked(BEATsArchitecture, table, "recipe.toml")
