@@ -150,10 +150,10 @@ def test_reported_figures_are_apart_and_can_be_filtered(visit: Visit) -> None:
     page = visit("protocols/vggss.html")
     table = page.locator("table[data-table=printed]")
     rows = table.locator("tbody tr")
-    expect(rows).to_have_count(36)
+    expect(rows).to_have_count(40)
     expect(table.locator("tr:has(.flag.bad)")).to_have_count(3)
     page.locator("[data-filter=pretrained]").select_option("no")
-    expect(rows).to_have_count(8)
+    expect(rows).to_have_count(10)
 
 
 def test_a_search_finds_by_name_also_by_that_of_the_command_line(visit: Visit) -> None:
