@@ -31,7 +31,7 @@ from ssl_bench.models.embedding_localizer import (
 from ssl_bench.models.recipes import FileName
 from ssl_bench.models.resnet import ResidualTrunk, TrunkArchitecture
 from ssl_bench.models.soundnet import SoundNet, SoundNetArchitecture, WaveformAudio
-from ssl_bench.models.sounds import LogMelAudio
+from ssl_bench.models.sounds import LogMelAudio, prepare_sound
 from ssl_bench.models.trained import PriorPreprocessing, SoundOptions, encode_by_shape
 from ssl_bench.models.vgg import VGG16_STAGES, vgg_stack
 from ssl_bench.schemas import Document
@@ -176,23 +176,6 @@ class AttentionPreprocessing(PriorPreprocessing):
     )
 
 
-def prepare_attention_sound(
-    sound: Waveform, preprocessing: WaveformAudio | LogMelAudio
-) -> NDArray[np.float32]:
-    """What the sound network reads, ``(1, rows, T)`` float32.
-
-    Raises DataError where the sound is empty, holds values that are not finite, or has another
-    rate.
-
-    Examples
-    --------
-    >>> silence = Waveform(np.zeros((22050, 1), np.int16), 22050)
-    >>> prepare_attention_sound(silence, WaveformAudio()).shape
-    (1, 1, 441000)
-    """
-    return preprocessing.table(preprocessing.taken(sound)).astype(np.float32)[None]
-
-
 class AttentionOptions(SoundOptions):
     """Options of this model."""
 
@@ -244,7 +227,7 @@ class Attention(EmbeddingLocalizer[AttentionNetwork]):
 
     def prepare_sound(self, sound: Waveform) -> NDArray[np.float32]:
         """What the sound network reads, ``(1, rows, T)`` float32."""
-        return prepare_attention_sound(sound, self._preprocessing.audio)
+        return prepare_sound(sound, self._preprocessing.audio)
 
     def encode_prepared_images(self, prepared: Sequence[NDArray[Any]]) -> Features:
         """Features ``visual (B, C, h, w)`` and ``length (B, h, w)`` of B prepared images."""

@@ -6,7 +6,7 @@ None resamples, unless it was asked to.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Annotated, ClassVar, Literal, TypeVar
+from typing import Annotated, ClassVar, Literal, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -291,13 +291,24 @@ def taking_any_rate(front_end: Chosen) -> Chosen:
     return front_end.model_copy(update={"any_rate": True})
 
 
-def prepare_sound(sound: Waveform, preprocessing: FrontEnd) -> NDArray[np.float32]:
+class MakesTables(Protocol):
+    """A sound input that makes a table of numbers of a sound."""
+
+    def taken(self, sound: Waveform) -> Waveform:
+        """The sound as the model takes it."""
+
+    def table(self, sound: Waveform) -> NDArray[np.float64]:
+        """Table ``(F, T)``, or patches ``(P, F, T)``, float64."""
+
+
+def prepare_sound(sound: Waveform, preprocessing: MakesTables) -> NDArray[np.float32]:
     """Turn a waveform into the spectrogram that a network reads.
 
     Returns
     -------
     ndarray
-        ``(1, F, T)`` float32; rows are frequencies, low first.
+        ``(1, F, T)`` float32; rows are frequencies, low first. ``(P, F, T)`` of P patches, where
+        the input makes these.
 
     Raises
     ------
@@ -311,7 +322,8 @@ def prepare_sound(sound: Waveform, preprocessing: FrontEnd) -> NDArray[np.float3
     >>> prepare_sound(silence, LogMelAudio()).shape
     (1, 64, 169)
     """
-    return preprocessing.table(preprocessing.taken(sound)).astype(np.float32)[None]
+    table = preprocessing.table(preprocessing.taken(sound)).astype(np.float32)
+    return table if table.ndim == 3 else table[None]
 
 
 def check_sound(sound: Waveform) -> None:

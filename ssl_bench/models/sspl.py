@@ -28,7 +28,7 @@ from ssl_bench.models.contract import Features
 from ssl_bench.models.embedding_localizer import EmbeddingLocalizer, EmbeddingNetwork
 from ssl_bench.models.recipes import FileName
 from ssl_bench.models.resnet import ResidualTrunk, TrunkArchitecture
-from ssl_bench.models.sounds import LogMelAudio
+from ssl_bench.models.sounds import LogMelAudio, prepare_sound
 from ssl_bench.models.trained import PriorPreprocessing, SoundOptions
 from ssl_bench.models.vgg import vgg_stack
 from ssl_bench.models.vggish import VGGish, VGGishArchitecture, VGGishAudio
@@ -366,24 +366,6 @@ class SSPLPreprocessing(PriorPreprocessing):
     )
 
 
-def prepare_sspl_sound(
-    sound: Waveform, preprocessing: VGGishAudio | LogMelAudio
-) -> NDArray[np.float32]:
-    """What the sound network reads, ``(P, rows, columns)`` float32 of P patches.
-
-    Raises DataError where the sound is empty, holds values that are not finite, or has another
-    rate.
-
-    Examples
-    --------
-    >>> silence = Waveform(np.zeros((16000, 1), np.int16), 16000)
-    >>> prepare_sspl_sound(silence, VGGishAudio()).shape
-    (3, 96, 64)
-    """
-    table = preprocessing.table(preprocessing.taken(sound)).astype(np.float32)
-    return table if table.ndim == 3 else table[None]
-
-
 class SSPLOptions(SoundOptions):
     """Options of SSPL."""
 
@@ -450,7 +432,7 @@ class SSPL(EmbeddingLocalizer[SSPLNetwork]):
 
     def prepare_sound(self, sound: Waveform) -> NDArray[np.float32]:
         """What the sound network reads, ``(P, rows, columns)`` float32."""
-        return prepare_sspl_sound(sound, self._preprocessing.audio)
+        return prepare_sound(sound, self._preprocessing.audio)
 
     def localize(self, image_features: Features, audio_features: Features) -> NDArray[np.float32]:
         """Maps ``(B, h, w)`` float32: cosines."""

@@ -21,13 +21,13 @@ from ssl_bench.models.attention import (
     AttentionNetwork,
     AttentionPreprocessing,
     attention_maps,
-    prepare_attention_sound,
 )
 from ssl_bench.models.resnet import TrunkArchitecture
+from ssl_bench.models.sounds import prepare_sound
 from ssl_bench.training.data import Needs
 from ssl_bench.training.feeds import Batch
 from ssl_bench.training.objectives.oya import all_negatives, sample_negatives
-from ssl_bench.training.preparation import CLASSIFIER_HEAD, Preparation
+from ssl_bench.training.preparation import Preparation
 from ssl_bench.training.task import EmbeddingTask, SoundBankSettings
 
 # Key of the stream of random numbers that decides which examples are annotated.
@@ -173,22 +173,30 @@ class AttentionTask(EmbeddingTask[AttentionNetwork, Settings]):
         return chosen
 
 
+def start_trunk(preparation: Preparation, network: Any, shape: Any) -> str | None:
+    """Start ``network.image_trunk``, a residual trunk or the stack of VGG-16, as the recipe says.
+
+    `shape` is its part of the architecture; see :meth:`Preparation.start_image_trunk` for what is
+    returned and raised.
+    """
+    if isinstance(shape, TrunkArchitecture):
+        return preparation.start_image_trunk(network.image_trunk)
+    # The file's keys begin with the name that the stack has in torchvision's network.
+    named = nn.ModuleDict({"features": network.image_trunk})
+    return preparation.start_image_trunk(named, network="vgg16", unused=REST_OF_VGG16)
+
+
 def prepare(preparation: Preparation) -> AttentionTask:
     """Build the task of a recipe."""
     settings = preparation.settings(Settings)
     preprocessing = preparation.preprocessing(AttentionPreprocessing)
     architecture = preparation.architecture(AttentionArchitecture)
     network = AttentionNetwork(architecture)
-    front_end = partial(prepare_attention_sound, preprocessing=preprocessing.audio)
+    front_end = partial(prepare_sound, preprocessing=preprocessing.audio)
     # Before the trunk, whose weights may be fetched: data without truth are refused first.
     needs = Needs(truth=settings.annotated > 0)
     feeds = preparation.feeds(preprocessing.image, front_end, needs)
-    if isinstance(architecture.trunk, TrunkArchitecture):
-        trunk = preparation.start_image_trunk(network.image_trunk, unused=CLASSIFIER_HEAD)
-    else:
-        # The file's keys begin with the name that the stack has in torchvision's network.
-        named = nn.ModuleDict({"features": network.image_trunk})
-        trunk = preparation.start_image_trunk(named, network="vgg16", unused=REST_OF_VGG16)
+    trunk = start_trunk(preparation, network, architecture.trunk)
     if settings.freeze_image_trunk:
         network.freeze(network.image_trunk)
     return AttentionTask(network, *feeds, settings, image_trunk_sha256=trunk)

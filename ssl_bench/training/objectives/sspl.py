@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ssl_bench.models.checkpoints import load_into, read_checkpoint
-from ssl_bench.models.resnet import TrunkArchitecture
+from ssl_bench.models.sounds import prepare_sound
 from ssl_bench.models.sspl import (
     HEAD,
     SOUND_CLASSES,
@@ -24,13 +24,12 @@ from ssl_bench.models.sspl import (
     SSPLNetwork,
     SSPLPreprocessing,
     place_cosines,
-    prepare_sspl_sound,
 )
 from ssl_bench.training.data import Needs
 from ssl_bench.training.feeds import Batch, Feed, Rows
-from ssl_bench.training.objectives.attention import REST_OF_VGG16
+from ssl_bench.training.objectives.attention import start_trunk
 from ssl_bench.training.objectives.coarse_to_fine import label_loss
-from ssl_bench.training.preparation import CLASSIFIER_HEAD, Preparation
+from ssl_bench.training.preparation import Preparation
 from ssl_bench.training.task import EmbeddingTask, ParameterGroup, SoundBankSettings
 
 _SMALLEST_RANGE = 1e-10
@@ -252,17 +251,12 @@ def prepare(preparation: Preparation) -> SSPLTask:
         for part in network.sound_trunk:
             network.freeze(part)
     needs = NEEDS(preparation.recipe.settings)
-    front_end = partial(prepare_sspl_sound, preprocessing=preprocessing.audio)
+    front_end = partial(prepare_sound, preprocessing=preprocessing.audio)
     training, validation = preparation.feeds(preprocessing.image, front_end, needs)
     views = TwoViewsFeed(
         training.source, training.augmentation, training.preprocessing, training.seed, needs
     )
-    if isinstance(architecture.trunk, TrunkArchitecture):
-        trunk = preparation.start_image_trunk(network.image_trunk, unused=CLASSIFIER_HEAD)
-    else:
-        # The file's keys begin with the name that the stack has in torchvision's network.
-        named = nn.ModuleDict({"features": network.image_trunk})
-        trunk = preparation.start_image_trunk(named, network="vgg16", unused=REST_OF_VGG16)
+    trunk = start_trunk(preparation, network, architecture.trunk)
     if settings.freeze_image_trunk:
         network.freeze(network.image_trunk)
     return SSPLTask(network, views, validation, settings, image_trunk_sha256=trunk)
