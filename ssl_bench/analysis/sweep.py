@@ -7,7 +7,7 @@ options; ``change.NAME`` trains it with several values of a field of its recipe,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -19,9 +19,8 @@ from numpy.typing import NDArray
 from ssl_bench.analysis.evaluation import run_predict
 from ssl_bench.analysis.request import Request
 from ssl_bench.analysis.run_folder import PREDICTIONS, VISION_ONLY
+from ssl_bench.analysis.sweep_request import Asked, SweepError
 from ssl_bench.displays import Shown
-from ssl_bench.engine.encode import Progress
-from ssl_bench.errors import SslBenchError
 from ssl_bench.files import temporary_folder
 from ssl_bench.models.mixing import mix
 from ssl_bench.models.object_guided import ObjectGuided
@@ -45,12 +44,6 @@ ALPHA, THRESHOLD = "alpha", "threshold"
 _OPTION, _CHANGE = "option.", "change."
 
 
-class SweepError(SslBenchError):
-    """A setting cannot be varied as was asked."""
-
-    code = "E_SWEEP"
-
-
 class Point(Document):
     """Scores with one value of the setting.
 
@@ -72,6 +65,11 @@ class Point(Document):
 class Sweep(Shown, Document):
     """A setting, and the scores with each of its values.
 
+    Attributes
+    ----------
+    notes
+        What a user should know of how weights were trained.
+
     Examples
     --------
     >>> import ssl_bench
@@ -87,6 +85,7 @@ class Sweep(Shown, Document):
     dialect: str
     partial: bool
     points: tuple[Point, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def headline(self) -> str:
@@ -109,37 +108,6 @@ class Sweep(Shown, Document):
             for sound, measured in (("with", point.measures), ("without", point.without_sound))
             for each in measured
         )
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What is to be varied, and on what.
-
-    Attributes
-    ----------
-    setting, values
-        As in the module's docstring, and the values as texts.
-    request
-        The model and how it is run; its protocol is `protocol`.
-    measures
-        Text forms; none for the protocol's own.
-    maps, prior_maps
-        Stored predictions in place of the model's: of the model, and, for ``alpha``, of the prior.
-    weights_dir, seed
-        Where trained weights are, or go; the seed of training.
-    """
-
-    setting: str
-    values: Sequence[str]
-    request: Request
-    protocol: str | Protocol
-    measures: Sequence[str] = ()
-    maps: Path | None = None
-    prior_maps: Path | None = None
-    weights_dir: Path = Path("trained")
-    seed: int = 0
-    progress: Progress = lambda _what, _done, _all: None
-    notify: Callable[[str], None] = lambda _stage: None
 
 
 def sweep(asked: Asked) -> Sweep:
@@ -180,6 +148,7 @@ def sweep(asked: Asked) -> Sweep:
         dialect=work.conventions.dialect,
         partial=work.partial,
         points=points,
+        notes=tuple(work.notes),
     )
 
 
@@ -196,6 +165,7 @@ class _Work:
     conventions: Protocol = field(init=False)
     model: str = field(init=False)
     partial: bool = field(init=False)
+    notes: list[str] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
         request = self.asked.request
@@ -284,26 +254,27 @@ class _Work:
                 code="E_SWEEP_TRAINING",
                 remedy="vary one of its options, or train it with your own code",
             )
-        from ssl_bench.training.run import train
+        # Not at the top: it needs an extra.
+        from ssl_bench.analysis.trained_values import TrainedValues
 
-        variant = request.variant or load_baseline(self.model).recipe.default_variant
+        trained = TrainedValues(
+            self.model,
+            request.variant,
+            name,
+            self.asked.training,
+            self.trials,
+            resample=bool(request.settings.get("resample")),
+            jobs=request.jobs,
+            progress=self.asked.progress,
+            notify=self.asked.notify,
+        )
+        trained.check(self.asked.values)
         for text in self.asked.values:
-            stem = f"{self.model}-{variant}-{name.rpartition('.')[2]}-{text}-seed{self.asked.seed}"
-            folder = self.asked.weights_dir / stem
-            weights = folder / f"{variant}.safetensors"
-            if not weights.is_file():
-                self.asked.notify(f"training {stem}")
-                train(
-                    self.model,
-                    variant=variant,
-                    seed=self.asked.seed,
-                    out=folder,
-                    changes={name: value_of(text)},
-                    progress=lambda step: self.asked.progress(step.stage, step.done, step.total),
-                )
+            weights, variant = trained.weights(text), trained.plan.variant
             with temporary_folder() as scratch:
                 path = self._predict(replace(request, variant=variant, weights=weights), scratch)
                 yield self._point(text, path, self.conventions)
+        self.notes += trained.notes
 
     def _numbers(self, low: float = -np.inf, high: float = np.inf) -> list[float]:
         found = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,12 +28,22 @@ from ssl_bench.cli.options import (
     request_of,
 )
 from ssl_bench.cli.terminal import plain_table, show, show_notes, with_interval
+from ssl_bench.cli.training_options import (
+    accelerator_option,
+    change_option,
+    clips_options,
+    held_out_options,
+    image_trunk_option,
+    neighbour_files,
+    neighbours_options,
+)
 from ssl_bench.progress import progress_bars
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from ssl_bench.analysis.sweep import Sweep
+    from ssl_bench.analysis.sweep_request import Training
 
 _USUAL = {"alpha": "0:1:0.1", "threshold": "0.05:0.95:0.05"}
 _SETTINGS = ("alpha", "threshold", "top", "dimension", "train-size")
@@ -73,7 +84,8 @@ alpha        weight of the audio-visual map beside an object prior; maps are
 threshold    what maps are cut at, under a dialect that cuts them at a value
 top          classes whose saliency is combined (gradcam)
 dimension    dimension of the shared space; trains each
-train-size   number of scenes of the embedded world; trains each
+train-size   number of scenes of the embedded world, or of clips of your folder
+             (--training-data), the smaller among the larger; trains each
 option.NAME  any option of the model
 change.NAME  any field of its training recipe, as train --change; trains each
 """
@@ -106,6 +118,12 @@ change.NAME  any field of its training recipe, as train --change; trains each
     "--maps", type=PATH, help="Of alpha and threshold: stored predictions in place of a model."
 )
 @click.option("--prior-maps", type=PATH, help="Of alpha: stored predictions of the object prior.")
+@data_option
+@click.option("--out", type=FOLDER, help="Folder to write to.  [default: runs/sweep-...]")
+@overwrite_option
+@limit_option
+@missing_options
+@jobs_option
 @click.option(
     "--weights-dir",
     type=FOLDER,
@@ -118,14 +136,22 @@ change.NAME  any field of its training recipe, as train --change; trains each
     type=click.IntRange(0, 2**63 - 1),
     default=0,
     show_default=True,
-    help="Seed of training, of train-size, dimension and change.NAME.",
+    help="Seed of training, and of which clips are drawn.",
 )
-@data_option
-@click.option("--out", type=FOLDER, help="Folder to write to.  [default: runs/sweep-...]")
-@overwrite_option
-@limit_option
-@missing_options
-@jobs_option
+@click.option(
+    "--training-data",
+    metavar="synth|collage|DIR",
+    **completed(candidates.training_data),
+    help="What to train on, as train --data has it. Clips that are scored, and others of their "
+    "videos, are refused, or left out with --skip-held-out; --skip-missing holds for clips, too.  "
+    "[default: the world of the variant]",
+)
+@clips_options
+@held_out_options
+@change_option
+@image_trunk_option
+@neighbours_options
+@accelerator_option
 @format_option
 @json_option
 def sweep(
@@ -135,16 +161,14 @@ def sweep(
     measures: tuple[str, ...],
     maps: Path | None,
     prior_maps: Path | None,
-    weights_dir: Path,
-    training_seed: int,
     out: Path | None,
     ending: str,
     as_json: bool,
     **given: Any,
 ) -> None:
     """Score a model over several values of one setting."""
-    from ssl_bench.analysis.sweep import Asked
     from ssl_bench.analysis.sweep import sweep as run
+    from ssl_bench.analysis.sweep_request import Asked
     from ssl_bench.figures.sweep import write_sweep
 
     if given["model"] is None and maps is None:
@@ -152,7 +176,8 @@ def sweep(
     name = given["model"] or (maps.stem if maps is not None else "")
     place = protocol.replace("@", "-").replace(":", "-")
     folder = out or Path("runs") / f"sweep-{setting}-{Path(name).stem}-{Path(place).stem}"
-    request = request_of({**given, "model": name, "out": None, "jobs": given["jobs"]})
+    request = request_of({**given, "model": name, "out": None})
+    training = _training(given)
     with progress_bars(quiet=as_json) as (progress, notify):
         found = run(
             Asked(
@@ -163,8 +188,7 @@ def sweep(
                 measures=measures,
                 maps=maps,
                 prior_maps=prior_maps,
-                weights_dir=weights_dir,
-                seed=training_seed,
+                training=training,
                 progress=progress,
                 notify=notify,
             )
@@ -176,7 +200,22 @@ def sweep(
         print_document("sweep", found)
         return
     show(_table(found))
-    show_notes([f"wrote {', '.join(map(str, files))}"])
+    show_notes([*found.notes, f"wrote {', '.join(map(str, files))}"])
+
+
+def _training(given: dict[str, Any]) -> Training:
+    from ssl_bench.analysis.sweep_request import Training
+
+    taken = {each.name: given[each.name] for each in fields(Training) if each.name in given}
+    return Training(
+        **{
+            **taken,
+            "data": given["training_data"],
+            "skip_missing": given["missing"] == "skip",
+            "neighbours": neighbour_files(given),
+            "seed": given["training_seed"],
+        }
+    )
 
 
 def _table(found: Sweep) -> Table:

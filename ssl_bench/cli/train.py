@@ -15,7 +15,6 @@ from ssl_bench.cli import candidates
 from ssl_bench.cli.candidates import completed
 from ssl_bench.cli.config import command
 from ssl_bench.cli.options import (
-    FILE,
     FOLDER,
     MAX_WORKERS,
     PATH,
@@ -24,15 +23,22 @@ from ssl_bench.cli.options import (
     format_option,
     json_option,
     overwrite_option,
-    pairs_option,
     resample_option,
 )
 from ssl_bench.cli.terminal import show, unbroken
+from ssl_bench.cli.training_options import (
+    accelerator_option,
+    change_option,
+    clips_options,
+    held_out_options,
+    image_trunk_option,
+    neighbour_files,
+    neighbours_options,
+)
 from ssl_bench.extras import extra_needed
 from ssl_bench.progress import progress_bars
 
 if TYPE_CHECKING:
-    from ssl_bench.training.neighbours import NeighbourFiles
     from ssl_bench.training.record import TrainingRecord
     from ssl_bench.training.run_state import Progress, Step
 
@@ -41,12 +47,6 @@ _MADE_BY_CODE = ("synth", "collage")
 _OF_FOLDERS = ("ids", "truth", "masks", "skip_missing", "problems", "held_out", "skip_held_out")
 _FIRST_LINE_SECONDS = 5.0
 _LINE_SECONDS = 60.0
-
-
-def _value_of(text: str) -> Any:
-    from ssl_bench.schemas import value_of
-
-    return value_of(text)
 
 
 @command()
@@ -72,28 +72,7 @@ def _value_of(text: str) -> Any:
     help="Variant of the baseline.  [default: that of the data; for a folder full, or the first "
     "other one]",
 )
-@click.option(
-    "--ids",
-    metavar="LIST",
-    type=FILE,
-    help="Clips of the folder to train on, one on each line (text or CSV, plain or .gz); a "
-    "classifier takes its labels from the second column.  [default: all]",
-)
-@click.option(
-    "--truth",
-    metavar="FILE|DIR",
-    type=PATH,
-    help="Where the clips of the folder sound, for supervised models: a CSV of boxes "
-    "(id,x0,y0,x1,y1, from 0 to 1 of the image), a JSON as of VGG-SS, or a folder of masks ID.png "
-    "or of annotations ID.xml as of Flickr-SoundNet.",
-)
-@click.option(
-    "--masks",
-    type=click.Choice(["two-valued", "nonzero", "half", "alpha", "dither"]),
-    help="What is inside a mask of --truth: all that is not black, at least half as bright as "
-    "white, its alpha channel, or as Pillow dithers it.  [default: two-valued, which refuses masks "
-    "of more than black and one other level]",
-)
+@clips_options
 @click.option(
     "--skip-missing",
     is_flag=True,
@@ -105,15 +84,7 @@ def _value_of(text: str) -> Any:
     type=PATH,
     help="Write every problem and note about the clips of the folder.",
 )
-@click.option(
-    "--held-out",
-    multiple=True,
-    metavar="PROTOCOL|FILE",
-    **completed(candidates.protocols),
-    help="Refuse to train on clips of this protocol's test set or of this list, or on other clips "
-    "of their videos; may be repeated.",
-)
-@click.option("--skip-held-out", is_flag=True, help="Leave such clips out, and say how many.")
+@held_out_options
 @click.option(
     "--seed",
     "seeds",
@@ -121,14 +92,7 @@ def _value_of(text: str) -> Any:
     multiple=True,
     help="Seed of the run; may be repeated, for a run of each.  [default: the recipe's]",
 )
-@pairs_option(
-    "--change",
-    "changes",
-    "KEY=VALUE",
-    _value_of,
-    help="Change a field of the recipe, such as batch=32, epochs=5 or settings.tau=0.05, or of the "
-    "network, such as architecture.dimension=128; may be repeated. The record says so.",
-)
+@change_option
 @resample_option
 @click.option(
     "--out",
@@ -138,20 +102,9 @@ def _value_of(text: str) -> Any:
     "resumed; of several seeds, DIR/seedSEED.  [default: trained/MODEL-DATA-seedSEED]",
 )
 @overwrite_option
-@click.option(
-    "--image-trunk",
-    type=FILE,
-    help="Weights that the image trunk starts from, where the recipe asks for some.  [default: "
-    "the object classifier that ships, or torchvision's ImageNet weights from their address]",
-)
-@click.option(
-    "--neighbour-images",
-    type=FILE,
-    help="Features of the clips' images, from any encoder, where the recipe draws clips that look "
-    "alike: .npz with ids and features, or .npy with a .txt of ids beside it.",
-)
-@click.option("--neighbour-sounds", type=FILE, help="The same of their sounds.")
-@choice_option("--accelerator", ["auto", "cpu", "cuda"], "auto takes a GPU where there is one.")
+@image_trunk_option
+@neighbours_options
+@accelerator_option
 @count_option(
     "--devices",
     1,
@@ -244,10 +197,12 @@ def _train_one(
 ) -> tuple[TrainingRecord, Path]:
     """Train with one seed; notes are printed beside progress."""
     from ssl_bench.training.hardware import Hardware, is_first_process
+    from ssl_bench.training.neighbours import NeighbourFiles
     from ssl_bench.training.run import plan_training
     from ssl_bench.training.run import train as run
     from ssl_bench.training.sources import FolderChoices, open_training_data
 
+    neighbours = neighbour_files(given)
     on_folder = given["data"] not in _MADE_BY_CODE
     made = None if on_folder else given["data"]
     changes = given["changes"]
@@ -280,19 +235,11 @@ def _train_one(
         changes=changes,
         **{name: given[name] for name in ("image_trunk", "save_every", "keep_epochs", "overwrite")},
         curve=given["ending"],
-        neighbours=_neighbours(given["neighbour_images"], given["neighbour_sounds"]),
+        neighbours=None if neighbours is None else NeighbourFiles(*neighbours),
         hardware=Hardware(**{name: given[name] for name in names}, workers=given["jobs"]),
         progress=tell,
     )
     return record, folder
-
-
-def _neighbours(images: Path | None, sounds: Path | None) -> NeighbourFiles | None:
-    from ssl_bench.training.neighbours import NeighbourFiles
-
-    if (images is None) != (sounds is None):
-        raise click.UsageError("give both --neighbour-images and --neighbour-sounds, or neither")
-    return None if images is None or sounds is None else NeighbourFiles(images, sounds)
 
 
 def _detail(step: Step) -> str:

@@ -9,7 +9,7 @@ from ssl_bench.arguments import ArgumentError
 from ssl_bench.errors import ModelError
 from ssl_bench.media.image import MaskRule
 from ssl_bench.training.data import MADE_BY_CODE, TrainingData
-from ssl_bench.training.folder import open_user_folder, read_held_out, require_given
+from ssl_bench.training.folder import HeldOut, open_user_folder, read_held_out, require_given
 from ssl_bench.training.given_truth import open_truth
 from ssl_bench.training.run import Plan
 from ssl_bench.training.run_state import Progress
@@ -30,7 +30,7 @@ class FolderChoices:
     problems
         CSV file to write every problem into.
     held_out
-        Protocols, and lists of clips, that no clip may belong to.
+        Protocols, lists of clips, and clips that were read already, that no clip may belong to.
     """
 
     ids: Path | None = None
@@ -38,7 +38,7 @@ class FolderChoices:
     masks: MaskRule | None = None
     skip_missing: bool = False
     problems: Path | None = None
-    held_out: tuple[str, ...] = ()
+    held_out: tuple[str | HeldOut, ...] = ()
     skip_held_out: bool = False
 
 
@@ -99,7 +99,9 @@ def open_training_data(
         ids=choices.ids,
         truth=None if truth is None else open_truth(truth, choices.masks or "two-valued"),
         skip_missing=choices.skip_missing,
-        held_out=[read_held_out(reference) for reference in choices.held_out],
+        held_out=[
+            each if isinstance(each, HeldOut) else read_held_out(each) for each in choices.held_out
+        ],
         skip_held_out=choices.skip_held_out,
         takes=None if taken is None else taken.taken,
         report=choices.problems,

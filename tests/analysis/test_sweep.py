@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
+from own_sets import table
+from PIL import Image
 from protocol_files import few_trials
+from refusals import refused
 
 import ssl_bench
-from ssl_bench.analysis.sweep import ALPHA, SHORT, THRESHOLD, Sweep, SweepError
+from ssl_bench.analysis.sweep import ALPHA, SHORT, THRESHOLD, Sweep
+from ssl_bench.analysis.sweep_request import SweepError
 from ssl_bench.cli.sweep import _SETTINGS
 from ssl_bench.errors import SslBenchError
 from ssl_bench.figures.sweep import write_sweep
+from ssl_bench.training.record import read_record
 
 N = 12
 
@@ -108,9 +116,87 @@ def test_changes_are_trained_and_loaded_with_their_shape(protocol: str, tmp_path
             out=tmp_path / f"ezvsl-synth-dimension-{value}-seed0",
             changes={"architecture.dimension": value, **few},
         )
-    swept = ssl_bench.sweep("dimension", "ezvsl", protocol, values, weights_dir=tmp_path)
+    swept = ssl_bench.sweep(
+        "dimension", "ezvsl", protocol, values, weights_dir=tmp_path, changes=few
+    )
     assert [point.value for point in swept.points] == ["8", "16"]
     assert swept.points[0].without_sound
+
+
+FEW = {"validation_scenes": 2, "batch": 4, "epochs": 1}
+SIZES = [4, 6]
+
+
+@pytest.fixture(scope="module")
+def mine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 12 clips, and beside it a test set of two of them with its protocol."""
+    root = tmp_path_factory.mktemp("mine")
+    names = [f"video{number:02d}_000010" for number in range(12)]
+    noise = np.random.default_rng(0)
+    for name in names:
+        sound = noise.integers(-9000, 9000, 33075).astype(np.int16)
+        for place in (root / "clips", *([root / "mine"] if name in names[:2] else [])):
+            for part in ("frames", "audio"):
+                (place / part).mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (40, 30), (90, 90, 90)).save(place / "frames" / f"{name}.png")
+            soundfile.write(place / "audio" / f"{name}.wav", sound, 11025)
+    table(root, [f"{name}.png,{name}.wav,dog,0.1,0.1,0.5,0.5" for name in names[:2]])
+    (root / "mine.toml").write_text(
+        'name = "mine"\ntitle = "Mine"\nversion = 1\nsource = "a test"\nmeasures = ["AUC"]\n'
+        '[test_set]\nname = "mine"\n[composition]\nkind = "single"\n'
+    )
+    return root
+
+
+def sizes(root: Path, **given: Any) -> Sweep:
+    """A sweep over two sizes of the folder."""
+    given = {"changes": FEW, "skip_held_out": True, "weights_dir": root / "trained", **given}
+    return ssl_bench.sweep(
+        *("train-size", "ezvsl", str(root / "mine.toml"), SIZES),
+        variant="synth",
+        data=root,
+        training_data=root / "clips",
+        **given,
+    )
+
+
+@pytest.fixture(scope="module")
+def sized(mine: Path) -> Sweep:
+    return sizes(mine)
+
+
+class TestOwnClips:
+    def test_sizes_are_trained_without_the_clips_that_are_scored(
+        self, mine: Path, sized: Sweep
+    ) -> None:
+        assert [point.value for point in sized.points] == ["4", "6"]
+        for size in SIZES:
+            folder = mine / "trained" / f"ezvsl-synth-clips-scenes-{size}-seed0"
+            record = read_record(folder / "synth.training.json")
+            assert (record.recipe.scenes, record.held_out) == (size, 2)
+            assert record.checked_against == ("mine@mine:all",)
+
+    def test_clips_that_are_scored_are_refused_unless_they_may_be_left_out(
+        self, mine: Path, tmp_path: Path
+    ) -> None:
+        with refused("E_CLIPS_HELD_OUT"):
+            sizes(mine, skip_held_out=False, weights_dir=tmp_path)
+
+    def test_weights_are_taken_again_but_not_those_of_another_training(
+        self, mine: Path, sized: Sweep
+    ) -> None:
+        written = mine / "trained" / "ezvsl-synth-clips-scenes-4-seed0" / "synth.safetensors"
+        before = written.stat().st_mtime_ns
+        assert sizes(mine).points == sized.points
+        assert written.stat().st_mtime_ns == before
+        with refused("E_SWEEP_WEIGHTS", where="epochs is 1 there and 2 here"):
+            sizes(mine, changes={**FEW, "epochs": 2})
+        with refused("E_SWEEP_WEIGHTS", where="compared with those of flickr"):
+            sizes(mine, held_out=["flickr"])
+
+    def test_what_is_varied_cannot_be_changed_as_well(self, mine: Path) -> None:
+        with refused("E_CHANGE_TWICE"):
+            sizes(mine, changes={"scenes": 5})
 
 
 @pytest.mark.parametrize(
