@@ -31,6 +31,7 @@ class MissingExtraError(SslBenchError):
     code = "E_EXTRA_MISSING"
     name: str | None = None
     extra: str | None = None
+    final: bool = False  # Whether it says all, wherever what needs the library is called
 
 
 def install_line(extra: str) -> str:
@@ -45,7 +46,9 @@ def install_line(extra: str) -> str:
 
 
 @contextmanager
-def extra_needed(what: str, extra: str | None = None) -> Iterator[None]:
+def extra_needed(
+    what: str, extra: str | None = None, *, common: str | None = None
+) -> Iterator[None]:
     """Turn the import error of a library that an extra brings into one sentence.
 
     Parameters
@@ -54,6 +57,9 @@ def extra_needed(what: str, extra: str | None = None) -> Iterator[None]:
         The command or function that runs inside.
     extra
         The extra that brings all that it needs; None for the one that brings the missing library.
+    common
+        The extra that others of its kind need, too: of any other, the sentence is about `what`,
+        wherever it is called. None where it is about the outermost of those that are called.
 
     Raises
     ------
@@ -70,6 +76,8 @@ def extra_needed(what: str, extra: str | None = None) -> Iterator[None]:
     try:
         yield
     except (ModuleNotFoundError, MissingExtraError) as error:
+        if isinstance(error, MissingExtraError) and error.final:
+            raise
         # The outermost one says what the user asked for.
         library = (error.name or "").partition(".")[0]
         if library not in _EXTRA_OF:
@@ -80,4 +88,5 @@ def extra_needed(what: str, extra: str | None = None) -> Iterator[None]:
             remedy=install_line(brings),
         )
         missing.name, missing.extra = library, brings
+        missing.final = common is not None and _EXTRA_OF[library] != common
         raise missing from error

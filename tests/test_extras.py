@@ -69,6 +69,15 @@ def test_a_missing_library_of_an_extra_names_the_extra() -> None:
         raise ModuleNotFoundError(name="cv2.gapi")
 
 
+@pytest.mark.parametrize(
+    ("library", "told"), [("transformers", "the model acl needs"), ("torch", "evaluate needs")]
+)
+def test_what_only_some_models_need_is_said_of_the_model(library: str, told: str) -> None:
+    model = extra_needed("the model acl", common="models")
+    with refused("E_EXTRA_MISSING", where=told), extra_needed("evaluate"), model:
+        raise ModuleNotFoundError(name=library)
+
+
 def test_an_unknown_missing_module_is_a_fault_of_the_code() -> None:
     with pytest.raises(ModuleNotFoundError), extra_needed("ssl_bench.train"):
         raise ModuleNotFoundError(name="ssl_bench.nowhere")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-from ssl_bench.engine.encode import EngineOptions
+from ssl_bench.engine.encode import EngineOptions, Progress
 from ssl_bench.engine.parts import (
     CODE,
     CONTENT,
@@ -85,10 +87,16 @@ def predict_priors(
             _take(path, found[folder][name])
         made = [(trials, folder) for trials, folder in places if not found[folder][name].exists()]
         if made:
-            predict(prior, [(trials, folder / name) for trials, folder in made], options)
+            told = replace(options, progress=partial(_told_of, options.progress, name))
+            predict(prior, [(trials, folder / name) for trials, folder in made], told)
         for _, folder in made:
             _keep(found[folder][name], kept[folder])
     return found
+
+
+def _told_of(progress: Progress, name: str, what: str, done: int, of: int) -> None:
+    """Tell progress under the name of the prior that runs."""
+    progress(f"{name}: {what}", done, of)
 
 
 def shipped_priors(

@@ -7,7 +7,7 @@ CLIPSeg is that of the library transformers; BEATs hears.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -25,10 +25,8 @@ from ssl_bench.models.checkpoints import (
     Checkpoint,
     MisfitError,
     current_name,
-    is_safetensors,
     load_into,
-    read_checkpoint,
-    read_torch_file,
+    read_with_beside,
 )
 from ssl_bench.models.contract import Features
 from ssl_bench.models.recipes import FileName
@@ -240,6 +238,13 @@ class ACLOptions(SoundOptions):
     clipseg: FileName | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class _Joined(Checkpoint):
+    """Weights of several files, and what that of BEATs states of its network (``cfg``)."""
+
+    stated: Any = None
+
+
 class ACL(TrainedLocalizer[ACLNetwork]):
     """ACL: where CLIPSeg finds what the sentence with the sound means.
 
@@ -259,7 +264,7 @@ class ACL(TrainedLocalizer[ACLNetwork]):
 
         WeightsError where one is in no file, MisfitError where ACL's own are not.
         """
-        tensors = dict(checkpoint.tensors)
+        tensors, stated = dict(checkpoint.tensors), None
         if not any(key.startswith(_OWN) for key in tensors):
             misfit = MisfitError(
                 "this file holds no weights of acl itself",
@@ -273,9 +278,10 @@ class ACL(TrainedLocalizer[ACLNetwork]):
         for option, prefix in _PARTS.items():
             file = getattr(options, option)
             if file is not None:
-                own = read_checkpoint(Path(file)).tensors
+                own, beside = read_with_beside(Path(file))
+                stated = beside.get("cfg", {}) if option == "beats" else stated
                 tensors = {key: each for key, each in tensors.items() if not key.startswith(prefix)}
-                tensors |= {prefix + current_name(key): value for key, value in own.items()}
+                tensors |= {prefix + current_name(key): each for key, each in own.tensors.items()}
             elif not any(key.startswith(prefix) for key in tensors):
                 raise WeightsError(
                     f"the weights of acl go with those of {option}, which are in no file given",
@@ -284,7 +290,7 @@ class ACL(TrainedLocalizer[ACLNetwork]):
                     remedy=f"give their file with --option {option}=FILE; 'ssl-bench models acl' "
                     "says where it comes from",
                 )
-        return replace(checkpoint, tensors=tensors)
+        return _Joined(**{**vars(checkpoint), "tensors": tensors}, stated=stated)
 
     @classmethod
     def build(cls, architecture: Any, options: Any, checkpoint: Checkpoint) -> ACLNetwork:
@@ -294,7 +300,8 @@ class ACL(TrainedLocalizer[ACLNetwork]):
         BEATs or of CLIPSeg does not fit.
         """
         if options.beats is not None:
-            farthest = _farthest(Path(options.beats), architecture.beats)
+            stated = checkpoint.stated if isinstance(checkpoint, _Joined) else {}
+            farthest = _farthest(stated, architecture.beats, Path(options.beats))
             beats = architecture.beats.model_copy(update={"farthest": farthest})
             architecture = architecture.model_copy(update={"beats": beats})
         network = ACLNetwork(architecture)
@@ -353,13 +360,11 @@ class ACL(TrainedLocalizer[ACLNetwork]):
         return squares.sub_(mean).div_(deviation).permute(0, 3, 1, 2)
 
 
-def _farthest(file: Path, shape: BEATsArchitecture) -> int:
+def _farthest(stated: Any, shape: BEATsArchitecture, file: Path) -> int:
     """Distance from which on all are of one class, as a file of BEATs states it; else the shape's.
 
     WeightsError where it is no whole number above the distances that have a class of their own.
     """
-    beside = {} if is_safetensors(file) else read_torch_file(file)[2]
-    stated = beside.get("cfg", {})
     farthest = stated.get("max_distance", shape.farthest) if isinstance(stated, Mapping) else None
     if (
         not isinstance(farthest, int | float | np.integer)

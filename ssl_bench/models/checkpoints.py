@@ -100,6 +100,16 @@ def read_checkpoint(path: Path, *, expected_sha256: str | None = None) -> Checkp
         If the file is missing, damaged, of another kind, holds anything but tensors and plain
         values, or has another digest.
     """
+    return read_with_beside(path, expected_sha256=expected_sha256)[0]
+
+
+def read_with_beside(
+    path: Path, *, expected_sha256: str | None = None
+) -> tuple[Checkpoint, Mapping[Any, Any]]:
+    """What :func:`read_checkpoint` reads, and all that a torch file holds beside its state dict.
+
+    Raises as :func:`read_checkpoint` does.
+    """
     if path.is_dir():
         raise WeightsError(
             "this is a directory, not a weights file",
@@ -123,24 +133,25 @@ def read_checkpoint(path: Path, *, expected_sha256: str | None = None) -> Checkp
             where=path,
             remedy="restore the file, or train again and put the new digest into the recipe",
         )
+    beside: Mapping[Any, Any] = {}
+    metadata: Mapping[str, str] = {}
     if is_safetensors(path):
+        container = "safetensors"
         tensors, metadata = _read_safetensors(path)
-        container, fields = "safetensors", _fields(metadata)
     else:
-        metadata = {}
         tensors, container, beside = read_torch_file(path)
-        fields = _fields(beside)
     _check_plain(tensors, path)
     prefixed = any(_MODULE in key for key in tensors)
-    return Checkpoint(
+    checkpoint = Checkpoint(
         path=path,
         tensors=_without_module(tensors, path),
         metadata=metadata,
         sha256=digest,
         container=container,
         prefixes_removed=(_MODULE,) if prefixed else (),
-        fields=fields,
+        fields=_fields(metadata or beside),
     )
+    return checkpoint, beside
 
 
 def read_torch_file(path: Path) -> tuple[dict[str, Tensor], str, Mapping[Any, Any]]:

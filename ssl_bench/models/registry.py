@@ -484,7 +484,7 @@ def load_localizer(
     file = None if weights is None else Path(weights)
     if not _is_address(name) and (name in list_baselines() or name not in plug_ins()):
         baseline = load_baseline(name)
-        with extra_needed(f"the model {name}"):
+        with extra_needed(f"the model {name}", common="models"):
             return baseline.load(variant, weights=file, alpha=alpha, seed=seed, options=options)
     if variant is not None:
         raise ModelError(

@@ -138,6 +138,20 @@ def test_rankings_are_compared_with_no_prior(tmp_path: Path) -> None:
     assert done.result.priors == ()
 
 
+def test_progress_names_the_prior_that_runs(trials: TrialSet, tmp_path: Path) -> None:
+    class Mute(Loud):
+        name = PRIOR
+        audio_blind = True
+
+    told: list[tuple[str, int, int]] = []
+    options = EngineOptions(use_cache=False, progress=lambda *step: told.append(step))
+    predict_priors([(trials, tmp_path)], {PRIOR: Mute()}, options)
+    assert {what.partition(":")[0] for what, _, of in told if of} == {
+        *trials.protocol.controls.priors,
+        PRIOR,
+    }
+
+
 class InAFolder(MemoryTestSet):
     name = "vggss"
 

@@ -239,9 +239,10 @@ class TestFiles:
     def test_distances_that_cannot_be_are_refused(self, tmp_path: Path, config: Any) -> None:
         path = tmp_path / "beats.pt"
         torch.save({"cfg": config, "model": {"w": torch.zeros(1)}}, path)
-        checkpoint = Checkpoint(tmp_path / "acl.pt", {}, {}, "")
+        options = ACLOptions(beats=str(path))
+        given = Checkpoint(tmp_path / "acl.pt", small_state(), {}, "")
         with refused("E_WEIGHTS_DISTANCE", where=path, kind=WeightsError) as caught:
-            ACL.build(SMALL, ACLOptions(beats=str(path)), checkpoint)
+            ACL.build(SMALL, options, ACL.renamed(given, options))
         assert "max_distance" in str(caught.value)
 
     @pytest.mark.parametrize(
@@ -254,11 +255,16 @@ class TestFiles:
     def test_distances_are_those_of_the_file(
         self, tmp_path: Path, beside: dict[str, Any], farthest: int
     ) -> None:
-        state = {key: value for key, value in small_state().items() if key.startswith("audio_back")}
-        path = tmp_path / "beats.pt"
-        torch.save({**beside, "model": {"w": torch.zeros(1)}}, path)
-        checkpoint = Checkpoint(tmp_path / "acl.pt", state, {}, "")
-        network = ACL.build(SMALL, ACLOptions(beats=str(path)), checkpoint)
+        path, prefix = tmp_path / "beats.pt", "audio_backbone."
+        state = {
+            key.removeprefix(prefix): value
+            for key, value in small_state().items()
+            if key.startswith(prefix)
+        }
+        torch.save({**beside, "model": state}, path)
+        options = ACLOptions(beats=str(path))
+        given = Checkpoint(tmp_path / "acl.pt", small_state(), {}, "")
+        network = ACL.build(SMALL, options, ACL.renamed(given, options))
         shape = SMALL.beats.model_copy(update={"farthest": farthest})
         expected = BEATs(shape)
         expected.load_state_dict(network.audio_backbone.state_dict())
