@@ -12,9 +12,16 @@ import numpy as np
 from ssl_bench.errors import ResultError, first_few, one_of
 from ssl_bench.trials.trial import Trial, TrialSet
 
-How = Literal["all", "random", "worst", "best", "apart"]
+How = Literal["all", "random", "worst", "best", "apart", "heard", "misheard"]
+
+HIT = 0.5
+"""What a trial scores at least, where a map hits."""
 
 _FEW = 20
+_TURNED = {
+    "heard": "hit with the sound and missed by the audio-blind map",
+    "misheard": "missed with the sound and hit by the audio-blind map",
+}
 
 
 @dataclass(frozen=True)
@@ -24,7 +31,9 @@ class Choice:
     Attributes
     ----------
     how
-        ``worst`` and ``best`` go by the first model, ``apart`` by how far the models lie apart.
+        ``worst`` and ``best`` go by the first model, ``apart`` by how far the models lie apart;
+        ``heard`` are those that the first model hits and its own audio-blind map misses,
+        ``misheard`` the reverse, those first that lie farthest apart.
     count
         How many; all for ``all``.
     category
@@ -48,7 +57,8 @@ def choose(
     """Rows of the chosen trials, out of those that are `answered`.
 
     `values` are those of each model by trial id, higher for better; a trial without one is never
-    among the worst or the best. Equal values stay in the order of the protocol. Random trials are
+    among the worst or the best. For ``heard`` and ``misheard`` they are those of the first model
+    and of its audio-blind map. Equal values stay in the order of the protocol. Random trials are
     each followed by those of the same picture.
 
     Raises
@@ -83,8 +93,11 @@ def choose(
     found = _chosen(trials, held, values, by)
     if not found:
         agree = by.how == "apart" and held and by.count
+        problem = "these runs agree on every trial" if agree else "no trial is left to show"
+        if by.how in _TURNED:
+            problem = f"no trial is {_TURNED[by.how]}"
         raise ResultError(
-            "these runs agree on every trial" if agree else "no trial is left to show",
+            problem,
             code="E_NOTHING_CHANGED" if agree else "E_TRIALS_NONE",
             where=trials.protocol.label,
             remedy="choose other trials, such as --random 6",
@@ -100,7 +113,14 @@ def _chosen(
     if by.how == "random":
         return _random(trials, held, by)
     ranked: Callable[[str], float]
-    if by.how == "apart":
+    if by.how in ("heard", "misheard"):
+        right, wrong = values if by.how == "heard" else reversed(values)
+
+        def ranked(name: str) -> float:
+            one, other = right.get(name, np.nan), wrong.get(name, np.nan)
+            return other - one if one >= HIT > other else np.nan
+
+    elif by.how == "apart":
 
         def ranked(name: str) -> float:
             found = [each.get(name, np.nan) for each in values]

@@ -31,16 +31,30 @@ from ssl_bench.progress import progress_bars
 if TYPE_CHECKING:
     from ssl_bench.analysis.chosen_trials import Choice
 
-_HOW = ("worst", "best", "random", "apart")
+_HOW = ("worst", "best", "random", "apart", "heard", "misheard")
 _COUNT = click.IntRange(1, 200)
 
 
 @command()
-@click.argument("runs", nargs=-1, required=True, metavar="RUN...", **completed(candidates.runs))
+@click.argument("runs", nargs=-1, metavar="RUN...", **completed(candidates.runs))
+@click.option(
+    "--epochs",
+    type=FOLDER,
+    metavar="TRAINED",
+    help="In place of RUNs: the weights that 'train --keep-epochs N --out TRAINED' kept, run on "
+    "--protocol, with a column for each pass.",
+)
 @click.option("--worst", type=_COUNT, metavar="N", help="The N worst trials of the first RUN.")
 @click.option("--best", type=_COUNT, metavar="N", help="The N best trials of the first RUN.")
 @click.option("--random", type=_COUNT, metavar="N", help="N random trials.  [default: 6]")
 @click.option("--apart", type=_COUNT, metavar="N", help="The N trials on which RUNs differ most.")
+@click.option(
+    "--heard",
+    type=_COUNT,
+    metavar="N",
+    help="N trials that the first RUN hits with the sound, and misses by its own audio-blind map.",
+)
+@click.option("--misheard", type=_COUNT, metavar="N", help="N trials of which the reverse holds.")
 @click.option("--ids", multiple=True, metavar="A,B", help="These trials; may be repeated.")
 @click.option("--category", metavar="NAME", help="Only trials of this category; alone, all of it.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Of --random.")
@@ -54,7 +68,7 @@ _COUNT = click.IntRange(1, 200)
     "--parts/--no-parts",
     default=None,
     help="Also the maps that a map is made of or compared with: AVL and OGL, potential map, "
-    "audio-blind map.  [default: of a single RUN]",
+    "audio-blind map.  [default: of a single RUN, and with --heard and --misheard]",
 )
 @label_option
 @click.option(
@@ -71,7 +85,7 @@ _COUNT = click.IntRange(1, 200)
     "--protocol",
     metavar="NAME[@TESTSET[:SPLIT]]",
     **completed(candidates.protocols),
-    help="Protocol of the runs, where they name one that does not ship.",
+    help="Protocol of the runs, where they name one that does not ship; that of --epochs.",
 )
 @board_option
 @data_option
@@ -82,20 +96,39 @@ def pictures(runs: tuple[str, ...], **given: Any) -> None:
 
     RUN is a run folder, a predictions file, or an entry of the leaderboard, as compare takes it
     (leaderboard:PROTOCOL/NAME). One row for each trial: the predicted pixels and the
-    truth are outlined. The images are those of the test set, where they are at hand.
+    truth are outlined. The images are those of the test set, where they are at hand. With
+    --epochs, RUNs are the passes of a training.
     """
     by = _choice(given)
+    trained: Path | None = given["epochs"]
+    if (trained is None) == (not runs):
+        raise click.UsageError("give RUN..., or --epochs with the folder of a training")
+    if trained is not None and given["protocol"] is None:
+        raise click.UsageError("--epochs needs --protocol, whose trials are drawn")
     out: Path | None = given["out"]
     if out is None and given["per_clip"] is None:
         out = Path(f"pictures.{given['ending']}")
     data, jobs = given["data"], given["jobs"]
-    with progress_bars(quiet=given["as_json"]) as (_, notify), ExitStack() as stack:
+    with progress_bars(quiet=given["as_json"]) as (progress, notify), ExitStack() as stack:
         from ssl_bench.figures.trial_pictures import MEASURE, draw_trials, open_shown
         from ssl_bench.leaderboard.entry_runs import open_given
 
         notify("opening trials")
-        opened = stack.enter_context(open_given(runs, given["board"], data=data, jobs=jobs))
-        shown = open_shown(opened, protocol=given["protocol"], data=data, labels=given["labels"])
+        labels = given["labels"]
+        if trained is not None:
+            from ssl_bench.analysis.kept_epochs import epoch_runs, kept_epochs
+            from ssl_bench.engine.encode import EngineOptions
+
+            kept = kept_epochs(trained)
+            options = EngineOptions(jobs=jobs, progress=progress)
+            runs_of = epoch_runs(
+                kept, given["protocol"], by, data=data, options=options, notify=notify
+            )
+            opened: list[Any] = [*stack.enter_context(runs_of)]
+            labels = labels or [f"epoch {each.number}" for each in kept]
+        else:
+            opened = stack.enter_context(open_given(runs, given["board"], data=data, jobs=jobs))
+        shown = open_shown(opened, protocol=given["protocol"], data=data, labels=labels)
         notify("drawing")
         drawn = draw_trials(
             shown,

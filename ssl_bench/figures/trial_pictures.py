@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ssl_bench.analysis.chosen_trials import Choice, choose
+from ssl_bench.analysis.chosen_trials import HIT, Choice, choose
 from ssl_bench.analysis.evaluation import Evaluation
 from ssl_bench.analysis.paired_runs import (
     Run,
@@ -52,7 +52,6 @@ from ssl_bench.trials.trial import TrialSet
 MEASURE = "mean-cIoU"
 """What a picture says of a trial where nothing else is asked for: its cIoU."""
 
-_HIT = 0.5
 _BLIND = "audio-blind map"
 # What papers call a model's map, and its audio-blind map.
 _NAMES = {"oya": ("localization map", "potential map")}
@@ -218,7 +217,7 @@ def draw_trials(
         By which trials are ranked, and what is written below the maps: a mean over trials.
     parts
         Whether the maps that a run's map is made of or compared with are drawn too; None for those
-        of a single run.
+        of a single run, or where trials are chosen by the audio-blind map.
     out, per_clip
         A file for all trials, and a folder for a file for each picture, called by its first trial.
     ending
@@ -235,14 +234,18 @@ def draw_trials(
     tables = [run.scored(asked, jobs) for run in runs]
     values = [_values(table, asked) for table in tables]
     signed = [{name: asked.sign * value for name, value in each.items()} for each in values]
+    by_sound = by.how in ("heard", "misheard") and not by.ids
+    if by_sound:
+        signed = [signed[0], _blind_values(runs[0], asked, jobs)]
     answered = {name for run in runs for name in run.predictions.trial_ids}
     trials = runs[0].trials
     rows = choose(trials, answered, signed, by)
     single = len(runs) == 1
+    drawn_parts = single or by_sound if parts is None else parts
     columns = [
         column
         for run, table in zip(runs, tables, strict=True)
-        for column in _columns(run, table, single=single, parts=single if parts is None else parts)
+        for column in _columns(run, table, single=single, parts=drawn_parts)
     ]
     drawn, unseen = _rows(trials, rows, columns, asked)
     heads = [column.head for column in columns]
@@ -250,7 +253,10 @@ def draw_trials(
     protocol = trials.protocol
     files = []
     if out is not None:
-        name = f"{runs[0].label} on " if single else ""
+        model = runs[0].model.name
+        # Passes of one training are labelled without it.
+        unsaid = all(run.model.name == model and model not in run.label for run in runs)
+        name = f"{runs[0].label if single else model} on " if single or unsaid else ""
         title = f"{name}{protocol.label}, dialect {runs[0].conventions}"
         save_figure(draw_sheet(drawn, heads, title), out, digest)
         files.append(out)
@@ -270,6 +276,21 @@ def _values(scores: pd.DataFrame, measure: Measure) -> dict[str, float]:
     counted = scores[counted_rows(scores, measure) & scores["present"].to_numpy(bool)]
     found = per_trial(counted, measure)
     return {str(name): float(v) for name, v in zip(counted["trial_id"], found, strict=True)}
+
+
+def _blind_values(run: ShownRun, measure: Measure, jobs: int) -> dict[str, float]:
+    """What each trial scored by the model's own audio-blind map."""
+    path = None if run.folder is None else run.folder / VISION_ONLY
+    if path is None or not path.is_file():
+        raise ResultError(
+            "this run has no audio-blind maps of its model",
+            code="E_BLIND_MISSING",
+            where=run.label,
+            remedy="draw the run folder of a model that makes one, or --apart of two runs",
+        )
+    trials = with_threshold(run.trials, StoredMaps(open_predictions(path), run.trials))
+    maps = StoredMaps(open_predictions(path), trials)
+    return _values(score_maps(Job(maps, trials, [measure]), jobs=jobs)[0], measure)
 
 
 def _clips(
@@ -410,7 +431,7 @@ def _panels(
             heat=heat.astype(np.float32),
             predicted=predicted,
             score=said if np.isnan(value) else _said(measure, value),
-            hit=value >= _HIT if plain and not np.isnan(value) else None,
+            hit=value >= HIT if plain and not np.isnan(value) else None,
         )
     return found
 

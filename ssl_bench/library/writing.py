@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
 
 from ssl_bench.analysis.chosen_trials import Choice
-from ssl_bench.analysis.paired_runs import read_scores_of
+from ssl_bench.analysis.paired_runs import Run, read_scores_of
 from ssl_bench.analysis.run_folder import SHEET
-from ssl_bench.arguments import AnyPath, checked_arguments
+from ssl_bench.arguments import AnyPath, ArgumentError, checked_arguments
+from ssl_bench.engine.encode import EngineOptions
 from ssl_bench.figures.trial_pictures import MEASURE, Drawn, draw_trials, open_shown
 from ssl_bench.interchange.export import Format, write_results
 from ssl_bench.interchange.result_rows import Given, tables_of
@@ -34,7 +36,7 @@ def pictures(
     *runs: AnyRun,
     out: AnyPath | None = None,
     per_clip: AnyPath | None = None,
-    by: Literal["worst", "best", "random", "apart"] = "random",
+    by: Literal["worst", "best", "random", "apart", "heard", "misheard"] = "random",
     count: int = 6,
     ids: Sequence[str] = (),
     category: str | None = None,
@@ -44,6 +46,7 @@ def pictures(
     labels: Sequence[str] = (),
     format: Literal["png", "pdf", "svg"] = "png",  # noqa: A002, as the command has it
     protocol: str | None = None,
+    epochs: AnyPath | None = None,
     board: AnyPath | None = None,
     data: AnyPath | None = None,
     jobs: int = 1,
@@ -57,8 +60,9 @@ def pictures(
     out, per_clip
         One file for all trials, and a folder for one file a picture; ``pictures.png`` if neither.
     by, count
-        Which trials: the worst or best of the first run, random ones, or those on which runs differ
-        most; and how many.
+        Which trials: the worst or best of the first run, random ones, those on which runs differ
+        most, or those that the first run hits and its audio-blind map misses (``heard``), or the
+        reverse (``misheard``); and how many.
     ids, category, seed
         These trials; only those of a category; and the seed of random ones.
     measure
@@ -67,6 +71,9 @@ def pictures(
         Whether to draw the maps that a map is made of; None for those of a single run.
     labels, format, protocol
         As in :func:`analyse`.
+    epochs
+        In place of runs: the folder of a training whose passes were kept
+        (``train(keep_epochs=N)``), run on `protocol`, with a column for each pass.
 
     Raises
     ------
@@ -82,9 +89,31 @@ def pictures(
     ('standard-...',)
     """
     target = Path(f"pictures.{format}") if out is None and per_clip is None else path_of(out)
-    with open_given(names_of(runs), path_of(board), data=path_of(data), jobs=jobs) as given:
-        shown = open_shown(given, protocol=protocol, data=path_of(data), labels=labels)
-        choice = Choice(by, count, ids=tuple(ids), category=category, seed=seed)
+    choice = Choice(by, count, ids=tuple(ids), category=category, seed=seed)
+    where = path_of(data)
+    with ExitStack() as stack:
+        opened: list[Path | Run]
+        if epochs is None:
+            opening = open_given(names_of(runs), path_of(board), data=where, jobs=jobs)
+            opened = stack.enter_context(opening)
+        else:
+            if runs or protocol is None:
+                raise ArgumentError(
+                    "epochs stand in place of runs, and need a protocol",
+                    remedy="give epochs=FOLDER and protocol=NAME, or runs",
+                )
+            # Not at the top: it needs an extra.
+            from ssl_bench.analysis.kept_epochs import epoch_runs, kept_epochs
+
+            kept = kept_epochs(Path(epochs))
+            options = EngineOptions(jobs=jobs)
+            opened = [
+                *stack.enter_context(
+                    epoch_runs(kept, protocol, choice, data=where, options=options)
+                )
+            ]
+            labels = labels or [f"epoch {each.number}" for each in kept]
+        shown = open_shown(opened, protocol=protocol, data=where, labels=labels)
         return draw_trials(
             shown,
             choice,

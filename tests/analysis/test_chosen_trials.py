@@ -43,6 +43,17 @@ def test_apart_is_the_range_over_all_models(trials: TrialSet) -> None:
         names(trials, values[0], values[0], how="apart", count=9)
 
 
+def test_what_the_sound_turns_is_told_from_what_it_spoils(trials: TrialSet) -> None:
+    a, b, c, d = trials.ids[:4]
+    heard = {a: 0.6, b: 0.9, c: 0.4, d: 0.9}
+    blind = {a: 0.4, b: 0.1, c: 0.5, d: 0.8}
+    assert names(trials, heard, blind, how="heard", count=9) == [b, a]
+    assert names(trials, heard, blind, how="heard", count=1) == [b]
+    assert names(trials, heard, blind, how="misheard", count=9) == [c]
+    with refused("E_TRIALS_NONE", where="missed by the audio-blind map"):
+        names(trials, heard, heard, how="heard", count=9)
+
+
 def test_random_trials_come_with_those_of_their_picture(trials: TrialSet) -> None:
     found = names(trials, how="random", count=4)
     assert len(set(found)) == 4

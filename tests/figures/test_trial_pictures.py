@@ -144,6 +144,26 @@ def test_runs_of_other_questions_are_refused(
         open_shown([tmp_path / "none.npz"], protocol=few_protocol)
 
 
+def test_what_sound_turns_is_shown_beside_the_audio_blind_map(
+    runs: dict[str, Path], few_protocol: str, tmp_path: Path, caught: Caught
+) -> None:
+    pair = open_shown([runs["ezvsl"], runs["center"]], protocol=few_protocol)
+    draw_trials(pair, Choice("heard", 3), measure="pointing", out=tmp_path / "a.png")
+    ((rows, heads, _),) = caught.figures
+    assert heads == ["ezvsl", "ezvsl: audio-blind map", "center"]
+    for row in rows:
+        told = [panel.score for panel in row.maps if panel is not None]
+        assert told[:2] == ["pointing 1.000", "pointing 0.000"]
+
+
+def test_what_sound_turns_needs_an_audio_blind_map(
+    runs: dict[str, Path], few_protocol: str, tmp_path: Path
+) -> None:
+    shown = open_shown([runs["center"]], protocol=few_protocol)
+    with refused("E_BLIND_MISSING", where="center"):
+        draw_trials(shown, Choice("misheard", 3), out=tmp_path / "a.png")
+
+
 class TestRealImages:
     """Of a test set whose images lie in a folder, some of them damaged."""
 
