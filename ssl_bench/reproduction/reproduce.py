@@ -159,8 +159,11 @@ class _Work:
             raise SslBenchError(reason, code="E_ROW_MISSING")
         asked = column.asked(scale)
         if asked is None:
+            elsewhere = column.asked("full")
             raise SslBenchError(
-                f"no protocol asks at scale {scale} what this column asks", code="E_COLUMN_MISSING"
+                f"no protocol at scale {scale} stands for the column {column.test_set}"
+                + (f"; at scale full, {elsewhere} does" if elsewhere else ""),
+                code="E_COLUMN_MISSING",
             )
         key = (row.id, "" if scale != "full" else train_set, seed, asked)
         if key not in self._known:

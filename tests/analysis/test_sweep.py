@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
+from click.testing import CliRunner
 from own_sets import table
 from PIL import Image
 from protocol_files import few_trials
@@ -16,10 +19,11 @@ from refusals import refused
 import ssl_bench
 from ssl_bench.analysis.sweep import ALPHA, SHORT, THRESHOLD, Sweep
 from ssl_bench.analysis.sweep_request import SweepError
+from ssl_bench.cli.main import commands
 from ssl_bench.cli.sweep import _SETTINGS
 from ssl_bench.errors import SslBenchError
 from ssl_bench.figures.sweep import write_sweep
-from ssl_bench.training.record import read_record
+from ssl_bench.training.record import read_record, write_record
 
 N = 12
 
@@ -193,6 +197,32 @@ class TestOwnClips:
             sizes(mine, changes={**FEW, "epochs": 2})
         with refused("E_SWEEP_WEIGHTS", where="compared with those of flickr"):
             sizes(mine, held_out=["flickr"])
+
+    def test_weights_that_nothing_says_of_are_told(
+        self, mine: Path, sized: Sweep, tmp_path: Path
+    ) -> None:
+        assert sized.notes == ()
+        shutil.copytree(mine / "trained", tmp_path / "trained")
+        for path in (tmp_path / "trained").glob("*/synth.training.json"):
+            record = read_record(path)
+            write_record(record.model_copy(update={"checked_against": ()}), path)
+        told = sizes(mine, weights_dir=tmp_path / "trained").notes
+        assert len(told) == len(SIZES)
+        assert all("mine@mine:all" in each for each in told)
+
+    def test_the_command_takes_the_same_choices(
+        self, mine: Path, sized: Sweep, tmp_path: Path
+    ) -> None:
+        words = [
+            *("sweep", "train-size", "--model", "ezvsl", "--variant", "synth", "--json"),
+            *("--protocol", str(mine / "mine.toml"), "--data", str(mine), "--values", "4,6"),
+            *("--training-data", str(mine / "clips"), "--weights-dir", str(mine / "trained")),
+            *("--skip-held-out", "--out", str(tmp_path / "out")),
+            *(f"--change={name}={value}" for name, value in FEW.items()),
+        ]
+        done = CliRunner().invoke(commands, words)
+        assert done.exit_code == 0, done.output
+        assert json.loads(done.stdout)["points"] == json.loads(sized.model_dump_json())["points"]
 
     def test_what_is_varied_cannot_be_changed_as_well(self, mine: Path) -> None:
         with refused("E_CHANGE_TWICE"):
