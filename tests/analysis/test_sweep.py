@@ -201,7 +201,7 @@ class TestOwnClips:
     def test_weights_that_nothing_says_of_are_told(
         self, mine: Path, sized: Sweep, tmp_path: Path
     ) -> None:
-        assert sized.notes == ()
+        assert not any("mine@mine:all" in each for each in sized.notes)
         shutil.copytree(mine / "trained", tmp_path / "trained")
         for path in (tmp_path / "trained").glob("*/synth.training.json"):
             record = read_record(path)
