@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench.errors import ArrayError, MeasureError, one_of
-from ssl_bench.measures.batch import Binarization, evaluate_maps
+from ssl_bench.measures.batch import Binarization, evaluate_maps, upsample_fast
 from ssl_bench.measures.columns import (
     AREA,
     counted,
@@ -25,7 +25,6 @@ from ssl_bench.measures.columns import (
     without_undefined,
 )
 from ssl_bench.measures.definition import RULES, MapOnGrid, Measure
-from ssl_bench.measures.interpolation import upsample
 from ssl_bench.measures.values import column_of, columns_read, needs_of
 from ssl_bench.protocols.conventions import Interpolation, MapTable, ThresholdTable
 from ssl_bench.protocols.protocol import Protocol, load_dialect, load_protocol
@@ -215,7 +214,7 @@ def _from_maps(
             else:
                 np.copyto(drawn, given, casting="unsafe")
         if under.map.crop is not None:
-            heats = cropped(np.stack([upsample(heat, side, call) for heat in heats]), under)
+            heats = cropped(np.stack([upsample_fast(heat, side, call) for heat in heats]), under)
             drawn = cropped(drawn, under)
         part: dict[str, NDArray[Any]] = {}
         places = facts.get("places")
@@ -278,7 +277,7 @@ def _one_by_one(
     found: dict[str, list[Any]] = {name: [] for name in columns}
     for number, (heat, truth) in enumerate(zip(heats, drawn, strict=True)):
         grid = MapOnGrid(
-            raw=upsample(heat, truth.shape[0], call),
+            raw=upsample_fast(heat, truth.shape[0], call),
             truth=truth,
             threshold=under.threshold,
             normalisation=under.map.normalisation,
@@ -316,13 +315,10 @@ class _Sample:
         found = self.measure.definition.per_trial(self.measure, *self.columns)
         return np.asarray(found, np.float64)
 
-    def overall(self, order: NDArray[np.intp]) -> float:
-        """A number of the whole set, of these rows."""
-        definition = self.measure.definition
-        if definition.of_rows is not None:
-            return definition.of_rows(self.measure, *self.columns)(order)
-        assert definition.overall is not None
-        return definition.overall(self.measure, *(column[order] for column in self.columns))
+    @property
+    def ordered(self) -> list[NDArray[Any]]:
+        """The columns, in the order of ids."""
+        return [column[self.order] for column in self.columns]
 
     @property
     def value(self) -> float:
@@ -330,7 +326,7 @@ class _Sample:
         if not len(self.groups):
             return math.nan
         if not self.measure.definition.is_mean:
-            return float(self.overall(self.order))
+            return self.measure.number(self.ordered)
         values = self.values
         # fsum is exact, so the mean does not depend on the order of samples.
         return math.fsum(values) / len(values)
@@ -403,7 +399,7 @@ class Score(float):
         bootstrap = ClusterBootstrap(Numbered(sample.groups), seed=sample.seed)
         if sample.measure.definition.is_mean:
             return bootstrap.interval(sample.values)
-        return bootstrap.overall(sample.overall, sample.order)
+        return bootstrap.overall(sample.measure.of_weights(sample.ordered), sample.order)
 
 
 def score_of(measure: Measure, table: Mapping[str, NDArray[Any]], seed: int = 0) -> Score:

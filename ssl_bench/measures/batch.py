@@ -29,6 +29,7 @@ class MapScores:
     # only in the given region, 0 only outside, 0.5 in both, nan where no regions are given.
     peak_hit: NDArray[np.float64]
     side: NDArray[np.float64]
+    n_pixels: int  # Of the grid
     # For each rule asked for: threshold, n_predicted, n_tied, intersection and false_positives
     # (each ``(n,)``), and their cIoU (nan where 0/0).
     rules: dict[Rule, dict[str, NDArray[np.float64]]]
@@ -116,6 +117,7 @@ def evaluate_maps(
             is_flat=is_flat > 0,
             peak_hit=peak_hit,
             side=side,
+            n_pixels=size * size,
             rules={
                 rule: _numbers_of_rule(of_rules[:, place[each, rule]], truth_sum)
                 for rule in each.rules
@@ -123,6 +125,25 @@ def evaluate_maps(
         )
         for each in binarizations
     ]
+
+
+def upsample_fast(
+    heat: NDArray[np.floating], size: int, interpolation: Interpolation
+) -> NDArray[np.float32]:
+    """What :func:`ssl_bench.measures.interpolation.upsample` gives, to the last bit, compiled."""
+    from ssl_bench.measures import kernel
+
+    values = np.clip(np.ascontiguousarray(heat, np.float32), -LARGEST, LARGEST)
+    grid = np.empty((size, size), np.float32)
+    kernel.upsample(
+        values,
+        *taps(values.shape[0], size, interpolation),
+        *taps(values.shape[1], size, interpolation),
+        interpolation == "opencv-linear",
+        np.empty((values.shape[0], size), np.float32),
+        grid,
+    )
+    return grid
 
 
 def truth_totals(truths: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

@@ -40,6 +40,7 @@ def kernel_columns(scores: MapScores, rules: Rules) -> dict[str, NDArray[Any]]:
         for variant, name in product(variants, _OF_RULE)
     }
     return found | {
+        "predicted_share": found["n_predicted"] / scores.n_pixels,
         "flat": scores.is_flat,
         "peak_hit": scores.peak_hit,
         "truth_pixels": scores.truth_pixels,

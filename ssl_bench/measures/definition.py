@@ -34,6 +34,10 @@ RULES: tuple[Rule, ...] = get_args(Rule)
 """Variants that name a threshold rule other than the protocol's own."""
 
 
+OfWeights = Callable[[NDArray[np.integer[Any]]], NDArray[np.float64]]
+"""From how often each trial was drawn in each resample ``(b, n)`` to a number of each ``(b,)``."""
+
+
 @dataclass(frozen=True, eq=False)
 class MapOnGrid:
     """One map on the protocol's grid, and what it is scored against."""
@@ -131,10 +135,37 @@ class Measure:
             raise MeasureError(f"{self} has no threshold", code="E_MEASURE_FORM")
         return self.threshold
 
+    def number(self, columns: Sequence[NDArray[Any]]) -> float:
+        """Value of a number of the whole set, from the columns that it reads ``(n,)`` each."""
+        if self.definition.overall is None:
+            raise TypeError(f"{self} is a mean over trials")
+        return float(self.definition.overall(self, *columns))
+
+    def of_weights(self, columns: Sequence[NDArray[Any]]) -> OfWeights:
+        """Values of a number of the whole set on resamples, from the same columns."""
+        return (self.definition.of_weights or by_repeating)(self, *columns)
+
     def best(self, values: Sequence[float | None]) -> int | None:
         """Place of the best value, the first of several; None where none is defined."""
         defined = {place: value for place, value in enumerate(values) if value is not None}
         return max(defined, key=lambda place: self.sign * defined[place], default=None)
+
+
+def quotients(parts: NDArray[Any], wholes: NDArray[Any]) -> NDArray[np.float64]:
+    """Element by element; nan where the whole is nothing."""
+    found: NDArray[np.float64] = np.full(wholes.shape, np.nan)
+    np.divide(parts, wholes, out=found, where=wholes > 0)
+    return found
+
+
+def by_repeating(measure: Measure, *columns: NDArray[Any]) -> OfWeights:
+    """A number of the whole set on resamples, computed again for the rows of each."""
+
+    def numbers(weights: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+        drawn = (np.repeat(np.arange(len(each)), each) for each in weights)
+        return np.array([measure.number([column[rows] for column in columns]) for rows in drawn])
+
+    return numbers
 
 
 @dataclass(frozen=True)
@@ -151,9 +182,9 @@ class Definition:
         For a mean: one value per trial, from the columns in order; by default, the only column.
     overall
         For a number of the whole set, in place of `per_trial`: that number, from the same columns.
-    of_rows
-        The same as a function of row numbers, some of them repeated, where columns are too long to
-        be copied for each resample.
+    of_weights
+        The same of resamples, where that is faster than to repeat rows: from the columns, a
+        function from how often each trial was drawn, whole numbers ``(b, n)``, to ``(b,)``.
     rows
         Which trials count; see :data:`Rows`.
     takes, default
@@ -181,7 +212,7 @@ class Definition:
     columns: tuple[str, ...]
     per_trial: Callable[..., NDArray[np.float64]] = lambda _measure, values: values
     overall: Callable[..., float] | None = None
-    of_rows: Callable[..., Callable[[NDArray[np.intp]], float]] | None = None
+    of_weights: Callable[..., OfWeights] | None = None
     rows: Rows = "sounding"
     takes: Literal["nothing", "threshold", "count"] = "nothing"
     variants: tuple[str, ...] = ()

@@ -8,12 +8,21 @@ named ``slavc``.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ssl_bench.measures.definition import Column, Definition, MapOnGrid, Measure
+from ssl_bench.measures.definition import (
+    Column,
+    Definition,
+    MapOnGrid,
+    Measure,
+    OfWeights,
+    by_repeating,
+    quotients,
+)
 from ssl_bench.measures.localization import best_ciou, success
 
 Flags = NDArray[np.bool_]
@@ -157,8 +166,12 @@ def _judged(
     sounds, there = sounding.astype(bool), present.astype(bool)
     localised = (ciou >= measure.at) & sounds & there
     level = np.where(there, confidence, np.where(sounds, -np.inf, np.inf))
-    kept = np.ones_like(sounds) if same_category is None else sounds | ~same_category.astype(bool)
-    return localised[kept], level[kept], sounding[kept]
+    kept = _kept(sounds, same_category)
+    return localised[kept], level[kept], sounds[kept]
+
+
+def _kept(sounds: Flags, same_category: Flags | None = None) -> Flags:
+    return np.ones_like(sounds) if same_category is None else sounds | ~same_category.astype(bool)
 
 
 def _overall_ap(measure: Measure, *columns: NDArray[Any]) -> float:
@@ -175,6 +188,57 @@ def _overall_max_f1(measure: Measure, *columns: NDArray[Any]) -> float:
     return max_f1(*trials)
 
 
+def _steps_of_weights(
+    measure: Measure,
+    ciou: Numbers,
+    confidence: Numbers,
+    sounding: Flags,
+    present: Flags,
+    same_category: Flags | None = None,
+) -> Callable[[NDArray[np.integer[Any]]], tuple[Numbers, Numbers, Numbers]]:
+    """Of resamples: hits and detections at each confidence ``(b, k)``, and how many sound."""
+    kept = np.flatnonzero(_kept(sounding.astype(bool), same_category))
+    hits, level, heard = _judged(measure, ciou, confidence, sounding, present, same_category)
+    order = np.argsort(-level, kind="stable")
+    ranked = level[order]
+    last = np.append(ranked[1:] != ranked[:-1], True)[: len(ranked)]
+
+    def steps(weights: NDArray[np.integer[Any]]) -> tuple[Numbers, Numbers, Numbers]:
+        drawn = weights[:, kept[order]].astype(np.float64)
+        found, detected = (np.cumsum(each, axis=1) for each in (drawn * hits[order], drawn))
+        return found[:, last], detected[:, last], drawn @ heard[order]
+
+    return steps
+
+
+def _ap_of_weights(measure: Measure, *columns: NDArray[Any]) -> OfWeights:
+    if measure.variant == "slavc":
+        return by_repeating(measure, *columns)
+    steps = _steps_of_weights(measure, *columns)
+
+    def precisions(weights: NDArray[np.integer[Any]]) -> Numbers:
+        hits, detected, wanted = steps(weights)
+        # Nothing is gained where nothing is detected yet.
+        precision = np.divide(hits, detected, out=np.zeros_like(hits), where=detected > 0)
+        gained = np.diff(hits, prepend=0, axis=1)
+        return quotients((precision * gained).sum(axis=1), wanted)
+
+    return precisions
+
+
+def _max_f1_of_weights(measure: Measure, *columns: NDArray[Any]) -> OfWeights:
+    if measure.variant == "slavc":
+        return by_repeating(measure, *columns)
+    steps = _steps_of_weights(measure, *columns)
+
+    def largest(weights: NDArray[np.integer[Any]]) -> Numbers:
+        hits, detected, wanted = steps(weights)
+        scores = quotients(2 * hits, detected + wanted[:, None])
+        return np.where(wanted > 0, scores.max(axis=1, initial=0.0), np.nan)
+
+    return largest
+
+
 def _overall_f1(
     measure: Measure,
     ciou: Numbers,
@@ -189,6 +253,26 @@ def _overall_f1(
     detected = level > 0
     total = np.count_nonzero(detected) + np.count_nonzero(sounding)
     return 2 * np.count_nonzero(localised & detected) / total if total else float("nan")
+
+
+def _f1_of_weights(
+    measure: Measure,
+    ciou: Numbers,
+    n_predicted: Numbers,
+    sounding: Flags,
+    present: Flags,
+    confidence: Numbers | None = None,
+) -> OfWeights:
+    if confidence is not None:
+        return by_repeating(measure, ciou, n_predicted, sounding, present, confidence)
+    localised, level, heard = _judged(measure, ciou, n_predicted, sounding, present)
+    detected = level > 0
+    counts = np.stack([2.0 * (localised & detected), 1.0 * detected + heard], axis=1)
+
+    def scores(weights: NDArray[np.integer[Any]]) -> Numbers:
+        return quotients(*(weights @ counts).T)  # Whole numbers, whose sums are exact
+
+    return scores
 
 
 def _best_confidence(grid: MapOnGrid) -> float:
@@ -213,6 +297,7 @@ DEFINITIONS = (
         source=_SLAVC + "; exact over all confidences here",
         columns=("cIoU", "confidence", "sounding", "present"),
         overall=_overall_ap,
+        of_weights=_ap_of_weights,
         missing_text=_MISSING,
         rows="all",
         takes="threshold",
@@ -229,6 +314,7 @@ DEFINITIONS = (
         source=_SLAVC + "; exact over all confidences here",
         columns=("cIoU", "confidence", "sounding", "present"),
         overall=_overall_max_f1,
+        of_weights=_max_f1_of_weights,
         missing_text=_MISSING,
         rows="all",
         takes="threshold",
@@ -270,6 +356,7 @@ DEFINITIONS = (
         source="this project",
         columns=("cIoU", "n_predicted", "sounding", "present"),
         overall=_overall_f1,
+        of_weights=_f1_of_weights,
         missing_text=_MISSING,
         rows="all",
         takes="threshold",

@@ -94,7 +94,8 @@ def _resize_cubic(heat, row_index, row_weight, column_index, column_weight, wide
 
 
 @compiled()
-def _upsample(heat, row_index, row_weight, column_index, column_weight, once, wide, grid):
+def upsample(heat, row_index, row_weight, column_index, column_weight, once, wide, grid):
+    """Bring a map ``(h, w)`` to the grid ``(size, size)``, by way of ``(h, size)``."""
     if heat.shape == grid.shape:
         # Every interpolation keeps a map of the grid's own size bit for bit.
         grid[:] = heat
@@ -378,7 +379,7 @@ def score_maps(
             heat = heats[index[number]]
             low, high = ends[index[number]]
             is_flat = low == high
-            _upsample(heat, row_index, row_weight, column_index, column_weight, once, wide, grid)
+            upsample(heat, row_index, row_weight, column_index, column_weight, once, wide, grid)
             if heat.shape != grid.shape:
                 low, high = _extrema(values)
             low, high = _normalise(values, normalisation, low, high)

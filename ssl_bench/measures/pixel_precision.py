@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ssl_bench.measures.definition import Column, Definition, MapOnGrid, Measure
+from ssl_bench.measures.definition import Column, Definition, MapOnGrid, Measure, OfWeights
 from ssl_bench.measures.localization import best_area, predicted
 
 Numbers = NDArray[np.float64]
@@ -143,7 +143,7 @@ class _Category:
     truth_pixels: Numbers
     pixels: float
 
-    def total(self, drawn: NDArray[np.intp]) -> tuple[Numbers, Numbers, Numbers] | None:
+    def total(self, drawn: NDArray[np.integer[Any]]) -> tuple[Numbers, Numbers, Numbers] | None:
         """Counts outside and inside by level, and the levels' values; None without a map.
 
         A missing map is the worst: what is false comes first, and what is true last.
@@ -179,16 +179,13 @@ def _categories(
     return found
 
 
-def _over_categories(
-    compute: Callable[[Numbers, Numbers, Numbers], float],
-) -> Callable[..., Callable[[NDArray[np.intp]], float]]:
-    """The mean of a number over the categories that have a truth pixel among some rows."""
+def _over_categories(compute: Callable[[Numbers, Numbers, Numbers], float]) -> Callable[..., Any]:
+    """The mean of a number over the categories that have a truth pixel in a resample."""
 
-    def of_rows(_measure: Measure, *columns: NDArray[Any]) -> Callable[[NDArray[np.intp]], float]:
+    def of_weights(_measure: Measure, *columns: NDArray[Any]) -> OfWeights:
         categories = _categories(*columns)
 
-        def number(rows: NDArray[np.intp]) -> float:
-            drawn = np.bincount(rows, minlength=len(columns[0]))
+        def number(drawn: NDArray[np.integer[Any]]) -> float:
             values = []
             for each in categories:
                 if drawn[each.rows] @ each.truth_pixels > 0:
@@ -196,15 +193,16 @@ def _over_categories(
                     values.append(0.0 if total is None else compute(*total))
             return float(np.mean(values)) if values else float("nan")
 
-        return number
+        return lambda weights: np.array([number(each) for each in weights.astype(np.int64)])
 
-    return of_rows
+    return of_weights
 
 
-def _whole(
-    of_rows: Callable[..., Callable[[NDArray[np.intp]], float]],
-) -> Callable[..., float]:
-    return lambda measure, *columns: of_rows(measure, *columns)(np.arange(len(columns[0])))
+def _whole(of_weights: Callable[..., OfWeights]) -> Callable[..., float]:
+    """The number of all trials, each of which is drawn once."""
+    return lambda measure, *columns: float(
+        of_weights(measure, *columns)(np.ones((1, len(columns[0])), np.int64))[0]
+    )
 
 
 _class_ap = _over_categories(lambda outside, inside, _values: ranked_precision(outside, inside))
@@ -277,7 +275,7 @@ DEFINITIONS = (
         "over the pixels of all trials of a category; mean over categories",
         source=f"{_DENSEAV}, basic_ap",
         overall=_whole(_class_ap),
-        of_rows=_class_ap,
+        of_weights=_class_ap,
         dialects=_LEVELS,
         columns=_READ,
         missing_text=_MISSING,
@@ -291,7 +289,7 @@ DEFINITIONS = (
         "categories",
         source=f"{_DENSEAV}, basic_iou (multi_iou)",
         overall=_whole(_class_iou),
-        of_rows=_class_iou,
+        of_weights=_class_iou,
         dialects=f"{_LEVELS} The threshold sees the truth.",
         columns=_READ,
         missing_text=_MISSING,

@@ -7,11 +7,19 @@ the whole set and depends neither on the order of images nor on batches.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench.measures.definition import Column, Definition, MapOnGrid
+from ssl_bench.measures.definition import (
+    Column,
+    Definition,
+    MapOnGrid,
+    Measure,
+    OfWeights,
+    quotients,
+)
 from ssl_bench.measures.localization import best_area, best_ciou, finds_all, predicted
 
 BETA_SQUARED = 0.3
@@ -81,6 +89,21 @@ def max_f(curves: NDArray[np.float64], truth_pixels: NDArray[np.int64]) -> float
     return float(summed.max() / np.count_nonzero(counted))
 
 
+def _max_f_of_weights(
+    _measure: Measure, curves: NDArray[np.float64], truth_pixels: NDArray[np.int64]
+) -> OfWeights:
+    from ssl_bench.statistics.sums import weighted_sums
+
+    counted = truth_pixels > 0
+    columns = np.column_stack([curves * counted[:, None], counted])
+
+    def largest(weights: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+        sums = weighted_sums(weights, columns)
+        return quotients(sums[:, :-1].max(axis=1), sums[:, -1])
+
+    return largest
+
+
 def best_iou(grid: MapOnGrid) -> float:
     """Best IoU with the mask of one truth map; an empty mask is best matched by no prediction."""
     mask = (grid.truth > 0).astype(np.float32)
@@ -118,6 +141,7 @@ DEFINITIONS = (
         source="Zhou et al. 2022, section 5; swimmiing/ACL-SSL AVSBench/eval_utils.py",
         columns=("F_curve", "truth_pixels"),
         overall=lambda _measure, curves, truth_pixels: max_f(curves, truth_pixels),
+        of_weights=_max_f_of_weights,
         missing_text="a curve of 0 at every threshold",
         empty="are left out",
         dialects="AVSBench's own code takes the maximum in each batch, so that its value depends "

@@ -6,10 +6,19 @@ threshold, and AUROC. Several kinds of silent trials (roles) weigh the same, wha
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ssl_bench.measures.definition import UNTOUCHED, Column, Definition, Measure
+from ssl_bench.measures.definition import (
+    UNTOUCHED,
+    Column,
+    Definition,
+    Measure,
+    OfWeights,
+    quotients,
+)
 from ssl_bench.measures.localization import AUC_THRESHOLDS, area_under_success, best_area, predicted
 
 ROLES = ("silence", "noise", "off-screen")
@@ -41,10 +50,17 @@ def area_under_coverage(shares: ArrayLike) -> Numbers:
     return np.trapezoid(reached.astype(np.float64), AUC_THRESHOLDS, axis=1)
 
 
-def harmonic_mean(first: float, second: float) -> float:
-    """Harmonic mean of two numbers >= 0; 0 where both are 0."""
-    total = first + second
-    return 2 * first * second / total if total != 0 else 0.0
+def harmonic_means(first: ArrayLike, second: ArrayLike) -> Numbers:
+    """Harmonic means of numbers >= 0, element by element; 0 where both are 0.
+
+    Examples
+    --------
+    >>> harmonic_means([0.5, 0.0], [1.0, 0.0])
+    array([0.66666667, 0.        ])
+    """
+    one, other = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    total = np.asarray(one + other)
+    return np.divide(2 * one * other, total, out=np.zeros_like(total), where=total != 0)
 
 
 def universal_threshold(maxima: ArrayLike, quantile: float) -> float:
@@ -73,12 +89,70 @@ def _overall_auroc(
     return auroc(np.where(there, peak, -np.inf)[heard], np.where(there, peak, np.inf)[chosen])
 
 
+def _means_of_roles(measure: Measure, values: Numbers, role: Numbers) -> OfWeights:
+    """The same of resamples."""
+    from ssl_bench.statistics.sums import weighted_sums
+
+    names = range(-1, len(ROLES)) if measure.variant is None else [ROLES.index(measure.variant)]
+    flags = np.stack([role == name for name in names], axis=1).astype(np.float64)
+    columns = np.concatenate([flags * values[:, None], flags], axis=1)
+
+    def means(weights: NDArray[np.integer[Any]]) -> Numbers:
+        sums, counts = np.split(weighted_sums(weights, columns), 2, axis=1)
+        drawn = counts > 0
+        of_roles = np.divide(sums, counts, out=np.zeros_like(sums), where=drawn).sum(axis=1)
+        kinds = np.count_nonzero(drawn, axis=1)
+        return quotients(of_roles, kinds)
+
+    return means
+
+
 def _overall_f(
     measure: Measure, found: Numbers, quiet: Numbers, role: Numbers, sounding: Flags
 ) -> float:
     heard = sounding.astype(bool)
     left = _mean_of_roles(measure, quiet[~heard], role[~heard])
-    return harmonic_mean(float(found[heard].mean()), left) if heard.any() else float("nan")
+    return float(harmonic_means(found[heard].mean(), left)) if heard.any() else float("nan")
+
+
+def _f_of_weights(
+    measure: Measure, found: Numbers, quiet: Numbers, role: Numbers, sounding: Flags
+) -> OfWeights:
+    from ssl_bench.statistics.sums import weighted_sums
+
+    heard = sounding.astype(bool)
+    columns = np.stack([np.where(heard, found, 0.0), heard.astype(np.float64)], axis=1)
+    # No role is that of a trial in which something sounds.
+    left = _means_of_roles(measure, np.where(heard, 0.0, quiet), np.where(heard, np.nan, role))
+
+    def means(weights: NDArray[np.integer[Any]]) -> Numbers:
+        total, count = weighted_sums(weights, columns).T
+        return harmonic_means(quotients(total, count), left(weights))
+
+    return means
+
+
+def _auroc_of_weights(
+    measure: Measure, peak: Numbers, role: Numbers, sounding: Flags, present: Flags
+) -> OfWeights:
+    heard, there = sounding.astype(bool), present.astype(bool)
+    chosen = ~heard
+    if measure.variant is not None:
+        chosen = chosen & (role == ROLES.index(measure.variant))
+    above = np.where(there, peak, -np.inf)[heard]
+    below = np.where(there, peak, np.inf)[chosen]
+    order = np.argsort(below, kind="stable")
+    less, not_more = (np.searchsorted(below[order], above, side=side) for side in ("left", "right"))
+
+    def chances(weights: NDArray[np.integer[Any]]) -> Numbers:
+        positive = weights[:, heard].astype(np.int64)
+        reached = np.zeros((len(weights), len(below) + 1), np.int64)
+        np.cumsum(weights[:, chosen][:, order], axis=1, out=reached[:, 1:])
+        passed = (positive * (reached[:, less] + reached[:, not_more])).sum(axis=1)
+        pairs = 2 * positive.sum(axis=1) * reached[:, -1]
+        return quotients(passed, pairs)
+
+    return chances
 
 
 def _role_number(role: NDArray[np.object_]) -> Numbers:
@@ -100,7 +174,10 @@ _SHARE = ("predicted_share", "present")
 COLUMNS = {
     "peak": Column("map", lambda grid: grid.raw.max(), lambda grid: grid.sounding),
     "predicted_share": Column(
-        "map", lambda grid: predicted(grid).mean(), lambda grid: best_area(grid) / grid.truth.size
+        "map",
+        lambda grid: predicted(grid).mean(),
+        lambda grid: best_area(grid) / grid.truth.size,
+        fused=True,
     ),
     "role_number": Column(("role",), _role_number),
     "false_area": Column(_SHARE, _false_area),
@@ -126,6 +203,7 @@ DEFINITIONS = (
         columns=("peak", "role_number", "sounding", "present"),
         empty=UNTOUCHED,
         overall=_overall_auroc,
+        of_weights=_auroc_of_weights,
         missing_text="the lowest peak where something sounds, the highest where nothing does",
         rows="all",
         variants=ROLES,
@@ -138,6 +216,7 @@ DEFINITIONS = (
         source=_VSSL,
         columns=("false_area", "role_number"),
         overall=_mean_of_roles,
+        of_weights=_means_of_roles,
         rows="silent",
         variants=ROLES,
         better="lower",
@@ -152,6 +231,7 @@ DEFINITIONS = (
         source=_VSSL,
         columns=("coverage_area", "role_number"),
         overall=_mean_of_roles,
+        of_weights=_means_of_roles,
         rows="silent",
         variants=ROLES,
         range="0.025 to 1",
@@ -167,6 +247,7 @@ DEFINITIONS = (
         source=_VSSL + " (F_Pos_Neg)",
         columns=("counted_cIoU", "spared_area", "role_number", "sounding"),
         overall=_overall_f,
+        of_weights=_f_of_weights,
         rows="all",
         variants=ROLES,
         dialects=_CONSTANTS,
@@ -179,6 +260,7 @@ DEFINITIONS = (
         source=_VSSL + " (F_AUC_AOC)",
         columns=("success_area", "coverage_area", "role_number", "sounding"),
         overall=_overall_f,
+        of_weights=_f_of_weights,
         rows="all",
         variants=ROLES,
         dialects=_CONSTANTS,

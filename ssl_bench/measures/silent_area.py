@@ -5,10 +5,21 @@ Read beside cIoU: a map that is dark everywhere reaches the best value of each.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ssl_bench.measures.definition import RULES, UNTOUCHED, Column, Definition, MapOnGrid
+from ssl_bench.measures.definition import (
+    RULES,
+    UNTOUCHED,
+    Column,
+    Definition,
+    MapOnGrid,
+    Measure,
+    OfWeights,
+    quotients,
+)
 from ssl_bench.measures.interaction import mean_of_image
 from ssl_bench.measures.localization import predicted, success
 
@@ -52,6 +63,21 @@ def type_gap(values: ArrayLike, types: ArrayLike) -> float:
     if not (first.size and second.size):
         return float("nan")
     return float(first.mean() - second.mean())
+
+
+def _gaps(measure: Measure, values: NDArray[np.float64], types: NDArray[Any]) -> OfWeights:
+    from ssl_bench.statistics.sums import weighted_sums
+
+    flags = np.stack([types == "A", types == "B"], axis=1).astype(np.float64)
+    hits = success(values, measure.at)[:, None].astype(np.float64)
+    columns = np.concatenate([flags * hits, flags], axis=1)
+
+    def gaps(weights: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+        sums, counts = np.split(weighted_sums(weights, columns), 2, axis=1)
+        of_a, of_b = quotients(sums, counts).T
+        return np.asarray(of_a - of_b)
+
+    return gaps
 
 
 COLUMNS = {
@@ -114,6 +140,7 @@ DEFINITIONS = (
         source="the comparison of Oya et al. 2020, table 4; as one number, this project",
         columns=("cIoU", "type"),
         overall=lambda measure, values, types: type_gap(success(values, measure.at), types),
+        of_weights=_gaps,
         missing_text="a cIoU of 0 in the mean of its type",
         takes="threshold",
         variants=RULES,

@@ -191,27 +191,26 @@ def _means(
 def _overall(
     part: pd.DataFrame, other: pd.DataFrame | None, measure: Measure, bootstrap: ClusterBootstrap
 ) -> MeasuredValue:
-    value = _statistic(part, measure)
-    if other is not None:
-        first, second = value, _statistic(other, measure)
-
-        def value(rows: NDArray[np.intp]) -> float:
-            return first(rows) - second(rows)
-
     rows = _order_of_ids(part)
-    found = value(rows) if len(rows) else math.nan
-    return _measured(measure, found, bootstrap.overall(value, rows), bootstrap)
+    first = _in_order(part, measure, rows)
+    value, of_weights = measure.number(first) if len(rows) else math.nan, measure.of_weights(first)
+    if other is None:
+        return _measured(measure, value, bootstrap.overall(of_weights, rows), bootstrap)
+    second = _in_order(other, measure, rows)
+    of_other = measure.of_weights(second)
+
+    def change(weights: NDArray[np.uint16]) -> NDArray[np.float64]:
+        return of_weights(weights) - of_other(weights)
+
+    value -= measure.number(second) if len(rows) else 0.0
+    return _measured(measure, value, bootstrap.overall(change, rows), bootstrap)
 
 
-def _statistic(part: pd.DataFrame, measure: Measure) -> Callable[[NDArray[np.intp]], float]:
-    """A number of the whole set, as a function of row numbers."""
-    compute = measure.definition.overall
-    if compute is None:
-        raise TypeError(f"{measure} is a mean over trials")
+def _in_order(part: pd.DataFrame, measure: Measure, rows: NDArray[np.intp]) -> list[NDArray[Any]]:
+    """The columns that a measure reads; some are long, and are not copied without need."""
     columns = columns_of(part, measure)
-    if measure.definition.of_rows is not None:
-        return measure.definition.of_rows(measure, *columns)
-    return lambda rows: compute(measure, *(column[rows] for column in columns))
+    in_order = bool((rows[1:] > rows[:-1]).all())
+    return columns if in_order else [column[rows] for column in columns]
 
 
 def n_replicates(measure: Measure, most: int = MAX_REPLICATES) -> int:
@@ -235,7 +234,9 @@ def replicates(
     if measure.definition.is_mean:
         found = bootstrap.means(per_trial(part, measure))[:most]
     else:
-        found = bootstrap.overall_values(_statistic(part, measure), _order_of_ids(part))[:most]
+        rows = _order_of_ids(part)
+        of_weights = measure.of_weights(_in_order(part, measure, rows))
+        found = bootstrap.overall_values(of_weights, rows)[:most]
     return found if np.isfinite(found).all() else np.zeros(0)
 
 

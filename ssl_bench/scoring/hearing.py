@@ -181,7 +181,7 @@ def change_with_sound(batches: Iterable[MapBatch], trials: TrialSet) -> float | 
     """
     # Numbers take a tenth of the memory of the recipes that they stand for.
     pairs = np.fromiter(
-        ((hash(trial.image), hash(trial.audio)) for trial in trials),
+        ((hash(trial.image), hash(trial.audio)) for trial in trials.trials),
         np.dtype((np.int64, 2)),
         len(trials),
     )

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench.errors import PredictionsError, Problem, blamed
-from ssl_bench.measures.interpolation import upsample
+from ssl_bench.measures.batch import upsample_fast
 from ssl_bench.predictions import Predictions
 from ssl_bench.trials.trial import TrialSet
 
@@ -64,7 +64,7 @@ def perfect_maps(rows: NDArray[np.intp], truths: NDArray[np.float32] | None) -> 
 
 def on_grid(heat: NDArray[np.floating[Any]], trials: TrialSet, row: int) -> NDArray[np.float32]:
     """The map ``(h, w)`` of one trial on the protocol's grid ``(size, size)``, not normalised."""
-    whole = upsample(heat, trials.protocol.map.whole_size, trials.interpolation(row))
+    whole = upsample_fast(heat, trials.protocol.map.whole_size, trials.interpolation(row))
     return trials.cropped(trials.trials[row], whole)
 
 

@@ -125,7 +125,7 @@ def retrieval_scores(
     facts = {name: known[name] for name in ("trial_id", "group", "category", "role", "image")}
     facts |= {
         "present": present,
-        "sounding": [trial.sounding for trial in trials],
+        "sounding": [trial.sounding for trial in trials.trials],
         "unscorable": np.zeros(len(trials), bool),
         "instances": _sharing(identities[:2], gallery),
         "relevant": _sharing(identities, gallery),
@@ -139,8 +139,8 @@ def _identities(trials: TrialSet) -> NDArray[np.int32]:
     A trial without a category has one of its own.
     """
     own = [(each.category, each.id if each.category == UNLABELLED else "") for each in trials]
-    pictures = [trials.image_identity(trial.image) for trial in trials]
-    sounds = [trials.sound_identity(trial.audio) for trial in trials]
+    pictures = [trials.image_identity(trial.image) for trial in trials.trials]
+    sounds = [trials.sound_identity(trial.audio) for trial in trials.trials]
     return np.array([_numbered(pictures), _numbered(sounds), _numbered(own)], np.int32)
 
 

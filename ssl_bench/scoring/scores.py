@@ -14,7 +14,13 @@ import pandas as pd
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
-from ssl_bench.measures.batch import Binarization, MapScores, evaluate_maps, truth_totals
+from ssl_bench.measures.batch import (
+    Binarization,
+    MapScores,
+    evaluate_maps,
+    truth_totals,
+    upsample_fast,
+)
 from ssl_bench.measures.columns import (
     AREA,
     derived_columns,
@@ -23,7 +29,6 @@ from ssl_bench.measures.columns import (
     without_undefined,
 )
 from ssl_bench.measures.definition import Column, MapOnGrid, Measure
-from ssl_bench.measures.interpolation import upsample
 from ssl_bench.measures.values import column_of, columns_read
 from ssl_bench.protocols.conventions import Interpolation, ThresholdTable
 from ssl_bench.scoring.maps import (
@@ -250,7 +255,7 @@ class _Columns:
         self.pictures: dict[str, Callable[..., Any]] = {}
         for name in sorted(self._read):
             self._add(name, *column_of(name))
-        self._placed = all(_place(trial) is not None for trial in trials)
+        self._placed = all(_place(trial) is not None for trial in trials.trials)
         self._numbers: _Numbers = {}
         self._present = np.zeros(len(trials), bool)
 
@@ -341,7 +346,9 @@ class _Columns:
     ) -> MapOnGrid:
         trial, table = self.trials.trials[row], self.trials.protocol.map
         place = _place(trial)
-        raw = heat if self._perfect else upsample(heat, table.size, self.trials.interpolation(row))
+        raw = heat
+        if not self._perfect:
+            raw = upsample_fast(heat, table.size, self.trials.interpolation(row))
         return MapOnGrid(
             raw=raw,
             truth=np.zeros_like(raw) if truth is None else truth,
@@ -395,7 +402,7 @@ def trial_facts(trials: TrialSet) -> dict[str, Any]:
         if name not in _FACTS and isinstance(value, str | int | float | bool)
     }
     own_pictures = True
-    for trial in trials:
+    for trial in trials.trials:
         own_pictures = own_pictures and trial.image.key == trial.id
         for name in [
             name for name, kind in cells.items() if not isinstance(trial.attributes.get(name), kind)

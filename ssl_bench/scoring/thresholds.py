@@ -33,7 +33,7 @@ def set_apart(trials: TrialSet) -> NDArray[np.bool_]:
     """
     if trials.protocol.threshold.rule != "universal":
         return np.zeros(len(trials), np.bool_)
-    flags = [trial.attributes.get(_ATTRIBUTE) for trial in trials]
+    flags = [trial.attributes.get(_ATTRIBUTE) for trial in trials.trials]
     if not all(isinstance(flag, bool) for flag in flags):
         raise ProtocolError(
             "a universal threshold needs trials that are set apart for it, and these have none",
@@ -67,7 +67,7 @@ def with_threshold(trials: TrialSet, maps: Maps) -> TrialSet:
             where=protocol.label,
             remedy='write normalisation = "none" under [map]',
         )
-    wanted = set_apart(trials) & np.array([not trial.sounding for trial in trials])
+    wanted = set_apart(trials) & np.array([not trial.sounding for trial in trials.trials])
     maxima = [
         float(on_grid(heat, trials, row).max())
         for batch in _batches(trials, maps)

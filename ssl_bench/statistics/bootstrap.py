@@ -5,11 +5,9 @@ All functions are seeded and give identical results for any order of the rows.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice
 from statistics import NormalDist
 from typing import Any, Literal, NamedTuple
 
@@ -29,6 +27,9 @@ _Z_95 = 1.959963984540054
 # Below this many expected successes (or failures) the bootstrap's interval is too short, and
 # collapses to a point at a rate of 0 or 1.
 _FEW = 10
+
+# So many groups have fewer different resamples than are drawn.
+_FEW_GROUPS = 6
 
 # Weights of resamples that are kept for the next call; more are drawn again, so many at a time.
 _FEW_WEIGHTS, _MANY_WEIGHTS = 2**19, 2**24
@@ -137,7 +138,7 @@ class ClusterBootstrap:
         return self._percentiles(self.means(change))
 
     def overall(
-        self, statistic: Callable[[NDArray[np.intp]], float], rows: NDArray[np.intp]
+        self, statistic: Callable[[NDArray[np.uint16]], NDArray[np.float64]], rows: NDArray[np.intp]
     ) -> Interval:
         """Interval of any statistic of a set of rows; see :meth:`overall_values`."""
         if self.n_groups < 2:
@@ -146,24 +147,30 @@ class ClusterBootstrap:
         return self._percentiles(found) if np.isfinite(found).all() else NO_INTERVAL
 
     def overall_values(
-        self, statistic: Callable[[NDArray[np.intp]], float], rows: NDArray[np.intp]
+        self, statistic: Callable[[NDArray[np.uint16]], NDArray[np.float64]], rows: NDArray[np.intp]
     ) -> NDArray[np.float64]:
         """Any statistic of a set of rows on the first 400 resamples, ``(400,)``.
 
-        It is given row numbers, with repetitions; `rows` are all of them, in an order that does not
-        depend on the table's.
+        It is given how often each row was drawn in each of some resamples, ``(b, n)``, and gives
+        ``(b,)``; `rows` are all of them, in an order that does not depend on the table's.
         """
-        # Few groups have few resamples that differ.
-        found: dict[bytes, float] = {}
-        values = []
         members = self._member[rows]
-        resampled = (weight for block in _weights(*self._draw) for weight in block)
-        for weight in islice(resampled, FEWER_RESAMPLES):
-            key = hashlib.sha256(weight.tobytes()).digest()
-            if key not in found:
-                found[key] = statistic(np.repeat(rows, weight[members]))
-            values.append(found[key])
-        return np.array(values, np.float64)
+        at_once = max(1, _BLOCK_WEIGHTS // max(1, len(rows)))
+        values: list[NDArray[np.float64]] = []
+        left = FEWER_RESAMPLES
+        for block in _weights(*self._draw):
+            drawn = block[:left]
+            left -= len(drawn)
+            # Few groups have few resamples that differ.
+            some, place = drawn, None
+            if self.n_groups <= _FEW_GROUPS:
+                some, place = np.unique(drawn, axis=0, return_inverse=True)
+            parts = (some[start : start + at_once] for start in range(0, len(some), at_once))
+            found = np.concatenate([statistic(_of_rows(part, members)) for part in parts])
+            values.append(found if place is None else found[place.ravel()])
+            if not left:
+                break
+        return np.concatenate(values).astype(np.float64)
 
     @staticmethod
     def _rate(values: NDArray[np.float64]) -> tuple[float, bool]:
@@ -189,6 +196,13 @@ class ClusterBootstrap:
         tail = (1 - confidence) / 2
         low, high = np.quantile(means, [tail, 1 - tail])
         return Interval(float(low), float(high), "cluster-bootstrap")
+
+
+def _of_rows(weights: NDArray[np.uint16], members: NDArray[np.int32]) -> NDArray[np.uint16]:
+    """How often each row was drawn, from how often its group was."""
+    drawn = np.take(weights, members, axis=1)
+    drawn.setflags(write=False)  # As those of groups are: compiled code is made for either
+    return drawn
 
 
 def _weights(seed: int, n_groups: int, resamples: int) -> Iterator[NDArray[np.uint16]]:

@@ -115,8 +115,8 @@ class OpenTrial(Trial):
     def of_set(cls, trial: Trial, trials: TrialSet) -> OpenTrial:
         """The same trial, opened."""
         opened = object.__new__(cls)
-        for each in fields(trial):
-            object.__setattr__(opened, each.name, getattr(trial, each.name))
+        for name in Trial.__slots__:
+            object.__setattr__(opened, name, getattr(trial, name))
         object.__setattr__(opened, "_trials", trials)
         return opened
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from ssl_bench.measures.batch import Binarization, evaluate_maps
+from ssl_bench.measures.batch import Binarization, evaluate_maps, upsample_fast
 from ssl_bench.measures.interpolation import normalise, upsample
 from ssl_bench.measures.localization import binarize, ciou, threshold_of
 from ssl_bench.protocols.conventions import Interpolation, Normalisation, Rule, ThresholdTable
@@ -77,6 +77,20 @@ def test_it_equals_the_plain_definitions(
     assert found["n_predicted"] == predicted.sum()
     assert found["n_tied"] == (grid == threshold_of(grid, truth, table.rule, table.value)).sum()
     assert found["cIoU"] == pytest.approx(ciou(predicted, truth), abs=1e-12, nan_ok=True)
+
+
+@settings(max_examples=60)
+@given(
+    st.one_of(HEATS, PLATEAUS, arrays(np.float32, (SIZE, SIZE), elements=VALUES)),
+    st.sampled_from(get_args(Interpolation)),
+    st.sampled_from([1, np.float32(1e35)]),
+)
+def test_it_brings_maps_to_the_grid_as_the_plain_function_does(
+    heat: NDArray[np.float32], interpolation: Interpolation, scale: float
+) -> None:
+    heat = heat * np.float32(scale)
+    found = upsample_fast(heat, SIZE, interpolation)
+    np.testing.assert_array_equal(found, upsample(heat, SIZE, interpolation))
 
 
 RULES = st.lists(

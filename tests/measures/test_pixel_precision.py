@@ -195,12 +195,11 @@ def test_denseav(vectors: Vectors) -> None:
     pixels = np.array([grid.truth.sum() for grid in grids])
     for name, key, each in (("class-AP", "mean_ap", "ap"), ("class-IoU", "mean_iou", "iou")):
         measure = parse_measure(name)
-        assert measure.definition.of_rows is not None
-        number = measure.definition.of_rows(measure, counts, category, np.ones(len(counts)), pixels)
-        assert number(np.arange(len(counts))) == pytest.approx(facts[key], abs=2e-3)
+        number = measure.of_weights([counts, category, np.ones(len(counts)), pixels])
+        assert number(np.ones((1, len(counts)), int)) == pytest.approx(facts[key], abs=2e-3)
         for kind, expected in zip(stored["class_names"], stored[each], strict=True):
-            rows = np.flatnonzero(stored["classes"] == kind)
-            assert number(rows) == pytest.approx(expected, abs=2e-3)
+            alone = (stored["classes"] == kind)[None].astype(int)
+            assert number(alone) == pytest.approx(expected, abs=2e-3)
 
 
 def test_ego_av_loc(vectors: Vectors) -> None:
@@ -228,23 +227,3 @@ def test_the_piap_of_avgn_is_perfect_where_everything_is_predicted() -> None:
     flat = MapOnGrid(raw=np.zeros((4, 4), np.float32), truth=truth)
     assert COLUMNS["swapped_AP"].compute(flat) == 1
     assert float(binary_precision(*pixel_counts(predicted(flat), truth > 0))) == 1 / 16
-
-
-def test_rows_may_be_drawn_more_than_once() -> None:
-    """A resample is what a set of these trials would have."""
-    rng = np.random.default_rng(0)
-    truths = rng.random((6, 4, 4)) < 0.4
-    maps = rng.integers(0, 5, (6, 4, 4)).astype(np.float32)
-    counts = np.stack(list(map(level_counts, maps, truths)))
-    category = np.array(list("aabbbc"), dtype=object)
-    columns = (counts, category, np.array([1, 1, 1, 0, 1, 1], bool), truths.sum(axis=(1, 2)))
-    rows = np.array([4, 4, 0, 3, 1, 0])
-    for name in ("class-AP", "class-IoU"):
-        measure = parse_measure(name)
-        definition = measure.definition
-        assert definition.of_rows is not None
-        assert definition.overall is not None
-        found = definition.of_rows(measure, *columns)(rows)
-        assert found == pytest.approx(
-            definition.overall(measure, *(each[rows] for each in columns))
-        )

@@ -17,7 +17,7 @@ from ssl_bench.measures.separation import (
     COLUMNS,
     area_under_coverage,
     auroc,
-    harmonic_mean,
+    harmonic_means,
     universal_threshold,
 )
 from ssl_bench.measures.values import parse_measure
@@ -57,13 +57,13 @@ def test_the_area_of_coverage_is_the_trapezoid_of_the_curve(shares: NDArray[np.f
 
 @given(st.floats(0, 1), st.floats(0, 1))
 def test_the_harmonic_mean_lies_between_and_nearer_to_the_smaller(one: float, two: float) -> None:
-    found = harmonic_mean(one, two)
+    found = harmonic_means(one, two)
     assert min(one, two) - 1e-12 <= found <= (one + two) / 2 + 1e-12
-    assert found == harmonic_mean(two, one)
+    assert found == harmonic_means(two, one)
 
 
 def test_the_harmonic_mean_of_nothing_is_nothing() -> None:
-    assert harmonic_mean(0, 0) == 0
+    assert harmonic_means(0, 0) == 0
 
 
 @given(arrays(np.float64, st.integers(1, 30), elements=st.floats(-9, 9)), st.floats(0, 1))
@@ -135,12 +135,12 @@ class TestMeasures:
 
     def test_harmonic_means(self) -> None:
         left = 1 - (0.0 + 0.5 + 0.3) / 3
-        assert self.value("F-pos-neg") == pytest.approx(harmonic_mean(0.41, left))
-        assert self.value("F-pos-neg(silence)") == pytest.approx(harmonic_mean(0.41, 1.0))
+        assert self.value("F-pos-neg") == pytest.approx(harmonic_means(0.41, left))
+        assert self.value("F-pos-neg(silence)") == pytest.approx(harmonic_means(0.41, 1.0))
         areas = self.value("AOC")
         # Success at 13 and 5 of the 21 thresholds: 0.05 * (n - 1/2).
         success_area = 0.05 * (12.5 + 4.5) / 2
-        assert self.value("F-AUC-AOC") == pytest.approx(harmonic_mean(success_area, areas))
+        assert self.value("F-AUC-AOC") == pytest.approx(harmonic_means(success_area, areas))
 
     @pytest.mark.parametrize("text", ["AUROC", "F-pos-neg", "F-AUC-AOC"])
     @pytest.mark.parametrize("missing", [0, 2])

@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import binomtest, bootstrap
 
-from ssl_bench.statistics.bootstrap import RESAMPLES, ClusterBootstrap, Interval, wilson
+from ssl_bench.statistics.bootstrap import (
+    FEWER_RESAMPLES,
+    RESAMPLES,
+    ClusterBootstrap,
+    Interval,
+    wilson,
+)
 
 FINITE = st.floats(-1e6, 1e6)
 ROWS = st.lists(st.tuples(st.sampled_from("abcdefg"), FINITE), min_size=2, max_size=30)
@@ -216,8 +222,8 @@ class TestOverall:
     VALUES = np.random.default_rng(0).random(120)
     GROUPS = np.arange(120) // 3
 
-    def mean(self, rows: NDArray[np.intp]) -> float:
-        return float(self.VALUES[rows].mean())
+    def mean(self, weights: NDArray[np.uint16]) -> NDArray[np.float64]:
+        return weights @ self.VALUES / weights.sum(axis=1)
 
     def test_a_mean_gets_the_interval_of_a_mean(self) -> None:
         made = ClusterBootstrap(self.GROUPS)
@@ -232,20 +238,34 @@ class TestOverall:
     def test_every_resample_holds_whole_groups(self) -> None:
         seen = []
 
-        def keep(rows: NDArray[np.intp]) -> float:
-            seen.append(np.bincount(rows, minlength=120).reshape(40, 3))
-            return 0.0
+        def keep(weights: NDArray[np.uint16]) -> NDArray[np.float64]:
+            seen.append(weights.reshape(-1, 40, 3))
+            return np.zeros(len(weights))
 
         ClusterBootstrap(self.GROUPS).overall(keep, np.arange(120))
-        times = np.array(seen)
+        times = np.concatenate(seen)
+        assert len(times) == FEWER_RESAMPLES
         assert (times == times[:, :, :1]).all()
         assert (times[:, :, 0].sum(axis=1) == 40).all()
         assert times.max() > 1
 
+    def test_equal_resamples_of_few_groups_are_looked_at_once(self) -> None:
+        seen = []
+
+        def keep(weights: NDArray[np.uint16]) -> NDArray[np.float64]:
+            seen.append(weights)
+            return weights[:, 0].astype(np.float64)
+
+        values = ClusterBootstrap(["a", "a", "b"]).overall_values(keep, np.arange(3))
+        assert len(np.concatenate(seen)) == 3
+        assert len(values) == FEWER_RESAMPLES
+        assert values.mean() == pytest.approx(1, abs=0.15)
+
     def test_one_group_or_an_undefined_resample_leaves_none(self) -> None:
         assert is_none(ClusterBootstrap(["v"] * 3).overall(self.mean, np.arange(3)))
         made = ClusterBootstrap(self.GROUPS)
-        assert is_none(made.overall(lambda rows: math.nan, np.arange(120)))
+        undefined = made.overall(lambda drawn: np.full(len(drawn), math.nan), np.arange(120))
+        assert is_none(undefined)
 
 
 class TestCoverage:
