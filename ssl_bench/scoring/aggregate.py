@@ -132,8 +132,14 @@ def _part(
     """Some rows of a table, with what measures read."""
     if rows.all():
         return scores
-    read = {"trial_id", "group", "present", *(name for each in measures for name in each.columns)}
-    return scores.loc[rows, [name for name in scores.columns if name in read]]
+    return scores.loc[rows, _columns_read(scores, measures)]
+
+
+def _columns_read(scores: pd.DataFrame, measures: Sequence[Measure]) -> list[str]:
+    """Names of the columns that say which rows count, and what they score."""
+    read = {"trial_id", "group", "image", "present", "sounding"}
+    read.update(name for each in measures for name in each.columns)
+    return [name for name in scores.columns if name in read]
 
 
 def undefined(scores: pd.DataFrame, measure: Measure) -> MeasuredValue:
@@ -278,10 +284,12 @@ def _within_levels(
         or not rows_of <= {"sounding", "silent", "all"}
         or not all(measure.definition.is_mean for measure in measures)
     ):
+        own = scores[_columns_read(scores, measures)]
+        others = None if other is None else other[_columns_read(other, measures)]
         return lambda rows: summarise(
-            scores.iloc[rows],
+            own.iloc[rows],
             measures,
-            other=None if other is None else other.iloc[rows],
+            other=None if others is None else others.iloc[rows],
             seed=seed,
         )
     # Each trial counts by itself, so that its values are found once for all levels.
