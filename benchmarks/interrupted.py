@@ -287,8 +287,9 @@ def tried(
         wrong = []
         if code not in (0, -sent, 128 + sent):
             wrong.append(f"exit code {code}")
-        if "Traceback" in (place.root / "log").read_text() and sent != signal.SIGKILL:
-            wrong.append("a traceback")
+        log = (place.root / "log").read_text().rstrip()
+        if "Traceback" in log and sent != signal.SIGKILL:
+            wrong.append(f"a traceback: {log[-400:]}")
         until = time.monotonic() + (_PATIENCE_WITH_RAY if executor == "ray" else patience)
         while (living := processes_of(place.root)) and time.monotonic() < until:
             time.sleep(0.1)
