@@ -36,6 +36,7 @@ class Made:
     pictures: bool = True
     # Degrees by which a player turns the picture clockwise.
     turn: int = 0
+    codec: str = "libx264"
 
 
 def picture_of(number: int) -> NDArray[np.uint8]:
@@ -57,23 +58,30 @@ def number_of(pixels: NDArray[np.uint8]) -> int:
 
 def make_video(path: Path, made: Made = Made()) -> Path:
     """Write a video; its sound is a tone, of another pitch in each channel."""
+    # AVI files count in pictures.
+    avi = path.suffix == ".avi"
+    step = 1 / Fraction(made.rate) if avi else Fraction(1, _STEPS)
     with av.open(str(path), "w") as container:
         picture = sound = None
         if made.pictures:
             options = {"bf": str(made.b_frames), "preset": "ultrafast", "threads": "1"}
+            if made.codec != "libx264":
+                options = {"bf": str(made.b_frames), "qmin": "2", "qmax": "3"}
             if made.open_groups:
                 options["x264-params"] = "open-gop=1"
-            picture = container.add_stream("libx264", rate=made.rate, options=options)
-            picture.width, picture.height, picture.pix_fmt = _WIDTH, _HEIGHT, "yuv420p"
+            picture = container.add_stream(made.codec, rate=made.rate, options=options)
+            form = "yuvj420p" if made.codec == "mjpeg" else "yuv420p"
+            picture.width, picture.height, picture.pix_fmt = _WIDTH, _HEIGHT, form
             picture.gop_size = 25
-            picture.codec_context.time_base = Fraction(1, _STEPS)
+            picture.codec_context.time_base = step
         if made.layout:
-            sound = container.add_stream("aac", rate=made.sound_rate, layout=made.layout)
+            heard = "pcm_s16le" if avi else "aac"
+            sound = container.add_stream(heard, rate=made.sound_rate, layout=made.layout)
         if picture is not None:
             for number in range(made.count):
                 frame = av.VideoFrame.from_ndarray(picture_of(number), format="rgb24")
                 at = number / made.rate if made.times is None else made.times[number]
-                frame.pts, frame.time_base = round(at * _STEPS), Fraction(1, _STEPS)
+                frame.pts, frame.time_base = round(at / step), step
                 container.mux(picture.encode(frame))
             container.mux(picture.encode(None))
         if sound is not None:

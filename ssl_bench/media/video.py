@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,16 +20,17 @@ from numpy.typing import NDArray
 from ssl_bench.errors import DataError
 from ssl_bench.files import atomic_path
 from ssl_bench.media.audio import MAX_SAMPLES
+from ssl_bench.media.avi import Arrival, times_of
 from ssl_bench.media.containers import contents_of
 from ssl_bench.media.find import require_content
 from ssl_bench.media.image import MAX_PIXELS
 from ssl_bench.media.waveform import Waveform
 
-VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
+VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi")
 """File names that are taken for videos."""
 
-# No playlist, whose entries would be opened as well; no AVI, which may lack the times of pictures.
-_DEMUXERS = "mov,matroska"
+# No playlist, whose entries would be opened as well.
+_DEMUXERS = "mov,matroska,avi"
 _MATRIX = "DISPLAYMATRIX"
 _LAYOUTS = {1: "mono", 2: "stereo"}
 # Microseconds: the unit of a container's own times.
@@ -61,6 +63,7 @@ class Video:
 
     def __init__(self, path: Path, container: Any) -> None:
         self._path, self._container = path, container
+        self._timed = container.format.name != "avi"
         # The picture on the cover of a sound is no video.
         tracks = [each for each in container.streams.video if not _is_cover(each)]
         self._pictures = tracks[0] if tracks else None
@@ -91,7 +94,8 @@ class Video:
             raise self._refusal(f"has more than {MAX_PIXELS:,} pixels", "E_VIDEO_TOO_LARGE")
         if not (track.time_base and moment.rate):
             raise self._refusal("does not say when its pictures are shown", "E_VIDEO_DAMAGED")
-        first, steps = track.start_time or 0, track.time_base * moment.rate
+        first = (track.start_time or 0) if self._timed else self._times[0]
+        steps = track.time_base * moment.rate
         offset = _rounded(first * steps)
         target = first + int(moment.number / steps)
         with _blamed(self._path):
@@ -111,8 +115,7 @@ class Video:
         if self._pictures is None:
             raise self._refusal("has no pictures", "E_VIDEO_TRACK")
         begin = Fraction(self._container.start_time or 0, _MICRO)
-        self._seek(self._pictures, None)
-        frames = self._decoded(self._pictures)
+        frames = self._shown(None)
         while True:
             with _blamed(self._path):
                 frame = next(frames, None)
@@ -127,7 +130,7 @@ class Video:
     ) -> tuple[Any, bool]:
         """The last picture up to a number, and whether no other follows; None for no picture."""
         try:
-            found = self._scan(number, target, steps, offset)
+            found = self._scan(number, target, steps, offset) if self._timed else (None, True)
             if found[0] is not None:
                 return found
         except DataError:
@@ -139,9 +142,8 @@ class Video:
         self, number: int, place: int | None, steps: Fraction, offset: int
     ) -> tuple[Any, bool]:
         """As :meth:`_last_until`, from the key picture before a place on, or from the first."""
-        self._seek(self._pictures, place)
         found, sure = None, place is None
-        for frame in self._decoded(self._pictures):
+        for frame in self._shown(place):
             if frame.pts is None:
                 continue
             if _rounded(frame.pts * steps) - offset > number and (found is not None or not sure):
@@ -149,6 +151,33 @@ class Video:
             sure = sure or bool(frame.key_frame)
             found = frame if sure else None
         return found, True
+
+    def _shown(self, place: int | None) -> Iterator[Any]:
+        """Pictures with their times, from the key picture before a place on, or from the first."""
+        times = None if self._timed else self._times
+        self._seek(self._pictures, place)
+        frames = self._decoded(self._pictures)
+        if times is None:
+            yield from frames
+            return
+        for frame, at in zip(frames, times, strict=False):
+            frame.pts = at
+            yield frame
+
+    @cached_property
+    def _times(self) -> list[int]:
+        """Times of all pictures of a file that does not keep them: all of it is decoded."""
+        self._seek(self._pictures, None)
+        read: list[int | None] = []
+        arrivals = [
+            Arrival(None if read[-1] is None else len(read) - 1, frame.pts)
+            for frame in self._decoded(self._pictures, read=read)
+        ]
+        times = times_of([place for place in read if place is not None], arrivals)
+        if not times:
+            problem = "is an AVI file that does not say when its pictures are shown"
+            raise self._refusal(problem, "E_VIDEO_DAMAGED")
+        return times
 
     def sound(
         self, rate: int, channels: int = 1, *, start: float = 0.0, seconds: float | None = None
@@ -206,17 +235,26 @@ class Video:
     def _seek(self, track: Any, place: int | None) -> None:
         import av
 
-        # Decoders of sounds need what comes before the first sample, too.
-        first = (track.start_time or 0) - int(_LEAD / track.time_base)
+        first = track.start_time or 0
+        if self._timed:
+            # Decoders of sounds need what comes before the first sample, which AVI files lack.
+            first -= int(_LEAD / track.time_base)
         with suppress(av.error.FFmpegError):
             self._container.seek(first if place is None else place, stream=track)
 
-    def _decoded(self, track: Any, forgiven: float = 0.0) -> Iterator[Any]:
-        """Frames of a track; damage that costs no more seconds than `forgiven` is passed over."""
+    def _decoded(
+        self, track: Any, forgiven: float = 0.0, read: list[int | None] | None = None
+    ) -> Iterator[Any]:
+        """Frames of a track; damage that costs no more seconds than `forgiven` is passed over.
+
+        `read` gets the place of each packet before it is decoded, and None for the end.
+        """
         import av
 
         lost = 0.0
         for packet in self._container.demux(track):
+            if read is not None:
+                read.append(packet.dts if packet.size else None)
             try:
                 frames = packet.decode()
             except av.error.EOFError:
@@ -270,7 +308,7 @@ def _blamed(path: Path) -> Iterator[None]:
     try:
         yield
     except (av.error.FFmpegError, ValueError) as error:
-        problem = "is damaged, or no MP4, MOV, MKV or WebM"
+        problem = "is damaged, or no MP4, MOV, MKV, WebM or AVI"
         raise _refusal(path, problem, "E_VIDEO_DAMAGED") from error
 
 

@@ -7,6 +7,7 @@ import subprocess
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from made_videos import Made, make_video, number_of
@@ -148,6 +149,72 @@ class TestSounds:
         assert np.abs(found[:shared].astype(int) - expected[:shared]).max() <= 2
 
 
+AVI_KINDS = {
+    "MJPEG": Made(codec="mjpeg"),
+    "MPEG-4": Made(codec="mpeg4"),
+    "MPEG-4 with B-frames": Made(codec="mpeg4", b_frames=2),
+    "MPEG-4 with B-frames at 29.97": Made(codec="mpeg4", b_frames=2, rate=NTSC),
+    "H.264 with B-frames": Made(b_frames=3, open_groups=True),
+    "missing pictures": Made(
+        count=60, codec="mpeg4", times=[n / 25 for n in (*range(20), *range(35, 75))]
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("avi")
+    made = {name: make_video(folder / f"{name}.avi", each) for name, each in AVI_KINDS.items()}
+    once = make_video(folder / "once.avi", Made(codec="mpeg4", b_frames=1, layout=""))
+    made["packed B-frames"] = pack_b_frames(once, folder / "packed.avi")
+    return made
+
+
+class TestAvi:
+    """Files that do not tell when their pictures are shown."""
+
+    @pytest.mark.parametrize("number", [0, 1, 2, 25, 26, 74])
+    @pytest.mark.parametrize(
+        "kind", ["MJPEG", "MPEG-4 with B-frames", "packed B-frames", "H.264 with B-frames"]
+    )
+    def test_a_picture_is_found_by_its_number(
+        self, kind: str, number: int, files: dict[str, Path]
+    ) -> None:
+        assert number_of(picture(files[kind], number)) == number
+
+    def test_a_picture_stays_where_others_are_missing(self, files: dict[str, Path]) -> None:
+        shown = [number_of(picture(files["missing pictures"], n)) for n in (19, 20, 34, 35)]
+        assert shown == [19, 19, 19, 20]
+
+    def test_all_pictures_come_with_their_seconds(self, files: dict[str, Path]) -> None:
+        with open_video(files["MPEG-4 with B-frames"]) as video:
+            shown = [(number_of(pixels), second) for second, pixels in video.pictures()]
+        assert [number for number, _ in shown] == list(range(75))
+        np.testing.assert_allclose(np.diff([second for _, second in shown]), 0.04)
+
+    @against_ffmpeg
+    @pytest.mark.parametrize("kind", AVI_KINDS)
+    def test_pictures_and_sound_are_those_of_ffmpeg(
+        self, kind: str, files: dict[str, Path]
+    ) -> None:
+        options = ["-an", "-vf", "fps=25", "-vsync", "0", "-pix_fmt", "rgb24"]
+        pixels = np.frombuffer(ffmpeg(files[kind], [*options, "-f", "rawvideo"]), np.uint8)
+        expected = [number_of(each) for each in pixels.reshape(-1, 80, 128, 3)]
+        asked = sorted({0, 1, 2, 19, 20, 26, 33, 40, len(expected) - 1})
+        with open_video(files[kind]) as video:
+            found = [number_of(video.picture(Moment(n, Fraction(25)))) for n in asked]
+            heard = video.sound(RATE).samples[:, 0].astype(int)
+        assert found == [expected[n] for n in asked]
+        options = ["-ac", "1", "-ar", str(RATE), "-f", "s16le"]
+        assert np.abs(heard - np.frombuffer(ffmpeg(files[kind], options), np.int16)).max() <= 2
+
+    def test_a_truncated_file_is_refused(self, files: dict[str, Path], tmp_path: Path) -> None:
+        path = tmp_path / "cut.avi"
+        path.write_bytes(files["MJPEG"].read_bytes()[:20_000])
+        with refused("E_VIDEO_TRUNCATED", where=path), open_video(path):
+            pass
+
+
 class TestBadVideos:
     def test_without_sound_or_pictures_the_other_is_there(self, tmp_path: Path) -> None:
         mute = make_video(tmp_path / "mute.mp4", Made(layout=""))
@@ -182,6 +249,28 @@ class TestBadVideos:
         path.write_bytes(content)
         with refused("E_VIDEO_DAMAGED"):
             picture(path, 70)
+
+
+def pack_b_frames(path: Path, packed: Path) -> Path:
+    """Put each B-frame into the packet of the picture before it, as DivX does."""
+    begin = b"\0\0\1\xb6"  # of a picture
+    with av.open(str(path)) as source, av.open(str(packed), "w") as target:
+        track = source.streams.video[0]
+        contents = [bytes(packet) for packet in source.demux(track) if packet.size]
+        head, _, rest = contents[0].partition(begin)
+        contents[0] = head + b"\0\0\1\xb2DivX503b1393p" + begin + rest
+        for place, content in enumerate(contents):
+            if content[content.index(begin) + 4] >> 6 == 2:  # a B-frame
+                contents[place - 1] += content
+                contents[place] = begin + b"\x50\x00\x7f"  # a picture like the one before
+        made = target.add_stream_from_template(track)
+        for place, content in enumerate(contents):
+            packet = av.Packet(content)
+            packet.stream, packet.time_base = made, Fraction(1, 25)
+            packet.pts = packet.dts = place
+            packet.is_keyframe = place % 25 == 0
+            target.mux(packet)
+    return packed
 
 
 def ffmpeg(path: Path, options: list[str]) -> bytes:
