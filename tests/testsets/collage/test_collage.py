@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import hashlib
 import pickle
 from pathlib import Path
@@ -10,6 +11,7 @@ from made_collage import CAPABLE, SILENT, make_folder
 from refusals import refused
 
 from ssl_bench.testsets import definition, folder_of, open_test_set
+from ssl_bench.testsets.collage import sources
 from ssl_bench.testsets.collage.layout import HIDDEN, LARGEST, SIZE, SMALLEST
 from ssl_bench.testsets.collage.testset import CollageTestSet
 from ssl_bench.trials.compositions import open_trials
@@ -223,6 +225,22 @@ def test_too_few_photographs_odd_counts_and_unknown_settings_are_refused(tmp_pat
     (own / "collage.toml").write_text("speed = 1\n")
     with refused(where="collage.toml"):
         open_test_set("collage", data=tmp_path)
+
+
+def test_there_is_a_verdict_on_each_recording_and_none_is_speech() -> None:
+    items = csv_rows(Path(sources.__file__).parent / "items.csv")
+    verdicts = csv_rows(Path(__file__).parents[3] / "benchmarks" / "collage_sounds.csv")
+    recordings = [(row["path"], row["category"]) for row in items if row["role"] == "sound"]
+    assert [(row["path"], row["category"]) for row in verdicts] == recordings
+    assert {row["verdict"] for row in verdicts} == {"named", "fits", "open", "doubtful"}
+    spoken = [row for row in verdicts if float(row["silero_seconds"]) > 0.5]
+    # Six grunts, by their spectrogram.
+    assert [row["category"] for row in spoken] == ["hippopotamus"]
+
+
+def csv_rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as stream:
+        return list(csv.DictReader(stream))
 
 
 def test_without_a_folder_of_its_own_the_packages_are_meant(tmp_path: Path) -> None:
