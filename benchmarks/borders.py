@@ -1,16 +1,20 @@
 """Whether the borders of things in `collage` tell which of them sounds.
 
 A classifier is trained on the borders of things in scenes of ``train``, and asked in scenes of
-``standard`` which thing sounds, where one sounds and others never do. It is given the pixels up to
-three from the edge of each mask, in two forms: as they are, which shows what colour a thing has;
-and without colour, as sharpness, overshoot and the course from inside to outside, which is what
-cutting out and pasting in can leave. A third question is asked in ``two-source``, where all
-candidates can sound.
+``standard`` which thing sounds, where one sounds and others never do, and in ``two-source``, where
+all candidates can sound. It is given the pixels up to three from the edge of each mask, in three
+forms: as they are, which shows what colours a thing has; without colour, as sharpness, overshoot
+and the course from inside to outside, which is what cutting out and pasting in can leave; and as
+noise, in which compression and enlarging can be seen. Either it knows the things, as they are in
+``train`` too, or it is asked about scenes of which it has never seen a thing, neither one that
+sounds nor one that does not.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +24,8 @@ from ssl_bench.testsets import open_test_set
 from ssl_bench.testsets.collage.testset import CollageTestSet
 
 REACH = 3
+RINGS = 2 * REACH * 6
+"""Numbers that describe the rings of a thing; those of noise follow."""
 
 
 def rings(labels: NDArray[np.uint8], number: int) -> list[NDArray[np.bool_]]:
@@ -45,11 +51,7 @@ def _moved(mask: NDArray[np.bool_], join: np.ufunc) -> NDArray[np.bool_]:
 def features(image: NDArray[np.uint8], labels: NDArray[np.uint8], number: int) -> list[float]:
     """Mean and deviation of each ring, by channel."""
     facts: list[float] = []
-    rows, columns = (np.flatnonzero((labels == number).any(axis=axis)) for axis in (1, 0))
-    near = (
-        slice(max(rows[0] - REACH - 1, 0), rows[-1] + REACH + 2),
-        slice(max(columns[0] - REACH - 1, 0), columns[-1] + REACH + 2),
-    )
+    near = _around(labels == number)
     for ring in rings(labels[near], number):
         pixels = image[near][ring].astype(float)
         if not len(pixels):
@@ -68,10 +70,82 @@ def without_colour(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.concatenate([course[:, 1:-1], ratios], axis=1)
 
 
-def collect(test_set: CollageTestSet) -> tuple[NDArray[np.float64], list[list[int]], list[int]]:
-    """Features of all candidates, the rows of each scene's, and which of them sounds."""
+def noise(image: NDArray[np.uint8], labels: NDArray[np.uint8], number: int) -> list[float]:
+    """How pixels differ from the mean of their neighbours, on both sides of the edge.
+
+    Deviation, weight of the tails, likeness of neighbours and of channels; the last number
+    compares the deviations of both sides.
+    """
+    near = _around(labels == number)
+    bands = rings(labels[near], number)
+    pixels = image[near].astype(float)
+    padded = np.pad(pixels, ((1, 1), (1, 1), (0, 0)), mode="reflect")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(0, 1))
+    rest = pixels - windows.mean(axis=(3, 4))
+    green = rest[..., 1]
+    facts, deviations = [], []
+    for band in (bands[:REACH], bands[REACH:]):
+        inside = np.logical_or.reduce(band)
+        values = green[inside]
+        deviation = float(values.std()) + 1e-6 if len(values) else 1e-6
+        pairs = [
+            (green[:, :-1][both], green[:, 1:][both]) for both in [inside[:, :-1] & inside[:, 1:]]
+        ]
+        pairs += [(green[:-1][both], green[1:][both]) for both in [inside[:-1] & inside[1:]]]
+        pairs += [(values, rest[..., channel][inside]) for channel in (0, 2)]
+        tails = float(np.abs(values).mean()) / deviation if len(values) else 0.0
+        facts += [deviation, tails, *(_likeness(one, other) for one, other in pairs)]
+        deviations.append(deviation)
+    return [*facts, float(np.log(deviations[0] / deviations[1]))]
+
+
+def _likeness(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    scale = float(np.sqrt((one**2).sum() * (other**2).sum()))
+    return float((one * other).sum()) / scale if scale else 0.0
+
+
+def _around(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    return (
+        slice(max(rows[0] - REACH - 1, 0), rows[-1] + REACH + 2),
+        slice(max(columns[0] - REACH - 1, 0), columns[-1] + REACH + 2),
+    )
+
+
+FORMS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
+    "course and sharpness": lambda rows: without_colour(rows[:, :RINGS]),
+    "noise": lambda rows: rows[:, RINGS:],
+    "colours": lambda rows: rows[:, :RINGS],
+}
+
+
+class Borders(NamedTuple):
+    """Borders of all candidates of some scenes.
+
+    Attributes
+    ----------
+    rows
+        Features of each candidate.
+    things, roles
+        What each candidate is, and whether it can sound, is a look-alike, or salient.
+    scenes
+        For each scene the rows of its candidates.
+    heard
+        For each scene the row of what sounds.
+    """
+
+    rows: NDArray[np.float64]
+    things: NDArray[np.str_]
+    roles: NDArray[np.str_]
+    scenes: list[list[int]]
+    heard: list[int]
+
+
+def collect(test_set: CollageTestSet) -> Borders:
+    """Borders in scenes in which one of several candidates sounds."""
+    role_of = {each.category: each.role for each in test_set.world.sources.cutouts}
     rows: list[list[float]] = []
-    scenes, heard = [], []
+    things, scenes, heard = [], [], []
     for index, sample in enumerate(test_set.samples):
         objects = sample.attributes["objects"]
         sounding = [number for number, each in enumerate(objects) if each["sounding"]]
@@ -83,47 +157,101 @@ def collect(test_set: CollageTestSet) -> tuple[NDArray[np.float64], list[list[in
         image, labels = test_set.image(sample.id), test_set.labels(index)
         scenes.append([len(rows) + place for place in range(len(candidates))])
         heard.append(len(rows) + list(candidates).index(sounding[0]))
-        rows += [features(image, labels, number + 1) for number in candidates]
-    return np.array(rows), scenes, heard
+        for number in candidates:
+            seen = (image, labels, number + 1)
+            rows.append([*features(*seen), *noise(*seen)])
+            things.append(objects[number]["category"])
+    roles = np.array([role_of[each] for each in things])
+    return Borders(np.array(rows), np.array(things), roles, scenes, heard)
 
 
-def measure(count: int, seed: int = 0) -> dict[str, tuple[float, float, float, float]]:
-    """Share of scenes that are answered rightly, its 95 % interval, and that of guessing."""
-    found, collected = {}, {}
-    for split in ("standard", "two-source"):
-        parts = []
-        for each in ("train", split):
-            test_set = open_test_set("collage", each, options={"count": count})
-            assert isinstance(test_set, CollageTestSet)
-            parts.append(collected[each] if each in collected else collect(test_set))
-            collected[each] = parts[-1]
-        (known, known_scenes, known_heard), (asked, scenes, heard) = parts
-        del known_scenes
-        target = np.isin(np.arange(len(known)), known_heard)
-        for form in ("colours", "without colours"):
-            change = without_colour if form == "without colours" else lambda rows: rows
-            forest = RandomForestClassifier(100, min_samples_leaf=3, random_state=seed)
-            chances = forest.fit(change(known), target).predict_proba(change(asked))[:, 1]
-            right = np.array(
-                [
-                    rows[int(chances[rows].argmax())] == own
-                    for rows, own in zip(scenes, heard, strict=True)
-                ]
-            )
-            guess = float(np.mean([1 / len(rows) for rows in scenes]))
-            rng = np.random.default_rng(seed)
-            draws = rng.integers(0, len(right), (2000, len(right)))
-            low, high = np.percentile(right[draws].mean(axis=1), [2.5, 97.5])
-            found[f"{split}, {form}"] = (float(right.mean()), float(low), float(high), guess)
+class Answer(NamedTuple):
+    """Share of questions that are answered rightly, its 95 % interval, and that of guessing."""
+
+    found: float
+    low: float
+    high: float
+    guess: float
+
+
+def chances(
+    known: Borders, asked: Borders, form: str, *, groups: int | None = None, seed: int = 0
+) -> NDArray[np.float64]:
+    """How likely each candidate sounds, by a forest.
+
+    With `groups`, scenes are asked about in so many groups, each by a forest that has seen none of
+    their things.
+    """
+    change = FORMS[form]
+    target = np.isin(np.arange(len(known.rows)), known.heard)
+    learned, questions = change(known.rows), change(asked.rows)
+    found = np.zeros(len(asked.rows))
+    for group in range(groups or 1):
+        rows = [row for scene in asked.scenes[group :: groups or 1] for row in scene]
+        use = np.ones(len(target), np.bool_)
+        if groups:
+            use = ~np.isin(known.things, asked.things[rows])
+        forest = RandomForestClassifier(60, min_samples_leaf=3, random_state=seed)
+        found[rows] = forest.fit(learned[use], target[use]).predict_proba(questions[rows])[:, 1]
     return found
+
+
+def rightly(asked: Borders, found: NDArray[np.float64]) -> Answer:
+    """How often what sounds is taken for it."""
+    right = [
+        float(scene[int(found[scene].argmax())] == heard)
+        for scene, heard in zip(asked.scenes, asked.heard, strict=True)
+    ]
+    guess = float(np.mean([1 / len(scene) for scene in asked.scenes]))
+    return _answer(right, [set(asked.things[scene]) for scene in asked.scenes], guess)
+
+
+def ahead_of(role: str, asked: Borders, found: NDArray[np.float64]) -> Answer:
+    """How often what sounds is more likely than a silent thing of one role beside it."""
+    pairs = [
+        (heard, row)
+        for scene, heard in zip(asked.scenes, asked.heard, strict=True)
+        for row in scene
+        if row != heard and asked.roles[row] == role
+    ]
+    right = [float(np.sign(found[one] - found[other]) + 1) / 2 for one, other in pairs]
+    return _answer(right, [{asked.things[one], asked.things[other]} for one, other in pairs], 0.5)
+
+
+def _answer(right: Sequence[float], shown: Sequence[set[str]], guess: float) -> Answer:
+    """A mean with an interval that takes questions about one thing for dependent."""
+    together = np.array([[bool(one & other) for other in shown] for one in shown], float)
+    found = float(np.mean(right))
+    apart = np.array(right) - found
+    reach = 1.96 * float(np.sqrt(max(apart @ together @ apart, apart @ apart))) / len(right)
+    return Answer(found, found - reach, found + reach, guess)
+
+
+def measure(count: int, groups: int = 20) -> dict[str, Answer]:
+    """Answers to all questions, from so many scenes of each split."""
+    collected = {}
+    for split in ("train", "standard", "two-source"):
+        test_set = open_test_set("collage", split, options={"count": count})
+        assert isinstance(test_set, CollageTestSet)
+        collected[split] = collect(test_set)
+    answers = {}
+    for split in ("standard", "two-source"):
+        asked = collected[split]
+        for form in FORMS:
+            for what, apart in (("known", None), ("unseen", groups)):
+                found = chances(collected["train"], asked, form, groups=apart)
+                answers[f"{split}, {form}, {what} things"] = rightly(asked, found)
+                for role in ("look-alike", "salient") if split == "standard" else ():
+                    name = f"{split}, {form}, {what} things, ahead of {role}"
+                    answers[name] = ahead_of(role, asked, found)
+    return answers
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=500, help="scenes of each split")
-    count = parser.parse_args().count
-    for question, (share, low, high, guess) in measure(count).items():
-        print(f"{question}: {share:.1%} [{low:.1%}, {high:.1%}], guessing {guess:.1%}")
+    for question, (share, low, high, guess) in measure(parser.parse_args().count).items():
+        print(f"{question}: {share:.1%} [{low:.1%}, {high:.1%}], guessing {guess:.1%}", flush=True)
 
 
 if __name__ == "__main__":

@@ -69,7 +69,9 @@ def test_the_first_scenes_are_the_pinned_ones() -> None:
 def test_borders_do_not_tell_what_sounds() -> None:
     import borders
 
-    for question, (_, low, _, guess) in borders.measure(120).items():
-        # Which colours a thing has does tell kinds that sound from kinds that never do.
-        if question != "standard, colours":
+    for question, (_, low, _, guess) in borders.measure(80, groups=3).items():
+        # Things that were seen before are recognised; fruit and flowers have colours and surfaces
+        # of their own, even those that were not.
+        pasting = "course" in question or question.endswith("look-alike")
+        if question.startswith("two-source") or ("unseen" in question and pasting):
             assert low <= guess, question
