@@ -201,8 +201,8 @@ collage is made by code from Debian's packages, of which nothing ships here:
   {INSTALL}
 
 They hold cut-outs and recordings ({STAMPS}, GPL-2) and photographs for the
-background (GPL-2 or later, CC BY, CC BY-SA, CC0). Other folders are named by a file, DATA/collage/collage.toml, in
-which every line has a default:
+background (GPL-2 or later, CC BY, CC BY-SA, CC0). Other folders are named by
+a file, DATA/collage/collage.toml, in which every line has a default:
 
   cutouts = "/usr/share/tuxpaint/stamps"   PNG files with transparency
   sounds = "/usr/share/tuxpaint/stamps"    recordings
