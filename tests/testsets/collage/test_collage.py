@@ -234,7 +234,7 @@ def test_there_is_a_verdict_on_each_recording_and_none_is_speech() -> None:
     assert [(row["path"], row["category"]) for row in verdicts] == recordings
     assert {row["verdict"] for row in verdicts} == {"named", "fits", "open", "doubtful"}
     spoken = [row for row in verdicts if float(row["silero_seconds"]) > 0.5]
-    # Six grunts, by their spectrogram.
+    # A burst and six equal pulses, by its spectrogram.
     assert [row["category"] for row in spoken] == ["hippopotamus"]
 
 
