@@ -113,6 +113,8 @@ class _Commands(click.Group):
 
 
 # \b keeps the lines that follow as they are.
+_SOON = 0.1  # Seconds
+
 _HELP = """Evaluate visual sound source localization: find the pixels that make the sound.
 
 \b
@@ -211,6 +213,16 @@ def _stopped_by(signals: list[int]) -> Iterator[None]:
         signals.append(number)
         raise KeyboardInterrupt
 
+    def send_again(lost: sys.UnraisableHookArgs) -> None:
+        # What is raised in a destructor ends nothing, and would be printed there.
+        if isinstance(lost.exc_value, KeyboardInterrupt):
+            again = threading.Timer(_SOON, signal.raise_signal, [signals[-1]])
+            again.daemon = True
+            again.start()
+        else:
+            told(lost)
+
+    told, sys.unraisablehook = sys.unraisablehook, send_again
     before = {}
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGHUP):
@@ -219,6 +231,7 @@ def _stopped_by(signals: list[int]) -> Iterator[None]:
     try:
         yield
     finally:
+        sys.unraisablehook = told
         for number, handler in before.items():
             signal.signal(number, handler)
 
