@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench.measures.interpolation import LARGEST, taps
 from ssl_bench.protocols.conventions import Interpolation, Normalisation, Rule, ThresholdTable
+
+_Number = TypeVar("_Number", bound=np.generic)
 
 # In the order of the kernel's constants.
 _RULES: tuple[Rule, ...] = ("half", "adaptive", "absolute", "fraction")
@@ -90,11 +93,13 @@ def evaluate_maps(
     for number, (each, rule) in enumerate(asked):
         given = each.values if rule == "absolute" else None
         thresholds[:, number] = each.threshold.value if given is None else given
+    single, ends = _within_range(heats, normalisation)
     kernel.score_maps(
-        *_within_range(heats, normalisation),
-        which,
-        np.ascontiguousarray(truths, np.float32),
-        np.ascontiguousarray(regions, np.int64),
+        read_only(single),
+        ends,
+        read_only(which),
+        read_only(np.ascontiguousarray(truths, np.float32)),
+        read_only(np.ascontiguousarray(regions, np.int64)),
         *taps(heats.shape[1], size, interpolation),
         *taps(heats.shape[2], size, interpolation),
         interpolation == "opencv-linear",
@@ -136,7 +141,7 @@ def upsample_fast(
     values = np.clip(np.ascontiguousarray(heat, np.float32), -LARGEST, LARGEST)
     grid = np.empty((size, size), np.float32)
     kernel.upsample(
-        values,
+        read_only(values),
         *taps(values.shape[0], size, interpolation),
         *taps(values.shape[1], size, interpolation),
         interpolation == "opencv-linear",
@@ -146,11 +151,19 @@ def upsample_fast(
     return grid
 
 
+def read_only(values: NDArray[_Number]) -> NDArray[_Number]:
+    """The same array, which may not be written: one kind of it is compiled for, and not two."""
+    view = values.view()
+    view.setflags(write=False)
+    return view
+
+
 def truth_totals(truths: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Sum of each truth map ``(n, size, size)``, and number of its pixels above 0."""
     from ssl_bench.measures import kernel
 
-    totals = np.array([kernel.truth_totals(truth.ravel()) for truth in truths]).reshape(-1, 2)
+    given = read_only(truths)
+    totals = np.array([kernel.truth_totals(truth.ravel()) for truth in given]).reshape(-1, 2)
     return totals[:, 0], totals[:, 1].astype(np.int64)
 
 
@@ -177,7 +190,7 @@ def _within_range(
     from ssl_bench.measures import kernel
 
     single = np.ascontiguousarray(heats, np.float32)
-    ends = kernel.extrema(single)
+    ends = kernel.extrema(read_only(single))
     exponent = np.frexp(np.abs(ends).max(axis=1))[1]
     far = np.abs(exponent) > _FAR
     if not far.any():
@@ -186,4 +199,4 @@ def _within_range(
         return np.clip(single, -LARGEST, LARGEST), np.clip(ends, -LARGEST, LARGEST)
     tamed = single.copy()
     tamed[far] = np.ldexp(single[far], -exponent[far, None, None])
-    return tamed, kernel.extrema(tamed)
+    return tamed, kernel.extrema(read_only(tamed))

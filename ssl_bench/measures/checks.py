@@ -69,11 +69,12 @@ def checked_maps(maps: ArrayLike) -> NDArray[np.float32]:
     Raises ArrayError if they have another shape, are none, or are not finite.
     """
     from ssl_bench.measures import kernel
+    from ssl_bench.measures.batch import read_only
 
     given = _stack(as_array(maps, "maps"), "maps", "E_MAP_SHAPE")
     with np.errstate(over="ignore"):
         heats = np.ascontiguousarray(given, np.float32)
-    bad = np.flatnonzero(~np.isfinite(kernel.extrema(heats)).all(axis=1))
+    bad = np.flatnonzero(~np.isfinite(kernel.extrema(read_only(heats))).all(axis=1))
     if len(bad):
         raise ArrayError(
             f"{len(bad)} of {len(heats)} maps have values that are not finite",

@@ -83,7 +83,9 @@ def _resize_cubic(heat, row_index, row_weight, column_index, column_weight, wide
         third = wide[row_index[y, 2]]
         fourth = wide[row_index[y, 3]]
         # Read before the loop: in it, the compiler must take them for parts of the target.
-        share, share_of_third, share_of_fourth = row_weight[y]
+        share = row_weight[y, 0]
+        share_of_third = row_weight[y, 1]
+        share_of_fourth = row_weight[y, 2]
         for x in range(target.size):
             target[x] = (
                 first[x]
@@ -97,8 +99,11 @@ def _resize_cubic(heat, row_index, row_weight, column_index, column_weight, wide
 def upsample(heat, row_index, row_weight, column_index, column_weight, once, wide, grid):
     """Bring a map ``(h, w)`` to the grid ``(size, size)``, by way of ``(h, size)``."""
     if heat.shape == grid.shape:
-        # Every interpolation keeps a map of the grid's own size bit for bit.
-        grid[:] = heat
+        # Every interpolation keeps a map of the grid's own size bit for bit. Value by value, for
+        # what numba says of shapes that differ takes as long to compile as all else here.
+        for y in range(grid.shape[0]):
+            for x in range(grid.shape[1]):
+                grid[y, x] = heat[y, x]
     elif once:
         _resize_once(heat, row_index, row_weight, column_index, column_weight, wide, grid)
     elif column_index.shape[1] == 2:
@@ -377,7 +382,7 @@ def score_maps(
         truth = truths[number].ravel()
         if number == 0 or index[number] != index[number - 1]:
             heat = heats[index[number]]
-            low, high = ends[index[number]]
+            low, high = ends[index[number], 0], ends[index[number], 1]
             is_flat = low == high
             upsample(heat, row_index, row_weight, column_index, column_weight, once, wide, grid)
             if heat.shape != grid.shape:
@@ -415,13 +420,17 @@ def score_maps(
             if r == 0 or threshold != before:
                 _compare(values, truth, threshold, is_mask, found)
             tied = found[1, 0]
-            predicted, intersection, false = found[0]
+            predicted, intersection, false = found[0, 0], found[0, 1], found[0, 2]
             if not strict[r]:
-                predicted, intersection, false = found[0] + found[1]
+                predicted += found[1, 0]
+                intersection += found[1, 1]
+                false += found[1, 2]
             # Where the maximum is kept, everything from 1 is predicted.
             if keep_maximum[r] and threshold >= 1:
                 _compare(values, truth, np.float32(1), is_mask, found)
-                predicted, intersection, false = found[0] + found[1]
+                predicted = found[0, 0] + found[1, 0]
+                intersection = found[0, 1] + found[1, 1]
+                false = found[0, 2] + found[1, 2]
                 _compare(values, truth, threshold, is_mask, found)
             of_rules[number, r, 0] = threshold
             of_rules[number, r, 1] = predicted
