@@ -15,6 +15,9 @@ from hypothesis import settings
 from PIL import Image
 from published_data import NEEDED, find, lay_out, why_left_out
 
+# What is imported and collected stays: looking through it for garbage again and again takes long.
+gc.disable()
+
 MediaWriter = Callable[[Path, Sequence[str]], None]
 
 # How long an example takes depends on what else the machine does.
@@ -58,9 +61,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_collection_finish() -> None:
-    """What was collected stays: looking through it for garbage again and again takes a tenth."""
+    """From here on there is garbage, among what was collected and stays there is none."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(5_000)
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
