@@ -288,7 +288,7 @@ def _on_ray(setup: Setup, name: Callable[[Any], str] | None, executor: Executor)
         if not ray.is_initialized():
             _join_cluster(executor.address, stack)
         gpus = 1 if any(each.startswith("cuda") for each in executor.devices) else 0
-        there = int(ray.cluster_resources().get("GPU", 0))  # type: ignore[no-untyped-call]
+        there = int(ray.cluster_resources().get("GPU", 0))
         if gpus * executor.workers > there:
             raise SslBenchError(
                 f"{executor.workers} workers need a GPU each, and the Ray cluster has {there}",
