@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from ssl_bench.library.writing import pictures as pictures
     from ssl_bench.library.writing import report as report
     from ssl_bench.measures.metric import Metric as Metric
+    from ssl_bench.media.video_input import VideoInput as VideoInput
     from ssl_bench.media.waveform import Waveform as Waveform
     from ssl_bench.models.contract import AnnotationLocalizer as AnnotationLocalizer
     from ssl_bench.models.contract import Features as Features
@@ -84,6 +85,7 @@ _HOMES = {
     "TestSet": "testsets.base",
     "TorchMetric": "training.torchmetric",
     "TrialSet": "trials.trial",
+    "VideoInput": "media.video_input",
     "Waveform": "media.waveform",
     "analyse": "library.comparing",
     "compare": "library.comparing",

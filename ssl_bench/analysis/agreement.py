@@ -162,7 +162,9 @@ def _maps(localizer: Localizer, trials: TrialSet, batch_size: int) -> list[NDArr
     maps: list[NDArray[np.float32]] = []
     for start in range(0, len(trials), batch_size):
         asked = trials.trials[start : start + batch_size]
-        seen = localizer.encode_image([trials.image(trial.image) for trial in asked])
+        seen = localizer.encode_image(
+            [trials.shown(trial, localizer.video_input) for trial in asked]
+        )
         sounds = [] if localizer.audio_blind else [trials.waveform(each.audio) for each in asked]
         heard = localizer.encode_audio(sounds) if sounds else {}
         maps.extend(localizer.localize(seen, heard))

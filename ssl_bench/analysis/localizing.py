@@ -65,10 +65,12 @@ def locate(
 ) -> list[Located]:
     """Localize the sound of each pair of an image ``(h, w, 3)`` uint8 RGB and a sound.
 
+    A model with a `video_input` takes the frames ``(n, h, w, 3)`` around each image.
+
     Raises
     ------
     ModelError
-        If the model breaks its contract, or would need the truth.
+        If the model breaks its contract, would need the truth, or needs video in place of pictures.
     DataError
         If it does not take a sound.
 
@@ -95,6 +97,7 @@ def locate(
         maps = [checked_maps(each[None], 1, called)[0] for each in found]
         note = f"{localizer.name} does not listen itself"
     else:
+        _require_frames(localizer, images)
         with blamed(f"{localizer.name}"):
             seen = localizer.encode_image(images)
             heard = {} if localizer.audio_blind else localizer.encode_audio(sounds)
@@ -109,6 +112,16 @@ def locate(
         _located(localizer.name, each, None if blind is None else blind[row], note)
         for row, each in enumerate(maps)
     ]
+
+
+def _require_frames(localizer: Localizer, images: Sequence[NDArray[np.uint8]]) -> None:
+    video = localizer.video_input
+    if video is not None and any(image.ndim != 4 for image in images):
+        raise ModelError(
+            f"{localizer.name} needs {video.described()}, and a picture stands still",
+            code="E_MODEL_VIDEO",
+            remedy="localize a video: ssl-bench localize VIDEO.mp4",
+        )
 
 
 def _located(

@@ -167,7 +167,8 @@ def embeddings_of_model(
         if kind == "sounds":
             features = localizer.encode_audio([trials.waveform(each.audio) for each in some])
         else:
-            features = localizer.encode_image([trials.image(each.image) for each in some])
+            pictures = [trials.shown(each, localizer.video_input) for each in some]
+            features = localizer.encode_image(pictures)
         parts.append(_pooled(features, localizer.name, kind))
         progress(f"encoding {kind}", start + len(some), len(first))
     return Embedded(localizer.name, trials, np.array(first, np.intp), np.concatenate(parts))

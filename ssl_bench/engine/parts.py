@@ -16,7 +16,7 @@ import sys
 import zipfile
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import IO, Any
@@ -139,6 +139,7 @@ def parts_folder(localizer: Localizer, plan: Plan, options: EngineOptions) -> Pa
         ],
         plan.vision_only,
         [options.batch_size, options.part_size],
+        *([] if plan.video is None else [asdict(plan.video)]),
     ]
     folder = options.parts if isinstance(options.parts, Path) else cache_folder("parts")
     return folder / sha256_of_json(key)
@@ -248,7 +249,7 @@ def _worker(
             code="E_WORKER_MODEL",
             remedy="let no other program change the weights file, which all machines must share",
         )
-    plan = Plan(sets, vision_only, listens=not localizer.audio_blind)
+    plan = Plan(sets, vision_only, listens=not localizer.audio_blind, video=localizer.video_input)
     if store_of(folder, options) is not None:
         folder = cache_folder("parts", folder.name)  # Of this machine
     notes: list[str] = []

@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from operator import attrgetter
 from pathlib import Path
 from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench.trials.recipes import AudioRecipe, ImageRecipe
+from ssl_bench.media.video_input import VideoInput
+from ssl_bench.trials.recipes import AudioRecipe, ImageRecipe, VideoRecipe
 from ssl_bench.trials.trial import Trial, TrialSet
 
-_Recipe = TypeVar("_Recipe", ImageRecipe, AudioRecipe)
+_Recipe = TypeVar("_Recipe", ImageRecipe, VideoRecipe, AudioRecipe)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +36,13 @@ class Distinct(Generic[_Recipe]):
         """The image or the sound; raises DataError if it is missing or unreadable."""
         if isinstance(self.recipe, ImageRecipe):
             return self.trials.image(self.recipe)
+        if isinstance(self.recipe, VideoRecipe):
+            return self.trials.frames(self.recipe)
         return self.trials.waveform(self.recipe)
 
     def files(self) -> list[Path]:
         """What it is read from; none where it is made by code."""
-        test_set = self.trials.test_set
-        if isinstance(self.recipe, ImageRecipe):
-            files = [test_set.image_file(sample) for sample, _ in self.recipe.parts]
-        else:
-            files = [test_set.sound_file(sample) for sample in self.recipe.samples]
-        return [file for file in files if file is not None]
+        return self.trials.files(self.recipe)
 
 
 class Plan:
@@ -59,23 +56,38 @@ class Plan:
         Of which of them the model's own audio-blind maps are made too.
     listens
         False for a model that is audio-blind: no sound is encoded.
+    video
+        The frames that the model asks for in place of each picture; None for pictures.
     """
 
     def __init__(
-        self, sets: Sequence[TrialSet], vision_only: Sequence[bool], *, listens: bool
+        self,
+        sets: Sequence[TrialSet],
+        vision_only: Sequence[bool],
+        *,
+        listens: bool,
+        video: VideoInput | None = None,
     ) -> None:
         self.sets, self.vision_only, self.listens = tuple(sets), tuple(vision_only), listens
+        self.video = video
 
     @cached_property
-    def images(self) -> Uses[ImageRecipe]:
-        """The distinct images."""
-        return Uses(self.sets, attrgetter("image"), TrialSet.image_identity)
+    def images(self) -> Uses[ImageRecipe] | Uses[VideoRecipe]:
+        """The distinct images, or the frames in their place."""
+        video = self.video
+        if video is None:
+            return Uses(self.sets, lambda _, trial: trial.image, TrialSet.image_identity)
+        return Uses(
+            self.sets,
+            lambda trials, trial: trials.video_recipe(trial, video),
+            TrialSet.video_identity,
+        )
 
     @cached_property
     def sounds(self) -> Uses[AudioRecipe]:
         """The distinct sounds; none for an audio-blind model."""
         sets = self.sets if self.listens else ()
-        return Uses(sets, attrgetter("audio"), TrialSet.sound_identity)
+        return Uses(sets, lambda _, trial: trial.audio, TrialSet.sound_identity)
 
 
 class Uses(Sequence[Distinct[_Recipe]]):
@@ -87,14 +99,14 @@ class Uses(Sequence[Distinct[_Recipe]]):
     def __init__(
         self,
         sets: Sequence[TrialSet],
-        recipe_of: Callable[[Trial], _Recipe],
+        recipe_of: Callable[[TrialSet, Trial], _Recipe],
         identity: Callable[[TrialSet, _Recipe], Hashable],
     ) -> None:
         self._sets = sets
-        self._recipe_of: Callable[[Trial], _Recipe] = recipe_of
+        self._recipe_of: Callable[[TrialSet, Trial], _Recipe] = recipe_of
         self._identity: Callable[[TrialSet, _Recipe], Hashable] = identity
         self._starts = np.cumsum([0, *map(len, sets)])
-        found = (identity(each, recipe_of(trial)) for each in sets for trial in each)
+        found = (identity(each, recipe_of(each, trial)) for each in sets for trial in each)
         hashes = np.fromiter(map(hash, found), np.int64, self._starts[-1])
         alike, _ = _numbered(hashes)
         del hashes
@@ -130,7 +142,8 @@ class Uses(Sequence[Distinct[_Recipe]]):
     def _used_by(self, user: int) -> tuple[TrialSet, _Recipe]:
         number = int(np.searchsorted(self._starts, user, side="right")) - 1
         trials = self._sets[number]
-        return trials, self._recipe_of(trials.trials[user - int(self._starts[number])])
+        trial = trials.trials[user - int(self._starts[number])]
+        return trials, self._recipe_of(trials, trial)
 
     def __len__(self) -> int:
         return len(self._first)

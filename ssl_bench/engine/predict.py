@@ -18,6 +18,7 @@ from ssl_bench.engine.parts import (
 )
 from ssl_bench.engine.plan import Plan
 from ssl_bench.engine.store import Store
+from ssl_bench.engine.usable import require_video
 from ssl_bench.errors import ModelError
 from ssl_bench.executors import HERE
 from ssl_bench.files import (
@@ -113,6 +114,7 @@ def predict(
                 where=trials.protocol.label,
                 remedy="choose a model with a similarity, or another protocol",
             )
+    require_video(localizer, [trials for trials, _ in runs])
     if isinstance(localizer, AnnotationLocalizer):
         return [_predict_trivial(localizer, trials, folder, settings) for trials, folder in runs]
     no_blind = [_no_audio_blind_maps(localizer, trials) for trials, _ in runs]
@@ -120,6 +122,7 @@ def predict(
         [trials for trials, _ in runs],
         [reason is None for reason in no_blind],
         listens=not localizer.audio_blind,
+        video=localizer.video_input,
     )
     # One part that is made here needs no file.
     most = max(len(plan.images), len(plan.sounds))

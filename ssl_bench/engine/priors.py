@@ -158,8 +158,11 @@ def _kept_prior(
 ) -> Path | None:
     """Where the maps of a prior are kept, by all that decides them; None to keep none.
 
-    Nothing is kept of a model or a test set from outside this package, whose code has no digest.
+    Nothing is kept of a model or a test set from outside this package, whose code has no digest,
+    nor of one that looks at video.
     """
+    if isinstance(prior, Localizer) and prior.video_input is not None:
+        return None
     test_set = trials.test_set
     samples = {sample for trial in trials for sample, _ in trial.image.parts}
     files = [test_set.image_file(sample) for sample in sorted(samples)]

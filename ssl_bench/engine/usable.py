@@ -6,7 +6,7 @@ from collections.abc import Hashable, Sequence
 from functools import partial
 
 from ssl_bench.engine.encode import EngineOptions
-from ssl_bench.errors import Problem
+from ssl_bench.errors import DataError, Problem
 from ssl_bench.media.check import Checked, CheckOptions, Facts, Wanted, check_media
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
 from ssl_bench.trials.trial import Trial, TrialSet
@@ -24,6 +24,7 @@ def check_trials(
     usable, and a localizer that neither looks nor listens needs none.
     """
     settings = options or EngineOptions()
+    require_video(localizer, sets)
     if isinstance(localizer, AnnotationLocalizer):
         return [], [list(range(len(trials))) for trials in sets]
     wanted: dict[Hashable, Wanted] = {}
@@ -51,6 +52,22 @@ def check_trials(
     return checked, rows
 
 
+def require_video(localizer: Localizer | AnnotationLocalizer, sets: Sequence[TrialSet]) -> None:
+    """Refuse test sets without video where the model asks for it; raises DataError."""
+    if isinstance(localizer, AnnotationLocalizer) or localizer.video_input is None:
+        return
+    for trials in sets:
+        try:
+            trials.test_set.require_video()
+        except DataError as error:
+            raise DataError(
+                f"{localizer.name} needs {localizer.video_input.described()}, and {error.problem}",
+                code=error.code,
+                where=error.where,
+                remedy=error.remedy,
+            ) from None
+
+
 def _needs(
     trials: TrialSet, trial: Trial, localizer: Localizer, wanted: dict[Hashable, Wanted]
 ) -> list[Hashable]:
@@ -61,6 +78,15 @@ def _needs(
         media.append(("image", test_set.image_identity(sample)))
         find = partial(test_set.image_file, sample)
         wanted.setdefault(media[-1], Wanted(sample, "image", find))
+    parts = (
+        ()
+        if localizer.video_input is None
+        else trials.video_recipe(trial, localizer.video_input).parts
+    )
+    for sample, _ in parts:
+        media.append(("video", test_set.video_identity(sample)))
+        find = partial(test_set.video_file, sample)
+        wanted.setdefault(media[-1], Wanted(sample, "video", find))
     for sample in () if localizer.audio_blind else trial.audio.samples:
         media.append(("sound", test_set.sound_identity(sample)))
         find = partial(test_set.sound_file, sample)

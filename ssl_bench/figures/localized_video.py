@@ -70,13 +70,15 @@ def localize_video(
         )
     localizers = [loaded(each) for each in models]
     asked = options or VideoOptions()
-    with open_video(video) as opened:
+    # Pictures are read in turn, and frames around some of them by a second look at the file.
+    with open_video(video) as opened, open_video(video) as around:
         heard, own = opened.sound(asked.rate), opened.sound(_RATE, _CHANNELS)
-        return write_video(target, _overlaid(opened, heard, localizers, asked), own)
+        return write_video(target, _overlaid(opened, around, heard, localizers, asked), own)
 
 
 def _overlaid(
     video: Video,
+    around: Video,
     heard: Waveform,
     localizers: Sequence[Localizer | AnnotationLocalizer],
     options: VideoOptions,
@@ -86,7 +88,11 @@ def _overlaid(
     for second, pixels in video.pictures():
         if not maps or second >= due:
             window = _around(heard, second, options.window)
-            found = [locate(each, [pixels], [window])[0] for each in localizers]
+            found = []
+            for each in localizers:
+                asked = None if isinstance(each, AnnotationLocalizer) else each.video_input
+                shown = pixels if asked is None else around.frames(second, asked, pixels)
+                found.append(locate(each, [shown], [window])[0])
             maps = [_coloured(each.heat) for each in found]
             due = (int(second * options.maps) + 1) / options.maps
         options.progress(int(second), max(1, round(video.seconds)))

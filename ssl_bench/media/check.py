@@ -27,9 +27,10 @@ from ssl_bench.executors import processes
 from ssl_bench.files import cache_folder, digest_of_code, write_text
 from ssl_bench.media.audio import examine_audio, probe_audio
 from ssl_bench.media.image import examine_image, probe_image
+from ssl_bench.media.video import open_video
 from ssl_bench.media.waveform import Waveform
 
-Kind = Literal["image", "sound"]
+Kind = Literal["image", "sound", "video"]
 
 _LIBRARIES = ("av", "numpy", "pillow", "simplejpeg", "soundfile")
 _BATCH = 16
@@ -258,6 +259,10 @@ def _read_batch(files: Sequence[tuple[Kind, Path]], decode: bool) -> list[Facts]
 
 def _read_one(kind: Kind, path: Path, *, decode: bool) -> Facts:
     try:
+        if kind == "video":
+            with open_video(path) as video:
+                next(video.pictures())
+            return Facts()
         if not decode:
             (probe_image if kind == "image" else probe_audio)(path)
             return Facts()

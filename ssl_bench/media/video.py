@@ -7,7 +7,7 @@ from the beginning of the file: one that starts late begins with silence, and ga
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from functools import cached_property
@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from ssl_bench.errors import DataError
 from ssl_bench.files import atomic_path
@@ -24,6 +25,7 @@ from ssl_bench.media.avi import Arrival, times_of
 from ssl_bench.media.containers import contents_of
 from ssl_bench.media.find import require_content
 from ssl_bench.media.image import MAX_PIXELS
+from ssl_bench.media.video_input import VideoInput
 from ssl_bench.media.waveform import Waveform
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi")
@@ -35,6 +37,8 @@ _MATRIX = "DISPLAYMATRIX"
 _LAYOUTS = {1: "mono", 2: "stereo"}
 # Microseconds: the unit of a container's own times.
 _MICRO = 1_000_000
+# Seconds by which times may differ that mean the same.
+_SAME = 1e-6
 # Of videos that are written: steps of time in a second, and pictures, at most.
 _STEPS, _MOST_PICTURES = 12_800, 60
 # Seconds that are decoded before a sound that begins inside a file, for decoders that look back.
@@ -124,6 +128,58 @@ class Video:
                 return
             if frame.pts is not None:
                 yield float(frame.pts * frame.time_base - begin), pixels
+
+    def frames(
+        self, second: float, video: VideoInput, middle: NDArray[np.uint8] | None = None
+    ) -> NDArray[np.uint8]:
+        """Frames ``(n, height, width, 3)`` uint8 RGB around a second from the beginning.
+
+        Each is the last picture up to its moment; before the first and after the last, these
+        stand still. Where the `middle` one is given, the others are brought to its size.
+
+        Raises
+        ------
+        DataError
+            If there are no pictures, or they are damaged.
+        """
+        if self._pictures is None:
+            raise self._refusal("has no pictures", "E_VIDEO_TRACK")
+        wanted = [second + at for at in video.moments]
+        try:
+            found = self._shown_at(wanted, wanted[0])
+        except DataError:
+            found = []  # what precedes a key picture may lack what it refers to
+        found = found or self._shown_at(wanted, None)
+        if not found:
+            raise self._refusal("has no pictures", "E_VIDEO_TRACK")
+        with _blamed(self._path):
+            pixels = [_turned(frame) for frame in found]
+        if middle is not None:
+            pixels = [_of_size(each, middle) for each in pixels]
+            pixels[len(pixels) // 2] = middle
+        return np.stack(pixels)
+
+    def _shown_at(self, wanted: Sequence[float], start: float | None) -> list[Any]:
+        """Frames that are shown at some seconds; none where reading began after the first."""
+        track: Any = self._pictures
+        begin = Fraction(self._container.start_time or 0, _MICRO)
+        place = None
+        if start is not None:
+            place = int((begin + Fraction(max(start, 0.0))) / track.time_base)
+        self._seek(track, place)
+        found: list[Any] = [None] * len(wanted)
+        for frame in self._decoded(track):
+            if frame.pts is None:
+                continue
+            at = float(frame.pts * frame.time_base - begin)
+            if found[0] is None and start is not None and at > max(wanted[0], 0.0):
+                return []
+            for number, second in enumerate(wanted):
+                if found[number] is None or at <= second + _SAME:
+                    found[number] = frame
+            if at > wanted[-1]:
+                break
+        return [] if found[0] is None else found
 
     def _last_until(
         self, number: int, target: int, steps: Fraction, offset: int
@@ -361,6 +417,13 @@ def _is_cover(track: Any) -> bool:
     from av.stream import Disposition
 
     return bool(track.disposition & Disposition.attached_pic) or track.codec_context is None
+
+
+def _of_size(pixels: NDArray[np.uint8], like: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    if pixels.shape == like.shape:
+        return pixels
+    size = (like.shape[1], like.shape[0])
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
 
 
 def _rounded(value: Fraction) -> int:

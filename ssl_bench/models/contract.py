@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ssl_bench.media.video_input import VideoInput
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.devices import Place, move_held
 from ssl_bench.models.provenance import Provenance
@@ -41,6 +42,9 @@ class Localizer(ABC):
         Name of the preprocessing preset in use, as in results.
     audio_blind
         True where the maps cannot depend on the sound: the engine then encodes none.
+    video_input
+        The frames that are asked for around each picture: images are then ``(frames, height,
+        width, 3)``, of which the middle one is the picture. None for pictures alone.
     provenance
         Weights, options and so on, as in results; None for name and preset alone.
 
@@ -66,12 +70,14 @@ class Localizer(ABC):
     name: str
     preset: str = "original"
     audio_blind: bool = False
+    video_input: VideoInput | None = None
     provenance: Provenance | None = None
 
     @abstractmethod
     def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> Features:
         """Encode B images, ``(height, width, 3)`` uint8 RGB of any and differing size >= 1x1.
 
+        Where the model has a `video_input`, each is ``(frames, height, width, 3)``.
         The model applies its own preprocessing. What it returns, arrays or tensors, reaches
         :meth:`localize` as numpy arrays.
         """

@@ -52,6 +52,14 @@ class ObjectGuided(Localizer):
                 code="E_PRIOR_LISTENS",
                 remedy="use an audio-blind localizer such as ogl-l1",
             )
+        if prior.video_input not in (None, audio_visual.video_input):
+            raise ModelError(
+                f"{prior.name} needs {prior.video_input.described()}, and is mixed with a model "
+                "that does not",
+                code="E_PRIOR_VIDEO",
+                remedy="use an object prior that looks at pictures, such as ogl-l1",
+            )
+        self.video_input = audio_visual.video_input
         self.name = f"{audio_visual.name}+{prior.name}"
         self.preset = audio_visual.preset
         self.audio_blind = audio_visual.audio_blind
@@ -80,6 +88,8 @@ class ObjectGuided(Localizer):
     def prepare_image(self, image: NDArray[np.uint8]) -> tuple[Any, Any]:
         """The image as each localizer prepares it; done once where both do the same."""
         heard = self.audio_visual.prepare_image(image)
+        if self.video_input is not None and self.prior.video_input is None:
+            return heard, self.prior.prepare_image(image[len(image) // 2])
         return heard, heard if self._alike else self.prior.prepare_image(image)
 
     def prepare_sound(self, sound: Waveform) -> Any:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from ssl_bench.displays import Shown
 from ssl_bench.errors import AnnotationError, DataError, Problem
+from ssl_bench.media.video_input import VideoInput
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.packed import rows_by_name
 from ssl_bench.protocols.conventions import TruthConvention
@@ -138,6 +139,28 @@ class TestSet(Shown):
         del sample_id
         return None
 
+    def require_video(self) -> None:
+        """Raise DataError unless there are frames around pictures; here there are none."""
+        raise DataError(
+            "this test set has still pictures and no video",
+            code="E_NO_VIDEO",
+            where=self.name,
+            remedy="use a test set with video, such as synth, or a model that needs none",
+        )
+
+    def frames(self, sample_id: str, video: VideoInput) -> NDArray[np.uint8]:
+        """Frames ``(n, height, width, 3)`` uint8 RGB around one sample's image, the middle one.
+
+        Raises DataError if they cannot be read, or there are none.
+        """
+        self.require_video()
+        raise NotImplementedError(f"{self.name} reads no frames of {sample_id} for {video}")
+
+    def video_file(self, sample_id: str) -> Path | None:
+        """The file that a sample's frames are read from; None where they are made."""
+        del sample_id
+        return None
+
     @property
     def media(self) -> Hashable:
         """Identity of where images and sounds come from.
@@ -156,6 +179,10 @@ class TestSet(Shown):
         picture = None if row is None else self.samples[row].attributes.get("image")
         own = ("own", self.image_name(sample_id))
         return self.media, own if picture is None else ("shared", str(picture))
+
+    def video_identity(self, sample_id: str) -> Hashable:
+        """What one sample's frames are; samples of one picture may move in different ways."""
+        return self.media, sample_id
 
     def image_name(self, sample_id: str) -> str:
         """Name under which one sample's image is kept; by default its id."""

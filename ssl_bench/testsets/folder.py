@@ -20,6 +20,8 @@ from ssl_bench.media.check import CheckOptions, Kind, Wanted, check_media
 from ssl_bench.media.find import MediaFiles, key_of
 from ssl_bench.media.image import IMAGE_SUFFIXES, read_image
 from ssl_bench.media.names import ClipNames, video_of
+from ssl_bench.media.video import VIDEO_SUFFIXES, open_video
+from ssl_bench.media.video_input import VideoInput
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.packed import packed
 from ssl_bench.protocols.conventions import TruthConvention
@@ -39,6 +41,9 @@ from ssl_bench.testsets.truth import encode_rle, render
 
 FRAMES = "frames"
 AUDIO = "audio"
+VIDEOS = "videos"
+
+_SUFFIXES = {FRAMES: IMAGE_SUFFIXES, AUDIO: AUDIO_SUFFIXES, VIDEOS: VIDEO_SUFFIXES}
 
 # Share of the picture below which a region is remarked on: 25 pixels of the grid.
 _SPECK = 0.0005
@@ -134,6 +139,35 @@ class FolderTestSet(TestSet):
         """The file of a sample's sound; raises DataError where there is none."""
         return self.media_file(AUDIO, self.sound_name(sample_id))
 
+    def require_video(self) -> None:
+        """Raise DataError unless there is a folder ``videos``."""
+        folders = self._definition.media_folders(self.folder, VIDEOS)
+        if not folders[0].is_dir():
+            raise DataError(
+                f"there is no folder {folders[0].name}/ with a video around each picture",
+                code="E_NO_VIDEO",
+                where=self.name,
+                remedy=f"put clips whose middle is the moment of the picture into {folders[0]}, "
+                "named like the pictures, or use a model that needs no video",
+            )
+
+    def frames(self, sample_id: str, video: VideoInput) -> NDArray[np.uint8]:
+        """Frames ``(n, height, width, 3)`` uint8 RGB around the middle of a sample's video.
+
+        The picture itself is the middle one, and gives the others their size.
+        """
+        self.require_video()
+        with open_video(self.video_file(sample_id)) as opened:
+            return opened.frames(opened.seconds / 2, video, self.image(sample_id))
+
+    def video_file(self, sample_id: str) -> Path:
+        """The file of a sample's video; raises DataError where there is none."""
+        return self.media_file(VIDEOS, self.image_name(sample_id))
+
+    def video_identity(self, sample_id: str) -> Hashable:
+        """That of the picture, which the video is named after."""
+        return self.image_identity(sample_id)
+
     def image_name(self, sample_id: str) -> str:
         """Name of an image below ``frames``, without its ending."""
         return self._media_name(sample_id, self._contents.images)
@@ -143,10 +177,11 @@ class FolderTestSet(TestSet):
         return self._media_name(sample_id, self._contents.sounds)
 
     def media_file(self, kind: str, name: str) -> Path:
-        """The file below ``frames`` or ``audio`` of a name; raises DataError where there is none.
+        """The file of a kind and a name; raises DataError where there is none.
 
-        Names may be spelled in any way that :mod:`ssl_bench.media.names` reads. A folder is looked
-        into once: what is added later is found by opening the test set again.
+        Kinds are ``frames``, ``audio`` and ``videos``. Names may be spelled in any way that
+        :mod:`ssl_bench.media.names` reads. A folder is looked into once: what is added later is
+        found by opening the test set again.
         """
         parent, _, leaf = name.rpartition("/")
         known = self._found.get((kind, parent))
@@ -159,11 +194,9 @@ class FolderTestSet(TestSet):
         return self._definition.media_folders(self.folder, kind)[0].name
 
     def _media_files(self, kind: str, parent: str) -> MediaFiles:
-        of_images = kind == FRAMES
         places = [each / parent for each in self._definition.media_folders(self.folder, kind)]
         known = ClipNames({name: video_of(name) for name in self._names_below[kind][parent]})
-        suffixes = IMAGE_SUFFIXES if of_images else AUDIO_SUFFIXES
-        return MediaFiles(places, suffixes, key_of(known), frames=of_images)
+        return MediaFiles(places, _SUFFIXES[kind], key_of(known), frames=kind == FRAMES)
 
     @cached_property
     def _names_below(self) -> dict[str, dict[str, list[str]]]:
@@ -174,7 +207,7 @@ class FolderTestSet(TestSet):
             for name in (*map(name_of, ids), *self._contents.unreadable):
                 parent, _, leaf = name.rpartition("/")
                 below[kind].setdefault(parent, []).append(leaf)
-        return below
+        return {**below, VIDEOS: below[FRAMES]}
 
     def _media_name(self, sample_id: str, names: Mapping[str, str]) -> str:
         # Only known ids are looked up, never a path that somebody passed for an id.
@@ -230,7 +263,7 @@ class FolderDefinition(TestSetDefinition):
         return self.revisions.get(test_set.digest)
 
     def media_folders(self, folder: Path, kind: str) -> list[Path]:
-        """Where images (``frames``) or sounds (``audio``) lie."""
+        """Where images (``frames``), sounds (``audio``) or ``videos`` lie, the usual first."""
         return [folder / kind]
 
     def group_of(self, clip: str) -> str:

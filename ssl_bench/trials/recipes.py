@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from ssl_bench.media.video_input import VideoInput
 from ssl_bench.testsets.base import Sample
 
 
@@ -50,6 +51,19 @@ class ImageRecipe:
     def key(self) -> str:
         """Identity as text: the sample ids, in the order of their placements."""
         return " | ".join(sample for sample, _ in self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class VideoRecipe:
+    """Frames around a picture, each placed as the picture's parts are."""
+
+    parts: tuple[tuple[str, Placement], ...]
+    video: VideoInput
+
+    @property
+    def key(self) -> str:
+        """Identity as text: that of the picture."""
+        return ImageRecipe(self.parts).key
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -18,6 +19,7 @@ from ssl_bench.displays import Picture, Shown
 from ssl_bench.errors import ProtocolError, SslBenchError, one_of, shortened
 from ssl_bench.files import json_text
 from ssl_bench.media.synthesis import mixed, noise_like, silence_like
+from ssl_bench.media.video_input import VideoInput
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.packed import packed, rows_by_name
 from ssl_bench.protocols.conventions import Interpolation, ThresholdTable, TruthConvention
@@ -25,7 +27,14 @@ from ssl_bench.protocols.protocol import Protocol
 from ssl_bench.testsets.base import Sample, TestSet
 from ssl_bench.testsets.truth import draw
 from ssl_bench.trials.display import Panel, draw_panels, drawable
-from ssl_bench.trials.recipes import WHOLE, AudioRecipe, ImageRecipe, Target
+from ssl_bench.trials.recipes import (
+    WHOLE,
+    AudioRecipe,
+    ImageRecipe,
+    Placement,
+    Target,
+    VideoRecipe,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -540,20 +549,43 @@ class TrialSet(Shown):
         Several parts are laid on a canvas as large as the largest of them, each resized (Pillow,
         bicubic) into its placement.
         """
-        images = [self.test_set.image(sample) for sample, _ in recipe.parts]
-        if len(images) == 1 and recipe.parts[0][1] == WHOLE:
-            return images[0]
-        from PIL import Image
+        placements = [placement for _, placement in recipe.parts]
+        return _laid([self.test_set.image(sample) for sample, _ in recipe.parts], placements)
 
-        height = max(image.shape[0] for image in images)
-        width = max(image.shape[1] for image in images)
-        canvas = np.zeros((height + height % 2, width + width % 2, 3), np.uint8)
-        for image, (_, placement) in zip(images, recipe.parts, strict=True):
-            rows, columns = placement.on_grid(*canvas.shape[:2])
-            shape = (columns.stop - columns.start, rows.stop - rows.start)
-            resized = Image.fromarray(image).resize(shape, Image.Resampling.BICUBIC)
-            canvas[rows, columns] = np.asarray(resized)
-        return canvas
+    def video_recipe(self, trial: Trial, video: VideoInput) -> VideoRecipe:
+        """The frames around a trial's picture.
+
+        They are of the samples that the picture is made of. Where samples share a picture and
+        differ in what sounds, they are of the one whose sound the trial is about.
+        """
+        asked = {target.placement: target.sample for target in trial.targets}
+        same = self.test_set.image_identity
+        parts = []
+        for sample, placement in trial.image.parts:
+            own = asked.get(placement, sample)
+            parts.append((own if same(own) == same(sample) else sample, placement))
+        return VideoRecipe(tuple(parts), video)
+
+    def video_identity(self, recipe: VideoRecipe) -> Hashable:
+        """What frames are: equal only where frames are, in any protocol or split."""
+        return recipe.video, tuple(
+            (self.test_set.video_identity(sample), placement) for sample, placement in recipe.parts
+        )
+
+    def frames(self, recipe: VideoRecipe) -> NDArray[np.uint8]:
+        """Frames ``(n, height, width, 3)`` uint8 RGB of a recipe, composed one by one as pictures.
+
+        Raises DataError where there is no video, or it cannot be read.
+        """
+        parts = [self.test_set.frames(sample, recipe.video) for sample, _ in recipe.parts]
+        placements = [placement for _, placement in recipe.parts]
+        return np.stack([_laid(images, placements) for images in zip(*parts, strict=True)])
+
+    def shown(self, trial: Trial, video: VideoInput | None) -> NDArray[np.uint8]:
+        """What a model sees of a trial: its picture, or the frames that it asks for."""
+        if video is None:
+            return self.image(trial.image)
+        return self.frames(self.video_recipe(trial, video))
 
     def waveform(self, recipe: AudioRecipe) -> Waveform:
         """Sound of a recipe; raises DataError if it is missing or unreadable."""
@@ -566,14 +598,39 @@ class TrialSet(Shown):
             return waveforms[0]
         return mixed(waveforms, where=self.source(recipe))
 
-    def source(self, recipe: ImageRecipe | AudioRecipe) -> str:
-        """What a recipe is made of, for messages: its key, and the files where there are any."""
-        if isinstance(recipe, ImageRecipe):
-            files = [self.test_set.image_file(sample) for sample, _ in recipe.parts]
-        else:
+    def files(self, recipe: ImageRecipe | VideoRecipe | AudioRecipe) -> list[Path]:
+        """The files that a recipe is read from; none where code makes it."""
+        if isinstance(recipe, AudioRecipe):
             files = [self.test_set.sound_file(sample) for sample in recipe.samples]
-        known = ", ".join(str(file) for file in files if file is not None)
+        else:
+            files = [self.test_set.image_file(sample) for sample, _ in recipe.parts]
+        if isinstance(recipe, VideoRecipe):
+            files += [self.test_set.video_file(sample) for sample, _ in recipe.parts]
+        return [file for file in files if file is not None]
+
+    def source(self, recipe: ImageRecipe | VideoRecipe | AudioRecipe) -> str:
+        """What a recipe is made of, for messages: its key, and the files where there are any."""
+        known = ", ".join(map(str, self.files(recipe)))
         return f"{recipe.key} ({known})" if known else recipe.key
+
+
+def _laid(
+    images: Sequence[NDArray[np.uint8]], placements: Sequence[Placement]
+) -> NDArray[np.uint8]:
+    """Pictures on a canvas as large as the largest of them; a whole one as it is."""
+    if len(images) == 1 and placements[0] == WHOLE:
+        return images[0]
+    from PIL import Image
+
+    height = max(image.shape[0] for image in images)
+    width = max(image.shape[1] for image in images)
+    canvas = np.zeros((height + height % 2, width + width % 2, 3), np.uint8)
+    for image, placement in zip(images, placements, strict=True):
+        rows, columns = placement.on_grid(*canvas.shape[:2])
+        shape = (columns.stop - columns.start, rows.stop - rows.start)
+        resized = Image.fromarray(image).resize(shape, Image.Resampling.BICUBIC)
+        canvas[rows, columns] = np.asarray(resized)
+    return canvas
 
 
 class TrialDataset:

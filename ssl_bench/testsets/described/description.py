@@ -184,6 +184,7 @@ class Description(Strict):
     layout: str = ""
     images: RelativePath = "frames"
     sounds: RelativePath = "audio"
+    videos: RelativePath = "videos"
     partial: bool = False
     truth: TruthConvention | None = None
     annotation: Annotated[

@@ -32,6 +32,7 @@ from ssl_bench.testsets.described.table import facts_of, read_objects
 from ssl_bench.testsets.folder import (
     AUDIO,
     FRAMES,
+    VIDEOS,
     Contents,
     FolderDefinition,
     FolderTestSet,
@@ -120,8 +121,9 @@ class Described(FolderDefinition):
         return self._form_in(folder).file
 
     def media_folders(self, folder: Path, kind: str) -> list[Path]:
-        """Where images or sounds lie."""
-        return [folder / (self.file.images if kind == FRAMES else self.file.sounds)]
+        """Where images, sounds or videos lie."""
+        names = {FRAMES: self.file.images, AUDIO: self.file.sounds, VIDEOS: self.file.videos}
+        return [folder / names[kind]]
 
     def group_of(self, clip: str) -> str:
         """The source of a clip that is not annotated, as names tell it."""

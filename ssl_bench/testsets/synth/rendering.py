@@ -35,15 +35,32 @@ def paint(
     rng: np.random.Generator, objects: Sequence[Placed], kinds: Sequence[Category]
 ) -> NDArray[np.uint8]:
     """Image of a scene, ``(128, 128, 3)`` uint8 RGB; `rng` draws backdrop and grain."""
-    canvas = _backdrop(rng)
-    for placed in objects:
-        _paint_object(canvas, placed, kinds[placed.category])
+    image: NDArray[np.uint8] = paint_frames(rng, [objects], kinds)[0]
+    return image
+
+
+def paint_frames(
+    rng: np.random.Generator,
+    frames: Sequence[Sequence[Placed]],
+    kinds: Sequence[Category],
+) -> NDArray[np.uint8]:
+    """Images of objects that move before one backdrop, under one grain.
+
+    Gives ``(n, 128, 128, 3)`` uint8 RGB for the objects of n frames.
+    """
+    backdrop = _backdrop(rng)
     grain = rng.random((SIZE, SIZE, 3), dtype=np.float32)
     grain += rng.random((SIZE, SIZE, 1), dtype=np.float32)
-    canvas += (grain - 1.0) * 0.035
-    canvas *= 255.0
-    canvas += 0.5
-    return np.clip(canvas, 0.0, 255.0).astype(np.uint8)
+    painted = np.empty((len(frames), SIZE, SIZE, 3), np.uint8)
+    for image, objects in zip(painted, frames, strict=True):
+        canvas = backdrop.copy()
+        for placed in objects:
+            _paint_object(canvas, placed, kinds[placed.category])
+        canvas += (grain - 1.0) * 0.035
+        canvas *= 255.0
+        canvas += 0.5
+        image[...] = np.clip(canvas, 0.0, 255.0).astype(np.uint8)
+    return painted
 
 
 def _backdrop(rng: np.random.Generator) -> Pixels:

@@ -20,6 +20,7 @@ class Purpose(IntEnum):
     BACKDROP = 3
     AMBIENCE = 4
     OBJECT_SOUND = 16  # plus the object's number
+    OBJECT_MOTION = 32  # likewise: the way that it moves, and its rhythm where it is silent
 
 
 def stream(*key: int) -> np.random.Generator:

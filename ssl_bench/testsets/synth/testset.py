@@ -15,6 +15,7 @@ from pydantic import Field
 
 from ssl_bench.errors import DataError
 from ssl_bench.files import sha256_of_json
+from ssl_bench.media.video_input import VideoInput
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.schemas import Strict, checked
 from ssl_bench.testsets.annotations import Boxes, Mask
@@ -109,6 +110,13 @@ class SynthTestSet(TestSet):
         """Sound of one sample: what sounds in it, over ambient noise; two seconds, one channel."""
         row: NDArray[np.int16] = self._reader.row("sounds", self._index(sample_id))["sounds"]
         return Waveform(row[:, None].copy(), RATE)
+
+    def require_video(self) -> None:
+        """Nothing: everything of this world moves."""
+
+    def frames(self, sample_id: str, video: VideoInput) -> NDArray[np.uint8]:
+        """Frames ``(n, 128, 128, 3)`` uint8 RGB around one sample's image, rendered when asked."""
+        return self.world.frames(self.world.scene(self.split, self._index(sample_id)), video)
 
     def silent_pairs(self) -> Sequence[SilentPair]:
         """Each image with the sound of a scene of which it shows nothing, by the world's seed."""

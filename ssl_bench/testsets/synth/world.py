@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ssl_bench.media.video_input import VideoInput
 from ssl_bench.testsets.rendered import Arrays, cache_of
-from ssl_bench.testsets.synth import sounds
+from ssl_bench.testsets.synth import motion, sounds
 from ssl_bench.testsets.synth.categories import Category, categories
 from ssl_bench.testsets.synth.layout import (
     Placed,
@@ -21,7 +22,7 @@ from ssl_bench.testsets.synth.layout import (
     draw_layout,
     draw_single,
 )
-from ssl_bench.testsets.synth.rendering import label_map, paint
+from ssl_bench.testsets.synth.rendering import label_map, paint, paint_frames
 from ssl_bench.testsets.synth.streams import WORLD_VERSION, Purpose, stream
 
 SPLITS = ("standard", "two-source", "interactive", "type-ab", "train", "val")
@@ -130,15 +131,38 @@ class World:
         rng = self._stream(scene.split, scene.number, Purpose.BACKDROP)
         return paint(rng, scene.objects, self.kinds)
 
+    def frames(self, scene: Scene, video: VideoInput) -> NDArray[np.uint8]:
+        """Frames ``(n, 128, 128, 3)`` uint8 RGB around the image of a scene, the middle one.
+
+        Everything moves as far: what sounds with the loudness of its own sound, what is silent
+        with that of a sound that nobody hears. See :mod:`ssl_bench.testsets.synth.motion`.
+        """
+        ways = self.paths(scene, video)
+        frames = [
+            [
+                motion.moved(placed, *map(float, place))
+                for placed, place in zip(scene.objects, places, strict=True)
+            ]
+            for places in ways.swapaxes(0, 1)
+        ]
+        backdrop = self._stream(scene.split, scene.number, Purpose.BACKDROP)
+        return paint_frames(backdrop, frames, self.kinds)
+
+    def paths(self, scene: Scene, video: VideoInput) -> NDArray[np.float64]:
+        """How far each thing is from its place in each frame, ``(things, n, 2)``: columns, rows."""
+        found = []
+        for number, placed in enumerate(scene.objects):
+            rng = self._stream(scene.split, scene.number, Purpose.OBJECT_MOTION + number)
+            turn = float(rng.random())
+            heard = placed.sounding
+            signal = self._source(scene, number) if heard else motion.unheard(rng, self.kinds)
+            found.append(motion.path(signal, turn, video.moments))
+        return np.array(found)
+
     def sound(self, scene: Scene) -> NDArray[np.int16]:
         """Sound ``(22050,)`` int16 of what sounds in a scene, over ambient noise; of unit peak."""
         noise, ratio = sounds.ambience(self._stream(scene.split, scene.number, Purpose.AMBIENCE))
-        signals = []
-        for number in scene.sounding:
-            placed = scene.objects[number]
-            family = str(self.kinds[placed.category].family)
-            rng = self._stream(scene.split, scene.number, Purpose.OBJECT_SOUND + number)
-            signals.append(sounds.source(rng, family, placed.size_score))
+        signals = [self._source(scene, number) for number in scene.sounding]
         if not signals:
             return sounds.at_unit_peak(noise)
         return sounds.mixture(signals, noise, ratio)
@@ -159,6 +183,12 @@ class World:
         if "sounds" in parts:
             rendered["sounds"] = {"sounds": np.stack([self.sound(scene) for scene in scenes])}
         return rendered
+
+    def _source(self, scene: Scene, number: int) -> sounds.Signal:
+        placed = scene.objects[number]
+        family = str(self.kinds[placed.category].family)
+        rng = self._stream(scene.split, scene.number, Purpose.OBJECT_SOUND + number)
+        return sounds.source(rng, family, placed.size_score)
 
     def _stream(
         self, split: str, number: int, purpose: int, attempt: int = 0
