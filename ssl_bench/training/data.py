@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench.errors import ModelError
+from ssl_bench.files import sha256_of_json
+from ssl_bench.media.video_input import VideoInput
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.testsets import open_test_set
 from ssl_bench.testsets.base import TestSet
@@ -40,12 +42,25 @@ class Needs:
     """What an objective reads of each example beside its image.
 
     That is its sound, where in the image it sounds, and its category: of the sound, or, without
-    sounds, of the object in the image.
+    sounds, of the object in the image. With `video`, the frames around the image are read in its
+    place.
     """
 
     sounds: bool = True
     truth: bool = False
     labels: bool = False
+    video: VideoInput | None = None
+
+
+def refuse_video(needs: Needs, where: object) -> None:
+    """Raise ModelError where an objective needs video of data that have pictures alone."""
+    if needs.video is not None:
+        raise ModelError(
+            "this model learns from video, and these data have still pictures",
+            code="E_NO_VIDEO",
+            where=str(where),
+            remedy="train it on synth, or train a model that needs no video",
+        )
 
 
 class Source(ABC):
@@ -61,6 +76,10 @@ class Source(ABC):
     @abstractmethod
     def image(self, row: int) -> NDArray[np.uint8]:
         """The whole image of one example, ``(height, width, 3)`` uint8 RGB."""
+
+    def frames(self, row: int) -> NDArray[np.uint8]:
+        """The frames around the image of one example, ``(n, height, width, 3)`` uint8 RGB."""
+        raise NotImplementedError(f"no frames of {self.ids[row]} are known")
 
     @abstractmethod
     def sound(self, row: int, shift: float = 0.0) -> NDArray[np.float32]:
@@ -133,9 +152,14 @@ class EmbeddedWorld(TrainingData):
         if needs.labels and not needs.sounds:
             return draw_objects(scenes, recipe.validation_scenes, progress)
         return (
-            draw_scenes("train", scenes, front_end, truth_side, progress),
+            draw_scenes("train", scenes, front_end, truth_side, progress, needs.video),
             draw_scenes(
-                "val", recipe.validation_scenes, front_end, VALIDATION_TRUTH_SIDE, progress
+                "val",
+                recipe.validation_scenes,
+                front_end,
+                VALIDATION_TRUTH_SIDE,
+                progress,
+                needs.video,
             ),
         )
 
@@ -156,6 +180,7 @@ class Collage(TrainingData):
     ) -> tuple[Source, Source]:
         """The first scenes of the splits; see :meth:`TrainingData.sources`."""
         del seed
+        refuse_video(needs, self.name)
         if needs.labels and not needs.sounds:
             raise ModelError(
                 "collage has no pictures of single objects to learn their classes from",
@@ -191,6 +216,16 @@ class _Rendered:
         return self._test_set.image(self._ids[row])
 
 
+@dataclass(frozen=True)
+class _Clips:
+    _test_set: TestSet
+    _ids: tuple[str, ...]
+    _video: VideoInput
+
+    def __getitem__(self, row: int, /) -> NDArray[np.uint8]:
+        return self._test_set.frames(self._ids[row], self._video)
+
+
 @dataclass(eq=False)
 class ArraySource(Source):
     """Examples in memory, but perhaps for their images."""
@@ -203,6 +238,7 @@ class ArraySource(Source):
     spectrograms: NDArray[np.float16] | None = None
     # ``(N, h, w)`` float32 in [0, 1]; None where it is not to be read.
     truths: NDArray[np.float32] | None = None
+    clips: Pictures | None = None  # The frames around each image; None where there are none
 
     def __post_init__(self) -> None:
         self.has_truth = self.truths is not None
@@ -210,6 +246,10 @@ class ArraySource(Source):
     def image(self, row: int) -> NDArray[np.uint8]:
         """See :meth:`Source.image`."""
         return self.images[row]
+
+    def frames(self, row: int) -> NDArray[np.uint8]:
+        """See :meth:`Source.frames`."""
+        return super().frames(row) if self.clips is None else self.clips[row]
 
     def sound(self, row: int, shift: float = 0.0) -> NDArray[np.float32]:
         """The spectrogram, rolled by whole frames; see :meth:`Source.sound`."""
@@ -231,11 +271,12 @@ def draw_scenes(
     front_end: FrontEnd | None = None,
     truth_side: int | None = None,
     progress: Progress | None = None,
+    video: VideoInput | None = None,
 ) -> ArraySource:
     """The first scenes of the embedded world's ``train`` or ``val`` split.
 
     They have their truth, of this side, where one is given: only supervised objectives and
-    validation may read it.
+    validation may read it. The frames that `video` asks for are rendered when they are read.
 
     Examples
     --------
@@ -267,7 +308,11 @@ def draw_scenes(
     if front_end is not None:
         tables = np.stack([front_end(sound).astype(np.float16) for sound in sounds])
     digest = _digest(ids, images, samples, *([] if truths is None else [truths]))
-    return ArraySource(ids, digest, categories, images, tables, truths)
+    clips = None
+    if video is not None:
+        clips = _Clips(SynthTestSet(World(), split, count), ids, video)
+        digest = sha256_of_json([digest, video.frames, video.rate])
+    return ArraySource(ids, digest, categories, images, tables, truths, clips)
 
 
 def _collage(

@@ -16,7 +16,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from ssl_bench.errors import DataError, SslBenchError
-from ssl_bench.models.images import ImagePreprocessing, normalize, prepare_images
+from ssl_bench.models.images import (
+    ImagePreprocessing,
+    normalize,
+    prepare_images,
+    resize_image,
+)
 from ssl_bench.training.augmentation import (
     Augmentation,
     apply_colours,
@@ -71,6 +76,7 @@ class Feed:
         self.augmentation = augmentation
         self.preprocessing = preprocessing
         self._needs = needs
+        self._clips: dict[int, NDArray[np.uint8]] = {}
 
     def __len__(self) -> int:
         return len(self.source.ids)
@@ -83,10 +89,15 @@ class Feed:
     def batch(self, rows: Rows, epoch: int) -> Batch:
         """What the objective reads of some examples in some pass; depends on nothing else.
 
-        ``rows (B,)`` and ``images (B, 3, side, side)``; where they are needed, ``sounds
+        ``rows (B,)`` and ``images (B, 3, side, side)``, or ``frames (B, n, side, side, 3)`` uint8
+        RGB, where video is needed; where they are needed, ``sounds
         (B, C, F, T)``, ``truths (B, side, side)`` and ``labels (B,)`` int64. All of view 0.
         """
-        batch = self._known(rows) | {"images": self.images(rows, epoch)}
+        batch = self._known(rows) | (
+            {"images": self.images(rows, epoch)}
+            if self._needs.video is None
+            else {"frames": self.frames(rows, epoch)}
+        )
         if self._needs.sounds:
             batch["sounds"] = self.sounds(rows, epoch)
         if self._needs.truth:
@@ -95,7 +106,11 @@ class Feed:
 
     def whole(self, rows: Rows) -> Batch:
         """The same of examples without augmentation, as the model will see them in use."""
-        batch = self._known(rows) | {"images": self.whole_images(rows)}
+        batch = self._known(rows) | (
+            {"images": self.whole_images(rows)}
+            if self._needs.video is None
+            else {"frames": torch.from_numpy(np.stack([self._clip(int(row)) for row in rows]))}
+        )
         if self._needs.sounds:
             batch["sounds"] = self.whole_sounds(rows)
         if self._needs.truth:
@@ -127,6 +142,23 @@ class Feed:
                 cut = apply_colours(cut, colours, row)
             pixels[place] = cut
         return _channels_last(normalize(pixels))
+
+    def frames(self, rows: Rows, epoch: int) -> Tensor:
+        """Augmented frames ``(B, n, side, side, 3)`` uint8 RGB, all of a clip in the same way."""
+        side = self.preprocessing.side
+        crops = crops_of(self.augmentation, len(self), self.seed, epoch)
+        clips = []
+        for row in map(int, rows):
+            whole = self._clip(row)
+            clips.append(np.stack([apply_crop(frame, crops, row, side) for frame in whole]))
+        return torch.from_numpy(np.stack(clips))
+
+    def _clip(self, row: int) -> NDArray[np.uint8]:
+        """Whole frames as the model's preprocessing gives them; rendering them takes longest."""
+        if row not in self._clips:
+            frames = [resize_image(each, self.preprocessing) for each in self.source.frames(row)]
+            self._clips[row] = np.stack(frames).astype(np.uint8, copy=False)
+        return self._clips[row]
 
     def whole_images(self, rows: Rows) -> Tensor:
         """Whole images ``(B, 3, side, side)`` float32 as the model's preprocessing gives them."""

@@ -32,7 +32,7 @@ from ssl_bench.testsets import DATA_VARIABLE, open_test_set
 from ssl_bench.testsets.audit import names_of, require_understood, shown
 from ssl_bench.testsets.folder import AUDIO, FRAMES
 from ssl_bench.testsets.lists import ClipList, labels_by_clip, read_clip_list
-from ssl_bench.training.data import FrontEnd, Needs, Source, TrainingData
+from ssl_bench.training.data import FrontEnd, Needs, Source, TrainingData, refuse_video
 from ssl_bench.training.given_truth import HOW_TO_GIVE_TRUTH, GivenTruth
 from ssl_bench.training.recipe import TrainingRecipe
 from ssl_bench.training.run_state import Progress, counted
@@ -220,7 +220,8 @@ def _drawn(clips: Sequence[Clip], count: int, seed: int, folder: Path) -> list[C
 
 
 def require_given(folder: Path, needs: Needs, *, truth: object, labels: object) -> None:
-    """Raise DataError where an objective needs truth or labels and they are None."""
+    """Raise DataError where an objective needs truth or labels and they are None, or video."""
+    refuse_video(needs, folder)
     if needs.truth and truth is None:
         raise DataError(
             "this model learns from images in which the sounding places are marked, and no truth "

@@ -33,9 +33,10 @@ def loudness(signal: Signal) -> Signal:
     >>> bool(swelling[2000] < swelling[11000] < swelling[20000]), round(float(swelling.std()), 3)
     (True, 1.0)
     """
-    weights = np.hanning(round(_WINDOW * RATE))
-    power = np.convolve(signal * signal, weights / weights.sum(), "same")
-    effective = np.sqrt(power)
+    half = round(_WINDOW * RATE / 2)
+    summed = np.cumsum(np.pad(signal * signal, (half + 1, half)))
+    power = summed[2 * half + 1 :] - summed[: -2 * half - 1]
+    effective = np.sqrt(np.maximum(power, 0.0))
     spread = max(float(effective.std()), 1e-9)
     normed: Signal = (effective - effective.mean()) / spread
     return normed

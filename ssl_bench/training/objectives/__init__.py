@@ -42,7 +42,7 @@ def needs_of(
     Examples
     --------
     >>> needs_of("ez-vsl"), needs_of("dice").sounds
-    (Needs(sounds=True, truth=False, labels=False), False)
+    (Needs(sounds=True, truth=False, labels=False, video=None), False)
     >>> needs_of("attention", settings={"annotated": 0.25}).truth
     True
     """
