@@ -12,6 +12,8 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from ssl_bench.models.contract import Localizer
+
 _BITS = 8
 _SIDE = 16
 _WIDTH, _HEIGHT = _BITS * _SIDE, 80
@@ -100,6 +102,16 @@ def make_video(path: Path, made: Made = Made()) -> Path:
     if made.turn:
         _turn(path, made.turn)
     return path
+
+
+def as_asked(
+    localizer: Localizer, pictures: Sequence[NDArray[np.uint8]]
+) -> list[NDArray[np.uint8]]:
+    """Pictures, or clips in which they stand still where the model asks for video."""
+    video = localizer.video_input
+    if video is None:
+        return list(pictures)
+    return [np.stack([picture] * video.frames) for picture in pictures]
 
 
 def _turn(path: Path, degrees: int) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 from command_line import Call
+from made_videos import Made, make_video
 from PIL import Image
 
 from ssl_bench.models.registry import list_ready_baselines, load_baseline
@@ -32,6 +33,9 @@ def data(tmp_path: Path, write_media) -> Path:
     for clip in CLIPS:
         samples = np.ones((9000, 1), np.int16)
         soundfile.write(folder / "audio" / f"{clip}.wav", samples, _rate("ezvsl"))
+    (folder / "videos").mkdir()
+    for clip in CLIPS:
+        make_video(folder / "videos" / f"{clip}.mp4", Made(count=5))
     entries = [{"file": clip, "class": "dog", "bbox": [[0.1, 0.1, 0.6, 0.9]]} for clip in CLIPS]
     (folder / "vggss.json").write_text(json.dumps(entries))
     return folder.parent

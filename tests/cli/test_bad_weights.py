@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from made_videos import as_asked
 from refusals import refused
 from torch import Tensor
 
@@ -216,14 +217,14 @@ def test_an_image_of_one_pixel_is_refused(name: str) -> None:
     localizer = load_localizer(name)
     assert isinstance(localizer, Localizer)
     with refused("E_IMAGE_ONE_PIXEL"):
-        localizer.encode_image([np.full((1, 1, 3), 200, np.uint8)])
+        localizer.encode_image(as_asked(localizer, [np.full((1, 1, 3), 200, np.uint8)]))
 
 
 @pytest.mark.parametrize("name", WITH_WEIGHTS)
 def test_two_pixels_and_one_sample_give_a_map_of_numbers(name: str) -> None:
     localizer = load_localizer(name)
     assert isinstance(localizer, Localizer)
-    images = localizer.encode_image([np.full((1, 2, 3), 200, np.uint8)])
+    images = localizer.encode_image(as_asked(localizer, [np.full((1, 2, 3), 200, np.uint8)]))
     heard = name in AUDIO_VISUAL
     sounds = localizer.encode_audio([_silence(name, 1)]) if heard else {}
     maps = localizer.localize(images, sounds)
@@ -236,4 +237,4 @@ def test_an_image_without_pixels_is_refused(name: str) -> None:
     localizer = load_localizer(name)
     assert isinstance(localizer, Localizer)
     with refused("E_IMAGE_FORM"):
-        localizer.encode_image([np.zeros((0, 3, 3), np.uint8)])
+        localizer.encode_image(as_asked(localizer, [np.zeros((0, 3, 3), np.uint8)]))

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from made_videos import make_video
+from made_videos import make_video, number_of
 from numpy.typing import NDArray
 from PIL import Image
 from refusals import refused
@@ -167,6 +167,21 @@ class TestVideo:
         options = VideoOptions(maps=2.0, window=1.5)
         localize_video(video, tmp_path / "out.mp4", [Noting()], options)
         assert lengths == [1.5] * 6
+
+    def test_a_model_that_needs_video_gets_the_frames_around(
+        self, video: Path, tmp_path: Path
+    ) -> None:
+        numbers: list[list[int]] = []
+
+        class Moving(Sided):
+            video_input = ssl_bench.VideoInput(frames=3, rate=5)
+
+            def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> Features:
+                numbers.extend([number_of(frame) for frame in clip] for clip in images)
+                return super().encode_image(images)
+
+        localize_video(video, tmp_path / "out.mp4", [Moving(), Sided()], VideoOptions(maps=1.0))
+        assert numbers == [[0, 0, 5], [20, 25, 30], [45, 50, 55]]
 
     def test_bad_input_leaves_nothing(self, tmp_path: Path) -> None:
         target = tmp_path / "out.mp4"

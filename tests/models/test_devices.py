@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pytest
 import torch
+from made_videos import as_asked
 from numpy.typing import NDArray
 from refusals import refused
 from torch import Tensor, nn
@@ -99,7 +100,7 @@ def sounds(localizer: Localizer) -> list[Waveform]:
 
 def maps_of(localizer: Localizer) -> NDArray[np.float32]:
     heard = {} if localizer.audio_blind else localizer.encode_audio(sounds(localizer))
-    return localizer.localize(localizer.encode_image(pictures()), heard)
+    return localizer.localize(localizer.encode_image(as_asked(localizer, pictures())), heard)
 
 
 class TestNames:
