@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from pydantic import Field
 
+from ssl_bench.media.video_input import VideoInput
 from ssl_bench.schemas import Document, is_none
 
 _MAX_SHOWN = 10  # plain values of a file
@@ -125,6 +126,8 @@ class Provenance(Document):
     # ``bf16``. What is None, the processor and 32 bits, is left out of documents.
     device: str | None = Field(default=None, exclude_if=is_none)
     precision: str | None = Field(default=None, exclude_if=is_none)
+    # The frames that it looks at in place of pictures, in words; left out for pictures.
+    video: str | None = Field(default=None, exclude_if=is_none)
 
     def __init__(self, name: str, *, options: Any = (), **facts: Any) -> None:
         super().__init__(**{"name": name, "options": dict(options), **facts})
@@ -137,9 +140,11 @@ class _Localizer(Protocol):
 
 def provenance_of(localizer: _Localizer) -> Provenance:
     """The localizer's own; for one written elsewhere without any, its name and preset."""
-    if isinstance(localizer.provenance, Provenance):
-        return localizer.provenance
-    return Provenance(localizer.name, preset=getattr(localizer, "preset", None))
+    found = localizer.provenance
+    if not isinstance(found, Provenance):
+        found = Provenance(localizer.name, preset=getattr(localizer, "preset", None))
+    video: VideoInput | None = getattr(localizer, "video_input", None)
+    return found if video is None else found.model_copy(update={"video": video.described()})
 
 
 def describe(localizer: _Localizer) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from ssl_bench.scoring.formatting import format_interval, format_value
 from ssl_bench.scoring.maps import MapBatch
 from ssl_bench.scoring.results import Hearing, MeasuredValue
 from ssl_bench.statistics.paired_tests import permutation_p_value
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial import Trial, TrialSet
 
 OWN_BLIND = "own audio-blind map"
 """Name of the model's own audio-blind maps."""
@@ -173,15 +173,20 @@ def hearing_sentence(found: Hearing) -> str:
     return f"{parts}; no hearing is shown: {format_interval(adds, signed=True)}."
 
 
-def change_with_sound(batches: Iterable[MapBatch], trials: TrialSet) -> float | None:
+def change_with_sound(
+    batches: Iterable[MapBatch], trials: TrialSet, *, video: bool = False
+) -> float | None:
     """How much maps of one picture differ under several sounds, as a share of their range.
 
     The largest difference of any picture's maps, each thinned to at most 28 x 28 points; None where
     no picture comes with several sounds. Beyond 2,000 such pictures, of the first 2,000.
+
+    For a model that looks at `video`, only trials of the same frames are of one picture.
     """
+    shown_in = trials.moving_parts if video else _parts_of_picture
     # Numbers take a tenth of the memory of the recipes that they stand for.
     pairs = np.fromiter(
-        ((hash(trial.image), hash(trial.audio)) for trial in trials.trials),
+        ((hash(shown_in(trial)), hash(trial.audio)) for trial in trials.trials),
         np.dtype((np.int64, 2)),
         len(trials),
     )
@@ -203,6 +208,10 @@ def change_with_sound(batches: Iterable[MapBatch], trials: TrialSet) -> float | 
             if other is not thin:
                 largest = max(largest or 0.0, _apart(other, thin))
     return largest
+
+
+def _parts_of_picture(trial: Trial) -> Hashable:
+    return trial.image
 
 
 def _apart(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:

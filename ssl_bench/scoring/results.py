@@ -131,6 +131,8 @@ class ModelIdentity(Document):
     # bits.
     device: str | None = Field(default=None, exclude_if=is_none)
     precision: str | None = Field(default=None, exclude_if=is_none)
+    # The frames that it looks at in place of pictures, in words; left out for pictures.
+    video: str | None = Field(default=None, exclude_if=is_none)
     notes: dict[str, Any] = Field(default_factory=dict)  # What else its predictions file says
 
 

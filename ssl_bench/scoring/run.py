@@ -489,8 +489,10 @@ def _change(maps: Maps | Predictions, trials: TrialSet) -> float | None:
     """How much maps change with the sound; None where that is not known."""
     if trials.protocol.answers != "maps" or callable(maps):
         return None
-    batches = StoredMaps(maps, trials) if isinstance(maps, Predictions) else maps
-    return change_with_sound(batches, trials)
+    if not isinstance(maps, Predictions):
+        return change_with_sound(maps, trials)
+    video = bool(maps.meta.provenance.get("video"))
+    return change_with_sound(StoredMaps(maps, trials), trials, video=video)
 
 
 def _tables(

@@ -553,7 +553,11 @@ class TrialSet(Shown):
         return _laid([self.test_set.image(sample) for sample, _ in recipe.parts], placements)
 
     def video_recipe(self, trial: Trial, video: VideoInput) -> VideoRecipe:
-        """The frames around a trial's picture.
+        """The frames around a trial's picture; see :meth:`moving_parts`."""
+        return VideoRecipe(self.moving_parts(trial), video)
+
+    def moving_parts(self, trial: Trial) -> tuple[tuple[str, Placement], ...]:
+        """Whose frames a trial's picture is made of, and where they stand.
 
         They are of the samples that the picture is made of. Where samples share a picture and
         differ in what sounds, they are of the one whose sound the trial is about.
@@ -564,7 +568,7 @@ class TrialSet(Shown):
         for sample, placement in trial.image.parts:
             own = asked.get(placement, sample)
             parts.append((own if same(own) == same(sample) else sample, placement))
-        return VideoRecipe(tuple(parts), video)
+        return tuple(parts)
 
     def video_identity(self, recipe: VideoRecipe) -> Hashable:
         """What frames are: equal only where frames are, in any protocol or split."""

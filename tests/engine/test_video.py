@@ -18,13 +18,14 @@ from ssl_bench.engine.parts import parts_folder
 from ssl_bench.engine.plan import Plan
 from ssl_bench.engine.predict import predict
 from ssl_bench.engine.usable import check_trials
-from ssl_bench.errors import DataError, ModelError
+from ssl_bench.errors import DataError, ModelError, PredictionsError
 from ssl_bench.media.video_input import VideoInput
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.contract import Features, Localizer
 from ssl_bench.models.object_guided import ObjectGuided
 from ssl_bench.models.provenance import Provenance
 from ssl_bench.predictions import open_predictions
+from ssl_bench.scoring.run import require_deaf
 from ssl_bench.trials.compositions import open_trials
 
 VIDEO = VideoInput(frames=3, rate=10)
@@ -140,3 +141,25 @@ def test_a_prior_that_needs_video_is_mixed_with_no_other_model(model: type[Local
 
     with refused("E_PRIOR_VIDEO", kind=ModelError):
         ObjectGuided(model(), MovingPrior(), 0.5)
+
+
+def test_only_trials_of_the_same_frames_show_whether_maps_follow_the_sound(tmp_path: Path) -> None:
+    trials = open_trials("interactive")[:4]
+
+    class MovingBlind(Moving):
+        name = "moving-blind"
+        provenance = None
+
+        def vision_only(self, image_features: Features) -> NDArray[np.float32]:
+            return np.asarray(image_features["spread"], np.float32)
+
+    [written] = predict(MovingBlind(), [(trials, tmp_path)])
+    assert written.vision_only is not None
+    blind = open_predictions(written.vision_only)
+    assert blind.meta.provenance["video"] == "3 frames at 10 a second around each picture"
+    require_deaf(blind, trials)
+    listening = [np.full((2, 2), 1, np.float32), np.full((2, 2), 2, np.float32)] * 2
+    listening = [each + np.eye(2, dtype=np.float32) for each in listening]
+    trials.save(tmp_path / "pictures.npz", np.stack(listening), model="own")
+    with refused("E_BLIND_LISTENS", kind=PredictionsError):
+        require_deaf(open_predictions(tmp_path / "pictures.npz"), trials)
