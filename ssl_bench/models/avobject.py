@@ -65,6 +65,7 @@ class AVObjectArchitecture(Document):
     frames: PositiveInt = 9
     rate: PositiveFloat = 25.0  # Frames a second
     margin: Annotated[int, Field(ge=0)] = 58  # Pixels of black around the frames
+    white: PositiveFloat = 255.0  # Largest value of a pixel, as the network reads it
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -237,6 +238,7 @@ class AVObjectNetwork(EmbeddingNetwork):
         self.steps = architecture.frames - WINDOW + 1
         self.dimension = architecture.dimension * self.steps
         self.margin = architecture.margin
+        self.brightness = architecture.white / 255
         self.net_lip = _VideoTrunk(3, architecture.video, axes=3)
         self.net_aud = _SoundTrunk(1, architecture.sound, axes=2)
         wide = architecture.hidden, architecture.dimension
@@ -250,7 +252,7 @@ class AVObjectNetwork(EmbeddingNetwork):
 
         Of unit length over D. Black lies around the frames, so that places begin at their edge.
         """
-        padded = functional.pad(images, [self.margin] * 4)
+        padded = functional.pad(images * self.brightness, [self.margin] * 4)
         return functional.normalize(self.ff_lip(self.net_lip(padded)), dim=1)
 
     def encode_sounds(self, spectrograms: Tensor) -> Tensor:
