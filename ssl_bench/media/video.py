@@ -146,7 +146,7 @@ class Video:
             raise self._refusal("has no pictures", "E_VIDEO_TRACK")
         wanted = [second + at for at in video.moments]
         try:
-            found = self._shown_at(wanted, wanted[0])
+            found = self._shown_at(wanted, wanted[0]) if self._timed else []
         except DataError:
             found = []  # what precedes a key picture may lack what it refers to
         found = found or self._shown_at(wanted, None)
@@ -166,9 +166,8 @@ class Video:
         place = None
         if start is not None:
             place = int((begin + Fraction(max(start, 0.0))) / track.time_base)
-        self._seek(track, place)
         found: list[Any] = [None] * len(wanted)
-        for frame in self._decoded(track):
+        for frame in self._shown(place):
             if frame.pts is None:
                 continue
             at = float(frame.pts * frame.time_base - begin)
