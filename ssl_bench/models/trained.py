@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
@@ -13,6 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ssl_bench.errors import ModelError, WeightsError
+from ssl_bench.media.video_input import VideoInput
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.checkpoints import (
     Checkpoint,
@@ -180,6 +182,18 @@ class TrainedLocalizer(Localizer, Generic[Network]):
         del options, checkpoint
         network: Network = cls.network(architecture)
         return network
+
+    @classmethod
+    def asks_for(
+        cls, architecture: Mapping[str, Any], preprocessing: Mapping[str, Any], where: str | Path
+    ) -> VideoInput | None:
+        """The frames that a model of these tables of a recipe reads; by default none.
+
+        The tables are not yet checked; `where` they stand is for messages. Raises ModelError where
+        one is wrong.
+        """
+        del architecture, preprocessing, where
+        return None
 
     @classmethod
     def ignores_unknown(cls, architecture: Any) -> bool:

@@ -1,22 +1,21 @@
-"""Training on a user's own clips: ``frames/`` and ``audio/``, read while training goes on."""
+"""Training on a user's own clips: which of a folder's ``frames/`` and ``audio/`` are taken."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ssl_bench.errors import DataError, Problem
-from ssl_bench.media.audio import AUDIO_SUFFIXES, read_audio
+from ssl_bench.media.audio import AUDIO_SUFFIXES
 from ssl_bench.media.check import (
     Checked,
     CheckOptions,
     Facts,
+    Kind,
     Wanted,
     check_media,
     refuse_unusable,
@@ -24,15 +23,17 @@ from ssl_bench.media.check import (
     write_report,
 )
 from ssl_bench.media.find import MediaFiles, key_of
-from ssl_bench.media.image import IMAGE_SUFFIXES, read_image
+from ssl_bench.media.image import IMAGE_SUFFIXES
 from ssl_bench.media.names import ClipNames, bare, clip_names, read_names, video_of
+from ssl_bench.media.video import VIDEO_SUFFIXES
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.protocols.protocol import load_protocol
 from ssl_bench.testsets import DATA_VARIABLE, open_test_set
 from ssl_bench.testsets.audit import names_of, require_understood, shown
-from ssl_bench.testsets.folder import AUDIO, FRAMES
+from ssl_bench.testsets.folder import AUDIO, FRAMES, VIDEOS
 from ssl_bench.testsets.lists import ClipList, labels_by_clip, read_clip_list
-from ssl_bench.training.data import FrontEnd, Needs, Source, TrainingData, refuse_video
+from ssl_bench.training.clips import Clip, ClipSource
+from ssl_bench.training.data import FrontEnd, Needs, Source, TrainingData
 from ssl_bench.training.given_truth import HOW_TO_GIVE_TRUTH, GivenTruth
 from ssl_bench.training.recipe import TrainingRecipe
 from ssl_bench.training.run_state import Progress, counted
@@ -47,76 +48,6 @@ _DRAWN = 6
 # Fewer would always be retrieved rightly.
 _MIN_HELD_OUT = 2
 _READERS = 2
-
-
-@dataclass(frozen=True)
-class Clip:
-    """One clip of a folder: its name in the list, and its files; no sound where none is needed."""
-
-    id: str
-    image: Path
-    sound: Path | None = None
-
-
-class ClipSource(Source):
-    """Clips as training examples, whose files are read when they are needed.
-
-    `front_end` is the model's for sounds, `labels` ``(N,)`` int64 are the numbers of the clips'
-    classes; either is None where it is not needed, as is where the clips sound.
-    """
-
-    def __init__(
-        self,
-        clips: Sequence[Clip],
-        front_end: FrontEnd | None = None,
-        truth: GivenTruth | None = None,
-        labels: NDArray[np.int64] | None = None,
-    ) -> None:
-        self.ids = tuple(clip.id for clip in clips)
-        self.categories = np.full(len(clips), -1, np.int64) if labels is None else labels
-        self.has_truth = truth is not None
-        self._clips = clips
-        self._front_end = front_end
-        self._truth = truth
-        # Names and sizes of the files stand for their content.
-        files = [(clip.id, path) for clip in clips for path in (clip.image, clip.sound) if path]
-        notes = [f"{name}\t{path.name}\t{path.stat().st_size}" for name, path in files]
-        notes += [] if truth is None else map(truth.fingerprint, self.ids)
-        notes += [] if labels is None else map(str, labels)
-        self.digest = hashlib.sha256("".join(f"{note}\n" for note in notes).encode()).hexdigest()
-
-    def image(self, row: int) -> NDArray[np.uint8]:
-        """See :meth:`~ssl_bench.training.data.Source.image`."""
-        return read_image(self._clips[row].image)
-
-    def sound(self, row: int, shift: float = 0.0) -> NDArray[np.float32]:
-        """See :meth:`~ssl_bench.training.data.Source.sound`.
-
-        The whole clip is rolled before the front end takes its part of it. Raises DataError where
-        the clips were opened without their sounds.
-        """
-        path = self._clips[row].sound
-        if path is None or self._front_end is None:
-            raise DataError(
-                "this clip was opened without its sound",
-                code="E_SOUND_UNREAD",
-                where=self.ids[row],
-            )
-        sound = read_audio(path)
-        moved = round(shift * len(sound.samples))
-        if moved:
-            sound = Waveform(np.roll(sound.samples, moved, axis=0), sound.rate)
-        try:
-            return self._front_end(sound)
-        except DataError as error:
-            raise DataError(
-                error.problem, code=error.code, where=path, remedy=error.remedy
-            ) from None
-
-    def truth(self, row: int) -> NDArray[np.float32]:
-        """Where one clip sounds, ``(224, 224)`` float32 in [0, 1]."""
-        assert self._truth is not None
-        return self._truth.map(self.ids[row])
 
 
 class UserFolder(TrainingData):
@@ -200,6 +131,7 @@ class UserFolder(TrainingData):
                 front_end,
                 self._truth if needs.truth else None,
                 np.array(own, np.int64) if needs.labels else None,
+                needs.video,
             )
 
         return source(training), source([clip for clip in self.clips if clip.id in held_out])
@@ -220,8 +152,7 @@ def _drawn(clips: Sequence[Clip], count: int, seed: int, folder: Path) -> list[C
 
 
 def require_given(folder: Path, needs: Needs, *, truth: object, labels: object) -> None:
-    """Raise DataError where an objective needs truth or labels and they are None, or video."""
-    refuse_video(needs, folder)
+    """Raise DataError where an objective needs truth or labels and they are None."""
     if needs.truth and truth is None:
         raise DataError(
             "this model learns from images in which the sounding places are marked, and no truth "
@@ -277,13 +208,14 @@ def open_user_folder(
     """Find a user's clips, and decode every file once.
 
     An image is ``frames/ID.jpg`` (or another image ending), or the middle file, by number, of the
-    folder ``frames/ID``. A sound, where one is needed, is ``audio/ID.wav`` (or another ending). The
-    two, and the list, may spell a clip in different ways; see :mod:`ssl_bench.media.names`.
+    folder ``frames/ID``. A sound, where one is needed, is ``audio/ID.wav`` (or another ending), and
+    a video ``videos/ID.mp4``, whose middle is the moment of the image. They, and the list, may
+    spell a clip in different ways; see :mod:`ssl_bench.media.names`.
 
     Parameters
     ----------
     folder
-        Holds ``frames`` and ``audio``.
+        Holds ``frames``, and ``audio`` and ``videos`` where they are needed.
     needs
         What the objective reads.
     ids
@@ -312,8 +244,10 @@ def open_user_folder(
         If the list is malformed.
     """
     require_given(folder, needs, truth=truth, labels=ids)
-    images, sounds = _media(folder, needs)
-    there = tuple(sorted({*images.clips, *(sounds.clips if sounds is not None else ())}))
+    images, beside = _media(folder, needs)
+    there = tuple(
+        sorted({*images.clips, *(clip for files in beside.values() for clip in files.clips)})
+    )
     own = clip_names(there)
     names, notes = there, []
     labels: dict[str, str] | None = None
@@ -336,8 +270,8 @@ def open_user_folder(
 
     def wanted(name: str) -> Iterator[Wanted]:
         yield Wanted(name, "image", partial(images.require, name))
-        if sounds is not None:
-            yield Wanted(name, "sound", partial(sounds.require, name))
+        for kind, files in beside.items():
+            yield Wanted(name, kind, partial(files.require, name))
 
     checked = check_media(
         [file for name in names for file in wanted(name)],
@@ -361,11 +295,16 @@ def open_user_folder(
     unusable = {each.item for each in checked if each.problem is not None}
     found = {(each.item, each.kind): each.path for each in checked if each.path is not None}
     clips = [
-        Clip(name, image, found.get((name, "sound")))
+        Clip(name, image, found.get((name, "sound")), found.get((name, "video")))
         for name in names
         if name not in unusable and (image := found.get((name, "image"))) is not None
     ]
-    parts = {"sound": needs.sounds, "truth": needs.truth, "label": needs.labels}
+    parts = {
+        "sound": needs.sounds,
+        "video": needs.video is not None,
+        "truth": needs.truth,
+        "label": needs.labels,
+    }
     *others, last = ["image", *(name for name, needed in parts.items() if needed)]
     usable = f"usable {', '.join(others)} or {last}" if others else f"usable {last}"
     if not skip_missing:
@@ -396,23 +335,28 @@ def open_user_folder(
     )
 
 
-def _media(folder: Path, needs: Needs) -> tuple[MediaFiles, MediaFiles | None]:
-    """Images by clip, and sounds where they are needed; images give the clips their names."""
-    places = [folder / FRAMES, *([folder / AUDIO] if needs.sounds else [])]
-    for place in places:
+def _media(folder: Path, needs: Needs) -> tuple[MediaFiles, dict[Kind, MediaFiles]]:
+    """Images by clip, and sounds and videos where needed; images give the clips their names."""
+    places: dict[Kind, tuple[Path, Sequence[str]]] = {}
+    if needs.sounds:
+        places["sound"] = (folder / AUDIO, AUDIO_SUFFIXES)
+    if needs.video is not None:
+        places["video"] = (folder / VIDEOS, VIDEO_SUFFIXES)
+    for place in (folder / FRAMES, *(place for place, _ in places.values())):
         if not place.is_dir():
             raise DataError(
                 "this folder does not exist",
-                code="E_FOLDER_UNREADABLE",
+                code="E_NO_VIDEO" if place.name == VIDEOS else "E_FOLDER_UNREADABLE",
                 where=place,
-                remedy=f"training needs {FRAMES}/ and, for models that use sounds, {AUDIO}/ in one "
-                "folder",
+                remedy=f"training needs {FRAMES}/, for models that use sounds {AUDIO}/, and for "
+                f"models that use video {VIDEOS}/, in one folder",
             )
-    images = MediaFiles(places[:1], IMAGE_SUFFIXES, bare, frames=True)
-    if not needs.sounds:
-        return images, None
-    known = key_of(clip_names(images.clips))
-    return images, MediaFiles(places[1:], AUDIO_SUFFIXES, lambda stem: known(stem) or bare(stem))
+    images = MediaFiles([folder / FRAMES], IMAGE_SUFFIXES, bare, frames=True)
+    known = key_of(clip_names(images.clips)) if places else bare
+    return images, {
+        kind: MediaFiles([place], suffixes, lambda stem: known(stem) or bare(stem))
+        for kind, (place, suffixes) in places.items()
+    }
 
 
 def _listed(listed: ClipList, own: ClipNames) -> tuple[tuple[str, ...], str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,10 @@ from ssl_bench.errors import ModelError, one_of
 from ssl_bench.files import files_of, link, replaced_folder
 from ssl_bench.models.checkpoints import save_checkpoint
 from ssl_bench.models.image_trunks import FrozenTrunk
-from ssl_bench.models.recipes import checked
+from ssl_bench.models.recipes import checked, merged
 from ssl_bench.models.registry import Baseline, load_baseline
 from ssl_bench.models.sounds import SoundInput
+from ssl_bench.models.trained import TrainedLocalizer
 from ssl_bench.plots import FORMATS
 from ssl_bench.training.data import MADE_BY_CODE, EmbeddedWorld, Needs, TrainingData
 from ssl_bench.training.hardware import Hardware, launch
@@ -95,7 +96,7 @@ def plan_training(
     --------
     >>> plan = plan_training("icl", data=None)
     >>> plan.variant, plan.seed, plan.needs
-    ('flickr', 0, Needs(sounds=True, truth=False, labels=False))
+    ('flickr', 0, Needs(sounds=True, truth=False, labels=False, video=None))
     """
     baseline = load_baseline(name)
     if variant is None:
@@ -107,9 +108,14 @@ def plan_training(
         variant = data or (_FULL if _FULL in trained or not trained else trained[0])
     recipe = training_recipe(baseline, variant)
     number = recipe.seed if seed is None else seed
-    _, others = architecture_changes(changes or {})
-    settings = changed_recipe(recipe, others).settings
-    needs = needs_of(recipe.objective, baseline.folder / "recipe.toml", settings)
+    architecture, others = architecture_changes(changes or {})
+    settings, where = changed_recipe(recipe, others).settings, baseline.folder / "recipe.toml"
+    needs = needs_of(recipe.objective, where, settings)
+    declared, chosen = baseline.declared(), baseline.variant(variant)
+    if isinstance(declared, type) and issubclass(declared, TrainedLocalizer):
+        network = merged(chosen.architecture, architecture)
+        video = declared.asks_for(network, chosen.preprocessing, where)
+        needs = replace(needs, video=video or needs.video)
     return Plan(baseline, variant, recipe, number, needs)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import gzip
-import pickle
 import shutil
 from functools import partial
 from pathlib import Path
@@ -12,17 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from made_videos import Made, make_video
 from PIL import Image
 from refusals import refused
 
 from ssl_bench.errors import DataError
 from ssl_bench.media.image import read_image
 from ssl_bench.media.names import ClipNames, video_of
+from ssl_bench.media.video_input import VideoInput
 from ssl_bench.models.sounds import LogMelAudio, prepare_sound
 from ssl_bench.training.data import Needs
 from ssl_bench.training.folder import (
-    Clip,
-    ClipSource,
     HeldOut,
     held_out_of,
     hold_out,
@@ -363,44 +362,6 @@ def test_what_was_checked_for_clips_of_test_sets_is_kept(folder):
     assert open_user_folder(folder).checked_against == ()
 
 
-def scenes(folder: Path) -> ClipSource:
-    return ClipSource(open_user_folder(folder).clips, FRONT_END)
-
-
-def test_files_are_read_when_they_are_asked_for(folder):
-    found, clip = pickle.loads(pickle.dumps(scenes(folder))), open_user_folder(folder).clips[1]
-    assert np.array_equal(found.image(1), read_image(clip.image))
-    assert found.sound(1).shape[:2] == (1, 64)
-    assert found.categories.tolist() == [-1] * 12
-    clip.image.unlink()
-    with refused(kind=DataError, where=clip.id):
-        found.image(1)
-
-
-def test_a_shifted_clip_is_rolled_as_a_whole(tmp_path):
-    samples = np.arange(400, dtype=np.int16)[:, None]
-    soundfile.write(tmp_path / "clip.wav", samples, 16000)
-    Image.new("RGB", (4, 4)).save(tmp_path / "clip.png")
-    clip = Clip("clip", tmp_path / "clip.png", tmp_path / "clip.wav")
-    heard = ClipSource([clip], lambda sound: sound.samples[None].astype(np.float32))
-    assert np.array_equal(heard.sound(0, 0.25)[0, :, 0], np.roll(np.arange(400), 100))
-    assert np.array_equal(heard.sound(0)[0, :, 0], np.arange(400))
-
-
-def test_a_sound_that_the_model_cannot_take_is_named_with_its_file(folder):
-    front_end = partial(prepare_sound, preprocessing=LogMelAudio())
-    wrong = ClipSource(open_user_folder(folder).clips, front_end)
-    with refused(kind=DataError, where=f"{CLIPS[0]}.wav"):
-        wrong.sound(0)
-
-
-def test_digest_tells_which_files_were_read(folder):
-    first = scenes(folder).digest
-    assert first == scenes(folder).digest
-    Image.new("RGB", (64, 64)).save(folder / "frames" / f"{CLIPS[0]}.png")
-    assert first != scenes(folder).digest
-
-
 KEPT = HeldOut("vggss", ClipNames({"a_000010": "a", "b_000010": "b"}))
 
 
@@ -458,3 +419,25 @@ def test_a_protocol_stands_for_its_test_set():
 def test_what_is_neither_is_refused():
     with refused(where="nothing-like-it"):
         read_held_out("nothing-like-it")
+
+
+FRAMES_TOO = Needs(video=VideoInput(frames=3, rate=25))
+
+
+def test_videos_are_taken_where_they_are_needed(folder):
+    (folder / "videos").mkdir()
+    for name in CLIPS:
+        make_video(folder / "videos" / f"{name}.mp4", Made(count=5, layout=""))
+    assert {clip.video for clip in open_user_folder(folder).clips} == {None}
+    found = open_user_folder(folder, needs=FRAMES_TOO)
+    assert [clip.video.stem for clip in found.clips if clip.video] == sorted(CLIPS)
+    training, validation = found.sources(FRAMES_TOO, RECIPE, 0, FRONT_END)
+    assert training.frames(0).shape == validation.frames(0).shape == (3, 30, 40, 3)
+    (folder / "videos" / f"{CLIPS[2]}.mp4").unlink()
+    with refused("E_CLIPS_UNUSABLE", where="1 of 12 clips lack a usable image, sound or video"):
+        open_user_folder(folder, needs=FRAMES_TOO)
+
+
+def test_a_folder_without_videos_is_refused_where_they_are_needed(folder):
+    with refused("E_NO_VIDEO", where="videos", kind=DataError):
+        open_user_folder(folder, needs=FRAMES_TOO)
