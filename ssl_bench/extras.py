@@ -9,11 +9,11 @@ from ssl_bench.errors import SslBenchError
 
 _EXTRA_OF = {
     "av": "media",
+    "cv2": "models",
     "faiss": "search",
     "safetensors": "models",
     "scipy": "models",
     "torch": "models",
-    "cv2": "train",
     "lightning_fabric": "train",
     "torchmetrics": "metrics",
     "mlflow": "tracking",

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from made_videos import Made, as_asked, make_video
 from PIL import Image
 
 from ssl_bench.media.image import read_image
@@ -64,13 +65,13 @@ def image_trunks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def clips_at(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
-    """Folders of clips, by the rate of their sounds."""
+    """Folders of clips with videos, by the rate of their sounds."""
     made: dict[int, Path] = {}
 
     def make(rate: int) -> Path:
         if rate not in made:
             made[rate] = folder = tmp_path_factory.mktemp(f"clips{rate}")
-            for part in ("frames", "audio"):
+            for part in ("frames", "audio", "videos"):
                 (folder / part).mkdir()
             for number, clip in enumerate(CLIPS):
                 rng = np.random.default_rng(number)
@@ -78,6 +79,7 @@ def clips_at(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
                 Image.fromarray(pixels).save(folder / "frames" / f"{clip}.png")
                 sound = rng.normal(0, 3000, SECONDS * rate).astype(np.int16)
                 soundfile.write(folder / "audio" / f"{clip}.wav", sound, rate)
+                make_video(folder / "videos" / f"{clip}.mp4", Made(count=5, layout=""))
         return made[rate]
 
     return make
@@ -111,7 +113,8 @@ def test_it_trains_on_a_folder_of_clips(
     monkeypatch.setattr(RunState, "save", lambda *_: None)
     chosen = load_baseline(name).variant(variant)
     make_inputs_small(name, chosen, monkeypatch)
-    rate = int(chosen.preprocessing.get("audio", {}).get("rate", 16000))
+    audio = chosen.preprocessing.get("audio", {})
+    rate = int(audio.get("rate", audio.get("usual_rate", 16000)))
     folder = clips_at(rate)
     features = tmp_path / "features.npz"
     np.savez(features, ids=CLIPS, features=np.random.default_rng(0).normal(size=(len(CLIPS), 4)))
@@ -145,7 +148,7 @@ def test_it_trains_on_a_folder_of_clips(
     model = load_localizer(name, variant=variant, weights=tmp_path / f"{variant}.safetensors")
     image = read_image(folder / "frames" / f"{CLIPS[0]}.png")
     samples, _ = soundfile.read(folder / "audio" / f"{CLIPS[0]}.wav", dtype="int16", always_2d=True)
-    images = model.encode_image([image])
+    images = model.encode_image(as_asked(model, [image]))
     maps = model.localize(images, model.encode_audio([Waveform(samples, rate)]))
     assert maps.shape[0] == 1
     assert np.isfinite(maps).all()
