@@ -6,6 +6,7 @@ the second form becomes a usual kernel.
 """
 
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -37,8 +38,12 @@ def serve(path: str) -> None:
     listener.listen()
     listener.settimeout(5)
     parent = os.getppid()
+    gc.disable()
     for name in PRELOADED:
         importlib.import_module(name)
+    # What is loaded stays: no kernel looks through it for garbage.
+    gc.freeze()
+    gc.enable()
     while True:
         try:
             connection, _ = listener.accept()
