@@ -299,7 +299,9 @@ def _on_ray(setup: Setup, name: Callable[[Any], str] | None, executor: Executor)
             shared = ray.put(setup)
         device = next(iter(executor.devices), None)
         actor = ray.remote(
-            num_cpus=0,  # More workers than processors share them, rather than wait for ever
+            # More workers than processors share them, rather than wait for ever. Without any, Ray
+            # places each at random, and some machines have none.
+            num_cpus=0.001,
             num_gpus=gpus,
             scheduling_strategy="SPREAD",
         )(_Actor)
