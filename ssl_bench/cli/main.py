@@ -216,7 +216,8 @@ def _stopped_by(signals: list[int]) -> Iterator[None]:
     def send_again(lost: sys.UnraisableHookArgs) -> None:
         # What is raised in a destructor ends nothing, and would be printed there.
         if isinstance(lost.exc_value, KeyboardInterrupt):
-            again = threading.Timer(_SOON, signal.raise_signal, [signals[-1]])
+            main_thread = threading.main_thread().ident
+            again = threading.Timer(_SOON, signal.pthread_kill, [main_thread, signals[-1]])
             again.daemon = True
             again.start()
         else:
