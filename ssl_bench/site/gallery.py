@@ -190,17 +190,21 @@ def outline(mask: NDArray[np.bool_]) -> str:
     """
     # Straight runs by where they start, the inside always on their right; axes alternate. Where
     # two pixels touch by a corner, two runs of an axis start.
-    padded = np.pad(mask, 1).astype(np.int8)
+    padded = np.zeros((mask.shape[0] + 2, mask.shape[1] + 2), np.int8)
+    padded[1:-1, 1:-1] = mask
     runs: dict[str, dict[tuple[int, int], list[int]]] = {}
     for axis, signs in (
         ("h", padded[1:, 1:-1] - padded[:-1, 1:-1]),
         ("v", (padded[1:-1, :-1] - padded[1:-1, 1:]).T),
     ):
         held = runs[axis] = {}
+        border = np.zeros((signs.shape[0], signs.shape[1] + 2), np.int8)
         for sign in (1, -1):
-            changes = np.diff(np.pad((signs == sign).astype(np.int8), ((0, 0), (1, 1))))
-            starts, stops = (np.argwhere(changes == each).tolist() for each in (1, -1))
-            for (line, first), (_, last) in zip(starts, stops, strict=True):
+            border[:, 1:-1] = signs == sign
+            changes = border[:, 1:] - border[:, :-1]
+            lines, starts = (each.tolist() for each in np.nonzero(changes == 1))
+            stops = np.nonzero(changes == -1)[1].tolist()
+            for line, first, last in zip(lines, starts, stops, strict=True):
                 at = first if sign > 0 else last
                 place = (at, line) if axis == "h" else (line, at)
                 held.setdefault(place, []).append(sign * (last - first))
