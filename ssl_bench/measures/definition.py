@@ -143,7 +143,8 @@ class Measure:
 
     def of_weights(self, columns: Sequence[NDArray[Any]]) -> OfWeights:
         """Values of a number of the whole set on resamples, from the same columns."""
-        return (self.definition.of_weights or by_repeating)(self, *columns)
+        faster = None if self.variant in self.definition.repeated else self.definition.of_weights
+        return (faster or by_repeating)(self, *columns)
 
     def best(self, values: Sequence[float | None]) -> int | None:
         """Place of the best value, the first of several; None where none is defined."""
@@ -185,6 +186,8 @@ class Definition:
     of_weights
         The same of resamples, where that is faster than to repeat rows: from the columns, a
         function from how often each trial was drawn, whole numbers ``(b, n)``, to ``(b,)``.
+    repeated
+        Variants that are computed by repeating rows all the same.
     rows
         Which trials count; see :data:`Rows`.
     takes, default
@@ -213,6 +216,7 @@ class Definition:
     per_trial: Callable[..., NDArray[np.float64]] = lambda _measure, values: values
     overall: Callable[..., float] | None = None
     of_weights: Callable[..., OfWeights] | None = None
+    repeated: tuple[str, ...] = ()
     rows: Rows = "sounding"
     takes: Literal["nothing", "threshold", "count"] = "nothing"
     variants: tuple[str, ...] = ()

@@ -20,7 +20,6 @@ from ssl_bench.measures.definition import (
     MapOnGrid,
     Measure,
     OfWeights,
-    by_repeating,
     quotients,
 )
 from ssl_bench.measures.localization import best_ciou, success
@@ -212,8 +211,6 @@ def _steps_of_weights(
 
 
 def _ap_of_weights(measure: Measure, *columns: NDArray[Any]) -> OfWeights:
-    if measure.variant == "slavc":
-        return by_repeating(measure, *columns)
     steps = _steps_of_weights(measure, *columns)
 
     def precisions(weights: NDArray[np.integer[Any]]) -> Numbers:
@@ -227,8 +224,6 @@ def _ap_of_weights(measure: Measure, *columns: NDArray[Any]) -> OfWeights:
 
 
 def _max_f1_of_weights(measure: Measure, *columns: NDArray[Any]) -> OfWeights:
-    if measure.variant == "slavc":
-        return by_repeating(measure, *columns)
     steps = _steps_of_weights(measure, *columns)
 
     def largest(weights: NDArray[np.integer[Any]]) -> Numbers:
@@ -261,10 +256,7 @@ def _f1_of_weights(
     n_predicted: Numbers,
     sounding: Flags,
     present: Flags,
-    confidence: Numbers | None = None,
 ) -> OfWeights:
-    if confidence is not None:
-        return by_repeating(measure, ciou, n_predicted, sounding, present, confidence)
     localised, level, heard = _judged(measure, ciou, n_predicted, sounding, present)
     detected = level > 0
     counts = np.stack([2.0 * (localised & detected), 1.0 * detected + heard], axis=1)
@@ -298,6 +290,7 @@ DEFINITIONS = (
         columns=("cIoU", "confidence", "sounding", "present"),
         overall=_overall_ap,
         of_weights=_ap_of_weights,
+        repeated=("slavc",),
         missing_text=_MISSING,
         rows="all",
         takes="threshold",
@@ -315,6 +308,7 @@ DEFINITIONS = (
         columns=("cIoU", "confidence", "sounding", "present"),
         overall=_overall_max_f1,
         of_weights=_max_f1_of_weights,
+        repeated=("slavc",),
         missing_text=_MISSING,
         rows="all",
         takes="threshold",
@@ -357,6 +351,7 @@ DEFINITIONS = (
         columns=("cIoU", "n_predicted", "sounding", "present"),
         overall=_overall_f1,
         of_weights=_f1_of_weights,
+        repeated=("slavc",),
         missing_text=_MISSING,
         rows="all",
         takes="threshold",

@@ -79,14 +79,30 @@ def _mean_of_roles(measure: Measure, values: Numbers, role: Numbers) -> float:
     return float((sums[chosen] / counts[chosen]).mean()) if chosen.any() else float("nan")
 
 
-def _overall_auroc(
-    measure: Measure, peak: Numbers, role: Numbers, sounding: Flags, present: Flags
-) -> float:
+def _compared(
+    measure: Measure, role: Numbers, sounding: Flags, peak: Numbers, present: Flags
+) -> tuple[Flags, Numbers, Flags, Numbers]:
+    """Which trials sound, and their peaks; which silent ones they are compared with, and theirs.
+
+    A trial without a map fails: lowest where something sounds, highest where nothing does.
+    """
     heard, there = sounding.astype(bool), present.astype(bool)
     chosen = ~heard
     if measure.variant is not None:
         chosen = chosen & (role == ROLES.index(measure.variant))
-    return auroc(np.where(there, peak, -np.inf)[heard], np.where(there, peak, np.inf)[chosen])
+    return (
+        heard,
+        np.where(there, peak, -np.inf)[heard],
+        chosen,
+        np.where(there, peak, np.inf)[chosen],
+    )
+
+
+def _overall_auroc(
+    measure: Measure, peak: Numbers, role: Numbers, sounding: Flags, present: Flags
+) -> float:
+    _, above, _, below = _compared(measure, role, sounding, peak, present)
+    return auroc(above, below)
 
 
 def _means_of_roles(measure: Measure, values: Numbers, role: Numbers) -> OfWeights:
@@ -135,12 +151,7 @@ def _f_of_weights(
 def _auroc_of_weights(
     measure: Measure, peak: Numbers, role: Numbers, sounding: Flags, present: Flags
 ) -> OfWeights:
-    heard, there = sounding.astype(bool), present.astype(bool)
-    chosen = ~heard
-    if measure.variant is not None:
-        chosen = chosen & (role == ROLES.index(measure.variant))
-    above = np.where(there, peak, -np.inf)[heard]
-    below = np.where(there, peak, np.inf)[chosen]
+    heard, above, chosen, below = _compared(measure, role, sounding, peak, present)
     order = np.argsort(below, kind="stable")
     less, not_more = (np.searchsorted(below[order], above, side=side) for side in ("left", "right"))
 
