@@ -330,15 +330,19 @@ def _peak(values, truth, high):
 @compiled()
 def _side(grid, region, high):
     """1 where the maximum lies inside the region only, 0 outside only, one half where in both."""
-    inside = False
-    outside = False
+    inside = outside = np.int32(0)
+    left, right = region[1], region[3]
     for y in range(grid.shape[0]):
-        for x in range(grid.shape[1]):
-            if grid[y, x] == high:
-                if region[0] <= y < region[2] and region[1] <= x < region[3]:
-                    inside = True
-                else:
-                    outside = True
+        row = grid[y]
+        here = whole = np.int32(0)
+        for x in range(row.size):
+            whole = np.int32(whole + np.int32(row[x] == high))
+        if whole:
+            if region[0] <= y < region[2]:
+                for x in range(left, right):
+                    here = np.int32(here + np.int32(row[x] == high))
+            inside += here
+            outside += whole - here
     if inside and outside:
         return 0.5
     return 1.0 if inside else 0.0
