@@ -57,7 +57,7 @@ class Made(TestSet):
 
     @property
     def samples(self) -> Sequence[Sample]:
-        """A box around the middle of each; ten of one video, and 220 categories."""
+        """A box around the middle of each; two of one video, and 220 categories."""
         if not self._made:
             box = np.array([[0.2, 0.3, 0.7, 0.8]])
             self._made = packed(

@@ -101,8 +101,10 @@ def score_maps(*asked: Job, jobs: int = 1) -> list[pd.DataFrame]:
     """
     if not asked:
         return []
-    columns = [_Columns(each) for each in asked]
     trials = asked[0].trials
+    # Before there are columns of numbers: for a moment, texts are in memory twice.
+    facts = trial_facts(trials)
+    columns = [_Columns(each) for each in asked]
     shared = [
         (maps, [each for each in columns if each.maps is maps])
         for maps in {id(each.maps): each.maps for each in asked}.values()
@@ -123,7 +125,6 @@ def score_maps(*asked: Job, jobs: int = 1) -> list[pd.DataFrame]:
     )
     for _ in done:
         pass
-    facts = trial_facts(trials)
     return [each.table(facts) for each in columns]
 
 
