@@ -39,6 +39,8 @@ class Made:
     # Degrees by which a player turns the picture clockwise.
     turn: int = 0
     codec: str = "libx264"
+    # Whether it is written as it is broadcast, so that its headers do not say how long it lasts.
+    live: bool = False
 
 
 def picture_of(number: int) -> NDArray[np.uint8]:
@@ -63,7 +65,7 @@ def make_video(path: Path, made: Made = Made()) -> Path:
     # AVI files count in pictures.
     avi = path.suffix == ".avi"
     step = 1 / Fraction(made.rate) if avi else Fraction(1, _STEPS)
-    with av.open(str(path), "w") as container:
+    with av.open(str(path), "w", options={"live": "1"} if made.live else {}) as container:
         picture = sound = None
         if made.pictures:
             options = {"bf": str(made.b_frames), "preset": "ultrafast", "threads": "1"}

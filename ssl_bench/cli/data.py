@@ -108,7 +108,13 @@ def layout(name: str, data: Path | None) -> None:
 @data_option
 @json_option
 @jobs_option
-@click.option("--no-decode", is_flag=True, help="Look at the headers of images and sounds only.")
+@click.option("--no-decode", is_flag=True, help="Look at the headers of files only.")
+@click.option(
+    "--videos",
+    is_flag=True,
+    default=None,
+    help="Miss videos, for models that look at video.  [default: where there is a folder of them]",
+)
 @click.option("--out", metavar="FILE.csv", type=PATH, help="Write every finding, with its code.")
 @click.option("--all", "show_all", is_flag=True, help="Print every finding, not 20 of each kind.")
 def verify(
@@ -117,14 +123,15 @@ def verify(
     as_json: bool,
     jobs: int,
     no_decode: bool,
+    videos: bool | None,
     out: Path | None,
     show_all: bool,
 ) -> None:
     """List what is there of test set NAME, what is missing and what is corrupt.
 
-    Every image and sound is decoded; what was usable is remembered until it changes. What is
-    unusual (silent or very short sounds, pictures of one colour, and others) is noted. Exit
-    code 1 if anything is missing or corrupt.
+    Every image and sound is decoded, and the middle of every video; what was usable is remembered
+    until it changes. What is unusual (silent or very short sounds, pictures of one colour, and
+    others) is noted. Exit code 1 if anything is missing or corrupt.
     """
     from dataclasses import asdict
 
@@ -137,7 +144,9 @@ def verify(
     with progress_bars(quiet=as_json) as (progress, _):
         if isinstance(declared, FolderDefinition):
             tell = partial(progress, "checking files")
-            findings = declared.verify(folder, CheckOptions(not no_decode, jobs, tell))
+            findings = declared.verify(
+                folder, CheckOptions(not no_decode, jobs, tell), videos=videos
+            )
         else:
             findings = declared.verify(folder)
     counts = Counter[str](finding.level for finding in findings)

@@ -257,6 +257,7 @@ class Counts(Document):
 
     images: int
     sounds: int
+    videos: int
 
 
 class ClipProblem(Document):
@@ -269,7 +270,7 @@ class ClipProblem(Document):
 
 
 class Prepared(Document):
-    """Frames and sounds that were made of clips."""
+    """Frames, sounds and videos that were made of clips."""
 
     format: Literal["ssl-bench-data-prepare/1"] = "ssl-bench-data-prepare/1"
     folder: str
@@ -396,7 +397,7 @@ DOCUMENTS: Mapping[str, Kind] = {
     ),
     "data-verify": Kind("files of a test set", ("data verify",), Verified),
     "data-audit": Kind("overlap with a training list", ("data audit",), Audit),
-    "data-prepare": Kind("frames and sounds of clips", ("data prepare",), Prepared),
+    "data-prepare": Kind("frames, sounds and videos of clips", ("data prepare",), Prepared),
     "data-features": Kind("features of clips", ("data features",), Features),
     "import-maps": Kind("predictions of a folder", ("import maps",), ImportedMaps),
     "import-ezvsl-ciou": Kind("cIoU per clip, summed up", ("import ezvsl-ciou",), ImportedCIoU),

@@ -1,4 +1,4 @@
-"""``ssl-bench data prepare``: pictures and sounds out of video clips."""
+"""``ssl-bench data prepare``: pictures, sounds and short videos out of video clips."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _SHOWN = 20
 _CONVENTIONS = ("middle", "vggss", "flickr", "avsbench", "music")
 
 
-@command(short_help="Make frames and sounds out of video clips.")
+@command(short_help="Make frames, sounds and short videos out of video clips.")
 @click.argument("name", **completed(candidates.named_test_sets))
 @click.option(
     "--clips", type=FOLDER, required=True, help="Folder of videos; its sub-folders count."
@@ -58,6 +58,17 @@ _CONVENTIONS = ("middle", "vggss", "flickr", "avsbench", "music")
     help="How long a clip lasts that is cut from a longer video.  [default: 10; flickr 20, "
     "avsbench 5, music 1]",
 )
+@click.option(
+    "--videos", is_flag=True, help="Make a video around each picture, too, for models that need it."
+)
+@count_option("--video-frames", 25, "Frames of each video; an odd number.", most=255)
+@click.option(
+    "--video-rate",
+    type=click.FloatRange(min=1, max=60),
+    default=25.0,
+    show_default=True,
+    help="Frames of videos in a second.",
+)
 @jobs_option
 @click.option("--problems", metavar="FILE.csv", type=PATH, help="Write all that was not made.")
 @json_option
@@ -70,20 +81,26 @@ def prepare(
     rate: int,
     channels: int,
     seconds: float | None,
+    videos: bool,
+    video_frames: int,
+    video_rate: float,
     jobs: int,
     problems: Path | None,
     as_json: bool,
 ) -> None:
     """Make the frames and sounds of test set NAME, or of the folder NAME, out of video clips.
 
-    Writes frames/ID.jpg and audio/ID.wav where 'ssl-bench data layout NAME' expects them; what is
-    there is kept, so that an interrupted run goes on. A folder, such as one to train on, is given
-    as a path (./NAME); it takes the clips of --list, or all. The video of an id has its name in
-    any spelling; or it is a whole video (zYf0pcZ5q3M.mp4 for zYf0pcZ5q3M_000030), from which the
-    part is cut that begins at the start second. Exit code 1 if anything could not be made.
+    Writes frames/ID.jpg and audio/ID.wav where 'ssl-bench data layout NAME' expects them, and with
+    --videos videos/ID.mp4, a second around the picture without its sound, for models that look at
+    video; what is there is kept, so that an interrupted run goes on. A folder, such as one to train
+    on, is given as a path (./NAME); it takes the clips of --list, or all. The video of an id has
+    its name in any spelling; or it is a whole video (zYf0pcZ5q3M.mp4 for zYf0pcZ5q3M_000030), from
+    which the part is cut that begins at the start second. Exit code 1 if anything could not be
+    made.
     """
     from ssl_bench.executors import processes
     from ssl_bench.media.check import write_report
+    from ssl_bench.media.video_input import VideoInput
     from ssl_bench.testsets.cutting import CONVENTION_OF, CONVENTIONS
     from ssl_bench.testsets.lists import read_clip_list
     from ssl_bench.testsets.prepare import CutOptions
@@ -92,10 +109,16 @@ def prepare(
     chosen = convention or CONVENTION_OF.get(name, _CONVENTIONS[0])
     folder, cuts = _cuts(name, clips, read_clip_list(listed) if listed else None, data)
     with progress_bars(quiet=as_json) as (progress, _):
-        tell = partial(progress, "cutting clips")
-        done = make(
-            cuts, clips, folder, CutOptions(chosen, rate, channels, seconds, processes(jobs), tell)
+        options = CutOptions(
+            chosen,
+            rate,
+            channels,
+            seconds,
+            VideoInput(video_frames, video_rate) if videos else None,
+            processes(jobs),
+            partial(progress, "cutting clips"),
         )
+        done = make(cuts, clips, folder, options)
     if problems is not None:
         write_report(problems, done.problems)
     codes = Counter(each.facts.problem.code for each in done.problems if each.facts.problem)
@@ -111,8 +134,8 @@ def prepare(
                     "about": CONVENTIONS[chosen].about,
                     "source": CONVENTIONS[chosen].source,
                 },
-                "made": {"images": done.images, "sounds": done.sounds},
-                "kept": {"images": done.images_kept, "sounds": done.sounds_kept},
+                "made": {f"{kind}s": count for kind, count in done.made.items()},
+                "kept": {f"{kind}s": count for kind, count in done.kept.items()},
                 "codes": dict(codes),
                 "problems": [_row(each) for each in done.problems],
             },
@@ -123,11 +146,12 @@ def prepare(
         if len(done.problems) > _SHOWN:
             show(f"and {len(done.problems) - _SHOWN:,} more; --problems FILE.csv holds all")
         show(f"frames: {CONVENTIONS[chosen].about} ({CONVENTIONS[chosen].source})")
-        show(
-            f"{folder}: images: {done.images:,} made, {done.images_kept:,} kept; "
-            f"sounds: {done.sounds:,} made, {done.sounds_kept:,} kept; not made: "
-            f"{len(done.problems):,}"
+        counts = "".join(
+            f"{kind}s: {count:,} made, {done.kept[kind]:,} kept; "
+            for kind, count in done.made.items()
+            if kind != "video" or videos
         )
+        show(f"{folder}: {counts}not made: {len(done.problems):,}")
     if done.problems:
         sys.exit(FAULTS_FOUND)
 

@@ -1,4 +1,4 @@
-"""Which images and sounds can be used: each file is decoded once, several at a time.
+"""Which images, sounds and videos can be used: each is decoded once, several at a time.
 
 What was decoded is remembered in the cache folder, so that asking again costs a look at each file.
 """
@@ -27,7 +27,7 @@ from ssl_bench.executors import processes
 from ssl_bench.files import cache_folder, digest_of_code, write_text
 from ssl_bench.media.audio import examine_audio, probe_audio
 from ssl_bench.media.image import examine_image, probe_image
-from ssl_bench.media.video import open_video
+from ssl_bench.media.video import examine_video, open_video
 from ssl_bench.media.waveform import Waveform
 
 Kind = Literal["image", "sound", "video"]
@@ -260,9 +260,10 @@ def _read_batch(files: Sequence[tuple[Kind, Path]], decode: bool) -> list[Facts]
 def _read_one(kind: Kind, path: Path, *, decode: bool) -> Facts:
     try:
         if kind == "video":
-            with open_video(path) as video:
-                next(video.pictures())
-            return Facts()
+            if decode:
+                return Facts(notes=examine_video(path))
+            with open_video(path):
+                return Facts()
         if not decode:
             (probe_image if kind == "image" else probe_audio)(path)
             return Facts()

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ssl_bench.errors import DataError
+from ssl_bench.errors import DataError, Problem
 from ssl_bench.files import atomic_path
 from ssl_bench.media.audio import MAX_SAMPLES
 from ssl_bench.media.avi import Arrival, times_of
@@ -27,6 +27,9 @@ from ssl_bench.media.find import require_content
 from ssl_bench.media.image import MAX_PIXELS
 from ssl_bench.media.video_input import VideoInput
 from ssl_bench.media.waveform import Waveform
+
+WELL_MOVING = VideoInput(frames=9, rate=25)
+"""The frames that a video around a picture should have: the most that a baseline asks for."""
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi")
 """File names that are taken for videos."""
@@ -73,11 +76,19 @@ class Video:
         self._pictures = tracks[0] if tracks else None
         self._sounds = next(iter(container.streams.audio), None)
         self.seconds = float((container.duration or 0) / _MICRO)
+        self._begin = Fraction(container.start_time or 0, _MICRO)
         rate = self._pictures.average_rate if self._pictures is not None else None
         self.rate = Fraction(rate or 0)
         if self._pictures is not None:
             # Several videos are decoded at a time, each by one thread.
             self._pictures.codec_context.thread_count = 1
+
+    @property
+    def middle(self) -> float:
+        """The second in the middle; DataError where the headers do not say how long it lasts."""
+        if not self.seconds:
+            raise length_unknown(self._path)
+        return self.seconds / 2
 
     def picture(self, moment: Moment, *, or_last: bool = False) -> NDArray[np.uint8]:
         """The picture ``(height, width, 3)`` uint8 RGB of a moment.
@@ -91,6 +102,20 @@ class Video:
             If there are no pictures, they are damaged, or end before that moment (unless
             `or_last`, which takes the last one).
         """
+        found = self._frame_of(moment, or_last=or_last)
+        with _blamed(self._path):
+            return _turned(found)
+
+    def second_of(self, moment: Moment, *, or_last: bool = False) -> float:
+        """The second, from the beginning of the file, at which :meth:`picture` begins to show.
+
+        Raises as it does.
+        """
+        found = self._frame_of(moment, or_last=or_last)
+        return float(found.pts * found.time_base - self._begin)
+
+    def _frame_of(self, moment: Moment, *, or_last: bool) -> Any:
+        """The frame that :meth:`picture` is made of."""
         track = self._pictures
         if track is None:
             raise self._refusal("has no pictures", "E_VIDEO_TRACK")
@@ -104,21 +129,19 @@ class Video:
         target = first + int(moment.number / steps)
         with _blamed(self._path):
             found, ended = self._last_until(moment.number, target, steps, offset)
-            pixels = None if found is None else _turned(found)
         # The last picture is shown for as long as the others.
         shown = max(1, round(moment.rate / self.rate)) if self.rate else 1
-        if pixels is None or (
+        if found is None or (
             ended and not or_last and _rounded(found.pts * steps) - offset + shown <= moment.number
         ):
             second = float(moment.number / moment.rate)
             raise self._refusal(f"ends before second {second:.6g}", "E_CLIP_SPAN")
-        return pixels
+        return found
 
     def pictures(self) -> Iterator[tuple[float, NDArray[np.uint8]]]:
         """All pictures, each with its second from the beginning of the file."""
         if self._pictures is None:
             raise self._refusal("has no pictures", "E_VIDEO_TRACK")
-        begin = Fraction(self._container.start_time or 0, _MICRO)
         frames = self._shown(None)
         while True:
             with _blamed(self._path):
@@ -127,7 +150,7 @@ class Video:
             if frame is None or pixels is None:
                 return
             if frame.pts is not None:
-                yield float(frame.pts * frame.time_base - begin), pixels
+                yield float(frame.pts * frame.time_base - self._begin), pixels
 
     def frames(
         self, second: float, video: VideoInput, middle: NDArray[np.uint8] | None = None
@@ -142,6 +165,14 @@ class Video:
         DataError
             If there are no pictures, or they are damaged.
         """
+        pixels = list(self.frames_in_turn(second, video))
+        if middle is not None:
+            pixels = [_of_size(each, middle) for each in pixels]
+            pixels[len(pixels) // 2] = middle
+        return np.stack(pixels)
+
+    def frames_in_turn(self, second: float, video: VideoInput) -> Iterator[NDArray[np.uint8]]:
+        """The same frames one by one, so that they need not all be in memory; raises alike."""
         if self._pictures is None:
             raise self._refusal("has no pictures", "E_VIDEO_TRACK")
         wanted = [second + at for at in video.moments]
@@ -152,25 +183,22 @@ class Video:
         found = found or self._shown_at(wanted, None)
         if not found:
             raise self._refusal("has no pictures", "E_VIDEO_TRACK")
-        with _blamed(self._path):
-            pixels = [_turned(frame) for frame in found]
-        if middle is not None:
-            pixels = [_of_size(each, middle) for each in pixels]
-            pixels[len(pixels) // 2] = middle
-        return np.stack(pixels)
+        for frame in found:
+            with _blamed(self._path):
+                pixels = _turned(frame)
+            yield pixels
 
     def _shown_at(self, wanted: Sequence[float], start: float | None) -> list[Any]:
         """Frames that are shown at some seconds; none where reading began after the first."""
         track: Any = self._pictures
-        begin = Fraction(self._container.start_time or 0, _MICRO)
         place = None
         if start is not None:
-            place = int((begin + Fraction(max(start, 0.0))) / track.time_base)
+            place = int((self._begin + Fraction(max(start, 0.0))) / track.time_base)
         found: list[Any] = [None] * len(wanted)
         for frame in self._shown(place):
             if frame.pts is None:
                 continue
-            at = float(frame.pts * frame.time_base - begin)
+            at = float(frame.pts * frame.time_base - self._begin)
             if found[0] is None and start is not None and at > max(wanted[0], 0.0):
                 return []
             for number, second in enumerate(wanted):
@@ -256,7 +284,7 @@ class Video:
     def _resampled(
         self, track: Any, rate: int, channels: int, start: float, seconds: float | None
     ) -> Iterator[NDArray[np.int16]]:
-        begin = Fraction(self._container.start_time or 0, _MICRO) + Fraction(start)
+        begin = self._begin + Fraction(start)
         lead = int((begin - Fraction(_LEAD)) / track.time_base)
         self._seek(track, lead if start > _LEAD else None)
         graph: Any = None
@@ -355,6 +383,26 @@ def open_video(path: Path) -> Iterator[Video]:
         yield Video(path, container)
 
 
+def examine_video(path: Path) -> tuple[Problem, ...]:
+    """Decode the frames around the middle of a video, and remark on one that is short.
+
+    The code of the remark is ``N_VIDEO_SHORT``.
+
+    Raises
+    ------
+    DataError
+        As :func:`open_video` does, and if there are no pictures, they are damaged, or the headers
+        do not say how long it lasts.
+    """
+    with open_video(path) as video:
+        for _ in video.frames_in_turn(video.middle, WELL_MOVING):
+            pass
+        if video.seconds > WELL_MOVING.seconds - _SAME:
+            return ()
+        text = f"it lasts {video.seconds:.3g} s, beyond which it stands still"
+        return (Problem(text, "N_VIDEO_SHORT"),)
+
+
 @contextmanager
 def _blamed(path: Path) -> Iterator[None]:
     """Blame the video for what PyAV raises."""
@@ -368,39 +416,61 @@ def _blamed(path: Path) -> Iterator[None]:
 
 
 def write_video(
-    path: Path, pictures: Iterable[tuple[float, NDArray[np.uint8]]], sound: Waveform
+    path: Path,
+    pictures: Iterable[tuple[float, NDArray[np.uint8]]],
+    sound: Waveform | None = None,
+    *,
+    rate: float = _MOST_PICTURES,
+    crf: int = 23,
 ) -> int:
     """Write a video (H.264, AAC), whole or not at all; returns the number of its pictures.
 
     Pictures ``(height, width, 3)`` uint8 RGB are of one size with even sides, each with its second;
-    the sound begins at second 0.
+    a sound begins at second 0. The last one is shown for a picture's time at `rate`, at most 60. A
+    smaller `crf` keeps more of the pictures, as x264 has it. The same pictures make the same file.
     """
     import av
 
     with atomic_path(path) as temporary, av.open(str(temporary), "w", format="mp4") as container:
         codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
         shown: Any = container.add_stream(
-            codec, rate=_MOST_PICTURES, options={"preset": "veryfast"}
+            codec,
+            rate=Fraction(rate).limit_denominator(_STEPS),
+            options={"preset": "veryfast", "crf": str(crf)},
         )
         shown.pix_fmt, shown.codec_context.time_base = "yuv420p", Fraction(1, _STEPS)
-        channels = sound.samples.shape[1]
-        heard: Any = container.add_stream("aac", rate=sound.rate, layout=_LAYOUTS[channels])
-        planes = np.ascontiguousarray(sound.as_float().T.astype(np.float32))
-        samples = av.AudioFrame.from_ndarray(planes, "fltp", _LAYOUTS[channels])
-        samples.sample_rate, samples.time_base = sound.rate, Fraction(1, sound.rate)
+        shown.codec_context.thread_count = 1
+        tracks, samples = [shown], None
+        if sound is not None:
+            layout = _LAYOUTS[sound.samples.shape[1]]
+            tracks.append(container.add_stream("aac", rate=sound.rate, layout=layout))
+            planes = np.ascontiguousarray(sound.as_float().T.astype(np.float32))
+            samples = av.AudioFrame.from_ndarray(planes, "fltp", layout)
+            samples.sample_rate, samples.time_base = sound.rate, Fraction(1, sound.rate)
         count, last = 0, -1
         for second, pixels in pictures:
             if not count:
                 shown.height, shown.width = pixels.shape[:2]
-                container.mux(heard.encode(samples))
+                if samples is not None:
+                    container.mux(tracks[1].encode(samples))
             picture = av.VideoFrame.from_ndarray(pixels, format="rgb24")
             last = max(last + 1, round(second * _STEPS))
             picture.pts, picture.time_base = last, Fraction(1, _STEPS)
             container.mux(shown.encode(picture))
             count += 1
-        for track in (shown, heard):
+        for track in tracks:
             container.mux(track.encode(None))
     return count
+
+
+def length_unknown(path: Path | None = None) -> DataError:
+    """The error about a video whose headers do not say how long it lasts."""
+    return DataError(
+        "this video does not say how long it lasts, so its middle is not known",
+        code="E_VIDEO_DAMAGED",
+        where=path,
+        remedy="copy it into another file, as by 'ffmpeg -i OLD -c copy NEW.mp4'",
+    )
 
 
 def _refusal(path: Path, problem: str, code: str) -> DataError:

@@ -55,6 +55,11 @@ class VideoInput:
         half = self.frames // 2
         return tuple(number / self.rate for number in range(-half, half + 1))
 
+    @property
+    def seconds(self) -> float:
+        """How long a video of these frames lasts."""
+        return self.frames / self.rate
+
     def described(self) -> str:
         """What is asked for, in words."""
         return f"{self.frames} frames at {self.rate:g} a second around each picture"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from ssl_bench.media.video import Moment
+from ssl_bench.media.video import Moment, length_unknown
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Span:
     Attributes
     ----------
     start, seconds
-        Where it begins in the video, and how long it lasts.
+        Where it begins in the video, and how long it lasts; 0 where that is not known.
     rate
         Pictures of the video in a second.
     number
@@ -40,7 +40,7 @@ class Convention:
     seconds
         How long a clip lasts that is a part of a longer video.
     choose
-        The moment of the picture.
+        The moment of the picture; DataError where it needs to know how long the clip lasts.
     or_last
         Whether a video that ends before gives its last picture.
     """
@@ -53,6 +53,8 @@ class Convention:
 
 
 def _middle(span: Span) -> Moment:
+    if not span.seconds:
+        raise length_unknown()
     at = Fraction(span.start) + Fraction(span.seconds) / 2
     return Moment(int(at * span.rate), span.rate)
 

@@ -67,7 +67,8 @@ class Contents:
 class FolderTestSet(TestSet):
     """Samples with one image ``frames/<name>`` and one sound ``audio/<name>`` each.
 
-    Opening one reads annotations alone: images and sounds are read when they are asked for.
+    For models of video there may be ``videos/<name>``, whose middle shows the image. Opening one
+    reads annotations alone: images, sounds and videos are read when they are asked for.
     """
 
     def __init__(
@@ -147,8 +148,9 @@ class FolderTestSet(TestSet):
                 f"there is no folder {folders[0].name}/ with a video around each picture",
                 code="E_NO_VIDEO",
                 where=self.name,
-                remedy=f"put clips whose middle is the moment of the picture into {folders[0]}, "
-                "named like the pictures, or use a model that needs no video",
+                remedy="make them by 'ssl-bench data prepare --videos', put clips whose middle is "
+                f"the moment of the picture into {folders[0]}, named like the pictures, or use a "
+                "model that needs no video",
             )
 
     def frames(self, sample_id: str, video: VideoInput) -> NDArray[np.uint8]:
@@ -158,7 +160,7 @@ class FolderTestSet(TestSet):
         """
         self.require_video()
         with open_video(self.video_file(sample_id)) as opened:
-            return opened.frames(opened.seconds / 2, video, self.image(sample_id))
+            return opened.frames(opened.middle, video, self.image(sample_id))
 
     def video_file(self, sample_id: str) -> Path:
         """The file of a sample's video; raises DataError where there is none."""
@@ -190,7 +192,7 @@ class FolderTestSet(TestSet):
         return known.require(leaf)
 
     def folder_name(self, kind: str) -> str:
-        """Name of the folder of images (``frames``) or sounds (``audio``)."""
+        """Name of the folder of images (``frames``), sounds (``audio``) or ``videos``."""
         return self._definition.media_folders(self.folder, kind)[0].name
 
     def _media_files(self, kind: str, parent: str) -> MediaFiles:
@@ -292,12 +294,24 @@ class FolderDefinition(TestSetDefinition):
 
     def layout(self) -> str:
         """How the folder must look and where the official files come from."""
-        return self.description
+        videos = self.media_folders(Path(), VIDEOS)[0]
+        return (
+            f"{self.description.rstrip()}\n\nModels that look at video need {videos}/, too: a clip "
+            "around each image, named like it, which its middle shows.\n"
+            "'ssl-bench data prepare --videos' makes them.\n"
+        )
 
-    def verify(self, folder: Path | None, options: CheckOptions | None = None) -> list[Finding]:
+    def verify(
+        self,
+        folder: Path | None,
+        options: CheckOptions | None = None,
+        *,
+        videos: bool | None = None,
+    ) -> list[Finding]:
         """What is there, what is missing, what is corrupt, by name.
 
-        Images and sounds are checked as the options say; by default all are decoded.
+        Images and sounds are checked as the options say; by default all are decoded. So are videos,
+        by default where there is a folder of them.
         """
         if folder is None or not folder.is_dir():
             return [Finding("missing", str(folder or self.name), "this folder does not exist")]
@@ -320,10 +334,11 @@ class FolderDefinition(TestSetDefinition):
             further += clips
         images = dict.fromkeys([*map(test_set.image_name, ids), *further])
         sounds = dict.fromkeys([*map(test_set.sound_name, ids), *further])
-        return [
-            *findings,
-            *_verify_media(test_set, images, sounds, options or CheckOptions()),
-        ]
+        kinds: dict[Kind, tuple[str, Iterable[str]]]
+        kinds = {"image": (FRAMES, images), "sound": (AUDIO, sounds)}
+        if videos or (videos is None and self.media_folders(folder, VIDEOS)[0].is_dir()):
+            kinds["video"] = VIDEOS, images
+        return [*findings, *_verify_media(test_set, kinds, options or CheckOptions())]
 
     def summary(self, test_set: FolderTestSet) -> Finding:
         """How much the annotation holds, and whether it is a published one."""
@@ -439,11 +454,11 @@ def _verify_silent(
 
 
 def _verify_media(
-    test_set: FolderTestSet, images: Iterable[str], sounds: Iterable[str], options: CheckOptions
+    test_set: FolderTestSet,
+    kinds: Mapping[Kind, tuple[str, Iterable[str]]],
+    options: CheckOptions,
 ) -> list[Finding]:
-    """What is missing, corrupt or unusual among images and sounds, each with a summary."""
-    kinds: dict[Kind, tuple[str, Iterable[str]]]
-    kinds = {"image": (FRAMES, images), "sound": (AUDIO, sounds)}
+    """What is missing, corrupt or unusual of each kind, by folder and names, with a summary."""
     wanted = [
         Wanted(name, kind, partial(test_set.media_file, folder, name))
         for kind, (folder, names) in kinds.items()

@@ -1,35 +1,41 @@
-"""Making the pictures and sounds of a test set, or of a training folder, from video clips."""
+"""Making the pictures, sounds and videos of a test set or a training folder from video clips."""
 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from ssl_bench.errors import DataError, Problem, first_few
 from ssl_bench.executors import HERE, Executor
 from ssl_bench.files import files_of, remove_left_overs, scratch_folder
 from ssl_bench.media.audio import AUDIO_SUFFIXES, write_wav
-from ssl_bench.media.check import Checked, Facts
+from ssl_bench.media.check import Checked, Facts, Kind
 from ssl_bench.media.find import MediaFiles, key_of
 from ssl_bench.media.image import IMAGE_SUFFIXES
 from ssl_bench.media.names import ClipNames, clip_names, read_names, video_of
-from ssl_bench.media.video import VIDEO_SUFFIXES, Video, open_video
+from ssl_bench.media.video import VIDEO_SUFFIXES, Video, open_video, write_video
+from ssl_bench.media.video_input import VideoInput
 from ssl_bench.testsets.audit import require_understood
 from ssl_bench.testsets.cutting import CONVENTIONS, Span
-from ssl_bench.testsets.folder import AUDIO, FRAMES, FolderDefinition, FolderTestSet
+from ssl_bench.testsets.folder import AUDIO, FRAMES, VIDEOS, FolderDefinition, FolderTestSet
 from ssl_bench.testsets.lists import ClipList
 from ssl_bench.testsets.silent import unannotated
 
-Kind = Literal["image", "sound"]
-
-_QUALITY = 95
+_SUFFIXES: Mapping[Kind, Sequence[str]] = {
+    "image": IMAGE_SUFFIXES,
+    "sound": AUDIO_SUFFIXES,
+    "video": VIDEO_SUFFIXES,
+}
+# Of JPEG and of H.264, which a network reads.
+_QUALITY, _CRF = 95, 18
 _START = re.compile(r"_([0-9]{6}(?:\.[0-9]{3})?)")
 _NUMBER = re.compile(r".*_([1-9][0-9]{0,3})")
 _SHOWN = 3
@@ -45,8 +51,8 @@ class Cut:
         The sample.
     clip
         The clip that its video is named after.
-    image, sound
-        The files to write; None for what is there.
+    image, sound, video
+        The files to write; None for what is there, or is not asked for.
     number
         Which of the clip's pictures it is, from 1.
     """
@@ -55,6 +61,7 @@ class Cut:
     clip: str
     image: Path | None
     sound: Path | None
+    video: Path | None
     number: int = 1
 
 
@@ -70,6 +77,8 @@ class CutOptions:
         Of the sounds.
     seconds
         How long a clip lasts that is a part of a longer video; None for what the convention says.
+    videos
+        The frames around each picture that become a video; None for no videos.
     executor
         Where clips are worked on.
     progress
@@ -80,18 +89,17 @@ class CutOptions:
     rate: int = 16000
     channels: int = 1
     seconds: float | None = None
+    videos: VideoInput | None = None
     executor: Executor = HERE
     progress: Callable[[int, int], object] = lambda _done, _all: None
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What came of it: how many were made and kept, and what could not be made, and why."""
+    """What came of it: how many of each kind were made and kept, what could not be, and why."""
 
-    images: int
-    sounds: int
-    images_kept: int
-    sounds_kept: int
+    made: Mapping[Kind, int]
+    kept: Mapping[Kind, int]
     problems: tuple[Checked, ...]
 
 
@@ -111,8 +119,8 @@ def cuts_of_test_set(
         require_understood(read, known, where=listed.path)
         ids = [name for name in ids if name in read.clips]
     cuts, seen = [], set()
-    (images, *_), (sounds, *_) = (
-        declared.media_folders(test_set.folder, kind) for kind in (FRAMES, AUDIO)
+    (images, *_), (sounds, *_), (videos, *_) = (
+        declared.media_folders(test_set.folder, kind) for kind in (FRAMES, AUDIO, VIDEOS)
     )
     for name in ids:
         image, sound = test_set.image_name(name), test_set.sound_name(name)
@@ -122,6 +130,7 @@ def cuts_of_test_set(
             sound.rpartition("/")[2],
             images / f"{image}.jpg",
             None if sound in seen else sounds / f"{sound}.wav",
+            videos / f"{image}.mp4",
             int(number[1]) if number else 1,
         )
         seen.add(sound)
@@ -139,7 +148,13 @@ def cuts_of_folder(folder: Path, clips: Path, listed: ClipList | None = None) ->
         require_understood(read, own, where=listed.path)
         names = dict.fromkeys(read.clips)
     return [
-        Cut(name, name, folder / FRAMES / f"{name}.jpg", folder / AUDIO / f"{name}.wav")
+        Cut(
+            name,
+            name,
+            folder / FRAMES / f"{name}.jpg",
+            folder / AUDIO / f"{name}.wav",
+            folder / VIDEOS / f"{name}.mp4",
+        )
         for name in names
     ]
 
@@ -147,7 +162,7 @@ def cuts_of_folder(folder: Path, clips: Path, listed: ClipList | None = None) ->
 def prepare(
     cuts: Sequence[Cut], clips: Path, folder: Path, options: CutOptions | None = None
 ) -> Prepared:
-    """Make pictures and sounds of clips; what is there is kept, and every file is written whole.
+    """Make what is asked for of clips; what is there is kept, and every file is written whole.
 
     `folder` holds them all; files lie in hidden folders of it while they are written.
 
@@ -157,6 +172,8 @@ def prepare(
     """
     settings = options or CutOptions()
     remove_left_overs(folder)
+    if settings.videos is None:
+        cuts = [replace(cut, video=None) for cut in cuts]
     todo, kept = _without_kept(cuts)
     found = _Videos(clips, [cut.clip for cut in cuts])
     problems: list[Checked] = []
@@ -168,27 +185,25 @@ def prepare(
             problems += _problems(cut, None, dict.fromkeys(_missing(cut), error))
     # What is sent to other processes knows nothing of the progress shown here.
     sent = replace(settings, executor=HERE, progress=CutOptions.progress)
-    made: Counter[Kind] = Counter()
+    made: dict[Kind, int] = dict.fromkeys(_SUFFIXES, 0)
     settings.progress(0, len(jobs))
     with settings.executor.open(partial(_worker, sent, folder)) as run:
         for done, (place, errors) in enumerate(run(jobs), 1):
             cut, video, _ = jobs[place]
             problems += _problems(cut, video, errors)
-            made.update(kind for kind in _missing(cut) if kind not in errors)
+            for kind in _missing(cut):
+                made[kind] += kind not in errors
             settings.progress(done, len(jobs))
     order = {cut.id: place for place, cut in enumerate(cuts)}
     return Prepared(
-        made["image"],
-        made["sound"],
-        kept["image"],
-        kept["sound"],
+        made,
+        kept,
         tuple(sorted(problems, key=lambda each: order[each.item])),
     )
 
 
 def _missing(cut: Cut) -> list[Kind]:
-    targets: dict[Kind, Path | None] = {"image": cut.image, "sound": cut.sound}
-    return [kind for kind, target in targets.items() if target is not None]
+    return [kind for kind in _SUFFIXES if getattr(cut, kind) is not None]
 
 
 def _problems(cut: Cut, video: Path | None, errors: dict[Kind, DataError]) -> Iterator[Checked]:
@@ -196,13 +211,11 @@ def _problems(cut: Cut, video: Path | None, errors: dict[Kind, DataError]) -> It
         yield Checked(cut.id, kind, video, Facts(Problem(error.problem, error.code)))
 
 
-def _without_kept(cuts: Sequence[Cut]) -> tuple[list[Cut], Counter[Kind]]:
+def _without_kept(cuts: Sequence[Cut]) -> tuple[list[Cut], dict[Kind, int]]:
     """What is left to be made, and how much there is of each kind."""
-    kinds: tuple[tuple[Kind, Sequence[str]], ...]
-    kinds = (("image", IMAGE_SUFFIXES), ("sound", AUDIO_SUFFIXES))
-    kept: Counter[Kind] = Counter()
+    kept: dict[Kind, int] = dict.fromkeys(_SUFFIXES, 0)
     left = list(cuts)
-    for kind, suffixes in kinds:
+    for kind, suffixes in _SUFFIXES.items():
         below: dict[Path, list[str]] = {}
         for cut in cuts:
             target: Path | None = getattr(cut, kind)
@@ -220,8 +233,8 @@ def _without_kept(cuts: Sequence[Cut]) -> tuple[list[Cut], Counter[Kind]]:
         for place, cut in enumerate(left):
             target = getattr(cut, kind)
             if target is not None and target.stem in there[target.parent]:
-                image = kind == "image"
-                left[place] = replace(cut, image=None) if image else replace(cut, sound=None)
+                absent: dict[str, Any] = {kind: None}
+                left[place] = replace(cut, **absent)
                 kept[kind] += 1
     return [cut for cut in left if _missing(cut)], kept
 
@@ -307,14 +320,35 @@ def _write(
             code="E_CLIP_SPAN",
         )
     temporary = scratch / kind
-    if kind == "image":
-        span = Span(begin, seconds or video.seconds, video.rate, cut.number)
-        pixels = video.picture(convention.choose(span), or_last=convention.or_last)
-        Image.fromarray(pixels).save(temporary, "JPEG", quality=_QUALITY)
-    else:
+    if kind == "sound":
         sound = video.sound(options.rate, options.channels, start=begin, seconds=seconds)
         write_wav(temporary, sound)
-    target = cut.image if kind == "image" else cut.sound
-    assert target is not None
+    else:
+        span = Span(begin, seconds or video.seconds, video.rate, cut.number)
+        moment, or_last = convention.choose(span), convention.or_last
+        if kind == "image":
+            pixels = video.picture(moment, or_last=or_last)
+            Image.fromarray(pixels).save(temporary, "JPEG", quality=_QUALITY)
+        else:
+            assert options.videos is not None
+            second = video.second_of(moment, or_last=or_last)
+            _write_around(temporary, video, second, options.videos)
+    target: Path = getattr(cut, kind)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary.replace(target)
+
+
+def _write_around(target: Path, video: Video, second: float, asked: VideoInput) -> None:
+    """Write the frames around a second as a video, in whose middle it is shown."""
+    frames = enumerate(map(_even, video.frames_in_turn(second, asked)))
+    shown = ((number / asked.rate, pixels) for number, pixels in frames)
+    write_video(target, shown, rate=asked.rate, crf=_CRF)
+
+
+def _even(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The same picture with even sides, as H.264 needs them."""
+    height, width = pixels.shape[:2]
+    if height % 2 == width % 2 == 0:
+        return pixels
+    size = (width + width % 2, height + height % 2)
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))

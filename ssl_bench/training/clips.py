@@ -108,4 +108,4 @@ class ClipSource(Source):
         if path is None or self._video is None:
             return super().frames(row)
         with open_video(path) as opened:
-            return opened.frames(opened.seconds / 2, self._video, self.image(row))
+            return opened.frames(opened.middle, self._video, self.image(row))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 from click.testing import CliRunner, Result
+from made_videos import Made, make_video
 from PIL import Image
 
 from ssl_bench.cli.data import data
@@ -70,6 +72,34 @@ class TestVerify:
         lines = [line.split("\t")[:2] for line in result.output.splitlines()]
         assert ["missing", f"frames/{IDS[0]}"] in lines
         assert ["corrupt", f"audio/{IDS[1]}.wav"] in lines
+
+    def test_videos_are_missed_where_some_are_there_or_when_they_are_asked_for(
+        self, root: Path
+    ) -> None:
+        def told(*words: str) -> tuple[int, dict[tuple[str, str], int]]:
+            result = run("verify", "vggss", "--data", root, "--json", *words)
+            found = json.loads(result.output)["findings"]
+            about = [each for each in found if each["item"].startswith("videos/")]
+            return result.exit_code, Counter((each["level"], each["code"]) for each in about)
+
+        assert told() == (0, {})
+        missing = ("missing", "E_FILE_MISSING")
+        assert told("--videos") == (1, {missing: 3, ("note", None): 1})
+        videos = root / "vggss" / "videos"
+        videos.mkdir()
+        make_video(videos / f"{IDS[0]}.mp4", Made(count=9, layout=""))
+        make_video(videos / f"{IDS[1]}.mp4", Made(count=8, layout=""))
+        short = ("note", "N_VIDEO_SHORT")
+        assert told() == (1, {missing: 1, short: 1, ("note", None): 1})
+        whole = (videos / f"{IDS[0]}.mp4").read_bytes()
+        (videos / f"{IDS[2]}.mp4").write_bytes(whole[: len(whole) // 2])
+        assert told() == (1, {("corrupt", "E_VIDEO_TRUNCATED"): 1, short: 1, ("note", None): 1})
+        assert told("--no-decode")[1] == {
+            ("corrupt", "E_VIDEO_TRUNCATED"): 1,
+            ("note", None): 1,
+        }
+        (videos / f"{IDS[2]}.mp4").write_bytes(whole)
+        assert told() == (0, {short: 1, ("ok", None): 1})
 
     def test_the_folder_may_come_from_the_environment(
         self, root: Path, monkeypatch: pytest.MonkeyPatch

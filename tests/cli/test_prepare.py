@@ -12,6 +12,7 @@ from made_videos import Made, make_video
 
 from ssl_bench.cli.prepare import prepare
 from ssl_bench.media.audio import read_audio
+from ssl_bench.media.video import open_video
 from ssl_bench.testsets.cutting import CONVENTIONS
 
 
@@ -48,8 +49,8 @@ def test_a_folder_is_filled_and_a_clip_that_lacks_something_exits_with_1(
     assert again.code == 0
     told = json.loads(again.out)
     assert (told["made"], told["kept"]) == (
-        {"images": 0, "sounds": 0},
-        {"images": 1, "sounds": 1},
+        {"images": 0, "sounds": 0, "videos": 0},
+        {"images": 1, "sounds": 1, "videos": 0},
     )
     assert told["convention"]["source"] == CONVENTIONS["middle"].source
 
@@ -72,6 +73,23 @@ def test_the_rate_and_the_channels_of_sounds_are_given(
     )
     sound = read_audio(tmp_path / "t" / "audio" / "party.wav")
     assert (sound.rate, sound.samples.shape[1]) == (22050, 2)
+
+
+def test_videos_are_made_when_they_are_asked_for(clips: Path, tmp_path: Path, call: Call) -> None:
+    words = ("data", "prepare", tmp_path / "t", "--clips", clips, "--jobs", 1, "--json")
+    told = json.loads(call(*words, "--videos", "--video-frames", 9, "--video-rate", 30).out)
+    assert (told["made"]["videos"], told["codes"]) == (2, {"E_SOUND_TRACK": 1})
+    with open_video(tmp_path / "t" / "videos" / "party.mp4") as video:
+        assert (len(list(video.pictures())), video.rate) == (9, 30)
+    again = json.loads(call(*words, "--videos").out)
+    assert (again["made"]["videos"], again["kept"]["videos"]) == (0, 2)
+
+
+def test_an_even_number_of_frames_is_refused(clips: Path, tmp_path: Path, call: Call) -> None:
+    words = ("--videos", "--video-frames", 4)
+    done = call("data", "prepare", tmp_path / "t", "--clips", clips, *words)
+    assert done.code == 2
+    assert "E_ARGUMENT" in done.err
 
 
 @pytest.mark.parametrize(

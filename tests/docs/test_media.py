@@ -44,7 +44,7 @@ def test_the_commands_and_the_python_run(
     Path("data/vggss/vggss.json").write_text(json.dumps(entries))
     call = caller(capsys)
     commands = [line for block in blocks("sh") for line in block.replace("\\\n", " ").splitlines()]
-    assert len(commands) == 7
+    assert len(commands) == 9
     for command in commands:
         words = shlex.split(command)
         assert words[0] == "ssl-bench"
@@ -52,5 +52,12 @@ def test_the_commands_and_the_python_run(
         assert done.code == 0, command + done.err
     [code] = blocks("python")
     exec(code, {})
-    made = ("data/vggss/frames", "trained", "party.pdf", "party-localized.mp4", "party.png")
+    made = (
+        "data/vggss/frames",
+        "train/videos/party.mp4",
+        "trained",
+        "party.pdf",
+        "party-localized.mp4",
+        "party.png",
+    )
     assert all(Path(each).exists() for each in made)

@@ -240,6 +240,13 @@ class TestBadVideos:
         with refused("E_FILE_MISSING"), open_video(tmp_path / "none.mp4"):
             pass
 
+    def test_the_middle_of_a_video_of_unknown_length_is_refused(self, tmp_path: Path) -> None:
+        path = make_video(tmp_path / "live.mkv", Made(live=True))
+        with open_video(path) as video:
+            assert number_of(video.picture(Moment(60, Fraction(25)))) == 60
+            with refused("E_VIDEO_DAMAGED", where=path):
+                _ = video.middle
+
     def test_damage_inside_is_refused(self, tmp_path: Path) -> None:
         path = make_video(tmp_path / "damaged.mp4", Made(layout=""))
         content = bytearray(path.read_bytes())

@@ -104,7 +104,8 @@ def test_it_opens_and_renders(data: Path) -> None:
 
 def test_it_is_described_and_verified(data: Path) -> None:
     shown = CliRunner().invoke(commands, ["data", "layout", "invented"])
-    assert shown.output == "DATA/invented/boxes.csv: id,category,x0,y0,x1,y1\n"
+    assert shown.output.startswith("DATA/invented/boxes.csv: id,category,x0,y0,x1,y1\n")
+    assert "videos/" in shown.output
     findings = definition("invented").verify(data / "invented")
     assert [each.message for each in findings if each.level not in ("note", "ok")] == []
     assert sum(each.level == "ok" for each in findings) == 2

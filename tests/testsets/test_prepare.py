@@ -7,12 +7,16 @@ import shutil
 from fractions import Fraction
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 from made_videos import Made, make_video, number_of
 
 from ssl_bench.executors import processes
 from ssl_bench.media.audio import read_audio
 from ssl_bench.media.image import read_image
+from ssl_bench.media.video import Moment, open_video
+from ssl_bench.media.video_input import VideoInput
 from ssl_bench.testsets import definition, open_test_set
 from ssl_bench.testsets.cutting import CONVENTION_OF, CONVENTIONS, Span
 from ssl_bench.testsets.folder import FolderDefinition, FolderTestSet
@@ -28,6 +32,7 @@ from ssl_bench.testsets.prepare import (
 
 ID = "zYf0pcZ5q3M_000030"
 SIX_SECONDS = Made(count=150)
+AROUND = VideoInput(frames=9, rate=25)
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +98,7 @@ class TestTestSets:
         (clips / "some").mkdir(parents=True)
         shutil.copy(video, clips / "some" / "zYf0pcZ5q3M_30.mp4")
         done = prepare(cuts_of("vggss", root), clips, root / "vggss", CutOptions("vggss"))
-        assert (done.images, done.sounds, done.problems) == (1, 1, ())
+        assert (done.made, done.problems) == ({"image": 1, "sound": 1, "video": 0}, ())
         test_set = open_test_set("vggss", data=root)
         assert number_of(test_set.image(ID)) == 125
         assert test_set.waveform(ID).seconds == pytest.approx(6, abs=0.05)
@@ -123,7 +128,7 @@ class TestTestSets:
         shutil.copy(video, clips / "0d9u2CymIxc.mp4")
         cuts = cuts_of("avsbench-s4", folder.parent)
         done = prepare(cuts, clips, folder, CutOptions("avsbench"))
-        assert (done.images, done.sounds) == (5, 1)
+        assert (done.made["image"], done.made["sound"]) == (5, 1)
         test_set = open_test_set("avsbench-s4", data=folder.parent)
         shown = [number_of(test_set.image(sample.id)) for sample in test_set.samples]
         assert shown == [23, 48, 73, 98, 123]
@@ -139,12 +144,12 @@ class TestFolders:
         return folder
 
     def test_all_clips_are_made_or_those_of_a_list(self, clips: Path, tmp_path: Path) -> None:
-        assert prepared(tmp_path / "all", clips).images == 3
+        assert prepared(tmp_path / "all", clips).made["image"] == 3
         (tmp_path / "list.txt").write_text("b\nmissing\n")
         listed = read_clip_list(tmp_path / "list.txt")
         cuts = cuts_of_folder(tmp_path / "some", clips, listed)
         done = prepare(cuts, clips, tmp_path / "some")
-        assert (done.images, done.sounds) == (1, 1)
+        assert (done.made["image"], done.made["sound"]) == (1, 1)
         assert set(codes(done).values()) == {"E_FILE_MISSING"}
         assert number_of(read_image(tmp_path / "some" / "frames" / "b.jpg")) == 75
         assert read_audio(tmp_path / "some" / "audio" / "b.wav").rate == 16_000
@@ -155,20 +160,21 @@ class TestFolders:
         (folder / "frames" / "a.jpg").write_bytes(b"kept")
         (folder / "audio" / "c.wav").unlink()
         done = prepared(folder, clips)
-        assert (done.images, done.sounds, done.images_kept, done.sounds_kept) == (0, 1, 3, 2)
+        assert done.made == {"image": 0, "sound": 1, "video": 0}
+        assert done.kept == {"image": 3, "sound": 2, "video": 0}
         assert (folder / "frames" / "a.jpg").read_bytes() == b"kept"
 
     @pytest.mark.slow
     def test_several_processes_make_the_same_files(self, clips: Path, tmp_path: Path) -> None:
-        prepared(tmp_path / "one", clips)
-        done = prepared(tmp_path / "two", clips, executor=processes(2))
-        assert (done.images, done.sounds) == (3, 3)
+        prepared(tmp_path / "one", clips, videos=AROUND)
+        done = prepared(tmp_path / "two", clips, videos=AROUND, executor=processes(2))
+        assert done.made == {"image": 3, "sound": 3, "video": 3}
         one, two = (
             {path.name: path.read_bytes() for path in (tmp_path / name).rglob("*.*")}
             for name in ("one", "two")
         )
         assert one == two
-        assert len(one) == 6
+        assert len(one) == 9
 
     def test_what_cannot_be_made_is_told_with_its_code(self, clips: Path, tmp_path: Path) -> None:
         whole = (clips / "a.mp4").read_bytes()
@@ -179,6 +185,7 @@ class TestFolders:
         (clips / "twice.mkv").write_bytes(whole)
         make_video(clips / "mute.mp4", Made(layout=""))
         make_video(clips / "dark.mp4", Made(pictures=False))
+        make_video(clips / "live.mkv", Made(live=True))
         folder = tmp_path / "train"
         done = prepared(folder, clips)
         both = ("image", "sound")
@@ -189,8 +196,80 @@ class TestFolders:
             **{("twice", kind): "E_FILE_AMBIGUOUS" for kind in both},
             ("mute", "sound"): "E_SOUND_TRACK",
             ("dark", "image"): "E_VIDEO_TRACK",
+            ("live", "image"): "E_VIDEO_DAMAGED",
         }
         made = sorted(str(path.relative_to(folder)) for path in folder.rglob("*.*"))
         images = [f"frames/{name}.jpg" for name in ("a", "b", "c", "mute")]
-        sounds = [f"audio/{name}.wav" for name in ("a", "b", "c", "dark")]
+        sounds = [f"audio/{name}.wav" for name in ("a", "b", "c", "dark", "live")]
         assert made == sorted(images + sounds)
+
+
+class TestVideos:
+    """A clip around each picture, in whose middle it is shown."""
+
+    @pytest.mark.parametrize("asked", [AROUND, VideoInput(frames=5, rate=12.5)])
+    def test_it_gives_the_frames_that_the_whole_clip_gives(
+        self, asked: VideoInput, video: Path, tmp_path: Path
+    ) -> None:
+        root, clips = vggss(tmp_path / "data", ID), tmp_path / "clips"
+        clips.mkdir()
+        shutil.copy(video, clips / f"{ID}.mp4")
+        options = CutOptions("vggss", videos=VideoInput(frames=25, rate=25))
+        done = prepare(cuts_of("vggss", root), clips, root / "vggss", options)
+        assert (done.made["video"], done.problems) == (1, ())
+        with open_video(video) as whole:
+            second = whole.second_of(Moment(125, Fraction(25)))
+            wanted = [number_of(each) for each in whole.frames_in_turn(second, asked)]
+        assert second == pytest.approx(5)
+        frames = open_test_set("vggss", data=root).frames(ID, asked)
+        assert [number_of(each) for each in frames] == wanted
+        assert wanted[len(wanted) // 2] == 125
+
+    @pytest.mark.parametrize(("name", "seen"), [("0d9u2CymIxc_1", 23), ("0d9u2CymIxc_5", 123)])
+    def test_each_picture_of_a_clip_has_its_own(
+        self, name: str, seen: int, video: Path, tmp_path: Path
+    ) -> None:
+        cut = Cut(name, "0d9u2CymIxc", None, None, tmp_path / f"{name}.mp4", int(name[-1]))
+        shutil.copy(video, tmp_path / "0d9u2CymIxc.mp4")
+        prepare([cut], tmp_path, tmp_path, CutOptions("avsbench", videos=AROUND))
+        with open_video(tmp_path / f"{name}.mp4") as made:
+            assert number_of(made.frames(made.middle, VideoInput(frames=1, rate=25))[0]) == seen
+            assert made.seconds == pytest.approx(9 / 25, abs=0.001)
+            # Before the first picture and after the last, these stand still.
+            shown = [number_of(pixels) for _, pixels in made.pictures()]
+        assert shown == [min(max(seen + step, 0), 149) for step in range(-4, 5)]
+
+    def test_what_is_there_is_kept_and_a_clip_without_pictures_is_told(
+        self, video: Path, tmp_path: Path
+    ) -> None:
+        clips, folder = tmp_path / "clips", tmp_path / "train"
+        clips.mkdir()
+        shutil.copy(video, clips / "a.mp4")
+        assert prepared(folder, clips).made["video"] == 0
+        make_video(clips / "dark.mp4", Made(pictures=False))
+        done = prepared(folder, clips, videos=AROUND)
+        assert done.made == {"image": 0, "sound": 1, "video": 1}
+        assert codes(done) == {("dark", kind): "E_VIDEO_TRACK" for kind in ("image", "video")}
+        written = (folder / "videos" / "a.mp4").read_bytes()
+        assert prepared(folder, clips, videos=AROUND).kept["video"] == 1
+        assert (folder / "videos" / "a.mp4").read_bytes() == written
+
+    def test_odd_sides_become_even_and_the_frames_are_those_of_the_picture(
+        self, tmp_path: Path
+    ) -> None:
+        root, clips = vggss(tmp_path / "data", ID), tmp_path / "clips"
+        clips.mkdir()
+        with av.open(str(clips / f"{ID}.mkv"), "w") as container:
+            track = container.add_stream("ffv1", rate=25)
+            track.width, track.height, track.pix_fmt = 47, 33, "bgr0"
+            for number in range(25):
+                grey = np.full((33, 47, 3), 9 * number, np.uint8)
+                container.mux(track.encode(av.VideoFrame.from_ndarray(grey, format="rgb24")))
+            container.mux(track.encode(None))
+        options = CutOptions("middle", videos=AROUND)
+        done = prepare(cuts_of("vggss", root), clips, root / "vggss", options)
+        assert {kind for _, kind in codes(done)} == {"sound"}
+        frames = open_test_set("vggss", data=root).frames(ID, AROUND)
+        assert frames.shape == (9, 33, 47, 3)
+        levels = frames.mean(axis=(1, 2, 3))
+        assert levels.tolist() == pytest.approx([9 * (8 + n) for n in range(9)], abs=3)
