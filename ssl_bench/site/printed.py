@@ -19,6 +19,8 @@ TEST_SETS = {
     "flickr-soundnet": "Flickr-SoundNet",
     "vggss-heard110": "VGG-SS, categories heard in training",
     "vggss-unheard110": "VGG-SS, categories unheard in training",
+    "vggss-extended": "VGG-SS with non-sounding pairs",
+    "flickr-extended": "Flickr-SoundNet with non-sounding pairs",
     "flickr-concat": "Concatenated pairs of Flickr-SoundNet",
     "flickr-type-a": "Type A of Flickr-SoundNet: everything that could sound does",
     "flickr-type-b": "Type B of Flickr-SoundNet: something that could sound is silent",

@@ -150,7 +150,7 @@ def test_reported_figures_are_apart_and_can_be_filtered(visit: Visit) -> None:
     page = visit("protocols/vggss.html")
     table = page.locator("table[data-table=printed]")
     rows = table.locator("tbody tr")
-    expect(rows).to_have_count(40)
+    expect(rows).to_have_count(45)
     expect(table.locator("tr:has(.flag.bad)")).to_have_count(3)
     page.locator("[data-filter=pretrained]").select_option("no")
     expect(rows).to_have_count(10)

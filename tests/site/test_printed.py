@@ -66,7 +66,9 @@ def test_a_paper_that_is_not_known_keeps_its_key() -> None:
 def test_printed_figures_stand_with_the_protocols_that_they_are_of() -> None:
     figures = read_published()
     for name, papers in (
-        ("vggss", {"senocak2023", "mo2022", "senocak2025", "nguyen2026"}),
+        ("vggss", {"senocak2023", "mo2022", "senocak2025", "nguyen2026", "sun2023"}),
+        ("vggss-extended", {"mo2022closer"}),
+        ("flickr-extended", {"mo2022closer"}),
         ("type-ab", {"oya2020"}),
         ("concat", {"oya2020"}),
         ("multi-source", {"lin2021"}),
