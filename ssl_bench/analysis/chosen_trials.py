@@ -17,11 +17,13 @@ How = Literal["all", "random", "worst", "best", "apart", "heard", "misheard"]
 HIT = 0.5
 """What a trial scores at least, where a map hits."""
 
-_FEW = 20
-_TURNED = {
+TURNED = {
     "heard": "hit with the sound and missed by the audio-blind map",
     "misheard": "missed with the sound and hit by the audio-blind map",
 }
+"""Of choices that few trials may meet: what these are."""
+
+_FEW = 20
 
 
 @dataclass(frozen=True)
@@ -94,8 +96,8 @@ def choose(
     if not found:
         agree = by.how == "apart" and held and by.count
         problem = "these runs agree on every trial" if agree else "no trial is left to show"
-        if by.how in _TURNED:
-            problem = f"no trial is {_TURNED[by.how]}"
+        if by.how in TURNED:
+            problem = f"no trial is {TURNED[by.how]}"
         raise ResultError(
             problem,
             code="E_NOTHING_CHANGED" if agree else "E_TRIALS_NONE",

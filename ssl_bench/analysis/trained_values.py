@@ -23,7 +23,7 @@ from ssl_bench.training.recipe import TrainingRecipe, architecture_changes, chan
 from ssl_bench.training.record import read_record
 from ssl_bench.training.run import Plan, plan_training, train
 from ssl_bench.training.run_state import Step
-from ssl_bench.training.sources import FolderChoices, open_training_data
+from ssl_bench.training.sources import FolderChoices, open_training_data, require_folder
 from ssl_bench.trials.trial import TrialSet
 
 # Names that cannot be compared.
@@ -79,7 +79,12 @@ class TrainedValues:
         )
 
     def check(self, texts: Sequence[str]) -> None:
-        """Raise ModelError where one of the values is none of the field: before hours of work."""
+        """Raise ModelError where there is nothing to train on, or a value is none of the field.
+
+        So it is known before hours of work.
+        """
+        if self._on_folder and not all(self._file(text).is_file() for text in texts):
+            require_folder(Path(self._place))
         for text in texts:
             _, others = architecture_changes(self._changes(text))
             changed_recipe(self.plan.recipe, others)
@@ -96,18 +101,14 @@ class TrainedValues:
         """
         plan, training = self.plan, self.training
         changes = self._changes(text)
-        own = not self._on_folder and plan.variant.startswith(self._place)
-        parts = [self.model, plan.variant, *([] if own else [self._name])]
-        field = self.field.rpartition(".")[2]
-        stem = "-".join([*parts, field, text, f"seed{training.seed}"])
-        folder = training.weights_dir / stem
-        weights = folder / f"{plan.variant}.safetensors"
+        weights = self._file(text)
+        folder = weights.parent
         written = folder / f"{plan.variant}.training.json"
         if weights.is_file():
             self._require_same(written, changes)
         else:
             data = self._data
-            self.notify(f"training {stem}")
+            self.notify(f"training {folder.name}")
             train(
                 self.model,
                 data=data,
@@ -125,6 +126,15 @@ class TrainedValues:
             )
         self._tell_unchecked(written)
         return weights
+
+    def _file(self, text: str) -> Path:
+        """Where the weights of one value lie, or will."""
+        variant = self.plan.variant
+        own = not self._on_folder and variant.startswith(self._place)
+        parts = [self.model, variant, *([] if own else [self._name])]
+        field = self.field.rpartition(".")[2]
+        stem = "-".join([*parts, field, text, f"seed{self.training.seed}"])
+        return self.training.weights_dir / stem / f"{variant}.safetensors"
 
     def _changes(self, text: str) -> dict[str, Any]:
         resampled = {"resample": True} if self.resample else {}

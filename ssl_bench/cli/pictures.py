@@ -150,7 +150,8 @@ def pictures(runs: tuple[str, ...], **given: Any) -> None:
     show_notes(drawn.notes)
     where = drawn.files[0] if out is not None else given["per_clip"]
     further = f" and {unbroken(given['per_clip'])}" if out is not None and given["per_clip"] else ""
-    show(f"Drew {len(drawn.trial_ids):,} trials into {unbroken(where)}{further}.")
+    count = len(drawn.trial_ids)
+    show(f"Drew {count:,} trial{'s' * (count != 1)} into {unbroken(where)}{further}.")
 
 
 def _choice(given: dict[str, Any]) -> Choice:

@@ -231,7 +231,8 @@ def compare(
             shown = open_shown(read, data=data, labels=found.runs)
             done = draw_trials(shown, Choice("apart", changed), out=pictures, jobs=jobs)
             notes.extend(f"{note}." for note in done.notes)
-            notes.append(f"Drew {len(done.trial_ids)} trials into {unbroken(pictures)}.")
+            count = len(done.trial_ids)
+            notes.append(f"Drew {count:,} trial{'s' * (count != 1)} into {unbroken(pictures)}.")
     if as_json:
         from ssl_bench.cli.documents import print_document
 

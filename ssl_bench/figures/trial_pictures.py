@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ssl_bench.analysis.chosen_trials import HIT, Choice, choose
+from ssl_bench.analysis.chosen_trials import HIT, TURNED, Choice, choose
 from ssl_bench.analysis.evaluation import Evaluation
 from ssl_bench.analysis.paired_runs import (
     Run,
@@ -264,6 +264,9 @@ def draw_trials(
         save_figure(draw_sheet([drawn[each] for each in members], heads), path, digest)
         files.append(path)
     notes = []
+    if not by.ids and len(rows) < by.count:
+        why = TURNED.get(by.how, "there to choose among")
+        notes.append(f"{len(rows):,} of {by.count:,} trials are drawn: no more are {why}")
     if unseen:
         notes.append(
             f"{len(unseen):,} of {len(rows):,} trials are drawn without image: {unseen[0]}"

@@ -42,6 +42,17 @@ class FolderChoices:
     skip_held_out: bool = False
 
 
+def require_folder(folder: Path) -> None:
+    """Raise ModelError where there is no such folder to train on."""
+    if not folder.is_dir():
+        raise ModelError(
+            "there is no such folder to train on",
+            code="E_FOLDER_MISSING",
+            where=folder,
+            remedy=f"name a folder with frames/ and audio/, or {' or '.join(MADE_BY_CODE)}",
+        )
+
+
 def open_training_data(
     data: str | Path,
     plan: Plan,
@@ -74,13 +85,7 @@ def open_training_data(
                 remedy="name one with --data, or leave them out",
             )
         return MADE_BY_CODE[str(data)]
-    if not folder.is_dir():
-        raise ModelError(
-            "there is no such folder to train on",
-            code="E_FOLDER_MISSING",
-            where=folder,
-            remedy=f"name a folder with frames/ and audio/, or {' or '.join(MADE_BY_CODE)}",
-        )
+    require_folder(folder)
     require_given(folder, needs, truth=truth, labels=choices.ids)
     if truth is not None and not needs.truth:
         raise ModelError(

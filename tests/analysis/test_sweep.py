@@ -180,6 +180,16 @@ class TestOwnClips:
             assert (record.recipe.scenes, record.held_out) == (size, 2)
             assert record.checked_against == ("mine@mine:all",)
 
+    def test_a_missing_folder_is_told_before_what_is_wrong_with_the_values(
+        self, mine: Path, tmp_path: Path
+    ) -> None:
+        with refused("E_FOLDER_MISSING", where="nowhere"):
+            ssl_bench.sweep(
+                *("train-size", "ezvsl", str(mine / "mine.toml"), (1, 2)),
+                data=mine,
+                training_data=tmp_path / "nowhere",
+            )
+
     def test_clips_that_are_scored_are_refused_unless_they_may_be_left_out(
         self, mine: Path, tmp_path: Path
     ) -> None:

@@ -148,12 +148,24 @@ def test_what_sound_turns_is_shown_beside_the_audio_blind_map(
     runs: dict[str, Path], few_protocol: str, tmp_path: Path, caught: Caught
 ) -> None:
     pair = open_shown([runs["ezvsl"], runs["center"]], protocol=few_protocol)
-    draw_trials(pair, Choice("heard", 3), measure="pointing", out=tmp_path / "a.png")
+    drawn = draw_trials(pair, Choice("heard", 3), measure="pointing", out=tmp_path / "a.png")
+    assert drawn.notes == ()
     ((rows, heads, _),) = caught.figures
     assert heads == ["ezvsl", "ezvsl: audio-blind map", "center"]
     for row in rows:
         told = [panel.score for panel in row.maps if panel is not None]
         assert told[:2] == ["pointing 1.000", "pointing 0.000"]
+
+
+def test_fewer_trials_than_were_asked_for_are_told(
+    runs: dict[str, Path], few_protocol: str, tmp_path: Path, caught: Caught
+) -> None:
+    shown = open_shown([runs["ezvsl"]], protocol=few_protocol)
+    heard = draw_trials(shown, Choice("heard", 200), measure="pointing", out=tmp_path / "a.png")
+    ((rows, _, _),) = caught.figures
+    assert 0 < len(rows) == len(heard.trial_ids) < 200
+    [note] = heard.notes
+    assert {str(len(rows)), "200"} < set(note.split())
 
 
 def test_what_sound_turns_needs_an_audio_blind_map(
