@@ -29,7 +29,7 @@ from ssl_bench.media.video_input import VideoInput
 from ssl_bench.media.waveform import Waveform
 
 WELL_MOVING = VideoInput(frames=9, rate=25)
-"""The frames that a video around a picture should have: the most that a baseline asks for."""
+"""The frames that a video around a picture should have, as the published AVObject asks for them."""
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi")
 """File names that are taken for videos."""

@@ -6,8 +6,9 @@ ECCV 2020. A network of short windows of video and one of the sound beside them 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
@@ -24,6 +25,7 @@ from ssl_bench.models.contract import Features
 from ssl_bench.models.embedding_localizer import EmbeddingLocalizer, EmbeddingNetwork
 from ssl_bench.models.images import resize_image
 from ssl_bench.models.provenance import Provenance
+from ssl_bench.models.recipes import checked
 from ssl_bench.models.segments import repeated
 from ssl_bench.models.sounds import OneRateAudio, prepare_sound
 from ssl_bench.models.spectrograms import hann_window, slaney_filters
@@ -335,6 +337,14 @@ class AVObject(EmbeddingLocalizer[AVObjectNetwork]):
         super().__init__(network, preprocessing, provenance, options=options, sound_bank=sound_bank)
         self.video_input = network.video
         self._scale = network.scale()
+
+    @classmethod
+    def asks_for(
+        cls, architecture: Mapping[str, Any], preprocessing: Mapping[str, Any], where: str | Path
+    ) -> VideoInput:
+        """The frames that the network reads."""
+        del preprocessing
+        return checked(AVObjectArchitecture, architecture, where).video_input
 
     @classmethod
     def renamed(cls, checkpoint: Checkpoint, options: Any) -> Checkpoint:

@@ -115,7 +115,7 @@ def plan_training(
     if isinstance(declared, type) and issubclass(declared, TrainedLocalizer):
         network = merged(chosen.architecture, architecture)
         video = declared.asks_for(network, chosen.preprocessing, where)
-        needs = replace(needs, video=video or needs.video)
+        needs = replace(needs, video=video)
     return Plan(baseline, variant, recipe, number, needs)
 
 

@@ -14,7 +14,6 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from ssl_bench.media.video_input import VideoInput
 from ssl_bench.models.avobject import (
     AVObjectArchitecture,
     AVObjectNetwork,
@@ -27,8 +26,6 @@ from ssl_bench.training.data import Needs
 from ssl_bench.training.feeds import Batch
 from ssl_bench.training.preparation import Preparation
 from ssl_bench.training.task import EmbeddingTask, SoundBankSettings
-
-NEEDS = Needs(video=VideoInput(9, 25))
 
 
 def scores(places: Tensor, sounds: Tensor) -> Tensor:

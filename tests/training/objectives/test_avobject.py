@@ -6,9 +6,12 @@ import math
 
 import pytest
 import torch
+from refusals import refused
 
-from ssl_bench.training.objectives import needs_of
+from ssl_bench.errors import ModelError
+from ssl_bench.media.video_input import VideoInput
 from ssl_bench.training.objectives.avobject import avobject_loss, scores, shifted
+from ssl_bench.training.run import plan_training
 
 
 def test_a_score_is_the_mean_over_times_of_the_best_place() -> None:
@@ -34,5 +37,9 @@ def test_a_clip_that_fits_its_own_sound_at_its_own_time_costs_little() -> None:
     assert both == pytest.approx(alone + 2 * in_time, rel=1e-4)
 
 
-def test_it_learns_from_frames() -> None:
-    assert needs_of("avobject").video is not None
+def test_it_learns_from_the_frames_that_its_network_reads() -> None:
+    assert plan_training("avobject").needs.video == VideoInput(frames=9, rate=8.75)
+    changes = {"architecture.frames": 7, "architecture.rate": 25.0}
+    assert plan_training("avobject", changes=changes).needs.video == VideoInput(7, 25.0)
+    with refused("E_SCHEMA", kind=ModelError):
+        plan_training("avobject", changes={"architecture.frames": 4})
