@@ -45,14 +45,11 @@ class Row(Document):
     overrides
         Fields of the training recipe that differ, such as ``epochs``; those of the objective's
         settings with a dot, such as ``settings.tau``.
-    published
-        The figure that the paper prints for it, in percent.
     """
 
     name: str
     variant: str | None = None
     overrides: Mapping[str, Any] = Field(default_factory=dict)
-    published: float | None = None
 
 
 class Columns(Document):
@@ -199,21 +196,14 @@ def cell(values: Sequence[float | None], column: str) -> str:
     return shown[0] if len(known) == 1 else f"{shown[0]} ({ordered[0]} to {ordered[-1]})"
 
 
-def table(ablation: Ablation, found: Mapping[str, Sequence[Figures]]) -> str:
+def table(model: str, found: Mapping[str, Sequence[Figures]]) -> str:
     """The figures as a table in Markdown, one line for each row."""
     columns = list(next(iter(found.values()))[0])
-    published = {row.name: row.published for row in ablation.rows}
-    heads = [ablation.model, *columns, "published"]
+    heads = [model, *columns]
     lines = [heads, ["---"] * len(heads)]
     for name, each in found.items():
-        printed = published[name]
-        lines.append(
-            [
-                name,
-                *(cell([figures[column] for figures in each], column) for column in columns),
-                "-" if printed is None else str(printed),
-            ]
-        )
+        cells = (cell([figures[column] for figures in each], column) for column in columns)
+        lines.append([name, *cells])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -245,7 +235,7 @@ def main() -> None:
             figures = measured(ablation, row, seed, place, protocols)
             found.setdefault(row.name, []).append(figures)
             print(f"{row.name}, seed {seed}: {json.dumps(figures)}", flush=True)
-    text = f"{ablation.title}\n{ablation.source}\n\n{table(ablation, found)}\n"
+    text = f"{ablation.title}\n{ablation.source}\n\n{table(ablation.model, found)}\n"
     write_text(folder / "table.md", text)
     print(f"\n{text}")
 
