@@ -26,6 +26,7 @@ from ssl_bench.protocols.conventions import Interpolation, ThresholdTable, Truth
 from ssl_bench.protocols.protocol import Protocol
 from ssl_bench.testsets.base import Sample, TestSet
 from ssl_bench.testsets.truth import draw
+from ssl_bench.trials.dataset import TrialDataset
 from ssl_bench.trials.display import Panel, draw_panels, drawable
 from ssl_bench.trials.recipes import (
     WHOLE,
@@ -635,46 +636,3 @@ def _laid(
         resized = Image.fromarray(image).resize(shape, Image.Resampling.BICUBIC)
         canvas[rows, columns] = np.asarray(resized)
     return canvas
-
-
-class TrialDataset:
-    """Trials as items for one's own loop: a map-style dataset, as torch's ``DataLoader`` takes it.
-
-    An item is a dict: ``id``, ``image`` ``(height, width, 3)`` uint8, ``sound`` ``(n, channels)``
-    float32 in [-1, 1], ``rate`` in Hz, ``truth`` ``(size, size)`` float32, and ``category``.
-
-    Parameters
-    ----------
-    trials
-        The trials.
-    transform
-        Makes of an item what the loop needs, such as tensors of one size.
-
-    Examples
-    --------
-    >>> from ssl_bench.trials.compositions import open_trials
-    >>> items = open_trials("synth").dataset(lambda item: item["image"].mean())
-    >>> len(items), round(float(items[0]))
-    (500, 128)
-    """
-
-    def __init__(
-        self, trials: TrialSet, transform: Callable[[dict[str, Any]], Any] | None = None
-    ) -> None:
-        self.trials, self.transform = trials, transform
-
-    def __len__(self) -> int:
-        return len(self.trials)
-
-    def __getitem__(self, row: int) -> Any:
-        trial = self.trials[row]
-        sound = trial.waveform()
-        item = {
-            "id": trial.id,
-            "image": trial.picture(),
-            "sound": sound.as_float().astype(np.float32),
-            "rate": sound.rate,
-            "truth": trial.truth(),
-            "category": trial.category,
-        }
-        return item if self.transform is None else self.transform(item)
