@@ -25,6 +25,7 @@ from common import invent_clips, invent_vggss, invent_weights, machine, print_ro
 from PIL import Image
 from scipy import signal
 from torch.nn import functional
+from torch.utils.flop_counter import FlopCounterMode
 
 from ssl_bench.analysis.evaluation import evaluate
 from ssl_bench.models.ezvsl import EZVSLArchitecture, EZVSLNetwork
@@ -73,14 +74,14 @@ def by_evaluate(folder: Path, precision: str, jobs: int) -> Path:
     return done.folder
 
 
-def by_loop(folder: Path) -> dict[str, np.ndarray[Any, Any]]:
+def by_loop(folder: Path, clips: int | None = None) -> dict[str, np.ndarray[Any, Any]]:
     """What public test scripts do: one clip after the other, one map after the other."""
     network = EZVSLNetwork(EZVSLArchitecture()).eval()
     network.load_state_dict(torch.load(folder / "ezvsl.pth")["model"])
     objects = ClassifierNetwork(ClassifierArchitecture()).eval()
     objects.load_state_dict(torch.load(folder / "resnet18.pth"))
     maps, hits = {}, []
-    for entry in json.loads((folder / "vggss" / "vggss.json").read_text()):
+    for entry in json.loads((folder / "vggss" / "vggss.json").read_text())[:clips]:
         with Image.open(folder / "vggss" / "frames" / f"{entry['file']}.jpg") as opened:
             frame = opened.convert("RGB").resize((224, 224), Image.Resampling.BICUBIC)
         scaled = (np.asarray(frame) / 255 - _MEAN) / _DEVIATION
@@ -102,7 +103,8 @@ def by_loop(folder: Path) -> dict[str, np.ndarray[Any, Any]]:
             truth[int(top) : int(bottom), int(left) : int(right)] = 1
         chosen = mixed > np.sort(mixed, axis=None)[mixed.size // 2]
         hits.append(truth[chosen].sum() / (truth.sum() + (truth[chosen] == 0).sum()) >= 0.5)
-    print(f"cIoU@0.5 by the loop: {np.mean(hits):.3f}", file=sys.stderr)
+    if clips is None:
+        print(f"cIoU@0.5 by the loop: {np.mean(hits):.3f}", file=sys.stderr)
     return maps
 
 
@@ -121,12 +123,31 @@ def measured(work: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
     return outcome, {**facts, "networks": sum(networks)}
 
 
+def operations_of_a_clip(folder: Path) -> float:
+    """Additions and multiplications in the three networks."""
+    with FlopCounterMode(display=False) as counter:
+        by_loop(folder, 1)
+    return float(counter.get_total_flops())
+
+
+def rate_of_a_product(size: int = 2048, repeats: int = 5) -> float:
+    """Operations in a processor second of a product of matrices: the best that there is."""
+    matrix = torch.rand(size, size)
+    seconds = []
+    for _ in range(repeats):
+        started = process_time()
+        matrix @ matrix
+        seconds.append(process_time() - started)
+    return 2 * size**3 / min(seconds)
+
+
 def run_way(given: argparse.Namespace) -> None:
     """One way in this process, which has done nothing of it before; prints its seconds."""
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     if given.way == "loop":
         maps, facts = measured(lambda: by_loop(given.folder))
         np.savez(given.folder / "loop.npz", **maps)
+        facts |= {"operations": operations_of_a_clip(given.folder), "rate": rate_of_a_product()}
     else:
         # Compiles the scoring kernel, which is done once for an installation.
         with tempfile.TemporaryDirectory() as name:
@@ -191,6 +212,13 @@ def main() -> None:
     def clips_a_second(facts: list[dict[str, float]]) -> str:
         return spread([given.clips / each["clock"] for each in facts])
 
+    # Networks that compute as fast as the processor multiplies matrices.
+    least = [given.clips * each["operations"] / each["rate"] for each in theirs]
+    reached = [a / b["networks"] for a, b in zip(least, ours, strict=True)]
+    bound = [
+        b["processor"] / (a["processor"] - a["networks"] + fastest)
+        for a, b, fastest in zip(ours, theirs, least, strict=True)
+    ]
     share = [each["networks"] / each["processor"] for each in ours]
     others = [1000 * (each["processor"] - each["networks"]) / given.clips for each in ours]
     print_rows(
@@ -203,6 +231,8 @@ def main() -> None:
             ("throughput, by the clock", ratio("clock")),
             ("throughput, by the processor", ratio("processor")),
             ("the same, of the networks alone", ratio("networks")),
+            ("networks, of the rate of a product", f"{100 * statistics.median(reached):.0f} %"),
+            ("by the processor, if of all of it", spread(bound, " x")),
             ("share of evaluate inside networks", f"{100 * statistics.median(share):.0f} %"),
             ("processor ms a clip outside of them", spread(others)),
             ("largest difference between the maps", f"{worst:.1e}"),

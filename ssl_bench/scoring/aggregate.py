@@ -314,13 +314,13 @@ def _levels(scores: pd.DataFrame, name: str) -> Iterator[tuple[str, NDArray[np.i
     """
     numbers, values = pd.factorize(scores[name])
     order = np.argsort(numbers, kind="stable")
-    ends = np.searchsorted(numbers[order], np.arange(len(values) + 1))
+    ends = np.searchsorted(numbers, np.arange(len(values) + 1), sorter=order)
     found: dict[Any, list[NDArray[np.intp]]] = {}
     for number, value in enumerate(values):
         for level in dict.fromkeys(value.split("+") if name == "category" else [value]):
             found.setdefault(level, []).append(order[ends[number] : ends[number + 1]])
     for level, parts in sorted(found.items(), key=lambda each: each[0]):
-        yield str(level), np.sort(np.concatenate(parts))
+        yield str(level), parts[0] if len(parts) == 1 else np.sort(np.concatenate(parts))
 
 
 def _order_of_ids(part: pd.DataFrame) -> NDArray[np.intp]:

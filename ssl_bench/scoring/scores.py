@@ -65,8 +65,8 @@ _FACTS = (
 _SIZES = np.array(["small", "medium", "large", "huge"], dtype=object)
 _SIZE_BOUNDS = np.array([0, 32**2, 96**2, 144**2])
 _SIZE_GRID = 224**2
-# Trials of which a fact is found at once.
-_AT_ONCE = 4096
+# Trials of which a fact is found at once, so that few objects of Python are there beside it.
+_AT_ONCE = 2000
 # The column that a model may state by itself.
 _CONFIDENCE = "confidence"
 # Bytes of maps that wait in memory for those of the same picture.
@@ -374,12 +374,10 @@ class _Columns:
         if trials.protocol.threshold.undefined == "zero":
             numbers = without_undefined(numbers)
         sounding = given["sounding"]
-        area = area * _SIZE_GRID / trials.protocol.map.size**2
-        sizes = _SIZES[np.searchsorted(_SIZE_BOUNDS, area, side="right") - 1]
         facts: dict[str, Any] = {
             "present": self._present,
             "unscorable": sounding & (truth_pixels == 0),
-            "size": np.where(sounding, sizes, "silent"),
+            "size": _size_names(area, trials.protocol.map.size, sounding),
             "truth_pixels": truth_pixels,
         }
         facts = {
@@ -391,6 +389,17 @@ class _Columns:
             name: values if values.ndim == 1 else list(values) for name, values in numbers.items()
         }
         return pd.DataFrame({**facts, **cells}, copy=False)
+
+
+def _size_names(area: NDArray[np.float64], size: int, sounding: pd.Series) -> pd.Series:
+    """The name of each truth's size, from the sum of its map on a grid of `size` pixels a side."""
+    found = []
+    for start in range(0, len(area), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        on_grid = area[part] * _SIZE_GRID / size**2
+        names = _SIZES[np.searchsorted(_SIZE_BOUNDS, on_grid, side="right") - 1]
+        found.append(pd.Series(np.where(sounding[part], names, "silent")))
+    return pd.concat(found, ignore_index=True)
 
 
 def trial_facts(trials: TrialSet) -> dict[str, Any]:
