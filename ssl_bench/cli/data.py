@@ -113,7 +113,7 @@ def layout(name: str, data: Path | None) -> None:
     "--videos",
     is_flag=True,
     default=None,
-    help="Miss videos, for models that look at video.  [default: where there is a folder of them]",
+    help="Require a video of each sample, too.  [default: where there is a folder of them]",
 )
 @click.option("--out", metavar="FILE.csv", type=PATH, help="Write every finding, with its code.")
 @click.option("--all", "show_all", is_flag=True, help="Print every finding, not 20 of each kind.")
