@@ -8,12 +8,19 @@ and the course from inside to outside, which is what cutting out and pasting in 
 noise, in which compression and enlarging can be seen. Either it knows the things, as they are in
 ``train`` too, or it is asked about scenes of which it has never seen a thing, neither one that
 sounds nor one that does not.
+
+With ``--salient FILE`` it says instead how much the borders of salient things look like those of
+what can sound, to a forest that has never seen them, and writes it into a table of them. Those
+below a half are not in the test set's own table.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
+import tempfile
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +28,9 @@ from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 
 from ssl_bench.testsets import open_test_set
+from ssl_bench.testsets.collage import sources
 from ssl_bench.testsets.collage.testset import CollageTestSet
+from ssl_bench.testsets.collage.world import RECIPE
 
 REACH = 3
 RINGS = 2 * REACH * 6
@@ -227,6 +236,53 @@ def _answer(right: Sequence[float], shown: Sequence[set[str]], guess: float) -> 
     return Answer(found, found - reach, found + reach, guess)
 
 
+def likeness(table: Path, count: int, groups: int = 12) -> dict[str, float]:
+    """How likely the borders of each salient thing of a table are to show what can sound.
+
+    Means over scenes of ``train`` in which all of them stand, by forests that have seen neither
+    the thing nor others of its group.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "collage"
+        folder.mkdir()
+        lines = (Path(sources.__file__).parent / "items.csv").read_text().splitlines()
+        lines = [line for line in lines if not line.startswith("salient,")]
+        with table.open(newline="") as stream:
+            for row in csv.DictReader(stream):
+                lines.append(f"salient,{row['category']},{row['path']},{row['sha256']}")
+        (folder / "items.csv").write_text("\n".join(lines) + "\n")
+        (folder / "collage.toml").write_text('items = "items.csv"\n')
+        test_set = open_test_set("collage", "train", data=Path(name), options={"count": count})
+        assert isinstance(test_set, CollageTestSet)
+        shown = collect(test_set)
+    use = shown.roles != "look-alike"
+    rows, things, target = shown.rows[use], shown.things[use], shown.roles[use] == "seen"
+    rows = np.concatenate([rows, without_colour(rows[:, :RINGS])], axis=1)
+    names = np.unique(things)
+    group = np.random.default_rng(0).permutation(len(names))[np.searchsorted(names, things)]
+    found = np.zeros(len(rows))
+    for number in range(groups):
+        asked = group % groups == number
+        forest = RandomForestClassifier(
+            60, min_samples_leaf=5, class_weight="balanced", random_state=0
+        )
+        forest.fit(rows[~asked], target[~asked])
+        found[asked] = forest.predict_proba(rows[asked])[:, 1]
+    return {str(each): float(found[things == each].mean()) for each in np.unique(things[~target])}
+
+
+def write_likeness(table: Path, count: int) -> None:
+    """Measure all things of a table again."""
+    found = likeness(table, count)
+    with table.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    with table.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, rows[0], lineterminator="\n")
+        writer.writeheader()
+        for row in rows:
+            writer.writerow({**row, "likeness": f"{found[row['category']]:.2f}"})
+
+
 def measure(count: int, groups: int = 20) -> dict[str, Answer]:
     """Answers to all questions, from so many scenes of each split."""
     collected = {}
@@ -250,8 +306,21 @@ def measure(count: int, groups: int = 20) -> dict[str, Answer]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=500, help="scenes of each split")
-    for question, (share, low, high, guess) in measure(parser.parse_args().count).items():
+    parser.add_argument("--table", type=Path, help="write the answers to this CSV file, too")
+    parser.add_argument("--salient", type=Path, help="measure the things of this table instead")
+    given = parser.parse_args()
+    if given.salient is not None:
+        write_likeness(given.salient, given.count)
+        return
+    answers = measure(given.count)
+    for question, (share, low, high, guess) in answers.items():
         print(f"{question}: {share:.1%} [{low:.1%}, {high:.1%}], guessing {guess:.1%}", flush=True)
+    if given.table is not None:
+        with given.table.open("w", newline="") as stream:
+            writer = csv.writer(stream, lineterminator="\n")
+            writer.writerow(["recipe", "question", *Answer._fields])
+            for question, answer in answers.items():
+                writer.writerow([RECIPE, question, *(f"{each:.3f}" for each in answer)])
 
 
 if __name__ == "__main__":

@@ -18,8 +18,9 @@ from ssl_bench.media.audio import read_audio
 from ssl_bench.media.image import read_image
 
 RATE = 16000
-LONGEST = 480
-"""Pixels of the longer side of a cut-out at most: no scene has room for more."""
+LONGEST = 200
+"""Pixels of the longer side of a cut-out at most: files of what sounds seldom have more, and more
+would tell others from it."""
 
 SHORTER = 640
 """Pixels of the shorter side of a photograph as it is kept."""

@@ -1,4 +1,9 @@
-"""Painting a scene: cut-outs over a photograph, with soft edges and colours that fit."""
+"""Painting a scene: cut-outs over a photograph, with soft edges and colours that fit.
+
+What sounds and what never does are painted alike, and as like as can be: all that a picture shows
+is as sharp as the softest thing in it, varies about as much near its edge, and is about as far
+from grey.
+"""
 
 from __future__ import annotations
 
@@ -13,28 +18,46 @@ from ssl_bench.testsets.collage.layout import SIZE, Placed
 Pixels = NDArray[np.uint8]
 
 _RIM = 2
-_GRAIN = 5
+_GRAIN = 11
+_NEAR = 4  # Pixels from the edge of a thing at which its colours are measured
+# What things of one scene are brought to, mean deviations from and to: of a channel near the edge,
+# and of channels from grey.
+_VARIED, _COLOURED = (25, 46), (8, 19)
+# How far, in 64ths: all of these, and from a thing's mean colour to that of the place.
+_TO_VARIED, _TO_COLOURED, _TO_PLACE = 56, 48, 40
+_LIGHT, _TINT = 12, 12  # Brightness and colour of the light on a thing differ so much at most
 
 
-def scaled(cutout: Pixels, thing: Placed) -> tuple[Pixels, NDArray[np.bool_]]:
-    """Colours and mask of a thing as it is drawn, with a rim of two pixels around its box."""
-    size = thing.width, thing.height
-    image = Image.fromarray(cutout)
+def shape_of(cutout: Pixels, thing: Placed) -> NDArray[np.bool_]:
+    """Mask of a thing as it is drawn, with a rim of two pixels around its box."""
+    alpha = Image.fromarray(cutout).getchannel("A")
+    drawn = np.asarray(alpha.resize((thing.width, thing.height), Image.Resampling.BICUBIC))
+    return np.pad((drawn[:, ::-1] if thing.mirrored else drawn) >= 128, _RIM)
+
+
+def _colours_of(cutout: Pixels, thing: Placed, enlarged: float) -> Pixels:
+    """Colours in the same window, as sharp as what was enlarged so many times."""
     # Pillow weighs colours by alpha where it resizes both together; those beyond the edge count.
-    colours = np.asarray(image.convert("RGB").resize(size, Image.Resampling.BICUBIC))
-    alpha = np.asarray(image.getchannel("A").resize(size, Image.Resampling.BICUBIC))
+    image = Image.fromarray(cutout).convert("RGB")
+    colours = _as_sharp(image, (thing.width, thing.height), enlarged)
     if thing.mirrored:
-        colours, alpha = colours[:, ::-1], alpha[:, ::-1]
-    rim = ((_RIM, _RIM), (_RIM, _RIM))
-    return np.pad(colours, (*rim, (0, 0)), mode="edge"), np.pad(alpha >= 128, rim)
+        colours = colours[:, ::-1]
+    return np.pad(colours, ((_RIM, _RIM), (_RIM, _RIM), (0, 0)), mode="edge")
+
+
+def _as_sharp(image: Image.Image, size: tuple[int, int], enlarged: float) -> Pixels:
+    """A picture at some size, of no more detail than one that was enlarged so many times."""
+    width, height = (max(1, round(side / enlarged)) for side in size)
+    if width < image.width:
+        image = image.resize((width, height), Image.Resampling.BICUBIC)
+    return np.asarray(image.resize(size, Image.Resampling.BICUBIC))
 
 
 def label_map(things: Sequence[Placed], cutouts: Callable[[int], Pixels]) -> Pixels:
     """``(448, 448)`` uint8: 0 for the background, k + 1 where thing k is visible."""
     labels = np.zeros((SIZE, SIZE), np.uint8)
     for number, thing in enumerate(things):
-        _, mask = scaled(cutouts(thing.cutout), thing)
-        labels[_window(thing)][mask] = number + 1
+        labels[_window(thing)][shape_of(cutouts(thing.cutout), thing)] = number + 1
     return labels
 
 
@@ -45,13 +68,16 @@ def paint(
     photograph: Pixels,
 ) -> Pixels:
     """The image ``(448, 448, 3)`` of a scene before a part of `photograph`."""
-    enlarged = max(each.width / cutouts(each.cutout).shape[1] for each in things)
-    image = _backdrop(rng, photograph, enlarged).astype(np.int16)
+    behind = _part(rng, photograph)
+    times = [each.width / cutouts(each.cutout).shape[1] for each in things]
+    enlarged = max(1.0, SIZE / behind.width, *times)
+    image = _as_sharp(behind, (SIZE, SIZE), enlarged).astype(np.int16)
+    common = int(rng.integers(*_VARIED)), int(rng.integers(*_COLOURED))
     for thing in things:
-        colours, mask = scaled(cutouts(thing.cutout), thing)
-        part = image[_window(thing)]
+        cutout, part = cutouts(thing.cutout), image[_window(thing)]
+        mask = shape_of(cutout, thing)
         weight = _soft(mask)[..., None]
-        fitted = _fitted(rng, colours, mask, part)
+        fitted = _fitted(rng, _colours_of(cutout, thing, enlarged), mask, part, common)
         part += (weight * (fitted - part) + 64) >> 7
     grain = rng.integers(0, _GRAIN, (2, SIZE, SIZE), dtype=np.int8)
     image += (grain[0] - grain[1])[..., None]
@@ -65,19 +91,15 @@ def _window(thing: Placed) -> tuple[slice, slice]:
     )
 
 
-def _backdrop(rng: np.random.Generator, photograph: Pixels, enlarged: float) -> Pixels:
-    """A square part of a photograph, as sharp as things that were enlarged so many times."""
+def _part(rng: np.random.Generator, photograph: Pixels) -> Image.Image:
+    """A square part of a photograph."""
     height, width = photograph.shape[:2]
     side = int(rng.integers(min(height, width) * 6 // 10, min(height, width) + 1))
     top, left = (int(rng.integers(0, extent - side + 1)) for extent in (height, width))
     part = photograph[top : top + side, left : left + side]
     if rng.integers(2):
         part = part[:, ::-1]
-    image = Image.fromarray(np.ascontiguousarray(part))
-    sharp = int(SIZE / min(max(enlarged, 1.0), 1.6))
-    if sharp < SIZE:
-        image = image.resize((sharp, sharp), Image.Resampling.BICUBIC)
-    return np.asarray(image.resize((SIZE, SIZE), Image.Resampling.BICUBIC))
+    return Image.fromarray(np.ascontiguousarray(part))
 
 
 def _soft(mask: NDArray[np.bool_]) -> NDArray[np.int16]:
@@ -94,11 +116,41 @@ def _shifted(values: NDArray[np.int16], step: int, axis: int) -> NDArray[np.int1
 
 
 def _fitted(
-    rng: np.random.Generator, colours: Pixels, mask: NDArray[np.bool_], place: NDArray[np.int16]
+    rng: np.random.Generator,
+    colours: Pixels,
+    mask: NDArray[np.bool_],
+    place: NDArray[np.int16],
+    common: tuple[int, int],
 ) -> NDArray[np.int16]:
-    """Colours moved a quarter towards those of the place, at a brightness drawn at random."""
-    inside = colours[mask].sum(axis=0, dtype=np.int64) // max(int(mask.sum()), 1)
+    """Colours that vary near the edge as those of the scene's other things, and suit the place.
+
+    `common` is how much a channel varies, and how far channels are from grey. The light on the
+    thing is drawn at random.
+    """
+    core = np.pad(mask, _NEAR)
+    for _ in range(2 * _NEAR):
+        core = core[1:] & core[:-1]
+        core = core[:, 1:] & core[:, :-1]
+    near = mask & ~core
+    count = int(near.sum())
+    values = colours.astype(np.int32)
+    grey = values.sum(axis=2, keepdims=True) // 3
+    coloured = int(np.abs(values - grey)[near].sum()) // (3 * count)
+    # What is near to grey stays so.
+    gain = min(_gain(coloured, common[1], _TO_COLOURED), 64)
+    values = grey + ((values - grey) * gain >> 6)
+    mean = (values[near].sum(axis=0) // count).astype(np.int32)
+    varied = np.abs(values[near] - mean).sum(axis=0) // count
+    # Much more would show the noise of the file.
+    gains = [min(max(_gain(own, common[0], _TO_VARIED), 24), 96) for own in varied.tolist()]
     around = place.sum(axis=(0, 1), dtype=np.int64) // (place.shape[0] * place.shape[1])
-    shift = (around - inside) // 4 + int(rng.integers(-12, 13))
-    fitted: NDArray[np.int16] = np.clip(colours + shift.astype(np.int16), 0, 255)
+    light = rng.integers(-_TINT, _TINT + 1, 3) + rng.integers(-_LIGHT, _LIGHT + 1)
+    goal = (mean + ((around - mean) * _TO_PLACE >> 6) + light).astype(np.int32)
+    moved = goal + ((values - mean) * np.array(gains, np.int32) >> 6)
+    fitted: NDArray[np.int16] = np.clip(moved, 0, 255).astype(np.int16)
     return fitted
+
+
+def _gain(own: int, common: int, part: int) -> int:
+    """What brings a deviation a part of the way to another one; it and the part are in 64ths."""
+    return 64 - part + part * common // (own + 1)

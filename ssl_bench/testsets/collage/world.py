@@ -29,7 +29,7 @@ from ssl_bench.testsets.collage.sources import Material, Sources
 from ssl_bench.testsets.rendered import ArrayCache, Arrays, cache_of
 from ssl_bench.testsets.synth.exact import smooth_noise
 
-RECIPE = 1
+RECIPE = 2
 """Raised whenever a pixel, a mask or a sound of any scene changes."""
 
 _LAYOUT, _PICTURE, _SOUND = range(3)

@@ -97,6 +97,7 @@ def test_nothing_but_the_rim_of_a_thing_differs_from_the_background_outside_its_
     opened: Opened,
 ) -> None:
     test_set = opened["standard"]
+    things = []
     for index in range(5):
         image = test_set.image(test_set.samples[index].id).astype(int)
         far = np.ones((SIZE, SIZE), np.bool_)
@@ -104,9 +105,10 @@ def test_nothing_but_the_rim_of_a_thing_differs_from_the_background_outside_its_
         for down in range(-2, 3):
             for right in range(-2, 3):
                 far[rows + down, columns + right] = False
-        # The made photographs have one colour, and a little grain is added.
-        assert np.ptp(image[far], axis=0).max() <= 8
-        assert np.ptp(image[~far], axis=0).max() > 20
+        # The made photographs have one colour, and grain of ten to each side is added.
+        assert np.ptp(image[far], axis=0).max() <= 20
+        things.append(np.ptp(image[~far], axis=0).max())
+    assert max(things) > 40
 
 
 @pytest.mark.slow
@@ -118,7 +120,7 @@ def test_the_same_bytes_come_out_everywhere(opened: Opened) -> None:
         sha.update(test_set.image(name).tobytes())
         sha.update(test_set.labels(index).tobytes())
         sha.update(test_set.waveform(name).samples.astype("<i2").tobytes())
-    assert sha.hexdigest() == "bc8a28e4e858b2c5783dcfe17c1c7cf5c36b13396f4a137189116b974dd4b169"
+    assert sha.hexdigest() == "6187766e2f100a2fa206e2ab1049598b32482fd3723278ae8fbcffb90db204de"
 
 
 def test_training_has_photographs_of_its_own(opened: Opened) -> None:
@@ -232,7 +234,7 @@ def test_there_is_a_verdict_on_each_recording_and_none_is_speech() -> None:
     verdicts = csv_rows(Path(__file__).parents[3] / "benchmarks" / "collage_sounds.csv")
     recordings = [(row["path"], row["category"]) for row in items if row["role"] == "sound"]
     assert [(row["path"], row["category"]) for row in verdicts] == recordings
-    assert {row["verdict"] for row in verdicts} == {"named", "fits", "open", "doubtful"}
+    assert {row["verdict"] for row in verdicts} == {"named", "fits", "open"}
     spoken = [row for row in verdicts if float(row["silero_seconds"]) > 0.5]
     # A burst and six equal pulses, by its spectrogram.
     assert [row["category"] for row in spoken] == ["hippopotamus"]
