@@ -11,7 +11,7 @@ sounds nor one that does not.
 
 With ``--salient FILE`` it says instead how much the borders of salient things look like those of
 what can sound, to a forest that has never seen them, and writes it into a table of them. Those
-below a half are not in the test set's own table.
+of at most 0.40 are not in the test set's own table.
 """
 
 from __future__ import annotations

@@ -132,7 +132,7 @@ def _fitted(
         core = core[1:] & core[:-1]
         core = core[:, 1:] & core[:, :-1]
     near = mask & ~core
-    count = int(near.sum())
+    count = max(int(near.sum()), 1)
     values = colours.astype(np.int32)
     grey = values.sum(axis=2, keepdims=True) // 3
     coloured = int(np.abs(values - grey)[near].sum()) // (3 * count)
