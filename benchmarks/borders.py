@@ -283,11 +283,11 @@ def write_likeness(table: Path, count: int) -> None:
             writer.writerow({**row, "likeness": f"{found[row['category']]:.2f}"})
 
 
-def measure(count: int, groups: int = 20) -> dict[str, Answer]:
-    """Answers to all questions, from so many scenes of each split."""
+def measure(count: int, seed: int, groups: int = 20) -> dict[str, Answer]:
+    """Answers to all questions, from so many scenes of each split of one seed."""
     collected = {}
     for split in ("train", "standard", "two-source"):
-        test_set = open_test_set("collage", split, options={"count": count})
+        test_set = open_test_set("collage", split, options={"count": count, "seed": seed})
         assert isinstance(test_set, CollageTestSet)
         collected[split] = collect(test_set)
     answers = {}
@@ -306,13 +306,14 @@ def measure(count: int, groups: int = 20) -> dict[str, Answer]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=500, help="scenes of each split")
+    parser.add_argument("--seed", type=int, default=0, help="of the scenes")
     parser.add_argument("--table", type=Path, help="write the answers to this CSV file, too")
     parser.add_argument("--salient", type=Path, help="measure the things of this table instead")
     given = parser.parse_args()
     if given.salient is not None:
         write_likeness(given.salient, given.count)
         return
-    answers = measure(given.count)
+    answers = measure(given.count, given.seed)
     for question, (share, low, high, guess) in answers.items():
         print(f"{question}: {share:.1%} [{low:.1%}, {high:.1%}], guessing {guess:.1%}", flush=True)
     if given.table is not None:
