@@ -34,6 +34,9 @@ HIDDEN = 0.25
 ENLARGED = 2.0
 """How many times larger than its file a thing is drawn at most."""
 
+MOST = 6
+"""Things of a scene at most: three that can sound, and three others."""
+
 _MARGIN = 4
 _TRIALS = 4
 _SHRINK = 0.75
@@ -159,9 +162,7 @@ def _place(
     draw = max(rng.random(2).tolist())
     side = (math.sqrt(SMALLEST) + draw * (math.sqrt(largest) - math.sqrt(SMALLEST))) * SIZE
     scale = side / math.sqrt(shape.cover * shape.width * shape.height)
-    room = float(SIZE - 2 * _MARGIN)
-    box = math.sqrt(min(1.0, _BOXES / count) * SIZE * SIZE / (shape.width * shape.height))
-    scale = min(scale, box, ENLARGED, room / shape.width, room / shape.height)
+    scale = min(scale, largest_scale(shape, count))
     mirrored, flies = rng.random() < 0.5, rng.random() < _FLYING
     while True:
         width, height = int(shape.width * scale), int(shape.height * scale)
@@ -175,6 +176,18 @@ def _place(
             if _fits(thing, others, shapes):
                 return thing
         scale *= _SHRINK
+
+
+def smallest_scale(shape: Shape) -> float:
+    """How many times its size a thing is when it covers `SMALLEST` of the picture."""
+    return SIZE * math.sqrt(SMALLEST / (shape.cover * shape.width * shape.height))
+
+
+def largest_scale(shape: Shape, count: int) -> float:
+    """How many times its size a thing is at most, as one of `count`."""
+    room = float(SIZE - 2 * _MARGIN)
+    box = math.sqrt(min(1.0, _BOXES / count) * SIZE * SIZE / (shape.width * shape.height))
+    return min(box, ENLARGED, room / shape.width, room / shape.height)
 
 
 def _fits(thing: Placed, others: Sequence[Placed], shapes: Sequence[Shape]) -> bool:

@@ -15,7 +15,18 @@ from PIL import Image
 
 from ssl_bench.errors import DataError
 from ssl_bench.media.audio import read_audio
-from ssl_bench.media.image import read_image
+from ssl_bench.media.image import DAMAGE, read_image
+from ssl_bench.testsets.collage.layout import (
+    ENLARGED,
+    MOST,
+    SIZE,
+    SMALLEST,
+    Placed,
+    Shape,
+    largest_scale,
+    smallest_scale,
+)
+from ssl_bench.testsets.collage.rendering import shape_of
 
 RATE = 16000
 LONGEST = 200
@@ -42,22 +53,51 @@ def read_cutout(path: Path) -> Pixels:
 
     Cut to what is opaque. Colours at and beyond its edge are those of its inside, so that no rim
     of the place where it was photographed is left.
+
+    Raises
+    ------
+    DataError
+        If it is no PNG, or too small or too thin to be shown in every size that scenes ask for.
     """
     try:
         with Image.open(path, formats=["PNG"]) as opened:
             image = opened.convert("RGBA")
             image.thumbnail((LONGEST, LONGEST), Image.Resampling.BOX)
             whole = np.asarray(image)
-    except (OSError, ValueError, SyntaxError) as error:
+    except DAMAGE as error:
         raise DataError(f"no readable PNG ({error})", code="E_IMAGE", where=path) from None
     inside = whole[..., 3] >= _OPAQUE
     rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
     if not len(rows):
-        raise DataError("nothing in it is opaque", code="E_COLLAGE_CUTOUT", where=path)
+        raise _unfit("nothing in it is opaque", path)
     cut = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
     inside = inside[cut]
     colours = _spread(whole[cut][..., :3], whole[cut][..., 3], inside)
-    return np.dstack([colours, np.where(inside, 255, 0).astype(np.uint8)])
+    cutout = np.dstack([colours, np.where(inside, 255, 0).astype(np.uint8)])
+    _require_room(cutout, path)
+    return cutout
+
+
+def _require_room(cutout: Pixels, path: Path) -> None:
+    """Raise DataError unless a thing can stand among the most others, and is seen when smallest."""
+    height, width = cutout.shape[:2]
+    shape = Shape(width, height, np.count_nonzero(cutout[..., 3]) / (width * height))
+    scale = smallest_scale(shape)
+    if scale > largest_scale(shape, MOST):
+        raise _unfit(
+            f"it is too small or too thin to cover {SMALLEST:.1%} of a picture beside others, even "
+            f"at {ENLARGED:g} times its size",
+            path,
+        )
+    smallest = Placed(0, 0, 0, math.ceil(width * scale), math.ceil(height * scale), False, False)
+    drawn = shape_of(cutout, smallest)
+    if np.count_nonzero(drawn) < SMALLEST * SIZE * SIZE / 2:
+        raise _unfit("its parts are so thin that they are lost where it is drawn small", path)
+
+
+def _unfit(problem: str, path: Path) -> DataError:
+    remedy = "take another picture of the thing"
+    return DataError(problem, code="E_COLLAGE_CUTOUT", where=path, remedy=remedy)
 
 
 def _spread(colours: Pixels, alpha: Pixels, inside: NDArray[np.bool_]) -> Pixels:

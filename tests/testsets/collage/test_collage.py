@@ -3,11 +3,15 @@ from __future__ import annotations
 import csv
 import hashlib
 import pickle
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 from made_collage import CAPABLE, SILENT, make_folder
+from numpy.typing import NDArray
+from PIL import Image
 from refusals import refused
 
 from ssl_bench.testsets import definition, folder_of, open_test_set
@@ -215,6 +219,39 @@ def test_what_cannot_be_read_is_found_by_verifying(tmp_path: Path) -> None:
         "rose-salient.png",
         "owl.wav",
     ]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        pytest.param(np.full((1, 1), 255), id="one pixel"),
+        pytest.param(np.full((1, 200), 255), id="a line"),
+        pytest.param(255 * np.eye(200), id="a line across"),
+        pytest.param(np.tile([255, 0, 0], (200, 60)), id="a comb"),
+        pytest.param(np.zeros((50, 50)), id="empty"),
+    ],
+)
+def test_cutouts_that_would_not_be_seen_are_refused(
+    rows: NDArray[np.float64], tmp_path: Path
+) -> None:
+    own = make_folder(tmp_path) / "collage"
+    picture = Image.new("RGBA", rows.shape[::-1], (200, 90, 30, 0))
+    picture.putalpha(Image.fromarray(rows.astype(np.uint8)))
+    picture.save(own / "stamps" / "dog-seen.png")
+    with refused("E_COLLAGE_CUTOUT", where="dog-seen.png"):
+        _ = open_test_set("collage", data=tmp_path).samples
+    [finding] = [each for each in definition("collage").verify(own) if each.level == "corrupt"]
+    assert finding.item == "dog-seen.png"
+
+
+def test_a_picture_that_claims_any_size_is_found_by_verifying(tmp_path: Path) -> None:
+    own = make_folder(tmp_path) / "collage"
+    file = own / "stamps" / "dog-seen.png"
+    header = b"IHDR" + struct.pack(">II", 60_000, 60_000) + b"\x08\x06\x00\x00\x00"
+    content = file.read_bytes()
+    file.write_bytes(content[:12] + header + struct.pack(">I", zlib.crc32(header)) + content[33:])
+    [finding] = [each for each in definition("collage").verify(own) if each.level == "corrupt"]
+    assert finding.item == "dog-seen.png"
 
 
 def test_too_few_photographs_odd_counts_and_unknown_settings_are_refused(tmp_path: Path) -> None:
