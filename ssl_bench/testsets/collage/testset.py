@@ -191,7 +191,15 @@ class CollageDefinition(TestSetDefinition):
                 where=self.name,
                 remedy="give an even number",
             )
-        return CollageTestSet(World(read_sources(folder), asked.seed), split, count)
+        sources = read_sources(folder)
+        if split == "unseen-cutouts" and all(each.role != "unseen" for each in sources.cutouts):
+            raise DataError(
+                f"{split} shows cut-outs with the role unseen, and there is none",
+                code="E_COLLAGE_ITEM",
+                where=self.name,
+                remedy="name some in the table of items, or take another split",
+            )
+        return CollageTestSet(World(sources, asked.seed), split, count)
 
     def layout(self) -> str:
         """What to install, or how to name folders of one's own."""

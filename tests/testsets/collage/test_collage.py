@@ -254,6 +254,15 @@ def test_a_picture_that_claims_any_size_is_found_by_verifying(tmp_path: Path) ->
     assert finding.item == "dog-seen.png"
 
 
+def test_the_split_of_unseen_cutouts_is_refused_where_none_is_named(tmp_path: Path) -> None:
+    items = make_folder(tmp_path) / "collage" / "items.csv"
+    lines = items.read_text().splitlines()
+    items.write_text("\n".join(line for line in lines if not line.startswith("unseen")) + "\n")
+    assert len(open_test_set("collage", data=tmp_path, options={"count": 2})) == 2
+    with refused("E_COLLAGE_ITEM", where="collage"):
+        open_test_set("collage", "unseen-cutouts", data=tmp_path)
+
+
 def test_too_few_photographs_odd_counts_and_unknown_settings_are_refused(tmp_path: Path) -> None:
     own = make_folder(tmp_path) / "collage"
     with refused("E_COUNT_ODD"):
