@@ -151,7 +151,7 @@ def predict(**given: Any) -> None:
         print_documents("predict", rows)
         return
     for row in rows:
-        trials = f"{row['trials']:,} trials"
+        trials = "1 trial" if row["trials"] == 1 else f"{row['trials']:,} trials"
         if row["left_out"]:
             why = "" if given["limit"] else ", whose image or sound is unusable"
             trials += f" ({row['left_out']:,} left out{why})"

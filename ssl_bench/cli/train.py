@@ -274,14 +274,16 @@ class _Lines:
 
 def _summary(record: TrainingRecord, folder: Path) -> str:
     figures = ", ".join(f"{name} {value:.3f}" for name, value in record.validation.items())
+    steps = "1 step" if len(record.losses) == 1 else f"{len(record.losses):,} steps"
     text = (
         f"Trained {record.model} on {record.data}, seed {record.seed}: "
-        f"{len(record.losses):,} steps in {record.seconds:.0f} s "
+        f"{steps} in {record.seconds:.0f} s "
         f"({_rate(record.examples_per_second)}).\n"
     )
-    if record.left_out or record.held_out:
+    if absent := record.left_out + record.held_out:
+        clips = "1 clip" if absent == 1 else f"{absent:,} clips"
         text += (
-            f"Left out {record.left_out + record.held_out:,} clips: {record.left_out:,} with "
+            f"Left out {clips}: {record.left_out:,} with "
             f"missing or unusable files, {record.held_out:,} held out for testing.\n"
         )
     return (

@@ -188,6 +188,12 @@ def test_names_from_files_cannot_steer_the_terminal(call: Call, tmp_path: Path, 
     assert sign not in stream.getvalue()
 
 
+def test_one_trial_is_counted_as_one(call: Call, tmp_path: Path) -> None:
+    words = ("predict", "--model", "center", "--protocol", "synth", "--out", tmp_path / "run")
+    assert "maps of 1 trial (" in call(*words, "--limit", 1).out
+    assert "maps of 2 trials (" in call(*words, "--limit", 2, "--overwrite").out
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_a_full_disk_is_to_blame_and_named(
     call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int

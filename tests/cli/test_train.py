@@ -120,7 +120,7 @@ def test_trains_on_a_folder_of_ones_own(clips: Path, tmp_path: Path):
     ]
     done = CliRunner().invoke(train, arguments)
     assert done.exit_code == 0, done.output
-    assert "Left out 1 clips: 1 with missing or unusable files, 0 held out" in done.output
+    assert "Left out 1 clip: 1 with missing or unusable files, 0 held out" in done.output
     record = read_record(tmp_path / "out" / "synth.training.json")
     assert (record.data, record.data_version, record.left_out) == ("mine", None, 1)
     assert len(record.losses) == 2 * (10 // 4)
