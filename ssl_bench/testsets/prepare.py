@@ -108,7 +108,9 @@ def cuts_of_test_set(
 ) -> list[Cut]:
     """What is to be made of the clips of a test set, or of those of its clips that are listed.
 
-    Clips of its list of silent pairs, where it is there, are among them.
+    Clips of its list of silent pairs, where it is there, are among them. A picture that several
+    samples show is made of one clip: that of the first whose sound is named like it, if there is
+    one, or else of the first.
     """
     ids = [sample.id for sample in test_set.samples]
     if declared.silent_list is not None and (test_set.folder / declared.silent_list).is_file():
@@ -122,15 +124,22 @@ def cuts_of_test_set(
     (images, *_), (sounds, *_), (videos, *_) = (
         declared.media_folders(test_set.folder, kind) for kind in (FRAMES, AUDIO, VIDEOS)
     )
+    made_by: dict[str, str] = {}
+    for name in ids:
+        image = test_set.image_name(name)
+        alike = image == test_set.sound_name(name)
+        if image not in made_by or (alike and image != test_set.sound_name(made_by[image])):
+            made_by[image] = name
     for name in ids:
         image, sound = test_set.image_name(name), test_set.sound_name(name)
         number = _NUMBER.fullmatch(image)
+        shows = made_by[image] == name
         cut = Cut(
             name,
             sound.rpartition("/")[2],
-            images / f"{image}.jpg",
+            images / f"{image}.jpg" if shows else None,
             None if sound in seen else sounds / f"{sound}.wav",
-            videos / f"{image}.mp4",
+            videos / f"{image}.mp4" if shows else None,
             int(number[1]) if number else 1,
         )
         seen.add(sound)

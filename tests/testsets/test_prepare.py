@@ -11,6 +11,7 @@ import av
 import numpy as np
 import pytest
 from made_videos import Made, make_video, number_of
+from own_sets import table
 
 from ssl_bench.executors import processes
 from ssl_bench.media.audio import read_audio
@@ -132,6 +133,31 @@ class TestTestSets:
         test_set = open_test_set("avsbench-s4", data=folder.parent)
         shown = [number_of(test_set.image(sample.id)) for sample in test_set.samples]
         assert shown == [23, 48, 73, 98, 123]
+
+    def test_a_picture_of_several_sounds_is_made_once_of_the_clip_that_is_named_like_it(
+        self, tmp_path: Path
+    ) -> None:
+        rows = [
+            "yard.jpg,hen.wav,hen,0,0,0.5,1",
+            "yard.jpg,yard.wav,dog,0.5,0,1,1",
+            "pond.jpg,duck.wav,duck,0,0,0.5,1",
+            "pond.jpg,gull.wav,gull,0.5,0,1,1",
+        ]
+        table(tmp_path, rows)
+        declared, test_set = definition("mine", tmp_path), open_test_set("mine", data=tmp_path)
+        assert isinstance(declared, FolderDefinition)
+        assert isinstance(test_set, FolderTestSet)
+        cuts = cuts_of_test_set(declared, test_set)
+        pictures = {cut.image.stem: cut.clip for cut in cuts if cut.image is not None}
+        assert pictures == {"yard": "yard", "pond": "duck"}
+        assert sum(cut.image is not None for cut in cuts) == 2
+        assert all((cut.image is None) == (cut.video is None) for cut in cuts)
+        assert sorted(cut.sound.stem for cut in cuts if cut.sound is not None) == [
+            "duck",
+            "gull",
+            "hen",
+            "yard",
+        ]
 
 
 class TestFolders:
