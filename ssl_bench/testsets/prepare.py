@@ -196,6 +196,7 @@ def prepare(
     sent = replace(settings, executor=HERE, progress=CutOptions.progress)
     made: dict[Kind, int] = dict.fromkeys(_SUFFIXES, 0)
     settings.progress(0, len(jobs))
+    folder.mkdir(parents=True, exist_ok=True)  # Where that fails, no process need be told
     with settings.executor.open(partial(_worker, sent, folder)) as run:
         for done, (place, errors) in enumerate(run(jobs), 1):
             cut, video, _ = jobs[place]
