@@ -61,7 +61,9 @@ def read_cutout(path: Path) -> Pixels:
     """
     try:
         with Image.open(path, formats=["PNG"]) as opened:
-            image = opened.convert("RGBA")
+            # Pillow would cut 16 bits off at 255.
+            is_deep = opened.mode.startswith("I")
+            image = (Image.fromarray(read_image(path)) if is_deep else opened).convert("RGBA")
             image.thumbnail((LONGEST, LONGEST), Image.Resampling.BOX)
             whole = np.asarray(image)
     except DAMAGE as error:

@@ -17,6 +17,7 @@ from refusals import refused
 from ssl_bench.testsets import definition, folder_of, open_test_set
 from ssl_bench.testsets.collage import sources
 from ssl_bench.testsets.collage.layout import HIDDEN, LARGEST, SIZE, SMALLEST
+from ssl_bench.testsets.collage.materials import read_cutout
 from ssl_bench.testsets.collage.testset import CollageTestSet
 from ssl_bench.trials.compositions import open_trials
 
@@ -298,3 +299,8 @@ def test_without_a_folder_of_its_own_the_packages_are_meant(tmp_path: Path) -> N
     (tmp_path / "collage").mkdir()
     assert folder_of(declared, tmp_path) == tmp_path / "collage"
     assert "tuxpaint-stamps-default" in declared.layout()
+
+
+def test_a_cut_out_of_16_bits_keeps_its_upper_8(tmp_path: Path) -> None:
+    Image.fromarray(np.full((40, 40), 100 * 256 + 7, np.uint16)).save(tmp_path / "deep.png")
+    assert np.unique(read_cutout(tmp_path / "deep.png")[..., :3]).tolist() == [100]
