@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -69,13 +70,18 @@ def test_the_first_scenes_are_the_pinned_ones() -> None:
 def test_borders_of_things_never_seen_do_not_tell_what_sounds() -> None:
     import borders
 
-    known, asked = (
-        borders.collect(open_test_set("collage", split, options={"count": 250}))
-        for split in ("train", "standard")
-    )
-    for form in borders.FORMS:
-        found = borders.chances(known, asked, form, groups=5)
-        answers = [borders.rightly(asked, found)]
-        answers += [borders.ahead_of(role, asked, found) for role in ("look-alike", "salient")]
-        # An interval over these scenes is 8 to 12 points to each side.
-        assert all(each.low < each.guess + 0.02 for each in answers), form
+    collected = {
+        split: borders.collect(open_test_set("collage", split, options={"count": 250}))
+        for split in ("train", "standard", "two-source")
+    }
+    for split, form in product(("standard", "two-source"), borders.FORMS):
+        asked = collected[split]
+        found = borders.chances(collected["train"], asked, form, groups=5)
+        answers = {"all": borders.rightly(asked, found)}
+        for role in ("look-alike", "salient") if split == "standard" else ():
+            answers[role] = borders.ahead_of(role, asked, found)
+        for against, each in answers.items():
+            # Noise is nearest to telling salient things. Of so few scenes, an interval is 8 to 12
+            # points to each side.
+            near = split == "standard" and form == "noise" and against != "look-alike"
+            assert each.low <= each.guess + 0.02 * near, (split, form, against)
