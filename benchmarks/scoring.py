@@ -32,8 +32,8 @@ from numpy.typing import NDArray
 from ssl_bench.measures.batch import Binarization, evaluate_maps
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.predictions import open_predictions
+from ssl_bench.scoring.checks import measures_of
 from ssl_bench.scoring.maps import CHUNK, MapBatch, StoredMaps, row_chunks
-from ssl_bench.scoring.run import measures_of
 from ssl_bench.scoring.scores import Job, score_maps
 from ssl_bench.trials.trial import TrialSet
 

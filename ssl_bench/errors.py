@@ -272,7 +272,7 @@ class MediaError(ProblemsError, DataError):
     """Images or sounds are missing or unusable; lists *all* problems that were found."""
 
     code = "E_MEDIA"
-    _outcome = " in images and sounds"
+    _outcome = " in images, sounds and videos"
 
     @property
     def codes(self) -> tuple[str, ...]:

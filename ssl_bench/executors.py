@@ -282,6 +282,9 @@ def _work(part: Any) -> Any:
 
 @contextmanager
 def _on_ray(setup: Setup, name: Callable[[Any], str] | None, executor: Executor) -> Iterator[Run]:
+    # Ray's own handler would end this process before it has cleaned up, and as Ray shuts down, it
+    # sets signals back to their defaults. Read as Ray is imported.
+    os.environ.setdefault("RAY_DISABLE_FAILURE_SIGNAL_HANDLER", "1")
     with extra_needed("--executor ray"):
         import ray
     with ExitStack() as stack:
@@ -371,13 +374,14 @@ def _join_cluster(address: str | None, stack: ExitStack) -> None:
         if len(str(folder)) <= _LONGEST_RAY_FOLDER:
             settings["_temp_dir"] = str(folder)
     handler = signal.getsignal(signal.SIGTERM)
-    stack.callback(ray.shutdown)
 
     def heed_again() -> None:
         # Ray takes the signal for its own end.
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler)
 
+    stack.callback(heed_again)
+    stack.callback(ray.shutdown)
     try:
         _reach(address)
         ray.init(log_to_driver=False, logging_level=logging.ERROR, **settings)

@@ -33,6 +33,7 @@ _LEFT_OVER = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{16}")
 # A folder that is whole and only has to be moved, and in it what is to be removed.
 _READY, _GONE = ".ready", ".gone"
 _PROBE_BYTES = 2**20
+_TEMPORARY = "ssl-bench"
 
 
 @contextmanager
@@ -141,8 +142,13 @@ def replaced_folder(
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
     """Give a folder among the system's temporary files; those of killed processes are removed."""
-    with _scratch(Path(tempfile.gettempdir()), Path("ssl-bench"), mode=0o700) as scratch:
+    with _scratch(Path(tempfile.gettempdir()), Path(_TEMPORARY), mode=0o700) as scratch:
         yield scratch
+
+
+def remove_temporary_left_overs() -> None:
+    """Remove what killed processes left of their :func:`temporary_folder`."""
+    remove_left_overs(Path(tempfile.gettempdir()), _TEMPORARY)
 
 
 @contextmanager

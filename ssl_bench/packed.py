@@ -111,6 +111,11 @@ def rows_by_name(names: Iterable[str]) -> Mapping[str, int]:
     return {name: row for row, name in enumerate(kept)}
 
 
+def _hash(name: str) -> int:
+    """31 bits, since more would take twice the memory; the few that are alike are told apart."""
+    return hash(name) & 0x7FFFFFFF
+
+
 class _Rows(Mapping[str, int]):
     """Rows of many names, found by their hashes."""
 
@@ -119,7 +124,7 @@ class _Rows(Mapping[str, int]):
         self._find()
 
     def _find(self) -> None:
-        hashes = np.fromiter(map(hash, self._names), np.int64, len(self._names))
+        hashes = np.fromiter(map(_hash, self._names), np.int32, len(self._names))
         # Of equal ones, the last comes first.
         self._order = np.lexsort((-np.arange(len(hashes)), hashes)).astype(np.int32)
         self._hashes = hashes[self._order]
@@ -136,8 +141,9 @@ class _Rows(Mapping[str, int]):
         self._find()
 
     def __getitem__(self, name: str) -> int:
-        place = int(np.searchsorted(self._hashes, hash(name)))
-        while place < len(self._hashes) and self._hashes[place] == hash(name):
+        wanted = np.int32(_hash(name))
+        place = int(np.searchsorted(self._hashes, wanted))
+        while place < len(self._hashes) and self._hashes[place] == wanted:
             row = int(self._order[place])
             if self._names[row] == name:
                 return row

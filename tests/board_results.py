@@ -15,17 +15,12 @@ from ssl_bench.measures.definition import Measure
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.protocols.protocol import Protocol, load_protocol
 from ssl_bench.scoring.aggregate import columns_of, counted_rows, per_trial
+from ssl_bench.scoring.checks import check_predictions, measures_of
 from ssl_bench.scoring.maps import Maps, StoredMaps
 from ssl_bench.scoring.references import Controls
 from ssl_bench.scoring.results import MeasuredValue, Result
 from ssl_bench.scoring.retrieval import retrieval_scores
-from ssl_bench.scoring.run import (
-    ScoringOptions,
-    check_predictions,
-    measures_of,
-    score_file,
-    under_dialect,
-)
+from ssl_bench.scoring.run import ScoringOptions, score_file, under_dialect
 from ssl_bench.scoring.scores import Job, score_maps
 from ssl_bench.trials.compositions import open_trials
 from ssl_bench.trials.trial import TrialSet

@@ -120,7 +120,8 @@ def setup(_device):
     return work
 
 
-machines = {}
+machines, heard = {}, []
+signal.signal(signal.SIGTERM, lambda *_: heard.append(1))
 with cluster(2) as (address, nodes), Executor("ray", 2, address=address).open(setup) as run:
     seen, until = set(), time.monotonic() + 200
     while len(seen) < 2 and time.monotonic() < until:  # one may start later
@@ -131,12 +132,14 @@ with cluster(2) as (address, nodes), Executor("ray", 2, address=address).open(se
             os.killpg(nodes[1].pid, signal.SIGKILL)
             nodes[1].wait()
     left = nodes[1].poll() is not None
-print(sorted(machines) == list(range(20)), len(seen), left)
+    signal.raise_signal(signal.SIGTERM)
+signal.raise_signal(signal.SIGTERM)
+print(sorted(machines) == list(range(20)), len(seen), left, len(heard))
 """
 
 
 @pytest.mark.slow
-def test_parts_of_a_machine_that_leaves_are_done_elsewhere() -> None:
+def test_parts_of_a_machine_that_leaves_are_done_elsewhere_and_signals_are_ours() -> None:
     pytest.importorskip("ray")
     done = subprocess.run(
         [sys.executable, "-c", LEAVING],
@@ -145,7 +148,7 @@ def test_parts_of_a_machine_that_leaves_are_done_elsewhere() -> None:
         text=True,
         check=False,
     )
-    assert done.stdout.split() == ["True", "2", "True"], done.stderr
+    assert done.stdout.split() == ["True", "2", "True", "2"], done.stderr
 
 
 @pytest.fixture(scope="class")

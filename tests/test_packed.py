@@ -58,6 +58,16 @@ def test_rows_are_found_by_name(names: list[str]) -> None:
     assert rows.get("another") is None
 
 
+def test_rows_are_told_apart_where_few_bits_of_names_differ(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("ssl_bench.packed._hash", lambda name: hash(name) % 500)
+    rows = rows_by_name(NAMES)
+    assert list(rows) == NAMES
+    assert all(rows[name] == row for row, name in list(enumerate(NAMES))[::997])
+    assert "clip none" not in rows
+
+
 @pytest.mark.parametrize("count", [10, COUNT])
 def test_of_equal_names_the_last_is_found(count: int) -> None:
     names = ["twice", *NAMES[:count], "twice"]

@@ -15,8 +15,8 @@ from ssl_bench.models.contract import AnnotationLocalizer, Localizer
 from ssl_bench.models.devices import PROCESSOR, Place, Precision, move
 from ssl_bench.protocols.protocol import Protocol
 from ssl_bench.scoring.aggregate import summarise
+from ssl_bench.scoring.checks import measures_of
 from ssl_bench.scoring.maps import array_maps
-from ssl_bench.scoring.run import measures_of
 from ssl_bench.scoring.scores import Job, score_maps
 from ssl_bench.trials.compositions import open_trials
 from ssl_bench.trials.trial import TrialSet

@@ -25,16 +25,10 @@ from ssl_bench.errors import SslBenchError
 from ssl_bench.files import replaced_folder, sha256_of_file
 from ssl_bench.predictions import Predictions
 from ssl_bench.protocols.protocol import Protocol, load_dialect
+from ssl_bench.scoring.checks import check_predictions, model_of, protocol_of, require_deaf
 from ssl_bench.scoring.overlap import OverlapScores, score_overlap
 from ssl_bench.scoring.results import read_result
-from ssl_bench.scoring.run import (
-    ScoringOptions,
-    check_predictions,
-    model_of,
-    protocol_of,
-    require_deaf,
-    score_file,
-)
+from ssl_bench.scoring.run import ScoringOptions, score_file
 from ssl_bench.testsets.lists import read_clip_list
 from ssl_bench.trials.compositions import open_trials
 

@@ -25,13 +25,8 @@ from ssl_bench.models.devices import Place, Precision, move, resolve
 from ssl_bench.models.registry import load_localizer, with_object_prior
 from ssl_bench.predictions import open_predictions
 from ssl_bench.protocols.protocol import Protocol, load_dialect, load_protocol
-from ssl_bench.scoring.run import (
-    check_predictions,
-    check_scorable,
-    measures_of,
-    require_deaf,
-    under_dialect,
-)
+from ssl_bench.scoring.checks import check_predictions, check_scorable, measures_of, require_deaf
+from ssl_bench.scoring.run import under_dialect
 from ssl_bench.testsets import TestSet
 from ssl_bench.trials.compositions import compose, open_protocol_test_set, with_split
 from ssl_bench.trials.trial import TrialSet

@@ -28,8 +28,9 @@ from ssl_bench.models.registry import list_baselines, load_baseline, load_locali
 from ssl_bench.predictions import open_predictions
 from ssl_bench.protocols.protocol import Protocol, load_dialect, load_protocol
 from ssl_bench.schemas import Document, value_of
+from ssl_bench.scoring.checks import check_predictions
 from ssl_bench.scoring.results import MeasuredValue
-from ssl_bench.scoring.run import ScoringOptions, check_predictions, score, score_file
+from ssl_bench.scoring.run import ScoringOptions, score, score_file
 from ssl_bench.trials.compositions import open_trials, with_split
 from ssl_bench.trials.trial import TrialSet
 

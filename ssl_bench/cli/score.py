@@ -153,15 +153,14 @@ def _score_under_all(given: dict[str, Any]) -> None:
     """Score under every dialect that has constants for this model, and print one table."""
     with progress_bars() as (_, notify):
         from ssl_bench.protocols.protocol import load_dialect
-        from ssl_bench.scoring.dialects import dialect_table, dialects_for
-        from ssl_bench.scoring.run import (
-            ScoringOptions,
+        from ssl_bench.scoring.checks import (
             check_predictions,
             maps_beyond,
             protocol_of,
             takes_probabilities,
-            under_dialect,
         )
+        from ssl_bench.scoring.dialects import dialect_table, dialects_for
+        from ssl_bench.scoring.run import ScoringOptions, under_dialect
         from ssl_bench.trials.compositions import open_trials
 
         options = ScoringOptions(partial=given["partial"], jobs=given["jobs"], notify=notify)

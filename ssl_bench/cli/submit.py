@@ -43,7 +43,7 @@ def validate(predictions: Path, protocol: str | None, data: Path | None, as_json
     """
     from ssl_bench.errors import PredictionsError
     from ssl_bench.predictions import FileProblem
-    from ssl_bench.scoring.run import check_predictions, protocol_of
+    from ssl_bench.scoring.checks import check_predictions, protocol_of
     from ssl_bench.trials.compositions import open_trials
 
     label: str | None = None

@@ -21,10 +21,7 @@ from ssl_bench.engine.store import Store
 from ssl_bench.engine.usable import require_video
 from ssl_bench.errors import ModelError
 from ssl_bench.executors import HERE
-from ssl_bench.files import (
-    is_writable,
-    temporary_folder,
-)
+from ssl_bench.files import is_writable, remove_temporary_left_overs, temporary_folder
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
 from ssl_bench.models.provenance import describe
 from ssl_bench.predictions import PredictionsMeta, PredictionsWriter
@@ -160,6 +157,8 @@ def predict(
             for each, (trials, _) in zip(written, runs, strict=True)
         ]
         if in_parts:
+            # Where every part is there, nothing else would remove what a killed run's workers left.
+            remove_temporary_left_overs()
             folder = stack.enter_context(in_use(parts) if parts else temporary_folder())
             again = load or (lambda _device: localizer)
             batches = localize_in_parts(localizer, plan, settings, again, folder)

@@ -22,12 +22,12 @@ from ssl_bench.files import files_of, replaced_folder, sha256_of_file
 from ssl_bench.interchange.export import write_table
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.scoring.aggregate import per_trial
+from ssl_bench.scoring.checks import check_predictions
 from ssl_bench.scoring.dialects import THRESHOLD_RULES, threshold_rule_scores
 from ssl_bench.scoring.formatting import value_of
 from ssl_bench.scoring.maps import StoredMaps
 from ssl_bench.scoring.references import Controls
 from ssl_bench.scoring.results import Prior
-from ssl_bench.scoring.run import check_predictions
 from ssl_bench.scoring.score_file import SCORES
 from ssl_bench.scoring.scores import Job, score_maps
 from ssl_bench.scoring.settings import labels_of

@@ -40,9 +40,9 @@ from ssl_bench.predictions import Predictions, open_predictions
 from ssl_bench.protocols.conventions import DATASET_RULES
 from ssl_bench.protocols.protocol import load_protocol
 from ssl_bench.scoring.aggregate import counted_rows, per_trial
+from ssl_bench.scoring.checks import check_predictions, model_of, protocol_of
 from ssl_bench.scoring.maps import MapBatch, StoredMaps, on_grid
 from ssl_bench.scoring.results import ModelIdentity
-from ssl_bench.scoring.run import check_predictions, model_of, protocol_of
 from ssl_bench.scoring.scores import Job, score_maps
 from ssl_bench.scoring.settings import labels_of
 from ssl_bench.scoring.thresholds import with_threshold

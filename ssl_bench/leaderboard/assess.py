@@ -46,9 +46,10 @@ from ssl_bench.leaderboard.submissions import (
 )
 from ssl_bench.predictions import Question, check, open_predictions
 from ssl_bench.protocols.protocol import Protocol
+from ssl_bench.scoring.checks import measures_of
 from ssl_bench.scoring.hearing import OWN_BLIND, ROUNDING
 from ssl_bench.scoring.references import Controls
-from ssl_bench.scoring.run import Notify, ScoringOptions, measures_of, score_file
+from ssl_bench.scoring.run import Notify, ScoringOptions, score_file
 from ssl_bench.trials.compositions import open_trials
 from ssl_bench.trials.trial import TrialSet
 

@@ -37,6 +37,7 @@ from ssl_bench.predictions import open_predictions
 from ssl_bench.protocols.conventions import Rule
 from ssl_bench.protocols.protocol import Protocol, dialect_names, load_dialect
 from ssl_bench.scoring.aggregate import breakdown, per_trial, replicates, summarise
+from ssl_bench.scoring.checks import measures_of
 from ssl_bench.scoring.formatting import position, value_of
 from ssl_bench.scoring.hearing import (
     OWN_BLIND,
@@ -47,7 +48,7 @@ from ssl_bench.scoring.hearing import (
 from ssl_bench.scoring.maps import on_grid
 from ssl_bench.scoring.references import Controls
 from ssl_bench.scoring.results import MeasuredValue
-from ssl_bench.scoring.run import Scored, measures_of
+from ssl_bench.scoring.run import Scored
 from ssl_bench.testsets.truth import encode_rle
 from ssl_bench.trials.trial import Trial, TrialSet
 

@@ -29,7 +29,7 @@ from ssl_bench.leaderboard.compact import MAX_MAPS_BYTES
 from ssl_bench.models.registry import list_baselines, load_baseline
 from ssl_bench.protocols.protocol import Protocol, load_protocol, protocol_names
 from ssl_bench.scoring.aggregate import n_replicates
-from ssl_bench.scoring.run import measures_of
+from ssl_bench.scoring.checks import measures_of
 from ssl_bench.trials.compositions import with_split
 
 SUBMISSIONS, SITE = "submissions", "site"

@@ -60,18 +60,12 @@ from ssl_bench.leaderboard.submissions import (
 )
 from ssl_bench.predictions import open_predictions
 from ssl_bench.scoring.aggregate import summarise
+from ssl_bench.scoring.checks import check_predictions, check_scorable, measures_of
 from ssl_bench.scoring.hearing import with_more_known
 from ssl_bench.scoring.maps import StoredMaps
 from ssl_bench.scoring.results import Hearing, MeasuredValue
 from ssl_bench.scoring.retrieval import retrieval_scores
-from ssl_bench.scoring.run import (
-    ScoringOptions,
-    check_predictions,
-    check_scorable,
-    measures_of,
-    score_deaf,
-    without_sound_of,
-)
+from ssl_bench.scoring.run import ScoringOptions, score_deaf, without_sound_of
 from ssl_bench.scoring.scores import Job, score_maps
 from ssl_bench.statistics.ties import Standing
 

@@ -276,7 +276,7 @@ def breakdown(
 
 def _within_levels(
     scores: pd.DataFrame, other: pd.DataFrame | None, measures: Sequence[Measure], seed: int
-) -> Callable[[NDArray[np.intp]], tuple[MeasuredValue, ...]]:
+) -> Callable[[NDArray[np.int32]], tuple[MeasuredValue, ...]]:
     """A function that summarises some rows of a table, many times over."""
     rows_of = {measure.definition.rows for measure in measures}
     if (
@@ -292,12 +292,12 @@ def _within_levels(
             other=None if others is None else others.iloc[rows],
             seed=seed,
         )
+    groups = _groups(scores).numbers
     # Each trial counts by itself, so that its values are found once for all levels.
     values = [_values(scores, other, measure) for measure in measures]
-    groups = _groups(scores).numbers
     counted = counted_rows(scores, measures[0])
 
-    def summed(rows: NDArray[np.intp]) -> tuple[MeasuredValue, ...]:
+    def summed(rows: NDArray[np.int32]) -> tuple[MeasuredValue, ...]:
         kept = rows[counted[rows]]
         bootstrap = ClusterBootstrap(Numbered(groups[kept]), seed=seed)
         some = (column[kept] for column in values)
@@ -307,15 +307,23 @@ def _within_levels(
     return summed
 
 
-def _levels(scores: pd.DataFrame, name: str) -> Iterator[tuple[str, NDArray[np.intp]]]:
+def _levels(scores: pd.DataFrame, name: str) -> Iterator[tuple[str, NDArray[np.int32]]]:
     """Each level of a grouping column with its row numbers.
 
     A trial in which several categories sound (``cat+dog``) counts under each of them.
     """
-    numbers, values = pd.factorize(scores[name])
-    order = np.argsort(numbers, kind="stable")
+    # There are few levels, and many trials: numbers of 64 bits would take more than a column.
+    column, numbers = scores[name], np.empty(len(scores), np.int16)
+    values: dict[Any, int] = {}
+    for start in range(0, len(column), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        places, some = pd.factorize(column.iloc[part])
+        # What is no level has the place -1, and keeps that number.
+        numbers[part] = np.array([*(values.setdefault(v, len(values)) for v in some), -1])[places]
+    order = np.argsort(numbers, kind="stable").astype(np.int32)
     ends = np.searchsorted(numbers, np.arange(len(values) + 1), sorter=order)
-    found: dict[Any, list[NDArray[np.intp]]] = {}
+    del numbers
+    found: dict[Any, list[NDArray[np.int32]]] = {}
     for number, value in enumerate(values):
         for level in dict.fromkeys(value.split("+") if name == "category" else [value]):
             found.setdefault(level, []).append(order[ends[number] : ends[number + 1]])

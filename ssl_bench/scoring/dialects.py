@@ -13,8 +13,9 @@ from ssl_bench.predictions import Predictions
 from ssl_bench.protocols.conventions import Normalisation, Rule
 from ssl_bench.protocols.protocol import Protocol, dialect_names, load_dialect
 from ssl_bench.scoring.aggregate import summarise
+from ssl_bench.scoring.checks import check_predictions, measures_of
 from ssl_bench.scoring.maps import StoredMaps
-from ssl_bench.scoring.run import ScoringOptions, check_predictions, measures_of, under_dialect
+from ssl_bench.scoring.run import ScoringOptions, under_dialect
 from ssl_bench.scoring.scores import Job, score_maps
 from ssl_bench.trials.trial import TrialSet
 

@@ -13,8 +13,8 @@ from ssl_bench.measures.definition import Measure
 from ssl_bench.protocols.protocol import Protocol
 from ssl_bench.schemas import Document
 from ssl_bench.scoring.aggregate import summarise
+from ssl_bench.scoring.checks import measures_of
 from ssl_bench.scoring.results import MeasuredValue
-from ssl_bench.scoring.run import measures_of
 from ssl_bench.testsets.audit import Audit, Overlap, audit
 from ssl_bench.testsets.lists import ClipList
 from ssl_bench.trials.trial import Trial, TrialSet

@@ -13,33 +13,36 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from ssl_bench.arguments import AnyPath, named_arguments, require_instance
 from ssl_bench.displays import Shown
 from ssl_bench.environment import environment
-from ssl_bench.errors import PredictionsError, Problem, SslBenchError
-from ssl_bench.measures.definition import Measure
+from ssl_bench.errors import PredictionsError, Problem
 from ssl_bench.measures.values import parse_measure
-from ssl_bench.packed import rows_by_name
-from ssl_bench.predictions import Predictions, Question, check, open_predictions
-from ssl_bench.predictions.archive import refusal
-from ssl_bench.protocols.protocol import Dialect, Protocol, load_protocol, protocol_names
-from ssl_bench.schemas import quoted
-from ssl_bench.scoring.aggregate import BROKEN_DOWN, breakdown, columns_of, summarise
+from ssl_bench.predictions import Predictions
+from ssl_bench.protocols.protocol import Protocol
+from ssl_bench.scoring.aggregate import BROKEN_DOWN, breakdown, summarise
 from ssl_bench.scoring.cache import ScoreCache, digest_of_rows
+from ssl_bench.scoring.checks import (
+    change_of,
+    check_blind,
+    check_predictions,
+    check_scorable,
+    maps_beyond,
+    measures_of,
+    model_of,
+    require_deaf,
+)
 from ssl_bench.scoring.hearing import (
     OWN_BLIND,
     OWN_DEAF,
-    ROUNDING,
     WithoutSound,
-    change_with_sound,
     find_hearing,
 )
-from ssl_bench.scoring.maps import MapBatch, Maps, StoredMaps, array_maps
+from ssl_bench.scoring.maps import Maps, StoredMaps, array_maps
 from ssl_bench.scoring.references import (
     Controls,
-    load_floor,
     priors_note,
 )
 from ssl_bench.scoring.results import (
@@ -55,7 +58,7 @@ from ssl_bench.scoring.results import (
 )
 from ssl_bench.scoring.retrieval import chance, retrieval_scores
 from ssl_bench.scoring.scores import Job, score_maps
-from ssl_bench.scoring.thresholds import at_zero, set_apart
+from ssl_bench.scoring.thresholds import set_apart
 from ssl_bench.statistics.bootstrap import CONFIDENCE, RESAMPLES
 from ssl_bench.trials.trial import TrialSet
 
@@ -114,74 +117,6 @@ class Scored(Shown):
     def to_frame(self) -> pd.DataFrame:
         """One row a measure, as :meth:`ssl_bench.Result.to_frame` has it."""
         return self.result.to_frame()
-
-
-def measures_of(protocol: Protocol) -> list[Measure]:
-    """The protocol's measures; raises MeasureError where one is unknown."""
-    return [parse_measure(text) for text in protocol.measures]
-
-
-def check_scorable(trials: TrialSet) -> None:
-    """Check that a protocol's measures, trivial maps and truth fit its trials, before any work.
-
-    Raises SslBenchError, with the protocol's name, if one does not.
-    """
-    protocol = trials.protocol
-    try:
-        measures = measures_of(protocol)
-        if protocol.answers != "maps":
-            return
-        for name in protocol.controls.floors:
-            load_floor(name, protocol)
-        first = next((trial for trial in trials if trial.sounding), trials.trials[0])
-        probe = at_zero(TrialSet(protocol, trials.test_set, [first]))
-        flat = MapBatch(np.zeros(1, np.intp), np.zeros((1, 1, 1), np.float32))
-        [table] = score_maps(Job([flat], probe, measures))
-        for measure in measures:
-            columns_of(table, measure)
-    except SslBenchError as error:
-        if error.where is not None:
-            raise
-        raise type(error)(
-            error.problem, code=error.code, where=protocol.label, remedy=error.remedy
-        ) from error
-
-
-def protocol_of(path: str | os.PathLike[str]) -> Protocol:
-    """The protocol that predictions say they answer, if it ships.
-
-    Raises
-    ------
-    PredictionsError
-        If the file cannot be read, or names a protocol that does not ship. Nothing else is looked
-        for: a path that somebody's file names is not followed.
-    """
-    stated = open_predictions(path).meta.protocol
-    if stated.partition("@")[0] not in protocol_names():
-        message = f"the file was made for the protocol {quoted(stated)}, which does not ship"
-        remedy = "give --protocol with the path of its file"
-        raise refusal(Path(path), "E_PROTOCOL_UNKNOWN", message, remedy)
-    return load_protocol(stated)
-
-
-def check_predictions(
-    source: str | os.PathLike[str] | Predictions, trials: TrialSet, *, partial: bool = False
-) -> Predictions:
-    """Check predictions against the trials of a canonical protocol, once.
-
-    Raises PredictionsError with every problem, if they cannot be scored.
-    """
-    question = Question(
-        trials.index,
-        protocol=trials.protocol.label,
-        protocol_digest=trials.protocol.digest,
-        trials_digest=trials.digest,
-        test_set=trials.test_set.name,
-        test_set_digest=trials.test_set.digest,
-        answers=trials.protocol.answers,
-        partial=partial,
-    )
-    return check(source, question)
 
 
 def under_dialect(trials: TrialSet, protocol: Protocol) -> TrialSet:
@@ -307,7 +242,7 @@ def score_file(
     for name, other in {"": vision_only, **(priors or {})}.items():
         if other is not None:
             others[name] = check_predictions(other, trials, partial=settings.partial)
-            _check_blind(others[name], predictions, is_prior=bool(name))
+            check_blind(others[name], predictions, is_prior=bool(name))
     if "" in others:
         require_deaf(others[""], trials)
     return _scored(
@@ -400,7 +335,7 @@ def _scored(
         ),
         *trivial,
     ]
-    change = _change(maps, asked)
+    change = change_of(maps, asked)
     if is_deaf or change == 0:
         without.insert(0, WithoutSound(OWN_DEAF, values, lambda: scores))
 
@@ -485,16 +420,6 @@ def _floor(known: Controls, name: str, counted: NDArray[np.bool_]) -> pd.DataFra
     return _rows(counted, known.floor(name))
 
 
-def _change(maps: Maps | Predictions, trials: TrialSet) -> float | None:
-    """How much maps change with the sound; None where that is not known."""
-    if trials.protocol.answers != "maps" or callable(maps):
-        return None
-    if not isinstance(maps, Predictions):
-        return change_with_sound(maps, trials)
-    video = bool(maps.meta.provenance.get("video"))
-    return change_with_sound(StoredMaps(maps, trials), trials, video=video)
-
-
 def _tables(
     maps: Maps | Predictions,
     trials: TrialSet,
@@ -521,37 +446,6 @@ def _scores_of(maps: Predictions, trials: TrialSet, settings: ScoringOptions) ->
     return _tables(maps, trials, settings)[1]
 
 
-def maps_beyond(maps: Maps | Predictions, trials: TrialSet) -> int:
-    """How many maps leave 0..1, where that is the scale of the protocol's absolute threshold."""
-    protocol = trials.protocol
-    if not takes_probabilities(protocol) or callable(maps):
-        return 0
-    batches = StoredMaps(maps, trials) if isinstance(maps, Predictions) else maps
-    found = (
-        (batch.maps.min(axis=(1, 2)) < 0) | (batch.maps.max(axis=(1, 2)) > 1) for batch in batches
-    )
-    return sum(int(beyond.sum()) for beyond in found)
-
-
-def takes_probabilities(conventions: Protocol | Dialect) -> bool:
-    """Whether maps are compared, as they are, with one threshold for all models."""
-    table = conventions.threshold
-    plain = conventions.map.normalisation == "none" and table.pooled is None
-    return table.rule == "absolute" and plain
-
-
-def require_deaf(predictions: Predictions, trials: TrialSet) -> None:
-    """Refuse maps that follow the sound, where maps made without it are asked for."""
-    change = _change(predictions, trials)
-    if change is not None and change > ROUNDING:
-        text = (
-            f"its maps of one picture differ with the sound by {100 * change:.3g} % of their "
-            "range, so they were not made without it; maps made with other sounds are compared by "
-            "'ssl-bench contribution --without'"
-        )
-        raise PredictionsError([Problem(text, "E_BLIND_LISTENS")], where=predictions.path)
-
-
 def score_deaf(
     files: Mapping[str, Path],
     trials: TrialSet,
@@ -572,7 +466,7 @@ def score_deaf(
         checked[name] = check_predictions(path, trials, partial=True)
         require_deaf(checked[name], trials)
         for each in predictions:
-            _check_blind(checked[name], each, is_prior=True)
+            check_blind(checked[name], each, is_prior=True)
     settings.notify("scoring what was made without sound")
     cache = ScoreCache(asked, measures_of(asked.protocol), used=settings.use_cache)
     return {
@@ -598,28 +492,6 @@ def _same(table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def _check_blind(other: Predictions, predictions: Predictions, *, is_prior: bool) -> None:
-    """Check that audio-blind maps are of the same model, and those of a prior of another."""
-    problems = []
-    if is_prior and other.sha256 == predictions.sha256:
-        text = "these are the predictions themselves; give maps that were made without the sound"
-        problems.append(Problem(text, "E_PRIOR_SAME"))
-    own = (predictions.meta.model, predictions.meta.weights_digest)
-    if not is_prior and (other.meta.model, other.meta.weights_digest) != own:
-        text = (
-            f"its maps are of {other.meta.model!r}, and the predictions of {own[0]!r} with other "
-            "weights or another name"
-        )
-        problems.append(Problem(text, "E_BLIND_MODEL"))
-    answered = rows_by_name(other.trial_ids)
-    lacking = sorted(name for name in predictions.trial_ids if name not in answered)
-    if lacking:
-        text = f"it lacks {len(lacking)} trials of the predictions, such as {lacking[0]!r}"
-        problems.append(Problem(text, "E_TRIALS_MISSING"))
-    if problems:
-        raise PredictionsError(problems, where=other.path)
-
-
 def _coverage(scores: pd.DataFrame, partial: bool) -> Coverage:
     present = scores["present"].to_numpy()
     ids = scores["trial_id"]
@@ -636,13 +508,3 @@ def _coverage(scores: pd.DataFrame, partial: bool) -> Coverage:
         flat_maps=int(flat.sum()),
         tied_maps=int((tied > 1).sum()),
     )
-
-
-def model_of(predictions: Predictions) -> ModelIdentity:
-    """The model that a predictions file names, with its provenance."""
-    meta = predictions.meta
-    stated = {"name": meta.model, "weights_sha256": meta.weights_digest}
-    try:
-        return ModelIdentity.model_validate({**meta.provenance, **stated})
-    except ValidationError:
-        return ModelIdentity(**stated, notes=meta.provenance)

@@ -62,7 +62,7 @@ _FACTS = (
     "truth_pixels",
 )
 # Lower bounds of the sum of the truth map, in pixels of the 224 grid (SLAVC, EvaluatorFull).
-_SIZES = np.array(["small", "medium", "large", "huge"], dtype=object)
+_SIZES = pd.array(["small", "medium", "large", "huge", "silent"], dtype="str")
 _SIZE_BOUNDS = np.array([0, 32**2, 96**2, 144**2])
 _SIZE_GRID = 224**2
 # Trials of which a fact is found at once, so that few objects of Python are there beside it.
@@ -361,9 +361,9 @@ class _Columns:
         )
 
     def table(self, given: Mapping[str, Any]) -> pd.DataFrame:
-        """All columns, with the facts about trials."""
+        """All columns, with the facts about trials; they are given away, for they may be large."""
         trials = self.trials
-        numbers = dict(self._numbers)
+        numbers, self._numbers = self._numbers, {}
         truth_pixels = numbers.pop("truth_pixels", np.zeros(len(trials))).astype(np.int64)
         area = numbers.pop(AREA, np.zeros(len(trials)))
         for row in np.flatnonzero(~self._present).tolist():
@@ -393,13 +393,10 @@ class _Columns:
 
 def _size_names(area: NDArray[np.float64], size: int, sounding: pd.Series) -> pd.Series:
     """The name of each truth's size, from the sum of its map on a grid of `size` pixels a side."""
-    found = []
-    for start in range(0, len(area), _AT_ONCE):
-        part = slice(start, start + _AT_ONCE)
-        on_grid = area[part] * _SIZE_GRID / size**2
-        names = _SIZES[np.searchsorted(_SIZE_BOUNDS, on_grid, side="right") - 1]
-        found.append(pd.Series(np.where(sounding[part], names, "silent")))
-    return pd.concat(found, ignore_index=True)
+    on_grid = area * _SIZE_GRID / size**2
+    places = np.searchsorted(_SIZE_BOUNDS, on_grid, side="right") - 1
+    places[~sounding] = -1
+    return pd.Series(_SIZES.take(places))
 
 
 def trial_facts(trials: TrialSet) -> dict[str, Any]:
@@ -421,26 +418,27 @@ def trial_facts(trials: TrialSet) -> dict[str, Any]:
     pictures = {} if own_pictures else {"image": attrgetter("image.key")}
     left = iter(trials)
     # There are only a few Python objects at a time: a column holds texts in less memory.
-    parts = iter(lambda: list(islice(left, _AT_ONCE)), [])
-    table = pd.concat(
-        (
-            pd.DataFrame(
-                {
-                    "trial_id": [trial.id for trial in part],
-                    "group": [trial.group for trial in part],
-                    "category": [trial.category for trial in part],
-                    "role": [trial.role for trial in part],
-                    **{name: list(map(key, part)) for name, key in pictures.items()},
-                    "sounding": [trial.sounding for trial in part],
-                    "n_boxes": _box_counts(part, trials.test_set),
-                    **{name: [trial.attributes[name] for trial in part] for name in cells},
-                }
-            )
-            for part in parts
-        ),
-        ignore_index=True,
-    )
-    facts: dict[str, Any] = {str(name): column for name, column in table.items()}
+    parts = [
+        {
+            name: pd.Series(values)
+            for name, values in {
+                "trial_id": [trial.id for trial in part],
+                "group": [trial.group for trial in part],
+                "category": [trial.category for trial in part],
+                "role": [trial.role for trial in part],
+                **{name: list(map(key, part)) for name, key in pictures.items()},
+                "sounding": [trial.sounding for trial in part],
+                "n_boxes": _box_counts(part, trials.test_set),
+                **{name: [trial.attributes[name] for trial in part] for name in cells},
+            }.items()
+        }
+        for part in iter(lambda: list(islice(left, _AT_ONCE)), [])
+    ]
+    # One column after the other, so that no more than one is there twice.
+    facts: dict[str, Any] = {
+        name: pd.concat([part.pop(name) for part in parts], ignore_index=True)
+        for name in list(parts[0])
+    }
     if own_pictures:
         # One column in memory where each trial shows its own picture.
         facts["image"] = facts["trial_id"]

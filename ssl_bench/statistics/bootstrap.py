@@ -61,7 +61,7 @@ def wilson(successes: float, n: int, confidence: float = CONFIDENCE) -> tuple[fl
 
 
 class Numbered(NamedTuple):
-    """Groups by numbers ``(n,)`` that have the order of their names, which take more memory."""
+    """Groups by numbers ``(n,)``, from 0, in the order of their names, which take more memory."""
 
     numbers: NDArray[np.integer[Any]]
 
@@ -72,10 +72,7 @@ class ClusterBootstrap:
     def __init__(
         self, groups: ArrayLike | Numbered, seed: int = 0, resamples: int = RESAMPLES
     ) -> None:
-        given = groups.numbers if isinstance(groups, Numbered) else np.asarray(groups, dtype=str)
-        names, member = np.unique(given, return_inverse=True)
-        self._member = member.astype(np.int32)
-        self.n_groups = len(names)
+        self._member, self.n_groups = _numbered(groups)
         self.n_rows = len(self._member)
         self._draw = (seed, self.n_groups, resamples)
 
@@ -198,6 +195,20 @@ class ClusterBootstrap:
         return Interval(float(low), float(high), "cluster-bootstrap")
 
 
+def _numbered(groups: ArrayLike | Numbered) -> tuple[NDArray[np.int32], int]:
+    """The number of each row's group ``(n,)``, in the order of names, and how many there are."""
+    if not isinstance(groups, Numbered):
+        names, member = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
+        return member.astype(np.int32), len(names)
+    # Without sorting, which would take several times the memory.
+    numbers = groups.numbers
+    there = np.zeros(numbers.max(initial=-1) + 1, np.bool_)
+    there[numbers] = True
+    places: NDArray[np.int32] = np.cumsum(there, dtype=np.int32)
+    places -= 1
+    return places[numbers], int(places[-1]) + 1 if len(places) else 0
+
+
 def _of_rows(weights: NDArray[np.uint16], members: NDArray[np.int32]) -> NDArray[np.uint16]:
     """How often each row was drawn, from how often its group was."""
     drawn = np.take(weights, members, axis=1)
@@ -225,7 +236,7 @@ _of_few, _of_many = lru_cache(maxsize=64)(_whole), lru_cache(maxsize=6)(_whole)
 def _drawn(seed: int, n_groups: int, resamples: int, rows: int) -> Iterator[NDArray[np.uint16]]:
     """Weights of so many resamples at a time; the same whatever their number."""
     generator = np.random.default_rng(np.random.SeedSequence([seed, n_groups]))
-    at_once = max(1, 2**18 // n_groups)
+    at_once = max(1, 2**17 // n_groups)
     for first in range(0, resamples, rows):
         weights = np.empty((min(rows, resamples - first), n_groups), np.uint16)
         for start in range(0, len(weights), at_once):

@@ -437,7 +437,7 @@ class TrialSet(Shown):
             f'{{"composition":{json_text(composition)},"test_set":{json_text(test_set)}'.encode()
         )
         opening = ',"trials":{'
-        for row in self._by_id.tolist():
+        for row in map(int, self._by_id):
             trial = self.trials[row]
             asked = [
                 [[sample, *placement] for sample, placement in trial.image.parts],

@@ -20,7 +20,7 @@ from ssl_bench.leaderboard.submissions import (
 from ssl_bench.models.registry import load_baseline, load_localizer
 from ssl_bench.predictions import Predictions, open_predictions
 from ssl_bench.protocols.protocol import load_protocol
-from ssl_bench.scoring.run import model_of
+from ssl_bench.scoring.checks import model_of
 from ssl_bench.trials.compositions import open_trials
 from ssl_bench.trials.trial import TrialSet
 

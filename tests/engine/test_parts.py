@@ -128,6 +128,16 @@ def test_a_run_that_is_started_again_takes_the_parts_that_are_done(
     assert len(said) == 1
 
 
+def test_what_a_killed_run_left_of_temporary_files_goes_even_if_no_part_is_missing(
+    predicted: Predict, options: EngineOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    left = tmp_path / "temporary" / ".ssl-bench.0123456789abcdef"
+    left.mkdir(parents=True)
+    predicted(options)
+    assert not left.exists()
+
+
 class Other(Blended):
     provenance = Provenance("blended", weights_sha256="1" * 64)
 

@@ -16,7 +16,7 @@ from ssl_bench.models.contract import AnnotationLocalizer, Features, Localizer
 from ssl_bench.models.trivial import Center, Oracle, Random
 from ssl_bench.predictions import open_predictions
 from ssl_bench.protocols.protocol import ControlsTable, TestSetTable, load_protocol
-from ssl_bench.scoring.run import check_predictions
+from ssl_bench.scoring.checks import check_predictions
 from ssl_bench.trials.compositions import open_trials
 from ssl_bench.trials.trial import TrialSet
 

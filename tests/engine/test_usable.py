@@ -19,7 +19,7 @@ from ssl_bench.errors import MediaError
 from ssl_bench.models.trivial import Center
 from ssl_bench.predictions import open_predictions
 from ssl_bench.protocols.protocol import load_protocol
-from ssl_bench.scoring.run import check_predictions
+from ssl_bench.scoring.checks import check_predictions
 from ssl_bench.trials.compositions import open_trials
 
 COUNT = 12

@@ -25,7 +25,7 @@ from ssl_bench.models.contract import Features, Localizer
 from ssl_bench.models.object_guided import ObjectGuided
 from ssl_bench.models.provenance import Provenance
 from ssl_bench.predictions import open_predictions
-from ssl_bench.scoring.run import require_deaf
+from ssl_bench.scoring.checks import require_deaf
 from ssl_bench.trials.compositions import open_trials
 
 VIDEO = VideoInput(frames=3, rate=10)

@@ -16,7 +16,7 @@ from PIL import Image
 from ssl_bench.errors import PredictionsError
 from ssl_bench.leaderboard.assess import Bench
 from ssl_bench.leaderboard.submissions import default_board
-from ssl_bench.scoring.run import check_predictions
+from ssl_bench.scoring.checks import check_predictions
 
 Arrays = dict[str, Any]
 

@@ -167,6 +167,18 @@ class TestBreakdown:
         )
         assert set(breakdown(scores, [SUCCESS])) == {"frame"}
 
+    def test_levels_of_many_trials_are_those_of_all_of_them(self) -> None:
+        # More rows than are looked at together; some levels come late, and some rows have none.
+        count = 20_000
+        types = [None if row % 7 == 0 else f"type {row * row // 10**7}" for row in range(count)]
+        scores = table([row % 10 / 10 for row in range(count)], type=types)
+        found = breakdown(scores, [SUCCESS])["type"]
+        assert list(found) == [f"type {number}" for number in sorted(range(40), key=str)]
+        for name, (value, *_) in found.items():
+            rows = [row for row, own in enumerate(types) if own == name]
+            assert value.n_trials == len(rows)
+            assert value.value == pytest.approx(np.mean([row % 10 >= 5 for row in rows]))
+
     def test_missing_trials_count_in_their_level(self) -> None:
         scores = self.SCORES.assign(present=[True, True, False, True])
         assert breakdown(scores, [SUCCESS])["category"]["dog"][0].value == 0.5

@@ -16,7 +16,8 @@ from vectors import CIOU, PIXELS, Vectors, slavc_maps, slavc_varied
 from ssl_bench.measures.localization import AUC_THRESHOLDS
 from ssl_bench.protocols.protocol import load_dialect
 from ssl_bench.scoring.aggregate import summarise
-from ssl_bench.scoring.run import Scored, ScoringOptions, measures_of, score_file
+from ssl_bench.scoring.checks import measures_of
+from ssl_bench.scoring.run import Scored, ScoringOptions, score_file
 from ssl_bench.testsets.annotations import Boxes
 from ssl_bench.trials.recipes import WHOLE, AudioRecipe, ImageRecipe, Target
 from ssl_bench.trials.trial import Trial, TrialSet

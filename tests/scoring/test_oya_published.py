@@ -10,8 +10,9 @@ import pytest
 
 from ssl_bench.protocols.protocol import ControlsTable, load_dialect, load_protocol
 from ssl_bench.scoring.aggregate import summarise
+from ssl_bench.scoring.checks import measures_of
 from ssl_bench.scoring.references import Controls
-from ssl_bench.scoring.run import measures_of, under_dialect
+from ssl_bench.scoring.run import under_dialect
 from ssl_bench.trials.compositions import open_trials
 
 

@@ -19,7 +19,7 @@ from ssl_bench.protocols.protocol import (
 )
 from ssl_bench.scoring.dialects import dialect_table, dialects_for
 from ssl_bench.scoring.hearing import OWN_BLIND
-from ssl_bench.scoring.run import ScoringOptions, check_scorable, score_file
+from ssl_bench.scoring.run import ScoringOptions, score_file
 from ssl_bench.trials.compositions import open_trials
 from ssl_bench.trials.trial import TrialSet
 
@@ -206,24 +206,6 @@ class TestAudioBlindFile:
         assert result.vision_only is not None
         assert result.vision_only.predictions_sha256 == sha256_of_file(twin)
         assert result.vision_only.measures == result.measures
-
-
-class TestProtocolsThatDoNotFit:
-    @pytest.mark.parametrize(
-        ("changed", "code"),
-        [
-            ({"measures": ("side-accuracy",)}, "E_COLUMN_MISSING"),
-            ({"measures": ("beauty",)}, "E_MEASURE_UNKNOWN"),
-            ({"controls": ControlsTable(floors=("nobody",))}, "E_FLOOR_UNKNOWN"),
-            ({"controls": ControlsTable(floors=("ezvsl",))}, "E_FLOOR_UNKNOWN"),
-        ],
-    )
-    def test_they_are_refused_by_name_before_any_work(
-        self, trials: TrialSet, changed: dict[str, object], code: str
-    ) -> None:
-        protocol = trials.protocol.model_copy(update=changed)
-        with refused(code, where=protocol.label):
-            check_scorable(TrialSet(protocol, trials.test_set, trials.trials))
 
 
 def test_hearing_is_the_paired_difference(trials: TrialSet, stored: Path, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from ssl_bench.statistics.bootstrap import (
     RESAMPLES,
     ClusterBootstrap,
     Interval,
+    Numbered,
     wilson,
 )
 
@@ -104,6 +105,17 @@ class TestClusterBootstrap:
             made = ClusterBootstrap(groups, seed=3, resamples=50)
             results.append((made.means(values).tobytes(), repr(made.interval(values))))
         assert results[0] == results[1]
+
+    @given(ROWS)
+    def test_numbers_of_groups_stand_for_their_names(self, rows: list[tuple[str, float]]) -> None:
+        names, values = zip(*rows, strict=True)
+        # Of more groups than there are rows of: a part of a table has some of its groups.
+        numbers = np.array([3 * "abcdefg".index(name) for name in names], np.int32)
+        found = [
+            (made.n_groups, made.means(values).tobytes())
+            for made in (ClusterBootstrap(each) for each in (names, Numbered(numbers)))
+        ]
+        assert found[0] == found[1]
 
     def test_the_seed_chooses_the_resamples(self) -> None:
         values = np.random.default_rng(0).random(50)

@@ -29,11 +29,12 @@ from ssl_bench.files import temporary_folder
 from ssl_bench.measures.definition import Measure
 from ssl_bench.predictions import Predictions, open_predictions
 from ssl_bench.protocols.protocol import Protocol, load_protocol
+from ssl_bench.scoring.checks import check_predictions, measures_of
 from ssl_bench.scoring.formatting import position
 from ssl_bench.scoring.hearing import OWN_BLIND
 from ssl_bench.scoring.maps import StoredMaps
 from ssl_bench.scoring.references import Controls
-from ssl_bench.scoring.run import Scored, ScoringOptions, check_predictions, measures_of, score_file
+from ssl_bench.scoring.run import Scored, ScoringOptions, score_file
 from ssl_bench.scoring.scores import Job, score_maps
 from ssl_bench.scoring.thresholds import set_apart
 from ssl_bench.trials.compositions import open_trials
