@@ -9,7 +9,7 @@ signal (KILL, TERM, INT) after a random share of the time that it takes, or, eve
 a random number of parts is there; sent to the process, or, as a scheduler and a terminal do, to its
 whole group. The same command runs again, and takes over the
 parts that are there. Its predictions and scores must be those of a run that nothing disturbed, byte
-for byte; five seconds after the kill no process of the run may be left (75 seconds after it, of
+for byte; five seconds after the kill no process of the run may be left (a minute after it, of
 Ray's own), and in the end no part and no temporary file. A row for each executor says how many
 kills hit, in how many the next run took parts over, and how many fell; the exit code is 1 if any
 fell.
@@ -47,8 +47,8 @@ _BATCH = 8
 _TAKEN = re.compile(r"^([\d,]+) of ([\d,]+) parts are taken", re.MULTILINE)
 # What a process inherits that belongs to a run.
 _MARK = "SSL_BENCH_KILLED_RUN"
-# Seconds; agents of Ray try for 60 to tell its server, which is gone, that they are alone.
-_PATIENCE, _PATIENCE_WITH_RAY = 5.0, 75.0
+# Seconds; Ray's own agents take their time to notice that they are alone.
+_PATIENCE, _PATIENCE_WITH_RAY = 5.0, 60.0
 
 PROTOCOL = """\
 name = "kills"
@@ -263,7 +263,7 @@ def tried(
 
     Unless it is known what an undisturbed run makes, two show it, of which the first fills the
     cache. Where all is `loaded`, runs are split off from this process. After `patience` seconds no
-    process may be left, or after 75 with Ray.
+    process may be left, or after a minute with Ray.
     """
     generator = random.Random(f"{seed} {executor}")
     place = Place(root.resolve(), EXECUTORS[executor], images, loaded)
