@@ -95,7 +95,10 @@ def check_predictions(
 
 
 def check_blind(other: Predictions, predictions: Predictions, *, is_prior: bool) -> None:
-    """Check that audio-blind maps are of the same model, and those of a prior of another."""
+    """Check that audio-blind maps are of the same model, and those of a prior of another.
+
+    Raises PredictionsError if they are not, or lack a trial of the predictions.
+    """
     problems = []
     if is_prior and other.sha256 == predictions.sha256:
         text = "these are the predictions themselves; give maps that were made without the sound"
@@ -117,7 +120,7 @@ def check_blind(other: Predictions, predictions: Predictions, *, is_prior: bool)
 
 
 def require_deaf(predictions: Predictions, trials: TrialSet) -> None:
-    """Refuse maps that follow the sound, where maps made without it are asked for."""
+    """Raise PredictionsError if maps follow the sound, where some made without it are asked for."""
     change = change_of(predictions, trials)
     if change is not None and change > ROUNDING:
         text = (
@@ -129,7 +132,10 @@ def require_deaf(predictions: Predictions, trials: TrialSet) -> None:
 
 
 def change_of(maps: Maps | Predictions, trials: TrialSet) -> float | None:
-    """How much maps change with the sound; None where that is not known."""
+    """How much maps change with the sound, as a share of their range; None where it is not known.
+
+    See :func:`~ssl_bench.scoring.hearing.change_with_sound`.
+    """
     if trials.protocol.answers != "maps" or callable(maps):
         return None
     if not isinstance(maps, Predictions):
