@@ -99,7 +99,7 @@ def read_published(path: Path | None = None) -> tuple[PublishedFigure, ...]:
     --------
     >>> figures = read_published()
     >>> len(figures), sum(figure.in_conflict for figure in figures)
-    (459, 48)
+    (471, 49)
     """
     place = content_folder("leaderboard") / PUBLISHED if path is None else path
     columns = list(PublishedFigure.model_fields)

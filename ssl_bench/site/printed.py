@@ -25,6 +25,9 @@ TEST_SETS = {
     "flickr-type-a": "Type A of Flickr-SoundNet: everything that could sound does",
     "flickr-type-b": "Type B of Flickr-SoundNet: something that could sound is silent",
     "music-synthetic": "MUSIC-Synthetic, several instruments",
+    "music-duet": "MUSIC-Duet, two instruments",
+    "vggss-duet": "VGGSS-Duet, two clips of VGG-SS at once",
+    "ade20k-sound-prompted": "ADE20K, prompted by sounds",
 }
 """Test sets of printed figures, in the order in which they are shown."""
 

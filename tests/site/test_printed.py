@@ -72,6 +72,9 @@ def test_printed_figures_stand_with_the_protocols_that_they_are_of() -> None:
         ("type-ab", {"oya2020"}),
         ("concat", {"oya2020"}),
         ("multi-source", {"lin2021"}),
+        ("music-duet", {"um2025"}),
+        ("vggss-duet", {"hu2026"}),
+        ("ade20k-sound-prompted", {"malard2026"}),
         ("retrieval", {"senocak2023"}),
     ):
         protocol = load_protocol(name)
@@ -83,7 +86,7 @@ def test_printed_figures_stand_with_the_protocols_that_they_are_of() -> None:
 def test_the_page_links_papers_and_names_each_badge() -> None:
     page = dict(site_pages(Board({}, read_published(), (), 0)))["reported.html"]
     assert page.count('href="https://arxiv.org/abs/2007.05722"') > 10
-    assert page.count('title="another table prints another value"') == 48
+    assert page.count('title="another table prints another value"') == 49
     assert 'title="printed: 38.85"' in page
     assert "printed as cIoU" in page
     assert 'data-testset="flickr-concat"' in page
