@@ -450,15 +450,18 @@ def reproduced_page() -> str:
         for each in tables
         for claim in each.claims
     ]
-    counts = Counter(verdict for _, _, _, verdict, _ in claims)
+    counts = Counter(verdict for each in tables for verdict in each.verdicts.values())
     summary = ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
     return made(
         "Tables of the papers in the embedded world",
-        "What `ssl-bench reproduce all` printed ([how to](../how-to/reproduce.md)). The small "
+        "What `ssl-bench reproduce all --seeds 3 --train` printed ([how to]"
+        "(../how-to/reproduce.md)), all from one folder of weights. The small "
         "models stand for the published networks, so figures are others by nature; what is asked "
         "is whether a table's claims hold. A claim *holds* if the better row scores higher with "
         "every training seed and most 95 % intervals of the paired difference exclude zero; it is "
-        f"*reversed* if the same is true of the other row. Of {len(claims)} claims: {summary}.",
+        "*reversed* if the same is true of the other row. It is judged under every measure in "
+        "which the paper prints that row higher, by the rules of the paper's dialect. Of "
+        f"{counts.total()} claims: {summary}.",
         "## Claims",
         table(["table", "claim", "measure", "verdict", "points, by seed"], claims),
         *map(markdown, tables),

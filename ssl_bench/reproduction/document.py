@@ -19,9 +19,12 @@ _IN_WORDS = {
     "reversed": "reversed",
     "not shown": "not shown",
     "cannot be run here": "not run",
+    "differs by measure": "differ by measure",
 }
 
-RowVerdict = Literal["reproduces", "does not reproduce", "measured", "cannot be run here"]
+RowVerdict = Literal[
+    "reproduces", "reproduces in part", "does not reproduce", "measured", "cannot be run here"
+]
 ClaimVerdict = Literal["holds", "reversed", "not shown", "cannot be run here"]
 
 
@@ -67,8 +70,9 @@ class Line(Document):
     Attributes
     ----------
     verdict
-        ``reproduces``: every printed figure lies within the measured interval. At the small scales,
-        whose figures are others by nature, a row is ``measured``.
+        ``reproduces``: every printed figure lies within the measured interval; ``in part``: every
+        one that could be measured. At the small scales, whose figures are others by nature, a row
+        is ``measured``.
     reason
         What is missing, where it cannot be run here.
     model
@@ -85,7 +89,7 @@ class Line(Document):
 
 
 class ClaimChecked(Document):
-    """A claim of a table, and whether it holds here.
+    """A claim of a table under one measure, and whether it holds here.
 
     Attributes
     ----------
@@ -130,6 +134,7 @@ class Reproduction(Shown, Document):
     paper: str
     table: str
     about: str
+    note: str | None = None
     scale: Scale
     seeds: int
     dialect: str | None
@@ -143,10 +148,21 @@ class Reproduction(Shown, Document):
         return f"{self.paper}:{self.table}"
 
     @property
+    def verdicts(self) -> dict[str, str]:
+        """What came of each claim: the verdict of all of its measures, or that they differ."""
+        found: dict[str, set[str]] = {}
+        for claim in self.claims:
+            found.setdefault(claim.says, set()).add(claim.verdict)
+        return {
+            says: own.pop() if len(own) == 1 else "differs by measure"
+            for says, own in found.items()
+        }
+
+    @property
     def headline(self) -> str:
         """How many rows and claims came out how, in one line."""
         ran = sum(line.verdict != "cannot be run here" for line in self.lines)
-        counts = Counter(claim.verdict for claim in self.claims)
+        counts = Counter(self.verdicts.values())
         told = ", ".join(f"{count} {_IN_WORDS[verdict]}" for verdict, count in counts.items())
         claims = f"; claims: {told}" if told else ""
         return f"{self.label} at scale {self.scale}: {ran} of {len(self.lines)} rows run{claims}"

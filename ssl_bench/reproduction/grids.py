@@ -62,12 +62,25 @@ def points(claim: ClaimChecked) -> str:
 
 
 def notes(done: Reproduction) -> list[str]:
-    """Why rows could not be run, one sentence a row."""
-    return [
+    """What a reader of the rows has to know, a sentence each.
+
+    What stands for what, which rows are one model, and why rows could not be run.
+    """
+    found = [] if done.note is None or done.scale == "full" else [done.note]
+    numbers: dict[str, list[str]] = {}
+    for number, line in enumerate(done.lines, start=1):
+        numbers.setdefault(line.row, []).append(str(number))
+    found += [
+        f"rows {' and '.join(several)} are one model: small worlds have one training set"
+        for several in numbers.values()
+        if len(several) > 1 and done.scale != "full"
+    ]
+    found += [
         f"row {number}, {line.label}: {line.reason}"
         for number, line in enumerate(done.lines, start=1)
         if line.reason is not None
     ]
+    return found
 
 
 def heading(done: Reproduction) -> str:

@@ -27,6 +27,7 @@ _GAP = "gap-"
 _SIGNS: dict[int, ClaimVerdict] = {1: "holds", -1: "reversed"}
 _NORMAL = 1.959964
 _Numbers = tuple[float, float, float]
+_Place = tuple[TableRow, Column]
 
 
 def reproduce(table: PaperTable, runs: Runs) -> Reproduction:
@@ -40,12 +41,13 @@ def reproduce(table: PaperTable, runs: Runs) -> Reproduction:
         paper=table.paper,
         table=table.table,
         about=table.about,
+        note=table.note,
         scale=runs.settings.scale,
         seeds=runs.settings.seeds,
-        dialect=table.dialect if runs.settings.scale == "full" else None,
+        dialect=table.dialect,
         partial=runs.settings.limit is not None,
         lines=lines,
-        claims=tuple(work.claim(each) for each in table.claims),
+        claims=tuple(done for claim in table.claims for done in work.claims(claim)),
     )
 
 
@@ -90,7 +92,10 @@ class _Work:
         if not measured:
             verdict = "cannot be run here"
         elif self.runs.settings.scale == "full" and not self.runs.settings.limit:
-            verdict = "reproduces" if all(map(_agrees, measured)) else "does not reproduce"
+            if not all(map(_agrees, measured)):
+                verdict = "does not reproduce"
+            else:
+                verdict = "reproduces" if measured == cells else "reproduces in part"
         return Line(
             row=row.id,
             label=row.label,
@@ -192,36 +197,44 @@ class _Work:
                 found.setdefault(asked, {})[figure.metric.removeprefix(_GAP)] = None
         return {protocol: list(measures) for protocol, measures in found.items()}
 
-    def claim(self, claim: Claim) -> ClaimChecked:
+    def claims(self, claim: Claim) -> Iterator[ClaimChecked]:
+        """A claim under the measure that it names, else under each that shows it in print."""
+        higher = self.table.row(claim.better), self._column(claim.test_set)
+        lower = self.table.row(claim.worse), self._column(claim.worse_test_set or claim.test_set)
+        first, second = self._figures(*higher), self._figures(*lower)
+        shown = [each for each in first if first[each] > second.get(each, math.inf)]
+        for measure in [claim.measure] if claim.measure else shown:
+            yield self._claim(claim.says, higher, lower, measure)
+
+    def _figures(self, row: TableRow, column: Column) -> dict[str, float]:
+        """What is printed of a row in a column, by measure; of several training sets, the first."""
+        found: dict[str, float] = {}
+        for figure in self.table.printed():
+            if (self.table.row_of(figure), self.table.column_of(figure)) == (row, column):
+                found.setdefault(figure.metric, figure.value)
+        return found
+
+    def _claim(self, says: str, higher: _Place, lower: _Place, measure: str) -> ClaimChecked:
         """Whether one row scores higher than another, in every seed."""
-        measure = claim.measure or self.table.printed()[0].metric
-        scale = self.runs.settings.scale
-        better, worse = self.table.row(claim.better), self.table.row(claim.worse)
-        column = self._column(claim.test_set)
-        other = self._column(claim.worse_test_set or claim.test_set)
         try:
-            pairs = ((better, column), (worse, other))
             counts = [
-                self._trained(row, place, self._train_set(row))
-                for row, place in pairs
+                self._trained(row, column, self._train_set(row))
+                for row, column in (higher, lower)
                 if not self._is_alone(row)
             ]
             seeds = min(counts, default=1)
-            found = [
-                self._difference(better, column, worse, other, measure, seed)
-                for seed in range(seeds)
-            ]
+            found = [self._difference(higher, lower, measure, seed) for seed in range(seeds)]
         except SslBenchError as error:
             return ClaimChecked(
-                says=claim.says,
+                says=says,
                 measure=measure,
                 verdict="cannot be run here",
                 reason=str(error),
             )
         return ClaimChecked(
-            says=claim.says,
+            says=says,
             measure=measure,
-            protocol=column.asked(scale),
+            protocol=higher[1].asked(self.runs.settings.scale),
             differences=tuple(value for value, _, _ in found),
             lows=tuple(low for _, low, _ in found),
             highs=tuple(high for _, _, high in found),
@@ -232,16 +245,9 @@ class _Work:
         columns = self.table.columns
         return next((each for each in columns if each.test_set == test_set), columns[0])
 
-    def _difference(
-        self,
-        better: TableRow,
-        column: Column,
-        worse: TableRow,
-        other: Column,
-        measure: str,
-        seed: int,
-    ) -> _Numbers:
-        """Better minus worse, paired where both answer the same trials."""
+    def _difference(self, higher: _Place, lower: _Place, measure: str, seed: int) -> _Numbers:
+        """Higher minus lower, paired where both answer the same trials."""
+        (better, column), (worse, other) = higher, lower
         own, its = self._train_set(better), self._train_set(worse)
         # A row whose weights have one seed alone is the same beside every seed of the other.
         seeds = [0 if self._is_alone(row) else seed for row in (better, worse)]

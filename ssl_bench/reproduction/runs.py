@@ -173,6 +173,13 @@ class Runs:
         self, stem: str, model: str, variant: str, asked: Training, seed: int
     ) -> SslBenchError:
         scale, folder = self.settings.scale, self.settings.weights
+        if load_baseline(model).variant(variant).training is None:
+            raise SslBenchError(
+                f"there are no weights {stem}, and nothing here trains {model}, variant {variant}",
+                code="E_WEIGHTS_MISSING",
+                where=folder,
+                remedy=f"put the authors' file there as {stem}.pth",
+            )
         words = [f"ssl-bench train --model {model} --data"]
         words += ["DIR"] if scale == "full" else [f"{scale} --seed {seed}"]
         words += [f"--variant {variant}"] if variant != scale else []
@@ -195,7 +202,7 @@ class Runs:
         if key not in self._scored:
             trials = self._open(label)
             protocol = trials.protocol
-            if table.dialect is not None and self.settings.scale == "full":
+            if table.dialect is not None:
                 protocol = protocol.under(load_dialect(table.dialect))
             protocol = protocol.model_copy(update={"measures": measures})
             options = ScoringOptions(

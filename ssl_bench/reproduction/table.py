@@ -149,9 +149,9 @@ class Claim(Strict):
     better, worse
         Ids of rows: the first scores higher than the second.
     test_set, worse_test_set
-        The column concerned, and that of `worse` where it is another; None for all columns.
+        The column concerned, and that of `worse` where it is another; None for the first.
     measure
-        None for the first of the table.
+        None for all in which the table prints the first higher.
     """
 
     says: Annotated[str, Field(min_length=10, max_length=200)]
@@ -171,13 +171,16 @@ class PaperTable(Strict):
         As ``published.csv`` has them.
     about
         What the table shows, in a sentence.
+    note
+        What stands for what in the small worlds, where a reader has to know it.
     dialect
-        The rules that score the scale ``full``.
+        The rules that score it.
     """
 
     paper: _Name
     table: _Name
     about: Annotated[str, Field(min_length=10, max_length=300)]
+    note: Annotated[str, Field(min_length=10, max_length=300)] | None = None
     dialect: _Name | None = None
     columns: Annotated[tuple[Column, ...], Field(min_length=1)]
     rows: Annotated[tuple[TableRow, ...], Field(min_length=1)]

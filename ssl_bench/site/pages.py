@@ -151,7 +151,7 @@ def _protocol(
 def reproduced_content() -> dict[str, Any]:
     """Tables of papers that were run again, and how many of their claims hold."""
     tables = read_reproduced()
-    verdicts = Counter(claim.verdict for each in tables for claim in each.claims)
+    verdicts = Counter(verdict for each in tables for verdict in each.verdicts.values())
     sections = [
         {
             "id": each.label.replace(":", "-"),
@@ -169,6 +169,7 @@ def reproduced_content() -> dict[str, Any]:
         "n_held": verdicts["holds"],
         "n_reversed": verdicts["reversed"],
         "n_open": verdicts["not shown"],
+        "n_mixed": verdicts["differs by measure"],
         "n_missing": verdicts["cannot be run here"],
     }
 

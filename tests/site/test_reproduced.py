@@ -21,7 +21,8 @@ def test_printed_figures_and_rows_are_those_of_the_tables_now() -> None:
         table = load_table(each.label)
         printed = Counter(cell.printed for line in each.lines for cell in line.cells)
         assert printed == Counter(figure.value for figure in table.printed())
-        assert [claim.says for claim in each.claims] == [claim.says for claim in table.claims]
+        assert list(each.verdicts) == [claim.says for claim in table.claims]
+        assert each.dialect == table.dialect
 
 
 def test_verdicts_follow_from_the_differences() -> None:
@@ -42,7 +43,9 @@ def test_no_reason_names_a_place_of_one_machine() -> None:
 def test_the_page_counts_claims_and_has_a_section_for_each_table() -> None:
     content = reproduced_content()
     page = render("reproduced.html.jinja", up="", path="reproduced.html", **content)
-    held = sum(claim.verdict == "holds" for each in read_reproduced() for claim in each.claims)
+    held = sum(
+        verdict == "holds" for each in read_reproduced() for verdict in each.verdicts.values()
+    )
     assert f"{held} of " in page
     for name in table_names():
         assert f'id="{name.replace(":", "-")}"' in page
