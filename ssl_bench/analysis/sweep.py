@@ -33,7 +33,7 @@ from ssl_bench.scoring.checks import check_predictions
 from ssl_bench.scoring.results import MeasuredValue
 from ssl_bench.scoring.run import ScoringOptions, score, score_file
 from ssl_bench.trials.compositions import open_trials, with_split
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 if TYPE_CHECKING:
     from ssl_bench.analysis.trained_values import TrainedValues

@@ -24,7 +24,7 @@ from ssl_bench.training.record import read_record
 from ssl_bench.training.run import Plan, plan_training, train
 from ssl_bench.training.run_state import Step
 from ssl_bench.training.sources import FolderChoices, open_training_data, require_folder
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 # Names that cannot be compared.
 _UNCLEAR = "E_LIST_FORM"
