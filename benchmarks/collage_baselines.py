@@ -30,7 +30,7 @@ from ssl_bench.training.recipe import training_recipe
 from ssl_bench.training.record import read_record
 from ssl_bench.training.run import train
 from ssl_bench.trials.compositions import open_trials
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 Maps = NDArray[np.float32]
 

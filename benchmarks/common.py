@@ -18,7 +18,7 @@ from PIL import Image
 from ssl_bench.environment import environment
 from ssl_bench.protocols.protocol import load_protocol
 from ssl_bench.trials.compositions import open_trials
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 VGGSS_ENTRIES = 5158
 # Few clips of VGG-SS have more than two boxes.

@@ -26,7 +26,7 @@ from ssl_bench.models.ezvsl import EZVSL, EZVSLArchitecture, EZVSLNetwork
 from ssl_bench.models.registry import load_baseline
 from ssl_bench.protocols.protocol import load_protocol
 from ssl_bench.trials.compositions import open_trials
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 Maps = dict[str, NDArray[np.float32]]
 

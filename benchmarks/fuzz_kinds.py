@@ -56,7 +56,7 @@ from ssl_bench.training.neighbours import find_neighbours, read_features
 from ssl_bench.training.record import read_record
 from ssl_bench.trials.compositions import open_trials
 from ssl_bench.trials.compositions.type_ab import read_types
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 IDS = ("t0", "t1", "t2", "t3")
 

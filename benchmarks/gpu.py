@@ -23,7 +23,7 @@ from ssl_bench.models.contract import Localizer
 from ssl_bench.models.devices import Place, move, resolve
 from ssl_bench.models.object_guided import ObjectGuided
 from ssl_bench.models.registry import load_baseline, load_localizer
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 # Baselines whose networks differ, and their variants of full size.
 _COMPARED = {

@@ -35,7 +35,7 @@ from ssl_bench.predictions import open_predictions
 from ssl_bench.scoring.checks import measures_of
 from ssl_bench.scoring.maps import CHUNK, MapBatch, StoredMaps, row_chunks
 from ssl_bench.scoring.scores import Job, score_maps
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 SIDES = (7, 14)
 MEMORY_TRIALS = (1_000, 4_000)

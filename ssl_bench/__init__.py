@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from ssl_bench.testsets.base import TestSet as TestSet
     from ssl_bench.training.torchmetric import TorchMetric as TorchMetric
     from ssl_bench.trials.compositions import open_trials as open_trials
-    from ssl_bench.trials.trial import TrialSet as TrialSet
+    from ssl_bench.trials.trial_set import TrialSet as TrialSet
 
 # Where each public name lives. Names are imported on first use, so that importing the package
 # stays fast and scoring never waits for torch.
@@ -84,7 +84,7 @@ _HOMES = {
     "Sweep": "analysis.sweep",
     "TestSet": "testsets.base",
     "TorchMetric": "training.torchmetric",
-    "TrialSet": "trials.trial",
+    "TrialSet": "trials.trial_set",
     "VideoInput": "media.video_input",
     "Waveform": "media.waveform",
     "analyse": "library.comparing",

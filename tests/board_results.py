@@ -23,7 +23,7 @@ from ssl_bench.scoring.retrieval import retrieval_scores
 from ssl_bench.scoring.run import ScoringOptions, score_file, under_dialect
 from ssl_bench.scoring.scores import Job, score_maps
 from ssl_bench.trials.compositions import open_trials
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 # What claims read, out of the measures of each protocol; the first is broken down.
 _READ = {

@@ -24,7 +24,7 @@ from ssl_bench.leaderboard.submit import (
     write_submission,
 )
 from ssl_bench.predictions import PredictionsMeta, save_predictions
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&{{ 7 * 7 }}"
 

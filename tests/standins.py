@@ -18,7 +18,9 @@ from ssl_bench.testsets.annotations import Annotation, Boxes, Mask
 from ssl_bench.testsets.base import Sample, TestSet
 from ssl_bench.testsets.folder import Contents, FolderDefinition, FolderTestSet
 from ssl_bench.trials.compositions import compose
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.recipes import WHOLE, AudioRecipe, ImageRecipe, Placement, Target
+from ssl_bench.trials.trial import Trial
+from ssl_bench.trials.trial_set import TrialSet
 
 Picture = Callable[[str], NDArray[np.uint8]]
 
@@ -128,6 +130,18 @@ def protocol(kind: str = "single", *, size: int = 8, **changes: Any) -> Protocol
         "controls": ControlsTable(floors=(), ceiling=False, vision_only=False),
     }
     return Protocol(**{**fields, **changes})
+
+
+def trial(identifier: str, target: str = "a", placement: Placement = WHOLE) -> Trial:
+    """A trial on one sample's picture and sound, of which it all is the target."""
+    return Trial(
+        id=identifier,
+        image=ImageRecipe(((target, placement),)),
+        audio=AudioRecipe.of(target),
+        targets=(Target(target, placement),),
+        group="g",
+        category="dog",
+    )
 
 
 def trials_of(

@@ -19,7 +19,7 @@ from ssl_bench.scoring.checks import measures_of
 from ssl_bench.scoring.maps import array_maps
 from ssl_bench.scoring.scores import Job, score_maps
 from ssl_bench.trials.compositions import open_trials
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 _TRIALS = 64
 

@@ -10,7 +10,8 @@ from typing import Literal
 import numpy as np
 
 from ssl_bench.errors import ResultError, first_few, one_of
-from ssl_bench.trials.trial import Trial, TrialSet
+from ssl_bench.trials.trial import Trial
+from ssl_bench.trials.trial_set import TrialSet
 
 How = Literal["all", "random", "worst", "best", "apart", "heard", "misheard"]
 

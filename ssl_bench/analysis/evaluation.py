@@ -56,7 +56,7 @@ from ssl_bench.scoring.run import (
     ScoringOptions,
     score_file,
 )
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -19,7 +19,7 @@ from ssl_bench.models.contract import Features, Localizer
 from ssl_bench.schemas import Document
 from ssl_bench.statistics.bootstrap import ClusterBootstrap
 from ssl_bench.training.neighbours import read_features
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 Kind = Literal["sounds", "images"]
 CUTS = (1, 5, 10)

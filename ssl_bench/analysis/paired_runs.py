@@ -44,7 +44,7 @@ from ssl_bench.statistics.bootstrap import CONFIDENCE
 from ssl_bench.statistics.paired_tests import permutation_p_value
 from ssl_bench.statistics.ties import holm, paired_p_value
 from ssl_bench.trials.compositions import open_trials, with_split
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 _SUCCESS = 0.5
 

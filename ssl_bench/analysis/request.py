@@ -29,7 +29,7 @@ from ssl_bench.scoring.checks import check_predictions, check_scorable, measures
 from ssl_bench.scoring.run import under_dialect
 from ssl_bench.testsets import TestSet
 from ssl_bench.trials.compositions import compose, open_protocol_test_set, with_split
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 AnyProtocol = str | os.PathLike[str] | Protocol
 Missing = Literal["skip", "fail"]

@@ -14,7 +14,7 @@ from ssl_bench.scoring.overlap import OverlapScores
 from ssl_bench.scoring.results import Result, read_result, write_result
 from ssl_bench.scoring.run import Scored
 from ssl_bench.scoring.score_file import SCORES, write_scores
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 PREDICTIONS, VISION_ONLY = "predictions.npz", "vision_only.npz"
 OVERLAP, SHEET = "overlap.json", "trials.png"

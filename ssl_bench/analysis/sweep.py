@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
@@ -32,7 +33,10 @@ from ssl_bench.scoring.checks import check_predictions
 from ssl_bench.scoring.results import MeasuredValue
 from ssl_bench.scoring.run import ScoringOptions, score, score_file
 from ssl_bench.trials.compositions import open_trials, with_split
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
+
+if TYPE_CHECKING:
+    from ssl_bench.analysis.trained_values import TrainedValues
 
 SHORT = {
     "top": "option.top",
@@ -123,7 +127,7 @@ def sweep(asked: Asked) -> Sweep:
         If the model, the protocol or the data cannot be used.
     """
     setting = SHORT.get(asked.setting, asked.setting)
-    work = _Work(replace(asked, setting=setting))
+    work = _Work(replace(asked, setting=setting), asked.setting)
     kinds: Mapping[str, Callable[[], Iterator[Point]]] = {
         ALPHA: work.alphas,
         THRESHOLD: work.thresholds,
@@ -137,6 +141,9 @@ def sweep(asked: Asked) -> Sweep:
             code="E_SWEEP_SETTING",
             remedy=f"use one of: {', '.join((ALPHA, THRESHOLD, *SHORT))}, option.NAME, change.NAME",
         )
+    if named == _CHANGE:
+        # What is missing is told before what is wrong with the values.
+        work.trained.require_data(asked.values)
     if len(set(asked.values)) < 2:
         raise SweepError(
             "one value is no sweep", code="E_SWEEP_VALUES", remedy="give two different ones or more"
@@ -162,6 +169,7 @@ def _is_of(setting: str, kind: str) -> bool:
 @dataclass
 class _Work:
     asked: Asked
+    named: str  # What the user calls the setting
     trials: TrialSet = field(init=False)
     conventions: Protocol = field(init=False)
     model: str = field(init=False)
@@ -247,7 +255,18 @@ class _Work:
 
     def changes(self) -> Iterator[Point]:
         """A model trained with several values of a field of its recipe."""
-        name = self.asked.setting.removeprefix(_CHANGE)
+        trained, request = self.trained, self.asked.request
+        trained.check(self.asked.values)
+        for text in self.asked.values:
+            weights, variant = trained.weights(text), trained.plan.variant
+            with temporary_folder() as scratch:
+                path = self._predict(replace(request, variant=variant, weights=weights), scratch)
+                yield self._point(text, path, self.conventions)
+        self.notes += trained.notes
+
+    @cached_property
+    def trained(self) -> TrainedValues:
+        """The weights of each value; SweepError for a model without a recipe."""
         request = self.asked.request
         if self.model not in list_baselines():
             raise SweepError(
@@ -258,10 +277,11 @@ class _Work:
         # Not at the top: it needs an extra.
         from ssl_bench.analysis.trained_values import TrainedValues
 
-        trained = TrainedValues(
+        return TrainedValues(
             self.model,
             request.variant,
-            name,
+            self.asked.setting.removeprefix(_CHANGE),
+            self.named,
             self.asked.training,
             self.trials,
             resample=bool(request.settings.get("resample")),
@@ -269,13 +289,6 @@ class _Work:
             progress=self.asked.progress,
             notify=self.asked.notify,
         )
-        trained.check(self.asked.values)
-        for text in self.asked.values:
-            weights, variant = trained.weights(text), trained.plan.variant
-            with temporary_folder() as scratch:
-                path = self._predict(replace(request, variant=variant, weights=weights), scratch)
-                yield self._point(text, path, self.conventions)
-        self.notes += trained.notes
 
     def _numbers(self, low: float = -np.inf, high: float = np.inf) -> list[float]:
         found = []

@@ -10,7 +10,7 @@ from typing import Any
 
 from ssl_bench.analysis.sweep_request import SweepError, Training
 from ssl_bench.engine.encode import Progress
-from ssl_bench.errors import DataError
+from ssl_bench.errors import DataError, SslBenchError
 from ssl_bench.protocols.protocol import load_protocol
 from ssl_bench.schemas import value_of
 from ssl_bench.testsets import is_embedded
@@ -24,10 +24,12 @@ from ssl_bench.training.record import read_record
 from ssl_bench.training.run import Plan, plan_training, train
 from ssl_bench.training.run_state import Step
 from ssl_bench.training.sources import FolderChoices, open_training_data, require_folder
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 # Names that cannot be compared.
 _UNCLEAR = "E_LIST_FORM"
+# Fewer clips than a size asks for.
+_FEW, _SIZE = "E_CLIPS_FEW", "scenes"
 
 
 @dataclass
@@ -44,6 +46,8 @@ class TrainedValues:
         A baseline, and its variant; None for the usual one of the data.
     field
         As ``train --change`` has it.
+    setting
+        What the user calls it.
     jobs
         Processes that read a folder ahead, if there are several.
     """
@@ -51,6 +55,7 @@ class TrainedValues:
     model: str
     variant: str | None
     field: str
+    setting: str
     training: Training
     trials: TrialSet
     resample: bool = False
@@ -61,7 +66,7 @@ class TrainedValues:
     def __post_init__(self) -> None:
         if self.field in self.training.changes:
             raise SweepError(
-                f"{self.field} is what is varied, so it cannot be changed as well",
+                f"{self.setting} varies {self.field}, which cannot be changed as well",
                 code="E_CHANGE_TWICE",
                 remedy="leave it out of the changes",
             )
@@ -78,16 +83,43 @@ class TrainedValues:
             changes={**self.training.changes, "resample": self.resample},
         )
 
-    def check(self, texts: Sequence[str]) -> None:
-        """Raise ModelError where there is nothing to train on, or a value is none of the field.
-
-        So it is known before hours of work.
-        """
-        if self._on_folder and not all(self._file(text).is_file() for text in texts):
+    def require_data(self, texts: Sequence[str]) -> None:
+        """Raise ModelError where values are to be trained, and there is no folder to train on."""
+        if self._on_folder and (not texts or self._due(texts)):
             require_folder(Path(self._place))
+
+    def check(self, texts: Sequence[str]) -> None:
+        """Raise SweepError where a value is none of the field, and DataError for too few clips.
+
+        So it is known before hours of work. ModelError where there is no such field.
+        """
         for text in texts:
             _, others = architecture_changes(self._changes(text))
-            changed_recipe(self.plan.recipe, others)
+            try:
+                changed_recipe(self.plan.recipe, others)
+            except SslBenchError as error:
+                if self.field not in TrainingRecipe.model_fields:
+                    raise
+                reason = error.problem.removeprefix("the whole: ").removeprefix(f"{self.field}: ")
+                raise SweepError(
+                    f"{text!r} is no value of {self.setting}: {reason}",
+                    code="E_SWEEP_VALUES",
+                    remedy="give other --values",
+                ) from None
+        due = self._due(texts)
+        if self.field == _SIZE and self._on_folder and due:
+            _, others = architecture_changes(self._changes(max(due, key=value_of)))
+            recipe, data = changed_recipe(self.plan.recipe, others), self._data
+            try:
+                data.sources(self.plan.needs, recipe, self.training.seed)
+            except DataError as error:
+                if error.code == _FEW:
+                    error.advise("give smaller --values, or add clips")
+                raise
+
+    def _due(self, texts: Sequence[str]) -> list[str]:
+        """Values whose weights are to be trained."""
+        return [text for text in texts if not self._file(text).is_file()]
 
     def weights(self, text: str) -> Path:
         """The weights file of one value, which is trained if it is not there.
@@ -197,10 +229,7 @@ class TrainedValues:
             return
         record = read_record(path)
         architecture, others = architecture_changes(changes)
-        recipe = self.plan.recipe
-        if self._on_folder:
-            recipe = recipe.model_copy(update={"scenes": None})
-        asked = changed_recipe(recipe, others)
+        asked = changed_recipe(self.plan.recipe, others)
         differing = [
             f"{name} is {getattr(record.recipe, name)} there and {getattr(asked, name)} here"
             for name in TrainingRecipe.model_fields

@@ -270,13 +270,23 @@ class ClipProblem(Document):
 
 
 class Prepared(Document):
-    """Frames, sounds and videos that were made of clips."""
+    """Frames, sounds and videos that were made of clips.
+
+    Attributes
+    ----------
+    again
+        Those of ``made`` that took the place of files with other settings.
+    unknown
+        Those of ``kept`` that do not say what they were made with.
+    """
 
     format: Literal["ssl-bench-data-prepare/1"] = "ssl-bench-data-prepare/1"
     folder: str
     convention: Convention
     made: Counts
+    again: Counts
     kept: Counts
+    unknown: Counts
     codes: dict[str, int]
     problems: tuple[ClipProblem, ...]
 

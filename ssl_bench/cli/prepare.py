@@ -92,7 +92,8 @@ def prepare(
 
     Writes frames/ID.jpg and audio/ID.wav where 'ssl-bench data layout NAME' expects them, and with
     --videos videos/ID.mp4, a second around the picture without its sound, for models that look at
-    video; what is there is kept, so that an interrupted run goes on. A folder, such as one to train
+    video; what is there is kept, so that an interrupted run goes on, but what this command made
+    with other settings is made again. A folder, such as one to train
     on, is given as a path (./NAME); it takes the clips of --list, or all. The video of an id has
     its name in any spelling; or it is a whole video (zYf0pcZ5q3M.mp4 for zYf0pcZ5q3M_000030), from
     which the part is cut that begins at the start second. Exit code 1 if anything could not be
@@ -134,8 +135,10 @@ def prepare(
                     "about": CONVENTIONS[chosen].about,
                     "source": CONVENTIONS[chosen].source,
                 },
-                "made": {f"{kind}s": count for kind, count in done.made.items()},
-                "kept": {f"{kind}s": count for kind, count in done.kept.items()},
+                **{
+                    name: {f"{kind}s": count for kind, count in getattr(done, name).items()}
+                    for name in ("made", "again", "kept", "unknown")
+                },
                 "codes": dict(codes),
                 "problems": [_row(each) for each in done.problems],
             },
@@ -152,6 +155,10 @@ def prepare(
             if kind != "video" or videos
         )
         show(f"{folder}: {counts}not made: {len(done.problems):,}")
+        if again := sum(done.again.values()):
+            show(f"made again, as they had other settings: {again:,}")
+        if unknown := sum(done.unknown.values()):
+            show(f"kept, though they do not say what they were made with: {unknown:,}")
     if done.problems:
         sys.exit(FAULTS_FOUND)
 

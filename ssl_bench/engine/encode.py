@@ -33,7 +33,7 @@ from ssl_bench.executors import HERE, Executor
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.contract import Features, Localizer
 from ssl_bench.trials.recipes import AudioRecipe
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 Progress = Callable[[str, int, int], None]
 

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from ssl_bench.media.video_input import VideoInput
 from ssl_bench.trials.recipes import AudioRecipe, ImageRecipe, VideoRecipe
-from ssl_bench.trials.trial import Trial, TrialSet
+from ssl_bench.trials.trial import Trial
+from ssl_bench.trials.trial_set import TrialSet
 
 _Recipe = TypeVar("_Recipe", ImageRecipe, VideoRecipe, AudioRecipe)
 

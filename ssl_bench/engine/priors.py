@@ -31,7 +31,7 @@ from ssl_bench.media.check import mark_of_file
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
 from ssl_bench.models.registry import list_baselines, load_baseline, load_localizer
 from ssl_bench.testsets import is_embedded
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 
 def load_prior(name: str, weights: Path) -> Localizer:

@@ -9,7 +9,8 @@ from ssl_bench.engine.encode import EngineOptions
 from ssl_bench.errors import DataError, Problem
 from ssl_bench.media.check import Checked, CheckOptions, Facts, Wanted, check_media
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
-from ssl_bench.trials.trial import Trial, TrialSet
+from ssl_bench.trials.trial import Trial
+from ssl_bench.trials.trial_set import TrialSet
 
 
 def check_trials(

@@ -31,7 +31,7 @@ from ssl_bench.scoring.results import Prior
 from ssl_bench.scoring.score_file import SCORES
 from ssl_bench.scoring.scores import Job, score_maps
 from ssl_bench.scoring.settings import labels_of
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 _MEASURES = ("cIoU@0.5", "AUC")
 

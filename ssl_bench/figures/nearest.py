@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ssl_bench.analysis.nearest import Nearest
 from ssl_bench.plots import fitted, new_figure, save_figure
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -47,7 +47,7 @@ from ssl_bench.scoring.scores import Job, score_maps
 from ssl_bench.scoring.settings import labels_of
 from ssl_bench.scoring.thresholds import with_threshold
 from ssl_bench.trials.compositions import open_trials
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 MEASURE = "mean-cIoU"
 """What a picture says of a trial where nothing else is asked for: its cIoU."""

@@ -28,7 +28,7 @@ from ssl_bench.scoring.results import MeasuredValue
 from ssl_bench.scoring.scores import Job, score_maps
 from ssl_bench.testsets.identifiers import duplicates
 from ssl_bench.testsets.tables import read_text
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 MEASURES = ("cIoU@0.5", "AUC", "mean-cIoU")
 

@@ -21,7 +21,7 @@ from ssl_bench.media.image import DAMAGE
 from ssl_bench.media.names import clip_names
 from ssl_bench.predictions import LIMITS, PredictionsWriter
 from ssl_bench.schemas import quoted, read_bytes
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 _BATCH = 64
 

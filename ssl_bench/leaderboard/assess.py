@@ -51,7 +51,7 @@ from ssl_bench.scoring.hearing import OWN_BLIND, ROUNDING
 from ssl_bench.scoring.references import Controls
 from ssl_bench.scoring.run import Notify, ScoringOptions, score_file
 from ssl_bench.trials.compositions import open_trials
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 # What decides an assessment, beside the submission's files and the test set.
 _CODE = (

@@ -74,7 +74,7 @@ class ImagePart(Strict):
 
 
 class SoundReference(Strict):
-    """What was played, see :class:`ssl_bench.trials.trial.AudioRecipe`."""
+    """What was played, see :class:`ssl_bench.trials.recipes.AudioRecipe`."""
 
     samples: Annotated[tuple[_Identifier, ...], Field(min_length=1)]
     kind: Literal["sounds", "silence", "noise"]

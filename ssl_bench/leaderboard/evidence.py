@@ -50,7 +50,8 @@ from ssl_bench.scoring.references import Controls
 from ssl_bench.scoring.results import MeasuredValue
 from ssl_bench.scoring.run import Scored
 from ssl_bench.testsets.truth import encode_rle
-from ssl_bench.trials.trial import Trial, TrialSet
+from ssl_bench.trials.trial import Trial
+from ssl_bench.trials.trial_set import TrialSet
 
 GALLERY_SEED = 0
 _BEST = 6

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 import sys
 import wave
 from collections.abc import Iterator
@@ -181,11 +182,12 @@ def probe_audio(path: Path) -> float:
         return _announced_seconds(path, container, _sound_track(path, container))
 
 
-def write_wav(path: Path, waveform: Waveform) -> None:
+def write_wav(path: Path, waveform: Waveform, comment: str = "") -> None:
     """Write `waveform` as 16-bit PCM WAV, whole or not at all; its folder is created.
 
     int16 samples are written as they are; float samples in [-1, 1] are rounded to steps of 1/32768
-    (the inverse of reading int16 as float) and clipped at the largest step.
+    (the inverse of reading int16 as float) and clipped at the largest step. A comment stands behind
+    the samples.
 
     Raises
     ------
@@ -210,11 +212,14 @@ def write_wav(path: Path, waveform: Waveform) -> None:
         steps = np.rint(samples.astype(np.float64) * 32768.0)
         samples = np.clip(steps, -32768.0, 32767.0).astype(np.int16)
     try:
-        with atomic_path(path) as temporary, wave.open(str(temporary), "wb") as stream:
-            stream.setnchannels(samples.shape[1])
-            stream.setsampwidth(samples.dtype.itemsize)
-            stream.setframerate(waveform.rate)
-            stream.writeframes(np.ascontiguousarray(samples, dtype="<i2").tobytes())
+        with atomic_path(path) as temporary:
+            with wave.open(str(temporary), "wb") as stream:
+                stream.setnchannels(samples.shape[1])
+                stream.setsampwidth(samples.dtype.itemsize)
+                stream.setframerate(waveform.rate)
+                stream.writeframes(np.ascontiguousarray(samples, dtype="<i2").tobytes())
+            if comment:
+                _add_comment(temporary, comment)
     except OSError as error:
         raise DataError(
             f"the sound cannot be written ({error.strerror})",
@@ -222,6 +227,18 @@ def write_wav(path: Path, waveform: Waveform) -> None:
             where=path,
             remedy="choose a folder that can be written to",
         ) from error
+
+
+def _add_comment(path: Path, comment: str) -> None:
+    """Put a comment behind the last chunk of a WAV file, as RIFF has it: a list of facts."""
+    text = comment.encode() + b"\0"
+    fact = b"INFOICMT" + struct.pack("<I", len(text)) + text + b"\0" * (len(text) % 2)
+    with path.open("r+b") as stream:
+        stream.seek(0, os.SEEK_END)
+        stream.write(b"LIST" + struct.pack("<I", len(fact)) + fact)
+        size = stream.tell() - 8
+        stream.seek(4)
+        stream.write(struct.pack("<I", size))
 
 
 def _refusal(path: Path, code: str, problem: str) -> DataError:

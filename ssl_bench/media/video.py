@@ -422,16 +422,20 @@ def write_video(
     *,
     rate: float = _MOST_PICTURES,
     crf: int = 23,
+    comment: str = "",
 ) -> int:
     """Write a video (H.264, AAC), whole or not at all; returns the number of its pictures.
 
     Pictures ``(height, width, 3)`` uint8 RGB are of one size with even sides, each with its second;
     a sound begins at second 0. The last one is shown for a picture's time at `rate`, at most 60. A
     smaller `crf` keeps more of the pictures, as x264 has it. The same pictures make the same file.
+    A comment stands at its end.
     """
     import av
 
     with atomic_path(path) as temporary, av.open(str(temporary), "w", format="mp4") as container:
+        if comment:
+            container.metadata["comment"] = comment
         codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
         shown: Any = container.add_stream(
             codec,

@@ -22,7 +22,7 @@ from ssl_bench.reproduction.table import PaperTable, Scale, TableRow, Training
 from ssl_bench.schemas import read_change
 from ssl_bench.scoring.run import ScoringOptions, score_file
 from ssl_bench.trials.compositions import open_trials, with_split
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 ENDINGS = ("safetensors", "pth", "pth.tar", "pt", "tar")
 """Endings of weights files that are looked for, in this order."""

@@ -32,7 +32,7 @@ from ssl_bench.measures.definition import Measure
 from ssl_bench.measures.values import column_of, columns_read
 from ssl_bench.scoring.maps import TRIVIAL_MAPS
 from ssl_bench.scoring.score_file import read_scores, write_scores
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 _Document = TypeVar("_Document")
 

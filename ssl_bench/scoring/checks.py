@@ -23,7 +23,7 @@ from ssl_bench.scoring.references import load_floor
 from ssl_bench.scoring.results import ModelIdentity
 from ssl_bench.scoring.scores import Job, score_maps
 from ssl_bench.scoring.thresholds import at_zero
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 
 def measures_of(protocol: Protocol) -> list[Measure]:

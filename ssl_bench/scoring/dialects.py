@@ -17,7 +17,7 @@ from ssl_bench.scoring.checks import check_predictions, measures_of
 from ssl_bench.scoring.maps import StoredMaps
 from ssl_bench.scoring.run import ScoringOptions, under_dialect
 from ssl_bench.scoring.scores import Job, score_maps
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 
 def dialects_for(protocol: Protocol, model: str) -> tuple[list[str], list[str]]:

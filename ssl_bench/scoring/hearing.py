@@ -16,7 +16,8 @@ from ssl_bench.scoring.formatting import format_interval, format_value
 from ssl_bench.scoring.maps import MapBatch
 from ssl_bench.scoring.results import Hearing, MeasuredValue
 from ssl_bench.statistics.paired_tests import permutation_p_value
-from ssl_bench.trials.trial import Trial, TrialSet
+from ssl_bench.trials.trial import Trial
+from ssl_bench.trials.trial_set import TrialSet
 
 OWN_BLIND = "own audio-blind map"
 """Name of the model's own audio-blind maps."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ssl_bench.errors import PredictionsError, Problem, blamed
 from ssl_bench.measures.batch import upsample_fast
 from ssl_bench.predictions import Predictions
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 # Trials scored at once by one worker: their truth maps take 200 kB each.
 CHUNK = 64

@@ -17,7 +17,8 @@ from ssl_bench.scoring.checks import measures_of
 from ssl_bench.scoring.results import MeasuredValue
 from ssl_bench.testsets.audit import Audit, Overlap, audit
 from ssl_bench.testsets.lists import ClipList
-from ssl_bench.trials.trial import Trial, TrialSet
+from ssl_bench.trials.trial import Trial
+from ssl_bench.trials.trial_set import TrialSet
 
 
 class Subset(Document):

@@ -19,7 +19,7 @@ from ssl_bench.scoring.cache import ScoreCache, digest_of_rows
 from ssl_bench.scoring.maps import TRIVIAL_MAPS, Maps, TrivialMap, perfect_maps, shared_maps
 from ssl_bench.scoring.results import Reference
 from ssl_bench.scoring.scores import Job, score_maps
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 _Summed = tuple[tuple[Reference, ...], Reference | None]
 _CEILING = "ceiling"

@@ -18,7 +18,7 @@ from ssl_bench.predictions import Predictions
 from ssl_bench.scoring.results import MeasuredValue, Reference
 from ssl_bench.scoring.scores import trial_facts
 from ssl_bench.testsets.base import UNLABELLED
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 Block = tuple[NDArray[np.intp], NDArray[np.float32]]
 """Positions ``(b,)`` of queries in the file, and their similarities ``(b, n)`` with all items.

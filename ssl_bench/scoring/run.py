@@ -60,7 +60,7 @@ from ssl_bench.scoring.retrieval import chance, retrieval_scores
 from ssl_bench.scoring.scores import Job, score_maps
 from ssl_bench.scoring.thresholds import set_apart
 from ssl_bench.statistics.bootstrap import CONFIDENCE, RESAMPLES
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 Notify = Callable[[str], None]
 

@@ -45,7 +45,8 @@ from ssl_bench.testsets.annotations import Boxes
 from ssl_bench.testsets.base import TestSet
 from ssl_bench.testsets.truth import drawn_boxes
 from ssl_bench.trials.recipes import WHOLE, ImageRecipe, Placement
-from ssl_bench.trials.trial import Trial, TrialSet
+from ssl_bench.trials.trial import Trial
+from ssl_bench.trials.trial_set import TrialSet
 
 # The first columns of a score table, in order.
 _FACTS = (

@@ -21,7 +21,7 @@ from ssl_bench.measures.localization import threshold_of
 from ssl_bench.measures.separation import universal_threshold
 from ssl_bench.protocols.conventions import DATASET_RULES, Rule
 from ssl_bench.scoring.maps import MapBatch, Maps, on_grid, perfect_maps, row_chunks
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 _ATTRIBUTE = "calibration"
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from ssl_bench.media.check import Checked, Facts, Kind
 from ssl_bench.media.find import MediaFiles, key_of
 from ssl_bench.media.image import IMAGE_SUFFIXES
 from ssl_bench.media.names import ClipNames, clip_names, read_names, video_of
+from ssl_bench.media.origins import Settings, comment_of, origin_of
 from ssl_bench.media.video import VIDEO_SUFFIXES, Video, open_video, write_video
 from ssl_bench.media.video_input import VideoInput
 from ssl_bench.testsets.audit import require_understood
@@ -93,14 +94,44 @@ class CutOptions:
     executor: Executor = HERE
     progress: Callable[[int, int], object] = lambda _done, _all: None
 
+    def settings(self, kind: Kind, *, is_part: bool) -> Settings:
+        """What decides how a clip is cut, whether it is all of a video or a part of it."""
+        seconds = self.seconds or CONVENTIONS[self.convention].seconds
+        length = {"seconds": seconds if is_part else None}
+        if kind == "sound":
+            return {**length, "rate": self.rate, "channels": self.channels}
+        if kind == "image" or self.videos is None:
+            return {**length, "convention": self.convention}
+        around = {"frames": self.videos.frames, "rate": self.videos.rate}
+        return {**length, "convention": self.convention, **around}
+
 
 @dataclass(frozen=True)
 class Prepared:
-    """What came of it: how many of each kind were made and kept, what could not be, and why."""
+    """What came of it, as numbers of files of each kind, and what could not be made, and why.
+
+    Attributes
+    ----------
+    made, again
+        How many were made, and how many of these in the place of others with other settings.
+    kept, unknown
+        How many were there already, and how many of these do not say what they were made with.
+    """
 
     made: Mapping[Kind, int]
+    again: Mapping[Kind, int]
     kept: Mapping[Kind, int]
+    unknown: Mapping[Kind, int]
     problems: tuple[Checked, ...]
+
+
+@dataclass
+class _There:
+    """What is there: how much is kept of each kind, and which files have other settings."""
+
+    kept: dict[Kind, int] = field(default_factory=lambda: dict.fromkeys(_SUFFIXES, 0))
+    unknown: dict[Kind, int] = field(default_factory=lambda: dict.fromkeys(_SUFFIXES, 0))
+    other: set[Path] = field(default_factory=set)
 
 
 def cuts_of_test_set(
@@ -173,6 +204,9 @@ def prepare(
 ) -> Prepared:
     """Make what is asked for of clips; what is there is kept, and every file is written whole.
 
+    What was made here before with other settings is made again, and takes its place when it is
+    whole. Files that do not say what they were made with are kept.
+
     `folder` holds them all; files lie in hidden folders of it while they are written.
 
     The video of a clip lies anywhere below `clips`, named after the clip, in any spelling that
@@ -183,7 +217,7 @@ def prepare(
     remove_left_overs(folder)
     if settings.videos is None:
         cuts = [replace(cut, video=None) for cut in cuts]
-    todo, kept = _without_kept(cuts)
+    todo, there = _without_kept(cuts, settings)
     found = _Videos(clips, [cut.clip for cut in cuts])
     problems: list[Checked] = []
     jobs: list[tuple[Cut, Path, float | None]] = []
@@ -191,23 +225,27 @@ def prepare(
         try:
             jobs.append((cut, *found.of(cut.clip)))
         except DataError as error:
-            problems += _problems(cut, None, dict.fromkeys(_missing(cut), error))
+            problems += _problems(cut, None, dict.fromkeys(_missing(cut), error), there.other)
     # What is sent to other processes knows nothing of the progress shown here.
     sent = replace(settings, executor=HERE, progress=CutOptions.progress)
     made: dict[Kind, int] = dict.fromkeys(_SUFFIXES, 0)
+    again = made.copy()
     settings.progress(0, len(jobs))
     folder.mkdir(parents=True, exist_ok=True)  # Where that fails, no process need be told
     with settings.executor.open(partial(_worker, sent, folder)) as run:
         for done, (place, errors) in enumerate(run(jobs), 1):
             cut, video, _ = jobs[place]
-            problems += _problems(cut, video, errors)
+            problems += _problems(cut, video, errors, there.other)
             for kind in _missing(cut):
                 made[kind] += kind not in errors
+                again[kind] += kind not in errors and getattr(cut, kind) in there.other
             settings.progress(done, len(jobs))
     order = {cut.id: place for place, cut in enumerate(cuts)}
     return Prepared(
         made,
-        kept,
+        again,
+        there.kept,
+        there.unknown,
         tuple(sorted(problems, key=lambda each: order[each.item])),
     )
 
@@ -216,14 +254,18 @@ def _missing(cut: Cut) -> list[Kind]:
     return [kind for kind in _SUFFIXES if getattr(cut, kind) is not None]
 
 
-def _problems(cut: Cut, video: Path | None, errors: dict[Kind, DataError]) -> Iterator[Checked]:
+def _problems(
+    cut: Cut, video: Path | None, errors: dict[Kind, DataError], other: Collection[Path]
+) -> Iterator[Checked]:
     for kind, error in errors.items():
-        yield Checked(cut.id, kind, video, Facts(Problem(error.problem, error.code)))
+        is_other = getattr(cut, kind) in other
+        still = "; the file made with other settings is still there" if is_other else ""
+        yield Checked(cut.id, kind, video, Facts(Problem(error.problem + still, error.code)))
 
 
-def _without_kept(cuts: Sequence[Cut]) -> tuple[list[Cut], dict[Kind, int]]:
-    """What is left to be made, and how much there is of each kind."""
-    kept: dict[Kind, int] = dict.fromkeys(_SUFFIXES, 0)
+def _without_kept(cuts: Sequence[Cut], options: CutOptions) -> tuple[list[Cut], _There]:
+    """What is left to be made, and what is there."""
+    found = _There()
     left = list(cuts)
     for kind, suffixes in _SUFFIXES.items():
         below: dict[Path, list[str]] = {}
@@ -242,11 +284,19 @@ def _without_kept(cuts: Sequence[Cut]) -> tuple[list[Cut], dict[Kind, int]]:
         }
         for place, cut in enumerate(left):
             target = getattr(cut, kind)
-            if target is not None and target.stem in there[target.parent]:
-                absent: dict[str, Any] = {kind: None}
-                left[place] = replace(cut, **absent)
-                kept[kind] += 1
-    return [cut for cut in left if _missing(cut)], kept
+            if target is None or target.stem not in there[target.parent]:
+                continue
+            origin = origin_of(target)
+            if origin is not None and origin != options.settings(
+                kind, is_part=origin.get("seconds") is not None
+            ):
+                found.other.add(target)
+                continue
+            absent: dict[str, Any] = {kind: None}
+            left[place] = replace(cut, **absent)
+            found.kept[kind] += 1
+            found.unknown[kind] += origin is None
+    return [cut for cut in left if _missing(cut)], found
 
 
 def _videos_in(clips: Path) -> list[Path]:
@@ -330,29 +380,32 @@ def _write(
             code="E_CLIP_SPAN",
         )
     temporary = scratch / kind
+    comment = comment_of(options.settings(kind, is_part=start is not None))
     if kind == "sound":
         sound = video.sound(options.rate, options.channels, start=begin, seconds=seconds)
-        write_wav(temporary, sound)
+        write_wav(temporary, sound, comment)
     else:
         span = Span(begin, seconds or video.seconds, video.rate, cut.number)
         moment, or_last = convention.choose(span), convention.or_last
         if kind == "image":
             pixels = video.picture(moment, or_last=or_last)
-            Image.fromarray(pixels).save(temporary, "JPEG", quality=_QUALITY)
+            Image.fromarray(pixels).save(temporary, "JPEG", quality=_QUALITY, comment=comment)
         else:
             assert options.videos is not None
             second = video.second_of(moment, or_last=or_last)
-            _write_around(temporary, video, second, options.videos)
+            _write_around(temporary, video, second, options.videos, comment)
     target: Path = getattr(cut, kind)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary.replace(target)
 
 
-def _write_around(target: Path, video: Video, second: float, asked: VideoInput) -> None:
+def _write_around(
+    target: Path, video: Video, second: float, asked: VideoInput, comment: str
+) -> None:
     """Write the frames around a second as a video, in whose middle it is shown."""
     frames = enumerate(map(_even, video.frames_in_turn(second, asked)))
     shown = ((number / asked.rate, pixels) for number, pixels in frames)
-    write_video(target, shown, rate=asked.rate, crf=_CRF)
+    write_video(target, shown, rate=asked.rate, crf=_CRF, comment=comment)
 
 
 def _even(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

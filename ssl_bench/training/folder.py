@@ -141,10 +141,10 @@ def _drawn(clips: Sequence[Clip], count: int, seed: int, folder: Path) -> list[C
     """So many of the clips, in their order; those of a number are among those of a larger one."""
     if len(clips) < count:
         raise DataError(
-            f"{len(clips):,} clips are left for training, and scenes asks for {count:,}",
+            f"{len(clips):,} clips are left for training, and {count:,} are asked for",
             code="E_CLIPS_FEW",
             where=folder,
-            remedy="ask for fewer, or leave scenes out",
+            remedy="ask for fewer, or add clips",
         )
     order = np.random.default_rng(np.random.SeedSequence([seed, _DRAWN])).permutation(len(clips))
     chosen = set(order[:count].tolist())

@@ -87,7 +87,7 @@ class TrainingRecipe(Augmentation):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.scenes is not None and self.scenes < self.batch:
-            raise ValueError(f"{self.scenes} scenes do not fill one batch of {self.batch}")
+            raise ValueError(f"scenes: {self.scenes:,} do not fill one batch of {self.batch:,}")
         return self
 
     @property

@@ -107,6 +107,9 @@ def plan_training(
         ]
         variant = data or (_FULL if _FULL in trained or not trained else trained[0])
     recipe = training_recipe(baseline, variant)
+    if data is None:
+        # The number of scenes is one of data made by code.
+        recipe = recipe.model_copy(update={"scenes": None})
     number = recipe.seed if seed is None else seed
     architecture, others = architecture_changes(changes or {})
     settings, where = changed_recipe(recipe, others).settings, baseline.folder / "recipe.toml"
@@ -203,8 +206,7 @@ def train(
     small = data.variant is not None
     plan = plan_training(name, variant=variant, seed=seed, data=data.variant)
     if recipe is None:
-        # The number of scenes is one of data made by code.
-        recipe = plan.recipe if small else plan.recipe.model_copy(update={"scenes": None})
+        recipe = plan.recipe
     elif seed is None:
         seed = recipe.seed
     architecture, others = architecture_changes(changes or {})

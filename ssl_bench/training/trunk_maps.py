@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ssl_bench.errors import ModelError
-from ssl_bench.files import atomic_path, cache_folder, sha256_of_json
+from ssl_bench.files import atomic_path, cache_folder, digest_of_code, sha256_of_json
 from ssl_bench.models.image_trunks import FrozenTrunk
 from ssl_bench.models.images import ImagePreprocessing, prepare_images
 from ssl_bench.training.augmentation import Augmentation
@@ -19,6 +19,9 @@ from ssl_bench.training.data import Source
 from ssl_bench.training.run_state import Progress, counted
 
 _BATCH = 16
+# What decides the maps, beside the weights and the pictures.
+_CODE = ("models", "media")
+_LIBRARIES = ("numpy", "opencv-python-headless", "pillow", "torch")
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,8 @@ def trunk_maps(
 
     4,000 pictures take half a gigabyte.
     """
-    key = [trunk.sha256, source.digest, preprocessing.model_dump(mode="json")]
+    code = digest_of_code(_CODE, libraries=_LIBRARIES)
+    key = [trunk.sha256, source.digest, preprocessing.model_dump(mode="json"), code]
     path, count = cache_folder("trunk-maps", f"{sha256_of_json(key)}.npy"), len(source.ids)
     if _is_whole(path, count):
         return TrunkMaps(path)

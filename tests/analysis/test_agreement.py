@@ -17,7 +17,7 @@ from ssl_bench.models.devices import PROCESSOR, Place
 from ssl_bench.models.registry import load_localizer
 from ssl_bench.protocols.protocol import load_protocol
 from ssl_bench.trials.compositions import open_trials
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 HALF = Place("cpu", "bf16")
 

@@ -8,7 +8,7 @@ from refusals import refused
 from ssl_bench.analysis.chosen_trials import Choice, choose
 from ssl_bench.protocols.protocol import TestSetTable, load_protocol
 from ssl_bench.trials.compositions import open_trials
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from ssl_bench.analysis.nearest import (
 )
 from ssl_bench.figures.nearest import draw_nearest
 from ssl_bench.trials.compositions import open_trials
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 
 @pytest.fixture(scope="module")

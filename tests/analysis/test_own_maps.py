@@ -17,7 +17,7 @@ from ssl_bench.analysis.paired_runs import read_run
 from ssl_bench.analysis.request import Request, open_runs
 from ssl_bench.files import sha256_of_file
 from ssl_bench.protocols.protocol import ControlsTable, Protocol, TestSetTable
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from ssl_bench.cli.sweep import _SETTINGS
 from ssl_bench.errors import SslBenchError
 from ssl_bench.figures.sweep import write_sweep
 from ssl_bench.training.record import read_record, write_record
+from ssl_bench.training.run import plan_training
 
 N = 12
 
@@ -156,7 +157,7 @@ def sizes(root: Path, **given: Any) -> Sweep:
     """A sweep over two sizes of the folder."""
     given = {"changes": FEW, "skip_held_out": True, "weights_dir": root / "trained", **given}
     return ssl_bench.sweep(
-        *("train-size", "ezvsl", str(root / "mine.toml"), SIZES),
+        *("train-size", "ezvsl", str(root / "mine.toml"), given.pop("values", SIZES)),
         variant="synth",
         data=root,
         training_data=root / "clips",
@@ -180,15 +181,43 @@ class TestOwnClips:
             assert (record.recipe.scenes, record.held_out) == (size, 2)
             assert record.checked_against == ("mine@mine:all",)
 
+    @pytest.mark.parametrize("values", [(1, 2), (8,), (), ("many", "more")])
     def test_a_missing_folder_is_told_before_what_is_wrong_with_the_values(
-        self, mine: Path, tmp_path: Path
+        self, values: tuple[Any, ...], mine: Path, tmp_path: Path
     ) -> None:
         with refused("E_FOLDER_MISSING", where="nowhere"):
             ssl_bench.sweep(
-                *("train-size", "ezvsl", str(mine / "mine.toml"), (1, 2)),
+                *("train-size", "ezvsl", str(mine / "mine.toml"), values),
                 data=mine,
                 training_data=tmp_path / "nowhere",
             )
+
+    @pytest.mark.parametrize(
+        ("values", "code", "remedy"),
+        [
+            ((2, 4), "E_SWEEP_VALUES", "values=..."),
+            ((0, 4), "E_SWEEP_VALUES", "values=..."),
+            (("many", 4), "E_SWEEP_VALUES", "values=..."),
+            ((4, 4000), "E_CLIPS_FEW", "values=..."),
+        ],
+    )
+    def test_a_size_that_cannot_be_had_is_told_in_the_users_words(
+        self, values: tuple[Any, ...], code: str, remedy: str, mine: Path, tmp_path: Path
+    ) -> None:
+        with refused(code) as caught:
+            sizes(mine, values=values, weights_dir=tmp_path)
+        assert remedy in str(caught.value)
+        assert code == "E_CLIPS_FEW" or f"{str(values[0])!r} is no value of train-size" in str(
+            caught.value
+        )
+        assert "scenes" not in str(caught.value)
+        assert not any(tmp_path.iterdir())  # known before anything is trained
+
+    def test_the_batch_of_a_folder_is_not_held_against_the_scenes_of_a_world(self) -> None:
+        plan = plan_training("ezvsl", variant="synth", data=None, changes={"batch": 5000})
+        assert plan.recipe.scenes is None
+        with refused("E_SCHEMA"):
+            plan_training("ezvsl", variant="synth", changes={"batch": 5000})
 
     def test_clips_that_are_scored_are_refused_unless_they_may_be_left_out(
         self, mine: Path, tmp_path: Path

@@ -22,7 +22,7 @@ from ssl_bench.predictions import Predictions, open_predictions
 from ssl_bench.protocols.protocol import load_protocol
 from ssl_bench.scoring.checks import model_of
 from ssl_bench.trials.compositions import open_trials
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 BOARD = default_board()
 HANDFUL = 6

@@ -30,7 +30,7 @@ from ssl_bench.leaderboard.submissions import AUDIO_BLIND, MAPS, default_board, 
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.models.mixing import mix
 from ssl_bench.scoring.maps import array_maps
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 
 class Parts(NamedTuple):

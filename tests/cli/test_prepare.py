@@ -81,8 +81,30 @@ def test_videos_are_made_when_they_are_asked_for(clips: Path, tmp_path: Path, ca
     assert (told["made"]["videos"], told["codes"]) == (2, {"E_SOUND_TRACK": 1})
     with open_video(tmp_path / "t" / "videos" / "party.mp4") as video:
         assert (len(list(video.pictures())), video.rate) == (9, 30)
-    again = json.loads(call(*words, "--videos").out)
-    assert (again["made"]["videos"], again["kept"]["videos"]) == (0, 2)
+
+
+@pytest.mark.parametrize("other", [("--video-rate", 10), ("--video-frames", 5)])
+def test_videos_with_other_settings_are_made_again_and_counted(
+    other: tuple[str, float], clips: Path, tmp_path: Path, call: Call
+) -> None:
+    words = ("data", "prepare", tmp_path / "t", "--clips", clips, "--jobs", 1, "--videos")
+    asked = {"--video-frames": 9, "--video-rate": 30}
+    first = [each for pair in asked.items() for each in pair]
+    call(*words, *first)
+    kept = json.loads(call(*words, *first, "--json").out)
+    assert (kept["made"]["videos"], kept["kept"]["videos"]) == (0, 2)
+    asked |= dict([other])
+    second = [each for pair in asked.items() for each in pair]
+    done = call(*words, *second)
+    said = " ".join(done.out.split())
+    assert "images: 0 made, 2 kept; sounds: 0 made, 1 kept; videos: 2 made, 0 kept;" in said
+    assert "made again, as they had other settings: 2" in said
+    with open_video(tmp_path / "t" / "videos" / "party.mp4") as video:
+        assert len(list(video.pictures())) == asked["--video-frames"]
+        assert float(video.rate) == pytest.approx(asked["--video-rate"], abs=0.1)
+    told = json.loads(call(*words, *first, "--json").out)
+    assert told["again"] == {"images": 0, "sounds": 0, "videos": 2}
+    assert not any(told["unknown"].values())
 
 
 def test_an_even_number_of_frames_is_refused(clips: Path, tmp_path: Path, call: Call) -> None:

@@ -338,3 +338,23 @@ def test_features_where_no_clips_are_compared_are_refused(tmp_path: Path):
     ]
     with refused("E_NEIGHBOURS_UNUSED"):
         CliRunner().invoke(train, arguments, catch_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        # What is wrong with the arguments needs no file, and is told first.
+        (["nosuch=1"], "E_SCHEMA"),
+        (["scenes=8", "batch=16"], "E_SCHEMA"),
+        # The number of scenes that the variant states is one of the embedded world.
+        (["batch=5000"], "E_FOLDER_MISSING"),
+        ([], "E_FOLDER_MISSING"),
+    ],
+)
+def test_changes_are_checked_before_the_folder_is_looked_for(
+    changes: list[str], code: str, tmp_path: Path
+):
+    words = ["--model", "ezvsl", "--variant", "synth", "--data", str(tmp_path / "none")]
+    words += [f"--change={each}" for each in changes]
+    with refused(code):
+        CliRunner().invoke(train, words, catch_exceptions=False)

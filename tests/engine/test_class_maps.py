@@ -17,7 +17,7 @@ from ssl_bench.engine.plan import Plan
 from ssl_bench.models.contract import Features, Localizer
 from ssl_bench.protocols.protocol import ControlsTable, Protocol, TestSetTable, load_protocol
 from ssl_bench.trials.compositions import open_trials
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 Pictures = Sequence[NDArray[np.uint8]]
 

@@ -20,7 +20,7 @@ from ssl_bench.models.contract import Features, Localizer
 from ssl_bench.protocols.protocol import CompositionTable, load_protocol, protocol_names
 from ssl_bench.testsets import definition
 from ssl_bench.trials.compositions import compose, open_trials
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 CLIPS = [f"abcdefghij{letter}_000030" for letter in "uvwxyz"]
 SPLITS = ("vggss", "vggss-heard", "vggss-unheard")

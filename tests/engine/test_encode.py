@@ -18,7 +18,7 @@ from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.contract import Features, Localizer
 from ssl_bench.protocols.protocol import TestSetTable, load_protocol
 from ssl_bench.trials.compositions import compose, open_trials
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 
 class Counting(Localizer):

@@ -33,7 +33,7 @@ from ssl_bench.models.contract import Features, Localizer
 from ssl_bench.models.provenance import Provenance
 from ssl_bench.protocols.protocol import ControlsTable
 from ssl_bench.trials.compositions import compose
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 COUNT = 22
 CALLS: list[int] = []

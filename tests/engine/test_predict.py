@@ -18,7 +18,7 @@ from ssl_bench.predictions import open_predictions
 from ssl_bench.protocols.protocol import ControlsTable, TestSetTable, load_protocol
 from ssl_bench.scoring.checks import check_predictions
 from ssl_bench.trials.compositions import open_trials
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 
 @pytest.fixture(scope="module")

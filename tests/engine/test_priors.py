@@ -28,7 +28,7 @@ from ssl_bench.protocols.protocol import ControlsTable, Protocol, TestSetTable
 from ssl_bench.scoring.run import score_file
 from ssl_bench.testsets import is_embedded
 from ssl_bench.trials.compositions import compose, open_trials
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 PRIOR = "ogl-l1"
 

@@ -20,7 +20,7 @@ from ssl_bench.models.contract import AnnotationLocalizer, Features, Localizer
 from ssl_bench.models.trivial import Center
 from ssl_bench.predictions import open_predictions
 from ssl_bench.trials.compositions import compose
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 MEASURES = ("recall(a2i)@1", "recall(i2a)@1")
 

@@ -15,7 +15,7 @@ from standins import sample, trials_of
 from ssl_bench.errors import DataError, ImportedFilesError
 from ssl_bench.interchange.ezvsl_ciou import ImportedScores, import_ciou, read_ciou_file
 from ssl_bench.measures.localization import area_under_success
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 # Not in the order of their names, and two clips of one video.
 NAMES = ["d_000010", "a_000010", "c_000010", "a_000050"]

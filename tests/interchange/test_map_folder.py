@@ -15,7 +15,7 @@ from ssl_bench.errors import DataError, ImportedFilesError
 from ssl_bench.interchange.map_folder import import_maps, map_file_stem
 from ssl_bench.predictions import open_predictions
 from ssl_bench.scoring.checks import check_predictions
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 Maps = dict[str, NDArray[np.float32]]
 

@@ -15,7 +15,7 @@ from ssl_bench.scoring.run import Scored, ScoringOptions
 from ssl_bench.scoring.scores import _place, _silent_tiles
 from ssl_bench.scoring.thresholds import set_apart
 from ssl_bench.trials.compositions import open_trials
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 COUNT = 24
 QUICK = ScoringOptions(broken_down=1, use_cache=False)

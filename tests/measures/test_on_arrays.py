@@ -28,7 +28,7 @@ from ssl_bench.measures.values import DEFINITIONS
 from ssl_bench.predictions import PredictionsWriter
 from ssl_bench.protocols.protocol import dialect_names, load_dialect
 from ssl_bench.scoring.run import Scored
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 Call = Callable[..., measures.Score]
 

@@ -18,7 +18,7 @@ from ssl_bench.measures.localization import ciou
 from ssl_bench.predictions import PredictionsMeta, save_predictions
 from ssl_bench.protocols.protocol import ControlsTable
 from ssl_bench.scoring.run import ScoringOptions, score, score_file
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 MEASURES = ("cIoU@0.5", "AUC", "pointing")
 

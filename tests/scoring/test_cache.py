@@ -14,7 +14,7 @@ from ssl_bench.protocols.protocol import ControlsTable, TestSetTable
 from ssl_bench.scoring.results import Result
 from ssl_bench.scoring.run import ScoringOptions, score
 from ssl_bench.trials.recipes import WHOLE, Target
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 COUNT = 8
 

@@ -20,7 +20,7 @@ from ssl_bench.protocols.conventions import MapTable, Rule, ThresholdTable
 from ssl_bench.scoring.aggregate import summarise
 from ssl_bench.scoring.maps import MapBatch, oracle, perfect_maps
 from ssl_bench.scoring.scores import Job, score_maps
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 TABLES = [
     ThresholdTable(rule=rule, comparison=comparison, keep_maximum=keep)

@@ -11,7 +11,7 @@ from ssl_bench.protocols.protocol import ControlsTable, load_dialect
 from ssl_bench.scoring.maps import TRIVIAL_MAPS, on_grid
 from ssl_bench.scoring.run import score
 from ssl_bench.testsets.base import Sample
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 HALF = MapTable(size=4, crop=0.5, interpolation="bilinear-half-pixel")
 

@@ -21,7 +21,7 @@ from ssl_bench.scoring.run import Scored, ScoringOptions, score_file
 from ssl_bench.scoring.scores import MapBatch
 from ssl_bench.scoring.thresholds import set_apart, with_threshold
 from ssl_bench.trials.compositions import open_trials
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 Maps = NDArray[np.float32]
 

@@ -12,7 +12,7 @@ from standins import predictions_of, sample, trials_of
 from ssl_bench.protocols.protocol import ControlsTable, load_dialect, load_protocol
 from ssl_bench.scoring.checks import check_scorable
 from ssl_bench.scoring.dialects import dialect_table, dialects_for
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 MODEL = "ezvsl"
 

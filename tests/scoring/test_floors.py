@@ -19,7 +19,7 @@ from ssl_bench.scoring.aggregate import summarise
 from ssl_bench.scoring.maps import CHUNK, MapBatch, center, noise, row_chunks, shared_maps
 from ssl_bench.scoring.references import Controls, load_floor
 from ssl_bench.testsets.base import Sample
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 MEASURES = [
     parse_measure(text)

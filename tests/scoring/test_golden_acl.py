@@ -17,7 +17,7 @@ from ssl_bench.protocols.conventions import TruthConvention
 from ssl_bench.protocols.protocol import load_dialect
 from ssl_bench.scoring.run import Scored, score_file
 from ssl_bench.testsets.annotations import Boxes
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 FRAMES = {"vggss": (1.0, 1.0), "flickr": (256.0, 256.0)}
 

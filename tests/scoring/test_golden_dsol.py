@@ -21,7 +21,8 @@ from ssl_bench.scoring.run import Scored, score_file
 from ssl_bench.testsets.base import Sample
 from ssl_bench.testsets.music import boxes_of_sizes
 from ssl_bench.trials.recipes import WHOLE, AudioRecipe, ImageRecipe, Target
-from ssl_bench.trials.trial import Trial, TrialSet
+from ssl_bench.trials.trial import Trial
+from ssl_bench.trials.trial_set import TrialSet
 
 SCENE = 1e-4
 # Clusters that the script for synthetic scenes looks at; that for duets looks at all.

@@ -20,7 +20,8 @@ from ssl_bench.scoring.checks import measures_of
 from ssl_bench.scoring.run import Scored, ScoringOptions, score_file
 from ssl_bench.testsets.annotations import Boxes
 from ssl_bench.trials.recipes import WHOLE, AudioRecipe, ImageRecipe, Target
-from ssl_bench.trials.trial import Trial, TrialSet
+from ssl_bench.trials.trial import Trial
+from ssl_bench.trials.trial_set import TrialSet
 
 MODES = {"relative": "slavc-extended", "absolute": "slavc-extended-absolute"}
 CONFIDENCE = 1e-6

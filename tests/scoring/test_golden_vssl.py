@@ -16,7 +16,8 @@ from ssl_bench.protocols.protocol import ControlsTable, Dialect, load_dialect, l
 from ssl_bench.scoring.run import Scored, score_file
 from ssl_bench.testsets.annotations import Boxes
 from ssl_bench.trials.recipes import WHOLE, AudioRecipe, ImageRecipe, Target
-from ssl_bench.trials.trial import Trial, TrialSet
+from ssl_bench.trials.trial import Trial
+from ssl_bench.trials.trial_set import TrialSet
 
 FEW_PIXELS = 1e-4
 PERCENT = 100 * FEW_PIXELS

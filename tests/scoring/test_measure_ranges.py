@@ -29,7 +29,7 @@ from ssl_bench.scoring.retrieval import retrieval_scores
 from ssl_bench.scoring.scores import Job, score_maps
 from ssl_bench.testsets.base import SilentPair
 from ssl_bench.trials.compositions import compose
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 KINDS = ("single", "concat", "interactive", "type_ab", "extended", "negative_audio", "mixture")
 MEASURES = [

@@ -19,7 +19,7 @@ from ssl_bench.protocols.protocol import load_dialect, load_protocol
 from ssl_bench.scoring.results import MeasuredValue, Result
 from ssl_bench.scoring.run import score_file
 from ssl_bench.trials.compositions import open_trials
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 PIXELS = 224 * 224
 BOX = PIXELS // 8

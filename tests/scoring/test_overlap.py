@@ -12,7 +12,7 @@ from ssl_bench.scoring.overlap import score_subsets, trial_overlap
 from ssl_bench.scoring.scores import Job, score_maps
 from ssl_bench.testsets.audit import audit
 from ssl_bench.testsets.lists import ClipList
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 MEASURES = [parse_measure("cIoU@0.5")]
 NAMES = [f"v{number}_{second:06d}" for number in range(4) for second in (10, 50)]

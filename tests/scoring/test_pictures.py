@@ -22,7 +22,7 @@ from ssl_bench.scoring.maps import MapBatch
 from ssl_bench.scoring.references import Controls
 from ssl_bench.scoring.run import under_dialect
 from ssl_bench.scoring.scores import Job, score_maps
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 TEXTS = ("IIoU@0.5", "IAUC", "IIoU(adaptive)@0.5", "swap-sensitivity", "scene-cIoU@0.5")
 MEASURES = [parse_measure(text) for text in TEXTS]

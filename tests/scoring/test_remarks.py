@@ -10,7 +10,7 @@ from ssl_bench.cli.result_tables import coverage_sentence, result_tables
 from ssl_bench.protocols.conventions import MapTable, ThresholdTable
 from ssl_bench.protocols.protocol import load_dialect, load_protocol
 from ssl_bench.scoring.run import score
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 AS_THEY_ARE = MapTable(size=8, normalisation="none")
 ABSOLUTE = ThresholdTable(rule="absolute", value=0.35)

@@ -19,7 +19,7 @@ from ssl_bench.predictions import PredictionsMeta, save_predictions
 from ssl_bench.protocols.protocol import ControlsTable, load_dialect
 from ssl_bench.scoring.results import Result, differing_fields, read_result, write_result
 from ssl_bench.scoring.run import score_file
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 
 def predictions(path: Path, trials: TrialSet, ids: list[str], seed: int) -> Path:

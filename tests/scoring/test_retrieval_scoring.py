@@ -21,7 +21,7 @@ from ssl_bench.scoring.results import Result
 from ssl_bench.scoring.retrieval import by_image, by_sound, chance, retrieval_scores
 from ssl_bench.scoring.run import ScoringOptions, score_file
 from ssl_bench.testsets.base import UNLABELLED, Sample
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 MEASURES = load_protocol("retrieval").measures
 COUNT = 7

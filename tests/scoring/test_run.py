@@ -21,7 +21,7 @@ from ssl_bench.scoring.dialects import dialect_table, dialects_for
 from ssl_bench.scoring.hearing import OWN_BLIND
 from ssl_bench.scoring.run import ScoringOptions, score_file
 from ssl_bench.trials.compositions import open_trials
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from ssl_bench.protocols.protocol import TestSetTable, load_protocol
 from ssl_bench.scoring.maps import MapBatch
 from ssl_bench.scoring.scores import Job, score_maps
 from ssl_bench.trials.compositions import open_trials
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 TABLE = TestSetTable(name="synth", split="standard", options={"count": 30})
 MEASURES = [parse_measure(text) for text in ("cIoU@0.5", "cIoU(adaptive)@0.5", "side-accuracy")]

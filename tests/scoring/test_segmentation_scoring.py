@@ -13,7 +13,7 @@ from ssl_bench.protocols.conventions import ThresholdTable, TruthTable
 from ssl_bench.scoring.aggregate import summarise
 from ssl_bench.scoring.maps import MapBatch, perfect_maps
 from ssl_bench.scoring.scores import Job, score_maps
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 MEASURES = [parse_measure("mIoU"), parse_measure("max-F")]
 ABSOLUTE = ThresholdTable(rule="absolute", value=0.5, comparison=">")

@@ -11,7 +11,7 @@ from standins import boxes, predictions_of, sample, trials_of
 from ssl_bench.errors import PredictionsError
 from ssl_bench.protocols.conventions import MapTable, ThresholdTable
 from ssl_bench.scoring.dialects import THRESHOLD_RULES, threshold_rule_scores
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 
 @pytest.fixture

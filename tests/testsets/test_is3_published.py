@@ -16,7 +16,7 @@ from ssl_bench.scoring.aggregate import summarise
 from ssl_bench.scoring.references import Controls
 from ssl_bench.testsets import open_test_set
 from ssl_bench.trials.compositions import open_trials
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 pytestmark = pytest.mark.usefixtures("published_data")
 

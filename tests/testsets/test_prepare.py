@@ -6,6 +6,7 @@ import json
 import shutil
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -189,6 +190,62 @@ class TestFolders:
         assert done.made == {"image": 0, "sound": 1, "video": 0}
         assert done.kept == {"image": 3, "sound": 2, "video": 0}
         assert (folder / "frames" / "a.jpg").read_bytes() == b"kept"
+        assert done.unknown == {"image": 1, "sound": 0, "video": 0}
+
+    @pytest.mark.parametrize(
+        ("kind", "file", "other"),
+        [
+            ("image", "frames/a.jpg", {"convention": "vggss"}),
+            ("sound", "audio/a.wav", {"rate": 8000}),
+            ("sound", "audio/a.wav", {"channels": 2}),
+            ("video", "videos/a.mp4", {"videos": VideoInput(frames=5, rate=25)}),
+            ("video", "videos/a.mp4", {"videos": VideoInput(frames=9, rate=10)}),
+        ],
+    )
+    def test_what_was_made_with_other_settings_is_made_again(
+        self, kind: str, file: str, other: dict[str, Any], clips: Path, tmp_path: Path
+    ) -> None:
+        for name in "bc":
+            (clips / f"{name}.mp4").unlink()
+        asked = {"videos": AROUND, **other}
+        wanted, folder = tmp_path / "new", tmp_path / "old"
+        prepared(wanted, clips, **asked)
+        prepared(folder, clips, videos=AROUND)
+        # A convention decides what a video shows, too.
+        kinds = {kind, "video"} if "convention" in other else {kind}
+        done = prepared(folder, clips, **asked)
+        assert {each for each, count in done.again.items() if count} == kinds
+        assert done.again == done.made
+        assert sum(done.kept.values()) == 3 - len(kinds)
+        assert (folder / file).read_bytes() == (wanted / file).read_bytes()
+        assert not any(prepared(folder, clips, **asked).made.values())
+
+    def test_what_cannot_be_made_again_stays_and_is_told(self, clips: Path, tmp_path: Path) -> None:
+        folder = tmp_path / "train"
+        prepared(folder, clips)
+        before = {path: path.read_bytes() for path in (folder / "audio").iterdir()}
+        (clips / "a.mp4").write_text("not a video\n" * 50)
+        cuts = cuts_of_folder(folder, clips)
+        (clips / "b.mp4").unlink()
+        done = prepare(cuts, clips, folder, CutOptions(rate=8000))
+        assert codes(done) == {("a", "sound"): "E_VIDEO_DAMAGED", ("b", "sound"): "E_FILE_MISSING"}
+        assert all("still there" in str(each.facts.problem) for each in done.problems)
+        assert done.again == done.made == {"image": 0, "sound": 1, "video": 0}
+        changed = {path.name for path, content in before.items() if path.read_bytes() != content}
+        assert changed == {"c.wav"}
+
+    def test_how_long_a_part_lasts_concerns_parts_alone(self, video: Path, tmp_path: Path) -> None:
+        clips, folder = tmp_path / "clips", tmp_path / "train"
+        clips.mkdir()
+        shutil.copy(video, clips / "zYf0pcZ5q3M.mp4")
+        shutil.copy(video, clips / "whole_000030.mp4")
+        (tmp_path / "list.txt").write_text("zYf0pcZ5q3M_000002\nwhole_000030\n")
+        listed = read_clip_list(tmp_path / "list.txt")
+        cuts = cuts_of_folder(folder, clips, listed)
+        for seconds, made in ((2.0, 2), (3.0, 1)):
+            done = prepare(cuts, clips, folder, CutOptions(seconds=seconds))
+            assert done.made == {"image": made, "sound": made, "video": 0}
+        assert read_audio(folder / "audio" / "zYf0pcZ5q3M_000002.wav").seconds == 3.0
 
     @pytest.mark.slow
     def test_several_processes_make_the_same_files(self, clips: Path, tmp_path: Path) -> None:

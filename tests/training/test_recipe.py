@@ -68,7 +68,7 @@ def test_reads_the_table_of_the_variant():
         ({"momentum": 1.0}, "momentum"),
         ({"image_trunk": "guess"}, "image_trunk"),
         ({"time_shift": 0.6}, "time_shift"),
-        ({"scenes": 20}, "20 scenes"),
+        ({"scenes": 20}, "scenes: 20"),
         ({"crop_area": (0.8, 0.4)}, "crop_area"),
         ({"flip": 1.5}, "flip"),
         ({"threads": 0}, "threads"),

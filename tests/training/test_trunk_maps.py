@@ -78,6 +78,15 @@ def test_a_damaged_file_is_made_again() -> None:
     assert trunk_maps(trunk, pictures, front_end).path.read_bytes() == whole
 
 
+def test_maps_of_an_earlier_version_are_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures, trunk, front_end = source(), FrozenTrunk(8), ImagePreprocessing(side=40)
+    with monkeypatch.context() as earlier:
+        earlier.setattr(module, "digest_of_code", lambda *_, **__: "0" * 64, raising=False)
+        trunk_maps(trunk, pictures, front_end)
+    trunk_maps(trunk, pictures, front_end)
+    assert pictures.seen == 40
+
+
 def test_maps_that_are_not_finished_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise KeyboardInterrupt

@@ -11,7 +11,8 @@ import numpy as np
 from ssl_bench.testsets.base import UNLABELLED
 from ssl_bench.trials.grouping import seed_of
 from ssl_bench.trials.recipes import AudioRecipe
-from ssl_bench.trials.trial import Trial, TrialSet
+from ssl_bench.trials.trial import Trial
+from ssl_bench.trials.trial_set import TrialSet
 
 OtherSound = Literal["silence", "noise", "other-category", "same-category"]
 """What is played in place of a trial's own sound."""

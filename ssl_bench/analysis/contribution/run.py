@@ -38,7 +38,7 @@ from ssl_bench.scoring.run import Scored, ScoringOptions, score_file
 from ssl_bench.scoring.scores import Job, score_maps
 from ssl_bench.scoring.thresholds import set_apart
 from ssl_bench.trials.compositions import open_trials
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 _ABOUT: dict[OtherSound, tuple[str, Informed]] = {
     "silence": ("the model, hearing silence", "nothing"),

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench.errors import DataError
+from ssl_bench.files import digest_of_code
 from ssl_bench.testsets.base import Finding, corrupt
 from ssl_bench.testsets.collage import rendering, sounds
 from ssl_bench.testsets.collage.layout import (
@@ -33,6 +34,9 @@ RECIPE = 2
 """Raised whenever a pixel, a mask or a sound of any scene changes."""
 
 _LAYOUT, _PICTURE, _SOUND = range(3)
+# What decides how files are read and checked: what an earlier version kept is made again.
+_CODE = ("testsets/collage", "testsets/synth/exact.py", "media")
+_LIBRARIES = ("numpy", "pillow", "simplejpeg", "soundfile", "av")
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ class World:
     @property
     def name(self) -> str:
         """Folder of what is rendered of this world, in the cache."""
-        return f"{self.sources.digest[:16]}-seed{self.seed}"
+        return f"{self.sources.digest[:16]}-seed{self.seed}-{_code()}"
 
     def scene(self, split: str, index: int) -> Scene:
         """Scene `index` >= 0 of one of `SPLITS`."""
@@ -138,7 +142,7 @@ class World:
     @cached_property
     def _shapes(self) -> tuple[Shape, ...]:
         """Shapes of all cut-outs, which opening needs: kept together in one file."""
-        cache, name = _materials(), f"shapes-{self.sources.digest[:16]}"
+        cache, name = _materials(), f"shapes-{self.sources.digest[:16]}-{_code()}"
         kept = cache.load(name)
         if kept is None:
             facts = []
@@ -172,7 +176,7 @@ class World:
     def _prepared(
         self, kind: str, material: Material, read: Callable[[Any], NDArray[Any]]
     ) -> NDArray[Any]:
-        name = f"{kind}-{material.digest}"
+        name = f"{kind}-{material.digest}-{_code()}"
         if name not in self._kept:
             cache = _materials()
             arrays = cache.load(name)
@@ -185,6 +189,10 @@ class World:
     def _stream(self, split: str, number: int, purpose: int) -> np.random.Generator:
         key = [RECIPE, self.seed, SPLITS.index(split), number, purpose, 1]
         return np.random.Generator(np.random.PCG64(np.random.SeedSequence(key)))
+
+
+def _code() -> str:
+    return digest_of_code(_CODE, libraries=_LIBRARIES)[:16]
 
 
 def _materials() -> ArrayCache:

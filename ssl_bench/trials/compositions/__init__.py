@@ -28,7 +28,8 @@ from ssl_bench.protocols.protocol import (
 from ssl_bench.schemas import in_words
 from ssl_bench.testsets import data_root, definition, is_embedded, open_test_set
 from ssl_bench.testsets.base import TestSet
-from ssl_bench.trials.trial import Trial, TrialSet
+from ssl_bench.trials.trial import Trial
+from ssl_bench.trials.trial_set import TrialSet
 
 
 def composition_names() -> list[str]:

@@ -9,7 +9,7 @@ from standins import sample, trials_of
 
 from ssl_bench.analysis.contribution.other_sounds import OTHER_SOUNDS, OtherSound, with_other_sounds
 from ssl_bench.testsets.base import UNLABELLED, Sample
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 ANIMALS = [
     sample("a", category="dog", group="one"),

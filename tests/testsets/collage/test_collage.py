@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from refusals import refused
 
+from ssl_bench.files import CACHE_VARIABLE
 from ssl_bench.testsets import definition, folder_of, open_test_set
-from ssl_bench.testsets.collage import sources
+from ssl_bench.testsets.collage import materials, sources, world
 from ssl_bench.testsets.collage.layout import HIDDEN, LARGEST, SIZE, SMALLEST
 from ssl_bench.testsets.collage.materials import read_cutout
 from ssl_bench.testsets.collage.testset import CollageTestSet
@@ -243,6 +244,41 @@ def test_cutouts_that_would_not_be_seen_are_refused(
         _ = open_test_set("collage", data=tmp_path).samples
     [finding] = [each for each in definition("collage").verify(own) if each.level == "corrupt"]
     assert finding.item == "dog-seen.png"
+
+
+def test_a_cut_out_that_an_earlier_version_kept_is_read_again(
+    data: Path, opened: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_otherwise(path: Path) -> NDArray[np.uint8]:
+        return np.full_like(read_cutout(path), 255)
+
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
+    with monkeypatch.context() as earlier:
+        earlier.setattr(world, "digest_of_code", lambda *_, **__: "0" * 64, raising=False)
+        earlier.setattr(world, "read_cutout", read_otherwise)
+        before = open_test_set("collage", data=data).image("standard-000000")
+    now, fresh = open_test_set("collage", data=data), opened["standard"]
+    assert isinstance(now, CollageTestSet)
+    assert now.samples[0].attributes == fresh.samples[0].attributes
+    np.testing.assert_array_equal(now.labels(0), fresh.labels(0))
+    np.testing.assert_array_equal(now.image("standard-000000"), fresh.image("standard-000000"))
+    assert (before != now.image("standard-000000")).any()
+
+
+def test_a_cut_out_that_an_earlier_version_let_pass_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = make_folder(tmp_path) / "collage"
+    Image.new("RGBA", (200, 1), (200, 90, 30, 255)).save(own / "stamps" / "apple-salient.png")
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
+    with monkeypatch.context() as earlier:
+        earlier.setattr(world, "digest_of_code", lambda *_, **__: "0" * 64, raising=False)
+        earlier.setattr(materials, "_require_room", lambda *_: None)
+        definition("collage").verify(own)
+    with refused("E_COLLAGE_CUTOUT", where="apple-salient.png"):
+        _ = open_test_set("collage", data=tmp_path).samples
+    [finding] = [each for each in definition("collage").verify(own) if each.level == "corrupt"]
+    assert finding.item == "apple-salient.png"
 
 
 def test_a_picture_that_claims_any_size_is_found_by_verifying(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from ssl_bench.testsets.annotations import Boxes, Mask
 from ssl_bench.testsets.folder import truth_digest
 from ssl_bench.testsets.truth import encode_rle, render
 from ssl_bench.trials.compositions import compose, open_trials
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 BOX = {"bbox": [4, 3, 20, 15]}
 INSIDE = np.zeros((30, 40), np.bool_)

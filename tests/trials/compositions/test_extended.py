@@ -11,7 +11,7 @@ from ssl_bench.protocols.protocol import CompositionTable
 from ssl_bench.testsets.base import SilentPair
 from ssl_bench.trials.compositions import compose
 from ssl_bench.trials.recipes import WHOLE, AudioRecipe, ImageRecipe
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 SAMPLES = [sample("a", category="dog", group="one"), sample("b", category="cat")]
 PAIRS = [

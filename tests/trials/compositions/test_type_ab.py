@@ -20,7 +20,8 @@ from ssl_bench.testsets import open_test_set
 from ssl_bench.testsets.base import Sample, TestSet
 from ssl_bench.trials.compositions import compose as compose_trials
 from ssl_bench.trials.compositions.type_ab import compose, read_types
-from ssl_bench.trials.trial import Trial, TrialSet
+from ssl_bench.trials.trial import Trial
+from ssl_bench.trials.trial_set import TrialSet
 
 LIST = "id,type\nb,B\na,A\n"
 

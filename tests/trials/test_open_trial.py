@@ -1,4 +1,4 @@
-"""Trials that show what they ask, parts of a set, and filters."""
+"""Trials that show what they ask."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import pytest
 from refusals import refused
 
 import ssl_bench
-from ssl_bench.trials.trial import OpenTrial, Trial, TrialSet
+from ssl_bench.trials.open_trial import OpenTrial
+from ssl_bench.trials.trial_set import TrialSet
 
 
 @pytest.fixture(scope="module")
@@ -42,26 +43,6 @@ def test_a_trial_gives_its_picture_sound_and_truth(trials: TrialSet) -> None:
     assert [each.rate for each in first.sounds()] == [each.waveform().rate for each in first]
 
 
-def test_a_slice_is_a_part(trials: TrialSet) -> None:
-    part = trials[4:8:2]
-    assert part.ids == [trials.ids[4], trials.ids[6]]
-    assert part.whole is trials
-    assert not part.rest_fails
-    with refused("E_TRIALS_NONE"):
-        trials[:0]
-
-
-def test_filters_take_fields_attributes_and_conditions(trials: TrialSet) -> None:
-    category = trials[0].category
-    kept = trials.filter(lambda trial: trial.id != trials.ids[0], category=category)
-    assert {each.category for each in kept} == {category}
-    assert trials.ids[0] not in kept.ids
-    everything = trials.filter(lambda trial: isinstance(trial, Trial))
-    assert everything.ids == trials.ids
-    with refused("E_TRIALS_NONE"):
-        trials.filter(category="whale")
-
-
 def test_a_shown_trial_has_a_panel_more_with_a_map(trials: TrialSet) -> None:
     assert isinstance(trials[0], OpenTrial)
     without, with_map = trials[0].show(), trials[0].show(np.eye(7))
@@ -70,10 +51,3 @@ def test_a_shown_trial_has_a_panel_more_with_a_map(trials: TrialSet) -> None:
     for wrong in (np.ones((2, 7, 7)), [[np.nan]], np.ones((0, 7))):
         with refused("E_MAP_SHAPE"):
             trials[0].show(wrong)
-
-
-def test_trials_as_a_table(trials: TrialSet) -> None:
-    frame = trials.to_frame()
-    assert frame["trial_id"].tolist() == trials.ids
-    assert frame["sounding"].all()
-    assert len(trials.plot(3).axes) == 3
