@@ -177,15 +177,20 @@ def test_rankings_other_dialects_and_unknown_measures_are_refused(protocol: Prot
         measure_contribution(Request("ezvsl"), protocol, measure="cIoU@9")
 
 
-@pytest.mark.parametrize("dialect", ["sslalign", "acl-half:8"])
-def test_under_a_dialect_all_maps_are_scored_as_it_does(
-    dialect: str, ezvsl: tuple[Measured, Path], protocol: Protocol, tmp_path: Path
+@pytest.mark.parametrize(
+    ("name", "dialect"),
+    [("concat", "sslalign"), ("concat", "acl-half:8"), ("negative-audio", None)],
+)
+def test_maps_without_sound_are_scored_as_an_evaluation_does(
+    name: str, dialect: str | None, protocol: Protocol, tmp_path: Path
 ) -> None:
-    """Also where each kind of maps has a threshold of its own."""
+    """Under its dialect, and at thresholds that each kind of maps gives by itself."""
+    table = protocol.test_set.model_copy(update={"options": {"count": 24}})
+    protocol = load_protocol(name).model_copy(update={"test_set": table})
     measured = measure_contribution(Request("ezvsl", dialect=dialect, folder=tmp_path), protocol)
     found, result = measured.contribution, read_result(tmp_path)
-    assert found.protocol.dialect == dialect
-    assert f"dialect {dialect}" in found.question
+    assert found.protocol == result.protocol
+    assert (f"dialect {dialect}" in found.question) == (dialect is not None)
     assert found.measures == result.measures
     assert result.vision_only is not None
     others = {each.name: each.measures for each in found.without}
