@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ssl_bench.errors import ResultError, first_few, one_of
+from ssl_bench.scoring.aggregate import grouping_columns
+from ssl_bench.scoring.scores import trial_table
 from ssl_bench.trials.trial import Trial
 from ssl_bench.trials.trial_set import TrialSet
 
@@ -43,6 +46,9 @@ class Choice:
         Only of this category, alone or with others that sound in the trial.
     ids
         These trials, in this order, whatever the rest says; several stand with commas between.
+    where
+        Only trials of these values, as text, in what a score is broken down by: attributes of the
+        trials, ``role``, ``size``, ``n_boxes`` or ``category``.
     seed
         Of ``random``.
     """
@@ -52,6 +58,7 @@ class Choice:
     category: str | None = None
     ids: tuple[str, ...] = ()
     seed: int = 0
+    where: Mapping[str, str] = field(default_factory=dict)
 
 
 def choose(
@@ -67,7 +74,7 @@ def choose(
     Raises
     ------
     ResultError
-        If a trial or a category is unknown, or no trial is left.
+        If a trial, a category, or a name or a value of `where` is unknown, or no trial is left.
     """
     if by.ids:
         # An id may hold commas itself.
@@ -93,6 +100,9 @@ def choose(
                 remedy=_few_of(sorted(known), by.category),
             )
         held = [row for row in held if by.category in _categories(trials.trials[row])]
+    if by.where:
+        meeting = _meeting(trials, by.where)
+        held = [row for row in held if meeting[row]]
     found = _chosen(trials, held, values, by)
     if not found:
         agree = by.how == "apart" and held and by.count
@@ -106,6 +116,36 @@ def choose(
             remedy="choose other trials, such as --random 6",
         )
     return found
+
+
+def _meeting(trials: TrialSet, where: Mapping[str, str]) -> NDArray[np.bool_]:
+    """Which trials have these values, ``(n,)``."""
+    table = trial_table(trials)
+    names = grouping_columns(table)
+    meeting = np.ones(len(trials), bool)
+    for name, asked in where.items():
+        if name not in names:
+            raise ResultError(
+                f"no score of these trials is broken down by {name!r}",
+                code="E_ATTRIBUTE_UNKNOWN",
+                where=trials.protocol.label,
+                remedy=_few_of(names, name),
+            )
+        # Several categories may sound in a trial.
+        levels = [
+            {text, *(text.split("+") if name == "category" else ())}
+            for text in map(str, table[name])
+        ]
+        known = dict.fromkeys(sorted(set[str]().union(*levels)))
+        if asked not in known:
+            raise ResultError(
+                f"no trial has {name} {asked!r}",
+                code="E_ATTRIBUTE_VALUE",
+                where=trials.protocol.label,
+                remedy=_few_of(known, asked),
+            )
+        meeting &= np.array([asked in each for each in levels])
+    return meeting
 
 
 def _chosen(

@@ -28,10 +28,13 @@ _HELP = """Draw and tabulate what lies behind the numbers of RUNs.
 
 \b
 analysis.png    success over cIoU thresholds, by number of boxes, by object size,
-                beside best prior, floor and ceiling; of one RUN also beside
-                its audio-blind map, and under four threshold rules
+                and by each attribute of the trials (type A or B, a column of
+                your own test set) that has at most eight values; beside best
+                prior, floor and ceiling; of one RUN also beside its
+                audio-blind map, and under four threshold rules
 categories.png  success of every category, sorted (of one RUN)
-analysis.csv    all numbers of both, with their intervals
+analysis.csv    all numbers of both, with their intervals, and attributes of
+                more values
 
 RUN is a folder that 'ssl-bench evaluate' writes, or an entry of the
 leaderboard, leaderboard:PROTOCOL/NAME; several are of one protocol.

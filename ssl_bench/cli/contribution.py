@@ -16,6 +16,7 @@ from ssl_bench.cli.options import (
     cache_option,
     data_option,
     deaf_maps_option,
+    dialect_option,
     executor_options,
     format_option,
     jobs_option,
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     "silence=mute.npz"
 )
 @protocol_option
+@dialect_option
 @click.option(
     "--measure",
     metavar="MEASURE",
@@ -100,7 +102,8 @@ def contribution(**given: Any) -> None:
         )
     place = given["protocol"].replace("@", "-").replace(":", "-").replace("/", "-")
     name = Path(model or predictions.stem).stem
-    folder = given["out"] or Path("runs") / f"contribution-{name}-{place}"
+    under = "" if given["dialect"] is None else f"-{given['dialect'].replace(':', '-')}"
+    folder = given["out"] or Path("runs") / f"contribution-{name}-{place}{under}"
     names = [f"contribution.{suffix}" for suffix in ("json", given["ending"], "npz")]
     with progress_bars(quiet=given["as_json"]) as (progress, notify):
         from ssl_bench.analysis.contribution.document import write_contribution
@@ -123,7 +126,8 @@ def contribution(**given: Any) -> None:
                     request, **settings, progress=progress, notify=notify
                 )
             else:
-                settings |= {name: given[name] for name in ("data", "jobs", "use_cache")}
+                further = ("data", "dialect", "jobs", "use_cache")
+                settings |= {name: given[name] for name in further}
                 measured = contribution_of_files(
                     predictions, given["without"], **settings, notify=notify
                 )
@@ -164,7 +168,7 @@ def _tables(found: Contribution, *, wide: bool) -> list[Table | str]:
     heads = ["what is heard", measure, "hearing adds", "p"]
     if wide:
         heads += ["only with : only without (McNemar p)", "trials"]
-    title = f"{found.model.name}, {found.protocol.label}, percent [95 % interval]"
+    title = f"{found.question}, percent [95 % interval]"
     shown: list[Table | str] = [plain_table(title, heads, rows, wide=wide)]
     if wide and found.by_level:
         shown.append(_level_table(found))

@@ -75,8 +75,9 @@ def annotate(folder: Path, files: tuple[Path, ...]) -> None:
     """Write FOLDER/annotate.html, on which its clips are annotated; nothing leaves your machine.
 
     FOLDER holds frames/ and audio/ with equal names. Open the page from disk: it plays each sound,
-    takes boxes, what sounds, and whether all that could sound does (Type A) or only some does
-    (Type B), and saves a JSON file. --take makes boxes.csv, type_ab.csv and testset.toml of it.
+    takes boxes, what sounds, whether it is an object or ambient, and whether all that could sound
+    does (Type A) or only some does (Type B), and saves a JSON file. --take makes boxes.csv,
+    type_ab.csv and testset.toml of it; scores are broken down by the column source.
     """
     from ssl_bench.testsets.annotating.annotations import take_annotations, write_page
 
@@ -86,9 +87,18 @@ def annotate(folder: Path, files: tuple[Path, ...]) -> None:
         return
     taken = take_annotations(folder, files)
     types = "".join(f", {count:,} of Type {kind}" for kind, count in sorted(taken.types.items()))
-    say(f"{taken.samples:,} samples by {taken.annotators} annotators{types}")
+    others = "".join(
+        f", {count:,} {source}"
+        for source, count in sorted(taken.sources.items())
+        if source != "object"
+    )
+    say(f"{taken.samples:,} samples by {taken.annotators} annotators{types}{others}")
     if taken.left_out:
-        told = ", ".join(f"{count:,} {why}" for why, count in sorted(taken.left_out.items()))
+        lacking = dict.fromkeys(("object", "ambient"), " without a box or a name")
+        told = ", ".join(
+            f"{count:,} {why}{lacking.get(why, '')}"
+            for why, count in sorted(taken.left_out.items())
+        )
         say(f"left out: {told}")
     say(f"wrote {', '.join(str(path) for path in taken.files)}")
 

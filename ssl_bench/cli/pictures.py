@@ -20,6 +20,7 @@ from ssl_bench.cli.options import (
     jobs_option,
     json_option,
     label_option,
+    pairs_option,
 )
 from ssl_bench.cli.terminal import (
     show,
@@ -57,6 +58,14 @@ _COUNT = click.IntRange(1, 200)
 @click.option("--misheard", type=_COUNT, metavar="N", help="N trials of which the reverse holds.")
 @click.option("--ids", multiple=True, metavar="A,B", help="These trials; may be repeated.")
 @click.option("--category", metavar="NAME", help="Only trials of this category; alone, all of it.")
+@pairs_option(
+    "--where",
+    "where",
+    "NAME=VALUE",
+    str,
+    help="Only trials of this value in what scores are broken down by, such as type=B, size=small "
+    "or a column of your own test set; may be repeated.",
+)
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Of --random.")
 @click.option(
     "--measure",
@@ -163,4 +172,4 @@ def _choice(given: dict[str, Any]) -> Choice:
         raise click.UsageError(f"give one of {ways}")
     how: Any = named[0] if named else "all" if given["category"] else "random"
     count = given[how] if named else 6
-    return Choice(how, count, given["category"], given["ids"], given["seed"])
+    return Choice(how, count, given["category"], given["ids"], given["seed"], given["where"])

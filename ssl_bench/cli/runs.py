@@ -72,7 +72,8 @@ def report(
 ) -> None:
     """Write the results of run folders as one page, for a paper's appendix.
 
-    The page holds everything, pictures of trials included, and neither runs nor fetches anything.
+    The page holds everything, pictures of trials and breakdowns by the attributes that trials have
+    included, and neither runs nor fetches anything.
     Results under different conventions or on different trials get tables of their own. The page
     has rows of priors, trivial maps and the ceiling, too; 'export --controls' adds them elsewhere.
     """

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
+from string import ascii_lowercase
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -12,14 +14,19 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ssl_bench.errors import ResultError
-from ssl_bench.figures.analysis_numbers import Kind, part
+from ssl_bench.figures.analysis_numbers import MOST_LEVELS, WHOLE, Kind, part
 from ssl_bench.plots import fitted, new_figure, save_figure, text_width
+from ssl_bench.scoring.formatting import grouping_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _DOTS_PER_INCH = 200
 _PANEL = (4.3, 3.3)
+# Of a panel, what lies between the axes: the width for the names of levels.
+_AXES_WIDTH = 3.5
+# Attributes beyond these are in the table only.
+_MAX_ATTRIBUTES = 12
 _HEAD, _LEGEND_LINE = 0.4, 0.16
 _TINY, _SMALL, _NORMAL = 6.5, 7.5, 8.5
 _LEGEND: dict[str, Any] = {"frameon": False, "fontsize": _NORMAL}
@@ -69,6 +76,11 @@ _SIZE_LABELS = {
     "large": "large\n96² to 144²",
     "huge": "huge\n≥ 144²",
 }
+# What the axis and the levels of a breakdown are called, where not by the names in the table.
+_KNOWN: dict[str, tuple[str, dict[str, str]]] = {
+    "boxes": (_BOXES, {}),
+    "size": (_AREA, _SIZE_LABELS),
+}
 _RULE_LABELS = {
     "half": "half of\nthe pixels",
     "adaptive": "as many as\nthe truth",
@@ -83,16 +95,15 @@ def draw_analysis(path: Path, table: pd.DataFrame, title: str) -> None:
     The table is that of :func:`ssl_bench.figures.analysis_numbers.analyse_scores`, with the rows of
     :func:`~ssl_bench.figures.analysis_numbers.analyse_rules` where they are known.
     """
-    boxes, sizes, rules = (part(table, name) for name in ("boxes", "size", "threshold rule"))
+    rules = part(table, "threshold rule")
     styles = _styles_of(part(table, "overall"))
     panels: list[Callable[[Axes], None]] = [lambda axes: _curve(axes, table, styles)]
-    if boxes["level"].nunique() > 1:
-        panels.append(lambda axes: _breakdown(axes, boxes, _BOXES, {}, styles))
-    if sizes["level"].nunique() > 1:
-        panels.append(lambda axes: _breakdown(axes, sizes, _AREA, _SIZE_LABELS, styles))
+    for name, rows in _drawn_breakdowns(table):
+        what, labels = _KNOWN.get(name, (grouping_title(name), {}))
+        panels.append(partial(_breakdown, rows=rows, what=what, labels=labels, styles=styles))
     if len(rules):
         panels.append(lambda axes: _rules(axes, rules))
-    columns = min(2, len(panels))
+    columns = min(2 if len(panels) <= 4 else 3, len(panels))
     lines = math.ceil(len(panels) / columns)
     width = columns * _PANEL[0]
     names = {name: fitted(name, width - 1.6, _NORMAL) for name in styles}
@@ -112,7 +123,9 @@ def draw_analysis(path: Path, table: pd.DataFrame, title: str) -> None:
         axes.grid(axis="y", color="#e2e2e2", linewidth=0.6)
         axes.set_axisbelow(True)
         draw(axes)
-        axes.set_title(f"({'abcd'[number]})", loc="left", fontsize=_NORMAL, fontweight="bold")
+        axes.set_title(
+            f"({ascii_lowercase[number]})", loc="left", fontsize=_NORMAL, fontweight="bold"
+        )
     handles, _ = figure.axes[0].get_legend_handles_labels()
     areas = part(table, "overall").query("measure == 'AUC'").set_index("series")["value"]
     shown = [f"{names[name]} (AUC {100 * areas[name]:.1f})" for name in styles]
@@ -120,6 +133,27 @@ def draw_analysis(path: Path, table: pd.DataFrame, title: str) -> None:
     for text in drawn.get_texts():
         text.set_parse_math(False)
     save_figure(figure, path)
+
+
+def _drawn_breakdowns(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Breakdowns that get a panel: of several levels, few enough, with rows of every series.
+
+    An attribute that splits the trials as an earlier one does, with the same numbers, gets none.
+    """
+    seen: list[pd.DataFrame] = []
+    for name in dict.fromkeys(table["analysis"]):
+        rows = part(table, name)
+        levels = rows["level"].nunique()
+        known = name in _KNOWN
+        if name in (*WHOLE, "category") or levels < 2 or not (known or levels <= MOST_LEVELS):
+            continue
+        numbers = rows[["series", "level", "value", "n_trials"]].reset_index(drop=True)
+        if known or (
+            len(seen) < _MAX_ATTRIBUTES + len(_KNOWN)
+            and not any(numbers.equals(other) for other in seen)
+        ):
+            yield name, rows
+            seen.append(numbers)
 
 
 def _styles_of(overall: pd.DataFrame) -> dict[str, _Style]:
@@ -188,7 +222,9 @@ def _breakdown(
         if several:
             axes.plot(places, value, linestyle=style.line, color=style.colour, linewidth=0.7)
     counts = rows[rows["series"] == next(iter(styles))].set_index("level")["n_trials"]
-    names = [f"{labels.get(level, level)}\nn = {counts[level]:,}" for level in levels]
+    room = _AXES_WIDTH / len(levels)
+    named = [labels.get(level) or fitted(level, room, _SMALL, lines=2) for level in levels]
+    names = [f"{name}\nn = {counts[level]:,}" for name, level in zip(named, levels, strict=True)]
     _name_levels(axes, names, what, "success at cIoU ≥ 0.5 (%)")
 
 
@@ -213,10 +249,10 @@ def _rules(axes: Axes, rows: pd.DataFrame) -> None:
 
 
 def _name_levels(axes: Axes, names: list[str], what: str, unit: str) -> None:
-    axes.set_xticks(range(len(names)), names)
+    axes.set_xticks(range(len(names)), names, parse_math=False)
     axes.set_xlim(-0.6, len(names) - 0.4)
     axes.set_ylim(bottom=0)
-    axes.set_xlabel(what, fontsize=_NORMAL)
+    axes.set_xlabel(fitted(what, _AXES_WIDTH, _NORMAL), fontsize=_NORMAL, parse_math=False)
     axes.set_ylabel(unit, fontsize=_NORMAL)
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from ssl_bench.measures.definition import Measure
 from ssl_bench.measures.values import parse_measure
-from ssl_bench.scoring.aggregate import summarise
+from ssl_bench.scoring.aggregate import MAX_LEVELS, grouping_columns, summarise
 from ssl_bench.scoring.results import MeasuredValue
 
 Kind = Literal["model", "audio-blind", "prior", "floor", "ceiling", "rule"]
@@ -19,6 +19,13 @@ COLUMNS = ("analysis", "level", "series", "kind", *MeasuredValue.model_fields)
 SIZES = ("small", "medium", "large", "huge")
 """Levels of object size, from the smallest (SLAVC utils.py: 32, 96 and 144 pixels squared)."""
 
+MOST_LEVELS = 8
+"""Of an attribute with more levels, there are rows of the model alone, and no panel."""
+
+WHOLE = ("overall", "success curve", "threshold rule")
+"""Analyses of all trials together; every other one is a breakdown."""
+
+_BOXES, _SIZE, _CATEGORY = "n_boxes", "size", "category"
 _SUCCESS = parse_measure("cIoU@0.5")
 _AREA = parse_measure("AUC")
 _CURVE = tuple(parse_measure(f"cIoU@{step / 20:.2f}") for step in range(21))
@@ -54,11 +61,12 @@ class Series:
 
 
 def analyse_scores(series: Sequence[Series], *, seed: int = 0) -> pd.DataFrame:
-    """Success curve, and success by number of boxes, object size and (of the model) category.
+    """Success curve, and success by number of boxes, object size, category and each attribute.
 
     Returns a table of :data:`COLUMNS`: ``analysis`` is ``overall``, ``success curve``, ``boxes``,
-    ``size`` or ``category``; ``level`` the cIoU threshold or the name of the level. Breakdowns are
-    success at 0.5.
+    ``size``, ``category`` or the name of an attribute of the trials; ``level`` the cIoU threshold
+    or the name of the level. Breakdowns are success at 0.5; those by category, and by attributes of
+    more than :data:`MOST_LEVELS` levels, are of the model alone.
     """
     rows: list[dict[str, Any]] = []
     for each in series:
@@ -66,20 +74,32 @@ def analyse_scores(series: Sequence[Series], *, seed: int = 0) -> pd.DataFrame:
         rows += each.rows("overall", "all", sounding, (_SUCCESS, _AREA), seed)
         curve = each.rows("success curve", "", sounding, _CURVE, seed)
         rows += [{**row, "level": f"{m.at:.2f}"} for row, m in zip(curve, _CURVE, strict=True)]
-        levels: dict[str, pd.Series[str]] = {}
-        if "n_boxes" in sounding:
-            levels["boxes"] = box_levels(sounding["n_boxes"])
-        if "size" in sounding:
-            levels["size"] = sounding["size"]
-        if each.kind == "model":
-            levels["category"] = sounding["category"]
-        for analysis, names in levels.items():
+        for analysis, names in _groupings(sounding, each.kind).items():
             grouped = dict(iter(sounding.groupby(names.to_numpy(), sort=True)))
-            order = SIZES if analysis == "size" else tuple(grouped)
+            order = SIZES if analysis == _SIZE else tuple(grouped)
             for level in order:
                 if level in grouped:
                     rows += each.rows(analysis, str(level), grouped[level], (_SUCCESS,), seed)
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _groupings(sounding: pd.DataFrame, kind: Kind) -> dict[str, pd.Series[Any]]:
+    """The level of each trial in every breakdown, by its name in the table."""
+    found: dict[str, pd.Series[Any]] = {}
+    known = grouping_columns(sounding)
+    # Boxes and sizes come first, as in the figure.
+    for name in sorted(known, key=lambda name: (name not in (_BOXES, _SIZE), known.index(name))):
+        column = sounding[name]
+        if name == _BOXES:
+            found["boxes"] = box_levels(column)
+        elif name == _SIZE or (name == _CATEGORY and kind == "model"):
+            found[name] = column
+        elif name != _CATEGORY:
+            most = MAX_LEVELS if kind == "model" else MOST_LEVELS
+            if 2 <= column.nunique() <= most:
+                taken = name in (*WHOLE, "boxes")
+                found[f"attribute {name}" if taken else name] = column
+    return found
 
 
 def analyse_rules(

@@ -73,7 +73,7 @@ def figure_rows(found: Contribution) -> list[FigureRow]:
 
 def draw_contribution(path: Path, found: Contribution) -> None:
     """Draw scores (left) and paired differences (right); ResultError if the file cannot be."""
-    title = f"{found.model.name}, {found.protocol.label}\n{hearing_sentence(found.hearing)}"
+    title = f"{found.question}\n{hearing_sentence(found.hearing)}"
     draw_rows(path, figure_rows(found), title, found.hearing.measure, found.notes)
 
 

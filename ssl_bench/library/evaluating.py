@@ -175,6 +175,7 @@ def contribution(
     variant: str | None = None,
     weights: AnyPath | None = None,
     settings: Mapping[str, Any] | None = None,
+    dialect: str | None = None,
     measure: str | None = None,
     data: AnyPath | None = None,
     folder: AnyPath | None = None,
@@ -198,9 +199,9 @@ def contribution(
         The measure whose hearing is told; None for the protocol's first.
     seed
         Of the model, of noise and partners, and of resampling.
-    model, protocol, variant, weights, settings, data, folder, without, batch_size, jobs, overwrite
+    model, protocol, variant, weights, settings, dialect, data, folder, without, batch_size, jobs
         As in :func:`ssl_bench.evaluate`.
-    missing, limit, device, progress
+    overwrite, missing, limit, device, progress
         As in :func:`ssl_bench.evaluate`.
 
     Returns
@@ -230,6 +231,7 @@ def contribution(
         weights=path_of(weights),
         seed=seed,
         settings=settings or {},
+        dialect=dialect,
         data=path_of(data),
         folder=path_of(folder),
         without=paths_of(without),
@@ -252,6 +254,7 @@ def contribution_of_maps(
     without: Mapping[str, AnyPath],
     protocol: AnyProtocol,
     *,
+    dialect: str | None = None,
     measure: str | None = None,
     data: AnyPath | None = None,
     seed: int = 0,
@@ -265,7 +268,7 @@ def contribution_of_maps(
         Made with the sound.
     without
         Predictions of the same trials that know nothing of the sound, by name.
-    protocol, measure, data, seed, jobs
+    protocol, dialect, measure, data, seed, jobs
         As in :func:`contribution`.
 
     Raises
@@ -288,6 +291,7 @@ def contribution_of_maps(
         Path(predictions),
         paths_of(without),
         protocol_of(protocol),
+        dialect=dialect,
         measure=measure,
         data=path_of(data),
         seed=seed,

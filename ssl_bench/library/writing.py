@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
@@ -40,6 +40,7 @@ def pictures(
     count: int = 6,
     ids: Sequence[str] = (),
     category: str | None = None,
+    where: Mapping[str, str | int | bool] | None = None,
     seed: int = 0,
     measure: str = MEASURE,
     parts: bool | None = None,
@@ -63,8 +64,9 @@ def pictures(
         Which trials: the worst or best of the first run, random ones, those on which runs differ
         most, or those that the first run hits and its audio-blind map misses (``heard``), or the
         reverse (``misheard``); and how many.
-    ids, category, seed
-        These trials; only those of a category; and the seed of random ones.
+    ids, category, where, seed
+        These trials; only those of a category, or of some values in what scores are broken down by
+        (``{"type": "B"}``); and the seed of random ones.
     measure
         What trials are ranked by: a mean over trials.
     parts
@@ -89,12 +91,13 @@ def pictures(
     ('standard-...',)
     """
     target = Path(f"pictures.{format}") if out is None and per_clip is None else path_of(out)
-    choice = Choice(by, count, ids=tuple(ids), category=category, seed=seed)
-    where = path_of(data)
+    asked = {name: str(value) for name, value in (where or {}).items()}
+    choice = Choice(by, count, category, tuple(ids), seed, asked)
+    folder = path_of(data)
     with ExitStack() as stack:
         opened: list[Path | Run]
         if epochs is None:
-            opening = open_given(names_of(runs), path_of(board), data=where, jobs=jobs)
+            opening = open_given(names_of(runs), path_of(board), data=folder, jobs=jobs)
             opened = stack.enter_context(opening)
         else:
             if runs or protocol is None:
@@ -109,11 +112,11 @@ def pictures(
             options = EngineOptions(jobs=jobs)
             opened = [
                 *stack.enter_context(
-                    epoch_runs(kept, protocol, choice, data=where, options=options)
+                    epoch_runs(kept, protocol, choice, data=folder, options=options)
                 )
             ]
             labels = labels or [f"epoch {each.number}" for each in kept]
-        shown = open_shown(opened, protocol=protocol, data=where, labels=labels)
+        shown = open_shown(opened, protocol=protocol, data=folder, labels=labels)
         return draw_trials(
             shown,
             choice,

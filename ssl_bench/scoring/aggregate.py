@@ -30,10 +30,11 @@ MAX_REPLICATES = 1000
 BROKEN_DOWN = 3
 """Breakdowns report as many of a protocol's first measures: the rest would repeat them."""
 
+MAX_LEVELS = 400
+"""A column with more levels is an identity, and is not broken down by."""
+
 # Rows of which texts are read at once.
 _AT_ONCE = 8192
-# A column with more levels than trials per level is an identity, not a grouping.
-_MAX_LEVELS = 400
 _FACTS = (
     "trial_id",
     "group",
@@ -259,19 +260,35 @@ def breakdown(
     Grouping columns are ``n_boxes``, ``size``, ``category`` and the trials' own attributes. With
     `other`, the values are paired differences, as in :func:`summarise`.
     """
-    found: dict[str, dict[str, tuple[MeasuredValue, ...]]] = {}
-    used = columns_read(measures)
     within = _within_levels(scores, other, measures[:most], seed)
-    for name in map(str, scores.columns):
+    return {
+        name: {level: within(rows) for level, rows in _levels(scores, name)}
+        for name in grouping_columns(scores, measures)
+        if 2 <= scores[name].nunique() <= MAX_LEVELS
+    }
+
+
+def grouping_columns(scores: pd.DataFrame, measures: Sequence[Measure] = ()) -> list[str]:
+    """Columns of a score table whose levels are kinds of trials, however many levels they have.
+
+    They are ``category``, ``role``, ``n_boxes``, ``size`` and the trials' own attributes; not what
+    `measures` read, unless it is text.
+
+    Examples
+    --------
+    >>> scores = pd.DataFrame({"trial_id": ["a", "b"], "type": ["A", "B"], "cIoU": [0.1, 0.9]})
+    >>> grouping_columns(scores)
+    ['type']
+    """
+    used = columns_read(measures)
+
+    def groups(name: str) -> bool:
         # A measure's own columns hold its numbers or curves; a text that it reads groups trials.
-        is_number = scores[name].dtype.kind == "f"
-        is_curve = name in used and not isinstance(scores[name].iloc[0], str)
-        if name in _FACTS or is_number or is_curve:
-            continue
-        if not 2 <= scores[name].nunique() <= _MAX_LEVELS:
-            continue
-        found[name] = {level: within(rows) for level, rows in _levels(scores, name)}
-    return found
+        first = scores[name].iloc[0] if len(scores) else None
+        is_number = scores[name].dtype.kind == "f" or (name in used and not isinstance(first, str))
+        return name not in _FACTS and not is_number and not isinstance(first, np.ndarray)
+
+    return [name for name in map(str, scores.columns) if groups(name)]
 
 
 def _within_levels(

@@ -12,6 +12,14 @@ from ssl_bench.scoring.results import Hearing, MeasuredValue, Result
 
 UNDEFINED = "undefined"
 
+_GROUPINGS = {
+    "n_boxes": "how many boxes",
+    "n_objects": "how many objects",
+    "n_sounding": "how many sound",
+    "n_silent": "how many are silent",
+    "n_capable": "how many could sound",
+}
+
 
 def scale_of(measure: str | Measure) -> float:
     """100 for a share, which is shown in percent; 1 for a rank or an unknown measure."""
@@ -34,6 +42,17 @@ def unit_of(measures: Iterable[str]) -> str:
     if not any(known):
         return "percent"
     return "rank" if all(known) else "percent or rank"
+
+
+def grouping_title(name: str) -> str:
+    """What a breakdown is by, in words.
+
+    Examples
+    --------
+    >>> grouping_title("n_capable"), grouping_title("my_scene")
+    ('how many could sound', 'my scene')
+    """
+    return _GROUPINGS.get(name, name.replace("_", " "))
 
 
 def units_in_words(measures: Iterable[str]) -> str:

@@ -400,6 +400,14 @@ def _size_names(area: NDArray[np.float64], size: int, sounding: pd.Series) -> pd
     return pd.Series(_SIZES.take(places))
 
 
+def trial_table(trials: TrialSet) -> pd.DataFrame:
+    """The columns of :func:`score_maps` that say what kind of trial each is: no map is needed."""
+    facts = trial_facts(trials)
+    area = np.array([trials.truth(trial).sum(dtype=np.float64) for trial in trials.trials])
+    sizes = _size_names(area, trials.protocol.map.size, facts["sounding"])
+    return pd.DataFrame({**facts, "size": sizes})
+
+
 def trial_facts(trials: TrialSet) -> dict[str, Any]:
     """Columns that depend neither on maps nor on the protocol's conventions."""
     first = trials.trials[0].attributes

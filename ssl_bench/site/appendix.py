@@ -23,6 +23,7 @@ from ssl_bench.scoring.score_file import SCORES
 from ssl_bench.scoring.settings import RUN, WEIGHTS
 from ssl_bench.site.drawing import Scale
 from ssl_bench.site.drawing import success_curve as drawn_curve
+from ssl_bench.site.entry_page import breakdown_lines
 from ssl_bench.site.rendering import MINUS, render
 
 RESULT, PICTURES = "result.json", "trials.png"
@@ -197,11 +198,16 @@ def _run(run: Run, settings: Sequence[str]) -> dict[str, Any]:
         curve = drawn_curve(success_curve(given.scores))
     if run.pictures is not None:
         picture = "data:image/png;base64," + base64.b64encode(run.pictures).decode("ascii")
+    result = run.result
+    broken_down = next(iter(result.breakdown.values()), {})
+    first = next((values[0].measure for values in broken_down.values() if values), "")
     told = [f"{name} {given.settings[name]}" for name in settings if given.settings.get(name)]
     return {
         "name": f"{given.name} ({', '.join(told)})" if told else given.name,
-        "sentence": hearing_sentence(run.result.hearing[0]) if run.result.hearing else "",
+        "sentence": hearing_sentence(result.hearing[0]) if result.hearing else "",
         "curve": curve,
+        "measure": first,
+        "breakdowns": [breakdown_lines(result, name, first) for name in result.breakdown],
         "picture": picture,
         "facts": _facts(given),
     }

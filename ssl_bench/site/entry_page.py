@@ -13,21 +13,14 @@ from ssl_bench.leaderboard.board import Competition, Entry
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.protocols.protocol import load_dialect
 from ssl_bench.scoring.explain import threshold_words
-from ssl_bench.scoring.formatting import position, value_of
+from ssl_bench.scoring.formatting import grouping_title, position, value_of
 from ssl_bench.scoring.hearing import hearing_sentence
-from ssl_bench.scoring.results import MeasuredValue, ModelIdentity
+from ssl_bench.scoring.results import MeasuredValue, ModelIdentity, Result
 from ssl_bench.site.drawing import Scale, Strip, success_curve
 from ssl_bench.site.gallery import KINDS, gallery_pages
 from ssl_bench.site.rendering import interval, percent, shown
 from ssl_bench.site.tables import is_pretrained, ranks_text
 
-_GROUPINGS = {
-    "n_boxes": "how many boxes",
-    "n_objects": "how many objects",
-    "n_sounding": "how many sound",
-    "n_silent": "how many are silent",
-    "n_capable": "how many could sound",
-}
 _LARGE_BREAKDOWN = 12
 
 Facts = list[tuple[str, str]]
@@ -194,17 +187,25 @@ def _measure_line(entry: Entry, measure: str) -> dict[str, str]:
     }
 
 
-def _breakdown(entry: Entry, name: str) -> dict[str, Any]:
-    """The first measure by one grouping."""
-    measure = entry.headline.measure
+def breakdown_lines(result: Result, name: str, measure: str) -> dict[str, Any]:
+    """A measure by one grouping; `large` where it has many levels."""
     lines = _lines(
         ("entry", level, value_of(values, measure), "")
-        for level, values in entry.result.breakdown[name].items()
+        for level, values in result.breakdown[name].items()
     )
+    return {
+        "name": grouping_title(name),
+        "lines": lines,
+        "large": len(lines) > _LARGE_BREAKDOWN,
+    }
+
+
+def _breakdown(entry: Entry, name: str) -> dict[str, Any]:
+    """The first measure by one grouping, and what hearing adds."""
+    found = breakdown_lines(entry.result, name, entry.headline.measure)
     hearing = entry.evidence.hearing_by.get(name, {})
-    lines = [replace(line, hearing=hearing.get(line.name)) for line in lines]
-    title = _GROUPINGS.get(name, name.replace("_", " "))
-    return {"name": title, "lines": lines, "large": len(lines) > _LARGE_BREAKDOWN}
+    lines = [replace(line, hearing=hearing.get(line.name)) for line in found["lines"]]
+    return {**found, "lines": lines}
 
 
 def listed_trials(competition: Competition) -> TrialScores | None:

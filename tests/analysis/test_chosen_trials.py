@@ -7,6 +7,7 @@ from refusals import refused
 
 from ssl_bench.analysis.chosen_trials import Choice, choose
 from ssl_bench.protocols.protocol import TestSetTable, load_protocol
+from ssl_bench.scoring.scores import trial_table
 from ssl_bench.trials.compositions import open_trials
 from ssl_bench.trials.trial_set import TrialSet
 
@@ -73,6 +74,25 @@ def test_a_category_holds_for_every_choice(trials: TrialSet) -> None:
     assert names(trials, values, how="worst", count=99, category=category) == members[::-1]
 
 
+def test_values_that_scores_are_broken_down_by_hold_for_every_choice(trials: TrialSet) -> None:
+    kind = {trial.id: trial.attributes["type"] for trial in trials}
+    capable = {trial.id: str(trial.attributes["n_capable"]) for trial in trials}
+    one = kind[trials.ids[0]]
+    members = [name for name in trials.ids if kind[name] == one]
+    assert names(trials, where={"type": one}) == members
+    assert set(names(trials, how="random", count=99, where={"type": one})) == set(members)
+    many = capable[trials.ids[0]]
+    both = [name for name in members if capable[name] == many]
+    assert names(trials, where={"type": one, "n_capable": many}) == both
+    category = trials.trials[0].category.split("+")[0]
+    same = names(trials, category=category)
+    assert names(trials, where={"category": category}) == same
+    # What follows from the truth counts too.
+    sizes = trial_table(trials).set_index("trial_id")["size"]
+    size = sizes.iloc[0]
+    assert names(trials, where={"size": size}) == list(sizes.index[sizes == size])
+
+
 def test_named_trials_keep_their_order_and_commas_stand_between(trials: TrialSet) -> None:
     a, b, c = trials.ids[:3]
     assert names(trials, ids=(f"{c},{a}", b, a)) == [c, a, b]
@@ -86,3 +106,7 @@ def test_what_is_unknown_or_empty_is_refused(trials: TrialSet) -> None:
         names(trials, category=trials.trials[0].category + "s")
     with refused("E_TRIALS_NONE"):
         names(trials, {}, how="worst", count=3)
+    with refused("E_ATTRIBUTE_UNKNOWN", where="Did you mean 'type'"):
+        names(trials, where={"typ": "A"})
+    with refused("E_ATTRIBUTE_VALUE", where="Use one of"):
+        names(trials, where={"type": "C"})

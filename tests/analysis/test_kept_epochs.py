@@ -76,10 +76,13 @@ class TestMaps:
         self, trained: Path, protocol: str
     ) -> None:
         kept = kept_epochs(trained)[:1]
-        ids = ssl_bench.open_trials(protocol).ids
+        trials = ssl_bench.open_trials(protocol)
+        ids, category = trials.ids, trials[0].category
+        members = sum(trial.category == category for trial in trials)
         for by, count in (
             (Choice(ids=(ids[3], ids[1])), 2),
             (Choice("random", 3), 3),
+            (Choice("random", 6, where={"category": category}), members),
             (Choice("worst", 2), 6),
         ):
             with epoch_runs(kept, protocol, by) as [folder]:

@@ -41,6 +41,13 @@ def test_wide_tables_hold_the_rest(call: Call, words: list[object]) -> None:
     assert all(text in out for text in ("McNemar", "trials", "within breakdowns"))
 
 
+def test_a_dialect_is_named_in_the_table(call: Call, words: list[object]) -> None:
+    done = call(*words, "--dialect", "slavc")
+    assert done.code == 0, done.err
+    assert "dialect slavc" in done.out
+    assert call(*words, "--dialect", "slavk", "--overwrite").code == 2
+
+
 def test_a_limit_belongs_to_a_model(call: Call, words: list[object]) -> None:
     refused = call(*words, "--limit", 3)
     assert (refused.code, "--limit" in refused.err) == (2, True)

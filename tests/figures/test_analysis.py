@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -219,6 +220,58 @@ def many(categories: int, trials: int, name: str = "kind") -> pd.DataFrame:
         }
     )
     return analyse_scores([Series("a $model_", "model", table)])
+
+
+class TestAttributes:
+    def table(self, **attributes: object) -> pd.DataFrame:
+        rng = np.random.default_rng(0)
+        facts = pd.DataFrame(
+            {
+                "trial_id": [f"t{number}" for number in range(60)],
+                "group": [f"t{number}" for number in range(60)],
+                "category": "dog",
+                "present": True,
+                "sounding": True,
+                "cIoU": rng.random(60),
+                **attributes,
+            }
+        )
+        return analyse_scores(
+            [Series("mine", "model", facts), Series("floor: center", "floor", facts)]
+        )
+
+    def drawn(self, path: Path, table: pd.DataFrame) -> list[str]:
+        """What is written into the figure."""
+        draw_analysis(path, table, "title")
+        return re.findall(r">([^<]*)</text>", path.read_text())
+
+    def test_each_has_a_panel_with_its_values(self, tmp_path: Path) -> None:
+        table = self.table(n_capable=[1, 2, 3] * 20, my_scene=["in $x", "out"] * 30)
+        texts = self.drawn(tmp_path / "a.svg", table)
+        assert {"how many could sound", "my scene", "in $x", "out", "n = 30", "(c)"} <= set(texts)
+        assert "(d)" not in texts
+
+    def test_one_that_splits_as_an_earlier_one_or_has_many_values_has_none(
+        self, tmp_path: Path
+    ) -> None:
+        values = ["x", "y"] * 30
+        table = self.table(first=values, again=values, many=[f"v{row % 9}" for row in range(60)])
+        texts = self.drawn(tmp_path / "a.svg", table)
+        assert "first" in texts
+        assert not {"again", "many"} & set(texts)
+        assert set(part(table, "again")["level"]) == {"x", "y"}
+
+    def test_many_with_long_values_are_not_cut_off(self, tmp_path: Path) -> None:
+        long = {
+            f"attribute_{number}": np.roll([f"{v} {'long ' * 9}" for v in "abcdef"] * 10, number)
+            for number in range(20)
+        }
+        for name in long:
+            long[name][int(name.rpartition("_")[2])] = "another"
+        draw_analysis(tmp_path / "a.png", self.table(**long), "title")
+        picture = pixels_of(tmp_path / "a.png")
+        assert not is_blank(picture)
+        assert not is_cut_off(picture)
 
 
 class TestPictures:

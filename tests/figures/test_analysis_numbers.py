@@ -77,6 +77,30 @@ def test_breakdowns_are_success_within_each_level() -> None:
     assert tuple(found.columns) == COLUMNS
 
 
+def test_every_attribute_of_the_trials_is_a_breakdown() -> None:
+    table = scores(
+        [0.9] * 20 + [0.1] * 40,
+        type=["A"] * 20 + ["B"] * 40,
+        n_capable=[2] * 30 + [10] * 30,
+        overall=["in"] * 40 + ["out"] * 20,
+        alike=["one"] * 60,
+    )
+    found = analyse_scores([Series("mine", "model", table)])
+    assert values_of(found, "type") == {"A": 1, "B": 0}
+    assert part(found, "type")["n_trials"].tolist() == [20, 40]
+    # In the order of numbers, and under another name where an analysis has that one.
+    assert list(values_of(found, "n_capable")) == ["2", "10"]
+    assert values_of(found, "attribute overall") == {"in": 0.5, "out": 0}
+    assert "alike" not in set(found["analysis"])
+
+
+def test_attributes_of_many_values_are_of_the_model_alone() -> None:
+    table = scores([0.9] * 60, few=["a", "b"] * 30, many=[f"v{row % 9}" for row in range(60)])
+    found = analyse_scores([Series("mine", "model", table), Series("floor", "floor", table)])
+    assert set(part(found, "few")["series"]) == {"mine", "floor"}
+    assert set(part(found, "many")["series"]) == {"mine"}
+
+
 def test_only_trials_with_a_sounding_object_count() -> None:
     table = scores([0.9, 0.9, 0.0], sounding=[True, True, False], category=["a", "b", "silence"])
     found = analyse_scores([Series("mine", "model", table)])

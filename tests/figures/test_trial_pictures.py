@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from refusals import refused
 
+import ssl_bench
 from ssl_bench.analysis.chosen_trials import Choice
 from ssl_bench.analysis.evaluation import evaluate
 from ssl_bench.cli.main import main
@@ -242,9 +244,43 @@ class TestCommand:
         assert len(list((tmp_path / "clips").iterdir())) == 1
         assert sorted(path.name for path in tmp_path.iterdir()) == ["clips", "pictures.svg"]
 
+    def test_only_trials_of_some_values_are_drawn(
+        self,
+        runs: dict[str, Path],
+        few_protocol: str,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        scores = read_scores(runs["center"] / "scores.npz").set_index("trial_id")
+        first = scores.iloc[0]
+        asked = {"size": first["size"], "n_boxes": int(first["n_boxes"])}
+        same = scores[(scores["size"] == asked["size"]) & (scores["n_boxes"] == asked["n_boxes"])]
+        given = ["pictures", str(runs["center"]), "--protocol", few_protocol, "--json"]
+        where = [f"--where={name}={value}" for name, value in asked.items()]
+        main([*given, *where, "--worst", "50", "--out", str(tmp_path / "a.png")])
+        expected = same["cIoU"].sort_values(kind="stable").index.tolist()
+        assert json.loads(capsys.readouterr().out)["trials"] == expected
+        done = ssl_bench.pictures(
+            runs["center"],
+            protocol=few_protocol,
+            by="worst",
+            count=50,
+            where=asked,
+            out=tmp_path / "b.png",
+        )
+        assert list(done.trial_ids) == expected
+
     @pytest.mark.parametrize(
         "wrong",
-        [["--worst", "2", "--best", "2"], ["--worst", "0"], ["--out", "a.gif"], ["--ids", "none"]],
+        [
+            ["--worst", "2", "--best", "2"],
+            ["--worst", "0"],
+            ["--out", "a.gif"],
+            ["--ids", "none"],
+            ["--where", "size"],
+            ["--where", "sizes=small"],
+            ["--where", "size=smal"],
+        ],
     )
     def test_what_cannot_be_drawn_is_refused(
         self, wrong: list[str], runs: dict[str, Path], few_protocol: str, tmp_path: Path

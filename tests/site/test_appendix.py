@@ -161,6 +161,29 @@ def test_a_run_without_scores_and_pictures_is_reported_without(runs: Path, tmp_p
     assert "polyline" in report(tmp_path, runs / "full")
 
 
+def test_a_run_is_broken_down_by_every_attribute_of_its_trials(runs: Path, tmp_path: Path) -> None:
+    def change(content: dict) -> None:
+        levels = content["breakdown"]["size"]
+        content["breakdown"]["my_scene"] = {"<in>": levels["large"], "out": levels["huge"]}
+
+    page = report(tmp_path, edited(runs, tmp_path, change))
+    asked = content_of(runs / "center")["breakdown"]
+    assert "<h4>cIoU@0.5 by kinds of trials</h4>" in page
+    small = [name for name, levels in asked.items() if len(levels) <= 12]
+    assert len(small) > 2
+    assert page.count("<h5>") == len(small) + 1
+    assert {"<h5>size</h5>", "<h5>how many could sound</h5>", "<h5>my scene</h5>"} <= set(
+        re.findall("<h5>.*?</h5>", page)
+    )
+    assert "&lt;in&gt;" in page
+
+
+def test_a_run_without_breakdowns_is_reported_without(runs: Path, tmp_path: Path) -> None:
+    page = report(tmp_path, edited(runs, tmp_path, lambda content: content["breakdown"].clear()))
+    assert "<h5>" not in page
+    assert "by kinds of trials" not in page
+
+
 def test_scores_of_another_run_are_refused(runs: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(runs / "center", tmp_path / "copy"))
     shutil.copy(runs / "full" / "scores.npz", copy / "scores.npz")

@@ -95,8 +95,37 @@ class TestTaken:
         assert taken.types == {"B": 1}
         assert taken.left_out == {"disagreement": 1}
 
-    def test_what_is_ambient_or_absent_is_counted_and_left_out(self, clips: Path) -> None:
-        file = saved(clips, "x", a={}, b={"source": "ambient"}, d={"source": "absent"})
+    def test_what_is_ambient_is_kept_where_it_has_a_box(self, clips: Path) -> None:
+        taken = take_annotations(clips, [saved(clips, "x", a={}, b={"source": "ambient"})])
+        assert taken.sources == {"object": 1, "ambient": 1}
+        assert taken.left_out == {}
+        found = ssl_bench.open_trials("synth@mine", data=clips.parent)
+        assert {trial.id: trial.attributes["source"] for trial in found} == {
+            "a": "object",
+            "b": "ambient",
+        }
+        done = ssl_bench.score(np.ones((2, 7, 7)), found).result
+        assert set(done.breakdown["source"]) == {"object", "ambient"}
+
+    def test_most_annotators_say_whether_it_is_ambient_those_without_boxes_too(
+        self, clips: Path
+    ) -> None:
+        ambient: dict[str, Any] = {"source": "ambient", "boxes": []}
+        files = [
+            saved(clips, "x", a={}, b={}),
+            saved(clips, "y", a=ambient, b=ambient),
+            saved(clips, "z", a=ambient),
+        ]
+        taken = take_annotations(clips, files)
+        assert taken.sources == {"ambient": 1, "unclear": 1}
+        assert taken.left_out == {"ambient": 3}
+        sample = ssl_bench.open_test_set("mine", data=clips.parent)["a"]
+        assert sample.annotation.annotators == 1  # type: ignore[union-attr]
+
+    def test_what_is_ambient_without_a_box_or_absent_is_counted_and_left_out(
+        self, clips: Path
+    ) -> None:
+        file = saved(clips, "x", a={}, b={"source": "ambient", "boxes": []}, d={"source": "absent"})
         assert take_annotations(clips, [file]).left_out == {"ambient": 1, "absent": 1}
 
     def test_an_own_description_is_kept(self, clips: Path) -> None:

@@ -88,6 +88,13 @@ class Contribution(Shown, Document):
     environment: dict[str, Any]
 
     @property
+    def question(self) -> str:
+        """Model and protocol, and the dialect where there is one."""
+        asked = self.protocol
+        under = "" if asked.dialect == "canonical" else f", dialect {asked.conventions}"
+        return f"{self.model.name}, {asked.label}{under}"
+
+    @property
     def headline(self) -> str:
         """Model, protocol, and what hearing adds to which measure, in one line."""
         adds = self.hearing.adds and self.hearing.adds.value

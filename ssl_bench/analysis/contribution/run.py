@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -28,13 +29,13 @@ from ssl_bench.errors import ModelError, PredictionsError, ProtocolError, one_of
 from ssl_bench.files import temporary_folder
 from ssl_bench.measures.definition import Measure
 from ssl_bench.predictions import Predictions, open_predictions
-from ssl_bench.protocols.protocol import Protocol, load_protocol
+from ssl_bench.protocols.protocol import Protocol, load_dialect, load_protocol
 from ssl_bench.scoring.checks import check_predictions, measures_of
 from ssl_bench.scoring.formatting import position
 from ssl_bench.scoring.hearing import OWN_BLIND
 from ssl_bench.scoring.maps import StoredMaps
 from ssl_bench.scoring.references import Controls
-from ssl_bench.scoring.run import Scored, ScoringOptions, score_file
+from ssl_bench.scoring.run import Scored, ScoringOptions, score_file, under_dialect
 from ssl_bench.scoring.scores import Job, score_maps
 from ssl_bench.scoring.thresholds import set_apart
 from ssl_bench.trials.compositions import open_trials
@@ -96,13 +97,7 @@ def measure_contribution(
     ProtocolError
         If the protocol asks for no maps.
     """
-    if request.dialect is not None:
-        raise ProtocolError(
-            "a contribution is measured under the canonical protocol only",
-            code="E_CONTRIBUTION_DIALECT",
-            remedy="leave the dialect out",
-        )
-    protocol, place = _checked(protocol, measure)
+    protocol, conventions, place = _checked(protocol, measure, request.dialect)
     localizer = load_model(request)
     if not is_audio_visual(localizer):
         raise ModelError(
@@ -139,9 +134,8 @@ def measure_contribution(
         others.append((f"prior {prior.name}", path, about, "nothing"))
     if done.result.priors_note is not None:
         notes.append(f"priors: {done.result.priors_note}")
-    measured = _compare(
-        own, part, others, place, notes, seed, request.jobs, notify, use_cache=request.use_cache
-    )
+    compare = partial(_compare, own, part, conventions, others, place, notes, seed)
+    measured = compare(request.jobs, notify, use_cache=request.use_cache)
     return replace(measured, media_notes=done.media_notes)
 
 
@@ -171,6 +165,7 @@ def contribution_of_files(
     protocol: str | Protocol,
     *,
     data: Path | None = None,
+    dialect: str | None = None,
     measure: str | None = None,
     seed: int = 0,
     jobs: int = 1,
@@ -180,10 +175,10 @@ def contribution_of_files(
     """Compare stored predictions with others, made without the sound, on the same trials.
 
     `without` holds predictions files by name, taken for maps that know nothing of the sound; the
-    priors that ship for these trials are compared with, too, as by an evaluation. The other
-    parameters are as in :func:`measure_contribution`.
+    priors that ship for these trials are compared with, too, as by an evaluation. All are scored as
+    `dialect` does. The other parameters are as in :func:`measure_contribution`.
     """
-    loaded, place = _checked(protocol, measure)
+    loaded, conventions, place = _checked(protocol, measure, dialect)
     for path in (predictions, *without.values()):
         require_unmixed(path)
     trials = open_trials(loaded, data)
@@ -206,14 +201,14 @@ def contribution_of_files(
         for name, path in priors.items():
             others.append((f"prior {name}", path, "an audio-blind baseline", "nothing"))
         notes = [] if note is None else [f"priors: {note}"]
-        return _compare(
-            predictions, trials, others, place, notes, seed, jobs, notify, use_cache=use_cache
-        )
+        compare = partial(_compare, predictions, trials, conventions, others, place, notes, seed)
+        return compare(jobs, notify, use_cache=use_cache)
 
 
 def _compare(
     predictions: Path,
     part: TrialSet,
+    conventions: Protocol,
     others: Sequence[_Other],
     place: int,
     notes: Sequence[str],
@@ -225,13 +220,15 @@ def _compare(
 ) -> Measured:
     notify("scoring")
     trials = part.whole
-    measures = measures_of(trials.protocol)
-    controls = Controls(trials, measures, jobs=jobs, use_cache=use_cache)
+    # A threshold that depends on maps is found on each kind of them, as an evaluation does.
+    asked, measures = under_dialect(trials, conventions), measures_of(conventions)
+    controls = Controls(asked, measures, jobs=jobs, use_cache=use_cache)
     options = ScoringOptions(not part.rest_fails, jobs=jobs, seed=seed)
-    scored = score_file(predictions, trials, options=options, controls=controls)
+    scored = score_file(
+        predictions, trials, conventions=conventions, options=options, controls=controls
+    )
     failed = set(trials.ids) - set(part.ids) if part.rest_fails else set()
-    asked, result = scored.trials, scored.result
-    measures = measures_of(asked.protocol)
+    result = scored.result
     maps = []
     for name, path, about, informed in others:
         notify(f"scoring {name}")
@@ -278,8 +275,10 @@ def _scores_of(
     return table[answered & ~set_apart(asked)].reset_index(drop=True)
 
 
-def _checked(protocol: str | Protocol, measure: str | None) -> tuple[Protocol, int]:
-    """A protocol that asks for maps, and the place of a measure in it, 0 for None."""
+def _checked(
+    protocol: str | Protocol, measure: str | None, dialect: str | None
+) -> tuple[Protocol, Protocol, int]:
+    """A protocol that asks for maps, what scores it, and a measure's place there, 0 for None."""
     loaded = load_protocol(protocol)
     if loaded.answers != "maps":
         raise ProtocolError(
@@ -288,7 +287,8 @@ def _checked(protocol: str | Protocol, measure: str | None) -> tuple[Protocol, i
             where=loaded.label,
             remedy="use a protocol that asks for maps",
         )
-    texts = [str(each) for each in measures_of(loaded)]
+    conventions = loaded if dialect is None else loaded.under(load_dialect(dialect))
+    texts = [str(each) for each in measures_of(conventions)]
     if measure is not None and measure not in texts:
         raise ProtocolError(
             f"the protocol does not measure {measure!r}",
@@ -296,4 +296,4 @@ def _checked(protocol: str | Protocol, measure: str | None) -> tuple[Protocol, i
             where=loaded.label,
             remedy=one_of(texts, measure),
         )
-    return loaded, 0 if measure is None else texts.index(measure)
+    return loaded, conventions, 0 if measure is None else texts.index(measure)

@@ -26,6 +26,10 @@ BOXES = "boxes.csv"
 TYPES = "type_ab.csv"
 _COLUMNS = ("id", "image", "sound", "category", "x0", "y0", "x1", "y1", "source", "annotator")
 
+_SEEN = ("object", "ambient")
+# Where as many annotators name one as the other.
+_UNCLEAR = "unclear"
+
 Share = Annotated[float, Field(ge=0, le=1)]
 Box = tuple[Share, Share, Share, Share]
 
@@ -38,7 +42,8 @@ class Answer(Strict):
     type
         ``A``: everything that could sound does; ``B``: only some of several does; empty: not known.
     source
-        ``object``: boxes say where; ``ambient``, ``absent``: there is nothing to box.
+        ``object``: boxes say where; ``ambient``: of no single thing, boxed where it can be seen
+        (the sea, a crowd); ``absent``: there is nothing to box.
     boxes
         Corners x0, y0, x1, y1, in shares of width and height.
     """
@@ -51,8 +56,8 @@ class Answer(Strict):
 
     @property
     def is_whole(self) -> bool:
-        """Whether it says where an object sounds, and which."""
-        return self.source == "object" and bool(self.boxes) and bool(self.category)
+        """Whether it says what sounds, and where."""
+        return self.source in _SEEN and bool(self.boxes) and bool(self.category)
 
 
 class Annotations(Strict):
@@ -65,12 +70,13 @@ class Annotations(Strict):
 
 @dataclass(frozen=True)
 class Taken:
-    """What became of answers: files, samples, and how many answers are none."""
+    """What became of answers: files, samples of each kind, and how many answers are none."""
 
     files: tuple[Path, ...]
     samples: int
     annotators: int
     types: Mapping[str, int]
+    sources: Mapping[str, int]
     left_out: Mapping[str, int]
 
 
@@ -116,8 +122,9 @@ def take_annotations(folder: Path, files: Sequence[Path]) -> Taken:
     """Make a test set of a folder out of files that the page saved, one for each annotator.
 
     Writes ``boxes.csv``, ``type_ab.csv`` where two types occur, and ``testset.toml`` where there is
-    none. Of several annotators, the boxes of all are kept; a clip has the category, and the type,
-    that most of them name; without a majority for a category it is left out.
+    none. Of several annotators, the boxes of all are kept; a clip has the category, the type and
+    the source that most of them name; without a majority for a category it is left out, and without
+    one for the source this is ``unclear``. An ambient sound is kept where it has a box.
 
     Raises
     ------
@@ -128,6 +135,7 @@ def take_annotations(folder: Path, files: Sequence[Path]) -> Taken:
     images, sounds = _media(folder)
     given = [(path, read_json(path, Annotations, error=DataError)) for path in files]
     answers: dict[str, list[tuple[str, Answer]]] = {}
+    votes: dict[str, list[str]] = {}
     left_out: Counter[str] = Counter()
     for number, (path, each) in enumerate(given, start=1):
         own = Counter(answer.id for answer in each.answers)
@@ -144,6 +152,8 @@ def take_annotations(folder: Path, files: Sequence[Path]) -> Taken:
         if problems:
             raise AnnotationError(problems, where=path, remedy="annotate the clips of this folder")
         for answer in each.answers:
+            if answer.source in _SEEN:
+                votes.setdefault(answer.id, []).append(answer.source)
             if answer.is_whole:
                 answers.setdefault(answer.id, []).append((each.annotator or str(number), answer))
             else:
@@ -154,20 +164,21 @@ def take_annotations(folder: Path, files: Sequence[Path]) -> Taken:
             where=files[0],
             remedy="draw boxes and name what sounds, then save again",
         )
-    rows, types, samples = [], dict[str, str](), 0
+    rows, types, sources = [], dict[str, str](), Counter[str]()
     for name in sorted(answers):
         category = _most(answer.category for _, answer in answers[name])
         if not category:
             left_out["disagreement"] += 1
             continue
-        samples += 1
+        source = _most(votes[name]) or _UNCLEAR
+        sources[source] += 1
         kind = _most(answer.type for _, answer in answers[name] if answer.type)
         if kind:
             types[name] = kind
         for annotator, answer in answers[name]:
             for box in answer.boxes:
                 where = (images[name], sounds[name], category)
-                rows.append((name, *where, *map(str, box), "object", annotator))
+                rows.append((name, *where, *map(str, box), source, annotator))
     written = [folder / BOXES]
     write_text(written[0], _table(_COLUMNS, rows))
     if set(types.values()) == {"A", "B"}:
@@ -176,7 +187,14 @@ def take_annotations(folder: Path, files: Sequence[Path]) -> Taken:
     if not (folder / FILE).exists():
         written.append(folder / FILE)
         write_text(written[-1], _description(folder.name))
-    return Taken(tuple(written), samples, len(given), Counter(types.values()), dict(left_out))
+    return Taken(
+        tuple(written),
+        sources.total(),
+        len(given),
+        Counter(types.values()),
+        dict(sources),
+        dict(left_out),
+    )
 
 
 def _media(folder: Path) -> tuple[dict[str, str], dict[str, str]]:

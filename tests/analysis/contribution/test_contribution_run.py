@@ -20,6 +20,7 @@ from ssl_bench.analysis.contribution.run import (
 from ssl_bench.analysis.request import Missing, Request
 from ssl_bench.models.contract import Localizer
 from ssl_bench.protocols.protocol import ControlsTable, Protocol, TestSetTable, load_protocol
+from ssl_bench.scoring.results import read_result
 
 pytestmark = pytest.mark.slow
 
@@ -165,13 +166,40 @@ def test_a_model_that_never_listens_is_refused(name: str, protocol: Protocol) ->
         measure_contribution(Request(name), protocol)
 
 
-def test_rankings_dialects_and_unknown_measures_are_refused(protocol: Protocol) -> None:
+def test_rankings_other_dialects_and_unknown_measures_are_refused(protocol: Protocol) -> None:
     with refused("E_PROTOCOL_RANKING"):
         measure_contribution(Request("ezvsl"), "retrieval")
-    with refused("E_CONTRIBUTION_DIALECT"):
-        measure_contribution(Request("ezvsl", dialect="ezvsl"), protocol)
+    with refused("E_DIALECT_UNKNOWN"):
+        measure_contribution(Request("ezvsl", dialect="ezvls"), protocol)
+    with refused("E_MEASURE_MISSING", where="side-accuracy"):
+        measure_contribution(Request("ezvsl", dialect="slavc"), protocol, measure="side-accuracy")
     with refused("E_MEASURE_MISSING", where="cIoU@9"):
         measure_contribution(Request("ezvsl"), protocol, measure="cIoU@9")
+
+
+@pytest.mark.parametrize(
+    ("name", "dialect"),
+    [("concat", "sslalign"), ("concat", "acl-half:8"), ("negative-audio", None)],
+)
+def test_maps_without_sound_are_scored_as_an_evaluation_does(
+    name: str, dialect: str | None, protocol: Protocol, tmp_path: Path
+) -> None:
+    """Under its dialect, and at thresholds that each kind of maps gives by itself."""
+    table = protocol.test_set.model_copy(update={"options": {"count": 24}})
+    protocol = load_protocol(name).model_copy(update={"test_set": table})
+    measured = measure_contribution(Request("ezvsl", dialect=dialect, folder=tmp_path), protocol)
+    found, result = measured.contribution, read_result(tmp_path)
+    assert found.protocol == result.protocol
+    assert (f"dialect {dialect}" in found.question) == (dialect is not None)
+    assert found.measures == result.measures
+    assert result.vision_only is not None
+    others = {each.name: each.measures for each in found.without}
+    assert others["own audio-blind map"] == result.vision_only.measures
+    for prior in result.priors:
+        assert others[f"prior {prior.name}"] == prior.measures
+    own, blind = tmp_path / "predictions.npz", tmp_path / "vision_only.npz"
+    stored = contribution_of_files(own, {"own": blind}, protocol, dialect=dialect)
+    assert stored.contribution.without[0].measures == result.vision_only.measures
 
 
 def test_a_file_is_not_compared_with_itself(
