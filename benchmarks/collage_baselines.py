@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from alone import alone
+from common import named_measures
 from numpy.typing import NDArray
-from retrain import Row, named_measures, spread, write_rows
+from retrain import Row, spread, write_rows
 from torch import Tensor
 
 from ssl_bench.analysis.evaluation import run_predict

@@ -6,7 +6,7 @@ import io
 import json
 import os
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from time import perf_counter
 
@@ -17,6 +17,7 @@ from PIL import Image
 
 from ssl_bench.environment import environment
 from ssl_bench.protocols.protocol import load_protocol
+from ssl_bench.scoring.results import MeasuredValue, Result
 from ssl_bench.trials.compositions import open_trials
 from ssl_bench.trials.trial_set import TrialSet
 
@@ -143,6 +144,16 @@ def print_rows(title: str, rows: Sequence[tuple[str, str]]) -> None:
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
         print(f"  {name:<{width}}  {value}")
+
+
+def named_measures(result: Result) -> Iterator[tuple[str, MeasuredValue]]:
+    """The measures of a result, and those of each type of trial, under ``type-ab B`` and so on."""
+    protocol = result.protocol.name
+    for value in result.measures:
+        yield protocol, value
+    for level, values in result.breakdown.get("type", {}).items():
+        for value in values:
+            yield f"{protocol} {level}", value
 
 
 def encode_sound(

@@ -9,7 +9,7 @@ import argparse
 import csv
 import io
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -17,12 +17,12 @@ from pathlib import Path
 from time import perf_counter
 
 from alone import alone
+from common import named_measures
 
 from ssl_bench.analysis.evaluation import run
 from ssl_bench.analysis.request import Request
 from ssl_bench.files import sha256_of_file, write_text
 from ssl_bench.models.registry import list_baselines, load_baseline
-from ssl_bench.scoring.results import MeasuredValue, Result
 from ssl_bench.training.preparation import DEFAULT_CLASSIFIER
 from ssl_bench.training.recipe import training_recipe
 from ssl_bench.training.record import read_record
@@ -112,16 +112,6 @@ def figures(
         for each in done
         for name, value in named_measures(each.result)
     )
-
-
-def named_measures(result: Result) -> Iterator[tuple[str, MeasuredValue]]:
-    """The measures of a result, and those of each type of trial, under ``type-ab B`` and so on."""
-    protocol = result.protocol.name
-    for value in result.measures:
-        yield protocol, value
-    for level, values in result.breakdown.get("type", {}).items():
-        for value in values:
-            yield f"{protocol} {level}", value
 
 
 def finished(record: Path, model: str, seed: int) -> bool:

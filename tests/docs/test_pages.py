@@ -48,13 +48,15 @@ def test_links_between_files_lead_somewhere(page: Path) -> None:
 
 
 def commands_in(page: Path) -> Iterator[str]:
-    """Commands of ssl-bench that a page prints or runs, each in one line."""
+    """Commands of ssl-bench that a page prints or runs or that a table of it names, a line each."""
     for language, block in BLOCK.findall(page.read_text(encoding="utf-8")):
         if language in ("sh", "bash", "{code-cell} ipython3"):
             for line in block.replace("\\\n", " ").splitlines():
                 found = re.match(r"!?(?:.*&& \S*/)?(ssl-bench .*)", line.strip())
                 if found:
                     yield found[1]
+    for row in re.findall(r"^\|.*\|$", page.read_text(encoding="utf-8"), re.MULTILINE):
+        yield from re.findall(r"`(ssl-bench [a-z][^`]*)`", row)
 
 
 @pytest.mark.parametrize("page", WRITTEN, ids=name_of)
