@@ -29,7 +29,7 @@ from ssl_bench.protocols.conventions import Normalisation
 from ssl_bench.scoring.results import Result
 from ssl_bench.scoring.run import ScoringOptions, score
 from ssl_bench.testsets.synth.testset import SynthTestSet
-from ssl_bench.trials.trial import TrialSet
+from ssl_bench.trials.trial_set import TrialSet
 
 Map = NDArray[np.floating[Any]]
 

@@ -119,8 +119,13 @@ class Evaluation(Shown):
         return self.result.plot()
 
     def maps(self, rows: slice = slice(None)) -> dict[str, NDArray[np.floating[Any]]]:
-        """The model's maps ``(h, w)`` of some trials, by id; PredictionsError without any."""
-        return open_predictions(self.folder / PREDICTIONS).maps_of(self.trials.ids[rows])
+        """The model's maps ``(h, w)`` of some trials, by id, of a partial run those that it answers.
+
+        PredictionsError without any.
+        """
+        stored = open_predictions(self.folder / PREDICTIONS)
+        answered = set(stored.trial_ids)
+        return stored.maps_of(name for name in self.trials.ids[rows] if name in answered)
 
     def show(self, row: int) -> Picture:
         """One trial with the model's map, and its sound; raises as :meth:`maps` does."""

@@ -28,6 +28,12 @@ class Bright(Localizer):
     name = "bright"
 
 
+def test_a_partial_run_has_the_maps_that_it_answered(tmp_path: Path) -> None:
+    done = ssl_bench.evaluate("center", "synth", limit=3, folder=tmp_path)
+    assert list(done.maps()) == list(done.trials.ids[:3])
+    assert done.maps(slice(3, None)) == {}
+
+
 FUNCTIONS = [
     name
     for name in ssl_bench.__all__
