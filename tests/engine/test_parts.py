@@ -250,22 +250,43 @@ def test_a_part_of_other_weights_is_not_taken(
     assert len(CALLS) == COUNT - 4
 
 
-@pytest.mark.parametrize("kind", ["sounds", "images"])
-def test_a_part_that_breaks_later_is_said_and_removed(
-    kind: str, predicted: Predict, options: EngineOptions
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_what_breaks_meanwhile_is_said_with_its_part(
+    workers: int, predicted: Predict, options: EngineOptions
+) -> None:
+    with refused("E_DARK") as raised:
+        predicted(replace(options, executor=processes(workers)), Blended(fails_at=9))
+    assert re.search(r"part \d of 6 of the images \(\d+ to \d+, s\d+ to s\d+\)", str(raised.value))
+
+
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kind", ["sounds-*.npz", "images-*.npz", "sounds/0.npy"])
+def test_a_part_with_flipped_bytes_is_made_again_in_the_same_run(
+    kind: str, workers: int, predicted: Predict, options: EngineOptions
 ) -> None:
     expected = predicted(replace(options, part_size=100))
     with refused("E_DARK"):
         predicted(options, Blended(fails_at=9))
-    for folder in _parts_of(options, "sounds"):
-        shutil.rmtree(folder)
-    [first, *_] = _parts_of(options, f"{kind}-*.npz")
+    if kind == "sounds-*.npz":  # Else it is not read again
+        for folder in _parts_of(options, "sounds"):
+            shutil.rmtree(folder)
+    [first, *_] = _parts_of(options, kind)
     data = bytearray(first.read_bytes())
-    data[60:90] = bytes(30)
+    for place in (-2, -3) if kind == "sounds/0.npy" else (150, 151):
+        data[place] ^= 255
     first.write_bytes(data)
+    assert predicted(replace(options, executor=processes(workers))) == expected
+
+
+def test_a_part_that_cannot_be_kept_whole_is_said(
+    predicted: Predict, options: EngineOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaged(_path: Path) -> None:
+        raise ValueError
+
+    monkeypatch.setattr("ssl_bench.engine.parts.read_arrays", damaged)
     with refused("E_PART_DAMAGED"):
         predicted(options)
-    assert predicted(options) == expected
 
 
 @pytest.mark.slow
