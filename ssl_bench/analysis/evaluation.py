@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
@@ -26,6 +27,7 @@ from ssl_bench.analysis.request import (
 from ssl_bench.analysis.run_folder import (
     PREDICTIONS,
     SHEET,
+    TAKEN,
     earlier_run,
     keep_predictions,
     opened_folders,
@@ -42,6 +44,7 @@ from ssl_bench.engine.predict import (
 )
 from ssl_bench.engine.priors import does_not_listen, is_audio_visual, predict_priors
 from ssl_bench.engine.store import is_address
+from ssl_bench.errors import SslBenchError
 from ssl_bench.executors import HERE, Executor
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
 from ssl_bench.models.devices import Precision
@@ -284,8 +287,9 @@ def run(
     notes: list[str] = []
     options = replace(request.engine_options(progress), notify=notes.append)
     replaced = [earlier_run(folder, run_files()) for _, folder in runs]
-    with opened_folders(parts, request.overwrite) as fresh:
-        written = predict(localizer, fresh, options, load=loader(request), keep_parts=True)
+    written: list[Predicted] = []
+    with _parts_discarded(written), opened_folders(parts, request.overwrite) as fresh:
+        written += predict(localizer, fresh, options, load=loader(request), keep_parts=True)
         priors: dict[Path, dict[str, Path]] = {place: {} for _, place in fresh}
         if is_audio_visual(localizer):
             priors = predict_priors(fresh, given, options)
@@ -303,7 +307,6 @@ def run(
             for (_, place), (_, folder) in zip(fresh, runs, strict=True):
                 keep_predictions(place, folder)
             raise
-    discard_parts(written)
     return [
         replace(
             each,
@@ -370,15 +373,27 @@ def run_predict(
     """
     localizer, runs, _ = open_runs(request, protocols)
     parts, media_notes = usable_runs(request, localizer, runs, progress)
-    with opened_folders(parts, request.overwrite) as fresh:
+    written: list[Predicted] = []
+    with _parts_discarded(written), opened_folders(parts, request.overwrite) as fresh:
         notes: list[str] = []
         options = replace(request.engine_options(progress), notify=notes.append)
-        written = predict(localizer, fresh, options, load=loader(request), keep_parts=True)
-    discard_parts(written)
+        written += predict(localizer, fresh, options, load=loader(request), keep_parts=True)
     return [
         (trials, replace(each.moved(folder), media_notes=(*media_notes, *notes)))
         for (trials, folder), each in zip(parts, written, strict=True)
     ]
+
+
+@contextmanager
+def _parts_discarded(written: Sequence[Predicted]) -> Iterator[None]:
+    """Remove the parts of what is in its place afterwards, or beside one that is taken."""
+    try:
+        yield
+    except SslBenchError as error:
+        if error.code == TAKEN:
+            discard_parts(written)
+        raise
+    discard_parts(written)
 
 
 def card_of(facts: Mapping[str, Any]) -> dict[str, Any] | None:
