@@ -271,12 +271,14 @@ def run(
     progress: Progress = lambda _what, _done, _all: None,
     notify: Callable[[str], None] = lambda _stage: None,
     draw: Callable[[Evaluation], Iterable[Path]] = lambda _done: (),
+    say: Callable[[str], None] = lambda _note: None,
 ) -> list[Evaluation]:
     """Evaluate one model on several protocols; what they share is encoded once.
 
     With more than one, each gets a sub-folder of the run folder, and one that asks for a ranking is
     left out where the model has no similarity. `draw` may add files to what an evaluation wrote,
-    before all of them take the place of an earlier run. All else is as in :func:`evaluate`.
+    before all of them take the place of an earlier run. Each note is said as soon as it is known.
+    All else is as in :func:`evaluate`.
     """
     started = perf_counter()
     notify("opening trials")
@@ -285,7 +287,12 @@ def run(
     opened_at = perf_counter()
     notify("localizing")
     notes: list[str] = []
-    options = replace(request.engine_options(progress), notify=notes.append)
+
+    def told(note: str) -> None:
+        notes.append(note)
+        say(note)
+
+    options = replace(request.engine_options(progress), notify=told)
     replaced = [earlier_run(folder, run_files()) for _, folder in runs]
     written: list[Predicted] = []
     with _parts_discarded(written), opened_folders(parts, request.overwrite) as fresh:
@@ -366,9 +373,11 @@ def run_predict(
     protocols: Sequence[AnyProtocol],
     *,
     progress: Progress = lambda _what, _done, _all: None,
+    say: Callable[[str], None] | None = None,
 ) -> list[tuple[TrialSet, Predicted]]:
     """Predict only; returns the trials of each protocol and the files that answer them.
 
+    Notes on the run are said as soon as they are known, or else are among those on media.
     What else an earlier run left in their folders goes: it was made of other predictions.
     """
     localizer, runs, _ = open_runs(request, protocols)
@@ -376,7 +385,7 @@ def run_predict(
     written: list[Predicted] = []
     with _parts_discarded(written), opened_folders(parts, request.overwrite) as fresh:
         notes: list[str] = []
-        options = replace(request.engine_options(progress), notify=notes.append)
+        options = replace(request.engine_options(progress), notify=say or notes.append)
         written += predict(localizer, fresh, options, load=loader(request), keep_parts=True)
     return [
         (trials, replace(each.moved(folder), media_notes=(*media_notes, *notes)))

@@ -86,9 +86,11 @@ def localize_in_parts(
     quiet = replace(options, progress=_silent)
     parts = _Parts(plan, options if local else quiet, folder)
     names = [*parts.sounds, *parts.images]
+    count, workers = len(names), options.executor.workers
+    working = "parts" if workers == 1 else f"parts, {workers} workers"
     kept = sum(parts.there(name) for name in names)
     if kept:
-        options.notify(f"{kept:,} of {len(names):,} parts are taken from an earlier run")
+        options.notify(f"{kept:,} of {count:,} parts are taken from an earlier run")
     setup = here = partial(_here, parts, localizer)
     if not local:
         elsewhere = replace(quiet, notify=_silent)
@@ -105,14 +107,22 @@ def localize_in_parts(
                 run.append(stack.enter_context(workers))
             made = run[0](left) if left else iter(())
             ready = set(names) - set(left)
+
+            def tell() -> None:
+                if not local:
+                    options.progress(what, sum(len(names[each]) for each in ready), size)
+                options.progress(working, before + len(ready), count)
+
+            before = 0 if what == "sounds" else len(parts.sounds)
+            if left:
+                tell()  # The time of the first part counts
             for name in names:
                 while name not in ready:
                     place, notes = next(made)
                     ready.add(left[place])
                     for note in notes:
                         options.notify(note)
-                    if not local:
-                        options.progress(what, sum(len(names[each]) for each in ready), size)
+                    tell()
                 yield name
 
         for _ in done(parts.sounds, "sounds", len(plan.sounds)):

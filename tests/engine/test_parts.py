@@ -169,10 +169,24 @@ def test_a_model_of_unknown_identity_starts_anew(
     class Unknown(Blended):
         provenance = None
 
+    said: list[str] = []
     with refused("E_DARK"):
-        predicted(options, Unknown(fails_at=9))
+        predicted(replace(options, notify=said.append), Unknown(fails_at=9))
+    [note] = said  # Parts were asked for, and there are none
+    assert "blended" in note
+    assert "provenance" in note
     predicted(options, Unknown())
     assert len(CALLS) == COUNT
+
+
+def test_progress_begins_with_the_first_part_and_counts_parts_and_workers(
+    predicted: Predict, options: EngineOptions
+) -> None:
+    told: list[tuple[str, int, int]] = []
+    two = replace(options, executor=processes(2), progress=lambda *step: told.append(step))
+    predicted(two)
+    assert told[:2] == [("sounds", 0, COUNT), ("parts, 2 workers", 0, 12)]
+    assert told[-1] == ("parts, 2 workers", 12, 12)
 
 
 def test_a_damaged_part_is_made_anew(predicted: Predict, options: EngineOptions) -> None:
