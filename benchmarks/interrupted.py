@@ -321,6 +321,9 @@ def main() -> None:
     parser.add_argument("--executor", action="append", choices=list(EXECUTORS))
     chosen = parser.parse_args()
     names = chosen.executor or list(EXECUTORS)
+    from common import machine  # A child that is killed needs it not
+
+    print(machine())
     head = f"{'executor':12}{'kills':>8}{'hit':>8}{'took over':>11}{'parts':>8}{'fell':>8}"
     print(f"{head}{'seconds':>10}")
     fell = 0

@@ -18,10 +18,11 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, suppre
 from dataclasses import dataclass
 from functools import cache, partial
 from itertools import cycle, islice
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Literal
 
-from ssl_bench.errors import SslBenchError
+from ssl_bench.errors import SslBenchError, shortened
 from ssl_bench.extras import extra_needed
 from ssl_bench.files import temporary_folder
 
@@ -190,27 +191,33 @@ def _in_processes(
     setup: Setup, here: Setup, name: Callable[[Any], str] | None, executor: Executor
 ) -> Iterator[Run]:
     from joblib.externals.loky import ProcessPoolExecutor
+    from joblib.externals.loky.backend import reduction
     from threadpoolctl import threadpool_limits
 
     # Numerical libraries would start as many threads as there are processors in each.
     share = max(1, len(os.sched_getaffinity(0)) // executor.workers)
     given = os.environ.get("OMP_NUM_THREADS")
     own, *others = islice(cycle(executor.devices or [None]), executor.workers)
-    # One process in each, so that it is known what it had when it died.
-    pools = [
-        ProcessPoolExecutor(
-            1,
-            initializer=_install,
-            initargs=(setup, device, os.getpid()),
-            env={"OMP_NUM_THREADS": given or str(share)},
-        )
-        for device in others
-    ]
-    with ThreadPoolExecutor(len(pools)) as threads:
+    with ExitStack() as stack:
+        # What starts a process goes through a pipe, where more than that holds would wait for ever
+        # for a process that died.
+        given_to_all = stack.enter_context(temporary_folder()) / "setup"
+        with _sent(), given_to_all.open("wb") as file:
+            reduction.dump(setup, file)
+        # One process in each, so that it is known what it had when it died.
+        pools = [
+            ProcessPoolExecutor(
+                1,
+                initializer=_install,
+                initargs=(given_to_all, device, os.getpid()),
+                env={"OMP_NUM_THREADS": given or str(share)},
+            )
+            for device in others
+        ]
+        threads = stack.enter_context(ThreadPoolExecutor(len(pools)))
         try:
             for pool in pools:
-                with _sent():
-                    pool.submit(os.getpid)  # They start while this process works.
+                pool.submit(os.getpid)  # They start while this process works.
             work = cache(partial(here, own))
             with threadpool_limits(None if given else share):
                 yield partial(
@@ -257,12 +264,28 @@ def _sent() -> Iterator[None]:
 _worker: Callable[[], Callable[[Any], Any]]
 
 
-def _install(setup: Setup, device: str | None, parent: int) -> None:
+def _install(setup: Path, device: str | None, parent: int) -> None:
     global _worker
     # The process that started this one decides what an interruption means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _end_with(parent)
-    _worker = cache(partial(setup, device))
+    _worker = cache(partial(_set_up, setup, device))
+
+
+def _set_up(setup: Path, device: str | None) -> Callable[[Any], Any]:
+    with setup.open("rb") as file:
+        try:
+            load: Setup = pickle.load(file)  # noqa: S301 - this very run wrote it
+        except (SslBenchError, OSError):
+            raise
+        except Exception as error:  # Whatever a class does as it is loaded
+            raise SslBenchError(
+                "this model cannot be loaded in another process "
+                f"({type(error).__name__}: {shortened(' '.join(str(error).split()), 200)})",
+                code="E_WORKER_MODEL",
+                remedy="name it as FILE.py:NAME, or use one worker",
+            ) from error
+    return load(device)
 
 
 def _end_with(parent: int) -> None:

@@ -62,7 +62,6 @@ def progress_bars(quiet: bool = False) -> Iterator[tuple[Counted, Callable[[str]
         TaskID,
         TextColumn,
         TimeElapsedColumn,
-        TimeRemainingColumn,
     )
     from rich.progress import Progress as Bars
 
@@ -73,13 +72,14 @@ def progress_bars(quiet: bool = False) -> Iterator[tuple[Counted, Callable[[str]
         # How many a second, and the time that is left.
         TextColumn("{task.fields[rate]}"),
         TimeElapsedColumn(),
-        TimeRemainingColumn(compact=True),
+        TextColumn("{task.fields[left]}"),
         TextColumn("{task.fields[detail]}"),
         console=screen,
         transient=True,
         disable=quiet,
     )
     tasks: dict[str, TaskID] = {}
+    rates = _Rates()
 
     def progress(what: str, done: int, of: int, detail: str = "") -> None:
         # An audio-blind model hears nothing, and code makes what need not be checked.
@@ -87,17 +87,17 @@ def progress_bars(quiet: bool = False) -> Iterator[tuple[Counted, Callable[[str]
             return
         what = escaped(what)
         if what not in tasks:
-            tasks[what] = bars.add_task(what, total=of, detail=detail, rate="")
-        bars.update(tasks[what], completed=done, total=of, detail=detail)
-        speed = bars.tasks[bars.task_ids.index(tasks[what])].speed
-        bars.update(tasks[what], rate=f"{speed:,.1f}/s" if speed else "")
+            tasks[what] = bars.add_task(what, total=of, detail=detail, rate="", left="")
+        speed = rates.of(what, done)
+        rate, left = (f"{speed:,.1f}/s", _clock((of - done) / speed)) if speed else ("", "")
+        bars.update(tasks[what], completed=done, total=of, detail=detail, rate=rate, left=left)
 
     stages: list[TaskID] = []
 
     def notify(stage: str) -> None:
         if stages:
             bars.remove_task(stages.pop())
-        stages.append(bars.add_task(escaped(stage), total=None, detail="", rate=""))
+        stages.append(bars.add_task(escaped(stage), total=None, detail="", rate="", left=""))
 
     with bars:
         yield progress, notify
@@ -113,8 +113,35 @@ def _lines() -> tuple[Counted, Callable[[str], None]]:
             last = now
             sys.stderr.write(f"{escaped(line)}\n")
 
+    rates = _Rates()
+
     def progress(what: str, done: int, of: int, detail: str = "") -> None:
-        if of:
-            notify(f"{what}: {done:,} of {of:,}{detail and f', {detail}'}")
+        if not of:
+            return
+        speed = rates.of(what, done)
+        # Training has a rate of its own.
+        rate = f", {speed:,.1f}/s, {_clock((of - done) / speed)} left" if speed else ""
+        notify(f"{what}: {done:,} of {of:,}{f', {detail}' if detail else rate}")
 
     return progress, notify
+
+
+class _Rates:
+    """How much is done a second: since it was first heard of, as workers bring much at once."""
+
+    def __init__(self) -> None:
+        self._began: dict[str, tuple[float, int]] = {}
+
+    def of(self, what: str, done: int) -> float:
+        """Of one kind of work; 0 where it is not known yet."""
+        now = monotonic()
+        when, before = self._began.setdefault(what, (now, done))
+        if done < before:  # It begins again
+            when, before = self._began[what] = (now, done)
+        return (done - before) / (now - when) if now > when else 0.0
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes:02d}:{rest:02d}"

@@ -7,8 +7,12 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -97,6 +101,69 @@ def test_a_worker_that_dies_is_said_with_the_part_that_it_had() -> None:
     with refused("E_WORKER_DIED") as raised, named as run:
         list(run("abc"))
     assert re.search(r"clip [abc]\b", raised.value.problem)
+
+
+class Large:
+    """Makes what works on parts, out of more than a pipe holds."""
+
+    def __init__(self) -> None:
+        self.content = bytes(2**20)
+
+    def __call__(self, _device: str | None) -> Callable[[Any], Any]:
+        return slow(None)
+
+
+@contextmanager
+def no_longer_than(seconds: int) -> Iterator[None]:
+    def fail(*_: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, fail)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_worker_that_cannot_even_start_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with no_longer_than(60), refused("E_WORKER_DIED"), processes(2).open(Large()) as run:
+        list(run(range(20)))
+
+
+def _kill_workers(after: float, ended: threading.Event) -> None:
+    """Kill the next worker of this process so many seconds after it appears."""
+    while not ended.wait(0.005):
+        children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+        for child in children:
+            with suppress(OSError):
+                if b"popen_loky" in Path(f"/proc/{child}/cmdline").read_bytes():
+                    time.sleep(after)
+                    os.kill(int(child), signal.SIGKILL)
+                    return
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("after", [0.0, 0.1, 0.3])
+def test_a_worker_that_is_killed_as_it_starts_is_said(after: float) -> None:
+    ended = threading.Event()
+    with ThreadPoolExecutor(1) as killer, no_longer_than(60):
+        killer.submit(_kill_workers, after, ended)
+        with refused("E_WORKER_DIED"), processes(2).open(Large()) as run:
+            list(run(range(100)))
+        ended.set()
+
+
+class Unloadable(Large):
+    def __reduce__(self) -> Any:
+        return int, ("one",)
+
+
+def test_what_another_process_cannot_load_is_said() -> None:
+    with refused("E_WORKER_MODEL"), processes(2).open(Unloadable(), here=slow) as run:
+        list(run(range(100)))
 
 
 # In a process of its own: a process that has used Ray keeps how it proved who it is.

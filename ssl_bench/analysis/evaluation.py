@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
@@ -26,6 +27,7 @@ from ssl_bench.analysis.request import (
 from ssl_bench.analysis.run_folder import (
     PREDICTIONS,
     SHEET,
+    TAKEN,
     earlier_run,
     keep_predictions,
     opened_folders,
@@ -42,6 +44,7 @@ from ssl_bench.engine.predict import (
 )
 from ssl_bench.engine.priors import does_not_listen, is_audio_visual, predict_priors
 from ssl_bench.engine.store import is_address
+from ssl_bench.errors import SslBenchError
 from ssl_bench.executors import HERE, Executor
 from ssl_bench.models.contract import AnnotationLocalizer, Localizer
 from ssl_bench.models.devices import Precision
@@ -273,12 +276,14 @@ def run(
     progress: Progress = lambda _what, _done, _all: None,
     notify: Callable[[str], None] = lambda _stage: None,
     draw: Callable[[Evaluation], Iterable[Path]] = lambda _done: (),
+    say: Callable[[str], None] = lambda _note: None,
 ) -> list[Evaluation]:
     """Evaluate one model on several protocols; what they share is encoded once.
 
     With more than one, each gets a sub-folder of the run folder, and one that asks for a ranking is
     left out where the model has no similarity. `draw` may add files to what an evaluation wrote,
-    before all of them take the place of an earlier run. All else is as in :func:`evaluate`.
+    before all of them take the place of an earlier run. Each note is said as soon as it is known.
+    All else is as in :func:`evaluate`.
     """
     started = perf_counter()
     notify("opening trials")
@@ -287,10 +292,16 @@ def run(
     opened_at = perf_counter()
     notify("localizing")
     notes: list[str] = []
-    options = replace(request.engine_options(progress), notify=notes.append)
+
+    def told(note: str) -> None:
+        notes.append(note)
+        say(note)
+
+    options = replace(request.engine_options(progress), notify=told)
     replaced = [earlier_run(folder, run_files()) for _, folder in runs]
-    with opened_folders(parts, request.overwrite) as fresh:
-        written = predict(localizer, fresh, options, load=loader(request), keep_parts=True)
+    written: list[Predicted] = []
+    with _parts_discarded(written), opened_folders(parts, request.overwrite) as fresh:
+        written += predict(localizer, fresh, options, load=loader(request), keep_parts=True)
         priors: dict[Path, dict[str, Path]] = {place: {} for _, place in fresh}
         if is_audio_visual(localizer):
             priors = predict_priors(fresh, given, options)
@@ -308,7 +319,6 @@ def run(
             for (_, place), (_, folder) in zip(fresh, runs, strict=True):
                 keep_predictions(place, folder)
             raise
-    discard_parts(written)
     return [
         replace(
             each,
@@ -368,22 +378,36 @@ def run_predict(
     protocols: Sequence[AnyProtocol],
     *,
     progress: Progress = lambda _what, _done, _all: None,
+    say: Callable[[str], None] | None = None,
 ) -> list[tuple[TrialSet, Predicted]]:
     """Predict only; returns the trials of each protocol and the files that answer them.
 
+    Notes on the run are said as soon as they are known, or else are among those on media.
     What else an earlier run left in their folders goes: it was made of other predictions.
     """
     localizer, runs, _ = open_runs(request, protocols)
     parts, media_notes = usable_runs(request, localizer, runs, progress)
-    with opened_folders(parts, request.overwrite) as fresh:
+    written: list[Predicted] = []
+    with _parts_discarded(written), opened_folders(parts, request.overwrite) as fresh:
         notes: list[str] = []
-        options = replace(request.engine_options(progress), notify=notes.append)
-        written = predict(localizer, fresh, options, load=loader(request), keep_parts=True)
-    discard_parts(written)
+        options = replace(request.engine_options(progress), notify=say or notes.append)
+        written += predict(localizer, fresh, options, load=loader(request), keep_parts=True)
     return [
         (trials, replace(each.moved(folder), media_notes=(*media_notes, *notes)))
         for (trials, folder), each in zip(parts, written, strict=True)
     ]
+
+
+@contextmanager
+def _parts_discarded(written: Sequence[Predicted]) -> Iterator[None]:
+    """Remove the parts of what is in its place afterwards, or beside one that is taken."""
+    try:
+        yield
+    except SslBenchError as error:
+        if error.code == TAKEN:
+            discard_parts(written)
+        raise
+    discard_parts(written)
 
 
 def card_of(facts: Mapping[str, Any]) -> dict[str, Any] | None:

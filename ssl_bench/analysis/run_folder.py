@@ -19,6 +19,9 @@ from ssl_bench.trials.trial_set import TrialSet
 PREDICTIONS, VISION_ONLY = "predictions.npz", "vision_only.npz"
 OVERLAP, SHEET = "overlap.json", "trials.png"
 
+TAKEN = "E_RUN_EXISTS"
+"""Code of the error where a folder has a run already."""
+
 
 @contextmanager
 def opened_folders(
@@ -26,7 +29,8 @@ def opened_folders(
 ) -> Iterator[list[tuple[TrialSet, Path]]]:
     """The same trials with empty folders, whose files are put into place afterwards.
 
-    One that another run has filled meanwhile keeps the others from nothing.
+    One that another run has filled meanwhile keeps the others from nothing; SslBenchError
+    (:data:`TAKEN`) names the folder beside it that has this run's files.
     """
     with ExitStack() as stack:
         own = [stack.enter_context(ExitStack()) for _ in runs]
@@ -47,6 +51,14 @@ def opened_folders(
                 failed.append(error)
         if failed:
             reasons = "; ".join(str(error.strerror) for error in failed)
+            if all(isinstance(error, FileExistsError) for error in failed):
+                raise SslBenchError(
+                    reasons,
+                    code=TAKEN,
+                    where=failed[0].filename,
+                    remedy="use what is kept there, or run it again with another --out: two runs "
+                    "at a time need a folder each",
+                )
             raise OSError(failed[0].errno, reasons, failed[0].filename)
 
 
@@ -88,7 +100,7 @@ def require_new(folder: Path, files: Sequence[str], *, overwrite: bool) -> None:
     if found:
         raise SslBenchError(
             f"{found} already exists here",
-            code="E_RUN_EXISTS",
+            code=TAKEN,
             where=folder,
             remedy="give --overwrite to replace it, or another folder with --out",
         )

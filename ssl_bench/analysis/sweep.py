@@ -329,6 +329,10 @@ class _Work:
         """Maps of a model on the trials; its audio-blind ones lie beside them, if it has any."""
         if not isinstance(request.model, str):
             request = replace(request, variant=None, weights=None, settings={}, seed=0)
+        if (request.device or "cpu", request.precision) != ("cpu", "32"):
+            place = request.place
+            note = f"maps were computed on {place.device} in precision {place.precision}"
+            self.notes = list(dict.fromkeys([*self.notes, note]))
         given = replace(request, folder=folder, dialect=None)
         [(_, written)] = run_predict(given, [self.asked.protocol], progress=self.asked.progress)
         return written.predictions

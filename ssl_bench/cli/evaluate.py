@@ -92,11 +92,12 @@ def evaluate(**given: Any) -> None:
             progress=progress,
             notify=notify,
             draw=lambda each: draw_run(each, given["pictured"], notify),
+            say=_say,
         )
     for each in done:
         if each.replaced:
             click.echo(f"Replaced {each.replaced} in {each.folder}.", err=True)
-    show_notes((*done[0].media_notes, *done[0].notes))
+    show_notes(done[0].media_notes)
     if given["weights"] is not None:
         _show_recognised(given["weights"], done[0].result.model.model_dump())
     answered = {each.result.protocol.name for each in done}
@@ -127,7 +128,7 @@ def predict(**given: Any) -> None:
     with progress_bars() as (progress, _):
         from ssl_bench.analysis.evaluation import run_predict
 
-        done = run_predict(*_request(given), progress=progress)
+        done = run_predict(*_request(given), progress=progress, say=_say)
     show_notes(done[0][1].media_notes)
     if given["weights"] is not None and done:
         from ssl_bench.predictions import open_predictions
@@ -156,6 +157,10 @@ def predict(**given: Any) -> None:
             why = "" if given["limit"] else ", whose image or sound is unusable"
             trials += f" ({row['left_out']:,} left out{why})"
         show(f"Wrote maps of {trials}: {', '.join(map(unbroken, row['files']))}")
+
+
+def _say(note: str) -> None:
+    click.echo(f"{note}.", err=True)  # Above the bars
 
 
 def _check_device(given: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ Commands are loaded when they are used, so that ``--help`` does not wait for num
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import re
@@ -191,6 +192,13 @@ def _run(given: list[str]) -> None:
         if error.errno in NO_SPACE:
             place = error.filename or "standard output, or the folder of temporary files"
             _refuse("E_DISK_FULL", f"{place}: no space is left on its disk. Make room.")
+        if error.errno == errno.EFBIG:
+            place = error.filename or "standard output, or a file without a name"
+            _refuse(
+                "E_FILE_TOO_LARGE",
+                f"{place}: a file of this size is not allowed. Raise the limit, which "
+                "'ulimit -f' shows, or write to another disk.",
+            )
         place = error.filename or "standard output, or a file without a name"
         _refuse("E_FILE_ACCESS", f"{place}: cannot be read or written ({error.strerror}).")
 

@@ -184,7 +184,7 @@ cache_option = click.option(
 sheet_option = count_option(
     "--sheet", 6, "Trials in the picture sheet; 0 for none.", "pictured", least=0, most=200
 )
-executor_options = together(
+device_options = together(
     click.option(
         "--device",
         default="cpu",
@@ -197,6 +197,9 @@ executor_options = together(
     count_option(
         "--workers", 1, "Processes (or Ray workers) that run the model.", most=MAX_WORKERS
     ),
+)
+executor_options = together(
+    device_options,
     choice_option("--executor", ("processes", "ray"), "What runs several workers."),
     click.option("--address", metavar="HOST:PORT", help="Ray cluster. Default: one started here."),
     click.option(
@@ -357,8 +360,8 @@ def require_label_each(labels: Sequence[str], count: int) -> None:
 def _executor_of(given: Mapping[str, Any]) -> Executor:
     from ssl_bench.executors import Executor, processes
 
-    workers, kind = given["workers"], given["executor"]
-    if given["address"] is not None and kind != "ray":
+    workers, kind = given["workers"], given.get("executor", "processes")
+    if given.get("address") is not None and kind != "ray":
         raise click.UsageError("--address belongs to --executor ray")
     devices = tuple(given["device"].split(","))
     if kind == "processes":

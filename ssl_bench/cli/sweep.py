@@ -16,6 +16,7 @@ from ssl_bench.cli.options import (
     FOLDER,
     PATH,
     data_option,
+    device_options,
     dialect_option,
     format_option,
     jobs_option,
@@ -152,6 +153,7 @@ change.NAME  any field of its training recipe, as train --change; trains each
 @image_trunk_option
 @neighbours_options
 @accelerator_option
+@device_options
 @format_option
 @json_option
 def sweep(

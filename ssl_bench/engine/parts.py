@@ -35,7 +35,7 @@ from ssl_bench.engine.encode import (
 )
 from ssl_bench.engine.plan import Plan
 from ssl_bench.engine.store import Store
-from ssl_bench.errors import ModelError
+from ssl_bench.errors import DataError, ModelError, ProblemsError
 from ssl_bench.files import (
     atomic_path,
     cache_folder,
@@ -86,9 +86,11 @@ def localize_in_parts(
     quiet = replace(options, progress=_silent)
     parts = _Parts(plan, options if local else quiet, folder)
     names = [*parts.sounds, *parts.images]
+    count, workers = len(names), options.executor.workers
+    working = "parts" if workers == 1 else f"parts, {workers} workers"
     kept = sum(parts.there(name) for name in names)
     if kept:
-        options.notify(f"{kept:,} of {len(names):,} parts are taken from an earlier run")
+        options.notify(f"{kept:,} of {count:,} parts are taken from an earlier run")
     setup = here = partial(_here, parts, localizer)
     if not local:
         elsewhere = replace(quiet, notify=_silent)
@@ -105,21 +107,29 @@ def localize_in_parts(
                 run.append(stack.enter_context(workers))
             made = run[0](left) if left else iter(())
             ready = set(names) - set(left)
+
+            def tell() -> None:
+                if not local:
+                    options.progress(what, sum(len(names[each]) for each in ready), size)
+                options.progress(working, before + len(ready), count)
+
+            before = 0 if what == "sounds" else len(parts.sounds)
+            if left:
+                tell()  # The time of the first part counts
             for name in names:
                 while name not in ready:
                     place, notes = next(made)
                     ready.add(left[place])
                     for note in notes:
                         options.notify(note)
-                    if not local:
-                        options.progress(what, sum(len(names[each]) for each in ready), size)
+                    tell()
                 yield name
 
         for _ in done(parts.sounds, "sounds", len(plan.sounds)):
             pass
         parts.join_sounds(localizer)
         for name in done(parts.images, "images", len(plan.images)):
-            yield from parts.batches(name)
+            yield from parts.batches(localizer, name)
 
 
 def parts_folder(localizer: Localizer, plan: Plan, options: EngineOptions) -> Path | None:
@@ -300,6 +310,7 @@ class _Parts:
         self.sounds = self._ranges("sounds", len(plan.sounds))
         self.images = self._ranges("images", len(plan.images))
         self._digests: dict[str, str] = {}
+        self._checked = False  # Whether the features of all sounds are known to be whole
 
     def _ranges(self, kind: str, count: int) -> dict[str, range]:
         size = max(self._options.part_size, self._options.batch_size)
@@ -341,6 +352,18 @@ class _Parts:
         """Make one part, unless another worker has made it meanwhile."""
         if self.there(name):
             return
+        try:
+            arrays = self._made(localizer, name)
+        except DataError as error:
+            if isinstance(error, ProblemsError):
+                raise
+            problem = f"{error.problem} ({self.called(name)})"
+            raise DataError(
+                problem, code=error.code, where=error.where, remedy=error.remedy
+            ) from error
+        self._write(name, arrays)
+
+    def _made(self, localizer: Localizer, name: str) -> dict[str, NDArray[Any]]:
         if name in self.sounds:
             span = self.sounds[name]
             told, size = self._options.progress, len(self._plan.sounds)
@@ -349,8 +372,7 @@ class _Parts:
             )
             made = encode_sounds(localizer, self._plan.sounds[span.start : span.stop], options)
             arrays = {f"feature {key}": np.asarray(each) for key, each in made.features.items()}
-            self._write(name, {**arrays, "rows": made.rows})
-            return
+            return {**arrays, "rows": made.rows}
         if self._store is not None:
             self.join_sounds(localizer)  # On this machine
         found: dict[int, list[LocalizedBatch]] = {}
@@ -363,11 +385,11 @@ class _Parts:
             arrays |= {
                 f"{number} {key}": values for key, values in _joined(batches, localizer).items()
             }
-        self._write(name, arrays)
+        return arrays
 
-    def batches(self, name: str) -> Iterator[tuple[int, LocalizedBatch]]:
+    def batches(self, localizer: Localizer, name: str) -> Iterator[tuple[int, LocalizedBatch]]:
         """What a part of images holds, as it was made."""
-        arrays = self._read(name)
+        arrays = self._read(localizer, name)
         found: dict[str, dict[str, NDArray[Any]]] = {}
         for key, values in arrays.items():
             number, kind = key.split()
@@ -387,9 +409,10 @@ class _Parts:
         joined = self._folder / "sounds"
         with suppress(*DAMAGE, KeyError):
             # Others may be reading it.
-            if json.loads((joined / "names.json").read_text())["made_of"] == self._all_sounds:
+            there = json.loads((joined / "names.json").read_text())
+            if there["made_of"] == self._all_sounds and self._are_whole(there["digests"]):
                 return
-        sizes = [int(self._read(name)["rows"].max()) + 1 for name in self.sounds]
+        sizes = [int(self._read(localizer, name)["rows"].max()) + 1 for name in self.sounds]
         starts = np.cumsum([0, *sizes])
         rows = [np.zeros(0, np.intp)]
         form: dict[str, tuple[int, ...]] | None = None
@@ -397,7 +420,7 @@ class _Parts:
             # Written and not mapped: a full disk would end the process at once.
             streams: dict[str, IO[bytes]] = {}
             for name, start in zip(self.sounds, starts, strict=False):
-                features = self._read(name)
+                features = self._read(localizer, name)
                 rows.append(features.pop("rows") + start)
                 shapes = {key: values.shape[1:] for key, values in features.items()}
                 form = form or shapes
@@ -415,9 +438,20 @@ class _Parts:
                         npy.write_array_header_1_0(stream, header)
                         streams[key] = stream
                     streams[key].write(np.ascontiguousarray(values).data)
+            files.close()
             np.save(fresh / "rows.npy", np.concatenate(rows))
-            named = {"made_of": self._all_sounds, "names": list(streams)}
+            digests = {path.name: sha256_of_file(path) for path in fresh.glob("*.npy")}
+            named = {"made_of": self._all_sounds, "names": list(streams), "digests": digests}
             (fresh / "names.json").write_text(json.dumps(named))
+        self._checked = True
+
+    def _are_whole(self, digests: Mapping[str, str]) -> bool:
+        """Whether features of all sounds are as they were written; asked once in each process."""
+        folder = self._folder / "sounds"
+        self._checked = self._checked or all(
+            _content(folder / name) == digest for name, digest in digests.items()
+        )
+        return self._checked
 
     @cached_property
     def _joined_sounds(self) -> EncodedSounds:
@@ -429,19 +463,23 @@ class _Parts:
         }
         return EncodedSounds(features, np.load(folder / "rows.npy"))
 
-    def _read(self, name: str) -> dict[str, NDArray[Any]]:
+    def _read(self, localizer: Localizer, name: str) -> dict[str, NDArray[Any]]:
+        """Arrays of a part; one that is found to be damaged is made again, in this process."""
         path = self._folder / f"{name}.npz"
-        with suppress(*DAMAGE):
-            if self.there(name):
-                return read_arrays(path)
-        path.unlink(missing_ok=True)
-        if self._store is not None:
-            self._store.remove(path.name)
+        for last in (False, True):
+            with suppress(*DAMAGE):
+                if self.there(name):
+                    return read_arrays(path)
+            path.unlink(missing_ok=True)
+            if self._store is not None:
+                self._store.remove(path.name)
+            if not last:
+                self.make(localizer, name)
         raise ModelError(
             "a finished part cannot be read, and is removed",
             code="E_PART_DAMAGED",
             where=path,
-            remedy="run it again, which makes this part again",
+            remedy="look whether this disk is sound; the next run makes this part again",
         )
 
     def _write(self, name: str, arrays: dict[str, NDArray[Any]]) -> None:

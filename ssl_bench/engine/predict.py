@@ -125,6 +125,11 @@ def predict(
     most = max(len(plan.images), len(plan.sounds))
     in_parts = most > settings.part_size or settings.executor != HERE
     parts = parts_folder(localizer, plan, settings) if in_parts else None
+    if in_parts and parts is None and settings.parts is not None:
+        settings.notify(
+            f"no finished part of {localizer.name} is kept, and a run that is interrupted starts "
+            "anew: a model of your own needs a provenance"
+        )
     if parts is not None and settings.parts is None and not is_writable(parts):
         # Then nothing is kept, as in any cache that cannot be written.
         parts = None

@@ -5,13 +5,15 @@ from __future__ import annotations
 import atexit
 import os
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
 from ssl_bench.errors import ModelError
 from ssl_bench.extras import extra_needed
+from ssl_bench.files import sha256_of_json
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -103,7 +105,8 @@ class Hardware:
 def launch(hardware: Hardware) -> Fabric:
     """Start Fabric on resolved hardware, with one process for each device.
 
-    With several devices, the further processes run the same command from its beginning.
+    With several devices, the further processes run the same command from its beginning; on several
+    machines, a launcher has started it. ModelError if none has: it would wait for ever.
     """
     with extra_needed("training"):
         from lightning_fabric import Fabric
@@ -119,11 +122,47 @@ def launch(hardware: Hardware) -> Fabric:
             strategy="auto" if hardware.processes == 1 else "ddp_find_unused_parameters_true",
             precision=hardware.precision,
         )
+        if hardware.nodes > 1:
+            _require_launcher(fabric)
         fabric.launch()
     if hardware.processes > 1:
         # Threads that still wait for other processes would abort this one as it ends.
         atexit.register(_leave)
     return fabric
+
+
+def _require_launcher(fabric: Fabric) -> None:
+    from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+
+    # What Fabric takes where it finds no launcher; such processes may be told their place by hand.
+    by_hand = {"NODE_RANK", "GROUP_RANK"} & set(os.environ)
+    found = getattr(fabric.strategy, "cluster_environment", None)
+    if isinstance(found, LightningEnvironment) and not by_hand:
+        raise ModelError(
+            "several machines are asked for, and no launcher has started this process",
+            code="E_LAUNCHER",
+            where="nodes",
+            remedy="start it with torchrun or srun on each machine, as the page 'From a laptop to "
+            "a cluster' of the documentation shows, or leave --nodes out",
+        )
+
+
+def require_alike(fabric: Fabric, facts: Mapping[str, Any]) -> None:
+    """Refuse processes that were started with other settings; ModelError names these in each."""
+    if fabric.world_size == 1:
+        return
+    digests = [int(sha256_of_json(value)[:15], 16) for value in facts.values()]
+    gathered = fabric.all_gather(torch.tensor(digests, dtype=torch.int64, device=fabric.device))
+    own = torch.as_tensor(gathered)
+    differ = (own != own[0]).any(dim=0).tolist()
+    names = [name for name, other in zip(facts, differ, strict=True) if other]
+    if names:
+        raise ModelError(
+            f"the processes of this run differ in: {', '.join(names)}",
+            code="E_RANKS_DIFFER",
+            where="training",
+            remedy="give the same options, code and data on all machines",
+        )
 
 
 def _leave() -> None:

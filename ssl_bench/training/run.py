@@ -20,7 +20,7 @@ from ssl_bench.models.sounds import SoundInput
 from ssl_bench.models.trained import TrainedLocalizer
 from ssl_bench.plots import FORMATS
 from ssl_bench.training.data import MADE_BY_CODE, EmbeddedWorld, Needs, TrainingData
-from ssl_bench.training.hardware import Hardware, launch
+from ssl_bench.training.hardware import Hardware, launch, require_alike
 from ssl_bench.training.loop import TrainingHistory, fit, reproducible
 from ssl_bench.training.neighbours import NeighbourFiles
 from ssl_bench.training.objectives import needs_of, prepare_task
@@ -233,7 +233,7 @@ def train(
         # A folder that cannot be made should be known before hours of work.
         out.mkdir(parents=True, exist_ok=True)
         # What an unfinished run must share with the one that resumes it.
-        identity = {
+        identity: dict[str, Any] = {
             "baseline": name,
             "variant": plan.variant,
             "architecture": preparation.architecture_table,
@@ -246,6 +246,15 @@ def train(
             "hardware": {key: value for key, value in asdict(on).items() if key != "workers"},
             "library versions": versions(),
         }
+        tables = {"hardware", "recipe", "library versions"}
+        require_alike(
+            fabric,
+            {
+                **{key: value for key, value in identity.items() if key not in tables},
+                **identity["hardware"],
+                **identity["recipe"],
+            },
+        )
         run_state = RunState(out, plan.variant, identity, save_every)
         origin: dict[str, Any] = {
             "model": name,

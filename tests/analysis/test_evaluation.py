@@ -16,6 +16,8 @@ import ssl_bench
 from ssl_bench.analysis.evaluation import run, run_predict
 from ssl_bench.analysis.paired_runs import read_run, require_unmixed
 from ssl_bench.analysis.request import Request, _run_name
+from ssl_bench.engine.encode import EngineOptions
+from ssl_bench.models.provenance import Provenance
 from ssl_bench.protocols.protocol import ControlsTable, Protocol, TestSetTable
 from ssl_bench.scoring.formatting import format_value
 from ssl_bench.scoring.results import write_result
@@ -305,19 +307,26 @@ class TestSuite:
         assert all((done.folder / "result.json").is_file() for done in together)
 
     def test_a_folder_that_another_run_filled_keeps_none_of_the_others(
-        self, protocol: Protocol, tmp_path: Path
+        self, protocol: Protocol, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         further = [protocol.model_copy(update={"name": name}) for name in ("one", "two", "three")]
 
         class Overtaken(Bright):
+            provenance = Provenance("overtaken")
+
             def localize(self, image_features, audio_features):
                 folder = tmp_path / "suite" / "two-synth-standard"
                 folder.mkdir(parents=True, exist_ok=True)
                 (folder / "result.json").write_text("of another run")
                 return super().localize(image_features, audio_features)
 
-        with pytest.raises(FileExistsError) as caught:
+        settings = EngineOptions(part_size=32, parts=tmp_path / "parts")
+        monkeypatch.setattr(Request, "engine_options", lambda _request, _progress: settings)
+        with refused("E_RUN_EXISTS", where=tmp_path / "suite" / "two-synth-standard") as caught:
             run_predict(Request(Overtaken(), folder=tmp_path / "suite"), further)
+        # All that is worth keeping is whole.
+        assert (tmp_path / "parts").is_dir()
+        assert list((tmp_path / "parts").iterdir()) == []
         for place in ("one-synth-standard", "three-synth-standard"):
             assert (tmp_path / "suite" / place / "predictions.npz").is_file()
         [kept] = (tmp_path / "suite").glob("two-synth-standard-*")

@@ -44,6 +44,15 @@ def test_parts_may_be_at_an_address(call: Call, tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
+def test_a_sweep_computes_where_and_how_it_is_asked_to(call: Call, tmp_path: Path) -> None:
+    words = ("sweep", "alpha", "--model", "ezvsl", "--protocol", "synth", "--values", "0.3,0.5")
+    more = ("--limit", 8, "--out", tmp_path / "sweep", "--json")
+    assert "E_DEVICE]" in call(*words, *more, "--device", "cpu,cuda").err
+    done = call(*words, *more, "--precision", "bf16", "--workers", 1)
+    assert done.code == 0, done.err
+    assert "bf16" in " ".join(json.loads(done.out)["notes"])
+
+
 @pytest.mark.slow
 def test_the_result_says_where_and_how_it_was_computed(call: Call, tmp_path: Path) -> None:
     words = ("evaluate", "--model", "ogl-l1", "--protocol", "synth", "--sheet", 0, "--limit", 20)

@@ -194,9 +194,16 @@ def test_one_trial_is_counted_as_one(call: Call, tmp_path: Path) -> None:
     assert "maps of 2 trials (" in call(*words, "--limit", 2, "--overwrite").out
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
-def test_a_full_disk_is_to_blame_and_named(
-    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (errno.ENOSPC, "E_DISK_FULL"),
+        (errno.EDQUOT, "E_DISK_FULL"),
+        (errno.EFBIG, "E_FILE_TOO_LARGE"),
+    ],
+)
+def test_a_full_disk_or_a_limit_is_to_blame_and_named(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, code: str
 ) -> None:
     def full(*_arguments: object, **_settings: object) -> None:
         raise OSError(number, os.strerror(number))
@@ -205,5 +212,5 @@ def test_a_full_disk_is_to_blame_and_named(
     out = tmp_path / "run"
     done = call("predict", "--model", "center", "--protocol", "synth", "--out", out)
     assert done.code == 2
-    assert f"error[E_DISK_FULL]: {out / 'predictions.npz'}: " in done.err
+    assert f"error[{code}]: {out / 'predictions.npz'}: " in done.err
     assert not out.exists()

@@ -169,10 +169,24 @@ def test_a_model_of_unknown_identity_starts_anew(
     class Unknown(Blended):
         provenance = None
 
+    said: list[str] = []
     with refused("E_DARK"):
-        predicted(options, Unknown(fails_at=9))
+        predicted(replace(options, notify=said.append), Unknown(fails_at=9))
+    [note] = said  # Parts were asked for, and there are none
+    assert "blended" in note
+    assert "provenance" in note
     predicted(options, Unknown())
     assert len(CALLS) == COUNT
+
+
+def test_progress_begins_with_the_first_part_and_counts_parts_and_workers(
+    predicted: Predict, options: EngineOptions
+) -> None:
+    told: list[tuple[str, int, int]] = []
+    two = replace(options, executor=processes(2), progress=lambda *step: told.append(step))
+    predicted(two)
+    assert told[:2] == [("sounds", 0, COUNT), ("parts, 2 workers", 0, 12)]
+    assert told[-1] == ("parts, 2 workers", 12, 12)
 
 
 def test_a_damaged_part_is_made_anew(predicted: Predict, options: EngineOptions) -> None:
@@ -250,22 +264,43 @@ def test_a_part_of_other_weights_is_not_taken(
     assert len(CALLS) == COUNT - 4
 
 
-@pytest.mark.parametrize("kind", ["sounds", "images"])
-def test_a_part_that_breaks_later_is_said_and_removed(
-    kind: str, predicted: Predict, options: EngineOptions
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_what_breaks_meanwhile_is_said_with_its_part(
+    workers: int, predicted: Predict, options: EngineOptions
+) -> None:
+    with refused("E_DARK") as raised:
+        predicted(replace(options, executor=processes(workers)), Blended(fails_at=9))
+    assert re.search(r"part \d of 6 of the images \(\d+ to \d+, s\d+ to s\d+\)", str(raised.value))
+
+
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kind", ["sounds-*.npz", "images-*.npz", "sounds/0.npy"])
+def test_a_part_with_flipped_bytes_is_made_again_in_the_same_run(
+    kind: str, workers: int, predicted: Predict, options: EngineOptions
 ) -> None:
     expected = predicted(replace(options, part_size=100))
     with refused("E_DARK"):
         predicted(options, Blended(fails_at=9))
-    for folder in _parts_of(options, "sounds"):
-        shutil.rmtree(folder)
-    [first, *_] = _parts_of(options, f"{kind}-*.npz")
+    if kind == "sounds-*.npz":  # Else it is not read again
+        for folder in _parts_of(options, "sounds"):
+            shutil.rmtree(folder)
+    [first, *_] = _parts_of(options, kind)
     data = bytearray(first.read_bytes())
-    data[60:90] = bytes(30)
+    for place in (-2, -3) if kind == "sounds/0.npy" else (150, 151):
+        data[place] ^= 255
     first.write_bytes(data)
+    assert predicted(replace(options, executor=processes(workers))) == expected
+
+
+def test_a_part_that_cannot_be_kept_whole_is_said(
+    predicted: Predict, options: EngineOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaged(_path: Path) -> None:
+        raise ValueError
+
+    monkeypatch.setattr("ssl_bench.engine.parts.read_arrays", damaged)
     with refused("E_PART_DAMAGED"):
         predicted(options)
-    assert predicted(options) == expected
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from refusals import refused
 from torch.distributed import run
 
 from ssl_bench.models.checkpoints import read_checkpoint
-from ssl_bench.training.hardware import Hardware, is_first_process, launch
+from ssl_bench.training.hardware import Hardware, is_first_process, launch, require_alike
 from ssl_bench.training.record import read_record
 from ssl_bench.training.run import train
 
@@ -207,6 +208,37 @@ def test_two_machines_started_by_torchrun_contrast_all_examples(
     assert record.losses[0] == pytest.approx(2 * np.log(32), abs=1.0)
 
 
+DIFFERENT = """
+import os
+import sys
+from pathlib import Path
+from ssl_bench.errors import ModelError
+from ssl_bench.training.hardware import Hardware
+from ssl_bench.training.recipe import TrainingRecipe
+from ssl_bench.training.run import train
+
+negatives = "all" if os.environ.get("LOCAL_RANK") == "1" else "device"
+recipe = TrainingRecipe.model_validate_json(sys.argv[2])
+try:
+    train("ezvsl", out=Path(sys.argv[1]), recipe=recipe,
+          hardware=Hardware("cpu", devices=2, negatives=negatives))
+except ModelError as error:
+    print(error.code, error.problem)
+"""
+
+
+@pytest.mark.slow
+def test_devices_with_other_options_are_refused_as_they_start(quick_contrastive, tmp_path):
+    script = tmp_path / "different.py"
+    script.write_text(DIFFERENT)
+    arguments = [sys.executable, str(script), str(tmp_path), quick_contrastive.model_dump_json()]
+    settings = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        arguments, env=settings, check=False, capture_output=True, text=True, timeout=300
+    )
+    assert done.stdout.count("E_RANKS_DIFFER the processes of this run differ in: negatives") == 2
+
+
 def test_an_objective_without_negatives_gathers_none(quick_classification, tmp_path):
     with refused("E_NEGATIVES"):
         train(
@@ -223,6 +255,35 @@ def test_another_number_of_processes_than_torchrun_started_is_refused(monkeypatc
     with refused("E_DEVICES"):
         Hardware(accelerator="cpu", devices=2).resolved()
     assert Hardware(accelerator="cpu", devices=2, nodes=2).resolved().processes == 4
+
+
+def test_several_machines_without_a_launcher_are_refused(monkeypatch):
+    for name in ("NODE_RANK", "GROUP_RANK"):
+        monkeypatch.delenv(name, raising=False)
+    with refused("E_LAUNCHER"):
+        launch(Hardware(accelerator="cpu", nodes=2))
+
+
+class Gathering:
+    """As Fabric on two devices, of which the other has these digests."""
+
+    world_size, device = 2, torch.device("cpu")
+
+    def __init__(self) -> None:
+        self.other: torch.Tensor | None = None
+
+    def all_gather(self, own: torch.Tensor) -> torch.Tensor:
+        self.other = own if self.other is None else self.other
+        return torch.stack([self.other, own])
+
+
+def test_processes_with_other_options_are_refused():
+    fabric: Any = Gathering()
+    require_alike(fabric, {"seed": 0, "negatives": "all"})
+    require_alike(fabric, {"seed": 0, "negatives": "all"})
+    with refused("E_RANKS_DIFFER", where="negatives") as raised:
+        require_alike(fabric, {"seed": 0, "negatives": "device"})
+    assert "seed" not in str(raised.value)
 
 
 def test_too_many_devices_for_a_batch_are_refused_before_anything_is_read(
